@@ -1,0 +1,58 @@
+// Package assets holds everything a browser loads: pages, styles, modules,
+// icons and texts, all inside the binary, and the small Go side that hands them out.
+//
+// Static files live under /static/<fingerprint>/…, where the fingerprint is a
+// hash over all of them: relative imports between modules keep working, and
+// every answer may be cached for ever.
+package assets
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io/fs"
+	"sort"
+	"strings"
+)
+
+// The vendor folder is filled by `make build` (see package.json) and may be
+// empty; its .keep file only keeps the folder in Git.
+//
+//go:embed static root pages locales
+var embedded embed.FS
+
+// fingerprint identifies this build's static files in URLs.
+var fingerprint = hashOf(embedded, "static", "locales", "pages")
+
+// hashOf returns the first twelve hex digits of a hash over the names and
+// contents of every file below the given folders.
+func hashOf(fsys fs.FS, folders ...string) string {
+	var names []string
+	for _, folder := range folders {
+		err := fs.WalkDir(fsys, folder, func(name string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				names = append(names, name)
+			}
+			return err
+		})
+		if err != nil {
+			panic("assets: embedded folder " + folder + ": " + err.Error())
+		}
+	}
+	sort.Strings(names)
+	sum := sha256.New()
+	for _, name := range names {
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			panic("assets: embedded file " + name + ": " + err.Error())
+		}
+		sum.Write([]byte(name + "\x00"))
+		sum.Write(data)
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:12]
+}
+
+// URL returns the address of a static file, such as "js/visitor.js", in this build.
+func URL(path string) string {
+	return staticPrefix + fingerprint + "/" + strings.TrimPrefix(path, "/")
+}

@@ -1,0 +1,145 @@
+package assets
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/http"
+)
+
+// PageData is what a handler passes to a page.
+type PageData struct {
+	CSRFToken string
+	// Locale is the default language (DEFAULT_LOCALE); the request's own wishes come first.
+	Locale string
+	// Nonce is set on script elements when the Content-Security-Policy uses one; it may be empty.
+	Nonce   string
+	Version string
+	// Data belongs to the page: LoginData for "login", ErrorData for "error", nil for the others.
+	Data any
+}
+
+// LoginData tells the login page which way of signing in the server asks for.
+type LoginData struct {
+	PasswordRequired bool
+	// CodeVia is "telegram" or "log": where the one-time code arrives.
+	CodeVia string
+}
+
+// ErrorData describes a failure to a person: the status and an identifier to quote, if there is one.
+type ErrorData struct {
+	Status    int
+	RequestID string
+}
+
+// pageNames are the pages, and the texts that each one's modules need besides "common".
+var pageNames = map[string][]string{
+	"visitor":  {"talk", "visitor"},
+	"login":    {"login"},
+	"console":  {"talk", "console"},
+	"notfound": nil,
+	"error":    nil,
+}
+
+// view is what the templates see.
+type view struct {
+	PageData
+	Page    string
+	Lang    string
+	Dir     string
+	Others  []language
+	Client  clientScript
+	Strings map[string]string
+}
+
+type language struct{ Code, Name, Href string }
+
+// pages holds one parsed template per locale and page, keyed "tr/visitor".
+var pages = parsePages()
+
+func parsePages() map[string]*template.Template {
+	parsed := map[string]*template.Template{}
+	for locale := range locales {
+		for name := range pageNames {
+			t := template.New("layout.html").Funcs(template.FuncMap{
+				"t": func(key string) (string, error) {
+					s, ok := text(locale, key)
+					if !ok {
+						return "", fmt.Errorf("no text %q", key)
+					}
+					return s, nil
+				},
+				"asset": URL,
+			})
+			parsed[locale+"/"+name] = template.Must(t.ParseFS(embedded,
+				"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/"+name+".html"))
+		}
+	}
+	return parsed
+}
+
+// pageStrings are the texts for a page's modules, per "locale/page", joined once.
+var pageStrings = joinStrings()
+
+func joinStrings() map[string]map[string]string {
+	joined := map[string]map[string]string{}
+	for locale := range locales {
+		for name, sections := range pageNames {
+			all := map[string]string{}
+			for _, section := range append([]string{"common"}, sections...) {
+				// The fallback first, so that a missing text shows in Turkish instead of as a key.
+				for _, source := range []string{fallbackLocale, locale} {
+					for key, s := range locales[source][section] {
+						all[section+"."+key] = s
+					}
+				}
+			}
+			joined[locale+"/"+name] = all
+		}
+	}
+	return joined
+}
+
+// Page writes one of the pages "visitor", "login", "console", "notfound" and
+// "error" in the language of the request. Nothing is written when it fails, so
+// the caller can still answer with an error.
+func Page(w http.ResponseWriter, r *http.Request, status int, name string, d PageData) error {
+	lang := Locale(r, d.Locale)
+	t := pages[lang+"/"+name]
+	if t == nil {
+		return fmt.Errorf("assets: no page %q", name)
+	}
+	v := view{
+		PageData: d, Page: name, Lang: lang, Dir: "ltr",
+		Client: clientTag(), Strings: pageStrings[lang+"/"+name],
+	}
+	for _, code := range []string{"tr", "en"} {
+		if code != lang {
+			endonym, _ := text(code, "common.language")
+			v.Others = append(v.Others, language{Code: code, Name: endonym, Href: "?lang=" + code})
+		}
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, v); err != nil {
+		return fmt.Errorf("assets: page %s: %w", name, err)
+	}
+	if chosen := r.URL.Query().Get("lang"); HasLocale(chosen) {
+		http.SetCookie(w, &http.Cookie{
+			Name: LocaleCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600,
+			SameSite: http.SameSiteLaxMode,
+		})
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", lang)
+	if h.Get("Cache-Control") == "" {
+		// The page carries a CSRF token, so it belongs to one browser.
+		h.Set("Cache-Control", "private, no-cache")
+	}
+	h.Add("Vary", "Accept-Language, Cookie")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = out.WriteTo(w) // the browser left; nothing to do about it
+	}
+	return nil
+}

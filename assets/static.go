@@ -1,0 +1,230 @@
+package assets
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/andybalholm/brotli"
+)
+
+const (
+	staticPrefix = "/static/"
+	cacheForever = "public, max-age=31536000, immutable"
+	cacheADay    = "public, max-age=86400"
+	cacheCheck   = "no-cache"
+)
+
+// contentTypes names the types here so that they do not depend on the machine's mime tables.
+var contentTypes = map[string]string{
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".json": "application/json; charset=utf-8",
+	".svg":  "image/svg+xml",
+	".ico":  "image/x-icon",
+	".png":  "image/png",
+	".txt":  "text/plain; charset=utf-8",
+}
+
+// file is one embedded file in every encoding that is worth sending. It is
+// compressed when it is first asked for, and kept.
+type file struct {
+	name        string
+	contentType string
+	compress    bool
+
+	once  sync.Once
+	plain encoded
+	gzip  encoded
+	br    encoded
+}
+
+type encoded struct {
+	body     []byte
+	etag     string
+	encoding string
+}
+
+func newFile(name string) *file {
+	ext := path.Ext(name)
+	contentType := contentTypes[ext]
+	if contentType == "" {
+		contentType = mime.TypeByExtension(ext)
+	}
+	if contentType == "" {
+		contentType = "application/octet-stream"
+	}
+	return &file{name: name, contentType: contentType, compress: ext != ".png" && ext != ".ico"}
+}
+
+// load reads and compresses the file once. Errors cannot happen here but for a
+// broken build: the list of files comes from the same embedded tree.
+func (f *file) load() {
+	f.once.Do(func() {
+		body, err := fs.ReadFile(embedded, f.name)
+		if err != nil {
+			panic("assets: " + err.Error())
+		}
+		sum := sha256.Sum256(body)
+		tag := hex.EncodeToString(sum[:8])
+		f.plain = encoded{body: body, etag: `"` + tag + `"`}
+		if !f.compress {
+			return
+		}
+		if small := squeeze(body, func(w io.Writer) io.WriteCloser {
+			z, _ := gzip.NewWriterLevel(w, gzip.BestCompression) // the level is valid
+			return z
+		}); len(small) < len(body) {
+			f.gzip = encoded{body: small, etag: `"` + tag + `-gz"`, encoding: "gzip"}
+		}
+		if small := squeeze(body, func(w io.Writer) io.WriteCloser {
+			return brotli.NewWriterLevel(w, brotli.BestCompression)
+		}); len(small) < len(body) {
+			f.br = encoded{body: small, etag: `"` + tag + `-br"`, encoding: "br"}
+		}
+	})
+}
+
+func squeeze(body []byte, open func(io.Writer) io.WriteCloser) []byte {
+	var out bytes.Buffer
+	w := open(&out)
+	if _, err := w.Write(body); err != nil {
+		return body
+	}
+	if err := w.Close(); err != nil {
+		return body
+	}
+	return out.Bytes()
+}
+
+// pick chooses the smallest encoding that the request accepts (RFC 9110 §12.5.3).
+func (f *file) pick(accept string) encoded {
+	f.load()
+	switch {
+	case f.br.body != nil && accepts(accept, "br"):
+		return f.br
+	case f.gzip.body != nil && accepts(accept, "gzip"):
+		return f.gzip
+	}
+	return f.plain
+}
+
+// accepts reports whether an Accept-Encoding header names the coding without refusing it by q=0.
+func accepts(header, coding string) bool {
+	for _, part := range strings.Split(header, ",") {
+		name, params, _ := strings.Cut(part, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), coding) {
+			continue
+		}
+		q, found := strings.CutPrefix(strings.ReplaceAll(strings.ToLower(params), " ", ""), "q=")
+		if !found {
+			return true
+		}
+		weight, err := strconv.ParseFloat(q, 64)
+		return err == nil && weight > 0
+	}
+	return false
+}
+
+// serve answers GET and HEAD with the file, 304 when the browser has it.
+func (f *file) serve(w http.ResponseWriter, r *http.Request, cache string) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		return
+	}
+	e := f.pick(r.Header.Get("Accept-Encoding"))
+	h := w.Header()
+	h.Set("Content-Type", f.contentType)
+	h.Set("Cache-Control", cache)
+	h.Set("ETag", e.etag)
+	h.Set("X-Content-Type-Options", "nosniff")
+	if f.compress {
+		h.Add("Vary", "Accept-Encoding")
+	}
+	if matches(r.Header.Get("If-None-Match"), e.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if e.encoding != "" {
+		h.Set("Content-Encoding", e.encoding)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(e.body)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodGet {
+		_, _ = w.Write(e.body) // the browser left; nothing to do about it
+	}
+}
+
+// matches compares If-None-Match weakly, as RFC 9110 §13.1.2 asks.
+func matches(header, etag string) bool {
+	for _, part := range strings.Split(header, ",") {
+		part = strings.TrimPrefix(strings.TrimSpace(part), "W/")
+		if part == etag || part == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// folder lists the embedded files below a folder by their path inside it.
+func folder(root string) map[string]*file {
+	files := map[string]*file{}
+	err := fs.WalkDir(embedded, root, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files[strings.TrimPrefix(name, root+"/")] = newFile(name)
+		}
+		return err
+	})
+	if err != nil {
+		panic("assets: embedded folder " + root + ": " + err.Error())
+	}
+	return files
+}
+
+var (
+	staticFiles = folder("static")
+	rootFiles   = folder("root")
+)
+
+// Static serves /static/<fingerprint>/<path>. The current fingerprint may be
+// cached for ever; an older one, from a page that was open while the server was
+// updated, gets today's file and must ask again.
+func Static() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rest, found := strings.CutPrefix(r.URL.Path, staticPrefix)
+		stamp, name, cut := strings.Cut(rest, "/")
+		f, known := staticFiles[name]
+		if !found || !cut || !known {
+			http.NotFound(w, r)
+			return
+		}
+		if stamp != fingerprint {
+			f.serve(w, r, cacheCheck)
+			return
+		}
+		f.serve(w, r, cacheForever)
+	})
+}
+
+// Files serves the few names that browsers ask for at the root:
+// /favicon.ico, /favicon.svg, /manifest.json and /robots.txt.
+func Files() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, known := rootFiles[strings.TrimPrefix(r.URL.Path, "/")]
+		if !known {
+			http.NotFound(w, r)
+			return
+		}
+		f.serve(w, r, cacheADay)
+	})
+}
