@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+type burstResult struct {
+	Events int       `json:"events"`
+	Up     burstSide `json:"up"`   // client to server, written at once
+	Down   burstSide `json:"down"` // server to client, emitted in one tick
+	Room   burstSide `json:"room"` // client to a room that it is in itself, and back
+}
+
+type burstSide struct {
+	Received  int     `json:"received"`
+	Misplaced int     `json:"misplaced"` // doubled or out of order
+	Seconds   float64 `json:"seconds"`
+}
+
+// burst moves t.events events in one tick each way and counts what became of them.
+func burst(ctx context.Context, t *target) (any, error) {
+	res := burstResult{Events: t.events}
+	for _, side := range []struct {
+		into *burstSide
+		run  func(*target, *conn) (burstSide, error)
+	}{{&res.Up, burstUp}, {&res.Down, burstDown}, {&res.Room, burstRoom}} {
+		c, err := t.connect(ctx, 0)
+		if err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		*side.into, err = side.run(t, c)
+		side.into.Seconds = time.Since(start).Seconds()
+		c.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func burstUp(t *target, c *conn) (side burstSide, err error) {
+	var out bytes.Buffer
+	for i := range t.events {
+		out.Write(textFrame(fmt.Sprintf(`42["up",%d]`, i)))
+	}
+	if _, err = c.Write(out.Bytes()); err != nil {
+		return side, err
+	}
+	answer, err := c.call(`["up-report"]`)
+	if err != nil {
+		return side, err
+	}
+	return side, json.Unmarshal(answer, &[]any{&side.Received, &side.Misplaced})
+}
+
+func burstDown(t *target, c *conn) (burstSide, error) {
+	if err := c.emit(fmt.Sprintf(`["down",%d]`, t.events)); err != nil {
+		return burstSide{}, err
+	}
+	return c.collect(t.events, func(p []byte) (n int, ok bool) {
+		_, err := fmt.Sscanf(string(p), `42["seq",%d]`, &n)
+		return n, err == nil
+	})
+}
+
+func burstRoom(t *target, c *conn) (burstSide, error) {
+	if _, err := c.call(`["join-room","alone"]`); err != nil {
+		return burstSide{}, err
+	}
+	var out bytes.Buffer
+	for i := range t.events {
+		out.Write(textFrame(fmt.Sprintf(`42["fan","alone",{"id":%d}]`, i)))
+	}
+	sent := make(chan error, 1)
+	go func() { // at the same time as reading, or both sides could wait for each other
+		_, err := c.Write(out.Bytes())
+		sent <- err
+	}()
+	side, err := c.collect(t.events, messageNumber)
+	if err == nil {
+		err = <-sent
+	}
+	return side, err
+}
+
+// collect reads numbered events until the last one came or nothing came for three seconds.
+func (c *conn) collect(n int, number func([]byte) (int, bool)) (side burstSide, err error) {
+	for side.Received < n {
+		if err := c.SetReadDeadline(earlier(time.Now().Add(3*time.Second), c.left)); err != nil {
+			return side, err
+		}
+		p, err := c.next()
+		if err != nil {
+			return side, nil // what is missing shows in Received
+		}
+		if i, ok := number(p); !ok || i != side.Received {
+			side.Misplaced++
+		}
+		side.Received++
+	}
+	return side, nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+type echoResult struct {
+	Conns int `json:"conns"`
+	Depth int `json:"depth"`
+	span
+	Latency latency `json:"latency"`
+	Wrong   int64   `json:"wrong"` // answers that were not byte for byte what was sent
+}
+
+const echoArgs = `"hello from a visitor",42,{"thread_id":"5b0c2f9e-6a3d-4f43-9a55-0c1f6a9b7e10","typing":true}`
+
+// echo lets every connection send an event and wait for its ack, which must bring the arguments back unchanged.
+func echo(ctx context.Context, t *target) (any, error) {
+	conns, err := t.hold(ctx, t.conns)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(conns)
+	// One frame for each unanswered event of a connection, made once: its index is the ack id.
+	frames := make([][]byte, t.depth)
+	for id := range frames {
+		frames[id] = textFrame(fmt.Sprintf(`42%d["echo",%s]`, id, echoArgs))
+	}
+	var (
+		over   atomic.Bool
+		wrong  atomic.Int64
+		counts = make([]paddedCount, len(conns))
+		times  = make([]histogram, len(conns))
+		failed = make(chan error, len(conns))
+		wg     sync.WaitGroup
+	)
+	for i, c := range conns {
+		wg.Go(func() {
+			if err := echoOn(c, frames, &counts[i].Int64, &times[i], &wrong); err != nil && !over.Load() {
+				failed <- fmt.Errorf("connection %d: %w", i, err)
+			}
+		})
+	}
+	s, err := t.during(ctx, func() (n int64) {
+		for i := range counts {
+			n += counts[i].Load()
+		}
+		return n
+	})
+	over.Store(true)
+	closeAll(conns)
+	wg.Wait()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case err := <-failed:
+		return nil, err
+	default:
+	}
+	var all histogram
+	for i := range times {
+		all.merge(&times[i])
+	}
+	return echoResult{t.conns, t.depth, s, all.report(), wrong.Load()}, nil
+}
+
+// paddedCount keeps counters of different connections off each other's cache lines.
+type paddedCount struct {
+	atomic.Int64
+	_ [56]byte
+}
+
+func echoOn(c *conn, frames [][]byte, count *atomic.Int64, h *histogram, wrong *atomic.Int64) error {
+	sent := make([]time.Time, len(frames))
+	for id, f := range frames {
+		sent[id] = time.Now()
+		if _, err := c.Write(f); err != nil {
+			return err
+		}
+	}
+	want := []byte("[" + echoArgs + "]")
+	for {
+		p, err := c.next()
+		if err != nil {
+			return err
+		}
+		id, rest, ok := ackID(p)
+		if !ok || id >= len(frames) {
+			return fmt.Errorf("unexpected packet %.60q", p)
+		}
+		if !bytes.Equal(rest, want) {
+			wrong.Add(1)
+		}
+		now := time.Now()
+		h.add(now.Sub(sent[id]))
+		count.Add(1)
+		sent[id] = now
+		if _, err := c.Write(frames[id]); err != nil {
+			return err
+		}
+	}
+}
+
+// ackID splits an ack packet (`43`, id, JSON array) of the default namespace.
+func ackID(p []byte) (id int, rest []byte, ok bool) {
+	p, ok = bytes.CutPrefix(p, []byte("43"))
+	for len(p) > 0 && p[0] >= '0' && p[0] <= '9' && id < 1<<30 {
+		id, p = 10*id+int(p[0]-'0'), p[1:]
+	}
+	return id, p, ok
+}

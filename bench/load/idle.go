@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+type idleResult struct {
+	Conns        int     `json:"conns"`
+	Before       memory  `json:"before"`
+	After        memory  `json:"after"`
+	BytesPerConn float64 `json:"bytes_per_conn"` // growth of PSS divided by connections
+	Dropped      int64   `json:"dropped"`        // connections that the server closed while they were held
+}
+
+// idle holds connections that do nothing but answer heartbeats.
+func idle(ctx context.Context, t *target) (any, error) {
+	// The first connections make a server allocate what it keeps for good; that is no cost of each connection.
+	few, err := t.hold(ctx, 100)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range few {
+		if err := c.leave(); err != nil {
+			return nil, err
+		}
+	}
+	if err := sleep(ctx, 3*time.Second); err != nil {
+		return nil, err
+	}
+	res := idleResult{Conns: t.conns}
+	if res.Before, err = t.server.memory(); err != nil {
+		return nil, err
+	}
+	conns, err := t.hold(ctx, t.conns)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(conns)
+	var dropped atomic.Int64
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	for _, c := range conns {
+		wg.Go(func() {
+			for {
+				if _, err := c.next(); err != nil {
+					if !over.Load() {
+						dropped.Add(1)
+					}
+					return
+				}
+			}
+		})
+	}
+	if err := sleep(ctx, t.settle); err != nil {
+		return nil, err
+	}
+	if res.After, err = t.server.memory(); err != nil {
+		return nil, err
+	}
+	over.Store(true)
+	closeAll(conns)
+	wg.Wait()
+	res.Dropped = dropped.Load()
+	if t.server == nil {
+		return nil, errors.New("nothing to measure without -pid")
+	}
+	res.BytesPerConn = float64(res.After.PSS-res.Before.PSS) / float64(t.conns)
+	return res, nil
+}

@@ -1,0 +1,235 @@
+// Command load puts a bounded load of one kind on a Socket.IO server on this machine and prints what that cost as one line
+// of JSON. The server must answer the events of bench/server; bench/peer is the same in Node.
+//
+//	load -addr 127.0.0.1:3000 -pid 4711 -mode echo
+//
+// It connects to loopback addresses only, opens at most 20,000 connections and stops after at most ten minutes.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+const (
+	maxConnections = 20_000
+	maxEvents      = 1_000_000
+	maxRun         = 10 * time.Minute
+)
+
+// target is the server under test and the size of the load.
+type target struct {
+	addr   string
+	url    *url.URL
+	dialer ws.Dialer
+	server *process
+	until  time.Time
+
+	conns    int           // connections held, members of the room, or connections made in all (churn)
+	parallel int           // connections opened at the same time
+	events   int           // events of a burst
+	depth    int           // echo: events on their way per connection; fanout: messages on their way when not rate-limited
+	rate     int           // fanout: messages per second, 0 = as fast as they are delivered
+	size     int           // bytes of a fanned message, about
+	warm     time.Duration // time under load before measuring
+	measure  time.Duration // time measured
+	settle   time.Duration // idle: time between the last connection and measuring
+}
+
+var modes = map[string]func(context.Context, *target) (any, error){
+	"idle": idle, "echo": echo, "fanout": fanout, "burst": burst, "churn": churn,
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("load", flag.ContinueOnError)
+	t := &target{}
+	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only")
+	pid := fs.Int("pid", 0, "process id of the server, to measure its CPU and memory (0 = do not)")
+	mode := fs.String("mode", "echo", "idle, echo, fanout, burst or churn")
+	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: connections made in all")
+	fs.IntVar(&t.parallel, "parallel", 50, "connections opened at the same time")
+	fs.IntVar(&t.events, "events", 10_000, "burst: events in one tick")
+	fs.IntVar(&t.depth, "depth", 1, "echo: unanswered events per connection; fanout without -rate: undelivered messages")
+	fs.IntVar(&t.rate, "rate", 0, "fanout: messages per second (0 = as fast as they are delivered)")
+	fs.IntVar(&t.size, "size", 300, "fanout: bytes of a message, about")
+	fs.DurationVar(&t.warm, "warm", time.Second, "time under load before measuring starts")
+	fs.DurationVar(&t.measure, "measure", 5*time.Second, "time measured")
+	fs.DurationVar(&t.settle, "settle", 30*time.Second, "idle: wait before measuring; the default covers a heartbeat")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if err := t.check(); err != nil {
+		return err
+	}
+	if *pid > 0 {
+		t.server = &process{*pid}
+	}
+	do, ok := modes[*mode]
+	if !ok {
+		return fmt.Errorf("unknown mode %q", *mode)
+	}
+	t.until = time.Now().Add(maxRun)
+	ctx, cancel := context.WithDeadline(ctx, t.until)
+	defer cancel()
+	result, err := do(ctx, t)
+	if err != nil {
+		return fmt.Errorf("%s: %w", *mode, err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(result)
+}
+
+// check refuses loads that are too large or not aimed at this machine.
+func (t *target) check() error {
+	host, port, err := net.SplitHostPort(t.addr)
+	if err != nil {
+		return err
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("%s is not a loopback address; this tool loads servers on its own machine only", host)
+	}
+	t.addr = net.JoinHostPort(host, port)
+	t.url = &url.URL{Scheme: "ws", Host: t.addr, Path: "/socket.io/", RawQuery: "EIO=4&transport=websocket"}
+	t.dialer = ws.Dialer{ReadBufferSize: 1024, WriteBufferSize: 512}
+	switch {
+	case t.conns < 1 || t.parallel < 1 || t.events < 1 || t.depth < 1 || t.rate < 0 || t.size < 1 || t.size > 100_000:
+		return errors.New("counts must be positive and sizes at most 100,000")
+	case t.events > maxEvents || t.depth > 1000 || t.parallel > 1000:
+		return fmt.Errorf("at most %d events, a depth of 1000 and 1000 connections at a time", maxEvents)
+	case t.warm < 0 || t.measure <= 0 || t.settle < 0 || t.warm+t.measure+t.settle > maxRun/2:
+		return fmt.Errorf("warm, measure and settle together must stay within %v", maxRun/2)
+	}
+	return nil
+}
+
+// hold opens n connections, a few at a time. On an error those already open are closed.
+func (t *target) hold(ctx context.Context, n int) ([]*conn, error) {
+	if n > maxConnections {
+		return nil, fmt.Errorf("%d connections: at most %d", n, maxConnections)
+	}
+	conns := make([]*conn, n)
+	err := t.each(n, func(i int) (err error) {
+		if err = ctx.Err(); err == nil {
+			conns[i], err = t.connect(ctx, i)
+		}
+		return err
+	})
+	if err != nil {
+		closeAll(conns)
+		return nil, err
+	}
+	return conns, nil
+}
+
+// each calls f for 0 ≤ i < n from t.parallel goroutines and returns the first error, after which no new call starts.
+func (t *target) each(n int, f func(i int) error) error {
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		next  int
+		first error
+	)
+	for range min(t.parallel, n) {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				over := first != nil || i >= n
+				mu.Unlock()
+				if over {
+					return
+				}
+				if err := f(i); err != nil {
+					mu.Lock()
+					if first == nil {
+						first = fmt.Errorf("connection %d: %w", i, err)
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
+
+func closeAll(conns []*conn) {
+	for _, c := range conns {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+// span measures the server between two moments while the load goes on.
+type span struct {
+	Units     int64   `json:"units"`
+	Seconds   float64 `json:"seconds"`
+	PerSecond float64 `json:"per_second"`
+	CPU       float64 `json:"cpu_us_per_unit"` // server's user and system time
+	Cores     float64 `json:"server_cores"`    // server's CPU seconds per second
+}
+
+// during waits out the warm-up, then measures for t.measure; count returns the units done so far.
+func (t *target) during(ctx context.Context, count func() int64) (span, error) {
+	if err := sleep(ctx, t.warm); err != nil {
+		return span{}, err
+	}
+	cpu0, err := t.server.cpu()
+	if err != nil {
+		return span{}, err
+	}
+	units0, start := count(), time.Now()
+	if err := sleep(ctx, t.measure); err != nil {
+		return span{}, err
+	}
+	return t.since(start, cpu0, func() int64 { return count() - units0 })
+}
+
+func (t *target) since(start time.Time, cpu0 time.Duration, units func() int64) (span, error) {
+	cpu1, err := t.server.cpu()
+	if err != nil {
+		return span{}, err
+	}
+	n, took := units(), time.Since(start)
+	if n == 0 {
+		return span{}, errors.New("nothing was measured: no unit was done in time")
+	}
+	s := span{Units: n, Seconds: took.Seconds(), PerSecond: float64(n) / took.Seconds()}
+	s.CPU = float64(cpu1-cpu0) / float64(time.Microsecond) / float64(n)
+	s.Cores = (cpu1 - cpu0).Seconds() / took.Seconds()
+	return s, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// process reads what the server under test has used, from /proc (Linux). A nil process measures nothing.
+type process struct{ pid int }
+
+// clockTick is USER_HZ, which Linux fixes at 100 for everything it shows in /proc.
+const clockTick = 10 * time.Millisecond
+
+// cpu returns user and system time used so far, ended threads included.
+func (p *process) cpu() (time.Duration, error) {
+	if p == nil {
+		return 0, nil
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		return 0, err
+	}
+	// The second field is the command in brackets and may itself hold blanks and brackets: count from the last one.
+	_, after, ok := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" "))
+	f := bytes.Fields(after)
+	if !ok || len(f) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat: unexpected form", p.pid)
+	}
+	user, err1 := strconv.ParseInt(string(f[11]), 10, 64)
+	system, err2 := strconv.ParseInt(string(f[12]), 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("/proc/%d/stat: unexpected form", p.pid)
+	}
+	return time.Duration(user+system) * clockTick, nil
+}
+
+// memory is what a process holds, in bytes.
+type memory struct {
+	RSS int64 `json:"rss"` // resident set, pages shared with others counted whole
+	PSS int64 `json:"pss"` // pages shared with others counted by share
+}
+
+func (p *process) memory() (memory, error) {
+	if p == nil {
+		return memory{}, nil
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid))
+	if err != nil {
+		return memory{}, err
+	}
+	var m memory
+	for line := range bytes.Lines(b) {
+		f := bytes.Fields(line)
+		if len(f) != 3 || string(f[2]) != "kB" {
+			continue
+		}
+		kb, err := strconv.ParseInt(string(f[1]), 10, 64)
+		if err != nil {
+			continue
+		}
+		switch string(f[0]) {
+		case "Rss:":
+			m.RSS = kb << 10
+		case "Pss:":
+			m.PSS = kb << 10
+		}
+	}
+	if m.RSS == 0 {
+		return m, fmt.Errorf("/proc/%d/smaps_rollup: no Rss line", p.pid)
+	}
+	return m, nil
+}
