@@ -1,0 +1,287 @@
+// Package config declares every setting of Sohbet once: its name, type, default, check and whether it is secret.
+// Values come from the environment, or from a file named config.env in the working directory; the environment wins.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/joho/godotenv"
+)
+
+// FileName is the settings file looked for in the working directory.
+const FileName = "config.env"
+
+// Config holds the checked settings. It carries secrets: never log or marshal it whole.
+type Config struct {
+	Host string // "" = all addresses
+	Port int    // 0 = any free port
+
+	SecretKeys    []string // the first one writes, all of them read; filled by Prepare when SECRET_KEY is unset
+	AdminUsername string
+	AdminPassword string // plain text or an argon2id hash in PHC form; "" = one-time codes alone
+
+	DataDir     string
+	DatabaseURL string // postgres://… or sqlite://PATH, never empty after Load
+
+	Telegram   Telegram
+	Cloudinary Cloudinary
+
+	CORSOrigins    []string // scheme://host[:port], lower case, no trailing slash
+	TrustedProxies []netip.Prefix
+
+	MessageLimit, UploadLimit, APILimit, LoginLimit Rate
+
+	CacheTTL      time.Duration
+	RetentionDays int // 0 = keep for ever
+	RedisURL      string
+
+	LogLevel     slog.Level
+	LogFormat    string // "text", "json", or "" = text on a terminal, else json
+	MetricsToken string
+	Locale       string // "tr" or "en"
+
+	// Warnings are remarks about values that work but look wrong, one line each, free of secrets.
+	Warnings []string
+}
+
+// Telegram is the bridge to the operator's chat; off when BotToken is empty.
+type Telegram struct {
+	BotToken   string
+	ChatID     int64
+	APIURL     string // without trailing slash
+	WebhookURL string // "" = long polling
+}
+
+// On reports whether a bot is configured.
+func (t Telegram) On() bool { return t.BotToken != "" }
+
+// Cloudinary is the remote file store; off when CloudName is empty, files are then kept in DataDir.
+type Cloudinary struct {
+	CloudName, APIKey, APISecret string
+	UploadPrefix                 string // base URL of the upload API, without trailing slash
+
+	url string // CLOUDINARY_URL as given, taken apart once all values are known
+}
+
+// On reports whether files go to Cloudinary.
+func (c Cloudinary) On() bool { return c.CloudName != "" }
+
+// Postgres reports whether the database is PostgreSQL; otherwise it is SQLite.
+func (c *Config) Postgres() bool {
+	return strings.HasPrefix(c.DatabaseURL, "postgres://") || strings.HasPrefix(c.DatabaseURL, "postgresql://")
+}
+
+// Rate allows Count events in each Per. The zero value is "off": no limit.
+type Rate struct {
+	Count int
+	Per   time.Duration
+}
+
+// Off reports whether the limit is switched off.
+func (r Rate) Off() bool { return r.Count == 0 }
+
+// String gives the form that the setting is written in.
+func (r Rate) String() string {
+	if r.Off() {
+		return "off"
+	}
+	per := r.Per.String()
+	if strings.HasSuffix(per, "m0s") {
+		per = strings.TrimSuffix(per, "0s")
+	}
+	if strings.HasSuffix(per, "h0m") {
+		per = strings.TrimSuffix(per, "0m")
+	}
+	return strconv.Itoa(r.Count) + "/" + per
+}
+
+// Invalid lists everything wrong with the settings, one line for each variable.
+type Invalid []string
+
+// Error joins the lines with newlines.
+func (e Invalid) Error() string { return strings.Join(e, "\n") }
+
+// Load reads the settings from dir/config.env, if it is there, and from lookup (os.LookupEnv in the running program), which
+// wins; a variable that is set but empty means its default. It returns an Invalid with a line for every wrong value.
+func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
+	path := filepath.Join(dir, FileName)
+	file, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{}
+	var wrong Invalid
+	given := map[string]bool{}
+	for i := range settings {
+		s := &settings[i]
+		value, ok := lookup(s.name)
+		if !ok {
+			value = file[s.name]
+		}
+		value = strings.TrimSpace(value)
+		if value == "" {
+			value = s.def
+		} else {
+			given[s.name] = true
+		}
+		delete(file, s.name)
+		if value == "" {
+			continue
+		}
+		if err := s.set(c, value); err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s holds %s: %s", s.name, s.show(value), err))
+			delete(given, s.name)
+		}
+	}
+	if len(wrong) == 0 {
+		wrong = c.combine(given)
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	unknown := make([]string, 0, len(file))
+	for name := range file {
+		unknown = append(unknown, name)
+	}
+	sort.Strings(unknown)
+	for _, name := range unknown {
+		c.warn("%s in %s is not a setting of Sohbet%s", strconv.Quote(name), FileName, suggestion(name))
+	}
+	return c, nil
+}
+
+func (c *Config) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
+}
+
+// readFile parses the settings file; a missing file is an empty one. Errors of the parser quote the offending line, which may
+// hold a secret, so only the place is told.
+func readFile(path string) (map[string]string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("settings file: %w", err)
+	}
+	values, err := godotenv.Unmarshal(string(text))
+	if err != nil {
+		return nil, Invalid{fmt.Sprintf("%s cannot be read: write one NAME=value on each line, and quote values that hold #, quotes or spaces", path)}
+	}
+	return values, nil
+}
+
+// combine checks what no single value shows, and fills what follows from several.
+func (c *Config) combine(given map[string]bool) Invalid {
+	var wrong Invalid
+	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+
+	if c.DatabaseURL == "" {
+		c.DatabaseURL = "sqlite://" + filepath.ToSlash(filepath.Join(c.DataDir, "chat.db"))
+	}
+	if c.Postgres() && len(c.SecretKeys) == 0 {
+		add("SECRET_KEY holds nothing: with PostgreSQL it is required, at least %d characters; make one with: openssl rand -hex 32", minSecret)
+	}
+
+	switch t := &c.Telegram; {
+	case t.BotToken != "" && t.ChatID == 0:
+		add("TELEGRAM_CHAT_ID holds nothing: TELEGRAM_BOT_TOKEN is set, so give the number of the operator's chat too")
+	case t.BotToken == "" && t.ChatID != 0:
+		add("TELEGRAM_BOT_TOKEN holds nothing: TELEGRAM_CHAT_ID is set, so give the token from @BotFather too")
+	case t.BotToken == "" && t.WebhookURL != "":
+		add("TELEGRAM_BOT_TOKEN holds nothing: TELEGRAM_WEBHOOK_URL is set, so give the token and TELEGRAM_CHAT_ID too")
+	case strings.HasPrefix(t.WebhookURL, "http://") && !given["TELEGRAM_API_URL"]:
+		add("TELEGRAM_WEBHOOK_URL holds %q: Telegram calls https:// addresses only", t.WebhookURL)
+	}
+
+	for _, line := range c.Cloudinary.combine() {
+		add("%s", line)
+	}
+
+	if p := c.AdminPassword; p != "" && !strings.HasPrefix(p, argonPrefix) && len([]rune(p)) < 12 {
+		c.warn("ADMIN_PASSWORD is shorter than 12 characters; a longer one is safer")
+	}
+	if given["ADMIN_USERNAME"] && c.AdminPassword == "" {
+		c.warn("ADMIN_USERNAME has no effect without ADMIN_PASSWORD: agents sign in with a one-time code alone")
+	}
+	return wrong
+}
+
+// combine merges CLOUDINARY_URL with the three single values; both may be given only when they agree.
+func (c *Cloudinary) combine() []string {
+	if c.url != "" {
+		u, err := url.Parse(c.url)
+		if err != nil { // the setting's own check has parsed it
+			return []string{"CLOUDINARY_URL holds a broken address"}
+		}
+		secret, _ := u.User.Password()
+		for _, v := range []struct{ name, single, whole string }{
+			{"CLOUDINARY_CLOUD_NAME", c.CloudName, u.Host},
+			{"CLOUDINARY_API_KEY", c.APIKey, u.User.Username()},
+			{"CLOUDINARY_API_SECRET", c.APISecret, secret},
+		} {
+			if v.single != "" && v.single != v.whole {
+				return []string{v.name + " holds something else than CLOUDINARY_URL says: give the one or the other"}
+			}
+		}
+		c.CloudName, c.APIKey, c.APISecret = u.Host, u.User.Username(), secret
+		return nil
+	}
+	if c.CloudName == "" && c.APIKey == "" && c.APISecret == "" {
+		return nil
+	}
+	var lines []string
+	for _, v := range []struct{ name, value string }{
+		{"CLOUDINARY_CLOUD_NAME", c.CloudName}, {"CLOUDINARY_API_KEY", c.APIKey}, {"CLOUDINARY_API_SECRET", c.APISecret},
+	} {
+		if v.value == "" {
+			lines = append(lines, v.name+" holds nothing: cloud name, API key and API secret are needed together (or CLOUDINARY_URL alone)")
+		}
+	}
+	return lines
+}
+
+// suggestion names the setting that an unknown name is probably meant to be.
+func suggestion(name string) string {
+	best, distance := "", 3
+	for _, s := range settings {
+		if d := editDistance(strings.ToUpper(name), s.name); d < distance {
+			best, distance = s.name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}

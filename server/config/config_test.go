@@ -1,0 +1,273 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write config.example.env anew")
+
+const examplePath = "../../config.example.env"
+
+func env(pairs ...string) func(string) (string, bool) {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
+}
+
+func load(t *testing.T, pairs ...string) *Config {
+	t.Helper()
+	c, err := Load(t.TempDir(), env(pairs...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+const key32 = "0123456789abcdef0123456789abcdef"
+
+func TestDefaults(t *testing.T) {
+	c := load(t)
+	want := &Config{
+		Port: 5000, AdminUsername: "admin", DataDir: "data", DatabaseURL: "sqlite://data/chat.db",
+		Telegram:     Telegram{APIURL: "https://api.telegram.org"},
+		Cloudinary:   Cloudinary{UploadPrefix: "https://api.cloudinary.com"},
+		MessageLimit: Rate{30, time.Minute}, UploadLimit: Rate{10, 5 * time.Minute},
+		APILimit: Rate{300, time.Minute}, LoginLimit: Rate{5, 15 * time.Minute},
+		CacheTTL: 3 * time.Minute, LogLevel: slog.LevelInfo, Locale: "tr",
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("defaults:\n got %+v\nwant %+v", c, want)
+	}
+	if c.Telegram.On() || c.Cloudinary.On() || c.Postgres() {
+		t.Error("everything outside should be off by default")
+	}
+}
+
+func TestGoodValues(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		env   []string
+		check func(*Config) bool
+	}{
+		{"port zero", []string{"PORT", "0"}, func(c *Config) bool { return c.Port == 0 }},
+		{"spaces around", []string{"PORT", " 8080 "}, func(c *Config) bool { return c.Port == 8080 }},
+		{"empty means default", []string{"PORT", ""}, func(c *Config) bool { return c.Port == 5000 }},
+		{"ipv6 host", []string{"HOST", "[::1]"}, func(c *Config) bool { return c.Host == "::1" }},
+		{"rotation", []string{"SECRET_KEY", key32 + ", " + key32 + "x"}, func(c *Config) bool {
+			return reflect.DeepEqual(c.SecretKeys, []string{key32, key32 + "x"})
+		}},
+		{"data dir moves the database", []string{"DATA_DIR", "/srv/chat/"}, func(c *Config) bool {
+			return c.DatabaseURL == "sqlite:///srv/chat/chat.db"
+		}},
+		{"postgres", []string{"DATABASE_URL", "postgresql://u:p@db/x", "SECRET_KEY", key32}, (*Config).Postgres},
+		{"postgres by socket", []string{"DATABASE_URL", "postgres:///x?host=/run/postgresql", "SECRET_KEY", key32}, (*Config).Postgres},
+		{"telegram", []string{"TELEGRAM_BOT_TOKEN", "123:abc_D-", "TELEGRAM_CHAT_ID", "-1001234567890", "TELEGRAM_WEBHOOK_URL", "https://chat.example/"}, func(c *Config) bool {
+			return c.Telegram.On() && c.Telegram.ChatID == -1001234567890 && c.Telegram.WebhookURL == "https://chat.example"
+		}},
+		{"plain webhook with an API of one's own", []string{"TELEGRAM_BOT_TOKEN", "1:a", "TELEGRAM_CHAT_ID", "5",
+			"TELEGRAM_API_URL", "http://127.0.0.1:8081/", "TELEGRAM_WEBHOOK_URL", "http://127.0.0.1:5000"}, func(c *Config) bool {
+			return c.Telegram.APIURL == "http://127.0.0.1:8081"
+		}},
+		{"cloudinary url", []string{"CLOUDINARY_URL", "cloudinary://key:se%2Fcret@shop"}, func(c *Config) bool {
+			return c.Cloudinary.On() && c.Cloudinary.CloudName == "shop" && c.Cloudinary.APIKey == "key" && c.Cloudinary.APISecret == "se/cret"
+		}},
+		{"cloudinary in parts", []string{"CLOUDINARY_CLOUD_NAME", "shop", "CLOUDINARY_API_KEY", "1", "CLOUDINARY_API_SECRET", "s"}, func(c *Config) bool { return c.Cloudinary.On() }},
+		{"origins", []string{"CORS_ORIGINS", "https://Shop.example/, http://localhost:3000,https://shop.example:443"}, func(c *Config) bool {
+			return reflect.DeepEqual(c.CORSOrigins, []string{"https://shop.example", "http://localhost:3000"})
+		}},
+		{"proxies", []string{"TRUSTED_PROXIES", "10.1.2.3/8, 127.0.0.1,::1"}, func(c *Config) bool {
+			return reflect.DeepEqual(c.TrustedProxies, []netip.Prefix{
+				netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")})
+		}},
+		{"limit off", []string{"RATE_LIMIT_LOGIN", "OFF"}, func(c *Config) bool { return c.LoginLimit.Off() && c.LoginLimit.String() == "off" }},
+		{"limit", []string{"RATE_LIMIT_API", "5/1h"}, func(c *Config) bool { return c.APILimit.String() == "5/1h" }},
+		{"log", []string{"LOG_LEVEL", "Debug", "LOG_FORMAT", "JSON"}, func(c *Config) bool { return c.LogLevel == slog.LevelDebug && c.LogFormat == "json" }},
+		{"redis", []string{"REDIS_URL", "rediss://:p@cache:6380/1"}, func(c *Config) bool { return c.RedisURL == "rediss://:p@cache:6380/1" }},
+		{"locale", []string{"DEFAULT_LOCALE", "en"}, func(c *Config) bool { return c.Locale == "en" }},
+		{"argon2id", []string{"ADMIN_PASSWORD", "$argon2id$v=19$m=65536,t=1,p=2$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG"}, func(c *Config) bool { return len(c.Warnings) == 0 }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if c := load(t, tc.env...); !tc.check(c) {
+				t.Errorf("got %+v", c)
+			}
+		})
+	}
+}
+
+func TestWrongValues(t *testing.T) {
+	for _, tc := range []struct {
+		env  []string
+		want []string // one line each: what it must contain
+	}{
+		{[]string{"PORT", "70000"}, []string{`PORT holds "70000": want a whole number from 0 to 65535`}},
+		{[]string{"PORT", "http"}, []string{"PORT"}},
+		{[]string{"HOST", "http://x"}, []string{"HOST"}},
+		{[]string{"HOST", "localhost:5000"}, []string{"HOST"}},
+		{[]string{"SECRET_KEY", "hunter2"}, []string{`SECRET_KEY holds "****" (7 characters): each key needs at least 32`}},
+		{[]string{"SECRET_KEY", key32 + ",hunter2"}, []string{"SECRET_KEY"}},
+		{[]string{"DATABASE_URL", "postgres://u:p@db/x"}, []string{"SECRET_KEY holds nothing: with PostgreSQL it is required"}},
+		{[]string{"DATABASE_URL", "mysql://u:hunter2@db/x"}, []string{`DATABASE_URL holds "mysql://****": want postgres://`}},
+		{[]string{"DATABASE_URL", "postgres://"}, []string{"DATABASE_URL"}},
+		{[]string{"DATABASE_URL", "sqlite://"}, []string{"DATABASE_URL"}},
+		{[]string{"ADMIN_PASSWORD", "$argon2id$hunter2"}, []string{"ADMIN_PASSWORD"}},
+		{[]string{"ADMIN_USERNAME", strings.Repeat("a", 51)}, []string{"ADMIN_USERNAME"}},
+		{[]string{"CACHE_TTL", "3"}, []string{"CACHE_TTL"}},
+		{[]string{"CACHE_TTL", "0s"}, []string{"CACHE_TTL"}},
+		{[]string{"MESSAGE_RETENTION_DAYS", "-1"}, []string{"MESSAGE_RETENTION_DAYS"}},
+		{[]string{"TELEGRAM_BOT_TOKEN", "1:hunter2 x", "TELEGRAM_CHAT_ID", "7"}, []string{"TELEGRAM_BOT_TOKEN"}},
+		{[]string{"TELEGRAM_BOT_TOKEN", "1:hunter2"}, []string{"TELEGRAM_CHAT_ID holds nothing"}},
+		{[]string{"TELEGRAM_CHAT_ID", "7"}, []string{"TELEGRAM_BOT_TOKEN holds nothing"}},
+		{[]string{"TELEGRAM_CHAT_ID", "@me"}, []string{"TELEGRAM_CHAT_ID"}},
+		{[]string{"TELEGRAM_WEBHOOK_URL", "https://x"}, []string{"TELEGRAM_BOT_TOKEN holds nothing"}},
+		{[]string{"TELEGRAM_BOT_TOKEN", "1:a", "TELEGRAM_CHAT_ID", "7", "TELEGRAM_WEBHOOK_URL", "http://x"}, []string{"TELEGRAM_WEBHOOK_URL"}},
+		{[]string{"TELEGRAM_API_URL", "api.telegram.org"}, []string{"TELEGRAM_API_URL"}},
+		{[]string{"CLOUDINARY_API_KEY", "k"}, []string{"CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_SECRET"}},
+		{[]string{"CLOUDINARY_URL", "cloudinary://key@shop"}, []string{"CLOUDINARY_URL"}},
+		{[]string{"CLOUDINARY_URL", "cloudinary://key:hunter2@shop", "CLOUDINARY_CLOUD_NAME", "other"}, []string{"CLOUDINARY_CLOUD_NAME"}},
+		{[]string{"CLOUDINARY_CLOUD_NAME", "a/b"}, []string{"CLOUDINARY_CLOUD_NAME"}},
+		{[]string{"CLOUDINARY_UPLOAD_PREFIX", "x"}, []string{"CLOUDINARY_UPLOAD_PREFIX"}},
+		{[]string{"CORS_ORIGINS", "*"}, []string{"CORS_ORIGINS"}},
+		{[]string{"CORS_ORIGINS", "https://a.example/path"}, []string{"CORS_ORIGINS"}},
+		{[]string{"CORS_ORIGINS", "https://*.example"}, []string{"CORS_ORIGINS"}},
+		{[]string{"CORS_ORIGINS", "https://a.example; script-src *"}, []string{"CORS_ORIGINS"}},
+		{[]string{"TRUSTED_PROXIES", "10.0.0.0/33"}, []string{"TRUSTED_PROXIES"}},
+		{[]string{"RATE_LIMIT_MESSAGE", "30"}, []string{"RATE_LIMIT_MESSAGE"}},
+		{[]string{"RATE_LIMIT_UPLOAD", "0/1m"}, []string{"RATE_LIMIT_UPLOAD"}},
+		{[]string{"RATE_LIMIT_API", "1/1x"}, []string{"RATE_LIMIT_API"}},
+		{[]string{"RATE_LIMIT_LOGIN", "1/100h"}, []string{"RATE_LIMIT_LOGIN"}},
+		{[]string{"LOG_LEVEL", "loud"}, []string{"LOG_LEVEL"}},
+		{[]string{"LOG_FORMAT", "xml"}, []string{"LOG_FORMAT"}},
+		{[]string{"METRICS_TOKEN", "hunter2 b"}, []string{"METRICS_TOKEN"}},
+		{[]string{"REDIS_URL", "http://:hunter2@cache"}, []string{`REDIS_URL holds "http://****"`}},
+		{[]string{"DEFAULT_LOCALE", "de"}, []string{`DEFAULT_LOCALE holds "de": want tr or en`}},
+		{[]string{"PORT", "x", "LOG_LEVEL", "y", "CACHE_TTL", "z"}, []string{"PORT", "CACHE_TTL", "LOG_LEVEL"}},
+		{[]string{"LOG_LEVEL", "a\nb"}, []string{`LOG_LEVEL holds "a\nb"`}},
+	} {
+		_, err := Load(t.TempDir(), env(tc.env...))
+		var wrong Invalid
+		if !errors.As(err, &wrong) || len(wrong) != len(tc.want) {
+			t.Errorf("%v: got %v, want %d lines", tc.env, err, len(tc.want))
+			continue
+		}
+		for i, want := range tc.want {
+			if !strings.HasPrefix(wrong[i], strings.Fields(want)[0]+" holds ") || !strings.Contains(wrong[i], want) {
+				t.Errorf("%v: line %q, want %q", tc.env, wrong[i], want)
+			}
+			if strings.ContainsAny(wrong[i], "\n") || strings.Contains(wrong[i], "hunter2") {
+				t.Errorf("%v: line %q breaks or leaks", tc.env, wrong[i])
+			}
+		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(dir, FileName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("# comment\nPORT=7000\nHOST=127.0.0.1\nADMIN_PASSWORD='a $b # c long enough'\nRATE_LIMIT_MESAGE=1/1m\n")
+	c, err := Load(dir, env("PORT", "7001", "HOST", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Port != 7001 || c.Host != "" || c.AdminPassword != "a $b # c long enough" {
+		t.Errorf("the environment should win, the file fill the rest: %d %q", c.Port, c.Host)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "did you mean RATE_LIMIT_MESSAGE?") {
+		t.Errorf("warnings: %q", c.Warnings)
+	}
+	write("SECRET_KEY hunter2hunter2\n")
+	if _, err = Load(dir, env()); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a broken file should be refused without quoting it, got %v", err)
+	}
+}
+
+func TestSecretKeyIsMadeOnceAndKeptPrivate(t *testing.T) {
+	c := load(t, "DATA_DIR", filepath.Join(t.TempDir(), "deep", "data"))
+	created, err := c.Prepare()
+	if err != nil || !created || len(c.SecretKeys) != 1 || len(c.SecretKeys[0]) < minSecret {
+		t.Fatalf("created %v, keys %d, err %v", created, len(c.SecretKeys), err)
+	}
+	first, path := c.SecretKeys[0], filepath.Join(c.DataDir, secretFile)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("mode %v, err %v", info.Mode(), err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.SecretKeys = nil
+	if created, err = c.Prepare(); err != nil || created || c.SecretKeys[0] != first {
+		t.Fatalf("second start: created %v, err %v", created, err)
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
+		t.Errorf("wide rights were left: %v", info.Mode())
+	}
+	if made, err := makeSecret(path); made || err != nil {
+		t.Errorf("a key that exists was replaced: %v, %v", made, err)
+	}
+	if err := os.WriteFile(path, []byte("short\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.SecretKeys = nil
+	if _, err = c.Prepare(); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a broken key file should stop the start, got %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(c.DataDir, ".secret-*")); len(left) > 0 {
+		t.Errorf("temporary files left: %v", left)
+	}
+}
+
+func TestExampleFile(t *testing.T) {
+	var want bytes.Buffer
+	if err := WriteExample(&want); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(examplePath, want.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(examplePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want.Bytes()) {
+		t.Error("config.example.env is out of date: go test ./server/config -run TestExampleFile -update")
+	}
+	dir := t.TempDir()
+	uncommented := strings.ReplaceAll("\n"+string(got), "\n#", "\n")
+	var lines []string
+	for line := range strings.SplitSeq(uncommented, "\n") {
+		if name, _, ok := strings.Cut(line, "="); ok && name == strings.ToUpper(name) && !strings.ContainsAny(name, " :/") {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) != len(settings) {
+		t.Fatalf("%d settings in the example, %d in the table", len(lines), len(settings))
+	}
+	if err := os.WriteFile(filepath.Join(dir, FileName), []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(dir, env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Warnings = nil
+	if !reflect.DeepEqual(c, load(t)) {
+		t.Error("the example with every line uncommented differs from the defaults")
+	}
+}

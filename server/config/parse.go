@@ -1,0 +1,272 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/alexedwards/argon2id"
+)
+
+// The errors below complete the line "NAME holds VALUE: …" and say what would be right. They must not quote the value.
+
+func integer(low, high int, field func(*Config) *int) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < low || n > high {
+			return fmt.Errorf("want a whole number from %d to %d", low, high)
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
+func oneOf(field func(*Config) *string, allowed ...string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		value = strings.ToLower(value)
+		if !slices.Contains(allowed, value) {
+			return fmt.Errorf("want %s", strings.Join(allowed, " or "))
+		}
+		*field(c) = value
+		return nil
+	}
+}
+
+// word takes a value without spaces or control characters.
+func word(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+			return errors.New("want one word without spaces")
+		}
+		*field(c) = value
+		return nil
+	}
+}
+
+// address takes an absolute URL with one of the schemes; a trailing slash is cut.
+func address(field func(*Config) *string, schemes ...string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+			return fmt.Errorf("want an address that begins with %s:// and names a host", strings.Join(schemes, ":// or "))
+		}
+		*field(c) = strings.TrimRight(value, "/")
+		return nil
+	}
+}
+
+func limit(field func(*Config) *Rate) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		r, err := ParseRate(value)
+		if err != nil {
+			return err
+		}
+		*field(c) = r
+		return nil
+	}
+}
+
+// ParseRate reads "count/duration" ("30/1m") or "off".
+func ParseRate(value string) (Rate, error) {
+	wrong := errors.New("want count/duration such as 30/1m (count from 1 to 1000000, duration from 1s to 24h), or off")
+	if strings.EqualFold(value, "off") {
+		return Rate{}, nil
+	}
+	count, per, ok := strings.Cut(value, "/")
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	if !ok || err != nil || n < 1 || n > 1_000_000 {
+		return Rate{}, wrong
+	}
+	d, err := time.ParseDuration(strings.TrimSpace(per))
+	if err != nil || d < time.Second || d > 24*time.Hour {
+		return Rate{}, wrong
+	}
+	return Rate{Count: n, Per: d}, nil
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+
+func setHost(c *Config, value string) error {
+	bare := strings.TrimSuffix(strings.TrimPrefix(value, "["), "]")
+	if net.ParseIP(bare) == nil && !hostName.MatchString(value) {
+		return errors.New("want an IP address or host name without scheme and port, such as 127.0.0.1; empty means all addresses")
+	}
+	c.Host = bare
+	return nil
+}
+
+func setSecretKey(c *Config, value string) (err error) {
+	c.SecretKeys, err = parseSecrets(value)
+	return err
+}
+
+func setAdminUsername(c *Config, value string) error {
+	if len([]rune(value)) > 50 || strings.ContainsFunc(value, unicode.IsControl) {
+		return errors.New("want at most 50 characters")
+	}
+	c.AdminUsername = value
+	return nil
+}
+
+func setAdminPassword(c *Config, value string) error {
+	if strings.HasPrefix(value, argonPrefix) {
+		p, _, _, err := argon2id.DecodeHash(value)
+		if err != nil {
+			return errors.New("it begins like an argon2id hash but is none: want $argon2id$v=19$m=…,t=…,p=…$salt$hash, in single quotes")
+		}
+		if p.Memory > 256*1024 || p.Iterations > 16 { // each try would cost that much
+			return errors.New("want an argon2id hash with m ≤ 262144 and t ≤ 16")
+		}
+	}
+	c.AdminPassword = value
+	return nil
+}
+
+func setDataDir(c *Config, value string) error {
+	if strings.ContainsRune(value, 0) {
+		return errors.New("want the path of a folder")
+	}
+	c.DataDir = filepath.Clean(value)
+	return nil
+}
+
+func setDatabaseURL(c *Config, value string) error {
+	wrong := errors.New("want postgres://user:password@host:5432/name or sqlite://PATH, or nothing for SQLite in DATA_DIR")
+	if path, ok := strings.CutPrefix(value, "sqlite://"); ok {
+		if path == "" || path == "/" {
+			return wrong
+		}
+		c.DatabaseURL = value
+		return nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return wrong
+	}
+	if u.Host == "" && u.Query().Get("host") == "" { // sockets are named as ?host=/run/postgresql
+		return wrong
+	}
+	c.DatabaseURL = value
+	return nil
+}
+
+func setCacheTTL(c *Config, value string) error {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < time.Second || d > 24*time.Hour {
+		return errors.New("want a duration from 1s to 24h, such as 3m")
+	}
+	c.CacheTTL = d
+	return nil
+}
+
+var botToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]+$`)
+
+func setBotToken(c *Config, value string) error {
+	if !botToken.MatchString(value) {
+		return errors.New("want the token as @BotFather gave it: digits, a colon, letters and digits")
+	}
+	c.Telegram.BotToken = value
+	return nil
+}
+
+func setChatID(c *Config, value string) error {
+	id, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || id == 0 {
+		return errors.New("want the chat's number, such as 123456789, or -1001234567890 for a group")
+	}
+	c.Telegram.ChatID = id
+	return nil
+}
+
+var cloudName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+
+func setCloudName(c *Config, value string) error {
+	if !cloudName.MatchString(value) {
+		return errors.New("want the cloud name from Cloudinary's dashboard: letters, digits, - and _")
+	}
+	c.Cloudinary.CloudName = value
+	return nil
+}
+
+func setCloudKey(c *Config, value string) error {
+	return word(func(c *Config) *string { return &c.Cloudinary.APIKey })(c, value)
+}
+
+func setCloudinaryURL(c *Config, value string) error {
+	u, err := url.Parse(value)
+	wrong := errors.New("want cloudinary://key:secret@cloud-name")
+	if err != nil || u.Scheme != "cloudinary" || !cloudName.MatchString(u.Host) || u.User == nil || u.User.Username() == "" {
+		return wrong
+	}
+	if secret, _ := u.User.Password(); secret == "" {
+		return wrong
+	}
+	c.Cloudinary.url = value
+	return nil
+}
+
+func setOrigins(c *Config, value string) error {
+	c.CORSOrigins = nil
+	for origin := range strings.SplitSeq(value, ",") {
+		origin = strings.ToLower(strings.TrimRight(strings.TrimSpace(origin), "/"))
+		if origin == "" {
+			continue
+		}
+		u, err := url.Parse(origin)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Hostname() == "" ||
+			origin != u.Scheme+"://"+u.Host || strings.ContainsAny(u.Host, "*;'\" ") {
+			return errors.New("want origins with commas between them, each http(s)://host or http(s)://host:port without path or *")
+		}
+		// Browsers leave the scheme's own port out of Origin.
+		if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; strings.HasSuffix(origin, port) {
+			origin = strings.TrimSuffix(origin, port)
+		}
+		if !slices.Contains(c.CORSOrigins, origin) {
+			c.CORSOrigins = append(c.CORSOrigins, origin)
+		}
+	}
+	return nil
+}
+
+func setProxies(c *Config, value string) error {
+	c.TrustedProxies = nil
+	for item := range strings.SplitSeq(value, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(item)
+		if err != nil {
+			addr, err := netip.ParseAddr(item)
+			if err != nil || addr.Zone() != "" {
+				return errors.New("want IP addresses or networks with commas between them, such as 10.0.0.0/8,127.0.0.1")
+			}
+			addr = addr.Unmap()
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
+	}
+	return nil
+}
+
+func setLogLevel(c *Config, value string) error {
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError,
+	}
+	level, ok := levels[strings.ToLower(value)]
+	if !ok {
+		return errors.New("want debug, info, warn or error")
+	}
+	c.LogLevel = level
+	return nil
+}

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// setting is one row of the table. set parses, checks and stores the value; its error says what would be right, never what
+// the value was.
+type setting struct {
+	group, name, def string
+	kind             string // shown in the example: what form the value has
+	secret           bool
+	about            string // lines of help
+	set              func(*Config, string) error
+}
+
+// show gives a value as error messages may quote it.
+func (s *setting) show(value string) string {
+	if !s.secret {
+		return strconv.Quote(value)
+	}
+	if scheme, _, ok := strings.Cut(value, "://"); ok && len(scheme) < 16 && !strings.ContainsAny(scheme, " @:/") {
+		return strconv.Quote(scheme + "://****")
+	}
+	return fmt.Sprintf("\"****\" (%d characters)", len([]rune(value)))
+}
+
+// settings is the whole table, in the order of the example file.
+var settings = []setting{
+	{group: "Address", name: "PORT", def: "5000", kind: "number", set: integer(0, 65535, func(c *Config) *int { return &c.Port }),
+		about: "Port to listen on; 0 picks a free one."},
+	{name: "HOST", kind: "address", set: setHost,
+		about: "Address to listen on; empty means all of them."},
+
+	{group: "Signing in", name: "SECRET_KEY", kind: "text", secret: true, set: setSecretKey,
+		about: "Signs sessions and codes. At least 32 characters; make one with: openssl rand -hex 32\n" +
+			"Empty: made at first start and kept in DATA_DIR/secret.key. Required with PostgreSQL.\n" +
+			"To rotate, put the new key before the old one with a comma; drop the old one a day later."},
+	{name: "ADMIN_USERNAME", def: "admin", kind: "text", set: setAdminUsername,
+		about: "Name that goes with ADMIN_PASSWORD."},
+	{name: "ADMIN_PASSWORD", kind: "text", secret: true, set: setAdminPassword,
+		about: "With a password set, a one-time code is only sent after it. Plain text, or an argon2id hash\n" +
+			"($argon2id$v=19$…, in single quotes)."},
+
+	{group: "Storage", name: "DATA_DIR", def: "data", kind: "folder", set: setDataDir,
+		about: "Folder of the database, the uploads and the generated key."},
+	{name: "DATABASE_URL", kind: "address", secret: true, set: setDatabaseURL,
+		about: "Empty: SQLite at DATA_DIR/chat.db. Otherwise postgres://user:password@host/name or sqlite://PATH."},
+	{name: "CACHE_TTL", def: "3m", kind: "duration", set: setCacheTTL,
+		about: "How long messages and threads stay in memory, from 1s to 24h."},
+	{name: "MESSAGE_RETENTION_DAYS", def: "0", kind: "number", set: integer(0, 36500, func(c *Config) *int { return &c.RetentionDays }),
+		about: "Messages older than this many days are deleted; 0 keeps them."},
+
+	{group: "Telegram", name: "TELEGRAM_BOT_TOKEN", kind: "text", secret: true, set: setBotToken,
+		about: "Token from @BotFather. Goes together with TELEGRAM_CHAT_ID; both empty means no Telegram."},
+	{name: "TELEGRAM_CHAT_ID", kind: "number", set: setChatID,
+		about: "Chat in which the operator answers; groups have negative numbers."},
+	{name: "TELEGRAM_API_URL", def: "https://api.telegram.org", kind: "address",
+		set:   address(func(c *Config) *string { return &c.Telegram.APIURL }, "http", "https"),
+		about: "Address of the Bot API, for a server of your own."},
+	{name: "TELEGRAM_WEBHOOK_URL", kind: "address",
+		set:   address(func(c *Config) *string { return &c.Telegram.WebhookURL }, "http", "https"),
+		about: "Public https address of this server; switches from polling to a webhook."},
+
+	{group: "Files", name: "CLOUDINARY_CLOUD_NAME", kind: "text", set: setCloudName,
+		about: "Files go to Cloudinary when these three are set (or CLOUDINARY_URL), else into DATA_DIR."},
+	{name: "CLOUDINARY_API_KEY", kind: "text", set: setCloudKey},
+	{name: "CLOUDINARY_API_SECRET", kind: "text", secret: true, set: word(func(c *Config) *string { return &c.Cloudinary.APISecret })},
+	{name: "CLOUDINARY_URL", kind: "address", secret: true, set: setCloudinaryURL,
+		about: "Instead of the three above: cloudinary://key:secret@cloud-name"},
+	{name: "CLOUDINARY_UPLOAD_PREFIX", def: "https://api.cloudinary.com", kind: "address",
+		set:   address(func(c *Config) *string { return &c.Cloudinary.UploadPrefix }, "http", "https"),
+		about: "Address of Cloudinary's upload API, for accounts in another region."},
+
+	{group: "Limits and trust", name: "CORS_ORIGINS", kind: "list", set: setOrigins,
+		about: "Other sites that may embed the chat and call this server, with commas: https://shop.example"},
+	{name: "TRUSTED_PROXIES", kind: "list", set: setProxies,
+		about: "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count, with commas."},
+	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
+		about: "Messages of one visitor."},
+	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
+		about: "Uploads from one address."},
+	{name: "RATE_LIMIT_API", def: "300/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.APILimit }),
+		about: "Requests to /api from one address."},
+	{name: "RATE_LIMIT_LOGIN", def: "5/15m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.LoginLimit }),
+		about: "Codes asked for, and codes or passwords tried, from one address."},
+
+	{group: "Running it", name: "LOG_LEVEL", def: "info", kind: "debug, info, warn or error", set: setLogLevel,
+		about: "Least important line that is logged."},
+	{name: "LOG_FORMAT", kind: "text or json", set: oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json"),
+		about: "Empty: text on a terminal, otherwise json."},
+	{name: "METRICS_TOKEN", kind: "text", secret: true, set: word(func(c *Config) *string { return &c.MetricsToken }),
+		about: "Bearer token for /metrics; empty leaves it to signed-in agents."},
+	{name: "REDIS_URL", kind: "address", secret: true,
+		set:   address(func(c *Config) *string { return &c.RedisURL }, "redis", "rediss"),
+		about: "For several processes behind one address: redis://user:password@host:6379/0"},
+	{name: "DEFAULT_LOCALE", def: "tr", kind: "tr or en", set: oneOf(func(c *Config) *string { return &c.Locale }, "tr", "en"),
+		about: "Language of the pages for browsers that ask for neither."},
+}
+
+// WriteExample writes the commented example file, the same text as config.example.env.
+func WriteExample(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("# Settings of Sohbet. Copy this file to config.env and uncomment what you change.\n" +
+		"# A variable of the environment wins over the file. Put values with $, # or spaces in single quotes.\n# Written from the table in server/config; do not edit by hand.\n")
+	for _, s := range settings {
+		if s.group != "" {
+			fmt.Fprintf(&b, "\n# ===== %s =====\n", s.group)
+		}
+		b.WriteString("\n")
+		if s.about != "" {
+			for line := range strings.SplitSeq(s.about, "\n") {
+				b.WriteString("# " + line + "\n")
+			}
+		}
+		fmt.Fprintf(&b, "# (%s)\n#%s=%s\n", s.kind, s.name, s.def)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
