@@ -1,0 +1,48 @@
+# Sohbet: everything one does with this tree. `make` alone lists it.
+#
+# Variables, each settable on the command line (make run PORT=8080):
+#   PORT      port that `make run` listens on            (5000)
+#   BIN       where `make build` puts the binary         (sohbet)
+#   VERSION   what the binary calls itself               (git describe)
+#   GO        the Go command                             (go)
+#   ROUNDS    rounds of `make bench`; medians are taken  (5)
+
+PORT    ?= 5000
+BIN     ?= sohbet
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO      ?= go
+ROUNDS  ?= 5
+
+export GO
+CLIENT  := assets/static/vendor/socket.io.min.js
+
+.PHONY: help run build test check bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## Build and serve on http://localhost:5000, data in ./data
+	PORT=$(PORT) ./$(BIN)
+
+build: $(CLIENT) ## Build the binary ./sohbet
+	$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) .
+
+test: ## Everything that CI runs; installs what it needs with apt where absent
+	@.ci/install
+	@.ci/services .ci/test
+
+check: ## The quick part: format, vet, lint, Go tests with the race detector
+	@.ci/services .ci/test quick
+
+bench: ## Measure against Node's socket.io and write bench/README.md's table
+	@npm ci --prefix bench/peer --no-audit --no-fund
+	$(GO) run ./bench/run -rounds $(ROUNDS)
+
+# The official Socket.IO client for browsers, embedded when npm is there. Without it the binary is complete too:
+# it sends browsers to the pinned version on the client's CDN.
+$(CLIENT): assets/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix assets --omit=dev --no-audit --no-fund && npm run --silent --prefix assets vendor && touch $@; \
+	else \
+		echo "npm is not installed: building without the embedded Socket.IO client, browsers load it from its CDN"; \
+	fi
