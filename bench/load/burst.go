@@ -16,9 +16,11 @@ type burstResult struct {
 }
 
 type burstSide struct {
-	Received  int     `json:"received"`
+	Lost      int     `json:"lost"`
 	Misplaced int     `json:"misplaced"` // doubled or out of order
 	Seconds   float64 `json:"seconds"`
+
+	received int
 }
 
 // burst moves t.events events in one tick each way and counts what became of them.
@@ -34,6 +36,7 @@ func burst(ctx context.Context, t *target) (any, error) {
 		}
 		start := time.Now()
 		*side.into, err = side.run(t, c)
+		side.into.Lost = t.events - side.into.received
 		side.into.Seconds = time.Since(start).Seconds()
 		c.Close()
 		if err != nil {
@@ -55,7 +58,7 @@ func burstUp(t *target, c *conn) (side burstSide, err error) {
 	if err != nil {
 		return side, err
 	}
-	return side, json.Unmarshal(answer, &[]any{&side.Received, &side.Misplaced})
+	return side, json.Unmarshal(answer, &[]any{&side.received, &side.Misplaced})
 }
 
 func burstDown(t *target, c *conn) (burstSide, error) {
@@ -90,18 +93,18 @@ func burstRoom(t *target, c *conn) (burstSide, error) {
 
 // collect reads numbered events until the last one came or nothing came for three seconds.
 func (c *conn) collect(n int, number func([]byte) (int, bool)) (side burstSide, err error) {
-	for side.Received < n {
+	for side.received < n {
 		if err := c.SetReadDeadline(earlier(time.Now().Add(3*time.Second), c.left)); err != nil {
 			return side, err
 		}
 		p, err := c.next()
 		if err != nil {
-			return side, nil // what is missing shows in Received
+			return side, nil // what is missing shows in Lost
 		}
-		if i, ok := number(p); !ok || i != side.Received {
+		if i, ok := number(p); !ok || i != side.received {
 			side.Misplaced++
 		}
-		side.Received++
+		side.received++
 	}
 	return side, nil
 }

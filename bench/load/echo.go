@@ -41,7 +41,8 @@ func echo(ctx context.Context, t *target) (any, error) {
 	)
 	for i, c := range conns {
 		wg.Go(func() {
-			if err := echoOn(c, frames, &counts[i].Int64, &times[i], &wrong); err != nil && !over.Load() {
+			// It ends with an error always; with any before the end of the run.
+			if err := echoOn(c, frames, &counts[i].Int64, &times[i], &wrong); !over.Load() {
 				failed <- fmt.Errorf("connection %d: %w", i, err)
 			}
 		})

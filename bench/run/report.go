@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// measurement is one call of the load generator and what of its answer goes into the table.
+type measurement struct {
+	name    string
+	args    []string
+	figures []figure
+	faults  []string // fields that must be 0
+}
+
+// figure is one row of the table: a number of the load generator's answer by its path.
+type figure struct {
+	label, path string
+	scale       float64 // what the number is multiplied with for display
+	digits      int
+	aim         string // what issue or contract ask for, "" for figures given for information
+}
+
+// series holds a measurement's answers, one a round, for each side.
+type series [2][]map[string]any
+
+var measurements = []measurement{
+	{"fanout", strings.Fields("-mode fanout -conns 500 -rate 50 -measure 6s"), []figure{
+		{"**CPU per delivered broadcast**, 50 messages/s to 500 members, µs", "cpu_us_per_unit", 1, 1, "≤ 0.7×"},
+		{"— its p99 latency, ms", "latency.p99_ms", 1, 1, ""},
+	}, []string{"lost", "misplaced", "cut"}},
+	{"fanout-flood", strings.Fields("-mode fanout -conns 500 -depth 4 -measure 5s"), []figure{
+		{"CPU per delivered broadcast, as fast as delivered, µs", "cpu_us_per_unit", 1, 1, ""},
+		{"— deliveries per second", "per_second", 1, 0, ""},
+	}, []string{"lost", "misplaced", "cut"}},
+	{"echo", strings.Fields("-mode echo -conns 50 -measure 5s"), []figure{
+		{"**CPU per echoed event**, 50 clients, one unanswered event each, µs", "cpu_us_per_unit", 1, 1, "≤ 0.8×"},
+		{"— events per second", "per_second", 1, 0, ""},
+		{"— its p99 latency, ms", "latency.p99_ms", 1, 1, ""},
+	}, []string{"wrong"}},
+	{"echo-pipelined", strings.Fields("-mode echo -conns 50 -depth 8 -measure 5s"), []figure{
+		{"CPU per echoed event, eight unanswered events each, µs", "cpu_us_per_unit", 1, 1, ""},
+	}, []string{"wrong"}},
+	{"idle", strings.Fields("-mode idle -conns 5000 -settle 30s"), []figure{
+		{"**memory per idle websocket**, 5,000 held past a heartbeat, kB", "bytes_per_conn", 1e-3, 1, "≤ 0.5×"},
+	}, []string{"dropped"}},
+	{"churn", strings.Fields("-mode churn -conns 10000 -parallel 50"), []figure{
+		{"**connections per second**, 50 at a time, connect to close", "per_second", 1, 0, "≥ 1.5×"},
+		{"— CPU per connection, µs", "cpu_us_per_unit", 1, 0, ""},
+		{"— slowest handshake, ms", "handshake.max_ms", 1, 0, ""},
+	}, []string{"over_1s", "failed"}},
+	{"burst", strings.Fields("-mode burst -events 10000"), []figure{
+		{"10,000 events in one tick to the server: lost", "up.lost", 1, 0, "0"},
+		{"— from the server: lost", "down.lost", 1, 0, "0"},
+		{"— through a room and back: lost", "room.lost", 1, 0, "0"},
+		{"— out of order or doubled, all three", "up.misplaced+down.misplaced+room.misplaced", 1, 0, "0"},
+	}, []string{"up.lost", "down.lost", "room.lost", "up.misplaced", "down.misplaced", "room.misplaced"}},
+}
+
+func choose(only string) ([]measurement, error) {
+	if only == "" {
+		return measurements, nil
+	}
+	var chosen []measurement
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no measurement %q", name)
+		}
+		chosen = append(chosen, measurements[i])
+	}
+	return chosen, nil
+}
+
+// value finds a number by its path; paths joined with + are added up.
+func value(result map[string]any, path string) float64 {
+	var sum float64
+	for one := range strings.SplitSeq(path, "+") {
+		var at any = result
+		for key := range strings.SplitSeq(one, ".") {
+			fields, _ := at.(map[string]any)
+			at = fields[key]
+		}
+		n, _ := at.(float64)
+		sum += n
+	}
+	return sum
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	n := len(v)
+	return (v[(n-1)/2] + v[n/2]) / 2
+}
+
+// report renders the table with the machine and versions it holds for.
+func report(ctx context.Context, rounds int, chosen []measurement, results []series) (string, error) {
+	machine, err := describe(ctx)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s. Medians of %d rounds; in brackets the lowest and highest ratio of a round.\n\n", machine, rounds)
+	b.WriteString("| | Sohbet | Node | ratio | aim |\n|---|--:|--:|--:|--:|\n")
+	for i, m := range chosen {
+		for _, f := range m.figures {
+			var v [2][]float64
+			var ratios []float64
+			for round := range rounds {
+				for s := range v {
+					v[s] = append(v[s], f.scale*value(results[i][s][round], f.path))
+				}
+				if v[1][round] != 0 {
+					ratios = append(ratios, v[0][round]/v[1][round])
+				}
+			}
+			ours, node := median(v[0]), median(v[1])
+			ratio := "–"
+			if len(ratios) > 0 && node != 0 {
+				ratio = fmt.Sprintf("%.2f× (%.2f–%.2f)", ours/node, slices.Min(ratios), slices.Max(ratios))
+			}
+			fmt.Fprintf(&b, "| %s | %.*f | %.*f | %s | %s |\n", f.label, f.digits, ours, f.digits, node, ratio, f.aim)
+		}
+	}
+	return b.String(), nil
+}
+
+// describe names the machine, the versions and the day.
+func describe(ctx context.Context) (string, error) {
+	var peer struct{ Version string }
+	b, err := os.ReadFile("bench/peer/node_modules/socket.io/package.json")
+	if err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(b, &peer); err != nil {
+		return "", err
+	}
+	node, err := output(ctx, "node", "--version")
+	if err != nil {
+		return "", err
+	}
+	commit, err := output(ctx, "git", "describe", "--always", "--dirty", "--tags")
+	if err != nil {
+		commit = "unknown"
+	}
+	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s, Sohbet %s on %s, socket.io %s on Node %s; %d cores of %s, Linux %s", time.Now().UTC().Format(time.DateOnly),
+		commit, runtime.Version(), peer.Version, node, runtime.NumCPU(), cpuModel(), bytes.TrimSpace(kernel)), nil
+}
+
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+func cpuModel() string {
+	b, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(b)) {
+		if key, model, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(model)
+		}
+	}
+	return runtime.GOARCH
+}
+
+const tableBegin, tableEnd = "<!-- table: written by make bench -->\n", "<!-- end of table -->"
+
+func replaceTable(path, text string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, ok1 := strings.Cut(string(b), tableBegin)
+	_, after, ok2 := strings.Cut(rest, tableEnd)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("%s has no table section", path)
+	}
+	return os.WriteFile(path, []byte(before+tableBegin+"\n"+text+"\n"+tableEnd+after), 0o644)
+}
+
+// faults says what our side lost, doubled or dropped, if anything: speed is nothing then.
+func faults(chosen []measurement, results []series) error {
+	var errs []error
+	for i, m := range chosen {
+		for round, result := range results[i][0] {
+			for _, path := range m.faults {
+				if n := value(result, path); n != 0 {
+					errs = append(errs, fmt.Errorf("%s, round %d: %s = %.0f", m.name, round+1, path, n))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
