@@ -1,0 +1,484 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	keyA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	keyB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+)
+
+func keys(t *testing.T, secrets ...string) *Keys {
+	t.Helper()
+	k, err := NewKeys(secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+func plainHTTP(*http.Request) bool { return false }
+
+// browser keeps cookies between requests as far as these tests need it.
+type browser map[string]*http.Cookie
+
+func (b browser) request() *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	for _, c := range b {
+		r.AddCookie(c)
+	}
+	return r
+}
+
+func (b browser) keep(w *httptest.ResponseRecorder) {
+	for _, c := range w.Result().Cookies() {
+		if c.MaxAge < 0 {
+			delete(b, c.Name)
+		} else {
+			b[c.Name] = c
+		}
+	}
+}
+
+func TestSession(t *testing.T) {
+	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	s := NewSessions(keys(t, keyA), plainHTTP, clk.now)
+	b := browser{}
+	if _, ok := s.FromRequest(b.request()); ok {
+		t.Fatal("no cookie, yet a session")
+	}
+	w := httptest.NewRecorder()
+	first, err := s.Issue(w, b.request(), "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.keep(w)
+	c := b[sessionCookie]
+	if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Secure || c.Path != "/" || c.MaxAge != 12*3600 {
+		t.Errorf("cookie attributes: %+v", c)
+	}
+	if strings.Contains(c.Value, "admin") {
+		t.Error("the cookie is readable")
+	}
+	got, ok := s.FromRequest(b.request())
+	if !ok || got != first || got.Subject != "admin" {
+		t.Errorf("read %+v %v, want %+v", got, ok, first)
+	}
+	if second, _ := s.Issue(httptest.NewRecorder(), b.request(), "admin"); second.ID == first.ID {
+		t.Error("a new sign-in keeps the session id")
+	}
+
+	clk.t = clk.t.Add(12*time.Hour - time.Second)
+	if _, ok := s.FromRequest(b.request()); !ok {
+		t.Error("ended before its time")
+	}
+	clk.t = clk.t.Add(time.Second)
+	if _, ok := s.FromRequest(b.request()); ok {
+		t.Error("still good after 12 hours")
+	}
+	w = httptest.NewRecorder()
+	s.Clear(w, b.request())
+	if b.keep(w); len(b) != 0 {
+		t.Error("sign-out leaves the cookie")
+	}
+}
+
+func TestSessionForgeries(t *testing.T) {
+	now := time.Now
+	good := NewSessions(keys(t, keyA), plainHTTP, now)
+	w := httptest.NewRecorder()
+	if _, err := good.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
+		t.Fatal(err)
+	}
+	value := w.Result().Cookies()[0].Value
+	flipped := []byte(value)
+	flipped[len(flipped)/2] ^= 1
+	login := NewCodes(keys(t, keyA), &memoryCodes{}, &lastCode{}, plainHTTP, now)
+	w = httptest.NewRecorder()
+	if err := login.Request(w, httptest.NewRequest("POST", "/", nil), "admin", false, Requester{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, forged := range map[string]string{
+		"garbage": "garbage", "empty": "", "cut": value[:len(value)-4], "one bit": string(flipped),
+		"doubled": value + value, "another cookie's value": w.Result().Cookies()[0].Value, "long": strings.Repeat("A", 10_000),
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Cookie", sessionCookie+"="+forged)
+		if _, ok := good.FromRequest(r); ok {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestSessionKeyRotation(t *testing.T) {
+	w := httptest.NewRecorder()
+	if _, err := NewSessions(keys(t, keyA), plainHTTP, time.Now).Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
+		t.Fatal(err)
+	}
+	b := browser{}
+	b.keep(w)
+	for name, tc := range map[string]struct {
+		secrets []string
+		want    bool
+	}{"same": {[]string{keyA}, true}, "rotated": {[]string{keyB, keyA}, true}, "dropped": {[]string{keyB}, false}} {
+		if _, ok := NewSessions(keys(t, tc.secrets...), plainHTTP, time.Now).FromRequest(b.request()); ok != tc.want {
+			t.Errorf("%s: %v, want %v", name, ok, tc.want)
+		}
+	}
+	w = httptest.NewRecorder()
+	if _, err := NewSessions(keys(t, keyB, keyA), plainHTTP, time.Now).Issue(w, b.request(), "admin"); err != nil {
+		t.Fatal(err)
+	}
+	b.keep(w)
+	if _, ok := NewSessions(keys(t, keyB), plainHTTP, time.Now).FromRequest(b.request()); !ok {
+		t.Error("the first key does not write")
+	}
+	if _, err := NewKeys(nil); err == nil {
+		t.Error("no key at all was accepted")
+	}
+}
+
+// memoryCodes does what the store does, for tests of this package alone.
+type memoryCodes struct {
+	mu   sync.Mutex
+	rows map[string]*row
+}
+
+type row struct {
+	hash    []byte
+	expires time.Time
+	tries   int
+	used    bool
+}
+
+func (m *memoryCodes) SaveCode(_ context.Context, hash []byte, binding string, expires time.Time) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows == nil {
+		m.rows = map[string]*row{}
+	}
+	m.rows[binding] = &row{hash: hash, expires: expires}
+	return int64(len(m.rows)), nil
+}
+
+func (m *memoryCodes) TryCode(_ context.Context, binding string, now time.Time, maxTries int, match func([]byte) bool) (bool, int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.rows[binding]
+	if r == nil || r.used || r.tries >= maxTries || !now.Before(r.expires) {
+		return false, 0, nil
+	}
+	r.tries++
+	r.used = match(r.hash)
+	return r.used, maxTries - r.tries, nil
+}
+
+func (m *memoryCodes) PurgeCodes(_ context.Context, now time.Time) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var n int64
+	for k, r := range m.rows {
+		if !now.Before(r.expires) {
+			delete(m.rows, k)
+			n++
+		}
+	}
+	return n, nil
+}
+
+type lastCode struct{ code string }
+
+func (l *lastCode) SendCode(_ context.Context, code string, _ Requester) error {
+	l.code = code
+	return nil
+}
+
+// wrong gives a code that is not the one sent.
+func wrong(code string) string {
+	if code == "000000" {
+		return "111111"
+	}
+	return "000000"
+}
+
+type codeFixture struct {
+	*Codes
+	store *memoryCodes
+	sent  *lastCode
+	clock *clock
+}
+
+func newCodes(t *testing.T) codeFixture {
+	f := codeFixture{store: &memoryCodes{}, sent: &lastCode{}, clock: &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	f.Codes = NewCodes(keys(t, keyA), f.store, f.sent, plainHTTP, f.clock.now)
+	return f
+}
+
+func (f codeFixture) ask(t *testing.T, b browser, password bool) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := f.Request(w, b.request(), "admin", password, Requester{}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(fmt.Sprint(w.Header(), w.Body), f.sent.code) {
+		t.Error("the code is in the answer")
+	}
+	b.keep(w)
+	return f.sent.code
+}
+
+func (f codeFixture) enter(b browser, code string, needPassword bool) (string, error) {
+	w := httptest.NewRecorder()
+	subject, err := f.Verify(w, b.request(), code, needPassword)
+	b.keep(w)
+	return subject, err
+}
+
+func TestCodeIsGoodOnceInItsBrowser(t *testing.T) {
+	f, mine, other := newCodes(t), browser{}, browser{}
+	code := f.ask(t, mine, false)
+	if len(code) != 6 || strings.Trim(code, "0123456789") != "" {
+		t.Fatalf("code %q", code)
+	}
+	for _, r := range f.store.rows {
+		if bytes.Contains(r.hash, []byte(code)) || len(r.hash) != 32 {
+			t.Error("the store holds the code itself")
+		}
+	}
+	if _, err := f.enter(other, code, false); !errors.Is(err, ErrNoCode) {
+		t.Errorf("a browser that did not ask: %v", err)
+	}
+	f.ask(t, other, false)
+	if f.sent.code != code {
+		if _, err := f.enter(other, code, false); !errors.Is(err, ErrNoCode) && !errors.As(err, new(WrongCode)) {
+			t.Errorf("another browser's code: %v", err)
+		}
+	}
+	saved := mine[loginCookie]
+	if subject, err := f.enter(mine, code, false); err != nil || subject != "admin" {
+		t.Fatalf("the right code: %q, %v", subject, err)
+	}
+	if len(mine) != 0 {
+		t.Error("the login cookie stays after sign-in")
+	}
+	mine[loginCookie] = saved
+	if _, err := f.enter(mine, code, false); !errors.Is(err, ErrNoCode) {
+		t.Errorf("used a second time: %v", err)
+	}
+}
+
+func TestCodeExpires(t *testing.T) {
+	f, b := newCodes(t), browser{}
+	code := f.ask(t, b, false)
+	f.clock.t = f.clock.t.Add(5*time.Minute - time.Second)
+	saved := *b[loginCookie]
+	if _, err := f.enter(b, wrong(code), false); !errors.As(err, new(WrongCode)) {
+		t.Errorf("before its end: %v", err)
+	}
+	f.clock.t = f.clock.t.Add(time.Second)
+	b[loginCookie] = &saved
+	if _, err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
+		t.Errorf("after five minutes: %v", err)
+	}
+	f.ask(t, browser{}, false)
+	if len(f.store.rows) != 1 {
+		t.Errorf("%d codes kept, the expired one should be gone", len(f.store.rows))
+	}
+}
+
+func TestCodeHasFiveTries(t *testing.T) {
+	f, b := newCodes(t), browser{}
+	code := f.ask(t, b, false)
+	for left := 4; left >= 1; left-- {
+		var e WrongCode
+		if _, err := f.enter(b, wrong(code), false); !errors.As(err, &e) || e.TriesLeft != left {
+			t.Fatalf("want %d tries left, got %v", left, err)
+		}
+	}
+	saved := *b[loginCookie]
+	if _, err := f.enter(b, wrong(code), false); !errors.Is(err, ErrNoCode) {
+		t.Fatalf("fifth wrong try: %v", err)
+	}
+	b[loginCookie] = &saved
+	if _, err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
+		t.Errorf("the right code as the sixth try: %v", err)
+	}
+}
+
+func TestFifthTryMayBeRight(t *testing.T) {
+	f, b := newCodes(t), browser{}
+	code := f.ask(t, b, false)
+	for range 4 {
+		if _, err := f.enter(b, wrong(code), false); err == nil {
+			t.Fatal("a wrong code was taken")
+		}
+	}
+	if _, err := f.enter(b, code, false); err != nil {
+		t.Errorf("fifth try, right code: %v", err)
+	}
+}
+
+func TestCodeWithoutPasswordIsNoSecondFactor(t *testing.T) {
+	f, b := newCodes(t), browser{}
+	code := f.ask(t, b, false)
+	if _, err := f.enter(b, code, true); !errors.Is(err, ErrNoCode) {
+		t.Errorf("asked for without the password: %v", err)
+	}
+	code = f.ask(t, b, true)
+	if _, err := f.enter(b, code, true); err != nil {
+		t.Errorf("asked for with the password: %v", err)
+	}
+}
+
+func TestCodeOutlivesKeyRotation(t *testing.T) {
+	f, b := newCodes(t), browser{}
+	code := f.ask(t, b, false)
+	f.Codes = NewCodes(keys(t, keyB, keyA), f.store, f.sent, plainHTTP, f.clock.now)
+	if _, err := f.enter(b, code, false); err != nil {
+		t.Errorf("after rotation: %v", err)
+	}
+}
+
+type brokenStore struct{ memoryCodes }
+
+var errDisk = errors.New("disk full")
+
+func (*brokenStore) TryCode(context.Context, string, time.Time, int, func([]byte) bool) (bool, int, error) {
+	return false, 0, errDisk
+}
+
+func TestStoreErrorsAreNoWrongCodes(t *testing.T) {
+	f, b := newCodes(t), browser{}
+	code := f.ask(t, b, false)
+	f.Codes = NewCodes(keys(t, keyA), &brokenStore{}, f.sent, plainHTTP, f.clock.now)
+	if _, err := f.enter(b, code, false); !errors.Is(err, errDisk) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLogSenderShowsTheCodeAtEveryLevel(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelError}))
+	if err := (LogSender{Log: log}).SendCode(t.Context(), "012345", Requester{Address: "192.0.2.1"}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "SIGN-IN CODE") || !strings.Contains(out.String(), "012345") || !strings.Contains(out.String(), "192.0.2.1") {
+		t.Errorf("logged %q", out.String())
+	}
+}
+
+func TestPassword(t *testing.T) {
+	hash := hashed(t, "açık susam açıl")
+	for name, p := range map[string]*Password{
+		"plain": NewPassword("admin", "açık susam açıl"), "argon2id": NewPassword("admin", hash),
+	} {
+		if !p.Set() {
+			t.Errorf("%s: not set", name)
+		}
+		for _, tc := range []struct {
+			user, password string
+			want           bool
+		}{
+			{"admin", "açık susam açıl", true}, {"admin", "açık susam açı", false}, {"admin", "", false},
+			{"Admin", "açık susam açıl", false}, {"", "açık susam açıl", false}, {"admin", hash, false},
+		} {
+			ok, err := p.Check(t.Context(), tc.user, tc.password)
+			if err != nil || ok != tc.want {
+				t.Errorf("%s: %q %q: %v %v, want %v", name, tc.user, tc.password, ok, err, tc.want)
+			}
+		}
+	}
+	none := NewPassword("admin", "")
+	if ok, _ := none.Check(t.Context(), "admin", ""); ok || none.Set() {
+		t.Error("no password set, yet the empty one opens")
+	}
+}
+
+func TestCSRF(t *testing.T) {
+	c := NewCSRF(keys(t, keyA), plainHTTP)
+	b := browser{}
+	w := httptest.NewRecorder()
+	token := c.Token(w, b.request())
+	b.keep(w)
+	if again := c.Token(httptest.NewRecorder(), b.request()); again != token {
+		t.Error("the token changes while the cookie stays")
+	}
+	for name, tc := range map[string]struct {
+		b      browser
+		header string
+		token  string
+		want   bool
+	}{
+		"right": {b, "X-CSRF-Token", token, true}, "other name": {b, "X-CSRFToken", token, true},
+		"none": {b, "X-CSRF-Token", "", false}, "wrong": {b, "X-CSRF-Token", strings.Repeat("0", 64), false},
+		"no cookie": {browser{}, "X-CSRF-Token", token, false}, "the cookie itself": {b, "X-CSRF-Token", b[csrfCookie].Value, false},
+	} {
+		r := tc.b.request()
+		r.Header.Set(tc.header, tc.token)
+		if got := c.Valid(r); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	r := b.request()
+	r.Header.Set("X-CSRF-Token", token)
+	if !NewCSRF(keys(t, keyB, keyA), plainHTTP).Valid(r) {
+		t.Error("rotation invalidates the token")
+	}
+}
+
+func TestOverHTTPSAndClientAddress(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for name, tc := range map[string]struct {
+		trusted              []netip.Prefix
+		peer, forward, proto string
+		address              string
+		https                bool
+	}{
+		"direct":                    {nil, "192.0.2.1:5", "", "", "192.0.2.1", false},
+		"nobody is trusted":         {nil, "10.0.0.1:5", "198.51.100.7", "https", "10.0.0.1", false},
+		"a stranger's word":         {trusted, "192.0.2.1:5", "198.51.100.7", "https", "192.0.2.1", false},
+		"a proxy's word":            {trusted, "10.0.0.1:5", "198.51.100.7", "https", "198.51.100.7", true},
+		"two proxies":               {trusted, "10.0.0.1:5", "198.51.100.7, 10.9.9.9", "https,http", "198.51.100.7", true},
+		"a forged beginning":        {trusted, "10.0.0.1:5", "203.0.113.9, 198.51.100.7", "http", "198.51.100.7", false},
+		"a proxy over IPv6":         {trusted, "[fd00::1]:5", "2001:db8::1", "https", "2001:db8::1", true},
+		"private is not trusted":    {trusted, "192.168.1.1:5", "198.51.100.7", "https", "192.168.1.1", false},
+		"loopback is not trusted":   {trusted, "127.0.0.1:5", "198.51.100.7", "https", "127.0.0.1", false},
+		"a proxy that says nothing": {trusted, "10.0.0.1:5", "", "", "10.0.0.1", false},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = tc.peer
+		if tc.forward != "" {
+			r.Header.Set("X-Forwarded-For", tc.forward)
+		}
+		if tc.proto != "" {
+			r.Header.Set("X-Forwarded-Proto", tc.proto)
+		}
+		if got := ClientAddress(tc.trusted)(r); got != tc.address {
+			t.Errorf("%s: address %q, want %q", name, got, tc.address)
+		}
+		if got := OverHTTPS(tc.trusted)(r); got != tc.https {
+			t.Errorf("%s: https %v, want %v", name, got, tc.https)
+		}
+	}
+	s := NewSessions(keys(t, keyA), func(*http.Request) bool { return true }, time.Now)
+	w := httptest.NewRecorder()
+	if _, err := s.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil || !w.Result().Cookies()[0].Secure {
+		t.Error("behind HTTPS the cookie should be Secure")
+	}
+}

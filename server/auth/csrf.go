@@ -1,0 +1,62 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"time"
+)
+
+const csrfCookie = "sohbet_csrf"
+
+// CSRF makes the token in the pages' <meta name="csrf-token">: an HMAC of a random value that the browser keeps in a cookie.
+// It is never demanded. It helps requests whose origin cannot be told, for example behind a proxy that rewrites Host.
+type CSRF struct {
+	keys   [][]byte
+	cookie cookie
+}
+
+// NewCSRF makes tokens with keys.
+func NewCSRF(keys *Keys, secure func(*http.Request) bool) *CSRF {
+	return &CSRF{keys: keys.derive("csrf"), cookie: cookie{csrfCookie, secure}}
+}
+
+// Token gives the token for this browser and sets its cookie when it has none yet.
+func (c *CSRF) Token(w http.ResponseWriter, r *http.Request) string {
+	value := c.cookie.value(r)
+	if len(value) != 26 {
+		value = rand.Text()
+		c.cookie.set(w, r, value, time.Time{}, 0) // ends with the browser's session
+	}
+	return hex.EncodeToString(mac(c.keys[0], value))
+}
+
+// Valid reports whether the request carries a token that goes with its cookie, in X-CSRF-Token or X-CSRFToken.
+func (c *CSRF) Valid(r *http.Request) bool {
+	value, token := c.cookie.value(r), r.Header.Get("X-CSRF-Token")
+	if token == "" {
+		token = r.Header.Get("X-CSRFToken")
+	}
+	got, err := hex.DecodeString(token)
+	if err != nil || len(value) != 26 {
+		return false
+	}
+	for _, key := range c.keys {
+		if hmac.Equal(got, mac(key, value)) {
+			return true
+		}
+	}
+	return false
+}
+
+// mac is HMAC-SHA256 over the parts, each followed by a zero byte so that no two lists of parts look alike.
+func mac(key []byte, parts ...string) []byte {
+	h := hmac.New(sha256.New, key)
+	for _, part := range parts {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return h.Sum(nil)
+}

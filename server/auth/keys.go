@@ -1,0 +1,85 @@
+// Package auth knows who is asking: sessions in a stateless cookie, one-time codes, the agent's password, rate limits and the
+// caller's address.
+package auth
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/securecookie"
+)
+
+// Keys derives one key for each purpose from the list of SECRET_KEY by HKDF-SHA256 (RFC 5869), so that what is signed for one
+// purpose is worth nothing for another. The first secret writes, all of them read.
+type Keys struct{ secrets []string }
+
+// NewKeys takes the secrets, newest first; at least one, each of 32 characters or more (the settings check that).
+func NewKeys(secrets []string) (*Keys, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("auth: no secret key")
+	}
+	return &Keys{secrets: secrets}, nil
+}
+
+// derive gives a 32-byte key for the purpose from each secret.
+func (k *Keys) derive(purpose string) [][]byte {
+	keys := make([][]byte, 0, len(k.secrets))
+	for _, secret := range k.secrets {
+		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "sohbet "+purpose, 32)
+		if err != nil { // only for lengths over 255 hashes
+			panic(fmt.Sprintf("auth: derive key: %v", err))
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// codecs encrypt and sign cookie values. Expiry is part of the values and checked by their readers against one clock, so the
+// codecs' own check is off.
+func (k *Keys) codecs(purpose string) []securecookie.Codec {
+	hash, block := k.derive(purpose+" hash"), k.derive(purpose+" block")
+	codecs := make([]securecookie.Codec, len(hash))
+	for i := range hash {
+		codecs[i] = securecookie.New(hash[i], block[i]).MaxAge(0).SetSerializer(jsonSerializer{})
+	}
+	return codecs
+}
+
+// jsonSerializer writes compact JSON; the library's own adds a newline and its gob form names types.
+type jsonSerializer struct{}
+
+func (jsonSerializer) Serialize(src any) ([]byte, error)     { return json.Marshal(src) }
+func (jsonSerializer) Deserialize(src []byte, dst any) error { return json.Unmarshal(src, dst) }
+
+// cookie is a name with the attributes that all cookies here share.
+type cookie struct {
+	name   string
+	secure func(*http.Request) bool
+}
+
+func (c cookie) set(w http.ResponseWriter, r *http.Request, value string, expires time.Time, maxAge time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: c.name, Value: value, Path: "/", Expires: expires, MaxAge: int(maxAge.Seconds()),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r),
+	})
+}
+
+func (c cookie) clear(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, &http.Cookie{
+		Name: c.name, Path: "/", Expires: time.Unix(1, 0), MaxAge: -1,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r),
+	})
+}
+
+func (c cookie) value(r *http.Request) string {
+	got, err := r.Cookie(c.name)
+	if err != nil {
+		return ""
+	}
+	return got.Value
+}
