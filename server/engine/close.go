@@ -1,0 +1,29 @@
+package engine
+
+import "github.com/gobwas/ws"
+
+// Closing says why a connection ends, on both sides of it.
+//
+// Reason is what server code and logs see, in the words of the Socket.IO documentation where it has one
+// (https://socket.io/docs/v4/server-socket-instance/#disconnect). Code is the websocket close code (RFC 6455 §7.4):
+// 1012 and 1013 ask the client to come back, 1002, 1007, 1008 and 1009 tell it that what it does will not work.
+type Closing struct {
+	Reason string
+	Code   ws.StatusCode
+}
+
+// The ways in which a connection ends.
+var (
+	ClosedByClient   = Closing{"transport close", ws.StatusNormalClosure}
+	ClosedTransport  = Closing{"transport error", ws.StatusGoingAway}
+	ClosedHeartbeat  = Closing{"ping timeout", ws.StatusGoingAway}
+	ClosedByServer   = Closing{"forced close", ws.StatusNormalClosure}
+	ClosedRestart    = Closing{"server shutting down", 1012}
+	ClosedSlow       = Closing{"slow client", 1013}
+	ClosedParse      = Closing{"parse error", ws.StatusProtocolError}
+	ClosedText       = Closing{"parse error", ws.StatusInvalidFramePayloadData}
+	ClosedTooBig     = Closing{"payload too big", ws.StatusMessageTooBig}
+	ClosedOverlap    = Closing{"overlapping requests", ws.StatusPolicyViolation}
+	ClosedSlowBody   = Closing{"body timeout", ws.StatusPolicyViolation}
+	closedTransition = Closing{"upgrade failed", ws.StatusPolicyViolation}
+)

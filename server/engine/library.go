@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+
+	wire "github.com/zishang520/engine.io-go-parser/packet"
+	eio "github.com/zishang520/engine.io/v2/engine"
+	"github.com/zishang520/engine.io/v2/events"
+	"github.com/zishang520/engine.io/v2/transports"
+	"github.com/zishang520/engine.io/v2/types"
+	"github.com/zishang520/socket.io/v2/socket"
+)
+
+// This file is the seam to github.com/zishang520/socket.io/v2: the part of its engine interfaces that its Socket.IO layer
+// (v2.5.0) really calls. The interfaces are embedded unset, so a call to any other method fails loudly in a test instead
+// of doing something unnoticed.
+
+// Bind puts the Socket.IO layer on top of this engine.
+func (s *Server) Bind(io *socket.Server) { io.Bind(&s.library) }
+
+// library is the engine.BaseServer that the Socket.IO layer sees.
+type library struct {
+	eio.BaseServer
+	srv *Server
+}
+
+var _ eio.BaseServer = (*library)(nil)
+
+func (l *library) On(event events.EventName, fns ...events.Listener) error {
+	if event == "connection" {
+		for _, fn := range fns {
+			l.srv.OnConnect(func(c *Conn) { fn(c) })
+		}
+	}
+	return nil
+}
+
+func (l *library) Close() eio.BaseServer {
+	_ = l.srv.Close(context.Background(), ClosedByServer)
+	return l
+}
+
+// listeners is a connection's event emitter with the three events that there are, each with one listener at most.
+type listeners struct {
+	events.EventEmitter
+	mu                 sync.Mutex
+	data, err, closing events.Listener
+}
+
+func (l *listeners) slot(event events.EventName) *events.Listener {
+	switch event {
+	case "data":
+		return &l.data
+	case "error":
+		return &l.err
+	case "close":
+		return &l.closing
+	}
+	return nil
+}
+
+// On sets the listener of "data" (*[Message]), "error" (error) or "close" (reason string).
+func (l *listeners) On(event events.EventName, fns ...events.Listener) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if slot := l.slot(event); slot != nil && len(fns) > 0 {
+		*slot = fns[0]
+	}
+	return nil
+}
+
+// Once is On: "close" happens once, and it is the only event so listened to.
+func (l *listeners) Once(event events.EventName, fns ...events.Listener) error {
+	return l.On(event, fns...)
+}
+
+// RemoveListener takes the listener of an event away.
+func (l *listeners) RemoveListener(event events.EventName, _ events.Listener) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slot := l.slot(event)
+	if slot == nil || *slot == nil {
+		return false
+	}
+	*slot = nil
+	return true
+}
+
+func (l *listeners) emit(event events.EventName, arg any) {
+	l.mu.Lock()
+	fn := *l.slot(event)
+	l.mu.Unlock()
+	if fn != nil {
+		fn(arg)
+	}
+}
+
+func (l *listeners) emitData(m *Message)     { l.emit("data", m) }
+func (l *listeners) emitClose(reason string) { l.emit("close", reason) }
+
+// Construct does nothing: the engine makes its connections itself.
+func (c *Conn) Construct(string, eio.BaseServer, transports.Transport, *types.HttpContext, int) {}
+
+var _ eio.Socket = (*Conn)(nil)
+
+// Id is ID in the library's spelling.
+func (c *Conn) Id() string { return c.id }
+
+// Protocol is the Engine.IO revision.
+func (c *Conn) Protocol() int { return 4 }
+
+// ReadyState is "open" or "closed".
+func (c *Conn) ReadyState() string {
+	if c.isOpen() {
+		return "open"
+	}
+	return "closed"
+}
+
+// SetReadyState does nothing: the state is the connection's own.
+func (c *Conn) SetReadyState(string) {}
+
+// Upgraded reports whether the connection is on a websocket.
+func (c *Conn) Upgraded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ws != nil
+}
+
+// Upgrading reports whether a websocket is being tried.
+func (c *Conn) Upgrading() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.probe != nil
+}
+
+// MaybeUpgrade does nothing: upgrades are the engine's own.
+func (c *Conn) MaybeUpgrade(transports.Transport) {}
+
+// Request is one empty request for all connections. The library copies its headers into each socket's handshake, where
+// nobody of ours looks: see [Conn.HandshakeRequest].
+func (c *Conn) Request() *types.HttpContext { return emptyContext() }
+
+var emptyContext = sync.OnceValue(func() *types.HttpContext {
+	r, err := http.NewRequest(http.MethodGet, "/", nil)
+	if err != nil {
+		panic(err)
+	}
+	ctx := types.NewHttpContext(discardResponse{}, r)
+	ctx.Flush() // ends the goroutine that waits for the request's end
+	return ctx
+})
+
+type discardResponse struct{}
+
+func (discardResponse) Header() http.Header         { return http.Header{} }
+func (discardResponse) Write(p []byte) (int, error) { return len(p), nil }
+func (discardResponse) WriteHeader(int)             {}
+
+// Transport tells the library what it asks before a volatile packet: whether there is room.
+func (c *Conn) Transport() transports.Transport { return transport{c: c} }
+
+type transport struct {
+	transports.Transport
+	c *Conn
+}
+
+func (t transport) Writable() bool {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	return t.c.state == stateOpen && len(t.c.queue) < volatileDepth
+}
+
+func (t transport) Name() string {
+	if t.c.Upgraded() {
+		return transports.WEBSOCKET
+	}
+	return transports.POLLING
+}
+
+// Send is Write in the library's other spelling.
+func (c *Conn) Send(r io.Reader, o *wire.Options, fn eio.SendCallback) eio.Socket {
+	return c.Write(r, o, fn)
+}
+
+// Write queues one encoded Socket.IO packet: text from a *types.StringBuffer, binary from anything else.
+func (c *Conn) Write(r io.Reader, _ *wire.Options, _ eio.SendCallback) eio.Socket {
+	buffer, ok := r.(interface{ Bytes() []byte })
+	if !ok {
+		return c // the library has no other kind
+	}
+	payload := buffer.Bytes()
+	if _, text := r.(*types.StringBuffer); text {
+		c.Queue(AppendText(nil, payload), false)
+	} else {
+		c.Queue(AppendBinary(nil, payload), false)
+	}
+	return c
+}
+
+// Close ends the connection: at once when discard is true, otherwise after what is queued has left.
+func (c *Conn) Close(discard bool) {
+	if discard {
+		c.abort(ClosedByServer)
+		return
+	}
+	c.fail(ClosedByServer)
+}

@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	// holdDuringUpgrade is how long a GET that comes after the upgrade's probe is kept before a noop sends it home: the
+	// upgrade packet is expected any moment and decides what that GET should hear.
+	holdDuringUpgrade = 100 * time.Millisecond
+	// lastPoll is how long a session that the server closed waits for the client's next GET, to tell it so.
+	lastPoll = 5 * time.Second
+)
+
+// waitingPoll is a GET that waits for something to say.
+type waitingPoll struct {
+	ch   chan struct{}
+	last string // what to answer when the session is over; empty means 400
+	noop bool   // go home with a noop: an upgrade has begun
+}
+
+func newWaitingPoll() *waitingPoll { return &waitingPoll{ch: make(chan struct{}, 1)} }
+
+func (p *waitingPoll) wake() {
+	select {
+	case p.ch <- struct{}{}:
+	default:
+	}
+}
+
+// finishPolling winds up a polling session. The caller holds c.mu and has set c.closing.
+func (c *Conn) finishPolling() {
+	if c.closing == ClosedByClient {
+		c.state = stateClosed
+		c.queue, c.queued = nil, 0
+		c.srv.forget(c)
+		if c.poll != nil {
+			c.poll.last = string(packetNoop)
+			c.poll.wake()
+		}
+		return
+	}
+	c.queue = append(c.queue, closeFrame)
+	if c.poll != nil {
+		c.poll.wake()
+		return
+	}
+	time.AfterFunc(lastPoll, func() { c.abort(c.closing) })
+}
+
+var closeFrame = appendPacket(nil, packetClose, "")
+
+// servePoll answers a GET: with what is queued, or as soon as something is.
+func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	switch {
+	case c.state == stateClosed:
+		c.mu.Unlock()
+		refuse(w, errUnknownSID)
+		return
+	case c.ws != nil:
+		c.mu.Unlock()
+		refuse(w, errBadRequest)
+		return
+	case c.poll != nil:
+		c.poll.last = string(packetClose)
+		c.mu.Unlock()
+		c.abort(ClosedOverlap)
+		refuse(w, errBadRequest)
+		return
+	}
+	poll := newWaitingPoll()
+	c.poll = poll
+	if len(c.queue) > 0 {
+		poll.wake()
+	}
+	var held <-chan time.Time
+	if c.probed {
+		held = time.After(holdDuringUpgrade)
+	}
+	c.mu.Unlock()
+
+	select {
+	case <-poll.ch:
+	case <-held:
+		poll.noop = true
+	case <-r.Context().Done():
+		c.abort(ClosedByClient)
+	}
+
+	c.mu.Lock()
+	c.poll = nil
+	noop := poll.noop
+	var batch [][]byte
+	upgraded := c.ws != nil
+	if !upgraded {
+		batch = c.take()
+		c.queued = 0
+		if c.state == stateClosing && len(batch) > 0 { // the close packet goes with it
+			c.state = stateClosed
+			c.srv.forget(c)
+		}
+	}
+	closed := c.state == stateClosed
+	c.mu.Unlock()
+
+	switch {
+	case len(batch) > 0:
+		var payload []byte
+		for _, frames := range batch {
+			payload = appendPayload(payload, frames)
+		}
+		if answer(w, "text/plain; charset=UTF-8", payload) != nil {
+			c.abort(ClosedTransport)
+		}
+	case closed && poll.last != "":
+		answer(w, "text/plain; charset=UTF-8", []byte(poll.last))
+	case closed:
+		refuse(w, errUnknownSID)
+	case noop:
+		answer(w, "text/plain; charset=UTF-8", []byte{packetNoop})
+	default:
+		refuse(w, errBadRequest)
+	}
+}
+
+// serveData takes a POST: a payload of packets, handed on in order before the answer.
+func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	open, upgraded, overlap := c.state == stateOpen, c.ws != nil, c.posting
+	if open && !upgraded && !overlap {
+		c.posting = true
+	}
+	c.mu.Unlock()
+	switch {
+	case !open:
+		refuse(w, errUnknownSID)
+		return
+	case upgraded:
+		refuse(w, errBadRequest)
+		return
+	case overlap:
+		// Two bodies at once have no order, and no client of the protocol sends them.
+		c.fail(ClosedOverlap)
+		refuse(w, errBadRequest)
+		return
+	}
+	defer func() {
+		c.mu.Lock()
+		c.posting = false
+		c.mu.Unlock()
+	}()
+
+	body, err := c.readBody(w, r)
+	if err != nil {
+		return
+	}
+	err = decodePayload(body, c.receive)
+	switch {
+	case errors.Is(err, errText):
+		c.fail(ClosedText)
+		refuse(w, errBadRequest)
+	case err != nil:
+		c.fail(ClosedParse)
+		refuse(w, errBadRequest)
+	default:
+		answer(w, "text/html", []byte("ok"))
+	}
+}
+
+// readBody reads a POST body within its size and time, or answers why not and ends the session.
+func (c *Conn) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := int64(c.srv.opts.MaxPayload)
+	if r.ContentLength > limit {
+		c.fail(ClosedTooBig)
+		refuse(w, errTooBig)
+		return nil, errTooBig
+	}
+	control := http.NewResponseController(w)
+	// A connection that cannot carry deadlines (a test's recorder) is still served.
+	_ = control.SetReadDeadline(time.Now().Add(c.srv.opts.BodyTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooBig *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooBig):
+		c.fail(ClosedTooBig)
+		refuse(w, errTooBig)
+	case err != nil:
+		c.fail(ClosedSlowBody)
+		refuse(w, errBadRequest)
+	default:
+		_ = control.SetReadDeadline(time.Time{})
+	}
+	return body, err
+}

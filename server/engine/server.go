@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server accepts Engine.IO connections. It is an [http.Handler]; mount it where clients look for it.
+type Server struct {
+	opts     Options
+	upgrades []string
+	library  library
+
+	mu        sync.RWMutex
+	conns     map[string]*Conn
+	onConnect []func(*Conn)
+	stopping  bool
+
+	opened, cut atomic.Uint64
+}
+
+// New makes a server. It needs no start; [Server.Close] ends it.
+func New(o Options) *Server {
+	s := &Server{opts: o.withDefaults(), conns: make(map[string]*Conn)}
+	if !o.DisableWebsocket {
+		s.upgrades = []string{"websocket"}
+	}
+	s.library.srv = s
+	return s
+}
+
+// OnConnect registers what runs for each new connection before anything of it is read. Call it before serving.
+func (s *Server) OnConnect(fn func(*Conn)) { s.onConnect = append(s.onConnect, fn) }
+
+// Stats are counters since the start, and the connections open now.
+type Stats struct {
+	Open   int
+	Opened uint64
+	Cut    uint64 // for falling behind
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return Stats{Open: len(s.conns), Opened: s.opened.Load(), Cut: s.cut.Load()}
+}
+
+// Close refuses new connections and ends all others, telling them why; it returns when they are gone or ctx ends.
+func (s *Server) Close(ctx context.Context, why Closing) error {
+	s.mu.Lock()
+	s.stopping = true
+	conns := make([]*Conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.CloseWith(why)
+	}
+	for _, c := range conns {
+		if err := c.flushed(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushed waits until nothing of a closing connection waits to leave, so that the process may go.
+func (c *Conn) flushed(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		pending := c.writing || c.poll != nil
+		c.mu.Unlock()
+		if !pending {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// ServeHTTP serves one request of the protocol.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.cors(w, r)
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	query := r.URL.Query()
+	transport, sid := query.Get("transport"), query.Get("sid")
+	wantsWebsocket := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	switch {
+	case transport == "websocket" && !s.opts.DisableWebsocket:
+	case transport == "polling" && !s.opts.DisablePolling && !wantsWebsocket:
+	default:
+		refuse(w, errTransport)
+		return
+	}
+	if s.opts.CheckOrigin != nil && !s.opts.CheckOrigin(r) {
+		refuse(w, errForbidden)
+		return
+	}
+	if sid == "" {
+		s.handshake(w, r, query.Get("EIO"), transport, wantsWebsocket)
+		return
+	}
+	c := s.lookup(sid)
+	switch {
+	case c == nil:
+		refuse(w, errUnknownSID)
+	case transport == "websocket" && !wantsWebsocket:
+		refuse(w, errBadRequest)
+	case transport == "websocket":
+		s.upgrade(w, r, c)
+	case r.Method == http.MethodGet:
+		c.servePoll(w, r)
+	case r.Method == http.MethodPost:
+		c.serveData(w, r)
+	default:
+		refuse(w, errBadRequest)
+	}
+}
+
+func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, transport string, wantsWebsocket bool) {
+	switch {
+	case r.Method != http.MethodGet:
+		refuse(w, errMethod)
+		return
+	case transport == "websocket" && !wantsWebsocket:
+		refuse(w, errBadRequest)
+		return
+	case revision != "4":
+		refuse(w, errVersion)
+		return
+	}
+	if transport == "polling" {
+		c := s.newConn(r, nil)
+		if !s.admit(c) {
+			refuse(w, errStopping)
+			return
+		}
+		if answer(w, "text/plain; charset=UTF-8", append([]byte{packetOpen}, s.openData(c, s.upgrades)...)) != nil {
+			c.abort(ClosedTransport)
+		}
+		return
+	}
+	socket, first, err := s.accept(w, r)
+	if err != nil {
+		return // answered by the handshake
+	}
+	c := s.newConn(r, socket)
+	c.mu.Lock()
+	c.push(appendPacket(nil, packetOpen, string(s.openData(c, nil))))
+	c.mu.Unlock()
+	if !s.admit(c) {
+		socket.nc.Close()
+		return
+	}
+	go c.serve(socket, first)
+}
+
+// upgrade takes the websocket of a polling session.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
+	socket, first, err := s.accept(w, r)
+	if err != nil {
+		return
+	}
+	if !c.beginUpgrade(socket) {
+		socket.sayGoodbye(closedTransition)
+		socket.nc.Close()
+		return
+	}
+	go c.serve(socket, first)
+}
+
+func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
+	c := &Conn{srv: s, id: newID(), remote: s.opts.RemoteAddr(r), ws: socket, done: make(chan struct{})}
+	c.req.Store(r)
+	c.heart = time.AfterFunc(s.opts.PingInterval, c.beat)
+	return c
+}
+
+// admit registers a connection and shows it to those who listen, before its first packet is read.
+func (s *Server) admit(c *Conn) bool {
+	s.mu.Lock()
+	if s.stopping {
+		s.mu.Unlock()
+		c.heart.Stop()
+		return false
+	}
+	s.conns[c.id] = c
+	s.mu.Unlock()
+	s.opened.Add(1)
+	for _, fn := range s.onConnect {
+		fn(c)
+	}
+	return true
+}
+
+func (s *Server) lookup(sid string) *Conn {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.conns[sid]
+}
+
+func (s *Server) forget(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c.id)
+}
+
+// closed notes the end of a connection.
+func (s *Server) closed(c *Conn, why Closing) {
+	if why == ClosedSlow {
+		s.cut.Add(1)
+	}
+	s.opts.Logger.Debug("connection closed", "reason", why.Reason, "address", c.remote)
+}
+
+func (s *Server) openData(c *Conn, upgrades []string) []byte {
+	if upgrades == nil {
+		upgrades = []string{}
+	}
+	data, err := json.Marshal(struct {
+		SID          string   `json:"sid"`
+		Upgrades     []string `json:"upgrades"`
+		PingInterval int64    `json:"pingInterval"`
+		PingTimeout  int64    `json:"pingTimeout"`
+		MaxPayload   int      `json:"maxPayload"`
+	}{c.id, upgrades, s.opts.PingInterval.Milliseconds(), s.opts.PingTimeout.Milliseconds(), s.opts.MaxPayload})
+	if err != nil {
+		panic(err) // strings and integers always marshal
+	}
+	return data
+}
+
+// newID returns 120 random bits.
+func newID() string {
+	var b [15]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// cors answers the browser's question whether a page of another origin may talk to us.
+func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if origin == "" || s.opts.AllowOrigin == nil {
+		return
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	if !s.opts.AllowOrigin(r) {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Credentials", "true")
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Methods", "GET, POST")
+		if wanted := r.Header.Get("Access-Control-Request-Headers"); wanted != "" {
+			h.Set("Access-Control-Allow-Headers", wanted)
+		}
+		h.Set("Access-Control-Max-Age", "600")
+	}
+}

@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// The upgrade from polling to websocket (Engine.IO protocol, "Upgrade"): on a second transport the client sends "2probe",
+// is answered "3probe", ends its waiting GET, and sends "5". From then on everything goes over the websocket.
+
+var probeAnswer = appendPacket(nil, packetPong, "probe")
+
+// beginUpgrade takes a websocket that names this session, or refuses it.
+func (c *Conn) beginUpgrade(w *wsConn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != stateOpen || c.ws != nil || c.probe != nil {
+		return false
+	}
+	c.probe = w
+	time.AfterFunc(c.srv.opts.UpgradeTimeout, func() {
+		if c.dropProbe(w) {
+			w.nc.Close()
+		}
+	})
+	return true
+}
+
+// dropProbe gives an upgrade up, if w is still one; the session goes on polling.
+func (c *Conn) dropProbe(w *wsConn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ws == w {
+		return false
+	}
+	if c.probe == w {
+		c.probe, c.probed = nil, false
+	}
+	return true
+}
+
+// onProbe acts on a message of a websocket that is not the session's transport yet.
+func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
+	if op != ws.OpText {
+		return errFrame
+	}
+	switch string(payload) {
+	case "2probe":
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.probe != w || c.state != stateOpen {
+			return errOver
+		}
+		w.nc.SetWriteDeadline(time.Now().Add(lingering))
+		if _, err := w.nc.Write(probeAnswer); err != nil {
+			return err
+		}
+		w.nc.SetWriteDeadline(time.Time{})
+		c.probed = true
+		if c.poll != nil {
+			c.poll.noop = true
+			c.poll.wake()
+		}
+		return nil
+	case "5":
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.probe != w || !c.probed || c.state != stateOpen {
+			return errOver
+		}
+		c.ws, c.probe, c.probed = w, nil, false
+		if c.poll != nil {
+			c.poll.wake()
+		}
+		if len(c.queue) > 0 {
+			c.wake()
+		}
+		return nil
+	}
+	return errFrame
+}

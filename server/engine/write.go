@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+const (
+	// coalesce is the most bytes that several queued frames are copied together for one write.
+	coalesce = 16 << 10
+	// lingering is how long a closing websocket waits for what is queued to leave and for the client's close frame.
+	lingering = 3 * time.Second
+)
+
+var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, coalesce); return &b }}
+
+// write drains the queue onto a websocket. One runs at a time for a connection (c.writing), and none while the queue
+// is empty, so that an idle connection has no writer and a busy one sends what has gathered in one system call.
+func (c *Conn) write(w *wsConn) {
+	for {
+		c.mu.Lock()
+		batch := c.take()
+		if len(batch) == 0 {
+			c.writing = false
+			closing := c.state == stateClosing
+			c.mu.Unlock()
+			if closing {
+				w.sayGoodbye(c.closing)
+			}
+			return
+		}
+		c.mu.Unlock()
+
+		n, err := w.writeAll(batch)
+
+		c.mu.Lock()
+		if c.queued >= n {
+			c.queued -= n
+		}
+		if c.queue == nil && cap(batch) <= 4 {
+			clear(batch)
+			c.queue = batch[:0]
+		}
+		c.mu.Unlock()
+		if err != nil {
+			c.abort(ClosedTransport)
+			return
+		}
+	}
+}
+
+// writeAll writes frames in order, several small ones in one call, and returns how many bytes of frames it was given.
+func (w *wsConn) writeAll(batch [][]byte) (n int, err error) {
+	for _, f := range batch {
+		n += len(f)
+	}
+	if w.deflate {
+		for i := range batch {
+			if batch[i], err = deflateFrames(batch[i]); err != nil {
+				return n, err
+			}
+		}
+	}
+	if len(batch) == 1 {
+		_, err = w.nc.Write(batch[0])
+		return n, err
+	}
+	pooled := writeBuffers.Get().(*[]byte)
+	defer writeBuffers.Put(pooled)
+	buf := (*pooled)[:0]
+	for _, f := range batch {
+		if len(buf)+len(f) > coalesce && len(buf) > 0 {
+			if _, err = w.nc.Write(buf); err != nil {
+				return n, err
+			}
+			buf = buf[:0]
+		}
+		if len(f) > coalesce {
+			if _, err = w.nc.Write(f); err != nil {
+				return n, err
+			}
+			continue
+		}
+		buf = append(buf, f...)
+	}
+	if len(buf) > 0 {
+		_, err = w.nc.Write(buf)
+	}
+	return n, err
+}
+
+// sayGoodbye sends the close frame (RFC 6455 §5.5.1), then leaves the reader a moment to take the client's own, since
+// closing a socket with unread data would reset it and lose the frame on its way.
+func (w *wsConn) sayGoodbye(why Closing) {
+	w.nc.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(why.Code, why.Reason))))
+	if half, ok := w.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		return
+	}
+	w.nc.Close()
+}

@@ -1,0 +1,350 @@
+package realtime
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/zishang520/engine.io/v2/events"
+	"github.com/zishang520/engine.io/v2/types"
+	"github.com/zishang520/socket.io-go-parser/v2/parser"
+
+	"sohbet/server/engine"
+)
+
+// wireParser is the Socket.IO protocol, revision 5 (https://socket.io/docs/v4/socket-io-protocol/), in the library's
+// parser seam. It differs from the library's own in what a public server needs: arguments stay as the JSON that was
+// sent (key order, large numbers, no second decoding), a packet that the library would panic on is an error, and
+// attachments are bounded in number and size.
+type wireParser struct{}
+
+var _ parser.Parser = wireParser{}
+
+func (wireParser) NewEncoder() parser.Encoder { return encoder{} }
+func (wireParser) NewDecoder() parser.Decoder { return &decoder{} }
+
+const (
+	// maxAttachments is the most binary attachments that one packet may announce.
+	maxAttachments = 10
+	// maxAttachmentBytes is the most that they may weigh together.
+	maxAttachmentBytes = engine.DefaultMaxPayload
+	// maxNamespace is the longest namespace name, in bytes, that is looked at.
+	maxNamespace = 128
+)
+
+var (
+	errPacket      = errors.New("realtime: malformed packet")
+	errAttachments = errors.New("realtime: illegal attachments")
+)
+
+// decoder turns the messages of one connection into packets and holds the connection back until each is dealt with.
+// It is called from one goroutine at a time, the connection's reader.
+type decoder struct {
+	events.EventEmitter // unset: the library only listens for "decoded"
+
+	decoded events.Listener
+
+	// A binary packet whose attachments are still to come.
+	pending     *parser.Packet
+	attachments []types.BufferInterface
+	weight      int
+}
+
+func (d *decoder) On(event events.EventName, fns ...events.Listener) error {
+	if event == "decoded" && len(fns) > 0 {
+		d.decoded = fns[0]
+	}
+	return nil
+}
+
+// RemoveListener leaves the listener where it is: the connection that feeds this decoder is over by then, and the
+// field belongs to its reader.
+func (d *decoder) RemoveListener(events.EventName, events.Listener) bool { return true }
+
+// Destroy has nothing to give back.
+func (d *decoder) Destroy() {}
+
+// Add takes one *engine.Message. On an error the library closes the connection.
+func (d *decoder) Add(data any) error {
+	m, ok := data.(*engine.Message)
+	if !ok {
+		return errPacket
+	}
+	p, err := d.decode(m)
+	if err != nil {
+		m.Conn.CloseWith(engine.ClosedParse)
+		return err
+	}
+	if p == nil {
+		return nil
+	}
+	gate := gateOf(m.Conn)
+	settled := gate.before(p)
+	d.decoded(p)
+	gate.await(settled)
+	return nil
+}
+
+// decode returns the packet that m completes, or nil while attachments are missing.
+func (d *decoder) decode(m *engine.Message) (*parser.Packet, error) {
+	if m.Binary {
+		return d.attach(m.Data)
+	}
+	if d.pending != nil {
+		return nil, errAttachments
+	}
+	p, err := decodePacket(m.Data)
+	if err != nil {
+		return nil, err
+	}
+	if p.Attachments == nil {
+		return p, nil
+	}
+	if *p.Attachments == 0 {
+		return p, reconstruct(p, nil)
+	}
+	d.pending = p
+	return nil, nil
+}
+
+func (d *decoder) attach(data []byte) (*parser.Packet, error) {
+	if d.pending == nil {
+		return nil, errAttachments
+	}
+	d.weight += len(data)
+	if d.weight > maxAttachmentBytes {
+		return nil, errAttachments
+	}
+	d.attachments = append(d.attachments, types.NewBytesBuffer(data))
+	if uint64(len(d.attachments)) < *d.pending.Attachments {
+		return nil, nil
+	}
+	p, attachments := d.pending, d.attachments
+	d.pending, d.attachments, d.weight = nil, nil, 0
+	return p, reconstruct(p, attachments)
+}
+
+// decodePacket decodes the text of a packet: <type>[<attachments>-][<namespace>,][<id>][<JSON>].
+//
+// The data of an EVENT or ACK is a []any whose first element, for an EVENT, is the name (string) and whose others are
+// json.RawMessage; of a CONNECT it is a json.RawMessage object or nil.
+func decodePacket(text []byte) (*parser.Packet, error) {
+	if len(text) == 0 || !parser.PacketType(text[0]).Valid() {
+		return nil, errPacket
+	}
+	p := &parser.Packet{Type: parser.PacketType(text[0]), Nsp: "/"}
+	rest := text[1:]
+	if p.Type == parser.BINARY_EVENT || p.Type == parser.BINARY_ACK {
+		count, after, found := bytes.Cut(rest, []byte{'-'})
+		n, err := strconv.ParseUint(string(count[:min(len(count), 4)]), 10, 16)
+		if !found || err != nil || len(count) > 3 || n > maxAttachments {
+			return nil, errAttachments
+		}
+		p.Attachments, rest = &n, after
+	}
+	if len(rest) > 0 && rest[0] == '/' {
+		name, after, _ := bytes.Cut(rest, []byte{','})
+		if len(name) > maxNamespace {
+			return nil, errPacket
+		}
+		p.Nsp, rest = string(name), after
+	}
+	digits := 0
+	for digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9' {
+		digits++
+	}
+	if digits > 0 {
+		id, err := strconv.ParseUint(string(rest[:digits]), 10, 64)
+		if err != nil {
+			return nil, errPacket
+		}
+		p.Id, rest = &id, rest[digits:]
+	}
+	return p, decodeData(p, rest)
+}
+
+func decodeData(p *parser.Packet, data []byte) error {
+	switch p.Type {
+	case parser.CONNECT:
+		if len(data) == 0 {
+			return nil
+		}
+		if data[0] != '{' || !json.Valid(data) {
+			return errPacket
+		}
+		p.Data = json.RawMessage(data)
+	case parser.DISCONNECT:
+		if len(data) != 0 {
+			return errPacket
+		}
+	case parser.EVENT, parser.BINARY_EVENT:
+		args, err := decodeArgs(data)
+		if err != nil || len(args) == 0 {
+			return errPacket
+		}
+		var name string
+		if raw := args[0].(json.RawMessage); raw[0] != '"' || json.Unmarshal(raw, &name) != nil || parser.RESERVED_EVENTS.Has(name) {
+			return errPacket
+		}
+		args[0] = name
+		p.Data = args
+	case parser.ACK, parser.BINARY_ACK:
+		args, err := decodeArgs(data)
+		if err != nil || p.Id == nil {
+			return errPacket
+		}
+		p.Data = args
+	default: // CONNECT_ERROR is the server's to send
+		return errPacket
+	}
+	return nil
+}
+
+func decodeArgs(data []byte) ([]any, error) {
+	if len(data) == 0 || data[0] != '[' {
+		return nil, errPacket
+	}
+	var raws []json.RawMessage
+	if err := json.Unmarshal(data, &raws); err != nil {
+		return nil, errPacket
+	}
+	args := make([]any, len(raws))
+	for i, raw := range raws {
+		args[i] = raw
+	}
+	return args, nil
+}
+
+// reconstruct puts attachments where a binary packet's placeholders stand. The arguments become decoded values.
+func reconstruct(p *parser.Packet, attachments []types.BufferInterface) error {
+	args := p.Data.([]any)
+	for i, arg := range args {
+		raw, ok := arg.(json.RawMessage)
+		if !ok {
+			continue // the event's name
+		}
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		var v any
+		if d.Decode(&v) != nil {
+			return errPacket
+		}
+		v, err := place(v, attachments)
+		if err != nil {
+			return err
+		}
+		args[i] = v
+	}
+	p.Attachments = nil
+	return nil
+}
+
+func place(v any, attachments []types.BufferInterface) (any, error) {
+	var err error
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			if v[i], err = place(v[i], attachments); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		if v["_placeholder"] == true {
+			num, ok := v["num"].(json.Number)
+			if !ok {
+				return nil, errAttachments
+			}
+			n, err := num.Int64()
+			if err != nil || n < 0 || n >= int64(len(attachments)) {
+				return nil, errAttachments
+			}
+			return attachments[n], nil
+		}
+		for k := range v {
+			if v[k], err = place(v[k], attachments); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
+// encoder encodes what the library itself sends: CONNECT, CONNECT_ERROR, DISCONNECT, acks and emits.
+type encoder struct{}
+
+func (encoder) Encode(p *parser.Packet) []types.BufferInterface {
+	var buffers []types.BufferInterface
+	if (p.Type == parser.EVENT || p.Type == parser.ACK) && parser.HasBinary(p.Data) {
+		binary := *p
+		if p.Type == parser.EVENT {
+			binary.Type = parser.BINARY_EVENT
+		} else {
+			binary.Type = parser.BINARY_ACK
+		}
+		p, buffers = parser.DeconstructPacket(&binary)
+	}
+	text, err := appendPacket(nil, p)
+	if err != nil {
+		// Nothing of ours sends what cannot be marshalled; a packet without data is what the peer can still refuse.
+		text, _ = appendPacket(nil, &parser.Packet{Type: p.Type, Nsp: p.Nsp, Id: p.Id})
+	}
+	return append([]types.BufferInterface{types.NewStringBuffer(text)}, buffers...)
+}
+
+func appendPacket(dst []byte, p *parser.Packet) ([]byte, error) {
+	dst = append(dst, byte(p.Type))
+	if p.Attachments != nil {
+		dst = strconv.AppendUint(dst, *p.Attachments, 10)
+		dst = append(dst, '-')
+	}
+	if p.Nsp != "" && p.Nsp != "/" {
+		dst = append(dst, p.Nsp...)
+		dst = append(dst, ',')
+	}
+	if p.Id != nil {
+		dst = strconv.AppendUint(dst, *p.Id, 10)
+	}
+	args, ok := p.Data.([]any)
+	switch {
+	case ok:
+		return appendArgs(dst, args)
+	case p.Data != nil:
+		return appendJSON(dst, p.Data)
+	case p.Type == parser.ACK:
+		return append(dst, "[]"...), nil
+	}
+	return dst, nil
+}
+
+func appendArgs(dst []byte, args []any) ([]byte, error) {
+	dst = append(dst, '[')
+	for i, arg := range args {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var err error
+		if dst, err = appendJSON(dst, arg); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, ']'), nil
+}
+
+// appendJSON appends v as JavaScript would write it: without HTML escapes.
+func appendJSON(dst []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case json.RawMessage:
+		return append(dst, v...), nil
+	case []any:
+		return appendArgs(dst, v)
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return dst, err
+	}
+	return append(dst, strings.TrimSuffix(b.String(), "\n")...), nil
+}

@@ -1,0 +1,199 @@
+package realtime
+
+import (
+	"slices"
+	"sync"
+)
+
+// rooms are the named groups of sockets on this process.
+type rooms struct {
+	mu     sync.RWMutex // guards byName and every socket's list; taken before a room's own
+	byName map[string]*room
+	made   uint64
+}
+
+type room struct {
+	name   string
+	serial uint64 // the order in which several rooms are locked
+
+	mu      sync.Mutex // held while members are written to, so that all members see one order
+	members map[*Socket]struct{}
+}
+
+func (r *rooms) join(s *Socket, name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.left {
+		return
+	}
+	ro := r.byName[name]
+	if ro == nil {
+		r.made++
+		ro = &room{name: name, serial: r.made, members: make(map[*Socket]struct{}, 1)}
+		r.byName[name] = ro
+	}
+	if slices.Contains(s.joined, ro) {
+		return
+	}
+	s.joined = append(s.joined, ro)
+	ro.mu.Lock()
+	ro.members[s] = struct{}{}
+	ro.mu.Unlock()
+}
+
+func (r *rooms) leave(s *Socket, name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ro := r.byName[name]
+	if i := slices.Index(s.joined, ro); i >= 0 {
+		s.joined = slices.Delete(s.joined, i, i+1)
+		r.drop(ro, s)
+	}
+}
+
+func (r *rooms) leaveAll(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.left = true
+	for _, ro := range s.joined {
+		r.drop(ro, s)
+	}
+	s.joined = nil
+}
+
+// drop takes s out of ro. The caller holds r.mu.
+func (r *rooms) drop(ro *room, s *Socket) {
+	ro.mu.Lock()
+	delete(ro.members, s)
+	empty := len(ro.members) == 0
+	ro.mu.Unlock()
+	if empty {
+		delete(r.byName, ro.name)
+	}
+}
+
+func (r *rooms) get(name string) *room {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.byName[name]
+}
+
+func (r *rooms) of(s *Socket) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	names := make([]string, len(s.joined))
+	for i, ro := range s.joined {
+		names[i] = ro.name
+	}
+	return names
+}
+
+// Members is the number of sockets in a room.
+func (s *Server) Members(name string) int {
+	ro := s.rooms.get(name)
+	if ro == nil {
+		return 0
+	}
+	ro.mu.Lock()
+	defer ro.mu.Unlock()
+	return len(ro.members)
+}
+
+// Group is what the members of one room are to be sent.
+type Group struct {
+	Room   string
+	Frames []Frame
+}
+
+// Publication is something for one or two rooms. A socket in both gets the frames of both, each once: a frame that both
+// groups name counts as one. All frames for a socket leave in one write.
+type Publication struct {
+	First, Second Group
+	// Except is the id of a socket that gets nothing: usually the one that caused it.
+	Except string
+	// Volatile frames are dropped for sockets that lag.
+	Volatile bool
+}
+
+// Publish queues a publication to every member and returns at once. Members of a room get the publications to it in one
+// and the same order. It returns to how many sockets it went.
+func (s *Server) Publish(p Publication) int {
+	first, second := s.rooms.get(p.First.Room), s.rooms.get(p.Second.Room)
+	unlock := lockInOrder(first, second)
+	defer unlock()
+
+	sent := 0
+	send := func(to *Socket, frames []byte) {
+		if to.ID() != p.Except && to.conn.Queue(frames, p.Volatile) {
+			sent++
+		}
+	}
+	only := func(g Group) []byte { return joinFrames(g.Frames, nil) }
+	var firstOnly, both []byte
+	if first != nil {
+		for so := range first.members {
+			if second != nil && second != first {
+				if _, ok := second.members[so]; ok {
+					if both == nil {
+						both = joinFrames(p.First.Frames, p.Second.Frames)
+					}
+					send(so, both)
+					continue
+				}
+			}
+			if firstOnly == nil {
+				firstOnly = only(p.First)
+			}
+			send(so, firstOnly)
+		}
+	}
+	if second == nil || second == first {
+		return sent
+	}
+	secondOnly := only(p.Second)
+	for so := range second.members {
+		if first != nil {
+			if _, ok := first.members[so]; ok {
+				continue
+			}
+		}
+		send(so, secondOnly)
+	}
+	return sent
+}
+
+func lockInOrder(a, b *room) (unlock func()) {
+	switch {
+	case a == nil && b == nil:
+		return func() {}
+	case a == nil || a == b:
+		b.mu.Lock()
+		return b.mu.Unlock
+	case b == nil:
+		a.mu.Lock()
+		return a.mu.Unlock
+	}
+	if b.serial < a.serial {
+		a, b = b, a
+	}
+	a.mu.Lock()
+	b.mu.Lock()
+	return func() { b.mu.Unlock(); a.mu.Unlock() }
+}
+
+// joinFrames puts frames behind each other, leaving out those of more that are in frames already.
+func joinFrames(frames, more []Frame) []byte {
+	if len(frames) == 1 && len(more) == 0 {
+		return frames[0]
+	}
+	var out []byte
+	for _, f := range frames {
+		out = append(out, f...)
+	}
+	for _, f := range more {
+		if !slices.ContainsFunc(frames, func(o Frame) bool { return len(o) == len(f) && &o[0] == &f[0] }) {
+			out = append(out, f...)
+		}
+	}
+	return out
+}

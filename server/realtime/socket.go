@@ -1,0 +1,131 @@
+package realtime
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"github.com/zishang520/socket.io-go-parser/v2/parser"
+	"github.com/zishang520/socket.io/v2/socket"
+
+	"sohbet/server/engine"
+)
+
+// Socket is one client in one namespace. Its methods may be called from any goroutine.
+type Socket struct {
+	srv       *Server
+	lib       *socket.Socket
+	conn      *engine.Conn
+	namespace string
+	gone      chan struct{} // closed when the socket has left
+
+	onEvent func(Event)
+	onClose func(reason string)
+
+	joined []*room // guarded by srv.rooms.mu
+	left   bool    // guarded by srv.rooms.mu
+	once   sync.Once
+}
+
+// Event is one event from the client.
+type Event struct {
+	Name string
+	// Args are json.RawMessage, or for an event with attachments decoded values in which these are buffers. They are
+	// valid only until the handler returns.
+	Args []any
+	// Ack answers the client's callback; nil when it sent none. Only its first call counts.
+	Ack func(args ...any)
+}
+
+// Arg returns argument i as JSON, or nil if there is none or it holds attachments.
+func (e Event) Arg(i int) json.RawMessage {
+	if i >= len(e.Args) {
+		return nil
+	}
+	raw, _ := e.Args[i].(json.RawMessage)
+	return raw
+}
+
+// ID is the socket's public id.
+func (s *Socket) ID() string { return string(s.lib.Id()) }
+
+// RemoteAddress is the client's address at the handshake.
+func (s *Socket) RemoteAddress() string { return s.conn.RemoteAddress() }
+
+// Request is the request that opened the connection. It is there only while the connect handler runs, and nil after.
+func (s *Socket) Request() *http.Request { return s.conn.HandshakeRequest() }
+
+// Auth is the object that the client sent with its CONNECT, or nil.
+func (s *Socket) Auth() json.RawMessage {
+	auth, _ := s.lib.Handshake().Auth.(json.RawMessage)
+	return auth
+}
+
+// OnEvent sets what handles the socket's events: one at a time, in the order in which they were sent. While it runs the
+// client's next packet is not read, which is how a client that sends too fast is slowed down. Call it from the connect
+// handler only.
+func (s *Socket) OnEvent(fn func(Event)) { s.onEvent = fn }
+
+// OnClose sets what runs once when the socket is gone. Call it from the connect handler only.
+func (s *Socket) OnClose(fn func(reason string)) { s.onClose = fn }
+
+// Emit sends an event to this client. It reports whether it was queued.
+func (s *Socket) Emit(name string, args ...any) (bool, error) {
+	f, err := s.srv.EncodeFor(s.namespace, name, args...)
+	if err != nil {
+		return false, err
+	}
+	return s.conn.Queue(f, false), nil
+}
+
+// Join adds the socket to a room. A socket that has left joins nothing.
+func (s *Socket) Join(name string) { s.srv.rooms.join(s, name) }
+
+// Leave takes the socket out of a room.
+func (s *Socket) Leave(name string) { s.srv.rooms.leave(s, name) }
+
+// Disconnect sends the client away for good: official clients do not reconnect after it.
+func (s *Socket) Disconnect() { s.lib.Disconnect(true) }
+
+func (s *Socket) handle(event []any) {
+	if s.onEvent == nil {
+		return
+	}
+	e := Event{Name: event[0].(string), Args: event[1:]}
+	if n := len(e.Args); n > 0 {
+		if ack, ok := e.Args[n-1].(socket.Ack); ok {
+			e.Args = e.Args[:n-1]
+			e.Ack = func(args ...any) { ack(args, nil) }
+		}
+	}
+	s.srv.protect(e.Name, func() { s.onEvent(e) })
+}
+
+func (s *Socket) closed(reason string) {
+	s.srv.rooms.leaveAll(s)
+	if s.onClose != nil {
+		s.srv.protect("disconnect", func() { s.onClose(reason) })
+	}
+	close(s.gone)
+}
+
+// Frame is an event encoded for the wire, to be sent to any number of sockets. It must not be changed.
+type Frame []byte
+
+// Encode encodes an event of the default namespace.
+func (s *Server) Encode(name string, args ...any) (Frame, error) {
+	return s.EncodeFor("/", name, args...)
+}
+
+// EncodeFor encodes an event of a namespace.
+func (s *Server) EncodeFor(namespace, name string, args ...any) (Frame, error) {
+	p := parser.Packet{Type: parser.EVENT, Nsp: namespace, Data: append([]any{name}, args...)}
+	if parser.HasBinary(p.Data) {
+		return encodeFrames(&p), nil
+	}
+	text, err := appendPacket(nil, &p)
+	if err != nil {
+		return nil, err
+	}
+	return engine.AppendText(make([]byte, 0, len(text)+12), text), nil
+}
