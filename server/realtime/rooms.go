@@ -99,10 +99,22 @@ func (s *Server) Members(name string) int {
 	return len(ro.members)
 }
 
-// Group is what the members of one room are to be sent.
+// Group is what the members of one room are to be sent: all of them, or those of one side (see [Socket.SetSide]).
 type Group struct {
 	Room   string
 	Frames []Frame
+	Only   Side
+}
+
+// Side tells the two ends of a conversation apart within a room. The zero Side is everybody.
+type Side uint8
+
+func (g Group) has(ro *room, s *Socket) bool {
+	if ro == nil || g.Only != 0 && s.side != g.Only {
+		return false
+	}
+	_, ok := ro.members[s]
+	return ok
 }
 
 // Publication is something for one or two rooms. A socket in both gets the frames of both, each once: a frame that both
@@ -124,38 +136,37 @@ func (s *Server) Publish(p Publication) int {
 
 	sent := 0
 	send := func(to *Socket, frames []byte) {
-		if to.ID() != p.Except && to.conn.Queue(frames, p.Volatile) {
+		if len(frames) > 0 && to.ID() != p.Except && to.conn.Queue(frames, p.Volatile) {
 			sent++
 		}
 	}
-	only := func(g Group) []byte { return joinFrames(g.Frames, nil) }
-	var firstOnly, both []byte
+	var firstOnly, secondOnly, both []byte
 	if first != nil {
 		for so := range first.members {
-			if second != nil && second != first {
-				if _, ok := second.members[so]; ok {
-					if both == nil {
-						both = joinFrames(p.First.Frames, p.Second.Frames)
-					}
-					send(so, both)
-					continue
+			switch {
+			case !p.First.has(first, so):
+			case second != first && p.Second.has(second, so):
+				if both == nil {
+					both = joinFrames(p.First.Frames, p.Second.Frames)
 				}
+				send(so, both)
+			default:
+				if firstOnly == nil {
+					firstOnly = joinFrames(p.First.Frames, nil)
+				}
+				send(so, firstOnly)
 			}
-			if firstOnly == nil {
-				firstOnly = only(p.First)
-			}
-			send(so, firstOnly)
 		}
 	}
 	if second == nil || second == first {
 		return sent
 	}
-	secondOnly := only(p.Second)
 	for so := range second.members {
-		if first != nil {
-			if _, ok := first.members[so]; ok {
-				continue
-			}
+		if !p.Second.has(second, so) || p.First.has(first, so) {
+			continue
+		}
+		if secondOnly == nil {
+			secondOnly = joinFrames(p.Second.Frames, nil)
 		}
 		send(so, secondOnly)
 	}

@@ -21,6 +21,7 @@ type Socket struct {
 
 	onEvent func(Event)
 	onClose func(reason string)
+	side    Side
 
 	joined []*room // guarded by srv.rooms.mu
 	left   bool    // guarded by srv.rooms.mu
@@ -68,6 +69,9 @@ func (s *Socket) OnEvent(fn func(Event)) { s.onEvent = fn }
 
 // OnClose sets what runs once when the socket is gone. Call it from the connect handler only.
 func (s *Socket) OnClose(fn func(reason string)) { s.onClose = fn }
+
+// SetSide says on which side of its conversations the socket is. Call it from the connect handler only.
+func (s *Socket) SetSide(side Side) { s.side = side }
 
 // Emit sends an event to this client. It reports whether it was queued.
 func (s *Socket) Emit(name string, args ...any) (bool, error) {
