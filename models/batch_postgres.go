@@ -1,0 +1,116 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// threadColumns are read by scanThread in this order.
+const threadColumns = `id, user_id, display_name, phone_number, page_url, locale, status, created_at, last_activity,
+	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
+	visitor_read_id, agent_read_id`
+
+func scanThreads(rows *sql.Rows, err error) ([]Thread, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []Thread
+	for rows.Next() {
+		var t Thread
+		err := rows.Scan(&t.ID, &t.UserID, &t.DisplayName, &t.PhoneNumber, &t.PageURL, &t.Locale, &t.Status,
+			&t.CreatedAt, &t.LastActivity, &t.LastMessageID, &t.LastMessage, &t.LastSender, &t.LastType,
+			&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID)
+		if err != nil {
+			return nil, err
+		}
+		t.toUTC()
+		list = append(list, t)
+	}
+	return list, rows.Err()
+}
+
+// scanStored reads what an insert returned, into into.
+func scanStored(into []Message, rows *sql.Rows, err error) ([]Message, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var m Message
+		if err := rows.Scan(&m.ID, &m.ThreadID, &m.ClientID); err != nil {
+			return nil, err
+		}
+		into = append(into, m)
+	}
+	return into, rows.Err()
+}
+
+// postgresBatch passes whole columns as arrays: the statements stay the same for any number of rows,
+// so the server prepares each of them once.
+type postgresBatch struct{}
+
+func (postgresBatch) close() {}
+
+func (postgresBatch) lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error) {
+	return scanThreads(conn.QueryContext(ctx,
+		"SELECT "+threadColumns+" FROM threads WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE", ids))
+}
+
+// The sequence is drawn from after the sort, so ids follow the order of the arrays.
+const postgresInsert = `INSERT INTO messages
+	(thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at)
+	SELECT thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamp[])
+		WITH ORDINALITY AS v (thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at, n)
+	ORDER BY n
+	ON CONFLICT (thread_id, client_id) WHERE client_id <> '' DO NOTHING
+	RETURNING id, thread_id, client_id`
+
+func (postgresBatch) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
+	n := len(messages)
+	var columns [7][]string
+	for c := range columns {
+		columns[c] = make([]string, n)
+	}
+	times := make([]time.Time, n)
+	for i, m := range messages {
+		for c, value := range [...]string{m.ThreadID, m.ClientID, m.ContentText, m.ContentType, m.FilePath, m.FileURL, m.SenderType} {
+			columns[c][i] = value
+		}
+		times[i] = m.CreatedAt
+	}
+	rows, err := conn.QueryContext(ctx, postgresInsert, columns[0], columns[1], columns[2], columns[3],
+		columns[4], columns[5], columns[6], times)
+	stored, err := scanStored(make([]Message, 0, n), rows, err)
+	return byID(stored), err
+}
+
+const postgresUpdate = `UPDATE threads AS t SET
+	last_activity = v.last_activity, last_message_id = v.last_message_id, last_message = v.last_message,
+	last_sender = v.last_sender, last_type = v.last_type, last_message_at = v.last_message_at,
+	message_count = v.message_count, unread_count = v.unread_count,
+	visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id
+	FROM unnest($1::text[], $2::timestamp[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamp[],
+		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+		AS v (id, last_activity, last_message_id, last_message, last_sender, last_type, last_message_at,
+			message_count, unread_count, visitor_read_id, agent_read_id)
+	WHERE t.id = v.id`
+
+func (postgresBatch) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
+	n := len(rows)
+	ids, texts, senders, types := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	active, at := make([]time.Time, n), make([]*time.Time, n)
+	last, count, unread, visitor, agent := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, r := range rows {
+		ids[i], texts[i], senders[i], types[i] = r.ID, r.LastMessage, r.LastSender, r.LastType
+		active[i], at[i] = r.LastActivity, r.LastMessageAt
+		last[i], count[i], unread[i] = r.LastMessageID, r.MessageCount, r.UnreadCount
+		visitor[i], agent[i] = r.VisitorReadID, r.AgentReadID
+	}
+	_, err := conn.ExecContext(ctx, postgresUpdate, ids, active, last, texts, senders, types, at, count, unread, visitor, agent)
+	return err
+}

@@ -1,0 +1,134 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// insertSizes are the row counts of the prepared inserts, largest first; a batch is cut into these.
+var insertSizes = [...]int{64, 16, 4, 1}
+
+// sqliteBatch works with statements prepared once for the writer's connection.
+type sqliteBatch struct {
+	selectThread, updateThread *sql.Stmt
+	inserts                    [len(insertSizes)]*sql.Stmt
+}
+
+func newSQLiteBatch(s *Store) (*sqliteBatch, error) {
+	pool, err := s.write.DB()
+	if err != nil {
+		return nil, fmt.Errorf("models: prepare the writer: %w", err)
+	}
+	b := &sqliteBatch{}
+	prepare := func(into **sql.Stmt, query string) {
+		if err == nil {
+			*into, err = pool.Prepare(query)
+		}
+	}
+	prepare(&b.selectThread, "SELECT "+threadColumns+" FROM threads WHERE id = ?")
+	prepare(&b.updateThread, `UPDATE threads SET last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
+		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?
+		WHERE id = ?`)
+	for i, n := range insertSizes {
+		prepare(&b.inserts[i], sqliteInsert(n))
+	}
+	if err != nil {
+		b.close()
+		return nil, fmt.Errorf("models: prepare the writer: %w", err)
+	}
+	return b, nil
+}
+
+func sqliteInsert(rows int) string {
+	return `INSERT INTO messages (thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at)
+		VALUES ` + strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?),", rows), ",") + `
+		ON CONFLICT (thread_id, client_id) WHERE client_id <> '' DO NOTHING
+		RETURNING id, thread_id, client_id`
+}
+
+func (b *sqliteBatch) close() {
+	for _, st := range append(b.inserts[:], b.selectThread, b.updateThread) {
+		if st != nil {
+			_ = st.Close()
+		}
+	}
+}
+
+func within(ctx context.Context, conn gorm.ConnPool, st *sql.Stmt) (*sql.Stmt, error) {
+	tx, ok := conn.(*sql.Tx)
+	if !ok {
+		return nil, errors.New("models: the writer's connection is not a transaction")
+	}
+	return tx.StmtContext(ctx, st), nil
+}
+
+// lock needs no locks: the transaction began IMMEDIATE, so nobody else writes.
+func (b *sqliteBatch) lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error) {
+	st, err := within(ctx, conn, b.selectThread)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Thread, 0, len(ids))
+	for _, id := range ids {
+		found, err := scanThreads(st.QueryContext(ctx, id))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (b *sqliteBatch) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
+	stored := make([]Message, 0, len(messages))
+	args := make([]any, 0, 8*insertSizes[0])
+	for i, size := range insertSizes {
+		if len(messages) < size {
+			continue
+		}
+		st, err := within(ctx, conn, b.inserts[i])
+		if err != nil {
+			return nil, err
+		}
+		for len(messages) >= size {
+			args = args[:0]
+			for _, m := range messages[:size] {
+				args = append(args, m.ThreadID, m.ClientID, m.ContentText, m.ContentType, m.FilePath, m.FileURL, m.SenderType, m.CreatedAt)
+			}
+			messages = messages[size:]
+			rows, err := st.QueryContext(ctx, args...)
+			if stored, err = scanStored(stored, rows, err); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return byID(stored), nil
+}
+
+func (b *sqliteBatch) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
+	st, err := within(ctx, conn, b.updateThread)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		_, err := st.ExecContext(ctx, r.LastActivity, r.LastMessageID, r.LastMessage, r.LastSender, r.LastType,
+			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byID puts returned rows into the order in which they were inserted; no database promises that of
+// RETURNING.
+func byID(stored []Message) []Message {
+	slices.SortFunc(stored, func(a, b Message) int { return int(a.ID - b.ID) })
+	return stored
+}

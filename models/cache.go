@@ -1,0 +1,171 @@
+package models
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	gocache "github.com/patrickmn/go-cache"
+)
+
+const (
+	cachedThreads   = 20_000
+	cachedPages     = 512
+	cachedPageBytes = 64 << 10 // a heavier page is read from the database each time
+	cachedPageSize  = 100      // messages
+)
+
+// cache holds thread rows and the newest page of messages. A value read from the database is kept
+// only if nothing changed the thread since before the read began (see ticket), so a slow reader
+// cannot put back what a writer has just replaced.
+type cache struct {
+	threads, pages *gocache.Cache // nil when caching is off
+	seed           maphash.Seed
+	shards         [64]shard
+	hits, misses   atomic.Int64
+}
+
+type shard struct {
+	mu      sync.Mutex
+	changes uint64
+}
+
+// ticket remembers a moment before a read.
+type ticket struct {
+	shard   *shard
+	changes uint64
+}
+
+// page is the newest messages of a thread, oldest first.
+type page struct {
+	messages []Message
+	more     bool // older ones exist
+}
+
+func newCache(ttl time.Duration) *cache {
+	c := &cache{seed: maphash.MakeSeed()}
+	if ttl > 0 {
+		c.threads = gocache.New(ttl, ttl)
+		c.pages = gocache.New(ttl, ttl)
+	}
+	return c
+}
+
+func (c *cache) shard(threadID string) *shard {
+	return &c.shards[maphash.String(c.seed, threadID)%uint64(len(c.shards))]
+}
+
+// ticket must be taken before the database is asked.
+func (c *cache) ticket(threadID string) ticket {
+	s := c.shard(threadID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return ticket{shard: s, changes: s.changes}
+}
+
+func (c *cache) thread(id string) (Thread, bool) {
+	if c.threads != nil {
+		if v, ok := c.threads.Get(id); ok {
+			c.hits.Add(1)
+			return v.(Thread), true
+		}
+	}
+	c.misses.Add(1)
+	return Thread{}, false
+}
+
+func (c *cache) page(threadID string) (page, bool) {
+	if c.pages != nil {
+		if v, ok := c.pages.Get(threadID); ok {
+			c.hits.Add(1)
+			return v.(page), true
+		}
+	}
+	c.misses.Add(1)
+	return page{}, false
+}
+
+func (c *cache) keepThread(t ticket, row Thread) {
+	if c.threads == nil {
+		return
+	}
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	if t.shard.changes == t.changes {
+		put(c.threads, row.ID, row, cachedThreads)
+	}
+}
+
+func (c *cache) keepPage(t ticket, threadID string, p page) {
+	if c.pages == nil {
+		return
+	}
+	size := 0
+	for i := range p.messages {
+		m := &p.messages[i]
+		size += 200 + len(m.ContentText) + len(m.FilePath) + len(m.FileURL)
+	}
+	if size > cachedPageBytes {
+		return
+	}
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	if t.shard.changes == t.changes {
+		put(c.pages, threadID, p, cachedPages)
+	}
+}
+
+// changed forgets a thread after a commit that touched it.
+func (c *cache) changed(threadID string) {
+	s := c.shard(threadID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	if c.threads != nil {
+		c.threads.Delete(threadID)
+		c.pages.Delete(threadID)
+	}
+}
+
+// wrote replaces a thread row after a commit; the ticket is from before the transaction. When
+// somebody else changed a thread meanwhile, nobody knows which of the two is newer: forget it.
+func (c *cache) wrote(t ticket, row Thread) {
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	undisturbed := t.shard.changes == t.changes
+	t.shard.changes++
+	if c.threads == nil {
+		return
+	}
+	c.pages.Delete(row.ID)
+	if undisturbed {
+		put(c.threads, row.ID, row, cachedThreads)
+	} else {
+		c.threads.Delete(row.ID)
+	}
+}
+
+// clear forgets everything.
+func (c *cache) clear() {
+	for i := range c.shards {
+		c.shards[i].mu.Lock()
+		c.shards[i].changes++
+		c.shards[i].mu.Unlock()
+	}
+	if c.threads != nil {
+		c.threads.Flush()
+		c.pages.Flush()
+	}
+}
+
+// put keeps the cache within its bound: a full one drops what has expired, and if that frees
+// nothing, everything. Refilling costs one indexed read per thread.
+func put(c *gocache.Cache, key string, value any, limit int) {
+	if c.ItemCount() >= limit {
+		if c.DeleteExpired(); c.ItemCount() >= limit {
+			c.Flush()
+		}
+	}
+	c.SetDefault(key, value)
+}

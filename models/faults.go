@@ -1,0 +1,46 @@
+package models
+
+import (
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+type fault uint8
+
+const (
+	faultRow      fault = iota // a row was refused; others may go in
+	faultPassing               // two transactions met; the same batch may succeed at once
+	faultDatabase              // the database is away, full or broken
+)
+
+// faultOf tells what a failed batch says about its rows.
+func faultOf(err error) fault {
+	if errors.Is(err, errUnclear) {
+		return faultDatabase
+	}
+	if errors.Is(err, errPanic) {
+		return faultRow
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch {
+		case pg.Code == "40001", pg.Code == "40P01": // serialization failure, deadlock
+			return faultPassing
+		case pg.Code == "23505": // another process opened the same thread
+			return faultPassing
+		}
+		switch pg.Code[:min(2, len(pg.Code))] {
+		case "08", "25", "28", "53", "55", "57", "58", "XX", "F0": // connection, read-only, login, resources, locks, shutdown, I/O
+			return faultDatabase
+		}
+		return faultRow
+	}
+	if code, ok := sqliteCode(err); ok {
+		switch code {
+		case 18, 19, 20: // too big, constraint, mismatch
+			return faultRow
+		}
+	}
+	return faultDatabase
+}

@@ -1,0 +1,50 @@
+package models_test
+
+import (
+	"fmt"
+	"testing"
+
+	"sohbet/models"
+)
+
+// thread creates a thread whose id is made from a number.
+func thread(t testing.TB, s *models.Store, n int) models.Thread {
+	t.Helper()
+	th, err := s.CreateThread(t.Context(), models.NewThread{ID: fmt.Sprintf("thread-%04d", n), DisplayName: fmt.Sprintf("Visitor %d", n)})
+	if err != nil {
+		t.Fatalf("create a thread: %v", err)
+	}
+	return th
+}
+
+// say appends a visitor's message.
+func say(t testing.TB, s *models.Store, threadID, text string) models.Appended {
+	t.Helper()
+	return post(t, s, models.NewMessage{ThreadID: threadID, ContentText: text, SenderType: models.Visitor})
+}
+
+func post(t testing.TB, s *models.Store, m models.NewMessage) models.Appended {
+	t.Helper()
+	res, err := s.AppendWait(t.Context(), m)
+	if err != nil {
+		t.Fatalf("append: %v", err)
+	}
+	return res
+}
+
+func readThread(t testing.TB, s *models.Store, id string) models.Thread {
+	t.Helper()
+	th, err := s.Thread(t.Context(), id)
+	if err != nil {
+		t.Fatalf("read a thread: %v", err)
+	}
+	return th
+}
+
+func texts(list []models.Message) []string {
+	out := make([]string, len(list))
+	for i, m := range list {
+		out[i] = m.ContentText
+	}
+	return out
+}

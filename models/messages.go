@@ -1,0 +1,95 @@
+package models
+
+import (
+	"context"
+	"slices"
+
+	"gorm.io/gorm"
+)
+
+// Messages returns messages of a thread, oldest first, and whether there are more in the direction
+// asked for. A thread without messages, or none at all, gives an empty list.
+func (s *Store) Messages(ctx context.Context, threadID string, q MessageQuery) ([]Message, bool, error) {
+	limit := pageSize(q.Limit)
+	if q.AfterID > 0 || q.BeforeID > 0 || limit > cachedPageSize {
+		return s.readMessages(ctx, threadID, q, limit)
+	}
+	newest, ok := s.cache.page(threadID)
+	if !ok {
+		ticket := s.cache.ticket(threadID)
+		list, more, err := s.readMessages(ctx, threadID, q, cachedPageSize)
+		if err != nil {
+			return nil, false, err
+		}
+		newest = page{messages: list, more: more}
+		s.cache.keepPage(ticket, threadID, newest)
+	}
+	// The caller gets its own copy, and only the end it asked for.
+	skip := max(0, len(newest.messages)-limit)
+	return slices.Clone(newest.messages[skip:]), newest.more || skip > 0, nil
+}
+
+func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuery, limit int) ([]Message, bool, error) {
+	list := make([]Message, 0, min(limit+1, 128))
+	if err := s.messagesQuery(ctx, threadID, q).Limit(limit + 1).Find(&list).Error; err != nil {
+		return nil, false, s.failed("read messages", err)
+	}
+	more := len(list) > limit
+	list = list[:min(limit, len(list))]
+	if q.AfterID <= 0 {
+		slices.Reverse(list)
+	}
+	return toUTC(list), more, nil
+}
+
+func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQuery) *gorm.DB {
+	db := s.read.WithContext(ctx).Model(&Message{}).Where("thread_id = ?", threadID)
+	if q.BeforeID > 0 {
+		db = db.Where("id < ?", q.BeforeID)
+	}
+	if q.AfterID > 0 {
+		return db.Where("id > ?", q.AfterID).Order("id")
+	}
+	return db.Order("id DESC")
+}
+
+// MessagePage returns a numbered page, page 1 being the oldest, and how many messages the thread
+// has. It counts rows to skip; Messages does not, so prefer that one.
+func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage int) ([]Message, int64, error) {
+	t, err := s.Thread(ctx, threadID)
+	if err == ErrNotFound {
+		return []Message{}, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	size := pageSize(perPage)
+	skip := int64(max(page, 1)-1) * int64(size)
+	list := []Message{}
+	if skip >= t.MessageCount {
+		return list, t.MessageCount, nil
+	}
+	err = s.read.WithContext(ctx).Where("thread_id = ?", threadID).Order("id").
+		Offset(int(skip)).Limit(size).Find(&list).Error
+	if err != nil {
+		return nil, 0, s.failed("read messages", err)
+	}
+	return toUTC(list), t.MessageCount, nil
+}
+
+// Message returns one message or ErrNotFound.
+func (s *Store) Message(ctx context.Context, id int64) (Message, error) {
+	var m Message
+	if err := s.read.WithContext(ctx).Where("id = ?", id).Take(&m).Error; err != nil {
+		return Message{}, s.failed("read a message", err)
+	}
+	m.CreatedAt = m.CreatedAt.UTC()
+	return m, nil
+}
+
+func toUTC(list []Message) []Message {
+	for i := range list {
+		list[i].CreatedAt = list[i].CreatedAt.UTC()
+	}
+	return list
+}

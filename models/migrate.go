@@ -1,0 +1,57 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/go-gormigrate/gormigrate/v2"
+	"gorm.io/gorm"
+)
+
+const (
+	dialectSQLite   = "sqlite"
+	dialectPostgres = "postgres"
+)
+
+// migrationLock is the advisory lock that a migrating process holds on PostgreSQL ("sohbet" in hex).
+const migrationLock = 0x736f68626574
+
+// migrate brings the schema up to date in one transaction. Two processes that start together take
+// turns: on PostgreSQL by an advisory lock that ends with the transaction, on SQLite because every
+// transaction of the writer begins IMMEDIATE. A schema newer than this program is refused.
+func migrate(ctx context.Context, db *gorm.DB, dialect string, steps []step) error {
+	words := strings.NewReplacer(columnTypes[dialect]...)
+	migrations := make([]*gormigrate.Migration, len(steps))
+	for i, st := range steps {
+		migrations[i] = &gormigrate.Migration{
+			ID: st.id,
+			Migrate: func(tx *gorm.DB) error {
+				for _, statement := range st.statements {
+					if err := tx.Exec(words.Replace(statement)).Error; err != nil {
+						return fmt.Errorf("step %s: %w", st.id, err)
+					}
+				}
+				return nil
+			},
+		}
+	}
+	options := &gormigrate.Options{
+		TableName:                 "schema_migrations",
+		IDColumnName:              "id",
+		IDColumnSize:              100,
+		ValidateUnknownMigrations: true,
+	}
+	err := db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if dialect == dialectPostgres {
+			if err := tx.Exec("SELECT pg_advisory_xact_lock(?)", int64(migrationLock)).Error; err != nil {
+				return err
+			}
+		}
+		return gormigrate.New(tx, options, migrations).Migrate()
+	})
+	if err != nil {
+		return fmt.Errorf("models: migrate the schema: %w", err)
+	}
+	return nil
+}

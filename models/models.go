@@ -1,0 +1,185 @@
+// Package models keeps Sohbet's users, threads and messages in SQLite or PostgreSQL.
+//
+// Reads go straight to a pool with a small cache in front. Everything that a conversation writes
+// (messages, new threads, read markers) passes one queue and one writer, which commits all that
+// gathered while the previous commit ran as a single durable transaction.
+package models
+
+import (
+	"errors"
+	"time"
+)
+
+// Errors that callers tell apart with errors.Is. No error of this package carries message text.
+var (
+	ErrNotFound = errors.New("models: not found")
+	ErrExists   = errors.New("models: already exists")
+	ErrClosed   = errors.New("models: store is closed")
+	// ErrBusy says that the write queue stayed full until the context ended; nothing was stored.
+	ErrBusy = errors.New("models: write queue is full")
+	// ErrInvalid is what every *InvalidError matches.
+	ErrInvalid = errors.New("models: invalid value")
+)
+
+// InvalidError names a value that the tables cannot hold. Both databases refuse the same values,
+// because they are checked here before either sees them.
+type InvalidError struct {
+	Field  string // column name
+	Reason string
+}
+
+func (e *InvalidError) Error() string { return "models: " + e.Field + ": " + e.Reason }
+
+// Is makes errors.Is(err, ErrInvalid) hold.
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// Column widths in characters, as the migrations declare them.
+const (
+	MaxThreadID    = 50
+	MaxDisplayName = 100
+	MaxPhoneNumber = 20
+	MaxPageURL     = 2048
+	MaxLocale      = 35
+	MaxClientID    = 64
+	MaxContentText = 10_000
+	MaxFileURL     = 255
+	MaxKind        = 20 // content_type, sender_type
+)
+
+// Thread states.
+const (
+	StatusActive = "active"
+	StatusClosed = "closed"
+)
+
+// Who reads and writes.
+const (
+	Visitor = "visitor"
+	Admin   = "admin"
+)
+
+// User is the person behind a thread. Username is a generated handle, unique; the name a visitor
+// typed lives on the thread, since two visitors may share it.
+type User struct {
+	ID          int64
+	Username    string
+	PhoneNumber string
+	CreatedAt   time.Time
+	LastSeen    time.Time
+}
+
+// Thread is one visitor's conversation. Its last message and counts are kept on the row, so a list
+// of threads needs no subquery.
+type Thread struct {
+	ID            string `gorm:"primaryKey"`
+	UserID        int64
+	DisplayName   string
+	PhoneNumber   string
+	PageURL       string
+	Locale        string
+	Status        string // StatusActive or StatusClosed
+	CreatedAt     time.Time
+	LastActivity  time.Time
+	LastMessageID int64
+	LastMessage   string // the newest message's text, cut to LastMessageRunes
+	LastSender    string // its sender_type
+	LastType      string // its content_type
+	LastMessageAt *time.Time
+	MessageCount  int64
+	UnreadCount   int64 // visitor messages that no agent has read
+	VisitorReadID int64 // newest message id the visitor has read
+	AgentReadID   int64
+}
+
+// LastMessageRunes is how much of the newest message a thread row repeats.
+const LastMessageRunes = 200
+
+// Message is one stored message. IDs grow within a thread in the order of acceptance.
+type Message struct {
+	ID          int64
+	ThreadID    string
+	ClientID    string // chosen by the sender; unique within the thread unless empty
+	ContentText string
+	ContentType string // text, image, audio, file
+	FilePath    string
+	FileURL     string
+	SenderType  string // visitor, admin, telegram, system
+	CreatedAt   time.Time
+}
+
+// TelegramLink ties a message in Telegram to a thread, so that an answer finds its way back.
+type TelegramLink struct {
+	ID                int64
+	ThreadID          string
+	TelegramMessageID int64
+	ChatID            int64
+	TopicID           int64
+	CreatedAt         time.Time
+}
+
+// OneTimeCode is a sign-in code, stored only as a hash. Binding says what it is good for; there is
+// at most one code for a binding.
+type OneTimeCode struct {
+	ID        int64
+	Hash      []byte
+	Binding   string
+	ExpiresAt time.Time
+	Tries     int
+	UsedAt    *time.Time
+	CreatedAt time.Time
+}
+
+// NewThread describes a thread to open. Only ID is required.
+type NewThread struct {
+	ID, DisplayName, PhoneNumber, PageURL, Locale string
+}
+
+// ThreadPatch changes the fields that are not nil.
+type ThreadPatch struct {
+	DisplayName, PhoneNumber, PageURL, Locale, Status *string
+}
+
+// ThreadQuery selects a page of threads, newest activity first. To get the next page pass the last
+// thread's LastActivity and ID. Search looks into display name and phone number, ignoring case.
+// Threads in which nobody wrote are left out unless IncludeEmpty is set.
+type ThreadQuery struct {
+	Limit        int // 0 = 50, at most 1000
+	Before       time.Time
+	BeforeID     string
+	Search       string
+	Status       string
+	IncludeEmpty bool
+}
+
+// MessageQuery selects messages of one thread. With BeforeID the newest ones before it, with
+// AfterID the oldest ones after it, with neither the newest.
+type MessageQuery struct {
+	BeforeID, AfterID int64
+	Limit             int // 0 = 50, at most 1000
+}
+
+// NewMessage is a message to append. CreatedAt defaults to now, ContentType to text.
+type NewMessage struct {
+	ThreadID, ClientID, ContentText, ContentType, FilePath, FileURL, SenderType string
+
+	CreatedAt time.Time
+	// OpenThread, when set, creates the thread in the same transaction if it is not stored.
+	OpenThread *NewThread
+}
+
+// Appended is the outcome of an append. Thread is the row as it stood right after this message.
+type Appended struct {
+	Message   Message
+	Thread    Thread
+	Duplicate bool // the client_id was stored before: Message is the first one
+	Opened    bool // this message opened the thread
+}
+
+// stamp is the one form in which times are stored: UTC and whole milliseconds, the precision that
+// goes over the wire, so that a time sent out and handed back as a cursor compares equal.
+func stamp(t time.Time) time.Time {
+	if t.IsZero() {
+		t = time.Now()
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}

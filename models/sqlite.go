@@ -1,0 +1,61 @@
+package models
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+// openSQLite opens the file twice: one connection that writes, a pool that reads beside it (write-
+// ahead log). The file and its companions are readable by their owner alone.
+func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, err error) {
+	if path == "" || path == ":memory:" {
+		return nil, nil, errors.New("models: sqlite:// needs the path of a file")
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("models: database file: %w", err)
+	}
+	// SQLite gives its -wal and -shm files the mode of the database file.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("models: database file: %w", err)
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+		return nil, nil, fmt.Errorf("models: database file: %w", err)
+	}
+	open := func(options url.Values, conns int) (*gorm.DB, error) {
+		name := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: options.Encode()}
+		pool, err := sql.Open(sqliteDriver, name.String())
+		if err != nil {
+			return nil, fmt.Errorf("models: open the database: %w", err)
+		}
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns)
+		c := config()
+		db, err := gorm.Open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: pool}), c)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("models: open the database: %w", err), pool.Close())
+		}
+		return db, nil
+	}
+	write, err = open(sqliteOptions(false), 1) // first: it creates the log that readers join
+	if err != nil {
+		return nil, nil, err
+	}
+	read, err = open(sqliteOptions(true), max(4, 2*runtime.GOMAXPROCS(0)))
+	if err != nil {
+		if pool, e := write.DB(); e == nil {
+			err = errors.Join(err, pool.Close())
+		}
+		return nil, nil, err
+	}
+	return read, write, nil
+}

@@ -1,0 +1,38 @@
+//go:build cgo
+
+package models
+
+import (
+	"errors"
+	"net/url"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+const sqliteDriver = "sqlite3"
+
+// sqliteOptions are the driver's settings for a connection. The driver sets the busy timeout before
+// anything else, so that two processes that start together wait for each other.
+func sqliteOptions(readOnly bool) url.Values {
+	v := url.Values{
+		"_busy_timeout": {"5000"},
+		"_journal_mode": {"WAL"},
+		"_synchronous":  {"FULL"}, // a commit is on the disk before it is acked
+		"_foreign_keys": {"on"},
+	}
+	if readOnly {
+		v.Set("_query_only", "on")
+	} else {
+		v.Set("_txlock", "immediate")
+	}
+	return v
+}
+
+// sqliteCode returns SQLite's primary result code.
+func sqliteCode(err error) (int, bool) {
+	var e sqlite3.Error
+	if errors.As(err, &e) {
+		return int(e.Code) & 0xff, true
+	}
+	return 0, false
+}

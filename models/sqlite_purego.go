@@ -1,0 +1,41 @@
+//go:build !cgo
+
+package models
+
+import (
+	"errors"
+	"net/url"
+
+	"modernc.org/sqlite"
+)
+
+const sqliteDriver = "sqlite"
+
+// sqliteOptions are the driver's settings for a connection, the same as those of the cgo driver.
+// _time_format makes both drivers write times in the same form, so a file can go from one to the other.
+func sqliteOptions(readOnly bool) url.Values {
+	v := url.Values{
+		"_pragma": {
+			"busy_timeout(5000)",
+			"journal_mode(WAL)",
+			"synchronous(FULL)", // a commit is on the disk before it is acked
+			"foreign_keys(1)",
+		},
+		"_time_format": {"sqlite"},
+	}
+	if readOnly {
+		v.Add("_pragma", "query_only(1)")
+	} else {
+		v.Set("_txlock", "immediate")
+	}
+	return v
+}
+
+// sqliteCode returns SQLite's primary result code.
+func sqliteCode(err error) (int, bool) {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff, true
+	}
+	return 0, false
+}

@@ -1,0 +1,177 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Options opens a store.
+type Options struct {
+	// URL is sqlite:// followed by a file path, taken as it stands (sqlite:///var/lib/chat.db,
+	// sqlite://data/chat.db), or a postgres:// URL.
+	URL string
+	// Logger receives failed and slow statements, without their values. Nil keeps silent.
+	Logger *slog.Logger
+	// SlowQuery is the duration from which a statement is logged; 0 logs none.
+	SlowQuery time.Duration
+	// CacheTTL is how long a thread or a newest page may be served from memory; 0 turns the cache off.
+	CacheTTL time.Duration
+}
+
+// Store is an open database. Its methods may be called from any goroutine.
+type Store struct {
+	dialect string
+	log     *slog.Logger
+
+	// read and write are one pool on PostgreSQL. On SQLite write is a single connection, whose
+	// transactions begin IMMEDIATE, and read a pool that cannot write.
+	read, write *gorm.DB
+
+	cache   *cache
+	writer  *writer
+	touches *touches
+
+	closeOnce sync.Once
+	closeErr  error
+	closed    atomic.Bool
+}
+
+// Open connects, brings the schema up to date and starts the writer. It fails with a plain sentence
+// when the database cannot be reached or used; no error contains a password.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{log: log}
+	config := func() *gorm.Config {
+		return &gorm.Config{
+			Logger: logger.NewSlogLogger(log, logger.Config{
+				LogLevel:                  logger.Warn,
+				SlowThreshold:             o.SlowQuery,
+				ParameterizedQueries:      true, // a statement's values never reach the log
+				IgnoreRecordNotFoundError: true,
+			}),
+			NowFunc:                func() time.Time { return stamp(time.Now()) },
+			SkipDefaultTransaction: true,
+			DisableAutomaticPing:   true,
+		}
+	}
+	var err error
+	switch scheme, rest, _ := strings.Cut(o.URL, "://"); scheme {
+	case dialectSQLite:
+		s.dialect = dialectSQLite
+		s.read, s.write, err = openSQLite(rest, config)
+	case dialectPostgres, "postgresql":
+		s.dialect = dialectPostgres
+		s.write, err = openPostgres(o.URL, config)
+		s.read = s.write
+	default:
+		return nil, errors.New("models: database URL must start with sqlite:// or postgres://")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx, o); err != nil {
+		return nil, errors.Join(err, s.closePools())
+	}
+	return s, nil
+}
+
+func (s *Store) start(ctx context.Context, o Options) error {
+	if err := migrate(ctx, s.write, s.dialect, steps); err != nil {
+		return err
+	}
+	s.cache = newCache(o.CacheTTL)
+	s.touches = newTouches(s)
+	w, err := newWriter(s)
+	if err != nil {
+		return err
+	}
+	s.writer = w
+	go w.run()
+	go w.deliver()
+	go s.touches.run()
+	return nil
+}
+
+// Close stops taking writes, commits what is queued, runs the waiting callbacks, writes gathered
+// touches and closes the database. It must not be called from an append's callback.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		s.writer.close()
+		s.touches.close()
+		s.closed.Store(true)
+		s.closeErr = s.closePools()
+	})
+	return s.closeErr
+}
+
+func (s *Store) closePools() error {
+	pools := []*gorm.DB{s.read}
+	if s.write != s.read {
+		pools = append(pools, s.write) // last: its closing checkpoints the log of SQLite
+	}
+	var all []error
+	for _, db := range pools {
+		pool, err := db.DB()
+		if err == nil {
+			err = pool.Close()
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// Ping says whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return s.failed("ping", s.read.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error)
+}
+
+// Dialect is "sqlite" or "postgres".
+func (s *Store) Dialect() string { return s.dialect }
+
+// Stats are counters since Open.
+type Stats struct {
+	CacheHits, CacheMisses int64
+	Queued                 int   // writes waiting now
+	Batches                int64 // transactions of the writer
+	Appended               int64 // messages stored
+}
+
+// Stats returns the counters.
+func (s *Store) Stats() Stats {
+	return Stats{
+		CacheHits:   s.cache.hits.Load(),
+		CacheMisses: s.cache.misses.Load(),
+		Queued:      len(s.writer.queue),
+		Batches:     s.writer.batches.Load(),
+		Appended:    s.writer.appended.Load(),
+	}
+}
+
+// failed names what was being done and maps the libraries' errors to this package's.
+func (s *Store) failed(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
+		return ErrNotFound
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrInvalid):
+		return err
+	case s.closed.Load():
+		return ErrClosed
+	}
+	return fmt.Errorf("models: %s: %w", doing, err)
+}

@@ -1,0 +1,106 @@
+// Package storetest gives tests a fresh store on each database.
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver named pgx
+
+	"sohbet/models"
+)
+
+// Variable names the environment variable that holds the postgres:// URL of a throwaway server, with
+// a user who may create schemas.
+const Variable = "SOHBET_TEST_POSTGRES"
+
+// Dialects are the databases that every test of storage runs on.
+var Dialects = []string{"sqlite", "postgres"}
+
+// Each runs a test body on every database, each time with an empty store.
+func Each(t *testing.T, body func(t *testing.T, s *models.Store)) {
+	t.Helper()
+	for _, dialect := range Dialects {
+		t.Run(dialect, func(t *testing.T) { body(t, Open(t, dialect)) })
+	}
+}
+
+// Open opens an empty store that the test's end closes.
+func Open(t testing.TB, dialect string) *models.Store {
+	t.Helper()
+	return Reopen(t, Options(t, dialect))
+}
+
+// Reopen opens a store on a database that may hold something already.
+func Reopen(t testing.TB, o models.Options) *models.Store {
+	t.Helper()
+	s, err := models.Open(t.Context(), o)
+	if err != nil {
+		t.Fatalf("open the store: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return s
+}
+
+// Options prepares an empty database (a file, or a schema that the test's end drops) and returns how
+// to open it.
+func Options(t testing.TB, dialect string) models.Options {
+	t.Helper()
+	o := models.Options{CacheTTL: time.Minute}
+	switch dialect {
+	case "sqlite":
+		o.URL = "sqlite://" + filepath.Join(t.TempDir(), "chat.db")
+	case "postgres":
+		o.URL = schema(t)
+	default:
+		t.Fatalf("no database is called %q", dialect)
+	}
+	return o
+}
+
+func schema(t testing.TB) string {
+	t.Helper()
+	address := os.Getenv(Variable)
+	if address == "" {
+		t.Fatalf("%s is not set: these tests need a throwaway PostgreSQL server; run `make test`, which starts one", Variable)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatalf("%s is not a URL", Variable)
+	}
+	db, err := sql.Open("pgx", address)
+	if err != nil {
+		t.Fatalf("%s cannot be used: %v", Variable, err)
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	run := func(statement string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	run("CREATE SCHEMA " + name)
+	t.Cleanup(func() {
+		run("DROP SCHEMA " + name + " CASCADE")
+		if err := db.Close(); err != nil {
+			t.Errorf("close the server connection: %v", err)
+		}
+	})
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return u.String()
+}

@@ -1,0 +1,171 @@
+package models
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 1000
+)
+
+// threadRow is what the table holds beyond what callers see.
+type threadRow struct {
+	Thread    `gorm:"embedded"`
+	SearchKey string
+}
+
+// TableName is the table of both forms.
+func (threadRow) TableName() string { return "threads" }
+
+func (t *Thread) toUTC() {
+	t.CreatedAt, t.LastActivity = t.CreatedAt.UTC(), t.LastActivity.UTC()
+	if t.LastMessageAt != nil {
+		at := t.LastMessageAt.UTC()
+		t.LastMessageAt = &at
+	}
+}
+
+// CreateThread stores a new thread and the user behind it. ErrExists if the id is taken.
+func (s *Store) CreateThread(ctx context.Context, n NewThread) (Thread, error) {
+	if err := n.check(); err != nil {
+		return Thread{}, err
+	}
+	res, err := s.writer.wait(ctx, &job{kind: openJob, open: n})
+	return res.Thread, err
+}
+
+// Thread returns one thread or ErrNotFound.
+func (s *Store) Thread(ctx context.Context, id string) (Thread, error) {
+	t, ok := s.cache.thread(id)
+	if !ok {
+		ticket := s.cache.ticket(id)
+		err := s.read.WithContext(ctx).Where("id = ?", id).Take(&t).Error
+		if err != nil {
+			return Thread{}, s.failed("read a thread", err)
+		}
+		t.toUTC()
+		s.cache.keepThread(ticket, t)
+	}
+	if at := s.touches.last(id); at.After(t.LastActivity) {
+		t.LastActivity = at
+	}
+	return t, nil
+}
+
+// UpdateThread changes what the patch names and returns the row as it stands then.
+func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thread, error) {
+	if err := p.check(); err != nil {
+		return Thread{}, err
+	}
+	var row threadRow
+	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&row).Error
+		if err != nil {
+			return err
+		}
+		for _, f := range [...]struct{ to, from *string }{
+			{&row.DisplayName, p.DisplayName}, {&row.PhoneNumber, p.PhoneNumber},
+			{&row.PageURL, p.PageURL}, {&row.Locale, p.Locale}, {&row.Status, p.Status},
+		} {
+			if f.from != nil {
+				*f.to = *f.from
+			}
+		}
+		row.SearchKey = searchKey(row.DisplayName, row.PhoneNumber)
+		err = tx.Select("display_name", "phone_number", "page_url", "locale", "status", "search_key").
+			Where("id = ?", id).Updates(&row).Error
+		if err != nil || p.PhoneNumber == nil {
+			return err
+		}
+		return tx.Model(&User{}).Where("id = ?", row.UserID).Update("phone_number", *p.PhoneNumber).Error
+	})
+	s.cache.changed(id)
+	if err != nil {
+		return Thread{}, s.failed("update a thread", err)
+	}
+	row.Thread.toUTC()
+	return row.Thread, nil
+}
+
+// Threads lists threads, newest activity first.
+func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
+	var list []Thread
+	if err := s.threadsQuery(ctx, q).Find(&list).Error; err != nil {
+		return nil, s.failed("list threads", err)
+	}
+	for i := range list {
+		list[i].toUTC()
+	}
+	return list, nil
+}
+
+func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
+	db := s.read.WithContext(ctx).Model(&Thread{})
+	if !q.IncludeEmpty {
+		db = db.Where("message_count > 0") // the literal condition of idx_threads_listed
+	}
+	if q.Status != "" {
+		db = db.Where("status = ?", q.Status)
+	}
+	if patterns := searchPatterns(q.Search); patterns != nil {
+		args := make([]any, len(patterns))
+		for i, p := range patterns {
+			args[i] = p
+		}
+		condition := `search_key LIKE ? ESCAPE '\'` + strings.Repeat(` OR search_key LIKE ? ESCAPE '\'`, len(args)-1)
+		db = db.Where(condition, args...)
+	}
+	switch before := q.Before.UTC(); {
+	case q.Before.IsZero():
+	case q.BeforeID == "":
+		db = db.Where("last_activity < ?", before)
+	default:
+		db = db.Where("(last_activity, id) < (?, ?)", before, q.BeforeID)
+	}
+	return db.Order("last_activity DESC, id DESC").Limit(pageSize(q.Limit))
+}
+
+func pageSize(limit int) int {
+	if limit <= 0 {
+		return defaultPage
+	}
+	return min(limit, maxPage)
+}
+
+// MarkRead moves a reader's mark (Visitor or Admin) up to lastID: never backwards, never past the
+// newest message. It reports whether the mark moved.
+func (s *Store) MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error) {
+	if reader != Visitor && reader != Admin {
+		return false, &InvalidError{Field: "reader", Reason: "neither visitor nor admin"}
+	}
+	if lastID <= 0 {
+		return false, nil
+	}
+	if t, ok := s.cache.thread(threadID); ok && lastID <= *t.mark(reader) {
+		return false, nil
+	}
+	res, err := s.writer.wait(ctx, &job{kind: readJob, threadID: threadID, reader: reader, lastID: lastID})
+	return res.moved, err
+}
+
+func (t *Thread) mark(reader string) *int64 {
+	if reader == Visitor {
+		return &t.VisitorReadID
+	}
+	return &t.AgentReadID
+}
+
+// limit bounds one transaction on PostgreSQL, so that a network that swallows packets cannot hold
+// the writer for ever. SQLite needs none: its only wait is the busy timeout.
+func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.dialect == dialectSQLite {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, 30*time.Second)
+}

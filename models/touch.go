@@ -1,0 +1,162 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+const (
+	touchInterval = 30 * time.Second
+	touchChunk    = 200 // rows a transaction, so that messages slip in between
+	touchLimit    = 50_000
+)
+
+// touches gathers signs of life and writes each thread at most once in touchInterval.
+type touches struct {
+	store *Store
+	mu    sync.Mutex
+	seen  map[string]time.Time
+	full  chan struct{} // asks for an early flush
+	stop  chan struct{}
+	done  chan struct{}
+}
+
+func newTouches(s *Store) *touches {
+	return &touches{
+		store: s,
+		seen:  make(map[string]time.Time),
+		full:  make(chan struct{}, 1),
+		stop:  make(chan struct{}),
+		done:  make(chan struct{}),
+	}
+}
+
+// Touch notes that the visitor of a thread was there at a time. It is kept in memory and written at
+// most every 30 s per thread, and at Close; a thread that does not exist is ignored.
+func (s *Store) Touch(_ context.Context, id string, at time.Time) error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	s.touches.note(id, stamp(at))
+	return nil
+}
+
+func (t *touches) note(id string, at time.Time) {
+	t.mu.Lock()
+	if at.After(t.seen[id]) {
+		t.seen[id] = at
+	}
+	crowded := len(t.seen) >= touchLimit
+	t.mu.Unlock()
+	if crowded {
+		select {
+		case t.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// last is the newest note that has not been written yet.
+func (t *touches) last(id string) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen[id]
+}
+
+func (t *touches) forget(ids ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range ids {
+		delete(t.seen, id)
+	}
+}
+
+func (t *touches) run() {
+	defer close(t.done)
+	tick := time.NewTicker(touchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-t.stop:
+			t.flush()
+			return
+		case <-tick.C:
+		case <-t.full:
+		}
+		t.flush()
+	}
+}
+
+func (t *touches) close() {
+	close(t.stop)
+	<-t.done
+}
+
+// flush writes what was gathered. What cannot be written now is kept for the next time.
+func (t *touches) flush() {
+	t.mu.Lock()
+	seen := t.seen
+	t.seen = make(map[string]time.Time, len(seen))
+	t.mu.Unlock()
+	ids := slices.Sorted(maps.Keys(seen))
+	for chunk := range slices.Chunk(ids, touchChunk) {
+		err := t.write(chunk, seen)
+		if err == nil {
+			continue
+		}
+		t.store.log.Error("could not store last activity", "threads", len(chunk), "error", err)
+		t.mu.Lock()
+		for _, id := range chunk {
+			if len(t.seen) < touchLimit && seen[id].After(t.seen[id]) {
+				t.seen[id] = seen[id]
+			}
+		}
+		t.mu.Unlock()
+	}
+}
+
+func (t *touches) write(ids []string, seen map[string]time.Time) error {
+	ctx, cancel := t.store.limit(context.Background())
+	defer cancel()
+	var moved []string
+	err := t.store.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		var rows []struct {
+			ID           string
+			UserID       int64
+			LastActivity time.Time
+		}
+		// Locked in the order of their ids, as the writer does.
+		err := tx.Model(&Thread{}).Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).
+			Select("id", "user_id", "last_activity").Where("id IN ?", ids).Order("id").Find(&rows).Error
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			at := seen[row.ID]
+			if at.After(row.LastActivity) {
+				moved = append(moved, row.ID)
+				if err := tx.Exec("UPDATE threads SET last_activity = ? WHERE id = ?", at, row.ID).Error; err != nil {
+					return err
+				}
+			}
+			if err := tx.Exec("UPDATE users SET last_seen = ? WHERE id = ? AND last_seen < ?", at, row.UserID, at).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, id := range moved {
+		t.store.cache.changed(id)
+	}
+	if err != nil {
+		return errors.Join(errors.New("models: touch"), err)
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+package models
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// transaction is the work of one batch: lock the threads, open the missing ones, insert the
+// messages, move the marks, write the threads back. Rows are locked before ids are drawn, so the
+// ids of a thread grow in the order of acceptance even when several processes write.
+type transaction struct {
+	writer   *writer
+	jobs     []*job
+	outcomes []outcome
+	rows     map[string]*lockedThread
+	stored   int64
+}
+
+// lockedThread is a thread row that the transaction holds.
+type lockedThread struct {
+	Thread
+	ticket ticket
+	dirty  bool
+	seen   bool // the visitor wrote
+	opened bool // opened here, and no message has claimed it yet
+}
+
+// batchSQL is what differs between the databases on the busy path. conn is the open transaction.
+type batchSQL interface {
+	// lock reads and locks thread rows in the order of their ids.
+	lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error)
+	// insert stores messages in their order. It returns the stored ones in that order, only ID,
+	// ThreadID and ClientID filled; those missing repeat a client id.
+	insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error)
+	// update writes the columns that the writer keeps.
+	update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error
+	close()
+}
+
+func newTransaction(w *writer, jobs []*job) *transaction {
+	return &transaction{
+		writer:   w,
+		jobs:     jobs,
+		outcomes: make([]outcome, len(jobs)),
+		rows:     make(map[string]*lockedThread, len(jobs)),
+	}
+}
+
+func (t *transaction) run(ctx context.Context, tx *gorm.DB) error {
+	conn := tx.Statement.ConnPool
+	if err := t.lock(ctx, conn); err != nil {
+		return err
+	}
+	if err := t.open(tx); err != nil {
+		return err
+	}
+	if err := t.append(ctx, tx); err != nil {
+		return err
+	}
+	if err := t.mark(tx); err != nil {
+		return err
+	}
+	dirty := make([]*lockedThread, 0, len(t.rows))
+	for _, row := range t.rows {
+		if row.dirty {
+			dirty = append(dirty, row)
+		}
+	}
+	if len(dirty) == 0 {
+		return nil
+	}
+	slices.SortFunc(dirty, func(a, b *lockedThread) int { return strings.Compare(a.ID, b.ID) })
+	return t.writer.sql.update(ctx, conn, dirty)
+}
+
+func (t *transaction) lock(ctx context.Context, conn gorm.ConnPool) error {
+	tickets := make(map[string]ticket, len(t.jobs))
+	ids := make([]string, 0, len(t.jobs))
+	for _, j := range t.jobs {
+		id := j.thread()
+		if _, known := tickets[id]; !known {
+			tickets[id] = t.writer.store.cache.ticket(id)
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	found, err := t.writer.sql.lock(ctx, conn, ids)
+	if err != nil {
+		return err
+	}
+	for _, row := range found {
+		t.rows[row.ID] = &lockedThread{Thread: row, ticket: tickets[row.ID]}
+	}
+	for id, ticket := range tickets {
+		if t.rows[id] == nil {
+			t.rows[id] = &lockedThread{ticket: ticket} // ID stays empty: not stored
+		}
+	}
+	return nil
+}
+
+func (r *lockedThread) missing() bool { return r.ID == "" }
+
+// open creates the threads that jobs ask for, and the users behind them.
+func (t *transaction) open(tx *gorm.DB) error {
+	var threads []threadRow
+	for i, j := range t.jobs {
+		row := t.rows[j.thread()]
+		var n NewThread
+		at := time.Now()
+		switch {
+		case j.kind == openJob && !row.missing():
+			t.outcomes[i].err = ErrExists
+			continue
+		case j.kind == openJob:
+			n = j.open
+		case j.kind == appendJob && row.missing() && j.msg.OpenThread != nil:
+			n, at = *j.msg.OpenThread, j.msg.CreatedAt
+		default:
+			continue
+		}
+		at = stamp(at)
+		row.Thread = Thread{
+			ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL,
+			Locale: n.Locale, Status: StatusActive, CreatedAt: at, LastActivity: at,
+		}
+		row.opened = j.kind == appendJob
+		row.dirty = true
+		threads = append(threads, threadRow{Thread: row.Thread, SearchKey: searchKey(n.DisplayName, n.PhoneNumber)})
+	}
+	if len(threads) == 0 {
+		return nil
+	}
+	// Two processes that open the same threads meet in the order of ids.
+	slices.SortFunc(threads, func(a, b threadRow) int { return strings.Compare(a.ID, b.ID) })
+	users := make([]User, len(threads))
+	for i, n := range threads {
+		users[i] = User{Username: newHandle(), PhoneNumber: n.PhoneNumber, CreatedAt: n.CreatedAt, LastSeen: n.CreatedAt}
+	}
+	if err := tx.CreateInBatches(&users, 200).Error; err != nil {
+		return err
+	}
+	for i := range threads {
+		threads[i].UserID = users[i].ID
+		t.rows[threads[i].ID].UserID = users[i].ID
+	}
+	if err := tx.CreateInBatches(&threads, 200).Error; err != nil {
+		return err
+	}
+	for i, j := range t.jobs {
+		if j.kind == openJob && t.outcomes[i].err == nil {
+			t.outcomes[i].Thread = t.rows[j.open.ID].Thread
+		}
+	}
+	return nil
+}
+
+// append inserts the messages and works out, one by one, how each leaves its thread.
+func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
+	messages := make([]*NewMessage, 0, len(t.jobs))
+	for i, j := range t.jobs {
+		switch {
+		case j.kind != appendJob:
+		case t.rows[j.msg.ThreadID].missing():
+			t.outcomes[i].err = ErrNotFound
+		default:
+			messages = append(messages, &j.msg)
+		}
+	}
+	if len(messages) == 0 {
+		return nil
+	}
+	stored, err := t.writer.sql.insert(ctx, tx.Statement.ConnPool, messages)
+	if err != nil {
+		return err
+	}
+	t.stored = int64(len(stored))
+	for i, j := range t.jobs {
+		if j.kind != appendJob || t.outcomes[i].err != nil {
+			continue
+		}
+		m, row, out := &j.msg, t.rows[j.msg.ThreadID], &t.outcomes[i]
+		// A message without a client id is always stored; one with it is, if it comes next.
+		if m.ClientID != "" && (len(stored) == 0 || stored[0].ClientID != m.ClientID || stored[0].ThreadID != m.ThreadID) {
+			out.Duplicate = true
+			if err := t.first(tx, m, &out.Message); err != nil {
+				return err
+			}
+			out.Thread = row.Thread
+			continue
+		}
+		out.Message = Message{
+			ID: stored[0].ID, ThreadID: m.ThreadID, ClientID: m.ClientID, ContentText: m.ContentText,
+			ContentType: m.ContentType, FilePath: m.FilePath, FileURL: m.FileURL,
+			SenderType: m.SenderType, CreatedAt: m.CreatedAt,
+		}
+		stored = stored[1:]
+		row.take(&out.Message)
+		out.Thread, out.Opened = row.Thread, row.opened
+		row.opened = false
+	}
+	return nil
+}
+
+// first reads the message that already carries a client id.
+func (t *transaction) first(tx *gorm.DB, m *NewMessage, into *Message) error {
+	err := tx.Where("thread_id = ? AND client_id = ? AND client_id <> ''", m.ThreadID, m.ClientID).Take(into).Error
+	into.CreatedAt = into.CreatedAt.UTC()
+	return err
+}
+
+// take counts a stored message into its thread.
+func (r *lockedThread) take(m *Message) {
+	at := m.CreatedAt
+	r.dirty = true
+	r.LastMessageID = m.ID
+	r.LastMessage = cut(m.ContentText, LastMessageRunes)
+	r.LastSender = m.SenderType
+	r.LastType = m.ContentType
+	r.LastMessageAt = &at
+	r.MessageCount++
+	if at.After(r.LastActivity) {
+		r.LastActivity = at
+	}
+	if m.SenderType == Visitor {
+		r.UnreadCount++
+		r.seen = true
+	}
+}
+
+// mark moves read marks, forward only and not past the newest message.
+func (t *transaction) mark(tx *gorm.DB) error {
+	for i, j := range t.jobs {
+		if j.kind != readJob {
+			continue
+		}
+		row, out := t.rows[j.threadID], &t.outcomes[i]
+		if row.missing() {
+			out.err = ErrNotFound
+			continue
+		}
+		mark, to := row.Thread.mark(j.reader), min(j.lastID, row.LastMessageID)
+		if to > *mark {
+			*mark, row.dirty, out.moved = to, true, true
+			if err := t.recount(tx, row, j.reader); err != nil {
+				return err
+			}
+		}
+		out.Thread = row.Thread
+	}
+	return nil
+}
+
+// recount finds how many visitor messages are unread after the agents' mark moved.
+func (t *transaction) recount(tx *gorm.DB, row *lockedThread, reader string) error {
+	if reader != Admin {
+		return nil
+	}
+	if row.AgentReadID >= row.LastMessageID {
+		row.UnreadCount = 0
+		return nil
+	}
+	return tx.Model(&Message{}).Where("thread_id = ? AND id > ? AND sender_type = ?", row.ID, row.AgentReadID, Visitor).
+		Count(&row.UnreadCount).Error
+}

@@ -1,0 +1,188 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	queueLength  = 4096
+	batchLength  = 512
+	batchRetries = 3
+)
+
+// writer owns every write of conversations. One goroutine (run) takes all that queued while it was
+// committing and commits it as one transaction; another (deliver) runs the callbacks of a batch while
+// the next one is being committed.
+type writer struct {
+	store *Store
+	sql   batchSQL
+	queue chan *job
+	ready chan batch
+	done  chan struct{}
+
+	gate    sync.RWMutex // held for reading by those who push
+	shut    bool
+	closing chan struct{}
+
+	batches, appended atomic.Int64
+}
+
+// batch is a committed (or failed) set of jobs, in the order of their acceptance.
+type batch struct {
+	jobs     []*job
+	outcomes []outcome
+}
+
+func newWriter(s *Store) (*writer, error) {
+	w := &writer{
+		store:   s,
+		queue:   make(chan *job, queueLength),
+		ready:   make(chan batch, 4), // a bounded lead: slow callbacks hold the writer up
+		done:    make(chan struct{}),
+		closing: make(chan struct{}),
+	}
+	var err error
+	if s.dialect == dialectSQLite {
+		w.sql, err = newSQLiteBatch(s)
+	} else {
+		w.sql = postgresBatch{}
+	}
+	return w, err
+}
+
+// close refuses new jobs, then waits until the queued ones are committed and delivered.
+func (w *writer) close() {
+	close(w.closing) // wakes those who wait for room
+	w.gate.Lock()
+	w.shut = true
+	w.gate.Unlock()
+	close(w.queue)
+	<-w.done
+	w.sql.close()
+}
+
+func (w *writer) run() {
+	defer close(w.ready)
+	for first := range w.queue {
+		jobs := append(make([]*job, 0, 1+min(len(w.queue), batchLength-1)), first)
+	gather:
+		for len(jobs) < batchLength {
+			select {
+			case j, open := <-w.queue:
+				if !open {
+					break gather
+				}
+				jobs = append(jobs, j)
+			default:
+				break gather
+			}
+		}
+		w.ready <- batch{jobs: jobs, outcomes: w.settle(jobs)}
+	}
+}
+
+func (w *writer) deliver() {
+	defer close(w.done)
+	for b := range w.ready {
+		for i, j := range b.jobs {
+			w.tell(j, b.outcomes[i])
+		}
+	}
+}
+
+// tell hands an outcome to whoever queued the job. A callback that panics harms nobody else.
+func (w *writer) tell(j *job, res outcome) {
+	if j.reply != nil {
+		j.reply <- res
+		return
+	}
+	if j.done == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			w.store.log.Error("an append's callback panicked", "stack", string(debug.Stack()))
+		}
+	}()
+	j.done(res.Appended, res.err)
+}
+
+// settle commits jobs and returns one outcome for each. When the database refuses something in the
+// batch, the batch is halved until the refused row stands alone, so only that one fails. When the
+// database itself fails, all of them do.
+func (w *writer) settle(jobs []*job) []outcome {
+	for try := 1; ; try++ {
+		outcomes, err := w.commit(jobs)
+		if err == nil {
+			return outcomes
+		}
+		switch fault := faultOf(err); {
+		case fault == faultPassing && try < batchRetries:
+			continue
+		case fault != faultDatabase && len(jobs) > 1:
+			half := len(jobs) / 2
+			return append(w.settle(jobs[:half]), w.settle(jobs[half:])...)
+		}
+		w.store.log.Error("could not store a batch", "jobs", len(jobs), "error", err)
+		outcomes = make([]outcome, len(jobs))
+		for i := range outcomes {
+			outcomes[i].err = w.store.failed("store", err)
+		}
+		return outcomes
+	}
+}
+
+// errUnclear marks a failed COMMIT: the rows may or may not be stored, so nothing is tried again
+// here. The sender does so, with the same client id.
+var errUnclear = errors.New("the commit failed")
+
+var errPanic = errors.New("the writer panicked")
+
+// commit runs one transaction. The cache is brought up to date before anybody hears of it.
+func (w *writer) commit(jobs []*job) (outcomes []outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.store.log.Error("the writer panicked", "stack", string(debug.Stack()))
+			outcomes, err = nil, errPanic
+		}
+	}()
+	t := newTransaction(w, jobs)
+	ctx, cancel := w.store.limit(context.Background())
+	defer cancel()
+	tx := w.store.write.WithContext(ctx).Begin()
+	if tx.Error != nil {
+		return nil, fmt.Errorf("begin: %w", tx.Error)
+	}
+	finished := false
+	defer func() { // also when something panics: the one connection must come back
+		if !finished {
+			tx.Rollback()
+		}
+	}()
+	if err := t.run(ctx, tx); err != nil {
+		return nil, err
+	}
+	finished = true
+	if err := tx.Commit().Error; err != nil {
+		for id := range t.rows {
+			w.store.cache.changed(id)
+		}
+		return nil, fmt.Errorf("%w: %w", errUnclear, err)
+	}
+	for id, row := range t.rows {
+		if row.dirty {
+			w.store.cache.wrote(row.ticket, row.Thread)
+		}
+		if row.seen {
+			w.store.touches.note(id, row.LastActivity)
+		}
+	}
+	w.batches.Add(1)
+	w.appended.Add(t.stored)
+	return t.outcomes, nil
+}
