@@ -1,0 +1,201 @@
+// Package chat is the room that every message passes: joining, posting, history, typing, read marks, presence, clearing.
+//
+// It decides who may do what, checks what it is given, stores it, and says who is to hear of it. It knows the store and two
+// small interfaces; sockets, HTTP and Telegram are its callers.
+package chat
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sohbet/models"
+)
+
+// Role is who somebody is in a conversation, as it stands in sender_type.
+type Role string
+
+// The roles of contract §1.
+const (
+	Visitor  Role = "visitor"
+	Agent    Role = "admin"
+	Telegram Role = "telegram"
+	System   Role = "system"
+)
+
+// Store is what chat needs of models.Store.
+type Store interface {
+	CreateThread(context.Context, models.NewThread) (models.Thread, error)
+	Thread(ctx context.Context, id string) (models.Thread, error)
+	UpdateThread(ctx context.Context, id string, p models.ThreadPatch) (models.Thread, error)
+	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
+	Touch(ctx context.Context, id string, at time.Time) error
+	MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error)
+	ClearThread(ctx context.Context, id string) error
+	ClearAll(context.Context) (int64, error)
+	Append(ctx context.Context, m models.NewMessage, done func(models.Appended, error)) error
+	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
+	MessagePage(ctx context.Context, threadID string, page, perPage int) ([]models.Message, int64, error)
+}
+
+// Limiter says whether one more is allowed for a key, and when to come back if not.
+type Limiter interface {
+	Allow(key string) (ok bool, retryAfter time.Duration)
+}
+
+// Options are the parts of a [Service].
+type Options struct {
+	Store     Store
+	Publisher Publisher
+	// Messages limits what one visitor may post; NewThreads how many threads one address may open.
+	Messages, NewThreads Limiter
+	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
+	OfflineAfter time.Duration
+	Logger       *slog.Logger
+	Now          func() time.Time
+}
+
+// Service is the chat. Its methods may be called from any goroutine.
+type Service struct {
+	store     Store
+	publisher Publisher
+	messages  Limiter
+	openings  Limiter
+	log       *slog.Logger
+	now       func() time.Time
+	presence  presence
+	accepted  atomic.Uint64
+}
+
+// New makes the chat service.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		store: o.Store, publisher: o.Publisher, messages: o.Messages, openings: o.NewThreads,
+		log: o.Logger, now: o.Now,
+	}
+	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
+	return s
+}
+
+// Accepted counts the messages stored since the start, repeats left out.
+func (s *Service) Accepted() uint64 { return s.accepted.Load() }
+
+// Actor is who asks, and from where.
+type Actor struct {
+	Role     Role
+	SocketID string // "" over HTTP
+	Address  string // the client's, for limits
+	Threads  *ThreadSet
+}
+
+// ThreadSet are the threads that a visitor may reach, with what the visitor said of themselves when joining.
+type ThreadSet struct {
+	mu      sync.Mutex
+	threads map[string]Profile
+}
+
+// Profile is how a visitor introduced themselves.
+type Profile struct {
+	DisplayName, PhoneNumber, PageURL, Locale string
+}
+
+// maxThreads is how many threads one socket may join: more than any page shows, few enough to be no burden.
+const maxThreads = 16
+
+// NewThreadSet makes a set of threads.
+func NewThreadSet(ids ...string) *ThreadSet {
+	t := &ThreadSet{threads: make(map[string]Profile, 1)}
+	for _, id := range ids {
+		t.threads[id] = Profile{}
+	}
+	return t
+}
+
+// Has reports whether id is in the set. A nil set has nothing.
+func (t *ThreadSet) Has(id string) bool {
+	_, ok := t.profile(id)
+	return ok
+}
+
+// Only returns the id of a set that has just one.
+func (t *ThreadSet) Only() (id string, ok bool) {
+	if t == nil {
+		return "", false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id = range t.threads {
+	}
+	return id, len(t.threads) == 1
+}
+
+// All returns the ids.
+func (t *ThreadSet) All() []string {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ids := make([]string, 0, len(t.threads))
+	for id := range t.threads {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (t *ThreadSet) profile(id string) (Profile, bool) {
+	if t == nil {
+		return Profile{}, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, ok := t.threads[id]
+	return p, ok
+}
+
+// put adds a thread and reports whether there was room; added tells whether it is new.
+func (t *ThreadSet) put(id string, p Profile) (added, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, known := t.threads[id]
+	if !known && len(t.threads) >= maxThreads {
+		return false, false
+	}
+	t.threads[id] = p
+	return !known, true
+}
+
+// mayReach reports whether the actor has any business with a thread.
+func (a Actor) mayReach(threadID string) bool {
+	if a.Role == Visitor {
+		return a.Threads.Has(threadID)
+	}
+	return a.Role == Agent || a.Role == Telegram
+}
+
+// agentOnly refuses everybody but agents.
+func agentOnly(a Actor) error {
+	if a.Role != Agent {
+		return unauthorized("Please sign in as an agent.")
+	}
+	return nil
+}
+
+// reach checks a thread's id and the actor's right to it.
+func (a Actor) reach(threadID string) error {
+	if !ValidThreadID(threadID) {
+		return invalid("thread_id", "thread_id is missing or malformed.")
+	}
+	if !a.mayReach(threadID) {
+		return unauthorized("Join this thread first.")
+	}
+	return nil
+}

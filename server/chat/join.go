@@ -1,0 +1,120 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"sohbet/models"
+)
+
+// JoinRequest is what a visitor says when coming in. ThreadID, if it names a stored thread, is resumed.
+type JoinRequest struct {
+	Profile
+	ThreadID string
+}
+
+// Joined is where the visitor is then.
+type Joined struct {
+	ThreadID string
+	Resumed  bool
+}
+
+// Join opens a thread for a visitor, or resumes one. The caller puts the socket into the thread's room and then calls
+// [Service.Arrived].
+func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, error) {
+	if r.ThreadID != "" && ValidThreadID(r.ThreadID) {
+		if err := r.check(false); err != nil {
+			return Joined{}, err
+		}
+		t, err := s.store.Thread(ctx, r.ThreadID)
+		if err == nil {
+			return s.resume(ctx, a, t, r.Profile)
+		}
+		if !errors.Is(err, models.ErrNotFound) {
+			return Joined{}, s.notSaved(err)
+		}
+	}
+	if err := r.check(true); err != nil {
+		return Joined{}, err
+	}
+	if ok, wait := s.openings.Allow("open:" + a.Address); !ok {
+		return Joined{}, limited(wait)
+	}
+	id := newThreadID()
+	if _, ok := a.Threads.put(id, r.Profile); !ok {
+		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
+	}
+	t, err := s.store.CreateThread(ctx, *r.thread(id))
+	if err != nil {
+		return Joined{}, s.notSaved(err)
+	}
+	s.announceThread(t, a.SocketID)
+	return Joined{ThreadID: id}, nil
+}
+
+// resume takes a visitor back into a stored thread and notes what they now say of themselves.
+func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profile) (Joined, error) {
+	var patch models.ThreadPatch
+	changed := false
+	note := func(field **string, old string, now *string) {
+		if *now == "" {
+			*now = old
+		} else if *now != old {
+			*field, changed = now, true
+		}
+	}
+	note(&patch.DisplayName, t.DisplayName, &p.DisplayName)
+	note(&patch.PhoneNumber, t.PhoneNumber, &p.PhoneNumber)
+	note(&patch.PageURL, t.PageURL, &p.PageURL)
+	note(&patch.Locale, t.Locale, &p.Locale)
+	if _, ok := a.Threads.put(t.ID, p); !ok {
+		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
+	}
+	if changed {
+		if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
+			// The visitor came to talk; that we could not note the page they are on is no reason to turn them away.
+			s.log.Warn("profile not updated", slog.Any("error", err))
+		}
+	}
+	return Joined{ThreadID: t.ID, Resumed: true}, nil
+}
+
+// Rejoin takes a visitor back into a thread. [ErrThreadNotFound] means that it is not stored; if the id is well-formed, the
+// visitor's next message to it opens it again, since that is what clients in the field rely on.
+func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) error {
+	if !ValidThreadID(threadID) {
+		return ErrThreadNotFound
+	}
+	t, err := s.store.Thread(ctx, threadID)
+	switch {
+	case err == nil:
+		_, err = s.resume(ctx, a, t, Profile{})
+		return err
+	case !errors.Is(err, models.ErrNotFound):
+		return s.notSaved(err)
+	}
+	if _, ok := a.Threads.put(threadID, Profile{}); !ok {
+		return invalid("thread_id", "This connection has joined too many threads.")
+	}
+	return ErrThreadNotFound
+}
+
+// Watch checks that an agent may watch a thread.
+func (s *Service) Watch(ctx context.Context, a Actor, threadID string) error {
+	if err := agentOnly(a); err != nil {
+		return err
+	}
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	_, err := s.store.Thread(ctx, threadID)
+	return publicOrNil(err)
+}
+
+func publicOrNil(err error) error {
+	if err == nil {
+		return nil
+	}
+	return Public(err)
+}

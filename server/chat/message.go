@@ -1,0 +1,180 @@
+package chat
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"sohbet/models"
+)
+
+// Time is written as contract §2 has it: RFC 3339, UTC, always three digits of milliseconds.
+type Time time.Time
+
+// MarshalText writes the time.
+func (t Time) MarshalText() ([]byte, error) {
+	return time.Time(t).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"), nil
+}
+
+// Message is the message object of contract §2, aliases included.
+type Message struct {
+	ID          int64  `json:"id"`
+	ClientID    string `json:"client_id"`
+	ThreadID    string `json:"thread_id"`
+	SenderType  string `json:"sender_type"`
+	Sender      string `json:"sender"`
+	ContentType string `json:"content_type"`
+	Type        string `json:"type"`
+	ContentText string `json:"content_text"`
+	FileURL     string `json:"file_url"`
+	FilePath    string `json:"file_path"`
+	CreatedAt   Time   `json:"created_at"`
+}
+
+// Wire gives a stored message the form that clients know.
+func Wire(m models.Message) Message {
+	return Message{
+		ID: m.ID, ClientID: m.ClientID, ThreadID: m.ThreadID,
+		SenderType: m.SenderType, Sender: m.SenderType,
+		ContentType: m.ContentType, Type: m.ContentType,
+		ContentText: m.ContentText, FileURL: m.FileURL, FilePath: m.FileURL,
+		CreatedAt: Time(m.CreatedAt),
+	}
+}
+
+// ThreadView is the thread object of contract §3.
+type ThreadView struct {
+	ID              string `json:"id"`
+	UserID          int64  `json:"user_id"`
+	DisplayName     string `json:"display_name"`
+	PhoneNumber     string `json:"phone_number"`
+	Status          string `json:"status"`
+	CreatedAt       Time   `json:"created_at"`
+	LastActivity    Time   `json:"last_activity"`
+	LastActivityAt  Time   `json:"last_activity_at"`
+	LastMessage     string `json:"last_message"`
+	LastMessageTime *Time  `json:"last_message_time"`
+	LastSender      string `json:"last_sender"`
+	MessageCount    int64  `json:"message_count"`
+	UnreadCount     int64  `json:"unread_count"`
+	Online          bool   `json:"online"`
+	PageURL         string `json:"page_url"`
+	Locale          string `json:"locale"`
+	VisitorReadID   int64  `json:"visitor_read_id"`
+}
+
+func (s *Service) view(t models.Thread) ThreadView {
+	v := ThreadView{
+		ID: t.ID, UserID: t.UserID, DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Status: t.Status,
+		CreatedAt: Time(t.CreatedAt), LastActivity: Time(t.LastActivity), LastActivityAt: Time(t.LastActivity),
+		LastMessage: t.LastMessage, LastSender: t.LastSender, MessageCount: t.MessageCount, UnreadCount: t.UnreadCount,
+		Online: s.presence.online(t.ID), PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
+	}
+	if t.LastMessageAt != nil {
+		at := Time(*t.LastMessageAt)
+		v.LastMessageTime = &at
+	}
+	return v
+}
+
+const (
+	textType    = "text"
+	previewSize = 50 // runes
+)
+
+var contentTypes = []string{textType, "image", "audio", "file"}
+
+// ValidThreadID reports whether id has the form of a thread id: a UUID in its usual lower-case spelling (RFC 9562 §4).
+func ValidThreadID(id string) bool {
+	u, err := uuid.Parse(id)
+	return err == nil && u.String() == id
+}
+
+// newThreadID returns a random (version 4) UUID: the visitor's only credential.
+func newThreadID() string { return uuid.NewString() }
+
+// Post is a message to be posted. Type is empty for "text", or for "file" when there is a FileURL.
+type Post struct {
+	ThreadID, Text, Type, FileURL, ClientID string
+}
+
+// check validates a post and fills in its type.
+func (p *Post) check() error {
+	if p.Type == "" {
+		p.Type = textType
+		if p.FileURL != "" {
+			p.Type = "file"
+		}
+	}
+	switch {
+	case !slices.Contains(contentTypes, p.Type):
+		return invalid("content_type", "content_type must be text, image, audio or file.")
+	case utf8.RuneCountInString(p.ClientID) > models.MaxClientID:
+		return invalid("client_id", "client_id must have at most 64 characters.")
+	case utf8.RuneCountInString(p.Text) > models.MaxContentText:
+		return invalid("content_text", "The message is too long: it may have 10,000 characters at most.")
+	case strings.ContainsRune(p.Text, 0) || strings.ContainsRune(p.ClientID, 0):
+		return invalid("content_text", "The message holds a NUL character, which cannot be stored.")
+	case p.Type == textType && strings.TrimSpace(p.Text) == "":
+		return invalid("content_text", "The message is empty.")
+	case p.Type != textType && p.FileURL == "":
+		return invalid("file_url", "A message of this type needs a file_url.")
+	case p.FileURL != "" && !loadable(p.FileURL):
+		return invalid("file_url", "file_url must be a file uploaded here, or an https address, of at most 255 characters.")
+	}
+	return nil
+}
+
+// loadable reports whether a browser may be told to load a file from there: our own uploads or the web, never a script.
+func loadable(address string) bool {
+	if len(address) > models.MaxFileURL || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == '\\' }) {
+		return false
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	if u.Scheme == "" && u.Host == "" {
+		return strings.HasPrefix(u.Path, "/uploads/") && !strings.Contains(u.Path, "..")
+	}
+	return (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
+}
+
+// check cleans a profile. What the visitor typed must fit; what the browser added is cut or left out.
+func (p *Profile) check(named bool) error {
+	p.DisplayName = strings.Join(strings.Fields(p.DisplayName), " ")
+	p.PhoneNumber = strings.TrimSpace(p.PhoneNumber)
+	switch {
+	case named && p.DisplayName == "":
+		return invalid("display_name", "Please tell us your name.")
+	case utf8.RuneCountInString(p.DisplayName) > models.MaxDisplayName:
+		return invalid("display_name", "The name is too long: it may have 100 characters at most.")
+	case utf8.RuneCountInString(p.PhoneNumber) > models.MaxPhoneNumber:
+		return invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
+	case strings.ContainsRune(p.DisplayName+p.PhoneNumber, 0):
+		return invalid("display_name", "The name holds a character that cannot be stored.")
+	}
+	if u, err := url.Parse(p.PageURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || len(p.PageURL) > models.MaxPageURL {
+		p.PageURL = ""
+	}
+	if len(p.Locale) > models.MaxLocale || strings.ContainsRune(p.Locale, 0) {
+		p.Locale = ""
+	}
+	return nil
+}
+
+// preview shortens a message for a notification.
+func preview(m models.Message) string {
+	text := strings.Join(strings.Fields(m.ContentText), " ")
+	if text == "" && m.ContentType != textType {
+		text = "[" + m.ContentType + "]"
+	}
+	if runes := []rune(text); len(runes) > previewSize {
+		text = string(runes[:previewSize-1]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,103 @@
+package chat
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"sohbet/models"
+)
+
+// queueWait is how long a message may wait for room in the store's queue before its sender is told to try again.
+const queueWait = 10 * time.Second
+
+// PostAsync checks a message, queues it for storing and returns. done then runs once: with the message, after the commit
+// that made it durable and with everybody told, or with the reason why it is not stored. The messages that one
+// goroutine posts are done in that order. done must not block.
+//
+// A returned error means that nothing was queued and done will not run.
+func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Message, error)) error {
+	if p.ThreadID == "" {
+		p.ThreadID, _ = a.Threads.Only()
+	}
+	if err := a.reach(p.ThreadID); err != nil {
+		return err
+	}
+	if err := p.check(); err != nil {
+		return err
+	}
+	m := models.NewMessage{
+		ThreadID: p.ThreadID, ClientID: p.ClientID, ContentText: p.Text, ContentType: p.Type,
+		FilePath: p.FileURL, FileURL: p.FileURL, SenderType: string(a.Role), CreatedAt: s.now(),
+	}
+	if a.Role == Visitor {
+		if ok, wait := s.messages.Allow("thread:" + p.ThreadID); !ok {
+			return limited(wait)
+		}
+		// An agent may have cleared the thread meanwhile; the visitor's message opens it again.
+		profile, _ := a.Threads.profile(p.ThreadID)
+		m.OpenThread = profile.thread(p.ThreadID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueWait)
+	defer cancel()
+	err := s.store.Append(ctx, m, func(r models.Appended, err error) { s.posted(a, r, err, done) })
+	if err != nil {
+		return s.notSaved(err)
+	}
+	return nil
+}
+
+// posted runs in the store's delivery goroutine, so that what it publishes is in the order of the commits.
+func (s *Service) posted(a Actor, r models.Appended, err error, done func(Message, error)) {
+	if err != nil {
+		done(Message{}, s.notSaved(err))
+		return
+	}
+	if !r.Duplicate {
+		s.accepted.Add(1)
+		if r.Opened {
+			s.announceThread(r.Thread, "")
+		}
+		s.announce(a, r)
+	}
+	done(Wire(r.Message), nil)
+}
+
+func (s *Service) notSaved(err error) error {
+	e := saveFailed(err)
+	if e.Code == CodeSaveFailed {
+		s.log.Error("message not saved", slog.Any("error", e.Err))
+	}
+	return e
+}
+
+// Post is PostAsync that waits. When ctx ends first the message may still be stored: sending it again with the same
+// ClientID is safe.
+func (s *Service) Post(ctx context.Context, a Actor, p Post) (Message, error) {
+	type outcome struct {
+		m   Message
+		err error
+	}
+	result := make(chan outcome, 1)
+	if err := s.PostAsync(ctx, a, p, func(m Message, err error) { result <- outcome{m, err} }); err != nil {
+		return Message{}, err
+	}
+	select {
+	case r := <-result:
+		return r.m, r.err
+	case <-ctx.Done():
+		return Message{}, ctx.Err()
+	}
+}
+
+// thread is how a visitor with this profile opens a thread.
+func (p Profile) thread(id string) *models.NewThread {
+	name := p.DisplayName
+	if name == "" {
+		name = "Ziyaretçi" // who resumed a thread that was cleared since has no name on this server any more
+		if p.Locale != "" && p.Locale[:min(2, len(p.Locale))] != "tr" {
+			name = "Visitor"
+		}
+	}
+	return &models.NewThread{ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, Locale: p.Locale}
+}

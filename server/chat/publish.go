@@ -1,0 +1,103 @@
+package chat
+
+import "sohbet/models"
+
+// Publisher carries events to sockets. It must not block.
+type Publisher interface {
+	Publish(Publication)
+}
+
+// Publication is what is to be heard of one happening.
+//
+// A socket that is in the thread's room and among the agents hears both lists, and an event that stands in both
+// (the same pointer) once.
+type Publication struct {
+	ThreadID string   // whose room hears Thread
+	Thread   []*Event // to the thread's room
+	Side     Role     // Visitor or Agent: only that side of the room; empty: both
+	Agents   []*Event // to all agents
+	Except   string   // the socket that caused it, which hears nothing
+	Volatile bool     // may be lost on the way to a client that lags
+}
+
+// Event is one event on the wire: a name of contract §2 and its payload.
+type Event struct {
+	Name    string
+	Payload any
+}
+
+type threadCreated struct {
+	ID          string `json:"id"`
+	DisplayName string `json:"display_name"`
+	CreatedAt   Time   `json:"created_at"`
+	Status      string `json:"status"`
+}
+
+type newMessage struct {
+	ThreadID    string `json:"thread_id"`
+	DisplayName string `json:"display_name"`
+	Preview     string `json:"message_preview"`
+	Timestamp   Time   `json:"timestamp"`
+}
+
+type seen struct {
+	ThreadID    string `json:"thread_id"`
+	DisplayName string `json:"display_name"`
+	LastSeen    Time   `json:"last_seen"`
+}
+
+type typing struct {
+	ThreadID    string `json:"thread_id"`
+	SenderType  Role   `json:"sender_type"`
+	DisplayName string `json:"display_name"`
+	Typing      bool   `json:"typing"`
+}
+
+type readMark struct {
+	ThreadID string `json:"thread_id"`
+	LastID   int64  `json:"last_id"`
+	Reader   Role   `json:"reader"`
+}
+
+type cleared struct {
+	ThreadID string `json:"thread_id"`
+}
+
+// announce tells everybody of a stored message, under its name of today and the older one.
+func (s *Service) announce(a Actor, r models.Appended) {
+	message := &Event{"message", Wire(r.Message)}
+	p := Publication{ThreadID: r.Message.ThreadID, Except: a.SocketID}
+	if a.Role == Visitor {
+		p.Thread = []*Event{message}
+		p.Agents = []*Event{message, {"message_from_visitor", message.Payload}, {"new_message_notification", newMessage{
+			ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: preview(r.Message), Timestamp: Time(r.Message.CreatedAt),
+		}}}
+	} else {
+		p.Thread = []*Event{message, {"message_from_admin", message.Payload}}
+		p.Agents = []*Event{message, {"message_from_telegram", message.Payload}}
+	}
+	s.publisher.Publish(p)
+}
+
+func (s *Service) announceThread(t models.Thread, except string) {
+	s.publisher.Publish(Publication{Except: except, Agents: []*Event{{"thread_created", threadCreated{
+		ID: t.ID, DisplayName: t.DisplayName, CreatedAt: Time(t.CreatedAt), Status: t.Status,
+	}}}})
+}
+
+// otherSide is who hears what role does in a thread.
+func otherSide(role Role) Role {
+	if role == Visitor {
+		return Agent
+	}
+	return Visitor
+}
+
+// tellOtherSide publishes to the visitor of a thread, or to all agents and those who watch it.
+func (s *Service) tellOtherSide(a Actor, threadID string, e *Event, volatile bool) {
+	p := Publication{ThreadID: threadID, Thread: []*Event{e}, Side: otherSide(a.Role), Except: a.SocketID, Volatile: volatile}
+	if a.Role == Visitor {
+		p.Agents = p.Thread
+	}
+	s.publisher.Publish(p)
+}

@@ -1,0 +1,153 @@
+package chat
+
+import (
+	"context"
+
+	"sohbet/models"
+)
+
+// MaxHistory is the most messages that one history request returns.
+const MaxHistory = 100
+
+// History returns messages of a thread, oldest first, and whether there are more in the direction asked for.
+func (s *Service) History(ctx context.Context, a Actor, threadID string, q models.MessageQuery) ([]Message, bool, error) {
+	if err := a.reach(threadID); err != nil {
+		return nil, false, err
+	}
+	switch {
+	case q.BeforeID < 0 || q.AfterID < 0:
+		return nil, false, invalid("before_id", "before_id and after_id must be ids of messages.")
+	case q.BeforeID > 0 && q.AfterID > 0:
+		return nil, false, invalid("after_id", "Ask for what is before or after a message, not both.")
+	case q.Limit < 0:
+		return nil, false, invalid("limit", "limit must be between 1 and 100.")
+	}
+	q.Limit = min(q.Limit, MaxHistory)
+	messages, more, err := s.store.Messages(ctx, threadID, q)
+	if err != nil {
+		return nil, false, Public(err)
+	}
+	return wireAll(messages), more, nil
+}
+
+// Conversation returns a whole thread, oldest first, for the older HTTP routes that know no pages; limit bounds it to the
+// newest messages.
+func (s *Service) Conversation(ctx context.Context, a Actor, threadID string, limit int) ([]Message, error) {
+	if err := a.reach(threadID); err != nil {
+		return nil, err
+	}
+	messages, _, err := s.store.Messages(ctx, threadID, models.MessageQuery{Limit: limit})
+	if err != nil {
+		return nil, Public(err)
+	}
+	return wireAll(messages), nil
+}
+
+// MessagePage returns one page of a thread, page 1 being the oldest, and the number of all messages.
+func (s *Service) MessagePage(ctx context.Context, a Actor, threadID string, page, perPage int) ([]Message, int64, error) {
+	if err := a.reach(threadID); err != nil {
+		return nil, 0, err
+	}
+	messages, total, err := s.store.MessagePage(ctx, threadID, page, perPage)
+	if err != nil {
+		return nil, 0, Public(err)
+	}
+	return wireAll(messages), total, nil
+}
+
+func wireAll(messages []models.Message) []Message {
+	out := make([]Message, len(messages))
+	for i, m := range messages {
+		out[i] = Wire(m)
+	}
+	return out
+}
+
+// Threads lists threads, newest activity first.
+func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([]ThreadView, error) {
+	if err := agentOnly(a); err != nil {
+		return nil, err
+	}
+	threads, err := s.store.Threads(ctx, q)
+	if err != nil {
+		return nil, Public(err)
+	}
+	views := make([]ThreadView, len(threads))
+	for i, t := range threads {
+		views[i] = s.view(t)
+	}
+	return views, nil
+}
+
+// Typing tells the other side that somebody writes, or has stopped. Nothing is stored.
+func (s *Service) Typing(_ context.Context, a Actor, threadID string, on bool) error {
+	if threadID == "" {
+		threadID, _ = a.Threads.Only()
+	}
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	profile, _ := a.Threads.profile(threadID)
+	s.tellOtherSide(a, threadID, &Event{"typing", typing{
+		ThreadID: threadID, SenderType: a.Role, DisplayName: profile.DisplayName, Typing: on,
+	}}, true)
+	return nil
+}
+
+// Read notes up to which message somebody has read, and tells the other side if that is news.
+func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int64) error {
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	if lastID <= 0 {
+		return invalid("last_id", "last_id must be the id of a message.")
+	}
+	reader := models.Admin
+	if a.Role == Visitor {
+		reader = models.Visitor
+	}
+	moved, err := s.store.MarkRead(ctx, threadID, reader, lastID)
+	if err != nil {
+		return Public(err)
+	}
+	if moved {
+		s.tellOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role}}, false)
+	}
+	return nil
+}
+
+// Clear removes a thread and everything in it. Its room and all agents hear "thread_cleared".
+func (s *Service) Clear(ctx context.Context, a Actor, threadID string) error {
+	if err := agentOnly(a); err != nil {
+		return err
+	}
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	if err := s.store.ClearThread(ctx, threadID); err != nil {
+		return Public(err)
+	}
+	s.tellCleared(threadID)
+	return nil
+}
+
+// ClearAll removes every thread and returns how many there were.
+func (s *Service) ClearAll(ctx context.Context, a Actor) (int64, error) {
+	if err := agentOnly(a); err != nil {
+		return 0, err
+	}
+	n, err := s.store.ClearAll(ctx)
+	if err != nil {
+		return n, Public(err)
+	}
+	for _, id := range s.presence.all() {
+		s.tellCleared(id)
+	}
+	s.tellCleared("") // agents: the whole list
+	return n, nil
+}
+
+func (s *Service) tellCleared(threadID string) {
+	e := []*Event{{"thread_cleared", cleared{ThreadID: threadID}}}
+	s.publisher.Publish(Publication{ThreadID: threadID, Thread: e, Agents: e})
+}
