@@ -1,0 +1,376 @@
+// The agents' console: the list, one open conversation, what is known about the visitor.
+import { confirm } from './console/confirm.js';
+import { showFacts } from './console/facts.js';
+import { List } from './console/list.js';
+import { Threads } from './console/threads.js';
+import { get, post } from './lib/api.js';
+import { connectionBar } from './lib/bar.js';
+import { Composer } from './lib/composer.js';
+import { byId, face } from './lib/dom.js';
+import { t } from './lib/i18n.js';
+import { Live, Refused } from './lib/live.js';
+import { Outbox } from './lib/outbox.js';
+import { Store } from './lib/store.js';
+import { Talk } from './lib/talk.js';
+import { ago, parse } from './lib/time.js';
+import { TypingIn, TypingOut } from './lib/typing.js';
+
+const PAGE = 50;
+const title = document.title;
+
+/** Drafts and the open conversation belong to this window; messages on their way must outlive it. */
+const session = new Store('sessionStorage', 'sohbet.console.');
+const store = new Store('localStorage', 'sohbet.console.');
+
+/** The open conversation's id, or null. It never enters the URL. */
+let current = null;
+let expired = false;
+const readSent = new Map();
+
+const threads = new Threads();
+const live = new Live(greet, (timeout) => live.ask('admin_join', undefined, timeout));
+const outbox = new Outbox(store, send);
+const list = new List(threads, (id) => open(id, { focus: true }));
+const talk = new Talk({ own: ['admin', 'telegram'], face: () => face(name(current)), outbox });
+const typing = new TypingOut((on) => { if (current) live.tell('typing', { thread_id: current, typing: on }); });
+const visitors = new TypingIn((id, who) => {
+  list.typing(id, who !== null);
+  if (id === current) showHead();
+});
+const composer = new Composer({
+  send: (text) => { outbox.add(current, text); talk.toEnd(); outbox.flush(); },
+  typing: () => typing.touch(),
+  stopped: () => typing.stop(),
+  save: (text) => { if (current) text ? session.set(`draft.${current}`, text) : session.remove(`draft.${current}`); },
+});
+connectionBar(live, outbox);
+
+const name = (id) => threads.get(id)?.name || t('console.nameless');
+
+// --- the connection ----------------------------------------------------------
+
+async function greet() {
+  await live.ask('admin_join');
+  setExpired(false);
+  const listed = threads.load();
+  if (current) {
+    await live.ask('join_thread', { thread_id: current });
+    await catchUp(current);
+  }
+  outbox.reload();
+  await listed;
+}
+
+async function send(item) {
+  if (!live.online) throw new Refused('offline');
+  try {
+    const answer = await live.ask('message', {
+      thread_id: item.thread_id, content_text: item.text, content_type: 'text', client_id: item.client_id,
+    });
+    return answer.message;
+  } catch (error) {
+    // The message is fine, the session is not: it waits until somebody has signed in again.
+    if (error.code !== 'unauthorized') throw error;
+    setExpired(true);
+    throw new Refused('offline');
+  }
+}
+
+/** Gets the newest page, or everything after what is known already. */
+async function catchUp(id) {
+  if (!talk.lastID) {
+    const page = await live.ask('history', { thread_id: id, limit: PAGE });
+    if (id !== current) return;
+    take(page);
+    talk.setOlder(Boolean(page.has_more));
+    return;
+  }
+  for (let after = talk.lastID, more = true; more && id === current;) {
+    const page = await live.ask('history', { thread_id: id, after_id: after, limit: 100 });
+    if (id !== current) return;
+    take(page);
+    const last = page.messages?.at(-1)?.id ?? after;
+    more = Boolean(page.has_more) && last > after;
+    after = last;
+  }
+}
+
+function take(page) {
+  const messages = page.messages ?? [];
+  talk.add(messages);
+  for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
+  const readTo = Math.max(page.read?.visitor ?? 0, threads.get(current)?.readByVisitor ?? 0);
+  if (readTo) talk.read(readTo);
+}
+
+live.addEventListener('ready', () => outbox.flush());
+live.addEventListener('refused', ({ detail: error }) => { if (error.code === 'unauthorized') setExpired(true); });
+for (const event of ['message_error', 'error']) {
+  live.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') checkSession(); });
+}
+
+// A message comes under its new and its older name; the id tells that it is one.
+const recent = new Set();
+function receive(message) {
+  if (recent.has(message.id)) return;
+  recent.add(message.id);
+  if (recent.size > 500) recent.delete(recent.values().next().value);
+  const open = message.thread_id === current;
+  if (open) talk.add([message], { lively: true });
+  if (message.client_id) outbox.settle(message.client_id, message);
+  if (message.sender_type === 'visitor') visitors.hear(message.thread_id, false);
+  const unknown = !threads.get(message.thread_id);
+  threads.message(message, { watched: open && talk.watched });
+  if (unknown) refreshSoon();
+}
+
+for (const event of ['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin']) live.on(event, receive);
+live.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
+live.on('thread_created', ({ id, display_name: who, created_at: at, status }) => {
+  const created = parse(at) ?? new Date();
+  threads.patch(id, { name: who ?? '', created, active: created, status, online: true, seen: created }, { add: true });
+});
+for (const [event, online] of [['visitor_online', true], ['user_online', true], ['user_offline', false]]) {
+  live.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
+    threads.patch(id, { online, ...(who && { name: who }), seen: parse(seen) ?? new Date() });
+  });
+}
+live.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.hear(id, on); });
+live.on('read', ({ thread_id: id, last_id: lastID, reader }) => {
+  if (reader === 'visitor') {
+    threads.patch(id, { readByVisitor: Number(lastID) });
+    if (id === current) talk.read(Number(lastID));
+  } else {
+    threads.patch(id, { unread: 0 });
+  }
+});
+
+let refreshTimer = 0;
+function refreshSoon() {
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(() => threads.load(), 400);
+}
+
+// --- the session -------------------------------------------------------------
+
+async function checkSession() {
+  try {
+    await get('/api/threads?limit=1');
+    if (expired) live.restart();
+    setExpired(false);
+  } catch (error) {
+    if (error.status === 401) setExpired(true);
+  }
+}
+
+function setExpired(on) {
+  if (on === expired) return;
+  expired = on;
+  byId('expired').hidden = !on;
+  if (on) composer.keep();
+}
+
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) return;
+  if (expired) checkSession();
+  else if (live.online) threads.load();
+});
+
+// --- one conversation --------------------------------------------------------
+
+async function open(id, { focus = false } = {}) {
+  if (id !== current) {
+    composer.keep();
+    typing.stop();
+    if (current) live.tell('leave_thread', { thread_id: current });
+    current = id;
+    session.set('open', id);
+    list.current = id;
+    talk.reset();
+    composer.fill(session.get(`draft.${id}`));
+    for (const item of outbox.items) if (item.thread_id === id) talk.pending(item, item.failed ? 'failed' : 'waiting');
+  }
+  byId('nobody').hidden = true;
+  byId('talk-head').hidden = false;
+  byId('conversation').hidden = false;
+  show('talk');
+  showHead();
+  list.draw();
+  if (focus) { if (matchMedia('(hover: hover)').matches) composer.focus(); else byId('head-name').focus(); }
+  if (!live.online) return; // greet() continues here
+  try {
+    await live.ask('join_thread', { thread_id: id });
+    await catchUp(id);
+  } catch (error) {
+    if (id !== current) return;
+    if (error.code === 'unauthorized') checkSession();
+    if (error.code === 'not_found') gone(id);
+  }
+}
+
+function close() {
+  composer.keep();
+  typing.stop();
+  if (current) live.tell('leave_thread', { thread_id: current });
+  current = null;
+  list.current = null;
+  session.remove('open');
+  talk.reset();
+  byId('nobody').hidden = false;
+  byId('talk-head').hidden = true;
+  byId('conversation').hidden = true;
+  showFacts(null);
+  show('list');
+  list.draw();
+}
+
+/** The conversation was deleted, here or by somebody else. */
+function gone(id) {
+  session.remove(`draft.${id}`);
+  for (const item of outbox.items) if (item.thread_id === id) outbox.drop(item.client_id);
+  threads.remove(id);
+  if (id === current) close();
+}
+
+function showHead() {
+  const thread = threads.get(current);
+  if (!current || !thread) return;
+  const who = name(current);
+  byId('head-name').textContent = who;
+  byId('head-face').replaceChildren(face(who));
+  composer.label(t('console.write_to', { name: who }));
+  const busy = visitors.has(current);
+  byId('head-state').textContent = busy ? t('console.typing') : thread.online ? t('console.online') : thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
+  byId('head-state').classList.toggle('online', thread.online);
+  const wasHidden = byId('typing').hidden;
+  byId('typing').hidden = !busy;
+  byId('typing-text').textContent = busy ? t('console.name_typing', { name: who }) : '';
+  if (busy && wasHidden && talk.watched) talk.toEnd();
+  showFacts(thread);
+}
+
+threads.addEventListener('change', () => {
+  showHead();
+  document.title = threads.unread ? `(${threads.unread}) ${title}` : title;
+  if (threads.state === 'failed' && threads.error.status === 401) setExpired(true);
+});
+
+outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
+  if (item.thread_id !== current) return;
+  if (state === 'gone') talk.remove(item.client_id);
+  else talk.pending(item, state, code);
+});
+outbox.addEventListener('sent', ({ detail: { item, message } }) => {
+  if (!message || recent.has(message.id)) return;
+  recent.add(message.id);
+  if (item.thread_id === current) talk.add([message]);
+  threads.message(message, { watched: true });
+});
+
+talk.addEventListener('older', async () => {
+  const id = current;
+  try {
+    const page = await live.ask('history', { thread_id: id, before_id: talk.firstID, limit: PAGE });
+    if (id !== current) return;
+    take(page);
+    talk.setOlder(Boolean(page.has_more));
+  } catch {
+    talk.olderFailed();
+  }
+});
+talk.addEventListener('seen', () => {
+  const last = talk.lastTheirs;
+  if (!current || !live.online) return;
+  if (threads.get(current)?.unread) threads.patch(current, { unread: 0 });
+  if (last <= (readSent.get(current) ?? 0)) return;
+  readSent.set(current, last);
+  live.tell('read', { thread_id: current, last_id: last });
+});
+
+// --- panes, search, deleting -------------------------------------------------
+
+const narrow = matchMedia('(max-width: 49.99rem)');
+
+/** Below two panes one is shown at a time; the phone's own "back" returns to the list. */
+function show(view) {
+  const desk = byId('desk');
+  if (view === 'talk' && desk.dataset.view !== 'talk' && narrow.matches) history.pushState({ talk: true }, '');
+  desk.dataset.view = view;
+}
+
+window.addEventListener('popstate', () => {
+  if (!current || !narrow.matches) return;
+  const id = current;
+  close();
+  list.focus(id);
+});
+byId('back').addEventListener('click', () => {
+  if (history.state?.talk) history.back();
+  else close();
+});
+
+let searchTimer = 0;
+byId('search').addEventListener('input', (event) => {
+  clearTimeout(searchTimer);
+  searchTimer = setTimeout(() => threads.load(event.target.value.trim()), 200);
+});
+
+document.addEventListener('keydown', (event) => {
+  const writing = event.target.closest?.('input, textarea, dialog');
+  if (event.key === '/' && !writing && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    byId('search').focus();
+  }
+  if (event.key === 'Escape' && current && !event.target.closest?.('dialog, .menu') && !event.isComposing) {
+    const id = current;
+    if (narrow.matches && history.state?.talk) history.back();
+    else { close(); list.focus(id); }
+  }
+});
+
+const menu = byId('menu');
+document.addEventListener('click', (event) => { if (!menu.contains(event.target)) menu.open = false; });
+menu.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape') return;
+  menu.open = false;
+  menu.querySelector('summary').focus();
+});
+
+function whyNot(error) {
+  if (error.status === 401) {
+    setExpired(true);
+    return t('console.expired');
+  }
+  return t(error.code === 'network' ? 'console.list_offline' : 'console.clear_failed');
+}
+
+byId('clear').addEventListener('click', async () => {
+  const id = current;
+  const done = await confirm({
+    title: t('console.clear_title', { name: name(id) }), text: t('console.clear_text'), yes: t('console.clear_yes'),
+    act: () => post('/api/messages/clear', { thread_id: id }), problem: whyNot,
+  });
+  if (!done) return;
+  gone(id);
+  list.focus(id);
+});
+
+byId('clear-all').addEventListener('click', async () => {
+  menu.open = false;
+  const done = await confirm({
+    title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'),
+    act: () => post('/api/messages/clear_all'), problem: whyNot,
+  });
+  if (!done) return;
+  if (current) close();
+  threads.clear();
+  threads.load();
+});
+
+// --- start -------------------------------------------------------------------
+
+threads.load().then(() => {
+  const last = session.get('open');
+  if (last && threads.get(last) && !current && !narrow.matches) open(last);
+});
+live.start();

@@ -1,0 +1,46 @@
+// JSON over HTTP, to our own origin.
+
+/** What a request can fail with: a lower-case `code` as on the socket, an HTTP status, 0 when nothing answered. */
+export class APIError extends Error {
+  constructor(code, message, status = 0, retryAfter = 0) {
+    super(message || code);
+    this.code = code;
+    this.status = status;
+    /** seconds until trying again makes sense; 0 when unknown */
+    this.retryAfter = retryAfter;
+  }
+}
+
+const csrf = document.querySelector('meta[name="csrf-token"]')?.content ?? '';
+
+export async function request(method, path, body) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      credentials: 'same-origin',
+      redirect: 'follow',
+      headers: {
+        Accept: 'application/json',
+        ...(body !== undefined && { 'Content-Type': 'application/json' }),
+        ...(method !== 'GET' && csrf && { 'X-CSRF-Token': csrf }),
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(20_000),
+    });
+  } catch {
+    throw new APIError('network', '', 0);
+  }
+  const answer = await response.json().catch(() => null);
+  // An expired session may also be answered by a redirect to the login page.
+  if (response.redirected && answer === null) throw new APIError('unauthorized', '', 401);
+  if (!response.ok || answer === null || answer.success === false) {
+    const text = answer?.error ?? answer?.message ?? '';
+    const code = (answer?.code ?? (response.status === 401 ? 'unauthorized' : response.status === 429 ? 'rate_limit_exceeded' : 'failed')).toLowerCase();
+    throw new APIError(code, text, response.status, Number(response.headers.get('Retry-After')) || 0);
+  }
+  return answer;
+}
+
+export const get = (path) => request('GET', path);
+export const post = (path, body = {}) => request('POST', path, body);

@@ -1,0 +1,33 @@
+// The line above a conversation that says, honestly, when there is no connection.
+import { byId } from './dom.js';
+import { count, t } from './i18n.js';
+
+// A connection that takes less than this is not worth a word.
+const PATIENCE = 700;
+
+/** @returns {{refresh: () => void}} */
+export function connectionBar(live, outbox) {
+  const bar = byId('connection');
+  let timer = 0;
+
+  const show = () => {
+    const waiting = outbox.waiting;
+    if (live.online) {
+      bar.hidden = true;
+      return;
+    }
+    const words = { connecting: 'talk.connecting', missing: 'talk.no_client' }[live.state] ?? 'talk.offline';
+    bar.lastElementChild.textContent = waiting && live.state !== 'missing' ? count('talk.offline_waiting', waiting) : t(words);
+    bar.hidden = false;
+  };
+  const refresh = () => {
+    clearTimeout(timer);
+    if (live.online || !bar.hidden) show();
+    else timer = setTimeout(show, PATIENCE);
+  };
+  live.addEventListener('state', refresh);
+  outbox.addEventListener('change', refresh);
+  outbox.addEventListener('sent', refresh);
+  refresh();
+  return { refresh };
+}

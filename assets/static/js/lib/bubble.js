@@ -1,0 +1,68 @@
+// One message as elements: what it says, when, and how far it got.
+import { icon, make } from './dom.js';
+import { has, t } from './i18n.js';
+import { linked, safeURL } from './text.js';
+import { clock, day, whole } from './time.js';
+
+const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', read: 'ticks' };
+
+/** What the message carries: text with links, a picture, a voice, or a file. */
+function content({ text, type, url }) {
+  const address = url ? safeURL(url) : null;
+  const caption = text ? [make('span', { dir: 'auto' }, ...linked(text))] : [];
+  if (!address || type === 'text') return caption;
+  if (type === 'image') {
+    const picture = make('img', { src: address, alt: text || t('talk.picture'), loading: 'lazy', decoding: 'async' });
+    return [make('a', { href: address, target: '_blank', rel: 'noopener noreferrer' }, picture), ...caption];
+  }
+  if (type === 'audio') {
+    return [make('audio', { src: address, controls: true, preload: 'none', attrs: { 'aria-label': t('talk.voice') } }), ...caption];
+  }
+  const link = make('a', { className: 'attachment', href: address, target: '_blank', rel: 'noopener noreferrer' }, icon('file'), t('talk.file'));
+  return [link, ...caption];
+}
+
+/** Why a message failed, in words: our own for known codes. */
+function reason(code) {
+  const key = `talk.failed_${code}`;
+  return has(key) ? t(key) : t('talk.failed');
+}
+
+/**
+ * Makes the list item of an entry (see talk.js). `face(entry)` gives the other
+ * side's face; onRetry and onDrop belong to a failed message.
+ */
+export function bubble(entry, { face, onRetry, onDrop }) {
+  const meta = make('span', { className: 'meta' });
+  const body = make('div', { className: 'bubble' }, ...content(entry));
+  const node = make('li', { className: 'message' }, make('div', { className: 'line' }, body, meta));
+  if (entry.own) node.classList.add('own');
+  else if (entry.system) node.classList.add('system');
+  else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, face(entry)));
+  // A tap shows the time where there is no pointer to hover with.
+  body.addEventListener('click', (event) => {
+    if (!event.target.closest('a')) node.classList.toggle('shown');
+  });
+  progress(node, entry, { onRetry, onDrop });
+  return node;
+}
+
+/** Shows time and state of an entry in its list item. */
+export function progress(node, entry, { onRetry, onDrop }) {
+  node.dataset.state = entry.own ? entry.state : 'received';
+  if (entry.id) node.dataset.id = entry.id;
+  if (entry.clientID) node.dataset.client = entry.clientID;
+  const at = make('time', { dateTime: entry.at.toISOString(), title: whole(entry.at) }, clock(entry.at));
+  const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
+  const sign = entry.own ? icon(MARKS[entry.state]) : null;
+  node.querySelector('.meta').replaceChildren(...[at, sign, said].filter(Boolean));
+  node.querySelector('.failure')?.remove();
+  if (entry.state !== 'failed') return;
+  node.append(make('div', { className: 'failure', attrs: { role: 'alert' } },
+    make('span', {}, reason(entry.code)),
+    make('button', { type: 'button', className: 'text retry', onclick: onRetry }, t('talk.retry')),
+    make('button', { type: 'button', className: 'text drop', onclick: onDrop }, t('talk.drop'))));
+}
+
+/** The line between two days. */
+export const dayLine = (at) => make('div', { className: 'day' }, make('time', {}, day(at)));

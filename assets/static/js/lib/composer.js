@@ -1,0 +1,105 @@
+// The box to write in: grows, sends on Enter, keeps the draft, never loses text.
+import { byId, showProblem } from './dom.js';
+import { t } from './i18n.js';
+import { LONGEST, runes } from './text.js';
+
+const WARN_FROM = LONGEST - 500;
+const number = new Intl.NumberFormat(document.documentElement.lang);
+
+export class Composer {
+  #text = byId('text');
+  #send = byId('send');
+  #count = byId('count');
+  #problem = byId('composer-problem');
+  #save;
+  #saveTimer = 0;
+
+  /**
+   * @param {object} on
+   * @param {(text: string) => void} on.send gets text that is neither blank nor too long
+   * @param {() => void} on.typing runs at every change that leaves text
+   * @param {() => void} on.stopped runs when the box is emptied or left
+   * @param {(draft: string) => void} on.save keeps the draft
+   */
+  constructor(on) {
+    this.#save = on.save;
+    const form = byId('composer');
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#submit(on);
+    });
+    this.#text.addEventListener('keydown', (event) => {
+      // keyCode 229: an input method is still composing (Safari clears isComposing too early)
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      event.preventDefault();
+      this.#submit(on);
+    });
+    this.#text.addEventListener('input', () => {
+      this.#refresh();
+      clearTimeout(this.#saveTimer);
+      this.#saveTimer = setTimeout(() => this.#save(this.#text.value), 250);
+      if (this.#text.value.trim()) on.typing(); else on.stopped();
+    });
+    this.#text.addEventListener('blur', () => on.stopped());
+    // The button must not take the focus from the box: on phones the keyboard would close.
+    this.#send.addEventListener('pointerdown', (event) => event.preventDefault());
+    window.addEventListener('pagehide', () => this.keep());
+    this.#refresh();
+  }
+
+  get value() { return this.#text.value; }
+
+  /** Fills the box, e.g. with a kept draft. */
+  fill(text) {
+    this.#text.value = text ?? '';
+    this.#refresh();
+  }
+
+  focus() { this.#text.focus({ preventScroll: true }); }
+
+  label(text) {
+    this.#text.placeholder = text;
+    byId('text-label').textContent = text;
+  }
+
+  /** Saves the draft now. */
+  keep() {
+    clearTimeout(this.#saveTimer);
+    this.#save(this.#text.value);
+  }
+
+  #submit(on) {
+    // Indentation is the writer's; blank lines around the text are not.
+    const text = this.#text.value.replace(/^\s*\n|\s+$/gu, '');
+    if (!text.trim()) return;
+    const n = runes(text);
+    if (n > LONGEST) {
+      showProblem(this.#problem, t('talk.too_long', { n: number.format(n), max: number.format(LONGEST) }));
+      this.#text.setAttribute('aria-invalid', 'true');
+      this.focus();
+      return;
+    }
+    this.#text.value = '';
+    this.keep();
+    this.#refresh();
+    on.stopped();
+    on.send(text);
+    this.focus();
+  }
+
+  #refresh() {
+    const text = this.#text.value;
+    this.#send.setAttribute('aria-disabled', String(!text.trim()));
+    // Code units are an upper bound for code points, so short texts need no counting.
+    const n = text.length >= WARN_FROM ? runes(text.trim()) : 0;
+    this.#count.textContent = n >= WARN_FROM ? `${number.format(n)} / ${number.format(LONGEST)}` : '';
+    this.#count.classList.toggle('over', n > LONGEST);
+    if (n <= LONGEST) {
+      showProblem(this.#problem, '');
+      this.#text.removeAttribute('aria-invalid');
+    }
+    if (CSS.supports('field-sizing', 'content')) return;
+    this.#text.style.blockSize = 'auto';
+    this.#text.style.blockSize = `${this.#text.scrollHeight + 2}px`;
+  }
+}

@@ -1,0 +1,66 @@
+// Building and finding elements. Text only ever enters the page as text:
+// nothing here, or anywhere else, parses HTML.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** @returns {HTMLElement} the element with this id, which the page must have */
+export function byId(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`page has no #${id}`);
+  return found;
+}
+
+/**
+ * Makes an element. `props` are properties (`className`, `onclick`), except
+ * `data` (dataset) and `attrs` (attributes); children are nodes or text.
+ */
+export function make(tag, props = {}, ...children) {
+  const { data = {}, attrs = {}, ...rest } = props;
+  const node = Object.assign(document.createElement(tag), rest);
+  Object.assign(node.dataset, data);
+  for (const [name, value] of Object.entries(attrs)) node.setAttribute(name, value);
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+function sprite(viewBox, className, id) {
+  const svg = document.createElementNS(SVG, 'svg');
+  if (className) svg.setAttribute('class', className);
+  svg.setAttribute('viewBox', viewBox);
+  svg.setAttribute('aria-hidden', 'true');
+  const use = document.createElementNS(SVG, 'use');
+  use.setAttribute('href', `#${id}`);
+  svg.append(use);
+  return svg;
+}
+
+/** One drawing of the page's sprite. */
+export const icon = (name) => sprite('0 0 20 20', 'icon', `i-${name}`);
+
+/** The house's own mark, as the face of the team. */
+export const mark = () => make('span', { className: 'mark', attrs: { 'aria-hidden': 'true' } }, sprite('0 0 32 32', '', 'i-glass'));
+
+/** A person's face: the initials of the name, in a tone that stays with the name. */
+export function face(name, className = '') {
+  return make('span', { className: `face tone-${tone(name)} ${className}`.trim(), attrs: { 'aria-hidden': 'true' } }, initials(name));
+}
+
+/** Up to two initials, upper case in the page's language (i becomes İ in Turkish). */
+export function initials(name) {
+  const words = name.trim().split(/\s+/u).filter(Boolean);
+  const first = (word) => [...(word ?? '')].find((c) => /[\p{L}\p{N}]/u.test(c)) ?? '';
+  const letters = words.length > 1 ? first(words[0]) + first(words.at(-1)) : first(words[0]);
+  return (letters || '?').toLocaleUpperCase(document.documentElement.lang);
+}
+
+function tone(name) {
+  let sum = 0;
+  for (const c of name) sum = (sum * 31 + c.codePointAt(0)) >>> 0;
+  return (sum % 6) + 1;
+}
+
+/** Shows a problem under a field, or hides it when text is empty. */
+export function showProblem(node, text) {
+  node.replaceChildren(...(text ? [icon('alert'), make('span', {}, text)] : []));
+  node.hidden = !text;
+}

@@ -1,0 +1,149 @@
+// Messages on their way. Each one is written to storage under its own key before
+// it is sent and leaves it when the server has acked, so that neither a reload nor
+// a killed server loses one; the client_id makes every further try harmless, even
+// from two tabs at once. One message at a time keeps the order in which they were typed.
+
+const TRANSIENT = new Set(['offline', 'timeout', 'db_save_failed', 'internal_error', 'rate_limit_exceeded']);
+const TRIES_WHILE_ONLINE = 4;
+
+/** A UUID v4; randomUUID exists only on https and localhost, and the page may be opened by address. */
+export function newID() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const b = crypto.getRandomValues(new Uint8Array(16));
+  b[6] = (b[6] & 0x0f) | 0x40;
+  b[8] = (b[8] & 0x3f) | 0x80;
+  const hex = [...b].map((x) => x.toString(16).padStart(2, '0')).join('');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/**
+ * Events: `change` {item, state: 'waiting'|'sending'|'failed'|'gone'} and `sent` {item, message}.
+ * An item is {client_id, thread_id, text, n, failed?}; n orders items.
+ */
+export class Outbox extends EventTarget {
+  #store;
+  #send;
+  #items = new Map();
+  #running = false;
+  #timer = 0;
+  #last = 0;
+
+  /**
+   * @param {Store} store where items live
+   * @param {(item) => Promise<object>} send resolves with the stored message or throws Refused
+   */
+  constructor(store, send) {
+    super();
+    this.#store = store;
+    this.#send = send;
+    this.reload();
+    store.watch((key, value) => {
+      if (!key.startsWith('out.')) return;
+      const id = key.slice(4);
+      const known = this.#items.get(id);
+      if (value) {
+        this.#items.set(id, value);
+        this.#tell('change', { item: value, state: value.failed ? 'failed' : 'waiting' });
+      } else if (known) {
+        this.#items.delete(id);
+        this.#tell('change', { item: known, state: 'gone' });
+      }
+    });
+  }
+
+  /** Items still to be sent, oldest first. */
+  get items() { return [...this.#items.values()].sort((a, b) => a.n - b.n); }
+  get waiting() { return this.items.filter((item) => !item.failed).length; }
+
+  /** Takes in what storage holds, such as what an earlier page left behind. */
+  reload() {
+    for (const key of this.#store.keys('out.')) {
+      const item = this.#store.get(key);
+      if (item?.client_id && !this.#items.has(item.client_id)) this.#items.set(item.client_id, item);
+    }
+  }
+
+  add(threadID, text) {
+    this.#last = Math.max(Date.now() * 1000, this.#last + 1);
+    const item = { client_id: newID(), thread_id: threadID, text, n: this.#last };
+    this.#items.set(item.client_id, item);
+    this.#store.set(`out.${item.client_id}`, item);
+    this.#tell('change', { item, state: 'waiting' });
+    return item;
+  }
+
+  retry(clientID) {
+    const item = this.#items.get(clientID);
+    if (!item) return;
+    delete item.failed;
+    this.#store.set(`out.${clientID}`, item);
+    this.#tell('change', { item, state: 'waiting' });
+    this.flush();
+  }
+
+  drop(clientID) {
+    const item = this.#items.get(clientID);
+    if (!item) return;
+    this.#forget(item);
+    this.#tell('change', { item, state: 'gone' });
+  }
+
+  /** The server has it, told by a message that came back some other way. */
+  settle(clientID, message) {
+    const item = this.#items.get(clientID);
+    if (!item) return;
+    this.#forget(item);
+    this.#tell('sent', { item, message });
+  }
+
+  /** Sends what waits, one after the other, until done or until sending makes no sense for now. */
+  async flush() {
+    if (this.#running) return;
+    this.#running = true;
+    clearTimeout(this.#timer);
+    let tries = 0;
+    try {
+      for (;;) {
+        const item = this.items.find((one) => !one.failed);
+        if (!item) return;
+        this.#tell('change', { item, state: 'sending' });
+        try {
+          const message = await this.#send(item);
+          tries = 0;
+          this.settle(item.client_id, message);
+        } catch (error) {
+          if (!this.#items.has(item.client_id)) continue; // settled or dropped meanwhile
+          tries++;
+          if (error.code === 'offline') {
+            this.#tell('change', { item, state: 'waiting' });
+            return; // the next connect flushes
+          }
+          if (!TRANSIENT.has(error.code) || (tries >= TRIES_WHILE_ONLINE && error.code !== 'rate_limit_exceeded')) {
+            tries = 0;
+            this.#fail(item, error);
+            continue;
+          }
+          this.#tell('change', { item, state: 'waiting', code: error.code });
+          const wait = Math.min(Math.max(error.retryAfter || 0, 400 * 2 ** tries), 30_000);
+          this.#timer = setTimeout(() => this.flush(), wait);
+          return;
+        }
+      }
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #fail(item, error) {
+    item.failed = error.code;
+    this.#store.set(`out.${item.client_id}`, item);
+    this.#tell('change', { item, state: 'failed', code: error.code, message: error.message });
+  }
+
+  #forget(item) {
+    this.#items.delete(item.client_id);
+    this.#store.remove(`out.${item.client_id}`);
+  }
+
+  #tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
+}

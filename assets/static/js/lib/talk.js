@@ -1,0 +1,252 @@
+// The list of messages of one conversation: order, groups, days, scrolling.
+import { bubble, dayLine, progress } from './bubble.js';
+import { byId } from './dom.js';
+import { count, t } from './i18n.js';
+import { dayKey, parse } from './time.js';
+
+const GROUP = 2 * 60_000;
+const NEAR = 96;
+
+/*
+ * An entry: {id, clientID, n, own, system, sender, text, type, url, at, state, code, node}.
+ * Stored ones have an id and stand in its order; ones on their way stand after
+ * them, ordered by n (see outbox.js).
+ */
+const before = (a, b) => {
+  if (a.id && b.id) return a.id - b.id;
+  if (a.id || b.id) return a.id ? -1 : 1;
+  return a.n - b.n;
+};
+
+export class Talk extends EventTarget {
+  #list = byId('messages');
+  #log = byId('log');
+  #scroller = byId('scroller');
+  #pill = byId('pill');
+  #entries = [];
+  #own;
+  #face;
+  #outbox;
+  #follow = true;
+  #missed = 0;
+  #readTo = 0;
+  #older = { more: false, busy: false };
+
+  /**
+   * Events: `older` (the reader is near the top and there is more), `seen` (the newest message is in view).
+   * @param {object} o
+   * @param {string[]} o.own sender types that are this side
+   * @param {(entry) => Node} o.face the other side's face
+   * @param {Outbox} o.outbox where retry and drop go
+   */
+  constructor({ own, face, outbox }) {
+    super();
+    this.#own = new Set(own);
+    this.#face = face;
+    this.#outbox = outbox;
+    this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => { if (this.#follow) this.#toEnd(); }).observe(this.#scroller);
+    new ResizeObserver(() => { if (this.#follow) this.#toEnd(); }).observe(this.#log);
+    this.#pill.addEventListener('click', () => { this.#toEnd(true); this.#scroller.focus({ preventScroll: true }); });
+    document.addEventListener('visibilitychange', () => this.#seen());
+    window.addEventListener('focus', () => this.#seen());
+  }
+
+  get lastID() { return this.#entries.findLast((e) => e.id)?.id ?? 0; }
+  get firstID() { return this.#entries.find((e) => e.id)?.id ?? 0; }
+  get size() { return this.#entries.length; }
+  /** The newest stored message of the other side. */
+  get lastTheirs() { return this.#entries.findLast((e) => e.id && !e.own)?.id ?? 0; }
+  /** The reader is at the end of the list, and looking. */
+  get watched() { return this.#follow && !document.hidden && !this.#scroller.closest('[hidden]'); }
+
+  /** Empties the list, for another conversation. */
+  reset() {
+    this.#entries = [];
+    this.#list.replaceChildren();
+    this.#follow = true;
+    this.#readTo = 0;
+    this.#older = { more: false, busy: false };
+    this.#setMissed(0);
+  }
+
+  /** Takes messages as the server has them. Known ones (by id or client_id) are updated, not doubled. */
+  add(messages, { lively = false } = {}) {
+    this.#log.setAttribute('aria-busy', String(!lively));
+    const height = this.#scroller.scrollHeight;
+    const top = this.firstID;
+    let arrived = 0;
+    for (const message of messages) {
+      if (this.#take(message, lively) && !this.#own.has(message.sender_type)) arrived++;
+    }
+    if (this.#follow) {
+      this.#toEnd();
+      this.#seen();
+    } else if (top && this.firstID < top) {
+      // Older messages came in above: what is being read stays where it is.
+      this.#scroller.scrollTop += this.#scroller.scrollHeight - height;
+    } else if (lively && arrived) {
+      this.#setMissed(this.#missed + arrived);
+    }
+    requestAnimationFrame(() => this.#log.setAttribute('aria-busy', 'false'));
+  }
+
+  /** Shows an outbox item, or its new state. */
+  pending(item, state, code = item.failed) {
+    const known = this.#find(null, item.client_id);
+    if (known?.id) return;
+    if (known) {
+      Object.assign(known, { state, code });
+      progress(known.node, known, this.#actions(known));
+      return;
+    }
+    this.#insert({
+      id: 0, clientID: item.client_id, n: item.n, own: true, text: item.text, type: 'text', url: '',
+      at: new Date(item.n / 1000), state, code,
+    }, true);
+    this.#toEnd();
+  }
+
+  /** Takes away an outbox item that was dropped. */
+  remove(clientID) {
+    const entry = this.#find(null, clientID);
+    if (!entry || entry.id) return;
+    const at = this.#entries.indexOf(entry);
+    this.#entries.splice(at, 1);
+    entry.node.remove();
+    this.#regroup(at - 1, at);
+  }
+
+  /** The other side has read everything up to this id. */
+  read(lastID) {
+    if (!(lastID > this.#readTo)) return;
+    this.#readTo = lastID;
+    for (let i = this.#entries.length - 1; i >= 0; i--) {
+      const entry = this.#entries[i];
+      if (!entry.own || !entry.id || entry.id > lastID) continue;
+      if (entry.state === 'read') break;
+      entry.state = 'read';
+      progress(entry.node, entry, this.#actions(entry));
+    }
+  }
+
+  /** Says whether older messages exist; `older` is asked for when the reader comes near the top. */
+  setOlder(more) {
+    this.#older = { more, busy: false };
+    byId('older').hidden = !more;
+    this.#scrolled();
+  }
+
+  /** Older messages could not be had; they are asked for again at the next scroll. */
+  olderFailed() { this.#older.busy = false; }
+
+  /** Goes to the newest message and stays with it. */
+  toEnd() { this.#toEnd(); }
+
+  #actions(entry) {
+    return {
+      face: this.#face,
+      onRetry: () => this.#outbox.retry(entry.clientID),
+      onDrop: () => this.#outbox.drop(entry.clientID),
+    };
+  }
+
+  #find(id, clientID) {
+    return this.#entries.findLast((e) => (id && e.id === id) || (clientID && e.clientID === clientID));
+  }
+
+  /** @returns {boolean} whether the message was not there before */
+  #take(message, lively) {
+    const id = Number(message.id);
+    const clientID = message.client_id || '';
+    const known = this.#find(id, clientID);
+    const own = this.#own.has(message.sender_type);
+    const state = own ? (id <= this.#readTo ? 'read' : 'sent') : '';
+    if (known?.id) return false;
+    const entry = {
+      id, clientID, n: 0, own, system: message.sender_type === 'system', sender: message.sender_type,
+      text: message.content_text ?? '', type: message.content_type || 'text', url: message.file_path || message.file_url || '',
+      at: parse(message.created_at) ?? new Date(), state,
+    };
+    if (!known) {
+      this.#insert(entry, lively);
+      return true;
+    }
+    // Ours came back from the server: same bubble, now with its place and time.
+    const from = this.#entries.indexOf(known);
+    this.#entries.splice(from, 1);
+    Object.assign(known, entry);
+    progress(known.node, known, this.#actions(known));
+    const to = this.#place(known);
+    this.#entries.splice(to, 0, known);
+    const next = this.#entries[to + 1]?.node ?? null;
+    if (known.node.nextSibling !== next) this.#list.insertBefore(known.node, next);
+    this.#regroup(Math.min(from, to) - 1, Math.max(from, to) + 1);
+    return false;
+  }
+
+  #place(entry) {
+    let i = this.#entries.length;
+    while (i > 0 && before(entry, this.#entries[i - 1]) < 0) i--;
+    return i;
+  }
+
+  #insert(entry, lively) {
+    const i = this.#place(entry);
+    entry.node = bubble(entry, this.#actions(entry));
+    if (lively) entry.node.querySelector('.bubble').classList.add('lively');
+    this.#list.insertBefore(entry.node, this.#entries[i]?.node ?? null);
+    this.#entries.splice(i, 0, entry);
+    this.#regroup(i - 1, i + 1);
+  }
+
+  /** Settles groups and day lines of the entries from..to and what touches them. */
+  #regroup(from, to) {
+    for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) {
+      const entry = this.#entries[i];
+      const above = this.#entries[i - 1];
+      const below = this.#entries[i + 1];
+      const newDay = !above || dayKey(above.at) !== dayKey(entry.at);
+      entry.node.classList.toggle('first', newDay || !together(above, entry));
+      entry.node.classList.toggle('last', !below || dayKey(below.at) !== dayKey(entry.at) || !together(entry, below));
+      const line = entry.node.querySelector('.day');
+      if (newDay && !line) entry.node.prepend(dayLine(entry.at));
+      if (!newDay) line?.remove();
+    }
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    this.#follow = scrollHeight - scrollTop - clientHeight < NEAR;
+    if (this.#follow) {
+      this.#setMissed(0);
+      this.#seen();
+    }
+    this.#pill.hidden = this.#follow || (this.#missed === 0 && scrollHeight - scrollTop - clientHeight < clientHeight);
+    if (scrollTop < 240 && this.#older.more && !this.#older.busy) {
+      this.#older.busy = true;
+      this.dispatchEvent(new Event('older'));
+    }
+  }
+
+  #setMissed(n) {
+    this.#missed = n;
+    this.#pill.lastElementChild.textContent = n ? count('talk.new', n) : t('talk.to_end');
+    this.#pill.classList.toggle('fresh', n > 0);
+    if (n) this.#pill.hidden = false;
+    else if (this.#follow) this.#pill.hidden = true;
+  }
+
+  #toEnd(smooth = false) {
+    this.#follow = true;
+    this.#scroller.scrollTo({ top: this.#scroller.scrollHeight, behavior: smooth ? 'smooth' : 'instant' });
+  }
+
+  #seen() {
+    if (this.watched && this.#entries.length) this.dispatchEvent(new Event('seen'));
+  }
+}
+
+function together(a, b) {
+  return a.own === b.own && !a.system && !b.system && Math.abs(b.at - a.at) < GROUP;
+}

@@ -1,0 +1,51 @@
+// Typing, both ways: ours is told at most every two seconds and ends with the
+// text or after a pause; theirs fades when no news comes.
+
+const TELL_EVERY = 2_000;
+const PAUSE = 4_000;
+const FADE = 6_000;
+
+/** Tells the other side through tell(typing: boolean). */
+export class TypingOut {
+  #tell;
+  #last = 0;
+  #timer = 0;
+
+  constructor(tell) { this.#tell = tell; }
+
+  touch() {
+    const now = Date.now();
+    if (now - this.#last >= TELL_EVERY) {
+      this.#last = now;
+      this.#tell(true);
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.stop(), PAUSE);
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    if (this.#last) this.#tell(false);
+    this.#last = 0;
+  }
+}
+
+/** Keeps who is typing, by key, and calls change(key, name|null). */
+export class TypingIn {
+  #change;
+  #timers = new Map();
+
+  constructor(change) { this.#change = change; }
+
+  hear(key, typing, name = '') {
+    clearTimeout(this.#timers.get(key));
+    if (!typing) {
+      if (this.#timers.delete(key)) this.#change(key, null);
+      return;
+    }
+    this.#timers.set(key, setTimeout(() => this.hear(key, false), FADE));
+    this.#change(key, name);
+  }
+
+  has(key) { return this.#timers.has(key); }
+}

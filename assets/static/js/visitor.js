@@ -1,0 +1,219 @@
+// The visitor's page: one question, then a conversation that survives reloads,
+// lost networks and restarted servers.
+import { Composer } from './lib/composer.js';
+import { byId, make, mark, showProblem } from './lib/dom.js';
+import { lang, t } from './lib/i18n.js';
+import { Live, Refused } from './lib/live.js';
+import { Outbox } from './lib/outbox.js';
+import { Store } from './lib/store.js';
+import { Talk } from './lib/talk.js';
+import { TypingIn, TypingOut } from './lib/typing.js';
+import { connectionBar } from './lib/bar.js';
+
+const HEARTBEAT = 30_000;
+const PAGE = 50;
+
+const store = new Store('localStorage', 'sohbet.');
+/** Who writes here: {name, phone, thread}; thread is the visitor's only credential and stays out of every URL. */
+let me = store.get('visitor');
+
+const live = new Live(join, (timeout) => (me?.thread ? live.ask('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
+const outbox = new Outbox(store, send);
+const talk = new Talk({ own: ['visitor'], face: mark, outbox });
+const typing = new TypingOut((on) => { if (me?.thread) live.tell('typing', { thread_id: me.thread, typing: on }); });
+const team = new TypingIn((_, name) => showTyping(name !== null));
+const composer = new Composer({
+  send: (text) => { outbox.add(me.thread ?? '', text); talk.toEnd(); outbox.flush(); },
+  typing: () => typing.touch(),
+  stopped: () => typing.stop(),
+  save: (text) => (text ? store.set('draft', text) : store.remove('draft')),
+});
+const bar = connectionBar(live, outbox);
+
+let readSent = 0;
+
+// --- joining -----------------------------------------------------------------
+
+async function join() {
+  if (!me) return; // nothing to join before the name is known
+  const had = me.thread;
+  const answer = await live.ask('join', {
+    display_name: me.name, ...(me.phone && { phone_number: me.phone }), ...(had && { thread_id: had }),
+    page_url: location.origin + location.pathname, locale: lang,
+  });
+  if (had && (answer.thread_id !== had || answer.resumed === false)) {
+    // The team deleted the conversation; what waits here goes into the new one.
+    talk.reset();
+    readSent = 0;
+    for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
+  }
+  remember({ ...me, thread: answer.thread_id });
+  await catchUp();
+  outbox.reload();
+}
+
+/** Gets what is missing: the newest page at first, later everything after the last known message. */
+async function catchUp() {
+  const thread = me.thread;
+  if (!talk.lastID) {
+    const page = await live.ask('history', { thread_id: thread, limit: PAGE });
+    take(page);
+    talk.setOlder(Boolean(page.has_more));
+    return;
+  }
+  for (let after = talk.lastID, more = true; more;) {
+    const page = await live.ask('history', { thread_id: thread, after_id: after, limit: 100 });
+    take(page);
+    const last = page.messages?.at(-1)?.id ?? after;
+    more = Boolean(page.has_more) && last > after;
+    after = last;
+  }
+}
+
+/** Shows a page of history, and settles what the server already had of ours. */
+function take(page) {
+  const messages = page.messages ?? [];
+  talk.add(messages);
+  for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
+  if (page.read?.admin) talk.read(page.read.admin);
+}
+
+async function send(item) {
+  const thread = me?.thread;
+  if (!thread || !live.online) throw new Refused('offline');
+  try {
+    const answer = await live.ask('message', {
+      thread_id: thread, content_text: item.text, content_type: 'text', client_id: item.client_id,
+    });
+    return answer.message;
+  } catch (error) {
+    if (error.code !== 'unauthorized' && error.code !== 'not_found') throw error;
+    // The server forgot that this socket joined (or the thread is gone): come in by the door again.
+    await join();
+    throw new Refused('timeout');
+  }
+}
+
+function remember(next) {
+  me = next;
+  store.set('visitor', next);
+}
+
+// --- what the server says ----------------------------------------------------
+
+function receive(message) {
+  if (!me?.thread || message.thread_id !== me.thread) return;
+  talk.add([message], { lively: true });
+  if (message.client_id) outbox.settle(message.client_id, message);
+  if (message.sender_type !== 'visitor') team.hear('team', false);
+}
+
+live.on('message', receive).on('message_from_admin', receive);
+live.on('typing', ({ thread_id: thread, sender_type: from, typing: on = true }) => {
+  if (thread === me?.thread && from !== 'visitor') team.hear('team', on);
+});
+live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
+  if (thread === me?.thread && reader !== 'visitor') talk.read(Number(lastID));
+});
+live.addEventListener('state', showState);
+live.addEventListener('ready', () => outbox.flush());
+live.addEventListener('refused', ({ detail: error }) => {
+  if (error.code !== 'validation_error' || !me) return;
+  // The name (or phone) is not acceptable, which only the visitor can mend; what was written waits.
+  store.remove('visitor');
+  form.elements.name.value = me.name;
+  form.elements.phone.value = me.phone ?? '';
+  me = null;
+  byId('talk').dataset.stage = 'start';
+  showProblem(byId('name-problem'), t('visitor.name_refused'));
+  form.elements.name.focus();
+});
+
+outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
+  if (state === 'gone') talk.remove(item.client_id);
+  else talk.pending(item, state, code);
+});
+outbox.addEventListener('sent', ({ detail: { message } }) => { if (message) talk.add([message]); });
+
+talk.addEventListener('older', async () => {
+  try {
+    const page = await live.ask('history', { thread_id: me.thread, before_id: talk.firstID, limit: PAGE });
+    take(page);
+    talk.setOlder(Boolean(page.has_more));
+  } catch {
+    talk.olderFailed();
+  }
+});
+talk.addEventListener('seen', () => {
+  const last = talk.lastTheirs;
+  if (last <= readSent || !live.online) return;
+  readSent = last;
+  live.tell('read', { thread_id: me.thread, last_id: last });
+});
+
+setInterval(() => {
+  if (!document.hidden && me?.thread) live.tell('heartbeat', { thread_id: me.thread });
+}, HEARTBEAT);
+
+// --- what the page shows -----------------------------------------------------
+
+function showTyping(on) {
+  const follow = talk.watched;
+  byId('typing').hidden = !on;
+  byId('typing-text').textContent = on ? t('visitor.team_typing') : '';
+  if (on && follow) talk.toEnd();
+}
+
+function showState() {
+  const key = !me ? 'state_start' : { online: 'state_online', connecting: 'state_connecting', offline: 'state_offline', missing: 'state_missing' }[live.state];
+  byId('state').textContent = t(`visitor.${key}`);
+  byId('talk').dataset.connection = live.state;
+}
+
+function openTalk({ focus }) {
+  byId('talk').dataset.stage = 'talk';
+  byId('conversation').hidden = false;
+  composer.fill(store.get('draft'));
+  for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
+  if (!document.querySelector('.hello')) {
+    byId('log').before(make('div', { className: 'hello' }, mark(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
+  }
+  showState();
+  bar.refresh();
+  if (focus) composer.focus();
+}
+
+const form = byId('start-form');
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (me) return;
+  const name = form.elements.name.value.trim();
+  const problem = name ? '' : t('visitor.name_missing');
+  showProblem(byId('name-problem'), problem);
+  form.elements.name.toggleAttribute('aria-invalid', Boolean(problem));
+  if (problem) {
+    form.elements.name.focus();
+    return;
+  }
+  remember({ name, phone: form.elements.phone.value.trim(), thread: null });
+  openTalk({ focus: true });
+  live.greet();
+});
+
+// Another tab of this visitor gave the name, or moved to another conversation.
+store.watch((key, value) => {
+  if (key !== 'visitor' || !value) return;
+  const first = !me;
+  const moved = me?.thread && value.thread && value.thread !== me.thread;
+  me = value;
+  if (moved) {
+    talk.reset();
+    readSent = 0;
+  }
+  if (first) openTalk({ focus: false });
+  if ((first || moved) && value.thread) live.greet();
+});
+
+if (me) openTalk({ focus: matchMedia('(hover: hover)').matches });
+else showState();
+live.start();
