@@ -94,6 +94,9 @@ func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) error {
 	case !errors.Is(err, models.ErrNotFound):
 		return s.notSaved(err)
 	}
+	if ok, wait := s.openings.Allow("open:" + a.Address); !ok {
+		return limited(wait)
+	}
 	if _, ok := a.Threads.put(threadID, Profile{}); !ok {
 		return invalid("thread_id", "This connection has joined too many threads.")
 	}

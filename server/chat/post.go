@@ -34,9 +34,12 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 		if ok, wait := s.messages.Allow("thread:" + p.ThreadID); !ok {
 			return limited(wait)
 		}
-		// An agent may have cleared the thread meanwhile; the visitor's message opens it again.
-		profile, _ := a.Threads.profile(p.ThreadID)
-		m.OpenThread = profile.thread(p.ThreadID)
+		if a.SocketID != "" {
+			// An agent may have cleared the thread meanwhile; the visitor's message opens it again. Over HTTP nobody
+			// joined anything, and a made-up id opens nothing.
+			profile, _ := a.Threads.profile(p.ThreadID)
+			m.OpenThread = profile.thread(p.ThreadID)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueWait)
 	defer cancel()

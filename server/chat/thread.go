@@ -30,19 +30,6 @@ func (s *Service) History(ctx context.Context, a Actor, threadID string, q model
 	return wireAll(messages), more, nil
 }
 
-// Conversation returns a whole thread, oldest first, for the older HTTP routes that know no pages; limit bounds it to the
-// newest messages.
-func (s *Service) Conversation(ctx context.Context, a Actor, threadID string, limit int) ([]Message, error) {
-	if err := a.reach(threadID); err != nil {
-		return nil, err
-	}
-	messages, _, err := s.store.Messages(ctx, threadID, models.MessageQuery{Limit: limit})
-	if err != nil {
-		return nil, Public(err)
-	}
-	return wireAll(messages), nil
-}
-
 // MessagePage returns one page of a thread, page 1 being the oldest, and the number of all messages.
 func (s *Service) MessagePage(ctx context.Context, a Actor, threadID string, page, perPage int) ([]Message, int64, error) {
 	if err := a.reach(threadID); err != nil {

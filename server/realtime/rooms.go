@@ -110,7 +110,7 @@ type Group struct {
 type Side uint8
 
 func (g Group) has(ro *room, s *Socket) bool {
-	if ro == nil || g.Only != 0 && s.side != g.Only {
+	if ro == nil || g.Only != 0 && Side(s.side.Load()) != g.Only {
 		return false
 	}
 	_, ok := ro.members[s]

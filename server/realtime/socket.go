@@ -3,7 +3,7 @@ package realtime
 import (
 	"encoding/json"
 	"net/http"
-	"sync"
+	"sync/atomic"
 
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
@@ -21,11 +21,10 @@ type Socket struct {
 
 	onEvent func(Event)
 	onClose func(reason string)
-	side    Side
+	side    atomic.Uint32 // a Side
 
 	joined []*room // guarded by srv.rooms.mu
 	left   bool    // guarded by srv.rooms.mu
-	once   sync.Once
 }
 
 // Event is one event from the client.
@@ -70,8 +69,8 @@ func (s *Socket) OnEvent(fn func(Event)) { s.onEvent = fn }
 // OnClose sets what runs once when the socket is gone. Call it from the connect handler only.
 func (s *Socket) OnClose(fn func(reason string)) { s.onClose = fn }
 
-// SetSide says on which side of its conversations the socket is. Call it from the connect handler only.
-func (s *Socket) SetSide(side Side) { s.side = side }
+// SetSide says on which side of its conversations the socket is.
+func (s *Socket) SetSide(side Side) { s.side.Store(uint32(side)) }
 
 // Emit sends an event to this client. It reports whether it was queued.
 func (s *Socket) Emit(name string, args ...any) (bool, error) {

@@ -1,0 +1,202 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"sohbet/server/auth"
+	"sohbet/server/chat"
+	"sohbet/server/realtime"
+)
+
+// agentsRoom is the room of everybody who did admin_join. A thread's room is threadRoom of its id.
+const agentsRoom = "agents"
+
+func threadRoom(id string) string { return "thread:" + id }
+
+// The sides of a conversation, for events that only the other side hears.
+const (
+	visitorSide realtime.Side = 1 + iota
+	agentSide
+)
+
+// eventTimeout bounds what one socket event may take, so that a database that hangs does not hold its client's reader.
+const eventTimeout = 15 * time.Second
+
+// Sockets wires the Socket.IO events of contract §2 to the chat service.
+type Sockets struct {
+	Chat     *chat.Service
+	Sessions *auth.Sessions
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Attach makes rt speak the contract's events. Call it before rt serves.
+func (h *Sockets) Attach(rt *realtime.Server) { rt.OnConnect(h.connect) }
+
+// peer is one connected socket: a visitor, an agent, or an agent who tries the visitor's page.
+type peer struct {
+	h       *Sockets
+	socket  *realtime.Socket
+	threads *chat.ThreadSet
+	address string
+
+	session  auth.Session
+	signedIn bool
+	expiry   *time.Timer // ends what an agent hears when the session does; nil for visitors
+
+	mu       sync.Mutex
+	present  []string // the threads whose room it is in as the visitor
+	watching []string // those whose room it is in as an agent
+	gone     bool
+}
+
+func (h *Sockets) connect(s *realtime.Socket) {
+	p := &peer{h: h, socket: s, threads: chat.NewThreadSet(), address: auth.AddressKey(s.RemoteAddress())}
+	p.session, p.signedIn = h.Sessions.FromRequest(s.Request())
+	s.SetSide(visitorSide)
+	if p.signedIn {
+		s.SetSide(agentSide)
+		p.expiry = time.AfterFunc(p.session.ExpiresAt.Sub(h.Now()), p.sessionEnded)
+	}
+	s.OnEvent(p.handle)
+	s.OnClose(func(string) { p.leave() })
+}
+
+// handle decodes an event, has it done and answers. Events of one socket come one at a time.
+func (p *peer) handle(e realtime.Event) {
+	do, known := events[e.Name]
+	if !known {
+		return // a client may speak of things that this server does not know
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
+	defer cancel()
+	in, err := decodeInput(e)
+	if err == nil {
+		err = do(p, ctx, in, e)
+	}
+	if err != nil {
+		p.refuse(e, err)
+	}
+}
+
+// asAgent is the actor for what only agents may do; without a valid session it has no rights at all.
+func (p *peer) asAgent() chat.Actor {
+	if p.signedIn && p.h.Now().Before(p.session.ExpiresAt) {
+		return chat.Actor{Role: chat.Agent, SocketID: p.socket.ID(), Address: p.address}
+	}
+	return p.asVisitor()
+}
+
+func (p *peer) asVisitor() chat.Actor {
+	return chat.Actor{Role: chat.Visitor, SocketID: p.socket.ID(), Address: p.address, Threads: p.threads}
+}
+
+// in is the actor for an event that both sides use: whoever joined the thread as its visitor speaks as that.
+func (p *peer) in(threadID string) chat.Actor {
+	if p.threads.Has(threadID) {
+		return p.asVisitor()
+	}
+	return p.asAgent()
+}
+
+// enter puts the socket into a thread's room as its visitor and makes it known.
+func (p *peer) enter(threadID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.socket.SetSide(visitorSide) // an agent who tries the visitor's page is a visitor there
+	p.socket.Join(threadRoom(threadID))
+	if p.gone || slices.Contains(p.present, threadID) {
+		return
+	}
+	p.present = append(p.present, threadID)
+	p.h.Chat.Arrived(p.asVisitor(), threadID)
+}
+
+// sessionEnded takes an agent out of all that agents hear. The socket stays: its page asks to sign in again.
+func (p *peer) sessionEnded() {
+	p.mu.Lock()
+	watching := p.watching
+	p.watching = nil
+	p.mu.Unlock()
+	p.socket.Leave(agentsRoom)
+	for _, id := range watching {
+		p.socket.Leave(threadRoom(id))
+	}
+	p.emit("error", struct {
+		Type      string    `json:"type"`
+		Message   string    `json:"message"`
+		Timestamp chat.Time `json:"timestamp"`
+	}{chat.CodeUnauthorized, "Your session has ended. Please sign in again.", chat.Time(p.h.Now())})
+}
+
+func (p *peer) leave() {
+	if p.expiry != nil {
+		p.expiry.Stop()
+	}
+	p.mu.Lock()
+	p.gone = true
+	present := p.present
+	p.present = nil
+	p.mu.Unlock()
+	for _, id := range present {
+		p.h.Chat.Departed(id)
+	}
+}
+
+// succeeded is the positive ack; fields are added to it.
+type succeeded map[string]any
+
+// answer acks an event, if its sender asked for that.
+func answerEvent(e realtime.Event, fields succeeded) {
+	if e.Ack == nil {
+		return
+	}
+	if fields == nil {
+		fields = succeeded{}
+	}
+	fields["ok"] = true
+	e.Ack(fields)
+}
+
+// failure is an error as sockets see it.
+type failure struct {
+	Type         string `json:"type,omitempty"`
+	Code         string `json:"code"`
+	Message      string `json:"message"`
+	Field        string `json:"field,omitempty"`
+	RetryAfterMS int64  `json:"retry_after_ms,omitempty"`
+}
+
+// refuse answers an event that failed: in its ack, or with message_error.
+func (p *peer) refuse(e realtime.Event, err error) {
+	public := chat.Public(err)
+	if public.Code == chat.CodeInternal && !errors.Is(err, context.Canceled) {
+		p.h.Log.Error("socket event failed", "event", e.Name, "error", err)
+	} else {
+		p.h.Log.Debug("socket event refused", "event", e.Name, "code", public.Code, "field", public.Field)
+	}
+	f := failure{Code: public.Code, Message: public.Message, Field: public.Field}
+	if public.RetryAfter > 0 {
+		f.RetryAfterMS = max(1, public.RetryAfter.Milliseconds())
+	}
+	if e.Ack != nil {
+		e.Ack(struct {
+			OK    bool    `json:"ok"`
+			Error failure `json:"error"`
+		}{Error: f})
+		return
+	}
+	f.Type = f.Code
+	p.emit("message_error", f)
+}
+
+func (p *peer) emit(name string, payload any) {
+	if _, err := p.socket.Emit(name, payload); err != nil {
+		p.h.Log.Error("event not encoded", "event", name, "error", err)
+	}
+}

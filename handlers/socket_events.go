@@ -1,0 +1,234 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+
+	"sohbet/models"
+	"sohbet/server/chat"
+	"sohbet/server/realtime"
+)
+
+// input is the one object that every event takes; each event reads its own fields.
+type input struct {
+	ThreadID    string `json:"thread_id"`
+	DisplayName string `json:"display_name"`
+	PhoneNumber string `json:"phone_number"`
+	PageURL     string `json:"page_url"`
+	Locale      string `json:"locale"`
+	Text        string `json:"text"`
+	ContentText string `json:"content_text"`
+	Type        string `json:"type"`
+	ContentType string `json:"content_type"`
+	FileURL     string `json:"file_url"`
+	ClientID    string `json:"client_id"`
+	Typing      *bool  `json:"typing"`
+	BeforeID    int64  `json:"before_id"`
+	AfterID     int64  `json:"after_id"`
+	Limit       int    `json:"limit"`
+	LastID      int64  `json:"last_id"`
+}
+
+// decodeInput reads the event's object. None at all is an empty one: admin_join takes nothing.
+func decodeInput(e realtime.Event) (input, error) {
+	var in input
+	if len(e.Args) == 0 {
+		return in, nil
+	}
+	raw := e.Arg(0)
+	if raw == nil {
+		return in, &chat.Error{Code: chat.CodeValidation, Message: "Attachments are not taken here; upload the file first.", Status: http.StatusBadRequest}
+	}
+	err := json.Unmarshal(raw, &in)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return in, nil
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return in, &chat.Error{Code: chat.CodeValidation, Field: wrong.Field, Status: http.StatusBadRequest,
+			Message: wrong.Field + " must not be a " + wrong.Value + "."}
+	}
+	return in, &chat.Error{Code: chat.CodeValidation, Message: "The event takes one JSON object.", Status: http.StatusBadRequest}
+}
+
+// events are the client → server events of contract §2.
+var events = map[string]func(*peer, context.Context, input, realtime.Event) error{
+	"join":                 (*peer).join,
+	"rejoin":               (*peer).rejoin,
+	"message":              (*peer).message,
+	"message_to_admin":     (*peer).messageToAdmin,
+	"message_from_visitor": (*peer).messageToAdmin,
+	"message_to_visitor":   (*peer).messageToVisitor,
+	"typing":               (*peer).typing,
+	"history":              (*peer).history,
+	"read":                 (*peer).read,
+	"heartbeat":            (*peer).heartbeat,
+	"join_thread":          (*peer).joinThread,
+	"leave_thread":         (*peer).leaveThread,
+	"admin_join":           (*peer).adminJoin,
+}
+
+func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
+	joined, err := p.h.Chat.Join(ctx, p.asVisitor(), chat.JoinRequest{ThreadID: in.ThreadID, Profile: chat.Profile{
+		DisplayName: in.DisplayName, PhoneNumber: in.PhoneNumber, PageURL: in.PageURL, Locale: in.Locale,
+	}})
+	if err != nil {
+		return err
+	}
+	p.welcome(e, joined.ThreadID, joined.Resumed)
+	return nil
+}
+
+func (p *peer) rejoin(ctx context.Context, in input, e realtime.Event) error {
+	err := p.h.Chat.Rejoin(ctx, p.asVisitor(), in.ThreadID)
+	switch {
+	case err == nil:
+		p.welcome(e, in.ThreadID, true)
+		return nil
+	case errors.Is(err, chat.ErrThreadNotFound):
+		if p.threads.Has(in.ThreadID) { // its next message opens the thread, and the answers must find their way
+			p.enter(in.ThreadID)
+		}
+		p.emit("rejoin_failed", struct {
+			Message  string `json:"message"`
+			ThreadID string `json:"thread_id"`
+		}{chat.ErrThreadNotFound.Message, in.ThreadID})
+		if e.Ack == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// welcome puts the visitor into the thread's room and says so, by event and by ack.
+func (p *peer) welcome(e realtime.Event, threadID string, resumed bool) {
+	p.enter(threadID)
+	p.emit("joined", struct {
+		ThreadID string `json:"thread_id"`
+	}{threadID})
+	answerEvent(e, succeeded{"thread_id": threadID, "resumed": resumed})
+}
+
+func (p *peer) message(ctx context.Context, in input, e realtime.Event) error {
+	actor := p.asAgent()
+	if p.threads.Has(in.ThreadID) || in.ThreadID == "" {
+		actor = p.asVisitor()
+	}
+	return p.post(ctx, actor, in, e)
+}
+
+func (p *peer) messageToAdmin(ctx context.Context, in input, e realtime.Event) error {
+	return p.post(ctx, p.asVisitor(), in, e)
+}
+
+func (p *peer) messageToVisitor(ctx context.Context, in input, e realtime.Event) error {
+	actor, err := p.agent()
+	if err != nil {
+		return err
+	}
+	return p.post(ctx, actor, in, e)
+}
+
+// post hands a message to the chat service and answers once it is durable. The answers of one socket keep its order.
+func (p *peer) post(ctx context.Context, actor chat.Actor, in input, e realtime.Event) error {
+	text, kind := in.Text, in.Type
+	if text == "" {
+		text = in.ContentText
+	}
+	if kind == "" {
+		kind = in.ContentType
+	}
+	post := chat.Post{ThreadID: in.ThreadID, Text: text, Type: kind, FileURL: in.FileURL, ClientID: in.ClientID}
+	return p.h.Chat.PostAsync(ctx, actor, post, func(m chat.Message, err error) {
+		if err != nil {
+			p.refuse(e, err)
+			return
+		}
+		answerEvent(e, succeeded{"message": m})
+	})
+}
+
+func (p *peer) typing(ctx context.Context, in input, e realtime.Event) error {
+	on := in.Typing == nil || *in.Typing
+	return done(e, p.h.Chat.Typing(ctx, p.in(in.ThreadID), in.ThreadID, on))
+}
+
+func (p *peer) read(ctx context.Context, in input, e realtime.Event) error {
+	return done(e, p.h.Chat.Read(ctx, p.in(in.ThreadID), in.ThreadID, in.LastID))
+}
+
+func (p *peer) heartbeat(ctx context.Context, in input, e realtime.Event) error {
+	return done(e, p.h.Chat.Heartbeat(ctx, p.asVisitor(), in.ThreadID))
+}
+
+func (p *peer) history(ctx context.Context, in input, e realtime.Event) error {
+	q := models.MessageQuery{BeforeID: in.BeforeID, AfterID: in.AfterID, Limit: in.Limit}
+	messages, more, err := p.h.Chat.History(ctx, p.in(in.ThreadID), in.ThreadID, q)
+	if err != nil {
+		return err
+	}
+	answerEvent(e, succeeded{"messages": messages, "has_more": more})
+	return nil
+}
+
+// agent is asAgent for events that nobody else may send.
+func (p *peer) agent() (chat.Actor, error) {
+	actor := p.asAgent()
+	if actor.Role != chat.Agent {
+		return actor, &chat.Error{Code: chat.CodeUnauthorized, Message: "Please sign in as an agent.", Status: http.StatusForbidden}
+	}
+	return actor, nil
+}
+
+func (p *peer) adminJoin(_ context.Context, _ input, e realtime.Event) error {
+	if _, err := p.agent(); err != nil {
+		return err
+	}
+	p.socket.SetSide(agentSide)
+	p.socket.Join(agentsRoom)
+	answerEvent(e, nil)
+	return nil
+}
+
+func (p *peer) joinThread(ctx context.Context, in input, e realtime.Event) error {
+	if err := p.h.Chat.Watch(ctx, p.asAgent(), in.ThreadID); err != nil {
+		return err
+	}
+	p.watch(in.ThreadID)
+	answerEvent(e, nil)
+	return nil
+}
+
+// watch puts an agent into a thread's room.
+func (p *peer) watch(threadID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.socket.SetSide(agentSide)
+	p.socket.Join(threadRoom(threadID))
+	if !slices.Contains(p.watching, threadID) {
+		p.watching = append(p.watching, threadID)
+	}
+}
+
+func (p *peer) leaveThread(_ context.Context, in input, e realtime.Event) error {
+	if _, err := p.agent(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.watching = slices.DeleteFunc(p.watching, func(id string) bool { return id == in.ThreadID })
+	p.mu.Unlock()
+	p.socket.Leave(threadRoom(in.ThreadID))
+	answerEvent(e, nil)
+	return nil
+}
+
+// done acks an event that adds nothing to its answer.
+func done(e realtime.Event, err error) error {
+	if err == nil {
+		answerEvent(e, nil)
+	}
+	return err
+}
