@@ -1,0 +1,19 @@
+//go:build unix
+
+package handlers
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// diskUse gives the bytes that this process may still write to dir's file system, and its size.
+func diskUse(dir string) (free, total uint64, err error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, 0, fmt.Errorf("disk of the data folder: %w", err)
+	}
+	block := uint64(s.Bsize)                               //nolint:gosec,unconvert // signed on some systems, never negative
+	return uint64(s.Bavail) * block, s.Blocks * block, nil //nolint:gosec,unconvert // likewise
+}

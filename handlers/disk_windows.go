@@ -1,0 +1,19 @@
+package handlers
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/windows"
+)
+
+// diskUse gives the bytes that this process may still write to dir's volume, and its size.
+func diskUse(dir string) (free, total uint64, err error) {
+	path, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, 0, fmt.Errorf("disk of the data folder: %w", err)
+	}
+	if err := windows.GetDiskFreeSpaceEx(path, &free, &total, nil); err != nil {
+		return 0, 0, fmt.Errorf("disk of the data folder: %w", err)
+	}
+	return free, total, nil
+}

@@ -1,0 +1,201 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/assets"
+	"sohbet/server/chat"
+)
+
+// The codes of contract §3.
+const (
+	CodeUnauthorized     = "UNAUTHORIZED"
+	CodeForbidden        = "FORBIDDEN"
+	CodeNotFound         = "NOT_FOUND"
+	CodeMethodNotAllowed = "METHOD_NOT_ALLOWED"
+	CodeMissingThreadID  = "MISSING_THREAD_ID"
+	CodeValidation       = "VALIDATION_FAILED"
+	CodeRateLimit        = "RATE_LIMIT_EXCEEDED"
+	CodeInternal         = "INTERNAL_ERROR"
+)
+
+// Error is what handlers return when a request fails. Text is for the caller to read; Err, the cause, goes to the log only.
+type Error struct {
+	Status     int
+	Code, Text string
+	RetryAfter time.Duration // for 429 and 503; 0 = not told
+	Err        error
+	// Message makes the answer carry the text as "message" too, as the sign-in routes promise.
+	Message bool
+}
+
+// Error gives code and cause; it may be logged.
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Code + ": " + e.Err.Error()
+	}
+	return e.Code
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+var (
+	errUnauthorized = &Error{Status: http.StatusUnauthorized, Code: CodeUnauthorized, Text: "Please sign in."}
+	errForbidden    = &Error{Status: http.StatusForbidden, Code: CodeForbidden, Text: "This is not allowed."}
+	errNotFound     = &Error{Status: http.StatusNotFound, Code: CodeNotFound, Text: "There is nothing here."}
+	errMissing      = &Error{Status: http.StatusBadRequest, Code: CodeMissingThreadID, Text: "thread_id is missing."}
+)
+
+func invalid(text string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: CodeValidation, Text: text}
+}
+
+// tooMany refuses for a rate limit; the caller may come back after wait.
+func tooMany(wait time.Duration) *Error {
+	return &Error{Status: http.StatusTooManyRequests, Code: CodeRateLimit, Text: "Too many requests. Please wait a little.", RetryAfter: wait}
+}
+
+// CrossSite is the refusal of a request that another site made a browser send.
+func CrossSite(cause error) error {
+	return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Text: "This request came from another site.", Err: cause}
+}
+
+// answer is the JSON of an error, as contract §3 gives it.
+type answer struct {
+	Success   bool   `json:"success"`
+	Error     string `json:"error"`
+	Message   string `json:"message,omitempty"`
+	Code      string `json:"code"`
+	Status    int    `json:"status"`
+	Timestamp string `json:"timestamp"`
+}
+
+// StatusOf tells what status the error will be answered with.
+func StatusOf(err error) int { return asError(err).Status }
+
+// asError brings whatever a handler or Echo returned into the one form.
+func asError(err error) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	var refused *chat.Error
+	if errors.As(err, &refused) {
+		return fromChat(refused)
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &Error{Status: http.StatusRequestEntityTooLarge, Code: CodeValidation, Text: "The request is too large.", Err: err}
+	}
+	var he *echo.HTTPError
+	if errors.As(err, &he) {
+		e := &Error{Status: he.Code, Text: http.StatusText(he.Code), Err: he.Internal}
+		switch {
+		case he.Code == http.StatusUnauthorized:
+			e.Code, e.Text = CodeUnauthorized, errUnauthorized.Text
+		case he.Code == http.StatusForbidden:
+			e.Code, e.Text = CodeForbidden, errForbidden.Text
+		case he.Code == http.StatusNotFound:
+			e.Code, e.Text = CodeNotFound, errNotFound.Text
+		case he.Code == http.StatusMethodNotAllowed:
+			e.Code, e.Text = CodeMethodNotAllowed, "This address does not take that method."
+		case he.Code == http.StatusTooManyRequests:
+			e.Code = CodeRateLimit
+		case he.Code >= 500:
+			e.Code = CodeInternal
+		default:
+			e.Code = CodeValidation
+		}
+		return e
+	}
+	e := &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Text: "Something went wrong here. Please try again.", Err: err}
+	if errors.Is(err, context.Canceled) {
+		e.Status = 499 // the caller left; nobody reads the answer, the log should not call it our failure
+	}
+	return e
+}
+
+// fromChat gives chat's errors the codes of contract §3.
+func fromChat(e *chat.Error) *Error {
+	code := map[string]string{
+		chat.CodeUnauthorized: CodeForbidden, chat.CodeValidation: CodeValidation,
+		chat.CodeRateLimit: CodeRateLimit, chat.CodeNotFound: CodeNotFound,
+	}[e.Code]
+	if code == "" {
+		code = CodeInternal
+	}
+	out := &Error{Status: e.Status, Code: code, Text: e.Message, RetryAfter: e.RetryAfter, Err: e.Err}
+	if out.Status == 0 {
+		out.Status = http.StatusInternalServerError
+	}
+	return out
+}
+
+// RenderError is Echo's error handler and the only place where errors become answers: a page for browsers that navigate, JSON
+// for everybody else. Failures of the server are logged with their cause, expected refusals at debug.
+func (a *API) RenderError(err error, c echo.Context) {
+	e := asError(err)
+	r, w := c.Request(), c.Response()
+	if e.Status >= 500 {
+		a.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("request_id", RequestID(c)),
+			slog.String("route", c.Path()), slog.Any("error", err))
+	} else {
+		a.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", slog.String("request_id", RequestID(c)),
+			slog.String("route", c.Path()), slog.String("code", e.Code), slog.Any("cause", e.Err))
+	}
+	if w.Committed {
+		return
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	if wantsPage(r) {
+		name := "error"
+		if e.Status == http.StatusNotFound {
+			name = "notfound"
+		}
+		if err := a.page(c, e.Status, name, assets.ErrorData{Status: e.Status, RequestID: RequestID(c)}); err == nil {
+			return
+		}
+	}
+	body := answer{Error: e.Text, Code: e.Code, Status: e.Status, Timestamp: stamp(a.now())}
+	if e.Message {
+		body.Message = e.Text
+	}
+	text, err := json.Marshal(body)
+	if err != nil { // strings and a number only
+		text = []byte(`{"success":false}`)
+	}
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(e.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(append(text, '\n')) // the caller left; nothing to do about it
+	}
+}
+
+// wantsPage tells a browser that shows the answer to a person from a script.
+func wantsPage(r *http.Request) bool {
+	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || strings.HasPrefix(r.URL.Path, "/api/") {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return r.Header.Get("X-Requested-With") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// stamp writes a time as contract §2 does: RFC 3339, UTC, milliseconds.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

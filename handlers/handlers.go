@@ -1,0 +1,116 @@
+// Package handlers holds the edges of the server: each handler reads its input, calls chat or auth, writes the answer, and
+// returns an error instead of rendering one.
+package handlers
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/models"
+	"sohbet/server/auth"
+	"sohbet/server/chat"
+)
+
+// Options are the parts that the HTTP handlers use.
+type Options struct {
+	Chat     *chat.Service
+	Store    *models.Store
+	Sessions *auth.Sessions
+	Codes    *auth.Codes
+	CSRF     *auth.CSRF
+	Password *auth.Password
+
+	LoginLimit *auth.Limiter
+	APILimit   *auth.Limiter
+	Address    func(*http.Request) string // the caller's address
+	HTTPS      func(*http.Request) bool
+	Sockets    func() int // sockets connected now
+
+	AgentName    string   // subject of sessions that need no password
+	CodeVia      string   // "log" or "telegram": where codes arrive
+	MetricsToken string   // "" = agents alone
+	Locale       string   // language of pages for browsers that ask for none
+	Origins      []string // other sites that may embed the chat page
+	MediaOrigins []string // where pictures and sound may come from besides this server
+	DataDir      string   // whose disk /health looks at
+	Version      string
+	Environment  string // what /health reports: "production", "development" or the platform's word
+
+	Log *slog.Logger
+	Now func() time.Time
+}
+
+// API has the handlers of all HTTP routes.
+type API struct {
+	Options
+	log     *slog.Logger
+	now     func() time.Time
+	policy  policies
+	health  *health
+	metrics *metrics
+}
+
+// New makes the handlers.
+func New(o Options) *API {
+	a := &API{Options: o, log: o.Log, now: o.Now, policy: newPolicies(o.Origins, o.MediaOrigins)}
+	a.health = newHealth(a)
+	a.metrics = newMetrics(a)
+	return a
+}
+
+// RequestID gives the identifier under which the request is logged; it is also in the answer's X-Request-ID.
+func RequestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
+
+// agent reports who is signed in.
+func (a *API) agent(c echo.Context) (auth.Session, bool) { return a.Sessions.FromRequest(c.Request()) }
+
+// AgentsOnly lets signed-in agents through.
+func (a *API) AgentsOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if _, ok := a.agent(c); !ok {
+			return errUnauthorized
+		}
+		return next(c)
+	}
+}
+
+// LimitAPI applies RATE_LIMIT_API for each address.
+func (a *API) LimitAPI(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if ok, wait := a.APILimit.Allow(auth.AddressKey(a.Address(c.Request()))); !ok {
+			return tooMany(wait)
+		}
+		return next(c)
+	}
+}
+
+// bearer gives the token of the Authorization header (RFC 6750 §2.1), "" for none.
+func bearer(r *http.Request) string {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// decode reads a JSON or form body into v. A body without Content-Type is taken for JSON; no body at all leaves v as it is.
+func decode(c echo.Context, v any) error {
+	r := c.Request()
+	if r.ContentLength == 0 {
+		return nil
+	}
+	if r.Header.Get(echo.HeaderContentType) == "" {
+		r.Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	}
+	if err := (&echo.DefaultBinder{}).BindBody(c, v); err != nil {
+		if e := asError(err); e.Status != http.StatusBadRequest {
+			return e
+		}
+		return invalid("The body is not a valid JSON object of the expected form.")
+	}
+	return nil
+}

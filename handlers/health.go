@@ -1,0 +1,164 @@
+package handlers
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// States of one check and, in other words, of the whole.
+const (
+	stateOK      = "ok"
+	stateWarning = "warning"
+	stateError   = "error"
+	stateOff     = "off"
+)
+
+const (
+	checkTimeout = 2 * time.Second
+	checksKept   = 2 * time.Second // so that probing cannot load the server
+)
+
+// checkResult is one entry of /health.
+type checkResult struct {
+	Status     string  `json:"status"` // ok, warning, error, off
+	DurationMS float64 `json:"duration_ms,omitempty"`
+	Detail     string  `json:"detail,omitempty"`
+	UsedBytes  uint64  `json:"used_bytes,omitempty"`
+	FreeBytes  uint64  `json:"free_bytes,omitempty"`
+	TotalBytes uint64  `json:"total_bytes,omitempty"` // of memory: the limit, 0 = none
+}
+
+// health runs the checks and keeps their results for a moment.
+type health struct {
+	api      *API
+	stopping atomic.Bool
+	started  atomic.Bool
+
+	mu      sync.Mutex
+	results map[string]checkResult
+	at      time.Time
+}
+
+func newHealth(a *API) *health { return &health{api: a} }
+
+// SetReady says whether the server takes traffic: false while starting and as soon as it stops.
+func (a *API) SetReady(ready bool) {
+	a.health.started.Store(ready)
+	a.health.stopping.Store(!ready)
+}
+
+// checks runs every check, or gives results not older than checksKept.
+func (h *health) checks(ctx context.Context) map[string]checkResult {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.results != nil && h.api.now().Sub(h.at) < checksKept {
+		return h.results
+	}
+	// A caller that hangs up must not leave a failed result to the next one.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
+	defer cancel()
+	h.results = map[string]checkResult{
+		"database":   h.database(ctx),
+		"telegram":   {Status: stateOff},
+		"cloudinary": {Status: stateOff},
+		"memory":     memoryCheck(),
+		"disk":       diskCheck(h.api.DataDir),
+	}
+	h.at = h.api.now()
+	return h.results
+}
+
+func (h *health) database(ctx context.Context) checkResult {
+	start := time.Now()
+	err := h.api.Store.Ping(ctx)
+	r := checkResult{Status: stateOK, Detail: h.api.Store.Dialect(), DurationMS: milliseconds(time.Since(start))}
+	if err != nil {
+		h.api.log.LogAttrs(ctx, slog.LevelError, "health: the database does not answer", slog.Any("error", err))
+		r.Status = stateError
+	}
+	return r
+}
+
+func memoryCheck() checkResult {
+	used, limit := memoryUse()
+	r := checkResult{Status: stateOK, UsedBytes: used, TotalBytes: limit}
+	if limit > 0 && used > limit/10*9 {
+		r.Status = stateWarning
+	}
+	return r
+}
+
+func diskCheck(dir string) checkResult {
+	free, total, err := diskUse(dir)
+	r := checkResult{Status: stateOK, FreeBytes: free, TotalBytes: total}
+	switch {
+	case err != nil:
+		r.Status, r.Detail = stateError, "the data folder cannot be read"
+	case free < 16<<20:
+		r.Status, r.Detail = stateError, "the disk is full"
+	case free < 256<<20:
+		r.Status, r.Detail = stateWarning, "the disk is nearly full"
+	}
+	return r
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+type healthAnswer struct {
+	Status      string                 `json:"status"`
+	Timestamp   string                 `json:"timestamp"`
+	Version     string                 `json:"version,omitempty"`
+	Environment string                 `json:"environment,omitempty"`
+	Checks      map[string]checkResult `json:"checks,omitempty"`
+}
+
+// Health answers with every check: 200 when the server can do its work, 503 when it cannot.
+func (a *API) Health(c echo.Context) error {
+	answer := healthAnswer{Status: "healthy", Timestamp: stamp(a.now()), Version: a.Version, Environment: a.Environment,
+		Checks: a.health.checks(c.Request().Context())}
+	for _, check := range answer.Checks {
+		switch {
+		case check.Status == stateError:
+			answer.Status = "unhealthy"
+		case check.Status == stateWarning && answer.Status == "healthy":
+			answer.Status = "degraded"
+		}
+	}
+	status := http.StatusOK
+	if answer.Status == "unhealthy" {
+		status = http.StatusServiceUnavailable
+	}
+	return healthJSON(c, status, answer)
+}
+
+// Live answers as long as the process serves at all.
+func (a *API) Live(c echo.Context) error {
+	return healthJSON(c, http.StatusOK, healthAnswer{Status: "alive", Timestamp: stamp(a.now())})
+}
+
+// Ready answers 200 when new traffic may come: started, not stopping, and the database answers.
+func (a *API) Ready(c echo.Context) error {
+	answer := healthAnswer{Status: "ready", Timestamp: stamp(a.now())}
+	switch {
+	case a.health.stopping.Load():
+		answer.Status = "stopping"
+	case !a.health.started.Load():
+		answer.Status = "starting"
+	case a.health.checks(c.Request().Context())["database"].Status != stateOK:
+		answer.Status = "database unreachable"
+	default:
+		return healthJSON(c, http.StatusOK, answer)
+	}
+	return healthJSON(c, http.StatusServiceUnavailable, answer)
+}
+
+func healthJSON(c echo.Context, status int, v any) error {
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.JSON(status, v)
+}

@@ -1,0 +1,225 @@
+package handlers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/assets"
+	"sohbet/server/auth"
+)
+
+// loginTexts are what the sign-in routes say. Clients in the field show "message" to the person as it is, so it comes in the
+// language of the request.
+var loginTexts = map[string]map[string]string{
+	"tr": {
+		"sent_log":       "Kod sunucunun günlüğüne yazıldı.",
+		"sent_telegram":  "Kod Telegram'a gönderildi.",
+		"done":           "Giriş yapıldı.",
+		"wrong":          "Kod yanlış.",
+		"no_code":        "Geçerli bir kod yok. Lütfen yeni bir kod isteyin.",
+		"wrong_password": "Kullanıcı adı veya şifre yanlış.",
+		"need_password":  "Önce kullanıcı adı ve şifre ile giriş yapın; kod ondan sonra gönderilir.",
+		"no_password":    "Şifre ayarlanmamış. Doğrudan bir kod isteyin.",
+		"limited":        "Çok fazla deneme. Lütfen biraz bekleyin.",
+		"not_sent":       "Kod gönderilemedi. Lütfen tekrar deneyin.",
+	},
+	"en": {
+		"sent_log":       "The code is in the server's log.",
+		"sent_telegram":  "The code was sent to Telegram.",
+		"done":           "Signed in.",
+		"wrong":          "Wrong code.",
+		"no_code":        "There is no valid code. Please ask for a new one.",
+		"wrong_password": "Wrong user name or password.",
+		"need_password":  "Sign in with user name and password first; the code is sent after that.",
+		"no_password":    "No password is set. Ask for a code directly.",
+		"limited":        "Too many tries. Please wait a little.",
+		"not_sent":       "The code could not be sent. Please try again.",
+	},
+}
+
+func (a *API) loginText(c echo.Context, key string) string {
+	return loginTexts[assets.Locale(c.Request(), a.Locale)][key]
+}
+
+func (a *API) loginError(c echo.Context, status int, code, key string, cause error) *Error {
+	return &Error{Status: status, Code: code, Text: a.loginText(c, key), Err: cause, Message: true}
+}
+
+// security writes a line of the security log: what was tried, by whom, from where, how it ended.
+func (a *API) security(c echo.Context, event, actor, outcome string) {
+	level := slog.LevelInfo
+	if outcome != "ok" {
+		level = slog.LevelWarn
+	}
+	a.log.LogAttrs(c.Request().Context(), level, "security", slog.String("event", event), slog.String("actor", actor),
+		slog.String("address", a.Address(c.Request())), slog.String("outcome", outcome), slog.String("request_id", RequestID(c)))
+}
+
+// limitLogin applies RATE_LIMIT_LOGIN for each address, with one bucket for asking ("ask": code or password) and one for
+// entering codes ("enter"), so that whoever asks still has five tries.
+func (a *API) limitLogin(c echo.Context, bucket string) error {
+	ok, wait := a.LoginLimit.Allow(bucket + " " + auth.AddressKey(a.Address(c.Request())))
+	if ok {
+		return nil
+	}
+	a.security(c, "sign_in_"+bucket, "", "limited")
+	e := a.loginError(c, http.StatusTooManyRequests, CodeRateLimit, "limited", nil)
+	e.RetryAfter = wait
+	return e
+}
+
+func (a *API) sendCode(c echo.Context, subject string, password bool) error {
+	who := auth.Requester{Address: a.Address(c.Request()), UserAgent: c.Request().UserAgent()}
+	if err := a.Codes.Request(c.Response(), c.Request(), subject, password, who); err != nil {
+		return a.loginError(c, http.StatusServiceUnavailable, CodeInternal, "not_sent", err)
+	}
+	a.security(c, "code_sent", subject, "ok")
+	return nil
+}
+
+// loginAnswer is the success of the sign-in routes.
+type loginAnswer struct {
+	Success  bool   `json:"success"`
+	Message  string `json:"message,omitempty"`
+	OTPSent  *bool  `json:"otp_sent,omitempty"`
+	Redirect string `json:"redirect,omitempty"`
+}
+
+// RequestOTP sends a one-time code, unless a password has to come first. The code is never in the answer.
+func (a *API) RequestOTP(c echo.Context) error {
+	if a.Password.Set() {
+		return a.loginError(c, http.StatusForbidden, CodeForbidden, "need_password", nil)
+	}
+	if err := a.limitLogin(c, "ask"); err != nil {
+		return err
+	}
+	if err := a.sendCode(c, a.AgentName, false); err != nil {
+		return err
+	}
+	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "sent_"+a.CodeVia)})
+}
+
+// Login checks user name and password and sends a code: the first half of signing in where a password is set.
+func (a *API) Login(c echo.Context) error {
+	var in struct {
+		Username string `json:"username" form:"username"`
+		Password string `json:"password" form:"password"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if !a.Password.Set() {
+		return a.loginError(c, http.StatusForbidden, CodeForbidden, "no_password", nil)
+	}
+	if err := a.limitLogin(c, "ask"); err != nil {
+		return err
+	}
+	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password)
+	if err != nil {
+		return err
+	}
+	if !right {
+		a.security(c, "password", "", "wrong")
+		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "wrong_password", nil)
+	}
+	if err := a.sendCode(c, in.Username, true); err != nil {
+		return err
+	}
+	sent := true
+	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "sent_"+a.CodeVia), OTPSent: &sent})
+}
+
+// VerifyOTP ends signing in by code alone.
+func (a *API) VerifyOTP(c echo.Context) error {
+	if err := a.verify(c); err != nil {
+		return err
+	}
+	return ok(c, loginAnswer{Success: true, Redirect: "/admin"})
+}
+
+// AdminVerifyOTP ends signing in by password and code.
+func (a *API) AdminVerifyOTP(c echo.Context) error {
+	if err := a.verify(c); err != nil {
+		return err
+	}
+	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "done")})
+}
+
+// verify checks a one-time code and starts the session. Where a password is set, only codes count that came after it.
+func (a *API) verify(c echo.Context) error {
+	var in struct {
+		OTP  otp `json:"otp" form:"otp"`
+		Code otp `json:"code" form:"code"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if err := a.limitLogin(c, "enter"); err != nil {
+		return err
+	}
+	if in.OTP == "" {
+		in.OTP = in.Code
+	}
+	subject, err := a.Codes.Verify(c.Response(), c.Request(), string(in.OTP), a.Password.Set())
+	var wrong auth.WrongCode
+	switch {
+	case errors.As(err, &wrong):
+		a.security(c, "code", "", "wrong")
+		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "wrong", err)
+	case errors.Is(err, auth.ErrNoCode):
+		a.security(c, "code", "", "none")
+		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "no_code", err)
+	case err != nil:
+		return err
+	}
+	if _, err := a.Sessions.Issue(c.Response(), c.Request(), subject); err != nil {
+		return err
+	}
+	// Whoever is in has shown that the tries were theirs.
+	key := auth.AddressKey(a.Address(c.Request()))
+	a.LoginLimit.Forget("ask " + key)
+	a.LoginLimit.Forget("enter " + key)
+	a.security(c, "sign_in", subject, "ok")
+	return nil
+}
+
+// otp is a code as clients send it: a string, perhaps with spaces, or a number, which has lost its leading zeros.
+type otp string
+
+// UnmarshalJSON takes a string or a number.
+func (o *otp) UnmarshalJSON(text []byte) error {
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		return fmt.Errorf("otp: %w", err)
+	}
+	switch v := v.(type) {
+	case string:
+		return o.UnmarshalParam(v)
+	case float64:
+		if v >= 0 && v < 1_000_000 && v == float64(int(v)) {
+			*o = otp(fmt.Sprintf("%06d", int(v)))
+		}
+		return nil
+	case nil:
+		return nil
+	}
+	return errors.New("otp: neither string nor number")
+}
+
+// UnmarshalParam takes a form value.
+func (o *otp) UnmarshalParam(s string) error {
+	*o = otp(strings.Join(strings.Fields(s), ""))
+	return nil
+}
+
+// ok answers 200 with v, which is for this caller alone.
+func ok(c echo.Context, v any) error {
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.JSON(http.StatusOK, v)
+}

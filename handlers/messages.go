@@ -1,0 +1,228 @@
+package handlers
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/models"
+	"sohbet/server/auth"
+	"sohbet/server/chat"
+)
+
+const (
+	maxPerPage  = 100
+	streamChunk = 500 // messages read at a time when a whole thread is asked for
+)
+
+// number reads a whole number ≥ low from the query into v; v stays when the parameter is absent.
+func number(c echo.Context, name string, low int, v *int) error {
+	text := c.QueryParam(name)
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > math.MaxInt32 {
+		return invalid(name + " must be a whole number from " + strconv.Itoa(low) + ".")
+	}
+	*v = n
+	return nil
+}
+
+func messageID(c echo.Context, name string) (int64, error) {
+	text := c.QueryParam(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, invalid(name + " must be a message's id.")
+	}
+	return n, nil
+}
+
+// Messages answers with the thread of ?thread_id=: with page or per_page one page in an object, otherwise a bare array of the
+// whole thread, or of the part that limit, before_id and after_id select.
+func (a *API) Messages(c echo.Context) error {
+	id := c.QueryParam("thread_id")
+	if id == "" {
+		return errMissing
+	}
+	if c.QueryParam("page") != "" || c.QueryParam("per_page") != "" {
+		return a.messagePage(c, id)
+	}
+	if c.QueryParam("limit") != "" || c.QueryParam("before_id") != "" || c.QueryParam("after_id") != "" {
+		return a.messagePart(c, id)
+	}
+	return a.streamMessages(c, id, "[", "]\n")
+}
+
+// ThreadMessages answers with the whole thread of the path, in an object.
+func (a *API) ThreadMessages(c echo.Context) error {
+	id := c.Param("thread_id")
+	if id == "" {
+		return errMissing
+	}
+	return a.streamMessages(c, id, `{"success":true,"messages":[`, "]}\n")
+}
+
+type messagePage struct {
+	Messages   []chat.Message `json:"messages"`
+	Pagination pagination     `json:"pagination"`
+}
+
+type pagination struct {
+	Page    int   `json:"page"`
+	PerPage int   `json:"per_page"`
+	Total   int64 `json:"total"`
+	Pages   int64 `json:"pages"`
+	HasMore bool  `json:"has_more"`
+}
+
+func (a *API) messagePage(c echo.Context, id string) error {
+	page, per := 1, 50
+	if err := number(c, "page", 1, &page); err != nil {
+		return err
+	}
+	if err := number(c, "per_page", 1, &per); err != nil {
+		return err
+	}
+	per = min(per, maxPerPage)
+	messages, total, err := a.Chat.MessagePage(c.Request().Context(), a.agentActor(c), id, page, per)
+	if err != nil {
+		return err
+	}
+	if messages == nil {
+		messages = []chat.Message{}
+	}
+	pages := (total + int64(per) - 1) / int64(per)
+	return ok(c, struct {
+		Success bool        `json:"success"`
+		Data    messagePage `json:"data"`
+	}{true, messagePage{messages, pagination{Page: page, PerPage: per, Total: total, Pages: pages, HasMore: int64(page) < pages}}})
+}
+
+func (a *API) messagePart(c echo.Context, id string) error {
+	var q models.MessageQuery
+	var err error
+	if err = number(c, "limit", 1, &q.Limit); err != nil {
+		return err
+	}
+	q.Limit = min(q.Limit, maxPerPage)
+	if q.BeforeID, err = messageID(c, "before_id"); err != nil {
+		return err
+	}
+	if q.AfterID, err = messageID(c, "after_id"); err != nil {
+		return err
+	}
+	messages, _, err := a.Chat.History(c.Request().Context(), a.agentActor(c), id, q)
+	if err != nil {
+		return err
+	}
+	if messages == nil {
+		messages = []chat.Message{}
+	}
+	return ok(c, messages)
+}
+
+// streamMessages writes all messages of a thread, oldest first, between head and tail. It reads them in chunks, so that a long
+// thread is never in memory as a whole. A failure after the first chunk cuts the connection: the caller must not take part of
+// a thread for all of it.
+func (a *API) streamMessages(c echo.Context, id, head, tail string) error {
+	ctx, actor := c.Request().Context(), a.agentActor(c)
+	chunk, total, err := a.Chat.MessagePage(ctx, actor, id, 1, streamChunk)
+	if err != nil {
+		return err
+	}
+	w := c.Response()
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set(echo.HeaderContentType, "application/json; charset=utf-8")
+	w.WriteHeader(http.StatusOK)
+	buffer := []byte(head)
+	for more := total > int64(len(chunk)); ; {
+		for i, m := range chunk {
+			text, err := json.Marshal(m)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			if i > 0 || buffer == nil {
+				buffer = append(buffer, ',')
+			}
+			buffer = append(buffer, text...)
+		}
+		if !more || len(chunk) == 0 {
+			break
+		}
+		if _, err := w.Write(buffer); err != nil {
+			return nil //nolint:nilerr // the caller left; nothing to do about it
+		}
+		buffer = nil
+		chunk, more, err = a.Chat.History(ctx, actor, id, models.MessageQuery{AfterID: chunk[len(chunk)-1].ID, Limit: streamChunk})
+		if err != nil {
+			a.log.ErrorContext(ctx, "a thread could not be read to its end", "request_id", RequestID(c), "error", err)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	_, _ = w.Write(append(buffer, tail...)) // likewise
+	return nil
+}
+
+// Send stores and delivers a message over HTTP, for agents and for visitors, who show their thread id as bearer token.
+func (a *API) Send(c echo.Context) error {
+	r := c.Request()
+	_, isAgent := a.agent(c)
+	token := bearer(r)
+	if !isAgent && token == "" {
+		return errUnauthorized
+	}
+	var in struct {
+		ThreadID    string `json:"thread_id" form:"thread_id"`
+		Text        string `json:"text" form:"text"`
+		ContentText string `json:"content_text" form:"content_text"`
+		Type        string `json:"type" form:"type"`
+		ContentType string `json:"content_type" form:"content_type"`
+		FileURL     string `json:"file_url" form:"file_url"`
+		ClientID    string `json:"client_id" form:"client_id"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if in.ThreadID == "" && !isAgent {
+		in.ThreadID = token
+	}
+	if in.ThreadID == "" {
+		return errMissing
+	}
+	actor := a.agentActor(c)
+	if !isAgent {
+		if in.ThreadID != token {
+			return errForbidden
+		}
+		// Over HTTP the token has to name a stored thread: inventing one must not open it.
+		if _, err := a.Store.Thread(r.Context(), token); errors.Is(err, models.ErrNotFound) {
+			return errUnauthorized
+		} else if err != nil {
+			return err
+		}
+		actor = chat.Actor{Role: chat.Visitor, Address: auth.AddressKey(a.Address(r)), Threads: chat.NewThreadSet(token)}
+	}
+	if in.Text == "" {
+		in.Text = in.ContentText
+	}
+	if in.Type == "" {
+		in.Type = in.ContentType
+	}
+	m, err := a.Chat.Post(r.Context(), actor, chat.Post{ThreadID: in.ThreadID, Text: in.Text, Type: in.Type, FileURL: in.FileURL, ClientID: in.ClientID})
+	if err != nil {
+		return err
+	}
+	return ok(c, struct {
+		Success   bool   `json:"success"`
+		MessageID int64  `json:"message_id"`
+		ThreadID  string `json:"thread_id"`
+	}{true, m.ID, m.ThreadID})
+}

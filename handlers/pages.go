@@ -1,0 +1,95 @@
+package handlers
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/assets"
+)
+
+// policies are the Content-Security-Policies of the pages. Nothing inline is allowed, so injected markup cannot run.
+type policies struct{ visitor, agent string }
+
+// BarePolicy is for answers that are no pages: nothing in them may load or run anything.
+const BarePolicy = "default-src 'none'; frame-ancestors 'none'"
+
+func newPolicies(origins, media []string) policies {
+	script := "'self'"
+	if !assets.ClientEmbedded() {
+		script += " " + assets.ClientCDN
+	}
+	files := strings.Join(append([]string{"'self'", "blob:"}, media...), " ")
+	base := strings.Join([]string{
+		"default-src 'none'", "script-src " + script, "style-src 'self'", "img-src data: " + files,
+		"media-src " + files, "font-src 'self'", "connect-src 'self'", "manifest-src 'self'", "worker-src 'self'",
+		"base-uri 'none'", "form-action 'self'", "object-src 'none'", "frame-ancestors ",
+	}, "; ")
+	return policies{visitor: base + strings.Join(append([]string{"'self'"}, origins...), " "), agent: base + "'none'"}
+}
+
+// page writes a page with its policy. Only the chat page may be framed.
+func (a *API) page(c echo.Context, status int, name string, data any) error {
+	r, h := c.Request(), c.Response().Header()
+	policy := a.policy.agent
+	if name == "visitor" {
+		policy = a.policy.visitor
+	} else {
+		h.Set("X-Frame-Options", "DENY") // for browsers older than frame-ancestors
+	}
+	h.Set("Content-Security-Policy", policy)
+	return assets.Page(c.Response(), r, status, name, assets.PageData{
+		CSRFToken: a.CSRF.Token(c.Response(), r), Locale: a.Locale, Version: a.Version, Data: data,
+	})
+}
+
+// Home is the chat page.
+func (a *API) Home(c echo.Context) error { return a.page(c, http.StatusOK, "visitor", nil) }
+
+// LoginPage is the agents' sign-in page.
+func (a *API) LoginPage(c echo.Context) error {
+	return a.page(c, http.StatusOK, "login", assets.LoginData{PasswordRequired: a.Password.Set(), CodeVia: a.CodeVia})
+}
+
+// Console is the agents' page; who is not signed in is sent to /login.
+func (a *API) Console(c echo.Context) error {
+	if _, ok := a.agent(c); !ok {
+		c.Response().Header().Set("Cache-Control", "no-store")
+		return c.Redirect(http.StatusFound, "/login")
+	}
+	return a.page(c, http.StatusOK, "console", nil)
+}
+
+// Logout ends the session of this browser.
+func (a *API) Logout(c echo.Context) error {
+	if s, ok := a.agent(c); ok {
+		a.security(c, "sign_out", s.Subject, "ok")
+	}
+	a.Sessions.Clear(c.Response(), c.Request())
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.Redirect(http.StatusFound, "/login")
+}
+
+// ClientScript serves the Socket.IO client from the binary, or sends browsers to the same version on its CDN when the binary
+// was built without Node.
+func (a *API) ClientScript(c echo.Context) error {
+	name := strings.TrimPrefix(c.Request().URL.Path, "/socket.io/")
+	// Pages of other sites that embed the chat load this script too.
+	c.Response().Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+	if h, ok := assets.Client(name); ok {
+		h.ServeHTTP(c.Response(), c.Request())
+		return nil
+	}
+	return c.Redirect(http.StatusFound, assets.ClientURL(name))
+}
+
+// Static serves /static/*.
+func (a *API) Static() echo.HandlerFunc {
+	files := assets.Static()
+	return func(c echo.Context) error {
+		c.Response().Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+		files.ServeHTTP(c.Response(), c.Request())
+		return nil
+	}
+}

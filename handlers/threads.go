@@ -1,0 +1,88 @@
+package handlers
+
+import (
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/models"
+	"sohbet/server/auth"
+	"sohbet/server/chat"
+)
+
+const maxThreads = 1000 // in one answer
+
+// agentActor is the signed-in agent as chat sees it. The routes that use it are behind AgentsOnly.
+func (a *API) agentActor(c echo.Context) chat.Actor {
+	return chat.Actor{Role: chat.Agent, Address: auth.AddressKey(a.Address(c.Request()))}
+}
+
+// Threads answers with a bare array, newest activity first: ?limit=, ?before= (an activity time, with ?before_id= for threads
+// of the same millisecond), ?q=, ?status=. Clients in the field ask for no page and expect everything, so there is much in one.
+func (a *API) Threads(c echo.Context) error {
+	q := models.ThreadQuery{Limit: maxThreads, Search: c.QueryParam("q"), Status: c.QueryParam("status"),
+		BeforeID: c.QueryParam("before_id"), IncludeEmpty: true}
+	if err := number(c, "limit", 1, &q.Limit); err != nil {
+		return err
+	}
+	q.Limit = min(q.Limit, maxThreads)
+	if text := c.QueryParam("before"); text != "" {
+		before, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return invalid("before must be a time such as 2026-01-02T03:04:05.000Z.")
+		}
+		q.Before = before
+	}
+	if q.Status != "" && q.Status != models.StatusActive && q.Status != models.StatusClosed {
+		return invalid("status must be active or closed.")
+	}
+	threads, err := a.Chat.Threads(c.Request().Context(), a.agentActor(c), q)
+	if err != nil {
+		return err
+	}
+	if threads == nil {
+		threads = []chat.ThreadView{}
+	}
+	return ok(c, threads)
+}
+
+// cleared is the success of the routes that delete.
+type cleared struct {
+	Success bool   `json:"success"`
+	Message string `json:"message"`
+}
+
+// Clear deletes one thread with everything in it; its id comes as ?thread_id= or in the body.
+func (a *API) Clear(c echo.Context) error {
+	in := struct {
+		ThreadID string `json:"thread_id" form:"thread_id"`
+	}{ThreadID: c.QueryParam("thread_id")}
+	if in.ThreadID == "" {
+		if err := decode(c, &in); err != nil {
+			return err
+		}
+	}
+	if in.ThreadID == "" {
+		return errMissing
+	}
+	if err := a.Chat.Clear(c.Request().Context(), a.agentActor(c), in.ThreadID); err != nil {
+		return err
+	}
+	a.securityByAgent(c, "thread_cleared")
+	return ok(c, cleared{Success: true, Message: "The conversation was deleted."})
+}
+
+// ClearAll deletes every thread.
+func (a *API) ClearAll(c echo.Context) error {
+	if _, err := a.Chat.ClearAll(c.Request().Context(), a.agentActor(c)); err != nil {
+		return err
+	}
+	a.securityByAgent(c, "all_threads_cleared")
+	return ok(c, cleared{Success: true, Message: "All conversations were deleted."})
+}
+
+func (a *API) securityByAgent(c echo.Context, event string) {
+	if s, ok := a.agent(c); ok {
+		a.security(c, event, s.Subject, "ok")
+	}
+}
