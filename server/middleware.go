@@ -1,0 +1,120 @@
+package server
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"sohbet/handlers"
+)
+
+var plainID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// observe is the outermost middleware: it names the request, has errors rendered, logs and counts the outcome. The log has the
+// route and never the path or the query, which may hold a thread id.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		r, w := c.Request(), c.Response()
+		id := r.Header.Get(echo.HeaderXRequestID)
+		if !plainID.MatchString(id) {
+			id = rand.Text()
+		}
+		w.Header().Set(echo.HeaderXRequestID, id)
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		took := time.Since(start)
+		s.api.Observe(c, w.Status, took)
+		route := c.Path()
+		if route == "" {
+			route = "none"
+		}
+		s.log.LogAttrs(r.Context(), requestLevel(route, w.Status), "request", slog.String("method", r.Method),
+			slog.String("route", route), slog.Int("status", w.Status), slog.Float64("ms", float64(took.Microseconds())/1000),
+			slog.Int64("bytes", w.Size), slog.String("address", s.address(r)), slog.String("request_id", id))
+		return nil
+	}
+}
+
+// requestLevel keeps what happens all the time out of the log's usual level.
+func requestLevel(route string, status int) slog.Level {
+	switch {
+	case status >= 500 && !strings.HasPrefix(route, "/health"):
+		return slog.LevelError
+	case strings.HasPrefix(route, "/health"), strings.HasPrefix(route, "/static"), strings.HasPrefix(route, "/favicon"),
+		route == "/metrics", route == "none":
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// recovered turns a panic into an error with its stack in the log. http.ErrAbortHandler goes on: it cuts the connection on
+// purpose.
+func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if e, ok := v.(error); ok && errors.Is(e, http.ErrAbortHandler) {
+				panic(v)
+			}
+			s.log.LogAttrs(c.Request().Context(), slog.LevelError, "panic in handler", slog.String("route", c.Path()),
+				slog.String("request_id", handlers.RequestID(c)), slog.String("stack", string(debug.Stack())))
+			err = fmt.Errorf("panic: %v", v)
+		}()
+		return next(c)
+	}
+}
+
+// headers sets what every answer has. Pages replace the policy by their own.
+func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", handlers.BarePolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(self), payment=(), usb=(), browsing-topics=()")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if s.https(c.Request()) {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		return next(c)
+	}
+}
+
+// sameSite refuses requests that change something and that another site made a browser send, by Sec-Fetch-Site or Origin. A
+// valid CSRF token speaks for a request whose origin cannot be matched; it is never demanded.
+func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if err := s.crossOrigin.Check(r); err != nil && !s.csrf.Valid(r) {
+			return handlers.CrossSite(err)
+		}
+		return next(c)
+	}
+}
+
+// cors lets pages of CORS_ORIGINS read answers of the API. Cookies do not count there: such a page is nobody's agent.
+func cors(origins []string) echo.MiddlewareFunc {
+	return middleware.CORSWithConfig(middleware.CORSConfig{
+		Skipper:       func(c echo.Context) bool { return !strings.HasPrefix(c.Request().URL.Path, "/api/") },
+		AllowOrigins:  origins,
+		AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestedWith, "X-CSRF-Token", "X-CSRFToken"},
+		ExposeHeaders: []string{echo.HeaderRetryAfter, echo.HeaderXRequestID},
+		MaxAge:        600,
+	})
+}

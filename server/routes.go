@@ -1,0 +1,70 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"sohbet/assets"
+	"sohbet/handlers"
+)
+
+// What a request body may hold. Uploads will bring a limit of their own.
+const (
+	loginBody = "16K"
+	apiBody   = "256K" // a message of 10,000 runes, each escaped, fits
+)
+
+// isSocket tells the requests that go to the sockets instead of the routes below: /socket.io/ itself. The files of the client
+// library have names below it.
+func isSocket(path string) bool { return path == "/socket.io/" || path == "/socket.io" }
+
+// routes lists every route of contract §3, by who may call it. Middleware is named at each route rather than by Echo's groups,
+// which would answer for every unknown path below them too.
+func routes(e *echo.Echo, a *handlers.API) {
+	get := func(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, h, m...)
+	}
+
+	// Everybody: pages and files.
+	get("/", a.Home)
+	get("/login", a.LoginPage)
+	get("/admin", a.Console) // sends everybody but agents to /login
+	e.GET("/logout", a.Logout)
+	get("/static/*", a.Static())
+	files := echo.WrapHandler(assets.Files())
+	for _, path := range []string{"/favicon.ico", "/favicon.svg", "/manifest.json", "/robots.txt"} {
+		get(path, files)
+	}
+	for _, name := range []string{"socket.io.min.js", "socket.io.js", "socket.io.esm.min.js"} {
+		get("/socket.io/"+name, a.ClientScript)
+	}
+
+	// Everybody: is the server well?
+	get("/health", a.Health)
+	get("/health/live", a.Live)
+	get("/health/ready", a.Ready)
+
+	// Everybody, limited by RATE_LIMIT_LOGIN: signing in.
+	small := middleware.BodyLimit(loginBody)
+	e.POST("/request-otp", a.RequestOTP, small)
+	e.POST("/verify-otp", a.VerifyOTP, small)
+	e.POST("/admin/login", a.Login, small)
+	e.POST("/admin/verify-otp", a.AdminVerifyOTP, small)
+
+	// Agents, and visitors with their thread id; all of /api is limited by RATE_LIMIT_API.
+	body, gzip := middleware.BodyLimit(apiBody), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
+	e.POST("/api/messages/send", a.Send, a.LimitAPI, body)
+
+	// Agents alone.
+	get("/api/threads", a.Threads, a.LimitAPI, a.AgentsOnly, gzip)
+	get("/api/messages", a.Messages, a.LimitAPI, a.AgentsOnly, gzip)
+	get("/api/messages/:thread_id", a.ThreadMessages, a.LimitAPI, a.AgentsOnly, gzip)
+	e.POST("/api/messages/clear", a.Clear, a.LimitAPI, a.AgentsOnly, body)
+	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.AgentsOnly, body)
+
+	// METRICS_TOKEN or agents.
+	get("/metrics", a.Metrics, a.MetricsAccess)
+	get("/api/metrics", a.MetricsJSON, a.LimitAPI, a.MetricsAccess)
+}
