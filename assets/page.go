@@ -69,7 +69,12 @@ func parsePages() map[string]*template.Template {
 					}
 					return s, nil
 				},
-				"asset": URL,
+				"asset": func(path string) (string, error) {
+					if staticFiles[path] == nil {
+						return "", fmt.Errorf("no static file %q", path)
+					}
+					return URL(path), nil
+				},
 			})
 			parsed[locale+"/"+name] = template.Must(t.ParseFS(embedded,
 				"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/"+name+".html"))

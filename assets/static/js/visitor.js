@@ -214,6 +214,12 @@ store.watch((key, value) => {
   if ((first || moved) && value.thread) live.greet();
 });
 
-if (me) openTalk({ focus: matchMedia('(hover: hover)').matches });
-else showState();
+// Where there is a keyboard anyway, the first question is ready for it.
+const ready = matchMedia('(hover: hover)').matches;
+if (me) {
+  openTalk({ focus: ready });
+} else {
+  showState();
+  if (ready) form.elements.name.focus({ preventScroll: true });
+}
 live.start();
