@@ -55,9 +55,10 @@ type postgresBatch struct{}
 
 func (postgresBatch) close() {}
 
+const postgresLock = "SELECT " + threadColumns + " FROM threads WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
+
 func (postgresBatch) lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error) {
-	return scanThreads(conn.QueryContext(ctx,
-		"SELECT "+threadColumns+" FROM threads WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE", ids))
+	return scanThreads(conn.QueryContext(ctx, postgresLock, ids))
 }
 
 // The sequence is drawn from after the sort, so ids follow the order of the arrays.

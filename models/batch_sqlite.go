@@ -20,6 +20,13 @@ type sqliteBatch struct {
 	inserts                    [len(insertSizes)]*sql.Stmt
 }
 
+const (
+	sqliteLock   = "SELECT " + threadColumns + " FROM threads WHERE id = ?"
+	sqliteUpdate = `UPDATE threads SET last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
+		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?
+		WHERE id = ?`
+)
+
 func newSQLiteBatch(s *Store) (*sqliteBatch, error) {
 	pool, err := s.write.DB()
 	if err != nil {
@@ -31,10 +38,8 @@ func newSQLiteBatch(s *Store) (*sqliteBatch, error) {
 			*into, err = pool.Prepare(query)
 		}
 	}
-	prepare(&b.selectThread, "SELECT "+threadColumns+" FROM threads WHERE id = ?")
-	prepare(&b.updateThread, `UPDATE threads SET last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
-		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?
-		WHERE id = ?`)
+	prepare(&b.selectThread, sqliteLock)
+	prepare(&b.updateThread, sqliteUpdate)
 	for i, n := range insertSizes {
 		prepare(&b.inserts[i], sqliteInsert(n))
 	}

@@ -1,7 +1,11 @@
 package models_test
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"sohbet/models"
@@ -10,7 +14,7 @@ import (
 // thread creates a thread whose id is made from a number.
 func thread(t testing.TB, s *models.Store, n int) models.Thread {
 	t.Helper()
-	th, err := s.CreateThread(t.Context(), models.NewThread{ID: fmt.Sprintf("thread-%04d", n), DisplayName: fmt.Sprintf("Visitor %d", n)})
+	th, err := s.CreateThread(t.Context(), models.NewThread{ID: threadID(n), DisplayName: fmt.Sprintf("Visitor %d", n)})
 	if err != nil {
 		t.Fatalf("create a thread: %v", err)
 	}
@@ -47,4 +51,24 @@ func texts(list []models.Message) []string {
 		out[i] = m.ContentText
 	}
 	return out
+}
+
+func threadID(n int) string { return fmt.Sprintf("thread-%04d", n) }
+
+func repeat(s string, n int) string { return strings.Repeat(s, n) }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// inParallel runs n bodies at once and fails the test if one of them failed.
+func inParallel(t testing.TB, n int, body func(i int) error) {
+	t.Helper()
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
+		wg.Go(func() { errs[i] = body(i) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -36,3 +36,267 @@ func TestThreadIsStoredWithItsUser(t *testing.T) {
 		}
 	})
 }
+
+func TestThreadsRefuseWhatTheTablesCannotHold(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		long := repeat("ü", 101)
+		for name, n := range map[string]models.NewThread{
+			"no id":       {},
+			"long id":     {ID: repeat("x", 51)},
+			"long name":   {ID: "a", DisplayName: long},
+			"broken text": {ID: "a", DisplayName: "\xff"},
+			"nul":         {ID: "a", PhoneNumber: "1\x002"},
+		} {
+			var invalid *models.InvalidError
+			if _, err := s.CreateThread(t.Context(), n); !errors.As(err, &invalid) || !errors.Is(err, models.ErrInvalid) {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
+		if _, err := s.CreateThread(t.Context(), models.NewThread{ID: "a", DisplayName: repeat("ü", 100)}); err != nil {
+			t.Errorf("a name of 100 characters: %v", err)
+		}
+	})
+}
+
+func TestUpdateThreadChangesOnlyWhatIsNamed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		th := thread(t, s, 1)
+		say(t, s, th.ID, "hello")
+		readThread(t, s, th.ID) // now it is cached
+		name, phone, closed, wrong := "İpek", "0555", models.StatusClosed, "gone"
+		got, err := s.UpdateThread(t.Context(), th.ID, models.ThreadPatch{DisplayName: &name, PhoneNumber: &phone, Status: &closed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.DisplayName != name || got.PhoneNumber != phone || got.Status != closed || got.LastMessage != "hello" || got.MessageCount != 1 {
+			t.Fatalf("after the update: %+v", got)
+		}
+		if cached := readThread(t, s, th.ID); cached.DisplayName != name || cached.Status != closed {
+			t.Fatalf("the cache kept the old row: %+v", cached)
+		}
+		var stored string
+		query := "SELECT phone_number FROM users WHERE id = " + itoa(th.UserID)
+		if err := models.Raw(t, s).QueryRow(query).Scan(&stored); err != nil || stored != phone {
+			t.Fatalf("the user's number is %q, %v", stored, err)
+		}
+		if _, err := s.UpdateThread(t.Context(), "none", models.ThreadPatch{DisplayName: &name}); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("a missing thread gave %v", err)
+		}
+		if _, err := s.UpdateThread(t.Context(), th.ID, models.ThreadPatch{Status: &wrong}); !errors.Is(err, models.ErrInvalid) {
+			t.Errorf("an unknown status gave %v", err)
+		}
+	})
+}
+
+func TestThreadsListNewestActivityFirst(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		base := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+		const n = 25
+		for i := range n {
+			th := thread(t, s, i)
+			// Pairs share a time, so the id has to break the tie.
+			post(t, s, models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor, ContentText: "hi", CreatedAt: base.Add(time.Duration(i/2) * time.Millisecond)})
+		}
+		thread(t, s, 500) // nobody writes there
+		var seen []string
+		q := models.ThreadQuery{Limit: 7}
+		for {
+			list, err := s.Threads(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(list) == 0 {
+				break
+			}
+			for _, th := range list {
+				seen = append(seen, th.ID)
+			}
+			last := list[len(list)-1]
+			q.Before, q.BeforeID = last.LastActivity, last.ID
+		}
+		if len(seen) != n {
+			t.Fatalf("paged through %d threads of %d", len(seen), n)
+		}
+		for i, id := range seen {
+			if want := threadID(n - 1 - i); id != want {
+				t.Fatalf("place %d holds %s, want %s", i, id, want)
+			}
+		}
+		all, err := s.Threads(t.Context(), models.ThreadQuery{IncludeEmpty: true})
+		if err != nil || len(all) != n+1 {
+			t.Fatalf("with empty ones: %d threads, %v", len(all), err)
+		}
+	})
+}
+
+func TestThreadsSearchAndStatus(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		for id, who := range map[string][2]string{
+			"a": {"İPEK Şahin", "+90 (555) 111-22-33"},
+			"b": {"ışık 100%", ""},
+			"c": {"snake_case", ""},
+		} {
+			post(t, s, models.NewMessage{ThreadID: id, SenderType: models.Visitor, ContentText: "secret word", OpenThread: &models.NewThread{DisplayName: who[0], PhoneNumber: who[1]}})
+		}
+		closed := models.StatusClosed
+		if _, err := s.UpdateThread(t.Context(), "c", models.ThreadPatch{Status: &closed}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			q    models.ThreadQuery
+			want string
+		}{
+			{models.ThreadQuery{Search: "ipek"}, "a"},
+			{models.ThreadQuery{Search: "ŞAHİN"}, "a"},
+			{models.ThreadQuery{Search: "IŞIK"}, "b"},
+			{models.ThreadQuery{Search: "555111"}, "a"},
+			{models.ThreadQuery{Search: "555 111"}, "a"},
+			{models.ThreadQuery{Search: "(555) 11"}, "a"},
+			{models.ThreadQuery{Search: "%"}, "b"},
+			{models.ThreadQuery{Search: "_"}, "c"},
+			{models.ThreadQuery{Search: `\`}, ""},
+			{models.ThreadQuery{Search: "secret"}, ""},
+			{models.ThreadQuery{Status: models.StatusClosed}, "c"},
+			{models.ThreadQuery{Status: models.StatusActive, Search: "case"}, ""},
+		} {
+			list, err := s.Threads(t.Context(), c.q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, th := range list {
+				got += th.ID
+			}
+			if got != c.want {
+				t.Errorf("%+v found %q, want %q", c.q, got, c.want)
+			}
+		}
+	})
+}
+
+func TestReadMarksOnlyMoveForward(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		th := thread(t, s, 1)
+		var ids []int64
+		for range 5 {
+			ids = append(ids, say(t, s, th.ID, "hi").Message.ID)
+		}
+		reply := post(t, s, models.NewMessage{ThreadID: th.ID, SenderType: models.Admin, ContentText: "yes?"})
+		if reply.Thread.UnreadCount != 5 {
+			t.Fatalf("unread %d, want 5: an answer is not a reading", reply.Thread.UnreadCount)
+		}
+		for _, c := range []struct {
+			reader      string
+			to          int64
+			moved       bool
+			mark, count int64
+		}{
+			{models.Admin, ids[2], true, ids[2], 2},
+			{models.Admin, ids[1], false, ids[2], 2},
+			{models.Admin, ids[2], false, ids[2], 2},
+			{models.Admin, 0, false, ids[2], 2},
+			{models.Admin, 1 << 60, true, reply.Message.ID, 0},
+			{models.Admin, 1 << 61, false, reply.Message.ID, 0},
+			{models.Visitor, reply.Message.ID, true, reply.Message.ID, 0},
+			{models.Visitor, ids[0], false, reply.Message.ID, 0},
+		} {
+			moved, err := s.MarkRead(t.Context(), th.ID, c.reader, c.to)
+			if err != nil || moved != c.moved {
+				t.Fatalf("%s to %d: moved %v, %v", c.reader, c.to, moved, err)
+			}
+			got := readThread(t, s, th.ID)
+			mark := got.AgentReadID
+			if c.reader == models.Visitor {
+				mark = got.VisitorReadID
+			}
+			if mark != c.mark || got.UnreadCount != c.count {
+				t.Fatalf("%s to %d: mark %d unread %d, want %d and %d", c.reader, c.to, mark, got.UnreadCount, c.mark, c.count)
+			}
+		}
+		if _, err := s.MarkRead(t.Context(), "none", models.Admin, 1); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("a missing thread gave %v", err)
+		}
+		if _, err := s.MarkRead(t.Context(), th.ID, "nobody", 1); !errors.Is(err, models.ErrInvalid) {
+			t.Errorf("an unknown reader gave %v", err)
+		}
+		if again := say(t, s, th.ID, "more"); again.Thread.UnreadCount != 1 {
+			t.Errorf("unread %d after one more message", again.Thread.UnreadCount)
+		}
+	})
+}
+
+func TestReadMarksUnderConcurrentReaders(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		th := thread(t, s, 1)
+		var ids []int64
+		for range 20 {
+			ids = append(ids, say(t, s, th.ID, "hi").Message.ID)
+		}
+		inParallel(t, 20, func(i int) error {
+			_, err := s.MarkRead(t.Context(), th.ID, models.Admin, ids[i])
+			return err
+		})
+		if got := readThread(t, s, th.ID); got.AgentReadID != ids[19] || got.UnreadCount != 0 {
+			t.Fatalf("mark %d unread %d", got.AgentReadID, got.UnreadCount)
+		}
+	})
+}
+
+func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		th := thread(t, s, 1)
+		stored := func() (activity, seen time.Time) {
+			t.Helper()
+			err := models.Raw(t, s).QueryRow("SELECT t.last_activity, u.last_seen FROM threads t JOIN users u ON u.id = t.user_id").Scan(&activity, &seen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return activity.UTC(), seen.UTC()
+		}
+		at := th.LastActivity.Add(time.Hour)
+		for _, when := range []time.Time{at, at.Add(-time.Minute)} { // an older sign of life changes nothing
+			if err := s.Touch(t.Context(), th.ID, when); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Touch(t.Context(), "none", at); err != nil {
+			t.Fatalf("a missing thread gave %v", err)
+		}
+		if activity, _ := stored(); !activity.Equal(th.LastActivity) {
+			t.Fatal("a touch was written at once")
+		}
+		if got := readThread(t, s, th.ID); !got.LastActivity.Equal(at) {
+			t.Fatalf("read %v before the flush, want %v", got.LastActivity, at)
+		}
+		models.FlushTouches(s)
+		if activity, seen := stored(); !activity.Equal(at) || !seen.Equal(at) {
+			t.Fatalf("stored %v and %v, want %v", activity, seen, at)
+		}
+		if got := readThread(t, s, th.ID); !got.LastActivity.Equal(at) {
+			t.Fatalf("read %v after the flush", got.LastActivity)
+		}
+	})
+}
+
+func TestCloseWritesTouches(t *testing.T) {
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			o := storetest.Options(t, dialect)
+			s := storetest.Reopen(t, o)
+			th := thread(t, s, 1)
+			at := th.LastActivity.Add(time.Hour)
+			if err := s.Touch(t.Context(), th.ID, at); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Touch(t.Context(), th.ID, at); !errors.Is(err, models.ErrClosed) {
+				t.Errorf("touching a closed store gave %v", err)
+			}
+			if got := readThread(t, storetest.Reopen(t, o), th.ID); !got.LastActivity.Equal(at) {
+				t.Fatalf("last activity %v, want %v", got.LastActivity, at)
+			}
+		})
+	}
+}

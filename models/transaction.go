@@ -208,9 +208,14 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 
 // first reads the message that already carries a client id.
 func (t *transaction) first(tx *gorm.DB, m *NewMessage, into *Message) error {
-	err := tx.Where("thread_id = ? AND client_id = ? AND client_id <> ''", m.ThreadID, m.ClientID).Take(into).Error
+	err := firstQuery(tx, m.ThreadID, m.ClientID).Take(into).Error
 	into.CreatedAt = into.CreatedAt.UTC()
 	return err
+}
+
+// firstQuery repeats the condition of the partial index literally, or PostgreSQL would not use it.
+func firstQuery(db *gorm.DB, threadID, clientID string) *gorm.DB {
+	return db.Where("thread_id = ? AND client_id = ? AND client_id <> ''", threadID, clientID)
 }
 
 // take counts a stored message into its thread.

@@ -1,0 +1,99 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+
+	"gorm.io/gorm"
+)
+
+// What tests outside the package need of its inside.
+
+// Raw is the writing pool.
+func Raw(t testing.TB, s *Store) *sql.DB {
+	t.Helper()
+	pool, err := s.write.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pool
+}
+
+// ReadPool is the reading pool.
+func ReadPool(t testing.TB, s *Store) *sql.DB {
+	t.Helper()
+	pool, err := s.read.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pool
+}
+
+// AppendBatch puts messages through the writer as one batch.
+func AppendBatch(s *Store, messages []NewMessage) ([]Appended, []error) {
+	jobs := make([]*job, len(messages))
+	for i := range messages {
+		jobs[i] = &job{kind: appendJob, msg: messages[i]}
+		if err := jobs[i].msg.prepare(); err != nil {
+			panic(err)
+		}
+	}
+	res, errs := make([]Appended, len(jobs)), make([]error, len(jobs))
+	for i, out := range s.writer.settle(jobs) {
+		res[i], errs[i] = out.Appended, out.err
+	}
+	return res, errs
+}
+
+// FlushTouches writes the gathered touches now.
+func FlushTouches(s *Store) { s.touches.flush() }
+
+// Statement is a query as it is sent.
+type Statement struct {
+	SQL  string
+	Args []any
+}
+
+// ThreadsStatement is what Threads asks.
+func ThreadsStatement(s *Store, q ThreadQuery) Statement {
+	db := s.threadsQuery(context.Background(), q)
+	db.DryRun = true
+	st := db.Find(&[]Thread{}).Statement
+	return Statement{st.SQL.String(), st.Vars}
+}
+
+// MessagesStatement is what Messages asks.
+func MessagesStatement(s *Store, threadID string, q MessageQuery) Statement {
+	db := s.messagesQuery(context.Background(), threadID, q).Limit(51)
+	db.DryRun = true
+	st := db.Find(&[]Message{}).Statement
+	return Statement{st.SQL.String(), st.Vars}
+}
+
+// FirstStatement is how a repeated client id is looked up.
+func FirstStatement(s *Store, threadID, clientID string) Statement {
+	db := firstQuery(s.read.Session(&gorm.Session{DryRun: true}), threadID, clientID)
+	st := db.Take(&Message{}).Statement
+	return Statement{st.SQL.String(), st.Vars}
+}
+
+// PostgresWrites are the writer's statements that name threads by id.
+func PostgresWrites() (lock, update string) {
+	return postgresLock, postgresUpdate
+}
+
+// SQLiteWrites are the writer's statements on SQLite.
+func SQLiteWrites() []string { return []string{sqliteLock, sqliteUpdate} }
+
+// MigrateUnknown migrates as a program would that does not know this schema.
+func MigrateUnknown(s *Store) error {
+	return migrate(context.Background(), s.write, s.dialect, []step{{id: "0000_other"}})
+}
+
+// How names are compared.
+var (
+	CheckFold     = fold
+	CheckPatterns = searchPatterns
+	CheckKey      = searchKey
+)
