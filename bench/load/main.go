@@ -36,6 +36,7 @@ type target struct {
 	dialer ws.Dialer
 	server *process
 	until  time.Time
+	cookie string // visitors: the agent's session
 
 	conns    int           // connections held, members of the room, or connections made in all (churn)
 	parallel int           // connections opened at the same time
@@ -49,7 +50,7 @@ type target struct {
 }
 
 var modes = map[string]func(context.Context, *target) (any, error){
-	"idle": idle, "echo": echo, "fanout": fanout, "burst": burst, "churn": churn,
+	"idle": idle, "echo": echo, "fanout": fanout, "burst": burst, "churn": churn, "visitors": visitors,
 }
 
 func main() {
@@ -66,7 +67,7 @@ func run(ctx context.Context, args []string) error {
 	t := &target{}
 	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only")
 	pid := fs.Int("pid", 0, "process id of the server, to measure its CPU and memory (0 = do not)")
-	mode := fs.String("mode", "echo", "idle, echo, fanout, burst or churn")
+	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors for the whole server")
 	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: connections made in all")
 	fs.IntVar(&t.parallel, "parallel", 50, "connections opened at the same time")
 	fs.IntVar(&t.events, "events", 10_000, "burst: events in one tick")
@@ -76,6 +77,7 @@ func run(ctx context.Context, args []string) error {
 	fs.DurationVar(&t.warm, "warm", time.Second, "time under load before measuring starts")
 	fs.DurationVar(&t.measure, "measure", 5*time.Second, "time measured")
 	fs.DurationVar(&t.settle, "settle", 30*time.Second, "idle: wait before measuring; the default covers a heartbeat")
+	fs.StringVar(&t.cookie, "cookie", "", "visitors: Cookie header of a signed-in agent's browser, who then listens")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -114,6 +116,9 @@ func (t *target) check() error {
 	t.addr = net.JoinHostPort(host, port)
 	t.url = &url.URL{Scheme: "ws", Host: t.addr, Path: "/socket.io/", RawQuery: "EIO=4&transport=websocket"}
 	t.dialer = ws.Dialer{ReadBufferSize: 1024, WriteBufferSize: 512}
+	if t.cookie != "" {
+		t.dialer.Header = ws.HandshakeHeaderHTTP{"Cookie": {t.cookie}}
+	}
 	switch {
 	case t.conns < 1 || t.parallel < 1 || t.events < 1 || t.depth < 1 || t.rate < 0 || t.size < 1 || t.size > 100_000:
 		return errors.New("counts must be positive and sizes at most 100,000")
