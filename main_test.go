@@ -1,0 +1,315 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server"
+	"sohbet/server/config"
+)
+
+const testKey = "0123456789abcdef0123456789abcdef"
+
+// site is the whole program but the command line, wired as main does it, behind a test server.
+type site struct {
+	*httptest.Server
+	server *server.Server
+	store  *models.Store
+	log    *logBuffer
+}
+
+// logBuffer is the server's log.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func settings(t *testing.T, pairs ...string) *config.Config {
+	t.Helper()
+	env := map[string]string{"SECRET_KEY": testKey, "LOG_LEVEL": "debug", "HOST": "127.0.0.1", "PORT": "0", "DATA_DIR": t.TempDir(),
+		"RATE_LIMIT_LOGIN": "off", "RATE_LIMIT_API": "off", "RATE_LIMIT_MESSAGE": "off"}
+	for i := 0; i < len(pairs); i += 2 {
+		env[pairs[i]] = pairs[i+1]
+	}
+	cfg, err := config.Load(t.TempDir(), func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func open(t *testing.T, store *models.Store, pairs ...string) *site {
+	t.Helper()
+	cfg := settings(t, pairs...)
+	s := &site{store: store, log: &logBuffer{}}
+	var err error
+	if s.server, err = wire(cfg, store, server.NewLogger(s.log, cfg.LogLevel, true)); err != nil {
+		t.Fatal(err)
+	}
+	s.Server = httptest.NewServer(s.server)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// browser is a client with cookies that follows no redirects.
+func (s *site) browser(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, Timeout: 20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// reply is an answer read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (r reply) into(t *testing.T, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(r.body), v); err != nil {
+		t.Fatalf("answer %d is no JSON of that form: %v\n%s", r.status, err, r.body)
+	}
+}
+
+// code is the error code of the answer, "" for none.
+func (r reply) code() string {
+	var v struct {
+		Code string `json:"code"`
+	}
+	if json.Unmarshal([]byte(r.body), &v) != nil {
+		return ""
+	}
+	return v.Code
+}
+
+// do sends a request; headers come in pairs. A body that begins with { is JSON.
+func (s *site) do(t *testing.T, c *http.Client, method, path, body string, headers ...string) reply {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasPrefix(body, "{") {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return reply{res.StatusCode, res.Header, string(text)}
+}
+
+var loggedCode = regexp.MustCompile(`"code":"(\d{6})"`)
+
+// lastCode reads the newest one-time code from the log, as an operator without a bot does.
+func (s *site) lastCode(t *testing.T) string {
+	t.Helper()
+	all := loggedCode.FindAllStringSubmatch(s.log.String(), -1)
+	if len(all) == 0 {
+		t.Fatal("no code in the log")
+	}
+	return all[len(all)-1][1]
+}
+
+// agent signs in and returns the browser that is.
+func (s *site) agent(t *testing.T) *http.Client {
+	t.Helper()
+	c := s.browser(t)
+	if r := s.do(t, c, "POST", "/request-otp", ""); r.status != 200 {
+		t.Fatalf("asking for a code: %d %s", r.status, r.body)
+	}
+	if r := s.do(t, c, "POST", "/verify-otp", `{"otp":"`+s.lastCode(t)+`"}`); r.status != 200 {
+		t.Fatalf("entering the code: %d %s", r.status, r.body)
+	}
+	return c
+}
+
+const (
+	threadA = "11111111-1111-4111-8111-111111111111"
+	threadB = "22222222-2222-4222-8222-222222222222"
+	unknown = "33333333-3333-4333-8333-333333333333"
+)
+
+func seed(t *testing.T, store *models.Store, id, name string, messages ...string) {
+	t.Helper()
+	if _, err := store.CreateThread(t.Context(), models.NewThread{ID: id, DisplayName: name}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range messages {
+		if _, err := store.AppendWait(t.Context(), models.NewMessage{ThreadID: id, ContentText: text, ContentType: "text", SenderType: models.Visitor}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		out  string
+		fail bool
+	}{
+		{[]string{"version"}, "sohbet ", false}, {[]string{"help"}, "Usage:", false}, {[]string{"settings"}, "SECRET_KEY", false},
+		{[]string{"dance"}, "", true}, {[]string{"-x"}, "", true}, {[]string{"--help"}, "", false},
+	} {
+		var out, errs bytes.Buffer
+		err := run(tc.args, &out, &errs)
+		if (err != nil) != tc.fail || !strings.Contains(out.String(), tc.out) {
+			t.Errorf("%v: %v, printed %q", tc.args, err, out.String())
+		}
+	}
+}
+
+func TestWrongSettingsStopTheStart(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("PORT", "never")
+	t.Setenv("LOG_LEVEL", "loud")
+	err := run(nil, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "PORT holds \"never\"") || !strings.Contains(err.Error(), "\nLOG_LEVEL holds") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTakenPortStopsTheStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	t.Chdir(t.TempDir())
+	t.Setenv("PORT", port)
+	t.Setenv("HOST", "127.0.0.1")
+	err = run(nil, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "PORT holds \""+port+"\": another program listens there") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestStop checks the order of the stop: readiness ends, a waiting poll is answered so that its client reconnects, an answer
+// under way is finished, the port is free, the store closes with everything stored.
+func TestStop(t *testing.T) {
+	dir := t.TempDir()
+	options := models.Options{URL: "sqlite://" + filepath.Join(dir, "chat.db"), CacheTTL: time.Minute}
+	store, err := models.Open(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed(t, store, threadA, "Ada")
+	log := &logBuffer{}
+	cfg := settings(t)
+	s, err := wire(cfg, store, server.NewLogger(log, cfg.LogLevel, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := record(s, "/health/ready"); r.Code != 503 || !strings.Contains(r.Body.String(), "starting") {
+		t.Errorf("ready before it serves: %d %s", r.Code, r.Body)
+	}
+	url, err := s.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx) }()
+
+	web := &site{Server: &httptest.Server{URL: url}, log: log}
+	c := web.browser(t)
+	if r := web.do(t, c, "GET", "/health/ready", ""); r.status != 200 {
+		t.Errorf("ready: %d %s", r.status, r.body)
+	}
+	hello := web.do(t, c, "GET", "/socket.io/?EIO=4&transport=polling", "")
+	sid := regexp.MustCompile(`"sid":"([^"]+)"`).FindStringSubmatch(hello.body)
+	if sid == nil {
+		t.Fatalf("no handshake: %d %s", hello.status, hello.body)
+	}
+	web.do(t, c, "POST", "/socket.io/?EIO=4&transport=polling&sid="+sid[1], "40")
+	web.do(t, c, "GET", "/socket.io/?EIO=4&transport=polling&sid="+sid[1], "") // the CONNECT answer
+	polled := make(chan int, 1)
+	go func() {
+		res, err := c.Get(url + "/socket.io/?EIO=4&transport=polling&sid=" + sid[1])
+		if err != nil {
+			polled <- 0
+			return
+		}
+		_ = res.Body.Close()
+		polled <- res.StatusCode
+	}()
+	r := web.do(t, c, "POST", "/api/messages/send", `{"text":"before the stop"}`, "Authorization", "Bearer "+threadA)
+	if r.status != 200 {
+		t.Fatalf("send: %d %s", r.status, r.body)
+	}
+	time.Sleep(100 * time.Millisecond) // the poll is waiting now
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	case <-time.After(7 * time.Second):
+		t.Fatal("the stop waits for the poll")
+	}
+	if status := <-polled; status == 0 {
+		t.Error("the waiting poll was cut instead of answered")
+	}
+	if r := record(s, "/health/ready"); r.Code != 503 || !strings.Contains(r.Body.String(), "stopping") {
+		t.Errorf("ready after the stop: %d %s", r.Code, r.Body)
+	}
+	again, err := net.Listen("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Errorf("the port is not free: %v", err)
+	} else {
+		_ = again.Close()
+	}
+	if err := store.Close(); err != nil {
+		t.Errorf("close the store: %v", err)
+	}
+	messages, _, err := storetest.Reopen(t, options).Messages(t.Context(), threadA, models.MessageQuery{})
+	if err != nil || len(messages) != 1 || messages[0].ContentText != "before the stop" {
+		t.Errorf("after a restart: %+v, %v", messages, err)
+	}
+}
+
+func record(h http.Handler, path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w
+}

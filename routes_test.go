@@ -1,0 +1,166 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/auth"
+)
+
+// TestEveryRoute tries each route of contract §3 as everybody.
+func TestEveryRoute(t *testing.T) {
+	const send = `{"thread_id":"` + threadA + `","text":"hello"}`
+	type want struct {
+		anonymous, visitor, agent int
+		stranger                  int // who shows a thread id that is not stored
+	}
+	everybody := func(status int) want { return want{status, status, status, status} }
+	agents, public, refused := want{401, 401, 200, 401}, everybody(200), everybody(404)
+	table := []struct {
+		method, path, body string
+		want
+	}{
+		{"GET", "/", "", public}, {"GET", "/login", "", public}, {"GET", "/admin", "", want{302, 302, 200, 302}},
+		{"GET", "/health", "", public}, {"GET", "/health/live", "", public}, {"GET", "/health/ready", "", everybody(503)},
+		{"GET", "/favicon.ico", "", public}, {"GET", "/favicon.svg", "", public}, {"GET", "/manifest.json", "", public}, {"GET", "/robots.txt", "", public},
+		{"GET", "/static/*", "", public},
+		{"GET", "/socket.io/socket.io.min.js", "", public}, {"GET", "/socket.io/socket.io.js", "", public}, {"GET", "/socket.io/socket.io.esm.min.js", "", public},
+		{"GET", "/api/threads", "", agents},
+		{"GET", "/api/messages", "", want{401, 401, 400, 401}},
+		{"GET", "/api/messages?thread_id=" + threadA, "", agents},
+		{"GET", "/api/messages?thread_id=" + threadA + "&page=1", "", agents},
+		{"GET", "/api/messages?thread_id=nonsense", "", want{401, 401, 400, 401}},
+		{"GET", "/api/messages/" + threadA, "", agents},
+		{"GET", "/metrics", "", agents}, {"GET", "/api/metrics", "", agents},
+		{"POST", "/api/messages/send", send, want{401, 200, 200, 403}},
+		{"POST", "/api/messages/send", strings.Replace(send, threadA, threadB, 1), want{401, 403, 200, 403}},
+		{"POST", "/api/messages/send", `{"text":"hello"}`, want{401, 200, 400, 401}},
+		{"POST", "/api/messages/send", `{"thread_id":"` + threadA + `"}`, want{401, 400, 400, 403}},
+		{"POST", "/api/messages/send", `{"text":`, want{401, 400, 400, 400}},
+		{"POST", "/api/messages/clear", "", want{401, 401, 400, 401}},
+		{"POST", "/api/messages/clear?thread_id=" + threadB, "", agents},
+		{"POST", "/api/messages/clear", `{"thread_id":"` + unknown + `"}`, want{401, 401, 404, 401}},
+		{"POST", "/api/messages/clear_all", "", agents},
+		{"POST", "/request-otp", "", public},
+		{"POST", "/verify-otp", `{"otp":"x"}`, everybody(401)},
+		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, everybody(403)},
+		{"POST", "/admin/verify-otp", `{"otp":"x"}`, everybody(401)},
+		{"GET", "/nothing", "", refused}, {"POST", "/api/nothing", "", refused}, {"GET", "/socket.io/other.js", "", refused},
+		{"GET", "/static/0/nothing.js", "", refused}, {"GET", "/api/threads/x", "", refused},
+		{"POST", "/", "", everybody(405)}, {"GET", "/request-otp", "", everybody(405)}, {"PUT", "/api/threads", "", everybody(405)},
+		{"GET", "/logout", "", everybody(302)}, // last: it signs the agent out
+	}
+	storetest.Each(t, func(t *testing.T, store *models.Store) {
+		s := open(t, store)
+		tried := map[string]bool{}
+		agent, visitor := s.agent(t), s.browser(t)
+		type caller struct {
+			name   string
+			client *http.Client
+			header []string
+			want   func(want) int
+		}
+		callers := []caller{
+			{"anonymous", s.browser(t), nil, func(w want) int { return w.anonymous }},
+			{"visitor", visitor, []string{"Authorization", "Bearer " + threadA}, func(w want) int { return w.visitor }},
+			{"agent", agent, nil, func(w want) int { return w.agent }},
+			{"forged cookie", s.browser(t), []string{"Cookie", "sohbet_session=" + strings.Repeat("MTc5", 60)}, func(w want) int { return w.anonymous }},
+			{"expired cookie", s.browser(t), []string{"Cookie", expiredCookie(t)}, func(w want) int { return w.anonymous }},
+			{"invented thread", s.browser(t), []string{"Authorization", "Bearer " + unknown}, func(w want) int { return w.stranger }},
+		}
+		for _, row := range table {
+			path := strings.Replace(row.path, "/static/*", staticFile(t, s), 1)
+			for _, c := range callers {
+				// Each call finds the same two threads.
+				if _, err := store.ClearAll(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				seed(t, store, threadA, "Ada", "first")
+				seed(t, store, threadB, "Bob", "first")
+				expected := c.want(row.want)
+				r := s.do(t, c.client, row.method, path, row.body, c.header...)
+				if r.status != expected {
+					t.Errorf("%s %s %s as %s: %d, want %d: %.200s", row.method, row.path, row.body, c.name, r.status, expected, r.body)
+				}
+				checkError(t, row.path, r)
+				if row.method == "GET" && row.path != "/logout" && r.status == 200 {
+					if head := s.do(t, c.client, "HEAD", path, "", c.header...); head.status != 200 || head.body != "" {
+						t.Errorf("HEAD %s as %s: %d %q", row.path, c.name, head.status, head.body)
+					}
+				}
+			}
+			bare, _, _ := strings.Cut(row.path, "?")
+			tried[row.method+" "+strings.Replace(bare, "/messages/"+threadA, "/messages/:thread_id", 1)] = true
+		}
+		for _, route := range s.server.Routes() {
+			method, _, _ := strings.Cut(route, " ")
+			if method != http.MethodHead && !tried[route] {
+				t.Errorf("%s is not in the table", route)
+			}
+		}
+		if log := s.log.String(); strings.Contains(log, threadA) || strings.Contains(log, threadB) || strings.Contains(log, unknown) {
+			t.Error("a thread id is in the log")
+		}
+	})
+}
+
+// checkError holds every refusal to the form and the codes of contract §3.
+func checkError(t *testing.T, path string, r reply) {
+	t.Helper()
+	if r.status < 400 || strings.HasPrefix(path, "/static") || strings.HasPrefix(path, "/health") {
+		return
+	}
+	var e struct {
+		Success   *bool
+		Error     string
+		Code      string
+		Status    int
+		Timestamp string
+	}
+	r.into(t, &e)
+	if _, err := time.Parse("2006-01-02T15:04:05.000Z", e.Timestamp); err != nil || e.Success == nil || *e.Success || e.Error == "" || e.Status != r.status {
+		t.Errorf("%s: error %s", path, r.body)
+	}
+	codes := map[int][]string{
+		400: {"VALIDATION_FAILED", "MISSING_THREAD_ID"}, 401: {"UNAUTHORIZED"}, 403: {"FORBIDDEN"}, 404: {"NOT_FOUND"},
+		405: {"METHOD_NOT_ALLOWED"}, 413: {"VALIDATION_FAILED"}, 429: {"RATE_LIMIT_EXCEEDED"}, 503: {"INTERNAL_ERROR"},
+	}
+	if !slices.Contains(codes[r.status], e.Code) {
+		t.Errorf("%s: code %s with status %d", path, e.Code, r.status)
+	}
+	if strings.HasPrefix(r.header.Get("Content-Type"), "text/html") || r.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s: headers of an error: %v", path, r.header)
+	}
+}
+
+func expiredCookie(t *testing.T) string {
+	t.Helper()
+	keys, err := auth.NewKeys([]string{testKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := func() time.Time { return time.Now().Add(-12*time.Hour - time.Second) }
+	w := httptest.NewRecorder()
+	sessions := auth.NewSessions(keys, func(*http.Request) bool { return false }, long)
+	if _, err := sessions.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
+		t.Fatal(err)
+	}
+	return strings.SplitN(w.Header().Get("Set-Cookie"), ";", 2)[0]
+}
+
+// staticFile finds the address of a file that the chat page loads.
+func staticFile(t *testing.T, s *site) string {
+	t.Helper()
+	page := s.do(t, s.browser(t), "GET", "/", "").body
+	i := strings.Index(page, "/static/")
+	if i < 0 {
+		t.Fatal("the chat page loads nothing from /static/")
+	}
+	return page[i : i+strings.IndexByte(page[i:], '"')]
+}
