@@ -102,6 +102,11 @@ const postgresUpdate = `UPDATE threads AS t SET
 	WHERE t.id = v.id`
 
 func (postgresBatch) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
+	_, err := conn.ExecContext(ctx, postgresUpdate, postgresUpdateArgs(rows)...)
+	return err
+}
+
+func postgresUpdateArgs(rows []*lockedThread) []any {
 	n := len(rows)
 	ids, texts, senders, types := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	active, at := make([]time.Time, n), make([]*time.Time, n)
@@ -112,6 +117,5 @@ func (postgresBatch) update(ctx context.Context, conn gorm.ConnPool, rows []*loc
 		last[i], count[i], unread[i] = r.LastMessageID, r.MessageCount, r.UnreadCount
 		visitor[i], agent[i] = r.VisitorReadID, r.AgentReadID
 	}
-	_, err := conn.ExecContext(ctx, postgresUpdate, ids, active, last, texts, senders, types, at, count, unread, visitor, agent)
-	return err
+	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent}
 }

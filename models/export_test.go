@@ -79,8 +79,15 @@ func FirstStatement(s *Store, threadID, clientID string) Statement {
 }
 
 // PostgresWrites are the writer's statements that name threads by id.
-func PostgresWrites() (lock, update string) {
-	return postgresLock, postgresUpdate
+func PostgresWrites(ids []string) map[string]Statement {
+	rows := make([]*lockedThread, len(ids))
+	for i, id := range ids {
+		rows[i] = &lockedThread{Thread: Thread{ID: id}}
+	}
+	return map[string]Statement{
+		"locking a batch":           {postgresLock, []any{ids}},
+		"writing a batch's threads": {postgresUpdate, postgresUpdateArgs(rows)},
+	}
 }
 
 // SQLiteWrites are the writer's statements on SQLite.

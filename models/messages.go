@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"gorm.io/gorm"
@@ -43,14 +44,28 @@ func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuer
 }
 
 func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQuery) *gorm.DB {
-	db := s.read.WithContext(ctx).Model(&Message{}).Where("thread_id = ?", threadID)
-	if q.BeforeID > 0 {
-		db = db.Where("id < ?", q.BeforeID)
-	}
+	db := s.between(ctx, threadID, q.AfterID, q.BeforeID)
 	if q.AfterID > 0 {
-		return db.Where("id > ?", q.AfterID).Order("id")
+		return db.Order("thread_id, id")
 	}
-	return db.Order("id DESC")
+	return db.Order("thread_id DESC, id DESC")
+}
+
+// between selects a thread's messages after one id and before another; 0 leaves an end open.
+//
+// PostgreSQL gets the thread as the bounds of a range: told thread_id = 'x' it may walk the primary
+// key and skip what belongs to others, which is endless for a thread that has long been silent.
+// SQLite would use only the first column of such a range, and walks the right index anyway.
+func (s *Store) between(ctx context.Context, threadID string, after, before int64) *gorm.DB {
+	db := s.read.WithContext(ctx).Model(&Message{})
+	after = max(after, 0)
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	if s.dialect == dialectPostgres {
+		return db.Where("(thread_id, id) > (?, ?) AND (thread_id, id) < (?, ?)", threadID, after, threadID, before)
+	}
+	return db.Where("thread_id = ? AND id > ? AND id < ?", threadID, after, before)
 }
 
 // MessagePage returns a numbered page, page 1 being the oldest, and how many messages the thread
@@ -69,8 +84,7 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 	if skip >= t.MessageCount {
 		return list, t.MessageCount, nil
 	}
-	err = s.read.WithContext(ctx).Where("thread_id = ?", threadID).Order("id").
-		Offset(int(skip)).Limit(size).Find(&list).Error
+	err = s.between(ctx, threadID, 0, 0).Order("thread_id, id").Offset(int(skip)).Limit(size).Find(&list).Error
 	if err != nil {
 		return nil, 0, s.failed("read messages", err)
 	}

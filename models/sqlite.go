@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
@@ -41,6 +42,12 @@ func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, 
 		pool.SetMaxIdleConns(conns)
 		c := config()
 		db, err := gorm.Open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: pool}), c)
+		// Two processes that both find a new file both switch it to the log; SQLite refuses one of
+		// them without regard to the busy timeout.
+		for wait := time.Millisecond; err != nil && isBusy(err) && wait < 4*time.Second; wait *= 2 {
+			time.Sleep(wait)
+			db, err = gorm.Open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: pool}), c)
+		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("models: open the database: %w", err), pool.Close())
 		}
@@ -58,4 +65,9 @@ func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, 
 		return nil, nil, err
 	}
 	return read, write, nil
+}
+
+func isBusy(err error) bool {
+	code, ok := sqliteCode(err)
+	return ok && code == 5
 }

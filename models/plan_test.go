@@ -1,0 +1,118 @@
+package models_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+)
+
+// plan returns how the database would answer a statement.
+func plan(t *testing.T, s *models.Store, st models.Statement) string {
+	t.Helper()
+	explain := "EXPLAIN QUERY PLAN "
+	if s.Dialect() == "postgres" {
+		explain = "EXPLAIN "
+	}
+	rows, err := models.Raw(t, s).Query(explain+st.SQL, st.Args...)
+	if err != nil {
+		t.Fatalf("%s: %v", st.SQL, err)
+	}
+	defer rows.Close()
+	var out strings.Builder
+	for rows.Next() {
+		var line string
+		if s.Dialect() == "postgres" {
+			err = rows.Scan(&line)
+		} else {
+			var id, parent, unused int
+			err = rows.Scan(&id, &parent, &unused, &line)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.WriteString(line + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// populate stores 20,000 threads, one in ten of them empty, and 60,000 messages, of which 20,000
+// are in one thread.
+func populate(t *testing.T, s *models.Store) {
+	t.Helper()
+	numbers := "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+	id := "'t' || i"
+	at := "strftime('%Y-%m-%d %H:%M:%f+00:00', '2030-01-01', '+' || i || ' seconds')"
+	if s.Dialect() == "postgres" {
+		at = "timestamp '2030-01-01' + i * interval '1 second'"
+	}
+	for _, st := range []string{
+		"INSERT INTO users (username) " + numbers + "SELECT " + id + " FROM n",
+		"INSERT INTO threads (id, user_id, last_activity, message_count) " + numbers +
+			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END FROM n",
+		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT 't1', 'c' || i, 'visitor' FROM n",
+		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", 'd' || i, 'visitor' FROM n",
+		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", '', 'admin' FROM n",
+	} {
+		if _, err := models.Raw(t, s).Exec(st); err != nil {
+			t.Fatalf("%s: %v", st, err)
+		}
+	}
+	if s.Dialect() == "postgres" { // as autovacuum does; SQLite has to manage without statistics
+		if _, err := models.Raw(t, s).Exec("ANALYZE"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPlansUseIndexes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		populate(t, s)
+		messages := "idx_messages_thread_id (thread_id=? AND id>? AND id<?)" // both ends of the range
+		if s.Dialect() == "postgres" {
+			messages = "idx_messages_thread_id"
+		}
+		before := time.Date(2030, 1, 1, 3, 0, 0, 0, time.UTC)
+		type check struct {
+			st    models.Statement
+			index string
+		}
+		checks := map[string]check{
+			"thread list":           {models.ThreadsStatement(s, models.ThreadQuery{}), "idx_threads_listed"},
+			"thread list, page 2":   {models.ThreadsStatement(s, models.ThreadQuery{Before: before, BeforeID: "t100"}), "idx_threads_listed"},
+			"thread list, all":      {models.ThreadsStatement(s, models.ThreadQuery{IncludeEmpty: true}), "idx_threads_last_activity"},
+			"newest messages":       {models.MessagesStatement(s, "t1", models.MessageQuery{}), messages},
+			"older messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{BeforeID: 10_000}), messages},
+			"later messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{AfterID: 10_000}), messages},
+			"repeated client id":    {models.FirstStatement(s, "t1", "c77"), "idx_messages_client_id"},
+			"threads to be cleared": {models.Statement{SQL: "SELECT id FROM messages WHERE thread_id IN ('t2', 't3') LIMIT 2000"}, "idx_messages_thread_id"},
+		}
+		if s.Dialect() == "postgres" {
+			ids := make([]string, 50)
+			for i := range ids {
+				ids[i] = "t" + itoa(int64(i*50+1))
+			}
+			for name, st := range models.PostgresWrites(ids) {
+				checks[name] = check{st, "threads_pkey"}
+			}
+		} else {
+			args := make([]any, 11)
+			for i, sql := range models.SQLiteWrites() {
+				checks["writing a thread, "+itoa(int64(i))] = check{models.Statement{SQL: sql, Args: args[:strings.Count(sql, "?")]}, "sqlite_autoindex_threads_1"}
+			}
+		}
+		for name, c := range checks {
+			got := plan(t, s, c.st)
+			// A scan of an index in its order is the walk that a LIMIT stops; a sort reads everything.
+			bad := strings.Contains(got, "Seq Scan") || strings.Contains(got, "TEMP B-TREE") || name != "locking a batch" && strings.Contains(got, "Sort")
+			if !strings.Contains(got, c.index) || bad {
+				t.Errorf("%s does not walk %s:\n%s", name, c.index, got)
+			}
+		}
+	})
+}

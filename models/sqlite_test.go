@@ -1,0 +1,52 @@
+package models_test
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+)
+
+func TestSQLiteConnectionsAreDurableAndStrict(t *testing.T) {
+	s := storetest.Open(t, "sqlite")
+	for name, c := range map[string]struct {
+		pool     *sql.DB
+		readOnly string
+	}{
+		"writer": {models.Raw(t, s), "0"},
+		"reader": {models.ReadPool(t, s), "1"},
+	} {
+		for pragma, want := range map[string]string{
+			"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "query_only": c.readOnly,
+		} {
+			var got string
+			if err := c.pool.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
+				t.Errorf("%s: %s is %q, want %q, %v", name, pragma, got, want, err)
+			}
+		}
+	}
+	if n := models.Raw(t, s).Stats().MaxOpenConnections; n != 1 {
+		t.Errorf("%d writers", n)
+	}
+}
+
+func TestSQLiteFilesArePrivate(t *testing.T) {
+	// A name that means something in a URL is still just a name.
+	path := filepath.Join(t.TempDir(), "ch at?%41#.db")
+	s := storetest.Reopen(t, models.Options{URL: "sqlite://" + path})
+	thread(t, s, 1)
+	files, err := filepath.Glob(filepath.Dir(path) + "/*")
+	if err != nil || len(files) != 3 {
+		t.Fatalf("files %v, %v", files, err)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil || info.Mode().Perm() != 0o600 || !strings.HasPrefix(f, path) {
+			t.Errorf("%s has mode %v, %v", f, info.Mode(), err)
+		}
+	}
+}
