@@ -99,8 +99,7 @@ function take(page) {
   const messages = page.messages ?? [];
   talk.add(messages);
   for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
-  const readTo = Math.max(page.read?.visitor ?? 0, threads.get(current)?.readByVisitor ?? 0);
-  if (readTo) talk.read(readTo);
+  talk.read(threads.get(current)?.readByVisitor ?? 0);
 }
 
 live.addEventListener('ready', () => outbox.flush());
@@ -143,6 +142,12 @@ live.on('read', ({ thread_id: id, last_id: lastID, reader }) => {
   } else {
     threads.patch(id, { unread: 0 });
   }
+});
+
+// Deleted here or by another agent; without an id, all of them.
+live.on('thread_cleared', ({ thread_id: id }) => {
+  if (id) gone(id);
+  else clearedAll();
 });
 
 let refreshTimer = 0;
@@ -232,6 +237,13 @@ function gone(id) {
   if (id === current) close();
 }
 
+function clearedAll() {
+  for (const item of outbox.items) outbox.drop(item.client_id);
+  if (current) close();
+  threads.clear();
+  threads.load();
+}
+
 function showHead() {
   const thread = threads.get(current);
   if (!current || !thread) return;
@@ -251,6 +263,7 @@ function showHead() {
 
 threads.addEventListener('change', () => {
   showHead();
+  if (current) talk.read(threads.get(current)?.readByVisitor ?? 0);
   document.title = threads.unread ? `(${threads.unread}) ${title}` : title;
   if (threads.state === 'failed' && threads.error.status === 401) setExpired(true);
 });
@@ -361,10 +374,7 @@ byId('clear-all').addEventListener('click', async () => {
     title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'),
     act: () => post('/api/messages/clear_all'), problem: whyNot,
   });
-  if (!done) return;
-  if (current) close();
-  threads.clear();
-  threads.load();
+  if (done) clearedAll();
 });
 
 // --- start -------------------------------------------------------------------

@@ -42,10 +42,8 @@ async function join() {
     page_url: location.origin + location.pathname, locale: lang,
   });
   if (had && (answer.thread_id !== had || answer.resumed === false)) {
-    // The team deleted the conversation; what waits here goes into the new one.
-    talk.reset();
-    readSent = 0;
-    for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
+    // The team deleted the conversation while we were away; what waits here goes into the new one.
+    startOver();
   }
   remember({ ...me, thread: answer.thread_id });
   await catchUp();
@@ -58,6 +56,7 @@ async function catchUp() {
   if (!talk.lastID) {
     const page = await live.ask('history', { thread_id: thread, limit: PAGE });
     take(page);
+    talk.read(me.read ?? 0);
     talk.setOlder(Boolean(page.has_more));
     return;
   }
@@ -75,7 +74,6 @@ function take(page) {
   const messages = page.messages ?? [];
   talk.add(messages);
   for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
-  if (page.read?.admin) talk.read(page.read.admin);
 }
 
 async function send(item) {
@@ -92,6 +90,14 @@ async function send(item) {
     await join();
     throw new Refused('timeout');
   }
+}
+
+/** Empties the page of an ended conversation, but for what is still on its way. */
+function startOver() {
+  talk.reset();
+  readSent = 0;
+  remember({ ...me, read: 0 });
+  for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
 }
 
 function remember(next) {
@@ -113,8 +119,12 @@ live.on('typing', ({ thread_id: thread, sender_type: from, typing: on = true }) 
   if (thread === me?.thread && from !== 'visitor') team.hear('team', on);
 });
 live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
-  if (thread === me?.thread && reader !== 'visitor') talk.read(Number(lastID));
+  if (thread !== me?.thread || reader === 'visitor') return;
+  talk.read(Number(lastID));
+  remember({ ...me, read: Number(lastID) });
 });
+// An agent deleted the conversation. The id stays good: the next message opens it again.
+live.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
 live.addEventListener('state', showState);
 live.addEventListener('ready', () => outbox.flush());
 live.addEventListener('refused', ({ detail: error }) => {
@@ -206,10 +216,7 @@ store.watch((key, value) => {
   const first = !me;
   const moved = me?.thread && value.thread && value.thread !== me.thread;
   me = value;
-  if (moved) {
-    talk.reset();
-    readSent = 0;
-  }
+  if (moved) startOver();
   if (first) openTalk({ focus: false });
   if ((first || moved) && value.thread) live.greet();
 });

@@ -1,0 +1,100 @@
+// Accessibility of every page and state in both themes, by axe, and the narrowest screen.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { DESK, eventually, house, openThread, PHONE, say, shows, signIn, visit } from './harness.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let h;
+before(async () => { h = await house(); });
+after(() => h.close());
+
+/** Fails with every rule that the page breaks. */
+async function clean(page, what) {
+  // Colours are measured when nothing fades any more.
+  await page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations !== Infinity).map((a) => a.finished)));
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  const found = violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(' | ')}`);
+  assert.deepEqual(found, [], what);
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
+    test(`axe finds nothing, ${colorScheme}, ${device}`, async () => {
+      const name = `Erişim ${colorScheme} ${device}`;
+      const guest = await (await h.person({ ...size, colorScheme })).newPage();
+      await guest.goto('/');
+      await clean(guest, 'name question');
+      await guest.click('#start-form button[type=submit]');
+      await guest.click('.extra summary');
+      await clean(guest, 'name problem, phone field');
+      await guest.goto('/yok-boyle-bir-sayfa');
+      await clean(guest, 'not found');
+      await guest.goto('/login');
+      await clean(guest, 'login');
+      await guest.click('#ask-button');
+      await guest.waitForSelector('#verify:not([hidden])');
+      await clean(guest, 'code');
+
+      const visitor = await visit(await h.person({ ...size, colorScheme }), name);
+      await clean(visitor, 'empty conversation');
+      await say(visitor, 'Merhaba https://example.com');
+      const agent = await signIn(await h.person({ ...size, colorScheme }), h.server);
+      await agent.waitForSelector('.row');
+      await clean(agent, 'console, list');
+      await openThread(agent, name);
+      await shows(agent, ['Merhaba https://example.com']);
+      await say(agent, 'Buyurun https://example.com');
+      await shows(visitor, ['Merhaba https://example.com', 'Buyurun https://example.com']);
+      await visitor.locator('#text').pressSequentially('abc');
+      await agent.waitForSelector('#typing:not([hidden])');
+      await clean(visitor, 'conversation');
+      await clean(agent, 'console, conversation');
+      await agent.click('#clear');
+      await clean(agent, 'confirm');
+      await agent.keyboard.press('Escape');
+
+      await h.server.kill();
+      await visitor.waitForSelector('#connection:not([hidden])');
+      await say(visitor, 'sırada');
+      await clean(visitor, 'offline');
+      await h.server.start();
+    });
+  }
+}
+
+test('320 px wide: nothing is cut off or scrolls sideways', async () => {
+  const size = { viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true };
+  const visitor = await visit(await h.person(size), 'Dar Ekran Kullanan Uzun İsimli Ziyaretçi');
+  await say(visitor, 'Afyonkarahisarlılaştıramadıklarımızdan mısınız acaba diye soracaktım');
+  const agent = await signIn(await h.person(size), h.server);
+  await openThread(agent, 'Dar Ekran');
+  for (const page of [visitor, agent]) {
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    const send = await page.locator('#send').boundingBox();
+    assert.ok(send.x + send.width <= 320 && send.y + send.height <= 568, 'send is on the screen');
+  }
+});
+
+test('everything by keyboard: name, message, list, conversation, back to the list', async () => {
+  const page = await (await h.person()).newPage();
+  await page.goto('/');
+  await eventually(async () => assert.equal(await page.evaluate(() => document.activeElement.id), 'name'));
+  await page.keyboard.type('Klavye');
+  await page.keyboard.press('Enter');
+  await eventually(async () => assert.equal(await page.evaluate(() => document.activeElement.id), 'text'));
+  await page.keyboard.type('bir');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.type('iki');
+  await page.keyboard.press('Enter');
+  await shows(page, ['bir\niki']);
+  const agent = await signIn(await h.person(), h.server);
+  await agent.locator('.row', { hasText: 'Klavye' }).focus();
+  await agent.keyboard.press('Enter');
+  await eventually(async () => assert.equal(await agent.evaluate(() => document.activeElement.id), 'text'));
+  await agent.keyboard.press('Escape');
+  await eventually(async () => assert.match(await agent.evaluate(() => document.activeElement.textContent), /Klavye/));
+});

@@ -1,0 +1,167 @@
+// The console: signing in and its errors, search, panes, deleting, an expired session.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
+
+let h;
+before(async () => { h = await house(); });
+after(() => h.close());
+
+test('signing in: a wrong code is told, a right one lands in the console, signing out ends it', async () => {
+  const context = await h.person();
+  const page = await context.newPage();
+  await page.goto('/admin');
+  assert.equal(new URL(page.url()).pathname, '/login');
+  await page.click('#ask-button');
+  await page.waitForSelector('#verify:not([hidden])');
+  assert.match(await page.textContent('#verify .notice'), /terminal/);
+  const code = await eventually(() => h.server.code());
+  await page.fill('#code', code === '000000' ? '111111' : '000000');
+  await page.waitForSelector('#verify-problem:not([hidden])');
+  assert.match(await page.textContent('#verify-problem'), /Kod yanlış/);
+  await page.fill('#code', code);
+  await page.waitForURL('**/admin');
+  await page.click('#menu summary');
+  await page.click('a[href="/logout"]');
+  await page.waitForURL('**/login');
+  await page.goto('/admin');
+  assert.equal(new URL(page.url()).pathname, '/login');
+});
+
+test('with a password, it comes first', async () => {
+  const strict = await house({ ADMIN_PASSWORD: 'a long enough password 4821', RATE_LIMIT_LOGIN: '5/15m' });
+  try {
+    const page = await (await strict.person()).newPage();
+    await page.goto('/login?lang=en');
+    await page.click('#ask-button');
+    await page.waitForSelector('#ask-problem:not([hidden])');
+    await page.fill('#username', 'admin');
+    await page.fill('#password', 'wrong');
+    await page.click('#ask-button');
+    await eventually(async () => assert.equal(await page.textContent('#ask-problem'), 'Wrong user name or password.'));
+    await page.fill('#password', 'a long enough password 4821');
+    await page.click('#ask-button');
+    await page.waitForSelector('#verify:not([hidden])');
+    await page.fill('#code', await eventually(() => strict.server.code()));
+    await page.waitForURL('**/admin');
+
+    // Guessing runs into the limit, which says how long to wait.
+    const other = await (await strict.person()).newPage();
+    await other.goto('/login?lang=en');
+    await other.fill('#username', 'admin');
+    for (let i = 0; i < 8; i++) {
+      await other.fill('#password', `guess ${i}`);
+      await other.click('#ask-button:not([aria-disabled])');
+      await other.waitForSelector('#ask-button:not([aria-disabled])');
+    }
+    await eventually(async () => assert.match(await other.textContent('#ask-problem'), /Too many tries\. Try again in \d+ minutes?\./));
+  } finally {
+    await strict.close();
+  }
+});
+
+test('the list: newest first, search, nothing found', async () => {
+  for (const name of ['Birinci Ziyaretçi', 'İkinci Ziyaretçi', 'Üçüncü Ziyaretçi']) {
+    const page = await visit(await h.person(), name, { phone: '+90 532 000 11 22' });
+    await say(page, `ben ${name}`);
+    await eventually(async () => assert.equal(await stateOf(page, `ben ${name}`), 'sent'));
+  }
+  const agent = await signIn(await h.person(), h.server);
+  await eventually(async () => assert.deepEqual((await agent.locator('.row-name').allTextContents()).slice(0, 3), ['Üçüncü Ziyaretçi', 'İkinci Ziyaretçi', 'Birinci Ziyaretçi']));
+  await agent.keyboard.press('/');
+  await agent.keyboard.type('ikinci');
+  await eventually(async () => assert.deepEqual(await agent.locator('.row-name').allTextContents(), ['İkinci Ziyaretçi']));
+  await agent.fill('#search', 'kimse böyle değil');
+  await eventually(async () => assert.match(await agent.textContent('#list-state'), /sonuç yok/));
+  await agent.fill('#search', '');
+  await eventually(async () => assert.ok((await agent.locator('.row').count()) >= 3));
+  await openThread(agent, 'İkinci Ziyaretçi');
+  assert.match(await agent.textContent('#facts'), /\+90 532 000 11 22/);
+  assert.match(await agent.textContent('#facts'), /Türkçe/);
+});
+
+test('on a phone one pane at a time, with the phone\'s own way back', async () => {
+  const visitor = await visit(await h.person(), 'Telefon Testi');
+  await say(visitor, 'selam');
+  const agent = await signIn(await h.person(PHONE), h.server);
+  await agent.waitForSelector('.row');
+  assert.ok(await agent.locator('#talk-pane').isHidden());
+  await openThread(agent, 'Telefon Testi');
+  assert.ok(await agent.locator('.list-pane').isHidden());
+  await agent.goBack();
+  await agent.waitForSelector('.list-pane', { state: 'visible' });
+  assert.equal(new URL(agent.url()).pathname, '/admin');
+  await openThread(agent, 'Telefon Testi');
+  await agent.click('#back');
+  await agent.waitForSelector('.list-pane', { state: 'visible' });
+});
+
+test('two consoles stay in step, and a draft belongs to its conversation', async () => {
+  const first = await visit(await h.person(), 'Taslak Bir');
+  await say(first, 'soru bir');
+  const second = await visit(await h.person(), 'Taslak İki');
+  await say(second, 'soru iki');
+  const a = await signIn(await h.person(), h.server);
+  const b = await signIn(await h.person(), h.server);
+  await openThread(a, 'Taslak Bir');
+  await openThread(b, 'Taslak Bir');
+  await say(a, 'yanıt');
+  await shows(b, ['soru bir', 'yanıt']);
+  await shows(first, ['soru bir', 'yanıt']);
+  await a.fill('#text', 'yarım kalan');
+  await openThread(a, 'Taslak İki');
+  await shows(a, ['soru iki']);
+  assert.equal(await a.inputValue('#text'), '');
+  await openThread(a, 'Taslak Bir');
+  assert.equal(await a.inputValue('#text'), 'yarım kalan');
+});
+
+test('an expired session is told, and the draft outlives signing in again', async () => {
+  const visitor = await visit(await h.person(), 'Oturum');
+  await say(visitor, 'orada mısınız?');
+  const context = await h.person();
+  const agent = await signIn(context, h.server);
+  await openThread(agent, 'Oturum');
+  await agent.fill('#text', 'uzun bir yanıt');
+  // The cookie is gone, as after twelve hours, and the connection has to be made anew.
+  await context.clearCookies({ name: /^(?!lang$|sohbet_csrf$)/ });
+  await h.server.restart();
+  await agent.waitForSelector('#expired:not([hidden])', { timeout: 15_000 });
+  assert.equal(await agent.inputValue('#text'), 'uzun bir yanıt');
+  // Even what is sent now only waits.
+  await say(agent, 'bekleyen');
+  assert.notEqual(await stateOf(agent, 'bekleyen'), 'failed');
+  await agent.fill('#text', 'uzun bir yanıt');
+  await agent.click('#expired a');
+  await agent.waitForURL('**/login');
+  const before = h.server.log.length;
+  await agent.click('#ask-button');
+  await eventually(() => assert.match(h.server.log.slice(before), /SIGN-IN CODE/));
+  await agent.fill('#code', h.server.code());
+  await agent.waitForURL('**/admin');
+  await agent.waitForSelector('#conversation:not([hidden])');
+  await shows(agent, ['orada mısınız?', 'bekleyen']);
+  assert.equal(await agent.inputValue('#text'), 'uzun bir yanıt');
+  await connected(visitor);
+  await shows(visitor, ['orada mısınız?', 'bekleyen'], 15_000);
+});
+
+test('deleting asks first; deleting all empties every console', async () => {
+  const visitor = await visit(await h.person(), 'Silinecek');
+  await say(visitor, 'silin beni');
+  const a = await signIn(await h.person(), h.server);
+  const b = await signIn(await h.person(), h.server);
+  await openThread(a, 'Silinecek');
+  await a.click('#clear');
+  await a.waitForSelector('#confirm[open]');
+  await a.keyboard.press('Escape');
+  await shows(a, ['silin beni']);
+  await a.click('#clear');
+  await a.click('#confirm-yes');
+  for (const page of [a, b]) await page.locator('.row', { hasText: 'Silinecek' }).waitFor({ state: 'detached' });
+  await a.click('#menu summary');
+  await a.click('#clear-all');
+  await a.click('#confirm-yes');
+  for (const page of [a, b]) await eventually(async () => assert.match(await page.textContent('#list-state'), /Henüz yazan olmadı/));
+  assert.deepEqual(await texts(a), []);
+});

@@ -1,0 +1,190 @@
+// What the browser tests stand on: the real binary on a free port with a data
+// folder of its own, real Chromium, and visitors and agents that act like people.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const scratch = mkdtempSync(path.join(tmpdir(), 'sohbet-browser-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+
+let built = process.env.SOHBET_BIN;
+
+/** The binary under test: SOHBET_BIN, or built once. */
+function binary() {
+  if (!built) {
+    const out = path.join(scratch, 'sohbet');
+    execFileSync('go', ['build', '-o', out, '.'], { cwd: root, stdio: 'inherit' });
+    built = out;
+  }
+  return path.resolve(built);
+}
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+/** Tries until check() no longer throws, and gives back what it gave. */
+export async function eventually(check, what = 'condition', within = 8_000) {
+  const end = Date.now() + within;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > end) throw new Error(`${what} did not come true: ${error.message}`, { cause: error });
+      await sleep(50);
+    }
+  }
+}
+
+/** One server. Its port and data folder survive kill() and start(). */
+export class Server {
+  #child = null;
+  #env;
+  log = '';
+
+  constructor(env = {}) { this.#env = env; }
+
+  async start() {
+    this.port ??= await freePort();
+    this.data ??= mkdtempSync(path.join(scratch, 'data-'));
+    this.url = `http://127.0.0.1:${this.port}`;
+    const child = spawn(binary(), [], {
+      cwd: this.data,
+      env: {
+        PATH: process.env.PATH, HOME: this.data, HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, LOG_FORMAT: 'text',
+        RATE_LIMIT_MESSAGE: 'off', RATE_LIMIT_API: 'off', RATE_LIMIT_LOGIN: 'off', ...this.#env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { this.log += text; });
+    this.#child = child;
+    await eventually(async () => {
+      if (child.exitCode !== null) throw new Error(`server ended: ${this.log}`);
+      assert.equal((await fetch(`${this.url}/health/live`)).status, 200);
+    }, 'server start');
+    return this;
+  }
+
+  /** SIGKILL is a crash, SIGTERM a stop. */
+  async kill(signal = 'SIGKILL') {
+    if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode) return;
+    const gone = once(this.#child, 'exit');
+    this.#child.kill(signal);
+    await gone;
+  }
+
+  async restart(signal = 'SIGKILL') {
+    await this.kill(signal);
+    await this.start();
+  }
+
+  /** The newest one-time code in the log. */
+  code() {
+    const codes = [...this.log.matchAll(/SIGN-IN CODE.*?code=(\d{6})/g)];
+    assert.ok(codes.length, 'no code in the log yet');
+    return codes.at(-1)[1];
+  }
+}
+
+export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+export const DESK = { viewport: { width: 1440, height: 900 } };
+
+/** Chromium and a server for one test file; `close` ends both. */
+export async function house(env) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  const server = await new Server(env).start();
+  const complaints = [];
+
+  /** A browser of one's own, whose errors and requests to other hosts are held against the pages. */
+  async function person(options = {}) {
+    const context = await browser.newContext({ locale: 'tr-TR', timezoneId: 'Europe/Istanbul', baseURL: server.url, ...DESK, ...options });
+    context.on('request', (request) => {
+      if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) complaints.push(`request to ${request.url()}`);
+    });
+    context.on('console', (message) => {
+      const text = message.text();
+      // A killed server and a refused request are told in the console too; both are part of these tests.
+      if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load resource/.test(text)) complaints.push(`console: ${text}`);
+    });
+    context.on('weberror', (error) => complaints.push(`page error: ${error.error().stack}`));
+    return context;
+  }
+
+  async function close() {
+    await browser.close();
+    await server.kill('SIGTERM');
+    assert.deepEqual(complaints, [], 'pages must not complain');
+  }
+
+  return { browser, server, person, complaints, close };
+}
+
+// --- what people do -----------------------------------------------------------
+
+/** Opens the visitor's page and gives a name. */
+export async function visit(context, name, { lang = 'tr', phone = '' } = {}) {
+  const page = await context.newPage();
+  await page.goto(`/?lang=${lang}`);
+  await page.fill('#name', name);
+  if (phone) {
+    await page.click('.extra summary');
+    await page.fill('#phone', phone);
+  }
+  await page.click('#start-form button[type=submit]');
+  await connected(page);
+  return page;
+}
+
+/** Waits until the page says that it is connected. */
+export const connected = (page) => page.waitForSelector('#talk[data-connection=online]');
+
+/** Signs in with the code from the server's log, and lands in the console. */
+export async function signIn(context, server, { lang = 'tr' } = {}) {
+  const page = await context.newPage();
+  await page.goto(`/login?lang=${lang}`);
+  const before = server.log.length;
+  await page.click('#ask-button');
+  await page.waitForSelector('#verify:not([hidden])');
+  await eventually(() => assert.match(server.log.slice(before), /SIGN-IN CODE/), 'code in the log');
+  await page.fill('#code', server.code());
+  await page.waitForURL('**/admin');
+  await page.waitForSelector('#connection', { state: 'hidden' });
+  return page;
+}
+
+/** Writes into the composer and presses Enter. */
+export async function say(page, text) {
+  await page.fill('#text', text);
+  await page.press('#text', 'Enter');
+}
+
+/** The texts of all bubbles, in order. */
+export const texts = (page) => page.locator('.message .bubble').allTextContents();
+
+/** Waits until the page shows exactly these bubbles. */
+export const shows = (page, expected, within) => eventually(async () => assert.deepEqual(await texts(page), expected), `bubbles ${JSON.stringify(expected).slice(0, 200)}`, within);
+
+/** The state of the bubble with this text: waiting, sending, sent, read, failed, received. */
+export const stateOf = (page, text) => page.locator('.message', { hasText: text }).last().getAttribute('data-state');
+
+/** Opens the thread of this visitor in the console. */
+export async function openThread(page, name) {
+  await page.locator('.row', { hasText: name }).first().click();
+  await page.waitForSelector('#conversation:not([hidden])');
+}

@@ -1,0 +1,142 @@
+// The whole story: a visitor and an agent talk, reload, restart the server, and nothing is missing.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { connected, DESK, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
+
+let h;
+before(async () => { h = await house(); });
+after(() => h.close());
+
+const words = {
+  tr: { lang: 'tr', visitor: 'Ayşe Yılmaz', first: 'Merhaba, siparişim nerede?', answer: 'Hemen bakıyorum.', typing: 'Ekip yazıyor', day: 'Bugün', pageTitle: /Bize yazın/ },
+  en: { lang: 'en', visitor: 'Ann Taylor', first: 'Hello, where is my order?', answer: 'Let me look.', typing: 'The team is typing', day: 'Today', pageTitle: /Write to us/ },
+};
+
+for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
+  for (const [lang, scheme] of [['tr', 'light'], ['en', 'dark']]) {
+    test(`story on a ${device}, ${lang}, ${scheme}`, async () => {
+      const w = words[lang];
+      const name = `${w.visitor} ${device}`;
+      const visitorContext = await h.person({ ...size, colorScheme: scheme });
+      const agentContext = await h.person({ ...size, colorScheme: scheme });
+
+      const agent = await signIn(agentContext, h.server, { lang });
+      const visitor = await visit(visitorContext, name, { lang });
+      assert.match(await visitor.title(), w.pageTitle);
+
+      // The visitor writes; the console has the thread, live, with name, preview, online dot and badge.
+      await say(visitor, w.first);
+      await shows(visitor, [w.first]);
+      await eventually(async () => assert.equal(await stateOf(visitor, w.first), 'sent'), 'one tick');
+      const row = agent.locator('.row', { hasText: name });
+      await row.waitFor();
+      await eventually(async () => assert.equal(await row.locator('.row-last').textContent(), w.first), 'preview');
+      assert.ok(await row.locator('.dot').isVisible(), 'online dot');
+      assert.equal(await row.locator('.badge').textContent(), '1');
+      assert.match(await agent.title(), /^\(\d+\) /);
+
+      // Reading is told, answering is instant, and each sees the other typing.
+      await openThread(agent, name);
+      await shows(agent, [w.first]);
+      await eventually(async () => assert.equal(await stateOf(visitor, w.first), 'read'), 'read mark');
+      assert.ok(await row.locator('.badge').isHidden(), 'no badge on what was read');
+      await agent.locator('#text').pressSequentially('abc');
+      await visitor.waitForSelector('#typing:not([hidden])');
+      assert.equal(await visitor.textContent('#typing-text'), w.typing);
+      await visitor.locator('#text').pressSequentially('abc');
+      await agent.waitForSelector('#typing:not([hidden])');
+      await visitor.fill('#text', '');
+      await agent.waitForSelector('#typing', { state: 'hidden' });
+      await say(agent, w.answer);
+      await shows(visitor, [w.first, w.answer]);
+      await visitor.waitForSelector('#typing', { state: 'hidden' });
+      await eventually(async () => assert.equal(await stateOf(agent, w.answer), 'read'), 'read by the visitor');
+      assert.equal(await visitor.locator('.day').count(), 1);
+      assert.equal(await visitor.locator('.day').textContent(), w.day);
+
+      // Reload either page.
+      await visitor.reload();
+      await connected(visitor);
+      await shows(visitor, [w.first, w.answer]);
+      await agent.reload();
+      await openThread(agent, name);
+      await shows(agent, [w.first, w.answer]);
+
+      // Restart the server the polite way; both come back by themselves.
+      await h.server.restart('SIGTERM');
+      await connected(visitor);
+      await say(visitor, 'after restart');
+      await shows(agent, [w.first, w.answer, 'after restart'], 15_000);
+      await say(agent, 'welcome back');
+      await shows(visitor, [w.first, w.answer, 'after restart', 'welcome back']);
+
+      // Nothing the visitor holds leaks into an address, and nothing overflows sideways.
+      const thread = await visitor.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')).thread);
+      for (const page of [visitor, agent]) {
+        assert.ok(!page.url().includes(thread));
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
+      }
+      await visitorContext.close();
+      await agentContext.close();
+    });
+  }
+}
+
+test('the phone goes offline and comes back on another network', async () => {
+  const context = await h.person(PHONE);
+  const visitor = await visit(context, 'Yolda Biri');
+  await say(visitor, 'first');
+  await eventually(async () => assert.equal(await stateOf(visitor, 'first'), 'sent'));
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Yolda Biri');
+
+  await context.setOffline(true);
+  // A switched-off network cuts the socket too, which the browser's own offline mode does not do.
+  await h.server.kill();
+  await visitor.waitForSelector('#connection:not([hidden])');
+  await say(visitor, 'second');
+  await say(visitor, 'third');
+  assert.match(await visitor.textContent('#connection'), /2 mesajınız sırada/);
+  assert.equal(await stateOf(visitor, 'third'), 'waiting');
+  await h.server.start();
+  await context.setOffline(false);
+  await connected(visitor);
+  await visitor.waitForSelector('#connection', { state: 'hidden' });
+  await shows(agent, ['first', 'second', 'third'], 15_000);
+  await eventually(async () => assert.equal(await visitor.locator('.message[data-state=waiting]').count(), 0));
+});
+
+test('what the agent wrote while the visitor was away is there afterwards, in order', async () => {
+  const context = await h.person();
+  let visitor = await visit(context, 'Sonra Gelen');
+  await say(visitor, 'question');
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Sonra Gelen');
+  await visitor.close();
+  const lines = Array.from({ length: 12 }, (_, i) => `answer ${i}`);
+  for (const line of lines) await say(agent, line);
+  await shows(agent, ['question', ...lines]);
+  await eventually(async () => assert.equal(await agent.locator('.message[data-state=sent]').count(), 12));
+  visitor = await context.newPage();
+  await visitor.goto('/');
+  await shows(visitor, ['question', ...lines]);
+});
+
+test('older messages come by scrolling up, and the place stays', async () => {
+  const context = await h.person(PHONE);
+  const visitor = await visit(context, 'Uzun Konuşan');
+  const total = 130;
+  for (let i = 0; i < total; i++) await say(visitor, `line ${i}`);
+  await eventually(async () => assert.equal(await visitor.locator('.message[data-state=sent]').count(), total), 'all sent', 30_000);
+  await visitor.reload();
+  await connected(visitor);
+  await eventually(async () => assert.equal((await texts(visitor)).at(-1), `line ${total - 1}`));
+  assert.equal((await texts(visitor)).length, 50);
+  for (let rounds = 0; rounds < 6 && (await texts(visitor)).length < total; rounds++) {
+    const count = (await texts(visitor)).length;
+    await visitor.evaluate(() => { document.getElementById('scroller').scrollTop = 0; });
+    await eventually(async () => assert.ok((await texts(visitor)).length > count), 'older messages');
+    assert.ok(await visitor.evaluate(() => document.getElementById('scroller').scrollTop) > 300, 'the reader keeps the place');
+  }
+  assert.deepEqual(await texts(visitor), Array.from({ length: total }, (_, i) => `line ${i}`));
+});

@@ -1,0 +1,206 @@
+// Wrong uses: impatience, far too much text, markup, crashes, two tabs, no storage.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
+
+let h;
+before(async () => { h = await house(); });
+after(() => h.close());
+
+test('a double click on send, and on start, does it once', async () => {
+  const context = await h.person();
+  const page = await context.newPage();
+  await page.goto('/');
+  await page.fill('#name', 'Çift Tık');
+  await page.dblclick('#start-form button[type=submit]');
+  await connected(page);
+  await page.fill('#text', 'only once');
+  await page.dblclick('#send');
+  await eventually(async () => assert.equal(await stateOf(page, 'only once'), 'sent'));
+  const agent = await signIn(await h.person(), h.server);
+  assert.equal(await agent.locator('.row', { hasText: 'Çift Tık' }).count(), 1);
+  await openThread(agent, 'Çift Tık');
+  await shows(agent, ['only once']);
+});
+
+test('an empty name and an empty message are not sent', async () => {
+  const page = await (await h.person()).newPage();
+  await page.goto('/');
+  await page.fill('#name', '   ');
+  await page.click('#start-form button[type=submit]');
+  await page.waitForSelector('#name-problem:not([hidden])');
+  await page.fill('#name', 'Boş Mesaj');
+  await page.press('#name', 'Enter');
+  await connected(page);
+  await say(page, '   \n  ');
+  await page.click('#send');
+  await say(page, 'x');
+  await shows(page, ['x']);
+});
+
+test('20 kB of text is refused in words and stays in the box; exactly 10,000 characters go through', async () => {
+  const page = await visit(await h.person(PHONE), 'Uzun Yazan');
+  const long = 'çok '.repeat(5_000);
+  await say(page, long);
+  await page.waitForSelector('#composer-problem:not([hidden])');
+  assert.match(await page.textContent('#composer-problem'), /19\.999.*10\.000/);
+  assert.equal(await page.inputValue('#text'), long);
+  assert.deepEqual(await texts(page), []);
+  // The draft survives a reload too.
+  await page.waitForTimeout(400);
+  await page.reload();
+  await connected(page);
+  assert.equal(await page.inputValue('#text'), long);
+  const most = '🫖'.repeat(10_000);
+  await say(page, most);
+  await eventually(async () => assert.equal(await stateOf(page, '🫖'), 'sent'), 'the longest message', 15_000);
+  await page.reload();
+  await shows(page, [most]);
+});
+
+test('a very long word does not break the layout', async () => {
+  const page = await visit(await h.person(PHONE), 'A'.repeat(100));
+  await say(page, 'w'.repeat(9_000));
+  await eventually(async () => assert.equal(await stateOf(page, 'www'), 'sent'));
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  assert.ok(await page.evaluate(() => { const s = document.getElementById('scroller'); return s.scrollWidth <= s.clientWidth; }));
+});
+
+test('markup in a name and in a message is shown as it is', async () => {
+  const evil = '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">';
+  const name = `<b>Kötü</b> ${evil}`.slice(0, 100);
+  const page = await visit(await h.person(), name);
+  await say(page, evil);
+  await say(page, 'javascript:alert(1) & https://example.com/?a=<b>&c="d"');
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, '<b>Kötü</b>');
+  for (const one of [page, agent]) {
+    await shows(one, [evil, 'javascript:alert(1) & https://example.com/?a=<b>&c="d"']);
+    assert.equal(await one.locator('.bubble script, .bubble img, .bubble b').count(), 0);
+    assert.deepEqual(await one.locator('.bubble a').evaluateAll((links) => links.map((a) => a.getAttribute('href'))), ['https://example.com/?a=']);
+    assert.ok(!(await one.title()).includes('owned'));
+  }
+  assert.equal(await agent.textContent('#head-name'), name);
+});
+
+test('a server killed mid-send loses nothing and doubles nothing', async () => {
+  const context = await h.person();
+  const page = await visit(context, 'Kesinti');
+  const agent = await signIn(await h.person(), h.server);
+  await say(page, 'm0');
+  await openThread(agent, 'Kesinti');
+  const sent = ['m0'];
+  for (let round = 1; round <= 4; round++) {
+    // Some go out before the crash, some into it, some after it.
+    for (const part of ['a', 'b', 'c']) {
+      sent.push(`m${round}${part}`);
+      await say(page, `m${round}${part}`);
+    }
+    await h.server.kill('SIGKILL');
+    sent.push(`m${round}d`);
+    await say(page, `m${round}d`);
+    if (round === 2) {
+      await page.close().catch(() => {});
+      // The page was even closed while the server was away: the next one carries on.
+      await h.server.start();
+      const next = await context.newPage();
+      await next.goto('/');
+      await connected(next);
+      await shows(next, sent, 15_000);
+      await next.evaluate(() => { window.stay = true; });
+      page.next = next;
+      break;
+    }
+    await h.server.start();
+    await connected(page);
+  }
+  await shows(agent, sent, 20_000);
+  await eventually(async () => assert.equal(await page.next.locator('.message:not([data-state=sent]):not([data-state=read])').count(), 0));
+  await page.next.reload();
+  await shows(page.next, sent);
+  assert.deepEqual(await page.next.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('sohbet.out.'))), []);
+});
+
+test('two tabs of one visitor stay in step', async () => {
+  const context = await h.person();
+  const one = await visit(context, 'İki Sekme');
+  const two = await context.newPage();
+  await two.goto('/');
+  await connected(two);
+  await say(one, 'from one');
+  await shows(two, ['from one']);
+  await say(two, 'from two');
+  await shows(one, ['from one', 'from two']);
+  const agent = await signIn(await h.person(), h.server);
+  assert.equal(await agent.locator('.row', { hasText: 'İki Sekme' }).count(), 1);
+  await openThread(agent, 'İki Sekme');
+  await say(agent, 'to both');
+  await shows(one, ['from one', 'from two', 'to both']);
+  await shows(two, ['from one', 'from two', 'to both']);
+
+  // Both hold the same waiting message when the server comes back; it arrives once.
+  await h.server.kill();
+  await say(one, 'written in the dark');
+  await shows(two, ['from one', 'from two', 'to both', 'written in the dark']);
+  await h.server.start();
+  await connected(one);
+  await connected(two);
+  for (const page of [one, two, agent]) await shows(page, ['from one', 'from two', 'to both', 'written in the dark'], 15_000);
+  await eventually(async () => assert.equal(await two.locator('.message[data-state=waiting], .message[data-state=sending]').count(), 0));
+});
+
+test('a second tab that waits at the name question follows the first', async () => {
+  const context = await h.person();
+  const waiting = await context.newPage();
+  await waiting.goto('/');
+  await waiting.waitForSelector('#start');
+  const first = await visit(context, 'Önce Giren');
+  await say(first, 'hello');
+  await shows(waiting, ['hello']);
+});
+
+test('without storage the page works until it is closed', async () => {
+  const context = await h.person();
+  await context.addInitScript(() => {
+    for (const name of ['localStorage', 'sessionStorage']) {
+      Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError'); } });
+    }
+  });
+  const page = await visit(context, 'Depo Yok');
+  await say(page, 'in memory');
+  await eventually(async () => assert.equal(await stateOf(page, 'in memory'), 'sent'));
+  await h.server.restart();
+  await connected(page);
+  await say(page, 'still here');
+  await eventually(async () => assert.equal(await stateOf(page, 'still here'), 'sent'));
+  await shows(page, ['in memory', 'still here']);
+});
+
+test('a conversation that an agent deleted can be gone on with', async () => {
+  const page = await visit(await h.person(), 'Silinen');
+  await say(page, 'before');
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Silinen');
+  await agent.click('#clear');
+  await agent.click('#confirm-yes');
+  await agent.locator('.row', { hasText: 'Silinen' }).waitFor({ state: 'detached' });
+  await shows(page, []);
+  await say(page, 'after');
+  await eventually(async () => assert.equal(await stateOf(page, 'after'), 'sent'));
+  await openThread(agent, 'Silinen');
+  await shows(agent, ['after']);
+});
+
+test('too fast: the limit delays messages, it loses none', async () => {
+  const limited = await house({ RATE_LIMIT_MESSAGE: '3/2s' });
+  try {
+    const page = await visit(await limited.person(), 'Hızlı');
+    const lines = Array.from({ length: 7 }, (_, i) => `quick ${i}`);
+    for (const line of lines) await say(page, line);
+    await eventually(async () => assert.equal(await page.locator('.message[data-state=sent]').count(), 7), 'all sent', 30_000);
+    await page.reload();
+    await shows(page, lines);
+  } finally {
+    await limited.close();
+  }
+});
