@@ -193,7 +193,7 @@ func (c *Conn) end(why Closing, to state) {
 	c.mu.Unlock()
 
 	if probe != nil {
-		probe.nc.Close()
+		probe.close()
 	}
 	if from == stateOpen {
 		c.srv.closed(c, why)
@@ -206,7 +206,7 @@ func (c *Conn) finish(to state) {
 	if to == stateClosed {
 		c.queue, c.queued = nil, 0
 		if c.ws != nil {
-			c.ws.nc.Close()
+			c.ws.close()
 		}
 		c.srv.forget(c)
 		if c.poll != nil {
@@ -220,6 +220,5 @@ func (c *Conn) finish(to state) {
 	}
 	c.srv.forget(c)
 	c.ws.nc.SetWriteDeadline(time.Now().Add(lingering)) // a write that hangs on this client ends as well
-	c.ws.nc.SetReadDeadline(time.Now().Add(2 * lingering))
 	c.wake()
 }

@@ -18,16 +18,11 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); retur
 // It waits for the socket to become readable without a buffer in its hands and borrows one only while there is
 // something to read: that, and the stack of the waiting goroutine, is all an idle connection costs here.
 func (w *wsConn) read(on func([]byte) error) error {
-	sc, ok := w.nc.(syscall.Conn)
-	if !ok {
+	if w.raw == nil {
 		return w.readBlocking(on)
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var result error
-	err = raw.Read(func(fd uintptr) bool {
+	err := w.raw.Read(func(fd uintptr) bool {
 		var again bool
 		again, result = drain(int(fd), on)
 		return !again

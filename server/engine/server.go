@@ -22,6 +22,8 @@ type Server struct {
 	conns     map[string]*Conn
 	onConnect []func(*Conn)
 	stopping  bool
+	poller    *poller
+	polling   sync.Once
 
 	opened, cut atomic.Uint64
 }
@@ -70,7 +72,23 @@ func (s *Server) Close(ctx context.Context, why Closing) error {
 			return err
 		}
 	}
+	if p := s.poll(); p != nil {
+		p.stop()
+	}
 	return nil
+}
+
+// poll returns the poller, which the first websocket starts; nil where there is none.
+func (s *Server) poll() *poller {
+	s.polling.Do(func() {
+		p, err := newPoller()
+		if err != nil {
+			s.opts.Logger.Debug("websockets wait in goroutines", "because", err)
+			return
+		}
+		s.poller = p
+	})
+	return s.poller
 }
 
 // flushed waits until nothing of a closing connection waits to leave, so that the process may go.
@@ -164,7 +182,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 	c.push(appendPacket(nil, packetOpen, string(s.openData(c, nil))))
 	c.mu.Unlock()
 	if !s.admit(c) {
-		socket.nc.Close()
+		socket.close()
 		return
 	}
 	go c.serve(socket, first)
@@ -178,7 +196,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 	}
 	if !c.beginUpgrade(socket) {
 		socket.sayGoodbye(closedTransition)
-		socket.nc.Close()
+		socket.close()
 		return
 	}
 	go c.serve(socket, first)

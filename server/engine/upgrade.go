@@ -21,7 +21,7 @@ func (c *Conn) beginUpgrade(w *wsConn) bool {
 	c.probe = w
 	time.AfterFunc(c.srv.opts.UpgradeTimeout, func() {
 		if c.dropProbe(w) {
-			w.nc.Close()
+			w.close()
 		}
 	})
 	return true

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -20,7 +22,13 @@ import (
 // (bench/README.md has the comparison).
 type wsConn struct {
 	nc      net.Conn
+	raw     syscall.RawConn // nc's, where it has one
+	conn    *Conn           // whose websocket it is
 	deflate bool
+
+	fd      int32 // the poller's key
+	reading atomic.Int32
+	closing atomic.Bool
 
 	// The rest belongs to the reader.
 	rest       []byte // bytes of a frame that has not arrived whole
@@ -53,8 +61,15 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte
 		}
 		return nil, nil, err
 	}
-	_, deflate := extension.Accepted()
-	return &wsConn{nc: nc, deflate: deflate}, buffered(rw.Reader), nil
+	socket := &wsConn{nc: nc}
+	_, socket.deflate = extension.Accepted()
+	if sc, ok := nc.(syscall.Conn); ok {
+		if socket.raw, err = sc.SyscallConn(); err != nil {
+			nc.Close()
+			return nil, nil, err
+		}
+	}
+	return socket, buffered(rw.Reader), nil
 }
 
 // buffered takes out what a reader holds, so that the reader can be let go.
@@ -66,14 +81,27 @@ func buffered(r *bufio.Reader) []byte {
 	return bytes.Clone(ahead)
 }
 
-// serve reads until the websocket ends and owns its closing. first is what was read ahead of time.
+// serve begins to read the websocket as c's. first is what was read ahead of time. It returns when somebody else waits for
+// more, or when the websocket is over.
 func (c *Conn) serve(w *wsConn, first []byte) {
-	defer w.nc.Close()
-	on := func(op ws.OpCode, payload []byte) error { return c.onFrame(w, op, payload) }
-	err := w.feed(first, c.srv.opts.MaxPayload, on)
-	if err == nil {
-		err = w.read(func(data []byte) error { return w.feed(data, c.srv.opts.MaxPayload, on) })
+	w.conn = c
+	if err := w.on(first); err != nil {
+		w.over(err)
+		return
 	}
+	if p := c.srv.poll(); p != nil && w.raw != nil && p.watch(w) == nil {
+		return
+	}
+	w.over(w.read(w.on))
+}
+
+// on takes bytes as they arrive.
+func (w *wsConn) on(data []byte) error { return w.feed(data, w.conn.srv.opts.MaxPayload) }
+
+// over ends the websocket, and the connection if this is its transport, for the reason for which reading ended.
+func (w *wsConn) over(err error) {
+	defer w.close()
+	c := w.conn
 	if c.dropProbe(w) {
 		return
 	}
@@ -91,7 +119,21 @@ func (c *Conn) serve(w *wsConn, first []byte) {
 	}
 	w.rest, w.parts = nil, nil
 	// What still comes is of no interest, but must be taken for our last words to arrive.
+	w.nc.SetReadDeadline(time.Now().Add(2 * lingering))
 	io.Copy(io.Discard, io.LimitReader(w.nc, int64(8*c.srv.opts.MaxPayload)))
+}
+
+// close closes the socket, once.
+func (w *wsConn) close() {
+	if w.closing.Swap(true) {
+		return
+	}
+	if w.conn != nil {
+		if p := w.conn.srv.poll(); p != nil {
+			p.forget(w)
+		}
+	}
+	w.nc.Close()
 }
 
 // onFrame acts on one whole message or control frame.
@@ -148,9 +190,8 @@ func (c *Conn) isCurrent(w *wsConn) bool {
 	return c.ws == w
 }
 
-// feed decodes frames from data, which it may change, and calls on for each message and control frame. payload is the
-// callee's to keep.
-func (w *wsConn) feed(data []byte, limit int, on func(op ws.OpCode, payload []byte) error) error {
+// feed decodes frames from data and hands on each message and control frame that is whole.
+func (w *wsConn) feed(data []byte, limit int) error {
 	if len(w.rest) > 0 {
 		w.rest = append(w.rest, data...)
 		data = w.rest
@@ -176,7 +217,7 @@ func (w *wsConn) feed(data []byte, limit int, on func(op ws.OpCode, payload []by
 		payload := bytes.Clone(data[head:end])
 		data = data[end:]
 		ws.Cipher(payload, h.Mask, 0)
-		if err := w.frame(h, payload, limit, on); err != nil {
+		if err := w.frame(h, payload, limit); err != nil {
 			return err
 		}
 	}
@@ -209,9 +250,9 @@ func (w *wsConn) check(h ws.Header, limit int) error {
 }
 
 // frame joins fragments and hands on what is whole.
-func (w *wsConn) frame(h ws.Header, payload []byte, limit int, on func(ws.OpCode, []byte) error) error {
+func (w *wsConn) frame(h ws.Header, payload []byte, limit int) error {
 	if h.OpCode.IsControl() {
-		return on(h.OpCode, payload)
+		return w.conn.onFrame(w, h.OpCode, payload)
 	}
 	op, compressed := h.OpCode, h.Rsv1()
 	switch {
@@ -234,5 +275,5 @@ func (w *wsConn) frame(h ws.Header, payload []byte, limit int, on func(ws.OpCode
 	if op == ws.OpText && !utf8.Valid(payload) {
 		return errFrameUTF
 	}
-	return on(op, payload)
+	return w.conn.onFrame(w, op, payload)
 }

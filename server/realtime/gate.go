@@ -13,53 +13,64 @@ import (
 // The library hands every packet to a goroutine of its own (client.go:216 of v2.5.0) and answers a CONNECT before the
 // server's handlers are attached (namespace.go:275), so packets read back to back would overtake each other or get
 // lost. The gate stands in the connection's reader, which goes on to the next packet only when the one before has been
-// dealt with: for CONNECT when our connection handler has run, for an event when its handler has returned, for
-// DISCONNECT when the socket is gone. A connection that ends opens its gate for good.
+// dealt with: a CONNECT when our connection handler has run, a DISCONNECT when the socket is gone. An event comes back
+// through the gate from the library's dispatch and is handled by the reader itself, whose stack has grown to it already.
+// A connection that ends opens its gate for good.
 type gate struct {
 	srv  *Server
 	conn *engine.Conn
-	step chan struct{} // one token for each packet dealt with
+	step chan step
 
 	mu      sync.Mutex
 	sockets []*Socket // one for each namespace joined
 }
 
+// step is what the reader waits for: an event to be handled, or, when it has no event, leave to go on.
+type step struct {
+	socket *Socket
+	event  []any
+}
+
 func gateOf(c *engine.Conn) *gate { return c.User().(*gate) }
 
-// before tells what await has to wait for once p has been handed to the library; nil means nothing.
-func (g *gate) before(p *parser.Packet) <-chan struct{} {
+// hand gives a packet to the library through emit and returns when it has been dealt with.
+func (g *gate) hand(p *parser.Packet, emit func()) {
 	s := g.socket(p.Nsp)
+	emit()
 	switch p.Type {
 	case parser.CONNECT:
 		if s == nil && g.srv.hasNamespace(p.Nsp) {
-			return g.step
+			g.await()
 		}
 	case parser.EVENT, parser.BINARY_EVENT:
 		if s != nil {
-			return g.step
+			g.await()
 		}
 	case parser.DISCONNECT:
 		if s != nil {
-			return s.gone
+			select {
+			case <-s.gone:
+			case <-g.conn.Done():
+			}
 		}
 	}
-	return nil // refused or closed by the library on the spot
+	// Anything else the library has refused, or closed the connection for, on the spot.
 }
 
-func (g *gate) await(settled <-chan struct{}) {
-	if settled == nil {
-		return
-	}
+func (g *gate) await() {
 	select {
-	case <-settled:
+	case next := <-g.step:
+		if next.socket != nil {
+			next.socket.handle(next.event)
+		}
 	case <-g.conn.Done():
 	}
 }
 
-// pass lets the reader go on. Each packet that is waited for passes once.
-func (g *gate) pass() {
+// pass lets the reader go on, with an event to handle if there is one. Each packet that is waited for passes once.
+func (g *gate) pass(next step) {
 	select {
-	case g.step <- struct{}{}:
+	case g.step <- next:
 	case <-g.conn.Done():
 	}
 }

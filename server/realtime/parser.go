@@ -80,10 +80,7 @@ func (d *decoder) Add(data any) error {
 	if p == nil {
 		return nil
 	}
-	gate := gateOf(m.Conn)
-	settled := gate.before(p)
-	d.decoded(p)
-	gate.await(settled)
+	gateOf(m.Conn).hand(p, func() { d.decoded(p) })
 	return nil
 }
 
@@ -184,8 +181,8 @@ func decodeData(p *parser.Packet, data []byte) error {
 		if err != nil || len(args) == 0 {
 			return errPacket
 		}
-		var name string
-		if raw := args[0].(json.RawMessage); raw[0] != '"' || json.Unmarshal(raw, &name) != nil || parser.RESERVED_EVENTS.Has(name) {
+		name, err := decodeName(args[0].(json.RawMessage))
+		if err != nil || parser.RESERVED_EVENTS.Has(name) {
 			return errPacket
 		}
 		args[0] = name
@@ -202,19 +199,52 @@ func decodeData(p *parser.Packet, data []byte) error {
 	return nil
 }
 
+func decodeName(raw json.RawMessage) (name string, err error) {
+	if raw[0] != '"' {
+		return "", errPacket
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	err = json.Unmarshal(raw, &name)
+	return name, err
+}
+
+// decodeArgs splits a JSON array into its elements, as they stand. It is on the way of every event, so it decodes nothing:
+// once the text is known to be valid, finding where elements end takes counting brackets outside of strings.
 func decodeArgs(data []byte) ([]any, error) {
-	if len(data) == 0 || data[0] != '[' {
+	if len(data) == 0 || data[0] != '[' || !json.Valid(data) {
 		return nil, errPacket
 	}
-	var raws []json.RawMessage
-	if err := json.Unmarshal(data, &raws); err != nil {
-		return nil, errPacket
+	args := make([]any, 0, 3)
+	start, depth, quoted := 1, 0, false
+	for i := 1; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted:
+			if c == '\\' {
+				i++
+			} else if c == '"' {
+				quoted = false
+			}
+		case c == '"':
+			quoted = true
+		case c == '[' || c == '{':
+			depth++
+		case depth > 0 && (c == ']' || c == '}'):
+			depth--
+		case depth == 0 && (c == ',' || c == ']'):
+			element := bytes.TrimSpace(data[start:i])
+			if c == ']' && len(element) == 0 {
+				return args, nil // an empty array
+			}
+			args = append(args, json.RawMessage(element))
+			if c == ']' {
+				return args, nil
+			}
+			start = i + 1
+		}
 	}
-	args := make([]any, len(raws))
-	for i, raw := range raws {
-		args[i] = raw
-	}
-	return args, nil
+	return nil, errPacket
 }
 
 // reconstruct puts attachments where a binary packet's placeholders stand. The arguments become decoded values.

@@ -63,7 +63,7 @@ func New(o Options) *Server {
 	s.io = socket.NewServer(nil, settings)
 
 	s.engine.OnConnect(func(c *engine.Conn) {
-		c.SetUser(&gate{srv: s, conn: c, step: make(chan struct{}, 1)})
+		c.SetUser(&gate{srv: s, conn: c, step: make(chan step)})
 	})
 	s.engine.Bind(s.io)
 	return s
@@ -90,14 +90,13 @@ func (s *Server) hasNamespace(name string) bool {
 func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 	conn := lib.Conn().(*engine.Conn)
 	g := gateOf(conn)
-	defer g.pass()
+	defer g.pass(step{})
 	so := &Socket{srv: s, lib: lib, conn: conn, namespace: namespace, gone: make(chan struct{})}
 	lib.SetData(so)
 	g.add(so)
 	lib.Use(func(event []any, _ func(error)) {
 		// This is where an event is taken. The library's own dispatch behind it would start another goroutine.
-		defer g.pass()
-		so.handle(event)
+		g.pass(step{so, event})
 	})
 	var once sync.Once
 	_ = lib.On("disconnect", func(args ...any) {
