@@ -174,8 +174,15 @@ func seed(t *testing.T, store *models.Store, id, name string, messages ...string
 	if _, err := store.CreateThread(t.Context(), models.NewThread{ID: id, DisplayName: name}); err != nil {
 		t.Fatal(err)
 	}
+	stored := make(chan error, len(messages))
 	for _, text := range messages {
-		if _, err := store.AppendWait(t.Context(), models.NewMessage{ThreadID: id, ContentText: text, ContentType: "text", SenderType: models.Visitor}); err != nil {
+		m := models.NewMessage{ThreadID: id, ContentText: text, ContentType: "text", SenderType: models.Visitor}
+		if err := store.Append(t.Context(), m, func(_ models.Appended, err error) { stored <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range messages {
+		if err := <-stored; err != nil {
 			t.Fatal(err)
 		}
 	}
