@@ -1,0 +1,264 @@
+// Starts the real binary and speaks to it with the official Socket.IO client.
+// SOHBET_BIN names the binary; without it, it is built once into a temporary folder.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { io } from "socket.io-client";
+
+const top = fileURLToPath(new URL("../..", import.meta.url));
+
+// GRACE is how long to wait for word that somebody has gone, in ms: a reload counts as no absence, so it comes late.
+export const GRACE = 20_000;
+
+export const transports = {
+  polling: { transports: ["polling"] },
+  websocket: { transports: ["websocket"] },
+};
+
+// build compiles a program of this module and returns its path; it is gone when this process ends.
+export function build(pkg) {
+  const dir = mkdtempSync(path.join(tmpdir(), "sohbet-bin-"));
+  process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
+  const bin = path.join(dir, "program");
+  execFileSync(process.env.GO ?? "go", ["build", "-buildvcs=false", "-o", bin, pkg], { cwd: top, stdio: "inherit" });
+  return bin;
+}
+
+let binary;
+
+// start runs the server with the settings on a free port and an empty data folder. Limits are off unless a test sets one.
+export async function start(settings = {}) {
+  binary ??= process.env.SOHBET_BIN ?? build(".");
+  const dir = mkdtempSync(path.join(tmpdir(), "sohbet-data-"));
+  const limits = Object.fromEntries(["MESSAGE", "UPLOAD", "API", "LOGIN"].map((n) => [`RATE_LIMIT_${n}`, "off"]));
+  const child = spawn(binary, [], {
+    cwd: dir,
+    env: {
+      TZ: process.env.TZ, HOST: "127.0.0.1", PORT: "0", DATA_DIR: dir, LOG_FORMAT: "json",
+      ...limits, ...settings,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const server = new Server(child, dir);
+  try {
+    await server.ready();
+  } catch (err) {
+    await server.stop();
+    throw err;
+  }
+  return server;
+}
+
+// postgres makes an empty schema in the throwaway server that SOHBET_TEST_POSTGRES names (.ci/services starts one) and returns the
+// settings that put a server's data there.
+export function postgres() {
+  const address = process.env.SOHBET_TEST_POSTGRES;
+  if (!address) throw new Error("SOHBET_TEST_POSTGRES is not set: run this through .ci/services, or run make test");
+  const schema = `protocol_${randomBytes(8).toString("hex")}`;
+  execFileSync("psql", ["--quiet", "--no-psqlrc", "--command", `CREATE SCHEMA ${schema}`, address]);
+  const url = new URL(address);
+  url.searchParams.set("search_path", schema);
+  return { DATABASE_URL: url.href, SECRET_KEY: randomBytes(32).toString("hex") };
+}
+
+class Server {
+  output = "";
+  clients = new Set();
+
+  constructor(child, dir) {
+    this.child = child;
+    this.dir = dir;
+    this.ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => (this.output += text));
+    }
+  }
+
+  async ready() {
+    this.url = await this.printed(/"listening","address":"([^"]+)"/);
+  }
+
+  // printed waits for the server's output to match and returns the first group that did.
+  async printed(pattern, from = 0) {
+    const end = Date.now() + 15_000;
+    for (;;) {
+      const found = pattern.exec(this.output.slice(from));
+      if (found) return found[1];
+      if (this.child.exitCode !== null || Date.now() > end) {
+        throw new Error(`the server did not print ${pattern}; it printed:\n${this.output}`);
+      }
+      await sleep(20);
+    }
+  }
+
+  // signIn asks for a code, reads it from the server's log as an operator would, and returns the session's Cookie header.
+  async signIn() {
+    const from = this.output.length;
+    const asked = await this.post("/request-otp", {});
+    assert.equal(asked.status, 200);
+    assert.doesNotMatch(await asked.text(), /\d{6}/, "the code must not be in the answer");
+    const otp = await this.printed(/"code":"(\d{6})"/, from);
+    const verified = await this.post("/verify-otp", { otp }, cookies(asked));
+    assert.deepEqual(await verified.json(), { success: true, redirect: "/admin" });
+    return cookies(verified);
+  }
+
+  post(route, body, cookie) {
+    const headers = { "Content-Type": "application/json", ...(cookie && { Cookie: cookie }) };
+    return fetch(this.url + route, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  // open returns a client that is not connected yet; it is closed with the server at the latest.
+  open({ cookie, headers, ...options } = {}) {
+    const socket = io(this.url, {
+      forceNew: true, reconnection: false, timeout: 10_000,
+      extraHeaders: { ...(cookie && { Cookie: cookie }), ...headers }, ...options,
+    });
+    const client = new Client(socket);
+    this.clients.add(client);
+    return client;
+  }
+
+  async connect(options) {
+    const client = this.open(options);
+    await client.connected();
+    return client;
+  }
+
+  // visitor returns a connected client with a thread of its own.
+  async visitor(options, name = "Ayşe") {
+    const client = await this.connect(options);
+    const { thread_id } = await client.ok("join", { display_name: name });
+    client.thread = thread_id;
+    return client;
+  }
+
+  // agent returns a connected, signed-in client in the agents' room.
+  async agent(options) {
+    const client = await this.connect({ ...options, cookie: options.cookie ?? (await this.signIn()) });
+    await client.ok("admin_join");
+    return client;
+  }
+
+  // stop ends the server, which must go in good order and must not have panicked on the way.
+  async stop() {
+    for (const client of this.clients) client.socket.disconnect();
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill("SIGTERM");
+    const code = await withTimeout(this.ended, 15_000, "the server did not stop").catch((err) => {
+      this.child.kill("SIGKILL");
+      throw err;
+    });
+    rmSync(this.dir, { recursive: true, force: true });
+    assert.equal(code, 0, `the server ended with ${code}; it printed:\n${this.output.slice(-4000)}`);
+    assert.doesNotMatch(this.output, /panic/);
+  }
+}
+
+function cookies(response) {
+  return response.headers.getSetCookie().map((c) => c.split(";")[0]).filter((c) => !/^[^=]+=$/.test(c)).join("; ");
+}
+
+// Client keeps everything the socket receives, so that no event is missed between two waits.
+class Client {
+  seen = []; // [event, payload] in order of arrival, less what next took
+  #waiting = new Set();
+
+  constructor(socket) {
+    this.socket = socket;
+    socket.onAny((event, payload) => {
+      this.seen.push([event, payload]);
+      for (const look of [...this.#waiting]) look();
+    });
+  }
+
+  connected() {
+    const { socket } = this;
+    return withTimeout(new Promise((resolve, reject) => {
+      if (socket.connected) resolve();
+      socket.once("connect", resolve);
+      socket.once("connect_error", reject);
+    }), 10_000, "no connection");
+  }
+
+  // call emits with an ack callback and returns the ack.
+  call(event, ...payload) {
+    return withTimeout(new Promise((resolve) => this.socket.emit(event, ...payload, resolve)), 10_000, `no ack of ${event}`);
+  }
+
+  // ok calls and demands {ok: true}.
+  async ok(event, ...payload) {
+    const ack = await this.call(event, ...payload);
+    assert.equal(ack?.ok, true, `${event} was refused: ${JSON.stringify(ack)}`);
+    return ack;
+  }
+
+  // refused calls and demands {ok: false} with that code and a message for people.
+  async refused(code, event, ...payload) {
+    const ack = await this.call(event, ...payload);
+    assert.equal(ack?.ok, false, `${event} was accepted: ${JSON.stringify(ack)}`);
+    assert.equal(ack.error?.code, code, JSON.stringify(ack));
+    assert.equal(typeof ack.error.message, "string");
+    assert.notEqual(ack.error.message, "");
+    return ack.error;
+  }
+
+  emit(event, ...payload) {
+    this.socket.emit(event, ...payload);
+  }
+
+  // next takes the first event of that name (and kind) that has come or comes.
+  next(event, fits = () => true, ms = 10_000) {
+    let look;
+    const found = new Promise((resolve) => {
+      look = () => {
+        const at = this.seen.findIndex(([name, payload]) => name === event && fits(payload));
+        if (at < 0) return;
+        const [[, payload]] = this.seen.splice(at, 1);
+        resolve(payload);
+      };
+      this.#waiting.add(look);
+      look();
+    });
+    return withTimeout(found, ms, `no ${event}; seen: ${JSON.stringify(this.seen).slice(0, 2000)}`)
+      .finally(() => this.#waiting.delete(look));
+  }
+
+  // none waits a little and demands that no such event has come.
+  async none(event, fits = () => true) {
+    await sleep(250);
+    const found = this.seen.filter(([name, payload]) => name === event && fits(payload));
+    assert.deepEqual(found, [], `unexpected ${event}`);
+  }
+
+  clear() {
+    this.seen = [];
+  }
+
+  close() {
+    this.socket.disconnect();
+  }
+}
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export function withTimeout(promise, ms, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} within ${ms} ms`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+// eventually repeats an attempt until it holds; for events that may be dropped by design.
+export async function eventually(attempt, holds) {
+  for (let i = 0; i < 40; i++) {
+    await attempt();
+    await sleep(50);
+    if (holds()) return;
+  }
+  assert.fail("it never held");
+}

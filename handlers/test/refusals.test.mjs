@@ -1,0 +1,160 @@
+// Every refusal of the contract, over both transports, with and without an ack callback.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { start, transports } from "./harness.mjs";
+
+for (const [name, transport] of Object.entries(transports)) {
+  describe(`refusals over ${name}`, () => {
+    let server, cookie, agent, victim;
+    before(async () => {
+      server = await start({ CORS_ORIGINS: "https://shop.example" });
+      cookie = await server.signIn();
+      agent = await server.agent({ ...transport, cookie });
+      victim = await server.visitor(transport, "Victim");
+      await victim.ok("message", { thread_id: victim.thread, text: "private" });
+    });
+    after(() => server.stop());
+
+    // alive proves that a refusal did no harm to the socket.
+    const alive = (client) => client.ok("message", { thread_id: client.thread, text: "still here" });
+
+    it("what only agents may do, a visitor may not", async () => {
+      const visitor = await server.visitor(transport);
+      const deeds = [
+        ["admin_join"], ["admin_join", {}], ["join_thread", { thread_id: victim.thread }], ["join_thread", { thread_id: visitor.thread }],
+        ["message_to_visitor", { thread_id: victim.thread, text: "x" }], ["message_to_visitor", { thread_id: visitor.thread, text: "x" }],
+      ];
+      for (const deed of deeds) {
+        await visitor.refused("unauthorized", ...deed);
+        visitor.emit(...deed);
+        const error = await visitor.next("message_error");
+        assert.deepEqual([error.type, error.code], ["unauthorized", "unauthorized"]);
+        assert.equal(typeof error.message, "string");
+      }
+      await victim.ok("message", { thread_id: victim.thread, text: "secret" });
+      for (const event of ["message", "message_from_visitor", "new_message_notification"]) await visitor.none(event);
+      await alive(visitor);
+    });
+
+    it("a visitor reaches no thread that its socket has not joined", async () => {
+      const visitor = await server.visitor(transport);
+      victim.clear();
+      for (const [event, payload] of [
+        ["message", { text: "x" }], ["message_to_admin", { text: "x" }], ["message_from_visitor", { text: "x" }], ["typing", {}],
+        ["history", {}], ["read", { last_id: 1 }], ["heartbeat", {}],
+      ]) {
+        await visitor.refused("unauthorized", event, { thread_id: victim.thread, ...payload });
+      }
+      await victim.none("message");
+      await victim.none("typing");
+      await victim.none("read");
+      const { messages } = await victim.ok("history", { thread_id: victim.thread });
+      assert.ok(messages.every((m) => m.content_text !== "x"));
+      await alive(visitor);
+    });
+
+    it("a made-up session is none", async () => {
+      for (const bad of ["session=abc", cookie.slice(0, -3) + "abc", cookie.replace(/=.*/, "=")]) {
+        const client = await server.connect({ ...transport, cookie: bad });
+        await client.refused("unauthorized", "admin_join");
+        client.close();
+      }
+    });
+
+    it("bad input names the field and harms nobody", async () => {
+      const visitor = await server.visitor(transport);
+      const at = { thread_id: visitor.thread };
+      const cases = [
+        ["message", { ...at }, "text"],
+        ["message", { ...at, text: "" }, "text"],
+        ["message", { ...at, text: " \n\t " }, "text"],
+        ["message", { ...at, text: "ş".repeat(10_001) }, "text"],
+        ["message", { ...at, text: 5 }, "text"],
+        ["message", { ...at, text: { a: 1 } }, "text"],
+        ["message", { ...at, text: "x", type: "movie" }, "type"],
+        ["message", { ...at, text: "x", client_id: "c".repeat(65) }, "client_id"],
+        ["message", { ...at, text: "x", client_id: ["c"] }, "client_id"],
+        ["message", { ...at, type: "image", file_url: "javascript:alert(1)" }, "file_url"],
+        ["message", { ...at, type: "image" }, "file_url"],
+        ["message", { thread_id: "../etc", text: "x" }, "thread_id"],
+        ["message", { thread_id: { $ne: 1 }, text: "x" }, "thread_id"],
+        ["join", { display_name: "" }, "display_name"],
+        ["join", { display_name: "x".repeat(5000) }, "display_name"],
+        ["join", { display_name: ["x"] }, "display_name"],
+        ["history", { ...at, limit: "many" }, "limit"],
+        ["history", { ...at, before_id: {} }, "before_id"],
+        ["read", { ...at }, "last_id"],
+        ["typing", { ...at, typing: "perhaps" }, "typing"],
+      ];
+      for (const [event, payload, field] of cases) {
+        const error = await visitor.refused("validation_error", event, payload);
+        assert.match(error.message + (error.field ?? ""), new RegExp(field), `${event} ${JSON.stringify(payload).slice(0, 80)}`);
+      }
+      visitor.emit("message", { ...at, text: "" });
+      const error = await visitor.next("message_error");
+      assert.equal(error.code, "validation_error");
+      for (const payload of [[], [null], ["text"], [5], [[]], [{}], [true]]) {
+        await visitor.refused("validation_error", "message", ...payload);
+      }
+      await alive(visitor);
+      const { messages } = await visitor.ok("history", at);
+      assert.deepEqual(messages.map((m) => m.content_text), ["still here"]);
+    });
+
+    it("the longest text is taken as typed", async () => {
+      const visitor = await server.visitor(transport);
+      const text = "ş".repeat(10_000);
+      const { message } = await visitor.ok("message", { thread_id: visitor.thread, text });
+      assert.equal(message.content_text, text);
+    });
+
+    it("an agent writing to a thread that is not there is told so", async () => {
+      await agent.refused("not_found", "message", { thread_id: crypto.randomUUID(), text: "x" });
+    });
+
+    it("an unknown event or namespace is no disaster", async () => {
+      const visitor = await server.visitor(transport);
+      visitor.emit("no_such_event", { a: 1 });
+      visitor.emit("message_error", { a: 1 });
+      await alive(visitor);
+      const stray = server.open(transport);
+      await stray.connected();
+      const elsewhere = stray.socket.io.socket("/elsewhere");
+      const refusal = await new Promise((resolve) => elsewhere.once("connect_error", resolve).connect());
+      assert.equal(refusal.message, "Invalid namespace");
+    });
+
+    it("too many messages are refused with a time to wait, and go through later", async () => {
+      const limited = await start({ RATE_LIMIT_MESSAGE: "3/2s" });
+      try {
+        const visitor = await limited.visitor(transport);
+        const send = (n) => visitor.call("message", { thread_id: visitor.thread, text: `m${n}`, client_id: `c${n}` });
+        const acks = [];
+        for (let n = 0; n < 5; n++) acks.push(await send(n));
+        assert.deepEqual(acks.slice(0, 3).map((a) => a.ok), [true, true, true]);
+        const refusal = acks.find((a) => !a.ok);
+        assert.equal(refusal?.error.code, "rate_limit_exceeded");
+        assert.ok(refusal.error.retry_after_ms > 0 && refusal.error.retry_after_ms <= 2000, JSON.stringify(refusal));
+        for (let n = 0; n < 20; n++) visitor.emit("message", { thread_id: visitor.thread, text: "flood" });
+        const error = await visitor.next("message_error");
+        assert.equal(error.code, "rate_limit_exceeded");
+        await new Promise((resolve) => setTimeout(resolve, 2100));
+        assert.equal((await send(9)).ok, true);
+      } finally {
+        await limited.stop();
+      }
+    });
+
+    it("a foreign page may not connect; this server's own and listed ones may", async () => {
+      const from = (Origin) => server.open({ ...transport, headers: { Origin } });
+      for (const origin of ["https://evil.example", "null", "https://shop.example.evil.example", "http://shop.example"]) {
+        await assert.rejects(from(origin).connected(), `${origin} was let in`);
+      }
+      for (const origin of [server.url, "https://shop.example"]) {
+        const client = from(origin);
+        await client.connected();
+        client.close();
+      }
+    });
+  });
+}
