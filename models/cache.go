@@ -128,6 +128,10 @@ func (c *cache) changed(threadID string) {
 	}
 }
 
+// Forget drops what memory holds of a thread: for the news that another process changed it. Without
+// such news this process may serve an old row or page for as long as CacheTTL.
+func (s *Store) Forget(threadID string) { s.cache.changed(threadID) }
+
 // wrote replaces a thread row after a commit; the ticket is from before the transaction. When
 // somebody else changed a thread meanwhile, nobody knows which of the two is newer: forget it.
 func (c *cache) wrote(t ticket, row Thread) {
@@ -143,19 +147,6 @@ func (c *cache) wrote(t ticket, row Thread) {
 		put(c.threads, row.ID, row, cachedThreads)
 	} else {
 		c.threads.Delete(row.ID)
-	}
-}
-
-// clear forgets everything.
-func (c *cache) clear() {
-	for i := range c.shards {
-		c.shards[i].mu.Lock()
-		c.shards[i].changes++
-		c.shards[i].mu.Unlock()
-	}
-	if c.threads != nil {
-		c.threads.Flush()
-		c.pages.Flush()
 	}
 }
 

@@ -104,3 +104,18 @@ var (
 	CheckPatterns = searchPatterns
 	CheckKey      = searchKey
 )
+
+// panicking is a database driver with a bug.
+type panicking struct{ dialectSQL }
+
+func (p panicking) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
+	for _, m := range messages {
+		if m.ContentText == "panic" {
+			panic("a bug")
+		}
+	}
+	return p.dialectSQL.insert(ctx, conn, messages)
+}
+
+// PanicOnText makes the writer panic whenever it inserts the text "panic". Call it before any write.
+func PanicOnText(s *Store) { s.writer.sql = panicking{s.writer.sql} }

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"context"
 	"errors"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -11,12 +12,14 @@ type fault uint8
 const (
 	faultRow      fault = iota // a row was refused; others may go in
 	faultPassing               // two transactions met; the same batch may succeed at once
+	faultLost                  // the connection broke before the commit; another may do
 	faultDatabase              // the database is away, full or broken
 )
 
 // faultOf tells what a failed batch says about its rows.
 func faultOf(err error) fault {
-	if errors.Is(err, errUnclear) {
+	var dial *pgconn.ConnectError
+	if errors.Is(err, errUnclear) || errors.As(err, &dial) || errors.Is(err, context.DeadlineExceeded) {
 		return faultDatabase
 	}
 	if errors.Is(err, errPanic) {
@@ -29,6 +32,8 @@ func faultOf(err error) fault {
 			return faultPassing
 		case pg.Code == "23505": // another process opened the same thread
 			return faultPassing
+		case pg.Code == "57P01", pg.Code == "57P02": // the server ends this connection
+			return faultLost
 		}
 		switch pg.Code[:min(2, len(pg.Code))] {
 		case "08", "25", "28", "53", "55", "57", "58", "XX", "F0": // connection, read-only, login, resources, locks, shutdown, I/O
@@ -41,6 +46,7 @@ func faultOf(err error) fault {
 		case 18, 19, 20: // too big, constraint, mismatch
 			return faultRow
 		}
+		return faultDatabase
 	}
-	return faultDatabase
+	return faultLost
 }

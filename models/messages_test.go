@@ -190,3 +190,28 @@ func TestCacheShowsOwnWritesUnderLoad(t *testing.T) {
 		})
 	})
 }
+
+func TestForgetShowsWhatAnotherProcessWrote(t *testing.T) {
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			o := storetest.Options(t, dialect)
+			here, there := storetest.Reopen(t, o), storetest.Reopen(t, o)
+			th := thread(t, here, 1)
+			say(t, here, th.ID, "first")
+			look := func() (int64, string) {
+				t.Helper()
+				list, _, err := here.Messages(t.Context(), th.ID, models.MessageQuery{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return readThread(t, here, th.ID).MessageCount, fmt.Sprint(texts(list))
+			}
+			look()
+			say(t, there, th.ID, "second")
+			here.Forget(th.ID)
+			if count, list := look(); count != 2 || list != "[first second]" {
+				t.Fatalf("counted %d, read %s", count, list)
+			}
+		})
+	}
+}

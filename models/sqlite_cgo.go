@@ -24,6 +24,7 @@ func sqliteOptions(readOnly bool) url.Values {
 		v.Set("_query_only", "on")
 	} else {
 		v.Set("_txlock", "immediate")
+		v.Set("_cache_size", "-16384") // KiB
 	}
 	return v
 }

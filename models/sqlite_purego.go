@@ -27,6 +27,7 @@ func sqliteOptions(readOnly bool) url.Values {
 		v.Add("_pragma", "query_only(1)")
 	} else {
 		v.Set("_txlock", "immediate")
+		v.Add("_pragma", "cache_size(-16384)") // KiB
 	}
 	return v
 }

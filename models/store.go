@@ -111,6 +111,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.writer.close()
 		s.touches.close()
+		s.writer.sql.close()
 		s.closed.Store(true)
 		s.closeErr = s.closePools()
 	})

@@ -2,19 +2,18 @@ package models
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 )
 
 const (
 	touchInterval = 30 * time.Second
-	touchChunk    = 200 // rows a transaction, so that messages slip in between
+	touchChunk    = 500 // rows a transaction, so that messages slip in between
 	touchLimit    = 50_000
 )
 
@@ -122,41 +121,34 @@ func (t *touches) flush() {
 	}
 }
 
+// touched is a thread whose visitor was there.
+type touched struct {
+	threadID string
+	userID   int64
+	at       time.Time
+}
+
 func (t *touches) write(ids []string, seen map[string]time.Time) error {
 	ctx, cancel := t.store.limit(context.Background())
 	defer cancel()
-	var moved []string
+	var rows []touched
 	err := t.store.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		var rows []struct {
-			ID           string
-			UserID       int64
-			LastActivity time.Time
-		}
-		// Locked in the order of their ids, as the writer does.
-		err := tx.Model(&Thread{}).Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).
-			Select("id", "user_id", "last_activity").Where("id IN ?", ids).Order("id").Find(&rows).Error
+		conn := tx.Statement.ConnPool
+		threads, err := t.store.writer.sql.lock(ctx, conn, ids)
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
-			at := seen[row.ID]
-			if at.After(row.LastActivity) {
-				moved = append(moved, row.ID)
-				if err := tx.Exec("UPDATE threads SET last_activity = ? WHERE id = ?", at, row.ID).Error; err != nil {
-					return err
-				}
-			}
-			if err := tx.Exec("UPDATE users SET last_seen = ? WHERE id = ? AND last_seen < ?", at, row.UserID, at).Error; err != nil {
-				return err
-			}
+		rows = rows[:0]
+		for _, th := range threads {
+			rows = append(rows, touched{threadID: th.ID, userID: th.UserID, at: seen[th.ID]})
 		}
-		return nil
+		return t.store.writer.sql.touch(ctx, conn, rows)
 	})
-	for _, id := range moved {
-		t.store.cache.changed(id)
+	for _, row := range rows {
+		t.store.cache.changed(row.threadID)
 	}
 	if err != nil {
-		return errors.Join(errors.New("models: touch"), err)
+		return fmt.Errorf("models: touch: %w", err)
 	}
 	return nil
 }

@@ -29,8 +29,8 @@ type lockedThread struct {
 	opened bool // opened here, and no message has claimed it yet
 }
 
-// batchSQL is what differs between the databases on the busy path. conn is the open transaction.
-type batchSQL interface {
+// dialectSQL is what differs between the databases on the busy path. conn is the open transaction.
+type dialectSQL interface {
 	// lock reads and locks thread rows in the order of their ids.
 	lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error)
 	// insert stores messages in their order. It returns the stored ones in that order, only ID,
@@ -38,6 +38,8 @@ type batchSQL interface {
 	insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error)
 	// update writes the columns that the writer keeps.
 	update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error
+	// touch moves last_activity and last_seen forward.
+	touch(ctx context.Context, conn gorm.ConnPool, rows []touched) error
 	close()
 }
 

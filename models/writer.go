@@ -20,7 +20,7 @@ const (
 // the next one is being committed.
 type writer struct {
 	store *Store
-	sql   batchSQL
+	sql   dialectSQL
 	queue chan *job
 	ready chan batch
 	done  chan struct{}
@@ -48,9 +48,9 @@ func newWriter(s *Store) (*writer, error) {
 	}
 	var err error
 	if s.dialect == dialectSQLite {
-		w.sql, err = newSQLiteBatch(s)
+		w.sql, err = newSQLiteSQL(s)
 	} else {
-		w.sql = postgresBatch{}
+		w.sql = postgresSQL{}
 	}
 	return w, err
 }
@@ -63,7 +63,6 @@ func (w *writer) close() {
 	w.gate.Unlock()
 	close(w.queue)
 	<-w.done
-	w.sql.close()
 }
 
 func (w *writer) run() {
@@ -122,9 +121,9 @@ func (w *writer) settle(jobs []*job) []outcome {
 			return outcomes
 		}
 		switch fault := faultOf(err); {
-		case fault == faultPassing && try < batchRetries:
+		case (fault == faultPassing || fault == faultLost) && try < batchRetries:
 			continue
-		case fault != faultDatabase && len(jobs) > 1:
+		case (fault == faultPassing || fault == faultRow) && len(jobs) > 1:
 			half := len(jobs) / 2
 			return append(w.settle(jobs[:half]), w.settle(jobs[half:])...)
 		}

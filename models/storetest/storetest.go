@@ -101,6 +101,7 @@ func schema(t testing.TB) string {
 	})
 	q := u.Query()
 	q.Set("search_path", name)
+	q.Set("application_name", name) // a test can find its own connections
 	u.RawQuery = q.Encode()
 	return u.String()
 }

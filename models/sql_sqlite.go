@@ -14,9 +14,10 @@ import (
 // insertSizes are the row counts of the prepared inserts, largest first; a batch is cut into these.
 var insertSizes = [...]int{64, 16, 4, 1}
 
-// sqliteBatch works with statements prepared once for the writer's connection.
-type sqliteBatch struct {
+// sqliteSQL works with statements prepared once for the writer's connection.
+type sqliteSQL struct {
 	selectThread, updateThread *sql.Stmt
+	activity, seen             *sql.Stmt
 	inserts                    [len(insertSizes)]*sql.Stmt
 }
 
@@ -27,12 +28,12 @@ const (
 		WHERE id = ?`
 )
 
-func newSQLiteBatch(s *Store) (*sqliteBatch, error) {
+func newSQLiteSQL(s *Store) (*sqliteSQL, error) {
 	pool, err := s.write.DB()
 	if err != nil {
 		return nil, fmt.Errorf("models: prepare the writer: %w", err)
 	}
-	b := &sqliteBatch{}
+	b := &sqliteSQL{}
 	prepare := func(into **sql.Stmt, query string) {
 		if err == nil {
 			*into, err = pool.Prepare(query)
@@ -40,6 +41,8 @@ func newSQLiteBatch(s *Store) (*sqliteBatch, error) {
 	}
 	prepare(&b.selectThread, sqliteLock)
 	prepare(&b.updateThread, sqliteUpdate)
+	prepare(&b.activity, "UPDATE threads SET last_activity = ? WHERE id = ? AND last_activity < ?")
+	prepare(&b.seen, "UPDATE users SET last_seen = ? WHERE id = ? AND last_seen < ?")
 	for i, n := range insertSizes {
 		prepare(&b.inserts[i], sqliteInsert(n))
 	}
@@ -57,8 +60,8 @@ func sqliteInsert(rows int) string {
 		RETURNING id, thread_id, client_id`
 }
 
-func (b *sqliteBatch) close() {
-	for _, st := range append(b.inserts[:], b.selectThread, b.updateThread) {
+func (b *sqliteSQL) close() {
+	for _, st := range append(b.inserts[:], b.selectThread, b.updateThread, b.activity, b.seen) {
 		if st != nil {
 			_ = st.Close()
 		}
@@ -74,7 +77,7 @@ func within(ctx context.Context, conn gorm.ConnPool, st *sql.Stmt) (*sql.Stmt, e
 }
 
 // lock needs no locks: the transaction began IMMEDIATE, so nobody else writes.
-func (b *sqliteBatch) lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error) {
+func (b *sqliteSQL) lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error) {
 	st, err := within(ctx, conn, b.selectThread)
 	if err != nil {
 		return nil, err
@@ -90,7 +93,7 @@ func (b *sqliteBatch) lock(ctx context.Context, conn gorm.ConnPool, ids []string
 	return all, nil
 }
 
-func (b *sqliteBatch) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
+func (b *sqliteSQL) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
 	stored := make([]Message, 0, len(messages))
 	args := make([]any, 0, 8*insertSizes[0])
 	for i, size := range insertSizes {
@@ -116,7 +119,7 @@ func (b *sqliteBatch) insert(ctx context.Context, conn gorm.ConnPool, messages [
 	return byID(stored), nil
 }
 
-func (b *sqliteBatch) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
+func (b *sqliteSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
 	st, err := within(ctx, conn, b.updateThread)
 	if err != nil {
 		return err
@@ -125,6 +128,26 @@ func (b *sqliteBatch) update(ctx context.Context, conn gorm.ConnPool, rows []*lo
 		_, err := st.ExecContext(ctx, r.LastActivity, r.LastMessageID, r.LastMessage, r.LastSender, r.LastType,
 			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.ID)
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *sqliteSQL) touch(ctx context.Context, conn gorm.ConnPool, rows []touched) error {
+	activity, err := within(ctx, conn, b.activity)
+	if err != nil {
+		return err
+	}
+	seen, err := within(ctx, conn, b.seen)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if _, err := activity.ExecContext(ctx, r.at, r.threadID, r.at); err != nil {
+			return err
+		}
+		if _, err := seen.ExecContext(ctx, r.at, r.userID, r.at); err != nil {
 			return err
 		}
 	}

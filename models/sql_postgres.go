@@ -49,15 +49,15 @@ func scanStored(into []Message, rows *sql.Rows, err error) ([]Message, error) {
 	return into, rows.Err()
 }
 
-// postgresBatch passes whole columns as arrays: the statements stay the same for any number of rows,
+// postgresSQL passes whole columns as arrays: the statements stay the same for any number of rows,
 // so the server prepares each of them once.
-type postgresBatch struct{}
+type postgresSQL struct{}
 
-func (postgresBatch) close() {}
+func (postgresSQL) close() {}
 
 const postgresLock = "SELECT " + threadColumns + " FROM threads WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE"
 
-func (postgresBatch) lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error) {
+func (postgresSQL) lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error) {
 	return scanThreads(conn.QueryContext(ctx, postgresLock, ids))
 }
 
@@ -71,7 +71,7 @@ const postgresInsert = `INSERT INTO messages
 	ON CONFLICT (thread_id, client_id) WHERE client_id <> '' DO NOTHING
 	RETURNING id, thread_id, client_id`
 
-func (postgresBatch) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
+func (postgresSQL) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
 	n := len(messages)
 	var columns [7][]string
 	for c := range columns {
@@ -101,7 +101,7 @@ const postgresUpdate = `UPDATE threads AS t SET
 			message_count, unread_count, visitor_read_id, agent_read_id)
 	WHERE t.id = v.id`
 
-func (postgresBatch) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
+func (postgresSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
 	_, err := conn.ExecContext(ctx, postgresUpdate, postgresUpdateArgs(rows)...)
 	return err
 }
@@ -118,4 +118,23 @@ func postgresUpdateArgs(rows []*lockedThread) []any {
 		visitor[i], agent[i] = r.VisitorReadID, r.AgentReadID
 	}
 	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent}
+}
+
+const (
+	postgresActivity = `UPDATE threads AS t SET last_activity = v.at
+		FROM unnest($1::text[], $2::timestamp[]) AS v (id, at) WHERE t.id = v.id AND t.last_activity < v.at`
+	postgresSeen = `UPDATE users AS u SET last_seen = v.at
+		FROM unnest($1::bigint[], $2::timestamp[]) AS v (id, at) WHERE u.id = v.id AND u.last_seen < v.at`
+)
+
+func (postgresSQL) touch(ctx context.Context, conn gorm.ConnPool, rows []touched) error {
+	threads, users, times := make([]string, len(rows)), make([]int64, len(rows)), make([]time.Time, len(rows))
+	for i, r := range rows {
+		threads[i], users[i], times[i] = r.threadID, r.userID, r.at
+	}
+	if _, err := conn.ExecContext(ctx, postgresActivity, threads, times); err != nil {
+		return err
+	}
+	_, err := conn.ExecContext(ctx, postgresSeen, users, times)
+	return err
 }

@@ -1,0 +1,97 @@
+package models_test
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+)
+
+func TestPanicInTheWriterFailsOneRow(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		models.PanicOnText(s)
+		th := thread(t, s, 1)
+		var batch []models.NewMessage
+		for i := range 20 {
+			m := models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor, ContentText: fmt.Sprint(i)}
+			if i == 7 {
+				m.ContentText = "panic"
+			}
+			batch = append(batch, m)
+		}
+		_, errs := models.AppendBatch(s, batch)
+		for i, err := range errs {
+			if (err != nil) != (i == 7) {
+				t.Errorf("row %d: %v", i, err)
+			}
+		}
+		if _, err := s.AppendWait(t.Context(), batch[7]); err == nil {
+			t.Error("the panic went unnoticed")
+		}
+		if res := say(t, s, th.ID, "after"); res.Thread.MessageCount != 20 {
+			t.Errorf("counted %d", res.Thread.MessageCount)
+		}
+	})
+}
+
+// Somebody ends the server's connections again and again; a sender that repeats what failed loses
+// nothing and doubles nothing.
+func TestLostConnectionsHeal(t *testing.T) {
+	o := storetest.Options(t, "postgres")
+	s, other := storetest.Reopen(t, o), storetest.Open(t, "postgres")
+	th := thread(t, s, 1)
+	var mine string
+	if err := models.Raw(t, s).QueryRow("SELECT current_setting('application_name')").Scan(&mine); err != nil {
+		t.Fatal(err)
+	}
+	var stop atomic.Bool
+	killed := make(chan int64)
+	go func() {
+		var n int64
+		for !stop.Load() {
+			res, err := models.Raw(t, other).Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '" + mine + "'")
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			gone, _ := res.RowsAffected()
+			n += gone
+			time.Sleep(20 * time.Millisecond)
+		}
+		killed <- n
+	}()
+	const senders, each = 4, 100
+	inParallel(t, senders, func(w int) error {
+		for n := range each {
+			m := models.NewMessage{ThreadID: th.ID, ClientID: fmt.Sprintf("%d/%d", w, n), SenderType: models.Visitor}
+			var err error
+			for range 20 {
+				if _, err = s.AppendWait(t.Context(), m); err == nil {
+					break
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	stop.Store(true)
+	if n := <-killed; n == 0 {
+		t.Error("no connection was ended, so this test proves nothing")
+	}
+	var stored int
+	err := errors.New("not asked")
+	for range 5 { // the first question may meet a dead connection
+		if err = models.Raw(t, s).QueryRow("SELECT count(*) FROM messages").Scan(&stored); err == nil {
+			break
+		}
+	}
+	if err != nil || stored != senders*each {
+		t.Fatalf("stored %d of %d, %v", stored, senders*each, err)
+	}
+}
