@@ -93,6 +93,7 @@ func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 	defer g.pass(step{})
 	so := &Socket{srv: s, lib: lib, conn: conn, namespace: namespace, gone: make(chan struct{})}
 	lib.SetData(so)
+	lib.Handshake().Headers, lib.Handshake().Query = nil, nil // empty for us (engine.Conn.Request), but still maps
 	g.add(so)
 	lib.Use(func(event []any, _ func(error)) {
 		// This is where an event is taken. The library's own dispatch behind it would start another goroutine.
