@@ -58,10 +58,13 @@ for (const colorScheme of ['light', 'dark']) {
       await agent.keyboard.press('Escape');
 
       await h.server.kill();
-      await visitor.waitForSelector('#connection:not([hidden])');
-      await say(visitor, 'sırada');
-      await clean(visitor, 'offline');
-      await h.server.start();
+      try {
+        await visitor.waitForSelector('#connection:not([hidden])');
+        await say(visitor, 'sırada');
+        await clean(visitor, 'offline');
+      } finally {
+        await h.server.start(); // the next test needs it, whatever became of this one
+      }
     });
   }
 }

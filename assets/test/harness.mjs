@@ -122,7 +122,7 @@ export async function house(env) {
       // A killed server and a refused request are told in the console too; both are part of these tests.
       if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load resource/.test(text)) complaints.push(`console: ${text}`);
     });
-    context.on('weberror', (error) => complaints.push(`page error: ${error.error().stack}`));
+    context.on('weberror', (error) => complaints.push(`page error: ${error.error().message} ${error.error().stack}`));
     return context;
   }
 

@@ -125,7 +125,7 @@ test('what the agent wrote while the visitor was away is there afterwards, in or
 test('older messages come by scrolling up, and the place stays', async () => {
   const context = await h.person(PHONE);
   const visitor = await visit(context, 'Uzun Konuşan');
-  const total = 130;
+  const total = 105;
   for (let i = 0; i < total; i++) await say(visitor, `line ${i}`);
   await eventually(async () => assert.equal(await visitor.locator('.message[data-state=sent]').count(), total), 'all sent', 30_000);
   await visitor.reload();

@@ -214,11 +214,12 @@ form.addEventListener('submit', (event) => {
 store.watch((key, value) => {
   if (key !== 'visitor' || !value) return;
   const first = !me;
-  const moved = me?.thread && value.thread && value.thread !== me.thread;
+  const elsewhere = Boolean(value.thread) && value.thread !== me?.thread;
+  const moved = elsewhere && Boolean(me?.thread);
   me = value;
   if (moved) startOver();
   if (first) openTalk({ focus: false });
-  if ((first || moved) && value.thread) live.greet();
+  if (elsewhere) live.greet();
 });
 
 // Where there is a keyboard anyway, the first question is ready for it.
