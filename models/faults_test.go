@@ -60,7 +60,7 @@ func TestLostConnectionsHeal(t *testing.T) {
 			}
 			gone, _ := res.RowsAffected()
 			n += gone
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond)
 		}
 		killed <- n
 	}()
@@ -69,7 +69,7 @@ func TestLostConnectionsHeal(t *testing.T) {
 		for n := range each {
 			m := models.NewMessage{ThreadID: th.ID, ClientID: fmt.Sprintf("%d/%d", w, n), SenderType: models.Visitor}
 			var err error
-			for range 20 {
+			for range 30 {
 				if _, err = s.AppendWait(t.Context(), m); err == nil {
 					break
 				}
