@@ -69,6 +69,7 @@ func parsePages() map[string]*template.Template {
 					}
 					return s, nil
 				},
+				"modules": modulesOf,
 				"asset": func(path string) (string, error) {
 					if staticFiles[path] == nil {
 						return "", fmt.Errorf("no static file %q", path)

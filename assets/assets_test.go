@@ -1,0 +1,343 @@
+package assets
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+)
+
+func get(t *testing.T, h http.Handler, target string, headers ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestStaticFileInEveryEncoding(t *testing.T) {
+	want, err := fs.ReadFile(embedded, "static/css/base.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ accept, encoding string }{
+		{"gzip, deflate, br, zstd", "br"},
+		{"gzip", "gzip"},
+		{"br;q=0, gzip;q=0.5", "gzip"},
+		{"br; q=0.1", "br"},
+		{"brotli", ""},
+		{"", ""},
+	} {
+		res := get(t, Static(), URL("css/base.css"), "Accept-Encoding", c.accept)
+		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Encoding") != c.encoding {
+			t.Errorf("Accept-Encoding %q: status %d, encoding %q, want %q", c.accept, res.StatusCode, res.Header.Get("Content-Encoding"), c.encoding)
+			continue
+		}
+		var plain io.Reader = res.Body
+		switch c.encoding {
+		case "br":
+			plain = brotli.NewReader(res.Body)
+		case "gzip":
+			if plain, err = gzip.NewReader(res.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(body(t, plain), want) {
+			t.Errorf("Accept-Encoding %q: the file came out changed", c.accept)
+		}
+		for name, value := range map[string]string{
+			"Content-Type": "text/css; charset=utf-8", "Cache-Control": cacheForever,
+			"Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff",
+		} {
+			if got := res.Header.Get(name); got != value {
+				t.Errorf("%s is %q, want %q", name, got, value)
+			}
+		}
+		again := get(t, Static(), URL("css/base.css"), "Accept-Encoding", c.accept, "If-None-Match", `"other", W/`+res.Header.Get("ETag"))
+		if again.StatusCode != http.StatusNotModified || len(body(t, again.Body)) != 0 {
+			t.Errorf("a file the browser has: status %d", again.StatusCode)
+		}
+	}
+}
+
+func TestStaticRefusals(t *testing.T) {
+	for target, want := range map[string]int{
+		URL("css/none.css"):                    http.StatusNotFound,
+		URL(""):                                http.StatusNotFound,
+		"/static/":                             http.StatusNotFound,
+		"/static/css/base.css":                 http.StatusNotFound,
+		URL("../locales/tr.json"):              http.StatusNotFound,
+		"/static/000000000000/css/base.css":    http.StatusOK,
+		"/elsewhere/000000000000/css/base.css": http.StatusNotFound,
+	} {
+		if res := get(t, Static(), target); res.StatusCode != want {
+			t.Errorf("GET %s: %d, want %d", target, res.StatusCode, want)
+		}
+	}
+	// A page from before an update must not keep today's file under yesterday's name.
+	if got := get(t, Static(), "/static/000000000000/css/base.css").Header.Get("Cache-Control"); got != cacheCheck {
+		t.Errorf("old fingerprint: Cache-Control %q", got)
+	}
+	w := httptest.NewRecorder()
+	Static().ServeHTTP(w, httptest.NewRequest(http.MethodPost, URL("css/base.css"), nil))
+	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %d, Allow %q", w.Code, w.Header().Get("Allow"))
+	}
+	w = httptest.NewRecorder()
+	Static().ServeHTTP(w, httptest.NewRequest(http.MethodHead, URL("css/base.css"), nil))
+	if w.Code != http.StatusOK || w.Body.Len() != 0 || w.Header().Get("Content-Length") == "" {
+		t.Errorf("HEAD: %d with %d bytes, Content-Length %q", w.Code, w.Body.Len(), w.Header().Get("Content-Length"))
+	}
+}
+
+func TestRootFiles(t *testing.T) {
+	for name, contentType := range map[string]string{
+		"/favicon.ico": "image/x-icon", "/favicon.svg": "image/svg+xml",
+		"/manifest.json": "application/json; charset=utf-8", "/robots.txt": "text/plain; charset=utf-8",
+	} {
+		res := get(t, Files(), name)
+		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != contentType {
+			t.Errorf("%s: %d %q", name, res.StatusCode, res.Header.Get("Content-Type"))
+		}
+	}
+	if res := get(t, Files(), "/embed.go"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("/embed.go: %d", res.StatusCode)
+	}
+}
+
+// The version and integrity that the pages name must be those of the package that the lockfile installs.
+func TestClientPins(t *testing.T) {
+	var manifest struct{ Dependencies map[string]string }
+	var lock struct {
+		Packages map[string]struct{ Version, Resolved string }
+	}
+	for name, into := range map[string]any{"package.json": &manifest, "package-lock.json": &lock} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := manifest.Dependencies["socket.io-client"]; got != ClientVersion {
+		t.Errorf("package.json has socket.io-client %s, the pages %s", got, ClientVersion)
+	}
+	if got := lock.Packages["node_modules/socket.io-client"].Version; got != ClientVersion {
+		t.Errorf("package-lock.json has socket.io-client %s, the pages %s", got, ClientVersion)
+	}
+	for name, p := range lock.Packages {
+		if p.Resolved != "" && !strings.HasPrefix(p.Resolved, "https://registry.npmjs.org/") {
+			t.Errorf("package-lock.json: %s is resolved to %s", name, p.Resolved)
+		}
+	}
+	if !ClientEmbedded() {
+		return // a plain `go build` has no client to hold the integrity against; `make build` has
+	}
+	for name := range clientFiles {
+		h, ok := Client(name)
+		if !ok {
+			t.Errorf("%s is not embedded beside the others", name)
+			continue
+		}
+		data := body(t, get(t, h, "/socket.io/"+name).Body)
+		sum := sha512.Sum384(data)
+		if got := "sha384-" + base64.StdEncoding.EncodeToString(sum[:]); name == clientMain && got != ClientIntegrity {
+			t.Errorf("integrity of %s is %s, the pages say %s", name, got, ClientIntegrity)
+		}
+		if got := get(t, h, "/socket.io/"+name+"?v="+ClientVersion).Header.Get("Cache-Control"); got != cacheForever {
+			t.Errorf("%s with its version: Cache-Control %q", name, got)
+		}
+	}
+	if _, ok := Client("../js/visitor.js"); ok {
+		t.Error("Client serves what is no client file")
+	}
+}
+
+func TestPages(t *testing.T) {
+	inline := regexp.MustCompile(`(?i)\son[a-z]+\s*=|\sstyle\s*=|<style|javascript:`)
+	script := regexp.MustCompile(`<script[^>]*>`)
+	for name := range pageNames {
+		for _, lang := range []string{"tr", "en"} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodGet, "/?lang="+lang, nil)
+			data := PageData{CSRFToken: `to"ken`, Locale: "tr"}
+			switch name {
+			case "login":
+				data.Data = LoginData{PasswordRequired: true, CodeVia: "telegram"}
+			case "error":
+				data.Data = ErrorData{Status: 500, RequestID: "abc-123"}
+			}
+			if err := Page(w, r, http.StatusTeapot, name, data); err != nil {
+				t.Fatal(err)
+			}
+			html := w.Body.String()
+			if w.Code != http.StatusTeapot || w.Header().Get("Content-Language") != lang || !strings.Contains(html, `<html lang="`+lang+`"`) {
+				t.Errorf("%s in %s: status %d, Content-Language %q", name, lang, w.Code, w.Header().Get("Content-Language"))
+			}
+			if !strings.Contains(html, `<meta name="csrf-token" content="to&#34;ken">`) {
+				t.Errorf("%s: no csrf-token", name)
+			}
+			// A strict Content-Security-Policy would silently drop anything inline.
+			if found := inline.FindString(html); found != "" {
+				t.Errorf("%s has something inline: %q", name, found)
+			}
+			for _, tag := range script.FindAllString(html, -1) {
+				if !strings.Contains(tag, "src=") && !strings.Contains(tag, `type="application/json"`) {
+					t.Errorf("%s has an inline script: %s", name, tag)
+				}
+			}
+			if c := w.Result().Cookies(); len(c) != 1 || c[0].Name != LocaleCookie || c[0].Value != lang {
+				t.Errorf("%s: ?lang= is not remembered: %v", name, c)
+			}
+			if strings.Contains(html, "no value") || strings.Contains(html, "ZgotmplZ") {
+				t.Errorf("%s: a value did not come out", name)
+			}
+		}
+	}
+	// Without data the pages still stand.
+	for name := range pageNames {
+		w := httptest.NewRecorder()
+		if err := Page(w, httptest.NewRequest(http.MethodGet, "/", nil), http.StatusOK, name, PageData{}); err != nil {
+			t.Errorf("%s without data: %v", name, err)
+		}
+		if len(w.Result().Cookies()) != 0 {
+			t.Errorf("%s sets a cookie that nobody asked for", name)
+		}
+	}
+	w := httptest.NewRecorder()
+	if err := Page(w, httptest.NewRequest(http.MethodGet, "/", nil), http.StatusOK, "other", PageData{}); err == nil || w.Body.Len() != 0 {
+		t.Error("an unknown page is an error, before anything is written")
+	}
+}
+
+func TestLocale(t *testing.T) {
+	for _, c := range []struct{ target, cookie, accept, fallback, want string }{
+		{"/", "", "", "", "tr"},
+		{"/", "", "", "en", "en"},
+		{"/", "", "de", "xx", "tr"},
+		{"/", "", "de-DE, en;q=0.8, tr;q=0.9", "en", "tr"},
+		{"/", "", "en-GB,en;q=0.9", "tr", "en"},
+		{"/", "", "tr;q=0, en;q=0.1", "tr", "en"},
+		{"/", "tr", "en", "en", "tr"},
+		{"/", "../x", "en", "tr", "en"},
+		{"/?lang=en", "tr", "tr", "tr", "en"},
+		{"/?lang=xx", "en", "tr", "tr", "en"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, c.target, nil)
+		r.Header.Set("Accept-Language", c.accept)
+		if c.cookie != "" {
+			r.AddCookie(&http.Cookie{Name: LocaleCookie, Value: c.cookie})
+		}
+		if got := Locale(r, c.fallback); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
+// Both languages say everything, with the same placeholders.
+func TestLocalesAreComplete(t *testing.T) {
+	placeholder := regexp.MustCompile(`\{\w+\}`)
+	for from, to := range map[string]string{"tr": "en", "en": "tr"} {
+		for section, entries := range locales[from] {
+			for key, s := range entries {
+				other, ok := locales[to][section][key]
+				switch {
+				case !ok:
+					t.Errorf("%s lacks %s.%s", to, section, key)
+				case strings.TrimSpace(s) == "":
+					t.Errorf("%s: %s.%s is empty", from, section, key)
+				case strings.Join(placeholder.FindAllString(s, -1), "") != strings.Join(placeholder.FindAllString(other, -1), ""):
+					t.Errorf("%s.%s has other placeholders in %s than in %s", section, key, from, to)
+				}
+			}
+		}
+	}
+}
+
+// Every text that a module asks for exists, and no module turns strings into markup.
+func TestModules(t *testing.T) {
+	wanted := regexp.MustCompile(`\bt\('([a-z]+\.[a-z_]+)'|: '([a-z]+\.[a-z_]+)'`)
+	counted := regexp.MustCompile(`\bcount\('([a-z]+\.[a-z_]+)'`)
+	markup := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML|eval\(|new Function`)
+	seen := 0
+	err := fs.WalkDir(embedded, "static/js", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || path.Ext(name) != ".js" {
+			return err
+		}
+		data, err := fs.ReadFile(embedded, name)
+		if err != nil {
+			return err
+		}
+		if found := markup.Find(data); found != nil {
+			t.Errorf("%s uses %s", name, found)
+		}
+		var keys []string
+		for _, m := range wanted.FindAllSubmatch(data, -1) {
+			keys = append(keys, string(m[1])+string(m[2]))
+		}
+		for _, m := range counted.FindAllSubmatch(data, -1) {
+			keys = append(keys, string(m[1])+"_one", string(m[1])+"_other")
+		}
+		for _, key := range keys {
+			seen++
+			if _, ok := text(fallbackLocale, key); !ok {
+				t.Errorf("%s asks for the text %s, which is not there", name, key)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 50 {
+		t.Errorf("only %d texts found in the modules: the pattern no longer fits them", seen)
+	}
+	if _, err := fs.Stat(embedded, "static/vendor/.keep"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the placeholder of the vendor folder is served")
+	}
+}
+
+func TestModulesOf(t *testing.T) {
+	found := map[string]bool{}
+	for _, name := range modulesOf("js/visitor.js") {
+		found[name] = true
+		if staticFiles[name] == nil {
+			t.Errorf("js/visitor.js imports %s, which is not there", name)
+		}
+	}
+	// A direct import, and one three steps away.
+	for _, name := range []string{"js/lib/outbox.js", "js/lib/text.js"} {
+		if !found[name] {
+			t.Errorf("%s is not among the modules of js/visitor.js", name)
+		}
+	}
+	if found["js/visitor.js"] || found["js/console.js"] {
+		t.Error("an entry module is listed")
+	}
+}
