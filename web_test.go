@@ -3,7 +3,6 @@ package main
 import (
 	"compress/gzip"
 	"encoding/json"
-	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -345,90 +344,5 @@ func TestHeadersAndErrorPages(t *testing.T) {
 	}
 	if r := s.do(t, c, "GET", "/health/live", "", "X-Request-Id", `x" level=ERROR`); strings.Contains(r.header.Get("X-Request-Id"), "ERROR") {
 		t.Error("a forged request id is kept")
-	}
-}
-
-func TestHealthTellsTheTruth(t *testing.T) {
-	options := storetest.Options(t, "sqlite")
-	store, err := models.Open(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, store)
-	type answer struct {
-		Status, Timestamp, Version, Environment string
-		Checks                                  map[string]struct {
-			Status     string
-			UsedBytes  int64 `json:"used_bytes"`
-			FreeBytes  int64 `json:"free_bytes"`
-			TotalBytes int64 `json:"total_bytes"`
-		}
-	}
-	var good answer
-	r := s.do(t, s.browser(t), "GET", "/health", "")
-	r.into(t, &good)
-	if r.status != 200 || good.Version == "" || good.Environment == "" || good.Checks["database"].Status != "ok" ||
-		good.Checks["telegram"].Status != "off" || good.Checks["cloudinary"].Status != "off" ||
-		good.Checks["memory"].UsedBytes < 1<<20 || good.Checks["disk"].TotalBytes < 1<<20 || good.Checks["disk"].FreeBytes == 0 {
-		t.Errorf("healthy: %d %s", r.status, r.body)
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	broken := open(t, store) // its checks are not kept from before
-	var bad answer
-	r = broken.do(t, broken.browser(t), "GET", "/health", "")
-	r.into(t, &bad)
-	if r.status != http.StatusServiceUnavailable || bad.Status != "unhealthy" || bad.Checks["database"].Status != "error" {
-		t.Errorf("without a database: %d %s", r.status, r.body)
-	}
-	if r = broken.do(t, broken.browser(t), "GET", "/health/live", ""); r.status != 200 {
-		t.Errorf("live: %d", r.status)
-	}
-}
-
-func TestMetrics(t *testing.T) {
-	store := storetest.Open(t, "sqlite")
-	seed(t, store, threadA, "Ada")
-	s := open(t, store, "METRICS_TOKEN", "metrics-secret")
-	read := func(name string) float64 {
-		t.Helper()
-		r := s.do(t, s.browser(t), "GET", "/metrics", "", "Authorization", "Bearer metrics-secret")
-		found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(r.body)
-		if found == nil {
-			t.Fatalf("no %s: %d %.500s", name, r.status, r.body)
-		}
-		v, err := strconv.ParseFloat(found[1], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	accepted, sockets := read("sohbet_messages_accepted_total"), read("sohbet_sockets")
-	s.do(t, s.browser(t), "POST", "/api/messages/send", `{"text":"x"}`, "Authorization", "Bearer "+threadA)
-	s.do(t, s.browser(t), "GET", "/socket.io/?EIO=4&transport=polling", "")
-	if got := read("sohbet_messages_accepted_total"); got != accepted+1 {
-		t.Errorf("messages: %v, then %v", accepted, got)
-	}
-	if got := read("sohbet_sockets"); got != sockets+1 {
-		t.Errorf("sockets: %v, then %v", sockets, got)
-	}
-	if read(`sohbet_http_requests_total{method="POST",route="/api/messages/send",status="200"}`) != 1 || read("go_goroutines") < 1 || read("sohbet_uptime_seconds") <= 0 {
-		t.Error("requests, goroutines or uptime are not counted")
-	}
-	for _, token := range []string{"", "Bearer ", "Bearer wrong", "Bearer metrics-secre", "metrics-secret", "Basic metrics-secret"} {
-		for _, path := range []string{"/metrics", "/api/metrics"} {
-			if r := s.do(t, s.browser(t), "GET", path, "", "Authorization", token); r.status != 401 {
-				t.Errorf("%s with %q: %d", path, token, r.status)
-			}
-		}
-	}
-	var numbers map[string]any
-	s.do(t, s.agent(t), "GET", "/api/metrics", "").into(t, &numbers)
-	if numbers["messages_accepted"] != accepted+1 || numbers["sockets"] != sockets+1 {
-		t.Errorf("JSON: %v", numbers)
-	}
-	if strings.Contains(s.log.String(), "metrics-secret") {
-		t.Error("the token is in the log")
 	}
 }

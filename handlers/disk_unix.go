@@ -14,6 +14,6 @@ func diskUse(dir string) (free, total uint64, err error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, 0, fmt.Errorf("disk of the data folder: %w", err)
 	}
-	block := uint64(s.Bsize)                               //nolint:gosec,unconvert // signed on some systems, never negative
-	return uint64(s.Bavail) * block, s.Blocks * block, nil //nolint:gosec,unconvert // likewise
+	block := uint64(s.Bsize)                               // signed on some systems, never negative
+	return uint64(s.Bavail) * block, s.Blocks * block, nil // some systems count in signed numbers, never below zero
 }

@@ -15,7 +15,7 @@ func memoryUse() (used, limit uint64) {
 	if text, err := os.ReadFile("/proc/self/statm"); err == nil {
 		if fields := strings.Fields(string(text)); len(fields) > 1 {
 			if pages, err := strconv.ParseUint(fields[1], 10, 64); err == nil {
-				used = pages * uint64(os.Getpagesize()) //nolint:gosec // a page size is positive
+				used = pages * uint64(os.Getpagesize()) // a page size is positive
 			}
 		}
 	}

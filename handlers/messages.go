@@ -158,7 +158,7 @@ func (a *API) streamMessages(c echo.Context, id, head, tail string) error {
 			break
 		}
 		if _, err := w.Write(buffer); err != nil {
-			return nil //nolint:nilerr // the caller left; nothing to do about it
+			return nil // the caller left; nothing to do about it
 		}
 		buffer = nil
 		chunk, more, err = a.Chat.History(ctx, actor, id, models.MessageQuery{AfterID: chunk[len(chunk)-1].ID, Limit: streamChunk})
