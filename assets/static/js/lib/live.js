@@ -34,14 +34,18 @@ export class Live extends EventTarget {
       this.#become('missing');
       return;
     }
-    // WebSocket first saves a round trip; polling is tried where a proxy eats it.
+    // WebSocket first saves a round trip; polling is tried at once where a proxy refuses it.
     const socket = io({
       path: '/socket.io/', transports: ['websocket', 'polling'], tryAllTransports: true,
       reconnectionDelay: 400, reconnectionDelayMax: 4_000, timeout: 8_000, autoConnect: false,
     });
     this.#socket = socket;
     socket.on('connect', () => this.#connected());
-    socket.on('connect_error', () => this.#become('offline'));
+    socket.on('connect_error', () => {
+      // A proxy may also let WebSockets open and then starve them, which only shows as a timeout.
+      socket.io.opts.transports = ['polling', 'websocket'];
+      this.#become('offline');
+    });
     socket.on('disconnect', (reason) => {
       this.#become('offline');
       // After these the client waits to be told; we want to come back.
