@@ -5,12 +5,14 @@
 #   BIN       where `make build` puts the binary         (sohbet)
 #   VERSION   what the binary calls itself               (git describe)
 #   GO        the Go command                             (go)
+#   FLAGS     more flags for `go build`                  (-trimpath)
 #   ROUNDS    rounds of `make bench`; medians are taken  (5)
 
 PORT    ?= 5000
 BIN     ?= sohbet
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO      ?= go
+FLAGS   ?= -trimpath
 ROUNDS  ?= 5
 
 export GO
@@ -25,7 +27,7 @@ run: build ## Build and serve on http://localhost:5000, data in ./data
 	PORT=$(PORT) ./$(BIN)
 
 build: $(CLIENT) ## Build the binary ./sohbet
-	$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) .
+	$(GO) build $(FLAGS) -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) .
 
 test: ## Everything that CI runs; installs what it needs with apt where absent
 	@.ci/install
