@@ -1,0 +1,213 @@
+// Package raw talks to an Engine.IO or Socket.IO server as bytes: plain HTTP requests and plain websocket frames. It is for
+// tests that must see, and be able to send, exactly what is on the wire.
+//
+// Methods that take no error fail the test, and so may be called from the test's goroutine only; their counterparts that
+// return an error may be called from any.
+package raw
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Patience is how long anything may take that should happen at once. It is generous: tests share slow machines.
+const Patience = 20 * time.Second
+
+// Host is a server under test.
+type Host struct {
+	T      testing.TB
+	Addr   string // host:port
+	Path   string // where the protocol is served, such as "/engine.io/"
+	Server *httptest.Server
+	http   *http.Client
+}
+
+// Serve serves h on a loopback port for as long as the test runs.
+func Serve(t testing.TB, h http.Handler, path string) *Host {
+	t.Helper()
+	s := httptest.NewServer(h)
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return &Host{T: t, Addr: s.Listener.Addr().String(), Path: path, Server: s, http: &http.Client{Transport: transport, Timeout: Patience}}
+}
+
+// Open is the handshake's data.
+type Open struct {
+	SID          string
+	Upgrades     []string
+	PingInterval int
+	PingTimeout  int
+	MaxPayload   int
+}
+
+// Answer is what an HTTP request came back with.
+type Answer struct {
+	Status int
+	Body   string
+	Header http.Header
+}
+
+func (a Answer) String() string { return fmt.Sprintf("%d %q", a.Status, a.Body) }
+
+// Is reports whether the answer is 200 with this body.
+func (a Answer) Is(body string) bool { return a.Status == http.StatusOK && a.Body == body }
+
+// URL returns the address of the server with a query.
+func (h *Host) URL(query string) string { return "http://" + h.Addr + h.Path + "?" + query }
+
+// Request makes one request and returns its answer. Headers come in pairs of name and value.
+func (h *Host) Request(ctx context.Context, method, query string, body io.Reader, headers ...string) (Answer, error) {
+	r, err := http.NewRequestWithContext(ctx, method, h.URL(query), body)
+	if err != nil {
+		return Answer{}, err
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := h.http.Do(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return Answer{res.StatusCode, string(text), res.Header}, err
+}
+
+// Do is Request for the test's goroutine.
+func (h *Host) Do(method, query, body string, headers ...string) Answer {
+	h.T.Helper()
+	a, err := h.Request(context.Background(), method, query, strings.NewReader(body), headers...)
+	if err != nil {
+		h.T.Fatalf("%s %s: %v", method, query, err)
+	}
+	return a
+}
+
+// Polling is a session over HTTP long-polling.
+type Polling struct {
+	Host *Host
+	Open Open
+}
+
+// DialPolling opens a polling session.
+func (h *Host) DialPolling() (*Polling, error) {
+	a, err := h.Request(context.Background(), http.MethodGet, "EIO=4&transport=polling", nil)
+	if err != nil {
+		return nil, err
+	}
+	p := &Polling{Host: h}
+	if a.Status != http.StatusOK || !strings.HasPrefix(a.Body, "0") {
+		return nil, fmt.Errorf("handshake answered %v", a)
+	}
+	return p, json.Unmarshal([]byte(a.Body[1:]), &p.Open)
+}
+
+// Polling is DialPolling for the test's goroutine.
+func (h *Host) Polling() *Polling {
+	h.T.Helper()
+	p, err := h.DialPolling()
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return p
+}
+
+// Query is the query of the session's requests.
+func (p *Polling) Query() string { return "EIO=4&transport=polling&sid=" + p.Open.SID }
+
+// Poll makes a GET.
+func (p *Polling) Poll(ctx context.Context) (Answer, error) {
+	return p.Host.Request(ctx, http.MethodGet, p.Query(), nil)
+}
+
+// Push makes a POST.
+func (p *Polling) Push(body string) (Answer, error) {
+	return p.Host.Request(context.Background(), http.MethodPost, p.Query(), strings.NewReader(body))
+}
+
+// Get is Poll for the test's goroutine.
+func (p *Polling) Get() Answer {
+	p.Host.T.Helper()
+	return p.Host.Do(http.MethodGet, p.Query(), "")
+}
+
+// Post is Push for the test's goroutine.
+func (p *Polling) Post(body string) Answer {
+	p.Host.T.Helper()
+	return p.Host.Do(http.MethodPost, p.Query(), body)
+}
+
+// Later makes a GET in the background. The test receives its answer; an error shows as status 0.
+func (p *Polling) Later(ctx context.Context) <-chan Answer {
+	ch := make(chan Answer, 1)
+	go func() {
+		a, err := p.Poll(ctx)
+		if err != nil {
+			a = Answer{Body: err.Error()}
+		}
+		ch <- a
+	}()
+	return ch
+}
+
+// Packets makes GETs until one brings packets other than ping and noop, answering pings on the way.
+func (p *Polling) Packets(ctx context.Context) ([]string, error) {
+	for {
+		a, err := p.Poll(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if a.Status != http.StatusOK {
+			return nil, fmt.Errorf("poll answered %v", a)
+		}
+		var packets []string
+		for _, packet := range strings.Split(a.Body, "\x1e") {
+			switch packet {
+			case "2":
+				if a, err := p.Push("3"); err != nil || !a.Is("ok") {
+					return nil, errors.Join(fmt.Errorf("pong answered %v", a), err)
+				}
+			case "6":
+			default:
+				packets = append(packets, packet)
+			}
+		}
+		if len(packets) > 0 {
+			return packets, nil
+		}
+	}
+}
+
+// Take receives from ch, or fails the test when nothing comes.
+func Take[V any](t testing.TB, ch <-chan V, what string) V {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(Patience):
+		t.Fatalf("%s: nothing came", what)
+		panic("unreachable")
+	}
+}
+
+// Until waits for a condition, or fails the test when it does not come true.
+func Until(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for start := time.Now(); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > Patience {
+			t.Fatalf("%s: still not after %v", what, Patience)
+		}
+	}
+}

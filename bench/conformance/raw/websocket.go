@@ -1,0 +1,253 @@
+package raw
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// Websocket is one websocket.
+type Websocket struct {
+	net.Conn
+	Host  *Host
+	Open  Open // when it began a session of its own
+	Pings bool // Next returns pings instead of answering them
+
+	reader *bufio.Reader
+}
+
+// ErrClosed is what a websocket returns after the peer's close frame. Code is 0 where the connection ended without one.
+type ErrClosed struct {
+	Code   ws.StatusCode
+	Reason string
+	Cause  error
+}
+
+func (e *ErrClosed) Error() string {
+	return fmt.Sprintf("websocket closed with %d %q (%v)", e.Code, e.Reason, e.Cause)
+}
+
+// Upgrade opens a websocket with a query, without reading anything.
+func (h *Host) Upgrade(query string, dialer ws.Dialer) (*Websocket, error) {
+	dialer.Timeout = Patience
+	conn, br, _, err := dialer.Dial(context.Background(), "ws://"+h.Addr+h.Path+"?"+query)
+	if err != nil {
+		return nil, err
+	}
+	if br == nil {
+		br = bufio.NewReader(conn)
+	}
+	return &Websocket{Conn: conn, Host: h, reader: br}, nil
+}
+
+// DialWebsocket opens a session on a websocket and reads its open packet.
+func (h *Host) DialWebsocket() (*Websocket, error) {
+	w, err := h.Upgrade("EIO=4&transport=websocket", ws.Dialer{})
+	if err != nil {
+		return nil, err
+	}
+	if err := w.open(); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *Websocket) open() error {
+	_, packet, err := w.Frame()
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(packet, "0") {
+		return fmt.Errorf("expected the open packet, got %q", packet)
+	}
+	return json.Unmarshal([]byte(packet[1:]), &w.Open)
+}
+
+// Websocket is DialWebsocket for the test's goroutine. The websocket is closed when the test ends.
+func (h *Host) Websocket() *Websocket {
+	h.T.Helper()
+	w, err := h.DialWebsocket()
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	h.T.Cleanup(func() { w.Close() })
+	return w
+}
+
+// Plain is Upgrade for the test's goroutine.
+func (h *Host) Plain(query string) *Websocket {
+	h.T.Helper()
+	w, err := h.Upgrade(query, ws.Dialer{})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	h.T.Cleanup(func() { w.Close() })
+	return w
+}
+
+// Text returns a masked text frame.
+func Text(payload string) []byte { return Frame(ws.NewTextFrame([]byte(payload))) }
+
+// Binary returns a masked binary frame.
+func Binary(payload string) []byte { return Frame(ws.NewBinaryFrame([]byte(payload))) }
+
+// Frame returns a frame masked, as a client sends it.
+func Frame(f ws.Frame) []byte { return ws.MustCompileFrame(ws.MaskFrame(f)) }
+
+// Texts returns masked text frames behind each other.
+func Texts(payloads ...string) []byte {
+	var out []byte
+	for _, p := range payloads {
+		out = append(out, Text(p)...)
+	}
+	return out
+}
+
+// Write writes bytes as they are.
+func (w *Websocket) Write(p []byte) (int, error) {
+	if err := w.SetWriteDeadline(time.Now().Add(Patience)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(p)
+}
+
+// Send writes text frames in one go, from the test's goroutine.
+func (w *Websocket) Send(payloads ...string) { w.Host.T.Helper(); w.SendRaw(Texts(payloads...)) }
+
+// SendRaw writes bytes as they are, from the test's goroutine.
+func (w *Websocket) SendRaw(p []byte) {
+	w.Host.T.Helper()
+	if _, err := w.Write(p); err != nil {
+		w.Host.T.Fatal(err)
+	}
+}
+
+// Frame reads one frame of the peer, of any kind.
+func (w *Websocket) Frame() (ws.OpCode, string, error) {
+	if err := w.SetReadDeadline(time.Now().Add(Patience)); err != nil {
+		return 0, "", err
+	}
+	h, err := ws.ReadHeader(w.reader)
+	if err != nil {
+		return 0, "", &ErrClosed{Cause: err}
+	}
+	if h.Masked || h.Length > 64<<20 {
+		return 0, "", fmt.Errorf("unexpected frame header %+v", h)
+	}
+	payload := make([]byte, h.Length)
+	if _, err := io.ReadFull(w.reader, payload); err != nil {
+		return 0, "", &ErrClosed{Cause: err}
+	}
+	if h.OpCode == ws.OpClose {
+		code, reason := ws.ParseCloseFrameData(payload)
+		return 0, "", &ErrClosed{Code: code, Reason: reason}
+	}
+	return h.OpCode, string(payload), nil
+}
+
+// Next reads the next message, text or binary. Engine.IO pings are answered on the way.
+func (w *Websocket) Next() (string, error) {
+	for {
+		op, payload, err := w.Frame()
+		switch {
+		case err != nil:
+			return "", err
+		case op.IsControl():
+		case payload == "2" && op == ws.OpText && !w.Pings:
+			if _, err := w.Write(Text("3")); err != nil {
+				return "", err
+			}
+		default:
+			return payload, nil
+		}
+	}
+}
+
+// Message is Next for the test's goroutine.
+func (w *Websocket) Message() string {
+	w.Host.T.Helper()
+	m, err := w.Next()
+	if err != nil {
+		w.Host.T.Fatal(err)
+	}
+	return m
+}
+
+// Expect fails the test unless the next messages are these.
+func (w *Websocket) Expect(messages ...string) {
+	w.Host.T.Helper()
+	for _, want := range messages {
+		if got := w.Message(); got != want {
+			w.Host.T.Fatalf("got %.200q, want %.200q", got, want)
+		}
+	}
+}
+
+// Closed reads until the peer ends the websocket and returns how it did. Messages on the way are dropped.
+func (w *Websocket) Closed() *ErrClosed {
+	w.Host.T.Helper()
+	for {
+		_, err := w.Next()
+		var closed *ErrClosed
+		var timeout net.Error
+		switch {
+		case errors.As(err, &timeout) && timeout.Timeout(), errors.As(err, &closed) && errors.As(closed.Cause, &timeout) && timeout.Timeout():
+			w.Host.T.Fatal("the websocket is still open")
+		case errors.As(err, &closed):
+			return closed
+		case err != nil: // the answer to a ping could not be written
+			return &ErrClosed{Cause: err}
+		}
+	}
+}
+
+// ClosedWith fails the test unless the peer ends the websocket with one of these codes.
+func (w *Websocket) ClosedWith(codes ...ws.StatusCode) {
+	w.Host.T.Helper()
+	got := w.Closed()
+	for _, code := range codes {
+		if got.Code == code {
+			return
+		}
+	}
+	w.Host.T.Errorf("%v; want %v", got, codes)
+}
+
+// DialSocket opens a Socket.IO session on a websocket and joins the default namespace.
+func (h *Host) DialSocket() (*Websocket, error) {
+	w, err := h.DialWebsocket()
+	if err != nil {
+		return nil, err
+	}
+	if _, err = w.Write(Text("40")); err == nil {
+		var answer string
+		if answer, err = w.Next(); err == nil && !strings.HasPrefix(answer, `40{"sid":"`) {
+			err = fmt.Errorf("CONNECT answered %q", answer)
+		}
+	}
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Socket is DialSocket for the test's goroutine.
+func (h *Host) Socket() *Websocket {
+	h.T.Helper()
+	w, err := h.DialSocket()
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	h.T.Cleanup(func() { w.Close() })
+	return w
+}
