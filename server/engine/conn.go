@@ -76,7 +76,7 @@ func (c *Conn) Queue(frames []byte, volatile bool) bool {
 	}
 	if len(c.queue) >= c.srv.opts.QueueFrames || c.queued+len(frames) > c.srv.opts.QueueBytes {
 		// Not from here: the caller may hold locks that the listeners of "close" take.
-		go c.abort(ClosedSlow)
+		go c.fail(ClosedSlow)
 		return false
 	}
 	c.push(frames)
@@ -213,6 +213,10 @@ func (c *Conn) finish(to state) {
 			c.poll.wake()
 		}
 		return
+	}
+	if c.closing == ClosedSlow {
+		// It has missed something by now, so the rest is of no use to it. If it wakes up in time, it hears why.
+		c.queue, c.queued = nil, 0
 	}
 	if c.ws == nil {
 		c.finishPolling()

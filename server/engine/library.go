@@ -186,8 +186,23 @@ func (c *Conn) Send(r io.Reader, o *wire.Options, fn eio.SendCallback) eio.Socke
 	return c.Write(r, o, fn)
 }
 
-// Write queues one encoded Socket.IO packet: text from a *types.StringBuffer, binary from anything else.
+// Encoded is a Socket.IO packet that a parser hands the library in one piece, attachments included. In several pieces it
+// would be queued in several, and a frame published in between would tear it apart.
+type Encoded struct {
+	types.BufferInterface // unset: the library only passes it on
+	Frames                []byte
+}
+
+// Clone returns e itself: what is queued is never changed.
+func (e *Encoded) Clone() types.BufferInterface { return e }
+
+// Write queues one encoded Socket.IO packet: an *[Encoded], or in the library's own encoding text from a
+// *types.StringBuffer and binary from anything else.
 func (c *Conn) Write(r io.Reader, _ *wire.Options, _ eio.SendCallback) eio.Socket {
+	if e, ok := r.(*Encoded); ok {
+		c.Queue(e.Frames, false)
+		return c
+	}
 	buffer, ok := r.(interface{ Bytes() []byte })
 	if !ok {
 		return c // the library has no other kind

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -88,12 +89,15 @@ func (p *poller) run(raw syscall.RawConn) {
 func (p *poller) watch(w *wsConn) error {
 	var ctl error
 	err := w.raw.Control(func(fd uintptr) {
-		w.fd = int32(fd)
 		p.mu.Lock()
+		w.fd = int32(fd)
 		p.socks[w.fd] = w
 		p.mu.Unlock()
-		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: w.fd}
-		if ctl = unix.EpollCtl(int(p.epfd()), unix.EPOLL_CTL_ADD, int(fd), &e); ctl != nil {
+		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd)}
+		if ctl = unix.EpollCtl(int(p.epfd()), unix.EPOLL_CTL_ADD, int(fd), &e); ctl == nil && w.closing.Load() {
+			ctl = net.ErrClosed // by somebody who looked for it here before it was
+		}
+		if ctl != nil {
 			p.forget(w)
 		}
 	})
@@ -169,14 +173,7 @@ func (p *poller) worker(w *wsConn) {
 // readReady reads what there is and hands it on, until there is nothing more or the socket is over.
 func (w *wsConn) readReady() {
 	for {
-		var again bool
-		var err error
-		if rawErr := w.raw.Read(func(fd uintptr) bool {
-			again, err = drain(int(fd), w.on)
-			return true
-		}); rawErr != nil {
-			again, err = false, rawErr
-		}
+		again, err := w.drain(w.on)
 		if !again {
 			w.over(err) // reading stays readRunning: nobody looks at this socket any more
 			return

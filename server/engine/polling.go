@@ -66,9 +66,8 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 		refuse(w, errBadRequest)
 		return
 	case c.poll != nil:
-		c.poll.last = string(packetClose)
 		c.mu.Unlock()
-		c.abort(ClosedOverlap)
+		c.breakOff(ClosedOverlap)
 		refuse(w, errBadRequest)
 		return
 	}
@@ -77,6 +76,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	if len(c.queue) > 0 {
 		poll.wake()
 	}
+	noop := false
 	var held <-chan time.Time
 	if c.probed {
 		held = time.After(holdDuringUpgrade)
@@ -86,14 +86,16 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-poll.ch:
 	case <-held:
-		poll.noop = true
+		noop = true
 	case <-r.Context().Done():
-		c.abort(ClosedByClient)
+		if !c.Upgraded() { // an upgraded session has no more use for this GET
+			c.abort(ClosedByClient)
+		}
 	}
 
 	c.mu.Lock()
 	c.poll = nil
-	noop := poll.noop
+	noop = noop || poll.noop
 	var batch [][]byte
 	upgraded := c.ws != nil
 	if !upgraded {
@@ -125,6 +127,16 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	default:
 		refuse(w, errBadRequest)
 	}
+}
+
+// breakOff ends a polling session at once. A waiting GET hears of it; the answer to the request at fault says the rest.
+func (c *Conn) breakOff(why Closing) {
+	c.mu.Lock()
+	if c.poll != nil {
+		c.poll.last = string(packetClose)
+	}
+	c.mu.Unlock()
+	c.abort(why)
 }
 
 // serveData takes a POST: a payload of packets, handed on in order before the answer.
@@ -161,10 +173,10 @@ func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
 	err = decodePayload(body, c.receive)
 	switch {
 	case errors.Is(err, errText):
-		c.fail(ClosedText)
+		c.breakOff(ClosedText)
 		refuse(w, errBadRequest)
 	case err != nil:
-		c.fail(ClosedParse)
+		c.breakOff(ClosedParse)
 		refuse(w, errBadRequest)
 	default:
 		answer(w, "text/html", []byte("ok"))

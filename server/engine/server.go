@@ -178,6 +178,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 		return // answered by the handshake
 	}
 	c := s.newConn(r, socket)
+	socket.conn = c
 	c.mu.Lock()
 	c.push(appendPacket(nil, packetOpen, string(s.openData(c, nil))))
 	c.mu.Unlock()
@@ -194,6 +195,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 	if err != nil {
 		return
 	}
+	socket.conn = c
 	if !c.beginUpgrade(socket) {
 		socket.sayGoodbye(closedTransition)
 		socket.close()

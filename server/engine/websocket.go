@@ -23,10 +23,10 @@ import (
 type wsConn struct {
 	nc      net.Conn
 	raw     syscall.RawConn // nc's, where it has one
-	conn    *Conn           // whose websocket it is
+	conn    *Conn           // whose websocket it is; set before anybody else sees it
 	deflate bool
 
-	fd      int32 // the poller's key
+	fd      int32 // the poller's key, guarded by its lock
 	reading atomic.Int32
 	closing atomic.Bool
 
@@ -84,7 +84,6 @@ func buffered(r *bufio.Reader) []byte {
 // serve begins to read the websocket as c's. first is what was read ahead of time. It returns when somebody else waits for
 // more, or when the websocket is over.
 func (c *Conn) serve(w *wsConn, first []byte) {
-	w.conn = c
 	if err := w.on(first); err != nil {
 		w.over(err)
 		return
@@ -221,9 +220,11 @@ func (w *wsConn) feed(data []byte, limit int) error {
 			return err
 		}
 	}
-	if len(data) == 0 {
+	switch len(data) {
+	case 0:
 		w.rest = nil
-	} else {
+	case len(w.rest): // nothing was taken: data is rest, and moving it for every few bytes that arrive would add up
+	default:
 		w.rest = append(w.rest[:0], data...)
 	}
 	return nil

@@ -23,12 +23,13 @@ func (c *Conn) write(w *wsConn) {
 		c.mu.Lock()
 		batch := c.take()
 		if len(batch) == 0 {
-			c.writing = false
-			closing := c.state == stateClosing
-			c.mu.Unlock()
-			if closing {
+			if c.state == stateClosing {
+				c.mu.Unlock()
 				w.sayGoodbye(c.closing)
+				c.mu.Lock()
 			}
+			c.writing = false // only now: Server.Close waits for it
+			c.mu.Unlock()
 			return
 		}
 		c.mu.Unlock()
