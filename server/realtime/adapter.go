@@ -4,8 +4,6 @@ import (
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
-
-	"sohbet/server/engine"
 )
 
 // adapter gives the library our rooms: io.To("room").Emit(…) reaches the same members in the same order as [Server.Publish].
@@ -78,7 +76,10 @@ func (a *adapter) SocketRooms(id socket.SocketId) *types.Set[socket.Room] {
 // Broadcast sends a packet, encoded once, to those whom opts choose.
 func (a *adapter) Broadcast(p *parser.Packet, opts *socket.BroadcastOptions) {
 	p.Nsp = a.Nsp().Name()
-	frames := encodeFrames(p)
+	frames, err := encodeFrames(p)
+	if err != nil {
+		return
+	}
 	volatile := opts != nil && opts.Flags != nil && opts.Flags.Volatile
 	a.each(opts, func(s *Socket) { s.conn.Queue(frames, volatile) })
 }
@@ -88,7 +89,11 @@ func (a *adapter) BroadcastWithAck(p *parser.Packet, opts *socket.BroadcastOptio
 	p.Nsp = a.Nsp().Name()
 	id := a.Nsp().Ids()
 	p.Id = &id
-	frames := encodeFrames(p)
+	frames, err := encodeFrames(p)
+	if err != nil {
+		count(0)
+		return
+	}
 	var n uint64
 	a.each(opts, func(s *Socket) {
 		n++
@@ -192,17 +197,4 @@ func (a *adapter) members(name socket.Room, fn func(*Socket)) {
 			fn(s)
 		}
 	}
-}
-
-// encodeFrames encodes a packet and its attachments for the engine.
-func encodeFrames(p *parser.Packet) []byte {
-	var out []byte
-	for i, buf := range (encoder{}).Encode(p) {
-		if i == 0 {
-			out = engine.AppendText(out, buf.Bytes())
-		} else {
-			out = engine.AppendBinary(out, buf.Bytes())
-		}
-	}
-	return out
 }

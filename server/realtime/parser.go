@@ -305,7 +305,17 @@ func place(v any, attachments []types.BufferInterface) (any, error) {
 type encoder struct{}
 
 func (encoder) Encode(p *parser.Packet) []types.BufferInterface {
-	var buffers []types.BufferInterface
+	frames, err := encodeFrames(p)
+	if err != nil {
+		// Nothing of ours sends what cannot be marshalled; a packet without data is what the peer can still refuse.
+		frames, _ = encodeFrames(&parser.Packet{Type: p.Type, Nsp: p.Nsp, Id: p.Id})
+	}
+	return []types.BufferInterface{&engine.Encoded{Frames: frames}}
+}
+
+// encodeFrames encodes a packet and its attachments for the engine.
+func encodeFrames(p *parser.Packet) ([]byte, error) {
+	var attachments []types.BufferInterface
 	if (p.Type == parser.EVENT || p.Type == parser.ACK) && parser.HasBinary(p.Data) {
 		binary := *p
 		if p.Type == parser.EVENT {
@@ -313,14 +323,17 @@ func (encoder) Encode(p *parser.Packet) []types.BufferInterface {
 		} else {
 			binary.Type = parser.BINARY_ACK
 		}
-		p, buffers = parser.DeconstructPacket(&binary)
+		p, attachments = parser.DeconstructPacket(&binary)
 	}
 	text, err := appendPacket(nil, p)
 	if err != nil {
-		// Nothing of ours sends what cannot be marshalled; a packet without data is what the peer can still refuse.
-		text, _ = appendPacket(nil, &parser.Packet{Type: p.Type, Nsp: p.Nsp, Id: p.Id})
+		return nil, err
 	}
-	return append([]types.BufferInterface{types.NewStringBuffer(text)}, buffers...)
+	frames := engine.AppendText(make([]byte, 0, len(text)+12), text)
+	for _, a := range attachments {
+		frames = engine.AppendBinary(frames, a.Bytes())
+	}
+	return frames, nil
 }
 
 func appendPacket(dst []byte, p *parser.Packet) ([]byte, error) {

@@ -123,12 +123,5 @@ func (s *Server) Encode(name string, args ...any) (Frame, error) {
 // EncodeFor encodes an event of a namespace.
 func (s *Server) EncodeFor(namespace, name string, args ...any) (Frame, error) {
 	p := parser.Packet{Type: parser.EVENT, Nsp: namespace, Data: append([]any{name}, args...)}
-	if parser.HasBinary(p.Data) {
-		return encodeFrames(&p), nil
-	}
-	text, err := appendPacket(nil, &p)
-	if err != nil {
-		return nil, err
-	}
-	return engine.AppendText(make([]byte, 0, len(text)+12), text), nil
+	return encodeFrames(&p)
 }
