@@ -39,7 +39,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       await openThread(agent, name);
       await shows(agent, [w.first]);
       await eventually(async () => assert.equal(await stateOf(visitor, w.first), 'read'), 'read mark');
-      assert.ok(await row.locator('.badge').isHidden(), 'no badge on what was read');
+      await row.locator('.badge').waitFor({ state: 'hidden' });
       await agent.locator('#text').pressSequentially('abc');
       await visitor.waitForSelector('#typing:not([hidden])');
       assert.equal(await visitor.textContent('#typing-text'), w.typing);
@@ -133,10 +133,31 @@ test('older messages come by scrolling up, and the place stays', async () => {
   await eventually(async () => assert.equal((await texts(visitor)).at(-1), `line ${total - 1}`));
   assert.equal((await texts(visitor)).length, 50);
   for (let rounds = 0; rounds < 6 && (await texts(visitor)).length < total; rounds++) {
-    const count = (await texts(visitor)).length;
-    await visitor.evaluate(() => { document.getElementById('scroller').scrollTop = 0; });
-    await eventually(async () => assert.ok((await texts(visitor)).length > count), 'older messages');
-    assert.ok(await visitor.evaluate(() => document.getElementById('scroller').scrollTop) > 300, 'the reader keeps the place');
+    const shown = await texts(visitor);
+    const first = visitor.locator('.message', { hasText: shown[0] }).first().locator('.bubble');
+    const was = await visitor.evaluate(() => {
+      document.getElementById('scroller').scrollTop = 0;
+      return document.querySelector('.message .bubble').getBoundingClientRect().top;
+    });
+    await eventually(async () => assert.ok((await texts(visitor)).length > shown.length), 'older messages');
+    const { y } = await first.boundingBox();
+    assert.ok(Math.abs(y - was) < 60, `the reader keeps the place, but ${shown[0]} went from ${was} to ${y}`);
   }
   assert.deepEqual(await texts(visitor), Array.from({ length: total }, (_, i) => `line ${i}`));
+});
+
+test('who reads further up is not pulled down; the pill leads to what is new', async () => {
+  const visitor = await visit(await h.person(PHONE), 'Yukarıda');
+  for (let i = 0; i < 30; i++) await say(visitor, `line ${i}`);
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Yukarıda');
+  await visitor.evaluate(() => { document.getElementById('scroller').scrollTop = 0; });
+  await say(agent, 'new below');
+  await visitor.waitForSelector('#pill:not([hidden])');
+  assert.match(await visitor.textContent('#pill'), /1 yeni mesaj/);
+  assert.ok(await visitor.evaluate(() => document.getElementById('scroller').scrollTop) < 50);
+  assert.equal(await stateOf(agent, 'new below'), 'sent', 'not read yet');
+  await visitor.click('#pill');
+  await visitor.waitForSelector('#pill', { state: 'hidden' });
+  await eventually(async () => assert.equal(await stateOf(agent, 'new below'), 'read'), 'read now');
 });

@@ -128,6 +128,7 @@ live.on('new_message_notification', ({ thread_id: id, display_name: who }) => { 
 live.on('thread_created', ({ id, display_name: who, created_at: at, status }) => {
   const created = parse(at) ?? new Date();
   threads.patch(id, { name: who ?? '', created, active: created, status, online: true, seen: created }, { add: true });
+  refreshSoon(); // for what the event does not say: phone, language, page
 });
 for (const [event, online] of [['visitor_online', true], ['user_online', true], ['user_offline', false]]) {
   live.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
@@ -264,6 +265,8 @@ function showHead() {
 threads.addEventListener('change', () => {
   showHead();
   if (current) talk.read(threads.get(current)?.readByVisitor ?? 0);
+  // A list that was asked for before the last reading may still count what is in view here.
+  if (talk.watched && talk.size && threads.get(current)?.unread) threads.patch(current, { unread: 0 });
   document.title = threads.unread ? `(${threads.unread}) ${title}` : title;
   if (threads.state === 'failed' && threads.error.status === 401) setExpired(true);
 });

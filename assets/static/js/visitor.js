@@ -175,7 +175,7 @@ function showTyping(on) {
 }
 
 function showState() {
-  const key = !me ? 'state_start' : { online: 'state_online', connecting: 'state_connecting', offline: 'state_offline', missing: 'state_missing' }[live.state];
+  const key = !me ? 'state_start' : { online: 'state_online', connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[live.state];
   byId('state').textContent = t(`visitor.${key}`);
   byId('talk').dataset.connection = live.state;
 }

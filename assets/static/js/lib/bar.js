@@ -12,7 +12,7 @@ export function connectionBar(live, outbox) {
 
   const show = () => {
     const waiting = outbox.waiting;
-    if (live.online) {
+    if (live.online || live.state === 'refused') { // a refused session is told elsewhere
       bar.hidden = true;
       return;
     }

@@ -112,7 +112,8 @@ export class Live extends EventTarget {
     } catch (error) {
       if (this.#socket.id !== id || !this.#socket.connected) return; // the next connect greets again
       this.dispatchEvent(new CustomEvent('refused', { detail: error }));
-      if (error.code !== 'unauthorized') setTimeout(() => { if (this.#socket.id === id) this.#connected(); }, Math.max(error.retryAfter || 0, 2_000));
+      if (error.code === 'unauthorized') this.#become('refused'); // trying again would not help
+      else setTimeout(() => { if (this.#socket.id === id) this.#connected(); }, Math.max(error.retryAfter || 0, 2_000));
       return;
     }
     if (!this.#socket.connected || this.#socket.id !== id) return;

@@ -47,7 +47,7 @@ export class Talk extends EventTarget {
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => { if (this.#follow) this.#toEnd(); }).observe(this.#scroller);
     new ResizeObserver(() => { if (this.#follow) this.#toEnd(); }).observe(this.#log);
-    this.#pill.addEventListener('click', () => { this.#toEnd(true); this.#scroller.focus({ preventScroll: true }); });
+    this.#pill.addEventListener('click', () => { this.#toEnd(); this.#scroller.focus({ preventScroll: true }); });
     document.addEventListener('visibilitychange', () => this.#seen());
     window.addEventListener('focus', () => this.#seen());
   }
@@ -133,7 +133,10 @@ export class Talk extends EventTarget {
   /** Says whether older messages exist; `older` is asked for when the reader comes near the top. */
   setOlder(more) {
     this.#older = { more, busy: false };
+    const height = this.#scroller.scrollHeight;
     byId('older').hidden = !more;
+    // What stands above the messages changes with this line; what is being read must not move.
+    if (!this.#follow) this.#scroller.scrollTop += this.#scroller.scrollHeight - height;
     this.#scrolled();
   }
 
@@ -237,9 +240,9 @@ export class Talk extends EventTarget {
     else if (this.#follow) this.#pill.hidden = true;
   }
 
-  #toEnd(smooth = false) {
+  #toEnd() {
     this.#follow = true;
-    this.#scroller.scrollTo({ top: this.#scroller.scrollHeight, behavior: smooth ? 'smooth' : 'instant' });
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 
   #seen() {
