@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -77,11 +78,8 @@ func TestHandlerCutsItself(t *testing.T) {
 // A client that sends but never reads is cut off while its handler is queueing echoes; what waits for it stays bounded,
 // and a client beside it notices nothing.
 func TestSlowClientIsCut(t *testing.T) {
-	const bound = 256 << 10
-	s, host := serve(t, engine.Options{QueueBytes: bound}, echo)
-	bystander := host.Websocket()
-	slow := host.Websocket()
-
+	s, host := serve(t, engine.Options{QueueBytes: 256 << 10}, echo)
+	bystander, slow := host.Websocket(), host.Websocket()
 	frame := raw.Text("4" + strings.Repeat("x", 32<<10))
 	for range 4000 { // 128 MiB: more than any socket buffer
 		if _, err := slow.Write(frame); err != nil {
@@ -92,4 +90,140 @@ func TestSlowClientIsCut(t *testing.T) {
 	bystander.Send("4still here")
 	bystander.Expect("4still here")
 	raw.Until(t, "only the bystander is left", func() bool { return s.Stats().Open == 1 })
+}
+
+// flood queues to every new connection until it takes no more, and tells how much it took and why it ended.
+func flood(s *engine.Server, payload string) (took <-chan int, reason <-chan string) {
+	n, why := make(chan int, 1), make(chan string, 1)
+	s.OnConnect(func(c *engine.Conn) {
+		_ = c.Once("close", func(args ...any) { why <- args[0].(string) })
+		go func() {
+			frame := engine.AppendText(nil, []byte(payload))
+			for i := 0; ; i++ {
+				if !c.Queue(frame, false) {
+					n <- i
+					return
+				}
+			}
+		}()
+	})
+	return n, why
+}
+
+// A websocket that does not read is cut once its bounds are reached. When it reads again at once, it gets what was on its
+// way, whole, and 1013, which asks it to come back.
+func TestSlowWebsocketIsTold(t *testing.T) {
+	for name, o := range map[string]engine.Options{"bytes": {QueueBytes: 1 << 20}, "frames": {QueueFrames: 100}} {
+		s, _ := serve(t, o, nil)
+		payload := strings.Repeat("x", 10_000)
+		took, reason := flood(s, payload)
+		host := raw.Serve(t, s, "/")
+		w := host.Websocket()
+		n := raw.Take(t, took, "the bound")
+		if why := raw.Take(t, reason, "the reason"); why != "slow client" {
+			t.Errorf("%s: reason %q", name, why)
+		}
+		if s.Stats().Cut != 1 {
+			t.Errorf("%s: %d cut", name, s.Stats().Cut)
+		}
+		for i := 0; ; i++ {
+			_, got, err := w.Frame()
+			if closed, ok := err.(*raw.ErrClosed); ok && closed.Code == 1013 {
+				break
+			}
+			if err != nil || got != "4"+payload || i >= n {
+				t.Fatalf("%s: frame %d of %d: %d bytes, %v", name, i, n, len(got), err)
+			}
+		}
+	}
+}
+
+func TestSlowPollingIsTold(t *testing.T) {
+	s, host := serve(t, engine.Options{QueueFrames: 100}, nil)
+	took, reason := flood(s, "x")
+	p := host.Polling()
+	if n := raw.Take(t, took, "the bound"); n != 100 {
+		t.Errorf("took %d", n)
+	}
+	if why := raw.Take(t, reason, "the reason"); why != "slow client" {
+		t.Errorf("reason %q", why)
+	}
+	if a := p.Get(); !a.Is("1") {
+		t.Errorf("GET: %.60v", a)
+	}
+	isOver(t, p)
+}
+
+// Volatile frames are dropped for who lags, and for nobody else.
+func TestVolatile(t *testing.T) {
+	conns := make(chan *engine.Conn, 1)
+	s, host := serve(t, engine.Options{}, nil)
+	s.OnConnect(func(c *engine.Conn) { conns <- c })
+	p := host.Polling()
+	c := raw.Take(t, conns, "the connection")
+	frame := func(i int) []byte { return engine.AppendText(nil, []byte{'a' + byte(i)}) }
+	dropped := 0
+	for i := range 26 {
+		if !c.Queue(frame(i), true) {
+			dropped++
+		}
+	}
+	if dropped == 0 || dropped == 26 {
+		t.Errorf("%d of 26 dropped", dropped)
+	}
+	if !c.Queue(frame(25), false) {
+		t.Error("a frame that is not volatile was dropped")
+	}
+	var want []string
+	for i := range 26 - dropped {
+		want = append(want, "4"+string(rune('a'+i)))
+	}
+	want = append(want, "4z")
+	if a := p.Get(); !a.Is(strings.Join(want, "\x1e")) {
+		t.Errorf("got %v, want %q", a, want)
+	}
+	if !c.Queue(frame(0), true) {
+		t.Error("dropped for one who has caught up")
+	}
+	if s.Stats().Cut != 0 {
+		t.Error("cut for volatile frames")
+	}
+}
+
+// Frames queued by one goroutine arrive in its order, whoever else queues at the same time.
+func TestConcurrentQueueing(t *testing.T) {
+	const writers, each = 8, 500
+	s, host := serve(t, engine.Options{}, nil)
+	s.OnConnect(func(c *engine.Conn) {
+		for g := range writers {
+			go func() {
+				for i := range each {
+					c.Queue(engine.AppendText(nil, fmt.Appendf(nil, "%d %d", g, i)), false)
+				}
+			}()
+		}
+	})
+	check := func(next func() string) {
+		t.Helper()
+		var seen [writers]int
+		for range writers * each {
+			var g, i int
+			packet := next()
+			if _, err := fmt.Sscanf(packet, "4%d %d", &g, &i); err != nil || seen[g] != i {
+				t.Fatalf("got %q when writer %d was at %d", packet, g, seen[g])
+			}
+			seen[g]++
+		}
+	}
+	check(host.Websocket().Message)
+	p := host.Polling()
+	var packets []string
+	check(func() string {
+		if len(packets) == 0 {
+			packets = strings.Split(p.Get().Body, "\x1e")
+		}
+		packet := packets[0]
+		packets = packets[1:]
+		return packet
+	})
 }

@@ -29,6 +29,8 @@ type wsConn struct {
 	fd      int32 // the poller's key, guarded by its lock
 	reading atomic.Int32
 	closing atomic.Bool
+	// lingerer closes the socket if the client does not; it must not outlive it, or it would hold on to the connection.
+	lingerer atomic.Pointer[time.Timer]
 
 	// The rest belongs to the reader.
 	rest       []byte // bytes of a frame that has not arrived whole
@@ -126,6 +128,9 @@ func (w *wsConn) over(err error) {
 func (w *wsConn) close() {
 	if w.closing.Swap(true) {
 		return
+	}
+	if t := w.lingerer.Swap(nil); t != nil {
+		t.Stop()
 	}
 	if w.conn != nil {
 		if p := w.conn.srv.poll(); p != nil {

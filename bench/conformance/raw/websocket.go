@@ -251,3 +251,7 @@ func (h *Host) Socket() *Websocket {
 	h.T.Cleanup(func() { w.Close() })
 	return w
 }
+
+// Reader reads what the peer sends, for those who look at frames themselves. Use it instead of the connection, which may
+// have been read ahead of.
+func (w *Websocket) Reader() io.Reader { return w.reader }
