@@ -97,7 +97,10 @@ func (w *wsConn) writeAll(batch [][]byte) (n int, err error) {
 func (w *wsConn) sayGoodbye(why Closing) {
 	w.nc.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(why.Code, why.Reason))))
 	if half, ok := w.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		w.lingerer.Store(time.AfterFunc(lingering, w.close))
+		t := time.AfterFunc(lingering, w.close)
+		if w.lingerer.Store(t); w.closing.Load() {
+			t.Stop()
+		}
 		return
 	}
 	w.close()
