@@ -98,7 +98,7 @@ func serve(stdout, stderr io.Writer) (err error) {
 		log.Info("made a secret key", "folder", cfg.DataDir)
 	}
 
-	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL})
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}

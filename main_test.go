@@ -235,7 +235,7 @@ func TestTakenPortStopsTheStart(t *testing.T) {
 // under way is finished, the port is free, the store closes with everything stored.
 func TestStop(t *testing.T) {
 	dir := t.TempDir()
-	options := models.Options{URL: "sqlite://" + filepath.Join(dir, "chat.db"), CacheTTL: time.Minute}
+	options := models.Options{URL: "sqlite://" + filepath.Join(dir, "chat.db"), Keys: []string{testKey}, CacheTTL: time.Minute}
 	store, err := models.Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)

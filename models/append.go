@@ -55,7 +55,7 @@ type outcome struct {
 // Once queued, a message is stored even if ctx ends. A missing thread gives ErrNotFound unless
 // OpenThread is set.
 func (s *Store) Append(ctx context.Context, m NewMessage, done func(Appended, error)) error {
-	if err := m.prepare(); err != nil {
+	if err := m.prepare(s.texts); err != nil {
 		return err
 	}
 	return s.writer.push(ctx, &job{kind: appendJob, msg: m, done: done})
@@ -64,7 +64,7 @@ func (s *Store) Append(ctx context.Context, m NewMessage, done func(Appended, er
 // AppendWait appends and waits until the message is durable. When ctx ends first, the message may
 // still be stored; sending it again with the same ClientID is safe.
 func (s *Store) AppendWait(ctx context.Context, m NewMessage) (Appended, error) {
-	if err := m.prepare(); err != nil {
+	if err := m.prepare(s.texts); err != nil {
 		return Appended{}, err
 	}
 	res, err := s.writer.wait(ctx, &job{kind: appendJob, msg: m})

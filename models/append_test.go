@@ -164,13 +164,13 @@ func TestClientIDUnderConcurrentRetries(t *testing.T) {
 	})
 }
 
-// poison makes the database itself refuse one text, as a constraint would.
+// poison makes the database itself refuse one content type, as a constraint would.
 func poison(t *testing.T, s *models.Store) {
 	t.Helper()
-	statements := []string{`CREATE TRIGGER poison BEFORE INSERT ON messages WHEN NEW.content_text = 'poison'
+	statements := []string{`CREATE TRIGGER poison BEFORE INSERT ON messages WHEN NEW.content_type = 'poison'
 		BEGIN SELECT RAISE(ABORT, 'refused'); END`}
 	if s.Dialect() == "postgres" {
-		statements = []string{`ALTER TABLE messages ADD CONSTRAINT poison CHECK (content_text <> 'poison')`}
+		statements = []string{`ALTER TABLE messages ADD CONSTRAINT poison CHECK (content_type <> 'poison')`}
 	}
 	for _, st := range statements {
 		if _, err := models.Raw(t, s).Exec(st); err != nil {
@@ -188,7 +188,7 @@ func TestBadRowFailsAlone(t *testing.T) {
 			m := models.NewMessage{ThreadID: a, SenderType: models.Visitor, ContentText: fmt.Sprint(i), ClientID: fmt.Sprint(i)}
 			switch {
 			case i == 17, i == 64, i == 65:
-				m.ContentText = "poison"
+				m.ContentType = "poison"
 			case i == 40:
 				m.ThreadID = "missing"
 			case i%2 == 1:
@@ -205,7 +205,7 @@ func TestBadRowFailsAlone(t *testing.T) {
 				if !errors.Is(err, models.ErrNotFound) {
 					t.Errorf("row %d: %v", i, err)
 				}
-			case batch[i].ContentText == "poison":
+			case batch[i].ContentType == "poison":
 				if err == nil {
 					t.Errorf("row %d was stored", i)
 				}
@@ -226,7 +226,7 @@ func TestBadRowFailsAlone(t *testing.T) {
 			t.Fatalf("stored %d, counted %d, want 97", stored, got)
 		}
 		// Through the queue too, and the writer lives on.
-		if _, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: a, SenderType: models.Visitor, ContentText: "poison"}); err == nil {
+		if _, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: a, SenderType: models.Visitor, ContentType: "poison"}); err == nil {
 			t.Fatal("the refused text was stored")
 		}
 		say(t, s, a, "fine")

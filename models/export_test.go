@@ -3,8 +3,10 @@ package models
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"testing"
 
+	"github.com/fernet/fernet-go"
 	"gorm.io/gorm"
 )
 
@@ -35,7 +37,7 @@ func AppendBatch(s *Store, messages []NewMessage) ([]Appended, []error) {
 	jobs := make([]*job, len(messages))
 	for i := range messages {
 		jobs[i] = &job{kind: appendJob, msg: messages[i]}
-		if err := jobs[i].msg.prepare(); err != nil {
+		if err := jobs[i].msg.prepare(s.texts); err != nil {
 			panic(err)
 		}
 	}
@@ -119,3 +121,19 @@ func (p panicking) insert(ctx context.Context, conn gorm.ConnPool, messages []*N
 
 // PanicOnText makes the writer panic whenever it inserts the text "panic". Call it before any write.
 func PanicOnText(s *Store) { s.writer.sql = panicking{s.writer.sql} }
+
+// OpenWith opens a stored text with one key.
+func OpenWith(key *fernet.Key, token string) (string, bool) { return with([]*fernet.Key{key}, token) }
+
+// TextKey is the key derived from a secret.
+func TextKey(t testing.TB, secret string) *fernet.Key {
+	t.Helper()
+	all, err := newTexts([]string{secret}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.keys[0]
+}
+
+// FlushCache empties the cache.
+func FlushCache(s *Store) { s.cache.threads.Flush(); s.cache.pages.Flush() }

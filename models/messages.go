@@ -40,7 +40,7 @@ func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuer
 	if q.AfterID <= 0 {
 		slices.Reverse(list)
 	}
-	return toUTC(list), more, nil
+	return s.ready(list), more, nil
 }
 
 func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQuery) *gorm.DB {
@@ -88,7 +88,7 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 	if err != nil {
 		return nil, 0, s.failed("read messages", err)
 	}
-	return toUTC(list), t.MessageCount, nil
+	return s.ready(list), t.MessageCount, nil
 }
 
 // Message returns one message or ErrNotFound.
@@ -97,13 +97,5 @@ func (s *Store) Message(ctx context.Context, id int64) (Message, error) {
 	if err := s.read.WithContext(ctx).Where("id = ?", id).Take(&m).Error; err != nil {
 		return Message{}, s.failed("read a message", err)
 	}
-	m.CreatedAt = m.CreatedAt.UTC()
-	return m, nil
-}
-
-func toUTC(list []Message) []Message {
-	for i := range list {
-		list[i].CreatedAt = list[i].CreatedAt.UTC()
-	}
-	return list
+	return s.ready([]Message{m})[0], nil
 }

@@ -165,6 +165,8 @@ type NewMessage struct {
 	CreatedAt time.Time
 	// OpenThread, when set, creates the thread in the same transaction if it is not stored.
 	OpenThread *NewThread
+
+	sealed, preview string // what is stored of ContentText: all of it, and cut to LastMessageRunes
 }
 
 // Appended is the outcome of an append. Thread is the row as it stood right after this message.

@@ -33,7 +33,7 @@ func TestLogsAndErrorsCarryNoContent(t *testing.T) {
 			if _, err := s.Message(t.Context(), said.Message.ID); err != nil {
 				t.Fatal(err)
 			}
-			_, refused := s.AppendWait(t.Context(), models.NewMessage{ThreadID: th.ID, ContentText: "poison", FileURL: "hush-file", SenderType: models.Visitor})
+			_, refused := s.AppendWait(t.Context(), models.NewMessage{ThreadID: th.ID, ContentType: "poison", FileURL: "hush-file", SenderType: models.Visitor})
 			if refused == nil {
 				t.Fatal("the refused text was stored")
 			}

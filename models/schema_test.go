@@ -146,7 +146,7 @@ func TestOpenRefusesPlainly(t *testing.T) {
 		{"postgres://user:hunter2@127.0.0.1:1/x", "models:"},
 		{"postgres://user:hunter2@%zz", "cannot be read"},
 	} {
-		s, err := models.Open(context.Background(), models.Options{URL: c.url})
+		s, err := models.Open(context.Background(), models.Options{URL: c.url, Keys: []string{storetest.Key}})
 		if err == nil {
 			t.Errorf("%q opened: %v", c.url, s.Close())
 			continue

@@ -79,7 +79,7 @@ func (postgresSQL) insert(ctx context.Context, conn gorm.ConnPool, messages []*N
 	}
 	times := make([]time.Time, n)
 	for i, m := range messages {
-		for c, value := range [...]string{m.ThreadID, m.ClientID, m.ContentText, m.ContentType, m.FilePath, m.FileURL, m.SenderType} {
+		for c, value := range [...]string{m.ThreadID, m.ClientID, m.sealed, m.ContentType, m.FilePath, m.FileURL, m.SenderType} {
 			columns[c][i] = value
 		}
 		times[i] = m.CreatedAt
@@ -112,7 +112,7 @@ func postgresUpdateArgs(rows []*lockedThread) []any {
 	active, at := make([]time.Time, n), make([]*time.Time, n)
 	last, count, unread, visitor, agent := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	for i, r := range rows {
-		ids[i], texts[i], senders[i], types[i] = r.ID, r.LastMessage, r.LastSender, r.LastType
+		ids[i], texts[i], senders[i], types[i] = r.ID, r.sealed, r.LastSender, r.LastType
 		active[i], at[i] = r.LastActivity, r.LastMessageAt
 		last[i], count[i], unread[i] = r.LastMessageID, r.MessageCount, r.UnreadCount
 		visitor[i], agent[i] = r.VisitorReadID, r.AgentReadID

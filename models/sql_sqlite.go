@@ -107,7 +107,7 @@ func (b *sqliteSQL) insert(ctx context.Context, conn gorm.ConnPool, messages []*
 		for len(messages) >= size {
 			args = args[:0]
 			for _, m := range messages[:size] {
-				args = append(args, m.ThreadID, m.ClientID, m.ContentText, m.ContentType, m.FilePath, m.FileURL, m.SenderType, m.CreatedAt)
+				args = append(args, m.ThreadID, m.ClientID, m.sealed, m.ContentType, m.FilePath, m.FileURL, m.SenderType, m.CreatedAt)
 			}
 			messages = messages[size:]
 			rows, err := st.QueryContext(ctx, args...)
@@ -125,7 +125,7 @@ func (b *sqliteSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lock
 		return err
 	}
 	for _, r := range rows {
-		_, err := st.ExecContext(ctx, r.LastActivity, r.LastMessageID, r.LastMessage, r.LastSender, r.LastType,
+		_, err := st.ExecContext(ctx, r.LastActivity, r.LastMessageID, r.sealed, r.LastSender, r.LastType,
 			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.ID)
 		if err != nil {
 			return err

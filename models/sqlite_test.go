@@ -37,7 +37,7 @@ func TestSQLiteConnectionsAreDurableAndStrict(t *testing.T) {
 func TestSQLiteFilesArePrivate(t *testing.T) {
 	// A name that means something in a URL is still just a name.
 	path := filepath.Join(t.TempDir(), "ch at?%41#.db")
-	s := storetest.Reopen(t, models.Options{URL: "sqlite://" + path})
+	s := storetest.Reopen(t, models.Options{URL: "sqlite://" + path, Keys: []string{storetest.Key}})
 	thread(t, s, 1)
 	files, err := filepath.Glob(filepath.Dir(path) + "/*")
 	if err != nil || len(files) != 3 {

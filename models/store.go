@@ -20,6 +20,8 @@ type Options struct {
 	// URL is sqlite:// followed by a file path, taken as it stands (sqlite:///var/lib/chat.db,
 	// sqlite://data/chat.db), or a postgres:// URL.
 	URL string
+	// Keys are the secrets that texts are encrypted with, at least one: the first writes, all of them read.
+	Keys []string
 	// Logger receives failed and slow statements, without their values. Nil keeps silent.
 	Logger *slog.Logger
 	// SlowQuery is the duration from which a statement is logged; 0 logs none.
@@ -37,6 +39,7 @@ type Store struct {
 	// transactions begin IMMEDIATE, and read a pool that cannot write.
 	read, write *gorm.DB
 
+	texts   *texts
 	cache   *cache
 	writer  *writer
 	touches *touches
@@ -53,7 +56,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: log}
+	texts, err := newTexts(o.Keys, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{log: log, texts: texts}
 	config := func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log, logger.Config{
@@ -67,7 +74,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			DisableAutomaticPing:   true,
 		}
 	}
-	var err error
 	switch scheme, rest, _ := strings.Cut(o.URL, "://"); scheme {
 	case dialectSQLite:
 		s.dialect = dialectSQLite

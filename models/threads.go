@@ -49,7 +49,7 @@ func (s *Store) Thread(ctx context.Context, id string) (Thread, error) {
 		if err != nil {
 			return Thread{}, s.failed("read a thread", err)
 		}
-		t.toUTC()
+		s.readyThread(&t)
 		s.cache.keepThread(ticket, t)
 	}
 	if at := s.touches.last(id); at.After(t.LastActivity) {
@@ -89,7 +89,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	if err != nil {
 		return Thread{}, s.failed("update a thread", err)
 	}
-	row.Thread.toUTC()
+	s.readyThread(&row.Thread)
 	return row.Thread, nil
 }
 
@@ -100,7 +100,7 @@ func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
 		return nil, s.failed("list threads", err)
 	}
 	for i := range list {
-		list[i].toUTC()
+		s.readyThread(&list[i])
 	}
 	return list, nil
 }

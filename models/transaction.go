@@ -27,6 +27,17 @@ type lockedThread struct {
 	dirty  bool
 	seen   bool // the visitor wrote
 	opened bool // opened here, and no message has claimed it yet
+
+	sealed string // LastMessage as it is stored
+	shut   bool   // LastMessage itself is not known yet
+}
+
+// view is the thread as callers see it. Most batches need no old preview decrypted: a message replaces it.
+func (r *lockedThread) view(t *texts) Thread {
+	if r.shut {
+		r.LastMessage, r.shut = t.open(r.sealed, r.LastMessageID), false
+	}
+	return r.Thread
 }
 
 // dialectSQL is what differs between the databases on the busy path. conn is the open transaction.
@@ -95,7 +106,7 @@ func (t *transaction) lock(ctx context.Context, conn gorm.ConnPool) error {
 		return err
 	}
 	for _, row := range found {
-		t.rows[row.ID] = &lockedThread{Thread: row, ticket: tickets[row.ID]}
+		t.rows[row.ID] = &lockedThread{Thread: row, ticket: tickets[row.ID], sealed: row.LastMessage, shut: true}
 	}
 	for id, ticket := range tickets {
 		if t.rows[id] == nil {
@@ -192,7 +203,7 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 			if err := t.first(tx, m, &out.Message); err != nil {
 				return err
 			}
-			out.Thread = row.Thread
+			out.Thread = row.view(t.writer.store.texts)
 			continue
 		}
 		out.Message = Message{
@@ -201,7 +212,7 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 			SenderType: m.SenderType, CreatedAt: m.CreatedAt,
 		}
 		stored = stored[1:]
-		row.take(&out.Message)
+		row.take(&out.Message, m.preview)
 		out.Thread, out.Opened = row.Thread, row.opened
 		row.opened = false
 	}
@@ -210,9 +221,12 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 
 // first reads the message that already carries a client id.
 func (t *transaction) first(tx *gorm.DB, m *NewMessage, into *Message) error {
-	err := firstQuery(tx, m.ThreadID, m.ClientID).Take(into).Error
-	into.CreatedAt = into.CreatedAt.UTC()
-	return err
+	var found Message
+	if err := firstQuery(tx, m.ThreadID, m.ClientID).Take(&found).Error; err != nil {
+		return err
+	}
+	*into = t.writer.store.ready([]Message{found})[0]
+	return nil
 }
 
 // firstQuery repeats the condition of the partial index literally, or PostgreSQL would not use it.
@@ -221,11 +235,12 @@ func firstQuery(db *gorm.DB, threadID, clientID string) *gorm.DB {
 }
 
 // take counts a stored message into its thread.
-func (r *lockedThread) take(m *Message) {
+func (r *lockedThread) take(m *Message, preview string) {
 	at := m.CreatedAt
 	r.dirty = true
 	r.LastMessageID = m.ID
 	r.LastMessage = cut(m.ContentText, LastMessageRunes)
+	r.sealed, r.shut = preview, false
 	r.LastSender = m.SenderType
 	r.LastType = m.ContentType
 	r.LastMessageAt = &at
@@ -257,7 +272,7 @@ func (t *transaction) mark(tx *gorm.DB) error {
 				return err
 			}
 		}
-		out.Thread = row.Thread
+		out.Thread = row.view(t.writer.store.texts)
 	}
 	return nil
 }

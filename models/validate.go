@@ -43,8 +43,8 @@ func (n NewThread) check() error {
 	return nil
 }
 
-// prepare fills defaults and checks every column.
-func (m *NewMessage) prepare() error {
+// prepare fills defaults, checks every column and encrypts the text: all that needs no transaction.
+func (m *NewMessage) prepare(t *texts) error {
 	if m.ContentType == "" {
 		m.ContentType = "text"
 	}
@@ -65,13 +65,15 @@ func (m *NewMessage) prepare() error {
 			return err
 		}
 	}
-	if m.OpenThread == nil {
-		return nil
+	if m.OpenThread != nil {
+		open := *m.OpenThread
+		open.ID = m.ThreadID
+		m.OpenThread = &open
+		if err := open.check(); err != nil {
+			return err
+		}
 	}
-	open := *m.OpenThread
-	open.ID = m.ThreadID
-	m.OpenThread = &open
-	return open.check()
+	return m.seal(t)
 }
 
 func (p ThreadPatch) check() error {

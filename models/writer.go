@@ -175,7 +175,7 @@ func (w *writer) commit(jobs []*job) (outcomes []outcome, err error) {
 	}
 	for id, row := range t.rows {
 		if row.dirty {
-			w.store.cache.wrote(row.ticket, row.Thread)
+			w.store.cache.wrote(row.ticket, row.view(w.store.texts))
 		}
 		if row.seen {
 			w.store.touches.note(id, row.LastActivity)

@@ -21,6 +21,9 @@ import (
 // a user who may create schemas.
 const Variable = "SOHBET_TEST_POSTGRES"
 
+// Key is the secret that the stores of tests encrypt with.
+const Key = "storetest-storetest-storetest-32"
+
 // Dialects are the databases that every test of storage runs on.
 var Dialects = []string{"sqlite", "postgres"}
 
@@ -57,7 +60,7 @@ func Reopen(t testing.TB, o models.Options) *models.Store {
 // to open it.
 func Options(t testing.TB, dialect string) models.Options {
 	t.Helper()
-	o := models.Options{CacheTTL: time.Minute}
+	o := models.Options{Keys: []string{Key}, CacheTTL: time.Minute}
 	switch dialect {
 	case "sqlite":
 		o.URL = "sqlite://" + filepath.Join(t.TempDir(), "chat.db")

@@ -1,0 +1,124 @@
+package models
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/fernet/fernet-go"
+)
+
+// Unreadable stands in for a text that no key opens: its key was dropped from SECRET_KEY, or the row is damaged.
+const Unreadable = "⚠ Bu mesajın şifresi çözülemiyor · This message cannot be decrypted"
+
+// textPurpose is the HKDF info of the text keys. It must never change, or nothing stored can be read.
+const textPurpose = "sohbet message text"
+
+// unreadableLogged is how many unreadable rows are named in the log; a lost key would fill it.
+const unreadableLogged = 100
+
+// texts encrypts what people wrote: messages and the previews kept on threads. A stored text is a
+// Fernet token (github.com/fernet/spec), the form that Python's cryptography.fernet reads too. Its
+// key is HKDF-SHA256 (RFC 5869) of a secret, without salt, with the info "sohbet message text", 32
+// bytes: 16 to sign, 16 to encrypt, as the specification has them. An empty text is stored empty.
+type texts struct {
+	keys []*fernet.Key // the first one seals, all of them open
+	log  *slog.Logger
+
+	mu       sync.Mutex
+	reported map[int64]struct{} // by message
+}
+
+func newTexts(secrets []string, log *slog.Logger) (*texts, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("models: no secret key to encrypt messages with")
+	}
+	t := &texts{log: log, reported: make(map[int64]struct{})}
+	for _, secret := range secrets {
+		raw, err := hkdf.Key(sha256.New, []byte(secret), nil, textPurpose, len(fernet.Key{}))
+		if err != nil {
+			return nil, fmt.Errorf("models: derive the text key: %w", err)
+		}
+		key := fernet.Key(raw)
+		t.keys = append(t.keys, &key)
+	}
+	return t, nil
+}
+
+func (t *texts) seal(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	token, err := fernet.EncryptAndSign([]byte(text), t.keys[0])
+	if err != nil {
+		return "", fmt.Errorf("models: encrypt a text: %w", err)
+	}
+	return string(token), nil
+}
+
+// with opens a token with some of the keys.
+func with(keys []*fernet.Key, token string) (text string, ok bool) {
+	if token == "" {
+		return "", true
+	}
+	plain := fernet.VerifyAndDecrypt([]byte(token), 0, keys) // 0: whatever its age
+	return string(plain), plain != nil
+}
+
+// open gives the text of a token, or Unreadable. id names the message in the log.
+func (t *texts) open(token string, id int64) string {
+	text, ok := with(t.keys, token)
+	if ok {
+		return text
+	}
+	t.report(id)
+	return Unreadable
+}
+
+// report logs a row once.
+func (t *texts) report(id int64) {
+	t.mu.Lock()
+	_, known := t.reported[id]
+	count := len(t.reported)
+	if !known && count <= unreadableLogged {
+		t.reported[id] = struct{}{}
+	}
+	t.mu.Unlock()
+	switch {
+	case known || count > unreadableLogged:
+	case count == unreadableLogged:
+		t.log.Error("more messages than these cannot be decrypted; the rest is not listed")
+	default:
+		t.log.Error("a message cannot be decrypted: no key in SECRET_KEY opens it", "message_id", id)
+	}
+}
+
+// seal encrypts a message's text and its preview, which are one token if the text is short.
+func (m *NewMessage) seal(t *texts) (err error) {
+	if m.sealed, err = t.seal(m.ContentText); err != nil {
+		return err
+	}
+	m.preview = m.sealed
+	if short := cut(m.ContentText, LastMessageRunes); len(short) < len(m.ContentText) {
+		m.preview, err = t.seal(short)
+	}
+	return err
+}
+
+// ready turns rows as they were read into what callers see.
+func (s *Store) ready(list []Message) []Message {
+	for i := range list {
+		m := &list[i]
+		m.CreatedAt = m.CreatedAt.UTC()
+		m.ContentText = s.texts.open(m.ContentText, m.ID)
+	}
+	return list
+}
+
+func (s *Store) readyThread(t *Thread) {
+	t.toUTC()
+	t.LastMessage = s.texts.open(t.LastMessage, t.LastMessageID)
+}
