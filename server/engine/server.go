@@ -207,7 +207,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
 	c := &Conn{srv: s, id: newID(), remote: s.opts.RemoteAddr(r), ws: socket, done: make(chan struct{})}
 	c.req.Store(r)
+	c.mu.Lock() // the timer's function may run before it is assigned
 	c.heart = time.AfterFunc(s.opts.PingInterval, c.beat)
+	c.mu.Unlock()
 	return c
 }
 

@@ -255,3 +255,22 @@ func (h *Host) Socket() *Websocket {
 // Reader reads what the peer sends, for those who look at frames themselves. Use it instead of the connection, which may
 // have been read ahead of.
 func (w *Websocket) Reader() io.Reader { return w.reader }
+
+// SendAlong is for [ws.Dialer].WrapConn: the first write, which is the handshake's request, takes data along.
+func SendAlong(data []byte) func(net.Conn) net.Conn {
+	return func(c net.Conn) net.Conn { return &alongConn{Conn: c, data: data} }
+}
+
+type alongConn struct {
+	net.Conn
+	data []byte
+}
+
+func (c *alongConn) Write(p []byte) (int, error) {
+	if c.data == nil {
+		return c.Conn.Write(p)
+	}
+	_, err := c.Conn.Write(append(append([]byte{}, p...), c.data...))
+	c.data = nil
+	return len(p), err
+}
