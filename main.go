@@ -49,7 +49,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), "Usage:\n  sohbet            serve; settings come from the environment or ./"+config.FileName+
-			"\n  sohbet version    tell the version\n  sohbet settings   list every setting, as an example of that file\n")
+			"\n  sohbet version    tell the version\n  sohbet settings   list every setting, as an example of that file\n"+
+			"  sohbet rekey      encrypt all messages with the first key of SECRET_KEY; the server may run\n")
 	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -65,6 +66,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	case "settings":
 		return config.WriteExample(stdout)
+	case "rekey":
+		return rekey(stdout, stderr)
 	case "help":
 		flags.SetOutput(stdout)
 		flags.Usage()

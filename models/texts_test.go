@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/fernet/fernet-go"
@@ -208,5 +209,70 @@ func TestNoKeyNoStore(t *testing.T) {
 	o.Keys = nil
 	if s, err := models.Open(t.Context(), o); err == nil {
 		t.Fatalf("opened: %v", s.Close())
+	}
+}
+
+// A rotation as an operator does it: the server restarts with both keys, rekey runs beside it while people write, the old
+// key goes.
+func TestRekeyWhileWriting(t *testing.T) {
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			o := storetest.Options(t, dialect)
+			with := func(keys ...string) *models.Store {
+				o.Keys = keys
+				return storetest.Reopen(t, o)
+			}
+			old := with(oldKey)
+			for i := range 4 {
+				thread(t, old, i)
+			}
+			fill(t, old, threadID(0), 700)
+			say(t, old, threadID(1), repeat("ş", 300))
+			say(t, old, threadID(3), "nobody answers")
+			lost := say(t, with("a key that nobody knows any more..."), threadID(2), "lost")
+
+			both := with(newKey, oldKey)
+			if got := readThread(t, both, threadID(3)).LastMessage; got != "nobody answers" {
+				t.Fatalf("with both keys: %q", got)
+			}
+			var stop atomic.Bool
+			wrote := make(chan int)
+			go func() {
+				n := 0
+				for ; !stop.Load(); n++ {
+					_, err := both.AppendWait(t.Context(), models.NewMessage{ThreadID: threadID(n % 2), ContentText: "meanwhile", SenderType: models.Visitor})
+					if err != nil {
+						t.Error(err)
+						break
+					}
+				}
+				wrote <- n
+			}()
+			sum, err := with(newKey, oldKey).Rekey(t.Context())
+			stop.Store(true)
+			n := <-wrote
+			// Previews that the writer replaced in time needed no rewriting.
+			if err != nil || sum.Rewritten < 703 || sum.Rewritten > 705 || sum.Unreadable != 2 || n == 0 {
+				t.Fatalf("%+v with %d messages meanwhile, %v", sum, n, err)
+			}
+			fresh := with(newKey)
+			for i := range 4 {
+				list, _, err := fresh.Messages(t.Context(), threadID(i), models.MessageQuery{Limit: 1000})
+				if err != nil || len(list) == 0 {
+					t.Fatalf("%d messages, %v", len(list), err)
+				}
+				for _, m := range list {
+					if (m.ContentText == models.Unreadable) != (m.ID == lost.Message.ID) {
+						t.Fatalf("thread %d, message %d of %d reads %q", i, m.ID, len(list), m.ContentText)
+					}
+				}
+				if got := readThread(t, fresh, threadID(i)).LastMessage; (got == models.Unreadable) != (i == 2) {
+					t.Errorf("preview %d reads %q", i, got)
+				}
+			}
+			if sum, err = fresh.Rekey(t.Context()); err != nil || sum.Rewritten != 0 || sum.Checked < 700 || sum.Unreadable != 2 {
+				t.Errorf("a second time: %+v, %v", sum, err)
+			}
+		})
 	}
 }

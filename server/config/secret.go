@@ -56,7 +56,7 @@ func readSecret(path string) ([]string, error) {
 	}
 	keys, err := parseSecrets(strings.TrimSpace(string(text)))
 	if err != nil {
-		return nil, fmt.Errorf("%s holds a broken key: %w; put the old key back, or delete the file and everybody signs in anew", path, err)
+		return nil, fmt.Errorf("%s holds a broken key: %w; put the old key back: without it the stored messages cannot be read", path, err)
 	}
 	return keys, nil
 }

@@ -36,9 +36,11 @@ var settings = []setting{
 		about: "Address to listen on; empty means all of them."},
 
 	{group: "Signing in", name: "SECRET_KEY", kind: "text", secret: true, set: setSecretKey,
-		about: "Signs sessions and codes. At least 32 characters; make one with: openssl rand -hex 32\n" +
+		about: "Signs sessions and encrypts messages. At least 32 characters; make one with: openssl rand -hex 32\n" +
 			"Empty: made at first start and kept in DATA_DIR/secret.key. Required with PostgreSQL.\n" +
-			"To rotate, put the new key before the old one with a comma; drop the old one a day later."},
+			"Without it no stored message can be read any more: keep a copy, apart from the backups.\n" +
+			"To rotate, put the new key before the old one with a comma and restart; run sohbet rekey; drop the old\n" +
+			"one a day later, when nobody is signed in with it any more."},
 	{name: "ADMIN_USERNAME", def: "admin", kind: "text", set: setAdminUsername,
 		about: "Name that goes with ADMIN_PASSWORD."},
 	{name: "ADMIN_PASSWORD", kind: "text", secret: true, set: setAdminPassword,

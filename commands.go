@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sohbet/models"
+	"sohbet/server"
+	"sohbet/server/config"
+)
+
+// withStore runs a command that works on the database of the settings, beside a server or without one. A signal ends it.
+func withStore(stderr io.Writer, command func(ctx context.Context, cfg *config.Config, store *models.Store) error) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cfg, err := config.Load(".", os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if _, err := cfg.Prepare(); err != nil {
+		return err
+	}
+	log := server.NewLogger(stderr, cfg.LogLevel, cfg.LogFormat == "json")
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log})
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
+	return command(ctx, cfg, store)
+}
+
+// rekey encrypts everything with the first key of SECRET_KEY, so that the others may go.
+func rekey(stdout, stderr io.Writer) error {
+	return withStore(stderr, func(ctx context.Context, cfg *config.Config, store *models.Store) error {
+		sum, err := store.Rekey(ctx)
+		_, werr := fmt.Fprintf(stdout, "%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n",
+			sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
+		return errors.Join(err, werr)
+	})
+}

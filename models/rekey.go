@@ -1,0 +1,120 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+const rekeyBatch = 300 // rows a transaction
+
+// Rekeyed says what Rekey did.
+type Rekeyed struct {
+	Checked    int64 // texts and previews looked at
+	Rewritten  int64 // of those, encrypted anew with the first key
+	Unreadable int64 // of those, opened by no key and left as they are
+}
+
+// sealedText is one stored text.
+type sealedText struct {
+	ID    any // of its row
+	Token string
+	Named int64 // the message it belongs to, for the log
+}
+
+// Rekey encrypts with the first key every text that another key wrote, in small transactions with
+// pauses as long as they took, so that it can run beside a server. What is written meanwhile by a
+// server with the same first key needs no rewriting; stopping half way loses nothing.
+func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
+	var sum Rekeyed
+	var last int64
+	err := s.rekey(ctx, &sum, "UPDATE messages SET content_text = ? WHERE id = ? AND content_text = ?", func() (rows []sealedText, err error) {
+		var list []Message
+		err = s.read.WithContext(ctx).Select("id", "content_text").Where("id > ?", last).Order("id").Limit(rekeyBatch).Find(&list).Error
+		for _, m := range list {
+			last = m.ID
+			rows = append(rows, sealedText{ID: m.ID, Token: m.ContentText, Named: m.ID})
+		}
+		return rows, err
+	})
+	if err != nil {
+		return sum, s.failed("rekey messages", err)
+	}
+	lastThread := ""
+	err = s.rekey(ctx, &sum, "UPDATE threads SET last_message = ? WHERE id = ? AND last_message = ?", func() (rows []sealedText, err error) {
+		var list []Thread
+		err = s.read.WithContext(ctx).Select("id", "last_message", "last_message_id").Where("id > ?", lastThread).Order("id").Limit(rekeyBatch).Find(&list).Error
+		for _, t := range list {
+			lastThread = t.ID
+			rows = append(rows, sealedText{ID: t.ID, Token: t.LastMessage, Named: t.LastMessageID})
+		}
+		return rows, err
+	})
+	return sum, s.failed("rekey threads", err)
+}
+
+// rekey takes batches from next until there is none. update sets a token where the old one still stands.
+func (s *Store) rekey(ctx context.Context, sum *Rekeyed, update string, next func() ([]sealedText, error)) error {
+	for {
+		rows, err := next()
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		var changed []sealedText
+		old := make(map[any]string)
+		for _, row := range rows {
+			if row.Token == "" {
+				continue
+			}
+			sum.Checked++
+			if _, ok := with(s.texts.keys[:1], row.Token); ok {
+				continue
+			}
+			text, ok := with(s.texts.keys[1:], row.Token)
+			if !ok {
+				sum.Unreadable++
+				s.texts.report(row.Named)
+				continue
+			}
+			old[row.ID] = row.Token
+			if row.Token, err = s.texts.seal(text); err != nil {
+				return err
+			}
+			changed = append(changed, row)
+		}
+		if len(changed) == 0 {
+			continue
+		}
+		start := time.Now()
+		var written int64
+		err = s.transaction(ctx, func(tx *gorm.DB) error {
+			written = 0
+			for _, row := range changed {
+				done := tx.Exec(update, row.Token, row.ID, old[row.ID])
+				if done.Error != nil {
+					return done.Error
+				}
+				written += done.RowsAffected
+			}
+			return nil
+		})
+		sum.Rewritten += written
+		if err != nil {
+			return err
+		}
+		if err := pause(ctx, time.Since(start)); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits, or less if ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,65 @@
+package models
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+)
+
+// transaction runs f in a transaction on the writing pool. When that met another transaction or a
+// connection that had died in the pool, it runs once more; f must be such that this does no harm.
+func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) error {
+	return again(ctx, func() error {
+		ctx, cancel := s.limit(ctx)
+		defer cancel()
+		return s.write.WithContext(ctx).Transaction(f)
+	})
+}
+
+// again runs f, and if that met a passing fault, a second and a third time.
+func again(ctx context.Context, f func() error) error {
+	err := f()
+	for try := 1; try < batchRetries && err != nil && ctx.Err() == nil && passing(err); try++ {
+		err = f()
+	}
+	return err
+}
+
+// passing reports whether the same statement may well succeed at once: it met another transaction, or
+// a connection that the server had ended while it lay in the pool.
+func passing(err error) bool {
+	if errors.Is(err, driver.ErrBadConn) {
+		return true
+	}
+	var dial *pgconn.ConnectError
+	if errors.As(err, &dial) {
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "40001", "40P01", "57P01", "57P02":
+			return true
+		}
+		return false
+	}
+	if _, ok := sqliteCode(err); ok {
+		return false
+	}
+	return brokenConnection(err)
+}
+
+// brokenConnection reports whether the network gave way in the middle of a statement.
+func brokenConnection(err error) bool {
+	var network net.Error
+	if errors.As(err, &network) {
+		return !network.Timeout()
+	}
+	return pgconn.SafeToRetry(err) || errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
