@@ -80,6 +80,34 @@ test('the list: newest first, search, nothing found', async () => {
   assert.match(await agent.textContent('#facts'), /Türkçe/);
 });
 
+test('a long list comes in pages as one scrolls', async () => {
+  const total = 120;
+  const many = await house();
+  try {
+    const context = await many.person({ viewport: { width: 390, height: 844 } });
+    const page = await context.newPage();
+    await page.goto('/');
+    // One socket may join only so many threads, so each visitor gets one of its own.
+    await page.evaluate((n) => Promise.all(Array.from({ length: n }, (_, i) => new Promise((resolve, reject) => {
+      const socket = window.io({ path: '/socket.io/', forceNew: true, transports: ['websocket'] });
+      socket.emit('join', { display_name: `Kalabalık ${i}` }, (joined) => {
+        if (!joined.ok) { reject(new Error(joined.error.code)); return; }
+        socket.emit('message', { thread_id: joined.thread_id, content_text: 'selam', client_id: `c${i}` }, () => { socket.close(); resolve(); });
+      });
+    }))), total);
+    const agent = await signIn(await many.person(), many.server);
+    await eventually(async () => assert.equal(await agent.locator('.row').count(), 50));
+    await eventually(async () => {
+      await agent.evaluate(() => { const s = document.getElementById('list-scroller'); s.scrollTop = s.scrollHeight; });
+      assert.equal(await agent.locator('.row').count(), total);
+    });
+    const names = await agent.locator('.row-name').allTextContents();
+    assert.equal(new Set(names).size, total);
+  } finally {
+    await many.close();
+  }
+});
+
 test('on a phone one pane at a time, with the phone\'s own way back', async () => {
   const visitor = await visit(await h.person(), 'Telefon Testi');
   await say(visitor, 'selam');

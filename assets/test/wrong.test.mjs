@@ -143,6 +143,23 @@ test('where a proxy eats WebSockets, polling carries the conversation', async ()
   await shows(page, ['by polling', 'arrived']);
 });
 
+test('without the Socket.IO client the page says so and keeps what is written', async () => {
+  const context = await h.person();
+  await context.route('**/socket.io.min.js*', (route) => route.abort());
+  const page = await context.newPage();
+  await page.goto('/');
+  await page.fill('#name', 'Eksik Yükleme');
+  await page.press('#name', 'Enter');
+  await page.waitForSelector('#connection:not([hidden])');
+  assert.match(await page.textContent('#connection'), /Sayfayı yenileyin/);
+  await say(page, 'kept');
+  assert.equal(await stateOf(page, 'kept'), 'waiting');
+  await context.unroute('**/socket.io.min.js*');
+  await page.reload();
+  await connected(page);
+  await eventually(async () => assert.equal(await stateOf(page, 'kept'), 'sent'));
+});
+
 test('two tabs of one visitor stay in step', async () => {
   const context = await h.person();
   const one = await visit(context, 'İki Sekme');

@@ -102,7 +102,10 @@ function take(page) {
   talk.read(threads.get(current)?.readByVisitor ?? 0);
 }
 
-live.addEventListener('ready', () => outbox.flush());
+live.addEventListener('ready', () => {
+  outbox.flush();
+  tellRead();
+});
 live.addEventListener('refused', ({ detail: error }) => { if (error.code === 'unauthorized') setExpired(true); });
 for (const event of ['message_error', 'error']) {
   live.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') checkSession(); });
@@ -294,14 +297,18 @@ talk.addEventListener('older', async () => {
     talk.olderFailed();
   }
 });
-talk.addEventListener('seen', () => {
+talk.addEventListener('seen', tellRead);
+
+/** Tells the visitor how far we have read; what could not be told is told after the next connect. */
+function tellRead() {
+  const id = current;
   const last = talk.lastTheirs;
-  if (!current || !live.online) return;
-  if (threads.get(current)?.unread) threads.patch(current, { unread: 0 });
-  if (last <= (readSent.get(current) ?? 0)) return;
-  readSent.set(current, last);
-  live.tell('read', { thread_id: current, last_id: last });
-});
+  if (!id || !live.online || !talk.watched) return;
+  if (threads.get(id)?.unread) threads.patch(id, { unread: 0 });
+  if (last <= (readSent.get(id) ?? 0)) return;
+  readSent.set(id, last);
+  live.ask('read', { thread_id: id, last_id: last }).catch(() => readSent.delete(id));
+}
 
 // --- panes, search, deleting -------------------------------------------------
 

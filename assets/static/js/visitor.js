@@ -126,7 +126,10 @@ live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
 // An agent deleted the conversation. The id stays good: the next message opens it again.
 live.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
 live.addEventListener('state', showState);
-live.addEventListener('ready', () => outbox.flush());
+live.addEventListener('ready', () => {
+  outbox.flush();
+  tellRead();
+});
 live.addEventListener('refused', ({ detail: error }) => {
   if (error.code !== 'validation_error' || !me) return;
   // The name (or phone) is not acceptable, which only the visitor can mend; what was written waits.
@@ -154,12 +157,15 @@ talk.addEventListener('older', async () => {
     talk.olderFailed();
   }
 });
-talk.addEventListener('seen', () => {
+talk.addEventListener('seen', tellRead);
+
+/** Tells the team how far this side has read; what could not be told is told after the next connect. */
+function tellRead() {
   const last = talk.lastTheirs;
-  if (last <= readSent || !live.online) return;
+  if (last <= readSent || !live.online || !talk.watched) return;
   readSent = last;
-  live.tell('read', { thread_id: me.thread, last_id: last });
-});
+  live.ask('read', { thread_id: me.thread, last_id: last }).catch(() => { if (readSent === last) readSent = 0; });
+}
 
 setInterval(() => {
   if (!document.hidden && me?.thread) live.tell('heartbeat', { thread_id: me.thread });

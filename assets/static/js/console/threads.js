@@ -68,9 +68,12 @@ export class Threads extends EventTarget {
   /** Loads the next, older page. */
   async loadMore() {
     if (!this.more || this.state === 'loading') return;
-    const oldest = this.all.at(-1);
+    // One millisecond of overlap: whoever shares the oldest one's time is not skipped, and no thread id enters the URL.
+    const before = new Date(this.all.at(-1).active.getTime() + 1).toISOString();
     this.state = 'loading';
-    await this.#fetch(this.#round, `/api/threads?limit=${PAGE}&before=${encodeURIComponent(oldest.active.toISOString())}${this.#query ? `&q=${encodeURIComponent(this.#query)}` : ''}`);
+    const known = this.#map.size;
+    await this.#fetch(this.#round, `/api/threads?limit=${PAGE}&before=${encodeURIComponent(before)}${this.#query ? `&q=${encodeURIComponent(this.#query)}` : ''}`);
+    if (this.#map.size === known) this.more = false;
   }
 
   async #fetch(round, path, prepare) {

@@ -65,7 +65,7 @@ export class Live extends EventTarget {
 
   /** Sends without waiting for an answer; forgotten when there is no connection. */
   tell(event, payload) {
-    if (this.#socket?.connected) this.#socket.volatile.emit(event, payload);
+    if (this.#socket?.connected) this.#socket.emit(event, payload);
   }
 
   /** Sends and resolves with the server's ack, or throws Refused. */
