@@ -6,7 +6,8 @@ import (
 	"github.com/zishang520/socket.io/v2/socket"
 )
 
-// adapter gives the library our rooms: io.To("room").Emit(…) reaches the same members in the same order as [Server.Publish].
+// adapter gives the library our rooms: io.To("room").Emit(…) reaches the same members as [Server.Publish]. One goroutine's
+// broadcasts arrive in its order; only Publish also gives all members one order of what several goroutines send.
 // The room that the library makes of every socket's own id is answered from the namespace and costs no memory.
 type adapter struct {
 	socket.Adapter // the library's, for what has no state of rooms

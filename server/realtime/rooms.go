@@ -117,7 +117,7 @@ func (g Group) has(ro *room, s *Socket) bool {
 	return ok
 }
 
-// Publication is something for one or two rooms. A socket in both gets the frames of both, each once: a frame that both
+// Publication is something for one or two rooms, or the two sides of one. A socket in both gets the frames of both, each once: a frame that both
 // groups name counts as one. All frames for a socket leave in one write.
 type Publication struct {
 	First, Second Group
@@ -141,34 +141,41 @@ func (s *Server) Publish(p Publication) int {
 		}
 	}
 	var firstOnly, secondOnly, both []byte
+	deliver := func(so *Socket) {
+		inFirst, inSecond := p.First.has(first, so), p.Second.has(second, so)
+		switch {
+		case inFirst && inSecond:
+			if both == nil {
+				both = joinFrames(p.First.Frames, p.Second.Frames)
+			}
+			send(so, both)
+		case inFirst:
+			if firstOnly == nil {
+				firstOnly = joinFrames(p.First.Frames, nil)
+			}
+			send(so, firstOnly)
+		case inSecond:
+			if secondOnly == nil {
+				secondOnly = joinFrames(p.Second.Frames, nil)
+			}
+			send(so, secondOnly)
+		}
+	}
 	if first != nil {
 		for so := range first.members {
-			switch {
-			case !p.First.has(first, so):
-			case second != first && p.Second.has(second, so):
-				if both == nil {
-					both = joinFrames(p.First.Frames, p.Second.Frames)
-				}
-				send(so, both)
-			default:
-				if firstOnly == nil {
-					firstOnly = joinFrames(p.First.Frames, nil)
-				}
-				send(so, firstOnly)
-			}
+			deliver(so)
 		}
 	}
 	if second == nil || second == first {
 		return sent
 	}
 	for so := range second.members {
-		if !p.Second.has(second, so) || p.First.has(first, so) {
-			continue
+		if first != nil {
+			if _, done := first.members[so]; done {
+				continue
+			}
 		}
-		if secondOnly == nil {
-			secondOnly = joinFrames(p.Second.Frames, nil)
-		}
-		send(so, secondOnly)
+		deliver(so)
 	}
 	return sent
 }
