@@ -1,5 +1,6 @@
 // Every event of the contract, both directions, over both transports and on both databases.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { eventually, GRACE, postgres, start, transports } from "./harness.mjs";
 
@@ -67,7 +68,7 @@ for (const [name, transport, database] of variants) {
     });
 
     it("rejoin of a thread that is not stored fails, and writing on opens it again", async () => {
-      const gone = crypto.randomUUID();
+      const gone = randomUUID();
       const visitor = await server.connect(transport);
       for (const thread_id of [gone, "not-a-uuid"]) {
         visitor.emit("rejoin", { thread_id });

@@ -159,7 +159,8 @@ class Server {
 }
 
 function cookies(response) {
-  return response.headers.getSetCookie().map((c) => c.split(";")[0]).filter((c) => !/^[^=]+=$/.test(c)).join("; ");
+  const lines = (response.headers.get("set-cookie") ?? "").split(/,\s*(?=[\w.-]+=)/); // getSetCookie is not there in every Node 18
+  return lines.map((c) => c.split(";")[0]).filter((c) => !/^[^=]+=$/.test(c)).join("; ");
 }
 
 // Client keeps everything the socket receives, so that no event is missed between two waits.

@@ -1,5 +1,6 @@
 // Every refusal of the contract, over both transports, with and without an ack callback.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { start, transports } from "./harness.mjs";
 
@@ -109,7 +110,7 @@ for (const [name, transport] of Object.entries(transports)) {
     });
 
     it("an agent writing to a thread that is not there is told so", async () => {
-      await agent.refused("not_found", "message", { thread_id: crypto.randomUUID(), text: "x" });
+      await agent.refused("not_found", "message", { thread_id: randomUUID(), text: "x" });
     });
 
     it("an unknown event or namespace is no disaster", async () => {
