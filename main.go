@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -107,7 +108,7 @@ func serve(stdout, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
 
-	s, err := wire(cfg, store, log)
+	s, room, err := wire(cfg, store, log)
 	if err != nil {
 		return err
 	}
@@ -119,14 +120,19 @@ func serve(stdout, stderr io.Writer) (err error) {
 	if terminal {
 		welcome(stdout, url, cfg)
 	}
+	keeping, leave := context.WithCancel(ctx)
+	var house sync.WaitGroup
+	house.Go(func() { room.KeepHouse(keeping, time.Duration(cfg.RetentionDays)*24*time.Hour) })
+	defer house.Wait()
+	defer leave()
 	return s.Serve(ctx)
 }
 
 // wire builds what stands between the store and the network.
-func wire(cfg *config.Config, store *models.Store, log *slog.Logger) (*server.Server, error) {
+func wire(cfg *config.Config, store *models.Store, log *slog.Logger) (*server.Server, *chat.Service, error) {
 	keys, err := auth.NewKeys(cfg.SecretKeys)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := time.Now
 	limiter := func(r config.Rate) *auth.Limiter { return auth.NewLimiter(r.Count, r.Per, now) }
@@ -154,10 +160,11 @@ func wire(cfg *config.Config, store *models.Store, log *slog.Logger) (*server.Se
 		Origins: cfg.CORSOrigins, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),
 		Log: log, Now: now,
 	})
-	return server.New(server.Options{
+	s, err := server.New(server.Options{
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
 		Origins: cfg.CORSOrigins, Log: log,
 	})
+	return s, room, err
 }
 
 // welcome tells a person at a terminal where to go.

@@ -69,7 +69,7 @@ func open(t *testing.T, store *models.Store, pairs ...string) *site {
 	cfg := settings(t, pairs...)
 	s := &site{store: store, log: &logBuffer{}}
 	var err error
-	if s.server, err = wire(cfg, store, server.NewLogger(s.log, cfg.LogLevel, true)); err != nil {
+	if s.server, _, err = wire(cfg, store, server.NewLogger(s.log, cfg.LogLevel, true)); err != nil {
 		t.Fatal(err)
 	}
 	s.Server = httptest.NewServer(s.server)
@@ -243,7 +243,7 @@ func TestStop(t *testing.T) {
 	seed(t, store, threadA, "Ada")
 	log := &logBuffer{}
 	cfg := settings(t)
-	s, err := wire(cfg, store, server.NewLogger(log, cfg.LogLevel, true))
+	s, _, err := wire(cfg, store, server.NewLogger(log, cfg.LogLevel, true))
 	if err != nil {
 		t.Fatal(err)
 	}

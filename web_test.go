@@ -133,7 +133,8 @@ func TestJSONIsCompressed(t *testing.T) {
 func TestThreadsList(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		seed(t, store, threadA, "Ada", "one", "two")
-		seed(t, store, threadB, "Bob")
+		seed(t, store, threadB, "Bob", "hello")
+		seed(t, store, unknown, "Silent") // nobody wrote: not listed
 		s := open(t, store)
 		c := s.agent(t)
 		if r := s.do(t, c, "POST", "/api/messages/send", `{"thread_id":"`+threadA+`","text":"answer"}`); r.status != 200 {

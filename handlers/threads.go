@@ -17,11 +17,11 @@ func (a *API) agentActor(c echo.Context) chat.Actor {
 	return chat.Actor{Role: chat.Agent, Address: auth.AddressKey(a.Address(c.Request()))}
 }
 
-// Threads answers with a bare array, newest activity first: ?limit=, ?before= (an activity time, with ?before_id= for threads
+// Threads answers with a bare array of the threads in which somebody wrote, newest activity first: ?limit=, ?before= (an activity time, with ?before_id= for threads
 // of the same millisecond), ?q=, ?status=. Clients in the field ask for no page and expect everything, so there is much in one.
 func (a *API) Threads(c echo.Context) error {
 	q := models.ThreadQuery{Limit: maxThreads, Search: c.QueryParam("q"), Status: c.QueryParam("status"),
-		BeforeID: c.QueryParam("before_id"), IncludeEmpty: true}
+		BeforeID: c.QueryParam("before_id")}
 	if err := number(c, "limit", 1, &q.Limit); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 )
 
 const (
@@ -47,17 +46,14 @@ func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 
 // clear deletes most messages in small transactions and the rest with the threads in a last one.
 // The threads leave the list and their counts go to zero first, so a half-cleared thread that a
-// crash leaves behind is an empty one.
+// crash leaves behind is an empty one, which RemoveEmpty finds.
 func (s *Store) clear(ctx context.Context, ids []string) (cleared int64, err error) {
 	defer func() {
-		for _, id := range ids {
-			s.cache.changed(id)
-		}
+		s.changed(ids)
 		s.touches.forget(ids...)
 	}()
-	db := s.write.WithContext(ctx)
 	var hidden int64
-	err = db.Transaction(func(tx *gorm.DB) error {
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		if _, err := lockThreads(tx, ids); err != nil {
 			return err
 		}
@@ -71,48 +67,35 @@ func (s *Store) clear(ctx context.Context, ids []string) (cleared int64, err err
 		return 0, s.failed("clear threads", err)
 	}
 	for {
-		some := db.Model(&Message{}).Select("id").Where("thread_id IN ?", ids).Limit(clearMessages)
-		gone := db.Where("id IN (?)", some).Delete(&Message{})
-		if gone.Error != nil {
-			return 0, s.failed("clear messages", gone.Error)
+		var gone []Message
+		err := s.transaction(ctx, func(tx *gorm.DB) (err error) {
+			gone, err = deleteSome(tx, ids)
+			return err
+		})
+		if err != nil {
+			return 0, s.failed("clear messages", err)
 		}
-		if gone.RowsAffected < clearMessages {
+		s.discard(gone)
+		if len(gone) < clearMessages {
 			break
 		}
 	}
-	err = db.Transaction(func(tx *gorm.DB) error {
+	var gone []Message
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		gone = nil
 		rows, err := lockThreads(tx, ids)
 		if err != nil {
 			return err
 		}
-		users := make([]int64, len(rows))
-		for i := range rows {
-			users[i] = rows[i].UserID
-		}
-		for _, gone := range []*gorm.DB{
-			tx.Where("thread_id IN ?", ids).Delete(&Message{}),
-			tx.Where("thread_id IN ?", ids).Delete(&TelegramLink{}),
-			tx.Where("id IN ?", ids).Delete(&Thread{}),
-			tx.Where("id IN ?", users).Delete(&User{}),
-		} {
-			if gone.Error != nil {
-				return gone.Error
-			}
+		if err := tx.Clauses(returnFiles).Where("thread_id IN ?", ids).Delete(&gone).Error; err != nil {
+			return err
 		}
 		cleared = int64(len(rows))
-		return nil
+		return dropThreads(tx, rows)
 	})
 	if err != nil {
 		return 0, s.failed("clear threads", err)
 	}
+	s.discard(gone)
 	return cleared, nil
-}
-
-// lockThreads locks thread rows in the order of their ids, as everybody does who locks several, so
-// that two transactions never wait for each other. It fills only ID and UserID.
-func lockThreads(tx *gorm.DB, ids []string) ([]Thread, error) {
-	var rows []Thread
-	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("id", "user_id").
-		Where("id IN ?", ids).Order("id").Find(&rows).Error
-	return rows, err
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/fernet/fernet-go"
 	"gorm.io/gorm"
@@ -70,6 +71,18 @@ func MessagesStatement(s *Store, threadID string, q MessageQuery) Statement {
 	db := s.messagesQuery(context.Background(), threadID, q).Limit(51)
 	db.DryRun = true
 	st := db.Find(&[]Message{}).Statement
+	return Statement{st.SQL.String(), st.Vars}
+}
+
+// ExpiredStatement is how Expire finds messages.
+func ExpiredStatement(s *Store, before time.Time) Statement {
+	st := s.expiredQuery(context.Background(), before).Session(&gorm.Session{DryRun: true}).Find(&[]Message{}).Statement
+	return Statement{st.SQL.String(), st.Vars}
+}
+
+// EmptyStatement is how RemoveEmpty finds threads.
+func EmptyStatement(s *Store, before time.Time) Statement {
+	st := s.emptyQuery(context.Background(), before).Session(&gorm.Session{DryRun: true}).Pluck("id", &[]string{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
 

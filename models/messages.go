@@ -44,7 +44,7 @@ func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuer
 }
 
 func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQuery) *gorm.DB {
-	db := s.between(ctx, threadID, q.AfterID, q.BeforeID)
+	db := s.between(s.read.WithContext(ctx), threadID, q.AfterID, q.BeforeID)
 	if q.AfterID > 0 {
 		return db.Order("thread_id, id")
 	}
@@ -56,8 +56,8 @@ func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQue
 // PostgreSQL gets the thread as the bounds of a range: told thread_id = 'x' it may walk the primary
 // key and skip what belongs to others, which is endless for a thread that has long been silent.
 // SQLite would use only the first column of such a range, and walks the right index anyway.
-func (s *Store) between(ctx context.Context, threadID string, after, before int64) *gorm.DB {
-	db := s.read.WithContext(ctx).Model(&Message{})
+func (s *Store) between(db *gorm.DB, threadID string, after, before int64) *gorm.DB {
+	db = db.Model(&Message{})
 	after = max(after, 0)
 	if before <= 0 {
 		before = math.MaxInt64
@@ -84,7 +84,7 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 	if skip >= t.MessageCount {
 		return list, t.MessageCount, nil
 	}
-	err = s.between(ctx, threadID, 0, 0).Order("thread_id, id").Offset(int(skip)).Limit(size).Find(&list).Error
+	err = s.between(s.read.WithContext(ctx), threadID, 0, 0).Order("thread_id, id").Offset(int(skip)).Limit(size).Find(&list).Error
 	if err != nil {
 		return nil, 0, s.failed("read messages", err)
 	}

@@ -102,4 +102,11 @@ var steps = []step{
 			)`,
 		},
 	},
+	{
+		id: "0002_empty_threads",
+		statements: []string{
+			// What the sweep looks for, without walking all that were written in.
+			`CREATE INDEX idx_threads_empty ON threads (last_activity, id) WHERE message_count = 0`,
+		},
+	},
 }

@@ -90,6 +90,8 @@ func TestPlansUseIndexes(t *testing.T) {
 			"older messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{BeforeID: 10_000}), messages},
 			"later messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{AfterID: 10_000}), messages},
 			"repeated client id":    {models.FirstStatement(s, "t1", "c77"), "idx_messages_client_id"},
+			"messages to expire":    {models.ExpiredStatement(s, before.AddDate(-20, 0, 0)), "idx_messages_created_at"},
+			"threads to remove":     {models.EmptyStatement(s, before), "idx_threads_empty"},
 			"threads to be cleared": {models.Statement{SQL: "SELECT id FROM messages WHERE thread_id IN ('t2', 't3') LIMIT 2000"}, "idx_messages_thread_id"},
 		}
 		if s.Dialect() == "postgres" {

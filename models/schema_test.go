@@ -127,11 +127,12 @@ func TestTwoProcessesMigrateAtOnce(t *testing.T) {
 
 func TestNewerSchemaIsRefused(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		known := countRows(t, s, "schema_migrations")
 		if err := models.MigrateUnknown(s); err == nil {
 			t.Fatal("a program that does not know the schema went on")
 		}
-		if got := countRows(t, s, "schema_migrations"); got != 1 {
-			t.Fatalf("it left %d rows of migrations", got)
+		if got := countRows(t, s, "schema_migrations"); got != known {
+			t.Fatalf("it left %d rows of migrations of %d", got, known)
 		}
 	})
 }

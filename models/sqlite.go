@@ -32,7 +32,7 @@ func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, 
 	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
 		return nil, nil, fmt.Errorf("models: database file: %w", err)
 	}
-	open := func(options url.Values, conns int) (*gorm.DB, error) {
+	once := func(options url.Values, conns int) (*gorm.DB, error) {
 		name := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: options.Encode()}
 		pool, err := sql.Open(sqliteDriver, name.String())
 		if err != nil {
@@ -40,18 +40,21 @@ func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, 
 		}
 		pool.SetMaxOpenConns(conns)
 		pool.SetMaxIdleConns(conns)
-		c := config()
-		db, err := gorm.Open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: pool}), c)
-		// Two processes that both find a new file both switch it to the log; SQLite refuses one of
-		// them without regard to the busy timeout.
-		for wait := time.Millisecond; err != nil && isBusy(err) && wait < 4*time.Second; wait *= 2 {
-			time.Sleep(wait)
-			db, err = gorm.Open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: pool}), c)
-		}
+		db, err := gorm.Open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: pool}), config())
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("models: open the database: %w", err), pool.Close())
 		}
 		return db, nil
+	}
+	open := func(options url.Values, conns int) (*gorm.DB, error) {
+		db, err := once(options, conns)
+		// Two processes that both find a new file both switch it to the log; SQLite refuses one of
+		// them without regard to the busy timeout.
+		for wait := time.Millisecond; err != nil && isBusy(err) && wait < 4*time.Second; wait *= 2 {
+			time.Sleep(wait)
+			db, err = once(options, conns)
+		}
+		return db, err
 	}
 	write, err = open(sqliteOptions(false), 1) // first: it creates the log that readers join
 	if err != nil {

@@ -26,6 +26,9 @@ type Options struct {
 	Logger *slog.Logger
 	// SlowQuery is the duration from which a statement is logged; 0 logs none.
 	SlowQuery time.Duration
+	// Removed, if set, hears after each commit which file paths and URLs the messages deleted in it named, each
+	// once. Another message may name the same file. It runs in the deleting goroutine.
+	Removed func(files []string)
 	// CacheTTL is how long a thread or a newest page may be served from memory; 0 turns the cache off.
 	CacheTTL time.Duration
 }
@@ -39,6 +42,7 @@ type Store struct {
 	// transactions begin IMMEDIATE, and read a pool that cannot write.
 	read, write *gorm.DB
 
+	removed func(files []string)
 	texts   *texts
 	cache   *cache
 	writer  *writer
@@ -60,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: log, texts: texts}
+	s := &Store{log: log, texts: texts, removed: o.Removed}
 	config := func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log, logger.Config{

@@ -35,6 +35,8 @@ type Store interface {
 	MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error)
 	ClearThread(ctx context.Context, id string) error
 	ClearAll(context.Context) (int64, error)
+	Expire(ctx context.Context, before time.Time) ([]models.Expired, bool, error)
+	RemoveEmpty(ctx context.Context, before time.Time) ([]string, bool, error)
 	Append(ctx context.Context, m models.NewMessage, done func(models.Appended, error)) error
 	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
 	MessagePage(ctx context.Context, threadID string, page, perPage int) ([]models.Message, int64, error)

@@ -63,6 +63,11 @@ type cleared struct {
 	ThreadID string `json:"thread_id"`
 }
 
+type deleted struct {
+	ThreadID string  `json:"thread_id"`
+	IDs      []int64 `json:"ids"`
+}
+
 // announce tells everybody of a stored message, under its name of today and the older one.
 func (s *Service) announce(a Actor, r models.Appended) {
 	message := &Event{"message", Wire(r.Message)}

@@ -1,0 +1,234 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+const (
+	expireBatch = 500 // messages a transaction
+	emptyBatch  = 100 // threads a transaction
+)
+
+// Expired is what one round of Expire deleted of a thread.
+type Expired struct {
+	ThreadID string
+	Messages []int64
+	Cleared  bool // no message was left, so the thread went too, with its user and links
+}
+
+// Expire deletes a batch of messages that were stored before a time, oldest first, and the threads
+// that this leaves empty. more says that there may be others; call it again after giving writers a turn.
+func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired, more bool, err error) {
+	var found []Message
+	err = again(ctx, func() error { // thread_id comes along so that threads can be locked before their messages
+		return s.expiredQuery(ctx, before).Find(&found).Error
+	})
+	if err != nil || len(found) == 0 {
+		return nil, false, s.failed("find old messages", err)
+	}
+	ids := make([]int64, len(found))
+	var threads []string
+	known := make(map[string]bool)
+	for i, m := range found {
+		ids[i] = m.ID
+		if !known[m.ThreadID] {
+			known[m.ThreadID] = true
+			threads = append(threads, m.ThreadID)
+		}
+	}
+	var gone []Message
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		gone, expired = nil, nil
+		rows, err := lockThreads(tx, threads)
+		if err != nil {
+			return err
+		}
+		if err := tx.Clauses(returnFiles).Where("id IN ?", ids).Delete(&gone).Error; err != nil {
+			return err
+		}
+		byThread := make(map[string][]*Message, len(rows))
+		for i := range gone {
+			byThread[gone[i].ThreadID] = append(byThread[gone[i].ThreadID], &gone[i])
+		}
+		var empty []Thread
+		for _, row := range rows {
+			deleted := byThread[row.ID]
+			if len(deleted) == 0 { // another process was faster
+				continue
+			}
+			left, err := s.settleExpired(tx, row, deleted)
+			if err != nil {
+				return err
+			}
+			e := Expired{ThreadID: row.ID, Cleared: !left}
+			for _, m := range deleted {
+				e.Messages = append(e.Messages, m.ID)
+			}
+			expired = append(expired, e)
+			if !left {
+				empty = append(empty, row)
+			}
+		}
+		return dropThreads(tx, empty)
+	})
+	s.changed(threads)
+	if err != nil {
+		return nil, false, s.failed("delete old messages", err)
+	}
+	s.discard(gone)
+	return expired, len(found) == expireBatch, nil
+}
+
+func (s *Store) expiredQuery(ctx context.Context, before time.Time) *gorm.DB {
+	return s.read.WithContext(ctx).Model(&Message{}).Select("id", "thread_id").
+		Where("created_at < ?", stamp(before)).Order("created_at").Limit(expireBatch)
+}
+
+// settleExpired takes deleted messages out of a locked thread's counts and reports whether others are left.
+func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left bool, err error) {
+	var newest []Message
+	if err := s.between(tx, row.ID, 0, 0).Order("thread_id DESC, id DESC").Limit(1).Find(&newest).Error; err != nil {
+		return false, err
+	}
+	if len(newest) == 0 {
+		return false, nil
+	}
+	row.MessageCount -= int64(len(deleted))
+	for _, m := range deleted {
+		if m.SenderType == Visitor && m.ID > row.AgentReadID {
+			row.UnreadCount--
+		}
+	}
+	columns := []string{"message_count", "unread_count"}
+	if last := newest[0]; last.ID != row.LastMessageID { // the clock was set back once: what came last is not the youngest
+		text, readable := with(s.texts.keys, last.ContentText)
+		row.LastMessage = last.ContentText
+		if short := cut(text, LastMessageRunes); readable && len(short) < len(text) {
+			if row.LastMessage, err = s.texts.seal(short); err != nil {
+				return false, err
+			}
+		}
+		row.LastMessageID, row.LastSender, row.LastType, row.LastMessageAt = last.ID, last.SenderType, last.ContentType, &last.CreatedAt
+		columns = append(columns, "last_message_id", "last_message", "last_sender", "last_type", "last_message_at")
+	}
+	return true, tx.Select(columns).Where("id = ?", row.ID).Updates(&row).Error
+}
+
+// RemoveEmpty deletes a batch of threads in which nobody wrote and whose visitor was last there before a
+// time, and returns their ids.
+func (s *Store) RemoveEmpty(ctx context.Context, before time.Time) (removed []string, more bool, err error) {
+	before = stamp(before)
+	var ids []string
+	err = again(ctx, func() error { return s.emptyQuery(ctx, before).Pluck("id", &ids).Error })
+	if err != nil || len(ids) == 0 {
+		return nil, false, s.failed("find empty threads", err)
+	}
+	var gone []Message
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		gone, removed = nil, nil
+		rows, err := lockThreads(tx, ids)
+		if err != nil {
+			return err
+		}
+		var empty []Thread
+		var names []string
+		for _, row := range rows { // a message may have come while nobody held the lock
+			if row.MessageCount == 0 && row.LastActivity.Before(before) && s.touches.last(row.ID).Before(before) {
+				empty, names = append(empty, row), append(names, row.ID)
+			}
+		}
+		if len(empty) == 0 {
+			return nil
+		}
+		// A crash while a thread was being cleared leaves messages behind that no count knows.
+		if gone, err = deleteSome(tx, names); err != nil || len(gone) == clearMessages {
+			return err
+		}
+		removed = names
+		return dropThreads(tx, empty)
+	})
+	s.changed(ids)
+	if err != nil {
+		return nil, false, s.failed("remove empty threads", err)
+	}
+	s.discard(gone)
+	return removed, len(gone) == clearMessages || len(ids) == emptyBatch && len(removed) > 0, nil
+}
+
+// emptyQuery repeats the condition of idx_threads_empty literally.
+func (s *Store) emptyQuery(ctx context.Context, before time.Time) *gorm.DB {
+	return s.read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").
+		Where("last_activity < ?", before).Order("last_activity, id").Limit(emptyBatch)
+}
+
+// returnFiles makes a DELETE of messages tell what else has to go and how to count.
+var returnFiles = clause.Returning{Columns: []clause.Column{
+	{Name: "id"}, {Name: "thread_id"}, {Name: "sender_type"}, {Name: "file_path"}, {Name: "file_url"},
+}}
+
+// deleteSome deletes up to clearMessages messages of the threads and returns them.
+func deleteSome(tx *gorm.DB, threads []string) (gone []Message, err error) {
+	some := tx.Session(&gorm.Session{NewDB: true}).Model(&Message{}).Select("id").Where("thread_id IN ?", threads).Limit(clearMessages)
+	err = tx.Clauses(returnFiles).Where("id IN (?)", some).Delete(&gone).Error
+	return gone, err
+}
+
+// dropThreads deletes locked threads that have no messages any more, with their links and users.
+func dropThreads(tx *gorm.DB, rows []Thread) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	ids, users := make([]string, len(rows)), make([]int64, len(rows))
+	for i := range rows {
+		ids[i], users[i] = rows[i].ID, rows[i].UserID
+	}
+	for _, gone := range []*gorm.DB{
+		tx.Where("thread_id IN ?", ids).Delete(&TelegramLink{}),
+		tx.Where("id IN ?", ids).Delete(&Thread{}),
+		tx.Where("id IN ?", users).Delete(&User{}),
+	} {
+		if gone.Error != nil {
+			return gone.Error
+		}
+	}
+	return nil
+}
+
+// lockThreads locks thread rows in the order of their ids, as everybody does who locks several, so
+// that two transactions never wait for each other. LastMessage stays as it is stored.
+func lockThreads(tx *gorm.DB, ids []string) ([]Thread, error) {
+	var rows []Thread
+	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id IN ?", ids).Order("id").Find(&rows).Error
+	return rows, err
+}
+
+// changed forgets what memory holds of threads.
+func (s *Store) changed(threads []string) {
+	for _, id := range threads {
+		s.cache.changed(id)
+	}
+}
+
+// discard hands on the files that deleted messages named.
+func (s *Store) discard(gone []Message) {
+	if s.removed == nil {
+		return
+	}
+	var files []string
+	known := make(map[string]bool)
+	for _, m := range gone {
+		for _, f := range [...]string{m.FilePath, m.FileURL} {
+			if f != "" && !known[f] {
+				known[f] = true
+				files = append(files, f)
+			}
+		}
+	}
+	if len(files) > 0 {
+		s.removed(files)
+	}
+}

@@ -1,0 +1,84 @@
+package chat
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+const (
+	sweepEvery = time.Hour
+	emptyAfter = 24 * time.Hour // how long a thread is kept whose visitor never wrote and is gone
+	breath     = 20 * time.Millisecond
+)
+
+// KeepHouse deletes what has had its time, at once and then every hour, until ctx ends: messages older than keep (0 keeps
+// them for ever) and threads in which nobody wrote for a day.
+func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := s.Sweep(ctx, keep); err != nil && ctx.Err() == nil {
+			s.log.Error("not everything that is due was deleted; it is tried again in an hour", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Sweep is one round of KeepHouse. It deletes in small batches with pauses in which others write. Rooms and agents hear
+// "messages_deleted" of a thread that lost some, and "thread_cleared" of one that is gone.
+func (s *Service) Sweep(ctx context.Context, keep time.Duration) error {
+	now, messages, threads := s.now(), 0, 0
+	for more := keep > 0; more; {
+		start := time.Now()
+		expired, some, err := s.store.Expire(ctx, now.Add(-keep))
+		if err != nil {
+			return err
+		}
+		for _, e := range expired {
+			messages += len(e.Messages)
+			if e.Cleared {
+				threads++
+				s.tellCleared(e.ThreadID)
+				continue
+			}
+			list := []*Event{{"messages_deleted", deleted{ThreadID: e.ThreadID, IDs: e.Messages}}}
+			s.publisher.Publish(Publication{ThreadID: e.ThreadID, Thread: list, Agents: list})
+		}
+		if more = some; more && !rest(ctx, start) {
+			return ctx.Err()
+		}
+	}
+	for more := true; more; {
+		start := time.Now()
+		removed, some, err := s.store.RemoveEmpty(ctx, now.Add(-emptyAfter))
+		if err != nil {
+			return err
+		}
+		threads += len(removed)
+		for _, id := range removed {
+			s.tellCleared(id)
+		}
+		if more = some; more && !rest(ctx, start) {
+			return ctx.Err()
+		}
+	}
+	if messages+threads > 0 {
+		s.log.Info("deleted what had its time", "messages", messages, "threads", threads)
+	}
+	return nil
+}
+
+// rest waits as long as the work since start took, so that half the time belongs to others. It reports whether ctx goes on.
+func rest(ctx context.Context, start time.Time) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(max(breath, time.Since(start))):
+		return true
+	}
+}

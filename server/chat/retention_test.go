@@ -1,0 +1,94 @@
+package chat_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/chat"
+)
+
+func TestSweepTellsWhatItDeleted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		now := time.Now()
+		h := &hall{}
+		room := chat.New(chat.Options{Store: s, Publisher: h, Now: func() time.Time { return now }})
+		put := func(thread string, days int) models.Message {
+			t.Helper()
+			r, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: thread, SenderType: models.Visitor, ContentText: "x",
+				CreatedAt: now.AddDate(0, 0, -days), OpenThread: &models.NewThread{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Message
+		}
+		old := put("partly", 8)
+		put("partly", 2)
+		put("wholly", 8)
+		if _, err := s.CreateThread(t.Context(), models.NewThread{ID: "silent"}); err != nil {
+			t.Fatal(err)
+		}
+		sweep := func(keep time.Duration) map[string]string {
+			t.Helper()
+			if err := room.Sweep(t.Context(), keep); err != nil {
+				t.Fatal(err)
+			}
+			told := make(map[string]string)
+			for _, p := range h.take() {
+				if len(p.Thread) != 1 || len(p.Agents) != 1 || p.Thread[0] != p.Agents[0] {
+					t.Errorf("told %+v", p)
+					continue
+				}
+				told[p.ThreadID] += fmt.Sprint(p.Thread[0].Name, p.Thread[0].Payload)
+			}
+			return told
+		}
+		if got := sweep(0); len(got) != 0 {
+			t.Errorf("with nothing to delete it told %v", got)
+		}
+		got := sweep(7 * 24 * time.Hour)
+		if want := fmt.Sprintf("messages_deleted{partly [%d]}", old.ID); len(got) != 2 || got["partly"] != want || got["wholly"] != "thread_cleared{wholly}" {
+			t.Errorf("told %v", got)
+		}
+		now = now.Add(25 * time.Hour)
+		if got := sweep(0); len(got) != 1 || got["silent"] != "thread_cleared{silent}" {
+			t.Errorf("a day later it told %v", got)
+		}
+		if list, err := s.Threads(t.Context(), models.ThreadQuery{IncludeEmpty: true}); err != nil || len(list) != 1 || list[0].MessageCount != 1 {
+			t.Errorf("left %+v, %v", list, err)
+		}
+	})
+}
+
+func TestKeepHouseSweepsAtOnceAndStops(t *testing.T) {
+	s := storetest.Open(t, "sqlite")
+	_, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: "old", SenderType: models.Visitor, CreatedAt: time.Now().Add(-time.Hour), OpenThread: &models.NewThread{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := chat.New(chat.Options{Store: s, Publisher: &hall{}})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		room.KeepHouse(ctx, time.Minute)
+		close(ended)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		list, err := s.Threads(t.Context(), models.ThreadQuery{})
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("%d threads left, %v", len(list), err)
+		}
+		if len(list) == 0 {
+			break
+		}
+	}
+	stop()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not stop")
+	}
+}
