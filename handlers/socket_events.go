@@ -27,7 +27,7 @@ type input struct {
 	ClientID    string `json:"client_id"`
 	Typing      *bool  `json:"typing"`
 	BeforeID    int64  `json:"before_id"`
-	AfterID     int64  `json:"after_id"`
+	AfterID     *int64 `json:"after_id"` // 0 is "after none", which is not the same as not asked
 	Limit       int    `json:"limit"`
 	LastID      int64  `json:"last_id"`
 }
@@ -165,8 +165,18 @@ func (p *peer) heartbeat(ctx context.Context, in input, e realtime.Event) error 
 }
 
 func (p *peer) history(ctx context.Context, in input, e realtime.Event) error {
-	q := models.MessageQuery{BeforeID: in.BeforeID, AfterID: in.AfterID, Limit: in.Limit}
-	messages, more, err := p.h.Chat.History(ctx, p.in(in.ThreadID), in.ThreadID, q)
+	var messages []chat.Message
+	var more bool
+	var err error
+	actor, q := p.in(in.ThreadID), models.MessageQuery{BeforeID: in.BeforeID, Limit: in.Limit}
+	if in.AfterID != nil && *in.AfterID == 0 && in.BeforeID == 0 {
+		messages, more, err = p.h.Chat.Beginning(ctx, actor, in.ThreadID, in.Limit)
+	} else {
+		if in.AfterID != nil {
+			q.AfterID = *in.AfterID
+		}
+		messages, more, err = p.h.Chat.History(ctx, actor, in.ThreadID, q)
+	}
 	if err != nil {
 		return err
 	}

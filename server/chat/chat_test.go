@@ -153,6 +153,10 @@ func TestConversation(t *testing.T) {
 		if err != nil || len(after) != 1 || after[0].ID != answer.ID {
 			t.Errorf("what was missed is %+v, %v", after, err)
 		}
+		first, more, err := w.Beginning(t.Context(), v, id, 1)
+		if err != nil || !more || len(first) != 1 || first[0].ID != m.ID {
+			t.Errorf("the beginning is %+v, %v, %v", first, more, err)
+		}
 	})
 }
 

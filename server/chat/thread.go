@@ -30,6 +30,19 @@ func (s *Service) History(ctx context.Context, a Actor, threadID string, q model
 	return wireAll(messages), more, nil
 }
 
+// Beginning returns a thread's first messages, as History does what follows a message: it is what comes after none, which is
+// what a client asks for that has seen none yet.
+func (s *Service) Beginning(ctx context.Context, a Actor, threadID string, limit int) ([]Message, bool, error) {
+	if limit < 0 {
+		return nil, false, invalid("limit", "limit must be between 1 and 100.")
+	}
+	if limit == 0 || limit > MaxHistory {
+		limit = MaxHistory
+	}
+	messages, total, err := s.MessagePage(ctx, a, threadID, 1, limit)
+	return messages, total > int64(len(messages)), err
+}
+
 // MessagePage returns one page of a thread, page 1 being the oldest, and the number of all messages.
 func (s *Service) MessagePage(ctx context.Context, a Actor, threadID string, page, perPage int) ([]Message, int64, error) {
 	if err := a.reach(threadID); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +25,12 @@ type poller struct {
 	socks map[int32]*wsConn // by file descriptor
 }
 
-// idleWorkers is how many workers stay for the next readable socket, with stacks that have grown to what the work takes.
-const idleWorkers = 64
+const (
+	// idleWorkers is how many workers stay for the next readable socket, with stacks that have grown to what the work takes.
+	idleWorkers = 64
+	// idleTime is how long they stay.
+	idleTime = 5 * time.Second
+)
 
 func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -155,16 +160,23 @@ func (p *poller) readable(w *wsConn) {
 }
 
 func (p *poller) worker(w *wsConn) {
+	patience := time.NewTimer(idleTime)
+	defer patience.Stop()
 	for {
 		w.readReady()
+		w = nil // a worker that waits holds on to no socket
 		if p.idle.Add(1) > idleWorkers {
 			p.idle.Add(-1)
 			return
 		}
+		patience.Reset(idleTime)
 		select {
 		case w = <-p.work:
-			p.idle.Add(-1)
+		case <-patience.C:
 		case <-p.done:
+		}
+		p.idle.Add(-1)
+		if w == nil {
 			return
 		}
 	}
