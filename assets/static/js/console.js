@@ -128,11 +128,7 @@ function receive(message) {
 
 for (const event of ['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin']) live.on(event, receive);
 live.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
-live.on('thread_created', ({ id, display_name: who, created_at: at, status }) => {
-  const created = parse(at) ?? new Date();
-  threads.patch(id, { name: who ?? '', created, active: created, status, online: true, seen: created }, { add: true });
-  refreshSoon(); // for what the event does not say: phone, language, page
-});
+// A conversation comes into the list with its first message; thread_created alone is somebody who looks at the page.
 for (const [event, online] of [['visitor_online', true], ['user_online', true], ['user_offline', false]]) {
   live.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
     threads.patch(id, { online, ...(who && { name: who }), seen: parse(seen) ?? new Date() });
@@ -148,6 +144,11 @@ live.on('read', ({ thread_id: id, last_id: lastID, reader }) => {
   }
 });
 
+// Some messages were kept long enough.
+live.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
+  if (id === current) talk.drop(ids);
+  refreshSoon();
+});
 // Deleted here or by another agent; without an id, all of them.
 live.on('thread_cleared', ({ thread_id: id }) => {
   if (id) gone(id);

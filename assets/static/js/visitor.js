@@ -123,6 +123,8 @@ live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
   talk.read(Number(lastID));
   remember({ ...me, read: Number(lastID) });
 });
+// Some messages were kept long enough.
+live.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) talk.drop(ids); });
 // An agent deleted the conversation. The id stays good: the next message opens it again.
 live.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
 live.addEventListener('state', showState);

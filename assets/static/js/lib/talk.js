@@ -117,6 +117,18 @@ export class Talk extends EventTarget {
     this.#regroup(at - 1, at);
   }
 
+  /** Takes away stored messages that the server deleted. */
+  drop(ids) {
+    const gone = new Set(ids.map(Number));
+    for (let at = this.#entries.length - 1; at >= 0; at--) {
+      const entry = this.#entries[at];
+      if (!gone.has(entry.id)) continue;
+      this.#entries.splice(at, 1);
+      entry.node.remove();
+      this.#regroup(at - 1, at);
+    }
+  }
+
   /** The other side has read everything up to this id. */
   read(lastID) {
     if (!(lastID > this.#readTo)) return;
