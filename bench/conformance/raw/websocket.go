@@ -195,8 +195,11 @@ func (w *Websocket) Expect(messages ...string) {
 // Closed reads until the peer ends the websocket and returns how it did. Messages on the way are dropped.
 func (w *Websocket) Closed() *ErrClosed {
 	w.Host.T.Helper()
-	for {
+	for start := time.Now(); ; {
 		_, err := w.Next()
+		if err == nil && time.Since(start) > Patience { // its heartbeats are answered, so it may go on for ever
+			w.Host.T.Fatal("the websocket is still open")
+		}
 		var closed *ErrClosed
 		var timeout net.Error
 		switch {
@@ -274,3 +277,6 @@ func (c *alongConn) Write(p []byte) (int, error) {
 	c.data = nil
 	return len(p), err
 }
+
+// Try is Plain for any goroutine.
+func (h *Host) Try(query string) (*Websocket, error) { return h.Upgrade(query, ws.Dialer{}) }
