@@ -220,6 +220,19 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}
+	packed := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/?lang=en", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	if err := Page(packed, r, http.StatusOK, "visitor", PageData{}); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := gzip.NewReader(packed.Body)
+	if err != nil || packed.Header().Get("Content-Encoding") != "gzip" {
+		t.Fatalf("a browser that takes gzip got %q: %v", packed.Header().Get("Content-Encoding"), err)
+	}
+	if !bytes.HasSuffix(bytes.TrimSpace(body(t, plain)), []byte("</html>")) {
+		t.Error("the compressed page is not whole")
+	}
 	// Without data the pages still stand.
 	for name := range pageNames {
 		w := httptest.NewRecorder()

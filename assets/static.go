@@ -83,10 +83,7 @@ func (f *file) load() {
 		if !f.compress {
 			return
 		}
-		if small := squeeze(body, func(w io.Writer) io.WriteCloser {
-			z, _ := gzip.NewWriterLevel(w, gzip.BestCompression) // the level is valid
-			return z
-		}); len(small) < len(body) {
+		if small := gzipped(body, gzip.BestCompression); len(small) < len(body) {
 			f.gzip = encoded{body: small, etag: `"` + tag + `-gz"`, encoding: "gzip"}
 		}
 		if small := squeeze(body, func(w io.Writer) io.WriteCloser {
@@ -94,6 +91,13 @@ func (f *file) load() {
 		}); len(small) < len(body) {
 			f.br = encoded{body: small, etag: `"` + tag + `-br"`, encoding: "br"}
 		}
+	})
+}
+
+func gzipped(body []byte, level int) []byte {
+	return squeeze(body, func(w io.Writer) io.WriteCloser {
+		z, _ := gzip.NewWriterLevel(w, level) // fails only for a level that does not exist
+		return z
 	})
 }
 

@@ -143,6 +143,35 @@ test('where a proxy eats WebSockets, polling carries the conversation', async ()
   await shows(page, ['by polling', 'arrived']);
 });
 
+test('what is said during a break is not lost behind what is said right after it', async () => {
+  const context = await h.person();
+  let broken = false;
+  const open = new Set();
+  await context.routeWebSocket(/socket\.io/, (socket) => {
+    if (broken) return; // never answers, as on a dead network
+    socket.connectToServer();
+    open.add(socket);
+  });
+  await context.route(/socket\.io\/\?/, (route) => (broken ? route.abort() : route.continue()));
+  const page = await visit(context, 'Tünel');
+  await say(page, 'before');
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Tünel');
+  const expected = ['before'];
+  const talkOn = async (text) => { expected.push(text); await say(agent, text); };
+
+  broken = true;
+  for (const socket of open) await socket.close();
+  await page.waitForSelector('#talk:not([data-connection=online])');
+  for (let i = 0; i < 5; i++) await talkOn(`during ${i}`);
+  await say(page, 'from the tunnel');
+  broken = false;
+  // The agent goes on talking while the visitor comes back.
+  for (let i = 0; (await page.getAttribute('#talk', 'data-connection')) !== 'online' || i < 5; i++) await talkOn(`after ${i}`);
+  await eventually(async () => assert.deepEqual((await texts(page)).filter((text) => text !== 'from the tunnel'), expected), 'everything the agent said', 15_000);
+  await eventually(async () => assert.deepEqual(await texts(agent), await texts(page)), 'the same order on both sides');
+});
+
 test('without the Socket.IO client the page says so and keeps what is written', async () => {
   const context = await h.person();
   await context.route('**/socket.io.min.js*', (route) => route.abort());

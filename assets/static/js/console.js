@@ -10,12 +10,12 @@ import { byId, face } from './lib/dom.js';
 import { t } from './lib/i18n.js';
 import { Live, Refused } from './lib/live.js';
 import { Outbox } from './lib/outbox.js';
+import { Past } from './lib/past.js';
 import { Store } from './lib/store.js';
 import { Talk } from './lib/talk.js';
 import { ago, parse } from './lib/time.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
 
-const PAGE = 50;
 const title = document.title;
 
 /** Drafts and the open conversation belong to this window; messages on their way must outlive it. */
@@ -32,6 +32,7 @@ const live = new Live(greet, (timeout) => live.ask('admin_join', undefined, time
 const outbox = new Outbox(store, send);
 const list = new List(threads, (id) => open(id, { focus: true }));
 const talk = new Talk({ own: ['admin', 'telegram'], face: () => face(name(current)), outbox });
+const past = new Past(live, talk, take);
 const typing = new TypingOut((on) => { if (current) live.tell('typing', { thread_id: current, typing: on }); });
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
@@ -52,13 +53,19 @@ const name = (id) => threads.get(id)?.name || t('console.nameless');
 async function greet() {
   await live.ask('admin_join');
   setExpired(false);
-  const listed = threads.load();
-  if (current) {
-    await live.ask('join_thread', { thread_id: current });
-    await catchUp(current);
-  }
   outbox.reload();
-  await listed;
+  await threads.load();
+}
+
+/** Starts to watch a conversation and gets what is missing of it. */
+async function enter(id) {
+  try {
+    await live.ask('join_thread', { thread_id: id });
+    if (id === current) await past.catchUp();
+  } catch (error) {
+    if (error.code === 'unauthorized') checkSession();
+    if (error.code === 'not_found') gone(id);
+  }
 }
 
 async function send(item) {
@@ -76,34 +83,15 @@ async function send(item) {
   }
 }
 
-/** Gets the newest page, or everything after what is known already. */
-async function catchUp(id) {
-  if (!talk.lastID) {
-    const page = await live.ask('history', { thread_id: id, limit: PAGE });
-    if (id !== current) return;
-    take(page);
-    talk.setOlder(Boolean(page.has_more));
-    return;
-  }
-  for (let after = talk.lastID, more = true; more && id === current;) {
-    const page = await live.ask('history', { thread_id: id, after_id: after, limit: 100 });
-    if (id !== current) return;
-    take(page);
-    const last = page.messages?.at(-1)?.id ?? after;
-    more = Boolean(page.has_more) && last > after;
-    after = last;
-  }
-}
-
-function take(page) {
-  const messages = page.messages ?? [];
+function take(messages) {
   talk.add(messages);
   for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
   talk.read(threads.get(current)?.readByVisitor ?? 0);
 }
 
-live.addEventListener('ready', () => {
+live.addEventListener('ready', async () => {
   outbox.flush();
+  if (current) await enter(current);
   tellRead();
 });
 live.addEventListener('refused', ({ detail: error }) => { if (error.code === 'unauthorized') setExpired(true); });
@@ -188,7 +176,7 @@ document.addEventListener('visibilitychange', () => {
 
 // --- one conversation --------------------------------------------------------
 
-async function open(id, { focus = false } = {}) {
+function open(id, { focus = false } = {}) {
   if (id !== current) {
     composer.keep();
     typing.stop();
@@ -197,6 +185,7 @@ async function open(id, { focus = false } = {}) {
     session.set('open', id);
     list.current = id;
     talk.reset();
+    past.turnTo(id);
     composer.fill(session.get(`draft.${id}`));
     for (const item of outbox.items) if (item.thread_id === id) talk.pending(item, item.failed ? 'failed' : 'waiting');
   }
@@ -207,15 +196,7 @@ async function open(id, { focus = false } = {}) {
   showHead();
   list.draw();
   if (focus) { if (matchMedia('(hover: hover)').matches) composer.focus(); else byId('head-name').focus(); }
-  if (!live.online) return; // greet() continues here
-  try {
-    await live.ask('join_thread', { thread_id: id });
-    await catchUp(id);
-  } catch (error) {
-    if (id !== current) return;
-    if (error.code === 'unauthorized') checkSession();
-    if (error.code === 'not_found') gone(id);
-  }
+  if (live.online) enter(id); // else the next connect does
 }
 
 function close() {
@@ -226,6 +207,7 @@ function close() {
   list.current = null;
   session.remove('open');
   talk.reset();
+  past.turnTo(null);
   byId('nobody').hidden = false;
   byId('talk-head').hidden = true;
   byId('conversation').hidden = true;
@@ -287,17 +269,6 @@ outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   threads.message(message, { watched: true });
 });
 
-talk.addEventListener('older', async () => {
-  const id = current;
-  try {
-    const page = await live.ask('history', { thread_id: id, before_id: talk.firstID, limit: PAGE });
-    if (id !== current) return;
-    take(page);
-    talk.setOlder(Boolean(page.has_more));
-  } catch {
-    talk.olderFailed();
-  }
-});
 talk.addEventListener('seen', tellRead);
 
 /** Tells the visitor how far we have read; what could not be told is told after the next connect. */
@@ -390,8 +361,12 @@ byId('clear-all').addEventListener('click', async () => {
 
 // --- start -------------------------------------------------------------------
 
-threads.load().then(() => {
+// The conversation that was open before a reload or a new sign-in.
+threads.addEventListener('change', function resume() {
+  if (threads.state !== 'ready') return;
+  threads.removeEventListener('change', resume);
   const last = session.get('open');
   if (last && threads.get(last) && !current && !narrow.matches) open(last);
 });
+threads.load();
 live.start();

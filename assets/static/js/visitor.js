@@ -5,13 +5,13 @@ import { byId, make, mark, showProblem } from './lib/dom.js';
 import { lang, t } from './lib/i18n.js';
 import { Live, Refused } from './lib/live.js';
 import { Outbox } from './lib/outbox.js';
+import { Past } from './lib/past.js';
 import { Store } from './lib/store.js';
 import { Talk } from './lib/talk.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
 import { connectionBar } from './lib/bar.js';
 
 const HEARTBEAT = 30_000;
-const PAGE = 50;
 
 const store = new Store('localStorage', 'sohbet.');
 /** Who writes here: {name, phone, thread}; thread is the visitor's only credential and stays out of every URL. */
@@ -20,6 +20,7 @@ let me = store.get('visitor');
 const live = new Live(join, (timeout) => (me?.thread ? live.ask('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
 const outbox = new Outbox(store, send);
 const talk = new Talk({ own: ['visitor'], face: mark, outbox });
+const past = new Past(live, talk, take);
 const typing = new TypingOut((on) => { if (me?.thread) live.tell('typing', { thread_id: me.thread, typing: on }); });
 const team = new TypingIn((_, name) => showTyping(name !== null));
 const composer = new Composer({
@@ -45,33 +46,15 @@ async function join() {
     // The team deleted the conversation while we were away; what waits here goes into the new one.
     startOver();
   }
+  past.turnTo(answer.thread_id);
   remember({ ...me, thread: answer.thread_id });
-  await catchUp();
+  await past.catchUp();
+  talk.read(me.read ?? 0);
   outbox.reload();
 }
 
-/** Gets what is missing: the newest page at first, later everything after the last known message. */
-async function catchUp() {
-  const thread = me.thread;
-  if (!talk.lastID) {
-    const page = await live.ask('history', { thread_id: thread, limit: PAGE });
-    take(page);
-    talk.read(me.read ?? 0);
-    talk.setOlder(Boolean(page.has_more));
-    return;
-  }
-  for (let after = talk.lastID, more = true; more;) {
-    const page = await live.ask('history', { thread_id: thread, after_id: after, limit: 100 });
-    take(page);
-    const last = page.messages?.at(-1)?.id ?? after;
-    more = Boolean(page.has_more) && last > after;
-    after = last;
-  }
-}
-
-/** Shows a page of history, and settles what the server already had of ours. */
-function take(page) {
-  const messages = page.messages ?? [];
+/** Shows messages of the history, and settles what the server already had of ours. */
+function take(messages) {
   talk.add(messages);
   for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
 }
@@ -95,6 +78,8 @@ async function send(item) {
 /** Empties the page of an ended conversation, but for what is still on its way. */
 function startOver() {
   talk.reset();
+  past.turnTo(null);
+  past.turnTo(me.thread);
   readSent = 0;
   remember({ ...me, read: 0 });
   for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
@@ -150,15 +135,6 @@ outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
 });
 outbox.addEventListener('sent', ({ detail: { message } }) => { if (message) talk.add([message]); });
 
-talk.addEventListener('older', async () => {
-  try {
-    const page = await live.ask('history', { thread_id: me.thread, before_id: talk.firstID, limit: PAGE });
-    take(page);
-    talk.setOlder(Boolean(page.has_more));
-  } catch {
-    talk.olderFailed();
-  }
-});
 talk.addEventListener('seen', tellRead);
 
 /** Tells the team how far this side has read; what could not be told is told after the next connect. */

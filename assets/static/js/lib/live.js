@@ -57,7 +57,10 @@ export class Live extends EventTarget {
   }
 
   get state() { return this.#state; }
+  /** Connected and greeted. */
   get online() { return this.#state === 'online'; }
+  /** Connected; perhaps not greeted yet. */
+  get connected() { return Boolean(this.#socket?.connected); }
 
   start() { this.#socket?.connect(); }
 
