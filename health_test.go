@@ -1,11 +1,14 @@
 package main
 
 import (
+	"database/sql"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sohbet/models"
 	"sohbet/models/storetest"
@@ -93,5 +96,55 @@ func TestMetrics(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), "metrics-secret") {
 		t.Error("the token is in the log")
+	}
+}
+
+// Another program that keeps the database file locked: what is stored can be read, nothing can be stored.
+func TestHealthTellsThatNothingIsStored(t *testing.T) {
+	options := storetest.Options(t, "sqlite")
+	store := storetest.Reopen(t, options)
+	seed(t, store, threadA, "Ada", "hello")
+	driver := "sqlite3"
+	if !slices.Contains(sql.Drivers(), driver) {
+		driver = "sqlite" // a build without cgo
+	}
+	other, err := sql.Open(driver, strings.TrimPrefix(options.URL, "sqlite://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		Status string
+		Checks map[string]struct{ Status, Detail string }
+	}
+	s := open(t, store)
+	r := s.do(t, s.browser(t), "GET", "/health", "")
+	r.into(t, &answer)
+	if r.status != http.StatusServiceUnavailable || answer.Status != "degraded" || answer.Checks["database"].Status != "error" ||
+		answer.Checks["database"].Detail != "the database does not answer in time" {
+		t.Errorf("locked: %d %s", r.status, r.body)
+	}
+	if r := s.do(t, s.browser(t), "GET", "/health/ready", ""); r.status != http.StatusServiceUnavailable {
+		t.Errorf("ready: %d", r.status)
+	}
+	if r := s.do(t, s.browser(t), "GET", "/", ""); r.status != 200 {
+		t.Errorf("the page: %d", r.status)
+	}
+	if _, err := other.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	healed := open(t, store) // its checks are not kept from before
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if r = healed.do(t, healed.browser(t), "GET", "/health", ""); r.status == 200 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("healed: %d %s", r.status, r.body)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }

@@ -34,6 +34,7 @@ var version = ""
 
 const (
 	slowQuery    = 200 * time.Millisecond
+	databaseWait = 2 * time.Minute
 	offlineAfter = 10 * time.Second // longer than a reload or a change of network takes
 )
 
@@ -102,7 +103,7 @@ func serve(stdout, stderr io.Writer) (err error) {
 		log.Info("made a secret key", "folder", cfg.DataDir)
 	}
 
-	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL})
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}

@@ -32,6 +32,7 @@ type checkResult struct {
 	UsedBytes  uint64  `json:"used_bytes,omitempty"`
 	FreeBytes  uint64  `json:"free_bytes,omitempty"`
 	TotalBytes uint64  `json:"total_bytes,omitempty"` // of memory: the limit, 0 = none
+	reads      bool    // in error, but what is stored can still be read
 }
 
 // health runs the checks and keeps their results for a moment.
@@ -76,11 +77,16 @@ func (h *health) checks(ctx context.Context) map[string]checkResult {
 
 func (h *health) database(ctx context.Context) checkResult {
 	start := time.Now()
-	err := h.api.Store.Ping(ctx)
+	found := h.api.Store.Check(ctx)
 	r := checkResult{Status: stateOK, Detail: h.api.Store.Dialect(), DurationMS: milliseconds(time.Since(start))}
-	if err != nil {
-		h.api.log.LogAttrs(ctx, slog.LevelError, "health: the database does not answer", slog.Any("error", err))
-		r.Status = stateError
+	switch {
+	case found.Reads != nil:
+		r.Status, r.Detail = stateError, found.Reads.Error()
+	case found.Writes != nil:
+		r.Status, r.Detail, r.reads = stateError, found.Writes.Error(), true
+	}
+	if r.Status == stateError {
+		h.api.log.LogAttrs(ctx, slog.LevelError, "health: the database", slog.Bool("readable", r.reads), slog.String("detail", r.Detail))
 	}
 	return r
 }
@@ -118,21 +124,24 @@ type healthAnswer struct {
 	Checks      map[string]checkResult `json:"checks,omitempty"`
 }
 
-// Health answers with every check: 200 when the server can do its work, 503 when it cannot.
+// Health answers with every check: 200 when the server can do its work, 503 when it cannot. "degraded" means that it can do a
+// part, or not for long.
 func (a *API) Health(c echo.Context) error {
 	answer := healthAnswer{Status: "healthy", Timestamp: stamp(a.now()), Version: a.Version, Environment: a.Environment,
 		Checks: a.health.checks(c.Request().Context())}
-	for _, check := range answer.Checks {
-		switch {
-		case check.Status == stateError:
-			answer.Status = "unhealthy"
-		case check.Status == stateWarning && answer.Status == "healthy":
-			answer.Status = "degraded"
-		}
-	}
 	status := http.StatusOK
-	if answer.Status == "unhealthy" {
-		status = http.StatusServiceUnavailable
+	for _, check := range answer.Checks {
+		if check.Status == stateError {
+			status = http.StatusServiceUnavailable
+		}
+		switch {
+		case check.Status == stateError && !check.reads:
+			answer.Status = "unhealthy"
+		case check.Status == stateWarning || check.Status == stateError:
+			if answer.Status == "healthy" {
+				answer.Status = "degraded"
+			}
+		}
 	}
 	return healthJSON(c, status, answer)
 }

@@ -28,8 +28,10 @@ func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 	until := stamp(time.Now())
 	for {
 		var ids []string
-		err := s.read.WithContext(ctx).Model(&Thread{}).Where("created_at <= ?", until).
-			Order("id").Limit(clearThreads).Pluck("id", &ids).Error
+		err := again(ctx, func() error {
+			return s.read.WithContext(ctx).Model(&Thread{}).Where("created_at <= ?", until).
+				Order("id").Limit(clearThreads).Pluck("id", &ids).Error
+		})
 		if err != nil {
 			return total, s.failed("clear all threads", err)
 		}

@@ -15,10 +15,12 @@ func (s *Store) SaveCode(ctx context.Context, hash []byte, binding string, expir
 		return 0, err
 	}
 	code := OneTimeCode{Hash: hash, Binding: binding, ExpiresAt: stamp(expires), CreatedAt: stamp(time.Now())}
-	err := s.write.WithContext(ctx).Clauses(clause.OnConflict{
-		Columns:   []clause.Column{{Name: "binding"}},
-		DoUpdates: clause.AssignmentColumns([]string{"hash", "expires_at", "tries", "used_at", "created_at"}),
-	}).Create(&code).Error
+	err := again(ctx, func() error {
+		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+			Columns:   []clause.Column{{Name: "binding"}},
+			DoUpdates: clause.AssignmentColumns([]string{"hash", "expires_at", "tries", "used_at", "created_at"}),
+		}).Create(&code).Error
+	})
 	return code.ID, s.failed("save a code", err)
 }
 
@@ -29,7 +31,8 @@ func (s *Store) SaveCode(ctx context.Context, hash []byte, binding string, expir
 func (s *Store) TryCode(ctx context.Context, binding string, now time.Time, maxTries int, match func(hash []byte) bool) (ok bool, triesLeft int, err error) {
 	now = stamp(now)
 	var code OneTimeCode
-	err = s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err = s.transaction(ctx, func(tx *gorm.DB) error { // at worst, a try counts twice
+		code = OneTimeCode{}
 		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).
 			Where("binding = ? AND used_at IS NULL AND expires_at > ? AND tries < ?", binding, now, maxTries).
 			Take(&code).Error

@@ -31,8 +31,12 @@ func (s *Store) Messages(ctx context.Context, threadID string, q MessageQuery) (
 }
 
 func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuery, limit int) ([]Message, bool, error) {
-	list := make([]Message, 0, min(limit+1, 128))
-	if err := s.messagesQuery(ctx, threadID, q).Limit(limit + 1).Find(&list).Error; err != nil {
+	var list []Message
+	err := again(ctx, func() error {
+		list = make([]Message, 0, min(limit+1, 128))
+		return s.messagesQuery(ctx, threadID, q).Limit(limit + 1).Find(&list).Error
+	})
+	if err != nil {
 		return nil, false, s.failed("read messages", err)
 	}
 	more := len(list) > limit
@@ -84,7 +88,10 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 	if skip >= t.MessageCount {
 		return list, t.MessageCount, nil
 	}
-	err = s.between(s.read.WithContext(ctx), threadID, 0, 0).Order("thread_id, id").Offset(int(skip)).Limit(size).Find(&list).Error
+	err = again(ctx, func() error {
+		list = list[:0]
+		return s.between(s.read.WithContext(ctx), threadID, 0, 0).Order("thread_id, id").Offset(int(skip)).Limit(size).Find(&list).Error
+	})
 	if err != nil {
 		return nil, 0, s.failed("read messages", err)
 	}
@@ -94,7 +101,7 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 // Message returns one message or ErrNotFound.
 func (s *Store) Message(ctx context.Context, id int64) (Message, error) {
 	var m Message
-	if err := s.read.WithContext(ctx).Where("id = ?", id).Take(&m).Error; err != nil {
+	if err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&m).Error }); err != nil {
 		return Message{}, s.failed("read a message", err)
 	}
 	return s.ready([]Message{m})[0], nil

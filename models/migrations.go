@@ -109,4 +109,12 @@ var steps = []step{
 			`CREATE INDEX idx_threads_empty ON threads (last_activity, id) WHERE message_count = 0`,
 		},
 	},
+	{
+		id: "0003_write_checks",
+		statements: []string{
+			// One row that /health writes, to know that the database takes writes.
+			`CREATE TABLE write_checks (id integer PRIMARY KEY, checked_at {time} NOT NULL DEFAULT {now})`,
+			`INSERT INTO write_checks (id) VALUES (1)`,
+		},
+	},
 }

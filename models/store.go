@@ -29,6 +29,8 @@ type Options struct {
 	// Removed, if set, hears after each commit which file paths and URLs the messages deleted in it named, each
 	// once. Another message may name the same file. It runs in the deleting goroutine.
 	Removed func(files []string)
+	// Wait is how long Open waits for a PostgreSQL that is not there yet.
+	Wait time.Duration
 	// CacheTTL is how long a thread or a newest page may be served from memory; 0 turns the cache off.
 	CacheTTL time.Duration
 }
@@ -47,6 +49,8 @@ type Store struct {
 	cache   *cache
 	writer  *writer
 	touches *touches
+
+	health health
 
 	closeOnce sync.Once
 	closeErr  error
@@ -90,15 +94,20 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.New("models: database URL must start with sqlite:// or postgres://")
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.failed("open", err)
 	}
 	if err := s.start(ctx, o); err != nil {
-		return nil, errors.Join(err, s.closePools())
+		return nil, errors.Join(s.failed("open", err), s.closePools())
 	}
 	return s, nil
 }
 
 func (s *Store) start(ctx context.Context, o Options) error {
+	if s.dialect == dialectPostgres {
+		if err := s.await(ctx, o.Wait); err != nil {
+			return err
+		}
+	}
 	if err := migrate(ctx, s.write, s.dialect, steps); err != nil {
 		return err
 	}
@@ -147,7 +156,7 @@ func (s *Store) closePools() error {
 // Ping says whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
-	return s.failed("ping", s.read.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error)
+	return s.failed("ping", again(ctx, func() error { return s.read.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error }))
 }
 
 // Dialect is "sqlite" or "postgres".
@@ -183,6 +192,12 @@ func (s *Store) failed(doing string, err error) error {
 		return err
 	case s.closed.Load():
 		return ErrClosed
+	}
+	if damaged(err) {
+		s.health.damaged.Store(true)
+	}
+	if why := trouble(err); why != "" {
+		return fmt.Errorf("%w: %s (%s: %w)", ErrUnavailable, why, doing, err)
 	}
 	return fmt.Errorf("models: %s: %w", doing, err)
 }

@@ -45,7 +45,7 @@ func (s *Store) Thread(ctx context.Context, id string) (Thread, error) {
 	t, ok := s.cache.thread(id)
 	if !ok {
 		ticket := s.cache.ticket(id)
-		err := s.read.WithContext(ctx).Where("id = ?", id).Take(&t).Error
+		err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&t).Error })
 		if err != nil {
 			return Thread{}, s.failed("read a thread", err)
 		}
@@ -64,7 +64,8 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 		return Thread{}, err
 	}
 	var row threadRow
-	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		row = threadRow{}
 		err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&row).Error
 		if err != nil {
 			return err
@@ -96,7 +97,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 // Threads lists threads, newest activity first.
 func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
 	var list []Thread
-	if err := s.threadsQuery(ctx, q).Find(&list).Error; err != nil {
+	if err := again(ctx, func() error { return s.threadsQuery(ctx, q).Find(&list).Error }); err != nil {
 		return nil, s.failed("list threads", err)
 	}
 	for i := range list {

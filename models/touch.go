@@ -105,12 +105,14 @@ func (t *touches) flush() {
 	t.seen = make(map[string]time.Time, len(seen))
 	t.mu.Unlock()
 	ids := slices.Sorted(maps.Keys(seen))
+	var failed error
 	for chunk := range slices.Chunk(ids, touchChunk) {
-		err := t.write(chunk, seen)
-		if err == nil {
-			continue
+		if failed == nil {
+			if failed = t.write(chunk, seen); failed == nil {
+				continue
+			}
+			t.store.log.Error("could not store last activity; it is kept for the next time", "threads", len(ids), "error", failed)
 		}
-		t.store.log.Error("could not store last activity", "threads", len(chunk), "error", err)
 		t.mu.Lock()
 		for _, id := range chunk {
 			if len(t.seen) < touchLimit && seen[id].After(t.seen[id]) {

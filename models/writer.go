@@ -118,6 +118,7 @@ func (w *writer) settle(jobs []*job) []outcome {
 	for try := 1; ; try++ {
 		outcomes, err := w.commit(jobs)
 		if err == nil {
+			w.store.batchStored()
 			return outcomes
 		}
 		switch fault := faultOf(err); {
@@ -127,7 +128,11 @@ func (w *writer) settle(jobs []*job) []outcome {
 			half := len(jobs) / 2
 			return append(w.settle(jobs[:half]), w.settle(jobs[half:])...)
 		}
-		w.store.log.Error("could not store a batch", "jobs", len(jobs), "error", err)
+		if faultOf(err) == faultRow {
+			w.store.log.Error("could not store a message", "jobs", len(jobs), "error", err)
+		} else {
+			w.store.batchFailed(err, len(jobs))
+		}
 		outcomes = make([]outcome, len(jobs))
 		for i := range outcomes {
 			outcomes[i].err = w.store.failed("store", err)

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -69,7 +70,11 @@ func (s *Service) posted(a Actor, r models.Appended, err error, done func(Messag
 func (s *Service) notSaved(err error) error {
 	e := saveFailed(err)
 	if e.Code == CodeSaveFailed {
-		s.log.Error("message not saved", slog.Any("error", e.Err))
+		level := slog.LevelError
+		if errors.Is(e.Err, models.ErrUnavailable) { // the store tells of that once, not for each message
+			level = slog.LevelDebug
+		}
+		s.log.Log(context.Background(), level, "message not saved", slog.Any("error", e.Err))
 	}
 	return e
 }
