@@ -74,7 +74,7 @@ func TestCompressionRoundTrip(t *testing.T) {
 func readCompressed(t *testing.T, w *raw.Websocket) ws.Frame {
 	t.Helper()
 	for {
-		f, err := ws.ReadFrame(w.Reader())
+		f, err := w.Whole()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,18 @@ import (
 	"sohbet/server/engine"
 )
 
-func conform(t *testing.T) *raw.Host { return raw.Serve(t, suite.Engine(), "/engine.io/") }
+// brisk serves what conformance suites are pointed at: heartbeats every 300 ms, to be answered within 200 ms.
+func brisk(t *testing.T) *raw.Host { return raw.Serve(t, suite.Engine(), "/engine.io/") }
+
+// ticking has its heartbeats too, and the patience for a client on a slow machine to answer them.
+func ticking(t *testing.T) *raw.Host {
+	return raw.Serve(t, suite.EngineWith(engine.Options{PingInterval: suite.PingInterval, PingTimeout: raw.Patience}), "/engine.io/")
+}
+
+// conform serves the same without heartbeats that a slow machine would miss.
+func conform(t *testing.T) *raw.Host {
+	return raw.Serve(t, suite.EngineWith(engine.Options{}), "/engine.io/")
+}
 
 // checkOpen demands exactly the five fields of an open packet.
 func checkOpen(t *testing.T, packet, upgrades string) {
@@ -40,7 +51,7 @@ func checkOpen(t *testing.T, packet, upgrades string) {
 }
 
 func TestOpenPacket(t *testing.T) {
-	host := conform(t)
+	host := brisk(t)
 	a := host.Do(http.MethodGet, "EIO=4&transport=polling", "")
 	if a.Status != http.StatusOK || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") {
 		t.Fatalf("%v, %s", a, a.Header.Get("Content-Type"))

@@ -92,12 +92,12 @@ func TestSlowClientIsCut(t *testing.T) {
 	raw.Until(t, "only the bystander is left", func() bool { return s.Stats().Open == 1 })
 }
 
-// flood queues to every new connection until it takes no more, and tells how much it took and why it ended.
+// flood queues to every connection that says something until it takes no more, and tells how much it took and why it ended.
 func flood(s *engine.Server, payload string) (took <-chan int, reason <-chan string) {
 	n, why := make(chan int, 1), make(chan string, 1)
 	s.OnConnect(func(c *engine.Conn) {
 		_ = c.Once("close", func(args ...any) { why <- args[0].(string) })
-		go func() {
+		_ = c.On("data", func(...any) {
 			frame := engine.AppendText(nil, []byte(payload))
 			for i := 0; ; i++ {
 				if !c.Queue(frame, false) {
@@ -105,7 +105,7 @@ func flood(s *engine.Server, payload string) (took <-chan int, reason <-chan str
 					return
 				}
 			}
-		}()
+		})
 	})
 	return n, why
 }
@@ -119,6 +119,7 @@ func TestSlowWebsocketIsTold(t *testing.T) {
 		took, reason := flood(s, payload)
 		host := raw.Serve(t, s, "/")
 		w := host.Websocket()
+		w.Send("4go")
 		n := raw.Take(t, took, "the bound")
 		if why := raw.Take(t, reason, "the reason"); why != "slow client" {
 			t.Errorf("%s: reason %q", name, why)
@@ -142,6 +143,7 @@ func TestSlowPollingIsTold(t *testing.T) {
 	s, host := serve(t, engine.Options{QueueFrames: 100}, nil)
 	took, reason := flood(s, "x")
 	p := host.Polling()
+	p.Post("4go")
 	if n := raw.Take(t, took, "the bound"); n != 100 {
 		t.Errorf("took %d", n)
 	}

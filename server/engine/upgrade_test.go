@@ -52,10 +52,17 @@ func TestUpgrade(t *testing.T) {
 		if a := p.Post("4x"); a.Status != http.StatusBadRequest {
 			t.Errorf("POST after the upgrade: %v", a)
 		}
-		w.Pings = true
-		w.Expect("2") // heartbeats have moved over too
-		w.Send("3", "4goes on")
-		w.Expect("4goes on")
+	}
+}
+
+// Heartbeats move to the websocket with everything else: a ping that nobody polled for arrives there.
+func TestHeartbeatMovesOver(t *testing.T) {
+	p := ticking(t).Polling()
+	w := upgraded(t, p)
+	w.Pings = true
+	for range 3 {
+		w.Expect("2")
+		w.Send("3")
 	}
 }
 

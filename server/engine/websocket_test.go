@@ -48,7 +48,7 @@ func TestWebsocketSegments(t *testing.T) {
 }
 
 func TestWebsocketHeartbeat(t *testing.T) {
-	w := conform(t).Websocket()
+	w := ticking(t).Websocket()
 	w.Pings = true
 	for range 3 {
 		w.Expect("2")
@@ -57,7 +57,7 @@ func TestWebsocketHeartbeat(t *testing.T) {
 }
 
 func TestWebsocketWithoutPong(t *testing.T) {
-	w := conform(t).Websocket()
+	w := brisk(t).Websocket()
 	w.Pings = true
 	start := time.Now()
 	w.Expect("2")
@@ -240,14 +240,22 @@ func TestSilentWebsocketIsDropped(t *testing.T) {
 }
 
 func TestReasonsAreTold(t *testing.T) {
-	reasons := make(chan string, 1)
-	s, host := serve(t, engine.Options{PingInterval: 60 * time.Millisecond, PingTimeout: 60 * time.Millisecond}, echo)
-	s.OnConnect(func(c *engine.Conn) {
-		_ = c.Once("close", func(args ...any) { reasons <- args[0].(string) })
-	})
+	told := func(o engine.Options) (*engine.Server, *raw.Host, <-chan string) {
+		reasons := make(chan string, 1)
+		s, host := serve(t, o, echo)
+		s.OnConnect(func(c *engine.Conn) {
+			_ = c.Once("close", func(args ...any) { reasons <- args[0].(string) })
+		})
+		return s, host, reasons
+	}
+	_, host, reasons := told(engine.Options{PingInterval: 60 * time.Millisecond, PingTimeout: 60 * time.Millisecond})
+	host.Websocket()
+	if got := raw.Take(t, reasons, "the heartbeat's end"); got != "ping timeout" {
+		t.Errorf("reason %q", got)
+	}
+	s, host, reasons := told(engine.Options{})
 	for want, act := range map[string]func(w *raw.Websocket){
 		"transport close": func(w *raw.Websocket) { w.Send("1") },
-		"ping timeout":    func(*raw.Websocket) {},
 		"parse error":     func(w *raw.Websocket) { w.Send("abc") },
 		"payload too big": func(w *raw.Websocket) { _, _ = w.Write(raw.Text("4" + strings.Repeat("x", engine.DefaultMaxPayload))) },
 	} {
@@ -265,5 +273,5 @@ func TestReasonsAreTold(t *testing.T) {
 	if got := raw.Take(t, reasons, "restart"); got != engine.ClosedRestart.Reason {
 		t.Errorf("reason %q", got)
 	}
-	w.ClosedWith(1012, 1001) // 1001 if its heartbeat came first
+	w.ClosedWith(1012)
 }

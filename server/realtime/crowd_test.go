@@ -212,6 +212,7 @@ func TestClientsThatStopReading(t *testing.T) {
 	for range laggards {
 		host.Socket()
 	}
+	raw.Until(t, "all are in the room", func() bool { return s.Members("a") == len(readers)+laggards })
 	_, before := settled()
 	payload := strings.Repeat("x", size)
 	var most uint64

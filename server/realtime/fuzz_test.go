@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 
@@ -25,6 +26,9 @@ func FuzzDecodePacket(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		if !utf8.Valid(text) {
+			return // the engine lets none of it through
+		}
 		before := bytes.Clone(text)
 		p, err := decodePacket(text)
 		if !bytes.Equal(text, before) {
@@ -67,7 +71,7 @@ func checkArgs(t *testing.T, p *parser.Packet, args []any, text []byte) {
 	for i, arg := range args {
 		if name, ok := arg.(string); ok && i == 0 {
 			var s string
-			if err := json.Unmarshal(want[0], &s); err != nil || s != strings.ToValidUTF8(name, "\ufffd") && s != name {
+			if err := json.Unmarshal(want[0], &s); err != nil || s != name {
 				t.Fatalf("%q: name %q, json reads %q (%v)", text, name, s, err)
 			}
 			continue

@@ -309,9 +309,7 @@ func TestReconnectOnSameConnection(t *testing.T) {
 	}
 	w.Send("40")
 	sid(t, w.Message(), "40")
-	if s.Members("room") != 1 {
-		t.Errorf("%d in the room", s.Members("room"))
-	}
+	raw.Until(t, "it is in the room again", func() bool { return s.Members("room") == 1 })
 }
 
 // An event for a socket that has left, or has never been, is a violation: that connection is closed, nobody hears of it.

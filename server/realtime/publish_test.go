@@ -37,7 +37,9 @@ func member(t *testing.T, host *raw.Host, side int, names ...string) (*raw.Webso
 	}
 	w := host.Websocket()
 	w.Send("40" + string(auth))
-	return w, sid(t, w.Message(), "40")
+	id := sid(t, w.Message(), "40")
+	nothingMore(t, w) // an event is handled when the connect handler is through
+	return w, id
 }
 
 func encode(t testing.TB, s *realtime.Server, name string, args ...any) realtime.Frame {
@@ -136,6 +138,7 @@ func TestOneOrderForAll(t *testing.T) {
 		pollers[i].Post(`40{"rooms":["b","a"]}`)
 		raw.Until(t, "CONNECT is answered", func() bool { return strings.HasPrefix(pollers[i].Get().Body, "40{") })
 	}
+	raw.Until(t, "all are in", func() bool { return s.Members("a") == len(members)+len(pollers) && s.Members("b") == s.Members("a") })
 	var wg sync.WaitGroup
 	for p := range publishers {
 		wg.Go(func() {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -33,7 +34,15 @@ type Host struct {
 // Serve serves h on a loopback port for as long as the test runs.
 func Serve(t testing.TB, h http.Handler, path string) *Host {
 	t.Helper()
-	s := httptest.NewServer(h)
+	return ServeOn(t, h, path, func(l net.Listener) net.Listener { return l })
+}
+
+// ServeOn is Serve with the listener wrapped.
+func ServeOn(t testing.TB, h http.Handler, path string, wrap func(net.Listener) net.Listener) *Host {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Listener = wrap(s.Listener)
+	s.Start()
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()

@@ -133,25 +133,31 @@ func (w *Websocket) SendRaw(p []byte) {
 
 // Frame reads one frame of the peer, of any kind.
 func (w *Websocket) Frame() (ws.OpCode, string, error) {
+	f, err := w.Whole()
+	return f.Header.OpCode, string(f.Payload), err
+}
+
+// Whole is Frame with the header.
+func (w *Websocket) Whole() (ws.Frame, error) {
 	if err := w.SetReadDeadline(time.Now().Add(Patience)); err != nil {
-		return 0, "", err
+		return ws.Frame{}, err
 	}
 	h, err := ws.ReadHeader(w.reader)
 	if err != nil {
-		return 0, "", &ErrClosed{Cause: err}
+		return ws.Frame{}, &ErrClosed{Cause: err}
 	}
 	if h.Masked || h.Length > 64<<20 {
-		return 0, "", fmt.Errorf("unexpected frame header %+v", h)
+		return ws.Frame{}, fmt.Errorf("unexpected frame header %+v", h)
 	}
 	payload := make([]byte, h.Length)
 	if _, err := io.ReadFull(w.reader, payload); err != nil {
-		return 0, "", &ErrClosed{Cause: err}
+		return ws.Frame{}, &ErrClosed{Cause: err}
 	}
 	if h.OpCode == ws.OpClose {
 		code, reason := ws.ParseCloseFrameData(payload)
-		return 0, "", &ErrClosed{Code: code, Reason: reason}
+		return ws.Frame{}, &ErrClosed{Code: code, Reason: reason}
 	}
-	return h.OpCode, string(payload), nil
+	return ws.Frame{Header: h, Payload: payload}, nil
 }
 
 // Next reads the next message, text or binary. Engine.IO pings are answered on the way.
@@ -254,10 +260,6 @@ func (h *Host) Socket() *Websocket {
 	h.T.Cleanup(func() { w.Close() })
 	return w
 }
-
-// Reader reads what the peer sends, for those who look at frames themselves. Use it instead of the connection, which may
-// have been read ahead of.
-func (w *Websocket) Reader() io.Reader { return w.reader }
 
 // SendAlong is for [ws.Dialer].WrapConn: the first write, which is the handshake's request, takes data along.
 func SendAlong(data []byte) func(net.Conn) net.Conn {

@@ -28,8 +28,11 @@ func options() engine.Options {
 }
 
 // Engine serves Engine.IO at /engine.io/ and sends every message back, text as text and binary as binary.
-func Engine() http.Handler {
-	s := engine.New(options())
+func Engine() http.Handler { return EngineWith(options()) }
+
+// EngineWith is Engine with other timings, for tests that heartbeats would only disturb.
+func EngineWith(o engine.Options) http.Handler {
+	s := engine.New(o)
 	s.OnConnect(func(c *engine.Conn) {
 		_ = c.On("data", func(args ...any) {
 			m := args[0].(*engine.Message)
@@ -48,7 +51,12 @@ func Engine() http.Handler {
 // Socket serves Socket.IO at /socket.io/. On "/" a new socket is sent "auth" with what it connected with, "message" comes
 // back as "message-back", and "message-with-ack" in its ack; on "/custom" there is "auth" alone.
 func Socket() http.Handler {
-	s := realtime.New(realtime.Options{Engine: options(), ConnectTimeout: ConnectTimeout})
+	return SocketWith(realtime.Options{Engine: options(), ConnectTimeout: ConnectTimeout})
+}
+
+// SocketWith is Socket with other timings.
+func SocketWith(o realtime.Options) http.Handler {
+	s := realtime.New(o)
 	greet := func(so *realtime.Socket) {
 		auth := so.Auth()
 		if auth == nil {
