@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"sohbet/models"
 	"sohbet/server"
+	"sohbet/server/backup"
 	"sohbet/server/config"
 )
 
@@ -41,5 +44,40 @@ func rekey(stdout, stderr io.Writer) error {
 		_, werr := fmt.Fprintf(stdout, "%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n",
 			sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
 		return errors.Join(err, werr)
+	})
+}
+
+// archive is the backup and the restore command.
+func archive(command string, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("sohbet "+command, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	force := false
+	if command == "restore" {
+		flags.BoolVar(&force, "force", false, "replace what is there")
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return fmt.Errorf("command line: %w", err)
+	}
+	if flags.NArg() != 1 {
+		return fmt.Errorf("sohbet %s needs the name of one file", command)
+	}
+	file := flags.Arg(0)
+	return withStore(stderr, func(ctx context.Context, cfg *config.Config, store *models.Store) error {
+		uploads := filepath.Join(cfg.DataDir, "uploads")
+		done, r, err := "written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it nobody can read the messages", backup.Report{}, error(nil)
+		if command == "backup" {
+			r, err = backup.Write(ctx, file, store, uploads)
+		} else {
+			done = "restored"
+			r, err = backup.Restore(ctx, file, store, uploads, force)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(stdout, "%s (%d bytes, %d uploaded files) %s\n", file, r.Bytes, r.Files, done)
+		return err
 	})
 }

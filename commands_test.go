@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,5 +52,43 @@ func TestRekeyCommand(t *testing.T) {
 	list, _, err := storetest.Reopen(t, o).Messages(t.Context(), threadA, models.MessageQuery{})
 	if err != nil || len(list) != 2 || list[1].ContentText != "two" {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestBackupAndRestoreCommands(t *testing.T) {
+	dir, o := folder(t, testKey, "one", "two")
+	if err := os.MkdirAll(filepath.Join(dir, "uploads", "image"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "uploads", "image", "a.png"), []byte("picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "b.sohbet")
+	if out, err := command(t, "backup", file); err != nil || !strings.Contains(out, "1 uploaded files") || !strings.Contains(out, "keep the key") {
+		t.Fatalf("%q, %v", out, err)
+	}
+	if _, err := command(t, "restore", file); err == nil || !strings.Contains(err.Error(), "-force") {
+		t.Errorf("over what is there: %v", err)
+	}
+	if out, err := command(t, "restore", "-force", file); err != nil || !strings.Contains(out, "restored") {
+		t.Errorf("%q, %v", out, err)
+	}
+	fresh := t.TempDir()
+	t.Setenv("DATA_DIR", fresh)
+	if out, err := command(t, "restore", file); err != nil {
+		t.Fatalf("%q, %v", out, err)
+	}
+	o.URL = "sqlite://" + filepath.Join(fresh, "chat.db")
+	list, _, err := storetest.Reopen(t, o).Messages(t.Context(), threadA, models.MessageQuery{})
+	if err != nil || len(list) != 2 || list[1].ContentText != "two" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if content, err := os.ReadFile(filepath.Join(fresh, "uploads", "image", "a.png")); err != nil || string(content) != "picture" {
+		t.Errorf("%q, %v", content, err)
+	}
+	for _, args := range [][]string{{"backup"}, {"restore"}, {"backup", "a", "b"}, {"backup", "-force", "a"}, {"restore", "/nowhere/b"}} {
+		if _, err := command(t, args...); err == nil {
+			t.Errorf("%v: no error", args)
+		}
 	}
 }

@@ -52,7 +52,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), "Usage:\n  sohbet            serve; settings come from the environment or ./"+config.FileName+
 			"\n  sohbet version    tell the version\n  sohbet settings   list every setting, as an example of that file\n"+
-			"  sohbet rekey      encrypt all messages with the first key of SECRET_KEY; the server may run\n")
+			"  sohbet rekey      encrypt all messages with the first key of SECRET_KEY; the server may run\n"+
+			"  sohbet backup FILE           put database and uploads into FILE; the server may run\n"+
+			"  sohbet restore [-force] FILE bring them back; stop the server first. -force replaces what is there\n")
 	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -70,6 +72,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return config.WriteExample(stdout)
 	case "rekey":
 		return rekey(stdout, stderr)
+	case "backup", "restore":
+		return archive(command, flags.Args()[1:], stdout, stderr)
 	case "help":
 		flags.SetOutput(stdout)
 		flags.Usage()

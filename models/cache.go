@@ -128,6 +128,20 @@ func (c *cache) changed(threadID string) {
 	}
 }
 
+// changedAll forgets everything.
+func (c *cache) changedAll() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.changes++
+		s.mu.Unlock()
+	}
+	if c.threads != nil {
+		c.threads.Flush()
+		c.pages.Flush()
+	}
+}
+
 // Forget drops what memory holds of a thread: for the news that another process changed it. Without
 // such news this process may serve an old row or page for as long as CacheTTL.
 func (s *Store) Forget(threadID string) { s.cache.changed(threadID) }

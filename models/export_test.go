@@ -150,3 +150,6 @@ func TextKey(t testing.TB, secret string) *fernet.Key {
 
 // FlushCache empties the cache.
 func FlushCache(s *Store) { s.cache.threads.Flush(); s.cache.pages.Flush() }
+
+// DumpTables are the tables of a dump.
+var DumpTables = dumpTables

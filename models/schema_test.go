@@ -171,3 +171,24 @@ func TestPing(t *testing.T) {
 		}
 	})
 }
+
+// A new table must be in the backup, or be named here as one that needs none.
+func TestEveryTableIsDumpedOrNeedNotBe(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		query := "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+		if s.Dialect() == "postgres" {
+			query = "SELECT string_agg(tablename, ',') FROM pg_tables WHERE schemaname = current_schema()"
+		}
+		var all string
+		if err := models.Raw(t, s).QueryRow(query).Scan(&all); err != nil {
+			t.Fatal(err)
+		}
+		known := append([]string{"schema_migrations", "write_checks", "one_time_codes"}, models.DumpTables...)
+		tables := strings.Split(all, ",")
+		slices.Sort(tables)
+		slices.Sort(known)
+		if !slices.Equal(tables, known) {
+			t.Errorf("tables %v, known %v", tables, known)
+		}
+	})
+}

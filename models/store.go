@@ -51,6 +51,7 @@ type Store struct {
 	touches *touches
 
 	health health
+	config func() *gorm.Config
 
 	closeOnce sync.Once
 	closeErr  error
@@ -69,7 +70,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{log: log, texts: texts, removed: o.Removed}
-	config := func() *gorm.Config {
+	s.config = func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log, logger.Config{
 				LogLevel:                  logger.Warn,
@@ -85,10 +86,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	switch scheme, rest, _ := strings.Cut(o.URL, "://"); scheme {
 	case dialectSQLite:
 		s.dialect = dialectSQLite
-		s.read, s.write, err = openSQLite(rest, config)
+		s.read, s.write, err = openSQLite(rest, s.config)
 	case dialectPostgres, "postgresql":
 		s.dialect = dialectPostgres
-		s.write, err = openPostgres(o.URL, config)
+		s.write, err = openPostgres(o.URL, s.config)
 		s.read = s.write
 	default:
 		return nil, errors.New("models: database URL must start with sqlite:// or postgres://")

@@ -1,0 +1,300 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// ErrNotEmpty says that a database holds something that restoring would replace.
+var ErrNotEmpty = errors.New("models: the database is not empty")
+
+// dumpTables are what a dump holds, parents before children. Sign-in codes are left out: they live for
+// minutes.
+var dumpTables = []string{"users", "threads", "messages", "telegram_links"}
+
+const (
+	dumpFile  = "chat.db"     // SQLite: the whole database
+	dumpIndex = "tables.json" // PostgreSQL: a dumpedSchema, beside one file a table
+)
+
+type dumpedSchema struct {
+	Steps     []string            `json:"steps"`     // migrations that had been applied
+	Columns   map[string][]string `json:"columns"`   // by table, in the order of its file
+	Sequences map[string]int64    `json:"sequences"` // by table: the last id given out
+}
+
+// Dump writes a consistent copy of the database into an empty folder, as of one moment, while others go
+// on reading and writing. Texts stay encrypted.
+func (s *Store) Dump(ctx context.Context, dir string) error {
+	var err error
+	if s.dialect == dialectSQLite {
+		err = s.dumpSQLite(ctx, filepath.Join(dir, dumpFile))
+	} else {
+		err = s.dumpPostgres(ctx, dir)
+	}
+	return s.failed("dump the database", err)
+}
+
+// dumpSQLite reads in one transaction of its own, which in the log's mode keeps no writer waiting.
+func (s *Store) dumpSQLite(ctx context.Context, path string) error {
+	pool, err := s.read.DB()
+	if err != nil {
+		return err
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(ctx, "PRAGMA query_only = off"); err != nil { // it would refuse the new file
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", path)
+	_, restored := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA query_only = on")
+	if err := errors.Join(err, restored); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o600)
+}
+
+// onPostgres runs f on a connection of its own.
+func (s *Store) onPostgres(ctx context.Context, f func(*pgx.Conn) error) error {
+	pool, err := s.write.DB()
+	if err != nil {
+		return err
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	return conn.Raw(func(driver any) error { return f(driver.(*stdlib.Conn).Conn()) })
+}
+
+func (s *Store) dumpPostgres(ctx context.Context, dir string) error {
+	return s.onPostgres(ctx, func(conn *pgx.Conn) error {
+		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+		schema := dumpedSchema{Columns: make(map[string][]string), Sequences: make(map[string]int64)}
+		if schema.Steps, err = column(tx.Query(ctx, "SELECT id FROM schema_migrations ORDER BY id")); err != nil {
+			return err
+		}
+		for _, table := range dumpTables {
+			names, err := column(tx.Query(ctx, `SELECT attname FROM pg_attribute
+				WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`, table))
+			if err != nil {
+				return err
+			}
+			schema.Columns[table] = names
+			if err := copyOut(ctx, conn, filepath.Join(dir, table), table, names); err != nil {
+				return fmt.Errorf("table %s: %w", table, err)
+			}
+			if table == "threads" { // its ids are drawn by lot
+				continue
+			}
+			// What the sequence gave out is read after the rows, so it is not behind them.
+			var last int64
+			if err := tx.QueryRow(ctx, "SELECT last_value FROM "+table+"_id_seq").Scan(&last); err != nil {
+				return err
+			}
+			schema.Sequences[table] = last
+		}
+		text, err := json.Marshal(schema)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, dumpIndex), text, 0o600)
+	})
+}
+
+func column(rows pgx.Rows, err error) ([]string, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+func copyOut(ctx context.Context, conn *pgx.Conn, path, table string, columns []string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = conn.PgConn().CopyTo(ctx, f, "COPY "+table+" ("+strings.Join(columns, ", ")+") TO STDOUT")
+	return errors.Join(err, f.Close())
+}
+
+// Load replaces what the database holds by what Dump wrote into a folder, in one transaction: either all
+// of it is there afterwards, or nothing has changed. Without force a database that holds anything is left
+// alone (ErrNotEmpty). A server that runs meanwhile goes on showing what it has in memory for a while.
+func (s *Store) Load(ctx context.Context, dir string, force bool) error {
+	var err error
+	if s.dialect == dialectSQLite {
+		err = s.loadSQLite(ctx, filepath.Join(dir, dumpFile), force)
+	} else {
+		err = s.loadPostgres(ctx, dir, force)
+	}
+	if errors.Is(err, ErrNotEmpty) {
+		return err
+	}
+	s.cache.changedAll()
+	return s.failed("load a dump", err)
+}
+
+// Empty reports whether nobody has ever come here.
+func (s *Store) Empty(ctx context.Context) (bool, error) {
+	var users []User
+	err := again(ctx, func() error { return s.read.WithContext(ctx).Limit(1).Find(&users).Error })
+	return len(users) == 0, s.failed("look whether the database is empty", err)
+}
+
+func (s *Store) loadSQLite(ctx context.Context, path string, force bool) error {
+	if _, err := os.Stat(path); err != nil {
+		return err
+	}
+	// Bring the copy up to date, or learn that it comes from a newer program; and look at every page of it.
+	read, write, err := openSQLite(path, s.config)
+	if err != nil {
+		return err
+	}
+	var verdict string
+	err = migrate(ctx, write, dialectSQLite, steps)
+	if err == nil {
+		err = write.WithContext(ctx).Raw("PRAGMA integrity_check(1)").Scan(&verdict).Error
+	}
+	err = errors.Join(err, (&Store{read: read, write: write}).closePools())
+	if err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return errors.New("the copy is damaged")
+	}
+	pool, err := s.write.DB()
+	if err != nil {
+		return err
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(ctx, "ATTACH ? AS dump", path); err != nil {
+		return err
+	}
+	err = replaceSQLite(ctx, conn, force)
+	_, detached := conn.ExecContext(context.WithoutCancel(ctx), "DETACH dump")
+	return errors.Join(err, detached)
+}
+
+func replaceSQLite(ctx context.Context, conn *sql.Conn, force bool) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	var users int64
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM main.users").Scan(&users); err != nil {
+		return err
+	}
+	if users > 0 && !force {
+		return ErrNotEmpty
+	}
+	var statements []string
+	for _, table := range slices.Backward(dumpTables) {
+		statements = append(statements, "DELETE FROM main."+table)
+	}
+	for _, table := range dumpTables {
+		var names string
+		err := tx.QueryRowContext(ctx, "SELECT group_concat(name) FROM pragma_table_info(?, 'dump')", table).Scan(&names)
+		if err != nil {
+			return err
+		}
+		statements = append(statements, "INSERT INTO main."+table+" ("+names+") SELECT "+names+" FROM dump."+table)
+	}
+	// No id is given out twice, whichever of the two had come further.
+	statements = append(statements,
+		`UPDATE main.sqlite_sequence SET seq = max(seq, coalesce((SELECT d.seq FROM dump.sqlite_sequence d WHERE d.name = main.sqlite_sequence.name), 0))`,
+		`INSERT INTO main.sqlite_sequence (name, seq) SELECT name, seq FROM dump.sqlite_sequence WHERE name NOT IN (SELECT name FROM main.sqlite_sequence)`)
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) error {
+	text, err := os.ReadFile(filepath.Join(dir, dumpIndex))
+	if err != nil {
+		return err
+	}
+	var schema dumpedSchema
+	if err := json.Unmarshal(text, &schema); err != nil {
+		return err
+	}
+	for _, id := range schema.Steps {
+		if !slices.ContainsFunc(steps, func(st step) bool { return st.id == id }) {
+			return errors.New("it was made by a newer Sohbet: restore it with that one")
+		}
+	}
+	return s.onPostgres(ctx, func(conn *pgx.Conn) error {
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+		tables := strings.Join(dumpTables, ", ")
+		if _, err := tx.Exec(ctx, "LOCK TABLE "+tables+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+			return err
+		}
+		var used bool
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM users)").Scan(&used); err != nil {
+			return err
+		}
+		if used && !force {
+			return ErrNotEmpty
+		}
+		if _, err := tx.Exec(ctx, "TRUNCATE "+tables); err != nil {
+			return err
+		}
+		for _, table := range dumpTables {
+			if err := copyIn(ctx, conn, filepath.Join(dir, table), table, schema.Columns[table]); err != nil {
+				return fmt.Errorf("table %s: %w", table, err)
+			}
+			if last, ok := schema.Sequences[table]; ok {
+				sequence := table + "_id_seq"
+				if _, err := tx.Exec(ctx, "SELECT setval('"+sequence+"', greatest($1, (SELECT last_value FROM "+sequence+")))", last); err != nil {
+					return err
+				}
+			}
+		}
+		return tx.Commit(ctx)
+	})
+}
+
+// copyIn quotes what a file calls columns: it may come from anywhere.
+func copyIn(ctx context.Context, conn *pgx.Conn, path, table string, columns []string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	quoted := make([]string, len(columns))
+	for i, c := range columns {
+		quoted[i] = pgx.Identifier{c}.Sanitize()
+	}
+	_, err = conn.PgConn().CopyFrom(ctx, f, "COPY "+table+" ("+strings.Join(quoted, ", ")+") FROM STDIN")
+	return err
+}

@@ -1,0 +1,182 @@
+package backup
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sohbet/models"
+)
+
+// ErrNotEmpty says that there is something that restoring would replace.
+var ErrNotEmpty = errors.New("the database or the uploads folder is not empty; -force replaces what is there")
+
+// Restore brings back what Write put into an archive. The archive is unpacked and checked as a whole before anything is
+// touched; then files are added beside those that are there, which have names of their own; last, the database changes in
+// one transaction. Where it fails, what was there before is there still, and the added files are taken away again.
+func Restore(ctx context.Context, file string, store *models.Store, uploads string, force bool) (r Report, err error) {
+	if !force {
+		if err := mustBeEmpty(ctx, store, uploads); err != nil {
+			return r, err
+		}
+	}
+	// Beside the uploads, so that files can be moved there.
+	if err := os.MkdirAll(filepath.Dir(uploads), 0o700); err != nil {
+		return r, fmt.Errorf("restore: %w", err)
+	}
+	work, err := os.MkdirTemp(filepath.Dir(uploads), ".sohbet-restore-")
+	if err != nil {
+		return r, fmt.Errorf("restore: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	if r.Bytes, err = unpack(ctx, file, work, store.Dialect()); err != nil {
+		return r, fmt.Errorf("restore: %w", err)
+	}
+	added, err := addFiles(filepath.Join(work, uploadsDir), uploads)
+	r.Files = len(added)
+	if err == nil {
+		err = store.Load(ctx, filepath.Join(work, databaseDir), force)
+	}
+	if err == nil {
+		return r, nil
+	}
+	for _, f := range added {
+		err = errors.Join(err, os.Remove(f))
+	}
+	if errors.Is(err, models.ErrNotEmpty) {
+		return r, ErrNotEmpty
+	}
+	return r, fmt.Errorf("restore: %w", err)
+}
+
+func mustBeEmpty(ctx context.Context, store *models.Store, uploads string) error {
+	empty, err := store.Empty(ctx)
+	if err != nil {
+		return err
+	}
+	if !empty {
+		return ErrNotEmpty
+	}
+	err = filepath.WalkDir(uploads, func(_ string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && !entry.IsDir() {
+			return ErrNotEmpty
+		}
+		return err
+	})
+	return err
+}
+
+// unpack reads the archive to its end, which checks it, into an empty folder.
+func unpack(ctx context.Context, file, into, dialect string) (size int64, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	zip, err := gzip.NewReader(f)
+	if err != nil {
+		return 0, fmt.Errorf("%s is no backup of Sohbet: %w", file, err)
+	}
+	archive := tar.NewReader(zip)
+	for first := true; ; first = false {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) && !first {
+			_, err = io.Copy(io.Discard, zip) // to the checksum
+			if err != nil {
+				return 0, fmt.Errorf("%s is damaged: %w", file, err)
+			}
+			return info.Size(), nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%s is damaged or cut off: %w", file, err)
+		}
+		if first {
+			if err := checkManifest(header, archive, dialect); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if err := unpackFile(header, archive, into); err != nil {
+			return 0, fmt.Errorf("%s: %w", header.Name, err)
+		}
+	}
+}
+
+func checkManifest(header *tar.Header, content io.Reader, dialect string) error {
+	var m manifest
+	if header.Name != manifestName || json.NewDecoder(io.LimitReader(content, 1<<16)).Decode(&m) != nil || m.Sohbet == 0 {
+		return errors.New("this is no backup of Sohbet")
+	}
+	if m.Sohbet > format {
+		return errors.New("this backup was made by a newer Sohbet: restore it with that one")
+	}
+	if m.Database != dialect {
+		return fmt.Errorf("this is a backup of a %s database, and DATABASE_URL names a %s one", m.Database, dialect)
+	}
+	return nil
+}
+
+func unpackFile(header *tar.Header, content io.Reader, into string) error {
+	name := filepath.FromSlash(header.Name)
+	top, _, _ := strings.Cut(header.Name, "/")
+	if header.Typeflag != tar.TypeReg || !filepath.IsLocal(name) || (top != databaseDir && top != uploadsDir) {
+		return errors.New("has no place in a backup")
+	}
+	path := filepath.Join(into, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, content)
+	return errors.Join(err, f.Sync(), f.Close(), os.Chtimes(path, header.ModTime, header.ModTime))
+}
+
+// addFiles moves files into the folder, except those whose names are there, and returns the new ones.
+func addFiles(from, into string) (added []string, err error) {
+	err = filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // no uploads in this backup
+		}
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		inside, err := filepath.Rel(from, file)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(into, inside)
+		if _, err := os.Lstat(target); err == nil {
+			return nil
+		}
+		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+			return err
+		}
+		if err := os.Rename(file, target); err != nil {
+			return err
+		}
+		added = append(added, target)
+		return nil
+	})
+	return added, err
+}
