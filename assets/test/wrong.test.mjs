@@ -205,8 +205,8 @@ test('two tabs of one visitor stay in step', async () => {
   await say(two, 'from two');
   await shows(one, ['from one', 'from two']);
   const agent = await signIn(await h.person(), h.server);
-  assert.equal(await agent.locator('.row', { hasText: 'İki Sekme' }).count(), 1);
   await openThread(agent, 'İki Sekme');
+  assert.equal(await agent.locator('.row', { hasText: 'İki Sekme' }).count(), 1);
   await say(agent, 'to both');
   await shows(one, ['from one', 'from two', 'to both']);
   await shows(two, ['from one', 'from two', 'to both']);
