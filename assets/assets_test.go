@@ -1,6 +1,7 @@
 package assets
 
 import (
+	"context"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha512"
@@ -352,5 +353,17 @@ func TestModulesOf(t *testing.T) {
 	}
 	if found["js/visitor.js"] || found["js/console.js"] {
 		t.Error("an entry module is listed")
+	}
+}
+
+func TestPrepareCompressesEverything(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	Prepare(over) // must return, having done nothing or little
+	Prepare(t.Context())
+	for name, f := range staticFiles {
+		if f.plain.body == nil || f.compress && len(f.plain.body) > 1024 && (f.br.body == nil || f.gzip.body == nil) {
+			t.Errorf("%s is not prepared", name)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package assets
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -202,6 +203,24 @@ var (
 	staticFiles = folder("static")
 	rootFiles   = folder("root")
 )
+
+// Prepare compresses every file, so that the first visitor does not wait for it. What the pages load comes first. It stops
+// early when ctx ends; what it has not come to is compressed when it is asked for.
+func Prepare(ctx context.Context) {
+	for _, late := range []bool{false, true} {
+		for name, f := range staticFiles {
+			if ctx.Err() != nil {
+				return
+			}
+			if rest, vendored := strings.CutPrefix(name, "vendor/"); (vendored && rest != clientMain) == late {
+				f.load()
+			}
+		}
+	}
+	for _, f := range rootFiles {
+		f.load()
+	}
+}
 
 // Static serves /static/<fingerprint>/<path>. The current fingerprint may be
 // cached for ever; an older one, from a page that was open while the server was

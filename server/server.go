@@ -16,6 +16,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sohbet/assets"
 	"sohbet/handlers"
 	"sohbet/server/auth"
 )
@@ -136,6 +137,7 @@ func (s *Server) Listen(ctx context.Context) (url string, err error) {
 func (s *Server) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
+	go assets.Prepare(ctx) // ends by itself in a second
 	s.api.SetReady(true)
 	select {
 	case err := <-failed:
