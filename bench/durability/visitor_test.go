@@ -1,0 +1,194 @@
+package durability
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"sohbet/bench/conformance/raw"
+)
+
+// visitor writes numbered messages, keeps window of them unacked, and after a lost connection sends again what was not acked,
+// as the pages do.
+type visitor struct {
+	window int
+	thread string
+	socket *raw.Websocket
+	sent   int     // messages sent at least once
+	acked  []int64 // the id that the ack of each message told, in their order
+	stored []row   // what the server showed, in its order
+	failed int     // refusals met on the way
+	late   time.Duration
+}
+
+type row struct {
+	ID   int64  `json:"id"`
+	Text string `json:"content_text"`
+}
+
+type answer struct {
+	OK       bool   `json:"ok"`
+	ThreadID string `json:"thread_id"`
+	Message  row    `json:"message"`
+	Messages []row  `json:"messages"`
+	More     bool   `json:"has_more"`
+	Error    struct{ Code string }
+}
+
+var ackForm = regexp.MustCompile(`(?s)^43(\d+)\[(.*)\]$`)
+
+// errOffline says that the connection is gone.
+var errOffline = errors.New("offline")
+
+// next waits for an ack.
+func (v *visitor) next() (id int, a answer, err error) {
+	for {
+		if err := v.socket.SetReadDeadline(time.Now().Add(raw.Patience)); err != nil {
+			return 0, a, errors.Join(errOffline, err)
+		}
+		packet, err := v.socket.Next()
+		if err != nil {
+			return 0, a, errors.Join(errOffline, err)
+		}
+		found := ackForm.FindStringSubmatch(packet)
+		if found == nil {
+			continue // an event
+		}
+		if id, err = strconv.Atoi(found[1]); err != nil {
+			return 0, a, err
+		}
+		return id, a, json.Unmarshal([]byte(found[2]), &a)
+	}
+}
+
+func (v *visitor) emit(id int, event string, payload any) error {
+	text, err := json.Marshal([]any{event, payload})
+	if err != nil {
+		return err
+	}
+	if _, err := v.socket.Write(raw.Text(fmt.Sprintf("42%d%s", id, text))); err != nil {
+		return errors.Join(errOffline, err)
+	}
+	return nil
+}
+
+// ask is for when nothing is under way.
+func (v *visitor) ask(event string, payload any) (answer, error) {
+	const id = 1 << 30
+	if err := v.emit(id, event, payload); err != nil {
+		return answer{}, err
+	}
+	for {
+		got, a, err := v.next()
+		if err != nil || got == id {
+			return a, err
+		}
+	}
+}
+
+// enter connects, and opens the thread or comes back to it; then it reads what is new there.
+func (v *visitor) enter(t *testing.T, addr string) error {
+	host := &raw.Host{T: t, Addr: addr, Path: "/socket.io/"}
+	var err error
+	if v.socket, err = host.DialSocket(); err != nil {
+		return errors.Join(errOffline, err)
+	}
+	if v.thread == "" {
+		a, err := v.ask("join", map[string]string{"display_name": "Ada"})
+		if err != nil {
+			return err
+		}
+		v.thread = a.ThreadID
+		return nil
+	}
+	if a, err := v.ask("rejoin", map[string]string{"thread_id": v.thread}); err != nil || !a.OK {
+		return fmt.Errorf("rejoin: %+v %w", a, err)
+	}
+	return v.read()
+}
+
+// read takes in what was stored since the last time; the first time, everything, from the newest back.
+func (v *visitor) read() error {
+	fresh := len(v.stored) == 0
+	for more := true; more; {
+		query := map[string]any{"thread_id": v.thread, "limit": 100}
+		switch {
+		case len(v.stored) == 0:
+		case fresh:
+			query["before_id"] = v.stored[0].ID
+		default:
+			query["after_id"] = v.stored[len(v.stored)-1].ID
+		}
+		a, err := v.ask("history", query)
+		if err != nil {
+			return err
+		}
+		if !a.OK {
+			return fmt.Errorf("history: %+v", a)
+		}
+		if more = a.More; fresh {
+			v.stored = append(a.Messages, v.stored...)
+		} else {
+			v.stored = append(v.stored, a.Messages...)
+		}
+	}
+	return nil
+}
+
+// check compares what is stored with what was acked.
+func (v *visitor) check() error {
+	for n, m := range v.stored {
+		if m.Text != strconv.Itoa(n) {
+			return fmt.Errorf("place %d holds %q: missing, doubled or out of order", n, m.Text)
+		}
+		if n > 0 && m.ID <= v.stored[n-1].ID {
+			return fmt.Errorf("id %d after %d", m.ID, v.stored[n-1].ID)
+		}
+		if n < len(v.acked) && m.ID != v.acked[n] {
+			return fmt.Errorf("message %d was acked as %d and is stored as %d", n, v.acked[n], m.ID)
+		}
+	}
+	if len(v.stored) < len(v.acked) {
+		return fmt.Errorf("%d messages were acked, %d are stored", len(v.acked), len(v.stored))
+	}
+	return nil
+}
+
+// talk writes until more says no, and waits for the acks that are missing. A refused message is sent again.
+func (v *visitor) talk(more func() bool) error {
+	next := len(v.acked)
+	last := time.Now()
+	for {
+		for next < len(v.acked)+v.window && (more() || next < v.sent) {
+			n := strconv.Itoa(next)
+			if err := v.emit(next, "message", map[string]string{"thread_id": v.thread, "text": n, "client_id": n}); err != nil {
+				return err
+			}
+			next++
+			v.sent = max(v.sent, next)
+		}
+		if len(v.acked) == next {
+			return nil
+		}
+		id, a, err := v.next()
+		if err != nil {
+			return err
+		}
+		switch {
+		case a.OK && id == len(v.acked):
+			v.acked = append(v.acked, a.Message.ID)
+			v.late = max(v.late, time.Since(last))
+			last = time.Now()
+		case !a.OK && a.Error.Code == "db_save_failed" && v.window == 1:
+			v.failed++
+			next = id
+			time.Sleep(20 * time.Millisecond)
+		default:
+			return fmt.Errorf("message %d after %d acks: %+v", id, len(v.acked), a)
+		}
+	}
+}
