@@ -24,6 +24,7 @@ import (
 	"sohbet/server"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
+	"sohbet/server/commands"
 	"sohbet/server/config"
 	"sohbet/server/engine"
 	"sohbet/server/realtime"
@@ -71,9 +72,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	case "settings":
 		return config.WriteExample(stdout)
 	case "rekey":
-		return rekey(stdout, stderr)
+		return commands.Rekey(stdout, stderr)
 	case "backup", "restore":
-		return archive(command, flags.Args()[1:], stdout, stderr)
+		return commands.Archive(command, flags.Args()[1:], stdout, stderr)
 	case "help":
 		flags.SetOutput(stdout)
 		flags.Usage()

@@ -1,4 +1,5 @@
-package main
+// Package commands is what the program does besides serving, on the database of the same settings.
+package commands
 
 import (
 	"context"
@@ -33,12 +34,16 @@ func withStore(stderr io.Writer, command func(ctx context.Context, cfg *config.C
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
+	defer func() {
+		if closed := store.Close(); closed != nil {
+			err = errors.Join(err, fmt.Errorf("close the database: %w", closed))
+		}
+	}()
 	return command(ctx, cfg, store)
 }
 
-// rekey encrypts everything with the first key of SECRET_KEY, so that the others may go.
-func rekey(stdout, stderr io.Writer) error {
+// Rekey encrypts everything with the first key of SECRET_KEY, so that the others may go.
+func Rekey(stdout, stderr io.Writer) error {
 	return withStore(stderr, func(ctx context.Context, cfg *config.Config, store *models.Store) error {
 		sum, err := store.Rekey(ctx)
 		_, werr := fmt.Fprintf(stdout, "%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n",
@@ -47,8 +52,8 @@ func rekey(stdout, stderr io.Writer) error {
 	})
 }
 
-// archive is the backup and the restore command.
-func archive(command string, args []string, stdout, stderr io.Writer) error {
+// Archive is the commands "backup" and "restore"; args are the rest of the command line.
+func Archive(command string, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("sohbet "+command, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	force := false
