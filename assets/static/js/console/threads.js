@@ -55,7 +55,7 @@ export class Threads extends EventTarget {
       this.state = 'loading';
       this.#changed();
     }
-    await this.#fetch(round, `/api/threads?limit=${PAGE}${query ? `&q=${encodeURIComponent(query)}` : ''}`, (rows) => {
+    await this.#fetch(round, PAGE, query ? `&q=${encodeURIComponent(query)}` : '', (rows) => {
       // Within the span of this page the server's word is final: what it left out is gone.
       const ids = new Set(rows.map((row) => row.id));
       const oldest = rows.length < PAGE ? null : fromAPI(rows.at(-1)).active;
@@ -69,20 +69,24 @@ export class Threads extends EventTarget {
   async loadMore() {
     if (!this.more || this.state === 'loading') return;
     // One millisecond of overlap: whoever shares the oldest one's time is not skipped, and no thread id enters the URL.
-    const before = new Date(this.all.at(-1).active.getTime() + 1).toISOString();
+    // Those of that time come again, and after a rush they may be more than a page, so they are asked for on top of one.
+    const { all } = this;
+    const oldest = all.at(-1).active.getTime();
+    const again = all.filter((thread) => thread.active.getTime() === oldest).length;
+    const before = new Date(oldest + 1).toISOString();
     this.state = 'loading';
     const known = this.#map.size;
-    await this.#fetch(this.#round, `/api/threads?limit=${PAGE}&before=${encodeURIComponent(before)}${this.#query ? `&q=${encodeURIComponent(this.#query)}` : ''}`);
+    await this.#fetch(this.#round, PAGE + again, `&before=${encodeURIComponent(before)}${this.#query ? `&q=${encodeURIComponent(this.#query)}` : ''}`);
     if (this.#map.size === known) this.more = false;
   }
 
-  async #fetch(round, path, prepare) {
+  async #fetch(round, limit, query, prepare) {
     try {
-      const rows = await get(path);
+      const rows = await get(`/api/threads?limit=${limit}${query}`);
       if (round !== this.#round) return;
       prepare?.(rows);
       for (const row of rows) this.#map.set(row.id, { ...this.#map.get(row.id), ...fromAPI(row) });
-      this.more = rows.length === PAGE;
+      this.more = rows.length === limit;
       this.state = 'ready';
       this.error = null;
     } catch (error) {
