@@ -165,12 +165,13 @@ func (s *Store) probe(ctx context.Context) error {
 	}
 	done := make(chan error, 1)
 	go func() {
-		defer s.health.probing.Store(false)
 		bounded, cancel := s.limit(context.WithoutCancel(ctx))
 		defer cancel()
-		done <- again(bounded, func() error {
+		err := again(bounded, func() error {
 			return s.write.WithContext(bounded).Exec("UPDATE write_checks SET checked_at = ? WHERE id = 1", stamp(time.Now())).Error
 		})
+		s.health.probing.Store(false) // before the answer, so that whoever has it may ask again
+		done <- err
 	}()
 	select {
 	case err := <-done:
