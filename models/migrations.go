@@ -1,5 +1,7 @@
 package models
 
+import "slices"
+
 // Every step is explicit SQL and never changes once released; a change of the schema is a new step
 // at the end. Words in braces differ between the databases, see columnTypes.
 
@@ -25,7 +27,11 @@ var columnTypes = map[string][]string{
 	},
 }
 
-var steps = []step{
+// steps are all changes of the schema. Each area lists its own, in a file of its own.
+var steps = slices.Concat(storeSteps, telegramSteps, uploadSteps, securitySteps)
+
+// storeSteps make the tables that conversations are kept in.
+var storeSteps = []step{
 	{
 		id: "0001_first_tables",
 		statements: []string{

@@ -1,0 +1,4 @@
+package models
+
+// securitySteps make blocks and ended sessions.
+var securitySteps []step

@@ -1,0 +1,4 @@
+package models
+
+// uploadSteps make the record of uploaded files.
+var uploadSteps []step
