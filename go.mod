@@ -24,6 +24,7 @@ require (
 	github.com/zishang520/socket.io/v2 v2.5.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/time v0.16.0
+	gopkg.in/telebot.v3 v3.3.8
 	gorm.io/driver/postgres v1.6.3
 	gorm.io/driver/sqlite v1.6.0
 	gorm.io/gorm v1.31.2

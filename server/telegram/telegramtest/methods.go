@@ -1,0 +1,200 @@
+package telegramtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// methods is every method that is modelled, by its name in lower case; getUpdates, which waits, is apart. They run with the lock held.
+var methods map[string]func(*Server, *Call) (any, *refusal)
+
+func init() {
+	methods = map[string]func(*Server, *Call) (any, *refusal){
+		"getme": (*Server).getMe, "getchat": (*Server).getChat, "getchatmember": (*Server).getChatMember,
+		"setmycommands": (*Server).setMyCommands, "getmycommands": (*Server).getMyCommands, "deletemycommands": (*Server).deleteMyCommands,
+		"setwebhook": (*Server).setWebhook, "deletewebhook": (*Server).deleteWebhook, "getwebhookinfo": (*Server).getWebhookInfo,
+		"sendmessage": (*Server).sendMessage, "sendchataction": (*Server).sendChatAction,
+		"sendphoto": sending("photo"), "sendvoice": sending("voice"), "sendaudio": sending("audio"), "senddocument": sending("document"),
+		"sendvideo":       sending("video"),
+		"editmessagetext": (*Server).editMessageText, "editmessagereplymarkup": (*Server).editMessageReplyMarkup, "deletemessage": (*Server).deleteMessage,
+		"answercallbackquery": (*Server).answerCallbackQuery, "getfile": (*Server).getFile,
+		"createforumtopic": (*Server).createForumTopic, "editforumtopic": (*Server).editForumTopic, "closeforumtopic": (*Server).closeForumTopic,
+		"reopenforumtopic": (*Server).reopenForumTopic, "deleteforumtopic": (*Server).deleteForumTopic,
+	}
+}
+
+func (s *Server) getMe(*Call) (any, *refusal) {
+	me := s.opts.Bot
+	me.CanJoinGroups = true
+	return me, nil
+}
+
+// reach finds the chat that a call names, if the bot is in it.
+func (s *Server) reach(c *Call) (*chat, *refusal) {
+	if c.Params["chat_id"] == "" {
+		return nil, bad("chat_id is empty")
+	}
+	id, no := c.number("chat_id")
+	if no != nil {
+		return nil, bad("chat not found") // a @name, which no operators' group of ours has
+	}
+	known, ok := s.chats[id]
+	switch {
+	case !ok, id == s.opts.Chat.ID && s.opts.Absent:
+		return nil, bad("chat not found")
+	case id == s.opts.Chat.ID && s.opts.Kicked:
+		return nil, &refusal{code: http.StatusForbidden, text: "Forbidden: bot was kicked from the supergroup chat"}
+	}
+	return known, nil
+}
+
+func (s *Server) getChat(c *Call) (any, *refusal) {
+	in, no := s.reach(c)
+	if no != nil {
+		return nil, no
+	}
+	return in.Chat, nil
+}
+
+func (s *Server) getChatMember(c *Call) (any, *refusal) {
+	if _, no := s.reach(c); no != nil {
+		return nil, no
+	}
+	id, no := c.number("user_id")
+	if no != nil {
+		return nil, no
+	}
+	user, ok := s.users[id]
+	if !ok {
+		return nil, bad("invalid user_id specified")
+	}
+	member := map[string]any{"user": user, "status": "member"}
+	switch {
+	case id == OperatorID:
+		member["status"] = "creator"
+	case id == StrangerID:
+		member["status"] = "left"
+	case id == s.opts.Bot.ID && s.opts.Admin:
+		member["status"] = "administrator"
+		member["can_manage_topics"] = s.opts.ManageTopics
+		member["can_delete_messages"] = s.opts.ManageTopics
+		member["can_manage_chat"] = true
+	}
+	return member, nil
+}
+
+func (s *Server) setMyCommands(c *Call) (any, *refusal) {
+	key, no := commandKey(c)
+	if no != nil {
+		return nil, no
+	}
+	var commands []struct {
+		Command     string `json:"command"`
+		Description string `json:"description"`
+	}
+	if no := c.decode("commands", &commands); no != nil {
+		return nil, no
+	}
+	if len(commands) == 0 || len(commands) > 100 {
+		return nil, bad("BOT_COMMANDS_TOO_MUCH")
+	}
+	for _, command := range commands {
+		if !word(command.Command, 32, "abcdefghijklmnopqrstuvwxyz0123456789_") {
+			return nil, bad("BOT_COMMAND_INVALID")
+		}
+		if n := utf8.RuneCountInString(command.Description); n < 1 || n > 256 {
+			return nil, bad("BOT_COMMAND_DESCRIPTION_INVALID")
+		}
+	}
+	s.commands[key] = json.RawMessage(c.Params["commands"])
+	return true, nil
+}
+
+func (s *Server) getMyCommands(c *Call) (any, *refusal) {
+	key, no := commandKey(c)
+	if no != nil {
+		return nil, no
+	}
+	if raw, ok := s.commands[key]; ok {
+		return raw, nil
+	}
+	return []any{}, nil
+}
+
+func (s *Server) deleteMyCommands(c *Call) (any, *refusal) {
+	key, no := commandKey(c)
+	delete(s.commands, key)
+	return no == nil, no
+}
+
+// commandKey is for whom, and in which language, commands are meant.
+func commandKey(c *Call) (string, *refusal) {
+	var scope struct {
+		Type   string `json:"type"`
+		ChatID any    `json:"chat_id"`
+	}
+	if no := c.decode("scope", &scope); no != nil {
+		return "", no
+	}
+	switch scope.Type {
+	case "", "default", "all_private_chats", "all_group_chats", "all_chat_administrators":
+	case "chat", "chat_administrators", "chat_member":
+		if scope.ChatID == nil {
+			return "", bad("chat_id is empty")
+		}
+	default:
+		return "", bad("unsupported type of BotCommandScope specified")
+	}
+	language := c.Params["language_code"]
+	if language != "" && (len(language) != 2 || !word(language, 2, "abcdefghijklmnopqrstuvwxyz")) {
+		return "", bad("invalid language code specified")
+	}
+	return fmt.Sprint(scope.Type, scope.ChatID, language), nil
+}
+
+// Commands is what the bot registered in a language; "" is every other one. nil if it registered nothing.
+func (s *Server) Commands(language string) json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, raw := range s.commands {
+		if language != "" && strings.HasSuffix(key, language) || language == "" && strings.HasSuffix(key, "<nil>") {
+			return raw
+		}
+	}
+	return nil
+}
+
+func (s *Server) sendChatAction(c *Call) (any, *refusal) {
+	if _, _, no := s.address(c); no != nil {
+		return nil, no
+	}
+	switch c.Params["action"] {
+	case "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "record_audio", "upload_audio", "upload_document":
+		return true, nil
+	}
+	return nil, bad("wrong parameter action in request")
+}
+
+func (s *Server) answerCallbackQuery(c *Call) (any, *refusal) {
+	id := c.Params["callback_query_id"]
+	if answered, ok := s.presses[id]; !ok || answered {
+		return nil, bad("query is too old and response timeout expired or query ID is invalid")
+	}
+	if units(c.Params["text"]) > 200 {
+		return nil, bad("MESSAGE_TOO_LONG")
+	}
+	s.presses[id] = true
+	return true, nil
+}
+
+// word tells whether s is 1 to longest of these bytes.
+func word(s string, longest int, of string) bool {
+	return s != "" && len(s) <= longest && strings.Trim(s, of) == ""
+}
+
+// units counts as Telegram does: in UTF-16.
+func units(s string) int { return len(utf16.Encode([]rune(s))) }

@@ -1,0 +1,288 @@
+package telegramtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// In is something that a person writes in Telegram. One of Text, Photo, Voice, Audio and Document.
+type In struct {
+	Chat     int64  `json:"chat"`     // Options.Chat if zero
+	Topic    int    `json:"topic"`    // 0 = none, or "General" in a forum
+	ReplyTo  int    `json:"reply_to"` // a message's id, or 0
+	From     *User  `json:"from"`     // Operator if nil
+	Text     string `json:"text"`
+	Caption  string `json:"caption"`
+	Photo    []byte `json:"photo"` // base64 in JSON, as the other files
+	Voice    []byte `json:"voice"`
+	Audio    []byte `json:"audio"`
+	Document []byte `json:"document"`
+	Name     string `json:"name"` // of the file
+	Type     string `json:"type"` // of the file, as the phone told it
+	Size     int64  `json:"size"` // what the file claims to have, if not its length
+}
+
+// Say writes a message and gives it back as the bot will see it.
+func (s *Server) Say(in In) Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if in.Chat == 0 {
+		in.Chat = s.opts.Chat.ID
+	}
+	where, from := s.chat(in.Chat), Operator()
+	if in.From != nil {
+		from = *in.From
+		s.users[from.ID] = from
+	}
+	m := &Message{From: &from, Text: in.Text, Caption: in.Caption}
+	s.carry(m, in)
+	if strings.HasPrefix(in.Text, "/") {
+		command, _, _ := strings.Cut(in.Text, " ")
+		m.Entities = []Entity{{Type: "bot_command", Length: units(command)}}
+	}
+	reply := where.messages[in.ReplyTo]
+	if reply != nil && in.Topic == 0 && where.IsForum {
+		in.Topic = reply.Topic
+	}
+	where.place(m, in.Topic, reply)
+	s.add(where, m)
+	if s.sees(where, m) {
+		if s.enqueue("message", m) != 0 && where.ID == s.opts.Chat.ID {
+			s.carriers[m.ID] = s.updates[len(s.updates)-1]
+		}
+	}
+	return *m
+}
+
+// carry gives a message the file of in, if there is one.
+func (s *Server) carry(m *Message, in In) {
+	for _, f := range []struct {
+		data                []byte
+		folder, name, field string
+	}{{in.Photo, "photos", "photo.jpg", "photo"}, {in.Voice, "voice", "voice.oga", "voice"}, {in.Audio, "music", "audio.mp3", "audio"}, {in.Document, "documents", "file.bin", "document"}} {
+		if f.data == nil {
+			continue
+		}
+		name, size := in.Name, in.Size
+		if name == "" {
+			name = f.name
+		}
+		if size == 0 {
+			size = int64(len(f.data))
+		}
+		kept := s.store(f.folder, name, in.Type, f.data, size)
+		if in.Type == "" {
+			kept.Type = sniff(f.data)
+		}
+		media := kept.Media
+		switch f.field {
+		case "photo":
+			media.Width, media.Height = 640, 480
+			small := media
+			small.FileID, small.UniqueID, small.Width, small.Height = media.FileID+"s", media.UniqueID+"s", 160, 120
+			m.Photo = []Media{small, media}
+		case "voice":
+			media.Name, media.Duration = "", 2
+			m.Voice = &media
+		case "audio":
+			m.Audio = &media
+		default:
+			m.Document = &media
+		}
+	}
+}
+
+// sees tells whether the bot hears a message: in privacy mode only commands, replies to it and mentions of it. The lock is held.
+func (s *Server) sees(in *chat, m *Message) bool {
+	if in.ID == s.opts.Chat.ID && (s.opts.Absent || s.opts.Kicked) {
+		return false
+	}
+	if in.Type == "private" || s.opts.Admin || s.opts.Bot.ReadsAll {
+		return true
+	}
+	toBot := m.ReplyTo != nil && m.ReplyTo.From != nil && m.ReplyTo.From.ID == s.opts.Bot.ID && m.ReplyTo.TopicCreated == nil
+	return strings.HasPrefix(m.Text, "/") || toBot || strings.Contains(m.Text+m.Caption, "@"+s.opts.Bot.Username)
+}
+
+// Edit changes the text, or the caption, of a message in the operators' chat.
+func (s *Server) Edit(id int, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.chat(s.opts.Chat.ID)
+	m := in.messages[id]
+	if m == nil {
+		return
+	}
+	if m.Text != "" {
+		m.Text = text
+	} else {
+		m.Caption = text
+	}
+	m.EditDate = time.Now().Unix()
+	if s.sees(in, m) {
+		s.enqueue("edited_message", m)
+	}
+}
+
+// Press presses the button with this callback data under a message, and gives the id of the query. It fails the test if there is
+// no such button.
+func (s *Server) Press(id int, data string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.chat(s.opts.Chat.ID).messages[id]
+	found := false
+	if m != nil && m.ReplyMarkup != nil {
+		for _, row := range m.ReplyMarkup.Keyboard {
+			for _, b := range row {
+				found = found || b.Data == data
+			}
+		}
+	}
+	if !found {
+		s.complain("press", fmt.Sprintf("message %d has no button %q", id, data))
+		return ""
+	}
+	query := fmt.Sprint(4000000000000000000 + len(s.presses))
+	s.presses[query] = false
+	s.enqueue("callback_query", map[string]any{"id": query, "from": Operator(), "message": m, "chat_instance": "-42", "data": data})
+	return query
+}
+
+// Service adds the service message m, which its caller filled, to a topic or, with 0, to the chat itself.
+func (s *Server) Service(topic int, m Message) Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in, by := s.chat(s.opts.Chat.ID), Operator()
+	m.From = &by
+	in.place(&m, topic, nil)
+	s.add(in, &m)
+	s.enqueue("message", &m)
+	return m
+}
+
+// OpenTopic lets the operator make a topic, and gives its id.
+func (s *Server) OpenTopic(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in, by := s.chat(s.opts.Chat.ID), Operator()
+	t := s.newTopic(in, name, &by)
+	s.enqueue("message", in.messages[t.ID])
+	return t.ID
+}
+
+// CloseTopic, ReopenTopic and RenameTopic are done by the operator; the bot is told by a service message.
+func (s *Server) CloseTopic(id int) {
+	s.turn(id, func(t *Topic) { t.Closed = true }, Message{TopicClosed: &struct{}{}})
+}
+
+// ReopenTopic opens it again.
+func (s *Server) ReopenTopic(id int) {
+	s.turn(id, func(t *Topic) { t.Closed = false }, Message{TopicReopened: &struct{}{}})
+}
+
+// RenameTopic gives it another name.
+func (s *Server) RenameTopic(id int, name string) {
+	s.turn(id, func(t *Topic) { t.Name = name }, Message{TopicEdited: &TopicName{Name: name}})
+}
+
+func (s *Server) turn(id int, change func(*Topic), m Message) {
+	s.mu.Lock()
+	t := s.chat(s.opts.Chat.ID).topics[id]
+	if t != nil {
+		change(t)
+	}
+	s.mu.Unlock()
+	if t != nil {
+		s.Service(id, m)
+	}
+}
+
+// DeleteTopic takes a topic away with all its messages. Telegram tells a bot nothing of it.
+func (s *Server) DeleteTopic(id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.chat(s.opts.Chat.ID)
+	if t := in.topics[id]; t != nil {
+		in.drop(t)
+	}
+	s.touch()
+}
+
+// DeleteMessage takes a message away. Telegram tells a bot nothing of it.
+func (s *Server) DeleteMessage(id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.chat(s.opts.Chat.ID).messages, id)
+	s.touch()
+}
+
+// Redeliver sends the update that brought this message once more, under its old number, as after a lost confirmation.
+func (s *Server) Redeliver(messageID int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, ok := s.carriers[messageID]
+	if !ok {
+		s.complain("redeliver", fmt.Sprintf("message %d never reached the bot", messageID))
+		return
+	}
+	u.forced = true
+	s.updates = append(s.updates, u)
+	s.touch()
+}
+
+// Forge posts a message to a webhook as somebody would who guessed its address; the answer's status comes back.
+func (s *Server) Forge(target, secret, text string) (int, error) {
+	s.mu.Lock()
+	from := Operator()
+	body, err := json.Marshal(map[string]any{"update_id": s.nextID + 1000, "message": Message{
+		ID: 999, From: &from, Chat: s.opts.Chat, Date: time.Now().Unix(), Text: text,
+	}})
+	s.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	request, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if secret != "" {
+		request.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+// Secret is the secret token of the webhook that is set, and Hooked its address.
+func (s *Server) Secret() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webhook == nil {
+		return ""
+	}
+	return s.webhook.secret
+}
+
+// Hooked is the address of the webhook that is set; empty if there is none.
+func (s *Server) Hooked() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webhook == nil {
+		return ""
+	}
+	return s.webhook.url
+}
+
+// Pending is how many updates wait to be fetched or delivered.
+func (s *Server) Pending() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.updates)
+}

@@ -1,0 +1,347 @@
+package telegramtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// update waits to be fetched or delivered.
+type update struct {
+	id     int
+	kind   string
+	body   json.RawMessage
+	forced bool // delivered once more whatever the offset is
+}
+
+// known is every kind of update there is; the ones that are true come without being asked for.
+var known = map[string]bool{
+	"message": true, "edited_message": true, "channel_post": true, "edited_channel_post": true, "business_connection": true, "business_message": true,
+	"edited_business_message": true, "deleted_business_messages": true, "message_reaction": false, "message_reaction_count": false,
+	"inline_query": true, "chosen_inline_result": true, "callback_query": true, "shipping_query": true, "pre_checkout_query": true,
+	"purchased_paid_media": true, "poll": true, "poll_answer": true, "my_chat_member": true, "chat_member": false, "chat_join_request": true,
+	"chat_boost": true, "removed_chat_boost": true,
+}
+
+func defaultKinds() map[string]bool {
+	kinds := map[string]bool{}
+	for kind, unasked := range known {
+		if unasked {
+			kinds[kind] = true
+		}
+	}
+	return kinds
+}
+
+// allow reads allowed_updates, which holds until another is sent.
+func (s *Server) allow(c *Call) *refusal {
+	var list []string
+	if no := c.decode("allowed_updates", &list); no != nil {
+		return no
+	}
+	if text := c.Params["allowed_updates"]; text == "" || text == "null" {
+		return nil
+	}
+	kinds := map[string]bool{}
+	for _, kind := range list {
+		if _, ok := known[kind]; !ok {
+			return bad("unknown update type %q in allowed_updates", kind) // the real server would silently send none of these
+		}
+		kinds[kind] = true
+	}
+	if len(kinds) == 0 {
+		kinds = defaultKinds()
+	}
+	s.kinds = kinds
+	return nil
+}
+
+// enqueue numbers an update and keeps it for the bot, if the bot asked for its kind; 0 if not. The lock is held.
+func (s *Server) enqueue(kind string, what any) int {
+	if !s.kinds[kind] {
+		return 0
+	}
+	id := s.nextID
+	s.nextID++
+	body, err := json.Marshal(map[string]any{"update_id": id, kind: what})
+	if err != nil {
+		s.complain(kind, "telegramtest cannot encode its update: "+err.Error())
+		return 0
+	}
+	s.updates = append(s.updates, update{id: id, kind: kind, body: body})
+	s.touch()
+	return id
+}
+
+// getUpdates waits for updates up to the timeout of the call. Whoever asks last is the one who gets them.
+func (s *Server) getUpdates(ctx context.Context, c *Call) (any, *refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webhook != nil {
+		return nil, conflict("can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first")
+	}
+	offset, no := c.number("offset")
+	if no != nil {
+		return nil, no
+	}
+	limit, no := c.number("limit")
+	if no != nil || limit < 0 || limit > 100 {
+		return nil, bad("invalid limit specified")
+	}
+	timeout, no := c.number("timeout")
+	if no != nil || timeout < 0 {
+		return nil, bad("invalid timeout specified")
+	}
+	if no := s.allow(c); no != nil {
+		return nil, no
+	}
+	if limit == 0 {
+		limit = 100
+	}
+	if s.poller != nil {
+		close(s.poller)
+	}
+	mine := make(chan struct{})
+	s.poller = mine
+	s.touch()
+	defer func() {
+		if s.poller == mine {
+			s.poller = nil
+		}
+	}()
+	s.confirm(int(offset))
+	return s.fetch(ctx, mine, int(limit), time.Duration(min(timeout, 50))*time.Second)
+}
+
+// Polled tells whether somebody waits for updates right now.
+func (s *Server) Polled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poller != nil
+}
+
+// confirm forgets the updates before offset; a negative one keeps that many of the newest.
+func (s *Server) confirm(offset int) {
+	if offset < 0 {
+		if n := len(s.updates) + offset; n > 0 {
+			s.updates = s.updates[n:]
+		}
+		return
+	}
+	kept := s.updates[:0:0]
+	for _, u := range s.updates {
+		if u.id >= offset || u.forced {
+			kept = append(kept, u)
+		}
+	}
+	s.updates = kept
+}
+
+// fetch takes what there is, or waits; the lock is held whenever it does not wait.
+func (s *Server) fetch(ctx context.Context, mine chan struct{}, limit int, timeout time.Duration) (any, *refusal) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for over := timeout == 0; ; {
+		if len(s.updates) > 0 || over {
+			batch := make([]json.RawMessage, 0, limit)
+			kept := s.updates[:0:0]
+			for i, u := range s.updates {
+				if i < limit {
+					batch = append(batch, u.body)
+					if u.forced {
+						continue // a forced one is given once
+					}
+				}
+				kept = append(kept, u)
+			}
+			s.updates = kept
+			return batch, nil
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		taken := false
+		select {
+		case <-changed:
+		case <-timer.C:
+			over = true
+		case <-s.closing:
+			over = true
+		case <-ctx.Done():
+			over = true
+		case <-mine:
+			taken = true
+		}
+		s.mu.Lock()
+		switch {
+		case taken && s.down:
+			panic(http.ErrAbortHandler)
+		case taken && s.webhook != nil:
+			return nil, conflict("terminated by setWebhook request")
+		case taken:
+			return nil, conflict("terminated by other getUpdates request; make sure that only one bot instance is running")
+		}
+	}
+}
+
+func conflict(text string) *refusal {
+	return &refusal{code: http.StatusConflict, text: "Conflict: " + text}
+}
+
+// webhook is where updates are delivered instead.
+type webhook struct {
+	url, secret string
+	stop        chan struct{}
+	failure     string
+	failedAt    time.Time
+	connections int64
+}
+
+func (s *Server) setWebhook(c *Call) (any, *refusal) {
+	target := c.Params["url"]
+	if target == "" {
+		return s.deleteWebhook(c)
+	}
+	u, err := url.Parse(target)
+	switch {
+	case err != nil || u.Host == "":
+		return nil, bad("bad webhook: invalid webhook URL specified")
+	case s.opts.HTTPWebhook && (u.Scheme == "http" || u.Scheme == "https"):
+	case u.Scheme != "https":
+		return nil, bad("bad webhook: An HTTPS URL must be provided for webhook")
+	case !contains([]string{"", "443", "80", "88", "8443"}, u.Port()):
+		return nil, bad("bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
+	}
+	secret := c.Params["secret_token"]
+	if secret != "" && !word(secret, 256, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") {
+		return nil, bad("secret token contains unallowed characters")
+	}
+	connections, no := c.number("max_connections")
+	if no != nil || connections < 0 || connections > 100 {
+		return nil, bad("invalid max_connections specified")
+	}
+	if no := s.allow(c); no != nil {
+		return nil, no
+	}
+	if c.flag("drop_pending_updates") {
+		s.updates = nil
+	}
+	s.unhook()
+	s.webhook = &webhook{url: target, secret: secret, stop: make(chan struct{}), connections: max(connections, 1)}
+	if s.poller != nil {
+		close(s.poller)
+		s.poller = nil
+	}
+	hook := s.webhook
+	s.hooks.Go(func() { s.deliver(hook) })
+	return true, nil
+}
+
+func (s *Server) deleteWebhook(c *Call) (any, *refusal) {
+	if c.flag("drop_pending_updates") {
+		s.updates = nil
+	}
+	s.unhook()
+	return true, nil
+}
+
+// unhook ends the delivery; the lock is held.
+func (s *Server) unhook() {
+	if s.webhook != nil {
+		close(s.webhook.stop)
+		s.webhook = nil
+		s.touch()
+	}
+}
+
+// Unhook deletes the webhook from Telegram's side.
+func (s *Server) Unhook() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unhook()
+}
+
+// Hook sets a webhook as somebody else would who holds the token.
+func (s *Server) Hook(url string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unhook()
+	s.webhook = &webhook{url: url, stop: make(chan struct{}), connections: 1}
+}
+
+func (s *Server) getWebhookInfo(*Call) (any, *refusal) {
+	info := map[string]any{"url": "", "has_custom_certificate": false, "pending_update_count": len(s.updates)}
+	if h := s.webhook; h != nil {
+		info["url"], info["max_connections"] = h.url, h.connections
+		if h.failure != "" {
+			info["last_error_date"], info["last_error_message"] = h.failedAt.Unix(), h.failure
+		}
+	}
+	return info, nil
+}
+
+// deliver posts updates in order, each until it is taken with a 2xx.
+func (s *Server) deliver(h *webhook) {
+	client := &http.Client{Timeout: 10 * time.Second}
+	wait := 50 * time.Millisecond
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		var next *update
+		if len(s.updates) > 0 {
+			next = &s.updates[0]
+		}
+		s.mu.Unlock()
+		if next == nil {
+			select {
+			case <-changed:
+				continue
+			case <-h.stop:
+				return
+			}
+		}
+		failure := post(client, h.url, h.secret, next.body)
+		s.mu.Lock()
+		h.failure, h.failedAt = failure, time.Now()
+		if failure == "" && len(s.updates) > 0 && s.updates[0].id == next.id {
+			s.updates = s.updates[1:]
+		}
+		s.touch()
+		s.mu.Unlock()
+		if failure == "" {
+			wait = 50 * time.Millisecond
+			continue
+		}
+		select {
+		case <-time.After(wait):
+			wait = min(2*wait, time.Second)
+		case <-h.stop:
+			return
+		}
+	}
+}
+
+// post is one delivery; what went wrong comes back as Telegram words it.
+func post(client *http.Client, target, secret string, body []byte) string {
+	request, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return err.Error()
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if secret != "" {
+		request.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return strings.TrimPrefix(err.Error(), "Post ")
+	}
+	defer func() { _ = response.Body.Close() }() // nothing of it is read
+	if response.StatusCode/100 != 2 {
+		return fmt.Sprintf("Wrong response from the webhook: %d %s", response.StatusCode, http.StatusText(response.StatusCode))
+	}
+	return ""
+}

@@ -1,0 +1,214 @@
+package telegramtest
+
+import (
+	"sort"
+	"time"
+)
+
+// The people and places that every Server knows.
+const (
+	GroupID    int64 = -1002233445566 // the operators' chat, unless Options names another
+	OperatorID int64 = 5550001
+	StrangerID int64 = 5550666
+)
+
+// Operator is the person who answers, unless In names another.
+func Operator() User {
+	return User{ID: OperatorID, FirstName: "Ayşe", LanguageCode: "tr"}
+}
+
+// Stranger is a person who found the bot but has no business here.
+func Stranger() User {
+	return User{ID: StrangerID, FirstName: "Mallory", LanguageCode: "en"}
+}
+
+// User, Chat, Message and what they hold have the API's own fields.
+type User struct {
+	ID           int64  `json:"id"`
+	IsBot        bool   `json:"is_bot"`
+	FirstName    string `json:"first_name"`
+	Username     string `json:"username,omitempty"`
+	LanguageCode string `json:"language_code,omitempty"`
+
+	// Told by getMe only.
+	CanJoinGroups bool `json:"can_join_groups,omitempty"`
+	ReadsAll      bool `json:"can_read_all_group_messages,omitempty"` // privacy mode is off
+}
+
+// Chat is where people talk.
+type Chat struct {
+	ID        int64  `json:"id"`
+	Type      string `json:"type"` // private, group, supergroup
+	Title     string `json:"title,omitempty"`
+	FirstName string `json:"first_name,omitempty"`
+	IsForum   bool   `json:"is_forum,omitempty"`
+}
+
+// Message is what a bot sees of a message.
+type Message struct {
+	ID              int      `json:"message_id"`
+	Topic           int      `json:"message_thread_id,omitempty"`
+	InTopic         bool     `json:"is_topic_message,omitempty"`
+	From            *User    `json:"from,omitempty"`
+	Chat            Chat     `json:"chat"`
+	Date            int64    `json:"date"`
+	EditDate        int64    `json:"edit_date,omitempty"`
+	ReplyTo         *Message `json:"reply_to_message,omitempty"`
+	Text            string   `json:"text,omitempty"`
+	Entities        []Entity `json:"entities,omitempty"`
+	Caption         string   `json:"caption,omitempty"`
+	CaptionEntities []Entity `json:"caption_entities,omitempty"`
+	Photo           []Media  `json:"photo,omitempty"`
+	Voice           *Media   `json:"voice,omitempty"`
+	Audio           *Media   `json:"audio,omitempty"`
+	Document        *Media   `json:"document,omitempty"`
+	Video           *Media   `json:"video,omitempty"`
+	Animation       *Media   `json:"animation,omitempty"`
+	ReplyMarkup     *Markup  `json:"reply_markup,omitempty"`
+
+	// Service messages.
+	TopicCreated  *TopicName `json:"forum_topic_created,omitempty"`
+	TopicEdited   *TopicName `json:"forum_topic_edited,omitempty"`
+	TopicClosed   *struct{}  `json:"forum_topic_closed,omitempty"`
+	TopicReopened *struct{}  `json:"forum_topic_reopened,omitempty"`
+	Pinned        *Message   `json:"pinned_message,omitempty"`
+	Joined        []User     `json:"new_chat_members,omitempty"`
+	JoinedOne     *User      `json:"new_chat_member,omitempty"`
+	Left          *User      `json:"left_chat_member,omitempty"`
+	NewTitle      string     `json:"new_chat_title,omitempty"`
+}
+
+// TopicName is what service messages tell of a topic.
+type TopicName struct {
+	Name  string `json:"name,omitempty"`
+	Color int    `json:"icon_color,omitempty"`
+}
+
+// Media is a file in a message.
+type Media struct {
+	FileID   string `json:"file_id"`
+	UniqueID string `json:"file_unique_id"`
+	Size     int64  `json:"file_size,omitempty"`
+	Width    int    `json:"width,omitempty"`
+	Height   int    `json:"height,omitempty"`
+	Duration int    `json:"duration,omitempty"`
+	Name     string `json:"file_name,omitempty"`
+	Type     string `json:"mime_type,omitempty"`
+}
+
+// Entity marks a part of a text; offset and length count UTF-16 units.
+type Entity struct {
+	Type   string `json:"type"`
+	Offset int    `json:"offset"`
+	Length int    `json:"length"`
+	URL    string `json:"url,omitempty"`
+}
+
+// Topic is a forum topic as the operator sees it.
+type Topic struct {
+	ID      int    `json:"id"`
+	Name    string `json:"name"`
+	Closed  bool   `json:"closed"`
+	Deleted bool   `json:"deleted"`
+	ByBot   bool   `json:"by_bot"`
+}
+
+// chat is a Chat with what is in it.
+type chat struct {
+	Chat
+	last     int
+	messages map[int]*Message
+	topics   map[int]*Topic
+}
+
+func newChat(c Chat) *chat {
+	return &chat{Chat: c, last: 1, messages: map[int]*Message{}, topics: map[int]*Topic{}}
+}
+
+// chat gives the chat with this id, made on first use; the lock is held.
+func (s *Server) chat(id int64) *chat {
+	if s.chats[id] == nil {
+		c := Chat{ID: id, Type: "private", FirstName: s.users[id].FirstName}
+		if id < 0 {
+			c = Chat{ID: id, Type: "supergroup", Title: "Başka bir grup"}
+		}
+		s.chats[id] = newChat(c)
+	}
+	return s.chats[id]
+}
+
+// bot is who the bot's messages are from; the lock is held.
+func (s *Server) bot() *User {
+	bot := s.opts.Bot
+	return &bot
+}
+
+// add puts a message into a chat under the next id; the lock is held.
+func (s *Server) add(in *chat, m *Message) *Message {
+	in.last++
+	m.ID, m.Chat, m.Date = in.last, in.Chat, time.Now().Add(s.opts.ClockOffset).Unix()
+	in.messages[m.ID] = m
+	s.touch()
+	return m
+}
+
+// place sets what the API tells of where a message stands: in a topic every message that replies to nothing else replies to the
+// message that made the topic, and in a supergroup without topics a reply carries the id of its thread's first message.
+func (in *chat) place(m *Message, topic int, replyTo *Message) {
+	if replyTo != nil {
+		copied := *replyTo
+		copied.ReplyTo = nil
+		m.ReplyTo = &copied
+	}
+	switch {
+	case topic != 0:
+		m.Topic, m.InTopic = topic, true
+		if m.ReplyTo == nil && m.TopicCreated == nil {
+			if first := in.messages[topic]; first != nil {
+				copied := *first
+				m.ReplyTo = &copied
+			}
+		}
+	case replyTo != nil && in.Type == "supergroup" && !in.IsForum:
+		m.Topic = replyTo.ID
+		if replyTo.Topic != 0 {
+			m.Topic = replyTo.Topic
+		}
+	}
+}
+
+// Messages is everything in the operators' chat, oldest first.
+func (s *Server) Messages() []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.chat(s.opts.Chat.ID)
+	list := make([]Message, 0, len(in.messages))
+	for _, m := range in.messages {
+		list = append(list, *m)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
+	return list
+}
+
+// Sent is what the bot put into the operators' chat, oldest first, without service messages.
+func (s *Server) Sent() []Message {
+	var list []Message
+	for _, m := range s.Messages() {
+		if m.From != nil && m.From.IsBot && m.TopicCreated == nil && m.TopicEdited == nil && m.TopicClosed == nil && m.TopicReopened == nil {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Topics is every topic that ever was in the operators' chat, oldest first.
+func (s *Server) Topics() []Topic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Topic
+	for _, t := range s.chat(s.opts.Chat.ID).topics {
+		list = append(list, *t)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
+	return list
+}
