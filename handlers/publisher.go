@@ -45,7 +45,7 @@ func (p *Publisher) Publish(c chat.Publication) {
 			out.First.Only = agentSide
 		}
 	}
-	if len(c.Agents) > 0 {
+	if len(c.Agents) > 0 && p.Realtime.Members(agentsRoom) > 0 { // or it would be encoded for nobody
 		out.Second = realtime.Group{Room: agentsRoom, Frames: frames(c.Agents)}
 	}
 	p.Realtime.Publish(out)

@@ -50,7 +50,8 @@ type target struct {
 }
 
 var modes = map[string]func(context.Context, *target) (any, error){
-	"idle": idle, "echo": echo, "fanout": fanout, "burst": burst, "churn": churn, "visitors": visitors, "messages": messages,
+	"idle": idle, "echo": echo, "fanout": fanout, "burst": burst, "churn": churn, "messages": messages,
+	"visitors": visitors, "heartbeats": heartbeats,
 }
 
 func main() {
@@ -67,7 +68,7 @@ func run(ctx context.Context, args []string) error {
 	t := &target{}
 	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only")
 	pid := fs.Int("pid", 0, "process id of the server, to measure its CPU and memory (0 = do not)")
-	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors and messages for the whole server")
+	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors, heartbeats and messages for the whole server")
 	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: connections made in all")
 	fs.IntVar(&t.parallel, "parallel", 50, "connections opened at the same time")
 	fs.IntVar(&t.events, "events", 10_000, "burst: events in one tick")
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string) error {
 	fs.DurationVar(&t.warm, "warm", time.Second, "time under load before measuring starts")
 	fs.DurationVar(&t.measure, "measure", 5*time.Second, "time measured")
 	fs.DurationVar(&t.settle, "settle", 30*time.Second, "idle: wait before measuring; the default covers a heartbeat")
-	fs.StringVar(&t.cookie, "cookie", "", "visitors, messages: Cookie header of a signed-in agent's browser, who then listens")
+	fs.StringVar(&t.cookie, "cookie", "", "visitors, heartbeats, messages: Cookie header of a signed-in agent's browser, who then listens")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}

@@ -62,33 +62,17 @@ func visitors(ctx context.Context, t *target) (any, error) {
 	defer stop()
 	var wg sync.WaitGroup
 	var dropped, heardByAgent atomic.Int64
-	drain := func(c *conn, count *atomic.Int64) {
-		for {
-			if _, err := c.next(); err != nil {
-				if running.Err() == nil {
-					dropped.Add(1)
-				}
-				return
-			}
-			if count != nil {
-				count.Add(1)
-			}
-		}
-	}
 	if t.cookie != "" {
-		agent, err := t.connect(ctx, 0)
+		agent, err := t.listeningAgent(ctx)
 		if err != nil {
 			return nil, err
 		}
 		defer agent.Close()
-		if answer, err := agent.call(`["admin_join"]`); err != nil || !bytes.Contains(answer, []byte(`"ok":true`)) {
-			return nil, fmt.Errorf("admin_join: %s (%w)", answer, errors.Join(err, errors.New("refused")))
-		}
 		conns = append(conns, agent)
-		wg.Go(func() { drain(agent, &heardByAgent) })
+		wg.Go(func() { drain(running, agent, &dropped, &heardByAgent) })
 	}
 	for _, c := range idlers {
-		wg.Go(func() { drain(c, nil) })
+		wg.Go(func() { drain(running, c, &dropped, nil) })
 	}
 	wg.Go(func() { pulse(running, idlers, threads) })
 

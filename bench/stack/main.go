@@ -39,7 +39,7 @@ func main() {
 func run(ctx context.Context, args []string) (err error) {
 	fs := flag.NewFlagSet("stack", flag.ContinueOnError)
 	database := fs.String("database", "", "postgres:// URL of an empty database; SQLite without it")
-	mode := fs.String("mode", "messages", "messages or visitors, as bench/load has them")
+	mode := fs.String("mode", "messages", "messages, visitors or heartbeats, as bench/load has them")
 	var load []string
 	for name, usual := range map[string]string{"conns": "50", "depth": "8", "warm": "2s", "measure": "10s", "settle": "0s"} {
 		fs.Func(name, "passed on to bench/load ("+usual+")", func(v string) error { load = append(load, "-"+name, v); return nil })

@@ -68,6 +68,7 @@ type Service struct {
 	log       *slog.Logger
 	now       func() time.Time
 	presence  presence
+	beats     beats
 	accepted  atomic.Uint64
 }
 

@@ -474,9 +474,12 @@ func TestPresence(t *testing.T) {
 	w.Departed(id)
 	waitFor(t, func() bool { return !w.Online(id) })
 	waitFor(t, func() bool { return told() == "user_offline" })
-	if err := w.Heartbeat(context.Background(), v, id); err != nil || told() != "visitor_online" {
-		t.Errorf("heartbeat: %v", err)
+	for range 2 { // those of one moment are told together, once for each visitor
+		if err := w.Heartbeat(context.Background(), v, id); err != nil {
+			t.Errorf("heartbeat: %v", err)
+		}
 	}
+	waitFor(t, func() bool { return told() == "visitor_online" })
 }
 
 func TestClearIsTold(t *testing.T) {

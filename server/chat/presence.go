@@ -108,12 +108,12 @@ func (s *Service) Departed(threadID string) {
 }
 
 func (s *Service) tellPresence(event, threadID, name, except string) {
-	s.publisher.Publish(Publication{Except: except, Volatile: event == "visitor_online", Agents: []*Event{{event, seen{
+	s.publisher.Publish(Publication{Except: except, Agents: []*Event{{event, seen{
 		ThreadID: threadID, DisplayName: name, LastSeen: Time(s.now()),
 	}}}})
 }
 
-// Heartbeat notes a visitor's sign of life.
+// Heartbeat notes a visitor's sign of life. Agents hear of it with those of the same moment.
 func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error {
 	if threadID == "" {
 		threadID, _ = a.Threads.Only()
@@ -121,10 +121,51 @@ func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error
 	if err := a.reach(threadID); err != nil {
 		return err
 	}
-	if err := s.store.Touch(ctx, threadID, s.now()); err != nil {
+	now := s.now()
+	if err := s.store.Touch(ctx, threadID, now); err != nil {
 		s.log.Warn("heartbeat not noted", slog.Any("error", err))
 	}
 	profile, _ := a.Threads.profile(threadID)
-	s.tellPresence("visitor_online", threadID, profile.DisplayName, a.SocketID)
+	if s.beats.add(seen{ThreadID: threadID, DisplayName: profile.DisplayName, LastSeen: Time(now)}) {
+		time.AfterFunc(beatsGather, s.tellBeats)
+	}
 	return nil
+}
+
+// beatsGather is how long heartbeats gather before agents are told. Of thousands of visitors one beats every few milliseconds,
+// and to wake up for each and write it to each agent costs ten times what it costs in a row.
+const beatsGather = 250 * time.Millisecond
+
+// beats gathers heartbeats, one for each thread.
+type beats struct {
+	mu  sync.Mutex
+	new map[string]seen
+}
+
+// add reports whether it is the first since the last take.
+func (b *beats) add(v seen) (first bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if first = len(b.new) == 0; first {
+		b.new = make(map[string]seen)
+	}
+	b.new[v.ThreadID] = v
+	return first
+}
+
+func (b *beats) take() map[string]seen {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	taken := b.new
+	b.new = nil
+	return taken
+}
+
+// tellBeats tells agents of the visitors whose heartbeats have gathered.
+func (s *Service) tellBeats() {
+	p := Publication{Volatile: true}
+	for _, v := range s.beats.take() {
+		p.Agents = append(p.Agents, &Event{"visitor_online", v})
+	}
+	s.publisher.Publish(p)
 }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+type heartbeatsResult struct {
+	Visitors int     `json:"visitors"`
+	Idle     float64 `json:"idle_cores"`   // the server's CPU seconds a second while they only hold their connections
+	Spread   beating `json:"spread"`       // while each also sends a heartbeat every 30 s, evenly spread: one every few milliseconds
+	Storm    beating `json:"storm"`        // the same, all at the same moment, as after an outage
+	Agent    int64   `json:"agent_events"` // what a signed-in agent heard of it
+	Dropped  int64   `json:"dropped"`
+}
+
+type beating struct {
+	Sent  int64   `json:"sent"`
+	Cores float64 `json:"added_cores"` // what they add to Idle, storing included
+	CPU   float64 `json:"cpu_us_per_heartbeat"`
+}
+
+// heartbeats weighs the heartbeats of t.conns visitors with a thread each: the server's CPU for t.measure without them, as long
+// with them spread, and as long with them all at once. The times should be multiples of 30 s, at which the store writes them.
+func heartbeats(ctx context.Context, t *target) (any, error) {
+	res := heartbeatsResult{Visitors: t.conns}
+	conns, err := t.hold(ctx, t.conns)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(conns)
+	threads := make([]string, len(conns))
+	if err := t.each(len(conns), func(i int) (err error) {
+		threads[i], err = conns[i].join(i)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	var dropped, heard, sent atomic.Int64
+	for _, c := range conns {
+		wg.Go(func() { drain(running, c, &dropped, nil) })
+	}
+	if t.cookie != "" {
+		agent, err := t.listeningAgent(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer agent.Close()
+		wg.Go(func() { drain(running, agent, &dropped, &heard) })
+	}
+	if err := sleep(ctx, t.settle); err != nil {
+		return nil, err
+	}
+	cores := func() (float64, error) {
+		cpu, start := time.Duration(0), time.Now()
+		cpu, err := t.server.cpu()
+		if err == nil {
+			err = sleep(ctx, t.measure)
+		}
+		if err != nil {
+			return 0, err
+		}
+		after, err := t.server.cpu()
+		return (after - cpu).Seconds() / time.Since(start).Seconds(), err
+	}
+	if res.Idle, err = cores(); err != nil {
+		return nil, err
+	}
+	for _, phase := range []struct {
+		into *beating
+		beat func(context.Context, func(int) error)
+	}{{&res.Spread, spread(len(conns))}, {&res.Storm, storm(len(conns))}} {
+		phased, end := context.WithCancel(running)
+		var beating sync.WaitGroup
+		beating.Go(func() {
+			phase.beat(phased, func(i int) error {
+				sent.Add(1)
+				return conns[i].emit(fmt.Sprintf(`["heartbeat",{"thread_id":%q}]`, threads[i]))
+			})
+		})
+		before := sent.Load()
+		with, err := cores()
+		end()
+		beating.Wait()
+		if err != nil {
+			return nil, err
+		}
+		b := phase.into
+		if b.Sent = sent.Load() - before; b.Sent == 0 {
+			return nil, errors.New("no heartbeat was sent")
+		}
+		b.Cores = with - res.Idle
+		b.CPU = b.Cores * t.measure.Seconds() * 1e6 / float64(b.Sent)
+	}
+	res.Agent, res.Dropped = heard.Load(), dropped.Load()
+	stop()
+	closeAll(conns)
+	return res, nil
+}
+
+// spread sends the heartbeats of n visitors one after the other, each visitor's every heartbeatEvery.
+func spread(n int) func(context.Context, func(int) error) {
+	return func(ctx context.Context, send func(int) error) {
+		tick := time.NewTicker(heartbeatEvery / time.Duration(n))
+		defer tick.Stop()
+		for i := 0; ; i = (i + 1) % n {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if send(i) != nil {
+				return // its reader counts the connection as dropped
+			}
+		}
+	}
+}
+
+// storm sends the heartbeats of all n visitors at once, every heartbeatEvery.
+func storm(n int) func(context.Context, func(int) error) {
+	return func(ctx context.Context, send func(int) error) {
+		tick := time.NewTicker(heartbeatEvery)
+		defer tick.Stop()
+		for {
+			for i := range n {
+				if send(i) != nil {
+					return
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}
+}
+
+// drain reads what a connection is sent, and counts it.
+func drain(running context.Context, c *conn, dropped, count *atomic.Int64) {
+	for {
+		if _, err := c.next(); err != nil {
+			if running.Err() == nil {
+				dropped.Add(1)
+			}
+			return
+		}
+		if count != nil {
+			count.Add(1)
+		}
+	}
+}
+
+// listeningAgent connects with the agent's cookie and joins the agents.
+func (t *target) listeningAgent(ctx context.Context) (*conn, error) {
+	agent, err := t.connect(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	if answer, err := agent.call(`["admin_join"]`); err != nil || !bytes.Contains(answer, []byte(`"ok":true`)) {
+		agent.Close()
+		return nil, fmt.Errorf("admin_join: %s (%w)", answer, errors.Join(err, errors.New("refused")))
+	}
+	return agent, nil
+}
