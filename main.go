@@ -22,6 +22,7 @@ import (
 	"sohbet/handlers"
 	"sohbet/models"
 	"sohbet/server"
+	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 	"sohbet/server/commands"
@@ -142,6 +143,7 @@ func wire(cfg *config.Config, store *models.Store, log *slog.Logger) (*server.Se
 	}
 	now := time.Now
 	limiter := func(r config.Rate) *auth.Limiter { return auth.NewLimiter(r.Count, r.Per, now) }
+	trail := audit.New(log, now)
 	address, https := auth.ClientAddress(cfg.TrustedProxies), auth.OverHTTPS(cfg.TrustedProxies)
 	origins := auth.Origins(cfg.CORSOrigins)
 	sessions, csrf := auth.NewSessions(keys, https, now), auth.NewCSRF(keys, https)
@@ -152,16 +154,16 @@ func wire(cfg *config.Config, store *models.Store, log *slog.Logger) (*server.Se
 	room := chat.New(chat.Options{
 		Store: store, Publisher: &handlers.Publisher{Realtime: sockets, Log: log},
 		Messages: limiter(cfg.MessageLimit), NewThreads: limiter(cfg.APILimit),
-		OfflineAfter: offlineAfter, Logger: log, Now: now,
+		OfflineAfter: offlineAfter, Audit: trail, Logger: log, Now: now,
 	})
-	(&handlers.Sockets{Chat: room, Sessions: sessions, Now: now, Log: log}).Attach(sockets)
+	(&handlers.Sockets{Chat: room, Sessions: sessions, Audit: trail, Now: now, Log: log}).Attach(sockets)
 
 	api := handlers.New(handlers.Options{
 		Chat: room, Store: store, Sessions: sessions, CSRF: csrf,
 		Codes:      auth.NewCodes(keys, store, auth.LogSender{Log: log}, https, now),
 		Password:   auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword),
 		LoginLimit: limiter(cfg.LoginLimit), APILimit: limiter(cfg.APILimit),
-		Address: address, Sockets: sockets.Count,
+		Address: address, Sockets: sockets.Count, Audit: trail,
 		AgentName: cfg.AdminUsername, CodeVia: "log", MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),
 		Log: log, Now: now,

@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/server/audit"
 	"sohbet/server/chat"
 )
 
@@ -26,6 +27,7 @@ const (
 	CodeMissingThreadID  = "MISSING_THREAD_ID"
 	CodeValidation       = "VALIDATION_FAILED"
 	CodeRateLimit        = "RATE_LIMIT_EXCEEDED"
+	CodeBlocked          = "BLOCKED"
 	CodeInternal         = "INTERNAL_ERROR"
 )
 
@@ -130,7 +132,7 @@ func asError(err error) *Error {
 func fromChat(e *chat.Error) *Error {
 	code := map[string]string{
 		chat.CodeUnauthorized: CodeForbidden, chat.CodeValidation: CodeValidation,
-		chat.CodeRateLimit: CodeRateLimit, chat.CodeNotFound: CodeNotFound,
+		chat.CodeRateLimit: CodeRateLimit, chat.CodeNotFound: CodeNotFound, chat.CodeBlocked: CodeBlocked,
 	}[e.Code]
 	if code == "" {
 		code = CodeInternal
@@ -154,6 +156,7 @@ func (a *API) RenderError(err error, c echo.Context) {
 		a.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", slog.String("request_id", RequestID(c)),
 			slog.String("route", c.Path()), slog.String("code", e.Code), slog.Any("cause", e.Err))
 	}
+	a.auditRefusal(c, e)
 	if w.Committed {
 		return
 	}
@@ -184,6 +187,27 @@ func (a *API) RenderError(err error, c echo.Context) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(append(text, '\n')) // the caller left; nothing to do about it
 	}
+}
+
+// auditRefusal notes in the security log who was refused for want of rights or for a limit, and what files were not taken. The
+// sign-in routes note their own.
+func (a *API) auditRefusal(c echo.Context, e *Error) {
+	event := audit.Event{Name: audit.Request, Address: a.Address(c.Request()), Detail: c.Path(), Request: RequestID(c)}
+	switch {
+	case e.Message:
+		return
+	case e.Code == CodeBlocked:
+		event.Outcome = audit.Blocked
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+		event.Outcome = audit.Refused
+	case e.Status == http.StatusTooManyRequests:
+		event.Outcome = audit.Limited
+	case e.Status >= 400 && e.Status < 500 && strings.HasPrefix(c.Path(), "/api/upload/"):
+		event.Name, event.Outcome = audit.Upload, audit.Refused
+	default:
+		return
+	}
+	a.Audit.Write(c.Request().Context(), event)
 }
 
 // wantsPage tells a browser that shows the answer to a person from a script.

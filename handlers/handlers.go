@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/models"
+	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 )
@@ -29,6 +30,7 @@ type Options struct {
 	Address    func(*http.Request) string // the caller's address
 	HTTPS      func(*http.Request) bool
 	Sockets    func() int // sockets connected now
+	Audit      *audit.Log
 
 	AgentName    string   // subject of sessions that need no password
 	CodeVia      string   // "log" or "telegram": where codes arrive

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/server/audit"
 	"sohbet/server/auth"
 )
 
@@ -53,12 +53,9 @@ func (a *API) loginError(c echo.Context, status int, code, key string, cause err
 
 // security writes a line of the security log: what was tried, by whom, from where, how it ended.
 func (a *API) security(c echo.Context, event, actor, outcome string) {
-	level := slog.LevelInfo
-	if outcome != "ok" {
-		level = slog.LevelWarn
-	}
-	a.log.LogAttrs(c.Request().Context(), level, "security", slog.String("event", event), slog.String("actor", actor),
-		slog.String("address", a.Address(c.Request())), slog.String("outcome", outcome), slog.String("request_id", RequestID(c)))
+	a.Audit.Write(c.Request().Context(), audit.Event{
+		Name: event, Actor: actor, Address: a.Address(c.Request()), Outcome: outcome, Request: RequestID(c),
+	})
 }
 
 // limitLogin applies RATE_LIMIT_LOGIN for each address, with one bucket for asking ("ask": code or password) and one for
@@ -68,7 +65,7 @@ func (a *API) limitLogin(c echo.Context, bucket string) error {
 	if ok {
 		return nil
 	}
-	a.security(c, "sign_in_"+bucket, "", "limited")
+	a.security(c, map[string]string{"ask": audit.CodeAsked, "enter": audit.Code}[bucket], "", audit.Limited)
 	e := a.loginError(c, http.StatusTooManyRequests, CodeRateLimit, "limited", nil)
 	e.RetryAfter = wait
 	return e
@@ -79,7 +76,7 @@ func (a *API) sendCode(c echo.Context, subject string, password bool) error {
 	if err := a.Codes.Request(c.Response(), c.Request(), subject, password, who); err != nil {
 		return a.loginError(c, http.StatusServiceUnavailable, CodeInternal, "not_sent", err)
 	}
-	a.security(c, "code_sent", subject, "ok")
+	a.security(c, audit.CodeAsked, subject, audit.OK)
 	return nil
 }
 
@@ -125,7 +122,7 @@ func (a *API) Login(c echo.Context) error {
 		return err
 	}
 	if !right {
-		a.security(c, "password", "", "wrong")
+		a.security(c, audit.Password, "", audit.Wrong)
 		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "wrong_password", nil)
 	}
 	if err := a.sendCode(c, in.Username, true); err != nil {
@@ -170,10 +167,10 @@ func (a *API) verify(c echo.Context) error {
 	var wrong auth.WrongCode
 	switch {
 	case errors.As(err, &wrong):
-		a.security(c, "code", "", "wrong")
+		a.security(c, audit.Code, "", audit.Wrong)
 		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "wrong", err)
 	case errors.Is(err, auth.ErrNoCode):
-		a.security(c, "code", "", "none")
+		a.security(c, audit.Code, "", audit.None)
 		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "no_code", err)
 	case err != nil:
 		return err
@@ -185,7 +182,7 @@ func (a *API) verify(c echo.Context) error {
 	key := auth.AddressKey(a.Address(c.Request()))
 	a.LoginLimit.Forget("ask " + key)
 	a.LoginLimit.Forget("enter " + key)
-	a.security(c, "sign_in", subject, "ok")
+	a.security(c, audit.SignIn, subject, audit.OK)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/server/audit"
 )
 
 // policies are the Content-Security-Policies of the pages. Nothing inline is allowed, so injected markup cannot run.
@@ -64,7 +65,7 @@ func (a *API) Console(c echo.Context) error {
 // Logout ends the session of this browser.
 func (a *API) Logout(c echo.Context) error {
 	if s, ok := a.agent(c); ok {
-		a.security(c, "sign_out", s.Subject, "ok")
+		a.security(c, audit.SignOut, s.Subject, audit.OK)
 	}
 	a.Sessions.Clear(c.Response(), c.Request())
 	c.Response().Header().Set("Cache-Control", "no-store")

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 	"sohbet/server/realtime"
@@ -31,6 +32,7 @@ const eventTimeout = 15 * time.Second
 type Sockets struct {
 	Chat     *chat.Service
 	Sessions *auth.Sessions
+	Audit    *audit.Log
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -87,7 +89,7 @@ func (p *peer) handle(e realtime.Event) {
 // asAgent is the actor for what only agents may do; without a valid session it has no rights at all.
 func (p *peer) asAgent() chat.Actor {
 	if p.signedIn && p.h.Now().Before(p.session.ExpiresAt) {
-		return chat.Actor{Role: chat.Agent, SocketID: p.socket.ID(), Address: p.address}
+		return chat.Actor{Role: chat.Agent, Name: p.session.Subject, SocketID: p.socket.ID(), Address: p.address}
 	}
 	return p.asVisitor()
 }
@@ -172,6 +174,11 @@ type failure struct {
 	RetryAfterMS int64  `json:"retry_after_ms,omitempty"`
 }
 
+// refusals are the errors that the security log hears of.
+var refusals = map[string]string{
+	chat.CodeUnauthorized: audit.Refused, chat.CodeRateLimit: audit.Limited, chat.CodeBlocked: audit.Blocked,
+}
+
 // refuse answers an event that failed: in its ack, or with message_error.
 func (p *peer) refuse(e realtime.Event, err error) {
 	public := chat.Public(err)
@@ -179,6 +186,11 @@ func (p *peer) refuse(e realtime.Event, err error) {
 		p.h.Log.Error("socket event failed", "event", e.Name, "error", err)
 	} else {
 		p.h.Log.Debug("socket event refused", "event", e.Name, "code", public.Code, "field", public.Field)
+	}
+	if outcome := refusals[public.Code]; outcome != "" {
+		p.h.Audit.Write(context.Background(), audit.Event{
+			Name: audit.SocketEvent, Actor: p.session.Subject, Address: p.socket.RemoteAddress(), Outcome: outcome, Detail: e.Name,
+		})
 	}
 	f := failure{Code: public.Code, Message: public.Message, Field: public.Field}
 	if public.RetryAfter > 0 {

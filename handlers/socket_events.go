@@ -30,6 +30,7 @@ type input struct {
 	AfterID     *int64 `json:"after_id"` // 0 is "after none", which is not the same as not asked
 	Limit       int    `json:"limit"`
 	LastID      int64  `json:"last_id"`
+	Address     bool   `json:"address"`
 }
 
 // decodeInput reads the event's object. None at all is an empty one: admin_join takes nothing.
@@ -54,7 +55,7 @@ func decodeInput(e realtime.Event) (input, error) {
 	return in, &chat.Error{Code: chat.CodeValidation, Message: "The event takes one JSON object.", Status: http.StatusBadRequest}
 }
 
-// events are the client → server events of contract §2.
+// events are the client → server events of contract §2, and block_thread and unblock_thread.
 var events = map[string]func(*peer, context.Context, input, realtime.Event) error{
 	"join":                 (*peer).join,
 	"rejoin":               (*peer).rejoin,
@@ -69,6 +70,8 @@ var events = map[string]func(*peer, context.Context, input, realtime.Event) erro
 	"join_thread":          (*peer).joinThread,
 	"leave_thread":         (*peer).leaveThread,
 	"admin_join":           (*peer).adminJoin,
+	"block_thread":         (*peer).blockThread,
+	"unblock_thread":       (*peer).unblockThread,
 }
 
 func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
@@ -233,6 +236,19 @@ func (p *peer) leaveThread(_ context.Context, in input, e realtime.Event) error 
 	p.socket.Leave(threadRoom(in.ThreadID))
 	answerEvent(e, nil)
 	return nil
+}
+
+func (p *peer) blockThread(ctx context.Context, in input, e realtime.Event) error {
+	b, err := p.h.Chat.BlockVisitor(ctx, p.asAgent(), in.ThreadID, in.Address)
+	if err != nil {
+		return err
+	}
+	answerEvent(e, succeeded{"block": b})
+	return nil
+}
+
+func (p *peer) unblockThread(ctx context.Context, in input, e realtime.Event) error {
+	return done(e, p.h.Chat.Unblock(ctx, p.asAgent(), in.ThreadID))
 }
 
 // done acks an event that adds nothing to its answer.

@@ -20,7 +20,10 @@ var ErrNotEmpty = errors.New("models: the database is not empty")
 
 // dumpTables are what a dump holds, parents before children. Sign-in codes are left out: they live for
 // minutes.
-var dumpTables = []string{"users", "threads", "messages", "telegram_links"}
+var dumpTables = []string{"users", "threads", "messages", "telegram_links", "blocks"}
+
+// unnumbered are those of them whose ids come from elsewhere.
+var unnumbered = []string{"threads", "blocks"}
 
 const (
 	dumpFile  = "chat.db"     // SQLite: the whole database
@@ -102,7 +105,7 @@ func (s *Store) dumpPostgres(ctx context.Context, dir string) error {
 			if err := copyOut(ctx, conn, filepath.Join(dir, table), table, names); err != nil {
 				return fmt.Errorf("table %s: %w", table, err)
 			}
-			if table == "threads" { // its ids are drawn by lot
+			if slices.Contains(unnumbered, table) {
 				continue
 			}
 			// What the sequence gave out is read after the rows, so it is not behind them.
@@ -270,6 +273,9 @@ func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) error 
 			return err
 		}
 		for _, table := range dumpTables {
+			if schema.Columns[table] == nil {
+				continue // the dump is older than the table
+			}
 			if err := copyIn(ctx, conn, filepath.Join(dir, table), table, schema.Columns[table]); err != nil {
 				return fmt.Errorf("table %s: %w", table, err)
 			}

@@ -1,4 +1,24 @@
 package models
 
-// securitySteps make blocks and ended sessions.
-var securitySteps []step
+// securitySteps make blocks and what sessions need to be ended before their time.
+var securitySteps = []step{
+	{
+		id: "security_1_blocks",
+		statements: []string{
+			// A keyed hash (see addressNames), never the address itself.
+			`ALTER TABLE threads ADD COLUMN address_hash varchar(64) NOT NULL DEFAULT ''`,
+
+			// No reference to threads: a block outlives the conversation, or deleting it would let the visitor in again.
+			`CREATE TABLE blocks (
+				thread_id varchar(50) PRIMARY KEY,
+				address_hash varchar(64) NOT NULL DEFAULT '',
+				address_until {time},
+				created_at {time} NOT NULL DEFAULT {now}
+			)`,
+
+			// One row for each thing that processes keep in memory: a new value says that it changed.
+			`CREATE TABLE security_state (name varchar(50) PRIMARY KEY, value varchar(64) NOT NULL DEFAULT '')`,
+			`INSERT INTO security_state (name) VALUES ('blocks')`,
+		},
+	},
+}

@@ -89,6 +89,7 @@ type Thread struct {
 	UnreadCount   int64 // visitor messages that no agent has read
 	VisitorReadID int64 // newest message id the visitor has read
 	AgentReadID   int64
+	AddressHash   string // keyed hash of the address from which the visitor came last
 }
 
 // LastMessageRunes is how much of the newest message a thread row repeats.
@@ -132,6 +133,8 @@ type OneTimeCode struct {
 // NewThread describes a thread to open. Only ID is required.
 type NewThread struct {
 	ID, DisplayName, PhoneNumber, PageURL, Locale string
+
+	Address string // where the visitor comes from; stored as a keyed hash
 }
 
 // ThreadPatch changes the fields that are not nil.

@@ -11,7 +11,7 @@ import (
 // threadColumns are read by scanThread in this order.
 const threadColumns = `id, user_id, display_name, phone_number, page_url, locale, status, created_at, last_activity,
 	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
-	visitor_read_id, agent_read_id`
+	visitor_read_id, agent_read_id, address_hash`
 
 func scanThreads(rows *sql.Rows, err error) ([]Thread, error) {
 	if err != nil {
@@ -23,7 +23,7 @@ func scanThreads(rows *sql.Rows, err error) ([]Thread, error) {
 		var t Thread
 		err := rows.Scan(&t.ID, &t.UserID, &t.DisplayName, &t.PhoneNumber, &t.PageURL, &t.Locale, &t.Status,
 			&t.CreatedAt, &t.LastActivity, &t.LastMessageID, &t.LastMessage, &t.LastSender, &t.LastType,
-			&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID)
+			&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID, &t.AddressHash)
 		if err != nil {
 			return nil, err
 		}

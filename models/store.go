@@ -49,6 +49,8 @@ type Store struct {
 	cache   *cache
 	writer  *writer
 	touches *touches
+	blocks  *blocks
+	watch   *watch
 
 	health health
 	config func() *gorm.Config
@@ -69,7 +71,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: log, texts: texts, removed: o.Removed}
+	blocks, err := newBlocks(o.Keys)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{log: log, texts: texts, blocks: blocks, removed: o.Removed}
 	s.config = func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log, logger.Config{
@@ -113,6 +119,10 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.cache = newCache(o.CacheTTL)
+	s.watch = newWatch(s)
+	if err := s.watch.look(ctx); err != nil {
+		return err
+	}
 	s.touches = newTouches(s)
 	w, err := newWriter(s)
 	if err != nil {
@@ -122,6 +132,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	go w.run()
 	go w.deliver()
 	go s.touches.run()
+	go s.watch.run()
 	return nil
 }
 
@@ -131,6 +142,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.writer.close()
 		s.touches.close()
+		s.watch.close()
 		s.writer.sql.close()
 		s.closed.Store(true)
 		s.closeErr = s.closePools()

@@ -121,6 +121,7 @@ func (r *lockedThread) missing() bool { return r.ID == "" }
 // open creates the threads that jobs ask for, and the users behind them.
 func (t *transaction) open(tx *gorm.DB) error {
 	var threads []threadRow
+	blocks := t.writer.store.blocks
 	for i, j := range t.jobs {
 		row := t.rows[j.thread()]
 		var n NewThread
@@ -140,6 +141,7 @@ func (t *transaction) open(tx *gorm.DB) error {
 		row.Thread = Thread{
 			ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL,
 			Locale: n.Locale, Status: StatusActive, CreatedAt: at, LastActivity: at,
+			AddressHash: blocks.hash(blocks.keys[0], n.Address),
 		}
 		row.opened = j.kind == appendJob
 		row.dirty = true

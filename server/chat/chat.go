@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/audit"
 )
 
 // Role is who somebody is in a conversation, as it stands in sender_type.
@@ -40,6 +41,11 @@ type Store interface {
 	Append(ctx context.Context, m models.NewMessage, done func(models.Appended, error)) error
 	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
 	MessagePage(ctx context.Context, threadID string, page, perPage int) ([]models.Message, int64, error)
+	Block(ctx context.Context, threadID string, address bool) (models.Block, error)
+	Unblock(ctx context.Context, threadID string) error
+	Blocks(context.Context) ([]models.Block, error)
+	Blocked(threadID, address string) bool
+	NoteAddress(ctx context.Context, threadID, address string) error
 }
 
 // Limiter says whether one more is allowed for a key, and when to come back if not.
@@ -55,6 +61,7 @@ type Options struct {
 	Messages, NewThreads Limiter
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
 	OfflineAfter time.Duration
+	Audit        *audit.Log // hears of blocks and deletions; nil for nobody
 	Logger       *slog.Logger
 	Now          func() time.Time
 }
@@ -65,6 +72,7 @@ type Service struct {
 	publisher Publisher
 	messages  Limiter
 	openings  Limiter
+	audit     *audit.Log
 	log       *slog.Logger
 	now       func() time.Time
 	presence  presence
@@ -82,7 +90,7 @@ func New(o Options) *Service {
 	}
 	s := &Service{
 		store: o.Store, publisher: o.Publisher, messages: o.Messages, openings: o.NewThreads,
-		log: o.Logger, now: o.Now,
+		audit: o.Audit, log: o.Logger, now: o.Now,
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
 	return s
@@ -94,8 +102,9 @@ func (s *Service) Accepted() uint64 { return s.accepted.Load() }
 // Actor is who asks, and from where.
 type Actor struct {
 	Role     Role
+	Name     string // the agent's, for the security log
 	SocketID string // "" over HTTP
-	Address  string // the client's, for limits
+	Address  string // the client's, for limits and blocks
 	Threads  *ThreadSet
 }
 
@@ -190,6 +199,15 @@ func agentOnly(a Actor) error {
 		return unauthorized("Please sign in as an agent.")
 	}
 	return nil
+}
+
+// did notes in the security log what the actor did.
+func (s *Service) did(ctx context.Context, a Actor, event string) {
+	name := a.Name
+	if name == "" {
+		name = string(a.Role)
+	}
+	s.audit.Write(ctx, audit.Event{Name: event, Actor: name, Address: a.Address, Outcome: audit.OK})
 }
 
 // reach checks a thread's id and the actor's right to it.

@@ -17,6 +17,7 @@ const (
 	CodeRateLimit    = "rate_limit_exceeded"
 	CodeSaveFailed   = "db_save_failed"
 	CodeNotFound     = "not_found"
+	CodeBlocked      = "blocked"
 	CodeInternal     = "internal_error"
 )
 

@@ -23,6 +23,9 @@ type Joined struct {
 // Join opens a thread for a visitor, or resumes one. The caller puts the socket into the thread's room and then calls
 // [Service.Arrived].
 func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, error) {
+	if err := s.admit(a, r.ThreadID); err != nil {
+		return Joined{}, err
+	}
 	if r.ThreadID != "" && ValidThreadID(r.ThreadID) {
 		if err := r.check(false); err != nil {
 			return Joined{}, err
@@ -45,7 +48,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	if _, ok := a.Threads.put(id, r.Profile); !ok {
 		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
 	}
-	t, err := s.store.CreateThread(ctx, *r.thread(id))
+	t, err := s.store.CreateThread(ctx, *r.thread(id, a.Address))
 	if err != nil {
 		return Joined{}, s.notSaved(err)
 	}
@@ -77,6 +80,9 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 			s.log.Warn("profile not updated", slog.Any("error", err))
 		}
 	}
+	if err := s.store.NoteAddress(ctx, t.ID, a.Address); err != nil {
+		s.log.Warn("address not noted", slog.Any("error", err))
+	}
 	return Joined{ThreadID: t.ID, Resumed: true}, nil
 }
 
@@ -85,6 +91,9 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) error {
 	if !ValidThreadID(threadID) {
 		return ErrThreadNotFound
+	}
+	if err := s.admit(a, threadID); err != nil {
+		return err
 	}
 	t, err := s.store.Thread(ctx, threadID)
 	switch {

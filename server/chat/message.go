@@ -65,6 +65,7 @@ type ThreadView struct {
 	PageURL         string `json:"page_url"`
 	Locale          string `json:"locale"`
 	VisitorReadID   int64  `json:"visitor_read_id"`
+	Blocked         bool   `json:"blocked"`
 }
 
 func (s *Service) view(t models.Thread) ThreadView {
@@ -73,6 +74,7 @@ func (s *Service) view(t models.Thread) ThreadView {
 		CreatedAt: Time(t.CreatedAt), LastActivity: Time(t.LastActivity), LastActivityAt: Time(t.LastActivity),
 		LastMessage: t.LastMessage, LastSender: t.LastSender, MessageCount: t.MessageCount, UnreadCount: t.UnreadCount,
 		Online: s.presence.online(t.ID), PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
+		Blocked: s.store.Blocked(t.ID, ""),
 	}
 	if t.LastMessageAt != nil {
 		at := Time(*t.LastMessageAt)

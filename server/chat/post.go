@@ -24,6 +24,9 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	if err := a.reach(p.ThreadID); err != nil {
 		return err
 	}
+	if err := s.admit(a, p.ThreadID); err != nil {
+		return err
+	}
 	if err := p.check(); err != nil {
 		return err
 	}
@@ -39,7 +42,9 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 			// An agent may have cleared the thread meanwhile; the visitor's message opens it again. Over HTTP nobody
 			// joined anything, and a made-up id opens nothing.
 			profile, _ := a.Threads.profile(p.ThreadID)
-			m.OpenThread = profile.thread(p.ThreadID)
+			m.OpenThread = profile.thread(p.ThreadID, a.Address)
+		} else if err := s.store.NoteAddress(ctx, p.ThreadID, a.Address); err != nil && !errors.Is(err, models.ErrNotFound) {
+			s.log.Warn("address not noted", slog.Any("error", err))
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueWait)
@@ -98,8 +103,8 @@ func (s *Service) Post(ctx context.Context, a Actor, p Post) (Message, error) {
 	}
 }
 
-// thread is how a visitor with this profile opens a thread.
-func (p Profile) thread(id string) *models.NewThread {
+// thread is how a visitor with this profile, at this address, opens a thread.
+func (p Profile) thread(id, address string) *models.NewThread {
 	name := p.DisplayName
 	if name == "" {
 		name = "Ziyaretçi" // who resumed a thread that was cleared since has no name on this server any more
@@ -107,5 +112,5 @@ func (p Profile) thread(id string) *models.NewThread {
 			name = "Visitor"
 		}
 	}
-	return &models.NewThread{ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, Locale: p.Locale}
+	return &models.NewThread{ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, Locale: p.Locale, Address: address}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sohbet/models"
+	"sohbet/server/audit"
 )
 
 // MaxHistory is the most messages that one history request returns.
@@ -87,6 +88,9 @@ func (s *Service) Typing(_ context.Context, a Actor, threadID string, on bool) e
 	if err := a.reach(threadID); err != nil {
 		return err
 	}
+	if err := s.admit(a, threadID); err != nil {
+		return err
+	}
 	profile, _ := a.Threads.profile(threadID)
 	s.tellOtherSide(a, threadID, &Event{"typing", typing{
 		ThreadID: threadID, SenderType: a.Role, DisplayName: profile.DisplayName, Typing: on,
@@ -127,6 +131,7 @@ func (s *Service) Clear(ctx context.Context, a Actor, threadID string) error {
 	if err := s.store.ClearThread(ctx, threadID); err != nil {
 		return Public(err)
 	}
+	s.did(ctx, a, audit.ThreadClear)
 	s.tellCleared(threadID)
 	return nil
 }
@@ -140,6 +145,7 @@ func (s *Service) ClearAll(ctx context.Context, a Actor) (int64, error) {
 	if err != nil {
 		return n, Public(err)
 	}
+	s.did(ctx, a, audit.ThreadsClear)
 	for _, id := range s.presence.all() {
 		s.tellCleared(id)
 	}

@@ -137,6 +137,7 @@ live.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
   if (id === current) talk.drop(ids);
   refreshSoon();
 });
+live.on('thread_updated', ({ id, blocked }) => { if (typeof blocked === 'boolean') threads.patch(id, { blocked }); });
 // Deleted here or by another agent; without an id, all of them.
 live.on('thread_cleared', ({ thread_id: id }) => {
   if (id) gone(id);
@@ -239,7 +240,10 @@ function showHead() {
   byId('head-face').replaceChildren(face(who));
   composer.label(t('console.write_to', { name: who }));
   const busy = visitors.has(current);
-  byId('head-state').textContent = busy ? t('console.typing') : thread.online ? t('console.online') : thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
+  byId('block').setAttribute('aria-pressed', String(thread.blocked));
+  byId('block').title = t(thread.blocked ? 'console.unblock' : 'console.block');
+  byId('block').setAttribute('aria-label', byId('block').title);
+  byId('head-state').textContent = thread.blocked ? t('console.blocked') : busy ? t('console.typing') : thread.online ? t('console.online') : thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
   byId('head-state').classList.toggle('online', thread.online);
   const wasHidden = byId('typing').hidden;
   byId('typing').hidden = !busy;
@@ -331,6 +335,10 @@ menu.addEventListener('keydown', (event) => {
   menu.querySelector('summary').focus();
 });
 
+function whyNotBlocked(error) {
+  return error.status === 401 ? whyNot(error) : t('console.block_failed');
+}
+
 function whyNot(error) {
   if (error.status === 401) {
     setExpired(true);
@@ -348,6 +356,19 @@ byId('clear').addEventListener('click', async () => {
   if (!done) return;
   gone(id);
   list.focus(id);
+});
+
+byId('block').addEventListener('click', async () => {
+  const id = current;
+  const on = !threads.get(id)?.blocked;
+  const done = await confirm(on ? {
+    title: t('console.block_title', { name: name(id) }), text: t('console.block_text'), yes: t('console.block'), option: t('console.block_address'),
+    act: (address) => post('/api/threads/block', { thread_id: id, address }), problem: whyNotBlocked,
+  } : {
+    title: t('console.unblock_title', { name: name(id) }), text: t('console.unblock_text'), yes: t('console.unblock'),
+    act: () => post('/api/threads/unblock', { thread_id: id }), problem: whyNotBlocked,
+  });
+  if (done) threads.patch(id, { blocked: on });
 });
 
 byId('clear-all').addEventListener('click', async () => {

@@ -32,6 +32,7 @@ const composer = new Composer({
 const bar = connectionBar(live, outbox);
 
 let readSent = 0;
+let blocked = false;
 
 // --- joining -----------------------------------------------------------------
 
@@ -48,6 +49,7 @@ async function join() {
   }
   past.turnTo(answer.thread_id);
   remember({ ...me, thread: answer.thread_id });
+  if (blocked) setBlocked(false);
   await past.catchUp();
   talk.read(me.read ?? 0);
   outbox.reload();
@@ -117,6 +119,12 @@ live.addEventListener('ready', () => {
   outbox.flush();
   tellRead();
 });
+live.on('thread_blocked', ({ thread_id: thread, blocked }) => {
+  if (thread !== me?.thread) return;
+  setBlocked(blocked);
+  if (!blocked) live.greet();
+});
+live.addEventListener('refused', ({ detail: error }) => { if (error.code === 'blocked') setBlocked(true); });
 live.addEventListener('refused', ({ detail: error }) => {
   if (error.code !== 'validation_error' || !me) return;
   // The name (or phone) is not acceptable, which only the visitor can mend; what was written waits.
@@ -158,8 +166,14 @@ function showTyping(on) {
   if (on && follow) talk.toEnd();
 }
 
+/** The team does not want to hear from this visitor, or does again. What was written stays on the page, as not sent. */
+function setBlocked(on) {
+  blocked = on;
+  showState();
+}
+
 function showState() {
-  const key = !me ? 'state_start' : { online: 'state_online', connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[live.state];
+  const key = blocked ? 'state_blocked' : !me ? 'state_start' : { online: 'state_online', connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[live.state];
   byId('state').textContent = t(`visitor.${key}`);
   byId('talk').dataset.connection = live.state;
 }

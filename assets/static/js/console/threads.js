@@ -22,6 +22,7 @@ function fromAPI(row) {
     unread: Number(row.unread_count) || 0,
     online: Boolean(row.online),
     seen: parse(row.last_seen ?? row.last_activity_at ?? row.last_activity),
+    blocked: Boolean(row.blocked),
     readByVisitor: Number(row.visitor_read_id) || 0,
   };
 }

@@ -3,6 +3,8 @@
 
 const ACK_TIMEOUT = 10_000;
 const CHECK_TIMEOUT = 4_000;
+// Who was blocked before this page came hears of no end of it, so it asks now and then.
+const BLOCKED_PAUSE = 30_000;
 
 /** Why the server refused a request; `code` is "timeout" or "offline" when it never answered. */
 export class Refused extends Error {
@@ -115,8 +117,10 @@ export class Live extends EventTarget {
     } catch (error) {
       if (this.#socket.id !== id || !this.#socket.connected) return; // the next connect greets again
       this.dispatchEvent(new CustomEvent('refused', { detail: error }));
-      if (error.code === 'unauthorized') this.#become('refused'); // trying again would not help
-      else setTimeout(() => { if (this.#socket.id === id) this.#connected(); }, Math.max(error.retryAfter || 0, 2_000));
+      const blocked = error.code === 'blocked';
+      if (blocked || error.code === 'unauthorized') this.#become('refused');
+      if (error.code === 'unauthorized') return; // trying again would not help
+      setTimeout(() => { if (this.#socket.id === id) this.#connected(); }, blocked ? BLOCKED_PAUSE : Math.max(error.retryAfter || 0, 2_000));
       return;
     }
     if (!this.#socket.connected || this.#socket.id !== id) return;

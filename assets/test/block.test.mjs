@@ -1,0 +1,40 @@
+// Blocking from the console, and what the blocked visitor sees.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { connected, eventually, house, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
+
+let h;
+before(async () => { h = await house(); });
+after(() => h.close());
+
+test('block and unblock: the visitor is told, keeps what was written, and may send it later', async () => {
+  const guest = await visit(await h.person(), 'Rahatsız', { lang: 'en' });
+  await say(guest, 'hello');
+  const agent = await signIn(await h.person(), h.server, { lang: 'en' });
+  await openThread(agent, 'Rahatsız');
+  await agent.click('#block');
+  assert.match(await agent.textContent('#confirm-title'), /Block Rahatsız\?/);
+  await agent.waitForSelector('#confirm-option:not([hidden])');
+  await agent.click('#confirm-yes');
+  await eventually(async () => assert.equal(await agent.textContent('#head-state'), 'Blocked'));
+  await eventually(async () => assert.equal(await guest.textContent('#state'), 'The team has blocked this conversation'));
+  await say(guest, 'but why');
+  await eventually(async () => assert.equal(await stateOf(guest, 'but why'), 'failed'));
+  assert.match(await guest.locator('.message', { hasText: 'but why' }).textContent(), /The team has blocked this conversation\./);
+
+  // The block outlives the server and a reload of both pages.
+  await h.server.restart();
+  await guest.reload();
+  await eventually(async () => assert.equal(await guest.textContent('#state'), 'The team has blocked this conversation'));
+  await agent.reload();
+  await openThread(agent, 'Rahatsız');
+  await eventually(async () => assert.equal(await agent.getAttribute('#block', 'aria-pressed'), 'true'));
+  await agent.click('#block');
+  await agent.click('#confirm-yes');
+  await agent.waitForSelector('#block[aria-pressed=false]');
+  await guest.reload();
+  await connected(guest);
+  await guest.locator('.message', { hasText: 'but why' }).locator('button').first().click();
+  await eventually(async () => assert.match(await stateOf(guest, 'but why'), /sent|read/));
+  await shows(agent, ['hello', 'but why']);
+});

@@ -1,0 +1,188 @@
+package models
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// AddressBlockLife is how long the block of an address lasts. Addresses change hands, so one that was blocked for ever would
+// in the end meet somebody else. The block of the visitor stays.
+const AddressBlockLife = 30 * 24 * time.Hour
+
+// maxBlocks is how many blocks Blocks lists.
+const maxBlocks = 1000
+
+// Block keeps the visitor of a thread away, and everybody at the visitor's address if AddressHash is set.
+type Block struct {
+	ThreadID     string `gorm:"primaryKey"`
+	AddressHash  string
+	AddressUntil *time.Time
+	CreatedAt    time.Time
+	DisplayName  string `gorm:"->;-:migration"` // of the thread; empty when that was deleted
+}
+
+// blocks is what this process knows of the table: it is asked for each message, so it answers from memory.
+type blocks struct {
+	keys [][]byte
+
+	mu        sync.RWMutex
+	threads   map[string]struct{}
+	addresses map[string]time.Time // hash → end
+}
+
+// newBlocks derives the keys under which addresses are hashed, one for each secret: the first writes, all of them match.
+// A block of an address is forgotten with the secret it was made under.
+func newBlocks(secrets []string) (*blocks, error) {
+	b := &blocks{}
+	for _, secret := range secrets {
+		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "sohbet address", 32)
+		if err != nil {
+			return nil, fmt.Errorf("models: derive the address key: %w", err)
+		}
+		b.keys = append(b.keys, key)
+	}
+	return b, nil
+}
+
+// hash gives the name under which an address is stored: HMAC-SHA256, cut to 128 bits. There are few enough IPv4 addresses to
+// try them all, so it takes the key to tell from the database who was here.
+func (b *blocks) hash(key []byte, address string) string {
+	if address == "" {
+		return ""
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(address))
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func (b *blocks) keep(list []Block) {
+	threads, addresses := make(map[string]struct{}, len(list)), make(map[string]time.Time)
+	for _, one := range list {
+		threads[one.ThreadID] = struct{}{}
+		if one.AddressHash != "" && one.AddressUntil != nil && one.AddressUntil.After(addresses[one.AddressHash]) {
+			addresses[one.AddressHash] = *one.AddressUntil
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.threads, b.addresses = threads, addresses
+}
+
+// Blocked reports whether the visitor of a thread, or whoever comes from an address, is kept away. Either may be empty. It
+// answers from memory; what another process changed is known here within watchInterval.
+func (s *Store) Blocked(threadID, address string) bool {
+	b := s.blocks
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if _, found := b.threads[threadID]; found {
+		return true
+	}
+	if len(b.addresses) == 0 || address == "" {
+		return false
+	}
+	now := time.Now()
+	for _, key := range b.keys {
+		if until, found := b.addresses[b.hash(key, address)]; found && now.Before(until) {
+			return true
+		}
+	}
+	return false
+}
+
+// Block keeps a thread's visitor away, and with address everybody at the address from which the visitor last came. Doing it
+// again replaces the earlier block. When the address is not known the answer has no AddressHash. ErrNotFound for a thread that
+// is not stored.
+func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block, error) {
+	now := stamp(time.Now())
+	var made Block
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		var t Thread
+		if err := tx.Select("id", "display_name", "address_hash").Where("id = ?", threadID).Take(&t).Error; err != nil {
+			return err
+		}
+		made = Block{ThreadID: threadID, CreatedAt: now}
+		if address && t.AddressHash != "" {
+			until := now.Add(AddressBlockLife)
+			made.AddressHash, made.AddressUntil = t.AddressHash, &until
+		}
+		err := tx.Clauses(clause.OnConflict{
+			Columns:   []clause.Column{{Name: "thread_id"}},
+			DoUpdates: clause.AssignmentColumns([]string{"address_hash", "address_until", "created_at"}),
+		}).Create(&made).Error
+		if err != nil {
+			return err
+		}
+		made.DisplayName = t.DisplayName
+		return announce(tx, stateBlocks)
+	})
+	if err != nil {
+		return Block{}, s.failed("block a visitor", err)
+	}
+	return made, s.loadBlocks(ctx)
+}
+
+// Unblock lets a visitor in again, and their address if it was blocked with them. Without a block nothing happens.
+func (s *Store) Unblock(ctx context.Context, threadID string) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		if err := tx.Where("thread_id = ?", threadID).Delete(&Block{}).Error; err != nil {
+			return err
+		}
+		return announce(tx, stateBlocks)
+	})
+	if err != nil {
+		return s.failed("unblock a visitor", err)
+	}
+	return s.loadBlocks(ctx)
+}
+
+// Blocks lists the newest thousand blocks, newest first.
+func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
+	var list []Block
+	err := again(ctx, func() error {
+		return s.read.WithContext(ctx).Model(&Block{}).Select("blocks.*, threads.display_name").
+			Joins("LEFT JOIN threads ON threads.id = blocks.thread_id").
+			Order("blocks.created_at DESC, blocks.thread_id").Limit(maxBlocks).Find(&list).Error
+	})
+	for i := range list {
+		list[i].CreatedAt = list[i].CreatedAt.UTC()
+	}
+	return list, s.failed("list blocks", err)
+}
+
+// loadBlocks brings memory up to date with the table.
+func (s *Store) loadBlocks(ctx context.Context) error {
+	var list []Block
+	err := again(ctx, func() error { return s.read.WithContext(ctx).Omit("display_name").Find(&list).Error })
+	if err == nil {
+		s.blocks.keep(list)
+	}
+	return s.failed("read blocks", err)
+}
+
+// NoteAddress remembers, as a keyed hash, from where a thread's visitor came last, so that the address can be blocked also
+// when the visitor has left. It writes only when that is news.
+func (s *Store) NoteAddress(ctx context.Context, threadID, address string) error {
+	hash := s.blocks.hash(s.blocks.keys[0], address)
+	t, err := s.Thread(ctx, threadID)
+	if err != nil || hash == "" || t.AddressHash == hash {
+		return err
+	}
+	err = s.write.WithContext(ctx).Model(&Thread{}).Where("id = ?", threadID).Update("address_hash", hash).Error
+	s.cache.changed(threadID)
+	return s.failed("note an address", err)
+}
+
+// announce tells every process, within watchInterval, that something they keep in memory changed.
+func announce(tx *gorm.DB, name string) error {
+	return tx.Table("security_state").Where("name = ?", name).Update("value", rand.Text()).Error
+}

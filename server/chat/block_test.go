@@ -1,0 +1,93 @@
+package chat_test
+
+import (
+	"testing"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/chat"
+)
+
+func TestBlockedVisitor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newWorld(s, 100, 100)
+		v, neighbour, elsewhere := visitorAt("v"), visitorAt("n"), visitorAt("e")
+		elsewhere.Address = "192.0.2.2"
+		id, theirs, third := w.join(t, v, "Ayşe"), w.join(t, neighbour, "Ali"), w.join(t, elsewhere, "Can")
+		w.post(t, v, id, "before")
+		w.hall.take()
+
+		for who, a := range map[string]chat.Actor{"the visitor": v, "another visitor": neighbour} {
+			if err := w.Block(t.Context(), a, id, true); code(err) != chat.CodeUnauthorized {
+				t.Errorf("%s blocks: %v", who, err)
+			}
+			if err := w.Unblock(t.Context(), a, id); code(err) != chat.CodeUnauthorized {
+				t.Errorf("%s unblocks: %v", who, err)
+			}
+			if _, err := w.Blocks(t.Context(), a); code(err) != chat.CodeUnauthorized {
+				t.Errorf("%s lists blocks: %v", who, err)
+			}
+		}
+		if err := w.Block(t.Context(), agent, "nonsense", false); code(err) != chat.CodeValidation {
+			t.Errorf("a malformed id: %v", err)
+		}
+		if err := w.Block(t.Context(), agent, "33333333-3333-4333-8333-333333333333", false); code(err) != chat.CodeNotFound {
+			t.Errorf("an unknown id: %v", err)
+		}
+
+		if err := w.Block(t.Context(), chat.Actor{Role: chat.Telegram}, id, false); err != nil {
+			t.Fatal(err)
+		}
+		h := w.hall.take()
+		if len(h) != 1 || h[0].ThreadID != id || h[0].Side != chat.Visitor || names(h[0].Thread) != "thread_blocked error" || names(h[0].Agents) != "thread_updated" {
+			t.Fatalf("told as %+v", h)
+		}
+		refused := func(a chat.Actor, thread string) {
+			t.Helper()
+			_, joined := w.Join(t.Context(), a, chat.JoinRequest{ThreadID: thread, Profile: chat.Profile{DisplayName: "x"}})
+			_, posted := w.Post(t.Context(), a, chat.Post{ThreadID: thread, Text: "x"})
+			for what, err := range map[string]error{
+				"join": joined, "post": posted, "rejoin": w.Rejoin(t.Context(), a, thread), "typing": w.Typing(t.Context(), a, thread, true),
+			} {
+				if code(err) != chat.CodeBlocked {
+					t.Errorf("%s by %s: %v", what, a.SocketID, err)
+				}
+			}
+		}
+		refused(v, id)
+		w.post(t, neighbour, theirs, "not me")
+		w.post(t, agent, id, "an answer") // the team may still write
+		views, err := w.Threads(t.Context(), agent, models.ThreadQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, view := range views {
+			if view.Blocked != (view.ID == id) {
+				t.Errorf("%s blocked: %v", view.DisplayName, view.Blocked)
+			}
+		}
+
+		if b, err := w.BlockVisitor(t.Context(), agent, id, true); err != nil || !b.Address || b.AddressUntil == nil {
+			t.Fatalf("%+v, %v", b, err)
+		}
+		refused(v, id)
+		refused(neighbour, theirs)
+		if err := w.Admit(neighbour); code(err) != chat.CodeBlocked {
+			t.Errorf("admitted from a blocked address: %v", err)
+		}
+		w.post(t, elsewhere, third, "not me either")
+		if list, err := w.Blocks(t.Context(), agent); err != nil || len(list) != 1 || list[0].ThreadID != id || list[0].DisplayName != "Ayşe" {
+			t.Errorf("%+v, %v", list, err)
+		}
+
+		w.hall.take()
+		if err := w.Unblock(t.Context(), agent, id); err != nil {
+			t.Fatal(err)
+		}
+		if h := w.hall.take(); len(h) != 1 || names(h[0].Thread) != "thread_blocked" || names(h[0].Agents) != "thread_updated" {
+			t.Errorf("told as %+v", h)
+		}
+		w.post(t, v, id, "again")
+		w.post(t, neighbour, theirs, "again")
+	})
+}
