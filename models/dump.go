@@ -18,9 +18,9 @@ import (
 // ErrNotEmpty says that a database holds something that restoring would replace.
 var ErrNotEmpty = errors.New("models: the database is not empty")
 
-// dumpTables are what a dump holds, parents before children. Sign-in codes are left out: they live for
-// minutes.
-var dumpTables = []string{"users", "threads", "messages", "telegram_links", "blocks"}
+// dumpTables are what a dump holds, parents before children. Sign-in codes and received updates are left out:
+// they live for minutes.
+var dumpTables = []string{"users", "threads", "messages", "telegram_links", "telegram_threads", "telegram_outbox", "switches", "blocks"}
 
 // unnumbered are those of them whose ids come from elsewhere.
 var unnumbered = []string{"threads", "blocks"}

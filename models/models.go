@@ -106,6 +106,7 @@ type Message struct {
 	FileURL     string
 	SenderType  string // visitor, admin, telegram, system
 	CreatedAt   time.Time
+	EditedAt    *time.Time // nil = never
 }
 
 // TelegramLink ties a message in Telegram to a thread, so that an answer finds its way back.
@@ -115,6 +116,7 @@ type TelegramLink struct {
 	TelegramMessageID int64
 	ChatID            int64
 	TopicID           int64
+	MessageID         int64 // the message it is; 0 if it belongs to the thread alone
 	CreatedAt         time.Time
 }
 
@@ -178,6 +180,7 @@ type Appended struct {
 	Thread    Thread
 	Duplicate bool // the client_id was stored before: Message is the first one
 	Opened    bool // this message opened the thread
+	Reopened  bool // the thread was closed before this message
 }
 
 // stamp is the one form in which times are stored: UTC and whole milliseconds, the precision that

@@ -103,7 +103,7 @@ func TestPlansUseIndexes(t *testing.T) {
 				checks[name] = check{st, "threads_pkey"}
 			}
 		} else {
-			args := make([]any, 11)
+			args := make([]any, 12)
 			for i, sql := range models.SQLiteWrites() {
 				checks["writing a thread, "+itoa(int64(i))] = check{models.Statement{SQL: sql, Args: args[:strings.Count(sql, "?")]}, "sqlite_autoindex_threads_1"}
 			}

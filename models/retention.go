@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -48,6 +49,9 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 			return err
 		}
 		if err := tx.Clauses(returnFiles).Where("id IN ?", ids).Delete(&gone).Error; err != nil {
+			return err
+		}
+		if err := forgetInTelegram(tx, gone); err != nil {
 			return err
 		}
 		byThread := make(map[string][]*Message, len(rows))
@@ -188,6 +192,8 @@ func dropThreads(tx *gorm.DB, rows []Thread) error {
 	}
 	for _, gone := range []*gorm.DB{
 		tx.Where("thread_id IN ?", ids).Delete(&TelegramLink{}),
+		tx.Where("thread_id IN ?", ids).Delete(&TelegramThread{}),
+		tx.Where("thread_id IN ?", ids).Delete(&OutboxRow{}),
 		tx.Where("id IN ?", ids).Delete(&Thread{}),
 		tx.Where("id IN ?", users).Delete(&User{}),
 	} {
@@ -196,6 +202,23 @@ func dropThreads(tx *gorm.DB, rows []Thread) error {
 		}
 	}
 	return nil
+}
+
+// forgetInTelegram deletes what ties deleted messages to Telegram: those it has not heard yet, and the links.
+func forgetInTelegram(tx *gorm.DB, gone []Message) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	ids, threads := make([]int64, len(gone)), make([]string, len(gone))
+	for i, m := range gone {
+		ids[i], threads[i] = m.ID, m.ThreadID
+	}
+	slices.Sort(threads)
+	err := tx.Where("message_id IN ? AND message_id <> 0", ids).Delete(&TelegramLink{}).Error
+	if err != nil {
+		return err
+	}
+	return tx.Where("thread_id IN ? AND message_id IN ?", slices.Compact(threads), ids).Delete(&OutboxRow{}).Error
 }
 
 // lockThreads locks thread rows in the order of their ids, as everybody does who locks several, so

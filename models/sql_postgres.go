@@ -94,11 +94,11 @@ const postgresUpdate = `UPDATE threads AS t SET
 	last_activity = v.last_activity, last_message_id = v.last_message_id, last_message = v.last_message,
 	last_sender = v.last_sender, last_type = v.last_type, last_message_at = v.last_message_at,
 	message_count = v.message_count, unread_count = v.unread_count,
-	visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id
+	visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id, status = v.status
 	FROM unnest($1::text[], $2::timestamp[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamp[],
-		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[])
 		AS v (id, last_activity, last_message_id, last_message, last_sender, last_type, last_message_at,
-			message_count, unread_count, visitor_read_id, agent_read_id)
+			message_count, unread_count, visitor_read_id, agent_read_id, status)
 	WHERE t.id = v.id`
 
 func (postgresSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
@@ -108,16 +108,32 @@ func (postgresSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*locke
 
 func postgresUpdateArgs(rows []*lockedThread) []any {
 	n := len(rows)
-	ids, texts, senders, types := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	ids, texts, senders, types, states := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	active, at := make([]time.Time, n), make([]*time.Time, n)
 	last, count, unread, visitor, agent := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	for i, r := range rows {
-		ids[i], texts[i], senders[i], types[i] = r.ID, r.sealed, r.LastSender, r.LastType
+		ids[i], texts[i], senders[i], types[i], states[i] = r.ID, r.sealed, r.LastSender, r.LastType, r.Status
 		active[i], at[i] = r.LastActivity, r.LastMessageAt
 		last[i], count[i], unread[i] = r.LastMessageID, r.MessageCount, r.UnreadCount
 		visitor[i], agent[i] = r.VisitorReadID, r.AgentReadID
 	}
-	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent}
+	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent, states}
+}
+
+const postgresEnqueue = `INSERT INTO telegram_outbox (thread_id, message_id, kind, created_at)
+	SELECT thread_id, message_id, kind, created_at
+	FROM unnest($1::text[], $2::bigint[], $3::text[], $4::timestamp[])
+		WITH ORDINALITY AS v (thread_id, message_id, kind, created_at, n)
+	ORDER BY n`
+
+func (postgresSQL) enqueue(ctx context.Context, conn gorm.ConnPool, rows []OutboxRow) error {
+	threads, messages := make([]string, len(rows)), make([]int64, len(rows))
+	kinds, times := make([]string, len(rows)), make([]time.Time, len(rows))
+	for i, r := range rows {
+		threads[i], messages[i], kinds[i], times[i] = r.ThreadID, r.MessageID, r.Kind, r.CreatedAt
+	}
+	_, err := conn.ExecContext(ctx, postgresEnqueue, threads, messages, kinds, times)
+	return err
 }
 
 const (

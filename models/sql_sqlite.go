@@ -18,13 +18,13 @@ var insertSizes = [...]int{64, 16, 4, 1}
 type sqliteSQL struct {
 	selectThread, updateThread *sql.Stmt
 	activity, seen             *sql.Stmt
-	inserts                    [len(insertSizes)]*sql.Stmt
+	inserts, enqueues          [len(insertSizes)]*sql.Stmt
 }
 
 const (
 	sqliteLock   = "SELECT " + threadColumns + " FROM threads WHERE id = ?"
 	sqliteUpdate = `UPDATE threads SET last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
-		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?
+		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?
 		WHERE id = ?`
 )
 
@@ -45,6 +45,7 @@ func newSQLiteSQL(s *Store) (*sqliteSQL, error) {
 	prepare(&b.seen, "UPDATE users SET last_seen = ? WHERE id = ? AND last_seen < ?")
 	for i, n := range insertSizes {
 		prepare(&b.inserts[i], sqliteInsert(n))
+		prepare(&b.enqueues[i], sqliteEnqueue(n))
 	}
 	if err != nil {
 		b.close()
@@ -60,8 +61,13 @@ func sqliteInsert(rows int) string {
 		RETURNING id, thread_id, client_id`
 }
 
+func sqliteEnqueue(rows int) string {
+	return "INSERT INTO telegram_outbox (thread_id, message_id, kind, created_at) VALUES " +
+		strings.TrimSuffix(strings.Repeat("(?,?,?,?),", rows), ",")
+}
+
 func (b *sqliteSQL) close() {
-	for _, st := range append(b.inserts[:], b.selectThread, b.updateThread, b.activity, b.seen) {
+	for _, st := range append(slices.Concat(b.inserts[:], b.enqueues[:]), b.selectThread, b.updateThread, b.activity, b.seen) {
 		if st != nil {
 			_ = st.Close()
 		}
@@ -126,9 +132,33 @@ func (b *sqliteSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lock
 	}
 	for _, r := range rows {
 		_, err := st.ExecContext(ctx, r.LastActivity, r.LastMessageID, r.sealed, r.LastSender, r.LastType,
-			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.ID)
+			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status, r.ID)
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+func (b *sqliteSQL) enqueue(ctx context.Context, conn gorm.ConnPool, rows []OutboxRow) error {
+	args := make([]any, 0, 4*insertSizes[0])
+	for i, size := range insertSizes {
+		if len(rows) < size {
+			continue
+		}
+		st, err := within(ctx, conn, b.enqueues[i])
+		if err != nil {
+			return err
+		}
+		for len(rows) >= size {
+			args = args[:0]
+			for _, r := range rows[:size] {
+				args = append(args, r.ThreadID, r.MessageID, r.Kind, r.CreatedAt)
+			}
+			rows = rows[size:]
+			if _, err := st.ExecContext(ctx, args...); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

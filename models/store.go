@@ -29,6 +29,8 @@ type Options struct {
 	// Removed, if set, hears after each commit which file paths and URLs the messages deleted in it named, each
 	// once. Another message may name the same file. It runs in the deleting goroutine.
 	Removed func(files []string)
+	// Telegram says that a bot is set up: what visitors and agents write goes into the outbox too.
+	Telegram bool
 	// Wait is how long Open waits for a PostgreSQL that is not there yet.
 	Wait time.Duration
 	// CacheTTL is how long a thread or a newest page may be served from memory; 0 turns the cache off.
@@ -44,13 +46,15 @@ type Store struct {
 	// transactions begin IMMEDIATE, and read a pool that cannot write.
 	read, write *gorm.DB
 
-	removed func(files []string)
-	texts   *texts
-	cache   *cache
-	writer  *writer
-	touches *touches
-	blocks  *blocks
-	watch   *watch
+	removed  func(files []string)
+	telegram bool
+	outbox   chan struct{} // wakes the sender
+	texts    *texts
+	cache    *cache
+	writer   *writer
+	touches  *touches
+	blocks   *blocks
+	watch    *watch
 
 	health health
 	config func() *gorm.Config
@@ -75,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: log, texts: texts, blocks: blocks, removed: o.Removed}
+	s := &Store{log: log, texts: texts, blocks: blocks, removed: o.Removed, telegram: o.Telegram, outbox: make(chan struct{}, 1)}
 	s.config = func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log, logger.Config{

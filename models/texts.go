@@ -113,6 +113,10 @@ func (s *Store) ready(list []Message) []Message {
 	for i := range list {
 		m := &list[i]
 		m.CreatedAt = m.CreatedAt.UTC()
+		if m.EditedAt != nil {
+			at := m.EditedAt.UTC()
+			m.EditedAt = &at
+		}
 		m.ContentText = s.texts.open(m.ContentText, m.ID)
 	}
 	return list

@@ -81,8 +81,16 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 		row.SearchKey = searchKey(row.DisplayName, row.PhoneNumber)
 		err = tx.Select("display_name", "phone_number", "page_url", "locale", "status", "search_key").
 			Where("id = ?", id).Updates(&row).Error
-		if err != nil || p.PhoneNumber == nil {
+		if err != nil {
 			return err
+		}
+		if s.telegram && (p.Status != nil || p.DisplayName != nil) {
+			if err := tx.Create(&OutboxRow{ThreadID: id, Kind: OutboxTopic, CreatedAt: stamp(time.Now())}).Error; err != nil {
+				return err
+			}
+		}
+		if p.PhoneNumber == nil {
+			return nil
 		}
 		return tx.Model(&User{}).Where("id = ?", row.UserID).Update("phone_number", *p.PhoneNumber).Error
 	})
@@ -90,6 +98,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	if err != nil {
 		return Thread{}, s.failed("update a thread", err)
 	}
+	s.rouse()
 	s.readyThread(&row.Thread)
 	return row.Thread, nil
 }

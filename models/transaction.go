@@ -18,6 +18,7 @@ type transaction struct {
 	outcomes []outcome
 	rows     map[string]*lockedThread
 	stored   int64
+	queued   bool // something went into the outbox
 }
 
 // lockedThread is a thread row that the transaction holds.
@@ -49,6 +50,8 @@ type dialectSQL interface {
 	insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error)
 	// update writes the columns that the writer keeps.
 	update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error
+	// enqueue adds rows to the outbox in their order: ThreadID, MessageID, Kind and CreatedAt.
+	enqueue(ctx context.Context, conn gorm.ConnPool, rows []OutboxRow) error
 	// touch moves last_activity and last_seen forward.
 	touch(ctx context.Context, conn gorm.ConnPool, rows []touched) error
 	close()
@@ -72,6 +75,9 @@ func (t *transaction) run(ctx context.Context, tx *gorm.DB) error {
 		return err
 	}
 	if err := t.append(ctx, tx); err != nil {
+		return err
+	}
+	if err := t.enqueue(ctx, conn); err != nil {
 		return err
 	}
 	if err := t.mark(tx); err != nil {
@@ -214,7 +220,7 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 			SenderType: m.SenderType, CreatedAt: m.CreatedAt,
 		}
 		stored = stored[1:]
-		row.take(&out.Message, m.preview)
+		out.Reopened = row.take(&out.Message, m.preview)
 		out.Thread, out.Opened = row.Thread, row.opened
 		row.opened = false
 	}
@@ -236,8 +242,8 @@ func firstQuery(db *gorm.DB, threadID, clientID string) *gorm.DB {
 	return db.Where("thread_id = ? AND client_id = ? AND client_id <> ''", threadID, clientID)
 }
 
-// take counts a stored message into its thread.
-func (r *lockedThread) take(m *Message, preview string) {
+// take counts a stored message into its thread. A visitor who writes opens a closed thread again.
+func (r *lockedThread) take(m *Message, preview string) (reopened bool) {
 	at := m.CreatedAt
 	r.dirty = true
 	r.LastMessageID = m.ID
@@ -253,7 +259,10 @@ func (r *lockedThread) take(m *Message, preview string) {
 	if m.SenderType == Visitor {
 		r.UnreadCount++
 		r.seen = true
+		reopened = r.Status == StatusClosed
+		r.Status = StatusActive
 	}
+	return reopened
 }
 
 // mark moves read marks, forward only and not past the newest message.

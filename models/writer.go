@@ -186,6 +186,9 @@ func (w *writer) commit(jobs []*job) (outcomes []outcome, err error) {
 			w.store.touches.note(id, row.LastActivity)
 		}
 	}
+	if t.queued {
+		w.store.rouse()
+	}
 	w.batches.Add(1)
 	w.appended.Add(t.stored)
 	return t.outcomes, nil

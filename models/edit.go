@@ -1,0 +1,53 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// EditMessage replaces a message's text and returns the message as it is then. ErrNotFound if the thread has no such
+// message.
+func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (Message, error) {
+	if err := checkText("content_text", text, MaxContentText); err != nil {
+		return Message{}, err
+	}
+	sealed := NewMessage{ContentText: text}
+	if err := sealed.seal(s.texts); err != nil {
+		return Message{}, err
+	}
+	at = stamp(at)
+	var m Message
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		threads, err := lockThreads(tx, []string{threadID})
+		if err != nil {
+			return err
+		}
+		m = Message{}
+		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Take(&m).Error; err != nil {
+			return err
+		}
+		err = tx.Model(&Message{}).Where("id = ?", id).Updates(map[string]any{"content_text": sealed.sealed, "edited_at": at}).Error
+		if err != nil {
+			return err
+		}
+		if len(threads) == 1 && threads[0].LastMessageID == id {
+			if err := tx.Model(&Thread{}).Where("id = ?", threadID).Update("last_message", sealed.preview).Error; err != nil {
+				return err
+			}
+		}
+		if !s.telegram || !mirrored(m.SenderType) {
+			return nil
+		}
+		return tx.Create(&OutboxRow{ThreadID: threadID, MessageID: id, Kind: OutboxEdit, CreatedAt: at}).Error
+	})
+	s.cache.changed(threadID)
+	if err != nil {
+		return Message{}, s.failed("edit a message", err)
+	}
+	s.rouse()
+	m = s.ready([]Message{m})[0]
+	m.ContentText, m.EditedAt = text, &at
+	return m, nil
+}

@@ -1,0 +1,39 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// Switch is something that the team has set for the whole site.
+type Switch struct {
+	ID        int64
+	Name      string
+	Position  string
+	UpdatedAt time.Time
+}
+
+// SwitchPosition returns how a switch stands; "" if nobody has touched it.
+func (s *Store) SwitchPosition(ctx context.Context, name string) (string, error) {
+	var found Switch
+	err := again(ctx, func() error { return s.read.WithContext(ctx).Where("name = ?", name).Take(&found).Error })
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return "", nil
+	}
+	return found.Position, s.failed("read a switch", err)
+}
+
+// SetSwitch turns a switch.
+func (s *Store) SetSwitch(ctx context.Context, name, position string) error {
+	err := again(ctx, func() error {
+		row := Switch{Name: name, Position: position, UpdatedAt: stamp(time.Now())}
+		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"position", "updated_at"}),
+		}).Create(&row).Error
+	})
+	return s.failed("turn a switch", err)
+}

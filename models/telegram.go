@@ -1,0 +1,132 @@
+package models
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// TelegramThread is how a thread is known in Telegram. ShortID stands under each message there; unlike the
+// thread's id, which is its visitor's only credential, it opens nothing and says nothing about that id.
+type TelegramThread struct {
+	ID          int64
+	ThreadID    string
+	ShortID     string
+	ChatID      int64 // of the topic
+	TopicID     int64 // 0 = none
+	TopicName   string
+	TopicStatus string // StatusActive or StatusClosed, as the topic was left
+	CreatedAt   time.Time
+}
+
+// Short ids have no letters that are read for others, and none that together make a word.
+const (
+	shortAlphabet = "23456789bcdfghjkmnpqrstvwxz"
+	shortLength   = 7 // 27⁷: ten thousand million
+)
+
+func newShortID() string {
+	b := make([]byte, 0, shortLength)
+	var draw [32]byte
+	for len(b) < shortLength {
+		_, _ = rand.Read(draw[:]) // never fails: crypto/rand ends the program instead
+		for _, r := range draw {
+			if limit := byte(256 / len(shortAlphabet) * len(shortAlphabet)); r < limit && len(b) < shortLength { // no letter likelier than others
+				b = append(b, shortAlphabet[int(r)%len(shortAlphabet)])
+			}
+		}
+	}
+	return string(b)
+}
+
+// TelegramThread returns how a thread is known in Telegram, and makes it known if it is not; fresh tells that.
+// ErrNotFound if there is no such thread.
+func (s *Store) TelegramThread(ctx context.Context, threadID string) (t TelegramThread, fresh bool, err error) {
+	for range 5 { // a short id may be taken
+		err = s.transaction(ctx, func(tx *gorm.DB) error {
+			fresh = false
+			found, err := lockThreads(tx, []string{threadID})
+			if err != nil {
+				return err
+			}
+			if len(found) == 0 {
+				return ErrNotFound
+			}
+			t = TelegramThread{}
+			err = tx.Where("thread_id = ?", threadID).Take(&t).Error
+			if !errors.Is(err, gorm.ErrRecordNotFound) {
+				return err
+			}
+			t = TelegramThread{ThreadID: threadID, ShortID: newShortID(), CreatedAt: stamp(time.Now())}
+			done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&t)
+			fresh = done.RowsAffected == 1
+			if done.Error == nil && !fresh {
+				return errShortTaken
+			}
+			return done.Error
+		})
+		if !errors.Is(err, errShortTaken) {
+			break
+		}
+	}
+	return t, fresh, s.failed("read a thread's names in Telegram", err)
+}
+
+var errShortTaken = errors.New("the short id is taken")
+
+// TelegramThreadByShortID finds a thread by what stands under its messages, or gives ErrNotFound.
+func (s *Store) TelegramThreadByShortID(ctx context.Context, shortID string) (TelegramThread, error) {
+	return s.telegramThread(ctx, "short_id = ?", shortID)
+}
+
+// TelegramThreadByTopic finds the thread of a topic, or gives ErrNotFound.
+func (s *Store) TelegramThreadByTopic(ctx context.Context, chatID, topicID int64) (TelegramThread, error) {
+	return s.telegramThread(ctx, "chat_id = ? AND topic_id = ?", chatID, topicID)
+}
+
+func (s *Store) telegramThread(ctx context.Context, condition string, args ...any) (t TelegramThread, err error) {
+	err = again(ctx, func() error { return s.read.WithContext(ctx).Where(condition, args...).Take(&t).Error })
+	return t, s.failed("find a thread by its names in Telegram", err)
+}
+
+// SetTopic notes the topic of a thread: ChatID, TopicID, TopicName and TopicStatus.
+func (s *Store) SetTopic(ctx context.Context, t TelegramThread) error {
+	err := again(ctx, func() error {
+		return s.write.WithContext(ctx).Model(&TelegramThread{}).Where("thread_id = ?", t.ThreadID).
+			Select("chat_id", "topic_id", "topic_name", "topic_status").Updates(&t).Error
+	})
+	return s.failed("note a topic", err)
+}
+
+// Link ties messages in Telegram to a thread. A thread that is not stored any more gets none.
+func (s *Store) Link(ctx context.Context, l TelegramLink) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		found, err := lockThreads(tx, []string{l.ThreadID})
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		fresh := l
+		return tx.Create(&fresh).Error
+	})
+	return s.failed("link a message", err)
+}
+
+// Linked finds what a message in Telegram belongs to, or gives ErrNotFound.
+func (s *Store) Linked(ctx context.Context, chatID, telegramMessageID int64) (l TelegramLink, err error) {
+	err = again(ctx, func() error {
+		return s.read.WithContext(ctx).Where("chat_id = ? AND telegram_message_id = ?", chatID, telegramMessageID).Order("id DESC").Take(&l).Error
+	})
+	return l, s.failed("find a link", err)
+}
+
+// LinksOf returns what a message is in Telegram, in the order in which its parts were sent.
+func (s *Store) LinksOf(ctx context.Context, messageID int64) (list []TelegramLink, err error) {
+	err = again(ctx, func() error {
+		return s.read.WithContext(ctx).Where("message_id = ? AND message_id <> 0", messageID).Order("id").Find(&list).Error
+	})
+	return list, s.failed("find links", err)
+}
