@@ -130,6 +130,7 @@ func serve(stdout, stderr io.Writer) (err error) {
 	keeping, leave := context.WithCancel(ctx)
 	var house sync.WaitGroup
 	house.Go(func() { room.KeepHouse(keeping, time.Duration(cfg.RetentionDays)*24*time.Hour) })
+	house.Go(func() { room.WatchAway(keeping) })
 	defer house.Wait()
 	defer leave()
 	return s.Serve(ctx)

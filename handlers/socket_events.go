@@ -112,7 +112,7 @@ func (p *peer) welcome(e realtime.Event, threadID string, resumed bool) {
 	p.emit("joined", struct {
 		ThreadID string `json:"thread_id"`
 	}{threadID})
-	answerEvent(e, succeeded{"thread_id": threadID, "resumed": resumed})
+	answerEvent(e, succeeded{"thread_id": threadID, "resumed": resumed, "away": p.h.Chat.Away()})
 }
 
 func (p *peer) message(ctx context.Context, in input, e realtime.Event) error {
@@ -202,7 +202,7 @@ func (p *peer) adminJoin(_ context.Context, _ input, e realtime.Event) error {
 	}
 	p.socket.SetSide(agentSide)
 	p.socket.Join(agentsRoom)
-	answerEvent(e, nil)
+	answerEvent(e, succeeded{"away": p.h.Chat.Away()})
 	return nil
 }
 

@@ -46,6 +46,10 @@ type Store interface {
 	Blocks(context.Context) ([]models.Block, error)
 	Blocked(threadID, address string) bool
 	NoteAddress(ctx context.Context, threadID, address string) error
+	Message(ctx context.Context, id int64) (models.Message, error)
+	EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (models.Message, error)
+	SwitchPosition(ctx context.Context, name string) (string, error)
+	SetSwitch(ctx context.Context, name, position string) error
 }
 
 // Limiter says whether one more is allowed for a key, and when to come back if not.
@@ -78,6 +82,7 @@ type Service struct {
 	presence  presence
 	beats     beats
 	accepted  atomic.Uint64
+	away      atomic.Bool
 }
 
 // New makes the chat service.

@@ -33,17 +33,23 @@ type Message struct {
 	FileURL     string `json:"file_url"`
 	FilePath    string `json:"file_path"`
 	CreatedAt   Time   `json:"created_at"`
+	EditedAt    *Time  `json:"edited_at,omitempty"`
 }
 
 // Wire gives a stored message the form that clients know.
 func Wire(m models.Message) Message {
-	return Message{
+	w := Message{
 		ID: m.ID, ClientID: m.ClientID, ThreadID: m.ThreadID,
 		SenderType: m.SenderType, Sender: m.SenderType,
 		ContentType: m.ContentType, Type: m.ContentType,
 		ContentText: m.ContentText, FileURL: m.FileURL, FilePath: m.FileURL,
 		CreatedAt: Time(m.CreatedAt),
 	}
+	if m.EditedAt != nil {
+		at := Time(*m.EditedAt)
+		w.EditedAt = &at
+	}
+	return w
 }
 
 // ThreadView is the thread object of contract §3.

@@ -67,6 +67,9 @@ func (s *Service) posted(a Actor, r models.Appended, err error, done func(Messag
 		if r.Opened {
 			s.announceThread(r.Thread, "")
 		}
+		if r.Reopened {
+			s.tellStatus(r.Thread.ID, r.Thread.Status)
+		}
 		s.announce(a, r)
 	}
 	done(Wire(r.Message), nil)

@@ -1,0 +1,158 @@
+package chat_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/chat"
+)
+
+var operator = chat.Actor{Role: chat.Telegram}
+
+func TestSetStatus(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newWorld(s, 100, 100)
+		v := visitorAt("v")
+		id := w.join(t, v, "Ayşe")
+		w.post(t, v, id, "hello")
+		w.hall.take()
+		if err := w.SetStatus(t.Context(), v, id, models.StatusClosed); code(err) != chat.CodeUnauthorized {
+			t.Errorf("a visitor closed it: %v", err)
+		}
+		if err := w.SetStatus(t.Context(), operator, id, "gone"); code(err) != chat.CodeValidation {
+			t.Errorf("a state that is none: %v", err)
+		}
+		if err := w.SetStatus(t.Context(), operator, "01890000-0000-4000-8000-000000000000", models.StatusClosed); code(err) != chat.CodeNotFound {
+			t.Errorf("a thread that is none: %v", err)
+		}
+		told := func(status string) {
+			t.Helper()
+			h := w.hall.take()
+			if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "thread_status" || names(h[0].Agents) != "thread_updated" {
+				t.Fatalf("told %+v", h)
+			}
+			if got := fmt.Sprint(h[0].Thread[0].Payload, h[0].Agents[0].Payload); got != fmt.Sprintf("{%s %s} {%s %s}", id, status, id, status) {
+				t.Errorf("told %s", got)
+			}
+		}
+		for _, status := range []string{models.StatusClosed, models.StatusActive, models.StatusClosed} {
+			for range 2 { // the second time it is no news
+				if err := w.SetStatus(t.Context(), operator, id, status); err != nil {
+					t.Fatal(err)
+				}
+			}
+			told(status)
+		}
+		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{Status: models.StatusClosed})
+		if err != nil || len(list) != 1 || list[0].Status != models.StatusClosed {
+			t.Errorf("closed threads %+v, %v", list, err)
+		}
+		// The visitor writes again.
+		w.post(t, v, id, "one thing more")
+		h := w.hall.take()
+		if len(h) != 2 || names(h[0].Agents) != "thread_updated" || names(h[1].Thread) != "message" {
+			t.Errorf("told %+v", h)
+		}
+	})
+}
+
+func TestEdit(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newWorld(s, 100, 100)
+		v, other := visitorAt("v"), visitorAt("o")
+		id, elsewhere := w.join(t, v, "Ayşe"), w.join(t, other, "Veli")
+		theirs := w.post(t, v, id, "mine")
+		ours := w.post(t, operator, id, "Merhab")
+		if text, err := json.Marshal(ours); err != nil || strings.Contains(string(text), "edited_at") {
+			t.Errorf("before: %s, %v", text, err)
+		}
+		w.hall.take()
+		for name, c := range map[string]struct {
+			actor  chat.Actor
+			thread string
+			id     int64
+			text   string
+			code   string
+		}{
+			"a visitor edits ours":   {v, id, ours.ID, "x", chat.CodeUnauthorized},
+			"we edit a visitor's":    {agent, id, theirs.ID, "x", chat.CodeUnauthorized},
+			"of another thread":      {agent, elsewhere, ours.ID, "x", chat.CodeNotFound},
+			"of no thread":           {agent, "x", ours.ID, "x", chat.CodeValidation},
+			"that is not there":      {agent, id, 1 << 40, "x", chat.CodeNotFound},
+			"into nothing":           {agent, id, ours.ID, " \n", chat.CodeValidation},
+			"into too much":          {agent, id, ours.ID, strings.Repeat("x", models.MaxContentText+1), chat.CodeValidation},
+			"into what no store has": {agent, id, ours.ID, "a\x00b", chat.CodeValidation},
+		} {
+			if _, err := w.Edit(t.Context(), c.actor, c.thread, c.id, c.text); code(err) != c.code {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if h := w.hall.take(); len(h) != 0 {
+			t.Errorf("refusals told %+v", h)
+		}
+		for range 2 { // the second time it is no news
+			m, err := w.Edit(t.Context(), operator, id, ours.ID, "Merhaba")
+			if err != nil || m.ContentText != "Merhaba" || m.ID != ours.ID {
+				t.Fatalf("%+v, %v", m, err)
+			}
+		}
+		h := w.hall.take()
+		if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "message_edited" || h[0].Thread[0] != h[0].Agents[0] {
+			t.Fatalf("told %+v", h)
+		}
+		text, err := json.Marshal(h[0].Thread[0].Payload)
+		if err != nil || !strings.Contains(string(text), `"content_text":"Merhaba"`) || !strings.Contains(string(text), `"edited_at":"2`) {
+			t.Errorf("told %s, %v", text, err)
+		}
+		list, _, err := w.History(t.Context(), v, id, models.MessageQuery{})
+		if err != nil || len(list) != 2 || list[1].ContentText != "Merhaba" || list[1].EditedAt == nil || list[0].EditedAt != nil {
+			t.Errorf("history %+v, %v", list, err)
+		}
+	})
+}
+
+func TestAway(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newWorld(s, 100, 100)
+		v := visitorAt("v")
+		id := w.join(t, v, "Ayşe")
+		w.Arrived(v, id)
+		w.hall.take()
+		if err := w.SetAway(t.Context(), v, true); code(err) != chat.CodeUnauthorized || w.Away() {
+			t.Errorf("a visitor sent the team home: %v", err)
+		}
+		for range 2 { // the second time it is no news
+			if err := w.SetAway(t.Context(), operator, true); err != nil || !w.Away() {
+				t.Fatalf("away %v, %v", w.Away(), err)
+			}
+		}
+		h := w.hall.take()
+		if len(h) != 2 || names(h[0].Agents) != "team_status" || h[1].ThreadID != id || names(h[1].Thread) != "team_status" || fmt.Sprint(h[1].Thread[0].Payload) != "{true}" {
+			t.Fatalf("told %+v", h)
+		}
+		// Another process, or this one after a restart, sees it.
+		again := newWorld(s, 100, 100)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			again.WatchAway(ctx)
+			close(ended)
+		}()
+		for deadline := time.Now().Add(10 * time.Second); !again.Away(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the other process does not notice")
+			}
+		}
+		stop()
+		<-ended
+		if err := w.SetAway(t.Context(), agent, false); err != nil || w.Away() {
+			t.Errorf("away %v, %v", w.Away(), err)
+		}
+	})
+}
