@@ -24,18 +24,10 @@ type teamStatus struct {
 	Away bool `json:"away"`
 }
 
-// team refuses everybody but agents and the operator in Telegram.
-func team(a Actor) error {
-	if a.Role != Agent && a.Role != Telegram {
-		return unauthorized("Please sign in as an agent.")
-	}
-	return nil
-}
-
 // SetStatus closes a thread, or opens it again: status is models.StatusActive or models.StatusClosed. Agents hear
 // "thread_updated", the thread's room "thread_status".
 func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status string) error {
-	if err := team(a); err != nil {
+	if err := teamOnly(a); err != nil {
 		return err
 	}
 	if err := a.reach(threadID); err != nil {
@@ -68,7 +60,7 @@ func (s *Service) tellStatus(threadID, status string) {
 // Edit gives a message of the team a new text. The thread's room and all agents hear "message_edited" with the message.
 // What a visitor wrote is theirs.
 func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID int64, text string) (Message, error) {
-	if err := team(a); err != nil {
+	if err := teamOnly(a); err != nil {
 		return Message{}, err
 	}
 	if err := a.reach(threadID); err != nil {
@@ -113,7 +105,7 @@ func (s *Service) Away() bool { return s.away.Load() }
 
 // SetAway says whether the team answers later. All agents and all visitors hear "team_status".
 func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
-	if err := team(a); err != nil {
+	if err := teamOnly(a); err != nil {
 		return err
 	}
 	position := awayOff
