@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/telegram/telegramtest"
 )
 
 // folder makes a data folder with a seeded database in it and points the settings there.
@@ -90,5 +92,29 @@ func TestBackupAndRestoreCommands(t *testing.T) {
 		if _, err := command(t, args...); err == nil {
 			t.Errorf("%v: no error", args)
 		}
+	}
+}
+
+func TestDoctorCommand(t *testing.T) {
+	dir, _ := folder(t, testKey)
+	t.Setenv("DEFAULT_LOCALE", "en")
+	out, err := command(t, "doctor")
+	if err != nil || !strings.Contains(out, "✓ Database           sqlite can be read and written.") || !strings.Contains(out, "! Telegram") || !strings.Contains(out, "→ In Telegram write /newbot") {
+		t.Errorf("%s\n%v", out, err)
+	}
+	bot := telegramtest.New(t, telegramtest.Forum())
+	t.Setenv("TELEGRAM_BOT_TOKEN", telegramtest.Token)
+	t.Setenv("TELEGRAM_CHAT_ID", strconv.FormatInt(telegramtest.GroupID, 10))
+	t.Setenv("TELEGRAM_API_URL", bot.URL)
+	bot.Hook("https://elsewhere.example/hook")
+	out, err = command(t, "doctor")
+	if err == nil || err.Error() != "1 of 10 checks failed" || !strings.Contains(out, "✗ Incoming messages  A webhook at elsewhere.example") {
+		t.Errorf("%s\n%v", out, err)
+	}
+	t.Setenv("DEFAULT_LOCALE", "tr")
+	t.Setenv("DATABASE_URL", "sqlite://"+filepath.Join(dir, "no", "such", "folder", "chat.db"))
+	out, err = command(t, "doctor")
+	if err == nil || !strings.Contains(out, "✗ Veritabanı") || !strings.Contains(out, "→ DATABASE_URL'i") || strings.Contains(out, telegramtest.Token) {
+		t.Errorf("%s\n%v", out, err)
 	}
 }

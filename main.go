@@ -54,6 +54,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), "Usage:\n  sohbet            serve; settings come from the environment or ./"+config.FileName+
 			"\n  sohbet version    tell the version\n  sohbet settings   list every setting, as an example of that file\n"+
+			"  sohbet doctor     check settings, database and Telegram, and tell how to cure what is wrong\n"+
 			"  sohbet rekey      encrypt all messages with the first key of SECRET_KEY; the server may run\n"+
 			"  sohbet backup FILE           put database and uploads into FILE; the server may run\n"+
 			"  sohbet restore [-force] FILE bring them back; stop the server first. -force replaces what is there\n")
@@ -72,6 +73,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	case "settings":
 		return config.WriteExample(stdout)
+	case "doctor":
+		return commands.Doctor(stdout, stderr)
 	case "rekey":
 		return commands.Rekey(stdout, stderr)
 	case "backup", "restore":

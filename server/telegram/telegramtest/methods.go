@@ -48,6 +48,10 @@ func (s *Server) reach(c *Call) (*chat, *refusal) {
 		return nil, bad("chat not found")
 	case id == s.opts.Chat.ID && s.opts.Kicked:
 		return nil, &refusal{code: http.StatusForbidden, text: "Forbidden: bot was kicked from the supergroup chat"}
+	case id == s.opts.Chat.ID && s.opts.MovedTo != 0:
+		no := bad("group chat was upgraded to a supergroup chat")
+		no.moved = s.opts.MovedTo
+		return nil, no
 	}
 	return known, nil
 }

@@ -39,6 +39,8 @@ type Options struct {
 	Absent       bool // not in the chat at all: "chat not found"
 	Kicked       bool // thrown out: 403
 
+	MovedTo int64 // Chat became this supergroup: calls to it are refused
+
 	WriteInClosed bool          // closed topics take the bot's messages, as the real ones do for administrators with ManageTopics; else TOPIC_CLOSED
 	HTTPWebhook   bool          // webhooks may be plain http on any port, as on a self-hosted server
 	PerMinute     int           // messages that Chat takes in a minute before 429; 0 = no limit (Telegram's own is 20 in a group)
@@ -215,8 +217,9 @@ func (s *Server) complain(method, text string) {
 type refusal struct {
 	code   int
 	text   string
-	retry  int  // parameters.retry_after
-	faulty bool // scripted, so nobody's mistake
+	retry  int   // parameters.retry_after
+	moved  int64 // parameters.migrate_to_chat_id
+	faulty bool  // scripted, so nobody's mistake
 }
 
 func bad(format string, args ...any) *refusal {
@@ -304,6 +307,9 @@ func (s *Server) finish(w http.ResponseWriter, c *Call, result any, no *refusal)
 		status, envelope = no.code, map[string]any{"ok": false, "error_code": no.code, "description": no.text}
 		if no.retry > 0 {
 			envelope["parameters"] = map[string]int{"retry_after": no.retry}
+		}
+		if no.moved != 0 {
+			envelope["parameters"] = map[string]int64{"migrate_to_chat_id": no.moved}
 		}
 		c.Description = no.text
 	}

@@ -1,0 +1,151 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"sohbet/models"
+	"sohbet/server"
+	"sohbet/server/config"
+	"sohbet/server/telegram"
+)
+
+const (
+	doctorPatience  = time.Minute      // for everything together
+	databaseTimeout = 10 * time.Second // for one look at the database
+)
+
+// Doctor checks the settings, the data folder, the database and the bot, and prints each finding with the step that cures it, in
+// the language of DEFAULT_LOCALE. Its error tells how many checks failed.
+func Doctor(stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+	defer cancel()
+	cfg, err := config.Load(".", os.LookupEnv)
+	if err != nil {
+		return err // it names each variable and what would be right
+	}
+	v := &visit{cfg: cfg, say: doctorEnglish}
+	if cfg.Locale == "tr" {
+		v.say = doctorTurkish
+	}
+	v.settings()
+	if v.folder() {
+		v.database(ctx, stderr)
+	}
+	v.bot(ctx)
+	return v.print(stdout)
+}
+
+// visit collects what the doctor finds.
+type visit struct {
+	cfg      *config.Config
+	say      map[string]string
+	findings []telegram.Finding
+}
+
+func (v *visit) found(title string, g telegram.Grade, text, cure string) {
+	v.findings = append(v.findings, telegram.Finding{Check: title, Grade: g, Title: v.say[title], Text: text, Cure: cure})
+}
+
+func (v *visit) settings() {
+	if len(v.cfg.Warnings) == 0 {
+		v.found("settings", telegram.OK, v.say["settings good"], "")
+	}
+	for _, warning := range v.cfg.Warnings {
+		v.found("settings", telegram.Warn, warning, v.say["settings cure"])
+	}
+}
+
+// folder writes and removes a file in the data folder.
+func (v *visit) folder() bool {
+	_, err := v.cfg.Prepare()
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(v.cfg.DataDir, "doctor-*"); err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		v.found("folder", telegram.Fail, err.Error(), v.say["folder cure"])
+		return false
+	}
+	v.found("folder", telegram.OK, v.cfg.DataDir+v.say["folder good"], "")
+	return true
+}
+
+func (v *visit) database(ctx context.Context, stderr io.Writer) {
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
+	log := server.NewLogger(stderr, v.cfg.LogLevel, v.cfg.LogFormat == "json")
+	store, err := models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, Logger: log})
+	if err != nil {
+		v.found("database", telegram.Fail, err.Error(), v.say["database cure"])
+		return
+	}
+	condition := store.Check(ctx)
+	switch err := errors.Join(condition.Writes, store.Close()); {
+	case err != nil:
+		v.found("database", telegram.Fail, err.Error(), v.say["database cure"])
+	default:
+		v.found("database", telegram.OK, store.Dialect()+v.say["database good"], "")
+	}
+}
+
+func (v *visit) bot(ctx context.Context) {
+	t := v.cfg.Telegram
+	if !t.On() {
+		v.found("telegram", telegram.Warn, v.say["telegram off"], v.say["telegram cure"])
+		return
+	}
+	doctor := &telegram.Doctor{APIURL: t.APIURL, Token: t.BotToken, ChatID: t.ChatID, WebhookURL: t.WebhookURL, Client: &http.Client{}}
+	v.findings = append(v.findings, doctor.Examine(ctx, v.cfg.Locale)...)
+}
+
+// print writes a line for each finding and, under it, what to do.
+func (v *visit) print(w io.Writer) error {
+	marks := map[telegram.Grade]string{telegram.OK: "✓", telegram.Warn: "!", telegram.Fail: "✗"}
+	failed := 0
+	var b strings.Builder
+	for _, f := range v.findings {
+		fmt.Fprintf(&b, "%s %-18s %s\n", marks[f.Grade], f.Title, f.Text)
+		if f.Cure != "" {
+			fmt.Fprintf(&b, "  %-18s → %s\n", "", f.Cure)
+		}
+		if f.Grade == telegram.Fail {
+			failed++
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d checks failed", failed, len(v.findings))
+	}
+	return nil
+}
+
+var doctorTurkish = map[string]string{
+	"settings": "Ayarlar", "settings good": "Ayarlar okundu.", "settings cure": "config.example.env dosyasındaki açıklamaya bakın.",
+	"folder": "Veri klasörü", "folder good": " klasörüne yazılabiliyor.", "folder cure": "DATA_DIR'i yazılabilen bir klasöre ayarlayın ya da klasörün sahibini düzeltin.",
+	"database": "Veritabanı", "database good": " okunup yazılabiliyor.", "database cure": "DATABASE_URL'i, veritabanının çalıştığını ve diskte yer olduğunu denetleyin.",
+	"telegram": "Telegram", "telegram off": "Telegram kapalı; giriş kodları sunucu günlüğüne yazılır.",
+	"telegram cure": "Telegram'da @BotFather'a /newbot yazın; anahtarı TELEGRAM_BOT_TOKEN'a, sohbetin numarasını TELEGRAM_CHAT_ID'ye koyun.",
+}
+
+var doctorEnglish = map[string]string{
+	"settings": "Settings", "settings good": "The settings are readable.", "settings cure": "See what config.example.env says about it.",
+	"folder": "Data folder", "folder good": " can be written.", "folder cure": "Point DATA_DIR to a folder that can be written, or correct the folder's owner.",
+	"database": "Database", "database good": " can be read and written.", "database cure": "Check DATABASE_URL, that the database runs, and that the disk has room.",
+	"telegram": "Telegram", "telegram off": "Telegram is off; login codes go to the server's log.",
+	"telegram cure": "In Telegram write /newbot to @BotFather; put the token into TELEGRAM_BOT_TOKEN and the chat's number into TELEGRAM_CHAT_ID.",
+}
