@@ -1,0 +1,155 @@
+package models_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+)
+
+var noon = time.Date(2031, 5, 6, 12, 0, 0, 0, time.UTC)
+
+func upload(t *testing.T, s *models.Store, url string, at time.Time) models.Upload {
+	t.Helper()
+	u, err := s.AddUpload(t.Context(), models.Upload{URL: url, Kind: "image", Type: "image/jpeg", Name: "tatil fotoğrafı.jpg",
+		Size: 1000, Width: 40, Height: 30, ThumbURL: url + ".thumb", Place: "local", Path: strings.TrimPrefix(url, "/uploads/"), CreatedAt: at})
+	if err != nil {
+		t.Fatalf("record %s: %v", url, err)
+	}
+	return u
+}
+
+func urlsOf(list []models.Upload) string {
+	var out []string
+	for _, u := range list {
+		out = append(out, u.URL)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestUploadIsRecordedOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		u := upload(t, s, "/uploads/images/a.jpg", noon)
+		list, err := s.Uploads(t.Context(), []string{"/uploads/images/a.jpg", "/uploads/images/none.jpg"})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%d rows, %v", len(list), err)
+		}
+		got := list[0]
+		if got.ID != u.ID || got.Name != "tatil fotoğrafı.jpg" || got.Size != 1000 || got.Width != 40 || got.Height != 30 ||
+			got.ThumbURL != "/uploads/images/a.jpg.thumb" || !got.CreatedAt.Equal(noon) || !got.UsedAt.Equal(noon) || got.DeletedAt != nil {
+			t.Errorf("read back: %+v", got)
+		}
+		if _, err := s.AddUpload(t.Context(), models.Upload{URL: u.URL, Kind: "file", Type: "x", Place: "local", Path: "p"}); !errors.Is(err, models.ErrExists) {
+			t.Errorf("the same URL again: %v", err)
+		}
+		for _, bad := range []models.Upload{
+			{Kind: "image"},
+			{URL: "/uploads/b", Name: "a\x00b"},
+			{URL: "/uploads/b", Name: strings.Repeat("ü", models.MaxFileName+1)},
+			{URL: "/uploads/" + strings.Repeat("u", models.MaxFileURL)},
+			{URL: "/uploads/b", Type: "\xff"},
+		} {
+			if _, err := s.AddUpload(t.Context(), bad); !errors.Is(err, models.ErrInvalid) {
+				t.Errorf("%.40q: %v", bad.URL+bad.Name, err)
+			}
+		}
+	})
+}
+
+func TestUnnamedUploadsAreCondemned(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		th := thread(t, s, 1)
+		for _, name := range []string{"named", "unnamed", "claimed", "fresh"} {
+			at := noon
+			if name == "fresh" {
+				at = noon.Add(50 * time.Minute)
+			}
+			upload(t, s, "/uploads/images/"+name, at)
+		}
+		post(t, s, models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor, ContentType: "image", FileURL: "/uploads/images/named"})
+		if u, err := s.ClaimUpload(t.Context(), "/uploads/images/claimed", noon.Add(50*time.Minute)); err != nil || u.Name != "tatil fotoğrafı.jpg" {
+			t.Fatalf("claim: %+v, %v", u, err)
+		}
+		later := noon.Add(61 * time.Minute)
+		gone, more, err := s.CondemnUnnamed(t.Context(), later.Add(-time.Hour), later)
+		if err != nil || more || urlsOf(gone) != "/uploads/images/unnamed" {
+			t.Fatalf("condemned %q, more %v, %v", urlsOf(gone), more, err)
+		}
+		if _, err := s.ClaimUpload(t.Context(), "/uploads/images/unnamed", later); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("a condemned file was claimed: %v", err)
+		}
+		if list, err := s.Uploads(t.Context(), []string{"/uploads/images/unnamed"}); err != nil || len(list) != 0 {
+			t.Errorf("a condemned file is shown: %v, %v", list, err)
+		}
+		waiting, err := s.Condemned(t.Context(), 10)
+		if err != nil || urlsOf(waiting) != "/uploads/images/unnamed" {
+			t.Fatalf("waiting: %q, %v", urlsOf(waiting), err)
+		}
+		if err := s.DropUploads(t.Context(), []int64{waiting[0].ID}); err != nil {
+			t.Fatal(err)
+		}
+		if waiting, err = s.Condemned(t.Context(), 10); err != nil || len(waiting) != 0 {
+			t.Errorf("still waiting: %v, %v", waiting, err)
+		}
+	})
+}
+
+func TestFileOfTwoMessagesGoesWithTheLast(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		const url = "/uploads/images/shared"
+		upload(t, s, url, noon)
+		for n := range 2 {
+			th := thread(t, s, n)
+			post(t, s, models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor, ContentType: "image", FileURL: url})
+		}
+		for n, want := range []string{"", url} {
+			if err := s.ClearThread(t.Context(), threadID(n)); err != nil {
+				t.Fatal(err)
+			}
+			gone, err := s.CondemnUploads(t.Context(), []string{url, "https://elsewhere.example/x.png"}, noon)
+			if err != nil || urlsOf(gone) != want {
+				t.Fatalf("after %d cleared: %q, %v", n+1, urlsOf(gone), err)
+			}
+		}
+	})
+}
+
+func TestPostponedUploadsWaitBehindTheOthers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		a, b := upload(t, s, "/a", noon), upload(t, s, "/b", noon)
+		if _, err := s.CondemnUploads(t.Context(), []string{a.URL, b.URL}, noon); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.PostponeUpload(t.Context(), a.ID, noon.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := s.Condemned(t.Context(), 10); err != nil || urlsOf(list) != "/b /a" {
+			t.Fatalf("%q, %v", urlsOf(list), err)
+		}
+	})
+}
+
+func TestManyUnnamedUploadsGoInBatches(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		const n = 620
+		for i := range n {
+			upload(t, s, fmt.Sprintf("/uploads/images/%d", i), noon)
+		}
+		total, rounds := 0, 0
+		for more := true; more; rounds++ {
+			var gone []models.Upload
+			var err error
+			if gone, more, err = s.CondemnUnnamed(t.Context(), noon.Add(time.Hour), noon.Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			total += len(gone)
+		}
+		if total != n || rounds != 2 {
+			t.Errorf("%d of %d in %d rounds", total, n, rounds)
+		}
+	})
+}
