@@ -28,6 +28,7 @@ import (
 	"sohbet/server/commands"
 	"sohbet/server/config"
 	"sohbet/server/engine"
+	"sohbet/server/media"
 	"sohbet/server/realtime"
 )
 
@@ -112,13 +113,20 @@ func serve(stdout, stderr io.Writer) (err error) {
 		log.Info("made a secret key", "folder", cfg.DataDir)
 	}
 
-	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait})
+	var files *media.Service // made of the store, and called by it once the server runs
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
+		Removed: func(urls []string) { files.Remove(urls) }})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
 
-	s, room, err := wire(cfg, store, log)
+	if files, err = openFiles(cfg, store, log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closing("uploads folder", files.Close())) }()
+
+	s, room, err := wire(cfg, store, files, log)
 	if err != nil {
 		return err
 	}
@@ -134,13 +142,21 @@ func serve(stdout, stderr io.Writer) (err error) {
 	var house sync.WaitGroup
 	house.Go(func() { room.KeepHouse(keeping, time.Duration(cfg.RetentionDays)*24*time.Hour) })
 	house.Go(func() { room.WatchAway(keeping) })
+	house.Go(func() { files.Run(keeping) })
 	defer house.Wait()
 	defer leave()
 	return s.Serve(ctx)
 }
 
+// openFiles opens the folder of uploaded files.
+func openFiles(cfg *config.Config, store *models.Store, log *slog.Logger) (*media.Service, error) {
+	return media.New(media.Options{
+		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: handlers.DiskFree(cfg.DataDir), Store: store, Log: log, Now: time.Now,
+	})
+}
+
 // wire builds what stands between the store and the network.
-func wire(cfg *config.Config, store *models.Store, log *slog.Logger) (*server.Server, *chat.Service, error) {
+func wire(cfg *config.Config, store *models.Store, files *media.Service, log *slog.Logger) (*server.Server, *chat.Service, error) {
 	keys, err := auth.NewKeys(cfg.SecretKeys)
 	if err != nil {
 		return nil, nil, err
@@ -156,7 +172,7 @@ func wire(cfg *config.Config, store *models.Store, log *slog.Logger) (*server.Se
 		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Logger: log,
 	}})
 	room := chat.New(chat.Options{
-		Store: store, Publisher: &handlers.Publisher{Realtime: sockets, Log: log},
+		Store: store, Files: files, Publisher: &handlers.Publisher{Realtime: sockets, Log: log},
 		Messages: limiter(cfg.MessageLimit), NewThreads: limiter(cfg.APILimit),
 		OfflineAfter: offlineAfter, Audit: trail, Logger: log, Now: now,
 	})

@@ -68,12 +68,29 @@ func open(t *testing.T, store *models.Store, pairs ...string) *site {
 	t.Helper()
 	cfg := settings(t, pairs...)
 	s := &site{store: store, log: &logBuffer{}}
-	var err error
-	if s.server, _, err = wire(cfg, store, server.NewLogger(s.log, cfg.LogLevel, true)); err != nil {
-		t.Fatal(err)
-	}
+	s.server = assemble(t, cfg, store, s.log)
 	s.Server = httptest.NewServer(s.server)
 	t.Cleanup(s.Close)
+	return s
+}
+
+// assemble wires the program's parts as main does.
+func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Writer) *server.Server {
+	t.Helper()
+	log := server.NewLogger(to, cfg.LogLevel, true)
+	files, err := openFiles(cfg, store, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := files.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s, _, err := wire(cfg, store, files, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -242,11 +259,7 @@ func TestStop(t *testing.T) {
 	}
 	seed(t, store, threadA, "Ada")
 	log := &logBuffer{}
-	cfg := settings(t)
-	s, _, err := wire(cfg, store, server.NewLogger(log, cfg.LogLevel, true))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := assemble(t, settings(t), store, log)
 	if r := record(s, "/health/ready"); r.Code != 503 || !strings.Contains(r.Body.String(), "starting") {
 		t.Errorf("ready before it serves: %d %s", r.Code, r.Body)
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/media"
 )
 
 const (
@@ -107,6 +108,9 @@ func packFolder(ctx context.Context, archive *tar.Writer, dir, name string) (fil
 	err = filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
+		}
+		if err == nil && entry.IsDir() && entry.Name() == media.Incoming {
+			return fs.SkipDir // what has not arrived whole
 		}
 		if err != nil || !entry.Type().IsRegular() {
 			return err

@@ -57,9 +57,29 @@ type Limiter interface {
 	Allow(key string) (ok bool, retryAfter time.Duration)
 }
 
+// Attachment is what is known of a file that a message names.
+type Attachment struct {
+	Name   string `json:"file_name,omitempty"` // as its sender called it
+	Type   string `json:"file_type,omitempty"` // media type
+	Size   int64  `json:"file_size,omitempty"` // bytes
+	Thumb  string `json:"thumb_url,omitempty"`
+	Width  int    `json:"width,omitempty"` // pixels of an image
+	Height int    `json:"height,omitempty"`
+}
+
+// Files is what chat needs of the keeper of files.
+type Files interface {
+	// Claim says that a message is going to name a URL. It fails with CodeNotFound if that would have to be stored here and
+	// is not; a URL of elsewhere gives an empty Attachment.
+	Claim(ctx context.Context, url string) (Attachment, error)
+	// Describe returns what is known of files, by URL.
+	Describe(ctx context.Context, urls []string) (map[string]Attachment, error)
+}
+
 // Options are the parts of a [Service].
 type Options struct {
 	Store     Store
+	Files     Files // nil = nothing is known of files
 	Publisher Publisher
 	// Messages limits what one visitor may post; NewThreads how many threads one address may open.
 	Messages, NewThreads Limiter
@@ -73,6 +93,7 @@ type Options struct {
 // Service is the chat. Its methods may be called from any goroutine.
 type Service struct {
 	store     Store
+	files     Files
 	publisher Publisher
 	messages  Limiter
 	openings  Limiter
@@ -94,7 +115,7 @@ func New(o Options) *Service {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		store: o.Store, publisher: o.Publisher, messages: o.Messages, openings: o.NewThreads,
+		store: o.Store, files: o.Files, publisher: o.Publisher, messages: o.Messages, openings: o.NewThreads,
 		audit: o.Audit, log: o.Logger, now: o.Now,
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}

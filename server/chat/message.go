@@ -34,6 +34,7 @@ type Message struct {
 	FilePath    string `json:"file_path"`
 	CreatedAt   Time   `json:"created_at"`
 	EditedAt    *Time  `json:"edited_at,omitempty"`
+	Attachment
 }
 
 // Wire gives a stored message the form that clients know.

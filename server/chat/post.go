@@ -30,6 +30,10 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	if err := p.check(); err != nil {
 		return err
 	}
+	file, err := s.claim(ctx, p.FileURL)
+	if err != nil {
+		return err
+	}
 	m := models.NewMessage{
 		ThreadID: p.ThreadID, ClientID: p.ClientID, ContentText: p.Text, ContentType: p.Type,
 		FilePath: p.FileURL, FileURL: p.FileURL, SenderType: string(a.Role), CreatedAt: s.now(),
@@ -49,7 +53,7 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueWait)
 	defer cancel()
-	err := s.store.Append(ctx, m, func(r models.Appended, err error) { s.posted(a, r, err, done) })
+	err = s.store.Append(ctx, m, func(r models.Appended, err error) { s.posted(a, file, r, err, done) })
 	if err != nil {
 		return s.notSaved(err)
 	}
@@ -57,11 +61,13 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 }
 
 // posted runs in the store's delivery goroutine, so that what it publishes is in the order of the commits.
-func (s *Service) posted(a Actor, r models.Appended, err error, done func(Message, error)) {
+func (s *Service) posted(a Actor, file Attachment, r models.Appended, err error, done func(Message, error)) {
 	if err != nil {
 		done(Message{}, s.notSaved(err))
 		return
 	}
+	m := Wire(r.Message)
+	m.Attachment = file
 	if !r.Duplicate {
 		s.accepted.Add(1)
 		if r.Opened {
@@ -70,9 +76,9 @@ func (s *Service) posted(a Actor, r models.Appended, err error, done func(Messag
 		if r.Reopened {
 			s.tellStatus(r.Thread.ID, r.Thread.Status)
 		}
-		s.announce(a, r)
+		s.announce(a, r, m)
 	}
-	done(Wire(r.Message), nil)
+	done(m, nil)
 }
 
 func (s *Service) notSaved(err error) error {

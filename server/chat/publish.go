@@ -69,8 +69,8 @@ type deleted struct {
 }
 
 // announce tells everybody of a stored message, under its name of today and the older one.
-func (s *Service) announce(a Actor, r models.Appended) {
-	message := &Event{"message", Wire(r.Message)}
+func (s *Service) announce(a Actor, r models.Appended, m Message) {
+	message := &Event{"message", m}
 	p := Publication{ThreadID: r.Message.ThreadID, Except: a.SocketID}
 	if a.Role == Visitor {
 		p.Thread = []*Event{message}

@@ -83,15 +83,16 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	case old.ContentType == textType && strings.TrimSpace(text) == "":
 		return Message{}, invalid("content_text", "The message is empty.")
 	case old.ContentText == text:
-		return Wire(old), nil
+		return s.wireOne(ctx, old), nil
 	}
 	m, err := s.store.EditMessage(ctx, threadID, messageID, text, s.now())
 	if err != nil {
 		return Message{}, s.notSaved(err)
 	}
-	edited := []*Event{{"message_edited", Wire(m)}}
+	message := s.wireOne(ctx, m)
+	edited := []*Event{{"message_edited", message}}
 	s.publisher.Publish(Publication{ThreadID: threadID, Thread: edited, Agents: edited})
-	return Wire(m), nil
+	return message, nil
 }
 
 const (

@@ -28,7 +28,7 @@ func (s *Service) History(ctx context.Context, a Actor, threadID string, q model
 	if err != nil {
 		return nil, false, Public(err)
 	}
-	return wireAll(messages), more, nil
+	return s.wire(ctx, messages), more, nil
 }
 
 // Beginning returns a thread's first messages, as History does what follows a message: it is what comes after none, which is
@@ -53,15 +53,7 @@ func (s *Service) MessagePage(ctx context.Context, a Actor, threadID string, pag
 	if err != nil {
 		return nil, 0, Public(err)
 	}
-	return wireAll(messages), total, nil
-}
-
-func wireAll(messages []models.Message) []Message {
-	out := make([]Message, len(messages))
-	for i, m := range messages {
-		out[i] = Wire(m)
-	}
-	return out
+	return s.wire(ctx, messages), total, nil
 }
 
 // Threads lists threads, newest activity first.

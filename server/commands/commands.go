@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"sohbet/models"
@@ -71,7 +70,7 @@ func Archive(command string, args []string, stdout, stderr io.Writer) error {
 	}
 	file := flags.Arg(0)
 	return withStore(stderr, func(ctx context.Context, cfg *config.Config, store *models.Store) error {
-		uploads := filepath.Join(cfg.DataDir, "uploads")
+		uploads := cfg.UploadsDir()
 		done, r, err := "written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it nobody can read the messages", backup.Report{}, error(nil)
 		if command == "backup" {
 			r, err = backup.Write(ctx, file, store, uploads)

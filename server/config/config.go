@@ -34,6 +34,8 @@ type Config struct {
 	DataDir     string
 	DatabaseURL string // postgres://… or sqlite://PATH, never empty after Load
 
+	UploadDisk int64 // bytes that uploaded files may take in DataDir
+
 	Telegram   Telegram
 	Cloudinary Cloudinary
 
@@ -76,6 +78,9 @@ type Cloudinary struct {
 
 // On reports whether files go to Cloudinary.
 func (c Cloudinary) On() bool { return c.CloudName != "" }
+
+// UploadsDir is the folder that uploaded files are kept in.
+func (c *Config) UploadsDir() string { return filepath.Join(c.DataDir, "uploads") }
 
 // Postgres reports whether the database is PostgreSQL; otherwise it is SQLite.
 func (c *Config) Postgres() bool {

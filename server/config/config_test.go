@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		Cloudinary:   Cloudinary{UploadPrefix: "https://api.cloudinary.com"},
 		MessageLimit: Rate{30, time.Minute}, UploadLimit: Rate{10, 5 * time.Minute},
 		APILimit: Rate{300, time.Minute}, LoginLimit: Rate{5, 15 * time.Minute},
-		CacheTTL: 3 * time.Minute, LogLevel: slog.LevelInfo, Locale: "tr",
+		UploadDisk: 1 << 30, CacheTTL: 3 * time.Minute, LogLevel: slog.LevelInfo, Locale: "tr",
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("defaults:\n got %+v\nwant %+v", c, want)
@@ -94,6 +94,8 @@ func TestGoodValues(t *testing.T) {
 		{"limit off", []string{"RATE_LIMIT_LOGIN", "OFF"}, func(c *Config) bool { return c.LoginLimit.Off() && c.LoginLimit.String() == "off" }},
 		{"limit", []string{"RATE_LIMIT_API", "5/1h"}, func(c *Config) bool { return c.APILimit.String() == "5/1h" }},
 		{"log", []string{"LOG_LEVEL", "Debug", "LOG_FORMAT", "JSON"}, func(c *Config) bool { return c.LogLevel == slog.LevelDebug && c.LogFormat == "json" }},
+		{"room for uploads", []string{"UPLOAD_DISK_LIMIT", "20gb"}, func(c *Config) bool { return c.UploadDisk == 20<<30 }},
+		{"room for uploads by default", nil, func(c *Config) bool { return c.UploadDisk == 1<<30 }},
 		{"redis", []string{"REDIS_URL", "rediss://:p@cache:6380/1"}, func(c *Config) bool { return c.RedisURL == "rediss://:p@cache:6380/1" }},
 		{"locale", []string{"DEFAULT_LOCALE", "en"}, func(c *Config) bool { return c.Locale == "en" }},
 		{"argon2id", []string{"ADMIN_PASSWORD", "$argon2id$v=19$m=65536,t=1,p=2$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG"}, func(c *Config) bool { return len(c.Warnings) == 0 }},
@@ -126,6 +128,9 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"CACHE_TTL", "3"}, []string{"CACHE_TTL"}},
 		{[]string{"CACHE_TTL", "0s"}, []string{"CACHE_TTL"}},
 		{[]string{"MESSAGE_RETENTION_DAYS", "-1"}, []string{"MESSAGE_RETENTION_DAYS"}},
+		{[]string{"UPLOAD_DISK_LIMIT", "lots"}, []string{`UPLOAD_DISK_LIMIT holds "lots": want a size`}},
+		{[]string{"UPLOAD_DISK_LIMIT", "1MB"}, []string{"UPLOAD_DISK_LIMIT"}},
+		{[]string{"UPLOAD_DISK_LIMIT", "99999999999999TB"}, []string{"UPLOAD_DISK_LIMIT"}},
 		{[]string{"TELEGRAM_BOT_TOKEN", "1:hunter2 x", "TELEGRAM_CHAT_ID", "7"}, []string{"TELEGRAM_BOT_TOKEN"}},
 		{[]string{"TELEGRAM_BOT_TOKEN", "1:hunter2"}, []string{"TELEGRAM_CHAT_ID holds nothing"}},
 		{[]string{"TELEGRAM_CHAT_ID", "7"}, []string{"TELEGRAM_BOT_TOKEN holds nothing"}},

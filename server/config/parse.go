@@ -169,6 +169,19 @@ func setCacheTTL(c *Config, value string) error {
 	return nil
 }
 
+var sizeUnits = map[string]int64{"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+func setUploadDisk(c *Config, value string) error {
+	digits := strings.TrimRight(value, "bBkKmMgGtT ")
+	unit, known := sizeUnits[strings.ToUpper(strings.TrimSpace(value[len(digits):]))]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !known || err != nil || n < 1 || n > 1<<50/unit || n*unit < 16<<20 {
+		return errors.New("want a size from 16MB to 1024TB, such as 1GB")
+	}
+	c.UploadDisk = n * unit
+	return nil
+}
+
 var botToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]+$`)
 
 func setBotToken(c *Config, value string) error {

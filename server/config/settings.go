@@ -55,6 +55,8 @@ var settings = []setting{
 		about: "How long messages and threads stay in memory, from 1s to 24h."},
 	{name: "MESSAGE_RETENTION_DAYS", def: "0", kind: "number", set: integer(0, 36500, func(c *Config) *int { return &c.RetentionDays }),
 		about: "Messages older than this many days are deleted; 0 keeps them."},
+	{name: "UPLOAD_DISK_LIMIT", def: "1GB", kind: "size", set: setUploadDisk,
+		about: "What uploaded files may take in DATA_DIR together, such as 500MB or 20GB. Uploads are refused beyond it."},
 
 	{group: "Telegram", name: "TELEGRAM_BOT_TOKEN", kind: "text", secret: true, set: setBotToken,
 		about: "Token from @BotFather. Goes together with TELEGRAM_CHAT_ID; both empty means no Telegram."},

@@ -1,0 +1,356 @@
+package media
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+)
+
+// Sound is not decoded: its file is walked from the first byte to the last, and every byte must belong to the container's
+// structure. That keeps out what merely begins like sound; what hides inside a sound's data is inert, since it is served as
+// sound and nothing else.
+
+// checkWAV walks the chunks of a RIFF file (Multimedia Programming Interface 1.0).
+func checkWAV(p *part) error {
+	var head [12]byte
+	if _, err := p.file.ReadAt(head[:], 0); err != nil || string(head[:4]) != "RIFF" || string(head[8:]) != "WAVE" {
+		return wrong("no WAV")
+	}
+	var format, data bool
+	at := int64(12)
+	for at+8 <= p.size {
+		var chunk [8]byte
+		if _, err := p.file.ReadAt(chunk[:], at); err != nil {
+			return err
+		}
+		length := int64(binary.LittleEndian.Uint32(chunk[4:]))
+		switch string(chunk[:4]) {
+		case "fmt ":
+			format = length >= 16
+		case "data":
+			data = true
+			if length == 0xffffffff || length == 0 { // a recorder that could not go back to write the length
+				length = p.size - at - 8
+			}
+		}
+		if at += 8 + length; at > p.size {
+			return wrong("a WAV with a chunk beyond its end")
+		}
+		at += length & 1
+	}
+	if !format || !data || at < p.size {
+		return wrong("no whole WAV")
+	}
+	return nil
+}
+
+// checkOgg walks the pages of an Ogg file (RFC 3533) with Opus, Vorbis, Speex or FLAC in it.
+func checkOgg(p *part) error {
+	at := int64(0)
+	for at < p.size {
+		var head [27]byte
+		if _, err := p.file.ReadAt(head[:], at); err != nil || string(head[:4]) != "OggS" || head[4] != 0 {
+			return wrong("an Ogg file with something between its pages")
+		}
+		lacing := make([]byte, head[26])
+		if _, err := p.file.ReadAt(lacing, at+27); err != nil {
+			return wrong("an Ogg file without end")
+		}
+		length := int64(0)
+		for _, n := range lacing {
+			length += int64(n)
+		}
+		if head[5]&2 != 0 { // the first page of a stream names its codec
+			codec := make([]byte, min(length, 8))
+			if _, err := p.file.ReadAt(codec, at+27+int64(len(lacing))); err != nil || !oggSound(codec) {
+				return wrong("an Ogg file with something else than sound")
+			}
+		} else if at == 0 {
+			return wrong("an Ogg file without beginning")
+		}
+		at += 27 + int64(len(lacing)) + length
+	}
+	if at != p.size {
+		return wrong("an Ogg file without end")
+	}
+	return nil
+}
+
+func oggSound(codec []byte) bool {
+	for _, name := range []string{"OpusHead", "\x01vorbis", "\x7fFLAC", "Speex   "} {
+		if bytes.HasPrefix(codec, []byte(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Element ids of Matroska (RFC 9559).
+const (
+	ebmlHeader   = 0x1a45dfa3
+	mkvSegment   = 0x18538067
+	mkvCluster   = 0x1f43b675
+	mkvTracks    = 0x1654ae6b
+	mkvTrack     = 0xae
+	mkvTrackType = 0x83
+	unknownSize  = -1
+)
+
+// checkWebM walks the elements of a WebM file down to its tracks, of which all must be sound.
+func checkWebM(p *part) error {
+	w := &ebmlWalker{p: p}
+	id, size, at, err := w.element(0)
+	if err != nil || id != ebmlHeader || size == unknownSize {
+		return wrong("no WebM")
+	}
+	if at += size; at >= p.size {
+		return wrong("a WebM without content")
+	}
+	id, size, at, err = w.element(at)
+	if err != nil || id != mkvSegment {
+		return wrong("a WebM without a segment")
+	}
+	end := p.size
+	if size != unknownSize {
+		if end = at + size; end != p.size {
+			return wrong("a WebM with something after its end")
+		}
+	}
+	if err := w.segment(at, end); err != nil {
+		return err
+	}
+	if w.sound == 0 {
+		return wrong("a WebM without sound")
+	}
+	return nil
+}
+
+type ebmlWalker struct {
+	p     *part
+	sound int
+}
+
+// element reads an id and a size; at is where the content begins.
+func (w *ebmlWalker) element(from int64) (id uint32, size, at int64, err error) {
+	var b [12]byte
+	n, err := w.p.file.ReadAt(b[:], from)
+	if n == 0 {
+		return 0, 0, 0, err
+	}
+	width := 1
+	for mask := byte(0x80); width <= 4 && b[0]&mask == 0; mask >>= 1 {
+		width++
+	}
+	if width > 4 || n <= width {
+		return 0, 0, 0, wrong("a broken element")
+	}
+	for _, x := range b[:width] {
+		id = id<<8 | uint32(x)
+	}
+	rest := b[width:n]
+	length := 1
+	for mask := byte(0x80); length <= 8 && rest[0]&mask == 0; mask >>= 1 {
+		length++
+	}
+	if length > 8 || len(rest) < length {
+		return 0, 0, 0, wrong("a broken element")
+	}
+	value := int64(rest[0]) & (1<<(8-length) - 1)
+	ones := value == 1<<(8-length)-1
+	for _, x := range rest[1:length] {
+		value = value<<8 | int64(x)
+		ones = ones && x == 0xff
+	}
+	if ones {
+		value = unknownSize
+	}
+	return id, value, from + int64(width+length), nil
+}
+
+// segment walks the elements of the segment. A recorder writes clusters of unknown size, which end where the next one begins;
+// their content is walked like the segment's own.
+func (w *ebmlWalker) segment(at, end int64) error {
+	for at < end {
+		id, size, content, err := w.element(at)
+		if err != nil {
+			return wrong("a WebM with something between its elements")
+		}
+		if size == unknownSize {
+			if id != mkvCluster {
+				return wrong("a WebM with an element of unknown size")
+			}
+			at = content
+			continue
+		}
+		if content+size > end {
+			return wrong("a WebM without end")
+		}
+		if id == mkvTracks || id == mkvTrack {
+			if err := w.segment(content, content+size); err != nil {
+				return err
+			}
+		}
+		if id == mkvTrackType {
+			var kind [1]byte
+			if _, err := w.p.file.ReadAt(kind[:], content); err != nil || size != 1 || kind[0] != 2 {
+				return wrong("a WebM with something else than sound")
+			}
+			w.sound++
+		}
+		at = content + size
+	}
+	return nil
+}
+
+// checkMP4 walks the boxes of an ISO media file (ISO/IEC 14496-12) down to its tracks, of which all must be sound.
+func checkMP4(p *part) error {
+	sound, err := mp4Boxes(p, 0, p.size, 0)
+	if err != nil {
+		return err
+	}
+	if sound == 0 {
+		return wrong("an MP4 without sound")
+	}
+	return nil
+}
+
+func mp4Boxes(p *part, at, end int64, depth int) (sound int, err error) {
+	for at < end {
+		var head [16]byte
+		if n, _ := p.file.ReadAt(head[:], at); n < 8 {
+			return 0, wrong("an MP4 without end")
+		}
+		size, content := int64(binary.BigEndian.Uint32(head[:])), at+8
+		switch size {
+		case 0: // up to the end
+			size = end - at
+		case 1:
+			size, content = int64(binary.BigEndian.Uint64(head[8:])), at+16
+		}
+		if size < content-at || size > end-at {
+			return 0, wrong("an MP4 with something between its boxes")
+		}
+		switch name := string(head[4:8]); {
+		case name == "moov" && depth == 0, name == "trak" && depth == 1, name == "mdia" && depth == 2:
+			n, err := mp4Boxes(p, content, at+size, depth+1)
+			if err != nil {
+				return 0, err
+			}
+			sound += n
+		case name == "hdlr" && depth == 3:
+			var kind [12]byte // version and flags, 4 bytes of zero, the kind of track
+			if _, err := p.file.ReadAt(kind[:], content); err != nil {
+				return 0, wrong("an MP4 without end")
+			}
+			switch string(kind[8:]) {
+			case "soun":
+				sound++
+			case "vide":
+				return 0, wrong("an MP4 with a film in it")
+			}
+		case depth == 0 && !mp4Top[name]:
+			return 0, wrong("an MP4 with an unknown box %q", name)
+		}
+		at += size
+	}
+	return sound, nil
+}
+
+// mp4Top are the boxes that stand at the top of sound files.
+var mp4Top = map[string]bool{
+	"ftyp": true, "styp": true, "moov": true, "mdat": true, "free": true, "skip": true, "wide": true, "moof": true,
+	"mfra": true, "sidx": true, "uuid": true, "meta": true, "udta": true, "prft": true, "emsg": true, "pdin": true,
+}
+
+var mp3Rates = [2][16]int64{ // kbit/s of layer III: MPEG-1, MPEG-2 and 2.5
+	{0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0},
+	{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0},
+}
+
+var mp3Samples = [3]int64{44100, 48000, 32000}
+
+// checkMP3 walks the frames of an MP3 (ISO/IEC 11172-3, 13818-3), after ID3v2 tags and before ID3v1 or APE ones.
+func checkMP3(p *part) error {
+	at, err := skipID3(p)
+	if err != nil {
+		return err
+	}
+	frames := 0
+	for at < p.size {
+		var head [4]byte
+		if n, _ := p.file.ReadAt(head[:], at); n < 4 {
+			break
+		}
+		length := mp3Frame(head)
+		if length == 0 {
+			if tail := p.size - at; frames > 2 && (string(head[:3]) == "TAG" && tail <= 128+227 || string(head[:]) == "APET" && tail < 64<<10) {
+				return nil
+			}
+			if frames > 2 && onlyZeros(p, at) {
+				return nil
+			}
+			return wrong("an MP3 with something between its frames")
+		}
+		frames++
+		at += length
+	}
+	if frames < 3 {
+		return wrong("no MP3")
+	}
+	return nil
+}
+
+func skipID3(p *part) (at int64, err error) {
+	for {
+		var head [10]byte
+		if _, err := p.file.ReadAt(head[:], at); err != nil {
+			return 0, wrong("an MP3 without sound")
+		}
+		if string(head[:3]) != "ID3" {
+			return at, nil
+		}
+		size := int64(0)
+		for _, b := range head[6:] {
+			if b&0x80 != 0 {
+				return 0, wrong("an MP3 with a broken tag")
+			}
+			size = size<<7 | int64(b)
+		}
+		at += 10 + size
+	}
+}
+
+// mp3Frame gives the length of the frame with this header, 0 if it is none.
+func mp3Frame(h [4]byte) int64 {
+	version, layer, rate, samples := h[1]>>3&3, h[1]>>1&3, h[2]>>4, h[2]>>2&3
+	if h[0] != 0xff || h[1]&0xe0 != 0xe0 || version == 1 || layer != 1 || samples == 3 {
+		return 0
+	}
+	table, scale, perFrame := 0, int64(1), int64(144)
+	if version != 3 {
+		table, scale, perFrame = 1, 2, 72
+	}
+	if version == 0 {
+		scale = 4
+	}
+	bits := mp3Rates[table][rate] * 1000
+	if bits == 0 {
+		return 0
+	}
+	return perFrame*bits/(mp3Samples[samples]/scale) + int64(h[2]>>1&1)
+}
+
+func onlyZeros(p *part, from int64) bool {
+	r := io.NewSectionReader(p.file, from, p.size-from)
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Read(buf)
+		if len(bytes.Trim(buf[:n], "\x00")) > 0 {
+			return false
+		}
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
+}

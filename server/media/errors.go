@@ -1,0 +1,73 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"syscall"
+
+	"sohbet/server/chat"
+)
+
+// The codes that contract §3 has for uploads.
+const (
+	CodeNoFile       = "NO_FILE"
+	CodeFileType     = "INVALID_FILE_TYPE"
+	CodeTooLarge     = "FILE_TOO_LARGE"
+	CodeUploadFailed = "UPLOAD_FAILED"
+)
+
+var (
+	errEmpty = &chat.Error{Code: CodeNoFile, Field: "file", Status: http.StatusBadRequest, Message: "The file is empty. Choose another one."}
+	errFull  = &chat.Error{Code: CodeUploadFailed, Status: http.StatusInsufficientStorage,
+		Message: "There is no room for files at the moment. Please send a text, or try again later."}
+	errCutOff = &chat.Error{Code: CodeUploadFailed, Status: http.StatusBadRequest, Message: "The file did not arrive whole. Please send it again."}
+)
+
+// wrongType refuses a file for what it is; why goes to the log.
+func wrongType(kind Kind, why error) *chat.Error {
+	return &chat.Error{Code: CodeFileType, Field: "file", Status: http.StatusUnsupportedMediaType, Message: "This file cannot be sent. " + wanted[kind], Err: why}
+}
+
+func wrong(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
+func tooLarge(limit int64) *chat.Error {
+	return &chat.Error{Code: CodeTooLarge, Field: "file", Status: http.StatusRequestEntityTooLarge,
+		Message: fmt.Sprintf("The file is too large: it may have %d MB at most.", limit>>20)}
+}
+
+func tooManyPixels(why error) *chat.Error {
+	return &chat.Error{Code: CodeTooLarge, Field: "file", Status: http.StatusRequestEntityTooLarge,
+		Message: "The picture has too many pixels. Please make it smaller and send it again.", Err: why}
+}
+
+// refusal brings what went wrong into the form that callers answer with.
+func refusal(err error) error {
+	var known *chat.Error
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		full := *errFull
+		full.Err = err
+		return &full
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return &chat.Error{Code: CodeUploadFailed, Status: http.StatusInternalServerError,
+		Message: "The file could not be stored. Please try again.", Err: err}
+}
+
+// judged turns what a check found into a refusal of the file, unless it was the disk or the caller that failed.
+func judged(kind Kind, err error) error {
+	var known *chat.Error
+	var disk *fs.PathError
+	var system syscall.Errno
+	switch {
+	case errors.As(err, &known), errors.As(err, &disk), errors.As(err, &system), errors.Is(err, context.Canceled):
+		return err
+	}
+	return wrongType(kind, err)
+}

@@ -1,0 +1,248 @@
+// Package media accepts, checks, cleans and stores the pictures, voice messages and files of conversations.
+//
+// Whatever comes in is written to disk while it is counted, judged by its content, and only then given a name and a place.
+// Pictures are decoded and written anew; nothing is ever served under a type that a browser would run.
+package media
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"sohbet/models"
+	"sohbet/server/chat"
+)
+
+// Kind is what a file is to a conversation: the content type of the message that names it.
+type Kind string
+
+// The kinds.
+const (
+	Image Kind = "image"
+	Audio Kind = "audio"
+	Any   Kind = "file"
+)
+
+// File is a stored file.
+type File struct {
+	URL           string // where browsers load it
+	Thumb         string // a small picture of a picture; "" = none
+	Kind          Kind
+	Type          string // media type, as the content has it
+	Name          string // as its sender called it: data, never a path
+	Size          int64  // bytes
+	Width, Height int    // pixels of an image, 0 for others
+}
+
+// Store is what media needs of models.Store.
+type Store interface {
+	AddUpload(context.Context, models.Upload) (models.Upload, error)
+	Uploads(ctx context.Context, urls []string) ([]models.Upload, error)
+	ClaimUpload(ctx context.Context, url string, at time.Time) (models.Upload, error)
+	CondemnUploads(ctx context.Context, urls []string, at time.Time) ([]models.Upload, error)
+	CondemnUnnamed(ctx context.Context, since, at time.Time) ([]models.Upload, bool, error)
+	Condemned(ctx context.Context, limit int) ([]models.Upload, error)
+	PostponeUpload(ctx context.Context, id int64, at time.Time) error
+	DropUploads(ctx context.Context, ids []int64) error
+	RecordedUploads(ctx context.Context, urls []string) ([]string, error)
+}
+
+// Options are the parts of a [Service].
+type Options struct {
+	Dir   string                 // where files are kept; made if it is missing
+	Limit int64                  // bytes that all files together may take there
+	Free  func() (uint64, error) // bytes left on that disk
+	Store Store
+	Log   *slog.Logger
+	Now   func() time.Time
+}
+
+// Service is the keeper of files. Its methods may be called from any goroutine.
+type Service struct {
+	store Store
+	local *local
+	log   *slog.Logger
+	now   func() time.Time
+
+	// decoding bounds the memory that decoded pictures take together, in bytes.
+	decoding *semaphore.Weighted
+	wake     chan struct{} // something is to be taken away
+}
+
+// New opens the folder of files.
+func New(o Options) (*Service, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("uploads: %w", err)
+	}
+	local, err := openLocal(o.Dir, o.Limit, o.Free)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		store: o.Store, local: local, log: o.Log, now: o.Now,
+		decoding: semaphore.NewWeighted(decodeMemory), wake: make(chan struct{}, 1),
+	}, nil
+}
+
+// Close lets go of the folder. Nothing may be saved or read any more.
+func (s *Service) Close() error { return s.local.root.Close() }
+
+// Save takes a file in. A refusal is a *chat.Error with a code of contract §3 and leaves nothing behind.
+func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader) (File, error) {
+	limit, known := limits[kind]
+	if !known {
+		return File{}, fmt.Errorf("media: no kind is called %q", kind)
+	}
+	raw, err := s.local.receive(r, limit)
+	if err != nil {
+		return File{}, refusal(err)
+	}
+	defer raw.discard()
+	if raw.size == 0 {
+		return File{}, errEmpty
+	}
+	found, err := s.examine(ctx, kind, raw)
+	if err != nil {
+		return File{}, refusal(err)
+	}
+	defer found.discard()
+	f, err := s.keep(ctx, kind, cleanName(name, found.ext), found)
+	if err != nil {
+		return File{}, refusal(err)
+	}
+	return f, nil
+}
+
+// examined is a checked file, not yet in its place.
+type examined struct {
+	body          *part
+	thumb         *part // nil = none
+	mime, ext     string
+	thumbExt      string
+	width, height int
+}
+
+func (e *examined) discard() {
+	e.body.discard()
+	if e.thumb != nil {
+		e.thumb.discard()
+	}
+}
+
+// keep gives a checked file its name, its place and its record.
+func (s *Service) keep(ctx context.Context, kind Kind, name string, e *examined) (File, error) {
+	id := newName()
+	u := models.Upload{
+		Kind: string(kind), Type: e.mime, Name: name, Size: e.body.size, Width: e.width, Height: e.height,
+		Place: placeLocal, Path: folders[kind] + "/" + id + e.ext, CreatedAt: s.now(),
+	}
+	u.URL = urlPrefix + u.Path
+	if err := e.body.settle(u.Path); err != nil {
+		return File{}, err
+	}
+	if e.thumb != nil {
+		path := thumbFolder + "/" + id + e.thumbExt
+		if err := e.thumb.settle(path); err != nil {
+			return File{}, errors.Join(err, s.local.remove(u.Path))
+		}
+		u.ThumbURL = urlPrefix + path
+	}
+	// Once the file has arrived, a sender who hangs up must not leave one without a record.
+	if _, err := s.store.AddUpload(context.WithoutCancel(ctx), u); err != nil {
+		return File{}, errors.Join(err, s.local.removeUpload(u))
+	}
+	return fileOf(u), nil
+}
+
+func fileOf(u models.Upload) File {
+	return File{URL: u.URL, Thumb: u.ThumbURL, Kind: Kind(u.Kind), Type: u.Type, Name: u.Name, Size: u.Size, Width: u.Width, Height: u.Height}
+}
+
+// Find returns what is known of a stored file. ErrNotFound if there is none.
+func (s *Service) Find(ctx context.Context, url string) (File, error) {
+	u, err := s.find(ctx, url)
+	return fileOf(u), err
+}
+
+// ErrNotFound says that no such file is stored, or not any more.
+var ErrNotFound = &chat.Error{Code: chat.CodeNotFound, Message: "This file does not exist any more.", Status: 404}
+
+func (s *Service) find(ctx context.Context, url string) (models.Upload, error) {
+	list, err := s.store.Uploads(ctx, []string{url})
+	if err != nil {
+		return models.Upload{}, err
+	}
+	if len(list) == 0 {
+		return models.Upload{}, ErrNotFound
+	}
+	return list[0], nil
+}
+
+// Open opens a stored file for reading; the caller closes it. The reader of a file on this machine is an io.ReadSeeker too.
+func (s *Service) Open(ctx context.Context, url string) (io.ReadCloser, File, error) {
+	u, err := s.find(ctx, url)
+	if err != nil {
+		return nil, File{}, err
+	}
+	f, err := s.local.open(u.Path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, File{}, ErrNotFound
+	}
+	if err != nil {
+		return nil, File{}, fmt.Errorf("open an upload: %w", err)
+	}
+	return f, fileOf(u), nil
+}
+
+// Thumb opens the small picture at a URL that a File named as Thumb.
+func (s *Service) Thumb(url string) (*os.File, error) {
+	path, ok := localPath(url)
+	if !ok || filepath.Dir(path) != thumbFolder {
+		return nil, ErrNotFound
+	}
+	f, err := s.local.open(path)
+	if err != nil {
+		return nil, ErrNotFound
+	}
+	return f, nil
+}
+
+// Claim says that a message is going to name a URL. A file that would have to be stored here and is not is refused with
+// ErrNotFound; a URL of elsewhere is not media's business.
+func (s *Service) Claim(ctx context.Context, url string) (chat.Attachment, error) {
+	u, err := s.store.ClaimUpload(ctx, url, s.now())
+	if errors.Is(err, models.ErrNotFound) {
+		if strings.HasPrefix(url, "/") {
+			return chat.Attachment{}, ErrNotFound
+		}
+		return chat.Attachment{}, nil
+	}
+	return attachment(u), err
+}
+
+func attachment(u models.Upload) chat.Attachment {
+	return chat.Attachment{Name: u.Name, Type: u.Type, Size: u.Size, Thumb: u.ThumbURL, Width: u.Width, Height: u.Height}
+}
+
+// Describe returns what is known of files by URL, as the messages that name them tell it.
+func (s *Service) Describe(ctx context.Context, urls []string) (map[string]chat.Attachment, error) {
+	list, err := s.store.Uploads(ctx, urls)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]chat.Attachment, len(list))
+	for _, u := range list {
+		known[u.URL] = attachment(u)
+	}
+	return known, nil
+}
+
+var _ chat.Files = (*Service)(nil)

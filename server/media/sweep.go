@@ -1,0 +1,192 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"sohbet/models"
+)
+
+const (
+	unnamedFor  = time.Hour        // how long a file waits for a message that names it
+	sweepEvery  = 10 * time.Minute // so a file goes 70 minutes after it came, at the latest
+	removeBatch = 100
+	listBatch   = 500
+)
+
+// Remove takes away the files that deleted messages named, except those that other messages name too. It only marks them; Run
+// does the rest. URLs of elsewhere are passed over.
+func (s *Service) Remove(urls []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for len(urls) > 0 {
+		n := min(len(urls), listBatch)
+		if _, err := s.store.CondemnUploads(ctx, urls[:n], s.now()); err != nil {
+			s.log.Error("uploads: files of deleted messages stay for the next sweep", slog.Any("error", err))
+			return
+		}
+		urls = urls[n:]
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run takes away what nobody needs any more, until ctx ends.
+func (s *Service) Run(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	s.Sweep(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+			s.takeAway(ctx)
+		case <-tick.C:
+			s.Sweep(ctx)
+		}
+	}
+}
+
+// Sweep takes away the files that no message names within an hour, the remains of uploads that broke off, and files without a
+// record.
+func (s *Service) Sweep(ctx context.Context) {
+	since := s.now().Add(-unnamedFor)
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if _, more, err = s.store.CondemnUnnamed(ctx, since, s.now()); err != nil {
+			s.complain(ctx, "find files that no message names", err)
+			return
+		}
+	}
+	s.takeAway(ctx)
+	for _, folder := range []string{Incoming, folders[Image], folders[Audio], folders[Any], thumbFolder} { // pictures before their thumbnails
+		if err := s.sweepFolder(ctx, folder, since); err != nil {
+			s.complain(ctx, "look for files without a record", err)
+		}
+	}
+}
+
+func (s *Service) complain(ctx context.Context, doing string, err error) {
+	if ctx.Err() == nil {
+		s.log.Error("uploads: could not "+doing, slog.Any("error", err))
+	}
+}
+
+// takeAway deletes what is marked. What cannot be deleted now stays marked.
+func (s *Service) takeAway(ctx context.Context) {
+	start := s.now()
+	for ctx.Err() == nil {
+		list, err := s.store.Condemned(ctx, removeBatch)
+		if err != nil {
+			s.complain(ctx, "read what is to be deleted", err)
+			return
+		}
+		var gone []int64
+		for _, u := range list {
+			if u.DeletedAt.After(start) { // all that waited had its turn
+				continue
+			}
+			if err := s.removeStored(ctx, u); err != nil {
+				s.complain(ctx, "delete a file", err)
+				if err := s.store.PostponeUpload(ctx, u.ID, s.now().Add(time.Second)); err != nil {
+					s.complain(ctx, "put a file off", err)
+					return
+				}
+				continue
+			}
+			gone = append(gone, u.ID)
+		}
+		if err := s.store.DropUploads(ctx, gone); err != nil {
+			s.complain(ctx, "forget deleted files", err)
+			return
+		}
+		if len(gone) == 0 {
+			return
+		}
+	}
+}
+
+func (s *Service) removeStored(_ context.Context, u models.Upload) error {
+	return s.local.removeUpload(u)
+}
+
+// sweepFolder deletes old files without a record. They are left by a crash between the file's coming and its record's.
+func (s *Service) sweepFolder(ctx context.Context, folder string, before time.Time) error {
+	d, err := s.local.root.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	for ctx.Err() == nil {
+		entries, err := d.ReadDir(listBatch)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var old []string
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil && e.Type().IsRegular() && info.ModTime().Before(before) {
+				old = append(old, path.Join(folder, e.Name()))
+			}
+		}
+		switch folder {
+		case Incoming:
+		case thumbFolder:
+			old = slices.DeleteFunc(old, s.local.hasPicture)
+		default:
+			if old, err = s.withoutRecord(ctx, old); err != nil {
+				return err
+			}
+		}
+		for _, name := range old {
+			if err := s.local.remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// hasPicture reports whether the picture of a thumbnail is there.
+func (l *local) hasPicture(thumb string) bool {
+	stem := strings.TrimSuffix(path.Base(thumb), path.Ext(thumb))
+	for _, ext := range []string{".jpg", ".png", ".gif", ".webp"} {
+		if _, err := l.root.Stat(path.Join(folders[Image], stem+ext)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Service) withoutRecord(ctx context.Context, names []string) ([]string, error) {
+	urls := make([]string, len(names))
+	for i, name := range names {
+		urls[i] = urlPrefix + name
+	}
+	list, err := s.store.RecordedUploads(ctx, urls)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]bool, len(list))
+	for _, url := range list {
+		known[url] = true
+	}
+	var none []string
+	for i, name := range names {
+		if !known[urls[i]] {
+			none = append(none, name)
+		}
+	}
+	return none, nil
+}
