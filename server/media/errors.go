@@ -23,7 +23,6 @@ var (
 	errEmpty = &chat.Error{Code: CodeNoFile, Field: "file", Status: http.StatusBadRequest, Message: "The file is empty. Choose another one."}
 	errFull  = &chat.Error{Code: CodeUploadFailed, Status: http.StatusInsufficientStorage,
 		Message: "There is no room for files at the moment. Please send a text, or try again later."}
-	errCutOff = &chat.Error{Code: CodeUploadFailed, Status: http.StatusBadRequest, Message: "The file did not arrive whole. Please send it again."}
 )
 
 // wrongType refuses a file for what it is; why goes to the log.
