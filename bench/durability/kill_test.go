@@ -32,7 +32,7 @@ func TestKill(t *testing.T) {
 				for i := range visitors {
 					wg.Go(func() {
 						v := &visitors[i]
-						err := v.enter(t, server.addr)
+						err := v.enter(t, server.Addr)
 						if err == nil {
 							err = v.check()
 						}
@@ -57,7 +57,7 @@ func TestKill(t *testing.T) {
 				}
 				if round < rounds {
 					time.Sleep(100*time.Millisecond + rand.N(700*time.Millisecond))
-					server.kill()
+					server.Kill()
 				}
 				wg.Wait()
 				for i := range visitors {
@@ -65,9 +65,9 @@ func TestKill(t *testing.T) {
 						_ = visitors[i].socket.Close()
 					}
 				}
-				server.kill()
+				server.Kill()
 				if t.Failed() {
-					t.Fatalf("round %d: %s", round, server.tail())
+					t.Fatalf("round %d: %s", round, server.Tail())
 				}
 			}
 			for i := range visitors {

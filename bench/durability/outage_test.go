@@ -32,7 +32,7 @@ func TestPostgresAway(t *testing.T) {
 	for i := range visitors {
 		v := &visitors[i]
 		v.window = 1
-		if err := v.enter(t, server.addr); err != nil {
+		if err := v.enter(t, server.Addr); err != nil {
 			t.Fatal(err)
 		}
 		wg.Go(func() {
@@ -52,19 +52,19 @@ func TestPostgresAway(t *testing.T) {
 		})
 	}
 	time.Sleep(time.Second)
-	before := server.memory()
+	before := server.Memory()
 	db.stop()
 	time.Sleep(away / 2)
-	if h := server.health(); !strings.Contains(h, `"unhealthy"`) || !strings.Contains(h, "PostgreSQL") {
+	if h := health(t, server); !strings.Contains(h, `"unhealthy"`) || !strings.Contains(h, "PostgreSQL") {
 		t.Errorf("meanwhile: %s", h)
 	}
 	time.Sleep(away / 2)
-	during := server.memory()
+	during := server.Memory()
 	db.start()
 	back := time.Now()
-	for !strings.Contains(server.health(), `"status":"healthy"`) {
+	for !strings.Contains(health(t, server), `"status":"healthy"`) {
 		if time.Since(back) > 20*time.Second {
-			t.Fatalf("still not healthy: %s\n%s", server.health(), server.tail())
+			t.Fatalf("still not healthy: %s\n%s", health(t, server), server.Tail())
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -87,9 +87,9 @@ func TestPostgresAway(t *testing.T) {
 	if grown := during - before; grown > 64<<20 {
 		t.Errorf("%d bytes more during the outage", grown)
 	}
-	if n := server.lines(); n > 100 {
-		t.Errorf("%d lines in the log: %s", n, server.tail())
+	if n := len(server.Log()); n > 100 {
+		t.Errorf("%d lines in the log: %s", n, server.Tail())
 	}
 	t.Logf("away for %v: %d messages acked, none lost, doubled or out of order; %d refusals; longest gap %v; healthy after %v; memory %d MB, during the outage %d MB; %d lines of log",
-		away, acked, refused, longest.Round(time.Millisecond), healthy.Round(time.Millisecond), before>>20, during>>20, server.lines())
+		away, acked, refused, longest.Round(time.Millisecond), healthy.Round(time.Millisecond), before>>20, during>>20, len(server.Log()))
 }

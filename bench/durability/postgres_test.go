@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"sohbet/bench/process"
 )
 
 // postgres is a PostgreSQL server of the test's own, which it may stop.
@@ -112,11 +114,11 @@ func (p *postgres) url() string {
 }
 
 // health asks the server under test how it is.
-func (p *process) health() string {
-	p.t.Helper()
-	out, err := get("http://" + p.addr + "/health")
+func health(t *testing.T, p *process.Process) string {
+	t.Helper()
+	out, err := get("http://" + p.Addr + "/health")
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return strings.TrimSpace(out)
 }

@@ -38,22 +38,22 @@ type (
 	}
 )
 
-// refused is an answer that was no "ok", or none at all: then code is 0. Its text never holds the token.
-type refused struct {
+// doctorRefusal is an answer that was no "ok", or none at all: then code is 0. Its text never holds the token.
+type doctorRefusal struct {
 	code    int
 	text    string
 	movedTo int64 // parameters.migrate_to_chat_id
 }
 
-func (r *refused) String() string { return fmt.Sprintf("%d %s", r.code, r.text) }
+func (r *doctorRefusal) String() string { return fmt.Sprintf("%d %s", r.code, r.text) }
 
 // ask puts one question and reads its result into into, unless that is nil. The time is Telegram's, zero if unknown.
-func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into any) (time.Time, *refused) {
+func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into any) (time.Time, *doctorRefusal) {
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.APIURL+"/bot"+d.Token+"/"+method, strings.NewReader(query.Encode()))
 	if err != nil {
-		return time.Time{}, &refused{text: "TELEGRAM_API_URL"} // the error quotes the address, and with it the token
+		return time.Time{}, &doctorRefusal{text: "TELEGRAM_API_URL"} // the error quotes the address, and with it the token
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	client := d.Client
@@ -62,7 +62,7 @@ func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into 
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return time.Time{}, &refused{text: d.reason(err)}
+		return time.Time{}, &doctorRefusal{text: d.reason(err)}
 	}
 	defer func() { _ = response.Body.Close() }() // what was needed of it is read
 	date, err := http.ParseTime(response.Header.Get("Date"))
@@ -71,7 +71,7 @@ func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into 
 	}
 	data, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
-		return date, &refused{text: d.reason(err)}
+		return date, &doctorRefusal{text: d.reason(err)}
 	}
 	var answer struct {
 		OK          bool            `json:"ok"`
@@ -83,14 +83,14 @@ func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into 
 		} `json:"parameters"`
 	}
 	if json.Unmarshal(data, &answer) != nil {
-		return date, &refused{code: response.StatusCode, text: http.StatusText(response.StatusCode)} // a gateway's page
+		return date, &doctorRefusal{code: response.StatusCode, text: http.StatusText(response.StatusCode)} // a gateway's page
 	}
 	if !answer.OK {
-		return date, &refused{code: answer.Code, text: d.mask(answer.Description), movedTo: answer.Parameters.MovedTo}
+		return date, &doctorRefusal{code: answer.Code, text: d.mask(answer.Description), movedTo: answer.Parameters.MovedTo}
 	}
 	if into != nil {
 		if err := json.Unmarshal(answer.Result, into); err != nil {
-			return date, &refused{code: response.StatusCode, text: d.mask(err.Error())}
+			return date, &doctorRefusal{code: response.StatusCode, text: d.mask(err.Error())}
 		}
 	}
 	return date, nil

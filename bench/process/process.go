@@ -1,0 +1,160 @@
+// Package process runs the real binary for tests that end it, or read everything it says.
+package process
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 20 * time.Second
+)
+
+var built string // the folder of a binary built here
+
+// binary is SOHBET_BIN, or built once.
+var binary = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("SOHBET_BIN"); path != "" {
+		return path, nil
+	}
+	dir, err := os.MkdirTemp("", "sohbet-binary-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	path := filepath.Join(dir, "sohbet")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "sohbet")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// Main runs the tests of a package and removes what was built for them: os.Exit(process.Main(m)) in TestMain.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built) // in the folder for such things anyway
+	}
+	return code
+}
+
+// Process is a running server.
+type Process struct {
+	Addr string // host:port that it listens on
+
+	t    testing.TB
+	cmd  *exec.Cmd
+	done chan struct{} // closed at the end of both its outputs
+
+	mu  sync.Mutex
+	log []string
+}
+
+// Start runs the binary in dir, which is its data folder too, until it listens. env is NAME=value. It is killed at the latest
+// when the test ends.
+func Start(t testing.TB, dir string, env ...string) *Process {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{t: t, cmd: exec.Command(path), done: make(chan struct{})}
+	p.cmd.Dir = dir
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOST=127.0.0.1", "PORT=0", "DATA_DIR=" + dir, "LOG_FORMAT=json"}, env...)
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stdout, p.cmd.Stderr = in, in
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	listening := make(chan string, 1)
+	go func() {
+		defer close(p.done)
+		defer func() { _ = out.Close() }()
+		lines := bufio.NewScanner(out)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			p.mu.Lock()
+			p.log = append(p.log, lines.Text())
+			p.mu.Unlock()
+			var line struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
+				listening <- strings.TrimPrefix(line.Address, "http://")
+			}
+		}
+	}()
+	select {
+	case p.Addr = <-listening:
+	case <-p.done:
+		t.Fatalf("the server ended: %s", p.Tail())
+	case <-time.After(startTimeout):
+		t.Fatalf("the server does not listen: %s", p.Tail())
+	}
+	return p
+}
+
+// Kill ends the process as a power cut would and waits until it is gone.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // a second time it is gone already
+	<-p.done
+	_ = p.cmd.Wait() // reports the signal
+}
+
+// Stop asks the process to end, as a service manager does, and fails the test if it does not.
+func (p *Process) Stop() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Errorf("stop: %v", err)
+	}
+	select {
+	case <-p.done:
+		_ = p.cmd.Wait() // Kill waits too, and its result is the same
+	case <-time.After(stopTimeout):
+		p.t.Errorf("the server does not stop: %s", p.Tail())
+	}
+}
+
+// Log is everything that it wrote so far, by line.
+func (p *Process) Log() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.log...)
+}
+
+// Tail is the last ten lines of it.
+func (p *Process) Tail() string {
+	log := p.Log()
+	return strings.Join(log[max(0, len(log)-10):], "\n")
+}
+
+// Memory is the process's resident set in bytes.
+func (p *Process) Memory() int64 {
+	p.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
