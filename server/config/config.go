@@ -63,6 +63,7 @@ type Telegram struct {
 	ChatID     int64
 	APIURL     string // without trailing slash
 	WebhookURL string // "" = long polling
+	Rate       *Rate  // messages into the chat; nil = what Telegram documents for its kind
 }
 
 // On reports whether a bot is configured.

@@ -80,6 +80,9 @@ func TestGoodValues(t *testing.T) {
 			"TELEGRAM_API_URL", "http://127.0.0.1:8081/", "TELEGRAM_WEBHOOK_URL", "http://127.0.0.1:5000"}, func(c *Config) bool {
 			return c.Telegram.APIURL == "http://127.0.0.1:8081"
 		}},
+		{"Telegram's own pace", []string{"TELEGRAM_BOT_TOKEN", "1:a", "TELEGRAM_CHAT_ID", "5"}, func(c *Config) bool { return c.Telegram.Rate == nil }},
+		{"a pace for Telegram", []string{"RATE_LIMIT_TELEGRAM", "100/1s"}, func(c *Config) bool { return c.Telegram.Rate.String() == "100/1s" }},
+		{"no pace for Telegram", []string{"RATE_LIMIT_TELEGRAM", "off"}, func(c *Config) bool { return c.Telegram.Rate.Off() }},
 		{"cloudinary url", []string{"CLOUDINARY_URL", "cloudinary://key:se%2Fcret@shop"}, func(c *Config) bool {
 			return c.Cloudinary.On() && c.Cloudinary.CloudName == "shop" && c.Cloudinary.APIKey == "key" && c.Cloudinary.APISecret == "se/cret"
 		}},

@@ -76,6 +76,14 @@ func limit(field func(*Config) *Rate) func(*Config, string) error {
 	}
 }
 
+func setTelegramRate(c *Config, value string) error {
+	r, err := ParseRate(value)
+	if err == nil {
+		c.Telegram.Rate = &r
+	}
+	return err
+}
+
 // ParseRate reads "count/duration" ("30/1m") or "off".
 func ParseRate(value string) (Rate, error) {
 	wrong := errors.New("want count/duration such as 30/1m (count from 1 to 1000000, duration from 1s to 24h), or off")

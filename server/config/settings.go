@@ -68,6 +68,9 @@ var settings = []setting{
 	{name: "TELEGRAM_WEBHOOK_URL", kind: "address",
 		set:   address(func(c *Config) *string { return &c.Telegram.WebhookURL }, "http", "https"),
 		about: "Public https address of this server; switches from polling to a webhook."},
+	{name: "RATE_LIMIT_TELEGRAM", kind: "count/duration or off", set: setTelegramRate,
+		about: "Messages that are sent into the chat. Empty: what Telegram documents, 20/1m for a group. off: only what Telegram\n" +
+			"answers counts, for a server of your own."},
 
 	{group: "Files", name: "CLOUDINARY_CLOUD_NAME", kind: "text", set: setCloudName,
 		about: "Files go to Cloudinary when these three are set (or CLOUDINARY_URL), else into DATA_DIR."},
