@@ -4,6 +4,7 @@
 #   PORT      port that `make run` listens on            (5000)
 #   BIN       where `make build` puts the binary         (sohbet)
 #   VERSION   what the binary calls itself               (git describe)
+#   COMMIT, DATE  what `sohbet version` tells of it      (git: the last commit and its date)
 #   GO        the Go command                             (go)
 #   FLAGS     more flags for `go build`                  (-trimpath)
 #   ROUNDS    rounds of `make bench`; medians are taken  (5)
@@ -11,6 +12,8 @@
 PORT    ?= 5000
 BIN     ?= sohbet
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null)
 GO      ?= go
 FLAGS   ?= -trimpath
 ROUNDS  ?= 5
@@ -27,7 +30,7 @@ run: build ## Build and serve on http://localhost:5000, data in ./data
 	PORT=$(PORT) ./$(BIN)
 
 build: $(CLIENT) ## Build the binary ./sohbet
-	$(GO) build $(FLAGS) -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) .
+	$(GO) build $(FLAGS) -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)' -o $(BIN) .
 
 test: ## Everything that CI runs; installs what it needs with apt where absent
 	@.ci/install

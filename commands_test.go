@@ -7,9 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/commands"
 	"sohbet/server/telegram/telegramtest"
 )
 
@@ -35,11 +37,21 @@ func folder(t *testing.T, key string, messages ...string) (dir string, o models.
 	return dir, o
 }
 
+// failure is a command's exit code with what it told on standard error.
+type failure struct {
+	code int
+	text string
+}
+
+func (f failure) Error() string { return f.text }
+
 func command(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out, log bytes.Buffer
-	err := run(args, &out, &log)
-	return out.String(), err
+	if code := run(t.Context(), args, &out, &log); code != commands.ExitOK {
+		return out.String(), failure{code, log.String()}
+	}
+	return out.String(), nil
 }
 
 func TestRekeyCommand(t *testing.T) {
@@ -69,10 +81,10 @@ func TestBackupAndRestoreCommands(t *testing.T) {
 	if out, err := command(t, "backup", file); err != nil || !strings.Contains(out, "1 uploaded files") || !strings.Contains(out, "keep the key") {
 		t.Fatalf("%q, %v", out, err)
 	}
-	if _, err := command(t, "restore", file); err == nil || !strings.Contains(err.Error(), "-force") {
+	if _, err := command(t, "restore", file); err == nil || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("over what is there: %v", err)
 	}
-	if out, err := command(t, "restore", "-force", file); err != nil || !strings.Contains(out, "restored") {
+	if out, err := command(t, "restore", "--force", file); err != nil || !strings.Contains(out, "restored") {
 		t.Errorf("%q, %v", out, err)
 	}
 	fresh := t.TempDir()
@@ -88,7 +100,7 @@ func TestBackupAndRestoreCommands(t *testing.T) {
 	if content, err := os.ReadFile(filepath.Join(fresh, "uploads", "image", "a.png")); err != nil || string(content) != "picture" {
 		t.Errorf("%q, %v", content, err)
 	}
-	for _, args := range [][]string{{"backup"}, {"restore"}, {"backup", "a", "b"}, {"backup", "-force", "a"}, {"restore", "/nowhere/b"}} {
+	for _, args := range [][]string{{"backup"}, {"restore"}, {"backup", "a", "b"}, {"backup", "--force", "a"}, {"restore", "/nowhere/b"}} {
 		if _, err := command(t, args...); err == nil {
 			t.Errorf("%v: no error", args)
 		}
@@ -108,7 +120,7 @@ func TestDoctorCommand(t *testing.T) {
 	t.Setenv("TELEGRAM_API_URL", bot.URL)
 	bot.Hook("https://elsewhere.example/hook")
 	out, err = command(t, "doctor")
-	if err == nil || err.Error() != "1 of 10 checks failed" || !strings.Contains(out, "✗ Incoming messages  A webhook at elsewhere.example") {
+	if err == nil || !strings.Contains(err.Error(), "1 of 10 checks failed") || !strings.Contains(out, "✗ Incoming messages  A webhook at elsewhere.example") {
 		t.Errorf("%s\n%v", out, err)
 	}
 	t.Setenv("DEFAULT_LOCALE", "tr")
@@ -116,5 +128,27 @@ func TestDoctorCommand(t *testing.T) {
 	out, err = command(t, "doctor")
 	if err == nil || !strings.Contains(out, "✗ Veritabanı") || !strings.Contains(out, "→ DATABASE_URL'i") || strings.Contains(out, telegramtest.Token) {
 		t.Errorf("%s\n%v", out, err)
+	}
+}
+
+func TestPruneCommand(t *testing.T) {
+	_, o := folder(t, testKey, "one", "two")
+	if out, err := command(t, "prune"); err != nil || !strings.HasPrefix(out, "0 messages, ") {
+		t.Fatalf("%q, %v", out, err)
+	}
+	store := storetest.Reopen(t, o)
+	old := models.NewMessage{ThreadID: threadA, ContentText: "old", SenderType: models.Visitor, CreatedAt: time.Now().AddDate(0, 0, -40)}
+	if _, err := store.AppendWait(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command(t, "prune", "--days", "30"); err != nil || !strings.HasPrefix(out, "1 messages, ") {
+		t.Errorf("%q, %v", out, err)
+	}
+	list, _, err := storetest.Reopen(t, o).Messages(t.Context(), threadA, models.MessageQuery{})
+	if err != nil || len(list) != 2 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

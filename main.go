@@ -2,17 +2,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -32,8 +32,8 @@ import (
 	"sohbet/server/realtime"
 )
 
-// version is set when a release is built; otherwise the module's own is told.
-var version = ""
+// Set by the linker when `make` builds; otherwise what Go noted of the checkout is told.
+var version, commit, date string
 
 const (
 	slowQuery    = 200 * time.Millisecond
@@ -42,60 +42,17 @@ const (
 )
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "sohbet: "+strings.ReplaceAll(err.Error(), "\n", "\nsohbet: "))
-		os.Exit(1)
-	}
-}
-
-// run reads the command line; everything but serving is done at once.
-func run(args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("sohbet", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(flags.Output(), "Usage:\n  sohbet            serve; settings come from the environment or ./"+config.FileName+
-			"\n  sohbet version    tell the version\n  sohbet settings   list every setting, as an example of that file\n"+
-			"  sohbet doctor     check settings, database and Telegram, and tell how to cure what is wrong\n"+
-			"  sohbet rekey      encrypt all messages with the first key of SECRET_KEY; the server may run\n"+
-			"  sohbet backup FILE           put database and uploads into FILE; the server may run\n"+
-			"  sohbet restore [-force] FILE bring them back; stop the server first. -force replaces what is there\n")
-	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
-		}
-		return fmt.Errorf("command line: %w", err)
-	}
-	switch command := flags.Arg(0); command {
-	case "":
-		return serve(stdout, stderr)
-	case "version":
-		_, err := fmt.Fprintln(stdout, "sohbet", buildVersion())
-		return err
-	case "settings":
-		return config.WriteExample(stdout)
-	case "doctor":
-		return commands.Doctor(stdout, stderr)
-	case "rekey":
-		return commands.Rekey(stdout, stderr)
-	case "backup", "restore":
-		return commands.Archive(command, flags.Args()[1:], stdout, stderr)
-	case "help":
-		flags.SetOutput(stdout)
-		flags.Usage()
-		return nil
-	default:
-		return fmt.Errorf("there is no command %q; sohbet help lists them", command)
-	}
-}
-
-// serve wires the parts together, from the store up to the server, and takes them down again when a signal comes. A second
-// signal ends the process at once.
-func serve(stdout, stderr io.Writer) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
 
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return commands.Run(ctx, commands.Program{Serve: serve, Version: buildLine()}, args, stdout, stderr)
+}
+
+// serve wires the parts together, from the store up to the server, and takes them down again when ctx ends.
+func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	cfg, err := config.Load(".", os.LookupEnv)
 	if err != nil {
 		return err
@@ -221,6 +178,22 @@ func buildVersion() string {
 		return info.Main.Version
 	}
 	return "dev"
+}
+
+// buildLine is the version with the commit and its date.
+func buildLine() string {
+	commit, date := commit, date
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision" && commit == "":
+				commit = s.Value
+			case s.Key == "vcs.time" && date == "":
+				date = s.Value
+			}
+		}
+	}
+	return fmt.Sprintf("%s (commit %s, %s, %s)", buildVersion(), cmp.Or(commit, "unknown"), cmp.Or(date, "date unknown"), runtime.Version())
 }
 
 // environment is what /health reports: the platform's word for it, or whether a person looks on.

@@ -19,6 +19,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server"
+	"sohbet/server/commands"
 	"sohbet/server/config"
 )
 
@@ -209,15 +210,19 @@ func TestCommandLine(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
 		out  string
-		fail bool
+		code int
 	}{
-		{[]string{"version"}, "sohbet ", false}, {[]string{"help"}, "Usage:", false}, {[]string{"settings"}, "SECRET_KEY", false},
-		{[]string{"dance"}, "", true}, {[]string{"-x"}, "", true}, {[]string{"--help"}, "", false},
+		{[]string{"version"}, "commit ", commands.ExitOK}, {[]string{"help"}, "Examples:", commands.ExitOK},
+		{[]string{"--help"}, "Usage:", commands.ExitOK}, {[]string{"help", "restore"}, "--force", commands.ExitOK},
+		{[]string{"settings"}, "SECRET_KEY", commands.ExitOK},
+		{[]string{"dance"}, "", commands.ExitUsage}, {[]string{"-x"}, "", commands.ExitUsage}, {[]string{"version", "now"}, "", commands.ExitUsage},
+		{[]string{"restore"}, "", commands.ExitUsage}, {[]string{"backup", "--force", "a"}, "", commands.ExitUsage},
+		{[]string{"prune", "--days", "-1"}, "", commands.ExitUsage}, {[]string{"prune", "--days", "many"}, "", commands.ExitUsage},
 	} {
 		var out, errs bytes.Buffer
-		err := run(tc.args, &out, &errs)
-		if (err != nil) != tc.fail || !strings.Contains(out.String(), tc.out) {
-			t.Errorf("%v: %v, printed %q", tc.args, err, out.String())
+		code := run(t.Context(), tc.args, &out, &errs)
+		if code != tc.code || !strings.Contains(out.String(), tc.out) || (code == commands.ExitOK) != (errs.Len() == 0) {
+			t.Errorf("%v: exit code %d, printed %q and %q", tc.args, code, out.String(), errs.String())
 		}
 	}
 }
@@ -226,9 +231,10 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("PORT", "never")
 	t.Setenv("LOG_LEVEL", "loud")
-	err := run(nil, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "PORT holds \"never\"") || !strings.Contains(err.Error(), "\nLOG_LEVEL holds") {
-		t.Errorf("got %v", err)
+	var errs bytes.Buffer
+	code := run(t.Context(), nil, io.Discard, &errs)
+	if code != commands.ExitFailed || !strings.Contains(errs.String(), "PORT holds \"never\"") || !strings.Contains(errs.String(), "\nsohbet: LOG_LEVEL holds") {
+		t.Errorf("exit code %d, told %q", code, errs.String())
 	}
 }
 
@@ -242,9 +248,10 @@ func TestTakenPortStopsTheStart(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("PORT", port)
 	t.Setenv("HOST", "127.0.0.1")
-	err = run(nil, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "PORT holds \""+port+"\": another program listens there") {
-		t.Errorf("got %v", err)
+	var errs bytes.Buffer
+	code := run(t.Context(), nil, io.Discard, &errs)
+	if code != commands.ExitFailed || !strings.Contains(errs.String(), "PORT holds \""+port+"\": another program listens there") {
+		t.Errorf("exit code %d, told %q", code, errs.String())
 	}
 }
 

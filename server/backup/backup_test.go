@@ -200,7 +200,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 			}
 		}
 		_, err = backup.Restore(t.Context(), file, to.Store, to.uploads, false)
-		untouched("without -force", err)
+		untouched("without --force", err)
 
 		broken := filepath.Join(t.TempDir(), "broken")
 		try := func(what string, content []byte) {

@@ -17,7 +17,7 @@ import (
 )
 
 // ErrNotEmpty says that there is something that restoring would replace.
-var ErrNotEmpty = errors.New("the database or the uploads folder is not empty; -force replaces what is there")
+var ErrNotEmpty = errors.New("the database or the uploads folder is not empty; --force replaces what is there")
 
 // Restore brings back what Write put into an archive. The archive is unpacked and checked as a whole before anything is
 // touched; then files are added beside those that are there, which have names of their own; last, the database changes in

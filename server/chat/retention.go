@@ -18,7 +18,7 @@ func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if err := s.Sweep(ctx, keep); err != nil && ctx.Err() == nil {
+		if _, err := s.Sweep(ctx, keep); err != nil && ctx.Err() == nil {
 			s.log.Error("not everything that is due was deleted; it is tried again in an hour", slog.Any("error", err))
 		}
 		select {
@@ -29,20 +29,23 @@ func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
 	}
 }
 
+// Swept counts what a sweep deleted.
+type Swept struct{ Messages, Threads int }
+
 // Sweep is one round of KeepHouse. It deletes in small batches with pauses in which others write. Rooms and agents hear
 // "messages_deleted" of a thread that lost some, and "thread_cleared" of one that is gone.
-func (s *Service) Sweep(ctx context.Context, keep time.Duration) error {
-	now, messages, threads := s.now(), 0, 0
+func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, err error) {
+	now := s.now()
 	for more := keep > 0; more; {
 		start := time.Now()
 		expired, some, err := s.store.Expire(ctx, now.Add(-keep))
 		if err != nil {
-			return err
+			return swept, err
 		}
 		for _, e := range expired {
-			messages += len(e.Messages)
+			swept.Messages += len(e.Messages)
 			if e.Cleared {
-				threads++
+				swept.Threads++
 				s.tellCleared(e.ThreadID)
 				continue
 			}
@@ -50,27 +53,27 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) error {
 			s.publisher.Publish(Publication{ThreadID: e.ThreadID, Thread: list, Agents: list})
 		}
 		if more = some; more && !rest(ctx, start) {
-			return ctx.Err()
+			return swept, ctx.Err()
 		}
 	}
 	for more := true; more; {
 		start := time.Now()
 		removed, some, err := s.store.RemoveEmpty(ctx, now.Add(-emptyAfter))
 		if err != nil {
-			return err
+			return swept, err
 		}
-		threads += len(removed)
+		swept.Threads += len(removed)
 		for _, id := range removed {
 			s.tellCleared(id)
 		}
 		if more = some; more && !rest(ctx, start) {
-			return ctx.Err()
+			return swept, ctx.Err()
 		}
 	}
-	if messages+threads > 0 {
-		s.log.Info("deleted what had its time", "messages", messages, "threads", threads)
+	if swept != (Swept{}) {
+		s.log.Info("deleted what had its time", "messages", swept.Messages, "threads", swept.Threads)
 	}
-	return nil
+	return swept, nil
 }
 
 // rest waits as long as the work since start took, so that half the time belongs to others. It reports whether ctx goes on.

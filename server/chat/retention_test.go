@@ -33,7 +33,7 @@ func TestSweepTellsWhatItDeleted(t *testing.T) {
 		}
 		sweep := func(keep time.Duration) map[string]string {
 			t.Helper()
-			if err := room.Sweep(t.Context(), keep); err != nil {
+			if _, err := room.Sweep(t.Context(), keep); err != nil {
 				t.Fatal(err)
 			}
 			told := make(map[string]string)

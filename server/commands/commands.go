@@ -1,87 +1,109 @@
-// Package commands is what the program does besides serving, on the database of the same settings.
+// Package commands is the command line: serving, and what is done beside it on the database of the same settings.
 package commands
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
-	"sohbet/models"
-	"sohbet/server"
-	"sohbet/server/backup"
+	"github.com/spf13/cobra"
+
 	"sohbet/server/config"
 )
 
-// withStore runs a command that works on the database of the settings, beside a server or without one. A signal ends it.
-func withStore(stderr io.Writer, command func(ctx context.Context, cfg *config.Config, store *models.Store) error) (err error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	cfg, err := config.Load(".", os.LookupEnv)
-	if err != nil {
-		return err
-	}
-	if _, err := cfg.Prepare(); err != nil {
-		return err
-	}
-	log := server.NewLogger(stderr, cfg.LogLevel, cfg.LogFormat == "json")
-	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log})
-	if err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	defer func() {
-		if closed := store.Close(); closed != nil {
-			err = errors.Join(err, fmt.Errorf("close the database: %w", closed))
-		}
-	}()
-	return command(ctx, cfg, store)
+// Exit codes of the program.
+const (
+	ExitOK     = 0
+	ExitFailed = 1 // what was asked for could not be done
+	ExitUsage  = 2 // it could not be understood
+)
+
+// Program is what the command line needs of the rest.
+type Program struct {
+	// Serve runs the server until ctx ends; without a command that is what the program does.
+	Serve func(ctx context.Context, stdout, stderr io.Writer) error
+	// Version is one line: version, commit and date.
+	Version string
 }
 
-// Rekey encrypts everything with the first key of SECRET_KEY, so that the others may go.
-func Rekey(stdout, stderr io.Writer) error {
-	return withStore(stderr, func(ctx context.Context, cfg *config.Config, store *models.Store) error {
-		sum, err := store.Rekey(ctx)
-		_, werr := fmt.Fprintf(stdout, "%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n",
-			sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
-		return errors.Join(err, werr)
-	})
+// usageError marks what the person at the terminal got wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Run does what args (without the program's name) ask for and returns the exit code. Errors are told on stderr.
+func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer) int {
+	root := p.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &usage):
+		tell(stderr, err)
+		_, _ = fmt.Fprintln(stderr, "sohbet help lists the commands, sohbet help COMMAND explains one.") // nothing is left to tell it to
+		return ExitUsage
+	}
+	tell(stderr, err)
+	return ExitFailed
 }
 
-// Archive is the commands "backup" and "restore"; args are the rest of the command line.
-func Archive(command string, args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("sohbet "+command, flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	force := false
-	if command == "restore" {
-		flags.BoolVar(&force, "force", false, "replace what is there")
+func (p Program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sohbet",
+		Short: "Live chat for a website, in one program",
+		Long: "Live chat for a website, in one program. Without a command it serves.\n\n" +
+			"Settings come from the environment or from the file " + config.FileName + " in this folder; `sohbet settings` lists them.",
+		Example:       "  sohbet\n  PORT=8080 DATA_DIR=/var/lib/sohbet sohbet\n  sohbet backup /backups/monday.sohbet",
+		Args:          p.noCommand,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.Serve(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+		},
 	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return nil
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(p.version(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), doctor())
+	return root
+}
+
+// noCommand refuses words that are no command; cobra's own text would call them arguments.
+func (p Program) noCommand(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("there is no command %q", args[0])}
+	}
+	return nil
+}
+
+// exactly demands n arguments, named in what.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("%s takes %s", c.CommandPath(), what)}
 		}
-		return fmt.Errorf("command line: %w", err)
+		return nil
 	}
-	if flags.NArg() != 1 {
-		return fmt.Errorf("sohbet %s needs the name of one file", command)
-	}
-	file := flags.Arg(0)
-	return withStore(stderr, func(ctx context.Context, cfg *config.Config, store *models.Store) error {
-		uploads := cfg.UploadsDir()
-		done, r, err := "written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it nobody can read the messages", backup.Report{}, error(nil)
-		if command == "backup" {
-			r, err = backup.Write(ctx, file, store, uploads)
-		} else {
-			done = "restored"
-			r, err = backup.Restore(ctx, file, store, uploads, force)
-		}
-		if err != nil {
+}
+
+func (p Program) version() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Tell version, commit and date", Args: exactly(0, "nothing more"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), "sohbet", p.Version)
 			return err
-		}
-		_, err = fmt.Fprintf(stdout, "%s (%d bytes, %d uploaded files) %s\n", file, r.Bytes, r.Files, done)
-		return err
-	})
+		},
+	}
+}
+
+func settings() *cobra.Command {
+	return &cobra.Command{
+		Use: "settings", Short: "List every setting, as an example of " + config.FileName, Args: exactly(0, "nothing more"),
+		Example: "  sohbet settings > " + config.FileName,
+		RunE:    func(c *cobra.Command, _ []string) error { return config.WriteExample(c.OutOrStdout()) },
+	}
 }

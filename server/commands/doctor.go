@@ -7,10 +7,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"sohbet/models"
 	"sohbet/server"
@@ -23,11 +23,20 @@ const (
 	databaseTimeout = 10 * time.Second // for one look at the database
 )
 
-// Doctor checks the settings, the data folder, the database and the bot, and prints each finding with the step that cures it, in
-// the language of DEFAULT_LOCALE. Its error tells how many checks failed.
-func Doctor(stdout, stderr io.Writer) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func doctor() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Check settings, database and Telegram, and tell how to cure what is wrong",
+		Long: "Check settings, data folder, database and the Telegram bot, and tell the step that cures each finding, in the language of\n" +
+			"DEFAULT_LOCALE. The exit code is 1 when a check failed.",
+		Args: exactly(0, "nothing more"), Example: "  sohbet doctor",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return examine(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+}
+
+// examine prints each finding; its error tells how many checks failed.
+func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
 	cfg, err := config.Load(".", os.LookupEnv)

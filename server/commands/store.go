@@ -1,0 +1,138 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sohbet/models"
+	"sohbet/server"
+	"sohbet/server/backup"
+	"sohbet/server/chat"
+	"sohbet/server/config"
+)
+
+// withStore runs a command that works on the database of the settings, beside a server or without one.
+func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error) (err error) {
+	ctx := c.Context()
+	cfg, err := config.Load(".", os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if _, err := cfg.Prepare(); err != nil {
+		return err
+	}
+	log := server.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat == "json")
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log})
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	defer func() {
+		if closed := store.Close(); closed != nil {
+			err = errors.Join(err, fmt.Errorf("close the database: %w", closed))
+		}
+	}()
+	return command(ctx, cfg, store, log)
+}
+
+func rekey() *cobra.Command {
+	return &cobra.Command{
+		Use: "rekey", Short: "Encrypt all messages with the first key of SECRET_KEY, so that the others may go",
+		Long: "Encrypt all messages with the first key of SECRET_KEY, so that the others may go. The server may run meanwhile.",
+		Args: exactly(0, "nothing more"), Example: "  SECRET_KEY=new,old sohbet rekey",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
+				sum, err := store.Rekey(ctx)
+				_, werr := fmt.Fprintf(c.OutOrStdout(), "%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n",
+					sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
+				return errors.Join(err, werr)
+			})
+		},
+	}
+}
+
+func backupCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "backup FILE", Short: "Put database and uploads into one file",
+		Long: "Put database and uploads into one file. The server may run meanwhile. Messages are encrypted in it too:\n" +
+			"keep the key (SECRET_KEY, or secret.key in the data folder) elsewhere.",
+		Args: exactly(1, "the name of one file"), Example: "  sohbet backup /backups/monday.sohbet",
+		RunE: func(c *cobra.Command, args []string) error {
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
+				r, err := backup.Write(ctx, args[0], store, cfg.UploadsDir())
+				return report(c, args[0], r, err,
+					"written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it nobody can read the messages")
+			})
+		},
+	}
+}
+
+func restoreCommand() *cobra.Command {
+	var force bool
+	command := &cobra.Command{
+		Use: "restore FILE", Short: "Bring back what a backup holds",
+		Long: "Bring back what a backup holds, into the database of the settings, whichever kind it is. Stop the server first.",
+		Args: exactly(1, "the name of one file"), Example: "  sohbet restore /backups/monday.sohbet\n  sohbet restore --force /backups/monday.sohbet",
+		RunE: func(c *cobra.Command, args []string) error {
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
+				r, err := backup.Restore(ctx, args[0], store, cfg.UploadsDir(), force)
+				return report(c, args[0], r, err, "restored")
+			})
+		},
+	}
+	command.Flags().BoolVar(&force, "force", false, "replace what is there")
+	return command
+}
+
+func report(c *cobra.Command, file string, r backup.Report, err error, done string) error {
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "%s (%d bytes, %d uploaded files) %s\n", file, r.Bytes, r.Files, done)
+	return err
+}
+
+func prune() *cobra.Command {
+	var days int
+	command := &cobra.Command{
+		Use: "prune", Short: "Delete now what has had its time",
+		Long: "Delete now what has had its time: messages older than MESSAGE_RETENTION_DAYS (or --days), conversations in which nobody\n" +
+			"wrote for a day, used sign-in codes. The server does the same every hour; it may run meanwhile.",
+		Args: exactly(0, "nothing but flags"), Example: "  sohbet prune\n  sohbet prune --days 365",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if days < 0 {
+				return usageError{errors.New("--days takes a number of days, 0 to keep messages of any age")}
+			}
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
+				if !c.Flags().Changed("days") {
+					days = cfg.RetentionDays
+				}
+				room := chat.New(chat.Options{Store: store, Publisher: nobody{}, Logger: log})
+				swept, err := room.Sweep(ctx, time.Duration(days)*24*time.Hour)
+				codes, failed := store.PurgeCodes(ctx, time.Now())
+				_, werr := fmt.Fprintf(c.OutOrStdout(), "%d messages, %d conversations and %d sign-in codes deleted\n", swept.Messages, swept.Threads, codes)
+				return errors.Join(err, failed, werr)
+			})
+		},
+	}
+	command.Flags().IntVar(&days, "days", 0, "delete messages older than this many days, instead of MESSAGE_RETENTION_DAYS")
+	return command
+}
+
+// nobody hears what a command does: the sockets are another process's.
+type nobody struct{}
+
+// Publish tells nobody.
+func (nobody) Publish(chat.Publication) {}
+
+// tell writes an error to the person at the terminal, each of its lines marked.
+func tell(stderr io.Writer, err error) {
+	_, _ = fmt.Fprintln(stderr, "sohbet: "+strings.ReplaceAll(err.Error(), "\n", "\nsohbet: ")) // nothing is left to tell it to
+}
