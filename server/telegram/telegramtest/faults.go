@@ -58,6 +58,13 @@ func (s *Server) Script(faults ...Fault) {
 	}
 }
 
+// Faults is how many scripted faults have not happened yet.
+func (s *Server) Faults() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.faults)
+}
+
 // Weather lets calls fail at random from now on; the same seed gives the same order of faults.
 func (s *Server) Weather(seed uint64, r Rates) {
 	s.mu.Lock()
@@ -70,6 +77,13 @@ func (s *Server) Calm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults, s.random, s.down = nil, nil, false
+}
+
+// Forget drops every retry_after that was told: a program that was killed cannot know of it.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.floods)
 }
 
 // SetDown ends every connection without an answer, as a network does behind which Telegram is unreachable, or stops doing so.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// In is something that a person writes in Telegram. One of Text, Photo, Voice, Audio and Document.
+// In is something that a person writes in Telegram. One of Text and the files.
 type In struct {
 	Chat     int64  `json:"chat"`     // Options.Chat if zero
 	Topic    int    `json:"topic"`    // 0 = none, or "General" in a forum
@@ -21,9 +21,11 @@ type In struct {
 	Voice    []byte `json:"voice"`
 	Audio    []byte `json:"audio"`
 	Document []byte `json:"document"`
-	Name     string `json:"name"` // of the file
-	Type     string `json:"type"` // of the file, as the phone told it
-	Size     int64  `json:"size"` // what the file claims to have, if not its length
+	Video    []byte `json:"video"`
+	Album    string `json:"album"` // messages with the same one stand together
+	Name     string `json:"name"`  // of the file
+	Type     string `json:"type"`  // of the file, as the phone told it
+	Size     int64  `json:"size"`  // what the file claims to have, if not its length
 }
 
 // Say writes a message and gives it back as the bot will see it.
@@ -38,7 +40,7 @@ func (s *Server) Say(in In) Message {
 		from = *in.From
 		s.users[from.ID] = from
 	}
-	m := &Message{From: &from, Text: in.Text, Caption: in.Caption}
+	m := &Message{From: &from, Text: in.Text, Caption: in.Caption, Album: in.Album}
 	s.carry(m, in)
 	if strings.HasPrefix(in.Text, "/") {
 		command, _, _ := strings.Cut(in.Text, " ")
@@ -63,7 +65,7 @@ func (s *Server) carry(m *Message, in In) {
 	for _, f := range []struct {
 		data                []byte
 		folder, name, field string
-	}{{in.Photo, "photos", "photo.jpg", "photo"}, {in.Voice, "voice", "voice.oga", "voice"}, {in.Audio, "music", "audio.mp3", "audio"}, {in.Document, "documents", "file.bin", "document"}} {
+	}{{in.Photo, "photos", "photo.jpg", "photo"}, {in.Voice, "voice", "voice.oga", "voice"}, {in.Audio, "music", "audio.mp3", "audio"}, {in.Document, "documents", "file.bin", "document"}, {in.Video, "videos", "video.mp4", "video"}} {
 		if f.data == nil {
 			continue
 		}
@@ -90,6 +92,9 @@ func (s *Server) carry(m *Message, in In) {
 			m.Voice = &media
 		case "audio":
 			m.Audio = &media
+		case "video":
+			media.Width, media.Height, media.Duration = 640, 480, 3
+			m.Video = &media
 		default:
 			m.Document = &media
 		}

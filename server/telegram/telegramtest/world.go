@@ -64,6 +64,7 @@ type Message struct {
 	Document        *Media   `json:"document,omitempty"`
 	Video           *Media   `json:"video,omitempty"`
 	Animation       *Media   `json:"animation,omitempty"`
+	Album           string   `json:"media_group_id,omitempty"`
 	ReplyMarkup     *Markup  `json:"reply_markup,omitempty"`
 
 	// Service messages.
