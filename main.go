@@ -83,7 +83,7 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, closing("uploads folder", files.Close())) }()
 
-	s, room, err := wire(cfg, store, files, log)
+	s, house, err := wire(cfg, store, files, log)
 	if err != nil {
 		return err
 	}
@@ -96,11 +96,11 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 		welcome(stdout, url, cfg)
 	}
 	keeping, leave := context.WithCancel(ctx)
-	var house sync.WaitGroup
-	house.Go(func() { room.KeepHouse(keeping, time.Duration(cfg.RetentionDays)*24*time.Hour) })
-	house.Go(func() { room.WatchAway(keeping) })
-	house.Go(func() { files.Run(keeping) })
-	defer house.Wait()
+	var under sync.WaitGroup
+	for _, chore := range house {
+		under.Go(func() { chore(keeping) })
+	}
+	defer under.Wait()
 	defer leave()
 	return s.Serve(ctx)
 }
@@ -112,8 +112,11 @@ func openFiles(cfg *config.Config, store *models.Store, log *slog.Logger) (*medi
 	})
 }
 
+// chores are what goes on beside answering; each ends with its context.
+type chores []func(context.Context)
+
 // wire builds what stands between the store and the network.
-func wire(cfg *config.Config, store *models.Store, files *media.Service, log *slog.Logger) (*server.Server, *chat.Service, error) {
+func wire(cfg *config.Config, store *models.Store, files *media.Service, log *slog.Logger) (*server.Server, chores, error) {
 	keys, err := auth.NewKeys(cfg.SecretKeys)
 	if err != nil {
 		return nil, nil, err
@@ -123,7 +126,11 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 	trail := audit.New(log, now)
 	address, https := auth.ClientAddress(cfg.TrustedProxies), auth.OverHTTPS(cfg.TrustedProxies)
 	origins := auth.Origins(cfg.CORSOrigins)
-	sessions, csrf := auth.NewSessions(keys, https, now), auth.NewCSRF(keys, https)
+	sessions, csrf, known := auth.NewSessions(keys, store, https, now), auth.NewCSRF(keys, https), auth.NewKnown(keys, https, now)
+	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)
+	if err != nil {
+		return nil, nil, err
+	}
 
 	sockets := realtime.New(realtime.Options{Logger: log, Engine: engine.Options{
 		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Logger: log,
@@ -133,12 +140,14 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		Messages: limiter(cfg.MessageLimit), NewThreads: limiter(cfg.APILimit),
 		OfflineAfter: offlineAfter, Audit: trail, Logger: log, Now: now,
 	})
-	(&handlers.Sockets{Chat: room, Sessions: sessions, Audit: trail, Now: now, Log: log}).Attach(sockets)
+	events := &handlers.Sockets{Chat: room, Sessions: sessions, Audit: trail, Now: now, Log: log}
+	events.Attach(sockets)
+	store.OnSessionsEnded(events.SessionsEnded)
 
 	api := handlers.New(handlers.Options{
-		Chat: room, Store: store, Sessions: sessions, CSRF: csrf,
-		Codes:      auth.NewCodes(keys, store, auth.LogSender{Log: log}, https, now),
-		Password:   auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword),
+		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
+		Codes:      auth.NewCodes(keys, store, auth.LogSender{Log: log}, known, https, now),
+		Password:   password,
 		LoginLimit: limiter(cfg.LoginLimit), APILimit: limiter(cfg.APILimit),
 		Address: address, Sockets: sockets.Count, Audit: trail,
 		AgentName: cfg.AdminUsername, CodeVia: "log", MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
@@ -149,7 +158,12 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
 		Origins: cfg.CORSOrigins, Log: log,
 	})
-	return s, room, err
+	return s, chores{
+		func(ctx context.Context) { room.KeepHouse(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
+		room.WatchAway,
+		files.Run,
+		sessions.Run,
+	}, err
 }
 
 // welcome tells a person at a terminal where to go.

@@ -172,13 +172,18 @@ func (s *site) lastCode(t *testing.T) string {
 func (s *site) agent(t *testing.T) *http.Client {
 	t.Helper()
 	c := s.browser(t)
+	s.signIn(t, c)
+	return c
+}
+
+func (s *site) signIn(t *testing.T, c *http.Client) {
+	t.Helper()
 	if r := s.do(t, c, "POST", "/request-otp", ""); r.status != 200 {
 		t.Fatalf("asking for a code: %d %s", r.status, r.body)
 	}
 	if r := s.do(t, c, "POST", "/verify-otp", `{"otp":"`+s.lastCode(t)+`"}`); r.status != 200 {
 		t.Fatalf("entering the code: %d %s", r.status, r.body)
 	}
-	return c
 }
 
 const (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -152,6 +153,11 @@ func checkError(t *testing.T, path string, r reply) {
 	}
 }
 
+// noSessions knows of none.
+type noSessions struct{ auth.SessionStore }
+
+func (noSessions) SessionGeneration(context.Context) (string, error) { return "", nil }
+
 func expiredCookie(t *testing.T) string {
 	t.Helper()
 	keys, err := auth.NewKeys([]string{testKey})
@@ -160,7 +166,7 @@ func expiredCookie(t *testing.T) string {
 	}
 	long := func() time.Time { return time.Now().Add(-12*time.Hour - time.Second) }
 	w := httptest.NewRecorder()
-	sessions := auth.NewSessions(keys, func(*http.Request) bool { return false }, long)
+	sessions := auth.NewSessions(keys, noSessions{}, func(*http.Request) bool { return false }, long)
 	if _, err := sessions.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
 		t.Fatal(err)
 	}

@@ -259,6 +259,12 @@ func TestOtherSites(t *testing.T) {
 		"token, host rewritten":   {[]string{"Origin", "https://chat.example", "X-CSRF-Token", token[1]}, 200},
 		"a listed site":           {[]string{"Origin", "https://shop.example", "Sec-Fetch-Site", "cross-site"}, 200},
 	} {
+		if name == "a listed site" { // as a visitor: it is nobody's agent
+			if r := s.do(t, agent, "POST", "/api/messages/send", body, tc.headers...); r.status != 401 {
+				t.Errorf("%s acts as the agent whose cookie came along: %d %s", name, r.status, r.body)
+			}
+			tc.headers = append(tc.headers, "Authorization", "Bearer "+threadA)
+		}
 		r := s.do(t, agent, "POST", "/api/messages/send", body, tc.headers...)
 		if r.status != tc.want {
 			t.Errorf("%s: %d, want %d: %s", name, r.status, tc.want, r.body)

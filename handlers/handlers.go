@@ -21,6 +21,7 @@ type Options struct {
 	Chat     *chat.Service
 	Store    *models.Store
 	Sessions *auth.Sessions
+	Known    *auth.Known
 	Codes    *auth.Codes
 	CSRF     *auth.CSRF
 	Password *auth.Password
@@ -67,8 +68,15 @@ func New(o Options) *API {
 // RequestID gives the identifier under which the request is logged; it is also in the answer's X-Request-ID.
 func RequestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
-// agent reports who is signed in.
-func (a *API) agent(c echo.Context) (auth.Session, bool) { return a.Sessions.FromRequest(c.Request()) }
+// agent reports who is signed in. A page of another site is nobody's agent, unless it shows the token of one of our pages,
+// which means that a proxy changed the request's host.
+func (a *API) agent(c echo.Context) (auth.Session, bool) {
+	r := c.Request()
+	if auth.Foreign(r) && !a.CSRF.Valid(r) {
+		return auth.Session{}, false
+	}
+	return a.Sessions.FromRequest(r)
+}
 
 // AgentsOnly lets signed-in agents through.
 func (a *API) AgentsOnly(next echo.HandlerFunc) echo.HandlerFunc {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -58,22 +59,42 @@ func (a *API) security(c echo.Context, event, actor, outcome string) {
 	})
 }
 
-// limitLogin applies RATE_LIMIT_LOGIN for each address, with one bucket for asking ("ask": code or password) and one for
-// entering codes ("enter"), so that whoever asks still has five tries.
-func (a *API) limitLogin(c echo.Context, bucket string) error {
-	ok, wait := a.LoginLimit.Allow(bucket + " " + auth.AddressKey(a.Address(c.Request())))
-	if ok {
-		return nil
+// loginKey is under which the sign-in limits count a caller: the address, or the browser if somebody signed in with it before,
+// so that strangers at the same address cannot lock it out.
+func (a *API) loginKey(c echo.Context) string {
+	if id := a.Known.ID(c.Request()); id != "" {
+		return id
 	}
+	return auth.AddressKey(a.Address(c.Request()))
+}
+
+// limitLogin applies RATE_LIMIT_LOGIN, with one bucket for asking ("ask": code or password) and one for entering codes
+// ("enter"), so that whoever asks still has five tries.
+func (a *API) limitLogin(c echo.Context, bucket string) error {
+	if ok, wait := a.LoginLimit.Allow(bucket + " " + a.loginKey(c)); !ok {
+		return a.loginLimited(c, bucket, wait)
+	}
+	return nil
+}
+
+func (a *API) loginLimited(c echo.Context, bucket string, wait time.Duration) error {
 	a.security(c, map[string]string{"ask": audit.CodeAsked, "enter": audit.Code}[bucket], "", audit.Limited)
 	e := a.loginError(c, http.StatusTooManyRequests, CodeRateLimit, "limited", nil)
 	e.RetryAfter = wait
 	return e
 }
 
+func (a *API) requester(c echo.Context) auth.Requester {
+	return auth.Requester{Address: a.Address(c.Request()), UserAgent: c.Request().UserAgent()}
+}
+
 func (a *API) sendCode(c echo.Context, subject string, password bool) error {
-	who := auth.Requester{Address: a.Address(c.Request()), UserAgent: c.Request().UserAgent()}
-	if err := a.Codes.Request(c.Response(), c.Request(), subject, password, who); err != nil {
+	err := a.Codes.Request(c.Response(), c.Request(), subject, password, a.requester(c))
+	var limited auth.Limited
+	if errors.As(err, &limited) {
+		return a.loginLimited(c, "ask", limited.RetryAfter)
+	}
+	if err != nil {
 		return a.loginError(c, http.StatusServiceUnavailable, CodeInternal, "not_sent", err)
 	}
 	a.security(c, audit.CodeAsked, subject, audit.OK)
@@ -117,7 +138,11 @@ func (a *API) Login(c echo.Context) error {
 	if err := a.limitLogin(c, "ask"); err != nil {
 		return err
 	}
-	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password)
+	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password, a.Known.ID(c.Request()) != "")
+	var limited auth.Limited
+	if errors.As(err, &limited) {
+		return a.loginLimited(c, "ask", limited.RetryAfter)
+	}
 	if err != nil {
 		return err
 	}
@@ -163,9 +188,12 @@ func (a *API) verify(c echo.Context) error {
 	if in.OTP == "" {
 		in.OTP = in.Code
 	}
-	subject, err := a.Codes.Verify(c.Response(), c.Request(), string(in.OTP), a.Password.Set())
+	subject, err := a.Codes.Verify(c.Response(), c.Request(), string(in.OTP), a.Password.Set(), a.requester(c))
 	var wrong auth.WrongCode
+	var limited auth.Limited
 	switch {
+	case errors.As(err, &limited):
+		return a.loginLimited(c, "enter", limited.RetryAfter)
 	case errors.As(err, &wrong):
 		a.security(c, audit.Code, "", audit.Wrong)
 		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "wrong", err)
@@ -179,11 +207,11 @@ func (a *API) verify(c echo.Context) error {
 		return err
 	}
 	// Whoever is in has shown that the tries were theirs.
-	key := auth.AddressKey(a.Address(c.Request()))
+	key := a.loginKey(c)
 	a.LoginLimit.Forget("ask " + key)
 	a.LoginLimit.Forget("enter " + key)
 	a.security(c, audit.SignIn, subject, audit.OK)
-	return nil
+	return a.Known.Mark(c.Response(), c.Request())
 }
 
 // otp is a code as clients send it: a string, perhaps with spaces, or a number, which has lost its leading zeros.

@@ -62,13 +62,19 @@ func (a *API) Console(c echo.Context) error {
 	return a.page(c, http.StatusOK, "console", nil)
 }
 
-// Logout ends the session of this browser.
+// Logout ends the session of this browser, everywhere. A link or a script of another site does not: it is sent to the console.
 func (a *API) Logout(c echo.Context) error {
-	if s, ok := a.agent(c); ok {
+	c.Response().Header().Set("Cache-Control", "no-store")
+	if site := c.Request().Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		return c.Redirect(http.StatusFound, "/admin")
+	}
+	s, signedIn := a.agent(c)
+	if err := a.Sessions.End(c.Response(), c.Request()); err != nil {
+		return err
+	}
+	if signedIn {
 		a.security(c, audit.SignOut, s.Subject, audit.OK)
 	}
-	a.Sessions.Clear(c.Response(), c.Request())
-	c.Response().Header().Set("Cache-Control", "no-store")
 	return c.Redirect(http.StatusFound, "/login")
 }
 

@@ -35,10 +35,17 @@ type Sockets struct {
 	Audit    *audit.Log
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	mu       sync.Mutex
+	signedIn map[*peer]struct{} // the sockets of agents
 }
 
 // Attach makes rt speak the contract's events. Call it before rt serves.
-func (h *Sockets) Attach(rt *realtime.Server) { rt.OnConnect(h.connect) }
+func (h *Sockets) Attach(rt *realtime.Server) {
+	h.signedIn = make(map[*peer]struct{})
+	h.Sessions.Connected(h.sessions)
+	rt.OnConnect(h.connect)
+}
 
 // peer is one connected socket: a visitor, an agent, or an agent who tries the visitor's page.
 type peer struct {
@@ -59,11 +66,16 @@ type peer struct {
 
 func (h *Sockets) connect(s *realtime.Socket) {
 	p := &peer{h: h, socket: s, threads: chat.NewThreadSet(), address: auth.AddressKey(s.RemoteAddress())}
-	p.session, p.signedIn = h.Sessions.FromRequest(s.Request())
+	if r := s.Request(); !auth.Foreign(r) {
+		p.session, p.signedIn = h.Sessions.FromRequest(r)
+	}
 	s.SetSide(visitorSide)
 	if p.signedIn {
 		s.SetSide(agentSide)
 		p.expiry = time.AfterFunc(p.session.ExpiresAt.Sub(h.Now()), p.sessionEnded)
+		h.mu.Lock()
+		h.signedIn[p] = struct{}{}
+		h.mu.Unlock()
 	}
 	s.OnEvent(p.handle)
 	s.OnClose(func(string) { p.leave() })
@@ -88,7 +100,7 @@ func (p *peer) handle(e realtime.Event) {
 
 // asAgent is the actor for what only agents may do; without a valid session it has no rights at all.
 func (p *peer) asAgent() chat.Actor {
-	if p.signedIn && p.h.Now().Before(p.session.ExpiresAt) {
+	if p.signedIn && p.h.Sessions.Valid(p.session) {
 		return chat.Actor{Role: chat.Agent, Name: p.session.Subject, SocketID: p.socket.ID(), Address: p.address}
 	}
 	return p.asVisitor()
@@ -119,10 +131,44 @@ func (p *peer) enter(threadID string) {
 	p.h.Chat.Arrived(p.asVisitor(), threadID)
 }
 
-// sessionEnded takes an agent out of all that agents hear. The socket stays: its page asks to sign in again.
+// SessionsEnded closes the agents' sockets whose session is no longer valid.
+func (h *Sockets) SessionsEnded() {
+	h.mu.Lock()
+	var ended []*peer
+	for p := range h.signedIn {
+		if !h.Sessions.Valid(p.session) {
+			ended = append(ended, p)
+		}
+	}
+	h.mu.Unlock()
+	for _, p := range ended {
+		p.sessionEnded()
+	}
+}
+
+// sessions lists the sessions of connected agents.
+func (h *Sockets) sessions() []auth.Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]auth.Session, 0, len(h.signedIn))
+	for p := range h.signedIn {
+		list = append(list, p.session)
+	}
+	return list
+}
+
+func (h *Sockets) forget(p *peer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.signedIn, p)
+}
+
+// sessionEnded takes an agent out of all that agents hear, says so and closes the socket. One that is somebody's chat page,
+// opened by an agent to try it, goes on as the visitor's.
 func (p *peer) sessionEnded() {
+	p.h.forget(p)
 	p.mu.Lock()
-	watching := p.watching
+	watching, visiting := p.watching, len(p.present) > 0
 	p.watching = nil
 	p.mu.Unlock()
 	p.socket.Leave(agentsRoom)
@@ -134,11 +180,15 @@ func (p *peer) sessionEnded() {
 		Message   string    `json:"message"`
 		Timestamp chat.Time `json:"timestamp"`
 	}{chat.CodeUnauthorized, "Your session has ended. Please sign in again.", chat.Time(p.h.Now())})
+	if !visiting {
+		p.socket.Disconnect()
+	}
 }
 
 func (p *peer) leave() {
 	if p.expiry != nil {
 		p.expiry.Stop()
+		p.h.forget(p)
 	}
 	p.mu.Lock()
 	p.gone = true

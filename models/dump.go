@@ -153,7 +153,11 @@ func (s *Store) Load(ctx context.Context, dir string, force bool) error {
 		return err
 	}
 	s.cache.changedAll()
-	return s.failed("load a dump", err)
+	if err != nil {
+		return s.failed("load a dump", err)
+	}
+	// Sessions that were ended since the dump was made must not come back to life.
+	return s.EndAllSessions(ctx)
 }
 
 // Empty reports whether nobody has ever come here.

@@ -21,4 +21,22 @@ var securitySteps = []step{
 			`INSERT INTO security_state (name) VALUES ('blocks')`,
 		},
 	},
+	{
+		id: "security_2_sessions",
+		statements: []string{
+			// Sessions live in cookies. Here stands only what a cookie cannot know: when its session was last used, and that
+			// it was ended. Rows go when the session would have expired.
+			`CREATE TABLE sessions (
+				id varchar(64) PRIMARY KEY,
+				seen_at {time} NOT NULL,
+				ended_at {time},
+				expires_at {time} NOT NULL
+			)`,
+			// generation is what every session carries; a new one ends them all.
+			`INSERT INTO security_state (name) VALUES ('sessions'), ('generation')`,
+
+			// What is left to be guessed or asked for: the moment at which a budget will be whole again.
+			`CREATE TABLE budgets (name varchar(100) PRIMARY KEY, whole_at {time} NOT NULL)`,
+		},
+	},
 }

@@ -54,6 +54,7 @@ type Store struct {
 	writer   *writer
 	touches  *touches
 	blocks   *blocks
+	sessions sessions
 	watch    *watch
 
 	health health

@@ -8,8 +8,12 @@ import (
 // watchInterval is how often a process looks whether another one changed what it keeps in memory.
 const watchInterval = 2 * time.Second
 
-// stateBlocks names the row of security_state that changes with the blocks.
-const stateBlocks = "blocks"
+// The rows of security_state. The first two change with their tables; the third is the value itself.
+const (
+	stateBlocks     = "blocks"
+	stateSessions   = "sessions"
+	stateGeneration = "generation"
+)
 
 // watch keeps what this process has in memory for safety's sake in step with what other processes (a second server, a command
 // on the terminal) change. It reads one small table; only what changed is read anew.
@@ -61,11 +65,16 @@ func (w *watch) look(ctx context.Context) error {
 		if known, seen := w.known[row.Name]; seen && known == row.Value {
 			continue
 		}
-		load := map[string]func(context.Context) error{stateBlocks: w.store.loadBlocks}[row.Name]
-		if load == nil {
-			continue
+		var err error
+		switch row.Name {
+		case stateBlocks:
+			err = w.store.loadBlocks(ctx)
+		case stateSessions:
+			err = w.store.loadSessions(ctx)
+		case stateGeneration:
+			w.store.sessions.begin(row.Value)
 		}
-		if err := load(ctx); err != nil {
+		if err != nil {
 			return err
 		}
 		w.known[row.Name] = row.Value

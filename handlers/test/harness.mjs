@@ -104,7 +104,7 @@ class Server {
     const otp = await this.printed(/"code":"(\d{6})"/, from);
     const verified = await this.post("/verify-otp", { otp }, cookies(asked));
     assert.deepEqual(await verified.json(), { success: true, redirect: "/admin" });
-    return cookies(verified);
+    return cookies(verified).split("; ").find((c) => c.startsWith("sohbet_session="));
   }
 
   post(route, body, cookie) {

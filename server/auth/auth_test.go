@@ -57,7 +57,7 @@ func (b browser) keep(w *httptest.ResponseRecorder) {
 
 func TestSession(t *testing.T) {
 	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	s := NewSessions(keys(t, keyA), plainHTTP, clk.now)
+	s := NewSessions(keys(t, keyA), &memorySessions{}, plainHTTP, clk.now)
 	b := browser{}
 	if _, ok := s.FromRequest(b.request()); ok {
 		t.Fatal("no cookie, yet a session")
@@ -79,11 +79,17 @@ func TestSession(t *testing.T) {
 	if !ok || got != first || got.Subject != "admin" {
 		t.Errorf("read %+v %v, want %+v", got, ok, first)
 	}
-	if second, _ := s.Issue(httptest.NewRecorder(), b.request(), "admin"); second.ID == first.ID {
+	w = httptest.NewRecorder()
+	if second, _ := s.Issue(w, b.request(), "admin"); second.ID == first.ID {
 		t.Error("a new sign-in keeps the session id")
 	}
+	b.keep(w)
 
-	clk.t = clk.t.Add(12*time.Hour - time.Second)
+	for range 11 { // in use all day
+		clk.t = clk.t.Add(time.Hour)
+		s.FromRequest(b.request())
+	}
+	clk.t = clk.t.Add(time.Hour - time.Second)
 	if _, ok := s.FromRequest(b.request()); !ok {
 		t.Error("ended before its time")
 	}
@@ -92,7 +98,9 @@ func TestSession(t *testing.T) {
 		t.Error("still good after 12 hours")
 	}
 	w = httptest.NewRecorder()
-	s.Clear(w, b.request())
+	if err := s.End(w, b.request()); err != nil {
+		t.Fatal(err)
+	}
 	if b.keep(w); len(b) != 0 {
 		t.Error("sign-out leaves the cookie")
 	}
@@ -100,7 +108,7 @@ func TestSession(t *testing.T) {
 
 func TestSessionForgeries(t *testing.T) {
 	now := time.Now
-	good := NewSessions(keys(t, keyA), plainHTTP, now)
+	good := NewSessions(keys(t, keyA), &memorySessions{}, plainHTTP, now)
 	w := httptest.NewRecorder()
 	if _, err := good.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
 		t.Fatal(err)
@@ -108,7 +116,7 @@ func TestSessionForgeries(t *testing.T) {
 	value := w.Result().Cookies()[0].Value
 	flipped := []byte(value)
 	flipped[len(flipped)/2] ^= 1
-	login := NewCodes(keys(t, keyA), &memoryCodes{}, &lastCode{}, plainHTTP, now)
+	login := NewCodes(keys(t, keyA), &memoryCodes{}, &lastCode{}, NewKnown(keys(t, keyA), plainHTTP, now), plainHTTP, now)
 	w = httptest.NewRecorder()
 	if err := login.Request(w, httptest.NewRequest("POST", "/", nil), "admin", false, Requester{}); err != nil {
 		t.Fatal(err)
@@ -127,7 +135,7 @@ func TestSessionForgeries(t *testing.T) {
 
 func TestSessionKeyRotation(t *testing.T) {
 	w := httptest.NewRecorder()
-	if _, err := NewSessions(keys(t, keyA), plainHTTP, time.Now).Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
+	if _, err := NewSessions(keys(t, keyA), &memorySessions{}, plainHTTP, time.Now).Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
 		t.Fatal(err)
 	}
 	b := browser{}
@@ -136,16 +144,16 @@ func TestSessionKeyRotation(t *testing.T) {
 		secrets []string
 		want    bool
 	}{"same": {[]string{keyA}, true}, "rotated": {[]string{keyB, keyA}, true}, "dropped": {[]string{keyB}, false}} {
-		if _, ok := NewSessions(keys(t, tc.secrets...), plainHTTP, time.Now).FromRequest(b.request()); ok != tc.want {
+		if _, ok := NewSessions(keys(t, tc.secrets...), &memorySessions{}, plainHTTP, time.Now).FromRequest(b.request()); ok != tc.want {
 			t.Errorf("%s: %v, want %v", name, ok, tc.want)
 		}
 	}
 	w = httptest.NewRecorder()
-	if _, err := NewSessions(keys(t, keyB, keyA), plainHTTP, time.Now).Issue(w, b.request(), "admin"); err != nil {
+	if _, err := NewSessions(keys(t, keyB, keyA), &memorySessions{}, plainHTTP, time.Now).Issue(w, b.request(), "admin"); err != nil {
 		t.Fatal(err)
 	}
 	b.keep(w)
-	if _, ok := NewSessions(keys(t, keyB), plainHTTP, time.Now).FromRequest(b.request()); !ok {
+	if _, ok := NewSessions(keys(t, keyB), &memorySessions{}, plainHTTP, time.Now).FromRequest(b.request()); !ok {
 		t.Error("the first key does not write")
 	}
 	if _, err := NewKeys(nil); err == nil {
@@ -155,8 +163,38 @@ func TestSessionKeyRotation(t *testing.T) {
 
 // memoryCodes does what the store does, for tests of this package alone.
 type memoryCodes struct {
-	mu   sync.Mutex
-	rows map[string]*row
+	mu    sync.Mutex
+	rows  map[string]*row
+	whole map[string]time.Time // of budgets
+
+	compared int
+}
+
+func (m *memoryCodes) Spend(_ context.Context, name string, now time.Time, every time.Duration, burst int) (bool, time.Duration, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.whole == nil {
+		m.whole = map[string]time.Time{}
+	}
+	whole := m.whole[name]
+	if whole.Before(now) {
+		whole = now
+	}
+	whole = whole.Add(every)
+	if wait := whole.Add(-every * time.Duration(burst)).Sub(now); wait > 0 {
+		return false, wait, nil
+	}
+	m.whole[name] = whole
+	return true, 0, nil
+}
+
+func (m *memoryCodes) Refund(_ context.Context, name string, every time.Duration, n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if whole, spent := m.whole[name]; spent {
+		m.whole[name] = whole.Add(-every * time.Duration(n))
+	}
+	return nil
 }
 
 type row struct {
@@ -184,6 +222,7 @@ func (m *memoryCodes) TryCode(_ context.Context, binding string, now time.Time, 
 		return false, 0, nil
 	}
 	r.tries++
+	m.compared++
 	r.used = match(r.hash)
 	return r.used, maxTries - r.tries, nil
 }
@@ -225,7 +264,7 @@ type codeFixture struct {
 
 func newCodes(t *testing.T) codeFixture {
 	f := codeFixture{store: &memoryCodes{}, sent: &lastCode{}, clock: &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
-	f.Codes = NewCodes(keys(t, keyA), f.store, f.sent, plainHTTP, f.clock.now)
+	f.Codes = NewCodes(keys(t, keyA), f.store, f.sent, NewKnown(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
 	return f
 }
 
@@ -244,7 +283,7 @@ func (f codeFixture) ask(t *testing.T, b browser, password bool) string {
 
 func (f codeFixture) enter(b browser, code string, needPassword bool) (string, error) {
 	w := httptest.NewRecorder()
-	subject, err := f.Verify(w, b.request(), code, needPassword)
+	subject, err := f.Verify(w, b.request(), code, needPassword, Requester{})
 	b.keep(w)
 	return subject, err
 }
@@ -348,7 +387,7 @@ func TestCodeWithoutPasswordIsNoSecondFactor(t *testing.T) {
 func TestCodeOutlivesKeyRotation(t *testing.T) {
 	f, b := newCodes(t), browser{}
 	code := f.ask(t, b, false)
-	f.Codes = NewCodes(keys(t, keyB, keyA), f.store, f.sent, plainHTTP, f.clock.now)
+	f.Codes = NewCodes(keys(t, keyB, keyA), f.store, f.sent, NewKnown(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
 	if _, err := f.enter(b, code, false); err != nil {
 		t.Errorf("after rotation: %v", err)
 	}
@@ -365,7 +404,7 @@ func (*brokenStore) TryCode(context.Context, string, time.Time, int, func([]byte
 func TestStoreErrorsAreNoWrongCodes(t *testing.T) {
 	f, b := newCodes(t), browser{}
 	code := f.ask(t, b, false)
-	f.Codes = NewCodes(keys(t, keyA), &brokenStore{}, f.sent, plainHTTP, f.clock.now)
+	f.Codes = NewCodes(keys(t, keyA), &brokenStore{}, f.sent, NewKnown(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
 	if _, err := f.enter(b, code, false); !errors.Is(err, errDisk) {
 		t.Errorf("got %v", err)
 	}

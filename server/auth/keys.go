@@ -1,4 +1,4 @@
-// Package auth knows who is asking: sessions in a stateless cookie, one-time codes, the agent's password, rate limits and the
+// Package auth knows who is asking: sessions in a cookie, one-time codes, the agent's password, rate limits and the
 // caller's address.
 package auth
 

@@ -12,8 +12,11 @@ import (
 func TestPassword(t *testing.T) {
 	hash := hashed(t, "açık susam açıl")
 	for name, p := range map[string]*Password{
-		"plain": NewPassword("admin", "açık susam açıl"), "argon2id": NewPassword("admin", hash),
+		"plain": newPassword(t, "açık susam açıl"), "argon2id": newPassword(t, hash),
 	} {
+		if !strings.HasPrefix(p.hash, "$argon2id$") {
+			t.Errorf("%s: kept as it was given", name)
+		}
 		if !p.Set() {
 			t.Errorf("%s: not set", name)
 		}
@@ -24,14 +27,14 @@ func TestPassword(t *testing.T) {
 			{"admin", "açık susam açıl", true}, {"admin", "açık susam açı", false}, {"admin", "", false},
 			{"Admin", "açık susam açıl", false}, {"", "açık susam açıl", false}, {"admin", hash, false},
 		} {
-			ok, err := p.Check(t.Context(), tc.user, tc.password)
+			ok, err := p.Check(t.Context(), tc.user, tc.password, false)
 			if err != nil || ok != tc.want {
 				t.Errorf("%s: %q %q: %v %v, want %v", name, tc.user, tc.password, ok, err, tc.want)
 			}
 		}
 	}
-	none := NewPassword("admin", "")
-	if ok, _ := none.Check(t.Context(), "admin", ""); ok || none.Set() {
+	none := newPassword(t, "")
+	if ok, _ := none.Check(t.Context(), "admin", "", false); ok || none.Set() {
 		t.Error("no password set, yet the empty one opens")
 	}
 }
@@ -102,7 +105,7 @@ func TestOverHTTPSAndClientAddress(t *testing.T) {
 			t.Errorf("%s: https %v, want %v", name, got, tc.https)
 		}
 	}
-	s := NewSessions(keys(t, keyA), func(*http.Request) bool { return true }, time.Now)
+	s := NewSessions(keys(t, keyA), &memorySessions{}, func(*http.Request) bool { return true }, time.Now)
 	w := httptest.NewRecorder()
 	if _, err := s.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil || !w.Result().Cookies()[0].Secure {
 		t.Error("behind HTTPS the cookie should be Secure")

@@ -1,44 +1,84 @@
 package auth
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gorilla/securecookie"
 )
 
 const (
-	sessionCookie   = "sohbet_session"
+	sessionCookie = "sohbet_session"
+	// sessionLifetime is a working day: after it one signs in again, whatever one does.
 	sessionLifetime = 12 * time.Hour
+	// sessionIdle ends a session that nobody uses. An open console is in use even if nobody types, for it is there to ring when
+	// a visitor comes; so this is about browsers that were closed and cookies that were copied.
+	sessionIdle = 2 * time.Hour
+	// seenInterval is how often it is stored that sessions are in use.
+	seenInterval = time.Minute
 )
 
-// Session is a signed-in agent. It lives in the cookie alone; the server keeps nothing.
+// Session is a signed-in agent. It lives in the cookie; the server keeps only that it was ended and when it was last in use.
 type Session struct {
-	ID        string    `json:"i"` // 26 random characters, new at each sign-in
-	Subject   string    `json:"s"` // the agent's name
-	IssuedAt  time.Time `json:"a"`
-	ExpiresAt time.Time `json:"e"`
+	ID         string    `json:"i"` // 26 random characters, new at each sign-in
+	Subject    string    `json:"s"` // the agent's name
+	Generation string    `json:"g"` // of the time when it began, see [SessionStore]
+	IssuedAt   time.Time `json:"a"`
+	ExpiresAt  time.Time `json:"e"`
 }
 
-// Sessions issues and reads session cookies.
+// SessionStore keeps what cookies cannot know. SessionEnded answers from memory, without delay. Ending all sessions means to
+// begin a new generation.
+type SessionStore interface {
+	SessionGeneration(ctx context.Context) (string, error)
+	SessionEnded(id, generation string) bool
+	EndSession(ctx context.Context, id string, expires time.Time) error
+	SeeSession(ctx context.Context, id string, at, expires time.Time) error
+	SessionSeen(ctx context.Context, id string) (time.Time, error)
+}
+
+// Sessions issues, reads and ends sessions.
 type Sessions struct {
+	store  SessionStore
 	codecs []securecookie.Codec
 	cookie cookie
 	now    func() time.Time
+
+	mu   sync.Mutex
+	seen map[string]use // by id: those of this process
+	open func() []Session
 }
+
+// use is when a session was last in use.
+type use struct{ at, stored, expires time.Time }
 
 // NewSessions makes sessions signed and encrypted with keys; secure tells whether a request came over HTTPS, and with it
 // whether the cookie may only travel so.
-func NewSessions(keys *Keys, secure func(*http.Request) bool, now func() time.Time) *Sessions {
-	return &Sessions{codecs: keys.codecs("session"), cookie: cookie{sessionCookie, secure}, now: now}
+func NewSessions(keys *Keys, store SessionStore, secure func(*http.Request) bool, now func() time.Time) *Sessions {
+	return &Sessions{
+		store: store, codecs: keys.codecs("session"), cookie: cookie{sessionCookie, secure}, now: now,
+		seen: make(map[string]use), open: func() []Session { return nil },
+	}
 }
 
-// Issue starts a session and sets its cookie. Whatever session the browser had before is replaced.
+// Connected sets what lists the sessions that have a connection now, and are in use by that.
+func (s *Sessions) Connected(list func() []Session) { s.open = list }
+
+// Issue starts a session and sets its cookie. Whatever session the browser had before is ended.
 func (s *Sessions) Issue(w http.ResponseWriter, r *http.Request, subject string) (Session, error) {
+	if err := s.endCurrent(r); err != nil {
+		return Session{}, err
+	}
+	generation, err := s.store.SessionGeneration(r.Context())
+	if err != nil {
+		return Session{}, fmt.Errorf("session: %w", err)
+	}
 	now := s.now().UTC().Truncate(time.Second)
-	session := Session{ID: rand.Text(), Subject: subject, IssuedAt: now, ExpiresAt: now.Add(sessionLifetime)}
+	session := Session{ID: rand.Text(), Subject: subject, Generation: generation, IssuedAt: now, ExpiresAt: now.Add(sessionLifetime)}
 	value, err := securecookie.EncodeMulti(sessionCookie, session, s.codecs...)
 	if err != nil {
 		return Session{}, fmt.Errorf("session cookie: %w", err)
@@ -47,8 +87,17 @@ func (s *Sessions) Issue(w http.ResponseWriter, r *http.Request, subject string)
 	return session, nil
 }
 
-// FromRequest reads the session of a request; false for none, a forged or an expired one.
+// FromRequest reads the session of a request; false for none, and for one that is forged, expired, idle or ended.
 func (s *Sessions) FromRequest(r *http.Request) (Session, bool) {
+	session, ok := s.decode(r)
+	if !ok || !s.Valid(session) || s.idle(r.Context(), session) {
+		return Session{}, false
+	}
+	s.use(session)
+	return session, true
+}
+
+func (s *Sessions) decode(r *http.Request) (Session, bool) {
 	value := s.cookie.value(r)
 	if value == "" {
 		return Session{}, false
@@ -57,12 +106,104 @@ func (s *Sessions) FromRequest(r *http.Request) (Session, bool) {
 	if err := securecookie.DecodeMulti(sessionCookie, value, &session, s.codecs...); err != nil {
 		return Session{}, false
 	}
-	now := s.now()
-	if session.ID == "" || session.IssuedAt.After(now.Add(time.Minute)) || !now.Before(session.ExpiresAt) {
-		return Session{}, false
-	}
-	return session, true
+	return session, session.ID != "" && !session.IssuedAt.After(s.now().Add(time.Minute))
 }
 
-// Clear removes the cookie: the browser is signed out.
-func (s *Sessions) Clear(w http.ResponseWriter, r *http.Request) { s.cookie.clear(w, r) }
+// Valid reports whether a session that was read before has neither expired nor been ended since.
+func (s *Sessions) Valid(session Session) bool {
+	return session.ID != "" && s.now().Before(session.ExpiresAt) && !s.store.SessionEnded(session.ID, session.Generation)
+}
+
+// idle reports whether a session was not in use for too long. Most requests are answered from memory; the database is asked
+// about sessions that this process has not met lately.
+func (s *Sessions) idle(ctx context.Context, session Session) bool {
+	since := s.now().Add(-sessionIdle)
+	s.mu.Lock()
+	last := s.seen[session.ID].at
+	s.mu.Unlock()
+	if last.After(since) || session.IssuedAt.After(since) {
+		return false
+	}
+	for _, open := range s.open() {
+		if open.ID == session.ID {
+			return false
+		}
+	}
+	stored, err := s.store.SessionSeen(ctx, session.ID)
+	return err != nil || !stored.After(since)
+}
+
+// use notes that a session is in use now.
+func (s *Sessions) use(session Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.seen[session.ID]
+	u.at, u.expires = s.now(), session.ExpiresAt
+	s.seen[session.ID] = u
+}
+
+// Run stores every minute which sessions are in use, until ctx ends, and then once more. A database in trouble tells of itself;
+// what could not be stored is kept for the next time.
+func (s *Sessions) Run(ctx context.Context) {
+	tick := time.NewTicker(seenInterval)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			s.flush(ctx)
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	s.flush(last)
+}
+
+// flush stores what changed since the last time and forgets what has expired.
+func (s *Sessions) flush(ctx context.Context) {
+	for _, session := range s.open() {
+		if s.Valid(session) {
+			s.use(session)
+		}
+	}
+	now := s.now()
+	due := make(map[string]use)
+	s.mu.Lock()
+	for id, u := range s.seen {
+		switch {
+		case !now.Before(u.expires):
+			delete(s.seen, id)
+		case u.at.After(u.stored):
+			due[id] = u
+		}
+	}
+	s.mu.Unlock()
+	for id, u := range due {
+		if err := s.store.SeeSession(ctx, id, u.at, u.expires); err != nil {
+			continue
+		}
+		s.mu.Lock()
+		if current, here := s.seen[id]; here {
+			current.stored = u.at
+			s.seen[id] = current
+		}
+		s.mu.Unlock()
+	}
+}
+
+// End ends the session of a request everywhere, if it has one, and removes its cookie.
+func (s *Sessions) End(w http.ResponseWriter, r *http.Request) error {
+	s.cookie.clear(w, r)
+	return s.endCurrent(r)
+}
+
+func (s *Sessions) endCurrent(r *http.Request) error {
+	session, ok := s.decode(r)
+	if !ok || !s.Valid(session) {
+		return nil
+	}
+	if err := s.store.EndSession(r.Context(), session.ID, session.ExpiresAt); err != nil {
+		return fmt.Errorf("end a session: %w", err)
+	}
+	return nil
+}

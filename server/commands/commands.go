@@ -68,7 +68,7 @@ func (p Program) root() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(p.version(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), doctor())
+	root.AddCommand(p.version(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), logoutAll(), doctor())
 	return root
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server"
+	"sohbet/server/audit"
 	"sohbet/server/backup"
 	"sohbet/server/chat"
 	"sohbet/server/config"
@@ -53,6 +54,24 @@ func rekey() *cobra.Command {
 				_, werr := fmt.Fprintf(c.OutOrStdout(), "%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n",
 					sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
 				return errors.Join(err, werr)
+			})
+		},
+	}
+}
+
+func logoutAll() *cobra.Command {
+	return &cobra.Command{
+		Use: "logout-all", Short: "Sign everybody out, in every browser",
+		Long: "Sign everybody out, in every browser. The server may run meanwhile; it closes open consoles within seconds.",
+		Args: exactly(0, "nothing more"), Example: "  sohbet logout-all",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c, func(ctx context.Context, _ *config.Config, store *models.Store, log *slog.Logger) error {
+				if err := store.EndAllSessions(ctx); err != nil {
+					return err
+				}
+				audit.New(log, time.Now).Write(ctx, audit.Event{Name: audit.LogoutAll, Actor: "terminal", Outcome: audit.OK})
+				_, err := fmt.Fprintln(c.OutOrStdout(), "everybody is signed out; open consoles close within seconds")
+				return err
 			})
 		},
 	}

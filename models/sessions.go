@@ -1,0 +1,166 @@
+package models
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// sessionRow is a row of the table.
+type sessionRow struct {
+	ID        string `gorm:"primaryKey"`
+	SeenAt    time.Time
+	EndedAt   *time.Time
+	ExpiresAt time.Time
+}
+
+func (sessionRow) TableName() string { return "sessions" }
+
+// sessions is what this process knows of sessions that were ended before their time.
+type sessions struct {
+	mu         sync.RWMutex
+	ended      map[string]struct{}
+	generation string
+	changed    func()
+}
+
+// begin starts a generation.
+func (s *sessions) begin(generation string) {
+	s.mu.Lock()
+	changed := s.changed
+	if s.generation == generation {
+		changed = nil
+	}
+	s.generation = generation
+	s.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
+}
+
+func (s *sessions) keep(ended map[string]struct{}) {
+	s.mu.Lock()
+	s.ended = ended
+	changed := s.changed
+	s.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
+}
+
+// OnSessionsEnded sets what is called when sessions have been ended, here or by another process. It must not block for long.
+func (s *Store) OnSessionsEnded(fn func()) {
+	s.sessions.mu.Lock()
+	defer s.sessions.mu.Unlock()
+	s.sessions.changed = fn
+}
+
+// SessionEnded reports whether a session of that id and generation was ended before its time. It answers from memory; what
+// another process ended is known here within watchInterval.
+func (s *Store) SessionEnded(id, generation string) bool {
+	s.sessions.mu.RLock()
+	defer s.sessions.mu.RUnlock()
+	_, ended := s.sessions.ended[id]
+	return ended || generation != s.sessions.generation
+}
+
+// SessionGeneration is what a new session has to carry; it is read from the database, not from memory.
+func (s *Store) SessionGeneration(ctx context.Context) (string, error) {
+	var value string
+	err := again(ctx, func() error {
+		return s.read.WithContext(ctx).Table("security_state").Where("name = ?", stateGeneration).Select("value").Take(&value).Error
+	})
+	if err == nil {
+		s.sessions.begin(value)
+	}
+	return value, s.failed("read the generation of sessions", err)
+}
+
+// EndSession ends a session everywhere; expires is when it would have ended by itself.
+func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) error {
+	if err := checkText("session id", id, 64); err != nil {
+		return err
+	}
+	now := stamp(time.Now())
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		if err := tx.Where("expires_at <= ?", now).Delete(&sessionRow{}).Error; err != nil {
+			return err
+		}
+		err := tx.Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"ended_at", "expires_at"}),
+		}).Create(&sessionRow{ID: id, SeenAt: now, EndedAt: &now, ExpiresAt: stamp(expires)}).Error
+		if err != nil {
+			return err
+		}
+		return announce(tx, stateSessions)
+	})
+	if err != nil {
+		return s.failed("end a session", err)
+	}
+	return s.loadSessions(ctx)
+}
+
+// EndAllSessions ends every session that there is.
+func (s *Store) EndAllSessions(ctx context.Context) error {
+	generation := rand.Text()
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		if err := tx.Where("1 = 1").Delete(&sessionRow{}).Error; err != nil {
+			return err
+		}
+		if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
+			return err
+		}
+		if err := announce(tx, stateBlocks); err != nil { // this runs after a restore, too
+			return err
+		}
+		return announce(tx, stateSessions)
+	})
+	if err != nil {
+		return s.failed("end all sessions", err)
+	}
+	s.sessions.begin(generation)
+	return s.loadSessions(ctx)
+}
+
+// loadSessions brings memory up to date with the table.
+func (s *Store) loadSessions(ctx context.Context) error {
+	var ids []string
+	err := again(ctx, func() error {
+		return s.read.WithContext(ctx).Model(&sessionRow{}).Where("ended_at IS NOT NULL AND expires_at > ?", stamp(time.Now())).Pluck("id", &ids).Error
+	})
+	if err != nil {
+		return s.failed("read ended sessions", err)
+	}
+	ended := make(map[string]struct{}, len(ids))
+	for _, id := range ids {
+		ended[id] = struct{}{}
+	}
+	s.sessions.keep(ended)
+	return nil
+}
+
+// SeeSession notes that a session was in use at a time.
+func (s *Store) SeeSession(ctx context.Context, id string, at, expires time.Time) error {
+	row := sessionRow{ID: id, SeenAt: stamp(at), ExpiresAt: stamp(expires)}
+	err := again(ctx, func() error {
+		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"seen_at"}),
+		}).Create(&row).Error
+	})
+	return s.failed("note that a session is in use", err)
+}
+
+// SessionSeen says when a session was last noted to be in use; the zero time if never.
+func (s *Store) SessionSeen(ctx context.Context, id string) (time.Time, error) {
+	var row sessionRow
+	err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&row).Error })
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return time.Time{}, nil
+	}
+	return row.SeenAt.UTC(), s.failed("read when a session was in use", err)
+}

@@ -1,0 +1,57 @@
+package auth
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/securecookie"
+)
+
+const (
+	knownCookie   = "sohbet_known"
+	knownLifetime = 180 * 24 * time.Hour
+)
+
+// Known tells browsers in which somebody signed in before from all others. Its cookie opens nothing: it only gives the browser
+// budgets and limits of its own, so that strangers cannot spend them.
+type Known struct {
+	codecs []securecookie.Codec
+	cookie cookie
+	now    func() time.Time
+}
+
+type knownBrowser struct {
+	ID      string    `json:"i"`
+	Expires time.Time `json:"e"`
+}
+
+// NewKnown makes marks signed and encrypted with keys.
+func NewKnown(keys *Keys, secure func(*http.Request) bool, now func() time.Time) *Known {
+	return &Known{codecs: keys.codecs("known"), cookie: cookie{knownCookie, secure}, now: now}
+}
+
+// ID names the browser of a request; "" for one that never signed in, or not for half a year.
+func (k *Known) ID(r *http.Request) string {
+	var b knownBrowser
+	value := k.cookie.value(r)
+	if value == "" || securecookie.DecodeMulti(knownCookie, value, &b, k.codecs...) != nil || !k.now().Before(b.Expires) {
+		return ""
+	}
+	return b.ID
+}
+
+// Mark remembers that somebody signed in with this browser. One that is known keeps its name.
+func (k *Known) Mark(w http.ResponseWriter, r *http.Request) error {
+	b := knownBrowser{ID: k.ID(r), Expires: k.now().UTC().Add(knownLifetime)}
+	if b.ID == "" {
+		b.ID = rand.Text()
+	}
+	value, err := securecookie.EncodeMulti(knownCookie, b, k.codecs...)
+	if err != nil {
+		return fmt.Errorf("cookie of a known browser: %w", err)
+	}
+	k.cookie.set(w, r, value, b.Expires, knownLifetime)
+	return nil
+}

@@ -1,0 +1,160 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+)
+
+// memorySessions does what the store does, for tests of this package alone.
+type memorySessions struct {
+	mu         sync.Mutex
+	generation string
+	ended      map[string]bool
+	seen       map[string]time.Time
+	broken     error
+}
+
+func (m *memorySessions) SessionGeneration(context.Context) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.generation, m.broken
+}
+
+func (m *memorySessions) SessionEnded(id, generation string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ended[id] || generation != m.generation
+}
+
+func (m *memorySessions) EndSession(_ context.Context, id string, _ time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended == nil {
+		m.ended = map[string]bool{}
+	}
+	m.ended[id] = true
+	return m.broken
+}
+
+func (m *memorySessions) SeeSession(_ context.Context, id string, at, _ time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.seen == nil {
+		m.seen = map[string]time.Time{}
+	}
+	m.seen[id] = at
+	return m.broken
+}
+
+func (m *memorySessions) SessionSeen(_ context.Context, id string) (time.Time, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.seen[id], m.broken
+}
+
+type sessionFixture struct {
+	*Sessions
+	store *memorySessions
+	clock *clock
+	keys  *Keys
+}
+
+func newSessions(t *testing.T) *sessionFixture {
+	f := &sessionFixture{store: &memorySessions{}, clock: &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, keys: keys(t, keyA)}
+	f.restart()
+	return f
+}
+
+// restart is another process with the same store.
+func (f *sessionFixture) restart() { f.Sessions = NewSessions(f.keys, f.store, plainHTTP, f.clock.now) }
+
+func (f *sessionFixture) signIn(t *testing.T, b browser) Session {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s, err := f.Issue(w, b.request(), "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.keep(w)
+	return s
+}
+
+func (f *sessionFixture) check(t *testing.T, when string, b browser, want bool) {
+	t.Helper()
+	if _, ok := f.FromRequest(b.request()); ok != want {
+		t.Errorf("%s: signed in %v, want %v", when, ok, want)
+	}
+}
+
+func TestSessionEndsOnTheServer(t *testing.T) {
+	f, b, other := newSessions(t), browser{}, browser{}
+	first := f.signIn(t, b)
+	f.signIn(t, other)
+	stolen := browser{sessionCookie: b[sessionCookie]}
+	f.check(t, "a copy", stolen, true)
+	if err := f.End(httptest.NewRecorder(), b.request()); err != nil {
+		t.Fatal(err)
+	}
+	f.check(t, "a copy after sign-out", stolen, false)
+	f.check(t, "another session", other, true)
+	if f.Valid(first) {
+		t.Error("valid after sign-out")
+	}
+	copied := browser{sessionCookie: other[sessionCookie]}
+	f.signIn(t, other)
+	f.check(t, "the session before a new sign-in", copied, false)
+	f.check(t, "the new one", other, true)
+	f.store.generation = "next"
+	f.check(t, "after all sessions were ended", other, false)
+	f.signIn(t, other)
+	f.check(t, "signed in again", other, true)
+	f.store.broken = errors.New("no database")
+	if _, err := f.Issue(httptest.NewRecorder(), other.request(), "admin"); err == nil {
+		t.Error("a session begins though the old one could not be ended")
+	}
+}
+
+func TestIdleSession(t *testing.T) {
+	f, b := newSessions(t), browser{}
+	s := f.signIn(t, b)
+	wait := func(d time.Duration) { f.clock.t = f.clock.t.Add(d) }
+	wait(sessionIdle - time.Second)
+	f.check(t, "just in time", b, true)
+	wait(sessionIdle - time.Second)
+	f.check(t, "in use", b, true)
+	f.flush(t.Context())
+	f.restart()
+	wait(sessionIdle - time.Second)
+	f.check(t, "after a restart", b, true)
+	f.restart() // without having stored it
+	wait(2 * time.Second)
+	f.check(t, "idle", b, false)
+	f.Connected(func() []Session { return []Session{s} })
+	f.check(t, "with an open console", b, true)
+	wait(sessionIdle + time.Minute)
+	f.flush(t.Context()) // notes the open console
+	f.Connected(func() []Session { return nil })
+	wait(time.Hour)
+	f.check(t, "an hour after the console was closed", b, true)
+	f.store.broken = errors.New("no database")
+	f.restart()
+	f.check(t, "nobody can say when it was used", b, false)
+}
+
+func TestSeenSessionsAreForgotten(t *testing.T) {
+	f := newSessions(t)
+	for range 50 {
+		b := browser{}
+		f.signIn(t, b)
+		f.check(t, "new", b, true)
+	}
+	f.clock.t = f.clock.t.Add(sessionLifetime)
+	f.flush(t.Context())
+	if len(f.seen) != 0 {
+		t.Errorf("%d expired sessions are kept in memory", len(f.seen))
+	}
+}
