@@ -24,7 +24,9 @@ func (s *Service) claim(ctx context.Context, url string) (Attachment, error) {
 	return file, nil
 }
 
-func (s *Service) wireOne(ctx context.Context, m models.Message) Message { return s.wire(ctx, []models.Message{m})[0] }
+func (s *Service) wireOne(ctx context.Context, m models.Message) Message {
+	return s.wire(ctx, []models.Message{m})[0]
+}
 
 // wire gives stored messages the form that clients know, with what is known of the files that they name.
 func (s *Service) wire(ctx context.Context, messages []models.Message) []Message {
