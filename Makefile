@@ -21,7 +21,7 @@ ROUNDS  ?= 5
 export GO
 CLIENT  := assets/static/vendor/socket.io.min.js
 
-.PHONY: help run build test check bench
+.PHONY: help run build test check bench release
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: ## The quick part: format, vet, lint, Go tests with the race detector
 bench: ## Measure against Node's socket.io and write bench/README.md's table
 	@npm ci --prefix bench/peer --no-audit --no-fund
 	$(GO) run ./bench/run -rounds $(ROUNDS)
+
+release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a list of what is inside
+	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"
 
 # The official Socket.IO client for browsers, embedded when npm is there. Without it the binary is complete too:
 # it sends browsers to the pinned version on the client's CDN.

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/mattn/go-isatty"
 
 	"sohbet/handlers"
@@ -61,6 +62,10 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	log := server.NewLogger(stderr, cfg.LogLevel, cfg.LogFormat == "json" || (cfg.LogFormat == "" && !terminal))
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)
+	}
+	// A container's limit ends the process, so the collector works harder before it is reached.
+	if _, err := memlimit.Set(); err != nil && !errors.Is(err, memlimit.ErrNoLimit) {
+		log.Debug("no memory limit was taken from the container", "error", err)
 	}
 	created, err := cfg.Prepare()
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 )
 
 // ClientAddress gives the function that tells a request's address. X-Forwarded-For counts only as far as it was written by
-// trusted proxies: it is read from the right, and the first address that is no trusted proxy is the client's.
+// trusted proxies: it is read from the right, and the first address that is no trusted proxy is the client's. X-Real-IP counts
+// where a trusted proxy writes that alone, as Railway's documents.
 func ClientAddress(trusted []netip.Prefix) func(*http.Request) string {
 	if len(trusted) == 0 {
 		return echo.ExtractIPDirect()
@@ -20,7 +21,13 @@ func ClientAddress(trusted []netip.Prefix) func(*http.Request) string {
 		ip := p.Addr()
 		options = append(options, echo.TrustIPRange(&net.IPNet{IP: ip.AsSlice(), Mask: net.CIDRMask(p.Bits(), ip.BitLen())}))
 	}
-	return echo.ExtractIPFromXFFHeader(options...)
+	forwarded, real := echo.ExtractIPFromXFFHeader(options...), echo.ExtractIPFromRealIPHeader(options...)
+	return func(r *http.Request) string {
+		if r.Header.Get(echo.HeaderXForwardedFor) == "" {
+			return real(r)
+		}
+		return forwarded(r)
+	}
 }
 
 // OverHTTPS gives the function that tells whether a request came over HTTPS: by itself, or by the word of a trusted proxy in

@@ -105,6 +105,21 @@ func TestOverHTTPSAndClientAddress(t *testing.T) {
 			t.Errorf("%s: https %v, want %v", name, got, tc.https)
 		}
 	}
+	for _, tc := range []struct{ peer, forward, real, want string }{
+		{"10.0.0.1:5", "", "198.51.100.7", "198.51.100.7"},
+		{"10.0.0.1:5", "203.0.113.9", "198.51.100.7", "203.0.113.9"},
+		{"10.0.0.1:5", "", "nonsense", "10.0.0.1"},
+		{"192.0.2.1:5", "", "198.51.100.7", "192.0.2.1"}, // a stranger's word
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = tc.peer
+		if r.Header.Set("X-Real-IP", tc.real); tc.forward != "" {
+			r.Header.Set("X-Forwarded-For", tc.forward)
+		}
+		if got := ClientAddress(trusted)(r); got != tc.want {
+			t.Errorf("%+v: address %q", tc, got)
+		}
+	}
 	s := NewSessions(keys(t, keyA), &memorySessions{}, func(*http.Request) bool { return true }, time.Now)
 	w := httptest.NewRecorder()
 	if _, err := s.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil || !w.Result().Cookies()[0].Secure {

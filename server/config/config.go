@@ -112,6 +112,10 @@ func (r Rate) String() string {
 	return strconv.Itoa(r.Count) + "/" + per
 }
 
+// railwayProxies is where Railway's edge reaches a service from: the shared address space of RFC 6598, which nobody comes from
+// but the platform. Without it every visitor would share the edge's address, and the limits that go with it.
+var railwayProxies = netip.MustParsePrefix("100.64.0.0/10")
+
 // Invalid lists everything wrong with the settings, one line for each variable.
 type Invalid []string
 
@@ -149,6 +153,9 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 			wrong = append(wrong, fmt.Sprintf("%s holds %s: %s", s.name, s.show(value), err))
 			delete(given, s.name)
 		}
+	}
+	if platform, _ := lookup("RAILWAY_ENVIRONMENT_NAME"); platform != "" && !given["TRUSTED_PROXIES"] {
+		c.TrustedProxies = []netip.Prefix{railwayProxies}
 	}
 	if len(wrong) == 0 {
 		wrong = c.combine(given)

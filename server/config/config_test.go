@@ -90,6 +90,12 @@ func TestGoodValues(t *testing.T) {
 		{"origins", []string{"CORS_ORIGINS", "https://Shop.example/, http://localhost:3000,https://shop.example:443"}, func(c *Config) bool {
 			return reflect.DeepEqual(c.CORSOrigins, []string{"https://shop.example", "http://localhost:3000"})
 		}},
+		{"railway's edge", []string{"RAILWAY_ENVIRONMENT_NAME", "production"}, func(c *Config) bool {
+			return len(c.TrustedProxies) == 1 && c.TrustedProxies[0].Contains(netip.MustParseAddr("100.64.0.3"))
+		}},
+		{"another proxy on railway", []string{"RAILWAY_ENVIRONMENT_NAME", "production", "TRUSTED_PROXIES", "::1"}, func(c *Config) bool {
+			return len(c.TrustedProxies) == 1 && c.TrustedProxies[0].Addr() == netip.IPv6Loopback()
+		}},
 		{"proxies", []string{"TRUSTED_PROXIES", "10.1.2.3/8, 127.0.0.1,::1"}, func(c *Config) bool {
 			return reflect.DeepEqual(c.TrustedProxies, []netip.Prefix{
 				netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")})

@@ -85,7 +85,8 @@ var settings = []setting{
 	{group: "Limits and trust", name: "CORS_ORIGINS", kind: "list", set: setOrigins,
 		about: "Other sites that may embed the chat and call this server, with commas: https://shop.example"},
 	{name: "TRUSTED_PROXIES", kind: "list", set: setProxies,
-		about: "Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count, with commas."},
+		about: "Addresses or networks of proxies whose X-Forwarded-For (or X-Real-IP) and X-Forwarded-Proto count,\n" +
+			"with commas. Empty: none; on Railway, its edge."},
 	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
 		about: "Messages of one visitor."},
 	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
