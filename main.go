@@ -127,7 +127,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		return nil, nil, err
 	}
 	now := time.Now
-	limiter := func(r config.Rate) *auth.Limiter { return auth.NewLimiter(r.Count, r.Per, now) }
+	limits := server.NewLimits(cfg, now)
 	trail := audit.New(log, now)
 	address, https := auth.ClientAddress(cfg.TrustedProxies), auth.OverHTTPS(cfg.TrustedProxies)
 	origins := auth.Origins(cfg.CORSOrigins)
@@ -138,14 +138,14 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 	}
 
 	sockets := realtime.New(realtime.Options{Logger: log, Engine: engine.Options{
-		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Logger: log,
+		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail), Logger: log,
 	}})
 	room := chat.New(chat.Options{
 		Store: store, Files: files, Publisher: &handlers.Publisher{Realtime: sockets, Log: log},
-		Messages: limiter(cfg.MessageLimit), NewThreads: limiter(cfg.APILimit),
+		Messages: limits.Messages, NewThreads: limits.Threads,
 		OfflineAfter: offlineAfter, Audit: trail, Logger: log, Now: now,
 	})
-	events := &handlers.Sockets{Chat: room, Sessions: sessions, Audit: trail, Now: now, Log: log}
+	events := &handlers.Sockets{Chat: room, Sessions: sessions, Events: limits.Events, Audit: trail, Now: now, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
 
@@ -153,7 +153,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
 		Codes:      auth.NewCodes(keys, store, auth.LogSender{Log: log}, known, https, now),
 		Password:   password,
-		LoginLimit: limiter(cfg.LoginLimit), APILimit: limiter(cfg.APILimit),
+		LoginLimit: limits.Login, APILimit: limits.API,
 		Address: address, Sockets: sockets.Count, Audit: trail,
 		AgentName: cfg.AdminUsername, CodeVia: "log", MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),

@@ -27,7 +27,7 @@ type Options struct {
 	Password *auth.Password
 
 	LoginLimit *auth.Limiter
-	APILimit   *auth.Limiter
+	APILimit   auth.Tiers
 	Address    func(*http.Request) string // the caller's address
 	HTTPS      func(*http.Request) bool
 	Sockets    func() int // sockets connected now
@@ -88,10 +88,10 @@ func (a *API) AgentsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// LimitAPI applies RATE_LIMIT_API for each address.
+// LimitAPI applies RATE_LIMIT_API.
 func (a *API) LimitAPI(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if ok, wait := a.APILimit.Allow(auth.AddressKey(a.Address(c.Request()))); !ok {
+		if ok, wait := a.APILimit.Allow("", auth.AddressKey(a.Address(c.Request()))); !ok {
 			return tooMany(wait)
 		}
 		return next(c)

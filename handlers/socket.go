@@ -32,6 +32,7 @@ const eventTimeout = 15 * time.Second
 type Sockets struct {
 	Chat     *chat.Service
 	Sessions *auth.Sessions
+	Events   auth.Tiers // limits what one socket may send
 	Audit    *audit.Log
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -89,6 +90,10 @@ func (p *peer) handle(e realtime.Event) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
 	defer cancel()
+	if ok, wait := p.h.Events.Allow(p.socket.ID(), p.address); !ok {
+		p.refuse(e, chat.Limited(wait))
+		return
+	}
 	in, err := decodeInput(e)
 	if err == nil {
 		err = do(p, ctx, in, e)

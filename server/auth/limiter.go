@@ -1,84 +1,124 @@
 package auth
 
 import (
-	"container/list"
+	"hash/maphash"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// maxKeys bounds a limiter's memory: about 250 bytes for each key, so 25 MB at worst.
+// maxKeys bounds a limiter's memory: about 40 bytes for each key, so 4 MB at worst.
 const maxKeys = 100_000
 
-// Limiter holds one token bucket for each key. The least recently seen key is forgotten when there are too many.
+// Limiter holds one token bucket for each key. Of a key only the moment is kept at which its bucket will be full again (the
+// generic cell rate algorithm, ITU-T I.371), under a hash of the key that nobody outside can predict. When there are too many
+// keys those are forgotten whose buckets are fullest, so whoever has spent theirs cannot get a new one by a flood of others.
 type Limiter struct {
-	mu    sync.Mutex
-	keys  map[string]*list.Element
-	order *list.List // of *bucket, most recent first
-	every rate.Limit
-	burst int
+	seed  maphash.Seed
+	every time.Duration // for one token
+	span  time.Duration // for all of them
 	now   func() time.Time
-}
+	start time.Time
 
-type bucket struct {
-	key    string
-	tokens *rate.Limiter
+	mu   sync.Mutex
+	full map[uint64]time.Duration // since start
 }
 
 // NewLimiter allows count events in each per for a key, all of them at once if it likes; a count of 0 allows everything.
 func NewLimiter(count int, per time.Duration, now func() time.Time) *Limiter {
-	l := &Limiter{keys: map[string]*list.Element{}, order: list.New(), burst: count, now: now}
+	l := &Limiter{seed: maphash.MakeSeed(), now: now, start: now(), full: make(map[uint64]time.Duration)}
 	if count > 0 {
-		l.every = rate.Limit(float64(count) / per.Seconds())
+		l.every = max(per/time.Duration(count), 1)
+		l.span = l.every * time.Duration(count)
 	}
 	return l
 }
 
 // Allow takes a token of key's bucket. When there is none it tells after what time there will be one.
 func (l *Limiter) Allow(key string) (ok bool, retryAfter time.Duration) {
-	if l.burst == 0 {
+	if l.every == 0 {
 		return true, 0
 	}
-	now := l.now()
+	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, found := l.keys[key]
-	if found {
-		l.order.MoveToFront(e)
-	} else {
-		if len(l.keys) >= maxKeys {
-			oldest := l.order.Back()
-			delete(l.keys, l.order.Remove(oldest).(*bucket).key)
-		}
-		e = l.order.PushFront(&bucket{key: key, tokens: rate.NewLimiter(l.every, l.burst)})
-		l.keys[key] = e
+	full, found := l.full[h]
+	if !found && len(l.full) >= maxKeys {
+		l.sweep(now)
 	}
-	reservation := e.Value.(*bucket).tokens.ReserveN(now, 1)
-	wait := reservation.DelayFrom(now)
-	if wait > 0 {
-		reservation.CancelAt(now)
+	// A clock that was set back must not lock anybody out for long.
+	full = min(max(full, now), now+l.span) + l.every
+	if wait := full - l.span - now; wait > 0 {
 		return false, wait
 	}
+	l.full[h] = full
 	return true, 0
+}
+
+// Return gives back a token that Allow took.
+func (l *Limiter) Return(key string) {
+	h := maphash.String(l.seed, key)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if full, found := l.full[h]; found {
+		l.full[h] = full - l.every
+	}
 }
 
 // Forget fills key's bucket again.
 func (l *Limiter) Forget(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e, ok := l.keys[key]; ok {
-		l.order.Remove(e)
-		delete(l.keys, key)
-	}
+	delete(l.full, maphash.String(l.seed, key))
 }
 
 // Len gives the number of keys held.
 func (l *Limiter) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.keys)
+	return len(l.full)
+}
+
+// sweep forgets the keys whose buckets are full, and if that is not a tenth of all, the fullest tenth. The caller holds l.mu.
+func (l *Limiter) sweep(now time.Duration) {
+	all := make([]time.Duration, 0, len(l.full))
+	for _, full := range l.full {
+		all = append(all, full)
+	}
+	slices.Sort(all)
+	limit := max(now, all[len(all)/10])
+	room := len(all) / 10
+	for h, full := range l.full {
+		if full <= now || full < limit || full == limit && len(l.full) > maxKeys-room {
+			delete(l.full, h)
+		}
+	}
+}
+
+// Tiers limits whoever asks, everybody at their address, and everybody together. A nil tier has no limit.
+type Tiers struct{ Each, Address, All *Limiter }
+
+// Allow takes a token of each tier, or of none.
+func (t Tiers) Allow(key, address string) (ok bool, retryAfter time.Duration) {
+	taken := make([]func(), 0, 3)
+	for _, tier := range [...]struct {
+		limiter *Limiter
+		key     string
+	}{{t.Each, key}, {t.Address, address}, {t.All, ""}} {
+		if tier.limiter == nil {
+			continue
+		}
+		ok, wait := tier.limiter.Allow(tier.key)
+		if !ok {
+			for _, giveBack := range taken {
+				giveBack()
+			}
+			return false, wait
+		}
+		taken = append(taken, func() { tier.limiter.Return(tier.key) })
+	}
+	return true, 0
 }
 
 // AddressKey gives the limiter key of an address: itself, but for IPv6 its /64, which is what one customer has at will.

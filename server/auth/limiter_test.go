@@ -2,6 +2,7 @@ package auth
 
 import (
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -58,26 +59,119 @@ func TestLimiterOff(t *testing.T) {
 	}
 }
 
+// TestLimiterMemoryIsBounded floods a limiter with a million keys, and looks whether somebody who had spent theirs gets anew.
 func TestLimiterMemoryIsBounded(t *testing.T) {
-	l := NewLimiter(1, time.Hour, time.Now)
-	l.Allow("first")
-	for i := range maxKeys - 1 {
-		l.Allow(strconv.Itoa(i))
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
 	}
-	if ok, _ := l.Allow("first"); ok {
-		t.Fatal("forgotten before the limit was reached")
+	before := heap()
+	l := NewLimiter(3, time.Hour, time.Now)
+	for range 3 {
+		l.Allow("spent")
 	}
-	for i := range maxKeys {
-		l.Allow("x" + strconv.Itoa(i))
-		if i%1000 == 0 {
-			l.Allow("first") // still in use, so it must not be the one forgotten
+	var most int64
+	for i := range 1_000_000 {
+		l.Allow("flood " + strconv.Itoa(i))
+		if i%250_000 == 0 {
+			most = max(most, heap()-before)
 		}
 	}
-	if l.Len() != maxKeys {
-		t.Errorf("%d keys held, want %d", l.Len(), maxKeys)
+	most = max(most, heap()-before)
+	t.Logf("%d keys held, %d bytes", l.Len(), most)
+	if l.Len() > maxKeys || most > 16<<20 {
+		t.Errorf("%d keys held in %d bytes", l.Len(), most)
 	}
-	if ok, _ := l.Allow("first"); ok {
-		t.Error("a key in use was forgotten")
+	if ok, _ := l.Allow("spent"); ok {
+		t.Error("a flood of other keys fills a spent bucket again")
+	}
+}
+
+func TestLimiterForgetsFullBuckets(t *testing.T) {
+	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	l := NewLimiter(1, time.Minute, clk.now)
+	for i := range maxKeys {
+		l.Allow(strconv.Itoa(i))
+	}
+	clk.t = clk.t.Add(time.Minute)
+	l.Allow("one more")
+	if l.Len() != 1 {
+		t.Errorf("%d keys held, of which one is not full", l.Len())
+	}
+	clk.t = clk.t.Add(-24 * time.Hour) // the clock was wrong, and is set right
+	if ok, wait := l.Allow("one more"); ok || wait > time.Minute {
+		t.Errorf("%v, wait %v", ok, wait)
+	}
+}
+
+func TestTiers(t *testing.T) {
+	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	limiter := func(n int) *Limiter { return NewLimiter(n, time.Minute, clk.now) }
+	tiers := Tiers{Each: limiter(2), Address: limiter(4), All: limiter(6)}
+	for i, step := range []struct {
+		key, address string
+		want         bool
+	}{
+		{"a", "1", true}, {"a", "1", true}, {"a", "1", false}, {"b", "1", true}, {"b", "1", true}, {"c", "1", false},
+		{"c", "2", true}, {"c", "2", true}, {"d", "3", false},
+	} {
+		if ok, wait := tiers.Allow(step.key, step.address); ok != step.want || ok != (wait == 0) {
+			t.Errorf("step %d, %s at %s: %v, wait %v", i, step.key, step.address, ok, wait)
+		}
+	}
+	// A refusal by one tier costs the others nothing.
+	clk.t = clk.t.Add(10 * time.Second)
+	if ok, _ := tiers.Allow("d", "3"); !ok {
+		t.Error("the refused attempt was counted")
+	}
+	if ok, wait := (Tiers{}).Allow("a", "1"); !ok || wait != 0 {
+		t.Error("no tier, yet a limit")
+	}
+}
+
+func TestCrowd(t *testing.T) {
+	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	c := NewCrowd(Tiers{Address: NewLimiter(5, time.Minute, clk.now)}, 2, 3)
+	enter := func(address string, want bool) func() {
+		t.Helper()
+		leave, wait := c.Enter(address)
+		if (leave != nil) != want || want != (wait == 0) {
+			t.Fatalf("%s: let in %v, wait %v", address, leave != nil, wait)
+		}
+		return leave
+	}
+	first := enter("2001:db8::1", true)
+	enter("2001:db8::2", true)
+	enter("2001:db8::3", false) // the same /64
+	last := enter("192.0.2.1", true)
+	enter("192.0.2.2", false) // full
+	first()
+	first() // once
+	enter("192.0.2.1", true)
+	last()
+	enter("192.0.2.1", true)
+	if c.total != 3 || len(c.here) != 2 {
+		t.Errorf("%d connections of %d addresses", c.total, len(c.here))
+	}
+	for range 10 { // one that comes and goes
+		if leave, _ := c.Enter("198.51.100.1"); leave != nil {
+			t.Error("let in though it is full")
+		}
+	}
+	quick := NewCrowd(Tiers{Address: NewLimiter(5, time.Minute, clk.now)}, 2, 0)
+	for i := range 10 {
+		leave, wait := quick.Enter("198.51.100.1")
+		if (leave != nil) != (i < 5) {
+			t.Errorf("opening %d: wait %v", i, wait)
+		}
+		if leave != nil {
+			leave()
+		}
+	}
+	if len(quick.here) != 0 {
+		t.Error("an address that left is remembered")
 	}
 }
 

@@ -52,9 +52,9 @@ type Store interface {
 	SetSwitch(ctx context.Context, name, position string) error
 }
 
-// Limiter says whether one more is allowed for a key, and when to come back if not.
+// Limiter says whether one more is allowed for somebody and for their address, and when to come back if not.
 type Limiter interface {
-	Allow(key string) (ok bool, retryAfter time.Duration)
+	Allow(key, address string) (ok bool, retryAfter time.Duration)
 }
 
 // Attachment is what is known of a file that a message names.
@@ -81,7 +81,7 @@ type Options struct {
 	Store     Store
 	Files     Files // nil = nothing is known of files
 	Publisher Publisher
-	// Messages limits what one visitor may post; NewThreads how many threads one address may open.
+	// Messages limits what visitors may post, by thread; NewThreads how many threads an address may open.
 	Messages, NewThreads Limiter
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
 	OfflineAfter time.Duration

@@ -49,7 +49,7 @@ type allow struct {
 	left int
 }
 
-func (a *allow) Allow(string) (bool, time.Duration) {
+func (a *allow) Allow(_, _ string) (bool, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.left == 0 {

@@ -49,7 +49,8 @@ func invalid(field, message string) *Error {
 	return &Error{Code: CodeValidation, Field: field, Message: message, Status: http.StatusBadRequest}
 }
 
-func limited(wait time.Duration) *Error {
+// Limited is the refusal of what comes too fast.
+func Limited(wait time.Duration) *Error {
 	return &Error{Code: CodeRateLimit, Message: "That was a lot at once. Please wait a moment and try again.",
 		Status: http.StatusTooManyRequests, RetryAfter: wait}
 }

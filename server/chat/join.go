@@ -41,8 +41,8 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	if err := r.check(true); err != nil {
 		return Joined{}, err
 	}
-	if ok, wait := s.openings.Allow("open:" + a.Address); !ok {
-		return Joined{}, limited(wait)
+	if ok, wait := s.openings.Allow("", a.Address); !ok {
+		return Joined{}, Limited(wait)
 	}
 	id := newThreadID()
 	if _, ok := a.Threads.put(id, r.Profile); !ok {
@@ -103,8 +103,8 @@ func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) error {
 	case !errors.Is(err, models.ErrNotFound):
 		return s.notSaved(err)
 	}
-	if ok, wait := s.openings.Allow("open:" + a.Address); !ok {
-		return limited(wait)
+	if ok, wait := s.openings.Allow("", a.Address); !ok {
+		return Limited(wait)
 	}
 	if _, ok := a.Threads.put(threadID, Profile{}); !ok {
 		return invalid("thread_id", "This connection has joined too many threads.")

@@ -39,8 +39,8 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 		FilePath: p.FileURL, FileURL: p.FileURL, SenderType: string(a.Role), CreatedAt: s.now(),
 	}
 	if a.Role == Visitor {
-		if ok, wait := s.messages.Allow("thread:" + p.ThreadID); !ok {
-			return limited(wait)
+		if ok, wait := s.messages.Allow(p.ThreadID, a.Address); !ok {
+			return Limited(wait)
 		}
 		if a.SocketID != "" {
 			// An agent may have cleared the thread meanwhile; the visitor's message opens it again. Over HTTP nobody

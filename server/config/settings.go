@@ -88,13 +88,15 @@ var settings = []setting{
 		about: "Addresses or networks of proxies whose X-Forwarded-For (or X-Real-IP) and X-Forwarded-Proto count,\n" +
 			"with commas. Empty: none; on Railway, its edge."},
 	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
-		about: "Messages of one visitor."},
+		about: "Messages of one visitor. An address may send twenty times as many and begin twice as many conversations."},
 	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
 		about: "Uploads from one address."},
 	{name: "RATE_LIMIT_API", def: "300/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.APILimit }),
-		about: "Requests to /api from one address."},
+		about: "Requests to /api from one address. It may open twice as many sockets, a thousand at a time; each of them may send\n" +
+			"four times as many events."},
 	{name: "RATE_LIMIT_LOGIN", def: "5/15m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.LoginLimit }),
-		about: "Codes asked for, and codes or passwords tried, from one address."},
+		about: "Codes asked for, and codes or passwords tried, from one address or a browser that signed in before. Guesses are\n" +
+			"bounded for all addresses together besides, also when this is off."},
 
 	{group: "Running it", name: "LOG_LEVEL", def: "info", kind: "debug, info, warn or error", set: setLogLevel,
 		about: "Least important line that is logged."},

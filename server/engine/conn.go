@@ -28,6 +28,7 @@ type Conn struct {
 	req    atomic.Pointer[http.Request]
 	user   atomic.Value
 	done   chan struct{}
+	left   func() // tells whoever admitted it that it has ended
 
 	mu       sync.Mutex
 	state    state

@@ -47,6 +47,9 @@ type Options struct {
 	AllowOrigin func(*http.Request) bool
 	// RemoteAddr tells the client's address; nil takes it from the connection.
 	RemoteAddr func(*http.Request) string
+	// Admit says whether one more connection may be opened, and is called before anything is done for it. leave is called
+	// once when the connection has ended; when it is nil the client is told to come back after wait. Nil admits everybody.
+	Admit func(*http.Request) (leave func(), wait time.Duration)
 	// Logger receives why connections were cut. Nil logs nothing.
 	Logger *slog.Logger
 }

@@ -22,6 +22,7 @@ var (
 	errForbidden  = &refusal{http.StatusForbidden, 4, "Forbidden"}
 	errVersion    = &refusal{http.StatusBadRequest, 5, "Unsupported protocol version"}
 	errTooBig     = &refusal{http.StatusRequestEntityTooLarge, 3, "Payload too large"}
+	errCrowded    = &refusal{http.StatusTooManyRequests, 3, "Too many connections"}
 	errStopping   = &refusal{http.StatusServiceUnavailable, 3, "Server is stopping"}
 )
 

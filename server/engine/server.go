@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -162,8 +164,18 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 		refuse(w, errVersion)
 		return
 	}
+	leave := func() {}
+	if s.opts.Admit != nil {
+		var wait time.Duration
+		if leave, wait = s.opts.Admit(r); leave == nil {
+			w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(wait.Seconds())))))
+			refuse(w, errCrowded)
+			return
+		}
+	}
 	if transport == "polling" {
 		c := s.newConn(r, nil)
+		c.left = leave
 		if !s.admit(c) {
 			refuse(w, errStopping)
 			return
@@ -175,9 +187,11 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 	}
 	socket, first, err := s.accept(w, r)
 	if err != nil {
+		leave()
 		return // answered by the handshake
 	}
 	c := s.newConn(r, socket)
+	c.left = leave
 	socket.conn = c
 	c.mu.Lock()
 	c.push(appendPacket(nil, packetOpen, string(s.openData(c, nil))))
@@ -205,7 +219,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 }
 
 func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
-	c := &Conn{srv: s, id: newID(), remote: s.opts.RemoteAddr(r), ws: socket, done: make(chan struct{})}
+	c := &Conn{srv: s, id: newID(), remote: s.opts.RemoteAddr(r), ws: socket, done: make(chan struct{}), left: func() {}}
 	c.req.Store(r)
 	c.mu.Lock() // the timer's function may run before it is assigned
 	c.heart = time.AfterFunc(s.opts.PingInterval, c.beat)
@@ -219,6 +233,7 @@ func (s *Server) admit(c *Conn) bool {
 	if s.stopping {
 		s.mu.Unlock()
 		c.heart.Stop()
+		c.left()
 		return false
 	}
 	s.conns[c.id] = c
@@ -247,6 +262,7 @@ func (s *Server) closed(c *Conn, why Closing) {
 	if why == ClosedSlow {
 		s.cut.Add(1)
 	}
+	c.left()
 	s.opts.Logger.Debug("connection closed", "reason", why.Reason, "address", c.remote)
 }
 

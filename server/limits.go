@@ -1,0 +1,63 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"sohbet/server/audit"
+	"sohbet/server/auth"
+	"sohbet/server/config"
+)
+
+// Limits are all rate limits, made of the four settings. What the settings say holds for one visitor or one address. The other
+// tiers are multiples: an address may be a shop, a school or a whole village behind one NAT, so it gets what many visitors
+// together need; what everybody together gets is near what one server can do, so that a flood from many addresses ends there
+// instead of in the database. Off is off for all tiers of a setting.
+type Limits struct {
+	Messages auth.Tiers // messages of visitors
+	Threads  auth.Tiers // conversations begun
+	API      auth.Tiers // requests to /api
+	Events   auth.Tiers // events on sockets, messages among them
+	Login    *auth.Limiter
+	Sockets  *auth.Crowd
+}
+
+// socketsPerAddress is how many connections one address may hold.
+const socketsPerAddress = 1000
+
+// NewLimits makes the limits.
+func NewLimits(cfg *config.Config, now func() time.Time) Limits {
+	tiers := func(r config.Rate, each, address, all int) auth.Tiers {
+		of := func(n int) *auth.Limiter {
+			if n == 0 || r.Off() {
+				return nil
+			}
+			return auth.NewLimiter(n*r.Count, r.Per, now)
+		}
+		return auth.Tiers{Each: of(each), Address: of(address), All: of(all)}
+	}
+	perAddress := socketsPerAddress
+	if cfg.APILimit.Off() {
+		perAddress = 0
+	}
+	return Limits{ // in the comments: what the defaults make of it
+		Messages: tiers(cfg.MessageLimit, 1, 20, 2000), // 30, 600, 60,000 a minute
+		Threads:  tiers(cfg.MessageLimit, 0, 2, 200),   // 60, 6,000 a minute
+		API:      tiers(cfg.APILimit, 0, 1, 100),       // 300, 30,000 a minute
+		Events:   tiers(cfg.APILimit, 4, 40, 4000),     // 1,200, 12,000, 1,200,000 a minute
+		Login:    auth.NewLimiter(cfg.LoginLimit.Count, cfg.LoginLimit.Per, now),
+		Sockets:  auth.NewCrowd(tiers(cfg.APILimit, 0, 2, 100), perAddress, socketRoom()),
+	}
+}
+
+// Admit lets connections in as long as there is room, for the engine that serves them.
+func (l Limits) Admit(address func(*http.Request) string, log *audit.Log) func(*http.Request) (leave func(), wait time.Duration) {
+	return func(r *http.Request) (func(), time.Duration) {
+		from := address(r)
+		leave, wait := l.Sockets.Enter(from)
+		if leave == nil {
+			log.Write(r.Context(), audit.Event{Name: audit.SocketOpen, Address: from, Outcome: audit.Limited})
+		}
+		return leave, wait
+	}
+}
