@@ -31,6 +31,7 @@ import (
 	"sohbet/server/engine"
 	"sohbet/server/media"
 	"sohbet/server/realtime"
+	"sohbet/server/telegram"
 )
 
 // Set by the linker when `make` builds; otherwise what Go noted of the checkout is told.
@@ -77,7 +78,7 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 
 	var files *media.Service // made of the store, and called by it once the server runs
 	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
-		Removed: func(urls []string) { files.Remove(urls) }})
+		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On()})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
@@ -149,13 +150,31 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
 
+	beside := chores{
+		func(ctx context.Context) { room.KeepHouse(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
+		room.WatchAway,
+		files.Run,
+		sessions.Run,
+	}
+	var sender auth.CodeSender = auth.LogSender{Log: log}
+	var link handlers.Bridge
+	via := "log"
+	if cfg.Telegram.On() {
+		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, room, files, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		sender, link, via = bridge, bridge, "telegram"
+		beside = append(beside, bridge.Run)
+	}
+
 	api := handlers.New(handlers.Options{
 		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
-		Codes:      auth.NewCodes(keys, store, auth.LogSender{Log: log}, known, https, now),
+		Codes:      auth.NewCodes(keys, store, sender, known, https, now),
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API,
 		Address: address, Sockets: sockets.Count, Audit: trail,
-		AgentName: cfg.AdminUsername, CodeVia: "log", MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
+		AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),
 		Log: log, Now: now,
 	})
@@ -163,19 +182,30 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
 		Origins: cfg.CORSOrigins, Log: log,
 	})
-	return s, chores{
-		func(ctx context.Context) { room.KeepHouse(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
-		room.WatchAway,
-		files.Run,
-		sessions.Run,
-	}, err
+	return s, beside, err
+}
+
+// openBridge makes the bridge to Telegram.
+func openBridge(t config.Telegram, locale string, store *models.Store, room *chat.Service, files *media.Service, log *slog.Logger) (*telegram.Bridge, error) {
+	var pace telegram.Pace
+	if t.Rate != nil {
+		pace = telegram.Pace{Count: t.Rate.Count, Per: t.Rate.Per, Off: t.Rate.Off()}
+	}
+	return telegram.New(telegram.Options{
+		Token: t.BotToken, ChatID: t.ChatID, APIURL: t.APIURL, WebhookURL: t.WebhookURL, Locale: locale, Pace: pace,
+		Store: store, Chat: room, Media: files, Log: log, Now: time.Now,
+	})
 }
 
 // welcome tells a person at a terminal where to go.
 func welcome(w io.Writer, url string, cfg *config.Config) {
-	how := "ask for a code there; it appears here"
+	where := "appears here"
+	if cfg.Telegram.On() {
+		where = "comes to your Telegram chat"
+	}
+	how := "ask for a code there; it " + where
 	if cfg.AdminPassword != "" {
-		how = "user name " + cfg.AdminUsername + " and your password; the code then appears here"
+		how = "user name " + cfg.AdminUsername + " and your password; the code then " + where
 	}
 	_, _ = fmt.Fprintf(w, "\n  Sohbet is running.\n    Chat page    %s/\n    Agents       %s/login  (%s)\n    Stop         Ctrl-C\n\n",
 		url, url, how) // a terminal that went away stops nothing

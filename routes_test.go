@@ -58,6 +58,7 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/verify-otp", `{"otp":"x"}`, everybody(401)},
 		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, everybody(403)},
 		{"POST", "/admin/verify-otp", `{"otp":"x"}`, everybody(401)},
+		{"POST", "/telegram/webhook", "{}", refused}, // no bot is set up
 		{"GET", "/nothing", "", refused}, {"POST", "/api/nothing", "", refused}, {"GET", "/socket.io/other.js", "", refused},
 		{"GET", "/static/0/nothing.js", "", refused}, {"GET", "/api/threads/x", "", refused},
 		{"POST", "/", "", everybody(405)}, {"GET", "/request-otp", "", everybody(405)}, {"PUT", "/api/threads", "", everybody(405)},

@@ -28,6 +28,7 @@ const (
 	CodeValidation       = "VALIDATION_FAILED"
 	CodeRateLimit        = "RATE_LIMIT_EXCEEDED"
 	CodeBlocked          = "BLOCKED"
+	CodeNotDelivered     = "CODE_NOT_DELIVERED"
 	CodeInternal         = "INTERNAL_ERROR"
 )
 

@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
+	"sohbet/server/telegram"
 )
 
 // Options are the parts that the HTTP handlers use.
@@ -35,6 +37,7 @@ type Options struct {
 
 	AgentName    string   // subject of sessions that need no password
 	CodeVia      string   // "log" or "telegram": where codes arrive
+	Bridge       Bridge   // to Telegram; nil without a bot
 	MetricsToken string   // "" = agents alone
 	Locale       string   // language of pages for browsers that ask for none
 	Origins      []string // other sites that may embed the chat page
@@ -45,6 +48,12 @@ type Options struct {
 
 	Log *slog.Logger
 	Now func() time.Time
+}
+
+// Bridge is the bridge to Telegram, which takes updates at the webhook.
+type Bridge interface {
+	http.Handler
+	Health(context.Context) telegram.Health
 }
 
 // API has the handlers of all HTTP routes.

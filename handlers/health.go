@@ -32,7 +32,11 @@ type checkResult struct {
 	UsedBytes  uint64  `json:"used_bytes,omitempty"`
 	FreeBytes  uint64  `json:"free_bytes,omitempty"`
 	TotalBytes uint64  `json:"total_bytes,omitempty"` // of memory: the limit, 0 = none
-	reads      bool    // in error, but what is stored can still be read
+	// Of Telegram: when it last answered, and how many messages wait for it.
+	LastContact string `json:"last_contact,omitempty"`
+	Waiting     int64  `json:"waiting,omitempty"`
+
+	reads bool // in error, but what is stored can still be read
 }
 
 // health runs the checks and keeps their results for a moment.
@@ -66,7 +70,7 @@ func (h *health) checks(ctx context.Context) map[string]checkResult {
 	defer cancel()
 	h.results = map[string]checkResult{
 		"database":   h.database(ctx),
-		"telegram":   {Status: stateOff},
+		"telegram":   h.telegram(ctx),
 		"cloudinary": {Status: stateOff},
 		"memory":     memoryCheck(),
 		"disk":       diskCheck(h.api.DataDir),

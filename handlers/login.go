@@ -29,6 +29,7 @@ var loginTexts = map[string]map[string]string{
 		"no_password":    "Şifre ayarlanmamış. Doğrudan bir kod isteyin.",
 		"limited":        "Çok fazla deneme. Lütfen biraz bekleyin.",
 		"not_sent":       "Kod gönderilemedi. Lütfen tekrar deneyin.",
+		"not_delivered":  "Telegram şu anda ulaşılamıyor; kod gönderilemedi. Biraz sonra tekrar deneyin.",
 	},
 	"en": {
 		"sent_log":       "The code is in the server's log.",
@@ -41,6 +42,7 @@ var loginTexts = map[string]map[string]string{
 		"no_password":    "No password is set. Ask for a code directly.",
 		"limited":        "Too many tries. Please wait a little.",
 		"not_sent":       "The code could not be sent. Please try again.",
+		"not_delivered":  "Telegram cannot be reached right now, so the code was not sent. Please try again in a while.",
 	},
 }
 
@@ -95,6 +97,9 @@ func (a *API) sendCode(c echo.Context, subject string, password bool) error {
 		return a.loginLimited(c, "ask", limited.RetryAfter)
 	}
 	if err != nil {
+		if a.CodeVia == "telegram" {
+			return a.loginError(c, http.StatusServiceUnavailable, CodeNotDelivered, "not_delivered", err)
+		}
 		return a.loginError(c, http.StatusServiceUnavailable, CodeInternal, "not_sent", err)
 	}
 	a.security(c, audit.CodeAsked, subject, audit.OK)

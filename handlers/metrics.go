@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sohbet/server/telegram"
 )
 
 // metrics are the numbers of this process, in a registry of its own.
@@ -50,6 +53,27 @@ func newMetrics(a *API) *metrics {
 		counter("sohbet_cache_hits_total", "Reads answered from memory.", func() float64 { return float64(a.Store.Stats().CacheHits) }),
 		counter("sohbet_cache_misses_total", "Reads that went to the database.", func() float64 { return float64(a.Store.Stats().CacheMisses) }),
 	)
+	if bridge := a.Bridge; bridge != nil {
+		of := func(f func(telegram.Health) float64) func() float64 {
+			return func() float64 {
+				ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+				defer cancel()
+				return f(bridge.Health(ctx))
+			}
+		}
+		registry.MustRegister(
+			gauge("sohbet_telegram_waiting", "Messages waiting for Telegram.", of(func(h telegram.Health) float64 { return float64(h.Waiting) })),
+			gauge("sohbet_telegram_waiting_seconds", "Age of the oldest of them.", of(func(h telegram.Health) float64 {
+				if h.Oldest.IsZero() {
+					return 0
+				}
+				return a.now().Sub(h.Oldest).Seconds()
+			})),
+			counter("sohbet_telegram_sent_total", "Messages that Telegram took.", of(func(h telegram.Health) float64 { return float64(h.Sent) })),
+			counter("sohbet_telegram_received_total", "Updates that came from Telegram.", of(func(h telegram.Health) float64 { return float64(h.Received) })),
+			counter("sohbet_telegram_failures_total", "Calls of Telegram that failed.", of(func(h telegram.Health) float64 { return float64(h.Failed) })),
+		)
+	}
 	m.text = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	return m
 }

@@ -8,6 +8,7 @@ import (
 
 	"sohbet/assets"
 	"sohbet/handlers"
+	"sohbet/server/telegram"
 )
 
 // What a request body may hold. Uploads will bring a limit of their own.
@@ -45,6 +46,9 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/health", a.Health)
 	get("/health/live", a.Live)
 	get("/health/ready", a.Ready)
+
+	// Telegram, with its secret.
+	e.POST(telegram.WebhookPath, a.Webhook)
 
 	// Everybody, limited by RATE_LIMIT_LOGIN: signing in.
 	small := middleware.BodyLimit(loginBody)

@@ -12,6 +12,7 @@ const verify = byId('verify');
 function words(error, fallback) {
   if (error.status === 429) return error.retryAfter ? count('login.wait', Math.ceil(error.retryAfter / 60)) : t('login.wait_some');
   if (error.code === 'network') return t('login.offline');
+  if (error.code === 'code_not_delivered') return t('login.not_delivered');
   if (error.status >= 500) return t('login.server');
   return t(fallback);
 }

@@ -1,0 +1,46 @@
+package handlers
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// contactLate is when it is time to worry: the bridge asks for a sign of life every minute.
+const contactLate = 3 * time.Minute
+
+// Webhook hands an update of Telegram's to the bridge.
+func (a *API) Webhook(c echo.Context) error {
+	if a.Bridge == nil {
+		return echo.ErrNotFound
+	}
+	a.Bridge.ServeHTTP(c.Response(), c.Request())
+	return nil
+}
+
+// telegram is never an error: without Telegram visitors and agents can still talk, and what is said arrives there later.
+func (h *health) telegram(ctx context.Context) checkResult {
+	if h.api.Bridge == nil {
+		return checkResult{Status: stateOff}
+	}
+	found := h.api.Bridge.Health(ctx)
+	r := checkResult{Status: stateOK, Waiting: found.Waiting}
+	switch now := h.api.now(); {
+	case found.Trouble != "":
+		r.Status, r.Detail = stateWarning, found.Trouble
+	case found.LastContact.IsZero() && now.Sub(h.api.metrics.started) > contactLate:
+		r.Status, r.Detail = stateWarning, "Telegram has never answered"
+	case !found.LastContact.IsZero() && now.Sub(found.LastContact) > contactLate:
+		r.Status, r.Detail = stateWarning, "Telegram has not answered for "+strconv.Itoa(int(now.Sub(found.LastContact).Minutes()))+" minutes"
+	}
+	if !found.LastContact.IsZero() {
+		r.LastContact = stamp(found.LastContact)
+	}
+	if r.Status != stateOK {
+		h.api.log.LogAttrs(ctx, slog.LevelWarn, "health: Telegram", slog.String("detail", r.Detail), slog.Int64("waiting", found.Waiting))
+	}
+	return r
+}

@@ -1,0 +1,197 @@
+package telegram
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	tele "gopkg.in/telebot.v3"
+)
+
+const (
+	callTimeout   = 15 * time.Second
+	sendTimeout   = 45 * time.Second // a message that is given up early may be there all the same, and comes twice
+	uploadTimeout = 3 * time.Minute
+	pollWait      = 50 * time.Second // the longest that the Bot API grants
+)
+
+var errOdd = errors.New("telegram: an answer that the library cannot read")
+
+// api calls the Bot API. Telebot takes no context, so each call gets a bot of its own whose transport has one; a bot is a
+// struct, a channel and a map.
+type api struct {
+	url       string
+	transport *transport
+	pace      *pace
+}
+
+// do runs f with a bot that ends with ctx or after a time, and gives the result of its last call as it came.
+func (a *api) do(ctx context.Context, timeout time.Duration, f func(*tele.Bot) error) (result json.RawMessage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c := &call{transport: a.transport, ctx: ctx}
+	bot, err := tele.NewBot(tele.Settings{URL: a.url, Token: standIn, Updates: 1, Offline: true, Client: &http.Client{
+		Transport: c, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		// Telebot expects of each answer that it has the media that was sent; Telegram makes documents of what it cannot play.
+		if p := recover(); p != nil {
+			err = errOdd
+			if c.result == nil {
+				err = fmt.Errorf("%w: %s", errOdd, debug.Stack())
+			}
+		}
+		if c.result != nil {
+			result, err = c.result, nil
+		}
+		a.pace.told(err)
+	}()
+	return nil, f(bot)
+}
+
+// raw calls a method, and reads its result into into unless that is nil.
+func (a *api) raw(ctx context.Context, timeout time.Duration, method string, params, into any) error {
+	result, err := a.do(ctx, timeout, func(b *tele.Bot) error {
+		_, err := b.Raw(method, params)
+		return err
+	})
+	if err != nil || into == nil {
+		return err
+	}
+	if err := json.Unmarshal(result, into); err != nil {
+		return fmt.Errorf("telegram: %s: an answer of another form", method)
+	}
+	return nil
+}
+
+// send sends text or media and returns the message's id.
+func (a *api) send(ctx context.Context, timeout time.Duration, to tele.Recipient, what any, o *tele.SendOptions) (int64, error) {
+	result, err := a.do(ctx, timeout, func(b *tele.Bot) error {
+		_, err := b.Send(to, what, o)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	var m struct {
+		ID int64 `json:"message_id"`
+	}
+	if err := json.Unmarshal(result, &m); err != nil || m.ID == 0 {
+		return 0, errOdd
+	}
+	return m.ID, nil
+}
+
+// download opens a file of Telegram's by its id.
+func (a *api) download(ctx context.Context, id string) (io.ReadCloser, error) {
+	var f tele.File
+	if err := a.raw(ctx, callTimeout, "getFile", map[string]string{"file_id": id}, &f); err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+"/file/bot"+standIn+"/"+f.FilePath, nil)
+	if err != nil {
+		return nil, errors.New("telegram: a file with an unusable path")
+	}
+	resp, err := (&call{transport: a.transport, ctx: ctx}).RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		_ = resp.Body.Close()
+		return nil, &apiError{Code: resp.StatusCode, Description: "the file is not there"}
+	}
+	return resp.Body, nil
+}
+
+// chatID is a chat as telebot addresses it.
+type chatID int64
+
+func (c chatID) Recipient() string { return strconv.FormatInt(int64(c), 10) }
+
+// verdict is what an error says about trying again.
+type verdict int
+
+const (
+	passing     verdict = iota // the network, or Telegram, is in trouble: the same call may succeed later
+	flooded                    // Telegram said how long to wait
+	topicGone                  // the topic was deleted
+	topicClosed                // the topic was closed
+	refused                    // this call will never succeed
+	lockedOut                  // no call will, until somebody changes something
+)
+
+// judge sorts an error of a call.
+func judge(err error) verdict {
+	var e *apiError
+	if !errors.As(err, &e) {
+		return passing
+	}
+	has := func(parts ...string) bool {
+		for _, part := range parts {
+			if strings.Contains(strings.ToLower(e.Description), part) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case e.Code == http.StatusTooManyRequests:
+		return flooded
+	case e.Code >= 500, e.Code == http.StatusRequestTimeout, e.Code < 400:
+		return passing
+	case e.Code == http.StatusUnauthorized, e.Code == http.StatusForbidden, e.Code == http.StatusNotFound, e.Code == http.StatusConflict:
+		return lockedOut
+	case has("message thread not found", "topic_deleted", "topic_id_invalid", "topic not found"):
+		return topicGone
+	case has("topic_closed"):
+		return topicClosed
+	case e.MigratedTo != 0, has("chat not found", "have no rights to send", "need administrator rights", "chat_write_forbidden", "group chat was upgraded", "group is deactivated"):
+		return lockedOut
+	}
+	return refused
+}
+
+// unchanged reports whether a call failed because what it asks for is so already.
+func unchanged(err error) bool {
+	var e *apiError
+	return errors.As(err, &e) && (strings.Contains(e.Description, "not modified") || strings.Contains(e.Description, "NOT_MODIFIED"))
+}
+
+// trouble says in a plain sentence what is wrong; "" if that is nothing that a person could mend.
+func trouble(err error) string {
+	var e *apiError
+	var network *url.Error
+	switch {
+	case errors.As(err, &e):
+	case errors.As(err, &network):
+		return "Telegram cannot be reached"
+	default:
+		return ""
+	}
+	switch {
+	case e.Code == http.StatusUnauthorized || e.Code == http.StatusNotFound:
+		return "Telegram refuses TELEGRAM_BOT_TOKEN"
+	case e.MigratedTo != 0:
+		return fmt.Sprintf("the group has become a supergroup: set TELEGRAM_CHAT_ID=%d", e.MigratedTo)
+	case e.Code == http.StatusForbidden || strings.Contains(e.Description, "chat not found"):
+		return "the bot is not in the chat TELEGRAM_CHAT_ID"
+	case e.Code == http.StatusConflict:
+		return "another program receives this bot's messages"
+	case judge(err) == lockedOut:
+		return "the bot may not write in the chat TELEGRAM_CHAT_ID"
+	case e.Code >= 500:
+		return "Telegram reports an error of its own"
+	}
+	return ""
+}

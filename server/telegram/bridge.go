@@ -1,0 +1,252 @@
+// Package telegram is the bridge between the conversations and the operator's chat in Telegram. Out: what visitors write, and what
+// agents answer in the console, is taken from the outbox in order and sent. In: what the operator writes goes to the visitor.
+//
+// One process at a time does both, the one that holds the role; the others only send one-time codes.
+package telegram
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	tele "gopkg.in/telebot.v3"
+
+	"sohbet/models"
+	"sohbet/server/chat"
+	"sohbet/server/media"
+)
+
+// Store is what the bridge needs of models.Store.
+type Store interface {
+	Thread(ctx context.Context, id string) (models.Thread, error)
+	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
+	Message(ctx context.Context, id int64) (models.Message, error)
+	Check(context.Context) models.Condition
+
+	OutboxReady() <-chan struct{}
+	OutboxNext(ctx context.Context, now time.Time, limit int) ([]models.OutboxRow, error)
+	OutboxSent(ctx context.Context, row models.OutboxRow, links []models.TelegramLink, last bool) error
+	OutboxDone(ctx context.Context, id int64) error
+	OutboxLater(ctx context.Context, id int64, due time.Time) error
+	OutboxWake(context.Context) error
+	OutboxBacklog(context.Context) (models.Backlog, error)
+
+	TelegramThread(ctx context.Context, threadID string) (models.TelegramThread, bool, error)
+	TelegramThreadByShortID(ctx context.Context, shortID string) (models.TelegramThread, error)
+	TelegramThreadByTopic(ctx context.Context, chatID, topicID int64) (models.TelegramThread, error)
+	SetTopic(context.Context, models.TelegramThread) error
+	Link(context.Context, models.TelegramLink) error
+	Linked(ctx context.Context, chatID, telegramMessageID int64) (models.TelegramLink, error)
+	LinksOf(ctx context.Context, messageID int64) ([]models.TelegramLink, error)
+
+	RecordUpdates(context.Context, []models.ReceivedUpdate) error
+	PendingUpdates(ctx context.Context, botID int64, limit int) ([]models.ReceivedUpdate, error)
+	UpdateDone(ctx context.Context, u models.ReceivedUpdate, now time.Time) error
+	UpdateTried(context.Context, models.ReceivedUpdate) error
+	PurgeUpdates(ctx context.Context, before time.Time) (int64, error)
+
+	Lease(ctx context.Context, role string) (*models.Lease, error)
+}
+
+// Chat is what the bridge needs of chat.Service.
+type Chat interface {
+	Post(context.Context, chat.Actor, chat.Post) (chat.Message, error)
+	Edit(ctx context.Context, a chat.Actor, threadID string, messageID int64, text string) (chat.Message, error)
+	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
+	SetAway(ctx context.Context, a chat.Actor, away bool) error
+	Block(ctx context.Context, a chat.Actor, threadID string, address bool) error
+	Unblock(ctx context.Context, a chat.Actor, threadID string) error
+	Away() bool
+	VisitorsOnline() int
+}
+
+// Media is what the bridge needs of media.Service. An error that is a *chat.Error tells the operator why.
+type Media interface {
+	Save(ctx context.Context, kind media.Kind, name string, r io.Reader) (media.File, error)
+	Open(ctx context.Context, url string) (io.ReadCloser, media.File, error)
+}
+
+// Options are the parts of a [Bridge].
+type Options struct {
+	Token      string
+	ChatID     int64
+	APIURL     string // without slash at the end
+	WebhookURL string // "" = long polling
+	Locale     string // of what is said to nobody in particular: "tr" or "en"
+	Pace       Pace
+
+	Store     Store
+	Chat      Chat
+	Media     Media
+	Transport http.RoundTripper // nil = one of its own
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Bridge is the bridge. Its methods may be called from any goroutine.
+type Bridge struct {
+	api     *api
+	botID   int64
+	secret  string // what Telegram shows at the webhook
+	webhook string // its address; "" = long polling
+	locale  string
+	store   Store
+	chat    Chat
+	files   Media
+	log     *slog.Logger
+	now     func() time.Time
+	pace    *pace
+
+	chatID  atomic.Int64 // changes when a group becomes a supergroup
+	name    atomic.Pointer[string]
+	state   state
+	turn    sync.Mutex // held while a topic is changed
+	sending sync.Mutex // held from sending something until it is noted
+	arrived chan struct{}
+	alerts  chan string
+	albums  albums
+	forum   forum
+}
+
+// New makes the bridge.
+func New(o Options) (*Bridge, error) {
+	id, _, _ := strings.Cut(o.Token, ":")
+	botID, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("telegram: the token is malformed")
+	}
+	secret, err := hkdf.Key(sha256.New, []byte(o.Token), nil, "sohbet telegram webhook", 32)
+	if err != nil {
+		return nil, fmt.Errorf("telegram: derive the webhook's secret: %w", err)
+	}
+	if o.Transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.ResponseHeaderTimeout = pollWait + callTimeout
+		o.Transport = t
+	}
+	b := &Bridge{
+		botID: botID, secret: hex.EncodeToString(secret), webhook: webhookAddress(o.WebhookURL), locale: o.Locale,
+		store: o.Store, chat: o.Chat, files: o.Media, log: o.Log, now: o.Now,
+		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: make(chan struct{}, 1), alerts: make(chan string, 16),
+		state: state{now: o.Now}, albums: albums{now: o.Now},
+	}
+	b.chatID.Store(o.ChatID)
+	b.api = &api{url: o.APIURL, pace: b.pace, transport: &transport{inner: o.Transport, token: o.Token, contact: b.state.heard}}
+	return b, nil
+}
+
+const (
+	role        = "telegram"
+	roleEvery   = 2 * time.Second
+	contactLost = time.Minute // without a word from Telegram it is asked for one
+)
+
+// Run works until ctx ends.
+func (b *Bridge) Run(ctx context.Context) {
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { b.tellAlerts(ctx) })
+	parts.Go(func() { b.keepContact(ctx) })
+	for ctx.Err() == nil {
+		lease, err := b.store.Lease(ctx, role)
+		if err != nil && ctx.Err() == nil {
+			b.log.Debug("telegram: who receives cannot be settled", slog.Any("error", err))
+		}
+		if lease == nil {
+			_ = sleep(ctx, roleEvery) // ctx is looked at next
+			continue
+		}
+		b.lead(ctx, lease)
+	}
+}
+
+// lead sends and receives as long as the lease holds.
+func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
+	defer lease.Release()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	b.state.leading.Store(true)
+	defer b.state.leading.Store(false)
+	b.log.Info("telegram: this process sends and receives")
+	var parts sync.WaitGroup
+	parts.Go(func() { b.introduce(ctx) })
+	parts.Go(func() { b.sendAll(ctx) })
+	parts.Go(func() { b.receive(ctx) })
+	parts.Go(func() { b.actOnAll(ctx) })
+	select {
+	case <-ctx.Done():
+	case <-lease.Lost():
+		b.log.Warn("telegram: this process lost its role, with its connection to the database")
+		stop()
+	}
+	parts.Wait()
+}
+
+// introduce registers the commands, in both languages, until that worked.
+func (b *Bridge) introduce(ctx context.Context) {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := b.register(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		b.log.Warn("telegram: the commands are not registered yet", slog.Any("error", err))
+		if sleep(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+// username is the bot's, without @; "" as long as it is not known.
+func (b *Bridge) username(ctx context.Context) string {
+	if name := b.name.Load(); name != nil {
+		return *name
+	}
+	var me tele.User
+	if err := b.api.raw(ctx, callTimeout, "getMe", struct{}{}, &me); err != nil {
+		return ""
+	}
+	b.name.Store(&me.Username)
+	return me.Username
+}
+
+// keepContact asks Telegram for a sign of life when there was none for a while, so that the health check knows.
+func (b *Bridge) keepContact(ctx context.Context) {
+	for {
+		if b.now().Sub(b.state.contact()) >= contactLost {
+			if err := b.api.raw(ctx, callTimeout, "getMe", struct{}{}, nil); ctx.Err() == nil {
+				b.state.noted("contact", err)
+			}
+		}
+		if sleep(ctx, contactLost/4) != nil {
+			return
+		}
+	}
+}
+
+// Doctor is the one who examines this bridge's set-up.
+func (b *Bridge) Doctor() *Doctor {
+	d := &Doctor{
+		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.to()), WebhookURL: b.webhook,
+		Client: &http.Client{Transport: b.api.transport.inner}, Now: b.now,
+	}
+	if b.webhook == "" && b.state.leading.Load() {
+		d.Conflict = b.state.conflict
+	}
+	return d
+}
+
+// to is the operator's chat.
+func (b *Bridge) to() chatID { return chatID(b.chatID.Load()) }
+
+// operator is who acts for people in Telegram.
+var operator = chat.Actor{Role: chat.Telegram}

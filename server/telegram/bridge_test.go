@@ -1,0 +1,451 @@
+package telegram_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/chat"
+	"sohbet/server/media"
+	"sohbet/server/telegram"
+	"sohbet/server/telegram/telegramtest"
+)
+
+const patience = 20 * time.Second
+
+// hall is a chat.Publisher that remembers what was published.
+type hall struct {
+	mu    sync.Mutex
+	heard []chat.Publication
+}
+
+func (h *hall) Publish(p chat.Publication) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heard = append(h.heard, p)
+}
+
+// told are the names of the events of a kind that went to a thread's room.
+func (h *hall) told(threadID, event string) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.heard {
+		for _, e := range p.Thread {
+			if p.ThreadID == threadID && e.Name == event {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// journal is a log.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+type always struct{}
+
+func (always) Allow(string) (bool, time.Duration) { return true, 0 }
+
+// house is a site with a bot.
+type house struct {
+	t      *testing.T
+	bot    *telegramtest.Server
+	store  *models.Store
+	room   *chat.Service
+	files  *media.Service
+	hall   *hall
+	bridge *telegram.Bridge
+	log    *journal
+	o      telegram.Options
+	stop   func() // stops the bridge and waits until it has
+}
+
+// world opens a site whose bot lives in the given Telegram.
+func world(t *testing.T, o telegramtest.Options, change ...func(*telegram.Options)) *house {
+	t.Helper()
+	so := storetest.Options(t, "sqlite")
+	so.Telegram = true
+	return worldOn(t, telegramtest.New(t, o), storetest.Reopen(t, so), change...)
+}
+
+func worldOn(t *testing.T, bot *telegramtest.Server, store *models.Store, change ...func(*telegram.Options)) *house {
+	t.Helper()
+	h := &house{t: t, bot: bot, store: store, hall: &hall{}, log: &journal{}}
+	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var err error
+	h.files, err = media.New(media.Options{
+		Dir: filepath.Join(t.TempDir(), "uploads"), Limit: 1 << 30, Free: func() (uint64, error) { return 1 << 40, nil },
+		Store: store, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.files.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h.room = chat.New(chat.Options{Store: store, Files: h.files, Publisher: h.hall, Messages: always{}, NewThreads: always{}, Logger: log})
+	o := telegram.Options{
+		Token: telegramtest.Token, ChatID: telegramtest.GroupID, APIURL: bot.URL, Locale: "tr", Pace: telegram.Pace{Off: true},
+		Store: store, Chat: h.room, Media: h.files, Log: log, Now: time.Now,
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	h.o = o
+	h.start()
+	t.Cleanup(func() {
+		h.stop()
+		if strings.Contains(h.log.String(), telegramtest.Token) {
+			t.Error("the token is in the log")
+		}
+	})
+	return h
+}
+
+// start runs a bridge.
+func (h *house) start() {
+	h.t.Helper()
+	var err error
+	if h.bridge, err = telegram.New(h.o); err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.bridge.Run(ctx)
+	}()
+	h.stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(patience):
+			h.t.Error("the bridge does not stop")
+		}
+	})
+}
+
+// visitor joins under a name.
+func (h *house) visitor(name string) (chat.Actor, string) {
+	h.t.Helper()
+	a := chat.Actor{Role: chat.Visitor, SocketID: "visitor-" + name, Address: "192.0.2.1", Threads: chat.NewThreadSet()}
+	j, err := h.room.Join(h.t.Context(), a, chat.JoinRequest{Profile: chat.Profile{DisplayName: name}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return a, j.ThreadID
+}
+
+var agent = chat.Actor{Role: chat.Agent, SocketID: "agent"}
+
+func (h *house) post(a chat.Actor, p chat.Post) chat.Message {
+	h.t.Helper()
+	m, err := h.room.Post(h.t.Context(), a, p)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return m
+}
+
+func (h *house) write(a chat.Actor, threadID, text string) chat.Message {
+	h.t.Helper()
+	return h.post(a, chat.Post{ThreadID: threadID, Text: text})
+}
+
+// history is a thread as its visitor sees it, as "sender: text".
+func (h *house) history(threadID string) []string {
+	h.t.Helper()
+	list, _, err := h.store.Messages(h.t.Context(), threadID, models.MessageQuery{Limit: 1000})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var out []string
+	for _, m := range list {
+		out = append(out, m.SenderType+": "+m.ContentText)
+	}
+	return out
+}
+
+// sent waits until the bot has sent so many messages, and returns them.
+func (h *house) sent(n int) []telegramtest.Message {
+	h.t.Helper()
+	h.bot.Wait(h.t, patience, fmt.Sprintf("message %d from the bot", n), func() bool { return len(h.bot.Sent()) >= n })
+	return h.bot.Sent()
+}
+
+// heard waits until a thread holds so many messages.
+func (h *house) heard(threadID string, n int) []string {
+	h.t.Helper()
+	h.until(fmt.Sprintf("%d messages in the thread", n), func() bool { return len(h.history(threadID)) >= n })
+	return h.history(threadID)
+}
+
+// until waits for something that the fake Telegram does not hear of.
+func (h *house) until(what string, cond func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%s did not come true; log:\n%s", what, h.log)
+		}
+	}
+}
+
+// settled waits until Telegram's updates are fetched and acted on, and nothing waits to be sent.
+func (h *house) settled() {
+	h.t.Helper()
+	h.until("quiet", func() bool {
+		if h.bot.Pending() > 0 {
+			return false
+		}
+		pending, err := h.store.PendingUpdates(h.t.Context(), 7123456789, 1)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		backlog, err := h.store.OutboxBacklog(h.t.Context())
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return len(pending) == 0 && backlog.Rows == 0
+	})
+}
+
+func TestEachThreadHasItsTopic(t *testing.T) {
+	h := world(t, telegramtest.Forum())
+	ayse, a := h.visitor("Ayşe <b>")
+	veli, v := h.visitor("Veli")
+	h.write(ayse, a, "merhaba & <i>selam</i>")
+	h.write(veli, v, "hello")
+	h.write(ayse, a, "orada mısınız?")
+	sent := h.sent(3)
+	topics := h.bot.Topics()
+	if len(topics) != 2 || topics[0].Name != "Ayşe <b>" || topics[1].Name != "Veli" {
+		t.Fatalf("topics %+v", topics)
+	}
+	names, _, err := h.store.TelegramThread(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "💬 Ayşe <b>\nmerhaba & <i>selam</i>\n#thread:" + names.ShortID
+	if m := sent[0]; m.Text != want || m.Topic != topics[0].ID || len(m.Entities) == 0 || m.Entities[0].Type != "bold" || m.ReplyMarkup == nil {
+		t.Errorf("first %+v", m)
+	}
+	if strings.Contains(sent[0].Text, a[:8]) {
+		t.Error("the visitor's credential shows in Telegram")
+	}
+	for _, m := range sent[1:] {
+		if strings.Contains(m.Text, "orada") && (m.Topic != topics[0].ID || m.ReplyMarkup != nil) || strings.Contains(m.Text, "hello") && m.Topic != topics[1].ID {
+			t.Errorf("later %+v", m)
+		}
+	}
+	// The operator answers in the topic, to nothing in particular.
+	h.bot.Say(telegramtest.In{Topic: topics[1].ID, Text: "How can I help?"})
+	if got := h.heard(v, 2); !slices.Equal(got, []string{"visitor: hello", "telegram: How can I help?"}) {
+		t.Errorf("Veli sees %q", got)
+	}
+	h.until("the events", func() bool { return h.hall.told(v, "message_from_admin") == 1 && h.hall.told(v, "message") == 2 })
+	// A colleague answers in the console; Telegram sees it, and only once.
+	h.write(agent, v, "I take this one")
+	last := h.sent(4)[3]
+	if last.Topic != topics[1].ID || !strings.Contains(last.Text, "I take this one") || !strings.HasPrefix(last.Text, "🖥 Panel → Veli\n") {
+		t.Errorf("from the console %+v", last)
+	}
+	h.settled()
+	if n := len(h.bot.Sent()); n != 4 {
+		t.Errorf("%d messages from the bot", n)
+	}
+}
+
+func TestElsewhereByReplyOrTag(t *testing.T) {
+	for name, o := range map[string]telegramtest.Options{
+		"group":   {Chat: telegramtest.Chat{ID: telegramtest.GroupID, Type: "supergroup", Title: "Mağaza"}, Bot: telegramtest.User{ID: 7123456789, IsBot: true, FirstName: "Sohbet", Username: "sohbet_test_bot", ReadsAll: true}},
+		"private": telegramtest.Private(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := world(t, o, func(b *telegram.Options) {
+				if name == "private" {
+					b.ChatID = telegramtest.OperatorID
+				}
+			})
+			ayse, a := h.visitor("Ayşe")
+			veli, v := h.visitor("Veli")
+			h.write(ayse, a, "one")
+			h.write(veli, v, "two")
+			sent := h.sent(2)
+			if len(h.bot.Topics()) != 0 || sent[0].Topic != 0 {
+				t.Errorf("topics where there are none: %+v", sent[0])
+			}
+			first, second := sent[0], sent[1]
+			if strings.Contains(second.Text, "one") {
+				first, second = second, first
+			}
+			h.bot.Say(telegramtest.In{ReplyTo: second.ID, Text: "for two"})
+			h.heard(v, 2)
+			tag := first.Text[strings.Index(first.Text, "#thread:"):]
+			mine := h.bot.Say(telegramtest.In{Text: strings.ToUpper(tag) + " for one"})
+			if got := h.heard(a, 2); got[1] != "telegram: for one" {
+				t.Errorf("Ayşe sees %q", got)
+			}
+			// A reply to one's own message goes where that went.
+			h.bot.Say(telegramtest.In{ReplyTo: mine.ID, Text: "and more"})
+			if got := h.heard(a, 3); got[2] != "telegram: and more" {
+				t.Errorf("Ayşe sees %q", got)
+			}
+			if got := h.history(v); !slices.Equal(got, []string{"visitor: two", "telegram: for two"}) {
+				t.Errorf("Veli sees %q", got)
+			}
+		})
+	}
+}
+
+func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
+	h := world(t, telegramtest.Forum())
+	ayse, a := h.visitor("Ayşe")
+	veli, v := h.visitor("Veli")
+	h.write(ayse, a, "one")
+	h.write(veli, v, "two")
+	sent := h.sent(2)
+	tags := make([]string, 2)
+	for i, m := range sent {
+		tags[i] = m.Text[strings.Index(m.Text, "#thread:"):]
+	}
+	chatter := h.bot.Say(telegramtest.In{Text: "lunch?"})
+	h.sent(3)
+	h.bot.Say(telegramtest.In{ReplyTo: chatter.ID, Text: "a reply to an unlinked message"})
+	h.sent(4)
+	h.bot.Say(telegramtest.In{Text: tags[0] + " " + tags[1] + " both"})
+	h.sent(5)
+	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, Text: tags[1] + " the topic of one, the tag of the other"})
+	h.sent(6)
+	h.bot.Say(telegramtest.In{Text: "#thread:nothing to see"})
+	h.sent(7)
+	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, Text: "/clsoe"})
+	h.sent(8)
+	own := h.bot.OpenTopic("Kitchen")
+	h.bot.Say(telegramtest.In{Topic: own, Text: "in a topic of the team's own"})
+	all := h.sent(9)
+	for i, want := range []string{"yanıtlayın", "yanıtlayın", "birden fazla", "birden fazla", "nothing", "/help", "yanıtlayın"} {
+		m := all[2+i]
+		if !strings.Contains(m.Text, want) || m.ReplyTo == nil {
+			t.Errorf("notice %d: %+v", i, m)
+		}
+	}
+	stranger := telegramtest.Stranger()
+	h.bot.Say(telegramtest.In{Chat: stranger.ID, From: &stranger, Text: tags[0] + " let me in"})
+	h.bot.Say(telegramtest.In{Chat: -100999, From: &stranger, Text: tags[0] + " from another group"})
+	robot := telegramtest.User{ID: 99, IsBot: true, FirstName: "Other"}
+	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, From: &robot, Text: "beep"})
+	h.bot.RenameTopic(sent[0].Topic, "renamed")
+	pinned := sent[0]
+	h.bot.Service(sent[0].Topic, telegramtest.Message{Pinned: &pinned})
+	h.bot.Service(sent[0].Topic, telegramtest.Message{Joined: []telegramtest.User{stranger}})
+	h.bot.Service(0, telegramtest.Message{NewTitle: "Shop"})
+	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, Text: "the end"})
+	h.until("the last message", func() bool { return len(h.history(a))+len(h.history(v)) == 3 })
+	h.settled()
+	for _, m := range h.bot.Sent()[9:] {
+		if m.From.ID != robot.ID {
+			t.Errorf("the bot says %q", m.Text)
+		}
+	}
+}
+
+func TestEditsAppearOnTheOtherSide(t *testing.T) {
+	h := world(t, telegramtest.Forum())
+	ayse, a := h.visitor("Ayşe")
+	h.write(ayse, a, "one")
+	topic := h.sent(1)[0].Topic
+	mine := h.bot.Say(telegramtest.In{Topic: topic, Text: "Merhab"})
+	h.heard(a, 2)
+	h.bot.Edit(mine.ID, "Merhaba")
+	h.until("the edit", func() bool { return h.history(a)[1] == "telegram: Merhaba" })
+	h.until("the event", func() bool { return h.hall.told(a, "message_edited") == 1 })
+	// The console corrects an answer of its own.
+	m := h.write(agent, a, "Yrın")
+	h.sent(2)
+	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, "Yarın"); err != nil {
+		t.Fatal(err)
+	}
+	h.bot.Wait(t, patience, "the corrected text", func() bool { return strings.Contains(h.bot.Sent()[1].Text, "Yarın") })
+	// What went to nobody can be edited without harm.
+	lost := h.bot.Say(telegramtest.In{Text: "to nobody"})
+	h.sent(3)
+	h.bot.Edit(lost.ID, "still nobody")
+	h.bot.Say(telegramtest.In{Topic: topic, Text: "the end"})
+	h.heard(a, 4)
+	h.settled()
+	if n := len(h.bot.Sent()); n != 3 {
+		t.Errorf("%d messages from the bot", n)
+	}
+}
+
+func TestTheSameUpdateTwiceDoesNothing(t *testing.T) {
+	h := world(t, telegramtest.Forum())
+	ayse, a := h.visitor("Ayşe")
+	h.write(ayse, a, "one")
+	topic := h.sent(1)[0].Topic
+	m := h.bot.Say(telegramtest.In{Topic: topic, Text: "once"})
+	h.heard(a, 2)
+	h.bot.Redeliver(m.ID)
+	h.bot.Say(telegramtest.In{Topic: topic, Text: "the end"})
+	if got := h.heard(a, 3); !slices.Equal(got, []string{"visitor: one", "telegram: once", "telegram: the end"}) {
+		t.Errorf("Ayşe sees %q", got)
+	}
+	h.settled()
+	if n := len(h.history(a)); n != 3 {
+		t.Errorf("%d messages", n)
+	}
+}
+
+func TestLongTextsAreCutBetweenCharacters(t *testing.T) {
+	h := world(t, telegramtest.Forum())
+	ayse, a := h.visitor("Ayşe")
+	family := "👨‍👩‍👧‍👦" // eleven UTF-16 units that a reader takes for one character
+	text := strings.Repeat(family, 900)
+	h.write(ayse, a, text)
+	h.write(ayse, a, "after")
+	h.settled()
+	var whole strings.Builder
+	sent := h.bot.Sent()
+	for _, m := range sent[:len(sent)-1] {
+		lines := strings.Split(m.Text, "\n")
+		if len(lines) != 3 || lines[0] != "💬 Ayşe" || !strings.HasPrefix(lines[2], "#thread:") {
+			t.Fatalf("a part reads %q", m.Text)
+		}
+		if strings.Trim(strings.ReplaceAll(lines[1], family, ""), " ") != "" {
+			t.Errorf("a character was cut in two")
+		}
+		whole.WriteString(lines[1])
+	}
+	if whole.String() != text || len(sent) != 4 {
+		t.Errorf("%d parts hold %d bytes of %d", len(sent)-1, whole.Len(), len(text))
+	}
+	// An answer to the last part finds its way.
+	h.bot.Say(telegramtest.In{ReplyTo: sent[2].ID, Text: "many families"})
+	h.heard(a, 3)
+}

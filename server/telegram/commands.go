@@ -1,0 +1,348 @@
+package telegram
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"regexp"
+	"strconv"
+	"strings"
+
+	tele "gopkg.in/telebot.v3"
+
+	"sohbet/models"
+	"sohbet/server/chat"
+)
+
+// commands are what the bot answers to, in the order in which Telegram lists them.
+var commands = []string{"help", "status", "threads", "close", "block", "online", "offline", "doctor"}
+
+var commandPattern = regexp.MustCompile(`(?s)^/([A-Za-z0-9_]+)(?:@([A-Za-z0-9_]+))?(?:\s+(.*))?$`)
+
+// parseCommand reads a text that begins with a slash. A command for another bot is one that is empty.
+func parseCommand(text, username string) (command, rest string, ok bool) {
+	if !strings.HasPrefix(text, "/") {
+		return "", "", false
+	}
+	found := commandPattern.FindStringSubmatch(text)
+	if found == nil {
+		return "?", "", true
+	}
+	if found[2] != "" && username != "" && !strings.EqualFold(found[2], username) {
+		return "", "", true
+	}
+	return strings.ToLower(found[1]), found[3], true
+}
+
+// register tells Telegram which commands to offer.
+func (b *Bridge) register(ctx context.Context) error {
+	for _, lang := range [...]string{"en", "tr"} {
+		list := make([]tele.Command, len(commands))
+		for i, name := range commands {
+			list[i] = tele.Command{Text: name, Description: say(lang, "cmd_"+name)}
+		}
+		code := lang
+		if lang == "en" {
+			code = "" // for everybody else
+		}
+		_, err := b.api.do(ctx, callTimeout, func(bot *tele.Bot) error { return bot.SetCommands(list, code) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// command does what the operator asks for.
+func (b *Bridge) command(ctx context.Context, m *tele.Message, name, _ string) error {
+	lang := b.language(m.Sender)
+	switch name {
+	case "": // for another bot
+		return nil
+	case "start", "help":
+		return b.answer(ctx, m, help(lang), keys(row(key(say(lang, "b_threads"), "threads"))))
+	case "status":
+		return b.status(ctx, m, lang)
+	case "threads":
+		return b.list(ctx, m, lang)
+	case "online", "offline":
+		return b.setAway(ctx, m, lang, name == "offline")
+	case "doctor":
+		return b.answer(ctx, m, b.diagnosis(ctx, lang), nil)
+	case "close", "block":
+		threadID, why, err := b.target(ctx, m)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", errNotSaved, err)
+		case threadID == "" && why == say(lang, "conflict"):
+			return b.answer(ctx, m, why, nil)
+		case threadID == "":
+			return b.answer(ctx, m, say(lang, "which"), nil)
+		case name == "close":
+			return b.close(ctx, m, lang, threadID)
+		}
+		return b.block(ctx, m, lang, threadID, false)
+	}
+	return b.answer(ctx, m, say(lang, "unknown"), nil)
+}
+
+func help(lang string) string {
+	var text strings.Builder
+	text.WriteString(html.EscapeString(say(lang, "help_head")) + "\n")
+	for _, name := range commands {
+		text.WriteString("\n/" + name + " " + html.EscapeString(say(lang, "cmd_"+name)))
+	}
+	return text.String()
+}
+
+// key is a button that says something to us; row and keys put buttons together.
+func key(text, data string) tele.InlineButton {
+	return tele.InlineButton{Text: text, Data: data}
+}
+
+func row(keys ...tele.InlineButton) []tele.InlineButton { return keys }
+
+func keys(rows ...[]tele.InlineButton) *tele.ReplyMarkup {
+	return &tele.ReplyMarkup{InlineKeyboard: rows}
+}
+
+// threadButtons are what can be done with a thread.
+func (b *Bridge) threadButtons(lang, short string, closed bool) *tele.ReplyMarkup {
+	turn := key(say(lang, "b_close"), "close:"+short)
+	if closed {
+		turn = key(say(lang, "b_reopen"), "reopen:"+short)
+	}
+	return keys(row(turn, key(say(lang, "b_block"), "block:"+short)))
+}
+
+func (b *Bridge) status(ctx context.Context, m *tele.Message, lang string) error {
+	list, err := b.store.Threads(ctx, models.ThreadQuery{Status: models.StatusActive, Limit: 1000})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	waiting := 0
+	for _, t := range list {
+		if t.UnreadCount > 0 {
+			waiting++
+		}
+	}
+	database, team, turn := say(lang, "well"), say(lang, "team_here"), key(say(lang, "b_offline"), "offline")
+	if found := b.store.Check(ctx); found.Reads != nil {
+		database = found.Reads.Error()
+	} else if found.Writes != nil {
+		database = found.Writes.Error()
+	}
+	if b.chat.Away() {
+		team, turn = say(lang, "team_away"), key(say(lang, "b_online"), "online")
+	}
+	text := say(lang, "status", "visitors", strconv.Itoa(b.chat.VisitorsOnline()), "waiting", strconv.Itoa(waiting),
+		"queued", strconv.FormatInt(b.Health(ctx).Waiting, 10), "database", html.EscapeString(database), "team", team)
+	return b.answer(ctx, m, text, keys(row(key(say(lang, "b_threads"), "threads"), turn)))
+}
+
+const listed = 10 // threads with a button each
+
+// list shows the open threads, newest activity first, with a button for each.
+func (b *Bridge) list(ctx context.Context, m *tele.Message, lang string) error {
+	list, err := b.store.Threads(ctx, models.ThreadQuery{Status: models.StatusActive, Limit: listed})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	var rows [][]tele.InlineButton
+	for _, t := range list {
+		names, _, err := b.store.TelegramThread(ctx, t.ID)
+		if errors.Is(err, models.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return fmt.Errorf("%w: %w", errNotSaved, err)
+		}
+		name, _ := cutText(topicName(t), 40)
+		if t.UnreadCount > 0 {
+			name = "● " + name + " (" + strconv.FormatInt(t.UnreadCount, 10) + ")"
+		}
+		rows = append(rows, row(key(name, "show:"+names.ShortID)))
+	}
+	if len(rows) == 0 {
+		return b.answer(ctx, m, say(lang, "no_threads"), nil)
+	}
+	return b.answer(ctx, m, say(lang, "threads", "n", strconv.Itoa(len(rows))), keys(rows...))
+}
+
+// show tells about a thread, in a message that can be answered.
+func (b *Bridge) show(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
+	t, err := b.store.Thread(ctx, names.ThreadID)
+	if errors.Is(err, models.ErrNotFound) {
+		return b.answer(ctx, m, say(lang, "gone"), nil)
+	} else if err != nil {
+		return fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	lines := []string{"💬 <b>" + html.EscapeString(topicName(t)) + "</b>"}
+	add := func(key, word, value string) {
+		if value != "" {
+			value, _ = cutText(value, 300)
+			lines = append(lines, say(lang, key, word, html.EscapeString(value)))
+		}
+	}
+	add("phone", "phone", t.PhoneNumber)
+	add("page", "page", t.PageURL)
+	add("last", "text", t.LastMessage)
+	lines = append(lines, say(lang, "reply_here"), tagPrefix+names.ShortID)
+	markup := b.threadButtons(lang, names.ShortID, t.Status == models.StatusClosed)
+	if group := strings.TrimPrefix(b.to().Recipient(), "-100"); names.TopicID != 0 && names.ChatID == int64(b.to()) && group != b.to().Recipient() {
+		link := fmt.Sprintf("https://t.me/c/%s/%d", group, names.TopicID)
+		markup.InlineKeyboard = append(markup.InlineKeyboard, row(tele.InlineButton{Text: say(lang, "b_topic"), URL: link}))
+	}
+	id, err := b.reply(ctx, m, strings.Join(lines, "\n"), markup)
+	if err != nil || id == 0 {
+		return err
+	}
+	return b.store.Link(ctx, models.TelegramLink{ThreadID: t.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: int64(topicOf(m)), CreatedAt: b.now().UTC()})
+}
+
+// diagnosis is what the doctor finds.
+func (b *Bridge) diagnosis(ctx context.Context, lang string) string {
+	var text strings.Builder
+	for _, f := range b.Doctor().Examine(ctx, lang) {
+		sign := map[Grade]string{OK: "✅", Warn: "⚠️", Fail: "❌"}[f.Grade]
+		text.WriteString(sign + " <b>" + html.EscapeString(f.Title) + "</b>: " + html.EscapeString(f.Text) + "\n")
+		if f.Cure != "" {
+			text.WriteString("→ " + html.EscapeString(f.Cure) + "\n")
+		}
+	}
+	return text.String()
+}
+
+// did turns the error of a chat's method into an answer; done says that there was one.
+func (b *Bridge) did(ctx context.Context, m *tele.Message, lang string, err error) (done bool, out error) {
+	var no *chat.Error
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.As(err, &no) && no.Code == chat.CodeNotFound:
+		return true, b.answer(ctx, m, say(lang, "gone"), nil)
+	case errors.As(err, &no) && no.Status < 500:
+		return true, b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(no.Message)), nil)
+	}
+	return true, fmt.Errorf("%w: %w", errNotSaved, err)
+}
+
+// close closes a thread and says so. Its topic is closed after that, as nobody but administrators can write in a closed one.
+func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID string) error {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	names, _, err := b.store.TelegramThread(ctx, threadID)
+	if err == nil {
+		err = b.chat.SetStatus(ctx, operator, threadID, models.StatusClosed)
+	}
+	if done, err := b.did(ctx, m, lang, publicNotFound(err)); done {
+		return err
+	}
+	return b.answer(ctx, m, say(lang, "closed"), keys(row(key(say(lang, "b_reopen"), "reopen:"+names.ShortID))))
+}
+
+func (b *Bridge) reopen(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
+	// The answer stands in the topic, which has to be open for it.
+	if names.TopicID != 0 && names.ChatID == int64(b.to()) && topicOf(m) == int(names.TopicID) {
+		b.turn.Lock()
+		err := b.reopenTopic(ctx, &names)
+		b.turn.Unlock()
+		if err != nil && judge(err) == passing {
+			return err
+		}
+	}
+	if done, err := b.did(ctx, m, lang, b.chat.SetStatus(ctx, operator, names.ThreadID, models.StatusActive)); done {
+		return err
+	}
+	return b.answer(ctx, m, say(lang, "reopened"), b.threadButtons(lang, names.ShortID, false))
+}
+
+// block blocks the visitor of a thread, and with address the address they came from.
+func (b *Bridge) block(ctx context.Context, m *tele.Message, lang, threadID string, address bool) error {
+	names, _, err := b.store.TelegramThread(ctx, threadID)
+	if err == nil {
+		err = b.chat.Block(ctx, operator, threadID, address)
+	}
+	if done, err := b.did(ctx, m, lang, publicNotFound(err)); done {
+		return err
+	}
+	undo := key(say(lang, "b_unblock"), "unblock:"+names.ShortID)
+	if address {
+		return b.answer(ctx, m, say(lang, "blocked_both"), keys(row(undo)))
+	}
+	return b.answer(ctx, m, say(lang, "blocked"), keys(row(key(say(lang, "b_address"), "address:"+names.ShortID), undo)))
+}
+
+func (b *Bridge) unblock(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
+	if done, err := b.did(ctx, m, lang, b.chat.Unblock(ctx, operator, names.ThreadID)); done {
+		return err
+	}
+	return b.answer(ctx, m, say(lang, "unblocked"), nil)
+}
+
+func (b *Bridge) setAway(ctx context.Context, m *tele.Message, lang string, away bool) error {
+	if done, err := b.did(ctx, m, lang, b.chat.SetAway(ctx, operator, away)); done {
+		return err
+	}
+	if away {
+		return b.answer(ctx, m, say(lang, "offline"), keys(row(key(say(lang, "b_online"), "online"))))
+	}
+	return b.answer(ctx, m, say(lang, "online"), keys(row(key(say(lang, "b_offline"), "offline"))))
+}
+
+// publicNotFound gives the store's word for what is not there the form that the chat's has.
+func publicNotFound(err error) error {
+	if errors.Is(err, models.ErrNotFound) {
+		return chat.ErrThreadNotFound
+	}
+	return err
+}
+
+// pressed does what a button says.
+func (b *Bridge) pressed(ctx context.Context, c *tele.Callback) error {
+	if c.Message == nil || c.Message.Chat == nil || c.Message.Chat.ID != int64(b.to()) || c.Sender == nil || c.Sender.IsBot {
+		return nil
+	}
+	m, lang := c.Message, b.language(c.Sender)
+	err := b.act(ctx, m, lang, c.Data)
+	if err != nil {
+		return err
+	}
+	err = b.api.raw(ctx, callTimeout, "answerCallbackQuery", map[string]string{"callback_query_id": c.ID, "text": say(lang, "done")}, nil)
+	if judge(err) == refused {
+		return nil // it came too late for Telegram to show anything
+	}
+	return err
+}
+
+func (b *Bridge) act(ctx context.Context, m *tele.Message, lang, data string) error {
+	verb, short, about := strings.Cut(data, ":")
+	if !about {
+		switch verb {
+		case "threads":
+			return b.list(ctx, m, lang)
+		case "online", "offline":
+			return b.setAway(ctx, m, lang, verb == "offline")
+		}
+		return nil
+	}
+	names, err := b.store.TelegramThreadByShortID(ctx, short)
+	if errors.Is(err, models.ErrNotFound) {
+		return b.answer(ctx, m, say(lang, "gone"), nil)
+	} else if err != nil {
+		return fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	switch verb {
+	case "show":
+		return b.show(ctx, m, lang, names)
+	case "close":
+		return b.close(ctx, m, lang, names.ThreadID)
+	case "reopen":
+		return b.reopen(ctx, m, lang, names)
+	case "block", "address":
+		return b.block(ctx, m, lang, names.ThreadID, verb == "address")
+	case "unblock":
+		return b.unblock(ctx, m, lang, names)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package telegram
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// state is how the bridge fares.
+type state struct {
+	now     func() time.Time
+	last    atomic.Int64 // when Telegram was last heard, in ns since 1970; 0 = never
+	leading atomic.Bool
+
+	sent, received, failed atomic.Int64
+	conflicted             atomic.Int64 // when another program was last found to take the updates, as last
+
+	mu       sync.Mutex
+	troubles map[string]problem // by what was being done
+}
+
+// problem is what is wrong.
+type problem struct {
+	text   string
+	silent bool // Telegram did not answer
+}
+
+// heard notes an answer of Telegram's.
+func (s *state) heard() {
+	s.last.Store(s.now().UnixNano())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for work, p := range s.troubles {
+		if p.silent {
+			delete(s.troubles, work)
+		}
+	}
+}
+
+// contact is when Telegram was last heard.
+func (s *state) contact() time.Time {
+	if ns := s.last.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// conflict is when another program was last found to take the updates; the zero time is never.
+func (s *state) conflict() time.Time {
+	if ns := s.conflicted.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// noted remembers what a kind of work last met.
+func (s *state) noted(work string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.troubles == nil {
+		s.troubles = make(map[string]problem)
+	}
+	delete(s.troubles, work)
+	if err != nil {
+		if why := trouble(err); why != "" {
+			var answer *apiError
+			s.troubles[work] = problem{text: why, silent: !errors.As(err, &answer)}
+		}
+	}
+}
+
+// trouble is what is wrong now; "" for nothing.
+func (s *state) trouble() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, work := range [...]string{"send", "receive", "contact"} {
+		if why := s.troubles[work].text; why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// Health is how the bridge fares, for /health and the metrics.
+type Health struct {
+	LastContact time.Time // when Telegram last answered; zero = never
+	Trouble     string    // a plain sentence; "" = none
+	Leading     bool      // this process sends and receives
+	Waiting     int64     // rows in the outbox
+	Oldest      time.Time // when the oldest of them was written; zero = none
+
+	Sent, Received, Failed int64 // messages and updates since the start; calls that failed
+}
+
+// Health tells how the bridge fares.
+func (b *Bridge) Health(ctx context.Context) Health {
+	h := Health{
+		LastContact: b.state.contact(), Trouble: b.state.trouble(), Leading: b.state.leading.Load(),
+		Sent: b.state.sent.Load(), Received: b.state.received.Load(), Failed: b.state.failed.Load(),
+	}
+	if backlog, err := b.store.OutboxBacklog(ctx); err == nil {
+		h.Waiting, h.Oldest = backlog.Rows, backlog.Oldest
+	}
+	return h
+}
