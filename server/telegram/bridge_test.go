@@ -68,7 +68,7 @@ func (j *journal) String() string {
 
 type always struct{}
 
-func (always) Allow(string) (bool, time.Duration) { return true, 0 }
+func (always) Allow(string, string) (bool, time.Duration) { return true, 0 }
 
 // house is a site with a bot.
 type house struct {
