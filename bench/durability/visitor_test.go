@@ -113,29 +113,30 @@ func (v *visitor) enter(t *testing.T, addr string) error {
 
 // read takes in what was stored since the last time; the first time, everything, from the newest back.
 func (v *visitor) read() error {
-	fresh := len(v.stored) == 0
+	fresh, found := len(v.stored) == 0, v.stored
 	for more := true; more; {
 		query := map[string]any{"thread_id": v.thread, "limit": 100}
 		switch {
-		case len(v.stored) == 0:
+		case len(found) == 0:
 		case fresh:
-			query["before_id"] = v.stored[0].ID
+			query["before_id"] = found[0].ID
 		default:
-			query["after_id"] = v.stored[len(v.stored)-1].ID
+			query["after_id"] = found[len(found)-1].ID
 		}
 		a, err := v.ask("history", query)
 		if err != nil {
-			return err
+			return err // and nothing is taken in: of the newest pages alone nobody could go on
 		}
 		if !a.OK {
 			return fmt.Errorf("history: %+v", a)
 		}
 		if more = a.More; fresh {
-			v.stored = append(a.Messages, v.stored...)
+			found = append(a.Messages, found...)
 		} else {
-			v.stored = append(v.stored, a.Messages...)
+			found = append(found, a.Messages...)
 		}
 	}
+	v.stored = found
 	return nil
 }
 
