@@ -29,6 +29,7 @@ import (
 	"sohbet/server/commands"
 	"sohbet/server/config"
 	"sohbet/server/engine"
+	"sohbet/server/logging"
 	"sohbet/server/media"
 	"sohbet/server/realtime"
 	"sohbet/server/telegram"
@@ -60,7 +61,18 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	terminal := isTerminal(stderr)
-	log := server.NewLogger(stderr, cfg.LogLevel, cfg.LogFormat == "json" || (cfg.LogFormat == "" && !terminal))
+	level := new(slog.LevelVar)
+	level.Set(cfg.LogLevel)
+	var reporters []logging.Reporter
+	if cfg.SentryDSN != "" {
+		sentry, err := logging.NewSentry(cfg.SentryDSN, buildVersion(), environment())
+		if err != nil {
+			return err
+		}
+		defer sentry.Close()
+		reporters = append(reporters, sentry)
+	}
+	log := logging.New(stderr, level, cfg.LogFormat == "json" || (cfg.LogFormat == "" && !terminal), reporters...)
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)
 	}

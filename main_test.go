@@ -21,6 +21,7 @@ import (
 	"sohbet/server"
 	"sohbet/server/commands"
 	"sohbet/server/config"
+	"sohbet/server/logging"
 )
 
 const testKey = "0123456789abcdef0123456789abcdef"
@@ -78,7 +79,7 @@ func open(t *testing.T, store *models.Store, pairs ...string) *site {
 // assemble wires the program's parts as main does.
 func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Writer) *server.Server {
 	t.Helper()
-	log := server.NewLogger(to, cfg.LogLevel, true)
+	log := logging.New(to, cfg.LogLevel, true)
 	files, err := openFiles(cfg, store, log)
 	if err != nil {
 		t.Fatal(err)

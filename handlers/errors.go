@@ -151,11 +151,9 @@ func (a *API) RenderError(err error, c echo.Context) {
 	e := asError(err)
 	r, w := c.Request(), c.Response()
 	if e.Status >= 500 {
-		a.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("request_id", RequestID(c)),
-			slog.String("route", c.Path()), slog.Any("error", err))
+		a.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("route", c.Path()), slog.Any("error", err))
 	} else {
-		a.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", slog.String("request_id", RequestID(c)),
-			slog.String("route", c.Path()), slog.String("code", e.Code), slog.Any("cause", e.Err))
+		a.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", slog.String("route", c.Path()), slog.String("code", e.Code), slog.Any("cause", e.Err))
 	}
 	a.auditRefusal(c, e)
 	if w.Committed {

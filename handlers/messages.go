@@ -163,7 +163,7 @@ func (a *API) streamMessages(c echo.Context, id, head, tail string) error {
 		buffer = nil
 		chunk, more, err = a.Chat.History(ctx, actor, id, models.MessageQuery{AfterID: chunk[len(chunk)-1].ID, Limit: streamChunk})
 		if err != nil {
-			a.log.ErrorContext(ctx, "a thread could not be read to its end", "request_id", RequestID(c), "error", err)
+			a.log.ErrorContext(ctx, "a thread could not be read to its end", "error", err)
 			panic(http.ErrAbortHandler)
 		}
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
+	"sohbet/server/logging"
 	"sohbet/server/realtime"
 )
 
@@ -27,6 +29,9 @@ const (
 
 // eventTimeout bounds what one socket event may take, so that a database that hangs does not hold its client's reader.
 const eventTimeout = 15 * time.Second
+
+// slowEvent is how long an event takes that the log tells of.
+const slowEvent = time.Second
 
 // Sockets wires the Socket.IO events of contract §2 to the chat service.
 type Sockets struct {
@@ -57,6 +62,7 @@ type peer struct {
 
 	session  auth.Session
 	signedIn bool
+	events   uint32      // handled so far
 	expiry   *time.Timer // ends what an agent hears when the session does; nil for visitors
 
 	mu       sync.Mutex
@@ -88,10 +94,11 @@ func (p *peer) handle(e realtime.Event) {
 	if !known {
 		return // a client may speak of things that this server does not know
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(logging.WithRequest(context.Background(), p.request()), eventTimeout)
 	defer cancel()
 	if ok, wait := p.h.Events.Allow(p.socket.ID(), p.address); !ok {
-		p.refuse(e, chat.Limited(wait))
+		p.refuse(ctx, e, chat.Limited(wait))
 		return
 	}
 	in, err := decodeInput(e)
@@ -99,7 +106,22 @@ func (p *peer) handle(e realtime.Event) {
 		err = do(p, ctx, in, e)
 	}
 	if err != nil {
-		p.refuse(e, err)
+		p.refuse(ctx, e, err)
+	}
+	p.timed(ctx, e.Name, start)
+}
+
+// request names the event that is being handled, for the log: the socket and the event's number there.
+func (p *peer) request() string {
+	p.events++
+	id := p.socket.ID()
+	return id[:min(len(id), 8)] + "-" + strconv.FormatUint(uint64(p.events), 10)
+}
+
+// timed tells of an event that took long. It is called when the work is done, so for a message with its commit.
+func (p *peer) timed(ctx context.Context, event string, start time.Time) {
+	if took := time.Since(start); took >= slowEvent {
+		p.h.Log.With(logging.Stream, logging.Performance).WarnContext(ctx, "slow event", "event", event, "ms", took.Milliseconds())
 	}
 }
 
@@ -235,12 +257,12 @@ var refusals = map[string]string{
 }
 
 // refuse answers an event that failed: in its ack, or with message_error.
-func (p *peer) refuse(e realtime.Event, err error) {
+func (p *peer) refuse(ctx context.Context, e realtime.Event, err error) {
 	public := chat.Public(err)
 	if public.Code == chat.CodeInternal && !errors.Is(err, context.Canceled) {
-		p.h.Log.Error("socket event failed", "event", e.Name, "error", err)
+		p.h.Log.ErrorContext(ctx, "socket event failed", "event", e.Name, "error", err)
 	} else {
-		p.h.Log.Debug("socket event refused", "event", e.Name, "code", public.Code, "field", public.Field)
+		p.h.Log.DebugContext(ctx, "socket event refused", "event", e.Name, "code", public.Code, "field", public.Field)
 	}
 	if outcome := refusals[public.Code]; outcome != "" {
 		p.h.Audit.Write(context.Background(), audit.Event{

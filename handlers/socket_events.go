@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"sohbet/models"
 	"sohbet/server/chat"
@@ -145,9 +146,11 @@ func (p *peer) post(ctx context.Context, actor chat.Actor, in input, e realtime.
 		kind = in.ContentType
 	}
 	post := chat.Post{ThreadID: in.ThreadID, Text: text, Type: kind, FileURL: in.FileURL, ClientID: in.ClientID}
+	start := time.Now()
 	return p.h.Chat.PostAsync(ctx, actor, post, func(m chat.Message, err error) {
+		p.timed(ctx, e.Name, start)
 		if err != nil {
-			p.refuse(e, err)
+			p.refuse(ctx, e, err)
 			return
 		}
 		answerEvent(e, succeeded{"message": m})

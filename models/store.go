@@ -83,7 +83,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{log: log, texts: texts, blocks: blocks, removed: o.Removed, telegram: o.Telegram, outbox: make(chan struct{}, 1)}
 	s.config = func() *gorm.Config {
 		return &gorm.Config{
-			Logger: logger.NewSlogLogger(log, logger.Config{
+			Logger: logger.NewSlogLogger(log.With("stream", "performance"), logger.Config{ // its failures are of another by their level
 				LogLevel:                  logger.Warn,
 				SlowThreshold:             o.SlowQuery,
 				ParameterizedQueries:      true, // a statement's values never reach the log

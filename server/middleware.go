@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"sohbet/handlers"
+	"sohbet/server/logging"
 )
 
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
@@ -30,6 +31,8 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			id = rand.Text()
 		}
 		w.Header().Set(echo.HeaderXRequestID, id)
+		r = r.WithContext(logging.WithRequest(r.Context(), id))
+		c.SetRequest(r)
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
@@ -41,7 +44,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.log.LogAttrs(r.Context(), requestLevel(route, w.Status), "request", slog.String("method", r.Method),
 			slog.String("route", route), slog.Int("status", w.Status), slog.Float64("ms", float64(took.Microseconds())/1000),
-			slog.Int64("bytes", w.Size), slog.String("address", s.address(r)), slog.String("request_id", id))
+			slog.Int64("bytes", w.Size), slog.String("address", s.address(r)))
 		return nil
 	}
 }
@@ -71,7 +74,7 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 				panic(v)
 			}
 			s.log.LogAttrs(c.Request().Context(), slog.LevelError, "panic in handler", slog.String("route", c.Path()),
-				slog.String("request_id", handlers.RequestID(c)), slog.String("stack", string(debug.Stack())))
+				slog.String("stack", string(debug.Stack())))
 			err = fmt.Errorf("panic: %v", v)
 		}()
 		return next(c)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"sohbet/server/auth"
 )
 
 func TestPanicBecomesAnErrorWithItsStackInTheLog(t *testing.T) {
@@ -29,21 +28,6 @@ func TestPanicBecomesAnErrorWithItsStackInTheLog(t *testing.T) {
 		}
 	}()
 	_ = s.recovered(func(echo.Context) error { panic(http.ErrAbortHandler) })(c)
-}
-
-func TestLogFormats(t *testing.T) {
-	for json, want := range map[bool]string{true: `"level":"NOTICE"`, false: "level=NOTICE"} {
-		var out bytes.Buffer
-		NewLogger(&out, slog.LevelError, json).Log(t.Context(), auth.LevelNotice, "line\nbreak")
-		if !strings.Contains(out.String(), want) || strings.Count(out.String(), "\n") != 1 {
-			t.Errorf("json %v: %q", json, out.String())
-		}
-		out.Reset()
-		NewLogger(&out, slog.LevelError, json).Warn("not shown")
-		if out.Len() != 0 {
-			t.Errorf("below the level: %q", out.String())
-		}
-	}
 }
 
 func TestSocketPaths(t *testing.T) {

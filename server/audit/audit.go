@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 	"unicode"
+
+	"sohbet/server/logging"
 )
 
 // The events. None of them ever carries a message, a thread id, a code, a token or a key.
@@ -76,7 +78,7 @@ type seen struct {
 
 // New makes a security log within log.
 func New(log *slog.Logger, now func() time.Time) *Log {
-	return &Log{log: log, now: now, known: make(map[repetition]*seen)}
+	return &Log{log: log.With(logging.Stream, logging.Security), now: now, known: make(map[repetition]*seen)}
 }
 
 // Write writes an event: at level info what succeeded, at level warn what did not. Of the same refusal from the same address

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gorilla/securecookie"
+
+	"sohbet/server/logging"
 )
 
 const (
@@ -54,15 +56,12 @@ type Alerter interface {
 	FailedGuess(ctx context.Context, who Requester, tries int)
 }
 
-// LevelNotice marks the lines that every LOG_LEVEL shows.
-const LevelNotice = slog.LevelError + 4
-
 // LogSender writes codes to the server's log, for set-ups without a bot. It is the one place where a secret is logged.
 type LogSender struct{ Log *slog.Logger }
 
 // SendCode logs the code.
 func (s LogSender) SendCode(ctx context.Context, code string, who Requester) error {
-	s.Log.LogAttrs(ctx, LevelNotice, "SIGN-IN CODE", slog.String("code", code),
+	s.Log.LogAttrs(ctx, logging.LevelNotice, "SIGN-IN CODE", slog.String("code", code),
 		slog.String("asked_from", who.Address), slog.String("note", "valid for 5 minutes in the browser that asked; logged because no Telegram bot is set up"))
 	return nil
 }

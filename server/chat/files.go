@@ -19,7 +19,7 @@ func (s *Service) claim(ctx context.Context, url string) (Attachment, error) {
 		return Attachment{}, invalid("file_url", "This file is not stored here, or not any more. Please send it again.")
 	}
 	if err != nil {
-		return Attachment{}, s.notSaved(err)
+		return Attachment{}, s.notSaved(ctx, err)
 	}
 	return file, nil
 }

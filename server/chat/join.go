@@ -35,7 +35,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 			return s.resume(ctx, a, t, r.Profile)
 		}
 		if !errors.Is(err, models.ErrNotFound) {
-			return Joined{}, s.notSaved(err)
+			return Joined{}, s.notSaved(ctx, err)
 		}
 	}
 	if err := r.check(true); err != nil {
@@ -50,7 +50,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	}
 	t, err := s.store.CreateThread(ctx, *r.thread(id, a.Address))
 	if err != nil {
-		return Joined{}, s.notSaved(err)
+		return Joined{}, s.notSaved(ctx, err)
 	}
 	s.announceThread(t, a.SocketID)
 	return Joined{ThreadID: id}, nil
@@ -77,11 +77,11 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 	if changed {
 		if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
 			// The visitor came to talk; that we could not note the page they are on is no reason to turn them away.
-			s.log.Warn("profile not updated", slog.Any("error", err))
+			s.log.WarnContext(ctx, "profile not updated", slog.Any("error", err))
 		}
 	}
 	if err := s.store.NoteAddress(ctx, t.ID, a.Address); err != nil {
-		s.log.Warn("address not noted", slog.Any("error", err))
+		s.log.WarnContext(ctx, "address not noted", slog.Any("error", err))
 	}
 	return Joined{ThreadID: t.ID, Resumed: true}, nil
 }
@@ -101,7 +101,7 @@ func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) error {
 		_, err = s.resume(ctx, a, t, Profile{})
 		return err
 	case !errors.Is(err, models.ErrNotFound):
-		return s.notSaved(err)
+		return s.notSaved(ctx, err)
 	}
 	if ok, wait := s.openings.Allow("", a.Address); !ok {
 		return Limited(wait)

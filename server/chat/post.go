@@ -48,22 +48,22 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 			profile, _ := a.Threads.profile(p.ThreadID)
 			m.OpenThread = profile.thread(p.ThreadID, a.Address)
 		} else if err := s.store.NoteAddress(ctx, p.ThreadID, a.Address); err != nil && !errors.Is(err, models.ErrNotFound) {
-			s.log.Warn("address not noted", slog.Any("error", err))
+			s.log.WarnContext(ctx, "address not noted", slog.Any("error", err))
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueWait)
 	defer cancel()
-	err = s.store.Append(ctx, m, func(r models.Appended, err error) { s.posted(a, file, r, err, done) })
+	err = s.store.Append(ctx, m, func(r models.Appended, err error) { s.posted(ctx, a, file, r, err, done) })
 	if err != nil {
-		return s.notSaved(err)
+		return s.notSaved(ctx, err)
 	}
 	return nil
 }
 
 // posted runs in the store's delivery goroutine, so that what it publishes is in the order of the commits.
-func (s *Service) posted(a Actor, file Attachment, r models.Appended, err error, done func(Message, error)) {
+func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models.Appended, err error, done func(Message, error)) {
 	if err != nil {
-		done(Message{}, s.notSaved(err))
+		done(Message{}, s.notSaved(ctx, err))
 		return
 	}
 	m := Wire(r.Message)
@@ -81,14 +81,14 @@ func (s *Service) posted(a Actor, file Attachment, r models.Appended, err error,
 	done(m, nil)
 }
 
-func (s *Service) notSaved(err error) error {
+func (s *Service) notSaved(ctx context.Context, err error) error {
 	e := saveFailed(err)
 	if e.Code == CodeSaveFailed {
 		level := slog.LevelError
 		if errors.Is(e.Err, models.ErrUnavailable) { // the store tells of that once, not for each message
 			level = slog.LevelDebug
 		}
-		s.log.Log(context.Background(), level, "message not saved", slog.Any("error", e.Err))
+		s.log.Log(ctx, level, "message not saved", slog.Any("error", e.Err))
 	}
 	return e
 }

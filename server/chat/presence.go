@@ -123,7 +123,7 @@ func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error
 	}
 	now := s.now()
 	if err := s.store.Touch(ctx, threadID, now); err != nil {
-		s.log.Warn("heartbeat not noted", slog.Any("error", err))
+		s.log.WarnContext(ctx, "heartbeat not noted", slog.Any("error", err))
 	}
 	profile, _ := a.Threads.profile(threadID)
 	if s.beats.add(seen{ThreadID: threadID, DisplayName: profile.DisplayName, LastSeen: Time(now)}) {

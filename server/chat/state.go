@@ -87,7 +87,7 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	}
 	m, err := s.store.EditMessage(ctx, threadID, messageID, text, s.now())
 	if err != nil {
-		return Message{}, s.notSaved(err)
+		return Message{}, s.notSaved(ctx, err)
 	}
 	message := s.wireOne(ctx, m)
 	edited := []*Event{{"message_edited", message}}

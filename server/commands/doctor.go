@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"sohbet/models"
-	"sohbet/server"
 	"sohbet/server/config"
+	"sohbet/server/logging"
 	"sohbet/server/telegram"
 )
 
@@ -95,7 +95,7 @@ func (v *visit) folder() bool {
 func (v *visit) database(ctx context.Context, stderr io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
-	log := server.NewLogger(stderr, v.cfg.LogLevel, v.cfg.LogFormat == "json")
+	log := logging.New(stderr, v.cfg.LogLevel, v.cfg.LogFormat == "json")
 	store, err := models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, Logger: log})
 	if err != nil {
 		v.found("database", telegram.Fail, err.Error(), v.say["database cure"])

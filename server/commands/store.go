@@ -13,11 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"sohbet/models"
-	"sohbet/server"
 	"sohbet/server/audit"
 	"sohbet/server/backup"
 	"sohbet/server/chat"
 	"sohbet/server/config"
+	"sohbet/server/logging"
 )
 
 // withStore runs a command that works on the database of the settings, beside a server or without one.
@@ -30,7 +30,7 @@ func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.C
 	if _, err := cfg.Prepare(); err != nil {
 		return err
 	}
-	log := server.NewLogger(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat == "json")
+	log := logging.New(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat == "json")
 	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
