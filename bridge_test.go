@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"sohbet/models/storetest"
-	"sohbet/server"
+	"sohbet/server/logging"
 	"sohbet/server/telegram/telegramtest"
 )
 
@@ -26,7 +26,7 @@ func TestSiteWithABot(t *testing.T) {
 	cfg := settings(t, "TELEGRAM_BOT_TOKEN", telegramtest.Token, "TELEGRAM_CHAT_ID", "-1002233445566", "TELEGRAM_API_URL", bot.URL,
 		"RATE_LIMIT_TELEGRAM", "off", "METRICS_TOKEN", "metrics-secret")
 	s := &site{store: store, log: &logBuffer{}}
-	log := server.NewLogger(s.log, cfg.LogLevel, true)
+	log := logging.New(s.log, cfg.LogLevel, true)
 	files, err := openFiles(cfg, store, log)
 	if err != nil {
 		t.Fatal(err)
