@@ -16,6 +16,7 @@ import (
 // as the pages do.
 type visitor struct {
 	window int
+	name   string // as the team reads it; "Ada" if empty
 	thread string
 	socket *raw.Websocket
 	sent   int     // messages sent at least once
@@ -98,7 +99,10 @@ func (v *visitor) enter(t *testing.T, addr string) error {
 		return errors.Join(errOffline, err)
 	}
 	if v.thread == "" {
-		a, err := v.ask("join", map[string]string{"display_name": "Ada"})
+		if v.name == "" {
+			v.name = "Ada"
+		}
+		a, err := v.ask("join", map[string]string{"display_name": v.name})
 		if err != nil {
 			return err
 		}

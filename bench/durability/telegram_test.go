@@ -1,0 +1,219 @@
+package durability
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sohbet/bench/process"
+	"sohbet/models/storetest"
+	"sohbet/server/telegram/telegramtest"
+)
+
+// TestTelegram lets visitors write while Telegram answers 429 and 5xx, cuts connections, goes away altogether, and the server is
+// killed twice in the middle of sending. Every message must arrive, in order, and only what was under way when a kill fell may
+// arrive twice. SOHBET_TELEGRAM_MESSAGES and SOHBET_TELEGRAM_OUTAGE (seconds) make it longer.
+func TestTelegram(t *testing.T) {
+	messages, outage := number(t, "SOHBET_TELEGRAM_MESSAGES", 300), number(t, "SOHBET_TELEGRAM_OUTAGE", 3)
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			d := &delivery{t: t, bot: telegramtest.New(t, telegramtest.Forum()), dir: t.TempDir()}
+			if dialect == "postgres" {
+				d.url = storetest.Options(t, dialect).URL
+			}
+			const visitors = 20
+			for i := range visitors {
+				d.visitors = append(d.visitors, &visitor{window: 4, name: fmt.Sprintf("Ziyaretçi %02d", i)})
+			}
+			each := messages / visitors
+			d.bot.Weather(1, telegramtest.Rates{TooMany: 0.01, Internal: 0.02, Cuts: 0.02, RetryAfter: 1})
+
+			d.start()
+			d.write(each / 3)
+			d.kill(each / 3 * visitors / 2)
+
+			d.start()
+			d.bot.SetDown(true)
+			away := time.Now()
+			d.write(each * 2 / 3)
+			late := d.late()
+			if !strings.Contains(d.live(), `"alive"`) {
+				t.Error("the server is not well while Telegram is away")
+			}
+			time.Sleep(time.Until(away.Add(time.Duration(outage) * time.Second))) // the length of the outage is the point
+			d.bot.SetDown(false)
+			d.kill(each / 2 * visitors)
+
+			d.start()
+			d.write(each)
+			d.wait(each * visitors)
+			d.check(each)
+			t.Logf("%d messages in %d threads on %s: 0 missing, 0 out of order, %d twice after %d kills, %d topics; %d calls, of which %d failed; longest wait for an ack while Telegram was away for %d s: %v",
+				each*visitors, visitors, dialect, d.twice, len(d.kills), len(d.bot.Topics()), len(d.bot.Calls()), d.failures(), outage, late.Round(time.Millisecond))
+		})
+	}
+}
+
+// delivery is one run.
+type delivery struct {
+	t        *testing.T
+	bot      *telegramtest.Server
+	dir, url string
+	server   *process.Process
+	visitors []*visitor
+	kills    []time.Time
+	twice    int
+}
+
+func (d *delivery) start() {
+	d.t.Helper()
+	d.server = start(d.t, d.dir, d.url, "TELEGRAM_API_URL="+d.bot.URL, "TELEGRAM_BOT_TOKEN="+telegramtest.Token,
+		"TELEGRAM_CHAT_ID="+strconv.FormatInt(telegramtest.GroupID, 10), "RATE_LIMIT_TELEGRAM=off")
+}
+
+// write lets every visitor write until it has written so many.
+func (d *delivery) write(each int) {
+	d.t.Helper()
+	var wg sync.WaitGroup
+	for _, v := range d.visitors {
+		v.late = 0
+		wg.Go(func() {
+			err := v.enter(d.t, d.server.Addr)
+			if err == nil {
+				err = v.talk(func() bool { return v.sent < each })
+			}
+			if err != nil {
+				d.t.Errorf("%s: %v", v.name, err)
+			}
+			if v.socket != nil {
+				_ = v.socket.Close() // it comes back with the next round
+			}
+		})
+	}
+	wg.Wait()
+	if d.t.Failed() {
+		d.t.Fatal(d.server.Tail())
+	}
+}
+
+func (d *delivery) late() (longest time.Duration) {
+	for _, v := range d.visitors {
+		longest = max(longest, v.late)
+	}
+	return longest
+}
+
+// delivered is every visitor's message that Telegram took, in its order.
+func (d *delivery) delivered() []telegramtest.Call {
+	var list []telegramtest.Call
+	for _, c := range d.bot.Calls("sendMessage") {
+		if c.Performed && strings.Contains(c.Params["text"], "Ziyaretçi") {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// wait waits until Telegram has so many different messages.
+func (d *delivery) wait(n int) {
+	d.t.Helper()
+	d.bot.Wait(d.t, 5*time.Minute, fmt.Sprintf("%d messages on Telegram", n), func() bool {
+		different := map[string]bool{}
+		for _, c := range d.delivered() {
+			different[c.Params["text"]] = true
+		}
+		return len(different) >= n
+	})
+}
+
+// kill waits until Telegram has so many messages and ends the server at the very moment when it has one more.
+func (d *delivery) kill(after int) {
+	d.t.Helper()
+	d.wait(after)
+	d.server.Kill()
+	d.kills = append(d.kills, time.Now())
+	d.bot.Forget()
+}
+
+func (d *delivery) live() string {
+	out, err := get("http://" + d.server.Addr + "/health/live")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return out
+}
+
+func (d *delivery) failures() (n int) {
+	for _, c := range d.bot.Calls() {
+		if c.Fault != "" {
+			n++
+		}
+	}
+	return n
+}
+
+var wireText = regexp.MustCompile(`(?s)^💬 <b>(.*)</b>\n(\d+)\n#thread:(\w+)$`)
+
+// check compares what Telegram has with what was written.
+func (d *delivery) check(each int) {
+	d.t.Helper()
+	type place struct {
+		number int
+		at     time.Time
+	}
+	last, tags, topics := map[string]place{}, map[string]string{}, map[string]map[string]bool{}
+	for _, c := range d.delivered() {
+		found := wireText.FindStringSubmatch(c.Params["text"])
+		if found == nil {
+			d.t.Fatalf("message %d reads %q", c.MessageID, c.Params["text"])
+		}
+		name, tag := found[1], found[3]
+		number, err := strconv.Atoi(found[2])
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if tags[name] == "" {
+			tags[name], topics[name], last[name] = tag, map[string]bool{}, place{number: -1}
+		}
+		if tags[name] != tag {
+			d.t.Errorf("%s is %s and %s", name, tags[name], tag)
+		}
+		topics[name][c.Params["message_thread_id"]] = true
+		switch before := last[name]; {
+		case number == before.number+1:
+		case number == before.number && d.killed(before.at, c.At):
+			d.twice++
+		default:
+			d.t.Errorf("%s: message %d after %d", name, number, before.number)
+		}
+		last[name] = place{number, c.At}
+	}
+	for _, v := range d.visitors {
+		if last[v.name].number != each-1 || len(v.acked) != each {
+			d.t.Errorf("%s: %d acked, Telegram has %d", v.name, len(v.acked), last[v.name].number+1)
+		}
+		if len(topics[v.name]) != 1 || topics[v.name][""] {
+			d.t.Errorf("%s is spread over %v", v.name, topics[v.name])
+		}
+	}
+	if d.twice > len(d.kills)*len(d.visitors) {
+		d.t.Errorf("%d messages came twice after %d kills of %d threads", d.twice, len(d.kills), len(d.visitors))
+	}
+	if n := len(d.bot.Topics()); n < len(d.visitors) || n > len(d.visitors)+len(d.kills) {
+		d.t.Errorf("%d topics for %d threads", n, len(d.visitors))
+	}
+}
+
+// killed tells whether a kill fell between two moments.
+func (d *delivery) killed(from, to time.Time) bool {
+	for _, at := range d.kills {
+		if from.Before(at) && at.Before(to) {
+			return true
+		}
+	}
+	return false
+}
