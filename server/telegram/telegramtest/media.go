@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 )
 
 const (
@@ -185,7 +186,7 @@ func (s *Server) getFile(c *Call) (any, *refusal) {
 
 // serveFile is the download, which getFile must have allowed.
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, rest, token string) {
-	c := &Call{Method: "download", Params: map[string]string{}}
+	c := &Call{At: time.Now(), Method: "download", Params: map[string]string{}}
 	given, name, _ := strings.Cut(rest, "/")
 	c.Params["file_path"] = name
 	if fault := s.nextFault(c); fault != nil {
