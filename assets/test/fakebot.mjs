@@ -1,0 +1,69 @@
+// Telegram as the operator sees it: the strict Bot API of server/telegram/telegramtest in a process of its own.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './harness.mjs';
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const scratch = mkdtempSync(path.join(tmpdir(), 'sohbet-fakebot-'));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+
+let built;
+
+function binary() {
+  if (!built) {
+    built = path.join(scratch, 'fakebot');
+    execFileSync('go', ['build', '-o', built, './server/telegram/telegramtest/fakebot'], { cwd: root, stdio: 'inherit' });
+  }
+  return built;
+}
+
+/** Starts it; `close` ends it and holds against the server every call that Telegram would have refused. */
+export async function telegram() {
+  const child = spawn(binary(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout });
+  const [first] = await once(lines, 'line');
+  const { api, control, token, chat } = JSON.parse(first);
+
+  async function ask(method, where, body) {
+    const answer = await fetch(control + where, { method, body: body && JSON.stringify(body) });
+    assert.equal(answer.status, 200, `${where}: ${await answer.clone().text()}`);
+    return answer;
+  }
+  const post = async (where, body) => (await ask('POST', where, body)).json();
+  const get = async (where) => (await (await ask('GET', where)).json()) ?? [];
+
+  return {
+    token,
+    /** The server's settings. */
+    env: { TELEGRAM_API_URL: api, TELEGRAM_BOT_TOKEN: token, TELEGRAM_CHAT_ID: chat, RATE_LIMIT_TELEGRAM: 'off' },
+    /** The operator writes: {text, topic, reply_to, caption, photo, voice, document, name, type}; files are base64. */
+    say: (message) => post('/say', message),
+    edit: (message_id, text) => post('/edit', { message_id, text }),
+    press: (message_id, data) => post('/press', { message_id, data }),
+    topic: (order, topic) => post('/topic', { do: order, topic }),
+    topics: () => get('/topics'),
+    allow: (text) => post('/allow', { text }),
+    down: (down) => post('/down', { down }),
+    /** The bytes of a file by its id. */
+    file: async (id) => Buffer.from(await (await ask('GET', `/file?id=${encodeURIComponent(id)}`)).arrayBuffer()),
+    /** Waits for the newest message of the bot whose text or caption matches. */
+    sent: (pattern) => eventually(async () => {
+      const found = (await get('/sent')).filter((m) => pattern.test(`${m.text ?? ''}${m.caption ?? ''}`)).at(-1);
+      assert.ok(found, `nothing in Telegram like ${pattern}`);
+      return found;
+    }, `a message in Telegram like ${pattern}`),
+    async close() {
+      const blame = await get('/blame');
+      const gone = once(child, 'exit');
+      child.stdin.end();
+      await gone;
+      assert.deepEqual(blame, [], 'Telegram must have nothing to refuse');
+    },
+  };
+}
