@@ -81,20 +81,16 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// headers sets what every answer has. Pages replace the policy by their own.
-func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set("Content-Security-Policy", handlers.BarePolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(self), payment=(), usb=(), browsing-topics=()")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if s.https(c.Request()) {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
-		return next(c)
+// headers sets what every answer has, on routes and sockets. Pages replace the policy by their own.
+func (s *Server) headers(h http.Header, r *http.Request) {
+	h.Set("Content-Security-Policy", handlers.BarePolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(self), payment=(), usb=(), browsing-topics=()")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if s.https(r) {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }
 

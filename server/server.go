@@ -83,7 +83,7 @@ func New(o Options) (*Server, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = o.Address
 	e.HTTPErrorHandler = o.API.RenderError
-	e.Use(s.observe, s.recovered, s.headers)
+	e.Use(s.observe, s.recovered)
 	if len(o.Origins) > 0 {
 		e.Use(cors(o.Origins))
 	}
@@ -100,10 +100,10 @@ func New(o Options) (*Server, error) {
 // ServeHTTP sends socket traffic to the Socket.IO server and the rest to the routes. Deadlines are set for each request,
 // because on one connection a page may be followed by a long poll, which must not inherit them.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.headers(w.Header(), r)
 	deadlines := http.NewResponseController(w)
 	if isSocket(r.URL.Path) {
 		_ = deadlines.SetWriteDeadline(time.Time{}) // not supported under test recorders, which block nobody
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		s.sockets.ServeHTTP(w, r)
 		return
 	}
