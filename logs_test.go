@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"sohbet/models/storetest"
-	"sohbet/server"
+	"sohbet/server/logging"
 )
 
 // TestLogsHoldNoSecrets drives the server through everything it does, well and badly, at its most talkative, and looks in all
@@ -25,7 +25,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 			)
 			all := &logBuffer{}
 			o := storetest.Options(t, dialect)
-			o.Logger, o.SlowQuery = server.NewLogger(all, slog.LevelDebug, true), time.Nanosecond // every statement is slow
+			o.Logger, o.SlowQuery = logging.New(all, slog.LevelDebug, true), time.Nanosecond // every statement is slow
 			store := storetest.Reopen(t, o)
 			s := open(t, store, "ADMIN_PASSWORD", password, "METRICS_TOKEN", token, "LOG_LEVEL", "debug", "RATE_LIMIT_MESSAGE", "20/1h", "RATE_LIMIT_LOGIN", "30/1h")
 			agent := s.browser(t)

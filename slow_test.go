@@ -111,7 +111,7 @@ func TestSizeLimits(t *testing.T) {
 		}
 		body := `{"thread_id":"` + threadA + `","text":"` + strings.Repeat("x", 2<<20) + `"}`
 		r := s.do(t, agent, "POST", path, body)
-		if r.status != 413 {
+		if none := path == "/telegram/webhook" && r.status == 404; r.status != 413 && !none { // there is none without a bot
 			t.Errorf("2 MB to %s: %d %.100s", path, r.status, r.body)
 		}
 	}
