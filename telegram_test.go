@@ -316,13 +316,18 @@ func TestLongTextIsSplitBetweenCharacters(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreTooLarge(t *testing.T) {
+func TestFilesThatAreRefused(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
 	ali.say("merhaba")
 	topic := s.sent("merhaba").Topic
 	s.bot.Say(telegramtest.In{Topic: topic, Document: []byte("film"), Name: "film.mov", Size: 60 << 20})
 	s.sent("20 MB")
+	s.bot.Say(telegramtest.In{Topic: topic, Document: []byte("MZ\x90\x00 not a program, but it looks like one"), Name: "kurulum.exe"})
+	s.sent("bu tür dosyalar kabul edilmiyor")
+	english := telegramtest.User{ID: 5550002, FirstName: "Ann", LanguageCode: "en-GB"}
+	s.bot.Say(telegramtest.In{Topic: topic, From: &english, Document: []byte("MZ\x90\x00"), Name: "setup.exe"})
+	s.sent("This file cannot be sent.")
 	quiet(ali, topic)
 }
 

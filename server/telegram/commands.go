@@ -222,7 +222,7 @@ func (b *Bridge) did(ctx context.Context, m *tele.Message, lang string, err erro
 	case errors.As(err, &no) && no.Code == chat.CodeNotFound:
 		return true, b.answer(ctx, m, say(lang, "gone"), nil)
 	case errors.As(err, &no) && no.Status < 500:
-		return true, b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(no.Message)), nil)
+		return true, b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(reason(lang, no))), nil)
 	}
 	return true, fmt.Errorf("%w: %w", errNotSaved, err)
 }

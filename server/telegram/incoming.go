@@ -180,7 +180,7 @@ func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *
 	case errors.As(err, &no) && no.Code == chat.CodeNotFound:
 		return b.answer(ctx, m, say(lang, "gone"), nil)
 	case errors.As(err, &no) && no.Status < 500:
-		return b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(no.Message)), nil)
+		return b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(reason(lang, no))), nil)
 	case err != nil:
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
@@ -273,7 +273,7 @@ func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored me
 	stored, err = b.files.Save(ctx, f.kind, f.name, io.LimitReader(r, maxDownload+1))
 	var no *chat.Error
 	if errors.As(err, &no) && no.Status < 500 {
-		return media.File{}, say(lang, "bad_file", "reason", html.EscapeString(no.Message)), nil
+		return media.File{}, say(lang, "bad_file", "reason", html.EscapeString(reason(lang, no))), nil
 	}
 	return stored, "", err
 }
@@ -295,7 +295,7 @@ func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message) error {
 	case errors.As(err, &no) && no.Code == chat.CodeNotFound:
 		return nil
 	case errors.As(err, &no) && no.Status < 500:
-		return b.answer(ctx, m, say(b.language(m.Sender), "not_edited", "reason", html.EscapeString(no.Message)), nil)
+		return b.answer(ctx, m, say(b.language(m.Sender), "not_edited", "reason", html.EscapeString(reason(b.language(m.Sender), no))), nil)
 	case err != nil:
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}

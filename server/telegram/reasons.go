@@ -1,0 +1,28 @@
+package telegram
+
+import (
+	"sohbet/server/chat"
+	"sohbet/server/media"
+)
+
+// reasons is why something was refused, in Turkish, by the code of the refusal. The refusals themselves speak English.
+var reasons = map[string]string{
+	chat.CodeUnauthorized: "buna izin yok.",
+	chat.CodeValidation:   "mesaj bu haliyle kaydedilemiyor; çok uzun ya da boş olabilir.",
+	chat.CodeRateLimit:    "kısa sürede çok mesaj geldi; biraz bekleyip yeniden deneyin.",
+	chat.CodeNotFound:     "bu konuşma artık yok.",
+	chat.CodeBlocked:      "bu ziyaretçi engellenmiş.",
+
+	media.CodeNoFile:       "dosya boş.",
+	media.CodeFileType:     "bu tür dosyalar kabul edilmiyor. Resim, ses, PDF, TXT, DOCX, XLSX ya da ZIP gönderin.",
+	media.CodeTooLarge:     "dosya çok büyük.",
+	media.CodeUploadFailed: "dosyalar için yer kalmadı.",
+}
+
+// reason tells the operator why something was refused, in their language.
+func reason(lang string, e *chat.Error) string {
+	if text := reasons[e.Code]; text != "" && lang == "tr" {
+		return text
+	}
+	return e.Message
+}
