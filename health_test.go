@@ -82,6 +82,26 @@ func TestMetrics(t *testing.T) {
 	if read(`sohbet_http_requests_total{method="POST",route="/api/messages/send",status="200"}`) != 1 || read("go_goroutines") < 1 || read("sohbet_uptime_seconds") <= 0 {
 		t.Error("requests, goroutines or uptime are not counted")
 	}
+	event := func(name, outcome string) string {
+		return `sohbet_socket_events_total{event="` + name + `",outcome="` + outcome + `"}`
+	}
+	visitor := s.socket(t, s.browser(t))
+	visitor.emit("join", `{"display_name":"Can"}`)
+	visitor.emit("message", `{"text":"hello"}`)
+	visitor.emit("message", `{"text":""}`)
+	visitor.emit("admin_join", `{}`)
+	for name, want := range map[string]float64{
+		event("join", "ok"): 1, event("message", "ok"): 1, event("message", "validation_error"): 1, event("admin_join", "unauthorized"): 1,
+		`sohbet_socket_event_duration_seconds_count{event="message"}`: 2, "sohbet_visitors_online": 1, "sohbet_sockets_opened_total": sockets + 2,
+		"sohbet_sockets_cut_total": 0, "sohbet_sockets_queued_bytes": 0, "sohbet_store_queue": 0,
+	} {
+		if got := read(name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	if read("sohbet_store_commits_total") < 2 || read(`go_sql_open_connections{db_name="write"}`) < 1 {
+		t.Error("commits or the database's connections are not counted")
+	}
 	for _, token := range []string{"", "Bearer ", "Bearer wrong", "Bearer metrics-secre", "metrics-secret", "Basic metrics-secret"} {
 		for _, path := range []string{"/metrics", "/api/metrics"} {
 			if r := s.do(t, s.browser(t), "GET", path, "", "Authorization", token); r.status != 401 {
@@ -91,7 +111,7 @@ func TestMetrics(t *testing.T) {
 	}
 	var numbers map[string]any
 	s.do(t, s.agent(t), "GET", "/api/metrics", "").into(t, &numbers)
-	if numbers["messages_accepted"] != accepted+1 || numbers["sockets"] != sockets+1 {
+	if numbers["messages_accepted"] != accepted+2 || numbers["sockets"] != sockets+2 {
 		t.Errorf("JSON: %v", numbers)
 	}
 	if strings.Contains(s.log.String(), "metrics-secret") {

@@ -31,6 +31,7 @@ import (
 	"sohbet/server/engine"
 	"sohbet/server/logging"
 	"sohbet/server/media"
+	"sohbet/server/metrics"
 	"sohbet/server/realtime"
 	"sohbet/server/telegram"
 )
@@ -141,7 +142,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 	}
 	now := time.Now
 	limits := server.NewLimits(cfg, now)
-	trail := audit.New(log, now)
+	trail, numbers := audit.New(log, now), metrics.New(now)
 	address, https := auth.ClientAddress(cfg.TrustedProxies), auth.OverHTTPS(cfg.TrustedProxies)
 	origins := auth.Origins(cfg.CORSOrigins)
 	sessions, csrf, known := auth.NewSessions(keys, store, https, now), auth.NewCSRF(keys, https), auth.NewKnown(keys, https, now)
@@ -151,14 +152,14 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 	}
 
 	sockets := realtime.New(realtime.Options{Logger: log, Engine: engine.Options{
-		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail), Logger: log,
+		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail, numbers), Logger: log,
 	}})
 	room := chat.New(chat.Options{
 		Store: store, Files: files, Publisher: &handlers.Publisher{Realtime: sockets, Log: log},
 		Messages: limits.Messages, NewThreads: limits.Threads,
 		OfflineAfter: offlineAfter, Audit: trail, Logger: log, Now: now,
 	})
-	events := &handlers.Sockets{Chat: room, Sessions: sessions, Events: limits.Events, Audit: trail, Now: now, Log: log}
+	events := &handlers.Sockets{Chat: room, Sessions: sessions, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
 
@@ -172,7 +173,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 	var link handlers.Bridge
 	via := "log"
 	if cfg.Telegram.On() {
-		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, room, files, log)
+		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, room, files, numbers, log)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -185,7 +186,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		Codes:      auth.NewCodes(keys, store, sender, known, https, now),
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API,
-		Address: address, Sockets: sockets.Count, Audit: trail,
+		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),
 		Log: log, Now: now,
@@ -198,7 +199,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 }
 
 // openBridge makes the bridge to Telegram.
-func openBridge(t config.Telegram, locale string, store *models.Store, room *chat.Service, files *media.Service, log *slog.Logger) (*telegram.Bridge, error) {
+func openBridge(t config.Telegram, locale string, store *models.Store, room *chat.Service, files *media.Service, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
 	var pace telegram.Pace
 	if t.Rate != nil {
 		pace = telegram.Pace{Count: t.Rate.Count, Per: t.Rate.Per, Off: t.Rate.Off()}
@@ -206,6 +207,7 @@ func openBridge(t config.Telegram, locale string, store *models.Store, room *cha
 	return telegram.New(telegram.Options{
 		Token: t.BotToken, ChatID: t.ChatID, APIURL: t.APIURL, WebhookURL: t.WebhookURL, Locale: locale, Pace: pace,
 		Store: store, Chat: room, Media: files, Log: log, Now: time.Now,
+		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("telegram", inner) },
 	})
 }
 

@@ -15,6 +15,8 @@ import (
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
+	"sohbet/server/engine"
+	"sohbet/server/metrics"
 	"sohbet/server/telegram"
 )
 
@@ -32,7 +34,8 @@ type Options struct {
 	APILimit   auth.Tiers
 	Address    func(*http.Request) string // the caller's address
 	HTTPS      func(*http.Request) bool
-	Sockets    func() int // sockets connected now
+	Sockets    func() engine.Stats
+	Numbers    *metrics.Metrics
 	Audit      *audit.Log
 
 	AgentName    string   // subject of sessions that need no password
@@ -63,14 +66,13 @@ type API struct {
 	now     func() time.Time
 	policy  policies
 	health  *health
-	metrics *metrics
 }
 
 // New makes the handlers.
 func New(o Options) *API {
 	a := &API{Options: o, log: o.Log, now: o.Now, policy: newPolicies(o.Origins, o.MediaOrigins)}
 	a.health = newHealth(a)
-	a.metrics = newMetrics(a)
+	a.register(o.Numbers)
 	return a
 }
 

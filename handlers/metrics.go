@@ -6,76 +6,59 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"sohbet/server/engine"
+	"sohbet/server/metrics"
 	"sohbet/server/telegram"
 )
 
-// metrics are the numbers of this process, in a registry of its own.
-type metrics struct {
-	started  time.Time
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	text     http.Handler
+// register adds what is read when somebody asks for it.
+func (a *API) register(m *metrics.Metrics) {
+	number := func(f func() int64) func() float64 { return func() float64 { return float64(f()) } }
+	sockets := func(f func(engine.Stats) float64) func() float64 { return func() float64 { return f(a.Sockets()) } }
+	m.Gauge("sohbet_sockets", "Sockets connected now.", sockets(func(s engine.Stats) float64 { return float64(s.Open) }))
+	m.Counter("sohbet_sockets_opened_total", "Sockets that were connected.", sockets(func(s engine.Stats) float64 { return float64(s.Opened) }))
+	m.Counter("sohbet_sockets_cut_total", "Sockets that were cut because they fell behind.", sockets(func(s engine.Stats) float64 { return float64(s.Cut) }))
+	m.Gauge("sohbet_sockets_queued_bytes", "What waits to be written to sockets.", sockets(func(s engine.Stats) float64 { return float64(s.Queued) }))
+	m.Gauge("sohbet_visitors_online", "Visitors who are here.", func() float64 { return float64(a.Chat.VisitorsOnline()) })
+	m.Gauge("sohbet_store_queue", "Writes waiting for the next commit.", number(func() int64 { return int64(a.Store.Stats().Queued) }))
+	m.Counter("sohbet_messages_accepted_total", "Messages stored.", number(func() int64 { return a.Store.Stats().Appended }))
+	m.Counter("sohbet_store_commits_total", "Transactions of the batching writer.", number(func() int64 { return a.Store.Stats().Batches }))
+	m.Counter("sohbet_cache_hits_total", "Reads answered from memory.", number(func() int64 { return a.Store.Stats().CacheHits }))
+	m.Counter("sohbet_cache_misses_total", "Reads that went to the database.", number(func() int64 { return a.Store.Stats().CacheMisses }))
+	for name, pool := range a.Store.Pools() {
+		m.Pool(name, pool)
+	}
+	if a.Bridge == nil {
+		return
+	}
+	telegram := func(f func(telegram.Health) float64) func() float64 {
+		return func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+			defer cancel()
+			return f(a.Bridge.Health(ctx))
+		}
+	}
+	m.Gauge("sohbet_telegram_waiting", "Messages waiting for Telegram.", telegram(waiting))
+	m.Gauge("sohbet_telegram_waiting_seconds", "Age of the oldest of them.", telegram(a.waitingSeconds))
+	m.Counter("sohbet_telegram_sent_total", "Messages that Telegram took.", telegram(sent))
+	m.Counter("sohbet_telegram_received_total", "Updates that came from Telegram.", telegram(received))
+	m.Counter("sohbet_telegram_failures_total", "Calls of Telegram that failed.", telegram(failures))
 }
 
-func newMetrics(a *API) *metrics {
-	m := &metrics{
-		started: a.now(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sohbet_http_requests_total", Help: "HTTP requests answered, sockets not counted.",
-		}, []string{"method", "route", "status"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sohbet_http_request_duration_seconds", Help: "Time from request to answer.",
-			Buckets: []float64{.001, .005, .01, .05, .1, .5, 1, 5},
-		}, []string{"route"}),
+func waiting(h telegram.Health) float64  { return float64(h.Waiting) }
+func sent(h telegram.Health) float64     { return float64(h.Sent) }
+func received(h telegram.Health) float64 { return float64(h.Received) }
+func failures(h telegram.Health) float64 { return float64(h.Failed) }
+
+func (a *API) waitingSeconds(h telegram.Health) float64 {
+	if h.Oldest.IsZero() {
+		return 0
 	}
-	gauge := func(name, help string, f func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
-	}
-	counter := func(name, help string, f func() float64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
-	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.requests, m.duration,
-		gauge("sohbet_uptime_seconds", "Time since this process started.", func() float64 { return a.now().Sub(m.started).Seconds() }),
-		gauge("sohbet_sockets", "Sockets connected now.", func() float64 { return float64(a.Sockets()) }),
-		gauge("sohbet_store_queue", "Writes waiting for the next commit.", func() float64 { return float64(a.Store.Stats().Queued) }),
-		counter("sohbet_messages_accepted_total", "Messages stored.", func() float64 { return float64(a.Store.Stats().Appended) }),
-		counter("sohbet_store_commits_total", "Transactions of the batching writer.", func() float64 { return float64(a.Store.Stats().Batches) }),
-		counter("sohbet_cache_hits_total", "Reads answered from memory.", func() float64 { return float64(a.Store.Stats().CacheHits) }),
-		counter("sohbet_cache_misses_total", "Reads that went to the database.", func() float64 { return float64(a.Store.Stats().CacheMisses) }),
-	)
-	if bridge := a.Bridge; bridge != nil {
-		of := func(f func(telegram.Health) float64) func() float64 {
-			return func() float64 {
-				ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
-				defer cancel()
-				return f(bridge.Health(ctx))
-			}
-		}
-		registry.MustRegister(
-			gauge("sohbet_telegram_waiting", "Messages waiting for Telegram.", of(func(h telegram.Health) float64 { return float64(h.Waiting) })),
-			gauge("sohbet_telegram_waiting_seconds", "Age of the oldest of them.", of(func(h telegram.Health) float64 {
-				if h.Oldest.IsZero() {
-					return 0
-				}
-				return a.now().Sub(h.Oldest).Seconds()
-			})),
-			counter("sohbet_telegram_sent_total", "Messages that Telegram took.", of(func(h telegram.Health) float64 { return float64(h.Sent) })),
-			counter("sohbet_telegram_received_total", "Updates that came from Telegram.", of(func(h telegram.Health) float64 { return float64(h.Received) })),
-			counter("sohbet_telegram_failures_total", "Calls of Telegram that failed.", of(func(h telegram.Health) float64 { return float64(h.Failed) })),
-		)
-	}
-	m.text = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-	return m
+	return a.now().Sub(h.Oldest).Seconds()
 }
 
 // Observe counts an answered request under its route, not its path: paths may hold thread ids.
@@ -84,8 +67,10 @@ func (a *API) Observe(c echo.Context, status int, took time.Duration) {
 	if route == "" || status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
 		route, method = "other", "any" // callers choose those freely, and every value would cost memory
 	}
-	a.metrics.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
-	a.metrics.duration.WithLabelValues(route).Observe(took.Seconds())
+	a.Numbers.Request(method, route, status, took)
+	if status == http.StatusTooManyRequests {
+		a.Numbers.Limited("http")
+	}
 }
 
 // MetricsAccess lets METRICS_TOKEN as bearer, or a signed-in agent, through.
@@ -103,7 +88,7 @@ func (a *API) MetricsAccess(next echo.HandlerFunc) echo.HandlerFunc {
 // Metrics answers in Prometheus' text format.
 func (a *API) Metrics(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-store")
-	a.metrics.text.ServeHTTP(c.Response(), c.Request())
+	a.Numbers.ServeHTTP(c.Response(), c.Request())
 	return nil
 }
 
@@ -142,7 +127,7 @@ func (a *API) MetricsJSON(c echo.Context) error {
 	used, limit := memoryUse()
 	return ok(c, metricsAnswer{
 		Success: true, Timestamp: stamp(a.now()), Version: a.Version,
-		UptimeSeconds: a.now().Sub(a.metrics.started).Seconds(), Sockets: a.Sockets(),
+		UptimeSeconds: a.now().Sub(a.Numbers.Started()).Seconds(), Sockets: a.Sockets().Open,
 		MessagesAccepted: stats.Appended, Goroutines: runtime.NumGoroutine(),
 		Memory: memoryMetrics{UsedBytes: used, LimitBytes: limit},
 		Cache:  cacheMetrics{Hits: stats.CacheHits, Misses: stats.CacheMisses},

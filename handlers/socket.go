@@ -13,6 +13,7 @@ import (
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 	"sohbet/server/logging"
+	"sohbet/server/metrics"
 	"sohbet/server/realtime"
 )
 
@@ -39,6 +40,7 @@ type Sockets struct {
 	Sessions *auth.Sessions
 	Events   auth.Tiers // limits what one socket may send
 	Audit    *audit.Log
+	Numbers  *metrics.Metrics
 	Now      func() time.Time
 	Log      *slog.Logger
 
@@ -97,18 +99,25 @@ func (p *peer) handle(e realtime.Event) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(logging.WithRequest(context.Background(), p.request()), eventTimeout)
 	defer cancel()
-	if ok, wait := p.h.Events.Allow(p.socket.ID(), p.address); !ok {
-		p.refuse(ctx, e, chat.Limited(wait))
-		return
-	}
-	in, err := decodeInput(e)
-	if err == nil {
-		err = do(p, ctx, in, e)
-	}
-	if err != nil {
+	err := p.do(ctx, do, e)
+	if err != nil && !errors.Is(err, errLater) {
 		p.refuse(ctx, e, err)
 	}
-	p.timed(ctx, e.Name, start)
+	p.counted(ctx, e.Name, start, err)
+}
+
+// errLater is returned for an event whose outcome is not known yet; whoever learns it answers and calls counted.
+var errLater = errors.New("the answer comes later")
+
+func (p *peer) do(ctx context.Context, do eventHandler, e realtime.Event) error {
+	if ok, wait := p.h.Events.Allow(p.socket.ID(), p.address); !ok {
+		return chat.Limited(wait)
+	}
+	in, err := decodeInput(e)
+	if err != nil {
+		return err
+	}
+	return do(p, ctx, in, e)
 }
 
 // request names the event that is being handled, for the log: the socket and the event's number there.
@@ -118,9 +127,19 @@ func (p *peer) request() string {
 	return id[:min(len(id), 8)] + "-" + strconv.FormatUint(uint64(p.events), 10)
 }
 
-// timed tells of an event that took long. It is called when the work is done, so for a message with its commit.
-func (p *peer) timed(ctx context.Context, event string, start time.Time) {
-	if took := time.Since(start); took >= slowEvent {
+// counted counts an event when its outcome is known, so a message with its commit, and tells of one that took long.
+func (p *peer) counted(ctx context.Context, event string, start time.Time, err error) {
+	if errors.Is(err, errLater) {
+		return
+	}
+	outcome, took := metrics.OK, time.Since(start)
+	if err != nil {
+		outcome = chat.Public(err).Code
+	}
+	if p.h.Numbers.Event(event, outcome, took); outcome == chat.CodeRateLimit {
+		p.h.Numbers.Limited("event")
+	}
+	if took >= slowEvent {
 		p.h.Log.With(logging.Stream, logging.Performance).WarnContext(ctx, "slow event", "event", event, "ms", took.Milliseconds())
 	}
 }

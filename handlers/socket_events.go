@@ -56,8 +56,11 @@ func decodeInput(e realtime.Event) (input, error) {
 	return in, &chat.Error{Code: chat.CodeValidation, Message: "The event takes one JSON object.", Status: http.StatusBadRequest}
 }
 
+// eventHandler does what an event asks for and answers it, or returns why not.
+type eventHandler = func(*peer, context.Context, input, realtime.Event) error
+
 // events are the client → server events of contract §2, and block_thread and unblock_thread.
-var events = map[string]func(*peer, context.Context, input, realtime.Event) error{
+var events = map[string]eventHandler{
 	"join":                 (*peer).join,
 	"rejoin":               (*peer).rejoin,
 	"message":              (*peer).message,
@@ -147,14 +150,18 @@ func (p *peer) post(ctx context.Context, actor chat.Actor, in input, e realtime.
 	}
 	post := chat.Post{ThreadID: in.ThreadID, Text: text, Type: kind, FileURL: in.FileURL, ClientID: in.ClientID}
 	start := time.Now()
-	return p.h.Chat.PostAsync(ctx, actor, post, func(m chat.Message, err error) {
-		p.timed(ctx, e.Name, start)
+	err := p.h.Chat.PostAsync(ctx, actor, post, func(m chat.Message, err error) {
 		if err != nil {
 			p.refuse(ctx, e, err)
-			return
+		} else {
+			answerEvent(e, succeeded{"message": m})
 		}
-		answerEvent(e, succeeded{"message": m})
+		p.counted(ctx, e.Name, start, err)
 	})
+	if err != nil {
+		return err
+	}
+	return errLater
 }
 
 func (p *peer) typing(ctx context.Context, in input, e realtime.Event) error {

@@ -31,7 +31,7 @@ func (h *health) telegram(ctx context.Context) checkResult {
 	switch now := h.api.now(); {
 	case found.Trouble != "":
 		r.Status, r.Detail = stateWarning, found.Trouble
-	case found.LastContact.IsZero() && now.Sub(h.api.metrics.started) > contactLate:
+	case found.LastContact.IsZero() && now.Sub(h.api.Numbers.Started()) > contactLate:
 		r.Status, r.Detail = stateWarning, "Telegram has never answered"
 	case !found.LastContact.IsZero() && now.Sub(found.LastContact) > contactLate:
 		r.Status, r.Detail = stateWarning, "Telegram has not answered for "+strconv.Itoa(int(now.Sub(found.LastContact).Minutes()))+" minutes"

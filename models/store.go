@@ -180,6 +180,17 @@ func (s *Store) Ping(ctx context.Context) error {
 // Dialect is "sqlite" or "postgres".
 func (s *Store) Dialect() string { return s.dialect }
 
+// Pools are the database's connection pools by name, for their numbers.
+func (s *Store) Pools() map[string]*sql.DB {
+	pools := make(map[string]*sql.DB, 2)
+	for name, db := range map[string]*gorm.DB{"read": s.read, "write": s.write} {
+		if pool, err := db.DB(); err == nil && (name == "write" || s.read != s.write) {
+			pools[name] = pool
+		}
+	}
+	return pools
+}
+
 // Stats are counters since Open.
 type Stats struct {
 	CacheHits, CacheMisses int64

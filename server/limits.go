@@ -7,6 +7,7 @@ import (
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/config"
+	"sohbet/server/metrics"
 )
 
 // Limits are all rate limits, made of the four settings. What the settings say holds for one visitor or one address. The other
@@ -51,11 +52,12 @@ func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 }
 
 // Admit lets connections in as long as there is room, for the engine that serves them.
-func (l Limits) Admit(address func(*http.Request) string, log *audit.Log) func(*http.Request) (leave func(), wait time.Duration) {
+func (l Limits) Admit(address func(*http.Request) string, log *audit.Log, numbers *metrics.Metrics) func(*http.Request) (leave func(), wait time.Duration) {
 	return func(r *http.Request) (func(), time.Duration) {
 		from := address(r)
 		leave, wait := l.Sockets.Enter(from)
 		if leave == nil {
+			numbers.Limited("socket")
 			log.Write(r.Context(), audit.Event{Name: audit.SocketOpen, Address: from, Outcome: audit.Limited})
 		}
 		return leave, wait

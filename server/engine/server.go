@@ -48,13 +48,20 @@ type Stats struct {
 	Open   int
 	Opened uint64
 	Cut    uint64 // for falling behind
+	Queued int    // bytes that wait to be written
 }
 
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return Stats{Open: len(s.conns), Opened: s.opened.Load(), Cut: s.cut.Load()}
+	stats := Stats{Open: len(s.conns), Opened: s.opened.Load(), Cut: s.cut.Load()}
+	for _, c := range s.conns {
+		c.mu.Lock()
+		stats.Queued += c.queued
+		c.mu.Unlock()
+	}
+	return stats
 }
 
 // Close refuses new connections and ends all others, telling them why; it returns when they are gone or ctx ends.

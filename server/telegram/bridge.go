@@ -89,8 +89,10 @@ type Options struct {
 	Chat      Chat
 	Media     Media
 	Transport http.RoundTripper // nil = one of its own
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Observe, if set, wraps the transport, to count what goes through it. It must keep no URL: they hold the token.
+	Observe func(http.RoundTripper) http.RoundTripper
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Bridge is the bridge. Its methods may be called from any goroutine.
@@ -133,6 +135,9 @@ func New(o Options) (*Bridge, error) {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.ResponseHeaderTimeout = pollWait + callTimeout
 		o.Transport = t
+	}
+	if o.Observe != nil {
+		o.Transport = o.Observe(o.Transport)
 	}
 	b := &Bridge{
 		botID: botID, secret: hex.EncodeToString(secret), webhook: webhookAddress(o.WebhookURL), locale: o.Locale,
