@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/labstack/echo/v4"
-
 )
 
 func TestPanicBecomesAnErrorWithItsStackInTheLog(t *testing.T) {

@@ -49,7 +49,7 @@ type Config struct {
 	RedisURL      string
 
 	LogLevel     slog.Level
-	SentryDSN    string     // "" = off
+	SentryDSN    string // "" = off
 	LogFormat    string // "text", "json", or "" = text on a terminal, else json
 	MetricsToken string
 	Locale       string // "tr" or "en"
