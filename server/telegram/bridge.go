@@ -227,7 +227,7 @@ func (b *Bridge) username(ctx context.Context) string {
 // keepContact asks Telegram for a sign of life when there was none for a while, so that the health check knows.
 func (b *Bridge) keepContact(ctx context.Context) {
 	for {
-		if b.now().Sub(b.state.contact()) >= contactLost {
+		if b.now().Sub(b.state.contact()) >= contactLost || b.state.troubled("contact") {
 			if err := b.api.raw(ctx, callTimeout, "getMe", struct{}{}, nil); ctx.Err() == nil {
 				b.state.noted("contact", err)
 			}

@@ -343,7 +343,7 @@ func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
 	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, Text: tags[1] + " the topic of one, the tag of the other"})
 	h.sent(6)
 	h.bot.Say(telegramtest.In{Text: "#thread:nothing to see"})
-	h.sent(7)
+	h.sent(6)
 	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, Text: "/clsoe"})
 	h.sent(8)
 	own := h.bot.OpenTopic("Kitchen")
@@ -392,14 +392,40 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the corrected text", func() bool { return strings.Contains(h.bot.Sent()[1].Text, "Yarın") })
+	// … also below a picture, and where it had to be cut.
+	picture := h.post(agent, chat.Post{ThreadID: a, Text: "the shp", Type: "image", FileURL: h.upload("image", jpeg(t)).URL})
+	long := h.write(agent, a, strings.Repeat("word ", 1500))
+	h.sent(5)
+	for id, text := range map[int64]string{picture.ID: "the shop", long.ID: strings.Repeat("w@rd ", 1500)} {
+		if _, err := h.room.Edit(t.Context(), agent, a, id, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.bot.Wait(t, patience, "the corrected texts", func() bool {
+		s := h.bot.Sent()
+		return strings.Contains(s[2].Caption, "the shop") && strings.Contains(s[3].Text, "w@rd") && strings.Contains(s[4].Text, "w@rd")
+	})
+	// One that has become longer than what stands there is sent anew, as an answer to it.
+	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, strings.Repeat("longer ", 1000)); err != nil {
+		t.Fatal(err)
+	}
+	again := h.sent(6)[5]
+	if n := strings.Count(h.bot.Sent()[1].Text+again.Text, "longer"); again.ReplyTo == nil || again.ReplyTo.ID != h.bot.Sent()[1].ID || n != 1000 {
+		t.Errorf("a longer one came with %d words of 1000, and as %+v", n, again)
+	}
+	// … and what is left over of one that has become shorter goes.
+	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, "short"); err != nil {
+		t.Fatal(err)
+	}
+	h.bot.Wait(t, patience, "one message less", func() bool { return len(h.bot.Sent()) == 5 && strings.Contains(h.bot.Sent()[1].Text, "short") })
 	// What went to nobody can be edited without harm.
 	lost := h.bot.Say(telegramtest.In{Text: "to nobody"})
-	h.sent(3)
+	h.sent(6)
 	h.bot.Edit(lost.ID, "still nobody")
 	h.bot.Say(telegramtest.In{Topic: topic, Text: "the end"})
-	h.heard(a, 4)
+	h.heard(a, 6)
 	h.settled()
-	if n := len(h.bot.Sent()); n != 3 {
+	if n := len(h.bot.Sent()); n != 6 {
 		t.Errorf("%d messages from the bot", n)
 	}
 }

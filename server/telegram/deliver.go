@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"log/slog"
 	"strings"
@@ -271,67 +270,4 @@ func sendable(f form, kind string, file media.File, r io.Reader, caption string)
 	d := &tele.Document{File: content, Caption: caption, FileName: name, MIME: mime}
 	d.DisableTypeDetection = f != asIs
 	return d
-}
-
-// sendEdit brings a corrected text to where the old one stands.
-func (b *Bridge) sendEdit(ctx context.Context, row models.OutboxRow) error {
-	m, err := b.store.Message(ctx, row.MessageID)
-	if errors.Is(err, models.ErrNotFound) {
-		return b.store.OutboxDone(ctx, row.ID)
-	} else if err != nil {
-		return err
-	}
-	o := outgoing{row: row, message: m}
-	links, err := b.store.LinksOf(ctx, m.ID)
-	if err != nil {
-		return err
-	}
-	if o.thread, err = b.store.Thread(ctx, row.ThreadID); err != nil {
-		return err
-	}
-	if o.names, _, err = b.store.TelegramThread(ctx, row.ThreadID); err != nil {
-		return err
-	}
-	list := b.compose(&o, asIs, m.ContentType != "text")
-	for i, link := range links {
-		if i == len(list) {
-			break
-		}
-		params := map[string]any{"chat_id": link.ChatID, "message_id": link.TelegramMessageID, "parse_mode": tele.ModeHTML}
-		method, field := "editMessageText", "text"
-		if i == 0 && m.ContentType != "text" {
-			method, field = "editMessageCaption", "caption"
-		}
-		params[field] = list[i].html()
-		if err := b.api.raw(ctx, callTimeout, method, params, nil); err != nil && !unchanged(err) {
-			if judge(err) != refused {
-				return err
-			}
-			return b.sendCorrection(ctx, &o, link)
-		}
-	}
-	if len(links) == 0 || len(links) < len(list) {
-		if len(links) == 0 {
-			return b.store.OutboxDone(ctx, row.ID) // what was sent is too old to be known
-		}
-		return b.sendCorrection(ctx, &o, links[0])
-	}
-	return b.store.OutboxDone(ctx, row.ID)
-}
-
-// sendCorrection sends a corrected text as an answer to the old one, which cannot be changed.
-func (b *Bridge) sendCorrection(ctx context.Context, o *outgoing, link models.TelegramLink) error {
-	head, _ := cutText(o.message.ContentText, maxText/2)
-	text := html.EscapeString(say(b.locale, "edited")) + "\n" + html.EscapeString(head) + "\n" + tagPrefix + o.names.ShortID
-	options := &tele.SendOptions{ParseMode: tele.ModeHTML, ReplyTo: &tele.Message{ID: int(link.TelegramMessageID)}, AllowWithoutReply: true, ThreadID: int(link.TopicID)}
-	o.names.TopicID = link.TopicID
-	err := b.noted(ctx, o, true, func(ctx context.Context) (int64, error) { return b.post(ctx, sendTimeout, text, options) })
-	if err == nil {
-		return nil
-	}
-	if judge(err) != refused && judge(err) != topicGone && judge(err) != topicClosed {
-		return err
-	}
-	b.log.Warn("telegram: a correction was refused", slog.Int64("message_id", o.message.ID), slog.Any("error", err))
-	return b.store.OutboxDone(ctx, o.row.ID)
 }

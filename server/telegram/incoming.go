@@ -8,23 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"io"
 	"log/slog"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/models"
 	"sohbet/server/chat"
-	"sohbet/server/media"
 )
-
-// maxDownload is what the cloud's server gives bots.
-const maxDownload = 20 << 20
 
 // errNotSaved marks what our own side could not store for now.
 var errNotSaved = errors.New("telegram: not stored")
@@ -212,72 +206,6 @@ func topicOf(m *tele.Message) int {
 	return 0
 }
 
-// incoming is a file in a message.
-type incoming struct {
-	id, name string
-	kind     media.Kind
-	size     int64
-}
-
-// fileOf finds the file of a message.
-func fileOf(m *tele.Message) *incoming {
-	of := func(f tele.File, name string, kind media.Kind) *incoming {
-		return &incoming{id: f.FileID, name: name, kind: kind, size: f.FileSize}
-	}
-	switch {
-	case m.Photo != nil:
-		return of(m.Photo.File, "photo.jpg", media.Image)
-	case m.Voice != nil:
-		return of(m.Voice.File, "voice.ogg", media.Audio)
-	case m.Audio != nil:
-		return of(m.Audio.File, m.Audio.FileName, media.Audio)
-	case m.Animation != nil:
-		return of(m.Animation.File, m.Animation.FileName, media.Any)
-	case m.Video != nil:
-		return of(m.Video.File, m.Video.FileName, media.Any)
-	case m.VideoNote != nil:
-		return of(m.VideoNote.File, "video.mp4", media.Any)
-	case m.Document != nil:
-		kind := media.Any
-		switch {
-		case strings.HasPrefix(m.Document.MIME, "image/") && m.Document.MIME != "image/svg+xml":
-			kind = media.Image
-		case strings.HasPrefix(m.Document.MIME, "audio/"):
-			kind = media.Audio
-		}
-		return of(m.Document.File, m.Document.FileName, kind)
-	}
-	return nil
-}
-
-// fetch takes a file from Telegram into the media store. why is what to tell the operator if it cannot be taken; an error may
-// pass.
-func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored media.File, why string, err error) {
-	tooLarge := say(lang, "too_large", "max", strconv.Itoa(maxDownload>>20))
-	if f.size > maxDownload {
-		return media.File{}, tooLarge, nil
-	}
-	if b.files == nil {
-		return media.File{}, say(lang, "unsupported"), nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
-	defer cancel()
-	r, err := b.api.download(ctx, f.id)
-	var e *apiError
-	if errors.As(err, &e) && strings.Contains(e.Description, "too big") {
-		return media.File{}, tooLarge, nil
-	} else if err != nil {
-		return media.File{}, "", err
-	}
-	defer func() { _ = r.Close() }()
-	stored, err = b.files.Save(ctx, f.kind, f.name, io.LimitReader(r, maxDownload+1))
-	var no *chat.Error
-	if errors.As(err, &no) && no.Status < 500 {
-		return media.File{}, say(lang, "bad_file", "reason", html.EscapeString(reason(lang, no))), nil
-	}
-	return stored, "", err
-}
-
 // hearEdit gives a message of the operator's its new text.
 func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message) error {
 	if !b.ours(m) {
@@ -355,52 +283,4 @@ func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup
 		return 0, nil
 	}
 	return id, err
-}
-
-// albums remembers where pictures that were sent together belong: the caption, with the tag, stands on the first alone.
-type albums struct {
-	now func() time.Time
-
-	mu   sync.Mutex
-	seen map[string]album
-}
-
-type album struct {
-	threadID string
-	told     bool
-	at       time.Time
-}
-
-const albumKept = 10 * time.Minute
-
-func (a *albums) change(id string, f func(*album)) album {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for old, one := range a.seen {
-		if a.now().Sub(one.at) > albumKept {
-			delete(a.seen, old)
-		}
-	}
-	one := a.seen[id]
-	f(&one)
-	one.at = a.now()
-	if a.seen == nil {
-		a.seen = make(map[string]album)
-	}
-	a.seen[id] = one
-	return one
-}
-
-func (a *albums) note(id, threadID string) {
-	if id != "" {
-		a.change(id, func(one *album) { one.threadID = threadID })
-	}
-}
-
-func (a *albums) thread(id string) string { return a.change(id, func(*album) {}).threadID }
-
-// told reports whether the operator was told of an album before, and notes that now they are.
-func (a *albums) told(id string) (before bool) {
-	a.change(id, func(one *album) { before, one.told = one.told, true })
-	return before
 }

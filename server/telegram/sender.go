@@ -37,6 +37,7 @@ func (b *Bridge) sendAll(ctx context.Context) {
 			b.log.Debug("telegram: the outbox cannot be read", slog.Any("error", err))
 		}
 		if len(rows) == 0 {
+			b.relax(ctx)
 			select {
 			case <-b.store.OutboxReady():
 			case <-time.After(sendIdle):
@@ -45,6 +46,16 @@ func (b *Bridge) sendAll(ctx context.Context) {
 			continue
 		}
 		b.sendSome(ctx, r, rows)
+	}
+}
+
+// relax forgets the trouble of sending when what could not be sent was deleted.
+func (b *Bridge) relax(ctx context.Context) {
+	if !b.state.troubled("send") {
+		return
+	}
+	if backlog, err := b.store.OutboxBacklog(ctx); err == nil && backlog.Rows == 0 {
+		b.state.noted("send", nil)
 	}
 }
 

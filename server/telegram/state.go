@@ -71,6 +71,13 @@ func (s *state) noted(work string, err error) {
 	}
 }
 
+// troubled reports whether a kind of work met trouble last.
+func (s *state) troubled(work string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.troubles[work].text != ""
+}
+
 // trouble is what is wrong now; "" for nothing.
 func (s *state) trouble() string {
 	s.mu.Lock()

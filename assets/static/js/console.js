@@ -137,7 +137,10 @@ live.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
   if (id === current) talk.drop(ids);
   refreshSoon();
 });
-live.on('thread_updated', ({ id, blocked }) => { if (typeof blocked === 'boolean') threads.patch(id, { blocked }); });
+live.on('thread_updated', ({ id, blocked, status }) => {
+  threads.patch(id, { ...(typeof blocked === 'boolean' && { blocked }), ...(status && { status }) });
+});
+live.on('message_edited', (message) => { if (message.thread_id === current) talk.edit(message); });
 // Deleted here or by another agent; without an id, all of them.
 live.on('thread_cleared', ({ thread_id: id }) => {
   if (id) gone(id);
@@ -243,7 +246,7 @@ function showHead() {
   byId('block').setAttribute('aria-pressed', String(thread.blocked));
   byId('block').title = t(thread.blocked ? 'console.unblock' : 'console.block');
   byId('block').setAttribute('aria-label', byId('block').title);
-  byId('head-state').textContent = thread.blocked ? t('console.blocked') : busy ? t('console.typing') : thread.online ? t('console.online') : thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
+  byId('head-state').textContent = thread.blocked ? t('console.blocked') : busy ? t('console.typing') : thread.status === 'closed' ? t('console.closed') : thread.online ? t('console.online') : thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
   byId('head-state').classList.toggle('online', thread.online);
   const wasHidden = byId('typing').hidden;
   byId('typing').hidden = !busy;

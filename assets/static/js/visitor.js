@@ -32,6 +32,8 @@ const composer = new Composer({
 const bar = connectionBar(live, outbox);
 
 let readSent = 0;
+/** The team answers later. */
+let away = false;
 let blocked = false;
 
 // --- joining -----------------------------------------------------------------
@@ -47,6 +49,7 @@ async function join() {
     // The team deleted the conversation while we were away; what waits here goes into the new one.
     startOver();
   }
+  showAway(answer.away);
   past.turnTo(answer.thread_id);
   remember({ ...me, thread: answer.thread_id });
   if (blocked) setBlocked(false);
@@ -110,6 +113,8 @@ live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
   talk.read(Number(lastID));
   remember({ ...me, read: Number(lastID) });
 });
+live.on('message_edited', (message) => { if (message.thread_id === me?.thread) talk.edit(message); });
+live.on('team_status', ({ away: now }) => showAway(now));
 // Some messages were kept long enough.
 live.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) talk.drop(ids); });
 // An agent deleted the conversation. The id stays good: the next message opens it again.
@@ -172,8 +177,13 @@ function setBlocked(on) {
   showState();
 }
 
+function showAway(now) {
+  away = Boolean(now);
+  showState();
+}
+
 function showState() {
-  const key = blocked ? 'state_blocked' : !me ? 'state_start' : { online: 'state_online', connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[live.state];
+  const key = blocked ? 'state_blocked' : !me ? 'state_start' : { online: away ? 'state_away' : 'state_online', connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[live.state];
   byId('state').textContent = t(`visitor.${key}`);
   byId('talk').dataset.connection = live.state;
 }

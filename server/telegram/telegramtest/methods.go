@@ -20,7 +20,7 @@ func init() {
 		"sendmessage": (*Server).sendMessage, "sendchataction": (*Server).sendChatAction,
 		"sendphoto": sending("photo"), "sendvoice": sending("voice"), "sendaudio": sending("audio"), "senddocument": sending("document"),
 		"sendvideo":       sending("video"),
-		"editmessagetext": (*Server).editMessageText, "editmessagereplymarkup": (*Server).editMessageReplyMarkup, "deletemessage": (*Server).deleteMessage,
+		"editmessagetext": (*Server).editMessageText, "editmessagecaption": (*Server).editMessageCaption, "editmessagereplymarkup": (*Server).editMessageReplyMarkup, "deletemessage": (*Server).deleteMessage,
 		"answercallbackquery": (*Server).answerCallbackQuery, "getfile": (*Server).getFile,
 		"createforumtopic": (*Server).createForumTopic, "editforumtopic": (*Server).editForumTopic, "closeforumtopic": (*Server).closeForumTopic,
 		"reopenforumtopic": (*Server).reopenForumTopic, "deleteforumtopic": (*Server).deleteForumTopic,

@@ -243,6 +243,32 @@ func (s *Server) editMessageText(c *Call) (any, *refusal) {
 	return m, nil
 }
 
+func (s *Server) editMessageCaption(c *Call) (any, *refusal) {
+	m, no := s.own(c, "edit")
+	if no != nil {
+		return nil, no
+	}
+	caption, entities, no := c.text("caption", "caption_entities")
+	switch {
+	case no != nil:
+		return nil, no
+	case units(caption) > maxCaption:
+		return nil, bad("message caption is too long")
+	case m.Text != "":
+		return nil, bad("there is no caption in the message to edit")
+	}
+	markup, no := c.markup()
+	if no != nil {
+		return nil, no
+	}
+	if caption == m.Caption && same(entities, m.CaptionEntities) && same(markup, m.ReplyMarkup) {
+		return nil, unchanged()
+	}
+	m.Caption, m.CaptionEntities, m.ReplyMarkup, m.EditDate = caption, entities, markup, time.Now().Unix()
+	s.touch()
+	return m, nil
+}
+
 func (s *Server) editMessageReplyMarkup(c *Call) (any, *refusal) {
 	m, no := s.own(c, "edit")
 	if no != nil {

@@ -47,6 +47,11 @@ export function bubble(entry, { face, onRetry, onDrop }) {
   return node;
 }
 
+/** Shows what an entry says now. */
+export function refill(node, entry) {
+  node.querySelector('.bubble').replaceChildren(...content(entry));
+}
+
 /** Shows time and state of an entry in its list item. */
 export function progress(node, entry, { onRetry, onDrop }) {
   node.dataset.state = entry.own ? entry.state : 'received';
@@ -55,7 +60,8 @@ export function progress(node, entry, { onRetry, onDrop }) {
   const at = make('time', { dateTime: entry.at.toISOString(), title: whole(entry.at) }, clock(entry.at));
   const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
   const sign = entry.own ? icon(MARKS[entry.state]) : null;
-  node.querySelector('.meta').replaceChildren(...[at, sign, said].filter(Boolean));
+  const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
+  node.querySelector('.meta').replaceChildren(...[changed, at, sign, said].filter(Boolean));
   node.querySelector('.failure')?.remove();
   if (entry.state !== 'failed') return;
   node.append(make('div', { className: 'failure', attrs: { role: 'alert' } },

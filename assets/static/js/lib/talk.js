@@ -1,5 +1,5 @@
 // The list of messages of one conversation: order, groups, days, scrolling.
-import { bubble, dayLine, progress } from './bubble.js';
+import { bubble, dayLine, progress, refill } from './bubble.js';
 import { byId } from './dom.js';
 import { count, t } from './i18n.js';
 import { dayKey, parse } from './time.js';
@@ -117,6 +117,20 @@ export class Talk extends EventTarget {
     this.#regroup(at - 1, at);
   }
 
+  /** Shows the new text of a message, if it is here. */
+  edit(message) {
+    const known = this.#find(Number(message.id), '');
+    if (known) this.#edit(known, message);
+  }
+
+  #edit(known, message) {
+    const text = message.content_text ?? '';
+    if (!message.edited_at || text === known.text) return;
+    Object.assign(known, { text, edited: true });
+    refill(known.node, known);
+    progress(known.node, known, this.#actions(known));
+  }
+
   /** Takes away stored messages that the server deleted. */
   drop(ids) {
     const gone = new Set(ids.map(Number));
@@ -177,11 +191,14 @@ export class Talk extends EventTarget {
     const known = this.#find(id, clientID);
     const own = this.#own.has(message.sender_type);
     const state = own ? (id <= this.#readTo ? 'read' : 'sent') : '';
-    if (known?.id) return false;
+    if (known?.id) {
+      this.#edit(known, message);
+      return false;
+    }
     const entry = {
       id, clientID, n: 0, own, system: message.sender_type === 'system', sender: message.sender_type,
       text: message.content_text ?? '', type: message.content_type || 'text', url: message.file_path || message.file_url || '',
-      at: parse(message.created_at) ?? new Date(), state,
+      at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), state,
     };
     if (!known) {
       this.#insert(entry, lively);

@@ -1,0 +1,84 @@
+package telegram
+
+import (
+	"context"
+	"errors"
+	"html"
+	"io"
+	"strconv"
+	"strings"
+
+	tele "gopkg.in/telebot.v3"
+
+	"sohbet/server/chat"
+	"sohbet/server/media"
+)
+
+// maxDownload is what the cloud's server gives bots.
+const maxDownload = 20 << 20
+
+// incoming is a file in a message.
+type incoming struct {
+	id, name string
+	kind     media.Kind
+	size     int64
+}
+
+// fileOf finds the file of a message.
+func fileOf(m *tele.Message) *incoming {
+	of := func(f tele.File, name string, kind media.Kind) *incoming {
+		return &incoming{id: f.FileID, name: name, kind: kind, size: f.FileSize}
+	}
+	switch {
+	case m.Photo != nil:
+		return of(m.Photo.File, "photo.jpg", media.Image)
+	case m.Voice != nil:
+		return of(m.Voice.File, "voice.ogg", media.Audio)
+	case m.Audio != nil:
+		return of(m.Audio.File, m.Audio.FileName, media.Audio)
+	case m.Animation != nil:
+		return of(m.Animation.File, m.Animation.FileName, media.Any)
+	case m.Video != nil:
+		return of(m.Video.File, m.Video.FileName, media.Any)
+	case m.VideoNote != nil:
+		return of(m.VideoNote.File, "video.mp4", media.Any)
+	case m.Document != nil:
+		kind := media.Any
+		switch {
+		case strings.HasPrefix(m.Document.MIME, "image/") && m.Document.MIME != "image/svg+xml":
+			kind = media.Image
+		case strings.HasPrefix(m.Document.MIME, "audio/"):
+			kind = media.Audio
+		}
+		return of(m.Document.File, m.Document.FileName, kind)
+	}
+	return nil
+}
+
+// fetch takes a file from Telegram into the media store. why is what to tell the operator if it cannot be taken; an error may
+// pass.
+func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored media.File, why string, err error) {
+	tooLarge := say(lang, "too_large", "max", strconv.Itoa(maxDownload>>20))
+	if f.size > maxDownload {
+		return media.File{}, tooLarge, nil
+	}
+	if b.files == nil {
+		return media.File{}, say(lang, "unsupported"), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
+	defer cancel()
+	r, err := b.api.download(ctx, f.id)
+	var e *apiError
+	if errors.As(err, &e) && strings.Contains(e.Description, "too big") {
+		return media.File{}, tooLarge, nil
+	} else if err != nil {
+		return media.File{}, "", err
+	}
+	defer func() { _ = r.Close() }()
+	stored, err = b.files.Save(ctx, f.kind, f.name, io.LimitReader(r, maxDownload+1))
+	var no *chat.Error
+	if errors.As(err, &no) && no.Status < 500 {
+		return media.File{}, say(lang, "bad_file", "reason", html.EscapeString(reason(lang, no))), nil
+	}
+	return stored, "", err
+}
