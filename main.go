@@ -185,7 +185,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
 		Codes:      auth.NewCodes(keys, store, sender, known, https, now),
 		Password:   password,
-		LoginLimit: limits.Login, APILimit: limits.API,
+		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),

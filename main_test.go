@@ -22,6 +22,7 @@ import (
 	"sohbet/server/commands"
 	"sohbet/server/config"
 	"sohbet/server/logging"
+	"sohbet/server/media"
 )
 
 const testKey = "0123456789abcdef0123456789abcdef"
@@ -32,6 +33,8 @@ type site struct {
 	server *server.Server
 	store  *models.Store
 	log    *logBuffer
+	files  *media.Service
+	dir    string // DATA_DIR
 }
 
 // logBuffer is the server's log.
@@ -55,7 +58,7 @@ func (l *logBuffer) String() string {
 func settings(t *testing.T, pairs ...string) *config.Config {
 	t.Helper()
 	env := map[string]string{"SECRET_KEY": testKey, "LOG_LEVEL": "debug", "HOST": "127.0.0.1", "PORT": "0", "DATA_DIR": t.TempDir(),
-		"RATE_LIMIT_LOGIN": "off", "RATE_LIMIT_API": "off", "RATE_LIMIT_MESSAGE": "off"}
+		"RATE_LIMIT_LOGIN": "off", "RATE_LIMIT_API": "off", "RATE_LIMIT_MESSAGE": "off", "RATE_LIMIT_UPLOAD": "off"}
 	for i := 0; i < len(pairs); i += 2 {
 		env[pairs[i]] = pairs[i+1]
 	}
@@ -69,15 +72,15 @@ func settings(t *testing.T, pairs ...string) *config.Config {
 func open(t *testing.T, store *models.Store, pairs ...string) *site {
 	t.Helper()
 	cfg := settings(t, pairs...)
-	s := &site{store: store, log: &logBuffer{}}
-	s.server = assemble(t, cfg, store, s.log)
+	s := &site{store: store, log: &logBuffer{}, dir: cfg.DataDir}
+	s.server, s.files = assemble(t, cfg, store, s.log)
 	s.Server = httptest.NewServer(s.server)
 	t.Cleanup(s.Close)
 	return s
 }
 
 // assemble wires the program's parts as main does.
-func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Writer) *server.Server {
+func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Writer) (*server.Server, *media.Service) {
 	t.Helper()
 	log := logging.New(to, cfg.LogLevel, true)
 	files, err := openFiles(cfg, store, log)
@@ -93,7 +96,7 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Write
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return s, files
 }
 
 // browser is a client with cookies that follows no redirects.
@@ -272,7 +275,7 @@ func TestStop(t *testing.T) {
 	}
 	seed(t, store, threadA, "Ada")
 	log := &logBuffer{}
-	s := assemble(t, settings(t), store, log)
+	s, _ := assemble(t, settings(t), store, log)
 	if r := record(s, "/health/ready"); r.Code != 503 || !strings.Contains(r.Body.String(), "starting") {
 		t.Errorf("ready before it serves: %d %s", r.Code, r.Body)
 	}

@@ -16,6 +16,7 @@ import (
 	"sohbet/assets"
 	"sohbet/server/audit"
 	"sohbet/server/chat"
+	"sohbet/server/media"
 )
 
 // The codes of contract §3.
@@ -134,6 +135,8 @@ func fromChat(e *chat.Error) *Error {
 	code := map[string]string{
 		chat.CodeUnauthorized: CodeForbidden, chat.CodeValidation: CodeValidation,
 		chat.CodeRateLimit: CodeRateLimit, chat.CodeNotFound: CodeNotFound, chat.CodeBlocked: CodeBlocked,
+		media.CodeNoFile: media.CodeNoFile, media.CodeFileType: media.CodeFileType,
+		media.CodeTooLarge: media.CodeTooLarge, media.CodeUploadFailed: media.CodeUploadFailed,
 	}[e.Code]
 	if code == "" {
 		code = CodeInternal

@@ -16,6 +16,7 @@ import (
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 	"sohbet/server/engine"
+	"sohbet/server/media"
 	"sohbet/server/metrics"
 	"sohbet/server/telegram"
 )
@@ -30,13 +31,17 @@ type Options struct {
 	CSRF     *auth.CSRF
 	Password *auth.Password
 
-	LoginLimit *auth.Limiter
-	APILimit   auth.Tiers
-	Address    func(*http.Request) string // the caller's address
-	HTTPS      func(*http.Request) bool
-	Sockets    func() engine.Stats
-	Numbers    *metrics.Metrics
-	Audit      *audit.Log
+	Media *media.Service
+
+	LoginLimit  *auth.Limiter
+	APILimit    auth.Tiers
+	UploadLimit auth.Tiers
+	UploadStall time.Duration              // how long an upload may bring nothing; 0 = half a minute
+	Address     func(*http.Request) string // the caller's address
+	HTTPS       func(*http.Request) bool
+	Sockets     func() engine.Stats
+	Numbers     *metrics.Metrics
+	Audit       *audit.Log
 
 	AgentName    string   // subject of sessions that need no password
 	CodeVia      string   // "log" or "telegram": where codes arrive
@@ -62,10 +67,10 @@ type Bridge interface {
 // API has the handlers of all HTTP routes.
 type API struct {
 	Options
-	log     *slog.Logger
-	now     func() time.Time
-	policy  policies
-	health  *health
+	log    *slog.Logger
+	now    func() time.Time
+	policy policies
+	health *health
 }
 
 // New makes the handlers.

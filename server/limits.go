@@ -19,6 +19,7 @@ type Limits struct {
 	Threads  auth.Tiers // conversations begun
 	API      auth.Tiers // requests to /api
 	Events   auth.Tiers // events on sockets, messages among them
+	Uploads  auth.Tiers // files taken in
 	Login    *auth.Limiter
 	Sockets  *auth.Crowd
 }
@@ -46,6 +47,7 @@ func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 		Threads:  tiers(cfg.MessageLimit, 0, 2, 200),   // 60, 6,000 a minute
 		API:      tiers(cfg.APILimit, 0, 1, 100),       // 300, 30,000 a minute
 		Events:   tiers(cfg.APILimit, 4, 40, 4000),     // 1,200, 12,000, 1,200,000 a minute
+		Uploads:  tiers(cfg.UploadLimit, 0, 1, 100),    // 10, 1,000 in five minutes
 		Login:    auth.NewLimiter(cfg.LoginLimit.Count, cfg.LoginLimit.Per, now),
 		Sockets:  auth.NewCrowd(tiers(cfg.APILimit, 0, 2, 100), perAddress, socketRoom()),
 	}

@@ -8,10 +8,11 @@ import (
 
 	"sohbet/assets"
 	"sohbet/handlers"
+	"sohbet/server/media"
 	"sohbet/server/telegram"
 )
 
-// What a request body may hold. Uploads will bring a limit of their own.
+// What a request body may hold. Uploads count their own.
 const (
 	loginBody = "16K"
 	apiBody   = "256K" // a message of 10,000 runes, each escaped, fits
@@ -41,6 +42,12 @@ func routes(e *echo.Echo, a *handlers.API) {
 	for _, name := range []string{"socket.io.min.js", "socket.io.js", "socket.io.esm.min.js"} {
 		get("/socket.io/"+name, a.ClientScript)
 	}
+
+	// Everybody: uploaded files, by names that nobody guesses; and, limited by RATE_LIMIT_UPLOAD, uploading.
+	get("/uploads/:folder/:name", a.Uploaded)
+	e.POST("/api/upload/image", a.Upload(media.Image), a.Patiently, a.LimitUploads)
+	e.POST("/api/upload/audio", a.Upload(media.Audio), a.Patiently, a.LimitUploads)
+	e.POST("/api/upload/file", a.Upload(media.Any), a.Patiently, a.LimitUploads)
 
 	// Everybody: is the server well?
 	get("/health", a.Health)

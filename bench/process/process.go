@@ -158,3 +158,44 @@ func (p *Process) Memory() int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
+
+// Peak is the most memory that the process had resident since the last call of Forget, in bytes.
+func (p *Process) Peak() int64 {
+	p.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	n, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return n << 10
+}
+
+// Forget begins a new Peak (proc(5), clear_refs).
+func (p *Process) Forget() {
+	p.t.Helper()
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// AtRest waits until the server has made its files ready, which takes memory for a moment, and returns what it takes then.
+func (p *Process) AtRest() int64 {
+	p.t.Helper()
+	deadline := time.After(startTimeout)
+	for still := 0; still < 3; still++ {
+		p.Forget()
+		select {
+		case <-deadline:
+			p.t.Fatal("the server does not come to rest")
+		case <-time.After(300 * time.Millisecond):
+		}
+		if p.Peak()-p.Memory() > 1<<20 {
+			still = 0
+		}
+	}
+	return p.Memory()
+}

@@ -132,13 +132,17 @@ func (p *part) Write(b []byte) (int, error) {
 	return p.file.Write(b)
 }
 
+var buffers = sync.Pool{New: func() any { return new([copySize]byte) }}
+
 // receive writes r to disk while counting it.
 func (l *local) receive(r io.Reader, limit int64) (*part, error) {
 	p, err := l.create()
 	if err != nil {
 		return nil, err
 	}
-	n, err := io.CopyBuffer(p, onlyReader{io.LimitReader(r, limit+1)}, make([]byte, copySize))
+	buf := buffers.Get().(*[copySize]byte)
+	n, err := io.CopyBuffer(p, onlyReader{io.LimitReader(r, limit+1)}, buf[:])
+	buffers.Put(buf)
 	if err == nil && n > limit {
 		err = tooLarge(limit)
 	}

@@ -166,12 +166,6 @@ func fileOf(u models.Upload) File {
 	return File{URL: u.URL, Thumb: u.ThumbURL, Kind: Kind(u.Kind), Type: u.Type, Name: u.Name, Size: u.Size, Width: u.Width, Height: u.Height}
 }
 
-// Find returns what is known of a stored file. ErrNotFound if there is none.
-func (s *Service) Find(ctx context.Context, url string) (File, error) {
-	u, err := s.find(ctx, url)
-	return fileOf(u), err
-}
-
 // ErrNotFound says that no such file is stored, or not any more.
 var ErrNotFound = &chat.Error{Code: chat.CodeNotFound, Message: "This file does not exist any more.", Status: 404}
 
@@ -186,8 +180,11 @@ func (s *Service) find(ctx context.Context, url string) (models.Upload, error) {
 	return list[0], nil
 }
 
-// Open opens a stored file for reading; the caller closes it. The reader of a file on this machine is an io.ReadSeeker too.
+// Open opens a stored file, or a thumbnail, for reading; the caller closes it. The reader of a file on this machine is an io.ReadSeeker too.
 func (s *Service) Open(ctx context.Context, url string) (io.ReadCloser, File, error) {
+	if path, _ := localPath(url); strings.HasPrefix(path, thumbFolder+"/") {
+		return s.openThumb(path)
+	}
 	u, err := s.find(ctx, url)
 	if err != nil {
 		return nil, File{}, err
@@ -202,17 +199,24 @@ func (s *Service) Open(ctx context.Context, url string) (io.ReadCloser, File, er
 	return f, fileOf(u), nil
 }
 
-// Thumb opens the small picture at a URL that a File named as Thumb.
-func (s *Service) Thumb(url string) (*os.File, error) {
-	path, ok := localPath(url)
-	if !ok || filepath.Dir(path) != thumbFolder {
-		return nil, ErrNotFound
-	}
+// openThumb opens a thumbnail, of which there is no record but its picture's.
+func (s *Service) openThumb(path string) (io.ReadCloser, File, error) {
 	f, err := s.local.open(path)
-	if err != nil {
-		return nil, ErrNotFound
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, File{}, ErrNotFound
 	}
-	return f, nil
+	if err != nil {
+		return nil, File{}, fmt.Errorf("open a thumbnail: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, File{}, errors.Join(fmt.Errorf("open a thumbnail: %w", err), f.Close())
+	}
+	kind := "image/jpeg"
+	if filepath.Ext(path) == ".png" {
+		kind = "image/png"
+	}
+	return f, File{URL: urlPrefix + path, Kind: Image, Type: kind, Size: info.Size()}, nil
 }
 
 // Claim says that a message is going to name a URL. A file that would have to be stored here and is not is refused with

@@ -258,14 +258,7 @@ func TestThumbnails(t *testing.T) {
 		"a.gif": mediatest.GIF(t, 1500, 1000, 2), "a.webp": mediatest.WebP(t, mediatest.Picture(1500, 1000, 9)),
 	} {
 		f := d.save(t, media.Image, name, content)
-		r, err := d.Thumb(f.Thumb)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		b, err := io.ReadAll(r)
-		if err = errors.Join(err, r.Close()); err != nil {
-			t.Fatal(err)
-		}
+		b := d.read(t, f.Thumb)
 		if m, _ := decode(t, b); m.Bounds().Size() != image.Pt(560, 373) || len(b) > 200<<10 {
 			t.Errorf("%s: a thumbnail of %v, %d bytes", name, m.Bounds().Size(), len(b))
 		}

@@ -174,7 +174,7 @@ func source(x, y, w, h, orientation int) (int, int) {
 
 // shrink draws a picture so that it fits into a square. It works in bands, because the scaler keeps all rows that it works on
 // as floating-point numbers.
-func shrink(m image.Image, side int) *image.NRGBA {
+func shrink(m image.Image, side int) *image.RGBA {
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
 	if w > side || h > side {
@@ -184,12 +184,17 @@ func shrink(m image.Image, side int) *image.NRGBA {
 			w, h = max(1, side*b.Dx()/b.Dy()), side
 		}
 	}
-	small := image.NewNRGBA(image.Rect(0, 0, w, h))
-	const band = 16
+	small := image.NewRGBA(image.Rect(0, 0, w, h)) // the form that the encoders take without a copy
+	const band = 8
+	scalers := make(map[image.Point]draw.Scaler, 4) // by height before and after: bands differ by a row
 	for y := 0; y < h; y += band {
 		end := min(y+band, h)
 		from := image.Rect(b.Min.X, b.Min.Y+y*b.Dy()/h, b.Max.X, b.Min.Y+end*b.Dy()/h)
-		draw.CatmullRom.Scale(small, image.Rect(0, y, w, end), m, from, draw.Src, nil)
+		heights := image.Pt(from.Dy(), end-y)
+		if scalers[heights] == nil {
+			scalers[heights] = draw.CatmullRom.NewScaler(w, end-y, from.Dx(), from.Dy())
+		}
+		scalers[heights].Scale(small, image.Rect(0, y, w, end), m, from, draw.Src, nil)
 	}
 	return small
 }

@@ -1,0 +1,236 @@
+package handlers
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/server/auth"
+	"sohbet/server/chat"
+	"sohbet/server/media"
+)
+
+const (
+	fileField = "file"
+	maxParts  = 10       // fields of a form; older clients send one
+	formBytes = 64 << 10 // what a form may have around its file: boundaries, headers, other fields
+
+	// uploadPolicy keeps a file that is opened by itself from running or loading anything. The style is that of the browsers'
+	// own viewers.
+	uploadPolicy = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
+)
+
+// uploaded is the answer to an upload, as contract §3 gives it; clients in the field read data.url or url.
+type uploaded struct {
+	Success  bool        `json:"success"`
+	URL      string      `json:"url"`
+	FileURL  string      `json:"file_url"`
+	FilePath string      `json:"file_path"`
+	Data     uploadedURL `json:"data"`
+	Kind     media.Kind  `json:"content_type"`
+	Type     string      `json:"type"`
+	Name     string      `json:"name"`
+	Size     int64       `json:"size"`
+	Thumb    string      `json:"thumb_url,omitempty"`
+	Width    int         `json:"width,omitempty"`
+	Height   int         `json:"height,omitempty"`
+}
+
+type uploadedURL struct {
+	URL string `json:"url"`
+}
+
+func uploadedFile(f media.File) uploaded {
+	return uploaded{Success: true, URL: f.URL, FileURL: f.URL, FilePath: f.URL, Data: uploadedURL{f.URL}, Kind: f.Kind, Type: f.Type,
+		Name: f.Name, Size: f.Size, Thumb: f.Thumb, Width: f.Width, Height: f.Height}
+}
+
+// LimitUploads applies RATE_LIMIT_UPLOAD for each address.
+func (a *API) LimitUploads(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if ok, wait := a.UploadLimit.Allow("", auth.AddressKey(a.Address(c.Request()))); !ok {
+			return tooMany(wait)
+		}
+		return next(c)
+	}
+}
+
+// Upload takes a file of a kind from the field "file" of a form. Nothing of the form is held in memory.
+func (a *API) Upload(kind media.Kind) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		file, err := a.receive(c, kind)
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, uploadedFile(file))
+	}
+}
+
+func (a *API) receive(c echo.Context, kind media.Kind) (media.File, error) {
+	r := c.Request()
+	body := &counted{Reader: r.Body, left: formBytes}
+	r.Body = io.NopCloser(body)
+	form, err := r.MultipartReader()
+	if err != nil {
+		return media.File{}, noFile(err)
+	}
+	var file media.File
+	for n := 0; ; n++ {
+		part, err := form.NextPart()
+		switch {
+		case errors.Is(err, io.EOF) && file.URL == "":
+			return file, noFile(nil)
+		case errors.Is(err, io.EOF):
+			return file, nil
+		case err == nil && n >= maxParts:
+			err = invalid("The form has too many fields; send one, named file.")
+		case err == nil && file.URL == "" && part.FormName() == fileField:
+			body.left += media.Limit(kind) + 1
+			file, err = a.Media.Save(r.Context(), kind, part.FileName(), cutOff{part})
+			body.left = formBytes
+		}
+		if err != nil {
+			if file.URL != "" { // something came after it that should not
+				a.Media.Remove([]string{file.URL})
+			}
+			if body.left <= 0 {
+				err = errFormTooLarge
+			}
+			return media.File{}, arrival(err)
+		}
+	}
+}
+
+var errFormTooLarge = invalid("The form is too large; send one file, in a field named file.")
+
+func noFile(cause error) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: media.CodeNoFile, Text: "Send one file as multipart/form-data, in a field named file.", Err: cause}
+}
+
+// arrival brings what a form's reader says into an answer.
+func arrival(err error) error {
+	var own *Error
+	var known *chat.Error
+	if errors.As(err, &own) || errors.As(err, &known) {
+		return err
+	}
+	return &Error{Status: http.StatusBadRequest, Code: media.CodeUploadFailed, Text: "The file did not arrive whole. Please send it again.", Err: err}
+}
+
+// cutOff tells a sender's failure from one of this server's disk.
+type cutOff struct{ part *multipart.Part }
+
+func (r cutOff) Read(b []byte) (int, error) {
+	n, err := r.part.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = arrival(err)
+	}
+	return n, err
+}
+
+// counted ends a body that has more around its file than any form needs.
+type counted struct {
+	io.Reader
+	left int64
+}
+
+func (r *counted) Read(b []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, errFormTooLarge
+	}
+	n, err := r.Reader.Read(b[:min(int64(len(b)), r.left)])
+	r.left -= int64(n)
+	return n, err
+}
+
+// Uploaded serves GET /uploads/:folder/:name.
+func (a *API) Uploaded(c echo.Context) error {
+	r, h := c.Request(), c.Response().Header()
+	url := "/uploads/" + c.Param("folder") + "/" + c.Param("name")
+	body, file, err := a.Media.Open(r.Context(), url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	content, ok := body.(io.ReadSeeker)
+	if !ok {
+		return errNotFound
+	}
+	// A phone on a slow network gets the time that it needs.
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(patience(file.Size)))
+	h.Set("Content-Type", file.Type)
+	h.Set("Content-Disposition", disposition(file))
+	h.Set("Content-Security-Policy", uploadPolicy)
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages that embed the chat show its pictures
+	h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	h.Set("ETag", `"`+c.Param("name")+`"`) // names are drawn for each file, and a file never changes
+	http.ServeContent(c.Response(), r, "", time.Time{}, content)
+	return nil
+}
+
+// disposition names a file as its sender did (RFC 6266). Only pictures and sounds are ever shown.
+func disposition(f media.File) string {
+	how := "attachment"
+	if f.Kind == media.Image || f.Kind == media.Audio {
+		how = "inline"
+	}
+	if f.Name == "" { // a thumbnail
+		return how
+	}
+	// FormatMediaType writes filename*=utf-8''… (RFC 5987) for names beyond ASCII.
+	return mime.FormatMediaType(how, map[string]string{"filename": f.Name})
+}
+
+const (
+	slowest   = 4 << 10 // bytes a second that a connection has to carry on average
+	stallTime = 30 * time.Second
+)
+
+func patience(bytes int64) time.Duration {
+	return stallTime + time.Duration(bytes/slowest)*time.Second
+}
+
+// Patiently reads a body for as long as it makes progress, where other requests have a fixed time: every read must bring
+// something within half a minute, and all of it 4 KB a second. What is left of a refused upload is read for a while, because a
+// sender that is cut off while it still sends never sees the answer.
+func (a *API) Patiently(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		body := &arriving{ReadCloser: r.Body, control: http.NewResponseController(c.Response()), start: time.Now(), stall: a.UploadStall}
+		if body.stall == 0 {
+			body.stall = stallTime
+		}
+		r.Body = body
+		err := next(c)
+		if err != nil {
+			_, _ = io.CopyN(io.Discard, body, 2*media.Limit(media.Any)) // whoever sends more is cut off after all
+		}
+		_ = body.control.SetWriteDeadline(time.Now().Add(stallTime))
+		return err
+	}
+}
+
+type arriving struct {
+	io.ReadCloser
+	control *http.ResponseController
+	start   time.Time
+	stall   time.Duration
+	got     int64
+}
+
+func (r *arriving) Read(b []byte) (int, error) {
+	until := time.Now().Add(r.stall)
+	if last := r.start.Add(r.stall + time.Duration(r.got/slowest)*time.Second); last.Before(until) {
+		until = last
+	}
+	_ = r.control.SetReadDeadline(until) // test recorders have none, and block nobody
+	_ = r.control.SetWriteDeadline(until.Add(2 * time.Minute))
+	n, err := r.ReadCloser.Read(b)
+	r.got += int64(n)
+	return n, err
+}

@@ -1,0 +1,94 @@
+package handlers_test
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/handlers"
+	"sohbet/models/storetest"
+	"sohbet/server/media"
+	"sohbet/server/media/mediatest"
+)
+
+// serveUploads serves the route alone, with a short patience.
+func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	store := storetest.Open(t, "sqlite")
+	files, err := media.New(media.Options{Dir: filepath.Join(t.TempDir(), "uploads"), Limit: 1 << 30, Free: handlers.DiskFree("."), Store: store, Log: log, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := handlers.New(handlers.Options{Store: store, Media: files, UploadStall: stall, Log: log, Now: time.Now})
+	e := echo.New()
+	e.HTTPErrorHandler = a.RenderError
+	e.POST("/api/upload/image", a.Upload(media.Image), a.Patiently)
+	s := httptest.NewServer(e)
+	t.Cleanup(func() {
+		s.Close()
+		if err := files.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestUploadHasTimeWhileItMakesProgress(t *testing.T) {
+	const stall = 400 * time.Millisecond
+	s := serveUploads(t, stall)
+	photo := mediatest.JPEG(t, mediatest.Picture(300, 200, 255))
+	body := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n" + string(photo) + "\r\n--x--\r\n"
+	dial := func() net.Conn {
+		t.Helper()
+		conn, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := fmt.Fprintf(conn, "POST /api/upload/image HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n", len(body)); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	answer := func(conn net.Conn) int {
+		t.Helper()
+		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("no answer: %v", err)
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	still := dial() // sends a half, and then nothing
+	if _, err := still.Write([]byte(body[:len(body)/2])); err != nil {
+		t.Fatal(err)
+	}
+	if status := answer(still); status != http.StatusBadRequest {
+		t.Errorf("an upload that stands still: %d", status)
+	}
+	slow := dial() // takes four times that patience in all
+	tick := time.NewTicker(stall / 10)
+	defer tick.Stop()
+	const pieces = 40
+	for i := range pieces {
+		if _, err := slow.Write([]byte(body[i*len(body)/pieces : (i+1)*len(body)/pieces])); err != nil {
+			t.Fatal(err)
+		}
+		<-tick.C
+	}
+	if status := answer(slow); status != http.StatusOK {
+		t.Errorf("a slow upload: %d", status)
+	}
+}
