@@ -212,7 +212,7 @@ func TestHostileForms(t *testing.T) {
 		{"a large field after the file", multi, file + part(`name="a"`, strings.Repeat("x", 1<<20)) + "--x--\r\n", "VALIDATION_FAILED"},
 		{"endless headers", multi, "--x\r\n" + strings.Repeat("X-A: "+strings.Repeat("b", 900)+"\r\n", 2000) + "\r\n", "VALIDATION_FAILED"},
 		{"a file of text without a name", multi, part(`name="file"`, "hello") + "--x--\r\n", "INVALID_FILE_TYPE"},
-		{"6 MB of preamble", multi, strings.Repeat("x", 6<<20) + "\r\n" + file + "--x--\r\n", "VALIDATION_FAILED"},
+		{"6 MB of preamble", multi, strings.Repeat("x", 6<<20) + "\r\n" + file + "--x--\r\n", "UPLOAD_FAILED"},
 	} {
 		r := s.do(t, s.browser(t), "POST", "/api/upload/image", c.body, "Content-Type", c.kind)
 		if r.code() != c.code || r.status < 400 || r.status >= 500 {

@@ -15,6 +15,7 @@ import (
 
 	"sohbet/handlers"
 	"sohbet/models/storetest"
+	"sohbet/server/audit"
 	"sohbet/server/media"
 	"sohbet/server/media/mediatest"
 )
@@ -28,7 +29,10 @@ func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := handlers.New(handlers.Options{Store: store, Media: files, UploadStall: stall, Log: log, Now: time.Now})
+	a := handlers.New(handlers.Options{
+		Store: store, Media: files, UploadStall: stall, Audit: audit.New(log, time.Now), Log: log, Now: time.Now,
+		Address: func(*http.Request) string { return "192.0.2.1" },
+	})
 	e := echo.New()
 	e.HTTPErrorHandler = a.RenderError
 	e.POST("/api/upload/image", a.Upload(media.Image), a.Patiently)

@@ -254,8 +254,8 @@ func TestThumbnails(t *testing.T) {
 		t.Errorf("a small picture has the thumbnail %s", f.Thumb)
 	}
 	for name, content := range map[string][]byte{
-		"a.jpg": mediatest.JPEG(t, mediatest.Picture(1500, 1000, 9)), "a.png": mediatest.PNG(t, mediatest.Picture(1500, 1000, 9)),
-		"a.gif": mediatest.GIF(t, 1500, 1000, 2), "a.webp": mediatest.WebP(t, mediatest.Picture(1500, 1000, 9)),
+		"a.jpg": mediatest.JPEG(t, mediatest.Picture(900, 600, 9)), "a.png": mediatest.PNG(t, mediatest.Picture(900, 600, 9)),
+		"a.gif": mediatest.GIF(t, 900, 600, 2), "a.webp": mediatest.WebP(t, mediatest.Picture(900, 600, 9)),
 	} {
 		f := d.save(t, media.Image, name, content)
 		b := d.read(t, f.Thumb)
