@@ -18,9 +18,15 @@ func benchMessage(i int) models.NewMessage {
 }
 
 func onEach(b *testing.B, body func(b *testing.B, s *models.Store)) {
+	onEachOf(b, func(*models.Options) {}, body)
+}
+
+func onEachOf(b *testing.B, change func(*models.Options), body func(b *testing.B, s *models.Store)) {
 	for _, dialect := range storetest.Dialects {
 		b.Run(dialect, func(b *testing.B) {
-			s := storetest.Open(b, dialect)
+			o := storetest.Options(b, dialect)
+			change(&o)
+			s := storetest.Reopen(b, o)
 			for i := range benchThreads {
 				thread(b, s, i)
 			}
@@ -93,6 +99,11 @@ func BenchmarkAppendOnePipelined(b *testing.B) {
 
 func BenchmarkAppend64Pipelined(b *testing.B) {
 	onEach(b, func(b *testing.B, s *models.Store) { pipelined(b, s, 64) })
+}
+
+// The same for a site with a bot: every message has its row in the outbox.
+func BenchmarkAppend64PipelinedWithOutbox(b *testing.B) {
+	onEachOf(b, func(o *models.Options) { o.Telegram = true }, func(b *testing.B, s *models.Store) { pipelined(b, s, 64) })
 }
 
 func BenchmarkTouch(b *testing.B) {

@@ -111,6 +111,7 @@ type Bridge struct {
 
 	chatID  atomic.Int64 // changes when a group becomes a supergroup
 	name    atomic.Pointer[string]
+	forged  atomic.Int64 // when the webhook was last called without the secret, in ns since 1970
 	state   state
 	turn    sync.Mutex // held while a topic is changed
 	sending sync.Mutex // held from sending something until it is noted
