@@ -1,0 +1,402 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"database/sql"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+)
+
+// hostileInputs is how many inputs the test sends; HOSTILE_INPUTS=1000000 makes it a long one.
+func hostileInputs(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("HOSTILE_INPUTS")
+	if text == "" {
+		return 6000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("HOSTILE_INPUTS: %v", err)
+	}
+	return n
+}
+
+// mutator makes inputs that are nearly right.
+type mutator struct {
+	*rand.Rand
+	thread, session string
+}
+
+var fragments = []string{
+	"", " ", "\x00", "\xff\xfe", "\u202e", "😀", "'", `"`, `\`, "`", ";", "--", "' OR 1=1 --", "<script>", "../", "..%2f", "%00", "%ff", "%", "{{.}}", "${7*7}", "\r\n",
+	"null", "true", "-1", "0", "1e309", "9223372036854775808", "NaN", "[]", "{}", "[[[[[[[[", `{"a":`, `"\ud800"`, "undefined", "constructor", "__proto__",
+	"file:///etc/passwd", "javascript:alert(1)", "http://169.254.169.254/", "data:text/html,x", "//evil.example", "/uploads/../chat.db",
+}
+
+func (m *mutator) pick(list []string) string { return list[m.IntN(len(list))] }
+
+// word is a plausible value, or none at all.
+func (m *mutator) word() string {
+	switch m.IntN(6) {
+	case 0:
+		return m.thread
+	case 1:
+		return strings.Repeat(m.pick(fragments), m.IntN(40))
+	case 2:
+		return strings.Repeat("x", m.IntN(12_000))
+	default:
+		return m.pick(fragments) + m.pick(fragments)
+	}
+}
+
+func (m *mutator) quoted() string {
+	if m.IntN(4) == 0 {
+		return m.pick([]string{"null", "1", "-1", "true", "[]", "{}", "1e400", `["x"]`, `{"x":{}}`, "99999999999999999999"})
+	}
+	return strconv.Quote(m.word())
+}
+
+var fields = []string{"thread_id", "text", "content_text", "type", "content_type", "file_url", "client_id", "display_name", "phone_number", "page_url", "locale",
+	"last_id", "before_id", "after_id", "limit", "typing", "address", "status", "otp", "username", "password", "message_id", "away"}
+
+func (m *mutator) object() string {
+	var parts []string
+	for range m.IntN(6) {
+		parts = append(parts, strconv.Quote(m.pick(fields))+":"+m.quoted())
+	}
+	if m.IntN(3) > 0 {
+		parts = append(parts, `"thread_id":"`+m.thread+`"`)
+	}
+	return m.damage("{" + strings.Join(parts, ",") + "}")
+}
+
+// damage changes a byte or two of one in four.
+func (m *mutator) damage(s string) string {
+	if len(s) == 0 || m.IntN(4) > 0 {
+		return s
+	}
+	b := []byte(s)
+	for range 1 + m.IntN(2) {
+		switch i := m.IntN(len(b)); m.IntN(3) {
+		case 0:
+			b[i] = byte(m.IntN(256))
+		case 1:
+			b = append(b[:i], b[i:]...)
+		case 2:
+			b = b[:i+1]
+		}
+	}
+	return string(b)
+}
+
+// request writes a request by hand: Go's own client would refuse to send most of these.
+func (m *mutator) request(routes []string) []byte {
+	method, path, _ := strings.Cut(m.pick(routes), " ")
+	if m.IntN(8) == 0 {
+		method = m.pick([]string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "BREW", "get"})
+	}
+	plain := strings.NewReplacer(" ", "%20", "\r", "%0D", "\n", "%0A", "\x00", "%00").Replace
+	path = strings.NewReplacer(":thread_id", plain(m.word()), ":folder", plain(m.pick(fragments)), ":name", plain(m.pick(fragments)), "*", plain(m.word())).Replace(path)
+	if m.IntN(2) == 0 {
+		path += "?" + m.pick([]string{"thread_id", "q", "limit", "page", "per_page", "before", "before_id", "after_id", "status", "lang", "transport", "sid", "EIO"}) + "=" + plain(m.word())
+	}
+	body := ""
+	if method != "GET" && method != "HEAD" {
+		body = m.object()
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: chat.example\r\nContent-Length: %d\r\n", method, path, len(body))
+	clean := strings.NewReplacer("\r", "", "\n", "").Replace
+	for range m.IntN(4) {
+		name := m.pick([]string{"Cookie", "Authorization", "Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "X-Forwarded-For", "X-Forwarded-Proto", "X-Request-Id",
+			"X-CSRF-Token", "Accept", "Accept-Encoding", "Accept-Language", "Range", "If-None-Match", "If-Modified-Since", "Content-Type", "Expect", "Upgrade", "X-HTTP-Method-Override"})
+		value := m.pick([]string{m.word(), "Bearer " + m.thread, "Bearer " + m.word(), "sohbet_session=" + m.session, "sohbet_session=" + m.damage(m.session), "bytes=0-,-1,5-2",
+			"application/json", "multipart/form-data", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/html", "cross-site", "same-origin", "null", "websocket"})
+		if len(value) < 4000 {
+			fmt.Fprintf(&b, "%s: %s\r\n", name, clean(value))
+		}
+	}
+	if m.IntN(2) == 0 {
+		fmt.Fprintf(&b, "Cookie: sohbet_session=%s\r\n", m.session)
+	}
+	b.WriteString("\r\n" + body)
+	return b.Bytes()
+}
+
+// packet is a Socket.IO packet for polling or a websocket.
+func (m *mutator) packet(names []string) string {
+	args := []string{strconv.Quote(m.pick(names)), m.object()}
+	if m.IntN(6) == 0 {
+		args = append(args, m.quoted())
+	}
+	p := "42" + m.pick([]string{"", "1", "2", "999999999", "-1"}) + "[" + strings.Join(args, ",") + "]"
+	if m.IntN(12) == 0 {
+		p = m.pick([]string{"2", "3", "40", "41", "5", "6", "45" + m.pick([]string{"1", "9", "999999999999"}) + "-[\"x\",{\"_placeholder\":true,\"num\":0}]", "43[]", "44", "4", "9", "40/admin,", "bAAAA", m.word()})
+	}
+	return m.damage(p)
+}
+
+// TestHostileInputs sends random and mutated requests and packets to the real server and demands that it answers as if nothing
+// were: no 5xx, no panic, and nothing left behind.
+func TestHostileInputs(t *testing.T) {
+	store := storetest.Open(t, "sqlite")
+	s := open(t, store, "LOG_LEVEL", "warn")
+	seed(t, store, threadA, "Ada", "first")
+	session := s.cookie(t, s.agent(t), "sohbet_session")
+	// Neither ends the session of this test, nor needs anybody to read the codes.
+	var routes []string
+	for _, route := range s.server.Routes() {
+		if !strings.HasSuffix(route, "/logout") && !strings.HasSuffix(route, "clear_all") {
+			routes = append(routes, route)
+		}
+	}
+	routes = append(routes, "GET /*", "POST /*", "GET /socket.io/*", "POST /api/*")
+	inputs := hostileInputs(t)
+	before, goroutines := heapNow(), runtime.NumGoroutine()
+	const workers = 4
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			m := &mutator{rand.New(rand.NewPCG(uint64(inputs), uint64(w))), threadA, session}
+			if w%2 == 0 {
+				hostileHTTP(t, s, m, routes, inputs/workers)
+			} else {
+				hostileSockets(t, s, m, inputs/workers)
+			}
+		})
+	}
+	wg.Wait()
+	log := s.log.String()
+	for _, bad := range []string{"panic", `"level":"ERROR"`, "DATA RACE"} {
+		if i := strings.Index(log, bad); i >= 0 {
+			t.Errorf("the log has %s: %.1500s", bad, log[max(0, i-300):])
+		}
+	}
+	if r := s.do(t, s.browser(t), "GET", "/api/threads", "", "Cookie", "sohbet_session="+session); r.status != 200 {
+		t.Errorf("the agent afterwards: %d %.200s", r.status, r.body)
+	}
+	for deadline := time.Now().Add(2 * time.Minute); runtime.NumGoroutine() > goroutines+30; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
+		}
+	}
+	if grown := heapNow() - before; grown > 64<<20 {
+		t.Errorf("the heap grew by %d MB", grown>>20)
+	}
+	t.Logf("%d inputs; heap %+d kB, goroutines %d → %d", inputs, (heapNow()-before)>>10, goroutines, runtime.NumGoroutine())
+}
+
+func heapNow() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers held
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// hostileHTTP writes requests to a connection, and a new one whenever the server has had enough.
+func hostileHTTP(t *testing.T, s *site, m *mutator, routes []string, n int) {
+	address := strings.TrimPrefix(s.URL, "http://")
+	var conn net.Conn
+	var reader *bufio.Reader
+	hangUp := func() {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		conn = nil
+	}
+	defer hangUp()
+	answers := 0
+	for range n {
+		if conn == nil {
+			var err error
+			if conn, err = net.Dial("tcp", address); err != nil {
+				t.Errorf("dial: %v", err)
+				return
+			}
+			reader = bufio.NewReader(conn)
+		}
+		request := m.request(routes)
+		_ = conn.SetDeadline(time.Now().Add(40 * time.Second))
+		if _, err := conn.Write(request); err != nil { // the server hung up, as it may
+			hangUp()
+			continue
+		}
+		res, err := readAnswer(reader, request)
+		if err != nil {
+			hangUp()
+			continue
+		}
+		answers++
+		if res.StatusCode >= 500 && !unready(request, res.StatusCode) {
+			t.Errorf("%.300q is answered with %d", request, res.StatusCode)
+			return
+		}
+		if res.Close || m.IntN(50) == 0 {
+			hangUp()
+		}
+	}
+	if answers < n/2 {
+		t.Errorf("%d answers to %d requests", answers, n)
+	}
+}
+
+// readAnswer reads one answer to its end, past those that only announce it.
+func readAnswer(reader *bufio.Reader, request []byte) (*http.Response, error) {
+	method, _, _ := strings.Cut(string(request), " ")
+	for {
+		res, err := http.ReadResponse(reader, &http.Request{Method: method})
+		if err != nil {
+			return nil, err
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if err != nil || res.StatusCode >= 200 {
+			return res, err
+		}
+	}
+}
+
+// unready is true of answers that are 503 whatever is asked: readiness, since nobody called Serve.
+func unready(request []byte, status int) bool {
+	return status == http.StatusServiceUnavailable && bytes.Contains(request, []byte(" /health"))
+}
+
+// hostileSockets sends packets over polling, several at a time, on connections that it leaves in every state.
+func hostileSockets(t *testing.T, s *site, m *mutator, n int) {
+	names := []string{"join", "rejoin", "message", "message_to_admin", "message_from_visitor", "message_to_visitor", "typing", "history", "read", "heartbeat", "join_thread",
+		"leave_thread", "admin_join", "block_thread", "unblock_thread", "connect", "disconnect", "error", "__proto__", ""}
+	client := &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	send := func(method, path, body string, cookie bool) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Error(err)
+			return 0, ""
+		}
+		if cookie {
+			req.Header.Set("Cookie", "sohbet_session="+m.session)
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Errorf("%s %s: %v", method, path, err)
+			return 0, ""
+		}
+		defer func() { _ = res.Body.Close() }()
+		text, _ := io.ReadAll(res.Body)
+		if res.StatusCode >= 500 {
+			t.Errorf("%.300q is answered with %d %.300s", body, res.StatusCode, text)
+		}
+		return res.StatusCode, string(text)
+	}
+	const base = "/socket.io/?EIO=4&transport=polling"
+	sent := 0
+	for sent < n && !t.Failed() {
+		asAgent := m.IntN(2) == 0
+		_, hello := send("GET", base, "", asAgent)
+		sid := openedSID.FindStringSubmatch(hello)
+		if sid == nil {
+			t.Errorf("no handshake: %s", hello)
+			return
+		}
+		path := base + "&sid=" + sid[1]
+		send("POST", path, "40", asAgent)
+		send("GET", path, "", asAgent)
+		for range 1 + m.IntN(8) {
+			var packets []string
+			for range 1 + m.IntN(20) {
+				packets = append(packets, m.packet(names))
+			}
+			sent += len(packets)
+			if status, _ := send("POST", path, strings.Join(packets, "\x1e"), asAgent); status != 200 {
+				break
+			}
+		}
+		if m.IntN(20) > 0 { // the others are left for the server to find out
+			send("POST", path, "1", asAgent)
+		}
+	}
+}
+
+// TestDatabaseHoldsNoTexts looks at the database as somebody who has got hold of it: there are names, numbers and times, and
+// neither what people wrote, nor an address, nor a code.
+func TestDatabaseHoldsNoTexts(t *testing.T) {
+	const text, name, address = "a sentence that nobody else may read", "Meryem", "198.51.100.23"
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			o := storetest.Options(t, dialect)
+			store := storetest.Reopen(t, o)
+			s := open(t, store, "TRUSTED_PROXIES", "127.0.0.1")
+			v := s.socket(t, s.browser(t), "X-Forwarded-For", address)
+			thread := v.emit("join", `{"display_name":"`+name+`"}`).ThreadID
+			if a := v.emit("message", `{"text":"`+text+`"}`); !a.OK {
+				t.Fatal(a.raw)
+			}
+			agent := s.agent(t)
+			for _, r := range [][2]string{{"/api/messages/send", `{"thread_id":"` + thread + `","text":"` + text + ` too"}`}, {"/api/threads/block", `{"thread_id":"` + thread + `","address":true}`}} {
+				if r := s.do(t, agent, "POST", r[0], r[1]); r.status != 200 {
+					t.Fatal(r.body)
+				}
+			}
+			s.do(t, s.browser(t), "POST", "/request-otp", "")
+			if err := store.Close(); err != nil { // all of it is in the file then
+				t.Fatal(err)
+			}
+			raw := everythingStored(t, o)
+			if !strings.Contains(raw, name) || !strings.Contains(raw, thread) {
+				t.Fatal("not even the name is there, so this test looks at the wrong place")
+			}
+			for _, secret := range []string{text, "sentence that nobody", address, s.lastCode(t), s.cookie(t, agent, "sohbet_session")} {
+				if strings.Contains(raw, secret) {
+					t.Errorf("%q is in the database", secret)
+				}
+			}
+		})
+	}
+}
+
+// everythingStored is the database's content: the files' bytes, or every row of every table.
+func everythingStored(t *testing.T, o models.Options) string {
+	t.Helper()
+	if path, isFile := strings.CutPrefix(o.URL, "sqlite://"); isFile {
+		var all strings.Builder
+		files, err := filepath.Glob(path + "*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(content)
+		}
+		return all.String()
+	}
+	db, err := sql.Open("pgx", o.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var all sql.NullString
+	if err := db.QueryRow(`SELECT string_agg(query_to_xml('SELECT * FROM ' || quote_ident(tablename), true, true, '')::text, '')
+		FROM pg_tables WHERE schemaname = current_schema()`).Scan(&all); err != nil {
+		t.Fatal(err)
+	}
+	return all.String
+}
