@@ -183,10 +183,7 @@ func TestTopicsHeal(t *testing.T) {
 		all := h.bot.Sent()
 		return strings.Contains(all[len(all)-1].Text, "a word")
 	})
-	h.settled()
-	if !h.bot.Topics()[2].Closed {
-		t.Error("the topic of a closed conversation stays open")
-	}
+	h.bot.Wait(t, patience, "the topic of a closed conversation to be closed again", func() bool { return h.bot.Topics()[2].Closed })
 	name := "Ayşe Hanım"
 	if _, err := h.store.UpdateThread(t.Context(), a, models.ThreadPatch{DisplayName: &name}); err != nil {
 		t.Fatal(err)
