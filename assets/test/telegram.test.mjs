@@ -1,6 +1,7 @@
 // A visitor's page and the console in Chromium, the operator in Telegram.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { deflateSync } from 'node:zlib';
 import { telegram } from './fakebot.mjs';
 import { eventually, house, openThread, PHONE, say, shows, visit } from './harness.mjs';
 
@@ -26,6 +27,45 @@ async function signIn(context) {
   await page.waitForURL('**/admin');
   await page.waitForSelector('#connection', { state: 'hidden' });
   return page;
+}
+
+/** A picture of one colour, as PNG. */
+function png(width, height) {
+  const crcs = new Uint32Array(256).map((_, n) => { for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1; return n; });
+  const chunk = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const out = Buffer.alloc(12 + data.length);
+    out.writeUInt32BE(data.length, 0);
+    body.copy(out, 4);
+    out.writeUInt32BE((body.reduce((crc, byte) => crcs[(crc ^ byte) & 255] ^ (crc >>> 8), -1) ^ -1) >>> 0, 8 + data.length);
+    return out;
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head.set([8, 2, 0, 0, 0], 8);
+  const rows = Buffer.alloc(height * (1 + 3 * width), 0x60);
+  for (let y = 0; y < height; y++) rows[y * (1 + 3 * width)] = 0; // no filter
+  return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), chunk('IHDR', head), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
+}
+
+/** A moment of silence, as WAV. */
+function wav(seconds = 0.2) {
+  const data = Buffer.alloc(Math.round(8000 * seconds) * 2);
+  const head = Buffer.alloc(44);
+  head.write('RIFF', 0);
+  head.writeUInt32LE(36 + data.length, 4);
+  head.write('WAVEfmt ', 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(8000, 24);
+  head.writeUInt32LE(16000, 28);
+  head.writeUInt16LE(2, 32);
+  head.writeUInt16LE(16, 34);
+  head.write('data', 36);
+  head.writeUInt32LE(data.length, 40);
+  return Buffer.concat([head, data]);
 }
 
 /** How long it took until the page showed this text, in milliseconds. */
@@ -66,6 +106,28 @@ test('the operator answers in the topic and the visitor sees it under a second',
   await shows(page, [...both, 'Panelden cevap', 'Telefondan cevap']);
   await context.close();
   await desk.close();
+});
+
+test('a picture and a sound of the operator are seen and heard in the page', async () => {
+  const context = await h.person(PHONE);
+  const page = await visit(context, 'Deniz');
+  await say(page, 'Rengi nasıl?');
+  const { message_thread_id: topic } = await bot.sent(/Rengi nasıl/);
+  await bot.say({ topic, photo: png(120, 80).toString('base64'), caption: 'Böyle' });
+  const picture = page.locator('.message', { hasText: 'Böyle' }).locator('img');
+  await picture.waitFor();
+  await eventually(async () => assert.equal(await picture.evaluate((img) => img.complete && img.naturalWidth), 120), 'the picture');
+  await bot.say({ topic, audio: wav().toString('base64'), name: 'ses.wav', type: 'audio/wav', caption: 'Dinleyin' });
+  const sound = page.locator('.message', { hasText: 'Dinleyin' }).locator('audio');
+  await sound.waitFor();
+  const length = await sound.evaluate((audio) => new Promise((resolve, reject) => {
+    audio.addEventListener('loadedmetadata', () => resolve(audio.duration));
+    audio.addEventListener('error', () => reject(new Error('the sound does not play')));
+    audio.load();
+    audio.preload = 'auto';
+  }));
+  assert.ok(Math.abs(length - 0.2) < 0.05, `${length} s`);
+  await context.close();
 });
 
 test('an answer given while the visitor was away is there when they come back', async () => {
