@@ -127,8 +127,13 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 // openFiles opens the folder of uploaded files.
 func openFiles(cfg *config.Config, store *models.Store, log *slog.Logger) (*media.Service, error) {
 	return media.New(media.Options{
-		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: handlers.DiskFree(cfg.DataDir), Store: store, Log: log, Now: time.Now,
+		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: handlers.DiskFree(cfg.DataDir), Store: store,
+		Cloud: account(cfg.Cloudinary), Log: log, Now: time.Now,
 	})
+}
+
+func account(c config.Cloudinary) media.Cloud {
+	return media.Cloud{Name: c.CloudName, Key: c.APIKey, Secret: c.APISecret, Prefix: c.UploadPrefix}
 }
 
 // chores are what goes on beside answering; each ends with its context.
@@ -181,6 +186,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		beside = append(beside, bridge.Run)
 	}
 
+	load, send := account(cfg.Cloudinary).Origins()
 	api := handlers.New(handlers.Options{
 		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
 		Codes:      auth.NewCodes(keys, store, sender, known, https, now),
@@ -188,7 +194,7 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
-		Origins: cfg.CORSOrigins, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),
+		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),
 		Log: log, Now: now,
 	})
 	s, err := server.New(server.Options{

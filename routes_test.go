@@ -60,6 +60,8 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/admin/verify-otp", `{"otp":"x"}`, everybody(401)},
 		{"POST", "/telegram/webhook", "{}", refused}, // no bot is set up
 		{"POST", "/api/upload/image", "", everybody(400)}, {"POST", "/api/upload/audio", "", everybody(400)}, {"POST", "/api/upload/file", "{}", everybody(400)},
+		{"POST", "/api/upload/sign", `{"kind":"image"}`, public}, {"POST", "/api/upload/sign", `{"kind":"x"}`, everybody(400)},
+		{"POST", "/api/upload/confirm", `{"id":"x"}`, refused}, {"POST", "/api/upload/confirm", "", everybody(400)},
 		{"GET", "/uploads/images/nothing.jpg", "", refused},
 		{"GET", "/nothing", "", refused}, {"POST", "/api/nothing", "", refused}, {"GET", "/socket.io/other.js", "", refused},
 		{"GET", "/static/0/nothing.js", "", refused}, {"GET", "/api/threads/x", "", refused},

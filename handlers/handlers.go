@@ -43,16 +43,17 @@ type Options struct {
 	Numbers     *metrics.Metrics
 	Audit       *audit.Log
 
-	AgentName    string   // subject of sessions that need no password
-	CodeVia      string   // "log" or "telegram": where codes arrive
-	Bridge       Bridge   // to Telegram; nil without a bot
-	MetricsToken string   // "" = agents alone
-	Locale       string   // language of pages for browsers that ask for none
-	Origins      []string // other sites that may embed the chat page
-	MediaOrigins []string // where pictures and sound may come from besides this server
-	DataDir      string   // whose disk /health looks at
-	Version      string
-	Environment  string // what /health reports: "production", "development" or the platform's word
+	AgentName     string   // subject of sessions that need no password
+	CodeVia       string   // "log" or "telegram": where codes arrive
+	Bridge        Bridge   // to Telegram; nil without a bot
+	MetricsToken  string   // "" = agents alone
+	Locale        string   // language of pages for browsers that ask for none
+	Origins       []string // other sites that may embed the chat page
+	MediaOrigins  []string // where pictures and sound may come from besides this server
+	UploadOrigins []string // where pages may send files besides this server
+	DataDir       string   // whose disk /health looks at
+	Version       string
+	Environment   string // what /health reports: "production", "development" or the platform's word
 
 	Log *slog.Logger
 	Now func() time.Time
@@ -75,7 +76,7 @@ type API struct {
 
 // New makes the handlers.
 func New(o Options) *API {
-	a := &API{Options: o, log: o.Log, now: o.Now, policy: newPolicies(o.Origins, o.MediaOrigins)}
+	a := &API{Options: o, log: o.Log, now: o.Now, policy: newPolicies(o.Origins, o.MediaOrigins, o.UploadOrigins)}
 	a.health = newHealth(a)
 	a.register(o.Numbers)
 	return a

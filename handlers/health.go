@@ -71,7 +71,7 @@ func (h *health) checks(ctx context.Context) map[string]checkResult {
 	h.results = map[string]checkResult{
 		"database":   h.database(ctx),
 		"telegram":   h.telegram(ctx),
-		"cloudinary": {Status: stateOff},
+		"cloudinary": h.cloudinary(ctx),
 		"memory":     memoryCheck(),
 		"disk":       diskCheck(h.api.DataDir),
 	}
@@ -93,6 +93,19 @@ func (h *health) database(ctx context.Context) checkResult {
 		h.api.log.LogAttrs(ctx, slog.LevelError, "health: the database", slog.Bool("readable", r.reads), slog.String("detail", r.Detail))
 	}
 	return r
+}
+
+// cloudinary is never worse than a warning: while it fails, this machine keeps the files.
+func (h *health) cloudinary(ctx context.Context) checkResult {
+	on, err := h.api.Media.CheckCloud(ctx)
+	switch {
+	case !on:
+		return checkResult{Status: stateOff}
+	case err != nil:
+		h.api.log.LogAttrs(ctx, slog.LevelWarn, "health: Cloudinary", slog.Any("error", err))
+		return checkResult{Status: stateWarning, Detail: "Cloudinary does not answer as it should; files are kept on this machine"}
+	}
+	return checkResult{Status: stateOK}
 }
 
 func memoryCheck() checkResult {

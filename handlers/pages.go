@@ -16,7 +16,7 @@ type policies struct{ visitor, agent string }
 // BarePolicy is for answers that are no pages: nothing in them may load or run anything.
 const BarePolicy = "default-src 'none'; frame-ancestors 'none'"
 
-func newPolicies(origins, media []string) policies {
+func newPolicies(origins, media, uploads []string) policies {
 	script := "'self'"
 	if !assets.ClientEmbedded() {
 		script += " " + assets.ClientCDN
@@ -24,7 +24,7 @@ func newPolicies(origins, media []string) policies {
 	files := strings.Join(append([]string{"'self'", "blob:"}, media...), " ")
 	base := strings.Join([]string{
 		"default-src 'none'", "script-src " + script, "style-src 'self'", "img-src data: " + files,
-		"media-src " + files, "font-src 'self'", "connect-src 'self'", "manifest-src 'self'", "worker-src 'self'",
+		"media-src " + files, "font-src 'self'", "connect-src " + strings.Join(append([]string{"'self'"}, uploads...), " "), "manifest-src 'self'", "worker-src 'self'",
 		"base-uri 'none'", "form-action 'self'", "object-src 'none'",
 		// No string may become markup or code: a browser that knows these two refuses innerHTML and its like.
 		"require-trusted-types-for 'script'", "trusted-types 'none'", "frame-ancestors ",

@@ -71,6 +71,52 @@ func (a *API) Upload(kind media.Kind) echo.HandlerFunc {
 	}
 }
 
+// ticket is the answer to POST /api/upload/sign. Without Direct the file is to be sent to this server.
+type ticket struct {
+	Success bool              `json:"success"`
+	Direct  bool              `json:"direct"`
+	ID      string            `json:"id,omitempty"`
+	URL     string            `json:"upload_url,omitempty"`
+	Fields  map[string]string `json:"fields,omitempty"`
+}
+
+// SignUpload lets a browser send a file straight to Cloudinary: the form at upload_url has the fields, and the file in "file".
+func (a *API) SignUpload(c echo.Context) error {
+	var in struct {
+		Kind media.Kind `json:"kind" form:"kind"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if media.Limit(in.Kind) == 0 {
+		return invalid("kind must be image, audio or file.")
+	}
+	t, ok, err := a.Media.Sign(c.Request().Context(), in.Kind)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, ticket{Success: true, Direct: ok, ID: t.ID, URL: t.URL, Fields: t.Fields})
+}
+
+// ConfirmUpload answers as Upload does, for a file that was sent straight to Cloudinary.
+func (a *API) ConfirmUpload(c echo.Context) error {
+	var in struct {
+		ID   string `json:"id" form:"id"`
+		Name string `json:"name" form:"name"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if in.ID == "" {
+		return invalid("id is missing: it is the one that /api/upload/sign gave.")
+	}
+	file, err := a.Media.Confirm(c.Request().Context(), in.ID, in.Name)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, uploadedFile(file))
+}
+
 func (a *API) receive(c echo.Context, kind media.Kind) (media.File, error) {
 	r := c.Request()
 	body := &counted{Reader: r.Body, left: formBytes}

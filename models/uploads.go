@@ -81,6 +81,24 @@ func (s *Store) Uploads(ctx context.Context, urls []string) ([]Upload, error) {
 	return list, s.failed("read uploads", err)
 }
 
+// RenameUpload replaces what is recorded of the file with u's ID. ErrNotFound if there is no such file, or not any more.
+func (s *Store) RenameUpload(ctx context.Context, u Upload) (Upload, error) {
+	if err := u.check(); err != nil {
+		return Upload{}, err
+	}
+	var changed int64
+	err := again(ctx, func() error {
+		done := s.write.WithContext(ctx).Select("url", "type", "name", "size", "width", "height", "thumb_url").
+			Where("id = ? AND deleted_at IS NULL", u.ID).Updates(&u)
+		changed = done.RowsAffected
+		return done.Error
+	})
+	if err == nil && changed == 0 {
+		err = ErrNotFound
+	}
+	return u, s.failed("rename an upload", err)
+}
+
 // RecordedUploads returns those of the URLs that there is a record of, be the file to stay or to go.
 func (s *Store) RecordedUploads(ctx context.Context, urls []string) ([]string, error) {
 	if len(urls) == 0 {

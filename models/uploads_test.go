@@ -60,6 +60,26 @@ func TestUploadIsRecordedOnce(t *testing.T) {
 	})
 }
 
+func TestUploadGetsItsAddressLater(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		u := upload(t, s, "cloudinary:chat_images/x", noon)
+		u.URL, u.Width, u.Name = "https://res.example/x.jpg", 77, "b.jpg"
+		if _, err := s.RenameUpload(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		list, err := s.Uploads(t.Context(), []string{"cloudinary:chat_images/x", u.URL})
+		if err != nil || len(list) != 1 || list[0].ID != u.ID || list[0].Width != 77 || list[0].Name != "b.jpg" || !list[0].UsedAt.Equal(noon) {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if _, err := s.CondemnUploads(t.Context(), []string{u.URL}, noon); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.RenameUpload(t.Context(), u); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("one that is to go: %v", err)
+		}
+	})
+}
+
 func TestUnnamedUploadsAreCondemned(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)

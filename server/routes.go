@@ -48,6 +48,8 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/upload/image", a.Upload(media.Image), a.Patiently, a.LimitUploads)
 	e.POST("/api/upload/audio", a.Upload(media.Audio), a.Patiently, a.LimitUploads)
 	e.POST("/api/upload/file", a.Upload(media.Any), a.Patiently, a.LimitUploads)
+	e.POST("/api/upload/sign", a.SignUpload, a.LimitUploads, middleware.BodyLimit(loginBody))
+	e.POST("/api/upload/confirm", a.ConfirmUpload, a.LimitAPI, middleware.BodyLimit(loginBody))
 
 	// Everybody: is the server well?
 	get("/health", a.Health)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sony/gobreaker/v2"
 	"golang.org/x/sync/semaphore"
 
 	"sohbet/models"
@@ -52,6 +53,7 @@ type Store interface {
 	Condemned(ctx context.Context, limit int) ([]models.Upload, error)
 	PostponeUpload(ctx context.Context, id int64, at time.Time) error
 	DropUploads(ctx context.Context, ids []int64) error
+	RenameUpload(context.Context, models.Upload) (models.Upload, error)
 	RecordedUploads(ctx context.Context, urls []string) ([]string, error)
 }
 
@@ -61,6 +63,7 @@ type Options struct {
 	Limit int64                  // bytes that all files together may take there
 	Free  func() (uint64, error) // bytes left on that disk
 	Store Store
+	Cloud Cloud // Cloudinary; without a Name all files are kept in Dir
 	Log   *slog.Logger
 	Now   func() time.Time
 }
@@ -69,6 +72,7 @@ type Options struct {
 type Service struct {
 	store Store
 	local *local
+	cloud *cloud // nil = none
 	log   *slog.Logger
 	now   func() time.Time
 
@@ -86,10 +90,16 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{
+	s := &Service{
 		store: o.Store, local: local, log: o.Log, now: o.Now,
 		decoding: semaphore.NewWeighted(decodeMemory), wake: make(chan struct{}, 1),
-	}, nil
+	}
+	if o.Cloud.Name != "" {
+		if s.cloud, err = newCloud(o.Cloud, o.Log, o.Now); err != nil {
+			return nil, errors.Join(err, local.root.Close())
+		}
+	}
+	return s, nil
 }
 
 // Close lets go of the folder. Nothing may be saved or read any more.
@@ -140,26 +150,54 @@ func (e *examined) discard() {
 // keep gives a checked file its name, its place and its record.
 func (s *Service) keep(ctx context.Context, kind Kind, name string, e *examined) (File, error) {
 	id := newName()
-	u := models.Upload{
-		Kind: string(kind), Type: e.mime, Name: name, Size: e.body.size, Width: e.width, Height: e.height,
-		Place: placeLocal, Path: folders[kind] + "/" + id + e.ext, CreatedAt: s.now(),
-	}
-	u.URL = urlPrefix + u.Path
-	if err := e.body.settle(u.Path); err != nil {
-		return File{}, err
-	}
-	if e.thumb != nil {
-		path := thumbFolder + "/" + id + e.thumbExt
-		if err := e.thumb.settle(path); err != nil {
-			return File{}, errors.Join(err, s.local.remove(u.Path))
-		}
-		u.ThumbURL = urlPrefix + path
-	}
+	u := models.Upload{Kind: string(kind), Type: e.mime, Name: name, Size: e.body.size, Width: e.width, Height: e.height, CreatedAt: s.now()}
 	// Once the file has arrived, a sender who hangs up must not leave one without a record.
-	if _, err := s.store.AddUpload(context.WithoutCancel(ctx), u); err != nil {
-		return File{}, errors.Join(err, s.local.removeUpload(u))
+	ctx = context.WithoutCancel(ctx)
+	if !s.keepRemote(ctx, &u, id, e) {
+		if err := s.keepHere(&u, id, e); err != nil {
+			return File{}, err
+		}
+	}
+	if _, err := s.store.AddUpload(ctx, u); err != nil {
+		return File{}, errors.Join(err, s.removeStored(ctx, u))
 	}
 	return fileOf(u), nil
+}
+
+// keepRemote sends a file to Cloudinary and reports whether it is there. Where it is not, this machine keeps it.
+func (s *Service) keepRemote(ctx context.Context, u *models.Upload, id string, e *examined) bool {
+	if s.cloud == nil || cloudFolders[Kind(u.Kind)] == "" {
+		return false
+	}
+	sent := *u
+	err := s.cloud.upload(ctx, e, id, &sent)
+	switch {
+	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests): // told when it opened
+		return false
+	case err != nil:
+		s.log.Warn("a file is kept on this machine, since Cloudinary did not take it", slog.Any("error", err))
+		return false
+	}
+	*u = sent
+	return true
+}
+
+// keepHere moves a file and its thumbnail to their places on this machine.
+func (s *Service) keepHere(u *models.Upload, id string, e *examined) error {
+	u.Place, u.Path = placeLocal, folders[Kind(u.Kind)]+"/"+id+e.ext
+	u.URL = urlPrefix + u.Path
+	if err := e.body.settle(u.Path); err != nil {
+		return err
+	}
+	if e.thumb == nil {
+		return nil
+	}
+	path := thumbFolder + "/" + id + e.thumbExt
+	if err := e.thumb.settle(path); err != nil {
+		return errors.Join(err, s.local.remove(u.Path))
+	}
+	u.ThumbURL = urlPrefix + path
+	return nil
 }
 
 func fileOf(u models.Upload) File {
@@ -189,6 +227,9 @@ func (s *Service) Open(ctx context.Context, url string) (io.ReadCloser, File, er
 	if err != nil {
 		return nil, File{}, err
 	}
+	if u.Place == placeCloud {
+		return s.openRemote(ctx, u)
+	}
 	f, err := s.local.open(u.Path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, File{}, ErrNotFound
@@ -197,6 +238,14 @@ func (s *Service) Open(ctx context.Context, url string) (io.ReadCloser, File, er
 		return nil, File{}, fmt.Errorf("open an upload: %w", err)
 	}
 	return f, fileOf(u), nil
+}
+
+func (s *Service) openRemote(ctx context.Context, u models.Upload) (io.ReadCloser, File, error) {
+	if s.cloud == nil { // it was set up when the file came
+		return nil, File{}, ErrNotFound
+	}
+	r, err := s.cloud.fetch(ctx, u)
+	return r, fileOf(u), err
 }
 
 // openThumb opens a thumbnail, of which there is no record but its picture's.

@@ -53,7 +53,7 @@ func plenty() (uint64, error) { return 1 << 40, nil }
 func newDesk(t testing.TB, s *models.Store, change ...func(*media.Options)) *desk {
 	t.Helper()
 	d := &desk{dir: filepath.Join(t.TempDir(), "uploads"), clock: &clock{at: time.Now()}, store: s}
-	o := media.Options{Dir: d.dir, Limit: 100 << 20, Free: plenty, Store: s, Log: slog.New(slog.DiscardHandler), Now: d.clock.now}
+	o := media.Options{Dir: d.dir, Limit: 100 << 20, Free: plenty, Store: s, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: d.clock.now}
 	for _, f := range change {
 		f(&o)
 	}

@@ -115,8 +115,14 @@ func (s *Service) takeAway(ctx context.Context) {
 	}
 }
 
-func (s *Service) removeStored(_ context.Context, u models.Upload) error {
-	return s.local.removeUpload(u)
+func (s *Service) removeStored(ctx context.Context, u models.Upload) error {
+	switch {
+	case u.Place != placeCloud:
+		return s.local.removeUpload(u)
+	case s.cloud == nil:
+		return errors.New("a file is at Cloudinary, which is not set up any more")
+	}
+	return s.cloud.destroy(ctx, u)
 }
 
 // sweepFolder deletes old files without a record. They are left by a crash between the file's coming and its record's.

@@ -1,0 +1,233 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cloudinary/cloudinary-go/v2/api"
+	"github.com/cloudinary/cloudinary-go/v2/api/admin"
+	"github.com/cloudinary/cloudinary-go/v2/api/uploader"
+	"github.com/cloudinary/cloudinary-go/v2/config"
+	"github.com/cloudinary/cloudinary-go/v2/logger"
+	"github.com/sony/gobreaker/v2"
+
+	"sohbet/models"
+)
+
+// Cloud are the settings of an account at Cloudinary.
+type Cloud struct {
+	Name, Key, Secret string
+	Prefix            string // where its upload API answers, without trailing slash
+}
+
+const (
+	placeCloud = "cloudinary"
+
+	cloudTimeout       = 10 * time.Second // of a short call
+	cloudUploadTimeout = 25 * time.Second
+	cloudRest          = time.Minute // how long nothing is tried after it failed twice
+	cloudChecked       = time.Minute // how long a check's result is told again
+)
+
+// cloudFolders and cloudTypes are where kinds are kept; documents stay on this machine. Cloudinary counts sound as video.
+var (
+	cloudFolders = map[Kind]string{Image: "chat_images", Audio: "chat_audio"}
+	cloudTypes   = map[Kind]api.AssetType{Image: api.Image, Audio: api.Video}
+)
+
+// cloud is an account at Cloudinary. While it fails, a breaker keeps uploads from waiting for it.
+type cloud struct {
+	Cloud
+	up      *uploader.API
+	admin   *admin.API
+	breaker *gobreaker.CircuitBreaker[struct{}]
+	fetcher *http.Client
+	now     func() time.Time
+
+	mu      sync.Mutex
+	checked time.Time
+	result  error
+}
+
+func newCloud(c Cloud, log *slog.Logger, now func() time.Time) (*cloud, error) {
+	conf, err := config.NewFromParams(c.Name, c.Key, c.Secret)
+	if err != nil {
+		return nil, fmt.Errorf("cloudinary: %w", err)
+	}
+	conf.API.UploadPrefix = c.Prefix
+	conf.API.Timeout, conf.API.UploadTimeout = int64(cloudTimeout/time.Second), int64(cloudUploadTimeout/time.Second)
+	up, err := uploader.NewWithConfiguration(conf)
+	if err != nil {
+		return nil, fmt.Errorf("cloudinary: %w", err)
+	}
+	manage, err := admin.NewWithConfiguration(conf)
+	if err != nil {
+		return nil, fmt.Errorf("cloudinary: %w", err)
+	}
+	up.Logger.SetLevel(logger.NONE) // errors come back, and are logged here
+	manage.Logger.SetLevel(logger.NONE)
+	breaker := gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Name: "cloudinary", Timeout: cloudRest,
+		ReadyToTrip: func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= 2 },
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			switch to {
+			case gobreaker.StateOpen:
+				log.Warn("Cloudinary does not work: files are kept on this machine", slog.Duration("tried_again_in", cloudRest))
+			case gobreaker.StateClosed:
+				log.Info("Cloudinary works again")
+			}
+		},
+	})
+	return &cloud{Cloud: c, up: up, admin: manage, breaker: breaker, now: now, fetcher: &http.Client{Timeout: time.Minute}}, nil
+}
+
+// call runs one call, unless the breaker is open.
+func (c *cloud) call(f func() error) error {
+	_, err := c.breaker.Execute(func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
+// refused turns the message of an answer into an error.
+func refused(e api.ErrorResp) error {
+	if e.Message == "" {
+		return nil
+	}
+	return fmt.Errorf("cloudinary refuses: %s", e.Message)
+}
+
+// upload sends a checked file and fills in where it is delivered from.
+func (c *cloud) upload(ctx context.Context, e *examined, id string, u *models.Upload) error {
+	kind := Kind(u.Kind)
+	return c.call(func() error {
+		f, err := e.body.rewind()
+		if err != nil {
+			return err
+		}
+		r, err := c.up.Upload(ctx, f, uploader.UploadParams{
+			PublicID: id, Folder: cloudFolders[kind], ResourceType: cloudTypes[kind].String(), Overwrite: api.Bool(false),
+		})
+		if err == nil {
+			err = refused(r.Error)
+		}
+		if err == nil {
+			err = c.describe(r, u)
+		}
+		return err
+	})
+}
+
+// describe fills a record from what Cloudinary tells of a file.
+func (c *cloud) describe(r *uploader.UploadResult, u *models.Upload) error {
+	before, after, ok := strings.Cut(r.SecureURL, "/upload/")
+	if !ok || !strings.HasPrefix(before, c.delivery()+"/") || r.PublicID == "" {
+		return errors.New("cloudinary: an answer without a usable address")
+	}
+	u.Place, u.Path, u.Size = placeCloud, r.PublicID, int64(r.Bytes)
+	u.Width, u.Height = r.Width, r.Height
+	if Kind(u.Kind) == Audio {
+		// f_auto picks among formats of films. MP3 plays everywhere, which what browsers record does not.
+		u.Width, u.Height, u.Type = 0, 0, "audio/mpeg"
+		if dot := strings.LastIndexByte(after, '.'); dot > 0 {
+			after = after[:dot]
+		}
+		u.URL = before + "/upload/q_auto/" + after + ".mp3"
+	} else {
+		u.URL = before + "/upload/f_auto,q_auto/" + after
+		u.ThumbURL = before + fmt.Sprintf("/upload/c_limit,h_%d,w_%d/f_auto,q_auto/", thumbSize, thumbSize) + after
+	}
+	return nil
+}
+
+// destroy deletes a file; one that is not there is deleted.
+func (c *cloud) destroy(ctx context.Context, u models.Upload) error {
+	return c.call(func() error {
+		r, err := c.up.Destroy(ctx, uploader.DestroyParams{
+			PublicID: u.Path, ResourceType: cloudTypes[Kind(u.Kind)].String(), Type: "upload", Invalidate: api.Bool(true),
+		})
+		if err == nil {
+			err = refused(r.Error)
+		}
+		if err == nil && r.Result != "ok" && r.Result != "not found" {
+			err = fmt.Errorf("cloudinary: deleting gave %q", r.Result)
+		}
+		return err
+	})
+}
+
+// fetch reads a file back.
+func (c *cloud) fetch(ctx context.Context, u models.Upload) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.fetcher.Do(req)
+	if err != nil {
+		var outer *url.Error // which names the file's address
+		if errors.As(err, &outer) {
+			err = outer.Err
+		}
+		return nil, fmt.Errorf("cloudinary: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return nil, errors.Join(fmt.Errorf("cloudinary: a file is answered with status %d", res.StatusCode), res.Body.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(res.Body, 4*limits[Kind(u.Kind)]), res.Body}, nil
+}
+
+// check asks whether the account works; for a minute it tells what it heard last.
+func (c *cloud) check(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now().Sub(c.checked) < cloudChecked {
+		return c.result
+	}
+	r, err := c.admin.Ping(ctx)
+	if err == nil {
+		err = refused(r.Error)
+	}
+	if err == nil && r.Status != "ok" {
+		err = errors.New("cloudinary: the account does not answer as it should")
+	}
+	c.checked, c.result = c.now(), err
+	return err
+}
+
+// delivery is the origin that browsers load files from.
+func (c *cloud) delivery() string {
+	u, err := url.Parse(c.Prefix)
+	if err != nil || strings.HasSuffix(u.Hostname(), ".cloudinary.com") {
+		return "https://res.cloudinary.com"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// CheckCloud tells whether Cloudinary is set up, and if so, what is wrong with it.
+func (s *Service) CheckCloud(ctx context.Context) (on bool, err error) {
+	if s.cloud == nil {
+		return false, nil
+	}
+	return true, s.cloud.check(ctx)
+}
+
+// Origins tells where browsers load files from, and where they may send them to, besides this server.
+func (c Cloud) Origins() (load, send []string) {
+	if c.Name == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(c.Prefix)
+	if err != nil {
+		return nil, nil
+	}
+	return []string{(&cloud{Cloud: c}).delivery()}, []string{u.Scheme + "://" + u.Host}
+}
