@@ -216,7 +216,7 @@ func TestBrowsersSendStraightToTheCloud(t *testing.T) {
 		} {
 			ticket := sign(media.Image)
 			change(ticket)
-			if message := sendStraight(t, ticket, photo); !strings.Contains(message, "Invalid Signature") {
+			if message := sendStraight(t, ticket, photo); !strings.Contains(message, "invalid signature") {
 				t.Errorf("%s: %q", name, message)
 			}
 		}
@@ -266,7 +266,7 @@ func TestTicketsAreShortLived(t *testing.T) {
 		t.Errorf("after four minutes: %s", message)
 	}
 	at.add(2 * time.Minute)
-	if message := sendStraight(t, late, photo); !strings.Contains(message, "Stale request") {
+	if message := sendStraight(t, late, photo); !strings.Contains(message, "stale request") {
 		t.Errorf("after six minutes: %q", message)
 	}
 }

@@ -167,14 +167,14 @@ func (s *Server) signed(r *http.Request) error {
 	sort.Strings(pairs)
 	sum := sha1.Sum([]byte(strings.Join(pairs, "&") + Secret))
 	if got := r.PostFormValue("signature"); got != hex.EncodeToString(sum[:]) {
-		return fmt.Errorf("Invalid Signature %s. String to sign - '%s'", got, strings.Join(pairs, "&"))
+		return fmt.Errorf("invalid signature %s. String to sign - '%s'", got, strings.Join(pairs, "&"))
 	}
 	at, err := strconv.ParseInt(r.PostFormValue("timestamp"), 10, 64)
 	if err != nil {
-		return fmt.Errorf("Invalid timestamp")
+		return fmt.Errorf("invalid timestamp")
 	}
 	if age := s.now().Sub(time.Unix(at, 0)); age > time.Hour || age < -time.Minute {
-		return fmt.Errorf("Stale request - reported time is %s", time.Unix(at, 0).UTC())
+		return fmt.Errorf("stale request - reported time is %s", time.Unix(at, 0).UTC())
 	}
 	return nil
 }
@@ -190,7 +190,7 @@ func (s *Server) upload(r *http.Request, kind string) (map[string]any, error) {
 	}
 	file, _, err := r.FormFile("file")
 	if err != nil {
-		return nil, fmt.Errorf("Missing required parameter - file")
+		return nil, fmt.Errorf("missing required parameter - file")
 	}
 	content, err := io.ReadAll(file)
 	if err != nil {
@@ -198,10 +198,10 @@ func (s *Server) upload(r *http.Request, kind string) (map[string]any, error) {
 	}
 	a := &Asset{Content: content, Version: int(s.now().Unix()), Transformation: r.PostFormValue("transformation")}
 	if a.Kind, a.Format, a.width, a.height = detect(content); a.Kind == "" || kind != "auto" && kind != a.Kind {
-		return nil, fmt.Errorf("Invalid %s file", kind)
+		return nil, fmt.Errorf("invalid %s file", kind)
 	}
 	if allowed := r.PostFormValue("allowed_formats"); allowed != "" && !slices.Contains(strings.Split(allowed, ","), a.Format) {
-		return nil, fmt.Errorf("Image file format %s not allowed", a.Format)
+		return nil, fmt.Errorf("image file format %s not allowed", a.Format)
 	}
 	id := r.PostFormValue("public_id")
 	if folder := r.PostFormValue("folder"); folder != "" {
@@ -254,7 +254,7 @@ func (s *Server) known(r *http.Request, kind string) (map[string]any, error) {
 	id := r.PostFormValue("public_id")
 	a := s.assets[id]
 	if a == nil || a.Kind != kind || r.PostFormValue("type") != "upload" {
-		return nil, fmt.Errorf("Resource not found - %s", id)
+		return nil, fmt.Errorf("resource not found - %s", id)
 	}
 	return s.describe(id, a), nil
 }
