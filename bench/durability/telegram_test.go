@@ -58,6 +58,23 @@ func TestTelegram(t *testing.T) {
 	}
 }
 
+// TestTelegramSlow lets Telegram take its time: who gives up early and sends again makes the operator read everything twice.
+// SOHBET_TELEGRAM_SLOW sets for how many seconds an answer is held back.
+func TestTelegramSlow(t *testing.T) {
+	slow := time.Duration(number(t, "SOHBET_TELEGRAM_SLOW", 3)) * time.Second
+	d := &delivery{t: t, bot: telegramtest.New(t, telegramtest.Forum()), dir: t.TempDir(), visitors: []*visitor{{window: 4, name: "Ziyaretçi 00"}}}
+	for _, method := range []string{"createForumTopic", "sendMessage", "getUpdates"} {
+		d.bot.Script(telegramtest.Fault{Method: method, Delay: slow, Performed: method != "getUpdates"})
+	}
+	d.start()
+	d.write(5)
+	d.wait(5)
+	d.check(5)
+	if d.twice != 0 || len(d.bot.Topics()) != 1 {
+		t.Errorf("%d messages came twice, %d topics", d.twice, len(d.bot.Topics()))
+	}
+}
+
 // delivery is one run.
 type delivery struct {
 	t        *testing.T

@@ -100,7 +100,7 @@ func (b *Bridge) topic(ctx context.Context, t models.Thread, names *models.Teleg
 	}
 	var made tele.Topic
 	name := topicName(t)
-	err = b.api.raw(ctx, callTimeout, "createForumTopic", map[string]string{"chat_id": b.to().Recipient(), "name": name}, &made)
+	err = b.api.raw(ctx, sendTimeout, "createForumTopic", map[string]string{"chat_id": b.to().Recipient(), "name": name}, &made)
 	if judge(err) == refused && err != nil {
 		b.log.Warn("telegram: no topic could be made; the conversations share the chat for now", slog.Any("error", err))
 		b.withoutTopics()

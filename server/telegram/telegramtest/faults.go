@@ -16,7 +16,7 @@ type Fault struct {
 	Status     int           `json:"status"`      // answered instead: 429, 500, 502, …
 	RetryAfter int           `json:"retry_after"` // seconds, with 429
 	Cut        bool          `json:"cut"`         // the connection ends without an answer
-	Performed  bool          `json:"performed"`   // the call was done all the same
+	Performed  bool          `json:"performed"`   // the call is done all the same, at once
 	Delay      time.Duration `json:"delay"`       // before the answer; ends early when the server closes
 	Times      int           `json:"times"`       // how often; 0 = once, negative = until Calm
 }

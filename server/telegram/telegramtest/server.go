@@ -260,22 +260,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer performs the call, or the fault that is scripted for it.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Call) {
 	fault := s.nextFault(c)
-	if fault != nil {
+	if fault == nil {
+		fault = &Fault{}
+	} else {
 		c.Fault = fault.String()
-		if !s.pause(r.Context(), fault.Delay) {
-			return // the client has gone
-		}
-		if fault.stops() && !fault.Performed {
-			s.stumble(w, c, fault)
-			return
-		}
 	}
-	result, no := s.perform(r.Context(), c)
-	if fault != nil && fault.stops() {
+	var result any
+	var no *refusal
+	if fault.Performed {
+		result, no = s.perform(r.Context(), c)
+	}
+	switch there := s.pause(r.Context(), fault.Delay); {
+	case !there && fault.Performed:
+		s.mu.Lock()
+		s.note(c) // it was done, though its client has gone
+		s.mu.Unlock()
+	case !there:
+	case fault.stops():
 		s.stumble(w, c, fault)
-		return
+	default:
+		if !fault.Performed {
+			result, no = s.perform(r.Context(), c)
+		}
+		s.finish(w, c, result, no)
 	}
-	s.finish(w, c, result, no)
 }
 
 // perform runs the method.
