@@ -26,13 +26,14 @@ func TestSiteWithABot(t *testing.T) {
 	cfg := settings(t, "TELEGRAM_BOT_TOKEN", telegramtest.Token, "TELEGRAM_CHAT_ID", "-1002233445566", "TELEGRAM_API_URL", bot.URL,
 		"RATE_LIMIT_TELEGRAM", "off", "METRICS_TOKEN", "metrics-secret")
 	s := &site{store: store, log: &logBuffer{}}
-	log := logging.New(s.log, cfg.LogLevel, true)
+	level := changing(cfg.LogLevel)
+	log := logging.New(s.log, level, true)
 	files, err := openFiles(cfg, store, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var house chores
-	if s.server, house, err = wire(cfg, store, files, log); err != nil {
+	if s.server, house, err = wire(cfg, store, files, level, log); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -62,8 +62,7 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	terminal := isTerminal(stderr)
-	level := new(slog.LevelVar)
-	level.Set(cfg.LogLevel)
+	level := changing(cfg.LogLevel)
 	var reporters []logging.Reporter
 	if cfg.SentryDSN != "" {
 		sentry, err := logging.NewSentry(cfg.SentryDSN, buildVersion(), environment())
@@ -102,7 +101,7 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, closing("uploads folder", files.Close())) }()
 
-	s, house, err := wire(cfg, store, files, log)
+	s, house, err := wire(cfg, store, files, level, log)
 	if err != nil {
 		return err
 	}
@@ -124,6 +123,13 @@ func serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	return s.Serve(ctx)
 }
 
+// changing is a level that agents may change at run time.
+func changing(level slog.Level) *slog.LevelVar {
+	v := new(slog.LevelVar)
+	v.Set(level)
+	return v
+}
+
 // openFiles opens the folder of uploaded files.
 func openFiles(cfg *config.Config, store *models.Store, log *slog.Logger) (*media.Service, error) {
 	return media.New(media.Options{
@@ -140,7 +146,7 @@ func account(c config.Cloudinary) media.Cloud {
 type chores []func(context.Context)
 
 // wire builds what stands between the store and the network.
-func wire(cfg *config.Config, store *models.Store, files *media.Service, log *slog.Logger) (*server.Server, chores, error) {
+func wire(cfg *config.Config, store *models.Store, files *media.Service, level *slog.LevelVar, log *slog.Logger) (*server.Server, chores, error) {
 	keys, err := auth.NewKeys(cfg.SecretKeys)
 	if err != nil {
 		return nil, nil, err
@@ -195,8 +201,9 @@ func wire(cfg *config.Config, store *models.Store, files *media.Service, log *sl
 		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: buildVersion(), Environment: environment(),
-		Log: log, Now: now,
+		LogLevel: level, Log: log, Now: now,
 	})
+	beside = append(beside, api.KeepHistory)
 	s, err := server.New(server.Options{
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
 		Origins: cfg.CORSOrigins, Log: log,

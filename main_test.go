@@ -82,7 +82,8 @@ func open(t *testing.T, store *models.Store, pairs ...string) *site {
 // assemble wires the program's parts as main does.
 func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Writer) (*server.Server, *media.Service) {
 	t.Helper()
-	log := logging.New(to, cfg.LogLevel, true)
+	level := changing(cfg.LogLevel)
+	log := logging.New(to, level, true)
 	files, err := openFiles(cfg, store, log)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Write
 			t.Error(err)
 		}
 	})
-	s, _, err := wire(cfg, store, files, log)
+	s, _, err := wire(cfg, store, files, level, log)
 	if err != nil {
 		t.Fatal(err)
 	}

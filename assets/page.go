@@ -35,11 +35,12 @@ type ErrorData struct {
 
 // pageNames are the pages, and the texts that each one's modules need besides "common".
 var pageNames = map[string][]string{
-	"visitor":  {"talk", "visitor"},
-	"login":    {"login"},
-	"console":  {"talk", "console"},
-	"notfound": nil,
-	"error":    nil,
+	"visitor":     {"talk", "visitor"},
+	"login":       {"login"},
+	"console":     {"talk", "console"},
+	"diagnostics": {"diagnostics"},
+	"notfound":    nil,
+	"error":       nil,
 }
 
 // view is what the templates see.

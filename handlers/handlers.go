@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -55,23 +56,28 @@ type Options struct {
 	Version       string
 	Environment   string // what /health reports: "production", "development" or the platform's word
 
-	Log *slog.Logger
-	Now func() time.Time
+	Log      *slog.Logger
+	LogLevel *slog.LevelVar // Log's, which agents may change
+	Now      func() time.Time
 }
 
 // Bridge is the bridge to Telegram, which takes updates at the webhook.
 type Bridge interface {
 	http.Handler
 	Health(context.Context) telegram.Health
+	Reconnect()
 }
 
 // API has the handlers of all HTTP routes.
 type API struct {
 	Options
-	log    *slog.Logger
-	now    func() time.Time
-	policy policies
-	health *health
+	log     *slog.Logger
+	now     func() time.Time
+	policy  policies
+	health  *health
+	history metrics.History
+
+	repairing sync.Mutex // held by the repair that runs
 }
 
 // New makes the handlers.

@@ -27,13 +27,15 @@ const (
 // checkResult is one entry of /health.
 type checkResult struct {
 	Status     string  `json:"status"` // ok, warning, error, off
-	DurationMS float64 `json:"duration_ms,omitempty"`
+	DurationMS float64 `json:"duration_ms"`
 	Detail     string  `json:"detail,omitempty"`
 	UsedBytes  uint64  `json:"used_bytes,omitempty"`
 	FreeBytes  uint64  `json:"free_bytes,omitempty"`
 	TotalBytes uint64  `json:"total_bytes,omitempty"` // of memory: the limit, 0 = none
 	// Of Telegram: when it last answered, and how many messages wait for it.
 	LastContact string `json:"last_contact,omitempty"`
+	CheckedAt   string `json:"checked_at"`
+	LastOK      string `json:"last_ok,omitempty"` // since this process started
 	Waiting     int64  `json:"waiting,omitempty"`
 
 	reads bool // in error, but what is stored can still be read
@@ -48,9 +50,10 @@ type health struct {
 	mu      sync.Mutex
 	results map[string]checkResult
 	at      time.Time
+	good    map[string]string // when a check was last well
 }
 
-func newHealth(a *API) *health { return &health{api: a} }
+func newHealth(a *API) *health { return &health{api: a, good: make(map[string]string)} }
 
 // SetReady says whether the server takes traffic: false while starting and as soon as it stops.
 func (a *API) SetReady(ready bool) {
@@ -60,29 +63,41 @@ func (a *API) SetReady(ready bool) {
 
 // checks runs every check, or gives results not older than checksKept.
 func (h *health) checks(ctx context.Context) map[string]checkResult {
+	return h.checksWithin(ctx, checksKept)
+}
+
+// checksWithin runs every check, or gives results younger than age.
+func (h *health) checksWithin(ctx context.Context, age time.Duration) map[string]checkResult {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.results != nil && h.api.now().Sub(h.at) < checksKept {
+	if h.results != nil && h.api.now().Sub(h.at) < age {
 		return h.results
 	}
 	// A caller that hangs up must not leave a failed result to the next one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
-	h.results = map[string]checkResult{
-		"database":   h.database(ctx),
-		"telegram":   h.telegram(ctx),
-		"cloudinary": h.cloudinary(ctx),
-		"memory":     memoryCheck(),
-		"disk":       diskCheck(h.api.DataDir),
+	h.results = make(map[string]checkResult)
+	for name, check := range map[string]func(context.Context) checkResult{
+		"database": h.database, "telegram": h.telegram, "cloudinary": h.cloudinary,
+		"memory": func(context.Context) checkResult { return memoryCheck() },
+		"disk":   func(context.Context) checkResult { return diskCheck(h.api.DataDir) },
+	} {
+		start := time.Now()
+		r := check(ctx)
+		r.DurationMS, r.CheckedAt = milliseconds(time.Since(start)), stamp(h.api.now())
+		if r.Status == stateOK {
+			h.good[name] = r.CheckedAt
+		}
+		r.LastOK = h.good[name]
+		h.results[name] = r
 	}
 	h.at = h.api.now()
 	return h.results
 }
 
 func (h *health) database(ctx context.Context) checkResult {
-	start := time.Now()
 	found := h.api.Store.Check(ctx)
-	r := checkResult{Status: stateOK, Detail: h.api.Store.Dialect(), DurationMS: milliseconds(time.Since(start))}
+	r := checkResult{Status: stateOK, Detail: h.api.Store.Dialect()}
 	switch {
 	case found.Reads != nil:
 		r.Status, r.Detail = stateError, found.Reads.Error()

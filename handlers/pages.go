@@ -56,12 +56,14 @@ func (a *API) LoginPage(c echo.Context) error {
 }
 
 // Console is the agents' page; who is not signed in is sent to /login.
-func (a *API) Console(c echo.Context) error {
+func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") }
+
+func (a *API) agentsPage(c echo.Context, name string) error {
 	if _, ok := a.agent(c); !ok {
 		c.Response().Header().Set("Cache-Control", "no-store")
 		return c.Redirect(http.StatusFound, "/login")
 	}
-	return a.page(c, http.StatusOK, "console", nil)
+	return a.page(c, http.StatusOK, name, nil)
 }
 
 // Logout ends the session of this browser, everywhere. A link or a script of another site does not: it is sent to the console.

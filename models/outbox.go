@@ -120,6 +120,7 @@ func (s *Store) OutboxLater(ctx context.Context, id int64, due time.Time) error 
 
 // OutboxWake makes all rows due: Telegram is there again.
 func (s *Store) OutboxWake(ctx context.Context) error {
+	defer s.rouse()
 	err := again(ctx, func() error {
 		return s.write.WithContext(ctx).Model(&OutboxRow{}).Where("due_at IS NOT NULL").Update("due_at", nil).Error
 	})

@@ -80,6 +80,11 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/threads/block", a.Block, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/threads/unblock", a.Unblock, a.LimitAPI, a.AgentsOnly, body)
 
+	get("/admin/diagnostics", a.DiagnosticsPage) // sends everybody but agents to /login
+	get("/api/diagnostics", a.Diagnostics, a.LimitAPI, a.AgentsOnly, gzip)
+	e.POST("/api/diagnostics/repair", a.Repair, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/diagnostics/log-level", a.SetLogLevel, a.LimitAPI, a.AgentsOnly, small)
+
 	// METRICS_TOKEN or agents.
 	get("/metrics", a.Metrics, a.MetricsAccess)
 	get("/api/metrics", a.MetricsJSON, a.LimitAPI, a.MetricsAccess)

@@ -30,6 +30,7 @@ const (
 	ThreadClear  = "thread_cleared"  // a conversation was deleted
 	ThreadsClear = "threads_cleared" // all conversations were deleted
 	Upload       = "upload"          // a file was refused
+	LogLevel     = "log_level"       // how much is logged was changed
 )
 
 // The outcomes.

@@ -116,6 +116,7 @@ type Bridge struct {
 	turn    sync.Mutex // held while a topic is changed
 	sending sync.Mutex // held from sending something until it is noted
 	arrived chan struct{}
+	renew   chan struct{} // asks for a fresh start
 	alerts  chan string
 	albums  albums
 	forum   forum
@@ -143,7 +144,7 @@ func New(o Options) (*Bridge, error) {
 	b := &Bridge{
 		botID: botID, secret: hex.EncodeToString(secret), webhook: webhookAddress(o.WebhookURL), locale: o.Locale,
 		store: o.Store, chat: o.Chat, files: o.Media, log: o.Log, now: o.Now,
-		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: make(chan struct{}, 1), alerts: make(chan string, 16),
+		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: make(chan struct{}, 1), renew: make(chan struct{}, 1), alerts: make(chan string, 16),
 		state: state{now: o.Now}, albums: albums{now: o.Now},
 	}
 	b.chatID.Store(o.ChatID)
@@ -191,11 +192,24 @@ func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
 	parts.Go(func() { b.actOnAll(ctx) })
 	select {
 	case <-ctx.Done():
+	case <-b.renew:
+		stop()
 	case <-lease.Lost():
 		b.log.Warn("telegram: this process lost its role, with its connection to the database")
 		stop()
 	}
 	parts.Wait()
+}
+
+// Reconnect drops the connections to Telegram, where this process has them, and begins anew.
+func (b *Bridge) Reconnect() {
+	if idle, ok := b.api.transport.inner.(interface{ CloseIdleConnections() }); ok {
+		idle.CloseIdleConnections()
+	}
+	select {
+	case b.renew <- struct{}{}:
+	default: // asked for already
+	}
 }
 
 // introduce registers the commands, in both languages, until that worked.

@@ -1,0 +1,106 @@
+// How the server fares: charts of the last hour, the checks, and repairs.
+import { Chart } from './diagnostics/chart.js';
+import { get, post } from './lib/api.js';
+import { byId, make, showProblem } from './lib/dom.js';
+import { lang, t } from './lib/i18n.js';
+import { ago, parse } from './lib/time.js';
+
+const every = 5_000;
+const order = ['database', 'telegram', 'cloudinary', 'memory', 'disk'];
+
+const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
+const whole = new Intl.NumberFormat(lang, { maximumFractionDigits: 0 });
+const orNone = (say) => (v) => (v === null ? t('diagnostics.none') : say(v));
+const milliseconds = (v) => t('diagnostics.ms', { n: number.format(v) });
+const bytes = (v) => (v >= 2 ** 30 ? t('diagnostics.gb', { n: number.format(v / 2 ** 30) }) : t('diagnostics.mb', { n: number.format(v / 2 ** 20) }));
+
+const charts = {
+  messages: new Chart(t('diagnostics.messages'), orNone((v) => number.format(v))),
+  visitors: new Chart(t('diagnostics.visitors'), orNone((v) => whole.format(v))),
+  latency_ms: new Chart(t('diagnostics.latency'), orNone(milliseconds)),
+  memory: new Chart(t('diagnostics.memory_chart'), orNone(bytes)),
+  waiting: new Chart(t('diagnostics.waiting'), orNone((v) => whole.format(v))),
+};
+byId('charts').append(...Object.values(charts).map((c) => c.node));
+
+async function refresh(fresh = false) {
+  try {
+    show(await get(`/api/diagnostics${fresh ? '?fresh=1' : ''}`));
+    showProblem(byId('trouble'), '');
+  } catch (e) {
+    if (e.status === 401) location.assign('/login');
+    else showProblem(byId('trouble'), t('diagnostics.no_answer'));
+  }
+}
+
+function show(found) {
+  byId('build').textContent = t('diagnostics.build', { version: found.version, hours: number.format(found.uptime_seconds / 3600) });
+  const points = found.samples.map((s) => ({ ...s, at: new Date(s.at) }));
+  for (const [name, chart] of Object.entries(charts)) chart.show(points.map((s) => ({ at: s.at, value: s[name] })));
+  charts.waiting.node.hidden = found.checks.telegram.status === 'off';
+  byId('checks').replaceChildren(...order.filter((name) => name in found.checks).map((name) => checkRow(name, found.checks[name])));
+  showRepairs(found.repairs);
+  if (document.activeElement !== byId('level')) byId('level').value = found.log_level;
+}
+
+function checkRow(name, check) {
+  const lastGood = parse(check.last_ok);
+  const state = t(`diagnostics.state_${check.status}`);
+  const facts = [check.detail, check.used_bytes && t('diagnostics.used', { n: bytes(check.used_bytes) }),
+    check.free_bytes && t('diagnostics.free', { n: bytes(check.free_bytes) }),
+    check.waiting && t('diagnostics.wait', { n: whole.format(check.waiting) })].filter(Boolean).join(' · ');
+  const when = check.status === 'off' ? '' : check.status === 'ok'
+    ? milliseconds(check.duration_ms)
+    : lastGood ? t('diagnostics.last_good', { when: ago(lastGood) }) : t('diagnostics.never_good');
+  return make('li', { data: { status: check.status } },
+    make('span', { className: 'state', attrs: { 'aria-hidden': 'true' } }),
+    make('p', {}, make('strong', {}, t(`diagnostics.check_${name}`)), ' ', make('span', { className: 'detail' }, [state, facts].filter(Boolean).join(' · '))),
+    make('p', { className: 'when' }, when));
+}
+
+/** Rows stay as they are once made: one may be running, or show what it did. */
+function showRepairs(names) {
+  const listed = byId('repairs');
+  if (listed.childElementCount === names.length) return;
+  listed.replaceChildren(...names.map((name) => {
+    const outcome = make('p', { className: 'outcome', hidden: true, attrs: { role: 'status' } });
+    const button = make('button', { type: 'button', className: 'button plain' }, t(`diagnostics.do_${name}`));
+    button.addEventListener('click', () => repair(name, button, outcome));
+    return make('li', { data: { repair: name } }, make('p', {}, t(`diagnostics.about_${name}`)), button, outcome);
+  }));
+}
+
+async function repair(name, button, outcome) {
+  button.disabled = true;
+  outcome.hidden = true;
+  try {
+    const { result } = await post('/api/diagnostics/repair', { name });
+    const values = Object.fromEntries(Object.entries(result).map(([key, v]) => [key, key.endsWith('_bytes') ? bytes(v) : whole.format(v)]));
+    outcome.textContent = t(`diagnostics.done_${name}`, values);
+    outcome.classList.remove('failed');
+  } catch (e) {
+    outcome.textContent = e.message || t('diagnostics.no_answer');
+    outcome.classList.add('failed');
+  }
+  outcome.hidden = false;
+  button.disabled = false;
+  await refresh(true);
+}
+
+byId('check').addEventListener('click', async (e) => {
+  e.target.disabled = true;
+  await refresh(true);
+  e.target.disabled = false;
+});
+
+byId('level').addEventListener('change', async (e) => {
+  try {
+    const { log_level: level } = await post('/api/diagnostics/log-level', { level: e.target.value });
+    byId('level-said').textContent = t('diagnostics.level_set', { level });
+  } catch {
+    byId('level-said').textContent = t('diagnostics.no_answer');
+  }
+});
+
+await refresh();
+setInterval(() => { if (!document.hidden) refresh(); }, every);

@@ -1,0 +1,58 @@
+// A line over the last hour, drawn as SVG.
+import { make } from '../lib/dom.js';
+import { clock } from '../lib/time.js';
+
+const SVG = 'http://www.w3.org/2000/svg';
+const WIDTH = 300;
+const HEIGHT = 72;
+
+function shape(name, attributes) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
+}
+
+/** One chart: a title, the value now, the line with its highest value and its span. */
+export class Chart {
+  #now = make('p', { className: 'now' });
+  #svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
+  #from = make('span');
+  #top = make('span');
+  #say;
+
+  /** `say` turns a value, which may be null, into text. */
+  constructor(title, say) {
+    this.#say = say;
+    this.title = title;
+    this.node = make('article', { className: 'chart' }, make('h3', {}, title), this.#now, this.#svg,
+      make('p', { className: 'range' }, this.#from, this.#top));
+  }
+
+  /** Draws points of {at: Date, value: number or null}, oldest first. A null breaks the line. */
+  show(points) {
+    const values = points.map((p) => p.value).filter((v) => v !== null);
+    const last = points.at(-1)?.value ?? null;
+    const highest = Math.max(...values, 0);
+    this.#now.textContent = this.#say(last);
+    this.#from.textContent = points.length > 1 ? clock(points[0].at) : '';
+    this.#top.textContent = values.length ? `↑ ${this.#say(highest)}` : '';
+    this.#svg.setAttribute('aria-label', `${this.title}: ${this.#say(last)}`);
+    const x = (i) => (points.length > 1 ? (i * WIDTH) / (points.length - 1) : WIDTH);
+    const y = (v) => HEIGHT - 2 - (highest ? (v / highest) * (HEIGHT - 6) : 0);
+    let path = '';
+    let drawing = false;
+    points.forEach((p, i) => {
+      if (p.value === null) {
+        drawing = false;
+        return;
+      }
+      // A lone point between two gaps shows as a short stroke.
+      path += drawing ? `L${x(i).toFixed(1)} ${y(p.value).toFixed(1)}` : `M${x(i).toFixed(1)} ${y(p.value).toFixed(1)}h.1`;
+      drawing = true;
+    });
+    this.#svg.replaceChildren(
+      shape('line', { class: 'floor', x1: 0, x2: WIDTH, y1: HEIGHT - 1, y2: HEIGHT - 1 }),
+      ...(path ? [shape('path', { class: 'line', d: path })] : []),
+    );
+  }
+}

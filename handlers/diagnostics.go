@@ -1,0 +1,176 @@
+package handlers
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/server/audit"
+	"sohbet/server/metrics"
+)
+
+// KeepHistory takes a sample every [metrics.SampleEvery] until ctx ends, for the charts.
+func (a *API) KeepHistory(ctx context.Context) {
+	latency, last := a.Numbers.MessageLatency(), a.Store.Stats().Appended
+	tick := time.NewTicker(metrics.SampleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		stored := a.Store.Stats().Appended
+		used, _ := memoryUse()
+		s := metrics.Sample{
+			At: a.now().UTC().Truncate(time.Millisecond), Messages: float64(stored-last) / metrics.SampleEvery.Minutes(),
+			Visitors: a.Chat.VisitorsOnline(), Memory: used,
+		}
+		if took, ok := latency.Quantile(.95); ok {
+			ms := milliseconds(took)
+			s.LatencyMS = &ms
+		}
+		if a.Bridge != nil {
+			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+			s.Waiting = a.Bridge.Health(ctx).Waiting
+			cancel()
+		}
+		last = stored
+		a.history.Add(s)
+	}
+}
+
+// DiagnosticsPage is where agents see how the server fares; who is not signed in is sent to /login.
+func (a *API) DiagnosticsPage(c echo.Context) error { return a.agentsPage(c, "diagnostics") }
+
+type diagnosticsAnswer struct {
+	Success  bool                   `json:"success"`
+	Version  string                 `json:"version"`
+	Uptime   float64                `json:"uptime_seconds"`
+	LogLevel string                 `json:"log_level"`
+	Checks   map[string]checkResult `json:"checks"`
+	Samples  []metrics.Sample       `json:"samples"`
+	Repairs  []string               `json:"repairs"` // those that make sense here
+}
+
+// Diagnostics answers with the checks, the samples of the last hour and the repairs there are. With ?fresh=1 the checks are
+// run now.
+func (a *API) Diagnostics(c echo.Context) error {
+	age := checksKept
+	if c.QueryParam("fresh") == "1" {
+		age = 0
+	}
+	answer := diagnosticsAnswer{
+		Success: true, Version: a.Version, Uptime: a.now().Sub(a.Numbers.Started()).Seconds(), LogLevel: a.levelName(),
+		Checks: a.health.checksWithin(c.Request().Context(), age), Samples: a.history.Samples(),
+	}
+	for _, r := range a.repairs() {
+		answer.Repairs = append(answer.Repairs, r.name)
+	}
+	return ok(c, answer)
+}
+
+// repair is something that an agent may have done. It tells what it did in numbers, which the page puts into words.
+type repair struct {
+	name string
+	do   func(context.Context) (map[string]int64, error)
+}
+
+// repairTimeout bounds a repair; compacting a large database takes its time.
+const repairTimeout = 10 * time.Minute
+
+func (a *API) repairs() []repair {
+	list := []repair{{"compact", a.compact}, {"purge", a.purge}}
+	if a.Bridge != nil {
+		list = append(list, repair{"resend", a.resend}, repair{"reconnect", a.reconnect})
+	}
+	return list
+}
+
+func (a *API) compact(ctx context.Context) (map[string]int64, error) {
+	c, err := a.Store.Compact(ctx)
+	return map[string]int64{"before_bytes": c.Before, "after_bytes": c.After}, err
+}
+
+func (a *API) purge(ctx context.Context) (map[string]int64, error) {
+	codes, err := a.Store.PurgeCodes(ctx, a.now())
+	if err != nil {
+		return nil, err
+	}
+	swept, err := a.Chat.Sweep(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	a.Media.Sweep(ctx)
+	return map[string]int64{"codes": codes, "threads": int64(swept.Threads)}, nil
+}
+
+func (a *API) resend(ctx context.Context) (map[string]int64, error) {
+	waiting := a.Bridge.Health(ctx).Waiting
+	return map[string]int64{"waiting": waiting}, a.Store.OutboxWake(ctx)
+}
+
+func (a *API) reconnect(context.Context) (map[string]int64, error) {
+	a.Bridge.Reconnect()
+	return map[string]int64{}, nil
+}
+
+// Repair does the repair named in the body: {"name"}. One runs at a time.
+func (a *API) Repair(c echo.Context) error {
+	var in struct {
+		Name string `json:"name"`
+	}
+	if err := c.Bind(&in); err != nil {
+		return err
+	}
+	list := a.repairs()
+	i := slices.IndexFunc(list, func(r repair) bool { return r.name == in.Name })
+	if i < 0 {
+		return &Error{Status: http.StatusBadRequest, Code: "VALIDATION_FAILED", Text: "There is no such repair."}
+	}
+	if !a.repairing.TryLock() {
+		return &Error{Status: http.StatusConflict, Code: "VALIDATION_FAILED", Text: "Another repair is running; wait until it is done."}
+	}
+	defer a.repairing.Unlock()
+	// The answer may take long, and whoever leaves the page does not undo it half way.
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(a.now().Add(repairTimeout + time.Minute)) // recorders in tests have none
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), repairTimeout)
+	defer cancel()
+	result, err := list[i].do(ctx)
+	if err != nil {
+		return err
+	}
+	a.log.InfoContext(ctx, "repair", "name", in.Name, "result", result)
+	return ok(c, struct {
+		Success bool             `json:"success"`
+		Result  map[string]int64 `json:"result"`
+	}{true, result})
+}
+
+// SetLogLevel changes, until the next start, how much is logged: {"level"}.
+func (a *API) SetLogLevel(c echo.Context) error {
+	var in struct {
+		Level string `json:"level"`
+	}
+	if err := c.Bind(&in); err != nil {
+		return err
+	}
+	var level slog.Level
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, in.Level) || level.UnmarshalText([]byte(in.Level)) != nil {
+		return &Error{Status: http.StatusBadRequest, Code: "VALIDATION_FAILED", Text: "level must be debug, info, warn or error."}
+	}
+	a.LogLevel.Set(level)
+	s, _ := a.agent(c)
+	a.security(c, audit.LogLevel, s.Subject, audit.OK)
+	return ok(c, struct {
+		Success  bool   `json:"success"`
+		LogLevel string `json:"log_level"`
+	}{true, a.levelName()})
+}
+
+func (a *API) levelName() string { return strings.ToLower(a.LogLevel.Level().String()) }
