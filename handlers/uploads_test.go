@@ -18,6 +18,7 @@ import (
 	"sohbet/server/audit"
 	"sohbet/server/media"
 	"sohbet/server/media/mediatest"
+	"sohbet/server/metrics"
 )
 
 // serveUploads serves the route alone, with a short patience.
@@ -30,7 +31,8 @@ func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
 		t.Fatal(err)
 	}
 	a := handlers.New(handlers.Options{
-		Store: store, Media: files, UploadStall: stall, Audit: audit.New(log, time.Now), Log: log, Now: time.Now,
+		Numbers: metrics.New(time.Now),
+		Store:   store, Media: files, UploadStall: stall, Audit: audit.New(log, time.Now), Log: log, Now: time.Now,
 		Address: func(*http.Request) string { return "192.0.2.1" },
 	})
 	e := echo.New()
