@@ -230,3 +230,22 @@ func TestIdleSessionIsRefused(t *testing.T) {
 		t.Errorf("idle for three hours: %d", r.status)
 	}
 }
+
+// TestBlockedAddressUploadsNothing checks that a block of an address holds for files, and not for agents.
+func TestBlockedAddressUploadsNothing(t *testing.T) {
+	s := open(t, storetest.Open(t, "sqlite"))
+	agent := s.agent(t)
+	v := s.socket(t, s.browser(t))
+	thread := v.emit("join", `{"display_name":"Kara"}`).ThreadID
+	s.do(t, agent, "POST", "/api/threads/block", `{"thread_id":"`+thread+`","address":true}`)
+	for name, tc := range map[string]struct {
+		client *http.Client
+		want   int
+	}{"a visitor": {s.browser(t), 403}, "an agent": {agent, 400}} {
+		for _, path := range []string{"/api/upload/image", "/api/upload/sign"} {
+			if r := s.do(t, tc.client, "POST", path, `{"kind":"x"}`); r.status != tc.want {
+				t.Errorf("%s by %s: %d %s", path, name, r.status, r.body)
+			}
+		}
+	}
+}

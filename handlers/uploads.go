@@ -50,11 +50,17 @@ func uploadedFile(f media.File) uploaded {
 		Name: f.Name, Size: f.Size, Thumb: f.Thumb, Width: f.Width, Height: f.Height}
 }
 
-// LimitUploads applies RATE_LIMIT_UPLOAD for each address.
+// LimitUploads applies RATE_LIMIT_UPLOAD for each address, and lets nobody but agents upload from a blocked one.
 func (a *API) LimitUploads(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if ok, wait := a.UploadLimit.Allow("", auth.AddressKey(a.Address(c.Request()))); !ok {
+		address := auth.AddressKey(a.Address(c.Request()))
+		if ok, wait := a.UploadLimit.Allow("", address); !ok {
 			return tooMany(wait)
+		}
+		if _, isAgent := a.agent(c); !isAgent {
+			if err := a.Chat.Admit(chat.Actor{Role: chat.Visitor, Address: address}); err != nil {
+				return err
+			}
 		}
 		return next(c)
 	}
