@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,9 +56,10 @@ type Stats struct {
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	stats := Stats{Open: len(s.conns), Opened: s.opened.Load(), Cut: s.cut.Load()}
-	for _, c := range s.conns {
+	conns := slices.Collect(maps.Values(s.conns))
+	s.mu.RUnlock()
+	stats := Stats{Open: len(conns), Opened: s.opened.Load(), Cut: s.cut.Load()}
+	for _, c := range conns { // not under s.mu: a connection that ends takes that lock while it holds its own
 		c.mu.Lock()
 		stats.Queued += c.queued
 		c.mu.Unlock()
