@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -37,6 +38,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err)
 		}
 		took := time.Since(start)
+		s.warnOfProxy(r)
 		s.api.Observe(c, w.Status, took)
 		route := c.Path()
 		if route == "" {
@@ -46,6 +48,23 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			slog.String("route", route), slog.Int("status", w.Status), slog.Float64("ms", float64(took.Microseconds())/1000),
 			slog.Int64("bytes", w.Size), slog.String("address", s.address(r)))
 		return nil
+	}
+}
+
+// warnOfProxy tells once that a proxy nearby forwards requests and is not trusted: then all visitors count as one address, and
+// share its limits and blocks.
+func (s *Server) warnOfProxy(r *http.Request) {
+	if r.Header.Get(echo.HeaderXForwardedFor) == "" {
+		return
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return
+	}
+	if ip := peer.Addr().Unmap(); (ip.IsPrivate() || ip.IsLoopback()) && s.address(r) == ip.String() {
+		s.proxyWarning.Do(func() {
+			s.log.Warn("requests come through a proxy that TRUSTED_PROXIES does not name: all visitors count as one address", "proxy", ip.String())
+		})
 	}
 }
 

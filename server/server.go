@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -53,13 +54,14 @@ type Options struct {
 
 // Server answers HTTP.
 type Server struct {
-	api         *handlers.API
-	sockets     Sockets
-	csrf        *auth.CSRF
-	address     func(*http.Request) string
-	https       func(*http.Request) bool
-	crossOrigin *http.CrossOriginProtection
-	log         *slog.Logger
+	api          *handlers.API
+	sockets      Sockets
+	csrf         *auth.CSRF
+	address      func(*http.Request) string
+	https        func(*http.Request) bool
+	crossOrigin  *http.CrossOriginProtection
+	proxyWarning sync.Once
+	log          *slog.Logger
 
 	host     string
 	port     int

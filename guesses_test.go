@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+)
+
+// TestGuessingFromManyAddresses attacks the sign-in as somebody does who has any number of addresses and browsers, with the
+// limit for each address off, and a restart in between. The owner signs in all the same.
+func TestGuessingFromManyAddresses(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, store *models.Store) {
+		s := open(t, store, "TRUSTED_PROXIES", "127.0.0.1")
+		known := s.cookie(t, s.agent(t), "sohbet_known")
+		addresses := 0
+		from := func() string {
+			addresses++
+			return fmt.Sprintf("198.51.%d.%d", addresses/250, addresses%250)
+		}
+		compared, sent := 0, 0
+		var last reply
+		for i := range 60 {
+			if i == 30 {
+				s = open(t, store, "TRUSTED_PROXIES", "127.0.0.1") // another process
+			}
+			stranger := s.browser(t)
+			if last = s.do(t, stranger, "POST", "/request-otp", "", "X-Forwarded-For", from()); last.status != 200 {
+				continue
+			}
+			sent++
+			wrong := "000000"
+			if s.lastCode(t) == wrong {
+				wrong = "000001"
+			}
+			for range 5 {
+				r := s.do(t, stranger, "POST", "/verify-otp", `{"otp":"`+wrong+`"}`, "X-Forwarded-For", from())
+				if r.status == 401 {
+					compared++
+				} else if last = r; r.status != 429 {
+					t.Fatalf("%d %s", r.status, r.body)
+				}
+			}
+		}
+		if compared != 25 || sent != 10 {
+			t.Errorf("%d codes were sent and %d guesses compared, want 10 and 25 at once", sent, compared)
+		}
+		wait, err := strconv.Atoi(last.header.Get("Retry-After"))
+		if err != nil || wait < 60 || wait > 3600 || last.code() != "RATE_LIMIT_EXCEEDED" {
+			t.Errorf("Retry-After %q, %s", last.header.Get("Retry-After"), last.body)
+		}
+		mine := s.browser(t)
+		u, err := url.Parse(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine.Jar.SetCookies(u, []*http.Cookie{{Name: "sohbet_known", Value: known}})
+		s.signIn(t, mine)
+	})
+}
+
+// TestProxyThatIsNotTrusted checks that it is told once, and only then.
+func TestProxyThatIsNotTrusted(t *testing.T) {
+	const warning = "requests come through a proxy"
+	for trusted, want := range map[string]int{"": 1, "127.0.0.1": 0} {
+		s := open(t, storetest.Open(t, "sqlite"), "TRUSTED_PROXIES", trusted)
+		for _, path := range []string{"/", "/login", "/health/live"} {
+			s.do(t, s.browser(t), "GET", path, "")
+		}
+		if strings.Contains(s.log.String(), warning) {
+			t.Error("warned though nothing is forwarded")
+		}
+		for range 3 {
+			s.do(t, s.browser(t), "GET", "/", "", "X-Forwarded-For", "192.0.2.1")
+		}
+		if got := strings.Count(s.log.String(), warning); got != want {
+			t.Errorf("with TRUSTED_PROXIES=%q warned %d times, want %d", trusted, got, want)
+		}
+	}
+}
