@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -48,7 +48,7 @@ func (f failure) Error() string { return f.text }
 func command(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out, log bytes.Buffer
-	if code := run(t.Context(), args, &out, &log); code != commands.ExitOK {
+	if code := Main(t.Context(), Build{}, args, &out, &log); code != commands.ExitOK {
 		return out.String(), failure{code, log.String()}
 	}
 	return out.String(), nil

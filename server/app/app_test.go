@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -93,7 +93,7 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Write
 			t.Error(err)
 		}
 	})
-	s, _, err := wire(cfg, store, files, level, log)
+	s, _, err := (&parts{Build{}, cfg, store, files, level, log}).wire()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"prune", "--days", "-1"}, "", commands.ExitUsage}, {[]string{"prune", "--days", "many"}, "", commands.ExitUsage},
 	} {
 		var out, errs bytes.Buffer
-		code := run(t.Context(), tc.args, &out, &errs)
+		code := Main(t.Context(), Build{}, tc.args, &out, &errs)
 		if code != tc.code || !strings.Contains(out.String(), tc.out) || (code == commands.ExitOK) != (errs.Len() == 0) {
 			t.Errorf("%v: exit code %d, printed %q and %q", tc.args, code, out.String(), errs.String())
 		}
@@ -242,7 +242,7 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 	t.Setenv("PORT", "never")
 	t.Setenv("LOG_LEVEL", "loud")
 	var errs bytes.Buffer
-	code := run(t.Context(), nil, io.Discard, &errs)
+	code := Main(t.Context(), Build{}, nil, io.Discard, &errs)
 	if code != commands.ExitFailed || !strings.Contains(errs.String(), "PORT holds \"never\"") || !strings.Contains(errs.String(), "\nsohbet: LOG_LEVEL holds") {
 		t.Errorf("exit code %d, told %q", code, errs.String())
 	}
@@ -259,7 +259,7 @@ func TestTakenPortStopsTheStart(t *testing.T) {
 	t.Setenv("PORT", port)
 	t.Setenv("HOST", "127.0.0.1")
 	var errs bytes.Buffer
-	code := run(t.Context(), nil, io.Discard, &errs)
+	code := Main(t.Context(), Build{}, nil, io.Discard, &errs)
 	if code != commands.ExitFailed || !strings.Contains(errs.String(), "PORT holds \""+port+"\": another program listens there") {
 		t.Errorf("exit code %d, told %q", code, errs.String())
 	}

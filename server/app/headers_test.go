@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"os"
@@ -103,7 +103,7 @@ func TestScriptsParseNoMarkup(t *testing.T) {
 		t.Fatal("this test looks for nothing")
 	}
 	files := 0
-	err := filepath.WalkDir("assets/static/js", func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir("../../assets/static/js", func(path string, entry os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".js") {
 			return err
 		}

@@ -1,0 +1,146 @@
+// Package app puts the program together: from the settings through the store, files, chat and Telegram up to the server, and the
+// command line in front. Its tests are those of the whole.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/mattn/go-isatty"
+
+	"sohbet/models"
+	"sohbet/server/commands"
+	"sohbet/server/config"
+	"sohbet/server/logging"
+	"sohbet/server/media"
+)
+
+const (
+	slowQuery    = 200 * time.Millisecond
+	databaseWait = 2 * time.Minute
+	offlineAfter = 10 * time.Second // longer than a reload or a change of network takes
+)
+
+// Main does what the command line asks for and returns the exit code.
+func Main(ctx context.Context, b Build, args []string, stdout, stderr io.Writer) int {
+	return commands.Run(ctx, commands.Program{Serve: b.serve, Version: b.line()}, args, stdout, stderr)
+}
+
+// serve wires the parts together, from the store up to the server, and takes them down again when ctx ends.
+func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	cfg, err := config.Load(".", os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	terminal := isTerminal(stderr)
+	level := changing(cfg.LogLevel)
+	var reporters []logging.Reporter
+	if cfg.SentryDSN != "" {
+		sentry, err := logging.NewSentry(cfg.SentryDSN, b.version(), environment())
+		if err != nil {
+			return err
+		}
+		defer sentry.Close()
+		reporters = append(reporters, sentry)
+	}
+	log := logging.New(stderr, level, cfg.LogFormat == "json" || (cfg.LogFormat == "" && !terminal), reporters...)
+	for _, warning := range cfg.Warnings {
+		log.Warn(warning)
+	}
+	// A container's limit ends the process, so the collector works harder before it is reached.
+	if _, err := memlimit.Set(); err != nil && !errors.Is(err, memlimit.ErrNoLimit) {
+		log.Debug("no memory limit was taken from the container", "error", err)
+	}
+	created, err := cfg.Prepare()
+	if err != nil {
+		return err
+	}
+	if created {
+		log.Info("made a secret key", "folder", cfg.DataDir)
+	}
+
+	var files *media.Service // made of the store, and called by it once the server runs
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
+		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On()})
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
+
+	if files, err = openFiles(cfg, store, log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closing("uploads folder", files.Close())) }()
+
+	s, house, err := (&parts{b, cfg, store, files, level, log}).wire()
+	if err != nil {
+		return err
+	}
+	url, err := s.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	log.Info("listening", "address", url, "version", b.version(), "database", store.Dialect())
+	if terminal {
+		welcome(stdout, url, cfg)
+	}
+	keeping, leave := context.WithCancel(ctx)
+	var under sync.WaitGroup
+	for _, chore := range house {
+		under.Go(func() { chore(keeping) })
+	}
+	defer under.Wait()
+	defer leave()
+	return s.Serve(ctx)
+}
+
+// changing is a level that agents may change at run time.
+func changing(level slog.Level) *slog.LevelVar {
+	v := new(slog.LevelVar)
+	v.Set(level)
+	return v
+}
+
+func closing(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("close the %s: %w", what, err)
+}
+
+// welcome tells a person at a terminal where to go.
+func welcome(w io.Writer, url string, cfg *config.Config) {
+	where := "appears here"
+	if cfg.Telegram.On() {
+		where = "comes to your Telegram chat"
+	}
+	how := "ask for a code there; it " + where
+	if cfg.AdminPassword != "" {
+		how = "user name " + cfg.AdminUsername + " and your password; the code then " + where
+	}
+	_, _ = fmt.Fprintf(w, "\n  Sohbet is running.\n    Chat page    %s/\n    Agents       %s/login  (%s)\n    Stop         Ctrl-C\n\n",
+		url, url, how) // a terminal that went away stops nothing
+}
+
+// environment is what /health reports: the platform's word for it, or whether a person looks on.
+func environment() string {
+	if name := os.Getenv("RAILWAY_ENVIRONMENT_NAME"); name != "" {
+		return name
+	}
+	if isTerminal(os.Stderr) {
+		return "development"
+	}
+	return "production"
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

@@ -1,0 +1,36 @@
+package app
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// Build is what the linker noted when the program was built. What it left empty is taken from what Go noted of the checkout.
+type Build struct{ Version, Commit, Date string }
+
+func (b Build) version() string {
+	if b.Version != "" {
+		return b.Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}
+
+// line is the version with the commit and its date.
+func (b Build) line() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision" && b.Commit == "":
+				b.Commit = s.Value
+			case s.Key == "vcs.time" && b.Date == "":
+				b.Date = s.Value
+			}
+		}
+	}
+	return fmt.Sprintf("%s (commit %s, %s, %s)", b.version(), cmp.Or(b.Commit, "unknown"), cmp.Or(b.Date, "date unknown"), runtime.Version())
+}

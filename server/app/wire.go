@@ -1,0 +1,129 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"sohbet/handlers"
+	"sohbet/models"
+	"sohbet/server"
+	"sohbet/server/audit"
+	"sohbet/server/auth"
+	"sohbet/server/chat"
+	"sohbet/server/config"
+	"sohbet/server/engine"
+	"sohbet/server/media"
+	"sohbet/server/metrics"
+	"sohbet/server/realtime"
+	"sohbet/server/telegram"
+)
+
+// openFiles opens the folder of uploaded files.
+func openFiles(cfg *config.Config, store *models.Store, log *slog.Logger) (*media.Service, error) {
+	return media.New(media.Options{
+		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: handlers.DiskFree(cfg.DataDir), Store: store,
+		Cloud: account(cfg.Cloudinary), Log: log, Now: time.Now,
+	})
+}
+
+func account(c config.Cloudinary) media.Cloud {
+	return media.Cloud{Name: c.CloudName, Key: c.APIKey, Secret: c.APISecret, Prefix: c.UploadPrefix}
+}
+
+// chores are what goes on beside answering; each ends with its context.
+type chores []func(context.Context)
+
+// parts are what the rest is built on.
+type parts struct {
+	build Build
+	cfg   *config.Config
+	store *models.Store
+	files *media.Service
+	level *slog.LevelVar // log's
+	log   *slog.Logger
+}
+
+// wire builds what stands between the store and the network.
+func (p *parts) wire() (*server.Server, chores, error) {
+	cfg, store, files, log := p.cfg, p.store, p.files, p.log
+	keys, err := auth.NewKeys(cfg.SecretKeys)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := time.Now
+	limits := server.NewLimits(cfg, now)
+	trail, numbers := audit.New(log, now), metrics.New(now)
+	address, https := auth.ClientAddress(cfg.TrustedProxies), auth.OverHTTPS(cfg.TrustedProxies)
+	origins := auth.Origins(cfg.CORSOrigins)
+	sessions, csrf, known := auth.NewSessions(keys, store, https, now), auth.NewCSRF(keys, https), auth.NewKnown(keys, https, now)
+	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	sockets := realtime.New(realtime.Options{Logger: log, Engine: engine.Options{
+		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail, numbers), Logger: log,
+	}})
+	room := chat.New(chat.Options{
+		Store: store, Files: files, Publisher: &handlers.Publisher{Realtime: sockets, Log: log},
+		Messages: limits.Messages, NewThreads: limits.Threads,
+		OfflineAfter: offlineAfter, Audit: trail, Logger: log, Now: now,
+	})
+	events := &handlers.Sockets{Chat: room, Sessions: sessions, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
+	events.Attach(sockets)
+	store.OnSessionsEnded(events.SessionsEnded)
+
+	beside := chores{
+		func(ctx context.Context) { room.KeepHouse(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
+		room.WatchAway,
+		files.Run,
+		sessions.Run,
+	}
+	var sender auth.CodeSender = auth.LogSender{Log: log}
+	var link handlers.Bridge
+	via := "log"
+	if cfg.Telegram.On() {
+		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, room, files, numbers, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		sender, link, via = bridge, bridge, "telegram"
+		beside = append(beside, bridge.Run)
+	}
+
+	load, send := account(cfg.Cloudinary).Origins()
+	api := handlers.New(handlers.Options{
+		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
+		Codes:      auth.NewCodes(keys, store, sender, known, https, now),
+		Password:   password,
+		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
+		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
+		AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
+		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: p.build.version(), Environment: environment(),
+		LogLevel: p.level, Log: log, Now: now,
+	})
+	beside = append(beside, api.KeepHistory)
+	s, err := server.New(server.Options{
+		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
+		Origins: cfg.CORSOrigins, Log: log,
+	})
+	return s, beside, err
+}
+
+// openBridge makes the bridge to Telegram.
+func openBridge(t config.Telegram, locale string, store *models.Store, room *chat.Service, files *media.Service, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
+	var pace telegram.Pace
+	if t.Rate != nil {
+		pace = telegram.Pace{Count: t.Rate.Count, Per: t.Rate.Per, Off: t.Rate.Off()}
+	}
+	return telegram.New(telegram.Options{
+		Token: t.BotToken, ChatID: t.ChatID, APIURL: t.APIURL, WebhookURL: t.WebhookURL, Locale: locale, Pace: pace,
+		Store: store, Chat: room, Media: files, Log: log, Now: time.Now,
+		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("telegram", inner) },
+	})
+}
+
+var _ server.Sockets = (*realtime.Server)(nil)
+var _ http.Handler = (*server.Server)(nil)
