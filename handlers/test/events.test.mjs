@@ -239,7 +239,9 @@ for (const [name, transport, database] of variants) {
 
     it("files are carried under both names", async () => {
       const visitor = await server.visitor(transport);
-      const file_url = "/uploads/images/0b6f8f0e-8f0e-4a68-9a37-b7d0f4d5c001.png";
+      const form = new FormData();
+      form.append("file", new Blob([Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==", "base64")], { type: "image/png" }), "dot.png");
+      const { file_url } = await (await fetch(`${server.url}/api/upload/image`, { method: "POST", body: form })).json();
       const { message } = await visitor.ok("message", { thread_id: visitor.thread, type: "image", file_url, text: "caption" });
       assertMessage(message, { content_type: "image", content_text: "caption", file_url, file_path: file_url });
     });
