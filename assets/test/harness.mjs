@@ -65,7 +65,7 @@ export class Server {
       cwd: this.data,
       env: {
         PATH: process.env.PATH, HOME: this.data, HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, LOG_FORMAT: 'text',
-        RATE_LIMIT_MESSAGE: 'off', RATE_LIMIT_API: 'off', RATE_LIMIT_LOGIN: 'off', ...this.#env,
+        RATE_LIMIT_MESSAGE: 'off', RATE_LIMIT_API: 'off', RATE_LIMIT_LOGIN: 'off', RATE_LIMIT_UPLOAD: 'off', ...this.#env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -106,7 +106,9 @@ export const DESK = { viewport: { width: 1440, height: 900 } };
 export async function house(env) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      // A microphone that hums, and that nobody has to be asked for.
+      '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
   });
   const server = await new Server(env).start();
   const complaints = [];

@@ -66,6 +66,7 @@ type ThreadView struct {
 	LastMessage     string `json:"last_message"`
 	LastMessageTime *Time  `json:"last_message_time"`
 	LastSender      string `json:"last_sender"`
+	LastType        string `json:"last_type"`
 	MessageCount    int64  `json:"message_count"`
 	UnreadCount     int64  `json:"unread_count"`
 	Online          bool   `json:"online"`
@@ -79,7 +80,7 @@ func (s *Service) view(t models.Thread) ThreadView {
 	v := ThreadView{
 		ID: t.ID, UserID: t.UserID, DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Status: t.Status,
 		CreatedAt: Time(t.CreatedAt), LastActivity: Time(t.LastActivity), LastActivityAt: Time(t.LastActivity),
-		LastMessage: t.LastMessage, LastSender: t.LastSender, MessageCount: t.MessageCount, UnreadCount: t.UnreadCount,
+		LastMessage: t.LastMessage, LastSender: t.LastSender, LastType: t.LastType, MessageCount: t.MessageCount, UnreadCount: t.UnreadCount,
 		Online: s.presence.online(t.ID), PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
 		Blocked: s.store.Blocked(t.ID, ""),
 	}

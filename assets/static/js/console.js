@@ -15,6 +15,7 @@ import { Store } from './lib/store.js';
 import { Talk } from './lib/talk.js';
 import { ago, parse } from './lib/time.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
+import { sendAll } from './lib/upload.js';
 
 const title = document.title;
 
@@ -39,7 +40,11 @@ const visitors = new TypingIn((id, who) => {
   if (id === current) showHead();
 });
 const composer = new Composer({
-  send: (text) => { outbox.add(current, text); talk.toEnd(); outbox.flush(); },
+  send: async (text, attachments) => {
+    await sendAll(outbox, current, text, attachments);
+    talk.toEnd();
+    outbox.flush();
+  },
   typing: () => typing.touch(),
   stopped: () => typing.stop(),
   save: (text) => { if (current) text ? session.set(`draft.${current}`, text) : session.remove(`draft.${current}`); },
@@ -72,7 +77,7 @@ async function send(item) {
   if (!live.online) throw new Refused('offline');
   try {
     const answer = await live.ask('message', {
-      thread_id: item.thread_id, content_text: item.text, content_type: 'text', client_id: item.client_id,
+      thread_id: item.thread_id, content_text: item.text, content_type: item.type ?? 'text', client_id: item.client_id, ...(item.url && { file_url: item.url }),
     });
     return answer.message;
   } catch (error) {
@@ -269,6 +274,7 @@ outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
   if (state === 'gone') talk.remove(item.client_id);
   else talk.pending(item, state, code);
 });
+outbox.addEventListener('progress', ({ detail: { item, share } }) => talk.uploading(item.client_id, share));
 outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   if (!message || recent.has(message.id)) return;
   recent.add(message.id);

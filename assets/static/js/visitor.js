@@ -9,6 +9,7 @@ import { Past } from './lib/past.js';
 import { Store } from './lib/store.js';
 import { Talk } from './lib/talk.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
+import { sendAll } from './lib/upload.js';
 import { connectionBar } from './lib/bar.js';
 
 const HEARTBEAT = 30_000;
@@ -24,7 +25,11 @@ const past = new Past(live, talk, take);
 const typing = new TypingOut((on) => { if (me?.thread) live.tell('typing', { thread_id: me.thread, typing: on }); });
 const team = new TypingIn((_, name) => showTyping(name !== null));
 const composer = new Composer({
-  send: (text) => { outbox.add(me.thread ?? '', text); talk.toEnd(); outbox.flush(); },
+  send: async (text, attachments) => {
+    await sendAll(outbox, me.thread ?? '', text, attachments);
+    talk.toEnd();
+    outbox.flush();
+  },
   typing: () => typing.touch(),
   stopped: () => typing.stop(),
   save: (text) => (text ? store.set('draft', text) : store.remove('draft')),
@@ -69,7 +74,7 @@ async function send(item) {
   if (!thread || !live.online) throw new Refused('offline');
   try {
     const answer = await live.ask('message', {
-      thread_id: thread, content_text: item.text, content_type: 'text', client_id: item.client_id,
+      thread_id: thread, content_text: item.text, content_type: item.type ?? 'text', client_id: item.client_id, ...(item.url && { file_url: item.url }),
     });
     return answer.message;
   } catch (error) {
@@ -146,6 +151,7 @@ outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
   if (state === 'gone') talk.remove(item.client_id);
   else talk.pending(item, state, code);
 });
+outbox.addEventListener('progress', ({ detail: { item, share } }) => talk.uploading(item.client_id, share));
 outbox.addEventListener('sent', ({ detail: { message } }) => { if (message) talk.add([message]); });
 
 talk.addEventListener('seen', tellRead);

@@ -17,6 +17,7 @@ function fromAPI(row) {
     active: parse(row.last_activity_at ?? row.last_activity) ?? parse(row.created_at) ?? new Date(),
     last: row.last_message || '',
     lastAt: parse(row.last_message_time),
+    lastType: row.last_type || 'text',
     lastFrom: row.last_sender || '',
     messages: Number(row.message_count) || 0,
     unread: Number(row.unread_count) || 0,

@@ -1,25 +1,18 @@
 // One message as elements: what it says, when, and how far it got.
+import { attachment, transfer } from './attachment.js';
 import { icon, make } from './dom.js';
 import { has, t } from './i18n.js';
-import { linked, safeURL } from './text.js';
+import { linked } from './text.js';
 import { clock, day, whole } from './time.js';
 
 const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', read: 'ticks' };
 
-/** What the message carries: text with links, a picture, a voice, or a file. */
-function content({ text, type, url }) {
-  const address = url ? safeURL(url) : null;
-  const caption = text ? [make('span', { dir: 'auto' }, ...linked(text))] : [];
-  if (!address || type === 'text') return caption;
-  if (type === 'image') {
-    const picture = make('img', { src: address, alt: text || t('talk.picture'), loading: 'lazy', decoding: 'async' });
-    return [make('a', { href: address, target: '_blank', rel: 'noopener noreferrer' }, picture), ...caption];
-  }
-  if (type === 'audio') {
-    return [make('audio', { src: address, controls: true, preload: 'none', attrs: { 'aria-label': t('talk.voice') } }), ...caption];
-  }
-  const link = make('a', { className: 'attachment', href: address, target: '_blank', rel: 'noopener noreferrer' }, icon('file'), t('talk.file'));
-  return [link, ...caption];
+/** What the message says and carries: text with links, a picture, a voice, or a file. */
+function content(entry, { onDrop }) {
+  const carried = attachment(entry);
+  const caption = entry.text ? [make('span', { className: 'caption', dir: 'auto' }, ...linked(entry.text))] : [];
+  const onItsWay = entry.file?.name && !entry.id && !entry.url && entry.state !== 'failed' ? [transfer(entry.share ?? 0, onDrop)] : [];
+  return [...carried, ...onItsWay, ...caption];
 }
 
 /** Why a message failed, in words: our own for known codes. */
@@ -34,22 +27,22 @@ function reason(code) {
  */
 export function bubble(entry, { face, onRetry, onDrop }) {
   const meta = make('span', { className: 'meta' });
-  const body = make('div', { className: 'bubble' }, ...content(entry));
+  const body = make('div', { className: 'bubble', data: { type: entry.type } }, ...content(entry, { onDrop }));
   const node = make('li', { className: 'message' }, make('div', { className: 'line' }, body, meta));
   if (entry.own) node.classList.add('own');
   else if (entry.system) node.classList.add('system');
   else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, face(entry)));
   // A tap shows the time where there is no pointer to hover with.
   body.addEventListener('click', (event) => {
-    if (!event.target.closest('a')) node.classList.toggle('shown');
+    if (!event.target.closest('a, button, input')) node.classList.toggle('shown');
   });
   progress(node, entry, { onRetry, onDrop });
   return node;
 }
 
 /** Shows what an entry says now. */
-export function refill(node, entry) {
-  node.querySelector('.bubble').replaceChildren(...content(entry));
+export function refill(node, entry, actions) {
+  node.querySelector('.bubble').replaceChildren(...content(entry, actions));
 }
 
 /** Shows time and state of an entry in its list item. */
@@ -63,6 +56,7 @@ export function progress(node, entry, { onRetry, onDrop }) {
   const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
   node.querySelector('.meta').replaceChildren(...[changed, at, sign, said].filter(Boolean));
   node.querySelector('.failure')?.remove();
+  if (entry.id || entry.url || entry.state === 'failed') node.querySelector('.transfer')?.remove();
   if (entry.state !== 'failed') return;
   node.append(make('div', { className: 'failure', attrs: { role: 'alert' } },
     make('span', {}, reason(entry.code)),

@@ -1,7 +1,9 @@
-// The box to write in: grows, sends on Enter, keeps the draft, never loses text.
+// The box to write in: grows, sends on Enter, keeps the draft, never loses text. Files and voices go with it.
 import { byId, showProblem } from './dom.js';
 import { t } from './i18n.js';
+import { canRecord, Recorder } from './recorder.js';
 import { LONGEST, runes } from './text.js';
+import { Tray } from './tray.js';
 
 const WARN_FROM = LONGEST - 500;
 const number = new Intl.NumberFormat(document.documentElement.lang);
@@ -11,18 +13,25 @@ export class Composer {
   #send = byId('send');
   #count = byId('count');
   #problem = byId('composer-problem');
+  #mic = byId('mic');
+  #tray;
   #save;
   #saveTimer = 0;
 
   /**
    * @param {object} on
-   * @param {(text: string) => void} on.send gets text that is neither blank nor too long
+   * @param {(text: string, attachments: object[]) => void} on.send gets text that is not too long; without attachments it is not blank
    * @param {() => void} on.typing runs at every change that leaves text
    * @param {() => void} on.stopped runs when the box is emptied or left
    * @param {(draft: string) => void} on.save keeps the draft
    */
   constructor(on) {
     this.#save = on.save;
+    const problem = (text) => showProblem(this.#problem, text);
+    this.#tray = new Tray({ changed: () => this.#refresh(), problem });
+    const recorder = new Recorder({ done: (blob, seconds) => this.#tray.voice(blob, seconds), problem });
+    this.#mic.addEventListener('click', () => recorder.start());
+    this.#mic.addEventListener('pointerdown', (event) => event.preventDefault()); // as below
     const form = byId('composer');
     form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -71,7 +80,7 @@ export class Composer {
   #submit(on) {
     // Indentation is the writer's; blank lines around the text are not.
     const text = this.#text.value.replace(/^\s*\n|\s+$/gu, '');
-    if (!text.trim()) return;
+    if (this.#tray.busy || (!text.trim() && this.#tray.empty)) return;
     const n = runes(text);
     if (n > LONGEST) {
       showProblem(this.#problem, t('talk.too_long', { n: number.format(n), max: number.format(LONGEST) }));
@@ -83,18 +92,22 @@ export class Composer {
     this.keep();
     this.#refresh();
     on.stopped();
-    on.send(text);
+    on.send(text, this.#tray.empties());
     this.focus();
   }
 
   #refresh() {
     const text = this.#text.value;
-    this.#send.setAttribute('aria-disabled', String(!text.trim()));
+    const blank = !text.trim() && this.#tray.empty;
+    this.#send.setAttribute('aria-disabled', String(blank || this.#tray.busy));
+    // One place at the end of the row: a microphone while there is nothing to send.
+    this.#mic.hidden = !blank || this.#tray.busy || !canRecord();
+    this.#send.hidden = !this.#mic.hidden;
     // Code units are an upper bound for code points, so short texts need no counting.
     const n = text.length >= WARN_FROM ? runes(text.trim()) : 0;
     this.#count.textContent = n >= WARN_FROM ? `${number.format(n)} / ${number.format(LONGEST)}` : '';
     this.#count.classList.toggle('over', n > LONGEST);
-    if (n <= LONGEST) {
+    if (n <= LONGEST && this.#text.hasAttribute('aria-invalid')) {
       showProblem(this.#problem, '');
       this.#text.removeAttribute('aria-invalid');
     }

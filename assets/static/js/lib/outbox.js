@@ -2,6 +2,9 @@
 // it is sent and leaves it when the server has acked, so that neither a reload nor
 // a killed server loses one; the client_id makes every further try harmless, even
 // from two tabs at once. One message at a time keeps the order in which they were typed.
+// A file goes up first, and its message names where it is then.
+import * as blobs from './blobs.js';
+import { upload } from './upload.js';
 
 const TRANSIENT = new Set(['offline', 'timeout', 'db_save_failed', 'internal_error', 'rate_limit_exceeded']);
 const TRIES_WHILE_ONLINE = 4;
@@ -17,8 +20,9 @@ export function newID() {
 }
 
 /**
- * Events: `change` {item, state: 'waiting'|'sending'|'failed'|'gone'} and `sent` {item, message}.
- * An item is {client_id, thread_id, text, n, failed?}; n orders items.
+ * Events: `change` {item, state: 'waiting'|'sending'|'failed'|'gone'}, `progress` {item, share} and `sent` {item, message}.
+ * An item is {client_id, thread_id, text, n, failed?}; n orders items. One with a file has type, file: {name, size, mime, width,
+ * height}, and url as soon as the file is stored; the file itself is in blobs.js under its client_id.
  */
 export class Outbox extends EventTarget {
   #store;
@@ -27,6 +31,8 @@ export class Outbox extends EventTarget {
   #running = false;
   #timer = 0;
   #last = 0;
+  /** What is being sent now: {id, stop: AbortController}. */
+  #now = null;
 
   /**
    * @param {Store} store where items live
@@ -63,19 +69,25 @@ export class Outbox extends EventTarget {
     }
   }
 
-  add(threadID, text) {
+  /** Makes an item, with its place in the order, that is not in the box yet. */
+  prepare(threadID, text, more = {}) {
     this.#last = Math.max(Date.now() * 1000, this.#last + 1);
-    const item = { client_id: newID(), thread_id: threadID, text, n: this.#last };
+    return { client_id: newID(), thread_id: threadID, text, n: this.#last, ...more };
+  }
+
+  put(item) {
     this.#items.set(item.client_id, item);
     this.#store.set(`out.${item.client_id}`, item);
     this.#tell('change', { item, state: 'waiting' });
-    return item;
   }
+
+  add(threadID, text) { this.put(this.prepare(threadID, text)); }
 
   retry(clientID) {
     const item = this.#items.get(clientID);
     if (!item) return;
     delete item.failed;
+    delete item.again;
     this.#store.set(`out.${clientID}`, item);
     this.#tell('change', { item, state: 'waiting' });
     this.flush();
@@ -108,11 +120,13 @@ export class Outbox extends EventTarget {
         if (!item) return;
         this.#tell('change', { item, state: 'sending' });
         try {
+          await this.#upload(item);
           const message = await this.#send(item);
           tries = 0;
           this.settle(item.client_id, message);
         } catch (error) {
           if (!this.#items.has(item.client_id)) continue; // settled or dropped meanwhile
+          if (this.#stale(item, error)) continue;
           tries++;
           if (error.code === 'offline') {
             this.#tell('change', { item, state: 'waiting' });
@@ -134,6 +148,28 @@ export class Outbox extends EventTarget {
     }
   }
 
+  /** Stores the item's file, if it has one that is not stored yet. */
+  async #upload(item) {
+    if (!item.file || item.url) return;
+    const stop = new AbortController();
+    this.#now = { id: item.client_id, stop };
+    try {
+      const stored = await upload(item, { signal: stop.signal, progress: (share) => this.#tell('progress', { item, share }) });
+      Object.assign(item, { url: stored.url, type: stored.content_type ?? item.type });
+      if (this.#items.has(item.client_id)) this.#store.set(`out.${item.client_id}`, item);
+    } finally {
+      this.#now = null;
+    }
+  }
+
+  /** A file that waited for its message for over an hour is not stored any more: it goes up again, once. */
+  #stale(item, error) {
+    if (error.code !== 'validation_error' || !item.url || item.again) return false;
+    delete item.url;
+    item.again = true;
+    return true;
+  }
+
   #fail(item, error) {
     item.failed = error.code;
     this.#store.set(`out.${item.client_id}`, item);
@@ -143,6 +179,8 @@ export class Outbox extends EventTarget {
   #forget(item) {
     this.#items.delete(item.client_id);
     this.#store.remove(`out.${item.client_id}`);
+    if (this.#now?.id === item.client_id) this.#now.stop.abort();
+    if (item.file) blobs.forget(item.client_id);
   }
 
   #tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }

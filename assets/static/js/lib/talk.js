@@ -1,4 +1,6 @@
 // The list of messages of one conversation: order, groups, days, scrolling.
+import { advance } from './attachment.js';
+import { address, addressNow } from './blobs.js';
 import { bubble, dayLine, progress, refill } from './bubble.js';
 import { byId } from './dom.js';
 import { count, t } from './i18n.js';
@@ -8,7 +10,8 @@ const GROUP = 2 * 60_000;
 const NEAR = 96;
 
 /*
- * An entry: {id, clientID, n, own, system, sender, text, type, url, at, state, code, node}.
+ * An entry: {id, clientID, n, own, system, sender, text, type, url, file, preview, share, at, state, code, node}.
+ * file is {name, bytes, thumb, width, height} as far as known; preview is where this page has the file itself.
  * Stored ones have an id and stand in its order; ones on their way stand after
  * them, ordered by n (see outbox.js).
  */
@@ -28,6 +31,7 @@ export class Talk extends EventTarget {
   #face;
   #outbox;
   #follow = true;
+  #top = 0;
   #missed = 0;
   #readTo = 0;
   #older = { more: false, busy: false };
@@ -96,15 +100,36 @@ export class Talk extends EventTarget {
     const known = this.#find(null, item.client_id);
     if (known?.id) return;
     if (known) {
-      Object.assign(known, { state, code });
+      const again = known.state === 'failed' && item.file && !item.url;
+      Object.assign(known, { state, code, url: item.url ?? '' });
+      if (again) refill(known.node, Object.assign(known, { share: 0 }), this.#actions(known));
       progress(known.node, known, this.#actions(known));
       return;
     }
-    this.#insert({
-      id: 0, clientID: item.client_id, n: item.n, own: true, text: item.text, type: 'text', url: '',
-      at: new Date(item.n / 1000), state, code,
-    }, true);
+    const entry = {
+      id: 0, clientID: item.client_id, n: item.n, own: true, text: item.text, type: item.type ?? 'text', url: item.url ?? '',
+      file: fileOfItem(item), preview: item.file && addressNow(item.client_id), at: new Date(item.n / 1000), state, code,
+    };
+    this.#insert(entry, true);
     this.#toEnd();
+    if (item.file && !entry.preview) this.#recall(entry);
+  }
+
+  /** A file from before a reload: it is looked up, and shown as soon as it is there. */
+  async #recall(entry) {
+    entry.preview = await address(entry.clientID);
+    if (entry.preview && entry.node?.isConnected) {
+      refill(entry.node, entry, this.#actions(entry));
+      progress(entry.node, entry, this.#actions(entry));
+    }
+  }
+
+  /** A file has come this far (0 to 1). */
+  uploading(clientID, share) {
+    const entry = this.#find(null, clientID);
+    if (!entry || entry.id) return;
+    entry.share = share;
+    advance(entry.node, share);
   }
 
   /** Takes away an outbox item that was dropped. */
@@ -127,7 +152,7 @@ export class Talk extends EventTarget {
     const text = message.content_text ?? '';
     if (!message.edited_at || text === known.text) return;
     Object.assign(known, { text, edited: true });
-    refill(known.node, known);
+    refill(known.node, known, this.#actions(known));
     progress(known.node, known, this.#actions(known));
   }
 
@@ -198,6 +223,7 @@ export class Talk extends EventTarget {
     const entry = {
       id, clientID, n: 0, own, system: message.sender_type === 'system', sender: message.sender_type,
       text: message.content_text ?? '', type: message.content_type || 'text', url: message.file_path || message.file_url || '',
+      file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
       at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), state,
     };
     if (!known) {
@@ -208,6 +234,7 @@ export class Talk extends EventTarget {
     const from = this.#entries.indexOf(known);
     this.#entries.splice(from, 1);
     Object.assign(known, entry);
+    if (known.type === 'file') refill(known.node, known, this.#actions(known)); // it can be had from the server now
     progress(known.node, known, this.#actions(known));
     const to = this.#place(known);
     this.#entries.splice(to, 0, known);
@@ -249,7 +276,10 @@ export class Talk extends EventTarget {
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    this.#follow = scrollHeight - scrollTop - clientHeight < NEAR;
+    // A picture that grows below is no sign that the reader went up.
+    const up = scrollTop < this.#top - 1;
+    this.#top = scrollTop;
+    this.#follow = scrollHeight - scrollTop - clientHeight < NEAR || (this.#follow && !up);
     if (this.#follow) {
       this.#setMissed(0);
       this.#seen();
@@ -281,4 +311,8 @@ export class Talk extends EventTarget {
 
 function together(a, b) {
   return a.own === b.own && !a.system && !b.system && Math.abs(b.at - a.at) < GROUP;
+}
+
+function fileOfItem({ file }) {
+  return file ? { name: file.name, bytes: file.size, width: file.width, height: file.height } : {};
 }

@@ -1,0 +1,62 @@
+// A voice message to be heard: play, where it stands, how long it is.
+import { icon, make } from './dom.js';
+import { clockOf } from './files.js';
+import { t } from './i18n.js';
+
+let playing = null; // one voice at a time
+
+/**
+ * @param {string} address
+ * @param {{seconds?: number}} known the length, where it is known
+ */
+export function player(address, { seconds = 0 } = {}) {
+  const audio = make('audio', { src: address, preload: 'metadata' });
+  const face = make('span', { className: 'player-face' }, icon('play'));
+  const button = make('button', { type: 'button', className: 'player-button' }, face);
+  const scrub = make('input', { type: 'range', className: 'scrub', min: 0, max: 1000, step: 1, value: 0, attrs: { 'aria-label': t('talk.scrub') } });
+  const time = make('span', { className: 'player-time number' });
+  const node = make('div', { className: 'player', attrs: { role: 'group', 'aria-label': t('talk.voice') } }, button, scrub, time, audio);
+  let length = seconds;
+  let held = false;
+
+  const show = () => {
+    const at = held ? length * scrub.value / 1000 : audio.currentTime;
+    const share = length ? Math.min(1, at / length) : 0;
+    if (!held) scrub.value = Math.round(share * 1000);
+    scrub.style.setProperty('--at', `${share * 100}%`);
+    scrub.setAttribute('aria-valuetext', `${clockOf(at)} / ${clockOf(length)}`);
+    time.textContent = clockOf(audio.paused && !at && !held ? length : at);
+    face.replaceChildren(icon(audio.paused ? 'play' : 'pause'));
+    button.setAttribute('aria-label', t(audio.paused ? 'talk.play' : 'talk.pause'));
+  };
+  // What browsers record says nothing about its length until it was read to the end.
+  audio.addEventListener('loadedmetadata', () => {
+    if (audio.duration === Infinity) audio.currentTime = 1e7;
+  });
+  audio.addEventListener('durationchange', () => {
+    if (!Number.isFinite(audio.duration) || !audio.duration) return;
+    if (audio.paused && audio.currentTime > 0 && audio.currentTime >= audio.duration - 0.05) audio.currentTime = 0;
+    length = audio.duration;
+    show();
+  });
+  audio.addEventListener('error', () => {
+    node.classList.add('broken');
+    button.disabled = scrub.disabled = true;
+    time.textContent = t('talk.unplayable');
+  });
+  for (const event of ['play', 'pause', 'timeupdate', 'seeked']) audio.addEventListener(event, show);
+  audio.addEventListener('ended', () => { audio.currentTime = 0; });
+  button.addEventListener('click', () => {
+    if (!audio.paused) { audio.pause(); return; }
+    if (playing && playing !== audio) playing.pause();
+    playing = audio;
+    audio.play().catch(() => { /* told by the error event, or the reader pressed pause meanwhile */ });
+  });
+  scrub.addEventListener('input', () => { held = true; show(); });
+  scrub.addEventListener('change', () => {
+    held = false;
+    audio.currentTime = length * scrub.value / 1000;
+  });
+  show();
+  return node;
+}

@@ -1,0 +1,118 @@
+// Recording a voice message: how long, how loud, done or never mind.
+import { byId, make } from './dom.js';
+import { clockOf } from './files.js';
+import { t } from './i18n.js';
+
+const LONGEST = 5 * 60; // seconds
+const BARS = 28;
+const BEAT = 80; // ms between two bars
+// Opus where the browser has it; Safari records AAC.
+const TYPES = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
+
+const type = () => globalThis.MediaRecorder && TYPES.find((one) => MediaRecorder.isTypeSupported(one));
+
+/** Whether this browser can record here; pages opened by plain http cannot. */
+export const canRecord = () => Boolean(navigator.mediaDevices?.getUserMedia && type());
+
+export class Recorder {
+  #box = byId('recorder');
+  #row = byId('composer-row');
+  #time = byId('recorder-time');
+  #level = byId('recorder-level');
+  #bars = [];
+  #now = null;
+  #on;
+
+  /**
+   * @param {object} on
+   * @param {(blob: Blob, seconds: number) => void} on.done
+   * @param {(text: string) => void} on.problem
+   */
+  constructor(on) {
+    this.#on = on;
+    this.#bars = Array.from({ length: BARS }, () => make('i'));
+    this.#level.replaceChildren(...this.#bars);
+    byId('recorder-cancel').addEventListener('click', () => this.#finish(false));
+    byId('recorder-done').addEventListener('click', () => this.#finish(true));
+    this.#box.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.#finish(false);
+    });
+    window.addEventListener('pagehide', () => this.#finish(false));
+  }
+
+  get on() { return Boolean(this.#now); }
+
+  async start() {
+    if (this.#now) return;
+    this.#on.problem('');
+    const session = this.#now = { parts: [] };
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: true, noiseSuppression: true } });
+    } catch (error) {
+      this.#now = null;
+      this.#on.problem(t(error.name === 'NotFoundError' ? 'talk.mic_missing' : 'talk.mic_denied'));
+      return;
+    }
+    Object.assign(session, { stream, began: performance.now(), beat: 0, recorder: new MediaRecorder(stream, { mimeType: type(), audioBitsPerSecond: 32_000 }) });
+    session.recorder.addEventListener('dataavailable', (event) => { if (event.data.size) session.parts.push(event.data); });
+    session.recorder.addEventListener('error', () => this.#finish(false));
+    stream.getAudioTracks()[0].addEventListener('ended', () => this.#finish(true)); // the device was taken away
+    session.recorder.start(1000);
+    this.#listen(session);
+    this.#show(true);
+    byId('recorder-done').focus({ preventScroll: true });
+  }
+
+  /** Draws how loud it is, the newest at the right. */
+  #listen(session) {
+    const audio = session.audio = new AudioContext();
+    const ear = audio.createAnalyser();
+    ear.fftSize = 1024;
+    audio.createMediaStreamSource(session.stream).connect(ear);
+    const samples = new Float32Array(ear.fftSize);
+    const levels = new Array(BARS).fill(0);
+    const draw = () => {
+      ear.getFloatTimeDomainData(samples);
+      const loud = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+      levels.shift();
+      levels.push(Math.min(1, loud * 5));
+      for (const [i, bar] of this.#bars.entries()) bar.style.transform = `scaleY(${0.08 + 0.92 * levels[i]})`;
+      const seconds = (performance.now() - session.began) / 1000;
+      this.#time.textContent = clockOf(seconds);
+      if (seconds >= LONGEST) this.#finish(true);
+    };
+    session.beat = setInterval(draw, BEAT);
+    draw();
+  }
+
+  #finish(keep) {
+    const session = this.#now;
+    if (!session?.recorder || session.ending) return;
+    session.ending = true;
+    clearInterval(session.beat);
+    const seconds = (performance.now() - session.began) / 1000;
+    const end = () => {
+      for (const track of session.stream.getTracks()) track.stop();
+      session.audio.close();
+      this.#now = null;
+      this.#show(false);
+      const blob = new Blob(session.parts, { type: session.recorder.mimeType.split(';')[0] });
+      if (keep && blob.size && seconds >= 0.5) this.#on.done(blob, seconds);
+      byId('text').focus({ preventScroll: true });
+    };
+    if (session.recorder.state === 'inactive') end();
+    else {
+      session.recorder.addEventListener('stop', end, { once: true });
+      session.recorder.stop();
+    }
+  }
+
+  #show(on) {
+    this.#box.hidden = !on;
+    this.#row.hidden = on;
+  }
+}

@@ -1,0 +1,137 @@
+// What is about to be sent: picked, pasted, dropped or photographed, shown before it goes.
+import { byId, icon, make } from './dom.js';
+import { ACCEPT, prepare, size, Unfit } from './files.js';
+import { t } from './i18n.js';
+import { player } from './player.js';
+
+const MOST = 10;
+
+export class Tray {
+  #list = byId('tray');
+  #drop = byId('drop');
+  #items = [];
+  #busy = 0;
+  #changed;
+  #problem;
+
+  /**
+   * @param {object} on
+   * @param {() => void} on.changed runs when something comes or goes
+   * @param {(text: string) => void} on.problem says why a file cannot be sent; '' = nothing is wrong
+   */
+  constructor({ changed, problem }) {
+    this.#changed = changed;
+    this.#problem = problem;
+    for (const [button, input] of [['attach', 'pick'], ['shoot', 'camera']]) {
+      const field = byId(input);
+      if (input === 'pick') field.accept = ACCEPT;
+      byId(button).addEventListener('click', () => field.click());
+      field.addEventListener('change', () => {
+        this.take([...field.files]);
+        field.value = ''; // the same file may be chosen again
+      });
+    }
+    byId('text').addEventListener('paste', (event) => {
+      const files = [...event.clipboardData?.files ?? []];
+      // A table copied from an office program comes as text and as a picture of it: the text is meant.
+      if (!files.length || event.clipboardData.types.includes('text/plain')) return;
+      event.preventDefault();
+      this.take(files);
+    });
+    this.#dropping(byId('conversation'));
+  }
+
+  get items() { return this.#items; }
+  get empty() { return this.#items.length === 0; }
+  /** Pictures are still being made ready. */
+  get busy() { return this.#busy > 0; }
+
+  /** Takes files in, as far as they can be sent. */
+  async take(files) {
+    this.#problem('');
+    const room = MOST - this.#items.length - this.#busy;
+    if (files.length > room) this.#problem(t('talk.unfit_many', { n: MOST }));
+    for (const file of files.slice(0, Math.max(0, room))) {
+      this.#busy++;
+      this.#changed();
+      try {
+        this.#add(await prepare(file));
+      } catch (error) {
+        if (!(error instanceof Unfit)) throw error;
+        this.#problem(error.message);
+      } finally {
+        this.#busy--;
+        this.#changed();
+      }
+    }
+  }
+
+  /** Takes in what was recorded. */
+  voice(blob, seconds) {
+    const ext = /mp4/.test(blob.type) ? 'm4a' : /ogg/.test(blob.type) ? 'ogg' : 'webm';
+    this.#add({ type: 'audio', blob, name: `${t('talk.voice')}.${ext}`, size: blob.size, seconds });
+  }
+
+  /** Gives everything away. */
+  empties() {
+    const items = this.#items;
+    this.#items = [];
+    for (const item of items) URL.revokeObjectURL(item.address);
+    this.#list.replaceChildren();
+    this.#list.hidden = true;
+    this.#changed();
+    return items;
+  }
+
+  #add(item) {
+    item.address = URL.createObjectURL(item.blob);
+    const remove = make('button', {
+      type: 'button', className: 'tray-remove', title: t('talk.take_out'), attrs: { 'aria-label': `${t('talk.take_out')}: ${item.name}` },
+      onclick: () => this.#remove(item),
+    }, icon('close'));
+    const about = make('span', { className: 'tray-about' }, make('b', { dir: 'auto' }, item.name), make('span', { className: 'quiet number' }, size(item.size)));
+    const inside = {
+      image: () => [make('img', { src: item.address, alt: item.name })],
+      audio: () => [player(item.address, { seconds: item.seconds })],
+      file: () => [make('span', { className: 'paper' }, icon('page')), about],
+    }[item.type]();
+    item.node = make('li', { className: `tray-item tray-${item.type}` }, ...inside, remove);
+    this.#items.push(item);
+    this.#list.append(item.node);
+    this.#list.hidden = false;
+    this.#changed();
+  }
+
+  #remove(item) {
+    const at = this.#items.indexOf(item);
+    this.#items.splice(at, 1);
+    URL.revokeObjectURL(item.address);
+    item.node.remove();
+    this.#list.hidden = this.empty;
+    this.#problem('');
+    this.#changed();
+    (this.#items[at] ?? this.#items.at(-1))?.node.querySelector('.tray-remove').focus();
+    if (this.empty) byId('text').focus({ preventScroll: true });
+  }
+
+  #dropping(place) {
+    let inside = 0;
+    const withFiles = (event) => event.dataTransfer?.types.includes('Files');
+    const show = (on) => { this.#drop.hidden = !on; };
+    place.addEventListener('dragenter', (event) => { if (withFiles(event)) show(++inside > 0); });
+    place.addEventListener('dragleave', (event) => { if (withFiles(event)) show(--inside > 0); });
+    place.addEventListener('dragover', (event) => {
+      if (!withFiles(event)) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = 'copy';
+    });
+    place.addEventListener('drop', (event) => {
+      inside = 0;
+      show(false);
+      if (!withFiles(event)) return;
+      event.preventDefault();
+      this.take([...event.dataTransfer.files]);
+    });
+  }
+}
+

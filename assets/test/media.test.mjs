@@ -1,0 +1,241 @@
+// Pictures, voices and files: from visitor to agent and back, on phones and desks, through failures.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { connected, DESK, eventually, house, openThread, PHONE, say, shows, signIn, visit } from './harness.mjs';
+
+let h;
+let dir;
+before(async () => {
+  dir = mkdtempSync(path.join(tmpdir(), 'sohbet-media-'));
+  h = await house();
+});
+after(async () => {
+  await h.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** A real picture, encoded by the browser. */
+async function draw(page, name, width, height, type = 'image/jpeg') {
+  const bytes = await page.evaluate(async ([w, hgt, kind]) => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: w, height: hgt });
+    const c = canvas.getContext('2d');
+    const sky = c.createLinearGradient(0, 0, 0, hgt);
+    sky.addColorStop(0, '#f2b866');
+    sky.addColorStop(0.6, '#d9713c');
+    sky.addColorStop(1, '#2c4f6b');
+    c.fillStyle = sky;
+    c.fillRect(0, 0, w, hgt);
+    c.fillStyle = '#fff3d6';
+    c.beginPath();
+    c.arc(w * 0.7, hgt * 0.45, Math.min(w, hgt) * 0.1, 0, 7);
+    c.fill();
+    const blob = await new Promise((done) => canvas.toBlob(done, kind, 0.9));
+    return [...new Uint8Array(await blob.arrayBuffer())];
+  }, [width, height, type]);
+  const file = path.join(dir, name);
+  writeFileSync(file, Buffer.from(bytes));
+  return file;
+}
+
+const media = (page, type) => page.locator(`.bubble[data-type="${type}"]`);
+const loaded = (page, i = -1) => eventually(async () => {
+  const img = media(page, 'image').locator('.picture img');
+  const at = i < 0 ? img.last() : img.nth(i);
+  assert.ok(await at.evaluate((node) => node.complete && node.naturalWidth > 0), 'picture loaded');
+}, 'picture');
+const settled = (page) => eventually(async () => assert.equal(await page.locator('.own[data-state=waiting], .own[data-state=sending], .own[data-state=failed]').count(), 0), 'everything sent', 15_000);
+
+/** Records for a while and puts the voice into the tray. */
+async function speak(page, ms = 1500) {
+  await page.click('#mic');
+  await page.waitForSelector('#recorder:not([hidden])');
+  await eventually(async () => assert.match(await page.textContent('#recorder-time'), /0:0[1-9]/), 'the timer runs');
+  await page.waitForTimeout(ms - 1000);
+  // The fake microphone hums: the level is not flat.
+  assert.ok(await page.locator('#recorder-level i').evaluateAll((bars) => bars.some((bar) => Number(/scaleY\(([\d.]+)/.exec(bar.style.transform)?.[1] ?? 0) > 0.1)), 'the level moves');
+  await page.click('#recorder-done');
+  await page.waitForSelector('.tray-audio');
+}
+
+for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
+  test(`picture and voice there and back on a ${device}`, async () => {
+    const name = `Ece ${device}`;
+    const agent = await signIn(await h.person(size), h.server);
+    const visitor = await visit(await h.person({ ...size, colorScheme: device === 'phone' ? 'light' : 'dark' }), name);
+    assert.equal(await visitor.locator('#shoot').isVisible(), device === 'phone', 'a camera on phones');
+    assert.equal(await visitor.getAttribute('#camera', 'capture'), 'environment');
+
+    // A picture with words, seen before it goes, small in the talk, large when asked for.
+    await visitor.setInputFiles('#pick', await draw(visitor, `deniz-${device}.jpg`, 4000, 3000));
+    await visitor.waitForSelector('.tray-image img');
+    await say(visitor, 'Ürün böyle geldi');
+    await settled(visitor);
+    await loaded(visitor);
+    await openThread(agent, name);
+    await loaded(agent);
+    assert.equal(await media(agent, 'image').locator('.caption').textContent(), 'Ürün böyle geldi');
+    const small = await media(agent, 'image').locator('img').getAttribute('src');
+    assert.match(small, /\/uploads\/thumbs\//);
+    await media(agent, 'image').locator('.picture').click();
+    const large = agent.locator('#viewer-picture');
+    await eventually(async () => assert.equal(await large.evaluate((img) => img.naturalWidth), 2560), 'the whole picture, shrunk before it was sent');
+    await agent.keyboard.press('Escape');
+    assert.ok(await agent.locator('#viewer').isHidden());
+    assert.ok(await media(agent, 'image').locator('.picture').evaluate((node) => node === document.activeElement), 'the focus is back');
+
+    // A voice: recorded, heard before it goes, sent, and heard on the other side.
+    await speak(visitor);
+    await visitor.click('#send');
+    await settled(visitor);
+    await media(agent, 'audio').waitFor();
+    const time = media(agent, 'audio').locator('.player-time');
+    await eventually(async () => assert.match(await time.textContent(), /0:0[1-9]/), 'its length is known');
+    await media(agent, 'audio').locator('.player-button').click();
+    await eventually(async () => assert.ok(Number(await media(agent, 'audio').locator('.scrub').inputValue()) > 0), 'it plays');
+
+    // And back.
+    await agent.setInputFiles('#pick', await draw(agent, `cevap-${device}.png`, 600, 800, 'image/png'));
+    await agent.waitForSelector('.tray-image');
+    await agent.click('#send');
+    await eventually(async () => assert.equal(await media(visitor, 'image').count(), 2), 'the agent\'s picture');
+    await loaded(visitor);
+    await speak(agent);
+    await say(agent, 'Anlattım');
+    await eventually(async () => assert.equal(await media(visitor, 'audio').count(), 2), 'the agent\'s voice');
+
+    // After a reload everything is still there, from the server.
+    await visitor.reload();
+    await connected(visitor);
+    await eventually(async () => assert.equal(await media(visitor, 'image').count() + await media(visitor, 'audio').count(), 4), 'four files');
+    await loaded(visitor, 0);
+    for (const page of [visitor, agent]) assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
+
+    // The agent clears the conversation: its files go too.
+    const address = await media(visitor, 'image').first().locator('img').getAttribute('src');
+    assert.equal((await fetch(address)).status, 200);
+    await agent.click('#clear');
+    await agent.click('#confirm-yes');
+    await eventually(async () => assert.equal((await fetch(address)).status, 404), 'the file is gone');
+    await visitor.context().close();
+    await agent.context().close();
+  });
+}
+
+test('documents, pasting and dropping', async () => {
+  const agent = await signIn(await h.person(), h.server);
+  const visitor = await visit(await h.person(), 'Deniz');
+  const pdf = path.join(dir, 'Fatura 2026-11.pdf');
+  writeFileSync(pdf, '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n');
+  await visitor.setInputFiles('#pick', pdf);
+  await visitor.waitForSelector('.tray-file');
+  await visitor.click('#send');
+  await openThread(agent, 'Deniz');
+  const row = media(agent, 'file').locator('a.attachment');
+  assert.equal(await row.locator('b').textContent(), 'Fatura 2026-11.pdf');
+  assert.match(await row.locator('.paper-size').textContent(), /^PDF · 1 KB$/);
+  const [download] = await Promise.all([agent.waitForEvent('download'), row.click()]);
+  assert.equal(download.suggestedFilename(), 'Fatura 2026-11.pdf');
+
+  // Pasted from the clipboard, and dropped from a folder.
+  for (const kind of ['paste', 'drop']) {
+    await visitor.evaluate(async (how) => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 80, height: 60 });
+      canvas.getContext('2d').fillRect(0, 0, 40, 60);
+      const blob = await new Promise((done) => canvas.toBlob(done, 'image/png'));
+      const data = new DataTransfer();
+      data.items.add(new File([blob], `${how}.png`, { type: 'image/png' }));
+      const place = how === 'paste' ? document.getElementById('text') : document.getElementById('conversation');
+      const event = how === 'paste'
+        ? new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
+        : new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
+      if (how === 'drop') place.dispatchEvent(new DragEvent('dragenter', { dataTransfer: data, bubbles: true }));
+      place.dispatchEvent(event);
+    }, kind);
+    await visitor.waitForSelector('.tray-image');
+    assert.ok(await visitor.locator('#drop').isHidden());
+    await visitor.click('#send');
+    await settled(visitor);
+  }
+  await eventually(async () => assert.equal(await media(agent, 'image').count(), 2), 'both pictures');
+
+  // Taken out of the tray again, and what cannot be sent is told at once.
+  await visitor.setInputFiles('#pick', pdf);
+  await visitor.click('.tray-remove');
+  assert.ok(await visitor.locator('#tray').isHidden());
+  await visitor.setInputFiles('#pick', { name: 'film.mov', mimeType: 'video/quicktime', buffer: Buffer.from('x') });
+  assert.match(await visitor.textContent('#composer-problem'), /film\.mov/);
+  await visitor.setInputFiles('#pick', { name: 'x.zip', mimeType: 'application/zip', buffer: Buffer.alloc(11 * 1024 * 1024) });
+  assert.match(await visitor.textContent('#composer-problem'), /10 MB/);
+  // The server looks at what it is, and the message says so; it can be taken away.
+  await visitor.setInputFiles('#pick', { name: 'x.pdf', mimeType: 'application/pdf', buffer: Buffer.from('<html>') });
+  await visitor.click('#send');
+  await visitor.waitForSelector('.message[data-state=failed]');
+  assert.match(await visitor.textContent('.failure'), /Bu tür bir dosya gönderilemiyor/);
+  await visitor.click('.failure .drop');
+  await eventually(async () => assert.equal(await visitor.locator('.message[data-state=failed]').count(), 0), 'taken away');
+});
+
+test('a recording can be thrown away', async () => {
+  const visitor = await visit(await h.person(PHONE), 'Can');
+  await visitor.click('#mic');
+  await visitor.waitForSelector('#recorder:not([hidden])');
+  await visitor.click('#recorder-cancel');
+  await visitor.waitForSelector('#recorder', { state: 'hidden' });
+  assert.ok(await visitor.locator('#tray').isHidden());
+  await visitor.click('#mic');
+  await visitor.waitForSelector('#recorder:not([hidden])');
+  await visitor.keyboard.press('Escape');
+  await visitor.waitForSelector('#recorder', { state: 'hidden' });
+  assert.ok(await visitor.locator('#text').evaluate((node) => node === document.activeElement));
+});
+
+test('a file that meets a dead server, a reload and a slow line arrives once', async () => {
+  const agent = await signIn(await h.person(), h.server);
+  const context = await h.person(PHONE);
+  const visitor = await visit(context, 'Efe');
+  await say(visitor, 'önce bir yazı');
+  await settled(visitor);
+  await h.server.kill();
+  await visitor.setInputFiles('#pick', await draw(visitor, 'kara.jpg', 900, 600));
+  await visitor.waitForSelector('.tray-image');
+  await say(visitor, 'sonra resim');
+  await visitor.waitForSelector('.message[data-state=waiting] .picture img');
+  await h.server.start();
+  await connected(visitor);
+  await settled(visitor);
+  await openThread(agent, 'Efe');
+  await shows(agent, ['önce bir yazı', 'sonra resim'], 15_000);
+  await loaded(agent);
+
+  // The upload hangs: it shows how far it is, survives a reload, and can be called back.
+  let hold = true;
+  const held = [];
+  await context.route('**/api/upload/image', (route) => { if (hold) held.push(route); else route.continue(); });
+  await visitor.setInputFiles('#pick', await draw(visitor, 'ikinci.jpg', 900, 601));
+  await visitor.waitForSelector('.tray-image');
+  await visitor.click('#send');
+  await visitor.waitForSelector('.transfer-bar');
+  await visitor.reload();
+  await connected(visitor);
+  await visitor.waitForSelector('.own .transfer');
+  await visitor.waitForSelector('.own .picture img');
+  await visitor.click('.transfer-stop');
+  await eventually(async () => assert.equal(await media(visitor, 'image').count(), 1), 'called back');
+
+  // It fails, and goes when it is tried again.
+  hold = false;
+  await context.unroute('**/api/upload/image');
+  await context.route('**/api/upload/image', (route) => route.fulfill({ status: 507, json: { success: false, code: 'UPLOAD_FAILED' } }));
+  await visitor.setInputFiles('#pick', await draw(visitor, 'ucuncu.jpg', 900, 602));
+  await visitor.waitForSelector('.tray-image');
+  await visitor.click('#send');
+  await visitor.waitForSelector('.message[data-state=failed] .retry');
+  assert.match(await visitor.textContent('.failure'), /yer yok/);
+  await context.unroute('**/api/upload/image');
+  await visitor.click('.retry');
+  await settled(visitor);
+  await eventually(async () => assert.equal(await media(agent, 'image').count(), 2), 'it arrived');
+});
