@@ -119,7 +119,7 @@ test('a picture and a sound of the operator are seen and heard in the page', asy
   await eventually(async () => assert.equal(await picture.evaluate((img) => img.complete && img.naturalWidth), 120), 'the picture');
   await bot.say({ topic, audio: wav().toString('base64'), name: 'ses.wav', type: 'audio/wav', caption: 'Dinleyin' });
   const sound = page.locator('.message', { hasText: 'Dinleyin' }).locator('audio');
-  await sound.waitFor();
+  await sound.waitFor({ state: 'attached' }); // the player has buttons of its own
   const length = await sound.evaluate((audio) => new Promise((resolve, reject) => {
     audio.addEventListener('loadedmetadata', () => resolve(audio.duration));
     audio.addEventListener('error', () => reject(new Error('the sound does not play')));
