@@ -139,7 +139,11 @@ func (s *Server) Listen(ctx context.Context) (url string, err error) {
 func (s *Server) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
-	go assets.Prepare(ctx) // ends by itself in a second
+	go func() { // ends by itself in a second
+		start := time.Now()
+		assets.Prepare(ctx)
+		s.log.Info("files of the pages compressed", "ms", time.Since(start).Milliseconds())
+	}()
 	s.api.SetReady(true)
 	select {
 	case err := <-failed:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -186,15 +187,11 @@ func (p *Process) Forget() {
 func (p *Process) AtRest() int64 {
 	p.t.Helper()
 	deadline := time.After(startTimeout)
-	for still := 0; still < 3; still++ {
-		p.Forget()
+	for !slices.ContainsFunc(p.Log(), func(line string) bool { return strings.Contains(line, "files of the pages compressed") }) {
 		select {
 		case <-deadline:
 			p.t.Fatal("the server does not come to rest")
-		case <-time.After(300 * time.Millisecond):
-		}
-		if p.Peak()-p.Memory() > 1<<20 {
-			still = 0
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	return p.Memory()
