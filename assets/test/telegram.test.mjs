@@ -130,6 +130,30 @@ test('a picture and a sound of the operator are seen and heard in the page', asy
   await context.close();
 });
 
+test('a picture and a voice of the visitor reach the operator', async () => {
+  const context = await h.person(PHONE);
+  const page = await visit(context, 'Nur');
+  await page.setInputFiles('#pick', { name: 'kutu.png', mimeType: 'image/png', buffer: png(300, 200) });
+  await page.waitForSelector('.tray-image img');
+  await say(page, 'Kutu böyle geldi');
+  const picture = await bot.sent(/Kutu böyle geldi/);
+  assert.match(picture.caption, /^💬 Nur\nKutu böyle geldi\n#thread:/);
+  const received = await bot.file(picture.photo.at(-1).file_id);
+  assert.ok(received.length > 100, `${received.length} bytes of a picture`);
+
+  await page.click('#mic');
+  await eventually(async () => assert.match(await page.textContent('#recorder-time'), /0:0[1-9]/), 'the timer runs');
+  await page.click('#recorder-done');
+  await page.waitForSelector('.tray-audio');
+  await say(page, 'Sesli anlattım');
+  const voice = await bot.sent(/Sesli anlattım/);
+  assert.equal(voice.message_thread_id, picture.message_thread_id);
+  // Chromium records WebM, which Telegram plays as a file and not as a voice note.
+  const sound = voice.voice ?? voice.audio ?? voice.document;
+  assert.ok((await bot.file(sound.file_id)).length > 1000, 'the sound arrived');
+  await context.close();
+});
+
 test('an answer given while the visitor was away is there when they come back', async () => {
   const context = await h.person();
   const page = await visit(context, 'Mehmet');
