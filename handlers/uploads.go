@@ -53,17 +53,26 @@ func uploadedFile(f media.File) uploaded {
 // LimitUploads applies RATE_LIMIT_UPLOAD for each address, and lets nobody but agents upload from a blocked one.
 func (a *API) LimitUploads(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		address := auth.AddressKey(a.Address(c.Request()))
-		if ok, wait := a.UploadLimit.Allow("", address); !ok {
-			return tooMany(wait)
-		}
-		if _, isAgent := a.agent(c); !isAgent {
-			if err := a.Chat.Admit(chat.Actor{Role: chat.Visitor, Address: address}); err != nil {
-				return err
-			}
+		if err := a.admitUpload(c); err != nil {
+			return err
 		}
 		return next(c)
 	}
+}
+
+// admitUpload refuses blocked addresses, and those that sent enough for now.
+func (a *API) admitUpload(c echo.Context) error {
+	if ok, wait := a.UploadLimit.Allow("", auth.AddressKey(a.Address(c.Request()))); !ok {
+		return tooMany(wait)
+	}
+	return a.admitSender(c)
+}
+
+func (a *API) admitSender(c echo.Context) error {
+	if _, isAgent := a.agent(c); isAgent {
+		return nil
+	}
+	return a.Chat.Admit(chat.Actor{Role: chat.Visitor, Address: auth.AddressKey(a.Address(c.Request()))})
 }
 
 // Upload takes a file of a kind from the field "file" of a form. Nothing of the form is held in memory.
@@ -91,11 +100,20 @@ func (a *API) SignUpload(c echo.Context) error {
 	var in struct {
 		Kind media.Kind `json:"kind" form:"kind"`
 	}
+	if err := a.admitSender(c); err != nil {
+		return err
+	}
 	if err := decode(c, &in); err != nil {
 		return err
 	}
 	if media.Limit(in.Kind) == 0 {
 		return invalid("kind must be image, audio or file.")
+	}
+	if !a.Media.Direct(in.Kind) { // costs no upload: the file comes here
+		return c.JSON(http.StatusOK, ticket{Success: true})
+	}
+	if err := a.admitUpload(c); err != nil {
+		return err
 	}
 	t, ok, err := a.Media.Sign(c.Request().Context(), in.Kind)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // What a request body may hold. Uploads count their own.
 const (
-	loginBody = "16K"
+	loginBody = "16K"  // and other small ones
 	apiBody   = "256K" // a message of 10,000 runes, each escaped, fits
 )
 
@@ -48,7 +48,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/upload/image", a.Upload(media.Image), a.Patiently, a.LimitUploads)
 	e.POST("/api/upload/audio", a.Upload(media.Audio), a.Patiently, a.LimitUploads)
 	e.POST("/api/upload/file", a.Upload(media.Any), a.Patiently, a.LimitUploads)
-	e.POST("/api/upload/sign", a.SignUpload, a.LimitUploads, middleware.BodyLimit(loginBody))
+	e.POST("/api/upload/sign", a.SignUpload, a.LimitAPI, middleware.BodyLimit(loginBody))
 	e.POST("/api/upload/confirm", a.ConfirmUpload, a.LimitAPI, middleware.BodyLimit(loginBody))
 
 	// Everybody: is the server well?

@@ -42,13 +42,18 @@ var (
 	cloudID      = regexp.MustCompile(`^(chat_images|chat_audio)/[a-z2-7]{26}$`)
 )
 
+// Direct reports whether files of a kind may be sent straight to Cloudinary now.
+func (s *Service) Direct(kind Kind) bool {
+	return s.cloud != nil && cloudFolders[kind] != "" && s.cloud.breaker.State() != gobreaker.StateOpen
+}
+
 // Sign makes a ticket. ok is false when files of that kind are to be sent to this server. What is sent with a ticket and not
 // confirmed within an hour is deleted.
 func (s *Service) Sign(ctx context.Context, kind Kind) (t Ticket, ok bool, err error) {
-	folder := cloudFolders[kind]
-	if s.cloud == nil || folder == "" || s.cloud.breaker.State() == gobreaker.StateOpen {
+	if !s.Direct(kind) {
 		return Ticket{}, false, nil
 	}
+	folder := cloudFolders[kind]
 	name := newName()
 	now := s.now()
 	t = Ticket{ID: folder + "/" + name}
