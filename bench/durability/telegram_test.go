@@ -18,7 +18,7 @@ import (
 // killed twice in the middle of sending. Every message must arrive, in order, and only what was under way when a kill fell may
 // arrive twice. SOHBET_TELEGRAM_MESSAGES and SOHBET_TELEGRAM_OUTAGE (seconds) make it longer.
 func TestTelegram(t *testing.T) {
-	messages, outage := number(t, "SOHBET_TELEGRAM_MESSAGES", 300), number(t, "SOHBET_TELEGRAM_OUTAGE", 3)
+	messages, outage := number(t, "SOHBET_TELEGRAM_MESSAGES", 200), number(t, "SOHBET_TELEGRAM_OUTAGE", 3)
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			d := &delivery{t: t, bot: telegramtest.New(t, telegramtest.Forum()), dir: t.TempDir()}
