@@ -10,19 +10,21 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"sohbet/server/engine"
 	"sohbet/server/metrics"
-	"sohbet/server/telegram"
 )
 
 // register adds what is read when somebody asks for it.
 func (a *API) register(m *metrics.Metrics) {
 	number := func(f func() int64) func() float64 { return func() float64 { return float64(f()) } }
-	sockets := func(f func(engine.Stats) float64) func() float64 { return func() float64 { return f(a.Sockets()) } }
-	m.Gauge("sohbet_sockets", "Sockets connected now.", sockets(func(s engine.Stats) float64 { return float64(s.Open) }))
-	m.Counter("sohbet_sockets_opened_total", "Sockets that were connected.", sockets(func(s engine.Stats) float64 { return float64(s.Opened) }))
-	m.Counter("sohbet_sockets_cut_total", "Sockets that were cut because they fell behind.", sockets(func(s engine.Stats) float64 { return float64(s.Cut) }))
-	m.Gauge("sohbet_sockets_queued_bytes", "What waits to be written to sockets.", sockets(func(s engine.Stats) float64 { return float64(s.Queued) }))
+	m.Group([]metrics.Number{
+		{Name: "sohbet_sockets", Help: "Sockets connected now."},
+		{Name: "sohbet_sockets_opened_total", Help: "Sockets that were connected.", Counter: true},
+		{Name: "sohbet_sockets_cut_total", Help: "Sockets that were cut because they fell behind.", Counter: true},
+		{Name: "sohbet_sockets_queued_bytes", Help: "What waits to be written to sockets."},
+	}, func() []float64 { // it asks every connection
+		s := a.Sockets()
+		return []float64{float64(s.Open), float64(s.Opened), float64(s.Cut), float64(s.Queued)}
+	})
 	m.Gauge("sohbet_visitors_online", "Visitors who are here.", func() float64 { return float64(a.Chat.VisitorsOnline()) })
 	m.Gauge("sohbet_store_queue", "Writes waiting for the next commit.", number(func() int64 { return int64(a.Store.Stats().Queued) }))
 	m.Counter("sohbet_messages_accepted_total", "Messages stored.", number(func() int64 { return a.Store.Stats().Appended }))
@@ -35,30 +37,21 @@ func (a *API) register(m *metrics.Metrics) {
 	if a.Bridge == nil {
 		return
 	}
-	telegram := func(f func(telegram.Health) float64) func() float64 {
-		return func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
-			defer cancel()
-			return f(a.Bridge.Health(ctx))
+	m.Group([]metrics.Number{
+		{Name: "sohbet_telegram_waiting", Help: "Messages waiting for Telegram."},
+		{Name: "sohbet_telegram_waiting_seconds", Help: "Age of the oldest of them."},
+		{Name: "sohbet_telegram_sent_total", Help: "Messages that Telegram took.", Counter: true},
+		{Name: "sohbet_telegram_received_total", Help: "Updates that came from Telegram.", Counter: true},
+		{Name: "sohbet_telegram_failures_total", Help: "Calls of Telegram that failed.", Counter: true},
+	}, func() []float64 { // it asks the database
+		ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+		defer cancel()
+		h, age := a.Bridge.Health(ctx), 0.0
+		if !h.Oldest.IsZero() {
+			age = a.now().Sub(h.Oldest).Seconds()
 		}
-	}
-	m.Gauge("sohbet_telegram_waiting", "Messages waiting for Telegram.", telegram(waiting))
-	m.Gauge("sohbet_telegram_waiting_seconds", "Age of the oldest of them.", telegram(a.waitingSeconds))
-	m.Counter("sohbet_telegram_sent_total", "Messages that Telegram took.", telegram(sent))
-	m.Counter("sohbet_telegram_received_total", "Updates that came from Telegram.", telegram(received))
-	m.Counter("sohbet_telegram_failures_total", "Calls of Telegram that failed.", telegram(failures))
-}
-
-func waiting(h telegram.Health) float64  { return float64(h.Waiting) }
-func sent(h telegram.Health) float64     { return float64(h.Sent) }
-func received(h telegram.Health) float64 { return float64(h.Received) }
-func failures(h telegram.Health) float64 { return float64(h.Failed) }
-
-func (a *API) waitingSeconds(h telegram.Health) float64 {
-	if h.Oldest.IsZero() {
-		return 0
-	}
-	return a.now().Sub(h.Oldest).Seconds()
+		return []float64{float64(h.Waiting), age, float64(h.Sent), float64(h.Received), float64(h.Failed)}
+	})
 }
 
 // Observe counts an answered request under its route, not its path: paths may hold thread ids.

@@ -74,6 +74,46 @@ func (m *Metrics) Counter(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f))
 }
 
+// Number is one of a group.
+type Number struct {
+	Name, Help string
+	Counter    bool // it only grows
+}
+
+// Group adds numbers that are read together, once for each time somebody asks; read gives their values in the same order.
+func (m *Metrics) Group(numbers []Number, read func() []float64) {
+	g := &group{read: read}
+	for _, n := range numbers {
+		kind := prometheus.GaugeValue
+		if n.Counter {
+			kind = prometheus.CounterValue
+		}
+		g.kinds = append(g.kinds, kind)
+		g.descriptions = append(g.descriptions, prometheus.NewDesc(n.Name, n.Help, nil, nil))
+	}
+	m.registry.MustRegister(g)
+}
+
+type group struct {
+	descriptions []*prometheus.Desc
+	kinds        []prometheus.ValueType
+	read         func() []float64
+}
+
+// Describe tells the registry what there is.
+func (g *group) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range g.descriptions {
+		to <- d
+	}
+}
+
+// Collect reads the numbers.
+func (g *group) Collect(to chan<- prometheus.Metric) {
+	for i, v := range g.read() {
+		to <- prometheus.MustNewConstMetric(g.descriptions[i], g.kinds[i], v)
+	}
+}
+
 // Pool adds the numbers of a database pool.
 func (m *Metrics) Pool(name string, db *sql.DB) {
 	m.registry.MustRegister(collectors.NewDBStatsCollector(db, name))
