@@ -153,8 +153,7 @@ test('who reads further up is not pulled down; the pill leads to what is new', a
   await openThread(agent, 'Yukarıda');
   await visitor.evaluate(() => { document.getElementById('scroller').scrollTop = 0; });
   await say(agent, 'new below');
-  await visitor.waitForSelector('#pill:not([hidden])');
-  assert.match(await visitor.textContent('#pill'), /1 yeni mesaj/);
+  await eventually(async () => assert.match(await visitor.textContent('#pill:not([hidden])'), /1 yeni mesaj/));
   assert.ok(await visitor.evaluate(() => document.getElementById('scroller').scrollTop) < 50);
   assert.equal(await stateOf(agent, 'new below'), 'sent', 'not read yet');
   await visitor.click('#pill');

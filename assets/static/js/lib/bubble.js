@@ -5,7 +5,7 @@ import { has, t } from './i18n.js';
 import { linked } from './text.js';
 import { clock, day, whole } from './time.js';
 
-const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', read: 'ticks' };
+const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', delivered: 'ticks', read: 'ticks' };
 
 /** What the message says and carries: text with links, a picture, a voice, or a file. */
 function content(entry, { onDrop }) {
@@ -23,20 +23,22 @@ function reason(code) {
 
 /**
  * Makes the list item of an entry (see talk.js). `face(entry)` gives the other
- * side's face; onRetry and onDrop belong to a failed message.
+ * side's face; onRetry and onDrop belong to a failed message; `tools(entry)`
+ * gives the buttons beside one that is stored.
  */
-export function bubble(entry, { face, onRetry, onDrop }) {
+export function bubble(entry, { face, onRetry, onDrop, tools }) {
   const meta = make('span', { className: 'meta' });
   const body = make('div', { className: 'bubble', data: { type: entry.type } }, ...content(entry, { onDrop }));
   const node = make('li', { className: 'message' }, make('div', { className: 'line' }, body, meta));
   if (entry.own) node.classList.add('own');
+  else if (entry.note) node.classList.add('note');
   else if (entry.system) node.classList.add('system');
   else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, face(entry)));
   // A tap shows the time where there is no pointer to hover with.
   body.addEventListener('click', (event) => {
     if (!event.target.closest('a, button, input')) node.classList.toggle('shown');
   });
-  progress(node, entry, { onRetry, onDrop });
+  progress(node, entry, { onRetry, onDrop, tools });
   return node;
 }
 
@@ -46,7 +48,7 @@ export function refill(node, entry, actions) {
 }
 
 /** Shows time and state of an entry in its list item. */
-export function progress(node, entry, { onRetry, onDrop }) {
+export function progress(node, entry, { onRetry, onDrop, tools }) {
   node.dataset.state = entry.own ? entry.state : 'received';
   if (entry.id) node.dataset.id = entry.id;
   if (entry.clientID) node.dataset.client = entry.clientID;
@@ -54,7 +56,14 @@ export function progress(node, entry, { onRetry, onDrop }) {
   const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
   const sign = entry.own ? icon(MARKS[entry.state]) : null;
   const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
-  node.querySelector('.meta').replaceChildren(...[changed, at, sign, said].filter(Boolean));
+  const by = entry.note ? make('span', { className: 'by' }, icon('note'), entry.note.author ? t('talk.note_by', { name: entry.note.author }) : t('talk.note')) : null;
+  node.querySelector('.meta').replaceChildren(...[by, changed, at, sign, said].filter(Boolean));
+  // Made once, so that a mark which comes later takes the focus from none of them.
+  const line = node.querySelector('.line');
+  if ((entry.id || entry.note) && !line.querySelector('.tools')) {
+    const buttons = tools(entry);
+    if (buttons.length) line.append(make('span', { className: 'tools' }, ...buttons));
+  }
   node.querySelector('.failure')?.remove();
   if (entry.id || entry.url || entry.state === 'failed') node.querySelector('.transfer')?.remove();
   if (entry.state !== 'failed') return;

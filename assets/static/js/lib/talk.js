@@ -10,16 +10,21 @@ const GROUP = 2 * 60_000;
 const NEAR = 96;
 
 /*
- * An entry: {id, clientID, n, own, system, sender, text, type, url, file, preview, share, at, state, code, node}.
+ * An entry: {id, clientID, n, own, system, sender, text, type, url, file, preview, share, at, state, code, node, note}.
  * file is {name, bytes, thumb, width, height} as far as known; preview is where this page has the file itself.
  * Stored ones have an id and stand in its order; ones on their way stand after
- * them, ordered by n (see outbox.js).
+ * them, ordered by n (see outbox.js). note is {id, after, author} for a note of the team: it stands
+ * behind the message that was the last one when it was written.
  */
+const rank = (e) => (e.note ? e.note.after : e.id || Infinity);
 const before = (a, b) => {
-  if (a.id && b.id) return a.id - b.id;
-  if (a.id || b.id) return a.id ? -1 : 1;
-  return a.n - b.n;
+  const [first, second] = [rank(a), rank(b)];
+  if (first !== second) return first - second;
+  return (a.note?.id ?? 0) - (b.note?.id ?? 0) || a.n - b.n;
 };
+
+/** How far an own message got; it never goes back. */
+const STEPS = ['sent', 'delivered', 'read'];
 
 export class Talk extends EventTarget {
   #list = byId('messages');
@@ -34,6 +39,8 @@ export class Talk extends EventTarget {
   #top = 0;
   #missed = 0;
   #readTo = 0;
+  #deliveredTo = 0;
+  #tools;
   #older = { more: false, busy: false };
 
   /**
@@ -42,10 +49,12 @@ export class Talk extends EventTarget {
    * @param {string[]} o.own sender types that are this side
    * @param {(entry) => Node} o.face the other side's face
    * @param {Outbox} o.outbox where retry and drop go
+   * @param {(entry) => Node[]} [o.tools] buttons beside a stored message or a note
    */
-  constructor({ own, face, outbox }) {
+  constructor({ own, face, outbox, tools = () => [] }) {
     super();
     this.#own = new Set(own);
+    this.#tools = tools;
     this.#face = face;
     this.#outbox = outbox;
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
@@ -61,6 +70,10 @@ export class Talk extends EventTarget {
   get size() { return this.#entries.length; }
   /** The newest stored message of the other side. */
   get lastTheirs() { return this.#entries.findLast((e) => e.id && !e.own)?.id ?? 0; }
+  /** Whether everything from the first message on is here. */
+  get whole() { return !this.#older.more; }
+  /** The newest stored text of this side that `which` takes, as an entry. */
+  lastOwn(which = () => true) { return this.#entries.findLast((e) => e.id && e.own && which(e)); }
   /** The reader is at the end of the list, and looking. */
   get watched() { return this.#follow && !document.hidden && !this.#scroller.closest('[hidden]'); }
 
@@ -70,6 +83,7 @@ export class Talk extends EventTarget {
     this.#list.replaceChildren();
     this.#follow = true;
     this.#readTo = 0;
+    this.#deliveredTo = 0;
     this.#older = { more: false, busy: false };
     this.#setMissed(0);
   }
@@ -168,18 +182,52 @@ export class Talk extends EventTarget {
     }
   }
 
-  /** The other side has read everything up to this id. */
+  /** The other side has read everything up to this id, so it also got it. */
   read(lastID) {
     if (!(lastID > this.#readTo)) return;
     this.#readTo = lastID;
+    this.#deliveredTo = Math.max(this.#deliveredTo, lastID);
+    this.#mark(lastID, 'read');
+  }
+
+  /** The other side's page has got everything up to this id. */
+  delivered(lastID) {
+    if (!(lastID > this.#deliveredTo)) return;
+    this.#deliveredTo = lastID;
+    this.#mark(lastID, 'delivered');
+  }
+
+  #mark(lastID, state) {
+    const step = STEPS.indexOf(state);
     for (let i = this.#entries.length - 1; i >= 0; i--) {
       const entry = this.#entries[i];
       if (!entry.own || !entry.id || entry.id > lastID) continue;
-      if (entry.state === 'read') break;
-      entry.state = 'read';
+      if (STEPS.indexOf(entry.state) >= step) break;
+      entry.state = state;
       progress(entry.node, entry, this.#actions(entry));
     }
   }
+
+  /** Shows a note of the team: {id, after_id, text, author, created_at}. One that is here already stays. */
+  note({ id, after_id: after, text, author, created_at: at }, { lively = false } = {}) {
+    if (this.#note(id)) return;
+    this.#insert({
+      id: 0, clientID: '', n: 0, own: false, system: false, note: { id: Number(id), after: Number(after) || 0, author }, text, type: 'text', url: '', file: {},
+      at: parse(at) ?? new Date(), state: '',
+    }, lively);
+    if (this.#follow) this.#toEnd();
+  }
+
+  dropNote(id) {
+    const entry = this.#note(id);
+    if (!entry) return;
+    const at = this.#entries.indexOf(entry);
+    this.#entries.splice(at, 1);
+    entry.node.remove();
+    this.#regroup(at - 1, at);
+  }
+
+  #note(id) { return this.#entries.find((e) => e.note?.id === Number(id)); }
 
   /** Says whether older messages exist; `older` is asked for when the reader comes near the top. */
   setOlder(more) {
@@ -202,6 +250,7 @@ export class Talk extends EventTarget {
       face: this.#face,
       onRetry: () => this.#outbox.retry(entry.clientID),
       onDrop: () => this.#outbox.drop(entry.clientID),
+      tools: this.#tools,
     };
   }
 
@@ -215,7 +264,7 @@ export class Talk extends EventTarget {
     const clientID = message.client_id || '';
     const known = this.#find(id, clientID);
     const own = this.#own.has(message.sender_type);
-    const state = own ? (id <= this.#readTo ? 'read' : 'sent') : '';
+    const state = own ? (id <= this.#readTo ? 'read' : id <= this.#deliveredTo ? 'delivered' : 'sent') : '';
     if (known?.id) {
       this.#edit(known, message);
       return false;
@@ -310,7 +359,7 @@ export class Talk extends EventTarget {
 }
 
 function together(a, b) {
-  return a.own === b.own && !a.system && !b.system && Math.abs(b.at - a.at) < GROUP;
+  return a.own === b.own && !a.system && !b.system && !a.note && !b.note && Math.abs(b.at - a.at) < GROUP;
 }
 
 function fileOfItem({ file }) {
