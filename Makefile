@@ -8,6 +8,7 @@
 #   GO        the Go command                             (go)
 #   FLAGS     more flags for `go build`                  (-trimpath)
 #   ROUNDS    rounds of `make bench`; medians are taken  (5)
+#   SCENES    scenes of `make screenshots`, by parts of their names  (all)
 
 PORT    ?= 5000
 BIN     ?= sohbet
@@ -17,14 +18,15 @@ DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null)
 GO      ?= go
 FLAGS   ?= -trimpath
 ROUNDS  ?= 5
+SCENES  ?=
 
 export GO
 CLIENT  := assets/static/vendor/socket.io.min.js
 
-.PHONY: help run build test check bench release
+.PHONY: help run build test check bench screenshots release
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## Build and serve on http://localhost:5000, data in ./data
 	PORT=$(PORT) ./$(BIN)
@@ -42,6 +44,11 @@ check: ## The quick part: format, vet, lint, Go tests with the race detector
 bench: ## Measure against Node's socket.io and write bench/README.md's table
 	@npm ci --prefix bench/peer --no-audit --no-fund
 	$(GO) run ./bench/run -rounds $(ROUNDS)
+
+screenshots: build ## Every page and state, phone and desk, light and dark, into ./screenshots
+	@.ci/install screenshots
+	@npm ci --prefix assets --no-audit --no-fund --loglevel=error
+	SOHBET_BIN=$(abspath $(BIN)) node assets/test/screenshots.mjs $(SCENES)
 
 release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a list of what is inside
 	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"

@@ -1,0 +1,108 @@
+// The scenes of screenshots.mjs: each brings a page into a state and has its picture taken.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connected, eventually, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
+
+/** A visitor and an agent who know each other. `who` tells runs apart on one server. */
+async function both({ h, person, unique }, who) {
+  const visitor = await visit(await person(), `${who} ${unique}`);
+  const agent = await signIn(await person(), h.server);
+  return { visitor, agent, name: `${who} ${unique}` };
+}
+
+/** A short conversation as a shop has it. */
+async function talk(stage, who) {
+  const pair = await both(stage, who);
+  const { visitor, agent, name } = pair;
+  await say(visitor, 'Merhaba, dün verdiğim sipariş ne zaman kargoya çıkar?');
+  await say(visitor, 'Numarası 48213');
+  await agent.locator('.row', { hasText: name }).waitFor();
+  await openThread(agent, name);
+  await say(agent, 'Merhaba! Hemen bakıyorum.');
+  await say(agent, 'Paketiniz bu sabah hazırlandı, bugün 17.00 aracıyla çıkıyor. Takip: https://kargo.example/48213');
+  await shows(visitor, ['Merhaba, dün verdiğim sipariş ne zaman kargoya çıkar?', 'Numarası 48213', 'Merhaba! Hemen bakıyorum.', 'Paketiniz bu sabah hazırlandı, bugün 17.00 aracıyla çıkıyor. Takip: https://kargo.example/48213']);
+  await say(visitor, 'Harika, çok teşekkürler 🙏');
+  return pair;
+}
+
+export const scenes = {
+  async 'visitor-first'({ person, shoot }) {
+    const page = await (await person()).newPage();
+    await page.goto('/');
+    await shoot(page);
+  },
+
+  async 'visitor-name-missing'({ person, shoot }) {
+    const page = await (await person()).newPage();
+    await page.goto('/?lang=en');
+    await page.click('#start-form button[type=submit]');
+    await shoot(page);
+  },
+
+  async 'visitor-empty'(stage) {
+    await stage.shoot(await visit(await stage.person(), 'Deniz'));
+  },
+
+  async 'visitor-talk'(stage) {
+    const { visitor } = await talk(stage, 'Zeynep');
+    await eventually(async () => { if (await stateOf(visitor, 'teşekkürler') !== 'read') throw new Error('unread'); });
+    await stage.shoot(visitor);
+  },
+
+  async 'visitor-offline'(stage) {
+    const context = await stage.person();
+    const visitor = await visit(context, `Can ${stage.unique}`);
+    await say(visitor, 'Bağlantım kötü, yine de yazıyorum.');
+    await eventually(async () => { if (await stateOf(visitor, 'Bağlantım') !== 'sent') throw new Error('not sent'); });
+    await stage.h.server.kill();
+    await say(visitor, 'Bu sırada bekliyor');
+    await say(visitor, 'Bu da');
+    await sleep(1500);
+    await stage.shoot(visitor);
+    await stage.h.server.start();
+    await connected(visitor);
+  },
+
+  async 'visitor-long-word'(stage) {
+    const visitor = await visit(await stage.person(), `Uzun ${stage.unique}`);
+    await say(visitor, 'a'.repeat(2000));
+    await say(visitor, '👍');
+    await say(visitor, 'مرحبا، متى يصل الطلب؟');
+    await sleep(300);
+    await stage.shoot(visitor);
+  },
+
+  async 'login'({ person, shoot }) {
+    const page = await (await person()).newPage();
+    await page.goto('/login');
+    await shoot(page);
+    await page.click('#ask-button');
+    await page.waitForSelector('#verify:not([hidden])');
+    await shoot(page, 'code');
+  },
+
+  async 'console-talk'(stage) {
+    const { agent } = await talk(stage, 'Ayşe Yılmaz');
+    await stage.shoot(agent);
+  },
+
+  async 'console-nobody'(stage) {
+    const agent = await signIn(await stage.person(), stage.h.server);
+    await stage.shoot(agent);
+    await agent.fill('#search', 'yokboylebiri');
+    await sleep(600);
+    await stage.shoot(agent, 'no-results');
+  },
+
+  async 'diagnostics'(stage) {
+    const agent = await signIn(await stage.person(), stage.h.server);
+    await agent.goto('/admin/diagnostics');
+    await sleep(1500);
+    await stage.shoot(agent);
+  },
+
+  async 'not-found'({ person, shoot }) {
+    const page = await (await person()).newPage();
+    await page.goto('/yok');
+    await shoot(page);
+  },
+};

@@ -1,0 +1,47 @@
+// `make screenshots`: every page and state as a picture, phone and desk, light and dark, into ./screenshots (SHOTS names another
+// folder). Arguments choose scenes by a part of their name: `make screenshots SCENES="console widget"`. Nothing is asserted
+// here; the pictures are for looking at.
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { DESK, house, PHONE } from './harness.mjs';
+import { scenes } from './scenes.mjs';
+
+const out = path.resolve(process.env.SHOTS ?? 'screenshots');
+const wanted = process.argv.slice(2);
+mkdirSync(out, { recursive: true });
+
+const h = await house({ BRAND_NAME: 'Çınar Kitabevi', AGENT_NAME: 'Elif' });
+let failed = 0;
+try {
+  for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
+    for (const scheme of ['light', 'dark']) {
+      for (const [name, scene] of Object.entries(scenes)) {
+        if (wanted.length && !wanted.some((part) => name.includes(part))) continue;
+        const contexts = [];
+        const person = async (options = {}) => {
+          const context = await h.person({ ...size, colorScheme: scheme, ...options });
+          contexts.push(context);
+          return context;
+        };
+        /** Takes the picture of a page; `part` tells several of one scene apart. */
+        const shoot = async (page, part = '') => {
+          await page.waitForTimeout(350); // what moves has come to rest
+          await page.screenshot({ path: path.join(out, `${name}${part && `-${part}`}.${device}.${scheme}.png`) });
+        };
+        try {
+          await scene({ h, person, shoot, device, scheme, unique: `${device} ${scheme}` });
+          console.log(`${name}.${device}.${scheme}`);
+        } catch (error) {
+          failed += 1;
+          console.error(`${name}.${device}.${scheme}: ${error.message.split('\n')[0]}`);
+        } finally {
+          for (const context of contexts) await context.close();
+        }
+      }
+    }
+  }
+} finally {
+  await h.browser.close();
+  await h.server.kill('SIGTERM');
+}
+process.exitCode = failed ? 1 : 0;
