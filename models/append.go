@@ -11,6 +11,7 @@ const (
 	appendJob jobKind = iota
 	openJob           // CreateThread
 	readJob           // MarkRead
+	settleJob         // Settle: nothing to write
 )
 
 // job is one write in the queue. reply or done receives its outcome, once.

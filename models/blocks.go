@@ -128,6 +128,7 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 	if err != nil {
 		return Block{}, s.failed("block a visitor", err)
 	}
+	s.turned(TurnedSecurity)
 	return made, s.loadBlocks(ctx)
 }
 
@@ -142,6 +143,7 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 	if err != nil {
 		return s.failed("unblock a visitor", err)
 	}
+	s.turned(TurnedSecurity)
 	return s.loadBlocks(ctx)
 }
 

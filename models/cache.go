@@ -24,6 +24,7 @@ type cache struct {
 	seed           maphash.Seed
 	shards         [64]shard
 	hits, misses   atomic.Int64
+	news           *atomic.Pointer[News]
 }
 
 type shard struct {
@@ -43,8 +44,8 @@ type page struct {
 	more     bool // older ones exist
 }
 
-func newCache(ttl time.Duration) *cache {
-	c := &cache{seed: maphash.MakeSeed()}
+func newCache(ttl time.Duration, news *atomic.Pointer[News]) *cache {
+	c := &cache{seed: maphash.MakeSeed(), news: news}
 	if ttl > 0 {
 		c.threads = gocache.New(ttl, ttl)
 		c.pages = gocache.New(ttl, ttl)
@@ -92,7 +93,7 @@ func (c *cache) keepThread(t ticket, row Thread) {
 	}
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
-	if t.shard.changes == t.changes {
+	if t.shard.changes == t.changes && c.keeps(row.ID) {
 		put(c.threads, row.ID, row, cachedThreads)
 	}
 }
@@ -111,13 +112,27 @@ func (c *cache) keepPage(t ticket, threadID string, p page) {
 	}
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
-	if t.shard.changes == t.changes {
+	if t.shard.changes == t.changes && c.keeps(threadID) {
 		put(c.pages, threadID, p, cachedPages)
 	}
 }
 
-// changed forgets a thread after a commit that touched it.
+// keeps reports whether a thread may be kept in memory.
+func (c *cache) keeps(threadID string) bool {
+	n := c.news.Load()
+	return n == nil || n.Hears(threadID)
+}
+
+// changed forgets a thread after a commit that touched it, and tells the other processes.
 func (c *cache) changed(threadID string) {
+	c.forget(threadID)
+	if n := c.news.Load(); n != nil {
+		n.Changed(threadID)
+	}
+}
+
+// forget drops a thread.
+func (c *cache) forget(threadID string) {
 	s := c.shard(threadID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,8 +143,16 @@ func (c *cache) changed(threadID string) {
 	}
 }
 
-// changedAll forgets everything.
+// changedAll forgets everything, and tells the other processes.
 func (c *cache) changedAll() {
+	c.forgetAll()
+	if n := c.news.Load(); n != nil {
+		n.Changed("")
+	}
+}
+
+// forgetAll drops everything.
+func (c *cache) forgetAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
@@ -142,10 +165,6 @@ func (c *cache) changedAll() {
 	}
 }
 
-// Forget drops what memory holds of a thread: for the news that another process changed it. Without
-// such news this process may serve an old row or page for as long as CacheTTL.
-func (s *Store) Forget(threadID string) { s.cache.changed(threadID) }
-
 // wrote replaces a thread row after a commit; the ticket is from before the transaction. When
 // somebody else changed a thread meanwhile, nobody knows which of the two is newer: forget it.
 func (c *cache) wrote(t ticket, row Thread) {
@@ -157,7 +176,7 @@ func (c *cache) wrote(t ticket, row Thread) {
 		return
 	}
 	c.pages.Delete(row.ID)
-	if undisturbed {
+	if undisturbed && c.keeps(row.ID) {
 		put(c.threads, row.ID, row, cachedThreads)
 	} else {
 		c.threads.Delete(row.ID)

@@ -178,9 +178,10 @@ type NewMessage struct {
 type Appended struct {
 	Message   Message
 	Thread    Thread
-	Duplicate bool // the client_id was stored before: Message is the first one
-	Opened    bool // this message opened the thread
-	Reopened  bool // the thread was closed before this message
+	Duplicate bool  // the client_id was stored before: Message is the first one
+	Opened    bool  // this message opened the thread
+	Reopened  bool  // the thread was closed before this message
+	Follows   int64 // id of the thread's message before this one, 0 for the first; not set for a duplicate
 }
 
 // stamp is the one form in which times are stored: UTC and whole milliseconds, the precision that

@@ -55,15 +55,23 @@ func (t *transaction) enqueue(ctx context.Context, conn gorm.ConnPool) error {
 	return t.writer.sql.enqueue(ctx, conn, rows)
 }
 
-// rouse wakes the sender.
+// rouse wakes the sender, in whichever process it is.
 func (s *Store) rouse() {
+	s.wake()
+	if s.telegram {
+		s.turned(TurnedOutbox)
+	}
+}
+
+// wake wakes the sender here.
+func (s *Store) wake() {
 	select {
 	case s.outbox <- struct{}{}:
 	default:
 	}
 }
 
-// OutboxReady receives when this process has put something into the outbox.
+// OutboxReady receives when this process has put something into the outbox, or has [Store.Heard] that another one did.
 func (s *Store) OutboxReady() <-chan struct{} { return s.outbox }
 
 // OutboxNext returns the oldest rows, leaving out threads whose first row is not due yet. Those of one thread

@@ -102,6 +102,7 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 	if err != nil {
 		return s.failed("end a session", err)
 	}
+	s.turned(TurnedSecurity)
 	return s.loadSessions(ctx)
 }
 
@@ -123,6 +124,7 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 	if err != nil {
 		return s.failed("end all sessions", err)
 	}
+	s.turned(TurnedSecurity)
 	s.sessions.begin(generation)
 	return s.loadSessions(ctx)
 }

@@ -56,6 +56,7 @@ type Store struct {
 	blocks   *blocks
 	sessions sessions
 	watch    *watch
+	news     atomic.Pointer[News]
 
 	health health
 	config func() *gorm.Config
@@ -123,7 +124,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err := migrate(ctx, s.write, s.dialect, steps); err != nil {
 		return err
 	}
-	s.cache = newCache(o.CacheTTL)
+	s.cache = newCache(o.CacheTTL, &s.news)
 	s.watch = newWatch(s)
 	if err := s.watch.look(ctx); err != nil {
 		return err

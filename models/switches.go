@@ -35,5 +35,8 @@ func (s *Store) SetSwitch(ctx context.Context, name, position string) error {
 			Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"position", "updated_at"}),
 		}).Create(&row).Error
 	})
+	if err == nil {
+		s.turned(TurnedSwitch)
+	}
 	return s.failed("turn a switch", err)
 }

@@ -147,7 +147,7 @@ func (t *touches) write(ids []string, seen map[string]time.Time) error {
 		return t.store.writer.sql.touch(ctx, conn, rows)
 	})
 	for _, row := range rows {
-		t.store.cache.changed(row.threadID)
+		t.store.cache.forget(row.threadID) // others keep an older last_activity until CacheTTL, which harms nothing
 	}
 	if err != nil {
 		return fmt.Errorf("models: touch: %w", err)

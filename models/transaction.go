@@ -100,11 +100,17 @@ func (t *transaction) lock(ctx context.Context, conn gorm.ConnPool) error {
 	tickets := make(map[string]ticket, len(t.jobs))
 	ids := make([]string, 0, len(t.jobs))
 	for _, j := range t.jobs {
+		if j.kind == settleJob {
+			continue
+		}
 		id := j.thread()
 		if _, known := tickets[id]; !known {
 			tickets[id] = t.writer.store.cache.ticket(id)
 			ids = append(ids, id)
 		}
+	}
+	if len(ids) == 0 {
+		return nil
 	}
 	slices.Sort(ids)
 	found, err := t.writer.sql.lock(ctx, conn, ids)
@@ -220,6 +226,7 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 			SenderType: m.SenderType, CreatedAt: m.CreatedAt,
 		}
 		stored = stored[1:]
+		out.Follows = row.LastMessageID
 		out.Reopened = row.take(&out.Message, m.preview)
 		out.Thread, out.Opened = row.Thread, row.opened
 		row.opened = false

@@ -20,12 +20,13 @@ const (
 type watch struct {
 	store *Store
 	known map[string]string // used by run alone, once it runs
+	early chan struct{}
 	stop  chan struct{}
 	done  chan struct{}
 }
 
 func newWatch(s *Store) *watch {
-	return &watch{store: s, known: make(map[string]string), stop: make(chan struct{}), done: make(chan struct{})}
+	return &watch{store: s, known: make(map[string]string), early: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 func (w *watch) run() {
@@ -37,12 +38,21 @@ func (w *watch) run() {
 		case <-w.stop:
 			return
 		case <-tick.C:
+		case <-w.early:
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		if err := w.look(ctx); err != nil {
 			w.store.log.Debug("blocks and sessions may be old for a moment", "error", err)
 		}
 		cancel()
+	}
+}
+
+// soon makes it look now.
+func (w *watch) soon() {
+	select {
+	case w.early <- struct{}{}:
+	default:
 	}
 }
 

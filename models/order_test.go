@@ -1,0 +1,244 @@
+package models_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+)
+
+// Three processes write to the same few threads at once, many in one batch. Nobody waits for the other in vain, whoever
+// reads behind an id misses nothing, and each message tells which one it follows.
+func TestProcessesShareAThread(t *testing.T) {
+	const writers, each, threads = 3, 300, 4
+	o := storetest.Options(t, "postgres")
+	stores := make([]*models.Store, writers)
+	for i := range stores {
+		stores[i] = storetest.Reopen(t, o)
+	}
+	ids := make([]string, threads)
+	for i := range ids {
+		ids[i] = thread(t, stores[0], i+1).ID
+	}
+
+	reading, over := context.WithCancel(t.Context())
+	defer over()
+	read := make([][]int64, threads) // what somebody read who always asked for what follows
+	var readers sync.WaitGroup
+	for i, id := range ids {
+		readers.Go(func() {
+			for {
+				done := reading.Err() != nil
+				last := int64(0)
+				if n := len(read[i]); n > 0 {
+					last = read[i][n-1]
+				} else if first, _, err := stores[0].MessagePage(t.Context(), id, 1, 1); err != nil || len(first) == 0 {
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					stores[0].Forget(id)
+					continue
+				} else {
+					last = first[0].ID
+					read[i] = append(read[i], last)
+				}
+				list, _, err := stores[0].Messages(t.Context(), id, models.MessageQuery{AfterID: last, Limit: 1000})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, m := range list {
+					read[i] = append(read[i], m.ID)
+				}
+				if done && len(list) == 0 {
+					return
+				}
+			}
+		})
+	}
+
+	type told struct{ id, follows int64 }
+	var mu sync.Mutex
+	heard := make(map[string][]told)
+	var writing, storing sync.WaitGroup
+	for w, s := range stores {
+		writing.Go(func() {
+			order := rand.New(rand.NewPCG(1, uint64(w)))
+			for n := range each {
+				id := ids[order.IntN(threads)]
+				storing.Add(1)
+				err := s.Append(t.Context(), models.NewMessage{
+					ThreadID: id, SenderType: models.Visitor, ContentType: "text", ContentText: fmt.Sprint(w, n), CreatedAt: time.Now(),
+				}, func(r models.Appended, err error) {
+					defer storing.Done()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					heard[id] = append(heard[id], told{r.Message.ID, r.Follows})
+					mu.Unlock()
+				})
+				if err != nil {
+					storing.Done()
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	writing.Wait()
+	storing.Wait()
+	over()
+	readers.Wait()
+	for i, id := range ids {
+		slices.SortFunc(heard[id], func(a, b told) int { return int(a.id - b.id) })
+		before := int64(0)
+		for n, m := range heard[id] {
+			if m.follows != before {
+				t.Fatalf("thread %d: message %d of %d says that it follows %d, but that is %d", i, n, len(heard[id]), m.follows, before)
+			}
+			if n >= len(read[i]) || read[i][n] != m.id {
+				t.Fatalf("thread %d: the reader missed message %d of %d: it read %d", i, n, len(heard[id]), len(read[i]))
+			}
+			before = m.id
+		}
+	}
+}
+
+// Settle returns after the callbacks of all that was committed before.
+func TestSettle(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		id := thread(t, s, 1).ID
+		told := 0 // by the delivery goroutine alone, and read after Settle
+		for n := range 50 {
+			if err := s.Append(t.Context(), models.NewMessage{
+				ThreadID: id, SenderType: models.Visitor, ContentType: "text", ContentText: fmt.Sprint(n), CreatedAt: time.Now(),
+			}, func(models.Appended, error) { told++ }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Settle(t.Context()); err != nil || told != 50 {
+			t.Fatalf("%d of 50 were told: %v", told, err)
+		}
+		if err := s.Settle(t.Context()); err != nil { // alone in its batch
+			t.Fatal(err)
+		}
+	})
+}
+
+// A store that shares keeps only threads that it hears of, tells what it changed, and does not tell back what it heard.
+func TestShare(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		loud, silent := thread(t, s, 1).ID, thread(t, s, 2).ID
+		var changed, turned []string
+		s.Share(models.News{
+			Hears:   func(id string) bool { return id == loud },
+			Changed: func(id string) { changed = append(changed, id) },
+			Turned:  func(what string) { turned = append(turned, what) },
+		})
+		s.ForgetAll()
+		hits := func(id string) int64 {
+			before := s.Stats().CacheHits
+			readThread(t, s, id)
+			readThread(t, s, id)
+			if _, _, err := s.Messages(t.Context(), id, models.MessageQuery{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := s.Messages(t.Context(), id, models.MessageQuery{}); err != nil {
+				t.Fatal(err)
+			}
+			return s.Stats().CacheHits - before
+		}
+		if n := hits(loud); n != 2 {
+			t.Errorf("%d of 2 reads of a thread that is heard of came from memory", n)
+		}
+		if n := hits(silent); n != 0 {
+			t.Errorf("%d reads of a thread that is not heard of came from memory", n)
+		}
+		s.Forget(loud)
+		if changed != nil || turned != nil {
+			t.Errorf("told %q, %q before anything changed", changed, turned)
+		}
+		name := "Yeni"
+		if _, err := s.UpdateThread(t.Context(), loud, models.ThreadPatch{DisplayName: &name}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SetSwitch(t.Context(), "away", "on"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Block(t.Context(), loud, false); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(changed, []string{loud}) || !slices.Equal(turned, []string{models.TurnedSwitch, models.TurnedSecurity}) {
+			t.Errorf("told of %d threads and of %q", len(changed), turned)
+		}
+	})
+}
+
+// What another process ended or blocked is known at once when it says so.
+func TestHeard(t *testing.T) {
+	o := storetest.Options(t, "postgres")
+	a, b := storetest.Reopen(t, o), storetest.Reopen(t, o)
+	id := thread(t, a, 1).ID
+	known := make(chan struct{}, 8)
+	b.OnSessionsEnded(func() { known <- struct{}{} })
+	a.Share(models.News{Hears: func(string) bool { return true }, Changed: func(string) {}, Turned: b.Heard})
+	if err := a.EndSession(t.Context(), "session", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	<-known
+	if !b.SessionEnded("session", "") {
+		t.Error("the other process does not know of the end of a session")
+	}
+	if _, err := a.Block(t.Context(), id, false); err != nil {
+		t.Fatal(err)
+	}
+	for !b.Blocked(id, "") {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Two processes on one database have one family, those on another have another.
+func TestFamily(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		first, err := s.Family(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := s.Family(t.Context())
+		other, err2 := storetest.Open(t, s.Dialect()).Family(t.Context())
+		if err != nil || err2 != nil || first != again || first == other {
+			t.Errorf("same for one database: %t; for two: %t; %v %v", first == again, first == other, err, err2)
+		}
+	})
+}
+
+func TestNewestIDs(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		quiet, talk := thread(t, s, 1).ID, thread(t, s, 2).ID
+		say(t, s, talk, "bir")
+		last := say(t, s, talk, "iki").Message
+		if id, err := s.NewestID(t.Context()); err != nil || id != last.ID {
+			t.Errorf("the newest is %d: %v", id, err)
+		}
+		ids, err := s.NewestIDs(t.Context(), []string{quiet, talk, "nobody"})
+		if err != nil || len(ids) != 2 || ids[quiet] != 0 || ids[talk] != last.ID {
+			t.Errorf("of three threads: %d, %v", len(ids), err)
+		}
+		ids, err = s.NewestIDsSince(t.Context(), last.CreatedAt, 10)
+		if err != nil || len(ids) != 1 || ids[talk] != last.ID {
+			t.Errorf("of those active: %d, %v", len(ids), err)
+		}
+		if ids, err = s.NewestIDsSince(t.Context(), last.CreatedAt.Add(time.Hour), 10); err != nil || len(ids) != 0 {
+			t.Errorf("of those active in the future: %d, %v", len(ids), err)
+		}
+	})
+}
