@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -183,7 +184,7 @@ func TestClientPins(t *testing.T) {
 func TestPages(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)\son[a-z]+\s*=|\sstyle\s*=|<style|javascript:`)
 	script := regexp.MustCompile(`<script[^>]*>`)
-	for name := range pageNames {
+	for name := range pageParts {
 		for _, lang := range []string{"tr", "en"} {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(http.MethodGet, "/?lang="+lang, nil)
@@ -235,7 +236,7 @@ func TestPages(t *testing.T) {
 		t.Error("the compressed page is not whole")
 	}
 	// Without data the pages still stand.
-	for name := range pageNames {
+	for name := range pageParts {
 		w := httptest.NewRecorder()
 		if err := Page(w, httptest.NewRequest(http.MethodGet, "/", nil), http.StatusOK, name, PageData{}); err != nil {
 			t.Errorf("%s without data: %v", name, err)
@@ -337,22 +338,47 @@ func TestModules(t *testing.T) {
 	}
 }
 
-func TestModulesOf(t *testing.T) {
-	found := map[string]bool{}
-	for _, name := range modulesOf("js/visitor.js") {
-		found[name] = true
-		if staticFiles[name] == nil {
-			t.Errorf("js/visitor.js imports %s, which is not there", name)
+// A page's two files hold everything that its modules and style sheets import, in fewer bytes than the sources.
+func TestBundles(t *testing.T) {
+	for page, parts := range pageParts {
+		b := bundles().pages[page]
+		served := func(name string) string {
+			t.Helper()
+			res := get(t, Static(), URL(name))
+			if res.StatusCode != http.StatusOK || res.Header.Get("Cache-Control") != cacheForever {
+				t.Errorf("%s: status %d, Cache-Control %q", name, res.StatusCode, res.Header.Get("Cache-Control"))
+			}
+			return string(body(t, res.Body))
+		}
+		style := served(b.Style)
+		if !strings.Contains(style, "--paper") || strings.Contains(style, "@import") || strings.Contains(style, "/*") {
+			t.Errorf("%s: the style sheet is not joined and minified", b.Style)
+		}
+		if (b.Script == "") != (len(parts.scripts) == 0) {
+			t.Errorf("%s: script %q for modules %q", page, b.Script, parts.scripts)
+		}
+		if b.Script == "" {
+			continue
+		}
+		script := served(b.Script)
+		for _, chunk := range b.Chunks {
+			if !strings.Contains(script, path.Base(chunk)) {
+				t.Errorf("%s does not import %s", b.Script, chunk)
+			}
+			script += served(chunk)
+		}
+		if has := strings.Contains(script, "Engine.IO") || strings.Contains(script, "/engine.io"); has != (parts.client && ClientEmbedded()) {
+			t.Errorf("%s: the Socket.IO client is in it: %v", b.Script, has)
+		}
+		for _, elsewhere := range regexp.MustCompile(`from ?"([^"]+)"`).FindAllStringSubmatch(script, -1) {
+			if !strings.Contains(elsewhere[1], "./"+page+"-") {
+				t.Errorf("%s imports %s", b.Script, elsewhere[1])
+			}
 		}
 	}
-	// A direct import, and one three steps away.
-	for _, name := range []string{"js/lib/outbox.js", "js/lib/text.js"} {
-		if !found[name] {
-			t.Errorf("%s is not among the modules of js/visitor.js", name)
-		}
-	}
-	if found["js/visitor.js"] || found["js/console.js"] {
-		t.Error("an entry module is listed")
+	// A module three imports away from its entry.
+	if visitor := string(bundles().files[bundles().pages["visitor"].Script].made); !strings.Contains(visitor, "noopener noreferrer nofollow") {
+		t.Error("lib/text.js is not in the visitor's bundle")
 	}
 }
 
@@ -361,7 +387,9 @@ func TestPrepareCompressesEverything(t *testing.T) {
 	cancel()
 	Prepare(over) // must return, having done nothing or little
 	Prepare(t.Context())
-	for name, f := range staticFiles {
+	all := maps.Clone(staticFiles)
+	maps.Copy(all, bundles().files)
+	for name, f := range all {
 		if f.plain.body == nil || f.compress && len(f.plain.body) > 1024 && (f.br.body == nil || f.gzip.body == nil) {
 			t.Errorf("%s is not prepared", name)
 		}

@@ -11,11 +11,12 @@ const (
 	// ClientIntegrity is the Subresource Integrity value of socket.io.min.js in that version.
 	ClientIntegrity = "sha384-kzavj5fiMwLKzzD1f8S7TeoVIEi7uKHvbTA3ueZkrzYq75pNQUiUi6Dy98Q3fxb0"
 
-	clientMain = "socket.io.min.js"
+	clientMain   = "socket.io.min.js"
+	clientModule = "socket.io.esm.min.js"
 )
 
 // clientFiles are the names that contract §2 promises under /socket.io/.
-var clientFiles = map[string]bool{clientMain: true, "socket.io.js": true, "socket.io.esm.min.js": true}
+var clientFiles = map[string]bool{clientMain: true, "socket.io.js": true, clientModule: true}
 
 // ClientURL returns the address of one of the client's files on its CDN, in the pinned version.
 func ClientURL(name string) string {
@@ -41,18 +42,18 @@ func Client(name string) (http.Handler, bool) {
 	}), true
 }
 
-// ClientEmbedded reports whether the pages load the client from this server.
+// ClientEmbedded reports whether the pages have the client from this server, inside their bundle.
 func ClientEmbedded() bool {
 	_, ok := Client(clientMain)
 	return ok
 }
 
-// clientScript is what a page's <script> element needs to load the client.
+// clientScript is what a page's <script> element needs to load the client; Src is "" where the page's bundle has it.
 type clientScript struct{ Src, Integrity string }
 
 func clientTag() clientScript {
 	if ClientEmbedded() {
-		return clientScript{Src: "/socket.io/" + clientMain + "?v=" + ClientVersion}
+		return clientScript{}
 	}
 	return clientScript{Src: ClientURL(clientMain), Integrity: ClientIntegrity}
 }

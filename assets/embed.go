@@ -2,17 +2,21 @@
 // icons and texts, all inside the binary, and the small Go side that hands them out.
 //
 // Static files live under /static/<fingerprint>/…, where the fingerprint is a
-// hash over all of them: relative imports between modules keep working, and
-// every answer may be cached for ever.
+// hash over all of them and what bundle.go makes of them: relative imports
+// between modules keep working, and every answer may be cached for ever.
 package assets
 
 import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"hash"
 	"io/fs"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
+	"sync"
 )
 
 // The vendor folder is filled by `make build` (see package.json) and may be
@@ -21,12 +25,20 @@ import (
 //go:embed static root pages locales
 var embedded embed.FS
 
-// fingerprint identifies this build's static files in URLs.
-var fingerprint = hashOf(embedded, "static", "locales", "pages")
+// fingerprint identifies this build's static files in URLs: the first twelve hex digits of a hash over names and contents.
+var fingerprint = sync.OnceValue(func() string {
+	sum := sha256.New()
+	hashFolders(sum, embedded, "static", "locales", "pages")
+	made := bundles().files
+	for _, name := range slices.Sorted(maps.Keys(made)) {
+		sum.Write([]byte(name + "\x00"))
+		sum.Write(made[name].made)
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:12]
+})
 
-// hashOf returns the first twelve hex digits of a hash over the names and
-// contents of every file below the given folders.
-func hashOf(fsys fs.FS, folders ...string) string {
+// hashFolders adds the names and contents of every file below the folders to a hash.
+func hashFolders(sum hash.Hash, fsys fs.FS, folders ...string) {
 	var names []string
 	for _, folder := range folders {
 		err := fs.WalkDir(fsys, folder, func(name string, d fs.DirEntry, err error) error {
@@ -40,7 +52,6 @@ func hashOf(fsys fs.FS, folders ...string) string {
 		}
 	}
 	sort.Strings(names)
-	sum := sha256.New()
 	for _, name := range names {
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
@@ -49,10 +60,9 @@ func hashOf(fsys fs.FS, folders ...string) string {
 		sum.Write([]byte(name + "\x00"))
 		sum.Write(data)
 	}
-	return hex.EncodeToString(sum.Sum(nil))[:12]
 }
 
 // URL returns the address of a static file, such as "js/visitor.js", in this build.
 func URL(path string) string {
-	return staticPrefix + fingerprint + "/" + strings.TrimPrefix(path, "/")
+	return staticPrefix + fingerprint() + "/" + strings.TrimPrefix(path, "/")
 }

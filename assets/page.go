@@ -33,14 +33,22 @@ type ErrorData struct {
 	RequestID string
 }
 
-// pageNames are the pages, and the texts that each one's modules need besides "common".
-var pageNames = map[string][]string{
-	"visitor":     {"talk", "visitor"},
-	"login":       {"login"},
-	"console":     {"talk", "console"},
-	"diagnostics": {"diagnostics"},
-	"notfound":    nil,
-	"error":       nil,
+// contents is what a page consists of besides its template.
+type contents struct {
+	texts   []string // sections of the locales that its modules need besides "common"
+	styles  []string // static/css/NAME.css, after base.css
+	scripts []string // static/js/NAME.js: entry modules, in order
+	client  bool     // whether they use the Socket.IO client
+}
+
+// pageParts are the pages.
+var pageParts = map[string]contents{
+	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor"}, scripts: []string{"visitor"}, client: true},
+	"login":       {texts: []string{"login"}, styles: []string{"sheet"}, scripts: []string{"login"}},
+	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "console"}, scripts: []string{"console"}, client: true},
+	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
+	"notfound":    {styles: []string{"sheet"}},
+	"error":       {styles: []string{"sheet"}},
 }
 
 // view is what the templates see.
@@ -50,7 +58,8 @@ type view struct {
 	Lang    string
 	Dir     string
 	Others  []language
-	Client  clientScript
+	Client  *clientScript // nil where the page needs no script element for it
+	Bundle  bundle
 	Strings map[string]string
 }
 
@@ -62,7 +71,7 @@ var pages = parsePages()
 func parsePages() map[string]*template.Template {
 	parsed := map[string]*template.Template{}
 	for locale := range locales {
-		for name := range pageNames {
+		for name := range pageParts {
 			t := template.New("layout.html").Funcs(template.FuncMap{
 				"t": func(key string) (string, error) {
 					s, ok := text(locale, key)
@@ -71,9 +80,8 @@ func parsePages() map[string]*template.Template {
 					}
 					return s, nil
 				},
-				"modules": modulesOf,
 				"asset": func(path string) (string, error) {
-					if staticFiles[path] == nil {
+					if lookup(path) == nil {
 						return "", fmt.Errorf("no static file %q", path)
 					}
 					return URL(path), nil
@@ -92,9 +100,9 @@ var pageStrings = joinStrings()
 func joinStrings() map[string]map[string]string {
 	joined := map[string]map[string]string{}
 	for locale := range locales {
-		for name, sections := range pageNames {
+		for name, parts := range pageParts {
 			all := map[string]string{}
-			for _, section := range append([]string{"common"}, sections...) {
+			for _, section := range append([]string{"common"}, parts.texts...) {
 				// The fallback first, so that a missing text shows in Turkish instead of as a key.
 				for _, source := range []string{fallbackLocale, locale} {
 					for key, s := range locales[source][section] {
@@ -119,7 +127,10 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	}
 	v := view{
 		PageData: d, Page: name, Lang: lang, Dir: "ltr",
-		Client: clientTag(), Strings: pageStrings[lang+"/"+name],
+		Bundle: bundles().pages[name], Strings: pageStrings[lang+"/"+name],
+	}
+	if tag := clientTag(); pageParts[name].client && tag.Src != "" {
+		v.Client = &tag
 	}
 	for _, code := range []string{"tr", "en"} {
 		if code != lang {

@@ -40,10 +40,11 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// file is one embedded file in every encoding that is worth sending. It is
+// file is one embedded or made file in every encoding that is worth sending. It is
 // compressed when it is first asked for, and kept.
 type file struct {
 	name        string
+	made        []byte // of a file that is made at the start; nil = embedded under its name
 	contentType string
 	compress    bool
 
@@ -71,13 +72,23 @@ func newFile(name string) *file {
 	return &file{name: name, contentType: contentType, compress: ext != ".png" && ext != ".ico"}
 }
 
+// madeFile is a file whose contents are at hand.
+func madeFile(name string, body []byte) *file {
+	f := newFile(name)
+	f.made = body
+	return f
+}
+
 // load reads and compresses the file once. Errors cannot happen here but for a
 // broken build: the list of files comes from the same embedded tree.
 func (f *file) load() {
 	f.once.Do(func() {
-		body, err := fs.ReadFile(embedded, f.name)
-		if err != nil {
-			panic("assets: " + err.Error())
+		body := f.made
+		if body == nil {
+			var err error
+			if body, err = fs.ReadFile(embedded, f.name); err != nil {
+				panic("assets: " + err.Error())
+			}
 		}
 		sum := sha256.Sum256(body)
 		tag := hex.EncodeToString(sum[:8])
@@ -205,21 +216,16 @@ var (
 	rootFiles   = folder("root")
 )
 
-// Prepare compresses every file, so that the first visitor does not wait for it. What the pages load comes first. It stops
-// early when ctx ends; what it has not come to is compressed when it is asked for.
+// Prepare makes the bundles and compresses every file, so that the first visitor does not wait for it. What the pages load
+// comes first. It stops early when ctx ends; what it has not come to is done when it is asked for.
 func Prepare(ctx context.Context) {
-	for _, late := range []bool{false, true} {
-		for name, f := range staticFiles {
+	for _, files := range []map[string]*file{bundles().files, rootFiles, staticFiles} {
+		for _, f := range files {
 			if ctx.Err() != nil {
 				return
 			}
-			if rest, vendored := strings.CutPrefix(name, "vendor/"); (vendored && rest != clientMain) == late {
-				f.load()
-			}
+			f.load()
 		}
-	}
-	for _, f := range rootFiles {
-		f.load()
 	}
 	// The compressors leave a hundred times what they made behind, which an idle server would keep for minutes.
 	debug.FreeOSMemory()
@@ -232,12 +238,12 @@ func Static() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, found := strings.CutPrefix(r.URL.Path, staticPrefix)
 		stamp, name, cut := strings.Cut(rest, "/")
-		f, known := staticFiles[name]
-		if !found || !cut || !known {
+		f := lookup(name)
+		if !found || !cut || f == nil {
 			http.NotFound(w, r)
 			return
 		}
-		if stamp != fingerprint {
+		if stamp != fingerprint() {
 			f.serve(w, r, cacheCheck)
 			return
 		}
