@@ -19,7 +19,7 @@ import (
 // bundle is what a page loads besides its HTML, as addresses for <link> and <script>.
 type bundle struct {
 	Style  string
-	Script string // "" for a page without modules
+	Script string
 	// Chunks are what Script imports at once; the page asks for them beside it. What it imports later is not here.
 	Chunks []string
 }
@@ -35,9 +35,7 @@ var bundles = sync.OnceValue(func() bundled {
 	b := bundled{pages: map[string]bundle{}, files: map[string]*file{}}
 	for page, parts := range pageParts {
 		made := bundle{Style: b.style(page, parts.styles)}
-		if len(parts.scripts) > 0 {
-			made.Script, made.Chunks = b.script(page, parts)
-		}
+		made.Script, made.Chunks = b.script(page, parts)
 		b.pages[page] = made
 	}
 	return b
@@ -63,7 +61,7 @@ func (b bundled) style(page string, names []string) string {
 // script joins the modules of a page, and the Socket.IO client with them when the page talks to it and it is embedded.
 func (b bundled) script(page string, parts contents) (entry string, chunks []string) {
 	var source strings.Builder
-	for _, name := range parts.scripts {
+	for _, name := range append([]string{"theme"}, parts.scripts...) {
 		fmt.Fprintf(&source, "import './js/%s.js';\n", name)
 	}
 	var inject []string

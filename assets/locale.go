@@ -98,3 +98,11 @@ func text(locale, key string) (string, bool) {
 	s, ok := locales[fallbackLocale][section][name]
 	return s, ok
 }
+
+// direction returns "rtl" for a language that its own file says is written from right to left, else "ltr".
+func direction(locale string) string {
+	if d, _ := text(locale, "common.direction"); d == "rtl" {
+		return d
+	}
+	return "ltr"
+}

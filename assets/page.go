@@ -37,7 +37,7 @@ type ErrorData struct {
 type contents struct {
 	texts   []string // sections of the locales that its modules need besides "common"
 	styles  []string // static/css/NAME.css, after base.css
-	scripts []string // static/js/NAME.js: entry modules, in order
+	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
 	client  bool     // whether they use the Socket.IO client
 }
 
@@ -54,9 +54,11 @@ var pageParts = map[string]contents{
 // view is what the templates see.
 type view struct {
 	PageData
-	Page    string
-	Lang    string
-	Dir     string
+	Page string
+	Lang string
+	Dir  string
+	// Theme is "light", "dark", or "" for the system's.
+	Theme   string
 	Others  []language
 	Client  *clientScript // nil where the page needs no script element for it
 	Bundle  bundle
@@ -126,7 +128,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 		return fmt.Errorf("assets: no page %q", name)
 	}
 	v := view{
-		PageData: d, Page: name, Lang: lang, Dir: "ltr",
+		PageData: d, Page: name, Lang: lang, Dir: direction(lang), Theme: Theme(r),
 		Bundle: bundles().pages[name], Strings: pageStrings[lang+"/"+name],
 	}
 	if tag := clientTag(); pageParts[name].client && tag.Src != "" {
@@ -142,12 +144,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	if err := t.Execute(&out, v); err != nil {
 		return fmt.Errorf("assets: page %s: %w", name, err)
 	}
-	if chosen := r.URL.Query().Get("lang"); HasLocale(chosen) {
-		http.SetCookie(w, &http.Cookie{
-			Name: LocaleCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600,
-			SameSite: http.SameSiteLaxMode,
-		})
-	}
+	remember(w, r)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)

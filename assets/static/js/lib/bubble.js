@@ -5,7 +5,7 @@ import { has, t } from './i18n.js';
 import { linked } from './text.js';
 import { clock, day, whole } from './time.js';
 
-const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', delivered: 'ticks', read: 'ticks' };
+const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', delivered: 'ticks', read: 'read' };
 
 /** What the message says and carries: text with links, a picture, a voice, or a file. */
 function content(entry, { onDrop }) {
@@ -31,7 +31,6 @@ export function bubble(entry, { face, onRetry, onDrop, tools }) {
   const body = make('div', { className: 'bubble', data: { type: entry.type } }, ...content(entry, { onDrop }));
   const node = make('li', { className: 'message' }, make('div', { className: 'line' }, body, meta));
   if (entry.own) node.classList.add('own');
-  else if (entry.note) node.classList.add('note');
   else if (entry.system) node.classList.add('system');
   else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, face(entry)));
   // A tap shows the time where there is no pointer to hover with.
@@ -56,11 +55,10 @@ export function progress(node, entry, { onRetry, onDrop, tools }) {
   const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
   const sign = entry.own ? icon(MARKS[entry.state]) : null;
   const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
-  const by = entry.note ? make('span', { className: 'by' }, icon('note'), entry.note.author ? t('talk.note_by', { name: entry.note.author }) : t('talk.note')) : null;
-  node.querySelector('.meta').replaceChildren(...[by, changed, at, sign, said].filter(Boolean));
+  node.querySelector('.meta').replaceChildren(...[changed, at, sign, said].filter(Boolean));
   // Made once, so that a mark which comes later takes the focus from none of them.
   const line = node.querySelector('.line');
-  if ((entry.id || entry.note) && !line.querySelector('.tools')) {
+  if (entry.id && !line.querySelector('.tools')) {
     const buttons = tools(entry);
     if (buttons.length) line.append(make('span', { className: 'tools' }, ...buttons));
   }

@@ -2,36 +2,37 @@
 import { advance } from './attachment.js';
 import { address, addressNow } from './blobs.js';
 import { bubble, dayLine, progress, refill } from './bubble.js';
-import { byId } from './dom.js';
+import { byId, make } from './dom.js';
 import { count, t } from './i18n.js';
+import { Shown } from './shown.js';
 import { dayKey, parse } from './time.js';
 
 const GROUP = 2 * 60_000;
 const NEAR = 96;
+const SAID = 280;
 
 /*
- * An entry: {id, clientID, n, own, system, sender, text, type, url, file, preview, share, at, state, code, node, note}.
+ * An entry: {id, clientID, n, own, system, sender, text, type, url, file, preview, share, at, state, code, node}.
  * file is {name, bytes, thumb, width, height} as far as known; preview is where this page has the file itself.
- * Stored ones have an id and stand in its order; ones on their way stand after
- * them, ordered by n (see outbox.js). note is {id, after, author} for a note of the team: it stands
- * behind the message that was the last one when it was written.
+ * Stored ones have an id and stand in its order; ones on their way stand after them, ordered by n (see outbox.js).
+ * What a page puts between messages itself (see put) has a key, stands after the message `after`, and makes its own element.
+ * node is the element while the entry is near the reader, else null (see shown.js).
  */
-const rank = (e) => (e.note ? e.note.after : e.id || Infinity);
+const place = (e) => e.id || (e.key ? e.after : Infinity);
 const before = (a, b) => {
-  const [first, second] = [rank(a), rank(b)];
-  if (first !== second) return first - second;
-  return (a.note?.id ?? 0) - (b.note?.id ?? 0) || a.n - b.n;
+  const [x, y] = [place(a), place(b)];
+  if (x !== y) return x - y;
+  return a.n - b.n;
 };
-
-/** How far an own message got; it never goes back. */
-const STEPS = ['sent', 'delivered', 'read'];
 
 export class Talk extends EventTarget {
   #list = byId('messages');
   #log = byId('log');
   #scroller = byId('scroller');
   #pill = byId('pill');
+  #said = byId('said');
   #entries = [];
+  #shown = new Shown({ list: this.#list, scroller: this.#scroller, entries: this.#entries, render: (i) => this.#render(i) });
   #own;
   #face;
   #outbox;
@@ -41,7 +42,9 @@ export class Talk extends EventTarget {
   #readTo = 0;
   #deliveredTo = 0;
   #tools;
-  #older = { more: false, busy: false };
+  #drawing = 0;
+  #older = { more: null, busy: false };
+  #aside = new Map();
 
   /**
    * Events: `older` (the reader is near the top and there is more), `seen` (the newest message is in view).
@@ -79,34 +82,75 @@ export class Talk extends EventTarget {
 
   /** Empties the list, for another conversation. */
   reset() {
-    this.#entries = [];
-    this.#list.replaceChildren();
+    this.#entries.length = 0;
+    this.#shown.clear();
+    this.#said.replaceChildren();
     this.#follow = true;
     this.#readTo = 0;
     this.#deliveredTo = 0;
-    this.#older = { more: false, busy: false };
+    this.#older = { more: null, busy: false };
+    this.#aside.clear();
     this.#setMissed(0);
   }
 
   /** Takes messages as the server has them. Known ones (by id or client_id) are updated, not doubled. */
   add(messages, { lively = false } = {}) {
-    this.#log.setAttribute('aria-busy', String(!lively));
-    const height = this.#scroller.scrollHeight;
-    const top = this.firstID;
     let arrived = 0;
-    for (const message of messages) {
-      if (this.#take(message, lively) && !this.#own.has(message.sender_type)) arrived++;
-    }
+    const take = () => {
+      for (const message of messages) {
+        if (!this.#take(message, lively) || this.#own.has(message.sender_type)) continue;
+        arrived++;
+        if (lively) this.#say(message);
+      }
+    };
     if (this.#follow) {
-      this.#toEnd();
+      take();
+      this.#settleSoon();
       this.#seen();
-    } else if (top && this.firstID < top) {
-      // Older messages came in above: what is being read stays where it is.
-      this.#scroller.scrollTop += this.#scroller.scrollHeight - height;
-    } else if (lively && arrived) {
-      this.#setMissed(this.#missed + arrived);
+      return;
     }
-    requestAnimationFrame(() => this.#log.setAttribute('aria-busy', 'false'));
+    // Whatever comes in above or below, what is being read stays where it is.
+    this.#shown.still(take);
+    if (lively && arrived) this.#setMissed(this.#missed + arrived);
+    this.#settleSoon();
+  }
+
+  /** Tells those who cannot see it what has just come. */
+  #say({ content_text: text, content_type: type }) {
+    const kind = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' }[type];
+    const words = [kind && t(kind), text && (text.length > SAID ? `${text.slice(0, SAID)}…` : text)].filter(Boolean).join(', ');
+    this.#said.append(make('p', {}, t('talk.said', { text: words })));
+    while (this.#said.childElementCount > 3) this.#said.firstElementChild.remove();
+  }
+
+  /**
+   * Puts something of the page's own between the messages, e.g. a note; the same key again replaces it. It waits aside until
+   * the messages around it are here.
+   * @param {string} key
+   * @param {{after: number, order?: number, at: Date, draw: () => HTMLElement}} what stands after the message with the id `after`,
+   *   by `order` (> 0) among others there; draw makes its <li>
+   */
+  put(key, what) {
+    this.withdraw(key);
+    this.#aside.set(key, what);
+    this.#admit();
+  }
+
+  /** Takes away what was put under this key. */
+  withdraw(key) {
+    this.#aside.delete(key);
+    const at = this.#entries.findIndex((e) => e.key === key);
+    if (at >= 0) this.#cut(at);
+  }
+
+  #admit() {
+    const first = this.firstID;
+    for (const [key, { after, order = 1, at, draw }] of this.#aside) {
+      if (this.#older.more !== false && !(first && after >= first)) continue;
+      this.#aside.delete(key);
+      this.#insert({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, node: null }, false);
+    }
+    this.#settleSoon();
   }
 
   /** Shows an outbox item, or its new state. */
@@ -116,26 +160,26 @@ export class Talk extends EventTarget {
     if (known) {
       const again = known.state === 'failed' && item.file && !item.url;
       Object.assign(known, { state, code, url: item.url ?? '' });
-      if (again) refill(known.node, Object.assign(known, { share: 0 }), this.#actions(known));
-      progress(known.node, known, this.#actions(known));
+      if (again) this.#refill(Object.assign(known, { share: 0 }));
+      this.#progress(known);
       return;
     }
     const entry = {
       id: 0, clientID: item.client_id, n: item.n, own: true, text: item.text, type: item.type ?? 'text', url: item.url ?? '',
-      file: fileOfItem(item), preview: item.file && addressNow(item.client_id), at: new Date(item.n / 1000), state, code,
+      file: fileOfItem(item), preview: item.file && addressNow(item.client_id), at: new Date(item.n / 1000), state, code, node: null,
     };
     this.#insert(entry, true);
-    this.#toEnd();
+    this.#follow = true;
+    this.#settleSoon();
     if (item.file && !entry.preview) this.#recall(entry);
   }
 
   /** A file from before a reload: it is looked up, and shown as soon as it is there. */
   async #recall(entry) {
     entry.preview = await address(entry.clientID);
-    if (entry.preview && entry.node?.isConnected) {
-      refill(entry.node, entry, this.#actions(entry));
-      progress(entry.node, entry, this.#actions(entry));
-    }
+    if (!entry.preview) return;
+    this.#refill(entry);
+    this.#progress(entry);
   }
 
   /** A file has come this far (0 to 1). */
@@ -143,16 +187,19 @@ export class Talk extends EventTarget {
     const entry = this.#find(null, clientID);
     if (!entry || entry.id) return;
     entry.share = share;
-    advance(entry.node, share);
+    if (entry.node) advance(entry.node, share);
   }
 
   /** Takes away an outbox item that was dropped. */
   remove(clientID) {
     const entry = this.#find(null, clientID);
     if (!entry || entry.id) return;
-    const at = this.#entries.indexOf(entry);
-    this.#entries.splice(at, 1);
-    entry.node.remove();
+    this.#cut(this.#entries.indexOf(entry));
+  }
+
+  #cut(at) {
+    const [entry] = this.#entries.splice(at, 1);
+    this.#shown.removed(at, entry);
     this.#regroup(at - 1, at);
   }
 
@@ -166,19 +213,15 @@ export class Talk extends EventTarget {
     const text = message.content_text ?? '';
     if (!message.edited_at || text === known.text) return;
     Object.assign(known, { text, edited: true });
-    refill(known.node, known, this.#actions(known));
-    progress(known.node, known, this.#actions(known));
+    this.#refill(known);
+    this.#progress(known);
   }
 
   /** Takes away stored messages that the server deleted. */
   drop(ids) {
     const gone = new Set(ids.map(Number));
     for (let at = this.#entries.length - 1; at >= 0; at--) {
-      const entry = this.#entries[at];
-      if (!gone.has(entry.id)) continue;
-      this.#entries.splice(at, 1);
-      entry.node.remove();
-      this.#regroup(at - 1, at);
+      if (gone.has(this.#entries[at].id)) this.#cut(at);
     }
   }
 
@@ -186,57 +229,37 @@ export class Talk extends EventTarget {
   read(lastID) {
     if (!(lastID > this.#readTo)) return;
     this.#readTo = lastID;
-    this.#deliveredTo = Math.max(this.#deliveredTo, lastID);
-    this.#mark(lastID, 'read');
+    this.#mark(lastID);
   }
 
   /** The other side's page has got everything up to this id. */
   delivered(lastID) {
     if (!(lastID > this.#deliveredTo)) return;
     this.#deliveredTo = lastID;
-    this.#mark(lastID, 'delivered');
+    this.#mark(lastID);
   }
 
-  #mark(lastID, state) {
-    const step = STEPS.indexOf(state);
+  /** Shows how far own messages up to this id have come, newest first, as far as that changed. */
+  #mark(lastID) {
     for (let i = this.#entries.length - 1; i >= 0; i--) {
       const entry = this.#entries[i];
       if (!entry.own || !entry.id || entry.id > lastID) continue;
-      if (STEPS.indexOf(entry.state) >= step) break;
+      const state = this.#reached(entry.id);
+      if (entry.state === state) break;
       entry.state = state;
-      progress(entry.node, entry, this.#actions(entry));
+      this.#progress(entry);
     }
   }
 
-  /** Shows a note of the team: {id, after_id, text, author, created_at}. One that is here already stays. */
-  note({ id, after_id: after, text, author, created_at: at }, { lively = false } = {}) {
-    if (this.#note(id)) return;
-    this.#insert({
-      id: 0, clientID: '', n: 0, own: false, system: false, note: { id: Number(id), after: Number(after) || 0, author }, text, type: 'text', url: '', file: {},
-      at: parse(at) ?? new Date(), state: '',
-    }, lively);
-    if (this.#follow) this.#toEnd();
-  }
-
-  dropNote(id) {
-    const entry = this.#note(id);
-    if (!entry) return;
-    const at = this.#entries.indexOf(entry);
-    this.#entries.splice(at, 1);
-    entry.node.remove();
-    this.#regroup(at - 1, at);
-  }
-
-  #note(id) { return this.#entries.find((e) => e.note?.id === Number(id)); }
+  #reached(id) { return id <= this.#readTo ? 'read' : id <= this.#deliveredTo ? 'delivered' : 'sent'; }
 
   /** Says whether older messages exist; `older` is asked for when the reader comes near the top. */
   setOlder(more) {
     this.#older = { more, busy: false };
-    const height = this.#scroller.scrollHeight;
-    byId('older').hidden = !more;
     // What stands above the messages changes with this line; what is being read must not move.
-    if (!this.#follow) this.#scroller.scrollTop += this.#scroller.scrollHeight - height;
-    this.#scrolled();
+    if (this.#follow) byId('older').hidden = !more;
+    else this.#shown.still(() => { byId('older').hidden = !more; });
+    this.#admit();
   }
 
   /** Older messages could not be had; they are asked for again at the next scroll. */
@@ -264,7 +287,7 @@ export class Talk extends EventTarget {
     const clientID = message.client_id || '';
     const known = this.#find(id, clientID);
     const own = this.#own.has(message.sender_type);
-    const state = own ? (id <= this.#readTo ? 'read' : id <= this.#deliveredTo ? 'delivered' : 'sent') : '';
+    const state = own ? this.#reached(id) : '';
     if (known?.id) {
       this.#edit(known, message);
       return false;
@@ -274,6 +297,7 @@ export class Talk extends EventTarget {
       text: message.content_text ?? '', type: message.content_type || 'text', url: message.file_path || message.file_url || '',
       file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
       at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), state,
+      author: message.author ?? '', node: known?.node ?? null,
     };
     if (!known) {
       this.#insert(entry, lively);
@@ -281,15 +305,16 @@ export class Talk extends EventTarget {
     }
     // Ours came back from the server: same bubble, now with its place and time.
     const from = this.#entries.indexOf(known);
-    this.#entries.splice(from, 1);
+    const stays = before(this.#entries[from - 1] ?? { id: -1 }, entry) < 0 && (from + 1 === this.#entries.length || before(entry, this.#entries[from + 1]) < 0);
     Object.assign(known, entry);
-    if (known.type === 'file') refill(known.node, known, this.#actions(known)); // it can be had from the server now
-    progress(known.node, known, this.#actions(known));
-    const to = this.#place(known);
-    this.#entries.splice(to, 0, known);
-    const next = this.#entries[to + 1]?.node ?? null;
-    if (known.node.nextSibling !== next) this.#list.insertBefore(known.node, next);
-    this.#regroup(Math.min(from, to) - 1, Math.max(from, to) + 1);
+    if (known.type === 'file') this.#refill(known); // it can be had from the server now
+    this.#progress(known);
+    if (!stays) {
+      this.#cut(from);
+      this.#insert(known, false);
+    } else {
+      this.#regroup(from - 1, from + 1);
+    }
     return false;
   }
 
@@ -301,43 +326,69 @@ export class Talk extends EventTarget {
 
   #insert(entry, lively) {
     const i = this.#place(entry);
-    entry.node = bubble(entry, this.#actions(entry));
-    if (lively) entry.node.querySelector('.bubble').classList.add('lively');
-    this.#list.insertBefore(entry.node, this.#entries[i]?.node ?? null);
     this.#entries.splice(i, 0, entry);
+    this.#shown.inserted(i);
+    if (lively) entry.node?.querySelector('.bubble')?.classList.add('lively');
     this.#regroup(i - 1, i + 1);
   }
 
+  #render(i) {
+    const entry = this.#entries[i];
+    entry.node = entry.draw?.() ?? bubble(entry, this.#actions(entry));
+    this.#dress(i);
+    return entry.node;
+  }
+
+  #refill(entry) { if (entry.node) refill(entry.node, entry, this.#actions(entry)); }
+  #progress(entry) { if (entry.node) progress(entry.node, entry, this.#actions(entry)); }
+
   /** Settles groups and day lines of the entries from..to and what touches them. */
   #regroup(from, to) {
-    for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) {
-      const entry = this.#entries[i];
-      const above = this.#entries[i - 1];
-      const below = this.#entries[i + 1];
-      const newDay = !above || dayKey(above.at) !== dayKey(entry.at);
-      entry.node.classList.toggle('first', newDay || !together(above, entry));
-      entry.node.classList.toggle('last', !below || dayKey(below.at) !== dayKey(entry.at) || !together(entry, below));
-      const line = entry.node.querySelector('.day');
-      if (newDay && !line) entry.node.prepend(dayLine(entry.at));
-      if (!newDay) line?.remove();
-    }
+    for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) if (this.#entries[i].node) this.#dress(i);
+  }
+
+  #dress(i) {
+    const entry = this.#entries[i];
+    const above = this.#entries[i - 1];
+    const below = this.#entries[i + 1];
+    const newDay = !above || dayKey(above.at) !== dayKey(entry.at);
+    entry.node.classList.toggle('first', newDay || !together(above, entry));
+    entry.node.classList.toggle('last', !below || dayKey(below.at) !== dayKey(entry.at) || !together(entry, below));
+    const line = entry.node.querySelector('.day');
+    if (newDay && !line) entry.node.prepend(dayLine(entry.at));
+    if (!newDay) line?.remove();
   }
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    const left = scrollHeight - scrollTop - clientHeight;
     // A picture that grows below is no sign that the reader went up.
     const up = scrollTop < this.#top - 1;
-    this.#top = scrollTop;
-    this.#follow = scrollHeight - scrollTop - clientHeight < NEAR || (this.#follow && !up);
+    this.#follow = (this.#shown.atEnd && left < NEAR) || (this.#follow && !up);
     if (this.#follow) {
       this.#setMissed(0);
       this.#seen();
     }
-    this.#pill.hidden = this.#follow || (this.#missed === 0 && scrollHeight - scrollTop - clientHeight < clientHeight);
-    if (scrollTop < 240 && this.#older.more && !this.#older.busy) {
+    this.#settle();
+    this.#pill.hidden = this.#follow || (this.#missed === 0 && this.#shown.atEnd && left < clientHeight);
+    if (this.#scroller.scrollTop < clientHeight && this.#shown.atStart && this.#older.more && !this.#older.busy) {
       this.#older.busy = true;
       this.dispatchEvent(new Event('older'));
     }
+  }
+
+  #settle() {
+    cancelAnimationFrame(this.#drawing);
+    this.#drawing = 0;
+    this.#shown.settle(this.#follow);
+    if (this.#follow) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#top = this.#scroller.scrollTop;
+  }
+
+  /** Once for all that comes before the next frame: a burst of messages costs one layout, not one each. */
+  #settleSoon() {
+    if (document.hidden) this.#settle(); // no frame comes
+    else if (!this.#drawing) this.#drawing = requestAnimationFrame(() => this.#scrolled());
   }
 
   #setMissed(n) {
@@ -350,7 +401,7 @@ export class Talk extends EventTarget {
 
   #toEnd() {
     this.#follow = true;
-    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#settle();
   }
 
   #seen() {
@@ -359,7 +410,7 @@ export class Talk extends EventTarget {
 }
 
 function together(a, b) {
-  return a.own === b.own && !a.system && !b.system && !a.note && !b.note && Math.abs(b.at - a.at) < GROUP;
+  return a.own === b.own && !a.system && !b.system  && Math.abs(b.at - a.at) < GROUP;
 }
 
 function fileOfItem({ file }) {
