@@ -8,10 +8,11 @@ import (
 type jobKind uint8
 
 const (
-	appendJob jobKind = iota
-	openJob           // CreateThread
-	readJob           // MarkRead
-	settleJob         // Settle: nothing to write
+	appendJob   jobKind = iota
+	openJob             // CreateThread
+	readJob             // MarkRead
+	receivedJob         // MarkReceived
+	settleJob           // Settle: nothing to write
 )
 
 // job is one write in the queue. reply or done receives its outcome, once.
@@ -21,7 +22,7 @@ type job struct {
 	msg  NewMessage // appendJob
 	open NewThread  // openJob
 
-	threadID, reader string // readJob
+	threadID, reader string // readJob, receivedJob
 	lastID           int64
 
 	done  func(Appended, error)
@@ -33,7 +34,7 @@ func (j *job) thread() string {
 	switch j.kind {
 	case openJob:
 		return j.open.ID
-	case readJob:
+	case readJob, receivedJob:
 		return j.threadID
 	}
 	return j.msg.ThreadID
@@ -42,7 +43,7 @@ func (j *job) thread() string {
 // outcome is what became of a job.
 type outcome struct {
 	Appended
-	moved bool // a read mark moved
+	moved bool // a mark moved
 	err   error
 }
 

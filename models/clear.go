@@ -60,7 +60,7 @@ func (s *Store) clear(ctx context.Context, ids []string) (cleared int64, err err
 			return err
 		}
 		done := tx.Model(&Thread{}).Where("id IN ?", ids).Updates(map[string]any{
-			"message_count": 0, "unread_count": 0, "last_message": "", "last_sender": "", "last_type": "",
+			"message_count": 0, "unread_count": 0, "last_message": "", "last_sender": "", "last_type": "", "waiting_since": nil,
 		})
 		hidden = done.RowsAffected
 		return done.Error

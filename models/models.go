@@ -44,19 +44,34 @@ const (
 	MaxContentText = 10_000
 	MaxFileURL     = 255
 	MaxKind        = 20 // content_type, sender_type
+	MaxPageTitle   = 300
+	MaxAgentWord   = 50 // browser, platform
+	MaxEmail       = 254
+	MaxComment     = 1000 // of a rating
 )
 
 // Thread states.
 const (
 	StatusActive = "active"
 	StatusClosed = "closed"
+	// StatusWaiting is no state: a ThreadQuery selects by it active threads whose visitor waits for an answer.
+	StatusWaiting = "waiting"
 )
+
+// MaxRating is the best rating; 0 is none.
+const MaxRating = 5
 
 // Who reads and writes.
 const (
 	Visitor = "visitor"
 	Admin   = "admin"
 )
+
+// telegramSender writes from the operators' chat: one of the team, as Admin is.
+const telegramSender = "telegram"
+
+// ofTeam reports whether a message of a sender is an answer to the visitor.
+func ofTeam(senderType string) bool { return senderType == Admin || senderType == telegramSender }
 
 // User is the person behind a thread. Username is a generated handle, unique; the name a visitor
 // typed lives on the thread, since two visitors may share it.
@@ -90,6 +105,18 @@ type Thread struct {
 	VisitorReadID int64 // newest message id the visitor has read
 	AgentReadID   int64
 	AddressHash   string // keyed hash of the address from which the visitor came last
+
+	WaitingSince      *time.Time // when the oldest visitor message was written that nobody of the team has answered
+	VisitorReceivedID int64      // newest message id that the visitor's client has
+	AgentReceivedID   int64      // newest message id that a client of the team, or Telegram, has
+	Talks             int64      // how often the visitor began to talk: once, and again whenever a closed thread was reopened by a message
+	AnsweredTalk      int64      // the last of these that was answered
+	Rating            int64      // 1 to MaxRating; 0 = none
+	RatingComment     string
+	Email             string
+	PageTitle         string
+	Browser           string // a word such as "Firefox 140"
+	Platform          string // a word such as "Android"
 }
 
 // LastMessageRunes is how much of the newest message a thread row repeats.
@@ -134,7 +161,7 @@ type OneTimeCode struct {
 
 // NewThread describes a thread to open. Only ID is required.
 type NewThread struct {
-	ID, DisplayName, PhoneNumber, PageURL, Locale string
+	ID, DisplayName, PhoneNumber, PageURL, Locale, Browser, Platform string
 
 	Address string // where the visitor comes from; stored as a keyed hash
 }
@@ -142,6 +169,11 @@ type NewThread struct {
 // ThreadPatch changes the fields that are not nil.
 type ThreadPatch struct {
 	DisplayName, PhoneNumber, PageURL, Locale, Status *string
+
+	PageTitle, Email, Browser, Platform *string
+
+	Rating        *int64
+	RatingComment *string
 }
 
 // ThreadQuery selects a page of threads, newest activity first. To get the next page pass the last
@@ -152,7 +184,7 @@ type ThreadQuery struct {
 	Before       time.Time
 	BeforeID     string
 	Search       string
-	Status       string
+	Status       string // StatusActive, StatusClosed or StatusWaiting; "" = any
 	IncludeEmpty bool
 }
 
@@ -182,6 +214,7 @@ type Appended struct {
 	Opened    bool  // this message opened the thread
 	Reopened  bool  // the thread was closed before this message
 	Follows   int64 // id of the thread's message before this one, 0 for the first; not set for a duplicate
+	Waits     bool  // Thread.WaitingSince changed with it
 }
 
 // stamp is the one form in which times are stored: UTC and whole milliseconds, the precision that

@@ -53,8 +53,8 @@ func populate(t *testing.T, s *models.Store) {
 	}
 	for _, st := range []string{
 		"INSERT INTO users (username) " + numbers + "SELECT " + id + " FROM n",
-		"INSERT INTO threads (id, user_id, last_activity, message_count) " + numbers +
-			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END FROM n",
+		"INSERT INTO threads (id, user_id, last_activity, message_count, waiting_since) " + numbers +
+			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END, CASE WHEN i % 100 = 1 THEN " + at + " END FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT 't1', 'c' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", 'd' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", '', 'admin' FROM n",
@@ -86,6 +86,7 @@ func TestPlansUseIndexes(t *testing.T) {
 			"thread list":           {models.ThreadsStatement(s, models.ThreadQuery{}), "idx_threads_listed"},
 			"thread list, page 2":   {models.ThreadsStatement(s, models.ThreadQuery{Before: before, BeforeID: "t100"}), "idx_threads_listed"},
 			"thread list, all":      {models.ThreadsStatement(s, models.ThreadQuery{IncludeEmpty: true}), "idx_threads_last_activity"},
+			"waiting threads":       {models.ThreadsStatement(s, models.ThreadQuery{Status: models.StatusWaiting}), "idx_threads_waiting"},
 			"newest messages":       {models.MessagesStatement(s, "t1", models.MessageQuery{}), messages},
 			"older messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{BeforeID: 10_000}), messages},
 			"later messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{AfterID: 10_000}), messages},
@@ -103,7 +104,7 @@ func TestPlansUseIndexes(t *testing.T) {
 				checks[name] = check{st, "threads_pkey"}
 			}
 		} else {
-			args := make([]any, 12)
+			args := make([]any, 32)
 			for i, sql := range models.SQLiteWrites() {
 				checks["writing a thread, "+itoa(int64(i))] = check{models.Statement{SQL: sql, Args: args[:strings.Count(sql, "?")]}, "sqlite_autoindex_threads_1"}
 			}

@@ -51,7 +51,28 @@ func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
 		}
 		return rows, err
 	})
-	return sum, s.failed("rekey threads", err)
+	if err != nil {
+		return sum, s.failed("rekey threads", err)
+	}
+	for column, field := range map[string]func(*Thread) string{
+		"email": func(t *Thread) string { return t.Email }, "rating_comment": func(t *Thread) string { return t.RatingComment },
+	} {
+		last := ""
+		err := s.rekey(ctx, &sum, "UPDATE threads SET "+column+" = ? WHERE id = ? AND "+column+" = ?", func() (rows []sealedText, err error) {
+			var list []Thread
+			err = s.read.WithContext(ctx).Select("id", column, "last_message_id").Where("id > ? AND "+column+" <> ''", last).
+				Order("id").Limit(rekeyBatch).Find(&list).Error
+			for i := range list {
+				last = list[i].ID
+				rows = append(rows, sealedText{ID: last, Token: field(&list[i]), Named: list[i].LastMessageID})
+			}
+			return rows, err
+		})
+		if err != nil {
+			return sum, s.failed("rekey threads", err)
+		}
+	}
+	return sum, nil
 }
 
 // rekey takes batches from next until there is none. update sets a token where the old one still stands.

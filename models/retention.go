@@ -107,7 +107,12 @@ func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left
 			row.UnreadCount--
 		}
 	}
-	columns := []string{"message_count", "unread_count"}
+	columns := []string{"message_count", "unread_count", "waiting_since"}
+	if row.WaitingSince != nil { // the message that it tells of may be gone
+		if row.WaitingSince, err = s.waiting(tx, row.ID); err != nil {
+			return false, err
+		}
+	}
 	if last := newest[0]; last.ID != row.LastMessageID { // the clock was set back once: what came last is not the youngest
 		text, readable := with(s.texts.keys, last.ContentText)
 		row.LastMessage = last.ContentText
@@ -120,6 +125,24 @@ func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left
 		columns = append(columns, "last_message_id", "last_message", "last_sender", "last_type", "last_message_at")
 	}
 	return true, tx.Select(columns).Where("id = ?", row.ID).Updates(&row).Error
+}
+
+// waiting finds when the oldest visitor message was written that nobody of the team has answered.
+func (s *Store) waiting(tx *gorm.DB, threadID string) (*time.Time, error) {
+	var answers, waiting []Message
+	err := s.between(tx, threadID, 0, 0).Where("sender_type IN ?", []string{Admin, telegramSender}).Order("thread_id DESC, id DESC").Limit(1).Find(&answers).Error
+	if err != nil {
+		return nil, err
+	}
+	var after int64
+	if len(answers) > 0 {
+		after = answers[0].ID
+	}
+	err = s.between(tx, threadID, after, 0).Where("sender_type = ?", Visitor).Order("thread_id, id").Limit(1).Find(&waiting).Error
+	if err != nil || len(waiting) == 0 {
+		return nil, err
+	}
+	return &waiting[0].CreatedAt, nil
 }
 
 // RemoveEmpty deletes a batch of threads in which nobody wrote and whose visitor was last there before a

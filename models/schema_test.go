@@ -80,7 +80,7 @@ func TestSchemaHasAColumnForEveryField(t *testing.T) {
 			"users": models.User{}, "threads": models.Thread{}, "messages": models.Message{},
 			"telegram_links": models.TelegramLink{}, "one_time_codes": models.OneTimeCode{},
 			"telegram_threads": models.TelegramThread{}, "switches": models.Switch{},
-			"uploads": models.Upload{},
+			"uploads": models.Upload{}, "first_answers": models.FirstAnswer{},
 		} {
 			if got := naming.TableName(reflect.TypeOf(model).Name()); got != table {
 				t.Errorf("%T is looked for in %s, not %s", model, got, table)

@@ -11,7 +11,8 @@ import (
 // threadColumns are read by scanThread in this order.
 const threadColumns = `id, user_id, display_name, phone_number, page_url, locale, status, created_at, last_activity,
 	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
-	visitor_read_id, agent_read_id, address_hash`
+	visitor_read_id, agent_read_id, address_hash, waiting_since, visitor_received_id, agent_received_id, talks, answered_talk,
+	rating, rating_comment, email, page_title, browser, platform`
 
 func scanThreads(rows *sql.Rows, err error) ([]Thread, error) {
 	if err != nil {
@@ -23,7 +24,9 @@ func scanThreads(rows *sql.Rows, err error) ([]Thread, error) {
 		var t Thread
 		err := rows.Scan(&t.ID, &t.UserID, &t.DisplayName, &t.PhoneNumber, &t.PageURL, &t.Locale, &t.Status,
 			&t.CreatedAt, &t.LastActivity, &t.LastMessageID, &t.LastMessage, &t.LastSender, &t.LastType,
-			&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID, &t.AddressHash)
+			&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID, &t.AddressHash,
+			&t.WaitingSince, &t.VisitorReceivedID, &t.AgentReceivedID, &t.Talks, &t.AnsweredTalk,
+			&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform)
 		if err != nil {
 			return nil, err
 		}
@@ -94,11 +97,15 @@ const postgresUpdate = `UPDATE threads AS t SET
 	last_activity = v.last_activity, last_message_id = v.last_message_id, last_message = v.last_message,
 	last_sender = v.last_sender, last_type = v.last_type, last_message_at = v.last_message_at,
 	message_count = v.message_count, unread_count = v.unread_count,
-	visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id, status = v.status
+	visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id, status = v.status,
+	waiting_since = v.waiting_since, visitor_received_id = v.visitor_received_id, agent_received_id = v.agent_received_id,
+	talks = v.talks, answered_talk = v.answered_talk
 	FROM unnest($1::text[], $2::timestamp[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamp[],
-		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[])
+		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
+		$13::timestamp[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[])
 		AS v (id, last_activity, last_message_id, last_message, last_sender, last_type, last_message_at,
-			message_count, unread_count, visitor_read_id, agent_read_id, status)
+			message_count, unread_count, visitor_read_id, agent_read_id, status,
+			waiting_since, visitor_received_id, agent_received_id, talks, answered_talk)
 	WHERE t.id = v.id`
 
 func (postgresSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
@@ -109,15 +116,18 @@ func (postgresSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*locke
 func postgresUpdateArgs(rows []*lockedThread) []any {
 	n := len(rows)
 	ids, texts, senders, types, states := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	active, at := make([]time.Time, n), make([]*time.Time, n)
+	active, at, waiting := make([]time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
 	last, count, unread, visitor, agent := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	visitorHas, agentHas, talks, answered := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	for i, r := range rows {
 		ids[i], texts[i], senders[i], types[i], states[i] = r.ID, r.sealed, r.LastSender, r.LastType, r.Status
 		active[i], at[i] = r.LastActivity, r.LastMessageAt
 		last[i], count[i], unread[i] = r.LastMessageID, r.MessageCount, r.UnreadCount
 		visitor[i], agent[i] = r.VisitorReadID, r.AgentReadID
+		waiting[i], visitorHas[i], agentHas[i] = r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID
+		talks[i], answered[i] = r.Talks, r.AnsweredTalk
 	}
-	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent, states}
+	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent, states, waiting, visitorHas, agentHas, talks, answered}
 }
 
 const postgresEnqueue = `INSERT INTO telegram_outbox (thread_id, message_id, kind, created_at)

@@ -24,7 +24,8 @@ type sqliteSQL struct {
 const (
 	sqliteLock   = "SELECT " + threadColumns + " FROM threads WHERE id = ?"
 	sqliteUpdate = `UPDATE threads SET last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
-		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?
+		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?,
+		waiting_since = ?, visitor_received_id = ?, agent_received_id = ?, talks = ?, answered_talk = ?
 		WHERE id = ?`
 )
 
@@ -132,7 +133,8 @@ func (b *sqliteSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lock
 	}
 	for _, r := range rows {
 		_, err := st.ExecContext(ctx, r.LastActivity, r.LastMessageID, r.sealed, r.LastSender, r.LastType,
-			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status, r.ID)
+			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status,
+			r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Talks, r.AnsweredTalk, r.ID)
 		if err != nil {
 			return err
 		}

@@ -124,5 +124,15 @@ func (s *Store) ready(list []Message) []Message {
 
 func (s *Store) readyThread(t *Thread) {
 	t.toUTC()
+	t.openFields(s.texts)
 	t.LastMessage = s.texts.open(t.LastMessage, t.LastMessageID)
+}
+
+// openFields decrypts what a thread's row keeps besides its preview. Few threads have any of it.
+func (t *Thread) openFields(x *texts) {
+	for _, field := range [...]*string{&t.Email, &t.RatingComment} {
+		if *field != "" {
+			*field = x.open(*field, t.LastMessageID)
+		}
+	}
 }

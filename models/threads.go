@@ -29,6 +29,10 @@ func (t *Thread) toUTC() {
 		at := t.LastMessageAt.UTC()
 		t.LastMessageAt = &at
 	}
+	if t.WaitingSince != nil {
+		at := t.WaitingSince.UTC()
+		t.WaitingSince = &at
+	}
 }
 
 // CreateThread stores a new thread and the user behind it. ErrExists if the id is taken.
@@ -63,6 +67,16 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	if err := p.check(); err != nil {
 		return Thread{}, err
 	}
+	for _, text := range [...]**string{&p.Email, &p.RatingComment} {
+		if *text == nil {
+			continue
+		}
+		sealed, err := s.texts.seal(**text)
+		if err != nil {
+			return Thread{}, err
+		}
+		*text = &sealed
+	}
 	var row threadRow
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		row = threadRow{}
@@ -73,13 +87,22 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 		for _, f := range [...]struct{ to, from *string }{
 			{&row.DisplayName, p.DisplayName}, {&row.PhoneNumber, p.PhoneNumber},
 			{&row.PageURL, p.PageURL}, {&row.Locale, p.Locale}, {&row.Status, p.Status},
+			{&row.PageTitle, p.PageTitle}, {&row.Email, p.Email}, {&row.Browser, p.Browser}, {&row.Platform, p.Platform},
+			{&row.RatingComment, p.RatingComment},
 		} {
 			if f.from != nil {
 				*f.to = *f.from
 			}
 		}
+		if p.Rating != nil {
+			row.Rating = *p.Rating
+		}
+		if row.Status == StatusClosed {
+			row.WaitingSince = nil
+		}
 		row.SearchKey = searchKey(row.DisplayName, row.PhoneNumber)
-		err = tx.Select("display_name", "phone_number", "page_url", "locale", "status", "search_key").
+		err = tx.Select("display_name", "phone_number", "page_url", "locale", "status", "search_key", "waiting_since",
+			"page_title", "email", "browser", "platform", "rating", "rating_comment").
 			Where("id = ?", id).Updates(&row).Error
 		if err != nil {
 			return err
@@ -120,7 +143,11 @@ func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	if !q.IncludeEmpty {
 		db = db.Where("message_count > 0") // the literal condition of idx_threads_listed
 	}
-	if q.Status != "" {
+	switch q.Status {
+	case "":
+	case StatusWaiting:
+		db = db.Where("waiting_since IS NOT NULL") // the literal condition of idx_threads_waiting; a closed thread's is null
+	default:
 		db = db.Where("status = ?", q.Status)
 	}
 	if patterns := searchPatterns(q.Search); patterns != nil {
@@ -146,29 +173,6 @@ func pageSize(limit int) int {
 		return defaultPage
 	}
 	return min(limit, maxPage)
-}
-
-// MarkRead moves a reader's mark (Visitor or Admin) up to lastID: never backwards, never past the
-// newest message. It reports whether the mark moved.
-func (s *Store) MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error) {
-	if reader != Visitor && reader != Admin {
-		return false, &InvalidError{Field: "reader", Reason: "neither visitor nor admin"}
-	}
-	if lastID <= 0 {
-		return false, nil
-	}
-	if t, ok := s.cache.thread(threadID); ok && lastID <= *t.mark(reader) {
-		return false, nil
-	}
-	res, err := s.writer.wait(ctx, &job{kind: readJob, threadID: threadID, reader: reader, lastID: lastID})
-	return res.moved, err
-}
-
-func (t *Thread) mark(reader string) *int64 {
-	if reader == Visitor {
-		return &t.VisitorReadID
-	}
-	return &t.AgentReadID
 }
 
 // limit bounds one transaction on PostgreSQL, so that a network that swallows packets cannot hold

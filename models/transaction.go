@@ -17,6 +17,7 @@ type transaction struct {
 	jobs     []*job
 	outcomes []outcome
 	rows     map[string]*lockedThread
+	answers  []FirstAnswer // given in this batch
 	stored   int64
 	queued   bool // something went into the outbox
 }
@@ -83,6 +84,11 @@ func (t *transaction) run(ctx context.Context, tx *gorm.DB) error {
 	if err := t.mark(tx); err != nil {
 		return err
 	}
+	if len(t.answers) > 0 {
+		if err := tx.Create(&t.answers).Error; err != nil {
+			return err
+		}
+	}
 	dirty := make([]*lockedThread, 0, len(t.rows))
 	for _, row := range t.rows {
 		if row.dirty {
@@ -118,6 +124,7 @@ func (t *transaction) lock(ctx context.Context, conn gorm.ConnPool) error {
 		return err
 	}
 	for _, row := range found {
+		row.openFields(t.writer.store.texts)
 		t.rows[row.ID] = &lockedThread{Thread: row, ticket: tickets[row.ID], sealed: row.LastMessage, shut: true}
 	}
 	for id, ticket := range tickets {
@@ -152,7 +159,7 @@ func (t *transaction) open(tx *gorm.DB) error {
 		at = stamp(at)
 		row.Thread = Thread{
 			ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL,
-			Locale: n.Locale, Status: StatusActive, CreatedAt: at, LastActivity: at,
+			Locale: n.Locale, Browser: n.Browser, Platform: n.Platform, Status: StatusActive, CreatedAt: at, LastActivity: at,
 			AddressHash: blocks.hash(blocks.keys[0], n.Address),
 		}
 		row.opened = j.kind == appendJob
@@ -227,7 +234,12 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 		}
 		stored = stored[1:]
 		out.Follows = row.LastMessageID
+		if a, ok := row.answer(&out.Message); ok {
+			t.answers = append(t.answers, a)
+		}
+		waited := row.WaitingSince
 		out.Reopened = row.take(&out.Message, m.preview)
+		out.Waits = row.WaitingSince != waited
 		out.Thread, out.Opened = row.Thread, row.opened
 		row.opened = false
 	}
@@ -263,19 +275,36 @@ func (r *lockedThread) take(m *Message, preview string) (reopened bool) {
 	if at.After(r.LastActivity) {
 		r.LastActivity = at
 	}
-	if m.SenderType == Visitor {
+	switch {
+	case m.SenderType == Visitor:
 		r.UnreadCount++
 		r.seen = true
 		reopened = r.Status == StatusClosed
 		r.Status = StatusActive
+		if reopened || r.Talks == 0 {
+			r.Talks++
+		}
+		if r.WaitingSince == nil {
+			r.WaitingSince = &at
+		}
+	case ofTeam(m.SenderType):
+		r.WaitingSince, r.AnsweredTalk = nil, r.Talks
 	}
 	return reopened
 }
 
-// mark moves read marks, forward only and not past the newest message.
+// answer returns how long the visitor waited, if a message is the first answer to what they began to talk of. Ask before take.
+func (r *lockedThread) answer(m *Message) (FirstAnswer, bool) {
+	if !ofTeam(m.SenderType) || r.WaitingSince == nil || r.AnsweredTalk == r.Talks {
+		return FirstAnswer{}, false
+	}
+	return FirstAnswer{WaitedMS: max(0, m.CreatedAt.Sub(*r.WaitingSince).Milliseconds()), AnsweredAt: m.CreatedAt}, true
+}
+
+// mark moves marks, forward only and not past the newest message.
 func (t *transaction) mark(tx *gorm.DB) error {
 	for i, j := range t.jobs {
-		if j.kind != readJob {
+		if j.kind != readJob && j.kind != receivedJob {
 			continue
 		}
 		row, out := t.rows[j.threadID], &t.outcomes[i]
@@ -283,8 +312,11 @@ func (t *transaction) mark(tx *gorm.DB) error {
 			out.err = ErrNotFound
 			continue
 		}
-		mark, to := row.Thread.mark(j.reader), min(j.lastID, row.LastMessageID)
-		if to > *mark {
+		to := min(j.lastID, row.LastMessageID)
+		if mark := row.received(j.reader); to > *mark {
+			*mark, row.dirty, out.moved = to, true, j.kind == receivedJob
+		}
+		if mark := row.read(j.reader); j.kind == readJob && to > *mark {
 			*mark, row.dirty, out.moved = to, true, true
 			if err := t.recount(tx, row, j.reader); err != nil {
 				return err

@@ -35,6 +35,8 @@ func (n NewThread) check() error {
 		checkText("phone_number", n.PhoneNumber, MaxPhoneNumber),
 		checkText("page_url", n.PageURL, MaxPageURL),
 		checkText("locale", n.Locale, MaxLocale),
+		checkText("browser", n.Browser, MaxAgentWord),
+		checkText("platform", n.Platform, MaxAgentWord),
 	} {
 		if err != nil {
 			return err
@@ -86,6 +88,11 @@ func (p ThreadPatch) check() error {
 		{"phone_number", p.PhoneNumber, MaxPhoneNumber},
 		{"page_url", p.PageURL, MaxPageURL},
 		{"locale", p.Locale, MaxLocale},
+		{"page_title", p.PageTitle, MaxPageTitle},
+		{"email", p.Email, MaxEmail},
+		{"browser", p.Browser, MaxAgentWord},
+		{"platform", p.Platform, MaxAgentWord},
+		{"rating_comment", p.RatingComment, MaxComment},
 	} {
 		if f.value == nil {
 			continue
@@ -93,6 +100,9 @@ func (p ThreadPatch) check() error {
 		if err := checkText(f.name, *f.value, f.max); err != nil {
 			return err
 		}
+	}
+	if p.Rating != nil && (*p.Rating < 0 || *p.Rating > MaxRating) {
+		return &InvalidError{Field: "rating", Reason: "not between 0 and 5"}
 	}
 	if p.Status != nil && *p.Status != StatusActive && *p.Status != StatusClosed {
 		return &InvalidError{Field: "status", Reason: "neither active nor closed"}

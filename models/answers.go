@@ -1,0 +1,50 @@
+package models
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// FirstAnswer is how long a visitor waited for the first answer to what they began to talk of.
+type FirstAnswer struct {
+	ID         int64
+	WaitedMS   int64
+	AnsweredAt time.Time
+}
+
+const (
+	answersCounted = 50 // of the newest, for the usual time
+	answersNeeded  = 3  // fewer tell nothing
+)
+
+// UsualAnswer is the median of the last first answers; ok is false as long as there are hardly any.
+func (s *Store) UsualAnswer(ctx context.Context) (usual time.Duration, ok bool, err error) {
+	var waited []int64
+	err = again(ctx, func() error {
+		return s.read.WithContext(ctx).Model(&FirstAnswer{}).Order("id DESC").Limit(answersCounted).Pluck("waited_ms", &waited).Error
+	})
+	if err != nil || len(waited) < answersNeeded {
+		return 0, false, s.failed("read first answers", err)
+	}
+	slices.Sort(waited)
+	middle := waited[len(waited)/2]
+	if len(waited)%2 == 0 {
+		middle = (middle + waited[len(waited)/2-1]) / 2
+	}
+	return time.Duration(middle) * time.Millisecond, true, nil
+}
+
+// TrimAnswers deletes first answers that no median looks at any more.
+func (s *Store) TrimAnswers(ctx context.Context) error {
+	var newest []FirstAnswer
+	err := again(ctx, func() error {
+		return s.read.WithContext(ctx).Order("id DESC").Limit(answersCounted).Find(&newest).Error
+	})
+	if err != nil || len(newest) < answersCounted {
+		return s.failed("read first answers", err)
+	}
+	oldest := newest[len(newest)-1].ID
+	err = again(ctx, func() error { return s.write.WithContext(ctx).Where("id < ?", oldest).Delete(&FirstAnswer{}).Error })
+	return s.failed("trim first answers", err)
+}

@@ -1,0 +1,37 @@
+package models
+
+// faceSteps make what visitors' pages and the console show beyond messages.
+var faceSteps = []step{
+	{
+		id: "face_1_threads",
+		statements: []string{
+			// When the oldest visitor message was written that nobody of the team has answered.
+			`ALTER TABLE threads ADD COLUMN waiting_since {time}`,
+			// Up to where each side's client has the messages; what was read before marks were kept had arrived.
+			`ALTER TABLE threads ADD COLUMN visitor_received_id bigint NOT NULL DEFAULT 0`,
+			`ALTER TABLE threads ADD COLUMN agent_received_id bigint NOT NULL DEFAULT 0`,
+			// How often the visitor began to talk (anew, after it was closed), and the last of these that was answered.
+			`ALTER TABLE threads ADD COLUMN talks integer NOT NULL DEFAULT 0`,
+			`ALTER TABLE threads ADD COLUMN answered_talk integer NOT NULL DEFAULT 0`,
+			`ALTER TABLE threads ADD COLUMN rating integer NOT NULL DEFAULT 0`,
+			`ALTER TABLE threads ADD COLUMN rating_comment text NOT NULL DEFAULT ''`, // encrypted, and so is email
+			`ALTER TABLE threads ADD COLUMN email text NOT NULL DEFAULT ''`,
+			`ALTER TABLE threads ADD COLUMN page_title varchar(300) NOT NULL DEFAULT ''`,
+			`ALTER TABLE threads ADD COLUMN browser varchar(50) NOT NULL DEFAULT ''`,
+			`ALTER TABLE threads ADD COLUMN platform varchar(50) NOT NULL DEFAULT ''`,
+			`UPDATE threads SET visitor_received_id = visitor_read_id, agent_received_id = agent_read_id, talks = 1, answered_talk = 1
+				WHERE message_count > 0`,
+			`UPDATE threads SET waiting_since = (SELECT min(m.created_at) FROM messages m WHERE m.thread_id = threads.id AND m.sender_type = 'visitor'
+					AND m.id > coalesce((SELECT max(a.id) FROM messages a WHERE a.thread_id = threads.id AND a.sender_type IN ('admin', 'telegram')), 0))
+				WHERE message_count > 0 AND status = 'active' AND last_sender NOT IN ('admin', 'telegram')`,
+			`CREATE INDEX idx_threads_waiting ON threads (last_activity, id) WHERE waiting_since IS NOT NULL`,
+
+			// How long visitors waited for the first answer to what they began to talk of. It names no thread: only the median counts.
+			`CREATE TABLE first_answers (
+				id {id},
+				waited_ms bigint NOT NULL,
+				answered_at {time} NOT NULL DEFAULT {now}
+			)`,
+		},
+	},
+}
