@@ -16,8 +16,27 @@ type PageData struct {
 	// Nonce is set on script elements when the Content-Security-Policy uses one; it may be empty.
 	Nonce   string
 	Version string
+	Brand   Brand
+	Team    Team
 	// Data belongs to the page: LoginData for "login", ErrorData for "error", nil for the others.
 	Data any
+}
+
+// Brand is whose chat it is. Empty fields have not been set.
+type Brand struct {
+	Name, Greeting, Agent string
+	// Color is #rrggbb as it was set; /brand.css has it in shades that can be read.
+	Color string
+	// Logo and Avatar are addresses that the page's policy lets it load.
+	Logo, Avatar string
+}
+
+// Team says when visitors may expect an answer, as the event team_status does to pages that are open.
+type Team struct {
+	Away         bool    `json:"away"`
+	Until        *string `json:"until"` // RFC 3339; when it opens again, if it is closed now
+	UsualSeconds *int64  `json:"typical_reply_seconds"`
+	Hours        bool    `json:"hours"` // it is closed by OPENING_HOURS now
 }
 
 // LoginData tells the login page which way of signing in the server asks for.

@@ -44,6 +44,7 @@ type Options struct {
 	Numbers     *metrics.Metrics
 	Audit       *audit.Log
 
+	Brand         Brand
 	AgentName     string   // subject of sessions that need no password
 	CodeVia       string   // "log" or "telegram": where codes arrive
 	Bridge        Bridge   // to Telegram; nil without a bot
@@ -82,7 +83,7 @@ type API struct {
 
 // New makes the handlers.
 func New(o Options) *API {
-	a := &API{Options: o, log: o.Log, now: o.Now, policy: newPolicies(o.Origins, o.MediaOrigins, o.UploadOrigins)}
+	a := &API{Options: o, log: o.Log, now: o.Now, policy: newPolicies(o.Origins, o.MediaOrigins, o.UploadOrigins, o.Brand.origins())}
 	a.health = newHealth(a)
 	a.register(o.Numbers)
 	return a

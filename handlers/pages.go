@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -16,14 +17,14 @@ type policies struct{ visitor, agent string }
 // BarePolicy is for answers that are no pages: nothing in them may load or run anything.
 const BarePolicy = "default-src 'none'; frame-ancestors 'none'"
 
-func newPolicies(origins, media, uploads []string) policies {
+func newPolicies(origins, media, uploads, pictures []string) policies {
 	script := "'self'"
 	if !assets.ClientEmbedded() {
 		script += " " + assets.ClientCDN
 	}
 	files := strings.Join(append([]string{"'self'", "blob:"}, media...), " ")
 	base := strings.Join([]string{
-		"default-src 'none'", "script-src " + script, "style-src 'self'", "img-src data: " + files,
+		"default-src 'none'", "script-src " + script, "style-src 'self'", "img-src data: " + strings.Join(append([]string{files}, pictures...), " "),
 		"media-src " + files, "font-src 'self'", "connect-src " + strings.Join(append([]string{"'self'"}, uploads...), " "), "manifest-src 'self'", "worker-src 'self'",
 		"base-uri 'none'", "form-action 'self'", "object-src 'none'",
 		// No string may become markup or code: a browser that knows these two refuses innerHTML and its like.
@@ -43,8 +44,20 @@ func (a *API) page(c echo.Context, status int, name string, data any) error {
 	}
 	h.Set("Content-Security-Policy", policy)
 	return assets.Page(c.Response(), r, status, name, assets.PageData{
-		CSRFToken: a.CSRF.Token(c.Response(), r), Locale: a.Locale, Version: a.Version, Data: data,
+		CSRFToken: a.CSRF.Token(c.Response(), r), Locale: a.Locale, Version: a.Version,
+		Brand: a.Brand.Brand, Team: a.team(), Data: data,
 	})
+}
+
+// team is how the team stands, for a page's first paint.
+func (a *API) team() assets.Team {
+	now := a.Chat.Team()
+	t := assets.Team{Away: now.Away, UsualSeconds: now.UsualSeconds, Hours: now.Hours}
+	if now.Until != nil {
+		until := stamp(time.Time(*now.Until))
+		t.Until = &until
+	}
+	return t
 }
 
 // Home is the chat page.

@@ -32,6 +32,9 @@ type input struct {
 	Limit       int    `json:"limit"`
 	LastID      int64  `json:"last_id"`
 	Address     bool   `json:"address"`
+	Status      string `json:"status"`
+	Away        *bool  `json:"away"`
+	ID          int64  `json:"id"`
 }
 
 // decodeInput reads the event's object. None at all is an empty one: admin_join takes nothing.
@@ -59,7 +62,7 @@ func decodeInput(e realtime.Event) (input, error) {
 // eventHandler does what an event asks for and answers it, or returns why not.
 type eventHandler = func(*peer, context.Context, input, realtime.Event) error
 
-// events are the client → server events of contract §2, and block_thread and unblock_thread.
+// events are the client → server events: those of contract §2, and what came after it.
 var events = map[string]eventHandler{
 	"join":                 (*peer).join,
 	"rejoin":               (*peer).rejoin,
@@ -76,6 +79,10 @@ var events = map[string]eventHandler{
 	"admin_join":           (*peer).adminJoin,
 	"block_thread":         (*peer).blockThread,
 	"unblock_thread":       (*peer).unblockThread,
+	"delivered":            (*peer).delivered,
+	"set_status":           (*peer).setStatus,
+	"set_away":             (*peer).setAway,
+	"edit_message":         (*peer).editMessage,
 }
 
 func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
@@ -85,15 +92,15 @@ func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
 	if err != nil {
 		return err
 	}
-	p.welcome(e, joined.ThreadID, joined.Resumed)
+	p.welcome(e, joined)
 	return nil
 }
 
 func (p *peer) rejoin(ctx context.Context, in input, e realtime.Event) error {
-	err := p.h.Chat.Rejoin(ctx, p.asVisitor(), in.ThreadID)
+	joined, err := p.h.Chat.Rejoin(ctx, p.asVisitor(), in.ThreadID)
 	switch {
 	case err == nil:
-		p.welcome(e, in.ThreadID, true)
+		p.welcome(e, joined)
 		return nil
 	case errors.Is(err, chat.ErrThreadNotFound):
 		if p.threads.Has(in.ThreadID) { // its next message opens the thread, and the answers must find their way
@@ -111,12 +118,16 @@ func (p *peer) rejoin(ctx context.Context, in input, e realtime.Event) error {
 }
 
 // welcome puts the visitor into the thread's room and says so, by event and by ack.
-func (p *peer) welcome(e realtime.Event, threadID string, resumed bool) {
-	p.enter(threadID)
+func (p *peer) welcome(e realtime.Event, j chat.Joined) {
+	p.enter(j.ThreadID)
 	p.emit("joined", struct {
 		ThreadID string `json:"thread_id"`
-	}{threadID})
-	answerEvent(e, succeeded{"thread_id": threadID, "resumed": resumed, "away": p.h.Chat.Away()})
+	}{j.ThreadID})
+	team := p.h.Chat.Team()
+	answerEvent(e, succeeded{
+		"thread_id": j.ThreadID, "resumed": j.Resumed, "away": team.Away, "team": team,
+		"team_read_id": j.TeamReadID, "team_received_id": j.TeamReceivedID, "status": j.Status, "rating": j.Rating,
+	})
 }
 
 func (p *peer) message(ctx context.Context, in input, e realtime.Event) error {
@@ -173,6 +184,10 @@ func (p *peer) read(ctx context.Context, in input, e realtime.Event) error {
 	return done(e, p.h.Chat.Read(ctx, p.in(in.ThreadID), in.ThreadID, in.LastID))
 }
 
+func (p *peer) delivered(ctx context.Context, in input, e realtime.Event) error {
+	return done(e, p.h.Chat.Delivered(ctx, p.in(in.ThreadID), in.ThreadID, in.LastID))
+}
+
 func (p *peer) heartbeat(ctx context.Context, in input, e realtime.Event) error {
 	return done(e, p.h.Chat.Heartbeat(ctx, p.asVisitor(), in.ThreadID))
 }
@@ -212,7 +227,8 @@ func (p *peer) adminJoin(_ context.Context, _ input, e realtime.Event) error {
 	}
 	p.socket.SetSide(agentSide)
 	p.socket.Join(agentsRoom)
-	answerEvent(e, succeeded{"away": p.h.Chat.Away()})
+	team := p.h.Chat.Team()
+	answerEvent(e, succeeded{"away": team.Away, "team": team})
 	return nil
 }
 
@@ -259,6 +275,34 @@ func (p *peer) blockThread(ctx context.Context, in input, e realtime.Event) erro
 
 func (p *peer) unblockThread(ctx context.Context, in input, e realtime.Event) error {
 	return done(e, p.h.Chat.Unblock(ctx, p.asAgent(), in.ThreadID))
+}
+
+func (p *peer) setStatus(ctx context.Context, in input, e realtime.Event) error {
+	return done(e, p.h.Chat.SetStatus(ctx, p.asAgent(), in.ThreadID, in.Status))
+}
+
+func (p *peer) setAway(ctx context.Context, in input, e realtime.Event) error {
+	actor, err := p.agent()
+	if err != nil {
+		return err
+	}
+	if in.Away == nil {
+		return &chat.Error{Code: chat.CodeValidation, Field: "away", Message: "away must be true or false.", Status: http.StatusBadRequest}
+	}
+	if err := p.h.Chat.SetAway(ctx, actor, *in.Away); err != nil {
+		return err
+	}
+	answerEvent(e, succeeded{"team": p.h.Chat.Team()})
+	return nil
+}
+
+func (p *peer) editMessage(ctx context.Context, in input, e realtime.Event) error {
+	m, err := p.h.Chat.Edit(ctx, p.asAgent(), in.ThreadID, in.ID, in.Text)
+	if err != nil {
+		return err
+	}
+	answerEvent(e, succeeded{"message": m})
+	return nil
 }
 
 // done acks an event that adds nothing to its answer.

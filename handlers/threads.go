@@ -34,8 +34,8 @@ func (a *API) Threads(c echo.Context) error {
 		}
 		q.Before = before
 	}
-	if q.Status != "" && q.Status != models.StatusActive && q.Status != models.StatusClosed {
-		return invalid("status must be active or closed.")
+	if q.Status != "" && q.Status != models.StatusActive && q.Status != models.StatusClosed && q.Status != models.StatusWaiting {
+		return invalid("status must be active, waiting or closed.")
 	}
 	threads, err := a.Chat.Threads(c.Request().Context(), a.agentActor(c), q)
 	if err != nil {

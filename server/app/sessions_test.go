@@ -18,6 +18,8 @@ var eventsOfAgents = []struct{ event, payload string }{
 	{"admin_join", ""}, {"join_thread", `{"thread_id":"` + threadB + `"}`}, {"leave_thread", `{"thread_id":"` + threadB + `"}`},
 	{"message_to_visitor", `{"thread_id":"` + threadB + `","text":"x"}`}, {"message", `{"thread_id":"` + threadB + `","text":"x"}`},
 	{"history", `{"thread_id":"` + threadB + `"}`}, {"read", `{"thread_id":"` + threadB + `","last_id":1}`}, {"typing", `{"thread_id":"` + threadB + `"}`},
+	{"set_status", `{"thread_id":"` + threadB + `","status":"active"}`}, {"set_away", `{"away":false}`},
+	{"delivered", `{"thread_id":"` + threadB + `","last_id":1}`},
 	{"block_thread", `{"thread_id":"` + threadB + `"}`}, {"unblock_thread", `{"thread_id":"` + threadB + `"}`},
 }
 

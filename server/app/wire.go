@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"sohbet/assets"
 	"sohbet/handlers"
 	"sohbet/models"
 	"sohbet/server"
@@ -69,7 +70,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	room := chat.New(chat.Options{
 		Store: store, Files: files, Publisher: &handlers.Publisher{Realtime: sockets, Log: log},
 		Messages: limits.Messages, NewThreads: limits.Threads,
-		OfflineAfter: offlineAfter, Audit: trail, Logger: log, Now: now,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Audit: trail, Logger: log, Now: now,
 	})
 	events := &handlers.Sockets{Chat: room, Sessions: sessions, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
@@ -77,7 +78,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 
 	beside := chores{
 		func(ctx context.Context) { room.KeepHouse(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
-		room.WatchAway,
+		room.WatchTeam,
 		files.Run,
 		sessions.Run,
 	}
@@ -93,6 +94,10 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		beside = append(beside, bridge.Run)
 	}
 
+	brand, err := handlers.NewBrand(cfg.DataDir, assets.Brand(cfg.Brand))
+	if err != nil {
+		return nil, nil, err
+	}
 	load, send := account(cfg.Cloudinary).Origins()
 	api := handlers.New(handlers.Options{
 		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
@@ -100,7 +105,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
-		AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
+		Brand: brand, AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: p.build.version(), Environment: environment(),
 		LogLevel: p.level, Log: log, Now: now,
 	})

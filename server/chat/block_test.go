@@ -45,9 +45,10 @@ func TestBlockedVisitor(t *testing.T) {
 		refused := func(a chat.Actor, thread string) {
 			t.Helper()
 			_, joined := w.Join(t.Context(), a, chat.JoinRequest{ThreadID: thread, Profile: chat.Profile{DisplayName: "x"}})
+			_, rejoined := w.Rejoin(t.Context(), a, thread)
 			_, posted := w.Post(t.Context(), a, chat.Post{ThreadID: thread, Text: "x"})
 			for what, err := range map[string]error{
-				"join": joined, "post": posted, "rejoin": w.Rejoin(t.Context(), a, thread), "typing": w.Typing(t.Context(), a, thread, true),
+				"join": joined, "post": posted, "rejoin": rejoined, "typing": w.Typing(t.Context(), a, thread, true),
 			} {
 				if code(err) != chat.CodeBlocked {
 					t.Errorf("%s by %s: %v", what, a.SocketID, err)

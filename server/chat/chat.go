@@ -13,6 +13,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/audit"
+	"sohbet/server/hours"
 )
 
 // Role is who somebody is in a conversation, as it stands in sender_type.
@@ -34,6 +35,9 @@ type Store interface {
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	Touch(ctx context.Context, id string, at time.Time) error
 	MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error)
+	MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (mark int64, moved bool, err error)
+	UsualAnswer(context.Context) (usual time.Duration, known bool, err error)
+	TrimAnswers(context.Context) error
 	ClearThread(ctx context.Context, id string) error
 	ClearAll(context.Context) (int64, error)
 	Expire(ctx context.Context, before time.Time) ([]models.Expired, bool, error)
@@ -85,7 +89,8 @@ type Options struct {
 	Messages, NewThreads Limiter
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
 	OfflineAfter time.Duration
-	Audit        *audit.Log // hears of blocks and deletions; nil for nobody
+	Hours        *hours.Week // when the team is there; nil = always
+	Audit        *audit.Log  // hears of blocks and deletions; nil for nobody
 	Logger       *slog.Logger
 	Now          func() time.Time
 }
@@ -103,7 +108,7 @@ type Service struct {
 	presence  presence
 	beats     beats
 	accepted  atomic.Uint64
-	away      atomic.Bool
+	team      team
 }
 
 // New makes the chat service.
@@ -119,6 +124,9 @@ func New(o Options) *Service {
 		audit: o.Audit, log: o.Logger, now: o.Now,
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
+	s.team.hours = o.Hours
+	s.team.usual.Store(-1)
+	s.team.told = s.Team()
 	return s
 }
 
@@ -217,6 +225,14 @@ func (a Actor) mayReach(threadID string) bool {
 		return a.Threads.Has(threadID)
 	}
 	return a.Role == Agent || a.Role == Telegram
+}
+
+// side is whose marks the actor moves.
+func (a Actor) side() string {
+	if a.Role == Visitor {
+		return models.Visitor
+	}
+	return models.Admin
 }
 
 // agentOnly refuses everybody but agents.

@@ -125,7 +125,7 @@ func TestConversation(t *testing.T) {
 		}
 		h := w.hall.take()
 		if len(h) != 1 || h[0].ThreadID != id || h[0].Except != "v" ||
-			names(h[0].Thread) != "message" || names(h[0].Agents) != "message message_from_visitor new_message_notification" {
+			names(h[0].Thread) != "message" || names(h[0].Agents) != "message message_from_visitor new_message_notification thread_updated" {
 			t.Fatalf("a visitor's message was told as %+v", h)
 		}
 		if h[0].Thread[0] != h[0].Agents[0] {
@@ -137,7 +137,8 @@ func TestConversation(t *testing.T) {
 			t.Errorf("the answer is %+v after %d", answer, m.ID)
 		}
 		h = w.hall.take()
-		if len(h) != 1 || names(h[0].Thread) != "message message_from_admin" || names(h[0].Agents) != "message message_from_telegram" {
+		if len(h) != 2 || names(h[0].Thread) != "message message_from_admin" || names(h[0].Agents) != "message message_from_telegram" ||
+			names(h[1].Agents) != "thread_updated" || h[1].Except != "" {
 			t.Fatalf("an agent's message was told as %+v", h)
 		}
 
@@ -250,6 +251,7 @@ func TestRights(t *testing.T) {
 			"page":    func(a chat.Actor) error { _, _, err := w.MessagePage(ctx, a, id, 1, 10); return err },
 			"typing":  func(a chat.Actor) error { return w.Typing(ctx, a, id, true) },
 			"read":    func(a chat.Actor) error { return w.Read(ctx, a, id, m.ID) },
+			"receive": func(a chat.Actor) error { return w.Delivered(ctx, a, id, m.ID) },
 			"beat":    func(a chat.Actor) error { return w.Heartbeat(ctx, a, id) },
 			"watch":   func(a chat.Actor) error { return w.Watch(ctx, a, id) },
 			"clear":   func(a chat.Actor) error { return w.Clear(ctx, a, id) },
@@ -340,11 +342,11 @@ func TestRejoin(t *testing.T) {
 		w.post(t, v, id, "before")
 
 		back := visitorAt("v2")
-		if err := w.Rejoin(ctx, back, id); err != nil || !back.Threads.Has(id) {
+		if _, err := w.Rejoin(ctx, back, id); err != nil || !back.Threads.Has(id) {
 			t.Errorf("rejoin: %v", err)
 		}
 		for _, bad := range []string{"", "x", "'; DROP TABLE threads; --", strings.Repeat("a", 50)} {
-			if err := w.Rejoin(ctx, back, bad); !errors.Is(err, chat.ErrThreadNotFound) || back.Threads.Has(bad) {
+			if _, err := w.Rejoin(ctx, back, bad); !errors.Is(err, chat.ErrThreadNotFound) || back.Threads.Has(bad) {
 				t.Errorf("rejoin %q: %v", bad, err)
 			}
 		}
@@ -353,13 +355,13 @@ func TestRejoin(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := visitorAt("v3")
-		if err := w.Rejoin(ctx, again, id); !errors.Is(err, chat.ErrThreadNotFound) {
+		if _, err := w.Rejoin(ctx, again, id); !errors.Is(err, chat.ErrThreadNotFound) {
 			t.Errorf("rejoin of a cleared thread: %v", err)
 		}
 		w.hall.take()
 		w.post(t, again, id, "after") // as clients in the field do
 		h := w.hall.take()
-		if len(h) != 2 || names(h[0].Agents) != "thread_created" || names(h[1].Agents) != "message message_from_visitor new_message_notification" {
+		if len(h) != 2 || names(h[0].Agents) != "thread_created" || names(h[1].Agents) != "message message_from_visitor new_message_notification thread_updated" {
 			t.Errorf("reopening was told as %+v", h)
 		}
 		// The socket that had joined before the clearing may go on too.

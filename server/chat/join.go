@@ -14,10 +14,17 @@ type JoinRequest struct {
 	ThreadID string
 }
 
-// Joined is where the visitor is then.
+// Joined is where the visitor is then, and how things stand there.
 type Joined struct {
-	ThreadID string
-	Resumed  bool
+	ThreadID                   string
+	Resumed                    bool
+	TeamReadID, TeamReceivedID int64 // up to which message the team has read, and has it
+	Status                     string
+	Rating                     int64 // 0 = none
+}
+
+func joined(t models.Thread, resumed bool) Joined {
+	return Joined{ThreadID: t.ID, Resumed: resumed, TeamReadID: t.AgentReadID, TeamReceivedID: t.AgentReceivedID, Status: t.Status, Rating: t.Rating}
 }
 
 // Join opens a thread for a visitor, or resumes one. The caller puts the socket into the thread's room and then calls
@@ -53,7 +60,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 		return Joined{}, s.notSaved(ctx, err)
 	}
 	s.announceThread(t, a.SocketID)
-	return Joined{ThreadID: id}, nil
+	return joined(t, false), nil
 }
 
 // resume takes a visitor back into a stored thread and notes what they now say of themselves.
@@ -78,38 +85,39 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 		if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
 			// The visitor came to talk; that we could not note the page they are on is no reason to turn them away.
 			s.log.WarnContext(ctx, "profile not updated", slog.Any("error", err))
+		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil {
+			s.tellUpdated(threadUpdated{ID: t.ID, DisplayName: patch.DisplayName, PhoneNumber: patch.PhoneNumber, PageURL: patch.PageURL}, a.SocketID)
 		}
 	}
 	if err := s.store.NoteAddress(ctx, t.ID, a.Address); err != nil {
 		s.log.WarnContext(ctx, "address not noted", slog.Any("error", err))
 	}
-	return Joined{ThreadID: t.ID, Resumed: true}, nil
+	return joined(t, true), nil
 }
 
 // Rejoin takes a visitor back into a thread. [ErrThreadNotFound] means that it is not stored; if the id is well-formed, the
 // visitor's next message to it opens it again, since that is what clients in the field rely on.
-func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) error {
+func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) (Joined, error) {
 	if !ValidThreadID(threadID) {
-		return ErrThreadNotFound
+		return Joined{}, ErrThreadNotFound
 	}
 	if err := s.admit(a, threadID); err != nil {
-		return err
+		return Joined{}, err
 	}
 	t, err := s.store.Thread(ctx, threadID)
 	switch {
 	case err == nil:
-		_, err = s.resume(ctx, a, t, Profile{})
-		return err
+		return s.resume(ctx, a, t, Profile{})
 	case !errors.Is(err, models.ErrNotFound):
-		return s.notSaved(ctx, err)
+		return Joined{}, s.notSaved(ctx, err)
 	}
 	if ok, wait := s.openings.Allow("", a.Address); !ok {
-		return Limited(wait)
+		return Joined{}, Limited(wait)
 	}
 	if _, ok := a.Threads.put(threadID, Profile{}); !ok {
-		return invalid("thread_id", "This connection has joined too many threads.")
+		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
 	}
-	return ErrThreadNotFound
+	return Joined{}, ErrThreadNotFound
 }
 
 // Watch checks that an agent may watch a thread.

@@ -74,6 +74,13 @@ type ThreadView struct {
 	Locale          string `json:"locale"`
 	VisitorReadID   int64  `json:"visitor_read_id"`
 	Blocked         bool   `json:"blocked"`
+
+	VisitorReceivedID int64  `json:"visitor_received_id"`
+	WaitingSince      *Time  `json:"waiting_since"`
+	Email             string `json:"email"`
+	PageTitle         string `json:"page_title"`
+	Rating            int64  `json:"rating"` // 0 = none
+	RatingComment     string `json:"rating_comment"`
 }
 
 func (s *Service) view(t models.Thread) ThreadView {
@@ -82,11 +89,9 @@ func (s *Service) view(t models.Thread) ThreadView {
 		CreatedAt: Time(t.CreatedAt), LastActivity: Time(t.LastActivity), LastActivityAt: Time(t.LastActivity),
 		LastMessage: t.LastMessage, LastSender: t.LastSender, LastType: t.LastType, MessageCount: t.MessageCount, UnreadCount: t.UnreadCount,
 		Online: s.presence.online(t.ID), PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
-		Blocked: s.store.Blocked(t.ID, ""),
-	}
-	if t.LastMessageAt != nil {
-		at := Time(*t.LastMessageAt)
-		v.LastMessageTime = &at
+		Blocked: s.store.Blocked(t.ID, ""), LastMessageTime: optional(t.LastMessageAt),
+		VisitorReceivedID: t.VisitorReceivedID, WaitingSince: optional(t.WaitingSince),
+		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment,
 	}
 	return v
 }

@@ -74,7 +74,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 			s.announceThread(r.Thread, "")
 		}
 		if r.Reopened {
-			s.tellStatus(r.Thread.ID, r.Thread.Status)
+			s.tellStatus(threadUpdated{ID: r.Thread.ID, Status: r.Thread.Status})
 		}
 		s.announce(a, r, m)
 	}

@@ -59,6 +59,12 @@ type readMark struct {
 	Reader   Role   `json:"reader"`
 }
 
+type deliveredMark struct {
+	ThreadID string `json:"thread_id"`
+	LastID   int64  `json:"last_id"`
+	By       string `json:"by"` // models.Visitor or models.Admin: whose client has it
+}
+
 type cleared struct {
 	ThreadID string `json:"thread_id"`
 }
@@ -81,7 +87,14 @@ func (s *Service) announce(a Actor, r models.Appended, m Message) {
 		p.Thread = []*Event{message, {"message_from_admin", message.Payload}}
 		p.Agents = []*Event{message, {"message_from_telegram", message.Payload}}
 	}
+	waits := threadUpdated{ID: r.Thread.ID, WaitingSince: &waitingSince{r.Thread.WaitingSince}}
+	if r.Waits && a.Role != Agent {
+		p.Agents = append(p.Agents, &Event{"thread_updated", waits})
+	}
 	s.publisher.Publish(p)
+	if r.Waits && a.Role == Agent { // whose own console has to hear that nobody waits any more
+		s.tellUpdated(waits, "")
+	}
 }
 
 func (s *Service) announceThread(t models.Thread, except string) {

@@ -70,6 +70,9 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			return swept, ctx.Err()
 		}
 	}
+	if err := s.store.TrimAnswers(ctx); err != nil {
+		return swept, err
+	}
 	if swept != (Swept{}) {
 		s.log.Info("deleted what had its time", "messages", swept.Messages, "threads", swept.Threads)
 	}

@@ -2,7 +2,7 @@ package chat
 
 import (
 	"context"
-	"log/slog"
+	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -10,18 +10,41 @@ import (
 	"sohbet/models"
 )
 
+// threadUpdated tells agents what has changed of a thread: clients take over what is there.
 type threadUpdated struct {
-	ID     string `json:"id"`
-	Status string `json:"status"`
+	ID            string        `json:"id"`
+	Status        string        `json:"status,omitempty"`
+	DisplayName   *string       `json:"display_name,omitempty"`
+	PhoneNumber   *string       `json:"phone_number,omitempty"`
+	Email         *string       `json:"email,omitempty"`
+	PageURL       *string       `json:"page_url,omitempty"`
+	PageTitle     *string       `json:"page_title,omitempty"`
+	Rating        *int64        `json:"rating,omitempty"`
+	RatingComment *string       `json:"rating_comment,omitempty"`
+	WaitingSince  *waitingSince `json:"waiting_since,omitempty"`
+}
+
+// waitingSince is a time, or null: nobody waits any more.
+type waitingSince struct{ at *time.Time }
+
+func (w waitingSince) MarshalJSON() ([]byte, error) { return json.Marshal(optional(w.at)) }
+
+// optional is a time that may be null.
+func optional(at *time.Time) *Time {
+	if at == nil {
+		return nil
+	}
+	t := Time(*at)
+	return &t
+}
+
+func (s *Service) tellUpdated(u threadUpdated, except string) {
+	s.publisher.Publish(Publication{Except: except, Agents: []*Event{{"thread_updated", u}}})
 }
 
 type threadStatus struct {
 	ThreadID string `json:"thread_id"`
 	Status   string `json:"status"`
-}
-
-type teamStatus struct {
-	Away bool `json:"away"`
 }
 
 // SetStatus closes a thread, or opens it again: status is models.StatusActive or models.StatusClosed. Agents hear
@@ -46,14 +69,18 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 	if _, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Status: &status}); err != nil {
 		return Public(err)
 	}
-	s.tellStatus(threadID, status)
+	u := threadUpdated{ID: threadID, Status: status}
+	if t.WaitingSince != nil { // whoever closes it leaves nobody waiting
+		u.WaitingSince = &waitingSince{}
+	}
+	s.tellStatus(u)
 	return nil
 }
 
-func (s *Service) tellStatus(threadID, status string) {
+func (s *Service) tellStatus(u threadUpdated) {
 	s.publisher.Publish(Publication{
-		ThreadID: threadID, Thread: []*Event{{"thread_status", threadStatus{threadID, status}}},
-		Agents: []*Event{{"thread_updated", threadUpdated{threadID, status}}},
+		ThreadID: u.ID, Thread: []*Event{{"thread_status", threadStatus{u.ID, u.Status}}},
+		Agents: []*Event{{"thread_updated", u}},
 	})
 }
 
@@ -93,63 +120,4 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	edited := []*Event{{"message_edited", message}}
 	s.publisher.Publish(Publication{ThreadID: threadID, Thread: edited, Agents: edited})
 	return message, nil
-}
-
-const (
-	awaySwitch = "away"
-	awayOn     = "on"
-	awayOff    = "off"
-)
-
-// Away reports whether the team answers later.
-func (s *Service) Away() bool { return s.away.Load() }
-
-// SetAway says whether the team answers later. All agents and all visitors hear "team_status".
-func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
-	if err := teamOnly(a); err != nil {
-		return err
-	}
-	position := awayOff
-	if away {
-		position = awayOn
-	}
-	if err := s.store.SetSwitch(ctx, awaySwitch, position); err != nil {
-		return Public(err)
-	}
-	s.turnAway(away)
-	return nil
-}
-
-// turnAway tells everybody here, if it is news.
-func (s *Service) turnAway(away bool) {
-	if s.away.Swap(away) == away {
-		return
-	}
-	event := []*Event{{"team_status", teamStatus{away}}}
-	s.publisher.Publish(Publication{Agents: event})
-	for _, id := range s.presence.all() {
-		s.publisher.Publish(Publication{ThreadID: id, Thread: event, Side: Visitor})
-	}
-}
-
-const awayEvery = 5 * time.Second
-
-// WatchAway follows the switch that [Service.SetAway] turns, as another process may have turned it, until ctx ends.
-func (s *Service) WatchAway(ctx context.Context) {
-	tick := time.NewTicker(awayEvery)
-	defer tick.Stop()
-	for {
-		position, err := s.store.SwitchPosition(ctx, awaySwitch)
-		switch {
-		case err == nil:
-			s.turnAway(position == awayOn)
-		case ctx.Err() == nil:
-			s.log.Debug("cannot see whether the team is away", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

@@ -98,16 +98,31 @@ func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int
 	if lastID <= 0 {
 		return invalid("last_id", "last_id must be the id of a message.")
 	}
-	reader := models.Admin
-	if a.Role == Visitor {
-		reader = models.Visitor
-	}
-	moved, err := s.store.MarkRead(ctx, threadID, reader, lastID)
+	moved, err := s.store.MarkRead(ctx, threadID, a.side(), lastID)
 	if err != nil {
 		return Public(err)
 	}
 	if moved {
 		s.tellOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role}}, false)
+	}
+	return nil
+}
+
+// Delivered notes up to which message somebody's client has the thread, and tells the other side if that is news. Who has read
+// a message has it.
+func (s *Service) Delivered(ctx context.Context, a Actor, threadID string, lastID int64) error {
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	if lastID <= 0 {
+		return invalid("last_id", "last_id must be the id of a message.")
+	}
+	mark, moved, err := s.store.MarkReceived(ctx, threadID, a.side(), lastID)
+	if err != nil {
+		return Public(err)
+	}
+	if moved {
+		s.tellOtherSide(a, threadID, &Event{"delivered", deliveredMark{ThreadID: threadID, LastID: mark, By: a.side()}}, false)
 	}
 	return nil
 }

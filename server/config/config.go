@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/joho/godotenv"
+
+	"sohbet/server/hours"
 )
 
 // FileName is the settings file looked for in the working directory.
@@ -38,6 +40,11 @@ type Config struct {
 
 	Telegram   Telegram
 	Cloudinary Cloudinary
+
+	Brand          Brand
+	OpeningHours   *hours.Week // nil = always open
+	IdentitySecret string      // "" = nobody's identity is taken
+	PushContact    string      // mailto: or https: address for push services; "" = this server's own
 
 	CORSOrigins    []string // scheme://host[:port], lower case, no trailing slash
 	TrustedProxies []netip.Prefix
@@ -69,6 +76,13 @@ type Telegram struct {
 
 // On reports whether a bot is configured.
 func (t Telegram) On() bool { return t.BotToken != "" }
+
+// Brand is whose chat it is, for the visitors' pages. Empty fields leave it to the pages.
+type Brand struct {
+	Name, Greeting, Agent string
+	Color                 string // #rrggbb, lower case
+	Logo, Avatar          string // an https address, or a path within DATA_DIR
+}
 
 // Cloudinary is the remote file store; off when CloudName is empty, files are then kept in DataDir.
 type Cloudinary struct {

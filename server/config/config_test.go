@@ -100,6 +100,15 @@ func TestGoodValues(t *testing.T) {
 			return reflect.DeepEqual(c.TrustedProxies, []netip.Prefix{
 				netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")})
 		}},
+		{"brand", []string{"BRAND_NAME", "Çiçekçi", "BRAND_COLOR", "#0B6B61", "BRAND_LOGO", "brand/logo.svg", "AGENT_AVATAR", "https://cdn.example/a.png?x=1"}, func(c *Config) bool {
+			return c.Brand == Brand{Name: "Çiçekçi", Color: "#0b6b61", Logo: "brand/logo.svg", Avatar: "https://cdn.example/a.png?x=1"}
+		}},
+		{"opening hours", []string{"OPENING_HOURS", "Europe/Istanbul Mon-Fri 09:00-18:00"}, func(c *Config) bool {
+			open, _ := c.OpeningHours.Open(time.Date(2026, 1, 5, 7, 0, 0, 0, time.UTC))
+			return open
+		}},
+		{"a mailbox for push services", []string{"PUSH_CONTACT", "mailto:ops@shop.example"}, func(c *Config) bool { return c.PushContact == "mailto:ops@shop.example" }},
+		{"identities", []string{"IDENTITY_SECRET", key32}, func(c *Config) bool { return c.IdentitySecret == key32 }},
 		{"limit off", []string{"RATE_LIMIT_LOGIN", "OFF"}, func(c *Config) bool { return c.LoginLimit.Off() && c.LoginLimit.String() == "off" }},
 		{"limit", []string{"RATE_LIMIT_API", "5/1h"}, func(c *Config) bool { return c.APILimit.String() == "5/1h" }},
 		{"log", []string{"LOG_LEVEL", "Debug", "LOG_FORMAT", "JSON"}, func(c *Config) bool { return c.LogLevel == slog.LevelDebug && c.LogFormat == "json" }},
@@ -165,6 +174,15 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"LOG_FORMAT", "xml"}, []string{"LOG_FORMAT"}},
 		{[]string{"METRICS_TOKEN", "hunter2 b"}, []string{"METRICS_TOKEN"}},
 		{[]string{"REDIS_URL", "http://:hunter2@cache"}, []string{`REDIS_URL holds "http://****"`}},
+		{[]string{"BRAND_NAME", strings.Repeat("x", 61)}, []string{"BRAND_NAME"}},
+		{[]string{"BRAND_COLOR", "red"}, []string{"BRAND_COLOR"}},
+		{[]string{"BRAND_LOGO", "../secret.png"}, []string{"BRAND_LOGO"}},
+		{[]string{"BRAND_LOGO", "/etc/logo.png"}, []string{"BRAND_LOGO"}},
+		{[]string{"AGENT_AVATAR", "http://cdn.example/a.png"}, []string{"AGENT_AVATAR"}},
+		{[]string{"AGENT_AVATAR", "https://cdn.example/a.png; script-src *"}, []string{"AGENT_AVATAR"}},
+		{[]string{"OPENING_HOURS", "Mon-Fri 09:00-18:00"}, []string{"OPENING_HOURS"}},
+		{[]string{"IDENTITY_SECRET", "hunter2"}, []string{"IDENTITY_SECRET"}},
+		{[]string{"PUSH_CONTACT", "ops@shop.example"}, []string{"PUSH_CONTACT"}},
 		{[]string{"DEFAULT_LOCALE", "de"}, []string{`DEFAULT_LOCALE holds "de": want tr or en`}},
 		{[]string{"PORT", "x", "LOG_LEVEL", "y", "CACHE_TTL", "z"}, []string{"PORT", "CACHE_TTL", "LOG_LEVEL"}},
 		{[]string{"LOG_LEVEL", "a\nb"}, []string{`LOG_LEVEL holds "a\nb"`}},

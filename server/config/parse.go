@@ -14,8 +14,11 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
+
+	"sohbet/server/hours"
 )
 
 // The errors below complete the line "NAME holds VALUE: …" and say what would be right. They must not quote the value.
@@ -290,4 +293,61 @@ func setLogLevel(c *Config, value string) error {
 	}
 	c.LogLevel = level
 	return nil
+}
+
+// line takes one line of text of at most so many characters.
+func line(most int, field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		if utf8.RuneCountInString(value) > most || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+			return fmt.Errorf("want one line of at most %d characters", most)
+		}
+		*field(c) = value
+		return nil
+	}
+}
+
+var color = regexp.MustCompile(`^#[0-9a-f]{6}$`)
+
+func setBrandColor(c *Config, value string) error {
+	value = strings.ToLower(value)
+	if !color.MatchString(value) {
+		return errors.New("want a colour such as #0b6b61, in quotes")
+	}
+	c.Brand.Color = value
+	return nil
+}
+
+// picture takes an https address, or a path that stays within DATA_DIR.
+func picture(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		u, err := url.Parse(value)
+		remote := err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && !strings.ContainsAny(value, " ;,'\"")
+		if !remote && (strings.Contains(value, "://") || !filepath.IsLocal(filepath.FromSlash(value))) {
+			return errors.New("want an https:// address, or the path of a picture inside DATA_DIR such as logo.png")
+		}
+		*field(c) = value
+		return nil
+	}
+}
+
+func setOpeningHours(c *Config, value string) (err error) {
+	c.OpeningHours, err = hours.Parse(value)
+	return err
+}
+
+func setIdentitySecret(c *Config, value string) error {
+	if utf8.RuneCountInString(value) < minSecret {
+		return fmt.Errorf("want at least %d characters; make one with: openssl rand -hex 32", minSecret)
+	}
+	c.IdentitySecret = value
+	return nil
+}
+
+func setPushContact(c *Config, value string) error {
+	u, err := url.Parse(value)
+	if err == nil && (u.Scheme == "https" && u.Hostname() != "" || u.Scheme == "mailto" && strings.Contains(u.Opaque, "@")) {
+		c.PushContact = value
+		return nil
+	}
+	return errors.New("want mailto:you@shop.example or an https:// address")
 }

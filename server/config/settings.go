@@ -47,6 +47,28 @@ var settings = []setting{
 		about: "With a password set, a one-time code is only sent after it. Plain text, or an argon2id hash\n" +
 			"($argon2id$v=19$…, in single quotes)."},
 
+	{group: "What visitors see", name: "BRAND_NAME", kind: "text", set: line(60, func(c *Config) *string { return &c.Brand.Name }),
+		about: "Name of the shop."},
+	{name: "BRAND_COLOR", kind: "#rrggbb", set: setBrandColor,
+		about: "Colour of buttons and of visitors' messages, in quotes. It is made lighter or darker where it could not be read."},
+	{name: "BRAND_LOGO", kind: "address or path", set: picture(func(c *Config) *string { return &c.Brand.Logo }),
+		about: "Picture beside the name: an https address, or a PNG, JPEG, WebP, GIF or SVG file in DATA_DIR."},
+	{name: "BRAND_GREETING", kind: "text", set: line(300, func(c *Config) *string { return &c.Brand.Greeting }),
+		about: "First words to a visitor."},
+	{name: "AGENT_NAME", kind: "text", set: line(60, func(c *Config) *string { return &c.Brand.Agent }),
+		about: "Who answers, as visitors see it."},
+	{name: "AGENT_AVATAR", kind: "address or path", set: picture(func(c *Config) *string { return &c.Brand.Avatar }),
+		about: "Picture of who answers; as BRAND_LOGO."},
+	{name: "OPENING_HOURS", kind: "time zone, days and times", set: setOpeningHours,
+		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Visitors are told when it is closed,\n" +
+			"and until when. Empty: always open."},
+	{name: "IDENTITY_SECRET", kind: "text", secret: true, set: setIdentitySecret,
+		about: "For sites that embed the chat and know their users: the site's server signs a user's id with this secret (lower-case\n" +
+			"hex of HMAC-SHA256), and the user has the same conversation on every device. At least 32 characters."},
+	{name: "PUSH_CONTACT", kind: "address", set: setPushContact,
+		about: "How push services reach you about the notifications that agents' browsers get: mailto:you@shop.example or an https\n" +
+			"address. Empty: the address of this server."},
+
 	{group: "Storage", name: "DATA_DIR", def: "data", kind: "folder", set: setDataDir,
 		about: "Folder of the database, the uploads and the generated key."},
 	{name: "DATABASE_URL", kind: "address", secret: true, set: setDatabaseURL,

@@ -64,6 +64,7 @@ type Chat interface {
 	Edit(ctx context.Context, a chat.Actor, threadID string, messageID int64, text string) (chat.Message, error)
 	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
 	SetAway(ctx context.Context, a chat.Actor, away bool) error
+	Delivered(ctx context.Context, a chat.Actor, threadID string, lastID int64) error
 	Block(ctx context.Context, a chat.Actor, threadID string, address bool) error
 	Unblock(ctx context.Context, a chat.Actor, threadID string) error
 	Away() bool

@@ -79,6 +79,7 @@ func TestStatusAndAway(t *testing.T) {
 	if again := h.ask(telegramtest.In{Text: "/online"}); !strings.Contains(again.Text, "Çevrimiçisiniz") || h.room.Away() {
 		t.Errorf("%q, away %v", again.Text, h.room.Away())
 	}
+	h.until("the visitor hears that Telegram has the message", func() bool { return h.hall.told(a, "delivered") == 1 })
 	if h.hall.told(a, "team_status") != 2 {
 		t.Error("the visitor was not told")
 	}

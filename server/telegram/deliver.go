@@ -130,6 +130,11 @@ func (b *Bridge) noted(ctx context.Context, o *outgoing, last bool, send func(co
 		ThreadID: o.thread.ID, MessageID: o.message.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: o.names.TopicID, CreatedAt: b.now().UTC(),
 	}, last)
 	o.row.Parts++
+	if err == nil && last && o.message.SenderType == models.Visitor {
+		if err := b.chat.Delivered(ctx, operator, o.thread.ID, o.message.ID); err != nil {
+			b.log.Warn("telegram: the visitor is not told that a message arrived", slog.Any("error", err))
+		}
+	}
 	return err
 }
 

@@ -1,0 +1,124 @@
+package handlers
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"sohbet/assets"
+)
+
+// Brand is what the visitors' pages show of whose chat it is.
+type Brand struct {
+	assets.Brand // Logo and Avatar are addresses
+
+	logo, avatar picture
+}
+
+// picture is a file of DATA_DIR that a page shows.
+type picture struct {
+	body       []byte
+	mime, hash string
+}
+
+const maxPicture = 1 << 20 // bytes
+
+// pictureTypes are what may be shown, by how their names end. The bytes have to agree, except SVG's, which have no mark.
+var pictureTypes = map[string]string{
+	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".svg": "image/svg+xml",
+}
+
+// NewBrand reads the pictures of a brand that are files in dir, as Logo and Avatar name them. Its errors name the setting.
+func NewBrand(dir string, b assets.Brand) (Brand, error) {
+	brand := Brand{Brand: b}
+	for _, p := range []struct {
+		setting, path string
+		address       *string
+		into          *picture
+	}{
+		{"BRAND_LOGO", "/brand/logo", &brand.Logo, &brand.logo}, {"AGENT_AVATAR", "/brand/avatar", &brand.Avatar, &brand.avatar},
+	} {
+		if *p.address == "" || strings.HasPrefix(*p.address, "https://") {
+			continue
+		}
+		var err error
+		if *p.into, err = readPicture(dir, *p.address); err != nil {
+			return Brand{}, fmt.Errorf("%s holds %q: %w", p.setting, *p.address, err)
+		}
+		*p.address = p.path + "?v=" + p.into.hash
+	}
+	return brand, nil
+}
+
+// readPicture reads a picture that does not lead out of dir, not by links either.
+func readPicture(dir, name string) (picture, error) {
+	mime := pictureTypes[strings.ToLower(filepath.Ext(name))]
+	if mime == "" {
+		return picture{}, errors.New("want a file that ends in .png, .jpg, .webp, .gif or .svg")
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return picture{}, fmt.Errorf("open DATA_DIR: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	f, err := root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return picture{}, fmt.Errorf("there is no such picture in DATA_DIR: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	body, err := io.ReadAll(io.LimitReader(f, maxPicture+1))
+	switch {
+	case err != nil:
+		return picture{}, fmt.Errorf("read it: %w", err)
+	case len(body) > maxPicture:
+		return picture{}, errors.New("want a picture of at most 1 MB")
+	case mime == "image/svg+xml" && !bytes.Contains(body, []byte("<svg")), mime != "image/svg+xml" && http.DetectContentType(body) != mime:
+		return picture{}, fmt.Errorf("it is no %s picture, or is damaged", strings.TrimPrefix(mime, "image/"))
+	}
+	sum := sha256.Sum256(body)
+	return picture{body: body, mime: mime, hash: hex.EncodeToString(sum[:6])}, nil
+}
+
+// origins are the other sites that the pictures come from.
+func (b Brand) origins() []string {
+	var list []string
+	for _, address := range []string{b.Logo, b.Avatar} {
+		if u, err := url.Parse(address); err == nil && u.Scheme == "https" {
+			list = append(list, "https://"+u.Host)
+		}
+	}
+	return list
+}
+
+// BrandPicture serves the logo or the avatar, if it is a file of ours.
+func (a *API) BrandPicture(c echo.Context) error {
+	p := a.Brand.logo
+	if strings.HasSuffix(c.Path(), "avatar") {
+		p = a.Brand.avatar
+	}
+	if p.body == nil {
+		return errNotFound
+	}
+	h := c.Response().Header()
+	h.Set("Content-Type", p.mime)
+	h.Set("Content-Security-Policy", uploadPolicy) // an SVG that is opened by itself runs nothing
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Cache-Control", "no-cache")
+	if c.QueryParam("v") == p.hash {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	h.Set("ETag", `"`+p.hash+`"`)
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(p.body))
+	return nil
+}

@@ -1,0 +1,114 @@
+// What pages and consoles show beyond messages: marks, waiting, closing, being away, corrections.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { postgres, start, transports } from "./harness.mjs";
+
+const variants = [
+  ["polling", transports.polling, () => ({})],
+  ["websocket, on PostgreSQL", transports.websocket, postgres],
+];
+
+for (const [name, transport, database] of variants) {
+  describe(`the face over ${name}`, () => {
+    let server, cookie, agent;
+    before(async () => {
+      server = await start(database());
+      cookie = await server.signIn();
+      agent = await server.agent({ ...transport, cookie });
+    });
+    after(() => server.stop());
+
+    const threads = async (query = "") => (await fetch(`${server.url}/api/threads${query}`, { headers: { Cookie: cookie } })).json();
+
+    it("joining tells how things stand", async () => {
+      const visitor = await server.connect(transport);
+      const ack = await visitor.ok("join", { display_name: "Ayşe" });
+      assert.deepEqual([ack.team_read_id, ack.team_received_id, ack.status, ack.rating, ack.away], [0, 0, "active", 0, false]);
+      assert.deepEqual(ack.team, { away: false, until: null, typical_reply_seconds: null, hours: false, switched: false });
+      assert.deepEqual((await agent.ok("admin_join")).team, ack.team);
+    });
+
+    it("delivered tells the other side, reading implies it, and both are there after a reload", async () => {
+      const visitor = await server.visitor(transport);
+      const thread_id = visitor.thread;
+      const { message } = await visitor.ok("message", { thread_id, text: "one" });
+      await agent.ok("delivered", { thread_id, last_id: message.id });
+      assert.deepEqual(await visitor.next("delivered"), { thread_id, last_id: message.id, by: "admin" });
+      const back = await server.connect(transport);
+      const ack = await back.ok("rejoin", { thread_id });
+      assert.deepEqual([ack.team_received_id, ack.team_read_id], [message.id, 0]);
+      const { message: answer } = await agent.ok("message", { thread_id, text: "two" });
+      await visitor.ok("delivered", { thread_id, last_id: answer.id });
+      assert.deepEqual(await agent.next("delivered"), { thread_id, last_id: answer.id, by: "visitor" });
+      await agent.none("delivered");
+      assert.equal((await threads()).find((t) => t.id === thread_id).visitor_received_id, answer.id);
+      assert.equal((await visitor.refused("validation_error", "delivered", { thread_id })).field, "last_id");
+      const stranger = await server.visitor(transport);
+      await stranger.refused("unauthorized", "delivered", { thread_id, last_id: answer.id });
+    });
+
+    it("who waits is told, listed, and let go by an answer", async () => {
+      const visitor = await server.visitor(transport);
+      const thread_id = visitor.thread;
+      const { message } = await visitor.ok("message", { thread_id, text: "hello?" });
+      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, waiting_since: message.created_at });
+      const [first] = await threads("?status=waiting");
+      assert.deepEqual([first.id, first.waiting_since], [thread_id, message.created_at]);
+      await agent.ok("message", { thread_id, text: "yes" });
+      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, waiting_since: null });
+      assert.ok(!(await threads("?status=waiting")).some((t) => t.id === thread_id));
+      assert.equal((await fetch(`${server.url}/api/threads?status=other`, { headers: { Cookie: cookie } })).status, 400);
+    });
+
+    it("an agent closes and reopens a conversation", async () => {
+      const visitor = await server.visitor(transport);
+      const thread_id = visitor.thread;
+      await visitor.ok("message", { thread_id, text: "bye" });
+      await agent.next("thread_updated", (u) => u.id === thread_id);
+      await agent.ok("set_status", { thread_id, status: "closed" });
+      assert.deepEqual(await visitor.next("thread_status"), { thread_id, status: "closed" });
+      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, status: "closed", waiting_since: null });
+      const back = await server.connect(transport);
+      assert.equal((await back.ok("rejoin", { thread_id })).status, "closed");
+      await agent.ok("set_status", { thread_id, status: "active" });
+      assert.equal((await agent.refused("validation_error", "set_status", { thread_id, status: "gone" })).field, "status");
+      await visitor.refused("unauthorized", "set_status", { thread_id, status: "closed" });
+    });
+
+    it("an agent corrects what was written", async () => {
+      const visitor = await server.visitor(transport);
+      const thread_id = visitor.thread;
+      const { message } = await agent.ok("message", { thread_id, text: "Merhab" });
+      const edited = await agent.ok("edit_message", { thread_id, id: message.id, text: "Merhaba" });
+      assert.equal(edited.message.content_text, "Merhaba");
+      assert.equal((await visitor.next("message_edited")).content_text, "Merhaba");
+      await visitor.refused("unauthorized", "edit_message", { thread_id, id: message.id, text: "x" });
+      await agent.refused("not_found", "edit_message", { thread_id, id: message.id + 1000, text: "x" });
+    });
+
+    it("the team goes away and comes back", async () => {
+      const visitor = await server.visitor(transport);
+      await visitor.refused("unauthorized", "set_away", { away: true });
+      assert.equal((await agent.refused("validation_error", "set_away", {})).field, "away");
+      const { team } = await agent.ok("set_away", { away: true });
+      assert.deepEqual(await visitor.next("team_status"), { away: true, until: null, typical_reply_seconds: null, hours: false, switched: true });
+      assert.deepEqual(team, await agent.next("team_status"));
+      await agent.ok("set_away", { away: false });
+      assert.equal((await visitor.next("team_status")).away, false);
+    });
+  });
+}
+
+it("outside its hours the team is away until it opens, from the first ack on", async () => {
+  const later = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][(new Date().getUTCDay() + 3) % 7];
+  const server = await start({ OPENING_HOURS: `UTC ${later} 09:00-09:01` });
+  try {
+    const visitor = await server.connect(transports.websocket);
+    const { team, away } = await visitor.ok("join", { display_name: "Ayşe" });
+    assert.deepEqual([away, team.away, team.hours, team.switched], [true, true, true, false]);
+    assert.match(team.until, /T09:00:00\.000Z$/);
+    assert.ok(Date.parse(team.until) > Date.now());
+  } finally {
+    await server.stop();
+  }
+});
