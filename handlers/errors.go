@@ -29,6 +29,7 @@ const (
 	CodeValidation       = "VALIDATION_FAILED"
 	CodeRateLimit        = "RATE_LIMIT_EXCEEDED"
 	CodeBlocked          = "BLOCKED"
+	CodeConflict         = "CONFLICT"
 	CodeNotDelivered     = "CODE_NOT_DELIVERED"
 	CodeInternal         = "INTERNAL_ERROR"
 )
@@ -134,7 +135,7 @@ func asError(err error) *Error {
 func fromChat(e *chat.Error) *Error {
 	code := map[string]string{
 		chat.CodeUnauthorized: CodeForbidden, chat.CodeValidation: CodeValidation,
-		chat.CodeRateLimit: CodeRateLimit, chat.CodeNotFound: CodeNotFound, chat.CodeBlocked: CodeBlocked,
+		chat.CodeRateLimit: CodeRateLimit, chat.CodeNotFound: CodeNotFound, chat.CodeBlocked: CodeBlocked, chat.CodeConflict: CodeConflict,
 		media.CodeNoFile: media.CodeNoFile, media.CodeFileType: media.CodeFileType,
 		media.CodeTooLarge: media.CodeTooLarge, media.CodeUploadFailed: media.CodeUploadFailed,
 	}[e.Code]

@@ -83,6 +83,9 @@ var events = map[string]eventHandler{
 	"set_status":           (*peer).setStatus,
 	"set_away":             (*peer).setAway,
 	"edit_message":         (*peer).editMessage,
+	"note":                 (*peer).note,
+	"notes":                (*peer).notes,
+	"note_delete":          (*peer).noteDelete,
 }
 
 func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
@@ -303,6 +306,28 @@ func (p *peer) editMessage(ctx context.Context, in input, e realtime.Event) erro
 	}
 	answerEvent(e, succeeded{"message": m})
 	return nil
+}
+
+func (p *peer) note(ctx context.Context, in input, e realtime.Event) error {
+	n, err := p.h.Chat.AddNote(ctx, p.asAgent(), in.ThreadID, in.Text, in.ClientID)
+	if err != nil {
+		return err
+	}
+	answerEvent(e, succeeded{"note": n})
+	return nil
+}
+
+func (p *peer) notes(ctx context.Context, in input, e realtime.Event) error {
+	list, err := p.h.Chat.Notes(ctx, p.asAgent(), in.ThreadID)
+	if err != nil {
+		return err
+	}
+	answerEvent(e, succeeded{"notes": list})
+	return nil
+}
+
+func (p *peer) noteDelete(ctx context.Context, in input, e realtime.Event) error {
+	return done(e, p.h.Chat.DeleteNote(ctx, p.asAgent(), in.ThreadID, in.ID))
 }
 
 // done acks an event that adds nothing to its answer.

@@ -34,4 +34,31 @@ var faceSteps = []step{
 			)`,
 		},
 	},
+	{
+		id: "face_2_notes",
+		statements: []string{
+			// What the team notes for itself; the text is encrypted.
+			`CREATE TABLE notes (
+				id {id},
+				thread_id varchar(50) NOT NULL REFERENCES threads (id),
+				client_id varchar(64) NOT NULL DEFAULT '',
+				content_text text NOT NULL DEFAULT '',
+				author varchar(100) NOT NULL DEFAULT '',
+				after_id bigint NOT NULL DEFAULT 0,
+				created_at {time} NOT NULL DEFAULT {now}
+			)`,
+			`CREATE INDEX idx_notes_thread_id ON notes (thread_id, id)`,
+			`CREATE INDEX idx_notes_created_at ON notes (created_at)`,
+			`CREATE UNIQUE INDEX idx_notes_client_id ON notes (thread_id, client_id) WHERE client_id <> ''`,
+
+			// Folding may make a shortcut longer by a rune here and there.
+			`CREATE TABLE canned_replies (
+				id {id},
+				shortcut varchar(32) NOT NULL,
+				folded varchar(100) NOT NULL UNIQUE,
+				content_text text NOT NULL DEFAULT '',
+				updated_at {time} NOT NULL DEFAULT {now}
+			)`,
+		},
+	},
 }

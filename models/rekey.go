@@ -20,7 +20,7 @@ type Rekeyed struct {
 type sealedText struct {
 	ID    any // of its row
 	Token string
-	Named int64 // the message it belongs to, for the log
+	Named int64 // the message it belongs to, for the log; 0 = none
 }
 
 // Rekey encrypts with the first key every text that another key wrote, in small transactions with
@@ -54,25 +54,43 @@ func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
 	if err != nil {
 		return sum, s.failed("rekey threads", err)
 	}
-	for column, field := range map[string]func(*Thread) string{
-		"email": func(t *Thread) string { return t.Email }, "rating_comment": func(t *Thread) string { return t.RatingComment },
-	} {
-		last := ""
-		err := s.rekey(ctx, &sum, "UPDATE threads SET "+column+" = ? WHERE id = ? AND "+column+" = ?", func() (rows []sealedText, err error) {
-			var list []Thread
-			err = s.read.WithContext(ctx).Select("id", column, "last_message_id").Where("id > ? AND "+column+" <> ''", last).
-				Order("id").Limit(rekeyBatch).Find(&list).Error
-			for i := range list {
-				last = list[i].ID
-				rows = append(rows, sealedText{ID: last, Token: field(&list[i]), Named: list[i].LastMessageID})
-			}
-			return rows, err
-		})
-		if err != nil {
-			return sum, s.failed("rekey threads", err)
+	for _, c := range sealedColumns {
+		if err := s.rekeyColumn(ctx, &sum, c.table, c.column); err != nil {
+			return sum, s.failed("rekey "+c.table, err)
 		}
 	}
 	return sum, nil
+}
+
+// sealedColumns are the encrypted texts of few rows.
+var sealedColumns = [...]struct{ table, column string }{
+	{"threads", "email"}, {"threads", "rating_comment"}, {"notes", "content_text"}, {"canned_replies", "content_text"},
+}
+
+// rekeyColumn is rekey for a column that is empty in most rows, or of a table that is small.
+func (s *Store) rekeyColumn(ctx context.Context, sum *Rekeyed, table, column string) error {
+	last, first := any(nil), true
+	return s.rekey(ctx, sum, "UPDATE "+table+" SET "+column+" = ? WHERE id = ? AND "+column+" = ?", func() ([]sealedText, error) {
+		db := s.read.WithContext(ctx).Table(table).Select("id", column).Where(column + " <> ''").Order("id").Limit(rekeyBatch)
+		if !first {
+			db = db.Where("id > ?", last)
+		}
+		found, err := db.Rows()
+		if err != nil {
+			return nil, err
+		}
+		defer found.Close()
+		var rows []sealedText
+		for found.Next() {
+			var row sealedText
+			if err := found.Scan(&row.ID, &row.Token); err != nil {
+				return nil, err
+			}
+			last, first = row.ID, false
+			rows = append(rows, row)
+		}
+		return rows, found.Err()
+	})
 }
 
 // rekey takes batches from next until there is none. update sets a token where the old one still stands.

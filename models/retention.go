@@ -217,6 +217,7 @@ func dropThreads(tx *gorm.DB, rows []Thread) error {
 		tx.Where("thread_id IN ?", ids).Delete(&TelegramLink{}),
 		tx.Where("thread_id IN ?", ids).Delete(&TelegramThread{}),
 		tx.Where("thread_id IN ?", ids).Delete(&OutboxRow{}),
+		tx.Where("thread_id IN ?", ids).Delete(&Note{}),
 		tx.Where("id IN ?", ids).Delete(&Thread{}),
 		tx.Where("id IN ?", users).Delete(&User{}),
 	} {

@@ -81,6 +81,7 @@ func TestSchemaHasAColumnForEveryField(t *testing.T) {
 			"telegram_links": models.TelegramLink{}, "one_time_codes": models.OneTimeCode{},
 			"telegram_threads": models.TelegramThread{}, "switches": models.Switch{},
 			"uploads": models.Upload{}, "first_answers": models.FirstAnswer{},
+			"notes": models.Note{}, "canned_replies": models.CannedReply{},
 		} {
 			if got := naming.TableName(reflect.TypeOf(model).Name()); got != table {
 				t.Errorf("%T is looked for in %s, not %s", model, got, table)

@@ -78,8 +78,19 @@ func (t *texts) open(token string, id int64) string {
 	return Unreadable
 }
 
-// report logs a row once.
+// reveal is open for what no log line names.
+func (t *texts) reveal(token string) string {
+	if text, ok := with(t.keys, token); ok {
+		return text
+	}
+	return Unreadable
+}
+
+// report logs a message's row once; id 0 is none.
 func (t *texts) report(id int64) {
+	if id == 0 {
+		return
+	}
 	t.mu.Lock()
 	_, known := t.reported[id]
 	count := len(t.reported)

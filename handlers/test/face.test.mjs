@@ -86,6 +86,42 @@ for (const [name, transport, database] of variants) {
       await agent.refused("not_found", "edit_message", { thread_id, id: message.id + 1000, text: "x" });
     });
 
+    it("notes go to agents, once, and never to the visitor", async () => {
+      const visitor = await server.visitor(transport);
+      const other = await server.agent({ ...transport, cookie });
+      const thread_id = visitor.thread;
+      const { message } = await visitor.ok("message", { thread_id, text: "hello" });
+      visitor.clear();
+      const { note } = await agent.ok("note", { thread_id, text: "ask about the order", client_id: "n1" });
+      assert.deepEqual([note.thread_id, note.text, note.author, note.after_id, note.client_id], [thread_id, "ask about the order", "admin", message.id, "n1"]);
+      assert.match(note.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      assert.deepEqual(await other.next("note_added"), { note });
+      assert.deepEqual((await agent.ok("note", { thread_id, text: "x", client_id: "n1" })).note, note);
+      assert.deepEqual((await other.ok("notes", { thread_id })).notes, [note]);
+      for (const event of ["note", "notes", "note_delete"]) await visitor.refused("unauthorized", event, { thread_id, text: "x", id: note.id });
+      assert.equal((await visitor.ok("history", { thread_id })).messages.length, 1);
+      await other.ok("note_delete", { thread_id, id: note.id });
+      assert.deepEqual(await agent.next("note_deleted"), { thread_id, id: note.id });
+      await agent.refused("not_found", "note_delete", { thread_id, id: note.id });
+      await visitor.none("note_added");
+      assert.deepEqual(visitor.seen, []);
+      await agent.none("note_added");
+    });
+
+    it("canned replies are kept for the team", async () => {
+      const post = async (path, body) => { const r = await server.post(path, body, cookie); return [r.status, await r.json()]; };
+      const [status, { canned }] = await post("/api/canned", { shortcut: "kargo", text: "Kargonuz yolda, {name}." });
+      assert.equal(status, 200);
+      await agent.next("canned_changed");
+      const [taken, answer] = await post("/api/canned", { shortcut: "KARGO", text: "x" });
+      assert.deepEqual([taken, answer.code], [409, "CONFLICT"]);
+      assert.equal((await post("/api/canned", { id: canned.id, shortcut: "kargom", text: "Yolda." }))[1].canned.id, canned.id);
+      const list = await (await fetch(`${server.url}/api/canned`, { headers: { Cookie: cookie } })).json();
+      assert.deepEqual(list.map((c) => [c.id, c.shortcut, c.text]), [[canned.id, "kargom", "Yolda."]]);
+      assert.equal((await post("/api/canned/delete", { id: canned.id }))[0], 200);
+      assert.equal((await post("/api/canned/delete", { id: canned.id }))[0], 404);
+    });
+
     it("the team goes away and comes back", async () => {
       const visitor = await server.visitor(transport);
       await visitor.refused("unauthorized", "set_away", { away: true });

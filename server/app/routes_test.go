@@ -54,6 +54,12 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/threads/block", "", want{401, 401, 400, 401}},
 		{"POST", "/api/threads/unblock", `{"thread_id":"` + threadB + `"}`, agents},
 		{"POST", "/api/threads/unblock", "", want{401, 401, 400, 401}},
+		{"GET", "/api/canned", "", agents},
+		{"POST", "/api/canned", `{"shortcut":"kargo","text":"Kargonuz yolda."}`, agents},
+		{"POST", "/api/canned", `{"shortcut":"KARGO","text":"x"}`, want{401, 401, 409, 401}},
+		{"POST", "/api/canned", `{"shortcut":"a b","text":"x"}`, want{401, 401, 400, 401}},
+		{"POST", "/api/canned/delete", `{"id":1}`, agents},
+		{"POST", "/api/canned/delete", `{"id":1}`, want{401, 401, 404, 401}},
 		{"GET", "/admin/diagnostics", "", want{302, 302, 200, 302}},
 		{"GET", "/api/diagnostics", "", agents},
 		{"POST", "/api/diagnostics/repair", `{"name":"compact"}`, agents},
@@ -155,7 +161,7 @@ func checkError(t *testing.T, path string, r reply) {
 		t.Errorf("%s: error %s", path, r.body)
 	}
 	codes := map[int][]string{
-		400: {"VALIDATION_FAILED", "MISSING_THREAD_ID", "NO_FILE"}, 401: {"UNAUTHORIZED"}, 403: {"FORBIDDEN"}, 404: {"NOT_FOUND"},
+		400: {"VALIDATION_FAILED", "MISSING_THREAD_ID", "NO_FILE"}, 401: {"UNAUTHORIZED"}, 403: {"FORBIDDEN"}, 409: {"CONFLICT"}, 404: {"NOT_FOUND"},
 		405: {"METHOD_NOT_ALLOWED"}, 413: {"VALIDATION_FAILED"}, 429: {"RATE_LIMIT_EXCEEDED"}, 503: {"INTERNAL_ERROR"},
 	}
 	if !slices.Contains(codes[r.status], e.Code) {

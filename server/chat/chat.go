@@ -54,6 +54,13 @@ type Store interface {
 	EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (models.Message, error)
 	SwitchPosition(ctx context.Context, name string) (string, error)
 	SetSwitch(ctx context.Context, name, position string) error
+	AddNote(context.Context, models.Note) (models.Note, bool, error)
+	Notes(ctx context.Context, threadID string) ([]models.Note, error)
+	DeleteNote(ctx context.Context, threadID string, id int64) error
+	ExpireNotes(ctx context.Context, before time.Time) (gone []models.Note, more bool, err error)
+	CannedReplies(context.Context) ([]models.CannedReply, error)
+	SaveCanned(context.Context, models.CannedReply) (models.CannedReply, error)
+	DeleteCanned(ctx context.Context, id int64) error
 }
 
 // Limiter says whether one more is allowed for somebody and for their address, and when to come back if not.

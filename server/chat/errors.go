@@ -18,6 +18,7 @@ const (
 	CodeSaveFailed   = "db_save_failed"
 	CodeNotFound     = "not_found"
 	CodeBlocked      = "blocked"
+	CodeConflict     = "conflict"
 	CodeInternal     = "internal_error"
 )
 

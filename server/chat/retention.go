@@ -12,7 +12,7 @@ const (
 	breath     = 20 * time.Millisecond
 )
 
-// KeepHouse deletes what has had its time, at once and then every hour, until ctx ends: messages older than keep (0 keeps
+// KeepHouse deletes what has had its time, at once and then every hour, until ctx ends: messages and notes older than keep (0 keeps
 // them for ever) and threads in which nobody wrote for a day.
 func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
 	tick := time.NewTicker(sweepEvery)
@@ -33,7 +33,7 @@ func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
 type Swept struct{ Messages, Threads int }
 
 // Sweep is one round of KeepHouse. It deletes in small batches with pauses in which others write. Rooms and agents hear
-// "messages_deleted" of a thread that lost some, and "thread_cleared" of one that is gone.
+// "messages_deleted" of a thread that lost some (agents "note_deleted"), and "thread_cleared" of one that is gone.
 func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, err error) {
 	now := s.now()
 	for more := keep > 0; more; {
@@ -51,6 +51,19 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			}
 			list := []*Event{{"messages_deleted", deleted{ThreadID: e.ThreadID, IDs: e.Messages}}}
 			s.publisher.Publish(Publication{ThreadID: e.ThreadID, Thread: list, Agents: list})
+		}
+		if more = some; more && !rest(ctx, start) {
+			return swept, ctx.Err()
+		}
+	}
+	for more := keep > 0; more; {
+		start := time.Now()
+		gone, some, err := s.store.ExpireNotes(ctx, now.Add(-keep))
+		if err != nil {
+			return swept, err
+		}
+		for _, n := range gone {
+			s.tellNoteDeleted(n.ThreadID, n.ID)
 		}
 		if more = some; more && !rest(ctx, start) {
 			return swept, ctx.Err()

@@ -1,0 +1,100 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// CannedReply is a text that agents put into their answers by its shortcut.
+type CannedReply struct {
+	ID          int64
+	Shortcut    string
+	Folded      string // the shortcut as it is compared: unique
+	ContentText string
+	UpdatedAt   time.Time
+}
+
+// MaxShortcut is the width of a shortcut; MaxCanned how many replies there may be.
+const (
+	MaxShortcut = 32
+	MaxCanned   = 500
+)
+
+// CannedReplies lists them by shortcut.
+func (s *Store) CannedReplies(ctx context.Context) ([]CannedReply, error) {
+	var list []CannedReply
+	if err := again(ctx, func() error { return s.read.WithContext(ctx).Order("folded").Find(&list).Error }); err != nil {
+		return nil, s.failed("read canned replies", err)
+	}
+	for i := range list {
+		list[i] = s.readyCanned(list[i])
+	}
+	return list, nil
+}
+
+func (s *Store) readyCanned(c CannedReply) CannedReply {
+	c.UpdatedAt, c.ContentText = c.UpdatedAt.UTC(), s.texts.reveal(c.ContentText)
+	return c
+}
+
+// SaveCanned stores a reply anew, or with an ID in place of the one that has it. ErrExists if another one has the shortcut,
+// ErrNotFound if there is none of that ID, an *InvalidError if there are too many.
+func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, error) {
+	c.UpdatedAt, c.Folded = stamp(c.UpdatedAt), fold(c.Shortcut)
+	for _, err := range [...]error{checkText("shortcut", c.Shortcut, MaxShortcut), checkText("text", c.ContentText, MaxContentText)} {
+		if err != nil {
+			return CannedReply{}, err
+		}
+	}
+	var err error
+	if c.ContentText, err = s.texts.seal(c.ContentText); err != nil {
+		return CannedReply{}, err
+	}
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		if s.dialect == dialectPostgres { // or two processes could find the shortcut free
+			if err := tx.Exec("LOCK TABLE canned_replies IN SHARE ROW EXCLUSIVE MODE").Error; err != nil {
+				return err
+			}
+		}
+		var all []CannedReply
+		if err := tx.Select("id", "folded").Find(&all).Error; err != nil {
+			return err
+		}
+		known := false
+		for _, other := range all {
+			known = known || other.ID == c.ID
+			if other.Folded == c.Folded && other.ID != c.ID {
+				return ErrExists
+			}
+		}
+		switch {
+		case c.ID == 0 && len(all) >= MaxCanned:
+			return &InvalidError{Field: "shortcut", Reason: "there are 500 canned replies already"}
+		case c.ID == 0:
+			return tx.Create(&c).Error
+		case !known:
+			return ErrNotFound
+		}
+		return tx.Select("shortcut", "folded", "content_text", "updated_at").Where("id = ?", c.ID).Updates(&c).Error
+	})
+	if err != nil {
+		return CannedReply{}, s.failed("store a canned reply", err)
+	}
+	return s.readyCanned(c), nil
+}
+
+// DeleteCanned deletes a reply. ErrNotFound if there is none.
+func (s *Store) DeleteCanned(ctx context.Context, id int64) error {
+	var deleted int64
+	err := again(ctx, func() error {
+		done := s.write.WithContext(ctx).Where("id = ?", id).Delete(&CannedReply{})
+		deleted = done.RowsAffected
+		return done.Error
+	})
+	if err == nil && deleted == 0 {
+		err = ErrNotFound
+	}
+	return s.failed("delete a canned reply", err)
+}

@@ -1,0 +1,116 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// Note is what the team notes on a thread for itself. Notes have a table of their own, so that nothing that reads messages for a
+// visitor can come upon one.
+type Note struct {
+	ID          int64
+	ThreadID    string
+	ClientID    string // chosen by the sender; unique within the thread unless empty
+	ContentText string
+	Author      string
+	AfterID     int64 // the thread's newest message when it was written; 0 = none
+	CreatedAt   time.Time
+}
+
+// MaxAuthor is the width of an author's name; MaxNotes how many of a thread's notes are read.
+const (
+	MaxAuthor = 100
+	MaxNotes  = 500
+)
+
+// AddNote stores a note and fills in its ID and AfterID. A client_id that is stored already in the thread gives the first note,
+// and false.
+func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
+	n.CreatedAt = stamp(n.CreatedAt)
+	for _, err := range [...]error{
+		checkText("client_id", n.ClientID, MaxClientID), checkText("text", n.ContentText, MaxContentText), checkText("author", n.Author, MaxAuthor),
+	} {
+		if err != nil {
+			return Note{}, false, err
+		}
+	}
+	sealed, err := s.texts.seal(n.ContentText)
+	if err != nil {
+		return Note{}, false, err
+	}
+	var row Note
+	added := false
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		threads, err := lockThreads(tx, []string{n.ThreadID})
+		if err != nil {
+			return err
+		}
+		if len(threads) == 0 {
+			return ErrNotFound
+		}
+		if n.ClientID != "" {
+			err := tx.Where("thread_id = ? AND client_id = ?", n.ThreadID, n.ClientID).Take(&row).Error
+			if !errors.Is(err, gorm.ErrRecordNotFound) {
+				return err
+			}
+		}
+		row, added = n, true
+		row.ID, row.ContentText, row.AfterID = 0, sealed, threads[0].LastMessageID
+		return tx.Create(&row).Error
+	})
+	if err != nil {
+		return Note{}, false, s.failed("store a note", err)
+	}
+	return s.readyNote(row), added, nil
+}
+
+func (s *Store) readyNote(n Note) Note {
+	n.CreatedAt = n.CreatedAt.UTC()
+	n.ContentText = s.texts.reveal(n.ContentText)
+	return n
+}
+
+// Notes returns the newest MaxNotes notes of a thread, oldest first.
+func (s *Store) Notes(ctx context.Context, threadID string) ([]Note, error) {
+	var list []Note
+	err := again(ctx, func() error {
+		return s.read.WithContext(ctx).Where("thread_id = ?", threadID).Order("id DESC").Limit(MaxNotes).Find(&list).Error
+	})
+	if err != nil {
+		return nil, s.failed("read notes", err)
+	}
+	slices.Reverse(list)
+	for i := range list {
+		list[i] = s.readyNote(list[i])
+	}
+	return list, nil
+}
+
+// DeleteNote deletes a note of a thread. ErrNotFound if there is none.
+func (s *Store) DeleteNote(ctx context.Context, threadID string, id int64) error {
+	var deleted int64
+	err := again(ctx, func() error {
+		done := s.write.WithContext(ctx).Where("id = ? AND thread_id = ?", id, threadID).Delete(&Note{})
+		deleted = done.RowsAffected
+		return done.Error
+	})
+	if err == nil && deleted == 0 {
+		err = ErrNotFound
+	}
+	return s.failed("delete a note", err)
+}
+
+// ExpireNotes deletes a batch of notes that were stored before a time and returns them, only ID and ThreadID filled.
+func (s *Store) ExpireNotes(ctx context.Context, before time.Time) (gone []Note, more bool, err error) {
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		gone = nil
+		old := tx.Session(&gorm.Session{NewDB: true}).Model(&Note{}).Select("id").Where("created_at < ?", stamp(before)).Order("created_at").Limit(expireBatch)
+		return tx.Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "thread_id"}}}).Where("id IN (?)", old).Delete(&gone).Error
+	})
+	return gone, len(gone) == expireBatch, s.failed("delete old notes", err)
+}

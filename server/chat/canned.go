@@ -1,0 +1,88 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"unicode/utf8"
+
+	"sohbet/models"
+)
+
+// Canned is a text that agents put into their answers by its shortcut. What stands in braces, such as {name}, is filled in by
+// the console.
+type Canned struct {
+	ID        int64  `json:"id"`
+	Shortcut  string `json:"shortcut"`
+	Text      string `json:"text"`
+	UpdatedAt Time   `json:"updated_at"`
+}
+
+func canned(c models.CannedReply) Canned {
+	return Canned{ID: c.ID, Shortcut: c.Shortcut, Text: c.ContentText, UpdatedAt: Time(c.UpdatedAt)}
+}
+
+var shortcut = regexp.MustCompile(`^[\p{L}\p{N}_-]+$`)
+
+// Canned lists the canned replies by shortcut.
+func (s *Service) Canned(ctx context.Context, a Actor) ([]Canned, error) {
+	if err := agentOnly(a); err != nil {
+		return nil, err
+	}
+	list, err := s.store.CannedReplies(ctx)
+	if err != nil {
+		return nil, Public(err)
+	}
+	replies := make([]Canned, len(list))
+	for i, c := range list {
+		replies[i] = canned(c)
+	}
+	return replies, nil
+}
+
+// SaveCanned stores a canned reply anew, or with an ID in place of that one. CodeConflict if another has the shortcut, in
+// whatever case. All agents hear "canned_changed".
+func (s *Service) SaveCanned(ctx context.Context, a Actor, c Canned) (Canned, error) {
+	if err := agentOnly(a); err != nil {
+		return Canned{}, err
+	}
+	if !shortcut.MatchString(c.Shortcut) || utf8.RuneCountInString(c.Shortcut) > models.MaxShortcut {
+		return Canned{}, invalid("shortcut", "The shortcut must have 1 to 32 letters, digits, - or _.")
+	}
+	if err := checkNote(c.Text); err != nil {
+		return Canned{}, err
+	}
+	stored, err := s.store.SaveCanned(ctx, models.CannedReply{ID: c.ID, Shortcut: c.Shortcut, ContentText: c.Text, UpdatedAt: s.now()})
+	if err != nil {
+		return Canned{}, cannedError(err)
+	}
+	s.tellCanned()
+	return canned(stored), nil
+}
+
+// DeleteCanned deletes a canned reply. All agents hear "canned_changed".
+func (s *Service) DeleteCanned(ctx context.Context, a Actor, id int64) error {
+	if err := agentOnly(a); err != nil {
+		return err
+	}
+	if err := s.store.DeleteCanned(ctx, id); err != nil {
+		return cannedError(err)
+	}
+	s.tellCanned()
+	return nil
+}
+
+func (s *Service) tellCanned() {
+	s.publisher.Publish(Publication{Agents: []*Event{{"canned_changed", struct{}{}}}})
+}
+
+func cannedError(err error) error {
+	switch {
+	case errors.Is(err, models.ErrExists):
+		return &Error{Code: CodeConflict, Field: "shortcut", Message: "Another reply has this shortcut. Choose another one.", Status: http.StatusConflict}
+	case errors.Is(err, models.ErrNotFound):
+		return &Error{Code: CodeNotFound, Message: "This reply does not exist any more.", Status: http.StatusNotFound}
+	}
+	return Public(err)
+}

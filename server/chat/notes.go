@@ -1,0 +1,109 @@
+package chat
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"sohbet/models"
+)
+
+// Note is what the team notes on a thread for itself. Agents alone ever hear of one.
+type Note struct {
+	ID        int64  `json:"id"`
+	ThreadID  string `json:"thread_id"`
+	ClientID  string `json:"client_id"`
+	Text      string `json:"text"`
+	Author    string `json:"author"`
+	CreatedAt Time   `json:"created_at"`
+	AfterID   int64  `json:"after_id"` // the thread's newest message when it was written: where it stands in the talk
+}
+
+func note(n models.Note) Note {
+	return Note{ID: n.ID, ThreadID: n.ThreadID, ClientID: n.ClientID, Text: n.ContentText, Author: n.Author, CreatedAt: Time(n.CreatedAt), AfterID: n.AfterID}
+}
+
+type noteAdded struct {
+	Note Note `json:"note"`
+}
+
+type noteDeleted struct {
+	ThreadID string `json:"thread_id"`
+	ID       int64  `json:"id"`
+}
+
+// checkNote validates what an agent writes for the team: a note, or a canned reply.
+func checkNote(text string) error {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return invalid("text", "The text is empty.")
+	case utf8.RuneCountInString(text) > models.MaxContentText:
+		return invalid("text", "The text is too long: it may have 10,000 characters at most.")
+	case strings.ContainsRune(text, 0):
+		return invalid("text", "The text holds a NUL character, which cannot be stored.")
+	}
+	return nil
+}
+
+// AddNote stores a note. The other agents hear "note_added". The same clientID in the same thread is stored once.
+func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID string) (Note, error) {
+	if err := agentOnly(a); err != nil {
+		return Note{}, err
+	}
+	if err := a.reach(threadID); err != nil {
+		return Note{}, err
+	}
+	if err := checkNote(text); err != nil {
+		return Note{}, err
+	}
+	if utf8.RuneCountInString(clientID) > models.MaxClientID || strings.ContainsRune(clientID, 0) {
+		return Note{}, invalid("client_id", "client_id must have at most 64 characters.")
+	}
+	stored, added, err := s.store.AddNote(ctx, models.Note{ThreadID: threadID, ClientID: clientID, ContentText: text, Author: a.Name, CreatedAt: s.now()})
+	if err != nil {
+		return Note{}, s.notSaved(ctx, err)
+	}
+	n := note(stored)
+	if added {
+		s.publisher.Publish(Publication{Except: a.SocketID, Agents: []*Event{{"note_added", noteAdded{n}}}})
+	}
+	return n, nil
+}
+
+// Notes lists a thread's notes, oldest first, at most models.MaxNotes.
+func (s *Service) Notes(ctx context.Context, a Actor, threadID string) ([]Note, error) {
+	if err := agentOnly(a); err != nil {
+		return nil, err
+	}
+	if err := a.reach(threadID); err != nil {
+		return nil, err
+	}
+	list, err := s.store.Notes(ctx, threadID)
+	if err != nil {
+		return nil, Public(err)
+	}
+	notes := make([]Note, len(list))
+	for i, n := range list {
+		notes[i] = note(n)
+	}
+	return notes, nil
+}
+
+// DeleteNote deletes a note. All agents hear "note_deleted".
+func (s *Service) DeleteNote(ctx context.Context, a Actor, threadID string, id int64) error {
+	if err := agentOnly(a); err != nil {
+		return err
+	}
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	if err := s.store.DeleteNote(ctx, threadID, id); err != nil {
+		return Public(err)
+	}
+	s.tellNoteDeleted(threadID, id)
+	return nil
+}
+
+func (s *Service) tellNoteDeleted(threadID string, id int64) {
+	s.publisher.Publish(Publication{Agents: []*Event{{"note_deleted", noteDeleted{threadID, id}}}})
+}
