@@ -52,7 +52,7 @@ func (b bundled) style(page string, names []string) string {
 	for _, name := range append([]string{"base"}, names...) {
 		fmt.Fprintf(&source, "@import './css/%s.css';\n", name)
 	}
-	result := build(page, source.String(), api.LoaderCSS, nil)
+	result := build(page, source.String(), api.LoaderCSS)
 	name := bundleFolder + page + ".css"
 	b.files[name] = madeFile(name, result.OutputFiles[0].Contents)
 	return name
@@ -64,12 +64,12 @@ func (b bundled) script(page string, parts contents) (entry string, chunks []str
 	for _, name := range append([]string{"theme"}, parts.scripts...) {
 		fmt.Fprintf(&source, "import './js/%s.js';\n", name)
 	}
-	var inject []string
+	var more []func(*api.BuildOptions)
 	if parts.client && ClientEmbedded() {
 		// Every free `io` in the modules becomes the one that this file exports.
-		inject = []string{"vendor/" + clientModule}
+		more = append(more, func(o *api.BuildOptions) { o.Inject = []string{"vendor/" + clientModule} })
 	}
-	result := build(page, source.String(), api.LoaderJS, inject)
+	result := build(page, source.String(), api.LoaderJS, more...)
 	for _, made := range result.OutputFiles {
 		name := bundleFolder + strings.TrimPrefix(made.Path, outFolder)
 		b.files[name] = madeFile(name, made.Contents)
@@ -78,11 +78,10 @@ func (b bundled) script(page string, parts contents) (entry string, chunks []str
 }
 
 // build runs esbuild on a source that stands in the static folder. What it refuses cannot be served: the build is broken.
-func build(page, source string, loader api.Loader, inject []string) api.BuildResult {
+func build(page, source string, loader api.Loader, more ...func(*api.BuildOptions)) api.BuildResult {
 	ext := map[api.Loader]string{api.LoaderCSS: ".css", api.LoaderJS: ".js"}[loader]
-	result := api.Build(api.BuildOptions{
+	options := api.BuildOptions{
 		EntryPointsAdvanced: []api.EntryPoint{{InputPath: "entry:" + ext, OutputPath: page}},
-		Inject:              inject,
 		Plugins:             []api.Plugin{fromEmbedded(ext, source, loader)},
 		Bundle:              true,
 		Splitting:           loader == api.LoaderJS,
@@ -97,7 +96,11 @@ func build(page, source string, loader api.Loader, inject []string) api.BuildRes
 		Outdir:              outFolder,
 		AbsWorkingDir:       "/",
 		LogLevel:            api.LogLevelSilent,
-	})
+	}
+	for _, change := range more {
+		change(&options)
+	}
+	result := api.Build(options)
 	if len(result.Errors) > 0 {
 		e := result.Errors[0]
 		where := ""

@@ -2,6 +2,7 @@ package assets
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"fmt"
 	"html/template"
@@ -52,17 +53,22 @@ type ErrorData struct {
 	RequestID string
 }
 
+// WidgetData is for the chat in a frame on other sites: their origins, whose word its scripts take.
+type WidgetData struct{ Sites []string }
+
 // contents is what a page consists of besides its template.
 type contents struct {
 	texts   []string // sections of the locales that its modules need besides "common"
 	styles  []string // static/css/NAME.css, after base.css
 	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
 	client  bool     // whether they use the Socket.IO client
+	file    string   // the template, pages/NAME.html, when it is another page's
 }
 
 // pageParts are the pages.
 var pageParts = map[string]contents{
 	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor"}, scripts: []string{"visitor"}, client: true},
+	"widget":      {texts: []string{"talk", "visitor", "widget"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor"},
 	"login":       {texts: []string{"login"}, styles: []string{"sheet"}, scripts: []string{"login"}},
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "console"}, scripts: []string{"console"}, client: true},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
@@ -92,7 +98,7 @@ var pages = parsePages()
 func parsePages() map[string]*template.Template {
 	parsed := map[string]*template.Template{}
 	for locale := range locales {
-		for name := range pageParts {
+		for name, parts := range pageParts {
 			t := template.New("layout.html").Funcs(template.FuncMap{
 				"t": func(key string) (string, error) {
 					s, ok := text(locale, key)
@@ -109,7 +115,7 @@ func parsePages() map[string]*template.Template {
 				},
 			})
 			parsed[locale+"/"+name] = template.Must(t.ParseFS(embedded,
-				"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/"+name+".html"))
+				"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/"+cmp.Or(parts.file, name)+".html"))
 		}
 	}
 	return parsed
@@ -137,8 +143,7 @@ func joinStrings() map[string]map[string]string {
 	return joined
 }
 
-// Page writes one of the pages "visitor", "login", "console", "notfound" and
-// "error" in the language of the request. Nothing is written when it fails, so
+// Page writes one of the pages of pageParts in the language of the request. Nothing is written when it fails, so
 // the caller can still answer with an error.
 func Page(w http.ResponseWriter, r *http.Request, status int, name string, d PageData) error {
 	lang := Locale(r, d.Locale)
@@ -163,7 +168,9 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	if err := t.Execute(&out, v); err != nil {
 		return fmt.Errorf("assets: page %s: %w", name, err)
 	}
-	remember(w, r)
+	if name != "widget" { // another site chose for the frame, not the person who sees it
+		remember(w, r)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)

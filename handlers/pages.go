@@ -33,18 +33,22 @@ func newPolicies(origins, media, uploads, pictures []string) policies {
 	return policies{visitor: base + strings.Join(append([]string{"'self'"}, origins...), " "), agent: base + "'none'"}
 }
 
-// page writes a page with its policy. Only the chat page may be framed.
+// page writes a page with its policy. Only the chat may be framed.
 func (a *API) page(c echo.Context, status int, name string, data any) error {
 	r, h := c.Request(), c.Response().Header()
 	policy := a.policy.agent
-	if name == "visitor" {
+	if name == "visitor" || name == "widget" {
 		policy = a.policy.visitor
 	} else {
 		h.Set("X-Frame-Options", "DENY") // for browsers older than frame-ancestors
 	}
 	h.Set("Content-Security-Policy", policy)
+	token := ""
+	if name != "widget" { // browsers keep no cookie of a frame; its requests are known by Sec-Fetch-Site and Origin
+		token = a.CSRF.Token(c.Response(), r)
+	}
 	return assets.Page(c.Response(), r, status, name, assets.PageData{
-		CSRFToken: a.CSRF.Token(c.Response(), r), Locale: a.Locale, Version: a.Version,
+		CSRFToken: token, Locale: a.Locale, Version: a.Version,
 		Brand: a.Brand.Brand, Team: a.team(), Data: data,
 	})
 }
@@ -62,6 +66,23 @@ func (a *API) team() assets.Team {
 
 // Home is the chat page.
 func (a *API) Home(c echo.Context) error { return a.page(c, http.StatusOK, "visitor", nil) }
+
+// Widget is the chat inside a frame on another site.
+func (a *API) Widget(c echo.Context) error {
+	return a.page(c, http.StatusOK, "widget", assets.WidgetData{Sites: a.Origins})
+}
+
+// Loader serves the script that puts the chat on other sites. Any may fetch it: on one that is not listed it says so.
+func (a *API) Loader() echo.HandlerFunc {
+	loader := assets.Loader(assets.LoaderSettings{Sites: a.Origins, Locale: a.Locale, Name: a.Brand.Name, Color: a.Brand.Color})
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		h.Set("Access-Control-Allow-Origin", "*") // for <script crossorigin>, which some sites put on every script
+		loader.ServeHTTP(c.Response(), c.Request())
+		return nil
+	}
+}
 
 // LoginPage is the agents' sign-in page.
 func (a *API) LoginPage(c echo.Context) error {

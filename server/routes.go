@@ -31,6 +31,8 @@ func routes(e *echo.Echo, a *handlers.API) {
 
 	// Everybody: pages and files.
 	get("/", a.Home)
+	get("/widget.js", a.Loader())
+	get("/widget", a.Widget)
 	get("/login", a.LoginPage)
 	get("/admin", a.Console) // sends everybody but agents to /login
 	e.GET("/logout", a.Logout)

@@ -50,7 +50,7 @@ func TestHeadersOnEveryRoute(t *testing.T) {
 					t.Errorf("%s: policy %q", route, policy)
 				}
 				// What pages of other sites may load: our scripts, styles and pictures, never an answer with data in it.
-				loadable := strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/socket.io/socket.io") || strings.HasPrefix(path, "/uploads/")
+				loadable := strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/socket.io/socket.io") || strings.HasPrefix(path, "/uploads/") || path == "/widget.js"
 				if corp != "same-origin" && (corp != "cross-origin" || !loadable) {
 					t.Errorf("%s: Cross-Origin-Resource-Policy %q", route, corp)
 				}
@@ -70,7 +70,7 @@ func TestPolicyOfPages(t *testing.T) {
 	for origins, embedders := range map[string]string{"": "frame-ancestors 'self'", "https://shop.example,https://other.example": "frame-ancestors 'self' https://shop.example https://other.example"} {
 		s := open(t, storetest.Open(t, "sqlite"), "CORS_ORIGINS", origins)
 		c := s.agent(t)
-		for path, ancestors := range map[string]string{"/": embedders, "/login": "frame-ancestors 'none'", "/admin": "frame-ancestors 'none'", "/nothing": "frame-ancestors 'none'"} {
+		for path, ancestors := range map[string]string{"/": embedders, "/widget": embedders, "/login": "frame-ancestors 'none'", "/admin": "frame-ancestors 'none'", "/nothing": "frame-ancestors 'none'"} {
 			r := s.do(t, c, "GET", path, "", "Accept", "text/html")
 			policy := r.header.Get("Content-Security-Policy")
 			for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "form-action 'self'", "object-src 'none'",
@@ -79,7 +79,7 @@ func TestPolicyOfPages(t *testing.T) {
 					t.Errorf("%s: %q is not in %q", path, want, policy)
 				}
 			}
-			if framable := r.header.Get("X-Frame-Options") == ""; framable != (path == "/") {
+			if framable := r.header.Get("X-Frame-Options") == ""; framable != (ancestors == embedders) {
 				t.Errorf("%s: X-Frame-Options %q", path, r.header.Get("X-Frame-Options"))
 			}
 		}

@@ -27,7 +27,7 @@ func TestEveryRoute(t *testing.T) {
 		method, path, body string
 		want
 	}{
-		{"GET", "/", "", public}, {"GET", "/login", "", public}, {"GET", "/admin", "", want{302, 302, 200, 302}},
+		{"GET", "/", "", public}, {"GET", "/widget.js", "", public}, {"GET", "/widget", "", public}, {"GET", "/login", "", public}, {"GET", "/admin", "", want{302, 302, 200, 302}},
 		{"GET", "/health", "", public}, {"GET", "/health/live", "", public}, {"GET", "/health/ready", "", everybody(503)},
 		{"GET", "/favicon.ico", "", public}, {"GET", "/favicon.svg", "", public}, {"GET", "/manifest.json", "", public}, {"GET", "/robots.txt", "", public},
 		{"GET", "/static/*", "", public}, {"GET", "/brand/logo", "", refused}, {"GET", "/brand/avatar", "", refused}, // neither is set

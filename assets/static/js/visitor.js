@@ -2,6 +2,7 @@
 // lost networks and restarted servers.
 import { Composer } from './lib/composer.js';
 import { byId, make, mark, showProblem } from './lib/dom.js';
+import { host } from './lib/host.js';
 import { lang, t } from './lib/i18n.js';
 import { Live, Refused } from './lib/live.js';
 import { Outbox } from './lib/outbox.js';
@@ -15,7 +16,10 @@ import { connectionBar } from './lib/bar.js';
 const HEARTBEAT = 30_000;
 
 const store = new Store('localStorage', 'sohbet.');
-/** Who writes here: {name, phone, thread}; thread is the visitor's only credential and stays out of every URL. */
+/**
+ * Who writes here: {name, phone, thread, read, person}; thread is the visitor's only credential and stays out of every URL, person is
+ * the id under which the site around knows them, if it does.
+ */
 let me = store.get('visitor');
 
 const live = new Live(join, (timeout) => (me?.thread ? live.ask('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
@@ -48,7 +52,7 @@ async function join() {
   const had = me.thread;
   const answer = await live.ask('join', {
     display_name: me.name, ...(me.phone && { phone_number: me.phone }), ...(had && { thread_id: had }),
-    page_url: location.origin + location.pathname, locale: lang,
+    page_url: host.url, locale: lang, ...(host.person && vouched(host.person)),
   });
   if (had && (answer.thread_id !== had || answer.resumed === false)) {
     // The team deleted the conversation while we were away; what waits here goes into the new one.
@@ -62,6 +66,8 @@ async function join() {
   talk.read(me.read ?? 0);
   outbox.reload();
 }
+
+const vouched = ({ id, hash, email }) => ({ identity: { id, hash }, ...(email && { email }) });
 
 /** Shows messages of the history, and settles what the server already had of ours. */
 function take(messages) {
@@ -136,7 +142,15 @@ live.on('thread_blocked', ({ thread_id: thread, blocked }) => {
 });
 live.addEventListener('refused', ({ detail: error }) => { if (error.code === 'blocked') setBlocked(true); });
 live.addEventListener('refused', ({ detail: error }) => {
-  if (error.code !== 'validation_error' || !me) return;
+  if (error.code !== 'validation_error') return;
+  if (error.field === 'identity') {
+    // The conversation goes on with somebody whom nobody vouches for.
+    host.doubted();
+    host.person = null;
+    if (me) remember({ ...me, person: undefined });
+    return; // greeting is tried again soon
+  }
+  if (!me) return;
   // The name (or phone) is not acceptable, which only the visitor can mend; what was written waits.
   store.remove('visitor');
   form.elements.name.value = me.name;
@@ -219,7 +233,7 @@ form.addEventListener('submit', (event) => {
     form.elements.name.focus();
     return;
   }
-  remember({ name, phone: form.elements.phone.value.trim(), thread: null });
+  remember({ name, phone: form.elements.phone.value.trim(), thread: null, ...(host.person && { person: host.person.id }) });
   openTalk({ focus: true });
   live.greet();
 });
@@ -244,4 +258,34 @@ if (me) {
   showState();
   if (ready) form.elements.name.focus({ preventScroll: true });
 }
-live.start();
+host.ready.then(() => live.start());
+
+/** What the widget (widget.js) does with this page. */
+export const page = {
+  live, outbox, store, talk,
+  get me() { return me; },
+  /** To where the visitor goes on. */
+  focus() {
+    if (me) composer.focus();
+    else form.elements.name.focus({ preventScroll: true });
+  },
+  /** The site around says who this is. Somebody else's conversation is put away. */
+  introduce(person) {
+    if (me?.person && me.person !== person.id) {
+      page.forget();
+      return;
+    }
+    host.person = person;
+    if (!me && !person.name) return; // the name is asked for, and then both are told
+    const first = !me;
+    remember({ name: person.name, phone: person.phone ?? '', thread: null, ...me, person: person.id });
+    if (first) openTalk({ focus: false });
+    live.greet();
+  },
+  /** Forgets who wrote here, with all that this browser kept of it. */
+  forget() {
+    for (const item of outbox.items) outbox.drop(item.client_id);
+    for (const key of store.keys()) store.remove(key);
+    location.reload();
+  },
+};

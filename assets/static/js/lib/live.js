@@ -8,9 +8,11 @@ const BLOCKED_PAUSE = 30_000;
 
 /** Why the server refused a request; `code` is "timeout" or "offline" when it never answered. */
 export class Refused extends Error {
-  constructor(code, message = '', retryAfter = 0) {
+  constructor(code, message = '', retryAfter = 0, field = '') {
     super(message || code);
     this.code = code;
+    /** what in the request is wrong; '' when nothing particular is */
+    this.field = field;
     /** milliseconds until trying again makes sense; 0 when unknown */
     this.retryAfter = retryAfter;
   }
@@ -53,6 +55,8 @@ export class Live extends EventTarget {
       // After these the client waits to be told; we want to come back.
       if (reason === 'io server disconnect') setTimeout(() => socket.connect(), 500 + Math.random() * 1_000);
     });
+    // A page with an open socket is not kept in the back/forward cache; pageshow connects again.
+    window.addEventListener('pagehide', () => socket.disconnect());
     window.addEventListener('online', () => this.#check());
     window.addEventListener('pageshow', (event) => { if (event.persisted) this.#check(); });
     document.addEventListener('visibilitychange', () => { if (!document.hidden) this.#check(); });
@@ -88,8 +92,8 @@ export class Live extends EventTarget {
       const asked = socket.timeout(timeout).emitWithAck(event, ...args).catch(() => { throw new Refused('timeout'); });
       const answer = await Promise.race([asked, left]);
       if (answer?.ok === false) {
-        const { code = 'internal_error', message = '', retry_after_ms: wait } = answer.error ?? {};
-        throw new Refused(code, message, wait ?? answer.retry_after_ms ?? 0);
+        const { code = 'internal_error', message = '', field = '', retry_after_ms: wait } = answer.error ?? {};
+        throw new Refused(code, message, wait ?? answer.retry_after_ms ?? 0, field);
       }
       return answer ?? {};
     } finally {

@@ -33,6 +33,9 @@ export class Store {
     this.#prefix = prefix;
   }
 
+  /** What is kept here outlives the page. */
+  get lasting() { return this.#area !== this.#spare; }
+
   get(key) {
     const full = this.#prefix + key;
     try {

@@ -73,6 +73,8 @@ export class Talk extends EventTarget {
   get size() { return this.#entries.length; }
   /** The newest stored message of the other side. */
   get lastTheirs() { return this.#entries.findLast((e) => e.id && !e.own)?.id ?? 0; }
+  /** How many messages of the other side came after this id, as far as they are here. */
+  theirsAfter(id) { return this.#entries.filter((e) => e.id > id && !e.own && !e.note).length; }
   /** Whether everything from the first message on is here. */
   get whole() { return !this.#older.more; }
   /** The newest stored text of this side that `which` takes, as an entry. */
@@ -264,6 +266,9 @@ export class Talk extends EventTarget {
 
   /** Older messages could not be had; they are asked for again at the next scroll. */
   olderFailed() { this.#older.busy = false; }
+
+  /** The list has come into view. */
+  look() { this.#scrolled(); }
 
   /** Goes to the newest message and stays with it. */
   toEnd() { this.#toEnd(); }

@@ -1,0 +1,232 @@
+// The button, the panel, and where they stand.
+import { colours, FULL, LOOK } from './look.js';
+
+const SVG = 'http://www.w3.org/2000/svg';
+const EDGE = 20; // px from the edges of the window
+const SIZE = 56;
+const BUBBLE = 'M14 4.5c5.8 0 10 3.7 10 8.6s-4.2 8.6-10 8.6c-1 0-2-.1-2.9-.3L5.5 24l1.3-4.4C5 18 4 15.7 4 13.1c0-4.9 4.2-8.6 10-8.6z';
+const FOLD = 'm7.5 11.5 6.5 6.5 6.5-6.5';
+const FIXED = /fixed|sticky/;
+const PRESSABLE = 'a[href],button,input,select,textarea,summary,[role=button],[onclick]';
+
+function make(tag, className, ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+function drawing(className, d) {
+  const svg = document.createElementNS(SVG, 'svg');
+  svg.setAttribute('class', className);
+  svg.setAttribute('viewBox', '0 0 28 28');
+  svg.setAttribute('aria-hidden', 'true');
+  const path = document.createElementNS(SVG, 'path');
+  path.setAttribute('d', d);
+  svg.append(path);
+  return svg;
+}
+
+export class Box {
+  #host = document.createElement('sohbet-chat');
+  #root = make('div', 'root');
+  #panel = make('div', 'panel');
+  #launcher;
+  #badge = make('span', 'badge');
+  #said = make('span', 'said');
+  #wait = make('div', 'wait', make('i'), make('i'), make('i'));
+  #lost;
+  #o;
+  #unread = 0;
+  #full = matchMedia(FULL);
+  #chosen = false; // the site says how high the button stands
+  #guards = [];
+  #frame = null;
+
+  /**
+   * @param {object} o
+   * @param {string} o.lang
+   * @param {object} o.texts see main.js
+   * @param {string} o.color of the button; '' = ours, by theme
+   * @param {string} o.position "left", "right", "start" or "end", then perhaps px from that side and px from below
+   * @param {string|undefined} o.theme "light" or "dark"; else the reader's
+   * @param {() => void} o.toggle
+   * @param {() => void} o.close
+   * @param {() => void} o.again tries to load the chat once more
+   */
+  constructor(o) {
+    this.#o = o;
+    const { texts } = o;
+    this.#launcher = make('button', 'launcher', drawing('talk', BUBBLE), drawing('fold', FOLD), this.#badge);
+    this.#launcher.type = 'button';
+    this.#launcher.setAttribute('aria-expanded', 'false');
+    this.#launcher.setAttribute('aria-haspopup', 'dialog');
+    this.#launcher.addEventListener('click', o.toggle);
+    this.#badge.setAttribute('aria-hidden', 'true');
+    this.#said.setAttribute('role', 'status');
+    this.#panel.setAttribute('role', 'dialog');
+    this.#panel.setAttribute('aria-label', texts.title);
+    const again = make('button', '', texts.again);
+    again.type = 'button';
+    again.addEventListener('click', o.again);
+    this.#lost = make('div', 'lost', texts.failed, again);
+    // Where the panel fills the screen, Tab stays in it: a step out of the frame leads back into it.
+    this.#guards = [make('span', 'guard'), make('span', 'guard')];
+    for (const guard of this.#guards) guard.addEventListener('focus', () => this.#frame?.focus());
+    this.#panel.append(this.#guards[0], this.#wait, this.#lost, this.#guards[1]);
+    this.#root.append(this.#panel, this.#launcher, this.#said);
+    this.#root.lang = o.lang;
+    this.#root.dir = texts.direction;
+    if (o.theme) this.#root.classList.add(o.theme);
+    this.#paint();
+    this.unread(0);
+    this.arrived();
+    this.#stand();
+
+    const shadow = this.#host.attachShadow({ mode: 'closed' });
+    shadow.append(this.#root);
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(LOOK);
+    shadow.adoptedStyleSheets = [sheet];
+    shadow.addEventListener('keydown', (event) => { if (event.key === 'Escape' && this.isOpen) o.close(); });
+    // Beside the body, whose filters, transforms and scrolling are none of ours, and on top of all but what opens later.
+    this.#host.popover = 'manual';
+    document.documentElement.append(this.#host);
+    this.#host.showPopover?.();
+
+    for (const event of ['resize', 'scroll']) window.visualViewport?.addEventListener(event, () => this.#fit());
+    window.addEventListener('resize', () => this.place());
+    this.#full.addEventListener('change', () => this.#fit());
+    // A notice that the reader has closed gives its place back.
+    document.addEventListener('click', () => setTimeout(() => this.place(), 400), { passive: true });
+  }
+
+  get isOpen() { return this.#root.classList.contains('open'); }
+  /** Whether the panel fills the screen when open. */
+  get isFull() { return this.#full.matches; }
+
+  open() {
+    this.#root.classList.add('open');
+    this.#launcher.setAttribute('aria-expanded', 'true');
+    this.#name();
+    this.#fit();
+    this.#frame?.focus();
+  }
+
+  close() {
+    const inside = document.activeElement === this.#host;
+    this.#root.classList.remove('open');
+    this.#launcher.setAttribute('aria-expanded', 'false');
+    this.#name();
+    this.#fit();
+    if (inside) this.#launcher.focus({ preventScroll: true });
+  }
+
+  /** Takes the button away, or gives it back. */
+  hide(on) { this.#root.classList.toggle('gone', on); }
+
+  unread(n) {
+    this.#unread = n;
+    this.#badge.hidden = n === 0;
+    this.#badge.textContent = n > 99 ? '99+' : String(n);
+    this.#name();
+    this.#said.textContent = n && !this.isOpen ? this.#counted() : '';
+  }
+
+  /** Puts a frame into the panel. */
+  frame(address) {
+    const frame = make('iframe');
+    frame.title = this.#o.texts.title;
+    frame.allow = 'microphone; autoplay; clipboard-write';
+    frame.src = address;
+    this.#wait.hidden = false;
+    this.#lost.hidden = true;
+    this.#frame = frame;
+    this.#guards[1].before(frame);
+    return frame;
+  }
+
+  /** The frame is there, or there is none to wait for. */
+  arrived() {
+    this.#wait.hidden = this.#lost.hidden = true;
+    if (this.isOpen) this.#frame?.focus();
+  }
+
+  failed() {
+    this.#frame?.remove();
+    this.#wait.hidden = true;
+    this.#lost.hidden = false;
+  }
+
+  /** Moves the button up where it would cover one of the site's own that stands still there, unless the site chose the place. */
+  place() {
+    if (!this.#host.isConnected) { // the site has replaced its whole document
+      document.documentElement.append(this.#host);
+      this.#host.showPopover?.();
+    }
+    if (this.#chosen || this.isOpen) return;
+    let y = EDGE;
+    for (let tries = 0; tries < 4; tries++) {
+      const under = this.#under(y);
+      if (!under) break;
+      y = window.innerHeight - under.getBoundingClientRect().top + 12;
+    }
+    this.#set('--y', `${y < window.innerHeight / 2 ? y : EDGE}px`);
+  }
+
+  /** The site's button, link or field that stands still where ours would stand y px above the bottom. */
+  #under(y) {
+    const { left } = this.#launcher.getBoundingClientRect();
+    for (const dx of [4, SIZE / 2, SIZE - 4]) {
+      for (const dy of [4, SIZE / 2, SIZE - 4]) {
+        for (const node of document.elementsFromPoint(left + dx, window.innerHeight - y - dy)) {
+          const button = node.closest(PRESSABLE);
+          if (!button || button === this.#host) continue;
+          for (let up = button; up; up = up.parentElement) if (FIXED.test(getComputedStyle(up).position)) return button;
+        }
+      }
+    }
+    return null;
+  }
+
+  #set(name, value) { this.#root.style.setProperty(name, value); }
+
+  #stand() {
+    const [side, x, y] = this.#o.position.trim().split(/[\s,]+/);
+    const rtl = getComputedStyle(document.documentElement).direction === 'rtl';
+    const left = side === 'left' || (side === 'start' ? !rtl : side !== 'right' && rtl);
+    this.#chosen = y !== undefined;
+    this.#root.classList.add(left ? 'left' : 'right');
+    for (const [name, value] of [['--x', x], ['--y', y]]) this.#set(name, `${parseFloat(value) >= 0 ? parseFloat(value) : EDGE}px`);
+  }
+
+  #paint() {
+    const chosen = this.#o.color && colours(this.#o.color);
+    if (!chosen) return;
+    this.#set('--color', chosen[0]);
+    this.#set('--on', chosen[1]);
+  }
+
+  /** On a phone the keyboard covers the lower half of the window: the panel takes what is left. */
+  #fit() {
+    const full = this.isOpen && this.isFull;
+    const view = window.visualViewport;
+    const style = this.#panel.style;
+    if (full) this.#panel.setAttribute('aria-modal', 'true'); else this.#panel.removeAttribute('aria-modal');
+    for (const guard of this.#guards) if (full) guard.tabIndex = 0; else guard.removeAttribute('tabindex');
+    style.top = full && view ? `${view.offsetTop}px` : '';
+    style.height = full && view ? `${view.height}px` : '';
+    style.bottom = full && view ? 'auto' : '';
+  }
+
+  #counted() {
+    const { texts, lang } = this.#o;
+    return texts[new Intl.PluralRules(lang).select(this.#unread) === 'one' ? 'unread_one' : 'unread_other'].replace('{n}', String(this.#unread));
+  }
+
+  #name() {
+    const { texts } = this.#o;
+    const name = this.isOpen ? texts.close : texts.open;
+    this.#launcher.setAttribute('aria-label', this.#unread && !this.isOpen ? `${name}, ${this.#counted()}` : name);
+  }
+}

@@ -1,0 +1,74 @@
+// The visitor's page inside the panel that widget.js of the loader puts on another site.
+import { framed, on, ready, tell } from './widget/link.js';
+import { page } from './visitor.js';
+import { byId } from './lib/dom.js';
+import { host } from './lib/host.js';
+
+const { live, outbox, store, talk } = page;
+const box = byId('talk');
+
+/** The newest message of the team that was looked at. */
+let seen = store.get('seen') ?? 0;
+let had = null;
+
+function look() {
+  if (talk.watched && talk.lastTheirs > seen) {
+    seen = talk.lastTheirs;
+    store.set('seen', seen);
+  }
+  report();
+}
+
+/** Tells the page how many answers wait, and whether there is a conversation to come back to. */
+function report() {
+  tell('unread', box.hidden ? talk.theirsAfter(seen) : 0);
+  const has = Boolean(page.me?.thread) && store.lasting;
+  if (has === had) return;
+  had = has;
+  tell('talk', has);
+}
+
+function open({ phone = false } = {}) {
+  box.hidden = false;
+  talk.look();
+  look();
+  // Where the keyboard would cover half of the screen, one looks first.
+  if (phone) box.focus({ preventScroll: true }); else page.focus();
+}
+
+if (framed) {
+  box.tabIndex = -1;
+  const fold = byId('fold');
+  fold.hidden = false;
+  fold.addEventListener('click', () => tell('close'));
+  // What is open inside, such as a picture, closes first.
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) tell('close');
+  });
+
+  on('open', open);
+  on('close', () => {
+    box.hidden = true;
+    report();
+  });
+  on('identify', page.introduce);
+  on('reset', page.forget);
+  on('page', (where) => {
+    Object.assign(host, where);
+    if (page.me?.thread) live.tell('page', { thread_id: page.me.thread, page_url: host.url, page_title: host.title });
+  });
+  host.doubted = () => tell('doubted');
+
+  talk.addEventListener('seen', look);
+  live.addEventListener('ready', look);
+  live.on('message', (message) => {
+    report();
+    if (message.sender_type !== 'visitor' && message.thread_id === page.me?.thread) tell('message', { from: 'team', type: message.content_type });
+  });
+  outbox.addEventListener('sent', ({ detail: { item } }) => tell('message', { from: 'visitor', type: item.type ?? 'text' }));
+
+  ready.then((first) => {
+    if (first.person) page.introduce(first.person);
+    if (first.open) open(first);
+  });
+}

@@ -1,0 +1,54 @@
+package assets
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// LoaderSettings are what the loader on other sites has to know of this server. All of it is public.
+type LoaderSettings struct {
+	Sites  []string // origins that may show the chat
+	Locale string   // language where neither the site nor the browser asks for one that we speak
+	Name   string   // of the chat, for those who hear the page; "" = a word of ours
+	Color  string   // of the button, as CSS has it; "" = ours
+}
+
+// Loader serves /widget.js: the modules in static/js/loader joined, minified, and with the settings inside. Browsers ask each
+// time whether it changed, so a site that was added to the list works at once.
+func Loader(s LoaderSettings) http.Handler {
+	made := sync.OnceValue(func() *file { return madeFile("widget.js", loaderScript(s)) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { made().serve(w, r, cacheCheck) })
+}
+
+func loaderScript(s LoaderSettings) []byte {
+	if !HasLocale(s.Locale) {
+		s.Locale = fallbackLocale
+	}
+	sites := s.Sites
+	if sites == nil {
+		sites = []string{}
+	}
+	// A handful of words in each language, because the file is the same for all sites; the chat itself comes in one language.
+	words := map[string]map[string]string{}
+	for name := range locales {
+		words[name] = map[string]string{"direction": direction(name)}
+		for _, key := range []string{"title", "open", "close", "unread_one", "unread_other", "failed", "again"} {
+			words[name][key], _ = text(name, "widget."+key)
+		}
+		if s.Name != "" {
+			words[name]["title"] = s.Name
+		}
+	}
+	settings, err := json.Marshal(map[string]any{"origins": sites, "locale": s.Locale, "color": s.Color, "texts": words})
+	if err != nil {
+		panic("assets: settings of the loader: " + err.Error()) // strings always marshal
+	}
+	result := build("widget", "import './js/loader/main.js';\n", api.LoaderJS, func(o *api.BuildOptions) {
+		o.Format, o.Splitting = api.FormatIIFE, false
+		o.Define = map[string]string{"SETTINGS": string(settings)}
+	})
+	return result.OutputFiles[0].Contents
+}

@@ -1,0 +1,44 @@
+package assets
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestLoader(t *testing.T) {
+	settings := LoaderSettings{Sites: []string{"https://shop.example", "https://</script>.example"}, Locale: "en"}
+	res := get(t, Loader(settings), "/widget.js")
+	script := string(body(t, res.Body))
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || res.Header.Get("Cache-Control") != cacheCheck {
+		t.Errorf("status %d, headers %v", res.StatusCode, res.Header)
+	}
+	for _, want := range []string{"https://shop.example", "Sohbeti aç", "Open the chat"} {
+		if !strings.Contains(script, want) {
+			t.Errorf("%q is not in the loader", want)
+		}
+	}
+	for _, never := range []string{"SETTINGS", "</script", "import ", "export "} {
+		if strings.Contains(script, never) {
+			t.Errorf("%q is in the loader", never)
+		}
+	}
+	again := get(t, Loader(settings), "/widget.js", "If-None-Match", res.Header.Get("ETag"))
+	if again.StatusCode != http.StatusNotModified {
+		t.Errorf("a browser that has it: status %d", again.StatusCode)
+	}
+	if other := get(t, Loader(LoaderSettings{}), "/widget.js", "If-None-Match", res.Header.Get("ETag")); other.StatusCode != http.StatusOK {
+		t.Errorf("after the list of sites changed: status %d", other.StatusCode)
+	}
+	packed := get(t, Loader(settings), "/widget.js", "Accept-Encoding", "gzip")
+	small := body(t, packed.Body)
+	if len(small) > 6000 {
+		t.Errorf("the loader is %d bytes in gzip, over 6 kB", len(small))
+	}
+	if plain, err := gzip.NewReader(bytes.NewReader(small)); err != nil || string(body(t, plain)) != script {
+		t.Errorf("the compressed loader is another: %v", err)
+	}
+	t.Logf("loader: %d bytes in gzip", len(small))
+}
