@@ -47,6 +47,15 @@ func (a *API) Threads(c echo.Context) error {
 	return ok(c, threads)
 }
 
+// ThreadCounts answers with how many threads there are: {active, waiting, closed, unread} and, with ?q=, {found}.
+func (a *API) ThreadCounts(c echo.Context) error {
+	counts, err := a.Chat.ThreadCounts(c.Request().Context(), a.agentActor(c), c.QueryParam("q"))
+	if err != nil {
+		return err
+	}
+	return ok(c, counts)
+}
+
 // cleared is the success of the routes that delete.
 type cleared struct {
 	Success bool   `json:"success"`

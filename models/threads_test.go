@@ -300,3 +300,45 @@ func TestCloseWritesTouches(t *testing.T) {
 		})
 	}
 }
+
+func TestThreadCounts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		check := func(when string, want models.ThreadCounts) {
+			t.Helper()
+			if got, err := s.CountThreads(t.Context()); err != nil || got != want {
+				t.Errorf("%s: %+v, %v, want %+v", when, got, err, want)
+			}
+		}
+		check("nothing", models.ThreadCounts{})
+		thread(t, s, 9) // nobody writes in it
+		closed := models.StatusClosed
+		for i := range 4 {
+			th := thread(t, s, i)
+			say(t, s, th.ID, "hello")
+			say(t, s, th.ID, "anybody?")
+			switch i {
+			case 1:
+				if _, err := s.UpdateThread(t.Context(), th.ID, models.ThreadPatch{Status: &closed}); err != nil {
+					t.Fatal(err)
+				}
+			case 2:
+				if _, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: th.ID, ContentText: "yes", SenderType: models.Admin}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		check("one closed, one answered", models.ThreadCounts{Active: 3, Waiting: 2, Closed: 1, Unread: 8})
+		name := "Ayşe"
+		for _, id := range []string{thread(t, s, 5).ID, thread(t, s, 6).ID} {
+			say(t, s, id, "hello")
+			if _, err := s.UpdateThread(t.Context(), id, models.ThreadPatch{DisplayName: &name}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for search, want := range map[string]int64{"AYŞE": 2, "nobody": 0, "": 6} {
+			if got, err := s.CountFound(t.Context(), search); err != nil || got != want {
+				t.Errorf("search %q: %d, %v, want %d", search, got, err, want)
+			}
+		}
+	})
+}

@@ -76,6 +76,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 
 	// Agents alone.
 	get("/api/threads", a.Threads, a.LimitAPI, a.AgentsOnly, gzip)
+	get("/api/threads/counts", a.ThreadCounts, a.LimitAPI, a.AgentsOnly)
 	get("/api/messages", a.Messages, a.LimitAPI, a.AgentsOnly, gzip)
 	get("/api/messages/:thread_id", a.ThreadMessages, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/messages/clear", a.Clear, a.LimitAPI, a.AgentsOnly, body)

@@ -33,6 +33,7 @@ func TestEveryRoute(t *testing.T) {
 		{"GET", "/static/*", "", public}, {"GET", "/brand/logo", "", refused}, {"GET", "/brand/avatar", "", refused}, // neither is set
 		{"GET", "/socket.io/socket.io.min.js", "", public}, {"GET", "/socket.io/socket.io.js", "", public}, {"GET", "/socket.io/socket.io.esm.min.js", "", public},
 		{"GET", "/api/threads", "", agents},
+		{"GET", "/api/threads/counts?q=a", "", agents},
 		{"GET", "/api/messages", "", want{401, 401, 400, 401}},
 		{"GET", "/api/messages?thread_id=" + threadA, "", agents},
 		{"GET", "/api/messages?thread_id=" + threadA + "&page=1", "", agents},

@@ -33,6 +33,8 @@ type Store interface {
 	Thread(ctx context.Context, id string) (models.Thread, error)
 	UpdateThread(ctx context.Context, id string, p models.ThreadPatch) (models.Thread, error)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
+	CountThreads(context.Context) (models.ThreadCounts, error)
+	CountFound(ctx context.Context, search string) (int64, error)
 	Touch(ctx context.Context, id string, at time.Time) error
 	MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error)
 	MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (mark int64, moved bool, err error)
@@ -116,6 +118,7 @@ type Service struct {
 	beats     beats
 	accepted  atomic.Uint64
 	team      team
+	counts    counts
 }
 
 // New makes the chat service.

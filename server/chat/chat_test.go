@@ -257,6 +257,7 @@ func TestRights(t *testing.T) {
 			"clear":   func(a chat.Actor) error { return w.Clear(ctx, a, id) },
 			"all":     func(a chat.Actor) error { _, err := w.ClearAll(ctx, a); return err },
 			"list":    func(a chat.Actor) error { _, err := w.Threads(ctx, a, models.ThreadQuery{}); return err },
+			"count":   func(a chat.Actor) error { _, err := w.ThreadCounts(ctx, a, "name"); return err },
 		}
 		for name, try := range tries {
 			for who, a := range map[string]chat.Actor{"stranger": stranger, "nobody": {}, "visitor without threads": {Role: chat.Visitor}} {

@@ -1,0 +1,41 @@
+package models
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+)
+
+// ThreadCounts says how many threads there are in which somebody wrote.
+type ThreadCounts struct {
+	Active, Closed int64
+	Waiting        int64 // of the active ones, those in which a visitor waits for an answer
+	Unread         int64 // visitor messages that no agent has read, in all of them
+}
+
+// CountThreads counts the threads in which somebody wrote. It reads all of them: a few milliseconds for 10,000.
+func (s *Store) CountThreads(ctx context.Context) (ThreadCounts, error) {
+	var c ThreadCounts
+	err := again(ctx, func() error {
+		return s.read.WithContext(ctx).Model(&Thread{}).Where("message_count > 0").Select(
+			"count(CASE WHEN status = ? THEN 1 END) AS active, count(CASE WHEN status = ? THEN 1 END) AS closed, "+
+				"count(waiting_since) AS waiting, coalesce(sum(unread_count), 0) AS unread", StatusActive, StatusClosed).Take(&c).Error
+	})
+	if err != nil {
+		return ThreadCounts{}, s.failed("count threads", err)
+	}
+	return c, nil
+}
+
+// CountFound counts the threads that a search finds, as [Store.Threads] lists them page by page.
+func (s *Store) CountFound(ctx context.Context, search string) (int64, error) {
+	var n int64
+	err := again(ctx, func() error {
+		db := s.threadsQuery(ctx, ThreadQuery{Search: search})
+		return s.read.WithContext(ctx).Session(&gorm.Session{NewDB: true}).Table("(?) AS found", db.Select("1").Limit(-1)).Count(&n).Error
+	})
+	if err != nil {
+		return 0, s.failed("count found threads", err)
+	}
+	return n, nil
+}
