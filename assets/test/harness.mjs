@@ -190,3 +190,20 @@ export async function openThread(page, name) {
   await page.locator('.row', { hasText: name }).first().click();
   await page.waitForSelector('#conversation:not([hidden])');
 }
+
+/** Fills the server's database with conversations; `-threads` and `-history` as assets/test/seed/main.go has them. */
+export function seed(server, ...args) {
+  execFileSync('go', ['run', './assets/test/seed', ...args], { cwd: root, stdio: 'inherit', env: { ...process.env, DATA_DIR: server.data } });
+}
+
+/** Does one of the things in the menu above the open conversation: 'export', 'block' or 'clear'. */
+export async function act(page, what) {
+  await page.click('#talk-menu summary');
+  await page.click(`#${what}`);
+}
+
+/** Deletes the open conversation, and does not wait for the time in which it could be brought back: as leaving the page does. */
+export async function removeThread(page) {
+  await act(page, 'clear');
+  await page.evaluate(() => window.dispatchEvent(new Event('pagehide')));
+}
