@@ -70,7 +70,7 @@ var pageParts = map[string]contents{
 	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor"}, scripts: []string{"visitor"}, client: true},
 	"widget":      {texts: []string{"talk", "visitor", "widget"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor"},
 	"login":       {texts: []string{"login"}, styles: []string{"sheet"}, scripts: []string{"login"}},
-	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "console"}, scripts: []string{"console"}, client: true},
+	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
 	"notfound":    {styles: []string{"sheet"}},
 	"error":       {styles: []string{"sheet"}},

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { DESK, eventually, house, openThread, PHONE, say, shows, signIn, visit } from './harness.mjs';
+import { act, DESK, eventually, house, openThread, PHONE, say, shows, signIn, visit } from './harness.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -53,7 +53,7 @@ for (const colorScheme of ['light', 'dark']) {
       await agent.waitForSelector('#typing:not([hidden])');
       await clean(visitor, 'conversation');
       await clean(agent, 'console, conversation');
-      await agent.click('#clear');
+      await act(agent, 'block');
       await clean(agent, 'confirm');
       await agent.keyboard.press('Escape');
 
@@ -129,7 +129,8 @@ test('everything by keyboard: name, message, list, conversation, back to the lis
   await page.keyboard.press('Enter');
   await shows(page, ['bir\niki']);
   const agent = await signIn(await h.person(), h.server);
-  await agent.locator('.row', { hasText: 'Klavye' }).focus();
+  await agent.locator('#threads').focus();
+  await agent.keyboard.press('Home');
   await agent.keyboard.press('Enter');
   await eventually(async () => assert.equal(await agent.evaluate(() => document.activeElement.id), 'text'));
   await agent.keyboard.press('Escape');

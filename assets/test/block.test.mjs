@@ -1,7 +1,7 @@
 // Blocking from the console, and what the blocked visitor sees.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, eventually, house, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
+import { act, connected, eventually, house, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -12,7 +12,7 @@ test('block and unblock: the visitor is told, keeps what was written, and may se
   await say(guest, 'hello');
   const agent = await signIn(await h.person(), h.server, { lang: 'en' });
   await openThread(agent, 'Rahatsız');
-  await agent.click('#block');
+  await act(agent, 'block');
   assert.match(await agent.textContent('#confirm-title'), /Block Rahatsız\?/);
   await agent.waitForSelector('#confirm-option:not([hidden])');
   await agent.click('#confirm-yes');
@@ -29,9 +29,9 @@ test('block and unblock: the visitor is told, keeps what was written, and may se
   await agent.reload();
   await openThread(agent, 'Rahatsız');
   await eventually(async () => assert.equal(await agent.getAttribute('#block', 'aria-pressed'), 'true'));
-  await agent.click('#block');
+  await act(agent, 'block');
   await agent.click('#confirm-yes');
-  await agent.waitForSelector('#block[aria-pressed=false]');
+  await agent.waitForSelector('#block[aria-pressed=false]', { state: 'attached' });
   await guest.reload();
   await connected(guest);
   await guest.locator('.message', { hasText: 'but why' }).locator('button').first().click();

@@ -1,7 +1,7 @@
-// The console: signing in and its errors, search, panes, deleting, an expired session.
+// The console: signing in and its errors, search, panes, deleting and taking it back, an expired session.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
+import { act, connected, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -80,34 +80,6 @@ test('the list: newest first, search, nothing found', async () => {
   assert.match(await agent.textContent('#facts'), /Türkçe/);
 });
 
-test('a long list comes in pages as one scrolls', async () => {
-  const total = 120;
-  const many = await house();
-  try {
-    const context = await many.person({ viewport: { width: 390, height: 844 } });
-    const page = await context.newPage();
-    await page.goto('/');
-    // One socket may join only so many threads, so each visitor gets one of its own.
-    await page.evaluate((n) => Promise.all(Array.from({ length: n }, (_, i) => new Promise((resolve, reject) => {
-      const socket = window.io({ path: '/socket.io/', forceNew: true, transports: ['websocket'] });
-      socket.emit('join', { display_name: `Kalabalık ${i}` }, (joined) => {
-        if (!joined.ok) { reject(new Error(joined.error.code)); return; }
-        socket.emit('message', { thread_id: joined.thread_id, content_text: 'selam', client_id: `c${i}` }, () => { socket.close(); resolve(); });
-      });
-    }))), total);
-    const agent = await signIn(await many.person(), many.server);
-    await eventually(async () => assert.equal(await agent.locator('.row').count(), 50));
-    await eventually(async () => {
-      await agent.evaluate(() => { const s = document.getElementById('list-scroller'); s.scrollTop = s.scrollHeight; });
-      assert.equal(await agent.locator('.row').count(), total);
-    });
-    const names = await agent.locator('.row-name').allTextContents();
-    assert.equal(new Set(names).size, total);
-  } finally {
-    await many.close();
-  }
-});
-
 test('on a phone one pane at a time, with the phone\'s own way back', async () => {
   const visitor = await visit(await h.person(), 'Telefon Testi');
   await say(visitor, 'selam');
@@ -174,19 +146,58 @@ test('an expired session is told, and the draft outlives signing in again', asyn
   await shows(visitor, ['orada mısınız?', 'bekleyen'], 15_000);
 });
 
-test('deleting asks first; deleting all empties every console', async () => {
+test('deleting can be taken back; other consoles see it when it is sent, at the latest as the page is left', async () => {
   const visitor = await visit(await h.person(), 'Silinecek');
   await say(visitor, 'silin beni');
   const a = await signIn(await h.person(), h.server);
   const b = await signIn(await h.person(), h.server);
+  const row = (page) => page.locator('.row', { hasText: 'Silinecek' });
   await openThread(a, 'Silinecek');
-  await a.click('#clear');
-  await a.waitForSelector('#confirm[open]');
-  await a.keyboard.press('Escape');
+  await act(a, 'clear');
+  await row(a).waitFor({ state: 'detached' });
+  assert.ok(await a.isVisible('#nobody'), 'the talk is gone');
+  assert.equal(await a.textContent('.undo-bar p'), 'Silinecek ile konuşma silindi.');
+  assert.ok(await row(b).isVisible(), 'nothing is sent yet');
+  await a.click('.undo-bar button');
+  await row(a).waitFor();
+  assert.equal(await a.locator('.undo-bar').count(), 0);
+  await openThread(a, 'Silinecek');
   await shows(a, ['silin beni']);
-  await a.click('#clear');
-  await a.click('#confirm-yes');
-  for (const page of [a, b]) await page.locator('.row', { hasText: 'Silinecek' }).waitFor({ state: 'detached' });
+  // By keyboard: gone, back, gone for good.
+  await a.keyboard.press('Escape');
+  await a.keyboard.press('Delete');
+  await row(a).waitFor({ state: 'detached' });
+  await a.keyboard.press('z');
+  await shows(a, ['silin beni']);
+  await a.keyboard.press('Escape');
+  await a.keyboard.press('Delete');
+  await row(a).waitFor({ state: 'detached' });
+  await a.close();
+  await row(b).waitFor({ state: 'detached' });
+  await visitor.context().close();
+});
+
+test('a deletion that the server does not take brings the conversation back and says why', async () => {
+  const visitor = await visit(await h.person(), 'Geri Gelen');
+  await say(visitor, 'buradayım');
+  const context = await h.person();
+  const agent = await signIn(context, h.server);
+  await openThread(agent, 'Geri Gelen');
+  await context.route('**/api/messages/clear', (route) => route.abort());
+  await removeThread(agent);
+  await eventually(async () => assert.match(await agent.textContent('.undo-bar'), /Sunucuya ulaşılamıyor/));
+  await agent.locator('.row', { hasText: 'Geri Gelen' }).waitFor();
+  await agent.click('.undo-bar button');
+  assert.equal(await agent.locator('.undo-bar').count(), 0);
+});
+
+test('deleting all asks first, and empties every console', async () => {
+  const a = await signIn(await h.person(), h.server);
+  const b = await signIn(await h.person(), h.server);
+  await a.click('#menu summary');
+  await a.click('#clear-all');
+  await a.keyboard.press('Escape');
+  await a.waitForSelector('.row');
   await a.click('#menu summary');
   await a.click('#clear-all');
   await a.click('#confirm-yes');

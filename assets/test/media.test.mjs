@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { connected, DESK, eventually, house, openThread, PHONE, say, shows, signIn, visit } from './harness.mjs';
+import { connected, DESK, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
 
 let h;
 let dir;
@@ -116,8 +116,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     // The agent clears the conversation: its files go too.
     const address = await media(visitor, 'image').first().locator('img').getAttribute('src');
     assert.equal((await fetch(address)).status, 200);
-    await agent.click('#clear');
-    await agent.click('#confirm-yes');
+    await removeThread(agent);
     await eventually(async () => assert.equal((await fetch(address)).status, 404), 'the file is gone');
     await visitor.context().close();
     await agent.context().close();

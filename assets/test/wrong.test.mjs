@@ -1,7 +1,7 @@
 // Wrong uses: impatience, far too much text, markup, crashes, two tabs, no storage.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
+import { connected, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -256,8 +256,7 @@ test('a conversation that an agent deleted can be gone on with', async () => {
   await say(page, 'before');
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'Silinen');
-  await agent.click('#clear');
-  await agent.click('#confirm-yes');
+  await removeThread(agent);
   await agent.locator('.row', { hasText: 'Silinen' }).waitFor({ state: 'detached' });
   await shows(page, []);
   await say(page, 'after');

@@ -1,76 +1,75 @@
-// The agents' console: the list, one open conversation, what is known about the visitor.
+// The agents' console: what each part is, and how they hear of each other.
+import { block, copies, finish, whyNot } from './console/acts.js';
+import { alerts } from './console/alerts.js';
+import { cannedManager } from './console/canned-manager.js';
+import { Canned, cannedPopup } from './console/canned.js';
 import { confirm } from './console/confirm.js';
-import { showFacts } from './console/facts.js';
+import { loadFacts } from './console/facts.js';
+import { filters } from './console/filters.js';
+import { head } from './console/head.js';
+import { keys } from './console/keys.js';
 import { List } from './console/list.js';
+import { menu } from './console/menu.js';
+import { modes } from './console/modes.js';
+import { Notes } from './console/notes.js';
+import { facts, factsInFront, narrow, wide } from './console/panes.js';
+import { removal } from './console/removal.js';
+import { Room } from './console/room.js';
+import { Session } from './console/session.js';
+import { team } from './console/team.js';
 import { Threads } from './console/threads.js';
-import { get, post } from './lib/api.js';
-import { connectionBar } from './lib/bar.js';
-import { Composer } from './lib/composer.js';
-import { byId, face } from './lib/dom.js';
+import { post } from './lib/api.js';
+import { badge } from './lib/badge.js';
+import { byId } from './lib/dom.js';
 import { t } from './lib/i18n.js';
 import { Live, Refused } from './lib/live.js';
 import { Outbox } from './lib/outbox.js';
-import { Past } from './lib/past.js';
 import { Store } from './lib/store.js';
-import { Talk } from './lib/talk.js';
-import { ago, parse } from './lib/time.js';
-import { TypingIn, TypingOut } from './lib/typing.js';
-import { sendAll } from './lib/upload.js';
+import { parse } from './lib/time.js';
+import { TypingIn } from './lib/typing.js';
 
-const title = document.title;
-
-/** Drafts and the open conversation belong to this window; messages on their way must outlive it. */
-const session = new Store('sessionStorage', 'sohbet.console.');
+/** Drafts and the open conversation belong to this window; messages on their way, and what one prefers, must outlive it. */
+const drafts = new Store('sessionStorage', 'sohbet.console.');
 const store = new Store('localStorage', 'sohbet.console.');
 
-/** The open conversation's id, or null. It never enters the URL. */
-let current = null;
-let expired = false;
-const readSent = new Map();
-
+const session = new Session();
 const threads = new Threads();
 const live = new Live(greet, (timeout) => live.ask('admin_join', undefined, timeout));
 const outbox = new Outbox(store, send);
-const list = new List(threads, (id) => open(id, { focus: true }));
-const talk = new Talk({ own: ['admin', 'telegram'], face: () => face(name(current)), outbox });
-const past = new Past(live, talk, take);
-const typing = new TypingOut((on) => { if (current) live.tell('typing', { thread_id: current, typing: on }); });
+const room = new Room({ threads, live, outbox, drafts, session });
+const list = new List(threads, (id) => room.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
-  if (id === current) showHead();
+  if (id === room.current) drawHead();
 });
-const composer = new Composer({
-  send: async (text, attachments) => {
-    await sendAll(outbox, current, text, attachments);
-    talk.toEnd();
-    outbox.flush();
-  },
-  typing: () => typing.touch(),
-  stopped: () => typing.stop(),
-  save: (text) => { if (current) text ? session.set(`draft.${current}`, text) : session.remove(`draft.${current}`); },
-});
-connectionBar(live, outbox);
+const drawHead = head(room, visitors);
+const parts = { room, threads, live, session };
 
-const name = (id) => threads.get(id)?.name || t('console.nameless');
+// --- what went wrong, and where it is said -----------------------------------
+
+let sayTimer = 0;
+function say(text) {
+  clearTimeout(sayTimer);
+  byId('problem').textContent = text;
+  byId('problem').hidden = !text;
+  if (text) sayTimer = setTimeout(() => say(''), 10_000);
+}
+const failed = (error) => say(whyNot(session, error, 'console.block_failed'));
 
 // --- the connection ----------------------------------------------------------
 
+const showTeam = team(live, failed);
+const canned = new Canned();
+const notes = new Notes(room, live, failed);
+
 async function greet() {
-  await live.ask('admin_join');
-  setExpired(false);
+  const { team: now, away } = await live.ask('admin_join');
+  session.set(false);
+  showTeam(now ?? { away });
+  tellPresence();
   outbox.reload();
   await threads.load();
-}
-
-/** Starts to watch a conversation and gets what is missing of it. */
-async function enter(id) {
-  try {
-    await live.ask('join_thread', { thread_id: id });
-    if (id === current) await past.catchUp();
-  } catch (error) {
-    if (error.code === 'unauthorized') checkSession();
-    if (error.code === 'not_found') gone(id);
-  }
+  canned.load().catch(() => { /* asked for again when they are needed */ });
 }
 
 async function send(item) {
@@ -83,39 +82,67 @@ async function send(item) {
   } catch (error) {
     // The message is fine, the session is not: it waits until somebody has signed in again.
     if (error.code !== 'unauthorized') throw error;
-    setExpired(true);
+    session.set(true);
     throw new Refused('offline');
   }
 }
 
-function take(messages) {
-  talk.add(messages);
-  for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
-  talk.read(threads.get(current)?.readByVisitor ?? 0);
+/** The server pushes to whoever asked for it when nobody has a console in view. */
+function tellPresence() { live.tell('presence', { visible: !document.hidden }); }
+
+async function entered() {
+  await room.enter();
+  if (!room.thread) return;
+  notes.load().catch(() => { /* they come with the next connect */ });
+  loadFacts(live, room.thread, openEarlier).then((facts) => {
+    if (facts && room.current) threads.patch(room.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
+    drawHead();
+  }, () => { /* the list told the most of it */ });
 }
 
 live.addEventListener('ready', async () => {
   outbox.flush();
-  if (current) await enter(current);
-  tellRead();
+  await entered();
+  room.tellRead();
 });
-live.addEventListener('refused', ({ detail: error }) => { if (error.code === 'unauthorized') setExpired(true); });
+live.addEventListener('refused', ({ detail: error }) => session.failed(error));
 for (const event of ['message_error', 'error']) {
-  live.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') checkSession(); });
+  live.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') session.check(); });
 }
+session.addEventListener('ended', () => room.composer.keep());
+session.addEventListener('back', () => { if (!live.online) live.restart(); });
+document.addEventListener('visibilitychange', () => {
+  tellPresence();
+  if (document.hidden) return;
+  if (session.ended) session.check();
+  else if (live.online) threads.load();
+});
+
+// --- what happens ------------------------------------------------------------
 
 // A message comes under its new and its older name; the id tells that it is one.
 const recent = new Set();
-function receive(message) {
-  if (recent.has(message.id)) return;
+function isNew(message) {
+  if (recent.has(message.id)) return false;
   recent.add(message.id);
   if (recent.size > 500) recent.delete(recent.values().next().value);
-  const open = message.thread_id === current;
-  if (open) talk.add([message], { lively: true });
+  return true;
+}
+
+function receive(message) {
+  if (!isNew(message)) return;
+  const id = message.thread_id;
+  const open = id === room.current;
+  if (open) room.talk.add([message], { lively: true });
   if (message.client_id) outbox.settle(message.client_id, message);
-  if (message.sender_type === 'visitor') visitors.hear(message.thread_id, false);
-  const unknown = !threads.get(message.thread_id);
-  threads.message(message, { watched: open && talk.watched });
+  const watched = open && room.talk.watched;
+  const unknown = !threads.get(id);
+  threads.message(message, { watched });
+  if (message.sender_type === 'visitor') {
+    visitors.hear(id, false);
+    room.received(message);
+    tellAgent(message, room.name(id), watched);
+  }
   if (unknown) refreshSoon();
 }
 
@@ -128,28 +155,32 @@ for (const [event, online] of [['visitor_online', true], ['user_online', true], 
   });
 }
 live.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.hear(id, on); });
-live.on('read', ({ thread_id: id, last_id: lastID, reader }) => {
-  if (reader === 'visitor') {
-    threads.patch(id, { readByVisitor: Number(lastID) });
-    if (id === current) talk.read(Number(lastID));
-  } else {
-    threads.patch(id, { unread: 0 });
-  }
-});
-
+live.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: Number(last) } : { unread: 0 }));
+live.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
 // Some messages were kept long enough.
 live.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
-  if (id === current) talk.drop(ids);
+  if (id === room.current) room.talk.drop(ids);
   refreshSoon();
 });
-live.on('thread_updated', ({ id, blocked, status }) => {
-  threads.patch(id, { ...(typeof blocked === 'boolean' && { blocked }), ...(status && { status }) });
+live.on('thread_updated', (told) => threads.updated(told));
+live.on('message_edited', (message) => {
+  if (message.thread_id === room.current) room.talk.edit(message);
+  refreshSoon(); // it may be the last one, which the list shows
 });
-live.on('message_edited', (message) => { if (message.thread_id === current) talk.edit(message); });
 // Deleted here or by another agent; without an id, all of them.
 live.on('thread_cleared', ({ thread_id: id }) => {
-  if (id) gone(id);
-  else clearedAll();
+  if (!id) {
+    clearedAll();
+    return;
+  }
+  deleting.forget(id);
+  room.forget(id);
+});
+live.on('canned_changed', () => canned.load().catch(() => { /* the next connect loads them */ }));
+outbox.addEventListener('sent', ({ detail: { item, message } }) => {
+  if (!message || !isNew(message)) return;
+  if (item.thread_id === room.current) room.talk.add([message]);
+  threads.message(message, { watched: true });
 });
 
 let refreshTimer = 0;
@@ -158,235 +189,126 @@ function refreshSoon() {
   refreshTimer = setTimeout(() => threads.load(), 400);
 }
 
-// --- the session -------------------------------------------------------------
-
-async function checkSession() {
-  try {
-    await get('/api/threads?limit=1');
-    if (expired) live.restart();
-    setExpired(false);
-  } catch (error) {
-    if (error.status === 401) setExpired(true);
-  }
-}
-
-function setExpired(on) {
-  if (on === expired) return;
-  expired = on;
-  byId('expired').hidden = !on;
-  if (on) composer.keep();
-}
-
-document.addEventListener('visibilitychange', () => {
-  if (document.hidden) return;
-  if (expired) checkSession();
-  else if (live.online) threads.load();
-});
-
-// --- one conversation --------------------------------------------------------
-
-function open(id, { focus = false } = {}) {
-  if (id !== current) {
-    composer.keep();
-    typing.stop();
-    if (current) live.tell('leave_thread', { thread_id: current });
-    current = id;
-    session.set('open', id);
-    list.current = id;
-    talk.reset();
-    past.turnTo(id);
-    composer.fill(session.get(`draft.${id}`));
-    for (const item of outbox.items) if (item.thread_id === id) talk.pending(item, item.failed ? 'failed' : 'waiting');
-  }
-  byId('nobody').hidden = true;
-  byId('talk-head').hidden = false;
-  byId('conversation').hidden = false;
-  show('talk');
-  showHead();
-  list.draw();
-  if (focus) { if (matchMedia('(hover: hover)').matches) composer.focus(); else byId('head-name').focus(); }
-  if (live.online) enter(id); // else the next connect does
-}
-
-function close() {
-  composer.keep();
-  typing.stop();
-  if (current) live.tell('leave_thread', { thread_id: current });
-  current = null;
-  list.current = null;
-  session.remove('open');
-  talk.reset();
-  past.turnTo(null);
-  byId('nobody').hidden = false;
-  byId('talk-head').hidden = true;
-  byId('conversation').hidden = true;
-  showFacts(null);
-  show('list');
-  list.draw();
-}
-
-/** The conversation was deleted, here or by somebody else. */
-function gone(id) {
-  session.remove(`draft.${id}`);
-  for (const item of outbox.items) if (item.thread_id === id) outbox.drop(item.client_id);
-  threads.remove(id);
-  if (id === current) close();
-}
-
 function clearedAll() {
   for (const item of outbox.items) outbox.drop(item.client_id);
-  if (current) close();
+  if (room.current) room.close();
   threads.clear();
   threads.load();
 }
 
-function showHead() {
-  const thread = threads.get(current);
-  if (!current || !thread) return;
-  const who = name(current);
-  byId('head-name').textContent = who;
-  byId('head-face').replaceChildren(face(who));
-  composer.label(t('console.write_to', { name: who }));
-  const busy = visitors.has(current);
-  byId('block').setAttribute('aria-pressed', String(thread.blocked));
-  byId('block').title = t(thread.blocked ? 'console.unblock' : 'console.block');
-  byId('block').setAttribute('aria-label', byId('block').title);
-  byId('head-state').textContent = thread.blocked ? t('console.blocked') : busy ? t('console.typing') : thread.status === 'closed' ? t('console.closed') : thread.online ? t('console.online') : thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
-  byId('head-state').classList.toggle('online', thread.online);
-  const wasHidden = byId('typing').hidden;
-  byId('typing').hidden = !busy;
-  byId('typing-text').textContent = busy ? t('console.name_typing', { name: who }) : '';
-  if (busy && wasHidden && talk.watched) talk.toEnd();
-  showFacts(thread);
-}
-
 threads.addEventListener('change', () => {
-  showHead();
-  if (current) talk.read(threads.get(current)?.readByVisitor ?? 0);
-  // A list that was asked for before the last reading may still count what is in view here.
-  if (talk.watched && talk.size && threads.get(current)?.unread) threads.patch(current, { unread: 0 });
-  document.title = threads.unread ? `(${threads.unread}) ${title}` : title;
-  if (threads.state === 'failed' && threads.error.status === 401) setExpired(true);
+  drawHead();
+  badge(threads.unread);
+  if (threads.state === 'failed') session.failed(threads.error);
 });
 
-outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
-  if (item.thread_id !== current) return;
-  if (state === 'gone') talk.remove(item.client_id);
-  else talk.pending(item, state, code);
-});
-outbox.addEventListener('progress', ({ detail: { item, share } }) => talk.uploading(item.client_id, share));
-outbox.addEventListener('sent', ({ detail: { item, message } }) => {
-  if (!message || recent.has(message.id)) return;
-  recent.add(message.id);
-  if (item.thread_id === current) talk.add([message]);
-  threads.message(message, { watched: true });
+// --- the open conversation ---------------------------------------------------
+
+const manageCanned = cannedManager(canned, session);
+const popup = cannedPopup(canned, { name: () => room.name(), manage: manageCanned });
+const writing = modes(room, live, (note) => notes.add(note));
+const tellAgent = alerts(store, (id) => room.open(id, { focus: true }), say);
+const takeCopy = copies(parts);
+
+room.addEventListener('turn', () => {
+  list.current = room.current;
+  list.draw();
+  popup.close();
+  say('');
+  drawHead();
+  writing.label();
+  if (live.online) entered(); // else the next connect does
 });
 
-talk.addEventListener('seen', tellRead);
-
-/** Tells the visitor how far we have read; what could not be told is told after the next connect. */
-function tellRead() {
-  const id = current;
-  const last = talk.lastTheirs;
-  if (!id || !live.online || !talk.watched) return;
-  if (threads.get(id)?.unread) threads.patch(id, { unread: 0 });
-  if (last <= (readSent.get(id) ?? 0)) return;
-  readSent.set(id, last);
-  live.ask('read', { thread_id: id, last_id: last }).catch(() => readSent.delete(id));
+function openEarlier(row) {
+  threads.know({ ...row, display_name: room.thread?.name, phone_number: room.thread?.phone });
+  room.open(row.id, { focus: true });
 }
 
-// --- panes, search, deleting -------------------------------------------------
+const deleting = removal({
+  name: (id) => room.name(id),
+  hide: (id) => {
+    const next = list.beside(id, 1) ?? list.beside(id, -1);
+    threads.hide(id, true);
+    if (id === room.current) room.close();
+    list.focus(next);
+  },
+  bring: (id) => { threads.hide(id, false); },
+  gone: (id) => room.forget(id),
+  why: (error) => whyNot(session, error, 'console.clear_failed'),
+});
 
-const narrow = matchMedia('(max-width: 49.99rem)');
+function undo() {
+  const id = deleting.undoLast();
+  if (id) room.open(id, { focus: true });
+}
 
-/** Below two panes one is shown at a time; the phone's own "back" returns to the list. */
-function show(view) {
-  const desk = byId('desk');
-  if (view === 'talk' && desk.dataset.view !== 'talk' && narrow.matches) history.pushState({ talk: true }, '');
-  desk.dataset.view = view;
+/** Brings the facts in front where they are not beside the conversation, and the focus with them. */
+function showFactsPane(on) {
+  if (wide()) {
+    byId('facts').focus();
+    return;
+  }
+  facts(on);
+  if (on) byId('facts-close').focus(); else byId('facts-open').focus();
+}
+
+function leave() {
+  const id = room.current;
+  if (narrow() && history.state?.talk) history.back();
+  else if (narrow()) { room.close(); list.focus(id); } else list.focus(id);
+}
+
+function go(id) {
+  if (!id) return;
+  room.open(id, { focus: false });
+  list.reveal(id);
+  if (document.activeElement === document.body || !document.activeElement?.checkVisibility()) byId('scroller').focus({ preventScroll: true });
+}
+
+const search = filters(threads, list);
+const whenOpen = (act) => () => { if (room.current) act(); };
+const openSheet = keys({
+  w: () => go(threads.nextWaiting(room.current)?.id),
+  j: () => go(list.beside(room.current, 1)),
+  k: () => go(list.beside(room.current, -1)),
+  '/': () => search.focus(),
+  r: whenOpen(() => writing.turnTo('reply', { focus: true })),
+  n: whenOpen(() => writing.turnTo('note', { focus: true })),
+  e: whenOpen(() => finish(parts, say)),
+  i: whenOpen(() => showFactsPane(!factsInFront())),
+  b: whenOpen(() => block(parts)),
+  x: whenOpen(takeCopy),
+  Delete: whenOpen(() => deleting.remove(room.current)),
+  z: undo,
+}, store);
+
+for (const [id, act] of Object.entries({
+  finish: () => finish(parts, say), reopen: () => finish(parts, say), block: () => block(parts), unblock: () => block(parts), export: takeCopy,
+  clear: () => deleting.remove(room.current), back: leave, 'facts-open': () => showFactsPane(!factsInFront()), 'facts-close': () => showFactsPane(false),
+  'canned-open': manageCanned, 'keys-open': openSheet, 'clear-all': clearAll,
+})) byId(id).addEventListener('click', act);
+menu(byId('menu'));
+menu(byId('talk-menu'));
+
+async function clearAll() {
+  const done = await confirm({
+    title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'),
+    act: () => post('/api/messages/clear_all'), problem: (error) => whyNot(session, error, 'console.clear_failed'),
+  });
+  if (done) clearedAll();
 }
 
 window.addEventListener('popstate', () => {
-  if (!current || !narrow.matches) return;
-  const id = current;
-  close();
+  if (!room.current || !narrow()) return;
+  const id = room.current;
+  room.close();
   list.focus(id);
 });
-byId('back').addEventListener('click', () => {
-  if (history.state?.talk) history.back();
-  else close();
-});
-
-let searchTimer = 0;
-byId('search').addEventListener('input', (event) => {
-  clearTimeout(searchTimer);
-  searchTimer = setTimeout(() => threads.load(event.target.value.trim()), 200);
-});
-
 document.addEventListener('keydown', (event) => {
-  const writing = event.target.closest?.('input, textarea, dialog');
-  if (event.key === '/' && !writing && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    byId('search').focus();
-  }
-  if (event.key === 'Escape' && current && !event.target.closest?.('dialog, .menu') && !event.isComposing) {
-    const id = current;
-    if (narrow.matches && history.state?.talk) history.back();
-    else { close(); list.focus(id); }
-  }
-});
-
-const menu = byId('menu');
-document.addEventListener('click', (event) => { if (!menu.contains(event.target)) menu.open = false; });
-menu.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape') return;
-  menu.open = false;
-  menu.querySelector('summary').focus();
-});
-
-function whyNotBlocked(error) {
-  return error.status === 401 ? whyNot(error) : t('console.block_failed');
-}
-
-function whyNot(error) {
-  if (error.status === 401) {
-    setExpired(true);
-    return t('console.expired');
-  }
-  return t(error.code === 'network' ? 'console.list_offline' : 'console.clear_failed');
-}
-
-byId('clear').addEventListener('click', async () => {
-  const id = current;
-  const done = await confirm({
-    title: t('console.clear_title', { name: name(id) }), text: t('console.clear_text'), yes: t('console.clear_yes'),
-    act: () => post('/api/messages/clear', { thread_id: id }), problem: whyNot,
-  });
-  if (!done) return;
-  gone(id);
-  list.focus(id);
-});
-
-byId('block').addEventListener('click', async () => {
-  const id = current;
-  const on = !threads.get(id)?.blocked;
-  const done = await confirm(on ? {
-    title: t('console.block_title', { name: name(id) }), text: t('console.block_text'), yes: t('console.block'), option: t('console.block_address'),
-    act: (address) => post('/api/threads/block', { thread_id: id, address }), problem: whyNotBlocked,
-  } : {
-    title: t('console.unblock_title', { name: name(id) }), text: t('console.unblock_text'), yes: t('console.unblock'),
-    act: () => post('/api/threads/unblock', { thread_id: id }), problem: whyNotBlocked,
-  });
-  if (done) threads.patch(id, { blocked: on });
-});
-
-byId('clear-all').addEventListener('click', async () => {
-  menu.open = false;
-  const done = await confirm({
-    title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'),
-    act: () => post('/api/messages/clear_all'), problem: whyNot,
-  });
-  if (done) clearedAll();
+  if (event.key !== 'Escape' || event.isComposing || event.target.closest?.('dialog')) return;
+  if (factsInFront()) showFactsPane(false);
+  else if (room.current) leave();
 });
 
 // --- start -------------------------------------------------------------------
@@ -395,8 +317,8 @@ byId('clear-all').addEventListener('click', async () => {
 threads.addEventListener('change', function resume() {
   if (threads.state !== 'ready') return;
   threads.removeEventListener('change', resume);
-  const last = session.get('open');
-  if (last && threads.get(last) && !current && !narrow.matches) open(last);
+  const last = drafts.get('open');
+  if (last && threads.get(last) && !room.current && !narrow()) room.open(last);
 });
 threads.load();
 live.start();

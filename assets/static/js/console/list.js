@@ -1,4 +1,4 @@
-// Draws the list of conversations: one row each, kept and moved instead of made anew.
+// Draws the list of conversations. Only rows in view exist, however long the list is; they are given to whoever scrolls into view.
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { ago, whole } from '../lib/time.js';
@@ -6,15 +6,28 @@ import { ago, whole } from '../lib/time.js';
 // From this many minutes on, a visitor's wait is worth a line of its own.
 const LONG_WAIT = 5;
 const TICK = 20_000;
+const SPARE = 6; // rows drawn beyond either edge
+const EDGE = 8; // px above the first row and below the last
+
+const minutes = (since) => (since ? Math.floor((Date.now() - since) / 60_000) : 0);
+const waitsLong = (thread) => thread.status === 'active' && !thread.blocked && minutes(thread.waiting) >= LONG_WAIT;
 
 export class List {
   #threads;
   #open;
-  #rows = new Map();
+  #rows = new Map(); // by conversation; those in view
+  #spare = []; // rows out of view, to be used again
   #list = byId('threads');
+  #scroller = byId('list-scroller');
   #state = byId('list-state');
   #typing = new Set();
   #drawing = false;
+  #changed = false;
+  #made = 0;
+  #tops = [EDGE]; // where each row begins, in px; one more than there are rows
+  #height = { row: 72, tall: 92 };
+  #order = []; // ids, as drawn last
+  #active = null; // the conversation that the arrow keys are at
   current = null;
 
   /**
@@ -25,11 +38,16 @@ export class List {
     this.#threads = threads;
     this.#open = open;
     threads.addEventListener('change', () => this.draw());
-    const scroller = byId('list-scroller');
-    scroller.addEventListener('scroll', () => {
-      if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 400) threads.loadMore();
-    }, { passive: true });
+    this.#scroller.addEventListener('scroll', () => this.#soon(false), { passive: true });
+    new ResizeObserver(() => this.draw()).observe(this.#scroller);
     this.#list.addEventListener('keydown', (event) => this.#walk(event));
+    this.#list.addEventListener('focus', () => { this.#active ??= this.current ?? this.#order[0] ?? null; this.#window(); });
+    this.#list.addEventListener('click', (event) => {
+      const id = [...this.#rows].find(([, row]) => row.item.contains(event.target))?.[0];
+      if (!id) return;
+      this.#active = id;
+      this.#open(id);
+    });
     setInterval(() => this.draw(), TICK);
     this.draw();
   }
@@ -39,59 +57,165 @@ export class List {
     this.draw();
   }
 
-  /** Puts the focus on a row, or on the search when the row is gone. */
-  focus(id) { (this.#rows.get(id)?.button ?? byId('search')).focus(); }
+  /** Puts the focus on a row, or on the search when the list has none. */
+  focus(id = this.#active) {
+    if (!this.#order.length) {
+      byId('search').focus();
+      return;
+    }
+    this.#active = this.#order.includes(id) ? id : this.#order[0];
+    this.#show(this.#order.indexOf(this.#active));
+    this.#list.focus({ preventScroll: true });
+    this.#window();
+  }
+
+  /** The conversation `step` rows from `id`; null at either end. */
+  beside(id, step) {
+    const at = this.#order.indexOf(id);
+    return this.#order[at < 0 ? 0 : at + step] ?? null;
+  }
+
+  /** Brings a row into view without taking the focus. */
+  reveal(id) {
+    const at = this.#order.indexOf(id);
+    if (at >= 0) this.#show(at);
+  }
+
+  /** Back to the top, e.g. when another list is shown. */
+  toTop() {
+    this.#order = [];
+    this.#scroller.scrollTop = 0;
+  }
 
   /** Draws once per frame, however often it is asked. */
-  draw() {
+  draw() { this.#soon(true); }
+
+  /** `changed`: not only what is in view, but what there is. */
+  #soon(changed) {
+    this.#changed ||= changed;
     if (this.#drawing) return;
     this.#drawing = true;
     requestAnimationFrame(() => {
       this.#drawing = false;
-      this.#draw();
+      if (this.#changed) this.#layout();
+      this.#changed = false;
+      this.#window();
     });
   }
 
-  #draw() {
-    const all = this.#threads.all;
-    const ids = new Set(all.map((thread) => thread.id));
-    for (const [id, row] of this.#rows) {
-      if (ids.has(id)) continue;
-      row.item.remove();
-      this.#rows.delete(id);
-    }
-    let place = this.#list.firstElementChild;
-    for (const thread of all) {
-      const row = this.#rows.get(thread.id) ?? this.#add(thread);
-      this.#fill(row, thread);
-      if (row.item === place) {
-        place = place.nextElementSibling;
-      } else {
-        // Moving an element takes the focus from it; give it back.
-        const focused = document.activeElement === row.button;
-        this.#list.insertBefore(row.item, place);
-        if (focused) row.button.focus({ preventScroll: true });
-      }
-    }
-    this.#say(all.length);
+  /** Where every row stands, and the reader's place among them. */
+  #layout() {
+    const em = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.#height = { row: Math.round(4.5 * em), tall: Math.round(5.75 * em) };
+    const held = this.#held();
+    const { listed, total } = this.#threads;
+    const tops = new Array(total + 1);
+    tops[0] = EDGE;
+    for (let i = 0; i < total; i++) tops[i + 1] = tops[i] + (listed[i] && waitsLong(listed[i]) ? this.#height.tall : this.#height.row);
+    this.#tops = tops;
+    this.#order = listed.map((thread) => thread.id);
+    this.#list.style.blockSize = `${tops[total] + EDGE}px`;
+    this.#list.hidden = total === 0;
+    if (held) this.#hold(held);
+    this.#say(total);
   }
 
-  #add(thread) {
+  /** Who is in view, and where; null at the top, where what is new should push the rest down. */
+  #held() {
+    const { scrollTop: top, scrollHeight, clientHeight } = this.#scroller;
+    if (top < 1 || this.#tops.length < 2) return null;
+    if (scrollHeight - top - clientHeight < 1) return { end: true };
+    const held = [];
+    for (let place = this.#at(top), last = this.#at(top + clientHeight); place <= last; place++) held.push({ id: this.#order[place], place, top: this.#tops[place] });
+    return { held };
+  }
+
+  /** Scrolls so that those in view before stay where they were; of several ways, by the least. Who was not here yet is held by the place. */
+  #hold({ end, held }) {
+    if (end) {
+      this.#scroller.scrollTop = this.#scroller.scrollHeight;
+      return;
+    }
+    const places = new Map(this.#order.map((id, i) => [id, i]));
+    const moves = held.map(({ id, place, top }) => (this.#tops[id ? places.get(id) : place] ?? NaN) - top).filter((move) => !Number.isNaN(move));
+    if (!moves.length) return;
+    const move = moves.reduce((a, b) => (Math.abs(b) < Math.abs(a) ? b : a));
+    if (move) this.#scroller.scrollTop += move;
+  }
+
+  /** The row at this height. */
+  #at(y) {
+    let [low, high] = [0, this.#tops.length - 2];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#tops[middle] <= y) low = middle; else high = middle - 1;
+    }
+    return Math.max(0, low);
+  }
+
+  /** Draws what is in view, and asks for it if it is not here yet. */
+  #window() {
+    const { listed, total } = this.#threads;
+    const top = this.#scroller.scrollTop;
+    const first = Math.max(0, this.#at(top) - SPARE);
+    const last = Math.min(total - 1, this.#at(top + this.#scroller.clientHeight) + SPARE);
+    const wanted = new Map();
+    for (let i = first; i <= last; i++) wanted.set(listed[i]?.id ?? i, i); // a place whose conversation is not here is a number
+    // The one that the keyboard is at exists wherever it is, for whoever listens instead of looking.
+    const active = this.#active === null ? -1 : this.#order.indexOf(this.#active);
+    if (active >= 0) wanted.set(this.#active, active);
+    for (const [id, row] of this.#rows) {
+      if (wanted.has(id)) continue;
+      this.#rows.delete(id);
+      row.item.remove();
+      this.#spare.push(row);
+    }
+    let place = this.#list.firstElementChild;
+    for (const [id, i] of [...wanted].sort((a, b) => a[1] - b[1])) {
+      let row = this.#rows.get(id);
+      if (!row) {
+        row = this.#spare.pop() ?? this.#make();
+        this.#rows.set(id, row);
+      }
+      if (row.item === place) place = place.nextElementSibling;
+      else this.#list.insertBefore(row.item, place); // they stand in the document as they are seen
+      row.item.style.transform = `translateY(${this.#tops[i]}px)`;
+      row.item.style.blockSize = `${this.#tops[i + 1] - this.#tops[i]}px`;
+      row.item.setAttribute('aria-posinset', String(i + 1));
+      row.item.setAttribute('aria-setsize', String(total));
+      if (listed[i]) this.#fill(row, listed[i]); else this.#blank(row);
+    }
+    if (this.#spare.length > 4 * SPARE) this.#spare.length = 4 * SPARE;
+    const at = this.#rows.get(this.#active);
+    if (at) this.#list.setAttribute('aria-activedescendant', at.item.id);
+    else this.#list.removeAttribute('aria-activedescendant');
+    if (last >= listed.length) this.#threads.reach(last);
+  }
+
+  #make() {
     const row = {
       name: make('span', { className: 'row-name', attrs: { dir: 'auto' } }),
       time: make('time', { className: 'row-time' }),
       last: make('span', { className: 'row-last', attrs: { dir: 'auto' } }),
-      badge: make('span', { className: 'badge number' }),
-      dot: make('span', { className: 'dot' }),
-      wait: make('span', { className: 'row-wait' }),
+      badge: make('span', { className: 'badge number', attrs: { 'aria-hidden': 'true' } }),
+      unread: make('span', { className: 'unseen' }),
+      dot: make('span', { className: 'dot', attrs: { 'aria-hidden': 'true' } }),
+      sign: make('span', { className: 'row-sign' }),
+      wait: make('span', { className: 'row-wait' }, icon('clock'), make('span')),
       face: make('span', { className: 'row-face' }),
     };
-    row.face.append(row.dot);
-    row.button = make('button', { type: 'button', className: 'row', onclick: () => this.#open(thread.id) },
-      row.face, make('span', { className: 'row-top' }, row.name, row.time), make('span', { className: 'row-bottom' }, row.last, row.badge), row.wait);
-    row.item = make('li', {}, row.button);
-    this.#rows.set(thread.id, row);
+    row.item = make('li', { className: 'row', id: `row-${++this.#made}`, attrs: { role: 'option' } },
+      row.face, make('span', { className: 'row-top' }, row.name, row.sign, row.time),
+      make('span', { className: 'row-bottom' }, row.last, row.badge, row.unread), row.wait);
     return row;
+  }
+
+  /** A place whose conversation is on its way. */
+  #blank(row) {
+    row.shown = null;
+    row.item.className = 'row coming';
+    row.item.setAttribute('aria-selected', 'false');
+    row.item.setAttribute('aria-label', t('console.coming'));
   }
 
   #fill(row, thread) {
@@ -102,35 +226,40 @@ export class List {
       row.face.replaceChildren(face(name), row.dot);
     }
     const at = thread.lastAt ?? thread.active;
-    row.time.textContent = ago(at);
+    put(row.time, ago(at));
     row.time.dateTime = at.toISOString();
     row.time.title = whole(at);
     const typing = this.#typing.has(thread.id);
     const mine = thread.lastFrom && thread.lastFrom !== 'visitor' && thread.lastFrom !== 'system';
-    row.last.textContent = typing ? t('console.typing') : preview(thread, mine);
-    row.last.classList.toggle('lively', typing);
-    row.badge.textContent = thread.unread > 99 ? '99+' : thread.unread || '';
+    put(row.last, typing ? t('console.typing') : preview(thread, mine));
+    put(row.badge, thread.unread > 99 ? '99+' : thread.unread || '');
     row.badge.hidden = !thread.unread;
-    row.badge.setAttribute('aria-label', thread.unread ? t('console.unread', { n: thread.unread }) : '');
+    const sign = thread.blocked ? 'block' : thread.status === 'closed' ? 'done' : '';
+    if (row.signed !== sign) {
+      row.signed = sign;
+      row.sign.replaceChildren(...(sign ? [icon(sign), make('span', { className: 'unseen' }, t(sign === 'block' ? 'console.blocked' : 'console.closed'))] : []));
+    }
+    put(row.unread, [thread.unread ? t('console.unread', { n: thread.unread }) : '', thread.online ? t('console.online') : ''].filter(Boolean).join(', '));
     row.dot.hidden = !thread.online;
-    row.dot.title = t('console.online');
-    const minutes = thread.unread && thread.lastAt ? Math.floor((Date.now() - thread.lastAt) / 60_000) : 0;
-    row.wait.hidden = minutes < LONG_WAIT;
-    if (minutes >= LONG_WAIT) row.wait.replaceChildren(icon('clock'), t('console.waiting', { time: ago(thread.lastAt) }));
-    row.item.classList.toggle('unread', thread.unread > 0);
-    row.item.classList.toggle('online', thread.online);
-    if (thread.id === this.current) row.button.setAttribute('aria-current', 'true');
-    else row.button.removeAttribute('aria-current');
+    const long = waitsLong(thread);
+    row.wait.hidden = !long;
+    if (long) put(row.wait.lastElementChild, t('console.waiting', { time: span(minutes(thread.waiting)) }));
+    const states = ['row', thread.unread && 'unread', thread.online && 'online', typing && 'lively', long && 'waits', thread.blocked && 'is-blocked',
+      thread.status === 'closed' && 'is-closed', thread.id === this.#active && 'active'];
+    row.item.className = states.filter(Boolean).join(' ');
+    row.item.setAttribute('aria-selected', String(thread.id === this.current));
+    row.item.removeAttribute('aria-label');
   }
 
   #say(shown) {
-    const { state, query, error } = this.#threads;
+    const { state, query, filter, error } = this.#threads;
     const parts = [];
     if (state === 'failed') {
       parts.push(icon('alert'), make('p', {}, t(error.code === 'network' ? 'console.list_offline' : 'console.list_failed')),
         make('button', { type: 'button', className: 'button plain', onclick: () => this.#threads.load() }, t('common.again')));
     } else if (state === 'ready' && shown === 0) {
-      parts.push(icon(query ? 'search' : 'talk'), make('p', {}, query ? t('console.nothing_found', { q: query }) : t('console.nothing_yet')));
+      const nothing = { active: 'console.nothing_yet', waiting: 'console.nothing_waiting', closed: 'console.nothing_closed' }[filter];
+      parts.push(icon(query ? 'search' : filter === 'waiting' ? 'done' : 'talk'), make('p', {}, query ? t('console.nothing_found', { q: query }) : t(nothing)));
     }
     // Drawn only when it says something else than before: it is a live region.
     const said = parts.map((part) => part.textContent).join('|');
@@ -140,14 +269,51 @@ export class List {
   }
 
   #walk(event) {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    const rows = [...this.#list.querySelectorAll('.row')];
-    const next = rows[rows.indexOf(document.activeElement) + step];
-    if (!next) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = this.#order.indexOf(this.#active);
+    const page = Math.max(1, Math.floor(this.#scroller.clientHeight / this.#height.row) - 1);
+    const to = {
+      ArrowDown: () => at + 1, ArrowUp: () => at - 1, PageDown: () => at + page, PageUp: () => at - page, Home: () => 0, End: () => this.#threads.total - 1,
+    }[event.key]?.();
+    if (event.key === 'Enter' || event.key === ' ') {
+      event.preventDefault();
+      if (this.#active) this.#open(this.#active);
+      return;
+    }
+    if (to === undefined) return;
     event.preventDefault();
-    next.focus();
+    this.#go(Math.max(0, Math.min(to, this.#threads.total - 1)));
   }
+
+  async #go(place) {
+    await this.#threads.reach(place);
+    const { listed } = this.#threads;
+    const thread = listed[Math.min(place, listed.length - 1)];
+    if (!thread) return;
+    this.#active = thread.id;
+    this.#layout();
+    this.#show(this.#order.indexOf(thread.id));
+    this.#window();
+  }
+
+  #show(place) {
+    const { scrollTop, clientHeight } = this.#scroller;
+    const [top, bottom] = [this.#tops[place] - EDGE, this.#tops[place + 1] + EDGE];
+    if (top < scrollTop) this.#scroller.scrollTop = top;
+    else if (bottom > scrollTop + clientHeight) this.#scroller.scrollTop = bottom - clientHeight;
+  }
+}
+
+/** Sets a text if it is another one: most rows stay as they are, most of the time. */
+function put(node, text) {
+  if (node.textContent !== String(text)) node.textContent = text;
+}
+
+/** "12 dk", "3 sa", "2 gün": how long, not when. */
+function span(n) {
+  if (n < 60) return t('common.minutes', { n });
+  if (n < 48 * 60) return t('common.hours', { n: Math.floor(n / 60) });
+  return t('common.days', { n: Math.floor(n / 1440) });
 }
 
 function preview(thread, mine) {

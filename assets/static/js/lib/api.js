@@ -13,13 +13,15 @@ export class APIError extends Error {
 
 const csrf = document.querySelector('meta[name="csrf-token"]')?.content ?? '';
 
-export async function request(method, path, body) {
+/** @param {{keepalive?: boolean}} [how] keepalive: the request outlives the page */
+export async function request(method, path, body, { keepalive = false } = {}) {
   let response;
   try {
     response = await fetch(path, {
       method,
       credentials: 'same-origin',
       redirect: 'follow',
+      keepalive,
       headers: {
         Accept: 'application/json',
         ...(body !== undefined && { 'Content-Type': 'application/json' }),
@@ -43,4 +45,4 @@ export async function request(method, path, body) {
 }
 
 export const get = (path) => request('GET', path);
-export const post = (path, body = {}) => request('POST', path, body);
+export const post = (path, body = {}, how = {}) => request('POST', path, body, how);

@@ -15,6 +15,7 @@ export class Composer {
   #problem = byId('composer-problem');
   #mic = byId('mic');
   #tray;
+  #files = true;
   #save;
   #saveTimer = 0;
 
@@ -64,6 +65,17 @@ export class Composer {
     this.#refresh();
   }
 
+  /** Says whether files and voices may go with the text; those that wait in the tray stay there meanwhile. */
+  takeFiles(on) {
+    this.#files = on;
+    this.#tray.open = on;
+    for (const id of ['attach', 'shoot']) byId(id).hidden = !on;
+    this.#refresh();
+  }
+
+  /** Says why something did not work; '' takes it back. */
+  problem(text) { showProblem(this.#problem, text); }
+
   focus() { this.#text.focus({ preventScroll: true }); }
 
   label(text) {
@@ -80,7 +92,7 @@ export class Composer {
   #submit(on) {
     // Indentation is the writer's; blank lines around the text are not.
     const text = this.#text.value.replace(/^\s*\n|\s+$/gu, '');
-    if (this.#tray.busy || (!text.trim() && this.#tray.empty)) return;
+    if ((this.#files && this.#tray.busy) || (!text.trim() && this.#bare)) return;
     const n = runes(text);
     if (n > LONGEST) {
       showProblem(this.#problem, t('talk.too_long', { n: number.format(n), max: number.format(LONGEST) }));
@@ -92,16 +104,20 @@ export class Composer {
     this.keep();
     this.#refresh();
     on.stopped();
-    on.send(text, this.#tray.empties());
+    on.send(text, this.#files ? this.#tray.empties() : []);
     this.focus();
   }
 
+  /** Nothing but text would go. */
+  get #bare() { return !this.#files || this.#tray.empty; }
+
   #refresh() {
     const text = this.#text.value;
-    const blank = !text.trim() && this.#tray.empty;
-    this.#send.setAttribute('aria-disabled', String(blank || this.#tray.busy));
+    const blank = !text.trim() && this.#bare;
+    const busy = this.#files && this.#tray.busy;
+    this.#send.setAttribute('aria-disabled', String(blank || busy));
     // One place at the end of the row: a microphone while there is nothing to send.
-    this.#mic.hidden = !blank || this.#tray.busy || !canRecord();
+    this.#mic.hidden = !blank || busy || !this.#files || !canRecord();
     this.#send.hidden = !this.#mic.hidden;
     // Code units are an upper bound for code points, so short texts need no counting.
     const n = text.length >= WARN_FROM ? runes(text.trim()) : 0;

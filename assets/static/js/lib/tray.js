@@ -11,6 +11,7 @@ export class Tray {
   #drop = byId('drop');
   #items = [];
   #busy = 0;
+  #open = true;
   #changed;
   #problem;
 
@@ -34,11 +35,17 @@ export class Tray {
     byId('text').addEventListener('paste', (event) => {
       const files = [...event.clipboardData?.files ?? []];
       // A table copied from an office program comes as text and as a picture of it: the text is meant.
-      if (!files.length || event.clipboardData.types.includes('text/plain')) return;
+      if (!this.#open || !files.length || event.clipboardData.types.includes('text/plain')) return;
       event.preventDefault();
       this.take(files);
     });
     this.#dropping(byId('conversation'));
+  }
+
+  /** Whether it takes files; a closed one keeps what it has, out of view. */
+  set open(on) {
+    this.#open = on;
+    this.#list.hidden = !on || this.empty;
   }
 
   get items() { return this.#items; }
@@ -116,7 +123,7 @@ export class Tray {
 
   #dropping(place) {
     let inside = 0;
-    const withFiles = (event) => event.dataTransfer?.types.includes('Files');
+    const withFiles = (event) => this.#open && event.dataTransfer?.types.includes('Files');
     const show = (on) => { this.#drop.hidden = !on; };
     place.addEventListener('dragenter', (event) => { if (withFiles(event)) show(++inside > 0); });
     place.addEventListener('dragleave', (event) => { if (withFiles(event)) show(--inside > 0); });

@@ -1,0 +1,98 @@
+// What an agent does with a conversation as a whole: close and reopen, block, take a copy.
+import { APIError, post } from '../lib/api.js';
+import { byId, showProblem } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { confirm } from './confirm.js';
+
+/** Why something that was asked for over HTTP or the socket did not happen. */
+export function whyNot(session, error, otherwise) {
+  if (session.failed(error)) return t('console.expired');
+  return t(error.code === 'network' || error.code === 'offline' || error.code === 'timeout' ? 'console.list_offline' : otherwise);
+}
+
+/**
+ * Closes the open conversation, or opens it again.
+ * @param {(text: string) => void} say tells of a failure
+ */
+export async function finish({ room, threads, live, session }, say) {
+  const { thread } = room;
+  if (!thread) return;
+  const status = thread.status === 'closed' ? 'active' : 'closed';
+  try {
+    await live.ask('set_status', { thread_id: thread.id, status });
+    threads.patch(thread.id, { status, ...(status === 'closed' && { waiting: null }) });
+  } catch (error) {
+    say(whyNot(session, error, 'console.block_failed'));
+  }
+}
+
+/** Asks, and blocks or unblocks the open conversation's visitor. */
+export async function block({ room, threads, session }) {
+  const id = room.current;
+  if (!id) return;
+  const on = !threads.get(id)?.blocked;
+  const problem = (error) => whyNot(session, error, 'console.block_failed');
+  const done = await confirm(on ? {
+    title: t('console.block_title', { name: room.name(id) }), text: t('console.block_text'), yes: t('console.block'), option: t('console.block_address'),
+    act: (address) => post('/api/threads/block', { thread_id: id, address }), problem,
+  } : {
+    title: t('console.unblock_title', { name: room.name(id) }), text: t('console.unblock_text'), yes: t('console.unblock'),
+    act: () => post('/api/threads/unblock', { thread_id: id }), problem,
+  });
+  if (done) threads.patch(id, { blocked: on });
+}
+
+/** The dialog that saves the open conversation as a file. */
+export function copies({ room, session }) {
+  const dialog = byId('export-dialog');
+  const problem = byId('export-problem');
+  byId('export-form').addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const button = byId('export-save');
+    button.disabled = true;
+    showProblem(problem, '');
+    try {
+      const form = new FormData(event.target);
+      await save({ thread_id: room.current, format: form.get('format'), notes: form.has('notes') });
+      dialog.close();
+    } catch (error) {
+      showProblem(problem, whyNot(session, error, 'console.export_failed'));
+    } finally {
+      button.disabled = false;
+    }
+  });
+  byId('export-cancel').addEventListener('click', () => dialog.close());
+  return () => {
+    if (!room.current) return;
+    showProblem(problem, '');
+    dialog.showModal();
+  };
+}
+
+/** Asks by POST, so that no thread id enters an address, and hands the answer to the browser as a download. */
+async function save(what) {
+  let answer;
+  try {
+    answer = await fetch('/api/threads/export', {
+      method: 'POST', credentials: 'same-origin', body: JSON.stringify(what),
+      headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': document.querySelector('meta[name="csrf-token"]')?.content ?? '' },
+    });
+  } catch {
+    throw new APIError('network');
+  }
+  if (!answer.ok) throw new APIError(answer.status === 401 ? 'unauthorized' : 'failed', '', answer.status);
+  const blob = await answer.blob();
+  const address = URL.createObjectURL(blob);
+  const link = Object.assign(document.createElement('a'), { href: address, download: fileName(answer.headers.get('Content-Disposition')) ?? `sohbet.${what.format === 'json' ? 'json' : 'txt'}` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+/** The name in a Content-Disposition header (RFC 6266): filename* before filename. */
+function fileName(header) {
+  const extended = /filename\*=UTF-8''([^;]+)/i.exec(header ?? '')?.[1];
+  try {
+    if (extended) return decodeURIComponent(extended);
+  } catch { /* not encoded as it says */ }
+  return /filename="([^"]+)"/i.exec(header ?? '')?.[1] ?? null;
+}

@@ -1,0 +1,73 @@
+// Telling an agent who looks elsewhere: a desktop notification, a sound, and pushes when the console is closed. Each is off until
+// somebody switches it on; nothing asks when the page loads.
+import { byId } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { canRing, ring } from '../lib/sound.js';
+import * as push from './push.js';
+
+const LONGEST = 140;
+
+const canNotify = () => typeof Notification === 'function';
+
+/**
+ * @param {Store} store
+ * @param {(id: string) => void} open opens a conversation
+ * @param {(text: string) => void} say
+ */
+export function alerts(store, open, say) {
+  const bell = byId('notify');
+  const sound = byId('sound');
+  let pushed = false; // this browser gets pushes
+
+  const on = () => canNotify() && Notification.permission === 'granted' && store.get('notify') === true;
+
+  function show() {
+    bell.hidden = !canNotify();
+    bell.setAttribute('aria-checked', String(on()));
+    sound.hidden = !canRing();
+    sound.setAttribute('aria-checked', String(store.get('sound') === true));
+  }
+
+  bell.addEventListener('click', async () => {
+    if (on()) {
+      store.set('notify', false);
+      show();
+      pushed = false;
+      await push.leave().catch(() => { /* the server forgets it when a push is refused */ });
+      return;
+    }
+    const answer = await Notification.requestPermission();
+    if (answer !== 'granted') {
+      say(t('console.notify_denied'));
+      return;
+    }
+    store.set('notify', true);
+    show();
+    // Without pushes there are still notifications while a console is open.
+    pushed = await push.join().catch(() => false);
+  });
+  sound.addEventListener('click', () => {
+    store.set('sound', store.get('sound') !== true);
+    show();
+    if (store.get('sound')) ring();
+  });
+  show();
+  push.joined().then((joined) => { pushed = joined && on(); }, () => { pushed = false; });
+
+  /** A visitor wrote; `watched`: it is in view here. */
+  return function told(message, name, watched) {
+    if (watched) return;
+    if (store.get('sound')) ring();
+    if (!document.hidden || !on() || pushed) return; // a push tells it too
+    const kind = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' }[message.content_type];
+    const text = message.content_text || (kind ? t(kind) : '');
+    try {
+      const note = new Notification(name, { body: text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text, tag: `sohbet-${message.thread_id}`, icon: '/favicon.svg' });
+      note.addEventListener('click', () => {
+        window.focus();
+        note.close();
+        open(message.thread_id);
+      });
+    } catch { /* phones show notifications through pushes alone */ }
+  };
+}

@@ -1,0 +1,46 @@
+// Above the conversation: whose it is, how they are, and what can be done with it.
+import { byId, face } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { ago } from '../lib/time.js';
+import { showFacts } from './facts.js';
+
+function state(thread, typing) {
+  if (thread.blocked) return t('console.blocked');
+  if (typing) return t('console.typing');
+  if (thread.status === 'closed') return t('console.closed');
+  if (thread.online) return t('console.online');
+  return thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
+}
+
+/** @param {Room} room @param {TypingIn} visitors who is typing */
+export function head(room, visitors) {
+  let said = '';
+  return function draw() {
+    const { thread } = room;
+    if (!thread) {
+      if (!room.current) showFacts(null);
+      return;
+    }
+    const name = room.name();
+    const typing = visitors.has(room.current);
+    const closed = thread.status === 'closed';
+    if (byId('head-name').textContent !== name) {
+      byId('head-name').textContent = name;
+      byId('head-face').replaceChildren(face(name));
+    }
+    byId('head-state').textContent = state(thread, typing);
+    byId('head-state').classList.toggle('online', thread.online && !thread.blocked);
+    byId('finish').setAttribute('aria-pressed', String(closed));
+    byId('finish-text').textContent = t(closed ? 'console.reopen' : 'console.close');
+    byId('block').setAttribute('aria-pressed', String(thread.blocked));
+    byId('block-text').textContent = t(thread.blocked ? 'console.unblock' : 'console.block');
+    byId('closed-bar').hidden = !closed || thread.blocked;
+    byId('blocked-bar').hidden = !thread.blocked;
+    byId('typing').hidden = !typing;
+    byId('typing-text').textContent = typing ? t('console.name_typing', { name }) : '';
+    const now = `${room.current} ${typing}`;
+    if (typing && now !== said && room.talk.watched) room.talk.toEnd();
+    said = now;
+    showFacts(thread);
+  };
+}

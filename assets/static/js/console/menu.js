@@ -1,0 +1,23 @@
+// A menu under a button: a <details> that closes when one chooses, clicks elsewhere, or presses Escape.
+export function menu(node) {
+  const summary = node.querySelector('summary');
+  document.addEventListener('click', (event) => {
+    if (!node.contains(event.target) || event.target.closest('a[href], button:not([role="switch"])')) node.open = false;
+  });
+  node.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && node.open) {
+      event.stopPropagation();
+      node.open = false;
+      summary.focus();
+      return;
+    }
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || !node.open) return;
+    event.preventDefault();
+    const items = [...node.querySelectorAll('.menu-sheet :is(a, button)')].filter((item) => item.checkVisibility());
+    const at = items.indexOf(document.activeElement);
+    items.at(at < 0 ? (step > 0 ? 0 : -1) : (at + step) % items.length).focus();
+  });
+  node.addEventListener('focusout', (event) => { if (event.relatedTarget && !node.contains(event.relatedTarget)) node.open = false; });
+  return { close: () => { node.open = false; } };
+}

@@ -1,0 +1,113 @@
+// What the composer writes: an answer to the visitor, a note for the team, or one of our messages anew. It always says which.
+import { byId } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { newID } from '../lib/outbox.js';
+
+/**
+ * @param {Room} room
+ * @param {Live} live
+ * @param {(note: object) => void} noted gets a note that was stored
+ * @returns {{turnTo: (mode: 'reply'|'note', o?: {focus?: boolean}) => void, mode: string}}
+ */
+export function modes(room, live, noted) {
+  const form = byId('composer');
+  const editBar = byId('edit-bar');
+  const buttons = { reply: byId('mode-reply'), note: byId('mode-note') };
+  let mode = 'reply';
+  let edited = null;
+  let tried = null; // {text, id}: a note that may have been stored, under this client_id
+
+  function why(error) {
+    return t({ offline: 'console.unsent_offline', timeout: 'console.unsent_offline', rate_limit_exceeded: 'talk.failed_rate_limit_exceeded', unauthorized: 'console.expired' }[error.code] ?? 'console.unsent');
+  }
+
+  /** Runs `send`; when it fails the text is back where it was, if nothing else has been begun there. */
+  async function sendOr(text, thread, send) {
+    const was = mode;
+    try {
+      room.composer.problem('');
+      await send();
+    } catch (error) {
+      if (room.current !== thread || mode !== was) {
+        if (was === 'note') room.keepFor(thread, 'note', text);
+        return;
+      }
+      if (!room.composer.value) room.composer.fill(text);
+      room.composer.keep();
+      room.composer.problem(why(error));
+    }
+  }
+
+  function note(text) {
+    const thread = room.current;
+    if (tried?.text !== text) tried = { text, id: newID() };
+    return sendOr(text, thread, async () => {
+      const { note: stored } = await live.ask('note', { thread_id: thread, text, client_id: tried.id });
+      tried = null;
+      noted(stored);
+    });
+  }
+
+  function correct(text) {
+    const thread = room.current;
+    const { id } = edited;
+    if (text === edited.text) {
+      turnTo('reply', { focus: true });
+      return undefined;
+    }
+    return sendOr(text, thread, async () => {
+      const { message } = await live.ask('edit_message', { thread_id: thread, id, text });
+      if (room.current === thread) room.talk.edit(message);
+      if (edited?.id === id) turnTo('reply', { focus: true });
+    });
+  }
+
+  function turnTo(next, { focus = false } = {}) {
+    mode = next;
+    form.dataset.mode = next;
+    editBar.hidden = next !== 'edit';
+    byId('composer-modes').hidden = next === 'edit';
+    for (const [name, button] of Object.entries(buttons)) button.setAttribute('aria-pressed', String(name === next));
+    if (next !== 'edit') edited = null;
+    if (next === 'reply') room.writeTo();
+    else if (next === 'note') room.writeTo('note', note);
+    else room.writeTo('', correct); // what is being changed is no draft
+    label();
+    if (focus && room.current) room.composer.focus();
+  }
+
+  function label() {
+    const key = { reply: 'console.write_to', note: 'console.write_note', edit: 'console.write_edit' }[mode];
+    room.composer.label(t(key, { name: room.name() }));
+    byId('send').title = t(mode === 'note' ? 'console.save_note' : mode === 'edit' ? 'console.save_edit' : 'talk.send');
+    byId('send').setAttribute('aria-label', byId('send').title);
+  }
+
+  function edit(entry) {
+    edited = { id: entry.id, text: entry.text };
+    turnTo('edit');
+    room.composer.fill(entry.text);
+    room.composer.focus();
+  }
+
+  buttons.reply.addEventListener('click', () => turnTo('reply', { focus: true }));
+  buttons.note.addEventListener('click', () => turnTo('note', { focus: true }));
+  byId('edit-cancel').addEventListener('click', () => turnTo('reply', { focus: true }));
+  room.addEventListener('edit', ({ detail }) => edit(detail));
+  room.addEventListener('turn', () => { tried = null; turnTo('reply'); });
+  byId('text').addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && mode !== 'reply') {
+      event.stopPropagation();
+      turnTo('reply', { focus: true });
+    }
+    // As in other places where one writes to each other: up, in an empty box, changes what one said last.
+    if (event.key === 'ArrowUp' && mode === 'reply' && !byId('text').value) {
+      const last = room.talk.lastOwn((entry) => entry.text);
+      if (!last) return;
+      event.preventDefault();
+      edit(last);
+    }
+  });
+  turnTo('reply');
+  return { turnTo, label, get mode() { return mode; } };
+}

@@ -1,0 +1,66 @@
+// Notes of the team: between the messages where they were written, and never on their way to a visitor.
+import { icon, make } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { linked } from '../lib/text.js';
+import { clock, parse, whole } from '../lib/time.js';
+
+export class Notes {
+  #room;
+  #live;
+  #here = new Map(); // of the open conversation
+
+  /** @param {Room} room @param {Live} live @param {(error) => void} failed hears that a note could not be deleted */
+  constructor(room, live, failed) {
+    this.#room = room;
+    this.#live = live;
+    this.failed = failed;
+    room.addEventListener('turn', () => this.#here.clear());
+    live.on('note_added', ({ note }) => this.add(note, { lively: true }));
+    live.on('note_deleted', ({ thread_id: thread, id }) => { if (thread === room.current) this.#drop(id); });
+  }
+
+  /** Gets those of the open conversation: after it was opened, and after every connect. */
+  async load() {
+    const thread = this.#room.current;
+    if (!thread) return;
+    const { notes } = await this.#live.ask('notes', { thread_id: thread });
+    if (thread !== this.#room.current) return;
+    const ids = new Set(notes.map((note) => note.id));
+    for (const id of [...this.#here.keys()]) if (!ids.has(id)) this.#drop(id);
+    for (const note of notes) this.add(note);
+  }
+
+  add(note) {
+    if (note.thread_id !== this.#room.current || this.#here.has(note.id)) return;
+    this.#here.set(note.id, note);
+    const at = parse(note.created_at) ?? new Date();
+    this.#room.talk.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
+  }
+
+  get count() { return this.#here.size; }
+
+  #drop(id) {
+    this.#here.delete(id);
+    this.#room.talk.withdraw(`note-${id}`);
+  }
+
+  #draw(note, at) {
+    return make('li', { className: 'message note', data: { note: note.id } }, make('div', { className: 'line' },
+      make('div', { className: 'bubble' }, make('span', { className: 'caption', dir: 'auto' }, ...linked(note.text))),
+      make('span', { className: 'meta' }, make('span', { className: 'by' }, icon('note'), note.author ? t('console.note_by', { name: note.author }) : t('console.note')),
+        make('time', { dateTime: at.toISOString(), title: whole(at) }, clock(at))),
+      make('span', { className: 'tools' }, make('button', {
+        type: 'button', className: 'touch', title: t('console.note_delete'), attrs: { 'aria-label': t('console.note_delete') }, onclick: () => this.#delete(note),
+      }, icon('trash')))));
+  }
+
+  async #delete(note) {
+    try {
+      await this.#live.ask('note_delete', { thread_id: note.thread_id, id: note.id });
+      this.#drop(note.id);
+      this.#room.composer.focus();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+}

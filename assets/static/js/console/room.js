@@ -1,0 +1,194 @@
+// The open conversation: its messages, its composer, and how far either side has got and read.
+import { connectionBar } from '../lib/bar.js';
+import { Composer } from '../lib/composer.js';
+import { byId, face, icon, make } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { Past } from '../lib/past.js';
+import { Talk } from '../lib/talk.js';
+import { TypingOut } from '../lib/typing.js';
+import { sendAll } from '../lib/upload.js';
+import { show } from './panes.js';
+
+/**
+ * Events: `turn` (another conversation is open, or none), `fetched` (messages came in from the past), `edit` (detail: the
+ * entry that the agent wants to change). The open conversation's id, `current`, never enters the URL.
+ */
+export class Room extends EventTarget {
+  #threads;
+  #live;
+  #outbox;
+  #drafts;
+  #session;
+  #readSent = new Map();
+  #receivedSent = new Map();
+  #write = (text, files) => this.#reply(text, files);
+  #draft = 'draft';
+  current = null;
+
+  /**
+   * @param {object} o
+   * @param {Threads} o.threads
+   * @param {Live} o.live
+   * @param {Outbox} o.outbox
+   * @param {Store} o.drafts this window's drafts, and which conversation is open
+   * @param {Session} o.session
+   */
+  constructor({ threads, live, outbox, drafts, session }) {
+    super();
+    this.#threads = threads;
+    this.#live = live;
+    this.#outbox = outbox;
+    this.#drafts = drafts;
+    this.#session = session;
+    this.talk = new Talk({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry) });
+    this.past = new Past(live, this.talk, (messages) => this.#take(messages));
+    this.typing = new TypingOut((on) => { if (this.current) live.tell('typing', { thread_id: this.current, typing: on }); });
+    this.composer = new Composer({
+      send: (text, files) => this.#write(text, files),
+      typing: () => { if (this.#draft === 'draft') this.typing.touch(); }, // a note is nothing that the visitor should see coming
+      stopped: () => this.typing.stop(),
+      save: (text) => this.#keepDraft(text),
+    });
+    connectionBar(live, outbox);
+    this.talk.addEventListener('seen', () => this.tellRead());
+    threads.addEventListener('change', () => this.#marks());
+    outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
+      if (item.thread_id !== this.current) return;
+      if (state === 'gone') this.talk.remove(item.client_id);
+      else this.talk.pending(item, state, code);
+    });
+    outbox.addEventListener('progress', ({ detail: { item, share } }) => this.talk.uploading(item.client_id, share));
+  }
+
+  get thread() { return this.#threads.get(this.current); }
+  name(id = this.current) { return this.#threads.get(id)?.name || t('console.nameless'); }
+
+  /** Opens a conversation; whoever hears `turn` lets it in (see enter). With `focus`, its composer (or, on a phone, its name) gets the focus. */
+  open(id, { focus = false } = {}) {
+    if (id !== this.current) {
+      this.#leave();
+      this.current = id;
+      this.#drafts.set('open', id);
+      this.talk.reset();
+      this.past.turnTo(id);
+      for (const item of this.#outbox.items) if (item.thread_id === id) this.talk.pending(item, item.failed ? 'failed' : 'waiting');
+      this.#turned();
+    }
+    byId('nobody').hidden = true;
+    byId('talk-head').hidden = false;
+    byId('conversation').hidden = false;
+    show('talk');
+    if (focus) { if (matchMedia('(hover: hover)').matches) this.composer.focus(); else byId('head-name').focus(); }
+  }
+
+  close() {
+    this.#leave();
+    this.current = null;
+    this.#drafts.remove('open');
+    this.talk.reset();
+    this.past.turnTo(null);
+    byId('nobody').hidden = false;
+    byId('talk-head').hidden = true;
+    byId('conversation').hidden = true;
+    show('list');
+    this.#turned();
+  }
+
+  /** Starts to watch the open conversation and gets what is missing of it. */
+  async enter() {
+    const id = this.current;
+    if (!id) return;
+    try {
+      await this.#live.ask('join_thread', { thread_id: id });
+      if (id === this.current) await this.past.catchUp();
+    } catch (error) {
+      if (error.code === 'unauthorized') this.#session.check();
+      if (error.code === 'not_found') this.forget(id);
+    }
+  }
+
+  /** The conversation is no more. */
+  forget(id) {
+    for (const kind of ['draft', 'note']) this.#drafts.remove(`${kind}.${id}`);
+    for (const item of this.#outbox.items) if (item.thread_id === id) this.#outbox.drop(item.client_id);
+    this.#threads.remove(id);
+    if (id === this.current) this.close();
+  }
+
+  /** Keeps what could not be sent, of a conversation that is open no more. */
+  keepFor(id, draft, text) { this.#drafts.set(`${draft}.${id}`, text); }
+
+  /** Says where the composer's text goes, and under which name its draft is kept ('' keeps none); by itself, to the visitor. */
+  writeTo(draft = 'draft', write = (text, files) => this.#reply(text, files)) {
+    this.composer.keep();
+    this.typing.stop();
+    this.#draft = draft;
+    this.#write = write;
+    this.composer.takeFiles(draft === 'draft');
+    this.composer.fill(this.current ? this.#drafts.get(`${draft}.${this.current}`) : '');
+  }
+
+  async #reply(text, files) {
+    await sendAll(this.#outbox, this.current, text, files);
+    this.talk.toEnd();
+    this.#outbox.flush();
+  }
+
+  #keepDraft(text) {
+    if (!this.current || !this.#draft) return;
+    const key = `${this.#draft}.${this.current}`;
+    if (text) this.#drafts.set(key, text); else this.#drafts.remove(key);
+  }
+
+  #leave() {
+    this.composer.keep();
+    this.#draft = ''; // what stands in the box belongs to the conversation that is left
+    this.typing.stop();
+    if (this.current) this.#live.tell('leave_thread', { thread_id: this.current });
+  }
+
+  #turned() { this.dispatchEvent(new Event('turn')); }
+
+  #take(messages) {
+    this.talk.add(messages);
+    for (const message of messages) if (message.client_id) this.#outbox.settle(message.client_id, message);
+    this.#marks();
+    this.#tell('delivered', this.#receivedSent, this.talk.lastTheirs);
+    this.dispatchEvent(new Event('fetched'));
+  }
+
+  #tools(entry) {
+    // A caption can be changed too; a picture cannot, so without a caption there is nothing to change.
+    if (!entry.own || !entry.text) return [];
+    return [make('button', {
+      type: 'button', className: 'touch', title: t('console.edit'), attrs: { 'aria-label': t('console.edit') },
+      onclick: () => this.dispatchEvent(new CustomEvent('edit', { detail: entry })),
+    }, icon('pencil'))];
+  }
+
+  // --- how far ---------------------------------------------------------------
+
+  #marks() {
+    if (!this.thread) return;
+    this.talk.delivered(this.thread.receivedByVisitor);
+    this.talk.read(this.thread.readByVisitor);
+    // A list that was asked for before the last reading may still count what is in view here.
+    if (this.talk.watched && this.talk.size && this.thread.unread) this.#threads.patch(this.current, { unread: 0 });
+  }
+
+  /** Tells the visitor how far we have read; what could not be told is told after the next connect. */
+  tellRead() {
+    if (!this.current || !this.#live.online || !this.talk.watched) return;
+    if (this.thread?.unread) this.#threads.patch(this.current, { unread: 0 });
+    this.#tell('read', this.#readSent, this.talk.lastTheirs);
+  }
+
+  /** A message of a visitor has reached this console, whichever conversation is open. */
+  received(message) { this.#tell('delivered', this.#receivedSent, message.id, message.thread_id); }
+
+  #tell(what, sent, last, id = this.current) {
+    if (!this.#live.online || last <= (sent.get(id) ?? 0)) return;
+    sent.set(id, last);
+    this.#live.ask(what, { thread_id: id, last_id: last }).catch(() => sent.delete(id));
+  }
+}

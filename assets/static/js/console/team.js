@@ -1,0 +1,40 @@
+// Whether the team is here: every visitor is told, so every console shows it, and any agent can switch it.
+import { byId } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { clock, parse } from '../lib/time.js';
+
+/**
+ * @param {Live} live
+ * @param {(error) => void} failed
+ * @returns {(team: {away: boolean, switched?: boolean, until?: string}) => void} takes in what the server says
+ */
+export function team(live, failed) {
+  const button = byId('team');
+  let now = { away: false };
+
+  function show() {
+    const until = parse(now.until);
+    button.setAttribute('aria-checked', String(!now.away));
+    byId('team-text').textContent = !now.away ? t('console.team_here') : until ? t('console.team_until', { time: clock(until) }) : t('console.team_away');
+    // Outside the opening hours the switch changes nothing until they begin; the hours are a setting.
+    button.title = until ? t('console.team_hours') : t('console.team_about');
+  }
+
+  button.addEventListener('click', async () => {
+    const away = !(now.switched ?? now.away);
+    try {
+      await live.ask('set_away', { away });
+      now = { ...now, switched: away, away: away || Boolean(now.hours) };
+      show();
+    } catch (error) {
+      failed(error);
+    }
+  });
+  live.on('team_status', (told) => { now = told; show(); });
+  show();
+  return (told) => {
+    if (!told) return;
+    now = told;
+    show();
+  };
+}

@@ -1,0 +1,54 @@
+// How many unread messages there are, where a tab among others shows it: in the title and in the icon.
+const SIZE = 64;
+
+const name = document.title;
+const link = document.querySelector('link[rel="icon"]');
+const plain = link?.href;
+let shown = 0;
+let picture = null;
+
+/** The page's icon as a picture, loaded once. */
+function base() {
+  picture ??= new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = reject;
+    image.src = plain;
+  });
+  return picture;
+}
+
+async function draw(n) {
+  const image = await base();
+  if (n !== shown) return; // another number came while it loaded
+  const canvas = Object.assign(document.createElement('canvas'), { width: SIZE, height: SIZE });
+  const pen = canvas.getContext('2d');
+  pen.drawImage(image, 0, 0, SIZE, SIZE);
+  const text = n > 9 ? '9+' : String(n);
+  const r = SIZE * 0.31;
+  pen.beginPath();
+  pen.arc(SIZE - r, SIZE - r, r, 0, 2 * Math.PI);
+  pen.fillStyle = '#b3261e';
+  pen.fill();
+  pen.fillStyle = '#fff';
+  pen.font = `700 ${Math.round(r * (text.length > 1 ? 1.05 : 1.4))}px system-ui, sans-serif`;
+  pen.textAlign = 'center';
+  pen.textBaseline = 'middle';
+  pen.fillText(text, SIZE - r, SIZE - r + 2);
+  link.type = 'image/png';
+  link.href = canvas.toDataURL('image/png');
+}
+
+/** Shows n in the title and in the icon; 0 shows neither. */
+export function badge(n) {
+  if (n === shown) return;
+  shown = n;
+  document.title = n ? `(${n > 999 ? '999+' : n}) ${name}` : name;
+  if (!link) return;
+  if (n) {
+    draw(n).catch(() => { /* the title says it too */ });
+  } else {
+    link.type = 'image/svg+xml';
+    link.href = plain;
+  }
+}

@@ -1,0 +1,111 @@
+// The console's list with 10,000 conversations: what exists in the document, what one finds where, and that one's place stays.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { eventually, house, say, seed, signIn, visit } from './harness.mjs';
+
+const THREADS = 10_000;
+const CLOSED = THREADS / 50;
+const OPEN = THREADS - CLOSED;
+const MOST_ROWS = 60;
+
+let h;
+let agent;
+before(async () => {
+  h = await house();
+  seed(h.server, '-threads', String(THREADS));
+  agent = await signIn(await h.person(), h.server);
+});
+after(() => h.close());
+
+/** Rows in view: {n: the seed's number, place, of, top}, from the top down. */
+const rows = () => agent.evaluate(() => [...document.querySelectorAll('.row:not(.coming)')].map((row) => ({
+  n: Number(row.querySelector('.row-name').textContent.split(' ').at(-1)), place: Number(row.ariaPosInSet), of: Number(row.ariaSetSize), top: row.getBoundingClientRect().top,
+})));
+const scrollTo = (share) => agent.evaluate((to) => { const s = document.getElementById('list-scroller'); s.scrollTop = to * s.scrollHeight; }, share);
+
+/** The seed closes every fiftieth, so the open one at this place has this number. */
+const numberAt = (place) => place + Math.floor((place - 1) / 49);
+
+/** Everything in view is here, and at its place. */
+async function right(what) {
+  return eventually(async () => {
+    assert.equal(await agent.locator('.row.coming').count(), 0, 'nothing is on its way');
+    const seen = await rows();
+    assert.ok(seen.length > 8 && seen.length <= MOST_ROWS, `${seen.length} rows exist`);
+    for (const { n, place, of } of seen) {
+      assert.equal(n, numberAt(place), `the conversation at place ${place}`);
+      assert.equal(of, OPEN);
+    }
+    return seen;
+  }, what, 20_000);
+}
+
+test('the document stays small, and every place shows its conversation: top, middle, end, and back', async () => {
+  await eventually(async () => assert.match(await agent.textContent('[data-filter=active]'), /9,8\sB/));
+  const top = await right('the top');
+  assert.equal(top[0].place, 1);
+  await scrollTo(0.5);
+  const middle = await right('the middle');
+  assert.ok(middle[0].place > OPEN * 0.4 && middle[0].place < OPEN * 0.6);
+  await scrollTo(1);
+  const end = await right('the end');
+  assert.equal(end.at(-1).place, OPEN);
+  await scrollTo(0);
+  assert.equal((await right('the top again'))[0].place, 1);
+});
+
+test('by keyboard: to the end, up, a page, home, and open', async () => {
+  await agent.focus('#threads');
+  const active = () => agent.evaluate(() => {
+    const row = document.getElementById(document.getElementById('threads').getAttribute('aria-activedescendant'));
+    const { top, bottom } = row.getBoundingClientRect();
+    const view = document.getElementById('list-scroller').getBoundingClientRect();
+    return { place: Number(row.ariaPosInSet), inView: top >= view.top - 1 && bottom <= view.bottom + 1 };
+  });
+  const at = (place) => eventually(async () => assert.deepEqual(await active(), { place, inView: true }));
+  for (const [key, place] of [['End', OPEN], ['ArrowUp', OPEN - 1], ['Home', 1], ['ArrowDown', 2], ['ArrowDown', 3], ['ArrowUp', 2]]) {
+    await agent.keyboard.press(key);
+    await at(place);
+  }
+  await agent.keyboard.press('PageDown');
+  await eventually(async () => assert.ok((await active()).place > 8));
+  const { place } = await active();
+  await agent.keyboard.press('Enter');
+  await eventually(async () => assert.match(await agent.textContent('#head-name'), new RegExp(` ${numberAt(place)}$`)));
+  assert.equal(await agent.locator('.row[aria-selected=true]').getAttribute('aria-posinset'), String(place));
+});
+
+test('whoever looks further down keeps the place when somebody writes', async () => {
+  await scrollTo(0.2);
+  const before = await right('further down');
+  const held = before[Math.floor(before.length / 2)];
+  const visitor = await visit(await h.person(), 'Yeni Gelen');
+  await say(visitor, 'merhaba');
+  await eventually(async () => {
+    const now = (await rows()).find((row) => row.n === held.n);
+    assert.equal(now.place, held.place + 1, 'one more above');
+    assert.ok(Math.abs(now.top - held.top) <= 1, `it went from ${held.top} to ${now.top}`);
+  });
+  await scrollTo(0);
+  await eventually(async () => assert.equal(await agent.locator('.row-name').first().textContent(), 'Yeni Gelen'));
+  await visitor.context().close();
+});
+
+test('the closed ones, and a search through all of them', async () => {
+  await agent.click('[data-filter=closed]');
+  await eventually(async () => {
+    const seen = await rows();
+    assert.equal(seen[0].of, CLOSED);
+    assert.deepEqual(seen.slice(0, 3).map((row) => row.n), [50, 100, 150]);
+  });
+  await agent.fill('#search', 'Yılmaz 5');
+  await eventually(async () => {
+    assert.match(await agent.textContent('#found'), /^\d+ sonuç$/);
+    const names = await agent.locator('.row-name').allTextContents();
+    assert.ok(names.length && names.every((name) => name.includes('Yılmaz 5')));
+  });
+  await agent.fill('#search', '');
+  await eventually(async () => assert.equal((await rows())[0].of, CLOSED));
+  await agent.click('[data-filter=active]');
+  await eventually(async () => assert.equal((await rows())[1].of, OPEN + 1));
+});
