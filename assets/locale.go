@@ -106,3 +106,9 @@ func direction(locale string) string {
 	}
 	return "ltr"
 }
+
+// Text returns one text of the locale files by "section.name", for what is written outside of pages; "" if there is none.
+func Text(locale, key string) string {
+	s, _ := text(locale, key)
+	return s
+}

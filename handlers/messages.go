@@ -58,7 +58,7 @@ func (a *API) Messages(c echo.Context) error {
 	if c.QueryParam("limit") != "" || c.QueryParam("before_id") != "" || c.QueryParam("after_id") != "" {
 		return a.messagePart(c, id)
 	}
-	return a.streamMessages(c, id, "[", "]\n")
+	return a.streamMessages(c, id, jsonMessages("[", "]\n"))
 }
 
 // ThreadMessages answers with the whole thread of the path, in an object.
@@ -67,7 +67,7 @@ func (a *API) ThreadMessages(c echo.Context) error {
 	if id == "" {
 		return errMissing
 	}
-	return a.streamMessages(c, id, `{"success":true,"messages":[`, "]}\n")
+	return a.streamMessages(c, id, jsonMessages(`{"success":true,"messages":[`, "]}\n"))
 }
 
 type messagePage struct {
@@ -129,10 +129,34 @@ func (a *API) messagePart(c echo.Context, id string) error {
 	return ok(c, messages)
 }
 
-// streamMessages writes all messages of a thread, oldest first, between head and tail. It reads them in chunks, so that a long
-// thread is never in memory as a whole. A failure after the first chunk cuts the connection: the caller must not take part of
-// a thread for all of it.
-func (a *API) streamMessages(c echo.Context, id, head, tail string) error {
+// transcript is a form in which a whole thread is written.
+type transcript struct {
+	contentType string
+	head        []byte
+	message     func(buffer []byte, m chat.Message) ([]byte, error) // appends one
+	tail        func(buffer []byte) []byte
+}
+
+// jsonMessages writes messages with commas between head and tail.
+func jsonMessages(head, tail string) transcript {
+	first := true
+	return transcript{
+		contentType: "application/json; charset=utf-8", head: []byte(head),
+		message: func(buffer []byte, m chat.Message) ([]byte, error) {
+			text, err := json.Marshal(m)
+			if !first {
+				buffer = append(buffer, ',')
+			}
+			first = false
+			return append(buffer, text...), err
+		},
+		tail: func(buffer []byte) []byte { return append(buffer, tail...) },
+	}
+}
+
+// streamMessages writes all messages of a thread, oldest first. It reads them in chunks, so that a long thread is never in memory
+// as a whole. A failure after the first chunk cuts the connection: the caller must not take part of a thread for all of it.
+func (a *API) streamMessages(c echo.Context, id string, form transcript) error {
 	ctx, actor := c.Request().Context(), a.agentActor(c)
 	chunk, total, err := a.Chat.MessagePage(ctx, actor, id, 1, streamChunk)
 	if err != nil {
@@ -140,19 +164,14 @@ func (a *API) streamMessages(c echo.Context, id, head, tail string) error {
 	}
 	w := c.Response()
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set(echo.HeaderContentType, "application/json; charset=utf-8")
+	w.Header().Set(echo.HeaderContentType, form.contentType)
 	w.WriteHeader(http.StatusOK)
-	buffer := []byte(head)
+	buffer := form.head
 	for more := total > int64(len(chunk)); ; {
-		for i, m := range chunk {
-			text, err := json.Marshal(m)
-			if err != nil {
+		for _, m := range chunk {
+			if buffer, err = form.message(buffer, m); err != nil {
 				panic(http.ErrAbortHandler)
 			}
-			if i > 0 || buffer == nil {
-				buffer = append(buffer, ',')
-			}
-			buffer = append(buffer, text...)
 		}
 		if !more || len(chunk) == 0 {
 			break
@@ -160,14 +179,14 @@ func (a *API) streamMessages(c echo.Context, id, head, tail string) error {
 		if _, err := w.Write(buffer); err != nil {
 			return nil // the caller left; nothing to do about it
 		}
-		buffer = nil
+		buffer = buffer[:0]
 		chunk, more, err = a.Chat.History(ctx, actor, id, models.MessageQuery{AfterID: chunk[len(chunk)-1].ID, Limit: streamChunk})
 		if err != nil {
 			a.log.ErrorContext(ctx, "a thread could not be read to its end", "error", err)
 			panic(http.ErrAbortHandler)
 		}
 	}
-	_, _ = w.Write(append(buffer, tail...)) // likewise
+	_, _ = w.Write(form.tail(buffer)) // likewise
 	return nil
 }
 

@@ -64,8 +64,10 @@ type peer struct {
 
 	session  auth.Session
 	signedIn bool
-	events   uint32      // handled so far
-	expiry   *time.Timer // ends what an agent hears when the session does; nil for visitors
+
+	browser, platform string
+	events            uint32      // handled so far
+	expiry            *time.Timer // ends what an agent hears when the session does; nil for visitors
 
 	mu       sync.Mutex
 	present  []string // the threads whose room it is in as the visitor
@@ -75,9 +77,11 @@ type peer struct {
 
 func (h *Sockets) connect(s *realtime.Socket) {
 	p := &peer{h: h, socket: s, threads: chat.NewThreadSet(), address: auth.AddressKey(s.RemoteAddress())}
-	if r := s.Request(); !auth.Foreign(r) {
+	r := s.Request()
+	if !auth.Foreign(r) {
 		p.session, p.signedIn = h.Sessions.FromRequest(r)
 	}
+	p.browser, p.platform = client(r.UserAgent())
 	s.SetSide(visitorSide)
 	if p.signedIn {
 		s.SetSide(agentSide)
@@ -153,7 +157,7 @@ func (p *peer) asAgent() chat.Actor {
 }
 
 func (p *peer) asVisitor() chat.Actor {
-	return chat.Actor{Role: chat.Visitor, SocketID: p.socket.ID(), Address: p.address, Threads: p.threads}
+	return chat.Actor{Role: chat.Visitor, SocketID: p.socket.ID(), Address: p.address, Threads: p.threads, Browser: p.browser, Platform: p.platform}
 }
 
 // in is the actor for an event that both sides use: whoever joined the thread as its visitor speaks as that.

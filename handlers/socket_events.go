@@ -35,6 +35,10 @@ type input struct {
 	Status      string `json:"status"`
 	Away        *bool  `json:"away"`
 	ID          int64  `json:"id"`
+	PageTitle   string `json:"page_title"`
+	Email       string `json:"email"`
+	Score       int64  `json:"score"`
+	Comment     string `json:"comment"`
 }
 
 // decodeInput reads the event's object. None at all is an empty one: admin_join takes nothing.
@@ -83,6 +87,10 @@ var events = map[string]eventHandler{
 	"set_status":           (*peer).setStatus,
 	"set_away":             (*peer).setAway,
 	"edit_message":         (*peer).editMessage,
+	"page":                 (*peer).page,
+	"contact":              (*peer).contact,
+	"rate":                 (*peer).rate,
+	"facts":                (*peer).facts,
 	"note":                 (*peer).note,
 	"notes":                (*peer).notes,
 	"note_delete":          (*peer).noteDelete,
@@ -90,7 +98,7 @@ var events = map[string]eventHandler{
 
 func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
 	joined, err := p.h.Chat.Join(ctx, p.asVisitor(), chat.JoinRequest{ThreadID: in.ThreadID, Profile: chat.Profile{
-		DisplayName: in.DisplayName, PhoneNumber: in.PhoneNumber, PageURL: in.PageURL, Locale: in.Locale,
+		DisplayName: in.DisplayName, PhoneNumber: in.PhoneNumber, PageURL: in.PageURL, PageTitle: in.PageTitle, Locale: in.Locale,
 	}})
 	if err != nil {
 		return err
@@ -187,10 +195,6 @@ func (p *peer) read(ctx context.Context, in input, e realtime.Event) error {
 	return done(e, p.h.Chat.Read(ctx, p.in(in.ThreadID), in.ThreadID, in.LastID))
 }
 
-func (p *peer) delivered(ctx context.Context, in input, e realtime.Event) error {
-	return done(e, p.h.Chat.Delivered(ctx, p.in(in.ThreadID), in.ThreadID, in.LastID))
-}
-
 func (p *peer) heartbeat(ctx context.Context, in input, e realtime.Event) error {
 	return done(e, p.h.Chat.Heartbeat(ctx, p.asVisitor(), in.ThreadID))
 }
@@ -278,56 +282,6 @@ func (p *peer) blockThread(ctx context.Context, in input, e realtime.Event) erro
 
 func (p *peer) unblockThread(ctx context.Context, in input, e realtime.Event) error {
 	return done(e, p.h.Chat.Unblock(ctx, p.asAgent(), in.ThreadID))
-}
-
-func (p *peer) setStatus(ctx context.Context, in input, e realtime.Event) error {
-	return done(e, p.h.Chat.SetStatus(ctx, p.asAgent(), in.ThreadID, in.Status))
-}
-
-func (p *peer) setAway(ctx context.Context, in input, e realtime.Event) error {
-	actor, err := p.agent()
-	if err != nil {
-		return err
-	}
-	if in.Away == nil {
-		return &chat.Error{Code: chat.CodeValidation, Field: "away", Message: "away must be true or false.", Status: http.StatusBadRequest}
-	}
-	if err := p.h.Chat.SetAway(ctx, actor, *in.Away); err != nil {
-		return err
-	}
-	answerEvent(e, succeeded{"team": p.h.Chat.Team()})
-	return nil
-}
-
-func (p *peer) editMessage(ctx context.Context, in input, e realtime.Event) error {
-	m, err := p.h.Chat.Edit(ctx, p.asAgent(), in.ThreadID, in.ID, in.Text)
-	if err != nil {
-		return err
-	}
-	answerEvent(e, succeeded{"message": m})
-	return nil
-}
-
-func (p *peer) note(ctx context.Context, in input, e realtime.Event) error {
-	n, err := p.h.Chat.AddNote(ctx, p.asAgent(), in.ThreadID, in.Text, in.ClientID)
-	if err != nil {
-		return err
-	}
-	answerEvent(e, succeeded{"note": n})
-	return nil
-}
-
-func (p *peer) notes(ctx context.Context, in input, e realtime.Event) error {
-	list, err := p.h.Chat.Notes(ctx, p.asAgent(), in.ThreadID)
-	if err != nil {
-		return err
-	}
-	answerEvent(e, succeeded{"notes": list})
-	return nil
-}
-
-func (p *peer) noteDelete(ctx context.Context, in input, e realtime.Event) error {
-	return done(e, p.h.Chat.DeleteNote(ctx, p.asAgent(), in.ThreadID, in.ID))
 }
 
 // done acks an event that adds nothing to its answer.

@@ -74,6 +74,12 @@ func MessagesStatement(s *Store, threadID string, q MessageQuery) Statement {
 	return Statement{st.SQL.String(), st.Vars}
 }
 
+// PersonStatement is how Person finds threads.
+func PersonStatement(s *Store, t Thread) Statement {
+	st := s.sameQuery(context.Background(), t).Session(&gorm.Session{DryRun: true}).Find(&[]Thread{}).Statement
+	return Statement{st.SQL.String(), st.Vars}
+}
+
 // ExpiredStatement is how Expire finds messages.
 func ExpiredStatement(s *Store, before time.Time) Statement {
 	st := s.expiredQuery(context.Background(), before).Session(&gorm.Session{DryRun: true}).Find(&[]Message{}).Statement

@@ -161,7 +161,7 @@ type OneTimeCode struct {
 
 // NewThread describes a thread to open. Only ID is required.
 type NewThread struct {
-	ID, DisplayName, PhoneNumber, PageURL, Locale, Browser, Platform string
+	ID, DisplayName, PhoneNumber, PageURL, PageTitle, Locale, Browser, Platform string
 
 	Address string // where the visitor comes from; stored as a keyed hash
 }

@@ -54,6 +54,9 @@ func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
 	if err != nil {
 		return sum, s.failed("rekey threads", err)
 	}
+	if err := s.rekeyEmails(ctx); err != nil {
+		return sum, s.failed("rekey e-mail addresses", err)
+	}
 	for _, c := range sealedColumns {
 		if err := s.rekeyColumn(ctx, &sum, c.table, c.column); err != nil {
 			return sum, s.failed("rekey "+c.table, err)

@@ -54,6 +54,7 @@ type Store struct {
 	writer   *writer
 	touches  *touches
 	blocks   *blocks
+	emails   emailNames
 	sessions sessions
 	watch    *watch
 	news     atomic.Pointer[News]
@@ -81,7 +82,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: log, texts: texts, blocks: blocks, removed: o.Removed, telegram: o.Telegram, outbox: make(chan struct{}, 1)}
+	emails, err := newEmailNames(o.Keys)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, removed: o.Removed, telegram: o.Telegram, outbox: make(chan struct{}, 1)}
 	s.config = func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log.With("stream", "performance"), logger.Config{ // its failures are of another by their level

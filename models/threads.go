@@ -18,6 +18,7 @@ const (
 type threadRow struct {
 	Thread    `gorm:"embedded"`
 	SearchKey string
+	EmailHash string
 }
 
 // TableName is the table of both forms.
@@ -67,6 +68,10 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	if err := p.check(); err != nil {
 		return Thread{}, err
 	}
+	emailHash := ""
+	if p.Email != nil {
+		emailHash = s.emails.name(*p.Email)
+	}
 	for _, text := range [...]**string{&p.Email, &p.RatingComment} {
 		if *text == nil {
 			continue
@@ -94,6 +99,9 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 				*f.to = *f.from
 			}
 		}
+		if p.Email != nil {
+			row.EmailHash = emailHash
+		}
 		if p.Rating != nil {
 			row.Rating = *p.Rating
 		}
@@ -102,7 +110,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 		}
 		row.SearchKey = searchKey(row.DisplayName, row.PhoneNumber)
 		err = tx.Select("display_name", "phone_number", "page_url", "locale", "status", "search_key", "waiting_since",
-			"page_title", "email", "browser", "platform", "rating", "rating_comment").
+			"page_title", "email", "email_hash", "browser", "platform", "rating", "rating_comment").
 			Where("id = ?", id).Updates(&row).Error
 		if err != nil {
 			return err

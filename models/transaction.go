@@ -158,7 +158,7 @@ func (t *transaction) open(tx *gorm.DB) error {
 		}
 		at = stamp(at)
 		row.Thread = Thread{
-			ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL,
+			ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL, PageTitle: n.PageTitle,
 			Locale: n.Locale, Browser: n.Browser, Platform: n.Platform, Status: StatusActive, CreatedAt: at, LastActivity: at,
 			AddressHash: blocks.hash(blocks.keys[0], n.Address),
 		}

@@ -35,6 +35,7 @@ func (n NewThread) check() error {
 		checkText("phone_number", n.PhoneNumber, MaxPhoneNumber),
 		checkText("page_url", n.PageURL, MaxPageURL),
 		checkText("locale", n.Locale, MaxLocale),
+		checkText("page_title", n.PageTitle, MaxPageTitle),
 		checkText("browser", n.Browser, MaxAgentWord),
 		checkText("platform", n.Platform, MaxAgentWord),
 	} {

@@ -84,6 +84,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/api/blocks", a.Blocks, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/threads/block", a.Block, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/threads/unblock", a.Unblock, a.LimitAPI, a.AgentsOnly, body)
+	e.POST("/api/threads/export", a.Export, a.LimitAPI, a.AgentsOnly, body, gzip)
 	get("/api/canned", a.Canned, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/canned", a.SaveCanned, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/canned/delete", a.DeleteCanned, a.LimitAPI, a.AgentsOnly, body)

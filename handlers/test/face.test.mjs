@@ -122,6 +122,43 @@ for (const [name, transport, database] of variants) {
       assert.equal((await post("/api/canned/delete", { id: canned.id }))[0], 404);
     });
 
+    it("a visitor leaves an address, rates the talk and clicks on; the agent sees all of it in the facts", async () => {
+      const earlier = await server.visitor(transport, "Nur");
+      await earlier.ok("message", { thread_id: earlier.thread, text: "first time" });
+      await earlier.ok("contact", { thread_id: earlier.thread, email: "nur@shop.example" });
+      const visitor = await server.connect(transport);
+      const { thread_id } = await visitor.ok("join", { display_name: "Nur Y.", locale: "tr", page_url: "https://shop.example/a", page_title: "A" });
+      await visitor.ok("message", { thread_id, text: "again" });
+      assert.equal((await visitor.refused("validation_error", "contact", { thread_id, email: "nur" })).field, "email");
+      await visitor.ok("contact", { thread_id, email: "NUR@shop.example", phone_number: "+90 555" });
+      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id && u.email), { id: thread_id, email: "NUR@shop.example", phone_number: "+90 555" });
+      assert.equal((await visitor.refused("validation_error", "rate", { thread_id, score: 9 })).field, "score");
+      await visitor.ok("rate", { thread_id, score: 4, comment: "hızlı" });
+      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id && u.rating), { id: thread_id, rating: 4, rating_comment: "hızlı" });
+      await visitor.ok("page", { thread_id, page_url: "https://shop.example/b", page_title: "B" });
+      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id && u.page_url), { id: thread_id, page_url: "https://shop.example/b", page_title: "B" });
+      const { facts } = await agent.ok("facts", { thread_id });
+      assert.deepEqual(
+        [facts.display_name, facts.email, facts.phone_number, facts.locale, facts.page_url, facts.page_title, facts.identity, facts.talks],
+        ["Nur Y.", "NUR@shop.example", "+90 555", "tr", "https://shop.example/b", "B", null, 2]);
+      assert.deepEqual(facts.earlier.map((t) => [t.id, t.last_message, t.message_count, t.status, t.rating]), [[earlier.thread, "first time", 1, "active", 0]]);
+      assert.equal(facts.first_seen, facts.earlier[0].created_at);
+      const listed = (await threads()).find((t) => t.id === thread_id);
+      assert.deepEqual([listed.email, listed.rating, listed.rating_comment, listed.page_title], ["NUR@shop.example", 4, "hızlı", "B"]);
+      assert.equal((await (await server.connect(transport)).ok("rejoin", { thread_id })).rating, 4);
+      await visitor.refused("unauthorized", "facts", { thread_id });
+      for (const event of ["contact", "rate", "page"]) {
+        await agent.refused("unauthorized", event, { thread_id, email: "a@b.example", score: 1, page_url: "https://a.example" });
+      }
+    });
+
+    it("the browser's words are kept", async () => {
+      const visitor = await server.connect({ ...transport, headers: { "User-Agent": "Mozilla/5.0 (Linux; Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0" } });
+      const { thread_id } = await visitor.ok("join", { display_name: "Can" });
+      const { facts } = await agent.ok("facts", { thread_id });
+      assert.deepEqual([facts.browser, facts.platform], ["Firefox 140", "Android"]);
+    });
+
     it("the team goes away and comes back", async () => {
       const visitor = await server.visitor(transport);
       await visitor.refused("unauthorized", "set_away", { away: true });

@@ -105,7 +105,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
-		Brand: brand, AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
+		Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: p.build.version(), Environment: environment(),
 		LogLevel: p.level, Log: log, Now: now,
 	})

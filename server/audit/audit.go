@@ -28,6 +28,7 @@ const (
 	BlockAddress = "block_address"   // and their address too
 	Unblock      = "unblock"         // a visitor was let in again
 	ThreadClear  = "thread_cleared"  // a conversation was deleted
+	ThreadExport = "thread_exported" // a conversation was written to a file
 	ThreadsClear = "threads_cleared" // all conversations were deleted
 	Upload       = "upload"          // a file was refused
 	LogLevel     = "log_level"       // how much is logged was changed

@@ -63,6 +63,7 @@ type Store interface {
 	CannedReplies(context.Context) ([]models.CannedReply, error)
 	SaveCanned(context.Context, models.CannedReply) (models.CannedReply, error)
 	DeleteCanned(ctx context.Context, id int64) error
+	Person(context.Context, models.Thread) (models.Person, error)
 }
 
 // Limiter says whether one more is allowed for somebody and for their address, and when to come back if not.
@@ -116,6 +117,7 @@ type Service struct {
 	now       func() time.Time
 	presence  presence
 	beats     beats
+	pages     pages
 	accepted  atomic.Uint64
 	team      team
 	counts    counts
@@ -134,6 +136,7 @@ func New(o Options) *Service {
 		audit: o.Audit, log: o.Logger, now: o.Now,
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
+	s.pages.every = pageEvery
 	s.team.hours = o.Hours
 	s.team.usual.Store(-1)
 	s.team.told = s.Team()
@@ -150,6 +153,8 @@ type Actor struct {
 	SocketID string // "" over HTTP
 	Address  string // the client's, for limits and blocks
 	Threads  *ThreadSet
+
+	Browser, Platform string // words for what the visitor uses; "" = not known
 }
 
 // ThreadSet are the threads that a visitor may reach, with what the visitor said of themselves when joining.
@@ -160,7 +165,7 @@ type ThreadSet struct {
 
 // Profile is how a visitor introduced themselves.
 type Profile struct {
-	DisplayName, PhoneNumber, PageURL, Locale string
+	DisplayName, PhoneNumber, PageURL, PageTitle, Locale string
 }
 
 // maxThreads is how many threads one socket may join: more than any page shows, few enough to be no burden.

@@ -55,7 +55,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	if _, ok := a.Threads.put(id, r.Profile); !ok {
 		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
 	}
-	t, err := s.store.CreateThread(ctx, *r.thread(id, a.Address))
+	t, err := s.store.CreateThread(ctx, *r.thread(id, a))
 	if err != nil {
 		return Joined{}, s.notSaved(ctx, err)
 	}
@@ -78,6 +78,10 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 	note(&patch.PhoneNumber, t.PhoneNumber, &p.PhoneNumber)
 	note(&patch.PageURL, t.PageURL, &p.PageURL)
 	note(&patch.Locale, t.Locale, &p.Locale)
+	note(&patch.PageTitle, t.PageTitle, &p.PageTitle)
+	browser, platform := a.Browser, a.Platform
+	note(&patch.Browser, t.Browser, &browser)
+	note(&patch.Platform, t.Platform, &platform)
 	if _, ok := a.Threads.put(t.ID, p); !ok {
 		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
 	}
@@ -85,8 +89,10 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 		if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
 			// The visitor came to talk; that we could not note the page they are on is no reason to turn them away.
 			s.log.WarnContext(ctx, "profile not updated", slog.Any("error", err))
-		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil {
-			s.tellUpdated(threadUpdated{ID: t.ID, DisplayName: patch.DisplayName, PhoneNumber: patch.PhoneNumber, PageURL: patch.PageURL}, a.SocketID)
+		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil || patch.PageTitle != nil {
+			s.tellUpdated(threadUpdated{
+				ID: t.ID, DisplayName: patch.DisplayName, PhoneNumber: patch.PhoneNumber, PageURL: patch.PageURL, PageTitle: patch.PageTitle,
+			}, a.SocketID)
 		}
 	}
 	if err := s.store.NoteAddress(ctx, t.ID, a.Address); err != nil {
@@ -122,14 +128,8 @@ func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) (Joined,
 
 // Watch checks that an agent may watch a thread.
 func (s *Service) Watch(ctx context.Context, a Actor, threadID string) error {
-	if err := agentOnly(a); err != nil {
-		return err
-	}
-	if err := a.reach(threadID); err != nil {
-		return err
-	}
-	_, err := s.store.Thread(ctx, threadID)
-	return publicOrNil(err)
+	_, err := s.watched(ctx, a, threadID)
+	return err
 }
 
 func publicOrNil(err error) error {

@@ -173,13 +173,29 @@ func (p *Profile) check(named bool) error {
 	case strings.ContainsRune(p.DisplayName+p.PhoneNumber, 0):
 		return invalid("display_name", "The name holds a character that cannot be stored.")
 	}
-	if u, err := url.Parse(p.PageURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || len(p.PageURL) > models.MaxPageURL {
-		p.PageURL = ""
-	}
+	p.PageURL, p.PageTitle = webAddress(p.PageURL), pageTitle(p.PageTitle)
 	if len(p.Locale) > models.MaxLocale || strings.ContainsRune(p.Locale, 0) {
 		p.Locale = ""
 	}
 	return nil
+}
+
+// webAddress returns the address of a page, or "" for what is none.
+func webAddress(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || len(address) > models.MaxPageURL || !utf8.ValidString(address) {
+		return ""
+	}
+	return address
+}
+
+// pageTitle is a page's title in one line, cut to what can be stored.
+func pageTitle(title string) string {
+	title = strings.Join(strings.Fields(strings.ReplaceAll(strings.ToValidUTF8(title, ""), "\x00", "")), " ")
+	if runes := []rune(title); len(runes) > models.MaxPageTitle {
+		title = string(runes[:models.MaxPageTitle-1]) + "…"
+	}
+	return title
 }
 
 // preview shortens a message for a notification.

@@ -46,7 +46,7 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 			// An agent may have cleared the thread meanwhile; the visitor's message opens it again. Over HTTP nobody
 			// joined anything, and a made-up id opens nothing.
 			profile, _ := a.Threads.profile(p.ThreadID)
-			m.OpenThread = profile.thread(p.ThreadID, a.Address)
+			m.OpenThread = profile.thread(p.ThreadID, a)
 		} else if err := s.store.NoteAddress(ctx, p.ThreadID, a.Address); err != nil && !errors.Is(err, models.ErrNotFound) {
 			s.log.WarnContext(ctx, "address not noted", slog.Any("error", err))
 		}
@@ -112,8 +112,8 @@ func (s *Service) Post(ctx context.Context, a Actor, p Post) (Message, error) {
 	}
 }
 
-// thread is how a visitor with this profile, at this address, opens a thread.
-func (p Profile) thread(id, address string) *models.NewThread {
+// thread is how a visitor with this profile opens a thread.
+func (p Profile) thread(id string, a Actor) *models.NewThread {
 	name := p.DisplayName
 	if name == "" {
 		name = "Ziyaretçi" // who resumed a thread that was cleared since has no name on this server any more
@@ -121,5 +121,8 @@ func (p Profile) thread(id, address string) *models.NewThread {
 			name = "Visitor"
 		}
 	}
-	return &models.NewThread{ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, Locale: p.Locale, Address: address}
+	return &models.NewThread{
+		ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, PageTitle: p.PageTitle, Locale: p.Locale,
+		Browser: a.Browser, Platform: a.Platform, Address: a.Address,
+	}
 }

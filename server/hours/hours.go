@@ -90,6 +90,14 @@ func minute(text string) (int, bool) {
 	return int(h*60 + m), true
 }
 
+// Zone is the shop's time zone; UTC if nobody has said.
+func (w *Week) Zone() *time.Location {
+	if w == nil {
+		return time.UTC
+	}
+	return w.zone
+}
+
 // Open reports whether it is open at a time, and if not, when it opens next.
 func (w *Week) Open(at time.Time) (open bool, next time.Time) {
 	if w == nil {

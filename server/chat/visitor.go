@@ -1,0 +1,160 @@
+package chat
+
+import (
+	"context"
+	"log/slog"
+	"net/mail"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"sohbet/models"
+)
+
+// visitorOnly refuses everybody but the visitor of a thread.
+func (s *Service) visitorOnly(a Actor, threadID string) error {
+	if a.Role != Visitor {
+		return unauthorized("Only the visitor can do this.")
+	}
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	return s.admit(a, threadID)
+}
+
+// mailDomain is two or more labels of letters, digits and hyphens, in whatever script.
+var mailDomain = regexp.MustCompile(`^([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?$`)
+
+// validEmail reports whether a mailbox has the form of RFC 5321 §4.1.2, with a domain that can be on the internet.
+func validEmail(email string) bool {
+	at := strings.LastIndexByte(email, '@')
+	if at < 1 || at > 64 || len(email) > models.MaxEmail || !utf8.ValidString(email) || !mailDomain.MatchString(email[at+1:]) {
+		return false
+	}
+	parsed, err := mail.ParseAddress(email)
+	return err == nil && parsed.Name == "" && parsed.Address == email
+}
+
+// Contact notes how a visitor can be reached: e-mail address, phone number or both. Agents hear "thread_updated".
+func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone string) error {
+	if err := s.visitorOnly(a, threadID); err != nil {
+		return err
+	}
+	email, phone = strings.TrimSpace(email), strings.TrimSpace(phone)
+	u, patch := threadUpdated{ID: threadID}, models.ThreadPatch{}
+	switch {
+	case email == "" && phone == "":
+		return invalid("email", "Please leave an e-mail address or a phone number.")
+	case email != "" && !validEmail(email):
+		return invalid("email", "This is no e-mail address.")
+	case utf8.RuneCountInString(phone) > models.MaxPhoneNumber:
+		return invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
+	case strings.ContainsRune(phone, 0) || !utf8.ValidString(phone):
+		return invalid("phone_number", "The phone number holds a character that cannot be stored.")
+	}
+	if email != "" {
+		u.Email, patch.Email = &email, &email
+	}
+	if phone != "" {
+		u.PhoneNumber, patch.PhoneNumber = &phone, &phone
+	}
+	if _, err := s.store.UpdateThread(ctx, threadID, patch); err != nil {
+		return s.notSaved(ctx, err)
+	}
+	s.tellUpdated(u, a.SocketID)
+	return nil
+}
+
+// Rate notes what a visitor thinks of the talk: a score from 1 to models.MaxRating, and words if they like. It may be given again;
+// the last one stays. Agents hear "thread_updated".
+func (s *Service) Rate(ctx context.Context, a Actor, threadID string, score int64, comment string) error {
+	if err := s.visitorOnly(a, threadID); err != nil {
+		return err
+	}
+	switch {
+	case score < 1 || score > models.MaxRating:
+		return invalid("score", "score must be a whole number from 1 to 5.")
+	case utf8.RuneCountInString(comment) > models.MaxComment:
+		return invalid("comment", "The comment is too long: it may have 1,000 characters at most.")
+	case strings.ContainsRune(comment, 0):
+		return invalid("comment", "The comment holds a NUL character, which cannot be stored.")
+	}
+	if _, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Rating: &score, RatingComment: &comment}); err != nil {
+		return s.notSaved(ctx, err)
+	}
+	s.tellUpdated(threadUpdated{ID: threadID, Rating: &score, RatingComment: &comment}, a.SocketID)
+	return nil
+}
+
+// pageEvery is how often it is noted where a visitor is who clicks through a site.
+const pageEvery = 5 * time.Second
+
+// pages are the visitors whose page was noted a moment ago, by socket and thread. What comes meanwhile waits; of several the last.
+type pages struct {
+	every   time.Duration
+	mu      sync.Mutex
+	waiting map[pageKey]*page // nil = nothing has come since
+}
+
+type pageKey struct{ socket, thread string }
+
+type page struct{ url, title string }
+
+// Page notes where a visitor is now, at most every pageEvery for each socket. Agents hear "thread_updated".
+func (s *Service) Page(ctx context.Context, a Actor, threadID, address, title string) error {
+	if err := s.visitorOnly(a, threadID); err != nil {
+		return err
+	}
+	if address = webAddress(address); address == "" {
+		return invalid("page_url", "page_url must be an http or https address.")
+	}
+	p := page{url: address, title: pageTitle(title)}
+	key := pageKey{a.SocketID, threadID}
+	s.pages.mu.Lock()
+	if _, busy := s.pages.waiting[key]; busy {
+		s.pages.waiting[key] = &p
+		s.pages.mu.Unlock()
+		return nil
+	}
+	if s.pages.waiting == nil {
+		s.pages.waiting = make(map[pageKey]*page)
+	}
+	s.pages.waiting[key] = nil
+	s.pages.mu.Unlock()
+	time.AfterFunc(s.pages.every, func() { s.laterPage(key) })
+	return s.notePage(ctx, key, p)
+}
+
+// laterPage notes the page that came last while the one before it was young.
+func (s *Service) laterPage(key pageKey) {
+	s.pages.mu.Lock()
+	p := s.pages.waiting[key]
+	if p == nil {
+		delete(s.pages.waiting, key)
+		s.pages.mu.Unlock()
+		return
+	}
+	s.pages.waiting[key] = nil
+	s.pages.mu.Unlock()
+	time.AfterFunc(s.pages.every, func() { s.laterPage(key) })
+	ctx, cancel := context.WithTimeout(context.Background(), queueWait)
+	defer cancel()
+	if err := s.notePage(ctx, key, *p); err != nil {
+		s.log.Debug("a visitor's page is not noted", slog.Any("error", err))
+	}
+}
+
+func (s *Service) notePage(ctx context.Context, key pageKey, p page) error {
+	t, err := s.store.Thread(ctx, key.thread)
+	if err == nil && (t.PageURL != p.url || t.PageTitle != p.title) {
+		if _, err = s.store.UpdateThread(ctx, key.thread, models.ThreadPatch{PageURL: &p.url, PageTitle: &p.title}); err == nil {
+			s.tellUpdated(threadUpdated{ID: key.thread, PageURL: &p.url, PageTitle: &p.title}, key.socket)
+		}
+	}
+	if err != nil {
+		return s.notSaved(ctx, err)
+	}
+	return nil
+}

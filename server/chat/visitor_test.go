@@ -1,0 +1,200 @@
+package chat_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/chat"
+)
+
+func TestContact(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newWorld(s, 100, 100)
+		v := visitorAt("v")
+		id := w.join(t, v, "Ayşe")
+		w.post(t, v, id, "call me")
+		w.hall.take()
+		for _, good := range []string{"a@b.co", "ayşe.yılmaz+shop@örnek.com.tr", "x_y-z@sub.domain.example", strings.Repeat("a", 64) + "@b.co"} {
+			if err := w.Contact(t.Context(), v, id, good, ""); err != nil {
+				t.Errorf("%s: %v", good, err)
+			}
+		}
+		w.hall.take()
+		for _, bad := range []string{
+			"a", "a@", "@b.co", "a@b", "a b@c.co", "a@b..co", "a@-b.co", "Ayşe <a@b.co>", "a@b.co,c@d.co", "a@b.co\nBcc: c@d.co", "a@[127.0.0.1]",
+			strings.Repeat("a", 65) + "@b.co", "a@" + strings.Repeat("b.", 126) + "co", "a@b.co\x00", "a@b.c\xff",
+		} {
+			if err := w.Contact(t.Context(), v, id, bad, ""); code(err) != chat.CodeValidation || chat.Public(err).Field != "email" {
+				t.Errorf("%q: %v", bad, err)
+			}
+		}
+		if err := w.Contact(t.Context(), v, id, "", strings.Repeat("5", 21)); code(err) != chat.CodeValidation || chat.Public(err).Field != "phone_number" {
+			t.Errorf("a long number: %v", err)
+		}
+		if err := w.Contact(t.Context(), v, id, " ", ""); code(err) != chat.CodeValidation {
+			t.Errorf("nothing: %v", err)
+		}
+		for _, a := range []chat.Actor{agent, operator, visitorAt("o")} {
+			if err := w.Contact(t.Context(), a, id, "a@b.co", ""); code(err) != chat.CodeUnauthorized {
+				t.Errorf("%s: %v", a.Role, err)
+			}
+		}
+		if h := w.hall.take(); len(h) != 0 {
+			t.Errorf("refusals told %+v", h)
+		}
+		if err := w.Contact(t.Context(), v, id, " ayse@shop.example ", "+90 555"); err != nil {
+			t.Fatal(err)
+		}
+		h := w.hall.take()
+		if len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "thread_updated" ||
+			wire(t, h[0].Agents[0].Payload) != `{"id":"`+id+`","phone_number":"+90 555","email":"ayse@shop.example"}` {
+			t.Errorf("told %+v", h)
+		}
+		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{})
+		if err != nil || len(list) != 1 || list[0].Email != "ayse@shop.example" || list[0].PhoneNumber != "+90 555" {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if err := w.Block(t.Context(), agent, id, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Contact(t.Context(), v, id, "a@b.co", ""); code(err) != chat.CodeBlocked {
+			t.Errorf("a blocked visitor: %v", err)
+		}
+	})
+}
+
+func TestRate(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newWorld(s, 100, 100)
+		v := visitorAt("v")
+		id := w.join(t, v, "Ayşe")
+		w.post(t, v, id, "thanks")
+		w.hall.take()
+		for field, try := range map[string]func() error{
+			"score":   func() error { return w.Rate(t.Context(), v, id, 6, "") },
+			"comment": func() error { return w.Rate(t.Context(), v, id, 5, strings.Repeat("ş", 1001)) },
+		} {
+			if err := try(); code(err) != chat.CodeValidation || chat.Public(err).Field != field {
+				t.Errorf("%s: %v", field, err)
+			}
+		}
+		if err := w.Rate(t.Context(), v, id, 0, ""); code(err) != chat.CodeValidation {
+			t.Errorf("no score: %v", err)
+		}
+		if err := w.Rate(t.Context(), agent, id, 5, ""); code(err) != chat.CodeUnauthorized {
+			t.Errorf("an agent: %v", err)
+		}
+		for _, score := range []int64{2, 5} { // it may be changed
+			comment := fmt.Sprint("words ", score)
+			if err := w.Rate(t.Context(), v, id, score, comment); err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprintf(`{"id":"%s","rating":%d,"rating_comment":"%s"}`, id, score, comment)
+			if h := w.hall.take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != want {
+				t.Errorf("told %+v", h)
+			}
+		}
+		w.post(t, v, id, "one thing more") // the last one stays
+		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{})
+		if err != nil || len(list) != 1 || list[0].Rating != 5 || list[0].RatingComment != "words 5" {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if j, err := w.Rejoin(t.Context(), visitorAt("v2"), id); err != nil || j.Rating != 5 {
+			t.Errorf("%+v, %v", j, err)
+		}
+	})
+}
+
+func TestPage(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newWorld(s, 100, 100)
+		chat.SetPageEvery(w.Service, 50*time.Millisecond)
+		v := visitorAt("v")
+		id := w.join(t, v, "Ayşe")
+		w.hall.take()
+		if err := w.Page(t.Context(), v, id, "javascript:alert(1)", "x"); code(err) != chat.CodeValidation || chat.Public(err).Field != "page_url" {
+			t.Errorf("no page: %v", err)
+		}
+		if err := w.Page(t.Context(), agent, id, "https://a.example/", "x"); code(err) != chat.CodeUnauthorized {
+			t.Errorf("an agent: %v", err)
+		}
+		for n := range 100 {
+			if err := w.Page(t.Context(), v, id, fmt.Sprint("https://a.example/", n), " Sayfa\n "+fmt.Sprint(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var told []string
+		last := `{"id":"` + id + `","page_url":"https://a.example/99","page_title":"Sayfa 99"}`
+		eventually(t, "the last page is told", func() bool {
+			for _, p := range w.hall.take() {
+				told = append(told, wire(t, p.Agents[0].Payload))
+			}
+			return len(told) > 0 && told[len(told)-1] == last
+		})
+		if len(told) > 50 || told[0] != `{"id":"`+id+`","page_url":"https://a.example/0","page_title":"Sayfa 0"}` {
+			t.Errorf("told %d times, first %s", len(told), told[0])
+		}
+		th, err := w.store.Thread(t.Context(), id)
+		if err != nil || th.PageURL != "https://a.example/99" || th.PageTitle != "Sayfa 99" {
+			t.Errorf("%+v, %v", th, err)
+		}
+	})
+}
+
+func TestFacts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newWorld(s, 100, 100)
+		join := func(socket string, p chat.Profile) (chat.Actor, string) {
+			t.Helper()
+			v := visitorAt(socket)
+			v.Browser, v.Platform = "Firefox 140", "Android"
+			j, err := w.Join(t.Context(), v, chat.JoinRequest{Profile: p})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.post(t, v, j.ThreadID, "from "+socket)
+			return v, j.ThreadID
+		}
+		_, earlier := join("one", chat.Profile{DisplayName: "Ayşe", PhoneNumber: "+90 555"})
+		v, id := join("two", chat.Profile{DisplayName: "Ayşe Y.", PhoneNumber: "+90 555", PageURL: "https://a.example/", PageTitle: "Ana sayfa", Locale: "tr"})
+		_, _ = join("three", chat.Profile{DisplayName: "Veli", PhoneNumber: "+90 556"})
+		f, err := w.Facts(t.Context(), agent, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := w.store.Thread(t.Context(), earlier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := chat.Facts{
+			Browser: "Firefox 140", Platform: "Android", Locale: "tr", PageURL: "https://a.example/", PageTitle: "Ana sayfa", FirstSeen: chat.Time(first.CreatedAt),
+			DisplayName: "Ayşe Y.", PhoneNumber: "+90 555", Talks: 2, Earlier: []chat.Earlier{{
+				ID: earlier, CreatedAt: chat.Time(first.CreatedAt), LastActivity: chat.Time(first.LastActivity),
+				LastMessage: "from one", MessageCount: 1, Status: models.StatusActive,
+			}},
+		}
+		if wire(t, f) != wire(t, want) {
+			t.Errorf("%s, want %s", wire(t, f), wire(t, want))
+		}
+		for _, a := range []chat.Actor{v, operator} {
+			if _, err := w.Facts(t.Context(), a, id); code(err) != chat.CodeUnauthorized {
+				t.Errorf("%s: %v", a.Role, err)
+			}
+		}
+		if _, err := w.Facts(t.Context(), agent, "33333333-3333-4333-8333-333333333333"); code(err) != chat.CodeNotFound {
+			t.Errorf("of nobody: %v", err)
+		}
+		// Who comes back with another browser is seen with that.
+		v.Browser = "Safari 18"
+		if _, err := w.Rejoin(t.Context(), v, id); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := w.Facts(t.Context(), agent, id); err != nil || f.Browser != "Safari 18" || f.Platform != "Android" {
+			t.Errorf("%+v, %v", f, err)
+		}
+	})
+}
