@@ -1,25 +1,12 @@
 // Accessibility of every page and state in both themes, by axe, and the narrowest screen.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { clean } from './axe.mjs';
 import { act, DESK, eventually, house, openThread, PHONE, say, shows, signIn, visit } from './harness.mjs';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 let h;
 before(async () => { h = await house(); });
 after(() => h.close());
-
-/** Fails with every rule that the page breaks. */
-async function clean(page, what) {
-  // Colours are measured when nothing fades any more.
-  await page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations !== Infinity).map((a) => a.finished.catch(() => { /* what faded was taken away */ }))));
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-  const found = violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(' | ')}`);
-  assert.deepEqual(found, [], what);
-}
 
 for (const colorScheme of ['light', 'dark']) {
   for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {

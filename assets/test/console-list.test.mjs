@@ -41,7 +41,7 @@ async function right(what) {
 }
 
 test('the document stays small, and every place shows its conversation: top, middle, end, and back', async () => {
-  await eventually(async () => assert.match(await agent.textContent('[data-filter=active]'), /9,8\sB/));
+  await eventually(async () => assert.match(await agent.textContent('[data-filter=active]'), /9\.800/));
   const top = await right('the top');
   assert.equal(top[0].place, 1);
   await scrollTo(0.5);

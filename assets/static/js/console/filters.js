@@ -3,7 +3,9 @@ import { byId } from '../lib/dom.js';
 import { count, lang, t } from '../lib/i18n.js';
 
 const PAUSE = 200;
-const number = new Intl.NumberFormat(lang, { notation: 'compact', maximumFractionDigits: 1 });
+const exact = new Intl.NumberFormat(lang);
+const rough = new Intl.NumberFormat(lang, { notation: 'compact', maximumFractionDigits: 1 });
+const short = (n) => (n < 10_000 ? exact : rough).format(n);
 
 /** @param {Threads} threads @param {List} list */
 export function filters(threads, list) {
@@ -42,7 +44,7 @@ export function filters(threads, list) {
     for (const button of buttons) {
       const n = counts?.[button.dataset.filter];
       const place = button.querySelector('.filter-count');
-      place.textContent = n === undefined ? '' : number.format(n);
+      place.textContent = n === undefined ? '' : short(n);
       button.setAttribute('aria-pressed', String(button.dataset.filter === filter));
       button.classList.toggle('calls', button.dataset.filter === 'waiting' && n > 0);
     }

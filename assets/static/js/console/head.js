@@ -30,9 +30,8 @@ export function head(room, visitors) {
     }
     byId('head-state').textContent = state(thread, typing);
     byId('head-state').classList.toggle('online', thread.online && !thread.blocked);
-    byId('finish').setAttribute('aria-pressed', String(closed));
     byId('finish-text').textContent = t(closed ? 'console.reopen' : 'console.close');
-    byId('block').setAttribute('aria-pressed', String(thread.blocked));
+    byId('finish').dataset.now = closed ? 'closed' : 'open';
     byId('block-text').textContent = t(thread.blocked ? 'console.unblock' : 'console.block');
     byId('closed-bar').hidden = !closed || thread.blocked;
     byId('blocked-bar').hidden = !thread.blocked;

@@ -1,0 +1,17 @@
+// What axe says of a page, by every rule of WCAG 2.2 A and AA and its best practices.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+/** Fails with every rule that the page breaks. */
+export async function clean(page, what) {
+  // Colours are measured when nothing fades any more.
+  await page.evaluate(() => Promise.all(document.getAnimations().filter((a) => a.effect.getTiming().iterations !== Infinity).map((a) => a.finished.catch(() => { /* what faded was taken away */ }))));
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate((only) => window.axe.run(document, { runOnly: only }), runOnly);
+  const found = violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(' | ')}`);
+  assert.deepEqual(found, [], what);
+}

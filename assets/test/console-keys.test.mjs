@@ -1,0 +1,192 @@
+// The console by keyboard alone, and what tells an agent who looks elsewhere: title, icon, notification, sound.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { eventually, house, PHONE, say, shows, signIn, visit } from './harness.mjs';
+
+let h;
+const guests = {};
+before(async () => {
+  h = await house();
+  // In the order in which they wait; the last one that wrote stands first in the list.
+  for (const name of ['Birinci', 'İkinci', 'Üçüncü']) {
+    guests[name] = await visit(await h.person(), name);
+    await say(guests[name], `ben ${name}`);
+    await shows(guests[name], [`ben ${name}`]);
+  }
+});
+after(() => h.close());
+
+const focused = (page) => page.evaluate(() => document.activeElement.id);
+const head = (page, name) => eventually(async () => assert.equal(await page.textContent('#head-name'), name));
+
+test('a day’s work without a mouse', async () => {
+  const page = await signIn(await h.person(), h.server);
+  await page.waitForSelector('.row');
+  const press = (key) => page.keyboard.press(key);
+  // Who waits longest, a reply, and on to the next.
+  await press('w');
+  await head(page, 'Birinci');
+  await press('r');
+  assert.equal(await focused(page), 'text');
+  await page.keyboard.type('hemen w');
+  await press('Enter');
+  await shows(page, ['ben Birinci', 'hemen w']); // letters in the box are letters
+  await press('Escape');
+  assert.equal(await focused(page), 'threads');
+  assert.equal(await page.textContent('#head-name'), 'Birinci', 'the conversation stays');
+  await press('w');
+  await head(page, 'İkinci');
+  // A note, and back to the list.
+  await press('n');
+  assert.equal(await page.getAttribute('#composer', 'data-mode'), 'note');
+  await page.keyboard.type('aranacak');
+  await press('Enter');
+  await page.locator('.message.note', { hasText: 'aranacak' }).waitFor();
+  await press('Escape'); // no note any more
+  assert.equal(await page.getAttribute('#composer', 'data-mode'), 'reply');
+  await press('Escape');
+  // Along the list: Birinci was answered last, so it stands first.
+  await press('k');
+  await head(page, 'Üçüncü');
+  await press('k');
+  await head(page, 'Birinci');
+  await press('j');
+  await press('j');
+  await head(page, 'İkinci');
+  // Close it, and it leaves the list of open ones; open it again.
+  await press('e');
+  await page.locator('.row', { hasText: 'İkinci' }).waitFor({ state: 'detached' });
+  await press('e');
+  await page.locator('.row', { hasText: 'İkinci' }).waitFor();
+  // Blocking asks; Escape says no and gives the focus back.
+  const before = await focused(page);
+  await press('b');
+  await page.waitForSelector('#confirm[open]');
+  await press('Escape');
+  assert.equal(await focused(page), before);
+  // The search, from anywhere.
+  await press('/');
+  assert.equal(await focused(page), 'search');
+  await page.keyboard.type('üç');
+  await eventually(async () => assert.deepEqual(await page.locator('.row-name').allTextContents(), ['Üçüncü']));
+  await press('ArrowDown');
+  assert.equal(await focused(page), 'threads');
+  await press('Enter');
+  await head(page, 'Üçüncü');
+  await press('Escape');
+  await press('/');
+  await press('Escape'); // empties the search
+  await eventually(async () => assert.equal(await page.locator('.row').count(), 3));
+  await page.context().close();
+});
+
+test('the sheet lists the keys, and switches those of one letter off for good', async () => {
+  const page = await signIn(await h.person(), h.server);
+  await page.waitForSelector('.row');
+  await page.keyboard.press('?');
+  await page.waitForSelector('#keys-dialog[open]');
+  const listed = await page.locator('#keys-list kbd').allTextContents();
+  assert.deepEqual(listed, ['W', 'J', 'K', '/', 'R', 'N', 'E', 'I', 'B', 'X', 'Delete', 'Z', '?']);
+  await page.click('#keys-on');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('w');
+  await page.keyboard.press('?');
+  assert.ok(await page.isVisible('#nobody'), 'nothing happens');
+  assert.ok(await page.isHidden('#keys-dialog'));
+  await page.reload();
+  await page.waitForSelector('.row');
+  await page.keyboard.press('w');
+  assert.ok(await page.isVisible('#nobody'), 'still nothing, after a reload');
+  await page.click('#menu summary');
+  await page.click('#keys-open');
+  await page.click('#keys-on');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('w');
+  await eventually(async () => assert.ok(await page.isVisible('#head-name')));
+  await page.context().close();
+});
+
+test('who looks elsewhere is told: title, icon, sound and notification, each asked for', async () => {
+  const context = await h.person();
+  await context.addInitScript(() => {
+    // What the browser would show and play, and whether it was asked.
+    window.told = { asked: 0, notes: [], rang: 0 };
+    class Told extends EventTarget {
+      static permission = 'default';
+      static async requestPermission() {
+        window.told.asked++;
+        Told.permission = 'granted';
+        return 'granted';
+      }
+      constructor(title, { body, tag }) {
+        super();
+        window.told.notes.push({ title, body, tagged: Boolean(tag) });
+        window.lastNote = this;
+      }
+      close() {}
+    }
+    window.Notification = Told;
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function ring(...when) { window.told.rang++; return start.apply(this, when); };
+  });
+  const page = await signIn(context, h.server);
+  await page.waitForSelector('.row');
+  const told = () => page.evaluate(() => window.told);
+  const icon = () => page.getAttribute('link[rel=icon]', 'href');
+  assert.equal((await told()).asked, 0, 'nothing is asked on load');
+  await page.click('#menu summary');
+  await page.click('#notify');
+  await eventually(async () => assert.equal(await page.getAttribute('#notify', 'aria-checked'), 'true'));
+  await page.click('#sound');
+  await eventually(async () => assert.equal((await told()).rang, 2), 'one hears what one switched on');
+  await page.keyboard.press('Escape');
+  assert.equal((await told()).asked, 1);
+
+  // In view of the list: a sound, but no notification of what the eye can see.
+  await say(guests.Birinci, 'orada mısınız?');
+  await eventually(async () => assert.equal((await told()).rang, 4));
+  assert.deepEqual((await told()).notes, []);
+  await eventually(async () => assert.match(await page.title(), /^\(\d+\) Konsol/));
+  await eventually(async () => assert.match(await icon(), /^data:image\/png/));
+
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await say(guests.Birinci, 'bekliyorum');
+  await eventually(async () => assert.deepEqual((await told()).notes, [{ title: 'Birinci', body: 'bekliyorum', tagged: true }]));
+  // A click on it leads to the conversation.
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { value: false, configurable: true });
+    window.lastNote.dispatchEvent(new Event('click'));
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await head(page, 'Birinci');
+  // All read, by this console and by opening the others: title and icon are plain again.
+  for (const name of ['İkinci', 'Üçüncü']) {
+    await page.locator('.row', { hasText: name }).click();
+    await head(page, name);
+  }
+  await eventually(async () => assert.equal(await page.title(), 'Konsol · Sohbet'));
+  assert.match(await icon(), /favicon\.svg/);
+  await page.context().close();
+});
+
+test('a phone: one pane, the facts in front with a way back, and the box above a small keyboard', async () => {
+  const page = await signIn(await h.person(PHONE), h.server);
+  await page.locator('.row', { hasText: 'İkinci' }).tap();
+  await head(page, 'İkinci');
+  await page.tap('#facts-open');
+  await page.waitForSelector('#facts', { state: 'visible' });
+  assert.equal(await focused(page), 'facts-close');
+  await page.tap('#facts-close');
+  await page.waitForSelector('#facts', { state: 'hidden' });
+  assert.equal(await focused(page), 'facts-open');
+  await page.setViewportSize({ width: 390, height: 420 });
+  await page.fill('#text', 'kısa');
+  const box = await page.locator('#send').boundingBox();
+  assert.ok(box.y + box.height <= 420, 'send is above the keyboard');
+  const scroller = await page.locator('#scroller').boundingBox();
+  assert.ok(scroller.height > 100, 'and the last words are seen');
+  await page.context().close();
+});

@@ -1,0 +1,208 @@
+// What agents do inside a conversation: notes, ready replies, correcting, closing, and that several consoles stay in step.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { eventually, house, openThread, say, shows, signIn, visit } from './harness.mjs';
+
+let h;
+let a;
+let b;
+before(async () => {
+  h = await house();
+  a = await signIn(await h.person(), h.server);
+  b = await signIn(await h.person(), h.server);
+});
+after(() => h.close());
+
+/** A visitor who wrote `text`, open in both consoles. */
+async function talk(name, text = 'merhaba') {
+  const visitor = await visit(await h.person(), name);
+  await say(visitor, text);
+  for (const page of [a, b]) {
+    await openThread(page, name);
+    await shows(page, [text]);
+  }
+  return visitor;
+}
+
+const note = (page, text) => page.locator('.message.note', { hasText: text });
+
+test('a note reaches the team and nobody else, and the box says where it goes', async () => {
+  const visitor = await talk('Notlu');
+  await a.fill('#text', 'yarım yanıt');
+  await a.click('#mode-note');
+  assert.equal(await a.inputValue('#text'), '', 'the answer is no note');
+  assert.equal(await a.getAttribute('#text', 'placeholder'), 'Ekibe not: ziyaretçi görmez');
+  assert.equal(await a.getAttribute('#composer', 'data-mode'), 'note');
+  const colour = () => a.evaluate(() => getComputedStyle(document.getElementById('composer')).backgroundColor);
+  const saffron = await eventually(async () => { const c = await colour(); assert.notEqual(c, 'rgb(255, 255, 255)'); return c; });
+  assert.ok(await a.isHidden('#attach'), 'a note carries no file');
+  let typed = 0;
+  visitor.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => { if (String(payload).includes('"typing"')) typed++; }));
+  await say(a, 'kargo şubesiyle konuştum');
+  for (const page of [a, b]) await note(page, 'kargo şubesiyle konuştum').waitFor();
+  await say(a, 'yarın arayacağım');
+  await a.click('#mode-reply');
+  assert.notEqual(await colour(), saffron);
+  assert.equal(await a.inputValue('#text'), 'yarım yanıt', 'each has a draft of its own');
+  await say(a, 'yarın elinizde');
+  await shows(visitor, ['merhaba', 'yarın elinizde']);
+  assert.equal(typed, 0, 'nobody is seen typing a note');
+
+  // It stands where it was written, after a reload too, and in the language of its console.
+  await b.reload();
+  await openThread(b, 'Notlu');
+  await shows(b, ['merhaba', 'kargo şubesiyle konuştum', 'yarın arayacağım', 'yarın elinizde']);
+  await note(b, 'yarın arayacağım').locator('.tools button').click();
+  for (const page of [a, b]) await note(page, 'yarın arayacağım').waitFor({ state: 'detached' });
+  await visitor.reload();
+  await shows(visitor, ['merhaba', 'yarın elinizde']);
+  await visitor.context().close();
+});
+
+test('a note that cannot be saved stays in the box', async () => {
+  const visitor = await talk('Kopuk');
+  await a.click('#mode-note');
+  await h.server.kill();
+  try {
+    await a.waitForSelector('#connection:not([hidden])');
+    await say(a, 'kaybolmasın');
+    await a.waitForSelector('#composer-problem:not([hidden])');
+    assert.match(await a.textContent('#composer-problem'), /Metniniz burada duruyor/);
+    assert.equal(await a.inputValue('#text'), 'kaybolmasın');
+  } finally {
+    await h.server.start();
+  }
+  await a.waitForSelector('#connection', { state: 'hidden' });
+  await a.press('#text', 'Enter');
+  await note(b, 'kaybolmasın').waitFor();
+  assert.equal(await note(a, 'kaybolmasın').count(), 1);
+  assert.ok(await a.isHidden('#composer-problem'));
+  await a.click('#mode-reply');
+  await visitor.context().close();
+});
+
+test('ready replies: written in the dialog, found by "/", filled in, and the same on every console', async () => {
+  const visitor = await talk('Ayşe Hanım');
+  await a.click('#menu summary');
+  await a.click('#canned-open');
+  for (const [shortcut, text] of [['kargo', 'Merhaba {name}, paketiniz yolda.'], ['iade', 'İade için faturanızı gönderin, {name}.'], ['saat', 'Hafta içi 9-18 arası buradayız.']]) {
+    await a.fill('#canned-shortcut', `/${shortcut}`);
+    await a.fill('#canned-text', text);
+    await a.click('#canned-save');
+    await a.locator('#canned-all li', { hasText: `/${shortcut}` }).waitFor();
+  }
+  // The same shortcut again, whatever its case, is told and changes nothing.
+  await a.fill('#canned-shortcut', 'KARGO');
+  await a.fill('#canned-text', 'başka');
+  await a.click('#canned-save');
+  await eventually(async () => assert.match(await a.textContent('#canned-problem'), /\/KARGO zaten var/));
+  await a.fill('#canned-shortcut', 'iki kelime');
+  await a.click('#canned-save');
+  assert.match(await a.textContent('#canned-problem'), /1–32 harf/);
+  // Changing one.
+  await a.locator('.canned-row', { hasText: '/saat' }).click();
+  await a.fill('#canned-text', 'Her gün 9-18 arası buradayız.');
+  await a.click('#canned-save');
+  await a.locator('#canned-all li', { hasText: 'Her gün' }).waitFor();
+  await a.keyboard.press('Escape');
+
+  // The other console has them without a reload.
+  await b.fill('#text', '');
+  await b.locator('#text').pressSequentially('Selam! /');
+  const offered = () => b.locator('#canned-list li b').allTextContents();
+  await eventually(async () => assert.deepEqual(await offered(), ['/iade', '/kargo', '/saat']));
+  await b.locator('#text').pressSequentially('yol'); // in its text
+  await eventually(async () => assert.deepEqual(await offered(), ['/kargo']));
+  await b.keyboard.press('Backspace');
+  await b.keyboard.press('Backspace');
+  await b.keyboard.press('Backspace');
+  await b.keyboard.press('ArrowDown');
+  assert.match(await b.textContent('#canned-list [aria-selected=true]'), /kargo/);
+  assert.equal(await b.getAttribute('#text', 'aria-activedescendant'), await b.getAttribute('#canned-list [aria-selected=true]', 'id'));
+  await b.keyboard.press('Enter');
+  assert.equal(await b.inputValue('#text'), 'Selam! Merhaba Ayşe Hanım, paketiniz yolda.');
+  assert.ok(await b.isHidden('#canned'));
+  await b.keyboard.press('Enter');
+  await shows(visitor, ['merhaba', 'Selam! Merhaba Ayşe Hanım, paketiniz yolda.']);
+  // A slash that is none, and Escape, which leaves the text alone.
+  await b.locator('#text').pressSequentially('9/10');
+  assert.ok(await b.isHidden('#canned'));
+  await b.fill('#text', '');
+  await b.locator('#text').pressSequentially('/k');
+  await b.waitForSelector('#canned:not([hidden])');
+  await b.keyboard.press('Escape');
+  assert.ok(await b.isHidden('#canned'));
+  assert.equal(await b.inputValue('#text'), '/k');
+  await b.fill('#text', '');
+  // Deleted in one, gone in the other.
+  await a.click('#menu summary');
+  await a.click('#canned-open');
+  await a.locator('#canned-all li', { hasText: '/iade' }).locator('.touch').click();
+  await a.locator('#canned-all li', { hasText: '/iade' }).waitFor({ state: 'detached' });
+  await a.keyboard.press('Escape');
+  await eventually(async () => {
+    await b.fill('#text', '');
+    await b.locator('#text').pressSequentially('/');
+    assert.deepEqual(await offered(), ['/kargo', '/saat']);
+  });
+  await b.keyboard.press('Escape');
+  await b.fill('#text', '');
+  await visitor.context().close();
+});
+
+test('correcting what one wrote: by its button, by the up key, and not at all', async () => {
+  const visitor = await talk('Düzeltme');
+  await say(a, 'yarin gelir');
+  await shows(visitor, ['merhaba', 'yarin gelir']);
+  await a.fill('#text', 'taslak');
+  await a.locator('.message.own', { hasText: 'yarin gelir' }).locator('.tools button').click();
+  assert.equal(await a.inputValue('#text'), 'yarin gelir');
+  assert.ok(await a.isVisible('#edit-bar'));
+  await a.fill('#text', 'yarın gelir');
+  await a.keyboard.press('Enter');
+  for (const page of [a, b, visitor]) await shows(page, ['merhaba', 'yarın gelir']);
+  await eventually(async () => assert.equal(await a.inputValue('#text'), 'taslak', 'the draft is back'));
+  await a.fill('#text', '');
+  await a.keyboard.press('ArrowUp');
+  assert.equal(await a.inputValue('#text'), 'yarın gelir');
+  await a.keyboard.press('Escape');
+  assert.ok(await a.isHidden('#edit-bar'));
+  assert.equal(await a.inputValue('#text'), '');
+  assert.equal(await a.evaluate(() => document.activeElement.id), 'text');
+  assert.equal(await visitor.locator('.edited').count(), 1);
+  await visitor.context().close();
+});
+
+test('closing and reopening moves it between the lists of both consoles, and a visitor who writes opens it again', async () => {
+  const visitor = await talk('Biten İş');
+  const row = (page) => page.locator('.row', { hasText: 'Biten İş' });
+  await a.click('[data-filter=waiting]');
+  await row(a).waitFor();
+  await a.click('#finish');
+  await row(a).waitFor({ state: 'detached' });
+  await row(b).waitFor({ state: 'detached' });
+  assert.equal(await a.textContent('#head-name'), 'Biten İş', 'it stays open to read');
+  assert.ok(await b.isVisible('#closed-bar'));
+  await b.click('[data-filter=closed]');
+  await row(b).waitFor();
+  await eventually(async () => assert.match(await b.textContent('[data-filter=closed]'), /1/));
+  await b.click('#reopen');
+  await row(b).waitFor({ state: 'detached' });
+  await b.click('#finish');
+  await row(b).waitFor();
+  await say(visitor, 'bir şey daha');
+  await row(b).waitFor({ state: 'detached' });
+  await row(a).waitFor();
+  assert.ok(await a.isHidden('#closed-bar'));
+  for (const page of [a, b]) await page.click('[data-filter=active]');
+  await visitor.context().close();
+});
+
+test('the team switches itself away on one console, and the other shows it', async () => {
+  await a.click('#team');
+  for (const page of [a, b]) await eventually(async () => assert.equal(await page.getAttribute('#team', 'aria-checked'), 'false'));
+  await b.reload();
+  await eventually(async () => assert.equal(await b.textContent('#team-text'), 'Uzaktayız'));
+  await b.click('#team');
+  for (const page of [a, b]) await eventually(async () => assert.equal(await page.getAttribute('#team', 'aria-checked'), 'true'));
+});
