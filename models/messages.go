@@ -47,6 +47,21 @@ func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuer
 	return s.ready(list), more, nil
 }
 
+// MessagesBetween returns a thread's messages with ids above after and not above upTo, oldest first and at most limit, and
+// whether there are more. It asks the database, whatever memory holds.
+func (s *Store) MessagesBetween(ctx context.Context, threadID string, after, upTo int64, limit int) ([]Message, bool, error) {
+	var list []Message
+	err := again(ctx, func() error {
+		list = nil
+		return s.between(s.read.WithContext(ctx), threadID, after, upTo+1).Order("thread_id, id").Limit(limit + 1).Find(&list).Error
+	})
+	if err != nil {
+		return nil, false, s.failed("read messages", err)
+	}
+	more := len(list) > limit
+	return s.ready(list[:min(limit, len(list))]), more, nil
+}
+
 func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQuery) *gorm.DB {
 	db := s.between(s.read.WithContext(ctx), threadID, q.AfterID, q.BeforeID)
 	if q.AfterID > 0 {

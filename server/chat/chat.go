@@ -46,6 +46,7 @@ type Store interface {
 	RemoveEmpty(ctx context.Context, before time.Time) ([]string, bool, error)
 	Append(ctx context.Context, m models.NewMessage, done func(models.Appended, error)) error
 	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
+	MessagesBetween(ctx context.Context, threadID string, after, upTo int64, limit int) ([]models.Message, bool, error)
 	MessagePage(ctx context.Context, threadID string, page, perPage int) ([]models.Message, int64, error)
 	Block(ctx context.Context, threadID string, address bool) (models.Block, error)
 	Unblock(ctx context.Context, threadID string) error
@@ -95,6 +96,7 @@ type Options struct {
 	Store     Store
 	Files     Files // nil = nothing is known of files
 	Publisher Publisher
+	Others    Others // nil = there is only this process
 	// Messages limits what visitors may post, by thread; NewThreads how many threads an address may open.
 	Messages, NewThreads Limiter
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
@@ -110,6 +112,7 @@ type Service struct {
 	store     Store
 	files     Files
 	publisher Publisher
+	others    Others
 	messages  Limiter
 	openings  Limiter
 	audit     *audit.Log
@@ -121,6 +124,7 @@ type Service struct {
 	accepted  atomic.Uint64
 	team      team
 	counts    counts
+	turned    chan struct{} // the switch of away may have been turned
 }
 
 // New makes the chat service.
@@ -132,8 +136,8 @@ func New(o Options) *Service {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		store: o.Store, files: o.Files, publisher: o.Publisher, messages: o.Messages, openings: o.NewThreads,
-		audit: o.Audit, log: o.Logger, now: o.Now,
+		store: o.Store, files: o.Files, publisher: o.Publisher, others: o.Others, messages: o.Messages, openings: o.NewThreads,
+		audit: o.Audit, log: o.Logger, now: o.Now, turned: make(chan struct{}, 1),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
 	s.pages.every = pageEvery

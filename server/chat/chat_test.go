@@ -24,6 +24,9 @@ func (h *hall) Publish(p chat.Publication) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.heard = append(h.heard, p)
+	if p.Then != nil {
+		p.Then()
+	}
 }
 
 // take returns what was heard since the last take.
@@ -464,18 +467,18 @@ func TestPresence(t *testing.T) {
 	}
 	w.Arrived(v, id)
 	w.Arrived(v, id) // a second tab
-	if got := told(); got != "user_online" || !w.Online(id) || w.VisitorsOnline() != 1 {
+	if got := told(); got != "user_online" || !w.Online(t.Context(), id) || w.VisitorsOnline() != 1 {
 		t.Errorf("arriving twice told %q", got)
 	}
 	w.Departed(id)
 	w.Departed(id)
 	w.Arrived(v, id) // a reload
 	time.Sleep(3 * grace)
-	if got := told(); got != "" || !w.Online(id) {
+	if got := told(); got != "" || !w.Online(t.Context(), id) {
 		t.Errorf("a reload told %q", got)
 	}
 	w.Departed(id)
-	waitFor(t, func() bool { return !w.Online(id) })
+	waitFor(t, func() bool { return !w.Online(t.Context(), id) })
 	waitFor(t, func() bool { return told() == "user_offline" })
 	for range 2 { // those of one moment are told together, once for each visitor
 		if err := w.Heartbeat(context.Background(), v, id); err != nil {

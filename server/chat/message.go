@@ -88,7 +88,7 @@ func (s *Service) view(t models.Thread) ThreadView {
 		ID: t.ID, UserID: t.UserID, DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Status: t.Status,
 		CreatedAt: Time(t.CreatedAt), LastActivity: Time(t.LastActivity), LastActivityAt: Time(t.LastActivity),
 		LastMessage: t.LastMessage, LastSender: t.LastSender, LastType: t.LastType, MessageCount: t.MessageCount, UnreadCount: t.UnreadCount,
-		Online: s.presence.online(t.ID), PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
+		PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
 		Blocked: s.store.Blocked(t.ID, ""), LastMessageTime: optional(t.LastMessageAt),
 		VisitorReceivedID: t.VisitorReceivedID, WaitingSince: optional(t.WaitingSince),
 		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment,

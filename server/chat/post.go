@@ -68,17 +68,40 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	}
 	m := Wire(r.Message)
 	m.Attachment = file
-	if !r.Duplicate {
-		s.accepted.Add(1)
-		if r.Opened {
-			s.announceThread(r.Thread, "")
-		}
-		if r.Reopened {
-			s.tellStatus(threadUpdated{ID: r.Thread.ID, Status: r.Thread.Status})
-		}
-		s.announce(a, r, m)
+	if r.Duplicate {
+		s.repeated(a, r, m, func() { done(m, nil) })
+		return
 	}
-	done(m, nil)
+	s.accepted.Add(1)
+	if r.Opened {
+		s.announceThread(r.Thread, "")
+	}
+	if r.Reopened {
+		s.tellStatus(threadUpdated{ID: r.Thread.ID, Status: r.Thread.Status})
+	}
+	p := announcement(r.Message, r.Follows, m, r.Thread.DisplayName)
+	waits := threadUpdated{ID: r.Thread.ID, WaitingSince: &waitingSince{r.Thread.WaitingSince}}
+	if r.Waits && a.Role != Agent {
+		p.Agents = append(p.Agents, &Event{"thread_updated", waits})
+	}
+	p.Except, p.Then = a.SocketID, func() { done(m, nil) }
+	s.publisher.Publish(p)
+	if r.Waits && a.Role == Agent { // whose own console has to hear that nobody waits any more
+		s.tellUpdated(waits, "")
+	}
+}
+
+// repeated answers a message that was stored before. With other processes about, the one that stored it may have ended before
+// it told anybody, or a database that went away in the middle of a commit left everybody in doubt; so it is told again, to
+// those who have not heard.
+func (s *Service) repeated(a Actor, r models.Appended, m Message, then func()) {
+	if s.others == nil {
+		then()
+		return
+	}
+	p := announcement(r.Message, -1, m, r.Thread.DisplayName)
+	p.Except, p.Then = a.SocketID, then
+	s.publisher.Publish(p)
 }
 
 func (s *Service) notSaved(ctx context.Context, err error) error {

@@ -2,10 +2,25 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
+
+	"sohbet/models"
 )
+
+// Others are the other processes that serve the same visitors. What they cannot be asked is answered from what is known here.
+type Others interface {
+	// Arrived notes that the first socket of a thread's visitor is here, and then calls fresh unless another process has one.
+	Arrived(threadID string, fresh func())
+	// Departed notes that the last one has gone for good, and then calls gone unless another process has one.
+	Departed(threadID string, gone func())
+	// Online reports for each thread whether another process has its visitor.
+	Online(ctx context.Context, threads []string) []bool
+	// ClearedAll makes each of them call [Service.ClearedAll].
+	ClearedAll()
+}
 
 // presence knows which visitors have a socket on this process.
 type presence struct {
@@ -84,10 +99,33 @@ func (p *presence) all() []string {
 	return ids
 }
 
-// Online reports whether a visitor has a socket here, or had one a moment ago.
-func (s *Service) Online(threadID string) bool { return s.presence.online(threadID) }
+// Online reports whether a visitor has a socket, or had one a moment ago.
+func (s *Service) Online(ctx context.Context, threadID string) bool {
+	return s.online(ctx, []string{threadID})[0]
+}
 
-// VisitorsOnline is the number of visitors online.
+// online answers for each thread. The other processes are asked once, about those whose visitor is not here.
+func (s *Service) online(ctx context.Context, threads []string) []bool {
+	online := make([]bool, len(threads))
+	var elsewhere []string
+	var places []int
+	for i, id := range threads {
+		if online[i] = s.presence.online(id); !online[i] && s.others != nil {
+			elsewhere, places = append(elsewhere, id), append(places, i)
+		}
+	}
+	if len(elsewhere) > 0 {
+		for i, there := range s.others.Online(ctx, elsewhere) {
+			online[places[i]] = there
+		}
+	}
+	return online
+}
+
+// VisitorsHere lists the threads whose visitors are online at this process.
+func (s *Service) VisitorsHere() []string { return s.presence.all() }
+
+// VisitorsOnline is the number of visitors online at this process.
 func (s *Service) VisitorsOnline() int {
 	s.presence.mu.Lock()
 	defer s.presence.mu.Unlock()
@@ -97,14 +135,36 @@ func (s *Service) VisitorsOnline() int {
 // Arrived notes that a visitor's socket is in a thread's room; agents hear of it if the visitor was away.
 func (s *Service) Arrived(a Actor, threadID string) {
 	profile, _ := a.Threads.profile(threadID)
-	if s.presence.arrive(threadID, profile.DisplayName) {
-		s.tellPresence("user_online", threadID, profile.DisplayName, a.SocketID)
+	if !s.presence.arrive(threadID, profile.DisplayName) {
+		return
 	}
+	tell := func() { s.tellPresence("user_online", threadID, profile.DisplayName, a.SocketID) }
+	if s.others != nil {
+		s.others.Arrived(threadID, tell)
+		return
+	}
+	tell()
 }
 
 // Departed notes that a visitor's socket is gone.
 func (s *Service) Departed(threadID string) {
-	s.presence.depart(threadID, func(name string) { s.tellPresence("user_offline", threadID, name, "") })
+	s.presence.depart(threadID, func(name string) {
+		tell := func() { s.tellPresence("user_offline", threadID, name, "") }
+		if s.others != nil {
+			s.others.Departed(threadID, tell)
+			return
+		}
+		tell()
+	})
+}
+
+// Lost tells agents that the visitor of a thread is offline, whose process ended without a word.
+func (s *Service) Lost(ctx context.Context, threadID string) {
+	t, err := s.store.Thread(ctx, threadID)
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		s.log.WarnContext(ctx, "the name of a lost visitor is not known", slog.Any("error", err))
+	}
+	s.tellPresence("user_offline", threadID, t.DisplayName, "")
 }
 
 func (s *Service) tellPresence(event, threadID, name, except string) {

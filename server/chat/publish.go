@@ -2,7 +2,7 @@ package chat
 
 import "sohbet/models"
 
-// Publisher carries events to sockets. It must not block.
+// Publisher carries events to sockets, those of other processes too. It must not block.
 type Publisher interface {
 	Publish(Publication)
 }
@@ -18,6 +18,14 @@ type Publication struct {
 	Agents   []*Event // to all agents
 	Except   string   // the socket that caused it, which hears nothing
 	Volatile bool     // may be lost on the way to a client that lags
+	Here     bool     // other processes find out by themselves
+
+	// MessageID is set when a message is told of, and Follows to the id of the thread's message before it, or to -1 if
+	// that is not known and it may have been told before. Sockets hear of a
+	// thread's messages in the order of their ids, and of each once, whatever processes they were accepted by.
+	MessageID, Follows int64
+	// Then runs once when the sockets of this process have been told; nil for nothing. It must not block.
+	Then func()
 }
 
 // Event is one event on the wire: a name of contract §2 and its payload.
@@ -74,27 +82,21 @@ type deleted struct {
 	IDs      []int64 `json:"ids"`
 }
 
-// announce tells everybody of a stored message, under its name of today and the older one.
-func (s *Service) announce(a Actor, r models.Appended, m Message) {
-	message := &Event{"message", m}
-	p := Publication{ThreadID: r.Message.ThreadID, Except: a.SocketID}
-	if a.Role == Visitor {
+// announcement tells everybody of a stored message, under its name of today and the older one. shown is m on the wire, name
+// the visitor's.
+func announcement(m models.Message, follows int64, shown Message, name string) Publication {
+	message := &Event{"message", shown}
+	p := Publication{ThreadID: m.ThreadID, MessageID: m.ID, Follows: follows}
+	if m.SenderType == string(Visitor) {
 		p.Thread = []*Event{message}
 		p.Agents = []*Event{message, {"message_from_visitor", message.Payload}, {"new_message_notification", newMessage{
-			ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: preview(r.Message), Timestamp: Time(r.Message.CreatedAt),
+			ThreadID: m.ThreadID, DisplayName: name, Preview: preview(m), Timestamp: Time(m.CreatedAt),
 		}}}
 	} else {
 		p.Thread = []*Event{message, {"message_from_admin", message.Payload}}
 		p.Agents = []*Event{message, {"message_from_telegram", message.Payload}}
 	}
-	waits := threadUpdated{ID: r.Thread.ID, WaitingSince: &waitingSince{r.Thread.WaitingSince}}
-	if r.Waits && a.Role != Agent {
-		p.Agents = append(p.Agents, &Event{"thread_updated", waits})
-	}
-	s.publisher.Publish(p)
-	if r.Waits && a.Role == Agent { // whose own console has to hear that nobody waits any more
-		s.tellUpdated(waits, "")
-	}
+	return p
 }
 
 func (s *Service) announceThread(t models.Thread, except string) {

@@ -89,9 +89,9 @@ func (s *Service) tellTeam() {
 	}
 	s.team.told = now
 	event := []*Event{{"team_status", now}}
-	s.publisher.Publish(Publication{Agents: event})
+	s.publisher.Publish(Publication{Agents: event, Here: true})
 	for _, id := range s.presence.all() {
-		s.publisher.Publish(Publication{ThreadID: id, Thread: event, Side: Visitor})
+		s.publisher.Publish(Publication{ThreadID: id, Thread: event, Side: Visitor, Here: true})
 	}
 }
 
@@ -122,7 +122,16 @@ func (s *Service) WatchTeam(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.turned:
 		}
+	}
+}
+
+// LookAway makes [Service.WatchTeam] look at once.
+func (s *Service) LookAway() {
+	select {
+	case s.turned <- struct{}{}:
+	default:
 	}
 }
 

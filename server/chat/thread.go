@@ -66,8 +66,12 @@ func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([
 		return nil, Public(err)
 	}
 	views := make([]ThreadView, len(threads))
+	ids := make([]string, len(threads))
 	for i, t := range threads {
-		views[i] = s.view(t)
+		views[i], ids[i] = s.view(t), t.ID
+	}
+	for i, online := range s.online(ctx, ids) {
+		views[i].Online = online
 	}
 	return views, nil
 }
@@ -153,11 +157,19 @@ func (s *Service) ClearAll(ctx context.Context, a Actor) (int64, error) {
 		return n, Public(err)
 	}
 	s.did(ctx, a, audit.ThreadsClear)
-	for _, id := range s.presence.all() {
-		s.tellCleared(id)
+	s.ClearedAll()
+	if s.others != nil {
+		s.others.ClearedAll()
 	}
-	s.tellCleared("") // agents: the whole list
 	return n, nil
+}
+
+// ClearedAll tells everybody on this process that every thread is gone.
+func (s *Service) ClearedAll() {
+	for _, id := range append(s.presence.all(), "") { // "": agents, the whole list
+		e := []*Event{{"thread_cleared", cleared{ThreadID: id}}}
+		s.publisher.Publish(Publication{ThreadID: id, Thread: e, Agents: e, Here: true})
+	}
 }
 
 func (s *Service) tellCleared(threadID string) {

@@ -1,0 +1,30 @@
+package chat
+
+import (
+	"context"
+	"errors"
+
+	"sohbet/models"
+)
+
+// Recall reads from the database the messages of a thread that follow one id, up to and with another, at most limit. It returns
+// what was published of each when it was stored, oldest first, and whether there are more: for a process that missed it.
+func (s *Service) Recall(ctx context.Context, threadID string, after, upTo int64, limit int) ([]Publication, bool, error) {
+	found, more, err := s.store.MessagesBetween(ctx, threadID, after, upTo, limit)
+	if err != nil {
+		return nil, false, Public(err)
+	}
+	t, err := s.store.Thread(ctx, threadID)
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return nil, false, Public(err)
+	}
+	list := make([]Publication, 0, len(found))
+	for i, shown := range s.wire(ctx, found) {
+		list = append(list, announcement(found[i], after, shown, t.DisplayName))
+		after = found[i].ID
+	}
+	if n := len(list); n > 0 && !more { // who waits is said as it stands now
+		list[n-1].Agents = append(list[n-1].Agents, &Event{"thread_updated", threadUpdated{ID: threadID, WaitingSince: &waitingSince{t.WaitingSince}}})
+	}
+	return list, more, nil
+}
