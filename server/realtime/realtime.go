@@ -25,6 +25,8 @@ type Options struct {
 	Engine engine.Options
 	// ConnectTimeout closes a connection that joins no namespace in time; 45 s when zero.
 	ConnectTimeout time.Duration
+	// Watch hears which rooms have members; nil for nobody.
+	Watch Watch
 	// Logger receives panics of event handlers. Nil logs nothing.
 	Logger *slog.Logger
 }
@@ -53,7 +55,7 @@ func New(o Options) *Server {
 		o.ConnectTimeout = 45 * time.Second
 	}
 	s := &Server{engine: engine.New(o.Engine), log: o.Logger, namespaces: make(map[string]struct{})}
-	s.rooms.byName = make(map[string]*room)
+	s.rooms.byName, s.rooms.watch = make(map[string]*room), o.Watch
 
 	settings := socket.DefaultServerOptions()
 	settings.SetParser(wireParser{})

@@ -10,6 +10,16 @@ type rooms struct {
 	mu     sync.RWMutex // guards byName and every socket's list; taken before a room's own
 	byName map[string]*room
 	made   uint64
+	watch  Watch
+}
+
+// Watch hears which rooms have members here, so that what other processes publish to these can be brought.
+type Watch interface {
+	// Opened is told of a room's first member, Closed when the last has left. They must not block or call back.
+	Opened(room string)
+	Closed(room string)
+	// Await returns when an opened room is reached by all that is published to it anywhere, or cannot be for now.
+	Await(room string)
 }
 
 type room struct {
@@ -31,6 +41,9 @@ func (r *rooms) join(s *Socket, name string) {
 		r.made++
 		ro = &room{name: name, serial: r.made, members: make(map[*Socket]struct{}, 1)}
 		r.byName[name] = ro
+		if r.watch != nil {
+			r.watch.Opened(name)
+		}
 	}
 	if slices.Contains(s.joined, ro) {
 		return
@@ -69,6 +82,9 @@ func (r *rooms) drop(ro *room, s *Socket) {
 	ro.mu.Unlock()
 	if empty {
 		delete(r.byName, ro.name)
+		if r.watch != nil {
+			r.watch.Closed(ro.name)
+		}
 	}
 }
 

@@ -81,8 +81,14 @@ func (s *Socket) Emit(name string, args ...any) (bool, error) {
 	return s.conn.Queue(f, false), nil
 }
 
-// Join adds the socket to a room. A socket that has left joins nothing.
-func (s *Socket) Join(name string) { s.srv.rooms.join(s, name) }
+// Join adds the socket to a room. A socket that has left joins nothing. What is published to the room on any process after
+// Join has returned reaches the socket.
+func (s *Socket) Join(name string) {
+	s.srv.rooms.join(s, name)
+	if w := s.srv.rooms.watch; w != nil {
+		w.Await(name)
+	}
+}
 
 // Leave takes the socket out of a room.
 func (s *Socket) Leave(name string) { s.srv.rooms.leave(s, name) }

@@ -1,0 +1,77 @@
+package cluster
+
+import (
+	"reflect"
+	"testing"
+
+	"sohbet/server/realtime"
+)
+
+func TestPackets(t *testing.T) {
+	message, older := realtime.Frame("42[\"message\"]"), realtime.Frame("42[\"older\"]")
+	for name, p := range map[string]packet{
+		"beat": {kind: kindBeat, from: 7}, "turned": {kind: kindTurned, from: 7, sent: 3, name: "switch"},
+		"forget": {kind: kindForget, from: 1<<64 - 1, sent: 1 << 40, post: Post{Thread: thread}},
+		"post": {kind: kindPost, from: 7, sent: 1, post: Post{Thread: thread, ID: 1 << 50, Follows: -1, Publication: realtime.Publication{
+			First: realtime.Group{Room: "thread:x", Frames: []realtime.Frame{message, older}, Only: 2}, Except: "socket", Volatile: true,
+			Second: realtime.Group{Room: "agents", Frames: []realtime.Frame{message}},
+		}}},
+		"nothing": {kind: kindPost},
+	} {
+		data := p.encode(nil)
+		got, err := decode(data)
+		if err != nil || !reflect.DeepEqual(got, p) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if name == "post" && &got.post.First.Frames[0][0] != &got.post.Second.Frames[0][0] {
+			t.Error("a frame for two groups is two")
+		}
+		for n := range data {
+			if _, err := decode(data[:n]); err == nil {
+				t.Errorf("%s: %d of %d bytes are a packet", name, n, len(data))
+			}
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add((&packet{kind: kindPost, from: 7, sent: 1, post: Post{Thread: thread, ID: 5, Publication: realtime.Publication{
+		First: realtime.Group{Room: "r", Frames: []realtime.Frame{[]byte("x"), []byte("y")}},
+	}}}).encode(nil))
+	f.Add([]byte{1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := decode(data)
+		if err != nil {
+			return
+		}
+		again, err := decode(p.encode(nil))
+		if err != nil || again.kind != p.kind || again.post.ID != p.post.ID {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// Names in Redis tell nothing of what they stand for, the same to all processes of one database, and others elsewhere.
+func TestNames(t *testing.T) {
+	make := func(secret byte) *names {
+		n, err := newNames([32]byte{secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	a, same, other := make(1), make(1), make(2)
+	if a.channel("x") != same.channel("x") || a.channel("x") == other.channel("x") || a.channel("x") == a.channel("y") || a.all() == other.all() {
+		t.Error("channels")
+	}
+	hidden, ok := a.thread(thread)
+	if id, back := same.id(hidden); !ok || !back || id != thread {
+		t.Errorf("hidden and found again: %q", id)
+	}
+	if id, _ := other.id(hidden); id == thread {
+		t.Error("found with another secret")
+	}
+	if _, ok := a.thread("no id"); ok {
+		t.Error("hid what is no id")
+	}
+}
