@@ -16,6 +16,7 @@ import (
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
+	"sohbet/server/cluster"
 	"sohbet/server/engine"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
@@ -45,16 +46,17 @@ type Options struct {
 	Audit       *audit.Log
 
 	Brand         Brand
-	Zone          *time.Location // where the shop is
-	AgentName     string         // subject of sessions that need no password
-	CodeVia       string         // "log" or "telegram": where codes arrive
-	Bridge        Bridge         // to Telegram; nil without a bot
-	MetricsToken  string         // "" = agents alone
-	Locale        string         // language of pages for browsers that ask for none
-	Origins       []string       // other sites that may embed the chat page
-	MediaOrigins  []string       // where pictures and sound may come from besides this server
-	UploadOrigins []string       // where pages may send files besides this server
-	DataDir       string         // whose disk /health looks at
+	Zone          *time.Location   // where the shop is
+	AgentName     string           // subject of sessions that need no password
+	CodeVia       string           // "log" or "telegram": where codes arrive
+	Bridge        Bridge           // to Telegram; nil without a bot
+	Cluster       *cluster.Cluster // nil without REDIS_URL
+	MetricsToken  string           // "" = agents alone
+	Locale        string           // language of pages for browsers that ask for none
+	Origins       []string         // other sites that may embed the chat page
+	MediaOrigins  []string         // where pictures and sound may come from besides this server
+	UploadOrigins []string         // where pages may send files besides this server
+	DataDir       string           // whose disk /health looks at
 	Version       string
 	Environment   string // what /health reports: "production", "development" or the platform's word
 

@@ -80,6 +80,7 @@ func (h *health) checksWithin(ctx context.Context, age time.Duration) map[string
 	for name, check := range map[string]func(context.Context) checkResult{
 		"database": h.database, "telegram": h.telegram, "cloudinary": h.cloudinary,
 		"memory": func(context.Context) checkResult { return memoryCheck() },
+		"redis":  h.redis,
 		"disk":   func(context.Context) checkResult { return diskCheck(h.api.DataDir) },
 	} {
 		start := time.Now()
@@ -119,6 +120,18 @@ func (h *health) cloudinary(ctx context.Context) checkResult {
 	case err != nil:
 		h.api.log.LogAttrs(ctx, slog.LevelWarn, "health: Cloudinary", slog.Any("error", err))
 		return checkResult{Status: stateWarning, Detail: "Cloudinary does not answer as it should; files are kept on this machine"}
+	}
+	return checkResult{Status: stateOK}
+}
+
+// redis is never worse than a warning: without it each process goes on by itself.
+func (h *health) redis(ctx context.Context) checkResult {
+	if h.api.Cluster == nil {
+		return checkResult{Status: stateOff}
+	}
+	if err := h.api.Cluster.Check(); err != nil {
+		h.api.log.LogAttrs(ctx, slog.LevelWarn, "health: Redis", slog.Any("error", err))
+		return checkResult{Status: stateWarning, Detail: err.Error()}
 	}
 	return checkResult{Status: stateOK}
 }

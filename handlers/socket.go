@@ -20,7 +20,7 @@ import (
 // agentsRoom is the room of everybody who did admin_join. A thread's room is threadRoom of its id.
 const agentsRoom = "agents"
 
-func threadRoom(id string) string { return "thread:" + id }
+func threadRoom(id string) string { return ThreadRooms + id }
 
 // The sides of a conversation, for events that only the other side hears.
 const (

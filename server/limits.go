@@ -53,6 +53,19 @@ func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 	}
 }
 
+// Share hands over the limiters that count one visitor or one address, which may come to several processes: how much is spent
+// has to be known to all. What one process can do in all is its own matter, and so is what one socket sends.
+func (l Limits) Share(share func(name string, l *auth.Limiter)) {
+	for name, limiter := range map[string]*auth.Limiter{
+		"messages each": l.Messages.Each, "messages address": l.Messages.Address, "threads": l.Threads.Address, "api": l.API.Address,
+		"events": l.Events.Address, "uploads": l.Uploads.Address, "login": l.Login,
+	} {
+		if limiter != nil {
+			share(name, limiter)
+		}
+	}
+}
+
 // Admit lets connections in as long as there is room, for the engine that serves them.
 func (l Limits) Admit(address func(*http.Request) string, log *audit.Log, numbers *metrics.Metrics) func(*http.Request) (leave func(), wait time.Duration) {
 	return func(r *http.Request) (func(), time.Duration) {

@@ -25,7 +25,9 @@ import (
 const (
 	slowQuery    = 200 * time.Millisecond
 	databaseWait = 2 * time.Minute
-	offlineAfter = 10 * time.Second // longer than a reload or a change of network takes
+	// clusterTimeout is how long a process that stops tries to tell the others what it has not told yet.
+	clusterTimeout = time.Second
+	offlineAfter   = 10 * time.Second // longer than a reload or a change of network takes
 )
 
 // Main does what the command line asks for and returns the exit code.
@@ -79,7 +81,19 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	}
 	defer func() { err = errors.Join(err, closing("uploads folder", files.Close())) }()
 
-	s, house, err := (&parts{b, cfg, store, files, level, log}).wire()
+	others, err := openCluster(ctx, cfg, store, log)
+	if err != nil {
+		return err
+	}
+	if others != nil {
+		defer func() { // what is stored by then is told; the server has stopped, and the store goes last
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clusterTimeout)
+			defer cancel()
+			err = errors.Join(err, closing("connection to Redis", others.Close(ctx)))
+		}()
+	}
+
+	s, house, err := (&parts{b, cfg, store, files, others, level, log}).wire()
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Write
 			t.Error(err)
 		}
 	})
-	s, _, err := (&parts{Build{}, cfg, store, files, level, log}).wire()
+	s, _, err := (&parts{Build{}, cfg, store, files, nil, level, log}).wire()
 	if err != nil {
 		t.Fatal(err)
 	}

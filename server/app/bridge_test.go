@@ -33,7 +33,7 @@ func TestSiteWithABot(t *testing.T) {
 		t.Fatal(err)
 	}
 	var house chores
-	if s.server, house, err = (&parts{Build{}, cfg, store, files, level, log}).wire(); err != nil {
+	if s.server, house, err = (&parts{Build{}, cfg, store, files, nil, level, log}).wire(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())

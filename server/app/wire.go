@@ -13,6 +13,7 @@ import (
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
+	"sohbet/server/cluster"
 	"sohbet/server/config"
 	"sohbet/server/engine"
 	"sohbet/server/media"
@@ -38,12 +39,25 @@ type chores []func(context.Context)
 
 // parts are what the rest is built on.
 type parts struct {
-	build Build
-	cfg   *config.Config
-	store *models.Store
-	files *media.Service
-	level *slog.LevelVar // log's
-	log   *slog.Logger
+	build   Build
+	cfg     *config.Config
+	store   *models.Store
+	files   *media.Service
+	cluster *cluster.Cluster // nil = there is only this process
+	level   *slog.LevelVar   // log's
+	log     *slog.Logger
+}
+
+// openCluster makes this process's part in a cluster, nil where REDIS_URL asks for none.
+func openCluster(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) (*cluster.Cluster, error) {
+	if cfg.RedisURL == "" || !cfg.Postgres() {
+		return nil, nil
+	}
+	family, err := store.Family(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.New(cluster.Options{URL: cfg.RedisURL, Family: family, Agents: handlers.AgentsRoom, Thread: handlers.ThreadRooms, Log: log})
 }
 
 // wire builds what stands between the store and the network.
@@ -64,17 +78,29 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		return nil, nil, err
 	}
 
-	sockets := realtime.New(realtime.Options{Logger: log, Engine: engine.Options{
-		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail, numbers), Logger: log,
-	}})
+	options := realtime.Options{Logger: log, Engine: engine.Options{
+		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail, numbers),
+		DisablePolling: !cfg.Polling, DisableWebsocket: !cfg.Websocket, Logger: log,
+	}}
+	var others chat.Others
+	if p.cluster != nil {
+		options.Watch, others = p.cluster, p.cluster
+		limits.Share(func(name string, l *auth.Limiter) { p.cluster.Share(name, l) })
+	}
+	sockets := realtime.New(options)
+	publisher := &handlers.Publisher{Realtime: sockets, Cluster: p.cluster, Log: log}
 	room := chat.New(chat.Options{
-		Store: store, Files: files, Publisher: &handlers.Publisher{Realtime: sockets, Log: log},
+		Store: store, Files: files, Publisher: publisher, Others: others,
 		Messages: limits.Messages, NewThreads: limits.Threads,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Audit: trail, Logger: log, Now: now,
 	})
 	events := &handlers.Sockets{Chat: room, Sessions: sessions, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
+	if p.cluster != nil {
+		store.Share(models.News{Hears: p.cluster.Hears, Changed: p.cluster.Changed, Turned: p.cluster.Turned})
+		p.cluster.Start(sockets, handlers.Rest{Store: store, Chat: room, Publisher: publisher})
+	}
 
 	beside := chores{
 		func(ctx context.Context) { room.KeepHouse(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
@@ -107,7 +133,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: p.build.version(), Environment: environment(),
-		LogLevel: p.level, Log: log, Now: now,
+		Cluster: p.cluster, LogLevel: p.level, Log: log, Now: now,
 	})
 	beside = append(beside, api.KeepHistory)
 	s, err := server.New(server.Options{

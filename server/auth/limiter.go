@@ -20,6 +20,7 @@ type Limiter struct {
 	span  time.Duration // for all of them
 	now   func() time.Time
 	start time.Time
+	spent func(key string, n int) // nil: nobody else counts
 
 	mu   sync.Mutex
 	full map[uint64]time.Duration // since start
@@ -35,11 +36,33 @@ func NewLimiter(count int, per time.Duration, now func() time.Time) *Limiter {
 	return l
 }
 
+// Share has every token told that is taken, n below zero when some are given back, so that others can count it. Call it before
+// the limiter is used.
+func (l *Limiter) Share(spent func(key string, n int)) { l.spent = spent }
+
+// Rate is the time after which one token comes back, and all of them; 0 when there is no limit.
+func (l *Limiter) Rate() (every, span time.Duration) { return l.every, l.span }
+
+// Raise notes that key's bucket will be full again after a time at the earliest: for what others took of it.
+func (l *Limiter) Raise(key string, left time.Duration) {
+	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full[h] = max(l.full[h], now+min(left, l.span))
+}
+
 // Allow takes a token of key's bucket. When there is none it tells after what time there will be one.
 func (l *Limiter) Allow(key string) (ok bool, retryAfter time.Duration) {
 	if l.every == 0 {
 		return true, 0
 	}
+	if ok, retryAfter = l.allow(key); ok && l.spent != nil {
+		l.spent(key, 1)
+	}
+	return ok, retryAfter
+}
+
+func (l *Limiter) allow(key string) (ok bool, retryAfter time.Duration) {
 	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,6 +86,9 @@ func (l *Limiter) Return(key string) {
 	defer l.mu.Unlock()
 	if full, found := l.full[h]; found {
 		l.full[h] = full - l.every
+		if l.spent != nil {
+			l.spent(key, -1)
+		}
 	}
 }
 
@@ -71,6 +97,9 @@ func (l *Limiter) Forget(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.full, maphash.String(l.seed, key))
+	if l.spent != nil {
+		l.spent(key, -int(l.span/l.every))
+	}
 }
 
 // Len gives the number of keys held.

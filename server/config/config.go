@@ -54,6 +54,8 @@ type Config struct {
 	CacheTTL      time.Duration
 	RetentionDays int // 0 = keep for ever
 	RedisURL      string
+	Polling       bool // SOCKET_TRANSPORTS: connections may be held by polling
+	Websocket     bool // … by websocket
 
 	LogLevel     slog.Level
 	SentryDSN    string // "" = off
@@ -242,6 +244,13 @@ func (c *Config) combine(given map[string]bool) Invalid {
 	}
 	if given["ADMIN_USERNAME"] && c.AdminPassword == "" {
 		c.warn("ADMIN_USERNAME has no effect without ADMIN_PASSWORD: agents sign in with a one-time code alone")
+	}
+	switch {
+	case c.RedisURL == "":
+	case !c.Postgres():
+		c.warn("REDIS_URL has no effect with SQLite, which has one process; several need PostgreSQL (DATABASE_URL)")
+	case c.Cloudinary.CloudName == "":
+		c.warn("REDIS_URL is set, but not Cloudinary: DATA_DIR has to be one folder that all processes share, or files are found by the one that took them in alone")
 	}
 	return wrong
 }

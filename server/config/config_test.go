@@ -46,6 +46,7 @@ func TestDefaults(t *testing.T) {
 		MessageLimit: Rate{30, time.Minute}, UploadLimit: Rate{10, 5 * time.Minute},
 		APILimit: Rate{300, time.Minute}, LoginLimit: Rate{5, 15 * time.Minute},
 		UploadDisk: 1 << 30, CacheTTL: 3 * time.Minute, LogLevel: slog.LevelInfo, Locale: "tr",
+		Polling: true, Websocket: true,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("defaults:\n got %+v\nwant %+v", c, want)
@@ -109,6 +110,7 @@ func TestGoodValues(t *testing.T) {
 		}},
 		{"a mailbox for push services", []string{"PUSH_CONTACT", "mailto:ops@shop.example"}, func(c *Config) bool { return c.PushContact == "mailto:ops@shop.example" }},
 		{"identities", []string{"IDENTITY_SECRET", key32}, func(c *Config) bool { return c.IdentitySecret == key32 }},
+		{"websockets alone", []string{"SOCKET_TRANSPORTS", " WebSocket "}, func(c *Config) bool { return c.Websocket && !c.Polling }},
 		{"limit off", []string{"RATE_LIMIT_LOGIN", "OFF"}, func(c *Config) bool { return c.LoginLimit.Off() && c.LoginLimit.String() == "off" }},
 		{"limit", []string{"RATE_LIMIT_API", "5/1h"}, func(c *Config) bool { return c.APILimit.String() == "5/1h" }},
 		{"log", []string{"LOG_LEVEL", "Debug", "LOG_FORMAT", "JSON"}, func(c *Config) bool { return c.LogLevel == slog.LevelDebug && c.LogFormat == "json" }},
@@ -161,6 +163,7 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"CLOUDINARY_URL", "cloudinary://key:hunter2@shop", "CLOUDINARY_CLOUD_NAME", "other"}, []string{"CLOUDINARY_CLOUD_NAME"}},
 		{[]string{"CLOUDINARY_CLOUD_NAME", "a/b"}, []string{"CLOUDINARY_CLOUD_NAME"}},
 		{[]string{"CLOUDINARY_UPLOAD_PREFIX", "x"}, []string{"CLOUDINARY_UPLOAD_PREFIX"}},
+		{[]string{"SOCKET_TRANSPORTS", "websocket,smoke"}, []string{"SOCKET_TRANSPORTS holds"}},
 		{[]string{"CORS_ORIGINS", "*"}, []string{"CORS_ORIGINS"}},
 		{[]string{"CORS_ORIGINS", "https://a.example/path"}, []string{"CORS_ORIGINS"}},
 		{[]string{"CORS_ORIGINS", "https://*.example"}, []string{"CORS_ORIGINS"}},

@@ -262,6 +262,21 @@ func setOrigins(c *Config, value string) error {
 	return nil
 }
 
+func setTransports(c *Config, value string) error {
+	c.Polling, c.Websocket = false, false
+	for name := range strings.SplitSeq(value, ",") {
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "polling":
+			c.Polling = true
+		case "websocket":
+			c.Websocket = true
+		default:
+			return errors.New("want polling,websocket, or one of the two")
+		}
+	}
+	return nil
+}
+
 func setProxies(c *Config, value string) error {
 	c.TrustedProxies = nil
 	for item := range strings.SplitSeq(value, ",") {

@@ -130,8 +130,12 @@ var settings = []setting{
 	{name: "METRICS_TOKEN", kind: "text", secret: true, set: word(func(c *Config) *string { return &c.MetricsToken }),
 		about: "Bearer token for /metrics; empty leaves it to signed-in agents."},
 	{name: "REDIS_URL", kind: "address", secret: true,
-		set:   address(func(c *Config) *string { return &c.RedisURL }, "redis", "rediss"),
-		about: "For several processes behind one address: redis://user:password@host:6379/0"},
+		set: address(func(c *Config) *string { return &c.RedisURL }, "redis", "rediss"),
+		about: "For several processes behind one address, together with PostgreSQL: redis://user:password@host:6379/0\n" +
+			"(docs/scaling.md)."},
+	{name: "SOCKET_TRANSPORTS", def: "polling,websocket", kind: "list", set: setTransports,
+		about: "How browsers may hold their connection. websocket alone needs no sticky sessions in front of several processes,\n" +
+			"and shuts out networks that let none through."},
 	{name: "DEFAULT_LOCALE", def: "tr", kind: "tr or en", set: oneOf(func(c *Config) *string { return &c.Locale }, "tr", "en"),
 		about: "Language of the pages for browsers that ask for neither."},
 }
