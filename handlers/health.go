@@ -74,24 +74,35 @@ func (h *health) checksWithin(ctx context.Context, age time.Duration) map[string
 		return h.results
 	}
 	// A caller that hangs up must not leave a failed result to the next one.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
-	defer cancel()
-	h.results = make(map[string]checkResult)
-	for name, check := range map[string]func(context.Context) checkResult{
+	ctx = context.WithoutCancel(ctx)
+	checks := map[string]func(context.Context) checkResult{
 		"database": h.database, "telegram": h.telegram, "cloudinary": h.cloudinary,
 		"memory": func(context.Context) checkResult { return memoryCheck() },
 		"redis":  h.redis,
 		"disk":   func(context.Context) checkResult { return diskCheck(h.api.DataDir) },
-	} {
-		start := time.Now()
-		r := check(ctx)
-		r.DurationMS, r.CheckedAt = milliseconds(time.Since(start)), stamp(h.api.now())
-		if r.Status == stateOK {
-			h.good[name] = r.CheckedAt
-		}
-		r.LastOK = h.good[name]
-		h.results[name] = r
 	}
+	// Each for itself, so that one that waits in vain leaves the others their time.
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	results := make(map[string]checkResult, len(checks))
+	for name, check := range checks {
+		running.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+			defer cancel()
+			start := time.Now()
+			r := check(ctx)
+			r.DurationMS, r.CheckedAt = milliseconds(time.Since(start)), stamp(h.api.now())
+			mu.Lock()
+			defer mu.Unlock()
+			if r.Status == stateOK {
+				h.good[name] = r.CheckedAt
+			}
+			r.LastOK = h.good[name]
+			results[name] = r
+		})
+	}
+	running.Wait()
+	h.results = results
 	h.at = h.api.now()
 	return h.results
 }

@@ -58,6 +58,11 @@ func TestPostgresAway(t *testing.T) {
 	if h := health(t, server); !strings.Contains(h, `"unhealthy"`) || !strings.Contains(h, "PostgreSQL") {
 		t.Errorf("meanwhile: %s", h)
 	}
+	for _, probe := range []struct{ path, want string }{{"live", "alive"}, {"ready", "database unreachable"}} {
+		if text, err := get("http://" + server.Addr + "/health/" + probe.path); err != nil || !strings.Contains(text, `"`+probe.want+`"`) {
+			t.Errorf("%s meanwhile: %s, %v", probe.path, text, err)
+		}
+	}
 	time.Sleep(away / 2)
 	during := server.Memory()
 	db.start()

@@ -118,6 +118,9 @@ func TestSiteWithABot(t *testing.T) {
 		t.Errorf("visitors and agents can talk, but health says %d %s", r.status, r.body)
 	}
 	bot.SetDown(false)
+	if found := s.becomes(t, "telegram", "ok"); found.Status != "healthy" {
+		t.Errorf("with Telegram back: %+v", found)
+	}
 	for what, text := range map[string]string{"an answer": seen.String(), "the log": s.log.String()} {
 		if strings.Contains(text, telegramtest.Token) || strings.Contains(text, strings.SplitN(telegramtest.Token, ":", 2)[1]) {
 			t.Errorf("the token is in %s", what)

@@ -125,10 +125,14 @@ func TestCloudIsChecked(t *testing.T) {
 	if on, err := d.CheckCloud(t.Context()); !on || err == nil {
 		t.Errorf("down: %v, %v", on, err)
 	}
+	cloud.Down(false)
+	d.clock.add(61 * time.Second)
+	if on, err := d.CheckCloud(t.Context()); !on || err != nil {
+		t.Errorf("back: %v, %v", on, err)
+	}
 	wrong := newDesk(t, d.store, func(o *media.Options) {
 		o.Cloud = media.Cloud{Name: cloudinarytest.Name, Key: cloudinarytest.Key, Secret: "another", Prefix: cloud.URL}
 	})
-	cloud.Down(false)
 	if _, err := wrong.CheckCloud(t.Context()); err == nil {
 		t.Error("a wrong secret is well")
 	}

@@ -68,8 +68,12 @@ func (b *Bridge) poll(ctx context.Context) {
 	offset, unhooked, failures := int64(0), false, 0
 	for ctx.Err() == nil {
 		var raw []json.RawMessage
-		err := b.api.raw(ctx, pollWait+callTimeout, "getUpdates",
-			map[string]any{"offset": offset, "timeout": int(pollWait / time.Second), "allowed_updates": updateKinds}, &raw)
+		wait := pollWait
+		if failures > 0 {
+			wait = 0 // so that Telegram's return is noticed at once, and not when somebody writes
+		}
+		err := b.api.raw(ctx, wait+callTimeout, "getUpdates",
+			map[string]any{"offset": offset, "timeout": int(wait / time.Second), "allowed_updates": updateKinds}, &raw)
 		if err == nil {
 			var next int64
 			if next, err = b.keep(ctx, raw); err == nil && next > 0 {

@@ -1,0 +1,204 @@
+package durability
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sohbet/bench/process"
+	"sohbet/server/media/mediatest"
+)
+
+// TestDiskFull fills the disk that the server keeps its data on, a small file system in memory: health tells in time, nothing that
+// was acked is lost, nobody is told that a message is stored when it is not, and with room again everything goes on by itself.
+//
+// It mounts that disk in a mount namespace of its own, which goes with the process, so the test runs itself once more in there.
+func TestDiskFull(t *testing.T) {
+	const inside = "SOHBET_TEST_NAMESPACE"
+	if os.Getenv(inside) != "" {
+		fillDisk(t)
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestDiskFull$", "-test.v")
+	cmd.Env = append(os.Environ(), inside+"=yes")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if os.Getuid() != 0 { // a user namespace, in which it may mount too
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	out, err := cmd.CombinedOutput()
+	if !strings.Contains(string(out), "--- PASS: TestDiskFull") {
+		t.Errorf("%v (this needs root, or a kernel that lets users have namespaces)\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// disk is a file system of a size of its own.
+type disk struct {
+	t      *testing.T
+	dir    string
+	filler string
+}
+
+func mountDisk(t *testing.T, megabytes int) *disk {
+	t.Helper()
+	d := &disk{t: t, dir: t.TempDir()}
+	d.filler = filepath.Join(d.dir, "filler")
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		t.Fatalf("keep mounts to this namespace: %v", err)
+	}
+	if err := syscall.Mount("tmpfs", d.dir, "tmpfs", 0, fmt.Sprintf("size=%dm", megabytes)); err != nil {
+		t.Fatalf("mount: %v", err)
+	}
+	t.Cleanup(func() { // after the server's end, and before the folder is removed
+		if err := syscall.Unmount(d.dir, 0); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	return d
+}
+
+// leave fills it until so many bytes are free.
+func (d *disk) leave(free int64) {
+	d.t.Helper()
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(d.dir, &s); err != nil {
+		d.t.Fatal(err)
+	}
+	f, err := os.OpenFile(d.filler, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	size, err := f.Seek(0, 2)
+	if err == nil {
+		err = syscall.Fallocate(int(f.Fd()), 0, size, int64(s.Bavail)*s.Bsize-free)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *disk) empty() {
+	d.t.Helper()
+	if err := os.Remove(d.filler); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// becomes waits until a check of the server has that state, and returns the status of the whole and of the answer.
+func becomes(t *testing.T, p *process.Process, check, state string) (whole string, code int) {
+	t.Helper()
+	var found struct {
+		Status string
+		Checks map[string]struct{ Status, Detail string }
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		res, err := http.Get("http://" + p.Addr + "/health")
+		if err == nil {
+			err = errors.Join(json.NewDecoder(res.Body).Decode(&found), res.Body.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found.Checks[check].Status == state {
+			return found.Status, res.StatusCode
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not become %s: %+v\n%s", check, state, found, p.Tail())
+		}
+	}
+}
+
+func fillDisk(t *testing.T) {
+	d := mountDisk(t, 400)
+	p := start(t, d.dir, "", "RATE_LIMIT_UPLOAD=off")
+	expect := func(what, check, state, whole string, code int) {
+		t.Helper()
+		if got, status := becomes(t, p, check, state); got != whole || status != code {
+			t.Errorf("%s: %s and %d, want %s and %d", what, got, status, whole, code)
+		}
+	}
+	upload := func() int {
+		body, kind := form(t, "a.jpg", mediatest.JPEG(t, mediatest.Picture(400, 300, 20)))
+		res, err := http.Post("http://"+p.Addr+"/api/upload/image", kind, strings.NewReader(string(body)))
+		if err == nil {
+			err = res.Body.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode
+	}
+	v := &visitor{window: 1}
+	if err := v.enter(t, p.Addr); err != nil {
+		t.Fatal(err)
+	}
+	say := func() answer {
+		t.Helper()
+		n := len(v.acked)
+		text := fmt.Sprint(n)
+		a, err := v.ask("message", map[string]string{"thread_id": v.thread, "text": text, "client_id": text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.OK {
+			v.acked, v.sent = append(v.acked, a.Message.ID), n+1
+		}
+		return a
+	}
+	expect("empty", "disk", "ok", "healthy", 200)
+	if a := say(); !a.OK {
+		t.Fatalf("the first message: %+v", a)
+	}
+
+	d.leave(100 << 20)
+	expect("nearly full", "disk", "warning", "degraded", 200)
+	if a := say(); !a.OK {
+		t.Errorf("nearly full: %+v", a)
+	}
+
+	d.leave(0)
+	expect("full", "disk", "error", "unhealthy", 503)
+	if status := upload(); status < 500 {
+		t.Errorf("an upload onto a full disk: %d", status)
+	}
+	// The database has room for a little in files that it keeps; then it refuses, and says so.
+	refused := answer{OK: true}
+	for i := 0; refused.OK && i < 20_000; i++ {
+		refused = say()
+	}
+	if refused.OK || refused.Error.Code != "db_save_failed" {
+		t.Fatalf("%d messages went onto a full disk, and then: %+v", len(v.acked), refused)
+	}
+	stored := len(v.acked)
+	expect("refusing", "database", "error", "unhealthy", 503)
+
+	d.empty()
+	for range 10 {
+		if a := say(); !a.OK {
+			t.Errorf("with room again: %+v", a)
+		}
+	}
+	expect("empty again", "database", "ok", "healthy", 200)
+	if status := upload(); status != http.StatusOK {
+		t.Errorf("an upload with room again: %d", status)
+	}
+	err := v.read()
+	if err == nil {
+		err = v.check()
+	}
+	if err != nil || len(v.stored) != len(v.acked) {
+		t.Errorf("%d acked, %d stored: %v", len(v.acked), len(v.stored), err)
+	}
+	t.Logf("%d messages until the disk took no more, %d acked in all, none lost", stored, len(v.acked))
+}

@@ -1,0 +1,36 @@
+//go:build unix
+
+package app
+
+import (
+	"runtime/debug"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"sohbet/models/storetest"
+)
+
+func TestMemoryNearItsLimit(t *testing.T) {
+	s := open(t, storetest.Open(t, "sqlite"))
+	used := s.health(t).Checks["memory"].UsedBytes
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(used) + 256<<20))
+	// Taken and given back past the collector, which keeps what it had, and more so under the race detector.
+	ballast, err := unix.Mmap(-1, 0, int(used/8)+256<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range ballast {
+		ballast[i] = 1
+	}
+	found := s.becomes(t, "memory", "warning")
+	if found.Status != "degraded" || found.http != 200 || found.Checks["memory"].LastOK == "" {
+		t.Errorf("near the limit: %+v", found)
+	}
+	if err := unix.Munmap(ballast); err != nil {
+		t.Fatal(err)
+	}
+	if found := s.becomes(t, "memory", "ok"); found.Status != "healthy" || found.Checks["memory"].TotalBytes == 0 {
+		t.Errorf("with room again: %+v", found)
+	}
+}
