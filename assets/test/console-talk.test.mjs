@@ -1,7 +1,9 @@
 // What agents do inside a conversation: notes, ready replies, correcting, closing, and that several consoles stay in step.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { eventually, house, openThread, say, shows, signIn, visit } from './harness.mjs';
+import { io } from 'socket.io-client';
+import { act, eventually, house, openThread, say, shows, signIn, visit } from './harness.mjs';
 
 let h;
 let a;
@@ -205,4 +207,74 @@ test('the team switches itself away on one console, and the other shows it', asy
   await eventually(async () => assert.equal(await b.textContent('#team-text'), 'Uzaktayız'));
   await b.click('#team');
   for (const page of [a, b]) await eventually(async () => assert.equal(await page.getAttribute('#team', 'aria-checked'), 'true'));
+});
+
+/** A visitor whose page sends what it knows: `ask(event, payload)` resolves with the ack. */
+async function guest(join, agent = 'Mozilla/5.0 (Android 14; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0') {
+  const socket = io(h.server.url, { path: '/socket.io/', transports: ['websocket'], extraHeaders: { 'User-Agent': agent } });
+  const ask = async (event, payload) => {
+    const answer = await socket.timeout(5_000).emitWithAck(event, payload);
+    assert.ok(answer.ok, JSON.stringify(answer));
+    return answer;
+  };
+  const { thread_id: thread } = await ask('join', join);
+  return { thread, ask: (event, payload = {}) => ask(event, { thread_id: thread, ...payload }), close: () => socket.close() };
+}
+
+test('who one talks with: page, browser, contact, rating, earlier talks that open, all of it live', async () => {
+  const phone_number = '+90 532 444 55 66';
+  const before = await guest({ display_name: 'Selin Işık', phone_number });
+  await before.ask('message', { text: 'geçen haftaki soru' });
+  const now = await guest({ display_name: 'Selin Işık', phone_number, locale: 'en', page_url: 'https://shop.example/sepet' });
+  await now.ask('message', { text: 'bugünkü soru' });
+  await a.locator('.row', { hasText: 'bugünkü soru' }).click();
+  const fact = (text) => eventually(async () => assert.match(await a.textContent('#facts'), text));
+  for (const text of [/shop\.example\/sepet/, /Firefox 140 · Android/, /İngilizce/, /\+90 532 444 55 66/]) await fact(text);
+  await now.ask('page', { page_url: 'https://shop.example/odeme', page_title: 'Ödeme' });
+  await now.ask('contact', { email: 'selin@example.com' });
+  await now.ask('rate', { score: 4, comment: 'hızlıydı' });
+  for (const text of [/Ödeme/, /selin@example\.com/, /hızlıydı/]) await fact(text);
+  assert.equal(await a.getAttribute('#facts .stars', 'aria-label'), '5 üzerinden 4');
+  assert.equal(await a.locator('#facts .stars .full').count(), 4);
+  assert.equal(await a.getAttribute('#facts a[href^=mailto]', 'href'), 'mailto:selin@example.com');
+  assert.deepEqual(await a.locator('.earlier-last').allTextContents(), ['geçen haftaki soru']);
+  await a.click('.earlier-row');
+  await shows(a, ['geçen haftaki soru']);
+  await eventually(async () => assert.deepEqual(await a.locator('.earlier-last').allTextContents(), ['bugünkü soru']));
+  before.close();
+  now.close();
+});
+
+test('a copy as text or JSON, with the notes only when asked for', async () => {
+  const visitor = await talk('Kopya İsteyen');
+  await a.click('#mode-note');
+  await say(a, 'aramızda kalsın');
+  await note(a, 'aramızda kalsın').waitFor();
+  await a.click('#mode-reply');
+  const copy = async (choose) => {
+    await act(a, 'export');
+    await choose();
+    const [download] = await Promise.all([a.waitForEvent('download'), a.click('#export-save')]);
+    await a.waitForSelector('#export-dialog', { state: 'hidden' });
+    assert.match(download.suggestedFilename(), /^Kopya İsteyen \d{4}-\d\d-\d\d\.(txt|json)$/);
+    return readFile(await download.path(), 'utf8');
+  };
+  const text = await copy(async () => {});
+  assert.match(text, /Kopya İsteyen/);
+  assert.match(text, /merhaba/);
+  assert.doesNotMatch(text, /aramızda kalsın/);
+  const json = JSON.parse(await copy(async () => {
+    await a.check('#export-dialog [value=json]');
+    await a.check('#export-dialog [name=notes]');
+  }));
+  assert.equal(json.messages[0].content_text, 'merhaba');
+  assert.equal(json.notes[0].text, 'aramızda kalsın');
+  // A file that cannot be made is told in the dialog.
+  await a.route('**/api/threads/export', (route) => route.fulfill({ status: 500, body: '{}' }));
+  await act(a, 'export');
+  await a.click('#export-save');
+  await eventually(async () => assert.match(await a.textContent('#export-problem'), /hazırlanamadı/));
+  await a.click('#export-cancel');
+  await a.unroute('**/api/threads/export');
+  await visitor.context().close();
 });

@@ -53,7 +53,9 @@ export function copies({ room, session }) {
     showProblem(problem, '');
     try {
       const form = new FormData(event.target);
-      await save({ thread_id: room.current, format: form.get('format'), notes: form.has('notes') });
+      await save({
+        thread_id: room.current, format: form.get('format'), notes: form.has('notes'), time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      });
       dialog.close();
     } catch (error) {
       showProblem(problem, whyNot(session, error, 'console.export_failed'));
@@ -94,5 +96,5 @@ function fileName(header) {
   try {
     if (extended) return decodeURIComponent(extended);
   } catch { /* not encoded as it says */ }
-  return /filename="([^"]+)"/i.exec(header ?? '')?.[1] ?? null;
+  return /filename="?([^";]+)"?/i.exec(header ?? '')?.[1] ?? null;
 }

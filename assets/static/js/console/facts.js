@@ -51,7 +51,7 @@ function rows(thread, more) {
   row('phone', t('console.phone'), thread.phone && make('a', { href: `tel:${thread.phone.replace(/[^\d+]/g, '')}`, data: { fact: 'phone' } }, thread.phone));
   row('mail', t('console.email'), thread.email && make('a', { href: `mailto:${encodeURIComponent(thread.email).replace('%40', '@')}`, data: { fact: 'mail' } }, thread.email));
   row('person', t('console.identity'), more.identity?.verified ? make('span', { attrs: { dir: 'auto' } }, more.identity.id) : null);
-  row('page', t('console.page'), page(thread.page, thread.pageTitle));
+  row('page', t('console.page'), page(thread.page || more.page_url, thread.pageTitle || more.page_title));
   row('globe', t('console.language'), language(thread.locale || more.locale));
   row('screen', t('console.device'), [more.browser, more.platform].filter(Boolean).join(' · '));
   row('clock', t('console.first_seen'), time(parse(more.first_seen) ?? thread.created));
