@@ -102,22 +102,27 @@ export class Server {
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 export const DESK = { viewport: { width: 1440, height: 900 } };
 
+/** How Chromium is started. */
+export const CHROMIUM = {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    // A microphone that hums, and that nobody has to be asked for.
+    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
+};
+
 /** Chromium and a server for one test file; `close` ends both. */
 export async function house(env) {
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      // A microphone that hums, and that nobody has to be asked for.
-      '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
-  });
+  const browser = await chromium.launch(CHROMIUM);
   const server = await new Server(env).start();
   const complaints = [];
+  /** Addresses that pages may ask: the server's, and those of sites that embed the chat. */
+  const hosts = [server.url];
 
   /** A browser of one's own, whose errors and requests to other hosts are held against the pages. */
   async function person(options = {}) {
     const context = await browser.newContext({ locale: 'tr-TR', timezoneId: 'Europe/Istanbul', baseURL: server.url, ...DESK, ...options });
     context.on('request', (request) => {
-      if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) complaints.push(`request to ${request.url()}`);
+      if (!hosts.some((host) => request.url().startsWith(`${host}/`)) && !/^(data|blob):/.test(request.url())) complaints.push(`request to ${request.url()}`);
     });
     context.on('console', (message) => {
       const text = message.text();
@@ -134,7 +139,7 @@ export async function house(env) {
     assert.deepEqual(complaints, [], 'pages must not complain');
   }
 
-  return { browser, server, person, complaints, close };
+  return { browser, server, person, hosts, complaints, close };
 }
 
 // --- what people do -----------------------------------------------------------
@@ -172,8 +177,8 @@ export async function signIn(context, server, { lang = 'tr' } = {}) {
 
 /** Writes into the composer and presses Enter. */
 export async function say(page, text) {
-  await page.fill('#text', text);
-  await page.press('#text', 'Enter');
+  await page.locator('#text').fill(text);
+  await page.locator('#text').press('Enter');
 }
 
 /** The texts of all bubbles, in order. */

@@ -222,6 +222,7 @@ function openTalk({ focus }) {
 }
 
 const form = byId('start-form');
+byId('start-button').type = 'submit'; // pressed before there is somebody to hear it, it would load the page anew
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   if (me) return;

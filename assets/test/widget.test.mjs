@@ -1,0 +1,391 @@
+// The chat on somebody else's page: from another origin, as real sites have it, with the real server.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { eventually, house, openThread, PHONE, say, shows, signIn, stateOf, texts } from './harness.mjs';
+import { chat, launcher, openUp, panel, Site } from './site.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let h;
+let shop; // another origin of the same site, where the frame keeps its storage
+let far; // another site, whose frames get no storage in the private windows that tests run in: third-party cookies are off
+let unlisted;
+before(async () => {
+  [shop, far, unlisted] = await Promise.all([new Site('127.0.0.1').start(), new Site('localhost').start(), new Site('localhost').start()]);
+  h = await house({ CORS_ORIGINS: `${shop.url},${far.url}` });
+  h.hosts.push(shop.url, far.url, unlisted.url);
+  for (const site of [shop, far, unlisted]) site.page('*', { server: h.server.url });
+});
+after(async () => {
+  await h.close();
+  await Promise.all([shop.stop(), far.stop(), unlisted.stop()]);
+});
+
+/** A page of a site with the button on it. */
+async function at(address, options = {}) {
+  const context = await h.person(options);
+  await openUp(context);
+  const page = await context.newPage();
+  await page.goto(address);
+  await launcher(page).waitFor({ state: 'attached' });
+  return page;
+}
+
+/** Opens the panel by its button and gives a name. */
+async function introduce(page, name) {
+  await launcher(page).click();
+  await chat(page).locator('#name').fill(name);
+  await chat(page).locator('#start-form button[type=submit]').click();
+  await chat(page).locator('#talk[data-connection=online]').waitFor();
+  return chat(page);
+}
+
+/** What the page's console says by console.error. */
+function errors(page) {
+  const said = [];
+  page.on('console', (message) => { if (message.type() === 'error') said.push(message.text()); });
+  return said;
+}
+
+const frames = (page) => page.locator('sohbet-chat iframe').count();
+/** Where the keyboard's words go: "launcher", "chat", or the page's own. */
+const focused = (page) => page.evaluate(() => {
+  const inside = document.activeElement?.shadowRoot?.activeElement;
+  return inside?.className || (inside?.tagName === 'IFRAME' ? 'chat' : document.activeElement?.tagName);
+});
+
+test('a button, and behind it a conversation', async () => {
+  const page = await at(shop.url, { reducedMotion: 'reduce' });
+  const asked = [];
+  page.on('request', (request) => asked.push(request.url()));
+  const button = page.getByRole('button', { name: 'Sohbeti aç' });
+  assert.deepEqual(await button.evaluate((node) => { const { width, height, right, bottom } = node.getBoundingClientRect(); return [width, height, innerWidth - right, innerHeight - bottom]; }), [56, 56, 20, 20]);
+  assert.equal(await frames(page), 0, 'no frame before it is wanted');
+
+  await page.evaluate(() => {
+    window.heard = [];
+    for (const event of ['ready', 'open', 'close', 'message', 'unread']) window.Sohbet('on', event, (detail) => window.heard.push([event, detail]));
+  });
+  const talk = await introduce(page, 'Ayşe Pencerede');
+  const box = await panel(page).boundingBox();
+  assert.deepEqual([box.width, box.height], [380, 640]);
+  await say(talk, 'Kargo ne zaman gelir?');
+  await eventually(async () => assert.equal(await stateOf(talk, 'Kargo ne zaman gelir?'), 'sent'));
+
+  // Escape in the chat closes, and the focus is back on the button.
+  assert.equal(await focused(page), 'chat');
+  assert.equal(await launcher(page).getAttribute('aria-expanded'), 'true');
+  await page.keyboard.press('Escape');
+  await panel(page).waitFor({ state: 'hidden' });
+  assert.equal(await focused(page), 'launcher');
+  assert.equal(await launcher(page).getAttribute('aria-expanded'), 'false');
+
+  // It opens again by the keyboard, as it was, without asking the server for anything.
+  asked.length = 0;
+  await talk.locator('body').evaluate(() => { window.same = true; });
+  await page.keyboard.press('Enter');
+  await panel(page).waitFor();
+  await eventually(async () => assert.equal(await talk.locator(':focus').getAttribute('id'), 'text'), 'focus in the composer');
+  assert.equal(await talk.locator('body').evaluate(() => window.same), true, 'the same frame');
+  assert.deepEqual(asked, []);
+  await talk.locator('#fold').click();
+  await panel(page).waitFor({ state: 'hidden' });
+  assert.equal(await focused(page), 'launcher');
+  assert.deepEqual(await page.evaluate(() => window.heard), [
+    ['ready', undefined], ['open', undefined], ['message', { from: 'visitor', type: 'text' }], ['close', undefined], ['open', undefined], ['close', undefined],
+  ]);
+  assert.deepEqual(await page.evaluate(() => Object.entries(localStorage)), [['sohbet.talk', '1']], 'a mere sign is all that the site gets to keep');
+});
+
+test('a badge counts what came while the panel was closed, on the next page too', async () => {
+  const page = await at(shop.url);
+  const talk = await introduce(page, 'Rozet Sayan');
+  await say(talk, 'soru');
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Rozet Sayan');
+  await page.evaluate(() => {
+    window.heard = [];
+    window.Sohbet('on', 'unread', ({ count }) => window.heard.push(count));
+    window.Sohbet('close');
+  });
+  await say(agent, 'bir');
+  await say(agent, 'iki');
+  await page.getByRole('button', { name: 'Sohbeti aç, 2 okunmamış mesaj' }).waitFor();
+  assert.equal(await page.locator('sohbet-chat .badge').textContent(), '2');
+  assert.equal(await page.locator('sohbet-chat [role=status]').textContent(), '2 okunmamış mesaj');
+  assert.deepEqual(await page.evaluate(() => window.heard), [1, 2]);
+  assert.notEqual(await stateOf(agent, 'iki'), 'read', 'nobody has looked');
+
+  // The site's next page: nobody has opened anything yet.
+  await page.goto(`${shop.url}/sepet`);
+  await page.getByRole('button', { name: 'Sohbeti aç, 2 okunmamış mesaj' }).waitFor();
+  assert.equal(await focused(page), 'BODY', 'the unseen frame does not take the focus');
+  await launcher(page).click();
+  await shows(talk, ['soru', 'bir', 'iki']);
+  await eventually(async () => assert.equal(await stateOf(agent, 'iki'), 'read'), 'read now');
+  await page.getByRole('button', { name: 'Sohbeti kapat', exact: true }).first().waitFor();
+  assert.ok(await page.locator('sohbet-chat .badge').isHidden());
+  await page.reload();
+  await page.locator('sohbet-chat iframe').waitFor({ state: 'attached' });
+  await eventually(async () => assert.deepEqual(await texts(talk), ['soru', 'bir', 'iki']), 'loaded unseen');
+  assert.ok(await page.locator('sohbet-chat .badge').isHidden(), 'what was looked at is not counted again');
+
+  // Signing out of the site.
+  await page.evaluate(() => window.Sohbet('reset'));
+  await eventually(async () => assert.equal(await page.evaluate(() => localStorage.length), 0), 'the sign is gone');
+  await launcher(page).click();
+  await talk.locator('#name').waitFor();
+});
+
+test('the site’s styles, layers and transforms do not reach it', async () => {
+  shop.page('/hostile', {
+    server: h.server.url,
+    head: `<style>
+      * { all: unset !important; }
+      *, *::before, *::backdrop { display: none !important; color: red !important; font-size: 60px !important; box-sizing: content-box !important; padding: 40px !important; }
+      html, body, main { display: block !important; transform: translate(300px, -200px) scale(.5) !important; filter: blur(9px) !important; opacity: .2 !important; overflow: hidden !important; }
+      #cover { display: block !important; position: fixed !important; inset: -999px !important; z-index: 2147483647 !important; background: #ccc !important; }
+      sohbet-chat { visibility: hidden !important; pointer-events: none !important; width: 1px !important; transform: scale(0) !important; direction: rtl !important; }
+      [popover] { opacity: 0 !important; }
+    </style>`,
+    body: '<main>metin</main><div id="cover"></div>',
+  });
+  const page = await at(`${shop.url}/hostile`);
+  assert.deepEqual(await launcher(page).evaluate((node) => {
+    const { width, height, right, bottom } = node.getBoundingClientRect();
+    const { color, paddingTop, visibility, opacity } = getComputedStyle(node);
+    return { size: [width, height], place: [innerWidth - right, innerHeight - bottom], color, paddingTop, visibility, opacity };
+  }), { size: [56, 56], place: [20, 20], color: 'rgb(255, 255, 255)', paddingTop: '0px', visibility: 'visible', opacity: '1' });
+  // A click where a person sees it, not one that the test puts there.
+  const { width, height } = page.viewportSize();
+  await page.mouse.click(width - 48, height - 48);
+  await chat(page).locator('#name').fill('Sağlam');
+  const box = await panel(page).boundingBox();
+  assert.deepEqual([box.width, box.height, width - box.x - box.width], [380, 640, 20]);
+  await page.mouse.click(width - 48, height - 48);
+  await panel(page).waitFor({ state: 'hidden' });
+});
+
+test('a site with a strict policy', async () => {
+  const policy = (rest) => ({ 'Content-Security-Policy': `default-src 'none'; script-src ${h.server.url}; style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'; ${rest}` });
+  shop.page('/strict', { server: h.server.url, headers: { ...policy(`frame-src ${h.server.url}`), 'Cross-Origin-Opener-Policy': 'same-origin', 'Referrer-Policy': 'no-referrer' } });
+  const page = await at(`${shop.url}/strict`);
+  const said = errors(page);
+  const talk = await introduce(page, 'Sıkı Site');
+  await say(talk, 'buradan da olur');
+  await eventually(async () => assert.equal(await stateOf(talk, 'buradan da olur'), 'sent'));
+  const box = await panel(page).boundingBox();
+  assert.deepEqual([box.width, box.height], [380, 640], 'its own styles hold');
+  assert.deepEqual(said, []);
+
+  // Without frame-src there is no frame; the visitor reads that, and the console what to do.
+  shop.page('/no-frames', { server: h.server.url, headers: policy('') });
+  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  await openUp(context);
+  const closed = await context.newPage();
+  const heard = errors(closed);
+  await closed.goto(`${shop.url}/no-frames`);
+  await launcher(closed).click();
+  await closed.getByText('Sohbet yüklenemedi.').waitFor();
+  assert.ok(heard.some((text) => text.startsWith('Sohbet:') && text.includes(`frame-src ${h.server.url}`)), heard.join('\n'));
+  await context.close();
+});
+
+test('a site that is not listed gets no chat, and its owner reads why', async () => {
+  const context = await h.browser.newContext();
+  await openUp(context);
+  const page = await context.newPage();
+  const said = errors(page);
+  const asked = [];
+  page.on('request', (request) => { if (request.url().startsWith(h.server.url)) asked.push(request.url()); });
+  await page.goto(unlisted.url);
+  await page.waitForFunction(() => window.Sohbet?.loaded);
+  await page.evaluate(() => { window.Sohbet('open'); window.Sohbet('identify', { id: '1', hash: 'x' }); });
+  assert.equal(await page.locator('sohbet-chat').count(), 0);
+  assert.deepEqual(said, [`Sohbet: ${unlisted.url} may not show this chat: add it to CORS_ORIGINS of ${h.server.url} and restart that`]);
+  assert.deepEqual(asked, [`${h.server.url}/widget.js`]);
+
+  // Nor does a frame that it makes by itself show anything.
+  await page.evaluate((address) => new Promise((resolve) => {
+    const frame = document.createElement('iframe');
+    frame.onload = resolve;
+    frame.src = address;
+    document.body.append(frame);
+  }), `${h.server.url}/widget`);
+  assert.ok(said.at(-1).includes('frame-ancestors'), said.join('\n'));
+  assert.equal(await page.frames()[1].locator('#talk').count(), 0);
+  await context.close();
+});
+
+test('the frame listens to the page that holds it, and to no other', async () => {
+  const page = await at(shop.url);
+  await introduce(page, 'Gizli Konuşma');
+  const frame = page.frames()[1];
+  // Somebody else's window and a page's bare message are not believed; the line that was opened goes on.
+  await page.evaluate(() => {
+    const { contentWindow } = document.querySelector('sohbet-chat').shadowRoot.querySelector('iframe');
+    for (const data of ['sohbet:welcome', ['sohbet:welcome', { open: false, person: null, page: {} }], ['reset'], null, { data: 1 }]) contentWindow.postMessage(data, '*');
+    window.postMessage('sohbet:hello', '*');
+  });
+  await page.evaluate(() => window.Sohbet('close'));
+  await eventually(async () => assert.equal(await frame.evaluate(() => document.getElementById('talk').hidden), true));
+  assert.ok(await frame.evaluate(() => Boolean(localStorage.getItem('sohbet.visitor'))));
+  // The thread's id, the visitor's only credential, stays on our side.
+  const thread = await frame.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')).thread);
+  assert.ok(!page.frames().some((one) => one.url().includes(thread)));
+  assert.ok(!JSON.stringify(await page.evaluate(() => Object.entries(localStorage))).includes(thread));
+});
+
+test('without third-party cookies, and without any storage, it works until the page is left', async () => {
+  const gone = await at(far.url);
+  const talk = await introduce(gone, 'Hafızasız');
+  await assert.rejects(gone.frames()[1].evaluate(() => localStorage.length), /Access is denied/, 'the browser keeps nothing for the frame');
+  await say(talk, 'çerezsiz');
+  await eventually(async () => assert.equal(await stateOf(talk, 'çerezsiz'), 'sent'));
+  assert.equal(await gone.evaluate(() => localStorage.length), 0, 'nothing to come back to, so no sign of it');
+  await gone.evaluate(() => window.Sohbet('close'));
+  await launcher(gone).click();
+  await shows(talk, ['çerezsiz']);
+
+  const context = await h.person();
+  await openUp(context);
+  await context.addInitScript(() => {
+    for (const name of ['localStorage', 'sessionStorage', 'indexedDB']) Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError'); } });
+    Object.defineProperty(document, 'cookie', { get() { throw new DOMException('denied', 'SecurityError'); }, set() { throw new DOMException('denied', 'SecurityError'); } });
+  });
+  const page = await context.newPage();
+  await page.goto(shop.url);
+  const bare = await introduce(page, 'Depo Yok');
+  await say(bare, 'depo yok');
+  await eventually(async () => assert.equal(await stateOf(bare, 'depo yok'), 'sent'));
+});
+
+test('calls wait for the script, and wrong ones say what is right', async () => {
+  shop.page('/early', { server: h.server.url, head: `<script>
+    window.Sohbet = window.Sohbet || function () { (Sohbet.q = Sohbet.q || []).push(arguments); };
+    window.heard = [];
+    Sohbet('on', 'ready', function () { heard.push('ready'); });
+    Sohbet('on', 'open', function () { heard.push('open'); throw new Error('the site’s own'); });
+    Sohbet('open');
+  </script>` });
+  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  await openUp(context);
+  const page = await context.newPage();
+  const said = errors(page);
+  const thrown = [];
+  page.on('pageerror', (error) => thrown.push(error.message));
+  await page.goto(`${shop.url}/early`);
+  await chat(page).locator('#name').waitFor();
+  assert.deepEqual(await page.evaluate(() => window.heard.sort()), ['open', 'ready']);
+  assert.deepEqual(thrown, ['the site’s own'], 'a listener’s mistake is told and harms nothing');
+  await page.evaluate(() => {
+    window.Sohbet('explode');
+    window.Sohbet('on', 'opened', () => {});
+    window.Sohbet('identify', 'me');
+    // The script once more, as sites that swap their pages run it.
+    const again = document.createElement('script');
+    again.src = document.querySelector('script[src]').src;
+    document.body.append(again);
+    return new Promise((resolve) => { again.onload = resolve; });
+  });
+  assert.deepEqual(said, [
+    "Sohbet: no 'explode'; there are open, close, toggle, on, off, identify, page, reset", 'Sohbet: on wants one of ready, open, close, message, unread and a function',
+    'Sohbet: identify wants {id, hash}, both strings',
+  ]);
+  assert.equal(await page.locator('sohbet-chat').count(), 1);
+  await page.evaluate(() => window.Sohbet('toggle'));
+  await panel(page).waitFor({ state: 'hidden' });
+  await context.close();
+});
+
+for (const how of ['the Navigation API', 'pushState']) {
+  test(`pages on which it hides, by ${how}`, async () => {
+    shop.page('*', { server: h.server.url, attributes: 'data-hidden-pages="/checkout, /account/*"' });
+    const context = await h.person();
+    await openUp(context);
+    if (how === 'pushState') await context.addInitScript(() => { delete window.navigation; Object.defineProperty(window, 'navigation', { value: undefined }); });
+    const page = await context.newPage();
+    await page.goto(`${shop.url}/checkout`);
+    await launcher(page).waitFor({ state: 'attached' });
+    assert.ok(await launcher(page).isHidden());
+    for (const [path, shown] of [['/fincan?x=1#y', true], ['/account/orders/7', false], ['/checkout/done', true], ['/checkout', false]]) {
+      await page.evaluate((to) => history.pushState(null, '', to), path);
+      await launcher(page).waitFor({ state: shown ? 'visible' : 'hidden' });
+    }
+    await page.goBack();
+    await launcher(page).waitFor();
+    // Asked for by the site, the panel opens there too.
+    await page.evaluate(() => { history.pushState(null, '', '/checkout'); window.Sohbet('open'); });
+    await chat(page).locator('#name').waitFor();
+    await context.close();
+  });
+}
+
+test('place, colour and language by attributes', async () => {
+  const place = (page) => launcher(page).evaluate((node) => { const { left, right, bottom } = node.getBoundingClientRect(); return [Math.round(left), Math.round(innerWidth - right), Math.round(innerHeight - bottom)]; });
+  const wide = 1440 - 56;
+  const look = async (path, options) => {
+    shop.page(path, { server: h.server.url, ...options });
+    return at(shop.url + path, { reducedMotion: 'reduce' });
+  };
+  const left = await look('/left', { attributes: 'data-position="left 24 96" data-color="#ffd400" data-lang="en"' });
+  assert.deepEqual(await place(left), [24, wide - 24, 96]);
+  assert.deepEqual(await launcher(left).evaluate((node) => [getComputedStyle(node).backgroundColor, getComputedStyle(node).color]), ['rgb(255, 212, 0)', 'rgb(29, 28, 26)'], 'ink on yellow');
+  await left.getByRole('button', { name: 'Open the chat' }).click();
+  await chat(left).getByText('What should we call you?').waitFor();
+
+  const rtl = await look('/rtl', { dir: 'rtl', lang: 'ar' });
+  assert.deepEqual(await place(rtl), [20, wide - 20, 20], 'at the end of the line');
+
+  // A notice with a button stands where ours would: ours makes room, and comes back when it is gone.
+  const notice = await look('/notice', { body: '<div id="n" style="position:fixed;inset:auto 0 0 0;height:80px"><button style="float:right;width:120px;height:60px" onclick="n.remove()">Tamam</button></div>' });
+  await eventually(async () => assert.deepEqual(await place(notice), [wide - 20, 20, 92]), 'above the notice');
+  await notice.click('#n button');
+  await eventually(async () => assert.deepEqual(await place(notice), [wide - 20, 20, 20]), 'back in its place');
+  const chosen = await look('/chosen', { attributes: 'data-position="right 20 20"', body: '<button style="position:fixed;right:0;bottom:0;width:90px;height:90px">X</button>' });
+  await chosen.waitForLoadState();
+  assert.deepEqual(await place(chosen), [wide - 20, 20, 20], 'the site chose it so');
+});
+
+test('on a phone it fills the screen, and the keyboard’s way stays in it', async () => {
+  const page = await at(far.url, { ...PHONE, reducedMotion: 'reduce' });
+  await launcher(page).tap();
+  const talk = chat(page);
+  await talk.locator('#name').waitFor();
+  assert.deepEqual(await panel(page).boundingBox(), { x: 0, y: 0, width: 390, height: 844 });
+  assert.equal(await panel(page).getAttribute('aria-modal'), 'true');
+  assert.ok(await launcher(page).isHidden());
+  assert.equal(await talk.locator(':focus').getAttribute('id'), 'talk', 'no keyboard before one wants to write');
+  for (let i = 0; i < 12; i++) {
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(page), 'chat', `Tab ${i + 1}`);
+  }
+  await talk.locator('#fold').tap();
+  await panel(page).waitFor({ state: 'hidden' });
+  assert.ok(await launcher(page).isVisible());
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing in button and panel, ${colorScheme}`, async () => {
+    const page = await at(shop.url, { colorScheme, reducedMotion: 'reduce' });
+    const clean = async (frame, what) => {
+      await frame.evaluate(axe);
+      const { violations } = await frame.evaluate(() => window.axe.run(document, { iframes: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+      assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(' | ')}`), [], what);
+    };
+    await clean(page.mainFrame(), 'the button');
+    const talk = await introduce(page, `Erişim ${colorScheme}`);
+    await say(talk, 'Merhaba https://example.com');
+    await eventually(async () => assert.equal(await stateOf(talk, 'Merhaba'), 'sent'));
+    await clean(page.mainFrame(), 'the open panel');
+    await clean(page.frames()[1], 'the chat');
+    const agent = await signIn(await h.person(), h.server);
+    await page.evaluate(() => window.Sohbet('close'));
+    await openThread(agent, `Erişim ${colorScheme}`);
+    await say(agent, 'Buyurun');
+    await page.locator('sohbet-chat .badge').waitFor();
+    await clean(page.mainFrame(), 'the badge');
+  });
+}
