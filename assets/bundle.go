@@ -3,6 +3,7 @@ package assets
 import (
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"io/fs"
 	"path"
 	"sort"
@@ -22,6 +23,10 @@ type bundle struct {
 	Script string
 	// Chunks are what Script imports at once; the page asks for them beside it. What it imports later is not here.
 	Chunks []string
+	// Icons is the sprite of the drawings that the page may show.
+	Icons template.HTML
+
+	needs needs
 }
 
 // bundled is every page's bundle, and their files by name, such as "page/visitor.js".
@@ -35,7 +40,10 @@ var bundles = sync.OnceValue(func() bundled {
 	b := bundled{pages: map[string]bundle{}, files: map[string]*file{}}
 	for page, parts := range pageParts {
 		made := bundle{Style: b.style(page, parts.styles)}
-		made.Script, made.Chunks = b.script(page, parts)
+		var code []byte
+		made.Script, made.Chunks, code = b.script(page, parts)
+		made.needs = needsOf(code)
+		made.Icons = made.needs.sprite(templatesOf(page))
 		b.pages[page] = made
 	}
 	return b
@@ -58,8 +66,9 @@ func (b bundled) style(page string, names []string) string {
 	return name
 }
 
-// script joins the modules of a page, and the Socket.IO client with them when the page talks to it and it is embedded.
-func (b bundled) script(page string, parts contents) (entry string, chunks []string) {
+// script joins the modules of a page, and the Socket.IO client with them when the page talks to it and it is embedded. code is
+// all of it, with what is imported later.
+func (b bundled) script(page string, parts contents) (entry string, chunks []string, code []byte) {
 	var source strings.Builder
 	for _, name := range append([]string{"theme"}, parts.scripts...) {
 		fmt.Fprintf(&source, "import './js/%s.js';\n", name)
@@ -73,8 +82,9 @@ func (b bundled) script(page string, parts contents) (entry string, chunks []str
 	for _, made := range result.OutputFiles {
 		name := bundleFolder + strings.TrimPrefix(made.Path, outFolder)
 		b.files[name] = madeFile(name, made.Contents)
+		code = append(code, made.Contents...)
 	}
-	return bundleFolder + page + ".js", chunksOf(result.Metafile, page)
+	return bundleFolder + page + ".js", chunksOf(result.Metafile, page), code
 }
 
 // build runs esbuild on a source that stands in the static folder. What it refuses cannot be served: the build is broken.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
+	"sync"
 )
 
 // PageData is what a handler passes to a page.
@@ -98,7 +100,7 @@ var pages = parsePages()
 func parsePages() map[string]*template.Template {
 	parsed := map[string]*template.Template{}
 	for locale := range locales {
-		for name, parts := range pageParts {
+		for name := range pageParts {
 			t := template.New("layout.html").Funcs(template.FuncMap{
 				"t": func(key string) (string, error) {
 					s, ok := text(locale, key)
@@ -114,15 +116,31 @@ func parsePages() map[string]*template.Template {
 					return URL(path), nil
 				},
 			})
-			parsed[locale+"/"+name] = template.Must(t.ParseFS(embedded,
-				"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/"+cmp.Or(parts.file, name)+".html"))
+			parsed[locale+"/"+name] = template.Must(t.ParseFS(embedded, templateNames(name)...))
 		}
 	}
 	return parsed
 }
 
-// pageStrings are the texts for a page's modules, per "locale/page", joined once.
-var pageStrings = joinStrings()
+func templateNames(page string) []string {
+	return []string{"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/" + cmp.Or(pageParts[page].file, page) + ".html"}
+}
+
+// templatesOf gives the sources of a page's templates.
+func templatesOf(page string) string {
+	var sources strings.Builder
+	for _, name := range templateNames(page) {
+		data, err := embedded.ReadFile(name)
+		if err != nil {
+			panic("assets: " + err.Error())
+		}
+		sources.Write(data)
+	}
+	return sources.String()
+}
+
+// pageStrings are the texts that a page's modules may ask for, per "locale/page", joined once.
+var pageStrings = sync.OnceValue(joinStrings)
 
 func joinStrings() map[string]map[string]string {
 	joined := map[string]map[string]string{}
@@ -133,7 +151,9 @@ func joinStrings() map[string]map[string]string {
 				// The fallback first, so that a missing text shows in Turkish instead of as a key.
 				for _, source := range []string{fallbackLocale, locale} {
 					for key, s := range locales[source][section] {
-						all[section+"."+key] = s
+						if full := section + "." + key; bundles().pages[name].needs.text(full) {
+							all[full] = s
+						}
 					}
 				}
 			}
@@ -153,7 +173,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	}
 	v := view{
 		PageData: d, Page: name, Lang: lang, Dir: direction(lang), Theme: Theme(r),
-		Bundle: bundles().pages[name], Strings: pageStrings[lang+"/"+name],
+		Bundle: bundles().pages[name], Strings: pageStrings()[lang+"/"+name],
 	}
 	if tag := clientTag(); pageParts[name].client && tag.Src != "" {
 		v.Client = &tag

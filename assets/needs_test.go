@@ -1,0 +1,47 @@
+package assets
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestNeeds(t *testing.T) {
+	n := needsOf([]byte("t('talk.send'); t(`talk.state_${x}`); t(`visitor.${key}`); const key = on ? 'state_away' : 'none'; count('talk.new', 3)"))
+	for key, want := range map[string]bool{
+		"talk.send": true, "talk.state_read": true, "visitor.state_away": true, "talk.new_one": true, "talk.new_other": true,
+		"talk.attach": false, "visitor.lead": false, "talk.newer": false,
+	} {
+		if n.text(key) != want {
+			t.Errorf("%s: %v", key, !want)
+		}
+	}
+	sprite := string(needsOf([]byte("icon('clock')")).sprite(`<use href="#i-send"/>`))
+	for name, want := range map[string]bool{"clock": true, "send": true, "trash": false, "sen": false} {
+		if strings.Contains(sprite, `id="i-`+name+`"`) != want {
+			t.Errorf("drawing %s: %v", name, !want)
+		}
+	}
+}
+
+// Every drawing that a page shows from the start is in it; a small page has fewer than all.
+func TestPagesHaveTheirDrawings(t *testing.T) {
+	all := strings.Count(allIcons, "<symbol")
+	for name := range pageParts {
+		w := httptest.NewRecorder()
+		if err := Page(w, httptest.NewRequest(http.MethodGet, "/", nil), http.StatusOK, name, PageData{}); err != nil {
+			t.Fatal(err)
+		}
+		html := w.Body.String()
+		for _, m := range regexp.MustCompile(`href="#(i-[a-z]+)"`).FindAllStringSubmatch(html, -1) {
+			if !strings.Contains(html, `<symbol id="`+m[1]+`"`) {
+				t.Errorf("%s shows %s, which it does not carry", name, m[1])
+			}
+		}
+		if n := strings.Count(html, "<symbol"); n == 0 || name == "login" && n > all*3/4 {
+			t.Errorf("%s carries %d of %d drawings", name, n, all)
+		}
+	}
+}
