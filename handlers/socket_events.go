@@ -39,6 +39,10 @@ type input struct {
 	Email       string `json:"email"`
 	Score       int64  `json:"score"`
 	Comment     string `json:"comment"`
+	Identity    *struct {
+		ID   string `json:"id"`
+		Hash string `json:"hash"`
+	} `json:"identity"`
 }
 
 // decodeInput reads the event's object. None at all is an empty one: admin_join takes nothing.
@@ -97,9 +101,13 @@ var events = map[string]eventHandler{
 }
 
 func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
-	joined, err := p.h.Chat.Join(ctx, p.asVisitor(), chat.JoinRequest{ThreadID: in.ThreadID, Profile: chat.Profile{
-		DisplayName: in.DisplayName, PhoneNumber: in.PhoneNumber, PageURL: in.PageURL, PageTitle: in.PageTitle, Locale: in.Locale,
-	}})
+	request := chat.JoinRequest{ThreadID: in.ThreadID, Profile: chat.Profile{
+		DisplayName: in.DisplayName, PhoneNumber: in.PhoneNumber, PageURL: in.PageURL, PageTitle: in.PageTitle, Locale: in.Locale, Email: in.Email,
+	}}
+	if in.Identity != nil {
+		request.Identity = &chat.SignedIdentity{ID: in.Identity.ID, Hash: in.Identity.Hash}
+	}
+	joined, err := p.h.Chat.Join(ctx, p.asVisitor(), request)
 	if err != nil {
 		return err
 	}

@@ -69,4 +69,12 @@ var faceSteps = []step{
 			`CREATE INDEX idx_threads_email_hash ON threads (email_hash) WHERE email_hash <> ''`,
 		},
 	},
+	{
+		id: "face_4_identity",
+		statements: []string{
+			// Under which a site that embeds the chat knows somebody. Others have none, and each of their threads a user of its own.
+			`ALTER TABLE users ADD COLUMN external_id varchar(128)`,
+			`CREATE UNIQUE INDEX idx_users_external_id ON users (external_id)`,
+		},
+	},
 }

@@ -81,6 +81,7 @@ type User struct {
 	PhoneNumber string
 	CreatedAt   time.Time
 	LastSeen    time.Time
+	ExternalID  *string // under which the site that embeds the chat knows them; nil = it does not
 }
 
 // Thread is one visitor's conversation. Its last message and counts are kept on the row, so a list

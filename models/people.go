@@ -55,12 +55,21 @@ type Person struct {
 	Earlier   []Thread // their other threads in which somebody wrote, newest activity first
 	FirstSeen time.Time
 	Talks     int64 // of all their threads
+
+	ExternalID string // under which the site knows them; "" = it does not
 }
 
 // Person finds the threads that are with the same person as a thread: of the same user, phone number or e-mail address.
 func (s *Store) Person(ctx context.Context, t Thread) (Person, error) {
 	p := Person{FirstSeen: t.CreatedAt, Talks: t.Talks}
 	err := again(ctx, func() error {
+		var user User
+		if err := s.read.WithContext(ctx).Where("id = ?", t.UserID).Take(&user).Error; err != nil {
+			return err
+		}
+		if user.ExternalID != nil {
+			p.ExternalID = *user.ExternalID
+		}
 		theirs := func() *gorm.DB {
 			return s.read.WithContext(ctx).Model(&Thread{}).Where("id IN (?)", s.sameQuery(ctx, t)).Where("id <> ? AND message_count > 0", t.ID)
 		}

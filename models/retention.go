@@ -219,13 +219,12 @@ func dropThreads(tx *gorm.DB, rows []Thread) error {
 		tx.Where("thread_id IN ?", ids).Delete(&OutboxRow{}),
 		tx.Where("thread_id IN ?", ids).Delete(&Note{}),
 		tx.Where("id IN ?", ids).Delete(&Thread{}),
-		tx.Where("id IN ?", users).Delete(&User{}),
 	} {
 		if gone.Error != nil {
 			return gone.Error
 		}
 	}
-	return nil
+	return dropUsers(tx, users)
 }
 
 // forgetInTelegram deletes what ties deleted messages to Telegram: those it has not heard yet, and the links.

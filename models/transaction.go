@@ -157,11 +157,8 @@ func (t *transaction) open(tx *gorm.DB) error {
 			continue
 		}
 		at = stamp(at)
-		row.Thread = Thread{
-			ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL, PageTitle: n.PageTitle,
-			Locale: n.Locale, Browser: n.Browser, Platform: n.Platform, Status: StatusActive, CreatedAt: at, LastActivity: at,
-			AddressHash: blocks.hash(blocks.keys[0], n.Address),
-		}
+		row.Thread = n.thread(at)
+		row.AddressHash = blocks.hash(blocks.keys[0], n.Address)
 		row.opened = j.kind == appendJob
 		row.dirty = true
 		threads = append(threads, threadRow{Thread: row.Thread, SearchKey: searchKey(n.DisplayName, n.PhoneNumber)})
@@ -191,6 +188,14 @@ func (t *transaction) open(tx *gorm.DB) error {
 		}
 	}
 	return nil
+}
+
+// thread is the thread as it is when it is opened.
+func (n NewThread) thread(at time.Time) Thread {
+	return Thread{
+		ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL, PageTitle: n.PageTitle,
+		Locale: n.Locale, Browser: n.Browser, Platform: n.Platform, Status: StatusActive, CreatedAt: at, LastActivity: at,
+	}
 }
 
 // append inserts the messages and works out, one by one, how each leaves its thread.

@@ -1,5 +1,6 @@
 // What pages and consoles show beyond messages: marks, waiting, closing, being away, corrections.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { postgres, start, transports } from "./harness.mjs";
 
@@ -171,6 +172,33 @@ for (const [name, transport, database] of variants) {
     });
   });
 }
+
+it("whoever the site vouches for has the same conversation on every device", async () => {
+  const secret = "0123456789abcdef0123456789abcdef";
+  const server = await start({ IDENTITY_SECRET: secret });
+  try {
+    const identity = { id: "müşteri-42", hash: createHmac("sha256", secret).update("müşteri-42").digest("hex") };
+    const phone = await server.connect(transports.websocket);
+    const { thread_id, resumed } = await phone.ok("join", { display_name: "Ayşe", email: "ayse@shop.example", identity });
+    assert.equal(resumed, false);
+    await phone.ok("message", { thread_id, text: "from the phone" });
+    const desk = await server.connect(transports.polling);
+    const again = await desk.ok("join", { display_name: "Ayşe", identity });
+    assert.deepEqual([again.thread_id, again.resumed], [thread_id, true]);
+    assert.equal((await desk.ok("history", { thread_id })).messages[0].content_text, "from the phone");
+    await phone.ok("message", { thread_id, text: "and once more" });
+    await desk.next("message", (m) => m.content_text === "and once more");
+    const agent = await server.agent(transports.websocket);
+    assert.deepEqual((await agent.ok("facts", { thread_id })).facts.identity, { id: "müşteri-42", verified: true });
+    const thief = await server.connect(transports.websocket);
+    const error = await thief.refused("validation_error", "join", { display_name: "x", identity: { id: "müşteri-42", hash: "0".repeat(64) } });
+    assert.equal(error.field, "identity");
+    await thief.refused("unauthorized", "history", { thread_id });
+    assert.equal((await thief.refused("validation_error", "join", { display_name: "x", identity: "me" })).field, "identity");
+  } finally {
+    await server.stop();
+  }
+});
 
 it("outside its hours the team is away until it opens, from the first ack on", async () => {
   const later = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][(new Date().getUTCDay() + 3) % 7];

@@ -92,7 +92,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	room := chat.New(chat.Options{
 		Store: store, Files: files, Publisher: publisher, Others: others,
 		Messages: limits.Messages, NewThreads: limits.Threads,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Audit: trail, Logger: log, Now: now,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Audit: trail, Logger: log, Now: now,
 	})
 	events := &handlers.Sockets{Chat: room, Sessions: sessions, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)

@@ -65,6 +65,9 @@ type Store interface {
 	SaveCanned(context.Context, models.CannedReply) (models.CannedReply, error)
 	DeleteCanned(ctx context.Context, id int64) error
 	Person(context.Context, models.Thread) (models.Person, error)
+	IdentityThread(ctx context.Context, externalID string) (models.Thread, error)
+	OpenAs(ctx context.Context, externalID string, n models.NewThread) (t models.Thread, opened bool, err error)
+	Identify(ctx context.Context, threadID, externalID string) (theirs bool, err error)
 }
 
 // Limiter says whether one more is allowed for somebody and for their address, and when to come back if not.
@@ -101,6 +104,7 @@ type Options struct {
 	Messages, NewThreads Limiter
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
 	OfflineAfter time.Duration
+	Identity     string      // the secret by which sites vouch for their users; "" = nobody's word is taken
 	Hours        *hours.Week // when the team is there; nil = always
 	Audit        *audit.Log  // hears of blocks and deletions; nil for nobody
 	Logger       *slog.Logger
@@ -121,6 +125,7 @@ type Service struct {
 	presence  presence
 	beats     beats
 	pages     pages
+	identity  []byte
 	accepted  atomic.Uint64
 	team      team
 	counts    counts
@@ -140,7 +145,7 @@ func New(o Options) *Service {
 		audit: o.Audit, log: o.Logger, now: o.Now, turned: make(chan struct{}, 1),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
-	s.pages.every = pageEvery
+	s.pages.every, s.identity = pageEvery, []byte(o.Identity)
 	s.team.hours = o.Hours
 	s.team.usual.Store(-1)
 	s.team.told = s.Team()
@@ -170,6 +175,8 @@ type ThreadSet struct {
 // Profile is how a visitor introduced themselves.
 type Profile struct {
 	DisplayName, PhoneNumber, PageURL, PageTitle, Locale string
+
+	Email string // counts only where the site vouches for it
 }
 
 // maxThreads is how many threads one socket may join: more than any page shows, few enough to be no burden.

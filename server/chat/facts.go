@@ -55,6 +55,9 @@ func (s *Service) Facts(ctx context.Context, a Actor, threadID string) (Facts, e
 		Browser: t.Browser, Platform: t.Platform, Locale: t.Locale, PageURL: t.PageURL, PageTitle: t.PageTitle, FirstSeen: Time(p.FirstSeen),
 		DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Email: t.Email, Talks: p.Talks, Earlier: make([]Earlier, len(p.Earlier)),
 	}
+	if p.ExternalID != "" {
+		f.Identity = &Identity{ID: p.ExternalID, Verified: true}
+	}
 	for i, e := range p.Earlier {
 		f.Earlier[i] = Earlier{
 			ID: e.ID, CreatedAt: Time(e.CreatedAt), LastActivity: Time(e.LastActivity), LastMessage: e.LastMessage,

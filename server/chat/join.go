@@ -8,10 +8,12 @@ import (
 	"sohbet/models"
 )
 
-// JoinRequest is what a visitor says when coming in. ThreadID, if it names a stored thread, is resumed.
+// JoinRequest is what a visitor says when coming in. ThreadID, if it names a stored thread, is resumed. Without one, whoever the
+// site vouches for comes back to their last thread.
 type JoinRequest struct {
 	Profile
 	ThreadID string
+	Identity *SignedIdentity // nil = the site does not say who it is
 }
 
 // Joined is where the visitor is then, and how things stand there.
@@ -33,17 +35,21 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	if err := s.admit(a, r.ThreadID); err != nil {
 		return Joined{}, err
 	}
-	if r.ThreadID != "" && ValidThreadID(r.ThreadID) {
-		if err := r.check(false); err != nil {
-			return Joined{}, err
-		}
-		t, err := s.store.Thread(ctx, r.ThreadID)
-		if err == nil {
-			return s.resume(ctx, a, t, r.Profile)
-		}
-		if !errors.Is(err, models.ErrNotFound) {
-			return Joined{}, s.notSaved(ctx, err)
-		}
+	if err := s.verify(r.Identity); err != nil {
+		return Joined{}, err
+	}
+	if r.Identity == nil {
+		r.Email = ""
+	}
+	if err := r.check(false); err != nil {
+		return Joined{}, err
+	}
+	t, err := s.known(ctx, a, r)
+	switch {
+	case err == nil:
+		return s.resume(ctx, a, t, r.Profile)
+	case !errors.Is(err, models.ErrNotFound):
+		return Joined{}, s.notSaved(ctx, err)
 	}
 	if err := r.check(true); err != nil {
 		return Joined{}, err
@@ -52,10 +58,13 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 		return Joined{}, Limited(wait)
 	}
 	id := newThreadID()
+	if r.Identity != nil {
+		return s.joinAs(ctx, a, r, id)
+	}
 	if _, ok := a.Threads.put(id, r.Profile); !ok {
 		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
 	}
-	t, err := s.store.CreateThread(ctx, *r.thread(id, a))
+	t, err = s.store.CreateThread(ctx, *r.thread(id, a))
 	if err != nil {
 		return Joined{}, s.notSaved(ctx, err)
 	}
@@ -79,6 +88,7 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 	note(&patch.PageURL, t.PageURL, &p.PageURL)
 	note(&patch.Locale, t.Locale, &p.Locale)
 	note(&patch.PageTitle, t.PageTitle, &p.PageTitle)
+	note(&patch.Email, t.Email, &p.Email)
 	browser, platform := a.Browser, a.Platform
 	note(&patch.Browser, t.Browser, &browser)
 	note(&patch.Platform, t.Platform, &platform)
@@ -89,9 +99,9 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 		if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
 			// The visitor came to talk; that we could not note the page they are on is no reason to turn them away.
 			s.log.WarnContext(ctx, "profile not updated", slog.Any("error", err))
-		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil || patch.PageTitle != nil {
+		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil || patch.PageTitle != nil || patch.Email != nil {
 			s.tellUpdated(threadUpdated{
-				ID: t.ID, DisplayName: patch.DisplayName, PhoneNumber: patch.PhoneNumber, PageURL: patch.PageURL, PageTitle: patch.PageTitle,
+				ID: t.ID, DisplayName: patch.DisplayName, PhoneNumber: patch.PhoneNumber, Email: patch.Email, PageURL: patch.PageURL, PageTitle: patch.PageTitle,
 			}, a.SocketID)
 		}
 	}

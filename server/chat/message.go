@@ -170,6 +170,8 @@ func (p *Profile) check(named bool) error {
 		return invalid("display_name", "The name is too long: it may have 100 characters at most.")
 	case utf8.RuneCountInString(p.PhoneNumber) > models.MaxPhoneNumber:
 		return invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
+	case p.Email != "" && !validEmail(p.Email):
+		return invalid("email", "This is no e-mail address.")
 	case strings.ContainsRune(p.DisplayName+p.PhoneNumber, 0):
 		return invalid("display_name", "The name holds a character that cannot be stored.")
 	}

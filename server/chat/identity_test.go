@@ -1,0 +1,120 @@
+package chat_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/chat"
+)
+
+const identitySecret = "a secret that only the site and this server know"
+
+func signed(id string) *chat.SignedIdentity {
+	h := hmac.New(sha256.New, []byte(identitySecret))
+	h.Write([]byte(id))
+	return &chat.SignedIdentity{ID: id, Hash: hex.EncodeToString(h.Sum(nil))}
+}
+
+// The form is one that other languages make too: openssl dgst -sha256 -hmac.
+func TestSignatureIsPlainHMAC(t *testing.T) {
+	if got := signed("42").Hash; got != "e0867c0e26492112edcb590fdb2cf481f3ce6011ecf0e889a047ac2936b6b6dd" {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		h := &hall{}
+		w := world{chat.New(chat.Options{
+			Store: s, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
+		}), h, s}
+		join := func(socket string, r chat.JoinRequest) (chat.Actor, chat.Joined) {
+			t.Helper()
+			v := visitorAt(socket)
+			j, err := w.Join(t.Context(), v, r)
+			if err != nil || !v.Threads.Has(j.ThreadID) || len(v.Threads.All()) != 1 {
+				t.Fatalf("%+v, %v, joined %v", j, err, v.Threads.All())
+			}
+			return v, j
+		}
+		ayse := signed("user-42")
+		phone, first := join("phone", chat.JoinRequest{Identity: ayse, Profile: chat.Profile{DisplayName: "Ayşe", Email: "ayse@shop.example"}})
+		if first.Resumed {
+			t.Error("a first visit")
+		}
+		w.post(t, phone, first.ThreadID, "from the phone")
+		f, err := w.Facts(t.Context(), agent, first.ThreadID)
+		if err != nil || f.Identity == nil || *f.Identity != (chat.Identity{ID: "user-42", Verified: true}) || f.Email != "ayse@shop.example" {
+			t.Errorf("%+v, %v", f, err)
+		}
+		// Any device has the same conversation, and what the site says of them counts.
+		_, again := join("desk", chat.JoinRequest{Identity: ayse, Profile: chat.Profile{DisplayName: "Ayşe Y.", PhoneNumber: "+90 555"}})
+		if !again.Resumed || again.ThreadID != first.ThreadID {
+			t.Errorf("%+v", again)
+		}
+		if f, err := w.Facts(t.Context(), agent, first.ThreadID); err != nil || f.DisplayName != "Ayşe Y." || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
+			t.Errorf("%+v, %v", f, err)
+		}
+		// So has a browser that still knows a thread that is gone.
+		if _, j := join("old", chat.JoinRequest{Identity: ayse, ThreadID: "33333333-3333-4333-8333-333333333333"}); j.ThreadID != first.ThreadID {
+			t.Errorf("%+v", j)
+		}
+
+		// Somebody else at the same browser gets nothing of it.
+		_, other := join("desk2", chat.JoinRequest{Identity: signed("user-43"), ThreadID: first.ThreadID, Profile: chat.Profile{DisplayName: "Veli"}})
+		if other.Resumed || other.ThreadID == first.ThreadID {
+			t.Errorf("%+v", other)
+		}
+
+		// Who wrote before signing in keeps the thread.
+		guest := visitorAt("guest")
+		id := w.join(t, guest, "Can")
+		w.post(t, guest, id, "anonymous")
+		if _, j := join("guest2", chat.JoinRequest{Identity: signed("user-44"), ThreadID: id}); !j.Resumed || j.ThreadID != id {
+			t.Errorf("%+v", j)
+		}
+		if _, j := join("guest3", chat.JoinRequest{Identity: signed("user-44")}); j.ThreadID != id {
+			t.Errorf("%+v", j)
+		}
+
+		// Without the site's word, an address counts for nothing.
+		_, plain := join("plain", chat.JoinRequest{Profile: chat.Profile{DisplayName: "Nur", Email: "ayse@shop.example"}})
+		if f, err := w.Facts(t.Context(), agent, plain.ThreadID); err != nil || f.Email != "" || f.Identity != nil {
+			t.Errorf("%+v, %v", f, err)
+		}
+
+		w.hall.take()
+		refused := func(w world, what string, i *chat.SignedIdentity) {
+			t.Helper()
+			v := visitorAt("x")
+			_, err := w.Join(t.Context(), v, chat.JoinRequest{Identity: i, ThreadID: first.ThreadID, Profile: chat.Profile{DisplayName: "x"}})
+			if code(err) != chat.CodeValidation || chat.Public(err).Field != "identity" || len(v.Threads.All()) != 0 {
+				t.Errorf("%s: %v, joined %v", what, err, v.Threads.All())
+			}
+		}
+		upper := *ayse
+		upper.Hash = strings.ToUpper(upper.Hash)
+		for what, bad := range map[string]*chat.SignedIdentity{
+			"another's hash": {ID: "user-43", Hash: ayse.Hash}, "no hash": {ID: "user-42"}, "no id": signed(""), "upper case": &upper,
+			"a long id": signed(strings.Repeat("x", 129)), "NUL": signed("a\x00b"), "broken": signed("a\xff"),
+		} {
+			refused(w, what, bad)
+		}
+		refused(newWorld(s, 9, 9), "no secret set", ayse)
+		if h := w.hall.take(); len(h) != 0 {
+			t.Errorf("refusals told %+v", h)
+		}
+
+		if err := w.Block(t.Context(), agent, first.ThreadID, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Join(t.Context(), visitorAt("b"), chat.JoinRequest{Identity: ayse}); code(err) != chat.CodeBlocked {
+			t.Errorf("a blocked visitor on another device: %v", err)
+		}
+	})
+}
