@@ -7,12 +7,14 @@ const THREADS = 10_000;
 const CLOSED = THREADS / 50;
 const OPEN = THREADS - CLOSED;
 const MOST_ROWS = 60;
+const HISTORY = 800;
+const MOST_MESSAGES = 200;
 
 let h;
 let agent;
 before(async () => {
   h = await house();
-  seed(h.server, '-threads', String(THREADS));
+  seed(h.server, '-threads', String(THREADS), '-history', String(HISTORY));
   agent = await signIn(await h.person(), h.server);
 });
 after(() => h.close());
@@ -108,4 +110,20 @@ test('the closed ones, and a search through all of them', async () => {
   await eventually(async () => assert.equal((await rows())[0].of, CLOSED));
   await agent.click('[data-filter=active]');
   await eventually(async () => assert.equal((await rows())[1].of, OPEN + 1));
+});
+
+test('a long conversation: up to its first message, and the document stays small', async () => {
+  await agent.fill('#search', '+90 532 001 0001');
+  await eventually(async () => assert.equal(await agent.locator('.row').count(), 1));
+  await agent.locator('.row').click();
+  await agent.waitForSelector('.message');
+  const first = () => agent.locator('.message .caption').first().textContent();
+  await eventually(async () => {
+    await agent.evaluate(() => { document.getElementById('scroller').scrollTop = 0; });
+    assert.ok(await agent.locator('.message').count() <= MOST_MESSAGES);
+    assert.match(await first(), /^Merhaba, siparişim ne zaman/);
+  }, 'the first message', 30_000);
+  const seen = await agent.locator('.message .caption').allTextContents();
+  assert.deepEqual(seen.slice(1, 4), ['mesaj 1', 'mesaj 2', 'mesaj 3']);
+  await agent.evaluate(() => { const s = document.getElementById('scroller'); s.scrollTop = s.scrollHeight; });
 });

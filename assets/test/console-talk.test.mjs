@@ -15,9 +15,11 @@ before(async () => {
 });
 after(() => h.close());
 
-/** A visitor who wrote `text`, open in both consoles. */
-async function talk(name, text = 'merhaba') {
-  const visitor = await visit(await h.person(), name);
+/** A visitor who wrote `text`, open in both consoles. `heard` gets every frame that their page receives. */
+async function talk(name, text = 'merhaba', heard = null) {
+  const context = await h.person();
+  if (heard) context.on('page', (page) => page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => heard.push(String(payload)))));
+  const visitor = await visit(context, name);
   await say(visitor, text);
   for (const page of [a, b]) {
     await openThread(page, name);
@@ -29,8 +31,11 @@ async function talk(name, text = 'merhaba') {
 const note = (page, text) => page.locator('.message.note', { hasText: text });
 
 test('a note reaches the team and nobody else, and the box says where it goes', async () => {
-  const visitor = await talk('Notlu');
+  const heard = [];
+  const visitor = await talk('Notlu', 'merhaba', heard);
+  const frames = (text) => heard.filter((frame) => frame.includes(text)).length;
   await a.fill('#text', 'yarım yanıt');
+  await eventually(() => assert.ok(frames('"typing"'), 'an answer is seen coming'));
   await a.click('#mode-note');
   assert.equal(await a.inputValue('#text'), '', 'the answer is no note');
   assert.equal(await a.getAttribute('#text', 'placeholder'), 'Ekibe not: ziyaretçi görmez');
@@ -38,17 +43,19 @@ test('a note reaches the team and nobody else, and the box says where it goes', 
   const colour = () => a.evaluate(() => getComputedStyle(document.getElementById('composer')).backgroundColor);
   const saffron = await eventually(async () => { const c = await colour(); assert.notEqual(c, 'rgb(255, 255, 255)'); return c; });
   assert.ok(await a.isHidden('#attach'), 'a note carries no file');
-  let typed = 0;
-  visitor.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => { if (String(payload).includes('"typing"')) typed++; }));
+  await eventually(() => assert.ok(frames('"typing":false'), 'and is no more'));
+  const typed = frames('"typing":true');
   await say(a, 'kargo şubesiyle konuştum');
   for (const page of [a, b]) await note(page, 'kargo şubesiyle konuştum').waitFor();
   await say(a, 'yarın arayacağım');
+  assert.equal(frames('"typing":true'), typed, 'nobody is seen typing a note');
   await a.click('#mode-reply');
   assert.notEqual(await colour(), saffron);
   assert.equal(await a.inputValue('#text'), 'yarım yanıt', 'each has a draft of its own');
   await say(a, 'yarın elinizde');
   await shows(visitor, ['merhaba', 'yarın elinizde']);
-  assert.equal(typed, 0, 'nobody is seen typing a note');
+  assert.equal(frames('yarın elinizde') > 0, true);
+  assert.equal(frames('kargo şubesiyle') + frames('arayacağım') + frames('note'), 0, 'no frame carries a note');
 
   // It stands where it was written, after a reload too, and in the language of its console.
   await b.reload();
@@ -197,6 +204,47 @@ test('closing and reopening moves it between the lists of both consoles, and a v
   await row(a).waitFor();
   assert.ok(await a.isHidden('#closed-bar'));
   for (const page of [a, b]) await page.click('[data-filter=active]');
+  await visitor.context().close();
+});
+
+test('what one console reads, blocks and watches, the other shows', async () => {
+  const visitor = await talk('İki Konsol');
+  const row = (page) => page.locator('.row', { hasText: 'İki Konsol' });
+  await openThread(b, 'Biten İş');
+  await openThread(a, 'Biten İş');
+  await say(visitor, 'okunmadı');
+  for (const page of [a, b]) await eventually(async () => assert.equal(await row(page).locator('.badge').textContent(), '1'));
+  await visitor.locator('#text').pressSequentially('abc');
+  await eventually(async () => assert.equal(await row(a).locator('.row-last').textContent(), 'yazıyor…'));
+  await visitor.fill('#text', '');
+  await eventually(async () => assert.equal(await row(a).locator('.row-last').textContent(), 'okunmadı'));
+  await row(b).click();
+  await row(a).locator('.badge').waitFor({ state: 'hidden' });
+  await act(b, 'block');
+  await b.click('#confirm-yes');
+  await a.locator('.row.is-blocked', { hasText: 'İki Konsol' }).waitFor();
+  await b.click('#unblock');
+  await b.click('#confirm-yes');
+  await a.locator('.row.is-blocked').waitFor({ state: 'detached' });
+  await visitor.context().close();
+});
+
+test('times go on by themselves, and a long wait gets a line of its own', async () => {
+  const visitor = await visit(await h.person(), 'Sabırlı');
+  const page = await (await a.context()).newPage();
+  await page.clock.install();
+  await page.goto('/admin');
+  await say(visitor, 'kimse yok mu?');
+  const row = page.locator('.row', { hasText: 'Sabırlı' });
+  await row.waitFor();
+  await eventually(async () => assert.equal(await row.locator('.row-time').textContent(), 'şimdi'));
+  assert.ok(await row.locator('.row-wait').isHidden());
+  const low = (await row.boundingBox()).height;
+  await page.clock.fastForward('06:10');
+  await eventually(async () => assert.equal(await row.locator('.row-time').textContent(), '6 dk'));
+  assert.match(await row.locator('.row-wait').textContent(), /6 dk bekliyor/);
+  assert.ok((await row.boundingBox()).height > low);
+  await page.close();
   await visitor.context().close();
 });
 

@@ -172,6 +172,12 @@ test('deleting can be taken back; other consoles see it when it is sent, at the 
   await a.keyboard.press('Escape');
   await a.keyboard.press('Delete');
   await row(a).waitFor({ state: 'detached' });
+  // The visitor writes meanwhile: nobody has read that, so nothing is deleted.
+  await say(visitor, 'bir şey daha');
+  await row(a).waitFor();
+  assert.equal(await a.locator('.undo-bar').count(), 0);
+  await openThread(a, 'Silinecek');
+  await act(a, 'clear');
   await a.close();
   await row(b).waitFor({ state: 'detached' });
   await visitor.context().close();

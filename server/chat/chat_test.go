@@ -440,6 +440,14 @@ func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := w.hall.take()
+			if c.who.Role == chat.Agent { // the other consoles hear it in their own way
+				last := h[len(h)-1]
+				payload, err := json.Marshal(last.Agents[0].Payload)
+				if want := `{"id":"` + id + `","unread_count":0}`; err != nil || len(last.Thread) != 0 || names(last.Agents) != "thread_updated" || last.Except != c.who.SocketID || string(payload) != want {
+					t.Errorf("the other agents were told %+v with %s", last, payload)
+				}
+				h = h[:len(h)-1]
+			}
 			if len(h) != 2 {
 				t.Fatalf("%s: told %d times", c.who.Role, len(h))
 			}

@@ -22,6 +22,7 @@ type threadUpdated struct {
 	Rating        *int64        `json:"rating,omitempty"`
 	RatingComment *string       `json:"rating_comment,omitempty"`
 	WaitingSince  *waitingSince `json:"waiting_since,omitempty"`
+	UnreadCount   *int64        `json:"unread_count,omitempty"`
 }
 
 // waitingSince is a time, or null: nobody waits any more.

@@ -94,7 +94,8 @@ func (s *Service) Typing(_ context.Context, a Actor, threadID string, on bool) e
 	return nil
 }
 
-// Read notes up to which message somebody has read, and tells the other side if that is news.
+// Read notes up to which message somebody has read, and tells the other side if that is news; what an agent has read, the other
+// agents too.
 func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int64) error {
 	if err := a.reach(threadID); err != nil {
 		return err
@@ -106,8 +107,14 @@ func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int
 	if err != nil {
 		return Public(err)
 	}
-	if moved {
-		s.tellOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role}}, false)
+	if !moved {
+		return nil
+	}
+	s.tellOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role}}, false)
+	if a.Role == Agent { // the other consoles count it as read too
+		if t, err := s.store.Thread(ctx, threadID); err == nil {
+			s.tellUpdated(threadUpdated{ID: threadID, UnreadCount: &t.UnreadCount}, a.SocketID)
+		}
 	}
 	return nil
 }

@@ -140,6 +140,7 @@ function receive(message) {
   threads.message(message, { watched });
   if (message.sender_type === 'visitor') {
     visitors.hear(id, false);
+    deleting.keep(id);
     room.received(message);
     tellAgent(message, room.name(id), watched);
   }

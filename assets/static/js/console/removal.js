@@ -93,6 +93,8 @@ export function removal({ name, hide, bring, gone, why }) {
       if (last) undo(last.id);
       return last?.id ?? null;
     },
+    /** Its visitor has written again: what nobody has read is not deleted. */
+    keep: (id) => { if (waiting.has(id)) undo(id); },
     /** Somebody else deleted it meanwhile. */
     forget: close,
   };

@@ -48,6 +48,7 @@ const PATCHES = {
   rating: (v) => ({ rating: Number(v) || 0 }),
   rating_comment: (v) => ({ ratingComment: v ?? '' }),
   waiting_since: (v) => ({ waiting: parse(v) }),
+  unread_count: (v) => ({ unread: Number(v) || 0 }),
 };
 
 const BELONGS = {
