@@ -20,6 +20,7 @@ import (
 	"sohbet/server/engine"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
+	"sohbet/server/push"
 	"sohbet/server/telegram"
 )
 
@@ -45,6 +46,7 @@ type Options struct {
 	Numbers     *metrics.Metrics
 	Audit       *audit.Log
 
+	Push          *push.Service
 	Brand         Brand
 	Zone          *time.Location   // where the shop is
 	AgentName     string           // subject of sessions that need no password

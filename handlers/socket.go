@@ -14,6 +14,7 @@ import (
 	"sohbet/server/chat"
 	"sohbet/server/logging"
 	"sohbet/server/metrics"
+	"sohbet/server/push"
 	"sohbet/server/realtime"
 )
 
@@ -38,7 +39,8 @@ const slowEvent = time.Second
 type Sockets struct {
 	Chat     *chat.Service
 	Sessions *auth.Sessions
-	Events   auth.Tiers // limits what one socket may send
+	Events   auth.Tiers    // limits what one socket may send
+	Consoles *push.Service // hears which consoles agents look at
 	Audit    *audit.Log
 	Numbers  *metrics.Metrics
 	Now      func() time.Time
@@ -208,6 +210,7 @@ func (h *Sockets) sessions() []auth.Session {
 }
 
 func (h *Sockets) forget(p *peer) {
+	h.Consoles.InView(p.socket.ID(), false)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.signedIn, p)
@@ -236,15 +239,15 @@ func (p *peer) sessionEnded() {
 }
 
 func (p *peer) leave() {
-	if p.expiry != nil {
-		p.expiry.Stop()
-		p.h.forget(p)
-	}
 	p.mu.Lock()
 	p.gone = true
 	present := p.present
 	p.present = nil
 	p.mu.Unlock()
+	if p.expiry != nil {
+		p.expiry.Stop()
+		p.h.forget(p)
+	}
 	for _, id := range present {
 		p.h.Chat.Departed(id)
 	}

@@ -39,6 +39,7 @@ type input struct {
 	Email       string `json:"email"`
 	Score       int64  `json:"score"`
 	Comment     string `json:"comment"`
+	Visible     *bool  `json:"visible"`
 	Identity    *struct {
 		ID   string `json:"id"`
 		Hash string `json:"hash"`
@@ -95,6 +96,7 @@ var events = map[string]eventHandler{
 	"contact":              (*peer).contact,
 	"rate":                 (*peer).rate,
 	"facts":                (*peer).facts,
+	"presence":             (*peer).presence,
 	"note":                 (*peer).note,
 	"notes":                (*peer).notes,
 	"note_delete":          (*peer).noteDelete,

@@ -21,7 +21,7 @@ var ErrNotEmpty = errors.New("models: the database is not empty")
 // dumpTables are what a dump holds, parents before children. Sign-in codes and received updates are left out:
 // they live for minutes.
 var dumpTables = []string{"users", "threads", "messages", "telegram_links", "telegram_threads", "telegram_outbox", "switches", "blocks", "uploads",
-	"first_answers", "notes", "canned_replies"}
+	"first_answers", "notes", "canned_replies", "server_keys"}
 
 // unnumbered are those of them whose ids come from elsewhere.
 var unnumbered = []string{"threads", "blocks"}

@@ -77,4 +77,32 @@ var faceSteps = []step{
 			`CREATE UNIQUE INDEX idx_users_external_id ON users (external_id)`,
 		},
 	},
+	{
+		id: "face_5_push",
+		statements: []string{
+			// Where agents' browsers are reached. Rows go with the session, so backups need none: restoring ends all sessions.
+			`CREATE TABLE push_subscriptions (
+				id {id},
+				endpoint_hash varchar(64) NOT NULL UNIQUE,
+				sealed text NOT NULL,
+				locale varchar(35) NOT NULL DEFAULT '',
+				session_id varchar(64) NOT NULL,
+				expires_at {time} NOT NULL,
+				created_at {time} NOT NULL DEFAULT {now}
+			)`,
+			`CREATE INDEX idx_push_subscriptions_session_id ON push_subscriptions (session_id)`,
+
+			// Pairs of keys that this server is known by elsewhere; the private half is encrypted.
+			`CREATE TABLE server_keys (
+				id {id},
+				name varchar(50) NOT NULL UNIQUE,
+				public_key text NOT NULL,
+				private_seal text NOT NULL,
+				created_at {time} NOT NULL DEFAULT {now}
+			)`,
+
+			// Which processes have consoles in front of somebody's eyes; they renew it.
+			`CREATE TABLE consoles (process varchar(50) PRIMARY KEY, seen_at {time} NOT NULL)`,
+		},
+	},
 }

@@ -68,6 +68,7 @@ func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
 // sealedColumns are the encrypted texts of few rows.
 var sealedColumns = [...]struct{ table, column string }{
 	{"threads", "email"}, {"threads", "rating_comment"}, {"notes", "content_text"}, {"canned_replies", "content_text"},
+	{"push_subscriptions", "sealed"}, {"server_keys", "private_seal"},
 }
 
 // rekeyColumn is rekey for a column that is empty in most rows, or of a table that is small.

@@ -97,6 +97,9 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 		if err != nil {
 			return err
 		}
+		if err := tx.Where("session_id = ?", id).Delete(&PushSubscription{}).Error; err != nil {
+			return err
+		}
 		return announce(tx, stateSessions)
 	})
 	if err != nil {
@@ -110,8 +113,10 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 func (s *Store) EndAllSessions(ctx context.Context) error {
 	generation := rand.Text()
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		if err := tx.Where("1 = 1").Delete(&sessionRow{}).Error; err != nil {
-			return err
+		for _, rows := range [...]any{&sessionRow{}, &PushSubscription{}} {
+			if err := tx.Where("1 = 1").Delete(rows).Error; err != nil {
+				return err
+			}
 		}
 		if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
 			return err

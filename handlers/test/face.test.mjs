@@ -1,6 +1,6 @@
 // What pages and consoles show beyond messages: marks, waiting, closing, being away, corrections.
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
+import { createECDH, createHmac, randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { postgres, start, transports } from "./harness.mjs";
 
@@ -158,6 +158,22 @@ for (const [name, transport, database] of variants) {
       const { thread_id } = await visitor.ok("join", { display_name: "Can" });
       const { facts } = await agent.ok("facts", { thread_id });
       assert.deepEqual([facts.browser, facts.platform], ["Firefox 140", "Android"]);
+    });
+
+    it("agents say whether they look, and subscribe to pushes", async () => {
+      const visitor = await server.visitor(transport);
+      await visitor.refused("unauthorized", "presence", { visible: true });
+      assert.equal((await agent.refused("validation_error", "presence", {})).field, "visible");
+      await agent.ok("presence", { visible: true });
+      await agent.ok("presence", { visible: false });
+      const { key } = await (await fetch(`${server.url}/api/push/key`, { headers: { Cookie: cookie } })).json();
+      assert.equal(Buffer.from(key, "base64url").length, 65);
+      const keys = { p256dh: createECDH("prime256v1").generateKeys("base64url"), auth: randomBytes(16).toString("base64url") };
+      const bad = await server.post("/api/push/subscribe", { endpoint: "https://127.0.0.1/x", keys }, cookie);
+      assert.deepEqual([bad.status, (await bad.json()).code], [400, "VALIDATION_FAILED"]);
+      const good = await server.post("/api/push/subscribe", { endpoint: "https://push.example/x", keys, locale: "tr" }, cookie);
+      assert.equal(good.status, 200);
+      assert.equal((await server.post("/api/push/unsubscribe", { endpoint: "https://push.example/x" }, cookie)).status, 200);
     });
 
     it("the team goes away and comes back", async () => {

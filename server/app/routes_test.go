@@ -14,6 +14,9 @@ import (
 	"sohbet/server/auth"
 )
 
+// p256dh is a browser's public key, that of RFC 8291 §5.
+const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+
 // TestEveryRoute tries each route of contract §3 as everybody.
 func TestEveryRoute(t *testing.T) {
 	const send = `{"thread_id":"` + threadA + `","text":"hello"}`
@@ -59,6 +62,11 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/threads/export", `{"thread_id":"` + threadB + `","format":"xml"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/threads/export", `{"thread_id":"` + unknown + `","format":"json"}`, want{401, 401, 404, 401}},
 		{"POST", "/api/threads/export", `{"format":"json"}`, want{401, 401, 400, 401}},
+		{"GET", "/api/push/key", "", agents},
+		{"POST", "/api/push/subscribe", `{"endpoint":"https://push.example/x","locale":"tr","keys":{"auth":"AAAAAAAAAAAAAAAAAAAAAA","p256dh":"` + p256dh + `"}}`, agents},
+		{"POST", "/api/push/subscribe", `{"endpoint":"https://10.0.0.1/x","keys":{}}`, want{401, 401, 400, 401}},
+		{"POST", "/api/push/unsubscribe", `{"endpoint":"https://push.example/x"}`, agents},
+		{"POST", "/api/push/unsubscribe", "", want{401, 401, 400, 401}},
 		{"GET", "/api/canned", "", agents},
 		{"POST", "/api/canned", `{"shortcut":"kargo","text":"Kargonuz yolda."}`, agents},
 		{"POST", "/api/canned", `{"shortcut":"KARGO","text":"x"}`, want{401, 401, 409, 401}},

@@ -21,6 +21,7 @@ var eventsOfAgents = []struct{ event, payload string }{
 	{"set_status", `{"thread_id":"` + threadB + `","status":"active"}`}, {"set_away", `{"away":false}`},
 	{"note", `{"thread_id":"` + threadB + `","text":"x"}`}, {"notes", `{"thread_id":"` + threadB + `"}`},
 	{"facts", `{"thread_id":"` + threadB + `"}`},
+	{"presence", `{"visible":true}`},
 	{"delivered", `{"thread_id":"` + threadB + `","last_id":1}`},
 	{"block_thread", `{"thread_id":"` + threadB + `"}`}, {"unblock_thread", `{"thread_id":"` + threadB + `"}`},
 }

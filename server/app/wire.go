@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"sohbet/assets"
@@ -18,6 +19,7 @@ import (
 	"sohbet/server/engine"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
+	"sohbet/server/push"
 	"sohbet/server/realtime"
 	"sohbet/server/telegram"
 )
@@ -89,12 +91,13 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	}
 	sockets := realtime.New(options)
 	publisher := &handlers.Publisher{Realtime: sockets, Cluster: p.cluster, Log: log}
+	pusher := push.New(push.Options{Store: store, Text: pushText, Contact: cfg.PushContact, Log: log, Now: now})
 	room := chat.New(chat.Options{
 		Store: store, Files: files, Publisher: publisher, Others: others,
 		Messages: limits.Messages, NewThreads: limits.Threads,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Audit: trail, Logger: log, Now: now,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
 	})
-	events := &handlers.Sockets{Chat: room, Sessions: sessions, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
+	events := &handlers.Sockets{Chat: room, Sessions: sessions, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
 	if p.cluster != nil {
@@ -105,6 +108,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	beside := chores{
 		func(ctx context.Context) { room.KeepHouse(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
 		room.WatchTeam,
+		pusher.Run,
 		files.Run,
 		sessions.Run,
 	}
@@ -131,7 +135,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
-		Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
+		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: p.build.version(), Environment: environment(),
 		Cluster: p.cluster, LogLevel: p.level, Log: log, Now: now,
 	})
@@ -158,3 +162,9 @@ func openBridge(t config.Telegram, locale string, store *models.Store, room *cha
 
 var _ server.Sockets = (*realtime.Server)(nil)
 var _ http.Handler = (*server.Server)(nil)
+
+// pushText gives a text of the locale files in a browser's language.
+func pushText(locale, key string) string {
+	lang, _, _ := strings.Cut(locale, "-")
+	return assets.Text(lang, key)
+}

@@ -104,6 +104,7 @@ type Options struct {
 	Messages, NewThreads Limiter
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
 	OfflineAfter time.Duration
+	Notifier     Notifier    // nil = nobody
 	Identity     string      // the secret by which sites vouch for their users; "" = nobody's word is taken
 	Hours        *hours.Week // when the team is there; nil = always
 	Audit        *audit.Log  // hears of blocks and deletions; nil for nobody
@@ -126,6 +127,7 @@ type Service struct {
 	beats     beats
 	pages     pages
 	identity  []byte
+	notifier  Notifier
 	accepted  atomic.Uint64
 	team      team
 	counts    counts
@@ -145,7 +147,7 @@ func New(o Options) *Service {
 		audit: o.Audit, log: o.Logger, now: o.Now, turned: make(chan struct{}, 1),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
-	s.pages.every, s.identity = pageEvery, []byte(o.Identity)
+	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
 	s.team.hours = o.Hours
 	s.team.usual.Store(-1)
 	s.team.told = s.Team()

@@ -202,12 +202,23 @@ func pageTitle(title string) string {
 
 // preview shortens a message for a notification.
 func preview(m models.Message) string {
-	text := strings.Join(strings.Fields(m.ContentText), " ")
+	text := oneLine(m.ContentText, previewSize)
 	if text == "" && m.ContentType != textType {
 		text = "[" + m.ContentType + "]"
 	}
-	if runes := []rune(text); len(runes) > previewSize {
-		text = string(runes[:previewSize-1]) + "…"
+	return text
+}
+
+// noticeSize is how many runes of a message a notification of the system shows.
+const noticeSize = 120
+
+func noticeText(m models.Message) string { return oneLine(m.ContentText, noticeSize) }
+
+// oneLine is a text's beginning in one line.
+func oneLine(text string, size int) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > size {
+		text = string(runes[:size-1]) + "…"
 	}
 	return text
 }

@@ -89,6 +89,9 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	if r.Waits && a.Role == Agent { // whose own console has to hear that nobody waits any more
 		s.tellUpdated(waits, "")
 	}
+	if a.Role == Visitor && s.notifier != nil {
+		s.notifier.Notify(Notice{ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: noticeText(r.Message), ContentType: r.Message.ContentType})
+	}
 }
 
 // repeated answers a message that was stored before. With other processes about, the one that stored it may have ended before

@@ -7,6 +7,18 @@ type Publisher interface {
 	Publish(Publication)
 }
 
+// Notifier tells agents who look elsewhere of a visitor's message. It must not block.
+type Notifier interface {
+	Notify(Notice)
+}
+
+// Notice is what a visitor's message looks like from afar.
+type Notice struct {
+	ThreadID, DisplayName string
+	Preview               string // the beginning of its text; "" = it has none
+	ContentType           string
+}
+
 // Publication is what is to be heard of one happening.
 //
 // A socket that is in the thread's room and among the agents hears both lists, and an event that stands in both

@@ -1,0 +1,195 @@
+package models
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// PushSubscription is where a browser of an agent is reached while no page of ours is open there. It lives as long as the session
+// in which it was made.
+type PushSubscription struct {
+	ID           int64
+	EndpointHash string // of the address, by which it is known here
+	Sealed       string // the address and keys, encrypted
+	Locale       string
+	SessionID    string
+	ExpiresAt    time.Time
+	CreatedAt    time.Time
+
+	PushAddress `gorm:"-"`
+}
+
+// PushAddress is what a browser's push service gave out (RFC 8030, RFC 8291); who has it can tire the agent with messages.
+type PushAddress struct {
+	Endpoint string `json:"endpoint"`
+	P256DH   string `json:"p256dh"`
+	Auth     string `json:"auth"`
+	Contact  string `json:"contact"` // how the push service reaches whoever runs this server
+}
+
+// maxSubscriptions is how many there may be: a new one replaces the oldest.
+const maxSubscriptions = 200
+
+func endpointHash(endpoint string) string {
+	sum := sha256.Sum256([]byte(endpoint))
+	return hex.EncodeToString(sum[:])
+}
+
+// SavePush stores a subscription, or replaces the one with its endpoint.
+func (s *Store) SavePush(ctx context.Context, p PushSubscription) error {
+	for _, err := range [...]error{checkText("locale", p.Locale, MaxLocale), checkText("session id", p.SessionID, 64)} {
+		if err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(p.PushAddress)
+	if err != nil {
+		return fmt.Errorf("models: store a push subscription: %w", err)
+	}
+	if p.Sealed, err = s.texts.seal(string(text)); err != nil {
+		return err
+	}
+	p.EndpointHash, p.CreatedAt, p.ExpiresAt = endpointHash(p.Endpoint), stamp(time.Now()), stamp(p.ExpiresAt)
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		p.ID = 0
+		err := tx.Clauses(clause.OnConflict{
+			Columns:   []clause.Column{{Name: "endpoint_hash"}},
+			DoUpdates: clause.AssignmentColumns([]string{"sealed", "locale", "session_id", "expires_at", "created_at"}),
+		}).Create(&p).Error
+		if err != nil {
+			return err
+		}
+		newest := tx.Session(&gorm.Session{NewDB: true}).Model(&PushSubscription{}).Select("id").Order("created_at DESC, id DESC").Limit(maxSubscriptions)
+		return tx.Where("id NOT IN (?)", newest).Delete(&PushSubscription{}).Error
+	})
+	return s.failed("store a push subscription", err)
+}
+
+// DropPush deletes the subscription of an endpoint, if there is one.
+func (s *Store) DropPush(ctx context.Context, endpoint string) error {
+	err := again(ctx, func() error {
+		return s.write.WithContext(ctx).Where("endpoint_hash = ?", endpointHash(endpoint)).Delete(&PushSubscription{}).Error
+	})
+	return s.failed("delete a push subscription", err)
+}
+
+// PushSubscriptions lists those whose session goes on at a time. One that no key opens is left out.
+func (s *Store) PushSubscriptions(ctx context.Context, now time.Time) ([]PushSubscription, error) {
+	var list []PushSubscription
+	err := again(ctx, func() error {
+		return s.read.WithContext(ctx).Where("expires_at > ?", stamp(now)).Order("id").Find(&list).Error
+	})
+	if err != nil {
+		return nil, s.failed("read push subscriptions", err)
+	}
+	open := list[:0]
+	for _, p := range list {
+		text, ok := with(s.texts.keys, p.Sealed)
+		if ok && json.Unmarshal([]byte(text), &p.PushAddress) == nil {
+			open = append(open, p)
+		}
+	}
+	return open, nil
+}
+
+// TrimPush deletes the subscriptions whose session is over, and what consoles noted that are gone.
+func (s *Store) TrimPush(ctx context.Context, now time.Time) error {
+	err := again(ctx, func() error {
+		err := s.write.WithContext(ctx).Where("expires_at <= ?", stamp(now)).Delete(&PushSubscription{}).Error
+		if err != nil {
+			return err
+		}
+		return s.write.WithContext(ctx).Where("seen_at <= ?", stamp(now.Add(-ConsolesSeen))).Delete(&consolesRow{}).Error
+	})
+	return s.failed("trim push subscriptions", err)
+}
+
+// serverKey is a pair of keys that this server is known by elsewhere.
+type serverKey struct {
+	ID          int64
+	Name        string
+	PublicKey   string
+	PrivateSeal string // encrypted
+	CreatedAt   time.Time
+}
+
+// ServerKey returns the pair of keys of that name. The first who asks makes it; it stays for ever.
+func (s *Store) ServerKey(ctx context.Context, name string, generate func() (private, public string, err error)) (private, public string, err error) {
+	var row serverKey
+	find := func() (bool, error) {
+		var rows []serverKey
+		err := again(ctx, func() error { return s.write.WithContext(ctx).Where("name = ?", name).Limit(1).Find(&rows).Error })
+		if len(rows) == 1 {
+			row = rows[0]
+		}
+		return len(rows) == 1, err
+	}
+	found, err := find()
+	if err == nil && !found {
+		if private, public, err = generate(); err != nil {
+			return "", "", err
+		}
+		sealed, err := s.texts.seal(private)
+		if err != nil {
+			return "", "", err
+		}
+		made := serverKey{Name: name, PublicKey: public, PrivateSeal: sealed, CreatedAt: stamp(time.Now())}
+		err = again(ctx, func() error { // another process may be as far
+			return s.write.WithContext(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, DoNothing: true}).Create(&made).Error
+		})
+		if err != nil {
+			return "", "", s.failed("store a key", err)
+		}
+		if _, err = find(); err != nil {
+			return "", "", s.failed("read a key", err)
+		}
+	}
+	if err != nil {
+		return "", "", s.failed("read a key", err)
+	}
+	private, ok := with(s.texts.keys, row.PrivateSeal)
+	if !ok {
+		return "", "", fmt.Errorf("models: the key %s cannot be decrypted: no key in SECRET_KEY opens it", name)
+	}
+	return private, row.PublicKey, nil
+}
+
+// consolesRow says that a process has consoles in front of somebody's eyes.
+type consolesRow struct {
+	Process string `gorm:"primaryKey"`
+	SeenAt  time.Time
+}
+
+func (consolesRow) TableName() string { return "consoles" }
+
+// ConsolesSeen is how long the word of a process holds that it has consoles in view; it has to be renewed in time.
+const ConsolesSeen = time.Minute
+
+// NoteConsoles says, for the other processes, whether this one has consoles in view at a time.
+func (s *Store) NoteConsoles(ctx context.Context, process string, any bool, now time.Time) error {
+	err := again(ctx, func() error {
+		if !any {
+			return s.write.WithContext(ctx).Where("process = ?", process).Delete(&consolesRow{}).Error
+		}
+		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "process"}}, DoUpdates: clause.AssignmentColumns([]string{"seen_at"}),
+		}).Create(&consolesRow{Process: process, SeenAt: stamp(now)}).Error
+	})
+	return s.failed("note consoles", err)
+}
+
+// ConsolesElsewhere reports whether another process has consoles in view.
+func (s *Store) ConsolesElsewhere(ctx context.Context, process string, now time.Time) (bool, error) {
+	var rows []consolesRow
+	err := again(ctx, func() error {
+		return s.read.WithContext(ctx).Where("process <> ? AND seen_at > ?", process, stamp(now.Add(-ConsolesSeen))).Limit(1).Find(&rows).Error
+	})
+	return len(rows) > 0, s.failed("look for consoles", err)
+}

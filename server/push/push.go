@@ -1,0 +1,269 @@
+// Package push tells agents who look elsewhere that a visitor has written: by Web Push (RFC 8030), encrypted for their browser
+// (RFC 8291) and signed with this server's key (RFC 8292).
+package push
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	webpush "github.com/SherClockHolmes/webpush-go"
+
+	"sohbet/models"
+	"sohbet/server/chat"
+)
+
+// Store is what the service needs of models.Store.
+type Store interface {
+	ServerKey(ctx context.Context, name string, generate func() (private, public string, err error)) (private, public string, err error)
+	SavePush(context.Context, models.PushSubscription) error
+	DropPush(ctx context.Context, endpoint string) error
+	PushSubscriptions(ctx context.Context, now time.Time) ([]models.PushSubscription, error)
+	TrimPush(ctx context.Context, now time.Time) error
+	Spend(ctx context.Context, name string, now time.Time, every time.Duration, burst int) (ok bool, wait time.Duration, err error)
+	NoteConsoles(ctx context.Context, process string, any bool, now time.Time) error
+	ConsolesElsewhere(ctx context.Context, process string, now time.Time) (bool, error)
+}
+
+// Options are the parts of a [Service].
+type Options struct {
+	Store     Store
+	Text      func(locale, key string) string // of the locale files, "section.name"
+	Contact   string                          // PUSH_CONTACT; "" = the address through which the agent subscribed
+	Transport http.RoundTripper               // nil = one that reaches public addresses alone
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Service sends pushes. Its methods may be called from any goroutine.
+type Service struct {
+	Options
+	process string // this one, among those on the same database
+	client  *http.Client
+	notices chan chat.Notice
+	turned  chan struct{} // consoles came into view, or went out of it
+
+	mu       sync.Mutex
+	consoles map[string]struct{} // sockets of consoles in view
+}
+
+const (
+	keyName     = "vapid"
+	pushEvery   = 30 * time.Second // for each thread
+	timeToLive  = 3600             // seconds for which a push service keeps a message for a browser that is off
+	sendTimeout = 15 * time.Second
+	atOnce      = 8
+	backlog     = 256 // notices; a flood's rest is not told
+	trimEvery   = time.Hour
+)
+
+// New makes the service. It sends once Run runs.
+func New(o Options) *Service {
+	if o.Transport == nil {
+		o.Transport = publicTransport()
+	}
+	return &Service{
+		Options: o, process: rand.Text(), notices: make(chan chat.Notice, backlog), turned: make(chan struct{}, 1), consoles: make(map[string]struct{}),
+		client: &http.Client{Transport: o.Transport, Timeout: sendTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
+}
+
+// Key is the public key for which browsers subscribe, in base64url.
+func (s *Service) Key(ctx context.Context) (string, error) {
+	_, public, err := s.keys(ctx)
+	return public, err
+}
+
+func (s *Service) keys(ctx context.Context) (private, public string, err error) {
+	return s.Store.ServerKey(ctx, keyName, webpush.GenerateVAPIDKeys)
+}
+
+// Subscription is what a browser's PushManager gave out.
+type Subscription struct {
+	Endpoint string `json:"endpoint"`
+	Keys     struct {
+		P256DH string `json:"p256dh"`
+		Auth   string `json:"auth"`
+	} `json:"keys"`
+	Locale string `json:"locale"`
+}
+
+const maxEndpoint = 1024
+
+func invalid(field, message string) error {
+	return &chat.Error{Code: chat.CodeValidation, Field: field, Message: message, Status: http.StatusBadRequest}
+}
+
+func (n *Subscription) check() error {
+	u, err := url.Parse(n.Endpoint)
+	switch {
+	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || len(n.Endpoint) > maxEndpoint:
+		return invalid("endpoint", "endpoint must be the https address that the browser's PushManager gave.")
+	case len(n.Locale) > models.MaxLocale:
+		return invalid("locale", "locale must be a language such as tr.")
+	}
+	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !public(address) || strings.EqualFold(u.Hostname(), "localhost") {
+		return invalid("endpoint", "endpoint must be on the internet.")
+	}
+	point, err := decode(n.Keys.P256DH)
+	if err == nil {
+		_, err = ecdh.P256().NewPublicKey(point)
+	}
+	if err != nil {
+		return invalid("keys.p256dh", "keys.p256dh must be the browser's public key: 65 bytes in base64url.")
+	}
+	if secret, err := decode(n.Keys.Auth); err != nil || len(secret) != 16 {
+		return invalid("keys.auth", "keys.auth must be 16 bytes in base64url.")
+	}
+	return nil
+}
+
+// decode reads base64url, padded or not.
+func decode(text string) ([]byte, error) {
+	return base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
+}
+
+// Subscribe takes a browser in until the session ends. contact is the address through which it came.
+func (s *Service) Subscribe(ctx context.Context, n Subscription, session string, expires time.Time, contact string) error {
+	if err := n.check(); err != nil {
+		return err
+	}
+	return s.Store.SavePush(ctx, models.PushSubscription{
+		Locale: n.Locale, SessionID: session, ExpiresAt: expires,
+		PushAddress: models.PushAddress{Endpoint: n.Endpoint, P256DH: n.Keys.P256DH, Auth: n.Keys.Auth, Contact: contact},
+	})
+}
+
+// Unsubscribe lets a browser go. One that is not known is gone already.
+func (s *Service) Unsubscribe(ctx context.Context, endpoint string) error {
+	return s.Store.DropPush(ctx, endpoint)
+}
+
+// Notify queues the news of a visitor's message. It never blocks.
+func (s *Service) Notify(n chat.Notice) {
+	select {
+	case s.notices <- n:
+	default:
+	}
+}
+
+// Run sends until ctx ends.
+func (s *Service) Run(ctx context.Context) {
+	var keeping sync.WaitGroup
+	keeping.Go(func() { s.keepConsoles(ctx) })
+	defer keeping.Wait()
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-trim.C:
+			if err := s.Store.TrimPush(ctx, s.Now()); err != nil {
+				s.Log.Debug("push: what is over was not deleted", "error", err)
+			}
+		case n := <-s.notices:
+			if err := s.tell(ctx, n); err != nil && ctx.Err() == nil {
+				s.Log.Warn("push: agents were not told of a message", "error", err)
+			}
+		}
+	}
+}
+
+// tell sends a notice to all browsers, unless an agent is looking or heard of the thread a moment ago.
+func (s *Service) tell(ctx context.Context, n chat.Notice) error {
+	looking, err := s.looking(ctx)
+	if err != nil {
+		return err
+	}
+	if looking {
+		s.Log.Debug("push: an agent is looking, so none is told")
+		return nil
+	}
+	list, err := s.Store.PushSubscriptions(ctx, s.Now())
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	topic := topicOf(n.ThreadID)
+	if ok, _, err := s.Store.Spend(ctx, "push:"+topic, s.Now(), pushEvery, 1); err != nil || !ok {
+		return err
+	}
+	private, public, err := s.keys(ctx)
+	if err != nil {
+		return err
+	}
+	gate := make(chan struct{}, atOnce)
+	var sending sync.WaitGroup
+	for _, to := range list {
+		gate <- struct{}{}
+		sending.Go(func() {
+			defer func() { <-gate }()
+			if err := s.send(ctx, to, n, topic, private, public); err != nil && ctx.Err() == nil {
+				s.Log.Warn("push: a browser was not told", "error", err)
+			}
+		})
+	}
+	sending.Wait()
+	return nil
+}
+
+// topicOf names a thread to push services and browsers, without telling which it is: a later message takes the place of an
+// earlier one with its name. RFC 8030 §5.4 allows 32 characters of base64url.
+func topicOf(threadID string) string {
+	sum := sha256.Sum256([]byte("sohbet push topic\n" + threadID))
+	return hex.EncodeToString(sum[:16])
+}
+
+// payload is what the service worker shows.
+type payload struct {
+	Title string `json:"title"`
+	Body  string `json:"body"`
+	Tag   string `json:"tag"`
+	URL   string `json:"url"`
+}
+
+func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.Notice, topic, private, public string) error {
+	body := n.Preview
+	if body == "" {
+		body = s.Text(to.Locale, "push.kind_"+n.ContentType)
+	}
+	text, err := json.Marshal(payload{Title: strings.ReplaceAll(s.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: "/admin"})
+	if err != nil {
+		return err
+	}
+	contact := s.Contact
+	if contact == "" {
+		contact = to.Contact
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	r, err := webpush.SendNotificationWithContext(ctx, text, &webpush.Subscription{Endpoint: to.Endpoint, Keys: webpush.Keys{P256dh: to.P256DH, Auth: to.Auth}}, &webpush.Options{
+		HTTPClient: s.client, Subscriber: strings.TrimPrefix(contact, "mailto:"), // which the library adds
+		Topic: topic, TTL: timeToLive, Urgency: webpush.UrgencyHigh, VAPIDPublicKey: public, VAPIDPrivateKey: private,
+	})
+	if err != nil {
+		return told(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	_, _ = io.CopyN(io.Discard, r.Body, 4<<10) // so that the connection can be used again
+	switch {
+	case r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusGone:
+		return s.Store.DropPush(ctx, to.Endpoint)
+	case r.StatusCode >= 300:
+		return fmt.Errorf("its push service answered %d", r.StatusCode)
+	}
+	return nil
+}

@@ -1,0 +1,324 @@
+package push_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sohbet/assets"
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/chat"
+	"sohbet/server/push"
+)
+
+// world is a running service with a fake push service behind it.
+type world struct {
+	*push.Service
+	t     *testing.T
+	store *models.Store
+	fake  *service
+	log   *journal
+	shift atomic.Int64 // of the clock
+}
+
+type journal struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.Buffer.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.Buffer.String()
+}
+
+func newWorld(t *testing.T, store *models.Store, fake *service, contact string) *world {
+	t.Helper()
+	w := &world{t: t, store: store, fake: fake, log: &journal{}}
+	w.Service = push.New(push.Options{
+		Store: store, Text: assets.Text, Contact: contact, Transport: fake.transport(), Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now: func() time.Time { return time.Now().Add(time.Duration(w.shift.Load())) },
+	})
+	key, err := w.Key(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fake.key = key
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		w.Run(ctx)
+		close(ended)
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+	return w
+}
+
+func (w *world) subscribe(b browser, locale string) {
+	w.t.Helper()
+	if err := w.Subscribe(w.t.Context(), b.subscription(locale), "session-"+b.path, time.Now().Add(time.Hour), "https://chat.example"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) until(what string, holds func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("it never held that %s; log: %s", what, w.log)
+		}
+	}
+}
+
+// passed waits until all notices before it have been dealt with: one of a thread of its own is sent to everybody.
+func (w *world) passed(n *int) {
+	w.t.Helper()
+	*n++
+	marker := "marker " + strings.Repeat("x", *n)
+	w.Notify(chat.Notice{ThreadID: marker, DisplayName: marker, Preview: "x", ContentType: "text"})
+	w.until("the marker came", func() bool {
+		for _, p := range w.fake.all() {
+			if strings.HasPrefix(p.Title, marker+" ") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func TestPush(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, store *models.Store) {
+		tr, en := newBrowser(t, "/push/a-tr"), newBrowser(t, "/push/b-en")
+		w := newWorld(t, store, newService(t, tr, en), "")
+		w.subscribe(tr, "tr")
+		w.subscribe(en, "en")
+		w.subscribe(en, "en") // a page that is loaded again subscribes again
+		w.Notify(chat.Notice{ThreadID: "thread-1", DisplayName: "Ayşe", Preview: "Merhaba 🙂", ContentType: "text"})
+		w.until("both are told", func() bool { return len(w.fake.all()) == 2 })
+		all := w.fake.all()
+		for i, want := range []pushed{
+			{path: tr.path, Title: "Ayşe yazdı", Body: "Merhaba 🙂"}, {path: en.path, Title: "Ayşe wrote", Body: "Merhaba 🙂"},
+		} {
+			want.topic, want.Tag, want.URL, want.contact = all[0].topic, all[0].topic, "/admin", "https://chat.example"
+			if all[i] != want || strings.Contains(all[i].topic, "thread") {
+				t.Errorf("%+v, want %+v", all[i], want)
+			}
+		}
+		// More of the same thread says nothing new for half a minute; another thread does.
+		n := 0
+		w.Notify(chat.Notice{ThreadID: "thread-1", DisplayName: "Ayşe", Preview: "?", ContentType: "text"})
+		w.passed(&n)
+		count := func(title string) (n int) {
+			for _, p := range w.fake.all() {
+				if strings.HasPrefix(p.Title, title) {
+					n++
+				}
+			}
+			return n
+		}
+		if got := count("Ayşe"); got != 2 {
+			t.Errorf("told %d times", got)
+		}
+		w.shift.Add(int64(31 * time.Second))
+		w.Notify(chat.Notice{ThreadID: "thread-1", DisplayName: "Ayşe", ContentType: "image"})
+		w.until("they are told again", func() bool { return count("Ayşe") == 4 })
+		if last := w.fake.all(); !strings.Contains(last[len(last)-1].Body, "picture") || last[len(last)-1].topic != all[0].topic {
+			t.Errorf("a picture of the same thread: %+v", last[len(last)-1])
+		}
+		if err := w.Unsubscribe(t.Context(), tr.subscription("").Endpoint); err != nil {
+			t.Fatal(err)
+		}
+		before := w.fake.tried()
+		w.Notify(chat.Notice{ThreadID: "thread-2", DisplayName: "Veli", Preview: "x", ContentType: "text"})
+		w.until("one is told", func() bool { return count("Veli") == 1 })
+		w.passed(&n)
+		if got := w.fake.tried() - before; got != 2 {
+			t.Errorf("%d messages to one browser, the marker among them", got)
+		}
+	})
+}
+
+func TestNobodyIsToldWhoLooks(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, store *models.Store) {
+		b := newBrowser(t, "/push/a")
+		w := newWorld(t, store, newService(t, b), "mailto:ops@shop.example")
+		w.subscribe(b, "tr")
+		notice := func(thread string) {
+			w.Notify(chat.Notice{ThreadID: thread, DisplayName: thread, Preview: "x", ContentType: "text"})
+		}
+		quiet := func() bool { return w.fake.tried() == 0 }
+		w.InView("socket-1", true)
+		w.InView("socket-2", true)
+		w.InView("socket-1", false)
+		notice("t1")
+		// Another process on the same database knows of that console, until it goes.
+		other := newWorld(t, store, w.fake, "")
+		w.until("the other process knows", func() bool {
+			found, err := store.ConsolesElsewhere(t.Context(), "neither", time.Now())
+			return err == nil && found
+		})
+		other.Notify(chat.Notice{ThreadID: "t2", DisplayName: "t2", Preview: "x", ContentType: "text"})
+		for _, one := range []*world{w, other} {
+			one.until("it is known why nobody is told", func() bool { return strings.Contains(one.log.String(), "an agent is looking") })
+		}
+		w.InView("socket-2", false)
+		w.until("the console has gone for the other process too", func() bool {
+			found, err := store.ConsolesElsewhere(t.Context(), "neither", time.Now())
+			return err == nil && !found
+		})
+		if !quiet() {
+			t.Errorf("%+v", w.fake.all())
+		}
+		notice("t3")
+		w.until("now they are told", func() bool { return len(w.fake.all()) == 1 })
+		if got := w.fake.all()[0]; got.Title != "t3 yazdı" || got.contact != "mailto:ops@shop.example" {
+			t.Errorf("%+v", got)
+		}
+		// A process that was killed is not believed for ever.
+		if err := store.NoteConsoles(t.Context(), "killed", true, time.Now().Add(-2*models.ConsolesSeen)); err != nil {
+			t.Fatal(err)
+		}
+		notice("t4")
+		w.until("they are told", func() bool { return len(w.fake.all()) == 2 })
+	})
+}
+
+func TestPushServicesAnswers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, store *models.Store) {
+		gone, unknown, ill, moved, well := newBrowser(t, "/push/gone"), newBrowser(t, "/push/unknown"), newBrowser(t, "/push/ill"), newBrowser(t, "/push/moved"), newBrowser(t, "/push/well")
+		fake := newService(t, gone, unknown, ill, moved, well)
+		fake.answers = map[string]int{gone.path: http.StatusGone, unknown.path: http.StatusNotFound, ill.path: http.StatusServiceUnavailable, moved.path: http.StatusFound}
+		w := newWorld(t, store, fake, "")
+		for _, b := range []browser{gone, unknown, ill, moved, well} {
+			w.subscribe(b, "tr")
+		}
+		w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
+		left := func() (paths []string) {
+			list, err := store.PushSubscriptions(t.Context(), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range list {
+				paths = append(paths, strings.TrimPrefix(p.Endpoint, "https://"+host+"/push/"))
+			}
+			return paths
+		}
+		w.until("those that are gone are forgotten", func() bool { return strings.Join(left(), " ") == "ill moved well" && len(fake.all()) == 1 })
+		w.until("the failures are logged", func() bool { return strings.Count(w.log.String(), "answered") == 2 })
+		if fake.tried() != 5 {
+			t.Errorf("%d tries: a redirection was followed", fake.tried())
+		}
+		fake.Close()
+		w.shift.Add(int64(time.Minute))
+		w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
+		w.until("the service's absence is logged", func() bool { return strings.Count(w.log.String(), "a browser was not told") >= 5 })
+		if strings.Contains(w.log.String(), "/push/") || strings.Contains(w.log.String(), "Ayşe") {
+			t.Errorf("the log names endpoints or people: %s", w.log)
+		}
+	})
+}
+
+func TestSubscriptionsAreChecked(t *testing.T) {
+	store := storetest.Open(t, "sqlite")
+	b := newBrowser(t, "/push/a")
+	w := newWorld(t, store, newService(t, b), "")
+	for field, change := range map[string][]func(*push.Subscription){
+		"endpoint": {
+			func(n *push.Subscription) { n.Endpoint = "" },
+			func(n *push.Subscription) { n.Endpoint = "http://example.com/x" },
+			func(n *push.Subscription) { n.Endpoint = "https://user@example.com/x" },
+			func(n *push.Subscription) { n.Endpoint = "https://localhost/x" },
+			func(n *push.Subscription) { n.Endpoint = "https://127.0.0.1/x" },
+			func(n *push.Subscription) { n.Endpoint = "https://[::1]/x" },
+			func(n *push.Subscription) { n.Endpoint = "https://[::ffff:10.0.0.1]/x" },
+			func(n *push.Subscription) { n.Endpoint = "https://169.254.169.254/latest" },
+			func(n *push.Subscription) { n.Endpoint = "https://100.64.0.1/x" },
+			func(n *push.Subscription) { n.Endpoint = "https://example.com/" + strings.Repeat("x", 1024) },
+		},
+		"keys.p256dh": {
+			func(n *push.Subscription) { n.Keys.P256DH = "" },
+			func(n *push.Subscription) { n.Keys.P256DH = n.Keys.Auth },
+			func(n *push.Subscription) { n.Keys.P256DH = "BA" + strings.Repeat("A", 85) }, // no point of the curve
+		},
+		"keys.auth": {func(n *push.Subscription) { n.Keys.Auth = "AAAA" }, func(n *push.Subscription) { n.Keys.Auth = "?" }},
+		"locale":    {func(n *push.Subscription) { n.Locale = strings.Repeat("x", 36) }},
+	} {
+		for i, do := range change {
+			n := b.subscription("tr")
+			do(&n)
+			err := w.Subscribe(t.Context(), n, "s", time.Now().Add(time.Hour), "")
+			if public := chat.Public(err); err == nil || public.Code != chat.CodeValidation || public.Field != field {
+				t.Errorf("%s %d: %v", field, i, err)
+			}
+		}
+	}
+	padded := b.subscription("tr")
+	padded.Keys.Auth += "=="
+	if err := w.Subscribe(t.Context(), padded, "s", time.Now().Add(time.Hour), "https://chat.example"); err != nil {
+		t.Errorf("padded keys: %v", err)
+	}
+}
+
+// Whatever a name points at, what is dialled is on the internet.
+func TestOnlyPublicAddressesAreDialled(t *testing.T) {
+	fake := newService(t)
+	log := &journal{}
+	store := storetest.Open(t, "sqlite")
+	s := push.New(push.Options{Store: store, Text: assets.Text, Log: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { s.Run(ctx); close(ended) }()
+	defer func() { stop(); <-ended }()
+	b := newBrowser(t, "/x")
+	n := b.subscription("tr")
+	// Past the check, as a name would be that points at this machine.
+	err := store.SavePush(t.Context(), models.PushSubscription{SessionID: "s", ExpiresAt: time.Now().Add(time.Hour), PushAddress: models.PushAddress{
+		Endpoint: fake.URL + "/x", P256DH: n.Keys.P256DH, Auth: n.Keys.Auth, Contact: "https://chat.example",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Notify(chat.Notice{ThreadID: "t", DisplayName: "x", Preview: "x"})
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "not on the internet"); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("log: %s", log)
+		}
+	}
+	if fake.tried() != 0 {
+		t.Error("it was reached")
+	}
+}
+
+func TestKeyIsMadeOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, store *models.Store) {
+		keys := make([]string, 6)
+		var wg sync.WaitGroup
+		for i := range keys {
+			wg.Go(func() {
+				var err error
+				if keys[i], err = push.New(push.Options{Store: store, Now: time.Now}).Key(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, key := range keys {
+			if raw, err := b64.DecodeString(key); err != nil || len(raw) != 65 || key != keys[0] {
+				t.Errorf("%v", keys)
+			}
+		}
+	})
+}
