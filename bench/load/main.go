@@ -51,7 +51,7 @@ type target struct {
 
 var modes = map[string]func(context.Context, *target) (any, error){
 	"idle": idle, "echo": echo, "fanout": fanout, "burst": burst, "churn": churn, "messages": messages,
-	"visitors": visitors, "heartbeats": heartbeats,
+	"visitors": visitors, "heartbeats": heartbeats, "uploads": uploads,
 }
 
 func main() {
@@ -68,8 +68,8 @@ func run(ctx context.Context, args []string) error {
 	t := &target{}
 	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only")
 	pid := fs.Int("pid", 0, "process id of the server, to measure its CPU and memory (0 = do not)")
-	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors, heartbeats and messages for the whole server")
-	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: connections made in all")
+	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors, heartbeats, messages and uploads for the whole server")
+	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: connections made in all; uploads: photos at the same time")
 	fs.IntVar(&t.parallel, "parallel", 50, "connections opened at the same time")
 	fs.IntVar(&t.events, "events", 10_000, "burst: events in one tick")
 	fs.IntVar(&t.depth, "depth", 1, "echo, messages: unanswered events per connection; fanout without -rate: undelivered messages")

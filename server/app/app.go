@@ -20,6 +20,7 @@ import (
 	"sohbet/server/config"
 	"sohbet/server/logging"
 	"sohbet/server/media"
+	"sohbet/server/metrics"
 )
 
 const (
@@ -76,7 +77,8 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	}
 	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
 
-	if files, err = openFiles(cfg, store, log); err != nil {
+	numbers := metrics.New(time.Now)
+	if files, err = openFiles(cfg, store, numbers, log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closing("uploads folder", files.Close())) }()
@@ -93,7 +95,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		}()
 	}
 
-	s, house, err := (&parts{b, cfg, store, files, others, level, log}).wire()
+	s, house, err := (&parts{b, cfg, store, files, others, numbers, level, log}).wire()
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 	"sohbet/server/config"
 	"sohbet/server/logging"
 	"sohbet/server/media"
+	"sohbet/server/metrics"
 )
 
 const testKey = "0123456789abcdef0123456789abcdef"
@@ -34,6 +35,7 @@ type site struct {
 	store  *models.Store
 	log    *logBuffer
 	files  *media.Service
+	house  chores
 	dir    string // DATA_DIR
 }
 
@@ -73,18 +75,33 @@ func open(t *testing.T, store *models.Store, pairs ...string) *site {
 	t.Helper()
 	cfg := settings(t, pairs...)
 	s := &site{store: store, log: &logBuffer{}, dir: cfg.DataDir}
-	s.server, s.files = assemble(t, cfg, store, s.log)
+	s.server, s.files, s.house = assemble(t, cfg, store, s.log)
 	s.Server = httptest.NewServer(s.server)
 	t.Cleanup(s.Close)
 	return s
 }
 
+// keepHouse does what goes on beside answering, until the test ends.
+func (s *site) keepHouse(t *testing.T) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	var beside sync.WaitGroup
+	for _, chore := range s.house {
+		beside.Go(func() { chore(ctx) })
+	}
+	t.Cleanup(func() {
+		stop()
+		beside.Wait()
+	})
+}
+
 // assemble wires the program's parts as main does.
-func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Writer) (*server.Server, *media.Service) {
+func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Writer) (*server.Server, *media.Service, chores) {
 	t.Helper()
 	level := changing(cfg.LogLevel)
 	log := logging.New(to, level, true)
-	files, err := openFiles(cfg, store, log)
+	numbers := metrics.New(time.Now)
+	files, err := openFiles(cfg, store, numbers, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +110,11 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Write
 			t.Error(err)
 		}
 	})
-	s, _, err := (&parts{Build{}, cfg, store, files, nil, level, log}).wire()
+	s, house, err := (&parts{Build{}, cfg, store, files, nil, numbers, level, log}).wire()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, files
+	return s, files, house
 }
 
 // browser is a client with cookies that follows no redirects.
@@ -276,7 +293,7 @@ func TestStop(t *testing.T) {
 	}
 	seed(t, store, threadA, "Ada")
 	log := &logBuffer{}
-	s, _ := assemble(t, settings(t), store, log)
+	s, _, _ := assemble(t, settings(t), store, log)
 	if r := record(s, "/health/ready"); r.Code != 503 || !strings.Contains(r.Body.String(), "starting") {
 		t.Errorf("ready before it serves: %d %s", r.Code, r.Body)
 	}

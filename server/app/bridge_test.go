@@ -2,17 +2,13 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"sohbet/models/storetest"
-	"sohbet/server/logging"
 	"sohbet/server/telegram/telegramtest"
 )
 
@@ -23,33 +19,9 @@ func TestSiteWithABot(t *testing.T) {
 	options.Telegram = true
 	store := storetest.Reopen(t, options)
 	seed(t, store, threadA, "Ada")
-	cfg := settings(t, "TELEGRAM_BOT_TOKEN", telegramtest.Token, "TELEGRAM_CHAT_ID", "-1002233445566", "TELEGRAM_API_URL", bot.URL,
+	s := open(t, store, "TELEGRAM_BOT_TOKEN", telegramtest.Token, "TELEGRAM_CHAT_ID", "-1002233445566", "TELEGRAM_API_URL", bot.URL,
 		"RATE_LIMIT_TELEGRAM", "off", "METRICS_TOKEN", "metrics-secret")
-	s := &site{store: store, log: &logBuffer{}}
-	level := changing(cfg.LogLevel)
-	log := logging.New(s.log, level, true)
-	files, err := openFiles(cfg, store, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var house chores
-	if s.server, house, err = (&parts{Build{}, cfg, store, files, nil, level, log}).wire(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	var beside sync.WaitGroup
-	for _, chore := range house {
-		beside.Go(func() { chore(ctx) })
-	}
-	s.Server = httptest.NewServer(s.server)
-	t.Cleanup(func() {
-		s.Close()
-		stop()
-		beside.Wait()
-		if err := files.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s.keepHouse(t)
 	var seen bytes.Buffer // all that the site answers
 	do := func(c *http.Client, method, path, body string, headers ...string) reply {
 		t.Helper()

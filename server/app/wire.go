@@ -25,10 +25,11 @@ import (
 )
 
 // openFiles opens the folder of uploaded files.
-func openFiles(cfg *config.Config, store *models.Store, log *slog.Logger) (*media.Service, error) {
+func openFiles(cfg *config.Config, store *models.Store, numbers *metrics.Metrics, log *slog.Logger) (*media.Service, error) {
 	return media.New(media.Options{
 		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: handlers.DiskFree(cfg.DataDir), Store: store,
 		Cloud: account(cfg.Cloudinary), Log: log, Now: time.Now,
+		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("cloudinary", inner) },
 	})
 }
 
@@ -46,7 +47,8 @@ type parts struct {
 	store   *models.Store
 	files   *media.Service
 	cluster *cluster.Cluster // nil = there is only this process
-	level   *slog.LevelVar   // log's
+	numbers *metrics.Metrics
+	level   *slog.LevelVar // log's
 	log     *slog.Logger
 }
 
@@ -64,14 +66,14 @@ func openCluster(ctx context.Context, cfg *config.Config, store *models.Store, l
 
 // wire builds what stands between the store and the network.
 func (p *parts) wire() (*server.Server, chores, error) {
-	cfg, store, files, log := p.cfg, p.store, p.files, p.log
+	cfg, store, files, numbers, log := p.cfg, p.store, p.files, p.numbers, p.log
 	keys, err := auth.NewKeys(cfg.SecretKeys)
 	if err != nil {
 		return nil, nil, err
 	}
 	now := time.Now
 	limits := server.NewLimits(cfg, now)
-	trail, numbers := audit.New(log, now), metrics.New(now)
+	trail := audit.New(log, now)
 	address, https := auth.ClientAddress(cfg.TrustedProxies), auth.OverHTTPS(cfg.TrustedProxies)
 	origins := auth.Origins(cfg.CORSOrigins)
 	sessions, csrf, known := auth.NewSessions(keys, store, https, now), auth.NewCSRF(keys, https), auth.NewKnown(keys, https, now)

@@ -57,7 +57,8 @@ type cloud struct {
 	result  error
 }
 
-func newCloud(c Cloud, log *slog.Logger, now func() time.Time) (*cloud, error) {
+func newCloud(o Options) (*cloud, error) {
+	c, log, now := o.Cloud, o.Log, o.Now
 	conf, err := config.NewFromParams(c.Name, c.Key, c.Secret)
 	if err != nil {
 		return nil, fmt.Errorf("cloudinary: %w", err)
@@ -74,6 +75,11 @@ func newCloud(c Cloud, log *slog.Logger, now func() time.Time) (*cloud, error) {
 	}
 	up.Logger.SetLevel(logger.NONE) // errors come back, and are logged here
 	manage.Logger.SetLevel(logger.NONE)
+	fetcher := &http.Client{Timeout: time.Minute}
+	if o.Observe != nil {
+		observed := o.Observe(http.DefaultTransport)
+		up.Client.Transport, manage.Client.Transport, fetcher.Transport = observed, observed, observed
+	}
 	breaker := gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: "cloudinary", Timeout: cloudRest,
 		ReadyToTrip: func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= 2 },
@@ -86,7 +92,7 @@ func newCloud(c Cloud, log *slog.Logger, now func() time.Time) (*cloud, error) {
 			}
 		},
 	})
-	return &cloud{Cloud: c, up: up, admin: manage, breaker: breaker, now: now, fetcher: &http.Client{Timeout: time.Minute}}, nil
+	return &cloud{Cloud: c, up: up, admin: manage, breaker: breaker, now: now, fetcher: fetcher}, nil
 }
 
 // call runs one call, unless the breaker is open.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,8 +65,10 @@ type Options struct {
 	Free  func() (uint64, error) // bytes left on that disk
 	Store Store
 	Cloud Cloud // Cloudinary; without a Name all files are kept in Dir
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Observe, if set, wraps the transport to Cloudinary, to count what goes through it.
+	Observe func(http.RoundTripper) http.RoundTripper
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Service is the keeper of files. Its methods may be called from any goroutine.
@@ -95,7 +98,7 @@ func New(o Options) (*Service, error) {
 		decoding: semaphore.NewWeighted(decodeMemory), wake: make(chan struct{}, 1),
 	}
 	if o.Cloud.Name != "" {
-		if s.cloud, err = newCloud(o.Cloud, o.Log, o.Now); err != nil {
+		if s.cloud, err = newCloud(o); err != nil {
 			return nil, errors.Join(err, local.root.Close())
 		}
 	}
