@@ -13,7 +13,7 @@ import (
 
 var (
 	words     = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
-	beginning = regexp.MustCompile("([a-z]+\\.[a-z_]+)\\$\\{") // `talk.state_${…}`
+	beginning = regexp.MustCompile(`([a-z]+\.[a-z_]+)\$\{`) // "talk.state_${…}"
 	symbol    = regexp.MustCompile(`(?s)<symbol id="i-([a-z]+)".*?</symbol>\n?`)
 	plurals   = regexp.MustCompile(`_(zero|one|two|few|many|other)$`)
 )

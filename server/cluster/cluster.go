@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -244,9 +245,9 @@ func (c *Cluster) Check() error {
 		return nil
 	}
 	if why := c.lastErr.Load(); why != nil {
-		return fmt.Errorf("Redis does not answer (%s): each process goes on by itself", *why)
+		return fmt.Errorf("no answer from Redis (%s): each process goes on by itself", *why)
 	}
-	return fmt.Errorf("Redis is not connected yet")
+	return errors.New("not connected to Redis yet")
 }
 
 // Stats returns the numbers.
