@@ -34,6 +34,9 @@ func (a *API) register(m *metrics.Metrics) {
 	for name, pool := range a.Store.Pools() {
 		m.Pool(name, pool)
 	}
+	if a.Cluster != nil {
+		a.registerCluster(m)
+	}
 	if a.Bridge == nil {
 		return
 	}
@@ -51,6 +54,30 @@ func (a *API) register(m *metrics.Metrics) {
 			age = a.now().Sub(h.Oldest).Seconds()
 		}
 		return []float64{float64(h.Waiting), age, float64(h.Sent), float64(h.Received), float64(h.Failed)}
+	})
+}
+
+// registerCluster adds what is known of the other processes.
+func (a *API) registerCluster(m *metrics.Metrics) {
+	m.Group([]metrics.Number{
+		{Name: "sohbet_cluster_up", Help: "Whether Redis connects this process with the others."},
+		{Name: "sohbet_cluster_processes", Help: "Processes that are heard of, this one among them."},
+		{Name: "sohbet_cluster_rooms", Help: "Rooms that this process is subscribed to."},
+		{Name: "sohbet_cluster_waiting", Help: "Publications that wait for Redis."},
+		{Name: "sohbet_cluster_published_total", Help: "Publications sent to the others.", Counter: true},
+		{Name: "sohbet_cluster_received_total", Help: "Publications that came from the others.", Counter: true},
+		{Name: "sohbet_cluster_dropped_total", Help: "Publications dropped because too many waited.", Counter: true},
+		{Name: "sohbet_cluster_held_total", Help: "Messages that waited for the one before them.", Counter: true},
+		{Name: "sohbet_cluster_recalled_total", Help: "Messages read from the database because they had not come.", Counter: true},
+		{Name: "sohbet_cluster_repeated_total", Help: "Messages that came a second time.", Counter: true},
+		{Name: "sohbet_cluster_reconnects_total", Help: "Times that Redis was back.", Counter: true},
+	}, func() []float64 {
+		s, up := a.Cluster.Stats(), 0.0
+		if s.Up {
+			up = 1
+		}
+		return []float64{up, float64(s.Processes), float64(s.Rooms), float64(s.Waiting), float64(s.Published), float64(s.Received),
+			float64(s.Dropped), float64(s.Held), float64(s.Recalled), float64(s.Repeated), float64(s.Reconnects)}
 	})
 }
 

@@ -2,20 +2,10 @@
 // sent away and how much is left is known to all.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { eventually, GRACE, postgres, start, transports } from "./harness.mjs";
+import { cluster, eventually, GRACE, transports } from "./harness.mjs";
 
 // SOHBET_CLUSTER_MESSAGES is how many messages three clients write into one thread.
 const MESSAGES = Number(process.env.SOHBET_CLUSTER_MESSAGES ?? 450);
-
-// cluster starts so many processes on one database and one Redis, as SOHBET_TEST_REDIS names it.
-async function cluster(n, settings = {}) {
-  const redis = process.env.SOHBET_TEST_REDIS;
-  if (!redis) throw new Error("SOHBET_TEST_REDIS is not set: run this through .ci/services, or run make test");
-  const shared = { ...postgres(), REDIS_URL: redis, ...settings };
-  const servers = [await start(shared)]; // the first makes the tables
-  servers.push(...await Promise.all(Array.from({ length: n - 1 }, () => start(shared))));
-  return servers;
-}
 
 for (const [name, transport] of Object.entries(transports)) {
   describe(`three processes over ${name}`, () => {

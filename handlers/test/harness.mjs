@@ -65,6 +65,16 @@ export function postgres() {
   return { DATABASE_URL: url.href, SECRET_KEY: randomBytes(32).toString("hex") };
 }
 
+// cluster starts so many processes on one database and on the Redis that SOHBET_TEST_REDIS names.
+export async function cluster(n, settings = {}) {
+  const redis = process.env.SOHBET_TEST_REDIS;
+  if (!redis) throw new Error("SOHBET_TEST_REDIS is not set: run this through .ci/services, or run make test");
+  const shared = { ...postgres(), REDIS_URL: redis, ...settings };
+  const servers = [await start(shared)]; // the first makes the tables
+  servers.push(...await Promise.all(Array.from({ length: n - 1 }, () => start(shared))));
+  return servers;
+}
+
 class Server {
   output = "";
   clients = new Set();
@@ -113,8 +123,8 @@ class Server {
   }
 
   // open returns a client that is not connected yet; it is closed with the server at the latest.
-  open({ cookie, headers, ...options } = {}) {
-    const socket = io(this.url, {
+  open({ cookie, headers, url = this.url, ...options } = {}) {
+    const socket = io(url, {
       forceNew: true, reconnection: false, timeout: 10_000,
       extraHeaders: { ...(cookie && { Cookie: cookie }), ...headers }, ...options,
     });

@@ -26,6 +26,8 @@ import (
 const (
 	slowQuery    = 200 * time.Millisecond
 	databaseWait = 2 * time.Minute
+	// handOver is the time over which a process that stops sends its clients to the others.
+	handOver = 4 * time.Second
 	// clusterTimeout is how long a process that stops tries to tell the others what it has not told yet.
 	clusterTimeout = time.Second
 	offlineAfter   = 10 * time.Second // longer than a reload or a change of network takes

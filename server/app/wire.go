@@ -89,6 +89,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	var others chat.Others
 	if p.cluster != nil {
 		options.Watch, others = p.cluster, p.cluster
+		options.Engine.HandOver = handOver
 		limits.Share(func(name string, l *auth.Limiter) { p.cluster.Share(name, l) })
 	}
 	sockets := realtime.New(options)

@@ -127,6 +127,7 @@ func (c *Cluster) listen(first bool) error {
 		}
 		c.connected(ctx, first)
 	})
+	defer context.AfterFunc(ctx, func() { _ = ps.Close() })() // ends the waiting below
 	for {
 		m, err := ps.ReceiveTimeout(ctx, silence)
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sohbet/server/realtime"
 )
 
 const (
@@ -64,6 +66,7 @@ type line struct {
 	held   []*Post // messages that wait for one before them, by id
 	behind []*Post // other events that came after these
 	target int64   // known to be stored
+	base   int64   // what the room's members read themselves when they came
 	timer  *time.Timer
 	busy   bool // being read from the database
 }
@@ -155,6 +158,11 @@ func (o *order) take(p *Post) {
 
 // next delivers the message whose turn it is.
 func (o *order) next(s *shard, l *line, p *Post) {
+	if p.ID <= l.base { // agents have not heard of it
+		forAgents := *p
+		forAgents.First = realtime.Group{}
+		p = &forAgents
+	}
 	o.deliver(p)
 	l.last, l.unsure = p.ID, false
 	s.newest = max(s.newest, p.ID)
@@ -298,7 +306,7 @@ func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err err
 		through = found[len(found)-1].ID
 	}
 	for i := range found {
-		o.heldBefore(s, l, found[i].ID)
+		o.heldBefore(s, l, found[i].ID+1) // what is held knows its sender
 		if p := &found[i]; p.ID > l.last || l.unsure {
 			o.recalled.Add(1)
 			o.next(s, l, p)
@@ -344,7 +352,7 @@ func (o *order) opened(thread string, newest int64) {
 		s.loose++
 	}
 	if !l.pinned {
-		l.pinned = true
+		l.pinned, l.base = true, newest
 		s.loose--
 	} else if l.busy && l.last == 0 { // it was expected
 		l.busy, l.last = false, newest

@@ -76,6 +76,7 @@ type audience struct {
 	*order
 	mu    sync.Mutex
 	heard []int64
+	not   []string // whom each was not to go to
 	up    atomic.Bool
 }
 
@@ -85,7 +86,7 @@ func newAudience(t *testing.T, source Source) *audience {
 	ctx, cancel := context.WithCancel(t.Context())
 	a.order = newOrder(ctx, source, a.up.Load, func(p *Post) {
 		a.mu.Lock()
-		a.heard = append(a.heard, p.ID)
+		a.heard, a.not = append(a.heard, p.ID), append(a.not, p.Except)
 		a.mu.Unlock()
 		p.then()
 	}, func(string, error) {})
@@ -194,13 +195,14 @@ func TestOrderLeavesItsOwn(t *testing.T) {
 	var own atomic.Int64
 	source.settled = func() {
 		p := message(3, 2)
+		p.Except = "its sender"
 		p.Then = func() { own.Add(1) }
 		a.take(p)
 	}
 	a.take(message(4, 3))
 	a.await(t, 2, 3, 4)
-	if own.Load() != 1 {
-		t.Errorf("its own was delivered by itself %d times", own.Load())
+	if own.Load() != 1 || !slices.Equal(a.not, []string{"", "its sender", ""}) {
+		t.Errorf("its own was answered %d times, and delivered to all but %q", own.Load(), a.not)
 	}
 }
 

@@ -265,3 +265,29 @@ func TestCloseSaysGoodbye(t *testing.T) {
 		t.Errorf("GET after that: %v", a)
 	}
 }
+
+// A server that hands over sends clients away one after the other, and serves those whose turn has not come.
+func TestHandOver(t *testing.T) {
+	s, host := serve(t, engine.Options{HandOver: time.Minute}, echo)
+	clients := make([]*raw.Websocket, 1000) // two seconds
+	for i := range clients {
+		clients[i] = host.Websocket()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), raw.Patience)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close(ctx, engine.ClosedRestart) }()
+	raw.Until(t, "the first have gone", func() bool { return s.Stats().Open < len(clients) })
+	served := 0
+	for _, w := range clients {
+		if _, err := w.Write(raw.Text("4still here")); err != nil {
+			continue
+		}
+		if m, err := w.Next(); err == nil && m == "4still here" {
+			served++
+		}
+	}
+	if err := raw.Take(t, closed, "all have gone"); err != nil || served == 0 || served == len(clients) {
+		t.Errorf("%d of %d were served meanwhile: %v", served, len(clients), err)
+	}
+}

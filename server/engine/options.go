@@ -41,6 +41,9 @@ type Options struct {
 	DisablePolling, DisableWebsocket bool
 	// Compression offers permessage-deflate (RFC 7692) to websockets. It costs CPU and memory, so it is off by default.
 	Compression bool
+	// HandOver is the time over which Close spreads the end of many connections, so that their clients do not all come to the
+	// other processes at once. 0 ends them together: where there is no other process, they would only wait.
+	HandOver time.Duration
 	// CheckOrigin refuses a handshake with 403 by returning false. Nil lets every origin in.
 	CheckOrigin func(*http.Request) bool
 	// AllowOrigin tells whether a cross-origin page may read answers (CORS). Nil allows none.

@@ -76,8 +76,8 @@ func (s *Server) Close(ctx context.Context, why Closing) error {
 		conns = append(conns, c)
 	}
 	s.mu.Unlock()
-	for _, c := range conns {
-		c.CloseWith(why)
+	if err := s.handOver(ctx, conns, why); err != nil {
+		return err
 	}
 	for _, c := range conns {
 		if err := c.flushed(ctx); err != nil {
@@ -86,6 +86,36 @@ func (s *Server) Close(ctx context.Context, why Closing) error {
 	}
 	if p := s.poll(); p != nil {
 		p.stop()
+	}
+	return nil
+}
+
+const (
+	handOverEach = 2 * time.Millisecond // of HandOver, for one connection: a few do not take all of it
+	handOverStep = 20 * time.Millisecond
+)
+
+// handOver closes connections, in no order (that of a map), over a time. Those whose turn has not come are served as ever.
+func (s *Server) handOver(ctx context.Context, conns []*Conn, why Closing) error {
+	span := min(s.opts.HandOver, time.Duration(len(conns))*handOverEach)
+	steps := max(1, int(span/handOverStep))
+	tick := time.NewTicker(handOverStep)
+	defer tick.Stop()
+	for i := range steps {
+		for _, c := range conns[i*len(conns)/steps : (i+1)*len(conns)/steps] {
+			c.CloseWith(why)
+		}
+		if i == steps-1 {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done(): // too late to be polite
+			for _, c := range conns[(i+1)*len(conns)/steps:] {
+				c.CloseWith(why)
+			}
+			return ctx.Err()
+		}
 	}
 	return nil
 }

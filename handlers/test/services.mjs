@@ -1,0 +1,143 @@
+// Services of a test's own, which it may stop, freeze and start again. Each lives in a temporary folder, on a free loopback port.
+import { execFileSync, spawn } from "node:child_process";
+import { chownSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { sleep } from "./harness.mjs";
+
+const deploy = fileURLToPath(new URL("../../deploy", import.meta.url));
+
+export async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+// listening waits until somebody takes connections there.
+async function listening(port, child) {
+  for (const end = Date.now() + 20_000; Date.now() < end; await sleep(50)) {
+    if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended: ${child.output}`);
+    const there = await new Promise((resolve) => {
+      const socket = net.connect(port, "127.0.0.1");
+      socket.once("connect", () => { socket.destroy(); resolve(true); });
+      socket.once("error", () => resolve(false));
+    });
+    if (there) return;
+  }
+  throw new Error(`nobody listens: ${child.output}`);
+}
+
+// program starts a program that stays in the foreground, with its folder as working directory.
+function program(dir, command, ...args) {
+  const child = spawn(command, args, { cwd: dir, stdio: ["ignore", "pipe", "pipe"], env: { PATH: process.env.PATH, HOME: dir, TMPDIR: dir } });
+  child.output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (child.output += text));
+  child.ended = new Promise((resolve) => child.once("exit", resolve));
+  child.once("error", (err) => (child.output += err));
+  return child;
+}
+
+// folder makes a folder that is gone when the process ends.
+function folder(name) {
+  const dir = mkdtempSync(path.join(tmpdir(), `sohbet-${name}-`));
+  process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+class Service {
+  async stop(signal = "SIGTERM") {
+    this.child?.kill(signal);
+    await this.child?.ended;
+  }
+
+  freeze() { this.child.kill("SIGSTOP"); }
+  thaw() { this.child.kill("SIGCONT"); }
+}
+
+// Redis keeps nothing: after a restart it is empty.
+export class Redis extends Service {
+  static async start() {
+    const redis = new Redis();
+    redis.dir = folder("redis");
+    redis.port = await freePort();
+    redis.url = `redis://127.0.0.1:${redis.port}/0`;
+    await redis.again();
+    return redis;
+  }
+
+  async again() {
+    this.child = program(this.dir, "redis-server", "--bind", "127.0.0.1", "--port", `${this.port}`, "--save", "");
+    process.once("exit", () => this.child.kill("SIGKILL"));
+    await listening(this.port, this.child);
+  }
+}
+
+// Postgres is a server whose durability is on.
+export class Postgres extends Service {
+  static async start() {
+    const postgres = new Postgres();
+    const outer = folder("postgres");
+    chmodSync(outer, 0o711);
+    postgres.dir = path.join(outer, "data");
+    mkdirSync(postgres.dir, { mode: 0o700 });
+    postgres.port = await freePort();
+    postgres.url = `postgres://postgres@127.0.0.1:${postgres.port}/postgres?sslmode=disable`;
+    const [bin] = readdirSync("/usr/lib/postgresql").sort((a, b) => b - a).map((v) => `/usr/lib/postgresql/${v}/bin`);
+    postgres.bin = bin;
+    if (process.getuid() === 0) { // PostgreSQL refuses to run as root
+      const [, , uid, gid] = readFileSync("/etc/passwd", "utf8").split("\n").find((l) => l.startsWith("postgres:")).split(":");
+      chownSync(postgres.dir, Number(uid), Number(gid));
+      postgres.as = { uid: Number(uid), gid: Number(gid) };
+    }
+    postgres.run("initdb", "-D", postgres.dir, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8");
+    process.once("exit", () => { try { postgres.halt("immediate"); } catch { /* it is stopped already */ } });
+    postgres.again();
+    return postgres;
+  }
+
+  run(name, ...args) { return execFileSync(path.join(this.bin, name), args, { cwd: "/", stdio: "pipe", encoding: "utf8", ...this.as }); }
+
+  again() {
+    this.run("pg_ctl", "start", "-D", this.dir, "-w", "-s", "-l", path.join(this.dir, "log"), "-o", `-h 127.0.0.1 -p ${this.port} -k '' -c max_connections=100`);
+  }
+
+  halt(mode) { this.run("pg_ctl", "stop", "-D", this.dir, "-w", "-m", mode, "-s"); }
+
+  async stop() { this.halt("fast"); }
+}
+
+// Proxy is nginx or Caddy with the configuration of deploy/, its processes and port put in.
+export class Proxy extends Service {
+  static async start(kind, ports) {
+    const proxy = new Proxy();
+    proxy.dir = folder(kind);
+    const port = await freePort();
+    proxy.url = `http://127.0.0.1:${port}`;
+    const file = readFileSync(path.join(deploy, kind === "nginx" ? "nginx.conf" : "Caddyfile"), "utf8")
+      .replace(/127\.0\.0\.1:500(\d)/g, (_, n) => `127.0.0.1:${ports[n - 1]}`)
+      .replace("listen 80;", `listen 127.0.0.1:${port};`)
+      .replace(":80 {", `{\n\tadmin off\n\tauto_https off\n}\nhttp://127.0.0.1:${port} {`);
+    if (kind === "nginx") {
+      writeFileSync(path.join(proxy.dir, "sohbet.conf"), file);
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((n) => `${n}_temp_path ${proxy.dir}/${n};`).join("\n");
+      writeFileSync(path.join(proxy.dir, "nginx.conf"), `daemon off; worker_processes 1; pid ${proxy.dir}/pid; error_log stderr error;
+        events { worker_connections 1024; }
+        http { access_log off; ${temporary} include ${proxy.dir}/sohbet.conf; }`);
+      proxy.child = program(proxy.dir, "/usr/sbin/nginx", "-p", proxy.dir, "-c", "nginx.conf", "-e", "stderr");
+    } else {
+      writeFileSync(path.join(proxy.dir, "Caddyfile"), file);
+      proxy.child = program(proxy.dir, "caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile");
+    }
+    proxy.kind = kind;
+    process.once("exit", () => proxy.child.kill("SIGKILL"));
+    await listening(port, proxy.child);
+    return proxy;
+  }
+
+  // stop does not let Caddy wait for those who poll; nginx's workers end with their master only when that is told.
+  stop() { return super.stop(this.kind === "caddy" ? "SIGKILL" : "SIGTERM"); }
+}
