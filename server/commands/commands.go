@@ -101,9 +101,17 @@ func (p Program) version() *cobra.Command {
 }
 
 func settings() *cobra.Command {
-	return &cobra.Command{
+	table := false
+	c := &cobra.Command{
 		Use: "settings", Short: "List every setting, as an example of " + config.FileName, Args: exactly(0, "nothing more"),
 		Example: "  sohbet settings > " + config.FileName,
-		RunE:    func(c *cobra.Command, _ []string) error { return config.WriteExample(c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if table {
+				return config.WriteTable(c.OutOrStdout())
+			}
+			return config.WriteExample(c.OutOrStdout())
+		},
 	}
+	c.Flags().BoolVar(&table, "table", false, "as the table in README.md")
+	return c
 }

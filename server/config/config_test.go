@@ -266,6 +266,21 @@ func TestSecretKeyIsMadeOnceAndKeptPrivate(t *testing.T) {
 	}
 }
 
+func TestReadmeListsEverySetting(t *testing.T) {
+	var want bytes.Buffer
+	if err := WriteTable(&want); err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, begins := strings.Cut(string(readme), "<!-- settings: written by sohbet settings --table -->\n\n")
+	if got, _, ends := strings.Cut(rest, "\n<!-- end of settings -->"); !begins || !ends || got != want.String() {
+		t.Errorf("README.md lists other settings than there are. Put this between its two marks:\n%s", want.String())
+	}
+}
+
 func TestExampleFile(t *testing.T) {
 	var want bytes.Buffer
 	if err := WriteExample(&want); err != nil {

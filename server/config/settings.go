@@ -160,3 +160,18 @@ func WriteExample(w io.Writer) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// WriteTable writes every setting as a row of a Markdown table, the one that README.md holds.
+func WriteTable(w io.Writer) error {
+	b := strings.NewReplacer("|", "\\|", "\n", " ")
+	rows := []string{"| variable | default | what it does |", "|---|---|---|"}
+	for _, s := range settings {
+		def := ""
+		if s.def != "" {
+			def = "`" + s.def + "`"
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |", s.name, def, b.Replace(s.about)))
+	}
+	_, err := io.WriteString(w, strings.Join(rows, "\n")+"\n")
+	return err
+}
