@@ -29,6 +29,7 @@ type checkResult struct {
 	Status     string  `json:"status"` // ok, warning, error, off
 	DurationMS float64 `json:"duration_ms"`
 	Detail     string  `json:"detail,omitempty"`
+	Reason     string  `json:"reason,omitempty"` // what Detail says, as a word that a page can put into its own language
 	UsedBytes  uint64  `json:"used_bytes,omitempty"`
 	FreeBytes  uint64  `json:"free_bytes,omitempty"`
 	TotalBytes uint64  `json:"total_bytes,omitempty"` // of memory: the limit, 0 = none
@@ -130,7 +131,7 @@ func (h *health) cloudinary(ctx context.Context) checkResult {
 		return checkResult{Status: stateOff}
 	case err != nil:
 		h.api.log.LogAttrs(ctx, slog.LevelWarn, "health: Cloudinary", slog.Any("error", err))
-		return checkResult{Status: stateWarning, Detail: "Cloudinary does not answer as it should; files are kept on this machine"}
+		return checkResult{Status: stateWarning, Reason: "cloudinary_silent", Detail: "Cloudinary does not answer as it should; files are kept on this machine"}
 	}
 	return checkResult{Status: stateOK}
 }
@@ -161,11 +162,11 @@ func diskCheck(dir string) checkResult {
 	r := checkResult{Status: stateOK, FreeBytes: free, TotalBytes: total}
 	switch {
 	case err != nil:
-		r.Status, r.Detail = stateError, "the data folder cannot be read"
+		r.Status, r.Reason, r.Detail = stateError, "folder_unreadable", "the data folder cannot be read"
 	case free < 16<<20:
-		r.Status, r.Detail = stateError, "the disk is full"
+		r.Status, r.Reason, r.Detail = stateError, "disk_full", "the disk is full"
 	case free < 256<<20:
-		r.Status, r.Detail = stateWarning, "the disk is nearly full"
+		r.Status, r.Reason, r.Detail = stateWarning, "disk_low", "the disk is nearly full"
 	}
 	return r
 }

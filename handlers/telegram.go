@@ -32,9 +32,10 @@ func (h *health) telegram(ctx context.Context) checkResult {
 	case found.Trouble != "":
 		r.Status, r.Detail = stateWarning, found.Trouble
 	case found.LastContact.IsZero() && now.Sub(h.api.Numbers.Started()) > contactLate:
-		r.Status, r.Detail = stateWarning, "Telegram has never answered"
+		r.Status, r.Reason, r.Detail = stateWarning, "telegram_never", "Telegram has never answered"
 	case !found.LastContact.IsZero() && now.Sub(found.LastContact) > contactLate:
-		r.Status, r.Detail = stateWarning, "Telegram has not answered for "+strconv.Itoa(int(now.Sub(found.LastContact).Minutes()))+" minutes"
+		r.Status, r.Reason = stateWarning, "telegram_silent"
+		r.Detail = "Telegram has not answered for " + strconv.Itoa(int(now.Sub(found.LastContact).Minutes())) + " minutes"
 	}
 	if !found.LastContact.IsZero() {
 		r.LastContact = stamp(found.LastContact)

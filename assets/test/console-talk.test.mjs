@@ -1,15 +1,18 @@
 // What agents do inside a conversation: notes, ready replies, correcting, closing, and that several consoles stay in step.
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { io } from 'socket.io-client';
 import { act, eventually, house, openThread, say, shows, signIn, visit } from './harness.mjs';
 
+const SECRET = 'what the shop and its chat know, 4821';
+
 let h;
 let a;
 let b;
 before(async () => {
-  h = await house();
+  h = await house({ IDENTITY_SECRET: SECRET });
   a = await signIn(await h.person(), h.server);
   b = await signIn(await h.person(), h.server);
 });
@@ -50,7 +53,7 @@ test('a note reaches the team and nobody else, and the box says where it goes', 
   await say(a, 'yarın arayacağım');
   assert.equal(frames('"typing":true'), typed, 'nobody is seen typing a note');
   await a.click('#mode-reply');
-  assert.notEqual(await colour(), saffron);
+  await eventually(async () => assert.notEqual(await colour(), saffron));
   assert.equal(await a.inputValue('#text'), 'yarım yanıt', 'each has a draft of its own');
   await say(a, 'yarın elinizde');
   await shows(visitor, ['merhaba', 'yarın elinizde']);
@@ -289,8 +292,14 @@ test('who one talks with: page, browser, contact, rating, earlier talks that ope
   await a.click('.earlier-row');
   await shows(a, ['geçen haftaki soru']);
   await eventually(async () => assert.deepEqual(await a.locator('.earlier-last').allTextContents(), ['bugünkü soru']));
-  before.close();
-  now.close();
+  // Somebody whom the site vouches for.
+  assert.equal(await a.locator('#facts .verified').count(), 0);
+  const identity = { id: 'musteri-7', hash: createHmac('sha256', SECRET).update('musteri-7').digest('hex') };
+  const known = await guest({ display_name: 'Bilinen Müşteri', identity });
+  await known.ask('message', { text: 'ben yine' });
+  await a.locator('.row', { hasText: 'ben yine' }).click();
+  for (const text of [/Kimliği doğrulandı/, /musteri-7/]) await fact(text);
+  for (const one of [before, now, known]) one.close();
 });
 
 test('a copy as text or JSON, with the notes only when asked for', async () => {

@@ -44,6 +44,22 @@ for (const [colorScheme, size] of [['light', DESK], ['dark', PHONE]]) {
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'no sideways scrolling');
     if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/diagnostics-${colorScheme}.png`, fullPage: true });
 
+    // What is wrong is told in the page's language, as far as it has words; the rest in the server's.
+    await page.route('**/api/diagnostics*', async (route) => {
+      const answer = await route.fetch();
+      const found = await answer.json();
+      Object.assign(found.checks.disk, { status: 'error', reason: 'disk_full', detail: 'the disk is full' });
+      Object.assign(found.checks.telegram, { status: 'warning', reason: 'telegram_silent', detail: 'x', last_contact: new Date(Date.now() - 11 * 60_000).toISOString() });
+      Object.assign(found.checks.database, { status: 'error', detail: 'no such table' });
+      found.checks.redis = { status: 'ok', duration_ms: 1 };
+      await route.fulfill({ response: answer, json: found });
+    });
+    await page.click('#check');
+    for (const text of [/Disk arızalı · disk dolu/, /Telegram dikkat · son yanıtı: 11 dk/, /Veritabanı arızalı · no such table/, /Redis iyi/]) {
+      await eventually(async () => assert.match((await page.locator('.checks li p:first-of-type').allTextContents()).join('|'), text));
+    }
+    await page.unroute('**/api/diagnostics*');
+
     await h.server.kill();
     await eventually(async () => assert.ok(await page.isVisible('#trouble')), 'told that nothing answers', 15_000);
     await h.server.start();

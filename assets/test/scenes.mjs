@@ -1,6 +1,6 @@
 // The scenes of screenshots.mjs: each brings a page into a state and has its picture taken.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connected, eventually, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
+import { act, connected, eventually, openThread, say, seed, shows, signIn, stateOf, visit } from './harness.mjs';
 
 /** A visitor and an agent who know each other. `who` tells runs apart on one server. */
 async function both({ h, person, unique }, who) {
@@ -23,6 +23,9 @@ async function talk(stage, who) {
   await say(visitor, 'Harika, çok teşekkürler 🙏');
   return pair;
 }
+
+/** The list is filled once for all pictures. */
+let seeded = false;
 
 export const scenes = {
   async 'visitor-first'({ person, shoot }) {
@@ -83,6 +86,66 @@ export const scenes = {
   async 'console-talk'(stage) {
     const { agent } = await talk(stage, 'Ayşe Yılmaz');
     await stage.shoot(agent);
+  },
+
+  async 'console-list'(stage) {
+    if (!seeded) seed(stage.h.server, '-threads', '400');
+    seeded = true;
+    const { agent } = await talk(stage, 'Ipek Aksu');
+    if (stage.device === 'phone') await agent.click('#back');
+    await stage.shoot(agent);
+    await agent.click('[data-filter=waiting]');
+    await agent.locator('.row.waits').first().waitFor();
+    await stage.shoot(agent, 'waiting');
+    await agent.click('[data-filter=closed]');
+    await agent.locator('.row.is-closed').first().click();
+    await stage.shoot(agent, 'closed');
+    if (stage.device === 'phone') await agent.click('#back');
+    await agent.click('#menu summary');
+    await stage.shoot(agent, 'menu');
+    await agent.click('#keys-open');
+    await stage.shoot(agent, 'keys');
+  },
+
+  async 'console-note'(stage) {
+    const { agent } = await talk(stage, 'Mert Kaya');
+    await agent.click('#mode-note');
+    await say(agent, 'Şubeyle konuştum, paket yarın dağıtımda. Gecikirse hediye çeki verelim.');
+    await agent.locator('.message.note').waitFor();
+    await stage.shoot(agent);
+    await agent.click('#mode-reply');
+    if (stage.device === 'phone') await agent.click('#facts-open');
+    await stage.shoot(agent, 'facts');
+  },
+
+  async 'console-canned'(stage) {
+    const { agent } = await talk(stage, 'Defne Işık');
+    if (stage.device === 'phone') await agent.click('#back');
+    await agent.click('#menu summary');
+    await agent.click('#canned-open');
+    for (const [shortcut, text] of [['kargo', 'Merhaba {name}, paketiniz yolda; takip numarasını birazdan yazıyorum.'], ['iade', 'İade için ürünü ve faturasını gönderin, {name}. Kargo bizden.']]) {
+      await agent.fill('#canned-shortcut', shortcut);
+      await agent.fill('#canned-text', text);
+      await agent.click('#canned-save');
+      await agent.waitForSelector(`#canned-all li:has-text("/${shortcut}")`);
+    }
+    await stage.shoot(agent, 'dialog');
+    await agent.keyboard.press('Escape');
+    await openThread(agent, 'Defne');
+    await agent.locator('#text').pressSequentially('/');
+    await agent.waitForSelector('#canned:not([hidden])');
+    await stage.shoot(agent);
+  },
+
+  async 'console-deleted'(stage) {
+    const { agent } = await talk(stage, 'Silinen');
+    await act(agent, 'export');
+    await stage.shoot(agent, 'export');
+    await agent.keyboard.press('Escape');
+    await act(agent, 'clear');
+    await agent.waitForSelector('.undo-bar');
+    await stage.shoot(agent);
+    await agent.click('.undo-bar button');
   },
 
   async 'console-nobody'(stage) {

@@ -17,12 +17,12 @@ type state struct {
 	http   int
 	Status string
 	Checks map[string]struct {
-		Status, Detail string
-		DurationMS     float64 `json:"duration_ms"`
-		CheckedAt      string  `json:"checked_at"`
-		LastOK         string  `json:"last_ok"`
-		UsedBytes      uint64  `json:"used_bytes"`
-		TotalBytes     uint64  `json:"total_bytes"`
+		Status, Detail, Reason string
+		DurationMS             float64 `json:"duration_ms"`
+		CheckedAt              string  `json:"checked_at"`
+		LastOK                 string  `json:"last_ok"`
+		UsedBytes              uint64  `json:"used_bytes"`
+		TotalBytes             uint64  `json:"total_bytes"`
 	}
 }
 
@@ -95,7 +95,7 @@ func TestHealthWithoutCloudinary(t *testing.T) {
 	cloud.Down(true)
 	s := begin()
 	if found := s.health(t); found.Checks["cloudinary"].Status != "warning" || found.Status != "degraded" || found.http != http.StatusOK ||
-		!strings.Contains(found.Checks["cloudinary"].Detail, "kept on this machine") {
+		!strings.Contains(found.Checks["cloudinary"].Detail, "kept on this machine") || found.Checks["cloudinary"].Reason != "cloudinary_silent" {
 		t.Errorf("down: %+v", found)
 	}
 	if url := kept(s); !strings.HasPrefix(url, "/uploads/") {

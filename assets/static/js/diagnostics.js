@@ -2,11 +2,11 @@
 import { Chart } from './diagnostics/chart.js';
 import { get, post } from './lib/api.js';
 import { byId, make, showProblem } from './lib/dom.js';
-import { lang, t } from './lib/i18n.js';
+import { has, lang, t } from './lib/i18n.js';
 import { ago, parse } from './lib/time.js';
 
 const every = 5_000;
-const order = ['database', 'telegram', 'cloudinary', 'memory', 'disk'];
+const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk'];
 
 const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(lang, { maximumFractionDigits: 0 });
@@ -38,15 +38,21 @@ function show(found) {
   const points = found.samples.map((s) => ({ ...s, at: new Date(s.at) }));
   for (const [name, chart] of Object.entries(charts)) chart.show(points.map((s) => ({ at: s.at, value: s[name] })));
   charts.waiting.node.hidden = found.checks.telegram.status === 'off';
-  byId('checks').replaceChildren(...order.filter((name) => name in found.checks).map((name) => checkRow(name, found.checks[name])));
+  byId('checks').replaceChildren(...order.filter((name) => name in found.checks && (name !== 'redis' || found.checks.redis.status !== 'off')).map((name) => checkRow(name, found.checks[name])));
   showRepairs(found.repairs);
   if (document.activeElement !== byId('level')) byId('level').value = found.log_level;
+}
+
+/** Why a check is not well, in the page's language; what the server says where it has no word for it. */
+function why({ reason, detail, last_contact: last }) {
+  const key = `diagnostics.reason_${reason}`;
+  return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '' }) : detail;
 }
 
 function checkRow(name, check) {
   const lastGood = parse(check.last_ok);
   const state = t(`diagnostics.state_${check.status}`);
-  const facts = [check.detail, check.used_bytes && t('diagnostics.used', { n: bytes(check.used_bytes) }),
+  const facts = [why(check), check.used_bytes && t('diagnostics.used', { n: bytes(check.used_bytes) }),
     check.free_bytes && t('diagnostics.free', { n: bytes(check.free_bytes) }),
     check.waiting && t('diagnostics.wait', { n: whole.format(check.waiting) })].filter(Boolean).join(' · ');
   const when = check.status === 'off' ? '' : check.status === 'ok'
