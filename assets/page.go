@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -85,11 +86,13 @@ type view struct {
 	Lang string
 	Dir  string
 	// Theme is "light", "dark", or "" for the system's.
-	Theme   string
-	Others  []language
-	Client  *clientScript // nil where the page needs no script element for it
-	Bundle  bundle
-	Strings map[string]string
+	Theme string
+	// TeamLine says when an answer may be expected; "" while nobody knows.
+	TeamLine string
+	Others   []language
+	Client   *clientScript // nil where the page needs no script element for it
+	Bundle   bundle
+	Strings  map[string]string
 }
 
 type language struct{ Code, Name, Href string }
@@ -108,6 +111,11 @@ func parsePages() map[string]*template.Template {
 						return "", fmt.Errorf("no text %q", key)
 					}
 					return s, nil
+				},
+				"brandStyle": BrandStyleURL,
+				"json": func(v any) (string, error) {
+					out, err := json.Marshal(v)
+					return string(out), err
 				},
 				"asset": func(path string) (string, error) {
 					if lookup(path) == nil {
@@ -172,7 +180,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 		return fmt.Errorf("assets: no page %q", name)
 	}
 	v := view{
-		PageData: d, Page: name, Lang: lang, Dir: direction(lang), Theme: Theme(r),
+		PageData: d, Page: name, Lang: lang, Dir: direction(lang), Theme: Theme(r), TeamLine: teamLine(lang, d.Team),
 		Bundle: bundles().pages[name], Strings: pageStrings()[lang+"/"+name],
 	}
 	if tag := clientTag(); pageParts[name].client && tag.Src != "" {

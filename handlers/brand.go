@@ -101,6 +101,15 @@ func (b Brand) origins() []string {
 	return list
 }
 
+// BrandStyle serves BRAND_COLOR as the tokens that pages use.
+func (a *API) BrandStyle(c echo.Context) error {
+	if a.Brand.Color == "" {
+		return errNotFound
+	}
+	assets.BrandStyle(a.Brand.Color).ServeHTTP(c.Response(), c.Request())
+	return nil
+}
+
 // BrandPicture serves the logo or the avatar, if it is a file of ours.
 func (a *API) BrandPicture(c echo.Context) error {
 	p := a.Brand.logo

@@ -41,6 +41,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	for _, path := range []string{"/favicon.ico", "/favicon.svg", "/manifest.json", "/robots.txt"} {
 		get(path, files)
 	}
+	get("/brand.css", a.BrandStyle)
 	get("/brand/logo", a.BrandPicture)
 	get("/brand/avatar", a.BrandPicture)
 	for _, name := range []string{"socket.io.min.js", "socket.io.js", "socket.io.esm.min.js"} {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { clean } from './axe.mjs';
-import { act, DESK, eventually, house, openThread, PHONE, say, shows, signIn, visit } from './harness.mjs';
+import { act, DESK, eventually, house, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -79,7 +79,7 @@ for (const colorScheme of ['light', 'dark']) {
     await clean(page, 'before sending');
     await page.click('#send');
     await page.waitForSelector('.message[data-state=failed]');
-    await eventually(async () => assert.equal(await page.locator('.message[data-state=sent]').count(), 3), 'three sent');
+    await eventually(async () => assert.equal(await page.locator(STORED_MESSAGE).count(), 3), 'three sent');
     await clean(page, 'sent, and one refused');
     await page.click('.picture');
     await clean(page, 'enlarged');

@@ -187,8 +187,12 @@ export const texts = (page) => page.locator('.message .bubble').allTextContents(
 /** Waits until the page shows exactly these bubbles. */
 export const shows = (page, expected, within) => eventually(async () => assert.deepEqual(await texts(page), expected), `bubbles ${JSON.stringify(expected).slice(0, 200)}`, within);
 
-/** The state of the bubble with this text: waiting, sending, sent, read, failed, received. */
+/** The state of the bubble with this text: waiting, sending, sent, delivered, read, failed, received. */
 export const stateOf = (page, text) => page.locator('.message', { hasText: text }).last().getAttribute('data-state');
+
+/** States of a message that the server has: how soon it is delivered is up to who else is there. */
+export const STORED = /^(sent|delivered|read)$/;
+export const STORED_MESSAGE = '.message:is([data-state=sent], [data-state=delivered], [data-state=read])';
 
 /** Opens the thread of this visitor in the console. */
 export async function openThread(page, name) {

@@ -167,7 +167,7 @@ test('documents, pasting and dropping', async () => {
   await visitor.setInputFiles('#pick', { name: 'film.mov', mimeType: 'video/quicktime', buffer: Buffer.from('x') });
   assert.match(await visitor.textContent('#composer-problem'), /film\.mov/);
   await visitor.setInputFiles('#pick', { name: 'x.zip', mimeType: 'application/zip', buffer: Buffer.alloc(11 * 1024 * 1024) });
-  assert.match(await visitor.textContent('#composer-problem'), /10 MB/);
+  await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), /10 MB/));
   // The server looks at what it is, and the message says so; it can be taken away.
   await visitor.setInputFiles('#pick', { name: 'x.pdf', mimeType: 'application/pdf', buffer: Buffer.from('<html>') });
   await visitor.click('#send');

@@ -1,6 +1,6 @@
 // The scenes of screenshots.mjs: each brings a page into a state and has its picture taken.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { act, connected, eventually, openThread, say, seed, shows, signIn, stateOf, visit } from './harness.mjs';
+import { act, connected, eventually, openThread, say, seed, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
 
 /** A visitor and an agent who know each other. `who` tells runs apart on one server. */
 async function both({ h, person, unique }, who) {
@@ -26,6 +26,20 @@ async function talk(stage, who) {
 
 /** The list is filled once for all pictures. */
 let seeded = false;
+
+/** What an agent's console asks for, asked from its page. */
+const asAgent = (agent, event, what) => agent.evaluate(async ([name, payload]) => {
+  const { io } = await import('/socket.io/socket.io.esm.min.js');
+  const socket = io({ path: '/socket.io/', forceNew: true });
+  await new Promise((done) => socket.on('connect', done));
+  await socket.emitWithAck('admin_join');
+  const answer = await socket.emitWithAck(name, payload);
+  socket.close();
+  if (!answer.ok) throw new Error(answer.error.message);
+}, [event, what]);
+
+const setAway = (agent, away) => asAgent(agent, 'set_away', { away });
+const closeTalk = async (agent) => asAgent(agent, 'set_status', { thread_id: await agent.evaluate(() => JSON.parse(sessionStorage.getItem('sohbet.console.open'))), status: 'closed' });
 
 export const scenes = {
   async 'visitor-first'({ person, shoot }) {
@@ -55,7 +69,7 @@ export const scenes = {
     const context = await stage.person();
     const visitor = await visit(context, `Can ${stage.unique}`);
     await say(visitor, 'Bağlantım kötü, yine de yazıyorum.');
-    await eventually(async () => { if (await stateOf(visitor, 'Bağlantım') !== 'sent') throw new Error('not sent'); });
+    await eventually(async () => { if (!STORED.test(await stateOf(visitor, 'Bağlantım'))) throw new Error('not sent'); });
     await stage.h.server.kill();
     await say(visitor, 'Bu sırada bekliyor');
     await say(visitor, 'Bu da');
@@ -71,6 +85,55 @@ export const scenes = {
     await say(visitor, '👍');
     await say(visitor, 'مرحبا، متى يصل الطلب؟');
     await sleep(300);
+    await stage.shoot(visitor);
+  },
+
+  async 'visitor-menu'(stage) {
+    const visitor = await visit(await stage.person(), 'Menü');
+    await visitor.click('#menu summary');
+    await stage.shoot(visitor);
+  },
+
+  async 'visitor-emoji'(stage) {
+    const visitor = await visit(await stage.person(), 'Emoji');
+    await say(visitor, '🫖');
+    await say(visitor, 'bkz. ornek.com.tr ya da 0532 123 45 67');
+    if (stage.device === 'desk') await visitor.click('#emoji');
+    await stage.shoot(visitor);
+  },
+
+  async 'visitor-closed'(stage) {
+    const { visitor, agent } = await talk(stage, 'Kapanan');
+    await closeTalk(agent);
+    await visitor.waitForSelector('#offer[data-kind=closed]');
+    await stage.shoot(visitor);
+    await visitor.locator('.glass').nth(3).click();
+    await stage.shoot(visitor, 'rated');
+  },
+
+  async 'visitor-away'(stage) {
+    const { visitor, agent } = await talk(stage, 'Uzakta');
+    await setAway(agent, true);
+    await visitor.waitForSelector('#offer[data-kind=away]');
+    await stage.shoot(visitor);
+    await setAway(agent, false);
+  },
+
+  async 'visitor-blocked'(stage) {
+    const { visitor, agent } = await talk(stage, 'Engelli');
+    await agent.click('#block');
+    await agent.click('#confirm-yes');
+    await visitor.waitForSelector('#offer[data-kind=blocked]');
+    await say(visitor, 'neden?');
+    await sleep(800);
+    await stage.shoot(visitor);
+  },
+
+  async 'visitor-ended'(stage) {
+    const { visitor, agent } = await talk(stage, 'Silinen');
+    await agent.click('#clear');
+    await agent.click('#confirm-yes');
+    await visitor.waitForSelector('#offer[data-kind=ended]');
     await stage.shoot(visitor);
   },
 

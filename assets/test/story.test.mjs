@@ -1,7 +1,7 @@
 // The whole story: a visitor and an agent talk, reload, restart the server, and nothing is missing.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, DESK, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
+import { connected, DESK, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -27,7 +27,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       // The visitor writes; the console has the thread, live, with name, preview, online dot and badge.
       await say(visitor, w.first);
       await shows(visitor, [w.first]);
-      await eventually(async () => assert.equal(await stateOf(visitor, w.first), 'sent'), 'one tick');
+      await eventually(async () => assert.match(await stateOf(visitor, w.first), STORED), 'one tick');
       const row = agent.locator('.row', { hasText: name });
       await row.waitFor();
       await eventually(async () => assert.equal(await row.locator('.row-last').textContent(), w.first), 'preview');
@@ -86,7 +86,7 @@ test('the phone goes offline and comes back on another network', async () => {
   const context = await h.person(PHONE);
   const visitor = await visit(context, 'Yolda Biri');
   await say(visitor, 'first');
-  await eventually(async () => assert.equal(await stateOf(visitor, 'first'), 'sent'));
+  await eventually(async () => assert.match(await stateOf(visitor, 'first'), STORED));
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'Yolda Biri');
 
@@ -127,7 +127,7 @@ test('older messages come by scrolling up, and the place stays', async () => {
   const visitor = await visit(context, 'Uzun Konuşan');
   const total = 105;
   for (let i = 0; i < total; i++) await say(visitor, `line ${i}`);
-  await eventually(async () => assert.equal(await visitor.locator('.message[data-state=sent]').count(), total), 'all sent', 30_000);
+  await eventually(async () => assert.equal(await visitor.locator(STORED_MESSAGE).count(), total), 'all sent', 30_000);
   await visitor.reload();
   await connected(visitor);
   await eventually(async () => assert.equal((await texts(visitor)).at(-1), `line ${total - 1}`));
@@ -155,7 +155,7 @@ test('who reads further up is not pulled down; the pill leads to what is new', a
   await say(agent, 'new below');
   await eventually(async () => assert.match(await visitor.textContent('#pill:not([hidden])'), /1 yeni mesaj/));
   assert.ok(await visitor.evaluate(() => document.getElementById('scroller').scrollTop) < 50);
-  assert.equal(await stateOf(agent, 'new below'), 'sent', 'not read yet');
+  await eventually(async () => assert.equal(await stateOf(agent, 'new below'), 'delivered'), 'there, and not read yet');
   await visitor.click('#pill');
   await visitor.waitForSelector('#pill', { state: 'hidden' });
   await eventually(async () => assert.equal(await stateOf(agent, 'new below'), 'read'), 'read now');

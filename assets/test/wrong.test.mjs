@@ -1,7 +1,7 @@
 // Wrong uses: impatience, far too much text, markup, crashes, two tabs, no storage.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, texts, visit } from './harness.mjs';
+import { connected, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -16,7 +16,7 @@ test('a double click on send, and on start, does it once', async () => {
   await connected(page);
   await page.fill('#text', 'only once');
   await page.dblclick('#send');
-  await eventually(async () => assert.equal(await stateOf(page, 'only once'), 'sent'));
+  await eventually(async () => assert.match(await stateOf(page, 'only once'), STORED));
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'Çift Tık');
   assert.equal(await agent.locator('.row', { hasText: 'Çift Tık' }).count(), 1);
@@ -53,7 +53,7 @@ test('20 kB of text is refused in words and stays in the box; exactly 10,000 cha
   assert.equal(await page.inputValue('#text'), long);
   const most = '🫖'.repeat(10_000);
   await say(page, most);
-  await eventually(async () => assert.equal(await stateOf(page, '🫖'), 'sent'), 'the longest message', 15_000);
+  await eventually(async () => assert.match(await stateOf(page, '🫖'), STORED), 'the longest message', 15_000);
   await page.reload();
   await shows(page, [most]);
 });
@@ -61,7 +61,7 @@ test('20 kB of text is refused in words and stays in the box; exactly 10,000 cha
 test('a very long word does not break the layout', async () => {
   const page = await visit(await h.person(PHONE), 'A'.repeat(100));
   await say(page, 'w'.repeat(9_000));
-  await eventually(async () => assert.equal(await stateOf(page, 'www'), 'sent'));
+  await eventually(async () => assert.match(await stateOf(page, 'www'), STORED));
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   assert.ok(await page.evaluate(() => { const s = document.getElementById('scroller'); return s.scrollWidth <= s.clientWidth; }));
 });
@@ -102,7 +102,7 @@ test('a server killed mid-send loses nothing and doubles nothing', async () => {
     await connected(page);
   }
   await shows(agent, sent, 20_000);
-  await eventually(async () => assert.equal(await page.locator('.message:not([data-state=sent]):not([data-state=read])').count(), 0), 'all sent');
+  await eventually(async () => assert.equal(await page.locator(`.message:not(${STORED_MESSAGE})`).count(), 0), 'all sent');
   await page.reload();
   await shows(page, sent);
   assert.deepEqual(await outboxKeys(page), []);
@@ -112,7 +112,7 @@ test('a page closed while the server is away sends what it held the next time it
   const context = await h.person();
   const page = await visit(context, 'Kapatan');
   await say(page, 'one');
-  await eventually(async () => assert.equal(await stateOf(page, 'one'), 'sent'));
+  await eventually(async () => assert.match(await stateOf(page, 'one'), STORED));
   await h.server.kill('SIGKILL');
   await say(page, 'two');
   await say(page, 'three');
@@ -121,7 +121,7 @@ test('a page closed while the server is away sends what it held the next time it
   const next = await context.newPage();
   await next.goto('/');
   await shows(next, ['one', 'two', 'three'], 15_000);
-  await eventually(async () => assert.equal(await next.locator('.message[data-state=sent]').count(), 3), 'all sent');
+  await eventually(async () => assert.equal(await next.locator(STORED_MESSAGE).count(), 3), 'all sent');
   assert.deepEqual(await outboxKeys(next), []);
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'Kapatan');
@@ -136,7 +136,7 @@ test('where a proxy eats WebSockets, polling carries the conversation', async ()
   await context.routeWebSocket(/.*/, (socket) => socket.close());
   const page = await visit(context, 'Vekil');
   await say(page, 'by polling');
-  await eventually(async () => assert.equal(await stateOf(page, 'by polling'), 'sent'), 'sent', 15_000);
+  await eventually(async () => assert.match(await stateOf(page, 'by polling'), STORED), 'sent', 15_000);
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'Vekil');
   await say(agent, 'arrived');
@@ -193,7 +193,7 @@ test('without the Socket.IO client the page says so and keeps what is written', 
   await context.unroute('**/page/visitor.js', alone);
   await page.reload();
   await connected(page);
-  await eventually(async () => assert.equal(await stateOf(page, 'kept'), 'sent'));
+  await eventually(async () => assert.match(await stateOf(page, 'kept'), STORED));
 });
 
 test('two tabs of one visitor stay in step', async () => {
@@ -243,11 +243,11 @@ test('without storage the page works until it is closed', async () => {
   });
   const page = await visit(context, 'Depo Yok');
   await say(page, 'in memory');
-  await eventually(async () => assert.equal(await stateOf(page, 'in memory'), 'sent'));
+  await eventually(async () => assert.match(await stateOf(page, 'in memory'), STORED));
   await h.server.restart();
   await connected(page);
   await say(page, 'still here');
-  await eventually(async () => assert.equal(await stateOf(page, 'still here'), 'sent'));
+  await eventually(async () => assert.match(await stateOf(page, 'still here'), STORED));
   await shows(page, ['in memory', 'still here']);
 });
 
@@ -260,7 +260,7 @@ test('a conversation that an agent deleted can be gone on with', async () => {
   await agent.locator('.row', { hasText: 'Silinen' }).waitFor({ state: 'detached' });
   await shows(page, []);
   await say(page, 'after');
-  await eventually(async () => assert.equal(await stateOf(page, 'after'), 'sent'));
+  await eventually(async () => assert.match(await stateOf(page, 'after'), STORED));
   await openThread(agent, 'Silinen');
   await shows(agent, ['after']);
 });
@@ -271,7 +271,7 @@ test('too fast: the limit delays messages, it loses none', async () => {
     const page = await visit(await limited.person(), 'Hızlı');
     const lines = Array.from({ length: 7 }, (_, i) => `quick ${i}`);
     for (const line of lines) await say(page, line);
-    await eventually(async () => assert.equal(await page.locator('.message[data-state=sent]').count(), 7), 'all sent', 30_000);
+    await eventually(async () => assert.equal(await page.locator(STORED_MESSAGE).count(), 7), 'all sent', 30_000);
     await page.reload();
     await shows(page, lines);
   } finally {

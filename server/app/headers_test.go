@@ -99,6 +99,8 @@ func containsPart(policy, want string) bool {
 // page as text. The browsers' own refusal (trusted-types) is the second line.
 func TestScriptsParseNoMarkup(t *testing.T) {
 	banned := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|srcdoc|createContextualFragment|DOMParser|parseFromString|setHTMLUnsafe|parseHTMLUnsafe)\b|document\.write|\beval\s*\(|new\s+Function\b|(setTimeout|setInterval)\s*\(\s*['"` + "`" + `]|javascript:|\.setAttribute\(\s*['"]on|\bimport\s*\(`)
+	// What is loaded later is named in the source, and comes from where everything does.
+	later := regexp.MustCompile(`\bimport\('\.{1,2}/[\w/.-]+\.js'\)`)
 	if !banned.MatchString("node.innerHTML = text") || !banned.MatchString("setTimeout('x()')") || banned.MatchString("setTimeout(() => x())") {
 		t.Fatal("this test looks for nothing")
 	}
@@ -110,7 +112,7 @@ func TestScriptsParseNoMarkup(t *testing.T) {
 		files++
 		text, err := os.ReadFile(path)
 		for n, line := range strings.Split(string(text), "\n") {
-			if found := banned.FindString(line); found != "" {
+			if found := banned.FindString(later.ReplaceAllString(line, "")); found != "" {
 				t.Errorf("%s:%d: %s", path, n+1, found)
 			}
 		}

@@ -9,7 +9,7 @@ import { filters } from './console/filters.js';
 import { head } from './console/head.js';
 import { keys } from './console/keys.js';
 import { List } from './console/list.js';
-import { menu } from './console/menu.js';
+import { menu } from './lib/menu.js';
 import { modes } from './console/modes.js';
 import { Notes } from './console/notes.js';
 import { facts, factsInFront, narrow, wide } from './console/panes.js';

@@ -1,17 +1,21 @@
 // The visitor's page: one question, then a conversation that survives reloads,
 // lost networks and restarted servers.
+import { badge } from './lib/badge.js';
 import { Composer } from './lib/composer.js';
-import { byId, make, mark, showProblem } from './lib/dom.js';
+import { byId, make, showProblem } from './lib/dom.js';
 import { host } from './lib/host.js';
 import { lang, t } from './lib/i18n.js';
 import { Live, Refused } from './lib/live.js';
+import { menu } from './lib/menu.js';
 import { Outbox } from './lib/outbox.js';
 import { Past } from './lib/past.js';
+import { canRing, ring } from './lib/sound.js';
 import { Store } from './lib/store.js';
 import { Talk } from './lib/talk.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
-import { sendAll } from './lib/upload.js';
 import { connectionBar } from './lib/bar.js';
+import { Offers } from './visitor/slot.js';
+import { teamLine } from './visitor/team.js';
 
 const HEARTBEAT = 30_000;
 
@@ -24,15 +28,20 @@ let me = store.get('visitor');
 
 const live = new Live(join, (timeout) => (me?.thread ? live.ask('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
 const outbox = new Outbox(store, send);
-const talk = new Talk({ own: ['visitor'], face: mark, outbox });
+const talk = new Talk({ own: ['visitor'], face: agentFace, outbox });
 const past = new Past(live, talk, take);
 const typing = new TypingOut((on) => { if (me?.thread) live.tell('typing', { thread_id: me.thread, typing: on }); });
-const team = new TypingIn((_, name) => showTyping(name !== null));
+const typist = new TypingIn((_, name) => showTyping(name !== null));
 const composer = new Composer({
   send: async (text, attachments) => {
-    await sendAll(outbox, me.thread ?? '', text, attachments);
+    const thread = me.thread ?? '';
+    if (attachments.length) await (await import('./lib/upload.js')).sendAll(outbox, thread, text, attachments);
+    else outbox.add(thread, text);
     talk.toEnd();
     outbox.flush();
+    // Whoever writes opens a closed conversation again, and an ended one has its successor.
+    Object.assign(situation, { closed: false, ended: false });
+    offers.refresh();
   },
   typing: () => typing.touch(),
   stopped: () => typing.stop(),
@@ -41,9 +50,41 @@ const composer = new Composer({
 const bar = connectionBar(live, outbox);
 
 let readSent = 0;
-/** The team answers later. */
-let away = false;
-let blocked = false;
+let deliveredSent = 0;
+let unread = 0;
+const { agent } = byId('talk').dataset;
+/** The team, as the server last told of it: {away, until, typical_reply_seconds, hours}. */
+let team = JSON.parse(byId('talk').dataset.team);
+/** What is unusual about this conversation; rating is the visitor's last one, 0 = none. */
+const situation = { blocked: false, closed: false, ended: false, rating: 0 };
+const offers = new Offers(() => {
+  if (!me) return null;
+  if (situation.blocked) return ['blocked', {}];
+  if (situation.closed) {
+    return ['closed', { score: situation.rating, rate: async (score, comment) => {
+      await live.ask('rate', { thread_id: me.thread, score, ...(comment && { comment }) });
+      situation.rating = score;
+    } }];
+  }
+  if (situation.ended) return ['ended', {}];
+  // Asked once: after the first question, when nobody is there to answer it.
+  if (!team.away || !me.thread || me.reach !== undefined || !talk.lastOwn()) return null;
+  const done = (reach) => {
+    remember({ ...me, reach });
+    offers.refresh();
+    composer.focus();
+  };
+  return ['away', {
+    phone: me.phone ?? '', dismiss: () => done(false),
+    contact: async (how) => {
+      await live.ask('contact', { thread_id: me.thread, ...how });
+      done(true);
+    },
+  }];
+});
+
+/** The face of who answers, as the page's head has it. */
+function agentFace() { return byId('team-face').firstElementChild.cloneNode(true); }
 
 // --- joining -----------------------------------------------------------------
 
@@ -58,13 +99,16 @@ async function join() {
     // The team deleted the conversation while we were away; what waits here goes into the new one.
     startOver();
   }
-  showAway(answer.away);
   past.turnTo(answer.thread_id);
-  remember({ ...me, thread: answer.thread_id });
-  if (blocked) setBlocked(false);
+  remember({ ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id ?? 0) });
+  Object.assign(situation, { blocked: false, closed: answer.status === 'closed', rating: answer.rating ?? 0 });
+  showTeam(answer.team ?? { ...team, away: Boolean(answer.away) });
   await past.catchUp();
-  talk.read(me.read ?? 0);
+  talk.read(me.read);
+  talk.delivered(answer.team_received_id ?? 0);
   outbox.reload();
+  tellDelivered();
+  offers.refresh();
 }
 
 const vouched = ({ id, hash, email }) => ({ identity: { id, hash }, ...(email && { email }) });
@@ -93,11 +137,15 @@ async function send(item) {
 
 /** Empties the page of an ended conversation, but for what is still on its way. */
 function startOver() {
+  situation.ended = talk.size > 0;
+  situation.closed = false;
   talk.reset();
   past.turnTo(null);
   past.turnTo(me.thread);
-  readSent = 0;
+  readSent = deliveredSent = 0;
+  setUnread(0);
   remember({ ...me, read: 0 });
+  offers.refresh();
   for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
 }
 
@@ -112,12 +160,24 @@ function receive(message) {
   if (!me?.thread || message.thread_id !== me.thread) return;
   talk.add([message], { lively: true });
   if (message.client_id) outbox.settle(message.client_id, message);
-  if (message.sender_type !== 'visitor') team.hear('team', false);
+  if (message.sender_type === 'visitor') return;
+  typist.hear('team', false);
+  tellDelivered();
+  if (talk.watched || heard.has(message.id)) return;
+  heard.add(message.id); // it comes under its new and its older name
+  setUnread(unread + 1);
+  if (store.get('sound')) ring();
+}
+const heard = new Set();
+
+function setUnread(n) {
+  unread = n;
+  badge(n);
 }
 
 live.on('message', receive).on('message_from_admin', receive);
 live.on('typing', ({ thread_id: thread, sender_type: from, typing: on = true }) => {
-  if (thread === me?.thread && from !== 'visitor') team.hear('team', on);
+  if (thread === me?.thread && from !== 'visitor') typist.hear('team', on);
 });
 live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
   if (thread !== me?.thread || reader === 'visitor') return;
@@ -125,7 +185,14 @@ live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
   remember({ ...me, read: Number(lastID) });
 });
 live.on('message_edited', (message) => { if (message.thread_id === me?.thread) talk.edit(message); });
-live.on('team_status', ({ away: now }) => showAway(now));
+live.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') talk.delivered(Number(lastID)); });
+live.on('team_status', showTeam);
+live.on('thread_status', ({ thread_id: thread, status }) => {
+  if (thread !== me?.thread) return;
+  situation.closed = status === 'closed';
+  situation.rating = situation.closed ? situation.rating : 0;
+  offers.refresh();
+});
 // Some messages were kept long enough.
 live.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) talk.drop(ids); });
 // An agent deleted the conversation. The id stays good: the next message opens it again.
@@ -168,7 +235,18 @@ outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
 outbox.addEventListener('progress', ({ detail: { item, share } }) => talk.uploading(item.client_id, share));
 outbox.addEventListener('sent', ({ detail: { message } }) => { if (message) talk.add([message]); });
 
-talk.addEventListener('seen', tellRead);
+talk.addEventListener('seen', () => {
+  setUnread(0);
+  tellRead();
+});
+
+/** Tells the team that this page has their messages; reading them, which says it too, is told by tellRead. */
+function tellDelivered() {
+  const last = talk.lastTheirs;
+  if (last <= Math.max(deliveredSent, readSent) || talk.watched) return;
+  deliveredSent = last;
+  live.tell('delivered', { thread_id: me.thread, last_id: last });
+}
 
 /** Tells the team how far this side has read; what could not be told is told after the next connect. */
 function tellRead() {
@@ -187,24 +265,26 @@ setInterval(() => {
 function showTyping(on) {
   const follow = talk.watched;
   byId('typing').hidden = !on;
-  byId('typing-text').textContent = on ? t('visitor.team_typing') : '';
+  byId('typing-text').textContent = on ? agent ? t('visitor.agent_typing', { name: agent }) : t('visitor.team_typing') : '';
   if (on && follow) talk.toEnd();
 }
 
 /** The team does not want to hear from this visitor, or does again. What was written stays on the page, as not sent. */
 function setBlocked(on) {
-  blocked = on;
+  situation.blocked = on;
   showState();
+  offers.refresh();
 }
 
-function showAway(now) {
-  away = Boolean(now);
+function showTeam(now) {
+  team = now;
   showState();
+  offers.refresh();
 }
 
 function showState() {
-  const key = blocked ? 'state_blocked' : !me ? 'state_start' : { online: away ? 'state_away' : 'state_online', connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[live.state];
-  byId('state').textContent = t(`visitor.${key}`);
+  const trouble = situation.blocked ? 'state_blocked' : me && { connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[live.state];
+  byId('state').textContent = trouble ? t(`visitor.${trouble}`) : teamLine(team) || t(me ? 'visitor.state_online' : 'visitor.state_start');
   byId('talk').dataset.connection = live.state;
 }
 
@@ -214,7 +294,7 @@ function openTalk({ focus }) {
   composer.fill(store.get('draft'));
   for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
   if (!document.querySelector('.hello')) {
-    byId('log').before(make('div', { className: 'hello' }, mark(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
+    byId('log').before(make('div', { className: 'hello' }, agentFace(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
   }
   showState();
   bar.refresh();
@@ -250,6 +330,17 @@ store.watch((key, value) => {
   if (first) openTalk({ focus: false });
   if (elsewhere) live.greet();
 });
+
+menu(byId('menu'));
+const sound = byId('sound');
+const showSound = () => sound.setAttribute('aria-checked', String(store.get('sound') === true));
+sound.hidden = !canRing();
+sound.addEventListener('click', () => {
+  store.set('sound', store.get('sound') !== true);
+  showSound();
+  if (store.get('sound')) ring();
+});
+showSound();
 
 // Where there is a keyboard anyway, the first question is ready for it.
 const ready = matchMedia('(hover: hover)').matches;

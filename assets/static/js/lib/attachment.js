@@ -1,10 +1,9 @@
 // What a message carries besides words: a picture, a voice, a file; and how far it has come on its way up.
+import { size } from './amounts.js';
 import { icon, make } from './dom.js';
-import { size } from './files.js';
 import { t } from './i18n.js';
 import { player } from './player.js';
 import { safeURL } from './text.js';
-import { view } from './viewer.js';
 
 const FULL = 272; // the widest a picture is shown in a conversation, in px
 const TALL = 320;
@@ -25,7 +24,7 @@ function picture(entry, address) {
   });
   const button = make('button', {
     type: 'button', className: 'picture', title: t('talk.enlarge'), attrs: { 'aria-label': `${t('talk.enlarge')}: ${alt}` },
-    onclick: () => view({ address: entry.preview ?? address, alt, name }),
+    onclick: async () => (await import('./viewer.js')).view({ address: entry.preview ?? address, alt, name }),
   }, show);
   show.addEventListener('error', () => button.replaceWith(gone()), { once: true });
   return button;

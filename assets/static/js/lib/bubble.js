@@ -2,7 +2,7 @@
 import { attachment, transfer } from './attachment.js';
 import { icon, make } from './dom.js';
 import { has, t } from './i18n.js';
-import { linked } from './text.js';
+import { emojiOnly, linked } from './text.js';
 import { clock, day, whole } from './time.js';
 
 const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', delivered: 'ticks', read: 'read' };
@@ -30,6 +30,7 @@ export function bubble(entry, { face, onRetry, onDrop, tools }) {
   const meta = make('span', { className: 'meta' });
   const body = make('div', { className: 'bubble', data: { type: entry.type } }, ...content(entry, { onDrop }));
   const node = make('li', { className: 'message' }, make('div', { className: 'line' }, body, meta));
+  body.classList.toggle('large', entry.type === 'text' && emojiOnly(entry.text));
   if (entry.own) node.classList.add('own');
   else if (entry.system) node.classList.add('system');
   else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, face(entry)));
@@ -43,7 +44,9 @@ export function bubble(entry, { face, onRetry, onDrop, tools }) {
 
 /** Shows what an entry says now. */
 export function refill(node, entry, actions) {
-  node.querySelector('.bubble').replaceChildren(...content(entry, actions));
+  const body = node.querySelector('.bubble');
+  body.replaceChildren(...content(entry, actions));
+  body.classList.toggle('large', entry.type === 'text' && emojiOnly(entry.text));
 }
 
 /** Shows time and state of an entry in its list item. */

@@ -1,12 +1,14 @@
 // The box to write in: grows, sends on Enter, keeps the draft, never loses text. Files and voices go with it.
 import { byId, showProblem } from './dom.js';
 import { t } from './i18n.js';
-import { canRecord, Recorder } from './recorder.js';
 import { LONGEST, runes } from './text.js';
-import { Tray } from './tray.js';
+import { fileTools, Tray } from './tray.js';
 
 const WARN_FROM = LONGEST - 500;
 const number = new Intl.NumberFormat(document.documentElement.lang);
+
+/** Whether this browser can record here; pages opened by plain http cannot. */
+const canRecord = () => Boolean(navigator.mediaDevices?.getUserMedia && globalThis.MediaRecorder);
 
 export class Composer {
   #text = byId('text');
@@ -16,6 +18,7 @@ export class Composer {
   #mic = byId('mic');
   #tray;
   #files = true;
+  #recorder = null;
   #save;
   #saveTimer = 0;
 
@@ -30,9 +33,18 @@ export class Composer {
     this.#save = on.save;
     const problem = (text) => showProblem(this.#problem, text);
     this.#tray = new Tray({ changed: () => this.#refresh(), problem });
-    const recorder = new Recorder({ done: (blob, seconds) => this.#tray.voice(blob, seconds), problem });
-    this.#mic.addEventListener('click', () => recorder.start());
+    this.#mic.addEventListener('click', async () => {
+      try {
+        const [{ Recorder }] = await Promise.all([import('./recorder.js'), fileTools()]);
+        this.#recorder ??= new Recorder({ done: (blob, seconds) => this.#tray.voice(blob, seconds), problem });
+        this.#recorder.start();
+      } catch {
+        problem(t('talk.part_missing'));
+      }
+    });
     this.#mic.addEventListener('pointerdown', (event) => event.preventDefault()); // as below
+    const smile = byId('emoji');
+    smile.addEventListener('click', () => import('./emoji.js').then(({ toggle }) => toggle(smile), () => problem(t('talk.part_missing'))));
     const form = byId('composer');
     form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -55,6 +67,9 @@ export class Composer {
     this.#send.addEventListener('pointerdown', (event) => event.preventDefault());
     window.addEventListener('pagehide', () => this.keep());
     this.#refresh();
+    // What files need comes when the page has nothing else to do, so that it is here when the connection is not.
+    const fetchTools = () => (window.requestIdleCallback ?? setTimeout)(() => fileTools().catch(() => { /* asked for again with the first file */ }));
+    if (document.readyState === 'complete') fetchTools(); else window.addEventListener('load', fetchTools);
   }
 
   get value() { return this.#text.value; }

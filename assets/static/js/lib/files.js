@@ -1,4 +1,5 @@
 // What may be sent, and making pictures fit before they are: a phone's photo in seconds instead of minutes.
+import { size } from './amounts.js';
 import { t } from './i18n.js';
 
 const MB = 1024 * 1024;
@@ -9,11 +10,8 @@ const LARGE = 1.5 * MB;
 
 const PICTURES = /^image\/(jpeg|png|webp|gif)$/;
 const DOCUMENTS = /\.(pdf|txt|csv|log|docx|xlsx|zip)$/i;
-/** What the file chooser offers. */
-export const ACCEPT = 'image/*,audio/*,.pdf,.txt,.csv,.docx,.xlsx,.zip';
-
 /** A file that cannot be sent; the message says why, in words for the person. */
-export class Unfit extends Error {}
+class Unfit extends Error { name = 'Unfit'; }
 
 /** image, audio or file, as messages have it. */
 function kindOf(file) {
@@ -66,18 +64,4 @@ async function fit(file, name) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.86));
   if (!blob) return { width, height };
   return { blob, width: canvas.width, height: canvas.height, name: name.replace(/\.[^.]*$/, '') + '.jpg' };
-}
-
-const whole = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
-const tenth = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
-
-/** A size for people: 340 KB, 2.4 MB. */
-export function size(bytes) {
-  return bytes < MB ? `${whole.format(Math.max(1, bytes / 1024))} KB` : `${tenth.format(bytes / MB)} MB`;
-}
-
-/** Seconds as 1:05. */
-export function clockOf(seconds) {
-  const s = Math.max(0, Math.floor(seconds));
-  return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}`;
 }

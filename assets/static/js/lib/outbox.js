@@ -4,7 +4,7 @@
 // from two tabs at once. One message at a time keeps the order in which they were typed.
 // A file goes up first, and its message names where it is then.
 import * as blobs from './blobs.js';
-import { upload } from './upload.js';
+import { Refused } from './live.js';
 
 const TRANSIENT = new Set(['offline', 'timeout', 'db_save_failed', 'internal_error', 'rate_limit_exceeded']);
 const TRIES_WHILE_ONLINE = 4;
@@ -123,7 +123,9 @@ export class Outbox extends EventTarget {
           await this.#upload(item);
           const message = await this.#send(item);
           tries = 0;
-          this.settle(item.client_id, message);
+          // Another tab may have been told first, and its word emptied the box here; the page still has to show the message.
+          if (this.#items.has(item.client_id)) this.#forget(item);
+          this.#tell('sent', { item, message });
         } catch (error) {
           if (!this.#items.has(item.client_id)) continue; // settled or dropped meanwhile
           if (this.#stale(item, error)) continue;
@@ -154,6 +156,7 @@ export class Outbox extends EventTarget {
     const stop = new AbortController();
     this.#now = { id: item.client_id, stop };
     try {
+      const { upload } = await import('./upload.js').catch(() => { throw new Refused('offline'); });
       const stored = await upload(item, { signal: stop.signal, progress: (share) => this.#tell('progress', { item, share }) });
       Object.assign(item, { url: stored.url, type: stored.content_type ?? item.type });
       if (this.#items.has(item.client_id)) this.#store.set(`out.${item.client_id}`, item);

@@ -1,6 +1,6 @@
 // A voice message to be heard: play, where it stands, how long it is.
 import { icon, make } from './dom.js';
-import { clockOf } from './files.js';
+import { clockOf } from './amounts.js';
 import { t } from './i18n.js';
 
 let playing = null; // one voice at a time

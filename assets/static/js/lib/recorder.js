@@ -1,6 +1,6 @@
 // Recording a voice message: how long, how loud, done or never mind.
 import { byId, make } from './dom.js';
-import { clockOf } from './files.js';
+import { clockOf } from './amounts.js';
 import { t } from './i18n.js';
 
 const LONGEST = 5 * 60; // seconds
@@ -10,9 +10,6 @@ const BEAT = 80; // ms between two bars
 const TYPES = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
 
 const type = () => globalThis.MediaRecorder && TYPES.find((one) => MediaRecorder.isTypeSupported(one));
-
-/** Whether this browser can record here; pages opened by plain http cannot. */
-export const canRecord = () => Boolean(navigator.mediaDevices?.getUserMedia && type());
 
 export class Recorder {
   #box = byId('recorder');

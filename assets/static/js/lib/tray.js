@@ -1,10 +1,22 @@
 // What is about to be sent: picked, pasted, dropped or photographed, shown before it goes.
+import { size } from './amounts.js';
 import { byId, icon, make } from './dom.js';
-import { ACCEPT, prepare, size, Unfit } from './files.js';
 import { t } from './i18n.js';
 import { player } from './player.js';
 
 const MOST = 10;
+/** What the file chooser offers. */
+const ACCEPT = 'image/*,audio/*,.pdf,.txt,.csv,.docx,.xlsx,.zip';
+
+/** What files need is loaded with the first one; and all of it, so that nothing is missing when they are sent. */
+export async function fileTools() {
+  try {
+    const [files] = await Promise.all([import('./files.js'), import('./upload.js')]);
+    return files;
+  } catch {
+    throw Object.assign(new Error(t('talk.part_missing')), { name: 'Unfit' });
+  }
+}
 
 export class Tray {
   #list = byId('tray');
@@ -62,9 +74,9 @@ export class Tray {
       this.#busy++;
       this.#changed();
       try {
-        this.#add(await prepare(file));
+        this.#add(await (await fileTools()).prepare(file));
       } catch (error) {
-        if (!(error instanceof Unfit)) throw error;
+        if (error.name !== 'Unfit') throw error;
         this.#problem(error.message);
       } finally {
         this.#busy--;

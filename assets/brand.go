@@ -1,0 +1,120 @@
+package assets
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"sync"
+)
+
+// brandStyle is the style sheet of one brand colour.
+type brandStyle struct {
+	file *file
+	hash string // of its bytes, for the address
+}
+
+var (
+	brandMu     sync.Mutex
+	brandStyles = map[string]brandStyle{}
+)
+
+func styleOf(color string) (brandStyle, bool) {
+	brandMu.Lock()
+	defer brandMu.Unlock()
+	if made, ok := brandStyles[color]; ok {
+		return made, true
+	}
+	s, err := parseShade(color)
+	if err != nil {
+		return brandStyle{}, false
+	}
+	css := paletteOf(s).css()
+	sum := sha256.Sum256([]byte(css))
+	made := brandStyle{madeFile("brand.css", []byte(css)), hex.EncodeToString(sum[:6])}
+	brandStyles[color] = made // there is one BRAND_COLOR, so this does not grow
+	return made, true
+}
+
+// BrandStyleURL is the address of the style sheet of a brand colour, #rrggbb; "" where there is none.
+func BrandStyleURL(color string) string {
+	s, ok := styleOf(color)
+	if !ok {
+		return ""
+	}
+	return "/brand.css?v=" + s.hash
+}
+
+// BrandStyle serves /brand.css for a colour; 404 where none is set.
+func BrandStyle(color string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, ok := styleOf(color)
+		switch {
+		case !ok:
+			http.NotFound(w, r)
+		case r.URL.Query().Get("v") == s.hash:
+			s.file.serve(w, r, cacheForever)
+		default:
+			s.file.serve(w, r, cacheCheck)
+		}
+	})
+}
+
+// palette is what base.css's accent tokens become for a brand, light and dark.
+type palette struct {
+	accent, strong, soft, on, own, onOwn, onOwnQuiet [2]shade // [light, dark]
+	badge, onBadge                                   shade
+}
+
+// Where the accent is read on, in both themes, besides its own soft shade: the darkest of the light papers and the lightest of
+// the dark ones (base.css). What can be read there can be read on the others.
+var papers = [2]shade{mustShade("#f1ede5"), mustShade("#1b1d1a")}
+
+var white, paper = mustShade("#ffffff"), mustShade("#faf8f4")
+
+const readable = 4.5 // WCAG 2.2 AA for text
+
+// paletteOf keeps the brand's hue and moves its lightness, no farther than needed, until text can be read: the accent on every
+// paper, and what stands on the accent.
+func paletteOf(brand shade) palette {
+	var p palette
+	base := brand.lch()
+	soft := [2]shade{lch{0.95, min(base.c, 0.025), base.h}.shade(), lch{0.28, min(base.c, 0.04), base.h}.shade()}
+
+	light := base.darkenUntil(func(s shade) bool {
+		return contrast(s, papers[0]) >= readable && contrast(s, soft[0]) >= readable && contrast(s, white) >= readable
+	})
+	deep := lch{0.2, min(base.c, 0.05), base.h}.shade()
+	dark := base.lightenUntil(func(s shade) bool {
+		return contrast(s, papers[1]) >= readable && contrast(s, soft[1]) >= readable && contrast(s, deep) >= readable
+	})
+	p.accent = [2]shade{light.shade(), dark.shade()}
+	p.strong = [2]shade{light.moved(-0.09).shade(), dark.moved(0.08).shade()}
+	p.soft = soft
+	p.on = [2]shade{white, deep}
+
+	// One's own bubbles: the accent by day, a deep shade of it by night, where a bright one would dazzle.
+	own := lch{min(base.l, 0.42), base.c, base.h}.darkenUntil(func(s shade) bool { return contrast(s, paper) >= 7 })
+	own.l = max(own.l, 0.3) // still something else than the paper
+	p.own = [2]shade{light.shade(), own.shade()}
+	p.onOwn = [2]shade{white, paper}
+	for i, ground := range p.own {
+		p.onOwnQuiet[i] = lch{0.86, min(base.c, 0.03), base.h}.lightenUntil(func(s shade) bool { return contrast(s, ground) >= readable }).shade()
+	}
+	p.badge, p.onBadge = light.shade(), paper
+	return p
+}
+
+func (p palette) css() string {
+	out := "@layer tokens{:root{"
+	for _, token := range []struct {
+		name string
+		pair [2]shade
+	}{
+		{"accent", p.accent}, {"accent-strong", p.strong}, {"accent-soft", p.soft}, {"on-accent", p.on},
+		{"own", p.own}, {"on-own", p.onOwn}, {"on-own-quiet", p.onOwnQuiet},
+	} {
+		out += fmt.Sprintf("--%s:light-dark(%s,%s);", token.name, token.pair[0], token.pair[1])
+	}
+	return out + fmt.Sprintf("--badge:%s;--on-badge:%s}}\n", p.badge, p.onBadge)
+}

@@ -1,0 +1,80 @@
+// What stands above the composer when the conversation is not in its usual state: closed (how was it?), nobody there (how do we
+// reach you?), blocked, begun anew. Loaded when the first of them is needed.
+import { icon, make, showProblem } from '../lib/dom.js';
+import { has, t } from '../lib/i18n.js';
+
+const words = (title, text) => make('div', { className: 'offer-words' }, make('h2', {}, title), text && make('p', { className: 'quiet' }, text));
+const why = (code) => t(has(`talk.failed_${code}`) ? `talk.failed_${code}` : 'talk.failed');
+
+export const blocked = () => [words(t('visitor.state_blocked'), t('visitor.blocked_next'))];
+export const ended = () => [words(t('visitor.ended'), t('visitor.ended_next'))];
+
+/**
+ * The talk is closed: five glasses of tea, and a word if one likes. Every choice is told at once and may be changed.
+ * @param {{score: number, rate: (score: number, comment?: string) => Promise<void>}} o score: 0 = none yet
+ */
+export function closed({ score, rate }) {
+  const problem = make('p', { className: 'problem', hidden: true, attrs: { role: 'alert' } });
+  const said = make('p', { className: 'quiet offer-said', attrs: { role: 'status' } });
+  const comment = make('textarea', { className: 'input', id: 'rating-comment', rows: 2, maxLength: 1000 });
+  const more = make('form', { className: 'offer-form', hidden: !score },
+    make('label', { htmlFor: 'rating-comment' }, t('visitor.rate_comment')), comment,
+    make('button', { className: 'button', type: 'submit' }, t('visitor.rate_send')));
+  const tell = async (value, text) => {
+    showProblem(problem, '');
+    try {
+      await rate(value, text);
+      score = value;
+      said.textContent = text === undefined ? t(`visitor.rate_${value}`) : t('visitor.rate_thanks');
+      more.hidden = text !== undefined;
+    } catch (error) {
+      showProblem(problem, why(error.code));
+    }
+  };
+  const glasses = [1, 2, 3, 4, 5].map((value) => make('label', { className: 'glass', title: t(`visitor.rate_${value}`) },
+    make('input', { type: 'radio', name: 'score', value, checked: value === score, onchange: () => tell(value) }),
+    icon('tea'), make('span', { className: 'unseen' }, t(`visitor.rate_${value}`))));
+  more.addEventListener('submit', (event) => {
+    event.preventDefault();
+    tell(score, comment.value.trim());
+  });
+  if (score) said.textContent = t(`visitor.rate_${score}`);
+  return [words(t('visitor.closed_title'), t('visitor.closed_next')),
+    make('fieldset', { className: 'rating' }, make('legend', {}, t('visitor.rate')), make('div', { className: 'glasses' }, ...glasses), said), more, problem];
+}
+
+/**
+ * Nobody is there: where shall the answer be told of? Both fields are a wish, not a condition.
+ * @param {{phone: string, contact: (how: {email?: string, phone_number?: string}) => Promise<void>, dismiss: () => void}} o
+ */
+export function away({ phone, contact, dismiss }) {
+  const email = make('input', { className: 'input', id: 'contact-email', type: 'email', autocomplete: 'email', maxLength: 254, attrs: { 'aria-describedby': 'contact-problem' } });
+  const number = make('input', { className: 'input', id: 'contact-phone', type: 'tel', autocomplete: 'tel', maxLength: 20, value: phone });
+  const problem = make('p', { className: 'problem', id: 'contact-problem', hidden: true, attrs: { role: 'alert' } });
+  const field = (input, label) => make('div', { className: 'field' }, make('label', { htmlFor: input.id }, label), input);
+  const wrong = (input, text) => {
+    email.removeAttribute('aria-invalid');
+    number.removeAttribute('aria-invalid');
+    showProblem(problem, text);
+    if (!text) return;
+    input.setAttribute('aria-invalid', 'true');
+    input.focus();
+  };
+  const form = make('form', { className: 'offer-form contact', noValidate: true }, field(email, t('visitor.email')), field(number, t('visitor.phone')), problem,
+    make('div', { className: 'offer-actions' }, make('button', { className: 'button', type: 'submit' }, t('visitor.contact_leave')),
+      make('button', { className: 'button plain', type: 'button', onclick: dismiss }, t('visitor.contact_no'))));
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const how = { ...(email.value.trim() && { email: email.value.trim() }), ...(number.value.trim() && { phone_number: number.value.trim() }) };
+    if (!how.email && !how.phone_number) return wrong(email, t('visitor.contact_missing'));
+    if (how.email && !email.checkValidity()) return wrong(email, t('visitor.email_refused'));
+    wrong(null, '');
+    try {
+      await contact(how);
+    } catch (error) {
+      if (error.code === 'validation_error') wrong(error.field === 'phone_number' ? number : email, t(error.field === 'phone_number' ? 'visitor.phone_refused' : 'visitor.email_refused'));
+      else wrong(email, why(error.code));
+    }
+  });
+  return [words(t('visitor.away_title'), t('visitor.away_next')), form];
+}

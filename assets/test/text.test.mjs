@@ -1,0 +1,38 @@
+// What is made clickable in a message, and what is shown large. In Node: the module needs no page but for making elements.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+globalThis.location = new URL('https://sohbet.example/');
+globalThis.document = { createElement: (tag) => ({ tag, dataset: {}, setAttribute() {}, append(...parts) { this.text = parts.join(''); } }) };
+const { emojiOnly, linked } = await import('../static/js/lib/text.js');
+
+/** "text [shown](href) text", so that what stands around a link is seen too. */
+const shown = (text) => linked(text).map((node) => (typeof node === 'string' ? node : `[${node.text}](${node.href})`)).join('');
+
+for (const [text, want] of [
+  ['bkz. https://example.com/a?b=c#d.', 'bkz. [https://example.com/a?b=c#d](https://example.com/a?b=c#d).'],
+  ['(https://tr.wikipedia.org/wiki/Çay_(içecek))', '([https://tr.wikipedia.org/wiki/Çay_(içecek)](https://tr.wikipedia.org/wiki/%C3%87ay_(i%C3%A7ecek)))'],
+  ['HTTP://EXAMPLE.COM!', '[HTTP://EXAMPLE.COM](http://example.com/)!'],
+  ['"https://example.com/<b>"', '"[https://example.com/](https://example.com/)<b>"'],
+  ['example.com, example.com.tr/yol ve www.müzik.istanbul', '[example.com](https://example.com/), [example.com.tr/yol](https://example.com.tr/yol) ve [www.müzik.istanbul](https://www.xn--mzik-0ra.istanbul/)'],
+  ['localhost:3000 ve example.com:8080/x', 'localhost:3000 ve [example.com:8080/x](https://example.com:8080/x)'],
+  ['ali.veli@example.com yazın', '[ali.veli@example.com](mailto:ali.veli@example.com) yazın'],
+  ['mailto:a@b.co?subject=x', '[mailto:a@b.co](mailto:a@b.co)?subject=x'],
+  ['0532 123 45 67 / +90 (532) 123-45-67', '[0532 123 45 67](tel:05321234567) / [+90 (532) 123-45-67](tel:+905321234567)'],
+  ['+1 212 555 0100.', '[+1 212 555 0100](tel:+12125550100).'],
+  // None of these is an address.
+  ['tamam.teşekkürler', null], ['rapor.pdf', null], ['merhaba.comu', null], ['3.14 ve 12.05.2026', null], ['1.000.000', null], ['a@b', null], ['@kullanici', null],
+  ['javascript:alert(1)', null], ['data:text/html,<b>', null], ['file:///etc/passwd', null], ['https://', null], ['00000000000', null], ['sipariş 48213', null],
+  ['5321234567890123456789', null], ['example.comx', null], ['index.html', null], ['x.com.pdf', null],
+]) test(`links in ${text}`, () => assert.equal(shown(text), want ?? text));
+
+test('text of any shape stays whole', () => {
+  for (const text of ['w'.repeat(10_000), 'a.'.repeat(5_000), 'a@'.repeat(5_000), '+9'.repeat(5_000), '0 '.repeat(5_000), 'www.'.repeat(2_500), `https://${'('.repeat(9_000)}`, ')'.repeat(10_000), 'a-'.repeat(5_000)]) {
+    assert.equal(linked(text).map((node) => node.text ?? node).join(''), text);
+  }
+});
+
+for (const [text, want] of [
+  ['👍', true], ['👍🏽', true], ['👨‍👩‍👧‍👦', true], ['🇹🇷', true], ['❤️', true], ['😀 😀\n😀', true], ['1️⃣', true], ['🏴󠁧󠁢󠁥󠁮󠁧󠁿', true],
+  ['', false], ['1', false], ['#', false], ['©', false], ['tamam 👍', false], ['👍'.repeat(7), false], ['👍'.repeat(5_000), false], [' ', false],
+]) test(`${JSON.stringify(text).slice(0, 40)} is ${want ? '' : 'not '}shown large`, () => assert.equal(emojiOnly(text), want));
