@@ -119,8 +119,7 @@ func TestStaticRefusals(t *testing.T) {
 
 func TestRootFiles(t *testing.T) {
 	for name, contentType := range map[string]string{
-		"/favicon.ico": "image/x-icon", "/favicon.svg": "image/svg+xml",
-		"/manifest.json": "application/json; charset=utf-8", "/robots.txt": "text/plain; charset=utf-8",
+		"/favicon.ico": "image/x-icon", "/robots.txt": "text/plain; charset=utf-8",
 	} {
 		res := get(t, Files(), name)
 		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != contentType {

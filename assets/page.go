@@ -76,6 +76,7 @@ var pageParts = map[string]contents{
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
 	"notfound":    {styles: []string{"sheet"}},
+	"offline":     {styles: []string{"sheet"}, scripts: []string{"offline"}},
 	"error":       {styles: []string{"sheet"}},
 }
 

@@ -252,7 +252,7 @@ func Static() http.Handler {
 }
 
 // Files serves the few names that browsers ask for at the root:
-// /favicon.ico, /favicon.svg, /manifest.json and /robots.txt.
+// /favicon.ico and /robots.txt.
 func Files() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f, known := rootFiles[strings.TrimPrefix(r.URL.Path, "/")]

@@ -12,7 +12,7 @@ import (
 )
 
 // policies are the Content-Security-Policies of the pages. Nothing inline is allowed, so injected markup cannot run.
-type policies struct{ visitor, agent string }
+type policies struct{ visitor, widget, console, agent string }
 
 // BarePolicy is for answers that are no pages: nothing in them may load or run anything.
 const BarePolicy = "default-src 'none'; frame-ancestors 'none'"
@@ -28,23 +28,36 @@ func newPolicies(origins, media, uploads, pictures []string) policies {
 		"media-src " + files, "font-src 'self'", "connect-src " + strings.Join(append([]string{"'self'"}, uploads...), " "), "manifest-src 'self'", "worker-src 'self'",
 		"base-uri 'none'", "form-action 'self'", "object-src 'none'",
 		// No string may become markup or code: a browser that knows these two refuses innerHTML and its like.
-		"require-trusted-types-for 'script'", "trusted-types 'none'", "frame-ancestors ",
+		"require-trusted-types-for 'script'", "trusted-types ",
 	}, "; ")
-	return policies{visitor: base + strings.Join(append([]string{"'self'"}, origins...), " "), agent: base + "'none'"}
+	// Pages that register the service worker may make the one policy that it takes.
+	const none, worker, framed = "'none'", assets.WorkerTypes, "; frame-ancestors "
+	sites := strings.Join(append([]string{"'self'"}, origins...), " ")
+	return policies{
+		visitor: base + worker + framed + sites, widget: base + none + framed + sites,
+		console: base + worker + framed + none, agent: base + none + framed + none,
+	}
 }
 
 // page writes a page with its policy. Only the chat may be framed.
 func (a *API) page(c echo.Context, status int, name string, data any) error {
 	r, h := c.Request(), c.Response().Header()
 	policy := a.policy.agent
-	if name == "visitor" || name == "widget" {
+	switch name {
+	case "visitor":
 		policy = a.policy.visitor
-	} else {
+	case "widget":
+		policy = a.policy.widget
+	case "console":
+		policy = a.policy.console
+	}
+	if name != "visitor" && name != "widget" {
 		h.Set("X-Frame-Options", "DENY") // for browsers older than frame-ancestors
 	}
 	h.Set("Content-Security-Policy", policy)
 	token := ""
-	if name != "widget" { // browsers keep no cookie of a frame; its requests are known by Sec-Fetch-Site and Origin
+	// Browsers keep no cookie of a frame, whose requests are known by Sec-Fetch-Site and Origin; and the offline page is nobody's.
+	if name != "widget" && name != "offline" {
 		token = a.CSRF.Token(c.Response(), r)
 	}
 	return assets.Page(c.Response(), r, status, name, assets.PageData{
@@ -63,6 +76,9 @@ func (a *API) team() assets.Team {
 	}
 	return t
 }
+
+// Offline is the page that a service worker keeps for when there is no connection. It belongs to nobody, so it has no token.
+func (a *API) Offline(c echo.Context) error { return a.page(c, http.StatusOK, "offline", nil) }
 
 // Home is the chat page.
 func (a *API) Home(c echo.Context) error { return a.page(c, http.StatusOK, "visitor", nil) }

@@ -73,7 +73,7 @@ func requestLevel(route string, status int) slog.Level {
 	switch {
 	case status >= 500 && !strings.HasPrefix(route, "/health"):
 		return slog.LevelError
-	case strings.HasPrefix(route, "/health"), strings.HasPrefix(route, "/static"), strings.HasPrefix(route, "/favicon"),
+	case strings.HasPrefix(route, "/health"), strings.HasPrefix(route, "/static"), strings.HasPrefix(route, "/favicon"), strings.HasPrefix(route, "/icon-"),
 		route == "/metrics", route == "none":
 		return slog.LevelDebug
 	}

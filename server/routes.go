@@ -38,9 +38,16 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.GET("/logout", a.Logout)
 	get("/static/*", a.Static())
 	files := echo.WrapHandler(assets.Files())
-	for _, path := range []string{"/favicon.ico", "/favicon.svg", "/manifest.json", "/robots.txt"} {
+	for _, path := range []string{"/favicon.ico", "/robots.txt"} {
 		get(path, files)
 	}
+	icons := echo.WrapHandler(assets.Icons(a.Brand.Color))
+	for _, path := range assets.IconPaths() {
+		get(path, icons)
+	}
+	get("/manifest.json", echo.WrapHandler(assets.Manifest(a.Brand.Brand, a.Locale)))
+	get("/sw.js", echo.WrapHandler(assets.Worker(a.Brand.Brand)))
+	get("/offline", a.Offline) // what the service worker shows without a connection
 	get("/brand.css", a.BrandStyle)
 	get("/brand/logo", a.BrandPicture)
 	get("/brand/avatar", a.BrandPicture)

@@ -120,7 +120,7 @@ export async function house(env) {
 
   /** A browser of one's own, whose errors and requests to other hosts are held against the pages. */
   async function person(options = {}) {
-    const context = await browser.newContext({ locale: 'tr-TR', timezoneId: 'Europe/Istanbul', baseURL: server.url, ...DESK, ...options });
+    const context = await browser.newContext({ locale: 'tr-TR', timezoneId: 'Europe/Istanbul', baseURL: server.url, serviceWorkers: 'block', ...DESK, ...options });
     context.on('request', (request) => {
       if (!hosts.some((host) => request.url().startsWith(`${host}/`)) && !/^(data|blob):/.test(request.url())) complaints.push(`request to ${request.url()}`);
     });

@@ -351,6 +351,8 @@ if (me) {
   if (ready) form.elements.name.focus({ preventScroll: true });
 }
 host.ready.then(() => live.start());
+// In a frame on another site the worker would belong to that site's visitor there alone, and keep nothing for anybody.
+if (window === window.top) window.addEventListener('load', () => import('./lib/worker.js').then(({ worker }) => worker()));
 
 /** What the widget (widget.js) does with this page. */
 export const page = {

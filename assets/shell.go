@@ -1,0 +1,95 @@
+package assets
+
+import (
+	"encoding/json"
+	"net/http"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// WorkerPolicy is the Content-Security-Policy of /sw.js: it asks this server and nobody else.
+const WorkerPolicy = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
+
+// WorkerTypes is the one Trusted Types policy that pages may make (lib/worker.js): it turns anything into "/sw.js".
+const WorkerTypes = "sohbet-worker"
+
+// Manifest serves /manifest.json: what a phone shows when the chat is put on its home screen, in the visitor's language.
+func Manifest(b Brand, fallback string) http.Handler {
+	type icon struct {
+		Src     string `json:"src"`
+		Sizes   string `json:"sizes"`
+		Type    string `json:"type"`
+		Purpose string `json:"purpose"`
+	}
+	type manifest struct {
+		Name        string `json:"name"`
+		ShortName   string `json:"short_name"`
+		Description string `json:"description"`
+		Lang        string `json:"lang"`
+		Dir         string `json:"dir"`
+		ID          string `json:"id"`
+		Start       string `json:"start_url"`
+		Scope       string `json:"scope"`
+		Display     string `json:"display"`
+		Background  string `json:"background_color"`
+		Theme       string `json:"theme_color"`
+		Icons       []icon `json:"icons"`
+	}
+	made := map[string]*file{}
+	for locale := range locales {
+		name := b.Name
+		if name == "" {
+			name, _ = text(locale, "common.product")
+		}
+		description, _ := text(locale, "visitor.description")
+		out, err := json.MarshalIndent(manifest{
+			Name: name, ShortName: name, Description: description, Lang: locale, Dir: direction(locale),
+			ID: "/", Start: "/", Scope: "/", Display: "standalone", Background: "#FAF8F4", Theme: "#FAF8F4",
+			Icons: []icon{
+				{"/favicon.svg", "any", "image/svg+xml", "any"}, {"/icon-192.png", "192x192", "image/png", "any"},
+				{"/icon-512.png", "512x512", "image/png", "any"}, {"/icon-maskable-512.png", "512x512", "image/png", "maskable"},
+			},
+		}, "", "  ")
+		if err != nil {
+			panic("assets: manifest: " + err.Error()) // strings alone cannot fail
+		}
+		made[locale] = madeFile("manifest.json", out)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Accept-Language, Cookie")
+		made[Locale(r, fallback)].serve(w, r, cacheCheck)
+	})
+}
+
+// Worker serves /sw.js, the service worker: root/sw.js with what belongs to this build before it. Its bytes change with the
+// static files, which is how browsers notice a new one.
+func Worker(b Brand) http.Handler {
+	made := sync.OnceValue(func() *file {
+		shell := []string{"/favicon.svg"}
+		if style := BrandStyleURL(b.Color); style != "" {
+			shell = append(shell, style)
+		}
+		for name := range bundles().files {
+			// The visitor's page with what it loads later, and the page for no connection. Nothing of the agents'.
+			if page := strings.TrimPrefix(name, bundleFolder); strings.HasPrefix(page, "visitor") || strings.HasPrefix(page, "offline") {
+				shell = append(shell, URL(name))
+			}
+		}
+		sort.Strings(shell)
+		offline := map[string]string{}
+		for locale := range locales {
+			offline[locale] = "/offline?lang=" + locale
+		}
+		head, err := json.Marshal(map[string]any{"version": fingerprint(), "shell": shell, "offline": offline, "fallback": fallbackLocale})
+		if err != nil {
+			panic("assets: worker: " + err.Error())
+		}
+		rootFiles["sw.js"].load()
+		return madeFile("sw.js", append([]byte("const BUILD = "+string(head)+";\n"), rootFiles["sw.js"].plain.body...))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", WorkerPolicy)
+		made().serve(w, r, cacheCheck)
+	})
+}
