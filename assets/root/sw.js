@@ -62,7 +62,7 @@ self.addEventListener('push', (event) => {
 /** The path of a push, if it leads to this site; else the console. */
 function here(path) {
   try {
-    const url = new URL(path, location.origin);
+    const url = new URL(path || '/admin', location.origin);
     return url.origin === location.origin ? url.pathname + url.search : '/admin';
   } catch {
     return '/admin';

@@ -1,0 +1,117 @@
+// What a browser keeps: the theme, the shell, the page for no connection; and what the one policy of Trusted Types lets through.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { house, PHONE, signIn, visit } from './harness.mjs';
+
+let h;
+before(async () => { h = await house({ BRAND_NAME: 'Çınar Kitabevi', BRAND_COLOR: '#e91e63', BRAND_GREETING: 'Hoş geldiniz!', AGENT_NAME: 'Elif' }); });
+after(() => h.close());
+
+const paper = (page) => page.evaluate(() => getComputedStyle(document.querySelector('.talk, .sheet-page, .desk')).getPropertyValue('color-scheme') + getComputedStyle(document.documentElement).backgroundColor);
+
+test('the theme stays: over a reload, on the next page, without scripts, and back to the system\'s', async () => {
+  const context = await h.person({ colorScheme: 'light' });
+  const page = await context.newPage();
+  await page.goto('/');
+  const light = await paper(page);
+  await page.locator('.choices .themes a').nth(2).click();
+  const dark = await paper(page);
+  assert.notEqual(dark, light);
+  assert.equal(await page.locator('.choices .themes a[aria-current=true]').getAttribute('href'), '?theme=dark');
+  assert.equal(await page.url(), `${h.server.url}/`, 'no page is loaded for it');
+  await page.reload();
+  assert.equal(await paper(page), dark);
+  // The server writes it into the page: nothing has to run first, so nothing flashes.
+  const html = await (await context.request.get('/login')).text();
+  assert.match(html, /<html [^>]*data-theme="dark"/);
+  const bare = await h.person({ colorScheme: 'light', javaScriptEnabled: false });
+  const still = await bare.newPage();
+  await still.goto('/login');
+  await still.locator('.themes a').nth(2).click();
+  await still.goto('/yok');
+  assert.equal(await still.getAttribute('html', 'data-theme'), 'dark');
+  await page.locator('.choices .themes a').nth(0).click();
+  assert.equal(await paper(page), light);
+  await page.reload();
+  assert.equal(await page.getAttribute('html', 'data-theme'), null);
+});
+
+test('the brand: name, greeting, who answers, and its colour in links and own bubbles', async () => {
+  const page = await visit(await h.person(), 'Marka', { lang: 'en' });
+  assert.equal(await page.title(), 'Write to us · Çınar Kitabevi');
+  assert.match(await page.textContent('.talk-head h1'), /Elif\s+· Çınar Kitabevi/);
+  assert.match(await page.textContent('.welcome .display'), /Hoş geldiniz!/);
+  const accent = await page.evaluate(() => getComputedStyle(document.querySelector('.button')).backgroundColor);
+  const [r, g, b] = accent.match(/\d+/g).map(Number);
+  assert.ok(r > 150 && r > 2 * g && b > g, `${accent} is a readable shade of #e91e63`);
+  const manifest = await (await page.request.get('/manifest.json')).json();
+  assert.equal(manifest.name, 'Çınar Kitabevi');
+});
+
+test('without a connection a page of our own, in the language of the last visit, which opens by itself', async () => {
+  const context = await h.person({ ...PHONE, serviceWorkers: 'allow' });
+  const page = await context.newPage();
+  await page.goto('/?lang=en');
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+  await page.goto('/');
+  const kept = await page.evaluate(async () => (await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map((r) => new URL(r.url).pathname)))).flat());
+  assert.ok(kept.some((path) => path.endsWith('/page/visitor.js')) && kept.includes('/offline'));
+  assert.deepEqual(kept.filter((path) => !/^\/(static\/\w+\/page\/(visitor|offline)|offline$|favicon\.svg$|brand\.css$|sw-language$)/.test(path)), [], 'nothing of anybody\'s');
+  // Asking for both languages must not have chosen one.
+  assert.deepEqual((await context.cookies()).filter((c) => c.name === 'lang').map((c) => c.value), ['en']);
+  await h.server.kill();
+  try {
+    await page.goto('/');
+    assert.match(await page.textContent('h1'), /There is no connection/);
+    assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('.button')).borderRadius), '6px', 'with its style');
+    assert.equal(await page.getAttribute('meta[name=csrf-token]', 'content'), '');
+    await assert.rejects(page.goto('/admin'), /ERR_/, 'the agents\' pages are not touched');
+    await page.goto('/');
+  } finally {
+    await h.server.start();
+  }
+  await page.evaluate(() => dispatchEvent(new Event('online')));
+  await page.waitForSelector('#start-form');
+});
+
+test('the policy of Trusted Types lets the worker be registered, and nothing else through', async () => {
+  const context = await h.person({ serviceWorkers: 'allow' });
+  for (const page of [await visit(context, 'Tipler'), await signIn(context, h.server)]) {
+    const refused = await page.evaluate(() => {
+      const tries = {
+        otherPolicy: () => trustedTypes.createPolicy('other', { createHTML: (text) => text }),
+        sameAgain: () => trustedTypes.createPolicy('sohbet-worker', { createScriptURL: (text) => text }),
+        html: () => { document.createElement('div').innerHTML = '<b>x</b>'; },
+        script: () => { document.createElement('script').src = '/static/x.js'; },
+      };
+      return Object.entries(tries).filter(([, one]) => { try { one(); return true; } catch { return false; } }).map(([name]) => name);
+    });
+    h.complaints.length = 0; // the browser tells in its console of what was refused
+    assert.deepEqual(refused, [], 'these got through');
+  }
+});
+
+test('pushes become notifications, their click opens the console and nothing elsewhere', async () => {
+  const context = await h.person({ serviceWorkers: 'allow', permissions: ['notifications'] });
+  const page = await visit(context, 'İtme');
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  const worker = context.serviceWorkers()[0];
+  const shown = await worker.evaluate(async () => {
+    const seen = [];
+    self.registration.showNotification = async (title, options) => { seen.push([title, options.body, options.tag, options.data.url]); };
+    const push = async (data) => {
+      const event = new PushEvent('push', data === undefined ? {} : { data });
+      const waits = [];
+      event.waitUntil = (p) => waits.push(p);
+      self.dispatchEvent(event);
+      await Promise.all(waits);
+    };
+    await push(JSON.stringify({ title: 'Ayşe', body: 'Merhaba', tag: 't1', url: '/admin' }));
+    await push(JSON.stringify({ title: 'x', url: 'https://evil.example/' }));
+    await push('not json');
+    await push();
+    return seen;
+  });
+  assert.deepEqual(shown, [['Ayşe', 'Merhaba', 't1', '/admin'], ['x', '', 'sohbet', '/admin'], ['Sohbet', '', 'sohbet', '/admin'], ['Sohbet', '', 'sohbet', '/admin']]);
+});
