@@ -233,7 +233,10 @@ outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
   else talk.pending(item, state, code);
 });
 outbox.addEventListener('progress', ({ detail: { item, share } }) => talk.uploading(item.client_id, share));
-outbox.addEventListener('sent', ({ detail: { message } }) => { if (message) talk.add([message]); });
+outbox.addEventListener('sent', ({ detail: { message } }) => {
+  if (message) talk.add([message]);
+  offers.refresh();
+});
 
 talk.addEventListener('seen', () => {
   setUnread(0);

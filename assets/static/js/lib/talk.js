@@ -407,6 +407,8 @@ export class Talk extends EventTarget {
   #toEnd() {
     this.#follow = true;
     this.#settle();
+    this.#setMissed(0);
+    this.#seen(); // where it was at the end already, no scrolling tells so
   }
 
   #seen() {

@@ -1,0 +1,261 @@
+// The visitor's page in the states that a conversation can have, and by keyboard, from right to left, enlarged and on small screens.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { clean } from './axe.mjs';
+import { connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, visit } from './harness.mjs';
+
+let h;
+let agent;
+before(async () => {
+  h = await house();
+  agent = await signIn(await h.person(), h.server);
+});
+after(() => h.close());
+
+/** What an agent's console asks for, asked over a socket of the same session. */
+const ask = (event, what) => agent.evaluate(async ([name, payload]) => {
+  const { io } = await import('/socket.io/socket.io.esm.min.js');
+  window.line ??= io({ path: '/socket.io/', forceNew: true });
+  await window.line.emitWithAck('admin_join');
+  const answer = await window.line.emitWithAck(name, payload);
+  if (!answer.ok) throw new Error(`${name}: ${answer.error.message}`);
+  return answer;
+}, [event, what]);
+const threadOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')).thread);
+const row = async (id) => (await (await agent.request.get('/api/threads?limit=100')).json()).find((one) => one.id === id);
+const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName);
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`closed: the rating is told, may be changed, takes a comment, and a new message opens the talk; axe, ${colorScheme}`, async () => {
+    const page = await visit(await h.person({ ...PHONE, colorScheme }), `Kapanan ${colorScheme}`);
+    await say(page, 'merhaba');
+    const id = await threadOf(page);
+    await eventually(async () => assert.notEqual(await row(id), undefined));
+    await ask('set_status', { thread_id: id, status: 'closed' });
+    await page.waitForSelector('#offer[data-kind=closed]');
+    await clean(page, 'closed');
+    await page.locator('.glass input').nth(1).focus();
+    await page.keyboard.press('ArrowRight');
+    await eventually(async () => assert.equal((await row(id)).rating, 3));
+    await page.keyboard.press('ArrowRight');
+    await eventually(async () => assert.equal((await row(id)).rating, 4));
+    await eventually(async () => assert.match(await page.textContent('.offer-said'), /İyi/));
+    await page.fill('#rating-comment', 'Hızlı yanıt için teşekkürler');
+    await clean(page, 'rated');
+    await page.click('.offer-form button');
+    await eventually(async () => assert.equal((await row(id)).rating_comment, 'Hızlı yanıt için teşekkürler'));
+    await page.reload();
+    await page.waitForSelector('#offer[data-kind=closed]');
+    assert.ok(await page.locator('.glass input').nth(3).isChecked(), 'what was chosen is remembered');
+    await say(page, 'bir şey daha');
+    await page.waitForSelector('#offer', { state: 'hidden' });
+    await eventually(async () => assert.equal((await row(id)).status, 'active'));
+  });
+
+  test(`away: the page says so from its first paint, takes an address once, refuses a wrong one in words; axe, ${colorScheme}`, async () => {
+    await ask('set_away', { away: true });
+    try {
+      const html = await (await (await h.person()).request.get('/?lang=tr')).text();
+      assert.match(html, /id="state"[^>]*>Şu an uzaktayız, sonra yanıtlarız</);
+      const page = await visit(await h.person({ ...PHONE, colorScheme }), `Gece ${colorScheme}`);
+      assert.equal(await page.locator('#offer').isVisible(), false, 'first the question');
+      await say(page, 'açık mısınız?');
+      await page.waitForSelector('#offer[data-kind=away]');
+      const id = await threadOf(page);
+      await page.click('.contact button[type=submit]');
+      await page.waitForSelector('#contact-problem:not([hidden])');
+      assert.equal(await focused(page), 'contact-email');
+      await page.fill('#contact-email', 'olmaz');
+      await page.press('#contact-email', 'Enter');
+      assert.match(await page.textContent('#contact-problem'), /eksik ya da yanlış/);
+      await clean(page, 'away, wrong address');
+      await page.fill('#contact-email', 'gece@example.com');
+      await page.press('#contact-email', 'Enter');
+      await page.waitForSelector('#offer', { state: 'hidden' });
+      await eventually(async () => assert.equal((await row(id)).email, 'gece@example.com'));
+      assert.equal(await focused(page), 'text', 'back to writing');
+      await page.reload();
+      await connected(page);
+      assert.equal(await page.locator('#offer').isVisible(), false, 'asked once');
+    } finally {
+      await ask('set_away', { away: false });
+    }
+  });
+
+  test(`blocked, deleted, menu, emoji, broken and offline pages are sound; axe, ${colorScheme}`, async () => {
+    const page = await visit(await h.person({ colorScheme }), `Engelli ${colorScheme}`);
+    await say(page, 'merhaba');
+    const id = await threadOf(page);
+    await page.click('#menu summary');
+    await clean(page, 'menu');
+    await page.keyboard.press('Escape');
+    await page.click('#emoji');
+    await page.waitForSelector('#emoji-panel');
+    await clean(page, 'emoji');
+    await page.keyboard.press('Escape');
+    const post = (path, body) => agent.evaluate(([to, what]) => fetch(to, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(what) }).then((r) => r.status), [path, body]);
+    assert.equal(await post('/api/threads/block', { thread_id: id }), 200);
+    await page.waitForSelector('#offer[data-kind=blocked]');
+    await clean(page, 'blocked');
+    assert.equal(await post('/api/threads/unblock', { thread_id: id }), 200);
+    await page.waitForSelector('#offer', { state: 'hidden' });
+    assert.equal(await post('/api/messages/clear', { thread_id: id }), 200);
+    await page.waitForSelector('#offer[data-kind=ended]');
+    await clean(page, 'deleted');
+    await say(page, 'yeniden');
+    await page.waitForSelector('#offer', { state: 'hidden' });
+    await page.goto('/offline');
+    await clean(page, 'offline page');
+  });
+}
+
+test('unread messages are counted in the title and the icon, said to those who listen, and gone when they are read', async () => {
+  const page = await visit(await h.person(), 'Okunmamış');
+  await say(page, 'merhaba');
+  await openThread(agent, 'Okunmamış');
+  const plain = await page.title();
+  const icon = await page.getAttribute('link[rel=icon]', 'href');
+  // Somebody who reads further up is not at the end.
+  await page.evaluate(() => { document.getElementById('log').style.minBlockSize = '4000px'; });
+  await eventually(async () => { await page.evaluate(() => { document.getElementById('scroller').scrollTop = 0; }); assert.ok(await page.isVisible('#pill')); });
+  await say(agent, 'bir');
+  await say(agent, 'iki');
+  await eventually(async () => assert.equal(await page.title(), `(2) ${plain}`));
+  await eventually(async () => assert.match(await page.getAttribute('link[rel=icon]', 'href'), /^data:image\/png/));
+  assert.deepEqual(await page.locator('#said p').allTextContents(), ['Yeni mesaj: bir', 'Yeni mesaj: iki']);
+  await eventually(async () => assert.equal(await stateOf(agent, 'iki'), 'delivered'), 'there, not read');
+  await page.evaluate(() => { document.getElementById('log').style.minBlockSize = ''; });
+  await page.click('#pill');
+  await eventually(async () => assert.equal(await page.title(), plain));
+  assert.ok((await page.getAttribute('link[rel=icon]', 'href')).endsWith(icon));
+  await eventually(async () => assert.equal(await stateOf(agent, 'iki'), 'read'));
+});
+
+test('sound: off until switched on, remembered, and played for what nobody looks at', async () => {
+  const context = await h.person();
+  await context.addInitScript(() => {
+    window.tones = 0;
+    const { start } = OscillatorNode.prototype;
+    OscillatorNode.prototype.start = function tone(...args) { window.tones++; return start.apply(this, args); };
+  });
+  const page = await visit(context, 'Sesli');
+  await page.click('#menu summary');
+  assert.equal(await page.getAttribute('#sound', 'aria-checked'), 'false');
+  assert.equal(await page.evaluate(() => window.tones), 0);
+  await page.click('#sound');
+  await eventually(async () => assert.ok(await page.evaluate(() => window.tones) > 0), 'one hears at once what it is');
+  await page.reload();
+  assert.equal(await page.getAttribute('#sound', 'aria-checked'), 'true');
+});
+
+test('emoji by keyboard: open, walk, choose, back to the box; a few alone are shown large', async () => {
+  const page = await visit(await h.person(), 'Emoji');
+  await page.focus('#emoji');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#emoji-panel');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowDown');
+  const chosen = await page.evaluate(() => document.activeElement.textContent);
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Escape');
+  assert.equal(await focused(page), 'text');
+  assert.equal(await page.inputValue('#text'), chosen);
+  await page.keyboard.press('Enter');
+  await shows(page, [chosen]);
+  await page.waitForSelector('.bubble.large');
+  await say(page, `tamam ${chosen}`);
+  await shows(page, [chosen, `tamam ${chosen}`]);
+  assert.equal(await page.locator('.bubble.large').count(), 1);
+});
+
+/** Nothing reaches out of the window sideways, and what has to be seen is. */
+async function fits(page, what) {
+  const wide = await page.evaluate(() => [...document.querySelectorAll('body *')].filter((e) => {
+    const box = e.getBoundingClientRect();
+    return box.width && e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !e.closest('.unseen, svg') && (box.left < -1 || box.right > innerWidth + 1);
+  }).map((e) => `${e.tagName}.${e.className}`));
+  assert.deepEqual(wide, [], what);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), what);
+}
+
+test('from right to left everything stands on the other side', async () => {
+  const context = await h.person();
+  await context.route((url) => url.pathname === '/', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replace('dir="ltr"', 'dir="rtl"') });
+  });
+  const page = await visit(context, 'ليلى');
+  await say(page, 'مرحبا، متى يصل الطلب؟');
+  await openThread(agent, 'ليلى');
+  await say(agent, 'Yarın geliyor.');
+  await shows(page, ['مرحبا، متى يصل الطلب؟', 'Yarın geliyor.']);
+  assert.equal(await page.getAttribute('html', 'dir'), 'rtl');
+  const box = async (selector) => page.locator(selector).first().boundingBox();
+  const [own, theirs, scroller, send, attach, talk, welcome] = await Promise.all(['.own .bubble', '.message:not(.own) .bubble', '#scroller', '#mic', '#attach', '#talk', '.welcome'].map(box));
+  const middle = (b) => b.x + b.width / 2;
+  assert.ok(middle(own) < middle(scroller) && middle(theirs) > middle(scroller), 'own bubbles at the left');
+  assert.ok(send.x < attach.x, 'sending at the left');
+  assert.ok(welcome.x > talk.x, 'the greeting at the right');
+  await fits(page, 'right to left');
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.click('#menu summary');
+  await fits(page, 'right to left, phone, menu');
+});
+
+test('320 px, and twice the size on a desk: everything is reachable and nothing is cut off', async () => {
+  const small = await visit(await h.person({ viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true }), 'Küçük');
+  await say(small, 'w'.repeat(10_000));
+  await eventually(async () => assert.match(await stateOf(small, 'www'), /sent|delivered/), 'sent', 15_000);
+  await fits(small, '320 px');
+  await small.click('#menu summary');
+  await fits(small, '320 px, menu');
+  // 200 % on 1280 × 720 leaves 640 × 360 points.
+  const zoomed = await visit(await h.person({ viewport: { width: 640, height: 360 }, deviceScaleFactor: 2 }), 'Büyüteç');
+  await say(zoomed, 'merhaba');
+  await fits(zoomed, '200 %');
+  const send = await zoomed.locator('#text').boundingBox();
+  assert.ok(send.y + send.height <= 360, 'the box to write in is in view');
+});
+
+test('everything that can be pressed is at least 24 px each way', async () => {
+  const page = await visit(await h.person(PHONE), 'Parmak');
+  await say(page, 'merhaba');
+  await page.click('#menu summary');
+  const small = await page.evaluate(() => [...document.querySelectorAll('button, a, input, summary, [role=switch]')].filter((e) => e.checkVisibility() && !e.closest('.unseen') && !e.classList.contains('unseen') && !e.closest('.bubble')).map((e) => [e, e.getBoundingClientRect()]).filter(([, b]) => b.width < 24 || b.height < 24).map(([e, b]) => `${e.outerHTML.slice(0, 80)} ${b.width}×${b.height}`));
+  assert.deepEqual(small, []);
+});
+
+test('gone to another page and back: the conversation is there, and what came meanwhile', async () => {
+  const page = await visit(await h.person(), 'Gidip Gelen');
+  await say(page, 'gidiyorum');
+  await openThread(agent, 'Gidip Gelen');
+  await page.goto('/yok');
+  await say(agent, 'bekliyoruz');
+  await page.goBack();
+  await connected(page);
+  await shows(page, ['gidiyorum', 'bekliyoruz']);
+});
+
+test('after a sleep the page finds out that its connection is dead, and misses nothing', async () => {
+  const context = await h.person();
+  const sockets = [];
+  let asleep = false;
+  await context.routeWebSocket(/socket\.io/, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((frame) => { if (!asleep) server.send(frame); });
+    server.onMessage((frame) => { if (!asleep) socket.send(frame); });
+    sockets.push(socket);
+  });
+  const page = await visit(context, 'Uyuyan');
+  await say(page, 'iyi geceler');
+  await openThread(agent, 'Uyuyan');
+  asleep = true; // the socket looks alive and carries nothing
+  await say(agent, 'günaydın');
+  asleep = 'waking';
+  const open = sockets.length;
+  // Awake: the page asks over the old connection, hears nothing, and makes a new one.
+  await page.evaluate(() => { document.dispatchEvent(new Event('visibilitychange')); });
+  await eventually(async () => assert.ok(sockets.length > open), 'a new connection', 15_000);
+  asleep = false;
+  await shows(page, ['iyi geceler', 'günaydın'], 15_000);
+});
