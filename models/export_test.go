@@ -108,11 +108,12 @@ func PostgresWrites(ids []string) map[string]Statement {
 	return map[string]Statement{
 		"locking a batch":           {postgresLock, []any{ids}},
 		"writing a batch's threads": {postgresUpdate, postgresUpdateArgs(rows)},
+		"writing all of them":       {postgresTurned, postgresTurnedArgs(rows)},
 	}
 }
 
 // SQLiteWrites are the writer's statements on SQLite.
-func SQLiteWrites() []string { return []string{sqliteLock, sqliteUpdate} }
+func SQLiteWrites() []string { return []string{sqliteLock, sqliteUpdate, sqliteTurned} }
 
 // MigrateUnknown migrates as a program would that does not know this schema.
 func MigrateUnknown(s *Store) error {

@@ -93,41 +93,68 @@ func (postgresSQL) insert(ctx context.Context, conn gorm.ConnPool, messages []*N
 	return byID(stored), err
 }
 
-const postgresUpdate = `UPDATE threads AS t SET
-	last_activity = v.last_activity, last_message_id = v.last_message_id, last_message = v.last_message,
-	last_sender = v.last_sender, last_type = v.last_type, last_message_at = v.last_message_at,
-	message_count = v.message_count, unread_count = v.unread_count,
-	visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id, status = v.status,
-	waiting_since = v.waiting_since, visitor_received_id = v.visitor_received_id, agent_received_id = v.agent_received_id,
-	talks = v.talks, answered_talk = v.answered_talk
-	FROM unnest($1::text[], $2::timestamp[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamp[],
-		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
-		$13::timestamp[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[])
-		AS v (id, last_activity, last_message_id, last_message, last_sender, last_type, last_message_at,
-			message_count, unread_count, visitor_read_id, agent_read_id, status,
+const (
+	postgresUpdate = "UPDATE threads AS t SET " + postgresEvery + " FROM unnest(" + postgresArrays + ") AS v (" + postgresNames + ") WHERE t.id = v.id"
+	postgresTurned = "UPDATE threads AS t SET " + postgresEvery + `,
+		waiting_since = v.waiting_since, visitor_received_id = v.visitor_received_id, agent_received_id = v.agent_received_id,
+		talks = v.talks, answered_talk = v.answered_talk
+		FROM unnest(` + postgresArrays + ", $13::timestamp[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[]) AS v (" + postgresNames + `,
 			waiting_since, visitor_received_id, agent_received_id, talks, answered_talk)
-	WHERE t.id = v.id`
+		WHERE t.id = v.id`
+	postgresEvery = `last_activity = v.last_activity, last_message_id = v.last_message_id, last_message = v.last_message,
+		last_sender = v.last_sender, last_type = v.last_type, last_message_at = v.last_message_at,
+		message_count = v.message_count, unread_count = v.unread_count,
+		visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id, status = v.status`
+	postgresArrays = `$1::text[], $2::timestamp[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamp[],
+		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[]`
+	postgresNames = `id, last_activity, last_message_id, last_message, last_sender, last_type, last_message_at,
+		message_count, unread_count, visitor_read_id, agent_read_id, status`
+)
 
+// update writes each row once: those whose marks and waiting stayed as they were, which are most, by the shorter statement.
 func (postgresSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
-	_, err := conn.ExecContext(ctx, postgresUpdate, postgresUpdateArgs(rows)...)
+	var still, turned []*lockedThread
+	for _, r := range rows {
+		if r.turned {
+			turned = append(turned, r)
+		} else {
+			still = append(still, r)
+		}
+	}
+	if len(still) > 0 {
+		if _, err := conn.ExecContext(ctx, postgresUpdate, postgresUpdateArgs(still)...); err != nil {
+			return err
+		}
+	}
+	if len(turned) == 0 {
+		return nil
+	}
+	_, err := conn.ExecContext(ctx, postgresTurned, postgresTurnedArgs(turned)...)
 	return err
 }
 
 func postgresUpdateArgs(rows []*lockedThread) []any {
 	n := len(rows)
 	ids, texts, senders, types, states := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	active, at, waiting := make([]time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
+	active, at := make([]time.Time, n), make([]*time.Time, n)
 	last, count, unread, visitor, agent := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-	visitorHas, agentHas, talks, answered := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	for i, r := range rows {
 		ids[i], texts[i], senders[i], types[i], states[i] = r.ID, r.sealed, r.LastSender, r.LastType, r.Status
 		active[i], at[i] = r.LastActivity, r.LastMessageAt
 		last[i], count[i], unread[i] = r.LastMessageID, r.MessageCount, r.UnreadCount
 		visitor[i], agent[i] = r.VisitorReadID, r.AgentReadID
-		waiting[i], visitorHas[i], agentHas[i] = r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID
-		talks[i], answered[i] = r.Talks, r.AnsweredTalk
 	}
-	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent, states, waiting, visitorHas, agentHas, talks, answered}
+	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent, states}
+}
+
+func postgresTurnedArgs(rows []*lockedThread) []any {
+	n := len(rows)
+	waiting := make([]*time.Time, n)
+	visitor, agent, talks, answered := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, r := range rows {
+		waiting[i], visitor[i], agent[i], talks[i], answered[i] = r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Talks, r.AnsweredTalk
+	}
+	return append(postgresUpdateArgs(rows), waiting, visitor, agent, talks, answered)
 }
 
 const postgresEnqueue = `INSERT INTO telegram_outbox (thread_id, message_id, kind, created_at)

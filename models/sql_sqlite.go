@@ -17,16 +17,18 @@ var insertSizes = [...]int{64, 16, 4, 1}
 // sqliteSQL works with statements prepared once for the writer's connection.
 type sqliteSQL struct {
 	selectThread, updateThread *sql.Stmt
+	updateTurned               *sql.Stmt
 	activity, seen             *sql.Stmt
 	inserts, enqueues          [len(insertSizes)]*sql.Stmt
 }
 
 const (
 	sqliteLock   = "SELECT " + threadColumns + " FROM threads WHERE id = ?"
-	sqliteUpdate = `UPDATE threads SET last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
-		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?,
-		waiting_since = ?, visitor_received_id = ?, agent_received_id = ?, talks = ?, answered_talk = ?
-		WHERE id = ?`
+	sqliteUpdate = "UPDATE threads SET " + sqliteEvery + " WHERE id = ?"
+	sqliteTurned = "UPDATE threads SET " + sqliteEvery + `, waiting_since = ?, visitor_received_id = ?, agent_received_id = ?,
+		talks = ?, answered_talk = ? WHERE id = ?`
+	sqliteEvery = `last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
+		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?`
 )
 
 func newSQLiteSQL(s *Store) (*sqliteSQL, error) {
@@ -42,6 +44,7 @@ func newSQLiteSQL(s *Store) (*sqliteSQL, error) {
 	}
 	prepare(&b.selectThread, sqliteLock)
 	prepare(&b.updateThread, sqliteUpdate)
+	prepare(&b.updateTurned, sqliteTurned)
 	prepare(&b.activity, "UPDATE threads SET last_activity = ? WHERE id = ? AND last_activity < ?")
 	prepare(&b.seen, "UPDATE users SET last_seen = ? WHERE id = ? AND last_seen < ?")
 	for i, n := range insertSizes {
@@ -68,7 +71,7 @@ func sqliteEnqueue(rows int) string {
 }
 
 func (b *sqliteSQL) close() {
-	for _, st := range append(slices.Concat(b.inserts[:], b.enqueues[:]), b.selectThread, b.updateThread, b.activity, b.seen) {
+	for _, st := range append(slices.Concat(b.inserts[:], b.enqueues[:]), b.selectThread, b.updateThread, b.updateTurned, b.activity, b.seen) {
 		if st != nil {
 			_ = st.Close()
 		}
@@ -131,11 +134,19 @@ func (b *sqliteSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lock
 	if err != nil {
 		return err
 	}
+	turned, err := within(ctx, conn, b.updateTurned)
+	if err != nil {
+		return err
+	}
 	for _, r := range rows {
-		_, err := st.ExecContext(ctx, r.LastActivity, r.LastMessageID, r.sealed, r.LastSender, r.LastType,
-			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status,
-			r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Talks, r.AnsweredTalk, r.ID)
-		if err != nil {
+		args := []any{r.LastActivity, r.LastMessageID, r.sealed, r.LastSender, r.LastType,
+			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status}
+		update := st
+		if r.turned {
+			args = append(args, r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Talks, r.AnsweredTalk)
+			update = turned
+		}
+		if _, err := update.ExecContext(ctx, append(args, r.ID)...); err != nil {
 			return err
 		}
 	}

@@ -28,6 +28,7 @@ type lockedThread struct {
 	ticket ticket
 	dirty  bool
 	seen   bool // the visitor wrote
+	turned bool // who waits, the talk, or what was received changed
 	opened bool // opened here, and no message has claimed it yet
 
 	sealed string // LastMessage as it is stored
@@ -268,7 +269,7 @@ func firstQuery(db *gorm.DB, threadID, clientID string) *gorm.DB {
 
 // take counts a stored message into its thread. A visitor who writes opens a closed thread again.
 func (r *lockedThread) take(m *Message, preview string) (reopened bool) {
-	at := m.CreatedAt
+	at, waited, talks, answered := m.CreatedAt, r.WaitingSince, r.Talks, r.AnsweredTalk
 	r.dirty = true
 	r.LastMessageID = m.ID
 	r.LastMessage = cut(m.ContentText, LastMessageRunes)
@@ -295,6 +296,7 @@ func (r *lockedThread) take(m *Message, preview string) (reopened bool) {
 	case ofTeam(m.SenderType):
 		r.WaitingSince, r.AnsweredTalk = nil, r.Talks
 	}
+	r.turned = r.turned || r.WaitingSince != waited || r.Talks != talks || r.AnsweredTalk != answered
 	return reopened
 }
 
@@ -319,7 +321,7 @@ func (t *transaction) mark(tx *gorm.DB) error {
 		}
 		to := min(j.lastID, row.LastMessageID)
 		if mark := row.received(j.reader); to > *mark {
-			*mark, row.dirty, out.moved = to, true, j.kind == receivedJob
+			*mark, row.dirty, row.turned, out.moved = to, true, true, j.kind == receivedJob
 		}
 		if mark := row.read(j.reader); j.kind == readJob && to > *mark {
 			*mark, row.dirty, out.moved = to, true, true
