@@ -1,5 +1,6 @@
 // The console by keyboard alone, and what tells an agent who looks elsewhere: title, icon, notification, sound.
 import assert from 'node:assert/strict';
+import { createECDH, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { eventually, house, PHONE, say, shows, signIn, visit } from './harness.mjs';
 
@@ -189,4 +190,42 @@ test('a phone: one pane, the facts in front with a way back, and the box above a
   const scroller = await page.locator('#scroller').boundingBox();
   assert.ok(scroller.height > 100, 'and the last words are seen');
   await page.context().close();
+});
+
+test('pushes: subscribed for when notifications are switched on, told anew at every visit, and ended', async () => {
+  const context = await h.person();
+  const pair = createECDH('prime256v1');
+  const keys = { p256dh: pair.generateKeys('base64url'), auth: randomBytes(16).toString('base64url') };
+  // No push service is within reach of a test: the browser's end of it is played here, the server's is real.
+  await context.addInitScript((of) => {
+    Notification.requestPermission = async () => 'granted';
+    Object.defineProperty(Notification, 'permission', { get: () => 'granted' });
+    const made = () => ({
+      endpoint: 'https://push.example.com/one', toJSON: () => ({ endpoint: 'https://push.example.com/one', keys: of }),
+      unsubscribe: async () => { localStorage.removeItem('test.push'); return true; },
+    });
+    PushManager.prototype.getSubscription = async () => (localStorage.getItem('test.push') ? made() : null);
+    PushManager.prototype.subscribe = async (how) => { localStorage.setItem('test.push', JSON.stringify(how)); return made(); };
+  }, keys);
+  const page = await signIn(context, h.server);
+  const sent = [];
+  page.on('response', async (response) => {
+    if (response.url().includes('/api/push/')) sent.push({ path: new URL(response.url()).pathname, status: response.status(), body: response.request().postDataJSON(), answer: await response.json() });
+  });
+  await page.click('#menu summary');
+  await page.click('#notify');
+  await eventually(() => assert.deepEqual(sent.map(({ path, status }) => `${path} ${status}`), ['/api/push/key 200', '/api/push/subscribe 200']));
+  assert.deepEqual(sent[1].body, { endpoint: 'https://push.example.com/one', keys, locale: 'tr' });
+  const how = JSON.parse(await page.evaluate(() => localStorage.getItem('test.push')));
+  assert.deepEqual(how, { userVisibleOnly: true, applicationServerKey: sent[0].answer.key });
+  sent.length = 0;
+  await page.reload();
+  await eventually(() => assert.deepEqual(sent.map(({ path, status }) => `${path} ${status}`), ['/api/push/key 200', '/api/push/subscribe 200']));
+  sent.length = 0;
+  await page.click('#menu summary');
+  await page.click('#notify');
+  await eventually(() => assert.deepEqual(sent.map(({ path, status }) => `${path} ${status}`), ['/api/push/unsubscribe 200']));
+  assert.equal(await page.evaluate(() => localStorage.getItem('test.push')), null);
+  assert.equal(await page.getAttribute('#notify', 'aria-checked'), 'false');
+  await context.close();
 });

@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { io } from 'socket.io-client';
-import { act, eventually, house, openThread, say, shows, signIn, visit } from './harness.mjs';
+import { act, eventually, house, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
 
 const SECRET = 'what the shop and its chat know, 4821';
 
@@ -207,6 +207,21 @@ test('closing and reopening moves it between the lists of both consoles, and a v
   await row(a).waitFor();
   assert.ok(await a.isHidden('#closed-bar'));
   for (const page of [a, b]) await page.click('[data-filter=active]');
+  await visitor.context().close();
+});
+
+test('how far a message got: delivered while the visitor looks elsewhere, read when they look', async () => {
+  const visitor = await talk('Başka Sekme');
+  // What a page sees of its tab being behind another.
+  const look = (away) => visitor.evaluate((hidden) => {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, away);
+  await look(true);
+  await say(a, 'burada mısınız?');
+  await eventually(async () => assert.equal(await stateOf(a, 'burada mısınız?'), 'delivered'));
+  await look(false);
+  await eventually(async () => assert.equal(await stateOf(a, 'burada mısınız?'), 'read'));
   await visitor.context().close();
 });
 

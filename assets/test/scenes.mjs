@@ -186,7 +186,8 @@ export const scenes = {
     if (stage.device === 'phone') await agent.click('#back');
     await agent.click('#menu summary');
     await agent.click('#canned-open');
-    for (const [shortcut, text] of [['kargo', 'Merhaba {name}, paketiniz yolda; takip numarasını birazdan yazıyorum.'], ['iade', 'İade için ürünü ve faturasını gönderin, {name}. Kargo bizden.']]) {
+    await agent.waitForSelector('#canned-all li, #canned-empty:not([hidden])');
+    if (!await agent.locator('#canned-all li').count()) for (const [shortcut, text] of [['kargo', 'Merhaba {name}, paketiniz yolda; takip numarasını birazdan yazıyorum.'], ['iade', 'İade için ürünü ve faturasını gönderin, {name}. Kargo bizden.']]) {
       await agent.fill('#canned-shortcut', shortcut);
       await agent.fill('#canned-text', text);
       await agent.click('#canned-save');

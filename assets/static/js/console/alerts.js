@@ -21,6 +21,9 @@ export function alerts(store, open, say) {
 
   const on = () => canNotify() && Notification.permission === 'granted' && store.get('notify') === true;
 
+  /** Without pushes there are still notifications, while a console is open. */
+  async function join() { pushed = await push.join().catch(() => false); }
+
   function show() {
     bell.hidden = !canNotify();
     bell.setAttribute('aria-checked', String(on()));
@@ -43,8 +46,7 @@ export function alerts(store, open, say) {
     }
     store.set('notify', true);
     show();
-    // Without pushes there are still notifications while a console is open.
-    pushed = await push.join().catch(() => false);
+    await join();
   });
   sound.addEventListener('click', () => {
     store.set('sound', store.get('sound') !== true);
@@ -52,7 +54,7 @@ export function alerts(store, open, say) {
     if (store.get('sound')) ring();
   });
   show();
-  push.joined().then((joined) => { pushed = joined && on(); }, () => { pushed = false; });
+  if (on()) join();
 
   /** A visitor wrote; `watched`: it is in view here. */
   return function told(message, name, watched) {
