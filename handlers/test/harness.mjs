@@ -35,15 +35,10 @@ export async function start(settings = {}) {
   binary ??= process.env.SOHBET_BIN ?? build(".");
   const dir = mkdtempSync(path.join(tmpdir(), "sohbet-data-"));
   const limits = Object.fromEntries(["MESSAGE", "UPLOAD", "API", "LOGIN"].map((n) => [`RATE_LIMIT_${n}`, "off"]));
-  const child = spawn(binary, [], {
-    cwd: dir,
-    env: {
-      TZ: process.env.TZ, HOST: "127.0.0.1", PORT: "0", DATA_DIR: dir, LOG_FORMAT: "json",
-      ...limits, ...settings,
-    },
-    stdio: ["ignore", "pipe", "pipe"],
+  const server = new Server(dir, {
+    TZ: process.env.TZ, HOST: "127.0.0.1", PORT: "0", DATA_DIR: dir, LOG_FORMAT: "json",
+    ...limits, ...settings,
   });
-  const server = new Server(child, dir);
   try {
     await server.ready();
   } catch (err) {
@@ -79,9 +74,15 @@ class Server {
   output = "";
   clients = new Set();
 
-  constructor(child, dir) {
-    this.child = child;
+  constructor(dir, env) {
     this.dir = dir;
+    this.env = env;
+    this.spawn();
+  }
+
+  spawn() {
+    const child = spawn(binary, [], { cwd: this.dir, env: this.env, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = child;
     this.ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => (this.output += text));
@@ -90,6 +91,21 @@ class Server {
 
   async ready() {
     this.url = await this.printed(/"listening","address":"([^"]+)"/);
+  }
+
+  // succeed ends the process as a platform does, which kills after grace ms, and starts the next one at the same address and
+  // data. It returns how many ms the end took.
+  async succeed(grace) {
+    const began = performance.now();
+    this.child.kill("SIGTERM");
+    const code = await withTimeout(this.ended, grace, "the server did not stop");
+    const took = performance.now() - began;
+    assert.equal(code, 0, `the server ended with ${code}; it printed:\n${this.output.slice(-4000)}`);
+    const from = this.output.length;
+    this.env = { ...this.env, PORT: new URL(this.url).port };
+    this.spawn();
+    await this.printed(/"listening","address":"([^"]+)"/, from);
+    return took;
   }
 
   // printed waits for the server's output to match and returns the first group that did.
