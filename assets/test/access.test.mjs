@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { clean } from './axe.mjs';
-import { act, DESK, eventually, house, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
+import { act, DESK, eventually, fits, house, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -93,7 +93,7 @@ test('320 px wide: nothing is cut off or scrolls sideways', async () => {
   const agent = await signIn(await h.person(size), h.server);
   await openThread(agent, 'Dar Ekran');
   for (const page of [visitor, agent]) {
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
+    assert.ok(await fits(page));
     await page.fill('#text', 'x');
     const send = await page.locator('#send').boundingBox();
     assert.ok(send.x + send.width <= 320 && send.y + send.height <= 568, 'send is on the screen');

@@ -194,6 +194,9 @@ export const stateOf = (page, text) => page.locator('.message', { hasText: text 
 export const STORED = /^(sent|delivered|read)$/;
 export const STORED_MESSAGE = '.message:is([data-state=sent], [data-state=delivered], [data-state=read])';
 
+/** Whether nothing makes the page wider than its screen. A phone widens innerWidth to what does, so that alone would never tell. */
+export const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
+
 /** Opens the thread of this visitor in the console. */
 export async function openThread(page, name) {
   await page.locator('.row', { hasText: name }).first().click();

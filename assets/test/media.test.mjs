@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { connected, DESK, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
+import { connected, DESK, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
 
 let h;
 let dir;
@@ -111,7 +111,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     await connected(visitor);
     await eventually(async () => assert.equal(await media(visitor, 'image').count() + await media(visitor, 'audio').count(), 4), 'four files');
     await loaded(visitor, 0);
-    for (const page of [visitor, agent]) assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
+    for (const page of [visitor, agent]) assert.ok(await fits(page), 'no sideways scrolling');
 
     // The agent clears the conversation: its files go too.
     const address = await media(visitor, 'image').first().locator('img').getAttribute('src');

@@ -1,6 +1,7 @@
 // The scenes of screenshots.mjs: each brings a page into a state and has its picture taken.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { act, connected, eventually, openThread, say, seed, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
+import { act, connected, eventually, openThread, removeThread, say, seed, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
+import { chat, launcher, openUp } from './site.mjs';
 
 /** A visitor and an agent who know each other. `who` tells runs apart on one server. */
 async function both({ h, person, unique }, who) {
@@ -121,7 +122,7 @@ export const scenes = {
 
   async 'visitor-blocked'(stage) {
     const { visitor, agent } = await talk(stage, 'Engelli');
-    await agent.click('#block');
+    await act(agent, 'block');
     await agent.click('#confirm-yes');
     await visitor.waitForSelector('#offer[data-kind=blocked]');
     await say(visitor, 'neden?');
@@ -131,8 +132,7 @@ export const scenes = {
 
   async 'visitor-ended'(stage) {
     const { visitor, agent } = await talk(stage, 'Silinen');
-    await agent.click('#clear');
-    await agent.click('#confirm-yes');
+    await removeThread(agent);
     await visitor.waitForSelector('#offer[data-kind=ended]');
     await stage.shoot(visitor);
   },
@@ -218,6 +218,34 @@ export const scenes = {
     await agent.fill('#search', 'yokboylebiri');
     await sleep(600);
     await stage.shoot(agent, 'no-results');
+  },
+
+  async 'console-session-ended'(stage) {
+    const { agent } = await talk(stage, 'Oturum');
+    await agent.context().clearCookies({ name: /session/ });
+    await agent.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+    await say(agent, 'Bu yanıt bekler.');
+    await sleep(600);
+    await stage.shoot(agent);
+  },
+
+  async 'widget'(stage) {
+    stage.site.page('*', { server: stage.h.server.url });
+    const context = await stage.person();
+    await openUp(context);
+    const page = await context.newPage();
+    await page.goto(stage.site.url);
+    await launcher(page).waitFor();
+    await stage.shoot(page, 'closed');
+    await launcher(page).click();
+    await chat(page).locator('#name').waitFor();
+    await stage.shoot(page, 'first');
+    await chat(page).locator('#name').fill('Selin');
+    await chat(page).locator('#start-form button[type=submit]').click();
+    await chat(page).locator('#text').fill('Bu fincan bulaşık makinesinde yıkanır mı?');
+    await chat(page).locator('#text').press('Enter');
+    await chat(page).locator('.message[data-state=sent]').waitFor();
+    await stage.shoot(page, 'talk');
   },
 
   async 'diagnostics'(stage) {

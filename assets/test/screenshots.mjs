@@ -5,12 +5,14 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { DESK, house, PHONE } from './harness.mjs';
 import { scenes } from './scenes.mjs';
+import { Site } from './site.mjs';
 
 const out = path.resolve(process.env.SHOTS ?? 'screenshots');
 const wanted = process.argv.slice(2);
 mkdirSync(out, { recursive: true });
 
-const h = await house({ BRAND_NAME: 'Çınar Kitabevi', AGENT_NAME: 'Elif' });
+const site = await new Site('localhost').start(); // whose pages embed the chat
+const h = await house({ AGENT_NAME: 'Elif', CORS_ORIGINS: site.url });
 let failed = 0;
 try {
   for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
@@ -29,7 +31,7 @@ try {
           await page.screenshot({ path: path.join(out, `${name}${part && `-${part}`}.${device}.${scheme}.png`) });
         };
         try {
-          await scene({ h, person, shoot, device, scheme, unique: `${device} ${scheme}` });
+          await scene({ h, site, person, shoot, device, scheme, unique: `${device} ${scheme}` });
           console.log(`${name}.${device}.${scheme}`);
         } catch (error) {
           failed += 1;
@@ -43,5 +45,6 @@ try {
 } finally {
   await h.browser.close();
   await h.server.kill('SIGTERM');
+  await site.stop();
 }
 process.exitCode = failed ? 1 : 0;

@@ -1,7 +1,7 @@
 // The whole story: a visitor and an agent talk, reload, restart the server, and nothing is missing.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, DESK, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
+import { connected, DESK, eventually, fits, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -74,7 +74,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       const thread = await visitor.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')).thread);
       for (const page of [visitor, agent]) {
         assert.ok(!page.url().includes(thread));
-        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
+        assert.ok(await fits(page), 'no sideways scrolling');
       }
       await visitorContext.close();
       await agentContext.close();

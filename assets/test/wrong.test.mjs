@@ -1,7 +1,7 @@
 // Wrong uses: impatience, far too much text, markup, crashes, two tabs, no storage.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
+import { connected, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -62,7 +62,7 @@ test('a very long word does not break the layout', async () => {
   const page = await visit(await h.person(PHONE), 'A'.repeat(100));
   await say(page, 'w'.repeat(9_000));
   await eventually(async () => assert.match(await stateOf(page, 'www'), STORED));
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  assert.ok(await fits(page));
   assert.ok(await page.evaluate(() => { const s = document.getElementById('scroller'); return s.scrollWidth <= s.clientWidth; }));
 });
 
