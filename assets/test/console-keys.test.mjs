@@ -193,7 +193,7 @@ test('a phone: one pane, the facts in front with a way back, and the box above a
 });
 
 test('pushes: subscribed for when notifications are switched on, told anew at every visit, and ended', async () => {
-  const context = await h.person();
+  const context = await h.person({ serviceWorkers: 'allow' });
   const pair = createECDH('prime256v1');
   const keys = { p256dh: pair.generateKeys('base64url'), auth: randomBytes(16).toString('base64url') };
   // No push service is within reach of a test: the browser's end of it is played here, the server's is real.
