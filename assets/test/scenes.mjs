@@ -137,6 +137,27 @@ export const scenes = {
     await stage.shoot(visitor);
   },
 
+  async 'visitor-rtl'(stage) {
+    const context = await stage.person();
+    await context.route((url) => url.pathname === '/', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: (await response.text()).replace('dir="ltr"', 'dir="rtl"') });
+    });
+    const visitor = await visit(context, `ليلى ${stage.unique}`);
+    await say(visitor, 'مرحبا، متى يصل الطلب؟ رقمه 48213');
+    const agent = await signIn(await stage.person(), stage.h.server);
+    await openThread(agent, 'ليلى');
+    await say(agent, 'أهلا! يصل غدا إن شاء الله.');
+    await shows(visitor, ['مرحبا، متى يصل الطلب؟ رقمه 48213', 'أهلا! يصل غدا إن شاء الله.']);
+    await stage.shoot(visitor);
+  },
+
+  async 'offline-page'({ person, shoot }) {
+    const page = await (await person()).newPage();
+    await page.goto('/offline');
+    await shoot(page);
+  },
+
   async 'login'({ person, shoot }) {
     const page = await (await person()).newPage();
     await page.goto('/login');

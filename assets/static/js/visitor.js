@@ -21,7 +21,7 @@ const HEARTBEAT = 30_000;
 
 const store = new Store('localStorage', 'sohbet.');
 /**
- * Who writes here: {name, phone, thread, read, person}; thread is the visitor's only credential and stays out of every URL, person is
+ * Who writes here: {name, phone, thread, read, seen, reach, person}; thread is the visitor's only credential and stays out of every URL, person is
  * the id under which the site around knows them, if it does.
  */
 let me = store.get('visitor');
@@ -51,7 +51,6 @@ const bar = connectionBar(live, outbox);
 
 let readSent = 0;
 let deliveredSent = 0;
-let unread = 0;
 const { agent } = byId('talk').dataset;
 /** The team, as the server last told of it: {away, until, typical_reply_seconds, hours}. */
 let team = JSON.parse(byId('talk').dataset.team);
@@ -108,6 +107,7 @@ async function join() {
   talk.delivered(answer.team_received_id ?? 0);
   outbox.reload();
   tellDelivered();
+  countUnread();
   offers.refresh();
 }
 
@@ -143,8 +143,8 @@ function startOver() {
   past.turnTo(null);
   past.turnTo(me.thread);
   readSent = deliveredSent = 0;
-  setUnread(0);
-  remember({ ...me, read: 0 });
+  remember({ ...me, read: 0, seen: 0 });
+  countUnread();
   offers.refresh();
   for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
 }
@@ -163,16 +163,16 @@ function receive(message) {
   if (message.sender_type === 'visitor') return;
   typist.hear('team', false);
   tellDelivered();
-  if (talk.watched || heard.has(message.id)) return;
-  heard.add(message.id); // it comes under its new and its older name
-  setUnread(unread + 1);
+  countUnread();
+  if (talk.watched || message.id <= heard) return; // it comes under its new and its older name
+  heard = message.id;
   if (store.get('sound')) ring();
 }
-const heard = new Set();
+let heard = 0;
 
-function setUnread(n) {
-  unread = n;
-  badge(n);
+/** Shows in title and icon how many messages of the team nobody has looked at, in this tab or another; me.seen is the newest of the others. */
+function countUnread() {
+  badge(talk.watched || me?.seen === undefined ? 0 : talk.theirsAfter(me.seen));
 }
 
 live.on('message', receive).on('message_from_admin', receive);
@@ -239,7 +239,8 @@ outbox.addEventListener('sent', ({ detail: { message } }) => {
 });
 
 talk.addEventListener('seen', () => {
-  setUnread(0);
+  if (me && me.seen !== talk.lastTheirs) remember({ ...me, seen: talk.lastTheirs });
+  countUnread();
   tellRead();
 });
 
@@ -332,6 +333,7 @@ store.watch((key, value) => {
   if (moved) startOver();
   if (first) openTalk({ focus: false });
   if (elsewhere) live.greet();
+  countUnread();
 });
 
 menu(byId('menu'));
