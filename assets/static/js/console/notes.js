@@ -37,8 +37,6 @@ export class Notes {
     this.#room.talk.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
   }
 
-  get count() { return this.#here.size; }
-
   #drop(id) {
     this.#here.delete(id);
     this.#room.talk.withdraw(`note-${id}`);

@@ -52,7 +52,7 @@ export class Talk extends EventTarget {
    * @param {string[]} o.own sender types that are this side
    * @param {(entry) => Node} o.face the other side's face
    * @param {Outbox} o.outbox where retry and drop go
-   * @param {(entry) => Node[]} [o.tools] buttons beside a stored message or a note
+   * @param {(entry) => Node[]} [o.tools] buttons beside a stored message
    */
   constructor({ own, face, outbox, tools = () => [] }) {
     super();
@@ -75,8 +75,6 @@ export class Talk extends EventTarget {
   get lastTheirs() { return this.#entries.findLast((e) => e.id && !e.own)?.id ?? 0; }
   /** How many messages of the other side came after this id, as far as they are here. */
   theirsAfter(id) { return this.#entries.filter((e) => e.id > id && !e.own && !e.note).length; }
-  /** Whether everything from the first message on is here. */
-  get whole() { return !this.#older.more; }
   /** The newest stored text of this side that `which` takes, as an entry. */
   lastOwn(which = () => true) { return this.#entries.findLast((e) => e.id && e.own && which(e)); }
   /** The reader is at the end of the list, and looking. */
