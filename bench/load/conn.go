@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -44,25 +45,29 @@ func dialRaw(ctx context.Context, addr string, i int) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-// connect opens a client up to the answer to its CONNECT packet.
+// connect opens the i-th client up to the answer to its CONNECT packet.
 func (t *target) connect(ctx context.Context, i int) (*conn, error) {
-	raw, err := dialRaw(ctx, t.addr, i)
+	return t.connectTo(ctx, t.urls[i%len(t.urls)], i)
+}
+
+func (t *target) connectTo(ctx context.Context, server *url.URL, i int) (*conn, error) {
+	raw, err := dialRaw(ctx, server.Host, i)
 	if err != nil {
 		return nil, err
 	}
 	c := &conn{Conn: raw, buf: make([]byte, 1024), left: t.until}
-	if err := c.handshake(t); err != nil {
+	if err := c.handshake(t, server); err != nil {
 		raw.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *conn) handshake(t *target) error {
+func (c *conn) handshake(t *target, server *url.URL) error {
 	if err := c.SetDeadline(earlier(time.Now().Add(20*time.Second), c.left)); err != nil {
 		return err
 	}
-	br, _, err := t.dialer.Upgrade(c.Conn, t.url)
+	br, _, err := t.dialer.Upgrade(c.Conn, server)
 	if err != nil {
 		return fmt.Errorf("websocket handshake: %w", err)
 	}

@@ -144,7 +144,7 @@ func TestHistogram(t *testing.T) {
 }
 
 func TestProcessReadsItself(t *testing.T) {
-	p := &process{os.Getpid()}
+	p := &process{[]int{os.Getpid()}}
 	before, err := p.cpu()
 	if err != nil {
 		t.Fatal(err)

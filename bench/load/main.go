@@ -3,6 +3,8 @@
 //
 //	load -addr 127.0.0.1:3000 -pid 4711 -mode echo
 //
+// Several servers that are one chat are named with commas; the connections are spread over them.
+//
 // It connects to loopback addresses only, opens at most 20,000 connections and stops after at most ten minutes.
 package main
 
@@ -16,6 +18,8 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -31,12 +35,14 @@ const (
 
 // target is the server under test and the size of the load.
 type target struct {
-	addr   string
-	url    *url.URL
+	addr   string     // of the first server
+	urls   []*url.URL // of all
 	dialer ws.Dialer
 	server *process
 	until  time.Time
 	cookie string // visitors, messages: the agent's session
+
+	database int // return: PostgreSQL's process
 
 	conns    int           // connections held, members of the room, or connections made in all (churn)
 	parallel int           // connections opened at the same time
@@ -51,7 +57,7 @@ type target struct {
 
 var modes = map[string]func(context.Context, *target) (any, error){
 	"idle": idle, "echo": echo, "fanout": fanout, "burst": burst, "churn": churn, "messages": messages,
-	"visitors": visitors, "heartbeats": heartbeats, "uploads": uploads,
+	"visitors": visitors, "heartbeats": heartbeats, "return": comeBack, "uploads": uploads,
 }
 
 func main() {
@@ -66,9 +72,10 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("load", flag.ContinueOnError)
 	t := &target{}
-	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only")
-	pid := fs.Int("pid", 0, "process id of the server, to measure its CPU and memory (0 = do not)")
-	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors, heartbeats, messages and uploads for the whole server")
+	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only; several with commas")
+	pids := fs.String("pid", "", "process id of the server, to measure its CPU and memory; several with commas")
+	database := fs.Int("database", 0, "return: process id of PostgreSQL, to measure its CPU")
+	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors, heartbeats, messages and uploads for the whole server, or return for several")
 	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: connections made in all; uploads: photos at the same time")
 	fs.IntVar(&t.parallel, "parallel", 50, "connections opened at the same time")
 	fs.IntVar(&t.events, "events", 10_000, "burst: events in one tick")
@@ -85,9 +92,17 @@ func run(ctx context.Context, args []string) error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	if *pid > 0 {
-		t.server = &process{*pid}
+	if *pids != "" {
+		t.server = &process{}
+		for text := range strings.SplitSeq(*pids, ",") {
+			pid, err := strconv.Atoi(text)
+			if err != nil {
+				return fmt.Errorf("-pid: %q is no process id", text)
+			}
+			t.server.pids = append(t.server.pids, pid)
+		}
 	}
+	t.database = *database
 	do, ok := modes[*mode]
 	if !ok {
 		return fmt.Errorf("unknown mode %q", *mode)
@@ -104,18 +119,14 @@ func run(ctx context.Context, args []string) error {
 
 // check refuses loads that are too large or not aimed at this machine.
 func (t *target) check() error {
-	host, port, err := net.SplitHostPort(t.addr)
-	if err != nil {
-		return err
+	for text := range strings.SplitSeq(t.addr, ",") {
+		addr, err := loopback(text)
+		if err != nil {
+			return err
+		}
+		t.urls = append(t.urls, &url.URL{Scheme: "ws", Host: addr, Path: "/socket.io/", RawQuery: "EIO=4&transport=websocket"})
 	}
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("%s is not a loopback address; this tool loads servers on its own machine only", host)
-	}
-	t.addr = net.JoinHostPort(host, port)
-	t.url = &url.URL{Scheme: "ws", Host: t.addr, Path: "/socket.io/", RawQuery: "EIO=4&transport=websocket"}
+	t.addr = t.urls[0].Host
 	t.dialer = ws.Dialer{ReadBufferSize: 1024, WriteBufferSize: 512}
 	if t.cookie != "" {
 		t.dialer.Header = ws.HandshakeHeaderHTTP{"Cookie": {t.cookie}}
@@ -129,6 +140,21 @@ func (t *target) check() error {
 		return fmt.Errorf("warm, measure and settle together must stay within %v", maxRun/2)
 	}
 	return nil
+}
+
+// loopback checks a server's address.
+func loopback(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return "", fmt.Errorf("%s is not a loopback address; this tool loads servers on its own machine only", host)
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // hold opens n connections, a few at a time. On an error those already open are closed.

@@ -18,6 +18,9 @@ type messagesResult struct {
 	Delivered latency `json:"delivered"` // from sending it to its arrival at the agent
 	Lost      int64   `json:"lost"`      // acked, but the agent got no copy
 	Doubled   int64   `json:"doubled"`
+	// Of several servers: what came from the one that the agent is at, and from the others.
+	Within *latency `json:"within,omitempty"`
+	Across *latency `json:"across,omitempty"`
 }
 
 // messages loads the whole server as it is meant to be used: t.conns visitors each keep t.depth messages under way, every
@@ -52,6 +55,7 @@ func messages(ctx context.Context, t *target) (any, error) {
 		heard              copies
 		heardAll, ackedAll int64
 	)
+	heard.servers, heard.here = len(t.urls), t.conns%len(t.urls)
 	listening.Go(func() {
 		if err := heard.listen(agent, senders); !quiet.Load() {
 			failed <- fmt.Errorf("agent: %w", err)
@@ -95,6 +99,10 @@ func messages(ctx context.Context, t *target) (any, error) {
 		acked.merge(&senders[i].times)
 	}
 	res.Acked, res.Delivered = acked.report(), heard.times.report()
+	if len(t.urls) > 1 {
+		within, across := heard.within.report(), heard.across.report()
+		res.Within, res.Across = &within, &across
+	}
 	return res, err
 }
 
@@ -153,6 +161,9 @@ type copies struct {
 	n       atomic.Int64
 	doubled int64
 	times   histogram
+
+	servers, here  int // the agent's among them
+	within, across histogram
 }
 
 func (c *copies) listen(agent *conn, senders []sender) error {
@@ -179,7 +190,13 @@ func (c *copies) listen(agent *conn, senders []sender) error {
 		seen[who]++
 		s := &senders[who]
 		s.mu.Lock()
-		c.times.add(time.Since(s.sent[number]))
+		took := time.Since(s.sent[number])
+		c.times.add(took)
+		if who%c.servers == c.here {
+			c.within.add(took)
+		} else {
+			c.across.add(took)
+		}
 		delete(s.sent, number-1000) // long acked
 		s.mu.Unlock()
 		c.n.Add(1)

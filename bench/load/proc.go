@@ -8,18 +8,30 @@ import (
 	"time"
 )
 
-// process reads what the server under test has used, from /proc (Linux). A nil process measures nothing.
-type process struct{ pid int }
+// process reads what the server under test has used, all its processes together, from /proc (Linux). A nil process measures
+// nothing.
+type process struct{ pids []int }
 
 // clockTick is USER_HZ, which Linux fixes at 100 for everything it shows in /proc.
 const clockTick = 10 * time.Millisecond
 
 // cpu returns user and system time used so far, ended threads included.
-func (p *process) cpu() (time.Duration, error) {
+func (p *process) cpu() (sum time.Duration, err error) {
 	if p == nil {
 		return 0, nil
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	for _, pid := range p.pids {
+		one, err := cpu(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += one
+	}
+	return sum, nil
+}
+
+func cpu(pid int) (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -27,12 +39,12 @@ func (p *process) cpu() (time.Duration, error) {
 	_, after, ok := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" "))
 	f := bytes.Fields(after)
 	if !ok || len(f) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat: unexpected form", p.pid)
+		return 0, fmt.Errorf("/proc/%d/stat: unexpected form", pid)
 	}
 	user, err1 := strconv.ParseInt(string(f[11]), 10, 64)
 	system, err2 := strconv.ParseInt(string(f[12]), 10, 64)
 	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("/proc/%d/stat: unexpected form", p.pid)
+		return 0, fmt.Errorf("/proc/%d/stat: unexpected form", pid)
 	}
 	return time.Duration(user+system) * clockTick, nil
 }
@@ -47,7 +59,19 @@ func (p *process) memory() (memory, error) {
 	if p == nil {
 		return memory{}, nil
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid))
+	var sum memory
+	for _, pid := range p.pids {
+		m, err := held(pid)
+		if err != nil {
+			return memory{}, err
+		}
+		sum.RSS, sum.PSS = sum.RSS+m.RSS, sum.PSS+m.PSS
+	}
+	return sum, nil
+}
+
+func held(pid int) (memory, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return memory{}, err
 	}
@@ -69,7 +93,7 @@ func (p *process) memory() (memory, error) {
 		}
 	}
 	if m.RSS == 0 {
-		return m, fmt.Errorf("/proc/%d/smaps_rollup: no Rss line", p.pid)
+		return m, fmt.Errorf("/proc/%d/smaps_rollup: no Rss line", pid)
 	}
 	return m, nil
 }

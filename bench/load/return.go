@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+type returnResult struct {
+	Visitors int     `json:"visitors"`
+	Lost     int     `json:"lost"`         // that were at the process which was killed
+	Half     float64 `json:"half_seconds"` // until half of them were back, in their threads and with what they missed
+	All      float64 `json:"all_seconds"`
+	Tries    int64   `json:"tries"`
+	Cores    float64 `json:"server_cores"`        // of the processes that are left, meanwhile
+	Database float64 `json:"database_peak_cores"` // of PostgreSQL, in the busiest quarter of a second
+	Calm     float64 `json:"database_calm_cores"` // before
+}
+
+const (
+	firstDelay = 400 * time.Millisecond // as the chat page has it, with half of it as chance
+	lastDelay  = 4 * time.Second
+	sampling   = 250 * time.Millisecond
+)
+
+// comeBack spreads t.conns visitors over the servers, each with a thread, kills the last server, and waits until its visitors
+// are back at the others: connected, in their thread, and served what they missed.
+func comeBack(ctx context.Context, t *target) (any, error) {
+	if len(t.urls) < 2 || t.server == nil || len(t.server.pids) != len(t.urls) {
+		return nil, errors.New("at least two servers and their -pid are needed")
+	}
+	last := len(t.urls) - 1
+	conns, err := t.hold(ctx, t.conns)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(conns)
+	threads := make([]string, t.conns)
+	if err := t.each(t.conns, func(i int) (err error) {
+		threads[i], err = conns[i].join(i)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	for i, c := range conns {
+		if i%len(t.urls) != last {
+			go func() { drain(ctx, c, new(atomic.Int64), nil) }() // ends when the connection is closed
+		}
+	}
+	res := returnResult{Visitors: t.conns}
+	if res.Calm, err = databaseCores(t.database, t.measure); err != nil {
+		return nil, err
+	}
+
+	left := &process{t.server.pids[:last]}
+	cpu0, err := left.cpu()
+	if err != nil {
+		return nil, err
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	peak := make(chan float64, 1)
+	go func() {
+		most := 0.0
+		for watching.Err() == nil {
+			if cores, err := databaseCores(t.database, sampling); err == nil {
+				most = max(most, cores)
+			}
+		}
+		peak <- most
+	}()
+	start := time.Now()
+	if err := syscall.Kill(t.server.pids[last], syscall.SIGKILL); err != nil {
+		return nil, err
+	}
+	var back []time.Duration
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var tries atomic.Int64
+	failed := make(chan error, t.conns)
+	for i := range conns {
+		if i%len(t.urls) != last {
+			continue
+		}
+		res.Lost++
+		wg.Go(func() {
+			for { // until its server is gone
+				if _, err := conns[i].next(); err != nil {
+					break
+				}
+			}
+			c, err := t.returning(ctx, i, threads[i], t.urls[:last], &tries)
+			if err != nil {
+				failed <- err
+				return
+			}
+			conns[i] = c
+			mu.Lock()
+			back = append(back, time.Since(start))
+			mu.Unlock()
+			drain(watching, c, new(atomic.Int64), nil)
+		})
+	}
+	for n := 0; n < res.Lost; {
+		select {
+		case err := <-failed:
+			return nil, err
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		mu.Lock()
+		n = len(back)
+		mu.Unlock()
+	}
+	res.Half, res.All = back[res.Lost/2].Seconds(), back[res.Lost-1].Seconds()
+	cpu1, err := left.cpu()
+	if err != nil {
+		return nil, err
+	}
+	res.Cores = (cpu1 - cpu0).Seconds() / time.Since(start).Seconds()
+	res.Tries = tries.Load()
+	stop()
+	res.Database = <-peak
+	closeAll(conns)
+	wg.Wait()
+	return res, nil
+}
+
+// returning connects as an official client does that lost its server, and comes back into the thread.
+func (t *target) returning(ctx context.Context, i int, thread string, servers []*url.URL, tries *atomic.Int64) (*conn, error) {
+	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
+		if err := sleep(ctx, delay/2+rand.N(delay)); err != nil {
+			return nil, err
+		}
+		tries.Add(1)
+		c, err := t.connectTo(ctx, servers[rand.IntN(len(servers))], i)
+		if err != nil {
+			continue
+		}
+		for _, ask := range []string{
+			fmt.Sprintf(`["rejoin",{"thread_id":%q}]`, thread),
+			fmt.Sprintf(`["history",{"thread_id":%q,"after_id":0}]`, thread),
+		} {
+			answer, callErr := c.call(ask)
+			if err = callErr; err == nil && !bytes.Contains(answer, []byte(`"ok":true`)) {
+				err = fmt.Errorf("answered with %.200s", answer)
+			}
+			if err != nil {
+				break
+			}
+		}
+		if err == nil {
+			return c, nil
+		}
+		c.Close()
+	}
+}
+
+// databaseCores measures what PostgreSQL uses over a time: its postmaster's processes, those that ended meanwhile among them.
+func databaseCores(pid int, over time.Duration) (float64, error) {
+	if pid == 0 {
+		time.Sleep(over)
+		return 0, nil
+	}
+	used := func() (sum time.Duration, err error) {
+		stats, err := filepath.Glob("/proc/[0-9]*/stat")
+		if err != nil {
+			return 0, err
+		}
+		for _, path := range stats {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				continue // it has just ended
+			}
+			f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+			if len(f) < 15 || string(f[1]) != strconv.Itoa(pid) && filepath.Base(filepath.Dir(path)) != strconv.Itoa(pid) {
+				continue
+			}
+			fields := f[11:13] // utime, stime
+			if string(f[1]) != strconv.Itoa(pid) {
+				fields = f[11:15] // and those of children that were waited for
+			}
+			for _, ticks := range fields {
+				n, err := strconv.ParseInt(string(ticks), 10, 64)
+				if err != nil {
+					return 0, err
+				}
+				sum += time.Duration(n) * clockTick
+			}
+		}
+		return sum, nil
+	}
+	before, err := used()
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	time.Sleep(over)
+	after, err := used()
+	return (after - before).Seconds() / time.Since(start).Seconds(), err
+}

@@ -1,0 +1,114 @@
+package cluster
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	recallPage  = 200
+	recallers   = 4 // gaps read at the same time
+	recallRetry = 2 * time.Second
+)
+
+// recall reads a line's gaps from the database until there are none.
+func (o *order) recall(s *shard, thread string) {
+	s.mu.Lock()
+	l := s.lines[thread]
+	if l == nil || l.busy {
+		s.mu.Unlock()
+		return
+	}
+	l.timer = nil
+	if len(l.held) == 0 && l.target <= l.last {
+		s.mu.Unlock()
+		return
+	}
+	l.busy = true
+	s.mu.Unlock()
+	select {
+	case o.slots <- struct{}{}:
+		defer func() { <-o.slots }()
+	case <-o.ctx.Done():
+	}
+	for more := true; more; {
+		var err error
+		if more, err = o.recallSome(s, l, thread); err != nil {
+			o.log("a gap could not be read from the database; it is tried again", err)
+			select {
+			case <-time.After(recallRetry):
+			case <-o.ctx.Done():
+			}
+		}
+		if o.ctx.Err() != nil {
+			break
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.busy = false
+	o.drain(s, l)
+	if len(l.held) > 0 || l.target > l.last {
+		o.arm(s, l, thread, patience)
+	}
+	if !l.pinned && !o.agents.Load() && l.idle() && s.lines[thread] == l {
+		delete(s.lines, thread)
+		s.loose--
+	}
+}
+
+// recallSome delivers one page of what the database has between the last message delivered and the newest known, and reports
+// whether there may be more.
+func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err error) {
+	s.mu.Lock()
+	after, upTo := l.last, l.target
+	if n := len(l.held); n > 0 {
+		upTo = max(upTo, l.held[n-1].ID)
+	}
+	s.mu.Unlock()
+	if upTo <= after {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(o.ctx, 10*time.Second)
+	defer cancel()
+	found, more, err := o.source.Recall(ctx, thread, after, upTo, recallPage)
+	if err != nil {
+		return true, err
+	}
+	// What this process stored itself is delivered by itself, with its ack and not to its sender. After this it waits in held.
+	if err := o.source.Settle(ctx); err != nil {
+		return true, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false, nil
+	}
+	through := upTo
+	if more && len(found) > 0 {
+		through = found[len(found)-1].ID
+	}
+	for i := range found {
+		o.heldBefore(s, l, found[i].ID+1) // what is held knows its sender
+		if p := &found[i]; p.ID > l.last || l.unsure {
+			o.recalled.Add(1)
+			o.next(s, l, p)
+		}
+	}
+	o.heldBefore(s, l, through+1)
+	l.last, l.unsure = max(l.last, through), false // what is missing still was deleted
+	return more || l.target > l.last, nil
+}
+
+// heldBefore delivers what is held with ids below one.
+func (o *order) heldBefore(s *shard, l *line, id int64) {
+	for len(l.held) > 0 && l.held[0].ID <= id-1 {
+		p := l.held[0]
+		l.held = l.held[1:]
+		if p.ID > l.last || l.unsure {
+			o.next(s, l, p)
+		} else {
+			p.then()
+		}
+	}
+}
