@@ -52,11 +52,22 @@ open() {
   cookie=$(awk 'NF == 7 { printf "%s%s=%s", sep, $6, $7; sep = "; " }' "$work/cookies")
 }
 
+redis_cpu() { redis-cli --no-auth-warning -u "$SOHBET_TEST_REDIS" info cpu | tr -d '\r' | awk -F: '/^used_cpu_(user|sys):/ { s += $2 } END { print s }'; }
+postgres_cpu() { # seconds of the postmaster, its processes, and those of them that ended
+  awk -v p="$postmaster" '{ sub(/.*\) /, "") } FILENAME == "/proc/" p "/stat" { s += $12 + $13 + $14 + $15 } $2 == p { s += $12 + $13 } END { print s / 100 }' \
+    /proc/[0-9]*/stat 2>/dev/null || true
+}
+
 messages() { # NAME
-  printf '{"run":"%s","result":%s}\n' "$1" "$("$work/load" -mode messages -addr "$addresses" -pid "$pids" -cookie "$cookie" -conns 24 -depth 4 -measure 5s)"
+  local redis postgres result
+  redis=$(redis_cpu) postgres=$(postgres_cpu)
+  result=$("$work/load" -mode messages -addr "$addresses" -pid "$pids" -cookie "$cookie" -conns 24 -depth 4 -warm 0s -measure 5s)
+  printf '{"run":"%s","redis_cpu_s":%s,"postgres_cpu_s":%s,"result":%s}\n' "$1" \
+    "$(awk "BEGIN { print $(redis_cpu) - $redis }")" "$(awk "BEGIN { print $(postgres_cpu) - $postgres }")" "$result"
   halt
 }
 
+postmaster=$(psql -qXAtc "SELECT pg_read_file('postmaster.pid')" "$SOHBET_TEST_POSTGRES" | head -1)
 for _ in $(seq "$rounds"); do
   for other in ${SOHBET_BINARIES:-}; do
     REDIS='' open 1 "${other#*=}"
@@ -70,7 +81,6 @@ for _ in $(seq "$rounds"); do
   done
 done
 [ "$visitors" -gt 0 ] || exit 0
-postmaster=$(psql -qXAtc "SELECT pg_read_file('postmaster.pid')" "$SOHBET_TEST_POSTGRES" | head -1)
 ulimit -n "$(ulimit -Hn)"
 REDIS=$SOHBET_TEST_REDIS open 3
 printf '{"run":"one of 3 killed","result":%s}\n' \

@@ -163,12 +163,13 @@ func (c *Cluster) connected(ctx context.Context, first bool) {
 
 // receive takes in what another process, or this one, sent.
 func (c *Cluster) receive(payload string) {
-	p, err := decode([]byte(payload))
-	if err != nil {
-		c.log.Debug("cluster: something else speaks on our channels", "error", err)
+	from, sent, err := sender(payload)
+	if err == nil && (from == c.self || c.others.repeated(from, sent)) { // it hears itself too, in the rooms that it is in
 		return
 	}
-	if p.from == c.self || c.others.repeated(p.from, p.sent) {
+	p, err2 := decode([]byte(payload))
+	if err := errors.Join(err, err2); err != nil {
+		c.log.Debug("cluster: something else speaks on our channels", "error", err)
 		return
 	}
 	c.counters.received.Add(1)

@@ -136,6 +136,19 @@ func (r *reader) text() []byte { return r.take(r.uvarint()) }
 // maxFrames bounds what a packet may claim to hold: one publication may tell of hundreds of heartbeats.
 const maxFrames = 1 << 16
 
+// sender reads who sent a packet, and as the how manieth, without taking the rest apart.
+func sender(payload string) (from, sent uint64, err error) {
+	r := reader{rest: []byte(payload[:min(len(payload), 1+8+binary.MaxVarintLen64)])}
+	r.byte()
+	if id := r.take(8); id != nil {
+		from = binary.BigEndian.Uint64(id)
+	}
+	if sent = r.uvarint(); r.bad {
+		return 0, 0, errPacket
+	}
+	return from, sent, nil
+}
+
 // decode takes a packet apart. The frames are parts of data, which must not change any more.
 func decode(data []byte) (p packet, err error) {
 	r := reader{rest: data}

@@ -19,6 +19,9 @@ func TestPackets(t *testing.T) {
 		"nothing": {kind: kindPost},
 	} {
 		data := p.encode(nil)
+		if from, sent, err := sender(string(data)); err != nil || from != p.from || sent != p.sent {
+			t.Errorf("%s: sent by %d as number %d: %v", name, from, sent, err)
+		}
 		got, err := decode(data)
 		if err != nil || !reflect.DeepEqual(got, p) {
 			t.Errorf("%s: %+v, %v", name, got, err)
