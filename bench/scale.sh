@@ -54,8 +54,8 @@ open() {
 
 redis_cpu() { redis-cli --no-auth-warning -u "$SOHBET_TEST_REDIS" info cpu | tr -d '\r' | awk -F: '/^used_cpu_(user|sys):/ { s += $2 } END { print s }'; }
 postgres_cpu() { # seconds of the postmaster, its processes, and those of them that ended
-  awk -v p="$postmaster" '{ sub(/.*\) /, "") } FILENAME == "/proc/" p "/stat" { s += $12 + $13 + $14 + $15 } $2 == p { s += $12 + $13 } END { print s / 100 }' \
-    /proc/[0-9]*/stat 2>/dev/null || true
+  cat /proc/[0-9]*/stat 2>/dev/null | awk -v p="$postmaster" \
+    '{ pid = $1; sub(/.*\) /, "") } pid == p { s += $12 + $13 + $14 + $15 } $2 == p { s += $12 + $13 } END { print s / 100 }'
 }
 
 messages() { # NAME

@@ -38,8 +38,9 @@ func (c *Cluster) connect() {
 		c.noteError(err)
 		if c.up.Swap(false) {
 			c.since.Store(time.Now().UnixMilli())
-			wait, known, first = retryLow, false, false
+			wait, known = retryLow, false
 		}
+		first = false // others may have told something meanwhile
 		c.rooms.end()
 		c.source.ForgetAll()
 		if !known {

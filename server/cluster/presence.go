@@ -232,10 +232,12 @@ func (c *Cluster) beat() {
 		if len(lost) > 0 {
 			c.log.Info("visitors of another process that ended have not come back", "visitors", len(lost))
 		}
-		for _, visitor := range lost {
-			if thread, ok := c.names.id(visitor); ok {
-				c.source.Lost(c.ctx, thread)
+		c.working.Go(func() { // there may be thousands, and the beats must not wait
+			for _, visitor := range lost {
+				if thread, ok := c.names.id(visitor); ok && c.ctx.Err() == nil {
+					c.source.Lost(c.ctx, thread)
+				}
 			}
-		}
+		})
 	}
 }
