@@ -21,7 +21,7 @@ const ask = (event, what) => agent.evaluate(async ([name, payload]) => {
   if (!answer.ok) throw new Error(`${name}: ${answer.error.message}`);
   return answer;
 }, [event, what]);
-const threadOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')).thread);
+const threadOf = async (page) => (await page.waitForFunction(() => JSON.parse(localStorage.getItem('sohbet.visitor'))?.thread)).jsonValue();
 const row = async (id) => (await (await agent.request.get('/api/threads?limit=100')).json()).find((one) => one.id === id);
 const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName);
 
@@ -196,6 +196,8 @@ test('from right to left everything stands on the other side', async () => {
   assert.ok(middle(own) < middle(scroller) && middle(theirs) > middle(scroller), 'own bubbles at the left');
   assert.ok(send.x < attach.x, 'sending at the left');
   assert.ok(welcome.x > talk.x, 'the greeting at the right');
+  const [name, face, line] = await Promise.all(['.who h1 bdi', '#team-face', '.who h1'].map(box));
+  assert.ok(Math.abs(name.x + name.width - line.x - line.width) < 2 && face.x > name.x, 'the name beside the face, whatever it is written in');
   await fits(page, 'right to left');
   await page.setViewportSize({ width: 390, height: 844 });
   await page.click('#menu summary');

@@ -49,7 +49,8 @@ const harmless = async (page, what) => {
 
 /** Comes as visitor number n, with the payload wherever a visitor may put something, and stays. */
 const come = (page, n, payload) => page.evaluate(async ([number, text]) => {
-  const socket = window.io({ forceNew: true, transports: ['websocket'] });
+  const { io } = await import('/socket.io/socket.io.esm.min.js');
+  const socket = io({ forceNew: true, transports: ['websocket'] });
   const ask = (event, body) => socket.timeout(10_000).emitWithAck(event, body);
   const joined = await ask('join', {
     display_name: [...`${number} ${text}`].slice(0, 100).join(''), phone_number: text.slice(0, 20), locale: text.slice(0, 35),

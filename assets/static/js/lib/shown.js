@@ -71,10 +71,14 @@ export class Shown {
 
   /** Runs change() and keeps what is being read where it is. */
   still(change) {
+    // What is read is the line of a message, not the day above it, which goes when older messages come.
     const anchor = this.#inView();
-    const y = anchor?.offsetTop ?? 0;
+    const line = anchor?.querySelector('.line') ?? anchor;
+    const y = line?.getBoundingClientRect().top;
     change();
-    if (anchor?.isConnected && anchor.offsetTop !== y) this.#scroller.scrollTop += anchor.offsetTop - y;
+    if (!line?.isConnected) return;
+    const moved = line.getBoundingClientRect().top - y;
+    if (moved) this.#scroller.scrollTop += moved;
   }
 
   #restart() {
