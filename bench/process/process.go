@@ -3,7 +3,9 @@ package process
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -67,13 +69,13 @@ type Process struct {
 // when the test ends.
 func Start(t testing.TB, dir string, env ...string) *Process {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &Process{t: t, cmd: exec.Command(path), done: make(chan struct{})}
-	p.cmd.Dir = dir
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOST=127.0.0.1", "PORT=0", "DATA_DIR=" + dir, "LOG_FORMAT=json"}, env...)
+	return StartBare(t, dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOST=127.0.0.1", "PORT=0", "DATA_DIR=" + dir, "LOG_FORMAT=json"}, env...)...)
+}
+
+// StartBare is Start with nothing in the environment but env. The log has to be JSON, as it is where nobody looks on.
+func StartBare(t testing.TB, dir string, env ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, cmd: command(context.Background(), t, dir, env), done: make(chan struct{})}
 	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -112,14 +114,43 @@ func Start(t testing.TB, dir string, env ...string) *Process {
 	return p
 }
 
+// Refused runs the binary in dir, with nothing in the environment but env, where it is to end by itself, and returns its exit
+// code and what it said.
+func Refused(t testing.TB, dir string, env ...string) (code int, said string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	cmd := command(ctx, t, dir, env)
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		t.Fatalf("the server goes on: %s", out)
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+func command(ctx context.Context, t testing.TB, dir string, env []string) *exec.Cmd {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Dir, cmd.Env = dir, env
+	return cmd
+}
+
 // Kill ends the process as a power cut would and waits until it is gone.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // a second time it is gone already
 	<-p.done
-	_ = p.cmd.Wait() // reports the signal
+	_ = p.cmd.Wait() // reports the signal, or that Stop waited already
 }
 
-// Stop asks the process to end, as a service manager does, and fails the test if it does not.
+// Stop asks the process to end, as a service manager does, and fails the test if it does not, or ends with an error.
 func (p *Process) Stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -127,7 +158,9 @@ func (p *Process) Stop() {
 	}
 	select {
 	case <-p.done:
-		_ = p.cmd.Wait() // Kill waits too, and its result is the same
+		if err := p.cmd.Wait(); err != nil {
+			p.t.Errorf("stop: %v: %s", err, p.Tail())
+		}
 	case <-time.After(stopTimeout):
 		p.t.Errorf("the server does not stop: %s", p.Tail())
 	}
