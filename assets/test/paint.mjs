@@ -1,0 +1,122 @@
+// `make paint`: how soon each page stands on a slow phone (processor four times slower, 1.6 Mbit/s, 150 ms there and back), read
+// from the browser's own entries; the best of ROUNDS (3) visits, each with an empty cache. Ends with 1 when a largest paint comes after
+// a second or something jumps. It is no test of CI because its times depend on what else the machine does.
+import { DESK, house, PHONE, say, shows, signIn, visit } from './harness.mjs';
+import { chat, launcher, openUp, panel, Site } from './site.mjs';
+import { count, paints, sum, watchPaints } from './wire.mjs';
+
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const LIMIT = 1_000;
+
+const site = await new Site('127.0.0.1').start();
+const h = await house({ CORS_ORIGINS: site.url });
+site.page('*', { server: h.server.url });
+site.page('/bare', { server: h.server.url, attributes: 'type="text/plain"' });
+
+async function slow(page) {
+  const wire = await count(page);
+  await wire.cdp.send('Network.emulateNetworkConditions', { offline: false, latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 750e3 / 8 });
+  await wire.cdp.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+  return wire;
+}
+
+/** ms that the page's main thread was busy, by the browser's account. */
+async function busy(wire) {
+  const { metrics } = await wire.cdp.send('Performance.getMetrics');
+  return metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
+}
+
+const stages = {};
+for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
+  for (const path of ['/', '/login', '/admin', '/admin/diagnostics']) {
+    stages[`${path}, ${device}`] = async () => {
+      const context = await h.person(size);
+      if (path.startsWith('/admin')) await (await signIn(context, h.server)).close();
+      await watchPaints(context);
+      const page = await context.newPage();
+      const wire = await slow(page);
+      await wire.cdp.send('Network.setCacheDisabled', { cacheDisabled: true });
+      await page.goto(path);
+      await page.waitForLoadState('networkidle');
+      const seen = await paints(page);
+      await context.close();
+      return { lcp: seen.lcp, fcp: seen.fcp, cls: seen.cls, shifts: seen.shifts, bytes: sum(wire.take()) };
+    };
+  }
+  stages[`a conversation of fifty messages, ${device}`] = async () => {
+    const context = await h.person(size);
+    const visitor = await visit(context, 'Yavaş Ağ');
+    const lines = Array.from({ length: 50 }, (_, i) => `satır ${i}`);
+    for (const line of lines) await say(visitor, line);
+    await visitor.waitForFunction(() => document.querySelectorAll('.message[data-state=waiting], .message[data-state=sending]').length === 0);
+    await watchPaints(context);
+    const wire = await slow(visitor);
+    await wire.cdp.send('Network.setCacheDisabled', { cacheDisabled: true });
+    await visitor.reload();
+    await shows(visitor, lines, 20_000);
+    const seen = await paints(visitor);
+    await context.close();
+    return { lcp: seen.lcp, fcp: seen.fcp, cls: seen.cls, shifts: seen.shifts, bytes: sum(wire.take()) };
+  };
+  stages[`the widget, ${device}`] = async () => {
+    const context = await h.person(size);
+    await openUp(context);
+    await watchPaints(context);
+    const page = await context.newPage();
+    const wire = await slow(page);
+    await wire.cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
+    const visited = async (path) => {
+      await page.goto(site.url + path);
+      await page.waitForLoadState('networkidle');
+      return busy(wire);
+    };
+    await visited('/bare');
+    const without = await visited('/bare');
+    const cost = await visited('/') - without;
+    await launcher(page).waitFor();
+    const host = await paints(page);
+    wire.take();
+    /** ms from the press to the first frame in which `there` holds, by the page's clock. */
+    const press = (there) => page.evaluate((what) => new Promise((resolve) => {
+      const root = document.querySelector('sohbet-chat').shadowRoot;
+      const start = performance.now();
+      root.querySelector('.launcher').click();
+      const look = () => {
+        const open = getComputedStyle(root.querySelector('.panel')).visibility === 'visible';
+        const chatThere = root.querySelector('.wait').hidden && root.activeElement?.tagName === 'IFRAME';
+        if (open && (what === 'panel' || chatThere)) requestAnimationFrame(() => resolve(performance.now() - start));
+        else requestAnimationFrame(look);
+      };
+      look();
+    }), there);
+    const first = await press('chat');
+    await chat(page).locator('#start-form button[type=submit]').waitFor();
+    await page.waitForLoadState('networkidle');
+    const inside = await paints(page.frames()[1]);
+    const bytes = sum(wire.take());
+    await page.evaluate(() => window.Sohbet('close'));
+    await panel(page).waitFor({ state: 'hidden' });
+    const again = await press('chat');
+    await context.close();
+    return { lcp: inside.lcp, fcp: inside.fcp, cls: host.cls + inside.cls, shifts: [...host.shifts, ...inside.shifts], bytes, note: `main thread for the loader ${Math.round(cost)} ms, first opening ${Math.round(first)} ms, again ${Math.round(again)} ms` };
+  };
+}
+
+let failed = false;
+try {
+  for (const [name, stage] of Object.entries(stages)) {
+    let best = null;
+    for (let i = 0; i < ROUNDS; i++) {
+      const seen = await stage();
+      if (!best || seen.lcp < best.lcp) best = seen;
+    }
+    const wrong = [best.lcp > LIMIT && `largest paint after ${LIMIT} ms`, best.cls > 0 && `moved: ${best.shifts.join('; ')}`].filter(Boolean);
+    failed ||= wrong.length > 0;
+    console.log(`${name}: first paint ${Math.round(best.fcp)} ms, largest ${Math.round(best.lcp)} ms, shift ${best.cls.toFixed(4)}, ${(best.bytes / 1000).toFixed(1)} kB${best.note ? `, ${best.note}` : ''}${wrong.length ? `  <- ${wrong.join(', ')}` : ''}`);
+  }
+} finally {
+  await h.browser.close();
+  await h.server.kill('SIGTERM');
+  await site.stop();
+}
+process.exitCode = failed ? 1 : 0;

@@ -1,0 +1,107 @@
+// What a first visit costs: bytes over the wire with gzip, requests to our host alone, and nothing that jumps.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { connected, house, openThread, say, shows, signIn, visit } from './harness.mjs';
+import { chat, launcher, openUp, Site } from './site.mjs';
+import { count, paints, sum, watchPaints } from './wire.mjs';
+
+let h;
+let shop;
+before(async () => {
+  shop = await new Site('127.0.0.1').start();
+  h = await house({ CORS_ORIGINS: shop.url });
+  h.hosts.push(shop.url);
+  shop.page('*', { server: h.server.url });
+});
+after(async () => {
+  await h.close(); // fails when a page has asked another host
+  await shop.stop();
+});
+
+const kB = (n) => `${(n / 1000).toFixed(1)} kB`;
+
+/** Fails when the answers together are above the limit, or one of them came larger than it had to. */
+function within(answers, limit, what, t) {
+  const bytes = sum(answers);
+  t.diagnostic(`${what}: ${kB(bytes)} in ${answers.length} answers (headers ${kB(sum(answers, 'head'))}): ${answers.map((one) => `${new URL(one.url).pathname.replace(/.*\//, '/')} ${one.bytes}`).join(', ')}`);
+  assert.ok(bytes > 0 && bytes <= limit, `${what}: ${bytes} bytes, at most ${limit} wanted`);
+  for (const { url, encoding, bytes: own } of answers) if (own > 1_000) assert.equal(encoding, 'gzip', url);
+}
+
+for (const [path, limit, ready] of [['/', 45_000, '#name'], ['/login', 14_000, '#ask-button'], ['/admin', 55_000, '#connection[hidden]'], ['/admin/diagnostics', 20_000, '#checks li']]) {
+  test(`first visit of ${path}`, async (t) => {
+    const context = await h.person();
+    if (path.startsWith('/admin')) {
+      const door = await signIn(context, h.server);
+      await door.close();
+    }
+    await watchPaints(context);
+    const page = await context.newPage();
+    const wire = await count(page);
+    await wire.cdp.send('Network.setCacheDisabled', { cacheDisabled: true });
+    await page.goto(path);
+    await page.waitForSelector(ready, { state: 'attached' });
+    await page.waitForLoadState();
+    const { cls, shifts } = await paints(page);
+    within(wire.take().filter(({ url }) => !/\/(api|socket\.io)\//.test(url)), limit, `first visit of ${path}`, t);
+    assert.equal(cls, 0, `shifts: ${shifts}`);
+    await context.close();
+  });
+}
+
+test('a conversation that is loaded, and one that is read on, do not jump', async () => {
+  const context = await h.person();
+  const visitor = await visit(context, 'Zıplamayan');
+  await say(visitor, 'soru');
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Zıplamayan');
+  const lines = Array.from({ length: 12 }, (_, i) => `satır ${i}`);
+  for (const line of lines) await say(agent, line);
+  await shows(visitor, ['soru', ...lines]);
+  await watchPaints(context);
+  await visitor.reload();
+  await connected(visitor);
+  await shows(visitor, ['soru', ...lines]);
+  const { cls, shifts } = await paints(visitor);
+  assert.equal(cls, 0, `shifts: ${shifts}`);
+  await context.close();
+});
+
+test('the widget, stage by stage', async (t) => {
+  const context = await h.person({ reducedMotion: 'reduce' });
+  await openUp(context);
+  await watchPaints(context);
+  const page = await context.newPage();
+  const wire = await count(page);
+  const ours = () => wire.take().filter(({ url }) => url.startsWith(`${h.server.url}/`) && !url.includes('/socket.io/'));
+  await page.goto(shop.url);
+  await launcher(page).waitFor();
+  await page.waitForLoadState();
+  assert.equal((await paints(page)).cls, 0, 'the site’s page does not move');
+  const loader = ours();
+  assert.deepEqual(loader.map(({ url }) => url), [`${h.server.url}/widget.js`]);
+  within(loader, 6_000, 'loader', t);
+
+  await launcher(page).click();
+  await chat(page).locator('#start-form button[type=submit]').waitFor();
+  const frame = page.frames()[1];
+  await frame.waitForLoadState();
+  const { cls, shifts } = await paints(frame);
+  assert.equal(cls, 0, `shifts in the panel: ${shifts}`);
+  within(ours(), 40_000, 'first opening', t);
+
+  await chat(page).locator('#name').fill('Tartan');
+  await chat(page).locator('#start-form button[type=submit]').click();
+  await chat(page).locator('#talk[data-connection=online]').waitFor();
+  await page.evaluate(() => window.Sohbet('close'));
+  await launcher(page).click();
+  assert.deepEqual(ours(), [], 'opening again costs nothing');
+
+  // The next page asks whether the loader changed, and has the rest.
+  await page.goto(`${shop.url}/next`);
+  await page.locator('sohbet-chat iframe').waitFor({ state: 'attached' });
+  await page.frameLocator('sohbet-chat iframe').locator('#talk[data-connection=online]').waitFor({ state: 'attached' });
+  assert.equal((await paints(page)).cls, 0, 'the next page does not move either');
+  within(ours().filter(({ bytes }) => bytes > 0), 8_000, 'the next page of the site', t);
+  await context.close();
+});

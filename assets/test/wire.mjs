@@ -1,0 +1,46 @@
+// What a page costs, read from the browser: bytes over the wire, hosts asked, paints and shifts.
+
+/** Has the browser ask for gzip alone, and counts what comes. Close the page's context to end it. */
+export async function count(page) {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Network.enable');
+  await cdp.send('Network.setExtraHTTPHeaders', { headers: { 'Accept-Encoding': 'gzip' } });
+  const answers = new Map();
+  let list = [];
+  cdp.on('Network.responseReceived', ({ requestId, response }) => {
+    answers.set(requestId, { url: response.url, encoding: response.headers['Content-Encoding'] ?? response.headers['content-encoding'] ?? '', head: response.encodedDataLength });
+  });
+  cdp.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+    const answer = answers.get(requestId);
+    if (answer && !/^(data|blob):/.test(answer.url)) list.push({ ...answer, bytes: encodedDataLength - answer.head });
+  });
+  return {
+    cdp,
+    /** Answers since the last call: {url, encoding, bytes of the body, head: bytes of the headers}. */
+    take() {
+      const taken = list;
+      list = [];
+      return taken;
+    },
+  };
+}
+
+export const sum = (answers, what = 'bytes') => answers.reduce((n, answer) => n + answer[what], 0);
+
+/** Keeps what the browser notes of paints and shifts from the first moment on; read it with paints(). */
+export const watchPaints = (context) => context.addInitScript(() => {
+  const seen = (globalThis.paintsSeen = { lcp: 0, cls: 0, shifts: [], fcp: 0, long: 0 });
+  const watch = (type, fn) => new PerformanceObserver((all) => all.getEntries().forEach(fn)).observe({ type, buffered: true });
+  watch('largest-contentful-paint', (entry) => { seen.lcp = entry.startTime; });
+  watch('paint', (entry) => { if (entry.name === 'first-contentful-paint') seen.fcp = entry.startTime; });
+  watch('longtask', (entry) => { seen.long += entry.duration; });
+  watch('layout-shift', (entry) => {
+    seen.cls += entry.value;
+    seen.shifts.push(...entry.sources.map(({ node, previousRect: from, currentRect: to }) => `${node?.nodeName}.${node?.className ?? ''} ${from.x},${from.y} -> ${to.x},${to.y}`));
+  });
+});
+
+/** {lcp, fcp in ms, cls, shifts: what moved, long: ms of tasks above 50 ms} of a page or frame. */
+export const paints = (page) => page.evaluate(() => new Promise((resolve) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => resolve(globalThis.paintsSeen), 100)));
+}));
