@@ -28,7 +28,7 @@ function within(answers, limit, what, t) {
   for (const { url, encoding, bytes: own } of answers) if (own > 1_000) assert.equal(encoding, 'gzip', url);
 }
 
-for (const [path, limit, ready] of [['/', 45_000, '#name'], ['/login', 14_000, '#ask-button'], ['/admin', 55_000, '#connection[hidden]'], ['/admin/diagnostics', 20_000, '#checks li']]) {
+for (const [path, limit, ready] of [['/', 45_000, '#name'], ['/login', 12_000, '#ask-button'], ['/admin', 70_000, '#connection[hidden]'], ['/admin/diagnostics', 15_000, '#checks li']]) {
   test(`first visit of ${path}`, async (t) => {
     const context = await h.person();
     if (path.startsWith('/admin')) {

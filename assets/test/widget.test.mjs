@@ -1,12 +1,20 @@
 // The chat on somebody else's page: from another origin, as real sites have it, with the real server.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { createHmac } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
+import { chromium } from 'playwright-core';
+import { CHROMIUM, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, texts } from './harness.mjs';
 import { chat, launcher, openUp, panel, Site } from './site.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const SECRET = 'only the servers of shop and chat know this';
+/** What the shop's server computes, see README.md. */
+const proof = (id) => createHmac('sha256', SECRET).update(id).digest('hex');
 
 let h;
 let shop; // another origin of the same site, where the frame keeps its storage
@@ -14,7 +22,7 @@ let far; // another site, whose frames get no storage in the private windows tha
 let unlisted;
 before(async () => {
   [shop, far, unlisted] = await Promise.all([new Site('127.0.0.1').start(), new Site('localhost').start(), new Site('localhost').start()]);
-  h = await house({ CORS_ORIGINS: `${shop.url},${far.url}` });
+  h = await house({ CORS_ORIGINS: `${shop.url},${far.url}`, IDENTITY_SECRET: SECRET });
   h.hosts.push(shop.url, far.url, unlisted.url);
   for (const site of [shop, far, unlisted]) site.page('*', { server: h.server.url });
 });
@@ -72,7 +80,7 @@ test('a button, and behind it a conversation', async () => {
   const box = await panel(page).boundingBox();
   assert.deepEqual([box.width, box.height], [380, 640]);
   await say(talk, 'Kargo ne zaman gelir?');
-  await eventually(async () => assert.match(await stateOf(talk, 'Kargo ne zaman gelir?'), STORED));
+  await eventually(async () => assert.equal(await stateOf(talk, 'Kargo ne zaman gelir?'), 'sent'));
 
   // Escape in the chat closes, and the focus is back on the button.
   assert.equal(await focused(page), 'chat');
@@ -175,7 +183,7 @@ test('a site with a strict policy', async () => {
   const said = errors(page);
   const talk = await introduce(page, 'Sıkı Site');
   await say(talk, 'buradan da olur');
-  await eventually(async () => assert.match(await stateOf(talk, 'buradan da olur'), STORED));
+  await eventually(async () => assert.equal(await stateOf(talk, 'buradan da olur'), 'sent'));
   const box = await panel(page).boundingBox();
   assert.deepEqual([box.width, box.height], [380, 640], 'its own styles hold');
   assert.deepEqual(said, []);
@@ -243,7 +251,7 @@ test('without third-party cookies, and without any storage, it works until the p
   const talk = await introduce(gone, 'Hafızasız');
   await assert.rejects(gone.frames()[1].evaluate(() => localStorage.length), /Access is denied/, 'the browser keeps nothing for the frame');
   await say(talk, 'çerezsiz');
-  await eventually(async () => assert.match(await stateOf(talk, 'çerezsiz'), STORED));
+  await eventually(async () => assert.equal(await stateOf(talk, 'çerezsiz'), 'sent'));
   assert.equal(await gone.evaluate(() => localStorage.length), 0, 'nothing to come back to, so no sign of it');
   await gone.evaluate(() => window.Sohbet('close'));
   await launcher(gone).click();
@@ -259,7 +267,104 @@ test('without third-party cookies, and without any storage, it works until the p
   await page.goto(shop.url);
   const bare = await introduce(page, 'Depo Yok');
   await say(bare, 'depo yok');
-  await eventually(async () => assert.match(await stateOf(bare, 'depo yok'), STORED));
+  await eventually(async () => assert.equal(await stateOf(bare, 'depo yok'), 'sent'));
+});
+
+test('who is signed in on the site is known without asking, on every device', async () => {
+  const customer = { id: 'müşteri-7', hash: proof('müşteri-7'), name: 'Nermin Çelik', email: 'nermin@example.com' };
+  const phone = await at(shop.url, PHONE);
+  await phone.evaluate((who) => window.Sohbet('identify', who), customer);
+  await launcher(phone).tap();
+  const here = chat(phone);
+  await here.locator('#talk[data-connection=online]').waitFor();
+  assert.ok(await here.locator('#start-form').isHidden(), 'the name is known');
+  await say(here, 'telefondan yazdım');
+  await eventually(async () => assert.match(await stateOf(here, 'telefondan yazdım'), /sent|delivered/));
+
+  // On another device, told after the panel was opened, and where the browser keeps nothing.
+  const desk = await at(far.url);
+  await launcher(desk).click();
+  await chat(desk).locator('#name').waitFor();
+  await desk.evaluate((who) => window.Sohbet('identify', who), customer);
+  await shows(chat(desk), ['telefondan yazdım']);
+
+  // Somebody else signs in on the phone: the conversation is not theirs to see.
+  await phone.evaluate((who) => window.Sohbet('identify', who), { id: 'müşteri-8', hash: proof('müşteri-8'), name: 'Başka Biri' });
+  await eventually(async () => assert.match(await here.locator('.hello-text').textContent(), /Başka Biri/));
+  await here.locator('#talk[data-connection=online]').waitFor();
+  assert.deepEqual(await texts(here), []);
+});
+
+test('a hash that is not true is told to the site, and the visitor is a stranger who can write', async () => {
+  const customer = { id: 'müşteri-9', hash: proof('müşteri-9'), name: 'Gerçek Müşteri' };
+  const real = await at(shop.url);
+  await real.evaluate((who) => { window.Sohbet('identify', who); window.Sohbet('open'); }, customer);
+  const theirs = chat(real);
+  await theirs.locator('#talk[data-connection=online]').waitFor();
+  await say(theirs, 'bana ait');
+  await eventually(async () => assert.match(await stateOf(theirs, 'bana ait'), /sent|delivered/));
+
+  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  await openUp(context);
+  const page = await context.newPage();
+  const said = errors(page);
+  await page.goto(shop.url);
+  await launcher(page).waitFor();
+  await page.evaluate((who) => { window.Sohbet('identify', { ...who, hash: who.hash.replace(/./, (c) => (c === '0' ? '1' : '0')) }); window.Sohbet('open'); }, customer);
+  await chat(page).locator('#talk[data-connection=online]').waitFor();
+  assert.deepEqual(said, ['Sohbet: identify: refused; hash must be the hex HMAC-SHA256 of id with IDENTITY_SECRET']);
+  assert.deepEqual(await texts(chat(page)), [], 'nothing of the customer’s');
+  await say(chat(page), 'yabancıyım');
+  await eventually(async () => assert.match(await stateOf(chat(page), 'yabancıyım'), /sent|delivered/));
+  assert.deepEqual(await texts(theirs), ['bana ait']);
+  await context.close();
+});
+
+test('where the browser keeps frames’ storage apart by site, a conversation stays with its site; and the way back is instant', async () => {
+  const profile = mkdtempSync(path.join(tmpdir(), 'sohbet-profile-'));
+  // Not a private window, and Chromium as people have it: the driver's own switches would turn off both the parting of storage by
+  // site and the back/forward cache. This Chromium's preset keeps all storage from frames of other sites, so that goes too.
+  mkdirSync(path.join(profile, 'Default'));
+  writeFileSync(path.join(profile, 'Default', 'Preferences'), JSON.stringify({ profile: { cookie_controls_mode: 0 } }));
+  const context = await chromium.launchPersistentContext(profile, {
+    ...CHROMIUM, locale: 'tr-TR', ignoreDefaultArgs: true, args: [...CHROMIUM.args, '--remote-debugging-pipe', `--user-data-dir=${profile}`, 'about:blank'],
+  });
+  try {
+    await openUp(context);
+    const page = await context.newPage();
+    await page.goto(far.url);
+    const talk = await introduce(page, 'Sitede Kalan');
+    await say(talk, 'uzak sitede');
+    await eventually(async () => assert.match(await stateOf(talk, 'uzak sitede'), /sent|delivered/));
+    await page.goto(`${far.url}/next`);
+    await page.locator('sohbet-chat iframe').waitFor({ state: 'attached' }); // the sign brought it in
+    await launcher(page).click();
+    await shows(talk, ['uzak sitede']);
+
+    const agent = await signIn(await h.person(), h.server);
+    await openThread(agent, 'Sitede Kalan');
+    await page.evaluate(() => {
+      window.heard = [];
+      window.Sohbet('on', 'message', ({ from }) => window.heard.push(from));
+    });
+    await page.goto(shop.url);
+    await launcher(page).click();
+    await talk.locator('#name').waitFor(); // another site, another visitor
+    await page.goBack({ waitUntil: 'commit' }); // what comes from the cache is not loaded
+    assert.deepEqual(await page.evaluate(() => window.heard), [], 'the page came from the back/forward cache, as it was left');
+    await panel(page).waitFor();
+    // The driver does not see into a frame that came back this way; what the frame tells does.
+    await say(agent, 'hoş geldiniz');
+    await eventually(async () => assert.deepEqual(await page.evaluate(() => window.heard), ['team']), 'connected again');
+    await eventually(async () => assert.equal(await stateOf(agent, 'hoş geldiniz'), 'read'), 'read in the open panel');
+
+    // Agents see where the visitor goes on, without what stands behind the path.
+    await page.evaluate(() => history.pushState(null, '', '/fincan/7?token=secret#odeme'));
+    await eventually(async () => assert.equal(await agent.locator('[data-fact=page]').getAttribute('href'), `${far.url}/fincan/7`), 'the page beside the conversation');
+  } finally {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
 });
 
 test('calls wait for the script, and wrong ones say what is right', async () => {
@@ -378,7 +483,7 @@ for (const colorScheme of ['light', 'dark']) {
     await clean(page.mainFrame(), 'the button');
     const talk = await introduce(page, `Erişim ${colorScheme}`);
     await say(talk, 'Merhaba https://example.com');
-    await eventually(async () => assert.match(await stateOf(talk, 'Merhaba'), STORED));
+    await eventually(async () => assert.equal(await stateOf(talk, 'Merhaba'), 'sent'));
     await clean(page.mainFrame(), 'the open panel');
     await clean(page.frames()[1], 'the chat');
     const agent = await signIn(await h.person(), h.server);

@@ -29,18 +29,23 @@ export const sum = (answers, what = 'bytes') => answers.reduce((n, answer) => n 
 
 /** Keeps what the browser notes of paints and shifts from the first moment on; read it with paints(). */
 export const watchPaints = (context) => context.addInitScript(() => {
-  const seen = (globalThis.paintsSeen = { lcp: 0, cls: 0, shifts: [], fcp: 0, long: 0 });
+  const seen = (globalThis.paintsSeen = { lcp: 0, fcp: 0, first: Infinity, moved: [] });
   const watch = (type, fn) => new PerformanceObserver((all) => all.getEntries().forEach(fn)).observe({ type, buffered: true });
   watch('largest-contentful-paint', (entry) => { seen.lcp = entry.startTime; });
-  watch('paint', (entry) => { if (entry.name === 'first-contentful-paint') seen.fcp = entry.startTime; });
-  watch('longtask', (entry) => { seen.long += entry.duration; });
+  watch('paint', (entry) => { seen[entry.name === 'first-paint' ? 'first' : 'fcp'] = entry.startTime; });
   watch('layout-shift', (entry) => {
-    seen.cls += entry.value;
-    seen.shifts.push(...entry.sources.map(({ node, previousRect: from, currentRect: to }) => `${node?.nodeName}.${node?.className ?? ''} ${from.x},${from.y} -> ${to.x},${to.y}`));
+    seen.moved.push({ at: entry.startTime, by: entry.value, what: entry.sources.map(({ node, previousRect: from, currentRect: to }) => `${node?.nodeName}.${node?.className ?? ''} ${from.x},${from.y} -> ${to.x},${to.y}`) });
   });
 });
 
-/** {lcp, fcp in ms, cls, shifts: what moved, long: ms of tasks above 50 ms} of a page or frame. */
-export const paints = (page) => page.evaluate(() => new Promise((resolve) => {
-  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => resolve(globalThis.paintsSeen), 100)));
-}));
+/**
+ * {lcp, fcp in ms, cls, shifts: what moved} of a page or frame. What a frame lays out before its styles are there, and never
+ * paints, is noted by the browser as a shift too; it is none that anybody could see.
+ */
+export async function paints(page) {
+  const { lcp, fcp, first, moved } = await page.evaluate(() => new Promise((resolve) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => resolve(globalThis.paintsSeen), 100)));
+  }));
+  const visible = moved.filter(({ at }) => at >= first);
+  return { lcp, fcp, cls: visible.reduce((n, { by }) => n + by, 0), shifts: visible.flatMap(({ what }) => what) };
+}

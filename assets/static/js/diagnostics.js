@@ -31,6 +31,7 @@ async function refresh(fresh = false) {
     if (e.status === 401) location.assign('/login');
     else showProblem(byId('trouble'), t('diagnostics.no_answer'));
   }
+  document.querySelector('.gauges').dataset.told = '';
 }
 
 function show(found) {

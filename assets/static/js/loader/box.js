@@ -138,7 +138,6 @@ export class Box {
     const frame = make('iframe');
     frame.title = this.#o.texts.title;
     frame.allow = 'microphone; autoplay; clipboard-write';
-    frame.marginWidth = frame.marginHeight = '0'; // until its own styles are there
     frame.src = address;
     this.#wait.hidden = false;
     this.#lost.hidden = true;
