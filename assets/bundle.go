@@ -1,12 +1,10 @@
 package assets
 
 import (
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"io/fs"
 	"path"
-	"sort"
 	"strings"
 	"sync"
 
@@ -21,8 +19,6 @@ import (
 type bundle struct {
 	Style  string
 	Script string
-	// Chunks are what Script imports at once; the page asks for them beside it. What it imports later is not here.
-	Chunks []string
 	// Icons is the sprite of the drawings that the page may show.
 	Icons template.HTML
 
@@ -41,7 +37,7 @@ var bundles = sync.OnceValue(func() bundled {
 	for page, parts := range pageParts {
 		made := bundle{Style: b.style(page, parts.styles)}
 		var code []byte
-		made.Script, made.Chunks, code = b.script(page, parts)
+		made.Script, code = b.script(page, parts)
 		made.needs = needsOf(code)
 		made.Icons = made.needs.sprite(templatesOf(page))
 		b.pages[page] = made
@@ -66,25 +62,42 @@ func (b bundled) style(page string, names []string) string {
 	return name
 }
 
-// script joins the modules of a page, and the Socket.IO client with them when the page talks to it and it is embedded. code is
-// all of it, with what is imported later.
-func (b bundled) script(page string, parts contents) (entry string, chunks []string, code []byte) {
+// script joins the modules of a page, and the Socket.IO client with them when the page talks to it and it is embedded. What is
+// imported later, by import(), becomes files of its own, which take what they share with the first from it: esbuild's own splitting
+// would cut that into a dozen files. code is all of it.
+func (b bundled) script(page string, parts contents) (entry string, code []byte) {
 	var source strings.Builder
 	for _, name := range append([]string{"theme"}, parts.scripts...) {
 		fmt.Fprintf(&source, "import './js/%s.js';\n", name)
 	}
-	var more []func(*api.BuildOptions)
+	var inject []string
 	if parts.client && ClientEmbedded() {
 		// Every free `io` in the modules becomes the one that this file exports.
-		more = append(more, func(o *api.BuildOptions) { o.Inject = []string{"vendor/" + clientModule} })
+		inject = []string{"vendor/" + clientModule}
 	}
-	result := build(page, source.String(), api.LoaderJS, more...)
-	for _, made := range result.OutputFiles {
-		name := bundleFolder + strings.TrimPrefix(made.Path, outFolder)
-		b.files[name] = madeFile(name, made.Contents)
-		code = append(code, made.Contents...)
+	l := later{page: page}
+	first := func() api.BuildResult {
+		return build(page, source.String(), api.LoaderJS, func(o *api.BuildOptions) {
+			o.Inject = inject
+			o.Plugins = append([]api.Plugin{l.named()}, o.Plugins...)
+		})
 	}
-	return bundleFolder + page + ".js", chunksOf(result.Metafile, page), code
+	l.shared = inputsOf(first().Metafile, page)
+	keep := func(file api.OutputFile) {
+		name := bundleFolder + strings.TrimPrefix(file.Path, outFolder)
+		b.files[name] = madeFile(name, file.Contents)
+		code = append(code, file.Contents...)
+	}
+	for i := 0; i < len(l.modules); i++ { // one may name another
+		result := build(l.file(l.modules[i]), "export * from './"+l.modules[i]+"';\n", api.LoaderJS, func(o *api.BuildOptions) {
+			o.Plugins = append([]api.Plugin{l.named(), l.taken()}, o.Plugins...)
+		})
+		l.note(result.OutputFiles[0].Contents)
+		keep(result.OutputFiles[0])
+	}
+	source.WriteString(l.exports())
+	keep(first().OutputFiles[0])
+	return bundleFolder + page + ".js", code
 }
 
 // build runs esbuild on a source that stands in the static folder. What it refuses cannot be served: the build is broken.
@@ -94,8 +107,6 @@ func build(page, source string, loader api.Loader, more ...func(*api.BuildOption
 		EntryPointsAdvanced: []api.EntryPoint{{InputPath: "entry:" + ext, OutputPath: page}},
 		Plugins:             []api.Plugin{fromEmbedded(ext, source, loader)},
 		Bundle:              true,
-		Splitting:           loader == api.LoaderJS,
-		ChunkNames:          page + "-[name]-[hash]",
 		Format:              api.FormatESModule,
 		Target:              api.ES2022,
 		Charset:             api.CharsetUTF8,
@@ -148,34 +159,6 @@ func fromEmbedded(ext, source string, loader api.Loader) api.Plugin {
 			return api.OnLoadResult{Contents: &text, Loader: loader}, nil
 		})
 	}}
-}
-
-// chunksOf reads from esbuild's account which files the entry of a page imports at once, directly or not.
-func chunksOf(account, page string) []string {
-	var meta struct {
-		Outputs map[string]struct {
-			Imports []struct{ Path, Kind string }
-		}
-	}
-	if err := json.Unmarshal([]byte(account), &meta); err != nil {
-		panic("assets: bundle of page " + page + ": " + err.Error())
-	}
-	inside := strings.TrimPrefix(outFolder, "/")
-	var chunks []string
-	seen := map[string]bool{}
-	var follow func(output string)
-	follow = func(output string) {
-		for _, i := range meta.Outputs[output].Imports {
-			if i.Kind == "import-statement" && !seen[i.Path] {
-				seen[i.Path] = true
-				chunks = append(chunks, bundleFolder+strings.TrimPrefix(i.Path, inside))
-				follow(i.Path)
-			}
-		}
-	}
-	follow(inside + page + ".js")
-	sort.Strings(chunks)
-	return chunks
 }
 
 // lookup finds a static file: one of the bundles or one of the sources.

@@ -1,0 +1,150 @@
+package assets
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// later is what a page imports by import(): modules, each of which becomes a file beside the page's first. A module that both
+// use is in the first alone, which exports what is taken from it under short names: "m0_make" is what the first of the shared
+// modules exports as "make".
+type later struct {
+	page    string
+	modules []string        // such as "js/lib/emoji.js", in the order in which they were met
+	shared  map[string]bool // what the first file holds
+	from    []string        // shared modules from which something is taken; their places are their short names
+	used    map[string]bool // names that the first file has to export
+}
+
+// file is the name of a later module's file, without its folder and ".js".
+func (l *later) file(module string) string {
+	return l.page + "-" + strings.TrimSuffix(path.Base(module), ".js")
+}
+
+// named has import() lead to the files.
+func (l *later) named() api.Plugin {
+	return api.Plugin{Name: "later", Setup: func(b api.PluginBuild) {
+		b.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+			if a.Kind != api.ResolveJSDynamicImport {
+				return api.OnResolveResult{}, nil
+			}
+			module := path.Join(path.Dir(a.Importer), a.Path)
+			if !slices.Contains(l.modules, module) {
+				l.modules = append(l.modules, module)
+			}
+			return api.OnResolveResult{Path: "./" + l.file(module) + ".js", External: true}, nil
+		})
+	}}
+}
+
+// taken has a later module take what the first file holds from there.
+func (l *later) taken() api.Plugin {
+	const space = "taken"
+	return api.Plugin{Name: space, Setup: func(b api.PluginBuild) {
+		b.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+			if a.Namespace == space {
+				return api.OnResolveResult{Path: a.Path, External: true}, nil
+			}
+			module := path.Join(path.Dir(a.Importer), a.Path)
+			if a.Kind == api.ResolveJSDynamicImport || !l.shared[module] {
+				return api.OnResolveResult{}, nil
+			}
+			return api.OnResolveResult{Path: module, Namespace: space, SideEffects: api.SideEffectsFalse}, nil
+		})
+		b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: space}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
+			if !slices.Contains(l.from, a.Path) {
+				l.from = append(l.from, a.Path)
+			}
+			var names []string
+			for _, name := range exportsOf(a.Path) {
+				names = append(names, l.short(a.Path, name)+" as "+name)
+			}
+			text := fmt.Sprintf("export { %s } from './%s.js';\n", strings.Join(names, ", "), l.page)
+			return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
+		})
+	}}
+}
+
+func (l *later) short(module, name string) string {
+	return fmt.Sprintf("m%d_%s", slices.Index(l.from, module), name)
+}
+
+var shortName = regexp.MustCompile(`\bm\d+_\w+`)
+
+// note keeps which short names a later file asks for.
+func (l *later) note(code []byte) {
+	if l.used == nil {
+		l.used = map[string]bool{}
+	}
+	for _, name := range shortName.FindAll(code, -1) {
+		l.used[string(name)] = true
+	}
+}
+
+// exports is what the first file says to have them all.
+func (l *later) exports() string {
+	var lines strings.Builder
+	for _, module := range l.from {
+		var names []string
+		for _, name := range exportsOf(module) {
+			if short := l.short(module, name); l.used[short] {
+				names = append(names, name+" as "+short)
+			}
+		}
+		if len(names) > 0 {
+			fmt.Fprintf(&lines, "export { %s } from './%s';\n", strings.Join(names, ", "), module)
+		}
+	}
+	return lines.String()
+}
+
+// account is the part of esbuild's metafile that is read here.
+type account struct {
+	Outputs map[string]struct {
+		Inputs  map[string]struct{}
+		Exports []string
+	}
+}
+
+func accountOf(metafile, what string) account {
+	var a account
+	if err := json.Unmarshal([]byte(metafile), &a); err != nil {
+		panic("assets: bundle of " + what + ": " + err.Error())
+	}
+	return a
+}
+
+// inputsOf lists the modules that a page's first file was made of.
+func inputsOf(metafile, page string) map[string]bool {
+	modules := map[string]bool{}
+	for _, output := range accountOf(metafile, "page "+page).Outputs {
+		for name := range output.Inputs {
+			modules[strings.TrimPrefix(name, "static:")] = true
+		}
+	}
+	return modules
+}
+
+// exportsOf lists the names that a module exports.
+func exportsOf(module string) []string {
+	source, err := fs.ReadFile(embedded, "static/"+module)
+	if err != nil {
+		panic("assets: module " + module + ": " + err.Error())
+	}
+	result := api.Build(api.BuildOptions{
+		Stdin: &api.StdinOptions{Contents: string(source)}, Format: api.FormatESModule, Metafile: true, LogLevel: api.LogLevelSilent,
+	})
+	var names []string
+	for _, output := range accountOf(result.Metafile, module).Outputs {
+		names = append(names, output.Exports...)
+	}
+	slices.Sort(names)
+	return names
+}
