@@ -367,7 +367,7 @@ func TestBundles(t *testing.T) {
 		// What it imports later is there, and finds in it what it takes from it.
 		for _, m := range regexp.MustCompile(`import\("\./([^"]+)"\)`).FindAllStringSubmatch(script, -1) {
 			code := served(bundleFolder + m[1])
-			for _, name := range shortName.FindAllString(code, -1) {
+			for _, name := range regexp.MustCompile(`\bm\d+_\w+`).FindAllString(code, -1) {
 				if !regexp.MustCompile(`\b` + name + `\b`).MatchString(script) {
 					t.Errorf("%s takes %s, which %s does not give", m[1], name, b.Script)
 				}

@@ -2,7 +2,6 @@ package assets
 
 import (
 	"fmt"
-	"html/template"
 	"io/fs"
 	"path"
 	"strings"
@@ -19,10 +18,7 @@ import (
 type bundle struct {
 	Style  string
 	Script string
-	// Icons is the sprite of the drawings that the page may show.
-	Icons template.HTML
-
-	needs needs
+	needs  needs
 }
 
 // bundled is every page's bundle, and their files by name, such as "page/visitor.js".
@@ -39,7 +35,6 @@ var bundles = sync.OnceValue(func() bundled {
 		var code []byte
 		made.Script, code = b.script(page, parts)
 		made.needs = needsOf(code)
-		made.Icons = made.needs.sprite(templatesOf(page))
 		b.pages[page] = made
 	}
 	return b
@@ -67,7 +62,11 @@ func (b bundled) style(page string, names []string) string {
 // would cut that into a dozen files. code is all of it.
 func (b bundled) script(page string, parts contents) (entry string, code []byte) {
 	var source strings.Builder
-	for _, name := range append([]string{"theme"}, parts.scripts...) {
+	modules := parts.scripts
+	if !parts.fixed {
+		modules = append([]string{"theme"}, modules...)
+	}
+	for _, name := range modules {
 		fmt.Fprintf(&source, "import './js/%s.js';\n", name)
 	}
 	var inject []string
@@ -75,7 +74,7 @@ func (b bundled) script(page string, parts contents) (entry string, code []byte)
 		// Every free `io` in the modules becomes the one that this file exports.
 		inject = []string{"vendor/" + clientModule}
 	}
-	l := later{page: page}
+	l := later{page: page, used: map[string]bool{}}
 	first := func() api.BuildResult {
 		return build(page, source.String(), api.LoaderJS, func(o *api.BuildOptions) {
 			o.Inject = inject
@@ -92,7 +91,6 @@ func (b bundled) script(page string, parts contents) (entry string, code []byte)
 		result := build(l.file(l.modules[i]), "export * from './"+l.modules[i]+"';\n", api.LoaderJS, func(o *api.BuildOptions) {
 			o.Plugins = append([]api.Plugin{l.named(), l.taken()}, o.Plugins...)
 		})
-		l.note(result.OutputFiles[0].Contents)
 		keep(result.OutputFiles[0])
 	}
 	source.WriteString(l.exports())

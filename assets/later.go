@@ -56,15 +56,17 @@ func (l *later) taken() api.Plugin {
 			if a.Kind == api.ResolveJSDynamicImport || !l.shared[module] {
 				return api.OnResolveResult{}, nil
 			}
-			return api.OnResolveResult{Path: module, Namespace: space, SideEffects: api.SideEffectsFalse}, nil
+			return api.OnResolveResult{Path: a.Importer + " " + module, Namespace: space, SideEffects: api.SideEffectsFalse}, nil
 		})
 		b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: space}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
-			if !slices.Contains(l.from, a.Path) {
-				l.from = append(l.from, a.Path)
+			importer, module, _ := strings.Cut(a.Path, " ")
+			if !slices.Contains(l.from, module) {
+				l.from = append(l.from, module)
 			}
 			var names []string
-			for _, name := range exportsOf(a.Path) {
-				names = append(names, l.short(a.Path, name)+" as "+name)
+			for _, name := range namesOf(importer, module) {
+				l.used[l.short(module, name)] = true
+				names = append(names, l.short(module, name)+" as "+name)
 			}
 			text := fmt.Sprintf("export { %s } from './%s.js';\n", strings.Join(names, ", "), l.page)
 			return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
@@ -74,18 +76,6 @@ func (l *later) taken() api.Plugin {
 
 func (l *later) short(module, name string) string {
 	return fmt.Sprintf("m%d_%s", slices.Index(l.from, module), name)
-}
-
-var shortName = regexp.MustCompile(`\bm\d+_\w+`)
-
-// note keeps which short names a later file asks for.
-func (l *later) note(code []byte) {
-	if l.used == nil {
-		l.used = map[string]bool{}
-	}
-	for _, name := range shortName.FindAll(code, -1) {
-		l.used[string(name)] = true
-	}
 }
 
 // exports is what the first file says to have them all.
@@ -103,6 +93,29 @@ func (l *later) exports() string {
 		}
 	}
 	return lines.String()
+}
+
+var namedImport = regexp.MustCompile(`(?m)^import \{([^}]*)\} from '([^']+)';$`)
+
+// namesOf lists what one module imports from another; everything when it is not by name.
+func namesOf(importer, module string) []string {
+	source, _ := fs.ReadFile(embedded, "static/"+importer) // the source of an entry is no file
+	var names []string
+	for _, m := range namedImport.FindAllSubmatch(source, -1) {
+		if path.Join(path.Dir(importer), string(m[2])) != module {
+			continue
+		}
+		for name := range strings.SplitSeq(string(m[1]), ",") {
+			name, _, _ = strings.Cut(strings.TrimSpace(name), " as ")
+			if name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if names == nil {
+		return exportsOf(module)
+	}
+	return names
 }
 
 // account is the part of esbuild's metafile that is read here.

@@ -1,18 +1,20 @@
 package assets
 
 import (
+	"bytes"
 	"fmt"
 	"html/template"
 	"regexp"
 	"strings"
 )
 
-// A page carries no drawing that neither its templates nor its modules could ask for, and no text that its modules could not. What
-// modules ask for is found by the words in them, so too much may be kept (a word has other uses), never too little: a name is always spelled somewhere,
-// whole or, before a placeholder, by its beginning.
+// A page carries no drawing that it neither shows nor could come to show, and no text that its modules could not ask for. What modules
+// ask for is found by the strings in them, so too much may be kept (a string has other uses), never too little: a name is always
+// spelled somewhere, whole or, before a placeholder, by its beginning.
 
 var (
-	words     = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
+	keys      = regexp.MustCompile(`\b[a-z]+\.[a-z_0-9]+`)
+	quoted    = regexp.MustCompile("[\"'`]([a-z_0-9]+)[\"'`]")
 	beginning = regexp.MustCompile(`([a-z]+\.[a-z_]+)\$\{`) // "talk.state_${…}"
 	symbol    = regexp.MustCompile(`(?s)<symbol id="i-([a-z]+)".*?</symbol>\n?`)
 	plurals   = regexp.MustCompile(`_(zero|one|two|few|many|other)$`)
@@ -20,14 +22,18 @@ var (
 
 // needs is what a page's modules can ask for.
 type needs struct {
-	words      map[string]bool
+	keys       map[string]bool // texts by their whole names
+	quoted     map[string]bool // words that are a whole string
 	beginnings []string
 }
 
 func needsOf(code []byte) needs {
-	n := needs{words: map[string]bool{}}
-	for _, word := range words.FindAll(code, -1) {
-		n.words[string(word)] = true
+	n := needs{keys: map[string]bool{}, quoted: map[string]bool{}}
+	for _, key := range keys.FindAll(code, -1) {
+		n.keys[string(key)] = true
+	}
+	for _, m := range quoted.FindAllSubmatch(code, -1) {
+		n.quoted[string(m[1])] = true
 	}
 	for _, m := range beginning.FindAllSubmatch(code, -1) {
 		n.beginnings = append(n.beginnings, string(m[1]))
@@ -37,8 +43,9 @@ func needsOf(code []byte) needs {
 
 // text reports whether the text "section.name" may be asked for.
 func (n needs) text(key string) bool {
-	_, name, _ := strings.Cut(key, ".")
-	if n.words[name] || n.words[plurals.ReplaceAllString(name, "")] {
+	whole := plurals.ReplaceAllString(key, "")
+	_, name, _ := strings.Cut(whole, ".")
+	if n.keys[key] || n.keys[whole] || n.quoted[name] {
 		return true
 	}
 	for _, start := range n.beginnings {
@@ -49,22 +56,26 @@ func (n needs) text(key string) bool {
 	return false
 }
 
-// sprite is the drawings of pages/icons.html that may be asked for, by the modules or in the templates.
-func (n needs) sprite(templates string) template.HTML {
-	return template.HTML(symbol.ReplaceAllStringFunc(allIcons, func(drawing string) string {
-		if name := symbol.FindStringSubmatch(drawing)[1]; n.words[name] || strings.Contains(templates, `"#i-`+name+`"`) {
+// spritePlace is where a page's template leaves room for its drawings.
+const spritePlace = `<svg class="sprite"></svg>`
+
+// sprite is the drawings of pages/icons.html that a page shows or its modules may ask for.
+func (n needs) sprite(page []byte) []byte {
+	return symbol.ReplaceAllFunc(allIcons, func(drawing []byte) []byte {
+		name := string(symbol.FindSubmatch(drawing)[1])
+		if n.quoted[name] || bytes.Contains(page, []byte(`"#i-`+name+`"`)) {
 			return drawing
 		}
-		return ""
-	}))
+		return nil
+	})
 }
 
 // allIcons is the sprite of all drawings; it is markup of ours that no input gets into.
-var allIcons = func() string {
-	var out strings.Builder
+var allIcons = func() []byte {
+	var out bytes.Buffer
 	t := template.Must(template.ParseFS(embedded, "pages/icons.html"))
 	if err := t.ExecuteTemplate(&out, "icons", nil); err != nil {
 		panic(fmt.Errorf("assets: pages/icons.html: %w", err))
 	}
-	return out.String()
+	return out.Bytes()
 }()

@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"strings"
+	"path"
+	"regexp"
 	"sync"
 )
 
@@ -66,14 +67,15 @@ type contents struct {
 	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
 	client  bool     // whether they use the Socket.IO client
 	file    string   // the template, pages/NAME.html, when it is another page's
+	fixed   bool     // the theme is not the reader's to switch: no theme.js
 }
 
 // pageParts are the pages.
 var pageParts = map[string]contents{
-	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor"}, scripts: []string{"visitor"}, client: true},
-	"widget":      {texts: []string{"talk", "visitor", "widget"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor"},
+	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "wide"}, scripts: []string{"visitor"}, client: true},
+	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", fixed: true},
 	"login":       {texts: []string{"login"}, styles: []string{"sheet"}, scripts: []string{"login"}},
-	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "console", "console-tools"}, scripts: []string{"console"}, client: true},
+	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "desk", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
 	"notfound":    {styles: []string{"sheet"}},
 	"offline":     {styles: []string{"sheet"}, scripts: []string{"offline"}},
@@ -125,27 +127,35 @@ func parsePages() map[string]*template.Template {
 					return URL(path), nil
 				},
 			})
-			parsed[locale+"/"+name] = template.Must(t.ParseFS(embedded, templateNames(name)...))
+			parsed[locale+"/"+name] = template.Must(parseTight(t, templateNames(name)))
 		}
 	}
 	return parsed
 }
 
-func templateNames(page string) []string {
-	return []string{"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/" + cmp.Or(pageParts[page].file, page) + ".html"}
+var indent = regexp.MustCompile(`\n\s+`)
+
+// parseTight parses templates without the indentation of their lines, which browsers need not read.
+func parseTight(t *template.Template, names []string) (*template.Template, error) {
+	for _, name := range names {
+		source, err := embedded.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if path.Base(name) != t.Name() {
+			_, err = t.New(path.Base(name)).Parse(indent.ReplaceAllString(string(source), "\n"))
+		} else {
+			_, err = t.Parse(indent.ReplaceAllString(string(source), "\n"))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
 
-// templatesOf gives the sources of a page's templates.
-func templatesOf(page string) string {
-	var sources strings.Builder
-	for _, name := range templateNames(page) {
-		data, err := embedded.ReadFile(name)
-		if err != nil {
-			panic("assets: " + err.Error())
-		}
-		sources.Write(data)
-	}
-	return sources.String()
+func templateNames(page string) []string {
+	return []string{"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/" + cmp.Or(pageParts[page].file, page) + ".html"}
 }
 
 // pageStrings are the texts that a page's modules may ask for, per "locale/page", joined once.
@@ -197,6 +207,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	if err := t.Execute(&out, v); err != nil {
 		return fmt.Errorf("assets: page %s: %w", name, err)
 	}
+	body := bytes.Replace(out.Bytes(), []byte(spritePlace), bundles().pages[name].needs.sprite(out.Bytes()), 1)
 	if name != "widget" { // another site chose for the frame, not the person who sees it
 		remember(w, r)
 	}
@@ -208,10 +219,9 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 		h.Set("Cache-Control", "private, no-cache")
 	}
 	h.Add("Vary", "Accept-Language, Cookie, Accept-Encoding")
-	body := out.Bytes()
 	// What is secret here, the CSRF token, never stands beside anything that a request chose, so compressing gives nothing away.
 	if accepts(r.Header.Get("Accept-Encoding"), "gzip") {
-		body = gzipped(body, gzip.DefaultCompression)
+		body = gzipped(body, gzip.BestCompression)
 		h.Set("Content-Encoding", "gzip")
 	}
 	w.WriteHeader(status)

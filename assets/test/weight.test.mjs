@@ -28,7 +28,7 @@ function within(answers, limit, what, t) {
   for (const { url, encoding, bytes: own } of answers) if (own > 1_000) assert.equal(encoding, 'gzip', url);
 }
 
-for (const [path, limit, ready] of [['/', 45_000, '#name'], ['/login', 12_000, '#ask-button'], ['/admin', 70_000, '#connection[hidden]'], ['/admin/diagnostics', 15_000, '#checks li']]) {
+for (const [path, limit, ready] of [['/', 44_000, '#name'], ['/login', 12_000, '#ask-button'], ['/admin', 70_000, '#connection[hidden]'], ['/admin/diagnostics', 15_000, '#checks li']]) {
   test(`first visit of ${path}`, async (t) => {
     const context = await h.person();
     if (path.startsWith('/admin')) {
@@ -95,7 +95,9 @@ test('the widget, stage by stage', async (t) => {
   await chat(page).locator('#talk[data-connection=online]').waitFor();
   await page.evaluate(() => window.Sohbet('close'));
   await launcher(page).click();
-  assert.deepEqual(ours(), [], 'opening again costs nothing');
+  // Whoever is about to write gets, at leisure, what files would need.
+  const forFiles = /\/widget-(files|upload)\.js$|\/tools\.css$/;
+  assert.deepEqual(ours().filter(({ url }) => !forFiles.test(url)), [], 'opening again costs nothing');
 
   // The next page asks whether the loader changed, and has the rest.
   await page.goto(`${shop.url}/next`);

@@ -1,6 +1,5 @@
 // The visitor's page: one question, then a conversation that survives reloads,
 // lost networks and restarted servers.
-import { badge } from './lib/badge.js';
 import { Composer } from './lib/composer.js';
 import { byId, make, showProblem } from './lib/dom.js';
 import { host } from './lib/host.js';
@@ -9,7 +8,6 @@ import { Live, Refused } from './lib/live.js';
 import { menu } from './lib/menu.js';
 import { Outbox } from './lib/outbox.js';
 import { Past } from './lib/past.js';
-import { canRing, ring } from './lib/sound.js';
 import { Store } from './lib/store.js';
 import { Talk } from './lib/talk.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
@@ -169,10 +167,16 @@ function receive(message) {
   if (store.get('sound')) ring();
 }
 let heard = 0;
+let badged = 0;
+const ring = () => import('./lib/sound.js').then((sound) => sound.ring(), () => { /* silence then */ });
 
 /** Shows in title and icon how many messages of the team nobody has looked at, in this tab or another; me.seen is the newest of the others. */
 function countUnread() {
-  badge(talk.watched || me?.seen === undefined ? 0 : talk.theirsAfter(me.seen));
+  const n = talk.watched || me?.seen === undefined ? 0 : talk.theirsAfter(me.seen);
+  // In a frame there is neither a tab's title nor an icon to show it in.
+  if (n === badged || window !== window.top) return;
+  badged = n;
+  import('./lib/badge.js').then(({ badge }) => badge(badged), () => { /* the page says it too */ });
 }
 
 live.on('message', receive).on('message_from_admin', receive);
@@ -339,7 +343,7 @@ store.watch((key, value) => {
 menu(byId('menu'));
 const sound = byId('sound');
 const showSound = () => sound.setAttribute('aria-checked', String(store.get('sound') === true));
-sound.hidden = !canRing();
+sound.hidden = typeof AudioContext !== 'function';
 sound.addEventListener('click', () => {
   store.set('sound', store.get('sound') !== true);
   showSound();

@@ -2,7 +2,7 @@
 import { size } from './amounts.js';
 import { icon, make } from './dom.js';
 import { t } from './i18n.js';
-import { player } from './player.js';
+import { player } from './voice.js';
 import { safeURL } from './text.js';
 
 const FULL = 272; // the widest a picture is shown in a conversation, in px

@@ -67,9 +67,10 @@ export class Composer {
     this.#send.addEventListener('pointerdown', (event) => event.preventDefault());
     window.addEventListener('pagehide', () => this.keep());
     this.#refresh();
-    // What files need comes when the page has nothing else to do, so that it is here when the connection is not.
+    // What files need comes when somebody is about to write and the page has nothing else to do, so that it is here when the
+    // connection is not.
     const fetchTools = () => (window.requestIdleCallback ?? setTimeout)(() => fileTools().catch(() => { /* asked for again with the first file */ }));
-    if (document.readyState === 'complete') fetchTools(); else window.addEventListener('load', fetchTools);
+    this.#text.addEventListener('focus', fetchTools, { once: true });
   }
 
   get value() { return this.#text.value; }

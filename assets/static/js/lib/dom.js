@@ -64,3 +64,20 @@ export function showProblem(node, text) {
   node.replaceChildren(...(text ? [icon('alert'), make('span', {}, text)] : []));
   node.hidden = !text;
 }
+
+const loaded = new Map();
+
+/** Loads static/css/NAME.css, once. Resolves when it holds; without it the page is plain but works. */
+export function styles(name) {
+  if (!loaded.has(name)) {
+    loaded.set(name, new Promise((resolve) => {
+      const link = document.createElement('link');
+      link.rel = 'stylesheet';
+      link.onload = link.onerror = resolve;
+      // Beside the page's own, wherever this build keeps them.
+      link.href = new URL(`../css/${name}.css`, document.querySelector('link[rel=stylesheet]').href).href;
+      document.head.append(link);
+    }));
+  }
+  return loaded.get(name);
+}

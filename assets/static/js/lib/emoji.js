@@ -1,6 +1,8 @@
 // A small picker of emoji for keyboards that have none. Loaded when it is first opened.
-import { byId, make } from './dom.js';
+import { byId, make, styles } from './dom.js';
 import { t } from './i18n.js';
+
+await styles('tools');
 
 const ROWS = [
   ...'😀😃😄😁😅😂🙂😉😊😍🥰😘😋😎🤩🥳🤔😐🙄😴😮😢😭😡🥺😱🤯🤒🤷🤦',

@@ -1,6 +1,9 @@
 // What may be sent, and making pictures fit before they are: a phone's photo in seconds instead of minutes.
 import { size } from './amounts.js';
+import { styles } from './dom.js';
 import { t } from './i18n.js';
+
+await styles('tools');
 
 const MB = 1024 * 1024;
 /** The server's limits for each kind, in bytes. */

@@ -1,21 +1,25 @@
 // A voice message to be heard: play, where it stands, how long it is.
-import { icon, make } from './dom.js';
+import { icon, make, styles } from './dom.js';
 import { clockOf } from './amounts.js';
 import { t } from './i18n.js';
+
+await styles('player');
 
 let playing = null; // one voice at a time
 
 /**
+ * Fills the place that voice.js keeps.
+ * @param {HTMLElement} node
  * @param {string} address
- * @param {{seconds?: number}} known the length, where it is known
+ * @param {number} seconds the length; 0 = not known
  */
-export function player(address, { seconds = 0 } = {}) {
+export function fill(node, address, seconds) {
   const audio = make('audio', { src: address, preload: 'metadata' });
   const face = make('span', { className: 'player-face' }, icon('play'));
   const button = make('button', { type: 'button', className: 'player-button' }, face);
   const scrub = make('input', { type: 'range', className: 'scrub', min: 0, max: 1000, step: 1, value: 0, attrs: { 'aria-label': t('talk.scrub') } });
   const time = make('span', { className: 'player-time number' });
-  const node = make('div', { className: 'player', attrs: { role: 'group', 'aria-label': t('talk.voice') } }, button, scrub, time, audio);
+  node.replaceChildren(button, scrub, time, audio);
   let length = seconds;
   let held = false;
 
@@ -58,5 +62,4 @@ export function player(address, { seconds = 0 } = {}) {
     audio.currentTime = length * scrub.value / 1000;
   });
   show();
-  return node;
 }

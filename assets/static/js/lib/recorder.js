@@ -1,7 +1,9 @@
 // Recording a voice message: how long, how loud, done or never mind.
-import { byId, make } from './dom.js';
+import { byId, make, styles } from './dom.js';
 import { clockOf } from './amounts.js';
 import { t } from './i18n.js';
+
+await styles('tools');
 
 const LONGEST = 5 * 60; // seconds
 const BARS = 28;

@@ -2,7 +2,7 @@
 import { size } from './amounts.js';
 import { byId, icon, make } from './dom.js';
 import { t } from './i18n.js';
-import { player } from './player.js';
+import { player } from './voice.js';
 
 const MOST = 10;
 /** What the file chooser offers. */

@@ -1,5 +1,7 @@
 // A picture, large. Escape closes; the focus goes back to where it was.
-import { byId } from './dom.js';
+import { byId, styles } from './dom.js';
+
+await styles('tools');
 
 /** @param {{address: string, alt: string, name: string, own?: boolean}} picture */
 export function view({ address, alt, name }) {

@@ -1,7 +1,9 @@
 // What stands above the composer when the conversation is not in its usual state: closed (how was it?), nobody there (how do we
 // reach you?), blocked, begun anew. Loaded when the first of them is needed.
-import { icon, make, showProblem } from '../lib/dom.js';
+import { icon, make, showProblem, styles } from '../lib/dom.js';
 import { has, t } from '../lib/i18n.js';
+
+await styles('offers');
 
 const words = (title, text) => make('div', { className: 'offer-words' }, make('h2', {}, title), text && make('p', { className: 'quiet' }, text));
 const why = (code) => t(has(`talk.failed_${code}`) ? `talk.failed_${code}` : 'talk.failed');
