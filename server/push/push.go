@@ -177,13 +177,26 @@ func (s *Service) Run(ctx context.Context) {
 			}
 		case n := <-s.notices:
 			if err := s.tell(ctx, n); err != nil && ctx.Err() == nil {
-				s.Log.Warn("push: agents were not told of a message", "error", err)
+				// The database is away. What waits would fare the same, and each try would fill the log.
+				s.Log.Warn("push: agents were not told of messages", "error", err, "messages", 1+s.drop())
 			}
 		}
 	}
 }
 
-// tell sends a notice to all browsers, unless an agent is looking or heard of the thread a moment ago.
+// drop forgets the notices that wait and returns how many they were.
+func (s *Service) drop() (dropped int) {
+	for {
+		select {
+		case <-s.notices:
+			dropped++
+		default:
+			return dropped
+		}
+	}
+}
+
+// tell sends a notice to all browsers, unless an agent is looking or heard of the thread a moment ago. Its error is the database's.
 func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 	looking, err := s.looking(ctx)
 	if err != nil {
