@@ -86,10 +86,31 @@ func drawIcon(ground shade, size int, round bool, inset float64) []byte {
 		p.curves(6.8, 0, -.5, 1.5, -1.7, 2.5, -1.7, 4, 0, 2.7, 2.7, 3.5, 2.7, 6.2, 0, 1.5, -.9, 2.7, -2, 3.3)
 		p.curves(-4.8, 0, -1.1, -.6, -2, -1.8, -2, -3.3, 0, -2.7, 2.7, -3.5, 2.7, -6.2, 0, -1.5, -1.2, -2.5, -1.7, -4)
 	})
-	// The saucer: a line of 1.7 from (8, 26.4), bent by one unit, as discs side by side.
-	for t := 0.0; t <= 1; t += 1.0 / 256 {
-		x, y := 8+16*t+1.5*t*(1-t)*(1-2*t), 26.4+3*t*(1-t)
-		p.fill(paper, func() { p.disc(x, y, .85) })
+	// The saucer: a line of 1.7 from (8, 26.4), bent by one unit, with round ends.
+	const width, bits = 1.7, 64
+	line := func(t float64) (x, y float64) { return 8 + 16*t + 1.5*t*(1-t)*(1-2*t), 26.4 + 3*t*(1-t) }
+	p.fill(paper, func() {
+		for i := range 2 * (bits + 1) { // there on one side, back on the other
+			side, at := 1.0, i
+			if i > bits {
+				side, at = -1, 2*bits+1-i
+			}
+			t := float64(at) / bits
+			x, y := line(t)
+			beforeX, beforeY := line(t - 1e-3)
+			afterX, afterY := line(t + 1e-3)
+			dx, dy := afterX-beforeX, afterY-beforeY
+			out := side * width / 2 / math.Hypot(dx, dy)
+			if x, y := x-dy*out, y+dx*out; i == 0 {
+				p.move(x, y)
+			} else {
+				p.raster.LineTo(p.at(x, y))
+			}
+		}
+	})
+	for _, t := range []float64{0, 1} {
+		x, y := line(t)
+		p.fill(paper, func() { p.disc(x, y, width/2) })
 	}
 	var out bytes.Buffer
 	if err := png.Encode(&out, canvas); err != nil {

@@ -214,8 +214,11 @@ export async function act(page, what) {
   await page.click(`#${what}`);
 }
 
-/** Deletes the open conversation, and does not wait for the time in which it could be brought back: as leaving the page does. */
+/** Deletes the open conversation, and does not wait for the time in which it could be brought back: as leaving the page and coming back does. */
 export async function removeThread(page) {
   await act(page, 'clear');
-  await page.evaluate(() => window.dispatchEvent(new Event('pagehide')));
+  await page.evaluate(() => {
+    window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));
+    window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+  });
 }

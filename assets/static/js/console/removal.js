@@ -24,12 +24,11 @@ export function removal({ name, hide, bring, gone, why }) {
     one.sent = true;
     try {
       await post('/api/messages/clear', { thread_id: id }, how);
-      close(id);
-      gone(id);
+      ended(one);
     } catch (error) {
+      if (waiting.get(id) !== one) return; // it went, and that was heard
       if (error.status === 404) { // somebody else was quicker
-        close(id);
-        gone(id);
+        ended(one);
         return;
       }
       one.sent = false;
@@ -37,6 +36,13 @@ export function removal({ name, hide, bring, gone, why }) {
       one.bar.replaceChildren(icon('alert'), make('p', {}, why(error)), make('button', { type: 'button', className: 'text', onclick: () => close(id) }, t('common.close')));
       one.failed = true;
     }
+  }
+
+  /** It is deleted. Where that was heard before, its visitor may have opened it again meanwhile, and that one stays. */
+  function ended(one) {
+    if (waiting.get(one.id) !== one) return;
+    close(one.id);
+    gone(one.id);
   }
 
   function close(id) {
