@@ -23,7 +23,7 @@ SCENES  ?=
 export GO
 CLIENT  := assets/static/vendor/socket.io.min.js
 
-.PHONY: help run build test check bench screenshots release
+.PHONY: help run build test check bench screenshots paint release
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,11 @@ screenshots: build ## Every page and state, phone and desk, light and dark, into
 	@.ci/install screenshots
 	@npm ci --prefix assets --no-audit --no-fund --loglevel=error
 	SOHBET_BIN=$(abspath $(BIN)) node assets/test/screenshots.mjs $(SCENES)
+
+paint: build ## How soon each page and the widget stand on a slow phone; fails above a second or when something jumps
+	@.ci/install screenshots
+	@npm ci --prefix assets --no-audit --no-fund --loglevel=error
+	SOHBET_BIN=$(abspath $(BIN)) node assets/test/paint.mjs
 
 release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a list of what is inside
 	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"

