@@ -168,14 +168,14 @@ export const scenes = {
   },
 
   async 'console-talk'(stage) {
-    const { agent } = await talk(stage, 'Ayşe Yılmaz');
+    const { agent } = await talk(stage, 'Ayşe');
     await stage.shoot(agent);
   },
 
   async 'console-list'(stage) {
     if (!seeded) seed(stage.h.server, '-threads', '400');
     seeded = true;
-    const { agent } = await talk(stage, 'Ipek Aksu');
+    const { agent } = await talk(stage, 'Yağmur');
     if (stage.device === 'phone') await agent.click('#back');
     await stage.shoot(agent);
     await agent.click('[data-filter=waiting]');
@@ -192,7 +192,7 @@ export const scenes = {
   },
 
   async 'console-note'(stage) {
-    const { agent } = await talk(stage, 'Mert Kaya');
+    const { agent } = await talk(stage, 'Mert');
     await agent.click('#mode-note');
     await say(agent, 'Şubeyle konuştum, paket yarın dağıtımda. Gecikirse hediye çeki verelim.');
     await agent.locator('.message.note').waitFor();
@@ -203,7 +203,7 @@ export const scenes = {
   },
 
   async 'console-canned'(stage) {
-    const { agent } = await talk(stage, 'Defne Işık');
+    const { agent } = await talk(stage, 'Defne');
     if (stage.device === 'phone') await agent.click('#back');
     await agent.click('#menu summary');
     await agent.click('#canned-open');

@@ -9,6 +9,8 @@ import { Site } from './site.mjs';
 
 const out = path.resolve(process.env.SHOTS ?? 'screenshots');
 const wanted = process.argv.slice(2);
+/** All pictures come from one server, whose visitors are told apart by their family names. */
+const FAMILY = { 'phone light': 'Aydın', 'phone dark': 'Kaya', 'desk light': 'Yılmaz', 'desk dark': 'Demir' };
 mkdirSync(out, { recursive: true });
 
 const site = await new Site('localhost').start(); // whose pages embed the chat
@@ -31,7 +33,7 @@ try {
           await page.screenshot({ path: path.join(out, `${name}${part && `-${part}`}.${device}.${scheme}.png`) });
         };
         try {
-          await scene({ h, site, person, shoot, device, scheme, unique: `${device} ${scheme}` });
+          await scene({ h, site, person, shoot, device, scheme, unique: FAMILY[`${device} ${scheme}`] });
           console.log(`${name}.${device}.${scheme}`);
         } catch (error) {
           failed += 1;
