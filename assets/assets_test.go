@@ -341,6 +341,19 @@ func TestModules(t *testing.T) {
 	}
 }
 
+// Another process makes the same bundles: a page that one served may load its files from the other.
+func TestBundlesAreTheSameEverywhere(t *testing.T) {
+	other := makeBundles().files
+	if len(other) != len(bundles().files) {
+		t.Errorf("%d files, and %d the second time", len(bundles().files), len(other))
+	}
+	for name, f := range bundles().files {
+		if o := other[name]; o == nil || !bytes.Equal(o.made, f.made) {
+			t.Errorf("%s came out otherwise the second time", name)
+		}
+	}
+}
+
 // A page's two files hold everything that its modules and style sheets import, in fewer bytes than the sources.
 func TestBundles(t *testing.T) {
 	for page, parts := range pageParts {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,7 +29,9 @@ type bundled struct {
 }
 
 // bundles makes them all, once, when something first asks.
-var bundles = sync.OnceValue(func() bundled {
+var bundles = sync.OnceValue(makeBundles)
+
+func makeBundles() bundled {
 	b := bundled{pages: map[string]bundle{}, files: map[string]*file{}}
 	for page, parts := range pageParts {
 		made := bundle{Style: b.style(page, parts.styles)}
@@ -38,7 +41,7 @@ var bundles = sync.OnceValue(func() bundled {
 		b.pages[page] = made
 	}
 	return b
-})
+}
 
 const (
 	bundleFolder = "page/"
@@ -74,7 +77,7 @@ func (b bundled) script(page string, parts contents) (entry string, code []byte)
 		// Every free `io` in the modules becomes the one that this file exports.
 		inject = []string{"vendor/" + clientModule}
 	}
-	l := later{page: page, used: map[string]bool{}}
+	l := later{page: page, used: map[string]map[string]bool{}}
 	first := func() api.BuildResult {
 		return build(page, source.String(), api.LoaderJS, func(o *api.BuildOptions) {
 			o.Inject = inject
@@ -88,6 +91,7 @@ func (b bundled) script(page string, parts contents) (entry string, code []byte)
 		code = append(code, file.Contents...)
 	}
 	for i := 0; i < len(l.modules); i++ { // one may name another
+		slices.Sort(l.modules[i:])
 		result := build(l.file(l.modules[i]), "export * from './"+l.modules[i]+"';\n", api.LoaderJS, func(o *api.BuildOptions) {
 			o.Plugins = append([]api.Plugin{l.named(), l.taken()}, o.Plugins...)
 		})

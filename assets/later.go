@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
@@ -15,12 +16,16 @@ import (
 // later is what a page imports by import(): modules, each of which becomes a file beside the page's first. A module that both
 // use is in the first alone, which exports what is taken from it under short names: "m0_make" is what the first of the shared
 // modules exports as "make".
+//
+// Every process makes the same files of the same sources, for a page of one may load its files from another: nothing here
+// depends on the order in which esbuild, from several goroutines, calls the plugins.
 type later struct {
-	page    string
-	modules []string        // such as "js/lib/emoji.js", in the order in which they were met
-	shared  map[string]bool // what the first file holds
-	from    []string        // shared modules from which something is taken; their places are their short names
-	used    map[string]bool // names that the first file has to export
+	page   string
+	shared []string // what the first file holds, sorted; their places are their short names
+
+	mu      sync.Mutex
+	modules []string                   // such as "js/lib/emoji.js"
+	used    map[string]map[string]bool // names that the first file has to export, by shared module
 }
 
 // file is the name of a later module's file, without its folder and ".js".
@@ -36,6 +41,8 @@ func (l *later) named() api.Plugin {
 				return api.OnResolveResult{}, nil
 			}
 			module := path.Join(path.Dir(a.Importer), a.Path)
+			l.mu.Lock()
+			defer l.mu.Unlock()
 			if !slices.Contains(l.modules, module) {
 				l.modules = append(l.modules, module)
 			}
@@ -53,19 +60,21 @@ func (l *later) taken() api.Plugin {
 				return api.OnResolveResult{Path: a.Path, External: true}, nil
 			}
 			module := path.Join(path.Dir(a.Importer), a.Path)
-			if a.Kind == api.ResolveJSDynamicImport || !l.shared[module] {
+			if a.Kind == api.ResolveJSDynamicImport || !l.holds(module) {
 				return api.OnResolveResult{}, nil
 			}
 			return api.OnResolveResult{Path: a.Importer + " " + module, Namespace: space, SideEffects: api.SideEffectsFalse}, nil
 		})
 		b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: space}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
 			importer, module, _ := strings.Cut(a.Path, " ")
-			if !slices.Contains(l.from, module) {
-				l.from = append(l.from, module)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.used[module] == nil {
+				l.used[module] = map[string]bool{}
 			}
 			var names []string
 			for _, name := range namesOf(importer, module) {
-				l.used[l.short(module, name)] = true
+				l.used[module][name] = true
 				names = append(names, l.short(module, name)+" as "+name)
 			}
 			text := fmt.Sprintf("export { %s } from './%s.js';\n", strings.Join(names, ", "), l.page)
@@ -74,18 +83,27 @@ func (l *later) taken() api.Plugin {
 	}}
 }
 
+func (l *later) holds(module string) bool {
+	_, ok := slices.BinarySearch(l.shared, module)
+	return ok
+}
+
 func (l *later) short(module, name string) string {
-	return fmt.Sprintf("m%d_%s", slices.Index(l.from, module), name)
+	place, _ := slices.BinarySearch(l.shared, module)
+	return fmt.Sprintf("m%d_%s", place, name)
 }
 
 // exports is what the first file says to have them all.
 func (l *later) exports() string {
 	var lines strings.Builder
-	for _, module := range l.from {
+	for _, module := range l.shared {
+		if l.used[module] == nil {
+			continue
+		}
 		var names []string
 		for _, name := range exportsOf(module) {
-			if short := l.short(module, name); l.used[short] {
-				names = append(names, name+" as "+short)
+			if l.used[module][name] {
+				names = append(names, name+" as "+l.short(module, name))
 			}
 		}
 		if len(names) > 0 {
@@ -134,15 +152,16 @@ func accountOf(metafile, what string) account {
 	return a
 }
 
-// inputsOf lists the modules that a page's first file was made of.
-func inputsOf(metafile, page string) map[string]bool {
-	modules := map[string]bool{}
+// inputsOf lists the modules that a page's first file was made of, sorted.
+func inputsOf(metafile, page string) []string {
+	var modules []string
 	for _, output := range accountOf(metafile, "page "+page).Outputs {
 		for name := range output.Inputs {
-			modules[strings.TrimPrefix(name, "static:")] = true
+			modules = append(modules, strings.TrimPrefix(name, "static:"))
 		}
 	}
-	return modules
+	slices.Sort(modules)
+	return slices.Compact(modules)
 }
 
 // exportsOf lists the names that a module exports.

@@ -167,6 +167,7 @@ test('who looks elsewhere is told: title, icon, sound and notification, each ask
   for (const name of ['İkinci', 'Üçüncü']) {
     await page.locator('.row', { hasText: name }).click();
     await head(page, name);
+    await page.locator('.row', { hasText: name }).locator('.badge').waitFor({ state: 'hidden' }); // it is read when it is there
   }
   await eventually(async () => assert.equal(await page.title(), 'Konsol · Sohbet'));
   assert.match(await icon(), /favicon\.svg/);

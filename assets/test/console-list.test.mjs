@@ -28,8 +28,8 @@ const scrollTo = (share) => agent.evaluate((to) => { const s = document.getEleme
 /** The seed closes every fiftieth, so the open one at this place has this number. */
 const numberAt = (place) => place + Math.floor((place - 1) / 49);
 
-/** Everything in view is here, and at its place. */
-async function right(what) {
+/** Everything in view is here, and at its place; and `there` holds of it, once the scrolling has been drawn. */
+async function right(what, there = () => true) {
   return eventually(async () => {
     assert.equal(await agent.locator('.row.coming').count(), 0, 'nothing is on its way');
     const seen = await rows();
@@ -38,22 +38,20 @@ async function right(what) {
       assert.equal(n, numberAt(place), `the conversation at place ${place}`);
       assert.equal(of, OPEN);
     }
+    assert.ok(there(seen), `places ${seen[0].place} to ${seen.at(-1).place}`);
     return seen;
   }, what, 20_000);
 }
 
 test('the document stays small, and every place shows its conversation: top, middle, end, and back', async () => {
   await eventually(async () => assert.match(await agent.textContent('[data-filter=active]'), /9\.800/));
-  const top = await right('the top');
-  assert.equal(top[0].place, 1);
+  await right('the top', (seen) => seen[0].place === 1);
   await scrollTo(0.5);
-  const middle = await right('the middle');
-  assert.ok(middle[0].place > OPEN * 0.4 && middle[0].place < OPEN * 0.6);
+  await right('the middle', (seen) => seen[0].place > OPEN * 0.4 && seen[0].place < OPEN * 0.6);
   await scrollTo(1);
-  const end = await right('the end');
-  assert.equal(end.at(-1).place, OPEN);
+  await right('the end', (seen) => seen.at(-1).place === OPEN);
   await scrollTo(0);
-  assert.equal((await right('the top again'))[0].place, 1);
+  await right('the top again', (seen) => seen[0].place === 1);
 });
 
 test('by keyboard: to the end, up, a page, home, and open', async () => {

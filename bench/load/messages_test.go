@@ -35,7 +35,7 @@ func TestCopiesAreCountedOnce(t *testing.T) {
 			}
 		}
 	}()
-	var c copies
+	c := copies{servers: 1}
 	err := c.listen(&conn{Conn: here, buf: make([]byte, 16)}, []sender{{sent: map[int]time.Time{}}})
 	if err == nil || !strings.Contains(err.Error(), "message 3 after 1") || c.n.Load() != 2 || c.doubled != 1 {
 		t.Errorf("%d counted, %d doubled, %v", c.n.Load(), c.doubled, err)
