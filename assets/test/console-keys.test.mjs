@@ -90,6 +90,7 @@ test('the sheet lists the keys, and switches those of one letter off for good', 
   assert.deepEqual(listed, ['W', 'J', 'K', '/', 'R', 'N', 'E', 'I', 'B', 'X', 'Delete', 'Z', '?']);
   await page.click('#keys-on');
   await page.keyboard.press('Escape');
+  await page.waitForSelector('#keys-dialog', { state: 'hidden' });
   await page.keyboard.press('w');
   await page.keyboard.press('?');
   assert.ok(await page.isVisible('#nobody'), 'nothing happens');
@@ -102,6 +103,7 @@ test('the sheet lists the keys, and switches those of one letter off for good', 
   await page.click('#keys-open');
   await page.click('#keys-on');
   await page.keyboard.press('Escape');
+  await page.waitForSelector('#keys-dialog', { state: 'hidden' });
   await page.keyboard.press('w');
   await eventually(async () => assert.ok(await page.isVisible('#head-name')));
   await page.context().close();

@@ -37,7 +37,7 @@ async function freePort() {
 }
 
 /** Tries until check() no longer throws, and gives back what it gave. */
-export async function eventually(check, what = 'condition', within = 8_000) {
+export async function eventually(check, what = 'condition', within = 20_000) {
   const end = Date.now() + within;
   for (;;) {
     try {
