@@ -32,6 +32,9 @@ func (h *hall) Publish(p chat.Publication) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.heard = append(h.heard, p)
+	if p.Then != nil {
+		p.Then()
+	}
 }
 
 // told are the names of the events of a kind that went to a thread's room.
