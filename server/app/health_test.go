@@ -119,24 +119,31 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// locked is another program that keeps a SQLite database locked for writing until it executes ROLLBACK, or the test ends.
+func locked(t *testing.T, url string) *sql.DB {
+	t.Helper()
+	driver := "sqlite3"
+	if !slices.Contains(sql.Drivers(), driver) {
+		driver = "sqlite" // a build without cgo
+	}
+	other, err := sql.Open(driver, strings.TrimPrefix(url, "sqlite://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
 // Another program that keeps the database file locked: what is stored can be read, nothing can be stored.
 func TestHealthTellsThatNothingIsStored(t *testing.T) {
 	options := storetest.Options(t, "sqlite")
 	store := storetest.Reopen(t, options)
 	seed(t, store, threadA, "Ada", "hello")
-	driver := "sqlite3"
-	if !slices.Contains(sql.Drivers(), driver) {
-		driver = "sqlite" // a build without cgo
-	}
-	other, err := sql.Open(driver, strings.TrimPrefix(options.URL, "sqlite://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = other.Close() }()
-	other.SetMaxOpenConns(1)
-	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	other := locked(t, options.URL)
 	var answer struct {
 		Status string
 		Checks map[string]struct{ Status, Detail string }

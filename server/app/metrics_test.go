@@ -132,19 +132,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	m.until(`sohbet_http_request_duration_seconds_count\{route="/api/upload/image"\} 2`)
 
 	// Another program locks the database: what is to be stored waits, in the queue and for the one connection.
-	driver := "sqlite3"
-	if !slices.Contains(sql.Drivers(), driver) {
-		driver = "sqlite" // a build without cgo
-	}
-	other, err := sql.Open(driver, strings.TrimPrefix(options.URL, "sqlite://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = other.Close() }()
-	other.SetMaxOpenConns(1)
-	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	other := locked(t, options.URL)
 	stored := make(chan error, 2)
 	for range cap(stored) { // one that the writer holds, and one behind it
 		message := models.NewMessage{ThreadID: threadA, ContentText: "later", ContentType: "text", SenderType: models.Visitor}
