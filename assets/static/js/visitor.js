@@ -97,7 +97,8 @@ async function join() {
     startOver();
   }
   past.turnTo(answer.thread_id);
-  remember({ ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id ?? 0) });
+  // In a conversation that begins here there is nothing older that somebody may have read.
+  remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id ?? 0) });
   Object.assign(situation, { blocked: false, closed: answer.status === 'closed', rating: answer.rating ?? 0 });
   showTeam(answer.team ?? { ...team, away: Boolean(answer.away) });
   await past.catchUp();
