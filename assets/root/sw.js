@@ -70,12 +70,15 @@ function here(path) {
 }
 
 self.addEventListener('notificationclick', (event) => {
+  const { tag, data } = event.notification;
   event.notification.close();
-  const url = here(event.notification.data?.url);
+  const url = here(data?.url);
   event.waitUntil((async () => {
     const open = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
     const there = open.find((client) => new URL(client.url).pathname === url);
+    // It hears which conversation was meant once its scripts have run, and before it is shown.
+    if (there) there.postMessage({ pressed: tag });
     if (there) await there.focus();
-    else await self.clients.openWindow(url);
+    else (await self.clients.openWindow(url))?.postMessage({ pressed: tag });
   })());
 });

@@ -1,7 +1,8 @@
 // What a browser keeps: the theme, the shell, the page for no connection; and what the one policy of Trusted Types lets through.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { house, PHONE, signIn, visit } from './harness.mjs';
+import { eventually, house, PHONE, say, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house({ BRAND_NAME: 'Çınar Kitabevi', BRAND_COLOR: '#e91e63', BRAND_GREETING: 'Hoş geldiniz!', AGENT_NAME: 'Elif' }); });
@@ -93,7 +94,7 @@ test('the policy of Trusted Types lets the worker be registered, and nothing els
   }
 });
 
-test('pushes become notifications, their click opens the console and nothing elsewhere', async () => {
+test('pushes become notifications, which lead to the console and nowhere else', async () => {
   const context = await h.person({ serviceWorkers: 'allow', permissions: ['notifications'] });
   const page = await visit(context, 'İtme');
   await page.evaluate(() => navigator.serviceWorker.ready);
@@ -115,4 +116,37 @@ test('pushes become notifications, their click opens the console and nothing els
     return seen;
   });
   assert.deepEqual(shown, [['Ayşe', 'Merhaba', 't1', '/admin'], ['x', '', 'sohbet', '/admin'], ['Sohbet', '', 'sohbet', '/admin'], ['Sohbet', '', 'sohbet', '/admin']]);
+});
+
+test('a push that is pressed opens its conversation, in the console that is there or in a new one', async () => {
+  const context = await h.person({ serviceWorkers: 'allow' });
+  const [guest, other] = [await visit(await h.person(), 'Basılan'), await visit(await h.person(), 'Sonra Gelen')];
+  for (const page of [guest, other]) {
+    await say(page, 'kimse var mı?');
+    await page.waitForSelector(STORED_MESSAGE);
+  }
+  const { thread } = await guest.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')));
+  const tag = createHash('sha256').update(`sohbet push topic\n${thread}`).digest('hex').slice(0, 32); // as topicOf of server/push
+  const shell = await context.newPage();
+  await shell.goto('/');
+  await shell.evaluate(() => navigator.serviceWorker.ready);
+  const [worker] = context.serviceWorkers();
+  const page = await signIn(context, h.server);
+  await page.waitForSelector('.row');
+  const press = (pressed) => worker.evaluate(async (of) => {
+    const done = [];
+    WindowClient.prototype.focus = async () => { done.push('focused'); }; // a browser lets it only after a real press
+    self.clients.openWindow = async (url) => { done.push(url); return { postMessage: (told) => done.push(told) }; };
+    const event = new Event('notificationclick');
+    event.notification = { tag: of, close: () => done.push('closed'), data: { url: '/admin' } };
+    const waits = [];
+    event.waitUntil = (p) => waits.push(p);
+    self.dispatchEvent(event);
+    await Promise.all(waits);
+    return done;
+  }, pressed);
+  assert.deepEqual(await press(tag), ['closed', 'focused']);
+  await eventually(async () => assert.equal(await page.textContent('#head-name'), 'Basılan'));
+  await page.goto('about:blank');
+  assert.deepEqual(await press(tag), ['closed', '/admin', { pressed: tag }]);
 });

@@ -234,7 +234,8 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 }
 
 // topicOf names a thread to push services and browsers, without telling which it is: a later message takes the place of an
-// earlier one with its name. RFC 8030 §5.4 allows 32 characters of base64url.
+// earlier one with its name, and consoles, which know the threads, find the one that a pressed notification is of (pressed.js
+// makes the same). RFC 8030 §5.4 allows 32 characters of base64url.
 func topicOf(threadID string) string {
 	sum := sha256.Sum256([]byte("sohbet push topic\n" + threadID))
 	return hex.EncodeToString(sum[:16])

@@ -208,7 +208,7 @@ threads.addEventListener('change', () => {
 const manageCanned = cannedManager(canned, session);
 const popup = cannedPopup(canned, { name: () => room.name(), manage: manageCanned });
 const writing = modes(room, live, (note) => notes.add(note));
-const tellAgent = alerts(store, (id) => room.open(id, { focus: true }), say);
+const tellAgent = alerts(store, threads, (id) => room.open(id, { focus: true }), say);
 const takeCopy = copies(parts);
 
 room.addEventListener('turn', () => {

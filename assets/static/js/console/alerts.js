@@ -11,10 +11,11 @@ const canNotify = () => typeof Notification === 'function';
 
 /**
  * @param {Store} store
+ * @param {Threads} threads
  * @param {(id: string) => void} open opens a conversation
  * @param {(text: string) => void} say
  */
-export function alerts(store, open, say) {
+export function alerts(store, threads, open, say) {
   const bell = byId('notify');
   const sound = byId('sound');
   let pushed = false; // this browser gets pushes
@@ -55,6 +56,13 @@ export function alerts(store, open, say) {
   });
   show();
   if (on()) join();
+  // A push was pressed (sw.js).
+  navigator.serviceWorker?.addEventListener('message', async ({ data }) => {
+    if (typeof data?.pressed !== 'string') return;
+    const { find } = await import('./pressed.js');
+    const id = await find(threads, data.pressed);
+    if (id) open(id);
+  });
 
   /** A visitor wrote; `watched`: it is in view here. */
   return function told(message, name, watched) {

@@ -83,6 +83,8 @@ export class Threads extends EventTarget {
   get query() { return this.#query; }
   get filter() { return this.#filter; }
   get(id) { return this.#map.get(id); }
+  /** The ids of all that this page knows, the newest first. */
+  get known() { return [...this.#map.values()].sort(newest).map((thread) => thread.id); }
 
   /** {active, waiting, closed, unread, found?} as the server counted last, or null. */
   get counts() { return this.#counts; }
