@@ -103,7 +103,7 @@ export function cannedPopup(canned, { name, manage }) {
 
   field.addEventListener('input', show);
   field.addEventListener('click', show);
-  field.addEventListener('blur', () => setTimeout(() => { if (!popup.contains(document.activeElement)) close(); }));
+  field.addEventListener('blur', () => setTimeout(() => { if (document.activeElement !== field && !popup.contains(document.activeElement)) close(); }));
   popup.addEventListener('pointerdown', (event) => event.preventDefault()); // the box keeps the focus
   byId('canned-manage').addEventListener('click', () => { close(); manage(); });
   canned.addEventListener('change', () => { if (open()) show(); });
