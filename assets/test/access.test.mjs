@@ -1,6 +1,7 @@
 // Accessibility of every page and state in both themes, by axe, and the narrowest screen.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { drop, postgres } from '../../handlers/test/postgres.mjs';
 import { clean } from './axe.mjs';
 import { act, DESK, eventually, fits, house, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
@@ -85,6 +86,27 @@ for (const colorScheme of ['light', 'dark']) {
     await clean(page, 'enlarged');
   });
 }
+
+test('the page of a failure says so in words, and axe finds nothing in it', async () => {
+  const settings = postgres();
+  const broken = await house(settings);
+  try {
+    const page = await signIn(await broken.person(), broken.server);
+    drop(settings);
+    assert.equal((await page.goto('/logout?lang=en')).status(), 500); // the end of a session is written down
+    assert.equal(await page.textContent('h1'), 'We spilled something');
+    for (const size of [PHONE, DESK]) {
+      await page.setViewportSize(size.viewport);
+      for (const colorScheme of ['light', 'dark']) {
+        await page.emulateMedia({ colorScheme });
+        await clean(page, `failure, ${colorScheme}`);
+      }
+      assert.ok(await fits(page));
+    }
+  } finally {
+    await broken.close();
+  }
+});
 
 test('320 px wide: nothing is cut off or scrolls sideways', async () => {
   const size = { viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true };

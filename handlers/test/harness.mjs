@@ -2,12 +2,14 @@
 // SOHBET_BIN names the binary; without it, it is built once into a temporary folder.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { io } from "socket.io-client";
+import { postgres } from "./postgres.mjs";
+
+export { postgres };
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -46,18 +48,6 @@ export async function start(settings = {}) {
     throw err;
   }
   return server;
-}
-
-// postgres makes an empty schema in the throwaway server that SOHBET_TEST_POSTGRES names (.ci/services starts one) and returns the
-// settings that put a server's data there.
-export function postgres() {
-  const address = process.env.SOHBET_TEST_POSTGRES;
-  if (!address) throw new Error("SOHBET_TEST_POSTGRES is not set: run this through .ci/services, or run make test");
-  const schema = `protocol_${randomBytes(8).toString("hex")}`;
-  execFileSync("psql", ["--quiet", "--no-psqlrc", "--command", `CREATE SCHEMA ${schema}`, address]);
-  const url = new URL(address);
-  url.searchParams.set("search_path", schema);
-  return { DATABASE_URL: url.href, SECRET_KEY: randomBytes(32).toString("hex") };
 }
 
 // cluster starts so many processes on one database and on the Redis that SOHBET_TEST_REDIS names.
