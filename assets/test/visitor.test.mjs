@@ -1,8 +1,9 @@
 // The visitor's page in the states that a conversation can have, and by keyboard, from right to left, enlarged and on small screens.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
 import { clean } from './axe.mjs';
-import { connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, visit } from './harness.mjs';
+import { CHROMIUM, connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 let agent;
@@ -236,6 +237,28 @@ test('gone to another page and back: the conversation is there, and what came me
   await page.goBack();
   await connected(page);
   await shows(page, ['gidiyorum', 'bekliyoruz']);
+});
+
+test('back is instant: the page comes from the back/forward cache as it was left, connects again and hears what came', async () => {
+  // The driver switches that cache off where it is not asked to leave it.
+  const browser = await chromium.launch({ ...CHROMIUM, ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+  try {
+    const page = await visit(await browser.newContext({ baseURL: h.server.url, locale: 'tr-TR' }), 'Önbellekten');
+    await say(page, 'gidiyorum');
+    await page.waitForSelector(STORED_MESSAGE);
+    await page.evaluate(() => { window.left = true; });
+    await openThread(agent, 'Önbellekten');
+    await page.goto('/yok');
+    await say(agent, 'bekliyoruz');
+    await page.goBack({ waitUntil: 'commit' }); // what comes from the cache is not loaded
+    assert.equal(await page.evaluate(() => window.left), true, 'it was loaded anew');
+    await connected(page);
+    await shows(page, ['gidiyorum', 'bekliyoruz']);
+    await say(page, 'geldim');
+    await shows(agent, ['gidiyorum', 'bekliyoruz', 'geldim']);
+  } finally {
+    await browser.close();
+  }
 });
 
 test('after a sleep the page finds out that its connection is dead, and misses nothing', async () => {
