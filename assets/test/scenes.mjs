@@ -1,7 +1,7 @@
 // The scenes of screenshots.mjs: each brings a page into a state and has its picture taken.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { act, connected, eventually, openThread, removeThread, say, seed, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
-import { chat, launcher, openUp } from './site.mjs';
+import { chat, introduce, launcher, openUp } from './site.mjs';
 
 /** A visitor and an agent who know each other. `who` tells runs apart on one server. */
 async function both({ h, person, unique }, who) {
@@ -261,8 +261,7 @@ export const scenes = {
     await launcher(page).click();
     await chat(page).locator('#name').waitFor();
     await stage.shoot(page, 'first');
-    await chat(page).locator('#name').fill('Selin');
-    await chat(page).locator('#start-form button[type=submit]').click();
+    await introduce(page, 'Selin');
     await chat(page).locator('#text').fill('Bu fincan bulaşık makinesinde yıkanır mı?');
     await chat(page).locator('#text').press('Enter');
     await chat(page).locator('.message[data-state=sent]').waitFor();

@@ -50,3 +50,11 @@ export const launcher = (page) => page.locator('sohbet-chat .launcher');
 export const panel = (page) => page.locator('sohbet-chat .panel');
 /** The chat inside the frame. */
 export const chat = (page) => page.frameLocator('sohbet-chat iframe');
+
+/** Writes the name into the chat and goes on. Before the chat has arrived its own page, which nobody sees yet, may take the focus from the box. */
+export async function introduce(page, name) {
+  await page.locator('sohbet-chat .wait').waitFor({ state: 'hidden' });
+  await chat(page).locator('#name').fill(name);
+  await chat(page).locator('#start-form button[type=submit]').click();
+  await chat(page).locator('#talk[data-stage=talk][data-connection=online]').waitFor();
+}

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connected, house, openThread, say, shows, signIn, visit } from './harness.mjs';
-import { chat, launcher, openUp, Site } from './site.mjs';
+import { chat, introduce, launcher, openUp, Site } from './site.mjs';
 import { count, paints, sum, watchPaints } from './wire.mjs';
 
 let h;
@@ -90,9 +90,7 @@ test('the widget, stage by stage', async (t) => {
   assert.equal(cls, 0, `shifts in the panel: ${shifts}`);
   within(ours(), 40_000, 'first opening', t);
 
-  await chat(page).locator('#name').fill('Tartan');
-  await chat(page).locator('#start-form button[type=submit]').click();
-  await chat(page).locator('#talk[data-connection=online]').waitFor();
+  await introduce(page, 'Tartan');
   await page.evaluate(() => window.Sohbet('close'));
   await launcher(page).click();
   // Whoever is about to write gets, at leisure, what files would need.

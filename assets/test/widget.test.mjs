@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { CHROMIUM, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
-import { chat, launcher, openUp, panel, Site } from './site.mjs';
+import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './site.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -44,9 +44,7 @@ async function at(address, options = {}) {
 /** Opens the panel by its button and gives a name. */
 async function introduce(page, name) {
   await launcher(page).click();
-  await chat(page).locator('#name').fill(name);
-  await chat(page).locator('#start-form button[type=submit]').click();
-  await chat(page).locator('#talk[data-connection=online]').waitFor();
+  await introduceIn(page, name);
   return chat(page);
 }
 
