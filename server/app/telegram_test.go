@@ -33,7 +33,12 @@ type shop struct {
 
 func openShop(t *testing.T, world telegramtest.Options, env ...string) *shop {
 	t.Helper()
-	bot := telegramtest.New(t, world)
+	return openShopOn(t, telegramtest.New(t, world), world, env...)
+}
+
+// openShopOn is openShop with a bot that other processes may have too.
+func openShopOn(t *testing.T, bot *telegramtest.Server, world telegramtest.Options, env ...string) *shop {
+	t.Helper()
 	chat := telegramtest.GroupID
 	if world.Chat.ID != 0 {
 		chat = world.Chat.ID
@@ -44,7 +49,7 @@ func openShop(t *testing.T, world telegramtest.Options, env ...string) *shop {
 	return &shop{Process: process.Start(t, t.TempDir(), env...), t: t, bot: bot}
 }
 
-// guest is a visitor's page.
+// guest is a visitor's page, or an agent's.
 type guest struct {
 	*shop
 	thread string
@@ -57,7 +62,7 @@ type guest struct {
 	heard  []heard
 }
 
-// heard is one event.
+// heard is one event; that something was acked is the event "ack", whose text is the packet's number.
 type heard struct {
 	name, text, sender, kind, file string
 	at                             time.Time
@@ -66,12 +71,19 @@ type heard struct {
 // visit opens the page and joins with a name.
 func (s *shop) visit(name string) *guest {
 	s.t.Helper()
-	host := &raw.Host{T: s.t, Addr: s.Addr, Path: "/socket.io/"}
+	g := s.page(nil)
+	g.emit("join", map[string]string{"display_name": name})
+	g.thread = raw.Take(s.t, g.joined, "joined")
+	return g
+}
+
+// page opens a connection; header is that of the handshake.
+func (s *shop) page(header http.Header) *guest {
+	s.t.Helper()
+	host := &raw.Host{T: s.t, Addr: s.Addr, Path: "/socket.io/", Header: header}
 	g := &guest{shop: s, socket: host.Socket(), joined: make(chan string, 1), done: make(chan struct{}), change: make(chan struct{})}
 	go g.listen()
 	s.t.Cleanup(func() { _ = g.socket.Close(); <-g.done })
-	g.emit("join", map[string]string{"display_name": name})
-	g.thread = raw.Take(s.t, g.joined, "joined")
 	return g
 }
 
@@ -85,6 +97,10 @@ func (g *guest) listen() {
 		}
 		if err != nil {
 			return
+		}
+		if number, _, acked := strings.Cut(packet, "["); acked && strings.HasPrefix(number, "43") {
+			g.remember(heard{name: "ack", text: number[2:], at: time.Now()})
+			continue
 		}
 		var event []json.RawMessage
 		if !strings.HasPrefix(packet, "42[") || json.Unmarshal([]byte(packet[2:]), &event) != nil || len(event) < 2 {
@@ -106,12 +122,16 @@ func (g *guest) listen() {
 		if name == "joined" {
 			g.joined <- m.Thread
 		}
-		g.mu.Lock()
-		g.heard = append(g.heard, heard{name, m.Text + m.Status + m.Error, m.Sender, m.Type, m.File, time.Now()})
-		close(g.change)
-		g.change = make(chan struct{})
-		g.mu.Unlock()
+		g.remember(heard{name, m.Text + m.Status + m.Error, m.Sender, m.Type, m.File, time.Now()})
 	}
+}
+
+func (g *guest) remember(h heard) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.heard = append(g.heard, h)
+	close(g.change)
+	g.change = make(chan struct{})
 }
 
 func (g *guest) emit(event string, payload any) {

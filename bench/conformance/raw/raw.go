@@ -25,8 +25,9 @@ const Patience = 20 * time.Second
 // Host is a server under test.
 type Host struct {
 	T      testing.TB
-	Addr   string // host:port
-	Path   string // where the protocol is served, such as "/engine.io/"
+	Addr   string      // host:port
+	Path   string      // where the protocol is served, such as "/engine.io/"
+	Header http.Header // of the handshakes of websockets, such as Cookie
 	Server *httptest.Server
 	http   *http.Client
 }

@@ -38,6 +38,9 @@ func (e *ErrClosed) Error() string {
 // Upgrade opens a websocket with a query, without reading anything.
 func (h *Host) Upgrade(query string, dialer ws.Dialer) (*Websocket, error) {
 	dialer.Timeout = Patience
+	if dialer.Header == nil && h.Header != nil {
+		dialer.Header = ws.HandshakeHeaderHTTP(h.Header)
+	}
 	conn, br, _, err := dialer.Dial(context.Background(), "ws://"+h.Addr+h.Path+"?"+query)
 	if err != nil {
 		return nil, err
