@@ -199,7 +199,10 @@ export const fits = (page) => page.evaluate(() => document.documentElement.scrol
 
 /** Opens the thread of this visitor in the console. */
 export async function openThread(page, name) {
-  await page.locator('.row', { hasText: name }).first().click();
+  await eventually(async () => {
+    await page.locator('.row', { hasText: name }).first().click(); // a row above it may come between, and take the click
+    assert.ok((await page.textContent('#head-name')).includes(name));
+  }, `the conversation with ${name} open`);
   await page.waitForSelector('#conversation:not([hidden])');
 }
 
