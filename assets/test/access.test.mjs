@@ -2,90 +2,86 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { drop, postgres } from '../../handlers/test/postgres.mjs';
-import { clean } from './axe.mjs';
+import { cleanInBoth } from './axe.mjs';
 import { act, DESK, eventually, fits, house, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
 after(() => h.close());
 
-for (const colorScheme of ['light', 'dark']) {
-  for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
-    test(`axe finds nothing, ${colorScheme}, ${device}`, async () => {
-      const name = `Erişim ${colorScheme} ${device}`;
-      const guest = await (await h.person({ ...size, colorScheme })).newPage();
-      await guest.goto('/');
-      await clean(guest, 'name question');
-      await guest.click('#start-form button[type=submit]');
-      await guest.click('.extra summary');
-      await clean(guest, 'name problem, phone field');
-      await guest.goto('/yok-boyle-bir-sayfa');
-      await clean(guest, 'not found');
-      await guest.goto('/login');
-      await clean(guest, 'login');
-      await guest.click('#ask-button');
-      await guest.waitForSelector('#verify:not([hidden])');
-      await clean(guest, 'code');
+for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
+  test(`axe finds nothing in light or dark, ${device}`, async () => {
+    const name = `Erişim ${device}`;
+    const guest = await (await h.person(size)).newPage();
+    await guest.goto('/');
+    await cleanInBoth(guest, 'name question');
+    await guest.click('#start-form button[type=submit]');
+    await guest.click('.extra summary');
+    await cleanInBoth(guest, 'name problem, phone field');
+    await guest.goto('/yok-boyle-bir-sayfa');
+    await cleanInBoth(guest, 'not found');
+    await guest.goto('/login');
+    await cleanInBoth(guest, 'login');
+    await guest.click('#ask-button');
+    await guest.waitForSelector('#verify:not([hidden])');
+    await cleanInBoth(guest, 'code');
 
-      const visitor = await visit(await h.person({ ...size, colorScheme }), name);
-      await clean(visitor, 'empty conversation');
-      await say(visitor, 'Merhaba https://example.com');
-      const agent = await signIn(await h.person({ ...size, colorScheme }), h.server);
-      await agent.waitForSelector('.row');
-      await clean(agent, 'console, list');
-      await openThread(agent, name);
-      await shows(agent, ['Merhaba https://example.com']);
-      await say(agent, 'Buyurun https://example.com');
-      await shows(visitor, ['Merhaba https://example.com', 'Buyurun https://example.com']);
-      await visitor.locator('#text').pressSequentially('abc');
-      await agent.waitForSelector('#typing:not([hidden])');
-      await clean(visitor, 'conversation');
-      await clean(agent, 'console, conversation');
-      await act(agent, 'block');
-      await clean(agent, 'confirm');
-      await agent.keyboard.press('Escape');
+    const visitor = await visit(await h.person(size), name);
+    await cleanInBoth(visitor, 'empty conversation');
+    await say(visitor, 'Merhaba https://example.com');
+    const agent = await signIn(await h.person(size), h.server);
+    await agent.waitForSelector('.row');
+    await cleanInBoth(agent, 'console, list');
+    await openThread(agent, name);
+    await shows(agent, ['Merhaba https://example.com']);
+    await say(agent, 'Buyurun https://example.com');
+    await shows(visitor, ['Merhaba https://example.com', 'Buyurun https://example.com']);
+    await visitor.locator('#text').pressSequentially('abc');
+    await agent.waitForSelector('#typing:not([hidden])');
+    await cleanInBoth(visitor, 'conversation');
+    await cleanInBoth(agent, 'console, conversation');
+    await act(agent, 'block');
+    await cleanInBoth(agent, 'confirm');
+    await agent.keyboard.press('Escape');
 
-      await h.server.kill();
-      try {
-        await visitor.waitForSelector('#connection:not([hidden])');
-        await say(visitor, 'sırada');
-        await clean(visitor, 'offline');
-      } finally {
-        await h.server.start(); // the next test needs it, whatever became of this one
-      }
-    });
-  }
-}
-
-for (const colorScheme of ['light', 'dark']) {
-  test(`axe finds nothing in pictures, voices and files, ${colorScheme}`, async () => {
-    const page = await visit(await h.person({ ...PHONE, colorScheme }), `Dosya ${colorScheme}`);
-    await page.click('#mic');
-    await page.waitForSelector('#recorder:not([hidden])');
-    await clean(page, 'recording');
-    await page.waitForTimeout(600); // shorter ones are taken for a slip
-    await page.click('#recorder-done');
-    await page.waitForSelector('.tray-audio');
-    const picture = await page.evaluate(async () => {
-      const canvas = Object.assign(document.createElement('canvas'), { width: 300, height: 200 });
-      canvas.getContext('2d').fillRect(0, 0, 300, 200);
-      return [...new Uint8Array(await (await new Promise((done) => canvas.toBlob(done, 'image/png'))).arrayBuffer())];
-    });
-    await page.setInputFiles('#pick', [
-      { name: 'a.png', mimeType: 'image/png', buffer: Buffer.from(picture) },
-      { name: 'b.txt', mimeType: 'text/plain', buffer: Buffer.from('merhaba') },
-      { name: 'c.pdf', mimeType: 'application/pdf', buffer: Buffer.from('<html>') },
-    ]);
-    await eventually(async () => assert.equal(await page.locator('.tray-item').count(), 4), 'four in the tray');
-    await clean(page, 'before sending');
-    await page.click('#send');
-    await page.waitForSelector('.message[data-state=failed]');
-    await eventually(async () => assert.equal(await page.locator(STORED_MESSAGE).count(), 3), 'three sent');
-    await clean(page, 'sent, and one refused');
-    await page.click('.picture');
-    await clean(page, 'enlarged');
+    await h.server.kill();
+    try {
+      await visitor.waitForSelector('#connection:not([hidden])');
+      await say(visitor, 'sırada');
+      await cleanInBoth(visitor, 'offline');
+    } finally {
+      await h.server.start(); // the next test needs it, whatever became of this one
+    }
   });
 }
+
+test('axe finds nothing in pictures, voices and files, light or dark', async () => {
+  const page = await visit(await h.person(PHONE), 'Dosya');
+  await page.click('#mic');
+  await page.waitForSelector('#recorder:not([hidden])');
+  await cleanInBoth(page, 'recording');
+  await page.waitForTimeout(600); // shorter ones are taken for a slip
+  await page.click('#recorder-done');
+  await page.waitForSelector('.tray-audio');
+  const picture = await page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 300, height: 200 });
+    canvas.getContext('2d').fillRect(0, 0, 300, 200);
+    return [...new Uint8Array(await (await new Promise((done) => canvas.toBlob(done, 'image/png'))).arrayBuffer())];
+  });
+  await page.setInputFiles('#pick', [
+    { name: 'a.png', mimeType: 'image/png', buffer: Buffer.from(picture) },
+    { name: 'b.txt', mimeType: 'text/plain', buffer: Buffer.from('merhaba') },
+    { name: 'c.pdf', mimeType: 'application/pdf', buffer: Buffer.from('<html>') },
+  ]);
+  await eventually(async () => assert.equal(await page.locator('.tray-item').count(), 4), 'four in the tray');
+  await cleanInBoth(page, 'before sending');
+  await page.click('#send');
+  await page.waitForSelector('.message[data-state=failed]');
+  await eventually(async () => assert.equal(await page.locator(STORED_MESSAGE).count(), 3), 'three sent');
+  await cleanInBoth(page, 'sent, and one refused');
+  await page.click('.picture');
+  await cleanInBoth(page, 'enlarged');
+});
 
 test('the page of a failure says so in words, and axe finds nothing in it', async () => {
   const settings = postgres();
@@ -97,10 +93,7 @@ test('the page of a failure says so in words, and axe finds nothing in it', asyn
     assert.equal(await page.textContent('h1'), 'We spilled something');
     for (const size of [PHONE, DESK]) {
       await page.setViewportSize(size.viewport);
-      for (const colorScheme of ['light', 'dark']) {
-        await page.emulateMedia({ colorScheme });
-        await clean(page, `failure, ${colorScheme}`);
-      }
+      await cleanInBoth(page, 'failure');
       assert.ok(await fits(page));
     }
   } finally {

@@ -1,7 +1,7 @@
 // Every state of the console by axe, in both themes on a desk and on a phone; and at 200% zoom.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { clean } from './axe.mjs';
+import { cleanInBoth } from './axe.mjs';
 import { act, DESK, eventually, house, openThread, PHONE, say, seed, shows, signIn, visit } from './harness.mjs';
 
 let h;
@@ -17,10 +17,7 @@ for (const [size, device] of [[DESK, 'desk'], [PHONE, 'phone']]) {
     const context = await h.person(size);
     const page = await signIn(context, h.server);
     const state = async (what) => {
-      for (const colorScheme of ['light', 'dark']) {
-        await page.emulateMedia({ colorScheme });
-        await clean(page, `${what}, ${colorScheme}`);
-      }
+      await cleanInBoth(page, what);
       await fits(page, what);
     };
     const back = async () => { if (device === 'phone') await page.click('#back'); };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { clean } from './axe.mjs';
+import { cleanInBoth } from './axe.mjs';
 import { CHROMIUM, connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
@@ -26,89 +26,87 @@ const threadOf = async (page) => (await page.waitForFunction(() => JSON.parse(lo
 const row = async (id) => (await (await agent.request.get('/api/threads?limit=100')).json()).find((one) => one.id === id);
 const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName);
 
-for (const colorScheme of ['light', 'dark']) {
-  test(`closed: the rating is told, may be changed, takes a comment, and a new message opens the talk; axe, ${colorScheme}`, async () => {
-    const page = await visit(await h.person({ ...PHONE, colorScheme }), `Kapanan ${colorScheme}`);
-    await say(page, 'merhaba');
+test('closed: the rating is told, may be changed, takes a comment, and a new message opens the talk; axe, light and dark', async () => {
+  const page = await visit(await h.person(PHONE), 'Kapanan');
+  await say(page, 'merhaba');
+  const id = await threadOf(page);
+  await eventually(async () => assert.notEqual(await row(id), undefined));
+  await ask('set_status', { thread_id: id, status: 'closed' });
+  await page.waitForSelector('#offer[data-kind=closed]');
+  await cleanInBoth(page, 'closed');
+  await page.locator('.glass input').nth(1).focus();
+  await page.keyboard.press('ArrowRight');
+  await eventually(async () => assert.equal((await row(id)).rating, 3));
+  await page.keyboard.press('ArrowRight');
+  await eventually(async () => assert.equal((await row(id)).rating, 4));
+  await eventually(async () => assert.match(await page.textContent('.offer-said'), /İyi/));
+  await page.fill('#rating-comment', 'Hızlı yanıt için teşekkürler');
+  await cleanInBoth(page, 'rated');
+  await page.click('.offer-form button');
+  await eventually(async () => assert.equal((await row(id)).rating_comment, 'Hızlı yanıt için teşekkürler'));
+  await page.reload();
+  await page.waitForSelector('#offer[data-kind=closed]');
+  assert.ok(await page.locator('.glass input').nth(3).isChecked(), 'what was chosen is remembered');
+  await say(page, 'bir şey daha');
+  await page.waitForSelector('#offer', { state: 'hidden' });
+  await eventually(async () => assert.equal((await row(id)).status, 'active'));
+});
+
+test('away: the page says so from its first paint, takes an address once, refuses a wrong one in words; axe, light and dark', async () => {
+  await ask('set_away', { away: true });
+  try {
+    const html = await (await (await h.person()).request.get('/?lang=tr')).text();
+    assert.match(html, /id="state"[^>]*>Şu an uzaktayız, sonra yanıtlarız</);
+    const page = await visit(await h.person(PHONE), 'Gece');
+    assert.equal(await page.locator('#offer').isVisible(), false, 'first the question');
+    await say(page, 'açık mısınız?');
+    await page.waitForSelector('#offer[data-kind=away]');
     const id = await threadOf(page);
-    await eventually(async () => assert.notEqual(await row(id), undefined));
-    await ask('set_status', { thread_id: id, status: 'closed' });
-    await page.waitForSelector('#offer[data-kind=closed]');
-    await clean(page, 'closed');
-    await page.locator('.glass input').nth(1).focus();
-    await page.keyboard.press('ArrowRight');
-    await eventually(async () => assert.equal((await row(id)).rating, 3));
-    await page.keyboard.press('ArrowRight');
-    await eventually(async () => assert.equal((await row(id)).rating, 4));
-    await eventually(async () => assert.match(await page.textContent('.offer-said'), /İyi/));
-    await page.fill('#rating-comment', 'Hızlı yanıt için teşekkürler');
-    await clean(page, 'rated');
-    await page.click('.offer-form button');
-    await eventually(async () => assert.equal((await row(id)).rating_comment, 'Hızlı yanıt için teşekkürler'));
+    await page.click('.contact button[type=submit]');
+    await page.waitForSelector('#contact-problem:not([hidden])');
+    assert.equal(await focused(page), 'contact-email');
+    await page.fill('#contact-email', 'olmaz');
+    await page.press('#contact-email', 'Enter');
+    assert.match(await page.textContent('#contact-problem'), /eksik ya da yanlış/);
+    await cleanInBoth(page, 'away, wrong address');
+    await page.fill('#contact-email', 'gece@example.com');
+    await page.press('#contact-email', 'Enter');
+    await page.waitForSelector('#offer', { state: 'hidden' });
+    await eventually(async () => assert.equal((await row(id)).email, 'gece@example.com'));
+    assert.equal(await focused(page), 'text', 'back to writing');
     await page.reload();
-    await page.waitForSelector('#offer[data-kind=closed]');
-    assert.ok(await page.locator('.glass input').nth(3).isChecked(), 'what was chosen is remembered');
-    await say(page, 'bir şey daha');
-    await page.waitForSelector('#offer', { state: 'hidden' });
-    await eventually(async () => assert.equal((await row(id)).status, 'active'));
-  });
+    await connected(page);
+    assert.equal(await page.locator('#offer').isVisible(), false, 'asked once');
+  } finally {
+    await ask('set_away', { away: false });
+  }
+});
 
-  test(`away: the page says so from its first paint, takes an address once, refuses a wrong one in words; axe, ${colorScheme}`, async () => {
-    await ask('set_away', { away: true });
-    try {
-      const html = await (await (await h.person()).request.get('/?lang=tr')).text();
-      assert.match(html, /id="state"[^>]*>Şu an uzaktayız, sonra yanıtlarız</);
-      const page = await visit(await h.person({ ...PHONE, colorScheme }), `Gece ${colorScheme}`);
-      assert.equal(await page.locator('#offer').isVisible(), false, 'first the question');
-      await say(page, 'açık mısınız?');
-      await page.waitForSelector('#offer[data-kind=away]');
-      const id = await threadOf(page);
-      await page.click('.contact button[type=submit]');
-      await page.waitForSelector('#contact-problem:not([hidden])');
-      assert.equal(await focused(page), 'contact-email');
-      await page.fill('#contact-email', 'olmaz');
-      await page.press('#contact-email', 'Enter');
-      assert.match(await page.textContent('#contact-problem'), /eksik ya da yanlış/);
-      await clean(page, 'away, wrong address');
-      await page.fill('#contact-email', 'gece@example.com');
-      await page.press('#contact-email', 'Enter');
-      await page.waitForSelector('#offer', { state: 'hidden' });
-      await eventually(async () => assert.equal((await row(id)).email, 'gece@example.com'));
-      assert.equal(await focused(page), 'text', 'back to writing');
-      await page.reload();
-      await connected(page);
-      assert.equal(await page.locator('#offer').isVisible(), false, 'asked once');
-    } finally {
-      await ask('set_away', { away: false });
-    }
-  });
-
-  test(`blocked, deleted, menu, emoji, broken and offline pages are sound; axe, ${colorScheme}`, async () => {
-    const page = await visit(await h.person({ colorScheme }), `Engelli ${colorScheme}`);
-    await say(page, 'merhaba');
-    const id = await threadOf(page);
-    await page.click('#menu summary');
-    await clean(page, 'menu');
-    await page.keyboard.press('Escape');
-    await page.click('#emoji');
-    await page.waitForSelector('#emoji-panel');
-    await clean(page, 'emoji');
-    await page.keyboard.press('Escape');
-    const post = (path, body) => agent.evaluate(([to, what]) => fetch(to, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(what) }).then((r) => r.status), [path, body]);
-    assert.equal(await post('/api/threads/block', { thread_id: id }), 200);
-    await page.waitForSelector('#offer[data-kind=blocked]');
-    await clean(page, 'blocked');
-    assert.equal(await post('/api/threads/unblock', { thread_id: id }), 200);
-    await page.waitForSelector('#offer', { state: 'hidden' });
-    assert.equal(await post('/api/messages/clear', { thread_id: id }), 200);
-    await page.waitForSelector('#offer[data-kind=ended]');
-    await clean(page, 'deleted');
-    await say(page, 'yeniden');
-    await page.waitForSelector('#offer', { state: 'hidden' });
-    await page.goto('/offline');
-    await clean(page, 'offline page');
-  });
-}
+test('blocked, deleted, menu, emoji, broken and offline pages are sound; axe, light and dark', async () => {
+  const page = await visit(await h.person(), 'Engelli');
+  await say(page, 'merhaba');
+  const id = await threadOf(page);
+  await page.click('#menu summary');
+  await cleanInBoth(page, 'menu');
+  await page.keyboard.press('Escape');
+  await page.click('#emoji');
+  await page.waitForSelector('#emoji-panel');
+  await cleanInBoth(page, 'emoji');
+  await page.keyboard.press('Escape');
+  const post = (path, body) => agent.evaluate(([to, what]) => fetch(to, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(what) }).then((r) => r.status), [path, body]);
+  assert.equal(await post('/api/threads/block', { thread_id: id }), 200);
+  await page.waitForSelector('#offer[data-kind=blocked]');
+  await cleanInBoth(page, 'blocked');
+  assert.equal(await post('/api/threads/unblock', { thread_id: id }), 200);
+  await page.waitForSelector('#offer', { state: 'hidden' });
+  assert.equal(await post('/api/messages/clear', { thread_id: id }), 200);
+  await page.waitForSelector('#offer[data-kind=ended]');
+  await cleanInBoth(page, 'deleted');
+  await say(page, 'yeniden');
+  await page.waitForSelector('#offer', { state: 'hidden' });
+  await page.goto('/offline');
+  await cleanInBoth(page, 'offline page');
+});
 
 test('unread messages are counted in the title and the icon, said to those who listen, and gone when they are read', async () => {
   const page = await visit(await h.person(), 'Okunmamış');

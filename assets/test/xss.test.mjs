@@ -80,8 +80,9 @@ test('a hundred payloads from visitors are text in the console', async () => {
   await stage.goto('/');
   const desk = await watched();
   const agent = await signIn(desk.context, h.server);
+  // Ten come at a time, so that the list stands still while one looks at them.
   for (const [n, payload] of PAYLOADS.entries()) {
-    await come(stage, n, payload);
+    if (n % 10 === 0) await Promise.all(PAYLOADS.slice(n, n + 10).map((one, i) => come(stage, n + i, one)));
     const row = agent.locator('.row').filter({ has: agent.locator('.row-name', { hasText: new RegExp(`^${n} `) }) });
     await row.click();
     await eventually(async () => {

@@ -231,12 +231,12 @@ func (s *service) vapid(header string) (string, error) {
 	case !strings.HasPrefix(claims.Sub, "https://") && !regexp.MustCompile(`^mailto:[^:@]+@[^:@]+$`).MatchString(claims.Sub):
 		return "", fmt.Errorf("sub %q", claims.Sub)
 	}
-	if len(parts[3]) != 64 || len(parts[4]) != 65 || parts[4][0] != 4 {
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), parts[4])
+	if err != nil || len(parts[3]) != 64 {
 		return "", errors.New("a signature or key of another form")
 	}
-	key := ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(parts[4][1:33]), Y: new(big.Int).SetBytes(parts[4][33:])}
 	digest := sha256.Sum256([]byte(found[1] + "." + found[2]))
-	if !ecdsa.Verify(&key, digest[:], new(big.Int).SetBytes(parts[3][:32]), new(big.Int).SetBytes(parts[3][32:])) {
+	if !ecdsa.Verify(key, digest[:], new(big.Int).SetBytes(parts[3][:32]), new(big.Int).SetBytes(parts[3][32:])) {
 		return "", errors.New("the signature is wrong")
 	}
 	return claims.Sub, nil
