@@ -26,18 +26,11 @@ func (s *Service) InView(socketID string, visible bool) {
 	}
 }
 
+// here reports whether a console of this process is in view.
 func (s *Service) here() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.consoles) > 0
-}
-
-// looking reports whether any console is in view, here or at another process.
-func (s *Service) looking(ctx context.Context) (bool, error) {
-	if s.here() {
-		return true, nil
-	}
-	return s.Store.ConsolesElsewhere(ctx, s.process, s.Now())
 }
 
 // keepConsoles tells the other processes whether consoles are in view here.

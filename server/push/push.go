@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -58,6 +59,9 @@ type Service struct {
 
 	mu       sync.Mutex
 	consoles map[string]struct{} // sockets of consoles in view
+	nobody   time.Time           // until when no browser is known to want pushes
+
+	told map[string]time.Time // by topic, until when nothing new is told; Run's goroutine alone has it
 }
 
 const (
@@ -68,6 +72,10 @@ const (
 	atOnce      = 8
 	backlog     = 256 // notices; a flood's rest is not told
 	trimEvery   = time.Hour
+	nobodyFor   = 2 * time.Second // how late a subscription at another process may be heard of
+	toldKept    = 10_000          // threads
+
+	whileLooking = "push: an agent is looking, so none is told"
 )
 
 // New makes the service. It sends once Run runs.
@@ -77,6 +85,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		Options: o, process: rand.Text(), notices: make(chan chat.Notice, backlog), turned: make(chan struct{}, 1), consoles: make(map[string]struct{}),
+		told:   make(map[string]time.Time),
 		client: &http.Client{Transport: o.Transport, Timeout: sendTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
@@ -141,10 +150,39 @@ func (s *Service) Subscribe(ctx context.Context, n Subscription, session string,
 	if err := n.check(); err != nil {
 		return err
 	}
-	return s.Store.SavePush(ctx, models.PushSubscription{
+	err := s.Store.SavePush(ctx, models.PushSubscription{
 		Locale: n.Locale, SessionID: session, ExpiresAt: expires,
 		PushAddress: models.PushAddress{Endpoint: n.Endpoint, P256DH: n.Keys.P256DH, Auth: n.Keys.Auth, Contact: contact},
 	})
+	s.setNobody(time.Time{})
+	return err
+}
+
+func (s *Service) setNobody(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nobody = until
+}
+
+// settled tells, without asking the database, that a notice is for nobody: no browser wants any, or the thread's last one is too
+// fresh. Every message of a visitor comes by here.
+func (s *Service) settled(topic string) bool {
+	now := s.Now()
+	s.mu.Lock()
+	nobody := now.Before(s.nobody)
+	s.mu.Unlock()
+	return nobody || now.Before(s.told[topic])
+}
+
+// hush notes until when nothing new is told of a thread.
+func (s *Service) hush(topic string, until time.Time) {
+	if len(s.told) >= toldKept {
+		now := s.Now()
+		maps.DeleteFunc(s.told, func(_ string, until time.Time) bool { return !now.Before(until) })
+	}
+	if len(s.told) < toldKept {
+		s.told[topic] = until
+	}
 }
 
 // Unsubscribe lets a browser go. One that is not known is gone already.
@@ -198,22 +236,37 @@ func (s *Service) drop() (dropped int) {
 
 // tell sends a notice to all browsers, unless an agent is looking or heard of the thread a moment ago. Its error is the database's.
 func (s *Service) tell(ctx context.Context, n chat.Notice) error {
-	looking, err := s.looking(ctx)
-	if err != nil {
-		return err
-	}
-	if looking {
-		s.Log.Debug("push: an agent is looking, so none is told")
+	topic := topicOf(n.ThreadID)
+	if s.settled(topic) {
 		return nil
 	}
+	if s.here() {
+		s.Log.Debug(whileLooking)
+		return nil
+	}
+	s.setNobody(s.Now().Add(nobodyFor)) // before the list is read, so that who subscribes meanwhile is not passed over
 	list, err := s.Store.PushSubscriptions(ctx, s.Now())
+	if err != nil || len(list) > 0 {
+		s.setNobody(time.Time{})
+	}
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	topic := topicOf(n.ThreadID)
-	if ok, _, err := s.Store.Spend(ctx, "push:"+topic, s.Now(), pushEvery, 1); err != nil || !ok {
+	if looking, err := s.Store.ConsolesElsewhere(ctx, s.process, s.Now()); err != nil {
+		return err
+	} else if looking {
+		s.Log.Debug(whileLooking)
+		return nil
+	}
+	ok, wait, err := s.Store.Spend(ctx, "push:"+topic, s.Now(), pushEvery, 1)
+	if err != nil {
 		return err
 	}
+	if !ok {
+		s.hush(topic, s.Now().Add(wait))
+		return nil
+	}
+	s.hush(topic, s.Now().Add(pushEvery))
 	private, public, err := s.keys(ctx)
 	if err != nil {
 		return err

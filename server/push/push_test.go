@@ -22,7 +22,6 @@ import (
 type world struct {
 	*push.Service
 	t     *testing.T
-	store *models.Store
 	fake  *service
 	log   *journal
 	shift atomic.Int64 // of the clock
@@ -45,9 +44,9 @@ func (j *journal) String() string {
 	return j.Buffer.String()
 }
 
-func newWorld(t *testing.T, store *models.Store, fake *service, contact string) *world {
+func newWorld(t *testing.T, store push.Store, fake *service, contact string) *world {
 	t.Helper()
-	w := &world{t: t, store: store, fake: fake, log: &journal{}}
+	w := &world{t: t, fake: fake, log: &journal{}}
 	w.Service = push.New(push.Options{
 		Store: store, Text: assets.Text, Contact: contact, Transport: fake.transport(), Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.shift.Load())) },
@@ -149,6 +148,42 @@ func TestPush(t *testing.T) {
 		w.passed(&n)
 		if got := w.fake.tried() - before; got != 2 {
 			t.Errorf("%d messages to one browser, the marker among them", got)
+		}
+	})
+}
+
+// asked counts how often a store is asked for the browsers that want pushes.
+type asked struct {
+	*models.Store
+	times atomic.Int64
+}
+
+func (a *asked) PushSubscriptions(ctx context.Context, now time.Time) ([]models.PushSubscription, error) {
+	a.times.Add(1)
+	return a.Store.PushSubscriptions(ctx, now)
+}
+
+// Every message of a visitor comes by: where no browser wants pushes, or the thread has just been told of, it must cost nothing.
+func TestMessagesThatAreForNobodyDoNotReachTheDatabase(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, store *models.Store) {
+		counted := &asked{Store: store}
+		b := newBrowser(t, "/push/a")
+		w := newWorld(t, counted, newService(t, b), "mailto:ops@shop.example")
+		notice := func() { w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"}) }
+		for range 100 {
+			notice()
+		}
+		w.until("the first was dealt with", func() bool { return counted.times.Load() > 0 })
+		w.subscribe(b, "tr")
+		w.until("who subscribed is told of what comes then", func() bool { notice(); return w.fake.tried() == 1 })
+		for range 100 {
+			notice()
+		}
+		w.shift.Add(int64(31 * time.Second))
+		n := 0
+		w.passed(&n)
+		if got := counted.times.Load(); got > 5 {
+			t.Errorf("the database was asked %d times", got)
 		}
 	})
 }
