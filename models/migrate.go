@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,6 +14,9 @@ const (
 	dialectSQLite   = "sqlite"
 	dialectPostgres = "postgres"
 )
+
+// ErrNewer says that the database knows migrations that this program does not. Nothing has been changed in it.
+var ErrNewer = errors.New("the database was written by a newer Sohbet; start that one, or restore the backup of before the upgrade")
 
 // migrationLock is the advisory lock that a migrating process holds on PostgreSQL ("sohbet" in hex).
 const migrationLock = 0x736f68626574
@@ -50,6 +54,9 @@ func migrate(ctx context.Context, db *gorm.DB, dialect string, steps []step) err
 		}
 		return gormigrate.New(tx, options, migrations).Migrate()
 	})
+	if errors.Is(err, gormigrate.ErrUnknownPastMigration) {
+		return ErrNewer
+	}
 	if err != nil {
 		return fmt.Errorf("models: migrate the schema: %w", err)
 	}
