@@ -28,7 +28,7 @@ function within(answers, limit, what, t) {
   for (const { url, encoding, bytes: own } of answers) if (own > 1_000) assert.equal(encoding, 'gzip', url);
 }
 
-for (const [path, limit, ready] of [['/', 44_000, '#name'], ['/login', 12_000, '#ask-button'], ['/admin', 70_000, '#connection[hidden]'], ['/admin/diagnostics', 15_000, '#checks li']]) {
+for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12_000, '#ask-button'], ['/admin', 70_000, '#connection[hidden]', '/api/threads?limit=50&status=active'], ['/admin/diagnostics', 15_000, '#checks li', '/api/diagnostics']]) {
   test(`first visit of ${path}`, async (t) => {
     const context = await h.person();
     if (path.startsWith('/admin')) {
@@ -43,7 +43,10 @@ for (const [path, limit, ready] of [['/', 44_000, '#name'], ['/login', 12_000, '
     await page.waitForSelector(ready, { state: 'attached' });
     await page.waitForLoadState();
     const { cls, shifts } = await paints(page);
-    within(wire.take().filter(({ url }) => !/\/(api|socket\.io)\//.test(url)), limit, `first visit of ${path}`, t);
+    const all = wire.take();
+    within(all.filter(({ url }) => !/\/(api|socket\.io)\//.test(url)), limit, `first visit of ${path}`, t);
+    // What the page asks for ahead of its scripts is what they take.
+    if (early) assert.deepEqual(all.map(({ url }) => url.slice(h.server.url.length)).filter((url) => url.startsWith(early.split('?')[0] + (early.includes('?') ? '?' : ''))), [early]);
     assert.equal(cls, 0, `shifts: ${shifts}`);
     await context.close();
   });
