@@ -165,7 +165,7 @@ test('documents, pasting and dropping', async () => {
   await visitor.click('.tray-remove');
   assert.ok(await visitor.locator('#tray').isHidden());
   await visitor.setInputFiles('#pick', { name: 'film.mov', mimeType: 'video/quicktime', buffer: Buffer.from('x') });
-  assert.match(await visitor.textContent('#composer-problem'), /film\.mov/);
+  await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), /film\.mov/));
   await visitor.setInputFiles('#pick', { name: 'x.zip', mimeType: 'application/zip', buffer: Buffer.alloc(11 * 1024 * 1024) });
   await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), /10 MB/));
   // The server looks at what it is, and the message says so; it can be taken away.
