@@ -189,6 +189,8 @@ export class Room extends EventTarget {
   #tell(what, sent, last, id = this.current) {
     if (!this.#live.online || last <= (sent.get(id) ?? 0)) return;
     sent.set(id, last);
-    this.#live.ask(what, { thread_id: id, last_id: last }).catch(() => sent.delete(id));
+    this.#live.ask(what, { thread_id: id, last_id: last }).then(() => {
+      if (what === 'read') this.#threads.recount(); // what was counted before the server knew is too many
+    }, () => sent.delete(id));
   }
 }

@@ -219,6 +219,8 @@ export class Threads extends EventTarget {
   }
 
   /** Counts anew, soon; many changes at once are counted once. */
+  recount() { this.#recount(); }
+
   #recount() {
     if (this.#recountTimer) return;
     this.#recountTimer = setTimeout(async () => {
