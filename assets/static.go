@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/andybalholm/brotli"
 )
@@ -25,7 +27,7 @@ const (
 	cacheADay    = "public, max-age=86400"
 	cacheCheck   = "no-cache"
 
-	// One level below the best: a third of its time, which the first visitor waits for, at 2% more bytes.
+	// One level below the best: a third of its time at 2% more bytes.
 	brotliLevel = brotli.BestCompression - 1
 )
 
@@ -41,7 +43,7 @@ var contentTypes = map[string]string{
 }
 
 // file is one embedded or made file in every encoding that is worth sending. It is
-// compressed when it is first asked for, and kept.
+// compressed with gzip when it is first asked for, with Brotli when there is time, and kept.
 type file struct {
 	name        string
 	made        []byte // of a file that is made at the start; nil = embedded under its name
@@ -51,7 +53,8 @@ type file struct {
 	once  sync.Once
 	plain encoded
 	gzip  encoded
-	br    encoded
+	more  sync.Once
+	br    atomic.Pointer[encoded] // nil until squeezed, or where it would be no smaller
 }
 
 type encoded struct {
@@ -79,7 +82,7 @@ func madeFile(name string, body []byte) *file {
 	return f
 }
 
-// load reads and compresses the file once. Errors cannot happen here but for a
+// load reads the file and compresses it with gzip, once. Errors cannot happen here but for a
 // broken build: the list of files comes from the same embedded tree.
 func (f *file) load() {
 	f.once.Do(func() {
@@ -99,10 +102,20 @@ func (f *file) load() {
 		if small := gzipped(body, gzip.BestCompression); len(small) < len(body) {
 			f.gzip = encoded{body: small, etag: `"` + tag + `-gz"`, encoding: "gzip"}
 		}
-		if small := squeeze(body, func(w io.Writer) io.WriteCloser {
+	})
+}
+
+// squeezed compresses the file with Brotli, once, which takes a hundred times as long as gzip.
+func (f *file) squeezed() {
+	f.load()
+	f.more.Do(func() {
+		if f.gzip.body == nil {
+			return
+		}
+		if small := squeeze(f.plain.body, func(w io.Writer) io.WriteCloser {
 			return brotli.NewWriterLevel(w, brotliLevel)
-		}); len(small) < len(body) {
-			f.br = encoded{body: small, etag: `"` + tag + `-br"`, encoding: "br"}
+		}); len(small) < len(f.gzip.body) {
+			f.br.Store(&encoded{body: small, etag: strings.TrimSuffix(f.plain.etag, `"`) + `-br"`, encoding: "br"})
 		}
 	})
 }
@@ -129,9 +142,10 @@ func squeeze(body []byte, open func(io.Writer) io.WriteCloser) []byte {
 // pick chooses the smallest encoding that the request accepts (RFC 9110 §12.5.3).
 func (f *file) pick(accept string) encoded {
 	f.load()
+	br := f.br.Load()
 	switch {
-	case f.br.body != nil && accepts(accept, "br"):
-		return f.br
+	case br != nil && accepts(accept, "br"):
+		return *br
 	case f.gzip.body != nil && accepts(accept, "gzip"):
 		return f.gzip
 	}
@@ -216,17 +230,28 @@ var (
 	rootFiles   = folder("root")
 )
 
-// Prepare makes the bundles and compresses every file, so that the first visitor does not wait for it. What the pages load
-// comes first. It stops early when ctx ends; what it has not come to is done when it is asked for.
-func Prepare(ctx context.Context) {
-	for _, files := range []map[string]*file{bundles().files, rootFiles, staticFiles} {
-		for _, f := range files {
-			if ctx.Err() != nil {
-				return
+// Prepare makes the bundles and compresses what pages load, so that the first visitor does not wait for it: at once with gzip,
+// and after the calm, when a server that has just started has done what else it has to, with Brotli. What single modules
+// are asked for is made then. It stops early when ctx ends.
+func Prepare(ctx context.Context, calm time.Duration) {
+	sets := []map[string]*file{bundles().files, rootFiles}
+	each := func(do func(*file)) {
+		for _, files := range sets {
+			for _, f := range files {
+				if ctx.Err() != nil {
+					return
+				}
+				do(f)
 			}
-			f.load()
 		}
 	}
+	each((*file).load)
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(calm):
+	}
+	each((*file).squeezed)
 	// The compressors leave a hundred times what they made behind, which an idle server would keep for minutes.
 	debug.FreeOSMemory()
 }

@@ -29,7 +29,8 @@ const (
 	writeTimeout  = 60 * time.Second // its answer
 	idleTimeout   = 2 * time.Minute
 	maxHeaders    = 32 << 10
-	stopTimeout   = 8 * time.Second // platforms kill after ten
+	stopTimeout   = 8 * time.Second  // platforms kill after ten
+	calm          = 20 * time.Second // after the start, when clients come back and have to be served first
 )
 
 // Sockets is the Socket.IO server.
@@ -139,10 +140,9 @@ func (s *Server) Listen(ctx context.Context) (url string, err error) {
 func (s *Server) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
-	go func() { // ends by itself in a second
-		start := time.Now()
-		assets.Prepare(ctx)
-		s.log.Info("files of the pages compressed", "ms", time.Since(start).Milliseconds())
+	go func() { // ends by itself soon after the calm
+		assets.Prepare(ctx, calm)
+		s.log.Info("files of the pages compressed")
 	}()
 	s.api.SetReady(true)
 	select {
