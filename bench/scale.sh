@@ -44,7 +44,7 @@ open() {
     addresses+=,$(logged "$work/log$i" '"listening","address":"http:\/\/\([^"]*\)"')
   done
   addresses=${addresses#,} pids=${pids#,}
-  for i in $(seq "$n"); do logged "$work/log$i" '"files of the pages \(compressed\)' >/dev/null; done
+  for i in ${addresses//,/ }; do curl -sf -o /dev/null "http://$i/"; done # which makes the pages' files
   local url=http://${addresses%%,*} json='Content-Type: application/json' code
   curl -sf -c "$work/cookies" -H "$json" -d '{}' "$url/request-otp" >/dev/null
   code=$(logged "$work/log1" '"code":"\([0-9]*\)"')

@@ -49,7 +49,7 @@ func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
 }
 
 func TestUploadHasTimeWhileItMakesProgress(t *testing.T) {
-	const stall = 400 * time.Millisecond
+	const stall = 1500 * time.Millisecond // a tenth of it must not be lost in what else a busy machine does
 	s := serveUploads(t, stall)
 	photo := mediatest.JPEG(t, mediatest.Picture(300, 200, 255))
 	body := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n" + string(photo) + "\r\n--x--\r\n"
