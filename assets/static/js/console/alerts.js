@@ -59,8 +59,7 @@ export function alerts(store, threads, open, say) {
   // A push was pressed (sw.js).
   navigator.serviceWorker?.addEventListener('message', async ({ data }) => {
     if (typeof data?.pressed !== 'string') return;
-    const { find } = await import('./pressed.js');
-    const id = await find(threads, data.pressed);
+    const id = await import('./pressed.js').then(({ find }) => find(threads, data.pressed), () => null); // the console is in front anyway
     if (id) open(id);
   });
 

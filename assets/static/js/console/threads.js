@@ -145,7 +145,7 @@ export class Threads extends EventTarget {
   async load() {
     const round = ++this.#round;
     const searching = this.#query;
-    this.#recount();
+    this.recount();
     const rows = await this.#fetch(round, PAGE, null);
     if (!rows) return;
     const oldest = rows.length < PAGE ? null : fromAPI(rows.at(-1)).active;
@@ -219,9 +219,7 @@ export class Threads extends EventTarget {
   }
 
   /** Counts anew, soon; many changes at once are counted once. */
-  recount() { this.#recount(); }
-
-  #recount() {
+  recount() {
     if (this.#recountTimer) return;
     this.#recountTimer = setTimeout(async () => {
       this.#recountTimer = 0;
@@ -244,7 +242,7 @@ export class Threads extends EventTarget {
     // The count of all is mended at once, and counted anew soon.
     const unread = now.unread - (known?.unread ?? 0);
     if (this.#counts && unread) this.#counts = { ...this.#counts, unread: this.#counts.unread + unread };
-    if (!known || known.status !== now.status || known.unread !== now.unread || Boolean(known.waiting) !== Boolean(now.waiting)) this.#recount();
+    if (!known || known.status !== now.status || known.unread !== now.unread || Boolean(known.waiting) !== Boolean(now.waiting)) this.recount();
     this.#changed();
   }
 
@@ -253,7 +251,7 @@ export class Threads extends EventTarget {
     const fields = {};
     for (const [name, ours] of Object.entries(PATCHES)) if (name in told) Object.assign(fields, ours(told[name]));
     if (this.#map.has(id)) this.patch(id, fields);
-    else this.#recount();
+    else this.recount();
   }
 
   /** A message that was just stored. `watched`: an agent is looking at it here. */
@@ -281,14 +279,14 @@ export class Threads extends EventTarget {
   remove(id) {
     this.#hidden.delete(id);
     if (!this.#map.delete(id)) return;
-    this.#recount();
+    this.recount();
     this.#changed();
   }
 
   clear() {
     this.#map.clear();
     this.#more = false;
-    this.#recount();
+    this.recount();
     this.#changed();
   }
 
