@@ -104,10 +104,8 @@ test('the sheet lists the keys, and switches those of one letter off for good', 
   await page.click('#keys-on');
   await page.keyboard.press('Escape');
   await page.waitForSelector('#keys-dialog', { state: 'hidden' });
-  await eventually(async () => { // the focus comes back out of the sheet in its own time
-    await page.keyboard.press('w');
-    assert.ok(await page.isVisible('#head-name'));
-  });
+  await page.keyboard.press('w');
+  await eventually(async () => assert.ok(await page.isVisible('#head-name')));
   await page.context().close();
 });
 
