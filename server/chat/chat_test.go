@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,101 +12,6 @@ import (
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
 )
-
-// hall is a Publisher that remembers what was published.
-type hall struct {
-	mu    sync.Mutex
-	heard []chat.Publication
-}
-
-func (h *hall) Publish(p chat.Publication) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.heard = append(h.heard, p)
-	if p.Then != nil {
-		p.Then()
-	}
-}
-
-// take returns what was heard since the last take.
-func (h *hall) take() []chat.Publication {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	heard := h.heard
-	h.heard = nil
-	return heard
-}
-
-func names(events []*chat.Event) string {
-	var out []string
-	for _, e := range events {
-		out = append(out, e.Name)
-	}
-	return strings.Join(out, " ")
-}
-
-// allow is a Limiter that allows so many, whatever the key.
-type allow struct {
-	mu   sync.Mutex
-	left int
-}
-
-func (a *allow) Allow(_, _ string) (bool, time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.left == 0 {
-		return false, 1500 * time.Millisecond
-	}
-	a.left--
-	return true, 0
-}
-
-type world struct {
-	*chat.Service
-	hall  *hall
-	store *models.Store
-}
-
-const grace = 20 * time.Millisecond
-
-func newWorld(s *models.Store, messages, threads int) world {
-	h := &hall{}
-	return world{chat.New(chat.Options{
-		Store: s, Publisher: h, Messages: &allow{left: messages}, NewThreads: &allow{left: threads}, OfflineAfter: grace,
-	}), h, s}
-}
-
-func visitorAt(socket string) chat.Actor {
-	return chat.Actor{Role: chat.Visitor, SocketID: socket, Address: "192.0.2.1", Threads: chat.NewThreadSet()}
-}
-
-var agent = chat.Actor{Role: chat.Agent, SocketID: "agent"}
-
-func (w world) join(t *testing.T, a chat.Actor, name string) string {
-	t.Helper()
-	j, err := w.Join(t.Context(), a, chat.JoinRequest{Profile: chat.Profile{DisplayName: name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return j.ThreadID
-}
-
-func (w world) post(t *testing.T, a chat.Actor, thread, text string) chat.Message {
-	t.Helper()
-	m, err := w.Post(t.Context(), a, chat.Post{ThreadID: thread, Text: text})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func code(err error) string {
-	var e *chat.Error
-	if errors.As(err, &e) {
-		return e.Code
-	}
-	return ""
-}
 
 func TestConversation(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {

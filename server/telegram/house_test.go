@@ -1,0 +1,238 @@
+package telegram_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sohbet/models"
+	"sohbet/models/storetest"
+	"sohbet/server/chat"
+	"sohbet/server/media"
+	"sohbet/server/telegram"
+	"sohbet/server/telegram/telegramtest"
+)
+
+const patience = time.Minute // of a test for what the bridge does in its own time
+
+// hall is a chat.Publisher that remembers what was published.
+type hall struct {
+	mu    sync.Mutex
+	heard []chat.Publication
+}
+
+func (h *hall) Publish(p chat.Publication) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heard = append(h.heard, p)
+	if p.Then != nil {
+		p.Then()
+	}
+}
+
+// told are the names of the events of a kind that went to a thread's room.
+func (h *hall) told(threadID, event string) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.heard {
+		for _, e := range p.Thread {
+			if p.ThreadID == threadID && e.Name == event {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// journal is a log.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+type always struct{}
+
+func (always) Allow(string, string) (bool, time.Duration) { return true, 0 }
+
+// house is a site with a bot.
+type house struct {
+	t      *testing.T
+	bot    *telegramtest.Server
+	store  *models.Store
+	room   *chat.Service
+	files  *media.Service
+	hall   *hall
+	bridge *telegram.Bridge
+	log    *journal
+	o      telegram.Options
+	stop   func() // stops the bridge and waits until it has
+}
+
+// world opens a site whose bot lives in the given Telegram.
+func world(t *testing.T, o telegramtest.Options, change ...func(*telegram.Options)) *house {
+	t.Helper()
+	so := storetest.Options(t, "sqlite")
+	so.Telegram = true
+	return worldOn(t, telegramtest.New(t, o), storetest.Reopen(t, so), change...)
+}
+
+func worldOn(t *testing.T, bot *telegramtest.Server, store *models.Store, change ...func(*telegram.Options)) *house {
+	t.Helper()
+	h := &house{t: t, bot: bot, store: store, hall: &hall{}, log: &journal{}}
+	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var err error
+	h.files, err = media.New(media.Options{
+		Dir: filepath.Join(t.TempDir(), "uploads"), Limit: 1 << 30, Free: func() (uint64, error) { return 1 << 40, nil },
+		Store: store, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.files.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h.room = chat.New(chat.Options{Store: store, Files: h.files, Publisher: h.hall, Messages: always{}, NewThreads: always{}, Logger: log})
+	o := telegram.Options{
+		Token: telegramtest.Token, ChatID: telegramtest.GroupID, APIURL: bot.URL, Locale: "tr", Pace: telegram.Pace{Off: true},
+		Store: store, Chat: h.room, Media: h.files, Log: log, Now: time.Now,
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	h.o = o
+	h.start()
+	t.Cleanup(func() {
+		h.stop()
+		if strings.Contains(h.log.String(), telegramtest.Token) {
+			t.Error("the token is in the log")
+		}
+	})
+	return h
+}
+
+// start runs a bridge.
+func (h *house) start() {
+	h.t.Helper()
+	var err error
+	if h.bridge, err = telegram.New(h.o); err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.bridge.Run(ctx)
+	}()
+	h.stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(patience):
+			h.t.Error("the bridge does not stop")
+		}
+	})
+}
+
+// visitor joins under a name.
+func (h *house) visitor(name string) (chat.Actor, string) {
+	h.t.Helper()
+	a := chat.Actor{Role: chat.Visitor, SocketID: "visitor-" + name, Address: "192.0.2.1", Threads: chat.NewThreadSet()}
+	j, err := h.room.Join(h.t.Context(), a, chat.JoinRequest{Profile: chat.Profile{DisplayName: name}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return a, j.ThreadID
+}
+
+var agent = chat.Actor{Role: chat.Agent, SocketID: "agent"}
+
+func (h *house) post(a chat.Actor, p chat.Post) chat.Message {
+	h.t.Helper()
+	m, err := h.room.Post(h.t.Context(), a, p)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return m
+}
+
+func (h *house) write(a chat.Actor, threadID, text string) chat.Message {
+	h.t.Helper()
+	return h.post(a, chat.Post{ThreadID: threadID, Text: text})
+}
+
+// history is a thread as its visitor sees it, as "sender: text".
+func (h *house) history(threadID string) []string {
+	h.t.Helper()
+	list, _, err := h.store.Messages(h.t.Context(), threadID, models.MessageQuery{Limit: 1000})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var out []string
+	for _, m := range list {
+		out = append(out, m.SenderType+": "+m.ContentText)
+	}
+	return out
+}
+
+// sent waits until the bot has sent so many messages, and returns them.
+func (h *house) sent(n int) []telegramtest.Message {
+	h.t.Helper()
+	h.bot.Wait(h.t, patience, fmt.Sprintf("message %d from the bot", n), func() bool { return len(h.bot.Sent()) >= n })
+	return h.bot.Sent()
+}
+
+// heard waits until a thread holds so many messages.
+func (h *house) heard(threadID string, n int) []string {
+	h.t.Helper()
+	h.until(fmt.Sprintf("%d messages in the thread", n), func() bool { return len(h.history(threadID)) >= n })
+	return h.history(threadID)
+}
+
+// until waits for something that the fake Telegram does not hear of.
+func (h *house) until(what string, cond func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%s did not come true; log:\n%s", what, h.log)
+		}
+	}
+}
+
+// settled waits until Telegram's updates are fetched and acted on, and nothing waits to be sent.
+func (h *house) settled() {
+	h.t.Helper()
+	h.until("quiet", func() bool {
+		if h.bot.Pending() > 0 {
+			return false
+		}
+		pending, err := h.store.PendingUpdates(h.t.Context(), 7123456789, 1)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		backlog, err := h.store.OutboxBacklog(h.t.Context())
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return len(pending) == 0 && backlog.Rows == 0
+	})
+}
