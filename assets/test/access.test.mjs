@@ -1,12 +1,13 @@
 // Accessibility of every page and state in both themes, by axe, and the narrowest screen.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { drop, postgres } from '../../handlers/test/postgres.mjs';
 import { cleanInBoth } from './axe.mjs';
 import { act, DESK, eventually, fits, house, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
+afterEach(() => h.leave());
 after(() => h.close());
 
 for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {

@@ -1,10 +1,11 @@
 // Blocking from the console, and what the blocked visitor sees.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { act, connected, eventually, house, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
+afterEach(() => h.leave());
 after(() => h.close());
 
 test('block and unblock: the visitor is told, keeps what was written, and may send it later', async () => {

@@ -1,12 +1,13 @@
 // Every state of the console by axe, in both themes on a desk and on a phone; and at 200% zoom.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
 import { act, DESK, eventually, house, openThread, PHONE, say, seed, shows, signIn, visit } from './harness.mjs';
 
 let h;
 let seeded = false;
 before(async () => { h = await house(); });
+afterEach(() => h.leave());
 after(() => h.close());
 
 /** Nothing scrolls sideways. */

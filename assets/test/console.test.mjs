@@ -1,10 +1,11 @@
 // The console: signing in and its errors, search, panes, deleting and taking it back, an expired session.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { act, connected, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
+afterEach(() => h.leave());
 after(() => h.close());
 
 test('signing in: a wrong code is told, a right one lands in the console, signing out ends it', async () => {

@@ -115,6 +115,7 @@ export async function house(env) {
   const browser = await chromium.launch(CHROMIUM);
   const server = await new Server(env).start();
   const complaints = [];
+  const guests = new Set();
   /** Addresses that pages may ask: the server's, and those of sites that embed the chat. */
   const hosts = [server.url];
 
@@ -129,8 +130,15 @@ export async function house(env) {
       // A killed server and a refused request are told in the console too; both are part of these tests.
       if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load resource/.test(text)) complaints.push(`console: ${text}`);
     });
+    guests.add(context);
+    context.on('close', () => guests.delete(context));
     context.on('weberror', (error) => complaints.push(`page error: ${error.error().message} ${error.error().stack}`));
     return context;
+  }
+
+  /** Closes every person's browser but those of `residents`, lest the pages of a test that is over eat the time of the next. */
+  async function leave(...residents) {
+    await Promise.all([...guests].filter((context) => !residents.includes(context)).map((context) => context.close()));
   }
 
   async function close() {
@@ -139,7 +147,7 @@ export async function house(env) {
     assert.deepEqual(complaints, [], 'pages must not complain');
   }
 
-  return { browser, server, person, hosts, complaints, close };
+  return { browser, server, person, leave, hosts, complaints, close };
 }
 
 // --- what people do -----------------------------------------------------------

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { connected, DESK, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
 
 let h;
@@ -12,6 +12,7 @@ before(async () => {
   dir = mkdtempSync(path.join(tmpdir(), 'sohbet-media-'));
   h = await house();
 });
+afterEach(() => h.leave());
 after(async () => {
   await h.close();
   rmSync(dir, { recursive: true, force: true });

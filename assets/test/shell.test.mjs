@@ -1,11 +1,12 @@
 // What a browser keeps: the theme, the shell, the page for no connection; and what the one policy of Trusted Types lets through.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { eventually, house, PHONE, say, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house({ BRAND_NAME: 'Çınar Kitabevi', BRAND_COLOR: '#e91e63', BRAND_GREETING: 'Hoş geldiniz!', AGENT_NAME: 'Elif' }); });
+afterEach(() => h.leave());
 after(() => h.close());
 
 const paper = (page) => page.evaluate(() => getComputedStyle(document.querySelector('.talk, .sheet-page, .desk')).getPropertyValue('color-scheme') + getComputedStyle(document.documentElement).backgroundColor);

@@ -1,10 +1,11 @@
 // The whole story: a visitor and an agent talk, reload, restart the server, and nothing is missing.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { connected, DESK, eventually, fits, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
+afterEach(() => h.leave());
 after(() => h.close());
 
 const words = {

@@ -1,6 +1,6 @@
 // The visitor's page in the states that a conversation can have, and by keyboard, from right to left, enlarged and on small screens.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { cleanInBoth } from './axe.mjs';
 import { CHROMIUM, connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
@@ -11,6 +11,7 @@ before(async () => {
   h = await house();
   agent = await signIn(await h.person(), h.server);
 });
+afterEach(() => h.leave(agent.context()));
 after(() => h.close());
 
 /** What an agent's console asks for, asked over a socket of the same session. */

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { CHROMIUM, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
 import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './site.mjs';
@@ -26,6 +26,7 @@ before(async () => {
   h.hosts.push(shop.url, far.url, unlisted.url);
   for (const site of [shop, far, unlisted]) site.page('*', { server: h.server.url });
 });
+afterEach(() => h.leave());
 after(async () => {
   await h.close();
   await Promise.all([shop.stop(), far.stop(), unlisted.stop()]);

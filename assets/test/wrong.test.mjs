@@ -1,10 +1,11 @@
 // Wrong uses: impatience, far too much text, markup, crashes, two tabs, no storage.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { connected, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
+afterEach(() => h.leave());
 after(() => h.close());
 
 test('a double click on send, and on start, does it once', async () => {

@@ -2,7 +2,7 @@
 // file name and caption in the console, and answers on the visitor's page. All of it stays text: no dialog, no request, no
 // node, and nothing for the page's policy to stop.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { eventually, house, openThread, say, signIn, texts, visit } from './harness.mjs';
 
 const RUN = 'alert(window.pwned=1)';
@@ -20,6 +20,7 @@ const PAYLOADS = BREAKS.flatMap((out) => CORES.map((core) => out + core));
 
 let h;
 before(async () => { h = await house({ RATE_LIMIT_UPLOAD: 'off' }); });
+afterEach(() => h.leave());
 after(() => h.close());
 
 /** A browser that tells of dialogs and of all that the pages' policy stopped. */

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,13 +21,14 @@ func TestKill(t *testing.T) {
 			if dialect == "postgres" {
 				url = storetest.Options(t, dialect).URL
 			}
+			var heard atomic.Int64 // acks, of all
 			visitors := make([]visitor, 24)
 			for i := range visitors {
-				visitors[i].window = 8
+				visitors[i].window, visitors[i].heard = 8, &heard
 			}
 			acked, repeated := 0, 0
 			for round := range rounds + 1 {
-				server := start(t, dir, url)
+				server, before := start(t, dir, url), heard.Load()
 				var wg sync.WaitGroup
 				var mu sync.Mutex
 				for i := range visitors {
@@ -56,7 +58,11 @@ func TestKill(t *testing.T) {
 					})
 				}
 				if round < rounds {
-					time.Sleep(100*time.Millisecond + rand.N(700*time.Millisecond))
+					// On a busy machine it takes a while until anybody talks.
+					for limit := time.Now().Add(time.Minute); heard.Load() < before+20 && time.Now().Before(limit); {
+						time.Sleep(10 * time.Millisecond)
+					}
+					time.Sleep(rand.N(700 * time.Millisecond))
 					server.Kill()
 				}
 				wg.Wait()

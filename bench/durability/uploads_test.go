@@ -37,7 +37,7 @@ func form(t *testing.T, name string, content []byte) (body []byte, kind string) 
 // whole process takes meanwhile. A photo is 18 MB when it is decoded: one is decoded at a time, however many come.
 func TestUploadsAtOnce(t *testing.T) {
 	const bound = 30 << 20
-	uploads := number(t, "SOHBET_UPLOADS", 16)
+	uploads := number(t, "SOHBET_UPLOADS", 6)
 	photo := mediatest.WithEXIF(mediatest.JPEG(t, mediatest.Picture(4032, 3024, 48)), mediatest.EXIF(6))
 	if len(photo) < 4<<20 || len(photo) > 5<<20 {
 		t.Fatalf("the photo has %d bytes", len(photo))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,10 +20,11 @@ type visitor struct {
 	name   string // as the team reads it; "Ada" if empty
 	thread string
 	socket *raw.Websocket
-	sent   int     // messages sent at least once
-	acked  []int64 // the id that the ack of each message told, in their order
-	stored []row   // what the server showed, in its order
-	failed int     // refusals met on the way
+	sent   int           // messages sent at least once
+	acked  []int64       // the id that the ack of each message told, in their order
+	stored []row         // what the server showed, in its order
+	failed int           // refusals met on the way
+	heard  *atomic.Int64 // counts acks, where somebody waits for them
 	late   time.Duration
 }
 
@@ -186,6 +188,9 @@ func (v *visitor) talk(more func() bool) error {
 		switch {
 		case a.OK && id == len(v.acked):
 			v.acked = append(v.acked, a.Message.ID)
+			if v.heard != nil {
+				v.heard.Add(1)
+			}
 			v.late = max(v.late, time.Since(last))
 			last = time.Now()
 		case !a.OK && a.Error.Code == "db_save_failed" && v.window == 1:
