@@ -189,6 +189,16 @@ export async function say(page, text) {
   await page.locator('#text').press('Enter');
 }
 
+/** Writes many, one right after the other, where it does not matter how they come into the box. */
+export const sayAll = (page, lines) => page.evaluate((all) => {
+  const box = document.getElementById('text');
+  for (const line of all) {
+    box.value = line;
+    box.dispatchEvent(new InputEvent('input', { bubbles: true }));
+    box.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
+  }
+}, lines);
+
 /** The texts of all bubbles, in order. */
 export const texts = (page) => page.locator('.message .bubble').allTextContents();
 

@@ -1,7 +1,7 @@
 // The whole story: a visitor and an agent talk, reload, restart the server, and nothing is missing.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { connected, DESK, eventually, fits, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
+import { connected, DESK, eventually, fits, house, openThread, PHONE, say, sayAll, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -127,7 +127,7 @@ test('older messages come by scrolling up, and the place stays', async () => {
   const context = await h.person(PHONE);
   const visitor = await visit(context, 'Uzun Konuşan');
   const total = 105;
-  for (let i = 0; i < total; i++) await say(visitor, `line ${i}`);
+  await sayAll(visitor, Array.from({ length: total }, (_, i) => `line ${i}`));
   await eventually(async () => assert.equal(await visitor.locator(STORED_MESSAGE).count(), total), 'all sent', 30_000);
   await visitor.reload();
   await connected(visitor);
@@ -149,7 +149,7 @@ test('older messages come by scrolling up, and the place stays', async () => {
 
 test('who reads further up is not pulled down; the pill leads to what is new', async () => {
   const visitor = await visit(await h.person(PHONE), 'Yukarıda');
-  for (let i = 0; i < 30; i++) await say(visitor, `line ${i}`);
+  await sayAll(visitor, Array.from({ length: 30 }, (_, i) => `line ${i}`));
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'Yukarıda');
   await visitor.evaluate(() => { document.getElementById('scroller').scrollTop = 0; });

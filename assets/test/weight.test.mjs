@@ -1,7 +1,7 @@
 // What a first visit costs: bytes over the wire with gzip, requests to our host alone, and nothing that jumps.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, house, openThread, say, shows, signIn, visit } from './harness.mjs';
+import { connected, house, openThread, say, sayAll, shows, signIn, visit } from './harness.mjs';
 import { chat, introduce, launcher, openUp, Site } from './site.mjs';
 import { count, paints, sum, watchPaints } from './wire.mjs';
 
@@ -59,7 +59,7 @@ test('a conversation that is loaded, and one that is read on, do not jump', asyn
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'Zıplamayan');
   const lines = Array.from({ length: 12 }, (_, i) => `satır ${i}`);
-  for (const line of lines) await say(agent, line);
+  await sayAll(agent, lines);
   await shows(visitor, ['soru', ...lines]);
   await watchPaints(context);
   await visitor.reload();

@@ -3,7 +3,7 @@
 // node, and nothing for the page's policy to stop.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { eventually, house, openThread, say, signIn, texts, visit } from './harness.mjs';
+import { eventually, house, openThread, say, sayAll, signIn, texts, visit } from './harness.mjs';
 
 const RUN = 'alert(window.pwned=1)';
 const CORES = [
@@ -105,7 +105,7 @@ test('a hundred payloads from an agent are text on the visitor’s page', async 
   const desk = await watched();
   const agent = await signIn(desk.context, h.server);
   await openThread(agent, 'Hedef');
-  for (const payload of PAYLOADS) await say(agent, payload);
+  await sayAll(agent, PAYLOADS);
   await eventually(async () => assert.deepEqual(await texts(page), ['hello', ...PAYLOADS.map((one) => one.trim())]), 'answers', 30_000);
   await harmless(page, 'chat page');
   await harmless(agent, 'console');
