@@ -3,7 +3,7 @@ import { Chart } from './diagnostics/chart.js';
 import { get, post } from './lib/api.js';
 import { byId, make, showProblem } from './lib/dom.js';
 import { has, lang, t } from './lib/i18n.js';
-import { ago, parse } from './lib/time.js';
+import { ago, parse, span } from './lib/time.js';
 
 const every = 5_000;
 const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk'];
@@ -35,7 +35,7 @@ async function refresh(fresh = false) {
 }
 
 function show(found) {
-  byId('build').textContent = t('diagnostics.build', { version: found.version, hours: number.format(found.uptime_seconds / 3600) });
+  byId('build').textContent = t('diagnostics.build', { version: found.version, time: span(Math.floor(found.uptime_seconds / 60)) });
   const points = found.samples.map((s) => ({ ...s, at: new Date(s.at) }));
   for (const [name, chart] of Object.entries(charts)) chart.show(points.map((s) => ({ at: s.at, value: s[name] })));
   charts.waiting.node.hidden = found.checks.telegram.status === 'off';

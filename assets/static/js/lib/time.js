@@ -34,6 +34,13 @@ export function ago(at) {
   return short.format(at);
 }
 
+/** "12 dk", "3 sa", "2 gün": how long so many minutes are, not when. */
+export function span(n) {
+  if (n < 60) return t('common.minutes', { n });
+  if (n < 48 * 60) return t('common.hours', { n: Math.floor(n / 60) });
+  return t('common.days', { n: Math.floor(n / 1440) });
+}
+
 /** A Date from the wire, or null when it is missing or not a time. */
 export function parse(value) {
   const at = value ? new Date(value) : null;
