@@ -1,13 +1,17 @@
 // Draws the list of conversations. Only rows in view exist, however long the list is; they are given to whoever scrolls into view.
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { ago, whole } from '../lib/time.js';
+import { ago, span, whole } from '../lib/time.js';
 
 // From this many minutes on, a visitor's wait is worth a line of its own.
 const LONG_WAIT = 5;
 const TICK = 20_000;
 const SPARE = 6; // rows drawn beyond either edge
 const EDGE = 8; // px above the first row and below the last
+// Under a pointer that moves or presses, rows keep their places for so long (ms), that a click meets the one it was aimed at;
+// and no longer than that in one piece.
+const AIM = 500;
+const AIM_MOST = 3000;
 
 const minutes = (since) => (since ? Math.floor((Date.now() - since) / 60_000) : 0);
 const waitsLong = (thread) => thread.status === 'active' && !thread.blocked && minutes(thread.waiting) >= LONG_WAIT;
@@ -26,7 +30,9 @@ export class List {
   #made = 0;
   #tops = [EDGE]; // where each row begins, in px; one more than there are rows
   #height = { row: 72, tall: 92 };
-  #order = []; // ids, as drawn last
+  #drawn = { listed: [], total: 0 }; // as in Threads, when drawn last
+  #order = []; // its ids
+  #aim = null; // since when rows keep their places under a pointer, and the timer of its end
   #active = null; // the conversation that the arrow keys are at
   current = null;
 
@@ -38,7 +44,15 @@ export class List {
     this.#threads = threads;
     this.#open = open;
     threads.addEventListener('change', () => this.draw());
-    this.#scroller.addEventListener('scroll', () => this.#soon(false), { passive: true });
+    this.#scroller.addEventListener('scroll', () => {
+      this.#rest();
+      this.#soon(false);
+    }, { passive: true });
+    // What scrolls below a pointer that rests moves nothing of it.
+    this.#list.addEventListener('pointermove', (event) => { if (event.pointerType === 'mouse' && (event.movementX || event.movementY)) this.#stand(); });
+    this.#list.addEventListener('pointerdown', () => this.#stand());
+    this.#list.addEventListener('click', () => this.#stand()); // a second one may follow it
+    for (const end of ['pointerleave', 'pointercancel']) this.#list.addEventListener(end, () => this.#rest());
     new ResizeObserver(() => this.draw()).observe(this.#scroller);
     this.#list.addEventListener('keydown', (event) => this.#walk(event));
     this.#list.addEventListener('focus', () => { this.#active ??= this.current ?? this.#order[0] ?? null; this.#window(); });
@@ -83,6 +97,7 @@ export class List {
 
   /** Back to the top, e.g. when another list is shown. */
   toTop() {
+    this.#rest();
     this.#order = [];
     this.#scroller.scrollTop = 0;
   }
@@ -103,12 +118,31 @@ export class List {
     });
   }
 
+  /** Lets rows keep their places for a moment: somebody aims at one. */
+  #stand() {
+    const now = performance.now();
+    const since = this.#aim?.since ?? now;
+    clearTimeout(this.#aim?.timer);
+    this.#aim = { since, timer: setTimeout(() => this.#rest(), Math.max(0, Math.min(AIM, since + AIM_MOST - now))) };
+  }
+
+  /** Nobody aims any more: rows go where they belong. */
+  #rest() {
+    if (!this.#aim) return;
+    clearTimeout(this.#aim.timer);
+    this.#aim = null;
+    this.#layout(); // at once: by the next frame the pointer may have moved again
+    this.#window();
+  }
+
   /** Where every row stands, and the reader's place among them. */
   #layout() {
     const em = parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#height = { row: Math.round(4.5 * em), tall: Math.round(5.75 * em) };
     const held = this.#held();
-    const { listed, total } = this.#threads;
+    const { listed, total } = this.#drawn = this.#aim
+      ? { ...this.#drawn, listed: this.#drawn.listed.map((thread) => this.#threads.get(thread.id) ?? thread) }
+      : { listed: this.#threads.listed, total: this.#threads.total };
     const tops = new Array(total + 1);
     tops[0] = EDGE;
     for (let i = 0; i < total; i++) tops[i + 1] = tops[i] + (listed[i] && waitsLong(listed[i]) ? this.#height.tall : this.#height.row);
@@ -155,7 +189,7 @@ export class List {
 
   /** Draws what is in view, and asks for it if it is not here yet. */
   #window() {
-    const { listed, total } = this.#threads;
+    const { listed, total } = this.#drawn;
     const top = this.#scroller.scrollTop;
     const first = Math.max(0, this.#at(top) - SPARE);
     const last = Math.min(total - 1, this.#at(top + this.#scroller.clientHeight) + SPARE);
@@ -286,6 +320,7 @@ export class List {
   }
 
   async #go(place) {
+    this.#rest();
     await this.#threads.reach(place);
     const { listed } = this.#threads;
     const thread = listed[Math.min(place, listed.length - 1)];
@@ -309,16 +344,9 @@ function put(node, text) {
   if (node.textContent !== String(text)) node.textContent = text;
 }
 
-/** "12 dk", "3 sa", "2 gün": how long, not when. */
-function span(n) {
-  if (n < 60) return t('common.minutes', { n });
-  if (n < 48 * 60) return t('common.hours', { n: Math.floor(n / 60) });
-  return t('common.days', { n: Math.floor(n / 1440) });
-}
-
 function preview(thread, mine) {
   const kinds = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' };
   const text = thread.last || (thread.lastType in kinds ? t(kinds[thread.lastType]) : '');
   if (!text) return t('console.no_message');
-  return mine ? t('console.mine', { text }) : text;
+  return mine ? t('console.mine', { text: `\u2068${text}\u2069` }) : text; // isolated: its stop stays with it, whichever way it runs
 }
