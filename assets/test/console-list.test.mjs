@@ -77,7 +77,7 @@ test('by keyboard: to the end, up, a page, home, and open', async () => {
 
 test('whoever looks further down keeps the place when somebody writes', async () => {
   await scrollTo(0.2);
-  const before = await right('further down');
+  const before = await right('further down', (seen) => seen.at(-1).place > OPEN * 0.1);
   const held = before[Math.floor(before.length / 2)];
   const visitor = await visit(await h.person(), 'Yeni Gelen');
   await say(visitor, 'merhaba');
@@ -112,8 +112,13 @@ test('the closed ones, and a search through all of them', async () => {
 
 test('a long conversation: up to its first message, and the document stays small', async () => {
   await agent.fill('#search', '+90 532 001 0001');
-  await eventually(async () => assert.equal(await agent.locator('.row').count(), 1));
+  await eventually(async () => {
+    assert.equal(await agent.locator('.row').count(), 1);
+    assert.equal(await agent.locator('.row.coming').count(), 0, 'a place that waits for its conversation is a row too');
+  });
+  const name = await agent.locator('.row-name').textContent();
   await agent.locator('.row').click();
+  await eventually(async () => assert.equal(await agent.textContent('#head-name'), name));
   await agent.waitForSelector('.message');
   const first = () => agent.locator('.message .caption').first().textContent();
   await eventually(async () => {
