@@ -22,6 +22,7 @@ import (
 	"sohbet/server/commands"
 	"sohbet/server/config"
 	"sohbet/server/logging"
+	"sohbet/server/logging/loggingtest"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
 )
@@ -33,28 +34,10 @@ type site struct {
 	*httptest.Server
 	server *server.Server
 	store  *models.Store
-	log    *logBuffer
+	log    *loggingtest.Buffer
 	files  *media.Service
 	house  chores
 	dir    string // DATA_DIR
-}
-
-// logBuffer is the server's log.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 func settings(t *testing.T, pairs ...string) *config.Config {
@@ -74,7 +57,7 @@ func settings(t *testing.T, pairs ...string) *config.Config {
 func open(t *testing.T, store *models.Store, pairs ...string) *site {
 	t.Helper()
 	cfg := settings(t, pairs...)
-	s := &site{store: store, log: &logBuffer{}, dir: cfg.DataDir}
+	s := &site{store: store, log: &loggingtest.Buffer{}, dir: cfg.DataDir}
 	s.server, s.files, s.house = assemble(t, cfg, store, s.log)
 	s.Server = httptest.NewServer(s.server)
 	t.Cleanup(s.Close)
@@ -292,7 +275,7 @@ func TestStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	seed(t, store, threadA, "Ada")
-	log := &logBuffer{}
+	log := &loggingtest.Buffer{}
 	s, _, _ := assemble(t, settings(t), store, log)
 	if r := record(s, "/health/ready"); r.Code != 503 || !strings.Contains(r.Body.String(), "starting") {
 		t.Errorf("ready before it serves: %d %s", r.Code, r.Body)

@@ -11,6 +11,7 @@ import (
 
 	"sohbet/models/storetest"
 	"sohbet/server/logging"
+	"sohbet/server/logging/loggingtest"
 )
 
 // TestLogsHoldNoSecrets drives the server through everything it does, well and badly, at its most talkative, and looks in all
@@ -23,7 +24,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 				page, client      = "https://shop.example/private-page-1234", "client-id-4711"
 				password, token   = "correct horse battery", "metrics-token-0123456789abcdef"
 			)
-			all := &logBuffer{}
+			all := &loggingtest.Buffer{}
 			o := storetest.Options(t, dialect)
 			o.Logger, o.SlowQuery = logging.New(all, slog.LevelDebug, true), time.Nanosecond // every statement is slow
 			store := storetest.Reopen(t, o)

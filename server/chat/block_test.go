@@ -15,7 +15,7 @@ func TestBlockedVisitor(t *testing.T) {
 		elsewhere.Address = "192.0.2.2"
 		id, theirs, third := w.join(t, v, "Ayşe"), w.join(t, neighbour, "Ali"), w.join(t, elsewhere, "Can")
 		w.post(t, v, id, "before")
-		w.hall.take()
+		w.hall.Take()
 
 		for who, a := range map[string]chat.Actor{"the visitor": v, "another visitor": neighbour} {
 			if err := w.Block(t.Context(), a, id, true); code(err) != chat.CodeUnauthorized {
@@ -38,7 +38,7 @@ func TestBlockedVisitor(t *testing.T) {
 		if err := w.Block(t.Context(), chat.Actor{Role: chat.Telegram}, id, false); err != nil {
 			t.Fatal(err)
 		}
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 1 || h[0].ThreadID != id || h[0].Side != chat.Visitor || names(h[0].Thread) != "thread_blocked error" || names(h[0].Agents) != "thread_updated" {
 			t.Fatalf("told as %+v", h)
 		}
@@ -81,11 +81,11 @@ func TestBlockedVisitor(t *testing.T) {
 			t.Errorf("%+v, %v", list, err)
 		}
 
-		w.hall.take()
+		w.hall.Take()
 		if err := w.Unblock(t.Context(), agent, id); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.hall.take(); len(h) != 1 || names(h[0].Thread) != "thread_blocked" || names(h[0].Agents) != "thread_updated" {
+		if h := w.hall.Take(); len(h) != 1 || names(h[0].Thread) != "thread_blocked" || names(h[0].Agents) != "thread_updated" {
 			t.Errorf("told as %+v", h)
 		}
 		w.post(t, v, id, "again")

@@ -21,7 +21,7 @@ func TestConversation(t *testing.T) {
 		if !chat.ValidThreadID(id) {
 			t.Fatalf("thread id %q", id)
 		}
-		if h := w.hall.take(); len(h) != 1 || names(h[0].Agents) != "thread_created" || len(h[0].Thread) != 0 {
+		if h := w.hall.Take(); len(h) != 1 || names(h[0].Agents) != "thread_created" || len(h[0].Thread) != 0 {
 			t.Fatalf("a new thread was told as %+v", h)
 		}
 
@@ -30,7 +30,7 @@ func TestConversation(t *testing.T) {
 		if m.ContentText != typed || m.Sender != "visitor" || m.SenderType != "visitor" || m.Type != "text" || m.ID == 0 {
 			t.Errorf("message is %+v", m)
 		}
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 1 || h[0].ThreadID != id || h[0].Except != "v" ||
 			names(h[0].Thread) != "message" || names(h[0].Agents) != "message message_from_visitor new_message_notification thread_updated" {
 			t.Fatalf("a visitor's message was told as %+v", h)
@@ -43,7 +43,7 @@ func TestConversation(t *testing.T) {
 		if answer.ID <= m.ID || answer.Sender != "admin" {
 			t.Errorf("the answer is %+v after %d", answer, m.ID)
 		}
-		h = w.hall.take()
+		h = w.hall.Take()
 		if len(h) != 2 || names(h[0].Thread) != "message message_from_admin" || names(h[0].Agents) != "message message_from_telegram" ||
 			names(h[1].Agents) != "thread_updated" || h[1].Except != "" {
 			t.Fatalf("an agent's message was told as %+v", h)
@@ -84,7 +84,7 @@ func TestRetryIsStoredAndToldOnce(t *testing.T) {
 		w := newWorld(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
-		w.hall.take()
+		w.hall.Take()
 		p := chat.Post{ThreadID: id, Text: "bir", ClientID: "one"}
 		first, err := w.Post(t.Context(), v, p)
 		if err != nil {
@@ -95,7 +95,7 @@ func TestRetryIsStoredAndToldOnce(t *testing.T) {
 		if err != nil || again != first {
 			t.Errorf("the retry gave %+v, %v; the first was %+v", again, err, first)
 		}
-		if h := w.hall.take(); len(h) != 1 {
+		if h := w.hall.Take(); len(h) != 1 {
 			t.Errorf("told %d times", len(h))
 		}
 		if w.Accepted() != 1 {
@@ -109,7 +109,7 @@ func TestOrderOfAckAndPublication(t *testing.T) {
 		w := newWorld(s, 10_000, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
-		w.hall.take()
+		w.hall.Take()
 		const n = 500
 		acked := make(chan int64, n)
 		for range n {
@@ -132,7 +132,7 @@ func TestOrderOfAckAndPublication(t *testing.T) {
 			}
 		}
 		last = 0
-		for _, p := range w.hall.take() {
+		for _, p := range w.hall.Take() {
 			m := p.Thread[0].Payload.(chat.Message)
 			if m.ID <= last {
 				t.Fatalf("told %d after %d", m.ID, last)
@@ -150,7 +150,7 @@ func TestRights(t *testing.T) {
 		id := w.join(t, owner, "Ali")
 		w.join(t, stranger, "Veli")
 		m := w.post(t, owner, id, "mine")
-		w.hall.take()
+		w.hall.Take()
 		ctx := t.Context()
 		tries := map[string]func(a chat.Actor) error{
 			"post":    func(a chat.Actor) error { _, err := w.Post(ctx, a, chat.Post{ThreadID: id, Text: "x"}); return err },
@@ -178,7 +178,7 @@ func TestRights(t *testing.T) {
 				t.Errorf("%s by the thread's own visitor: %q", name, got)
 			}
 		}
-		if h := w.hall.take(); len(h) != 0 {
+		if h := w.hall.Take(); len(h) != 0 {
 			t.Errorf("refusals were told: %+v", h)
 		}
 		if all, _, err := w.History(ctx, agent, id, models.MessageQuery{}); err != nil || len(all) != 1 {
@@ -266,9 +266,9 @@ func TestRejoin(t *testing.T) {
 		if _, err := w.Rejoin(ctx, again, id); !errors.Is(err, chat.ErrThreadNotFound) {
 			t.Errorf("rejoin of a cleared thread: %v", err)
 		}
-		w.hall.take()
+		w.hall.Take()
 		w.post(t, again, id, "after") // as clients in the field do
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 2 || names(h[0].Agents) != "thread_created" || names(h[1].Agents) != "message message_from_visitor new_message_notification thread_updated" {
 			t.Errorf("reopening was told as %+v", h)
 		}
@@ -328,7 +328,7 @@ func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
 		m := w.post(t, v, id, "x")
-		w.hall.take()
+		w.hall.Take()
 		for _, c := range []struct {
 			who    chat.Actor
 			side   chat.Role
@@ -343,7 +343,7 @@ func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 			if err := w.Read(ctx, c.who, id, m.ID); err != nil { // no news
 				t.Fatal(err)
 			}
-			h := w.hall.take()
+			h := w.hall.Take()
 			if c.who.Role == chat.Agent { // the other consoles hear it in their own way
 				last := h[len(h)-1]
 				payload, err := json.Marshal(last.Agents[0].Payload)
@@ -369,10 +369,10 @@ func TestPresence(t *testing.T) {
 	w := newWorld(storetest.Open(t, "sqlite"), 10, 10)
 	v := visitorAt("v")
 	id := w.join(t, v, "Ali")
-	w.hall.take()
+	w.hall.Take()
 	told := func() string {
 		var out []string
-		for _, p := range w.hall.take() {
+		for _, p := range w.hall.Take() {
 			out = append(out, names(p.Agents))
 		}
 		return strings.Join(out, " ")
@@ -407,11 +407,11 @@ func TestClearIsTold(t *testing.T) {
 		id := w.join(t, v, "Ali")
 		w.post(t, v, id, "x")
 		w.Arrived(v, id)
-		w.hall.take()
+		w.hall.Take()
 		if n, err := w.ClearAll(t.Context(), agent); n != 1 || err != nil {
 			t.Fatalf("cleared %d, %v", n, err)
 		}
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 2 || h[0].ThreadID != id || names(h[0].Thread) != "thread_cleared" || names(h[1].Agents) != "thread_cleared" {
 			t.Errorf("told as %+v", h)
 		}

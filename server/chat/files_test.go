@@ -9,6 +9,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/chat/chattest"
 )
 
 // shelf is a keeper of files that has one.
@@ -39,19 +40,19 @@ func (s *shelf) Describe(_ context.Context, urls []string) (map[string]chat.Atta
 
 func TestMessagesNameStoredFilesOnly(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		files, h := &shelf{}, &hall{}
+		files, h := &shelf{}, &chattest.Hall{}
 		c := chat.New(chat.Options{Store: s, Files: files, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
 		w := world{c, h, s}
 		thread := w.join(t, visitorAt("v"), "Ada")
 		send := func(url, id string) (chat.Message, error) {
 			return c.Post(t.Context(), agent, chat.Post{ThreadID: thread, Type: "file", FileURL: url, ClientID: id})
 		}
-		h.take()
+		h.Take()
 		m, err := send(onShelf, "one")
 		if err != nil || m.Attachment != report {
 			t.Fatalf("a stored file: %+v, %v", m.Attachment, err)
 		}
-		if got := h.take()[0].Thread[0].Payload.(chat.Message); got.Attachment != report {
+		if got := h.Take()[0].Thread[0].Payload.(chat.Message); got.Attachment != report {
 			t.Errorf("others hear of %+v", got.Attachment)
 		}
 		if m, err = send(onShelf, "one"); err != nil || m.Attachment != report {

@@ -9,31 +9,8 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/chat"
+	"sohbet/server/chat/chattest"
 )
-
-// hall is a Publisher that remembers what was published.
-type hall struct {
-	mu    sync.Mutex
-	heard []chat.Publication
-}
-
-func (h *hall) Publish(p chat.Publication) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.heard = append(h.heard, p)
-	if p.Then != nil {
-		p.Then()
-	}
-}
-
-// take returns what was heard since the last take.
-func (h *hall) take() []chat.Publication {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	heard := h.heard
-	h.heard = nil
-	return heard
-}
 
 func names(events []*chat.Event) string {
 	var out []string
@@ -61,14 +38,14 @@ func (a *allow) Allow(_, _ string) (bool, time.Duration) {
 
 type world struct {
 	*chat.Service
-	hall  *hall
+	hall  *chattest.Hall
 	store *models.Store
 }
 
 const grace = 20 * time.Millisecond
 
 func newWorld(s *models.Store, messages, threads int) world {
-	h := &hall{}
+	h := &chattest.Hall{}
 	return world{chat.New(chat.Options{
 		Store: s, Publisher: h, Messages: &allow{left: messages}, NewThreads: &allow{left: threads}, OfflineAfter: grace,
 	}), h, s}

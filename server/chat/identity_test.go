@@ -10,6 +10,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/chat/chattest"
 )
 
 const identitySecret = "a secret that only the site and this server know"
@@ -29,7 +30,7 @@ func TestSignatureIsPlainHMAC(t *testing.T) {
 
 func TestIdentity(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		h := &hall{}
+		h := &chattest.Hall{}
 		w := world{chat.New(chat.Options{
 			Store: s, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
 		}), h, s}
@@ -88,7 +89,7 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%+v, %v", f, err)
 		}
 
-		w.hall.take()
+		w.hall.Take()
 		refused := func(w world, what string, i *chat.SignedIdentity) {
 			t.Helper()
 			v := visitorAt("x")
@@ -106,7 +107,7 @@ func TestIdentity(t *testing.T) {
 			refused(w, what, bad)
 		}
 		refused(newWorld(s, 9, 9), "no secret set", ayse)
-		if h := w.hall.take(); len(h) != 0 {
+		if h := w.hall.Take(); len(h) != 0 {
 			t.Errorf("refusals told %+v", h)
 		}
 

@@ -14,10 +14,10 @@ func TestDelivered(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		m := w.post(t, v, id, "hello")
-		w.hall.take()
+		w.hall.Take()
 		told := func(side chat.Role, agents string, want string) {
 			t.Helper()
-			h := w.hall.take()
+			h := w.hall.Take()
 			if want == "" {
 				if len(h) != 0 {
 					t.Errorf("told %+v", h)
@@ -50,7 +50,7 @@ func TestDelivered(t *testing.T) {
 		if err := w.Read(t.Context(), agent, id, m.ID); err != nil {
 			t.Fatal(err)
 		}
-		w.hall.take()
+		w.hall.Take()
 		if err := w.Delivered(t.Context(), agent, id, m.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestWaiting(t *testing.T) {
 		waiting := func(want string) {
 			t.Helper()
 			found := ""
-			for _, p := range w.hall.take() {
+			for _, p := range w.hall.Take() {
 				for _, e := range p.Agents {
 					if e.Name == "thread_updated" {
 						found += wire(t, e.Payload)
@@ -104,7 +104,7 @@ func TestProfileIsTold(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		w := newWorld(s, 100, 100)
 		id := w.join(t, visitorAt("v"), "Ayşe")
-		w.hall.take()
+		w.hall.Take()
 		again := visitorAt("v2")
 		p := chat.Profile{DisplayName: "Ayşe Yılmaz", PageURL: "https://shop.example/a", Locale: "tr"}
 		for range 2 { // the second time it is no news
@@ -112,7 +112,7 @@ func TestProfileIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 1 || names(h[0].Agents) != "thread_updated" || h[0].Except != "v2" ||
 			wire(t, h[0].Agents[0].Payload) != `{"id":"`+id+`","display_name":"Ayşe Yılmaz","page_url":"https://shop.example/a"}` {
 			t.Errorf("told %+v", h)

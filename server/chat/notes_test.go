@@ -8,6 +8,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/chat/chattest"
 )
 
 func TestNotes(t *testing.T) {
@@ -16,18 +17,18 @@ func TestNotes(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		m := w.post(t, v, id, "hello")
-		w.hall.take()
+		w.hall.Take()
 		ada := chat.Actor{Role: chat.Agent, SocketID: "agent", Name: "ada"}
 		n, err := w.AddNote(t.Context(), ada, id, "she is a regular", "c1")
 		if err != nil || n.Text != "she is a regular" || n.AfterID != m.ID || n.Author != "ada" || n.ThreadID != id {
 			t.Fatalf("%+v, %v", n, err)
 		}
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 1 || h[0].ThreadID != "" || h[0].Thread != nil || names(h[0].Agents) != "note_added" || h[0].Except != "agent" ||
 			!strings.HasPrefix(wire(t, h[0].Agents[0].Payload), `{"note":{"id":`) {
 			t.Errorf("told %+v", h)
 		}
-		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || again != n || len(w.hall.take()) != 0 {
+		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || again != n || len(w.hall.Take()) != 0 {
 			t.Errorf("a retry: %+v, %v", again, err)
 		}
 		if list, err := w.Notes(t.Context(), ada, id); err != nil || len(list) != 1 || list[0] != n {
@@ -60,11 +61,11 @@ func TestNotes(t *testing.T) {
 		if err := w.DeleteNote(t.Context(), ada, id, n.ID+1); code(err) != chat.CodeNotFound {
 			t.Errorf("a note that is none: %v", err)
 		}
-		w.hall.take()
+		w.hall.Take()
 		if err := w.DeleteNote(t.Context(), ada, id, n.ID); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.hall.take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
+		if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
 			t.Errorf("told %+v", h)
 		}
 	})
@@ -73,7 +74,7 @@ func TestNotes(t *testing.T) {
 func TestOldNotesGo(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-		h := &hall{}
+		h := &chattest.Hall{}
 		w := world{chat.New(chat.Options{
 			Store: s, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}, Now: func() time.Time { return now },
 		}), h, s}
@@ -85,11 +86,11 @@ func TestOldNotesGo(t *testing.T) {
 		}
 		now = now.AddDate(0, 0, 2)
 		w.post(t, v, id, "young")
-		w.hall.take()
+		w.hall.Take()
 		if _, err := w.Sweep(t.Context(), 24*time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		if told := h.take(); len(told) != 1 || names(told[0].Agents) != "note_deleted" || wire(t, told[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
+		if told := h.Take(); len(told) != 1 || names(told[0].Agents) != "note_deleted" || wire(t, told[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
 			t.Errorf("told %+v", told)
 		}
 		if list, err := w.Notes(t.Context(), agent, id); err != nil || len(list) != 0 {
@@ -105,7 +106,7 @@ func TestCanned(t *testing.T) {
 		if err != nil || c.ID == 0 {
 			t.Fatalf("%+v, %v", c, err)
 		}
-		if h := w.hall.take(); len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "canned_changed" || wire(t, h[0].Agents[0].Payload) != "{}" {
+		if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "canned_changed" || wire(t, h[0].Agents[0].Payload) != "{}" {
 			t.Errorf("told %+v", h)
 		}
 		for _, bad := range []chat.Canned{{Shortcut: "", Text: "x"}, {Shortcut: "a b", Text: "x"}, {Shortcut: "a/b", Text: "x"},
@@ -124,13 +125,13 @@ func TestCanned(t *testing.T) {
 				t.Errorf("%s: %v, %v", a.Role, listed, saved)
 			}
 		}
-		if h := w.hall.take(); len(h) != 0 {
+		if h := w.hall.Take(); len(h) != 0 {
 			t.Errorf("refusals told %+v", h)
 		}
 		if list, err := w.Canned(t.Context(), agent); err != nil || len(list) != 1 || list[0] != c {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if err := w.DeleteCanned(t.Context(), agent, c.ID); err != nil || names(w.hall.take()[0].Agents) != "canned_changed" {
+		if err := w.DeleteCanned(t.Context(), agent, c.ID); err != nil || names(w.hall.Take()[0].Agents) != "canned_changed" {
 			t.Errorf("%v", err)
 		}
 		if err := w.DeleteCanned(t.Context(), agent, c.ID); code(err) != chat.CodeNotFound {

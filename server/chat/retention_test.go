@@ -9,12 +9,13 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/chat/chattest"
 )
 
 func TestSweepTellsWhatItDeleted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		now := time.Now()
-		h := &hall{}
+		h := &chattest.Hall{}
 		room := chat.New(chat.Options{Store: s, Publisher: h, Now: func() time.Time { return now }})
 		put := func(thread string, days int) models.Message {
 			t.Helper()
@@ -37,7 +38,7 @@ func TestSweepTellsWhatItDeleted(t *testing.T) {
 				t.Fatal(err)
 			}
 			told := make(map[string]string)
-			for _, p := range h.take() {
+			for _, p := range h.Take() {
 				if len(p.Thread) != 1 || len(p.Agents) != 1 || p.Thread[0] != p.Agents[0] {
 					t.Errorf("told %+v", p)
 					continue
@@ -69,7 +70,7 @@ func TestKeepHouseSweepsAtOnceAndStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := chat.New(chat.Options{Store: s, Publisher: &hall{}})
+	room := chat.New(chat.Options{Store: s, Publisher: &chattest.Hall{}})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -28,7 +28,7 @@ func TestSetStatus(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "hello")
-		w.hall.take()
+		w.hall.Take()
 		if err := w.SetStatus(t.Context(), v, id, models.StatusClosed); code(err) != chat.CodeUnauthorized {
 			t.Errorf("a visitor closed it: %v", err)
 		}
@@ -40,7 +40,7 @@ func TestSetStatus(t *testing.T) {
 		}
 		told := func(status string, first bool) {
 			t.Helper()
-			h := w.hall.take()
+			h := w.hall.Take()
 			if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "thread_status" || names(h[0].Agents) != "thread_updated" {
 				t.Fatalf("told %+v", h)
 			}
@@ -66,7 +66,7 @@ func TestSetStatus(t *testing.T) {
 		}
 		// The visitor writes again.
 		w.post(t, v, id, "one thing more")
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 2 || names(h[0].Agents) != "thread_updated" || names(h[1].Thread) != "message" {
 			t.Errorf("told %+v", h)
 		}
@@ -83,7 +83,7 @@ func TestEdit(t *testing.T) {
 		if text, err := json.Marshal(ours); err != nil || strings.Contains(string(text), "edited_at") {
 			t.Errorf("before: %s, %v", text, err)
 		}
-		w.hall.take()
+		w.hall.Take()
 		for name, c := range map[string]struct {
 			actor  chat.Actor
 			thread string
@@ -104,7 +104,7 @@ func TestEdit(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if h := w.hall.take(); len(h) != 0 {
+		if h := w.hall.Take(); len(h) != 0 {
 			t.Errorf("refusals told %+v", h)
 		}
 		for range 2 { // the second time it is no news
@@ -113,7 +113,7 @@ func TestEdit(t *testing.T) {
 				t.Fatalf("%+v, %v", m, err)
 			}
 		}
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "message_edited" || h[0].Thread[0] != h[0].Agents[0] {
 			t.Fatalf("told %+v", h)
 		}

@@ -10,6 +10,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/chat/chattest"
 	"sohbet/server/hours"
 )
 
@@ -19,7 +20,7 @@ func TestAway(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.Arrived(v, id)
-		w.hall.take()
+		w.hall.Take()
 		if err := w.SetAway(t.Context(), v, true); code(err) != chat.CodeUnauthorized || w.Away() {
 			t.Errorf("a visitor sent the team home: %v", err)
 		}
@@ -28,7 +29,7 @@ func TestAway(t *testing.T) {
 				t.Fatalf("away %v, %v", w.Away(), err)
 			}
 		}
-		h := w.hall.take()
+		h := w.hall.Take()
 		const away = `{"away":true,"until":null,"typical_reply_seconds":null,"hours":false,"switched":true}`
 		if len(h) != 2 || names(h[0].Agents) != "team_status" || h[1].ThreadID != id || names(h[1].Thread) != "team_status" || wire(t, h[1].Thread[0].Payload) != away {
 			t.Fatalf("told %+v", h)
@@ -80,7 +81,7 @@ func TestOpeningHours(t *testing.T) {
 			now.Store(&moment)
 		}
 		at("2026-01-05T17:59:59Z") // a Monday
-		h := &hall{}
+		h := &chattest.Hall{}
 		w := world{chat.New(chat.Options{
 			Store: s, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}, OfflineAfter: grace, Hours: week,
 			Now: func() time.Time { return *now.Load() },
@@ -95,7 +96,7 @@ func TestOpeningHours(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.Arrived(v, id)
-		w.hall.take()
+		w.hall.Take()
 		at("2026-01-05T18:00:00Z")
 		const closed = `{"away":true,"until":"2026-01-06T09:00:00.000Z","typical_reply_seconds":null,"hours":true,"switched":false}`
 		stands(closed)
@@ -104,7 +105,7 @@ func TestOpeningHours(t *testing.T) {
 		}
 		watching(t, w.Service) // whose first look is told at once
 		eventually(t, "visitors and agents are told", func() bool {
-			heard := h.take()
+			heard := h.Take()
 			for _, p := range heard {
 				if p.ThreadID == id && wire(t, p.Thread[0].Payload) != closed || p.ThreadID == "" && wire(t, p.Agents[0].Payload) != closed {
 					t.Errorf("told %+v", p)
@@ -125,7 +126,7 @@ func TestUsualReply(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		var now atomic.Int64
 		start := time.Now()
-		h := &hall{}
+		h := &chattest.Hall{}
 		w := world{chat.New(chat.Options{
 			Store: s, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace,
 			Now: func() time.Time { return start.Add(time.Duration(now.Load())) },

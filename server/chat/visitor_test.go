@@ -17,13 +17,13 @@ func TestContact(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "call me")
-		w.hall.take()
+		w.hall.Take()
 		for _, good := range []string{"a@b.co", "ayşe.yılmaz+shop@örnek.com.tr", "x_y-z@sub.domain.example", strings.Repeat("a", 64) + "@b.co"} {
 			if err := w.Contact(t.Context(), v, id, good, ""); err != nil {
 				t.Errorf("%s: %v", good, err)
 			}
 		}
-		w.hall.take()
+		w.hall.Take()
 		for _, bad := range []string{
 			"a", "a@", "@b.co", "a@b", "a b@c.co", "a@b..co", "a@-b.co", "Ayşe <a@b.co>", "a@b.co,c@d.co", "a@b.co\nBcc: c@d.co", "a@[127.0.0.1]",
 			strings.Repeat("a", 65) + "@b.co", "a@" + strings.Repeat("b.", 126) + "co", "a@b.co\x00", "a@b.c\xff",
@@ -43,13 +43,13 @@ func TestContact(t *testing.T) {
 				t.Errorf("%s: %v", a.Role, err)
 			}
 		}
-		if h := w.hall.take(); len(h) != 0 {
+		if h := w.hall.Take(); len(h) != 0 {
 			t.Errorf("refusals told %+v", h)
 		}
 		if err := w.Contact(t.Context(), v, id, " ayse@shop.example ", "+90 555"); err != nil {
 			t.Fatal(err)
 		}
-		h := w.hall.take()
+		h := w.hall.Take()
 		if len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "thread_updated" ||
 			wire(t, h[0].Agents[0].Payload) != `{"id":"`+id+`","phone_number":"+90 555","email":"ayse@shop.example"}` {
 			t.Errorf("told %+v", h)
@@ -73,7 +73,7 @@ func TestRate(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "thanks")
-		w.hall.take()
+		w.hall.Take()
 		for field, try := range map[string]func() error{
 			"score":   func() error { return w.Rate(t.Context(), v, id, 6, "") },
 			"comment": func() error { return w.Rate(t.Context(), v, id, 5, strings.Repeat("ş", 1001)) },
@@ -94,7 +94,7 @@ func TestRate(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := fmt.Sprintf(`{"id":"%s","rating":%d,"rating_comment":"%s"}`, id, score, comment)
-			if h := w.hall.take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != want {
+			if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != want {
 				t.Errorf("told %+v", h)
 			}
 		}
@@ -115,7 +115,7 @@ func TestPage(t *testing.T) {
 		chat.SetPageEvery(w.Service, 50*time.Millisecond)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
-		w.hall.take()
+		w.hall.Take()
 		if err := w.Page(t.Context(), v, id, "javascript:alert(1)", "x"); code(err) != chat.CodeValidation || chat.Public(err).Field != "page_url" {
 			t.Errorf("no page: %v", err)
 		}
@@ -130,7 +130,7 @@ func TestPage(t *testing.T) {
 		var told []string
 		last := `{"id":"` + id + `","page_url":"https://a.example/99","page_title":"Sayfa 99"}`
 		eventually(t, "the last page is told", func() bool {
-			for _, p := range w.hall.take() {
+			for _, p := range w.hall.Take() {
 				told = append(told, wire(t, p.Agents[0].Payload))
 			}
 			return len(told) > 0 && told[len(told)-1] == last

@@ -1,7 +1,6 @@
 package push_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/logging/loggingtest"
 	"sohbet/server/push"
 )
 
@@ -23,30 +23,13 @@ type world struct {
 	*push.Service
 	t     *testing.T
 	fake  *service
-	log   *journal
+	log   *loggingtest.Buffer
 	shift atomic.Int64 // of the clock
-}
-
-type journal struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.Buffer.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.Buffer.String()
 }
 
 func newWorld(t *testing.T, store push.Store, fake *service, contact string) *world {
 	t.Helper()
-	w := &world{t: t, fake: fake, log: &journal{}}
+	w := &world{t: t, fake: fake, log: &loggingtest.Buffer{}}
 	w.Service = push.New(push.Options{
 		Store: store, Text: assets.Text, Contact: contact, Transport: fake.transport(), Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.shift.Load())) },
@@ -312,7 +295,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 // Whatever a name points at, what is dialled is on the internet.
 func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 	fake := newService(t)
-	log := &journal{}
+	log := &loggingtest.Buffer{}
 	store := storetest.Open(t, "sqlite")
 	s := push.New(push.Options{Store: store, Text: assets.Text, Log: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now})
 	ctx, stop := context.WithCancel(t.Context())

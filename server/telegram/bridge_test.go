@@ -43,7 +43,7 @@ func TestEachThreadHasItsTopic(t *testing.T) {
 	if got := h.heard(v, 2); !slices.Equal(got, []string{"visitor: hello", "telegram: How can I help?"}) {
 		t.Errorf("Veli sees %q", got)
 	}
-	h.until("the events", func() bool { return h.hall.told(v, "message_from_admin") == 1 && h.hall.told(v, "message") == 2 })
+	h.until("the events", func() bool { return h.hall.Told(v, "message_from_admin") == 1 && h.hall.Told(v, "message") == 2 })
 	// A colleague answers in the console; Telegram sees it, and only once.
 	h.write(agent, v, "I take this one")
 	last := h.sent(4)[3]
@@ -159,7 +159,7 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 	h.heard(a, 2)
 	h.bot.Edit(mine.ID, "Merhaba")
 	h.until("the edit", func() bool { return h.history(a)[1] == "telegram: Merhaba" })
-	h.until("the event", func() bool { return h.hall.told(a, "message_edited") == 1 })
+	h.until("the event", func() bool { return h.hall.Told(a, "message_edited") == 1 })
 	// The console corrects an answer of its own.
 	m := h.write(agent, a, "Yrın")
 	h.sent(2)

@@ -79,8 +79,8 @@ func TestStatusAndAway(t *testing.T) {
 	if again := h.ask(telegramtest.In{Text: "/online"}); !strings.Contains(again.Text, "Çevrimiçisiniz") || h.room.Away() {
 		t.Errorf("%q, away %v", again.Text, h.room.Away())
 	}
-	h.until("the visitor hears that Telegram has the message", func() bool { return h.hall.told(a, "delivered") == 1 })
-	if h.hall.told(a, "team_status") != 2 {
+	h.until("the visitor hears that Telegram has the message", func() bool { return h.hall.Told(a, "delivered") == 1 })
+	if h.hall.Told(a, "team_status") != 2 {
 		t.Error("the visitor was not told")
 	}
 	if well := h.ask(telegramtest.In{Text: "/doctor"}); strings.Count(well.Text, "✅") < 5 || strings.Contains(well.Text, "❌") {
@@ -106,7 +106,7 @@ func TestCloseAndReopen(t *testing.T) {
 	}
 	h.status(a, models.StatusClosed)
 	h.bot.Wait(t, patience, "a closed topic", func() bool { return h.bot.Topics()[0].Closed })
-	if h.hall.told(a, "thread_status") != 1 {
+	if h.hall.Told(a, "thread_status") != 1 {
 		t.Error("the visitor was not told")
 	}
 	reopened := h.press(closed, "reopen:")

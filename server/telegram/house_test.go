@@ -1,7 +1,6 @@
 package telegram_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,59 +13,14 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/chat/chattest"
+	"sohbet/server/logging/loggingtest"
 	"sohbet/server/media"
 	"sohbet/server/telegram"
 	"sohbet/server/telegram/telegramtest"
 )
 
 const patience = time.Minute // of a test for what the bridge does in its own time
-
-// hall is a chat.Publisher that remembers what was published.
-type hall struct {
-	mu    sync.Mutex
-	heard []chat.Publication
-}
-
-func (h *hall) Publish(p chat.Publication) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.heard = append(h.heard, p)
-	if p.Then != nil {
-		p.Then()
-	}
-}
-
-// told are the names of the events of a kind that went to a thread's room.
-func (h *hall) told(threadID, event string) (n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range h.heard {
-		for _, e := range p.Thread {
-			if p.ThreadID == threadID && e.Name == event {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// journal is a log.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
 
 type always struct{}
 
@@ -79,9 +33,9 @@ type house struct {
 	store  *models.Store
 	room   *chat.Service
 	files  *media.Service
-	hall   *hall
+	hall   *chattest.Hall
 	bridge *telegram.Bridge
-	log    *journal
+	log    *loggingtest.Buffer
 	o      telegram.Options
 	stop   func() // stops the bridge and waits until it has
 }
@@ -96,7 +50,7 @@ func world(t *testing.T, o telegramtest.Options, change ...func(*telegram.Option
 
 func worldOn(t *testing.T, bot *telegramtest.Server, store *models.Store, change ...func(*telegram.Options)) *house {
 	t.Helper()
-	h := &house{t: t, bot: bot, store: store, hall: &hall{}, log: &journal{}}
+	h := &house{t: t, bot: bot, store: store, hall: &chattest.Hall{}, log: &loggingtest.Buffer{}}
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	h.files, err = media.New(media.Options{
