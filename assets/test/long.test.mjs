@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { connected, eventually, house, openThread, say, shows, signIn, STORED, visit } from './harness.mjs';
 
 // Larger by SOHBET_LONG=5000; what is tested does not depend on it.
-const MANY = Number(process.env.SOHBET_LONG) || 400;
+const MANY = Number(process.env.SOHBET_LONG) || 500;
 const HALF = MANY / 2;
 const BOUND = 200;
 
