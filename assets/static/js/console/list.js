@@ -58,7 +58,7 @@ export class List {
     this.#list.addEventListener('focus', () => { this.#active ??= this.current ?? this.#order[0] ?? null; this.#window(); });
     this.#list.addEventListener('click', (event) => {
       const id = [...this.#rows].find(([, row]) => row.item.contains(event.target))?.[0];
-      if (typeof id !== 'string') return; // no row, or one whose conversation is on its way
+      if (!this.#threads.get(id)) return; // no row, or one whose conversation is on its way or gone
       this.#active = id;
       this.#open(id);
     });
