@@ -1,6 +1,9 @@
 // What a first visit costs: bytes over the wire with gzip, requests to our host alone, and nothing that jumps.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, get } from 'node:http';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connected, house, openThread, say, sayAll, shows, signIn, visit } from './harness.mjs';
 import { chat, introduce, launcher, openUp, Site } from './site.mjs';
 import { count, paints, sum, watchPaints } from './wire.mjs';
@@ -51,6 +54,42 @@ for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12
     await context.close();
   });
 }
+
+test('a page that comes in pieces is shown whole', async () => {
+  const slow = createServer(async ({ url, headers }, response) => {
+    const [answer] = await once(get(h.server.url + url, { headers: { ...headers, 'accept-encoding': 'identity' } }), 'response');
+    response.writeHead(answer.statusCode, answer.headers);
+    if (!answer.headers['content-type']?.startsWith('text/html')) {
+      answer.pipe(response);
+      return;
+    }
+    const page = Buffer.concat(await answer.toArray());
+    for (let piece = 0; piece < 12; piece++) {
+      response.write(page.subarray((page.length * piece) / 12, (page.length * (piece + 1)) / 12));
+      await sleep(60);
+    }
+    response.end();
+  }).listen(0, '127.0.0.1');
+  await once(slow, 'listening');
+  const address = `http://127.0.0.1:${slow.address().port}`;
+  h.hosts.push(address);
+  try {
+    for (const [path, ready] of [['/login', '#ask-button'], ['/', '#name'], ['/nowhere', 'h1']]) {
+      const context = await h.person({ baseURL: address });
+      await watchPaints(context);
+      const page = await context.newPage();
+      await page.goto(path);
+      await page.waitForSelector(ready);
+      await page.waitForLoadState();
+      const { cls, shifts } = await paints(page);
+      assert.equal(cls, 0, `${path}: ${shifts}`);
+      await context.close();
+    }
+  } finally {
+    slow.closeAllConnections();
+    slow.close();
+  }
+});
 
 test('a conversation that is loaded, and one that is read on, do not jump', async () => {
   const context = await h.person();
