@@ -1,12 +1,13 @@
 // Telegram as the operator sees it: the strict Bot API of server/telegram/telegramtest in a process of its own.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { started } from '../../handlers/test/programs.mjs';
 import { eventually } from './harness.mjs';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -25,9 +26,9 @@ function binary() {
 
 /** Starts it; `close` ends it and holds against the server every call that Telegram would have refused. */
 export async function telegram() {
-  const child = spawn(binary(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = started(binary(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
-  const [first] = await once(lines, 'line');
+  const [first] = await once(lines, 'line', { signal: AbortSignal.timeout(10_000) });
   const { api, control, token, chat } = JSON.parse(first);
 
   async function ask(method, where, body) {
@@ -61,7 +62,7 @@ export async function telegram() {
     async close() {
       const blame = await get('/blame');
       const gone = once(child, 'exit');
-      child.stdin.end();
+      child.stdin.end(); // it ends with its input
       await gone;
       assert.deepEqual(blame, [], 'Telegram must have nothing to refuse');
     },

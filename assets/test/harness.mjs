@@ -1,15 +1,15 @@
 // What the browser tests stand on: the real binary on a free port with a data
 // folder of its own, real Chromium, and visitors and agents that act like people.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { freePort, started } from '../../handlers/test/programs.mjs';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const scratch = mkdtempSync(path.join(tmpdir(), 'sohbet-browser-'));
@@ -27,15 +27,6 @@ function binary() {
   return path.resolve(built);
 }
 
-async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
 /** Tries until check() no longer throws, and gives back what it gave. */
 export async function eventually(check, what = 'condition', within = 20_000) {
   const end = Date.now() + within;
@@ -49,6 +40,9 @@ export async function eventually(check, what = 'condition', within = 20_000) {
   }
 }
 
+/** How long what is closed may take, in ms. */
+const STOP = 20_000;
+
 /** One server. Its port and data folder survive kill() and start(). */
 export class Server {
   #child = null;
@@ -61,7 +55,7 @@ export class Server {
     this.port ??= await freePort();
     this.data ??= mkdtempSync(path.join(scratch, 'data-'));
     this.url = `http://127.0.0.1:${this.port}`;
-    const child = spawn(binary(), [], {
+    const child = started(binary(), [], {
       cwd: this.data,
       env: {
         PATH: process.env.PATH, HOME: this.data, HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, LOG_FORMAT: 'text',
@@ -81,9 +75,13 @@ export class Server {
   /** SIGKILL is a crash, SIGTERM a stop. */
   async kill(signal = 'SIGKILL') {
     if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode) return;
-    const gone = once(this.#child, 'exit');
-    this.#child.kill(signal);
+    const child = this.#child;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP);
     await gone;
+    clearTimeout(late);
+    assert.ok(child.signalCode !== 'SIGKILL' || signal === 'SIGKILL', `the server did not stop within ${STOP} ms; its log ends:\n${this.log.slice(-4000)}`);
   }
 
   async restart(signal = 'SIGKILL') {
@@ -110,10 +108,19 @@ export const CHROMIUM = {
     '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
 };
 
+/** Waits for what Chromium closes, but not for ever: that it hangs says nothing of what was tested, and it ends with this process. */
+async function inTime(what, closing) {
+  const late = sleep(STOP, 'late', { ref: false });
+  if (await Promise.race([closing, late]) === 'late') console.error(`${process.argv[1]}: ${what} did not close within ${STOP} ms`);
+}
+
 /** Chromium and a server for one test file; `close` ends both. */
 export async function house(env) {
-  const browser = await chromium.launch(CHROMIUM);
   const server = await new Server(env).start();
+  const browser = await chromium.launch(CHROMIUM).catch(async (error) => {
+    await server.kill();
+    throw error;
+  });
   const complaints = [];
   const guests = new Set();
   /** Addresses that pages may ask: the server's, and those of sites that embed the chat. */
@@ -138,12 +145,15 @@ export async function house(env) {
 
   /** Closes every person's browser but those of `residents`, lest the pages of a test that is over eat the time of the next. */
   async function leave(...residents) {
-    await Promise.all([...guests].filter((context) => !residents.includes(context)).map((context) => context.close()));
+    await inTime('pages of a test', Promise.all([...guests].filter((context) => !residents.includes(context)).map((context) => context.close())));
   }
 
   async function close() {
-    await browser.close();
-    await server.kill('SIGTERM');
+    try {
+      await inTime('Chromium', browser.close());
+    } finally {
+      await server.kill('SIGTERM');
+    }
     assert.deepEqual(complaints, [], 'pages must not complain');
   }
 

@@ -1,11 +1,11 @@
 // 10,000 events in one tick, each way: none lost, none doubled, none out of order. On websocket, on polling, and across the
 // upgrade from one to the other.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import { io } from "socket.io-client";
 import { build, sleep, start, transports, withTimeout } from "./harness.mjs";
+import { started } from "./programs.mjs";
 
 const N = 10_000;
 const LIMIT = 60_000; // ms
@@ -26,7 +26,7 @@ function inOrder(got, what) {
 describe("the realtime layer alone", () => {
   let child, url;
   before(async () => {
-    child = spawn(build("./bench/server"), ["-port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+    child = started(build("./bench/server"), ["-port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
     const [line] = await once(child.stdout.setEncoding("utf8"), "data");
     url = `http://${/listening (\S+)/.exec(line)[1]}`;
   });

@@ -1,13 +1,14 @@
 // Starts the real binary and speaks to it with the official Socket.IO client.
 // SOHBET_BIN names the binary; without it, it is built once into a temporary folder.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { io } from "socket.io-client";
 import { postgres } from "./postgres.mjs";
+import { freePort, started } from "./programs.mjs";
 
 export { postgres };
 
@@ -38,7 +39,7 @@ export async function start(settings = {}) {
   const dir = mkdtempSync(path.join(tmpdir(), "sohbet-data-"));
   const limits = Object.fromEntries(["MESSAGE", "UPLOAD", "API", "LOGIN"].map((n) => [`RATE_LIMIT_${n}`, "off"]));
   const server = new Server(dir, {
-    TZ: process.env.TZ, HOST: "127.0.0.1", PORT: "0", DATA_DIR: dir, LOG_FORMAT: "json",
+    TZ: process.env.TZ, HOST: "127.0.0.1", PORT: String(await freePort()), DATA_DIR: dir, LOG_FORMAT: "json",
     ...limits, ...settings,
   });
   try {
@@ -71,7 +72,7 @@ class Server {
   }
 
   spawn() {
-    const child = spawn(binary, [], { cwd: this.dir, env: this.env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = started(binary, [], { cwd: this.dir, env: this.env, stdio: ["ignore", "pipe", "pipe"] });
     this.child = child;
     this.ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
     for (const stream of [child.stdout, child.stderr]) {
@@ -92,7 +93,6 @@ class Server {
     const took = performance.now() - began;
     assert.equal(code, 0, `the server ended with ${code}; it printed:\n${this.output.slice(-4000)}`);
     const from = this.output.length;
-    this.env = { ...this.env, PORT: new URL(this.url).port };
     this.spawn();
     await this.printed(/"listening","address":"([^"]+)"/, from);
     return took;

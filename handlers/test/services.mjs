@@ -1,21 +1,14 @@
 // Services of a test's own, which it may stop, freeze and start again. Each lives in a temporary folder, on a free loopback port.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { chownSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { sleep } from "./harness.mjs";
+import { freePort, started } from "./programs.mjs";
 
 const deploy = fileURLToPath(new URL("../../deploy", import.meta.url));
-
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 // listening waits until somebody takes connections there.
 async function listening(port, child) {
@@ -33,7 +26,7 @@ async function listening(port, child) {
 
 // program starts a program that stays in the foreground, with its folder as working directory.
 function program(dir, command, ...args) {
-  const child = spawn(command, args, { cwd: dir, stdio: ["ignore", "pipe", "pipe"], env: { PATH: process.env.PATH, HOME: dir, TMPDIR: dir } });
+  const child = started(command, args, { cwd: dir, stdio: ["ignore", "pipe", "pipe"], env: { PATH: process.env.PATH, HOME: dir, TMPDIR: dir } });
   child.output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (child.output += text));
   child.ended = new Promise((resolve) => child.once("exit", resolve));
@@ -51,6 +44,7 @@ function folder(name) {
 class Service {
   async stop(signal = "SIGTERM") {
     this.child?.kill(signal);
+    this.child?.kill("SIGCONT"); // a frozen one hears nothing before
     await this.child?.ended;
   }
 
@@ -71,7 +65,6 @@ export class Redis extends Service {
 
   async again() {
     this.child = program(this.dir, "redis-server", "--bind", "127.0.0.1", "--port", `${this.port}`, "--save", "");
-    process.once("exit", () => this.child.kill("SIGKILL"));
     await listening(this.port, this.child);
   }
 }
@@ -133,7 +126,6 @@ export class Proxy extends Service {
       proxy.child = program(proxy.dir, "caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile");
     }
     proxy.kind = kind;
-    process.once("exit", () => proxy.child.kill("SIGKILL"));
     await listening(port, proxy.child);
     return proxy;
   }

@@ -6,7 +6,8 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { io } from "socket.io-client";
 import { sleep, start, withTimeout } from "./harness.mjs";
-import { freePort, Postgres, Proxy, Redis } from "./services.mjs";
+import { freePort } from "./programs.mjs";
+import { Postgres, Proxy, Redis } from "./services.mjs";
 
 const FROZEN = 1000 * Number(process.env.SOHBET_TROUBLE_SECONDS ?? 5);
 const VISITORS = 4;
