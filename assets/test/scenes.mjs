@@ -202,6 +202,18 @@ export const scenes = {
     await stage.shoot(agent, 'facts');
   },
 
+  async 'console-earlier'(stage) {
+    const contact = { phone: `+90 532 444 00 ${stage.unique.codePointAt(0)}` };
+    const name = `Selin Işık ${stage.unique}`;
+    await say(await visit(await stage.person(), name, contact), 'Geçen hafta aldığım vazo kırık geldi.');
+    await say(await visit(await stage.person(), name, contact), 'Yenisi ne zaman gelir?');
+    const agent = await signIn(await stage.person(), stage.h.server);
+    await agent.locator('.row', { hasText: name }).filter({ hasText: 'Yenisi ne zaman gelir?' }).click();
+    if (stage.device === 'phone') await agent.click('#facts-open');
+    await agent.locator('.earlier-row').first().waitFor();
+    await stage.shoot(agent);
+  },
+
   async 'console-canned'(stage) {
     const { agent } = await talk(stage, 'Defne');
     if (stage.device === 'phone') await agent.click('#back');
