@@ -128,7 +128,9 @@ type service struct {
 	t        *testing.T
 	key      string // the application server's key for which browsers subscribed
 	browsers map[string]browser
-	answers  map[string]int // by path; 201 for others
+	answers  map[string][]int // by path, one after the other; 201 otherwise
+
+	retryAfter string // what goes with a 429
 
 	mu    sync.Mutex
 	taken []pushed
@@ -137,7 +139,7 @@ type service struct {
 
 func newService(t *testing.T, browsers ...browser) *service {
 	t.Helper()
-	s := &service{t: t, browsers: map[string]browser{}, answers: map[string]int{}}
+	s := &service{t: t, browsers: map[string]browser{}, answers: map[string][]int{}}
 	for _, b := range browsers {
 		s.browsers[b.path] = b
 	}
@@ -145,11 +147,15 @@ func newService(t *testing.T, browsers ...browser) *service {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.tries++
-		if status := s.answers[r.URL.Path]; status != 0 {
-			if status == http.StatusFound {
+		if statuses := s.answers[r.URL.Path]; len(statuses) > 0 {
+			s.answers[r.URL.Path] = statuses[1:]
+			switch statuses[0] {
+			case http.StatusFound:
 				w.Header().Set("Location", "https://"+host+"/elsewhere")
+			case http.StatusTooManyRequests:
+				w.Header().Set("Retry-After", s.retryAfter)
 			}
-			w.WriteHeader(status)
+			w.WriteHeader(statuses[0])
 			return
 		}
 		p, err := s.take(r)

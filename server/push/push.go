@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +47,7 @@ type Options struct {
 	Text      func(locale, key string) string // of the locale files, "section.name"
 	Contact   string                          // PUSH_CONTACT; "" = the address through which the agent subscribed
 	Transport http.RoundTripper               // nil = one that reaches public addresses alone
+	Retry     time.Duration                   // before the next try where a push service does not say when; 0 = 5 s
 	Log       *slog.Logger
 	Now       func() time.Time
 }
@@ -56,6 +59,10 @@ type Service struct {
 	client  *http.Client
 	notices chan chat.Notice
 	turned  chan struct{} // consoles came into view, or went out of it
+
+	sending sync.WaitGroup
+	open    chan struct{} // has a place for each request
+	later   chan struct{} // and for each message that waits for its next try
 
 	mu       sync.Mutex
 	consoles map[string]struct{} // sockets of consoles in view
@@ -71,6 +78,8 @@ const (
 	sendTimeout = 15 * time.Second
 	atOnce      = 8
 	backlog     = 256 // notices; a flood's rest is not told
+	retries     = 2   // tries after the first
+	retryMost   = time.Minute
 	trimEvery   = time.Hour
 	nobodyFor   = 2 * time.Second // how late a subscription at another process may be heard of
 	toldKept    = 10_000          // threads
@@ -83,8 +92,12 @@ func New(o Options) *Service {
 	if o.Transport == nil {
 		o.Transport = publicTransport()
 	}
+	if o.Retry == 0 {
+		o.Retry = 5 * time.Second
+	}
 	return &Service{
 		Options: o, process: rand.Text(), notices: make(chan chat.Notice, backlog), turned: make(chan struct{}, 1), consoles: make(map[string]struct{}),
+		open: make(chan struct{}, atOnce), later: make(chan struct{}, backlog),
 		told:   make(map[string]time.Time),
 		client: &http.Client{Transport: o.Transport, Timeout: sendTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
@@ -203,6 +216,7 @@ func (s *Service) Run(ctx context.Context) {
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keepConsoles(ctx) })
 	defer keeping.Wait()
+	defer s.sending.Wait()
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
 	for {
@@ -271,19 +285,51 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 	if err != nil {
 		return err
 	}
-	gate := make(chan struct{}, atOnce)
-	var sending sync.WaitGroup
 	for _, to := range list {
-		gate <- struct{}{}
-		sending.Go(func() {
-			defer func() { <-gate }()
-			if err := s.send(ctx, to, n, topic, private, public); err != nil && ctx.Err() == nil {
+		s.open <- struct{}{}
+		s.sending.Go(func() {
+			err := s.send(ctx, to, n, topic, private, public)
+			<-s.open
+			if err = s.again(ctx, err, func() error { return s.send(ctx, to, n, topic, private, public) }); err != nil && ctx.Err() == nil {
 				s.Log.Warn("push: a browser was not told", "error", err)
 			}
 		})
 	}
-	sending.Wait()
 	return nil
+}
+
+// notNow is a failure that may pass.
+type notNow struct {
+	error
+	wait time.Duration
+}
+
+// again tries what failed with err once more, and a last time, where the failure may pass, nobody has come to look meanwhile and
+// not too many wait already. It returns the last error.
+func (s *Service) again(ctx context.Context, err error, try func() error) error {
+	for range retries {
+		var failed notNow
+		if !errors.As(err, &failed) || failed.wait > retryMost {
+			return err
+		}
+		select {
+		case s.later <- struct{}{}:
+		default:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(failed.wait):
+		}
+		<-s.later
+		if ctx.Err() != nil || s.here() {
+			return nil
+		}
+		s.open <- struct{}{}
+		err = try()
+		<-s.open
+	}
+	return err
 }
 
 // topicOf names a thread to push services and browsers, without telling which it is: a later message takes the place of an
@@ -322,15 +368,42 @@ func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.N
 		Topic: topic, TTL: timeToLive, Urgency: webpush.UrgencyHigh, VAPIDPublicKey: public, VAPIDPrivateKey: private,
 	})
 	if err != nil {
-		return told(err)
+		return s.undelivered(err)
 	}
 	defer func() { _ = r.Body.Close() }()
 	_, _ = io.CopyN(io.Discard, r.Body, 4<<10) // so that the connection can be used again
 	switch {
 	case r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusGone:
 		return s.Store.DropPush(ctx, to.Endpoint)
+	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode >= 500:
+		return notNow{fmt.Errorf("its push service answered %d", r.StatusCode), s.wait(r.Header.Get("Retry-After"))}
 	case r.StatusCode >= 300:
 		return fmt.Errorf("its push service answered %d", r.StatusCode)
 	}
 	return nil
+}
+
+// wait reads a Retry-After (RFC 9110 §10.2.3), which RFC 8030 §8.4 has push services send.
+func (s *Service) wait(header string) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(at.Sub(s.Now()), 0)
+	}
+	return s.Retry
+}
+
+// undelivered takes the address out of an error, as whoever has an endpoint can write to its browser; and tells failures on the way to a
+// push service from others.
+func (s *Service) undelivered(err error) error {
+	var onTheWay *url.Error
+	switch {
+	case !errors.As(err, &onTheWay):
+		return err
+	case errors.Is(err, errNotPublic):
+		return onTheWay.Err
+	default:
+		return notNow{onTheWay.Err, s.Retry}
+	}
 }

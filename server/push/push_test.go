@@ -31,7 +31,7 @@ func newWorld(t *testing.T, store push.Store, fake *service, contact string) *wo
 	t.Helper()
 	w := &world{t: t, fake: fake, log: &loggingtest.Buffer{}}
 	w.Service = push.New(push.Options{
-		Store: store, Text: assets.Text, Contact: contact, Transport: fake.transport(), Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Store: store, Text: assets.Text, Contact: contact, Transport: fake.transport(), Retry: time.Millisecond, Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.shift.Load())) },
 	})
 	key, err := w.Key(t.Context())
@@ -220,7 +220,7 @@ func TestPushServicesAnswers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		gone, unknown, ill, moved, well := newBrowser(t, "/push/gone"), newBrowser(t, "/push/unknown"), newBrowser(t, "/push/ill"), newBrowser(t, "/push/moved"), newBrowser(t, "/push/well")
 		fake := newService(t, gone, unknown, ill, moved, well)
-		fake.answers = map[string]int{gone.path: http.StatusGone, unknown.path: http.StatusNotFound, ill.path: http.StatusServiceUnavailable, moved.path: http.StatusFound}
+		fake.answers = map[string][]int{gone.path: {http.StatusGone}, unknown.path: {http.StatusNotFound}, ill.path: {500, 502, 503}, moved.path: {http.StatusFound}}
 		w := newWorld(t, store, fake, "")
 		for _, b := range []browser{gone, unknown, ill, moved, well} {
 			w.subscribe(b, "tr")
@@ -238,8 +238,8 @@ func TestPushServicesAnswers(t *testing.T) {
 		}
 		w.until("those that are gone are forgotten", func() bool { return strings.Join(left(), " ") == "ill moved well" && len(fake.all()) == 1 })
 		w.until("the failures are logged", func() bool { return strings.Count(w.log.String(), "answered") == 2 })
-		if fake.tried() != 5 {
-			t.Errorf("%d tries: a redirection was followed", fake.tried())
+		if fake.tried() != 7 {
+			t.Errorf("%d tries: a redirection was followed, or not three made of what may pass and one of the rest", fake.tried())
 		}
 		fake.Close()
 		w.shift.Add(int64(time.Minute))
@@ -249,6 +249,51 @@ func TestPushServicesAnswers(t *testing.T) {
 			t.Errorf("the log names endpoints or people: %s", w.log)
 		}
 	})
+}
+
+// What a push service does not take for now, it is offered again when it says; when it says nothing, soon.
+func TestTroubleThatPasses(t *testing.T) {
+	for name, retryAfter := range map[string]string{
+		"in seconds": "0", "at a time": time.Now().UTC().Format(http.TimeFormat), "not said": "", "nonsense": "soon", "too late": "3600",
+	} {
+		t.Run(name, func(t *testing.T) {
+			busy := newBrowser(t, "/push/busy")
+			fake := newService(t, busy)
+			fake.answers[busy.path], fake.retryAfter = []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}, retryAfter
+			w := newWorld(t, storetest.Open(t, "sqlite"), fake, "")
+			w.subscribe(busy, "tr")
+			w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
+			if name == "too late" {
+				w.until("it is given up", func() bool { return strings.Contains(w.log.String(), "a browser was not told") })
+				if fake.tried() != 1 {
+					t.Errorf("%d tries", fake.tried())
+				}
+				return
+			}
+			w.until("the browser is told", func() bool { return len(fake.all()) == 1 })
+			if fake.tried() != 3 || strings.Contains(w.log.String(), "not told") {
+				t.Errorf("%d tries; log: %s", fake.tried(), w.log)
+			}
+		})
+	}
+}
+
+// While a message waits for its next try, others are sent; and whoever comes to look meanwhile is not told any more.
+func TestWaitingHoldsNobodyUp(t *testing.T) {
+	busy, well := newBrowser(t, "/push/busy"), newBrowser(t, "/push/well")
+	fake := newService(t, busy, well)
+	fake.answers[busy.path], fake.retryAfter = []int{http.StatusTooManyRequests}, "2"
+	w := newWorld(t, storetest.Open(t, "sqlite"), fake, "")
+	w.subscribe(busy, "tr")
+	w.subscribe(well, "tr")
+	w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
+	w.Notify(chat.Notice{ThreadID: "u", DisplayName: "Veli", Preview: "x", ContentType: "text"})
+	w.until("others are sent", func() bool { return len(fake.all()) == 3 })
+	w.InView("socket", true)
+	time.Sleep(2500 * time.Millisecond)
+	if fake.tried() != 4 {
+		t.Errorf("%d tries: the first message was sent although somebody looks", fake.tried())
+	}
 }
 
 func TestSubscriptionsAreChecked(t *testing.T) {
