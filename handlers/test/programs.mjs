@@ -5,12 +5,17 @@ import { after } from "node:test";
 
 const LEFT = 60_000; // ms between a file's last test and the end of its process, at most
 
+const running = new Set();
+
 // started runs a program that does not outlive this process.
 export function started(command, args, options) {
   const child = spawn(command, args, options);
-  process.once("exit", () => child.kill("SIGKILL"));
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   return child;
 }
+
+process.once("exit", () => { for (const child of running) child.kill("SIGKILL"); });
 
 process.once("SIGTERM", () => process.exit(143)); // the signal alone would end it without "exit"
 
