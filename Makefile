@@ -48,7 +48,7 @@ bench: ## Measure against Node's socket.io and write bench/README.md's table
 screenshots: build ## Every page and state, phone and desk, light and dark, into ./screenshots
 	@.ci/install screenshots
 	@npm ci --prefix assets --no-audit --no-fund --loglevel=error
-	SOHBET_BIN=$(abspath $(BIN)) node assets/test/screenshots.mjs $(SCENES)
+	SOHBET_BIN=$(abspath $(BIN)) .ci/services node assets/test/screenshots.mjs $(SCENES)
 
 paint: build ## How soon each page and the widget stand on a slow phone; fails above a second or when something jumps
 	@.ci/install screenshots

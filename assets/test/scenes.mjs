@@ -1,6 +1,7 @@
 // The scenes of screenshots.mjs: each brings a page into a state and has its picture taken.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { act, connected, eventually, openThread, removeThread, say, seed, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
+import { drop, postgres } from '../../handlers/test/postgres.mjs';
+import { act, connected, eventually, openThread, removeThread, say, seed, Server, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
 import { chat, introduce, launcher, openUp } from './site.mjs';
 
 /** A visitor and an agent who know each other. `who` tells runs apart on one server. */
@@ -285,6 +286,19 @@ export const scenes = {
     await agent.goto('/admin/diagnostics');
     await sleep(1500);
     await stage.shoot(agent);
+  },
+
+  async 'failure'({ person, shoot }) {
+    const settings = postgres();
+    const server = await new Server(settings).start();
+    try {
+      const page = await signIn(await person({ baseURL: server.url }), server);
+      drop(settings); // so that the end of the session cannot be written down
+      await page.goto('/logout');
+      await shoot(page);
+    } finally {
+      await server.kill();
+    }
   },
 
   async 'not-found'({ person, shoot }) {

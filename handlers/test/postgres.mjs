@@ -3,7 +3,9 @@ import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 
 // psql runs a statement at the address.
-function psql(address, statement) { execFileSync("psql", ["--quiet", "--no-psqlrc", "--command", statement, address]); }
+function psql(address, statement) {
+  execFileSync("psql", ["--quiet", "--no-psqlrc", "--command", statement, address], { env: { ...process.env, PGOPTIONS: "-c client_min_messages=warning" } });
+}
 
 // postgres makes an empty schema and returns the settings that put a server's data there.
 export function postgres() {
