@@ -10,12 +10,13 @@ import (
 
 // A page carries no drawing that it neither shows nor could come to show, and no text that its modules could not ask for. What modules
 // ask for is found by the strings in them, so too much may be kept (a string has other uses), never too little: a name is always
-// spelled somewhere, whole or, before a placeholder, by its beginning.
+// spelled somewhere, whole or in two parts: its beginning, or its section alone, before a placeholder.
 
 var (
 	keys      = regexp.MustCompile(`\b[a-z]+\.[a-z_0-9]+`)
 	quoted    = regexp.MustCompile("[\"'`]([a-z_0-9]+)[\"'`]")
 	beginning = regexp.MustCompile(`([a-z]+\.[a-z_]+)\$\{`) // "talk.state_${…}"
+	section   = regexp.MustCompile(`\b([a-z]+)\.\$\{`)      // "visitor.${…}"
 	symbol    = regexp.MustCompile(`(?s)<symbol id="i-([a-z]+)".*?</symbol>\n?`)
 	plurals   = regexp.MustCompile(`_(zero|one|two|few|many|other)$`)
 )
@@ -24,16 +25,20 @@ var (
 type needs struct {
 	keys       map[string]bool // texts by their whole names
 	quoted     map[string]bool // words that are a whole string
+	sections   map[string]bool // of which texts are asked for by such a word
 	beginnings []string
 }
 
 func needsOf(code []byte) needs {
-	n := needs{keys: map[string]bool{}, quoted: map[string]bool{}}
+	n := needs{keys: map[string]bool{}, quoted: map[string]bool{}, sections: map[string]bool{}}
 	for _, key := range keys.FindAll(code, -1) {
 		n.keys[string(key)] = true
 	}
 	for _, m := range quoted.FindAllSubmatch(code, -1) {
 		n.quoted[string(m[1])] = true
+	}
+	for _, m := range section.FindAllSubmatch(code, -1) {
+		n.sections[string(m[1])] = true
 	}
 	for _, m := range beginning.FindAllSubmatch(code, -1) {
 		n.beginnings = append(n.beginnings, string(m[1]))
@@ -44,8 +49,8 @@ func needsOf(code []byte) needs {
 // text reports whether the text "section.name" may be asked for.
 func (n needs) text(key string) bool {
 	whole := plurals.ReplaceAllString(key, "")
-	_, name, _ := strings.Cut(whole, ".")
-	if n.keys[key] || n.keys[whole] || n.quoted[name] {
+	part, name, _ := strings.Cut(whole, ".")
+	if n.keys[key] || n.keys[whole] || n.sections[part] && n.quoted[name] {
 		return true
 	}
 	for _, start := range n.beginnings {

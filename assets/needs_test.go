@@ -10,10 +10,10 @@ import (
 )
 
 func TestNeeds(t *testing.T) {
-	n := needsOf([]byte("t('talk.send'); t(`talk.state_${x}`); t(`visitor.${key}`); const key = on ? 'state_away' : 'none'; count('talk.new', 3)"))
+	n := needsOf([]byte("t('talk.send'); t(`talk.state_${x}`); t(`visitor.${key}`); const key = on ? 'state_away' : 'none'; byId('label'); count('talk.new', 3)"))
 	for key, want := range map[string]bool{
 		"talk.send": true, "talk.state_read": true, "visitor.state_away": true, "talk.new_one": true, "talk.new_other": true,
-		"talk.attach": false, "visitor.lead": false, "talk.newer": false,
+		"talk.attach": false, "visitor.lead": false, "talk.newer": false, "talk.label": false,
 	} {
 		if n.text(key) != want {
 			t.Errorf("%s: %v", key, !want)

@@ -56,7 +56,7 @@ function rows(thread, more) {
   row('screen', t('console.device'), [more.browser, more.platform].filter(Boolean).join(' · '));
   row('clock', t('console.first_seen'), time(parse(more.first_seen) ?? thread.created));
   row('return', t('console.last_seen'), time(thread.seen));
-  row('talk', t('console.messages'), thread.messages ? make('span', { className: 'number' }, new Intl.NumberFormat(lang).format(thread.messages)) : null);
+  row('speech', t('console.messages'), thread.messages ? make('span', { className: 'number' }, new Intl.NumberFormat(lang).format(thread.messages)) : null);
   row('star', t('console.rating'), thread.rating ? rating(thread) : null);
   return found;
 }

@@ -293,7 +293,7 @@ export class List {
         make('button', { type: 'button', className: 'button plain', onclick: () => this.#threads.load() }, t('common.again')));
     } else if (state === 'ready' && shown === 0) {
       const nothing = { active: 'console.nothing_yet', waiting: 'console.nothing_waiting', closed: 'console.nothing_closed' }[filter];
-      parts.push(icon(query ? 'search' : filter === 'waiting' ? 'done' : 'talk'), make('p', {}, query ? t('console.nothing_found', { q: query }) : t(nothing)));
+      parts.push(icon(query ? 'search' : filter === 'waiting' ? 'done' : 'speech'), make('p', {}, query ? t('console.nothing_found', { q: query }) : t(nothing)));
     }
     // Drawn only when it says something else than before: it is a live region.
     const said = parts.map((part) => part.textContent).join('|');

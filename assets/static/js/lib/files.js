@@ -30,7 +30,7 @@ function kindOf(file) {
  */
 export async function prepare(file) {
   const type = kindOf(file);
-  let ready = { type, blob: file, name: file.name || t(`talk.${type === 'image' ? 'picture' : 'file'}`) };
+  let ready = { type, blob: file, name: file.name || t(type === 'image' ? 'talk.picture' : 'talk.file') };
   if (type === 'image') ready = { ...ready, ...await fit(file, ready.name) };
   ready.size = ready.blob.size;
   if (ready.size === 0) throw new Unfit(t('talk.unfit_empty', { name: ready.name }));
