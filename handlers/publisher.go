@@ -111,6 +111,9 @@ func (r Rest) Turned(what string) {
 // ClearedAll tells everybody here that all threads are gone.
 func (r Rest) ClearedAll() { r.Chat.ClearedAll() }
 
+// Resync asks everybody here to look anew.
+func (r Rest) Resync() { r.Chat.Resync() }
+
 // VisitorsHere lists the threads whose visitors are at this process.
 func (r Rest) VisitorsHere() []string { return r.Chat.VisitorsHere() }
 

@@ -228,6 +228,44 @@ test('a deletion that the server does not take brings the conversation back and 
   assert.equal(await agent.locator('.undo-bar').count(), 0);
 });
 
+test('what a console was not told it looks up when the server says so: closed, deleted, changed', async () => {
+  const a = await signIn(await h.person(), h.server);
+  const context = await h.person();
+  let deaf = false;
+  let hear;
+  await context.routeWebSocket(/socket\.io/, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((frame) => server.send(frame));
+    server.onMessage((frame) => { if (!deaf || !String(frame).startsWith('42["')) socket.send(frame); });
+    hear = (frame) => socket.send(frame);
+  });
+  const b = await signIn(context, h.server);
+  const row = (page, name) => page.locator('.row', { hasText: name });
+  for (const name of ['Kapanacak', 'Gidecek', 'Kalacak']) await say(await visit(await h.person(), name), 'merhaba');
+  await openThread(a, 'Kalacak');
+  await say(a, 'yarin');
+  await openThread(b, 'Kalacak');
+  await shows(b, ['merhaba', 'yarin']);
+  deaf = true;
+  await a.locator('#text').press('ArrowUp');
+  await a.locator('#text').fill('yarın');
+  await a.locator('#text').press('Enter');
+  await shows(a, ['merhaba', 'yarın']);
+  await openThread(a, 'Kapanacak');
+  await a.click('#finish');
+  await row(a, 'Kapanacak').waitFor({ state: 'detached' });
+  await openThread(a, 'Gidecek');
+  await removeThread(a);
+  await row(a, 'Gidecek').waitFor({ state: 'detached' });
+  await b.waitForTimeout(500);
+  for (const name of ['Kapanacak', 'Gidecek']) assert.ok(await row(b, name).isVisible(), name);
+  await shows(b, ['merhaba', 'yarin']);
+  deaf = false;
+  hear('42["resync",{}]');
+  await shows(b, ['merhaba', 'yarın']);
+  for (const name of ['Kapanacak', 'Gidecek']) await row(b, name).waitFor({ state: 'detached' });
+});
+
 test('deleting all asks first, and empties every console', async () => {
   const a = await signIn(await h.person(), h.server);
   const b = await signIn(await h.person(), h.server);

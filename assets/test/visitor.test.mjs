@@ -260,6 +260,41 @@ test('back is instant: the page comes from the back/forward cache as it was left
   }
 });
 
+test('what was not told is looked up when the server says so: changed, read, closed', async () => {
+  const context = await h.person();
+  let deaf = false;
+  let hear;
+  await context.routeWebSocket(/socket\.io/, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((frame) => server.send(frame));
+    server.onMessage((frame) => { if (!deaf || !String(frame).startsWith('42["')) socket.send(frame); });
+    hear = (frame) => socket.send(frame);
+  });
+  const page = await visit(context, 'Duymayan', { lang: 'en' });
+  await say(page, 'when?');
+  await openThread(agent, 'Duymayan');
+  await say(agent, 'at siix');
+  await shows(page, ['when?', 'at siix']);
+  await page.evaluate(() => { window.same = true; });
+  deaf = true;
+  await say(page, 'well?');
+  await shows(agent, ['when?', 'at siix', 'well?']);
+  await agent.locator('#text').press('ArrowUp');
+  await agent.locator('#text').fill('at six');
+  await agent.locator('#text').press('Enter');
+  await shows(agent, ['when?', 'at six', 'well?']);
+  await agent.click('#finish');
+  await page.waitForTimeout(500);
+  await shows(page, ['when?', 'at siix', 'well?']);
+  assert.equal(await stateOf(page, 'well?'), 'sent');
+  deaf = false;
+  hear('42["resync",{}]');
+  await shows(page, ['when?', 'at six', 'well?']);
+  await page.waitForSelector('#offer[data-kind=closed]');
+  await eventually(async () => assert.equal(await stateOf(page, 'well?'), 'read'));
+  assert.equal(await page.evaluate(() => window.same), true);
+});
+
 test('after a sleep the page finds out that its connection is dead, and misses nothing', async () => {
   const context = await h.person();
   const sockets = [];

@@ -2,7 +2,9 @@
 // sent away and how much is left is known to all.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { cluster, eventually, GRACE, transports } from "./harness.mjs";
+import { cluster, eventually, GRACE, sleep, start, transports } from "./harness.mjs";
+import { postgres } from "./postgres.mjs";
+import { Gate } from "./services.mjs";
 
 // SOHBET_CLUSTER_MESSAGES is how many messages three clients write into one thread.
 const MESSAGES = Number(process.env.SOHBET_CLUSTER_MESSAGES ?? 450);
@@ -170,5 +172,55 @@ describe("two processes", () => {
       const health = await (await fetch(`${server.url}/health`)).json();
       assert.equal(health.checks.redis.status, "ok");
     }
+  });
+});
+
+describe("a process that alone was without Redis", () => {
+  let gate;
+  const servers = [];
+  before(async () => {
+    gate = await Gate.start(process.env.SOHBET_TEST_REDIS);
+    const shared = postgres();
+    for (const REDIS_URL of [process.env.SOHBET_TEST_REDIS, gate.url]) servers.push(await start({ ...shared, REDIS_URL }));
+  });
+  after(async () => {
+    await Promise.all(servers.map((s) => s.stop()));
+    gate.stop();
+  });
+
+  const redis = async (status) => {
+    const end = Date.now() + 30_000;
+    for (let is; is !== status; await sleep(50)) {
+      assert.ok(Date.now() < end, `redis is ${is}, and not ${status}`);
+      is = (await (await fetch(`${servers[1].url}/health`)).json()).checks.redis.status;
+    }
+  };
+
+  it("has its clients look anew when it is back, and they find what they were not told", async () => {
+    const visitor = await servers[1].visitor();
+    const thread_id = visitor.thread;
+    const { message } = await visitor.ok("message", { thread_id, text: "merhaba" });
+    const cookie = await servers[0].signIn();
+    const agent = await servers[0].agent({ cookie });
+    const console = await servers[1].agent({ cookie });
+    await redis("ok");
+    gate.close();
+    await redis("warning");
+    await agent.ok("join_thread", { thread_id });
+    await agent.ok("read", { thread_id, last_id: message.id });
+    const { message: answer } = await agent.ok("message", { thread_id, text: "buyurun" });
+    await agent.ok("set_status", { thread_id, status: "closed" });
+    assert.deepEqual(await visitor.next("message"), answer, "messages come without Redis");
+    await visitor.none("read");
+    await visitor.none("thread_status");
+    await console.none("thread_updated", ({ status }) => status === "closed");
+    gate.open();
+    for (const client of [visitor, console]) await client.next("resync", () => true, 30_000);
+    const now = await visitor.ok("rejoin", { thread_id });
+    assert.equal(now.status, "closed");
+    assert.equal(now.team_read_id, message.id);
+    await redis("ok");
+    await agent.ok("set_status", { thread_id, status: "active" });
+    assert.equal((await visitor.next("thread_status")).status, "active", "and they are told again");
   });
 });

@@ -69,6 +69,44 @@ export class Redis extends Service {
   }
 }
 
+// Gate is a way to a server that can be closed for those who go through it.
+export class Gate {
+  #through = new Set();
+  #closed = false;
+
+  // start opens one to the address that a URL names; url leads through it.
+  static async start(to) {
+    const gate = new Gate();
+    const { hostname, port } = new URL(to);
+    gate.server = net.createServer((from) => {
+      const on = gate.#closed ? null : net.connect(port, hostname);
+      for (const [socket, other] of [[from, on], [on, from]]) {
+        socket?.on("error", () => other?.destroy()).on("close", () => { other?.destroy(); gate.#through.delete(socket); });
+      }
+      if (!on) { from.destroy(); return; }
+      gate.#through.add(from);
+      from.pipe(on).pipe(from);
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => gate.server.once("listening", resolve));
+    const url = new URL(to);
+    url.host = `127.0.0.1:${gate.server.address().port}`;
+    gate.url = url.href;
+    return gate;
+  }
+
+  close() {
+    this.#closed = true;
+    for (const socket of this.#through) socket.destroy();
+  }
+
+  open() { this.#closed = false; }
+
+  stop() {
+    this.close();
+    this.server.close();
+  }
+}
+
 // Postgres is a server whose durability is on.
 export class Postgres extends Service {
   static async start() {

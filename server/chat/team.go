@@ -88,12 +88,21 @@ func (s *Service) tellTeam() {
 		return
 	}
 	s.team.told = now
-	event := []*Event{{"team_status", now}}
-	s.publisher.Publish(Publication{Agents: event, Here: true})
+	s.tellHere(&Event{"team_status", now})
+}
+
+// tellHere tells something to every agent and every visitor at this process.
+func (s *Service) tellHere(e *Event) {
+	events := []*Event{e}
+	s.publisher.Publish(Publication{Agents: events, Here: true})
 	for _, id := range s.presence.all() {
-		s.publisher.Publish(Publication{ThreadID: id, Thread: event, Side: Visitor, Here: true})
+		s.publisher.Publish(Publication{ThreadID: id, Thread: events, Side: Visitor, Here: true})
 	}
 }
+
+// Resync asks everybody at this process to look anew, for other processes may have told something that was not heard here: that
+// a conversation was closed or read, a message changed. Messages themselves are not meant; none is missed.
+func (s *Service) Resync() { s.tellHere(&Event{"resync", struct{}{}}) }
 
 const (
 	teamEvery  = 5 * time.Second

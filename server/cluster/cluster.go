@@ -58,6 +58,8 @@ type Source interface {
 	// Turned and ClearedAll take in what another process has done.
 	Turned(what string)
 	ClearedAll()
+	// Resync has clients look anew at all that is no message: others may have told of it while it was not heard here.
+	Resync()
 	// VisitorsHere lists the threads whose visitors are here; Lost is told of one whose process ended without a word.
 	VisitorsHere() []string
 	Lost(ctx context.Context, thread string)

@@ -160,6 +160,9 @@ func (c *Cluster) connected(ctx context.Context, first bool) {
 	rouse(c.out.wake)
 	c.tellHere()
 	c.beat()
+	if !first {
+		c.source.Resync()
+	}
 }
 
 // receive takes in what another process, or this one, sent.
@@ -195,6 +198,7 @@ func (c *Cluster) receive(payload string) {
 		c.source.ClearedAll()
 	case kindResync:
 		rouse(c.step)
+		c.source.Resync()
 	}
 }
 

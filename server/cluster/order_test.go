@@ -66,6 +66,7 @@ func (l *library) Forget(string)                {}
 func (l *library) ForgetAll()                   {}
 func (l *library) Turned(string)                {}
 func (l *library) ClearedAll()                  {}
+func (l *library) Resync()                      {}
 func (l *library) VisitorsHere() []string       { return nil }
 func (l *library) Lost(context.Context, string) {}
 

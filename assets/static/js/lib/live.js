@@ -5,6 +5,8 @@ const ACK_TIMEOUT = 10_000;
 const CHECK_TIMEOUT = 4_000;
 // Who was blocked before this page came hears of no end of it, so it asks now and then.
 const BLOCKED_PAUSE = 30_000;
+// Within so long all pages that are asked to look anew do so, each at its own moment.
+const SPREAD = 8_000;
 
 /** Why the server refused a request; `code` is "timeout" or "offline" when it never answered. */
 export class Refused extends Error {
@@ -18,9 +20,13 @@ export class Refused extends Error {
   }
 }
 
-/** Events: `state` (detail: the new state), `ready` (greeted, after every connect), `refused` (detail: why greeting failed). */
+/**
+ * Events: `state` (detail: the new state), `ready` (greeted, after every connect), `refused` (detail: why greeting failed), `stale`
+ * (what is shown may be out of date, and is greeted for anew).
+ */
 export class Live extends EventTarget {
   #socket = null;
+  #soon = 0;
   #state = 'connecting';
   #greet;
   #probe;
@@ -54,6 +60,14 @@ export class Live extends EventTarget {
       this.#become('offline');
       // After these the client waits to be told; we want to come back.
       if (reason === 'io server disconnect') setTimeout(() => socket.connect(), 500 + Math.random() * 1_000);
+    });
+    // The server may have missed what others told it, so that this page did.
+    socket.on('resync', () => {
+      clearTimeout(this.#soon);
+      this.#soon = setTimeout(() => {
+        this.dispatchEvent(new Event('stale'));
+        this.greet();
+      }, Math.random() * SPREAD);
     });
     // A page with an open socket is not kept in the back/forward cache; pageshow connects again.
     window.addEventListener('pagehide', () => socket.disconnect());

@@ -7,6 +7,8 @@
 
 const PAGE = 50;
 const MOST = 100;
+// So many of the newest messages are asked for again after a break: they may have been changed or deleted in it.
+const AGAIN = 20;
 
 export class Past {
   #live;
@@ -25,11 +27,13 @@ export class Past {
     this.#live = live;
     this.#talk = talk;
     this.#take = take;
-    live.addEventListener('state', () => {
-      if (live.online || !this.#whole) return;
+    const broken = () => {
+      if (!this.#whole) return;
       this.#upTo = talk.lastID;
       this.#whole = false;
-    });
+    };
+    live.addEventListener('state', () => { if (!live.online) broken(); });
+    live.addEventListener('stale', broken);
     talk.addEventListener('older', () => this.#older());
   }
 
@@ -50,12 +54,15 @@ export class Past {
       if (!page) return;
       this.#talk.setOlder(Boolean(page.has_more));
     } else {
-      for (let more = true; more;) {
-        const page = await this.#ask(thread, { after_id: this.#upTo, limit: MOST });
+      for (let after = this.#talk.idBefore(this.#upTo, AGAIN), more = true; more;) {
+        const page = await this.#ask(thread, { after_id: after, limit: MOST });
         if (!page) return;
-        const last = page.messages?.at(-1)?.id ?? this.#upTo;
-        more = Boolean(page.has_more) && last > this.#upTo;
-        this.#upTo = last;
+        const ids = (page.messages ?? []).map(({ id }) => id);
+        const last = ids.at(-1) ?? after;
+        this.#talk.dropBetween(after, page.has_more ? last : this.#upTo, ids);
+        more = Boolean(page.has_more) && last > after;
+        after = last;
+        this.#upTo = Math.max(this.#upTo, last);
       }
     }
     // A connection lost meanwhile has not counted as whole, so the next call asks again.

@@ -220,9 +220,26 @@ export class Talk extends EventTarget {
   /** Takes away stored messages that the server deleted. */
   drop(ids) {
     const gone = new Set(ids.map(Number));
+    this.#dropWhere((id) => gone.has(id));
+  }
+
+  /** Takes away the stored messages after one id and up to another that the server has no more, which are all but `ids`. */
+  dropBetween(after, upTo, ids) {
+    const there = new Set(ids);
+    this.#dropWhere((id) => id > after && id <= upTo && !there.has(id));
+  }
+
+  #dropWhere(gone) {
     for (let at = this.#entries.length - 1; at >= 0; at--) {
-      if (gone.has(this.#entries[at].id)) this.#cut(at);
+      const { id } = this.#entries[at];
+      if (id && gone(id)) this.#cut(at);
     }
+  }
+
+  /** After this id stand n stored messages up to one, or as many as there are. */
+  idBefore(upTo, n) {
+    const ids = this.#entries.filter((e) => e.id && e.id <= upTo).map((e) => e.id);
+    return (ids.at(-n) ?? ids[0] ?? upTo + 1) - 1;
   }
 
   /** The other side has read everything up to this id, so it also got it. */
