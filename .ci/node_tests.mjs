@@ -1,9 +1,9 @@
 // Usage: node .ci/node_tests.mjs CONCURRENCY FILE...
-// Runs test files as `node --test` does, but gives each a limit of time, for which Node 18 has no flag. Our own waits all have an
-// end; the browser driver's have not: a page that answers nothing more would keep everything waiting for ever. A file that met the
-// limit without a test having failed is run once more, by itself; whatever fails, fails.
+// Runs test files as `node --test` does, but gives each a limit of time, for which Node 18 has no flag: the browser's driver waits
+// without an end for a page that answers nothing more. A file that met the limit without a test having failed is run once more,
+// by itself; whatever fails, fails.
 import { run } from 'node:test';
-import * as reporters from 'node:test/reporters';
+import { spec as Spec } from 'node:test/reporters';
 
 const LIMIT = 5 * 60_000; // ms for one file; the longest takes less than half of that where two cores do the work of four
 
@@ -11,7 +11,6 @@ const LIMIT = 5 * 60_000; // ms for one file; the longest takes less than half o
 function pass(files, concurrency) {
   const hung = [];
   let failed = false;
-  const { spec: Spec } = reporters;
   const told = run({ files, concurrency, timeout: LIMIT })
     .on('test:fail', ({ name, details }) => {
       if (details.error.failureType === 'testTimeoutFailure' && files.includes(name)) hung.push(name);

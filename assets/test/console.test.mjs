@@ -1,7 +1,7 @@
 // The console: signing in and its errors, search, panes, deleting and taking it back, an expired session.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { act, connected, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, texts, visit } from './harness.mjs';
+import { act, connected, earsOf, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, texts, visit } from './harness.mjs';
 
 let h;
 before(async () => { h = await house(); });
@@ -231,14 +231,7 @@ test('a deletion that the server does not take brings the conversation back and 
 test('what a console was not told it looks up when the server says so: closed, deleted, changed', async () => {
   const a = await signIn(await h.person(), h.server);
   const context = await h.person();
-  let deaf = false;
-  let hear;
-  await context.routeWebSocket(/socket\.io/, (socket) => {
-    const server = socket.connectToServer();
-    socket.onMessage((frame) => server.send(frame));
-    server.onMessage((frame) => { if (!deaf || !String(frame).startsWith('42["')) socket.send(frame); });
-    hear = (frame) => socket.send(frame);
-  });
+  const ears = await earsOf(context);
   const b = await signIn(context, h.server);
   const row = (page, name) => page.locator('.row', { hasText: name });
   for (const name of ['Kapanacak', 'Gidecek', 'Kalacak']) await say(await visit(await h.person(), name), 'merhaba');
@@ -246,7 +239,7 @@ test('what a console was not told it looks up when the server says so: closed, d
   await say(a, 'yarin');
   await openThread(b, 'Kalacak');
   await shows(b, ['merhaba', 'yarin']);
-  deaf = true;
+  ears.deaf = true;
   await a.locator('#text').press('ArrowUp');
   await a.locator('#text').fill('yarın');
   await a.locator('#text').press('Enter');
@@ -260,8 +253,8 @@ test('what a console was not told it looks up when the server says so: closed, d
   await b.waitForTimeout(500);
   for (const name of ['Kapanacak', 'Gidecek']) assert.ok(await row(b, name).isVisible(), name);
   await shows(b, ['merhaba', 'yarin']);
-  deaf = false;
-  hear('42["resync",{}]');
+  ears.deaf = false;
+  ears.hear('resync', {});
   await shows(b, ['merhaba', 'yarın']);
   for (const name of ['Kapanacak', 'Gidecek']) await row(b, name).waitFor({ state: 'detached' });
 });

@@ -176,6 +176,18 @@ export async function visit(context, name, { lang = 'tr', phone = '' } = {}) {
   return page;
 }
 
+/** What the next page of this browser hears: events of the server are lost while it is `deaf` (answers are not), and `hear` makes one up. */
+export async function earsOf(context) {
+  const ears = { deaf: false };
+  await context.routeWebSocket(/socket\.io/, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((frame) => server.send(frame));
+    server.onMessage((frame) => { if (!ears.deaf || !String(frame).startsWith('42["')) socket.send(frame); });
+    ears.hear = (...event) => socket.send(`42${JSON.stringify(event)}`);
+  });
+  return ears;
+}
+
 /** Waits until the page says that it is connected. */
 export const connected = (page) => page.waitForSelector('#talk[data-connection=online]');
 

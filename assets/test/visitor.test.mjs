@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { cleanInBoth } from './axe.mjs';
-import { CHROMIUM, connected, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
+import { CHROMIUM, connected, earsOf, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 let agent;
@@ -262,21 +262,14 @@ test('back is instant: the page comes from the back/forward cache as it was left
 
 test('what was not told is looked up when the server says so: changed, read, closed', async () => {
   const context = await h.person();
-  let deaf = false;
-  let hear;
-  await context.routeWebSocket(/socket\.io/, (socket) => {
-    const server = socket.connectToServer();
-    socket.onMessage((frame) => server.send(frame));
-    server.onMessage((frame) => { if (!deaf || !String(frame).startsWith('42["')) socket.send(frame); });
-    hear = (frame) => socket.send(frame);
-  });
+  const ears = await earsOf(context);
   const page = await visit(context, 'Duymayan', { lang: 'en' });
   await say(page, 'when?');
   await openThread(agent, 'Duymayan');
   await say(agent, 'at siix');
   await shows(page, ['when?', 'at siix']);
   await page.evaluate(() => { window.same = true; });
-  deaf = true;
+  ears.deaf = true;
   await say(page, 'well?');
   await shows(agent, ['when?', 'at siix', 'well?']);
   await agent.locator('#text').press('ArrowUp');
@@ -287,8 +280,8 @@ test('what was not told is looked up when the server says so: changed, read, clo
   await page.waitForTimeout(500);
   await shows(page, ['when?', 'at siix', 'well?']);
   assert.equal(await stateOf(page, 'well?'), 'sent');
-  deaf = false;
-  hear('42["resync",{}]');
+  ears.deaf = false;
+  ears.hear('resync', {});
   await shows(page, ['when?', 'at six', 'well?']);
   await page.waitForSelector('#offer[data-kind=closed]');
   await eventually(async () => assert.equal(await stateOf(page, 'well?'), 'read'));
