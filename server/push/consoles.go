@@ -33,6 +33,14 @@ func (s *Service) here() bool {
 	return len(s.consoles) > 0
 }
 
+// looking reports whether a console of any process is in view.
+func (s *Service) looking(ctx context.Context) (bool, error) {
+	if s.here() {
+		return true, nil
+	}
+	return s.Store.ConsolesElsewhere(ctx, s.process, s.Now())
+}
+
 // keepConsoles tells the other processes whether consoles are in view here.
 func (s *Service) keepConsoles(ctx context.Context) {
 	tick := time.NewTicker(models.ConsolesSeen / 3)

@@ -9,16 +9,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -266,7 +261,7 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	if looking, err := s.Store.ConsolesElsewhere(ctx, s.process, s.Now()); err != nil {
+	if looking, err := s.looking(ctx); err != nil {
 		return err
 	} else if looking {
 		s.Log.Debug(whileLooking)
@@ -288,48 +283,13 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 	for _, to := range list {
 		s.open <- struct{}{}
 		s.sending.Go(func() {
-			err := s.send(ctx, to, n, topic, private, public)
-			<-s.open
-			if err = s.again(ctx, err, func() error { return s.send(ctx, to, n, topic, private, public) }); err != nil && ctx.Err() == nil {
+			err := s.insist(ctx, func() error { return s.send(ctx, to, n, topic, private, public) })
+			if err != nil && ctx.Err() == nil {
 				s.Log.Warn("push: a browser was not told", "error", err)
 			}
 		})
 	}
 	return nil
-}
-
-// notNow is a failure that may pass.
-type notNow struct {
-	error
-	wait time.Duration
-}
-
-// again tries what failed with err once more, and a last time, where the failure may pass, nobody has come to look meanwhile and
-// not too many wait already. It returns the last error.
-func (s *Service) again(ctx context.Context, err error, try func() error) error {
-	for range retries {
-		var failed notNow
-		if !errors.As(err, &failed) || failed.wait > retryMost {
-			return err
-		}
-		select {
-		case s.later <- struct{}{}:
-		default:
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(failed.wait):
-		}
-		<-s.later
-		if ctx.Err() != nil || s.here() {
-			return nil
-		}
-		s.open <- struct{}{}
-		err = try()
-		<-s.open
-	}
-	return err
 }
 
 // topicOf names a thread to push services and browsers, without telling which it is: a later message takes the place of an
@@ -338,72 +298,4 @@ func (s *Service) again(ctx context.Context, err error, try func() error) error 
 func topicOf(threadID string) string {
 	sum := sha256.Sum256([]byte("sohbet push topic\n" + threadID))
 	return hex.EncodeToString(sum[:16])
-}
-
-// payload is what the service worker shows.
-type payload struct {
-	Title string `json:"title"`
-	Body  string `json:"body"`
-	Tag   string `json:"tag"`
-	URL   string `json:"url"`
-}
-
-func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.Notice, topic, private, public string) error {
-	body := n.Preview
-	if body == "" {
-		body = s.Text(to.Locale, "push.kind_"+n.ContentType)
-	}
-	text, err := json.Marshal(payload{Title: strings.ReplaceAll(s.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: "/admin"})
-	if err != nil {
-		return err
-	}
-	contact := s.Contact
-	if contact == "" {
-		contact = to.Contact
-	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	r, err := webpush.SendNotificationWithContext(ctx, text, &webpush.Subscription{Endpoint: to.Endpoint, Keys: webpush.Keys{P256dh: to.P256DH, Auth: to.Auth}}, &webpush.Options{
-		HTTPClient: s.client, Subscriber: strings.TrimPrefix(contact, "mailto:"), // which the library adds
-		Topic: topic, TTL: timeToLive, Urgency: webpush.UrgencyHigh, VAPIDPublicKey: public, VAPIDPrivateKey: private,
-	})
-	if err != nil {
-		return s.undelivered(err)
-	}
-	defer func() { _ = r.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, r.Body, 4<<10) // so that the connection can be used again
-	switch {
-	case r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusGone:
-		return s.Store.DropPush(ctx, to.Endpoint)
-	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode >= 500:
-		return notNow{fmt.Errorf("its push service answered %d", r.StatusCode), s.wait(r.Header.Get("Retry-After"))}
-	case r.StatusCode >= 300:
-		return fmt.Errorf("its push service answered %d", r.StatusCode)
-	}
-	return nil
-}
-
-// wait reads a Retry-After (RFC 9110 §10.2.3), which RFC 8030 §8.4 has push services send.
-func (s *Service) wait(header string) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(at.Sub(s.Now()), 0)
-	}
-	return s.Retry
-}
-
-// undelivered takes the address out of an error, as whoever has an endpoint can write to its browser; and tells failures on the way to a
-// push service from others.
-func (s *Service) undelivered(err error) error {
-	var onTheWay *url.Error
-	switch {
-	case !errors.As(err, &onTheWay):
-		return err
-	case errors.Is(err, errNotPublic):
-		return onTheWay.Err
-	default:
-		return notNow{onTheWay.Err, s.Retry}
-	}
 }

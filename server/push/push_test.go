@@ -280,19 +280,32 @@ func TestTroubleThatPasses(t *testing.T) {
 
 // While a message waits for its next try, others are sent; and whoever comes to look meanwhile is not told any more.
 func TestWaitingHoldsNobodyUp(t *testing.T) {
-	busy, well := newBrowser(t, "/push/busy"), newBrowser(t, "/push/well")
-	fake := newService(t, busy, well)
-	fake.answers[busy.path], fake.retryAfter = []int{http.StatusTooManyRequests}, "2"
-	w := newWorld(t, storetest.Open(t, "sqlite"), fake, "")
-	w.subscribe(busy, "tr")
-	w.subscribe(well, "tr")
-	w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
-	w.Notify(chat.Notice{ThreadID: "u", DisplayName: "Veli", Preview: "x", ContentType: "text"})
-	w.until("others are sent", func() bool { return len(fake.all()) == 3 })
-	w.InView("socket", true)
-	time.Sleep(2500 * time.Millisecond)
-	if fake.tried() != 4 {
-		t.Errorf("%d tries: the first message was sent although somebody looks", fake.tried())
+	for where, look := range map[string]func(*world, *models.Store) error{
+		"here": func(w *world, _ *models.Store) error { w.InView("socket", true); return nil },
+		"at another process": func(w *world, store *models.Store) error {
+			return store.NoteConsoles(w.t.Context(), "another", true, time.Now())
+		},
+	} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			busy, well := newBrowser(t, "/push/busy"), newBrowser(t, "/push/well")
+			fake := newService(t, busy, well)
+			fake.answers[busy.path], fake.retryAfter = []int{http.StatusTooManyRequests}, "2"
+			store := storetest.Open(t, "sqlite")
+			w := newWorld(t, store, fake, "")
+			w.subscribe(busy, "tr")
+			w.subscribe(well, "tr")
+			w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
+			w.Notify(chat.Notice{ThreadID: "u", DisplayName: "Veli", Preview: "x", ContentType: "text"})
+			w.until("others are sent", func() bool { return len(fake.all()) == 3 })
+			if err := look(w, store); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2500 * time.Millisecond)
+			if fake.tried() != 4 {
+				t.Errorf("%d tries: the first message was sent although somebody looks", fake.tried())
+			}
+		})
 	}
 }
 

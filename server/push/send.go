@@ -1,0 +1,126 @@
+package push
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	webpush "github.com/SherClockHolmes/webpush-go"
+
+	"sohbet/models"
+	"sohbet/server/chat"
+)
+
+// notNow is a failure that may pass.
+type notNow struct {
+	error
+	wait time.Duration
+}
+
+// insist sends a message, and again where that failed in a way that may pass, unless somebody has come to look meanwhile or too
+// many wait already. It has a place in s.open when it begins, keeps it for as long as something is sent, and returns the last error.
+func (s *Service) insist(ctx context.Context, send func() error) error {
+	for try := 0; ; try++ {
+		err := send()
+		<-s.open
+		var failed notNow
+		if !errors.As(err, &failed) || try == retries || failed.wait > retryMost || !s.pause(ctx, failed.wait) {
+			return err
+		}
+		if looking, err := s.looking(ctx); err == nil && looking {
+			return nil
+		}
+		s.open <- struct{}{}
+	}
+}
+
+// pause waits, and reports whether it may go on then.
+func (s *Service) pause(ctx context.Context, wait time.Duration) bool {
+	select {
+	case s.later <- struct{}{}:
+	default:
+		return false
+	}
+	defer func() { <-s.later }()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(wait):
+		return true
+	}
+}
+
+// payload is what the service worker shows.
+type payload struct {
+	Title string `json:"title"`
+	Body  string `json:"body"`
+	Tag   string `json:"tag"`
+	URL   string `json:"url"`
+}
+
+func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.Notice, topic, private, public string) error {
+	body := n.Preview
+	if body == "" {
+		body = s.Text(to.Locale, "push.kind_"+n.ContentType)
+	}
+	text, err := json.Marshal(payload{Title: strings.ReplaceAll(s.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: "/admin"})
+	if err != nil {
+		return err
+	}
+	contact := s.Contact
+	if contact == "" {
+		contact = to.Contact
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	r, err := webpush.SendNotificationWithContext(ctx, text, &webpush.Subscription{Endpoint: to.Endpoint, Keys: webpush.Keys{P256dh: to.P256DH, Auth: to.Auth}}, &webpush.Options{
+		HTTPClient: s.client, Subscriber: strings.TrimPrefix(contact, "mailto:"), // which the library adds
+		Topic: topic, TTL: timeToLive, Urgency: webpush.UrgencyHigh, VAPIDPublicKey: public, VAPIDPrivateKey: private,
+	})
+	if err != nil {
+		return s.undelivered(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	_, _ = io.CopyN(io.Discard, r.Body, 4<<10) // so that the connection can be used again
+	switch {
+	case r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusGone:
+		return s.Store.DropPush(ctx, to.Endpoint)
+	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode >= 500:
+		return notNow{fmt.Errorf("its push service answered %d", r.StatusCode), s.wait(r.Header.Get("Retry-After"))}
+	case r.StatusCode >= 300:
+		return fmt.Errorf("its push service answered %d", r.StatusCode)
+	}
+	return nil
+}
+
+// wait reads a Retry-After (RFC 9110 §10.2.3), which RFC 8030 §8.4 has push services send.
+func (s *Service) wait(header string) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(at.Sub(s.Now()), 0)
+	}
+	return s.Retry
+}
+
+// undelivered takes the address out of an error, as whoever has an endpoint can write to its browser; and tells failures on the way to a
+// push service from others.
+func (s *Service) undelivered(err error) error {
+	var onTheWay *url.Error
+	switch {
+	case !errors.As(err, &onTheWay):
+		return err
+	case errors.Is(err, errNotPublic):
+		return onTheWay.Err
+	default:
+		return notNow{onTheWay.Err, s.Retry}
+	}
+}
