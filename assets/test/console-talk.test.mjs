@@ -86,7 +86,7 @@ test('a note that cannot be saved stays in the box', async () => {
   }
   await a.waitForSelector('#connection', { state: 'hidden' });
   await a.press('#text', 'Enter');
-  await note(b, 'kaybolmasın').waitFor();
+  for (const page of [a, b]) await note(page, 'kaybolmasın').waitFor(); // the others may hear of it before who wrote it has the answer
   assert.equal(await note(a, 'kaybolmasın').count(), 1);
   assert.ok(await a.isHidden('#composer-problem'));
   await a.click('#mode-reply');

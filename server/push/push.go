@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -55,9 +56,9 @@ type Service struct {
 	notices chan chat.Notice
 	turned  chan struct{} // consoles came into view, or went out of it
 
-	sending sync.WaitGroup
-	open    chan struct{} // has a place for each request
-	later   chan struct{} // and for each message that waits for its next try
+	later   sync.WaitGroup // tries after the first
+	open    chan struct{}  // has a place for each request
+	waiting chan struct{}  // and for each message that waits for its next try
 
 	mu       sync.Mutex
 	consoles map[string]struct{} // sockets of consoles in view
@@ -73,8 +74,7 @@ const (
 	sendTimeout = 15 * time.Second
 	atOnce      = 8
 	backlog     = 256 // notices; a flood's rest is not told
-	retries     = 2   // tries after the first
-	retryMost   = time.Minute
+	retries     = 2   // tries after the first, all within pushEvery: a thread's next message is not to be replaced by an older one
 	trimEvery   = time.Hour
 	nobodyFor   = 2 * time.Second // how late a subscription at another process may be heard of
 	toldKept    = 10_000          // threads
@@ -92,7 +92,7 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		Options: o, process: rand.Text(), notices: make(chan chat.Notice, backlog), turned: make(chan struct{}, 1), consoles: make(map[string]struct{}),
-		open: make(chan struct{}, atOnce), later: make(chan struct{}, backlog),
+		open: make(chan struct{}, atOnce), waiting: make(chan struct{}, backlog),
 		told:   make(map[string]time.Time),
 		client: &http.Client{Transport: o.Transport, Timeout: sendTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
@@ -211,7 +211,7 @@ func (s *Service) Run(ctx context.Context) {
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keepConsoles(ctx) })
 	defer keeping.Wait()
-	defer s.sending.Wait()
+	defer s.later.Wait()
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
 	for {
@@ -267,6 +267,7 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 		s.Log.Debug(whileLooking)
 		return nil
 	}
+	until := time.Now().Add(pushEvery)
 	ok, wait, err := s.Store.Spend(ctx, "push:"+topic, s.Now(), pushEvery, 1)
 	if err != nil {
 		return err
@@ -280,15 +281,21 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 	if err != nil {
 		return err
 	}
+	var first sync.WaitGroup
 	for _, to := range list {
+		send := func(ctx context.Context) error { return s.send(ctx, to, n, topic, private, public) }
 		s.open <- struct{}{}
-		s.sending.Go(func() {
-			err := s.insist(ctx, func() error { return s.send(ctx, to, n, topic, private, public) })
-			if err != nil && ctx.Err() == nil {
-				s.Log.Warn("push: a browser was not told", "error", err)
+		first.Go(func() {
+			err := send(ctx)
+			<-s.open
+			if failed, ok := errors.AsType[notNow](err); ok {
+				s.later.Go(func() { s.sent(ctx, s.again(ctx, failed, until, send)) })
+				return
 			}
+			s.sent(ctx, err)
 		})
 	}
+	first.Wait()
 	return nil
 }
 

@@ -24,31 +24,43 @@ type notNow struct {
 	wait time.Duration
 }
 
-// insist sends a message, and again where that failed in a way that may pass, unless somebody has come to look meanwhile or too
-// many wait already. It has a place in s.open when it begins, keeps it for as long as something is sent, and returns the last error.
-func (s *Service) insist(ctx context.Context, send func() error) error {
-	for try := 0; ; try++ {
-		err := send()
-		<-s.open
-		var failed notNow
-		if !errors.As(err, &failed) || try == retries || failed.wait > retryMost || !s.pause(ctx, failed.wait) {
-			return err
+// again tries what failed once more, and a last time, as long as the failure may pass by then, unless somebody has come to look
+// meanwhile or too many wait already. It returns the last error.
+func (s *Service) again(ctx context.Context, failed notNow, until time.Time, send func(context.Context) error) error {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	for range retries {
+		if failed.wait > time.Until(until) || !s.pause(ctx, failed.wait) {
+			return failed
 		}
 		if looking, err := s.looking(ctx); err == nil && looking {
 			return nil
 		}
 		s.open <- struct{}{}
+		err := send(ctx)
+		<-s.open
+		if !errors.As(err, &failed) {
+			return err
+		}
+	}
+	return failed
+}
+
+// sent tells the log when a browser was not told.
+func (s *Service) sent(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("push: a browser was not told", "error", err)
 	}
 }
 
 // pause waits, and reports whether it may go on then.
 func (s *Service) pause(ctx context.Context, wait time.Duration) bool {
 	select {
-	case s.later <- struct{}{}:
+	case s.waiting <- struct{}{}:
 	default:
 		return false
 	}
-	defer func() { <-s.later }()
+	defer func() { <-s.waiting }()
 	select {
 	case <-ctx.Done():
 		return false
