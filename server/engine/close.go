@@ -23,6 +23,9 @@ var (
 	ClosedParse      = Closing{"parse error", ws.StatusProtocolError}
 	ClosedText       = Closing{"parse error", ws.StatusInvalidFramePayloadData}
 	ClosedTooBig     = Closing{"payload too big", ws.StatusMessageTooBig}
+	ClosedMemory     = Closing{"too much memory", 1013}
+	ClosedFlood      = Closing{"rate limit", ws.StatusPolicyViolation}
+	ClosedFailure    = Closing{"server error", ws.StatusInternalServerError}
 	ClosedOverlap    = Closing{"overlapping requests", ws.StatusPolicyViolation}
 	ClosedSlowBody   = Closing{"body timeout", ws.StatusPolicyViolation}
 	closedTransition = Closing{"upgrade failed", ws.StatusPolicyViolation}

@@ -22,13 +22,17 @@ const volatileDepth = 16
 // the Socket.IO layer uses (library.go). All methods may be called from any goroutine.
 type Conn struct {
 	listeners
-	srv    *Server
-	id     string
-	remote string
-	req    atomic.Pointer[http.Request]
-	user   atomic.Value
-	done   chan struct{}
-	left   func() // tells whoever admitted it that it has ended
+	srv     *Server
+	id      string
+	remote  string
+	account *account // of the address
+	opened  time.Time
+	trusted atomic.Bool
+	packets packetBucket
+	req     atomic.Pointer[http.Request]
+	user    atomic.Value
+	done    chan struct{}
+	left    func() // tells whoever admitted it that it has ended
 
 	mu       sync.Mutex
 	state    state
@@ -37,8 +41,10 @@ type Conn struct {
 	probed   bool    // that websocket has asked and been answered
 	queue    [][]byte
 	queued   int  // bytes in the queue and in the hands of the writer
+	inbound  int  // bytes of incomplete messages and of messages being handled
 	writing  bool // a writer goroutine is at work
 	poll     *waitingPoll
+	polled   *http.ResponseController // of the GET that is being answered
 	posting  bool
 	awaiting bool // a ping is out
 	heart    *time.Timer
@@ -80,15 +86,34 @@ func (c *Conn) Queue(frames []byte, volatile bool) bool {
 		go c.fail(ClosedSlow)
 		return false
 	}
-	c.push(frames)
+	if !c.push(frames) {
+		go c.abort(ClosedMemory) // likewise
+		return false
+	}
 	return true
 }
 
-// push queues frames and wakes whoever writes. The caller holds c.mu.
-func (c *Conn) push(frames []byte) {
+// push queues frames and wakes whoever writes. It reports false when the budget is exceeded; the frames are queued all the
+// same, for a connection that is about to be cut. The caller holds c.mu.
+func (c *Conn) push(frames []byte) bool {
 	c.queue = append(c.queue, frames)
 	c.queued += len(frames)
+	ok := c.charge(len(frames))
 	c.wake()
+	return ok
+}
+
+// sent gives back n bytes that have left, or cannot leave any more. The caller holds c.mu.
+func (c *Conn) sent(n int) {
+	n = min(n, c.queued)
+	c.queued -= n
+	c.charge(-n)
+}
+
+// dropQueue forgets what waits to leave. The caller holds c.mu.
+func (c *Conn) dropQueue() {
+	c.queue = nil
+	c.sent(c.queued)
 }
 
 // wake sees to it that the queue is looked at. The caller holds c.mu.
@@ -104,7 +129,7 @@ func (c *Conn) wake() {
 	}
 }
 
-// take empties the queue. The caller holds c.mu and gives the bytes back with c.queued once they have left.
+// take empties the queue. The caller holds c.mu and calls sent once the bytes have left.
 func (c *Conn) take() [][]byte {
 	batch := c.queue
 	c.queue = nil
@@ -187,6 +212,8 @@ func (c *Conn) end(why Closing, to state) {
 		c.closing = why
 		close(c.done)
 		c.heart.Stop()
+		c.charge(-c.inbound)
+		c.inbound = 0
 	}
 	probe := c.probe
 	c.probe = nil
@@ -205,9 +232,12 @@ func (c *Conn) end(why Closing, to state) {
 // finish winds the transport up: gently for closing, at once for closed. The caller holds c.mu.
 func (c *Conn) finish(to state) {
 	if to == stateClosed {
-		c.queue, c.queued = nil, 0
+		c.dropQueue()
 		if c.ws != nil {
 			c.ws.close()
+		}
+		if c.polled != nil { // an answer that its client does not read ends as well
+			_ = c.polled.SetWriteDeadline(time.Now())
 		}
 		c.srv.forget(c)
 		if c.poll != nil {
@@ -217,7 +247,7 @@ func (c *Conn) finish(to state) {
 	}
 	if c.closing == ClosedSlow {
 		// It has missed something by now, so the rest is of no use to it. If it wakes up in time, it hears why.
-		c.queue, c.queued = nil, 0
+		c.dropQueue()
 	}
 	if c.ws == nil {
 		c.finishPolling()

@@ -10,6 +10,7 @@ package engine
 
 import (
 	"log/slog"
+	"math"
 	"net/http"
 	"time"
 )
@@ -31,12 +32,23 @@ type Options struct {
 	PingInterval, PingTimeout time.Duration
 	// UpgradeTimeout bounds the time from the opening of an upgrading websocket to its upgrade packet.
 	UpgradeTimeout time.Duration
-	// BodyTimeout bounds the reading of one POST body.
+	// BodyTimeout bounds the reading of one POST body or one websocket message, and the writing of the answer to one GET.
 	BodyTimeout time.Duration
 	// MaxPayload is the most bytes that one POST body or one websocket message may have. It is announced to clients.
 	MaxPayload int
 	// QueueFrames and QueueBytes bound what waits for a client. A client that falls further behind is cut off.
 	QueueFrames, QueueBytes int
+	// EarlyPayload is MaxPayload for a connection that has not been trusted yet ([Conn.Trust]); 0 makes no difference.
+	EarlyPayload int
+	// TotalBytes and AddressBytes bound what all connections, and those of one address, hold together: bytes that have arrived
+	// and are not handled yet, and bytes that wait to be written. Beyond it the connections that hold the most are cut. 0 is no bound.
+	TotalBytes, AddressBytes int
+	// PacketBurst is how many packets and frames of any kind a connection may send at once, PacketEvery the time after which
+	// it may send one more. A connection that sends more is closed. A burst of 0 is no bound.
+	PacketBurst int
+	PacketEvery time.Duration
+	// AddressKey gives what counts as one address; nil takes the address itself.
+	AddressKey func(string) string
 	// DisablePolling and DisableWebsocket take a transport away.
 	DisablePolling, DisableWebsocket bool
 	// Compression offers permessage-deflate (RFC 7692) to websockets. It costs CPU and memory, so it is off by default.
@@ -75,11 +87,17 @@ func (o Options) withDefaults() Options {
 	setInt(&o.MaxPayload, DefaultMaxPayload)
 	setInt(&o.QueueFrames, DefaultQueueFrames)
 	setInt(&o.QueueBytes, DefaultQueueBytes)
+	setInt(&o.EarlyPayload, o.MaxPayload)
+	setInt(&o.TotalBytes, math.MaxInt)
+	setInt(&o.AddressBytes, math.MaxInt)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.RemoteAddr == nil {
 		o.RemoteAddr = func(r *http.Request) string { return r.RemoteAddr }
+	}
+	if o.AddressKey == nil {
+		o.AddressKey = func(address string) string { return address }
 	}
 	return o
 }

@@ -35,7 +35,7 @@ func (p *waitingPoll) wake() {
 func (c *Conn) finishPolling() {
 	if c.closing == ClosedByClient {
 		c.state = stateClosed
-		c.queue, c.queued = nil, 0
+		c.dropQueue()
 		c.srv.forget(c)
 		if c.poll != nil {
 			c.poll.last = string(packetNoop)
@@ -98,26 +98,24 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	noop = noop || poll.noop
 	var batch [][]byte
 	upgraded := c.ws != nil
+	patience := c.srv.opts.BodyTimeout
 	if !upgraded {
 		batch = c.take()
-		c.queued = 0
 		if c.state == stateClosing && len(batch) > 0 { // the close packet goes with it
 			c.state = stateClosed
 			c.srv.forget(c)
+			patience = lingering
 		}
 	}
 	closed := c.state == stateClosed
+	if len(batch) > 0 {
+		c.polled = http.NewResponseController(w)
+	}
 	c.mu.Unlock()
 
 	switch {
 	case len(batch) > 0:
-		var payload []byte
-		for _, frames := range batch {
-			payload = appendPayload(payload, frames)
-		}
-		if answer(w, "text/plain; charset=UTF-8", payload) != nil {
-			c.abort(ClosedTransport)
-		}
+		c.answerPoll(w, batch, patience)
 	case closed && poll.last != "":
 		answer(w, "text/plain; charset=UTF-8", []byte(poll.last))
 	case closed:
@@ -126,6 +124,36 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 		answer(w, "text/plain; charset=UTF-8", []byte{packetNoop})
 	default:
 		refuse(w, errBadRequest)
+	}
+}
+
+// answerPoll answers a GET with frames. A client that does not read its answer within patience, or within the heartbeat, is cut.
+func (c *Conn) answerPoll(w http.ResponseWriter, batch [][]byte, patience time.Duration) {
+	var payload []byte
+	taken := 0
+	for i, frames := range batch {
+		taken += len(frames)
+		payload = appendPayload(payload, frames)
+		batch[i] = nil
+	}
+	// A connection that cannot carry deadlines (a test's recorder) is still served.
+	_ = c.polled.SetWriteDeadline(time.Now().Add(patience))
+	err := answer(w, "text/plain; charset=UTF-8", payload)
+	if err == nil {
+		err = c.polled.Flush()
+	}
+	if errors.Is(err, http.ErrNotSupported) {
+		err = nil
+	}
+	c.mu.Lock()
+	c.sent(taken)
+	if err == nil {
+		_ = c.polled.SetWriteDeadline(time.Time{})
+	}
+	c.polled = nil
+	c.mu.Unlock()
+	if err != nil {
+		c.abort(ClosedTransport)
 	}
 }
 
@@ -167,11 +195,15 @@ func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
 	}()
 
 	body, err := c.readBody(w, r)
+	defer func() { c.Release(len(body)) }()
 	if err != nil {
 		return
 	}
-	err = decodePayload(body, c.receive)
+	err = decodePayload(body, func(p packet) bool { return c.allowPacket() && c.receive(p) })
 	switch {
+	case c.packets.over():
+		c.breakOff(ClosedFlood)
+		refuse(w, errFlood)
 	case errors.Is(err, errText):
 		c.breakOff(ClosedText)
 		refuse(w, errBadRequest)
@@ -185,7 +217,7 @@ func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
 
 // readBody reads a POST body within its size and time, or answers why not and ends the session.
 func (c *Conn) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limit := int64(c.srv.opts.MaxPayload)
+	limit := int64(c.limit())
 	if r.ContentLength > limit {
 		c.fail(ClosedTooBig)
 		refuse(w, errTooBig)
@@ -194,12 +226,14 @@ func (c *Conn) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	control := http.NewResponseController(w)
 	// A connection that cannot carry deadlines (a test's recorder) is still served.
 	_ = control.SetReadDeadline(time.Now().Add(c.srv.opts.BodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := io.ReadAll(counted{http.MaxBytesReader(w, r.Body, limit), c})
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):
 		c.fail(ClosedTooBig)
 		refuse(w, errTooBig)
+	case errors.Is(err, errMemory):
+		refuse(w, errCrowded)
 	case err != nil:
 		c.fail(ClosedSlowBody)
 		refuse(w, errBadRequest)
@@ -207,4 +241,18 @@ func (c *Conn) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 		_ = control.SetReadDeadline(time.Time{})
 	}
 	return body, err
+}
+
+// counted counts what is read against the connection's budget. The reader of the body releases it.
+type counted struct {
+	body io.Reader
+	conn *Conn
+}
+
+func (r counted) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	if n > 0 && !r.conn.Hold(n) {
+		return 0, errMemory
+	}
+	return n, err
 }

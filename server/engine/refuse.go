@@ -23,6 +23,7 @@ var (
 	errVersion    = &refusal{http.StatusBadRequest, 5, "Unsupported protocol version"}
 	errTooBig     = &refusal{http.StatusRequestEntityTooLarge, 3, "Payload too large"}
 	errCrowded    = &refusal{http.StatusTooManyRequests, 3, "Too many connections"}
+	errFlood      = &refusal{http.StatusTooManyRequests, 3, "Too many packets"}
 	errStopping   = &refusal{http.StatusServiceUnavailable, 3, "Server is stopping"}
 )
 

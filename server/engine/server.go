@@ -29,6 +29,8 @@ type Server struct {
 	poller    *poller
 	polling   sync.Once
 
+	budget budget
+
 	opened, cut atomic.Uint64
 }
 
@@ -39,6 +41,7 @@ func New(o Options) *Server {
 		s.upgrades = []string{"websocket"}
 	}
 	s.library.srv = s
+	s.budget.byKey = make(map[string]*account)
 	return s
 }
 
@@ -49,8 +52,9 @@ func (s *Server) OnConnect(fn func(*Conn)) { s.onConnect = append(s.onConnect, f
 type Stats struct {
 	Open   int
 	Opened uint64
-	Cut    uint64 // for falling behind
+	Cut    uint64 // for falling behind, or for holding too much memory
 	Queued int    // bytes that wait to be written
+	Held   int64  // bytes counted against Options.TotalBytes
 }
 
 // Stats returns the counters.
@@ -58,7 +62,7 @@ func (s *Server) Stats() Stats {
 	s.mu.RLock()
 	conns := slices.Collect(maps.Values(s.conns))
 	s.mu.RUnlock()
-	stats := Stats{Open: len(conns), Opened: s.opened.Load(), Cut: s.cut.Load()}
+	stats := Stats{Open: len(conns), Opened: s.opened.Load(), Cut: s.cut.Load(), Held: s.budget.total.Load()}
 	for _, c := range conns { // not under s.mu: a connection that ends takes that lock while it holds its own
 		c.mu.Lock()
 		stats.Queued += c.queued
@@ -249,7 +253,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 	if err != nil {
 		return
 	}
-	socket.conn = c
+	socket.conn, socket.upgrading = c, true
 	if !c.beginUpgrade(socket) {
 		socket.sayGoodbye(closedTransition)
 		socket.close()
@@ -259,7 +263,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 }
 
 func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
-	c := &Conn{srv: s, id: newID(), remote: s.opts.RemoteAddr(r), ws: socket, done: make(chan struct{}), left: func() {}}
+	c := &Conn{srv: s, id: newID(), remote: s.opts.RemoteAddr(r), opened: time.Now(), ws: socket, done: make(chan struct{}), left: func() {}}
+	c.account = s.budget.open(s.opts.AddressKey(c.remote))
+	c.packets.tokens.Store(int32(s.opts.PacketBurst))
 	c.req.Store(r)
 	c.mu.Lock() // the timer's function may run before it is assigned
 	c.heart = time.AfterFunc(s.opts.PingInterval, c.beat)
@@ -273,6 +279,7 @@ func (s *Server) admit(c *Conn) bool {
 	if s.stopping {
 		s.mu.Unlock()
 		c.heart.Stop()
+		s.budget.close(c.account)
 		c.left()
 		return false
 	}
@@ -299,9 +306,10 @@ func (s *Server) forget(c *Conn) {
 
 // closed notes the end of a connection.
 func (s *Server) closed(c *Conn, why Closing) {
-	if why == ClosedSlow {
+	if why == ClosedSlow || why == ClosedMemory {
 		s.cut.Add(1)
 	}
+	s.budget.close(c.account)
 	c.left()
 	s.opts.Logger.Debug("connection closed", "reason", why.Reason, "address", c.remote)
 }

@@ -70,6 +70,7 @@ func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
 			return errOver
 		}
 		c.ws, c.probe, c.probed = w, nil, false
+		w.upgrading = false
 		if c.poll != nil {
 			c.poll.wake()
 		}

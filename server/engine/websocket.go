@@ -36,14 +36,30 @@ type wsConn struct {
 	rest       []byte // bytes of a frame that has not arrived whole
 	parts      []byte // fragments of a message that has not arrived whole
 	partsOp    ws.OpCode
-	compressed bool // that message is
+	compressed bool        // that message is
+	upgrading  bool        // not the connection's transport yet
+	held       int         // bytes of rest and parts that are counted
+	handled    int         // messages handed on
+	late       *time.Timer // closes the connection if a message stays incomplete; nil while none is
 }
+
+// probeLimit is the longest message of a websocket that is not the connection's transport yet: "2probe".
+const probeLimit = 64
+
+// kernelBuffer is what the kernel may hold of a websocket in each direction, in bytes.
+const kernelBuffer = 64 << 10
+
+// countedFrom is the size from which a message is counted against the budget. Smaller ones are bounded by the number of
+// connections, and counting them would cost a lock for each.
+const countedFrom = 4 << 10
 
 var (
 	errFrame    = errors.New("engine: websocket protocol violation")
 	errFrameBig = errors.New("engine: websocket message too big")
 	errFrameUTF = errors.New("engine: websocket text is not UTF-8")
 	errOver     = errors.New("engine: connection over")
+	errMemory   = errors.New("engine: connections hold too much memory")
+	errTooMany  = errors.New("engine: too many frames")
 )
 
 // accept answers a websocket handshake and returns the connection with what was already read behind the request.
@@ -62,6 +78,12 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte
 			nc.Close()
 		}
 		return nil, nil, err
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		// A client that does not read costs what waits here and what the kernel holds, which is not counted here. An error
+		// leaves the system's own sizes.
+		_ = tcp.SetWriteBuffer(kernelBuffer)
+		_ = tcp.SetReadBuffer(kernelBuffer)
 	}
 	socket := &wsConn{nc: nc}
 	_, socket.deflate = extension.Accepted()
@@ -97,12 +119,64 @@ func (c *Conn) serve(w *wsConn, first []byte) {
 }
 
 // on takes bytes as they arrive.
-func (w *wsConn) on(data []byte) error { return w.feed(data, w.conn.srv.opts.MaxPayload) }
+func (w *wsConn) on(data []byte) error {
+	before := w.handled
+	if err := w.feed(data); err != nil {
+		return err
+	}
+	return w.incomplete(w.handled > before)
+}
+
+// incomplete counts what has arrived of messages that are not complete, and sees to it that they do not stay so. progress says
+// that a message was completed meanwhile, so that what is incomplete now is another one.
+func (w *wsConn) incomplete(progress bool) error {
+	if len(w.rest) == 0 && w.partsOp == 0 {
+		if w.late != nil {
+			w.late.Stop()
+			w.late = nil
+		}
+	} else if w.late == nil {
+		w.late = time.AfterFunc(w.conn.srv.opts.BodyTimeout, w.tooLate)
+	} else if progress {
+		w.late.Reset(w.conn.srv.opts.BodyTimeout)
+	}
+	held := cap(w.rest) + cap(w.parts)
+	if held < countedFrom {
+		held = 0
+	}
+	if held > w.held && !w.conn.Hold(held-w.held) {
+		return errMemory
+	}
+	if held < w.held {
+		w.conn.Release(w.held - held)
+	}
+	w.held = held
+	return nil
+}
+
+func (w *wsConn) tooLate() {
+	if w.conn.dropProbe(w) {
+		w.close()
+		return
+	}
+	w.conn.fail(ClosedSlowBody)
+}
+
+// limit is the most bytes that a message may have now.
+func (w *wsConn) limit() int {
+	if w.upgrading {
+		return probeLimit
+	}
+	return w.conn.limit()
+}
 
 // over ends the websocket, and the connection if this is its transport, for the reason for which reading ended.
 func (w *wsConn) over(err error) {
 	defer w.close()
 	c := w.conn
+	if w.late != nil {
+		w.late.Stop()
+	}
 	if c.dropProbe(w) {
 		return
 	}
@@ -113,7 +187,9 @@ func (w *wsConn) over(err error) {
 		c.fail(ClosedText)
 	case errors.Is(err, errFrame):
 		c.fail(ClosedParse)
-	case errors.Is(err, errOver):
+	case errors.Is(err, errTooMany):
+		c.fail(ClosedFlood)
+	case errors.Is(err, errOver), errors.Is(err, errMemory):
 	default:
 		c.abort(ClosedByClient)
 		return
@@ -195,7 +271,7 @@ func (c *Conn) isCurrent(w *wsConn) bool {
 }
 
 // feed decodes frames from data and hands on each message and control frame that is whole.
-func (w *wsConn) feed(data []byte, limit int) error {
+func (w *wsConn) feed(data []byte) error {
 	if len(w.rest) > 0 {
 		w.rest = append(w.rest, data...)
 		data = w.rest
@@ -210,7 +286,7 @@ func (w *wsConn) feed(data []byte, limit int) error {
 		if err != nil {
 			return errFrame
 		}
-		if err := w.check(h, limit); err != nil {
+		if err := w.check(h, w.limit()); err != nil {
 			return err
 		}
 		head := len(data) - r.Len()
@@ -221,7 +297,10 @@ func (w *wsConn) feed(data []byte, limit int) error {
 		payload := bytes.Clone(data[head:end])
 		data = data[end:]
 		ws.Cipher(payload, h.Mask, 0)
-		if err := w.frame(h, payload, limit); err != nil {
+		if !w.conn.allowPacket() {
+			return errTooMany
+		}
+		if err := w.frame(h, payload); err != nil {
 			return err
 		}
 	}
@@ -256,7 +335,7 @@ func (w *wsConn) check(h ws.Header, limit int) error {
 }
 
 // frame joins fragments and hands on what is whole.
-func (w *wsConn) frame(h ws.Header, payload []byte, limit int) error {
+func (w *wsConn) frame(h ws.Header, payload []byte) error {
 	if h.OpCode.IsControl() {
 		return w.conn.onFrame(w, h.OpCode, payload)
 	}
@@ -274,12 +353,19 @@ func (w *wsConn) frame(h ws.Header, payload []byte, limit int) error {
 	}
 	if compressed {
 		var err error
-		if payload, err = inflate(payload, limit); err != nil {
+		if payload, err = inflate(payload, w.limit()); err != nil {
 			return err
 		}
 	}
 	if op == ws.OpText && !utf8.Valid(payload) {
 		return errFrameUTF
+	}
+	w.handled++
+	if len(payload) >= countedFrom {
+		if !w.conn.Hold(len(payload)) {
+			return errMemory
+		}
+		defer w.conn.Release(len(payload))
 	}
 	return w.conn.onFrame(w, op, payload)
 }

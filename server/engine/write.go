@@ -37,9 +37,7 @@ func (c *Conn) write(w *wsConn) {
 		n, err := w.writeAll(batch)
 
 		c.mu.Lock()
-		if c.queued >= n {
-			c.queued -= n
-		}
+		c.sent(n)
 		if c.queue == nil && cap(batch) <= 4 {
 			clear(batch)
 			c.queue = batch[:0]

@@ -1,0 +1,195 @@
+package engine_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"sohbet/bench/conformance/raw"
+	"sohbet/server/engine"
+)
+
+// unfinished is the beginning of a frame that announces n bytes and has all of them but one.
+func unfinished(n int) []byte {
+	frame := raw.Text("4" + strings.Repeat("x", n-1))
+	return frame[:len(frame)-1]
+}
+
+// Frames that are never finished take memory up to the budget; the connections that hold the most are cut, and one that
+// holds little goes on.
+func TestUnfinishedFramesAreBounded(t *testing.T) {
+	const total = 4 << 20
+	s, host := serve(t, engine.Options{TotalBytes: total}, echo)
+	bystander := host.Websocket()
+	most := int64(0)
+	for range 40 {
+		w := host.Websocket()
+		_, _ = w.Write(unfinished(900_000)) // it may be cut meanwhile
+		most = max(most, s.Stats().Held)
+	}
+	raw.Until(t, "connections are cut", func() bool { return s.Stats().Cut > 20 })
+	if most > total+total/2 {
+		t.Errorf("%d bytes were held, the budget is %d", most, total)
+	}
+	bystander.Send("4still here")
+	bystander.Expect("4still here")
+}
+
+// A client that asks for answers and does not read them is cut, whatever the transport, when its address is over its share;
+// another address keeps what it holds.
+func TestUnreadAnswersAreBounded(t *testing.T) {
+	const share = 1 << 20
+	answer := engine.AppendText(nil, bytes.Repeat([]byte("x"), 100_000))
+	conns := make(chan *engine.Conn, 100)
+	s, host := serve(t, engine.Options{
+		AddressBytes: share, RemoteAddr: func(r *http.Request) string { return r.Header.Get("Test-Address") },
+	}, func(m *engine.Message) {
+		m.Conn.Queue(answer, false)
+	})
+	s.OnConnect(func(c *engine.Conn) { conns <- c })
+
+	host.Header = http.Header{"Test-Address": {"b"}}
+	quiet := host.Websocket()
+	<-conns
+	host.Header = http.Header{"Test-Address": {"a"}}
+	var greedy []*engine.Conn
+	for range 20 {
+		w := host.Websocket()
+		greedy = append(greedy, <-conns)
+		for range 10 { // more than the kernel keeps
+			w.Send("4please")
+		}
+	}
+	raw.Until(t, "the address is at its share", func() bool { return s.Stats().Cut > 5 && s.Stats().Held <= share })
+	for _, c := range greedy {
+		c.Close(true)
+	}
+	raw.Until(t, "everything is given back", func() bool { return s.Stats().Held == 0 })
+	quiet.Send("4please")
+	if m := quiet.Message(); len(m) != 100_001 {
+		t.Errorf("the other address got %d bytes", len(m))
+	}
+}
+
+// A GET whose answer is not read ends after BodyTimeout, and gives back what it held.
+func TestUnreadPollIsCut(t *testing.T) {
+	conns := make(chan *engine.Conn, 1)
+	s, host := serve(t, engine.Options{BodyTimeout: 200 * time.Millisecond, QueueBytes: 64 << 20}, nil)
+	s.OnConnect(func(c *engine.Conn) { conns <- c })
+	p := host.Polling()
+	(<-conns).Queue(engine.AppendText(nil, bytes.Repeat([]byte("x"), 32<<20)), false)
+	conn, err := net.Dial("tcp", host.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(conn, "GET %s?%s HTTP/1.1\r\nHost: x\r\n\r\n", host.Path, p.Query()); err != nil {
+		t.Fatal(err)
+	}
+	raw.Until(t, "the answer is being written", func() bool { return s.Stats().Held > 0 })
+	raw.Until(t, "the session is cut", func() bool { return s.Stats() == engine.Stats{Opened: 1} })
+}
+
+// Until it is trusted a connection may send little, on both transports.
+func TestEarlyPayload(t *testing.T) {
+	s, host := serve(t, engine.Options{EarlyPayload: 1000}, func(m *engine.Message) {
+		m.Conn.Trust()
+		echo(m)
+	})
+	long := "4" + strings.Repeat("x", 1000)
+
+	w := host.Websocket()
+	_, _ = w.Write(raw.Text(long)[:8]) // the header is enough
+	w.ClosedWith(1009)
+	if a := host.Polling().Post(long); a.Status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a long body: %v", a)
+	}
+
+	w = host.Websocket()
+	w.Send("4x", long)
+	w.Expect("4x", long)
+	p := host.Polling()
+	if a := p.Post("4x"); !a.Is("ok") {
+		t.Error(a)
+	}
+	if a := p.Post(long); !a.Is("ok") {
+		t.Error(a)
+	}
+	probe, err := host.Upgrade(strings.Replace(p.Query(), "polling", "websocket", 1), ws.Dialer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = probe.Write(raw.Text(long)[:8])
+	probe.Closed()
+	if n := s.Stats().Open; n < 2 {
+		t.Errorf("%d sessions are left: the failed upgrade ended its session", n)
+	}
+}
+
+// A message that stays incomplete, in one frame or in several, ends its connection. One that ends each message in time may
+// always have another one incomplete.
+func TestUnfinishedMessageEnds(t *testing.T) {
+	const patience = 300 * time.Millisecond
+	_, host := serve(t, engine.Options{BodyTimeout: patience}, echo)
+	frame, fragment := host.Websocket(), host.Websocket()
+	frame.SendRaw(raw.Text("4hello")[:5])
+	fragment.SendRaw(raw.Frame(ws.NewFrame(ws.OpText, false, []byte("4hel"))))
+
+	steady := host.Websocket()
+	stream := raw.Text("4hello")
+	steady.SendRaw(stream[:5])
+	for end := time.Now().Add(3 * patience); time.Now().Before(end); time.Sleep(patience / 10) {
+		steady.SendRaw(stream[5:])
+		steady.SendRaw(stream[:5])
+		steady.Expect("4hello")
+		_, _ = fragment.Write(raw.Frame(ws.NewPongFrame(nil))) // is no progress; it may be closed by now
+	}
+	frame.ClosedWith(1008)
+	fragment.ClosedWith(1008)
+}
+
+// Everything that a client sends counts, also what takes no handler: whoever goes on beyond the limit is closed with a reason.
+func TestPacketFlood(t *testing.T) {
+	const burst = 200
+	options := engine.Options{PacketBurst: burst, PacketEvery: time.Hour}
+	_, host := serve(t, options, echo)
+	for name, frame := range map[string][]byte{
+		"noop":           raw.Text("6"),
+		"pong":           raw.Text("3"),
+		"websocket pong": raw.Frame(ws.NewPongFrame(nil)),
+		"websocket ping": raw.Frame(ws.NewPingFrame(nil)),
+		"empty fragment": raw.Frame(ws.NewFrame(ws.OpContinuation, false, nil)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := host.Websocket()
+			if name == "empty fragment" {
+				w.SendRaw(raw.Frame(ws.NewFrame(ws.OpText, false, []byte("4"))))
+			}
+			_, _ = w.Write(bytes.Repeat(frame, burst+1)) // it may be closed by now
+			w.ClosedWith(1008)
+		})
+	}
+	p := host.Polling()
+	if a := p.Post("6" + strings.Repeat("\x1e6", burst-1)); !a.Is("ok") {
+		t.Errorf("as many as allowed: %v", a)
+	}
+	if a := p.Post("6"); a.Status != http.StatusTooManyRequests {
+		t.Errorf("one more: %v", a)
+	}
+	isOver(t, p)
+
+	options.PacketEvery = time.Millisecond
+	_, host = serve(t, options, echo)
+	w := host.Websocket()
+	for range 2 * burst { // what comes no faster than tokens do is never too much
+		w.Send("4x")
+		w.Expect("4x")
+		time.Sleep(2 * time.Millisecond)
+	}
+}
