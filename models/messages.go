@@ -8,11 +8,14 @@ import (
 	"gorm.io/gorm"
 )
 
+// maxPageBytes is the most bytes of stored text that one page of messages has, except that it has one message at least.
+const maxPageBytes = 512 << 10
+
 // Messages returns messages of a thread, oldest first, and whether there are more in the direction
-// asked for. A thread without messages, or none at all, gives an empty list.
+// asked for. A page of long messages may have fewer than the limit. A thread without messages, or none at all, gives an empty list.
 func (s *Store) Messages(ctx context.Context, threadID string, q MessageQuery) ([]Message, bool, error) {
 	limit := pageSize(q.Limit)
-	if q.AfterID > 0 || q.BeforeID > 0 || limit > cachedPageSize {
+	if q.AfterID > 0 || q.BeforeID > 0 || q.Oldest || limit > cachedPageSize {
 		return s.readMessages(ctx, threadID, q, limit)
 	}
 	newest, ok := s.cache.page(threadID)
@@ -32,19 +35,41 @@ func (s *Store) Messages(ctx context.Context, threadID string, q MessageQuery) (
 
 func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuery, limit int) ([]Message, bool, error) {
 	var list []Message
-	err := again(ctx, func() error {
-		list = make([]Message, 0, min(limit+1, 128))
-		return s.messagesQuery(ctx, threadID, q).Limit(limit + 1).Find(&list).Error
+	var more bool
+	err := again(ctx, func() (err error) {
+		list, more, err = readPage(s.messagesQuery(ctx, threadID, q).Limit(limit+1), limit)
+		return err
 	})
 	if err != nil {
 		return nil, false, s.failed("read messages", err)
 	}
-	more := len(list) > limit
-	list = list[:min(limit, len(list))]
-	if q.AfterID <= 0 {
+	if !q.ascending() {
 		slices.Reverse(list)
 	}
 	return s.ready(list), more, nil
+}
+
+// readPage reads rows one by one, so that no more than maxPageBytes of them are in memory.
+func readPage(query *gorm.DB, limit int) (list []Message, more bool, err error) {
+	rows, err := query.Rows()
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	list = make([]Message, 0, min(limit, 128))
+	bytes := 0
+	for rows.Next() {
+		if len(list) == limit || bytes > maxPageBytes {
+			return list, true, rows.Close()
+		}
+		var m Message
+		if err := query.ScanRows(rows, &m); err != nil {
+			return nil, false, err
+		}
+		bytes += len(m.ContentText)
+		list = append(list, m)
+	}
+	return list, false, rows.Err()
 }
 
 // MessagesBetween returns a thread's messages with ids above after and not above upTo, oldest first and at most limit, and
@@ -64,7 +89,7 @@ func (s *Store) MessagesBetween(ctx context.Context, threadID string, after, upT
 
 func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQuery) *gorm.DB {
 	db := s.between(s.read.WithContext(ctx), threadID, q.AfterID, q.BeforeID)
-	if q.AfterID > 0 {
+	if q.ascending() {
 		return db.Order("thread_id, id")
 	}
 	return db.Order("thread_id DESC, id DESC")

@@ -190,11 +190,14 @@ type ThreadQuery struct {
 }
 
 // MessageQuery selects messages of one thread. With BeforeID the newest ones before it, with
-// AfterID the oldest ones after it, with neither the newest.
+// AfterID the oldest ones after it, with neither the newest, or with Oldest the oldest.
 type MessageQuery struct {
 	BeforeID, AfterID int64
+	Oldest            bool
 	Limit             int // 0 = 50, at most 1000
 }
+
+func (q MessageQuery) ascending() bool { return q.AfterID > 0 || q.Oldest }
 
 // NewMessage is a message to append. CreatedAt defaults to now, ContentType to text.
 type NewMessage struct {

@@ -40,8 +40,7 @@ func (s *Service) Beginning(ctx context.Context, a Actor, threadID string, limit
 	if limit == 0 || limit > MaxHistory {
 		limit = MaxHistory
 	}
-	messages, total, err := s.MessagePage(ctx, a, threadID, 1, limit)
-	return messages, total > int64(len(messages)), err
+	return s.History(ctx, a, threadID, models.MessageQuery{Oldest: true, Limit: limit})
 }
 
 // MessagePage returns one page of a thread, page 1 being the oldest, and the number of all messages.
