@@ -21,6 +21,9 @@ type gate struct {
 	conn *engine.Conn
 	step chan step
 
+	client     sync.Once
+	identified any // of Options.Identify
+
 	mu      sync.Mutex
 	sockets []*Socket // one for each namespace joined
 }
@@ -35,6 +38,10 @@ func gateOf(c *engine.Conn) *gate { return c.User().(*gate) }
 
 // hand gives a packet to the library through emit and returns when it has been dealt with.
 func (g *gate) hand(p *parser.Packet, emit func()) {
+	if (p.Type == parser.CONNECT || p.Type == parser.DISCONNECT) && g.srv.allow != nil && !g.srv.allow(g.conn) {
+		g.conn.CloseWith(engine.ClosedFlood)
+		return
+	}
 	s := g.socket(p.Nsp)
 	emit()
 	switch p.Type {

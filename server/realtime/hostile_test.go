@@ -171,7 +171,7 @@ func TestNestedArrays(t *testing.T) {
 	}
 }
 
-// A panic in a handler ends neither the process nor the socket: the next event is handled.
+// A panic in a handler ends its connection alone, whose client may come back: one that provokes panics cannot go on doing so.
 func TestPanicInHandler(t *testing.T) {
 	closed := make(chan struct{}, 10)
 	_, host := serve(t, realtime.Options{}, func(so *realtime.Socket) {
@@ -189,19 +189,45 @@ func TestPanicInHandler(t *testing.T) {
 			panic("on purpose, while connecting")
 		}
 	})
-	w := host.Socket()
-	w.Send(`42["panic"]`, `42["echo",1]`, `421["panic"]`, `42["echo",2]`)
-	w.Expect(`42["echo",1]`, `42["echo",2]`)
-	w.Send("1")
-	raw.Take(t, closed, "the close handler")
+	bystander := host.Socket()
+	for _, packets := range [][]string{{"40", `42["panic"]`, `42["echo",1]`}, {`40{"panic":true}`, `42["echo",1]`}, {"40", "41", "40"}} {
+		w := host.Websocket()
+		for _, p := range packets {
+			_, _ = w.Write(raw.Text(p)) // it may be closed by now
+		}
+		w.ClosedWith(1011)
+		raw.Take(t, closed, "the close handler")
+	}
+	bystander.Send(`42["echo",2]`)
+	bystander.Expect(`42["echo",2]`)
+}
 
-	w = host.Websocket()
-	w.Send(`40{"panic":true}`, `42["echo",3]`)
-	sid(t, w.Message(), "40")
-	w.Expect(`42["echo",3]`)
-	w.Send("41", "40", `42["echo",4]`) // a panicking close handler does not hold the connection up
-	sid(t, w.Message(), "40")
-	w.Expect(`42["echo",4]`)
+// A client may leave a namespace and join it again on one connection. What the opening request said of it is still known, and
+// each of the two counts as an event.
+func TestJoinAgain(t *testing.T) {
+	const allowed = 100
+	var asked, identified atomic.Int64
+	options := realtime.Options{
+		Identify: func(r *http.Request) any {
+			identified.Add(1)
+			return r.Host
+		},
+		Allow: func(*engine.Conn) bool { return asked.Add(1) <= allowed },
+	}
+	_, host := serve(t, options, func(so *realtime.Socket) {
+		_, _ = so.Emit("client", so.Client())
+	})
+	w := host.Websocket()
+	for range allowed / 2 {
+		w.Send("40", "41")
+		sid(t, w.Message(), "40")
+		w.Expect(`42["client","` + host.Addr + `"]`)
+	}
+	w.Send("40")
+	w.ClosedWith(1008)
+	if n := identified.Load(); n != 1 {
+		t.Errorf("identified %d times", n)
+	}
 }
 
 // Clients that keep coming back while the server closes: Close returns, everyone is told to come back, nobody stays.

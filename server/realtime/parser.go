@@ -30,6 +30,11 @@ const (
 	maxAttachments = 10
 	// maxAttachmentBytes is the most that they may weigh together.
 	maxAttachmentBytes = engine.DefaultMaxPayload
+	// maxBinaryText is the longest text of a packet with attachments, in bytes. Its arguments have to be decoded to put the
+	// attachments in, which takes about twenty times the memory.
+	maxBinaryText = 64 << 10
+	// maxArgs is the most arguments that an event or an ack may have. Each takes forty bytes, and two on the wire.
+	maxArgs = 1000
 	// maxNamespace is the longest namespace name, in bytes, that is looked at.
 	maxNamespace = 128
 )
@@ -49,7 +54,7 @@ type decoder struct {
 	// A binary packet whose attachments are still to come.
 	pending     *parser.Packet
 	attachments []types.BufferInterface
-	weight      int
+	weight      int // bytes of the attachments, counted against the connection's budget until their packet has been handled
 }
 
 func (d *decoder) On(event events.EventName, fns ...events.Listener) error {
@@ -72,6 +77,9 @@ func (d *decoder) Add(data any) error {
 	if !ok {
 		return errPacket
 	}
+	if m.Binary && !m.Conn.Hold(len(m.Data)) { // attachments are kept beyond this call
+		return errAttachments
+	}
 	p, err := d.decode(m)
 	if err != nil {
 		m.Conn.CloseWith(engine.ClosedParse)
@@ -81,6 +89,10 @@ func (d *decoder) Add(data any) error {
 		return nil
 	}
 	gateOf(m.Conn).hand(p, func() { d.decoded(p) })
+	if d.weight > 0 {
+		m.Conn.Release(d.weight)
+		d.weight = 0
+	}
 	return nil
 }
 
@@ -119,7 +131,7 @@ func (d *decoder) attach(data []byte) (*parser.Packet, error) {
 		return nil, nil
 	}
 	p, attachments := d.pending, d.attachments
-	d.pending, d.attachments, d.weight = nil, nil, 0
+	d.pending, d.attachments = nil, nil
 	return p, reconstruct(p, attachments)
 }
 
@@ -134,6 +146,9 @@ func decodePacket(text []byte) (*parser.Packet, error) {
 	p := &parser.Packet{Type: parser.PacketType(text[0]), Nsp: "/"}
 	rest := text[1:]
 	if p.Type == parser.BINARY_EVENT || p.Type == parser.BINARY_ACK {
+		if len(text) > maxBinaryText {
+			return nil, errPacket
+		}
 		count, after, found := bytes.Cut(rest, []byte{'-'})
 		n, err := strconv.ParseUint(string(count[:min(len(count), 4)]), 10, 16)
 		if !found || err != nil || len(count) > 3 || n > maxAttachments {
@@ -236,6 +251,9 @@ func decodeArgs(data []byte) ([]any, error) {
 			element := bytes.TrimSpace(data[start:i])
 			if c == ']' && len(element) == 0 {
 				return args, nil // an empty array
+			}
+			if len(args) == maxArgs {
+				return nil, errPacket
 			}
 			args = append(args, json.RawMessage(element))
 			if c == ']' {

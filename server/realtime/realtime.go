@@ -25,6 +25,11 @@ type Options struct {
 	Engine engine.Options
 	// ConnectTimeout closes a connection that joins no namespace in time; 45 s when zero.
 	ConnectTimeout time.Duration
+	// Allow is asked before a client may join or leave a namespace; false closes its connection. Nil allows everything.
+	Allow func(*engine.Conn) bool
+	// Identify takes from the request that opened a connection what its sockets need to know of the client
+	// ([Socket.Client]), since the request itself is not kept. It runs once for a connection, before its first socket.
+	Identify func(*http.Request) any
 	// Watch hears which rooms have members; nil for nobody.
 	Watch Watch
 	// Logger receives panics of event handlers. Nil logs nothing.
@@ -37,6 +42,9 @@ type Server struct {
 	io     *socket.Server
 	log    *slog.Logger
 	rooms  rooms
+
+	allow    func(*engine.Conn) bool
+	identify func(*http.Request) any
 
 	mu         sync.RWMutex
 	namespaces map[string]struct{}
@@ -54,7 +62,7 @@ func New(o Options) *Server {
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 45 * time.Second
 	}
-	s := &Server{engine: engine.New(o.Engine), log: o.Logger, namespaces: make(map[string]struct{})}
+	s := &Server{engine: engine.New(o.Engine), log: o.Logger, allow: o.Allow, identify: o.Identify, namespaces: make(map[string]struct{})}
 	s.rooms.byName, s.rooms.watch = make(map[string]*room), o.Watch
 
 	settings := socket.DefaultServerOptions()
@@ -109,8 +117,16 @@ func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 			so.closed(reason)
 		})
 	})
-	s.protect("connect", func() { fn(so) })
-	conn.ForgetRequest()
+	s.protect(conn, "connect", func() {
+		g.client.Do(func() {
+			if s.identify != nil {
+				g.identified = s.identify(conn.HandshakeRequest())
+			}
+			conn.ForgetRequest()
+			conn.Trust()
+		})
+		fn(so)
+	})
 	if conn.ReadyState() != "open" {
 		// The connection may have ended before the library knew of this socket, and would then never tell it.
 		lib.Disconnect(false)
@@ -123,10 +139,12 @@ func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 	}
 }
 
-// protect keeps a panic of a handler from taking the process, and everyone else's conversation, down.
-func (s *Server) protect(what string, fn func()) {
+// protect keeps a panic of a handler from ending the process. The connection is closed, so that a client that provokes the
+// panic cannot go on doing so.
+func (s *Server) protect(c *engine.Conn, what string, fn func()) {
 	defer func() {
 		if v := recover(); v != nil {
+			c.CloseWith(engine.ClosedFailure)
 			s.log.Error("panic in socket handler", "in", what, "panic", v, "stack", string(debug.Stack()))
 		}
 	}()

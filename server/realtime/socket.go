@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"encoding/json"
-	"net/http"
 	"sync/atomic"
 
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
@@ -52,8 +51,14 @@ func (s *Socket) ID() string { return string(s.lib.Id()) }
 // RemoteAddress is the client's address at the handshake.
 func (s *Socket) RemoteAddress() string { return s.conn.RemoteAddress() }
 
-// Request is the request that opened the connection. It is there only while the connect handler runs, and nil after.
-func (s *Socket) Request() *http.Request { return s.conn.HandshakeRequest() }
+// Client is what Options.Identify returned for the connection.
+func (s *Socket) Client() any { return gateOf(s.conn).identified }
+
+// ConnectionID identifies the connection, which may have a socket in each namespace and several after one another. It is secret.
+func (s *Socket) ConnectionID() string { return s.conn.ID() }
+
+// Close closes the connection with a reason. Unlike after [Socket.Disconnect], official clients connect again.
+func (s *Socket) Close(why engine.Closing) { s.conn.CloseWith(why) }
 
 // Auth is the object that the client sent with its CONNECT, or nil.
 func (s *Socket) Auth() json.RawMessage {
@@ -107,13 +112,13 @@ func (s *Socket) handle(event []any) {
 			e.Ack = func(args ...any) { ack(args, nil) }
 		}
 	}
-	s.srv.protect(e.Name, func() { s.onEvent(e) })
+	s.srv.protect(s.conn, "event", func() { s.onEvent(e) })
 }
 
 func (s *Socket) closed(reason string) {
 	s.srv.rooms.leaveAll(s)
 	if s.onClose != nil {
-		s.srv.protect("disconnect", func() { s.onClose(reason) })
+		s.srv.protect(s.conn, "disconnect", func() { s.onClose(reason) })
 	}
 	close(s.gone)
 }
