@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
+	"sohbet/server/engine"
 	"sohbet/server/logging"
 	"sohbet/server/metrics"
 	"sohbet/server/push"
@@ -32,6 +36,13 @@ const (
 // eventTimeout bounds what one socket event may take, so that a database that hangs does not hold its client's reader.
 const eventTimeout = 15 * time.Second
 
+// maxOver is how many events in a row may be refused for their number before the connection is closed: answering them costs
+// the server as much as some that are allowed.
+const maxOver = 500
+
+// maxReads is how many histories are read and encoded at a time, at up to about 3 MB each.
+const maxReads = 16
+
 // slowEvent is how long an event takes that the log tells of.
 const slowEvent = time.Second
 
@@ -46,6 +57,8 @@ type Sockets struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
+	reads *semaphore.Weighted // of histories, whose pages take more memory than anything else that visitors ask for
+
 	mu       sync.Mutex
 	signedIn map[*peer]struct{} // the sockets of agents
 }
@@ -53,6 +66,7 @@ type Sockets struct {
 // Attach makes rt speak the contract's events. Call it before rt serves.
 func (h *Sockets) Attach(rt *realtime.Server) {
 	h.signedIn = make(map[*peer]struct{})
+	h.reads = semaphore.NewWeighted(maxReads)
 	h.Sessions.Connected(h.sessions)
 	rt.OnConnect(h.connect)
 }
@@ -64,12 +78,11 @@ type peer struct {
 	threads *chat.ThreadSet
 	address string
 
-	session  auth.Session
-	signedIn bool
+	*socketClient
 
-	browser, platform string
-	events            uint32      // handled so far
-	expiry            *time.Timer // ends what an agent hears when the session does; nil for visitors
+	events uint32      // handled so far
+	over   int         // events refused in a row for their number
+	expiry *time.Timer // ends what an agent hears when the session does; nil for visitors
 
 	mu       sync.Mutex
 	present  []string // the threads whose room it is in as the visitor
@@ -77,13 +90,31 @@ type peer struct {
 	gone     bool
 }
 
-func (h *Sockets) connect(s *realtime.Socket) {
-	p := &peer{h: h, socket: s, threads: chat.NewThreadSet(), address: auth.AddressKey(s.RemoteAddress())}
-	r := s.Request()
+// socketClient is what the request that opened a connection says of its client.
+type socketClient struct {
+	session           auth.Session
+	signedIn          bool
+	browser, platform string
+}
+
+// Identify makes the socketClient of a connection, for [realtime.Options].
+func (h *Sockets) Identify(r *http.Request) any {
+	c := &socketClient{}
 	if !auth.Foreign(r) {
-		p.session, p.signedIn = h.Sessions.FromRequest(r)
+		c.session, c.signedIn = h.Sessions.FromRequest(r)
 	}
-	p.browser, p.platform = client(r.UserAgent())
+	c.browser, c.platform = client(r.UserAgent())
+	return c
+}
+
+// Allow reports whether a client may join or leave a namespace, for [realtime.Options]: both count as events.
+func (h *Sockets) Allow(c *engine.Conn) bool {
+	ok, _ := h.Events.Allow(c.ID(), auth.AddressKey(c.RemoteAddress()))
+	return ok
+}
+
+func (h *Sockets) connect(s *realtime.Socket) {
+	p := &peer{h: h, socket: s, threads: chat.NewThreadSet(), address: auth.AddressKey(s.RemoteAddress()), socketClient: s.Client().(*socketClient)}
 	s.SetSide(visitorSide)
 	if p.signedIn {
 		s.SetSide(agentSide)
@@ -99,8 +130,8 @@ func (h *Sockets) connect(s *realtime.Socket) {
 // handle decodes an event, has it done and answers. Events of one socket come one at a time.
 func (p *peer) handle(e realtime.Event) {
 	do, known := events[e.Name]
-	if !known {
-		return // a client may speak of things that this server does not know
+	if !known { // no error: newer clients may send events that this server does not have
+		do, e.Name = (*peer).ignore, "unknown"
 	}
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(logging.WithRequest(context.Background(), p.request()), eventTimeout)
@@ -109,6 +140,11 @@ func (p *peer) handle(e realtime.Event) {
 	if err != nil && !errors.Is(err, errLater) {
 		p.refuse(ctx, e, err)
 	}
+	if chat.Public(err).Code != chat.CodeRateLimit {
+		p.over = 0
+	} else if p.over++; p.over == maxOver {
+		p.socket.Close(engine.ClosedFlood)
+	}
 	p.counted(ctx, e.Name, start, err)
 }
 
@@ -116,7 +152,7 @@ func (p *peer) handle(e realtime.Event) {
 var errLater = errors.New("the answer comes later")
 
 func (p *peer) do(ctx context.Context, do eventHandler, e realtime.Event) error {
-	if ok, wait := p.h.Events.Allow(p.socket.ID(), p.address); !ok {
+	if ok, wait := p.h.Events.Allow(p.socket.ConnectionID(), p.address); !ok {
 		return chat.Limited(wait)
 	}
 	in, err := decodeInput(e)

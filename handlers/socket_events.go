@@ -102,6 +102,9 @@ var events = map[string]eventHandler{
 	"note_delete":          (*peer).noteDelete,
 }
 
+// ignore does nothing.
+func (*peer) ignore(context.Context, input, realtime.Event) error { return nil }
+
 func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
 	request := chat.JoinRequest{ThreadID: in.ThreadID, Profile: chat.Profile{
 		DisplayName: in.DisplayName, PhoneNumber: in.PhoneNumber, PageURL: in.PageURL, PageTitle: in.PageTitle, Locale: in.Locale, Email: in.Email,
@@ -210,6 +213,10 @@ func (p *peer) heartbeat(ctx context.Context, in input, e realtime.Event) error 
 }
 
 func (p *peer) history(ctx context.Context, in input, e realtime.Event) error {
+	if err := p.h.reads.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer p.h.reads.Release(1)
 	var messages []chat.Message
 	var more bool
 	var err error

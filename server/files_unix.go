@@ -2,7 +2,21 @@
 
 package server
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// boundBuffers sets what the kernel may hold of a socket in each direction, in bytes.
+func boundBuffers(raw syscall.RawConn, size int) (err error) {
+	control := raw.Control(func(fd uintptr) {
+		err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size),
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, size))
+	})
+	return errors.Join(control, err)
+}
 
 // socketRoom is how many sockets this process may hold: what the system lets it open, less a twentieth (at least 64) for the
 // database, files and requests, which must go on working. 0 = no bound known.

@@ -2,11 +2,13 @@ package server
 
 import (
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/config"
+	"sohbet/server/engine"
 	"sohbet/server/metrics"
 )
 
@@ -22,6 +24,11 @@ type Limits struct {
 	Uploads  auth.Tiers // files taken in
 	Login    *auth.Limiter
 	Sockets  *auth.Crowd
+
+	Connections int // of one address, without websockets; 0 = no bound
+
+	packets config.Rate // of one connection
+	memory  int64       // bytes for all connections
 }
 
 // socketsPerAddress is how many connections one address may hold.
@@ -38,9 +45,9 @@ func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 		}
 		return auth.Tiers{Each: of(each), Address: of(address), All: of(all)}
 	}
-	perAddress := socketsPerAddress
+	perAddress, connections := socketsPerAddress, connectionsPerAddress
 	if cfg.APILimit.Off() {
-		perAddress = 0
+		perAddress, connections = 0, 0
 	}
 	return Limits{ // in the comments: what the defaults make of it
 		Messages: tiers(cfg.MessageLimit, 1, 20, 2000), // 30, 600, 60,000 a minute
@@ -50,6 +57,33 @@ func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 		Uploads:  tiers(cfg.UploadLimit, 0, 1, 100),    // 10, 1,000 in five minutes
 		Login:    auth.NewLimiter(cfg.LoginLimit.Count, cfg.LoginLimit.Per, now),
 		Sockets:  auth.NewCrowd(tiers(cfg.APILimit, 0, 2, 100), perAddress, socketRoom()),
+
+		Connections: connections,
+		packets:     config.Rate{Count: packetsPerRequest * cfg.APILimit.Count, Per: cfg.APILimit.Per}, // 2,400 a minute
+		memory:      connectionMemory(debug.SetMemoryLimit(-1)),
+	}
+}
+
+const (
+	// packetsPerRequest makes the limit of packets from the limit of requests. It is twice that of events, so that who sends too
+	// many events is told so first.
+	packetsPerRequest = 8
+	// earlyPayload is the longest message of a client that has not joined a namespace.
+	earlyPayload = 16 << 10
+)
+
+// connectionMemory is what all connections may hold of a memory limit: an eighth, from 16 to 256 MB.
+func connectionMemory(limit int64) int64 {
+	return min(max(limit/8, 16<<20), 256<<20)
+}
+
+// Bound sets what connections may hold and send.
+func (l Limits) Bound(o *engine.Options) {
+	o.EarlyPayload, o.TotalBytes, o.AddressKey = earlyPayload, int(l.memory), auth.AddressKey
+	if !l.packets.Off() {
+		o.AddressBytes = int(l.memory / 4)
+		o.PacketBurst = min(l.packets.Count, 1<<30)
+		o.PacketEvery = max(l.packets.Per/time.Duration(o.PacketBurst), 1)
 	}
 }
 

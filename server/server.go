@@ -20,6 +20,7 @@ import (
 	"sohbet/assets"
 	"sohbet/handlers"
 	"sohbet/server/auth"
+	"sohbet/server/logging"
 )
 
 // Time limits. Sockets keep their own, since a long poll or a websocket has no natural end.
@@ -28,7 +29,7 @@ const (
 	readTimeout   = 30 * time.Second // a whole request outside /socket.io/
 	writeTimeout  = 60 * time.Second // its answer
 	idleTimeout   = 2 * time.Minute
-	maxHeaders    = 32 << 10
+	maxHeaders    = 16 << 10
 	stopTimeout   = 8 * time.Second  // platforms kill after ten
 	calm          = 20 * time.Second // after the start, when clients come back and have to be served first
 )
@@ -49,8 +50,11 @@ type Options struct {
 	CSRF    *auth.CSRF
 	Address func(*http.Request) string
 	HTTPS   func(*http.Request) bool
-	Origins []string // other sites that may call this server from browsers
-	Log     *slog.Logger
+	// Connections is how many connections one address may have, except TrustedProxies; 0 is no bound.
+	Connections    int
+	TrustedProxies []netip.Prefix
+	Origins        []string // other sites that may call this server from browsers
+	Log            *slog.Logger
 }
 
 // Server answers HTTP.
@@ -94,8 +98,9 @@ func New(o Options) (*Server, error) {
 	routes(e, o.API)
 
 	s.http = &http.Server{
-		Handler: s, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+		ConnState: newConnections(o.Connections, o.TrustedProxies).changed,
+		Handler:   s, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
+		ErrorLog: logging.Lines(o.Log, "HTTP server"),
 	}
 	return s, nil
 }
@@ -118,8 +123,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Listen opens the port, or tells at once why it cannot. It returns the address for a browser on this machine.
 func (s *Server) Listen(ctx context.Context) (url string, err error) {
-	var config net.ListenConfig
-	s.listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(s.host, strconv.Itoa(s.port)))
+	s.listener, err = listen(ctx, net.JoinHostPort(s.host, strconv.Itoa(s.port)))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "", fmt.Errorf("PORT holds \"%d\": another program listens there; stop it, or choose another port (PORT=%d)", s.port, s.port+1)

@@ -86,6 +86,10 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail, numbers),
 		DisablePolling: !cfg.Polling, DisableWebsocket: !cfg.Websocket, Logger: log,
 	}}
+	limits.Bound(&options.Engine)
+	var events *handlers.Sockets // made below, of what needs the sockets
+	options.Allow = func(c *engine.Conn) bool { return events.Allow(c) }
+	options.Identify = func(r *http.Request) any { return events.Identify(r) }
 	var others chat.Others
 	if p.cluster != nil {
 		options.Watch, others = p.cluster, p.cluster
@@ -100,7 +104,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		Messages: limits.Messages, NewThreads: limits.Threads,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
 	})
-	events := &handlers.Sockets{Chat: room, Sessions: sessions, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
+	events = &handlers.Sockets{Chat: room, Sessions: sessions, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
 	if p.cluster != nil {
@@ -145,7 +149,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	beside = append(beside, api.KeepHistory)
 	s, err := server.New(server.Options{
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
-		Origins: cfg.CORSOrigins, Log: log,
+		Connections: limits.Connections, TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORSOrigins, Log: log,
 	})
 	return s, beside, err
 }
