@@ -16,7 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
+	"sohbet/bench/conformance/raw"
 	"sohbet/models/storetest"
+	"sohbet/server/media/mediatest"
 )
 
 // hostileInputs is how many inputs the test sends; HOSTILE_INPUTS=1000000 makes it a long one.
@@ -37,6 +41,7 @@ func hostileInputs(t *testing.T) int {
 type mutator struct {
 	*rand.Rand
 	thread, session string
+	files           []string // to be uploaded
 }
 
 var fragments = []string{
@@ -49,13 +54,16 @@ func (m *mutator) pick(list []string) string { return list[m.IntN(len(list))] }
 
 // word is a plausible value, or none at all.
 func (m *mutator) word() string {
-	switch m.IntN(6) {
+	switch m.IntN(7) {
 	case 0:
 		return m.thread
 	case 1:
 		return strings.Repeat(m.pick(fragments), m.IntN(40))
 	case 2:
 		return strings.Repeat("x", m.IntN(12_000))
+	case 3: // what is slow to look through for one who goes back and forth
+		return m.pick([]string{"https://a", "a@", "www.", "😀", " ", "/uploads/"}) +
+			strings.Repeat(m.pick([]string{"!", "😀", "a.", "a-", " ", "*", "👩\u200d"}), m.IntN(3000)) + "x" + strings.Repeat(")", m.IntN(3000))
 	default:
 		return m.pick(fragments) + m.pick(fragments)
 	}
@@ -113,14 +121,20 @@ func (m *mutator) request(routes []string) []byte {
 		path += "?" + m.pick([]string{"thread_id", "q", "limit", "page", "per_page", "before", "before_id", "after_id", "status", "lang", "transport", "sid", "EIO"}) + "=" + plain(m.word())
 	}
 	body := ""
-	if method != "GET" && method != "HEAD" {
+	kind := ""
+	switch {
+	case method == "GET" || method == "HEAD":
+	case strings.HasPrefix(path, "/api/upload/") && m.IntN(4) > 0:
+		body = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n" + m.damage(m.pick(m.files)) + "\r\n--x--\r\n"
+		kind = "Content-Type: multipart/form-data; boundary=x\r\n"
+	default:
 		body = m.object()
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: chat.example\r\nContent-Length: %d\r\n", method, path, len(body))
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: chat.example\r\nContent-Length: %d\r\n%s", method, path, len(body), kind)
 	clean := strings.NewReplacer("\r", "", "\n", "").Replace
 	for range m.IntN(4) {
-		name := m.pick([]string{"Cookie", "Authorization", "Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "X-Forwarded-For", "X-Forwarded-Proto", "X-Request-Id",
+		name := m.pick([]string{"Cookie", "Authorization", "Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "X-Request-Id",
 			"X-CSRF-Token", "Accept", "Accept-Encoding", "Accept-Language", "Range", "If-None-Match", "If-Modified-Since", "Content-Type", "Expect", "Upgrade", "X-HTTP-Method-Override"})
 		value := m.pick([]string{m.word(), "Bearer " + m.thread, "Bearer " + m.word(), "sohbet_session=" + m.session, "sohbet_session=" + m.damage(m.session), "bytes=0-,-1,5-2",
 			"application/json", "multipart/form-data", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/html", "cross-site", "same-origin", "null", "websocket"})
@@ -163,17 +177,25 @@ func TestHostileInputs(t *testing.T) {
 		}
 	}
 	routes = append(routes, "GET /*", "POST /*", "GET /socket.io/*", "POST /api/*")
+	picture := mediatest.Picture(40, 30, 4)
+	files := []string{
+		string(mediatest.PNG(t, picture)), string(mediatest.WebP(t, picture)), string(mediatest.JPEG(t, picture)), string(mediatest.GIF(t, 8, 8, 9)),
+		string(mediatest.WebM(2, 3)), string(mediatest.Ogg(5)), string(mediatest.PDF()), string(mediatest.DOCX(t)),
+	}
 	inputs := hostileInputs(t)
 	before, goroutines := heapNow(), runtime.NumGoroutine()
 	const workers = 4
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			m := &mutator{rand.New(rand.NewPCG(uint64(inputs), uint64(w))), threadA, session}
-			if w%2 == 0 {
+			m := &mutator{rand.New(rand.NewPCG(uint64(inputs), uint64(w))), threadA, session, files}
+			switch w {
+			case 0, 1:
 				hostileHTTP(t, s, m, routes, inputs/workers)
-			} else {
+			case 2:
 				hostileSockets(t, s, m, inputs/workers)
+			default:
+				hostileFrames(t, s, m, inputs/workers)
 			}
 		})
 	}
@@ -274,10 +296,52 @@ func unready(request []byte, status int) bool {
 	return status == http.StatusServiceUnavailable && bytes.Contains(request, []byte(" /health"))
 }
 
+// hostileFrames sends packets over websockets, in fragments, pieces and floods, joins and leaves, and leaves frames unfinished.
+func hostileFrames(t *testing.T, s *site, m *mutator, n int) {
+	host := &raw.Host{T: t, Addr: strings.TrimPrefix(s.URL, "http://"), Path: "/socket.io/", Header: http.Header{"Cookie": {"sohbet_session=" + m.session}}}
+	for sent := 0; sent < n && !t.Failed(); {
+		w, err := host.DialWebsocket()
+		if err != nil {
+			t.Errorf("no websocket: %v", err)
+			return
+		}
+		var out []byte
+		for range 1 + m.IntN(40) {
+			sent++
+			text := "4" + m.packet(eventNames)
+			switch m.IntN(10) {
+			case 0:
+				out = append(out, raw.Texts("40", "41", "40")...)
+			case 1:
+				out = append(out, bytes.Repeat(raw.Text(m.pick([]string{"6", "3", text})), m.IntN(50))...)
+			case 2:
+				out = append(out, raw.Frame(ws.NewFrame(ws.OpText, false, []byte(text)))...)
+				out = append(out, raw.Frame(ws.NewFrame(ws.OpContinuation, m.IntN(2) == 0, []byte(text)))...)
+			case 3:
+				out = append(out, raw.Frame(ws.NewFrame(ws.OpCode(m.IntN(16)), true, []byte(m.word())))...)
+			case 4:
+				out = append(out, raw.Binary(m.word())...)
+			default:
+				out = append(out, raw.Text(text)...)
+			}
+		}
+		if m.IntN(2) == 0 {
+			out = out[:m.IntN(len(out))+1]
+		}
+		_ = w.SetDeadline(time.Now().Add(40 * time.Second))
+		_, _ = w.Write(append(raw.Text("40"), m.damage(string(out))...)) // the server may close it meanwhile
+		if m.IntN(2) == 0 {
+			_, _ = w.Next()
+		}
+		_ = w.Close()
+	}
+}
+
+var eventNames = []string{"join", "rejoin", "message", "message_to_admin", "message_from_visitor", "message_to_visitor", "typing", "history", "read", "heartbeat", "join_thread",
+	"leave_thread", "admin_join", "block_thread", "unblock_thread", "connect", "disconnect", "error", "__proto__", ""}
+
 // hostileSockets sends packets over polling, several at a time, on connections that it leaves in every state.
 func hostileSockets(t *testing.T, s *site, m *mutator, n int) {
-	names := []string{"join", "rejoin", "message", "message_to_admin", "message_from_visitor", "message_to_visitor", "typing", "history", "read", "heartbeat", "join_thread",
-		"leave_thread", "admin_join", "block_thread", "unblock_thread", "connect", "disconnect", "error", "__proto__", ""}
 	client := &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	send := func(method, path, body string, cookie bool) (int, string) {
@@ -317,7 +381,7 @@ func hostileSockets(t *testing.T, s *site, m *mutator, n int) {
 		for range 1 + m.IntN(8) {
 			var packets []string
 			for range 1 + m.IntN(20) {
-				packets = append(packets, m.packet(names))
+				packets = append(packets, m.packet(eventNames))
 			}
 			sent += len(packets)
 			if status, _ := send("POST", path, strings.Join(packets, "\x1e"), asAgent); status != 200 {
