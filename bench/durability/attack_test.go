@@ -1,0 +1,480 @@
+package durability
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sync/errgroup"
+
+	"sohbet/bench/conformance/raw"
+	"sohbet/bench/process"
+	"sohbet/models/storetest"
+)
+
+// TestHostileClientsCostThemselves runs what strangers can do to exhaust a server, all at once and from several addresses, while
+// twenty visitors and an agent talk (SOHBET_ATTACK_SECONDS sets for how long). The server has what a container of 512 MB gives it.
+func TestHostileClientsCostThemselves(t *testing.T) {
+	const (
+		visitors  = 20
+		memory    = 300 << 20
+		logBytes  = 1 << 20
+		addresses = 8
+		// A bound that a machine keeps which does all of this on two cores and other things besides.
+		patience = 5 * time.Second
+	)
+	length := time.Duration(number(t, "SOHBET_ATTACK_SECONDS", 8)) * time.Second
+	p := process.Start(t, t.TempDir(), "GOMEMLIMIT=400MiB", "SECRET_KEY="+storetest.Key)
+	strangers := make([]*stranger, addresses)
+	var prepared errgroup.Group
+	for i := range strangers {
+		strangers[i] = newStranger(p.Addr, fmt.Sprintf("127.0.1.%d", i+1))
+		prepared.Go(strangers[i].prepare)
+	}
+	if err := prepared.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	agent := signIn(t, p)
+	p.AtRest()
+	p.Forget()
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+
+	var attackers sync.WaitGroup
+	var done [6]atomic.Int64 // what the attackers got to do, by kind
+	for _, s := range strangers {
+		for kind, attack := range []struct {
+			run   func(context.Context, *stranger) error
+			every time.Duration // the attackers share the processors with those whom they attack
+		}{
+			{unreadHistories, 20 * time.Millisecond}, {unfinishedFrames, 20 * time.Millisecond}, {joinAndLeave, 100 * time.Millisecond},
+			{unknownEvents, 100 * time.Millisecond}, {uploadBombs, 500 * time.Millisecond}, {connectionsWithoutRequest, 500 * time.Millisecond},
+		} {
+			attackers.Go(func() {
+				for ctx.Err() == nil {
+					if attack.run(ctx, s) == nil {
+						done[kind].Add(1)
+					}
+					pause(ctx, attack.every)
+				}
+			})
+		}
+	}
+
+	team := make(chan error, 1)
+	go func() { team <- agent.answer(ctx) }()
+	talks := make([]*talk, visitors)
+	failures := make(chan error, visitors)
+	for i := range talks {
+		talks[i] = &talk{}
+		go func() { failures <- talks[i].run(ctx, p.Addr) }()
+	}
+	for range talks {
+		if err := <-failures; err != nil {
+			t.Errorf("a visitor: %v", err)
+		}
+	}
+	if err := <-team; err != nil {
+		t.Errorf("the agent: %v", err)
+	}
+	cancel()
+	attackers.Wait()
+
+	waits := agent.waits
+	for _, v := range talks {
+		waits = append(waits, v.waits...)
+		if err := v.check(p.Addr); err != nil {
+			t.Error(err)
+		}
+	}
+	slices.Sort(waits)
+	p50, p99 := waits[len(waits)/2], waits[len(waits)*99/100]
+	size := 0
+	for _, line := range p.Log() {
+		size += len(line)
+	}
+	t.Logf("%d messages acked, p50 %v, p99 %v; %.0f MB at the most; %d bytes of log; attacks: %d unread histories, %d unfinished frames, %d joins, %d unknown events, %d bombs, %d idle connections",
+		len(waits), p50, p99, float64(p.Peak())/(1<<20), size, done[0].Load(), done[1].Load(), done[2].Load(), done[3].Load(), done[4].Load(), done[5].Load())
+	if p.Peak() > memory {
+		t.Errorf("%d MB of memory, allowed are %d", p.Peak()>>20, memory>>20)
+	}
+	if size > logBytes {
+		t.Errorf("%d bytes of log:\n%s", size, p.Tail())
+	}
+	if p99 > patience {
+		t.Errorf("the slowest acks took %v", p99)
+	}
+	for kind := range done {
+		if done[kind].Load() == 0 {
+			t.Errorf("attack %d never ran", kind)
+		}
+	}
+}
+
+// pause sleeps unless ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// stranger attacks from an address of its own.
+type stranger struct {
+	host   *raw.Host
+	dialer net.Dialer
+	client *http.Client
+	thread string // with long messages in it
+	bombs  []upload
+}
+
+type upload struct {
+	path, kind string
+	body       []byte
+}
+
+func newStranger(addr, from string) *stranger {
+	s := &stranger{host: &raw.Host{Addr: addr, Path: "/socket.io/"}}
+	s.dialer = net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 5 * time.Second}
+	s.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: s.dialer.DialContext, DisableKeepAlives: true}}
+	return s
+}
+
+func (s *stranger) websocket() (*raw.Websocket, error) {
+	dialer := ws.Dialer{NetDial: s.dialer.DialContext}
+	w, err := s.host.Upgrade("EIO=4&transport=websocket", dialer)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.SetDeadline(time.Now().Add(10 * time.Second))
+}
+
+// do makes a request and returns the answer's body, or an error for one that is not 200.
+func (s *stranger) do(ctx context.Context, method, path, kind string, body []byte) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.host.Addr+path, bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Content-Type", kind)
+	res, err := s.client.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %d", method, path, res.StatusCode)
+	}
+	return string(answer), err
+}
+
+// prepare writes long messages, to have a heavy history.
+func (s *stranger) prepare() error {
+	v := &visitor{}
+	var err error
+	if v.socket, err = s.websocket(); err != nil {
+		return err
+	}
+	defer v.socket.Close()
+	if _, err = v.socket.Write(raw.Text("40")); err != nil {
+		return err
+	}
+	a, err := v.ask("join", map[string]string{"display_name": "Eve"})
+	if err != nil || !a.OK {
+		return errors.Join(err, fmt.Errorf("join: %+v", a))
+	}
+	s.thread = a.ThreadID
+	for n := range 25 {
+		if _, err := v.ask("message", map[string]any{"thread_id": s.thread, "text": strings.Repeat("ğ", 10_000), "client_id": fmt.Sprint(n)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unreadHistories opens a polling session that asks for a heavy history again and again and reads nothing.
+func unreadHistories(ctx context.Context, s *stranger) error {
+	text, err := s.do(ctx, "GET", s.host.Path+"?EIO=4&transport=polling", "", nil)
+	var open raw.Open
+	if err != nil || json.Unmarshal([]byte(text[1:]), &open) != nil {
+		return errors.Join(err, errors.New("no session"))
+	}
+	path := s.host.Path + "?EIO=4&transport=polling&sid=" + open.SID
+	history := fmt.Sprintf(`420["history",{"thread_id":%q,"limit":100}]`, s.thread)
+	packets := []string{"40", fmt.Sprintf(`42["rejoin",{"thread_id":%q}]`, s.thread)}
+	for range 20 {
+		packets = append(packets, history)
+	}
+	if _, err := s.do(ctx, "POST", path, "text/plain", []byte(strings.Join(packets, "\x1e"))); err != nil {
+		return err
+	}
+	conn, err := s.dialer.DialContext(ctx, "tcp", s.host.Addr)
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { _ = conn.Close() }) // open until the end
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+	return err
+}
+
+// unfinishedFrames leaves big frames one byte short, before and after joining the namespace.
+func unfinishedFrames(ctx context.Context, s *stranger) error {
+	w, err := s.websocket()
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { _ = w.Close() })
+	if rand.N(2) == 0 {
+		if _, err := w.Write(raw.Text("40")); err != nil {
+			return err
+		}
+		pause(ctx, 10*time.Millisecond) // the answer
+	}
+	frame := raw.Text(`42["message",{"text":"` + strings.Repeat("x", 950_000) + `"}]`)
+	_, err = w.Write(frame[:len(frame)-1])
+	return err
+}
+
+// flood sends packets on one websocket until it is closed.
+func flood(ctx context.Context, s *stranger, packets string) error {
+	w, err := s.websocket()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	defer context.AfterFunc(ctx, func() { _ = w.Close() })()
+	for ctx.Err() == nil {
+		if _, err := w.Write([]byte(packets)); err != nil {
+			return nil //nolint:nilerr // the server has closed the connection, which is what it is to do
+		}
+	}
+	return nil
+}
+
+func joinAndLeave(ctx context.Context, s *stranger) error {
+	return flood(ctx, s, strings.Repeat(string(raw.Texts("40", "41")), 20))
+}
+
+func unknownEvents(ctx context.Context, s *stranger) error {
+	if rand.N(2) == 0 {
+		return flood(ctx, s, string(raw.Text("40"))+strings.Repeat(string(raw.Text("6")), 500))
+	}
+	return flood(ctx, s, string(raw.Text("40"))+strings.Repeat(string(raw.Text(`42["unknown",{}]`)), 500))
+}
+
+// uploadBombs uploads small files that are large when they are decoded.
+func uploadBombs(ctx context.Context, s *stranger) error {
+	if len(s.bombs) == 0 {
+		return nil
+	}
+	bomb := s.bombs[rand.N(len(s.bombs))]
+	if _, err := s.do(ctx, "POST", bomb.path, bomb.kind, bomb.body); ctx.Err() != nil {
+		return err
+	}
+	return nil // that it is refused is what it is for
+}
+
+// connectionsWithoutRequest begins requests and does not end their headers.
+func connectionsWithoutRequest(ctx context.Context, s *stranger) error {
+	for range 20 {
+		conn, err := s.dialer.DialContext(ctx, "tcp", s.host.Addr)
+		if err != nil {
+			return err
+		}
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
+		if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: %s", strings.Repeat("x", 10_000)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// talk is a visitor who writes a message now and then, at a pace that every limit allows.
+type talk struct {
+	visitor
+	waits []time.Duration // for acks
+}
+
+func (v *talk) run(ctx context.Context, addr string) error {
+	host := &raw.Host{Addr: addr, Path: "/socket.io/"}
+	for v.thread == "" {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := v.open(host); err != nil {
+			pause(ctx, 100*time.Millisecond)
+		}
+	}
+	for n := 0; ctx.Err() == nil; n++ {
+		sent := time.Now()
+		for { // until it is acked, by another connection if need be
+			a, err := v.ask("message", map[string]string{"thread_id": v.thread, "text": fmt.Sprint(n), "client_id": fmt.Sprint(n)})
+			if err == nil && a.OK {
+				v.acked = append(v.acked, a.Message.ID)
+				break
+			}
+			if err == nil {
+				return fmt.Errorf("message %d: %+v", n, a)
+			}
+			if time.Since(sent) > raw.Patience {
+				return err
+			}
+			pause(ctx, 50*time.Millisecond)
+			_ = v.open(host) // the next try shows whether it went well
+		}
+		v.waits = append(v.waits, time.Since(sent))
+		pause(ctx, 2*time.Second+rand.N(200*time.Millisecond))
+	}
+	return nil
+}
+
+// open connects, and begins or resumes the thread.
+func (v *talk) open(host *raw.Host) (err error) {
+	if v.socket != nil {
+		_ = v.socket.Close()
+	}
+	if v.socket, err = host.DialSocket(); err != nil {
+		return err
+	}
+	a, err := v.ask("join", map[string]string{"display_name": "Ada", "thread_id": v.thread})
+	if err == nil && !a.OK {
+		err = fmt.Errorf("join: %+v", a)
+	}
+	if err == nil {
+		v.thread = a.ThreadID
+	}
+	return err
+}
+
+// check reads the thread on a new connection, and compares what the visitor wrote with what was acked.
+func (v *talk) check(addr string) error {
+	if err := v.open(&raw.Host{Addr: addr, Path: "/socket.io/"}); err != nil {
+		return err
+	}
+	defer v.socket.Close()
+	if err := v.read(); err != nil {
+		return err
+	}
+	v.stored = slices.DeleteFunc(v.stored, func(m row) bool { return strings.HasPrefix(m.Text, "re ") })
+	return v.visitor.check()
+}
+
+// agent answers every message that visitors write.
+type agent struct {
+	visitor
+	waits []time.Duration
+}
+
+// signIn asks for a code, takes it from the log and connects with the session.
+func signIn(t *testing.T, p *process.Process) *agent {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, Timeout: raw.Patience}
+	do := func(path, body string) string {
+		t.Helper()
+		r, err := http.NewRequest("POST", "http://"+p.Addr+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d %s %v", path, res.StatusCode, text, err)
+		}
+		return string(text)
+	}
+	do("/request-otp", "{}")
+	var code string
+	raw.Until(t, "the code is in the log", func() bool {
+		for _, line := range p.Log() {
+			var l struct{ Msg, Code string }
+			if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "SIGN-IN CODE" {
+				code = l.Code
+			}
+		}
+		return code != ""
+	})
+	do("/verify-otp", fmt.Sprintf(`{"otp":%q}`, code))
+	r, err := http.NewRequest("GET", "http://"+p.Addr+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range jar.Cookies(r.URL) {
+		r.AddCookie(c)
+	}
+	a := &agent{}
+	host := &raw.Host{Addr: p.Addr, Path: "/socket.io/", Header: http.Header{"Cookie": r.Header["Cookie"]}}
+	if a.socket, err = host.DialSocket(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.ask("admin_join", nil); err != nil || !got.OK {
+		t.Fatalf("admin_join: %+v %v", got, err)
+	}
+	return a
+}
+
+// answer replies to each message of a visitor until ctx ends. All of its packets are read by one goroutine, this one.
+func (a *agent) answer(ctx context.Context) error {
+	sent := map[int]time.Time{}
+	stop := context.AfterFunc(ctx, func() { _ = a.socket.SetReadDeadline(time.Now().Add(time.Second)) })
+	defer stop()
+	for next := 1; ; {
+		packet, err := a.socket.Next()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if found := ackForm.FindStringSubmatch(packet); found != nil {
+			var id int
+			var got answer
+			if _, err := fmt.Sscan(found[1], &id); err != nil || json.Unmarshal([]byte(found[2]), &got) != nil || !got.OK {
+				return fmt.Errorf("ack %q", packet)
+			}
+			a.waits = append(a.waits, time.Since(sent[id]))
+			continue
+		}
+		text, isMessage := strings.CutPrefix(packet, `42["message_from_visitor",`)
+		if !isMessage || ctx.Err() != nil {
+			continue
+		}
+		var m struct {
+			Thread string `json:"thread_id"`
+			Text   string `json:"content_text"`
+		}
+		if err := json.Unmarshal([]byte(strings.TrimSuffix(text, "]")), &m); err != nil {
+			return err
+		}
+		if len(m.Text) > 100 {
+			continue // a stranger's
+		}
+		sent[next] = time.Now()
+		if err := a.emit(next, "message_to_visitor", map[string]string{"thread_id": m.Thread, "text": "re " + m.Text}); err != nil {
+			return err
+		}
+		next++
+	}
+}
