@@ -54,7 +54,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 // warnOfProxy tells once that a proxy nearby forwards requests and is not trusted: then all visitors count as one address, and
 // share its limits and blocks.
 func (s *Server) warnOfProxy(r *http.Request) {
-	if r.Header.Get(echo.HeaderXForwardedFor) == "" {
+	if len(r.Header.Values(echo.HeaderXForwardedFor)) == 0 {
 		return
 	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -63,7 +63,7 @@ func (s *Server) warnOfProxy(r *http.Request) {
 	}
 	if ip := peer.Addr().Unmap(); (ip.IsPrivate() || ip.IsLoopback()) && s.address(r) == ip.String() {
 		s.proxyWarning.Do(func() {
-			s.log.Warn("requests come through a proxy that TRUSTED_PROXIES does not name: all visitors count as one address", "proxy", ip.String())
+			s.log.Warn("requests come through a proxy that TRUSTED_PROXIES does not name, or that does not set CLIENT_ADDRESS_HEADER: all visitors count as one address", "proxy", ip.String())
 		})
 	}
 }

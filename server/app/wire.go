@@ -74,7 +74,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	now := time.Now
 	limits := server.NewLimits(cfg, now)
 	trail := audit.New(log, now)
-	address, https := auth.ClientAddress(cfg.TrustedProxies), auth.OverHTTPS(cfg.TrustedProxies)
+	address, https := auth.ClientAddress(cfg.TrustedProxies, cfg.AddressHeader), auth.OverHTTPS(cfg.TrustedProxies)
 	origins := auth.Origins(cfg.CORSOrigins)
 	sessions, csrf, known := auth.NewSessions(keys, store, https, now), auth.NewCSRF(keys, https), auth.NewKnown(keys, https, now)
 	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)

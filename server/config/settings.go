@@ -107,8 +107,11 @@ var settings = []setting{
 	{group: "Limits and trust", name: "CORS_ORIGINS", kind: "list", set: setOrigins,
 		about: "Other sites that may embed the chat and call this server, with commas: https://shop.example"},
 	{name: "TRUSTED_PROXIES", kind: "list", set: setProxies,
-		about: "Addresses or networks of proxies whose X-Forwarded-For (or X-Real-IP) and X-Forwarded-Proto count,\n" +
-			"with commas. Empty: none; on Railway, its edge."},
+		about: "Addresses or networks of proxies whose CLIENT_ADDRESS_HEADER and X-Forwarded-Proto count, with commas.\n" +
+			"Empty: none; on Railway, its edge."},
+	{name: "CLIENT_ADDRESS_HEADER", def: "X-Forwarded-For", kind: "name of a header", set: setAddressHeader,
+		about: "Header in which those proxies write the client's address, for one that writes another, such as X-Real-IP or\n" +
+			"CF-Connecting-IP. It is read from the right; no other header counts. On Railway's edge: X-Real-IP."},
 	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
 		about: "Messages of one visitor. An address may send twenty times as many and begin twice as many conversations."},
 	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
