@@ -39,6 +39,7 @@ const slowEvent = time.Second
 type Sockets struct {
 	Chat     *chat.Service
 	Sessions *auth.Sessions
+	Pages    auth.Origins  // which pages a socket may come from
 	Events   auth.Tiers    // limits what one socket may send
 	Consoles *push.Service // hears which consoles agents look at
 	Audit    *audit.Log
@@ -80,7 +81,7 @@ type peer struct {
 func (h *Sockets) connect(s *realtime.Socket) {
 	p := &peer{h: h, socket: s, threads: chat.NewThreadSet(), address: auth.AddressKey(s.RemoteAddress())}
 	r := s.Request()
-	if !auth.Foreign(r) {
+	if !h.Pages.Foreign(r) {
 		p.session, p.signedIn = h.Sessions.FromRequest(r)
 	}
 	p.browser, p.platform = client(r.UserAgent())
