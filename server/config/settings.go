@@ -131,7 +131,7 @@ var settings = []setting{
 		set:   address(func(c *Config) *string { return &c.SentryDSN }, "http", "https"),
 		about: "Where failures are reported: the DSN of a project in Sentry or GlitchTip. Empty: nowhere."},
 	{name: "METRICS_TOKEN", kind: "text", secret: true, set: word(func(c *Config) *string { return &c.MetricsToken }),
-		about: "Bearer token for /metrics; empty leaves it to signed-in agents."},
+		about: "Bearer token for /metrics, and for the version and figures of /health. Empty: for signed-in agents alone."},
 	{name: "REDIS_URL", kind: "address", secret: true,
 		set: address(func(c *Config) *string { return &c.RedisURL }, "redis", "rediss"),
 		about: "For several processes behind one address, together with PostgreSQL: redis://user:password@host:6379/0\n" +
