@@ -27,14 +27,14 @@ func TestPassword(t *testing.T) {
 			{"admin", "açık susam açıl", true}, {"admin", "açık susam açı", false}, {"admin", "", false},
 			{"Admin", "açık susam açıl", false}, {"", "açık susam açıl", false}, {"admin", hash, false},
 		} {
-			ok, err := p.Check(t.Context(), tc.user, tc.password, false)
+			ok, err := p.Check(t.Context(), tc.user, tc.password, "", "192.0.2.1")
 			if err != nil || ok != tc.want {
 				t.Errorf("%s: %q %q: %v %v, want %v", name, tc.user, tc.password, ok, err, tc.want)
 			}
 		}
 	}
 	none := newPassword(t, "")
-	if ok, _ := none.Check(t.Context(), "admin", "", false); ok || none.Set() {
+	if ok, _ := none.Check(t.Context(), "admin", "", "", "192.0.2.1"); ok || none.Set() {
 		t.Error("no password set, yet the empty one opens")
 	}
 }

@@ -120,8 +120,8 @@ var settings = []setting{
 		about: "Requests to /api from one address. It may open twice as many sockets, a thousand at a time; each of them may send\n" +
 			"four times as many events."},
 	{name: "RATE_LIMIT_LOGIN", def: "5/15m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.LoginLimit }),
-		about: "Codes asked for, and codes or passwords tried, from one address or a browser that signed in before. Guesses are\n" +
-			"bounded for all addresses together besides, also when this is off."},
+		about: "Codes asked for, and codes or passwords tried, from one address or a browser that signed in before. Guesses at\n" +
+			"codes are bounded for all addresses together besides, also when this is off."},
 
 	{group: "Running it", name: "LOG_LEVEL", def: "info", kind: "debug, info, warn or error", set: setLogLevel,
 		about: "Least important line that is logged."},
