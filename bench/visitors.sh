@@ -67,5 +67,5 @@ fi
 if [ -n "$box" ]; then
   printf '{"box":"%s","peak_bytes":%s,"killed_by_kernel":%s,"health":%s}\n' "$BOX" \
     "$(cat "$(box_file memory.peak memory.max_usage_in_bytes)")" \
-    "$(awk '$1 == "oom_kill" { print $2 }' "$(box_file memory.events memory.oom_control)")" "$(curl -s "$url/health")"
+    "$(awk '$1 == "oom_kill" { print $2 }' "$(box_file memory.events memory.oom_control)")" "$(curl -s -b "$work/cookies" "$url/health")"
 fi

@@ -41,7 +41,7 @@ type Options struct {
 	UploadLimit auth.Tiers
 	UploadStall time.Duration              // how long an upload may bring nothing; 0 = half a minute
 	Address     func(*http.Request) string // the caller's address
-	HTTPS       func(*http.Request) bool
+	Pages       auth.Origins               // which pages a request may come from
 	Sockets     func() engine.Stats
 	Numbers     *metrics.Metrics
 	Audit       *audit.Log
@@ -101,7 +101,7 @@ func RequestID(c echo.Context) string { return c.Response().Header().Get(echo.He
 // which means that a proxy changed the request's host.
 func (a *API) agent(c echo.Context) (auth.Session, bool) {
 	r := c.Request()
-	if auth.Foreign(r) && !a.CSRF.Valid(r) {
+	if a.Pages.Downgraded(r) || a.Pages.Foreign(r) && !a.CSRF.Valid(r) {
 		return auth.Session{}, false
 	}
 	return a.Sessions.FromRequest(r)

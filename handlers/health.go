@@ -174,20 +174,32 @@ func diskCheck(dir string) checkResult {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 type healthAnswer struct {
-	Status      string                 `json:"status"`
-	Timestamp   string                 `json:"timestamp"`
-	Version     string                 `json:"version,omitempty"`
-	Environment string                 `json:"environment,omitempty"`
-	Checks      map[string]checkResult `json:"checks,omitempty"`
+	Status      string         `json:"status"`
+	Timestamp   string         `json:"timestamp"`
+	Version     string         `json:"version,omitempty"`
+	Environment string         `json:"environment,omitempty"`
+	Checks      map[string]any `json:"checks,omitempty"` // checkResult, or checkStatus for callers without access to metrics
+}
+
+// checkStatus is what any caller learns of a check.
+type checkStatus struct {
+	Status string `json:"status"`
 }
 
 // Health answers with every check: 200 when the server can do its work, 503 when it cannot. "degraded" means that it can do a
-// part, or not for long.
+// part, or not for long. Version, environment, figures and details are for METRICS_TOKEN and agents alone.
 func (a *API) Health(c echo.Context) error {
-	answer := healthAnswer{Status: "healthy", Timestamp: stamp(a.now()), Version: a.Version, Environment: a.Environment,
-		Checks: a.health.checks(c.Request().Context())}
+	answer := healthAnswer{Status: "healthy", Timestamp: stamp(a.now()), Checks: make(map[string]any)}
+	details := a.readsMetrics(c)
+	if details {
+		answer.Version, answer.Environment = a.Version, a.Environment
+	}
 	status := http.StatusOK
-	for _, check := range answer.Checks {
+	for name, check := range a.health.checks(c.Request().Context()) {
+		answer.Checks[name] = checkStatus{check.Status}
+		if details {
+			answer.Checks[name] = check
+		}
 		if check.Status == stateError {
 			status = http.StatusServiceUnavailable
 		}

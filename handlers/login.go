@@ -143,9 +143,10 @@ func (a *API) Login(c echo.Context) error {
 	if err := a.limitLogin(c, "ask"); err != nil {
 		return err
 	}
-	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password, a.Known.ID(c.Request()) != "")
+	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password, a.Known.ID(c.Request()), auth.AddressKey(a.Address(c.Request())))
 	var limited auth.Limited
 	if errors.As(err, &limited) {
+		a.LoginLimit.Return("ask " + a.loginKey(c)) // nothing was tried
 		return a.loginLimited(c, "ask", limited.RetryAfter)
 	}
 	if err != nil {

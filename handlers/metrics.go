@@ -95,14 +95,23 @@ func (a *API) Observe(c echo.Context, status int, took time.Duration) {
 
 // MetricsAccess lets METRICS_TOKEN as bearer, or a signed-in agent, through.
 func (a *API) MetricsAccess(next echo.HandlerFunc) echo.HandlerFunc {
-	want := sha256.Sum256([]byte(a.MetricsToken))
 	return func(c echo.Context) error {
-		got := sha256.Sum256([]byte(bearer(c.Request())))
-		if a.MetricsToken != "" && subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
-			return next(c)
+		if !a.readsMetrics(c) {
+			return errUnauthorized
 		}
-		return a.AgentsOnly(next)(c)
+		return next(c)
 	}
+}
+
+func (a *API) readsMetrics(c echo.Context) bool {
+	if a.MetricsToken != "" {
+		got, want := sha256.Sum256([]byte(bearer(c.Request()))), sha256.Sum256([]byte(a.MetricsToken))
+		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
+			return true
+		}
+	}
+	_, ok := a.agent(c)
+	return ok
 }
 
 // Metrics answers in Prometheus' text format.

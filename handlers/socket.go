@@ -50,6 +50,7 @@ const slowEvent = time.Second
 type Sockets struct {
 	Chat     *chat.Service
 	Sessions *auth.Sessions
+	Pages    auth.Origins  // which pages a socket may come from
 	Events   auth.Tiers    // limits what one socket may send
 	Consoles *push.Service // hears which consoles agents look at
 	Audit    *audit.Log
@@ -100,7 +101,7 @@ type socketClient struct {
 // Identify makes the socketClient of a connection, for [realtime.Options].
 func (h *Sockets) Identify(r *http.Request) any {
 	c := &socketClient{}
-	if !auth.Foreign(r) {
+	if !h.Pages.Foreign(r) {
 		c.session, c.signedIn = h.Sessions.FromRequest(r)
 	}
 	c.browser, c.platform = client(r.UserAgent())

@@ -54,7 +54,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 // warnOfProxy tells once that a proxy nearby forwards requests and is not trusted: then all visitors count as one address, and
 // share its limits and blocks.
 func (s *Server) warnOfProxy(r *http.Request) {
-	if r.Header.Get(echo.HeaderXForwardedFor) == "" {
+	if len(r.Header.Values(echo.HeaderXForwardedFor)) == 0 {
 		return
 	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -63,7 +63,7 @@ func (s *Server) warnOfProxy(r *http.Request) {
 	}
 	if ip := peer.Addr().Unmap(); (ip.IsPrivate() || ip.IsLoopback()) && s.address(r) == ip.String() {
 		s.proxyWarning.Do(func() {
-			s.log.Warn("requests come through a proxy that TRUSTED_PROXIES does not name: all visitors count as one address", "proxy", ip.String())
+			s.log.Warn("requests come through a proxy that TRUSTED_PROXIES does not name, or that does not set CLIENT_ADDRESS_HEADER: all visitors count as one address", "proxy", ip.String())
 		})
 	}
 }
@@ -114,12 +114,16 @@ func (s *Server) headers(h http.Header, r *http.Request) {
 }
 
 // sameSite refuses requests that change something and that another site made a browser send, by Sec-Fetch-Site or Origin. A
-// valid CSRF token speaks for a request whose origin cannot be matched; it is never demanded.
+// valid CSRF token speaks for a request whose origin cannot be matched; it is never demanded. CrossOriginProtection compares hosts
+// alone where a browser sends no Sec-Fetch-Site, so pages that came over plain HTTP are refused here.
 func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if err := s.crossOrigin.Check(r); err != nil && !s.csrf.Valid(r) {
 			return handlers.CrossSite(err)
+		}
+		if s.pages.Downgraded(r) && r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
+			return handlers.CrossSite(errors.New("the page came over plain HTTP"))
 		}
 		return next(c)
 	}

@@ -54,6 +54,7 @@ type Options struct {
 	Connections    int
 	TrustedProxies []netip.Prefix
 	Origins        []string // other sites that may call this server from browsers
+	Pages          auth.Origins
 	Log            *slog.Logger
 }
 
@@ -64,6 +65,7 @@ type Server struct {
 	csrf         *auth.CSRF
 	address      func(*http.Request) string
 	https        func(*http.Request) bool
+	pages        auth.Origins
 	crossOrigin  *http.CrossOriginProtection
 	proxyWarning sync.Once
 	log          *slog.Logger
@@ -78,7 +80,7 @@ type Server struct {
 // New puts the server together; it does not listen yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		api: o.API, sockets: o.Sockets, csrf: o.CSRF, address: o.Address, https: o.HTTPS, log: o.Log, host: o.Host, port: o.Port,
+		api: o.API, sockets: o.Sockets, csrf: o.CSRF, address: o.Address, https: o.HTTPS, pages: o.Pages, log: o.Log, host: o.Host, port: o.Port,
 		crossOrigin: http.NewCrossOriginProtection(), echo: echo.New(),
 	}
 	for _, origin := range o.Origins {

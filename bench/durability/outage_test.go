@@ -11,8 +11,14 @@ import (
 	"time"
 )
 
+// get asks with the token that /health tells details for.
 func get(url string) (string, error) {
-	res, err := http.Get(url)
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Authorization", "Bearer "+metricsToken)
+	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return "", err
 	}

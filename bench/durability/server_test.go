@@ -27,8 +27,10 @@ func number(t *testing.T, name string, usual int) int {
 
 func TestMain(m *testing.M) { os.Exit(process.Main(m)) }
 
+const metricsToken = "durability"
+
 // start runs the binary on a database; env is more of its environment.
 func start(t *testing.T, dataDir, databaseURL string, env ...string) *process.Process {
 	t.Helper()
-	return process.Start(t, dataDir, append(env, "SECRET_KEY="+storetest.Key, "DATABASE_URL="+databaseURL, "RATE_LIMIT_MESSAGE=off", "RATE_LIMIT_API=off")...)
+	return process.Start(t, dataDir, append(env, "SECRET_KEY="+storetest.Key, "METRICS_TOKEN="+metricsToken, "DATABASE_URL="+databaseURL, "RATE_LIMIT_MESSAGE=off", "RATE_LIMIT_API=off")...)
 }

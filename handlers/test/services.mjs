@@ -141,16 +141,19 @@ export class Postgres extends Service {
   async stop() { this.halt("fast"); }
 }
 
-// Proxy is nginx or Caddy with the configuration of deploy/, its processes and port put in.
+const files = { nginx: "nginx.conf", caddy: "Caddyfile", haproxy: "haproxy.cfg" };
+
+// Proxy is nginx, Caddy or HAProxy with the configuration of deploy/, its processes and port put in; edit may change it.
 export class Proxy extends Service {
-  static async start(kind, ports) {
+  static async start(kind, ports, edit = (file) => file) {
     const proxy = new Proxy();
     proxy.dir = folder(kind);
     const port = await freePort();
     proxy.url = `http://127.0.0.1:${port}`;
-    const file = readFileSync(path.join(deploy, kind === "nginx" ? "nginx.conf" : "Caddyfile"), "utf8")
+    const file = edit(readFileSync(path.join(deploy, files[kind]), "utf8"))
       .replace(/127\.0\.0\.1:500(\d)/g, (_, n) => `127.0.0.1:${ports[n - 1]}`)
       .replace("listen 80;", `listen 127.0.0.1:${port};`)
+      .replace("bind :80", `bind 127.0.0.1:${port}`)
       .replace(":80 {", `{\n\tadmin off\n\tauto_https off\n}\nhttp://127.0.0.1:${port} {`);
     if (kind === "nginx") {
       writeFileSync(path.join(proxy.dir, "sohbet.conf"), file);
@@ -159,6 +162,9 @@ export class Proxy extends Service {
         events { worker_connections 1024; }
         http { access_log off; ${temporary} include ${proxy.dir}/sohbet.conf; }`);
       proxy.child = program(proxy.dir, "/usr/sbin/nginx", "-p", proxy.dir, "-c", "nginx.conf", "-e", "stderr");
+    } else if (kind === "haproxy") {
+      writeFileSync(path.join(proxy.dir, "haproxy.cfg"), file);
+      proxy.child = program(proxy.dir, "/usr/sbin/haproxy", "-db", "-f", "haproxy.cfg");
     } else {
       writeFileSync(path.join(proxy.dir, "Caddyfile"), file);
       proxy.child = program(proxy.dir, "caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile");

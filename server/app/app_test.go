@@ -40,9 +40,11 @@ type site struct {
 	dir    string // DATA_DIR
 }
 
+const metricsToken = "metrics-secret"
+
 func settings(t *testing.T, pairs ...string) *config.Config {
 	t.Helper()
-	env := map[string]string{"SECRET_KEY": testKey, "LOG_LEVEL": "debug", "HOST": "127.0.0.1", "PORT": "0", "DATA_DIR": t.TempDir(),
+	env := map[string]string{"SECRET_KEY": testKey, "LOG_LEVEL": "debug", "HOST": "127.0.0.1", "PORT": "0", "DATA_DIR": t.TempDir(), "METRICS_TOKEN": metricsToken,
 		"RATE_LIMIT_LOGIN": "off", "RATE_LIMIT_API": "off", "RATE_LIMIT_MESSAGE": "off", "RATE_LIMIT_UPLOAD": "off"}
 	for i := 0; i < len(pairs); i += 2 {
 		env[pairs[i]] = pairs[i+1]
@@ -346,7 +348,8 @@ func TestStop(t *testing.T) {
 }
 
 func record(h http.Handler, path string) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Authorization", "Bearer "+metricsToken)
+	h.ServeHTTP(w, r)
 	return w
 }

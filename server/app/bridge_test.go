@@ -64,7 +64,7 @@ func TestSiteWithABot(t *testing.T) {
 			LastContact    time.Time `json:"last_contact"`
 		}
 	}
-	r := do(c, "GET", "/health", "")
+	r := do(c, "GET", "/health", "", "Authorization", "Bearer metrics-secret")
 	if r.into(t, &health); r.status != 200 || health.Checks["telegram"].Status != "ok" || time.Since(health.Checks["telegram"].LastContact) > time.Minute {
 		t.Errorf("health: %d %s", r.status, r.body)
 	}
@@ -79,7 +79,7 @@ func TestSiteWithABot(t *testing.T) {
 		t.Errorf("with Telegram down: %d %s", r.status, r.body)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if r = do(c, "GET", "/health", ""); strings.Contains(r.body, "Telegram cannot be reached") {
+		if r = do(c, "GET", "/health", "", "Authorization", "Bearer metrics-secret"); strings.Contains(r.body, "Telegram cannot be reached") {
 			break
 		}
 		if time.Now().After(deadline) {

@@ -29,7 +29,7 @@ type state struct {
 func (s *site) health(t *testing.T) state {
 	t.Helper()
 	var found state
-	r := s.do(t, s.browser(t), "GET", "/health", "")
+	r := s.do(t, s.browser(t), "GET", "/health", "", "Authorization", "Bearer "+metricsToken)
 	r.into(t, &found)
 	found.http = r.status
 	return found

@@ -6,7 +6,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/alexedwards/argon2id"
 
 	"sohbet/models"
 	"sohbet/models/storetest"
@@ -82,4 +87,55 @@ func TestProxyThatIsNotTrusted(t *testing.T) {
 			t.Errorf("with TRUSTED_PROXIES=%q warned %d times, want %d", trusted, got, want)
 		}
 	}
+}
+
+// TestRightPasswordDuringAFlood has strangers at ever new addresses try passwords, first one after the other and then 32 at a time,
+// while the owner signs in with a new browser at a new address.
+func TestRightPasswordDuringAFlood(t *testing.T) {
+	hash, err := argon2id.CreateHash("open sesame", &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, storetest.Open(t, "sqlite"), "TRUSTED_PROXIES", "127.0.0.1", "ADMIN_PASSWORD", hash, "RATE_LIMIT_LOGIN", "5/15m")
+	var addresses atomic.Int32
+	stranger := func() int {
+		n := addresses.Add(1)
+		return s.do(t, s.browser(t), "POST", "/admin/login", `{"username":"admin","password":"x"}`, "X-Forwarded-For", fmt.Sprintf("198.51.%d.%d", n/250, n%250)).status
+	}
+	owner := func(address string) (tries int) {
+		for tries = 1; tries <= 5; tries++ {
+			r := s.do(t, s.browser(t), "POST", "/admin/login", `{"username":"admin","password":"open sesame"}`, "X-Forwarded-For", address)
+			if r.status == 200 {
+				return tries
+			}
+			if r.status != 429 {
+				t.Errorf("%d %s", r.status, r.body)
+			}
+		}
+		t.Errorf("the right password was refused %d times", tries-1)
+		return tries
+	}
+	for range 62 {
+		if status := stranger(); status != 401 && status != 429 {
+			t.Fatalf("a stranger's try: %d", status)
+		}
+	}
+	if tries := owner("192.0.2.1"); tries != 1 {
+		t.Errorf("after 62 strangers it took %d tries", tries)
+	}
+	var flood sync.WaitGroup
+	var over atomic.Bool
+	defer flood.Wait()
+	defer over.Store(true)
+	for range 32 {
+		flood.Go(func() {
+			for !over.Load() && addresses.Load() < 10_000 {
+				stranger()
+			}
+		})
+	}
+	for deadline := time.Now().Add(time.Minute); addresses.Load() < 662 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	owner("192.0.2.2")
 }

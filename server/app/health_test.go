@@ -31,7 +31,7 @@ func TestHealthTellsTheTruth(t *testing.T) {
 		}
 	}
 	var good answer
-	r := s.do(t, s.browser(t), "GET", "/health", "")
+	r := s.do(t, s.browser(t), "GET", "/health", "", "Authorization", "Bearer "+metricsToken)
 	r.into(t, &good)
 	if r.status != 200 || good.Version == "" || good.Environment == "" || good.Checks["database"].Status != "ok" ||
 		good.Checks["telegram"].Status != "off" || good.Checks["cloudinary"].Status != "off" ||
@@ -53,13 +53,34 @@ func TestHealthTellsTheTruth(t *testing.T) {
 	}
 }
 
+// TestHealthTellsStrangersStatesAlone compares the answer to a stranger with a list of all that may stand in it.
+func TestHealthTellsStrangersStatesAlone(t *testing.T) {
+	s := open(t, storetest.Open(t, "sqlite"))
+	form := regexp.MustCompile(`^\{"status":"healthy","timestamp":"[0-9T:.Z-]+","checks":\{"cloudinary":\{"status":"off"\},"database":\{"status":"ok"\},` +
+		`"disk":\{"status":"\w+"\},"memory":\{"status":"\w+"\},"redis":\{"status":"off"\},"telegram":\{"status":"off"\}\}\}\n$`)
+	for _, headers := range [][]string{nil, {"Authorization", "Bearer wrong"}, {"Authorization", "Bearer "}, {"Cookie", "sohbet_session=x"}} {
+		if r := s.do(t, s.browser(t), "GET", "/health", "", headers...); r.status != 200 || !form.MatchString(r.body) {
+			t.Errorf("%v: %d %s", headers, r.status, r.body)
+		}
+	}
+	var found state
+	for name, r := range map[string]reply{
+		"an agent":  s.do(t, s.agent(t), "GET", "/health", ""),
+		"the token": s.do(t, s.browser(t), "GET", "/health", "", "Authorization", "Bearer "+metricsToken),
+	} {
+		if r.into(t, &found); found.Checks["memory"].UsedBytes == 0 || found.Checks["database"].Detail != "sqlite" || !strings.Contains(r.body, `"version":`) {
+			t.Errorf("%s: %s", name, r.body)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	seed(t, store, threadA, "Ada")
-	s := open(t, store, "METRICS_TOKEN", "metrics-secret")
+	s := open(t, store)
 	read := func(name string) float64 {
 		t.Helper()
-		r := s.do(t, s.browser(t), "GET", "/metrics", "", "Authorization", "Bearer metrics-secret")
+		r := s.do(t, s.browser(t), "GET", "/metrics", "", "Authorization", "Bearer "+metricsToken)
 		found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(r.body)
 		if found == nil {
 			t.Fatalf("no %s: %d %.500s", name, r.status, r.body)
@@ -149,7 +170,7 @@ func TestHealthTellsThatNothingIsStored(t *testing.T) {
 		Checks map[string]struct{ Status, Detail string }
 	}
 	s := open(t, store)
-	r := s.do(t, s.browser(t), "GET", "/health", "")
+	r := s.do(t, s.browser(t), "GET", "/health", "", "Authorization", "Bearer "+metricsToken)
 	r.into(t, &answer)
 	if r.status != http.StatusServiceUnavailable || answer.Status != "degraded" || answer.Checks["database"].Status != "error" ||
 		answer.Checks["database"].Detail != "the database does not answer in time" {

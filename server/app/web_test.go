@@ -3,6 +3,7 @@ package app
 import (
 	"compress/gzip"
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -351,5 +352,43 @@ func TestHeadersAndErrorPages(t *testing.T) {
 	}
 	if r := s.do(t, c, "GET", "/health/live", "", "X-Request-Id", `x" level=ERROR`); strings.Contains(r.header.Get("X-Request-Id"), "ERROR") {
 		t.Error("a forged request id is kept")
+	}
+}
+
+// TestPagesOverPlainHTTP sends requests over HTTPS from a page that came over HTTP, which anyone on the network path can write.
+func TestPagesOverPlainHTTP(t *testing.T) {
+	store := storetest.Open(t, "sqlite")
+	seed(t, store, threadA, "Ada")
+	s := open(t, store, "TRUSTED_PROXIES", "127.0.0.1")
+	host := strings.TrimPrefix(s.URL, "http://")
+	agent := s.agent(t)
+	page := s.do(t, agent, "GET", "/", "")
+	token := regexp.MustCompile(`name="csrf-token" content="([0-9a-f]{64})"`).FindStringSubmatch(page.body)[1]
+	cookies := "sohbet_session=" + s.cookie(t, agent, "sohbet_session") + "; sohbet_csrf=" + s.cookie(t, agent, "sohbet_csrf")
+	body := `{"thread_id":"` + threadA + `","text":"x"}`
+	for _, tc := range []struct {
+		origin, proto      string
+		post, get, polling int
+	}{
+		{"http://" + host, "", 200, 200, 200},
+		{"http://" + host, "http", 200, 200, 200},
+		{"https://" + host, "https", 200, 200, 200},
+		{"https://" + host, "", 200, 200, 200}, // a proxy that ends TLS and says nothing
+		{"http://" + host, "https", 403, 401, 403},
+	} {
+		headers := []string{"Origin", tc.origin, "Cookie", cookies, "X-CSRF-Token", token}
+		if tc.proto != "" {
+			headers = append(headers, "X-Forwarded-Proto", tc.proto)
+		}
+		c := &http.Client{}
+		if r := s.do(t, c, "POST", "/api/messages/send", body, headers...); r.status != tc.post {
+			t.Errorf("%s over %q: POST %d, want %d: %s", tc.origin, tc.proto, r.status, tc.post, r.body)
+		}
+		if r := s.do(t, c, "GET", "/api/threads", "", headers...); r.status != tc.get {
+			t.Errorf("%s over %q: GET %d, want %d", tc.origin, tc.proto, r.status, tc.get)
+		}
+		if r := s.do(t, c, "GET", "/socket.io/?EIO=4&transport=polling", "", headers...); r.status != tc.polling {
+			t.Errorf("%s over %q: handshake %d, want %d", tc.origin, tc.proto, r.status, tc.polling)
+		}
 	}
 }

@@ -74,8 +74,8 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	now := time.Now
 	limits := server.NewLimits(cfg, now)
 	trail := audit.New(log, now)
-	address, https := auth.ClientAddress(cfg.TrustedProxies), auth.OverHTTPS(cfg.TrustedProxies)
-	origins := auth.Origins(cfg.CORSOrigins)
+	address, https := auth.ClientAddress(cfg.TrustedProxies, cfg.AddressHeader), auth.OverHTTPS(cfg.TrustedProxies)
+	origins := auth.NewOrigins(cfg.CORSOrigins, https)
 	sessions, csrf, known := auth.NewSessions(keys, store, https, now), auth.NewCSRF(keys, https), auth.NewKnown(keys, https, now)
 	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)
 	if err != nil {
@@ -104,7 +104,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		Messages: limits.Messages, NewThreads: limits.Threads,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
 	})
-	events = &handlers.Sockets{Chat: room, Sessions: sessions, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
+	events = &handlers.Sockets{Chat: room, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
 	if p.cluster != nil {
@@ -141,7 +141,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		Codes:      auth.NewCodes(keys, store, sender, known, https, now),
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
-		Address: address, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
+		Address: address, Pages: origins, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: p.build.version(), Environment: environment(),
 		Cluster: p.cluster, LogLevel: p.level, Log: log, Now: now,
@@ -149,7 +149,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	beside = append(beside, api.KeepHistory)
 	s, err := server.New(server.Options{
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
-		Connections: limits.Connections, TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORSOrigins, Log: log,
+		Connections: limits.Connections, TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORSOrigins, Pages: origins, Log: log,
 	})
 	return s, beside, err
 }

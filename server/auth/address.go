@@ -5,51 +5,97 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-
-	"github.com/labstack/echo/v4"
 )
 
-// ClientAddress gives the function that tells a request's address. X-Forwarded-For counts only as far as it was written by
-// trusted proxies: it is read from the right, and the first address that is no trusted proxy is the client's. X-Real-IP counts
-// where a trusted proxy writes that alone, as Railway's documents.
-func ClientAddress(trusted []netip.Prefix) func(*http.Request) string {
-	if len(trusted) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, p := range trusted {
-		ip := p.Addr()
-		options = append(options, echo.TrustIPRange(&net.IPNet{IP: ip.AsSlice(), Mask: net.CIDRMask(p.Bits(), ip.BitLen())}))
-	}
-	forwarded, real := echo.ExtractIPFromXFFHeader(options...), echo.ExtractIPFromRealIPHeader(options...)
+// maxHops bounds how many elements of an address header are read.
+const maxHops = 32
+
+// ClientAddress returns the function that determines a request's address. The peer's address counts, unless the peer is a trusted
+// proxy: then the header that proxies write (X-Forwarded-For, X-Real-IP, CF-Connecting-IP, ...) is read from the right over all
+// of its lines, and the first address that is no trusted proxy is the client's. Whatever stands left of that, or of something
+// that is no address, was not written by a trusted proxy; the last trusted address is returned when there is no client's. No
+// other header counts. Addresses are returned in their canonical form (RFC 5952), without port and zone, IPv4-mapped ones as
+// IPv4.
+func ClientAddress(trusted []netip.Prefix, header string) func(*http.Request) string {
 	return func(r *http.Request) string {
-		if r.Header.Get(echo.HeaderXForwardedFor) == "" {
-			return real(r)
+		address, ok := hop(r.RemoteAddr)
+		if !ok {
+			host, _, _ := net.SplitHostPort(r.RemoteAddr)
+			return host
 		}
-		return forwarded(r)
+		if !within(trusted, address) {
+			return address.String()
+		}
+		lines, left := r.Header.Values(header), maxHops
+		for i := len(lines) - 1; i >= 0; i-- {
+			for rest, more := lines[i], true; more; left-- {
+				if left == 0 {
+					return address.String()
+				}
+				comma := strings.LastIndexByte(rest, ',')
+				element := strings.TrimSpace(rest[comma+1:])
+				if more = comma >= 0; more {
+					rest = rest[:comma]
+				}
+				if element == "" { // RFC 9110 §5.6.1.2
+					continue
+				}
+				next, ok := hop(element)
+				if !ok {
+					return address.String()
+				}
+				if address = next; !within(trusted, address) {
+					return address.String()
+				}
+			}
+		}
+		return address.String()
 	}
 }
 
-// OverHTTPS gives the function that tells whether a request came over HTTPS: by itself, or by the word of a trusted proxy in
-// X-Forwarded-Proto.
+// hop parses an element of an address header: an address, perhaps with a port, a zone, brackets or quotes.
+func hop(s string) (netip.Addr, bool) {
+	if n := len(s); n > 1 && s[0] == '"' && s[n-1] == '"' {
+		s = s[1 : n-1]
+	}
+	address, err := netip.ParseAddr(s)
+	if n := len(s); err != nil && n > 1 && s[0] == '[' && s[n-1] == ']' {
+		address, err = netip.ParseAddr(s[1 : n-1])
+	}
+	if err != nil {
+		var withPort netip.AddrPort
+		withPort, err = netip.ParseAddrPort(s)
+		address = withPort.Addr()
+	}
+	return address.Unmap().WithZone(""), err == nil
+}
+
+func within(networks []netip.Prefix, a netip.Addr) bool {
+	for _, p := range networks {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// OverHTTPS returns the function that reports whether a request came over HTTPS: by itself, or as a trusted proxy says in
+// X-Forwarded-Proto, where the last value is the proxy's own.
 func OverHTTPS(trusted []netip.Prefix) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		if r.TLS != nil {
 			return true
 		}
-		first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
-		if !strings.EqualFold(strings.TrimSpace(first), "https") {
+		lines := r.Header.Values("X-Forwarded-Proto")
+		if len(lines) == 0 {
 			return false
 		}
-		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil {
+		last := lines[len(lines)-1]
+		last = last[strings.LastIndexByte(last, ',')+1:]
+		if !strings.EqualFold(strings.TrimSpace(last), "https") {
 			return false
 		}
-		for _, p := range trusted {
-			if p.Contains(peer.Addr().Unmap().WithZone("")) {
-				return true
-			}
-		}
-		return false
+		peer, ok := hop(r.RemoteAddr)
+		return ok && within(trusted, peer)
 	}
 }

@@ -24,7 +24,8 @@ import (
 // strangers spend, it has its own budget, of which no other browser can take more than its half. A right code gives back what
 // finding it cost. In a browser that is new to this server the owner shares the strangers' budget: after an attack ends, the
 // next guess is free within an hour. While one lasts, a new browser may find it spent; where that matters, set a password:
-// then codes are only sent after it, so strangers have no code to guess at and cannot spend anything.
+// then codes are only sent after it, so strangers have no code to guess at and cannot spend anything here. How far they can
+// delay the check of a password is said at [Password.Check].
 //
 // Codes asked for are counted likewise, so that nobody can fill the agent's Telegram: strangers get 10 at once and then one in
 // ten minutes, together; each known browser has as much for itself.

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"testing"
@@ -12,7 +11,7 @@ import (
 
 func hashed(t *testing.T, password string) string {
 	t.Helper()
-	hash, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 1024, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	hash, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,34 +181,6 @@ func TestAddressKey(t *testing.T) {
 	} {
 		if got := AddressKey(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
-func TestOrigins(t *testing.T) {
-	o := Origins{"https://shop.example"}
-	for origin, want := range map[string]struct{ listed, allowed bool }{
-		"":                               {false, true},
-		"http://chat.example":            {false, true},
-		"https://CHAT.example":           {false, true},
-		"https://shop.example":           {true, true},
-		"https://Shop.example":           {true, true},
-		"http://shop.example":            {false, false},
-		"https://shop.example.evil.test": {false, false},
-		"https://evil.test":              {false, false},
-		"null":                           {false, false},
-		"http://chat.example:81":         {false, false},
-		"%zz":                            {false, false},
-	} {
-		r := httptest.NewRequest("GET", "http://chat.example/socket.io/", nil)
-		if origin != "" {
-			r.Header.Set("Origin", origin)
-		}
-		if got := o.Listed(r); got != want.listed {
-			t.Errorf("%q listed: %v", origin, got)
-		}
-		if got := o.Allowed(r); got != want.allowed {
-			t.Errorf("%q allowed: %v", origin, got)
 		}
 	}
 }

@@ -15,13 +15,13 @@ import (
 // 30 ms of one core (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html).
 var passwordParams = &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
+// How the work of checking passwords is shared out. One check of a browser that signed in before and one of a stranger run at a
+// time, so strangers cannot keep known browsers waiting. Among strangers, an address that tried little that day comes before
+// those that tried more, which share a budget: so many tries from the same addresses do not keep a new one out. What tries from
+// ever new addresses can do is bounded by the CPU alone (see [checkQueue]): those wait in one queue with the owner's new browser.
 const (
-	// strangersPace is how many passwords browsers that never signed in here may have checked in a minute, all together. A
-	// check is meant to be slow, so this, not their address, is what keeps them from taking the machine's time.
-	strangersPace = 60
-	// checksWaiting is how many checks of one kind may wait for the one before them. Each holds tens of megabytes only while
-	// it runs, and one of each kind runs at a time.
-	checksWaiting = 4
+	preferredTries = 3  // of one address in 24 hours
+	furtherTries   = 60 // of all addresses that had those, in one minute
 )
 
 // Password is the agent's name and password. It is kept as an argon2id hash alone.
@@ -29,20 +29,16 @@ type Password struct {
 	name             []byte // HMAC under a key of this process, so that comparing takes the same time whatever the length
 	key              []byte
 	hash             string // argon2id in PHC form, "" for no password
-	strangers, known lane
-	pace             *Limiter
-}
-
-// lane lets one check at a time through, and a few wait for it.
-type lane struct{ running, waiting chan struct{} }
-
-func newLane() lane {
-	return lane{running: make(chan struct{}, 1), waiting: make(chan struct{}, 1+checksWaiting)}
+	strangers, known *checkQueue
+	first, further   *Limiter
 }
 
 // NewPassword takes the settings' values; secret may be plain text or an argon2id hash, "" for none.
 func NewPassword(username, secret string, now func() time.Time) (*Password, error) {
-	p := &Password{key: []byte(rand.Text()), strangers: newLane(), known: newLane(), pace: NewLimiter(strangersPace, time.Minute, now)}
+	p := &Password{
+		key: []byte(rand.Text()), strangers: newCheckQueue(true), known: newCheckQueue(false),
+		first: NewLimiter(preferredTries, 24*time.Hour, now), further: NewLimiter(furtherTries, time.Minute, now),
+	}
 	p.name = mac(p.key, username)
 	p.hash = secret
 	if secret != "" && !strings.HasPrefix(secret, "$argon2id$") {
@@ -57,35 +53,37 @@ func NewPassword(username, secret string, now func() time.Time) (*Password, erro
 // Set reports whether a password is demanded.
 func (p *Password) Set() bool { return p.hash != "" }
 
-// Check compares name and password, both always, so that the time tells neither. known says that the browser signed in before:
-// such browsers never wait for strangers. The error is [Limited] when too many are being checked.
-func (p *Password) Check(ctx context.Context, username, password string, known bool) (bool, error) {
+// Check compares name and password, both always, so that the time tells neither. known names a browser that signed in before
+// (see [Known.ID]), "" for all others; address is the [AddressKey] of the caller. The error is [Limited] when nothing was
+// compared because too many are being checked.
+func (p *Password) Check(ctx context.Context, username, password, known, address string) (right bool, err error) {
 	if p.hash == "" {
 		return false, nil
 	}
-	l := p.known
-	if !known {
-		l = p.strangers
-		if ok, wait := p.pace.Allow("all"); !ok {
+	check := func() error {
+		nameOK := hmac.Equal(mac(p.key, username), p.name)
+		ok, err := argon2id.ComparePasswordAndHash(password, p.hash)
+		if err != nil {
+			return fmt.Errorf("password check: %w", err)
+		}
+		right = ok && nameOK
+		return nil
+	}
+	if known != "" {
+		err = p.known.run(ctx, known, true, check)
+		return right, err
+	}
+	budget, key := p.first, address
+	preferred, _ := budget.Allow(key)
+	if !preferred {
+		budget, key = p.further, ""
+		if ok, wait := budget.Allow(key); !ok {
 			return false, Limited{RetryAfter: wait}
 		}
 	}
-	select {
-	case l.waiting <- struct{}{}:
-		defer func() { <-l.waiting }()
-	default:
-		return false, Limited{RetryAfter: time.Second}
+	err = p.strangers.run(ctx, address, preferred, check)
+	if err != nil || right {
+		budget.Return(key)
 	}
-	select {
-	case l.running <- struct{}{}:
-		defer func() { <-l.running }()
-	case <-ctx.Done():
-		return false, fmt.Errorf("password check: %w", ctx.Err())
-	}
-	nameOK := hmac.Equal(mac(p.key, username), p.name)
-	ok, err := argon2id.ComparePasswordAndHash(password, p.hash)
-	if err != nil {
-		return false, fmt.Errorf("password check: %w", err)
-	}
-	return ok && nameOK, nil
+	return right, err
 }

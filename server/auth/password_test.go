@@ -3,9 +3,11 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -18,20 +20,22 @@ func newPassword(t *testing.T, secret string) *Password {
 	return p
 }
 
-// TestPasswordChecksAreBounded lets a crowd try passwords at once: few are checked, the rest is sent away at once, and a
-// browser that is known does not notice.
+// TestPasswordChecksAreBounded fills the strangers' queue: others are sent away without a hash being computed, and a browser
+// that is known does not notice.
 func TestPasswordChecksAreBounded(t *testing.T) {
 	p := newPassword(t, "open sesame")
-	// The strangers' lane is taken by one check that does not end, and four wait.
-	for range 1 + checksWaiting {
-		p.strangers.waiting <- struct{}{}
+	p.strangers.running = true
+	for i := range checksWaiting {
+		w := &waiter{key: fmt.Sprint(i), turn: make(chan struct{})}
+		if !p.strangers.join(w) {
+			t.Fatal("no place")
+		}
 	}
-	p.strangers.running <- struct{}{}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	before := m.TotalAlloc
-	for range 30 {
-		if _, err := p.Check(t.Context(), "admin", "x", false); !errors.As(err, new(Limited)) {
+	for i := range 30 {
+		if _, err := p.Check(t.Context(), "admin", "x", "", fmt.Sprint("another ", i)); !errors.As(err, new(Limited)) {
 			t.Fatalf("one more stranger: %v", err)
 		}
 	}
@@ -39,39 +43,186 @@ func TestPasswordChecksAreBounded(t *testing.T) {
 	if spent := m.TotalAlloc - before; spent > 5<<20 {
 		t.Errorf("sending 30 away took %d bytes, as if passwords had been hashed", spent)
 	}
-	if ok, err := p.Check(t.Context(), "admin", "open sesame", true); !ok || err != nil {
+	if ok, err := p.Check(t.Context(), "admin", "open sesame", "browser", "192.0.2.1"); !ok || err != nil {
 		t.Errorf("the owner's browser: %v, %v", ok, err)
-	}
-	<-p.strangers.waiting
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if _, err := p.Check(ctx, "admin", "open sesame", false); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("who waits too long: %v", err)
 	}
 }
 
-func TestPasswordPace(t *testing.T) {
-	p := newPassword(t, "open sesame")
-	now := time.Now()
-	p.pace.now = func() time.Time { return now }
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var limited int
-	for range 3 * strangersPace {
-		wg.Go(func() {
-			_, err := p.Check(t.Context(), "admin", "x", false)
-			mu.Lock()
-			defer mu.Unlock()
-			if errors.As(err, new(Limited)) {
-				limited++
+// TestRightPasswordAmongStrangers has other addresses try wrong passwords, as many as they like.
+func TestRightPasswordAmongStrangers(t *testing.T) {
+	for _, strangers := range []int{62, 600} {
+		p := newPassword(t, hashed(t, "open sesame"))
+		for i := range strangers {
+			address := fmt.Sprintf("198.51.%d.%d", i/250, i%250)
+			if ok, err := p.Check(t.Context(), "admin", "x", "", address); ok || err != nil {
+				t.Fatalf("stranger %d: %v, %v", i, ok, err)
 			}
+		}
+		if ok, err := p.Check(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
+			t.Errorf("after %d strangers the right password from a new address: %v, %v", strangers, ok, err)
+		}
+	}
+}
+
+// TestFurtherTriesShareABudget has few addresses try often.
+func TestFurtherTriesShareABudget(t *testing.T) {
+	p := newPassword(t, hashed(t, "open sesame"))
+	now := time.Now()
+	p.first.now, p.further.now = func() time.Time { return now }, func() time.Time { return now }
+	checked := 0
+	const addresses = 10
+	for i := range 300 {
+		_, err := p.Check(t.Context(), "admin", "x", "", fmt.Sprint(i%addresses))
+		switch {
+		case err == nil:
+			checked++
+		case !errors.As(err, new(Limited)):
+			t.Fatal(err)
+		}
+	}
+	if want := addresses*preferredTries + furtherTries; checked != want {
+		t.Errorf("%d were checked, want %d", checked, want)
+	}
+	for range 10 { // right passwords cost an address nothing
+		if ok, err := p.Check(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
+			t.Fatalf("the right password from a new address: %v, %v", ok, err)
+		}
+	}
+	if ok, err := p.Check(t.Context(), "admin", "open sesame", "browser", "0"); !ok || err != nil {
+		t.Errorf("a known browser at an address that tried much: %v, %v", ok, err)
+	}
+}
+
+const oneCheck = 30 * time.Millisecond
+
+// flood sends checks of strangers, one at each interval, until the context ends.
+func flood(ctx context.Context, q *checkQueue, every time.Duration, preferred bool, wg *sync.WaitGroup) {
+	wg.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			wg.Go(func() {
+				_ = q.run(ctx, fmt.Sprint("stranger ", preferred, i), preferred, func() error { time.Sleep(oneCheck); return nil })
+			})
+			time.Sleep(every)
+		}
+	})
+}
+
+// TestQueueUnderAFlood measures, in simulated time, how long a new address waits while others send checks of 30 ms.
+func TestQueueUnderAFlood(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		every     time.Duration
+		preferred bool
+		longest   time.Duration
+	}{
+		{"62 new addresses a minute", time.Minute / 62, true, 2 * oneCheck},
+		{"600 new addresses a minute", time.Minute / 600, true, 2 * oneCheck},
+		{"3,000 known addresses a minute", time.Minute / 3000, false, 4 * oneCheck},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, stop := context.WithCancel(t.Context())
+				q := newCheckQueue(true)
+				var wg sync.WaitGroup
+				flood(ctx, q, tc.every, tc.preferred, &wg)
+				for range 20 {
+					time.Sleep(2900 * time.Millisecond)
+					start := time.Now()
+					if err := q.run(ctx, "owner", true, func() error { return nil }); err != nil || time.Since(start) > tc.longest {
+						t.Errorf("after %v: %v", time.Since(start), err)
+					}
+				}
+				stop()
+				wg.Wait()
+			})
 		})
 	}
-	wg.Wait()
-	if limited < 2*strangersPace {
-		t.Errorf("%d of %d were checked within a moment", 3*strangersPace-limited, 3*strangersPace)
-	}
-	if ok, err := p.Check(t.Context(), "admin", "open sesame", true); !ok || err != nil {
-		t.Errorf("the owner's browser: %v, %v", ok, err)
-	}
+}
+
+// TestQueueIsBounded floods a queue with three times what it serves: it works half of the time, few wait, none too long, and it
+// is empty in the end.
+func TestQueueIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		q := newCheckQueue(true)
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var served, refused, running, most int
+		var longest time.Duration
+		for i := range 3000 {
+			wg.Go(func() {
+				start := time.Now()
+				err := q.run(ctx, fmt.Sprint(i), true, func() error {
+					mu.Lock()
+					running++
+					most = max(most, running)
+					mu.Unlock()
+					time.Sleep(oneCheck)
+					mu.Lock()
+					running--
+					served++
+					mu.Unlock()
+					return nil
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				if errors.As(err, new(Limited)) {
+					refused++
+				}
+				longest = max(longest, time.Since(start))
+			})
+			time.Sleep(20 * time.Millisecond)
+		}
+		wg.Wait()
+		if busy := time.Duration(served) * oneCheck; busy > 31*time.Second || busy < 25*time.Second {
+			t.Errorf("%v of a minute were spent", busy)
+		}
+		if most != 1 || refused < 1500 || longest > longestWait+3*oneCheck {
+			t.Errorf("%d at a time, %d refused, one waited %v", most, refused, longest)
+		}
+		if q.running || len(q.waiting[0])+len(q.waiting[1])+len(q.of) != 0 {
+			t.Errorf("left behind: %+v", q)
+		}
+	})
+}
+
+func TestWhoLeavesTheQueueIsPassedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newCheckQueue(false)
+		nothing := func() error { return nil }
+		done := make(chan error, 2)
+		go func() { done <- q.run(t.Context(), "a", true, func() error { time.Sleep(time.Second); return nil }) }()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { done <- q.run(ctx, "b", true, nothing) }()
+		synctest.Wait()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("who left: %v", err)
+		}
+		if err := q.run(t.Context(), "c", true, nothing); err != nil {
+			t.Errorf("the next one: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("the first one: %v", err)
+		}
+		// One address has two places.
+		var limited int
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		for range 5 {
+			wg.Go(func() {
+				if errors.As(q.run(t.Context(), "d", true, func() error { time.Sleep(time.Second); return nil }), new(Limited)) {
+					mu.Lock()
+					limited++
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		if limited != 5-checksOfOne {
+			t.Errorf("%d of 5 of one address were refused", limited)
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -48,6 +49,7 @@ type Config struct {
 
 	CORSOrigins    []string // scheme://host[:port], lower case, no trailing slash
 	TrustedProxies []netip.Prefix
+	AddressHeader  string // in which trusted proxies write the client's address
 
 	MessageLimit, UploadLimit, APILimit, LoginLimit Rate
 
@@ -171,8 +173,14 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 			delete(given, s.name)
 		}
 	}
-	if platform, _ := lookup("RAILWAY_ENVIRONMENT_NAME"); platform != "" && !given["TRUSTED_PROXIES"] {
-		c.TrustedProxies = []netip.Prefix{railwayProxies}
+	if platform, _ := lookup("RAILWAY_ENVIRONMENT_NAME"); platform != "" {
+		if !given["TRUSTED_PROXIES"] {
+			c.TrustedProxies = []netip.Prefix{railwayProxies}
+		}
+		// Railway's edge documents X-Real-IP alone (https://docs.railway.com/networking/public-networking/specs-and-limits).
+		if !given["CLIENT_ADDRESS_HEADER"] && slices.ContainsFunc(c.TrustedProxies, railwayProxies.Overlaps) {
+			c.AddressHeader = "X-Real-IP"
+		}
 	}
 	if len(wrong) == 0 {
 		wrong = c.combine(given)
@@ -244,6 +252,9 @@ func (c *Config) combine(given map[string]bool) Invalid {
 	}
 	if given["ADMIN_USERNAME"] && c.AdminPassword == "" {
 		c.warn("ADMIN_USERNAME has no effect without ADMIN_PASSWORD: agents sign in with a one-time code alone")
+	}
+	if given["CLIENT_ADDRESS_HEADER"] && len(c.TrustedProxies) == 0 {
+		c.warn("CLIENT_ADDRESS_HEADER has no effect without TRUSTED_PROXIES")
 	}
 	switch {
 	case c.RedisURL == "":

@@ -46,7 +46,7 @@ func TestDefaults(t *testing.T) {
 		MessageLimit: Rate{30, time.Minute}, UploadLimit: Rate{10, 5 * time.Minute},
 		APILimit: Rate{300, time.Minute}, LoginLimit: Rate{5, 15 * time.Minute},
 		UploadDisk: 1 << 30, CacheTTL: 3 * time.Minute, LogLevel: slog.LevelInfo, Locale: "tr",
-		Polling: true, Websocket: true,
+		Polling: true, Websocket: true, AddressHeader: "X-Forwarded-For",
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("defaults:\n got %+v\nwant %+v", c, want)
@@ -93,6 +93,25 @@ func TestGoodValues(t *testing.T) {
 		}},
 		{"railway's edge", []string{"RAILWAY_ENVIRONMENT_NAME", "production"}, func(c *Config) bool {
 			return len(c.TrustedProxies) == 1 && c.TrustedProxies[0].Contains(netip.MustParseAddr("100.64.0.3"))
+		}},
+		{"railway's edge documents X-Real-IP", []string{"RAILWAY_ENVIRONMENT_NAME", "production"}, func(c *Config) bool { return c.AddressHeader == "X-Real-IP" }},
+		{"railway's edge, named", []string{"RAILWAY_ENVIRONMENT_NAME", "production", "TRUSTED_PROXIES", "100.64.0.0/10,173.245.48.0/20"}, func(c *Config) bool {
+			return c.AddressHeader == "X-Real-IP"
+		}},
+		{"another header on railway", []string{"RAILWAY_ENVIRONMENT_NAME", "production", "CLIENT_ADDRESS_HEADER", "CF-Connecting-IP"}, func(c *Config) bool {
+			return c.AddressHeader == "Cf-Connecting-Ip" && len(c.TrustedProxies) == 1
+		}},
+		{"a proxy of one's own on railway", []string{"RAILWAY_ENVIRONMENT_NAME", "production", "TRUSTED_PROXIES", "fd12::/16"}, func(c *Config) bool {
+			return c.AddressHeader == "X-Forwarded-For"
+		}},
+		{"a header's name", []string{"CLIENT_ADDRESS_HEADER", "x-real-ip", "TRUSTED_PROXIES", "::1"}, func(c *Config) bool {
+			return c.AddressHeader == "X-Real-Ip" && len(c.Warnings) == 0
+		}},
+		{"a header that no proxy writes", []string{"CLIENT_ADDRESS_HEADER", "X-Real-IP"}, func(c *Config) bool {
+			return len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "TRUSTED_PROXIES")
+		}},
+		{"IPv4-mapped proxies", []string{"TRUSTED_PROXIES", "::ffff:10.0.0.0/104,::ffff:127.0.0.1"}, func(c *Config) bool {
+			return reflect.DeepEqual(c.TrustedProxies, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.1/32")})
 		}},
 		{"another proxy on railway", []string{"RAILWAY_ENVIRONMENT_NAME", "production", "TRUSTED_PROXIES", "::1"}, func(c *Config) bool {
 			return len(c.TrustedProxies) == 1 && c.TrustedProxies[0].Addr() == netip.IPv6Loopback()
@@ -169,6 +188,8 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"CORS_ORIGINS", "https://*.example"}, []string{"CORS_ORIGINS"}},
 		{[]string{"CORS_ORIGINS", "https://a.example; script-src *"}, []string{"CORS_ORIGINS"}},
 		{[]string{"TRUSTED_PROXIES", "10.0.0.0/33"}, []string{"TRUSTED_PROXIES"}},
+		{[]string{"CLIENT_ADDRESS_HEADER", "X-Real-IP, X-Forwarded-For"}, []string{"CLIENT_ADDRESS_HEADER"}},
+		{[]string{"CLIENT_ADDRESS_HEADER", "Forwarded"}, []string{`CLIENT_ADDRESS_HEADER holds "Forwarded": want`}},
 		{[]string{"RATE_LIMIT_MESSAGE", "30"}, []string{"RATE_LIMIT_MESSAGE"}},
 		{[]string{"RATE_LIMIT_UPLOAD", "0/1m"}, []string{"RATE_LIMIT_UPLOAD"}},
 		{[]string{"RATE_LIMIT_API", "1/1x"}, []string{"RATE_LIMIT_API"}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -293,8 +294,21 @@ func setProxies(c *Config, value string) error {
 			addr = addr.Unmap()
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
+		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+		}
 		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
 	}
+	return nil
+}
+
+var headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
+func setAddressHeader(c *Config, value string) error {
+	if !headerName.MatchString(value) || strings.EqualFold(value, "Forwarded") {
+		return errors.New("want the name of one header that holds addresses, such as X-Forwarded-For, X-Real-IP or CF-Connecting-IP")
+	}
+	c.AddressHeader = http.CanonicalHeaderKey(value)
 	return nil
 }
 

@@ -107,8 +107,11 @@ var settings = []setting{
 	{group: "Limits and trust", name: "CORS_ORIGINS", kind: "list", set: setOrigins,
 		about: "Other sites that may embed the chat and call this server, with commas: https://shop.example"},
 	{name: "TRUSTED_PROXIES", kind: "list", set: setProxies,
-		about: "Addresses or networks of proxies whose X-Forwarded-For (or X-Real-IP) and X-Forwarded-Proto count,\n" +
-			"with commas. Empty: none; on Railway, its edge."},
+		about: "Addresses or networks of proxies whose CLIENT_ADDRESS_HEADER and X-Forwarded-Proto count, with commas.\n" +
+			"Empty: none; on Railway, its edge."},
+	{name: "CLIENT_ADDRESS_HEADER", def: "X-Forwarded-For", kind: "name of a header", set: setAddressHeader,
+		about: "Header in which those proxies write the client's address, for one that writes another, such as X-Real-IP or\n" +
+			"CF-Connecting-IP. It is read from the right; no other header counts. On Railway's edge: X-Real-IP."},
 	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
 		about: "Messages of one visitor. An address may send twenty times as many and begin twice as many conversations."},
 	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
@@ -117,8 +120,8 @@ var settings = []setting{
 		about: "Requests to /api from one address. It may open twice as many sockets, a thousand at a time; each of them may send\n" +
 			"four times as many events."},
 	{name: "RATE_LIMIT_LOGIN", def: "5/15m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.LoginLimit }),
-		about: "Codes asked for, and codes or passwords tried, from one address or a browser that signed in before. Guesses are\n" +
-			"bounded for all addresses together besides, also when this is off."},
+		about: "Codes asked for, and codes or passwords tried, from one address or a browser that signed in before. Guesses at\n" +
+			"codes are bounded for all addresses together besides, also when this is off."},
 
 	{group: "Running it", name: "LOG_LEVEL", def: "info", kind: "debug, info, warn or error", set: setLogLevel,
 		about: "Least important line that is logged."},
@@ -128,7 +131,7 @@ var settings = []setting{
 		set:   address(func(c *Config) *string { return &c.SentryDSN }, "http", "https"),
 		about: "Where failures are reported: the DSN of a project in Sentry or GlitchTip. Empty: nowhere."},
 	{name: "METRICS_TOKEN", kind: "text", secret: true, set: word(func(c *Config) *string { return &c.MetricsToken }),
-		about: "Bearer token for /metrics; empty leaves it to signed-in agents."},
+		about: "Bearer token for /metrics, and for the version and figures of /health. Empty: for signed-in agents alone."},
 	{name: "REDIS_URL", kind: "address", secret: true,
 		set: address(func(c *Config) *string { return &c.RedisURL }, "redis", "rediss"),
 		about: "For several processes behind one address, together with PostgreSQL: redis://user:password@host:6379/0\n" +

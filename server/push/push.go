@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -23,6 +22,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/chat"
+	"sohbet/server/outbound"
 )
 
 // Store is what the service needs of models.Store.
@@ -85,7 +85,7 @@ const (
 // New makes the service. It sends once Run runs.
 func New(o Options) *Service {
 	if o.Transport == nil {
-		o.Transport = publicTransport()
+		o.Transport = outbound.Transport(nil)
 	}
 	if o.Retry == 0 {
 		o.Retry = 5 * time.Second
@@ -132,7 +132,7 @@ func (n *Subscription) check() error {
 	case len(n.Locale) > models.MaxLocale:
 		return invalid("locale", "locale must be a language such as tr.")
 	}
-	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !public(address) || strings.EqualFold(u.Hostname(), "localhost") {
+	if !outbound.MayBePublic(u.Hostname()) {
 		return invalid("endpoint", "endpoint must be on the internet.")
 	}
 	point, err := decode(n.Keys.P256DH)

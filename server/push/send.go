@@ -16,6 +16,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/chat"
+	"sohbet/server/outbound"
 )
 
 // notNow is a failure that may pass.
@@ -130,7 +131,7 @@ func (s *Service) undelivered(err error) error {
 	switch {
 	case !errors.As(err, &onTheWay):
 		return err
-	case errors.Is(err, errNotPublic):
+	case errors.Is(err, outbound.ErrNotPublic):
 		return onTheWay.Err
 	default:
 		return notNow{onTheWay.Err, s.Retry}
