@@ -24,14 +24,9 @@ const MOST_LINKS = 100; // in one message: elements cost more than text
 
 /** An address without the punctuation of its sentence; a closing bracket stays where an opening one is inside. */
 function trimmed(address) {
-  let open = 0;
-  for (const c of address) open += (c === '(') - (c === ')');
+  let open = address.split('(').length - address.split(')').length;
   let end = address.length;
-  for (; end; end--) {
-    const c = address[end - 1];
-    if (c === ')' && open < 0) open++;
-    else if (!'.,;:!?]}»”’…'.includes(c)) break;
-  }
+  for (let c; (c = address[end - 1]) && (c === ')' ? open++ < 0 : '.,;:!?]}»”’…'.includes(c));) end--;
   return address.slice(0, end);
 }
 
