@@ -350,3 +350,22 @@ test('a copy as text or JSON, with the notes only when asked for', async () => {
   await a.unroute('**/api/threads/export');
   await visitor.context().close();
 });
+
+test('a console that shows hostile messages still answers', async () => {
+  const visitor = await guest({ display_name: 'Donduran' });
+  const hostile = [
+    `${'👍'.repeat(30)}a`, `https://a${'!'.repeat(2_000)}x${')'.repeat(2_000)}`, `https://${String.fromCodePoint(...Array.from({ length: 9_000 }, (_, i) => 0x4e00 + i))}`,
+    ...['w', ')', '!', 'a.', 'a@', '+9', 'x.co ', 'https://x.co ', 'a@b.co ', ' ', '\n'].map((unit) => `.${unit.repeat(9_998 / unit.length)}x`),
+  ];
+  for (const text of hostile) await visitor.ask('message', { text });
+  const agent = await signIn(await h.person(), h.server); // of its own: the others' pages must outlive this one's
+  await openThread(agent, 'Donduran');
+  await eventually(async () => assert.equal(await agent.locator('.message').count(), hostile.length), 'all of them', 30_000);
+  await agent.click('#mode-note', { timeout: 10_000 });
+  assert.equal(await agent.getAttribute('#composer', 'data-mode'), 'note');
+  assert.ok(await agent.locator('.message a').count() > 200, 'links are made still');
+  await visitor.ask('message', { text: 'sonra' }); // and one that comes while it is open
+  await agent.locator('.message', { hasText: 'sonra' }).waitFor();
+  visitor.close();
+  await agent.context().close();
+});

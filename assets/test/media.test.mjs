@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { connected, DESK, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
+import { connected, DESK, earsOf, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
 
 let h;
 let dir;
@@ -238,4 +238,38 @@ test('a file that meets a dead server, a reload and a slow line arrives once', a
   await visitor.click('.retry');
   await settled(visitor);
   await eventually(async () => assert.equal(await media(agent, 'image').count(), 2), 'it arrived');
+});
+
+test('a file that the server does not keep is shown as a link, and loaded from nowhere', async () => {
+  const context = await h.person();
+  const ears = await earsOf(context);
+  const page = await visit(context, 'Bağlantılı');
+  await say(page, 'merhaba');
+  const thread = await eventually(async () => {
+    const id = await page.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor'))?.thread);
+    assert.ok(id);
+    return id;
+  });
+  let id = 900_000;
+  const comes = async (content_type, file_url, more = {}) => {
+    id++;
+    ears.hear('message', { id, thread_id: thread, sender_type: 'admin', content_type, content_text: '', file_url, created_at: new Date().toISOString(), ...more });
+    const bubble = page.locator(`.message[data-id="${id}"] .bubble`);
+    await bubble.waitFor();
+    return bubble;
+  };
+  for (const type of ['image', 'audio', 'file']) {
+    for (const url of ['https://pictures.invalid/x.png', `${h.server.url}/logout`, `${h.server.url}/uploads/../logout`]) {
+      const bubble = await comes(type, url);
+      assert.equal(await bubble.locator('img, .player, .attachment').count(), 0, `${type} ${url}`);
+      assert.equal(await bubble.locator('a').getAttribute('rel'), 'noopener noreferrer nofollow', `${type} ${url}`);
+      assert.equal((await bubble.textContent()).trim(), url);
+    }
+  }
+  assert.equal(await (await comes('file', 'javascript:alert(1)')).locator('a').count(), 0);
+  const ours = ['file', '/uploads/files/aaaaaaaaaaaaaaaaaaaaaaaaaa.pdf'];
+  for (const bubble of [await comes(...ours), await comes('file', 'https://cloud.invalid/x.pdf', { file_name: 'x.pdf', file_size: 9 })]) {
+    assert.equal(await bubble.locator('a.attachment').count(), 1);
+  }
+  await context.close();
 });

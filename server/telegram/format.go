@@ -73,14 +73,15 @@ func cutText(s string, n int) (head, rest string) {
 		return s, ""
 	}
 	end, size, space := 0, 0, 0
-	graphemes := uniseg.NewGraphemes(s)
-	for graphemes.Next() {
-		size += units(graphemes.Str())
+	// Not by uniseg.Graphemes, which finds sentences too, in time quadratic in the spaces after a full stop.
+	for rest, cluster, state := s, "", -1; rest != ""; {
+		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		size += units(cluster)
 		if size > n {
 			break
 		}
-		_, end = graphemes.Positions()
-		if strings.TrimSpace(graphemes.Str()) == "" {
+		end = len(s) - len(rest)
+		if strings.TrimSpace(cluster) == "" {
 			space = end
 		}
 	}

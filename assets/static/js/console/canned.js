@@ -33,7 +33,7 @@ export class Canned extends EventTarget {
 }
 
 /** The text of a reply, with what is known put in. */
-export const filled = (text, { name }) => text.replaceAll('{name}', name);
+export const filled = (text, { name }) => text.replaceAll('{name}', () => name);
 
 /**
  * The list above the composer.

@@ -3,7 +3,7 @@ import { size } from './amounts.js';
 import { icon, make } from './dom.js';
 import { t } from './i18n.js';
 import { player } from './voice.js';
-import { safeURL } from './text.js';
+import { linked, safeURL } from './text.js';
 
 const FULL = 272; // the widest a picture is shown in a conversation, in px
 const TALL = 320;
@@ -48,7 +48,8 @@ function paper(entry, address) {
 export function attachment(entry) {
   if (entry.type === 'text' || (!entry.url && !entry.preview && !entry.file.name)) return [];
   const address = entry.url ? safeURL(entry.url) : null;
-  if (!address && !entry.preview && entry.url) return [];
+  // Only files that the server keeps are shown as such: below its /uploads/, or elsewhere with the size that it knows of them.
+  if (entry.url && !entry.file.bytes && !address?.startsWith(`${location.origin}/uploads/`)) return [make('div', {}, ...linked(entry.url))];
   const shown = address ?? entry.preview;
   if (entry.type === 'image' && shown) return [picture(entry, shown)];
   if (entry.type === 'audio' && shown) return [player(entry.preview ?? shown)];

@@ -107,7 +107,7 @@ export class Composer {
 
   #submit(on) {
     // Indentation is the writer's; blank lines around the text are not.
-    const text = this.#text.value.replace(/^\s*\n|\s+$/gu, '');
+    const text = this.#text.value.trimEnd().replace(/^\s*\n/u, '');
     if ((this.#files && this.#tray.busy) || (!text.trim() && this.#bare)) return;
     const n = runes(text);
     if (n > LONGEST) {

@@ -47,7 +47,7 @@ export function face(name, className = '') {
 
 /** Up to two initials, upper case in the page's language (i becomes İ in Turkish). */
 export function initials(name) {
-  const words = name.trim().split(/\s+/u).filter(Boolean);
+  const words = name.trim().split(/\s+/u);
   const first = (word) => [...(word ?? '')].find((c) => /[\p{L}\p{N}]/u.test(c)) ?? '';
   const letters = words.length > 1 ? first(words[0]) + first(words.at(-1)) : first(words[0]);
   return (letters || '?').toLocaleUpperCase(document.documentElement.lang);

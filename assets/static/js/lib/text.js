@@ -11,68 +11,77 @@ export function runes(text) {
   return n;
 }
 
-// Every part is bounded, and a match begins where a word begins, so that no text, however long, costs more than its length.
-const LABEL = '[\\p{L}\\p{N}](?:[\\p{L}\\p{N}-]{0,61}[\\p{L}\\p{N}])?';
+// A message is drawn in time linear in its length: WORD cuts it into words in one pass, each word is judged once, and what is
+// matched beyond a word is skipped or bounded. No expression repeats a group of unbounded length.
+const WORD = /(https?:\/\/[^\s<>"'`]+)|(?:mailto:)?[\p{L}\p{N}@._%+-]+/giu;
+const REST = /(?::\d{2,5}(?!\d))?(?:[/?#][^\s<>"'`]*)?/uy;
+const PHONE = /(?:\+\d(?:[ ().-]{0,2}\d){7,14}|0 ?\(?[2-9]\d\d\)?[ .-]?\d{3}(?:[ .-]?\d\d){2})(?!\d)/y;
+const MAIL_OR_HOST = /^(?:(?:mailto:)?([^@]+)@)?([\p{L}\p{N}.-]{1,253})$/iu;
+const TOP = /\.\p{L}{2,24}$/u;
 // Bare names are taken for addresses only at these ends: "tamam.teşekkürler" and "rapor.pdf" are none.
-const ENDS = 'com|net|org|info|biz|edu|gov|io|dev|app|shop|store|online|site|xyz|me|co|tv|tr|de|uk|eu|nl|fr|at|ch|az';
-const PATH = '[^\\s<>"\'`]*';
-const LINK = new RegExp(`(?<![\\p{L}\\p{N}@._+/-])(?:${[
-  `(?<web>https?://[^\\s<>"'\`]+)`,
-  `(?<mail>(?:mailto:)?[\\p{L}\\p{N}._%+-]{1,64}@(?:${LABEL}\\.){1,8}\\p{L}{2,24})`,
-  `(?<bare>(?:www\\.(?:${LABEL}\\.){1,8}\\p{L}{2,24}|(?:${LABEL}\\.){1,8}(?:${ENDS}))(?![\\p{L}\\p{N}@_-]|\\.[\\p{L}\\p{N}])(?::\\d{2,5})?(?:[/?#]${PATH})?)`,
-  `(?<phone>\\+\\d(?:[ ().-]{0,2}\\d){7,14}|0[ ]?\\(?[2-9]\\d{2}\\)?(?:[ .-]?\\d{3})(?:[ .-]?\\d{2}){2})(?!\\d)`,
-].join('|')})`, 'giu');
-const TAIL = /[.,;:!?\]}»”’…]+$/u;
+const ENDS = /\.(?:com|net|org|info|biz|edu|gov|io|dev|app|shop|store|online|site|xyz|me|co|tv|tr|de|uk|eu|nl|fr|at|ch|az)$/i;
+const MOST_LINKS = 100; // in one message: elements cost more than text
 
 /** An address without the punctuation of its sentence; a closing bracket stays where an opening one is inside. */
 function trimmed(address) {
-  for (;;) {
-    const short = address.replace(TAIL, '');
-    const open = short.endsWith(')') && short.split('(').length < short.split(')').length;
-    if (!open && short === address) return short;
-    address = open ? short.slice(0, -1) : short;
-  }
+  let open = address.split('(').length - address.split(')').length;
+  let end = address.length;
+  for (let c; (c = address[end - 1]) && (c === ')' ? open++ < 0 : '.,;:!?]}»”’…'.includes(c));) end--;
+  return address.slice(0, end);
 }
 
-function target({ web, mail, bare, phone }) {
-  if (web) return [trimmed(web), safeURL];
-  if (bare) return [trimmed(bare), (text) => safeURL(`https://${text}`)];
-  if (mail) return [mail, (text) => `mailto:${encodeURI(text.replace(/^mailto:/i, ''))}`];
-  return [phone, (text) => `tel:${text.replace(/[^\d+]/g, '')}`];
+/** The link that begins with a word, if one does: the part of the text that is read for it, and what makes an address of what is shown. */
+function link(text, { 0: word, 1: web, index }) {
+  // RFC 1035 §2.3.4 allows 253 characters of host name; a browser converts an international one in time quadratic in its length.
+  if (web) return !/^.{8}[^/?#]{253}/u.test(web) && [web, safeURL];
+  const name = trimmed(word);
+  const [, local, host] = MAIL_OR_HOST.exec(name) ?? [];
+  if (host && !/^[.-]|\.[.-]|-\./.test(host) && (local || /^www\.[^.]+\./i.test(host) ? TOP : ENDS).test(host)) {
+    if (local) return [name, () => `mailto:${encodeURI(`${local}@${host}`)}`];
+    REST.lastIndex = index + name.length;
+    return [name + REST.exec(text), (shown) => safeURL(`https://${shown}`)];
+  }
+  PHONE.lastIndex = index;
+  const phone = PHONE.exec(text);
+  return phone && [phone[0], (shown) => `tel:${shown.replace(/[^\d+]/g, '')}`];
 }
 
 /** Text as nodes, with web and mail addresses and phone numbers made clickable. */
 export function linked(text) {
   const nodes = [];
   let from = 0;
-  for (const match of text.matchAll(LINK)) {
-    const [shown, address] = target(match.groups);
+  WORD.lastIndex = 0;
+  for (let found; nodes.length < 2 * MOST_LINKS && (found = WORD.exec(text));) {
+    const { index } = found;
+    const [read, address] = (text[index - 1] !== '/' && link(text, found)) || ['', String];
+    WORD.lastIndex = Math.max(WORD.lastIndex, index + read.length);
+    const shown = trimmed(read);
     const href = address(shown);
     if (!href) continue;
-    nodes.push(text.slice(from, match.index));
     const outside = href.startsWith('http') && { target: '_blank', rel: 'noopener noreferrer nofollow' };
-    nodes.push(make('a', { href, ...outside }, shown));
-    from = match.index + shown.length;
+    nodes.push(text.slice(from, index), make('a', { href, ...outside }, shown));
+    from = index + shown.length;
   }
   nodes.push(text.slice(from));
   return nodes;
 }
 
-const EMOJI = /^(?:(?:\p{Regional_Indicator}{2}|[#*\d]\uFE0F?\u20E3|\p{Emoji_Presentation}|\p{Extended_Pictographic}\uFE0F|\p{Emoji_Modifier_Base})[\p{Emoji_Modifier}\u200D\uFE0F\u{E0020}-\u{E007F}\p{Extended_Pictographic}]*\s*){1,24}$/u;
+const EMOJI = /(?:\p{Regional_Indicator}{2}|[#*\d]\uFE0F?\u20E3|\p{Emoji_Presentation}|\p{Extended_Pictographic}\uFE0F|\p{Emoji_Modifier_Base})(?:\u200D\p{Extended_Pictographic}|[\p{Emoji_Modifier}\uFE0F\u{E0020}-\u{E007F}])*/gu;
 const FEW = 6;
 
 /** Whether a message is nothing but a few emoji, which are shown large. */
 export function emojiOnly(text) {
-  if (!text || text.length > 90 || !EMOJI.test(text)) return false;
-  if (typeof Intl.Segmenter !== 'function') return text.length < 12;
-  return [...new Intl.Segmenter().segment(text.replace(/\s/gu, ''))].length <= FEW;
+  if (text.length > 90) return false;
+  let n = 0;
+  const rest = text.replace(EMOJI, () => { n++; return ''; });
+  return n > 0 && n <= FEW && !rest.trim();
 }
 
 /** The address as a URL when a browser may open it (http, https), else null. */
 export function safeURL(address) {
   try {
     const url = new URL(address, location.origin);
-    return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
+    return /^https?:$/.test(url.protocol) ? url.href : null;
   } catch {
     return null;
   }

@@ -7,8 +7,17 @@
 export function hiddenOn(patterns, path) {
   return (patterns ?? '').split(/[\s,]+/).some((pattern) => {
     if (!pattern) return false;
-    const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-    return new RegExp(`^${parts.join('.*')}$`).test(path);
+    // Each part at its first place after the one before; the last one at the end.
+    const [first, ...parts] = pattern.split('*');
+    if (!parts.length || !path.startsWith(first)) return pattern === path;
+    const last = parts.pop();
+    let from = first.length;
+    for (const part of parts) {
+      const found = path.indexOf(part, from);
+      if (found < 0) return false;
+      from = found + part.length;
+    }
+    return path.length - last.length >= from && path.endsWith(last);
   });
 }
 

@@ -1,0 +1,37 @@
+// No text of a stranger may cost a page more than its length: an expression that tries again and again freezes everybody who sees it.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { analyse } from 'scslre';
+import { expressions } from './expressions.mjs';
+
+const found = expressions();
+
+test('no expression of the pages is super-linear, as far as analysis can tell', () => {
+  assert.ok(found.length > 20, `only ${found.length} found`);
+  const bad = found.flatMap(({ file, source, flags }) => {
+    if (source === undefined) return [`${file} makes one at run time`];
+    if (/\(\?<[=!]/.test(source) || flags.includes('v')) return [`${file} /${source}/${flags}: not for Safari below 17`];
+    // Sticky ones are tried at one place.
+    const { reports } = analyse({ source, flags }, { reportTypes: { Move: !flags.includes('y') } });
+    return reports.map(({ type, exponential }) => `${file} /${source}/${flags}: ${type}, ${exponential ? 'exponential' : 'polynomial'}`);
+  });
+  assert.deepEqual(bad, []);
+});
+
+test('pages hold no scripts of their own', () => {
+  const pages = new URL('../pages/', import.meta.url);
+  for (const name of readdirSync(pages)) {
+    for (const [tag] of readFileSync(new URL(name, pages), 'utf8').matchAll(/<script[^>]*>/g)) assert.match(tag, /\ssrc=|type="application\/json"/, name);
+  }
+});
+
+test('the longest hostile text costs at most about twice what half of it costs', () => {
+  // In a process that can be ended: what is exponential does not come back.
+  const { stdout, stderr, signal } = spawnSync(process.execPath, [fileURLToPath(new URL('linear.mjs', import.meta.url))], { timeout: 120_000, killSignal: 'SIGKILL', encoding: 'utf8' });
+  const lines = stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+  assert.deepEqual(lines.filter((line) => line.slow), []);
+  assert.ok(lines.at(-1)?.done > found.length, `ended by ${signal} in ${JSON.stringify(lines.at(-1))} ${stderr}`);
+});
