@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"sohbet/server/disk"
 )
 
 // States of one check and, in other words, of the whole.
@@ -158,7 +160,7 @@ func memoryCheck() checkResult {
 }
 
 func diskCheck(dir string) checkResult {
-	free, total, err := diskUse(dir)
+	free, total, err := disk.Usage(dir)
 	r := checkResult{Status: stateOK, FreeBytes: free, TotalBytes: total}
 	switch {
 	case err != nil:

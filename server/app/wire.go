@@ -16,6 +16,7 @@ import (
 	"sohbet/server/chat"
 	"sohbet/server/cluster"
 	"sohbet/server/config"
+	"sohbet/server/disk"
 	"sohbet/server/engine"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
@@ -27,7 +28,7 @@ import (
 // openFiles opens the folder of uploaded files.
 func openFiles(cfg *config.Config, store *models.Store, numbers *metrics.Metrics, log *slog.Logger) (*media.Service, error) {
 	return media.New(media.Options{
-		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: handlers.DiskFree(cfg.DataDir), Store: store,
+		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: disk.Free(cfg.DataDir), Store: store,
 		Cloud: account(cfg.Cloudinary), Log: log, Now: time.Now,
 		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("cloudinary", inner) },
 	})
