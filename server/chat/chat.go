@@ -87,10 +87,10 @@ type Attachment struct {
 
 // Files is what chat needs of the keeper of files.
 type Files interface {
-	// Claim says that a message is going to name a URL. It fails with CodeNotFound if that would have to be stored here and
-	// is not; a URL of elsewhere gives an empty Attachment.
-	Claim(ctx context.Context, url string) (Attachment, error)
-	// Describe returns what is known of files, by URL.
+	// Claim says that a message of a thread is going to name a URL. It fails with CodeNotFound unless that is a stored file
+	// which no other thread's message named before; shared lets it be one of another thread.
+	Claim(ctx context.Context, url, threadID string, shared bool) (Attachment, error)
+	// Describe returns what is known of files, by URL. Those that it leaves out are not stored.
 	Describe(ctx context.Context, urls []string) (map[string]Attachment, error)
 }
 
