@@ -160,6 +160,9 @@ func (s *Store) Load(ctx context.Context, dir string, force bool) error {
 		return err
 	}
 	s.cache.changedAll()
+	if err == nil {
+		err = s.sealReadable(ctx) // the dump may be older than that
+	}
 	if err != nil {
 		return s.failed("load a dump", err)
 	}

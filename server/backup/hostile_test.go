@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -216,4 +217,67 @@ func extended(t *testing.T, whole, before, after []byte) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// An archive of a version that stored pages readable is restored by one that encrypts them.
+func TestOldArchiveIsSealed(t *testing.T) {
+	const page = "https://shop.example/secret"
+	each(t, func(t *testing.T, dialect string) {
+		whole, to := archive(t, dialect), newPlace(t, dialect)
+		if dialect == "sqlite" {
+			whole = doctored(t, whole, "DROP INDEX idx_threads_readable", "ALTER TABLE threads DROP COLUMN sealed_page_url",
+				"ALTER TABLE threads DROP COLUMN sealed_page_title", "ALTER TABLE canned_replies DROP COLUMN sealed_shortcut",
+				"DELETE FROM schema_migrations WHERE id = 'sealing_1_pages'", "UPDATE threads SET page_url = '"+page+"'")
+		} else {
+			at := 0 // where page_url stands
+			whole = rewrite(t, whole, func(h *tar.Header, content []byte) []byte {
+				switch h.Name {
+				case "database/tables.json":
+					var index map[string]any
+					if err := json.Unmarshal(content, &index); err != nil {
+						t.Fatal(err)
+					}
+					columns := index["columns"].(map[string]any)
+					threads, canned := columns["threads"].([]any), columns["canned_replies"].([]any)
+					at = slices.Index(threads, any("page_url"))
+					columns["threads"], columns["canned_replies"] = threads[:len(threads)-2], canned[:len(canned)-1]
+					index["steps"] = slices.DeleteFunc(index["steps"].([]any), func(step any) bool { return step == "sealing_1_pages" })
+					content, err := json.Marshal(index)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return content
+				case "database/threads":
+					fields := strings.Split(strings.TrimSuffix(string(content), "\n"), "\t")
+					fields[at] = page
+					return []byte(strings.Join(fields[:len(fields)-2], "\t") + "\n")
+				}
+				return content
+			})
+		}
+		file := filepath.Join(t.TempDir(), "old.sohbet")
+		if err := os.WriteFile(file, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, false); err != nil {
+			t.Fatal(err)
+		}
+		if th, err := to.Thread(t.Context(), "a"); err != nil || th.PageURL != page {
+			t.Errorf("%+v, %v", th, err)
+		}
+		again := filepath.Join(t.TempDir(), "new.sohbet")
+		if _, err := backup.Write(t.Context(), again, to.Store, to.uploads); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewrite(t, content, func(h *tar.Header, content []byte) []byte {
+			if bytes.Contains(content, []byte("shop.example")) {
+				t.Errorf("%s holds the page", h.Name)
+			}
+			return content
+		})
+	})
 }
