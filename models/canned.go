@@ -34,7 +34,9 @@ func (s *Store) CannedReplies(ctx context.Context) ([]CannedReply, error) {
 	for i := range list {
 		list[i] = s.readyCanned(list[i])
 	}
-	slices.SortFunc(list, func(a, b CannedReply) int { return cmp.Or(strings.Compare(fold(a.Shortcut), fold(b.Shortcut)), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(list, func(a, b CannedReply) int {
+		return cmp.Or(strings.Compare(fold(a.Shortcut), fold(b.Shortcut)), cmp.Compare(a.ID, b.ID))
+	})
 	return list, nil
 }
 

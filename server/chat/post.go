@@ -35,6 +35,9 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 			return Limited(wait)
 		}
 	}
+	if err := s.mayStore(ctx, a, p.ThreadID, p.Text, p.FileURL); err != nil {
+		return err
+	}
 	file, err := s.claim(ctx, a, &p)
 	if err != nil {
 		return err

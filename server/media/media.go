@@ -62,7 +62,7 @@ type Store interface {
 type Options struct {
 	Dir   string                 // where files are kept; made if it is missing
 	Limit int64                  // bytes that all files together may take there
-	Free  func() (uint64, error) // bytes left on that disk
+	Free  func() (uint64, error) // bytes that files may still take on that disk
 	Store Store
 	Cloud Cloud // Cloudinary; without a Name all files are kept in Dir
 	// Observe, if set, wraps the transport to Cloudinary, to count what goes through it.
