@@ -154,7 +154,7 @@ func fromChat(e *chat.Error) *Error {
 func (a *API) RenderError(err error, c echo.Context) {
 	e := asError(err)
 	r, w := c.Request(), c.Response()
-	if e.Status >= 500 {
+	if e.Status >= 500 && e.Status != http.StatusInsufficientStorage { // which is told by /health, not request by request
 		a.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("route", c.Path()), slog.Any("error", err))
 	} else {
 		a.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", slog.String("route", c.Path()), slog.String("code", e.Code), slog.Any("cause", e.Err))

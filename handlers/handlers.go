@@ -17,6 +17,7 @@ import (
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 	"sohbet/server/cluster"
+	"sohbet/server/disk"
 	"sohbet/server/engine"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
@@ -58,7 +59,7 @@ type Options struct {
 	Origins       []string         // other sites that may embed the chat page
 	MediaOrigins  []string         // where pictures and sound may come from besides this server
 	UploadOrigins []string         // where pages may send files besides this server
-	DataDir       string           // whose disk /health looks at
+	Disk          *disk.Space      // of the data folder
 	Version       string
 	Environment   string // what /health reports: "production", "development" or the platform's word
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"sohbet/server/disk"
 )
 
 // States of one check and, in other words, of the whole.
@@ -80,7 +82,7 @@ func (h *health) checksWithin(ctx context.Context, age time.Duration) map[string
 		"database": h.database, "telegram": h.telegram, "cloudinary": h.cloudinary,
 		"memory": func(context.Context) checkResult { return memoryCheck() },
 		"redis":  h.redis,
-		"disk":   func(context.Context) checkResult { return diskCheck(h.api.DataDir) },
+		"disk":   h.disk,
 	}
 	// Each for itself, so that one that waits in vain leaves the others their time.
 	var running sync.WaitGroup
@@ -157,15 +159,18 @@ func memoryCheck() checkResult {
 	return r
 }
 
-func diskCheck(dir string) checkResult {
-	free, total, err := diskUse(dir)
-	r := checkResult{Status: stateOK, FreeBytes: free, TotalBytes: total}
+// disk warns in time. While visitors may not write, what is stored can be read and answered.
+func (h *health) disk(ctx context.Context) checkResult {
+	found := h.api.Disk.State(ctx)
+	r := checkResult{Status: stateOK, FreeBytes: found.Free, TotalBytes: found.Total}
 	switch {
-	case err != nil:
+	case found.Err != nil:
 		r.Status, r.Reason, r.Detail = stateError, "folder_unreadable", "the data folder cannot be read"
-	case free < 16<<20:
+	case found.Level == disk.Reserve || found.Free < 16<<20 && found.Floor == 0:
 		r.Status, r.Reason, r.Detail = stateError, "disk_full", "the disk is full"
-	case free < 256<<20:
+	case found.Level == disk.Full:
+		r.Status, r.Reason, r.Detail, r.reads = stateError, "disk_floor", "the disk is nearly full: what visitors write and all uploads are refused", true
+	case found.Level == disk.Low:
 		r.Status, r.Reason, r.Detail = stateWarning, "disk_low", "the disk is nearly full"
 	}
 	return r

@@ -245,14 +245,14 @@ func (p *peer) agent() (chat.Actor, error) {
 	return actor, nil
 }
 
-func (p *peer) adminJoin(_ context.Context, _ input, e realtime.Event) error {
+func (p *peer) adminJoin(ctx context.Context, _ input, e realtime.Event) error {
 	if _, err := p.agent(); err != nil {
 		return err
 	}
 	p.socket.SetSide(agentSide)
 	p.socket.Join(agentsRoom)
 	team := p.h.Chat.Team()
-	answerEvent(e, succeeded{"away": team.Away, "team": team})
+	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx)})
 	return nil
 }
 

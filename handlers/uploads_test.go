@@ -16,6 +16,7 @@ import (
 	"sohbet/handlers"
 	"sohbet/models/storetest"
 	"sohbet/server/audit"
+	"sohbet/server/disk"
 	"sohbet/server/media"
 	"sohbet/server/media/mediatest"
 	"sohbet/server/metrics"
@@ -26,7 +27,7 @@ func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store := storetest.Open(t, "sqlite")
-	files, err := media.New(media.Options{Dir: filepath.Join(t.TempDir(), "uploads"), Limit: 1 << 30, Free: handlers.DiskFree("."), Store: store, Log: log, Now: time.Now})
+	files, err := media.New(media.Options{Dir: filepath.Join(t.TempDir(), "uploads"), Limit: 1 << 30, Free: disk.New(disk.Options{Dir: "."}).Free, Store: store, Log: log, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

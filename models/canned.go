@@ -1,7 +1,10 @@
 package models
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -10,8 +13,8 @@ import (
 // CannedReply is a text that agents put into their answers by its shortcut.
 type CannedReply struct {
 	ID          int64
-	Shortcut    string
-	Folded      string // the shortcut as it is compared: unique
+	Shortcut    string `gorm:"column:sealed_shortcut"`
+	Folded      string // a keyed hash of the shortcut as it is compared: unique
 	ContentText string
 	UpdatedAt   time.Time
 }
@@ -25,34 +28,41 @@ const (
 // CannedReplies lists them by shortcut.
 func (s *Store) CannedReplies(ctx context.Context) ([]CannedReply, error) {
 	var list []CannedReply
-	if err := again(ctx, func() error { return s.read.WithContext(ctx).Order("folded").Find(&list).Error }); err != nil {
+	if err := again(ctx, func() error { return s.read.WithContext(ctx).Find(&list).Error }); err != nil {
 		return nil, s.failed("read canned replies", err)
 	}
 	for i := range list {
 		list[i] = s.readyCanned(list[i])
 	}
+	slices.SortFunc(list, func(a, b CannedReply) int {
+		return cmp.Or(strings.Compare(fold(a.Shortcut), fold(b.Shortcut)), cmp.Compare(a.ID, b.ID))
+	})
 	return list, nil
 }
 
 func (s *Store) readyCanned(c CannedReply) CannedReply {
-	c.UpdatedAt, c.ContentText = c.UpdatedAt.UTC(), s.texts.reveal(c.ContentText)
+	c.UpdatedAt, c.Shortcut, c.ContentText = c.UpdatedAt.UTC(), s.texts.reveal(c.Shortcut), s.texts.reveal(c.ContentText)
 	return c
 }
 
 // SaveCanned stores a reply anew, or with an ID in place of the one that has it. ErrExists if another one has the shortcut,
 // ErrNotFound if there is none of that ID, an *InvalidError if there are too many.
 func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, error) {
-	c.UpdatedAt, c.Folded = stamp(c.UpdatedAt), fold(c.Shortcut)
+	names := s.shortcuts.all(fold(c.Shortcut))
+	c.UpdatedAt, c.Folded = stamp(c.UpdatedAt), names[0]
 	for _, err := range [...]error{checkText("shortcut", c.Shortcut, MaxShortcut), checkText("text", c.ContentText, MaxContentText)} {
 		if err != nil {
 			return CannedReply{}, err
 		}
 	}
-	var err error
-	if c.ContentText, err = s.texts.seal(c.ContentText); err != nil {
-		return CannedReply{}, err
+	for _, text := range [...]*string{&c.Shortcut, &c.ContentText} {
+		sealed, err := s.texts.seal(*text)
+		if err != nil {
+			return CannedReply{}, err
+		}
+		*text = sealed
 	}
-	err = s.transaction(ctx, func(tx *gorm.DB) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		if s.dialect == dialectPostgres { // or two processes could find the shortcut free
 			if err := tx.Exec("LOCK TABLE canned_replies IN SHARE ROW EXCLUSIVE MODE").Error; err != nil {
 				return err
@@ -65,7 +75,7 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 		known := false
 		for _, other := range all {
 			known = known || other.ID == c.ID
-			if other.Folded == c.Folded && other.ID != c.ID {
+			if slices.Contains(names, other.Folded) && other.ID != c.ID {
 				return ErrExists
 			}
 		}
@@ -73,11 +83,12 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 		case c.ID == 0 && len(all) >= MaxCanned:
 			return &InvalidError{Field: "shortcut", Reason: "there are 500 canned replies already"}
 		case c.ID == 0:
-			return tx.Create(&c).Error
+			return tx.Raw(`INSERT INTO canned_replies (shortcut, sealed_shortcut, folded, content_text, updated_at) VALUES ('', ?, ?, ?, ?) RETURNING id`,
+				c.Shortcut, c.Folded, c.ContentText, c.UpdatedAt).Scan(&c.ID).Error
 		case !known:
 			return ErrNotFound
 		}
-		return tx.Select("shortcut", "folded", "content_text", "updated_at").Where("id = ?", c.ID).Updates(&c).Error
+		return tx.Select("sealed_shortcut", "folded", "content_text", "updated_at").Where("id = ?", c.ID).Updates(&c).Error
 	})
 	if err != nil {
 		return CannedReply{}, s.failed("store a canned reply", err)
@@ -97,4 +108,25 @@ func (s *Store) DeleteCanned(ctx context.Context, id int64) error {
 		err = ErrNotFound
 	}
 	return s.failed("delete a canned reply", err)
+}
+
+// renameShortcuts hashes with the first key the shortcuts that another key named.
+func (s *Store) renameShortcuts(ctx context.Context) error {
+	return s.transaction(ctx, func(tx *gorm.DB) error {
+		var list []CannedReply
+		if err := tx.Select("id", "sealed_shortcut", "folded").Find(&list).Error; err != nil {
+			return err
+		}
+		for _, c := range list {
+			shortcut, readable := with(s.texts.keys, c.Shortcut)
+			name := s.shortcuts.name(fold(shortcut))
+			if !readable || name == c.Folded {
+				continue
+			}
+			if err := tx.Model(&CannedReply{}).Where("id = ? AND sealed_shortcut = ?", c.ID, c.Shortcut).Update("folded", name).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

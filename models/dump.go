@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/gorm"
 )
 
 // ErrNotEmpty says that a database holds something that restoring would replace.
@@ -97,8 +98,7 @@ func (s *Store) dumpPostgres(ctx context.Context, dir string) error {
 			return err
 		}
 		for _, table := range dumpTables {
-			names, err := column(tx.Query(ctx, `SELECT attname FROM pg_attribute
-				WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`, table))
+			names, err := columnsPostgres(ctx, conn, table)
 			if err != nil {
 				return err
 			}
@@ -131,6 +131,12 @@ func column(rows pgx.Rows, err error) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
+// columnsPostgres are the columns of one of our tables. Within a transaction on conn it reads as of that.
+func columnsPostgres(ctx context.Context, conn *pgx.Conn, table string) ([]string, error) {
+	return column(conn.Query(ctx, `SELECT attname FROM pg_attribute
+		WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`, table))
+}
+
 func copyOut(ctx context.Context, conn *pgx.Conn, path, table string, columns []string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -154,6 +160,9 @@ func (s *Store) Load(ctx context.Context, dir string, force bool) error {
 		return err
 	}
 	s.cache.changedAll()
+	if err == nil {
+		err = s.sealReadable(ctx) // the dump may be older than that
+	}
 	if err != nil {
 		return s.failed("load a dump", err)
 	}
@@ -172,22 +181,14 @@ func (s *Store) loadSQLite(ctx context.Context, path string, force bool) error {
 	if _, err := os.Stat(path); err != nil {
 		return err
 	}
-	// Bring the copy up to date, or learn that it comes from a newer program; and look at every page of it.
+	// Look at every page of the copy and bring it up to date, or learn that it comes from a newer program.
 	read, write, err := openSQLite(path, s.config)
 	if err != nil {
 		return err
 	}
-	var verdict string
-	err = migrate(ctx, write, dialectSQLite, steps)
-	if err == nil {
-		err = write.WithContext(ctx).Raw("PRAGMA integrity_check(1)").Scan(&verdict).Error
-	}
-	err = errors.Join(err, (&Store{read: read, write: write}).closePools())
+	err = errors.Join(s.readyCopy(ctx, write), (&Store{read: read, write: write}).closePools())
 	if err != nil {
 		return err
-	}
-	if verdict != "ok" {
-		return errors.New("the copy is damaged")
 	}
 	pool, err := s.write.DB()
 	if err != nil {
@@ -204,6 +205,24 @@ func (s *Store) loadSQLite(ctx context.Context, path string, force bool) error {
 	err = replaceSQLite(ctx, conn, force)
 	_, detached := conn.ExecContext(context.WithoutCancel(ctx), "DETACH dump")
 	return errors.Join(err, detached)
+}
+
+func (s *Store) readyCopy(ctx context.Context, dump *gorm.DB) error {
+	// What a schema calls may not be functions that reach beyond the database.
+	if err := dump.WithContext(ctx).Exec("PRAGMA trusted_schema = off").Error; err != nil {
+		return err
+	}
+	if err := checkSchemaSQLite(ctx, s.read, dump); err != nil {
+		return err
+	}
+	var verdict string
+	if err := dump.WithContext(ctx).Raw("PRAGMA integrity_check(1)").Scan(&verdict).Error; err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return errors.New("the copy is damaged")
+	}
+	return migrate(ctx, dump, dialectSQLite, steps)
 }
 
 func replaceSQLite(ctx context.Context, conn *sql.Conn, force bool) error {
@@ -224,11 +243,14 @@ func replaceSQLite(ctx context.Context, conn *sql.Conn, force bool) error {
 		statements = append(statements, "DELETE FROM main."+table)
 	}
 	for _, table := range dumpTables {
-		var names string
-		err := tx.QueryRowContext(ctx, "SELECT group_concat(name) FROM pragma_table_info(?, 'dump')", table).Scan(&names)
+		columns, types, err := sameColumnsSQLite(ctx, tx, table)
+		if err == nil {
+			err = checkValuesSQLite(ctx, tx, table, types)
+		}
 		if err != nil {
 			return err
 		}
+		names := strings.Join(columns, ", ")
 		statements = append(statements, "INSERT INTO main."+table+" ("+names+") SELECT "+names+" FROM dump."+table)
 	}
 	// No id is given out twice, whichever of the two had come further.
@@ -252,12 +274,11 @@ func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) error 
 	if err := json.Unmarshal(text, &schema); err != nil {
 		return err
 	}
-	for _, id := range schema.Steps {
-		if !slices.ContainsFunc(steps, func(st step) bool { return st.id == id }) {
-			return errors.New("it was made by a newer Sohbet: restore it with that one")
-		}
-	}
 	return s.onPostgres(ctx, func(conn *pgx.Conn) error {
+		err := schema.check(func(table string) ([]string, error) { return columnsPostgres(ctx, conn, table) })
+		if err != nil {
+			return err
+		}
 		tx, err := conn.Begin(ctx)
 		if err != nil {
 			return err

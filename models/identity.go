@@ -47,6 +47,9 @@ func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t T
 		at := stamp(time.Now())
 		row := threadRow{Thread: n.thread(at), SearchKey: searchKey(n.DisplayName, n.PhoneNumber)}
 		row.UserID, row.AddressHash = user.ID, s.blocks.hash(s.blocks.keys[0], n.Address)
+		if err := row.sealPage(s.texts); err != nil {
+			return err
+		}
 		t, opened = row.Thread, true
 		return tx.Create(&row).Error
 	})

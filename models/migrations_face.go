@@ -64,7 +64,7 @@ var faceSteps = []step{
 	{
 		id: "face_3_people",
 		statements: []string{
-			// A keyed hash (see emailNames), by which the threads of one address are found.
+			// A keyed hash (see keyedNames), by which the threads of one address are found.
 			`ALTER TABLE threads ADD COLUMN email_hash varchar(64) NOT NULL DEFAULT ''`,
 			`CREATE INDEX idx_threads_email_hash ON threads (email_hash) WHERE email_hash <> ''`,
 		},

@@ -28,4 +28,11 @@ var uploadSteps = []step{
 			`CREATE INDEX idx_messages_file_url ON messages (file_url) WHERE file_url <> ''`,
 		},
 	},
+	{
+		id: "0202_upload_threads",
+		statements: []string{
+			// The thread whose message named the file first; '' = none has. The visitor of another thread may not name it.
+			`ALTER TABLE uploads ADD COLUMN thread_id varchar(50) NOT NULL DEFAULT ''`,
+		},
+	},
 }

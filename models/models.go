@@ -91,7 +91,7 @@ type Thread struct {
 	UserID        int64
 	DisplayName   string
 	PhoneNumber   string
-	PageURL       string
+	PageURL       string `gorm:"column:sealed_page_url"`
 	Locale        string
 	Status        string // StatusActive or StatusClosed
 	CreatedAt     time.Time
@@ -115,7 +115,7 @@ type Thread struct {
 	Rating            int64      // 1 to MaxRating; 0 = none
 	RatingComment     string
 	Email             string
-	PageTitle         string
+	PageTitle         string `gorm:"column:sealed_page_title"`
 	Browser           string // a word such as "Firefox 140"
 	Platform          string // a word such as "Android"
 }

@@ -165,13 +165,14 @@ func TestOtherTextsAreSealed(t *testing.T) {
 			old := with(oldKey)
 			id := thread(t, old, 1).ID
 			email, comment := secret+"@shop.example", "teşekkürler "+secret
-			if _, err := old.UpdateThread(t.Context(), id, models.ThreadPatch{Email: &email, RatingComment: &comment}); err != nil {
+			page, title := "https://shop.example/"+secret, secret+" 12 cm"
+			if _, err := old.UpdateThread(t.Context(), id, models.ThreadPatch{Email: &email, RatingComment: &comment, PageURL: &page, PageTitle: &title}); err != nil {
 				t.Fatal(err)
 			}
 			if _, _, err := old.AddNote(t.Context(), models.Note{ThreadID: id, ContentText: secret}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := old.SaveCanned(t.Context(), models.CannedReply{Shortcut: "x", ContentText: secret}); err != nil {
+			if _, err := old.SaveCanned(t.Context(), models.CannedReply{Shortcut: secret, ContentText: secret}); err != nil {
 				t.Fatal(err)
 			}
 			holds := func(s *models.Store) {
@@ -179,27 +180,40 @@ func TestOtherTextsAreSealed(t *testing.T) {
 				th := readThread(t, s, id)
 				notes, err := s.Notes(t.Context(), id)
 				canned, err2 := s.CannedReplies(t.Context())
-				if err != nil || err2 != nil || th.Email != email || th.RatingComment != comment || notes[0].ContentText != secret || canned[0].ContentText != secret {
+				if err != nil || err2 != nil || th.Email != email || th.RatingComment != comment || th.PageURL != page || th.PageTitle != title || canned[0].Shortcut != secret || notes[0].ContentText != secret || canned[0].ContentText != secret {
 					t.Errorf("%+v, %+v, %+v, %v, %v", th, notes, canned, err, err2)
 				}
 			}
 			holds(old)
-			if res := say(t, old, id, "hello"); res.Thread.Email != email { // the writer's view of the row
+			if res := say(t, old, id, "hello"); res.Thread.Email != email || res.Thread.PageURL != page || res.Thread.PageTitle != title { // the writer's view of the row
 				t.Errorf("after a message: %+v", res.Thread)
 			}
+			opened, err := old.CreateThread(t.Context(), models.NewThread{ID: threadID(2), PageURL: page, PageTitle: title})
+			if err != nil || opened.PageURL != page || readThread(t, old, threadID(2)).PageTitle != title {
+				t.Errorf("opened: %+v, %v", opened, err)
+			}
+			known, _, err := old.OpenAs(t.Context(), "customer-1", models.NewThread{ID: threadID(3), PageURL: page, PageTitle: title})
+			if err != nil || known.PageURL != page || readThread(t, old, threadID(3)).PageTitle != title {
+				t.Errorf("opened as somebody: %+v, %v", known, err)
+			}
+			for _, n := range []int{2, 3} {
+				if err := old.ClearThread(t.Context(), threadID(n)); err != nil {
+					t.Fatal(err)
+				}
+			}
 			holds(old)
-			for table, columns := range map[string]string{"threads": "email || rating_comment", "notes": "content_text", "canned_replies": "content_text"} {
+			for table, columns := range map[string]string{"threads": "email || rating_comment || page_url || page_title", "notes": "content_text", "canned_replies": "content_text || shortcut || folded"} {
 				var stored string
 				if err := models.Raw(t, old).QueryRow("SELECT " + columns + " FROM " + table).Scan(&stored); err != nil || stored == "" || strings.Contains(stored, secret) {
 					t.Errorf("%s holds %q, %v", table, stored, err)
 				}
 			}
 			sum, err := with(newKey, oldKey).Rekey(t.Context())
-			if err != nil || sum.Rewritten != 6 || sum.Unreadable != 0 {
+			if err != nil || sum.Rewritten != 9 || sum.Unreadable != 0 {
 				t.Errorf("%+v, %v", sum, err)
 			}
 			holds(with(newKey))
-			if sum, err := with(oldKey).Rekey(t.Context()); err != nil || sum.Unreadable != 6 {
+			if sum, err := with(oldKey).Rekey(t.Context()); err != nil || sum.Unreadable != 9 {
 				t.Errorf("without its key: %+v, %v", sum, err)
 			}
 			if notes, err := with(oldKey).Notes(t.Context(), id); err != nil || notes[0].ContentText != models.Unreadable {

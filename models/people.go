@@ -13,38 +13,39 @@ import (
 	"gorm.io/gorm"
 )
 
-// emailNames are the names under which e-mail addresses are looked up: they are stored encrypted, which finds nothing.
-type emailNames struct{ keys [][]byte } // one for each secret: the first writes, all of them match
+// keyedNames are the names under which texts are looked up that are stored encrypted, which finds nothing.
+type keyedNames struct{ keys [][]byte } // one for each secret: the first writes, all of them match
 
-func newEmailNames(secrets []string) (emailNames, error) {
-	var n emailNames
+// newKeyedNames derives the keys for one purpose (HKDF-SHA256, RFC 5869). A purpose must never change.
+func newKeyedNames(secrets []string, purpose string) (keyedNames, error) {
+	var n keyedNames
 	for _, secret := range secrets {
-		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "sohbet email", 32)
+		key, err := hkdf.Key(sha256.New, []byte(secret), nil, purpose, 32)
 		if err != nil {
-			return n, fmt.Errorf("models: derive the e-mail key: %w", err)
+			return n, fmt.Errorf("models: derive the key of %s: %w", purpose, err)
 		}
 		n.keys = append(n.keys, key)
 	}
 	return n, nil
 }
 
-// all are the names of an address, that of the first key first: HMAC-SHA256, cut to 128 bits, of its lower case.
-func (n emailNames) all(email string) []string {
+// all are the names of a text, that of the first key first: HMAC-SHA256, cut to 128 bits, of its lower case.
+func (n keyedNames) all(text string) []string {
 	names := make([]string, len(n.keys))
 	for i, key := range n.keys {
 		h := hmac.New(sha256.New, key)
-		h.Write([]byte(strings.ToLower(email)))
+		h.Write([]byte(strings.ToLower(text)))
 		names[i] = hex.EncodeToString(h.Sum(nil)[:16])
 	}
 	return names
 }
 
-// name is what is stored beside an address; "" for none.
-func (n emailNames) name(email string) string {
-	if email == "" {
+// name is what is stored beside a text; "" for none.
+func (n keyedNames) name(text string) string {
+	if text == "" {
 		return ""
 	}
-	return n.all(email)[0]
+	return n.all(text)[0]
 }
 
 // MaxEarlier is how many of somebody's other threads Person lists.

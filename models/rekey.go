@@ -57,6 +57,9 @@ func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
 	if err := s.rekeyEmails(ctx); err != nil {
 		return sum, s.failed("rekey e-mail addresses", err)
 	}
+	if err := s.renameShortcuts(ctx); err != nil {
+		return sum, s.failed("rekey shortcuts", err)
+	}
 	for _, c := range sealedColumns {
 		if err := s.rekeyColumn(ctx, &sum, c.table, c.column); err != nil {
 			return sum, s.failed("rekey "+c.table, err)
@@ -68,6 +71,7 @@ func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
 // sealedColumns are the encrypted texts of few rows.
 var sealedColumns = [...]struct{ table, column string }{
 	{"threads", "email"}, {"threads", "rating_comment"}, {"notes", "content_text"}, {"canned_replies", "content_text"},
+	{"canned_replies", "sealed_shortcut"}, {"threads", "sealed_page_url"}, {"threads", "sealed_page_title"},
 	{"push_subscriptions", "sealed"}, {"server_keys", "private_seal"},
 }
 

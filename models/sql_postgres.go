@@ -9,10 +9,10 @@ import (
 )
 
 // threadColumns are read by scanThread in this order.
-const threadColumns = `id, user_id, display_name, phone_number, page_url, locale, status, created_at, last_activity,
+const threadColumns = `id, user_id, display_name, phone_number, sealed_page_url, locale, status, created_at, last_activity,
 	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
 	visitor_read_id, agent_read_id, address_hash, waiting_since, visitor_received_id, agent_received_id, talks, answered_talk,
-	rating, rating_comment, email, page_title, browser, platform`
+	rating, rating_comment, email, sealed_page_title, browser, platform`
 
 func scanThreads(rows *sql.Rows, err error) ([]Thread, error) {
 	if err != nil {

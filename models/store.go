@@ -46,18 +46,19 @@ type Store struct {
 	// transactions begin IMMEDIATE, and read a pool that cannot write.
 	read, write *gorm.DB
 
-	removed  func(files []string)
-	telegram bool
-	outbox   chan struct{} // wakes the sender
-	texts    *texts
-	cache    *cache
-	writer   *writer
-	touches  *touches
-	blocks   *blocks
-	emails   emailNames
-	sessions sessions
-	watch    *watch
-	news     atomic.Pointer[News]
+	removed   func(files []string)
+	telegram  bool
+	outbox    chan struct{} // wakes the sender
+	texts     *texts
+	cache     *cache
+	writer    *writer
+	touches   *touches
+	blocks    *blocks
+	emails    keyedNames // of e-mail addresses
+	shortcuts keyedNames // of canned replies
+	sessions  sessions
+	watch     *watch
+	news      atomic.Pointer[News]
 
 	health health
 	config func() *gorm.Config
@@ -82,11 +83,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	emails, err := newEmailNames(o.Keys)
+	emails, err := newKeyedNames(o.Keys, "sohbet email")
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, removed: o.Removed, telegram: o.Telegram, outbox: make(chan struct{}, 1)}
+	shortcuts, err := newKeyedNames(o.Keys, "sohbet shortcut")
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, shortcuts: shortcuts, removed: o.Removed, telegram: o.Telegram, outbox: make(chan struct{}, 1)}
 	s.config = func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log.With("stream", "performance"), logger.Config{ // its failures are of another by their level
@@ -127,6 +132,9 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		}
 	}
 	if err := migrate(ctx, s.write, s.dialect, steps); err != nil {
+		return err
+	}
+	if err := s.sealReadable(ctx); err != nil {
 		return err
 	}
 	s.cache = newCache(o.CacheTTL, &s.news)

@@ -139,9 +139,18 @@ func (s *Store) readyThread(t *Thread) {
 	t.LastMessage = s.texts.open(t.LastMessage, t.LastMessageID)
 }
 
-// openFields decrypts what a thread's row keeps besides its preview. Few threads have any of it.
+// sealPage encrypts where the visitor is.
+func (t *Thread) sealPage(x *texts) (err error) {
+	if t.PageURL, err = x.seal(t.PageURL); err != nil {
+		return err
+	}
+	t.PageTitle, err = x.seal(t.PageTitle)
+	return err
+}
+
+// openFields decrypts what a thread's row keeps besides its preview.
 func (t *Thread) openFields(x *texts) {
-	for _, field := range [...]*string{&t.Email, &t.RatingComment} {
+	for _, field := range [...]*string{&t.Email, &t.RatingComment, &t.PageURL, &t.PageTitle} {
 		if *field != "" {
 			*field = x.open(*field, t.LastMessageID)
 		}

@@ -72,7 +72,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	if p.Email != nil {
 		emailHash = s.emails.name(*p.Email)
 	}
-	for _, text := range [...]**string{&p.Email, &p.RatingComment} {
+	for _, text := range [...]**string{&p.Email, &p.RatingComment, &p.PageURL, &p.PageTitle} {
 		if *text == nil {
 			continue
 		}
@@ -109,8 +109,8 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 			row.WaitingSince = nil
 		}
 		row.SearchKey = searchKey(row.DisplayName, row.PhoneNumber)
-		err = tx.Select("display_name", "phone_number", "page_url", "locale", "status", "search_key", "waiting_since",
-			"page_title", "email", "email_hash", "browser", "platform", "rating", "rating_comment").
+		err = tx.Select("display_name", "phone_number", "sealed_page_url", "locale", "status", "search_key", "waiting_since",
+			"sealed_page_title", "email", "email_hash", "browser", "platform", "rating", "rating_comment").
 			Where("id = ?", id).Updates(&row).Error
 		if err != nil {
 			return err

@@ -162,7 +162,11 @@ func (t *transaction) open(tx *gorm.DB) error {
 		row.AddressHash = blocks.hash(blocks.keys[0], n.Address)
 		row.opened = j.kind == appendJob
 		row.dirty = true
-		threads = append(threads, threadRow{Thread: row.Thread, SearchKey: searchKey(n.DisplayName, n.PhoneNumber)})
+		sealed := threadRow{Thread: row.Thread, SearchKey: searchKey(n.DisplayName, n.PhoneNumber)}
+		if err := sealed.sealPage(t.writer.store.texts); err != nil {
+			return err
+		}
+		threads = append(threads, sealed)
 	}
 	if len(threads) == 0 {
 		return nil

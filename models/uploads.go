@@ -29,6 +29,7 @@ type Upload struct {
 	CreatedAt     time.Time
 	UsedAt        time.Time  // when it came, or when a message was last going to name it
 	DeletedAt     *time.Time // set: to be taken away, nobody is to see it any more
+	ThreadID      string     // the thread whose message named it first; "" = none has
 }
 
 func (u *Upload) check() error {
@@ -111,13 +112,18 @@ func (s *Store) RecordedUploads(ctx context.Context, urls []string) ([]string, e
 	return known, s.failed("read uploads", err)
 }
 
-// ClaimUpload says that a message is going to name a file, and returns its record: the file stays at least as long as a new
-// one. ErrNotFound if there is no such file, or not any more.
-func (s *Store) ClaimUpload(ctx context.Context, url string, at time.Time) (Upload, error) {
+// ClaimUpload says that a message of a thread is going to name a file, and returns its record: the file stays at least as long as
+// a new one, and is that thread's if it was no other's. ErrNotFound if there is no such file, or not any more, or, unless shared,
+// if another thread has it.
+func (s *Store) ClaimUpload(ctx context.Context, url, threadID string, shared bool, at time.Time) (Upload, error) {
 	var list []Upload
 	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Model(&list).Clauses(clause.Returning{}).
-			Where("url = ? AND deleted_at IS NULL", url).Update("used_at", stamp(at)).Error
+		db := s.write.WithContext(ctx).Model(&list).Clauses(clause.Returning{}).Where("url = ? AND deleted_at IS NULL", url)
+		if !shared { // messages of before files had threads are asked too
+			db = db.Where("thread_id = ? OR thread_id = '' AND NOT EXISTS (SELECT 1 FROM messages "+
+				"WHERE messages.file_url = uploads.url AND messages.file_url <> '' AND messages.thread_id <> ?)", threadID, threadID)
+		}
+		return db.Updates(map[string]any{"used_at": stamp(at), "thread_id": gorm.Expr("CASE thread_id WHEN '' THEN ? ELSE thread_id END", threadID)}).Error
 	})
 	if err != nil {
 		return Upload{}, s.failed("claim an upload", err)

@@ -91,7 +91,7 @@ func TestUnnamedUploadsAreCondemned(t *testing.T) {
 			upload(t, s, "/uploads/images/"+name, at)
 		}
 		post(t, s, models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor, ContentType: "image", FileURL: "/uploads/images/named"})
-		if u, err := s.ClaimUpload(t.Context(), "/uploads/images/claimed", noon.Add(50*time.Minute)); err != nil || u.Name != "tatil fotoğrafı.jpg" {
+		if u, err := s.ClaimUpload(t.Context(), "/uploads/images/claimed", th.ID, false, noon.Add(50*time.Minute)); err != nil || u.Name != "tatil fotoğrafı.jpg" {
 			t.Fatalf("claim: %+v, %v", u, err)
 		}
 		later := noon.Add(61 * time.Minute)
@@ -99,7 +99,7 @@ func TestUnnamedUploadsAreCondemned(t *testing.T) {
 		if err != nil || more || urlsOf(gone) != "/uploads/images/unnamed" {
 			t.Fatalf("condemned %q, more %v, %v", urlsOf(gone), more, err)
 		}
-		if _, err := s.ClaimUpload(t.Context(), "/uploads/images/unnamed", later); !errors.Is(err, models.ErrNotFound) {
+		if _, err := s.ClaimUpload(t.Context(), "/uploads/images/unnamed", th.ID, true, later); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a condemned file was claimed: %v", err)
 		}
 		if list, err := s.Uploads(t.Context(), []string{"/uploads/images/unnamed"}); err != nil || len(list) != 0 {
@@ -171,5 +171,31 @@ func TestManyUnnamedUploadsGoInBatches(t *testing.T) {
 		if total != n || rounds != 2 {
 			t.Errorf("%d of %d in %d rounds", total, n, rounds)
 		}
+	})
+}
+
+func TestFirstThreadThatNamesAFileHasIt(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		claim := func(url, thread string, shared, want bool) {
+			t.Helper()
+			if _, err := s.ClaimUpload(t.Context(), url, thread, shared, noon); (err == nil) != want || err != nil && !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("%s of %s, shared %v: %v", url, thread, shared, err)
+			}
+		}
+		upload(t, s, "/fresh", noon)
+		claim("/fresh", threadID(1), false, true)
+		claim("/fresh", threadID(1), false, true) // a message that is sent again
+		claim("/fresh", threadID(2), false, false)
+		claim("/fresh", threadID(2), true, true) // an agent passes it on
+		claim("/fresh", threadID(2), false, false)
+		claim("/fresh", threadID(1), false, true)
+		claim("/none", threadID(1), true, false)
+
+		// A message of before files had threads.
+		upload(t, s, "/old", noon)
+		thread(t, s, 1)
+		post(t, s, models.NewMessage{ThreadID: threadID(1), SenderType: models.Visitor, ContentType: "image", FileURL: "/old"})
+		claim("/old", threadID(2), false, false)
+		claim("/old", threadID(1), false, true)
 	})
 }

@@ -18,6 +18,7 @@ import (
 // instead of in the database. Off is off for all tiers of a setting.
 type Limits struct {
 	Messages auth.Tiers // messages of visitors
+	Texts    auth.Tiers // kilobytes that visitors have stored, each write counting as one at least
 	Threads  auth.Tiers // conversations begun
 	API      auth.Tiers // requests to /api
 	Events   auth.Tiers // events on sockets, messages among them
@@ -50,11 +51,12 @@ func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 		perAddress, connections = 0, 0
 	}
 	return Limits{ // in the comments: what the defaults make of it
-		Messages: tiers(cfg.MessageLimit, 1, 20, 2000), // 30, 600, 60,000 a minute
-		Threads:  tiers(cfg.MessageLimit, 0, 2, 200),   // 60, 6,000 a minute
-		API:      tiers(cfg.APILimit, 0, 1, 100),       // 300, 30,000 a minute
-		Events:   tiers(cfg.APILimit, 4, 40, 4000),     // 1,200, 12,000, 1,200,000 a minute
-		Uploads:  tiers(cfg.UploadLimit, 0, 1, 100),    // 10, 1,000 in five minutes
+		Messages: tiers(cfg.MessageLimit, 1, 20, 2000),  // 30, 600, 60,000 a minute
+		Texts:    tiers(cfg.MessageLimit, 10, 40, 4000), // 300 KB, 1.2 MB, 120 MB a minute
+		Threads:  tiers(cfg.MessageLimit, 0, 2, 200),    // 60, 6,000 a minute
+		API:      tiers(cfg.APILimit, 0, 1, 100),        // 300, 30,000 a minute
+		Events:   tiers(cfg.APILimit, 4, 40, 4000),      // 1,200, 12,000, 1,200,000 a minute
+		Uploads:  tiers(cfg.UploadLimit, 0, 1, 100),     // 10, 1,000 in five minutes
 		Login:    auth.NewLimiter(cfg.LoginLimit.Count, cfg.LoginLimit.Per, now),
 		Sockets:  auth.NewCrowd(tiers(cfg.APILimit, 0, 2, 100), perAddress, socketRoom()),
 
@@ -91,7 +93,7 @@ func (l Limits) Bound(o *engine.Options) {
 // has to be known to all. What one process can do in all is its own matter, and so is what one socket sends.
 func (l Limits) Share(share func(name string, l *auth.Limiter)) {
 	for name, limiter := range map[string]*auth.Limiter{
-		"messages each": l.Messages.Each, "messages address": l.Messages.Address, "threads": l.Threads.Address, "api": l.API.Address,
+		"messages each": l.Messages.Each, "messages address": l.Messages.Address, "texts each": l.Texts.Each, "texts address": l.Texts.Address, "threads": l.Threads.Address, "api": l.API.Address,
 		"events": l.Events.Address, "uploads": l.Uploads.Address, "login": l.Login,
 	} {
 		if limiter != nil {

@@ -272,3 +272,21 @@ test('deleting all asks first, and empties every console', async () => {
   for (const page of [a, b]) await eventually(async () => assert.match(await page.textContent('#list-state'), /Henüz yazan olmadı/));
   assert.deepEqual(await texts(a), []);
 });
+
+test('agents see that the disk fills, in their language', async () => {
+  for (const [lang, low, full] of [['tr', /dolmak üzere/, /Ziyaretçiler yazamıyor/], ['en', /nearly full/, /Visitors cannot write/]]) {
+    const context = await h.person();
+    const ears = await earsOf(context);
+    const page = await signIn(context, h.server, { lang });
+    const line = page.locator('#storage');
+    assert.ok(await line.isHidden());
+    for (const [storage, words] of [['low', low], ['full', full]]) {
+      await eventually(async () => { // the answer to the console's greeting says that there is room
+        ears.hear('storage_status', { storage });
+        assert.match(await line.innerText(), words);
+      });
+    }
+    ears.hear('storage_status', { storage: 'ok' });
+    await line.waitFor({ state: 'hidden' });
+  }
+});

@@ -18,6 +18,7 @@ import (
 	"sohbet/models"
 	"sohbet/server/commands"
 	"sohbet/server/config"
+	"sohbet/server/disk"
 	"sohbet/server/logging"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
@@ -80,7 +81,8 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
 
 	numbers := metrics.New(time.Now)
-	if files, err = openFiles(cfg, store, numbers, log); err != nil {
+	space := disk.New(disk.Options{Dir: cfg.DataDir, Floor: cfg.MinFree, Spare: store.Spare})
+	if files, err = openFiles(cfg, store, space, numbers, log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closing("uploads folder", files.Close())) }()
@@ -97,7 +99,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		}()
 	}
 
-	s, house, err := (&parts{b, cfg, store, files, others, numbers, level, log}).wire()
+	s, house, err := (&parts{b, cfg, store, files, space, others, numbers, level, log}).wire()
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"sohbet/server"
 	"sohbet/server/commands"
 	"sohbet/server/config"
+	"sohbet/server/disk"
 	"sohbet/server/logging"
 	"sohbet/server/logging/loggingtest"
 	"sohbet/server/media"
@@ -58,13 +60,22 @@ func settings(t *testing.T, pairs ...string) *config.Config {
 
 func open(t *testing.T, store *models.Store, pairs ...string) *site {
 	t.Helper()
+	return openOn(t, store, disk.Usage, pairs...)
+}
+
+// openOn is open on a disk of the test's own.
+func openOn(t *testing.T, store *models.Store, usage usage, pairs ...string) *site {
+	t.Helper()
 	cfg := settings(t, pairs...)
 	s := &site{store: store, log: &loggingtest.Buffer{}, dir: cfg.DataDir}
-	s.server, s.files, s.house = assemble(t, cfg, store, s.log)
+	s.server, s.files, s.house = assemble(t, cfg, store, usage, s.log)
 	s.Server = httptest.NewServer(s.server)
 	t.Cleanup(s.Close)
 	return s
 }
+
+// usage is what a disk says of its room.
+type usage = func(dir string) (free, total uint64, err error)
 
 // keepHouse does what goes on beside answering, until the test ends.
 func (s *site) keepHouse(t *testing.T) {
@@ -81,12 +92,15 @@ func (s *site) keepHouse(t *testing.T) {
 }
 
 // assemble wires the program's parts as main does.
-func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Writer) (*server.Server, *media.Service, chores) {
+func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage, to io.Writer) (*server.Server, *media.Service, chores) {
 	t.Helper()
 	level := changing(cfg.LogLevel)
 	log := logging.New(to, level, true)
 	numbers := metrics.New(time.Now)
-	files, err := openFiles(cfg, store, numbers, log)
+	now, asked := time.Now(), atomic.Int64{}
+	space := disk.New(disk.Options{Dir: cfg.DataDir, Floor: cfg.MinFree, Spare: store.Spare, Usage: usage,
+		Now: func() time.Time { return now.Add(time.Duration(asked.Add(1)) * time.Second) }}) // no test waits for the next look
+	files, err := openFiles(cfg, store, space, numbers, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +109,7 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, to io.Write
 			t.Error(err)
 		}
 	})
-	s, house, err := (&parts{Build{}, cfg, store, files, nil, numbers, level, log}).wire()
+	s, house, err := (&parts{Build{}, cfg, store, files, space, nil, numbers, level, log}).wire()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +292,7 @@ func TestStop(t *testing.T) {
 	}
 	seed(t, store, threadA, "Ada")
 	log := &loggingtest.Buffer{}
-	s, _, _ := assemble(t, settings(t), store, log)
+	s, _, _ := assemble(t, settings(t), store, disk.Usage, log)
 	if r := record(s, "/health/ready"); r.Code != 503 || !strings.Contains(r.Body.String(), "starting") {
 		t.Errorf("ready before it serves: %d %s", r.Code, r.Body)
 	}

@@ -21,12 +21,12 @@ func TestDatabaseHoldsNoTexts(t *testing.T) {
 			store := storetest.Reopen(t, o)
 			s := open(t, store, "TRUSTED_PROXIES", "127.0.0.1")
 			v := s.socket(t, s.browser(t), "X-Forwarded-For", address)
-			thread := v.emit("join", `{"display_name":"`+name+`"}`).ThreadID
+			thread := v.emit("join", `{"display_name":"`+name+`","page_url":"https://shop.example/sentence-that-nobody","page_title":"`+text+`"}`).ThreadID
 			if a := v.emit("message", `{"text":"`+text+`"}`); !a.OK {
 				t.Fatal(a.raw)
 			}
 			agent := s.agent(t)
-			for _, r := range [][2]string{{"/api/messages/send", `{"thread_id":"` + thread + `","text":"` + text + ` too"}`}, {"/api/threads/block", `{"thread_id":"` + thread + `","address":true}`}} {
+			for _, r := range [][2]string{{"/api/messages/send", `{"thread_id":"` + thread + `","text":"` + text + ` too"}`}, {"/api/canned", `{"shortcut":"sentence-that-nobody","text":"x"}`}, {"/api/threads/block", `{"thread_id":"` + thread + `","address":true}`}} {
 				if r := s.do(t, agent, "POST", r[0], r[1]); r.status != 200 {
 					t.Fatal(r.body)
 				}
@@ -39,7 +39,7 @@ func TestDatabaseHoldsNoTexts(t *testing.T) {
 			if !strings.Contains(raw, name) || !strings.Contains(raw, thread) {
 				t.Fatal("not even the name is there, so this test looks at the wrong place")
 			}
-			for _, secret := range []string{text, "sentence that nobody", address, s.lastCode(t), s.cookie(t, agent, "sohbet_session")} {
+			for _, secret := range []string{text, "sentence that nobody", "sentence-that-nobody", address, s.lastCode(t), s.cookie(t, agent, "sohbet_session")} {
 				if strings.Contains(raw, secret) {
 					t.Errorf("%q is in the database", secret)
 				}

@@ -171,6 +171,14 @@ func TestMessagesNameStoredUploadsOnly(t *testing.T) {
 		if r := send("/uploads/files/aaaaaaaaaaaaaaaaaaaaaaaaaa.pdf"); r.status != 400 || r.code() != "VALIDATION_FAILED" {
 			t.Errorf("a file that is not stored: %d %s", r.status, r.body)
 		}
+		if r := send("https://elsewhere.example/a.pdf"); r.status != 400 || r.code() != "VALIDATION_FAILED" {
+			t.Errorf("a file of elsewhere: %d %s", r.status, r.body)
+		}
+		seed(t, store, threadB, "Eve")
+		r := s.do(t, s.browser(t), "POST", "/api/messages/send", `{"thread_id":"`+threadB+`","type":"file","file_url":"`+file.URL+`"}`, "Authorization", "Bearer "+threadB)
+		if r.status != 400 || r.code() != "VALIDATION_FAILED" {
+			t.Errorf("another visitor's file: %d %s", r.status, r.body)
+		}
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"sohbet/server/chat"
 	"sohbet/server/cluster"
 	"sohbet/server/config"
+	"sohbet/server/disk"
 	"sohbet/server/engine"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
@@ -25,9 +26,9 @@ import (
 )
 
 // openFiles opens the folder of uploaded files.
-func openFiles(cfg *config.Config, store *models.Store, numbers *metrics.Metrics, log *slog.Logger) (*media.Service, error) {
+func openFiles(cfg *config.Config, store *models.Store, space *disk.Space, numbers *metrics.Metrics, log *slog.Logger) (*media.Service, error) {
 	return media.New(media.Options{
-		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: handlers.DiskFree(cfg.DataDir), Store: store,
+		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: space.Free, Store: store,
 		Cloud: account(cfg.Cloudinary), Log: log, Now: time.Now,
 		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("cloudinary", inner) },
 	})
@@ -46,6 +47,7 @@ type parts struct {
 	cfg     *config.Config
 	store   *models.Store
 	files   *media.Service
+	space   *disk.Space
 	cluster *cluster.Cluster // nil = there is only this process
 	numbers *metrics.Metrics
 	level   *slog.LevelVar // log's
@@ -101,7 +103,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	pusher := push.New(push.Options{Store: store, Text: pushText, Contact: cfg.PushContact, Log: log, Now: now})
 	room := chat.New(chat.Options{
 		Store: store, Files: files, Publisher: publisher, Others: others,
-		Messages: limits.Messages, NewThreads: limits.Threads,
+		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
 	})
 	events = &handlers.Sockets{Chat: room, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
@@ -143,7 +145,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
-		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, DataDir: cfg.DataDir, Version: p.build.version(), Environment: environment(),
+		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, Disk: p.space, Version: p.build.version(), Environment: environment(),
 		Cluster: p.cluster, LogLevel: p.level, Log: log, Now: now,
 	})
 	beside = append(beside, api.KeepHistory)

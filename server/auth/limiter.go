@@ -52,17 +52,24 @@ func (l *Limiter) Raise(key string, left time.Duration) {
 }
 
 // Allow takes a token of key's bucket. When there is none it tells after what time there will be one.
-func (l *Limiter) Allow(key string) (ok bool, retryAfter time.Duration) {
-	if l.every == 0 {
+func (l *Limiter) Allow(key string) (ok bool, retryAfter time.Duration) { return l.AllowN(key, 1) }
+
+// AllowN takes n tokens of key's bucket, or all that it can hold if that is less. When there are not so many it takes none.
+func (l *Limiter) AllowN(key string, n int) (ok bool, retryAfter time.Duration) {
+	if l.every == 0 || n < 1 {
 		return true, 0
 	}
-	if ok, retryAfter = l.allow(key); ok && l.spent != nil {
-		l.spent(key, 1)
+	n = l.most(n)
+	if ok, retryAfter = l.allow(key, n); ok && l.spent != nil {
+		l.spent(key, n)
 	}
 	return ok, retryAfter
 }
 
-func (l *Limiter) allow(key string) (ok bool, retryAfter time.Duration) {
+// most is n, or what a bucket holds if that is less.
+func (l *Limiter) most(n int) int { return min(n, int(l.span/l.every)) }
+
+func (l *Limiter) allow(key string, n int) (ok bool, retryAfter time.Duration) {
 	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +78,7 @@ func (l *Limiter) allow(key string) (ok bool, retryAfter time.Duration) {
 		l.sweep(now)
 	}
 	// A clock that was set back must not lock anybody out for long.
-	full = min(max(full, now), now+l.span) + l.every
+	full = min(max(full, now), now+l.span) + time.Duration(n)*l.every
 	if wait := full - l.span - now; wait > 0 {
 		return false, wait
 	}
@@ -80,14 +87,20 @@ func (l *Limiter) allow(key string) (ok bool, retryAfter time.Duration) {
 }
 
 // Return gives back a token that Allow took.
-func (l *Limiter) Return(key string) {
+func (l *Limiter) Return(key string) { l.returnN(key, 1) }
+
+func (l *Limiter) returnN(key string, n int) {
+	if l.every == 0 || n < 1 {
+		return
+	}
+	n = l.most(n)
 	h := maphash.String(l.seed, key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if full, found := l.full[h]; found {
-		l.full[h] = full - l.every
+		l.full[h] = full - time.Duration(n)*l.every
 		if l.spent != nil {
-			l.spent(key, -1)
+			l.spent(key, -n)
 		}
 	}
 }
@@ -130,6 +143,11 @@ type Tiers struct{ Each, Address, All *Limiter }
 
 // Allow takes a token of each tier, or of none.
 func (t Tiers) Allow(key, address string) (ok bool, retryAfter time.Duration) {
+	return t.AllowN(key, address, 1)
+}
+
+// AllowN takes n tokens of each tier, or of none.
+func (t Tiers) AllowN(key, address string, n int) (ok bool, retryAfter time.Duration) {
 	taken := make([]func(), 0, 3)
 	for _, tier := range [...]struct {
 		limiter *Limiter
@@ -138,14 +156,14 @@ func (t Tiers) Allow(key, address string) (ok bool, retryAfter time.Duration) {
 		if tier.limiter == nil {
 			continue
 		}
-		ok, wait := tier.limiter.Allow(tier.key)
+		ok, wait := tier.limiter.AllowN(tier.key, n)
 		if !ok {
 			for _, giveBack := range taken {
 				giveBack()
 			}
 			return false, wait
 		}
-		taken = append(taken, func() { tier.limiter.Return(tier.key) })
+		taken = append(taken, func() { tier.limiter.returnN(tier.key, n) })
 	}
 	return true, 0
 }

@@ -46,6 +46,41 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
+func TestLimiterOfAmounts(t *testing.T) {
+	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	l := NewLimiter(60, time.Minute, clk.now)
+	told := 0
+	l.Share(func(_ string, n int) { told += n })
+	if ok, _ := l.AllowN("a", 45); !ok {
+		t.Error("45 of 60")
+	}
+	if ok, wait := l.AllowN("a", 30); ok || wait != 15*time.Second {
+		t.Errorf("30 more: %v, wait %v, want 15s", ok, wait)
+	}
+	if ok, _ := l.AllowN("a", 15); !ok {
+		t.Error("a refusal cost something")
+	}
+	if ok, wait := l.AllowN("b", 1000); !ok || wait != 0 {
+		t.Errorf("more than a bucket holds: %v, wait %v", ok, wait)
+	}
+	if ok, wait := l.AllowN("b", 1000); ok || wait != time.Minute {
+		t.Errorf("again: %v, wait %v, want 1m", ok, wait)
+	}
+	if told != 120 {
+		t.Errorf("told of %d tokens", told)
+	}
+	tiers := Tiers{Each: NewLimiter(60, time.Minute, clk.now), Address: NewLimiter(80, time.Minute, clk.now)}
+	if ok, _ := tiers.AllowN("a", "x", 50); !ok {
+		t.Error("50 of 60 and 80")
+	}
+	if ok, _ := tiers.AllowN("b", "x", 50); ok {
+		t.Error("100 of an address's 80")
+	}
+	if ok, _ := tiers.AllowN("b", "y", 60); !ok {
+		t.Error("what the address refused was taken of b")
+	}
+}
+
 func TestLimiterOff(t *testing.T) {
 	l := NewLimiter(0, 0, time.Now)
 	for range 1000 {

@@ -9,11 +9,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"sohbet/models"
+	"sohbet/server/disk"
 )
 
 // ErrNotEmpty says that there is something that restoring would replace.
@@ -92,16 +96,19 @@ func unpack(ctx context.Context, file, into, dialect string) (size int64, err er
 	if err != nil {
 		return 0, fmt.Errorf("%s is no backup of Sohbet: %w", file, err)
 	}
-	archive := tar.NewReader(zip)
+	archive := tar.NewReader(cancelled{ctx, zip})
 	for first := true; ; first = false {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) && !first {
-			_, err = io.Copy(io.Discard, zip) // to the checksum
+			left, err := io.Copy(io.Discard, io.LimitReader(zip, maxTail+1)) // to the checksum
 			if err != nil {
 				return 0, fmt.Errorf("%s is damaged: %w", file, err)
+			}
+			if left > maxTail {
+				return 0, fmt.Errorf("%s holds more after its end: this is no backup of Sohbet", file)
 			}
 			return info.Size(), nil
 		}
@@ -115,14 +122,14 @@ func unpack(ctx context.Context, file, into, dialect string) (size int64, err er
 			continue
 		}
 		if err := unpackFile(header, archive, into); err != nil {
-			return 0, fmt.Errorf("%s: %w", header.Name, err)
+			return 0, fmt.Errorf("%q: %w", header.Name, err)
 		}
 	}
 }
 
 func checkManifest(header *tar.Header, content io.Reader, dialect string) error {
 	var m manifest
-	if header.Name != manifestName || json.NewDecoder(io.LimitReader(content, 1<<16)).Decode(&m) != nil || m.Sohbet == 0 {
+	if header.Name != manifestName || json.NewDecoder(io.LimitReader(content, 1<<16)).Decode(&m) != nil || m.Sohbet < 1 {
 		return errors.New("this is no backup of Sohbet")
 	}
 	if m.Sohbet > format {
@@ -134,17 +141,46 @@ func checkManifest(header *tar.Header, content io.Reader, dialect string) error 
 	return nil
 }
 
+// maxTail is how many bytes may follow the tar's end: padding to a whole record of tar's blocks.
+const maxTail = 64 << 10
+
+// cancelled reads until ctx ends.
+type cancelled struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r cancelled) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(b)
+}
+
+// placed is the form of every path in an archive but the manifest's: a table of the database, or an upload in its folder. No part
+// begins with a dot, or means anything to a file system but its name.
+var placed = regexp.MustCompile(`^(database/(chat\.db|tables\.json|[a-z_]+)|uploads/[a-z0-9]+/[A-Za-z0-9_-][A-Za-z0-9._-]*)$`)
+
 func unpackFile(header *tar.Header, content io.Reader, into string) error {
-	name := filepath.FromSlash(header.Name)
-	top, _, _ := strings.Cut(header.Name, "/")
-	if header.Typeflag != tar.TypeReg || !filepath.IsLocal(name) || (top != databaseDir && top != uploadsDir) {
+	sparse := slices.ContainsFunc(slices.Collect(maps.Keys(header.PAXRecords)), func(key string) bool { return strings.HasPrefix(key, "GNU.sparse.") })
+	if header.Typeflag != tar.TypeReg || sparse || !placed.MatchString(header.Name) {
 		return errors.New("has no place in a backup")
 	}
-	path := filepath.Join(into, name)
+	path := filepath.Join(into, filepath.FromSlash(header.Name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
+	free, _, err := disk.Usage(into)
+	if err != nil {
+		return err
+	}
+	if header.Size < 0 || uint64(header.Size) > free {
+		return fmt.Errorf("has %d bytes, and the disk has no room for them: %d are free", header.Size, free)
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return errors.New("is there twice: this is no backup of Sohbet")
+	}
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,9 @@ func (s *Service) SaveCanned(ctx context.Context, a Actor, c Canned) (Canned, er
 	if err := checkNote(c.Text); err != nil {
 		return Canned{}, err
 	}
+	if err := s.mayStore(ctx, a, "", c.Text); err != nil {
+		return Canned{}, err
+	}
 	stored, err := s.store.SaveCanned(ctx, models.CannedReply{ID: c.ID, Shortcut: c.Shortcut, ContentText: c.Text, UpdatedAt: s.now()})
 	if err != nil {
 		return Canned{}, cannedError(err)

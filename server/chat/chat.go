@@ -87,10 +87,10 @@ type Attachment struct {
 
 // Files is what chat needs of the keeper of files.
 type Files interface {
-	// Claim says that a message is going to name a URL. It fails with CodeNotFound if that would have to be stored here and
-	// is not; a URL of elsewhere gives an empty Attachment.
-	Claim(ctx context.Context, url string) (Attachment, error)
-	// Describe returns what is known of files, by URL.
+	// Claim says that a message of a thread is going to name a URL. It fails with CodeNotFound unless that is a stored file
+	// which no other thread's message named before; shared lets it be one of another thread.
+	Claim(ctx context.Context, url, threadID string, shared bool) (Attachment, error)
+	// Describe returns what is known of files, by URL. Those that it leaves out are not stored.
 	Describe(ctx context.Context, urls []string) (map[string]Attachment, error)
 }
 
@@ -102,6 +102,8 @@ type Options struct {
 	Others    Others // nil = there is only this process
 	// Messages limits what visitors may post, by thread; NewThreads how many threads an address may open.
 	Messages, NewThreads Limiter
+	Texts                Budget // kilobytes that visitors have stored, by thread; nil = any number
+	Space                Space  // nil = there is always room
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
 	OfflineAfter time.Duration
 	Notifier     Notifier    // nil = nobody
@@ -114,24 +116,27 @@ type Options struct {
 
 // Service is the chat. Its methods may be called from any goroutine.
 type Service struct {
-	store     Store
-	files     Files
-	publisher Publisher
-	others    Others
-	messages  Limiter
-	openings  Limiter
-	audit     *audit.Log
-	log       *slog.Logger
-	now       func() time.Time
-	presence  presence
-	beats     beats
-	pages     pages
-	identity  []byte
-	notifier  Notifier
-	accepted  atomic.Uint64
-	team      team
-	counts    counts
-	turned    chan struct{} // the switch of away may have been turned
+	store       Store
+	files       Files
+	publisher   Publisher
+	others      Others
+	messages    Limiter
+	openings    Limiter
+	texts       Budget
+	space       Space
+	audit       *audit.Log
+	log         *slog.Logger
+	now         func() time.Time
+	presence    presence
+	beats       beats
+	pages       pages
+	identity    []byte
+	notifier    Notifier
+	accepted    atomic.Uint64
+	team        team
+	counts      counts
+	toldStorage string        // what agents here were told last; of [Service.WatchTeam] alone
+	turned      chan struct{} // the switch of away may have been turned
 }
 
 // New makes the chat service.
@@ -143,7 +148,7 @@ func New(o Options) *Service {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		store: o.Store, files: o.Files, publisher: o.Publisher, others: o.Others, messages: o.Messages, openings: o.NewThreads,
+		store: o.Store, files: o.Files, publisher: o.Publisher, others: o.Others, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, toldStorage: "ok",
 		audit: o.Audit, log: o.Logger, now: o.Now, turned: make(chan struct{}, 1),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
@@ -179,6 +184,11 @@ type Profile struct {
 	DisplayName, PhoneNumber, PageURL, PageTitle, Locale string
 
 	Email string // counts only where the site vouches for it
+}
+
+// texts are what is stored of a profile.
+func (p Profile) texts() []string {
+	return []string{p.DisplayName, p.DisplayName, p.PhoneNumber, p.PageURL, p.PageTitle, p.Locale, p.Email} // a name is stored to be found, too
 }
 
 // maxThreads is how many threads one socket may join: more than any page shows, few enough to be no burden.

@@ -4,31 +4,48 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 
 	"sohbet/models"
 )
 
-// claim holds a file for the message that is going to name it.
-func (s *Service) claim(ctx context.Context, url string) (Attachment, error) {
-	if url == "" || s.files == nil {
+// claim holds the file of a message that is going to be stored. What a visitor names must be stored, and no other thread's; an
+// address of elsewhere that an agent names becomes part of the text, so that no page loads it.
+func (s *Service) claim(ctx context.Context, a Actor, p *Post) (Attachment, error) {
+	if p.FileURL == "" || s.files == nil {
 		return Attachment{}, nil
 	}
-	file, err := s.files.Claim(ctx, url)
+	file, err := s.files.Claim(ctx, p.FileURL, p.ThreadID, a.Role != Visitor)
 	var known *Error
-	if errors.As(err, &known) && known.Code == CodeNotFound {
+	switch {
+	case err == nil:
+		return file, nil
+	case !errors.As(err, &known) || known.Code != CodeNotFound:
+		return Attachment{}, s.notSaved(ctx, err)
+	case a.Role == Visitor || ours(p.FileURL):
 		return Attachment{}, invalid("file_url", "This file is not stored here, or not any more. Please send it again.")
 	}
-	if err != nil {
-		return Attachment{}, s.notSaved(ctx, err)
+	p.Text, p.Type, p.FileURL = withLink(p.Text, p.FileURL), textType, ""
+	return Attachment{}, p.check()
+}
+
+// ours reports whether an address is of this server's own files.
+func ours(address string) bool { return strings.HasPrefix(address, "/") }
+
+// withLink is a caption with the address that it belongs to.
+func withLink(caption, address string) string {
+	if strings.TrimSpace(caption) == "" {
+		return address
 	}
-	return file, nil
+	return caption + "\n" + address
 }
 
 func (s *Service) wireOne(ctx context.Context, m models.Message) Message {
 	return s.wire(ctx, []models.Message{m})[0]
 }
 
-// wire gives stored messages the form that clients know, with what is known of the files that they name.
+// wire gives stored messages the form that clients know, with what is known of the files that they name. One that names a file of
+// elsewhere is a text with its address.
 func (s *Service) wire(ctx context.Context, messages []models.Message) []Message {
 	out := make([]Message, len(messages))
 	var urls []string
@@ -47,7 +64,13 @@ func (s *Service) wire(ctx context.Context, messages []models.Message) []Message
 		return out
 	}
 	for i := range out {
-		out[i].Attachment = known[out[i].FileURL]
+		m := &out[i]
+		file, stored := known[m.FileURL]
+		m.Attachment = file
+		if m.FileURL != "" && !stored && !ours(m.FileURL) { // visitors once could name any address
+			m.ContentText = withLink(m.ContentText, m.FileURL)
+			m.ContentType, m.Type, m.FileURL, m.FilePath = textType, textType, "", ""
+		}
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package chat_test
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"sohbet/models"
@@ -13,22 +12,24 @@ import (
 )
 
 // shelf is a keeper of files that has one.
-type shelf struct{ broken bool }
+type shelf struct {
+	broken bool
+	thread string // whose file it is
+}
 
 const onShelf = "/uploads/files/report.pdf"
 
 var report = chat.Attachment{Name: "report.pdf", Type: "application/pdf", Size: 12}
 
-func (s *shelf) Claim(_ context.Context, url string) (chat.Attachment, error) {
+func (s *shelf) Claim(_ context.Context, url, thread string, shared bool) (chat.Attachment, error) {
 	switch {
 	case s.broken:
 		return chat.Attachment{}, errors.New("broken")
-	case url == onShelf:
+	case url == onShelf && (shared || s.thread == "" || s.thread == thread):
+		s.thread = thread
 		return report, nil
-	case strings.HasPrefix(url, "/uploads/"):
-		return chat.Attachment{}, &chat.Error{Code: chat.CodeNotFound}
 	}
-	return chat.Attachment{}, nil
+	return chat.Attachment{}, &chat.Error{Code: chat.CodeNotFound}
 }
 
 func (s *shelf) Describe(_ context.Context, urls []string) (map[string]chat.Attachment, error) {
@@ -58,8 +59,8 @@ func TestMessagesNameStoredFilesOnly(t *testing.T) {
 		if m, err = send(onShelf, "one"); err != nil || m.Attachment != report {
 			t.Errorf("sent again: %+v, %v", m.Attachment, err)
 		}
-		if m, err = send("https://elsewhere.example/x.pdf", ""); err != nil || m.Attachment != (chat.Attachment{}) {
-			t.Errorf("a file of elsewhere: %+v, %v", m.Attachment, err)
+		if m, err = send("https://elsewhere.example/x.pdf", ""); err != nil || m.Type != "text" || m.FileURL != "" || m.ContentText != "https://elsewhere.example/x.pdf" {
+			t.Errorf("a file of elsewhere: %+v, %v", m, err)
 		}
 		_, err = send("/uploads/files/none.pdf", "")
 		var refused *chat.Error
@@ -67,7 +68,7 @@ func TestMessagesNameStoredFilesOnly(t *testing.T) {
 			t.Errorf("a file that is not stored: %v", err)
 		}
 		list, _, err := c.History(t.Context(), agent, thread, models.MessageQuery{})
-		if err != nil || len(list) != 2 || list[0].Attachment != report || list[1].Attachment != (chat.Attachment{}) {
+		if err != nil || len(list) != 2 || list[0].Attachment != report || list[1].Type != "text" {
 			t.Errorf("history: %+v, %v", list, err)
 		}
 		files.broken = true
@@ -76,6 +77,66 @@ func TestMessagesNameStoredFilesOnly(t *testing.T) {
 		}
 		if list, _, err = c.History(t.Context(), agent, thread, models.MessageQuery{}); err != nil || len(list) != 2 {
 			t.Errorf("history meanwhile: %+v, %v", list, err)
+		}
+	})
+}
+
+func TestVisitorsNameTheirOwnFilesOnly(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		files, h := &shelf{}, &chattest.Hall{}
+		c := chat.New(chat.Options{Store: s, Files: files, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 9}})
+		w := world{c, h, s}
+		ada, eve := visitorAt("ada"), visitorAt("eve")
+		adas, eves := w.join(t, ada, "Ada"), w.join(t, eve, "Eve")
+		send := func(a chat.Actor, thread, url string) error {
+			_, err := c.Post(t.Context(), a, chat.Post{ThreadID: thread, Type: "image", FileURL: url})
+			return err
+		}
+		for _, url := range []string{"https://evil.example/x.png", "http://evil.example/x.png", "/uploads/files/none.pdf", "https://chat.example" + onShelf} {
+			var refused *chat.Error
+			if err := send(ada, adas, url); !errors.As(err, &refused) || refused.Code != chat.CodeValidation || refused.Field != "file_url" {
+				t.Errorf("a visitor names %s: %v", url, err)
+			}
+		}
+		if err := send(ada, adas, onShelf); err != nil {
+			t.Errorf("a visitor's own file: %v", err)
+		}
+		if err := send(eve, eves, onShelf); code(err) != chat.CodeValidation {
+			t.Errorf("another visitor's file: %v", err)
+		}
+		if err := send(agent, eves, onShelf); err != nil {
+			t.Errorf("an agent passes a file on: %v", err)
+		}
+	})
+}
+
+// Databases of before hold messages of visitors that name whatever they liked.
+func TestStoredForeignFilesAreTexts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		c := chat.New(chat.Options{Store: s, Files: &shelf{}, Publisher: &chattest.Hall{}, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
+		w := world{c, nil, s}
+		thread := w.join(t, visitorAt("v"), "Ada")
+		for _, m := range []models.NewMessage{
+			{ContentType: "image", FileURL: "https://evil.example/x.png", FilePath: "https://evil.example/x.png"},
+			{ContentType: "file", ContentText: "look", FileURL: "https://evil.example/x.pdf"},
+			{ContentType: "file", ContentText: "gone", FileURL: "/uploads/files/gone.pdf"},
+		} {
+			m.ThreadID, m.SenderType = thread, models.Visitor
+			if _, err := s.AppendWait(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, _, err := c.History(t.Context(), agent, thread, models.MessageQuery{})
+		if err != nil || len(list) != 3 {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		for i, want := range []string{"https://evil.example/x.png", "look\nhttps://evil.example/x.pdf"} {
+			if m := list[i]; m.Type != "text" || m.ContentType != "text" || m.FileURL != "" || m.FilePath != "" || m.ContentText != want {
+				t.Errorf("%+v, want the text %q", m, want)
+			}
+		}
+		if m := list[2]; m.Type != "file" || m.FileURL == "" {
+			t.Errorf("a file of ours that is gone: %+v", m)
 		}
 	})
 }

@@ -58,6 +58,9 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 		return Joined{}, Limited(wait)
 	}
 	id := newThreadID()
+	if err := s.mayStore(ctx, a, id, r.texts()...); err != nil {
+		return Joined{}, err
+	}
 	if r.Identity != nil {
 		return s.joinAs(ctx, a, r, id)
 	}
@@ -96,8 +99,10 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
 	}
 	if changed {
-		if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
-			// The visitor came to talk; that we could not note the page they are on is no reason to turn them away.
+		// The visitor came to talk; that we could not note the page they are on is no reason to turn them away.
+		if err := s.mayStore(ctx, a, t.ID, p.texts()...); err != nil {
+			s.log.DebugContext(ctx, "profile not updated", slog.Any("error", err))
+		} else if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
 			s.log.WarnContext(ctx, "profile not updated", slog.Any("error", err))
 		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil || patch.PageTitle != nil || patch.Email != nil {
 			s.tellUpdated(threadUpdated{

@@ -139,7 +139,7 @@ func (p *Post) check() error {
 	case p.Type != textType && p.FileURL == "":
 		return invalid("file_url", "A message of this type needs a file_url.")
 	case p.FileURL != "" && !loadable(p.FileURL):
-		return invalid("file_url", "file_url must be a file uploaded here, or an https address, of at most 255 characters.")
+		return invalid("file_url", "file_url must be a file uploaded here, of at most 255 characters.")
 	}
 	return nil
 }

@@ -59,6 +59,9 @@ func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID
 	if utf8.RuneCountInString(clientID) > models.MaxClientID || strings.ContainsRune(clientID, 0) {
 		return Note{}, invalid("client_id", "client_id must have at most 64 characters.")
 	}
+	if err := s.mayStore(ctx, a, threadID, text); err != nil {
+		return Note{}, err
+	}
 	stored, added, err := s.store.AddNote(ctx, models.Note{ThreadID: threadID, ClientID: clientID, ContentText: text, Author: a.Name, CreatedAt: s.now()})
 	if err != nil {
 		return Note{}, s.notSaved(ctx, err)

@@ -30,7 +30,15 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	if err := p.check(); err != nil {
 		return err
 	}
-	file, err := s.claim(ctx, p.FileURL)
+	if a.Role == Visitor {
+		if ok, wait := s.messages.Allow(p.ThreadID, a.Address); !ok {
+			return Limited(wait)
+		}
+	}
+	if err := s.mayStore(ctx, a, p.ThreadID, p.Text, p.FileURL); err != nil {
+		return err
+	}
+	file, err := s.claim(ctx, a, &p)
 	if err != nil {
 		return err
 	}
@@ -39,9 +47,6 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 		FilePath: p.FileURL, FileURL: p.FileURL, SenderType: string(a.Role), CreatedAt: s.now(),
 	}
 	if a.Role == Visitor {
-		if ok, wait := s.messages.Allow(p.ThreadID, a.Address); !ok {
-			return Limited(wait)
-		}
 		if a.SocketID != "" {
 			// An agent may have cleared the thread meanwhile; the visitor's message opens it again. Over HTTP nobody
 			// joined anything, and a made-up id opens nothing.

@@ -113,6 +113,9 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	case old.ContentText == text:
 		return s.wireOne(ctx, old), nil
 	}
+	if err := s.mayStore(ctx, a, threadID, text); err != nil {
+		return Message{}, err
+	}
 	m, err := s.store.EditMessage(ctx, threadID, messageID, text, s.now())
 	if err != nil {
 		return Message{}, s.notSaved(ctx, err)

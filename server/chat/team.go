@@ -127,6 +127,7 @@ func (s *Service) WatchTeam(ctx context.Context) {
 			s.learnUsual(ctx)
 		}
 		s.tellTeam()
+		s.tellStorage(ctx)
 		select {
 		case <-ctx.Done():
 			return

@@ -60,6 +60,9 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 	if phone != "" {
 		u.PhoneNumber, patch.PhoneNumber = &phone, &phone
 	}
+	if err := s.mayStore(ctx, a, threadID, email, phone); err != nil {
+		return err
+	}
 	if _, err := s.store.UpdateThread(ctx, threadID, patch); err != nil {
 		return s.notSaved(ctx, err)
 	}
@@ -81,6 +84,9 @@ func (s *Service) Rate(ctx context.Context, a Actor, threadID string, score int6
 	case strings.ContainsRune(comment, 0):
 		return invalid("comment", "The comment holds a NUL character, which cannot be stored.")
 	}
+	if err := s.mayStore(ctx, a, threadID, comment); err != nil {
+		return err
+	}
 	if _, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Rating: &score, RatingComment: &comment}); err != nil {
 		return s.notSaved(ctx, err)
 	}
@@ -100,7 +106,7 @@ type pages struct {
 
 type pageKey struct{ socket, thread string }
 
-type page struct{ url, title string }
+type page struct{ url, title, address string } // address: from where the visitor comes
 
 // Page notes where a visitor is now, at most every pageEvery for each socket. Agents hear "thread_updated".
 func (s *Service) Page(ctx context.Context, a Actor, threadID, address, title string) error {
@@ -110,7 +116,7 @@ func (s *Service) Page(ctx context.Context, a Actor, threadID, address, title st
 	if address = webAddress(address); address == "" {
 		return invalid("page_url", "page_url must be an http or https address.")
 	}
-	p := page{url: address, title: pageTitle(title)}
+	p := page{url: address, title: pageTitle(title), address: a.Address}
 	key := pageKey{a.SocketID, threadID}
 	s.pages.mu.Lock()
 	if _, busy := s.pages.waiting[key]; busy {
@@ -149,6 +155,9 @@ func (s *Service) laterPage(key pageKey) {
 func (s *Service) notePage(ctx context.Context, key pageKey, p page) error {
 	t, err := s.store.Thread(ctx, key.thread)
 	if err == nil && (t.PageURL != p.url || t.PageTitle != p.title) {
+		if err := s.mayStore(ctx, Actor{Role: Visitor, Address: p.address}, key.thread, p.url, p.title); err != nil {
+			return err
+		}
 		if _, err = s.store.UpdateThread(ctx, key.thread, models.ThreadPatch{PageURL: &p.url, PageTitle: &p.title}); err == nil {
 			s.tellUpdated(threadUpdated{ID: key.thread, PageURL: &p.url, PageTitle: &p.title}, key.socket)
 		}

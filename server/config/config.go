@@ -38,6 +38,7 @@ type Config struct {
 	DatabaseURL string // postgres://… or sqlite://PATH, never empty after Load
 
 	UploadDisk int64 // bytes that uploaded files may take in DataDir
+	MinFree    int64 // bytes that visitors leave free on DataDir's disk; 0 = none
 
 	Telegram   Telegram
 	Cloudinary Cloudinary

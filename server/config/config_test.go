@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		Cloudinary:   Cloudinary{UploadPrefix: "https://api.cloudinary.com"},
 		MessageLimit: Rate{30, time.Minute}, UploadLimit: Rate{10, 5 * time.Minute},
 		APILimit: Rate{300, time.Minute}, LoginLimit: Rate{5, 15 * time.Minute},
-		UploadDisk: 1 << 30, CacheTTL: 3 * time.Minute, LogLevel: slog.LevelInfo, Locale: "tr",
+		UploadDisk: 1 << 30, MinFree: 128 << 20, CacheTTL: 3 * time.Minute, LogLevel: slog.LevelInfo, Locale: "tr",
 		Polling: true, Websocket: true, AddressHeader: "X-Forwarded-For",
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -134,6 +134,8 @@ func TestGoodValues(t *testing.T) {
 		{"limit", []string{"RATE_LIMIT_API", "5/1h"}, func(c *Config) bool { return c.APILimit.String() == "5/1h" }},
 		{"log", []string{"LOG_LEVEL", "Debug", "LOG_FORMAT", "JSON"}, func(c *Config) bool { return c.LogLevel == slog.LevelDebug && c.LogFormat == "json" }},
 		{"room for uploads", []string{"UPLOAD_DISK_LIMIT", "20gb"}, func(c *Config) bool { return c.UploadDisk == 20<<30 }},
+		{"room that visitors leave", []string{"MIN_FREE_DISK", "2GB"}, func(c *Config) bool { return c.MinFree == 2<<30 }},
+		{"no room left by visitors", []string{"MIN_FREE_DISK", "off"}, func(c *Config) bool { return c.MinFree == 0 }},
 		{"room for uploads by default", nil, func(c *Config) bool { return c.UploadDisk == 1<<30 }},
 		{"redis", []string{"REDIS_URL", "rediss://:p@cache:6380/1"}, func(c *Config) bool { return c.RedisURL == "rediss://:p@cache:6380/1" }},
 		{"locale", []string{"DEFAULT_LOCALE", "en"}, func(c *Config) bool { return c.Locale == "en" }},
@@ -168,6 +170,8 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"CACHE_TTL", "0s"}, []string{"CACHE_TTL"}},
 		{[]string{"MESSAGE_RETENTION_DAYS", "-1"}, []string{"MESSAGE_RETENTION_DAYS"}},
 		{[]string{"UPLOAD_DISK_LIMIT", "lots"}, []string{`UPLOAD_DISK_LIMIT holds "lots": want a size`}},
+		{[]string{"UPLOAD_DISK_LIMIT", "off"}, []string{"UPLOAD_DISK_LIMIT"}},
+		{[]string{"MIN_FREE_DISK", "5%"}, []string{`MIN_FREE_DISK holds "5%": want a size from 1MB to 1024TB, such as 1GB, or off`}},
 		{[]string{"UPLOAD_DISK_LIMIT", "1MB"}, []string{"UPLOAD_DISK_LIMIT"}},
 		{[]string{"UPLOAD_DISK_LIMIT", "99999999999999TB"}, []string{"UPLOAD_DISK_LIMIT"}},
 		{[]string{"TELEGRAM_BOT_TOKEN", "1:hunter2 x", "TELEGRAM_CHAT_ID", "7"}, []string{"TELEGRAM_BOT_TOKEN"}},

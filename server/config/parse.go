@@ -183,15 +183,26 @@ func setCacheTTL(c *Config, value string) error {
 
 var sizeUnits = map[string]int64{"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
-func setUploadDisk(c *Config, value string) error {
-	digits := strings.TrimRight(value, "bBkKmMgGtT ")
-	unit, known := sizeUnits[strings.ToUpper(strings.TrimSpace(value[len(digits):]))]
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if !known || err != nil || n < 1 || n > 1<<50/unit || n*unit < 16<<20 {
-		return errors.New("want a size from 16MB to 1024TB, such as 1GB")
+// size takes a number of bytes from low on, or, where off is allowed, "off" for 0.
+func size(low int64, off bool, field func(*Config) *int64) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		if off && strings.EqualFold(value, "off") {
+			*field(c) = 0
+			return nil
+		}
+		digits := strings.TrimRight(value, "bBkKmMgGtT ")
+		unit, known := sizeUnits[strings.ToUpper(strings.TrimSpace(value[len(digits):]))]
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if !known || err != nil || n < 1 || n > 1<<50/unit || n*unit < low {
+			want := fmt.Sprintf("want a size from %dMB to 1024TB, such as 1GB", low>>20)
+			if off {
+				want += ", or off"
+			}
+			return errors.New(want)
+		}
+		*field(c) = n * unit
+		return nil
 	}
-	c.UploadDisk = n * unit
-	return nil
 }
 
 var botToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]+$`)

@@ -77,8 +77,12 @@ var settings = []setting{
 		about: "How long messages and threads stay in memory, from 1s to 24h."},
 	{name: "MESSAGE_RETENTION_DAYS", def: "0", kind: "number", set: integer(0, 36500, func(c *Config) *int { return &c.RetentionDays }),
 		about: "Messages older than this many days are deleted; 0 keeps them."},
-	{name: "UPLOAD_DISK_LIMIT", def: "1GB", kind: "size", set: setUploadDisk,
+	{name: "UPLOAD_DISK_LIMIT", def: "1GB", kind: "size", set: size(16<<20, false, func(c *Config) *int64 { return &c.UploadDisk }),
 		about: "What uploaded files may take in DATA_DIR together, such as 500MB or 20GB. Uploads are refused beyond it."},
+	{name: "MIN_FREE_DISK", def: "128MB", kind: "size or off", set: size(1<<20, true, func(c *Config) *int64 { return &c.MinFree }),
+		about: "What visitors leave free on the disk of DATA_DIR, never more than a tenth of it. Below it their messages and all\n" +
+			"uploads are refused, while agents can still answer and delete. /health warns before: below four times as much, or\n" +
+			"a fifth of the disk. The disk of PostgreSQL is not looked at."},
 
 	{group: "Telegram", name: "TELEGRAM_BOT_TOKEN", kind: "text", secret: true, set: setBotToken,
 		about: "Token from @BotFather. Goes together with TELEGRAM_CHAT_ID; both empty means no Telegram."},
@@ -113,7 +117,8 @@ var settings = []setting{
 		about: "Header in which those proxies write the client's address, for one that writes another, such as X-Real-IP or\n" +
 			"CF-Connecting-IP. It is read from the right; no other header counts. On Railway's edge: X-Real-IP."},
 	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
-		about: "Messages of one visitor. An address may send twenty times as many and begin twice as many conversations."},
+		about: "Messages of one visitor. An address may send twenty times as many and begin twice as many conversations. Of what is\n" +
+			"stored for them, 10 KB count for each message of a visitor, and four times as much for an address."},
 	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
 		about: "Uploads from one address."},
 	{name: "RATE_LIMIT_API", def: "300/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.APILimit }),

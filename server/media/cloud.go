@@ -209,6 +209,16 @@ func (c *cloud) check(ctx context.Context) error {
 	return err
 }
 
+// uploaded reports whether a URL is of the account's uploaded files. Of what it fetches from elsewhere, anybody may write the URL.
+func (c *cloud) uploaded(url string) bool {
+	path, ok := strings.CutPrefix(url, c.delivery()+"/"+c.Name+"/")
+	if !ok || strings.Contains(path, "..") {
+		return false
+	}
+	kind, rest, _ := strings.Cut(path, "/")
+	return (kind == "image" || kind == "video" || kind == "raw") && strings.HasPrefix(rest, "upload/") && !strings.Contains(rest, "l_fetch:")
+}
+
 // delivery is the origin that browsers load files from.
 func (c *cloud) delivery() string {
 	u, err := url.Parse(c.Prefix)

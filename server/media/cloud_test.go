@@ -56,8 +56,17 @@ func TestCloudKeepsPicturesAndSound(t *testing.T) {
 		if res, err := http.Get(picture.Thumb); err != nil || res.StatusCode != http.StatusOK || res.Body.Close() != nil {
 			t.Errorf("thumbnail: %v, %v", res, err)
 		}
-		if a, err := d.Claim(t.Context(), picture.URL); err != nil || a.Name != "tatil.jpg" {
+		if a, err := d.Claim(t.Context(), picture.URL, "a", false); err != nil || a.Name != "tatil.jpg" {
 			t.Errorf("claim: %+v, %v", a, err)
+		}
+		origin, _, _ := strings.Cut(picture.URL, "/image/upload/")
+		old, fetched := origin+"/image/upload/v1/chat_images/old.jpg", origin+"/image/fetch/https://evil.example/x.jpg"
+		known, err := d.Describe(t.Context(), []string{picture.URL, old, fetched, "https://evil.example/x.jpg"})
+		if _, there := known[old]; err != nil || len(known) != 2 || !there || known[picture.URL].Name != "tatil.jpg" {
+			t.Errorf("known: %+v, %v", known, err)
+		}
+		if _, err := d.Claim(t.Context(), fetched, "a", true); code(err) != chat.CodeNotFound {
+			t.Errorf("what the account fetches from elsewhere: %v", err)
 		}
 		d.Remove([]string{picture.URL, voice.URL})
 		d.Sweep(t.Context())
@@ -199,7 +208,7 @@ func TestBrowsersSendStraightToTheCloud(t *testing.T) {
 			!strings.Contains(f.URL, "/image/upload/f_auto,q_auto/") {
 			t.Fatalf("confirmed: %+v, %v", f, err)
 		}
-		if a, err := d.Claim(t.Context(), f.URL); err != nil || a.Name != "tatil.jpg" {
+		if a, err := d.Claim(t.Context(), f.URL, "a", false); err != nil || a.Name != "tatil.jpg" {
 			t.Errorf("claim: %+v, %v", a, err)
 		}
 		ticket = sign(media.Audio)

@@ -22,7 +22,7 @@ const (
 	// Incoming holds what is not checked yet; nothing is served from there, and backups leave it out.
 	Incoming = "incoming"
 
-	minFree  = 64 << 20 // bytes that stay free on the disk, for the database above all
+	minFree  = 16 << 20 // bytes for files that are left before another is begun: more than any file has
 	copySize = 32 << 10
 )
 

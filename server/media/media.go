@@ -48,7 +48,7 @@ type File struct {
 type Store interface {
 	AddUpload(context.Context, models.Upload) (models.Upload, error)
 	Uploads(ctx context.Context, urls []string) ([]models.Upload, error)
-	ClaimUpload(ctx context.Context, url string, at time.Time) (models.Upload, error)
+	ClaimUpload(ctx context.Context, url, threadID string, shared bool, at time.Time) (models.Upload, error)
 	CondemnUploads(ctx context.Context, urls []string, at time.Time) ([]models.Upload, error)
 	CondemnUnnamed(ctx context.Context, since, at time.Time) ([]models.Upload, bool, error)
 	Condemned(ctx context.Context, limit int) ([]models.Upload, error)
@@ -62,7 +62,7 @@ type Store interface {
 type Options struct {
 	Dir   string                 // where files are kept; made if it is missing
 	Limit int64                  // bytes that all files together may take there
-	Free  func() (uint64, error) // bytes left on that disk
+	Free  func() (uint64, error) // bytes that files may still take on that disk
 	Store Store
 	Cloud Cloud // Cloudinary; without a Name all files are kept in Dir
 	// Observe, if set, wraps the transport to Cloudinary, to count what goes through it.
@@ -271,15 +271,12 @@ func (s *Service) openThumb(path string) (io.ReadCloser, File, error) {
 	return f, File{URL: urlPrefix + path, Kind: Image, Type: kind, Size: info.Size()}, nil
 }
 
-// Claim says that a message is going to name a URL. A file that would have to be stored here and is not is refused with
-// ErrNotFound; a URL of elsewhere is not media's business.
-func (s *Service) Claim(ctx context.Context, url string) (chat.Attachment, error) {
-	u, err := s.store.ClaimUpload(ctx, url, s.now())
+// Claim says that a message of a thread is going to name a file. ErrNotFound unless it is stored and, without shared, no other
+// thread's message named it first.
+func (s *Service) Claim(ctx context.Context, url, threadID string, shared bool) (chat.Attachment, error) {
+	u, err := s.store.ClaimUpload(ctx, url, threadID, shared, s.now())
 	if errors.Is(err, models.ErrNotFound) {
-		if strings.HasPrefix(url, "/") {
-			return chat.Attachment{}, ErrNotFound
-		}
-		return chat.Attachment{}, nil
+		return chat.Attachment{}, ErrNotFound
 	}
 	return attachment(u), err
 }
@@ -288,13 +285,21 @@ func attachment(u models.Upload) chat.Attachment {
 	return chat.Attachment{Name: u.Name, Type: u.Type, Size: u.Size, Thumb: u.ThumbURL, Width: u.Width, Height: u.Height}
 }
 
-// Describe returns what is known of files by URL, as the messages that name them tell it.
+// Describe returns what is known of files by URL, as the messages that name them tell it. Of a file of the Cloudinary account that
+// came before files were recorded nothing is known but that it is there.
 func (s *Service) Describe(ctx context.Context, urls []string) (map[string]chat.Attachment, error) {
 	list, err := s.store.Uploads(ctx, urls)
 	if err != nil {
 		return nil, err
 	}
 	known := make(map[string]chat.Attachment, len(list))
+	if s.cloud != nil {
+		for _, url := range urls {
+			if s.cloud.uploaded(url) {
+				known[url] = chat.Attachment{}
+			}
+		}
+	}
 	for _, u := range list {
 		known[u.URL] = attachment(u)
 	}

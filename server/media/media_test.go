@@ -363,16 +363,20 @@ func TestClaim(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		d := newDesk(t, s)
 		f := d.save(t, media.Any, "rapor.pdf", mediatest.PDF())
-		if a, err := d.Claim(t.Context(), f.URL); err != nil || a.Name != "rapor.pdf" || a.Size != f.Size {
+		if a, err := d.Claim(t.Context(), f.URL, "a", false); err != nil || a.Name != "rapor.pdf" || a.Size != f.Size {
 			t.Errorf("a stored file: %+v, %v", a, err)
 		}
-		for _, url := range []string{"/uploads/files/aaaaaaaaaaaaaaaaaaaaaaaaaa.pdf", "/uploads/../chat.db", "/%75ploads/x", f.URL + "?x", "/uploads/"} {
-			if _, err := d.Claim(t.Context(), url); code(err) != chat.CodeNotFound {
+		for _, url := range []string{"/uploads/files/aaaaaaaaaaaaaaaaaaaaaaaaaa.pdf", "/uploads/../chat.db", "/%75ploads/x", f.URL + "?x", "/uploads/",
+			"https://elsewhere.example/a.png", "https://res.cloudinary.com/elsewhere/image/upload/a.png"} {
+			if _, err := d.Claim(t.Context(), url, "a", true); code(err) != chat.CodeNotFound {
 				t.Errorf("%s: %v", url, err)
 			}
 		}
-		if _, err := d.Claim(t.Context(), "https://elsewhere.example/a.png"); err != nil {
-			t.Errorf("elsewhere: %v", err)
+		if _, err := d.Claim(t.Context(), f.URL, "b", false); code(err) != chat.CodeNotFound {
+			t.Errorf("another thread's file: %v", err)
+		}
+		if _, err := d.Claim(t.Context(), f.URL, "b", true); err != nil {
+			t.Errorf("passed on by an agent: %v", err)
 		}
 	})
 }

@@ -92,7 +92,10 @@ func TestFilesOfVisitors(t *testing.T) {
 	}
 	// A file of elsewhere is named, not fetched.
 	before = len(h.bot.Sent())
-	h.post(ayse, chat.Post{ThreadID: a, Type: "image", FileURL: "https://files.example/cat.jpg"})
+	old := models.NewMessage{ThreadID: a, SenderType: models.Visitor, ContentType: "image", FileURL: "https://files.example/cat.jpg"}
+	if _, err := h.store.AppendWait(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
 	if m := h.sent(before + 1)[before]; !strings.Contains(m.Text, "[resim] https://files.example/cat.jpg") {
 		t.Errorf("a file of elsewhere came as %+v", m)
 	}

@@ -16,6 +16,7 @@ import { facts, factsInFront, narrow, wide } from './console/panes.js';
 import { removal } from './console/removal.js';
 import { Room } from './console/room.js';
 import { Session } from './console/session.js';
+import { storage } from './console/storage.js';
 import { team } from './console/team.js';
 import { Threads } from './console/threads.js';
 import { post } from './lib/api.js';
@@ -59,13 +60,15 @@ const failed = (error) => say(whyNot(session, error, 'console.block_failed'));
 // --- the connection ----------------------------------------------------------
 
 const showTeam = team(live, failed);
+const showStorage = storage(live);
 const canned = new Canned();
 const notes = new Notes(room, live, failed);
 
 async function greet() {
-  const { team: now, away } = await live.ask('admin_join');
+  const { team: now, away, storage: disk } = await live.ask('admin_join');
   session.set(false);
   showTeam(now ?? { away });
+  showStorage(disk);
   tellPresence();
   outbox.reload();
   await threads.load();

@@ -1,6 +1,6 @@
 //go:build unix
 
-package handlers
+package disk
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskUse gives the bytes that this process may still write to dir's file system, and its size.
-func diskUse(dir string) (free, total uint64, err error) {
+// Usage gives the bytes that this process may still write to dir's file system, and its size.
+func Usage(dir string) (free, total uint64, err error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, 0, fmt.Errorf("disk of the data folder: %w", err)

@@ -1,4 +1,4 @@
-package handlers
+package disk
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// diskUse gives the bytes that this process may still write to dir's volume, and its size.
-func diskUse(dir string) (free, total uint64, err error) {
+// Usage gives the bytes that this process may still write to dir's volume, and its size.
+func Usage(dir string) (free, total uint64, err error) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, 0, fmt.Errorf("disk of the data folder: %w", err)
