@@ -62,11 +62,10 @@ func (w *walker) exactly(at int64, n int) ([]byte, error) {
 // index gives the first place of a byte from at on.
 func (w *walker) index(at int64, c byte) (int64, error) {
 	for {
-		b, err := w.bytes(at, 1)
-		if err != nil {
+		if _, err := w.bytes(at, 1); err != nil {
 			return 0, err
 		}
-		b = w.window[at-w.from : w.n] // up to the window's end
+		b := w.window[at-w.from : w.n]
 		if i := bytes.IndexByte(b, c); i >= 0 {
 			return at + int64(i), nil
 		}
