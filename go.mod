@@ -8,7 +8,6 @@ require (
 	github.com/SherClockHolmes/webpush-go v1.4.0
 	github.com/alexedwards/argon2id v1.0.0
 	github.com/andybalholm/brotli v1.2.8
-	github.com/bep/imagemeta v1.0.1
 	github.com/cloudinary/cloudinary-go/v2 v2.16.1
 	github.com/evanw/esbuild v0.28.2
 	github.com/fernet/fernet-go v0.0.0-20240119011108-303da6aec611
@@ -75,6 +74,7 @@ require (
 	github.com/quic-go/quic-go v0.58.0 // indirect
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/rogpeppe/go-internal v1.16.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	github.com/valyala/fasttemplate v1.2.2 // indirect

@@ -83,6 +83,7 @@ type API struct {
 	policy  policies
 	health  *health
 	history metrics.History
+	uploads uploads
 
 	repairing sync.Mutex // held by the repair that runs
 }

@@ -40,3 +40,9 @@ func memoryUse() (used, limit uint64) {
 	}
 	return used, limit
 }
+
+// MemoryLimit gives the bytes that this process may hold, 0 when there is no limit.
+func MemoryLimit() uint64 {
+	_, limit := memoryUse()
+	return limit
+}

@@ -99,3 +99,62 @@ func TestUploadHasTimeWhileItMakesProgress(t *testing.T) {
 		t.Errorf("a slow upload: %d", status)
 	}
 }
+
+// TestUploadsOfOneAddressAreCounted: whoever sends ten at a time without an end has to end one first.
+func TestUploadsOfOneAddressAreCounted(t *testing.T) {
+	s := serveUploads(t, 20*time.Second)
+	const head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n"
+	post := func(length int) net.Conn {
+		t.Helper()
+		conn, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := fmt.Fprintf(conn, "POST /api/upload/image HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", length, head); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	var open []net.Conn
+	for range 11 { // of which the last to come is refused
+		open = append(open, post(1000))
+	}
+	// One without a file is answered at once: admitted, it is no form; refused, it is one too many.
+	status := func() (int, string) {
+		t.Helper()
+		conn := post(len(head))
+		if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res.StatusCode, res.Header.Get("Retry-After")
+	}
+	until := func(want int) string {
+		t.Helper()
+		deadline := time.Now().Add(30 * time.Second)
+		for {
+			got, after := status()
+			if got == want {
+				return after
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("answered %d, want %d", got, want)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	if after := until(http.StatusTooManyRequests); after == "" { // once all ten have come
+		t.Error("a refusal says nothing of when to try again")
+	}
+	for _, conn := range open[:2] {
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(http.StatusBadRequest)
+}

@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"fmt"
 	"image"
 	"image/jpeg"
 	"net/http"
+	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"sohbet/models/storetest"
 	"sohbet/server/media/mediatest"
@@ -228,5 +233,57 @@ func TestHostileForms(t *testing.T) {
 	}
 	if r := s.do(t, s.browser(t), "POST", "/api/upload/video", file, "Content-Type", multi); r.status != 404 {
 		t.Errorf("another route: %d", r.status)
+	}
+}
+
+// TestUploadBombs sends nine pictures at once that cost far more than their size, with others that ask for too much, while
+// somebody sends a photo of twelve megapixels from a phone.
+func TestUploadBombs(t *testing.T) {
+	s := open(t, storetest.Open(t, "sqlite"))
+	photo := mediatest.JPEG(t, image.NewYCbCr(image.Rect(0, 0, 4000, 3000), image.YCbCrSubsampleRatio420))
+	sent := map[string][]byte{
+		"image/0": mediatest.WebPGroups(2600, 11), "image/1": mediatest.WebPGroups(2600, 10),
+		"image/2": mediatest.RawPNG(t, mediatest.PNGOptions{Width: 6500, Height: 4000, Depth: 1, Adam7: true, Before: mediatest.PNGChunk("tRNS", []byte{0, 0})}),
+		"audio/0": mediatest.WebMNested(1_000_000), "audio/1": mediatest.WebMEmpty(4_000_000), "file/0": mediatest.ZIPEntries(3<<16+10, 10, 0),
+	}
+	for i := range 3 {
+		sent[fmt.Sprintf("image/%d", 3+i)] = mediatest.WebPGroups(2600, 0) // within the budget, but not together
+	}
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	heap := func() uint64 { metrics.Read(sample); return sample[0].Value.Uint64() }
+	runtime.GC()
+	before, most := heap(), uint64(0)
+	done := make(chan struct{})
+	var watching, sending sync.WaitGroup
+	watching.Go(func() {
+		for {
+			most = max(most, heap())
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	for name, content := range sent {
+		route, _, _ := strings.Cut(name, "/")
+		sending.Go(func() {
+			if r := s.upload(t, route, "x", content); r.status != 200 && r.status != 413 && r.status != 415 {
+				t.Errorf("%s: %d %s", name, r.status, r.body)
+			}
+		})
+	}
+	sending.Go(func() {
+		var got uploadAnswer
+		if s.upload(t, "image", "IMG_0001.jpg", photo).into(t, &got); got.Width != 4000 {
+			t.Errorf("the photo: %+v", got)
+		}
+	})
+	sending.Wait()
+	close(done)
+	watching.Wait()
+	growth := (int64(most) - int64(before)) >> 20
+	if t.Logf("the heap grew by %d MB", growth); growth > 220 { // the requests' own copies in this process, too
+		t.Errorf("the heap grew by %d MB", growth)
 	}
 }

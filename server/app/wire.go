@@ -28,10 +28,19 @@ import (
 // openFiles opens the folder of uploaded files.
 func openFiles(cfg *config.Config, store *models.Store, space *disk.Space, numbers *metrics.Metrics, log *slog.Logger) (*media.Service, error) {
 	return media.New(media.Options{
-		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: space.Free, Store: store,
+		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: space.Free, Memory: decodeMemory(handlers.MemoryLimit()), Store: store,
 		Cloud: account(cfg.Cloudinary), Log: log, Now: time.Now,
 		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("cloudinary", inner) },
 	})
+}
+
+// decodeMemory is the budget for checking uploads, in bytes: a fifth of what the process may hold, within bounds in which a photo
+// fits and a large machine gives no more to strangers than it has to.
+func decodeMemory(limit uint64) int64 {
+	if limit == 0 {
+		return media.DefaultMemory
+	}
+	return int64(min(max(limit/5, 48<<20), 160<<20))
 }
 
 func account(c config.Cloudinary) media.Cloud {

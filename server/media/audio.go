@@ -3,8 +3,7 @@ package media
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"io"
+	"math/bits"
 )
 
 // Sound is not decoded: its file is walked from the first byte to the last, and every byte must belong to the container's
@@ -12,16 +11,19 @@ import (
 // sound and nothing else.
 
 // checkWAV walks the chunks of a RIFF file (Multimedia Programming Interface 1.0).
-func checkWAV(p *part) error {
-	var head [12]byte
-	if _, err := p.file.ReadAt(head[:], 0); err != nil || string(head[:4]) != "RIFF" || string(head[8:]) != "WAVE" {
+func checkWAV(w *walker) error {
+	head, err := w.exactly(0, 12)
+	if err != nil || string(head[:4]) != "RIFF" || string(head[8:]) != "WAVE" {
 		return wrong("no WAV")
 	}
 	var format, data bool
 	at := int64(12)
-	for at+8 <= p.size {
-		var chunk [8]byte
-		if _, err := p.file.ReadAt(chunk[:], at); err != nil {
+	for at+8 <= w.size {
+		if err := w.step(); err != nil {
+			return err
+		}
+		chunk, err := w.exactly(at, 8)
+		if err != nil {
 			return err
 		}
 		length := int64(binary.LittleEndian.Uint32(chunk[4:]))
@@ -31,47 +33,51 @@ func checkWAV(p *part) error {
 		case "data":
 			data = true
 			if length == 0xffffffff || length == 0 { // a recorder that could not go back to write the length
-				length = p.size - at - 8
+				length = w.size - at - 8
 			}
 		}
-		if at += 8 + length; at > p.size {
+		if at += 8 + length; at > w.size {
 			return wrong("a WAV with a chunk beyond its end")
 		}
 		at += length & 1
 	}
-	if !format || !data || at < p.size {
+	if !format || !data || at < w.size {
 		return wrong("no whole WAV")
 	}
 	return nil
 }
 
 // checkOgg walks the pages of an Ogg file (RFC 3533) with Opus, Vorbis, Speex or FLAC in it.
-func checkOgg(p *part) error {
+func checkOgg(w *walker) error {
 	at := int64(0)
-	for at < p.size {
-		var head [27]byte
-		if _, err := p.file.ReadAt(head[:], at); err != nil || string(head[:4]) != "OggS" || head[4] != 0 {
+	for at < w.size {
+		if err := w.step(); err != nil {
+			return err
+		}
+		head, err := w.exactly(at, 27)
+		if err != nil || string(head[:4]) != "OggS" || head[4] != 0 {
 			return wrong("an Ogg file with something between its pages")
 		}
-		lacing := make([]byte, head[26])
-		if _, err := p.file.ReadAt(lacing, at+27); err != nil {
+		first, segments := head[5]&2 != 0, int64(head[26])
+		lacing, err := w.exactly(at+27, int(segments))
+		if err != nil {
 			return wrong("an Ogg file without end")
 		}
 		length := int64(0)
 		for _, n := range lacing {
 			length += int64(n)
 		}
-		if head[5]&2 != 0 { // the first page of a stream names its codec
-			codec := make([]byte, min(length, 8))
-			if _, err := p.file.ReadAt(codec, at+27+int64(len(lacing))); err != nil || !oggSound(codec) {
+		if first { // the first page of a stream names its codec
+			codec, err := w.bytes(at+27+segments, int(min(length, 8)))
+			if err != nil || !oggSound(codec) {
 				return wrong("an Ogg file with something else than sound")
 			}
 		} else if at == 0 {
 			return wrong("an Ogg file without beginning")
 		}
-		at += 27 + int64(len(lacing)) + length
+		at += 27 + segments + length
 	}
-	if at != p.size {
+	if at != w.size {
 		return wrong("an Ogg file without end")
 	}
 	return nil
@@ -98,114 +104,103 @@ const (
 )
 
 // checkWebM walks the elements of a WebM file down to its tracks, of which all must be sound.
-func checkWebM(p *part) error {
-	w := &ebmlWalker{p: p}
-	id, size, at, err := w.element(0)
+func checkWebM(w *walker) error {
+	id, size, at, err := element(w, 0)
 	if err != nil || id != ebmlHeader || size == unknownSize {
 		return wrong("no WebM")
 	}
-	if at += size; at >= p.size {
+	if at += size; at >= w.size {
 		return wrong("a WebM without content")
 	}
-	id, size, at, err = w.element(at)
+	id, size, at, err = element(w, at)
 	if err != nil || id != mkvSegment {
 		return wrong("a WebM without a segment")
 	}
-	end := p.size
-	if size != unknownSize {
-		if end = at + size; end != p.size {
-			return wrong("a WebM with something after its end")
-		}
+	if size != unknownSize && at+size != w.size {
+		return wrong("a WebM with something after its end")
 	}
-	if err := w.segment(at, end); err != nil {
-		return err
-	}
-	if w.sound == 0 {
+	sound, err := webmTracks(w, at, w.size, mkvTracks)
+	if err == nil && sound == 0 {
 		return wrong("a WebM without sound")
 	}
-	return nil
+	return err
 }
 
-type ebmlWalker struct {
-	p     *part
-	sound int
-}
-
-// element reads an id and a size; at is where the content begins.
-func (w *ebmlWalker) element(from int64) (id uint32, size, at int64, err error) {
-	var b [12]byte
-	n, err := w.p.file.ReadAt(b[:], from)
-	if n == 0 {
+// element reads an id and a size (RFC 8794 §4, §5); at is where the content begins.
+func element(w *walker, from int64) (id uint32, size, at int64, err error) {
+	b, err := w.bytes(from, 12)
+	if err != nil {
 		return 0, 0, 0, err
 	}
-	width := 1
-	for mask := byte(0x80); width <= 4 && b[0]&mask == 0; mask >>= 1 {
-		width++
-	}
-	if width > 4 || n <= width {
+	width := bits.LeadingZeros8(b[0]) + 1
+	if width > 4 || len(b) <= width {
 		return 0, 0, 0, wrong("a broken element")
 	}
 	for _, x := range b[:width] {
 		id = id<<8 | uint32(x)
 	}
-	rest := b[width:n]
-	length := 1
-	for mask := byte(0x80); length <= 8 && rest[0]&mask == 0; mask >>= 1 {
-		length++
-	}
-	if length > 8 || len(rest) < length {
+	b = b[width:]
+	length := bits.LeadingZeros8(b[0]) + 1
+	if length > 8 || len(b) < length {
 		return 0, 0, 0, wrong("a broken element")
 	}
-	value := int64(rest[0]) & (1<<(8-length) - 1)
-	ones := value == 1<<(8-length)-1
-	for _, x := range rest[1:length] {
-		value = value<<8 | int64(x)
-		ones = ones && x == 0xff
+	size = int64(b[0]) & (1<<(8-length) - 1)
+	for _, x := range b[1:length] {
+		size = size<<8 | int64(x)
 	}
-	if ones {
-		value = unknownSize
+	if size == 1<<(7*length)-1 {
+		size = unknownSize
 	}
-	return id, value, from + int64(width+length), nil
+	return id, size, from + int64(width+length), nil
 }
 
-// segment walks the elements of the segment. A recorder writes clusters of unknown size, which end where the next one begins;
-// their content is walked like the segment's own.
-func (w *ebmlWalker) segment(at, end int64) error {
+// webmInside gives what is looked for within an element; nothing else is opened, which bounds the depth.
+var webmInside = map[uint32]uint32{mkvTracks: mkvTrack, mkvTrack: mkvTrackType}
+
+// webmTracks walks elements and opens those with one id; it counts the tracks. A recorder writes clusters of unknown size, which
+// end where the next one begins; their content is walked like the segment's own.
+func webmTracks(w *walker, at, end int64, opened uint32) (sound int, err error) {
 	for at < end {
-		id, size, content, err := w.element(at)
+		if err := w.step(); err != nil {
+			return 0, err
+		}
+		id, size, content, err := element(w, at)
 		if err != nil {
-			return wrong("a WebM with something between its elements")
+			return 0, wrong("a WebM with something between its elements: %w", err)
 		}
 		if size == unknownSize {
 			if id != mkvCluster {
-				return wrong("a WebM with an element of unknown size")
+				return 0, wrong("a WebM with an element of unknown size")
 			}
 			at = content
 			continue
 		}
-		if content+size > end {
-			return wrong("a WebM without end")
+		if size > end-content {
+			return 0, wrong("a WebM without end")
 		}
-		if id == mkvTracks || id == mkvTrack {
-			if err := w.segment(content, content+size); err != nil {
-				return err
+		switch {
+		case id != opened:
+		case id == mkvTrackType:
+			kind, err := w.bytes(content, 1)
+			if err != nil || size != 1 || kind[0] != 2 {
+				return 0, wrong("a WebM with something else than sound")
 			}
-		}
-		if id == mkvTrackType {
-			var kind [1]byte
-			if _, err := w.p.file.ReadAt(kind[:], content); err != nil || size != 1 || kind[0] != 2 {
-				return wrong("a WebM with something else than sound")
+			sound++
+		default:
+			n, err := webmTracks(w, content, content+size, webmInside[id])
+			if err != nil {
+				return 0, err
 			}
-			w.sound++
+			sound += n
 		}
 		at = content + size
 	}
-	return nil
+	return sound, nil
 }
 
 // checkMP4 walks the boxes of an ISO media file (ISO/IEC 14496-12) down to its tracks, of which all must be sound.
-func checkMP4(p *part) error {
-	sound, err := mp4Boxes(p, 0, p.size, 0)
+func checkMP4(w *walker) error {
+	sound, err := mp4Boxes(w, 0, w.size, 0)
 	if err != nil {
 		return err
 	}
@@ -215,10 +210,13 @@ func checkMP4(p *part) error {
 	return nil
 }
 
-func mp4Boxes(p *part, at, end int64, depth int) (sound int, err error) {
+func mp4Boxes(w *walker, at, end int64, depth int) (sound int, err error) {
 	for at < end {
-		var head [16]byte
-		if n, _ := p.file.ReadAt(head[:], at); n < 8 {
+		if err := w.step(); err != nil {
+			return 0, err
+		}
+		head, err := w.bytes(at, 16)
+		if err != nil || len(head) < 8 {
 			return 0, wrong("an MP4 without end")
 		}
 		size, content := int64(binary.BigEndian.Uint32(head[:])), at+8
@@ -226,21 +224,24 @@ func mp4Boxes(p *part, at, end int64, depth int) (sound int, err error) {
 		case 0: // up to the end
 			size = end - at
 		case 1:
-			size, content = int64(binary.BigEndian.Uint64(head[8:])), at+16
+			if len(head) < 16 {
+				return 0, wrong("an MP4 without end")
+			}
+			size, content = int64(binary.BigEndian.Uint64(head[8:])), at+16 // what is too large is negative
 		}
 		if size < content-at || size > end-at {
 			return 0, wrong("an MP4 with something between its boxes")
 		}
 		switch name := string(head[4:8]); {
 		case name == "moov" && depth == 0, name == "trak" && depth == 1, name == "mdia" && depth == 2:
-			n, err := mp4Boxes(p, content, at+size, depth+1)
+			n, err := mp4Boxes(w, content, at+size, depth+1)
 			if err != nil {
 				return 0, err
 			}
 			sound += n
 		case name == "hdlr" && depth == 3:
-			var kind [12]byte // version and flags, 4 bytes of zero, the kind of track
-			if _, err := p.file.ReadAt(kind[:], content); err != nil {
+			kind, err := w.exactly(content, 12) // version and flags, 4 bytes of zero, the kind of track
+			if err != nil {
 				return 0, wrong("an MP4 without end")
 			}
 			switch string(kind[8:]) {
@@ -271,23 +272,29 @@ var mp3Rates = [2][16]int64{ // kbit/s of layer III: MPEG-1, MPEG-2 and 2.5
 var mp3Samples = [3]int64{44100, 48000, 32000}
 
 // checkMP3 walks the frames of an MP3 (ISO/IEC 11172-3, 13818-3), after ID3v2 tags and before ID3v1 or APE ones.
-func checkMP3(p *part) error {
-	at, err := skipID3(p)
+func checkMP3(w *walker) error {
+	at, err := skipID3(w)
 	if err != nil {
 		return err
 	}
 	frames := 0
-	for at < p.size {
-		var head [4]byte
-		if n, _ := p.file.ReadAt(head[:], at); n < 4 {
+	for at < w.size {
+		if err := w.step(); err != nil {
+			return err
+		}
+		head, err := w.bytes(at, 4)
+		if err != nil {
+			return err
+		}
+		if len(head) < 4 {
 			break
 		}
-		length := mp3Frame(head)
+		length := mp3Frame([4]byte(head))
 		if length == 0 {
-			if tail := p.size - at; frames > 2 && (string(head[:3]) == "TAG" && tail <= 128+227 || string(head[:]) == "APET" && tail < 64<<10) {
+			if tail := w.size - at; frames > 2 && (string(head[:3]) == "TAG" && tail <= 128+227 || string(head) == "APET" && tail < 64<<10) {
 				return nil
 			}
-			if frames > 2 && onlyZeros(p, at) {
+			if frames > 2 && onlyZeros(w, at) {
 				return nil
 			}
 			return wrong("an MP3 with something between its frames")
@@ -301,11 +308,14 @@ func checkMP3(p *part) error {
 	return nil
 }
 
-func skipID3(p *part) (at int64, err error) {
+func skipID3(w *walker) (at int64, err error) {
 	for {
-		var head [10]byte
-		if _, err := p.file.ReadAt(head[:], at); err != nil {
-			return 0, wrong("an MP3 without sound")
+		if err := w.step(); err != nil {
+			return 0, err
+		}
+		head, err := w.exactly(at, 10)
+		if err != nil {
+			return 0, wrong("an MP3 without sound: %w", err)
 		}
 		if string(head[:3]) != "ID3" {
 			return at, nil
@@ -341,16 +351,13 @@ func mp3Frame(h [4]byte) int64 {
 	return perFrame*bits/(mp3Samples[samples]/scale) + int64(h[2]>>1&1)
 }
 
-func onlyZeros(p *part, from int64) bool {
-	r := io.NewSectionReader(p.file, from, p.size-from)
-	buf := make([]byte, 4096)
-	for {
-		n, err := r.Read(buf)
-		if len(bytes.Trim(buf[:n], "\x00")) > 0 {
+func onlyZeros(w *walker, at int64) bool {
+	for at < w.size {
+		b, err := w.bytes(at, 4096)
+		if err != nil || len(bytes.Trim(b, "\x00")) > 0 {
 			return false
 		}
-		if err != nil {
-			return errors.Is(err, io.EOF)
-		}
+		at += int64(len(b))
 	}
+	return true
 }

@@ -23,6 +23,8 @@ var (
 	errEmpty = &chat.Error{Code: CodeNoFile, Field: "file", Status: http.StatusBadRequest, Message: "The file is empty. Choose another one."}
 	errFull  = &chat.Error{Code: CodeUploadFailed, Status: http.StatusInsufficientStorage,
 		Message: "There is no room for files at the moment. Please send a text, or try again later."}
+	errBusy = &chat.Error{Code: CodeUploadFailed, Status: http.StatusServiceUnavailable,
+		Message: "Too many files are being checked at the moment. Please send it again in a minute."}
 )
 
 // wrongType refuses a file for what it is; why goes to the log.
@@ -54,6 +56,10 @@ func refusal(err error) error {
 		return &full
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		busy := *errBusy
+		busy.Err = err
+		return &busy
 	}
 	return &chat.Error{Code: CodeUploadFailed, Status: http.StatusInternalServerError,
 		Message: "The file could not be stored. Please try again.", Err: err}
@@ -65,7 +71,7 @@ func judged(kind Kind, err error) error {
 	var disk *fs.PathError
 	var system syscall.Errno
 	switch {
-	case errors.As(err, &known), errors.As(err, &disk), errors.As(err, &system), errors.Is(err, context.Canceled):
+	case errors.As(err, &known), errors.As(err, &disk), errors.As(err, &system), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}
 	return wrongType(kind, err)

@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"strings"
 	"unicode"
@@ -52,9 +53,9 @@ var checks = map[Kind]map[string]func(*Service, context.Context, *part) (*examin
 }
 
 // as makes a check for a type whose file stays as it is.
-func as(ext, mime string, check func(*part) error) func(*Service, context.Context, *part) (*examined, error) {
-	return func(_ *Service, _ context.Context, raw *part) (*examined, error) {
-		if err := check(raw); err != nil {
+func as(ext, mime string, check func(*walker) error) func(*Service, context.Context, *part) (*examined, error) {
+	return func(_ *Service, ctx context.Context, raw *part) (*examined, error) {
+		if err := check(newWalker(ctx, raw)); err != nil {
 			return nil, err
 		}
 		return &examined{body: raw, mime: mime, ext: ext}, nil
@@ -81,6 +82,9 @@ func (s *Service) examine(ctx context.Context, kind Kind, raw *part) (*examined,
 			return nil, err
 		}
 		found, err := check(s, ctx, raw)
+		if ctx.Err() != nil && err != nil {
+			return nil, fmt.Errorf("check a file: %w", ctx.Err())
+		}
 		if err != nil {
 			return nil, judged(kind, err)
 		}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
-	"golang.org/x/sync/semaphore"
 
 	"sohbet/models"
 	"sohbet/server/chat"
@@ -63,8 +62,10 @@ type Options struct {
 	Dir   string                 // where files are kept; made if it is missing
 	Limit int64                  // bytes that all files together may take there
 	Free  func() (uint64, error) // bytes that files may still take on that disk
-	Store Store
-	Cloud Cloud // Cloudinary; without a Name all files are kept in Dir
+	// Memory is what decoding may take in all, in bytes; 0 = DefaultMemory. A picture that could need more is refused.
+	Memory int64
+	Store  Store
+	Cloud  Cloud // Cloudinary; without a Name all files are kept in Dir
 	// Observe, if set, wraps the transport to Cloudinary, to count what goes through it.
 	Observe func(http.RoundTripper) http.RoundTripper
 	Log     *slog.Logger
@@ -79,9 +80,8 @@ type Service struct {
 	log   *slog.Logger
 	now   func() time.Time
 
-	// decoding bounds the memory that decoded pictures take together, in bytes.
-	decoding *semaphore.Weighted
-	wake     chan struct{} // something is to be taken away
+	memory *budget
+	wake   chan struct{} // something is to be taken away
 }
 
 // New opens the folder of files.
@@ -95,7 +95,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, local: local, log: o.Log, now: o.Now,
-		decoding: semaphore.NewWeighted(decodeMemory), wake: make(chan struct{}, 1),
+		memory: newBudget(o.Memory), wake: make(chan struct{}, 1),
 	}
 	if o.Cloud.Name != "" {
 		if s.cloud, err = newCloud(o); err != nil {

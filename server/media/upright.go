@@ -1,72 +1,53 @@
 package media
 
 import (
-	"bufio"
+	"context"
+	"encoding/binary"
 	"image"
-	"io"
-	"os"
-
-	"github.com/bep/imagemeta"
-	"golang.org/x/image/draw"
-	"golang.org/x/image/math/f64"
+	"image/color"
+	"image/draw"
+	"slices"
 )
 
-type metaFormat = imagemeta.ImageFormat
-
-const (
-	jpegMeta   = imagemeta.JPEG
-	pngMeta    = imagemeta.PNG
-	webpFormat = imagemeta.WebP
-)
-
-// orientationOf reads how a camera was held (Exif 2.3 §4.6.4, tag Orientation): 1 is upright, 8 the last. What cannot be read
-// counts as upright.
-func orientationOf(p *part, format metaFormat) int {
-	f, err := p.rewind()
-	if err != nil {
-		return 1
-	}
-	found := 1
-	_, err = imagemeta.Decode(imagemeta.Options{
-		R: f, ImageFormat: format, Sources: imagemeta.EXIF,
-		ShouldHandleTag: func(t imagemeta.TagInfo) bool { return t.Tag == "Orientation" && t.Namespace == "IFD0" },
-		HandleTag: func(t imagemeta.TagInfo) error {
-			if n, ok := t.Value.(uint16); ok && n >= 1 && n <= 8 {
-				found = int(n)
+// inBytes gives a picture a form that can be turned in place and encoded without another copy: eight bits for a sample, in types
+// that the encoders know. It uses the memory of the picture that it gets, but for the alpha plane of a lossy WebP.
+func inBytes(m image.Image) image.Image {
+	switch m := m.(type) {
+	case *image.Gray16:
+		keepHigh(m.Pix)
+		return &image.Gray{Pix: m.Pix[:len(m.Pix)/2], Stride: m.Stride / 2, Rect: m.Rect}
+	case *image.RGBA64:
+		keepHigh(m.Pix)
+		return &image.RGBA{Pix: m.Pix[:len(m.Pix)/2], Stride: m.Stride / 2, Rect: m.Rect}
+	case *image.NRGBA64:
+		keepHigh(m.Pix)
+		return &image.NRGBA{Pix: m.Pix[:len(m.Pix)/2], Stride: m.Stride / 2, Rect: m.Rect}
+	case *image.CMYK:
+		for i := 0; i+4 <= len(m.Pix); i += 4 {
+			p := m.Pix[i : i+4 : i+4]
+			p[0], p[1], p[2] = color.CMYKToRGB(p[0], p[1], p[2], p[3])
+			p[3] = 0xff
+		}
+		return &image.RGBA{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect}
+	case *image.NYCbCrA:
+		out := image.NewNRGBA(m.Rect)
+		for y := m.Rect.Min.Y; y < m.Rect.Max.Y; y++ {
+			for x := m.Rect.Min.X; x < m.Rect.Max.X; x++ {
+				c := m.NYCbCrAAt(x, y)
+				r, g, b := color.YCbCrToRGB(c.Y, c.Cb, c.Cr)
+				out.SetNRGBA(x, y, color.NRGBA{r, g, b, c.A})
 			}
-			return imagemeta.ErrStopWalking
-		},
-	})
-	if err != nil {
-		return 1
+		}
+		return out
 	}
-	return found
+	return m
 }
 
-// upright turns a picture as its orientation says. scratch is a file that may be overwritten.
-func upright(m image.Image, orientation int, scratch *os.File) (image.Image, error) {
-	if orientation <= 1 {
-		return m, nil
+// keepHigh moves the first byte of each two to the front.
+func keepHigh(pix []byte) {
+	for i := range len(pix) / 2 {
+		pix[i] = pix[2*i]
 	}
-	if y, ok := m.(*image.YCbCr); ok {
-		if turned, ok, err := turnYCbCr(y, orientation, scratch); ok {
-			return turned, err
-		}
-	}
-	b := m.Bounds()
-	w, h := float64(b.Dx()), float64(b.Dy())
-	size := b.Size()
-	if orientation >= 5 {
-		size.X, size.Y = size.Y, size.X
-	}
-	// From (x, y) of the stored picture to its place in the upright one.
-	to := [9]f64.Aff3{
-		2: {-1, 0, w, 0, 1, 0}, 3: {-1, 0, w, 0, -1, h}, 4: {1, 0, 0, 0, -1, h},
-		5: {0, 1, 0, 1, 0, 0}, 6: {0, -1, h, 1, 0, 0}, 7: {0, -1, h, -1, 0, w}, 8: {0, 1, 0, -1, 0, w},
-	}[orientation]
-	turned := image.NewNRGBA(image.Rectangle{Max: size})
-	draw.NearestNeighbor.Transform(turned, to, m, b, draw.Src, nil)
-	return turned, nil
 }
 
 var transposedRatio = map[image.YCbCrSubsampleRatio]image.YCbCrSubsampleRatio{
@@ -76,32 +57,60 @@ var transposedRatio = map[image.YCbCrSubsampleRatio]image.YCbCrSubsampleRatio{
 	image.YCbCrSubsampleRatio440: image.YCbCrSubsampleRatio422,
 }
 
-// turnYCbCr turns a photo plane by plane in the memory that it has. A photo turned in a second picture would take twice the
-// memory, so each plane goes through the file instead, which costs the time of a copy. ok is false for a layout that has no
+// turnCost is what upright allocates, in bytes, where a pixel of the largest plane has so many bytes.
+func turnCost(orientation, width, height, bytes int) int64 {
+	if orientation < 5 {
+		return 0
+	}
+	return int64(width) * int64(height) * int64(bytes)
+}
+
+// upright turns a picture of [inBytes] as its orientation says. Its planes are turned one after the other by way of a spare one.
+// Only a photo whose colours are sampled four times as widely as its brightness needs a whole copy, since such a layout has no
 // turned form.
-func turnYCbCr(m *image.YCbCr, orientation int, scratch *os.File) (turned image.Image, ok bool, err error) {
-	ratio, ok := m.SubsampleRatio, true
-	w, h := m.Rect.Dx(), m.Rect.Dy()
+func upright(ctx context.Context, m image.Image, orientation int) (image.Image, error) {
+	if orientation <= 1 {
+		return m, nil
+	}
+	t := &turner{ctx: ctx, orientation: orientation}
+	size := m.Bounds().Size()
+	turned := image.Rectangle{Max: size}
 	if orientation >= 5 {
-		ratio, ok = transposedRatio[ratio]
+		turned.Max = image.Pt(size.Y, size.X)
 	}
-	if !ok || m.Rect.Min != (image.Point{}) {
-		return nil, false, nil
-	}
-	cw, ch := chroma(m.SubsampleRatio, w, h)
-	out := &image.YCbCr{Y: m.Y, Cb: m.Cb, Cr: m.Cr, SubsampleRatio: ratio, Rect: image.Rect(0, 0, w, h), YStride: w, CStride: cw}
-	if orientation >= 5 {
-		out.Rect, out.YStride, out.CStride = image.Rect(0, 0, h, w), h, ch
-	}
-	for _, p := range []struct {
-		pix          []byte
-		stride, w, h int
-	}{{m.Y, m.YStride, w, h}, {m.Cb, m.CStride, cw, ch}, {m.Cr, m.CStride, cw, ch}} {
-		if err := turnPlane(p.pix, p.stride, p.w, p.h, orientation, scratch); err != nil {
-			return nil, true, err
+	switch m := m.(type) {
+	case *image.YCbCr:
+		ratio, ok := m.SubsampleRatio, true
+		if orientation >= 5 {
+			ratio, ok = transposedRatio[ratio]
 		}
+		if !ok || m.Rect.Min != (image.Point{}) {
+			copied := image.NewRGBA(image.Rectangle{Max: size})
+			draw.Draw(copied, copied.Rect, m, m.Bounds().Min, draw.Src)
+			return upright(ctx, copied, orientation)
+		}
+		cw, ch := chroma(m.SubsampleRatio, size.X, size.Y)
+		out := &image.YCbCr{SubsampleRatio: ratio, Rect: turned}
+		out.Y, out.YStride = t.turn(m.Y, m.YStride, size.X, size.Y, 1)
+		out.Cb, _ = t.turn(m.Cb, m.CStride, cw, ch, 1)
+		out.Cr, out.CStride = t.turn(m.Cr, m.CStride, cw, ch, 1)
+		return out, ctx.Err()
+	case *image.RGBA:
+		m.Pix, m.Stride = t.turn(m.Pix, m.Stride, size.X, size.Y, 4)
+		m.Rect = turned
+	case *image.NRGBA:
+		m.Pix, m.Stride = t.turn(m.Pix, m.Stride, size.X, size.Y, 4)
+		m.Rect = turned
+	case *image.Gray:
+		m.Pix, m.Stride = t.turn(m.Pix, m.Stride, size.X, size.Y, 1)
+		m.Rect = turned
+	case *image.Paletted:
+		m.Pix, m.Stride = t.turn(m.Pix, m.Stride, size.X, size.Y, 1)
+		m.Rect = turned
+	default:
+		return nil, wrong("a picture of type %T cannot be turned", m)
 	}
-	return out, true, nil
+	return m, ctx.Err()
 }
 
 // chroma gives the size of the colour planes.
@@ -121,80 +130,74 @@ func chroma(r image.YCbCrSubsampleRatio, w, h int) (int, int) {
 	return w, h
 }
 
-// turnPlane writes the rows of the turned plane to the file and reads them back over the plane.
-func turnPlane(pix []byte, stride, w, h, orientation int, scratch *os.File) error {
-	if _, err := scratch.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	out := bufio.NewWriterSize(scratch, 64<<10)
-	rows, length := h, w
-	if orientation >= 5 {
-		rows, length = w, h
-	}
-	row := make([]byte, length)
-	for y := range rows {
-		for x := range row {
-			sx, sy := source(x, y, w, h, orientation)
-			row[x] = pix[sy*stride+sx]
-		}
-		if _, err := out.Write(row); err != nil {
-			return err
-		}
-	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	if _, err := scratch.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	_, err := io.ReadFull(scratch, pix[:w*h])
-	return err
+// turner turns planes of pixels.
+type turner struct {
+	ctx         context.Context
+	orientation int
+	spare       []byte
 }
 
-// source tells which pixel of the stored picture (w × h) stands at (x, y) of the upright one.
-func source(x, y, w, h, orientation int) (int, int) {
-	switch orientation {
-	case 2:
-		return w - 1 - x, y
-	case 3:
-		return w - 1 - x, h - 1 - y
-	case 4:
-		return x, h - 1 - y
-	case 5:
-		return y, x
-	case 6:
-		return y, h - 1 - x
-	case 7:
-		return w - 1 - y, h - 1 - x
-	case 8:
-		return w - 1 - y, x
+// turn turns a plane of w × h pixels of 1 or 4 bytes in its memory, and gives the new stride. When the context ends it leaves off.
+func (t *turner) turn(pix []byte, stride, w, h, bytes int) ([]byte, int) {
+	row := w * bytes
+	for y := 1; y < h && stride != row; y++ {
+		copy(pix[y*row:(y+1)*row], pix[y*stride:])
 	}
-	return x, y
+	pix = pix[:row*h]
+	if t.orientation >= 5 {
+		t.transpose(pix, w, h, bytes)
+		w, h, row = h, w, h*bytes
+	}
+	switch t.orientation {
+	case 2, 3, 6, 7: // left and right
+		for y := range h {
+			reverse(pix[y*row:(y+1)*row], bytes)
+		}
+	}
+	switch t.orientation {
+	case 3, 4, 7, 8: // top and bottom
+		held := make([]byte, row)
+		for y := range h / 2 {
+			a, b := pix[y*row:(y+1)*row], pix[(h-1-y)*row:(h-y)*row]
+			copy(held, a)
+			copy(a, b)
+			copy(b, held)
+		}
+	}
+	return pix, row
 }
 
-// shrink draws a picture so that it fits into a square. It works in bands, because the scaler keeps all rows that it works on
-// as floating-point numbers.
-func shrink(m image.Image, side int) *image.RGBA {
-	b := m.Bounds()
-	w, h := b.Dx(), b.Dy()
-	if w > side || h > side {
-		if w >= h {
-			w, h = side, max(1, side*b.Dy()/b.Dx())
-		} else {
-			w, h = max(1, side*b.Dx()/b.Dy()), side
+func reverse(row []byte, bytes int) {
+	if bytes == 1 {
+		slices.Reverse(row)
+		return
+	}
+	for i, j := 0, len(row)-4; i < j; i, j = i+4, j-4 {
+		a, b := binary.NativeEndian.Uint32(row[i:]), binary.NativeEndian.Uint32(row[j:])
+		binary.NativeEndian.PutUint32(row[i:], b)
+		binary.NativeEndian.PutUint32(row[j:], a)
+	}
+}
+
+// transpose exchanges rows and columns, in tiles that fit into a processor's cache.
+func (t *turner) transpose(pix []byte, w, h, bytes int) {
+	if t.spare == nil {
+		t.spare = make([]byte, len(pix)) // the first plane is the largest
+	}
+	spare := t.spare[:len(pix)]
+	const tile = 32
+	for top := 0; top < h && t.ctx.Err() == nil; top += tile {
+		for left := 0; left < w; left += tile {
+			for y := top; y < min(top+tile, h); y++ {
+				for x := left; x < min(left+tile, w); x++ {
+					if bytes == 1 {
+						spare[x*h+y] = pix[y*w+x]
+					} else {
+						copy(spare[4*(x*h+y):][:4], pix[4*(y*w+x):][:4])
+					}
+				}
+			}
 		}
 	}
-	small := image.NewRGBA(image.Rect(0, 0, w, h)) // the form that the encoders take without a copy
-	const band = 8
-	scalers := make(map[image.Point]draw.Scaler, 4) // by height before and after: bands differ by a row
-	for y := 0; y < h; y += band {
-		end := min(y+band, h)
-		from := image.Rect(b.Min.X, b.Min.Y+y*b.Dy()/h, b.Max.X, b.Min.Y+end*b.Dy()/h)
-		heights := image.Pt(from.Dy(), end-y)
-		if scalers[heights] == nil {
-			scalers[heights] = draw.CatmullRom.NewScaler(w, end-y, from.Dx(), from.Dy())
-		}
-		scalers[heights].Scale(small, image.Rect(0, y, w, end), m, from, draw.Src, nil)
-	}
-	return small
+	copy(pix, spare)
 }
