@@ -29,9 +29,9 @@ func doctored(t *testing.T, whole []byte, statements ...string) []byte {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		driver := "sqlite3"
-		if !slices.Contains(sql.Drivers(), driver) { // built without cgo
-			driver = "sqlite"
+		driver := "sqlite" // what there is without cgo
+		if !slices.Contains(sql.Drivers(), driver) {
+			driver = "sqlite3"
 		}
 		db, err := sql.Open(driver, file)
 		if err != nil {
