@@ -24,6 +24,7 @@ import (
 	"sohbet/bench/conformance/raw"
 	"sohbet/bench/process"
 	"sohbet/models/storetest"
+	"sohbet/server/media/mediatest"
 )
 
 // TestHostileClientsCostThemselves runs what strangers can do to exhaust a server, all at once and from several addresses, while
@@ -39,10 +40,12 @@ func TestHostileClientsCostThemselves(t *testing.T) {
 	)
 	length := time.Duration(number(t, "SOHBET_ATTACK_SECONDS", 8)) * time.Second
 	p := process.Start(t, t.TempDir(), "GOMEMLIMIT=400MiB", "SECRET_KEY="+storetest.Key)
+	bombs := bombUploads(t)
 	strangers := make([]*stranger, addresses)
 	var prepared errgroup.Group
 	for i := range strangers {
 		strangers[i] = newStranger(p.Addr, fmt.Sprintf("127.0.1.%d", i+1))
+		strangers[i].bombs = bombs
 		prepared.Go(strangers[i].prepare)
 	}
 	if err := prepared.Wait(); err != nil {
@@ -198,7 +201,7 @@ func (s *stranger) prepare() error {
 		return errors.Join(err, fmt.Errorf("join: %+v", a))
 	}
 	s.thread = a.ThreadID
-	for n := range 25 {
+	for n := range 14 { // as much as one visitor may store at once
 		if _, err := v.ask("message", map[string]any{"thread_id": s.thread, "text": strings.Repeat("ğ", 10_000), "client_id": fmt.Sprint(n)}); err != nil {
 			return err
 		}
@@ -276,11 +279,19 @@ func unknownEvents(ctx context.Context, s *stranger) error {
 	return flood(ctx, s, string(raw.Text("40"))+strings.Repeat(string(raw.Text(`42["unknown",{}]`)), 500))
 }
 
+// bombUploads are the requests that upload [mediatest.Bombs].
+func bombUploads(t *testing.T) (all []upload) {
+	t.Helper()
+	for name, content := range mediatest.Bombs(t) {
+		folder, _, _ := strings.Cut(name, ":")
+		body, kind := form(t, "a", content)
+		all = append(all, upload{"/api/upload/" + folder, kind, body})
+	}
+	return all
+}
+
 // uploadBombs uploads small files that are large when they are decoded.
 func uploadBombs(ctx context.Context, s *stranger) error {
-	if len(s.bombs) == 0 {
-		return nil
-	}
 	bomb := s.bombs[rand.N(len(s.bombs))]
 	if _, err := s.do(ctx, "POST", bomb.path, bomb.kind, bomb.body); ctx.Err() != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 )
 
 const (
+	smallMemory  = 1 << 30 // bytes; what a container may have that is small
 	slowQuery    = 200 * time.Millisecond
 	databaseWait = 2 * time.Minute
 	// handOver is the time over which a process that stops sends its clients to the others.
@@ -63,6 +65,9 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	// A container's limit ends the process, so the collector works harder before it is reached.
 	if _, err := memlimit.Set(); err != nil && !errors.Is(err, memlimit.ErrNoLimit) {
 		log.Debug("no memory limit was taken from the container", "error", err)
+	}
+	if limit := debug.SetMemoryLimit(-1); limit < smallMemory && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // garbage then takes at most half of what is in use, instead of as much
 	}
 	created, err := cfg.Prepare()
 	if err != nil {
