@@ -43,6 +43,9 @@ const maxOver = 500
 // maxReads is how many histories are read and encoded at a time, at up to about 3 MB each.
 const maxReads = 16
 
+// bytesPerEvent is how much text of a history counts as one more event: reading and encoding it costs the server as much.
+const bytesPerEvent = 16 << 10
+
 // slowEvent is how long an event takes that the log tells of.
 const slowEvent = time.Second
 

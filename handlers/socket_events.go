@@ -232,6 +232,11 @@ func (p *peer) history(ctx context.Context, in input, e realtime.Event) error {
 	if err != nil {
 		return err
 	}
+	size := 0
+	for i := range messages {
+		size += len(messages[i].ContentText)
+	}
+	p.h.Events.Spend(p.socket.ConnectionID(), p.address, size/bytesPerEvent)
 	answerEvent(e, succeeded{"messages": messages, "has_more": more})
 	return nil
 }

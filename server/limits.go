@@ -74,9 +74,9 @@ const (
 	earlyPayload = 16 << 10
 )
 
-// connectionMemory is what all connections may hold of a memory limit: an eighth, from 16 to 256 MB.
+// connectionMemory is what all connections may hold of a memory limit: a sixteenth, from 16 to 256 MB.
 func connectionMemory(limit int64) int64 {
-	return min(max(limit/8, 16<<20), 256<<20)
+	return min(max(limit/16, 16<<20), 256<<20)
 }
 
 // Bound sets what connections may hold and send.

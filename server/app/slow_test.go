@@ -185,3 +185,23 @@ func TestLimitsOnSockets(t *testing.T) {
 		t.Error("the refused handshake is not in the security log")
 	}
 }
+
+// TestLongHistoriesCountMore: a history counts by what it takes to read and send it.
+func TestLongHistoriesCountMore(t *testing.T) {
+	s := open(t, storetest.Open(t, "sqlite"), "RATE_LIMIT_API", "4/1h") // sixteen events
+	v := s.socket(t, s.browser(t))
+	joined := v.emit("join", `{"display_name":"Ada"}`)
+	if !joined.OK {
+		t.Fatal(joined.raw)
+	}
+	for range 2 {
+		if a := v.emit("message", `{"text":"`+strings.Repeat("ğ", 10_000)+`"}`); !a.OK {
+			t.Fatalf("%.300s", a.raw)
+		}
+	}
+	for i := range 5 { // 40 kB each, so three events; twelve are left
+		if a := v.emit("history", `{"thread_id":"`+joined.ThreadID+`"}`); a.OK != (i < 4) {
+			t.Errorf("history %d: %.200s", i, a.raw)
+		}
+	}
+}

@@ -86,6 +86,25 @@ func (l *Limiter) allow(key string, n int) (ok bool, retryAfter time.Duration) {
 	return true, 0
 }
 
+// Spend takes n tokens of key's bucket, or as many as there are, for what turned out to cost more than was asked for.
+func (l *Limiter) Spend(key string, n int) {
+	if l.every == 0 || n < 1 {
+		return
+	}
+	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full := max(l.full[h], now)
+	left := int((now + l.span - full) / l.every)
+	if n = min(n, left); n < 1 {
+		return
+	}
+	l.full[h] = full + time.Duration(n)*l.every
+	if l.spent != nil {
+		l.spent(key, n)
+	}
+}
+
 // Return gives back a token that Allow took.
 func (l *Limiter) Return(key string) { l.returnN(key, 1) }
 
@@ -166,6 +185,18 @@ func (t Tiers) AllowN(key, address string, n int) (ok bool, retryAfter time.Dura
 		taken = append(taken, func() { tier.limiter.returnN(tier.key, n) })
 	}
 	return true, 0
+}
+
+// Spend takes n tokens of each tier, or as many as there are.
+func (t Tiers) Spend(key, address string, n int) {
+	for _, tier := range [...]struct {
+		limiter *Limiter
+		key     string
+	}{{t.Each, key}, {t.Address, address}, {t.All, ""}} {
+		if tier.limiter != nil {
+			tier.limiter.Spend(tier.key, n)
+		}
+	}
 }
 
 // AddressKey gives the limiter key of an address: itself, but for IPv6 its /64, which is what one customer has at will.

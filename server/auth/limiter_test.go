@@ -219,3 +219,21 @@ func TestAddressKey(t *testing.T) {
 		}
 	}
 }
+
+func TestSpend(t *testing.T) {
+	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	l := NewLimiter(10, time.Minute, clk.now)
+	tiers := Tiers{Each: l}
+	for i, tc := range []struct{ spend, left int }{{0, 9}, {4, 5}, {100, 0}} {
+		key := strconv.Itoa(i)
+		l.Allow(key)
+		tiers.Spend(key, "", tc.spend)
+		left := 0
+		for ok, _ := l.Allow(key); ok; ok, _ = l.Allow(key) {
+			left++
+		}
+		if left != tc.left {
+			t.Errorf("after spending %d there are %d left, want %d", tc.spend, left, tc.left)
+		}
+	}
+}

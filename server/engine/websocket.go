@@ -31,16 +31,17 @@ type wsConn struct {
 	closing atomic.Bool
 	// lingerer closes the socket if the client does not; it must not outlive it, or it would hold on to the connection.
 	lingerer atomic.Pointer[time.Timer]
+	// late closes the connection if a message stays incomplete; nil while none is. It must not outlive the socket either.
+	late atomic.Pointer[time.Timer]
 
 	// The rest belongs to the reader.
 	rest       []byte // bytes of a frame that has not arrived whole
 	parts      []byte // fragments of a message that has not arrived whole
 	partsOp    ws.OpCode
-	compressed bool        // that message is
-	upgrading  bool        // not the connection's transport yet
-	held       int         // bytes of rest and parts that are counted
-	handled    int         // messages handed on
-	late       *time.Timer // closes the connection if a message stays incomplete; nil while none is
+	compressed bool // that message is
+	upgrading  bool // not the connection's transport yet
+	held       int  // bytes of rest and parts that are counted
+	handled    int  // messages handed on
 }
 
 // probeLimit is the longest message of a websocket that is not the connection's transport yet: "2probe".
@@ -130,15 +131,17 @@ func (w *wsConn) on(data []byte) error {
 // incomplete counts what has arrived of messages that are not complete, and sees to it that they do not stay so. progress says
 // that a message was completed meanwhile, so that what is incomplete now is another one.
 func (w *wsConn) incomplete(progress bool) error {
-	if len(w.rest) == 0 && w.partsOp == 0 {
-		if w.late != nil {
-			w.late.Stop()
-			w.late = nil
+	late := w.late.Load()
+	switch patience := w.conn.srv.opts.BodyTimeout; {
+	case len(w.rest) == 0 && w.partsOp == 0:
+		w.stop(&w.late)
+	case late == nil:
+		w.late.Store(time.AfterFunc(patience, w.tooLate))
+		if w.closing.Load() {
+			w.stop(&w.late)
 		}
-	} else if w.late == nil {
-		w.late = time.AfterFunc(w.conn.srv.opts.BodyTimeout, w.tooLate)
-	} else if progress {
-		w.late.Reset(w.conn.srv.opts.BodyTimeout)
+	case progress:
+		late.Reset(patience)
 	}
 	held := cap(w.rest) + cap(w.parts)
 	if held < countedFrom {
@@ -152,6 +155,12 @@ func (w *wsConn) incomplete(progress bool) error {
 	}
 	w.held = held
 	return nil
+}
+
+func (w *wsConn) stop(timer *atomic.Pointer[time.Timer]) {
+	if t := timer.Swap(nil); t != nil {
+		t.Stop()
+	}
 }
 
 func (w *wsConn) tooLate() {
@@ -174,9 +183,6 @@ func (w *wsConn) limit() int {
 func (w *wsConn) over(err error) {
 	defer w.close()
 	c := w.conn
-	if w.late != nil {
-		w.late.Stop()
-	}
 	if c.dropProbe(w) {
 		return
 	}
@@ -205,9 +211,8 @@ func (w *wsConn) close() {
 	if w.closing.Swap(true) {
 		return
 	}
-	if t := w.lingerer.Swap(nil); t != nil {
-		t.Stop()
-	}
+	w.stop(&w.lingerer)
+	w.stop(&w.late)
 	if w.conn != nil {
 		if p := w.conn.srv.poll(); p != nil {
 			p.forget(w)
