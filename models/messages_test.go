@@ -3,6 +3,7 @@ package models_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"sohbet/models"
@@ -214,4 +215,52 @@ func TestForgetShowsWhatAnotherProcessWrote(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A page of long messages ends before its limit, in each direction, and says that there are more; no message is left out.
+func TestPageIsBoundedByBytes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		th := thread(t, s, 1)
+		var ids []int64
+		for range 40 {
+			ids = append(ids, say(t, s, th.ID, strings.Repeat("ğ", models.MaxContentText)).Message.ID) // 20 kB, 27 kB as stored
+		}
+		for name, tc := range map[string]struct {
+			first models.MessageQuery
+			next  func(page []models.Message) models.MessageQuery
+			back  bool
+		}{
+			"oldest": {models.MessageQuery{Oldest: true, Limit: 100},
+				func(page []models.Message) models.MessageQuery {
+					return models.MessageQuery{AfterID: page[len(page)-1].ID, Limit: 100}
+				}, false},
+			"newest": {models.MessageQuery{Limit: 100},
+				func(page []models.Message) models.MessageQuery {
+					return models.MessageQuery{BeforeID: page[0].ID, Limit: 100}
+				}, true},
+		} {
+			var got []int64
+			q, more := tc.first, true
+			for more {
+				var page []models.Message
+				var err error
+				if page, more, err = s.Messages(t.Context(), th.ID, q); err != nil || len(page) == 0 || len(page) > 25 {
+					t.Fatalf("%s: %d messages, %v", name, len(page), err)
+				}
+				var found []int64
+				for _, m := range page {
+					found = append(found, m.ID)
+				}
+				if tc.back {
+					got = append(found, got...)
+				} else {
+					got = append(got, found...)
+				}
+				q = tc.next(page)
+			}
+			if !slices.Equal(got, ids) {
+				t.Errorf("%s: %v, want %v", name, got, ids)
+			}
+		}
+	})
 }

@@ -52,8 +52,6 @@ func TestHostileClientsCostThemselves(t *testing.T) {
 		t.Fatal(err)
 	}
 	agent := signIn(t, p)
-	p.AtRest()
-	p.Forget()
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 

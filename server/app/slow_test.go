@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"sohbet/bench/conformance/raw"
 	"sohbet/models/storetest"
 )
 
@@ -204,4 +206,28 @@ func TestLongHistoriesCountMore(t *testing.T) {
 			t.Errorf("history %d: %.200s", i, a.raw)
 		}
 	}
+}
+
+// TestEventFloodIsClosed: whoever goes on sending beyond the limit is closed, whatever the events are, and may come back.
+func TestEventFloodIsClosed(t *testing.T) {
+	s := open(t, storetest.Open(t, "sqlite"), "RATE_LIMIT_API", "100/1h") // 400 events, 800 packets
+	host := &raw.Host{T: t, Addr: strings.TrimPrefix(s.URL, "http://"), Path: "/socket.io/"}
+	for name, packets := range map[string][]string{
+		"unknown":        {`42["unknown",{}]`},
+		"known":          {`42["typing",{}]`},
+		"join and leave": {"41", "40"},
+	} {
+		w := host.Socket()
+		for range 500 { // it is closed meanwhile
+			if _, err := w.Write(raw.Texts(packets...)); err != nil {
+				break
+			}
+		}
+		_, _ = w.Write(raw.Texts(slices.Repeat(packets, 500)...))
+		w.ClosedWith(1008)
+		if log := s.log.String(); strings.Contains(log, "panic") {
+			t.Fatalf("%s: %.2000s", name, log)
+		}
+	}
+	host.Socket()
 }

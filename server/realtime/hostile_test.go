@@ -71,6 +71,8 @@ func TestHostileInput(t *testing.T) {
 		"attachments without a count":  `45-["message"]`,
 		"binary event without a dash":  `45["message"]`,
 		"placeholder, none announced":  `450-["message",` + holder + "]",
+		"1,001 arguments":              `42["message"` + strings.Repeat(",1", 1000) + "]",
+		"long text with attachments":   `451-["message",` + holder + `,"` + strings.Repeat("x", 64<<10) + `"]`,
 		"ack without an id":            `43["x"]`,
 		"ack id too large":             `4318446744073709551616["x"]`,
 		"ack that is no array":         `431{}`,
