@@ -1,4 +1,4 @@
-// No text of a stranger may cost a page more than its length: an expression that tries again and again freezes everybody who sees it.
+// No text of a stranger may cost a page more than its length: an expression that tries again and again freezes each page that shows it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';

@@ -61,7 +61,7 @@ func (m *mutator) word() string {
 		return strings.Repeat(m.pick(fragments), m.IntN(40))
 	case 2:
 		return strings.Repeat("x", m.IntN(12_000))
-	case 3: // what is slow to look through for one who goes back and forth
+	case 3: // what is slow to look through for an expression that backtracks
 		return m.pick([]string{"https://a", "a@", "www.", "😀", " ", "/uploads/"}) +
 			strings.Repeat(m.pick([]string{"!", "😀", "a.", "a-", " ", "*", "👩\u200d"}), m.IntN(3000)) + "x" + strings.Repeat(")", m.IntN(3000))
 	default:
