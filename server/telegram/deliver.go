@@ -70,7 +70,7 @@ func (b *Bridge) sendMessages(ctx context.Context, d outbox.Delivery, take slots
 		id, last, err := b.sendForm(ctx, o, f)
 		v := judge(err)
 		switch {
-		case err == nil && f == asNotice && judge(first) != refused:
+		case err == nil && f == asNotice:
 			return b.noticed(ctx, o, id, first)
 		case err == nil:
 			return b.delivered(o, id, last)
@@ -189,9 +189,22 @@ func (b *Bridge) links(o *outgoing, id int64) []models.TelegramLink {
 	return links
 }
 
-// noticed is the outcome when Telegram took the notice of a message but, for no reason that it gave, not the message: it is
-// set aside, and the notice tells the operator to look into the console.
+// noticed is the outcome when Telegram took the notice of a message instead of the message. If it refuses the message once
+// more, the content is the cause, and the notice, which sends the operator to the console, takes its place. If the cause is
+// unclear, the message is set aside.
 func (b *Bridge) noticed(ctx context.Context, o *outgoing, id int64, cause error) outbox.Outcome {
+	again, last, err := b.sendForm(ctx, o, asIs)
+	switch {
+	case err == nil: // what was in the way is gone since
+		params := map[string]any{"chat_id": b.to().Recipient(), "message_id": id}
+		err := b.paced(ctx, o.take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, "deleteMessage", params, nil) })
+		if err != nil {
+			b.log.Warn("telegram: a notice stands above the message that arrived after it", slog.Any("error", err))
+		}
+		return b.delivered(o, again, last)
+	case judge(cause) == refused && judge(err) == refused:
+		return b.delivered(o, id, true)
+	}
 	for _, link := range b.links(o, id) {
 		if err := b.store.Link(ctx, link); err != nil {
 			b.log.Warn("telegram: a notice is not linked", slog.Any("error", err))

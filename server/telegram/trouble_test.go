@@ -102,7 +102,7 @@ func TestContentThatIsRefusedGoesInAPlainerForm(t *testing.T) {
 	h.bot.Script(refuse)
 	h.write(ayse, a, "<odd>")
 	h.settled()
-	h.bot.Script(refuse, refuse)
+	h.bot.Script(telegramtest.Fault{Method: "sendMessage", Text: "impossible", Status: http.StatusBadRequest, Times: -1})
 	m := h.write(ayse, a, "impossible")
 	h.settled()
 	h.write(ayse, a, "last")
