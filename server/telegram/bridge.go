@@ -64,6 +64,7 @@ type Chat interface {
 	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
 	SetAway(ctx context.Context, a chat.Actor, away bool) error
 	Delivered(ctx context.Context, a chat.Actor, threadID string, lastID int64) error
+	ChannelState(chat.ChannelState)
 	SetAside(ctx context.Context, threadID string, messageID int64, channel, reason string)
 	Block(ctx context.Context, a chat.Actor, threadID string, address bool) error
 	Unblock(ctx context.Context, a chat.Actor, threadID string) error
@@ -151,6 +152,9 @@ func New(o Options) (*Bridge, error) {
 		store: o.Store, chat: o.Chat, files: o.Media, log: o.Log, now: o.Now,
 		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: make(chan struct{}, 1), renew: make(chan struct{}, 1), alerts: make(chan string, 16), loads: make(chan struct{}, maxLoads),
 		state: state{now: o.Now}, albums: albums{now: o.Now},
+	}
+	b.state.tell = func(p Problem) {
+		b.chat.ChannelState(chat.ChannelState{Channel: models.ChannelTelegram, OK: p.Reason == "", Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
 	}
 	b.chatID.Store(o.ChatID)
 	b.api = &api{url: o.APIURL, pace: b.pace, transport: &transport{inner: o.Transport, token: o.Token, contact: b.state.heard}}
