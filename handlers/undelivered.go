@@ -5,6 +5,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/chat"
+	"sohbet/server/telegram"
 )
 
 // Undelivered lists the messages that could not be delivered to Telegram and wait for an agent, and how the channels fare.
@@ -16,7 +17,8 @@ func (a *API) Undelivered(c echo.Context) error {
 	channels := []chat.ChannelState{}
 	if a.Bridge != nil {
 		p := a.Bridge.Health(c.Request().Context()).Trouble
-		channels = append(channels, chat.ChannelState{Channel: models.ChannelTelegram, OK: p.Reason == "", Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
+		good := p.Reason == "" || p.Reason == telegram.ReasonAside // what was set aside is in the list
+		channels = append(channels, chat.ChannelState{Channel: models.ChannelTelegram, OK: good, Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
 	}
 	return ok(c, struct {
 		Success     bool                `json:"success"`

@@ -268,6 +268,7 @@ func (b *Bridge) Doctor() *Doctor {
 	d := &Doctor{
 		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.to()), WebhookURL: b.webhook,
 		Client: &http.Client{Transport: b.api.transport.inner}, Now: b.now,
+		Trouble: func(ctx context.Context) Problem { return b.Health(ctx).Trouble },
 	}
 	if b.webhook == "" && b.state.leading.Load() {
 		d.Conflict = b.state.conflict

@@ -18,7 +18,7 @@ import { Room } from './console/room.js';
 import { Session } from './console/session.js';
 import { team } from './console/team.js';
 import { Threads } from './console/threads.js';
-import { channelState, Undelivered } from './console/undelivered.js';
+import { Undelivered } from './console/undelivered.js';
 import { post } from './lib/api.js';
 import { badge } from './lib/badge.js';
 import { byId } from './lib/dom.js';
@@ -181,7 +181,7 @@ live.on('thread_cleared', ({ thread_id: id }) => {
   room.forget(id);
 });
 live.on('message_undelivered', (row) => undelivered.take(row));
-live.on('channel_state', channelState);
+live.on('channel_state', (state) => undelivered.channel(state));
 live.on('canned_changed', () => canned.load().catch(() => { /* the next connect loads them */ }));
 outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   if (!message || !isNew(message)) return;

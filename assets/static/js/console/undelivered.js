@@ -1,13 +1,12 @@
-// Messages that Telegram did not take after many tries: a mark at each, with a button that has it sent again.
+// What does not reach Telegram: messages that it did not take after many tries, each with a mark and a button that has it sent
+// again, and a line above the list while the channel is in trouble or such messages wait.
 import { get, post } from '../lib/api.js';
 import { byId, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
-/** Shows whether a channel works; what helps stands on the diagnostics page. */
-export function channelState({ ok }) { byId('channel-trouble').hidden = ok; }
-
 export class Undelivered {
   #all = new Map(); // by message id
+  #trouble = false;
   #changed;
 
   /** @param {(messageID: number) => void} changed the mark of a message has come or gone */
@@ -15,10 +14,11 @@ export class Undelivered {
 
   async load() {
     const { undelivered, channels } = await get('/api/undelivered');
-    channels.forEach(channelState);
     const before = [...this.#all.keys()];
     this.#all = new Map(undelivered.map((row) => [row.message_id, row]));
     for (const id of new Set([...before, ...this.#all.keys()])) this.#changed(id);
+    this.#trouble = channels.some(({ ok }) => !ok);
+    this.#show();
   }
 
   /** Takes in the event message_undelivered. */
@@ -26,6 +26,13 @@ export class Undelivered {
     if (row.waiting) this.#all.delete(row.message_id);
     else this.#all.set(row.message_id, row);
     this.#changed(row.message_id);
+    this.#show();
+  }
+
+  /** Takes in the event channel_state. */
+  channel({ ok }) {
+    this.#trouble = !ok;
+    this.#show();
   }
 
   /** What stands below a message's entry, null for nothing. */
@@ -36,6 +43,8 @@ export class Undelivered {
     return make('div', { className: 'failure undelivered', attrs: { role: 'status' } },
       make('span', { title: row.reason }, t('console.undelivered')), again);
   }
+
+  #show() { byId('channel-trouble').hidden = !this.#trouble && !this.#all.size; }
 
   async #again(row, button) {
     button.disabled = true;
