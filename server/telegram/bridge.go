@@ -116,8 +116,9 @@ type Bridge struct {
 	name    atomic.Pointer[string]
 	forged  atomic.Int64 // when the webhook was last called without the secret, in ns since 1970
 	state   state
-	turn    keyed        // held, by thread, while a topic is changed
-	making  atomic.Int64 // topics that are being made
+	turn    keyed          // held, by thread, while a topic is changed
+	making  atomic.Int64   // topics that are being made
+	asking  sync.WaitGroup // questions about the chat
 	changes changes
 	arrived chan struct{}
 	renew   chan struct{} // asks for a fresh start
@@ -171,6 +172,7 @@ const (
 // Run works until ctx ends.
 func (b *Bridge) Run(ctx context.Context) {
 	var parts sync.WaitGroup
+	defer b.asking.Wait() // after those who ask
 	defer parts.Wait()
 	parts.Go(func() { b.tellAlerts(ctx) })
 	parts.Go(func() { b.keepContact(ctx) })

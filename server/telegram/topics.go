@@ -49,10 +49,11 @@ func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	if !fresh && f.answer == nil {
 		answer := make(chan struct{})
 		f.answer = answer
-		go func() { // it ends with the deadlines of its calls
-			b.learnForum(context.WithoutCancel(ctx))
-			close(answer)
-		}()
+		asker := ctx
+		b.asking.Go(func() {
+			defer close(answer)
+			b.learnForum(asker)
+		})
 	}
 	on, known, answer := f.on, f.known, f.answer
 	f.mu.Unlock()
