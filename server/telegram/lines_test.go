@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/telegram"
 	"sohbet/server/telegram/telegramtest"
@@ -135,4 +136,21 @@ func TestTheOutboxOfAnOlderVersionIsSent(t *testing.T) {
 	if n := len(bot.Sent()); n == 0 {
 		t.Error("nothing was sent")
 	}
+}
+
+// Where the bot may write but not manage topics, no message waits for a topic to be renamed.
+func TestATopicThatCannotBeChangedHoldsNoMessage(t *testing.T) {
+	h := world(t, telegramtest.Forum())
+	ayse, a := h.visitor("Ayşe")
+	h.write(ayse, a, "one")
+	h.sent(1)
+	h.settled()
+	h.bot.Script(telegramtest.Fault{Method: "editForumTopic", Status: 400, About: "Bad Request: not enough rights to edit the topic", Times: -1})
+	name := "Ayşe Hanım"
+	if _, err := h.store.UpdateThread(t.Context(), a, models.ThreadPatch{DisplayName: &name}); err != nil {
+		t.Fatal(err)
+	}
+	h.write(ayse, a, "two")
+	h.sent(2)
+	h.settled()
 }

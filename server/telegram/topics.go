@@ -233,7 +233,13 @@ func (b *Bridge) sendTopic(ctx context.Context, rows []models.OutboxRow, take sl
 	if changed {
 		b.changes.note(rows[0].ThreadID, b.now())
 	}
-	switch v := judge(err); {
+	v := judge(err)
+	var e *apiError
+	if v == barred && errors.As(err, &e) && e.has("topic") { // no message may wait for a topic's name or state
+		b.log.Warn("telegram: a topic could not be changed", slog.Any("error", err))
+		v = refused
+	}
+	switch {
 	case err == nil, v == refused:
 		return outbox.Outcome{Done: rows[:n]}
 	case errors.Is(err, errNotSaved):
