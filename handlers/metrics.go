@@ -46,7 +46,6 @@ func (a *API) register(m *metrics.Metrics) {
 		{Name: "sohbet_telegram_sent_total", Help: "Messages that Telegram took.", Counter: true},
 		{Name: "sohbet_telegram_received_total", Help: "Updates that came from Telegram.", Counter: true},
 		{Name: "sohbet_telegram_failures_total", Help: "Calls of Telegram that failed.", Counter: true},
-		{Name: "sohbet_telegram_set_aside", Help: "Messages that Telegram did not take and an agent may send again."},
 	}, func() []float64 { // it asks the database
 		ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 		defer cancel()
@@ -54,7 +53,7 @@ func (a *API) register(m *metrics.Metrics) {
 		if !h.Oldest.IsZero() {
 			age = a.now().Sub(h.Oldest).Seconds()
 		}
-		return []float64{float64(h.Waiting), age, float64(h.Sent), float64(h.Received), float64(h.Failed), float64(h.Aside)}
+		return []float64{float64(h.Waiting), age, float64(h.Sent), float64(h.Received), float64(h.Failed)}
 	})
 }
 
