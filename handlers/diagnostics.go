@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sohbet/models"
 	"sohbet/server/audit"
 	"sohbet/server/metrics"
 )
@@ -111,7 +112,11 @@ func (a *API) purge(ctx context.Context) (map[string]int64, error) {
 }
 
 func (a *API) resend(ctx context.Context) (map[string]int64, error) {
-	waiting := a.Bridge.Health(ctx).Waiting
+	found := a.Bridge.Health(ctx)
+	waiting := found.Waiting + found.Aside
+	if _, err := a.Store.OutboxSendAgain(ctx, models.ChannelTelegram, "", 0); err != nil {
+		return nil, err
+	}
 	return map[string]int64{"waiting": waiting}, a.Store.OutboxWake(ctx)
 }
 

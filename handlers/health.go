@@ -32,6 +32,7 @@ type checkResult struct {
 	DurationMS float64 `json:"duration_ms"`
 	Detail     string  `json:"detail,omitempty"`
 	Reason     string  `json:"reason,omitempty"` // what Detail says, as a word that a page can put into its own language
+	Cure       string  `json:"cure,omitempty"`   // the step that puts it right
 	UsedBytes  uint64  `json:"used_bytes,omitempty"`
 	FreeBytes  uint64  `json:"free_bytes,omitempty"`
 	TotalBytes uint64  `json:"total_bytes,omitempty"` // of memory: the limit, 0 = none
@@ -40,6 +41,7 @@ type checkResult struct {
 	CheckedAt   string `json:"checked_at"`
 	LastOK      string `json:"last_ok,omitempty"` // since this process started
 	Waiting     int64  `json:"waiting,omitempty"`
+	Aside       int64  `json:"set_aside,omitempty"` // messages that were given up until an agent sends them again
 
 	reads bool // in error, but what is stored can still be read
 }

@@ -27,10 +27,10 @@ func (h *health) telegram(ctx context.Context) checkResult {
 		return checkResult{Status: stateOff}
 	}
 	found := h.api.Bridge.Health(ctx)
-	r := checkResult{Status: stateOK, Waiting: found.Waiting}
+	r := checkResult{Status: stateOK, Waiting: found.Waiting, Aside: found.Aside}
 	switch now := h.api.now(); {
-	case found.Trouble != "":
-		r.Status, r.Detail = stateWarning, found.Trouble
+	case found.Trouble.Reason != "":
+		r.Status, r.Reason, r.Detail, r.Cure = stateWarning, found.Trouble.Reason, found.Trouble.Text, found.Trouble.Cure
 	case found.LastContact.IsZero() && now.Sub(h.api.Numbers.Started()) > contactLate:
 		r.Status, r.Reason, r.Detail = stateWarning, "telegram_never", "Telegram has never answered"
 	case !found.LastContact.IsZero() && now.Sub(found.LastContact) > contactLate:

@@ -21,7 +21,7 @@ var ErrNotEmpty = errors.New("models: the database is not empty")
 
 // dumpTables are what a dump holds, parents before children. Sign-in codes and received updates are left out:
 // they live for minutes.
-var dumpTables = []string{"users", "threads", "messages", "telegram_links", "telegram_threads", "telegram_outbox", "switches", "blocks", "uploads",
+var dumpTables = []string{"users", "threads", "messages", "telegram_links", "telegram_threads", "outbox", "switches", "blocks", "uploads",
 	"first_answers", "notes", "canned_replies", "server_keys"}
 
 // unnumbered are those of them whose ids come from elsewhere.
@@ -312,8 +312,29 @@ func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) error 
 				}
 			}
 		}
+		if columns := schema.Columns[oldOutbox]; columns != nil {
+			if err := loadOldOutbox(ctx, conn, filepath.Join(dir, oldOutbox), columns); err != nil {
+				return fmt.Errorf("table %s: %w", oldOutbox, err)
+			}
+		}
 		return tx.Commit(ctx)
 	})
+}
+
+// oldOutbox is where dumps of older versions have what waits for Telegram.
+const oldOutbox = "telegram_outbox"
+
+func loadOldOutbox(ctx context.Context, conn *pgx.Conn, path string, columns []string) error {
+	_, err := conn.Exec(ctx, "CREATE TEMPORARY TABLE "+oldOutbox+` (id bigint, thread_id text, message_id bigint, kind text,
+		parts integer, tries integer, due_at timestamp, created_at timestamp) ON COMMIT DROP`)
+	if err != nil {
+		return err
+	}
+	if err := copyIn(ctx, conn, path, oldOutbox, columns); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, moveTelegramOutbox)
+	return err
 }
 
 // copyIn quotes what a file calls columns: it may come from anywhere.

@@ -19,12 +19,13 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 	}
 	at = stamp(at)
 	var m Message
+	var queued []OutboxRow
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		threads, err := lockThreads(tx, []string{threadID})
 		if err != nil {
 			return err
 		}
-		m = Message{}
+		m, queued = Message{}, nil
 		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Take(&m).Error; err != nil {
 			return err
 		}
@@ -40,13 +41,16 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 		if !s.telegram || !mirrored(m.SenderType) {
 			return nil
 		}
-		return tx.Create(&OutboxRow{ThreadID: threadID, MessageID: id, Kind: OutboxEdit, CreatedAt: at}).Error
+		queued = []OutboxRow{{Channel: ChannelTelegram, ThreadID: threadID, MessageID: id, Kind: OutboxEdit, CreatedAt: at}}
+		return tx.Create(&queued).Error
 	})
 	s.cache.changed(threadID)
 	if err != nil {
 		return Message{}, s.failed("edit a message", err)
 	}
-	s.rouse()
+	if queued != nil {
+		s.outboxQueued(queued...)
+	}
 	m = s.ready([]Message{m})[0]
 	m.ContentText, m.EditedAt = text, &at
 	return m, nil

@@ -99,6 +99,12 @@ func FirstStatement(s *Store, threadID, clientID string) Statement {
 	return Statement{st.SQL.String(), st.Vars}
 }
 
+// OutboxStatement is how the sender reads what waits of a thread.
+func OutboxStatement(s *Store, threadID string) Statement {
+	st := s.outboxRowsQuery(context.Background(), ChannelTelegram, OutboxKey{ThreadID: threadID}, 50).Session(&gorm.Session{DryRun: true}).Find(&[]OutboxRow{}).Statement
+	return Statement{st.SQL.String(), st.Vars}
+}
+
 // PostgresWrites are the writer's statements that name threads by id.
 func PostgresWrites(ids []string) map[string]Statement {
 	rows := make([]*lockedThread, len(ids))

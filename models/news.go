@@ -25,7 +25,8 @@ type News struct {
 // What may be turned.
 const (
 	TurnedSecurity = "security" // blocks, sessions
-	TurnedOutbox   = "outbox"   // something waits for Telegram
+	TurnedOutbox   = "outbox"   // something waits to be sent
+	TurnedRetry    = "retry"    // what waits in the outbox may be tried at once
 	TurnedSwitch   = "switch"
 )
 
@@ -45,7 +46,9 @@ func (s *Store) Heard(what string) {
 	case TurnedSecurity:
 		s.watch.soon()
 	case TurnedOutbox:
-		s.wake()
+		s.outboxChanged(false)
+	case TurnedRetry:
+		s.outboxChanged(true)
 	}
 }
 

@@ -7,29 +7,43 @@ import (
 	"gorm.io/gorm"
 )
 
-// What an outbox row asks for.
+// ChannelTelegram is the channel of the bridge to Telegram.
+const ChannelTelegram = "telegram"
+
+// What an outbox row of Telegram asks for.
 const (
 	OutboxMessage = "message" // send the message
 	OutboxEdit    = "edit"    // the message has a new text
 	OutboxTopic   = "topic"   // name and state of the thread changed
 )
 
-// OutboxRow is one thing that Telegram has yet to hear. Rows of one thread are sent in the order of their ids.
+// OutboxRow is one thing that a channel has yet to deliver. Rows with the same channel, destination and thread are
+// delivered in the order of their ids.
 type OutboxRow struct {
-	ID        int64
-	ThreadID  string
-	MessageID int64
-	Kind      string
-	Parts     int // parts of the message that have been sent
-	Tries     int
-	DueAt     *time.Time // not before; nil = at once
-	CreatedAt time.Time
+	ID          int64
+	Channel     string
+	Destination string // where to; "" if the channel has one destination
+	ThreadID    string // "" for what is about no conversation
+	MessageID   int64
+	Kind        string // for the channel to interpret
+	Parts       int    // parts of the message that have been sent
+	Tries       int    // that failed by the row's own fault
+	DueAt       *time.Time
+	SetAsideAt  *time.Time // when it was given up until an agent has it sent again; nil = it waits
+	Reason      string     // why it was set aside, without message text
+	CreatedAt   time.Time
 }
 
 // TableName names the table.
-func (OutboxRow) TableName() string { return "telegram_outbox" }
+func (OutboxRow) TableName() string { return "outbox" }
 
-// mirrored reports whether Telegram has to hear of messages of a sender. What was written there is known there.
+// OutboxKey names what is delivered in order within a channel.
+type OutboxKey struct{ Destination, ThreadID string }
+
+// Key is the row's key.
+func (r OutboxRow) Key() OutboxKey { return OutboxKey{r.Destination, r.ThreadID} }
+
+// mirrored reports whether Telegram receives messages of a sender. What was written in Telegram is known there.
 func mirrored(senderType string) bool { return senderType == Visitor || senderType == Admin }
 
 // enqueue puts what was stored into the outbox, in the same transaction.
@@ -43,81 +57,102 @@ func (t *transaction) enqueue(ctx context.Context, conn gorm.ConnPool) error {
 		if t.jobs[i].kind != appendJob || out.err != nil || out.Duplicate || !mirrored(out.Message.SenderType) {
 			continue
 		}
+		row := OutboxRow{Channel: ChannelTelegram, ThreadID: out.Message.ThreadID, Kind: OutboxTopic, CreatedAt: out.Message.CreatedAt}
 		if out.Reopened {
-			rows = append(rows, OutboxRow{ThreadID: out.Message.ThreadID, Kind: OutboxTopic, CreatedAt: out.Message.CreatedAt})
+			rows = append(rows, row)
 		}
-		rows = append(rows, OutboxRow{ThreadID: out.Message.ThreadID, MessageID: out.Message.ID, Kind: OutboxMessage, CreatedAt: out.Message.CreatedAt})
+		row.Kind, row.MessageID = OutboxMessage, out.Message.ID
+		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	t.queued = true
+	t.queued = rows
 	return t.writer.sql.enqueue(ctx, conn, rows)
 }
 
-// rouse wakes the sender, in whichever process it is.
-func (s *Store) rouse() {
-	s.wake()
-	if s.telegram {
-		s.turned(TurnedOutbox)
+// OutboxListen calls f after each commit of this process that queued rows of a channel, with their keys; without keys when
+// another process did; and with retry when all that waits may be tried at once. One function listens to a channel; it must
+// not block. Nil ends it.
+func (s *Store) OutboxListen(channel string, f func(keys []OutboxKey, retry bool)) {
+	s.outboxMu.Lock()
+	defer s.outboxMu.Unlock()
+	if f == nil {
+		delete(s.outboxListeners, channel)
+		return
+	}
+	if s.outboxListeners == nil {
+		s.outboxListeners = make(map[string]func([]OutboxKey, bool))
+	}
+	s.outboxListeners[channel] = f
+}
+
+// outboxQueued notifies the sender, in whichever process it runs, of committed rows.
+func (s *Store) outboxQueued(rows ...OutboxRow) {
+	keys := make(map[string][]OutboxKey, 1)
+	for _, row := range rows {
+		keys[row.Channel] = append(keys[row.Channel], row.Key())
+	}
+	s.outboxMu.Lock()
+	for channel, list := range keys {
+		if f := s.outboxListeners[channel]; f != nil {
+			f(list, false)
+		}
+	}
+	s.outboxMu.Unlock()
+	s.turned(TurnedOutbox)
+}
+
+// outboxChanged notifies the senders here of what another process queued, or that waiting rows may be tried.
+func (s *Store) outboxChanged(retry bool) {
+	s.outboxMu.Lock()
+	defer s.outboxMu.Unlock()
+	for _, f := range s.outboxListeners {
+		f(nil, retry)
 	}
 }
 
-// wake wakes the sender here.
-func (s *Store) wake() {
-	select {
-	case s.outbox <- struct{}{}:
-	default:
-	}
+// outboxWaiting selects what a channel has yet to send.
+func (s *Store) outboxWaiting(ctx context.Context, channel string) *gorm.DB {
+	return s.read.WithContext(ctx).Model(&OutboxRow{}).Where("channel = ? AND set_aside_at IS NULL", channel)
 }
 
-// OutboxReady receives when this process has put something into the outbox, or has [Store.Heard] that another one did.
-func (s *Store) OutboxReady() <-chan struct{} { return s.outbox }
+// OutboxKeys returns the keys of rows that wait with an id above after, those of the oldest rows first, and the highest
+// of these ids, or after if there is none.
+func (s *Store) OutboxKeys(ctx context.Context, channel string, after int64) (keys []OutboxKey, newest int64, err error) {
+	var found []struct {
+		Destination, ThreadID string
+		Oldest, Newest        int64
+	}
+	err = again(ctx, func() error {
+		return s.outboxWaiting(ctx, channel).Select("destination, thread_id, MIN(id) AS oldest, MAX(id) AS newest").
+			Where("id > ?", after).Group("destination, thread_id").Order("oldest").Find(&found).Error
+	})
+	newest = after
+	for _, f := range found {
+		keys, newest = append(keys, OutboxKey{f.Destination, f.ThreadID}), max(newest, f.Newest)
+	}
+	return keys, newest, s.failed("read the outbox", err)
+}
 
-// OutboxNext returns the oldest rows, leaving out threads whose first row is not due yet. Those of one thread
-// stand in their order; nothing but rows of that thread may have to wait when one of them fails.
-func (s *Store) OutboxNext(ctx context.Context, now time.Time, limit int) ([]OutboxRow, error) {
+// OutboxRows returns the first rows of a key that wait, in order.
+func (s *Store) OutboxRows(ctx context.Context, channel string, k OutboxKey, limit int) ([]OutboxRow, error) {
 	var rows []OutboxRow
-	err := again(ctx, func() error { return s.outboxQuery(ctx, now).Limit(limit).Find(&rows).Error })
+	err := again(ctx, func() error { return s.outboxRowsQuery(ctx, channel, k, limit).Find(&rows).Error })
 	return rows, s.failed("read the outbox", err)
 }
 
-// outboxQuery repeats the condition of idx_telegram_outbox_due literally.
-func (s *Store) outboxQuery(ctx context.Context, now time.Time) *gorm.DB {
-	db := s.read.WithContext(ctx)
-	waiting := db.Session(&gorm.Session{NewDB: true}).Model(&OutboxRow{}).Select("thread_id").Where("due_at IS NOT NULL AND due_at > ?", stamp(now))
-	return db.Model(&OutboxRow{}).Where("thread_id NOT IN (?)", waiting).Order("id")
+func (s *Store) outboxRowsQuery(ctx context.Context, channel string, k OutboxKey, limit int) *gorm.DB {
+	return s.outboxWaiting(ctx, channel).Where("thread_id = ? AND destination = ?", k.ThreadID, k.Destination).Order("id").Limit(limit)
 }
 
-// OutboxSent notes that a part of a row is in Telegram, as the messages that links name. With the last part the
-// row is done.
-func (s *Store) OutboxSent(ctx context.Context, row OutboxRow, links []TelegramLink, last bool) error {
-	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		found, err := lockThreads(tx, []string{row.ThreadID})
-		if err != nil {
-			return err
-		}
-		if len(found) == 1 && len(links) > 0 { // a thread that was cleared meanwhile has no links any more
-			fresh := append([]TelegramLink(nil), links...)
-			if err := tx.Create(&fresh).Error; err != nil {
-				return err
-			}
-		}
-		if last {
-			return tx.Where("id = ?", row.ID).Delete(&OutboxRow{}).Error
-		}
-		return tx.Model(&OutboxRow{}).Where("id = ?", row.ID).Updates(map[string]any{"parts": row.Parts + 1, "tries": 0, "due_at": nil}).Error
-	})
-	return s.failed("note what was sent", err)
+// OutboxDone removes rows that have nothing left to send.
+func (s *Store) OutboxDone(ctx context.Context, ids ...int64) error {
+	err := again(ctx, func() error { return s.write.WithContext(ctx).Where("id IN ?", ids).Delete(&OutboxRow{}).Error })
+	return s.failed("remove outbox rows", err)
 }
 
-// OutboxDone removes a row that has nothing left to send.
-func (s *Store) OutboxDone(ctx context.Context, id int64) error {
-	err := again(ctx, func() error { return s.write.WithContext(ctx).Where("id = ?", id).Delete(&OutboxRow{}).Error })
-	return s.failed("remove an outbox row", err)
-}
-
-// OutboxLater counts a try that failed and keeps the row's thread waiting until a time.
+// OutboxLater counts a failed try of a row; after a restart it is not tried before due.
 func (s *Store) OutboxLater(ctx context.Context, id int64, due time.Time) error {
 	err := again(ctx, func() error {
 		return s.write.WithContext(ctx).Model(&OutboxRow{}).Where("id = ?", id).
@@ -126,31 +161,86 @@ func (s *Store) OutboxLater(ctx context.Context, id int64, due time.Time) error 
 	return s.failed("put an outbox row off", err)
 }
 
-// OutboxWake makes all rows due: Telegram is there again.
+// maxReason is the width of the column reason in runes.
+const maxReason = 300
+
+// OutboxSetAside takes a row out of its key's order, until [Store.OutboxSendAgain].
+func (s *Store) OutboxSetAside(ctx context.Context, id int64, reason string, at time.Time) error {
+	err := again(ctx, func() error {
+		return s.write.WithContext(ctx).Model(&OutboxRow{}).Where("id = ?", id).
+			Updates(map[string]any{"set_aside_at": stamp(at), "reason": cut(reason, maxReason), "due_at": nil}).Error
+	})
+	return s.failed("set an outbox row aside", err)
+}
+
+// OutboxAside returns the rows of a channel that were set aside, of one thread or, with "", of all, oldest first.
+func (s *Store) OutboxAside(ctx context.Context, channel, threadID string) ([]OutboxRow, error) {
+	var rows []OutboxRow
+	err := again(ctx, func() error {
+		db := s.read.WithContext(ctx).Where("channel = ? AND set_aside_at IS NOT NULL", channel) // the literal condition of idx_outbox_set_aside
+		if threadID != "" {
+			db = db.Where("thread_id = ?", threadID)
+		}
+		return db.Order("id").Limit(maxPage).Find(&rows).Error
+	})
+	return rows, s.failed("read what was set aside", err)
+}
+
+// OutboxSendAgain lets rows that were set aside be sent again, before what waits in their threads: those of one message, or
+// with "" and 0 all of the channel. It returns how many there were.
+func (s *Store) OutboxSendAgain(ctx context.Context, channel, threadID string, messageID int64) (int, error) {
+	var rows []OutboxRow
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		rows = nil
+		db := tx.Where("channel = ? AND set_aside_at IS NOT NULL", channel)
+		if threadID != "" {
+			db = db.Where("thread_id = ? AND message_id = ?", threadID, messageID)
+		}
+		if err := db.Order("id").Find(&rows).Error; err != nil || len(rows) == 0 {
+			return err
+		}
+		ids := make([]int64, len(rows))
+		for i, row := range rows {
+			ids[i] = row.ID
+		}
+		return tx.Model(&OutboxRow{}).Where("id IN ?", ids).Updates(map[string]any{"set_aside_at": nil, "reason": "", "tries": 0, "due_at": nil}).Error
+	})
+	if err == nil && len(rows) > 0 {
+		s.outboxQueued(rows...)
+	}
+	return len(rows), s.failed("send outbox rows again", err)
+}
+
+// OutboxWake lets all waiting rows be tried at once.
 func (s *Store) OutboxWake(ctx context.Context) error {
-	defer s.rouse()
 	err := again(ctx, func() error {
 		return s.write.WithContext(ctx).Model(&OutboxRow{}).Where("due_at IS NOT NULL").Update("due_at", nil).Error
 	})
+	s.outboxChanged(true)
+	s.turned(TurnedRetry)
 	return s.failed("wake the outbox", err)
 }
 
-// Backlog is what waits in the outbox.
+// Backlog is what a channel has not sent.
 type Backlog struct {
 	Rows   int64
-	Oldest time.Time // when its oldest row was written; zero if there is none
+	Oldest time.Time // when the oldest row was written; zero if there is none
+	Aside  int64     // rows that were set aside; they are not in Rows
 }
 
 // OutboxBacklog counts what waits.
-func (s *Store) OutboxBacklog(ctx context.Context) (Backlog, error) {
+func (s *Store) OutboxBacklog(ctx context.Context, channel string) (Backlog, error) {
 	var b Backlog
 	var first []OutboxRow
 	err := again(ctx, func() error {
-		err := s.read.WithContext(ctx).Model(&OutboxRow{}).Count(&b.Rows).Error
+		if err := s.outboxWaiting(ctx, channel).Count(&b.Rows).Error; err != nil {
+			return err
+		}
+		err := s.read.WithContext(ctx).Model(&OutboxRow{}).Where("channel = ? AND set_aside_at IS NOT NULL", channel).Count(&b.Aside).Error
 		if err != nil {
 			return err
 		}
-		return s.read.WithContext(ctx).Order("id").Limit(1).Find(&first).Error
+		return s.outboxWaiting(ctx, channel).Order("id").Limit(1).Find(&first).Error
 	})
 	if len(first) == 1 {
 		b.Oldest = first[0].CreatedAt.UTC()

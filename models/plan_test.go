@@ -58,6 +58,7 @@ func populate(t *testing.T, s *models.Store) {
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT 't1', 'c' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", 'd' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", '', 'admin' FROM n",
+		"INSERT INTO outbox (channel, thread_id, kind) " + numbers + "SELECT 'telegram', " + id + ", 'message' FROM n",
 	} {
 		if _, err := models.Raw(t, s).Exec(st); err != nil {
 			t.Fatalf("%s: %v", st, err)
@@ -94,6 +95,7 @@ func TestPlansUseIndexes(t *testing.T) {
 			"repeated client id":    {models.FirstStatement(s, "t1", "c77"), "idx_messages_client_id"},
 			"messages to expire":    {models.ExpiredStatement(s, before.AddDate(-20, 0, 0)), "idx_messages_created_at"},
 			"threads to remove":     {models.EmptyStatement(s, before), "idx_threads_empty"},
+			"a thread's outbox":     {models.OutboxStatement(s, "t7"), "idx_outbox_thread_id"},
 			"threads to be cleared": {models.Statement{SQL: "SELECT id FROM messages WHERE thread_id IN ('t2', 't3') LIMIT 2000"}, "idx_messages_thread_id"},
 		}
 		if s.Dialect() == "postgres" {

@@ -157,19 +157,19 @@ func postgresTurnedArgs(rows []*lockedThread) []any {
 	return append(postgresUpdateArgs(rows), waiting, visitor, agent, talks, answered)
 }
 
-const postgresEnqueue = `INSERT INTO telegram_outbox (thread_id, message_id, kind, created_at)
-	SELECT thread_id, message_id, kind, created_at
-	FROM unnest($1::text[], $2::bigint[], $3::text[], $4::timestamp[])
-		WITH ORDINALITY AS v (thread_id, message_id, kind, created_at, n)
+const postgresEnqueue = `INSERT INTO outbox (channel, thread_id, message_id, kind, created_at)
+	SELECT channel, thread_id, message_id, kind, created_at
+	FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamp[])
+		WITH ORDINALITY AS v (channel, thread_id, message_id, kind, created_at, n)
 	ORDER BY n`
 
 func (postgresSQL) enqueue(ctx context.Context, conn gorm.ConnPool, rows []OutboxRow) error {
-	threads, messages := make([]string, len(rows)), make([]int64, len(rows))
+	channels, threads, messages := make([]string, len(rows)), make([]string, len(rows)), make([]int64, len(rows))
 	kinds, times := make([]string, len(rows)), make([]time.Time, len(rows))
 	for i, r := range rows {
-		threads[i], messages[i], kinds[i], times[i] = r.ThreadID, r.MessageID, r.Kind, r.CreatedAt
+		channels[i], threads[i], messages[i], kinds[i], times[i] = r.Channel, r.ThreadID, r.MessageID, r.Kind, r.CreatedAt
 	}
-	_, err := conn.ExecContext(ctx, postgresEnqueue, threads, messages, kinds, times)
+	_, err := conn.ExecContext(ctx, postgresEnqueue, channels, threads, messages, kinds, times)
 	return err
 }
 

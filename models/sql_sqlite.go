@@ -66,8 +66,8 @@ func sqliteInsert(rows int) string {
 }
 
 func sqliteEnqueue(rows int) string {
-	return "INSERT INTO telegram_outbox (thread_id, message_id, kind, created_at) VALUES " +
-		strings.TrimSuffix(strings.Repeat("(?,?,?,?),", rows), ",")
+	return "INSERT INTO outbox (channel, thread_id, message_id, kind, created_at) VALUES " +
+		strings.TrimSuffix(strings.Repeat("(?,?,?,?,?),", rows), ",")
 }
 
 func (b *sqliteSQL) close() {
@@ -154,7 +154,7 @@ func (b *sqliteSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lock
 }
 
 func (b *sqliteSQL) enqueue(ctx context.Context, conn gorm.ConnPool, rows []OutboxRow) error {
-	args := make([]any, 0, 4*insertSizes[0])
+	args := make([]any, 0, 5*insertSizes[0])
 	for i, size := range insertSizes {
 		if len(rows) < size {
 			continue
@@ -166,7 +166,7 @@ func (b *sqliteSQL) enqueue(ctx context.Context, conn gorm.ConnPool, rows []Outb
 		for len(rows) >= size {
 			args = args[:0]
 			for _, r := range rows[:size] {
-				args = append(args, r.ThreadID, r.MessageID, r.Kind, r.CreatedAt)
+				args = append(args, r.Channel, r.ThreadID, r.MessageID, r.Kind, r.CreatedAt)
 			}
 			rows = rows[size:]
 			if _, err := st.ExecContext(ctx, args...); err != nil {

@@ -48,7 +48,6 @@ type Store struct {
 
 	removed   func(files []string)
 	telegram  bool
-	outbox    chan struct{} // wakes the sender
 	texts     *texts
 	cache     *cache
 	writer    *writer
@@ -59,6 +58,9 @@ type Store struct {
 	sessions  sessions
 	watch     *watch
 	news      atomic.Pointer[News]
+
+	outboxMu        sync.Mutex
+	outboxListeners map[string]func([]OutboxKey, bool) // by channel
 
 	health health
 	config func() *gorm.Config
@@ -91,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, shortcuts: shortcuts, removed: o.Removed, telegram: o.Telegram, outbox: make(chan struct{}, 1)}
+	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, shortcuts: shortcuts, removed: o.Removed, telegram: o.Telegram}
 	s.config = func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log.With("stream", "performance"), logger.Config{ // its failures are of another by their level

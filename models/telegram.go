@@ -130,3 +130,66 @@ func (s *Store) LinksOf(ctx context.Context, messageID int64) (list []TelegramLi
 	})
 	return list, s.failed("find links", err)
 }
+
+// OutboxSent stores in one transaction that Telegram took rows of one thread, as the messages that links name: the rows
+// are done, or with part, the next part of the first of them comes next. delivered is the id up to which Telegram has every
+// message of the thread, 0 if the thread is gone.
+func (s *Store) OutboxSent(ctx context.Context, rows []OutboxRow, links []TelegramLink, part bool) (delivered int64, err error) {
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		delivered = 0
+		found, err := lockThreads(tx, []string{rows[0].ThreadID})
+		if err != nil {
+			return err
+		}
+		if len(found) == 1 && len(links) > 0 { // a thread that was cleared meanwhile has no links any more
+			fresh := append([]TelegramLink(nil), links...)
+			if err := tx.Create(&fresh).Error; err != nil {
+				return err
+			}
+		}
+		if part {
+			err = tx.Model(&OutboxRow{}).Where("id = ?", ids[0]).Updates(map[string]any{"parts": rows[0].Parts + 1, "tries": 0, "due_at": nil}).Error
+		} else {
+			err = tx.Where("id IN ?", ids).Delete(&OutboxRow{}).Error
+		}
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		// The thread is locked, so no message can come in between that has a row and is counted here.
+		var first *int64
+		err = tx.Model(&OutboxRow{}).Where("thread_id = ? AND channel = ? AND kind = ?", rows[0].ThreadID, ChannelTelegram, OutboxMessage).
+			Select("MIN(message_id)").Scan(&first).Error
+		delivered = found[0].LastMessageID
+		if first != nil {
+			delivered = min(delivered, *first-1)
+		}
+		return err
+	})
+	return delivered, s.failed("note what was sent", err)
+}
+
+// QueueTopic has the topic of a thread brought up to date.
+func (s *Store) QueueTopic(ctx context.Context, threadID string) error {
+	row := OutboxRow{Channel: ChannelTelegram, ThreadID: threadID, Kind: OutboxTopic, CreatedAt: stamp(time.Now())}
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		fresh := row
+		return tx.Create(&fresh).Error
+	})
+	if err == nil {
+		s.outboxQueued(row)
+	}
+	return s.failed("queue a topic", err)
+}
+
+// LinkedMessages returns which messages a message in Telegram shows, in their order.
+func (s *Store) LinkedMessages(ctx context.Context, chatID, telegramMessageID int64) (ids []int64, err error) {
+	err = again(ctx, func() error {
+		return s.read.WithContext(ctx).Model(&TelegramLink{}).Where("chat_id = ? AND telegram_message_id = ? AND message_id <> 0", chatID, telegramMessageID).
+			Order("message_id").Pluck("message_id", &ids).Error
+	})
+	return ids, s.failed("find links", err)
+}

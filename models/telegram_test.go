@@ -27,13 +27,21 @@ func withBot(t *testing.T, body func(t *testing.T, s *models.Store)) {
 	}
 }
 
-// outbox returns what is due now, as "kind thread message".
+// outbox returns what waits, the oldest first, as "kind thread message".
 func outbox(t *testing.T, s *models.Store) (rows []models.OutboxRow, short []string) {
 	t.Helper()
-	rows, err := s.OutboxNext(t.Context(), time.Now(), 1000)
+	keys, _, err := s.OutboxKeys(t.Context(), models.ChannelTelegram, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, k := range keys {
+		of, err := s.OutboxRows(t.Context(), models.ChannelTelegram, k, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, of...)
+	}
+	slices.SortFunc(rows, func(a, b models.OutboxRow) int { return int(a.ID - b.ID) })
 	for _, r := range rows {
 		short = append(short, fmt.Sprintf("%s %s %d", r.Kind, r.ThreadID, r.MessageID))
 	}
@@ -52,14 +60,15 @@ func TestOutboxHoldsWhatTelegramHasToHear(t *testing.T) {
 			models.NewMessage{ThreadID: one, SenderType: "telegram", ContentText: "written in Telegram"},
 			models.NewMessage{ThreadID: one, SenderType: "system", ContentText: "by nobody"},
 			models.NewMessage{ThreadID: two, SenderType: models.Admin, ContentText: "from the console"})
+		var heard []models.OutboxKey
+		s.OutboxListen(models.ChannelTelegram, func(keys []models.OutboxKey, _ bool) { heard = append(heard, keys...) })
 		stored, errs := models.AppendBatch(s, list)
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case <-s.OutboxReady():
-		default:
-			t.Error("the sender was not woken")
+		s.OutboxListen(models.ChannelTelegram, nil)
+		if len(heard) != 101 || heard[0].ThreadID != one || heard[100].ThreadID != two {
+			t.Errorf("the sender heard of %d rows", len(heard))
 		}
 		var want []string
 		for _, m := range stored[:100] {
@@ -73,7 +82,7 @@ func TestOutboxHoldsWhatTelegramHasToHear(t *testing.T) {
 		if off := time.Since(rows[0].CreatedAt); off < 0 || off > time.Minute {
 			t.Errorf("a row is %v old", off)
 		}
-		backlog, err := s.OutboxBacklog(t.Context())
+		backlog, err := s.OutboxBacklog(t.Context(), models.ChannelTelegram)
 		if err != nil || backlog.Rows != 101 || !backlog.Oldest.Equal(rows[0].CreatedAt.UTC()) {
 			t.Errorf("backlog %+v, %v", backlog, err)
 		}
@@ -88,7 +97,7 @@ func TestWithoutABotNothingIsQueued(t *testing.T) {
 		if _, err := s.UpdateThread(t.Context(), id, models.ThreadPatch{Status: &closed}); err != nil {
 			t.Fatal(err)
 		}
-		if n := countRows(t, s, "telegram_outbox"); n != 0 {
+		if n := countRows(t, s, "outbox"); n != 0 {
 			t.Errorf("%d rows", n)
 		}
 	})
@@ -101,41 +110,74 @@ func TestOutboxKeepsTheOrderOfEachThread(t *testing.T) {
 		b := say(t, s, one, "b").Message.ID
 		c := say(t, s, two, "c").Message.ID
 		line := func(thread string, id int64) string { return fmt.Sprintf("message %s %d", thread, id) }
-		rows, _ := outbox(t, s)
+		rows, got := outbox(t, s)
+		if !slices.Equal(got, []string{line(one, a), line(one, b), line(two, c)}) {
+			t.Fatalf("outbox %v", got)
+		}
+		key := models.OutboxKey{ThreadID: one}
+		first := func() models.OutboxRow {
+			t.Helper()
+			list, err := s.OutboxRows(t.Context(), models.ChannelTelegram, key, 1)
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%+v, %v", list, err)
+			}
+			return list[0]
+		}
 		if err := s.OutboxLater(t.Context(), rows[0].ID, time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		if _, got := outbox(t, s); !slices.Equal(got, []string{line(two, c)}) {
-			t.Errorf("while the first waits: %v", got)
-		}
-		later, err := s.OutboxNext(t.Context(), time.Now().Add(2*time.Hour), 1)
-		if err != nil || len(later) != 1 || later[0].ID != rows[0].ID || later[0].Tries != 1 {
-			t.Errorf("two hours later %+v, %v", later, err)
+		if r := first(); r.ID != rows[0].ID || r.Tries != 1 || r.DueAt == nil || time.Until(*r.DueAt) < 50*time.Minute {
+			t.Errorf("put off: %+v", r)
 		}
 		if err := s.OutboxWake(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, got := outbox(t, s); !slices.Equal(got, []string{line(one, a), line(one, b), line(two, c)}) {
-			t.Errorf("woken: %v", got)
+		if r := first(); r.DueAt != nil {
+			t.Errorf("woken: %+v", r)
+		}
+		keys, newest, err := s.OutboxKeys(t.Context(), models.ChannelTelegram, rows[1].ID)
+		if err != nil || newest != rows[2].ID || !slices.Equal(keys, []models.OutboxKey{{ThreadID: two}}) {
+			t.Errorf("after the second row: %v, %d, %v", keys, newest, err)
+		}
+		if keys, newest, err := s.OutboxKeys(t.Context(), "mail", 7); err != nil || len(keys) != 0 || newest != 7 {
+			t.Errorf("another channel: %v, %d, %v", keys, newest, err)
 		}
 		// Half of a long message, then the rest.
-		link := models.TelegramLink{ThreadID: one, ChatID: -5, TelegramMessageID: 70, TopicID: 3, MessageID: a}
-		if err := s.OutboxSent(t.Context(), rows[0], []models.TelegramLink{link}, false); err != nil {
-			t.Fatal(err)
+		sent := func(rows []models.OutboxRow, id int64, part bool) int64 {
+			t.Helper()
+			links := make([]models.TelegramLink, len(rows))
+			for i, r := range rows {
+				links[i] = models.TelegramLink{ThreadID: one, ChatID: -5, TelegramMessageID: id, TopicID: 3, MessageID: r.MessageID}
+			}
+			upTo, err := s.OutboxSent(t.Context(), rows, links, part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return upTo
 		}
-		again, _ := outbox(t, s)
-		if again[0].Parts != 1 || again[0].Tries != 0 {
-			t.Errorf("after one part: %+v", again[0])
+		if upTo := sent(rows[:1], 70, true); upTo != a-1 {
+			t.Errorf("after one part Telegram has all up to %d, want %d", upTo, a-1)
 		}
-		link.TelegramMessageID = 71
-		if err := s.OutboxSent(t.Context(), again[0], []models.TelegramLink{link}, true); err != nil {
-			t.Fatal(err)
+		if r := first(); r.Parts != 1 || r.Tries != 0 {
+			t.Errorf("after one part: %+v", r)
+		}
+		if upTo := sent(rows[:1], 71, false); upTo != b-1 {
+			t.Errorf("after the first message Telegram has all up to %d, want %d", upTo, b-1)
 		}
 		if err := s.OutboxDone(t.Context(), rows[2].ID); err != nil {
 			t.Fatal(err)
 		}
 		if _, got := outbox(t, s); !slices.Equal(got, []string{line(one, b)}) {
 			t.Errorf("left: %v", got)
+		}
+		// Two that Telegram has as one message.
+		d := say(t, s, one, "d").Message.ID
+		both, _ := outbox(t, s)
+		if upTo := sent(both, 72, false); upTo != d {
+			t.Errorf("after all messages Telegram has all up to %d, want %d", upTo, d)
+		}
+		if ids, err := s.LinkedMessages(t.Context(), -5, 72); err != nil || !slices.Equal(ids, []int64{b, d}) {
+			t.Errorf("message 72 shows %v, %v", ids, err)
 		}
 		links, err := s.LinksOf(t.Context(), a)
 		if err != nil || len(links) != 2 || links[0].TelegramMessageID != 70 || links[1].TelegramMessageID != 71 {
@@ -192,8 +234,8 @@ func TestDeletedMessagesLeaveNothingForTelegram(t *testing.T) {
 			t.Errorf("%d threads have names", n)
 		}
 		// What was being sent meanwhile.
-		if err := s.OutboxSent(t.Context(), rows[2], []models.TelegramLink{{ThreadID: cleared, ChatID: 1, TelegramMessageID: 8}}, true); err != nil {
-			t.Errorf("sent after it was cleared: %v", err)
+		if upTo, err := s.OutboxSent(t.Context(), rows[2:3], []models.TelegramLink{{ThreadID: cleared, ChatID: 1, TelegramMessageID: 8}}, false); err != nil || upTo != 0 {
+			t.Errorf("sent after it was cleared: %d, %v", upTo, err)
 		}
 		if _, _, err := s.TelegramThread(t.Context(), cleared); err != models.ErrNotFound {
 			t.Errorf("names for a cleared thread: %v", err)
@@ -201,7 +243,7 @@ func TestDeletedMessagesLeaveNothingForTelegram(t *testing.T) {
 		if _, err := s.ClearAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := countRows(t, s, "telegram_outbox") + countRows(t, s, "telegram_links") + countRows(t, s, "telegram_threads"); n != 0 {
+		if n := countRows(t, s, "outbox") + countRows(t, s, "telegram_links") + countRows(t, s, "telegram_threads"); n != 0 {
 			t.Errorf("%d rows are left", n)
 		}
 	})
@@ -402,7 +444,7 @@ func TestLoadOfAnOlderDump(t *testing.T) {
 	if err := json.Unmarshal(text, &index); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"telegram_outbox", "telegram_threads", "switches"} {
+	for _, table := range []string{"outbox", "telegram_threads", "switches"} {
 		delete(index.Columns, table)
 		delete(index.Sequences, table)
 		if err := os.Remove(filepath.Join(dir, table)); err != nil {

@@ -83,8 +83,9 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 		*text = &sealed
 	}
 	var row threadRow
+	var queued []OutboxRow
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		row = threadRow{}
+		row, queued = threadRow{}, nil
 		err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&row).Error
 		if err != nil {
 			return err
@@ -116,7 +117,8 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 			return err
 		}
 		if s.telegram && (p.Status != nil || p.DisplayName != nil) {
-			if err := tx.Create(&OutboxRow{ThreadID: id, Kind: OutboxTopic, CreatedAt: stamp(time.Now())}).Error; err != nil {
+			queued = []OutboxRow{{Channel: ChannelTelegram, ThreadID: id, Kind: OutboxTopic, CreatedAt: stamp(time.Now())}}
+			if err := tx.Create(&queued).Error; err != nil {
 				return err
 			}
 		}
@@ -129,7 +131,9 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	if err != nil {
 		return Thread{}, s.failed("update a thread", err)
 	}
-	s.rouse()
+	if queued != nil {
+		s.outboxQueued(queued...)
+	}
 	s.readyThread(&row.Thread)
 	return row.Thread, nil
 }

@@ -19,7 +19,7 @@ type transaction struct {
 	rows     map[string]*lockedThread
 	answers  []FirstAnswer // given in this batch
 	stored   int64
-	queued   bool // something went into the outbox
+	queued   []OutboxRow // went into the outbox
 }
 
 // lockedThread is a thread row that the transaction holds.
@@ -52,7 +52,7 @@ type dialectSQL interface {
 	insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error)
 	// update writes the columns that the writer keeps.
 	update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error
-	// enqueue adds rows to the outbox in their order: ThreadID, MessageID, Kind and CreatedAt.
+	// enqueue adds rows to the outbox in their order: Channel, ThreadID, MessageID, Kind and CreatedAt.
 	enqueue(ctx context.Context, conn gorm.ConnPool, rows []OutboxRow) error
 	// touch moves last_activity and last_seen forward.
 	touch(ctx context.Context, conn gorm.ConnPool, rows []touched) error

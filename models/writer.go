@@ -186,8 +186,8 @@ func (w *writer) commit(jobs []*job) (outcomes []outcome, err error) {
 			w.store.touches.note(id, row.LastActivity)
 		}
 	}
-	if t.queued {
-		w.store.rouse()
+	if len(t.queued) > 0 {
+		w.store.outboxQueued(t.queued...)
 	}
 	w.batches.Add(1)
 	w.appended.Add(t.stored)

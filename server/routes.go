@@ -93,6 +93,8 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/threads/block", a.Block, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/threads/unblock", a.Unblock, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/threads/export", a.Export, a.LimitAPI, a.AgentsOnly, body, gzip)
+	get("/api/undelivered", a.Undelivered, a.LimitAPI, a.AgentsOnly, gzip)
+	e.POST("/api/undelivered/send", a.SendAgain, a.LimitAPI, a.AgentsOnly, body)
 	get("/api/push/key", a.PushKey, a.LimitAPI, a.AgentsOnly)
 	e.POST("/api/push/subscribe", a.PushSubscribe, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/push/unsubscribe", a.PushUnsubscribe, a.LimitAPI, a.AgentsOnly, small)

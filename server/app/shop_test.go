@@ -51,6 +51,7 @@ func openShopOn(t *testing.T, bot *telegramtest.Server, world telegramtest.Optio
 type guest struct {
 	*shop
 	thread string
+	header http.Header // of the handshake
 	socket *raw.Websocket
 	joined chan string
 	done   chan struct{}
@@ -63,6 +64,7 @@ type guest struct {
 // heard is one event; that something was acked is the event "ack", whose text is the packet's number.
 type heard struct {
 	name, text, sender, kind, file string
+	last                           int64 // of a mark
 	at                             time.Time
 }
 
@@ -79,7 +81,7 @@ func (s *shop) visit(name string) *guest {
 func (s *shop) page(header http.Header) *guest {
 	s.t.Helper()
 	host := &raw.Host{T: s.t, Addr: s.Addr, Path: "/socket.io/", Header: header}
-	g := &guest{shop: s, socket: host.Socket(), joined: make(chan string, 1), done: make(chan struct{}), change: make(chan struct{})}
+	g := &guest{shop: s, header: header, socket: host.Socket(), joined: make(chan string, 1), done: make(chan struct{}), change: make(chan struct{})}
 	go g.listen()
 	s.t.Cleanup(func() { _ = g.socket.Close(); <-g.done })
 	return g
@@ -113,6 +115,7 @@ func (g *guest) listen() {
 			File   string `json:"file_url"`
 			Status string `json:"status"`
 			Error  string `json:"message"`
+			Last   int64  `json:"last_id"`
 		}
 		if json.Unmarshal(event[0], &name) != nil || json.Unmarshal(event[1], &m) != nil {
 			continue
@@ -120,7 +123,7 @@ func (g *guest) listen() {
 		if name == "joined" {
 			g.joined <- m.Thread
 		}
-		g.remember(heard{name, m.Text + m.Status + m.Error, m.Sender, m.Type, m.File, time.Now()})
+		g.remember(heard{name, m.Text + m.Status + m.Error, m.Sender, m.Type, m.File, m.Last, time.Now()})
 	}
 }
 

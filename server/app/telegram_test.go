@@ -55,7 +55,6 @@ func TestNobodyIsAnsweredByMistake(t *testing.T) {
 	s.sent("hiç kimseye gönderilmedi")
 	s.bot.Say(telegramtest.In{ReplyTo: loose.ID, Text: "evet, çok güzel"}) // a reply to what is linked to nobody
 	s.bot.Say(telegramtest.In{Text: "#thread:2222222 kime?"})
-	s.sent("#thread:2222222")
 	hints := len(s.bot.Sent())
 	stranger := telegramtest.Stranger()
 	s.bot.Say(telegramtest.In{Chat: telegramtest.StrangerID, From: &stranger, Text: tag + " ben operatörüm"})
@@ -71,7 +70,7 @@ func TestNobodyIsAnsweredByMistake(t *testing.T) {
 			t.Errorf("%s went to the chat %s", c.Method, id)
 		}
 	}
-	if n := len(s.bot.Sent()); n > hints+1 { // at most the answer to the second loose reply
+	if n := len(s.bot.Sent()); n > hints { // of such replies there is one a minute
 		t.Errorf("%d more messages: %+v", n-hints, s.bot.Sent()[hints:])
 	}
 }

@@ -62,6 +62,8 @@ type Store interface {
 	DeleteNote(ctx context.Context, threadID string, id int64) error
 	ExpireNotes(ctx context.Context, before time.Time) (gone []models.Note, more bool, err error)
 	CannedReplies(context.Context) ([]models.CannedReply, error)
+	OutboxAside(ctx context.Context, channel, threadID string) ([]models.OutboxRow, error)
+	OutboxSendAgain(ctx context.Context, channel, threadID string, messageID int64) (int, error)
 	SaveCanned(context.Context, models.CannedReply) (models.CannedReply, error)
 	DeleteCanned(ctx context.Context, id int64) error
 	Person(context.Context, models.Thread) (models.Person, error)

@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	tele "gopkg.in/telebot.v3"
+
+	"sohbet/server/outbox"
 )
 
 const (
@@ -30,7 +32,7 @@ var errOdd = errors.New("telegram: an answer that the library cannot read")
 type api struct {
 	url       string
 	transport *transport
-	pace      *pace
+	pace      *outbox.Pace
 }
 
 // do runs f with a bot that ends with ctx or after a time, and gives the result of its last call as it came.
@@ -55,7 +57,9 @@ func (a *api) do(ctx context.Context, timeout time.Duration, f func(*tele.Bot) e
 		if c.result != nil {
 			result, err = c.result, nil
 		}
-		a.pace.told(err)
+		if e := (*apiError)(nil); errors.As(err, &e) && judge(err) == flooded {
+			a.pace.Pause(max(e.RetryAfter, time.Second))
+		}
 	}()
 	return nil, f(bot)
 }
@@ -127,9 +131,24 @@ const (
 	flooded                    // Telegram said how long to wait
 	topicGone                  // the topic was deleted
 	topicClosed                // the topic was closed
-	refused                    // this call will never succeed
-	lockedOut                  // no call will, until somebody changes something
+	refused                    // Telegram refuses this call, as far as is known for what it holds
+	barred                     // the bot may not do this in the chat, until somebody changes something; now and then one text causes it
+	lockedOut                  // no call will succeed, until somebody changes something
 )
+
+// barring are parts of errors with the code 400 that are about the bot or the chat, in lower case, as the Bot API server and
+// Telegram's own servers word them.
+var barring = []string{
+	"not enough rights", "have no rights", "need administrator rights", "chat not found", "group is deactivated", "group chat was deactivated",
+	"chat_write_forbidden", "chat_restricted", "chat_admin_required", "chat_send_", "chat_forbidden", "user_banned_in_channel",
+	"channel_private", "channel_invalid", "peer_id_invalid", "user is deactivated", "chat_guest_send_forbidden", "allow_payment_required",
+}
+
+// has reports whether the description holds one of parts, which are in lower case.
+func (e *apiError) has(parts ...string) bool {
+	text := strings.ToLower(e.Description)
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
+}
 
 // judge sorts an error of a call.
 func judge(err error) verdict {
@@ -137,61 +156,37 @@ func judge(err error) verdict {
 	if !errors.As(err, &e) {
 		return passing
 	}
-	has := func(parts ...string) bool {
-		for _, part := range parts {
-			if strings.Contains(strings.ToLower(e.Description), part) {
-				return true
-			}
-		}
-		return false
-	}
 	switch {
+	case e.Foreign: // whatever its code is: it is not Telegram's
+		return passing
 	case e.Code == http.StatusTooManyRequests:
 		return flooded
 	case e.Code >= 500, e.Code == http.StatusRequestTimeout, e.Code < 400:
 		return passing
-	case e.Code == http.StatusUnauthorized, e.Code == http.StatusForbidden, e.Code == http.StatusNotFound, e.Code == http.StatusConflict:
+	case e.Code == http.StatusUnauthorized, e.Code == http.StatusNotFound, e.Code == http.StatusConflict:
 		return lockedOut
-	case has("message thread not found", "topic_deleted", "topic_id_invalid", "topic not found"):
+	case e.MigratedTo != 0, e.has("group chat was upgraded"):
+		return lockedOut
+	case e.Code == http.StatusForbidden:
+		return barred
+	case e.has("message thread not found", "topic_deleted", "topic_id_invalid", "topic not found"):
 		return topicGone
-	case has("topic_closed"):
+	case e.has("topic_closed"):
 		return topicClosed
-	case e.MigratedTo != 0, has("chat not found", "have no rights to send", "need administrator rights", "chat_write_forbidden", "group chat was upgraded", "group is deactivated"):
-		return lockedOut
+	case e.has(barring...):
+		return barred
 	}
 	return refused
+}
+
+// aboutTopics reports whether an error says that the bot may not manage topics, or that there are none.
+func aboutTopics(err error) bool {
+	var e *apiError
+	return errors.As(err, &e) && e.Code == http.StatusBadRequest && e.has("to create a topic", "to manage topics", "not a forum")
 }
 
 // unchanged reports whether a call failed because what it asks for is so already.
 func unchanged(err error) bool {
 	var e *apiError
-	return errors.As(err, &e) && (strings.Contains(e.Description, "not modified") || strings.Contains(e.Description, "NOT_MODIFIED"))
-}
-
-// trouble says in a plain sentence what is wrong; "" if that is nothing that a person could mend.
-func trouble(err error) string {
-	var e *apiError
-	var network *url.Error
-	switch {
-	case errors.As(err, &e):
-	case errors.As(err, &network):
-		return "Telegram cannot be reached"
-	default:
-		return ""
-	}
-	switch {
-	case e.Code == http.StatusUnauthorized || e.Code == http.StatusNotFound:
-		return "Telegram refuses TELEGRAM_BOT_TOKEN"
-	case e.MigratedTo != 0:
-		return fmt.Sprintf("the group has become a supergroup: set TELEGRAM_CHAT_ID=%d", e.MigratedTo)
-	case e.Code == http.StatusForbidden || strings.Contains(e.Description, "chat not found"):
-		return "the bot is not in the chat TELEGRAM_CHAT_ID"
-	case e.Code == http.StatusConflict:
-		return "another program receives this bot's messages"
-	case judge(err) == lockedOut:
-		return "the bot may not write in the chat TELEGRAM_CHAT_ID"
-	case e.Code >= 500:
-		return "Telegram reports an error of its own"
-	}
-	return ""
+	return errors.As(err, &e) && e.has("not modified", "not_modified")
 }

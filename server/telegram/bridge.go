@@ -24,6 +24,7 @@ import (
 	"sohbet/models"
 	"sohbet/server/chat"
 	"sohbet/server/media"
+	"sohbet/server/outbox"
 )
 
 // Store is what the bridge needs of models.Store.
@@ -33,13 +34,10 @@ type Store interface {
 	Message(ctx context.Context, id int64) (models.Message, error)
 	Check(context.Context) models.Condition
 
-	OutboxReady() <-chan struct{}
-	OutboxNext(ctx context.Context, now time.Time, limit int) ([]models.OutboxRow, error)
-	OutboxSent(ctx context.Context, row models.OutboxRow, links []models.TelegramLink, last bool) error
-	OutboxDone(ctx context.Context, id int64) error
-	OutboxLater(ctx context.Context, id int64, due time.Time) error
-	OutboxWake(context.Context) error
-	OutboxBacklog(context.Context) (models.Backlog, error)
+	outbox.Store
+	OutboxSent(ctx context.Context, rows []models.OutboxRow, links []models.TelegramLink, part bool) (delivered int64, err error)
+	OutboxBacklog(ctx context.Context, channel string) (models.Backlog, error)
+	QueueTopic(ctx context.Context, threadID string) error
 
 	TelegramThread(ctx context.Context, threadID string) (models.TelegramThread, bool, error)
 	TelegramThreadByShortID(ctx context.Context, shortID string) (models.TelegramThread, error)
@@ -48,6 +46,7 @@ type Store interface {
 	Link(context.Context, models.TelegramLink) error
 	Linked(ctx context.Context, chatID, telegramMessageID int64) (models.TelegramLink, error)
 	LinksOf(ctx context.Context, messageID int64) ([]models.TelegramLink, error)
+	LinkedMessages(ctx context.Context, chatID, telegramMessageID int64) ([]int64, error)
 
 	RecordUpdates(context.Context, []models.ReceivedUpdate) error
 	PendingUpdates(ctx context.Context, botID int64, limit int) ([]models.ReceivedUpdate, error)
@@ -65,6 +64,8 @@ type Chat interface {
 	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
 	SetAway(ctx context.Context, a chat.Actor, away bool) error
 	Delivered(ctx context.Context, a chat.Actor, threadID string, lastID int64) error
+	ChannelState(chat.ChannelState)
+	SetAside(ctx context.Context, threadID string, messageID int64, channel, reason string)
 	Block(ctx context.Context, a chat.Actor, threadID string, address bool) error
 	Unblock(ctx context.Context, a chat.Actor, threadID string) error
 	Away() bool
@@ -108,18 +109,23 @@ type Bridge struct {
 	files   Media
 	log     *slog.Logger
 	now     func() time.Time
-	pace    *pace
+	pace    *outbox.Pace
+	sender  *outbox.Sender
 
 	chatID  atomic.Int64 // changes when a group becomes a supergroup
 	name    atomic.Pointer[string]
 	forged  atomic.Int64 // when the webhook was last called without the secret, in ns since 1970
 	state   state
-	turn    sync.Mutex // held while a topic is changed
-	sending sync.Mutex // held from sending something until it is noted
+	turn    keyed          // held, by thread, while a topic is changed
+	making  atomic.Int64   // topics that are being made
+	asking  sync.WaitGroup // questions about the chat
+	changes changes
 	arrived chan struct{}
 	renew   chan struct{} // asks for a fresh start
 	alerts  chan string
 	albums  albums
+	hints   hints
+	loads   chan struct{} // holds as many values as files are being downloaded
 	forum   forum
 }
 
@@ -145,11 +151,15 @@ func New(o Options) (*Bridge, error) {
 	b := &Bridge{
 		botID: botID, secret: hex.EncodeToString(secret), webhook: webhookAddress(o.WebhookURL), locale: o.Locale,
 		store: o.Store, chat: o.Chat, files: o.Media, log: o.Log, now: o.Now,
-		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: make(chan struct{}, 1), renew: make(chan struct{}, 1), alerts: make(chan string, 16),
+		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: make(chan struct{}, 1), renew: make(chan struct{}, 1), alerts: make(chan string, 16), loads: make(chan struct{}, maxLoads),
 		state: state{now: o.Now}, albums: albums{now: o.Now},
+	}
+	b.state.tell = func(p Problem) {
+		b.chat.ChannelState(chat.ChannelState{Channel: models.ChannelTelegram, OK: p.Reason == "", Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
 	}
 	b.chatID.Store(o.ChatID)
 	b.api = &api{url: o.APIURL, pace: b.pace, transport: &transport{inner: o.Transport, token: o.Token, contact: b.state.heard}}
+	b.sender = b.newSender()
 	return b, nil
 }
 
@@ -162,6 +172,7 @@ const (
 // Run works until ctx ends.
 func (b *Bridge) Run(ctx context.Context) {
 	var parts sync.WaitGroup
+	defer b.asking.Wait() // after those who ask
 	defer parts.Wait()
 	parts.Go(func() { b.tellAlerts(ctx) })
 	parts.Go(func() { b.keepContact(ctx) })
@@ -188,7 +199,7 @@ func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
 	b.log.Info("telegram: this process sends and receives")
 	var parts sync.WaitGroup
 	parts.Go(func() { b.introduce(ctx) })
-	parts.Go(func() { b.sendAll(ctx) })
+	parts.Go(func() { b.sender.Run(ctx) })
 	parts.Go(func() { b.receive(ctx) })
 	parts.Go(func() { b.actOnAll(ctx) })
 	select {
@@ -259,6 +270,7 @@ func (b *Bridge) Doctor() *Doctor {
 	d := &Doctor{
 		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.to()), WebhookURL: b.webhook,
 		Client: &http.Client{Transport: b.api.transport.inner}, Now: b.now,
+		Trouble: func(ctx context.Context) Problem { return b.Health(ctx).Trouble },
 	}
 	if b.webhook == "" && b.state.leading.Load() {
 		d.Conflict = b.state.conflict

@@ -3,7 +3,9 @@ package telegram_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"sohbet/server/chat"
 	"sohbet/server/telegram"
@@ -99,7 +101,10 @@ func TestElsewhereByReplyOrTag(t *testing.T) {
 }
 
 func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	var passed atomic.Int64 // how far the bridge's clock is ahead
+	h := world(t, telegramtest.Forum(), func(o *telegram.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
+	})
 	ayse, a := h.visitor("Ayşe")
 	veli, v := h.visitor("Veli")
 	h.write(ayse, a, "one")
@@ -111,24 +116,38 @@ func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
 	}
 	chatter := h.bot.Say(telegramtest.In{Text: "lunch?"})
 	h.sent(3)
-	h.bot.Say(telegramtest.In{ReplyTo: chatter.ID, Text: "a reply to an unlinked message"})
-	h.sent(4)
-	h.bot.Say(telegramtest.In{Text: tags[0] + " " + tags[1] + " both"})
-	h.sent(5)
-	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, Text: tags[1] + " the topic of one, the tag of the other"})
-	h.sent(6)
-	h.bot.Say(telegramtest.In{Text: "#thread:nothing to see"})
-	h.sent(6)
-	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, Text: "/clsoe"})
-	h.sent(8)
 	own := h.bot.OpenTopic("Kitchen")
-	h.bot.Say(telegramtest.In{Topic: own, Text: "in a topic of the team's own"})
-	all := h.sent(9)
-	for i, want := range []string{"yanıtlayın", "yanıtlayın", "birden fazla", "birden fazla", "nothing", "/help", "yanıtlayın"} {
-		m := all[2+i]
-		if !strings.Contains(m.Text, want) || m.ReplyTo == nil {
+	list := []struct {
+		in   telegramtest.In
+		want string
+	}{
+		{telegramtest.In{ReplyTo: chatter.ID, Text: "a reply to an unlinked message"}, "yanıtlayın"},
+		{telegramtest.In{Text: tags[0] + " " + tags[1] + " both"}, "birden fazla"},
+		{telegramtest.In{Topic: sent[0].Topic, Text: tags[1] + " the topic of one, the tag of the other"}, "birden fazla"},
+		{telegramtest.In{Text: "#thread:nothing to see"}, "nothing"},
+		{telegramtest.In{Topic: sent[0].Topic, Text: "/clsoe"}, "/help"},
+		{telegramtest.In{Topic: own, Text: "in a topic of the team's own"}, "yanıtlayın"},
+	}
+	for i, c := range list {
+		passed.Add(int64(time.Minute))
+		h.bot.Say(c.in)
+		if m := h.sent(4 + i)[3+i]; !strings.Contains(m.Text, c.want) || m.ReplyTo == nil {
 			t.Errorf("notice %d: %+v", i, m)
 		}
+	}
+	// Of many within a minute one is answered at once, as above, and one when the minute is over.
+	for _, c := range list {
+		if !strings.HasPrefix(c.in.Text, "/") {
+			h.bot.Say(c.in)
+		}
+	}
+	h.settled()
+	if n := len(h.bot.Sent()); n != 9 {
+		t.Errorf("%d messages from the bot", n)
+	}
+	passed.Add(int64(time.Minute))
+	if held := h.sent(10)[9]; !strings.Contains(held.Text, "yanıtlayın") && !strings.Contains(held.Text, "nothing") || held.ReplyTo == nil {
+		t.Errorf("the notice that was held back: %+v", held)
 	}
 	stranger := telegramtest.Stranger()
 	h.bot.Say(telegramtest.In{Chat: stranger.ID, From: &stranger, Text: tags[0] + " let me in"})
@@ -143,7 +162,7 @@ func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
 	h.bot.Say(telegramtest.In{Topic: sent[0].Topic, Text: "the end"})
 	h.until("the last message", func() bool { return len(h.history(a))+len(h.history(v)) == 3 })
 	h.settled()
-	for _, m := range h.bot.Sent()[9:] {
+	for _, m := range h.bot.Sent()[10:] {
 		if m.From.ID != robot.ID {
 			t.Errorf("the bot says %q", m.Text)
 		}

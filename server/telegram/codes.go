@@ -12,10 +12,14 @@ import (
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/server/auth"
+	"sohbet/server/outbox"
 )
 
 // codeWait is how long somebody who asked for a code waits to hear whether it was delivered.
 const codeWait = 10 * time.Second
+
+// urgentWait is how long what is urgent waits for room. After that it is sent all the same, and Telegram decides.
+const urgentWait = 4 * time.Second
 
 var _ auth.CodeSender = (*Bridge)(nil)
 
@@ -32,7 +36,7 @@ func (b *Bridge) SendCode(ctx context.Context, code string, who auth.Requester) 
 		if v := judge(err); try == 2 || v != passing && v != flooded {
 			return fmt.Errorf("telegram: the code was not delivered: %w", err)
 		}
-		if sleep(ctx, backoff(try, time.Second)) != nil {
+		if sleep(ctx, outbox.Backoff(try, time.Second)) != nil {
 			return fmt.Errorf("telegram: the code was not delivered: %w", err)
 		}
 	}
@@ -61,7 +65,7 @@ func (b *Bridge) tellAlerts(ctx context.Context) {
 					break
 				}
 				b.log.Warn("telegram: a warning was not delivered", slog.Any("error", err))
-				if v := judge(err); v == refused || v == lockedOut || sleep(ctx, backoff(2+try, time.Minute)) != nil {
+				if v := judge(err); v == refused || v == barred || v == lockedOut || sleep(ctx, outbox.Backoff(2+try, time.Minute)) != nil {
 					break
 				}
 			}
@@ -71,11 +75,7 @@ func (b *Bridge) tellAlerts(ctx context.Context) {
 
 // tell writes to the operator's chat, in a forum into its general topic.
 func (b *Bridge) tell(ctx context.Context, text string) error {
-	if err := b.pace.urgent(ctx, codeWait/2); err != nil {
-		return err
-	}
-	_, err := b.api.send(ctx, codeWait, b.to(), text, &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true})
-	b.pace.done()
+	_, err := b.post(ctx, b.urgent(urgentWait), codeWait, text, &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true})
 	return err
 }
 

@@ -229,8 +229,7 @@ func (b *Bridge) did(ctx context.Context, m *tele.Message, lang string, err erro
 
 // close closes a thread and says so. Its topic is closed after that, as nobody but administrators can write in a closed one.
 func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID string) error {
-	b.turn.Lock()
-	defer b.turn.Unlock()
+	defer b.turn.lock(threadID)()
 	names, _, err := b.store.TelegramThread(ctx, threadID)
 	if err == nil {
 		err = b.chat.SetStatus(ctx, operator, threadID, models.StatusClosed)
@@ -244,9 +243,9 @@ func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID stri
 func (b *Bridge) reopen(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
 	// The answer stands in the topic, which has to be open for it.
 	if names.TopicID != 0 && names.ChatID == int64(b.to()) && topicOf(m) == int(names.TopicID) {
-		b.turn.Lock()
-		err := b.reopenTopic(ctx, &names)
-		b.turn.Unlock()
+		unlock := b.turn.lock(names.ThreadID)
+		err := b.reopenTopic(ctx, b.urgent(urgentWait), &names)
+		unlock()
 		if err != nil && judge(err) == passing {
 			return err
 		}

@@ -8,33 +8,93 @@ import (
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/models"
+	"sohbet/server/outbox"
 )
 
 // sendEdit brings a corrected text to where the old one stands. What has no place there, or a place that cannot be changed any
 // more, is sent as an answer to the old text.
-func (b *Bridge) sendEdit(ctx context.Context, row models.OutboxRow) error {
-	o := outgoing{row: row}
-	links, err := b.store.LinksOf(ctx, row.MessageID)
-	if err == nil {
-		o.message, err = b.store.Message(ctx, row.MessageID)
+func (b *Bridge) sendEdit(ctx context.Context, rows []models.OutboxRow, take slots) outbox.Outcome {
+	n := 1
+	for n < len(rows) && rows[n].Kind == models.OutboxEdit && rows[n].MessageID == rows[0].MessageID {
+		n++ // all of them bring the text as it is now
 	}
+	done := outbox.Outcome{Done: rows[:n]}
+	links, err := b.store.LinksOf(ctx, rows[0].MessageID)
+	if err == nil && len(links) == 0 { // never sent from here
+		return done
+	}
+	var o *outgoing
+	if err == nil {
+		o, err = b.shown(ctx, rows[0], links)
+	}
+	switch {
+	case errors.Is(err, models.ErrNotFound): // deleted meanwhile
+		return done
+	case err != nil:
+		return b.notRead(ctx, err)
+	}
+	o.take = take
+	if err := b.correct(ctx, o, links, rows[0].MessageID); errors.Is(err, errNotSaved) {
+		return b.notRead(ctx, err)
+	} else if err != nil {
+		return b.failed(err)
+	}
+	return done
+}
+
+// shown reads the messages that stand together in Telegram with the one of a row.
+func (b *Bridge) shown(ctx context.Context, row models.OutboxRow, links []models.TelegramLink) (*outgoing, error) {
+	row.Parts = 0
+	o := &outgoing{}
+	ids, err := b.store.LinkedMessages(ctx, links[0].ChatID, links[0].TelegramMessageID)
 	if err == nil {
 		o.thread, err = b.store.Thread(ctx, row.ThreadID)
 	}
 	if err == nil {
 		o.names, _, err = b.store.TelegramThread(ctx, row.ThreadID)
 	}
-	switch {
-	case errors.Is(err, models.ErrNotFound), err == nil && len(links) == 0: // deleted, or never sent from here
-		return b.store.OutboxDone(ctx, row.ID)
-	case err != nil:
-		return err
+	if err != nil {
+		return nil, err
 	}
-	media := o.message.ContentType != "text"
-	list := b.compose(&o, asIs, media)
+	for _, id := range ids {
+		m, err := b.store.Message(ctx, id)
+		if errors.Is(err, models.ErrNotFound) && id != row.MessageID {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		o.rows, o.messages = append(o.rows, row), append(o.messages, m)
+	}
+	return o, nil
+}
+
+// correct changes what Telegram shows of a message.
+func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.TelegramLink, messageID int64) error {
+	if len(o.messages) > 1 {
+		if b.fits(o) {
+			done, err := b.change(ctx, o, links[0], false, b.compose(o, asIs, false)[0])
+			if done || err != nil {
+				return err
+			}
+		}
+		for i, m := range o.messages { // they have become too long to stand together
+			if m.ID == messageID {
+				o.rows, o.messages = o.rows[i:i+1], o.messages[i:i+1]
+				break
+			}
+		}
+		for _, p := range b.compose(o, asIs, false) {
+			if err := b.answerOld(ctx, o, links[0], p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	media := o.messages[0].ContentType != "text"
+	list := b.compose(o, asIs, media)
 	for i, p := range list {
 		if i < len(links) {
-			done, err := b.change(ctx, links[i], media && i == 0, p)
+			done, err := b.change(ctx, o, links[i], media && i == 0, p)
 			if err != nil {
 				return err
 			}
@@ -42,29 +102,29 @@ func (b *Bridge) sendEdit(ctx context.Context, row models.OutboxRow) error {
 				continue
 			}
 		}
-		p.sign = "✏️"
-		if err := b.answerOld(ctx, &o, links[0], p); err != nil {
+		if err := b.answerOld(ctx, o, links[0], p); err != nil {
 			return err
 		}
 	}
 	for _, link := range links[min(len(list), len(links)):] { // it has become shorter
 		params := map[string]any{"chat_id": link.ChatID, "message_id": link.TelegramMessageID}
-		if err := b.api.raw(ctx, callTimeout, "deleteMessage", params, nil); err != nil && judge(err) != refused {
+		err := b.paced(ctx, o.take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, "deleteMessage", params, nil) })
+		if err != nil && judge(err) != refused {
 			return err
 		}
 	}
-	return b.store.OutboxDone(ctx, row.ID)
+	return nil
 }
 
 // change replaces what a message says. It is not done if Telegram will never do it.
-func (b *Bridge) change(ctx context.Context, link models.TelegramLink, caption bool, p part) (done bool, err error) {
+func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLink, caption bool, p part) (done bool, err error) {
 	params := map[string]any{"chat_id": link.ChatID, "message_id": link.TelegramMessageID, "parse_mode": tele.ModeHTML}
 	method, field := "editMessageText", "text"
 	if caption {
 		method, field = "editMessageCaption", "caption"
 	}
 	params[field] = p.html()
-	err = b.api.raw(ctx, callTimeout, method, params, nil)
+	err = b.paced(ctx, o.take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, method, params, nil) })
 	switch {
 	case err == nil || unchanged(err):
 		return true, nil
@@ -76,15 +136,19 @@ func (b *Bridge) change(ctx context.Context, link models.TelegramLink, caption b
 
 // answerOld sends a part as an answer to the message that it corrects.
 func (b *Bridge) answerOld(ctx context.Context, o *outgoing, old models.TelegramLink, p part) error {
-	options := &tele.SendOptions{
-		ParseMode: tele.ModeHTML, DisableWebPagePreview: true, ThreadID: int(old.TopicID),
-		ReplyTo: &tele.Message{ID: int(old.TelegramMessageID)}, AllowWithoutReply: true,
+	p.sign = "✏️"
+	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, AllowWithoutReply: true}
+	if old.TopicID == o.names.TopicID && old.ChatID == int64(b.to()) {
+		options.ReplyTo = &tele.Message{ID: int(old.TelegramMessageID)}
 	}
-	o.names.TopicID = old.TopicID
-	err := b.noted(ctx, o, false, func(ctx context.Context) (int64, error) { return b.post(ctx, sendTimeout, p.html(), options) })
-	if v := judge(err); err != nil && (v == refused || v == topicGone || v == topicClosed) {
-		b.log.Warn("telegram: a correction was refused; it stands in the console only", slog.Int64("message_id", o.message.ID), slog.Any("error", err))
-		return nil
+	id, err := b.sendPart(ctx, o, p.html(), options, sendTimeout, false)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, link := range b.links(o, id) {
+		if err := b.store.Link(ctx, link); err != nil { // sent again it would stand there twice
+			b.log.Warn("telegram: a correction is not linked", slog.Any("error", err))
+		}
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package telegram
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -13,9 +12,10 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/media"
+	"sohbet/server/outbox"
 )
 
-// form is how a message is sent. When Telegram refuses one form for good, the next is tried, so that no message stops its
+// form is how a message is sent. When its content is refused in one form, the next is tried, so that no message stops its
 // thread.
 type form uint8
 
@@ -31,131 +31,223 @@ const (
 	maxFile  = 50 << 20
 )
 
-// outgoing is one message on its way.
+// outgoing is what is sent as one message: a message or a part of it, or several messages of one sender.
 type outgoing struct {
-	row     models.OutboxRow
-	message models.Message
-	thread  models.Thread
-	names   models.TelegramThread
-	fresh   bool // the first that Telegram hears of the thread
+	rows     []models.OutboxRow // one for each message
+	messages []models.Message
+	thread   models.Thread
+	names    models.TelegramThread
+	fresh    bool // the first that Telegram receives of the thread
+	take     slots
 }
 
-// sendMessage sends what is left of a message.
-func (b *Bridge) sendMessage(ctx context.Context, row models.OutboxRow, f form) error {
-	o := outgoing{row: row}
-	var err error
-	if o.message, err = b.store.Message(ctx, row.MessageID); err == nil {
-		if o.thread, err = b.store.Thread(ctx, row.ThreadID); err == nil {
-			o.names, o.fresh, err = b.store.TelegramThread(ctx, row.ThreadID)
-		}
+func (o *outgoing) parts() int { return o.rows[0].Parts }
+
+// text is what the messages say.
+func (o *outgoing) text() string {
+	list := make([]string, len(o.messages))
+	for i, m := range o.messages {
+		list[i] = m.ContentText
 	}
-	if errors.Is(err, models.ErrNotFound) { // deleted meanwhile
-		return b.store.OutboxDone(ctx, row.ID)
+	return strings.Join(list, "\n")
+}
+
+// sendMessages sends the next part of the first message, or as many whole messages after it as fit into one.
+//
+// A message is done when Telegram took it, or when it refused the message's content and took a plainer form instead. An error
+// that may be about the bot or the chat leaves it waiting.
+func (b *Bridge) sendMessages(ctx context.Context, d outbox.Delivery, take slots) outbox.Outcome {
+	o, gone, err := b.load(ctx, d)
+	switch {
+	case err != nil:
+		return b.notRead(ctx, err)
+	case len(gone) > 0:
+		return outbox.Outcome{Done: gone}
 	}
-	if err != nil {
-		return err
-	}
-	for mended := 0; ; f++ {
-		err := b.sendForm(ctx, &o, f)
-		if errors.Is(err, errAgain) && mended < 2 {
+	o.take = take
+	var first error // that of the fullest form
+	for f, mended := asIs, 0; ; {
+		id, last, err := b.sendForm(ctx, o, f)
+		v := judge(err)
+		switch {
+		case err == nil && f == asNotice:
+			return b.noticed(ctx, o, id, first)
+		case err == nil:
+			return b.delivered(o, id, last)
+		case errors.Is(err, errAgain) && mended < 2:
 			mended++
-			f--
+			continue
+		case errors.Is(err, errNotSaved):
+			return b.notRead(ctx, err)
+		}
+		if first == nil {
+			first = err
+		}
+		content := v == refused || d.Failures >= plainerAfter && (v == passing || v == barred)
+		if !content || f == asNotice || ctx.Err() != nil {
+			return b.failed(err)
+		}
+		if len(o.rows) > 1 { // one of them may be at fault
+			o.rows, o.messages, first = o.rows[:1], o.messages[:1], nil
 			continue
 		}
-		if err == nil || judge(err) != refused {
-			return err
-		}
-		b.log.Warn("telegram: a message was refused", slog.Int64("message_id", o.message.ID), slog.Int("form", int(f)), slog.Any("error", err))
-		if f == asNotice {
-			b.log.Error("telegram: a message can be shown in no form; it stands in the console only", slog.Int64("message_id", o.message.ID))
-			return b.store.OutboxDone(ctx, row.ID)
+		b.log.Warn("telegram: a message was refused", slog.Int64("message_id", o.messages[0].ID), slog.Int("form", int(f)), slog.Any("error", err))
+		if f++; f == asFile && o.messages[0].ContentType == "text" {
+			f = asPlain
 		}
 	}
 }
 
-// sendForm sends the parts of a message that are not there yet, in one form.
-func (b *Bridge) sendForm(ctx context.Context, o *outgoing, f form) error {
-	body, file, err := b.open(ctx, o.message, f)
+// load reads the messages that go together. gone are rows of what was deleted meanwhile.
+func (b *Bridge) load(ctx context.Context, d outbox.Delivery) (o *outgoing, gone []models.OutboxRow, err error) {
+	o = &outgoing{}
+	for _, row := range d.Rows {
+		if row.Kind != models.OutboxMessage || len(o.rows) > 0 && (row.Parts > 0 || d.Failures > 0) {
+			break
+		}
+		m, err := b.store.Message(ctx, row.MessageID)
+		if errors.Is(err, models.ErrNotFound) {
+			if len(o.rows) == 0 {
+				return nil, []models.OutboxRow{row}, nil
+			}
+			break
+		} else if err != nil {
+			return nil, nil, err
+		}
+		if len(o.rows) == 0 {
+			o.thread, err = b.store.Thread(ctx, row.ThreadID)
+			if err == nil {
+				o.names, o.fresh, err = b.store.TelegramThread(ctx, row.ThreadID)
+			}
+			if errors.Is(err, models.ErrNotFound) {
+				return nil, d.Rows, nil
+			} else if err != nil {
+				return nil, nil, err
+			}
+		}
+		o.rows, o.messages = append(o.rows, row), append(o.messages, m)
+		if !b.fits(o) {
+			if n := len(o.rows) - 1; n > 0 {
+				o.rows, o.messages = o.rows[:n], o.messages[:n]
+			}
+			break
+		}
+	}
+	return o, nil, nil
+}
+
+// fits reports whether messages can go as one and leave room for more.
+func (b *Bridge) fits(o *outgoing) bool {
+	for _, m := range o.messages {
+		if m.ContentType != "text" || m.SenderType != o.messages[0].SenderType {
+			return false
+		}
+	}
+	sign, name, tag := b.frame(o)
+	return o.parts() == 0 && len(parts(sign, name, tag, o.text(), maxText)) == 1
+}
+
+// delivered is the outcome when Telegram has a message, as the one with this id.
+func (b *Bridge) delivered(o *outgoing, id int64, last bool) outbox.Outcome {
+	out := outbox.Outcome{}
+	if last {
+		out.Done = o.rows
+	}
+	links := b.links(o, id)
+	out.Record = func(ctx context.Context) error {
+		upTo, err := b.store.OutboxSent(ctx, o.rows, links, !last)
+		if err != nil {
+			return err
+		}
+		b.state.sent.Add(int64(len(links)))
+		if last && upTo > 0 && o.messages[0].SenderType == models.Visitor {
+			if err := b.chat.Delivered(ctx, operator, o.thread.ID, upTo); err != nil {
+				b.log.Warn("telegram: the visitor is not notified that a message arrived", slog.Any("error", err))
+			}
+		}
+		if last && o.thread.Status == models.StatusClosed && o.names.TopicID != 0 {
+			if err := b.store.QueueTopic(ctx, o.thread.ID); err != nil {
+				b.log.Warn("telegram: the topic of a closed conversation stays open", slog.Any("error", err))
+			}
+		}
+		return nil
+	}
+	return out
+}
+
+// links tie a message in Telegram to each of the messages that it shows; 0 gives none.
+func (b *Bridge) links(o *outgoing, id int64) []models.TelegramLink {
+	if id == 0 {
+		return nil
+	}
+	links := make([]models.TelegramLink, len(o.messages))
+	for i, m := range o.messages {
+		links[i] = models.TelegramLink{
+			ThreadID: o.thread.ID, MessageID: m.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: o.names.TopicID, CreatedAt: b.now().UTC(),
+		}
+	}
+	return links
+}
+
+// noticed is the outcome when Telegram took the notice of a message instead of the message. If it refuses the message once
+// more, the content is the cause, and the notice, which sends the operator to the console, takes its place. If the cause is
+// unclear, the message is set aside.
+func (b *Bridge) noticed(ctx context.Context, o *outgoing, id int64, cause error) outbox.Outcome {
+	again, last, err := b.sendForm(ctx, o, asIs)
+	switch {
+	case err == nil: // what was in the way is gone since
+		params := map[string]any{"chat_id": b.to().Recipient(), "message_id": id}
+		err := b.paced(ctx, o.take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, "deleteMessage", params, nil) })
+		if err != nil {
+			b.log.Warn("telegram: a notice stands above the message that arrived after it", slog.Any("error", err))
+		}
+		return b.delivered(o, again, last)
+	case judge(cause) == refused && judge(err) == refused:
+		return b.delivered(o, id, true)
+	}
+	for _, link := range b.links(o, id) {
+		if err := b.store.Link(ctx, link); err != nil {
+			b.log.Warn("telegram: a notice is not linked", slog.Any("error", err))
+		}
+	}
+	out := b.failed(cause)
+	out.Scope, out.Aside = outbox.Unclear, true
+	return out
+}
+
+// sendForm sends the next part of a message in one form. last says that nothing of it is left then.
+func (b *Bridge) sendForm(ctx context.Context, o *outgoing, f form) (id int64, last bool, err error) {
+	m := o.messages[0]
+	body, file, err := b.open(ctx, o, f)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	if body != nil {
 		defer func() { _ = body.Close() }()
 	}
 	list := b.compose(o, f, body != nil)
-	for i, p := range list {
-		withMedia := body != nil && o.row.Parts == 0
-		var what any = p.html()
-		options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true}
-		timeout := sendTimeout
-		switch {
-		case withMedia:
-			what, timeout = sendable(f, o.message.ContentType, file, body, p.html()), uploadTimeout
-		case f >= asPlain:
-			what, options.ParseMode = p.plain(), ""
-		}
-		err := b.noted(ctx, o, i == len(list)-1, func(ctx context.Context) (int64, error) {
-			return b.sendPart(ctx, o, what, options, timeout, withMedia)
-		})
-		if err != nil {
-			return err
-		}
-	}
 	if len(list) == 0 {
-		return b.store.OutboxDone(ctx, o.row.ID)
+		return 0, true, nil
 	}
-	if o.thread.Status == models.StatusClosed && o.names.TopicID != 0 {
-		if err := b.syncTopic(ctx, o.thread.ID); err != nil {
-			b.log.Warn("telegram: the topic of a closed conversation was not closed again", slog.Any("error", err))
-		}
+	p := list[0]
+	var what any = p.html()
+	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true}
+	timeout := sendTimeout
+	switch {
+	case body != nil:
+		what, timeout = sendable(f, m.ContentType, file, body, p.html()), uploadTimeout
+	case f >= asPlain:
+		what, options.ParseMode = p.plain(), ""
 	}
-	return nil
+	id, err = b.sendPart(ctx, o, what, options, timeout, body != nil)
+	return id, len(list) == 1, err
 }
 
-// noted sends something of a message once there is room for it, and notes it.
-func (b *Bridge) noted(ctx context.Context, o *outgoing, last bool, send func(context.Context) (int64, error)) error {
-	if err := b.pace.wait(ctx); err != nil {
-		return err
-	}
-	b.sending.Lock()
-	defer b.sending.Unlock()
-	ctx, done := outlast(ctx)
-	defer done()
-	id, err := send(ctx)
-	if err != nil {
-		return err
-	}
-	b.state.sent.Add(1)
-	err = b.record(ctx, o.row, models.TelegramLink{
-		ThreadID: o.thread.ID, MessageID: o.message.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: o.names.TopicID, CreatedAt: b.now().UTC(),
-	}, last)
-	o.row.Parts++
-	if err == nil && last && o.message.SenderType == models.Visitor {
-		if err := b.chat.Delivered(ctx, operator, o.thread.ID, o.message.ID); err != nil {
-			b.log.Warn("telegram: the visitor is not told that a message arrived", slog.Any("error", err))
-		}
-	}
-	return err
-}
-
-// lastCall is how long what is being sent may go on when the process stops: cut off, it would be sent again.
-const lastCall = 4 * time.Second
-
-// outlast gives a context that goes on for a while after ctx.
-func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	unhook := context.AfterFunc(ctx, func() {
-		_ = sleep(longer, lastCall) // what ends it ends this
-		cancel()
-	})
-	return longer, func() { unhook(); cancel() }
-}
-
-// sendPart sends one part to where its thread is, making or mending the topic. once tells that what can be sent one time only.
+// sendPart sends one part to where its thread is, making or mending the topic. once says that what can be sent one time only.
 func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what any, options *tele.SendOptions, timeout time.Duration, once bool) (int64, error) {
 	for try := 0; ; try++ {
 		made := o.names.TopicID
-		if err := b.topic(ctx, o.thread, &o.names); err != nil {
+		if err := b.topic(ctx, o.take, o.thread, &o.names); err != nil {
 			if v := judge(err); v != topicGone || try > 1 {
 				return 0, err
 			}
@@ -165,21 +257,18 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what any, options *t
 			continue
 		}
 		options.ThreadID, options.ReplyMarkup = int(o.names.TopicID), nil
-		if o.row.Parts == 0 && (o.fresh || o.names.TopicID != made) && o.message.SenderType == models.Visitor {
+		if o.parts() == 0 && (o.fresh || o.names.TopicID != made) && o.messages[0].SenderType == models.Visitor {
 			options.ReplyMarkup = b.threadButtons(b.locale, o.names.ShortID, false)
 		}
-		id, err := b.post(ctx, timeout, what, options)
+		id, err := b.post(ctx, o.take, timeout, what, options)
 		v := judge(err)
-		if err == nil || v != topicGone && v != topicClosed || try > 1 {
-			if err != nil && v == topicGone && o.names.TopicID == 0 {
-				err = fmt.Errorf("%w (no topic was named)", err)
-			}
+		if err == nil || v != topicGone && v != topicClosed || try > 1 || o.names.TopicID == 0 {
 			return id, err
 		}
 		if v == topicGone {
 			b.log.Info("telegram: a topic is gone; making another")
 			err = b.forgetTopic(ctx, &o.names)
-		} else if err = b.reopenTopic(ctx, &o.names); judge(err) == topicGone && err != nil {
+		} else if err = b.reopenTopic(ctx, o.take, &o.names); judge(err) == topicGone && err != nil {
 			err = b.forgetTopic(ctx, &o.names)
 		}
 		if err != nil {
@@ -194,32 +283,41 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what any, options *t
 // errAgain asks for the same row at once, now that its topic is there.
 var errAgain = errors.New("telegram: the topic was mended")
 
-// post sends one message to the operator's chat.
-func (b *Bridge) post(ctx context.Context, timeout time.Duration, what any, options *tele.SendOptions) (int64, error) {
-	id, err := b.api.send(ctx, timeout, b.to(), what, options)
-	b.pace.done()
+// post sends one message to the operators' chat.
+func (b *Bridge) post(ctx context.Context, take slots, timeout time.Duration, what any, options *tele.SendOptions) (id int64, err error) {
+	err = b.paced(ctx, take, func(ctx context.Context) error {
+		id, err = b.api.send(ctx, timeout, b.to(), what, options)
+		return err
+	})
 	return id, err
+}
+
+// frame is what stands around a message's text.
+func (b *Bridge) frame(o *outgoing) (sign, name, tag string) {
+	sign, name = "💬", topicName(o.thread)
+	if o.messages[0].SenderType == models.Admin {
+		sign, name = "🖥", strings.ReplaceAll(say(b.locale, "console"), "{name}", name)
+	}
+	return sign, name, tagPrefix + o.names.ShortID
 }
 
 // compose cuts a message into parts and returns those that are still to be sent. The cut is the same in every form, as some
 // parts may have been sent in another one.
 func (b *Bridge) compose(o *outgoing, f form, withMedia bool) []part {
-	sign, name := "💬", topicName(o.thread)
-	if o.message.SenderType == models.Admin {
-		sign, name = "🖥", strings.ReplaceAll(say(b.locale, "console"), "{name}", name)
-	}
-	tag, first := tagPrefix+o.names.ShortID, maxText
+	m := o.messages[0]
+	sign, name, tag := b.frame(o)
 	if f == asNotice {
 		return []part{{sign: sign, name: name, body: say(b.locale, "unshowable"), tag: tag}}
 	}
-	if o.message.ContentType != "text" {
+	first := maxText
+	if m.ContentType != "text" {
 		first = maxCaption
 	}
-	list := parts(sign, name, tag, o.message.ContentText, first)
-	if o.message.ContentType != "text" && !withMedia {
-		list[0].body = strings.TrimSpace(b.mediaWord(o.message) + "\n" + list[0].body)
+	list := parts(sign, name, tag, o.text(), first)
+	if m.ContentType != "text" && !withMedia {
+		list[0].body = strings.TrimSpace(b.mediaWord(m) + "\n" + list[0].body)
 	}
-	return list[min(o.row.Parts, len(list)):]
+	return list[min(o.parts(), len(list)):]
 }
 
 // mediaWord stands in for media that cannot be sent.
@@ -234,9 +332,10 @@ func (b *Bridge) mediaWord(m models.Message) string {
 	return word
 }
 
-// open opens the file of a message, if it has one that Telegram takes in this form.
-func (b *Bridge) open(ctx context.Context, m models.Message, f form) (io.ReadCloser, media.File, error) {
-	if f >= asPlain || m.ContentType == "text" || m.FileURL == "" || b.files == nil {
+// open opens the file of a message, if the next part has one that Telegram takes in this form.
+func (b *Bridge) open(ctx context.Context, o *outgoing, f form) (io.ReadCloser, media.File, error) {
+	m := o.messages[0]
+	if f >= asPlain || o.parts() > 0 || m.ContentType == "text" || m.FileURL == "" || b.files == nil {
 		return nil, media.File{}, nil
 	}
 	r, file, err := b.files.Open(ctx, m.FileURL)

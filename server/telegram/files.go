@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	tele "gopkg.in/telebot.v3"
 
@@ -16,6 +17,25 @@ import (
 
 // maxDownload is what the cloud's server gives bots.
 const maxDownload = 20 << 20
+
+const (
+	maxLoads  = 4                // downloads at a time
+	loadStall = 20 * time.Second // how long a download may bring nothing
+)
+
+// moving postpones a timer whenever something was read.
+type moving struct {
+	io.Reader
+	watch *time.Timer
+}
+
+func (m moving) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	if n > 0 {
+		m.watch.Reset(loadStall)
+	}
+	return n, err
+}
 
 // incoming is a file in a message.
 type incoming struct {
@@ -65,8 +85,16 @@ func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored me
 	if b.files == nil {
 		return media.File{}, say(lang, "unsupported"), nil
 	}
+	select {
+	case b.loads <- struct{}{}:
+		defer func() { <-b.loads }()
+	case <-ctx.Done():
+		return media.File{}, "", ctx.Err()
+	}
 	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
 	defer cancel()
+	watch := time.AfterFunc(loadStall, cancel)
+	defer watch.Stop()
 	r, err := b.api.download(ctx, f.id)
 	var e *apiError
 	if errors.As(err, &e) && strings.Contains(e.Description, "too big") {
@@ -75,7 +103,7 @@ func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored me
 		return media.File{}, "", err
 	}
 	defer func() { _ = r.Close() }()
-	stored, err = b.files.Save(ctx, f.kind, f.name, io.LimitReader(r, maxDownload+1))
+	stored, err = b.files.Save(ctx, f.kind, f.name, io.LimitReader(moving{r, watch}, maxDownload+1))
 	var no *chat.Error
 	if errors.As(err, &no) && no.Status < 500 {
 		return media.File{}, say(lang, "bad_file", "reason", html.EscapeString(reason(lang, no))), nil

@@ -183,7 +183,7 @@ func (h *house) settled() {
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		backlog, err := h.store.OutboxBacklog(h.t.Context())
+		backlog, err := h.store.OutboxBacklog(h.t.Context(), models.ChannelTelegram)
 		if err != nil {
 			h.t.Fatal(err)
 		}

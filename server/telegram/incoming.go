@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	tele "gopkg.in/telebot.v3"
@@ -45,7 +46,8 @@ func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 	if m.TopicClosed != nil || m.TopicReopened != nil {
 		return b.topicTurned(ctx, m)
 	}
-	if command, rest, ok := parseCommand(m.Text, b.username(ctx)); ok {
+	if strings.HasPrefix(m.Text, "/") {
+		command, rest, _ := parseCommand(m.Text, b.username(ctx))
 		return b.command(ctx, m, command, rest)
 	}
 	f := fileOf(m)
@@ -63,7 +65,7 @@ func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 		if m.AlbumID != "" && b.albums.told(m.AlbumID) {
 			return nil
 		}
-		return b.answer(ctx, m, why, nil)
+		return b.hint(ctx, m, why)
 	}
 	return b.pass(ctx, m, threadID, f, last)
 }
@@ -129,26 +131,74 @@ func (b *Bridge) target(ctx context.Context, m *tele.Message) (threadID, why str
 	return "", say(lang, "conflict"), nil
 }
 
-// inTopic finds the thread of a topic, also while it is being noted.
+// inTopic finds the thread of a topic. One that is being made may be written in before it is stored.
 func (b *Bridge) inTopic(ctx context.Context, topic int64) (models.TelegramThread, error) {
-	t, err := b.store.TelegramThreadByTopic(ctx, int64(b.to()), topic)
-	if errors.Is(err, models.ErrNotFound) {
-		b.sending.Lock()
-		t, err = b.store.TelegramThreadByTopic(ctx, int64(b.to()), topic)
-		b.sending.Unlock()
+	for deadline := b.now().Add(sendTimeout); ; {
+		making := b.making.Load() > 0 // asked before the look: a topic is stored before it counts as made
+		t, err := b.store.TelegramThreadByTopic(ctx, int64(b.to()), topic)
+		if !errors.Is(err, models.ErrNotFound) || !making || b.now().After(deadline) {
+			return t, err
+		}
+		if err := sleep(ctx, makingEvery); err != nil {
+			return t, err
+		}
 	}
-	return t, err
 }
 
-// linked finds what a message is linked to. A message of the bot's may be answered before it is noted that it was sent.
+const makingEvery = 50 * time.Millisecond
+
+// linked finds what a message is linked to. A message of the bot's may be answered before it is stored that it was sent, so the
+// tag in its last line counts too.
 func (b *Bridge) linked(ctx context.Context, m *tele.Message) (models.TelegramLink, error) {
 	l, err := b.store.Linked(ctx, int64(b.to()), int64(m.ID))
-	if errors.Is(err, models.ErrNotFound) && m.Sender != nil && m.Sender.ID == b.botID {
-		b.sending.Lock()
-		l, err = b.store.Linked(ctx, int64(b.to()), int64(m.ID))
-		b.sending.Unlock()
+	if !errors.Is(err, models.ErrNotFound) || m.Sender == nil || m.Sender.ID != b.botID {
+		return l, err
 	}
-	return l, err
+	text := m.Text + m.Caption
+	tag := tagPattern.FindStringSubmatch(text[strings.LastIndex(text, "\n")+1:])
+	if tag == nil {
+		return l, err
+	}
+	t, err := b.store.TelegramThreadByShortID(ctx, strings.ToLower(tag[1]))
+	return models.TelegramLink{ThreadID: t.ThreadID}, err
+}
+
+// hintEvery is how often the operator is told that a message went to no visitor.
+const hintEvery = time.Minute
+
+// hints are the replies to messages that went to no visitor.
+type hints struct {
+	mu   sync.Mutex
+	last time.Time
+	held *tele.Message // the last one that was not answered yet
+	text string
+}
+
+// hint tells the operator that a message went to no visitor, at once or, for many, one of them a minute.
+func (b *Bridge) hint(ctx context.Context, m *tele.Message, text string) error {
+	b.hints.mu.Lock()
+	if b.now().Sub(b.hints.last) < hintEvery {
+		b.hints.held, b.hints.text = m, text
+		b.hints.mu.Unlock()
+		return nil
+	}
+	b.hints.last, b.hints.held = b.now(), nil
+	b.hints.mu.Unlock()
+	return b.answer(ctx, m, text, nil)
+}
+
+// heldHint sends the reply that was held back, if it is time for it.
+func (b *Bridge) heldHint(ctx context.Context) {
+	b.hints.mu.Lock()
+	m, text := b.hints.held, b.hints.text
+	if m == nil || b.now().Sub(b.hints.last) < hintEvery {
+		b.hints.mu.Unlock()
+		return
+	}
+	b.hints.mu.Unlock()
+	if err := b.hint(ctx, m, text); err != nil && ctx.Err() == nil {
+		b.log.Warn("telegram: the operator could not be answered", slog.Any("error", err))
+	}
 }
 
 // pass hands a message to the visitor of a thread.
@@ -264,20 +314,13 @@ func (b *Bridge) answer(ctx context.Context, m *tele.Message, text string, marku
 	return err
 }
 
-// answerWait is how long an answer waits when Telegram wants no messages.
-const answerWait = 30 * time.Second
-
 // reply is answer that gives the message's id, 0 if there is none: what Telegram will never take is logged, not tried again.
 func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup *tele.ReplyMarkup) (int64, error) {
-	if err := b.pace.urgent(ctx, answerWait); err != nil {
-		return 0, err
-	}
 	options := &tele.SendOptions{
 		ParseMode: tele.ModeHTML, DisableWebPagePreview: true, ReplyTo: &tele.Message{ID: m.ID}, AllowWithoutReply: true,
 		ThreadID: topicOf(m), ReplyMarkup: markup,
 	}
-	id, err := b.api.send(ctx, callTimeout, b.to(), text, options)
-	b.pace.done()
+	id, err := b.post(ctx, b.urgent(urgentWait), callTimeout, text, options)
 	if err != nil && judge(err) != passing && judge(err) != flooded {
 		b.log.Warn("telegram: the operator could not be answered", slog.Any("error", err))
 		return 0, nil

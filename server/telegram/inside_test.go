@@ -91,10 +91,22 @@ func TestJudge(t *testing.T) {
 		{wrapped(&apiError{Code: 400, Description: "Bad Request: TOPIC_CLOSED"}), topicClosed},
 		{wrapped(&apiError{Code: 400, Description: "Bad Request: can't parse entities"}), refused},
 		{wrapped(&apiError{Code: 413, Description: "Request Entity Too Large"}), refused},
-		{wrapped(&apiError{Code: 400, Description: "Bad Request: chat not found"}), lockedOut},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: chat not found"}), barred},
 		{wrapped(&apiError{Code: 400, Description: "Bad Request: group chat was upgraded to a supergroup chat", MigratedTo: -1001}), lockedOut},
 		{wrapped(&apiError{Code: 401, Description: "Unauthorized"}), lockedOut},
-		{wrapped(&apiError{Code: 403, Description: "Forbidden: bot was kicked from the supergroup chat"}), lockedOut},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: not enough rights to send text messages to the chat"}), barred},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: not enough rights to reopen the topic"}), barred},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: CHAT_RESTRICTED"}), barred},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: CHAT_ADMIN_REQUIRED"}), barred},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: USER_BANNED_IN_CHANNEL"}), barred},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: CHANNEL_PRIVATE"}), barred},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: PEER_ID_INVALID"}), barred},
+		{wrapped(&apiError{Code: 400, Description: "Bad Request: CHAT_SEND_PLAIN_FORBIDDEN"}), barred},
+		{wrapped(&apiError{Code: 400, Description: "not an answer of the Bot API", Foreign: true}), passing},
+		{wrapped(&apiError{Code: 407, Description: "not an answer of the Bot API", Foreign: true}), passing},
+		{wrapped(&apiError{Code: 413, Description: "not an answer of the Bot API", Foreign: true}), passing},
+		{wrapped(&apiError{Code: 451, Description: "not an answer of the Bot API", Foreign: true}), passing},
+		{wrapped(&apiError{Code: 403, Description: "Forbidden: bot was kicked from the supergroup chat"}), barred},
 		{wrapped(&apiError{Code: 409, Description: "Conflict: terminated by other getUpdates request"}), lockedOut},
 	} {
 		if got := judge(c.err); got != c.want {
@@ -140,62 +152,30 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// clock is a time that tests move.
-type clock struct{ at time.Time }
-
-func (c *clock) now() time.Time { return c.at }
-
-func TestPaceOfAGroup(t *testing.T) {
-	c := &clock{time.Now()}
-	p := newPace(Pace{}, -100, c.now)
-	for i := range groupMinute {
-		if d := p.crowded(); d > 0 {
-			t.Fatalf("message %d has to wait %v", i, d)
-		}
-		p.done()
-		c.at = c.at.Add(time.Second)
-	}
-	if d := p.crowded(); d != 40*time.Second {
-		t.Errorf("the next has to wait %v", d)
-	}
-	c.at = c.at.Add(40 * time.Second)
-	if d := p.crowded(); d > 0 {
-		t.Errorf("a minute after the first: %v", d)
-	}
-	if newPace(Pace{}, 5, c.now).crowded() != 0 || newPace(Pace{Off: true}, -100, c.now).chat != nil {
-		t.Error("limits where there are none")
-	}
-}
-
 func TestPaceHeedsTelegram(t *testing.T) {
-	c := &clock{time.Now()}
-	p := newPace(Pace{Off: true}, -100, c.now)
-	p.told(&apiError{Code: 429, RetryAfter: 40 * time.Second})
-	p.told(&apiError{Code: 429, RetryAfter: 2 * time.Second}) // the longer one holds
-	if d := p.closed(); d != 40*time.Second {
+	answer := func(seconds string) http.RoundTripper {
+		return answering(`{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":` + seconds + `}}`)
+	}
+	p := newPace(Pace{Off: true}, -100, time.Now)
+	for _, seconds := range []string{"40", "2"} { // the longer one holds
+		a := &api{url: "http://127.0.0.1:1", transport: &transport{inner: answer(seconds), token: "1:x", contact: func() {}}, pace: p}
+		if err := a.raw(t.Context(), time.Second, "getMe", nil, nil); judge(err) != flooded {
+			t.Fatal(err)
+		}
+	}
+	if d := p.Paused(); d < 39*time.Second || d > 40*time.Second {
 		t.Errorf("it waits %v", d)
 	}
-	if err := p.urgent(t.Context(), 30*time.Second); !errors.Is(err, errFlooded) {
+	b := &Bridge{pace: p}
+	if _, err := b.urgent(time.Millisecond)(t.Context()); !errors.Is(err, errFlooded) {
 		t.Errorf("something urgent: %v", err)
-	}
-	c.at = c.at.Add(40 * time.Second)
-	if err := p.urgent(t.Context(), 0); err != nil {
-		t.Errorf("afterwards: %v", err)
 	}
 }
 
-func TestBackoff(t *testing.T) {
-	for try, want := range []time.Duration{500, 1000, 2000, 4000, 5000, 5000} {
-		want *= time.Millisecond
-		for range 100 {
-			if d := backoff(try, 5*time.Second); d < want*3/4 || d > want*5/4+1 {
-				t.Fatalf("try %d waits %v", try, d)
-			}
-		}
-	}
-	if d := backoff(1000, time.Minute); d > 75*time.Second || d < 45*time.Second {
-		t.Errorf("after many tries %v", d)
-	}
+type answering string
+
+func (a answering) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(string(a)))}, nil
 }
 
 func TestWebhookAddress(t *testing.T) {

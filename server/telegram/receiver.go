@@ -15,6 +15,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/models"
+	"sohbet/server/outbox"
 )
 
 const (
@@ -26,6 +27,8 @@ const (
 	updatesKept  = 7 * 24 * time.Hour // Telegram delivers none that is older than a day
 	actEvery     = 500 * time.Millisecond
 	actTries     = 5
+	receiveRetry = 5 * time.Second // the longest wait when Telegram cannot be reached
+	outageAfter  = 3               // failures in a row, after which an outage is logged
 )
 
 // updateKinds are what is asked for.
@@ -59,7 +62,7 @@ func (b *Bridge) setWebhook(ctx context.Context) {
 			return
 		}
 		b.log.Warn("telegram: the webhook is not set yet", slog.Any("error", err))
-		_ = sleep(ctx, backoff(try, time.Minute)) // ctx is looked at next
+		_ = sleep(ctx, outbox.Backoff(try, time.Minute)) // ctx is looked at next
 	}
 }
 
@@ -103,7 +106,7 @@ func (b *Bridge) poll(ctx context.Context) {
 		if failures++; failures == outageAfter || failures%100 == 0 {
 			b.log.Warn("telegram: nothing can be received", slog.Any("error", err))
 		}
-		_ = sleep(ctx, backoff(failures-1, backoffAll)) // ctx is looked at next
+		_ = sleep(ctx, outbox.Backoff(failures-1, receiveRetry)) // ctx is looked at next
 	}
 }
 
@@ -157,62 +160,6 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.log.Error("telegram: an update could not be stored; Telegram will bring it again", slog.Any("error", err))
 		http.Error(w, "try again", http.StatusServiceUnavailable)
 	}
-}
-
-// actOnAll acts on recorded updates in their order, until ctx ends.
-func (b *Bridge) actOnAll(ctx context.Context) {
-	purged := time.Time{}
-	for ctx.Err() == nil {
-		if b.now().Sub(purged) > time.Hour {
-			purged = b.now()
-			if _, err := b.store.PurgeUpdates(ctx, purged.Add(-updatesKept)); err != nil && ctx.Err() == nil {
-				b.log.Debug("telegram: old updates were not deleted", slog.Any("error", err))
-			}
-		}
-		if b.actOnSome(ctx) {
-			continue
-		}
-		select {
-		case <-b.arrived:
-		case <-time.After(actEvery): // another process may have taken one at the webhook
-		case <-ctx.Done():
-		}
-	}
-}
-
-// actOnSome acts on a batch and reports whether to go on at once.
-func (b *Bridge) actOnSome(ctx context.Context) bool {
-	list, err := b.store.PendingUpdates(ctx, b.botID, sendBatch)
-	if err != nil || len(list) == 0 {
-		return false
-	}
-	for _, u := range list {
-		err := b.actOn(ctx, u)
-		if ctx.Err() != nil {
-			return false
-		}
-		if err != nil && b.again(u, err) {
-			b.log.Warn("telegram: an update was not acted on yet", slog.Int64("update_id", u.UpdateID), slog.Int("tries", u.Tries+1), slog.Any("error", err))
-			if err := b.store.UpdateTried(ctx, u); err != nil {
-				b.log.Debug("telegram: a failed try was not noted", slog.Any("error", err))
-			}
-			_ = sleep(ctx, backoff(u.Tries, backoffAll)) // what comes after it waits: order matters
-			return true
-		}
-		if err != nil {
-			b.log.Error("telegram: an update was given up", slog.Int64("update_id", u.UpdateID), slog.Any("error", err))
-		}
-		if err := b.store.UpdateDone(ctx, u, b.now()); err != nil {
-			b.log.Warn("telegram: an update is done, but that is not noted", slog.Any("error", err))
-			return false
-		}
-	}
-	return len(list) == sendBatch
-}
-
-// again reports whether an update that failed is tried once more: while our own database is in trouble always, else a few times.
-func (b *Bridge) again(u models.ReceivedUpdate, err error) bool {
-	return errors.Is(err, errNotSaved) || u.Tries+1 < actTries
 }
 
 // actOn acts on one update. What it does may be done twice without harm.

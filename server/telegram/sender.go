@@ -4,189 +4,147 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
+	"net"
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/outbox"
 )
 
 const (
-	sendBatch   = 20
-	sendIdle    = time.Second // another process may have put something into the outbox
-	backoffLow  = 500 * time.Millisecond
-	backoffRow  = time.Minute      // the most that one thread waits because of one row
-	backoffAll  = 5 * time.Second  // the most that everything waits because Telegram is away
-	backoffOut  = 30 * time.Second // … because it wants nothing to do with this bot
-	outageAfter = 3                // failures in a row, after which a success means that an outage is over
-	stubborn    = 6                // tries of one row, while others go out, after which it is sent in another form
+	sendWorkers  = 16          // conversations that are sent at a time; a call that hangs holds one of them
+	sendAlone    = time.Second // of a call, before the next one begins: the pace allows about one a second anyway
+	sendTries    = 6           // of a message, while others arrive, before it is set aside
+	plainerAfter = 4           // failures of unclear cause, after which plainer forms of a message are tried
+	storeRetry   = time.Second // after an error of our own database
+	topicEvery   = 10 * time.Second
 )
 
-// run is what the sender remembers while it works.
-type run struct {
-	failures int                 // in a row
-	success  time.Time           // the last one
-	failing  map[int64]time.Time // when a row first failed
+// newSender makes what empties the outbox.
+func (b *Bridge) newSender() *outbox.Sender {
+	return outbox.New(outbox.Options{
+		Channel: models.ChannelTelegram, Store: b.store, Deliver: channel{b}, Pace: func(string) *outbox.Pace { return b.pace },
+		Workers: sendWorkers, Alone: sendAlone, MaxTries: sendTries, Log: b.log, Now: b.now,
+		Trouble: func(err error) { b.state.noted("send", err) },
+		Aside: func(ctx context.Context, row models.OutboxRow, reason string) {
+			b.chat.SetAside(ctx, row.ThreadID, row.MessageID, models.ChannelTelegram, reason)
+		},
+	})
 }
 
-// sendAll empties the outbox, in order for each thread, until ctx ends.
-func (b *Bridge) sendAll(ctx context.Context) {
-	r := &run{failing: make(map[int64]time.Time)}
-	for ctx.Err() == nil {
-		rows, err := b.store.OutboxNext(ctx, b.now(), sendBatch)
-		if err != nil && ctx.Err() == nil {
-			b.log.Debug("telegram: the outbox cannot be read", slog.Any("error", err))
-		}
-		if len(rows) == 0 {
-			b.relax(ctx)
-			select {
-			case <-b.store.OutboxReady():
-			case <-time.After(sendIdle):
-			case <-ctx.Done():
-			}
-			continue
-		}
-		b.sendSome(ctx, r, rows)
+// channel is the bridge as the outbox sees it.
+type channel struct{ *Bridge }
+
+// Send sends what the first row asks for.
+func (c channel) Send(ctx context.Context, d outbox.Delivery) outbox.Outcome {
+	take := c.slots(d.Slot)
+	switch d.Rows[0].Kind {
+	case models.OutboxTopic:
+		return c.sendTopic(ctx, d.Rows, take)
+	case models.OutboxEdit:
+		return c.sendEdit(ctx, d.Rows, take)
 	}
+	return c.sendMessages(ctx, d, take)
 }
 
-// relax forgets the trouble of sending when what could not be sent was deleted.
-func (b *Bridge) relax(ctx context.Context) {
-	if !b.state.troubled("send") {
-		return
-	}
-	if backlog, err := b.store.OutboxBacklog(ctx); err == nil && backlog.Rows == 0 {
-		b.state.noted("send", nil)
-	}
-}
-
-// sendSome sends rows until one fails in a way that the others would too.
-func (b *Bridge) sendSome(ctx context.Context, r *run, rows []models.OutboxRow) {
-	waiting := make(map[string]bool)
-	for _, row := range rows {
-		if ctx.Err() != nil {
-			return
-		}
-		if waiting[row.ThreadID] {
-			continue
-		}
-		if b.pace.open(ctx) != nil {
-			return
-		}
-		err := b.sendRow(ctx, row, r.form(row))
-		if ctx.Err() != nil {
-			return
-		}
-		b.state.noted("send", err)
-		if err == nil {
-			delete(r.failing, row.ID)
-			r.success = b.now()
-			if r.failures >= outageAfter {
-				b.log.Info("telegram: sending works again")
-				if err := b.store.OutboxWake(ctx); err != nil {
-					b.log.Warn("telegram: waiting messages were not woken", slog.Any("error", err))
-				}
-				r.failures = 0
-				return // those that waited come first
-			}
-			r.failures = 0
-			continue
-		}
-		waiting[row.ThreadID] = true
-		if !b.failed(ctx, r, row, err) {
-			return
-		}
-	}
-}
-
-// failed notes a row that could not be sent, waits, and reports whether others may be tried.
-func (b *Bridge) failed(ctx context.Context, r *run, row models.OutboxRow, err error) bool {
-	b.state.failed.Add(1)
+// failed is the outcome of an error of a call.
+func (b *Bridge) failed(err error) outbox.Outcome {
 	var e *apiError
-	v := judge(err)
-	if v == flooded && errors.As(err, &e) {
-		b.log.Debug("telegram: told to wait", slog.Duration("for", e.RetryAfter))
-		return false // the pace knows
+	out := outbox.Outcome{Err: err, Reason: reasonOf(err)}
+	switch judge(err) {
+	case flooded:
+		out.Scope = outbox.Pause
+		return out
+	case lockedOut:
+		out.Scope = outbox.Whole
 	}
-	r.failures++
-	if len(r.failing) > 1000 { // of some that were deleted nothing is heard any more
-		clear(r.failing)
-	}
-	if _, known := r.failing[row.ID]; !known {
-		r.failing[row.ID] = b.now()
-	}
-	level := slog.LevelDebug
-	if r.failures == outageAfter || r.failures%100 == 0 {
-		level = slog.LevelWarn // an outage is told once, and now and then while it lasts
-	}
-	b.log.Log(ctx, level, "telegram: not sent, trying again", slog.Int("tries", row.Tries+1), slog.Any("error", err))
-	if v != lockedOut {
-		if err := b.store.OutboxLater(ctx, row.ID, b.now().Add(backoff(row.Tries, backoffRow))); err != nil {
-			b.log.Warn("telegram: a failed try was not noted", slog.Any("error", err))
-		}
-	}
+	b.state.failed.Add(1)
+	b.forgetForum() // what the bot may do can have changed
 	if errors.As(err, &e) && e.MigratedTo != 0 {
 		b.moved(e.MigratedTo)
-		return false
 	}
-	most := backoffAll
-	if v == lockedOut {
-		most = backoffOut
+	return out
+}
+
+// notRead is the outcome of an error of our own database: no fault of Telegram's or of the row.
+func (b *Bridge) notRead(ctx context.Context, err error) outbox.Outcome {
+	if ctx.Err() == nil {
+		b.log.Warn("telegram: what is to be sent cannot be read yet", slog.Any("error", err))
 	}
-	_ = sleep(ctx, backoff(r.failures-1, most)) // ctx is looked at next
-	return v != lockedOut
+	return outbox.Outcome{Wait: storeRetry}
 }
 
 // moved follows a group that has become a supergroup.
 func (b *Bridge) moved(to int64) {
 	b.chatID.Store(to)
-	b.forum.mu.Lock()
-	b.forum.known = false
-	b.forum.mu.Unlock()
+	b.forum.reset()
 	b.log.Warn("telegram: the group has become a supergroup; set TELEGRAM_CHAT_ID to its new number before the next start", slog.Int64("chat_id", to))
 }
 
-// form is the form in which a row is tried: another one if it alone keeps failing.
-func (r *run) form(row models.OutboxRow) form {
-	since, known := r.failing[row.ID]
-	switch alone := known && r.success.After(since); {
-	case alone && row.Tries >= 2*stubborn:
-		return asNotice
-	case alone && row.Tries >= stubborn:
-		return asPlain
+// slots gives room for one call after the other.
+type slots func(context.Context) (*outbox.Slot, error)
+
+// slots begins with the slot that a delivery has.
+func (b *Bridge) slots(first *outbox.Slot) slots {
+	return func(ctx context.Context) (*outbox.Slot, error) {
+		if slot := first; slot != nil {
+			first = nil
+			return slot, nil
+		}
+		return b.pace.Take(ctx, outbox.More)
 	}
-	return asIs
 }
 
-// backoff doubles from try to try up to a bound, and is off by up to a quarter, so that nothing comes in step.
-func backoff(tries int, most time.Duration) time.Duration {
-	d := min(backoffLow<<min(tries, 20), most)
-	return d - d/4 + time.Duration(rand.Int64N(int64(d)/2+1))
-}
-
-// sendRow does what a row of the outbox asks for.
-func (b *Bridge) sendRow(ctx context.Context, row models.OutboxRow, f form) error {
-	switch row.Kind {
-	case models.OutboxTopic:
-		if err := b.syncTopic(ctx, row.ThreadID); err != nil {
-			return err
+// urgent gives room to what does not queue behind the others, such as the answer to a command. It waits for most and then
+// goes ahead all the same, unless Telegram asked for silence.
+func (b *Bridge) urgent(most time.Duration) slots {
+	return func(ctx context.Context) (*outbox.Slot, error) {
+		soon, cancel := context.WithTimeout(ctx, most)
+		defer cancel()
+		slot, err := b.pace.Take(soon, outbox.Urgent)
+		switch {
+		case err == nil:
+			return slot, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case b.pace.Paused() > 0:
+			return nil, errFlooded
 		}
-		return b.store.OutboxDone(ctx, row.ID)
-	case models.OutboxEdit:
-		return b.sendEdit(ctx, row)
+		return nil, nil // an ended slot of none
 	}
-	return b.sendMessage(ctx, row, f)
 }
 
-// record notes what has been sent. It goes on trying: what it forgets would be sent again.
-func (b *Bridge) record(ctx context.Context, row models.OutboxRow, link models.TelegramLink, last bool) error {
-	for try := 0; ; try++ {
-		err := b.store.OutboxSent(ctx, row, []models.TelegramLink{link}, last)
-		if err == nil || ctx.Err() != nil || errors.Is(err, models.ErrClosed) {
-			return err
-		}
-		b.log.Warn("telegram: what was sent is not noted yet", slog.Any("error", err))
-		if err := sleep(ctx, backoff(try, backoffAll)); err != nil {
-			return err
-		}
+// paced makes a call once there is room for it. What has begun may outlast ctx for a moment: cut off, it would be done
+// twice.
+func (b *Bridge) paced(ctx context.Context, take slots, do func(context.Context) error) error {
+	slot, err := take(ctx)
+	if err != nil {
+		return err
+	}
+	defer slot.Cancel()
+	ctx, cancel := outbox.Outlast(ctx, lastCall)
+	defer cancel()
+	err = do(ctx)
+	var dial *net.OpError
+	if !errors.As(err, &dial) || dial.Op != "dial" { // else it has certainly not arrived
+		slot.Done()
+	}
+	return err
+}
+
+// lastCall is how long a call may go on when the process stops.
+const lastCall = 4 * time.Second
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

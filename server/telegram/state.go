@@ -3,9 +3,12 @@ package telegram
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sohbet/models"
 )
 
 // state is how the bridge fares.
@@ -18,12 +21,14 @@ type state struct {
 	conflicted             atomic.Int64 // when another program was last found to take the updates, as last
 
 	mu       sync.Mutex
-	troubles map[string]problem // by what was being done
+	troubles map[string]trouble // by what was being done
+	told     Problem            // what tell was last called with
+	tell     func(Problem)      // hears when what is wrong changes; it must not block
 }
 
-// problem is what is wrong.
-type problem struct {
-	text   string
+// trouble is what is wrong.
+type trouble struct {
+	Problem
 	silent bool // Telegram did not answer
 }
 
@@ -36,6 +41,15 @@ func (s *state) heard() {
 		if p.silent {
 			delete(s.troubles, work)
 		}
+	}
+	s.change()
+}
+
+// change tells what is wrong, if that is news; the lock is held.
+func (s *state) change() {
+	if now := s.worst(); now != s.told {
+		s.told = now
+		s.tell(now)
 	}
 }
 
@@ -60,42 +74,49 @@ func (s *state) noted(work string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.troubles == nil {
-		s.troubles = make(map[string]problem)
+		s.troubles = make(map[string]trouble)
 	}
 	delete(s.troubles, work)
 	if err != nil {
-		if why := trouble(err); why != "" {
+		if why := diagnose(err); why.Reason != "" {
 			var answer *apiError
-			s.troubles[work] = problem{text: why, silent: !errors.As(err, &answer)}
+			s.troubles[work] = trouble{why, !errors.As(err, &answer)}
 		}
 	}
+	s.change()
 }
 
 // troubled reports whether a kind of work met trouble last.
 func (s *state) troubled(work string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.troubles[work].text != ""
+	return s.troubles[work].Reason != ""
 }
 
-// trouble is what is wrong now; "" for nothing.
-func (s *state) trouble() string {
+// trouble is what is wrong now; the zero Problem for nothing.
+func (s *state) trouble() Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.worst()
+}
+
+// worst is trouble with the lock held.
+func (s *state) worst() Problem {
 	for _, work := range [...]string{"send", "receive", "contact"} {
-		if why := s.troubles[work].text; why != "" {
+		if why := s.troubles[work].Problem; why.Reason != "" {
 			return why
 		}
 	}
-	return ""
+	return Problem{}
 }
 
 // Health is how the bridge fares, for /health and the metrics.
 type Health struct {
 	LastContact time.Time // when Telegram last answered; zero = never
-	Trouble     string    // a plain sentence; "" = none
+	Trouble     Problem   // the zero Problem = none
 	Leading     bool      // this process sends and receives
 	Waiting     int64     // rows in the outbox
+	Aside       int64     // rows that were set aside until an agent sends them again
 	Oldest      time.Time // when the oldest of them was written; zero = none
 
 	Sent, Received, Failed int64 // messages and updates since the start; calls that failed
@@ -107,8 +128,11 @@ func (b *Bridge) Health(ctx context.Context) Health {
 		LastContact: b.state.contact(), Trouble: b.state.trouble(), Leading: b.state.leading.Load(),
 		Sent: b.state.sent.Load(), Received: b.state.received.Load(), Failed: b.state.failed.Load(),
 	}
-	if backlog, err := b.store.OutboxBacklog(ctx); err == nil {
-		h.Waiting, h.Oldest = backlog.Rows, backlog.Oldest
+	if backlog, err := b.store.OutboxBacklog(ctx, models.ChannelTelegram); err == nil {
+		h.Waiting, h.Oldest, h.Aside = backlog.Rows, backlog.Oldest, backlog.Aside
+		if h.Trouble.Reason == "" && h.Aside > 0 {
+			h.Trouble = problem(ReasonAside, strconv.FormatInt(h.Aside, 10))
+		}
 	}
 	return h
 }

@@ -3,21 +3,26 @@ package telegram
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/models"
+	"sohbet/server/outbox"
 )
 
-// forum is what is known of the chat.
+// forum is what is known of the chat. Nobody waits for a question about it while something is known.
 type forum struct {
-	mu    sync.Mutex
-	known bool
-	on    bool // topics exist and the bot may manage them
-	asked time.Time
+	mu     sync.Mutex
+	known  bool
+	on     bool // topics exist and the bot may manage them
+	asked  time.Time
+	answer chan struct{} // closed when the question that is under way has its answer; nil = none is
+	err    error         // of the last question
 }
 
 // topics reports whether, as far as is known, each thread has a topic.
@@ -27,28 +32,69 @@ func (f *forum) topics() bool {
 	return f.on
 }
 
+// reset forgets all, as for another chat.
+func (f *forum) reset() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.known, f.asked = false, time.Time{}
+}
+
 const forumKept = 10 * time.Minute
 
 // topics reports whether each thread has a topic of its own. As long as Telegram does not say, it is an error.
 func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	f := &b.forum
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.known && b.now().Sub(f.asked) < forumKept {
-		return f.on, nil
+	fresh := f.known && b.now().Sub(f.asked) < forumKept
+	if !fresh && f.answer == nil {
+		answer := make(chan struct{})
+		f.answer = answer
+		asker := ctx
+		b.asking.Go(func() {
+			defer close(answer)
+			b.learnForum(asker)
+		})
 	}
-	on, err := b.askForum(ctx)
-	if err != nil {
-		if f.known && judge(err) != lockedOut {
-			return f.on, nil // as it was
+	on, known, answer := f.on, f.known, f.answer
+	f.mu.Unlock()
+	if fresh || known && answer == nil {
+		return on, nil
+	}
+	if known { // a chat seldom changes, so an answer is waited for but briefly
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Second)
+		defer cancel()
+	}
+	select {
+	case <-answer:
+	case <-ctx.Done():
+		if known {
+			return on, nil
 		}
-		return false, err
+		return false, ctx.Err()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.known || f.err != nil && judge(f.err) == lockedOut {
+		return false, f.err
+	}
+	return f.on, nil
+}
+
+// learnForum asks Telegram and keeps the answer.
+func (b *Bridge) learnForum(ctx context.Context) {
+	on, err := b.askForum(ctx)
+	f := &b.forum
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer, f.err = nil, err
+	if err != nil {
+		return
 	}
 	if !f.known || f.on != on {
 		b.log.Info("telegram: how conversations are kept apart", slog.Bool("topics", on))
 	}
 	f.known, f.on, f.asked = true, on, b.now()
-	return on, nil
 }
 
 // askForum asks Telegram.
@@ -82,7 +128,7 @@ func (b *Bridge) withoutTopics() {
 }
 
 // topic makes sure that a thread has an open topic, where there are topics, and fills it into names.
-func (b *Bridge) topic(ctx context.Context, t models.Thread, names *models.TelegramThread) error {
+func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *models.TelegramThread) error {
 	on, err := b.topics(ctx)
 	if err != nil {
 		return err
@@ -94,14 +140,18 @@ func (b *Bridge) topic(ctx context.Context, t models.Thread, names *models.Teleg
 	}
 	if names.ChatID == chat && names.TopicID != 0 {
 		if names.TopicStatus == models.StatusClosed {
-			return b.reopenTopic(ctx, names)
+			return b.reopenTopic(ctx, take, names)
 		}
 		return nil
 	}
 	var made tele.Topic
 	name := topicName(t)
-	err = b.api.raw(ctx, sendTimeout, "createForumTopic", map[string]string{"chat_id": b.to().Recipient(), "name": name}, &made)
-	if judge(err) == refused && err != nil {
+	b.making.Add(1)
+	defer b.making.Add(-1)
+	err = b.paced(ctx, take, func(ctx context.Context) error {
+		return b.api.raw(ctx, sendTimeout, "createForumTopic", map[string]string{"chat_id": b.to().Recipient(), "name": name}, &made)
+	})
+	if err != nil && (judge(err) == refused || aboutTopics(err)) {
 		b.log.Warn("telegram: no topic could be made; the conversations share the chat for now", slog.Any("error", err))
 		b.withoutTopics()
 		names.TopicID = 0
@@ -111,73 +161,154 @@ func (b *Bridge) topic(ctx context.Context, t models.Thread, names *models.Teleg
 		return err
 	}
 	names.ChatID, names.TopicID, names.TopicName, names.TopicStatus = chat, int64(made.ThreadID), name, models.StatusActive
-	return b.store.SetTopic(ctx, *names)
+	return b.setTopic(ctx, *names)
+}
+
+// setTopic stores the topic of a thread, also when the process is stopping: it would be made again.
+func (b *Bridge) setTopic(ctx context.Context, names models.TelegramThread) error {
+	ctx, cancel := outbox.Outlast(ctx, lastCall)
+	defer cancel()
+	if err := b.store.SetTopic(ctx, names); err != nil {
+		return fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	return nil
 }
 
 // forgetTopic notes that a topic is gone: the next message makes another.
 func (b *Bridge) forgetTopic(ctx context.Context, names *models.TelegramThread) error {
 	names.ChatID, names.TopicID, names.TopicName, names.TopicStatus = 0, 0, "", ""
 	b.forgetForum()
-	return b.store.SetTopic(ctx, *names)
+	return b.setTopic(ctx, *names)
 }
 
 // ofTopic calls a method that is about a topic. What is so already is a success.
-func (b *Bridge) ofTopic(ctx context.Context, method string, names *models.TelegramThread, params map[string]any) error {
+func (b *Bridge) ofTopic(ctx context.Context, take slots, method string, names *models.TelegramThread, params map[string]any) error {
 	if params == nil {
 		params = make(map[string]any)
 	}
 	params["chat_id"], params["message_thread_id"] = b.to().Recipient(), names.TopicID
-	err := b.api.raw(ctx, callTimeout, method, params, nil)
+	err := b.paced(ctx, take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, method, params, nil) })
 	if unchanged(err) {
 		return nil
 	}
 	return err
 }
 
-func (b *Bridge) reopenTopic(ctx context.Context, names *models.TelegramThread) error {
-	if err := b.ofTopic(ctx, "reopenForumTopic", names, nil); err != nil {
+func (b *Bridge) reopenTopic(ctx context.Context, take slots, names *models.TelegramThread) error {
+	if err := b.ofTopic(ctx, take, "reopenForumTopic", names, nil); err != nil {
 		return err
 	}
 	names.TopicStatus = models.StatusActive
-	return b.store.SetTopic(ctx, *names)
+	return b.setTopic(ctx, *names)
 }
 
-// syncTopic gives the topic of a thread, if it has one, the thread's name and state.
-func (b *Bridge) syncTopic(ctx context.Context, threadID string) error {
-	b.turn.Lock()
-	defer b.turn.Unlock()
-	t, err := b.store.Thread(ctx, threadID)
-	if errors.Is(err, models.ErrNotFound) {
-		return nil
-	} else if err != nil {
-		return err
+// sendTopic brings the topic of a thread up to date. Of several changes that wait only the last one counts, and a topic that
+// was changed a moment ago waits, but no message waits for it.
+func (b *Bridge) sendTopic(ctx context.Context, rows []models.OutboxRow, take slots) outbox.Outcome {
+	n := 1
+	for n < len(rows) && rows[n].Kind == models.OutboxTopic {
+		n++
 	}
-	names, _, err := b.store.TelegramThread(ctx, threadID)
+	for _, later := range rows[n:] {
+		if later.Kind == models.OutboxTopic {
+			return outbox.Outcome{Done: rows[:n]}
+		}
+	}
+	wait := b.changes.wait(rows[0].ThreadID, b.now())
+	if wait > 0 && n < len(rows) {
+		return outbox.Outcome{Done: rows[:n], Record: func(ctx context.Context) error { // it goes behind the messages
+			if err := b.store.QueueTopic(ctx, rows[0].ThreadID); err != nil {
+				return err
+			}
+			ids := make([]int64, n)
+			for i, row := range rows[:n] {
+				ids[i] = row.ID
+			}
+			return b.store.OutboxDone(ctx, ids...)
+		}}
+	} else if wait > 0 {
+		return outbox.Outcome{Wait: wait}
+	}
+	changed, err := b.syncTopic(ctx, take, rows[0].ThreadID)
+	if changed {
+		b.changes.note(rows[0].ThreadID, b.now())
+	}
+	v := judge(err)
+	var e *apiError
+	if v == barred && errors.As(err, &e) && e.has("topic") { // no message may wait for a topic's name or state
+		b.log.Warn("telegram: a topic could not be changed", slog.Any("error", err))
+		v = refused
+	}
+	switch {
+	case err == nil, v == refused:
+		return outbox.Outcome{Done: rows[:n]}
+	case errors.Is(err, errNotSaved):
+		return b.notRead(ctx, err)
+	}
+	return b.failed(err)
+}
+
+// changes remembers when topics were last changed.
+type changes struct {
+	mu sync.Mutex
+	at map[string]time.Time // by thread
+}
+
+// wait is how long a topic is to be left as it is.
+func (c *changes) wait(threadID string, now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := c.at[threadID]; ok {
+		return at.Add(topicEvery).Sub(now)
+	}
+	return 0
+}
+
+func (c *changes) note(threadID string, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.at, func(_ string, at time.Time) bool { return now.Sub(at) > topicEvery })
+	if c.at == nil {
+		c.at = make(map[string]time.Time)
+	}
+	c.at[threadID] = now
+}
+
+// syncTopic gives the topic of a thread, if it has one, the thread's name and state, and reports whether that took a call.
+func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (changed bool, err error) {
+	defer b.turn.lock(threadID)()
+	t, err := b.store.Thread(ctx, threadID)
+	var names models.TelegramThread
+	if err == nil {
+		names, _, err = b.store.TelegramThread(ctx, threadID)
+	}
 	if errors.Is(err, models.ErrNotFound) {
-		return nil
+		return false, nil
 	} else if err != nil {
-		return err
+		return false, fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	if names.TopicID == 0 || names.ChatID != int64(b.to()) || topicName(t) == names.TopicName && t.Status == names.TopicStatus {
+		return false, nil
 	}
 	on, err := b.topics(ctx)
-	if err != nil || !on || names.TopicID == 0 || names.ChatID != int64(b.to()) {
-		return err
+	if err != nil || !on {
+		return false, err
 	}
-	err = b.matchTopic(ctx, t, &names)
+	err = b.matchTopic(ctx, take, t, &names)
 	switch judge(err) {
 	case topicGone:
-		return b.forgetTopic(ctx, &names)
+		return true, b.forgetTopic(ctx, &names)
 	case refused:
 		if err != nil {
 			b.log.Warn("telegram: a topic could not be changed", slog.Any("error", err))
 		}
-		return nil
 	}
-	return err
+	return true, err
 }
 
-func (b *Bridge) matchTopic(ctx context.Context, t models.Thread, names *models.TelegramThread) error {
+func (b *Bridge) matchTopic(ctx context.Context, take slots, t models.Thread, names *models.TelegramThread) error {
 	if name := topicName(t); name != names.TopicName {
-		if err := b.ofTopic(ctx, "editForumTopic", names, map[string]any{"name": name}); err != nil {
+		if err := b.ofTopic(ctx, take, "editForumTopic", names, map[string]any{"name": name}); err != nil {
 			return err
 		}
 		names.TopicName = name
@@ -187,10 +318,45 @@ func (b *Bridge) matchTopic(ctx context.Context, t models.Thread, names *models.
 		if t.Status == models.StatusActive {
 			method = "reopenForumTopic"
 		}
-		if err := b.ofTopic(ctx, method, names, nil); err != nil {
+		if err := b.ofTopic(ctx, take, method, names, nil); err != nil {
 			return err
 		}
 		names.TopicStatus = t.Status
 	}
-	return b.store.SetTopic(ctx, *names)
+	return b.setTopic(ctx, *names)
+}
+
+// keyed is a mutex for each key.
+type keyed struct {
+	mu   sync.Mutex
+	held map[string]*heldKey
+}
+
+type heldKey struct {
+	mu    sync.Mutex
+	users int
+}
+
+// lock locks a key and returns what unlocks it.
+func (k *keyed) lock(key string) (unlock func()) {
+	k.mu.Lock()
+	if k.held == nil {
+		k.held = make(map[string]*heldKey)
+	}
+	h := k.held[key]
+	if h == nil {
+		h = &heldKey{}
+		k.held[key] = h
+	}
+	h.users++
+	k.mu.Unlock()
+	h.mu.Lock()
+	return func() {
+		h.mu.Unlock()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if h.users--; h.users == 0 {
+			delete(k.held, key)
+		}
+	}
 }

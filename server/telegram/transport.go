@@ -26,6 +26,7 @@ type apiError struct {
 	Description string
 	RetryAfter  time.Duration // with 429
 	MigratedTo  int64         // the group has become a supergroup with this id
+	Foreign     bool          // it is no answer of the Bot API's, but of something in between
 }
 
 // Error leaves out what Telegram quotes: it may be what somebody wrote.
@@ -93,7 +94,7 @@ func (c *call) judge(resp *http.Response, text []byte) error {
 		} `json:"parameters"`
 	}
 	if json.Unmarshal(text, &e) != nil || !e.OK && e.Code == 0 {
-		return &apiError{Code: resp.StatusCode, Description: "not an answer of the Bot API"}
+		return &apiError{Code: resp.StatusCode, Description: "not an answer of the Bot API", Foreign: true}
 	}
 	c.contact()
 	if e.OK {

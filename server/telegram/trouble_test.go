@@ -11,15 +11,16 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/telegram"
 	"sohbet/server/telegram/telegramtest"
 )
 
-// bodies are the middle lines of what the bot sent, by topic.
+// bodies are the lines that people wrote in what the bot sent, by topic.
 func bodies(sent []telegramtest.Message) map[int][]string {
 	out := make(map[int][]string)
 	for _, m := range sent {
 		lines := strings.Split(m.Text, "\n")
-		out[m.Topic] = append(out[m.Topic], strings.Join(lines[1:len(lines)-1], "\n"))
+		out[m.Topic] = append(out[m.Topic], lines[1:len(lines)-1]...)
 	}
 	return out
 }
@@ -35,7 +36,7 @@ func TestNothingIsLostInBadWeather(t *testing.T) {
 		h.write(ayse, a, want[i])
 		h.write(veli, v, want[i])
 	}
-	h.sent(20)
+	h.sent(5)
 	h.bot.Calm()
 	h.settled()
 	got := bodies(h.bot.Sent())
@@ -60,7 +61,7 @@ func TestAnOutageDelaysAndKeepsTheOrder(t *testing.T) {
 		want = append(want, fmt.Sprint(i))
 		h.write(ayse, a, want[i+1])
 	}
-	h.until("the trouble", func() bool { return h.bridge.Health(t.Context()).Trouble == "Telegram cannot be reached" })
+	h.until("the trouble", func() bool { return h.bridge.Health(t.Context()).Trouble.Reason == telegram.ReasonUnreachable })
 	if w := h.bridge.Health(t.Context()); w.Waiting == 0 || w.Oldest.IsZero() {
 		t.Errorf("health %+v", w)
 	}
@@ -73,7 +74,7 @@ func TestAnOutageDelaysAndKeepsTheOrder(t *testing.T) {
 	}
 	h.until("health", func() bool {
 		w := h.bridge.Health(t.Context())
-		return w.Trouble == "" && w.Waiting == 0 && w.Oldest.IsZero() && time.Since(w.LastContact) < time.Minute
+		return w.Trouble.Reason == "" && w.Waiting == 0 && w.Oldest.IsZero() && time.Since(w.LastContact) < time.Minute
 	})
 }
 
@@ -92,28 +93,27 @@ func TestRetryAfterIsHeeded(t *testing.T) { // the fake reports whoever does not
 	}
 }
 
-func TestWhatIsRefusedBlocksNobody(t *testing.T) {
+func TestContentThatIsRefusedGoesInAPlainerForm(t *testing.T) {
 	h := world(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "first")
 	h.sent(1)
 	refuse := telegramtest.Fault{Method: "sendMessage", Status: http.StatusBadRequest}
-	h.bot.Script(refuse, refuse)
-	h.write(ayse, a, "<odd>")
-	h.write(ayse, a, "next")
-	h.settled()
-	refuse.Times = 4
 	h.bot.Script(refuse)
+	h.write(ayse, a, "<odd>")
+	h.settled()
+	h.bot.Script(telegramtest.Fault{Method: "sendMessage", Text: "impossible", Status: http.StatusBadRequest, Times: -1})
 	m := h.write(ayse, a, "impossible")
+	h.settled()
 	h.write(ayse, a, "last")
 	h.settled()
 	for _, list := range bodies(h.bot.Sent()) {
-		if !slices.Equal(list, []string{"first", "<odd>", "next", "last"}) {
+		if !slices.Equal(list, []string{"first", "<odd>", "Bu mesaj Telegram'da gösterilemiyor. Panelde okuyabilirsiniz.", "last"}) {
 			t.Errorf("arrived %q", list)
 		}
 	}
-	if want := fmt.Sprintf(`in no form; it stands in the console only","message_id":%d`, m.ID); !strings.Contains(h.log.String(), want) {
-		t.Error("nobody is told of what was given up")
+	if want := fmt.Sprintf(`a message was refused","message_id":%d`, m.ID); !strings.Contains(h.log.String(), want) {
+		t.Error("the log does not name what was refused")
 	}
 	if strings.Contains(h.log.String(), "impossible") || strings.Contains(h.log.String(), a) {
 		t.Error("what was written, or by whom, is in the log")

@@ -13,7 +13,10 @@ import (
 // Fault is something that goes wrong on Telegram's side or on the way. One of Status and Cut, or a Delay alone.
 type Fault struct {
 	Method     string        `json:"method"`      // the method that it befalls; empty = any
-	Status     int           `json:"status"`      // answered instead: 429, 500, 502, …
+	Text       string        `json:"text"`        // only calls whose text or caption holds it; empty = any
+	Status     int           `json:"status"`      // answered instead: 400, 429, 500, 502, …
+	About      string        `json:"about"`       // the error's description, with Status; empty = the status' own words
+	Page       bool          `json:"page"`        // the answer is a page of HTML, as of something in between
 	RetryAfter int           `json:"retry_after"` // seconds, with 429
 	Cut        bool          `json:"cut"`         // the connection ends without an answer
 	Performed  bool          `json:"performed"`   // the call is done all the same, at once
@@ -106,7 +109,7 @@ func (s *Server) nextFault(c *Call) *Fault {
 		return &Fault{Cut: true}
 	}
 	for i, f := range s.faults {
-		if f.Method != "" && !strings.EqualFold(f.Method, c.Method) {
+		if f.Method != "" && !strings.EqualFold(f.Method, c.Method) || f.Text != "" && !strings.Contains(c.Params["text"]+c.Params["caption"], f.Text) {
 			continue
 		}
 		if f.Times--; f.Times == 0 {
@@ -154,14 +157,14 @@ func (s *Server) stumble(w http.ResponseWriter, c *Call, f *Fault) {
 		s.mu.Unlock()
 		panic(http.ErrAbortHandler)
 	}
-	switch f.Status {
-	case http.StatusTooManyRequests:
+	switch {
+	case f.Status == http.StatusTooManyRequests && !f.Page:
 		seconds := max(f.RetryAfter, 1)
 		s.mu.Lock()
 		no := s.flood(c, time.Duration(seconds)*time.Second)
 		s.mu.Unlock()
 		s.finish(w, c, nil, no)
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case f.Page, f.Status == http.StatusBadGateway, f.Status == http.StatusServiceUnavailable, f.Status == http.StatusGatewayTimeout:
 		c.Status = f.Status
 		s.mu.Lock()
 		s.note(c)
@@ -170,7 +173,11 @@ func (s *Server) stumble(w http.ResponseWriter, c *Call, f *Fault) {
 		w.WriteHeader(f.Status)
 		_, _ = fmt.Fprintf(w, "<html>\r\n<head><title>%d %s</title></head>\r\n<body></body>\r\n</html>\r\n", f.Status, http.StatusText(f.Status)) // see finish
 	default:
-		s.finish(w, c, nil, &refusal{code: f.Status, text: http.StatusText(f.Status), faulty: true})
+		text := f.About
+		if text == "" {
+			text = http.StatusText(f.Status)
+		}
+		s.finish(w, c, nil, &refusal{code: f.Status, text: text, faulty: true})
 	}
 }
 
@@ -189,10 +196,11 @@ func tooMany(d time.Duration) *refusal {
 }
 
 // flooded refuses what comes before a told retry_after has passed, and reports it; and what is more than a chat takes in a
-// minute. The lock is held.
+// minute: topics count, as each change of one is a message in the chat. The lock is held.
 func (s *Server) flooded(c *Call) *refusal {
 	id, no := c.number("chat_id")
-	if no != nil || !strings.HasPrefix(c.Method, "send") || c.Method == "sendChatAction" {
+	sends := strings.HasPrefix(c.Method, "send") && c.Method != "sendChatAction"
+	if no != nil || !sends && !strings.HasSuffix(c.Method, "ForumTopic") {
 		return nil
 	}
 	if f, ok := s.floods[id]; ok {
@@ -207,11 +215,15 @@ func (s *Server) flooded(c *Call) *refusal {
 		}
 	}
 	if s.opts.PerMinute > 0 && id == s.opts.Chat.ID {
-		for len(s.minutes) > 0 && time.Since(s.minutes[0]) > time.Minute {
+		minute := s.opts.Minute
+		if minute == 0 {
+			minute = time.Minute
+		}
+		for len(s.minutes) > 0 && time.Since(s.minutes[0]) > minute {
 			s.minutes = s.minutes[1:]
 		}
 		if len(s.minutes) >= s.opts.PerMinute {
-			return s.flood(c, time.Minute-time.Since(s.minutes[0]))
+			return s.flood(c, minute-time.Since(s.minutes[0]))
 		}
 		s.minutes = append(s.minutes, time.Now())
 	}

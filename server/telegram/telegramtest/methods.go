@@ -56,6 +56,22 @@ func (s *Server) reach(c *Call) (*chat, *refusal) {
 	return known, nil
 }
 
+// barred refuses to write where the bot may not.
+func (s *Server) barred(c *Call) *refusal {
+	why := s.opts.Barred
+	if why == "" && s.opts.Restricted {
+		why = "not enough rights to send text messages to the chat"
+	}
+	id, no := c.number("chat_id")
+	writes := strings.HasPrefix(c.Method, "send") || strings.HasPrefix(c.Method, "edit") || strings.HasSuffix(c.Method, "ForumTopic")
+	if why == "" || no != nil || id != s.opts.Chat.ID || !writes {
+		return nil
+	}
+	refused := bad("%s", why)
+	refused.faulty = true
+	return refused
+}
+
 func (s *Server) getChat(c *Call) (any, *refusal) {
 	in, no := s.reach(c)
 	if no != nil {
@@ -82,6 +98,8 @@ func (s *Server) getChatMember(c *Call) (any, *refusal) {
 		member["status"] = "creator"
 	case id == StrangerID:
 		member["status"] = "left"
+	case id == s.opts.Bot.ID && s.opts.Restricted:
+		member["status"], member["is_member"], member["can_send_messages"] = "restricted", true, false
 	case id == s.opts.Bot.ID && s.opts.Admin:
 		member["status"] = "administrator"
 		member["can_manage_topics"] = s.opts.ManageTopics

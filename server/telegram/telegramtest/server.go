@@ -41,10 +41,16 @@ type Options struct {
 
 	MovedTo int64 // Chat became this supergroup: calls to it are refused
 
-	WriteInClosed bool          // closed topics take the bot's messages, as the real ones do for administrators with ManageTopics; else TOPIC_CLOSED
-	HTTPWebhook   bool          // webhooks may be plain http on any port, as on a self-hosted server
-	PerMinute     int           // messages that Chat takes in a minute before 429; 0 = no limit (Telegram's own is 20 in a group)
-	ClockOffset   time.Duration // how far the Date header is off
+	WriteInClosed bool // closed topics take the bot's messages, as the real ones do for administrators with ManageTopics; else TOPIC_CLOSED
+	HTTPWebhook   bool // webhooks may be plain http on any port, as on a self-hosted server
+	// Barred is why the bot may not write into Chat, such as "CHAT_RESTRICTED": Chat can be read, but every call that writes is
+	// answered with it. Restricted is the same with what getChatMember says of it; its reason is the Bot API server's.
+	Barred     string
+	Restricted bool
+
+	PerMinute   int           // messages that Chat takes in a minute before 429; 0 = no limit (Telegram's own is 20 in a group)
+	Minute      time.Duration // how long PerMinute's minute lasts; 0 = a minute
+	ClockOffset time.Duration // how far the Date header is off
 }
 
 // Forum is a world with a forum supergroup in which the bot is an administrator that manages topics.
@@ -298,6 +304,9 @@ func (s *Server) perform(ctx context.Context, c *Call) (any, *refusal) {
 		return nil, &refusal{code: http.StatusNotFound, text: "Not Found"}
 	}
 	if no := s.flooded(c); no != nil {
+		return nil, no
+	}
+	if no := s.barred(c); no != nil {
 		return nil, no
 	}
 	result, no := method(s, c)

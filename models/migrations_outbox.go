@@ -1,0 +1,34 @@
+package models
+
+// outboxSteps make the outbox that every outgoing channel shares.
+var outboxSteps = []step{
+	{
+		id: "outbox_0001_channels",
+		statements: []string{
+			// Rows of one channel, destination and thread are sent in the order of their ids. It names no thread as a foreign key,
+			// which would cost the busy path a look-up for each row; dropThreads deletes the rows of a thread.
+			`CREATE TABLE outbox (
+				id {id},
+				channel varchar(20) NOT NULL,
+				destination varchar(255) NOT NULL DEFAULT '',
+				thread_id varchar(50) NOT NULL DEFAULT '',
+				message_id bigint NOT NULL DEFAULT 0,
+				kind varchar(20) NOT NULL,
+				parts integer NOT NULL DEFAULT 0,
+				tries integer NOT NULL DEFAULT 0,
+				due_at {time},
+				set_aside_at {time},
+				reason varchar(300) NOT NULL DEFAULT '',
+				created_at {time} NOT NULL DEFAULT {now}
+			)`,
+			moveTelegramOutbox,
+			`DROP TABLE telegram_outbox`,
+			`CREATE INDEX idx_outbox_thread_id ON outbox (thread_id, id)`,
+			`CREATE INDEX idx_outbox_set_aside ON outbox (channel, thread_id) WHERE set_aside_at IS NOT NULL`,
+		},
+	},
+}
+
+// moveTelegramOutbox takes over what an older version had not sent yet; a dump made by one is loaded with it too.
+const moveTelegramOutbox = `INSERT INTO outbox (channel, thread_id, message_id, kind, parts, created_at)
+	SELECT 'telegram', thread_id, message_id, kind, parts, created_at FROM telegram_outbox ORDER BY id`

@@ -1,0 +1,79 @@
+package chat
+
+import (
+	"context"
+
+	"sohbet/models"
+)
+
+// Undelivered is a message that a channel could not deliver after many tries. It waits until an agent sends it again.
+type Undelivered struct {
+	ThreadID  string `json:"thread_id"`
+	MessageID int64  `json:"message_id"`
+	Channel   string `json:"channel"` // "telegram"
+	Reason    string `json:"reason"`  // what the channel answered, in English
+	Since     *Time  `json:"since,omitempty"`
+	Waiting   bool   `json:"waiting"` // it is being sent again
+}
+
+// SetAside tells the agents that a message could not be delivered.
+func (s *Service) SetAside(_ context.Context, threadID string, messageID int64, channel, reason string) {
+	if messageID == 0 {
+		return // it is about no message that could be marked
+	}
+	now := Time(s.now())
+	s.tellUndelivered(Undelivered{ThreadID: threadID, MessageID: messageID, Channel: channel, Reason: reason, Since: &now})
+}
+
+func (s *Service) tellUndelivered(u Undelivered) {
+	s.publisher.Publish(Publication{Agents: []*Event{{"message_undelivered", u}}})
+}
+
+// ChannelState is whether what is written reaches a channel.
+type ChannelState struct {
+	Channel string `json:"channel"` // "telegram"
+	OK      bool   `json:"ok"`
+	Reason  string `json:"reason,omitempty"` // a word that a page can put into its own language
+	Detail  string `json:"detail,omitempty"` // what is wrong, in English
+	Cure    string `json:"cure,omitempty"`   // the step that puts it right
+}
+
+// ChannelState tells the agents how a channel fares. It does not block.
+func (s *Service) ChannelState(c ChannelState) {
+	s.publisher.Publish(Publication{Agents: []*Event{{"channel_state", c}}})
+}
+
+// Undelivered lists what could not be delivered, of one thread or, with "", of all.
+func (s *Service) Undelivered(ctx context.Context, a Actor, threadID string) ([]Undelivered, error) {
+	if err := agentOnly(a); err != nil {
+		return nil, err
+	}
+	rows, err := s.store.OutboxAside(ctx, models.ChannelTelegram, threadID)
+	if err != nil {
+		return nil, Public(err)
+	}
+	list := make([]Undelivered, 0, len(rows))
+	for _, r := range rows {
+		since := Time(*r.SetAsideAt)
+		list = append(list, Undelivered{ThreadID: r.ThreadID, MessageID: r.MessageID, Channel: r.Channel, Reason: r.Reason, Since: &since})
+	}
+	return list, nil
+}
+
+// SendAgain has a message sent that could not be delivered.
+func (s *Service) SendAgain(ctx context.Context, a Actor, threadID string, messageID int64) error {
+	if err := agentOnly(a); err != nil {
+		return err
+	}
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	n, err := s.store.OutboxSendAgain(ctx, models.ChannelTelegram, threadID, messageID)
+	if err != nil {
+		return Public(err)
+	}
+	if n > 0 { // else another agent was faster
+		s.tellUndelivered(Undelivered{ThreadID: threadID, MessageID: messageID, Channel: models.ChannelTelegram, Waiting: true})
+	}
+	return nil
+}

@@ -1,0 +1,404 @@
+package outbox
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"sohbet/models"
+)
+
+// dest schedules the keys of one destination. Keys that had nothing waiting come before those that had, as in fair queueing
+// with a list of new flows (RFC 8290, section 4.2): a backlog does not delay somebody's first row by a whole round. Of the new
+// keys those with the fewest rows come first, so that a single line passes others' bursts, but the oldest is passed over a few
+// times only.
+type dest struct {
+	s       *Sender
+	pace    *Pace
+	changed chan struct{} // wakes run
+
+	mu       sync.Mutex
+	keys     map[models.OutboxKey]*key // that have rows
+	fresh    []*key                    // ready, and not served since they became ready
+	old      []*key                    // ready
+	passed   int                       // how often the oldest of fresh was passed over in a row
+	busy     int                       // deliveries under way
+	failures int                       // in a row
+	probing  bool                      // a key that failed is being tried while the destination is in trouble
+	tried    time.Time                 // when a delivery last began
+	newest   *key                      // that it is for, as long as it goes on
+	served   time.Time                 // when one last succeeded
+	retryAt  time.Time                 // in trouble: when a key that failed may be tried
+}
+
+// key is the state of one key that has rows.
+type key struct {
+	id       models.OutboxKey
+	state    state
+	rows     int       // that were queued while it was fresh
+	empty    bool      // ready, but only to keep its place: see rest
+	first    bool      // being served as a fresh one
+	probe    bool      // being served although it failed and the destination is in trouble
+	more     bool      // rows were queued while it was being served
+	known    bool      // due is known here, and not only in the table
+	due      time.Time // while it waits
+	soft     bool      // it waits for no failure, so a new row ends that
+	row      int64     // that failed last
+	failures int       // of that row
+	failed   time.Time // when it last did
+}
+
+// mostPassed is how often the oldest of the new keys lets another go first.
+const mostPassed = 3
+
+type state uint8
+
+const (
+	ready state = iota
+	serving
+	waiting
+)
+
+// add notes that a key has rows; fresh says that they have just been queued.
+func (d *dest) add(id models.OutboxKey, fresh bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.keys[id]
+	switch {
+	case k == nil:
+		k = &key{id: id, rows: 1}
+		d.keys[id] = k
+		if fresh {
+			d.fresh = append(d.fresh, k)
+		} else {
+			d.old = append(d.old, k)
+		}
+	case k.state == serving:
+		k.more = true
+		return
+	case k.state == ready:
+		k.empty = false
+		k.rows++
+	case k.state == waiting && k.soft && fresh:
+		d.ready(k)
+	default:
+		return
+	}
+	d.wake()
+}
+
+// ready puts a key at the end of those that take turns; the lock is held.
+func (d *dest) ready(k *key) {
+	k.state, k.soft = ready, false
+	d.old = append(d.old, k)
+}
+
+func (d *dest) wake() {
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run serves keys until ctx ends.
+func (d *dest) run(ctx context.Context) {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for ctx.Err() == nil {
+		d.mu.Lock()
+		can, wait := d.next(d.s.Now(), false)
+		d.mu.Unlock()
+		if can == nil {
+			d.idle(ctx, wait)
+			continue
+		}
+		slot, err := d.pace.Take(ctx, Next)
+		if err != nil {
+			return
+		}
+		d.mu.Lock()
+		k, _ := d.next(d.s.Now(), true) // whose turn it is may have changed meanwhile
+		d.mu.Unlock()
+		if k == nil {
+			slot.Cancel()
+			continue
+		}
+		workers.Go(func() { d.serve(ctx, k, slot) })
+	}
+}
+
+// idle waits for a change, or for a time if that is above 0.
+func (d *dest) idle(ctx context.Context, wait time.Duration) {
+	var expired <-chan time.Time
+	if wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		expired = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-d.changed:
+	case <-expired:
+	}
+}
+
+func (d *dest) inTrouble() bool { return d.failures >= troubleAfter }
+
+// next is the key whose turn it is, nil if there is none: then it says after which time there may be one, 0 if that depends
+// on a change. With take the key is being served from now on. The lock is held.
+func (d *dest) next(now time.Time, take bool) (*key, time.Duration) {
+	if d.busy >= d.s.Workers {
+		return nil, 0
+	}
+	var wait time.Duration
+	sooner := func(at time.Time) bool {
+		if left := at.Sub(now); left > 0 {
+			if wait == 0 || left < wait {
+				wait = left
+			}
+			return false
+		}
+		return true
+	}
+	var first *key // of those that failed, the one that is due first
+	for _, k := range d.keys {
+		if k.state != waiting {
+			continue
+		}
+		switch {
+		case d.inTrouble() && k.failures > 0:
+			if first == nil || k.due.Before(first.due) {
+				first = k
+			}
+		case sooner(k.due):
+			d.ready(k)
+		}
+	}
+	if d.newest != nil && !sooner(d.tried.Add(d.s.Alone)) {
+		return nil, wait
+	}
+	for len(d.old) > 0 && d.old[0].empty {
+		delete(d.keys, d.old[0].id)
+		d.old = d.old[1:]
+	}
+	list := &d.fresh
+	if len(*list) == 0 {
+		list = &d.old
+	}
+	var k *key
+	switch {
+	case len(*list) > 0 && (!d.inTrouble() || sooner(d.tried.Add(freshEvery))):
+		i := 0
+		if list == &d.fresh && d.passed < mostPassed {
+			for j, other := range *list {
+				if other.rows < (*list)[i].rows {
+					i = j
+				}
+			}
+		}
+		k = (*list)[i]
+		if take {
+			*list = slices.Delete(*list, i, i+1)
+			k.first = list == &d.fresh
+			if d.passed++; i == 0 {
+				d.passed = 0
+			}
+		}
+	case first != nil && !d.probing && sooner(d.retryAt):
+		k = first
+		if take {
+			d.probing, k.probe = true, true
+		}
+	default:
+		return nil, wait
+	}
+	if take {
+		k.state, k.more = serving, false
+		d.busy++
+		d.tried, d.newest = now, k
+	}
+	return k, 0
+}
+
+// serve delivers the first rows of a key.
+func (d *dest) serve(ctx context.Context, k *key, slot *Slot) {
+	defer slot.Cancel()
+	rows, err := d.s.Store.OutboxRows(ctx, d.s.Channel, k.id, batch)
+	now := d.s.Now()
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			d.s.Log.Debug("outbox: cannot be read", slog.String("channel", d.s.Channel), slog.Any("error", err))
+		}
+		d.settle(k, func() { d.wait(k, now.Add(scanEvery), false) })
+		return
+	case len(rows) == 0:
+		d.settle(k, func() { d.rest(k, false) })
+		return
+	case !k.known && rows[0].DueAt != nil && rows[0].DueAt.After(now): // left by a process before this one
+		k.known = true
+		d.settle(k, func() { d.wait(k, *rows[0].DueAt, false) })
+		return
+	}
+	k.known = true
+	if k.row != rows[0].ID {
+		k.row, k.failures = rows[0].ID, 0
+	}
+	out := d.s.deliver(ctx, Delivery{Rows: rows, Failures: k.failures, Slot: slot})
+	slot.Cancel()
+	left := len(rows) == batch
+	if len(out.Done) > 0 || out.Record != nil {
+		left = left || len(out.Done) < len(rows)
+		if err := d.s.record(ctx, out); err != nil {
+			d.s.Log.Warn(err.Error(), slog.String("channel", d.s.Channel))
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	switch {
+	case out.Err != nil && out.Scope != Pause:
+		d.failed(ctx, k, rows[0], out)
+	case out.Err != nil:
+		d.settle(k, func() {
+			k.state = ready
+			d.old = append([]*key{k}, d.old...) // it keeps its turn
+		})
+	case out.Wait > 0:
+		d.settle(k, func() { d.wait(k, now.Add(out.Wait), true) })
+	default:
+		d.succeeded(k, left)
+	}
+}
+
+// settle ends the serving of a key.
+func (d *dest) settle(k *key, how func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.busy--
+	d.end(k)
+	how()
+	d.wake()
+}
+
+func (d *dest) end(k *key) {
+	if d.newest == k {
+		d.newest = nil
+	}
+	if k.probe {
+		d.probing, k.probe = false, false
+	}
+}
+
+// rest ends the turn of a key. One that was fresh and has no rows left keeps a place among the others, so that many keys with
+// a row now and then do not starve those with a backlog. The lock is held.
+func (d *dest) rest(k *key, left bool) {
+	left = left || k.more
+	if !left && !k.first {
+		delete(d.keys, k.id)
+		return
+	}
+	d.ready(k)
+	k.empty, k.first = !left, false
+}
+
+// wait puts a key off; the lock is held.
+func (d *dest) wait(k *key, until time.Time, soft bool) {
+	if soft && k.more {
+		d.ready(k)
+		return
+	}
+	k.state, k.due, k.soft = waiting, until, soft
+}
+
+func (d *dest) succeeded(k *key, left bool) {
+	d.s.Trouble(nil)
+	d.settle(k, func() {
+		k.failures = 0
+		d.recovered()
+		d.rest(k, left)
+	})
+}
+
+// recovered notes a success; the lock is held.
+func (d *dest) recovered() {
+	d.served = d.s.Now()
+	if d.inTrouble() {
+		d.s.Log.Info("outbox: sending works again", slog.String("channel", d.s.Channel))
+		d.failures = 0
+		d.retryAll()
+	}
+	d.failures = 0
+}
+
+// retryAll lets every key that failed be tried at once; the lock is held.
+func (d *dest) retryAll() {
+	for _, k := range d.keys {
+		k.known = true
+		if k.state == waiting {
+			d.ready(k)
+		}
+	}
+	d.retryAt = time.Time{}
+	d.wake()
+}
+
+// failed notes that a row was not delivered. The row is at fault for certain only if others were delivered since its last
+// failure.
+func (d *dest) failed(ctx context.Context, k *key, row models.OutboxRow, out Outcome) {
+	now := d.s.Now()
+	d.mu.Lock()
+	own := out.Scope == Unclear && k.failures > 0 && d.served.After(k.failed)
+	d.failures++
+	if out.Scope == Whole {
+		d.failures = max(d.failures, troubleAfter)
+	}
+	failures := d.failures
+	d.mu.Unlock()
+
+	due := now.Add(Backoff(k.failures, backoffRow))
+	aside := out.Aside || own && row.Tries+1 >= d.s.MaxTries
+	var err error
+	switch {
+	case aside:
+		if err = d.s.Store.OutboxSetAside(ctx, row.ID, out.Reason, now); err == nil {
+			d.s.Log.Error("outbox: a row is set aside", slog.String("channel", d.s.Channel), slog.Int64("message_id", row.MessageID), slog.Any("error", out.Err))
+			d.s.Aside(ctx, row, out.Reason)
+		}
+	case own:
+		err = d.s.Store.OutboxLater(ctx, row.ID, due)
+	}
+	if err != nil && ctx.Err() == nil {
+		d.s.Log.Warn("outbox: a failed try was not noted", slog.String("channel", d.s.Channel), slog.Any("error", err))
+	}
+	if aside && err == nil {
+		// The destination has shown that it works: by others that were delivered, or to the channel.
+		d.settle(k, func() {
+			k.failures = 0
+			if d.failures = 0; out.Aside {
+				d.recovered()
+			}
+			d.rest(k, true)
+		})
+		d.s.Trouble(nil)
+		return
+	}
+	d.s.Trouble(out.Err)
+	level := slog.LevelDebug
+	if failures == troubleAfter || failures%100 == 0 {
+		level = slog.LevelWarn // an outage is logged once, and now and then while it lasts
+	}
+	d.s.Log.Log(ctx, level, "outbox: not sent, trying again", slog.String("channel", d.s.Channel), slog.Int("tries", k.failures+1), slog.Any("error", out.Err))
+	d.settle(k, func() {
+		k.failures++
+		k.failed = d.s.Now()
+		most := backoffDest
+		if out.Scope == Whole {
+			most = backoffWhole
+		}
+		d.retryAt = d.s.Now().Add(Backoff(d.failures-1, most))
+		d.wait(k, due, false)
+	})
+}

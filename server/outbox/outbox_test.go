@@ -1,0 +1,537 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sohbet/models"
+)
+
+// table is the outbox in memory.
+type table struct {
+	mu     sync.Mutex
+	rows   []models.OutboxRow
+	last   int64
+	listen func([]models.OutboxKey, bool)
+	reads  int // of all keys
+	lost   int // records that fail
+}
+
+func (s *table) OutboxListen(_ string, f func([]models.OutboxKey, bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listen = f
+}
+
+// put queues a row of a key and returns its id.
+func (s *table) put(thread string) int64 {
+	s.mu.Lock()
+	s.last++
+	row := models.OutboxRow{ID: s.last, MessageID: s.last, ThreadID: thread, CreatedAt: time.Now()}
+	s.rows = append(s.rows, row)
+	f := s.listen
+	s.mu.Unlock()
+	if f != nil {
+		f([]models.OutboxKey{row.Key()}, false)
+	}
+	return row.ID
+}
+
+func (s *table) OutboxKeys(_ context.Context, _ string, after int64) (keys []models.OutboxKey, newest int64, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
+	newest = after
+	for _, r := range s.rows {
+		if r.ID > after && r.SetAsideAt == nil {
+			newest = max(newest, r.ID)
+			if !slices.Contains(keys, r.Key()) {
+				keys = append(keys, r.Key())
+			}
+		}
+	}
+	return keys, newest, nil
+}
+
+func (s *table) OutboxRows(_ context.Context, _ string, k models.OutboxKey, limit int) (rows []models.OutboxRow, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.rows {
+		if r.Key() == k && r.SetAsideAt == nil && len(rows) < limit {
+			rows = append(rows, r)
+		}
+	}
+	return rows, nil
+}
+
+func (s *table) OutboxDone(_ context.Context, ids ...int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost > 0 {
+		s.lost--
+		return errors.New("the database is away")
+	}
+	s.rows = slices.DeleteFunc(s.rows, func(r models.OutboxRow) bool { return slices.Contains(ids, r.ID) })
+	return nil
+}
+
+func (s *table) change(id int64, f func(*models.OutboxRow)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.rows {
+		if s.rows[i].ID == id {
+			f(&s.rows[i])
+		}
+	}
+	return nil
+}
+
+func (s *table) OutboxLater(_ context.Context, id int64, due time.Time) error {
+	return s.change(id, func(r *models.OutboxRow) { r.Tries++; r.DueAt = &due })
+}
+
+func (s *table) OutboxSetAside(_ context.Context, id int64, reason string, at time.Time) error {
+	return s.change(id, func(r *models.OutboxRow) { r.SetAsideAt, r.Reason = &at, reason })
+}
+
+func (s *table) aside() (ids []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.rows {
+		if r.SetAsideAt != nil {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+func (s *table) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, r := range s.rows {
+		if r.SetAsideAt == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// call is one delivery that a destination took.
+type call struct {
+	at     time.Duration // since the start
+	thread string
+	ids    []int64
+}
+
+// site is a sender with its table and the destination.
+type site struct {
+	*table
+	t       *testing.T
+	began   time.Time
+	pace    *Pace
+	sender  *Sender
+	mu      sync.Mutex
+	calls   []call
+	tries   map[int64]int
+	trouble error
+	send    func(ctx context.Context, d Delivery) *Outcome // nil = the destination takes all that it is given
+	stop    func()
+}
+
+// Send takes all rows that wait.
+func (s *site) Send(ctx context.Context, d Delivery) Outcome {
+	s.mu.Lock()
+	s.tries[d.Rows[0].ID]++
+	s.mu.Unlock()
+	if s.send != nil {
+		if out := s.send(ctx, d); out != nil {
+			if out.Err == nil {
+				s.took(d, out.Done)
+			}
+			return *out
+		}
+	}
+	s.took(d, d.Rows)
+	return Outcome{Done: d.Rows}
+}
+
+func (s *site) took(d Delivery, rows []models.OutboxRow) {
+	d.Slot.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := call{at: time.Since(s.began), thread: d.Rows[0].ThreadID}
+	for _, r := range rows {
+		c.ids = append(c.ids, r.ID)
+	}
+	s.calls = append(s.calls, c)
+}
+
+// arrived returns the ids that the destination took of a thread, and when it took the last one.
+func (s *site) arrived(thread string) (ids []int64, last time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.calls {
+		if c.thread == thread {
+			ids, last = append(ids, c.ids...), c.at
+		}
+	}
+	return ids, last
+}
+
+// seen is what the destination took so far, and the trouble there is.
+func (s *site) seen() ([]call, error) {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls), s.trouble
+}
+
+func (s *table) looks() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
+// open runs a sender in the bubble's time.
+func open(t *testing.T, l Limit, send func(context.Context, Delivery) *Outcome) *site {
+	s := &site{table: &table{}, t: t, began: time.Now(), pace: NewPace(l, time.Now), send: send, tries: make(map[int64]int)}
+	s.sender = New(Options{
+		Channel: "test", Store: s.table, Deliver: s, Pace: func(string) *Pace { return s.pace }, Workers: 4, MaxTries: 3,
+		Trouble: func(err error) { s.mu.Lock(); s.trouble = err; s.mu.Unlock() },
+		Aside:   func(context.Context, models.OutboxRow, string) {}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); s.sender.Run(ctx) }()
+	s.stop = func() { cancel(); <-done }
+	t.Cleanup(s.stop)
+	synctest.Wait()
+	return s
+}
+
+// minute is what a group takes in Telegram.
+var minute = Limit{Count: 20, Per: time.Minute, Reserve: 2, Burst: 5}
+
+// perWindow fails if more calls were taken within a minute than a limit allows.
+func (s *site) perWindow(most int) {
+	s.t.Helper()
+	calls, _ := s.seen()
+	for i, c := range calls {
+		if i >= most && c.at-calls[i-most].at < time.Minute {
+			s.t.Errorf("%d calls within %v", most+1, c.at-calls[i-most].at)
+			return
+		}
+	}
+}
+
+// Twenty visitors write twenty messages each; a new one writes a line, and somebody wants to sign in.
+func TestABacklogIsSharedFairly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, minute, nil)
+		want := make(map[string][]int64)
+		for range 20 {
+			for v := range 20 {
+				thread := fmt.Sprintf("visitor %d", v)
+				want[thread] = append(want[thread], s.put(thread))
+			}
+		}
+		time.Sleep(20 * time.Second)
+		began := time.Now()
+		slot, err := s.pace.Take(t.Context(), Urgent)
+		if took := time.Since(began); err != nil || took > 5*time.Second {
+			t.Errorf("room for a sign-in code came after %v, %v", took, err)
+		}
+		slot.Done()
+		s.put("late")
+		time.Sleep(4 * time.Minute)
+		if _, at := s.arrived("late"); at == 0 || at > 35*time.Second {
+			t.Errorf("the late visitor's line, written after 20 s, came after %v", at)
+		}
+		for thread, ids := range want {
+			got, at := s.arrived(thread)
+			if !slices.Equal(got, ids) || at > 4*time.Minute {
+				t.Errorf("%s: %v until %v, want %v", thread, got, at, ids)
+			}
+		}
+		s.perWindow(19)
+	})
+}
+
+// One who writes all the time delays another by a slot, not by the backlog.
+func TestKeysTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := func(_ context.Context, d Delivery) *Outcome { return &Outcome{Done: d.Rows[:1]} } // nothing goes together
+		s := open(t, minute, one)
+		for range 100 {
+			s.put("loud")
+		}
+		time.Sleep(90 * time.Second)
+		s.put("quiet")
+		s.put("quiet")
+		time.Sleep(30 * time.Second)
+		if ids, at := s.arrived("quiet"); len(ids) != 2 || at > 110*time.Second {
+			t.Errorf("the quiet one has %d lines after %v", len(ids), at)
+		}
+		// Many with a line now and then do not starve the one with a backlog.
+		before, _ := s.arrived("loud")
+		for i := range 100 {
+			s.put(fmt.Sprintf("passer-by %d", i%10))
+			time.Sleep(3 * time.Second)
+		}
+		if after, _ := s.arrived("loud"); len(after)-len(before) < 5 {
+			t.Errorf("the loud one got %d slots in 5 minutes", len(after)-len(before))
+		}
+		s.perWindow(18)
+	})
+}
+
+// A call that hangs holds its key only, however long it hangs.
+func TestACallThatHangsHoldsItsKeyOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Limit{}, func(ctx context.Context, d Delivery) *Outcome {
+			if d.Rows[0].ThreadID != "stuck" {
+				return nil
+			}
+			_ = sleep(ctx, 45*time.Second)
+			return &Outcome{Err: errors.New("no answer"), Reason: "no answer"}
+		})
+		s.put("stuck")
+		synctest.Wait()
+		s.put("other")
+		time.Sleep(time.Second)
+		if ids, _ := s.arrived("other"); len(ids) != 1 {
+			t.Error("another key waits for it")
+		}
+	})
+}
+
+// A row that alone fails is set aside after some tries; what is behind it goes on; nothing is dropped.
+func TestARowThatAloneFailsIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var bad int64
+		s := open(t, Limit{}, func(_ context.Context, d Delivery) *Outcome {
+			if d.Rows[0].ID == bad {
+				return &Outcome{Err: errors.New("no"), Reason: "no"}
+			}
+			return &Outcome{Done: d.Rows[:1]}
+		})
+		bad = s.last + 1
+		s.put("one")
+		behind := s.put("one")
+		for i := range 200 {
+			s.put(fmt.Sprintf("other %d", i))
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if aside := s.aside(); !slices.Equal(aside, []int64{bad}) || s.rows[0].Reason != "no" || s.tries[bad] > 6 {
+			t.Errorf("set aside %v after %d tries", aside, s.tries[bad])
+		}
+		if ids, _ := s.arrived("one"); !slices.Equal(ids, []int64{behind}) {
+			t.Errorf("arrived %v", ids)
+		}
+		if s.trouble != nil {
+			t.Errorf("trouble %v", s.trouble)
+		}
+	})
+}
+
+// While a destination takes nothing, no row is at fault, however long that lasts; afterwards all arrive at once.
+func TestAnOutageSetsNothingAside(t *testing.T) {
+	for name, scope := range map[string]Scope{"unclear": Unclear, "whole": Whole} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				away := true
+				s := open(t, Limit{}, nil)
+				s.send = func(context.Context, Delivery) *Outcome {
+					if s.mu.Lock(); away {
+						defer s.mu.Unlock()
+						return &Outcome{Err: errors.New("away"), Scope: scope}
+					}
+					s.mu.Unlock()
+					return nil
+				}
+				for range 3 {
+					for v := range 50 {
+						s.put(fmt.Sprintf("visitor %d", v))
+					}
+				}
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if s.trouble == nil || len(s.aside()) != 0 || s.waiting() != 150 {
+					t.Errorf("trouble %v, %d set aside, %d wait", s.trouble, len(s.aside()), s.waiting())
+				}
+				tries := 0
+				for _, n := range s.tries {
+					tries += n
+				}
+				if tries > 1500 {
+					t.Errorf("%d calls in an hour", tries)
+				}
+				s.put("fresh") // somebody's first row is tried at once
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if n := s.tries[s.last]; n == 0 {
+					t.Error("a fresh key waits for the outage's next try")
+				}
+				s.mu.Lock()
+				away = false
+				s.mu.Unlock()
+				time.Sleep(40 * time.Second)
+				synctest.Wait()
+				if s.trouble != nil || s.waiting() != 0 {
+					t.Errorf("trouble %v, %d wait", s.trouble, s.waiting())
+				}
+				for v := range 50 {
+					if ids, _ := s.arrived(fmt.Sprintf("visitor %d", v)); !slices.IsSorted(ids) || len(ids) != 3 {
+						t.Errorf("visitor %d: %v", v, ids)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestADestinationThatAsksForSilenceGetsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := true
+		s := open(t, Limit{}, nil)
+		s.send = func(context.Context, Delivery) *Outcome {
+			if first {
+				first = false
+				s.pace.Pause(time.Minute)
+				return &Outcome{Err: errors.New("later"), Scope: Pause}
+			}
+			return nil
+		}
+		s.put("one")
+		time.Sleep(59 * time.Second)
+		if calls, _ := s.seen(); len(calls) != 0 {
+			t.Error("it was called meanwhile")
+		}
+		time.Sleep(2 * time.Second)
+		if calls, _ := s.seen(); len(calls) != 1 || s.tries[1] != 2 {
+			t.Errorf("%d calls", len(calls))
+		}
+	})
+}
+
+// What was sent is recorded, though the database is away for a while, and is not sent again.
+func TestWhatWasSentIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Limit{}, nil)
+		s.lost = 5
+		id := s.put("one")
+		time.Sleep(time.Minute)
+		if s.waiting() != 0 || s.tries[id] != 1 {
+			t.Errorf("%d wait, sent %d times", s.waiting(), s.tries[id])
+		}
+	})
+}
+
+// Rows of other processes are found, and an own row costs no look at the table.
+func TestRowsAreFoundWithoutLookingAtAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Limit{}, nil)
+		reads := s.looks()
+		for i := range 100 {
+			s.put(fmt.Sprint(i))
+		}
+		synctest.Wait()
+		if s.waiting() != 0 || s.looks() != reads {
+			t.Errorf("%d wait after %d looks", s.waiting(), s.looks()-reads)
+		}
+		s.table.mu.Lock()
+		listen := s.listen
+		s.listen = nil
+		s.table.mu.Unlock()
+		s.put("of another process")
+		time.Sleep(2 * scanEvery)
+		if s.waiting() != 0 {
+			t.Error("a row of another process is not found")
+		}
+		// One whose transaction ended after that of a later id.
+		s.table.mu.Lock()
+		s.rows = append(s.rows, models.OutboxRow{ID: 1, ThreadID: "late"})
+		s.table.mu.Unlock()
+		listen(nil, false)
+		time.Sleep(2 * scanAllEvery)
+		if s.waiting() != 0 {
+			t.Error("a row with an earlier id is not found")
+		}
+	})
+}
+
+// A row that waits for a quieter moment lets a newer one of its key have another look.
+func TestWaitIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Limit{}, func(_ context.Context, d Delivery) *Outcome {
+			if len(d.Rows) == 1 {
+				return &Outcome{Wait: time.Hour}
+			}
+			return nil
+		})
+		s.put("one")
+		time.Sleep(time.Minute)
+		if calls, trouble := s.seen(); trouble != nil || len(calls) > 2 {
+			t.Errorf("trouble %v, calls %v", trouble, calls)
+		}
+		s.put("one")
+		synctest.Wait()
+		if s.waiting() != 0 {
+			t.Error("the second row did not end the wait")
+		}
+	})
+}
+
+func TestPaceNeverExceedsItsWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPace(minute, time.Now)
+		var taken []time.Time
+		for range 200 {
+			slot, err := p.Take(t.Context(), Next)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(300 * time.Millisecond) // the call
+			slot.Done()
+			taken = append(taken, time.Now())
+		}
+		gap := time.Duration(0)
+		for i := range taken {
+			if i >= 18 && taken[i].Sub(taken[i-18]) < time.Minute {
+				t.Fatalf("19 within %v", taken[i].Sub(taken[i-18]))
+			}
+			if i > 0 {
+				gap = max(gap, taken[i].Sub(taken[i-1]))
+			}
+		}
+		if gap > 6*time.Second {
+			t.Errorf("the longest wait is %v", gap)
+		}
+		if rate := taken[199].Sub(taken[0]); rate > 12*time.Minute {
+			t.Errorf("200 took %v", rate)
+		}
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	for try, want := range []time.Duration{500, 1000, 2000, 4000, 5000, 5000} {
+		want *= time.Millisecond
+		for range 100 {
+			if d := Backoff(try, 5*time.Second); d < want*3/4 || d > want*5/4+1 {
+				t.Fatalf("try %d waits %v", try, d)
+			}
+		}
+	}
+	if d := Backoff(1000, time.Minute); d > 75*time.Second || d < 45*time.Second {
+		t.Errorf("after many tries %v", d)
+	}
+}
