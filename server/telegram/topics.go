@@ -49,8 +49,9 @@ func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	if !fresh && f.answer == nil {
 		answer := make(chan struct{})
 		f.answer = answer
+		asking := context.WithoutCancel(ctx)
 		go func() { // it ends with the deadlines of its calls
-			b.learnForum(context.WithoutCancel(ctx))
+			b.learnForum(asking)
 			close(answer)
 		}()
 	}
