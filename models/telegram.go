@@ -134,6 +134,14 @@ func (s *Store) Linked(ctx context.Context, chatID, telegramMessageID int64) (l 
 	return l, s.failed("find a link", err)
 }
 
+// FirstLink finds the first message of a thread in a topic of a chat, or gives ErrNotFound.
+func (s *Store) FirstLink(ctx context.Context, threadID string, chatID, topicID int64) (l TelegramLink, err error) {
+	err = again(ctx, func() error {
+		return s.read.WithContext(ctx).Where("thread_id = ? AND chat_id = ? AND topic_id = ?", threadID, chatID, topicID).Order("id").Take(&l).Error
+	})
+	return l, s.failed("find a link", err)
+}
+
 // LinksOf returns what a message is in Telegram, in the order in which its parts were sent.
 func (s *Store) LinksOf(ctx context.Context, messageID int64) (list []TelegramLink, err error) {
 	err = again(ctx, func() error {
