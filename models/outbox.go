@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -15,7 +16,18 @@ const (
 	OutboxMessage = "message" // send the message
 	OutboxEdit    = "edit"    // the message has a new text
 	OutboxTopic   = "topic"   // name and state of the thread changed
+
+	// OutboxTopicDeletion is a topic whose thread was deleted: MessageID is the topic, ThreadID is a [TopicsOfChat].
+	OutboxTopicDeletion = "topic_deletion"
 )
+
+// TopicsOfChat is the ThreadID of outbox rows that delete topics of a chat: one key, so that clearing many threads delays no
+// message. No thread can have it.
+func TopicsOfChat(chatID int64) string { return "topics of " + strconv.FormatInt(chatID, 10) }
+
+func topicDeletion(t TelegramThread) OutboxRow {
+	return OutboxRow{Channel: ChannelTelegram, ThreadID: TopicsOfChat(t.ChatID), MessageID: t.TopicID, Kind: OutboxTopicDeletion, CreatedAt: stamp(time.Now())}
+}
 
 // OutboxRow is one thing that a channel has yet to deliver. Rows with the same channel, destination and thread are
 // delivered in the order of their ids.

@@ -213,6 +213,9 @@ func dropThreads(tx *gorm.DB, rows []Thread) error {
 	for i := range rows {
 		ids[i], users[i] = rows[i].ID, rows[i].UserID
 	}
+	if err := queueTopicDeletions(tx, ids); err != nil {
+		return err
+	}
 	for _, gone := range []*gorm.DB{
 		tx.Where("thread_id IN ?", ids).Delete(&TelegramLink{}),
 		tx.Where("thread_id IN ?", ids).Delete(&TelegramThread{}),
@@ -225,6 +228,19 @@ func dropThreads(tx *gorm.DB, rows []Thread) error {
 		}
 	}
 	return dropUsers(tx, users)
+}
+
+// queueTopicDeletions has the topics of threads deleted that are about to be.
+func queueTopicDeletions(tx *gorm.DB, ids []string) error {
+	var topics []TelegramThread
+	if err := tx.Where("thread_id IN ? AND topic_id <> 0", ids).Order("id").Find(&topics).Error; err != nil || len(topics) == 0 {
+		return err
+	}
+	rows := make([]OutboxRow, len(topics))
+	for i, t := range topics {
+		rows[i] = topicDeletion(t)
+	}
+	return tx.Create(&rows).Error
 }
 
 // forgetInTelegram deletes what ties deleted messages to Telegram: those it has not heard yet, and the links.

@@ -93,12 +93,23 @@ func (s *Store) telegramThread(ctx context.Context, condition string, args ...an
 	return t, s.failed("find a thread by its names in Telegram", err)
 }
 
-// SetTopic notes the topic of a thread: ChatID, TopicID, TopicName and TopicStatus.
+// SetTopic notes the topic of a thread: ChatID, TopicID, TopicName and TopicStatus. If the thread was deleted meanwhile, the
+// topic is queued to be deleted too, and the error is ErrNotFound.
 func (s *Store) SetTopic(ctx context.Context, t TelegramThread) error {
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Model(&TelegramThread{}).Where("thread_id = ?", t.ThreadID).
-			Select("chat_id", "topic_id", "topic_name", "topic_status").Updates(&t).Error
+	var gone bool
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		done := tx.Model(&TelegramThread{}).Where("thread_id = ?", t.ThreadID).
+			Select("chat_id", "topic_id", "topic_name", "topic_status").Updates(&t)
+		gone = done.Error == nil && done.RowsAffected == 0
+		if !gone || t.TopicID == 0 {
+			return done.Error
+		}
+		row := topicDeletion(t)
+		return tx.Create(&row).Error
 	})
+	if err == nil && gone {
+		err = ErrNotFound
+	}
 	return s.failed("note a topic", err)
 }
 
@@ -119,6 +130,14 @@ func (s *Store) Link(ctx context.Context, l TelegramLink) error {
 func (s *Store) Linked(ctx context.Context, chatID, telegramMessageID int64) (l TelegramLink, err error) {
 	err = again(ctx, func() error {
 		return s.read.WithContext(ctx).Where("chat_id = ? AND telegram_message_id = ?", chatID, telegramMessageID).Order("id DESC").Take(&l).Error
+	})
+	return l, s.failed("find a link", err)
+}
+
+// FirstLink finds the first message of a thread in a topic of a chat, or gives ErrNotFound.
+func (s *Store) FirstLink(ctx context.Context, threadID string, chatID, topicID int64) (l TelegramLink, err error) {
+	err = again(ctx, func() error {
+		return s.read.WithContext(ctx).Where("thread_id = ? AND chat_id = ? AND topic_id = ?", threadID, chatID, topicID).Order("id").Take(&l).Error
 	})
 	return l, s.failed("find a link", err)
 }

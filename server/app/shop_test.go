@@ -37,14 +37,18 @@ func openShop(t *testing.T, world telegramtest.Options, env ...string) *shop {
 // openShopOn is openShop with a bot that other processes may have too.
 func openShopOn(t *testing.T, bot *telegramtest.Server, world telegramtest.Options, env ...string) *shop {
 	t.Helper()
+	return &shop{Process: process.Start(t, t.TempDir(), append(shopEnv(bot, world), env...)...), t: t, bot: bot}
+}
+
+// shopEnv is the environment of a shop.
+func shopEnv(bot *telegramtest.Server, world telegramtest.Options) []string {
 	chat := telegramtest.GroupID
 	if world.Chat.ID != 0 {
 		chat = world.Chat.ID
 	}
-	env = append([]string{"SECRET_KEY=" + testKey, "RATE_LIMIT_MESSAGE=off", "RATE_LIMIT_API=off", "RATE_LIMIT_LOGIN=off", "RATE_LIMIT_TELEGRAM=off",
+	return []string{"SECRET_KEY=" + testKey, "RATE_LIMIT_MESSAGE=off", "RATE_LIMIT_API=off", "RATE_LIMIT_LOGIN=off", "RATE_LIMIT_TELEGRAM=off",
 		"LOG_LEVEL=debug", "METRICS_TOKEN=measure", "TELEGRAM_API_URL=" + bot.URL, "TELEGRAM_BOT_TOKEN=" + telegramtest.Token,
-		"TELEGRAM_CHAT_ID=" + strconv.FormatInt(chat, 10)}, env...)
-	return &shop{Process: process.Start(t, t.TempDir(), env...), t: t, bot: bot}
+		"TELEGRAM_CHAT_ID=" + strconv.FormatInt(chat, 10)}
 }
 
 // guest is a visitor's page, or an agent's.

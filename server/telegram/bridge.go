@@ -32,6 +32,8 @@ type Store interface {
 	Thread(ctx context.Context, id string) (models.Thread, error)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	Message(ctx context.Context, id int64) (models.Message, error)
+	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
+	Person(context.Context, models.Thread) (models.Person, error)
 	Check(context.Context) models.Condition
 
 	outbox.Store
@@ -45,6 +47,7 @@ type Store interface {
 	SetTopic(context.Context, models.TelegramThread) error
 	Link(context.Context, models.TelegramLink) error
 	Linked(ctx context.Context, chatID, telegramMessageID int64) (models.TelegramLink, error)
+	FirstLink(ctx context.Context, threadID string, chatID, topicID int64) (models.TelegramLink, error)
 	LinksOf(ctx context.Context, messageID int64) ([]models.TelegramLink, error)
 	LinkedMessages(ctx context.Context, chatID, telegramMessageID int64) ([]int64, error)
 

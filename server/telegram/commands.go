@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"log/slog"
 	"regexp"
 	"strconv"
 	"strings"
@@ -197,7 +198,11 @@ func (b *Bridge) show(ctx context.Context, m *tele.Message, lang string, names m
 	if err != nil || id == 0 {
 		return err
 	}
-	return b.store.Link(ctx, models.TelegramLink{ThreadID: t.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: int64(topicOf(m)), CreatedAt: b.now().UTC()})
+	err = b.store.Link(ctx, models.TelegramLink{ThreadID: t.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: int64(topicOf(m)), CreatedAt: b.now().UTC()})
+	if err != nil { // its last line names the thread too
+		b.log.Warn("telegram: a reply is not linked", slog.Any("error", err))
+	}
+	return nil
 }
 
 // diagnosis is what the doctor finds.
@@ -303,15 +308,15 @@ func (b *Bridge) pressed(ctx context.Context, c *tele.Callback) error {
 		return nil
 	}
 	m, lang := c.Message, b.language(c.Sender)
-	err := b.act(ctx, m, lang, c.Data)
-	if err != nil {
+	if err := b.onlyOnce(b.act(ctx, m, lang, c.Data)); err != nil {
 		return err
 	}
-	err = b.api.raw(ctx, callTimeout, "answerCallbackQuery", map[string]string{"callback_query_id": c.ID, "text": say(lang, "done")}, nil)
-	if judge(err) == refused {
-		return nil // it came too late for Telegram to show anything
+	// Without this Telegram shows for a moment that the button is busy, and nothing else is lost.
+	err := b.api.raw(ctx, callTimeout, "answerCallbackQuery", map[string]string{"callback_query_id": c.ID, "text": say(lang, "done")}, nil)
+	if err != nil && judge(err) != refused { // that is what Telegram says when it comes too late
+		b.log.Warn("telegram: a button was not acknowledged", slog.Any("error", err))
 	}
-	return err
+	return nil
 }
 
 func (b *Bridge) act(ctx context.Context, m *tele.Message, lang, data string) error {

@@ -72,7 +72,12 @@ func (b *Bridge) shown(ctx context.Context, row models.OutboxRow, links []models
 func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.TelegramLink, messageID int64) error {
 	if len(o.messages) > 1 {
 		if b.fits(o) {
-			done, err := b.change(ctx, o, links[0], false, b.compose(o, asIs, false)[0])
+			p := b.compose(o, asIs, false)[0]
+			if err := b.introduced(ctx, o, links[0], maxText-units(p.plain())); err != nil {
+				return err
+			}
+			p.info = o.info
+			done, err := b.change(ctx, o, links[0], false, p)
 			if done || err != nil {
 				return err
 			}
@@ -92,6 +97,14 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 	}
 	media := o.messages[0].ContentType != "text"
 	list := b.compose(o, asIs, media)
+	room := maxText
+	if media {
+		room = maxCaption
+	}
+	if err := b.introduced(ctx, o, links[0], room-units(list[0].plain())); err != nil {
+		return err
+	}
+	list[0].info = o.info
 	for i, p := range list {
 		if i < len(links) {
 			done, err := b.change(ctx, o, links[i], media && i == 0, p)
@@ -136,12 +149,12 @@ func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLi
 
 // answerOld sends a part as an answer to the message that it corrects.
 func (b *Bridge) answerOld(ctx context.Context, o *outgoing, old models.TelegramLink, p part) error {
-	p.sign = "✏️"
+	p.sign, p.info, o.room = "✏️", "", 0
 	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, AllowWithoutReply: true}
 	if old.TopicID == o.names.TopicID && old.ChatID == int64(b.to()) {
 		options.ReplyTo = &tele.Message{ID: int(old.TelegramMessageID)}
 	}
-	id, err := b.sendPart(ctx, o, p.html(), options, sendTimeout, false)
+	id, err := b.sendPart(ctx, o, func() any { return p.html() }, options, sendTimeout, false)
 	if err != nil {
 		return err
 	}

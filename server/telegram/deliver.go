@@ -3,6 +3,7 @@ package telegram
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -37,8 +38,11 @@ type outgoing struct {
 	messages []models.Message
 	thread   models.Thread
 	names    models.TelegramThread
-	fresh    bool // the first that Telegram receives of the thread
 	take     slots
+
+	room  int    // UTF-16 units that its text leaves free
+	first bool   // of its thread where it is sent
+	info  string // what it shows of the visitor, since it is the first
 }
 
 func (o *outgoing) parts() int { return o.rows[0].Parts }
@@ -117,7 +121,7 @@ func (b *Bridge) load(ctx context.Context, d outbox.Delivery) (o *outgoing, gone
 		if len(o.rows) == 0 {
 			o.thread, err = b.store.Thread(ctx, row.ThreadID)
 			if err == nil {
-				o.names, o.fresh, err = b.store.TelegramThread(ctx, row.ThreadID)
+				o.names, _, err = b.store.TelegramThread(ctx, row.ThreadID)
 			}
 			if errors.Is(err, models.ErrNotFound) {
 				return nil, d.Rows, nil
@@ -230,23 +234,26 @@ func (b *Bridge) sendForm(ctx context.Context, o *outgoing, f form) (id int64, l
 		return 0, true, nil
 	}
 	p := list[0]
-	var what any = p.html()
+	o.room = maxText - units(p.plain())
 	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true}
 	timeout := sendTimeout
+	what := func() any { p.info = o.info; return p.html() }
 	switch {
 	case body != nil:
-		what, timeout = sendable(f, m.ContentType, file, body, p.html()), uploadTimeout
+		o.room, timeout = maxCaption-units(p.plain()), uploadTimeout
+		what = func() any { p.info = o.info; return sendable(f, m.ContentType, file, body, p.html()) }
 	case f >= asPlain:
-		what, options.ParseMode = p.plain(), ""
+		options.ParseMode = ""
+		what = func() any { p.info = o.info; return p.plain() }
 	}
 	id, err = b.sendPart(ctx, o, what, options, timeout, body != nil)
 	return id, len(list) == 1, err
 }
 
-// sendPart sends one part to where its thread is, making or mending the topic. once says that what can be sent one time only.
-func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what any, options *tele.SendOptions, timeout time.Duration, once bool) (int64, error) {
+// sendPart sends one part to where its thread is, making or mending the topic. what is called when o.info is known; once says
+// that what it gives can be sent one time only.
+func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, options *tele.SendOptions, timeout time.Duration, once bool) (int64, error) {
 	for try := 0; ; try++ {
-		made := o.names.TopicID
 		if err := b.topic(ctx, o.take, o.thread, &o.names); err != nil {
 			if v := judge(err); v != topicGone || try > 1 {
 				return 0, err
@@ -257,10 +264,15 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what any, options *t
 			continue
 		}
 		options.ThreadID, options.ReplyMarkup = int(o.names.TopicID), nil
-		if o.parts() == 0 && (o.fresh || o.names.TopicID != made) && o.messages[0].SenderType == models.Visitor {
+		err := b.introduceVisitor(ctx, o)
+		if o.first && o.messages[0].SenderType == models.Visitor {
 			options.ReplyMarkup = b.threadButtons(b.locale, o.names.ShortID, false)
 		}
-		id, err := b.post(ctx, o.take, timeout, what, options)
+		var id int64
+		sent := err == nil
+		if sent {
+			id, err = b.post(ctx, o.take, timeout, what(), options)
+		}
 		v := judge(err)
 		if err == nil || v != topicGone && v != topicClosed || try > 1 || o.names.TopicID == 0 {
 			return id, err
@@ -274,7 +286,7 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what any, options *t
 		if err != nil {
 			return 0, err
 		}
-		if once {
+		if once && sent {
 			return 0, errAgain // its file has been read
 		}
 	}
@@ -348,8 +360,39 @@ func (b *Bridge) open(ctx context.Context, o *outgoing, f form) (io.ReadCloser, 
 	case file.Size > maxFile:
 		_ = r.Close()
 		return nil, media.File{}, nil
+	case f == asIs && m.ContentType == "audio" && baseType(file) == "audio/webm":
+		return b.voice(ctx, m.FileURL, r, file)
 	}
 	return r, file, nil
+}
+
+// voice gives a recording in WebM, as most browsers make them, in the form that Telegram takes for a voice message
+// (https://core.telegram.org/bots/api#sendvoice), or as it is if its sound is not Opus. It is read twice, so that nothing of
+// it has to be held in memory.
+func (b *Bridge) voice(ctx context.Context, url string, r io.ReadCloser, file media.File) (io.ReadCloser, media.File, error) {
+	n, err := io.Copy(io.Discard, media.OpusFromWebM(r))
+	_ = r.Close() // it was only read
+	if err != nil && !errors.Is(err, media.ErrNoOpus) {
+		return nil, media.File{}, fmt.Errorf("telegram: read a recording: %w", err)
+	}
+	r, again, openErr := b.files.Open(ctx, url)
+	if openErr != nil {
+		return nil, media.File{}, fmt.Errorf("telegram: open a recording: %w", openErr)
+	}
+	if err != nil {
+		return r, again, nil
+	}
+	file.Type, file.Size = "audio/ogg", n
+	return struct {
+		io.Reader
+		io.Closer
+	}{media.OpusFromWebM(r), r}, file, nil
+}
+
+// baseType is a file's media type without parameters.
+func baseType(file media.File) string {
+	mime, _, _ := strings.Cut(file.Type, ";")
+	return mime
 }
 
 // sendable is media as telebot sends it.
@@ -358,7 +401,7 @@ func sendable(f form, kind string, file media.File, r io.Reader, caption string)
 	if name == "" {
 		name = "file"
 	}
-	mime, _, _ := strings.Cut(file.Type, ";")
+	mime := baseType(file)
 	if f == asIs {
 		switch mime {
 		case "image/jpeg", "image/png", "image/webp":

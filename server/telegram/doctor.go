@@ -202,6 +202,9 @@ func (e *examination) rights(ctx context.Context) {
 	case !admin || (e.member.Status == "administrator" && !e.member.ManageTopics):
 		e.found(CheckForum, OK, e.say.forumOn, "")
 		e.found(CheckTopics, Warn, e.say.topicsBarred, e.say.topicsCure)
+	case e.member.Status == "administrator" && !e.member.DeleteMessages:
+		e.found(CheckForum, OK, e.say.forumOn, "")
+		e.found(CheckTopics, Warn, e.say.topicsStay, e.say.topicsStayCure)
 	default:
 		e.found(CheckForum, OK, e.say.forumOn, "")
 		e.found(CheckTopics, OK, e.say.topicsGood, "")

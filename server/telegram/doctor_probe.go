@@ -27,8 +27,9 @@ type (
 		IsForum   bool   `json:"is_forum"`
 	}
 	doctorMember struct {
-		Status       string `json:"status"`
-		ManageTopics bool   `json:"can_manage_topics"`
+		Status         string `json:"status"`
+		ManageTopics   bool   `json:"can_manage_topics"`
+		DeleteMessages bool   `json:"can_delete_messages"`
 	}
 	doctorWebhook struct {
 		URL     string `json:"url"`

@@ -19,6 +19,7 @@ type doctorTexts struct {
 	channel, channelCure, moved, movedCure, outside string
 	forumOn, forumOff, forumCure                    string
 	topicsGood, topicsBarred, topicsCure            string
+	topicsStay, topicsStayCure                      string
 	hearsAdmin, hearsAll, deaf, deafCure            string
 	polls, piling, pilingCure                       string
 	foreignHook, foreignHookCure                    string
@@ -92,6 +93,9 @@ var doctorTurkish = doctorTexts{
 	topicsBarred: "Bot konu açamıyor; mesajlar tek bir akışta gelir.",
 	topicsCure:   "Grup ayarları → Yöneticiler → bota Konuları Yönet yetkisini verin.",
 
+	topicsStay:     "Bot konuları yönetebiliyor ama silemiyor; silinen konuşmaların konuları yalnızca kapatılır.",
+	topicsStayCure: "Grup ayarları → Yöneticiler → bota Mesajları Sil yetkisini verin.",
+
 	hearsAdmin: "Bot yönetici; grupta yazılan her şeyi duyar.",
 	hearsAll:   "Gizlilik modu kapalı; bot grupta yazılan her şeyi duyar.",
 	deaf:       "Gizlilik modu açık; bot yalnızca komutları ve kendi mesajlarına verilen yanıtları duyar.",
@@ -154,6 +158,9 @@ var doctorEnglish = doctorTexts{
 	topicsGood:   "The bot may manage topics.",
 	topicsBarred: "The bot cannot open topics; all messages come in one stream.",
 	topicsCure:   "Group settings → Administrators → give the bot the right Manage Topics.",
+
+	topicsStay:     "The bot may manage topics but not delete them; topics of deleted conversations are only closed.",
+	topicsStayCure: "Group settings → Administrators → give the bot the right Delete Messages.",
 
 	hearsAdmin: "The bot is an administrator and hears everything in the group.",
 	hearsAll:   "Privacy mode is off; the bot hears everything in the group.",

@@ -30,6 +30,7 @@ func units(s string) int {
 type part struct {
 	sign, name string // "💬", "Ayşe"
 	body       string
+	info       string // what is known of the visitor
 	tag        string
 }
 
@@ -42,6 +43,9 @@ func (p part) html() string {
 	if p.body != "" {
 		text += html.EscapeString(p.body) + "\n"
 	}
+	if p.info != "" {
+		text += "<i>" + html.EscapeString(p.info) + "</i>\n"
+	}
 	return text + p.tag
 }
 
@@ -50,6 +54,9 @@ func (p part) plain() string {
 	text := p.sign + " " + p.name + "\n"
 	if p.body != "" {
 		text += p.body + "\n"
+	}
+	if p.info != "" {
+		text += p.info + "\n"
 	}
 	return text + p.tag
 }

@@ -48,7 +48,7 @@ func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 	}
 	if strings.HasPrefix(m.Text, "/") {
 		command, rest, _ := parseCommand(m.Text, b.username(ctx))
-		return b.command(ctx, m, command, rest)
+		return b.onlyOnce(b.command(ctx, m, command, rest))
 	}
 	f := fileOf(m)
 	if m.Text == "" && f == nil {
@@ -306,24 +306,4 @@ func (b *Bridge) topicTurned(ctx context.Context, m *tele.Message) error {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
 	return nil
-}
-
-// answer writes to the operator where they wrote.
-func (b *Bridge) answer(ctx context.Context, m *tele.Message, text string, markup *tele.ReplyMarkup) error {
-	_, err := b.reply(ctx, m, text, markup)
-	return err
-}
-
-// reply is answer that gives the message's id, 0 if there is none: what Telegram will never take is logged, not tried again.
-func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup *tele.ReplyMarkup) (int64, error) {
-	options := &tele.SendOptions{
-		ParseMode: tele.ModeHTML, DisableWebPagePreview: true, ReplyTo: &tele.Message{ID: m.ID}, AllowWithoutReply: true,
-		ThreadID: topicOf(m), ReplyMarkup: markup,
-	}
-	id, err := b.post(ctx, b.urgent(urgentWait), callTimeout, text, options)
-	if err != nil && judge(err) != passing && judge(err) != flooded {
-		b.log.Warn("telegram: the operator could not be answered", slog.Any("error", err))
-		return 0, nil
-	}
-	return id, err
 }

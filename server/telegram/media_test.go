@@ -71,6 +71,12 @@ func TestFilesOfVisitors(t *testing.T) {
 	if m := send(media.Audio, mediatest.WebM(2, 3), ""); m.Document == nil || m.Document.Name == "" {
 		t.Errorf("a recording that Telegram cannot play came as %+v", m)
 	}
+	packets := mediatest.OpusPackets(120)
+	if m := send(media.Audio, mediatest.WebMOpus(packets), "by Chrome"); m.Voice == nil || !strings.Contains(m.Caption, "by Chrome") {
+		t.Errorf("a recording of Chrome's came as %+v", m)
+	} else if sent := h.bot.File(m.Voice.FileID); !bytes.HasPrefix(sent, []byte("OggS")) || !bytes.Contains(sent, packets[119]) || m.Voice.Type != "audio/ogg" {
+		t.Errorf("its voice message is %d bytes of %s", len(sent), m.Voice.Type)
+	}
 	if m := send(media.Any, mediatest.PDF(), "the bill"); m.Document == nil || !strings.Contains(m.Caption, "the bill") || m.Document.Name == "" {
 		t.Errorf("a document came as %+v", m)
 	}

@@ -43,6 +43,8 @@ func (c channel) Send(ctx context.Context, d outbox.Delivery) outbox.Outcome {
 		return c.sendTopic(ctx, d.Rows, take)
 	case models.OutboxEdit:
 		return c.sendEdit(ctx, d.Rows, take)
+	case models.OutboxTopicDeletion:
+		return c.deleteTopic(ctx, d.Rows[0], take)
 	}
 	return c.sendMessages(ctx, d, take)
 }
@@ -68,7 +70,7 @@ func (b *Bridge) failed(err error) outbox.Outcome {
 
 // notRead is the outcome of an error of our own database: no fault of Telegram's or of the row.
 func (b *Bridge) notRead(ctx context.Context, err error) outbox.Outcome {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !errors.Is(err, models.ErrNotFound) { // else the thread was deleted meanwhile, and its rows with it
 		b.log.Warn("telegram: what is to be sent cannot be read yet", slog.Any("error", err))
 	}
 	return outbox.Outcome{Wait: storeRetry}

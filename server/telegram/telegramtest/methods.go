@@ -103,7 +103,7 @@ func (s *Server) getChatMember(c *Call) (any, *refusal) {
 	case id == s.opts.Bot.ID && s.opts.Admin:
 		member["status"] = "administrator"
 		member["can_manage_topics"] = s.opts.ManageTopics
-		member["can_delete_messages"] = s.opts.ManageTopics
+		member["can_delete_messages"] = s.mayDelete()
 		member["can_manage_chat"] = true
 	}
 	return member, nil

@@ -36,6 +36,7 @@ type Options struct {
 	// The bot's place in Chat. All false is an ordinary member in privacy mode.
 	Admin        bool // administrator
 	ManageTopics bool // … with the right to manage topics
+	NoDelete     bool // … without the right to delete messages, which an administrator with ManageTopics has otherwise
 	Absent       bool // not in the chat at all: "chat not found"
 	Kicked       bool // thrown out: 403
 

@@ -128,10 +128,27 @@ func (s *Server) reopenForumTopic(c *Call) (any, *refusal) {
 	return true, nil
 }
 
+// mayDelete reports whether the bot has the right to delete messages; the lock is held.
+func (s *Server) mayDelete() bool { return s.opts.Admin && s.opts.ManageTopics && !s.opts.NoDelete }
+
+// deleteForumTopic needs can_delete_messages, also for topics that the bot made, and no right to manage topics.
 func (s *Server) deleteForumTopic(c *Call) (any, *refusal) {
-	in, t, no := s.topic(c)
+	in, no := s.forum(c)
 	if no != nil {
 		return nil, no
+	}
+	id, no := c.number("message_thread_id")
+	if no != nil {
+		return nil, no
+	}
+	t := in.topics[int(id)]
+	switch {
+	case id <= 0:
+		return nil, bad("invalid forum topic identifier specified")
+	case !s.mayDelete():
+		return nil, bad("not enough rights to delete the topic")
+	case t == nil || t.Deleted:
+		return nil, bad("TOPIC_ID_INVALID")
 	}
 	in.drop(t)
 	s.touch()

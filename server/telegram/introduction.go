@@ -1,0 +1,148 @@
+package telegram
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	tele "gopkg.in/telebot.v3"
+
+	"sohbet/models"
+)
+
+const (
+	maxDetail     = 250 // UTF-16 units of one thing that is known of a visitor
+	repeatedLines = 5   // of a conversation whose topic was deleted in Telegram
+	maxRepeated   = 250 // UTF-16 units of one of them
+)
+
+// oneLine puts a text into one line of at most n UTF-16 units.
+func oneLine(text string, n int) string {
+	head, rest := cutText(strings.Join(strings.Fields(text), " "), n-1)
+	if rest != "" {
+		head += "…"
+	}
+	return head
+}
+
+// details are what is known of the visitor of a thread, a line for each, without markup.
+func (b *Bridge) details(ctx context.Context, t models.Thread) (string, error) {
+	person, err := b.store.Person(ctx, t)
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return "", fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	var lines []string
+	add := func(key, value string) {
+		if value = oneLine(value, maxDetail); value != "" {
+			lines = append(lines, say(b.locale, key, key, value))
+		}
+	}
+	add("page", t.PageTitle+" "+t.PageURL)
+	add("language", t.Locale)
+	add("phone", t.PhoneNumber)
+	add("email", t.Email)
+	if n := person.Talks - 1; n > 0 {
+		earlier := strconv.FormatInt(n, 10)
+		if len(person.Earlier) > 0 {
+			earlier += " (" + person.Earlier[0].LastActivity.UTC().Format("2006-01-02") + ")"
+		}
+		add("earlier", earlier)
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
+// lastLines are what was written in a thread before a message, a line for each, without markup.
+func (b *Bridge) lastLines(ctx context.Context, t models.Thread, before int64) (string, error) {
+	list, _, err := b.store.Messages(ctx, t.ID, models.MessageQuery{BeforeID: before, Limit: 2 * repeatedLines})
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	var lines []string
+	for _, m := range list {
+		name := say(b.locale, "you")
+		switch m.SenderType {
+		case models.Visitor:
+			name = topicName(t)
+		case "system":
+			continue
+		}
+		text := m.ContentText
+		if m.ContentType != "text" {
+			text = b.mediaWord(m) + " " + text
+		}
+		lines = append(lines, oneLine(name+": "+text, maxRepeated))
+	}
+	if len(lines) == 0 {
+		return "", nil
+	}
+	return say(b.locale, "repeated") + "\n" + strings.Join(lines[max(0, len(lines)-repeatedLines):], "\n"), nil
+}
+
+// introduceVisitor sees to it that the first message of a thread in its topic, or in a chat without topics, shows who the visitor is,
+// and in a topic also what was written before. Details that fit into the message itself are left in o.info, the rest is sent
+// before it.
+func (b *Bridge) introduceVisitor(ctx context.Context, o *outgoing) error {
+	o.first, o.info = false, ""
+	if o.parts() > 0 {
+		return nil
+	}
+	_, err := b.store.FirstLink(ctx, o.thread.ID, int64(b.to()), o.names.TopicID)
+	if err == nil {
+		return nil
+	} else if !errors.Is(err, models.ErrNotFound) {
+		return fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	o.first = true
+	p := part{sign: "👤", name: topicName(o.thread), tag: tagPrefix + o.names.ShortID}
+	if p.info, err = b.details(ctx, o.thread); err != nil {
+		return err
+	}
+	if o.names.TopicID != 0 {
+		if p.body, err = b.lastLines(ctx, o.thread, o.messages[0].ID); err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.body == "" && p.info == "":
+		return nil
+	case p.body == "" && units(p.info)+1 <= o.room:
+		o.info = p.info
+		return nil
+	}
+	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, ThreadID: int(o.names.TopicID)}
+	id, err := b.post(ctx, o.take, sendTimeout, p.html(), options)
+	if err != nil && judge(err) == refused { // the message itself is what matters
+		b.log.Warn("telegram: what is known of a visitor was refused", slog.Any("error", err))
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, link := range b.links(o, id)[:1] {
+		link.MessageID = 0
+		if err := b.store.Link(ctx, link); err != nil { // sent again it would stand there twice
+			b.log.Warn("telegram: an introduction is not linked", slog.Any("error", err))
+		}
+	}
+	return nil
+}
+
+// introduced leaves in o.info what the message at a link has to show of the visitor in room units, since it is the first of
+// its thread there.
+func (b *Bridge) introduced(ctx context.Context, o *outgoing, link models.TelegramLink, room int) error {
+	o.info = ""
+	first, err := b.store.FirstLink(ctx, o.thread.ID, link.ChatID, link.TopicID)
+	switch {
+	case errors.Is(err, models.ErrNotFound), err == nil && first.TelegramMessageID != link.TelegramMessageID:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	info, err := b.details(ctx, o.thread)
+	if err == nil && units(info)+1 <= room {
+		o.info = info
+	}
+	return err
+}

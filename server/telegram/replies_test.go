@@ -1,0 +1,54 @@
+package telegram_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"sohbet/models"
+	"sohbet/server/telegram/telegramtest"
+)
+
+// said is how many messages of the bot hold a text.
+func (h *house) said(text string) (n int) {
+	for _, m := range h.bot.Sent() {
+		if strings.Contains(m.Text, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// What the operator asks for is done once and answered once, whatever becomes of the reply and of the button's acknowledgement.
+func TestAFailedReplyRepeatsNothing(t *testing.T) {
+	forum := telegramtest.Forum()
+	forum.WriteInClosed = true
+	h := world(t, forum)
+	ayse, a := h.visitor("Ayşe")
+	h.write(ayse, a, "one")
+	first := h.sent(1)[0]
+	for i, fault := range []telegramtest.Fault{
+		{Method: "answerCallbackQuery", Status: http.StatusInternalServerError, Times: -1},
+		{Method: "answerCallbackQuery", Cut: true, Times: -1},
+		{Method: "sendMessage", Text: "kapatıldı", Cut: true, Performed: true, Times: -1},
+		{Method: "sendMessage", Text: "kapatıldı", Status: http.StatusBadGateway, Performed: true, Times: -1},
+		{Method: "sendMessage", Text: "kapatıldı", Status: http.StatusTooManyRequests, RetryAfter: 1},
+	} {
+		h.bot.Script(fault)
+		if i%2 == 0 {
+			h.bot.Press(first.ID, first.ReplyMarkup.Keyboard[0][0].Data)
+		} else {
+			h.bot.Say(telegramtest.In{Topic: first.Topic, Text: "/close"})
+		}
+		h.bot.Wait(t, patience, "the reply", func() bool { return h.said("kapatıldı") > i })
+		h.settled()
+		if n := h.said("kapatıldı"); n != i+1 {
+			t.Fatalf("%+v: %d replies, want %d", fault, n, i+1)
+		}
+		h.status(a, models.StatusClosed)
+		h.bot.Calm()
+	}
+	if n := h.hall.Told(a, "thread_status"); n != 1 {
+		t.Errorf("the visitor was notified %d times that the conversation is closed", n)
+	}
+}
