@@ -204,7 +204,7 @@ func (b *Bridge) heldHint(ctx context.Context) {
 // pass hands a message to the visitor of a thread.
 func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *incoming, last bool) error {
 	lang := b.language(m.Sender)
-	p := chat.Post{ThreadID: threadID, Text: withoutTags(m.Text + m.Caption), ClientID: b.clientID(m)}
+	p := chat.Post{ThreadID: threadID, Text: textOf(m), ClientID: b.clientID(m)}
 	if f != nil {
 		stored, why, err := b.fetch(ctx, f, lang)
 		switch {
@@ -267,7 +267,7 @@ func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message) error {
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
-	_, err = b.chat.Edit(ctx, operator, l.ThreadID, l.MessageID, withoutTags(m.Text+m.Caption))
+	_, err = b.chat.Edit(ctx, operator, l.ThreadID, l.MessageID, textOf(m))
 	var no *chat.Error
 	switch {
 	case errors.As(err, &no) && no.Code == chat.CodeNotFound:

@@ -11,21 +11,23 @@ import (
 
 // In is something that a person writes in Telegram. One of Text and the files.
 type In struct {
-	Chat     int64  `json:"chat"`     // Options.Chat if zero
-	Topic    int    `json:"topic"`    // 0 = none, or "General" in a forum
-	ReplyTo  int    `json:"reply_to"` // a message's id, or 0
-	From     *User  `json:"from"`     // Operator if nil
-	Text     string `json:"text"`
-	Caption  string `json:"caption"`
-	Photo    []byte `json:"photo"` // base64 in JSON, as the other files
-	Voice    []byte `json:"voice"`
-	Audio    []byte `json:"audio"`
-	Document []byte `json:"document"`
-	Video    []byte `json:"video"`
-	Album    string `json:"album"` // messages with the same one stand together
-	Name     string `json:"name"`  // of the file
-	Type     string `json:"type"`  // of the file, as the phone told it
-	Size     int64  `json:"size"`  // what the file claims to have, if not its length
+	Chat     int64    `json:"chat"`     // Options.Chat if zero
+	Topic    int      `json:"topic"`    // 0 = none, or "General" in a forum
+	ReplyTo  int      `json:"reply_to"` // a message's id, or 0
+	From     *User    `json:"from"`     // Operator if nil
+	Text     string   `json:"text"`
+	Caption  string   `json:"caption"`
+	Entities []Entity `json:"entities"` // of the text or the caption
+	Quote    *Quote   `json:"quote"`    // with ReplyTo
+	Photo    []byte   `json:"photo"`    // base64 in JSON, as the other files
+	Voice    []byte   `json:"voice"`
+	Audio    []byte   `json:"audio"`
+	Document []byte   `json:"document"`
+	Video    []byte   `json:"video"`
+	Album    string   `json:"album"` // messages with the same one stand together
+	Name     string   `json:"name"`  // of the file
+	Type     string   `json:"type"`  // of the file, as the phone told it
+	Size     int64    `json:"size"`  // what the file claims to have, if not its length
 }
 
 // Say writes a message and gives it back as the bot will see it.
@@ -41,6 +43,8 @@ func (s *Server) Say(in In) Message {
 		s.users[from.ID] = from
 	}
 	m := &Message{From: &from, Text: in.Text, Caption: in.Caption, Album: in.Album}
+	m.mark(in.Entities)
+	m.Quote = in.Quote
 	s.carry(m, in)
 	if strings.HasPrefix(in.Text, "/") {
 		command, _, _ := strings.Cut(in.Text, " ")
@@ -113,8 +117,17 @@ func (s *Server) sees(in *chat, m *Message) bool {
 	return strings.HasPrefix(m.Text, "/") || toBot || strings.Contains(m.Text+m.Caption, "@"+s.opts.Bot.Username)
 }
 
+// mark sets the entities of a text or caption.
+func (m *Message) mark(entities []Entity) {
+	if m.Text != "" {
+		m.Entities = entities
+	} else {
+		m.CaptionEntities = entities
+	}
+}
+
 // Edit changes the text, or the caption, of a message in the operators' chat.
-func (s *Server) Edit(id int, text string) {
+func (s *Server) Edit(id int, text string, entities ...Entity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in := s.chat(s.opts.Chat.ID)
@@ -127,6 +140,7 @@ func (s *Server) Edit(id int, text string) {
 	} else {
 		m.Caption = text
 	}
+	m.mark(entities)
 	m.EditDate = time.Now().Unix()
 	if s.sees(in, m) {
 		s.enqueue("edited_message", m)

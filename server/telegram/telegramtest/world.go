@@ -54,6 +54,7 @@ type Message struct {
 	Date            int64    `json:"date"`
 	EditDate        int64    `json:"edit_date,omitempty"`
 	ReplyTo         *Message `json:"reply_to_message,omitempty"`
+	Quote           *Quote   `json:"quote,omitempty"`
 	Text            string   `json:"text,omitempty"`
 	Entities        []Entity `json:"entities,omitempty"`
 	Caption         string   `json:"caption,omitempty"`
@@ -103,6 +104,15 @@ type Entity struct {
 	Offset int    `json:"offset"`
 	Length int    `json:"length"`
 	URL    string `json:"url,omitempty"`
+	Emoji  string `json:"custom_emoji_id,omitempty"`
+}
+
+// Quote is the part of a message that a reply quotes.
+type Quote struct {
+	Text     string   `json:"text"`
+	Entities []Entity `json:"entities,omitempty"`
+	Position int      `json:"position"`
+	Manual   bool     `json:"is_manual,omitempty"` // chosen by the person, not by the server
 }
 
 // Topic is a forum topic as the operator sees it.
