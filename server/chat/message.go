@@ -175,6 +175,9 @@ func (p *Profile) check(named bool) error {
 	case strings.ContainsRune(p.DisplayName+p.PhoneNumber, 0):
 		return invalid("display_name", "The name holds a character that cannot be stored.")
 	}
+	if named {
+		p.DisplayName = models.VisitorName(p.DisplayName, p.Locale)
+	}
 	p.PageURL, p.PageTitle = webAddress(p.PageURL), pageTitle(p.PageTitle)
 	if len(p.Locale) > models.MaxLocale || strings.ContainsRune(p.Locale, 0) {
 		p.Locale = ""
