@@ -95,7 +95,7 @@ func sameAddress(word, address string) bool {
 
 // textOf is what a message says to the visitor: what it quotes, then its own words.
 func textOf(m *tele.Message) string {
-	text := withoutTags(plainText(m.Text, m.Entities) + plainText(m.Caption, m.CaptionEntities))
+	text := withoutTags(plainText(m.Text, m.Entities) + plainText(m.Caption, m.CaptionEntities) + shownAs(m))
 	if m.Quote == nil || !m.Quote.Manual {
 		return text
 	}
