@@ -122,3 +122,25 @@ func TestChannelsAreTold(t *testing.T) {
 	ali.hears("message", "gruptan")
 	quiet(ali, topic, "gruptan")
 }
+
+// A reaction of the operator is shown at the visitor's message.
+func TestReactionsReachTheVisitor(t *testing.T) {
+	s := openShop(t, telegramtest.Forum())
+	ali := s.visit("Ali")
+	ali.say("teşekkürler")
+	m := s.sent("teşekkürler")
+	s.bot.React(m.ID, "👍")
+	ali.hears("message_reaction", "👍 teşekkürler")
+	s.bot.React(m.ID)
+	ali.hears("message_reaction", " teşekkürler")
+	said := s.bot.Say(telegramtest.In{Topic: m.Topic, Text: "rica ederim"})
+	s.bot.React(said.ID, "🎉") // to their own words
+	quiet(ali, m.Topic, "rica ederim")
+	ali.mu.Lock()
+	defer ali.mu.Unlock()
+	for _, h := range ali.heard {
+		if strings.Contains(h.text, "🎉") {
+			t.Errorf("%+v", h)
+		}
+	}
+}

@@ -34,6 +34,7 @@ type Message struct {
 	FilePath    string `json:"file_path"`
 	CreatedAt   Time   `json:"created_at"`
 	EditedAt    *Time  `json:"edited_at,omitempty"`
+	Reaction    string `json:"reaction,omitempty"` // the team's, in emoji
 	Attachment
 }
 
@@ -44,7 +45,7 @@ func Wire(m models.Message) Message {
 		SenderType: m.SenderType, Sender: m.SenderType,
 		ContentType: m.ContentType, Type: m.ContentType,
 		ContentText: m.ContentText, FileURL: m.FileURL, FilePath: m.FileURL,
-		CreatedAt: Time(m.CreatedAt),
+		CreatedAt: Time(m.CreatedAt), Reaction: m.Reaction,
 	}
 	if m.EditedAt != nil {
 		at := Time(*m.EditedAt)

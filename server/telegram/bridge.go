@@ -65,6 +65,7 @@ type Store interface {
 type Chat interface {
 	Post(context.Context, chat.Actor, chat.Post) (chat.Message, error)
 	Edit(ctx context.Context, a chat.Actor, threadID string, messageID int64, text string) (chat.Message, error)
+	React(ctx context.Context, a chat.Actor, threadID string, messageID int64, reaction string) error
 	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
 	SetAway(ctx context.Context, a chat.Actor, away bool) error
 	Delivered(ctx context.Context, a chat.Actor, threadID string, lastID int64) error

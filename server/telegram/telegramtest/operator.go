@@ -162,6 +162,21 @@ func (s *Server) Edit(id int, text string, entities ...Entity) {
 	}
 }
 
+// React sets the operator's reaction to a message in the operators' chat; none takes it away. Telegram tells only bots that are
+// administrators and ask for it.
+func (s *Server) React(id int, emoji ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []map[string]string{}
+	for _, e := range emoji {
+		list = append(list, map[string]string{"type": "emoji", "emoji": e})
+	}
+	if s.opts.Admin {
+		s.enqueue("message_reaction", map[string]any{"chat": s.opts.Chat, "message_id": id, "user": Operator(), "date": time.Now().Unix(),
+			"old_reaction": []any{}, "new_reaction": list})
+	}
+}
+
 // Press presses the button with this callback data under a message, and gives the id of the query. It fails the test if there is
 // no such button.
 func (s *Server) Press(id int, data string) string {
