@@ -40,6 +40,7 @@ type checkResult struct {
 	LastContact string `json:"last_contact,omitempty"`
 	CheckedAt   string `json:"checked_at"`
 	LastOK      string `json:"last_ok,omitempty"` // since this process started
+	ChatID      string `json:"chat_id,omitempty"` // the new number of the group, if it became a supergroup
 	Waiting     int64  `json:"waiting,omitempty"`
 	Aside       int64  `json:"set_aside,omitempty"` // messages that were given up until an agent sends them again
 

@@ -36,6 +36,10 @@ func (h *health) telegram(ctx context.Context) checkResult {
 	case !found.LastContact.IsZero() && now.Sub(found.LastContact) > contactLate:
 		r.Status, r.Reason = stateWarning, "telegram_silent"
 		r.Detail = "Telegram has not answered for " + strconv.Itoa(int(now.Sub(found.LastContact).Minutes())) + " minutes"
+	case found.MovedTo != 0: // it works, but the settings need the new number
+		r.Reason, r.ChatID = "telegram_moved", strconv.FormatInt(found.MovedTo, 10)
+		r.Detail = "the group has become a supergroup; its new number is " + r.ChatID
+		r.Cure = "Set TELEGRAM_CHAT_ID=" + r.ChatID + "."
 	}
 	if !found.LastContact.IsZero() {
 		r.LastContact = stamp(found.LastContact)

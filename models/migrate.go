@@ -36,6 +36,11 @@ func migrate(ctx context.Context, db *gorm.DB, dialect string, steps []step) err
 						return fmt.Errorf("step %s: %w", st.id, err)
 					}
 				}
+				if st.run != nil {
+					if err := st.run(tx); err != nil {
+						return fmt.Errorf("step %s: %w", st.id, err)
+					}
+				}
 				return nil
 			},
 		}

@@ -1,6 +1,10 @@
 package models
 
-import "slices"
+import (
+	"slices"
+
+	"gorm.io/gorm"
+)
 
 // Every step is explicit SQL and never changes once released; a change of the schema is a new step
 // at the end. Words in braces differ between the databases, see columnTypes.
@@ -8,6 +12,7 @@ import "slices"
 type step struct {
 	id         string
 	statements []string
+	run        func(*gorm.DB) error // what SQL alone cannot do, after the statements; nil = nothing
 }
 
 // columnTypes maps the words in braces. SQLite compares times as text, so its default writes the
@@ -28,7 +33,7 @@ var columnTypes = map[string][]string{
 }
 
 // steps are all changes of the schema. Each area lists its own, in a file of its own.
-var steps = slices.Concat(storeSteps, telegramSteps, uploadSteps, securitySteps, faceSteps, sealingSteps, outboxSteps)
+var steps = slices.Concat(storeSteps, telegramSteps, uploadSteps, securitySteps, faceSteps, sealingSteps, outboxSteps, nameSteps, reactionSteps)
 
 // storeSteps make the tables that conversations are kept in.
 var storeSteps = []step{

@@ -135,6 +135,7 @@ type Message struct {
 	SenderType  string // visitor, admin, telegram, system
 	CreatedAt   time.Time
 	EditedAt    *time.Time // nil = never
+	Reaction    string     // the team's, in emoji; "" = none
 }
 
 // TelegramLink ties a message in Telegram to a thread, so that an answer finds its way back.

@@ -112,20 +112,24 @@ func (g *guest) listen() {
 		}
 		var name string
 		var m struct {
-			Thread string `json:"thread_id"`
-			Text   string `json:"content_text"`
-			Sender string `json:"sender_type"`
-			Type   string `json:"content_type"`
-			File   string `json:"file_url"`
-			Status string `json:"status"`
-			Error  string `json:"message"`
-			Last   int64  `json:"last_id"`
+			Thread   string `json:"thread_id"`
+			Text     string `json:"content_text"`
+			Sender   string `json:"sender_type"`
+			Type     string `json:"content_type"`
+			File     string `json:"file_url"`
+			Status   string `json:"status"`
+			Error    string `json:"message"`
+			Last     int64  `json:"last_id"`
+			Reaction string `json:"reaction"`
 		}
 		if json.Unmarshal(event[0], &name) != nil || json.Unmarshal(event[1], &m) != nil {
 			continue
 		}
 		if name == "joined" {
 			g.joined <- m.Thread
+		}
+		if name == "message_reaction" {
+			m.Text = m.Reaction + " " + m.Text
 		}
 		g.remember(heard{name, m.Text + m.Status + m.Error, m.Sender, m.Type, m.File, m.Last, time.Now()})
 	}

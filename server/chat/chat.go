@@ -55,6 +55,7 @@ type Store interface {
 	NoteAddress(ctx context.Context, threadID, address string) error
 	Message(ctx context.Context, id int64) (models.Message, error)
 	EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (models.Message, error)
+	SetReaction(ctx context.Context, threadID string, id int64, reaction string) (models.Message, error)
 	SwitchPosition(ctx context.Context, name string) (string, error)
 	SetSwitch(ctx context.Context, name, position string) error
 	AddNote(context.Context, models.Note) (models.Note, bool, error)

@@ -86,6 +86,9 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 			*field, changed = now, true
 		}
 	}
+	if !models.VisibleName(p.DisplayName) {
+		p.DisplayName = ""
+	}
 	note(&patch.DisplayName, t.DisplayName, &p.DisplayName)
 	note(&patch.PhoneNumber, t.PhoneNumber, &p.PhoneNumber)
 	note(&patch.PageURL, t.PageURL, &p.PageURL)

@@ -34,6 +34,7 @@ type Message struct {
 	FilePath    string `json:"file_path"`
 	CreatedAt   Time   `json:"created_at"`
 	EditedAt    *Time  `json:"edited_at,omitempty"`
+	Reaction    string `json:"reaction,omitempty"` // the team's, in emoji
 	Attachment
 }
 
@@ -44,7 +45,7 @@ func Wire(m models.Message) Message {
 		SenderType: m.SenderType, Sender: m.SenderType,
 		ContentType: m.ContentType, Type: m.ContentType,
 		ContentText: m.ContentText, FileURL: m.FileURL, FilePath: m.FileURL,
-		CreatedAt: Time(m.CreatedAt),
+		CreatedAt: Time(m.CreatedAt), Reaction: m.Reaction,
 	}
 	if m.EditedAt != nil {
 		at := Time(*m.EditedAt)
@@ -174,6 +175,9 @@ func (p *Profile) check(named bool) error {
 		return invalid("email", "This is no e-mail address.")
 	case strings.ContainsRune(p.DisplayName+p.PhoneNumber, 0):
 		return invalid("display_name", "The name holds a character that cannot be stored.")
+	}
+	if named {
+		p.DisplayName = models.VisitorName(p.DisplayName, p.Locale)
 	}
 	p.PageURL, p.PageTitle = webAddress(p.PageURL), pageTitle(p.PageTitle)
 	if len(p.Locale) > models.MaxLocale || strings.ContainsRune(p.Locale, 0) {

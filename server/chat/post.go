@@ -145,13 +145,7 @@ func (s *Service) Post(ctx context.Context, a Actor, p Post) (Message, error) {
 
 // thread is how a visitor with this profile opens a thread.
 func (p Profile) thread(id string, a Actor) *models.NewThread {
-	name := p.DisplayName
-	if name == "" {
-		name = "Ziyaretçi" // who resumed a thread that was cleared since has no name on this server any more
-		if p.Locale != "" && p.Locale[:min(2, len(p.Locale))] != "tr" {
-			name = "Visitor"
-		}
-	}
+	name := models.VisitorName(p.DisplayName, p.Locale) // who resumed a thread that was cleared since has none on this server
 	return &models.NewThread{
 		ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, PageTitle: p.PageTitle, Locale: p.Locale,
 		Browser: a.Browser, Platform: a.Platform, Address: a.Address,

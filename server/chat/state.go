@@ -125,3 +125,21 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	s.publisher.Publish(Publication{ThreadID: threadID, Thread: edited, Agents: edited})
 	return message, nil
 }
+
+// React stores the team's reaction to a message, "" for none. The thread's room and all agents hear "message_reaction" with the
+// message.
+func (s *Service) React(ctx context.Context, a Actor, threadID string, messageID int64, reaction string) error {
+	if err := teamOnly(a); err != nil {
+		return err
+	}
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	m, err := s.store.SetReaction(ctx, threadID, messageID, reaction)
+	if err != nil {
+		return Public(err)
+	}
+	reacted := []*Event{{"message_reaction", s.wireOne(ctx, m)}}
+	s.publisher.Publish(Publication{ThreadID: threadID, Thread: reacted, Agents: reacted})
+	return nil
+}

@@ -1,8 +1,13 @@
 package telegram
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
+
+	tele "gopkg.in/telebot.v3"
 )
 
 // albums remembers where pictures that were sent together belong: the caption, with the tag, stands on the first alone.
@@ -16,7 +21,9 @@ type albums struct {
 type album struct {
 	threadID string
 	told     bool
+	since    time.Time
 	at       time.Time
+	missed   []*tele.Message // that went to no visitor
 }
 
 const albumKept = 10 * time.Minute
@@ -29,7 +36,10 @@ func (a *albums) change(id string, f func(*album)) album {
 			delete(a.seen, old)
 		}
 	}
-	one := a.seen[id]
+	one, known := a.seen[id]
+	if !known {
+		one.since = a.now()
+	}
 	f(&one)
 	one.at = a.now()
 	if a.seen == nil {
@@ -51,4 +61,50 @@ func (a *albums) thread(id string) string { return a.change(id, func(*album) {})
 func (a *albums) told(id string) (before bool) {
 	a.change(id, func(one *album) { before, one.told = one.told, true })
 	return before
+}
+
+const (
+	albumWait  = 3 * time.Second // for the other pictures of an album: Telegram delivers them one by one
+	albumEvery = 50 * time.Millisecond
+)
+
+// awaitAlbum waits until another picture of a message's album says which thread it is for, and returns that; "" if none does.
+func (b *Bridge) awaitAlbum(ctx context.Context, m *tele.Message) (threadID string, err error) {
+	for {
+		one := b.albums.change(m.AlbumID, func(*album) {})
+		if one.threadID != "" {
+			return one.threadID, nil
+		}
+		if b.now().Sub(one.since) > albumWait {
+			b.albums.change(m.AlbumID, func(one *album) { one.missed = append(one.missed, m) })
+			return "", nil
+		}
+		if err := sleep(ctx, albumEvery); err != nil {
+			return "", err
+		}
+	}
+}
+
+// hearTagged sends a message that went to no visitor before a tag was added to it, with the other pictures of its album.
+func (b *Bridge) hearTagged(ctx context.Context, m *tele.Message, last bool) error {
+	if strings.HasPrefix(m.Text, "/") {
+		return nil
+	}
+	list := []*tele.Message{m}
+	if m.AlbumID != "" {
+		if threadID, _, err := b.target(ctx, m); err != nil { // which notes the thread of the album
+			return fmt.Errorf("%w: %w", errNotSaved, err)
+		} else if missed := b.albums.change(m.AlbumID, func(*album) {}).missed; threadID != "" && len(missed) > 0 {
+			list = missed
+		}
+	}
+	for _, one := range list {
+		if one.ID == m.ID {
+			one = m
+		}
+		if err := b.hear(ctx, one, last); err != nil { // what was sent before is known by its client id
+			return err
+		}
+	}
+	return nil
 }

@@ -182,7 +182,7 @@ func judge(err error) verdict {
 // aboutTopics reports whether an error says that the bot may not manage topics, or that there are none.
 func aboutTopics(err error) bool {
 	var e *apiError
-	return errors.As(err, &e) && e.Code == http.StatusBadRequest && e.has("to create a topic", "to manage topics", "not a forum")
+	return errors.As(err, &e) && e.Code == http.StatusBadRequest && e.has("to create a topic", "to manage topics", "not a forum", "forum_missing")
 }
 
 // unchanged reports whether a call failed because what it asks for is so already.

@@ -57,6 +57,10 @@ type Store interface {
 	UpdateTried(context.Context, models.ReceivedUpdate) error
 	PurgeUpdates(ctx context.Context, before time.Time) (int64, error)
 
+	SwitchPosition(ctx context.Context, name string) (string, error)
+	SetSwitch(ctx context.Context, name, position string) error
+	OutboxWake(context.Context) error
+
 	Lease(ctx context.Context, role string) (*models.Lease, error)
 }
 
@@ -64,6 +68,7 @@ type Store interface {
 type Chat interface {
 	Post(context.Context, chat.Actor, chat.Post) (chat.Message, error)
 	Edit(ctx context.Context, a chat.Actor, threadID string, messageID int64, text string) (chat.Message, error)
+	React(ctx context.Context, a chat.Actor, threadID string, messageID int64, reaction string) error
 	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
 	SetAway(ctx context.Context, a chat.Actor, away bool) error
 	Delivered(ctx context.Context, a chat.Actor, threadID string, lastID int64) error
@@ -78,6 +83,7 @@ type Chat interface {
 // Media is what the bridge needs of media.Service. An error that is a *chat.Error tells the operator why.
 type Media interface {
 	Save(ctx context.Context, kind media.Kind, name string, r io.Reader) (media.File, error)
+	SaveVideo(ctx context.Context, name string, r io.Reader, limit int64) (media.File, error)
 	Open(ctx context.Context, url string) (io.ReadCloser, media.File, error)
 }
 
@@ -116,6 +122,7 @@ type Bridge struct {
 	sender  *outbox.Sender
 
 	chatID  atomic.Int64 // changes when a group becomes a supergroup
+	move    move
 	name    atomic.Pointer[string]
 	forged  atomic.Int64 // when the webhook was last called without the secret, in ns since 1970
 	state   state
@@ -177,6 +184,7 @@ func (b *Bridge) Run(ctx context.Context) {
 	var parts sync.WaitGroup
 	defer b.asking.Wait() // after those who ask
 	defer parts.Wait()
+	b.syncMoved(ctx)
 	parts.Go(func() { b.tellAlerts(ctx) })
 	parts.Go(func() { b.keepContact(ctx) })
 	for ctx.Err() == nil {
@@ -199,6 +207,7 @@ func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
 	defer stop()
 	b.state.leading.Store(true)
 	defer b.state.leading.Store(false)
+	b.syncMoved(ctx) // the process that had the role before may have followed the group
 	b.log.Info("telegram: this process sends and receives")
 	var parts sync.WaitGroup
 	parts.Go(func() { b.introduce(ctx) })
@@ -265,13 +274,14 @@ func (b *Bridge) keepContact(ctx context.Context) {
 		if sleep(ctx, contactLost/4) != nil {
 			return
 		}
+		b.syncMoved(ctx)
 	}
 }
 
 // Doctor is the one who examines this bridge's set-up.
 func (b *Bridge) Doctor() *Doctor {
 	d := &Doctor{
-		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.to()), WebhookURL: b.webhook,
+		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.to()), Former: b.former(), WebhookURL: b.webhook,
 		Client: &http.Client{Transport: b.api.transport.inner}, Now: b.now,
 		Trouble: func(ctx context.Context) Problem { return b.Health(ctx).Trouble },
 	}

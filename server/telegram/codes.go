@@ -75,8 +75,13 @@ func (b *Bridge) tellAlerts(ctx context.Context) {
 
 // tell writes to the operator's chat, in a forum into its general topic.
 func (b *Bridge) tell(ctx context.Context, text string) error {
-	_, err := b.post(ctx, b.urgent(urgentWait), codeWait, text, &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true})
-	return err
+	for {
+		chat := b.to()
+		_, err := b.post(ctx, b.urgent(urgentWait), codeWait, text, &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true})
+		if !b.followed(ctx, chat, err) {
+			return err
+		}
+	}
 }
 
 // browser shortens what a browser says of itself, which anybody can choose.

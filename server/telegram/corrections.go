@@ -120,6 +120,9 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 		}
 	}
 	for _, link := range links[min(len(list), len(links)):] { // it has become shorter
+		if link.ChatID != int64(b.to()) {
+			continue
+		}
 		params := map[string]any{"chat_id": link.ChatID, "message_id": link.TelegramMessageID}
 		err := b.paced(ctx, o.take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, "deleteMessage", params, nil) })
 		if err != nil && judge(err) != refused {
@@ -131,6 +134,10 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 
 // change replaces what a message says. It is not done if Telegram will never do it.
 func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLink, caption bool, p part) (done bool, err error) {
+	chat := b.to()
+	if link.ChatID != int64(chat) { // what was written before a group became a supergroup stays as it is
+		return false, nil
+	}
 	params := map[string]any{"chat_id": link.ChatID, "message_id": link.TelegramMessageID, "parse_mode": tele.ModeHTML}
 	method, field := "editMessageText", "text"
 	if caption {
@@ -141,7 +148,7 @@ func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLi
 	switch {
 	case err == nil || unchanged(err):
 		return true, nil
-	case judge(err) == refused:
+	case judge(err) == refused, b.followed(ctx, chat, err):
 		return false, nil
 	}
 	return false, err

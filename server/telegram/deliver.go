@@ -254,7 +254,11 @@ func (b *Bridge) sendForm(ctx context.Context, o *outgoing, f form) (id int64, l
 // that what it gives can be sent one time only.
 func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, options *tele.SendOptions, timeout time.Duration, once bool) (int64, error) {
 	for try := 0; ; try++ {
+		chat := b.to()
 		if err := b.topic(ctx, o.take, o.thread, &o.names); err != nil {
+			if b.followed(ctx, chat, err) {
+				return 0, errAgain
+			}
 			if v := judge(err); v != topicGone || try > 1 {
 				return 0, err
 			}
@@ -272,6 +276,9 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, opt
 		sent := err == nil
 		if sent {
 			id, err = b.post(ctx, o.take, timeout, what(), options)
+		}
+		if b.followed(ctx, chat, err) {
+			return 0, errAgain
 		}
 		v := judge(err)
 		if err == nil || v != topicGone && v != topicClosed || try > 1 || o.names.TopicID == 0 {
@@ -292,8 +299,8 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, opt
 	}
 }
 
-// errAgain asks for the same row at once, now that its topic is there.
-var errAgain = errors.New("telegram: the topic was mended")
+// errAgain asks for the same row at once, now that its topic or its chat is there.
+var errAgain = errors.New("telegram: the place of the message has changed")
 
 // post sends one message to the operators' chat.
 func (b *Bridge) post(ctx context.Context, take slots, timeout time.Duration, what any, options *tele.SendOptions) (id int64, err error) {

@@ -24,6 +24,7 @@ const (
 	CheckToken   = "token"   // the token is good, and Telegram can be reached
 	CheckClock   = "clock"   // our clock agrees with Telegram's
 	CheckChat    = "chat"    // the bot is in the chat and may write there
+	CheckNumber  = "number"  // the group's number in the settings is the one that it has now
 	CheckForum   = "forum"   // the group has topics
 	CheckTopics  = "topics"  // the bot may manage them
 	CheckPrivacy = "privacy" // the bot hears what is written
@@ -53,6 +54,7 @@ type Doctor struct {
 	APIURL     string // without a slash at the end
 	Token      string
 	ChatID     int64
+	Former     int64            // the chat's id in the settings, if it became the supergroup ChatID since; else 0
 	WebhookURL string           // as set; empty = polling
 	Client     *http.Client     // nil = one of its own
 	Now        func() time.Time // nil = time.Now
@@ -76,7 +78,8 @@ type examination struct {
 
 // Examine makes every check that makes sense after the ones before it. locale is "tr" or "en".
 func (d *Doctor) Examine(ctx context.Context, locale string) []Finding {
-	e := &examination{Doctor: d, say: textsOf(locale)}
+	own := *d // it may follow the chat to another number
+	e := &examination{Doctor: &own, say: textsOf(locale)}
 	if e.token(ctx) {
 		if e.reach(ctx) && e.chat.Type != "private" {
 			e.rights(ctx)
@@ -143,10 +146,27 @@ func (e *examination) clock(before, date time.Time) {
 	}
 }
 
+// followed uses the number that a group got when it became a supergroup.
+func (e *examination) followed(ctx context.Context, to int64) bool {
+	e.Former, e.ChatID, e.chat = e.ChatID, to, doctorChat{}
+	return e.reach(ctx)
+}
+
 // reach finds the chat.
 func (e *examination) reach(ctx context.Context) bool {
 	id := strconv.FormatInt(e.ChatID, 10)
 	_, err := e.ask(ctx, "getChat", url.Values{"chat_id": {id}}, &e.chat)
+	if err == nil && e.chat.Type == "group" { // one that became a supergroup can still be read, so a call that writes has to tell
+		if _, no := e.ask(ctx, "sendChatAction", url.Values{"chat_id": {id}, "action": {"typing"}}, nil); no != nil && no.movedTo != 0 {
+			err = no
+		}
+	}
+	if err != nil && err.movedTo != 0 && e.Former == 0 {
+		return e.followed(ctx, err.movedTo)
+	}
+	if e.Former != 0 {
+		e.found(CheckNumber, Warn, fill(e.say.moved, id), fill(e.say.movedCure, id))
+	}
 	switch {
 	case err == nil && e.chat.Type == "channel":
 		e.found(CheckChat, Fail, fill(e.say.channel, e.chat.Title), e.say.channelCure)
@@ -157,8 +177,6 @@ func (e *examination) reach(ctx context.Context) bool {
 			name = e.chat.FirstName
 		}
 		return e.write(ctx, id, name)
-	case err.movedTo != 0:
-		e.found(CheckChat, Fail, e.say.moved, fill(e.say.movedCure, strconv.FormatInt(err.movedTo, 10)))
 	case err.code == http.StatusForbidden:
 		e.found(CheckChat, Fail, fill(e.say.thrownOut, id), e.say.chatCure)
 	case err.code == http.StatusBadRequest:
@@ -175,8 +193,6 @@ func (e *examination) write(ctx context.Context, id, name string) bool {
 	switch {
 	case err == nil || err.code == http.StatusTooManyRequests:
 		e.found(CheckChat, OK, fill(e.say.chatGood, name, e.say.kinds[e.chat.Type]), "")
-	case err.movedTo != 0:
-		e.found(CheckChat, Fail, e.say.moved, fill(e.say.movedCure, strconv.FormatInt(err.movedTo, 10)))
 	case err.code == http.StatusBadRequest || err.code == http.StatusForbidden:
 		e.found(CheckChat, Fail, fill(e.say.barred, name, err.String()), e.say.barredCure)
 	default:

@@ -76,8 +76,10 @@ func TestDoctor(t *testing.T) {
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}, cure: map[string]string{"chat": "TELEGRAM_CHAT_ID"}},
 		{name: "thrown out", world: telegramtest.Options{Kicked: true}, doctor: polls, arrange: func(s *telegramtest.Server) { s.Allow("kicked") },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}},
-		{name: "became a supergroup", world: telegramtest.Options{MovedTo: -100777}, doctor: polls, arrange: func(s *telegramtest.Server) { s.Allow("upgraded") },
-			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}, cure: map[string]string{"chat": "TELEGRAM_CHAT_ID=-100777"}},
+		{name: "became a supergroup", world: telegramtest.Options{Chat: telegramtest.Chat{ID: -4242, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true},
+			arrange: func(s *telegramtest.Server) { s.Allow("upgraded"); s.Upgrade(-1004242424242, true) }, doctor: func(d *telegram.Doctor) { polls(d); d.ChatID = -4242 },
+			want: map[string]telegram.Grade{"token": ok, "clock": ok, "number": warn, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok},
+			cure: map[string]string{"number": "TELEGRAM_CHAT_ID=-1004242424242"}},
 		{name: "may not write", world: telegramtest.Options{Admin: true, ManageTopics: true, Restricted: true}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "forum": ok, "topics": warn, "privacy": warn, "updates": ok}, cure: map[string]string{"chat": "administrator"}},
 		{name: "messages are stuck", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) {

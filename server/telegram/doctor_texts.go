@@ -55,7 +55,7 @@ func (t *doctorTexts) clockOff(off time.Duration) string {
 var doctorTurkish = doctorTexts{
 	lang: "tr",
 	titles: map[string]string{
-		CheckToken: "Bot anahtarı", CheckClock: "Saat", CheckChat: "Sohbet", CheckForum: "Konular", CheckTopics: "Konu yetkisi",
+		CheckToken: "Bot anahtarı", CheckClock: "Saat", CheckChat: "Sohbet", CheckNumber: "Sohbet numarası", CheckForum: "Konular", CheckTopics: "Konu yetkisi",
 		CheckPrivacy: "Gizlilik modu", CheckUpdates: "Gelen mesajlar", CheckSending: "Giden mesajlar",
 	},
 	kinds: map[string]string{"private": "özel sohbet", "group": "grup", "supergroup": "süper grup"},
@@ -82,8 +82,8 @@ var doctorTurkish = doctorTexts{
 	chatCure:    "Botu gruba ekleyin (özel sohbette bota /start yazın) ve TELEGRAM_CHAT_ID'yi denetleyin; grupların numarası eksiyle başlar.",
 	channel:     "{} bir kanal; kanalda yanıt verilemez.",
 	channelCure: "Konuları açık bir grup kurun, botu ekleyin ve grubun numarasını TELEGRAM_CHAT_ID'ye yazın.",
-	moved:       "Grup süper gruba dönüşmüş, numarası değişmiş.",
-	movedCure:   "TELEGRAM_CHAT_ID={} yazıp yeniden başlatın.",
+	moved:       "Grup süper gruba dönüştü; yeni numarası {}. Sohbet onu kullanıyor.",
+	movedCure:   "TELEGRAM_CHAT_ID={} olarak ayarlayın; hemen yeniden başlatmak gerekmez.",
 	outside:     "Bot bu grubun üyesi değil.",
 
 	forumOn:      "Grupta konular açık; her ziyaretçinin kendi konusu olur.",
@@ -121,7 +121,7 @@ var doctorTurkish = doctorTexts{
 var doctorEnglish = doctorTexts{
 	lang: "en",
 	titles: map[string]string{
-		CheckToken: "Bot token", CheckClock: "Clock", CheckChat: "Chat", CheckForum: "Topics", CheckTopics: "Right to topics",
+		CheckToken: "Bot token", CheckClock: "Clock", CheckChat: "Chat", CheckNumber: "Chat number", CheckForum: "Topics", CheckTopics: "Right to topics",
 		CheckPrivacy: "Privacy mode", CheckUpdates: "Incoming messages", CheckSending: "Outgoing messages",
 	},
 	kinds: map[string]string{"private": "private chat", "group": "group", "supergroup": "supergroup"},
@@ -148,8 +148,8 @@ var doctorEnglish = doctorTexts{
 	chatCure:    "Add the bot to the group (in a private chat write /start to it) and check TELEGRAM_CHAT_ID; numbers of groups are negative.",
 	channel:     "{} is a channel; nobody can answer in a channel.",
 	channelCure: "Make a group with topics, add the bot, and put the group's number into TELEGRAM_CHAT_ID.",
-	moved:       "The group became a supergroup and has a new number.",
-	movedCure:   "Set TELEGRAM_CHAT_ID={} and restart.",
+	moved:       "The group became a supergroup; its new number is {}, and Sohbet uses it.",
+	movedCure:   "Set TELEGRAM_CHAT_ID={}; there is no need to restart at once.",
 	outside:     "The bot is no member of this group.",
 
 	forumOn:      "The group has topics; each visitor gets one.",

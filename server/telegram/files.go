@@ -41,6 +41,7 @@ func (m moving) Read(p []byte) (int, error) {
 type incoming struct {
 	id, name string
 	kind     media.Kind
+	video    bool
 	size     int64
 }
 
@@ -48,6 +49,9 @@ type incoming struct {
 func fileOf(m *tele.Message) *incoming {
 	of := func(f tele.File, name string, kind media.Kind) *incoming {
 		return &incoming{id: f.FileID, name: name, kind: kind, size: f.FileSize}
+	}
+	video := func(f tele.File, name string) *incoming {
+		return &incoming{id: f.FileID, name: name, kind: media.Any, video: true, size: f.FileSize}
 	}
 	switch {
 	case m.Photo != nil:
@@ -57,11 +61,11 @@ func fileOf(m *tele.Message) *incoming {
 	case m.Audio != nil:
 		return of(m.Audio.File, m.Audio.FileName, media.Audio)
 	case m.Animation != nil:
-		return of(m.Animation.File, m.Animation.FileName, media.Any)
+		return video(m.Animation.File, m.Animation.FileName)
 	case m.Video != nil:
-		return of(m.Video.File, m.Video.FileName, media.Any)
+		return video(m.Video.File, m.Video.FileName)
 	case m.VideoNote != nil:
-		return of(m.VideoNote.File, "video.mp4", media.Any)
+		return video(m.VideoNote.File, "video.mp4")
 	case m.Document != nil:
 		kind := media.Any
 		switch {
@@ -69,6 +73,8 @@ func fileOf(m *tele.Message) *incoming {
 			kind = media.Image
 		case strings.HasPrefix(m.Document.MIME, "audio/"):
 			kind = media.Audio
+		case strings.HasPrefix(m.Document.MIME, "video/"):
+			return video(m.Document.File, m.Document.FileName)
 		}
 		return of(m.Document.File, m.Document.FileName, kind)
 	}
@@ -103,7 +109,12 @@ func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored me
 		return media.File{}, "", err
 	}
 	defer func() { _ = r.Close() }()
-	stored, err = b.files.Save(ctx, f.kind, f.name, io.LimitReader(moving{r, watch}, maxDownload+1))
+	content := io.LimitReader(moving{r, watch}, maxDownload+1)
+	if f.video {
+		stored, err = b.files.SaveVideo(ctx, f.name, content, maxDownload)
+	} else {
+		stored, err = b.files.Save(ctx, f.kind, f.name, content)
+	}
 	var no *chat.Error
 	if errors.As(err, &no) && no.Status < 500 {
 		return media.File{}, say(lang, "bad_file", "reason", html.EscapeString(reason(lang, no))), nil

@@ -2,6 +2,7 @@ package telegram
 
 import (
 	"html"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 
@@ -108,12 +109,14 @@ func cutText(s string, n int) (head, rest string) {
 
 // topicName is what a thread's topic is called.
 func topicName(t models.Thread) string {
-	name := strings.Join(strings.Fields(t.DisplayName), " ")
-	if name == "" {
-		name = "?"
-	}
+	name := strings.Join(strings.Fields(models.VisitorName(t.DisplayName, t.Locale)), " ")
 	if runes := []rune(name); len(runes) > maxTopic {
 		name = string(runes[:maxTopic-1]) + "…"
 	}
 	return name
+}
+
+// plainTopicName is what a topic is called when Telegram refuses the thread's name.
+func plainTopicName(t models.Thread) string {
+	return models.VisitorName("", t.Locale) + " " + strconv.FormatInt(t.UserID, 10)
 }

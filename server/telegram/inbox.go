@@ -205,6 +205,15 @@ func (in *inbox) lane(ctx context.Context, u models.ReceivedUpdate) (name string
 			return name, message
 		}
 		threadID, _, _ = in.target(ctx, m) // without one, or while the database is in trouble, it is in the common lane
+		if m.AlbumID != "" {
+			album := "album " + m.AlbumID
+			in.mu.Lock()
+			_, waits := in.lanes[album]
+			in.mu.Unlock()
+			if threadID == "" || waits {
+				return album, message
+			}
+		}
 	case update.Callback != nil:
 		if _, short, about := strings.Cut(update.Callback.Data, ":"); about {
 			if t, err := in.store.TelegramThreadByShortID(ctx, short); err == nil {

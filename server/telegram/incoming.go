@@ -29,7 +29,7 @@ var tagPattern = regexp.MustCompile(`(?i)#thread:([0-9a-z]+)`)
 // ours reports whether a message is the operator's: from the chat TELEGRAM_CHAT_ID, by a person or by the group's anonymous
 // administrator.
 func (b *Bridge) ours(m *tele.Message) bool {
-	if m.Chat == nil || m.Chat.ID != int64(b.to()) {
+	if m.Chat == nil || !b.ownChat(m.Chat.ID) {
 		return false
 	}
 	if m.SenderChat != nil {
@@ -40,8 +40,12 @@ func (b *Bridge) ours(m *tele.Message) bool {
 
 // hear acts on a message of Telegram's. last says that it is not tried again.
 func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
+	b.heardMove(ctx, m)
+	if m.Chat != nil && !b.ownChat(m.Chat.ID) {
+		b.askMoved(ctx, m)
+	}
 	if !b.ours(m) {
-		return nil
+		return b.unheard(ctx, m)
 	}
 	if m.TopicClosed != nil || m.TopicReopened != nil {
 		return b.topicTurned(ctx, m)
@@ -51,13 +55,16 @@ func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 		return b.onlyOnce(b.command(ctx, m, command, rest))
 	}
 	f := fileOf(m)
-	if m.Text == "" && f == nil {
+	if !hasContent(m) {
 		if !strange(m) {
 			return nil // a service message
 		}
 		return b.answer(ctx, m, say(b.language(m.Sender), "unsupported"), nil)
 	}
 	threadID, why, err := b.target(ctx, m)
+	if err == nil && threadID == "" && m.AlbumID != "" && !tagPattern.MatchString(m.Caption) {
+		threadID, err = b.awaitAlbum(ctx, m)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
@@ -70,9 +77,13 @@ func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 	return b.pass(ctx, m, threadID, f, last)
 }
 
-// strange reports whether a message has content that visitors cannot be given; without any it is a service message.
-func strange(m *tele.Message) bool {
-	return m.Sticker != nil || m.Contact != nil || m.Location != nil || m.Venue != nil || m.Poll != nil || m.Dice != nil || m.Game != nil || m.Story != nil
+// unheard tells the operator of a message in their chat that was written in the name of a channel: it goes to no visitor.
+func (b *Bridge) unheard(ctx context.Context, m *tele.Message) error {
+	channel := m.Chat != nil && b.ownChat(m.Chat.ID) && m.SenderChat != nil && m.SenderChat.ID != m.Chat.ID && !m.AutomaticForward
+	if !channel || !hasContent(m) && !strange(m) {
+		return nil
+	}
+	return b.hint(ctx, m, say(b.locale, "as_channel"))
 }
 
 // target finds the thread that a message is for. Without one, why tells the operator what to do.
@@ -150,7 +161,11 @@ const makingEvery = 50 * time.Millisecond
 // linked finds what a message is linked to. A message of the bot's may be answered before it is stored that it was sent, so the
 // tag in its last line counts too.
 func (b *Bridge) linked(ctx context.Context, m *tele.Message) (models.TelegramLink, error) {
-	l, err := b.store.Linked(ctx, int64(b.to()), int64(m.ID))
+	in := int64(b.to())
+	if m.Chat != nil {
+		in = m.Chat.ID
+	}
+	l, err := b.store.Linked(ctx, in, int64(m.ID))
 	if !errors.Is(err, models.ErrNotFound) || m.Sender == nil || m.Sender.ID != b.botID {
 		return l, err
 	}
@@ -204,7 +219,7 @@ func (b *Bridge) heldHint(ctx context.Context) {
 // pass hands a message to the visitor of a thread.
 func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *incoming, last bool) error {
 	lang := b.language(m.Sender)
-	p := chat.Post{ThreadID: threadID, Text: withoutTags(m.Text + m.Caption), ClientID: b.clientID(m)}
+	p := chat.Post{ThreadID: threadID, Text: textOf(m), ClientID: b.clientID(m)}
 	if f != nil {
 		stored, why, err := b.fetch(ctx, f, lang)
 		switch {
@@ -256,18 +271,20 @@ func topicOf(m *tele.Message) int {
 	return 0
 }
 
-// hearEdit gives a message of the operator's its new text.
-func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message) error {
-	if !b.ours(m) {
+// hearEdit gives a message of the operator's its new text. One that went to no visitor is sent when the edit added a tag.
+func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message, last bool) error {
+	if !b.ours(m) || m.Location != nil { // a live location moves all the time
 		return nil
 	}
 	l, err := b.store.Linked(ctx, m.Chat.ID, int64(m.ID))
-	if errors.Is(err, models.ErrNotFound) || err == nil && l.MessageID == 0 {
-		return nil // it went to nobody
+	if errors.Is(err, models.ErrNotFound) && tagPattern.MatchString(m.Text+m.Caption) {
+		return b.hearTagged(ctx, m, last)
+	} else if errors.Is(err, models.ErrNotFound) || err == nil && l.MessageID == 0 {
+		return nil // it went to no visitor
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
-	_, err = b.chat.Edit(ctx, operator, l.ThreadID, l.MessageID, withoutTags(m.Text+m.Caption))
+	_, err = b.chat.Edit(ctx, operator, l.ThreadID, l.MessageID, textOf(m))
 	var no *chat.Error
 	switch {
 	case errors.As(err, &no) && no.Code == chat.CodeNotFound:

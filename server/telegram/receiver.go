@@ -32,7 +32,7 @@ const (
 )
 
 // updateKinds are what is asked for.
-var updateKinds = []string{"message", "edited_message", "callback_query"}
+var updateKinds = []string{"message", "edited_message", "callback_query", "my_chat_member", "message_reaction"}
 
 // webhookAddress is where Telegram is told to post; base may name a folder that a proxy hands on.
 func webhookAddress(base string) string {
@@ -179,9 +179,13 @@ func (b *Bridge) actOn(ctx context.Context, u models.ReceivedUpdate) (err error)
 	case update.Message != nil:
 		return b.hear(ctx, update.Message, u.Tries+1 >= actTries)
 	case update.EditedMessage != nil:
-		return b.hearEdit(ctx, update.EditedMessage)
+		return b.hearEdit(ctx, update.EditedMessage, u.Tries+1 >= actTries)
 	case update.Callback != nil:
 		return b.pressed(ctx, update.Callback)
+	case update.MessageReaction != nil:
+		return b.reacted(ctx, update.MessageReaction)
+	case update.MyChatMember != nil:
+		return b.regained(ctx, update.MyChatMember)
 	}
 	return nil
 }

@@ -34,9 +34,10 @@ func (b *Bridge) answer(ctx context.Context, m *tele.Message, text string, marku
 // reply is answer that gives the message's id, 0 if there is none: what Telegram will never take is logged, not tried again.
 // What certainly did not arrive is sent again; any other failure is an errUnanswered.
 func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup *tele.ReplyMarkup) (id int64, err error) {
-	options := &tele.SendOptions{
-		ParseMode: tele.ModeHTML, DisableWebPagePreview: true, ReplyTo: &tele.Message{ID: m.ID}, AllowWithoutReply: true,
-		ThreadID: topicOf(m), ReplyMarkup: markup,
+	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, AllowWithoutReply: true, ReplyMarkup: markup}
+	chat := b.to()
+	if m.Chat != nil && m.Chat.ID == int64(chat) { // else it was written before the group became a supergroup
+		options.ReplyTo, options.ThreadID = &tele.Message{ID: m.ID}, topicOf(m)
 	}
 	for try := 0; ; try++ {
 		id, err = b.post(ctx, b.urgent(urgentWait), callTimeout, text, options)
@@ -46,6 +47,9 @@ func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup
 		if sleep(ctx, outbox.Backoff(try, receiveRetry)) != nil {
 			break
 		}
+	}
+	if b.followed(ctx, chat, err) {
+		return b.reply(ctx, m, text, markup)
 	}
 	switch v := judge(err); {
 	case err == nil:

@@ -51,7 +51,6 @@ func (c channel) Send(ctx context.Context, d outbox.Delivery) outbox.Outcome {
 
 // failed is the outcome of an error of a call.
 func (b *Bridge) failed(err error) outbox.Outcome {
-	var e *apiError
 	out := outbox.Outcome{Err: err, Reason: reasonOf(err)}
 	switch judge(err) {
 	case flooded:
@@ -62,9 +61,6 @@ func (b *Bridge) failed(err error) outbox.Outcome {
 	}
 	b.state.failed.Add(1)
 	b.forgetForum() // what the bot may do can have changed
-	if errors.As(err, &e) && e.MigratedTo != 0 {
-		b.moved(e.MigratedTo)
-	}
 	return out
 }
 
@@ -74,13 +70,6 @@ func (b *Bridge) notRead(ctx context.Context, err error) outbox.Outcome {
 		b.log.Warn("telegram: what is to be sent cannot be read yet", slog.Any("error", err))
 	}
 	return outbox.Outcome{Wait: storeRetry}
-}
-
-// moved follows a group that has become a supergroup.
-func (b *Bridge) moved(to int64) {
-	b.chatID.Store(to)
-	b.forum.reset()
-	b.log.Warn("telegram: the group has become a supergroup; set TELEGRAM_CHAT_ID to its new number before the next start", slog.Int64("chat_id", to))
 }
 
 // slots gives room for one call after the other.

@@ -114,6 +114,7 @@ func (s *state) worst() Problem {
 type Health struct {
 	LastContact time.Time // when Telegram last answered; zero = never
 	Trouble     Problem   // the zero Problem = none
+	MovedTo     int64     // the group's new number, if it became a supergroup and the settings hold the old one; else 0
 	Leading     bool      // this process sends and receives
 	Waiting     int64     // rows in the outbox
 	Aside       int64     // rows that were set aside until an agent sends them again
@@ -127,6 +128,9 @@ func (b *Bridge) Health(ctx context.Context) Health {
 	h := Health{
 		LastContact: b.state.contact(), Trouble: b.state.trouble(), Leading: b.state.leading.Load(),
 		Sent: b.state.sent.Load(), Received: b.state.received.Load(), Failed: b.state.failed.Load(),
+	}
+	if b.former() != 0 {
+		h.MovedTo = int64(b.to())
 	}
 	if backlog, err := b.store.OutboxBacklog(ctx, models.ChannelTelegram); err == nil {
 		h.Waiting, h.Oldest, h.Aside = backlog.Rows, backlog.Oldest, backlog.Aside

@@ -148,20 +148,36 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 	name := topicName(t)
 	b.making.Add(1)
 	defer b.making.Add(-1)
-	err = b.paced(ctx, take, func(ctx context.Context) error {
-		return b.api.raw(ctx, sendTimeout, "createForumTopic", map[string]string{"chat_id": b.to().Recipient(), "name": name}, &made)
+	err = b.named(t, func(name string) error {
+		return b.paced(ctx, take, func(ctx context.Context) error {
+			return b.api.raw(ctx, sendTimeout, "createForumTopic", map[string]string{"chat_id": b.to().Recipient(), "name": name}, &made)
+		})
 	})
-	if err != nil && (judge(err) == refused || aboutTopics(err)) {
-		b.log.Warn("telegram: no topic could be made; the conversations share the chat for now", slog.Any("error", err))
+	switch {
+	case aboutTopics(err):
+		b.log.Warn("telegram: no topic can be made; the conversations share the chat for now", slog.Any("error", err))
 		b.withoutTopics()
 		names.TopicID = 0
 		return nil
-	}
-	if err != nil {
+	case err != nil && judge(err) == refused:
+		b.log.Warn("telegram: a conversation gets no topic", slog.Any("error", err))
+		names.TopicID = 0
+		return nil
+	case err != nil:
 		return err
 	}
 	names.ChatID, names.TopicID, names.TopicName, names.TopicStatus = chat, int64(made.ThreadID), name, models.StatusActive
 	return b.setTopic(ctx, *names)
+}
+
+// named makes a call that names the topic of a thread. When Telegram refuses the name, a plain one takes its place.
+func (b *Bridge) named(t models.Thread, do func(name string) error) error {
+	err := do(topicName(t))
+	if err == nil || judge(err) != refused || aboutTopics(err) {
+		return err
+	}
+	b.log.Warn("telegram: a topic's name was refused; it gets a plain one", slog.Any("error", err))
+	return do(plainTopicName(t))
 }
 
 // setTopic stores the topic of a thread, also when the process is stopping: it would be made again.
@@ -308,7 +324,10 @@ func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (ch
 
 func (b *Bridge) matchTopic(ctx context.Context, take slots, t models.Thread, names *models.TelegramThread) error {
 	if name := topicName(t); name != names.TopicName {
-		if err := b.ofTopic(ctx, take, "editForumTopic", names, map[string]any{"name": name}); err != nil {
+		err := b.named(t, func(name string) error {
+			return b.ofTopic(ctx, take, "editForumTopic", names, map[string]any{"name": name})
+		})
+		if err != nil {
 			return err
 		}
 		names.TopicName = name

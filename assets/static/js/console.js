@@ -170,6 +170,7 @@ live.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
   refreshSoon();
 });
 live.on('thread_updated', (told) => threads.updated(told));
+live.on('message_reaction', (message) => { if (message.thread_id === room.current) room.talk.edit(message); });
 live.on('message_edited', (message) => {
   if (message.thread_id === room.current) room.talk.edit(message);
   refreshSoon(); // it may be the last one, which the list shows

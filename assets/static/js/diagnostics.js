@@ -45,9 +45,9 @@ function show(found) {
 }
 
 /** Why a check is not well, in the page's language; what the server says where it has no word for it. */
-function why({ reason, detail, last_contact: last }) {
+function why({ reason, detail, last_contact: last, chat_id: number }) {
   const key = `diagnostics.reason_${reason}`;
-  return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '' }) : detail;
+  return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '', number }) : detail;
 }
 
 function checkRow(name, check) {

@@ -189,7 +189,7 @@ live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
   talk.read(Number(lastID));
   remember({ ...me, read: Number(lastID) });
 });
-live.on('message_edited', (message) => { if (message.thread_id === me?.thread) talk.edit(message); });
+for (const event of ['message_edited', 'message_reaction']) live.on(event, (message) => { if (message.thread_id === me?.thread) talk.edit(message); });
 live.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') talk.delivered(Number(lastID)); });
 live.on('team_status', showTeam);
 live.on('thread_status', ({ thread_id: thread, status }) => {

@@ -48,9 +48,9 @@ func (s *Server) reach(c *Call) (*chat, *refusal) {
 		return nil, bad("chat not found")
 	case id == s.opts.Chat.ID && s.opts.Kicked:
 		return nil, &refusal{code: http.StatusForbidden, text: "Forbidden: bot was kicked from the supergroup chat"}
-	case id == s.opts.Chat.ID && s.opts.MovedTo != 0:
+	case s.upgraded[id] != 0 && !strings.HasPrefix(c.Method, "get"): // what only reads is answered as before
 		no := bad("group chat was upgraded to a supergroup chat")
-		no.moved = s.opts.MovedTo
+		no.moved = s.upgraded[id]
 		return nil, no
 	}
 	return known, nil
@@ -92,21 +92,36 @@ func (s *Server) getChatMember(c *Call) (any, *refusal) {
 	if !ok {
 		return nil, bad("invalid user_id specified")
 	}
+	if id == s.opts.Bot.ID {
+		return s.place(), nil
+	}
 	member := map[string]any{"user": user, "status": "member"}
-	switch {
-	case id == OperatorID:
+	switch id {
+	case OperatorID:
 		member["status"] = "creator"
-	case id == StrangerID:
+	case StrangerID:
 		member["status"] = "left"
-	case id == s.opts.Bot.ID && s.opts.Restricted:
+	}
+	return member, nil
+}
+
+// place is what the bot is in the operators' chat; the lock is held.
+func (s *Server) place() map[string]any {
+	member := map[string]any{"user": s.bot(), "status": "member"}
+	switch {
+	case s.opts.Kicked:
+		member["status"] = "kicked"
+	case s.opts.Absent:
+		member["status"] = "left"
+	case s.opts.Restricted:
 		member["status"], member["is_member"], member["can_send_messages"] = "restricted", true, false
-	case id == s.opts.Bot.ID && s.opts.Admin:
+	case s.opts.Admin:
 		member["status"] = "administrator"
 		member["can_manage_topics"] = s.opts.ManageTopics
 		member["can_delete_messages"] = s.mayDelete()
 		member["can_manage_chat"] = true
 	}
-	return member, nil
+	return member
 }
 
 func (s *Server) setMyCommands(c *Call) (any, *refusal) {

@@ -11,21 +11,27 @@ import (
 
 // In is something that a person writes in Telegram. One of Text and the files.
 type In struct {
-	Chat     int64  `json:"chat"`     // Options.Chat if zero
-	Topic    int    `json:"topic"`    // 0 = none, or "General" in a forum
-	ReplyTo  int    `json:"reply_to"` // a message's id, or 0
-	From     *User  `json:"from"`     // Operator if nil
-	Text     string `json:"text"`
-	Caption  string `json:"caption"`
-	Photo    []byte `json:"photo"` // base64 in JSON, as the other files
-	Voice    []byte `json:"voice"`
-	Audio    []byte `json:"audio"`
-	Document []byte `json:"document"`
-	Video    []byte `json:"video"`
-	Album    string `json:"album"` // messages with the same one stand together
-	Name     string `json:"name"`  // of the file
-	Type     string `json:"type"`  // of the file, as the phone told it
-	Size     int64  `json:"size"`  // what the file claims to have, if not its length
+	Chat      int64    `json:"chat"`     // Options.Chat if zero
+	Topic     int      `json:"topic"`    // 0 = none, or "General" in a forum
+	ReplyTo   int      `json:"reply_to"` // a message's id, or 0
+	From      *User    `json:"from"`     // Operator if nil
+	Text      string   `json:"text"`
+	Caption   string   `json:"caption"`
+	Entities  []Entity `json:"entities"` // of the text or the caption
+	Quote     *Quote   `json:"quote"`    // with ReplyTo
+	Photo     []byte   `json:"photo"`    // base64 in JSON, as the other files
+	Voice     []byte   `json:"voice"`
+	Audio     []byte   `json:"audio"`
+	Document  []byte   `json:"document"`
+	Video     []byte   `json:"video"`
+	Animation []byte   `json:"animation"`
+	VideoNote []byte   `json:"video_note"`
+	Other     *Message `json:"other"` // whose sticker, location, venue, contact, dice or poll the message has
+	As        *Chat    `json:"as"`    // the channel in whose name it is written
+	Album     string   `json:"album"` // messages with the same one stand together
+	Name      string   `json:"name"`  // of the file
+	Type      string   `json:"type"`  // of the file, as the phone told it
+	Size      int64    `json:"size"`  // what the file claims to have, if not its length
 }
 
 // Say writes a message and gives it back as the bot will see it.
@@ -41,6 +47,14 @@ func (s *Server) Say(in In) Message {
 		s.users[from.ID] = from
 	}
 	m := &Message{From: &from, Text: in.Text, Caption: in.Caption, Album: in.Album}
+	m.mark(in.Entities)
+	m.Quote = in.Quote
+	if o := in.Other; o != nil {
+		m.Sticker, m.Location, m.Venue, m.Contact, m.Dice, m.Poll = o.Sticker, o.Location, o.Venue, o.Contact, o.Dice, o.Poll
+	}
+	if in.As != nil {
+		m.SenderChat, m.From = in.As, &User{ID: 136817688, IsBot: true, FirstName: "Channel", Username: "Channel_Bot"}
+	}
 	s.carry(m, in)
 	if strings.HasPrefix(in.Text, "/") {
 		command, _, _ := strings.Cut(in.Text, " ")
@@ -65,7 +79,7 @@ func (s *Server) carry(m *Message, in In) {
 	for _, f := range []struct {
 		data                []byte
 		folder, name, field string
-	}{{in.Photo, "photos", "photo.jpg", "photo"}, {in.Voice, "voice", "voice.oga", "voice"}, {in.Audio, "music", "audio.mp3", "audio"}, {in.Document, "documents", "file.bin", "document"}, {in.Video, "videos", "video.mp4", "video"}} {
+	}{{in.Photo, "photos", "photo.jpg", "photo"}, {in.Voice, "voice", "voice.oga", "voice"}, {in.Audio, "music", "audio.mp3", "audio"}, {in.Document, "documents", "file.bin", "document"}, {in.Video, "videos", "video.mp4", "video"}, {in.Animation, "animations", "animation.mp4", "animation"}, {in.VideoNote, "video_notes", "", "video_note"}} {
 		if f.data == nil {
 			continue
 		}
@@ -95,6 +109,11 @@ func (s *Server) carry(m *Message, in In) {
 		case "video":
 			media.Width, media.Height, media.Duration = 640, 480, 3
 			m.Video = &media
+		case "animation":
+			m.Animation, m.Document = &media, &media // the same file stands in both fields
+		case "video_note":
+			media.Name, media.Type, media.Duration = "", "", 3
+			m.VideoNote = &media
 		default:
 			m.Document = &media
 		}
@@ -113,8 +132,17 @@ func (s *Server) sees(in *chat, m *Message) bool {
 	return strings.HasPrefix(m.Text, "/") || toBot || strings.Contains(m.Text+m.Caption, "@"+s.opts.Bot.Username)
 }
 
+// mark sets the entities of a text or caption.
+func (m *Message) mark(entities []Entity) {
+	if m.Text != "" {
+		m.Entities = entities
+	} else {
+		m.CaptionEntities = entities
+	}
+}
+
 // Edit changes the text, or the caption, of a message in the operators' chat.
-func (s *Server) Edit(id int, text string) {
+func (s *Server) Edit(id int, text string, entities ...Entity) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in := s.chat(s.opts.Chat.ID)
@@ -127,9 +155,25 @@ func (s *Server) Edit(id int, text string) {
 	} else {
 		m.Caption = text
 	}
+	m.mark(entities)
 	m.EditDate = time.Now().Unix()
 	if s.sees(in, m) {
 		s.enqueue("edited_message", m)
+	}
+}
+
+// React sets the operator's reaction to a message in the operators' chat; none takes it away. Telegram tells only bots that are
+// administrators and ask for it.
+func (s *Server) React(id int, emoji ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []map[string]string{}
+	for _, e := range emoji {
+		list = append(list, map[string]string{"type": "emoji", "emoji": e})
+	}
+	if s.opts.Admin {
+		s.enqueue("message_reaction", map[string]any{"chat": s.opts.Chat, "message_id": id, "user": Operator(), "date": time.Now().Unix(),
+			"old_reaction": []any{}, "new_reaction": list})
 	}
 }
 

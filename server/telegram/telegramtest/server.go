@@ -40,8 +40,6 @@ type Options struct {
 	Absent       bool // not in the chat at all: "chat not found"
 	Kicked       bool // thrown out: 403
 
-	MovedTo int64 // Chat became this supergroup: calls to it are refused
-
 	WriteInClosed bool // closed topics take the bot's messages, as the real ones do for administrators with ManageTopics; else TOPIC_CLOSED
 	HTTPWebhook   bool // webhooks may be plain http on any port, as on a self-hosted server
 	// Barred is why the bot may not write into Chat, such as "CHAT_RESTRICTED": Chat can be read, but every call that writes is
@@ -84,12 +82,13 @@ type Server struct {
 	commands map[string]json.RawMessage
 	presses  map[string]bool // callback query id → answered
 
-	faults  []*Fault
-	random  *rand.Rand
-	rates   Rates
-	down    bool
-	floods  map[int64]flood
-	minutes []time.Time
+	faults   []*Fault
+	random   *rand.Rand
+	rates    Rates
+	down     bool
+	upgraded map[int64]int64 // groups that became supergroups, with the id of those
+	floods   map[int64]flood
+	minutes  []time.Time
 
 	updates  []update
 	nextID   int
@@ -132,7 +131,7 @@ func Start(r Reporter, addr string, o Options) (*Server, error) {
 		done: make(chan struct{}), closing: make(chan struct{}), changed: make(chan struct{}),
 		chats: map[int64]*chat{o.Chat.ID: newChat(o.Chat)}, users: map[int64]User{o.Bot.ID: o.Bot, OperatorID: Operator()},
 		files: map[string]*file{}, commands: map[string]json.RawMessage{}, presses: map[string]bool{},
-		floods: map[int64]flood{}, carriers: map[int]update{}, nextID: 700000001, kinds: defaultKinds(),
+		upgraded: map[int64]int64{}, floods: map[int64]flood{}, carriers: map[int]update{}, nextID: 700000001, kinds: defaultKinds(),
 	}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
@@ -163,8 +162,14 @@ func (s *Server) Close() {
 func (s *Server) Set(change func(*Options)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.place()
 	change(&s.opts)
 	s.chat(s.opts.Chat.ID).Chat = s.opts.Chat
+	if after := s.place(); !same(before, after) {
+		s.enqueue("my_chat_member", map[string]any{
+			"chat": s.opts.Chat, "from": Operator(), "date": time.Now().Unix(), "old_chat_member": before, "new_chat_member": after,
+		})
+	}
 }
 
 // Allow announces that calls will be refused with a description that holds text; such refusals are part of the test.

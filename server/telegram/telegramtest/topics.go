@@ -2,6 +2,7 @@ package telegramtest
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -41,8 +42,11 @@ func (s *Server) topic(c *Call) (*chat, *Topic, *refusal) {
 }
 
 func topicName(name string) *refusal {
+	blank := !strings.ContainsFunc(name, func(r rune) bool { // as Telegram trims titles
+		return !unicode.In(r, unicode.M, unicode.Z, unicode.C, unicode.White_Space, unicode.Other_Default_Ignorable_Code_Point) && r != '\u2800'
+	})
 	switch n := utf8.RuneCountInString(name); {
-	case strings.TrimSpace(name) == "":
+	case blank:
 		return bad("TOPIC_TITLE_EMPTY")
 	case n > 128:
 		return bad("TOPIC_TITLE_INVALID: %d characters, at most 128", n)

@@ -46,26 +46,35 @@ type Chat struct {
 
 // Message is what a bot sees of a message.
 type Message struct {
-	ID              int      `json:"message_id"`
-	Topic           int      `json:"message_thread_id,omitempty"`
-	InTopic         bool     `json:"is_topic_message,omitempty"`
-	From            *User    `json:"from,omitempty"`
-	Chat            Chat     `json:"chat"`
-	Date            int64    `json:"date"`
-	EditDate        int64    `json:"edit_date,omitempty"`
-	ReplyTo         *Message `json:"reply_to_message,omitempty"`
-	Text            string   `json:"text,omitempty"`
-	Entities        []Entity `json:"entities,omitempty"`
-	Caption         string   `json:"caption,omitempty"`
-	CaptionEntities []Entity `json:"caption_entities,omitempty"`
-	Photo           []Media  `json:"photo,omitempty"`
-	Voice           *Media   `json:"voice,omitempty"`
-	Audio           *Media   `json:"audio,omitempty"`
-	Document        *Media   `json:"document,omitempty"`
-	Video           *Media   `json:"video,omitempty"`
-	Animation       *Media   `json:"animation,omitempty"`
-	Album           string   `json:"media_group_id,omitempty"`
-	ReplyMarkup     *Markup  `json:"reply_markup,omitempty"`
+	ID              int       `json:"message_id"`
+	Topic           int       `json:"message_thread_id,omitempty"`
+	InTopic         bool      `json:"is_topic_message,omitempty"`
+	From            *User     `json:"from,omitempty"`
+	SenderChat      *Chat     `json:"sender_chat,omitempty"` // in whose name it was written, if not in a person's
+	Chat            Chat      `json:"chat"`
+	Date            int64     `json:"date"`
+	EditDate        int64     `json:"edit_date,omitempty"`
+	ReplyTo         *Message  `json:"reply_to_message,omitempty"`
+	Quote           *Quote    `json:"quote,omitempty"`
+	Text            string    `json:"text,omitempty"`
+	Entities        []Entity  `json:"entities,omitempty"`
+	Caption         string    `json:"caption,omitempty"`
+	CaptionEntities []Entity  `json:"caption_entities,omitempty"`
+	Photo           []Media   `json:"photo,omitempty"`
+	Voice           *Media    `json:"voice,omitempty"`
+	Audio           *Media    `json:"audio,omitempty"`
+	Document        *Media    `json:"document,omitempty"`
+	Video           *Media    `json:"video,omitempty"`
+	Animation       *Media    `json:"animation,omitempty"`
+	VideoNote       *Media    `json:"video_note,omitempty"`
+	Sticker         *Sticker  `json:"sticker,omitempty"`
+	Location        *Location `json:"location,omitempty"`
+	Venue           *Venue    `json:"venue,omitempty"`
+	Contact         *Contact  `json:"contact,omitempty"`
+	Dice            *Dice     `json:"dice,omitempty"`
+	Poll            *Poll     `json:"poll,omitempty"`
+	Album           string    `json:"media_group_id,omitempty"`
+	ReplyMarkup     *Markup   `json:"reply_markup,omitempty"`
 
 	// Service messages.
 	TopicCreated  *TopicName `json:"forum_topic_created,omitempty"`
@@ -77,6 +86,8 @@ type Message struct {
 	JoinedOne     *User      `json:"new_chat_member,omitempty"`
 	Left          *User      `json:"left_chat_member,omitempty"`
 	NewTitle      string     `json:"new_chat_title,omitempty"`
+	MigrateTo     int64      `json:"migrate_to_chat_id,omitempty"`
+	MigrateFrom   int64      `json:"migrate_from_chat_id,omitempty"`
 }
 
 // TopicName is what service messages tell of a topic.
@@ -97,12 +108,53 @@ type Media struct {
 	Type     string `json:"mime_type,omitempty"`
 }
 
+// What messages hold instead of text and files.
+type (
+	Sticker struct {
+		FileID   string `json:"file_id"`
+		UniqueID string `json:"file_unique_id"`
+		Type     string `json:"type"`
+		Emoji    string `json:"emoji,omitempty"`
+	}
+	Location struct {
+		Latitude  float64 `json:"latitude"`
+		Longitude float64 `json:"longitude"`
+	}
+	Venue struct {
+		Location Location `json:"location"`
+		Title    string   `json:"title"`
+		Address  string   `json:"address"`
+	}
+	Contact struct {
+		PhoneNumber string `json:"phone_number"`
+		FirstName   string `json:"first_name"`
+		LastName    string `json:"last_name,omitempty"`
+	}
+	Dice struct {
+		Emoji string `json:"emoji"`
+		Value int    `json:"value"`
+	}
+	Poll struct {
+		ID       string `json:"id"`
+		Question string `json:"question"`
+	}
+)
+
 // Entity marks a part of a text; offset and length count UTF-16 units.
 type Entity struct {
 	Type   string `json:"type"`
 	Offset int    `json:"offset"`
 	Length int    `json:"length"`
 	URL    string `json:"url,omitempty"`
+	Emoji  string `json:"custom_emoji_id,omitempty"`
+}
+
+// Quote is the part of a message that a reply quotes.
+type Quote struct {
+	Text     string   `json:"text"`
+	Entities []Entity `json:"entities,omitempty"`
+	Position int      `json:"position"`
+	Manual   bool     `json:"is_manual,omitempty"` // chosen by the person, not by the server
 }
 
 // Topic is a forum topic as the operator sees it.

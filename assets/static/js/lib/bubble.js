@@ -58,7 +58,7 @@ export function progress(node, entry, { onRetry, onDrop, tools, warning }) {
   const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
   const sign = entry.own ? icon(MARKS[entry.state]) : null;
   const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
-  node.querySelector('.meta').replaceChildren(...[changed, at, sign, said].filter(Boolean));
+  node.querySelector('.meta').replaceChildren(...[entry.reaction, changed, at, sign, said].filter(Boolean));
   // Made once, so that a mark which comes later takes the focus from none of them.
   const line = node.querySelector('.line');
   if (entry.id && !line.querySelector('.tools')) {

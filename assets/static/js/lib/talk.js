@@ -214,6 +214,11 @@ export class Talk extends EventTarget {
 
   #edit(known, message) {
     const text = message.content_text ?? '';
+    const { reaction } = message;
+    if (reaction !== known.reaction) {
+      known.reaction = reaction;
+      this.#progress(known);
+    }
     if (!message.edited_at || text === known.text) return;
     Object.assign(known, { text, edited: true });
     this.#refill(known);
@@ -326,7 +331,7 @@ export class Talk extends EventTarget {
       id, clientID, n: 0, own, system: message.sender_type === 'system', sender: message.sender_type,
       text: message.content_text ?? '', type: message.content_type || 'text', url: message.file_path || message.file_url || '',
       file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
-      at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), state,
+      at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, state,
       author: message.author ?? '', node: known?.node ?? null,
     };
     if (!known) {

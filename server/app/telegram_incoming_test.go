@@ -1,0 +1,146 @@
+package app
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"sohbet/server/telegram/telegramtest"
+)
+
+// entity covers the first occurrence of words in text.
+func entity(text, kind, words, url string) telegramtest.Entity {
+	before, _, _ := strings.Cut(text, words)
+	return telegramtest.Entity{Type: kind, Offset: len(utf16.Encode([]rune(before))), Length: len(utf16.Encode([]rune(words))), URL: url}
+}
+
+// Markup of the operator reaches the visitor as text in which nothing is missing.
+func TestMarkupReachesTheVisitorAsText(t *testing.T) {
+	s := openShop(t, telegramtest.Forum())
+	ali := s.visit("Ali")
+	ali.say("fiyat nedir?")
+	topic := s.sent("fiyat nedir?").Topic
+
+	text := "😀 Alıntı\nçok önemli liste burada"
+	said := s.bot.Say(telegramtest.In{Topic: topic, Text: text, Entities: []telegramtest.Entity{
+		entity(text, "blockquote", "😀 Alıntı", ""), entity(text, "bold", "çok önemli", ""), entity(text, "text_link", "liste", "https://example.com/liste"),
+	}})
+	ali.hears("message", "> 😀 Alıntı\nçok önemli liste (https://example.com/liste) burada")
+	text = "yeni liste"
+	s.bot.Edit(said.ID, text, entity(text, "text_link", "liste", "https://example.com/2"))
+	ali.hears("message_edited", "yeni liste (https://example.com/2)")
+
+	text = "mavi olan"
+	s.bot.Say(telegramtest.In{Topic: topic, Photo: photo(t), Caption: text, Entities: []telegramtest.Entity{entity(text, "text_link", "mavi", "https://example.com/mavi")}})
+	ali.hears("message", "mavi (https://example.com/mavi) olan")
+
+	visitors := s.sent("fiyat nedir?").ID
+	s.bot.Say(telegramtest.In{Topic: topic, ReplyTo: visitors, Text: "10 lira", Quote: &telegramtest.Quote{Text: "fiyat", Manual: true}})
+	ali.hears("message", "> fiyat\n10 lira")
+	s.bot.Say(telegramtest.In{Topic: topic, ReplyTo: visitors, Text: "peşin", Quote: &telegramtest.Quote{Text: "💬 Ali"}}) // which the server chose
+	ali.hears("message", "peşin")
+}
+
+func short(m telegramtest.Message) string { return m.Text[strings.Index(m.Text, "#thread:"):] }
+
+// What Telegram has other than text, pictures and sound reaches the visitor in a form that a page can show.
+func TestOtherKindsOfMessagesPass(t *testing.T) {
+	s := openShop(t, telegramtest.Forum())
+	ali := s.visit("Ali")
+	ali.say("neredesiniz?")
+	topic := s.sent("neredesiniz?").Topic
+	film := append([]byte("\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"), make([]byte, 64)...)
+	for caption, in := range map[string]telegramtest.In{
+		"film": {Video: film, Name: "tanıtım.mp4"}, "gif": {Animation: film}, "yuvarlak": {VideoNote: film}, "dosya": {Document: film, Name: "a.mp4", Type: "video/mp4"},
+	} {
+		in.Topic, in.Caption = topic, caption
+		s.bot.Say(in)
+		if h := ali.hears("message", caption); h.kind != "file" || string(s.download(h.file)) != string(film) {
+			t.Errorf("%s: %+v", caption, h)
+		}
+	}
+	place := telegramtest.Location{Latitude: 41.00824, Longitude: 28.97836}
+	const link = "📍 https://www.openstreetmap.org/?mlat=41.00824&mlon=28.97836#map=17/41.00824/28.97836"
+	for _, c := range []struct {
+		other telegramtest.Message
+		want  string
+	}{
+		{telegramtest.Message{Sticker: &telegramtest.Sticker{FileID: "s", UniqueID: "u", Type: "regular", Emoji: "🎉"}}, "🎉"},
+		{telegramtest.Message{Location: &place}, link},
+		{telegramtest.Message{Location: &place, Venue: &telegramtest.Venue{Location: place, Title: "Mağaza", Address: "Cadde 1"}}, "Mağaza\nCadde 1\n" + link},
+		{telegramtest.Message{Contact: &telegramtest.Contact{PhoneNumber: "+902121234567", FirstName: "Ayşe", LastName: "Yılmaz"}}, "👤 Ayşe Yılmaz\n+902121234567"},
+		{telegramtest.Message{Dice: &telegramtest.Dice{Emoji: "🎲", Value: 5}}, "🎲 5"},
+	} {
+		s.bot.Say(telegramtest.In{Topic: topic, Other: &c.other})
+		ali.hears("message", c.want)
+	}
+	s.bot.Say(telegramtest.In{Topic: topic, Other: &telegramtest.Message{Poll: &telegramtest.Poll{ID: "1", Question: "Hangisi?"}}})
+	s.sent("Bu tür mesajlar ziyaretçiye gönderilemiyor")
+}
+
+// What found no visitor at first finds one once it is known who is meant.
+func TestLateTagsCount(t *testing.T) {
+	s := openShop(t, telegramtest.Forum())
+	ali := s.visit("Ali")
+	ali.say("resim var mı?")
+	m := s.sent("resim var mı?")
+
+	for _, caption := range []string{"", "", short(m) + " üçü"} {
+		s.bot.Say(telegramtest.In{Photo: photo(t), Album: "9001", Caption: caption})
+	}
+	ali.hears("message", "üçü")
+	if n := len(ali.all()); n != 3 {
+		t.Errorf("%d of three pictures arrived", n)
+	}
+
+	said := s.bot.Say(telegramtest.In{Text: "kime yazdım?"})
+	s.sent("hiç kimseye gönderilmedi")
+	s.bot.Edit(said.ID, short(m)+" size yazdım")
+	ali.hears("message", "size yazdım")
+	s.bot.Edit(said.ID, short(m)+" size yazmıştım")
+	ali.hears("message_edited", "size yazmıştım")
+
+	first := s.bot.Say(telegramtest.In{Photo: photo(t), Album: "9002"})
+	s.bot.Say(telegramtest.In{Photo: photo(t), Album: "9002", Caption: "öbürü"})
+	s.bot.Edit(first.ID, short(m)+" biri")
+	ali.hears("message", "biri")
+	ali.hears("message", "öbürü")
+	quiet(ali, m.Topic, "", "", "üçü", "size yazdım", "biri", "öbürü")
+}
+
+// Who writes in the name of a channel is told that no visitor reads it.
+func TestChannelsAreTold(t *testing.T) {
+	s := openShop(t, telegramtest.Forum())
+	ali := s.visit("Ali")
+	ali.say("merhaba")
+	topic := s.sent("merhaba").Topic
+	s.bot.Say(telegramtest.In{Topic: topic, Text: "kanaldan", As: &telegramtest.Chat{ID: -1009990001112, Type: "channel", Title: "Duyuru"}})
+	if m := s.sent("bir kanal adına yazıldı"); m.Topic != topic {
+		t.Errorf("%+v", m)
+	}
+	s.bot.Say(telegramtest.In{Topic: topic, Text: "gruptan", As: &telegramtest.Chat{ID: telegramtest.GroupID, Type: "supergroup", Title: "Mağaza"}})
+	ali.hears("message", "gruptan")
+	quiet(ali, topic, "gruptan")
+}
+
+// A reaction of the operator is shown at the visitor's message.
+func TestReactionsReachTheVisitor(t *testing.T) {
+	s := openShop(t, telegramtest.Forum())
+	ali := s.visit("Ali")
+	ali.say("teşekkürler")
+	m := s.sent("teşekkürler")
+	s.bot.React(m.ID, "👍")
+	ali.hears("message_reaction", "👍 teşekkürler")
+	s.bot.React(m.ID)
+	ali.hears("message_reaction", " teşekkürler")
+	said := s.bot.Say(telegramtest.In{Topic: m.Topic, Text: "rica ederim"})
+	s.bot.React(said.ID, "🎉") // to their own words
+	quiet(ali, m.Topic, "rica ederim")
+	ali.mu.Lock()
+	defer ali.mu.Unlock()
+	for _, h := range ali.heard {
+		if strings.Contains(h.text, "🎉") {
+			t.Errorf("%+v", h)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package telegram
+
+import (
+	"fmt"
+	"strings"
+
+	tele "gopkg.in/telebot.v3"
+)
+
+// shownAs is the text that stands for content other than text and files; "" for none.
+func shownAs(m *tele.Message) string {
+	switch {
+	case m.Sticker != nil:
+		return m.Sticker.Emoji
+	case m.Venue != nil:
+		return strings.TrimSpace(m.Venue.Title+"\n"+m.Venue.Address) + "\n" + mapLink(&m.Venue.Location)
+	case m.Location != nil:
+		return mapLink(m.Location)
+	case m.Contact != nil:
+		name := strings.TrimSpace(m.Contact.FirstName + " " + m.Contact.LastName)
+		return strings.TrimSpace("👤 " + name + "\n" + m.Contact.PhoneNumber)
+	case m.Dice != nil && m.Dice.Value > 0:
+		return fmt.Sprintf("%s %d", m.Dice.Type, m.Dice.Value)
+	}
+	return ""
+}
+
+// mapLink shows a place on a map (https://wiki.openstreetmap.org/wiki/Browsing#Sharing_a_link_to_the_maps).
+func mapLink(l *tele.Location) string {
+	return fmt.Sprintf("📍 https://www.openstreetmap.org/?mlat=%.5f&mlon=%.5f#map=17/%.5f/%.5f", l.Lat, l.Lng, l.Lat, l.Lng)
+}
+
+// hasContent reports whether a message has something for a visitor.
+func hasContent(m *tele.Message) bool { return m.Text != "" || fileOf(m) != nil || shownAs(m) != "" }
+
+// strange reports whether a message has content that visitors cannot be given; without any it is a service message.
+func strange(m *tele.Message) bool {
+	return m.Sticker != nil || m.Poll != nil || m.Game != nil || m.Story != nil
+}

@@ -1,0 +1,149 @@
+package telegram
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	tele "gopkg.in/telebot.v3"
+
+	"sohbet/server/outbox"
+)
+
+// A group that becomes a supergroup gets another id, which Telegram reports in the error of the next call that writes, and in
+// service messages (https://core.telegram.org/bots/api#responseparameters, #message). The bridge uses that id from then on, and
+// after a restart as long as TELEGRAM_CHAT_ID names the old one.
+
+// movedSwitch holds the ids of the group before and after it became a supergroup, with a space between them.
+const movedSwitch = "telegram_moved"
+
+// move is what is known of the group's ids.
+type move struct {
+	mu     sync.Mutex
+	former int64     // the id in the settings, if the group has another one now; else 0
+	saved  bool      // the database knows
+	probed time.Time // when a foreign chat last made us ask whether the group has moved
+}
+
+// former is the group's id of before it became a supergroup, 0 if it is not known to have become one.
+func (b *Bridge) former() int64 {
+	b.move.mu.Lock()
+	defer b.move.mu.Unlock()
+	return b.move.former
+}
+
+// follow uses the new id of the operators' group, and has it stored.
+func (b *Bridge) follow(ctx context.Context, to int64) {
+	b.setMoved(to, false)
+	ctx, cancel := outbox.Outlast(ctx, lastCall)
+	defer cancel()
+	b.syncMoved(ctx)
+}
+
+func (b *Bridge) setMoved(to int64, saved bool) {
+	b.move.mu.Lock()
+	defer b.move.mu.Unlock()
+	from := int64(b.to())
+	if to == 0 || to == from {
+		return
+	}
+	b.move.former, b.move.saved = from, saved
+	b.chatID.Store(to)
+	b.forum.reset()
+	b.log.Warn("telegram: the group has become a supergroup; set TELEGRAM_CHAT_ID to its new number", slog.Int64("chat_id", to))
+}
+
+// syncMoved stores the new id, or reads one that was stored. It is called until that worked.
+func (b *Bridge) syncMoved(ctx context.Context) {
+	b.move.mu.Lock()
+	former, saved := b.move.former, b.move.saved
+	b.move.mu.Unlock()
+	var err error
+	switch {
+	case saved:
+		return
+	case former != 0:
+		err = b.store.SetSwitch(ctx, movedSwitch, fmt.Sprintf("%d %d", former, int64(b.to())))
+		if err == nil {
+			b.move.mu.Lock()
+			b.move.saved = true
+			b.move.mu.Unlock()
+		}
+	default:
+		var from, to int64
+		var position string
+		position, err = b.store.SwitchPosition(ctx, movedSwitch)
+		if n, _ := fmt.Sscanf(position, "%d %d", &from, &to); n == 2 && from == int64(b.to()) {
+			b.setMoved(to, true)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		b.log.Warn("telegram: the new number of the group is not stored or read yet", slog.Any("error", err))
+	}
+}
+
+// followed reports whether a call failed because its chat has become another one, which is used from now on.
+func (b *Bridge) followed(ctx context.Context, chat chatID, err error) bool {
+	var e *apiError
+	if !errors.As(err, &e) || e.MigratedTo == 0 {
+		return false
+	}
+	if chat == b.to() {
+		b.follow(ctx, e.MigratedTo)
+	}
+	return chat != b.to()
+}
+
+// heardMove follows a service message that says that the group has become a supergroup.
+func (b *Bridge) heardMove(ctx context.Context, m *tele.Message) {
+	switch {
+	case m.Chat == nil:
+	case m.MigrateTo != 0 && m.Chat.ID == int64(b.to()):
+		b.follow(ctx, m.MigrateTo)
+	case m.MigrateFrom != 0 && m.MigrateFrom == int64(b.to()):
+		b.follow(ctx, m.Chat.ID)
+	}
+}
+
+const (
+	firstSupergroup = -1_000_000_000_000 // ids of supergroups are below it, those of groups above
+	probeEvery      = time.Minute
+)
+
+// askMoved asks Telegram whether the operators' group has become the supergroup that a message came from: the service message
+// about it is lost when this server was down for a day.
+func (b *Bridge) askMoved(ctx context.Context, m *tele.Message) {
+	if to := int64(b.to()); to >= 0 || to < firstSupergroup || m.Chat == nil || m.Chat.ID > firstSupergroup {
+		return
+	}
+	b.move.mu.Lock()
+	soon := b.now().Sub(b.move.probed) < probeEvery
+	if !soon {
+		b.move.probed = b.now()
+	}
+	b.move.mu.Unlock()
+	if soon {
+		return
+	}
+	chat := b.to()
+	err := b.api.raw(ctx, callTimeout, "sendChatAction", map[string]string{"chat_id": chat.Recipient(), "action": "typing"}, nil)
+	b.followed(ctx, chat, err)
+}
+
+// ownChat reports whether an id is the operators' chat's, also from before it became a supergroup.
+func (b *Bridge) ownChat(id int64) bool { return id != 0 && (id == int64(b.to()) || id == b.former()) }
+
+// regained notes that what the bot may do in the operators' chat has changed: what waits for that is tried at once.
+func (b *Bridge) regained(ctx context.Context, u *tele.ChatMemberUpdate) error {
+	if u.Chat == nil || !b.ownChat(u.Chat.ID) {
+		return nil
+	}
+	b.forgetForum()
+	if err := b.store.OutboxWake(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errNotSaved, err)
+	}
+	return nil
+}

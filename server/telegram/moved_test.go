@@ -1,0 +1,96 @@
+package telegram_test
+
+import (
+	"strings"
+	"testing"
+
+	"sohbet/server/auth"
+	"sohbet/server/telegram"
+	"sohbet/server/telegram/telegramtest"
+)
+
+const formerGroup, newGroup int64 = -4242, -1004242424242
+
+func group(o *telegram.Options) { o.ChatID = formerGroup }
+
+func groupWorld() telegramtest.Options {
+	return telegramtest.Options{Chat: telegramtest.Chat{ID: formerGroup, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true}
+}
+
+// While this server was down the group became a supergroup, and Telegram forgot the service message about it.
+func TestAMoveThatWasMissed(t *testing.T) {
+	for _, first := range []string{"visitor", "operator", "code"} {
+		t.Run(first, func(t *testing.T) {
+			h := world(t, groupWorld(), group)
+			h.bot.Allow("upgraded")
+			visitor, thread := h.visitor("Ali")
+			h.write(visitor, thread, "bir")
+			m := h.sent(1)[0]
+			h.settled()
+			tag := m.Text[strings.Index(m.Text, "#thread:"):]
+			h.stop()
+			h.bot.Upgrade(newGroup, true)
+			h.bot.Lose()
+			h.start()
+			switch first {
+			case "visitor":
+				h.write(visitor, thread, "iki")
+				if got := h.sent(1)[0]; got.Chat.ID != newGroup || got.Topic == 0 || !strings.Contains(got.Text, "iki") {
+					t.Errorf("%+v", got)
+				}
+			case "operator":
+				h.bot.Say(telegramtest.In{Text: tag + " buradayız"})
+				h.heard(thread, 2)
+			case "code":
+				if err := h.bridge.SendCode(t.Context(), "123456", auth.Requester{Address: "192.0.2.1"}); err != nil {
+					t.Fatal(err)
+				}
+				if got := h.sent(1)[0]; got.Chat.ID != newGroup || !strings.Contains(got.Text, "123456") {
+					t.Errorf("%+v", got)
+				}
+			}
+			if got := h.bridge.Health(t.Context()); got.MovedTo != newGroup || got.Trouble.Reason != "" {
+				t.Errorf("%+v", got)
+			}
+			h.settled()
+			h.stop()
+			calls := len(h.bot.Calls())
+			h.start() // the settings still hold the old number
+			h.write(visitor, thread, "dört")
+			h.bot.Wait(t, patience, "the message after the restart", func() bool {
+				sent := h.bot.Sent()
+				return len(sent) > 0 && strings.Contains(sent[len(sent)-1].Text, "dört")
+			})
+			for _, c := range h.bot.Calls()[calls:] {
+				if c.Params["chat_id"] == "-4242" {
+					t.Errorf("%s goes to the old group", c.Method)
+				}
+			}
+			h.stop()
+			h.o.ChatID = telegramtest.GroupID // another group altogether: what was stored counts no more
+			h.start()
+			h.until("the settings to count", func() bool { return h.bridge.Health(t.Context()).MovedTo == 0 })
+		})
+	}
+}
+
+// A correction of what was sent to the old group comes as an answer in the new one, and holds nothing up.
+func TestCorrectionsAfterAMove(t *testing.T) {
+	h := world(t, groupWorld(), group)
+	h.bot.Allow("upgraded")
+	visitor, thread := h.visitor("Ali")
+	said := h.write(agent, thread, "eski")
+	h.sent(1)
+	h.settled()
+	h.bot.Upgrade(newGroup, false)
+	if _, err := h.room.Edit(t.Context(), agent, thread, said.ID, "düzeltilmiş"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.sent(1)[0]; got.Chat.ID != newGroup || !strings.Contains(got.Text, "düzeltilmiş") {
+		t.Errorf("%+v", got)
+	}
+	h.write(visitor, thread, "sonra")
+	if got := h.sent(2)[1]; !strings.Contains(got.Text, "sonra") {
+		t.Errorf("%+v", got)
+	}
+}
