@@ -30,6 +30,7 @@ type inbox struct {
 
 	mu    sync.Mutex
 	taken map[int64]bool      // updates that are in a lane
+	acted map[int64]bool      // … that were done since the pending ones were last asked for
 	lanes map[string][]letter // what waits behind the one that is being acted on
 	where map[int]string      // lanes of the operators' messages that are in one
 }
@@ -70,6 +71,7 @@ func (b *Bridge) actOnAll(ctx context.Context) {
 func (in *inbox) takeSome(ctx context.Context) bool {
 	in.mu.Lock()
 	n := len(in.taken)
+	in.acted = make(map[int64]bool)
 	in.mu.Unlock()
 	if n >= inboxMost {
 		return false
@@ -81,7 +83,7 @@ func (in *inbox) takeSome(ctx context.Context) bool {
 	fresh := 0
 	for _, u := range list {
 		in.mu.Lock()
-		known := in.taken[u.UpdateID]
+		known := in.taken[u.UpdateID] || in.acted[u.UpdateID] // the latter was done after the list was read
 		in.mu.Unlock()
 		if !known {
 			fresh++
@@ -118,6 +120,7 @@ func (in *inbox) work(ctx context.Context, name string, l letter) {
 		}
 		in.mu.Lock()
 		delete(in.taken, l.UpdateID)
+		in.acted[l.UpdateID] = true
 		waiting := in.lanes[name]
 		if !slices.ContainsFunc(waiting, func(other letter) bool { return other.message == l.message }) {
 			delete(in.where, l.message)
