@@ -3,19 +3,28 @@ package handlers
 import (
 	"github.com/labstack/echo/v4"
 
+	"sohbet/models"
 	"sohbet/server/chat"
+	"sohbet/server/telegram"
 )
 
-// Undelivered lists the messages that could not be delivered to Telegram and wait for an agent.
+// Undelivered lists the messages that could not be delivered to Telegram and wait for an agent, and how the channels fare.
 func (a *API) Undelivered(c echo.Context) error {
 	list, err := a.Chat.Undelivered(c.Request().Context(), a.agentActor(c), "")
 	if err != nil {
 		return err
 	}
+	channels := []chat.ChannelState{}
+	if a.Bridge != nil {
+		p := a.Bridge.Health(c.Request().Context()).Trouble
+		good := p.Reason == "" || p.Reason == telegram.ReasonAside // what was set aside is in the list
+		channels = append(channels, chat.ChannelState{Channel: models.ChannelTelegram, OK: good, Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
+	}
 	return ok(c, struct {
-		Success     bool               `json:"success"`
-		Undelivered []chat.Undelivered `json:"undelivered"`
-	}{true, list})
+		Success     bool                `json:"success"`
+		Undelivered []chat.Undelivered  `json:"undelivered"`
+		Channels    []chat.ChannelState `json:"channels"`
+	}{true, list, channels})
 }
 
 // SendAgain has one of them sent again: {"thread_id", "message_id"}.

@@ -50,6 +50,9 @@ export async function telegram() {
     topic: (order, topic) => post('/topic', { do: order, topic }),
     topics: () => get('/topics'),
     allow: (text) => post('/allow', { text }),
+    /** Lets calls fail: {method, text, status, times, …}; times -1 lasts until calm. */
+    fault: (fault) => post('/fault', fault),
+    calm: () => post('/calm', {}),
     down: (down) => post('/down', { down }),
     /** The bytes of a file by its id. */
     file: async (id) => Buffer.from(await (await ask('GET', `/file?id=${encodeURIComponent(id)}`)).arrayBuffer()),

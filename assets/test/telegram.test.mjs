@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
+import { cleanInBoth } from './axe.mjs';
 import { telegram } from './fakebot.mjs';
 import { eventually, house, openThread, PHONE, say, shows, STORED, visit } from './harness.mjs';
 
@@ -172,6 +173,36 @@ test('an answer given while the visitor was away is there when they come back', 
   await page.goto('/?lang=tr');
   await shows(page, ['Birazdan dönerim', 'Sizi bekliyoruz']);
   await context.close();
+});
+
+test('a message that Telegram never takes is marked in the console, and sent again from there', async () => {
+  const context = await h.person(PHONE);
+  const page = await visit(context, 'Takılan');
+  await say(page, 'Merhaba, ilk satır');
+  await bot.sent(/ilk satır/);
+  const desk = await h.person();
+  const agent = await signIn(desk);
+  await openThread(agent, 'Takılan');
+  await bot.fault({ method: 'sendMessage', text: 'almadığı', status: 500, times: -1 });
+  await say(page, 'Telegram\u2019ın almadığı');
+  await say(page, 'Telegram\u2019ın aldığı');
+  await bot.sent(/aldığı/);
+  const stuck = agent.locator('.message', { hasText: 'almadığı' });
+  await stuck.locator('.undelivered').waitFor({ timeout: 60_000 });
+  assert.match(await stuck.locator('.undelivered').textContent(), /Telegram bu mesajı almadı/);
+  assert.equal(await agent.locator('.undelivered').count(), 1, 'the message after it is not marked');
+  // It is still there after a reload, and what is wrong stands above the list.
+  await agent.reload();
+  await stuck.locator('.undelivered').waitFor();
+  await agent.waitForSelector('#channel-trouble:not([hidden])');
+  await cleanInBoth(agent, 'the console with a mark');
+  await bot.calm();
+  await stuck.locator('.retry').click();
+  await stuck.locator('.undelivered').waitFor({ state: 'detached' });
+  await bot.sent(/almadığı/);
+  await agent.waitForSelector('#channel-trouble', { state: 'hidden' });
+  await context.close();
+  await desk.close();
 });
 
 test('Telegram being away is no business of the visitor', async () => {

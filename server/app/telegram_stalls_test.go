@@ -202,18 +202,6 @@ func TestAStallHoldsItsConversationOnly(t *testing.T) {
 	}
 }
 
-// What is not known of the chat yet keeps messages waiting, but no answer of the operator's.
-func TestASilentLookAtTheChatStopsNoAnswer(t *testing.T) {
-	t.Parallel()
-	s := openShop(t, telegramtest.Forum())
-	s.bot.Script(telegramtest.Fault{Method: "getChat", Delay: time.Hour})
-	s.visit("Ali").say("takılan")
-	s.waits("the stall", patience, func() bool { return s.bot.Faults() == 0 })
-	s.bot.Say(telegramtest.In{Text: "/help"})
-	s.waits("an answer to the operator", soon, func() bool { return s.arrived("/status") })
-	s.waits("the message", time.Minute, func() bool { return s.arrived("takılan") })
-}
-
 // A message that Telegram never takes is set aside, visible to agents, and can be sent again; what comes after it arrives.
 func TestAMessageThatNeverGoesIsSetAside(t *testing.T) {
 	t.Parallel()

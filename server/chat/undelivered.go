@@ -29,6 +29,20 @@ func (s *Service) tellUndelivered(u Undelivered) {
 	s.publisher.Publish(Publication{Agents: []*Event{{"message_undelivered", u}}})
 }
 
+// ChannelState is whether what is written reaches a channel.
+type ChannelState struct {
+	Channel string `json:"channel"` // "telegram"
+	OK      bool   `json:"ok"`
+	Reason  string `json:"reason,omitempty"` // a word that a page can put into its own language
+	Detail  string `json:"detail,omitempty"` // what is wrong, in English
+	Cure    string `json:"cure,omitempty"`   // the step that puts it right
+}
+
+// ChannelState tells the agents how a channel fares. It does not block.
+func (s *Service) ChannelState(c ChannelState) {
+	s.publisher.Publish(Publication{Agents: []*Event{{"channel_state", c}}})
+}
+
 // Undelivered lists what could not be delivered, of one thread or, with "", of all.
 func (s *Service) Undelivered(ctx context.Context, a Actor, threadID string) ([]Undelivered, error) {
 	if err := agentOnly(a); err != nil {

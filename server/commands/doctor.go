@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,6 +102,9 @@ func (v *visit) database(ctx context.Context, stderr io.Writer) {
 		v.found("database", telegram.Fail, err.Error(), v.say["database cure"])
 		return
 	}
+	if backlog, err := store.OutboxBacklog(ctx, models.ChannelTelegram); err == nil && backlog.Aside > 0 {
+		v.found("aside", telegram.Warn, v.say["aside found"]+strconv.FormatInt(backlog.Aside, 10), v.say["aside cure"])
+	}
 	condition := store.Check(ctx)
 	switch err := errors.Join(condition.Writes, store.Close()); {
 	case err != nil:
@@ -147,6 +151,7 @@ var doctorTurkish = map[string]string{
 	"settings": "Ayarlar", "settings good": "Ayarlar okundu.", "settings cure": "config.example.env dosyasındaki açıklamaya bakın.",
 	"folder": "Veri klasörü", "folder good": " klasörüne yazılabiliyor.", "folder cure": "DATA_DIR'i yazılabilen bir klasöre ayarlayın ya da klasörün sahibini düzeltin.",
 	"database": "Veritabanı", "database good": " okunup yazılabiliyor.", "database cure": "DATABASE_URL'i, veritabanının çalıştığını ve diskte yer olduğunu denetleyin.",
+	"aside": "Giden mesajlar", "aside found": "Telegram'a gönderilemeyen mesaj sayısı: ", "aside cure": "Konuşmalarını panelde açıp oradan yeniden gönderin.",
 	"telegram": "Telegram", "telegram off": "Telegram kapalı; giriş kodları sunucu günlüğüne yazılır.",
 	"telegram cure": "Telegram'da @BotFather'a /newbot yazın; anahtarı TELEGRAM_BOT_TOKEN'a, sohbetin numarasını TELEGRAM_CHAT_ID'ye koyun.",
 }
@@ -155,6 +160,7 @@ var doctorEnglish = map[string]string{
 	"settings": "Settings", "settings good": "The settings are readable.", "settings cure": "See what config.example.env says about it.",
 	"folder": "Data folder", "folder good": " can be written.", "folder cure": "Point DATA_DIR to a folder that can be written, or correct the folder's owner.",
 	"database": "Database", "database good": " can be read and written.", "database cure": "Check DATABASE_URL, that the database runs, and that the disk has room.",
+	"aside": "Outgoing messages", "aside found": "Messages that could not be sent to Telegram: ", "aside cure": "Open their conversations in the console and send them again there.",
 	"telegram": "Telegram", "telegram off": "Telegram is off; login codes go to the server's log.",
 	"telegram cure": "In Telegram write /newbot to @BotFather; put the token into TELEGRAM_BOT_TOKEN and the chat's number into TELEGRAM_CHAT_ID.",
 }

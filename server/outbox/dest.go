@@ -11,8 +11,9 @@ import (
 )
 
 // dest schedules the keys of one destination. Keys that had nothing waiting come before those that had, as in fair queueing
-// with a list of new flows (RFC 8290, section 4.2): a backlog does not delay somebody's first row by a whole round. Every
-// second one of the new keys is the one with the fewest rows, so that a single line passes others' bursts.
+// with a list of new flows (RFC 8290, section 4.2): a backlog does not delay somebody's first row by a whole round. Of the new
+// keys those with the fewest rows come first, so that a single line passes others' bursts, but the oldest is passed over a few
+// times only.
 type dest struct {
 	s       *Sender
 	pace    *Pace
@@ -22,11 +23,12 @@ type dest struct {
 	keys     map[models.OutboxKey]*key // that have rows
 	fresh    []*key                    // ready, and not served since they became ready
 	old      []*key                    // ready
-	small    bool                      // the next of fresh is the one with the fewest rows
+	passed   int                       // how often the oldest of fresh was passed over in a row
 	busy     int                       // deliveries under way
 	failures int                       // in a row
 	probing  bool                      // a key that failed is being tried while the destination is in trouble
 	tried    time.Time                 // when a delivery last began
+	newest   *key                      // that it is for, as long as it goes on
 	served   time.Time                 // when one last succeeded
 	retryAt  time.Time                 // in trouble: when a key that failed may be tried
 }
@@ -47,6 +49,9 @@ type key struct {
 	failures int       // of that row
 	failed   time.Time // when it last did
 }
+
+// mostPassed is how often the oldest of the new keys lets another go first.
+const mostPassed = 3
 
 type state uint8
 
@@ -171,6 +176,9 @@ func (d *dest) next(now time.Time, take bool) (*key, time.Duration) {
 			d.ready(k)
 		}
 	}
+	if d.newest != nil && !sooner(d.tried.Add(d.s.Alone)) {
+		return nil, wait
+	}
 	for len(d.old) > 0 && d.old[0].empty {
 		delete(d.keys, d.old[0].id)
 		d.old = d.old[1:]
@@ -183,7 +191,7 @@ func (d *dest) next(now time.Time, take bool) (*key, time.Duration) {
 	switch {
 	case len(*list) > 0 && (!d.inTrouble() || sooner(d.tried.Add(freshEvery))):
 		i := 0
-		if list == &d.fresh && d.small {
+		if list == &d.fresh && d.passed < mostPassed {
 			for j, other := range *list {
 				if other.rows < (*list)[i].rows {
 					i = j
@@ -193,8 +201,10 @@ func (d *dest) next(now time.Time, take bool) (*key, time.Duration) {
 		k = (*list)[i]
 		if take {
 			*list = slices.Delete(*list, i, i+1)
-			d.small = !d.small
 			k.first = list == &d.fresh
+			if d.passed++; i == 0 {
+				d.passed = 0
+			}
 		}
 	case first != nil && !d.probing && sooner(d.retryAt):
 		k = first
@@ -207,7 +217,7 @@ func (d *dest) next(now time.Time, take bool) (*key, time.Duration) {
 	if take {
 		k.state, k.more = serving, false
 		d.busy++
-		d.tried = now
+		d.tried, d.newest = now, k
 	}
 	return k, 0
 }
@@ -274,6 +284,9 @@ func (d *dest) settle(k *key, how func()) {
 }
 
 func (d *dest) end(k *key) {
+	if d.newest == k {
+		d.newest = nil
+	}
 	if k.probe {
 		d.probing, k.probe = false, false
 	}

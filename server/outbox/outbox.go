@@ -79,6 +79,10 @@ type Options struct {
 	Deliver Channel
 	Pace    func(destination string) *Pace
 	Workers int // deliveries to one destination at a time
+	// Alone is how long a delivery to a destination goes on before the next one may begin beside it; 0 = they begin at once.
+	// What a process that is killed had sent and not recorded is sent again: with Alone that is one delivery, unless calls
+	// take longer than this.
+	Alone time.Duration
 
 	// MaxTries is how often a row may fail, while others of its destination are delivered, before it is set aside.
 	MaxTries int

@@ -67,6 +67,7 @@ type Chat interface {
 	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
 	SetAway(ctx context.Context, a chat.Actor, away bool) error
 	Delivered(ctx context.Context, a chat.Actor, threadID string, lastID int64) error
+	ChannelState(chat.ChannelState)
 	SetAside(ctx context.Context, threadID string, messageID int64, channel, reason string)
 	Block(ctx context.Context, a chat.Actor, threadID string, address bool) error
 	Unblock(ctx context.Context, a chat.Actor, threadID string) error
@@ -118,8 +119,9 @@ type Bridge struct {
 	name    atomic.Pointer[string]
 	forged  atomic.Int64 // when the webhook was last called without the secret, in ns since 1970
 	state   state
-	turn    keyed        // held, by thread, while a topic is changed
-	making  atomic.Int64 // topics that are being made
+	turn    keyed          // held, by thread, while a topic is changed
+	making  atomic.Int64   // topics that are being made
+	asking  sync.WaitGroup // questions about the chat
 	changes changes
 	arrived chan struct{}
 	renew   chan struct{} // asks for a fresh start
@@ -155,6 +157,9 @@ func New(o Options) (*Bridge, error) {
 		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: make(chan struct{}, 1), renew: make(chan struct{}, 1), alerts: make(chan string, 16), loads: make(chan struct{}, maxLoads),
 		state: state{now: o.Now}, albums: albums{now: o.Now},
 	}
+	b.state.tell = func(p Problem) {
+		b.chat.ChannelState(chat.ChannelState{Channel: models.ChannelTelegram, OK: p.Reason == "", Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
+	}
 	b.chatID.Store(o.ChatID)
 	b.api = &api{url: o.APIURL, pace: b.pace, transport: &transport{inner: o.Transport, token: o.Token, contact: b.state.heard}}
 	b.sender = b.newSender()
@@ -170,6 +175,7 @@ const (
 // Run works until ctx ends.
 func (b *Bridge) Run(ctx context.Context) {
 	var parts sync.WaitGroup
+	defer b.asking.Wait() // after those who ask
 	defer parts.Wait()
 	parts.Go(func() { b.tellAlerts(ctx) })
 	parts.Go(func() { b.keepContact(ctx) })
@@ -267,6 +273,7 @@ func (b *Bridge) Doctor() *Doctor {
 	d := &Doctor{
 		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.to()), WebhookURL: b.webhook,
 		Client: &http.Client{Transport: b.api.transport.inner}, Now: b.now,
+		Trouble: func(ctx context.Context) Problem { return b.Health(ctx).Trouble },
 	}
 	if b.webhook == "" && b.state.leading.Load() {
 		d.Conflict = b.state.conflict

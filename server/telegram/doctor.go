@@ -28,6 +28,7 @@ const (
 	CheckTopics  = "topics"  // the bot may manage them
 	CheckPrivacy = "privacy" // the bot hears what is written
 	CheckUpdates = "updates" // messages reach us: webhook or polling, and nobody else takes them
+	CheckSending = "sending" // messages go out; only the running server knows
 )
 
 // Finding is what one check found, in the language that was asked for.
@@ -59,6 +60,8 @@ type Doctor struct {
 	// Conflict tells when this process, which polls, was last told that another program does too; the zero time is never. Nil
 	// means that this process does not poll: the doctor then listens for others itself.
 	Conflict func() time.Time
+	// Trouble tells what keeps this process from sending; the zero Problem is nothing. Nil means that this process does not send.
+	Trouble func(context.Context) Problem
 }
 
 // examination is one visit.
@@ -79,6 +82,12 @@ func (d *Doctor) Examine(ctx context.Context, locale string) []Finding {
 			e.rights(ctx)
 		}
 		e.updates(ctx)
+	}
+	if e.Trouble != nil {
+		if p := e.Trouble(ctx); p.Reason != "" {
+			p = p.in(e.say.lang)
+			e.found(CheckSending, Fail, p.Text, p.Cure)
+		}
 	}
 	return e.findings
 }
@@ -147,8 +156,7 @@ func (e *examination) reach(ctx context.Context) bool {
 		if name == "" {
 			name = e.chat.FirstName
 		}
-		e.found(CheckChat, OK, fill(e.say.chatGood, name, e.say.kinds[e.chat.Type]), "")
-		return true
+		return e.write(ctx, id, name)
 	case err.movedTo != 0:
 		e.found(CheckChat, Fail, e.say.moved, fill(e.say.movedCure, strconv.FormatInt(err.movedTo, 10)))
 	case err.code == http.StatusForbidden:
@@ -159,6 +167,22 @@ func (e *examination) reach(ctx context.Context) bool {
 		e.found(CheckChat, Fail, fill(e.say.answers, err.String()), e.say.later)
 	}
 	return false
+}
+
+// write finds out whether the bot may write in the chat, by an action that leaves nothing there.
+func (e *examination) write(ctx context.Context, id, name string) bool {
+	_, err := e.ask(ctx, "sendChatAction", url.Values{"chat_id": {id}, "action": {"typing"}}, nil)
+	switch {
+	case err == nil || err.code == http.StatusTooManyRequests:
+		e.found(CheckChat, OK, fill(e.say.chatGood, name, e.say.kinds[e.chat.Type]), "")
+	case err.movedTo != 0:
+		e.found(CheckChat, Fail, e.say.moved, fill(e.say.movedCure, strconv.FormatInt(err.movedTo, 10)))
+	case err.code == http.StatusBadRequest || err.code == http.StatusForbidden:
+		e.found(CheckChat, Fail, fill(e.say.barred, name, err.String()), e.say.barredCure)
+	default:
+		e.found(CheckChat, Fail, fill(e.say.answers, err.String()), e.say.later)
+	}
+	return true
 }
 
 // rights looks at what the bot may do in a group: topics, and hearing everybody.

@@ -1,6 +1,7 @@
 package telegram_test
 
 import (
+	"context"
 	"net/http"
 	"reflect"
 	"strings"
@@ -77,6 +78,13 @@ func TestDoctor(t *testing.T) {
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}},
 		{name: "became a supergroup", world: telegramtest.Options{MovedTo: -100777}, doctor: polls, arrange: func(s *telegramtest.Server) { s.Allow("upgraded") },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}, cure: map[string]string{"chat": "TELEGRAM_CHAT_ID=-100777"}},
+		{name: "may not write", world: telegramtest.Options{Admin: true, ManageTopics: true, Restricted: true}, doctor: polls,
+			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "forum": ok, "topics": warn, "privacy": warn, "updates": ok}, cure: map[string]string{"chat": "administrator"}},
+		{name: "messages are stuck", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) {
+			polls(d)
+			d.Trouble = func(context.Context) telegram.Problem { return telegram.Problem{Reason: telegram.ReasonBetween} }
+		},
+			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok, "sending": fail}, cure: map[string]string{"sending": "proxy"}},
 		{name: "a channel", world: telegramtest.Options{Chat: telegramtest.Chat{ID: telegramtest.GroupID, Type: "channel", Title: "Duyuru"}}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}},
 		{name: "wrong token", world: telegramtest.Forum(), arrange: func(s *telegramtest.Server) { s.Allow("Unauthorized") },

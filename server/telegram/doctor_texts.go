@@ -7,6 +7,7 @@ import (
 
 // doctorTexts is what the doctor says in one language. {} is filled in from left to right.
 type doctorTexts struct {
+	lang   string
 	titles map[string]string
 	kinds  map[string]string // of chats
 
@@ -14,6 +15,7 @@ type doctorTexts struct {
 	unreachable, unreachableCure, answers, later    string
 	clockGood, clockFast, clockSlow, clockCure      string
 	chatGood, chatGone, thrownOut, chatCure         string
+	barred, barredCure                              string
 	channel, channelCure, moved, movedCure, outside string
 	forumOn, forumOff, forumCure                    string
 	topicsGood, topicsBarred, topicsCure            string
@@ -51,9 +53,10 @@ func (t *doctorTexts) clockOff(off time.Duration) string {
 }
 
 var doctorTurkish = doctorTexts{
+	lang: "tr",
 	titles: map[string]string{
 		CheckToken: "Bot anahtarı", CheckClock: "Saat", CheckChat: "Sohbet", CheckForum: "Konular", CheckTopics: "Konu yetkisi",
-		CheckPrivacy: "Gizlilik modu", CheckUpdates: "Gelen mesajlar",
+		CheckPrivacy: "Gizlilik modu", CheckUpdates: "Gelen mesajlar", CheckSending: "Giden mesajlar",
 	},
 	kinds: map[string]string{"private": "özel sohbet", "group": "grup", "supergroup": "süper grup"},
 
@@ -64,6 +67,9 @@ var doctorTurkish = doctorTexts{
 	unreachableCure: "Sunucunun internet bağlantısını, güvenlik duvarını ve TELEGRAM_API_URL ayarını denetleyin.",
 	answers:         "Telegram şu yanıtı verdi: {}.",
 	later:           "Birkaç dakika sonra yeniden deneyin.",
+
+	barred:     "Bot {} sohbetini görüyor ama oraya yazamıyor: {}.",
+	barredCure: "Botu grupta yönetici yapın ya da grubun izinlerinde üyelerin mesaj göndermesine izin verin.",
 
 	clockGood: "Sunucunun saati doğru.",
 	clockFast: "Sunucunun saati {} ileri.",
@@ -113,9 +119,10 @@ var doctorTurkish = doctorTexts{
 }
 
 var doctorEnglish = doctorTexts{
+	lang: "en",
 	titles: map[string]string{
 		CheckToken: "Bot token", CheckClock: "Clock", CheckChat: "Chat", CheckForum: "Topics", CheckTopics: "Right to topics",
-		CheckPrivacy: "Privacy mode", CheckUpdates: "Incoming messages",
+		CheckPrivacy: "Privacy mode", CheckUpdates: "Incoming messages", CheckSending: "Outgoing messages",
 	},
 	kinds: map[string]string{"private": "private chat", "group": "group", "supergroup": "supergroup"},
 
@@ -126,6 +133,9 @@ var doctorEnglish = doctorTexts{
 	unreachableCure: "Check the server's internet connection, its firewall and TELEGRAM_API_URL.",
 	answers:         "Telegram answered: {}.",
 	later:           "Try again in a few minutes.",
+
+	barred:     "The bot sees the chat {} but may not write there: {}.",
+	barredCure: "Make the bot an administrator of the group, or let members send messages in the group's permissions.",
 
 	clockGood: "The server's clock is right.",
 	clockFast: "The server's clock is {} fast.",

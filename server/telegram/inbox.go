@@ -30,7 +30,7 @@ type inbox struct {
 
 	mu    sync.Mutex
 	taken map[int64]bool      // updates that are in a lane
-	acted map[int64]bool      // … that were done since the pending ones were last asked for
+	done  map[int64]bool      // updates that were done since the last look into the table began
 	lanes map[string][]letter // what waits behind the one that is being acted on
 	where map[int]string      // lanes of the operators' messages that are in one
 }
@@ -43,7 +43,7 @@ type letter struct {
 
 // actOnAll acts on recorded updates until ctx ends.
 func (b *Bridge) actOnAll(ctx context.Context) {
-	in := &inbox{Bridge: b, ended: make(chan struct{}, 1), taken: make(map[int64]bool),
+	in := &inbox{Bridge: b, ended: make(chan struct{}, 1), taken: make(map[int64]bool), done: make(map[int64]bool),
 		lanes: make(map[string][]letter), where: make(map[int]string)}
 	defer in.running.Wait()
 	purged := time.Time{}
@@ -71,7 +71,7 @@ func (b *Bridge) actOnAll(ctx context.Context) {
 func (in *inbox) takeSome(ctx context.Context) bool {
 	in.mu.Lock()
 	n := len(in.taken)
-	in.acted = make(map[int64]bool)
+	clear(in.done)
 	in.mu.Unlock()
 	if n >= inboxMost {
 		return false
@@ -83,7 +83,7 @@ func (in *inbox) takeSome(ctx context.Context) bool {
 	fresh := 0
 	for _, u := range list {
 		in.mu.Lock()
-		known := in.taken[u.UpdateID] || in.acted[u.UpdateID] // the latter was done after the list was read
+		known := in.taken[u.UpdateID] || in.done[u.UpdateID]
 		in.mu.Unlock()
 		if !known {
 			fresh++
@@ -120,7 +120,7 @@ func (in *inbox) work(ctx context.Context, name string, l letter) {
 		}
 		in.mu.Lock()
 		delete(in.taken, l.UpdateID)
-		in.acted[l.UpdateID] = true
+		in.done[l.UpdateID] = true
 		waiting := in.lanes[name]
 		if !slices.ContainsFunc(waiting, func(other letter) bool { return other.message == l.message }) {
 			delete(in.where, l.message)

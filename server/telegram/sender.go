@@ -13,6 +13,7 @@ import (
 
 const (
 	sendWorkers  = 16          // conversations that are sent at a time; a call that hangs holds one of them
+	sendAlone    = time.Second // of a call, before the next one begins: the pace allows about one a second anyway
 	sendTries    = 6           // of a message, while others arrive, before it is set aside
 	plainerAfter = 4           // failures of unclear cause, after which plainer forms of a message are tried
 	storeRetry   = time.Second // after an error of our own database
@@ -23,7 +24,7 @@ const (
 func (b *Bridge) newSender() *outbox.Sender {
 	return outbox.New(outbox.Options{
 		Channel: models.ChannelTelegram, Store: b.store, Deliver: channel{b}, Pace: func(string) *outbox.Pace { return b.pace },
-		Workers: sendWorkers, MaxTries: sendTries, Log: b.log, Now: b.now,
+		Workers: sendWorkers, Alone: sendAlone, MaxTries: sendTries, Log: b.log, Now: b.now,
 		Trouble: func(err error) { b.state.noted("send", err) },
 		Aside: func(ctx context.Context, row models.OutboxRow, reason string) {
 			b.chat.SetAside(ctx, row.ThreadID, row.MessageID, models.ChannelTelegram, reason)

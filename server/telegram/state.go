@@ -22,6 +22,8 @@ type state struct {
 
 	mu       sync.Mutex
 	troubles map[string]trouble // by what was being done
+	told     Problem            // what tell was last called with
+	tell     func(Problem)      // hears when what is wrong changes; it must not block
 }
 
 // trouble is what is wrong.
@@ -39,6 +41,15 @@ func (s *state) heard() {
 		if p.silent {
 			delete(s.troubles, work)
 		}
+	}
+	s.change()
+}
+
+// change tells what is wrong, if that is news; the lock is held.
+func (s *state) change() {
+	if now := s.worst(); now != s.told {
+		s.told = now
+		s.tell(now)
 	}
 }
 
@@ -72,6 +83,7 @@ func (s *state) noted(work string, err error) {
 			s.troubles[work] = trouble{why, !errors.As(err, &answer)}
 		}
 	}
+	s.change()
 }
 
 // troubled reports whether a kind of work met trouble last.
@@ -85,6 +97,11 @@ func (s *state) troubled(work string) bool {
 func (s *state) trouble() Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.worst()
+}
+
+// worst is trouble with the lock held.
+func (s *state) worst() Problem {
 	for _, work := range [...]string{"send", "receive", "contact"} {
 		if why := s.troubles[work].Problem; why.Reason != "" {
 			return why

@@ -49,11 +49,11 @@ func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	if !fresh && f.answer == nil {
 		answer := make(chan struct{})
 		f.answer = answer
-		asking := context.WithoutCancel(ctx)
-		go func() { // it ends with the deadlines of its calls
-			b.learnForum(asking)
-			close(answer)
-		}()
+		asker := ctx
+		b.asking.Go(func() {
+			defer close(answer)
+			b.learnForum(asker)
+		})
 	}
 	on, known, answer := f.on, f.known, f.answer
 	f.mu.Unlock()
@@ -233,7 +233,13 @@ func (b *Bridge) sendTopic(ctx context.Context, rows []models.OutboxRow, take sl
 	if changed {
 		b.changes.note(rows[0].ThreadID, b.now())
 	}
-	switch v := judge(err); {
+	v := judge(err)
+	var e *apiError
+	if v == barred && errors.As(err, &e) && e.has("topic") { // no message may wait for a topic's name or state
+		b.log.Warn("telegram: a topic could not be changed", slog.Any("error", err))
+		v = refused
+	}
+	switch {
 	case err == nil, v == refused:
 		return outbox.Outcome{Done: rows[:n]}
 	case errors.Is(err, errNotSaved):

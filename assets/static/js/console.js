@@ -18,6 +18,7 @@ import { Room } from './console/room.js';
 import { Session } from './console/session.js';
 import { team } from './console/team.js';
 import { Threads } from './console/threads.js';
+import { Undelivered } from './console/undelivered.js';
 import { post } from './lib/api.js';
 import { badge } from './lib/badge.js';
 import { byId } from './lib/dom.js';
@@ -36,7 +37,8 @@ const session = new Session();
 const threads = new Threads();
 const live = new Live(greet, (timeout) => live.ask('admin_join', undefined, timeout));
 const outbox = new Outbox(store, send);
-const room = new Room({ threads, live, outbox, drafts, session });
+const undelivered = new Undelivered((id) => room.talk.warn(id));
+const room = new Room({ threads, live, outbox, drafts, session, warning: (entry) => undelivered.mark(entry) });
 const list = new List(threads, (id) => room.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
@@ -70,6 +72,7 @@ async function greet() {
   outbox.reload();
   await threads.load();
   canned.load().catch(() => { /* asked for again when they are needed */ });
+  undelivered.load().catch(() => { /* the next connect loads it */ });
 }
 
 async function send(item) {
@@ -177,6 +180,8 @@ live.on('thread_cleared', ({ thread_id: id }) => {
   deleting.forget(id);
   room.forget(id);
 });
+live.on('message_undelivered', (row) => undelivered.take(row));
+live.on('channel_state', (state) => undelivered.channel(state));
 live.on('canned_changed', () => canned.load().catch(() => { /* the next connect loads them */ }));
 outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   if (!message || !isNew(message)) return;

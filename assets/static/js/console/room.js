@@ -32,15 +32,16 @@ export class Room extends EventTarget {
    * @param {Outbox} o.outbox
    * @param {Store} o.drafts this window's drafts, and which conversation is open
    * @param {Session} o.session
+   * @param {(entry) => ?Node} o.warning what stands below a message that needs attention
    */
-  constructor({ threads, live, outbox, drafts, session }) {
+  constructor({ threads, live, outbox, drafts, session, warning }) {
     super();
     this.#threads = threads;
     this.#live = live;
     this.#outbox = outbox;
     this.#drafts = drafts;
     this.#session = session;
-    this.talk = new Talk({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry) });
+    this.talk = new Talk({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry), warning });
     this.past = new Past(live, this.talk, (messages) => this.#take(messages));
     this.typing = new TypingOut((on) => { if (this.current) live.tell('typing', { thread_id: this.current, typing: on }); });
     this.composer = new Composer({

@@ -1,0 +1,58 @@
+// What does not reach Telegram: messages that it did not take after many tries, each with a mark and a button that has it sent
+// again, and a line above the list while the channel is in trouble or such messages wait.
+import { get, post } from '../lib/api.js';
+import { byId, make } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+
+export class Undelivered {
+  #all = new Map(); // by message id
+  #trouble = false;
+  #changed;
+
+  /** @param {(messageID: number) => void} changed the mark of a message has come or gone */
+  constructor(changed) { this.#changed = changed; }
+
+  async load() {
+    const { undelivered, channels } = await get('/api/undelivered');
+    const before = [...this.#all.keys()];
+    this.#all = new Map(undelivered.map((row) => [row.message_id, row]));
+    for (const id of new Set([...before, ...this.#all.keys()])) this.#changed(id);
+    this.#trouble = channels.some(({ ok }) => !ok);
+    this.#show();
+  }
+
+  /** Takes in the event message_undelivered. */
+  take(row) {
+    if (row.waiting) this.#all.delete(row.message_id);
+    else this.#all.set(row.message_id, row);
+    this.#changed(row.message_id);
+    this.#show();
+  }
+
+  /** Takes in the event channel_state. */
+  channel({ ok }) {
+    this.#trouble = !ok;
+    this.#show();
+  }
+
+  /** What stands below a message's entry, null for nothing. */
+  mark(entry) {
+    const row = this.#all.get(entry.id);
+    if (!row) return null;
+    const again = make('button', { type: 'button', className: 'text retry', onclick: () => this.#again(row, again) }, t('console.send_again'));
+    return make('div', { className: 'failure undelivered', attrs: { role: 'status' } },
+      make('span', { title: row.reason }, t('console.undelivered')), again);
+  }
+
+  #show() { byId('channel-trouble').hidden = !this.#trouble && !this.#all.size; }
+
+  async #again(row, button) {
+    button.disabled = true;
+    try {
+      await post('/api/undelivered/send', { thread_id: row.thread_id, message_id: row.message_id });
+      this.take({ ...row, waiting: true });
+    } catch {
+      button.disabled = false;
+    }
+  }
+}
