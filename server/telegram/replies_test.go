@@ -1,11 +1,15 @@
 package telegram_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"sohbet/models"
+	"sohbet/server/telegram"
 	"sohbet/server/telegram/telegramtest"
 )
 
@@ -50,5 +54,29 @@ func TestAFailedReplyRepeatsNothing(t *testing.T) {
 	}
 	if n := h.hall.Told(a, "thread_status"); n != 1 {
 		t.Errorf("the visitor was notified %d times that the conversation is closed", n)
+	}
+}
+
+// slowList is a store whose list of pending updates is old when it arrives.
+type slowList struct{ *models.Store }
+
+func (s slowList) PendingUpdates(ctx context.Context, botID int64, limit int) ([]models.ReceivedUpdate, error) {
+	list, err := s.Store.PendingUpdates(ctx, botID, limit)
+	time.Sleep(50 * time.Millisecond)
+	return list, err
+}
+
+// An update that is done while the pending ones are being read is not acted on again.
+func TestNoUpdateIsActedOnTwice(t *testing.T) {
+	h := world(t, telegramtest.Forum(), func(o *telegram.Options) { o.Store = slowList{o.Store.(*models.Store)} })
+	for i := range 10 {
+		topic := h.bot.OpenTopic(fmt.Sprint(i))
+		h.bot.Say(telegramtest.In{Topic: topic, Text: "/help"})
+		time.Sleep(20 * time.Millisecond)
+	}
+	h.settled()
+	time.Sleep(200 * time.Millisecond) // for what would come after
+	if n := len(h.bot.Sent()); n != 10 {
+		t.Errorf("%d replies to 10 commands", n)
 	}
 }
