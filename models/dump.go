@@ -324,6 +324,8 @@ func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) error 
 // oldOutbox is where dumps of older versions have what waits for Telegram.
 const oldOutbox = "telegram_outbox"
 
+var oldOutboxColumns = []string{"id", "thread_id", "message_id", "kind", "parts", "tries", "due_at", "created_at"}
+
 func loadOldOutbox(ctx context.Context, conn *pgx.Conn, path string, columns []string) error {
 	_, err := conn.Exec(ctx, "CREATE TEMPORARY TABLE "+oldOutbox+` (id bigint, thread_id text, message_id bigint, kind text,
 		parts integer, tries integer, due_at timestamp, created_at timestamp) ON COMMIT DROP`)

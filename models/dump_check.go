@@ -14,6 +14,9 @@ import (
 // A dump comes from a file that anybody may have written, so nothing in it becomes part of a statement: tables and columns are
 // named as our own schema names them, and a dump that has others is refused.
 
+// retired are tables and indexes of older versions, which the migrations remove from a copy.
+var retired = []string{oldOutbox, "idx_telegram_outbox_thread_id", "idx_telegram_outbox_due"}
+
 // checkSchemaSQLite refuses a copy that holds anything but our tables with their indexes: triggers, views, virtual tables and
 // indexes by expressions would run when the copy is migrated or read.
 func checkSchemaSQLite(ctx context.Context, ours, dump *gorm.DB) error {
@@ -22,7 +25,7 @@ func checkSchemaSQLite(ctx context.Context, ours, dump *gorm.DB) error {
 	if err := ours.WithContext(ctx).Raw("SELECT name FROM sqlite_schema").Scan(&names).Error; err != nil {
 		return err
 	}
-	for _, name := range names {
+	for _, name := range slices.Concat(names, retired) {
 		known[name] = true
 	}
 	var objects []struct {
@@ -134,6 +137,12 @@ func (d dumpedSchema) check(columns func(table string) ([]string, error)) error 
 		}
 	}
 	for table := range d.Columns {
+		if table == oldOutbox {
+			if err := knownColumns(table, d.Columns[table], oldOutboxColumns); err != nil {
+				return err
+			}
+			continue
+		}
 		if !slices.Contains(dumpTables, table) {
 			return fmt.Errorf("it has a table %q that this version does not know: restore it with the Sohbet that made it", table)
 		}
@@ -146,7 +155,7 @@ func (d dumpedSchema) check(columns func(table string) ([]string, error)) error 
 		}
 	}
 	for table, last := range d.Sequences {
-		if !slices.Contains(dumpTables, table) || slices.Contains(unnumbered, table) || last < 1 {
+		if table != oldOutbox && !slices.Contains(dumpTables, table) || slices.Contains(unnumbered, table) || last < 1 {
 			return fmt.Errorf("the last number of table %q is %d: this is no backup of Sohbet", table, last)
 		}
 	}

@@ -150,3 +150,29 @@ func TestLoadOfADumpWithTheOldOutbox(t *testing.T) {
 		t.Errorf("outbox %v", got)
 	}
 }
+
+// A copy of an SQLite database of such a version has the old table with its indexes.
+func TestLoadOfACopyWithTheOldOutbox(t *testing.T) {
+	s := storetest.Open(t, "sqlite")
+	say(t, s, thread(t, s, 1).ID, "kept")
+	oldOutbox(t, s, "('a', 7, 'message', 0, '2026-01-02 03:04:05')", "('a', 8, 'message', 0, '2026-01-02 03:04:06')")
+	for _, statement := range []string{
+		"CREATE INDEX idx_telegram_outbox_thread_id ON telegram_outbox (thread_id)",
+		"CREATE INDEX idx_telegram_outbox_due ON telegram_outbox (due_at) WHERE due_at IS NOT NULL",
+	} {
+		if _, err := models.Raw(t, s).Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	if err := s.Dump(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	fresh := storetest.Open(t, "sqlite")
+	if err := fresh.Load(t.Context(), dir, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := outbox(t, fresh); !slices.Equal(got, []string{"message a 7", "message a 8"}) {
+		t.Errorf("outbox %v", got)
+	}
+}
