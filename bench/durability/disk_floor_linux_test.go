@@ -53,14 +53,16 @@ func deleteWithoutRoom(t *testing.T) {
 	d := mountDisk(t, 200)
 	s := storetest.Reopen(t, models.Options{URL: "sqlite://" + filepath.Join(d.dir, "chat.db"), Keys: []string{storetest.Key}})
 	fill := func(thread string, n int) {
-		for range n {
+		for i := range n {
 			m := models.NewMessage{ThreadID: thread, SenderType: models.Visitor, ContentText: strings.Repeat("x", 10_000), OpenThread: &models.NewThread{}}
 			if err := s.Append(t.Context(), m, nil); err != nil {
 				t.Fatal(err)
 			}
-		}
-		if err := s.Settle(t.Context()); err != nil {
-			t.Fatal(err)
+			if i%50 == 49 || i == n-1 { // a larger transaction needs more room in the log than there is
+				if err := s.Settle(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 	}
 	fill("a", 2500)
@@ -73,8 +75,7 @@ func deleteWithoutRoom(t *testing.T) {
 		t.Errorf("%d bytes to be written to, %v", spare, err)
 	}
 	fill("c", 1000) // 13 MB, in the place of what was deleted
-	list, _, err := s.Messages(t.Context(), "c", models.MessageQuery{Limit: 1000})
-	if err != nil || len(list) != 1000 {
-		t.Errorf("%d messages stored in its place, %v", len(list), err)
+	if th, err := s.Thread(t.Context(), "c"); err != nil || th.MessageCount != 1000 {
+		t.Errorf("%d messages stored in its place, %v", th.MessageCount, err)
 	}
 }

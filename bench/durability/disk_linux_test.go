@@ -193,6 +193,7 @@ func fillDisk(t *testing.T) {
 			t.Errorf("with room again: %+v", a)
 		}
 	}
+	becomes(t, p, "disk", "ok")
 	expect("empty again", "database", "ok", "healthy", 200)
 	if status := upload(); status != http.StatusOK {
 		t.Errorf("an upload with room again: %d", status)
