@@ -38,8 +38,8 @@ const session = new Session();
 const threads = new Threads();
 const live = new Live(greet, (timeout) => live.ask('admin_join', undefined, timeout));
 const outbox = new Outbox(store, send);
-const undelivered = new Undelivered((id) => room.talk.warn(id));
-const room = new Room({ threads, live, outbox, drafts, session, warning: (entry) => undelivered.mark(entry) });
+const undelivered = new Undelivered((id, mark) => room.talk.put(id, mark));
+const room = new Room({ threads, live, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
 const list = new List(threads, (id) => room.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);

@@ -14,6 +14,7 @@ import { show } from './panes.js';
  * entry that the agent wants to change). The open conversation's id, `current`, never enters the URL.
  */
 export class Room extends EventTarget {
+  #taken;
   #threads;
   #live;
   #outbox;
@@ -32,16 +33,17 @@ export class Room extends EventTarget {
    * @param {Outbox} o.outbox
    * @param {Store} o.drafts this window's drafts, and which conversation is open
    * @param {Session} o.session
-   * @param {(entry) => ?Node} o.warning what stands below a message that needs attention
+   * @param {(message) => void} o.taken gets every stored message that is shown
    */
-  constructor({ threads, live, outbox, drafts, session, warning }) {
+  constructor({ threads, live, outbox, drafts, session, taken }) {
     super();
     this.#threads = threads;
     this.#live = live;
     this.#outbox = outbox;
     this.#drafts = drafts;
     this.#session = session;
-    this.talk = new Talk({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry), warning });
+    this.talk = new Talk({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry) });
+    this.#taken = taken;
     this.past = new Past(live, this.talk, (messages) => this.#take(messages));
     this.typing = new TypingOut((on) => { if (this.current) live.tell('typing', { thread_id: this.current, typing: on }); });
     this.composer = new Composer({
@@ -152,7 +154,10 @@ export class Room extends EventTarget {
 
   #take(messages) {
     this.talk.add(messages);
-    for (const message of messages) if (message.client_id) this.#outbox.settle(message.client_id, message);
+    for (const message of messages) {
+      if (message.client_id) this.#outbox.settle(message.client_id, message);
+      this.#taken(message);
+    }
     this.#marks();
     this.#tell('delivered', this.#receivedSent, this.talk.lastTheirs);
     this.dispatchEvent(new Event('fetched'));

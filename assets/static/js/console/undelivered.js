@@ -7,16 +7,16 @@ import { t } from '../lib/i18n.js';
 export class Undelivered {
   #all = new Map(); // by message id
   #trouble = false;
-  #changed;
+  #put;
 
-  /** @param {(messageID: number) => void} changed the mark of a message has come or gone */
-  constructor(changed) { this.#changed = changed; }
+  /** @param {(messageID: number, mark: ?Node) => void} put puts a mark below a message that is shown, or takes it away */
+  constructor(put) { this.#put = put; }
 
   async load() {
     const { undelivered, channels } = await get('/api/undelivered');
     const before = [...this.#all.keys()];
     this.#all = new Map(undelivered.map((row) => [row.message_id, row]));
-    for (const id of new Set([...before, ...this.#all.keys()])) this.#changed(id);
+    for (const id of new Set([...before, ...this.#all.keys()])) this.#put(id, this.#mark(id));
     this.#trouble = channels.some(({ ok }) => !ok);
     this.#show();
   }
@@ -25,7 +25,7 @@ export class Undelivered {
   take(row) {
     if (row.waiting) this.#all.delete(row.message_id);
     else this.#all.set(row.message_id, row);
-    this.#changed(row.message_id);
+    this.#put(row.message_id, this.#mark(row.message_id));
     this.#show();
   }
 
@@ -35,9 +35,13 @@ export class Undelivered {
     this.#show();
   }
 
-  /** What stands below a message's entry, null for nothing. */
-  mark(entry) {
-    const row = this.#all.get(entry.id);
+  /** Marks a message that has come into view, if it waits. */
+  show(id) {
+    if (this.#all.has(id)) this.#put(id, this.#mark(id));
+  }
+
+  #mark(id) {
+    const row = this.#all.get(id);
     if (!row) return null;
     const again = make('button', { type: 'button', className: 'text retry', onclick: () => this.#again(row, again) }, t('console.send_again'));
     return make('div', { className: 'failure undelivered', attrs: { role: 'status' } },

@@ -26,7 +26,7 @@ function reason(code) {
  * side's face; onRetry and onDrop belong to a failed message; `tools(entry)`
  * gives the buttons beside one that is stored.
  */
-export function bubble(entry, { face, onRetry, onDrop, tools, warning }) {
+export function bubble(entry, { face, onRetry, onDrop, tools }) {
   const meta = make('span', { className: 'meta' });
   const body = make('div', { className: 'bubble', data: { type: entry.type } }, ...content(entry, { onDrop }));
   const node = make('li', { className: 'message' }, make('div', { className: 'line' }, body, meta));
@@ -38,7 +38,7 @@ export function bubble(entry, { face, onRetry, onDrop, tools, warning }) {
   body.addEventListener('click', (event) => {
     if (!event.target.closest('a, button, input')) node.classList.toggle('shown');
   });
-  progress(node, entry, { onRetry, onDrop, tools, warning });
+  progress(node, entry, { onRetry, onDrop, tools });
   return node;
 }
 
@@ -50,7 +50,7 @@ export function refill(node, entry, actions) {
 }
 
 /** Shows time and state of an entry in its list item. */
-export function progress(node, entry, { onRetry, onDrop, tools, warning }) {
+export function progress(node, entry, { onRetry, onDrop, tools }) {
   node.dataset.state = entry.own ? entry.state : 'received';
   if (entry.id) node.dataset.id = entry.id;
   if (entry.clientID) node.dataset.client = entry.clientID;
@@ -67,8 +67,7 @@ export function progress(node, entry, { onRetry, onDrop, tools, warning }) {
   }
   node.querySelector('.failure')?.remove();
   if (entry.id || entry.url || entry.state === 'failed') node.querySelector('.transfer')?.remove();
-  const below = entry.id && warning(entry);
-  if (below) node.append(below);
+  if (entry.below) node.append(entry.below);
   if (entry.state !== 'failed') return;
   node.append(make('div', { className: 'failure', attrs: { role: 'alert' } },
     make('span', {}, reason(entry.code)),

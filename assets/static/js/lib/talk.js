@@ -42,7 +42,6 @@ export class Talk extends EventTarget {
   #readTo = 0;
   #deliveredTo = 0;
   #tools;
-  #warning;
   #drawing = 0;
   #older = { more: null, busy: false };
   #aside = new Map();
@@ -54,13 +53,11 @@ export class Talk extends EventTarget {
    * @param {(entry) => Node} o.face the other side's face
    * @param {Outbox} o.outbox where retry and drop go
    * @param {(entry) => Node[]} [o.tools] buttons beside a stored message
-   * @param {(entry) => ?Node} [o.warning] what stands below a stored message that needs attention
    */
-  constructor({ own, face, outbox, tools = () => [], warning = () => null }) {
+  constructor({ own, face, outbox, tools = () => [] }) {
     super();
     this.#own = new Set(own);
     this.#tools = tools;
-    this.#warning = warning;
     this.#face = face;
     this.#outbox = outbox;
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
@@ -225,10 +222,10 @@ export class Talk extends EventTarget {
     this.#progress(known);
   }
 
-  /** The warning of a message has come or gone. */
-  warn(id) {
-    const known = this.#find(id, '');
-    if (known) this.#progress(known);
+  /** Puts a node below a stored message, or takes it away (null). */
+  put(id, below) {
+    const known = this.#find(id);
+    if (known) this.#progress(Object.assign(known, { below }));
   }
 
   /** Takes away stored messages that the server deleted. */
@@ -308,7 +305,6 @@ export class Talk extends EventTarget {
       onRetry: () => this.#outbox.retry(entry.clientID),
       onDrop: () => this.#outbox.drop(entry.clientID),
       tools: this.#tools,
-      warning: this.#warning,
     };
   }
 
