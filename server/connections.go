@@ -15,7 +15,7 @@ import (
 const (
 	// maxWaiting is how many connections may be without a complete request at a time. Each may take about 40 kB: buffers, a
 	// goroutine and the headers that have arrived.
-	maxWaiting = 1024
+	maxWaiting = 512
 	// connectionsPerAddress is how many connections one address may have, without websockets, which [Limits.Admit] counts. A
 	// client with long-polling uses two.
 	connectionsPerAddress = 2 * socketsPerAddress

@@ -17,6 +17,9 @@ type budget struct {
 	running atomic.Bool // relieve is at work
 }
 
+// alwaysHeld is how many bytes a connection may hold however much others do, so that those who hold the most cannot have it cut.
+const alwaysHeld = 16 << 10
+
 // account is one address's share of the budget. It exists while the address has connections.
 type account struct {
 	key   string
@@ -45,8 +48,8 @@ func (b *budget) close(a *account) {
 }
 
 // charge adds n bytes, negative to give them back, to what the connection holds. When that exceeds the budget, connections
-// are cut; when it exceeds the budget by a quarter because cutting has not caught up, charge reports false, and the caller
-// must not keep the bytes. The caller holds c.mu.
+// are cut; when it exceeds the budget by a quarter because cutting has not caught up, charge reports false for a connection
+// that holds more than a little, and the caller must not keep the bytes. The caller holds c.mu.
 func (c *Conn) charge(n int) bool {
 	if n == 0 {
 		return true
@@ -63,7 +66,7 @@ func (c *Conn) charge(n int) bool {
 	if s.budget.running.CompareAndSwap(false, true) {
 		go s.relieve() // not from here: it takes the locks of connections
 	}
-	return overAddress <= int64(s.opts.AddressBytes/4) && overTotal <= int64(s.opts.TotalBytes/4)
+	return c.queued+c.inbound <= alwaysHeld || overAddress <= int64(s.opts.AddressBytes/4) && overTotal <= int64(s.opts.TotalBytes/4)
 }
 
 // relieve cuts the connections that hold the most until every address and all together are at three quarters of the budget,

@@ -129,10 +129,12 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 
 // answerPoll answers a GET with frames. A client that does not read its answer within patience, or within the heartbeat, is cut.
 func (c *Conn) answerPoll(w http.ResponseWriter, batch [][]byte, patience time.Duration) {
-	var payload []byte
 	taken := 0
-	for i, frames := range batch {
+	for _, frames := range batch {
 		taken += len(frames)
+	}
+	payload := make([]byte, 0, taken)
+	for i, frames := range batch {
 		payload = appendPayload(payload, frames)
 		batch[i] = nil
 	}

@@ -278,6 +278,10 @@ func (c *Conn) isCurrent(w *wsConn) bool {
 // feed decodes frames from data and hands on each message and control frame that is whole.
 func (w *wsConn) feed(data []byte) error {
 	if len(w.rest) > 0 {
+		if need := len(w.rest) + len(data); need > cap(w.rest) {
+			// By doubling, since append's smaller steps make five times as much garbage of a long frame.
+			w.rest = append(make([]byte, 0, max(need, 2*cap(w.rest))), w.rest...)
+		}
 		w.rest = append(w.rest, data...)
 		data = w.rest
 	}
