@@ -129,6 +129,7 @@ func TestReactionsReachTheVisitor(t *testing.T) {
 	ali := s.visit("Ali")
 	ali.say("teşekkürler")
 	m := s.sent("teşekkürler")
+	s.waits("it is noted where the message is", patience, func() bool { return ali.mark() > 0 })
 	s.bot.React(m.ID, "👍")
 	ali.hears("message_reaction", "👍 teşekkürler")
 	s.bot.React(m.ID)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func TestTheGroupBecomesASupergroup(t *testing.T) {
 	var got []string
 	for _, c := range bot.Calls("sendMessage") {
 		for _, text := range []string{"merhaba", "orada mısınız?", "yeni gelen"} {
-			if c.Performed && strings.Contains(c.Params["text"], text) {
+			if c.Performed && strings.Contains(c.Params["text"], text) && !slices.Contains(got, text) { // a new topic repeats the last lines
 				got = append(got, text)
 			}
 		}
