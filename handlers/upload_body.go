@@ -50,7 +50,7 @@ func (a *API) Patiently(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if err != nil {
 			body.end = time.Now().Add(drainTime)
-			_, _ = io.CopyN(io.Discard, body, 2*media.Limit(media.Any)) // whoever sends more is cut off after all
+			_, _ = io.CopyN(io.Discard, body, 2*media.Limit(media.Any)) // a client that sends more is cut off
 		}
 		_ = body.control.SetWriteDeadline(time.Now().Add(stallTime))
 		return err
@@ -81,7 +81,7 @@ func (r *arriving) Read(b []byte) (int, error) {
 	if !r.end.IsZero() && r.end.Before(until) {
 		until = r.end
 	}
-	_ = r.control.SetReadDeadline(until)                       // test recorders have none, and block nobody
+	_ = r.control.SetReadDeadline(until)                       // test recorders support no deadlines and never block
 	_ = r.control.SetWriteDeadline(until.Add(4 * time.Minute)) // it waits for its turn, and is checked
 	r.reading.Store(true)
 	defer r.reading.Store(false)

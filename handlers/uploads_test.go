@@ -100,7 +100,7 @@ func TestUploadHasTimeWhileItMakesProgress(t *testing.T) {
 	}
 }
 
-// TestUploadsOfOneAddressAreCounted: whoever sends ten at a time without an end has to end one first.
+// TestUploadsOfOneAddressAreCounted: a client with ten unfinished uploads has to finish one first.
 func TestUploadsOfOneAddressAreCounted(t *testing.T) {
 	s := serveUploads(t, 20*time.Second)
 	const head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n"

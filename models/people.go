@@ -40,7 +40,7 @@ func (n keyedNames) all(text string) []string {
 	return names
 }
 
-// name is what is stored beside a text; "" for none.
+// name is the keyed hash stored with an encrypted text; "" for none.
 func (n keyedNames) name(text string) string {
 	if text == "" {
 		return ""

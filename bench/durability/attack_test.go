@@ -65,7 +65,7 @@ func TestHostileClientsCostThemselves(t *testing.T) {
 	for _, s := range strangers {
 		for kind, attack := range []struct {
 			run   func(context.Context, *stranger) error
-			every time.Duration // the attackers share the processors with those whom they attack
+			every time.Duration // attackers and server share the processors
 		}{
 			{unreadHistories, 20 * time.Millisecond}, {unfinishedFrames, 20 * time.Millisecond}, {joinAndLeave, 100 * time.Millisecond},
 			{unknownEvents, 100 * time.Millisecond}, {uploadBombs, 500 * time.Millisecond}, {connectionsWithoutRequest, 500 * time.Millisecond},

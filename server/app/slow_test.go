@@ -208,7 +208,7 @@ func TestLongHistoriesCountMore(t *testing.T) {
 	}
 }
 
-// TestEventFloodIsClosed: whoever goes on sending beyond the limit is closed, whatever the events are, and may come back.
+// TestEventFloodIsClosed: a client that keeps sending beyond the limit is closed, for any kind of event, and may connect again.
 func TestEventFloodIsClosed(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"), "RATE_LIMIT_API", "100/1h") // 400 events, 800 packets
 	host := &raw.Host{T: t, Addr: strings.TrimPrefix(s.URL, "http://"), Path: "/socket.io/"}
