@@ -206,7 +206,7 @@ func (s *Sender) scan(ctx context.Context) {
 			t.Stop()
 			return
 		case <-s.look:
-			_ = sleep(ctx, lookEvery) // one look for all that is queued meanwhile; ctx is looked at next
+			_ = Sleep(ctx, lookEvery) // one look for all that is queued meanwhile; ctx is looked at next
 		case <-t.C:
 		}
 		t.Stop()
@@ -260,7 +260,7 @@ func (s *Sender) record(ctx context.Context, out Outcome) error {
 			return fmt.Errorf("outbox: what was sent is not recorded: %w", err)
 		}
 		s.Log.Warn("outbox: what was sent is not recorded yet", slog.String("channel", s.Channel), slog.Any("error", err))
-		if err := sleep(ctx, Backoff(try, backoffDest)); err != nil {
+		if err := Sleep(ctx, Backoff(try, backoffDest)); err != nil {
 			return err
 		}
 	}
@@ -270,7 +270,7 @@ func (s *Sender) record(ctx context.Context, out Outcome) error {
 func Outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(ctx, func() {
-		_ = sleep(longer, d) // what ends it ends this
+		_ = Sleep(longer, d) // what ends it ends this
 		cancel()
 	})
 	return longer, func() { unhook(); cancel() }
@@ -282,7 +282,11 @@ func Backoff(tries int, most time.Duration) time.Duration {
 	return d - d/4 + time.Duration(rand.Int64N(int64(d)/2+1))
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits for d, or until ctx ends, whose error it then gives.
+func Sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

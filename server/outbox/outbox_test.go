@@ -300,7 +300,7 @@ func TestACallThatHangsHoldsItsKeyOnly(t *testing.T) {
 			if d.Rows[0].ThreadID != "stuck" {
 				return nil
 			}
-			_ = sleep(ctx, 45*time.Second)
+			_ = Sleep(ctx, 45*time.Second)
 			return &Outcome{Err: errors.New("no answer"), Reason: "no answer"}
 		})
 		s.put("stuck")

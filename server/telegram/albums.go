@@ -8,6 +8,8 @@ import (
 	"time"
 
 	tele "gopkg.in/telebot.v3"
+
+	"sohbet/server/outbox"
 )
 
 // albums remembers where pictures that were sent together belong: the caption, with the tag, stands on the first alone.
@@ -79,7 +81,7 @@ func (b *Bridge) awaitAlbum(ctx context.Context, m *tele.Message) (threadID stri
 			b.albums.change(m.AlbumID, func(one *album) { one.missed = append(one.missed, m) })
 			return "", nil
 		}
-		if err := sleep(ctx, albumEvery); err != nil {
+		if err := outbox.Sleep(ctx, albumEvery); err != nil {
 			return "", err
 		}
 	}

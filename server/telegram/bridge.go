@@ -193,7 +193,7 @@ func (b *Bridge) Run(ctx context.Context) {
 			b.log.Debug("telegram: who receives cannot be settled", slog.Any("error", err))
 		}
 		if lease == nil {
-			_ = sleep(ctx, roleEvery) // ctx is looked at next
+			_ = outbox.Sleep(ctx, roleEvery) // ctx is looked at next
 			continue
 		}
 		b.lead(ctx, lease)
@@ -244,7 +244,7 @@ func (b *Bridge) introduce(ctx context.Context) {
 			return
 		}
 		b.log.Warn("telegram: the commands are not registered yet", slog.Any("error", err))
-		if sleep(ctx, wait) != nil {
+		if outbox.Sleep(ctx, wait) != nil {
 			return
 		}
 	}
@@ -271,7 +271,7 @@ func (b *Bridge) keepContact(ctx context.Context) {
 				b.state.noted("contact", err)
 			}
 		}
-		if sleep(ctx, contactLost/4) != nil {
+		if outbox.Sleep(ctx, contactLost/4) != nil {
 			return
 		}
 		b.syncMoved(ctx)

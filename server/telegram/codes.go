@@ -36,7 +36,7 @@ func (b *Bridge) SendCode(ctx context.Context, code string, who auth.Requester) 
 		if v := judge(err); try == 2 || v != passing && v != flooded {
 			return fmt.Errorf("telegram: the code was not delivered: %w", err)
 		}
-		if sleep(ctx, outbox.Backoff(try, time.Second)) != nil {
+		if outbox.Sleep(ctx, outbox.Backoff(try, time.Second)) != nil {
 			return fmt.Errorf("telegram: the code was not delivered: %w", err)
 		}
 	}
@@ -65,7 +65,7 @@ func (b *Bridge) tellAlerts(ctx context.Context) {
 					break
 				}
 				b.log.Warn("telegram: a warning was not delivered", slog.Any("error", err))
-				if v := judge(err); v == refused || v == barred || v == lockedOut || sleep(ctx, outbox.Backoff(2+try, time.Minute)) != nil {
+				if v := judge(err); v == refused || v == barred || v == lockedOut || outbox.Sleep(ctx, outbox.Backoff(2+try, time.Minute)) != nil {
 					break
 				}
 			}

@@ -154,7 +154,7 @@ func (in *inbox) finish(ctx context.Context, u models.ReceivedUpdate) {
 			if err := in.store.UpdateTried(ctx, u); err != nil {
 				in.log.Debug("telegram: a failed try was not noted", slog.Any("error", err))
 			}
-			_ = sleep(ctx, outbox.Backoff(u.Tries, receiveRetry)) // what comes after it in its lane waits: order matters
+			_ = outbox.Sleep(ctx, outbox.Backoff(u.Tries, receiveRetry)) // what comes after it in its lane waits: order matters
 			continue
 		}
 		if err != nil {
@@ -166,7 +166,7 @@ func (in *inbox) finish(ctx context.Context, u models.ReceivedUpdate) {
 				return
 			}
 			in.log.Warn("telegram: an update is done, but that is not noted", slog.Any("error", err))
-			_ = sleep(ctx, outbox.Backoff(try, receiveRetry)) // ctx is looked at next
+			_ = outbox.Sleep(ctx, outbox.Backoff(try, receiveRetry)) // ctx is looked at next
 		}
 	}
 }
@@ -214,6 +214,8 @@ func (in *inbox) lane(ctx context.Context, u models.ReceivedUpdate) (name string
 				return album, message
 			}
 		}
+	case update.MessageReaction != nil: // it may wait for a link
+		return "reaction " + strconv.Itoa(update.MessageReaction.MessageID), 0
 	case update.Callback != nil:
 		if _, short, about := strings.Cut(update.Callback.Data, ":"); about {
 			if t, err := in.store.TelegramThreadByShortID(ctx, short); err == nil {

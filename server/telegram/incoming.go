@@ -19,6 +19,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/chat"
+	"sohbet/server/outbox"
 )
 
 // errNotSaved marks what our own side could not store for now.
@@ -150,7 +151,7 @@ func (b *Bridge) inTopic(ctx context.Context, topic int64) (models.TelegramThrea
 		if !errors.Is(err, models.ErrNotFound) || !making || b.now().After(deadline) {
 			return t, err
 		}
-		if err := sleep(ctx, makingEvery); err != nil {
+		if err := outbox.Sleep(ctx, makingEvery); err != nil {
 			return t, err
 		}
 	}

@@ -62,7 +62,7 @@ func (b *Bridge) setWebhook(ctx context.Context) {
 			return
 		}
 		b.log.Warn("telegram: the webhook is not set yet", slog.Any("error", err))
-		_ = sleep(ctx, outbox.Backoff(try, time.Minute)) // ctx is looked at next
+		_ = outbox.Sleep(ctx, outbox.Backoff(try, time.Minute)) // ctx is looked at next
 	}
 }
 
@@ -106,7 +106,7 @@ func (b *Bridge) poll(ctx context.Context) {
 		if failures++; failures == outageAfter || failures%100 == 0 {
 			b.log.Warn("telegram: nothing can be received", slog.Any("error", err))
 		}
-		_ = sleep(ctx, outbox.Backoff(failures-1, receiveRetry)) // ctx is looked at next
+		_ = outbox.Sleep(ctx, outbox.Backoff(failures-1, receiveRetry)) // ctx is looked at next
 	}
 }
 

@@ -44,7 +44,7 @@ func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup
 		if !notArrived(err) || try+1 == actTries {
 			break
 		}
-		if sleep(ctx, outbox.Backoff(try, receiveRetry)) != nil {
+		if outbox.Sleep(ctx, outbox.Backoff(try, receiveRetry)) != nil {
 			break
 		}
 	}

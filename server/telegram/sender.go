@@ -125,17 +125,3 @@ func (b *Bridge) paced(ctx context.Context, take slots, do func(context.Context)
 
 // lastCall is how long a call may go on when the process stops.
 const lastCall = 4 * time.Second
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
