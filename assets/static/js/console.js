@@ -38,7 +38,7 @@ const session = new Session();
 const threads = new Threads();
 const live = new Live(greet, (timeout) => live.ask('admin_join', undefined, timeout));
 const outbox = new Outbox(store, send);
-const undelivered = new Undelivered((id, mark) => room.talk.put(id, mark));
+const undelivered = new Undelivered((id, mark) => room.talk.putBelow(id, mark));
 const room = new Room({ threads, live, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
 const list = new List(threads, (id) => room.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {

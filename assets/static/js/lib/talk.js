@@ -223,7 +223,7 @@ export class Talk extends EventTarget {
   }
 
   /** Puts a node below a stored message, or takes it away (null). */
-  put(id, below) {
+  putBelow(id, below) {
     const known = this.#find(id);
     if (known) this.#progress(Object.assign(known, { below }));
   }
