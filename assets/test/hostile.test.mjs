@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { eventually, house, signIn, visit } from './harness.mjs';
+import { DESKTOP_CHROMIUM, eventually, house, signIn, visit } from './harness.mjs';
 
 let pages; // a server of empty pages
 let h;
@@ -116,12 +116,12 @@ async function framed(page, target, paths) {
     }
   }, [target, paths]);
   const shown = {};
-  for (const path of paths) {
+  await Promise.all(paths.map(async (path) => {
     // A refused page leaves an error page, or nothing, in the frame.
     const ours = () => page.frames().find((one) => one.name() === path && one.url().startsWith(target));
     await eventually(async () => assert.notEqual(await ours()?.title(), undefined), '', 2_500).catch(() => {});
     shown[path] = Boolean(ours() && await ours().title());
-  }
+  }));
   return shown;
 }
 
@@ -157,7 +157,7 @@ for (const [setup, env] of [['default', () => ({})], ['CORS_ORIGINS', () => ({ C
 }
 
 test('CORS_ORIGINS: a listed page of another site may embed the chat alone', async () => {
-  h = await house({ CORS_ORIGINS: origin.listedStranger });
+  h = await house({ CORS_ORIGINS: origin.listedStranger }, DESKTOP_CHROMIUM) // which keeps storage from frames of other sites;
   try {
     const { context, page } = await hostile(origin.listedStranger);
     assert.deepEqual(await framed(page, h.server.url, PATHS), { '/': true, '/login': false, '/admin': false });

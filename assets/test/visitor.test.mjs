@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { cleanInBoth } from './axe.mjs';
-import { CHROMIUM, connected, earsOf, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
+import { connected, DESKTOP_CHROMIUM, earsOf, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
 
 let h;
 let agent;
@@ -240,7 +240,7 @@ test('gone to another page and back: the conversation is there, and what came me
 
 test('back is instant: the page comes from the back/forward cache as it was left, connects again and hears what came', async () => {
   // The driver switches that cache off where it is not asked to leave it.
-  const browser = await chromium.launch({ ...CHROMIUM, ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+  const browser = await chromium.launch({ ...DESKTOP_CHROMIUM, ignoreDefaultArgs: ['--disable-back-forward-cache'] });
   try {
     const page = await visit(await browser.newContext({ baseURL: h.server.url, locale: 'tr-TR' }), 'Önbellekten');
     await say(page, 'gidiyorum');

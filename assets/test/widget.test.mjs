@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { CHROMIUM, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
+import { DESKTOP_CHROMIUM, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
 import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './site.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -33,8 +33,8 @@ after(async () => {
 });
 
 /** A page of a site with the button on it. */
-async function at(address, options = {}) {
-  const context = await h.person(options);
+async function at(address, options = {}, browser = h.browser) {
+  const context = await h.person(options, browser);
   await openUp(context);
   const page = await context.newPage();
   await page.goto(address);
@@ -245,8 +245,10 @@ test('the frame listens to the page that holds it, and to no other', async () =>
   assert.ok(!JSON.stringify(await page.evaluate(() => Object.entries(localStorage))).includes(thread));
 });
 
-test('without third-party cookies, and without any storage, it works until the page is left', async () => {
-  const gone = await at(far.url);
+test('without third-party cookies, and without any storage, it works until the page is left', async (t) => {
+  const desktop = await chromium.launch(DESKTOP_CHROMIUM);
+  t.after(() => desktop.close());
+  const gone = await at(far.url, {}, desktop);
   const talk = await introduce(gone, 'Hafızasız');
   await assert.rejects(gone.frames()[1].evaluate(() => localStorage.length), /Access is denied/, 'the browser keeps nothing for the frame');
   await say(talk, 'çerezsiz');
@@ -326,7 +328,7 @@ test('where the browser keeps frames’ storage apart by site, a conversation st
   mkdirSync(path.join(profile, 'Default'));
   writeFileSync(path.join(profile, 'Default', 'Preferences'), JSON.stringify({ profile: { cookie_controls_mode: 0 } }));
   const context = await chromium.launchPersistentContext(profile, {
-    ...CHROMIUM, locale: 'tr-TR', ignoreDefaultArgs: true, args: [...CHROMIUM.args, '--remote-debugging-pipe', `--user-data-dir=${profile}`, 'about:blank'],
+    ...DESKTOP_CHROMIUM, locale: 'tr-TR', ignoreDefaultArgs: true, args: [...DESKTOP_CHROMIUM.args, '--remote-debugging-pipe', `--user-data-dir=${profile}`, 'about:blank'],
   });
   try {
     await openUp(context);
