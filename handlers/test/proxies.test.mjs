@@ -15,7 +15,7 @@ describe("three processes behind", () => {
   after(() => Promise.all(servers.map((s) => s.stop())));
 
   const sockets = async (server) => {
-    const text = await (await fetch(`${server.url}/metrics`, { headers: { Authorization: `Bearer ${token}` } })).text();
+    const text = await (await fetch(`${server.url}/metrics`, { headers: { Authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(20_000) })).text();
     return Number(/^sohbet_sockets (\d+)$/m.exec(text)[1]);
   };
 
@@ -26,7 +26,7 @@ describe("three processes behind", () => {
         try {
           // Each loads the page first, as a browser does, and keeps the cookie that it was given.
           const clients = await Promise.all(Array.from({ length: CLIENTS }, async () => {
-            const page = await fetch(`${proxy.url}/`);
+            const page = await fetch(`${proxy.url}/`, { signal: AbortSignal.timeout(20_000) });
             assert.equal(page.status, 200);
             const cookie = page.headers.getSetCookie().map((c) => c.split(";")[0]).find((c) => c.startsWith("sohbet_at="));
             assert.ok(cookie, "the proxy gave no cookie");
