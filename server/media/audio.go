@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"math/bits"
 )
@@ -103,27 +104,44 @@ const (
 	unknownSize  = -1
 )
 
-// checkWebM walks the elements of a WebM file down to its tracks, of which all must be sound.
+// tracks counts what a container holds.
+type tracks struct{ sound, video, other int }
+
+// checkWebM wants a WebM file whose tracks are all sound.
 func checkWebM(w *walker) error {
+	t, err := webm(w)
+	if err == nil && (t.sound == 0 || t.video+t.other > 0) {
+		return wrong("a WebM with %d tracks of sound and %d others", t.sound, t.video+t.other)
+	}
+	return err
+}
+
+func checkWebMVideo(w *walker) error {
+	t, err := webm(w)
+	if err == nil && t.video == 0 {
+		return wrong("a WebM without video")
+	}
+	return err
+}
+
+// webm walks the elements of a WebM file down to its tracks.
+func webm(w *walker) (t tracks, err error) {
 	id, size, at, err := element(w, 0)
 	if err != nil || id != ebmlHeader || size == unknownSize {
-		return wrong("no WebM")
+		return t, wrong("no WebM")
 	}
 	if at += size; at >= w.size {
-		return wrong("a WebM without content")
+		return t, wrong("a WebM without content")
 	}
 	id, size, at, err = element(w, at)
 	if err != nil || id != mkvSegment {
-		return wrong("a WebM without a segment")
+		return t, wrong("a WebM without a segment")
 	}
 	if size != unknownSize && at+size != w.size {
-		return wrong("a WebM with something after its end")
+		return t, wrong("a WebM with something after its end")
 	}
-	sound, err := webmTracks(w, at, w.size, mkvTracks)
-	if err == nil && sound == 0 {
-		return wrong("a WebM without sound")
-	}
-	return err
+	err = webmTracks(w, at, w.size, mkvTracks, &t)
+	return t, err
 }
 
 // element reads an id and a size (RFC 8794 §4, §5); at is where the content begins.
@@ -159,109 +177,48 @@ var webmInside = map[uint32]uint32{mkvTracks: mkvTrack, mkvTrack: mkvTrackType}
 
 // webmTracks walks elements and opens those with one id; it counts the tracks. A recorder writes clusters of unknown size, which
 // end where the next one begins; their content is walked like the segment's own.
-func webmTracks(w *walker, at, end int64, opened uint32) (sound int, err error) {
+func webmTracks(w *walker, at, end int64, opened uint32, t *tracks) error {
 	for at < end {
 		if err := w.step(); err != nil {
-			return 0, err
+			return err
 		}
 		id, size, content, err := element(w, at)
 		if err != nil {
-			return 0, wrong("a WebM with something between its elements: %w", err)
+			return wrong("a WebM with something between its elements: %w", err)
 		}
 		if size == unknownSize {
 			if id != mkvCluster {
-				return 0, wrong("a WebM with an element of unknown size")
+				return wrong("a WebM with an element of unknown size")
 			}
 			at = content
 			continue
 		}
 		if size > end-content {
-			return 0, wrong("a WebM without end")
+			return wrong("a WebM without end")
 		}
 		switch {
 		case id != opened:
 		case id == mkvTrackType:
 			kind, err := w.bytes(content, 1)
-			if err != nil || size != 1 || kind[0] != 2 {
-				return 0, wrong("a WebM with something else than sound")
+			if err != nil || size != 1 {
+				return wrong("a WebM with a broken track")
 			}
-			sound++
+			switch kind[0] {
+			case 1:
+				t.video++
+			case 2:
+				t.sound++
+			default:
+				t.other++
+			}
 		default:
-			n, err := webmTracks(w, content, content+size, webmInside[id])
-			if err != nil {
-				return 0, err
+			if err := webmTracks(w, content, content+size, webmInside[id], t); err != nil {
+				return err
 			}
-			sound += n
 		}
 		at = content + size
 	}
-	return sound, nil
-}
-
-// checkMP4 walks the boxes of an ISO media file (ISO/IEC 14496-12) down to its tracks, of which all must be sound.
-func checkMP4(w *walker) error {
-	sound, err := mp4Boxes(w, 0, w.size, 0)
-	if err != nil {
-		return err
-	}
-	if sound == 0 {
-		return wrong("an MP4 without sound")
-	}
 	return nil
-}
-
-func mp4Boxes(w *walker, at, end int64, depth int) (sound int, err error) {
-	for at < end {
-		if err := w.step(); err != nil {
-			return 0, err
-		}
-		head, err := w.bytes(at, 16)
-		if err != nil || len(head) < 8 {
-			return 0, wrong("an MP4 without end")
-		}
-		size, content := int64(binary.BigEndian.Uint32(head[:])), at+8
-		switch size {
-		case 0: // up to the end
-			size = end - at
-		case 1:
-			if len(head) < 16 {
-				return 0, wrong("an MP4 without end")
-			}
-			size, content = int64(binary.BigEndian.Uint64(head[8:])), at+16 // what is too large is negative
-		}
-		if size < content-at || size > end-at {
-			return 0, wrong("an MP4 with something between its boxes")
-		}
-		switch name := string(head[4:8]); {
-		case name == "moov" && depth == 0, name == "trak" && depth == 1, name == "mdia" && depth == 2:
-			n, err := mp4Boxes(w, content, at+size, depth+1)
-			if err != nil {
-				return 0, err
-			}
-			sound += n
-		case name == "hdlr" && depth == 3:
-			kind, err := w.exactly(content, 12) // version and flags, 4 bytes of zero, the kind of track
-			if err != nil {
-				return 0, wrong("an MP4 without end")
-			}
-			switch string(kind[8:]) {
-			case "soun":
-				sound++
-			case "vide":
-				return 0, wrong("an MP4 with a film in it")
-			}
-		case depth == 0 && !mp4Top[name]:
-			return 0, wrong("an MP4 with an unknown box %q", name)
-		}
-		at += size
-	}
-	return sound, nil
-}
-
-// mp4Top are the boxes that stand at the top of sound files.
-var mp4Top = map[string]bool{
-	"ftyp": true, "styp": true, "moov": true, "mdat": true, "free": true, "skip": true, "wide": true, "moof": true,
-	"mfra": true, "sidx": true, "uuid": true, "meta": true, "udta": true, "prft": true, "emsg": true, "pdin": true,
 }
 
 var mp3Rates = [2][16]int64{ // kbit/s of layer III: MPEG-1, MPEG-2 and 2.5
@@ -304,6 +261,98 @@ func checkMP3(w *walker) error {
 	}
 	if frames < 3 {
 		return wrong("no MP3")
+	}
+	return nil
+}
+
+// mpegAudio checks an MP3 or AAC, which both may begin with an ID3v2 tag.
+func (s *Service) mpegAudio(ctx context.Context, raw *part) (*examined, error) {
+	w := newWalker(ctx, raw)
+	at, err := skipID3(w)
+	if err != nil {
+		return nil, err
+	}
+	if head, err := w.exactly(at, 7); err == nil && adtsFrame(head) > 0 {
+		return as(".aac", "audio/aac", checkADTS)(s, ctx, raw)
+	}
+	return as(".mp3", "audio/mpeg", checkMP3)(s, ctx, raw)
+}
+
+// adtsFrame gives the length of the AAC frame with this header of 7 bytes (ISO/IEC 13818-7 §6.2), 0 if it is none.
+func adtsFrame(h []byte) int64 {
+	length := int64(h[3]&3)<<11 | int64(h[4])<<3 | int64(h[5]>>5)
+	if h[0] != 0xff || h[1]&0xf6 != 0xf0 || h[2]>>2&0xf > 12 || length < 7 {
+		return 0
+	}
+	return length
+}
+
+// checkADTS walks the frames of an AAC file. The last frame may be cut off, as recorders do that are switched off.
+func checkADTS(w *walker) error {
+	at, err := skipID3(w)
+	frames := 0
+	for ; err == nil && at < w.size; frames++ {
+		if err := w.step(); err != nil {
+			return err
+		}
+		head, err := w.bytes(at, 7)
+		if err != nil {
+			return err
+		}
+		if len(head) < 7 && frames > 2 {
+			break
+		}
+		length := int64(0)
+		if len(head) == 7 {
+			length = adtsFrame(head)
+		}
+		if length == 0 {
+			return wrong("an AAC with something between its frames")
+		}
+		at += length
+	}
+	if err == nil && frames < 3 {
+		return wrong("no AAC")
+	}
+	return err
+}
+
+// amrFrames are the bytes of a frame by its type, header included, narrow-band and wide-band (RFC 4867 §5.3); 0 = not used.
+var amrFrames = [2][16]int64{
+	{13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1},
+	{18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1},
+}
+
+// checkAMR walks the frames of an AMR file (RFC 4867 §5).
+func checkAMR(w *walker) error {
+	head, err := w.bytes(0, 9)
+	if err != nil {
+		return err
+	}
+	at, sizes := int64(6), &amrFrames[0]
+	switch {
+	case bytes.HasPrefix(head, []byte("#!AMR-WB\n")):
+		at, sizes = 9, &amrFrames[1]
+	case !bytes.HasPrefix(head, []byte("#!AMR\n")):
+		return wrong("no AMR of one channel")
+	}
+	first := at
+	for at < w.size {
+		if err := w.step(); err != nil {
+			return err
+		}
+		b, err := w.exactly(at, 1)
+		if err != nil {
+			return err
+		}
+		length := sizes[b[0]>>3&0xf]
+		if b[0]&0x83 != 0 || length == 0 {
+			return wrong("an AMR with something between its frames")
+		}
+		at += length
+	}
+	if at == first {
+		return wrong("an AMR without sound")
 	}
 	return nil
 }
