@@ -14,7 +14,9 @@ import (
 // HEIC is a photo's container of a brand, such as "heic" or "avif", without a picture in it, but with EXIF that says where.
 func HEIC(brand string) []byte {
 	exif := append([]byte("\x00\x00\x00\x06Exif\x00\x00"), EXIF(1)...)
-	item := func(id byte, kind string) []byte { return box("infe", []byte{2, 0, 0, 0, 0, id, 0, 0}, []byte(kind+"\x00")) }
+	item := func(id byte, kind string) []byte {
+		return box("infe", []byte{2, 0, 0, 0, 0, id, 0, 0}, []byte(kind+"\x00"))
+	}
 	file := func(at uint32) []byte {
 		place := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 0, 0x44, 0, 0, 1, 0, 2, 0, 0, 0, 1}, at)
 		return join(box("ftyp", []byte(brand+"\x00\x00\x00\x00mif1")),
