@@ -28,7 +28,7 @@ func HEIC(brand string) []byte {
 	return file(uint32(len(whole) - len(exif)))
 }
 
-// Video is a film with sound: brand "qt  " is what iPhones record, "isom" an MP4, "" a QuickTime file from before there were brands.
+// Video has a track of video and one of sound: brand "qt  " is what iPhones record, "isom" an MP4, "" a QuickTime file from before there were brands.
 // Camera makers' own boxes stand at its end.
 func Video(brand string) []byte {
 	track := func(kind string) []byte {
