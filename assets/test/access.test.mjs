@@ -72,7 +72,7 @@ test('axe finds nothing in pictures, voices and files, light or dark', async () 
   await page.setInputFiles('#pick', [
     { name: 'a.png', mimeType: 'image/png', buffer: Buffer.from(picture) },
     { name: 'b.txt', mimeType: 'text/plain', buffer: Buffer.from('merhaba') },
-    { name: 'c.pdf', mimeType: 'application/pdf', buffer: Buffer.from('<html>') },
+    { name: 'c.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4\n\0') },
   ]);
   await eventually(async () => assert.equal(await page.locator('.tray-item').count(), 4), 'four in the tray');
   await cleanInBoth(page, 'before sending');

@@ -1,6 +1,6 @@
 // Pictures, voices and files: from visitor to agent and back, on phones and desks, through failures.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
@@ -165,17 +165,93 @@ test('documents, pasting and dropping', async () => {
   await visitor.setInputFiles('#pick', pdf);
   await visitor.click('.tray-remove');
   assert.ok(await visitor.locator('#tray').isHidden());
-  await visitor.setInputFiles('#pick', { name: 'film.mov', mimeType: 'video/quicktime', buffer: Buffer.from('x') });
-  await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), /film\.mov/));
-  await visitor.setInputFiles('#pick', { name: 'x.zip', mimeType: 'application/zip', buffer: Buffer.alloc(11 * 1024 * 1024) });
+  await visitor.setInputFiles('#pick', { name: 'film.mov', mimeType: 'video/quicktime', buffer: Buffer.from('MZ\x90\0\0') });
+  await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), /“film\.mov” gönderilemiyor: bu bir program\./));
+  await visitor.setInputFiles('#pick', { name: 'x.zip', mimeType: 'application/zip', buffer: Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(11 * 1024 * 1024)]) });
   await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), /10 MB/));
   // The server looks at what it is, and the message says so; it can be taken away.
-  await visitor.setInputFiles('#pick', { name: 'x.pdf', mimeType: 'application/pdf', buffer: Buffer.from('<html>') });
+  await visitor.setInputFiles('#pick', { name: 'x.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4\n\0') });
   await visitor.click('#send');
   await visitor.waitForSelector('.message[data-state=failed]');
-  assert.match(await visitor.textContent('.failure'), /Bu tür bir dosya gönderilemiyor/);
+  assert.match(await visitor.textContent('.failure'), /bu tür bir dosya gönderilemiyor/);
   await visitor.click('.failure .drop');
   await eventually(async () => assert.equal(await visitor.locator('.message[data-state=failed]').count(), 0), 'taken away');
+});
+
+test('a file is what its content says, whatever its name and type', async () => {
+  const agent = await signIn(await h.person(), h.server);
+  const visitor = await visit(await h.person(), 'İçerik');
+  const shared = (name) => readFileSync(new URL(`../../../shared/cases/${name}`, import.meta.url));
+  const send = async (file, kind) => {
+    const before = await media(agent, kind).count();
+    await visitor.setInputFiles('#pick', { mimeType: '', ...file });
+    await visitor.waitForSelector('.tray-item');
+    await visitor.click('#send');
+    await settled(visitor);
+    await eventually(async () => assert.equal(await media(agent, kind).count(), before + 1), `${file.name} arrives as ${kind}`);
+    return media(agent, kind).last();
+  };
+  await say(visitor, 'merhaba');
+  await openThread(agent, 'İçerik');
+
+  // A photo without a type or an end of its name, and one that says it is a sound.
+  const jpeg = readFileSync(await draw(visitor, 'a.jpg', 90, 60));
+  await send({ name: 'foto', buffer: jpeg }, 'image');
+  await loaded(agent);
+  await send({ name: 'ses.mp3', mimeType: 'audio/mpeg', buffer: jpeg }, 'image');
+  await loaded(agent);
+
+  // A photo that this browser cannot decode is a download with its name; Safari makes a JPEG of it before it is sent.
+  const heic = shared('photo.heic');
+  const kept = await send({ name: 'IMG_0001.HEIC', mimeType: 'image/heic', buffer: heic }, 'file');
+  assert.equal(await kept.locator('b').textContent(), 'IMG_0001.HEIC');
+  await eventually(async () => assert.equal(await kept.locator('img').count(), 0), 'no broken picture');
+  const [download] = await Promise.all([agent.waitForEvent('download'), kept.locator('a.attachment').click()]);
+  assert.equal(download.suggestedFilename(), 'IMG_0001.HEIC');
+  assert.deepEqual(readFileSync(await download.path()), heic);
+  await visitor.evaluate(() => {
+    const real = window.createImageBitmap;
+    window.createImageBitmap = (what, ...rest) => {
+      if (what.type !== 'image/heic') return real(what, ...rest);
+      const canvas = Object.assign(document.createElement('canvas'), { width: 120, height: 80 });
+      return real(canvas);
+    };
+  });
+  const converted = await send({ name: 'IMG_0002.HEIC', buffer: heic }, 'image');
+  await loaded(agent);
+  assert.match(await converted.locator('img').getAttribute('src'), /\.jpg$/);
+
+  // A video plays above its download; a text is a text in any encoding.
+  const film = await visitor.evaluate(async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 48 });
+    const paint = canvas.getContext('2d');
+    const recorder = new MediaRecorder(canvas.captureStream(20), { mimeType: 'video/webm' });
+    const parts = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    const stopped = new Promise((done) => { recorder.onstop = done; });
+    recorder.start();
+    for (let i = 0; i < 10; i++) {
+      paint.fillStyle = `rgb(${i * 25} 0 0)`;
+      paint.fillRect(0, 0, 64, 48);
+      await new Promise((done) => { setTimeout(done, 50); });
+    }
+    recorder.stop();
+    await stopped;
+    return [...new Uint8Array(await new Blob(parts).arrayBuffer())];
+  });
+  const video = await send({ name: 'kutu açılışı.webm', buffer: Buffer.from(film) }, 'file');
+  await eventually(async () => assert.equal(await video.locator('video').evaluate((node) => node.controls && node.videoWidth), 64), 'the player knows the video');
+  assert.equal(await video.locator('a.attachment b').textContent(), 'kutu açılışı.webm');
+  const table = await send({ name: 'liste.csv', mimeType: 'application/vnd.ms-excel', buffer: shared('utf16le-bom.csv') }, 'file');
+  assert.equal(await table.locator('b').textContent(), 'liste.csv');
+
+  // An empty file, and one whose content no one knows, are refused in words.
+  for (const [file, says] of [[{ name: 'boş.pdf', buffer: Buffer.alloc(0) }, /“boş\.pdf” boş/], [{ name: 'x.jpg', mimeType: 'image/jpeg', buffer: Buffer.from([0, 1, 2, 3]) }, /içeriği tanınmıyor/]]) {
+    await visitor.setInputFiles('#pick', { mimeType: '', ...file });
+    await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), says), file.name);
+  }
+  await visitor.context().close();
+  await agent.context().close();
 });
 
 test('a recording can be thrown away', async () => {

@@ -80,6 +80,7 @@ type Limiter interface {
 
 // Attachment is what is known of a file that a message names.
 type Attachment struct {
+	Kind   string `json:"-"`                   // the content type of messages that name it; "" = not known
 	Name   string `json:"file_name,omitempty"` // as its sender called it
 	Type   string `json:"file_type,omitempty"` // media type
 	Size   int64  `json:"file_size,omitempty"` // bytes

@@ -19,6 +19,9 @@ func (s *Service) claim(ctx context.Context, a Actor, p *Post) (Attachment, erro
 	var known *Error
 	switch {
 	case err == nil:
+		if file.Kind != "" { // clients may take a sound for a picture by its name
+			p.Type = file.Kind
+		}
 		return file, nil
 	case !errors.As(err, &known) || known.Code != CodeNotFound:
 		return Attachment{}, s.notSaved(ctx, err)

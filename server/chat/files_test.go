@@ -15,6 +15,7 @@ import (
 type shelf struct {
 	broken bool
 	thread string // whose file it is
+	kind   string // what it is
 }
 
 const onShelf = "/uploads/files/report.pdf"
@@ -27,7 +28,9 @@ func (s *shelf) Claim(_ context.Context, url, thread string, shared bool) (chat.
 		return chat.Attachment{}, errors.New("broken")
 	case url == onShelf && (shared || s.thread == "" || s.thread == thread):
 		s.thread = thread
-		return report, nil
+		file := report
+		file.Kind = s.kind
+		return file, nil
 	}
 	return chat.Attachment{}, &chat.Error{Code: chat.CodeNotFound}
 }
@@ -106,6 +109,25 @@ func TestVisitorsNameTheirOwnFilesOnly(t *testing.T) {
 		}
 		if err := send(agent, eves, onShelf); err != nil {
 			t.Errorf("an agent passes a file on: %v", err)
+		}
+	})
+}
+
+// TestStoredFileDecidesTheType: a client may take a file for something else by its name.
+func TestStoredFileDecidesTheType(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		h := &chattest.Hall{}
+		c := chat.New(chat.Options{Store: s, Files: &shelf{kind: "audio"}, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
+		w := world{c, h, s}
+		ada := visitorAt("ada")
+		thread := w.join(t, ada, "Ada")
+		m, err := c.Post(t.Context(), ada, chat.Post{ThreadID: thread, Type: "image", FileURL: onShelf})
+		if err != nil || m.Type != "audio" || m.ContentType != "audio" {
+			t.Errorf("%+v, %v", m, err)
+		}
+		list, _, err := c.History(t.Context(), agent, thread, models.MessageQuery{})
+		if err != nil || len(list) != 1 || list[0].ContentType != "audio" {
+			t.Errorf("history: %+v, %v", list, err)
 		}
 	})
 }

@@ -103,27 +103,44 @@ const (
 	unknownSize  = -1
 )
 
-// checkWebM walks the elements of a WebM file down to its tracks, of which all must be sound.
+// tracks counts what a container holds.
+type tracks struct{ sound, video, other int }
+
+// checkWebM wants a WebM file whose tracks are all sound.
 func checkWebM(w *walker) error {
+	t, err := webm(w)
+	if err == nil && (t.sound == 0 || t.video+t.other > 0) {
+		return wrong("a WebM with %d tracks of sound and %d others", t.sound, t.video+t.other)
+	}
+	return err
+}
+
+func checkWebMVideo(w *walker) error {
+	t, err := webm(w)
+	if err == nil && t.video == 0 {
+		return wrong("a WebM without video")
+	}
+	return err
+}
+
+// webm walks the elements of a WebM file down to its tracks.
+func webm(w *walker) (t tracks, err error) {
 	id, size, at, err := element(w, 0)
 	if err != nil || id != ebmlHeader || size == unknownSize {
-		return wrong("no WebM")
+		return t, wrong("no WebM")
 	}
 	if at += size; at >= w.size {
-		return wrong("a WebM without content")
+		return t, wrong("a WebM without content")
 	}
 	id, size, at, err = element(w, at)
 	if err != nil || id != mkvSegment {
-		return wrong("a WebM without a segment")
+		return t, wrong("a WebM without a segment")
 	}
 	if size != unknownSize && at+size != w.size {
-		return wrong("a WebM with something after its end")
+		return t, wrong("a WebM with something after its end")
 	}
-	sound, err := webmTracks(w, at, w.size, mkvTracks)
-	if err == nil && sound == 0 {
-		return wrong("a WebM without sound")
-	}
-	return err
+	err = webmTracks(w, at, w.size, mkvTracks, &t)
+	return t, err
 }
 
 // element reads an id and a size (RFC 8794 §4, §5); at is where the content begins.
@@ -159,205 +176,46 @@ var webmInside = map[uint32]uint32{mkvTracks: mkvTrack, mkvTrack: mkvTrackType}
 
 // webmTracks walks elements and opens those with one id; it counts the tracks. A recorder writes clusters of unknown size, which
 // end where the next one begins; their content is walked like the segment's own.
-func webmTracks(w *walker, at, end int64, opened uint32) (sound int, err error) {
+func webmTracks(w *walker, at, end int64, opened uint32, t *tracks) error {
 	for at < end {
 		if err := w.step(); err != nil {
-			return 0, err
+			return err
 		}
 		id, size, content, err := element(w, at)
 		if err != nil {
-			return 0, wrong("a WebM with something between its elements: %w", err)
+			return wrong("a WebM with something between its elements: %w", err)
 		}
 		if size == unknownSize {
 			if id != mkvCluster {
-				return 0, wrong("a WebM with an element of unknown size")
+				return wrong("a WebM with an element of unknown size")
 			}
 			at = content
 			continue
 		}
 		if size > end-content {
-			return 0, wrong("a WebM without end")
+			return wrong("a WebM without end")
 		}
 		switch {
 		case id != opened:
 		case id == mkvTrackType:
 			kind, err := w.bytes(content, 1)
-			if err != nil || size != 1 || kind[0] != 2 {
-				return 0, wrong("a WebM with something else than sound")
+			if err != nil || size != 1 {
+				return wrong("a WebM with a broken track")
 			}
-			sound++
+			switch kind[0] {
+			case 1:
+				t.video++
+			case 2:
+				t.sound++
+			default:
+				t.other++
+			}
 		default:
-			n, err := webmTracks(w, content, content+size, webmInside[id])
-			if err != nil {
-				return 0, err
+			if err := webmTracks(w, content, content+size, webmInside[id], t); err != nil {
+				return err
 			}
-			sound += n
 		}
 		at = content + size
 	}
-	return sound, nil
-}
-
-// checkMP4 walks the boxes of an ISO media file (ISO/IEC 14496-12) down to its tracks, of which all must be sound.
-func checkMP4(w *walker) error {
-	sound, err := mp4Boxes(w, 0, w.size, 0)
-	if err != nil {
-		return err
-	}
-	if sound == 0 {
-		return wrong("an MP4 without sound")
-	}
 	return nil
-}
-
-func mp4Boxes(w *walker, at, end int64, depth int) (sound int, err error) {
-	for at < end {
-		if err := w.step(); err != nil {
-			return 0, err
-		}
-		head, err := w.bytes(at, 16)
-		if err != nil || len(head) < 8 {
-			return 0, wrong("an MP4 without end")
-		}
-		size, content := int64(binary.BigEndian.Uint32(head[:])), at+8
-		switch size {
-		case 0: // up to the end
-			size = end - at
-		case 1:
-			if len(head) < 16 {
-				return 0, wrong("an MP4 without end")
-			}
-			size, content = int64(binary.BigEndian.Uint64(head[8:])), at+16 // what is too large is negative
-		}
-		if size < content-at || size > end-at {
-			return 0, wrong("an MP4 with something between its boxes")
-		}
-		switch name := string(head[4:8]); {
-		case name == "moov" && depth == 0, name == "trak" && depth == 1, name == "mdia" && depth == 2:
-			n, err := mp4Boxes(w, content, at+size, depth+1)
-			if err != nil {
-				return 0, err
-			}
-			sound += n
-		case name == "hdlr" && depth == 3:
-			kind, err := w.exactly(content, 12) // version and flags, 4 bytes of zero, the kind of track
-			if err != nil {
-				return 0, wrong("an MP4 without end")
-			}
-			switch string(kind[8:]) {
-			case "soun":
-				sound++
-			case "vide":
-				return 0, wrong("an MP4 with a film in it")
-			}
-		case depth == 0 && !mp4Top[name]:
-			return 0, wrong("an MP4 with an unknown box %q", name)
-		}
-		at += size
-	}
-	return sound, nil
-}
-
-// mp4Top are the boxes that stand at the top of sound files.
-var mp4Top = map[string]bool{
-	"ftyp": true, "styp": true, "moov": true, "mdat": true, "free": true, "skip": true, "wide": true, "moof": true,
-	"mfra": true, "sidx": true, "uuid": true, "meta": true, "udta": true, "prft": true, "emsg": true, "pdin": true,
-}
-
-var mp3Rates = [2][16]int64{ // kbit/s of layer III: MPEG-1, MPEG-2 and 2.5
-	{0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0},
-	{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0},
-}
-
-var mp3Samples = [3]int64{44100, 48000, 32000}
-
-// checkMP3 walks the frames of an MP3 (ISO/IEC 11172-3, 13818-3), after ID3v2 tags and before ID3v1 or APE ones.
-func checkMP3(w *walker) error {
-	at, err := skipID3(w)
-	if err != nil {
-		return err
-	}
-	frames := 0
-	for at < w.size {
-		if err := w.step(); err != nil {
-			return err
-		}
-		head, err := w.bytes(at, 4)
-		if err != nil {
-			return err
-		}
-		if len(head) < 4 {
-			break
-		}
-		length := mp3Frame([4]byte(head))
-		if length == 0 {
-			if tail := w.size - at; frames > 2 && (string(head[:3]) == "TAG" && tail <= 128+227 || string(head) == "APET" && tail < 64<<10) {
-				return nil
-			}
-			if frames > 2 && onlyZeros(w, at) {
-				return nil
-			}
-			return wrong("an MP3 with something between its frames")
-		}
-		frames++
-		at += length
-	}
-	if frames < 3 {
-		return wrong("no MP3")
-	}
-	return nil
-}
-
-func skipID3(w *walker) (at int64, err error) {
-	for {
-		if err := w.step(); err != nil {
-			return 0, err
-		}
-		head, err := w.exactly(at, 10)
-		if err != nil {
-			return 0, wrong("an MP3 without sound: %w", err)
-		}
-		if string(head[:3]) != "ID3" {
-			return at, nil
-		}
-		size := int64(0)
-		for _, b := range head[6:] {
-			if b&0x80 != 0 {
-				return 0, wrong("an MP3 with a broken tag")
-			}
-			size = size<<7 | int64(b)
-		}
-		at += 10 + size
-	}
-}
-
-// mp3Frame gives the length of the frame with this header, 0 if it is none.
-func mp3Frame(h [4]byte) int64 {
-	version, layer, rate, samples := h[1]>>3&3, h[1]>>1&3, h[2]>>4, h[2]>>2&3
-	if h[0] != 0xff || h[1]&0xe0 != 0xe0 || version == 1 || layer != 1 || samples == 3 {
-		return 0
-	}
-	table, scale, perFrame := 0, int64(1), int64(144)
-	if version != 3 {
-		table, scale, perFrame = 1, 2, 72
-	}
-	if version == 0 {
-		scale = 4
-	}
-	bits := mp3Rates[table][rate] * 1000
-	if bits == 0 {
-		return 0
-	}
-	return perFrame*bits/(mp3Samples[samples]/scale) + int64(h[2]>>1&1)
-}
-
-func onlyZeros(w *walker, at int64) bool {
-	for at < w.size {
-		b, err := w.bytes(at, 4096)
-		if err != nil || len(bytes.Trim(b, "\x00")) > 0 {
-			return false
-		}
-		at += int64(len(b))
-	}
-	return true
 }

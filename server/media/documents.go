@@ -16,22 +16,64 @@ const maxEntries = 5000
 
 // Documents and archives are never shown by this server, only downloaded; whoever opens one does so in a program of their own.
 
-// checkPDF wants a document from the first byte on (ISO 32000-1 §7.5), and no archive behind it.
+// checkPDF wants a header within the first 1,024 bytes, as readers do (Adobe's PDF Reference 1.7, appendix H.3.4.1), and an object
+// after it. What stands before the header, after the end mark, or without one is what scanners and mail programs make. A document
+// that is an archive too is none.
 func checkPDF(w *walker) error {
-	head, err := w.exactly(0, 5)
-	if err != nil || string(head) != "%PDF-" {
-		return wrong("no PDF")
+	at, err := w.find(0, []byte("%PDF-"))
+	if err != nil || at > 1024 {
+		return wrong("no PDF: %w", err)
 	}
-	n := min(w.size, 2048)
-	tail, err := w.exactly(w.size-n, int(n))
-	if err != nil {
-		return err
-	}
-	if !bytes.Contains(tail, []byte("%%EOF")) {
-		return wrong("a PDF without end")
+	if _, err := w.find(at, []byte(" obj")); err != nil {
+		return wrong("a PDF without content: %w", err)
 	}
 	if _, err := zipEnd(w); err == nil {
 		return wrong("a PDF that is an archive too")
+	}
+	return nil
+}
+
+// text checks a text in UTF-16, as its first two bytes say, or in an encoding whose letters are bytes.
+func (s *Service) text(ctx context.Context, raw *part) (*examined, error) {
+	w := newWalker(ctx, raw)
+	head, err := w.bytes(0, 2)
+	if err != nil {
+		return nil, err
+	}
+	var order binary.ByteOrder
+	charset := "utf-8"
+	switch string(head) {
+	case "\xff\xfe":
+		order, charset = binary.LittleEndian, "utf-16le"
+	case "\xfe\xff":
+		order, charset = binary.BigEndian, "utf-16be"
+	}
+	return as(".txt", "text/plain; charset="+charset, func(w *walker) error {
+		if order == nil {
+			return checkText(w)
+		}
+		return checkUTF16(w, order)
+	})(s, ctx, raw)
+}
+
+// notInText reports whether no text has a character.
+func notInText(c rune) bool { return c < ' ' && !strings.ContainsRune("\t\n\v\f\r\x1a\x1b", c) }
+
+func checkUTF16(w *walker, order binary.ByteOrder) error {
+	for at := int64(0); at < w.size; {
+		b, err := w.bytes(at, windowSize)
+		if err != nil {
+			return err
+		}
+		if len(b)%2 == 1 {
+			return wrong("a text in UTF-16 that ends within a character")
+		}
+		for i := 0; i < len(b); i += 2 {
+			if c := rune(order.Uint16(b[i:])); notInText(c) {
+				return wrong("a text with the control character %#x", c)
+			}
+		}
+		at += int64(len(b))
 	}
 	return nil
 }
@@ -47,7 +89,7 @@ func checkText(w *walker) error {
 			return nil
 		case err != nil:
 			return err
-		case c < ' ' && !strings.ContainsRune("\t\n\v\f\r\x1a\x1b", c):
+		case notInText(c):
 			return wrong("a text with the control character %#x", c)
 		case c == utf8.RuneError && size == 1:
 			continue // an older encoding
@@ -91,12 +133,6 @@ func zipEnd(w *walker) (zipDirectory, error) {
 	return zipDirectory{}, wrong("an archive without end")
 }
 
-// officeParts tell a document by the part that holds its text.
-var officeParts = map[string]examined{
-	"word/document.xml": {mime: "application/vnd.openxmlformats-officedocument.wordprocessingml.document", ext: ".docx"},
-	"xl/workbook.xml":   {mime: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ext: ".xlsx"},
-}
-
 // zip walks the directory of an archive (APPNOTE.TXT §4.3.12) and finds out whether it is a document of an office program. The
 // entries are counted: what the end record says must be true.
 func (s *Service) zip(ctx context.Context, raw *part) (*examined, error) {
@@ -109,7 +145,7 @@ func (s *Service) zip(ctx context.Context, raw *part) (*examined, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := &examined{body: raw, mime: "application/zip", ext: ".zip"}
+	var parts officeParts
 	entries := 0
 	for at := d.at; at < d.end; entries++ {
 		if entries == maxEntries {
@@ -127,17 +163,23 @@ func (s *Service) zip(ctx context.Context, raw *part) (*examined, error) {
 		if err != nil || next > d.end {
 			return nil, wrong("an archive with a broken directory")
 		}
-		part, office := officeParts[string(name)]
-		switch {
-		case office:
-			found.mime, found.ext = part.mime, part.ext
-		case string(name) == "META-INF/MANIFEST.MF", string(name) == "AndroidManifest.xml", bytes.HasSuffix(name, []byte("/vbaProject.bin")):
-			return nil, wrong("an archive that is a program")
+		if err := parts.add(name, length <= longest); err != nil {
+			return nil, err
 		}
 		at = next
 	}
 	if entries != d.entries {
 		return nil, wrong("an archive that says it has %d files and has %d", d.entries, entries)
 	}
+	found := parts.document()
+	if found == nil {
+		if found, err = openDocument(w); err != nil {
+			return nil, err
+		}
+	}
+	if found == nil {
+		found = &examined{mime: "application/zip", ext: ".zip"}
+	}
+	found.body = raw
 	return found, nil
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"syscall"
 
+	"github.com/gabriel-vasile/mimetype"
+
 	"sohbet/server/chat"
 )
 
@@ -28,8 +30,34 @@ var (
 )
 
 // wrongType refuses a file for what it is; why goes to the log.
-func wrongType(kind Kind, why error) *chat.Error {
-	return &chat.Error{Code: CodeFileType, Field: "file", Status: http.StatusUnsupportedMediaType, Message: "This file cannot be sent. " + wanted[kind], Err: why}
+func wrongType(kind Kind, found string, why error) *chat.Error {
+	return &chat.Error{Code: CodeFileType, Field: "file", Status: http.StatusUnsupportedMediaType,
+		Message: "This file cannot be sent: " + found + ". " + wanted[kind], Err: why}
+}
+
+func isWrongType(err error) bool {
+	var known *chat.Error
+	return errors.As(err, &known) && known.Code == CodeFileType
+}
+
+// typeNames are what people call some types. Others are called by their media types.
+var typeNames = map[string]string{
+	"application/pdf": "a PDF", "application/zip": "a ZIP archive", "application/x-ole-storage": "a Microsoft document",
+	"application/vnd.microsoft.portable-executable": "a program", "application/x-elf": "a program", "application/x-mach-binary": "a program",
+	"image/jpeg": "a JPEG picture", "image/png": "a PNG picture", "image/gif": "a GIF picture", "image/webp": "a WebP picture",
+	"image/svg+xml": "an SVG drawing", "text/html": "an HTML page", "text/plain": "a text",
+	"video/mp4": "an MP4 file", "video/quicktime": "a QuickTime video", "video/webm": "a WebM file", octets: "a file of an unknown type",
+}
+
+// describe says what a file's first bytes are.
+func describe(detected *mimetype.MIME) string {
+	if isScript(detected) {
+		return "a script"
+	}
+	if name := typeNames[baseType(detected)]; name != "" {
+		return name
+	}
+	return "a file of the type " + baseType(detected)
 }
 
 func wrong(format string, args ...any) error { return fmt.Errorf(format, args...) }
@@ -66,7 +94,7 @@ func refusal(err error) error {
 }
 
 // judged turns what a check found into a refusal of the file, unless it was the disk or the caller that failed.
-func judged(kind Kind, err error) error {
+func judged(kind Kind, detected *mimetype.MIME, err error) error {
 	var known *chat.Error
 	var disk *fs.PathError
 	var system syscall.Errno
@@ -74,5 +102,5 @@ func judged(kind Kind, err error) error {
 	case errors.As(err, &known), errors.As(err, &disk), errors.As(err, &system), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}
-	return wrongType(kind, err)
+	return wrongType(kind, "it begins like "+describe(detected)+", but is damaged or holds something else", err)
 }

@@ -75,6 +75,8 @@ func FuzzImage(f *testing.F) {
 		mediatest.RawPNG(f, mediatest.PNGOptions{Width: 30, Height: 20, Depth: 16, ColorType: 4, Adam7: true, Noise: 255}),
 		mediatest.RawPNG(f, mediatest.PNGOptions{Width: 30, Height: 20, Depth: 2, ColorType: 3, Before: mediatest.PNGChunk("PLTE", make([]byte, 12))}),
 		mediatest.RawPNG(f, mediatest.PNGOptions{Width: 20_000_000, Height: 1, Depth: 1}),
+		mediatest.AnimatedWebP(mediatest.WebP(f, small), mediatest.WebP(f, small)), mediatest.HEIC("heic"),
+		mediatest.WithProfile(f, mediatest.JPEG(f, small), mediatest.DisplayP3()), mediatest.WithProfile(f, mediatest.PNG(f, small), mediatest.DisplayP3()),
 	} {
 		f.Add(b)
 		if b[0] != 'G' {
@@ -87,7 +89,7 @@ func FuzzImage(f *testing.F) {
 func FuzzAudio(f *testing.F) {
 	for _, b := range [][]byte{
 		mediatest.WAV(10), mediatest.MP3(4), mediatest.Ogg(3), mediatest.WebM(2, 3), mediatest.WebM(1, 3), mediatest.M4A("soun"), mediatest.M4A("vide"),
-		mediatest.WebMNested(10_000), mediatest.WebMEmpty(600_000), append([]byte("ID3"), bytes.Repeat([]byte("\x04\x00\x00\x00\x00\x00\x00ID3"), 1000)...),
+		mediatest.AAC(4), mediatest.AMR(4, false), mediatest.AMR(4, true), mediatest.WebMNested(10_000), mediatest.WebMEmpty(600_000), append([]byte("ID3"), bytes.Repeat([]byte("\x04\x00\x00\x00\x00\x00\x00ID3"), 1000)...),
 	} {
 		f.Add(b)
 	}
@@ -97,6 +99,8 @@ func FuzzAudio(f *testing.F) {
 func FuzzDocument(f *testing.F) {
 	for _, b := range [][]byte{
 		mediatest.PDF(), mediatest.DOCX(f), mediatest.XLSX(f), mediatest.ZIP(f, "a", "b"), []byte("Merhaba\n"), append(mediatest.PDF(), mediatest.ZIP(f, "a", "b")...),
+		mediatest.HEIC("heic"), mediatest.Video("qt  "), mediatest.Video(""), mediatest.Compound("WordDocument"), mediatest.OpenDocument(f, "text"),
+		mediatest.UTF16("Merhaba\n", binary.LittleEndian), append([]byte("\r\n"), mediatest.PDF()...),
 		mediatest.ZIPEntries(1<<16+10, 10, 0), mediatest.ZIPEntries(10, 10, 1<<31), mediatest.ZIPEntries(6000, 6000, 0),
 	} {
 		f.Add(b)
@@ -118,6 +122,26 @@ func FuzzEXIF(f *testing.F) {
 			if n := exifOrientation(w, span{0, length}); n < 1 || n > 8 {
 				t.Errorf("orientation %d", n)
 			}
+		}
+	})
+}
+
+// FuzzProfile converts every colour with whatever profile there is.
+func FuzzProfile(f *testing.F) {
+	p3 := mediatest.DisplayP3()
+	for i := range 5 { // the forms of a parametric curve
+		f.Add(bytes.ReplaceAll(p3, []byte("para\x00\x00\x00\x00\x00\x03"), []byte{'p', 'a', 'r', 'a', 0, 0, 0, 0, 0, byte(i)}))
+	}
+	f.Add(bytes.ReplaceAll(p3, []byte("para\x00\x00\x00\x00\x00\x03\x00\x00"), []byte("curv\x00\x00\x00\x00\x00\x00\x00\x02")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := total()
+		if p := readProfile(bytes.NewReader(b)); p != nil {
+			for i := range 256 {
+				p.rgb(byte(i), byte(255-i), byte(i/2))
+			}
+		}
+		if used := total() - before; used > 1<<20 {
+			t.Errorf("%d bytes allocate %d", len(b), used)
 		}
 	})
 }

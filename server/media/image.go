@@ -105,6 +105,7 @@ type picture struct {
 	config      image.Config
 	cost        int64 // of decoding and turning, in bytes
 	orientation int
+	profile     *profile // nil = its colours are sRGB's
 	decode      func(io.Reader) (image.Image, error)
 	as          []format // that the picture is written in: the first in which it is not too large
 }
@@ -124,7 +125,7 @@ var (
 	asPNG = append([]format{{"image/png", ".png", false, png.Encode}}, asJPEG...)
 )
 
-// repaint decodes a picture, turns it upright and encodes it: of the file that came, only its pixels remain.
+// repaint decodes a picture, converts its colours to sRGB, turns it upright and encodes it: of the file that came, only its pixels remain.
 func (s *Service) repaint(ctx context.Context, raw *part, how picture) (*examined, error) {
 	if err := fits(how.config); err != nil {
 		return nil, err
@@ -140,7 +141,11 @@ func (s *Service) repaint(ctx context.Context, raw *part, how picture) (*examine
 		if err != nil {
 			return err
 		}
-		if m, err = upright(ctx, inBytes(m), how.orientation); err != nil {
+		m = inBytes(m)
+		if err := how.profile.convert(ctx, m); err != nil {
+			return err
+		}
+		if m, err = upright(ctx, m, how.orientation); err != nil {
 			return err
 		}
 		found.width, found.height = m.Bounds().Dx(), m.Bounds().Dy()

@@ -32,7 +32,7 @@ func (s *Service) jpeg(ctx context.Context, raw *part) (*examined, error) {
 	if err != nil {
 		return nil, err
 	}
-	how := picture{config: config, cost: layout.cost(), orientation: exifOrientation(w, layout.exif), decode: jpeg.Decode, as: asJPEG}
+	how := picture{config: config, cost: layout.cost(), orientation: exifOrientation(w, layout.exif), profile: readProfile(layout.icc.reader(raw.file)), decode: jpeg.Decode, as: asJPEG}
 	bytes := 1
 	// Made of the components in a second step, or while it is turned.
 	if config.ColorModel == color.CMYKModel || config.ColorModel == color.RGBAModel || layout.uneven && how.orientation >= 5 {
@@ -58,7 +58,7 @@ type jpegLayout struct {
 	frames      int
 	samples     int64 // of all components together, in whole blocks
 	uneven      bool  // colours are sampled four times as widely as brightness
-	exif        span
+	exif, icc   span
 }
 
 // cost is what decoding allocates, in bytes.
@@ -116,6 +116,8 @@ func scanJPEG(w *walker) (l jpegLayout, err error) {
 			}
 		case marker == 0xe1 && l.exif.n == 0 && len(head) > 8 && string(head[2:8]) == "Exif\x00\x00":
 			l.exif = span{at + 8, length - 8}
+		case marker == 0xe2 && len(head) > 16 && string(head[2:16]) == "ICC_PROFILE\x00\x01\x01": // the first of one part (ICC.1:2022 annex B.4)
+			l.icc = span{at + 16, length - 16}
 		}
 		at += length
 	}

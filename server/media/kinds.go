@@ -1,8 +1,11 @@
 package media
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 	"unicode"
@@ -20,40 +23,116 @@ var limits = map[Kind]int64{Image: 5 << 20, Audio: 10 << 20, Any: 10 << 20}
 func Limit(kind Kind) int64 { return limits[kind] }
 
 var wanted = map[Kind]string{
-	Image: "A picture must be a JPEG, PNG, GIF or WebP.",
-	Audio: "A sound must be WebM, Ogg, WAV, MP3 or M4A.",
-	Any:   "A file must be PDF, TXT, DOCX, XLSX or ZIP.",
+	Image: "A picture must be a JPEG, PNG, GIF, WebP, HEIC or AVIF.",
+	Audio: "A sound must be WebM, Ogg, WAV, MP3, M4A, AAC or AMR.",
+	Any:   "Pictures, sounds, videos (MP4, MOV, WebM), PDF, text, Word, Excel, PowerPoint, OpenDocument and ZIP files can be sent.",
 }
 
-// checks judge the content of a type that a kind takes. They find the type in the first bytes, then read the whole file: what
-// only begins like one is refused.
-var checks = map[Kind]map[string]func(*Service, context.Context, *part) (*examined, error){
-	Image: {
+// check judges the whole content of a file whose first bytes are of one type: what only begins like one is refused.
+type check = func(*Service, context.Context, *part) (*examined, error)
+
+// table is what files of some types, by their media types, are to a conversation.
+type table struct {
+	kind  Kind
+	types map[string]check
+}
+
+var (
+	pictures = table{Image, map[string]check{
 		"image/jpeg": (*Service).jpeg,
 		"image/png":  (*Service).png,
 		"image/gif":  (*Service).gif,
 		"image/webp": (*Service).webp,
-	},
-	Audio: {
-		"video/webm":      as(".webm", "audio/webm", checkWebM), // the container does not tell sound from film in its first bytes
+	}}
+	// downloads are pictures that nothing here decodes and not every browser shows.
+	downloads = table{Any, map[string]check{
+		"image/heic":          heif(".heic", "image/heic"),
+		"image/heic-sequence": heif(".heic", "image/heic"),
+		"image/heif":          heif(".heic", "image/heic"),
+		"image/heif-sequence": heif(".heic", "image/heic"),
+		"image/avif":          heif(".avif", "image/avif"),
+	}}
+	sounds = table{Audio, map[string]check{
+		"video/webm":      as(".webm", "audio/webm", checkWebM), // the container does not tell sound from video in its first bytes
 		"audio/webm":      as(".webm", "audio/webm", checkWebM),
 		"application/ogg": as(".ogg", "audio/ogg", checkOgg),
 		"audio/ogg":       as(".ogg", "audio/ogg", checkOgg),
 		"audio/wav":       as(".wav", "audio/wav", checkWAV),
-		"audio/mpeg":      as(".mp3", "audio/mpeg", checkMP3),
+		"audio/mpeg":      (*Service).mpegAudio,
+		"audio/aac":       (*Service).mpegAudio,
+		"audio/amr":       as(".amr", "audio/amr", checkAMR),
 		"audio/x-m4a":     as(".m4a", "audio/mp4", checkMP4),
 		"audio/mp4":       as(".m4a", "audio/mp4", checkMP4),
 		"video/mp4":       as(".m4a", "audio/mp4", checkMP4),
-	},
-	Any: {
-		"application/pdf": as(".pdf", "application/pdf", checkPDF),
-		"text/plain":      as(".txt", "text/plain; charset=utf-8", checkText),
-		"application/zip": (*Service).zip,
-	},
+		"video/3gpp":      as(".m4a", "audio/mp4", checkMP4), // voice recorders of older phones
+		"video/3gpp2":     as(".m4a", "audio/mp4", checkMP4),
+	}}
+	videos = table{Any, map[string]check{
+		"video/mp4":       as(".mp4", "video/mp4", checkVideo),
+		"video/x-m4v":     as(".mp4", "video/mp4", checkVideo),
+		"video/3gpp":      as(".mp4", "video/mp4", checkVideo),
+		"video/3gpp2":     as(".mp4", "video/mp4", checkVideo),
+		"video/quicktime": as(".mov", "video/quicktime", checkVideo),
+		"video/webm":      as(".webm", "video/webm", checkWebMVideo),
+	}}
+	documents = table{Any, map[string]check{
+		"application/pdf":           as(".pdf", "application/pdf", checkPDF),
+		"text/rtf":                  as(".rtf", "application/rtf", checkText),
+		"text/plain":                (*Service).text,
+		"application/zip":           (*Service).zip,
+		"application/x-ole-storage": (*Service).compound,
+	}}
+	// anything is the last resort: a text may begin like something else, such as "BM" or "%PDF-".
+	anything = table{Any, map[string]check{octets: (*Service).text}}
+)
+
+// of finds the check for a type, or for one that it is a form of; nil = none.
+func (t table) of(detected *mimetype.MIME) check {
+	for m := detected; m != nil; m = m.Parent() {
+		if check := t.types[baseType(m)]; check != nil {
+			return check
+		}
+	}
+	return nil
+}
+
+const octets = "application/octet-stream" // what every type is a form of
+
+func baseType(m *mimetype.MIME) string {
+	name, _, _ := strings.Cut(m.String(), ";")
+	return name
+}
+
+// detect finds the type that a file's first bytes are of.
+func detect(r io.Reader) (*mimetype.MIME, error) {
+	var head [3]byte
+	n, err := io.ReadFull(r, head[:])
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	detected, err := mimetype.DetectReader(io.MultiReader(bytes.NewReader(head[:n]), r))
+	if err == nil && baseType(detected) == octets && string(head[:n]) == "ID3" { // its frames lie beyond what is looked at, or are AAC
+		return mimetype.Lookup("audio/mpeg"), nil
+	}
+	return detected, err
+}
+
+// isScript reports whether a text is one that a shell or a web server would run. Markup and tables are plain text to those who
+// send them.
+func isScript(m *mimetype.MIME) bool {
+	name := baseType(m)
+	return strings.HasPrefix(name, "text/x-") || name == "text/javascript"
+}
+
+// tables are what a route takes. What a file is, and not the route that it came by, decides what it becomes.
+var tables = map[Kind][]table{
+	Image: {pictures, downloads},
+	Audio: {sounds},
+	Any:   {pictures, downloads, sounds, videos, documents, anything},
 }
 
 // as makes a check for a type whose file stays as it is.
-func as(ext, mime string, check func(*walker) error) func(*Service, context.Context, *part) (*examined, error) {
+func as(ext, mime string, check func(*walker) error) check {
 	return func(_ *Service, ctx context.Context, raw *part) (*examined, error) {
 		if err := check(newWalker(ctx, raw)); err != nil {
 			return nil, err
@@ -63,47 +142,43 @@ func as(ext, mime string, check func(*walker) error) func(*Service, context.Cont
 }
 
 // examine finds out what a file is, whatever its name and its sender say, and cleans it.
-func (s *Service) examine(ctx context.Context, kind Kind, raw *part) (*examined, error) {
+func (s *Service) examine(ctx context.Context, route Kind, raw *part) (*examined, error) {
 	f, err := raw.rewind()
 	if err != nil {
 		return nil, err
 	}
-	detected, err := mimetype.DetectReader(f)
+	detected, err := detect(f)
 	if err != nil {
 		return nil, err
 	}
-	for m := detected; m != nil; m = m.Parent() {
-		name, _, _ := strings.Cut(m.String(), ";")
-		check := checks[kind][name]
-		if check == nil || refusedText(name, detected) {
+	var damaged error
+	for _, t := range tables[route] {
+		check := t.of(detected)
+		if check == nil || isScript(detected) {
 			continue
 		}
-		if _, err := raw.rewind(); err != nil {
-			return nil, err
+		if raw.size > limits[t.kind] {
+			return nil, tooLarge(limits[t.kind])
 		}
 		found, err := check(s, ctx, raw)
-		if ctx.Err() != nil && err != nil {
+		if err == nil {
+			found.kind = t.kind
+			return found, nil
+		}
+		if ctx.Err() != nil {
 			return nil, fmt.Errorf("check a file: %w", ctx.Err())
 		}
-		if err != nil {
-			return nil, judged(kind, err)
+		if err = judged(route, detected, err); !isWrongType(err) {
+			return nil, err
 		}
-		return found, nil
+		if damaged == nil && t.types[octets] == nil {
+			damaged = err
+		}
 	}
-	return nil, wrongType(kind, wrong("it is %s", detected.String()))
-}
-
-// refusedText reports whether a text is of a kind that some program would run or draw, were it ever to see it: HTML, SVG and
-// other markup, scripts. Tables, JSON and the like are plain text to people who send them.
-func refusedText(name string, detected *mimetype.MIME) bool {
-	if name != "text/plain" {
-		return false
+	if damaged != nil {
+		return nil, damaged
 	}
-	switch detected.Extension() {
-	case ".txt", ".csv", ".tsv", ".json", ".ndjson", ".srt", ".vtt", ".ics", ".vcf":
-		return false
-	}
-	return true
+	return nil, wrongType(route, "it is "+describe(detected), wrong("it is %s", detected))
 }
 
 // cleanName makes a sender's name for a file fit to be shown and to be suggested for saving: the last element of a path, no
@@ -142,8 +217,20 @@ func sameType(given, ext string) bool {
 		given = ".jpg"
 	case ".oga", ".opus":
 		given = ".ogg"
-	case ".mp4", ".aac":
-		return ext == ".m4a"
+	case ".mp4", ".3gp", ".3g2":
+		return ext == ".m4a" || ext == ".mp4"
+	case ".aac":
+		return ext == ".m4a" || ext == given
+	case ".m4v":
+		given = ".mp4"
+	case ".qt":
+		given = ".mov"
+	case ".heif", ".hif":
+		given = ".heic"
+	case ".dot", ".xlt", ".pps", ".pot": // templates and shows have the format of documents
+		given = map[string]string{".dot": ".doc", ".xlt": ".xls", ".pps": ".ppt", ".pot": ".ppt"}[given]
+	case ".dotx", ".xltx", ".xlsb", ".ppsx", ".potx":
+		given = map[string]string{".dotx": ".docx", ".xltx": ".xlsx", ".xlsb": ".xlsx", ".ppsx": ".pptx", ".potx": ".pptx"}[given]
 	case ".csv", ".tsv", ".json", ".log", ".md", ".srt", ".vtt", ".ics", ".vcf":
 		return ext == ".txt"
 	}

@@ -108,7 +108,7 @@ func New(o Options) (*Service, error) {
 // Close lets go of the folder. Nothing may be saved or read any more.
 func (s *Service) Close() error { return s.local.root.Close() }
 
-// Save takes a file in. A refusal is a *chat.Error with a code of contract §3 and leaves nothing behind.
+// Save takes in a file that came as one of a kind; what it is decides what it becomes. A refusal is a *chat.Error with a code of contract §3 and leaves nothing behind.
 func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader) (File, error) {
 	limit, known := limits[kind]
 	if !known {
@@ -127,7 +127,7 @@ func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader)
 		return File{}, refusal(err)
 	}
 	defer found.discard()
-	f, err := s.keep(ctx, kind, cleanName(name, found.ext), found)
+	f, err := s.keep(ctx, cleanName(name, found.ext), found)
 	if err != nil {
 		return File{}, refusal(err)
 	}
@@ -136,6 +136,7 @@ func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader)
 
 // examined is a checked file, not yet in its place.
 type examined struct {
+	kind          Kind
 	body          *part
 	thumb         *part // nil = none
 	mime, ext     string
@@ -151,9 +152,9 @@ func (e *examined) discard() {
 }
 
 // keep gives a checked file its name, its place and its record.
-func (s *Service) keep(ctx context.Context, kind Kind, name string, e *examined) (File, error) {
+func (s *Service) keep(ctx context.Context, name string, e *examined) (File, error) {
 	id := newName()
-	u := models.Upload{Kind: string(kind), Type: e.mime, Name: name, Size: e.body.size, Width: e.width, Height: e.height, CreatedAt: s.now()}
+	u := models.Upload{Kind: string(e.kind), Type: e.mime, Name: name, Size: e.body.size, Width: e.width, Height: e.height, CreatedAt: s.now()}
 	// Once the file has arrived, a sender who hangs up must not leave one without a record.
 	ctx = context.WithoutCancel(ctx)
 	if !s.keepRemote(ctx, &u, id, e) {
@@ -282,7 +283,7 @@ func (s *Service) Claim(ctx context.Context, url, threadID string, shared bool) 
 }
 
 func attachment(u models.Upload) chat.Attachment {
-	return chat.Attachment{Name: u.Name, Type: u.Type, Size: u.Size, Thumb: u.ThumbURL, Width: u.Width, Height: u.Height}
+	return chat.Attachment{Kind: u.Kind, Name: u.Name, Type: u.Type, Size: u.Size, Thumb: u.ThumbURL, Width: u.Width, Height: u.Height}
 }
 
 // Describe returns what is known of files by URL, as the messages that name them tell it. Of a file of the Cloudinary account that

@@ -20,7 +20,7 @@ func (s *Service) png(ctx context.Context, raw *part) (*examined, error) {
 	if err != nil {
 		return nil, err
 	}
-	how := picture{config: config, orientation: exifOrientation(w, layout.exif), decode: png.Decode, as: asPNG}
+	how := picture{config: config, orientation: exifOrientation(w, layout.exif), profile: inflated(layout.icc.reader(raw.file)), decode: png.Decode, as: asPNG}
 	how.cost = layout.cost(int64(config.Width), int64(config.Height)) + turnCost(how.orientation, config.Width, config.Height, layout.bytes())
 	return s.repaint(ctx, raw, how)
 }
@@ -30,7 +30,7 @@ type pngLayout struct {
 	depth, colour byte
 	adam7         bool
 	transparent   bool // one colour stands for transparency
-	exif          span
+	exif, icc     span
 }
 
 // bytes is what a pixel has in package image, if its samples have eight bits.
@@ -76,6 +76,10 @@ func scanPNG(w *walker) (l pngLayout, err error) {
 			l.transparent = l.transparent || !pixels
 		case "IDAT":
 			pixels = true
+		case "iCCP":
+			if !pixels {
+				l.icc = span{at + 8, length}
+			}
 		case "eXIf":
 			l.exif = span{at + 8, length}
 		case "IEND":

@@ -38,7 +38,7 @@ const (
 )
 
 var (
-	cloudFormats = map[Kind][]string{Image: {"gif", "jpg", "png", "webp"}, Audio: {"m4a", "mp3", "mp4", "oga", "ogg", "opus", "wav", "webm"}}
+	cloudFormats = map[Kind][]string{Image: {"gif", "jpg", "png", "webp"}, Audio: {"aac", "amr", "m4a", "mp3", "mp4", "oga", "ogg", "opus", "wav", "webm"}}
 	cloudID      = regexp.MustCompile(`^(chat_images|chat_audio)/[a-z2-7]{26}$`)
 )
 
@@ -112,9 +112,9 @@ func (s *Service) Confirm(ctx context.Context, id, name string) (File, error) {
 	case int64(r.Bytes) > limits[kind]:
 		err = tooLarge(limits[kind])
 	case !slices.Contains(cloudFormats[kind], r.Format):
-		err = wrongType(kind, wrong("it is %q", r.Format))
+		err = wrongType(kind, "it is of the type "+r.Format, wrong("it is %q", r.Format))
 	case kind == Audio && r.Width > 0:
-		err = wrongType(kind, wrong("it is a film"))
+		err = wrongType(kind, "it is a video", wrong("it is a video"))
 	}
 	if err != nil {
 		s.Remove([]string{pending.URL})

@@ -3,13 +3,12 @@ package media
 import (
 	"context"
 	"io"
-	"strings"
 
 	"github.com/gabriel-vasile/mimetype"
 )
 
-// videos are the types of film that operators send, with the end of their names.
-var videos = map[string]string{"video/mp4": ".mp4", "video/x-m4v": ".mp4", "audio/mp4": ".mp4", "audio/x-m4a": ".mp4", "video/quicktime": ".mov", "video/webm": ".webm"}
+// videoTypes are the types of video that operators send, with the end of their names.
+var videoTypes = map[string]string{"video/mp4": ".mp4", "video/x-m4v": ".mp4", "audio/mp4": ".mp4", "audio/x-m4a": ".mp4", "video/quicktime": ".mov", "video/webm": ".webm"}
 
 // SaveVideo takes in a film of up to limit bytes as a file of the kind Any, which browsers download and never show. Only operators
 // send films, so their content is not looked into. Refusals are those of Save.
@@ -30,13 +29,13 @@ func (s *Service) SaveVideo(ctx context.Context, name string, r io.Reader, limit
 	if err != nil {
 		return File{}, refusal(err)
 	}
-	kind, _, _ := strings.Cut(detected.String(), ";")
-	ext := videos[kind]
+	kind := baseType(detected)
+	ext := videoTypes[kind]
 	if ext == "" {
-		return File{}, refusal(wrongType(Any, wrong("it is %s", kind)))
+		return File{}, refusal(wrongType(Any, "it is "+describe(detected), wrong("it is %s", kind)))
 	}
 	mime := map[string]string{".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm"}[ext]
-	f, err := s.keep(ctx, Any, cleanName(name, ext), &examined{body: raw, mime: mime, ext: ext})
+	f, err := s.keep(ctx, cleanName(name, ext), &examined{kind: Any, body: raw, mime: mime, ext: ext})
 	if err != nil {
 		return File{}, refusal(err)
 	}

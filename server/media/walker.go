@@ -73,6 +73,20 @@ func (w *walker) index(at int64, c byte) (int64, error) {
 	}
 }
 
+// find gives the first place of a few bytes from at on.
+func (w *walker) find(at int64, what []byte) (int64, error) {
+	for {
+		if _, err := w.exactly(at, len(what)); err != nil {
+			return 0, err
+		}
+		b := w.window[at-w.from : w.n]
+		if i := bytes.Index(b, what); i >= 0 {
+			return at + int64(i), nil
+		}
+		at += int64(len(b) - len(what) + 1)
+	}
+}
+
 // step counts an element.
 func (w *walker) step() error {
 	if w.steps++; w.steps > maxElements {

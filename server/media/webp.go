@@ -2,6 +2,7 @@ package media
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"image"
@@ -11,13 +12,16 @@ import (
 )
 
 // webp checks the picture by decoding it and then keeps its bitstream as it came, since nothing encodes WebP's lossy form in
-// Go; all that is not bitstream (EXIF, XMP, profiles, unknown chunks, trailing bytes) is left out. A picture to be turned is
-// written as JPEG or PNG.
+// Go; all that is not bitstream (EXIF, XMP, profiles, unknown chunks, trailing bytes) is left out. A picture
+// that is to be turned, or whose colours are not sRGB's, is written as JPEG or PNG.
 func (s *Service) webp(ctx context.Context, raw *part) (*examined, error) {
 	w := newWalker(ctx, raw)
 	chunks, err := bitstream(w)
 	if err != nil {
 		return nil, err
+	}
+	if chunks.frames > 0 {
+		return s.animatedWebP(ctx, raw, chunks)
 	}
 	r, err := raw.read(ctx)
 	if err != nil {
@@ -38,8 +42,9 @@ func (s *Service) webp(ctx context.Context, raw *part) (*examined, error) {
 	if err != nil {
 		return nil, err
 	}
-	if orientation := exifOrientation(w, chunks.exif); orientation > 1 {
-		how := picture{config: config, cost: cost, orientation: orientation, decode: webp.Decode, as: asJPEG}
+	orientation, colors := exifOrientation(w, chunks.exif), readProfile(chunks.icc.reader(raw.file))
+	if orientation > 1 || colors != nil {
+		how := picture{config: config, cost: cost, orientation: orientation, profile: colors, decode: webp.Decode, as: asJPEG}
 		bytes := 1
 		if chunks.alpha {
 			how.as, bytes = asPNG, 4
@@ -76,6 +81,8 @@ type webpChunks struct {
 	spans    []span // header and padding included; the picture is the last
 	canvas   []byte // VP8X as it is to be written; nil for the simple form
 	exif     span
+	icc      span
+	animation
 }
 
 // bitstream finds the picture in a WebP file, and the EXIF behind it.
@@ -109,14 +116,25 @@ func bitstream(w *walker) (*webpChunks, error) {
 			if length != 10 || c.canvas != nil || found {
 				return nil, wrong("a WebP with a broken header")
 			}
-			if chunk[8]&animation != 0 {
-				return nil, wrong("an animated WebP")
-			}
 			c.canvas = append([]byte(nil), chunk...)
-			c.canvas[8] &= alpha // no profile, EXIF or XMP any more
-			c.alpha = c.canvas[8] != 0
+			c.canvas[8] &= alpha | animation // no profile, EXIF or XMP any more
+			c.alpha, c.animated = chunk[8]&alpha != 0, chunk[8]&animation != 0
+		case "ANIM", "ANMF":
+			if !c.animated {
+				break
+			}
+			if kind == "ANMF" {
+				if err := c.frame(w, at, length); err != nil {
+					return nil, err
+				}
+			}
+			c.spans = append(c.spans, span{at, next - at})
+		case "ICCP":
+			if c.icc.n == 0 {
+				c.icc = span{at + 8, length}
+			}
 		case "ALPH", "VP8 ", "VP8L": // after one picture nothing more is shown
-			if found {
+			if found || c.animated {
 				break
 			}
 			if len(c.spans) > 1 {
@@ -133,7 +151,7 @@ func bitstream(w *walker) (*webpChunks, error) {
 		}
 		at = next
 	}
-	if !found {
+	if !found && c.frames == 0 {
 		return nil, wrong("a WebP without a picture")
 	}
 	return c, nil
@@ -170,23 +188,21 @@ func (c *webpChunks) cost(ctx context.Context, raw *part, config image.Config) (
 
 // copy writes a WebP of the picture alone.
 func (c *webpChunks) copy(w io.Writer, f io.ReaderAt) error {
+	_, err := io.Copy(w, c.file(f))
+	return err
+}
+
+// file reads a WebP of the picture alone.
+func (c *webpChunks) file(f io.ReaderAt) io.Reader {
 	total := int64(4 + len(c.canvas))
 	for _, s := range c.spans {
 		total += s.n
 	}
 	head := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(total)) // an upload's size, far below the type's
-	head = append(append(head, "WEBP"...), c.canvas...)
-	if _, err := w.Write(head); err != nil {
-		return err
-	}
+	parts := []io.Reader{bytes.NewReader(append(append(head, "WEBP"...), c.canvas...))}
 	for _, s := range c.spans {
-		n, err := io.Copy(w, io.NewSectionReader(f, s.at, s.n))
-		if err == nil && n < s.n { // the last chunk may lack its padding
-			_, err = w.Write(make([]byte, s.n-n))
-		}
-		if err != nil {
-			return err
-		}
+		parts = append(parts, s.reader(f))
 	}
-	return nil
+	// The last chunk may lack its padding.
+	return io.LimitReader(io.MultiReader(append(parts, bytes.NewReader([]byte{0}))...), total+8)
 }

@@ -14,7 +14,7 @@ var reasons = map[string]string{
 	chat.CodeBlocked:      "bu ziyaretçi engellenmiş.",
 
 	media.CodeNoFile:       "dosya boş.",
-	media.CodeFileType:     "bu tür dosyalar kabul edilmiyor. Resim, ses, PDF, TXT, DOCX, XLSX ya da ZIP gönderin.",
+	media.CodeFileType:     "dosya bozuk ya da bu tür dosyalar kabul edilmiyor. Resim, ses, video (MP4, MOV, WebM), PDF, metin, Word, Excel, PowerPoint, OpenDocument ya da ZIP gönderin.",
 	media.CodeTooLarge:     "dosya çok büyük.",
 	media.CodeUploadFailed: "dosyalar için yer kalmadı.",
 }

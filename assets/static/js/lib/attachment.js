@@ -53,7 +53,9 @@ export function attachment(entry) {
   const shown = address ?? entry.preview;
   if (entry.type === 'image' && shown) return [picture(entry, shown)];
   if (entry.type === 'audio' && shown) return [player(entry.preview ?? shown)];
-  return [paper(entry, address)];
+  const download = paper(entry, address);
+  if (address && /(mp4|mov|webm|heic|avif)$/.test(address)) import('./inline.js').then(({ show }) => show(download, address, entry.file.name), () => {});
+  return [download];
 }
 
 /** How far a file has come, and a way to call it back. */

@@ -1,7 +1,7 @@
 // What may be sent, and making pictures fit before they are: a phone's photo in seconds instead of minutes.
 import { size } from './amounts.js';
-import { styles } from './dom.js';
-import { t } from './i18n.js';
+import { make, styles } from './dom.js';
+import { lang, t } from './i18n.js';
 
 await styles('tools');
 
@@ -11,17 +11,70 @@ export const LIMITS = { image: 5 * MB, audio: 10 * MB, file: 10 * MB };
 const LONGEST_SIDE = 2560;
 const LARGE = 1.5 * MB;
 
-const PICTURES = /^image\/(jpeg|png|webp|gif)$/;
-const DOCUMENTS = /\.(pdf|txt|csv|log|docx|xlsx|zip)$/i;
-/** A file that cannot be sent; the message says why, in words for the person. */
-class Unfit extends Error { name = 'Unfit'; }
+/** What is said of files that cannot be sent; here and not in the page, which most people open without sending any. */
+const TEXTS = {
+  en: {
+    type: '“{name}” cannot be sent: {found}. You can send pictures, sound, video (MP4, MOV, WebM), PDF, text, Office and ZIP files.',
+    size: '“{name}” is too large: {max} is the most we can send.',
+    empty: '“{name}” is empty.',
+    unreadable: '“{name}” cannot be read.',
+    program: 'it is a program',
+    script: 'it is a script',
+    archive: 'it is an archive other than ZIP',
+    video: 'it is a video of another format',
+    unknown: 'its content is of no kind that we know',
+  },
+  tr: {
+    type: '“{name}” gönderilemiyor: {found}. Resim, ses, video (MP4, MOV, WebM), PDF, metin, Office ve ZIP dosyaları gönderebilirsiniz.',
+    size: '“{name}” çok büyük: en çok {max} olabilir.',
+    empty: '“{name}” boş.',
+    unreadable: '“{name}” okunamıyor.',
+    program: 'bu bir program',
+    script: 'bu bir betik',
+    archive: 'bu, ZIP dışında bir arşiv',
+    video: 'bu, başka biçimde bir video',
+    unknown: 'içeriği tanınmıyor',
+  },
+};
 
-/** image, audio or file, as messages have it. */
-function kindOf(file) {
-  if (file.type.startsWith('image/') && file.type !== 'image/svg+xml') return 'image';
-  if (file.type.startsWith('audio/')) return 'audio';
-  if (DOCUMENTS.test(file.name)) return 'file';
-  throw new Unfit(t('talk.unfit_type', { name: file.name }));
+/** A file that cannot be sent; the message says why, in words for the person. */
+class Unfit extends Error {
+  name = 'Unfit';
+  constructor(reason, values) {
+    const texts = TEXTS[lang] ?? TEXTS.en;
+    super(texts[reason].replace(/\{(\w+)\}/g, (_, key) => (key === 'found' ? texts[values.found] : values[key])));
+  }
+}
+
+/** How files begin, each byte as a character: what they are sent as, and their media type where it is known. */
+const BEGINNINGS = [
+  ['image', 'image/jpeg', /^\xff\xd8\xff/],
+  ['image', 'image/png', /^\x89PNG\r\n/],
+  ['image', 'image/gif', /^GIF8/],
+  ['image', 'image/webp', /^RIFF[^]{4}WEBP/],
+  ['photo', 'image/heic', /^\0\0[^]{2}ftyp(hei|hev|mif1|msf1|avi[fs])/],
+  ['audio', 'audio/mpeg', /^(ID3|\xff[\xe2-\xe7\xf2-\xf7\xfa-\xfd])/],
+  ['audio', 'audio/aac', /^\xff[\xf0\xf1\xf8\xf9]/],
+  ['audio', 'audio/ogg', /^OggS/],
+  ['audio', 'audio/wav', /^RIFF[^]{4}WAVE/],
+  ['audio', 'audio/amr', /^#!AMR/],
+  ['audio', 'audio/mp4', /^\0\0[^]{2}ftypM4[AB]/],
+  // The server finds out whether these are sound or video.
+  ['file', '', /^([^]{4}ftyp|[^]{4}(moov|mdat|wide|free|skip)|\x1a\x45\xdf\xa3)/],
+  ['file', '', /^(PK\x03\x04|PK\x05\x06|\xd0\xcf\x11\xe0|\xff\xfe|\xfe\xff)/],
+  ['file', 'application/pdf', /%PDF-/],
+  ['script', '', /^(#!|<\?php)/],
+  ['file', '', /^[^\0-\x08\x0e-\x1a\x1c-\x1f]*$/], // a text
+  ['program', '', /^(MZ|\x7fELF|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe)/],
+  ['archive', '', /^(Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ)/],
+  ['video', '', /^(RIFF[^]{4}AVI |FLV\x01|\x30\x26\xb2\x75|\0\0\x01[\xb3\xba])/],
+];
+
+/** What a file is, by its content: its name and the browser's word for it may be missing or wrong. */
+async function judge(file) {
+  const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 1024 + 5).arrayBuffer()));
+  const [kind, mime] = BEGINNINGS.find(([, , pattern]) => pattern.test(head)) ?? ['unknown', ''];
+  return { kind, mime };
 }
 
 /**
@@ -29,28 +82,46 @@ function kindOf(file) {
  * @returns {Promise<{type: string, blob: Blob, name: string, size: number, width?: number, height?: number}>}
  */
 export async function prepare(file) {
-  const type = kindOf(file);
-  let ready = { type, blob: file, name: file.name || t(type === 'image' ? 'talk.picture' : 'talk.file') };
-  if (type === 'image') ready = { ...ready, ...await fit(file, ready.name) };
+  if (file.size === 0) throw new Unfit('empty', { name: file.name });
+  const { kind, mime } = await judge(file).catch(() => { throw new Unfit('unreadable', { name: file.name }); });
+  const name = file.name || t(kind === 'image' ? 'talk.picture' : 'talk.file');
+  const blob = mime && mime !== file.type ? file.slice(0, file.size, mime) : file;
+  const ready = { type: kind, blob, name };
+  if (kind !== 'audio' && kind !== 'file') Object.assign(ready, await fit(blob, kind, name));
   ready.size = ready.blob.size;
-  if (ready.size === 0) throw new Unfit(t('talk.unfit_empty', { name: ready.name }));
-  if (ready.size > LIMITS[type]) throw new Unfit(t('talk.unfit_size', { name: ready.name, max: size(LIMITS[type]) }));
+  if (ready.size > LIMITS[ready.type]) throw new Unfit('size', { name: ready.name, max: size(LIMITS[ready.type]) });
   return ready;
 }
 
-/** Shrinks a picture that is larger than any screen shows. Animations stay as they are. */
-async function fit(file, name) {
+/** Decodes a picture; throws where this browser cannot. */
+async function decode(blob) {
+  try {
+    return await createImageBitmap(blob, { imageOrientation: 'from-image' });
+  } catch { // Safari decodes some formats for its pages alone
+    const src = URL.createObjectURL(blob);
+    try {
+      const picture = make('img', { src });
+      await picture.decode();
+      return await createImageBitmap(picture);
+    } finally {
+      URL.revokeObjectURL(src);
+    }
+  }
+}
+
+/** Shrinks a picture that is larger than any screen shows, and makes a JPEG of one that not every browser shows. Animations stay as they are. */
+async function fit(file, kind, name) {
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, { imageOrientation: 'from-image' });
+    bitmap = await decode(file);
   } catch {
-    // A format that this browser cannot show. The server may know it; if not, it says so.
-    if (PICTURES.test(file.type)) return {};
-    throw new Unfit(t('talk.unfit_type', { name }));
+    if (kind === 'image') return {}; // the server may know it; if not, it says so
+    if (kind === 'photo') return { type: 'file' };
+    throw new Unfit('type', { name, found: kind });
   }
   const { width, height } = bitmap;
   const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
-  const fine = PICTURES.test(file.type) && scale === 1 && file.size <= (file.type === 'image/jpeg' ? LARGE : LIMITS.image);
+  const fine = kind === 'image' && scale === 1 && file.size <= (file.type === 'image/jpeg' ? LARGE : LIMITS.image);
   if (fine || (file.type === 'image/gif' && file.size <= LIMITS.image)) {
     bitmap.close();
     return { width, height };
@@ -65,6 +136,6 @@ async function fit(file, name) {
   paint.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.86));
-  if (!blob) return { width, height };
-  return { blob, width: canvas.width, height: canvas.height, name: name.replace(/\.[^.]*$/, '') + '.jpg' };
+  if (!blob) return kind === 'image' ? { width, height } : { type: 'file' };
+  return { type: 'image', blob, width: canvas.width, height: canvas.height, name: name.replace(/\.[^.]*$/, '') + '.jpg' };
 }

@@ -47,6 +47,7 @@ export function fill(node, address, seconds) {
     node.classList.add('broken');
     button.disabled = scrub.disabled = true;
     time.textContent = t('talk.unplayable');
+    time.after(make('a', { href: address, download: '', title: t('talk.save'), attrs: { 'aria-label': t('talk.save') } }, icon('download')));
   });
   for (const event of ['play', 'pause', 'timeupdate', 'seeked']) audio.addEventListener(event, show);
   audio.addEventListener('ended', () => { audio.currentTime = 0; });

@@ -5,8 +5,6 @@ import { t } from './i18n.js';
 import { player } from './voice.js';
 
 const MOST = 10;
-/** What the file chooser offers. */
-const ACCEPT = 'image/*,audio/*,.pdf,.txt,.csv,.docx,.xlsx,.zip';
 
 /** What files need is loaded with the first one; and all of it, so that nothing is missing when they are sent. */
 export async function fileTools() {
@@ -37,7 +35,6 @@ export class Tray {
     this.#problem = problem;
     for (const [button, input] of [['attach', 'pick'], ['shoot', 'camera']]) {
       const field = byId(input);
-      if (input === 'pick') field.accept = ACCEPT;
       byId(button).addEventListener('click', () => field.click());
       field.addEventListener('change', () => {
         this.take([...field.files]);

@@ -1,0 +1,17 @@
+// A video, or a photo of a format that not every browser shows, above its download.
+import { make, styles } from './dom.js';
+
+await styles('player');
+
+/**
+ * @param {HTMLElement} paper the download; nothing stands above it where this browser cannot show the file
+ * @param {string} address
+ * @param {string} name
+ */
+export function show(paper, address, name) {
+  const node = /(heic|avif)$/.test(address)
+    ? make('img', { className: 'inline', src: address, alt: name, hidden: true, onload: () => { node.hidden = false; } })
+    : make('video', { className: 'inline', src: address, controls: true, playsInline: true, preload: 'metadata', attrs: { 'aria-label': name } });
+  node.addEventListener('error', () => node.remove(), { once: true });
+  paper.before(node);
+}
