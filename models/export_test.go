@@ -166,3 +166,11 @@ func FlushCache(s *Store) { s.cache.threads.Flush(); s.cache.pages.Flush() }
 
 // DumpTables are the tables of a dump.
 var DumpTables = dumpTables
+
+// SetLeaseTimes changes the times of leases that are taken from now on.
+func SetLeaseTimes(s *Store, expiry, held, renew time.Duration) {
+	s.leaseTimes = leaseTimes{expiry: expiry, held: held, renew: renew}
+}
+
+// PauseLease ends the renewals of a lease, as a stopped process does.
+func PauseLease(l *Lease) { l.halt() }

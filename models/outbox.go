@@ -160,14 +160,14 @@ func (s *Store) outboxRowsQuery(ctx context.Context, channel string, k OutboxKey
 
 // OutboxDone removes rows that have nothing left to send.
 func (s *Store) OutboxDone(ctx context.Context, ids ...int64) error {
-	err := again(ctx, func() error { return s.write.WithContext(ctx).Where("id IN ?", ids).Delete(&OutboxRow{}).Error })
+	err := s.transaction(ctx, func(tx *gorm.DB) error { return tx.Where("id IN ?", ids).Delete(&OutboxRow{}).Error })
 	return s.failed("remove outbox rows", err)
 }
 
 // OutboxLater counts a failed try of a row; after a restart it is not tried before due.
 func (s *Store) OutboxLater(ctx context.Context, id int64, due time.Time) error {
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Model(&OutboxRow{}).Where("id = ?", id).
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		return tx.Model(&OutboxRow{}).Where("id = ?", id).
 			Updates(map[string]any{"tries": gorm.Expr("tries + 1"), "due_at": stamp(due)}).Error
 	})
 	return s.failed("put an outbox row off", err)
@@ -178,8 +178,8 @@ const maxReason = 300
 
 // OutboxSetAside takes a row out of its key's order, until [Store.OutboxSendAgain].
 func (s *Store) OutboxSetAside(ctx context.Context, id int64, reason string, at time.Time) error {
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Model(&OutboxRow{}).Where("id = ?", id).
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		return tx.Model(&OutboxRow{}).Where("id = ?", id).
 			Updates(map[string]any{"set_aside_at": stamp(at), "reason": cut(reason, maxReason), "due_at": nil}).Error
 	})
 	return s.failed("set an outbox row aside", err)

@@ -1,11 +1,19 @@
 package models
 
 import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
@@ -21,11 +29,23 @@ const (
 	postgresDialLimit = 10 * time.Second
 )
 
-func openPostgres(address string, config func() *gorm.Config) (*gorm.DB, error) {
+// withoutEffect are parameters of other drivers that change nothing here, and that PostgreSQL would refuse as settings of its own.
+var withoutEffect = []string{"pgbouncer", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+	"gssencmode", "sslcompression", "load_balance_hosts", "fallback_application_name"}
+
+func openPostgres(address string, pooled *atomic.Bool, log *slog.Logger, config func() *gorm.Config) (*gorm.DB, error) {
 	c, err := pgx.ParseConfig(address)
 	if err != nil {
 		// The library's text repeats the address; say less rather than risk the password.
 		return nil, errors.New("models: the postgres:// URL cannot be read")
+	}
+	for _, name := range withoutEffect {
+		if _, given := c.RuntimeParams[name]; given {
+			delete(c.RuntimeParams, name)
+			if name != "pgbouncer" { // found out by poolable
+				log.Warn("a parameter of DATABASE_URL has no effect", "parameter", name)
+			}
+		}
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = postgresDialLimit
@@ -34,7 +54,7 @@ func openPostgres(address string, config func() *gorm.Config) (*gorm.DB, error) 
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "sohbet"
 	}
-	pool := stdlib.OpenDB(*c)
+	pool := sql.OpenDB(newPoolable(c, pooled))
 	pool.SetMaxOpenConns(postgresConns)
 	pool.SetMaxIdleConns(postgresIdle)
 	pool.SetConnMaxIdleTime(postgresIdleTime)
@@ -45,3 +65,90 @@ func openPostgres(address string, config func() *gorm.Config) (*gorm.DB, error) 
 	}
 	return db, nil
 }
+
+// poolable opens connections to PostgreSQL in the protocol that suits what answers. Directly, statements are prepared in the session.
+// A pooler such as PgBouncer gives each transaction whichever session is free, so behind one nothing is prepared there: descriptions
+// of statements are kept here instead (pgx.QueryExecModeCacheDescribe).
+type poolable struct {
+	driver.Connector
+	parameters []string // of the URL that are sent to the server
+	pooled     *atomic.Bool
+}
+
+func newPoolable(c *pgx.ConnConfig, pooled *atomic.Bool) *poolable {
+	p := &poolable{pooled: pooled}
+	for name := range c.RuntimeParams {
+		p.parameters = append(p.parameters, name)
+	}
+	slices.SortFunc(p.parameters, func(a, b string) int { return len(b) - len(a) }) // a name may be part of another
+	chosen := c.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement
+	p.Connector = stdlib.GetConnector(*c, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
+		if pooled.Load() && !chosen {
+			c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		}
+		return nil
+	}))
+	return p
+}
+
+// Connect implements [driver.Connector].
+func (p *poolable) Connect(ctx context.Context) (driver.Conn, error) {
+	for {
+		known := p.pooled.Load()
+		conn, err := p.Connector.Connect(ctx)
+		if err != nil {
+			return nil, p.named(err)
+		}
+		found, err := throughPooler(ctx, conn.(*stdlib.Conn).Conn())
+		if err == nil && found && !known {
+			p.pooled.Store(true)
+			err = errProtocol
+		}
+		if err == nil {
+			return conn, nil
+		}
+		_ = conn.Close() // it is of no use
+		if !errors.Is(err, errProtocol) {
+			return nil, err
+		}
+	}
+}
+
+var errProtocol = errors.New("models: another protocol is needed")
+
+// throughPooler reports whether something between here and the server answers for it: it gives out process ids of its own for
+// cancelling requests. It uses the one protocol that every pooler passes on.
+func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var pid int64
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	return uint32(pid) != conn.PgConn().PID(), err
+}
+
+// parameterError is a parameter of DATABASE_URL that the server refuses.
+type parameterError struct {
+	name string
+	err  error
+}
+
+func (e *parameterError) Error() string {
+	return fmt.Sprintf("DATABASE_URL names the parameter %q, which PostgreSQL (or a pooler in front of it) does not know: %v", e.name, e.err)
+}
+
+func (e *parameterError) Unwrap() error { return e.err }
+
+// named names the parameter that an error of connecting is about, whatever language the server speaks.
+func (p *poolable) named(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "42704" && pg.Code != "08P01" && pg.Code != "22023" {
+		return err
+	}
+	for _, name := range p.parameters {
+		if strings.Contains(pg.Message, name) {
+			return &parameterError{name, err}
+		}
+	}
+	return err
+}
+
+// Pooled reports whether a pooler such as PgBouncer stands between this process and PostgreSQL.
+func (s *Store) Pooled() bool { return s.pooled.Load() }

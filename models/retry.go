@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,11 +14,17 @@ import (
 
 // transaction runs f in a transaction on the writing pool. When that met another transaction or a
 // connection that had died in the pool, it runs once more; f must be such that this does no harm.
+// Under the context of a lease it needs that lease.
 func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) error {
 	return again(ctx, func() error {
 		ctx, cancel := s.limit(ctx)
 		defer cancel()
-		return s.write.WithContext(ctx).Transaction(f)
+		return s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+			if err := s.fenced(ctx, tx); err != nil {
+				return err
+			}
+			return f(tx)
+		})
 	})
 }
 
@@ -56,6 +63,10 @@ func passing(err error) bool {
 
 // brokenConnection reports whether the network gave way in the middle of a statement.
 func brokenConnection(err error) bool {
+	var file *fs.PathError
+	if errors.As(err, &file) { // an error number of the system is a net.Error too
+		return false
+	}
 	var network net.Error
 	if errors.As(err, &network) {
 		return !network.Timeout()

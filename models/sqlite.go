@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,6 +14,27 @@ import (
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 )
+
+// accessError is an error of opening a database file for which a right is missing.
+type accessError struct {
+	sentence string
+	err      error
+}
+
+func (e *accessError) Error() string { return e.sentence + " (" + e.err.Error() + ")" }
+func (e *accessError) Unwrap() error { return e.err }
+
+// withAccess finds out whether an error of opening a file comes of a missing right: SQLite's own words are the same for many causes.
+func withAccess(path string, err error) error {
+	code, ours := sqliteCode(err)
+	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && (!ours || code != 3 && code != 8 && code != 14 && code != 23) {
+		return err
+	}
+	if sentence := access(path); sentence != "" {
+		return &accessError{sentence, err}
+	}
+	return err
+}
 
 // openSQLite opens the file twice: one connection that writes, a pool that reads beside it (write-
 // ahead log). The file and its companions are readable by their owner alone.

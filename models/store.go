@@ -59,6 +59,9 @@ type Store struct {
 	watch     *watch
 	news      atomic.Pointer[News]
 
+	pooled     atomic.Bool
+	leaseTimes leaseTimes
+
 	outboxMu        sync.Mutex
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
 
@@ -93,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, shortcuts: shortcuts, removed: o.Removed, telegram: o.Telegram}
+	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, shortcuts: shortcuts, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes}
 	s.config = func() *gorm.Config {
 		return &gorm.Config{
 			Logger: logger.NewSlogLogger(log.With("stream", "performance"), logger.Config{ // its failures are of another by their level
@@ -110,10 +113,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	switch scheme, rest, _ := strings.Cut(o.URL, "://"); scheme {
 	case dialectSQLite:
 		s.dialect = dialectSQLite
-		s.read, s.write, err = openSQLite(rest, s.config)
+		if s.read, s.write, err = openSQLite(rest, s.config); err != nil {
+			err = withAccess(rest, err)
+		}
 	case dialectPostgres, "postgresql":
 		s.dialect = dialectPostgres
-		s.write, err = openPostgres(o.URL, s.config)
+		s.write, err = openPostgres(o.URL, &s.pooled, log, s.config)
 		s.read = s.write
 	default:
 		return nil, errors.New("models: database URL must start with sqlite:// or postgres://")
@@ -122,6 +127,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, s.failed("open", err)
 	}
 	if err := s.start(ctx, o); err != nil {
+		if s.dialect == dialectSQLite {
+			err = withAccess(strings.TrimPrefix(o.URL, "sqlite://"), err)
+		}
 		return nil, errors.Join(s.failed("open", err), s.closePools())
 	}
 	return s, nil
@@ -131,6 +139,9 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if s.dialect == dialectPostgres {
 		if err := s.await(ctx, o.Wait); err != nil {
 			return err
+		}
+		if s.Pooled() {
+			s.log.Info("a pooler such as PgBouncer stands in front of PostgreSQL; no statements are prepared there")
 		}
 	}
 	if err := migrate(ctx, s.write, s.dialect, steps); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 var ErrUnavailable = errors.New("models: the database does not work")
 
 var sqliteTroubles = map[int]string{
+	3:  "the rights on the database file do not let this program in",
 	5:  "another program keeps the database file locked",
 	6:  "another program keeps the database file locked",
 	8:  "the database file cannot be written: it, its folder or its disk is read-only",
@@ -23,6 +25,7 @@ var sqliteTroubles = map[int]string{
 	11: "the database file is damaged: restore a backup with sohbet restore",
 	13: "the disk of the database is full",
 	14: "the database file cannot be opened: look at its folder's existence and rights",
+	23: "the rights on the database file do not let this program in",
 	26: "the database file is damaged or no SQLite database: restore a backup with sohbet restore",
 }
 
@@ -47,11 +50,22 @@ func trouble(err error) string {
 	if err == nil {
 		return ""
 	}
+	var right *accessError
+	if errors.As(err, &right) {
+		return right.sentence
+	}
 	if code, ok := sqliteCode(err); ok {
 		return sqliteTroubles[code]
 	}
+	var parameter *parameterError
+	if errors.As(err, &parameter) {
+		return fmt.Sprintf("DATABASE_URL names the parameter %q, which PostgreSQL or the pooler in front of it does not know; remove it", parameter.name)
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
+		if strings.Contains(pg.Message, "statement pooling mode") { // PgBouncer has no code of its own for it
+			return "PgBouncer runs with pool_mode = statement, which allows no transactions: set it to transaction or session"
+		}
 		return postgresTroubles[pg.Code]
 	}
 	var dial *pgconn.ConnectError

@@ -143,11 +143,27 @@ func command(ctx context.Context, t testing.TB, dir string, env []string) *exec.
 	return cmd
 }
 
+// ID is the process's number.
+func (p *Process) ID() int { return p.cmd.Process.Pid }
+
 // Kill ends the process as a power cut would and waits until it is gone.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // a second time it is gone already
 	<-p.done
 	_ = p.cmd.Wait() // reports the signal, or that Stop waited already
+}
+
+// Pause stops the process where it is, as a machine that is suspended does, until Resume.
+func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
+
+func (p *Process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Errorf("%v: %v", s, err)
+	}
 }
 
 // Stop asks the process to end, as a service manager does, and fails the test if it does not, or ends with an error.

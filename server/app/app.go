@@ -20,6 +20,7 @@ import (
 	"sohbet/server/commands"
 	"sohbet/server/config"
 	"sohbet/server/disk"
+	"sohbet/server/lock"
 	"sohbet/server/logging"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
@@ -77,6 +78,12 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		log.Info("made a secret key", "folder", cfg.DataDir)
 	}
 
+	held, unlocked := lockFiles(cfg, log)
+	if second := (*lock.HeldError)(nil); errors.As(unlocked, &second) {
+		return second
+	}
+	defer func() { err = errors.Join(err, closing("lock", held.Close())) }()
+
 	var files *media.Service // made of the store, and called by it once the server runs
 	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
 		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On()})
@@ -84,6 +91,9 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		return fmt.Errorf("database: %w", err)
 	}
 	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
+	if unlocked != nil { // after the store, which tells more about a missing folder or right
+		return unlocked
+	}
 
 	numbers := metrics.New(time.Now)
 	space := disk.New(disk.Options{Dir: cfg.DataDir, Floor: cfg.MinFree, Spare: store.Spare})
@@ -112,6 +122,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
+	held.Note(url)
 	log.Info("listening", "address", url, "version", b.version(), "database", store.Dialect())
 	if terminal {
 		welcome(stdout, url, cfg)
@@ -124,6 +135,19 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	defer under.Wait()
 	defer leave()
 	return s.Serve(ctx)
+}
+
+// lockFiles keeps a second process off the files of an SQLite database.
+func lockFiles(cfg *config.Config, log *slog.Logger) (*lock.Lock, error) {
+	held, err := lock.Take(cfg.LockFiles()...)
+	if errors.Is(err, lock.ErrUnsupported) {
+		log.Warn("nothing keeps a second process off the data folder: start one only", "error", err)
+		err = nil
+	}
+	if held == nil {
+		held = &lock.Lock{}
+	}
+	return held, err
 }
 
 // changing is a level that agents may change at run time.
@@ -142,15 +166,20 @@ func closing(what string, err error) error {
 
 // welcome tells a person at a terminal where to go.
 func welcome(w io.Writer, url string, cfg *config.Config) {
-	where := "appears here"
-	if cfg.Telegram.On() {
-		where = "comes to your Telegram chat"
+	how := "ask for a code there; it appears here"
+	switch telegram := cfg.Telegram.On(); {
+	case telegram && cfg.AdminPassword != "":
+		how = "user name %s and your password; the code then comes to your Telegram chat"
+	case cfg.AdminPassword != "":
+		how = "user name %s and your password; the code then appears here"
+	case telegram:
+		how = "ask for a code there; it comes to your Telegram chat"
 	}
-	how := "ask for a code there; it " + where
+	how = commands.Text(how)
 	if cfg.AdminPassword != "" {
-		how = "user name " + cfg.AdminUsername + " and your password; the code then " + where
+		how = fmt.Sprintf(how, cfg.AdminUsername)
 	}
-	_, _ = fmt.Fprintf(w, "\n  Sohbet is running.\n    Chat page    %s/\n    Agents       %s/login  (%s)\n    Stop         Ctrl-C\n\n",
+	_, _ = fmt.Fprintf(w, commands.Text("\n  Sohbet is running.\n    Chat page    %s/\n    Agents       %s/login  (%s)\n    Stop         Ctrl-C\n\n"),
 		url, url, how) // a terminal that went away stops nothing
 }
 

@@ -109,7 +109,8 @@ func TestBackupAndRestoreCommands(t *testing.T) {
 
 func TestDoctorCommand(t *testing.T) {
 	dir, _ := folder(t, testKey)
-	t.Setenv("DEFAULT_LOCALE", "en")
+	t.Setenv("LC_ALL", "C.UTF-8")
+	t.Setenv("DEFAULT_LOCALE", "tr") // of the pages, not of the terminal
 	out, err := command(t, "doctor")
 	if err != nil || !strings.Contains(out, "✓ Database           sqlite can be read and written.") || !strings.Contains(out, "! Telegram") || !strings.Contains(out, "→ In Telegram write /newbot") {
 		t.Errorf("%s\n%v", out, err)
@@ -123,7 +124,8 @@ func TestDoctorCommand(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "1 of 10 checks failed") || !strings.Contains(out, "✗ Incoming messages  A webhook at elsewhere.example") {
 		t.Errorf("%s\n%v", out, err)
 	}
-	t.Setenv("DEFAULT_LOCALE", "tr")
+	t.Setenv("LC_ALL", "tr_TR.UTF-8")
+	t.Setenv("DEFAULT_LOCALE", "en")
 	t.Setenv("DATABASE_URL", "sqlite://"+filepath.Join(dir, "no", "such", "folder", "chat.db"))
 	out, err = command(t, "doctor")
 	if err == nil || !strings.Contains(out, "✗ Veritabanı") || !strings.Contains(out, "→ DATABASE_URL'i") || strings.Contains(out, telegramtest.Token) {

@@ -20,7 +20,10 @@ import (
 
 const patience = 15 * time.Second // generous: tests share slow machines
 
-func TestMain(m *testing.M) { os.Exit(process.Main(m)) }
+func TestMain(m *testing.M) {
+	_ = os.Setenv("LC_ALL", "C") // what commands say here is compared in English
+	os.Exit(process.Main(m))
+}
 
 // shop is the real binary with a bot.
 type shop struct {

@@ -35,6 +35,7 @@ func (e usageError) Unwrap() error { return e.error }
 // Run does what args (without the program's name) ask for and returns the exit code. Errors are told on stderr.
 func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer) int {
 	root := p.root()
+	translate(root)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -45,7 +46,7 @@ func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer
 		return ExitOK
 	case errors.As(err, &usage):
 		tell(stderr, err)
-		_, _ = fmt.Fprintln(stderr, "sohbet help lists the commands, sohbet help COMMAND explains one.") // nothing is left to tell it to
+		_, _ = fmt.Fprintln(stderr, Text("sohbet help lists the commands, sohbet help COMMAND explains one.")) // nothing is left to tell it to
 		return ExitUsage
 	}
 	tell(stderr, err)
@@ -66,7 +67,7 @@ func (p Program) root() *cobra.Command {
 			return p.Serve(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{flagError(c, err)} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(p.version(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), logoutAll(), doctor())
 	return root
@@ -75,7 +76,7 @@ func (p Program) root() *cobra.Command {
 // noCommand refuses words that are no command; cobra's own text would call them arguments.
 func (p Program) noCommand(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("there is no command %q", args[0])}
+		return usageError{fmt.Errorf(Text("there is no command %q"), args[0])}
 	}
 	return nil
 }
@@ -84,7 +85,7 @@ func (p Program) noCommand(_ *cobra.Command, args []string) error {
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usageError{fmt.Errorf("%s takes %s", c.CommandPath(), what)}
+			return usageError{fmt.Errorf(Text("%s takes %s"), c.CommandPath(), Text(what))}
 		}
 		return nil
 	}

@@ -28,7 +28,7 @@ func doctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check settings, database and Telegram, and tell how to cure what is wrong",
 		Long: "Check settings, data folder, database and the Telegram bot, and tell the step that cures each finding, in the language of\n" +
-			"DEFAULT_LOCALE. The exit code is 1 when a check failed.",
+			"the terminal (LC_ALL, LC_MESSAGES, LANG). The exit code is 1 when a check failed.",
 		Args: exactly(0, "nothing more"), Example: "  sohbet doctor",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return examine(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
@@ -45,7 +45,7 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 		return err // it names each variable and what would be right
 	}
 	v := &visit{cfg: cfg, say: doctorEnglish}
-	if cfg.Locale == "tr" {
+	if Locale() == "tr" {
 		v.say = doctorTurkish
 	}
 	v.settings()
@@ -64,7 +64,7 @@ type visit struct {
 }
 
 func (v *visit) found(title string, g telegram.Grade, text, cure string) {
-	v.findings = append(v.findings, telegram.Finding{Check: title, Grade: g, Title: v.say[title], Text: text, Cure: cure})
+	v.findings = append(v.findings, telegram.Finding{Check: title, Grade: g, Title: v.say[title], Text: Localized(text), Cure: cure})
 }
 
 func (v *visit) settings() {
@@ -109,6 +109,8 @@ func (v *visit) database(ctx context.Context, stderr io.Writer) {
 	switch err := errors.Join(condition.Writes, store.Close()); {
 	case err != nil:
 		v.found("database", telegram.Fail, err.Error(), v.say["database cure"])
+	case store.Pooled():
+		v.found("database", telegram.OK, store.Dialect()+v.say["database good"]+v.say["database pooled"], "")
 	default:
 		v.found("database", telegram.OK, store.Dialect()+v.say["database good"], "")
 	}
@@ -121,7 +123,7 @@ func (v *visit) bot(ctx context.Context) {
 		return
 	}
 	doctor := &telegram.Doctor{APIURL: t.APIURL, Token: t.BotToken, ChatID: t.ChatID, WebhookURL: t.WebhookURL, Client: &http.Client{}}
-	v.findings = append(v.findings, doctor.Examine(ctx, v.cfg.Locale)...)
+	v.findings = append(v.findings, doctor.Examine(ctx, Locale())...)
 }
 
 // print writes a line for each finding and, under it, what to do.
@@ -142,7 +144,7 @@ func (v *visit) print(w io.Writer) error {
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d checks failed", failed, len(v.findings))
+		return fmt.Errorf(Text("%d of %d checks failed"), failed, len(v.findings))
 	}
 	return nil
 }
@@ -150,8 +152,10 @@ func (v *visit) print(w io.Writer) error {
 var doctorTurkish = map[string]string{
 	"settings": "Ayarlar", "settings good": "Ayarlar okundu.", "settings cure": "config.example.env dosyasındaki açıklamaya bakın.",
 	"folder": "Veri klasörü", "folder good": " klasörüne yazılabiliyor.", "folder cure": "DATA_DIR'i yazılabilen bir klasöre ayarlayın ya da klasörün sahibini düzeltin.",
-	"database": "Veritabanı", "database good": " okunup yazılabiliyor.", "database cure": "DATABASE_URL'i, veritabanının çalıştığını ve diskte yer olduğunu denetleyin.",
-	"aside": "Giden mesajlar", "aside found": "Telegram'a gönderilemeyen mesaj sayısı: ", "aside cure": "Konuşmalarını panelde açıp oradan yeniden gönderin.",
+	"database": "Veritabanı", "database good": " okunup yazılabiliyor.",
+	"database pooled": " Önünde PgBouncer gibi bir bağlantı havuzu var: sunucuda hazır deyim ve oturum kilidi kullanılmıyor.",
+	"database cure":   "DATABASE_URL'i, veritabanının çalıştığını ve diskte yer olduğunu denetleyin.",
+	"aside":           "Giden mesajlar", "aside found": "Telegram'a gönderilemeyen mesaj sayısı: ", "aside cure": "Konuşmalarını panelde açıp oradan yeniden gönderin.",
 	"telegram": "Telegram", "telegram off": "Telegram kapalı; giriş kodları sunucu günlüğüne yazılır.",
 	"telegram cure": "Telegram'da @BotFather'a /newbot yazın; anahtarı TELEGRAM_BOT_TOKEN'a, sohbetin numarasını TELEGRAM_CHAT_ID'ye koyun.",
 }
@@ -159,8 +163,10 @@ var doctorTurkish = map[string]string{
 var doctorEnglish = map[string]string{
 	"settings": "Settings", "settings good": "The settings are readable.", "settings cure": "See what config.example.env says about it.",
 	"folder": "Data folder", "folder good": " can be written.", "folder cure": "Point DATA_DIR to a folder that can be written, or correct the folder's owner.",
-	"database": "Database", "database good": " can be read and written.", "database cure": "Check DATABASE_URL, that the database runs, and that the disk has room.",
-	"aside": "Outgoing messages", "aside found": "Messages that could not be sent to Telegram: ", "aside cure": "Open their conversations in the console and send them again there.",
+	"database": "Database", "database good": " can be read and written.",
+	"database pooled": " A pooler such as PgBouncer stands in front of it: no prepared statements and no locks of a session are used.",
+	"database cure":   "Check DATABASE_URL, that the database runs, and that the disk has room.",
+	"aside":           "Outgoing messages", "aside found": "Messages that could not be sent to Telegram: ", "aside cure": "Open their conversations in the console and send them again there.",
 	"telegram": "Telegram", "telegram off": "Telegram is off; login codes go to the server's log.",
 	"telegram cure": "In Telegram write /newbot to @BotFather; put the token into TELEGRAM_BOT_TOKEN and the chat's number into TELEGRAM_CHAT_ID.",
 }

@@ -17,6 +17,7 @@ import (
 	"sohbet/server/backup"
 	"sohbet/server/chat"
 	"sohbet/server/config"
+	"sohbet/server/lock"
 	"sohbet/server/logging"
 )
 
@@ -33,11 +34,11 @@ func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.C
 	log := logging.New(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat == "json")
 	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log})
 	if err != nil {
-		return fmt.Errorf("database: %w", err)
+		return fmt.Errorf(Text("database: %w"), err)
 	}
 	defer func() {
 		if closed := store.Close(); closed != nil {
-			err = errors.Join(err, fmt.Errorf("close the database: %w", closed))
+			err = errors.Join(err, fmt.Errorf(Text("close the database: %w"), closed))
 		}
 	}()
 	return command(ctx, cfg, store, log)
@@ -51,7 +52,7 @@ func rekey() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
 				sum, err := store.Rekey(ctx)
-				_, werr := fmt.Fprintf(c.OutOrStdout(), "%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n",
+				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n"),
 					sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
 				return errors.Join(err, werr)
 			})
@@ -70,7 +71,7 @@ func logoutAll() *cobra.Command {
 					return err
 				}
 				audit.New(log, time.Now).Write(ctx, audit.Event{Name: audit.LogoutAll, Actor: "terminal", Outcome: audit.OK})
-				_, err := fmt.Fprintln(c.OutOrStdout(), "everybody is signed out; open consoles close within seconds")
+				_, err := fmt.Fprintln(c.OutOrStdout(), Text("everybody is signed out; open consoles close within seconds"))
 				return err
 			})
 		},
@@ -100,7 +101,14 @@ func restoreCommand() *cobra.Command {
 		Long: "Bring back what a backup holds, into the database of the settings, whichever kind it is. Stop the server first.",
 		Args: exactly(1, "the name of one file"), Example: "  sohbet restore /backups/monday.sohbet\n  sohbet restore --force /backups/monday.sohbet",
 		RunE: func(c *cobra.Command, args []string) error {
-			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) (err error) {
+				held, err := lock.Take(cfg.LockFiles()...) // a server that runs would go on with what it has in memory
+				if err != nil && !errors.Is(err, lock.ErrUnsupported) {
+					return err
+				}
+				if held != nil {
+					defer func() { err = errors.Join(err, held.Close()) }()
+				}
 				r, err := backup.Restore(ctx, args[0], store, cfg.UploadsDir(), force)
 				return report(c, args[0], r, err, "restored")
 			})
@@ -114,7 +122,7 @@ func report(c *cobra.Command, file string, r backup.Report, err error, done stri
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "%s (%d bytes, %d uploaded files) %s\n", file, r.Bytes, r.Files, done)
+	_, err = fmt.Fprintf(c.OutOrStdout(), Text("%s (%d bytes, %d uploaded files) %s\n"), file, r.Bytes, r.Files, Text(done))
 	return err
 }
 
@@ -127,7 +135,7 @@ func prune() *cobra.Command {
 		Args: exactly(0, "nothing but flags"), Example: "  sohbet prune\n  sohbet prune --days 365",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if days < 0 {
-				return usageError{errors.New("--days takes a number of days, 0 to keep messages of any age")}
+				return usageError{errors.New(Text("--days takes a number of days, 0 to keep messages of any age"))}
 			}
 			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
 				if !c.Flags().Changed("days") {
@@ -136,7 +144,7 @@ func prune() *cobra.Command {
 				room := chat.New(chat.Options{Store: store, Publisher: nobody{}, Logger: log})
 				swept, err := room.Sweep(ctx, time.Duration(days)*24*time.Hour)
 				codes, failed := store.PurgeCodes(ctx, time.Now())
-				_, werr := fmt.Fprintf(c.OutOrStdout(), "%d messages, %d conversations and %d sign-in codes deleted\n", swept.Messages, swept.Threads, codes)
+				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d messages, %d conversations and %d sign-in codes deleted\n"), swept.Messages, swept.Threads, codes)
 				return errors.Join(err, failed, werr)
 			})
 		},
@@ -153,5 +161,5 @@ func (nobody) Publish(chat.Publication) {}
 
 // tell writes an error to the person at the terminal, each of its lines marked.
 func tell(stderr io.Writer, err error) {
-	_, _ = fmt.Fprintln(stderr, "sohbet: "+strings.ReplaceAll(err.Error(), "\n", "\nsohbet: ")) // nothing is left to tell it to
+	_, _ = fmt.Fprintln(stderr, "sohbet: "+strings.ReplaceAll(Localized(err.Error()), "\n", "\nsohbet: ")) // nothing is left to tell it to
 }

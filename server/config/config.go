@@ -3,21 +3,16 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/joho/godotenv"
 
 	"sohbet/server/hours"
 )
@@ -103,6 +98,19 @@ func (c Cloudinary) On() bool { return c.CloudName != "" }
 // UploadsDir is the folder that uploaded files are kept in.
 func (c *Config) UploadsDir() string { return filepath.Join(c.DataDir, "uploads") }
 
+// LockFiles are the files by which a process keeps others off what it alone works with: the SQLite database, and the folder in
+// which uploads are swept that this database does not name. None with PostgreSQL, which several processes share.
+func (c *Config) LockFiles() []string {
+	path, ok := strings.CutPrefix(c.DatabaseURL, "sqlite://")
+	if !ok {
+		return nil
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil { // by whichever name it is opened
+		path = real
+	}
+	return []string{path + ".lock", filepath.Join(c.DataDir, "sohbet.lock")}
+}
+
 // Postgres reports whether the database is PostgreSQL; otherwise it is SQLite.
 func (c *Config) Postgres() bool {
 	return strings.HasPrefix(c.DatabaseURL, "postgres://") || strings.HasPrefix(c.DatabaseURL, "postgresql://")
@@ -160,6 +168,9 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 			value = file[s.name]
 		}
 		value = strings.TrimSpace(value)
+		if ok {
+			value = strings.TrimSpace(c.envQuotes(s, value))
+		}
 		if value == "" {
 			value = s.def
 		} else {
@@ -202,23 +213,6 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 
 func (c *Config) warn(format string, args ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
-}
-
-// readFile parses the settings file; a missing file is an empty one. Errors of the parser quote the offending line, which may
-// hold a secret, so only the place is told.
-func readFile(path string) (map[string]string, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]string{}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("settings file: %w", err)
-	}
-	values, err := godotenv.Unmarshal(string(text))
-	if err != nil {
-		return nil, Invalid{fmt.Sprintf("%s cannot be read: write one NAME=value on each line, and quote values that hold #, quotes or spaces", path)}
-	}
-	return values, nil
 }
 
 // combine checks what no single value shows, and fills what follows from several.

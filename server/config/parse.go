@@ -134,7 +134,7 @@ func setAdminPassword(c *Config, value string) error {
 	if strings.HasPrefix(value, argonPrefix) {
 		p, _, _, err := argon2id.DecodeHash(value)
 		if err != nil {
-			return errors.New("it begins like an argon2id hash but is none: want $argon2id$v=19$m=…,t=…,p=…$salt$hash, in single quotes")
+			return errors.New("it begins like an argon2id hash but is none: want $argon2id$v=19$m=…,t=…,p=…$salt$hash")
 		}
 		if p.Memory > 256*1024 || p.Iterations > 16 { // each try would cost that much
 			return errors.New("want an argon2id hash with m ≤ 262144 and t ≤ 16")
@@ -157,6 +157,10 @@ func setDatabaseURL(c *Config, value string) error {
 	if path, ok := strings.CutPrefix(value, "sqlite://"); ok {
 		if path == "" || path == "/" {
 			return wrong
+		}
+		if _, query, asks := strings.Cut(path, "?"); asks {
+			name, _, _ := strings.Cut(query, "=")
+			return fmt.Errorf("sqlite:// takes the path of a file without parameters; remove %q", "?"+name)
 		}
 		c.DatabaseURL = value
 		return nil
@@ -351,7 +355,7 @@ var color = regexp.MustCompile(`^#[0-9a-f]{6}$`)
 func setBrandColor(c *Config, value string) error {
 	value = strings.ToLower(value)
 	if !color.MatchString(value) {
-		return errors.New("want a colour such as #0b6b61, in quotes")
+		return errors.New("want a colour such as #0b6b61")
 	}
 	c.Brand.Color = value
 	return nil

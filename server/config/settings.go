@@ -45,12 +45,12 @@ var settings = []setting{
 		about: "Name that goes with ADMIN_PASSWORD."},
 	{name: "ADMIN_PASSWORD", kind: "text", secret: true, set: setAdminPassword,
 		about: "With a password set, a one-time code is only sent after it. Plain text, or an argon2id hash\n" +
-			"($argon2id$v=19$…, in single quotes)."},
+			"($argon2id$v=19$…)."},
 
 	{group: "What visitors see", name: "BRAND_NAME", kind: "text", set: line(60, func(c *Config) *string { return &c.Brand.Name }),
 		about: "Name of the shop."},
 	{name: "BRAND_COLOR", kind: "#rrggbb", set: setBrandColor,
-		about: "Colour of buttons and of visitors' messages, in quotes. It is made lighter or darker where it could not be read."},
+		about: "Colour of buttons and of visitors' messages. It is made lighter or darker where it could not be read."},
 	{name: "BRAND_LOGO", kind: "address or path", set: picture(func(c *Config) *string { return &c.Brand.Logo }),
 		about: "Picture beside the name: an https address, or a PNG, JPEG, WebP, GIF or SVG file in DATA_DIR."},
 	{name: "BRAND_GREETING", kind: "text", set: line(300, func(c *Config) *string { return &c.Brand.Greeting }),
@@ -152,7 +152,7 @@ var settings = []setting{
 func WriteExample(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Settings of Sohbet. Copy this file to config.env and uncomment what you change.\n" +
-		"# A variable of the environment wins over the file. Put values with $, # or spaces in single quotes.\n# Written from the table in server/config; do not edit by hand.\n")
+		"# A variable of the environment wins over the file.\n# " + fileRule + "\n# A comment has a line of its own.\n# Written from the table in server/config; do not edit by hand.\n")
 	for _, s := range settings {
 		if s.group != "" {
 			fmt.Fprintf(&b, "\n# ===== %s =====\n", s.group)

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -255,7 +256,7 @@ func (d *dest) serve(ctx context.Context, k *key, slot *Slot) {
 			d.s.Log.Warn(err.Error(), slog.String("channel", d.s.Channel))
 		}
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(out.Err, models.ErrLeaseLost) {
 		return
 	}
 	switch {

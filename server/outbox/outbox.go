@@ -5,7 +5,8 @@
 // other. The rows are written in the transaction that caused them, so a row is delivered at least once; twice only if the
 // process ends, or the database fails, between the destination's answer and its record.
 //
-// One process at a time may run the sender of a channel: see [models.Store.Lease].
+// One process at a time may run the sender of a channel: the one with its lease, see [models.Store.Lease], in whose context Run is
+// called. One that lost it sends and records nothing more.
 package outbox
 
 import (
@@ -256,7 +257,7 @@ func (s *Sender) record(ctx context.Context, out Outcome) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil || errors.Is(err, models.ErrClosed) {
+		if ctx.Err() != nil || errors.Is(err, models.ErrClosed) || errors.Is(err, models.ErrLeaseLost) {
 			return fmt.Errorf("outbox: what was sent is not recorded: %w", err)
 		}
 		s.Log.Warn("outbox: what was sent is not recorded yet", slog.String("channel", s.Channel), slog.Any("error", err))

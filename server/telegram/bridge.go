@@ -203,7 +203,7 @@ func (b *Bridge) Run(ctx context.Context) {
 // lead sends and receives as long as the lease holds.
 func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
 	defer lease.Release()
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(lease.Context(ctx))
 	defer stop()
 	b.state.leading.Store(true)
 	defer b.state.leading.Store(false)
@@ -219,7 +219,7 @@ func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
 	case <-b.renew:
 		stop()
 	case <-lease.Lost():
-		b.log.Warn("telegram: this process lost its role, with its connection to the database")
+		b.log.Warn("telegram: this process lost its role: it was paused, or could not reach the database in time")
 		stop()
 	}
 	parts.Wait()

@@ -77,7 +77,7 @@ func (s *state) noted(work string, err error) {
 		s.troubles = make(map[string]trouble)
 	}
 	delete(s.troubles, work)
-	if err != nil {
+	if err != nil && !errors.Is(err, models.ErrLeaseLost) { // the work is another process's now
 		if why := diagnose(err); why.Reason != "" {
 			var answer *apiError
 			s.troubles[work] = trouble{why, !errors.As(err, &answer)}

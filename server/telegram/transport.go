@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"sohbet/models"
 )
 
 // Telebot writes its token into the address of every request, and net/http writes that address into its errors. So telebot
@@ -52,6 +54,9 @@ type call struct {
 // RoundTrip sends a request. An answer that is no success, or not the API's at all, is an error: telebot takes any text that
 // it cannot read for a success, and forgets the code of errors that it does not know.
 func (c *call) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := models.CheckLease(c.ctx); err != nil { // the last point at which a call can be left to the process that has the role
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	unhook := context.AfterFunc(c.ctx, cancel)
 	done := func() { unhook(); cancel() }

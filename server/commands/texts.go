@@ -1,0 +1,99 @@
+package commands
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Locale is the language of the terminal, "tr" or "en", by LC_ALL, LC_MESSAGES and LANG, of which the first that is set counts (POSIX.1-2017,
+// Base Definitions 8.2). It is "en" for every other language.
+func Locale() string {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if value := os.Getenv(name); value != "" {
+			language := value[:len(value)-len(strings.TrimLeft(value, letters))]
+			if strings.EqualFold(language, "tr") || strings.EqualFold(language, "turkish") {
+				return "tr"
+			}
+			return "en"
+		}
+	}
+	return "en"
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// Text gives an English text in the language of the terminal.
+func Text(english string) string {
+	if text, ok := turkish[english]; ok && Locale() == "tr" {
+		return text
+	}
+	return english
+}
+
+// translate puts what a command and those below it say about themselves into the language of the terminal.
+func translate(c *cobra.Command) {
+	if Locale() == "en" {
+		return
+	}
+	root := c.Root()
+	if c == root {
+		root.InitDefaultHelpCmd()
+		root.InitDefaultCompletionCmd()
+		root.SetUsageTemplate(translated(root.UsageTemplate()))
+	}
+	c.InitDefaultHelpFlag()
+	c.Short, c.Long = Text(c.Short), Text(c.Long)
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Name == "help" {
+			f.Usage = strings.Replace(Text("help for COMMAND"), "COMMAND", c.Name(), 1)
+			return
+		}
+		f.Usage = Text(f.Usage)
+	})
+	for _, below := range c.Commands() {
+		if below.Name() != "completion" {
+			translate(below)
+		}
+	}
+}
+
+// usageWords are the parts of cobra's usage template that people read.
+var usageWords = []string{"Usage:", "Examples:", "Available Commands:", "Additional Commands:", "Global Flags:", "Flags:", "[command]", "[flags]",
+	`Use "{{.CommandPath}} [command] --help" for more information about a command.`}
+
+func translated(template string) string {
+	pairs := make([]string, 0, 2*len(usageWords))
+	for i := len(usageWords) - 1; i >= 0; i-- { // the sentence before the words within it
+		pairs = append(pairs, usageWords[i], Text(usageWords[i]))
+	}
+	return strings.NewReplacer(pairs...).Replace(template)
+}
+
+// flagError words an error of the flags, which the library has in English only.
+func flagError(c *cobra.Command, err error) error {
+	if Locale() == "en" {
+		return err
+	}
+	return flagProblem{Text("a flag of this command is wrong or unknown: ") + strings.TrimSpace(quoted(err.Error())+" ("+c.CommandPath()+")"), err}
+}
+
+type flagProblem struct {
+	text string
+	error
+}
+
+func (e flagProblem) Error() string { return e.text }
+func (e flagProblem) Unwrap() error { return e.error }
+
+// quoted is the flag that an error of the flags names.
+func quoted(text string) string {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \"':,", r) }) {
+		if strings.HasPrefix(word, "-") {
+			return word
+		}
+	}
+	return ""
+}
