@@ -209,7 +209,7 @@ func (a *API) verify(c echo.Context) error {
 	case err != nil:
 		return err
 	}
-	if _, err := a.Sessions.Issue(c.Response(), c.Request(), subject); err != nil {
+	if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), subject, a.ownOrigin(c.Request())); err != nil {
 		return err
 	}
 	// Whoever is in has shown that the tries were theirs.

@@ -114,12 +114,14 @@ func (s *Server) headers(h http.Header, r *http.Request) {
 }
 
 // sameSite refuses requests that change something and that another site made a browser send, by Sec-Fetch-Site or Origin. A
-// valid CSRF token speaks for a request whose origin cannot be matched; it is never demanded. CrossOriginProtection compares hosts
-// alone where a browser sends no Sec-Fetch-Site, so pages that came over plain HTTP are refused here.
+// valid CSRF token speaks for a request whose origin cannot be matched; it is never demanded. Where a browser sends no
+// Sec-Fetch-Site, CrossOriginProtection compares Origin with Host alone: what else makes a page our own, and that one which came
+// over plain HTTP is none, is decided here.
 func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if err := s.crossOrigin.Check(r); err != nil && !s.csrf.Valid(r) {
+		if err := s.crossOrigin.Check(r); err != nil && !(r.Header.Get("Sec-Fetch-Site") == "" && s.pages.Own(r)) && !s.csrf.Valid(r) {
+			s.refusals.Note(r)
 			return handlers.CrossSite(err)
 		}
 		if s.pages.Downgraded(r) && r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {

@@ -55,6 +55,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	Origins        []string // other sites that may call this server from browsers
 	Pages          auth.Origins
+	Refusals       *auth.Refusals
 	Log            *slog.Logger
 }
 
@@ -66,6 +67,7 @@ type Server struct {
 	address      func(*http.Request) string
 	https        func(*http.Request) bool
 	pages        auth.Origins
+	refusals     *auth.Refusals
 	crossOrigin  *http.CrossOriginProtection
 	proxyWarning sync.Once
 	log          *slog.Logger
@@ -80,7 +82,7 @@ type Server struct {
 // New puts the server together; it does not listen yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		api: o.API, sockets: o.Sockets, csrf: o.CSRF, address: o.Address, https: o.HTTPS, pages: o.Pages, log: o.Log, host: o.Host, port: o.Port,
+		api: o.API, sockets: o.Sockets, csrf: o.CSRF, address: o.Address, https: o.HTTPS, pages: o.Pages, refusals: o.Refusals, log: o.Log, host: o.Host, port: o.Port,
 		crossOrigin: http.NewCrossOriginProtection(), echo: echo.New(),
 	}
 	for _, origin := range o.Origins {

@@ -6,7 +6,7 @@ import { has, lang, t } from './lib/i18n.js';
 import { ago, parse, span } from './lib/time.js';
 
 const every = 5_000;
-const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk'];
+const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk', 'origin'];
 
 const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(lang, { maximumFractionDigits: 0 });
@@ -45,9 +45,9 @@ function show(found) {
 }
 
 /** Why a check is not well, in the page's language; what the server says where it has no word for it. */
-function why({ reason, detail, last_contact: last, chat_id: number }) {
+function why({ reason, detail, last_contact: last, chat_id: number, origin, host }) {
   const key = `diagnostics.reason_${reason}`;
-  return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '', number }) : detail;
+  return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '', number, origin, host }) : detail;
 }
 
 function checkRow(name, check) {
