@@ -45,6 +45,7 @@ type Options struct {
 	Pages       auth.Origins               // which pages a request may come from
 	Refusals    *auth.Refusals             // those that were refused
 	PublicURL   string                     // this server's address for browsers; "" = not known
+	Base        string                     // its path, without the slash at its end; "" = the root
 	Sockets     func() engine.Stats
 	Numbers     *metrics.Metrics
 	Audit       *audit.Log

@@ -168,7 +168,7 @@ func (a *API) VerifyOTP(c echo.Context) error {
 	if err := a.verify(c); err != nil {
 		return err
 	}
-	return ok(c, loginAnswer{Success: true, Redirect: "/admin"})
+	return ok(c, loginAnswer{Success: true, Redirect: a.Base + "/admin"})
 }
 
 // AdminVerifyOTP ends signing in by password and code.

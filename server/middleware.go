@@ -9,8 +9,10 @@ import (
 	"net/netip"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -126,6 +128,22 @@ func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if s.pages.Downgraded(r) && r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
 			return handlers.CrossSite(errors.New("the page came over plain HTTP"))
+		}
+		return next(c)
+	}
+}
+
+// readable refuses addresses with bytes that no database stores as text: NUL, and what is no UTF-8.
+func readable(next echo.HandlerFunc) echo.HandlerFunc {
+	text := func(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+	return func(c echo.Context) error {
+		if !text(c.Request().URL.Path) {
+			return echo.ErrNotFound
+		}
+		for name, values := range c.QueryParams() {
+			if !text(name) || slices.ContainsFunc(values, func(v string) bool { return !text(v) }) {
+				return handlers.Unreadable()
+			}
 		}
 		return next(c)
 	}

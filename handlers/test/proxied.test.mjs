@@ -1,6 +1,6 @@
 // A first conversation behind each proxy: with the least configuration that makes it one, with PUBLIC_URL, and with ours.
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { sleep, start, transports, withTimeout } from "./harness.mjs";
 import { freePort } from "./programs.mjs";
 import { plain, Proxy } from "./services.mjs";
@@ -8,23 +8,34 @@ import { plain, Proxy } from "./services.mjs";
 const { polling, websocket } = transports;
 const changesHost = { nginx: true, apache: true, haproxy: false, caddy: false };
 
-// behind starts a server and a proxy in front of it, and ends both after the test.
-async function behind(t, kind, { settings = () => ({}), edit = (file) => file } = {}) {
+// One server for all tests that only need their proxy to be trusted.
+let trusting;
+before(async () => { trusting = await start({ TRUSTED_PROXIES: "127.0.0.1" }); });
+after(() => trusting?.stop());
+
+// behind starts a proxy in front of a server, and ends it after the test; where settings are given, the server is its own.
+async function behind(t, kind, { settings, edit = (file) => file } = {}) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const server = await start(settings(url));
+  const server = settings ? await start(settings(url)) : trusting;
   let proxy;
   t.after(async () => {
     try {
       await withTimeout(proxy?.stop() ?? Promise.resolve(), 15_000, "the proxy did not stop");
     } finally {
-      await server.stop();
+      if (settings) await server.stop();
     }
   });
   const inner = new URL(server.url);
   proxy = await Proxy.start(kind, [inner.port, inner.port, inner.port], edit, port);
   return { server, url, inner: inner.host };
 }
+
+// plainBelow is the least that makes a program pass on what is below /chat/, with that path or another.
+const plainBelow = (kind, inner) => ({
+  nginx: `server { listen 80; location /chat/ { proxy_pass http://127.0.0.1:5001${inner}/; } location / { return 404; } }`,
+  apache: `<VirtualHost *:80>\nProxyPass "/chat/" "http://127.0.0.1:5001${inner}/"\n</VirtualHost>`,
+}[kind]);
 
 // jar keeps the cookies of one browser.
 function jar() {
@@ -80,7 +91,7 @@ async function converse(server, url, transport, headers) {
 for (const [kind, changes] of Object.entries(changesHost)) {
   describe(`behind ${kind}`, () => {
     it(`as its documentation begins${changes ? ", which changes Host" : ""}`, async (t) => {
-      const { server, url, inner } = await behind(t, kind, { edit: () => plain[kind] });
+      const { server, url, inner } = await behind(t, kind, { edit: () => plain[kind], settings: () => ({}) });
       if (!changes) {
         await converse(server, url, polling);
         await converse(server, url, websocket);
@@ -125,13 +136,23 @@ for (const [kind, changes] of Object.entries(changesHost)) {
 
     if (kind === "apache") {
       it("that is trusted, as its documentation begins", async (t) => {
-        const { server, url } = await behind(t, kind, { edit: () => plain[kind], settings: () => ({ TRUSTED_PROXIES: "127.0.0.1" }) });
+        const { server, url } = await behind(t, kind, { edit: () => plain[kind] });
         await converse(server, url, polling);
       });
     }
 
+    if (kind === "nginx" || kind === "apache") {
+      for (const [what, cut] of Object.entries({ "passes on": "/chat", "cuts off": "" })) {
+        it(`below a path that it ${what}`, async (t) => {
+          const { server, url } = await behind(t, kind, { settings: (url) => ({ PUBLIC_URL: `${url}/chat/` }), edit: () => plainBelow(kind, cut) });
+          await converse(server, `${url}/chat`, polling);
+          assert.equal((await fetch(`${url}/login`)).status, 404, "the root is somebody else's");
+        });
+      }
+    }
+
     it("with our configuration", async (t) => {
-      const { server, url } = await behind(t, kind, { settings: () => ({ TRUSTED_PROXIES: "127.0.0.1" }) });
+      const { server, url } = await behind(t, kind);
       await converse(server, url, polling);
       await converse(server, url, websocket);
       assert.doesNotMatch(server.output, /a page was refused/);

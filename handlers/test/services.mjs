@@ -182,10 +182,10 @@ export class Proxy extends Service {
         DefaultRuntimeDir ${proxy.dir}
         User www-data
         Group www-data
-        ErrorLog /dev/stderr
+        ErrorLog ${proxy.dir}/log
         LogLevel error
         ${file}`);
-      proxy.child = program(proxy.dir, "/usr/sbin/apache2", "-DFOREGROUND", "-d", proxy.dir, "-f", path.join(proxy.dir, "apache.conf"));
+      proxy.child = program(proxy.dir, "/usr/sbin/apache2", "-X", "-d", proxy.dir, "-f", path.join(proxy.dir, "apache.conf"));
     } else if (kind === "haproxy") {
       writeFileSync(path.join(proxy.dir, "haproxy.cfg"), file);
       proxy.child = program(proxy.dir, "/usr/sbin/haproxy", "-db", "-f", "haproxy.cfg");
@@ -198,6 +198,6 @@ export class Proxy extends Service {
     return proxy;
   }
 
-  // stop does not let Caddy wait for those who poll; nginx's workers end with their master only when that is told.
-  stop() { return super.stop(this.kind === "caddy" ? "SIGKILL" : "SIGTERM"); }
+  // stop does not let Caddy and Apache (one process here, -X) wait for those who poll; nginx's workers end with their master only when that is told.
+  stop() { return super.stop(this.kind === "caddy" || this.kind === "apache" ? "SIGKILL" : "SIGTERM"); }
 }

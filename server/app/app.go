@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,7 +115,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	}
 	log.Info("listening", "address", url, "version", b.version(), "database", store.Dialect())
 	if terminal {
-		welcome(stdout, url, cfg)
+		welcome(stdout, cmp.Or(cfg.PublicURL, url), cfg)
 	}
 	keeping, leave := context.WithCancel(ctx)
 	var under sync.WaitGroup

@@ -57,11 +57,10 @@ type Sessions struct {
 // use is when a session was last in use.
 type use struct{ at, stored, expires time.Time }
 
-// NewSessions makes sessions signed and encrypted with keys; secure tells whether a request came over HTTPS, and with it
-// whether the cookie may only travel so.
-func NewSessions(keys *Keys, store SessionStore, secure func(*http.Request) bool, now func() time.Time) *Sessions {
+// NewSessions makes sessions signed and encrypted with keys.
+func NewSessions(keys *Keys, store SessionStore, cookies Cookies, now func() time.Time) *Sessions {
 	return &Sessions{
-		store: store, codecs: keys.codecs("session"), cookie: cookie{sessionCookie, secure}, now: now,
+		store: store, codecs: keys.codecs("session"), cookie: cookie{sessionCookie, cookies}, now: now,
 		seen: make(map[string]use), open: func() []Session { return nil },
 	}
 }

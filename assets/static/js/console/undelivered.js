@@ -14,7 +14,7 @@ export class Undelivered {
   constructor(put) { this.#put = put; }
 
   async load() {
-    const { undelivered, channels, refused_origin: refused } = await get('/api/undelivered');
+    const { undelivered, channels, refused_origin: refused } = await get('api/undelivered');
     const line = byId('origin-trouble');
     line.hidden = !refused;
     if (refused) line.textContent = t('console.origin_trouble', refused);
@@ -57,7 +57,7 @@ export class Undelivered {
   async #again(row, button) {
     button.disabled = true;
     try {
-      await post('/api/undelivered/send', { thread_id: row.thread_id, message_id: row.message_id });
+      await post('api/undelivered/send', { thread_id: row.thread_id, message_id: row.message_id });
       this.take({ ...row, waiting: true });
     } catch {
       button.disabled = false;
