@@ -547,8 +547,10 @@ test('a first conversation below a path of somebody else’s site: widget, chat 
     await own.locator('#pick').setInputFiles({ name: 'fincan.png', mimeType: 'image/png', buffer: readFileSync(new URL('../../docs/pictures/phone.png', import.meta.url)) });
     await own.locator('#tray li').waitFor();
     await own.locator('#send').click();
-    await own.locator('.message img').first().waitFor();
-    await eventually(async () => assert.match(await own.locator('.message img').first().getAttribute('src'), /\/chat\/uploads\//));
+    await eventually(async () => assert.match(await own.locator('.message').last().getAttribute('data-state'), STORED));
+    await own.reload();
+    await own.locator('.message img').waitFor();
+    await eventually(async () => assert.match(await own.locator('.message img').evaluate((img) => (img.naturalWidth ? img.src : '')), /\/chat\/uploads\//));
     assert.deepEqual(strays.filter((url) => url !== `${below.url}/` && url !== `${below.url}/favicon.ico`), [], 'nothing leads to the root');
   } finally {
     await h.leave();
