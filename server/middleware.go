@@ -133,12 +133,16 @@ func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// readable refuses addresses with bytes that no database stores as text: NUL, and what is no UTF-8.
+// readable refuses addresses with bytes that no database stores as text: NUL, and what is no UTF-8. Pages take any query, for links
+// of other sites bring their own.
 func readable(next echo.HandlerFunc) echo.HandlerFunc {
 	text := func(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 	return func(c echo.Context) error {
 		if !text(c.Request().URL.Path) {
 			return echo.ErrNotFound
+		}
+		if !strings.HasPrefix(c.Request().URL.Path, "/api/") {
+			return next(c)
 		}
 		for name, values := range c.QueryParams() {
 			if !text(name) || slices.ContainsFunc(values, func(v string) bool { return !text(v) }) {
