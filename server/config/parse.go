@@ -311,7 +311,7 @@ func setPublicURL(c *Config, value string) error {
 			return nil
 		}
 	}
-	return errors.New("want the address of the chat page, such as https://chat.example, or https://shop.example/chat/ with a path of letters, digits, -, _ and .")
+	return errors.New("want the address of the chat page, such as https://chat.example, or https://shop.example/chat/ with a path of letters, digits, dots, - and _")
 }
 
 func setTransports(c *Config, value string) error {
