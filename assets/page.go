@@ -16,6 +16,8 @@ import (
 // PageData is what a handler passes to a page.
 type PageData struct {
 	CSRFToken string
+	// Base is the path that this server's addresses begin with, without the slash at its end; "" = the root.
+	Base string
 	// Locale is the default language (DEFAULT_LOCALE); the request's own wishes come first.
 	Locale string
 	// Nonce is set on script elements when the Content-Security-Policy uses one; it may be empty.
@@ -209,7 +211,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	}
 	body := bytes.Replace(out.Bytes(), []byte(spritePlace), bundles().pages[name].needs.sprite(out.Bytes()), 1)
 	if name != "widget" { // another site chose for the frame, not the person who sees it
-		remember(w, r)
+		remember(w, r, d.Base)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")

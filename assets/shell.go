@@ -11,11 +11,12 @@ import (
 // WorkerPolicy is the Content-Security-Policy of /sw.js: it asks this server and nobody else.
 const WorkerPolicy = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
 
-// WorkerTypes is the one Trusted Types policy that pages may make (lib/worker.js): it turns anything into "/sw.js".
+// WorkerTypes is the one Trusted Types policy that pages may make (lib/worker.js): it turns anything into "sw.js".
 const WorkerTypes = "sohbet-worker"
 
-// Manifest serves /manifest.json: what a phone shows when the chat is put on its home screen, in the visitor's language.
-func Manifest(b Brand, fallback string) http.Handler {
+// Manifest serves /manifest.json: what a phone shows when the chat is put on its home screen, in the visitor's language. base is the
+// path that the server's addresses begin with.
+func Manifest(b Brand, base, fallback string) http.Handler {
 	type icon struct {
 		Src     string `json:"src"`
 		Sizes   string `json:"sizes"`
@@ -45,10 +46,10 @@ func Manifest(b Brand, fallback string) http.Handler {
 		description, _ := text(locale, "visitor.description")
 		out, err := json.MarshalIndent(manifest{
 			Name: name, ShortName: name, Description: description, Lang: locale, Dir: direction(locale),
-			ID: "/", Start: "/", Scope: "/", Display: "standalone", Background: "#FAF8F4", Theme: "#FAF8F4",
+			ID: base + "/", Start: base + "/", Scope: base + "/", Display: "standalone", Background: "#FAF8F4", Theme: "#FAF8F4",
 			Icons: []icon{
-				{"/favicon.svg", "any", "image/svg+xml", "any"}, {"/icon-192.png", "192x192", "image/png", "any"},
-				{"/icon-512.png", "512x512", "image/png", "any"}, {"/icon-maskable-512.png", "512x512", "image/png", "maskable"},
+				{base + "/favicon.svg", "any", "image/svg+xml", "any"}, {base + "/icon-192.png", "192x192", "image/png", "any"},
+				{base + "/icon-512.png", "512x512", "image/png", "any"}, {base + "/icon-maskable-512.png", "512x512", "image/png", "maskable"},
 			},
 		}, "", "  ")
 		if err != nil {
@@ -64,24 +65,24 @@ func Manifest(b Brand, fallback string) http.Handler {
 
 // Worker serves /sw.js, the service worker: root/sw.js with what belongs to this build before it. Its bytes change with the
 // static files, which is how browsers notice a new one.
-func Worker(b Brand) http.Handler {
+func Worker(b Brand, base string) http.Handler {
 	made := sync.OnceValue(func() *file {
-		shell := []string{"/favicon.svg"}
+		shell := []string{base + "/favicon.svg"}
 		if style := BrandStyleURL(b.Color); style != "" {
-			shell = append(shell, style)
+			shell = append(shell, base+style)
 		}
 		for name := range bundles().files {
 			// The visitor's page with what it loads later, and the page for no connection. Nothing of the agents'.
 			if page := strings.TrimPrefix(name, bundleFolder); strings.HasPrefix(page, "visitor") || strings.HasPrefix(page, "offline") {
-				shell = append(shell, URL(name))
+				shell = append(shell, base+URL(name))
 			}
 		}
 		sort.Strings(shell)
 		offline := map[string]string{}
 		for locale := range locales {
-			offline[locale] = "/offline?lang=" + locale
+			offline[locale] = base + "/offline?lang=" + locale
 		}
-		head, err := json.Marshal(map[string]any{"version": fingerprint(), "shell": shell, "offline": offline, "fallback": fallbackLocale})
+		head, err := json.Marshal(map[string]any{"version": fingerprint(), "base": base, "shell": shell, "offline": offline, "fallback": fallbackLocale})
 		if err != nil {
 			panic("assets: worker: " + err.Error())
 		}

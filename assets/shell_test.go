@@ -13,7 +13,7 @@ import (
 
 func TestManifest(t *testing.T) {
 	for _, c := range []struct{ brand, lang, name string }{{"Çınar Kitabevi", "en", "Çınar Kitabevi"}, {"", "tr", "Sohbet"}} {
-		res := get(t, Manifest(Brand{Name: c.brand}, "tr"), "/manifest.json", "Accept-Language", c.lang)
+		res := get(t, Manifest(Brand{Name: c.brand}, "", "tr"), "/manifest.json", "Accept-Language", c.lang)
 		var m struct {
 			Name, Lang, Dir, Display string
 			Start                    string `json:"start_url"`
@@ -78,7 +78,7 @@ func TestIcons(t *testing.T) {
 }
 
 func TestWorker(t *testing.T) {
-	res := get(t, Worker(Brand{Color: "#e91e63"}), "/sw.js")
+	res := get(t, Worker(Brand{Color: "#e91e63"}, ""), "/sw.js")
 	script := body(t, res.Body)
 	if res.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || res.Header.Get("Cache-Control") != cacheCheck || res.Header.Get("Content-Security-Policy") != WorkerPolicy {
 		t.Errorf("headers %v", res.Header)
@@ -121,7 +121,7 @@ func TestOnePolicyOfTrustedTypes(t *testing.T) {
 		data, err := fs.ReadFile(embedded, name)
 		if bytes.Contains(data, []byte("createPolicy")) {
 			makers = append(makers, name)
-			if want := `createPolicy('` + WorkerTypes + `', { createScriptURL: () => '/sw.js' })`; bytes.Count(data, []byte("createPolicy")) != 1 || !bytes.Contains(data, []byte(want)) {
+			if want := `createPolicy('` + WorkerTypes + `', { createScriptURL: () => 'sw.js' })`; bytes.Count(data, []byte("createPolicy")) != 1 || !bytes.Contains(data, []byte(want)) {
 				t.Errorf("%s makes another policy than %s", name, want)
 			}
 		}

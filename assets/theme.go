@@ -21,9 +21,9 @@ func Theme(r *http.Request) string {
 }
 
 // remember keeps what the request chose by ?lang= and ?theme= for a year.
-func remember(w http.ResponseWriter, r *http.Request) {
+func remember(w http.ResponseWriter, r *http.Request, base string) {
 	keep := func(name, value string, seconds int) {
-		http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, SameSite: http.SameSiteLaxMode})
+		http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: base + "/", MaxAge: seconds, SameSite: http.SameSiteLaxMode})
 	}
 	const year = 365 * 24 * 3600
 	q := r.URL.Query()

@@ -51,7 +51,7 @@ func TestThemeIsRemembered(t *testing.T) {
 		"/?theme=x":      "",
 	} {
 		w := httptest.NewRecorder()
-		remember(w, httptest.NewRequest(http.MethodGet, target, nil))
+		remember(w, httptest.NewRequest(http.MethodGet, target, nil), "")
 		if got := w.Header().Get("Set-Cookie"); got != want {
 			t.Errorf("%s: Set-Cookie %q, want %q", target, got, want)
 		}

@@ -39,8 +39,8 @@ var pictureTypes = map[string]string{
 	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".svg": "image/svg+xml",
 }
 
-// NewBrand reads the pictures of a brand that are files in dir, as Logo and Avatar name them. Its errors name the setting.
-func NewBrand(dir string, b assets.Brand) (Brand, error) {
+// NewBrand reads the pictures of a brand that are files in dir, as Logo and Avatar name them; base is the path that they are served below. Its errors name the setting.
+func NewBrand(dir, base string, b assets.Brand) (Brand, error) {
 	brand := Brand{Brand: b}
 	for _, p := range []struct {
 		setting, path string
@@ -56,7 +56,7 @@ func NewBrand(dir string, b assets.Brand) (Brand, error) {
 		if *p.into, err = readPicture(dir, *p.address); err != nil {
 			return Brand{}, fmt.Errorf("%s holds %q: %w", p.setting, *p.address, err)
 		}
-		*p.address = p.path + "?v=" + p.into.hash
+		*p.address = base + p.path + "?v=" + p.into.hash
 	}
 	return brand, nil
 }

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -68,12 +69,23 @@ func (a *API) Diagnostics(c echo.Context) error {
 	}
 	answer := diagnosticsAnswer{
 		Success: true, Version: a.Version, Uptime: a.now().Sub(a.Numbers.Started()).Seconds(), LogLevel: a.levelName(),
-		Checks: a.health.checksWithin(c.Request().Context(), age), Samples: a.history.Samples(),
+		Checks: maps.Clone(a.health.checksWithin(c.Request().Context(), age)), Samples: a.history.Samples(),
 	}
+	answer.Checks["origin"] = a.originCheck(c.Request().Context())
 	for _, r := range a.repairs() {
 		answer.Repairs = append(answer.Repairs, r.name)
 	}
 	return ok(c, answer)
+}
+
+// originCheck warns while pages are refused for their origin. It is no part of /health, for strangers can cause it.
+func (a *API) originCheck(ctx context.Context) checkResult {
+	refused, found := a.Refusals.Last(ctx)
+	if !found {
+		return checkResult{Status: stateOK, Detail: a.PublicURL}
+	}
+	return checkResult{Status: stateWarning, Reason: "origin_refused", Detail: "pages of " + refused.Origin + " are refused", Cure: refused.Setting(),
+		Origin: refused.Origin, Host: refused.Host}
 }
 
 // repair is something that an agent may have done. It tells what it did in numbers, which the page puts into words.

@@ -71,6 +71,11 @@ func tooMany(wait time.Duration) *Error {
 	return &Error{Status: http.StatusTooManyRequests, Code: CodeRateLimit, Text: "Too many requests. Please wait a little.", RetryAfter: wait}
 }
 
+// Unreadable is the refusal of an address whose query is no text.
+func Unreadable() error {
+	return invalid("The address holds bytes that are no text; write it in UTF-8 and without NUL.")
+}
+
 // CrossSite is the refusal of a request that another site made a browser send.
 func CrossSite(cause error) error {
 	return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Text: "This request came from another site.", Err: cause}

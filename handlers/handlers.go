@@ -43,6 +43,9 @@ type Options struct {
 	UploadStall time.Duration              // how long an upload may bring nothing; 0 = half a minute
 	Address     func(*http.Request) string // the caller's address
 	Pages       auth.Origins               // which pages a request may come from
+	Refusals    *auth.Refusals             // those that were refused
+	PublicURL   string                     // this server's address for browsers; "" = not known
+	Base        string                     // its path, without the slash at its end; "" = the root
 	Sockets     func() engine.Stats
 	Numbers     *metrics.Metrics
 	Audit       *audit.Log
@@ -107,6 +110,14 @@ func (a *API) agent(c echo.Context) (auth.Session, bool) {
 		return auth.Session{}, false
 	}
 	return a.Sessions.FromRequest(r)
+}
+
+// ownOrigin is the origin of a request's page where that is certainly one of ours, else "".
+func (a *API) ownOrigin(r *http.Request) string {
+	if a.Pages.Foreign(r) && !a.CSRF.Valid(r) {
+		return ""
+	}
+	return r.Header.Get("Origin")
 }
 
 // AgentsOnly lets signed-in agents through.

@@ -42,7 +42,10 @@ type checkResult struct {
 	LastOK      string `json:"last_ok,omitempty"` // since this process started
 	ChatID      string `json:"chat_id,omitempty"` // the new number of the group, if it became a supergroup
 	Waiting     int64  `json:"waiting,omitempty"`
-	Aside       int64  `json:"set_aside,omitempty"` // messages that were given up until an agent sends them again
+	// Of pages that are refused: their origin, and the host that their requests arrive with.
+	Origin string `json:"origin,omitempty"`
+	Host   string `json:"host,omitempty"`
+	Aside  int64  `json:"set_aside,omitempty"` // messages that were given up until an agent sends them again
 
 	reads bool // in error, but what is stored can still be read
 }

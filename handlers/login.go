@@ -168,7 +168,7 @@ func (a *API) VerifyOTP(c echo.Context) error {
 	if err := a.verify(c); err != nil {
 		return err
 	}
-	return ok(c, loginAnswer{Success: true, Redirect: "/admin"})
+	return ok(c, loginAnswer{Success: true, Redirect: a.Base + "/admin"})
 }
 
 // AdminVerifyOTP ends signing in by password and code.
@@ -209,7 +209,7 @@ func (a *API) verify(c echo.Context) error {
 	case err != nil:
 		return err
 	}
-	if _, err := a.Sessions.Issue(c.Response(), c.Request(), subject); err != nil {
+	if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), subject, a.ownOrigin(c.Request())); err != nil {
 		return err
 	}
 	// Whoever is in has shown that the tries were theirs.

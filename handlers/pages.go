@@ -61,7 +61,7 @@ func (a *API) page(c echo.Context, status int, name string, data any) error {
 		token = a.CSRF.Token(c.Response(), r)
 	}
 	return assets.Page(c.Response(), r, status, name, assets.PageData{
-		CSRFToken: token, Locale: a.Locale, Version: a.Version,
+		CSRFToken: token, Base: a.Base, Locale: a.Locale, Version: a.Version,
 		Brand: a.Brand.Brand, Team: a.team(), Data: data,
 	})
 }
@@ -111,7 +111,7 @@ func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") 
 func (a *API) agentsPage(c echo.Context, name string) error {
 	if _, ok := a.agent(c); !ok {
 		c.Response().Header().Set("Cache-Control", "no-store")
-		return c.Redirect(http.StatusFound, "/login")
+		return c.Redirect(http.StatusFound, a.Base+"/login")
 	}
 	return a.page(c, http.StatusOK, name, nil)
 }
@@ -120,7 +120,7 @@ func (a *API) agentsPage(c echo.Context, name string) error {
 func (a *API) Logout(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-store")
 	if site := c.Request().Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
-		return c.Redirect(http.StatusFound, "/admin")
+		return c.Redirect(http.StatusFound, a.Base+"/admin")
 	}
 	s, signedIn := a.agent(c)
 	if err := a.Sessions.End(c.Response(), c.Request()); err != nil {
@@ -129,7 +129,7 @@ func (a *API) Logout(c echo.Context) error {
 	if signedIn {
 		a.security(c, audit.SignOut, s.Subject, audit.OK)
 	}
-	return c.Redirect(http.StatusFound, "/login")
+	return c.Redirect(http.StatusFound, a.Base+"/login")
 }
 
 // ClientScript serves the Socket.IO client from the binary, or sends browsers to the same version on its CDN when the binary

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,7 +30,10 @@ func (a *API) PushSubscribe(c echo.Context) error {
 		return err
 	}
 	session, _ := a.agent(c)
-	contact := "https://" + c.Request().Host // a push service wants to know whom to ask; browsers subscribe over https alone
+	contact := a.PublicURL // a push service wants to know whom to ask
+	if !strings.HasPrefix(contact, "https://") {
+		contact = "https://" + c.Request().Host // browsers subscribe over https alone
+	}
 	if err := a.Push.Subscribe(c.Request().Context(), in, session.ID, session.ExpiresAt, contact); err != nil {
 		return err
 	}

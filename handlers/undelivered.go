@@ -4,11 +4,13 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/models"
+	"sohbet/server/auth"
 	"sohbet/server/chat"
 	"sohbet/server/telegram"
 )
 
-// Undelivered lists the messages that could not be delivered to Telegram and wait for an agent, and how the channels fare.
+// Undelivered lists the messages that could not be delivered to Telegram and wait for an agent, how the channels fare, and which
+// page cannot connect because its origin is refused.
 func (a *API) Undelivered(c echo.Context) error {
 	list, err := a.Chat.Undelivered(c.Request().Context(), a.agentActor(c), "")
 	if err != nil {
@@ -20,11 +22,16 @@ func (a *API) Undelivered(c echo.Context) error {
 		good := p.Reason == "" || p.Reason == telegram.ReasonAside // what was set aside is in the list
 		channels = append(channels, chat.ChannelState{Channel: models.ChannelTelegram, OK: good, Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
 	}
-	return ok(c, struct {
+	answer := struct {
 		Success     bool                `json:"success"`
 		Undelivered []chat.Undelivered  `json:"undelivered"`
 		Channels    []chat.ChannelState `json:"channels"`
-	}{true, list, channels})
+		Refused     *auth.Refused       `json:"refused_origin,omitempty"`
+	}{Success: true, Undelivered: list, Channels: channels}
+	if refused, found := a.Refusals.Last(c.Request().Context()); found {
+		answer.Refused = &refused
+	}
+	return ok(c, answer)
 }
 
 // SendAgain has one of them sent again: {"thread_id", "message_id"}.

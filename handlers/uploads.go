@@ -6,6 +6,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -45,7 +46,13 @@ type uploadedURL struct {
 	URL string `json:"url"`
 }
 
-func uploadedFile(f media.File) uploaded {
+func (a *API) uploadedFile(f media.File) uploaded {
+	if strings.HasPrefix(f.URL, "/") { // a file of this server, not Cloudinary's
+		f.URL = a.Base + f.URL
+	}
+	if strings.HasPrefix(f.Thumb, "/") {
+		f.Thumb = a.Base + f.Thumb
+	}
 	return uploaded{Success: true, URL: f.URL, FileURL: f.URL, FilePath: f.URL, Data: uploadedURL{f.URL}, Kind: f.Kind, Type: f.Type,
 		Name: f.Name, Size: f.Size, Thumb: f.Thumb, Width: f.Width, Height: f.Height}
 }
@@ -82,7 +89,7 @@ func (a *API) Upload(kind media.Kind) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return c.JSON(http.StatusOK, uploadedFile(file))
+		return c.JSON(http.StatusOK, a.uploadedFile(file))
 	}
 }
 
@@ -138,7 +145,7 @@ func (a *API) ConfirmUpload(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, uploadedFile(file))
+	return c.JSON(http.StatusOK, a.uploadedFile(file))
 }
 
 func (a *API) receive(c echo.Context, kind media.Kind) (media.File, error) {

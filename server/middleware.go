@@ -9,8 +9,10 @@ import (
 	"net/netip"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -114,16 +116,38 @@ func (s *Server) headers(h http.Header, r *http.Request) {
 }
 
 // sameSite refuses requests that change something and that another site made a browser send, by Sec-Fetch-Site or Origin. A
-// valid CSRF token speaks for a request whose origin cannot be matched; it is never demanded. CrossOriginProtection compares hosts
-// alone where a browser sends no Sec-Fetch-Site, so pages that came over plain HTTP are refused here.
+// valid CSRF token speaks for a request whose origin cannot be matched; it is never demanded. Where a browser sends no
+// Sec-Fetch-Site, CrossOriginProtection compares Origin with Host alone: what else makes a page our own, and that one which came
+// over plain HTTP is none, is decided here.
 func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if err := s.crossOrigin.Check(r); err != nil && !s.csrf.Valid(r) {
+		if err := s.crossOrigin.Check(r); err != nil && !(r.Header.Get("Sec-Fetch-Site") == "" && s.pages.Own(r)) && !s.csrf.Valid(r) {
+			s.refusals.Note(r)
 			return handlers.CrossSite(err)
 		}
 		if s.pages.Downgraded(r) && r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
 			return handlers.CrossSite(errors.New("the page came over plain HTTP"))
+		}
+		return next(c)
+	}
+}
+
+// readable refuses addresses with bytes that no database stores as text: NUL, and what is no UTF-8. Pages take any query, for links
+// of other sites bring their own.
+func readable(next echo.HandlerFunc) echo.HandlerFunc {
+	text := func(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+	return func(c echo.Context) error {
+		if !text(c.Request().URL.Path) {
+			return echo.ErrNotFound
+		}
+		if !strings.HasPrefix(c.Request().URL.Path, "/api/") {
+			return next(c)
+		}
+		for name, values := range c.QueryParams() {
+			if !text(name) || slices.ContainsFunc(values, func(v string) bool { return !text(v) }) {
+				return handlers.Unreadable()
+			}
 		}
 		return next(c)
 	}

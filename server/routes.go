@@ -45,8 +45,8 @@ func routes(e *echo.Echo, a *handlers.API) {
 	for _, path := range assets.IconPaths() {
 		get(path, icons)
 	}
-	get("/manifest.json", echo.WrapHandler(assets.Manifest(a.Brand.Brand, a.Locale)))
-	get("/sw.js", echo.WrapHandler(assets.Worker(a.Brand.Brand)))
+	get("/manifest.json", echo.WrapHandler(assets.Manifest(a.Brand.Brand, a.Base, a.Locale)))
+	get("/sw.js", echo.WrapHandler(assets.Worker(a.Brand.Brand, a.Base)))
 	get("/offline", a.Offline) // what the service worker shows without a connection
 	get("/brand.css", a.BrandStyle)
 	get("/brand/logo", a.BrandPicture)

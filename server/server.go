@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -55,6 +57,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	Origins        []string // other sites that may call this server from browsers
 	Pages          auth.Origins
+	Refusals       *auth.Refusals
+	Base           string // the path that everything is served below, without the slash at its end; "" = the root
 	Log            *slog.Logger
 }
 
@@ -66,6 +70,8 @@ type Server struct {
 	address      func(*http.Request) string
 	https        func(*http.Request) bool
 	pages        auth.Origins
+	refusals     *auth.Refusals
+	base         string
 	crossOrigin  *http.CrossOriginProtection
 	proxyWarning sync.Once
 	log          *slog.Logger
@@ -80,7 +86,7 @@ type Server struct {
 // New puts the server together; it does not listen yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		api: o.API, sockets: o.Sockets, csrf: o.CSRF, address: o.Address, https: o.HTTPS, pages: o.Pages, log: o.Log, host: o.Host, port: o.Port,
+		api: o.API, sockets: o.Sockets, csrf: o.CSRF, address: o.Address, https: o.HTTPS, pages: o.Pages, refusals: o.Refusals, base: o.Base, log: o.Log, host: o.Host, port: o.Port,
 		crossOrigin: http.NewCrossOriginProtection(), echo: echo.New(),
 	}
 	for _, origin := range o.Origins {
@@ -92,7 +98,7 @@ func New(o Options) (*Server, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = o.Address
 	e.HTTPErrorHandler = o.API.RenderError
-	e.Use(s.observe, s.recovered)
+	e.Use(s.observe, s.recovered, readable)
 	if len(o.Origins) > 0 {
 		e.Use(cors(o.Origins))
 	}
@@ -111,6 +117,12 @@ func New(o Options) (*Server, error) {
 // because on one connection a page may be followed by a long poll, which must not inherit them.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.headers(w.Header(), r)
+	if r.URL.Path == s.base && s.base != "" {
+		to := url.URL{Path: s.base + "/", RawQuery: r.URL.RawQuery}
+		http.Redirect(w, r, to.String(), http.StatusFound)
+		return
+	}
+	r = below(s.base, r)
 	deadlines := http.NewResponseController(w)
 	if isSocket(r.URL.Path) {
 		_ = deadlines.SetWriteDeadline(time.Time{}) // not supported under test recorders, which block nobody
@@ -123,8 +135,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.echo.ServeHTTP(w, r)
 }
 
+// below is the request without the path that everything is served below. One that comes without it, from a proxy that cuts it off
+// or from a platform that asks for /health, stays as it is.
+func below(base string, r *http.Request) *http.Request {
+	path, found := strings.CutPrefix(r.URL.Path, base+"/")
+	if base == "" || !found {
+		return r
+	}
+	inner := *r
+	inner.URL = new(url.URL)
+	*inner.URL = *r.URL
+	inner.URL.Path = "/" + path
+	if raw, ok := strings.CutPrefix(r.URL.RawPath, base+"/"); ok {
+		inner.URL.RawPath = "/" + raw
+	}
+	return &inner
+}
+
 // Listen opens the port, or tells at once why it cannot. It returns the address for a browser on this machine.
-func (s *Server) Listen(ctx context.Context) (url string, err error) {
+func (s *Server) Listen(ctx context.Context) (address string, err error) {
 	s.listener, err = listen(ctx, net.JoinHostPort(s.host, strconv.Itoa(s.port)))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

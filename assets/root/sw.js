@@ -1,9 +1,10 @@
 // The service worker: keeps the visitor's shell, says in words when there is no connection, and shows pushes to agents. It
 // never touches the API, the socket, uploads or the agents' pages, and keeps no page that somebody was in.
-// BUILD ({version, shell, offline, fallback}) is put before this by the server.
+// BUILD ({version, base, shell, offline, fallback}) is put before this by the server.
 const CACHE = `sohbet-${BUILD.version}`;
 const APART = /^\/(admin|api|socket\.io|uploads|login|logout|health|metrics|widget)/;
-const LANGUAGE = '/sw-language';
+const LANGUAGE = `${BUILD.base}/sw-language`;
+const CONSOLE = `${BUILD.base}/admin`;
 
 self.addEventListener('install', (event) => {
   event.waitUntil((async () => {
@@ -24,7 +25,7 @@ self.addEventListener('activate', (event) => {
 self.addEventListener('fetch', (event) => {
   const { request } = event;
   const url = new URL(request.url);
-  if (request.method !== 'GET' || url.origin !== location.origin || APART.test(url.pathname)) return;
+  if (request.method !== 'GET' || url.origin !== location.origin || !url.pathname.startsWith(`${BUILD.base}/`) || APART.test(url.pathname.slice(BUILD.base.length))) return;
   if (request.mode === 'navigate') event.respondWith(navigate(request));
   else if (BUILD.shell.includes(url.pathname + url.search)) event.respondWith(kept(request));
 });
@@ -55,17 +56,17 @@ self.addEventListener('push', (event) => {
   try { told = event.data?.json() ?? {}; } catch { /* not ours */ }
   // A browser demands that every push shows something.
   event.waitUntil(self.registration.showNotification(String(told.title || 'Sohbet'), {
-    body: String(told.body ?? ''), tag: String(told.tag || 'sohbet'), renotify: true, icon: '/icon-192.png', data: { url: here(told.url) },
+    body: String(told.body ?? ''), tag: String(told.tag || 'sohbet'), renotify: true, icon: `${BUILD.base}/icon-192.png`, data: { url: here(told.url) },
   }));
 });
 
 /** The path of a push, if it leads to this site; else the console. */
 function here(path) {
   try {
-    const url = new URL(path || '/admin', location.origin);
-    return url.origin === location.origin ? url.pathname + url.search : '/admin';
+    const url = new URL(path || CONSOLE, location.origin);
+    return url.origin === location.origin ? url.pathname + url.search : CONSOLE;
   } catch {
-    return '/admin';
+    return CONSOLE;
   }
 }
 

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { DESKTOP_CHROMIUM, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
+import { DESKTOP_CHROMIUM, eventually, house, openThread, PHONE, say, Server, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
+import { freePort } from '../../handlers/test/programs.mjs';
 import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './site.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -495,3 +496,64 @@ for (const colorScheme of ['light', 'dark']) {
     await clean(page.mainFrame(), 'the badge');
   });
 }
+
+test('a first conversation below a path of somebody else’s site: widget, chat page, console', async () => {
+  const port = await freePort();
+  const below = new Server({ PUBLIC_URL: `http://127.0.0.1:${port}/chat/`, BRAND_COLOR: '#e91e63' });
+  below.port = port;
+  await below.start();
+  h.hosts.push(below.url);
+  const strays = [];
+  const owners = async (options) => {
+    const context = await h.person({ baseURL: `${below.url}/chat/`, ...options });
+    context.on('request', (request) => {
+      if (request.url().startsWith(below.url) && !request.url().startsWith(`${below.url}/chat/`)) strays.push(request.url());
+    });
+    return context;
+  };
+  try {
+    // The site has the root of the same origin, so its page needs no place in CORS_ORIGINS.
+    const context = await owners({ serviceWorkers: 'allow' });
+    await openUp(context);
+    await context.route(`${below.url}/`, (route) => route.fulfill({ contentType: 'text/html', body: `<!doctype html><html lang="tr"><title>Çarşı</title><h1>Fincan</h1><script src="${below.url}/chat/widget.js" async></script></html>` }));
+    const page = await context.newPage();
+    page.on('websocket', (socket) => { if (!socket.url().includes(`:${port}/chat/socket.io/`)) strays.push(socket.url()); });
+    await page.goto(`${below.url}/`);
+    await launcher(page).click();
+    await introduceIn(page, 'Patika');
+    await say(chat(page), 'Fincan kaç lira?');
+    await eventually(async () => assert.match(await stateOf(chat(page), 'Fincan kaç lira?'), STORED));
+
+    const signing = await (await owners()).newPage();
+    await signing.goto('login?lang=tr');
+    await signing.click('#ask-button');
+    await signing.waitForSelector('#verify:not([hidden])');
+    await signing.fill('#code', await eventually(async () => below.code()));
+    await signing.waitForURL('**/chat/admin');
+    await openThread(signing, 'Patika');
+    await say(signing, 'Yüz lira.');
+    await shows(chat(page), ['Fincan kaç lira?', 'Yüz lira.']);
+    await signing.click('#menu summary');
+    await signing.click('#menu a[href$=diagnostics]');
+    await signing.waitForSelector('#checks li');
+    assert.ok((await signing.context().cookies()).every(({ path: at }) => at === '/chat/'), 'cookies are for the path alone');
+
+    // The same browser's chat page, its service worker, a picture, and the theme's cookie.
+    const own = await context.newPage();
+    await own.goto('?lang=tr');
+    await own.locator('.welcome .themes a[href="?theme=dark"]').click();
+    assert.equal((await context.cookies()).find(({ name }) => name === 'theme').path, '/chat/');
+    assert.equal(await own.evaluate(async () => (await navigator.serviceWorker.ready).scope), `${below.url}/chat/`);
+    await own.locator('#pick').setInputFiles({ name: 'fincan.png', mimeType: 'image/png', buffer: readFileSync(new URL('../../docs/pictures/phone.png', import.meta.url)) });
+    await own.locator('#tray li').waitFor();
+    await own.locator('#send').click();
+    await eventually(async () => assert.match(await own.locator('.message').last().getAttribute('data-state'), STORED));
+    await own.reload();
+    await own.locator('.message img').waitFor();
+    await eventually(async () => assert.match(await own.locator('.message img').evaluate((img) => (img.naturalWidth ? img.src : '')), /\/chat\/uploads\//));
+    assert.deepEqual(strays.filter((url) => url !== `${below.url}/` && url !== `${below.url}/favicon.ico`), [], 'nothing leads to the root');
+  } finally {
+    await h.leave();
+    await below.kill('SIGTERM');
+  }
+});

@@ -45,6 +45,7 @@ async function logged(server, id) {
 
 const behind = [
   { name: "nginx", kind: "nginx" },
+  { name: "Apache", kind: "apache" },
   { name: "Caddy", kind: "caddy" },
   { name: "Caddy that trusts its client", kind: "caddy", edit: (file) => file.replace("lb_policy", "trusted_proxies 127.0.0.0/8\n\t\tlb_policy"), repeats: true },
   { name: "HAProxy", kind: "haproxy" },

@@ -1,7 +1,7 @@
 // Starts the real binary and speaks to it with the official Socket.IO client.
 // SOHBET_BIN names the binary; without it, it is built once into a temporary folder.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -109,6 +109,13 @@ class Server {
       }
       await sleep(20);
     }
+  }
+
+  // command runs one of the program's commands with the server's settings, and returns what it prints.
+  command(...args) {
+    const { status, stdout, stderr } = spawnSync(binary, args, { cwd: this.dir, env: this.env, encoding: "utf8", timeout: 30_000 });
+    assert.equal(status, 0, stderr);
+    return stdout;
   }
 
   // signIn asks for a code, reads it from the server's log as an operator would, and returns the session's Cookie header.

@@ -141,18 +141,29 @@ export class Postgres extends Service {
   async stop() { this.halt("fast"); }
 }
 
-const files = { nginx: "nginx.conf", caddy: "Caddyfile", haproxy: "haproxy.cfg" };
+const files = { nginx: "nginx.conf", caddy: "Caddyfile", haproxy: "haproxy.cfg", apache: "apache.conf" };
 
-// Proxy is nginx, Caddy or HAProxy with the configuration of deploy/, its processes and port put in; edit may change it.
+// The least that makes each program a proxy in front of one process, as its documentation begins.
+export const plain = {
+  nginx: "server { listen 80; location / { proxy_pass http://127.0.0.1:5001; } }",
+  apache: '<VirtualHost *:80>\nProxyPass "/" "http://127.0.0.1:5001/"\nProxyPassReverse "/" "http://127.0.0.1:5001/"\n</VirtualHost>',
+  caddy: ":80 {\n\treverse_proxy 127.0.0.1:5001\n}",
+  haproxy: "defaults\n    mode http\n    timeout connect 2s\n    timeout client 100s\n    timeout server 100s\nfrontend web\n    bind :80\n    default_backend sohbet\nbackend sohbet\n    server one 127.0.0.1:5001\n",
+};
+
+const apacheModules = ["mpm_event", "authz_core", "headers", "proxy", "proxy_http", "proxy_wstunnel"];
+
+// Proxy is nginx, Apache, Caddy or HAProxy with the configuration of deploy/, its processes and port put in; edit may change it.
 export class Proxy extends Service {
-  static async start(kind, ports, edit = (file) => file) {
+  static async start(kind, ports, edit = (file) => file, port = undefined) {
     const proxy = new Proxy();
     proxy.dir = folder(kind);
-    const port = await freePort();
+    port ??= await freePort();
     proxy.url = `http://127.0.0.1:${port}`;
     const file = edit(readFileSync(path.join(deploy, files[kind]), "utf8"))
       .replace(/127\.0\.0\.1:500(\d)/g, (_, n) => `127.0.0.1:${ports[n - 1]}`)
       .replace("listen 80;", `listen 127.0.0.1:${port};`)
+      .replace("<VirtualHost *:80>", `<VirtualHost 127.0.0.1:${port}>`)
       .replace("bind :80", `bind 127.0.0.1:${port}`)
       .replace(":80 {", `{\n\tadmin off\n\tauto_https off\n}\nhttp://127.0.0.1:${port} {`);
     if (kind === "nginx") {
@@ -162,6 +173,19 @@ export class Proxy extends Service {
         events { worker_connections 1024; }
         http { access_log off; ${temporary} include ${proxy.dir}/sohbet.conf; }`);
       proxy.child = program(proxy.dir, "/usr/sbin/nginx", "-p", proxy.dir, "-c", "nginx.conf", "-e", "stderr");
+    } else if (kind === "apache") {
+      writeFileSync(path.join(proxy.dir, "apache.conf"), `ServerRoot ${proxy.dir}
+        ${apacheModules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join("\n")}
+        ServerName 127.0.0.1
+        Listen 127.0.0.1:${port}
+        PidFile ${proxy.dir}/pid
+        DefaultRuntimeDir ${proxy.dir}
+        User www-data
+        Group www-data
+        ErrorLog ${proxy.dir}/log
+        LogLevel error
+        ${file}`);
+      proxy.child = program(proxy.dir, "/usr/sbin/apache2", "-X", "-d", proxy.dir, "-f", path.join(proxy.dir, "apache.conf"));
     } else if (kind === "haproxy") {
       writeFileSync(path.join(proxy.dir, "haproxy.cfg"), file);
       proxy.child = program(proxy.dir, "/usr/sbin/haproxy", "-db", "-f", "haproxy.cfg");
@@ -174,6 +198,6 @@ export class Proxy extends Service {
     return proxy;
   }
 
-  // stop does not let Caddy wait for those who poll; nginx's workers end with their master only when that is told.
-  stop() { return super.stop(this.kind === "caddy" ? "SIGKILL" : "SIGTERM"); }
+  // stop does not let Caddy and Apache (one process here, -X) wait for those who poll; nginx's workers end with their master only when that is told.
+  stop() { return super.stop(this.kind === "caddy" || this.kind === "apache" ? "SIGKILL" : "SIGTERM"); }
 }

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	held.Note(url)
 	log.Info("listening", "address", url, "version", b.version(), "database", store.Dialect())
 	if terminal {
-		welcome(stdout, url, cfg)
+		welcome(stdout, cmp.Or(cfg.PublicURL, url), cfg)
 	}
 	keeping, leave := context.WithCancel(ctx)
 	var under sync.WaitGroup

@@ -76,7 +76,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 			}
 			stranger := s.browser(t)
 			for _, headers := range [][]string{
-				{"Authorization", "Bearer " + thread}, {"Authorization", "Bearer " + text}, {"Cookie", "sohbet_session=" + thread}, {"Origin", "https://" + thread + ".example"},
+				{"Authorization", "Bearer " + thread}, {"Authorization", "Bearer " + text}, {"Cookie", "sohbet_session=" + thread}, {"Origin", "https://evil.example/" + thread},
 				{"Referer", page}, {"X-Request-Id", text}, {"X-Forwarded-For", text}, {"User-Agent", text}, {"X-CSRF-Token", token},
 			} {
 				s.do(t, stranger, "POST", "/api/messages/send"+query, `{"text":"`+text+`"}`, headers...)

@@ -202,7 +202,7 @@ func expiredCookie(t *testing.T) string {
 	}
 	long := func() time.Time { return time.Now().Add(-12*time.Hour - time.Second) }
 	w := httptest.NewRecorder()
-	sessions := auth.NewSessions(keys, noSessions{}, func(*http.Request) bool { return false }, long)
+	sessions := auth.NewSessions(keys, noSessions{}, auth.Cookies{HTTPS: func(*http.Request) bool { return false }}, long)
 	if _, err := sessions.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
 		t.Fatal(err)
 	}

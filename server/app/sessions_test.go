@@ -226,7 +226,7 @@ func TestIdleSessionIsRefused(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	earlier := func() time.Time { return time.Now().Add(-3 * time.Hour) }
-	sessions := auth.NewSessions(keys, store, func(*http.Request) bool { return false }, earlier)
+	sessions := auth.NewSessions(keys, store, auth.Cookies{HTTPS: func(*http.Request) bool { return false }}, earlier)
 	if _, err := sessions.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
 		t.Fatal(err)
 	}

@@ -86,15 +86,18 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	limits := server.NewLimits(cfg, now)
 	trail := audit.New(log, now)
 	address, https := auth.ClientAddress(cfg.TrustedProxies, cfg.AddressHeader), auth.OverHTTPS(cfg.TrustedProxies)
-	origins := auth.NewOrigins(cfg.CORSOrigins, https)
-	sessions, csrf, known := auth.NewSessions(keys, store, https, now), auth.NewCSRF(keys, https), auth.NewKnown(keys, https, now)
+	base := cfg.BasePath()
+	cookies := auth.Cookies{HTTPS: https, Base: base}
+	sessions, csrf, known := auth.NewSessions(keys, store, cookies, now), auth.NewCSRF(keys, cookies), auth.NewKnown(keys, cookies, now)
+	origins := auth.NewOrigins(auth.OriginOptions{Sites: cfg.CORSOrigins, Public: cfg.PublicURL, HTTPS: https, Proxies: cfg.TrustedProxies, SignedIn: sessions.Origin})
+	refusals := auth.NewRefusals(store, origins, log, now)
 	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)
 	if err != nil {
 		return nil, nil, err
 	}
 
 	options := realtime.Options{Logger: log, Engine: engine.Options{
-		CheckOrigin: origins.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail, numbers),
+		CheckOrigin: refusals.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail, numbers),
 		DisablePolling: !cfg.Polling, DisableWebsocket: !cfg.Websocket, Logger: log,
 	}}
 	limits.Bound(&options.Engine)
@@ -109,9 +112,9 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	}
 	sockets := realtime.New(options)
 	publisher := &handlers.Publisher{Realtime: sockets, Cluster: p.cluster, Log: log}
-	pusher := push.New(push.Options{Store: store, Text: pushText, Contact: cfg.PushContact, Log: log, Now: now})
+	pusher := push.New(push.Options{Store: store, Text: pushText, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
 	room := chat.New(chat.Options{
-		Store: store, Files: files, Publisher: publisher, Others: others,
+		Store: store, Files: files, Base: base, Publisher: publisher, Others: others,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
 	})
@@ -129,6 +132,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		pusher.Run,
 		files.Run,
 		sessions.Run,
+		refusals.Run,
 	}
 	var sender auth.CodeSender = auth.LogSender{Log: log}
 	var link handlers.Bridge
@@ -142,17 +146,17 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		beside = append(beside, bridge.Run)
 	}
 
-	brand, err := handlers.NewBrand(cfg.DataDir, assets.Brand(cfg.Brand))
+	brand, err := handlers.NewBrand(cfg.DataDir, base, assets.Brand(cfg.Brand))
 	if err != nil {
 		return nil, nil, err
 	}
 	load, send := account(cfg.Cloudinary).Origins()
 	api := handlers.New(handlers.Options{
 		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
-		Codes:      auth.NewCodes(keys, store, sender, known, https, now),
+		Codes:      auth.NewCodes(keys, store, sender, known, cookies, now),
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
-		Address: address, Pages: origins, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
+		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, Disk: p.space, Version: p.build.version(), Environment: environment(),
 		Cluster: p.cluster, LogLevel: p.level, Log: log, Now: now,
@@ -160,7 +164,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	beside = append(beside, api.KeepHistory)
 	s, err := server.New(server.Options{
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
-		Connections: limits.Connections, TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORSOrigins, Pages: origins, Log: log,
+		Connections: limits.Connections, TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORSOrigins, Pages: origins, Refusals: refusals, Base: base, Log: log,
 	})
 	return s, beside, err
 }

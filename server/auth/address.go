@@ -80,22 +80,29 @@ func within(networks []netip.Prefix, a netip.Addr) bool {
 }
 
 // OverHTTPS returns the function that reports whether a request came over HTTPS: by itself, or as a trusted proxy says in
-// X-Forwarded-Proto, where the last value is the proxy's own.
+// X-Forwarded-Proto.
 func OverHTTPS(trusted []netip.Prefix) func(*http.Request) bool {
 	return func(r *http.Request) bool {
-		if r.TLS != nil {
-			return true
-		}
-		lines := r.Header.Values("X-Forwarded-Proto")
-		if len(lines) == 0 {
-			return false
-		}
-		last := lines[len(lines)-1]
-		last = last[strings.LastIndexByte(last, ',')+1:]
-		if !strings.EqualFold(strings.TrimSpace(last), "https") {
-			return false
-		}
-		peer, ok := hop(r.RemoteAddr)
-		return ok && within(trusted, peer)
+		return r.TLS != nil || strings.EqualFold(forwarded(r, "X-Forwarded-Proto", trusted), "https")
 	}
+}
+
+// ForwardedHost returns the function that gives the Host which a client sent, as a trusted proxy that changes Host says in
+// X-Forwarded-Host; "" for none.
+func ForwardedHost(trusted []netip.Prefix) func(*http.Request) string {
+	return func(r *http.Request) string { return forwarded(r, "X-Forwarded-Host", trusted) }
+}
+
+// forwarded is the last value of a header, which is the one that the proxy itself wrote; "" where the peer is no trusted proxy.
+func forwarded(r *http.Request, header string, trusted []netip.Prefix) string {
+	lines := r.Header.Values(header)
+	if len(lines) == 0 {
+		return ""
+	}
+	peer, ok := hop(r.RemoteAddr)
+	if !ok || !within(trusted, peer) {
+		return ""
+	}
+	last := lines[len(lines)-1]
+	return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
 }

@@ -26,7 +26,7 @@ type clock struct{ t time.Time }
 
 func (c *clock) now() time.Time { return c.t }
 
-func plainHTTP(*http.Request) bool { return false }
+var plainHTTP = Cookies{HTTPS: func(*http.Request) bool { return false }}
 
 // browser keeps cookies between requests as far as these tests need it.
 type browser map[string]*http.Cookie

@@ -88,10 +88,10 @@ type binding struct {
 }
 
 // NewCodes keeps hashes in store and delivers through sender.
-func NewCodes(keys *Keys, store CodeStore, sender CodeSender, known *Known, secure func(*http.Request) bool, now func() time.Time) *Codes {
+func NewCodes(keys *Keys, store CodeStore, sender CodeSender, known *Known, cookies Cookies, now func() time.Time) *Codes {
 	return &Codes{
 		store: store, sender: sender, known: known, codecs: keys.codecs("login"), macs: keys.derive("one-time code"),
-		cookie: cookie{loginCookie, secure}, now: now,
+		cookie: cookie{loginCookie, cookies}, now: now,
 	}
 }
 

@@ -19,8 +19,8 @@ type CSRF struct {
 }
 
 // NewCSRF makes tokens with keys.
-func NewCSRF(keys *Keys, secure func(*http.Request) bool) *CSRF {
-	return &CSRF{keys: keys.derive("csrf"), cookie: cookie{csrfCookie, secure}}
+func NewCSRF(keys *Keys, cookies Cookies) *CSRF {
+	return &CSRF{keys: keys.derive("csrf"), cookie: cookie{csrfCookie, cookies}}
 }
 
 // Token gives the token for this browser and sets its cookie when it has none yet.

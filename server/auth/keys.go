@@ -56,23 +56,29 @@ type jsonSerializer struct{}
 func (jsonSerializer) Serialize(src any) ([]byte, error)     { return json.Marshal(src) }
 func (jsonSerializer) Deserialize(src []byte, dst any) error { return json.Unmarshal(src, dst) }
 
-// cookie is a name with the attributes that all cookies here share.
+// Cookies are the attributes that all cookies here share.
+type Cookies struct {
+	HTTPS func(*http.Request) bool // whether a request came over HTTPS, and its cookies may only travel so
+	Base  string                   // the path below which they are sent, without the slash at its end; "" = everywhere
+}
+
+// cookie is one of them.
 type cookie struct {
-	name   string
-	secure func(*http.Request) bool
+	name string
+	Cookies
 }
 
 func (c cookie) set(w http.ResponseWriter, r *http.Request, value string, expires time.Time, maxAge time.Duration) {
 	http.SetCookie(w, &http.Cookie{
-		Name: c.name, Value: value, Path: "/", Expires: expires, MaxAge: int(maxAge.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r),
+		Name: c.name, Value: value, Path: c.Base + "/", Expires: expires, MaxAge: int(maxAge.Seconds()),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.HTTPS(r),
 	})
 }
 
 func (c cookie) clear(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, &http.Cookie{
-		Name: c.name, Path: "/", Expires: time.Unix(1, 0), MaxAge: -1,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r),
+		Name: c.name, Path: c.Base + "/", Expires: time.Unix(1, 0), MaxAge: -1,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.HTTPS(r),
 	})
 }
 

@@ -28,8 +28,8 @@ type knownBrowser struct {
 }
 
 // NewKnown makes marks signed and encrypted with keys.
-func NewKnown(keys *Keys, secure func(*http.Request) bool, now func() time.Time) *Known {
-	return &Known{codecs: keys.codecs("known"), cookie: cookie{knownCookie, secure}, now: now}
+func NewKnown(keys *Keys, cookies Cookies, now func() time.Time) *Known {
+	return &Known{codecs: keys.codecs("known"), cookie: cookie{knownCookie, cookies}, now: now}
 }
 
 // ID names the browser of a request; "" for one that never signed in, or not for half a year.

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -54,7 +55,7 @@ func TestOrigins(t *testing.T) {
 		{"http://shop.example", "chat.example", true, outside},
 		{"https://shop.example:444", "chat.example", true, outside},
 	} {
-		o := NewOrigins([]string{"https://shop.example", "http://old.example"}, func(*http.Request) bool { return tc.https })
+		o := NewOrigins(OriginOptions{Sites: []string{"https://shop.example", "http://old.example"}, HTTPS: func(*http.Request) bool { return tc.https }})
 		r := httptest.NewRequest("GET", "/socket.io/", nil)
 		r.Host = tc.host
 		if tc.origin != "" {
@@ -66,14 +67,67 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// A proxy that changes Host makes our own pages look like another site's; the browser itself says that they are not.
+// A proxy that changes Host makes our own pages look like another site's, unless something else says whose they are.
 func TestPagesBehindAProxyThatChangesHost(t *testing.T) {
-	o := NewOrigins(nil, func(*http.Request) bool { return true })
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Host = "127.0.0.1:5000"
-	r.Header.Set("Origin", "https://chat.example")
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	if o.Foreign(r) {
-		t.Error("our own page is foreign")
+	const page, inner = "https://chat.example", "127.0.0.1:5000"
+	for name, tc := range map[string]struct {
+		public, peer string
+		origin       string // of the page; "" = chat.example
+		signedIn     string
+		header       []string
+		listed, want bool
+	}{
+		"nothing says so":                   {},
+		"listed, and nothing says so":       {listed: true},
+		"the browser says so":               {header: []string{"Sec-Fetch-Site", "same-origin"}, want: true},
+		"the browser says so of a listed":   {header: []string{"Sec-Fetch-Site", "same-origin"}, listed: true, want: true},
+		"the browser says another thing":    {header: []string{"Sec-Fetch-Site", "same-site"}},
+		"PUBLIC_URL":                        {public: page, want: true},
+		"PUBLIC_URL of a listed site":       {public: page, listed: true, want: true},
+		"PUBLIC_URL with path and port":     {public: "https://chat.example:443/chat", want: true},
+		"PUBLIC_URL of another port":        {public: "https://chat.example:8443"},
+		"PUBLIC_URL by http":                {public: "http://chat.example"},
+		"PUBLIC_URL, a page by http":        {public: page, origin: "http://chat.example"},
+		"a trusted proxy":                   {peer: "10.0.0.1:5", header: []string{"X-Forwarded-Host", "chat.example"}, want: true},
+		"a trusted proxy, listed":           {peer: "10.0.0.1:5", header: []string{"X-Forwarded-Host", "chat.example"}, listed: true, want: true},
+		"a trusted proxy with the port":     {peer: "10.0.0.1:5", header: []string{"X-Forwarded-Host", "Chat.Example:443"}, want: true},
+		"a trusted proxy, in a second line": {peer: "10.0.0.1:5", header: []string{"X-Forwarded-Host", "evil.test", "X-Forwarded-Host", "chat.example"}, want: true},
+		"a trusted proxy after a client":    {peer: "10.0.0.1:5", header: []string{"X-Forwarded-Host", "evil.test, chat.example"}, want: true},
+		"a client before a trusted proxy":   {peer: "10.0.0.1:5", header: []string{"X-Forwarded-Host", "chat.example, other.example"}},
+		"a trusted proxy without a host":    {peer: "10.0.0.1:5", header: []string{"X-Forwarded-Host", ""}},
+		"an untrusted proxy":                {peer: "192.0.2.1:5", header: []string{"X-Forwarded-Host", "chat.example"}},
+		"the session began there":           {signedIn: page, want: true},
+		"the session began there, listed":   {signedIn: page, listed: true, want: true},
+		"the session began elsewhere":       {signedIn: "https://other.example"},
+		"the session began by http":         {signedIn: "http://chat.example", origin: "http://chat.example"},
+	} {
+		o := OriginOptions{Public: tc.public, HTTPS: func(*http.Request) bool { return true }, Proxies: trustedNetworks, SignedIn: func(*http.Request) string { return tc.signedIn }}
+		if tc.listed {
+			o.Sites = []string{page}
+		}
+		r := from(cmp.Or(tc.peer, "10.0.0.1:5"), tc.header...)
+		r.Host = inner
+		r.Header.Set("Origin", cmp.Or(tc.origin, page))
+		origins := NewOrigins(o)
+		if got := !origins.Foreign(r); got != tc.want {
+			t.Errorf("%s: ours is %v", name, got)
+		}
+		if got := origins.Allowed(r); got != (tc.want || tc.listed) {
+			t.Errorf("%s: allowed is %v", name, got)
+		}
+	}
+}
+
+// A page that came over plain HTTP is no page of ours behind a proxy that changes Host either.
+func TestDowngradedBehindAProxyThatChangesHost(t *testing.T) {
+	for name, o := range map[string]OriginOptions{
+		"PUBLIC_URL": {Public: "https://chat.example"}, "X-Forwarded-Host": {Proxies: trustedNetworks},
+	} {
+		o.HTTPS = func(*http.Request) bool { return true }
+		r := from("10.0.0.1:5", "X-Forwarded-Host", "chat.example", "Origin", "http://chat.example")
+		r.Host = "127.0.0.1:5000"
+		if !NewOrigins(o).Downgraded(r) {
+			t.Errorf("%s: a page by plain HTTP passes", name)
+		}
 	}
 }

@@ -105,9 +105,12 @@ func TestOverHTTPSAndClientAddress(t *testing.T) {
 			t.Errorf("%s: https %v, want %v", name, got, tc.https)
 		}
 	}
-	s := NewSessions(keys(t, keyA), &memorySessions{}, func(*http.Request) bool { return true }, time.Now)
+	s := NewSessions(keys(t, keyA), &memorySessions{}, Cookies{HTTPS: func(*http.Request) bool { return true }, Base: "/chat"}, time.Now)
 	w := httptest.NewRecorder()
 	if _, err := s.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil || !w.Result().Cookies()[0].Secure {
 		t.Error("behind HTTPS the cookie should be Secure")
+	}
+	if got := w.Result().Cookies()[0].Path; got != "/chat/" {
+		t.Errorf("below a path the cookie is sent to %q", got)
 	}
 }

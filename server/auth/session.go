@@ -29,6 +29,7 @@ type Session struct {
 	Generation string    `json:"g"` // of the time when it began, see [SessionStore]
 	IssuedAt   time.Time `json:"a"`
 	ExpiresAt  time.Time `json:"e"`
+	Origin     string    `json:"o,omitempty"` // of the page that signed in; "" where it was not known to be ours
 }
 
 // SessionStore keeps what cookies cannot know. SessionEnded answers from memory, without delay. Ending all sessions means to
@@ -56,11 +57,10 @@ type Sessions struct {
 // use is when a session was last in use.
 type use struct{ at, stored, expires time.Time }
 
-// NewSessions makes sessions signed and encrypted with keys; secure tells whether a request came over HTTPS, and with it
-// whether the cookie may only travel so.
-func NewSessions(keys *Keys, store SessionStore, secure func(*http.Request) bool, now func() time.Time) *Sessions {
+// NewSessions makes sessions signed and encrypted with keys.
+func NewSessions(keys *Keys, store SessionStore, cookies Cookies, now func() time.Time) *Sessions {
 	return &Sessions{
-		store: store, codecs: keys.codecs("session"), cookie: cookie{sessionCookie, secure}, now: now,
+		store: store, codecs: keys.codecs("session"), cookie: cookie{sessionCookie, cookies}, now: now,
 		seen: make(map[string]use), open: func() []Session { return nil },
 	}
 }
@@ -70,6 +70,12 @@ func (s *Sessions) Connected(list func() []Session) { s.open = list }
 
 // Issue starts a session and sets its cookie. Whatever session the browser had before is ended.
 func (s *Sessions) Issue(w http.ResponseWriter, r *http.Request, subject string) (Session, error) {
+	return s.IssueAt(w, r, subject, "")
+}
+
+// IssueAt is Issue for a sign-in on a page of this server's own at an origin, which then counts as ours for that session: a proxy
+// may hide it from later requests, such as those of websockets, that carry nothing else that proves it.
+func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, subject, origin string) (Session, error) {
 	if err := s.endCurrent(r); err != nil {
 		return Session{}, err
 	}
@@ -78,7 +84,7 @@ func (s *Sessions) Issue(w http.ResponseWriter, r *http.Request, subject string)
 		return Session{}, fmt.Errorf("session: %w", err)
 	}
 	now := s.now().UTC().Truncate(time.Second)
-	session := Session{ID: rand.Text(), Subject: subject, Generation: generation, IssuedAt: now, ExpiresAt: now.Add(sessionLifetime)}
+	session := Session{ID: rand.Text(), Subject: subject, Generation: generation, IssuedAt: now, ExpiresAt: now.Add(sessionLifetime), Origin: origin}
 	value, err := securecookie.EncodeMulti(sessionCookie, session, s.codecs...)
 	if err != nil {
 		return Session{}, fmt.Errorf("session cookie: %w", err)
@@ -107,6 +113,12 @@ func (s *Sessions) decode(r *http.Request) (Session, bool) {
 		return Session{}, false
 	}
 	return session, session.ID != "" && !session.IssuedAt.After(s.now().Add(time.Minute))
+}
+
+// Origin is that of the page on which the request's session began; "" for none.
+func (s *Sessions) Origin(r *http.Request) string {
+	session, _ := s.decode(r)
+	return session.Origin
 }
 
 // Valid reports whether a session that was read before has neither expired nor been ended since.

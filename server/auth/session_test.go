@@ -158,3 +158,22 @@ func TestSeenSessionsAreForgotten(t *testing.T) {
 		t.Errorf("%d expired sessions are kept in memory", len(f.seen))
 	}
 }
+
+func TestSessionKnowsWhereItBegan(t *testing.T) {
+	clk := &clock{time.Now()}
+	s := NewSessions(keys(t, keyA), &memorySessions{}, plainHTTP, clk.now)
+	for _, origin := range []string{"https://chat.example", ""} {
+		b := browser{}
+		w := httptest.NewRecorder()
+		if _, err := s.IssueAt(w, b.request(), "admin", origin); err != nil {
+			t.Fatal(err)
+		}
+		b.keep(w)
+		if got := s.Origin(b.request()); got != origin {
+			t.Errorf("began at %q, want %q", got, origin)
+		}
+	}
+	if got := s.Origin(browser{}.request()); got != "" {
+		t.Errorf("no session began at %q", got)
+	}
+}

@@ -101,7 +101,8 @@ type Files interface {
 // Options are the parts of a [Service].
 type Options struct {
 	Store     Store
-	Files     Files // nil = nothing is known of files
+	Files     Files  // nil = nothing is known of files
+	Base      string // the path below which browsers find this server's files; "" = the root
 	Publisher Publisher
 	Others    Others // nil = there is only this process
 	// Messages limits what visitors may post, by thread; NewThreads how many threads an address may open.
@@ -122,6 +123,7 @@ type Options struct {
 type Service struct {
 	store       Store
 	files       Files
+	base        string
 	publisher   Publisher
 	others      Others
 	messages    Limiter
@@ -152,7 +154,7 @@ func New(o Options) *Service {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		store: o.Store, files: o.Files, publisher: o.Publisher, others: o.Others, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, toldStorage: "ok",
+		store: o.Store, files: o.Files, base: o.Base, publisher: o.Publisher, others: o.Others, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, toldStorage: "ok",
 		audit: o.Audit, log: o.Logger, now: o.Now, turned: make(chan struct{}, 1),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}

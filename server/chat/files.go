@@ -35,6 +35,16 @@ func (s *Service) claim(ctx context.Context, a Actor, p *Post) (Attachment, erro
 // ours reports whether an address is of this server's own files.
 func ours(address string) bool { return strings.HasPrefix(address, "/") }
 
+// below gives the message's files, if they are this server's own, the addresses that browsers have for them. They are stored without
+// the path, which may change.
+func (m *Message) below(base string) {
+	for _, address := range []*string{&m.FileURL, &m.FilePath, &m.Thumb} {
+		if ours(*address) {
+			*address = base + *address
+		}
+	}
+}
+
 // withLink is a caption with the address that it belongs to.
 func withLink(caption, address string) string {
 	if strings.TrimSpace(caption) == "" {
@@ -58,6 +68,11 @@ func (s *Service) wire(ctx context.Context, messages []models.Message) []Message
 			urls = append(urls, m.FileURL)
 		}
 	}
+	defer func() {
+		for i := range out {
+			out[i].below(s.base)
+		}
+	}()
 	if s.files == nil || len(urls) == 0 {
 		return out
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"sohbet/models"
@@ -26,6 +27,9 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	}
 	if err := s.admit(a, p.ThreadID); err != nil {
 		return err
+	}
+	if stored, found := strings.CutPrefix(p.FileURL, s.base); found && ours(stored) {
+		p.FileURL = stored
 	}
 	if err := p.check(); err != nil {
 		return err
@@ -73,6 +77,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	}
 	m := Wire(r.Message)
 	m.Attachment = file
+	m.below(s.base)
 	if r.Duplicate {
 		s.repeated(a, r, m, func() { done(m, nil) })
 		return

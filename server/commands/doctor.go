@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sohbet/models"
+	"sohbet/server/auth"
 	"sohbet/server/config"
 	"sohbet/server/logging"
 	"sohbet/server/telegram"
@@ -105,6 +106,11 @@ func (v *visit) database(ctx context.Context, stderr io.Writer) {
 	if backlog, err := store.OutboxBacklog(ctx, models.ChannelTelegram); err == nil && backlog.Aside > 0 {
 		v.found("aside", telegram.Warn, v.say["aside found"]+strconv.FormatInt(backlog.Aside, 10), v.say["aside cure"])
 	}
+	origins := auth.NewOrigins(auth.OriginOptions{Sites: v.cfg.CORSOrigins, Public: v.cfg.PublicURL})
+	if refused, found := auth.NewRefusals(store, origins, log, time.Now).Last(ctx); found {
+		v.found("origin", telegram.Warn, strings.NewReplacer("{origin}", refused.Origin, "{host}", refused.Host).Replace(v.say["origin found"]),
+			strings.NewReplacer("{origin}", refused.Origin, "{setting}", refused.Setting()).Replace(v.say["origin cure"]))
+	}
 	condition := store.Check(ctx)
 	switch err := errors.Join(condition.Writes, store.Close()); {
 	case err != nil:
@@ -156,7 +162,8 @@ var doctorTurkish = map[string]string{
 	"database pooled": " Önünde PgBouncer gibi bir bağlantı havuzu var: sunucuda hazır deyim ve oturum kilidi kullanılmıyor.",
 	"database cure":   "DATABASE_URL'i, veritabanının çalıştığını ve diskte yer olduğunu denetleyin.",
 	"aside":           "Giden mesajlar", "aside found": "Telegram'a gönderilemeyen mesaj sayısı: ", "aside cure": "Konuşmalarını panelde açıp oradan yeniden gönderin.",
-	"telegram": "Telegram", "telegram off": "Telegram kapalı; giriş kodları sunucu günlüğüne yazılır.",
+	"origin": "Adres", "origin found": "{origin} sayfaları geri çevriliyor: istekleri sunucuya {host} olarak geliyor.",
+	"origin cure": "Bu adres bu sunucunun adresiyse {setting} yazıp yeniden başlatın; sohbeti gösterebilecek başka bir siteyse CORS_ORIGINS'e ekleyin.", "telegram": "Telegram", "telegram off": "Telegram kapalı; giriş kodları sunucu günlüğüne yazılır.",
 	"telegram cure": "Telegram'da @BotFather'a /newbot yazın; anahtarı TELEGRAM_BOT_TOKEN'a, sohbetin numarasını TELEGRAM_CHAT_ID'ye koyun.",
 }
 
@@ -167,6 +174,7 @@ var doctorEnglish = map[string]string{
 	"database pooled": " A pooler such as PgBouncer stands in front of it: no prepared statements and no locks of a session are used.",
 	"database cure":   "Check DATABASE_URL, that the database runs, and that the disk has room.",
 	"aside":           "Outgoing messages", "aside found": "Messages that could not be sent to Telegram: ", "aside cure": "Open their conversations in the console and send them again there.",
-	"telegram": "Telegram", "telegram off": "Telegram is off; login codes go to the server's log.",
+	"origin": "Address", "origin found": "Pages of {origin} are refused: their requests reach the server as {host}.",
+	"origin cure": "If that is this server's own address, set {setting} and restart; if it is another site that may show the chat, add it to CORS_ORIGINS.", "telegram": "Telegram", "telegram off": "Telegram is off; login codes go to the server's log.",
 	"telegram cure": "In Telegram write /newbot to @BotFather; put the token into TELEGRAM_BOT_TOKEN and the chat's number into TELEGRAM_CHAT_ID.",
 }

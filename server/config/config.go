@@ -22,8 +22,9 @@ const FileName = "config.env"
 
 // Config holds the checked settings. It carries secrets: never log or marshal it whole.
 type Config struct {
-	Host string // "" = all addresses
-	Port int    // 0 = any free port
+	Host      string // "" = all addresses
+	Port      int    // 0 = any free port
+	PublicURL string // what browsers call this server: scheme://host[:port][/path], no trailing slash; "" = the host of each request
 
 	SecretKeys    []string // the first one writes, all of them read; filled by Prepare when SECRET_KEY is unset
 	AdminUsername string
@@ -94,6 +95,15 @@ type Cloudinary struct {
 
 // On reports whether files go to Cloudinary.
 func (c Cloudinary) On() bool { return c.CloudName != "" }
+
+// BasePath is the path of PublicURL, such as "/chat"; "" where everything is served at the root.
+func (c *Config) BasePath() string {
+	_, rest, _ := strings.Cut(c.PublicURL, "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		return rest[i:]
+	}
+	return ""
+}
 
 // UploadsDir is the folder that uploaded files are kept in.
 func (c *Config) UploadsDir() string { return filepath.Join(c.DataDir, "uploads") }
@@ -247,6 +257,9 @@ func (c *Config) combine(given map[string]bool) Invalid {
 	}
 	if given["ADMIN_USERNAME"] && c.AdminPassword == "" {
 		c.warn("ADMIN_USERNAME has no effect without ADMIN_PASSWORD: agents sign in with a one-time code alone")
+	}
+	if strings.HasPrefix(c.PublicURL, "https://") && len(c.TrustedProxies) == 0 {
+		c.warn("PUBLIC_URL is an https:// address, and TRUSTED_PROXIES names no proxy that ends HTTPS: cookies are not kept to HTTPS, and all visitors count as one address")
 	}
 	if given["CLIENT_ADDRESS_HEADER"] && len(c.TrustedProxies) == 0 {
 		c.warn("CLIENT_ADDRESS_HEADER has no effect without TRUSTED_PROXIES")

@@ -137,6 +137,21 @@ func TestGoodValues(t *testing.T) {
 		{"room that visitors leave", []string{"MIN_FREE_DISK", "2GB"}, func(c *Config) bool { return c.MinFree == 2<<30 }},
 		{"no room left by visitors", []string{"MIN_FREE_DISK", "off"}, func(c *Config) bool { return c.MinFree == 0 }},
 		{"room for uploads by default", nil, func(c *Config) bool { return c.UploadDisk == 1<<30 }},
+		{"internationalised origins", []string{"CORS_ORIGINS", "https://Çiçekçi.example, https://xn--iekisi-qxab.example:443,http://bücher.example:8080/"}, func(c *Config) bool {
+			return reflect.DeepEqual(c.CORSOrigins, []string{"https://xn--ieki-zoabc.example", "https://xn--iekisi-qxab.example", "http://xn--bcher-kva.example:8080"})
+		}},
+		{"an internationalised host of a picture", []string{"BRAND_LOGO", "https://bücher.example/logo.png?x=1"}, func(c *Config) bool {
+			return c.Brand.Logo == "https://xn--bcher-kva.example/logo.png?x=1"
+		}},
+		{"a public address", []string{"PUBLIC_URL", "https://Chat.Example:443/", "TRUSTED_PROXIES", "127.0.0.1"}, func(c *Config) bool {
+			return c.PublicURL == "https://chat.example" && c.BasePath() == "" && len(c.Warnings) == 0
+		}},
+		{"a public address with a path", []string{"PUBLIC_URL", "http://bücher.example:8080/shop/chat-1/"}, func(c *Config) bool {
+			return c.PublicURL == "http://xn--bcher-kva.example:8080/shop/chat-1" && c.BasePath() == "/shop/chat-1"
+		}},
+		{"a public https address without a proxy", []string{"PUBLIC_URL", "https://chat.example"}, func(c *Config) bool {
+			return len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "TRUSTED_PROXIES")
+		}},
 		{"redis", []string{"REDIS_URL", "rediss://:p@cache:6380/1"}, func(c *Config) bool { return c.RedisURL == "rediss://:p@cache:6380/1" }},
 		{"locale", []string{"DEFAULT_LOCALE", "en"}, func(c *Config) bool { return c.Locale == "en" }},
 		{"argon2id", []string{"ADMIN_PASSWORD", "$argon2id$v=19$m=65536,t=1,p=2$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG"}, func(c *Config) bool { return len(c.Warnings) == 0 }},
@@ -188,6 +203,16 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"CLOUDINARY_UPLOAD_PREFIX", "x"}, []string{"CLOUDINARY_UPLOAD_PREFIX"}},
 		{[]string{"SOCKET_TRANSPORTS", "websocket,smoke"}, []string{"SOCKET_TRANSPORTS holds"}},
 		{[]string{"CORS_ORIGINS", "*"}, []string{"CORS_ORIGINS"}},
+		{[]string{"CORS_ORIGINS", "https://user@a.example"}, []string{"CORS_ORIGINS"}},
+		{[]string{"CORS_ORIGINS", "https://a.example?"}, []string{"CORS_ORIGINS"}},
+		{[]string{"CORS_ORIGINS", "https://a.exam\u2028ple"}, []string{"CORS_ORIGINS"}},
+		{[]string{"PUBLIC_URL", "chat.example"}, []string{"PUBLIC_URL"}},
+		{[]string{"PUBLIC_URL", "https://chat.example/?a"}, []string{"PUBLIC_URL"}},
+		{[]string{"PUBLIC_URL", "https://user@chat.example"}, []string{"PUBLIC_URL"}},
+		{[]string{"PUBLIC_URL", "https://chat.example/../a"}, []string{"PUBLIC_URL"}},
+		{[]string{"PUBLIC_URL", "https://chat.example//a"}, []string{"PUBLIC_URL"}},
+		{[]string{"PUBLIC_URL", "https://chat.example/%2e"}, []string{"PUBLIC_URL"}},
+		{[]string{"PUBLIC_URL", "https://chat.example/çay"}, []string{"PUBLIC_URL"}},
 		{[]string{"CORS_ORIGINS", "https://a.example/path"}, []string{"CORS_ORIGINS"}},
 		{[]string{"CORS_ORIGINS", "https://*.example"}, []string{"CORS_ORIGINS"}},
 		{[]string{"CORS_ORIGINS", "https://a.example; script-src *"}, []string{"CORS_ORIGINS"}},

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
+	"golang.org/x/net/idna"
 
 	"sohbet/server/hours"
 )
@@ -257,25 +258,64 @@ func setCloudinaryURL(c *Config, value string) error {
 
 func setOrigins(c *Config, value string) error {
 	c.CORSOrigins = nil
-	for origin := range strings.SplitSeq(value, ",") {
-		origin = strings.ToLower(strings.TrimRight(strings.TrimSpace(origin), "/"))
-		if origin == "" {
+	for text := range strings.SplitSeq(value, ",") {
+		text = strings.TrimRight(strings.TrimSpace(text), "/")
+		if text == "" {
 			continue
 		}
-		u, err := url.Parse(origin)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Hostname() == "" ||
-			origin != u.Scheme+"://"+u.Host || strings.ContainsAny(u.Host, "*;'\" ") {
-			return errors.New("want origins with commas between them, each http(s)://host or http(s)://host:port without path or *")
+		u, err := url.Parse(text)
+		origin, ok := "", false
+		if err == nil {
+			origin, ok = originOf(u)
 		}
-		// Browsers leave the scheme's own port out of Origin.
-		if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; strings.HasSuffix(origin, port) {
-			origin = strings.TrimSuffix(origin, port)
+		if !ok || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, "?#") {
+			return errors.New("want origins with commas between them, each http(s)://host or http(s)://host:port without path or *")
 		}
 		if !slices.Contains(c.CORSOrigins, origin) {
 			c.CORSOrigins = append(c.CORSOrigins, origin)
 		}
 	}
 	return nil
+}
+
+// originOf is the origin of an http(s) address as browsers write it: in lower case, the name in the form that DNS has (RFC 5891),
+// and without the scheme's own port.
+func originOf(u *url.URL) (string, bool) {
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
+		return "", false
+	}
+	host, ok := asciiHost(u.Host)
+	if !ok || strings.ContainsAny(host, "*;'\" ") {
+		return "", false
+	}
+	return u.Scheme + "://" + strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]), true
+}
+
+// asciiHost gives a host with or without port in the form that DNS and Origin headers have.
+func asciiHost(host string) (string, bool) {
+	if !strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return strings.ToLower(host), true
+	}
+	name, port, found := strings.Cut(host, ":")
+	name, err := idna.Lookup.ToASCII(name)
+	if found {
+		name += ":" + port
+	}
+	return name, err == nil
+}
+
+var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+
+func setPublicURL(c *Config, value string) error {
+	u, err := url.Parse(value)
+	if err == nil {
+		path := strings.TrimRight(u.EscapedPath(), "/")
+		if origin, ok := originOf(u); ok && plainPath.MatchString(path) && u.RawQuery == "" && u.Fragment == "" {
+			c.PublicURL = origin + path
+			return nil
+		}
+	}
+	return errors.New("want the address of the chat page, such as https://chat.example, or https://shop.example/chat/ with a path of letters, digits, dots, - and _")
 }
 
 func setTransports(c *Config, value string) error {
@@ -368,6 +408,13 @@ func picture(field func(*Config) *string) func(*Config, string) error {
 		remote := err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && !strings.ContainsAny(value, " ;,'\"")
 		if !remote && (strings.Contains(value, "://") || !filepath.IsLocal(filepath.FromSlash(value))) {
 			return errors.New("want an https:// address, or the path of a picture inside DATA_DIR such as logo.png")
+		}
+		if host, ok := "", false; remote {
+			if host, ok = asciiHost(u.Host); !ok {
+				return errors.New("the name of its host cannot be one")
+			}
+			u.Host = host // it goes into a header
+			value = u.String()
 		}
 		*field(c) = value
 		return nil

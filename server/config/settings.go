@@ -34,6 +34,10 @@ var settings = []setting{
 		about: "Port to listen on; 0 picks a free one."},
 	{name: "HOST", kind: "address", set: setHost,
 		about: "Address to listen on; empty means all of them."},
+	{name: "PUBLIC_URL", kind: "address", set: setPublicURL,
+		about: "What browsers call this server: https://chat.example. Needed behind a proxy that changes Host without saying so in\n" +
+			"X-Forwarded-Host, and for a path: with https://shop.example/chat/ everything is served below /chat/, whether the\n" +
+			"proxy passes that on or cuts it off. Empty: the host of each request."},
 
 	{group: "Signing in", name: "SECRET_KEY", kind: "text", secret: true, set: setSecretKey,
 		about: "Signs sessions and encrypts messages. At least 32 characters; make one with: openssl rand -hex 32\n" +
@@ -111,8 +115,8 @@ var settings = []setting{
 	{group: "Limits and trust", name: "CORS_ORIGINS", kind: "list", set: setOrigins,
 		about: "Other sites that may embed the chat and call this server, with commas: https://shop.example"},
 	{name: "TRUSTED_PROXIES", kind: "list", set: setProxies,
-		about: "Addresses or networks of proxies whose CLIENT_ADDRESS_HEADER and X-Forwarded-Proto count, with commas.\n" +
-			"Empty: none; on Railway, its edge."},
+		about: "Addresses or networks of proxies whose CLIENT_ADDRESS_HEADER, X-Forwarded-Proto and X-Forwarded-Host count, with\n" +
+			"commas. Empty: none; on Railway, its edge."},
 	{name: "CLIENT_ADDRESS_HEADER", def: "X-Forwarded-For", kind: "name of a header", set: setAddressHeader,
 		about: "Header in which those proxies write the client's address, for one that writes another, such as X-Real-IP or\n" +
 			"CF-Connecting-IP. It is read from the right; no other header counts. On Railway's edge: X-Real-IP."},

@@ -353,7 +353,8 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Allow-Credentials", "true")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		if wanted := r.Header.Get("Access-Control-Request-Headers"); wanted != "" {
+		// Where a request came to is the proxies' to say: a page of another site could make itself look like ours.
+		if wanted := r.Header.Get("Access-Control-Request-Headers"); wanted != "" && !strings.Contains(strings.ToLower(wanted), "forwarded") {
 			h.Set("Access-Control-Allow-Headers", wanted)
 		}
 		h.Set("Access-Control-Max-Age", "600")

@@ -42,6 +42,7 @@ type Options struct {
 	Store     Store
 	Text      func(locale, key string) string // of the locale files, "section.name"
 	Contact   string                          // PUSH_CONTACT; "" = the address through which the agent subscribed
+	Base      string                          // the path that this server's pages are below; "" = the root
 	Transport http.RoundTripper               // nil = one that reaches public addresses alone
 	Retry     time.Duration                   // before the next try where a push service does not say when; 0 = 5 s
 	Log       *slog.Logger

@@ -83,7 +83,7 @@ func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.N
 	if body == "" {
 		body = s.Text(to.Locale, "push.kind_"+n.ContentType)
 	}
-	text, err := json.Marshal(payload{Title: strings.ReplaceAll(s.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: "/admin"})
+	text, err := json.Marshal(payload{Title: strings.ReplaceAll(s.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: s.Base + "/admin"})
 	if err != nil {
 		return err
 	}

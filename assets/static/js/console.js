@@ -304,7 +304,7 @@ menu(byId('talk-menu'));
 async function clearAll() {
   const done = await confirm({
     title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'),
-    act: () => post('/api/messages/clear_all'), problem: (error) => whyNot(session, error, 'console.clear_failed'),
+    act: () => post('api/messages/clear_all'), problem: (error) => whyNot(session, error, 'console.clear_failed'),
   });
   if (done) clearedAll();
 }

@@ -6,7 +6,7 @@ import { has, lang, t } from './lib/i18n.js';
 import { ago, parse, span } from './lib/time.js';
 
 const every = 5_000;
-const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk'];
+const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk', 'origin'];
 
 const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(lang, { maximumFractionDigits: 0 });
@@ -25,10 +25,10 @@ byId('charts').append(...Object.values(charts).map((c) => c.node));
 
 async function refresh(fresh = false) {
   try {
-    show(await get(`/api/diagnostics${fresh ? '?fresh=1' : ''}`));
+    show(await get(`../api/diagnostics${fresh ? '?fresh=1' : ''}`));
     showProblem(byId('trouble'), '');
   } catch (e) {
-    if (e.status === 401) location.assign('/login');
+    if (e.status === 401) location.assign('../login');
     else showProblem(byId('trouble'), t('diagnostics.no_answer'));
   }
   document.querySelector('.gauges').dataset.told = '';
@@ -45,9 +45,9 @@ function show(found) {
 }
 
 /** Why a check is not well, in the page's language; what the server says where it has no word for it. */
-function why({ reason, detail, last_contact: last, chat_id: number }) {
+function why({ reason, detail, last_contact: last, chat_id: number, origin, host }) {
   const key = `diagnostics.reason_${reason}`;
-  return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '', number }) : detail;
+  return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '', number, origin, host }) : detail;
 }
 
 function checkRow(name, check) {
@@ -81,7 +81,7 @@ async function repair(name, button, outcome) {
   button.disabled = true;
   outcome.hidden = true;
   try {
-    const { result } = await post('/api/diagnostics/repair', { name });
+    const { result } = await post('../api/diagnostics/repair', { name });
     const values = Object.fromEntries(Object.entries(result).map(([key, v]) => [key, key.endsWith('_bytes') ? bytes(v) : whole.format(v)]));
     outcome.textContent = t(`diagnostics.done_${name}`, values);
     outcome.classList.remove('failed');
@@ -102,7 +102,7 @@ byId('check').addEventListener('click', async (e) => {
 
 byId('level').addEventListener('change', async (e) => {
   try {
-    const { log_level: level } = await post('/api/diagnostics/log-level', { level: e.target.value });
+    const { log_level: level } = await post('../api/diagnostics/log-level', { level: e.target.value });
     byId('level-said').textContent = t('diagnostics.level_set', { level });
   } catch {
     byId('level-said').textContent = t('diagnostics.no_answer');

@@ -44,14 +44,14 @@ async function sendCode() {
       return t('login.fill_both');
     }
     try {
-      await post('/admin/login', { username: username.value.trim(), password: password.value });
+      await post('admin/login', { username: username.value.trim(), password: password.value });
     } catch (error) {
       password.select();
       return words(error, 'login.wrong_password');
     }
   } else {
     try {
-      await post('/request-otp');
+      await post('request-otp');
     } catch (error) {
       return words(error, 'login.no_code');
     }
@@ -72,9 +72,9 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
     return t('login.six_digits');
   }
   try {
-    const answer = await post(withPassword ? '/admin/verify-otp' : '/verify-otp', { otp });
+    const answer = await post(withPassword ? 'admin/verify-otp' : 'verify-otp', { otp });
     // Only ever a path on this server.
-    location.assign(/^\/(?![/\\])/.test(answer.redirect ?? '') ? answer.redirect : '/admin');
+    location.assign(/^\/(?![/\\])/.test(answer.redirect ?? '') ? answer.redirect : 'admin');
     return '';
   } catch (error) {
     code.select();

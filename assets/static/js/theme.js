@@ -2,6 +2,7 @@
 // <html> so that the next page is drawn right from its first pixel.
 const root = document.documentElement;
 const SCHEMES = ['light', 'dark'];
+const { pathname: folder } = new URL('.', document.querySelector('[rel=icon]').href); // that all of this server is in
 
 function kept() {
   try {
@@ -12,7 +13,7 @@ function kept() {
 
 function keep(theme) {
   const age = theme === 'system' ? 0 : 31_536_000;
-  try { document.cookie = `theme=${theme}; path=/; max-age=${age}; samesite=lax`; } catch { /* as above */ }
+  try { document.cookie = `theme=${theme}; path=${folder}; max-age=${age}; samesite=lax`; } catch { /* as above */ }
 }
 
 function show(theme) {

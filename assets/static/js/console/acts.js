@@ -34,10 +34,10 @@ export async function block({ room, threads, session }) {
   const problem = (error) => whyNot(session, error, 'console.block_failed');
   const done = await confirm(on ? {
     title: t('console.block_title', { name: room.name(id) }), text: t('console.block_text'), yes: t('console.block'), option: t('console.block_address'),
-    act: (address) => post('/api/threads/block', { thread_id: id, address }), problem,
+    act: (address) => post('api/threads/block', { thread_id: id, address }), problem,
   } : {
     title: t('console.unblock_title', { name: room.name(id) }), text: t('console.unblock_text'), yes: t('console.unblock'),
-    act: () => post('/api/threads/unblock', { thread_id: id }), problem,
+    act: () => post('api/threads/unblock', { thread_id: id }), problem,
   });
   if (done) threads.patch(id, { blocked: on });
 }
@@ -75,7 +75,7 @@ export function copies({ room, session }) {
 async function save(what) {
   let answer;
   try {
-    answer = await fetch('/api/threads/export', {
+    answer = await fetch('api/threads/export', {
       method: 'POST', credentials: 'same-origin', body: JSON.stringify(what),
       headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': document.querySelector('meta[name="csrf-token"]')?.content ?? '' },
     });

@@ -71,7 +71,7 @@ export function alerts(store, threads, open, say) {
     const kind = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' }[message.content_type];
     const text = message.content_text || (kind ? t(kind) : '');
     try {
-      const note = new Notification(name, { body: text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text, tag: `sohbet-${message.thread_id}`, icon: '/favicon.svg' });
+      const note = new Notification(name, { body: text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text, tag: `sohbet-${message.thread_id}`, icon: './favicon.svg' });
       note.addEventListener('click', () => {
         window.focus();
         note.close();

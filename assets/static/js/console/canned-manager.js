@@ -47,7 +47,7 @@ export function cannedManager(canned, session) {
 
   async function remove(reply) {
     try {
-      await post('/api/canned/delete', { id: reply.id });
+      await post('api/canned/delete', { id: reply.id });
       await canned.load();
       if (changing?.id === reply.id) fill(null);
       shortcut.focus();
@@ -64,7 +64,7 @@ export function cannedManager(canned, session) {
     const button = byId('canned-save');
     button.disabled = true;
     try {
-      await post('/api/canned', { ...(changing && { id: changing.id }), shortcut: name, text: text.value.trim() });
+      await post('api/canned', { ...(changing && { id: changing.id }), shortcut: name, text: text.value.trim() });
       await canned.load();
       fill(null);
       shortcut.focus();

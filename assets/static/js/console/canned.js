@@ -21,7 +21,7 @@ export class Canned extends EventTarget {
   all = [];
 
   async load() {
-    this.all = await get('/api/canned');
+    this.all = await get('api/canned');
     this.dispatchEvent(new Event('change'));
   }
 

@@ -19,10 +19,10 @@ function registration() {
 export async function join() {
   const ours = await registration();
   if (!ours) return false;
-  const { key } = await get('/api/push/key');
+  const { key } = await get('api/push/key');
   const subscription = await ours.pushManager.getSubscription() ?? await ours.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
   const { endpoint, keys } = subscription.toJSON();
-  await post('/api/push/subscribe', { endpoint, keys, locale: lang });
+  await post('api/push/subscribe', { endpoint, keys, locale: lang });
   return true;
 }
 
@@ -32,5 +32,5 @@ export async function leave() {
   if (!subscription) return;
   const { endpoint } = subscription;
   await subscription.unsubscribe();
-  await post('/api/push/unsubscribe', { endpoint });
+  await post('api/push/unsubscribe', { endpoint });
 }

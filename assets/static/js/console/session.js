@@ -18,7 +18,7 @@ export class Session extends EventTarget {
   /** Asks the server. */
   async check() {
     try {
-      await get('/api/threads?limit=1');
+      await get('api/threads?limit=1');
       this.set(false);
     } catch (error) {
       if (error.status === 401) this.set(true);

@@ -200,7 +200,7 @@ export class Threads extends EventTarget {
     else what.set('status', this.#filter);
     if (before) what.set('before', before.toISOString());
     try {
-      const rows = await get(`/api/threads?${what}`);
+      const rows = await get(`api/threads?${what}`);
       if (round !== this.#round) return null;
       this.state = 'ready';
       this.error = null;
@@ -225,7 +225,7 @@ export class Threads extends EventTarget {
       this.#recountTimer = 0;
       const query = this.#query;
       try {
-        const counts = await get(`/api/threads/counts${query ? `?${new URLSearchParams({ q: query })}` : ''}`);
+        const counts = await get(`api/threads/counts${query ? `?${new URLSearchParams({ q: query })}` : ''}`);
         if (query !== this.#query) return;
         this.#counts = counts;
         this.#changed();

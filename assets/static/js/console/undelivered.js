@@ -1,5 +1,6 @@
 // What does not reach Telegram: messages that it did not take after many tries, each with a mark and a button that has it sent
-// again, and a line above the list while the channel is in trouble or such messages wait.
+// again, and a line above the list while the channel is in trouble or such messages wait. Another line is there while visitors
+// cannot connect, because their page's origin is refused.
 import { get, post } from '../lib/api.js';
 import { byId, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
@@ -13,7 +14,10 @@ export class Undelivered {
   constructor(put) { this.#put = put; }
 
   async load() {
-    const { undelivered, channels } = await get('/api/undelivered');
+    const { undelivered, channels, refused_origin: refused } = await get('api/undelivered');
+    const line = byId('origin-trouble');
+    line.hidden = !refused;
+    if (refused) line.textContent = t('console.origin_trouble', refused);
     const before = [...this.#all.keys()];
     this.#all = new Map(undelivered.map((row) => [row.message_id, row]));
     for (const id of new Set([...before, ...this.#all.keys()])) this.#put(id, this.#mark(id));
@@ -53,7 +57,7 @@ export class Undelivered {
   async #again(row, button) {
     button.disabled = true;
     try {
-      await post('/api/undelivered/send', { thread_id: row.thread_id, message_id: row.message_id });
+      await post('api/undelivered/send', { thread_id: row.thread_id, message_id: row.message_id });
       this.take({ ...row, waiting: true });
     } catch {
       button.disabled = false;

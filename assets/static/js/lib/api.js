@@ -1,4 +1,5 @@
-// JSON over HTTP, to our own origin.
+// JSON over HTTP, to our own server. Paths are relative to the page, for all may be below a path: pages have no folders but for
+// /admin/diagnostics.
 
 /** What a request can fail with: a lower-case `code` as on the socket, an HTTP status, 0 when nothing answered. */
 export class APIError extends Error {
@@ -19,8 +20,6 @@ export async function request(method, path, body, { keepalive = false } = {}) {
   try {
     response = await fetch(path, {
       method,
-      credentials: 'same-origin',
-      redirect: 'follow',
       keepalive,
       headers: {
         Accept: 'application/json',

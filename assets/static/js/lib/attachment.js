@@ -49,7 +49,7 @@ export function attachment(entry) {
   if (entry.type === 'text' || (!entry.url && !entry.preview && !entry.file.name)) return [];
   const address = entry.url ? safeURL(entry.url) : null;
   // Only files that the server keeps are shown as such: below its /uploads/, or elsewhere with the size that it knows of them.
-  if (entry.url && !entry.file.bytes && !address?.startsWith(`${location.origin}/uploads/`)) return [make('div', {}, ...linked(entry.url))];
+  if (entry.url && !entry.file.bytes && !address?.startsWith(new URL('uploads/', location))) return [make('div', {}, ...linked(entry.url))];
   const shown = address ?? entry.preview;
   if (entry.type === 'image' && shown) return [picture(entry, shown)];
   if (entry.type === 'audio' && shown) return [player(entry.preview ?? shown)];

@@ -46,7 +46,7 @@ export class Live extends EventTarget {
     }
     // WebSocket first saves a round trip; polling is tried at once where a proxy refuses it.
     const socket = io({
-      path: '/socket.io/', transports: ['websocket', 'polling'], tryAllTransports: true,
+      path: new URL('socket.io/', location).pathname, transports: ['websocket', 'polling'], tryAllTransports: true,
       reconnectionDelay: 400, reconnectionDelayMax: 4_000, timeout: 8_000, autoConnect: false,
     });
     this.#socket = socket;

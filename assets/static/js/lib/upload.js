@@ -33,7 +33,7 @@ function send(url, form, { signal, progress }) {
 async function direct(item, blob, how) {
   if (throughServer || item.type === 'file') return null;
   let ticket;
-  try { ticket = await post('/api/upload/sign', { kind: item.type }); } catch { return null; }
+  try { ticket = await post('api/upload/sign', { kind: item.type }); } catch { return null; }
   if (!ticket.direct) {
     throughServer = true;
     return null;
@@ -43,7 +43,7 @@ async function direct(item, blob, how) {
   form.append('file', blob, item.file.name);
   const { status } = await send(ticket.upload_url, form, how);
   if (status !== 200) return null;
-  try { return await post('/api/upload/confirm', { id: ticket.id, name: item.file.name }); } catch { return null; }
+  try { return await post('api/upload/confirm', { id: ticket.id, name: item.file.name }); } catch { return null; }
 }
 
 /**
@@ -57,7 +57,7 @@ export async function upload(item, how) {
   if (straight) return straight;
   const form = new FormData();
   form.append('file', blob, item.file.name);
-  const { status, answer, retryAfter } = await send(`/api/upload/${item.type}`, form, how);
+  const { status, answer, retryAfter } = await send(`api/upload/${item.type}`, form, how);
   if (status === 200 && answer?.url) return answer;
   const code = answer?.code?.toLowerCase() ?? '';
   if (status === 0) throw new Refused(navigator.onLine ? 'timeout' : 'offline');

@@ -10,6 +10,6 @@ export function worker() {
 
 async function register() {
   if (!navigator.serviceWorker) return null; // opened by plain http, or switched off
-  const address = window.trustedTypes?.createPolicy('sohbet-worker', { createScriptURL: () => '/sw.js' }).createScriptURL('') ?? '/sw.js';
-  return await navigator.serviceWorker.register(address, { scope: '/' }) ?? null;
+  const address = window.trustedTypes?.createPolicy('sohbet-worker', { createScriptURL: () => 'sw.js' }).createScriptURL('') ?? 'sw.js';
+  return await navigator.serviceWorker.register(address, { scope: './' }) ?? null;
 }

@@ -11,7 +11,7 @@ const EVENTS = ['ready', 'open', 'close', 'message', 'unread'];
 const SIGN = 'sohbet.talk';
 
 const script = document.currentScript ?? document.querySelector('script[src*="/widget.js"]');
-const server = new URL(script.src).origin;
+const server = new URL('.', script.src); // with the path that it is served below
 const complain = (text) => console.error(`Sohbet: ${text}`);
 
 function start() {
@@ -29,7 +29,7 @@ function start() {
     }
   };
 
-  const address = new URL('/widget', server);
+  const address = new URL('widget', server);
   address.searchParams.set('lang', lang);
   if (data.theme) address.searchParams.set('theme', data.theme);
   const box = new Box({
@@ -39,7 +39,7 @@ function start() {
   const link = new Link(address, {
     box,
     greeting: () => ({ open: box.isOpen, phone: box.isFull, person, page: said ?? place() }),
-    failed: () => complain(`the chat did not load. A Content-Security-Policy of this page must have frame-src ${server}`),
+    failed: () => complain(`the chat did not load. A Content-Security-Policy of this page must have frame-src ${server.origin}`),
     heard: {
       close: () => commands.close(),
       talk: (has) => { try { if (has) localStorage.setItem(SIGN, '1'); else localStorage.removeItem(SIGN); } catch { /* no storage here */ } },
@@ -127,10 +127,10 @@ function start() {
 
 // Pages that swap their body run the script again and again; once is enough.
 if (!window.Sohbet?.loaded) {
-  if (location.origin === server || SETTINGS.origins.includes(location.origin)) {
+  if (location.origin === server.origin || SETTINGS.origins.includes(location.origin)) {
     if (document.body) start(); else document.addEventListener('DOMContentLoaded', start);
   } else {
     window.Sohbet = Object.assign(() => {}, { loaded: true });
-    complain(`${location.origin} may not show this chat: add it to CORS_ORIGINS of ${server} and restart that`);
+    complain(`${location.origin} may not show this chat: add it to CORS_ORIGINS of ${server.origin} and restart that`);
   }
 }

@@ -1,0 +1,143 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	refusedSwitch   = "refused_origin"
+	refusedFor      = time.Hour   // how long a refusal is shown
+	refusedInterval = time.Minute // between two lines of the log
+	refusedSave     = 2 * time.Second
+	maxRefused      = 100 // bytes of an origin or host that is kept: what a longer one is helps nobody
+)
+
+// Refused is a page that was refused because its origin is neither this server's own nor listed.
+type Refused struct {
+	Origin string    `json:"origin"` // of the page, such as https://chat.example
+	Host   string    `json:"host"`   // of its request, as it arrived here
+	At     time.Time `json:"at"`
+}
+
+// Setting is the line of configuration that makes the origin this server's own.
+func (r Refused) Setting() string { return "PUBLIC_URL=" + r.Origin }
+
+// SwitchStore keeps values by name.
+type SwitchStore interface {
+	SwitchPosition(ctx context.Context, name string) (string, error)
+	SetSwitch(ctx context.Context, name, position string) error
+}
+
+// Refusals remembers the last page that was refused for its origin. A proxy that changes Host makes all pages of this server look
+// like another site's, and the page itself cannot say so.
+type Refusals struct {
+	store   SwitchStore
+	origins Origins
+	log     *slog.Logger
+	now     func() time.Time
+
+	mu     sync.Mutex
+	last   Refused
+	stored time.Time // the At of what was stored last
+	logged time.Time
+}
+
+// NewRefusals keeps what is refused by origins.
+func NewRefusals(store SwitchStore, origins Origins, log *slog.Logger, now func() time.Time) *Refusals {
+	return &Refusals{store: store, origins: origins, log: log, now: now}
+}
+
+// Allowed is [Origins.Allowed], and notes what it refuses.
+func (f *Refusals) Allowed(r *http.Request) bool {
+	if f.origins.Allowed(r) {
+		return true
+	}
+	f.Note(r)
+	return false
+}
+
+// Note remembers a request that was refused, and logs one a minute.
+func (f *Refusals) Note(r *http.Request) {
+	page, ok := parseOrigin(r.Header.Get("Origin"))
+	if !ok {
+		return
+	}
+	refused := Refused{Origin: page.short(), Host: r.Host, At: f.now().UTC().Truncate(time.Second)}
+	if len(refused.Origin) > maxRefused || len(refused.Host) > maxRefused {
+		return
+	}
+	site := r.Header.Get("Sec-Fetch-Site")
+	another := site == "cross-site" || site == "same-site" // the browser knows that it is not ours
+	f.mu.Lock()
+	if !another {
+		f.last = refused
+	}
+	due := f.now().Sub(f.logged) >= refusedInterval
+	if due {
+		f.logged = f.now()
+	}
+	f.mu.Unlock()
+	if !due {
+		return
+	}
+	cure := "if that site may show the chat, add it to CORS_ORIGINS"
+	if !another {
+		cure = "if that is this server's own address: " + refused.Setting() + "; or have the proxy pass on Host. If it is another site that may show the chat: add it to CORS_ORIGINS"
+	}
+	f.log.LogAttrs(r.Context(), slog.LevelWarn, "a page was refused, for its origin is not the address that its request came to",
+		slog.String("origin", refused.Origin), slog.String("host", refused.Host), slog.String("cure", cure))
+}
+
+// Run stores the last refusal, for other processes and the doctor, until ctx ends.
+func (f *Refusals) Run(ctx context.Context) {
+	tick := time.NewTicker(refusedSave)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			f.save(ctx)
+		}
+	}
+}
+
+// save stores at most one refusal a minute: strangers can cause them.
+func (f *Refusals) save(ctx context.Context) {
+	f.mu.Lock()
+	last, due := f.last, f.last.At.Sub(f.stored) >= refusedInterval
+	f.mu.Unlock()
+	if !due {
+		return
+	}
+	text, err := json.Marshal(last)
+	if err == nil {
+		err = f.store.SetSwitch(ctx, refusedSwitch, string(text))
+	}
+	if err != nil {
+		f.log.LogAttrs(ctx, slog.LevelDebug, "a refused origin is not stored", slog.Any("error", err))
+		return
+	}
+	f.mu.Lock()
+	f.stored = last.At
+	f.mu.Unlock()
+}
+
+// Last returns the last refusal of the past hour, by any process; false for none, and for an origin that is known by now.
+func (f *Refusals) Last(ctx context.Context) (Refused, bool) {
+	f.mu.Lock()
+	last := f.last
+	f.mu.Unlock()
+	if f.now().Sub(last.At) >= refusedFor {
+		stored, err := f.store.SwitchPosition(ctx, refusedSwitch)
+		if err != nil || json.Unmarshal([]byte(stored), &last) != nil {
+			return Refused{}, false
+		}
+	}
+	return last, f.now().Sub(last.At) < refusedFor && !f.origins.Known(last.Origin)
+}
