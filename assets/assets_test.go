@@ -15,6 +15,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -360,6 +361,13 @@ func TestBundlesAreTheSameEverywhere(t *testing.T) {
 
 // A page's two files hold everything that its modules and style sheets import, in fewer bytes than the sources.
 func TestBundles(t *testing.T) {
+	var sources string
+	for name, f := range staticFiles {
+		if strings.HasPrefix(name, "js/") {
+			f.load()
+			sources += string(f.plain.body)
+		}
+	}
 	for page, parts := range pageParts {
 		b := bundles().pages[page]
 		served := func(name string) string {
@@ -381,12 +389,26 @@ func TestBundles(t *testing.T) {
 		if elsewhere := regexp.MustCompile(`from ?"[^"]+"`).FindString(script); elsewhere != "" {
 			t.Errorf("%s imports at once what is in no file with it: %s", b.Script, elsewhere)
 		}
+		var given []string
+		for _, list := range regexp.MustCompile(`export ?\{([^}]*)\}`).FindAllStringSubmatch(script, -1) {
+			for name := range strings.SplitSeq(list[1], ",") {
+				fields := strings.Fields(name)
+				given = append(given, fields[len(fields)-1])
+			}
+		}
 		// What it imports later is there, and finds in it what it takes from it.
 		for _, m := range regexp.MustCompile(`import\("\./([^"]+)"\)`).FindAllStringSubmatch(script, -1) {
 			code := served(bundleFolder + m[1])
-			for _, name := range regexp.MustCompile(`\bm\d+_\w+`).FindAllString(code, -1) {
-				if !regexp.MustCompile(`\b` + name + `\b`).MatchString(script) {
-					t.Errorf("%s takes %s, which %s does not give", m[1], name, b.Script)
+			for _, taken := range regexp.MustCompile(`import ?\{([^}]*)\} ?from ?"\./`+page+`\.js"`).FindAllStringSubmatch(code, -1) {
+				for name := range strings.SplitSeq(taken[1], ",") {
+					name, _, _ = strings.Cut(strings.TrimSpace(name), " as ")
+					if !slices.Contains(given, name) {
+						t.Errorf("%s takes %s, which %s does not give", m[1], name, b.Script)
+					}
+					// The name is the source's, so that it is the same in other builds.
+					if !regexp.MustCompile(`(?m)^export (async )?(function|class|const|let) ` + name + `\b`).MatchString(sources) {
+						t.Errorf("%s takes %s, which no module exports by that name", m[1], name)
+					}
 				}
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"regexp"
 	"sync"
 )
 
@@ -29,15 +30,42 @@ func styleOf(color string) (brandStyle, bool) {
 	if err != nil {
 		return brandStyle{}, false
 	}
-	css := paletteOf(s).css()
-	sum := sha256.Sum256([]byte(css))
-	made := brandStyle{madeFile("brand.css", []byte(css)), hex.EncodeToString(sum[:6])}
+	made := madeStyle(paletteOf(s))
 	brandStyles[color] = made // there is one BRAND_COLOR, so this does not grow
 	return made, true
 }
 
-// BrandStyleURL is the address of the style sheet of a brand colour, #rrggbb; "" where there is none.
+func madeStyle(p palette) brandStyle {
+	css := lowerLightDark(p.css())
+	sum := sha256.Sum256([]byte(css))
+	return brandStyle{madeFile("brand.css", []byte(css)), hex.EncodeToString(sum[:6])}
+}
+
+// buttonColors is how the widget's script names the colours of its button by day and by night (static/js/loader/look.js).
+var buttonColors = regexp.MustCompile(`^[0-9a-f]{6}-[0-9a-f]{6}$`)
+
+// buttonStyle is the style sheet of a panel behind a button that a site gave a colour of its own. It is made for each request,
+// because anybody may ask for any colour.
+func buttonStyle(colors string) (brandStyle, bool) {
+	if !buttonColors.MatchString(colors) {
+		return brandStyle{}, false
+	}
+	p, night := paletteOf(mustShade("#"+colors[:6])), paletteOf(mustShade("#"+colors[7:]))
+	for _, pair := range []struct{ of, from *[2]shade }{
+		{&p.accent, &night.accent}, {&p.strong, &night.strong}, {&p.soft, &night.soft}, {&p.on, &night.on},
+		{&p.own, &night.own}, {&p.onOwn, &night.onOwn}, {&p.onOwnQuiet, &night.onOwnQuiet},
+	} {
+		pair.of[1] = pair.from[1]
+	}
+	return madeStyle(p), true
+}
+
+// BrandStyleURL is the address of the style sheet of a brand colour, #rrggbb, or of the two colours of a button,
+// rrggbb-rrggbb; "" where there is none.
 func BrandStyleURL(color string) string {
+	if buttonColors.MatchString(color) {
+		return "/brand.css?color=" + color
+	}
 	s, ok := styleOf(color)
 	if !ok {
 		return ""
@@ -45,11 +73,14 @@ func BrandStyleURL(color string) string {
 	return "/brand.css?v=" + s.hash
 }
 
-// BrandStyle serves /brand.css for a colour; 404 where none is set.
+// BrandStyle serves /brand.css for a colour; 404 where none is set. A button's colours (?color=) come before it.
 func BrandStyle(color string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		button, asked := buttonStyle(r.URL.Query().Get("color"))
 		s, ok := styleOf(color)
 		switch {
+		case asked:
+			button.file.serve(w, r, cacheADay)
 		case !ok:
 			http.NotFound(w, r)
 		case r.URL.Query().Get("v") == s.hash:

@@ -111,12 +111,12 @@ func TestBrandStyle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`(--[\w-]+):(?:light-dark\(#\w{6},#\w{6}\)|#\w{6})[;}]`).FindAllStringSubmatch(css, -1) {
+	for _, m := range regexp.MustCompile(`(--[\w-]+):(?:var\(--l,#\w{6}\)var\(--d,#\w{6}\)|#\w{6})[;}]`).FindAllStringSubmatch(css, -1) {
 		if !strings.Contains(string(base), m[1]+": ") {
 			t.Errorf("base.css knows no %s", m[1])
 		}
 	}
-	if n := strings.Count(css, "--"); n != 9 || !strings.HasPrefix(css, "@layer tokens{:root{") {
+	if n := strings.Count(strings.NewReplacer("(--l", "", "(--d", "").Replace(css), "--"); n != 9 || !strings.HasPrefix(css, "@layer tokens{:root{") {
 		t.Errorf("%d tokens in %s", n, css)
 	}
 	if got := get(t, BrandStyle("#e91e63"), "/brand.css?v=old").Header.Get("Cache-Control"); got != cacheCheck {
@@ -124,5 +124,27 @@ func TestBrandStyle(t *testing.T) {
 	}
 	if res := get(t, BrandStyle(""), "/brand.css"); res.StatusCode != http.StatusNotFound || BrandStyleURL("") != "" {
 		t.Errorf("without a colour: %d", res.StatusCode)
+	}
+}
+
+// The button of the widget and the panel behind it have one colour, the site's or the brand's.
+func TestButtonColors(t *testing.T) {
+	accent := paletteOf(mustShade("#ffd400")).accent
+	script := string(loaderScript(LoaderSettings{Color: "#ffd400"}))
+	for _, s := range accent {
+		if !strings.Contains(script, s.String()) {
+			t.Errorf("the loader does not know %s", s)
+		}
+	}
+	address := BrandStyleURL("145b52-4fc3b3")
+	for color, want := range map[string]string{"": "--accent:var(--l,#145b52)var(--d,#4fc3b3);", "#e91e63": "--accent:var(--l,#145b52)var(--d,#4fc3b3);"} {
+		if css := string(body(t, get(t, BrandStyle(color), address).Body)); !strings.Contains(css, want) {
+			t.Errorf("%s with BRAND_COLOR %q: %s", address, color, css)
+		}
+	}
+	for _, wrong := range []string{"145b52", "145b52-", "145B52-4FC3B3", "145b52-4fc3b3;", "red-blue"} {
+		if res := get(t, BrandStyle(""), "/brand.css?color="+wrong); res.StatusCode != http.StatusNotFound || BrandStyleURL(wrong) != "" {
+			t.Errorf("%s: %d", wrong, res.StatusCode)
+		}
 	}
 }

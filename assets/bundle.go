@@ -34,7 +34,11 @@ var bundles = sync.OnceValue(makeBundles)
 func makeBundles() bundled {
 	b := bundled{pages: map[string]bundle{}, files: map[string]*file{}}
 	for page, parts := range pageParts {
-		made := bundle{Style: b.style(page, parts.styles)}
+		styles := parts.styles
+		if !parts.fixed {
+			styles = append([]string{"whole"}, styles...)
+		}
+		made := bundle{Style: b.style(page, styles)}
 		var code []byte
 		made.Script, code = b.script(page, parts)
 		made.needs = needsOf(code)
@@ -110,7 +114,7 @@ func build(page, source string, loader api.Loader, more ...func(*api.BuildOption
 		Plugins:             []api.Plugin{fromEmbedded(ext, source, loader)},
 		Bundle:              true,
 		Format:              api.FormatESModule,
-		Target:              api.ES2022,
+		Engines:             supported,
 		Charset:             api.CharsetUTF8,
 		MinifyWhitespace:    true,
 		MinifyIdentifiers:   true,
@@ -157,6 +161,9 @@ func fromEmbedded(ext, source string, loader api.Loader) api.Plugin {
 					return api.OnLoadResult{}, err
 				}
 				text = string(data)
+				if loader == api.LoaderCSS {
+					text = lowerLightDark(text)
+				}
 			}
 			return api.OnLoadResult{Contents: &text, Loader: loader}, nil
 		})

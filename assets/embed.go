@@ -22,7 +22,7 @@ import (
 // The vendor folder is filled by `make build` (see package.json) and may be
 // empty; its .keep file only keeps the folder in Git.
 //
-//go:embed static root pages locales
+//go:embed static root pages locales package.json
 var embedded embed.FS
 
 // fingerprint identifies this build's static files in URLs: the first twelve hex digits of a hash over names and contents.
@@ -36,6 +36,9 @@ var fingerprint = sync.OnceValue(func() string {
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:12]
 })
+
+// Build identifies this build's pages to those that are open while the server is updated.
+func Build() string { return fingerprint() }
 
 // hashFolders adds the names and contents of every file below the folders to a hash.
 func hashFolders(sum hash.Hash, fsys fs.FS, folders ...string) {

@@ -14,14 +14,14 @@ import (
 )
 
 // later is what a page imports by import(): modules, each of which becomes a file beside the page's first. A module that both
-// use is in the first alone, which exports what is taken from it under short names: "m0_make" is what the first of the shared
-// modules exports as "make".
+// use is in the first alone, which exports what is taken from it under its own name, so that a page that is open while the server is
+// updated can go on with later modules of the new build.
 //
 // Every process makes the same files of the same sources, for a page of one may load its files from another: nothing here
 // depends on the order in which esbuild, from several goroutines, calls the plugins.
 type later struct {
 	page   string
-	shared []string // what the first file holds, sorted; their places are their short names
+	shared []string // what the first file holds, sorted
 
 	mu      sync.Mutex
 	modules []string                   // such as "js/lib/emoji.js"
@@ -75,7 +75,7 @@ func (l *later) taken() api.Plugin {
 			var names []string
 			for _, name := range namesOf(importer, module) {
 				l.used[module][name] = true
-				names = append(names, l.short(module, name)+" as "+name)
+				names = append(names, name)
 			}
 			text := fmt.Sprintf("export { %s } from './%s.js';\n", strings.Join(names, ", "), l.page)
 			return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
@@ -88,14 +88,10 @@ func (l *later) holds(module string) bool {
 	return ok
 }
 
-func (l *later) short(module, name string) string {
-	place, _ := slices.BinarySearch(l.shared, module)
-	return fmt.Sprintf("m%d_%s", place, name)
-}
-
 // exports is what the first file says to have them all.
 func (l *later) exports() string {
 	var lines strings.Builder
+	from := map[string]string{}
 	for _, module := range l.shared {
 		if l.used[module] == nil {
 			continue
@@ -103,7 +99,11 @@ func (l *later) exports() string {
 		var names []string
 		for _, name := range exportsOf(module) {
 			if l.used[module][name] {
-				names = append(names, name+" as "+l.short(module, name))
+				if other := from[name]; other != "" {
+					panic(fmt.Sprintf("assets: page %s: %s and %s both export %s to later modules", l.page, other, module, name))
+				}
+				from[name] = module
+				names = append(names, name)
 			}
 		}
 		if len(names) > 0 {

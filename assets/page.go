@@ -32,7 +32,7 @@ type PageData struct {
 // Brand is whose chat it is. Empty fields have not been set.
 type Brand struct {
 	Name, Greeting, Agent string
-	// Color is #rrggbb as it was set; /brand.css has it in shades that can be read.
+	// Color is #rrggbb as it was set; /brand.css has it in shades that can be read. In the widget it may be a button's two colours.
 	Color string
 	// Logo and Avatar are addresses that the page's policy lets it load.
 	Logo, Avatar string
@@ -69,7 +69,7 @@ type contents struct {
 	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
 	client  bool     // whether they use the Socket.IO client
 	file    string   // the template, pages/NAME.html, when it is another page's
-	fixed   bool     // the theme is not the reader's to switch: no theme.js
+	fixed   bool     // the theme is not the reader's to switch, and the brand is not shown: no theme.js, no whole.css
 }
 
 // pageParts are the pages.
@@ -204,6 +204,9 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 			endonym, _ := text(code, "common.language")
 			v.Others = append(v.Others, language{Code: code, Name: endonym, Href: "?lang=" + code})
 		}
+	}
+	if colors := r.URL.Query().Get("color"); name == "widget" && buttonColors.MatchString(colors) {
+		v.Brand.Color = colors
 	}
 	var out bytes.Buffer
 	if err := t.Execute(&out, v); err != nil {

@@ -13,7 +13,7 @@ type LoaderSettings struct {
 	Sites  []string // origins that may show the chat
 	Locale string   // language where neither the site nor the browser asks for one that we speak
 	Name   string   // of the chat, for those who hear the page; "" = a word of ours
-	Color  string   // of the button, as CSS has it; "" = ours
+	Color  string   // BRAND_COLOR, #rrggbb; "" = ours
 }
 
 // Loader serves /widget.js: the modules in static/js/loader joined, minified, and with the settings inside. Browsers ask each
@@ -42,7 +42,13 @@ func loaderScript(s LoaderSettings) []byte {
 			words[name]["title"] = s.Name
 		}
 	}
-	settings, err := json.Marshal(map[string]any{"origins": sites, "locale": s.Locale, "color": s.Color, "texts": words})
+	var colors []string // of the button by day and by night: the panel's accent
+	if brand, err := parseShade(s.Color); err == nil {
+		for _, accent := range paletteOf(brand).accent {
+			colors = append(colors, accent.String())
+		}
+	}
+	settings, err := json.Marshal(map[string]any{"origins": sites, "locale": s.Locale, "colors": colors, "texts": words})
 	if err != nil {
 		panic("assets: settings of the loader: " + err.Error()) // strings always marshal
 	}

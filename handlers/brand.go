@@ -101,9 +101,9 @@ func (b Brand) origins() []string {
 	return list
 }
 
-// BrandStyle serves BRAND_COLOR as the tokens that pages use.
+// BrandStyle serves BRAND_COLOR, or the colours of a site's button, as the tokens that pages use.
 func (a *API) BrandStyle(c echo.Context) error {
-	if a.Brand.Color == "" {
+	if a.Brand.Color == "" && c.QueryParam("color") == "" {
 		return errNotFound
 	}
 	assets.BrandStyle(a.Brand.Color).ServeHTTP(c.Response(), c.Request())

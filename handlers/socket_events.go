@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"sohbet/assets"
 	"sohbet/models"
 	"sohbet/server/chat"
 	"sohbet/server/realtime"
@@ -17,7 +18,7 @@ import (
 type input struct {
 	ThreadID    string `json:"thread_id"`
 	DisplayName string `json:"display_name"`
-	PhoneNumber string `json:"phone_number"`
+	PhoneNumber scalar `json:"phone_number"`
 	PageURL     string `json:"page_url"`
 	Locale      string `json:"locale"`
 	Text        string `json:"text"`
@@ -41,9 +42,22 @@ type input struct {
 	Comment     string `json:"comment"`
 	Visible     *bool  `json:"visible"`
 	Identity    *struct {
-		ID   string `json:"id"`
+		ID   scalar `json:"id"`
 		Hash string `json:"hash"`
 	} `json:"identity"`
+}
+
+// scalar is a JSON string, or a number as it is written, which sites send for ids and phone numbers.
+type scalar string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (w *scalar) UnmarshalJSON(data []byte) error {
+	var number json.Number // takes numbers, and strings that are one
+	if len(data) > 0 && data[0] != '"' && json.Unmarshal(data, &number) == nil {
+		*w = scalar(number)
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(w))
 }
 
 // decodeInput reads the event's object. None at all is an empty one: admin_join takes nothing.
@@ -107,10 +121,10 @@ func (*peer) ignore(context.Context, input, realtime.Event) error { return nil }
 
 func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
 	request := chat.JoinRequest{ThreadID: in.ThreadID, Profile: chat.Profile{
-		DisplayName: in.DisplayName, PhoneNumber: in.PhoneNumber, PageURL: in.PageURL, PageTitle: in.PageTitle, Locale: in.Locale, Email: in.Email,
+		DisplayName: in.DisplayName, PhoneNumber: string(in.PhoneNumber), PageURL: in.PageURL, PageTitle: in.PageTitle, Locale: in.Locale, Email: in.Email,
 	}}
 	if in.Identity != nil {
-		request.Identity = &chat.SignedIdentity{ID: in.Identity.ID, Hash: in.Identity.Hash}
+		request.Identity = &chat.SignedIdentity{ID: string(in.Identity.ID), Hash: in.Identity.Hash}
 	}
 	joined, err := p.h.Chat.Join(ctx, p.asVisitor(), request)
 	if err != nil {
@@ -150,7 +164,7 @@ func (p *peer) welcome(e realtime.Event, j chat.Joined) {
 	team := p.h.Chat.Team()
 	answerEvent(e, succeeded{
 		"thread_id": j.ThreadID, "resumed": j.Resumed, "away": team.Away, "team": team,
-		"team_read_id": j.TeamReadID, "team_received_id": j.TeamReceivedID, "status": j.Status, "rating": j.Rating,
+		"team_read_id": j.TeamReadID, "team_received_id": j.TeamReceivedID, "status": j.Status, "rating": j.Rating, "build": assets.Build(),
 	})
 }
 
@@ -257,7 +271,7 @@ func (p *peer) adminJoin(ctx context.Context, _ input, e realtime.Event) error {
 	p.socket.SetSide(agentSide)
 	p.socket.Join(agentsRoom)
 	team := p.h.Chat.Team()
-	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx)})
+	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build()})
 	return nil
 }
 

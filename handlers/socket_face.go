@@ -19,7 +19,7 @@ func (p *peer) page(ctx context.Context, in input, e realtime.Event) error {
 }
 
 func (p *peer) contact(ctx context.Context, in input, e realtime.Event) error {
-	return done(e, p.h.Chat.Contact(ctx, p.asVisitor(), in.ThreadID, in.Email, in.PhoneNumber))
+	return done(e, p.h.Chat.Contact(ctx, p.asVisitor(), in.ThreadID, in.Email, string(in.PhoneNumber)))
 }
 
 func (p *peer) rate(ctx context.Context, in input, e realtime.Event) error {

@@ -6,8 +6,15 @@ import { createRequire } from 'node:module';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
+/** Fields that make an iPhone zoom when somebody writes there: those whose letters are smaller than 16 px. */
+const zooming = () => (matchMedia('(pointer: coarse)').matches
+  ? [...document.querySelectorAll('textarea, select, input:not([type=checkbox], [type=radio], [type=file], [type=range])')]
+    .filter((field) => parseFloat(getComputedStyle(field).fontSize) < 16).map((field) => `#${field.id} .${field.className}`)
+  : []);
+
 /** Fails with every rule that the page breaks in light or in dark. */
 export async function cleanInBoth(page, what) {
+  assert.deepEqual(await page.evaluate(zooming), [], `${what}: letters of fields`);
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
     await clean(page, `${what}, ${colorScheme}`);

@@ -6,24 +6,30 @@ import { parse } from 'acorn';
 
 const assets = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-function scripts(folder) {
+function scriptsIn(folder) {
   return readdirSync(path.join(assets, folder), { withFileTypes: true }).flatMap((entry) => {
     const name = `${folder}/${entry.name}`;
-    return entry.isDirectory() ? scripts(name) : name.endsWith('.js') ? [name] : [];
+    return entry.isDirectory() ? scriptsIn(name) : name.endsWith('.js') ? [name] : [];
   });
 }
 
-/** Calls visit with every node of a syntax tree (https://github.com/estree/estree). */
-function walk(node, visit) {
-  if (typeof node?.type === 'string') visit(node);
-  for (const value of Object.values(node ?? {})) if (value && typeof value === 'object' && !(value instanceof RegExp)) walk(value, visit);
+/** Our scripts of pages, widget and service worker, as paths below assets/. */
+export const scripts = () => [...scriptsIn('static/js'), ...scriptsIn('root')];
+
+export const source = (file) => readFileSync(path.join(assets, file), 'utf8');
+
+/** Calls visit with every node of a syntax tree (https://github.com/estree/estree) and the nodes around it, itself last. */
+export function walk(node, visit, around = []) {
+  const here = typeof node?.type === 'string' ? [...around, node] : around;
+  if (here !== around) visit(node, here);
+  for (const value of Object.values(node ?? {})) if (value && typeof value === 'object' && !(value instanceof RegExp)) walk(value, visit, here);
 }
 
 /** All of our scripts' expressions, as {file, source, flags}; those that are made at run time have no source. */
 export function expressions() {
-  return [...scripts('static/js'), ...scripts('root')].flatMap((file) => {
+  return scripts().flatMap((file) => {
     const found = [];
-    walk(parse(readFileSync(path.join(assets, file), 'utf8'), { ecmaVersion: 2024, sourceType: 'module' }), (node) => {
+    walk(parse(source(file), { ecmaVersion: 2024, sourceType: 'module' }), (node) => {
       if (node.regex) found.push({ file, source: node.regex.pattern, flags: node.regex.flags });
       else if (node.type === 'Identifier' && node.name === 'RegExp') found.push({ file });
     });

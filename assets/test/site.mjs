@@ -33,6 +33,9 @@ export class Site {
     this.#pages.set(path, { html, headers });
   }
 
+  /** Serves something else at a path. */
+  file(path, body, type = 'text/html') { this.#pages.set(path, { html: body, headers: { 'Content-Type': `${type}; charset=utf-8` } }); }
+
   async stop() {
     this.#server.closeAllConnections();
     this.#server.close();

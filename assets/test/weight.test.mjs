@@ -122,7 +122,7 @@ test('the widget, stage by stage', async (t) => {
   assert.equal((await paints(page)).cls, 0, 'the site’s page does not move');
   const loader = ours();
   assert.deepEqual(loader.map(({ url }) => url), [`${h.server.url}/widget.js`]);
-  within(loader, 6_000, 'loader', t);
+  within(loader, 6_500, 'loader', t);
 
   await launcher(page).click();
   await chat(page).locator('#start-form button[type=submit]').waitFor();

@@ -225,6 +225,85 @@ test('two tabs of one visitor stay in step', async () => {
   await eventually(async () => assert.equal(await two.locator('.message[data-state=waiting], .message[data-state=sending]').count(), 0));
 });
 
+test('one sound for two tabs', async () => {
+  const context = await h.person();
+  await context.addInitScript(() => {
+    window.rang = 0;
+    const { start } = OscillatorNode.prototype;
+    OscillatorNode.prototype.start = function tone(...args) { window.rang++; return start.apply(this, args); };
+  });
+  const one = await visit(context, 'İki Ses');
+  await say(one, 'soru');
+  await one.click('#menu summary');
+  await one.click('#sound');
+  const two = await context.newPage();
+  await two.goto('/');
+  await connected(two);
+  await two.click('#menu summary'); // a page that nobody has touched makes no sound
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'İki Ses');
+  const tabs = [one, two];
+  for (const tab of tabs) {
+    await tab.evaluate(() => { Object.defineProperty(document, 'hidden', { value: true }); });
+    await eventually(async () => assert.ok(await tab.evaluate(() => navigator.locks.query().then(({ held }) => held.length === 0))), 'the sound of the switch is over');
+    await tab.evaluate(() => { window.rang = 0; });
+  }
+  await say(agent, 'cevap');
+  for (const tab of tabs) await shows(tab, ['soru', 'cevap']);
+  const rang = () => Promise.all(tabs.map((tab) => tab.evaluate(() => window.rang)));
+  await eventually(async () => assert.ok((await rang()).some((n) => n > 0)), 'one of them rang');
+  await one.waitForTimeout(500); // the other would have by now
+  assert.deepEqual((await rang()).sort(), [0, 2]);
+});
+
+test('a tab that meets another build is replaced when nothing is lost by that, once, and goes on', async () => {
+  const context = await h.person();
+  let build = '';
+  await context.routeWebSocket(/socket\.io/, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((frame) => server.send(frame));
+    server.onMessage((frame) => socket.send(build ? String(frame).replace(/"build":"\w+"/, `"build":"${build}"`) : frame));
+  });
+  const page = await visit(context, 'Eski Sekme');
+  const mark = () => page.evaluate(() => { window.same = true; });
+  const same = () => page.evaluate(() => window.same === true);
+  await mark();
+  await page.fill('#text', 'yarım');
+  build = 'ffffffffffff';
+  await h.server.restart();
+  await connected(page);
+  await page.waitForTimeout(2_500);
+  assert.ok(await same(), 'something is being written');
+  await page.press('#text', 'Enter');
+  await eventually(async () => assert.match(await stateOf(page, 'yarım'), STORED));
+  await eventually(async () => assert.ok(!await same()), 'replaced');
+  await connected(page);
+  await shows(page, ['yarım']);
+
+  await mark();
+  await say(page, 'metin');
+  await page.click('#emoji');
+  await page.locator('#emoji-panel button').first().click();
+  await page.press('#text', 'Enter');
+  await page.setInputFiles('#pick', { name: 'not.txt', mimeType: 'text/plain', buffer: Buffer.from('bir not') });
+  await page.locator('#tray li').waitFor();
+  await page.click('#send');
+  await eventually(async () => assert.equal(await page.locator(STORED_MESSAGE).count(), 4));
+  assert.ok(await same(), 'once is enough');
+});
+
+test('a sign-in code is taken as it was pasted', async () => {
+  const page = await (await h.person()).newPage();
+  await page.goto('/login?lang=tr');
+  const before = h.server.log.length;
+  await page.click('#ask-button');
+  await page.waitForSelector('#verify:not([hidden])');
+  await eventually(() => assert.match(h.server.log.slice(before), /SIGN-IN CODE/));
+  await page.focus('#code');
+  await page.keyboard.insertText(h.server.code().replace(/^\d{3}/, 'kod: $& '));
+  await page.waitForURL('**/admin');
+});
+
 test('a second tab that waits at the name question follows the first', async () => {
   const context = await h.person();
   const waiting = await context.newPage();

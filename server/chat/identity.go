@@ -13,7 +13,7 @@ import (
 )
 
 // SignedIdentity is the word of the site that embeds the chat on who its visitor is: Hash is HMAC-SHA256 of ID under
-// IDENTITY_SECRET, in lower-case hex, made by the site's own server.
+// IDENTITY_SECRET, in hex, made by the site's own server.
 type SignedIdentity struct{ ID, Hash string }
 
 // verify refuses an identity that the site did not sign.
@@ -29,8 +29,8 @@ func (s *Service) verify(i *SignedIdentity) error {
 	}
 	h := hmac.New(sha256.New, s.identity)
 	h.Write([]byte(i.ID))
-	if !hmac.Equal([]byte(hex.EncodeToString(h.Sum(nil))), []byte(i.Hash)) {
-		return invalid("identity", "The hash does not belong to the id: it is the lower-case hex of HMAC-SHA256 of the id, keyed with IDENTITY_SECRET.")
+	if !hmac.Equal([]byte(hex.EncodeToString(h.Sum(nil))), []byte(strings.ToLower(i.Hash))) {
+		return invalid("identity", "The hash does not belong to the id: it is the hex of HMAC-SHA256 of the id, keyed with IDENTITY_SECRET.")
 	}
 	return nil
 }

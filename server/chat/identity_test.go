@@ -61,6 +61,12 @@ func TestIdentity(t *testing.T) {
 		if f, err := w.Facts(t.Context(), agent, first.ThreadID); err != nil || f.DisplayName != "Ayşe Y." || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
 			t.Errorf("%+v, %v", f, err)
 		}
+		// A hash may be in upper case.
+		upper := *ayse
+		upper.Hash = strings.ToUpper(upper.Hash)
+		if _, j := join("upper", chat.JoinRequest{Identity: &upper}); j.ThreadID != first.ThreadID {
+			t.Errorf("%+v", j)
+		}
 		// So has a browser that still knows a thread that is gone.
 		if _, j := join("old", chat.JoinRequest{Identity: ayse, ThreadID: "33333333-3333-4333-8333-333333333333"}); j.ThreadID != first.ThreadID {
 			t.Errorf("%+v", j)
@@ -98,10 +104,8 @@ func TestIdentity(t *testing.T) {
 				t.Errorf("%s: %v, joined %v", what, err, v.Threads.All())
 			}
 		}
-		upper := *ayse
-		upper.Hash = strings.ToUpper(upper.Hash)
 		for what, bad := range map[string]*chat.SignedIdentity{
-			"another's hash": {ID: "user-43", Hash: ayse.Hash}, "no hash": {ID: "user-42"}, "no id": signed(""), "upper case": &upper,
+			"another's hash": {ID: "user-43", Hash: ayse.Hash}, "no hash": {ID: "user-42"}, "no id": signed(""),
 			"a long id": signed(strings.Repeat("x", 129)), "NUL": signed("a\x00b"), "broken": signed("a\xff"),
 		} {
 			refused(w, what, bad)
@@ -116,6 +120,40 @@ func TestIdentity(t *testing.T) {
 		}
 		if _, err := w.Join(t.Context(), visitorAt("b"), chat.JoinRequest{Identity: ayse}); code(err) != chat.CodeBlocked {
 			t.Errorf("a blocked visitor on another device: %v", err)
+		}
+	})
+}
+
+// What a site tells of its user is cut or left out where it cannot be stored: the user could not correct it.
+func TestFactsOfTheSiteAreFitted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := world{chat.New(chat.Options{
+			Store: s, Publisher: &chattest.Hall{}, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
+		}), nil, s}
+		long := chat.Profile{DisplayName: "A\x00 " + strings.Repeat("ş", 200), PhoneNumber: "+90 555 111 22 33 dahili 44", Email: "yok"}
+		v := visitorAt("shop")
+		j, err := w.Join(t.Context(), v, chat.JoinRequest{Identity: signed("7"), Profile: long})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := w.Facts(t.Context(), agent, j.ThreadID)
+		if want := "A " + strings.Repeat("ş", 98); err != nil || f.DisplayName != want || f.PhoneNumber != "" || f.Email != "" {
+			t.Errorf("%q %q %q, %v", f.DisplayName, f.PhoneNumber, f.Email, err)
+		}
+		// Whoever comes back with them keeps what was known.
+		good := chat.Profile{DisplayName: "Ayşe", PhoneNumber: "+90 555", Email: "ayse@shop.example"}
+		for _, p := range []chat.Profile{good, {DisplayName: "Ayşe", PhoneNumber: long.PhoneNumber, Email: long.Email}} {
+			if _, err := w.Join(t.Context(), visitorAt("again"), chat.JoinRequest{Identity: signed("7"), Profile: p}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if f, err = w.Facts(t.Context(), agent, j.ThreadID); err != nil || f.DisplayName != "Ayşe" || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
+			t.Errorf("%q %q %q, %v", f.DisplayName, f.PhoneNumber, f.Email, err)
+		}
+		// Whoever types is told.
+		long.Email = ""
+		if _, err := w.Join(t.Context(), visitorAt("typed"), chat.JoinRequest{Profile: long}); code(err) != chat.CodeValidation {
+			t.Errorf("typed: %v", err)
 		}
 	})
 }

@@ -40,6 +40,8 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	}
 	if r.Identity == nil {
 		r.Email = ""
+	} else {
+		r.fit()
 	}
 	if err := r.check(false); err != nil {
 		return Joined{}, err

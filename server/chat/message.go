@@ -160,6 +160,23 @@ func loadable(address string) bool {
 	return (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
 }
 
+// fit cuts or leaves out what check would refuse, for facts that a site tells: its user cannot correct them.
+func (p *Profile) fit() {
+	clean := func(text string) string {
+		return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", " ")), " ")
+	}
+	p.DisplayName, p.PhoneNumber, p.Email = clean(p.DisplayName), clean(p.PhoneNumber), strings.TrimSpace(p.Email)
+	if name := []rune(p.DisplayName); len(name) > models.MaxDisplayName {
+		p.DisplayName = string(name[:models.MaxDisplayName])
+	}
+	if utf8.RuneCountInString(p.PhoneNumber) > models.MaxPhoneNumber {
+		p.PhoneNumber = ""
+	}
+	if !validEmail(p.Email) {
+		p.Email = ""
+	}
+}
+
 // check cleans a profile. What the visitor typed must fit; what the browser added is cut or left out.
 func (p *Profile) check(named bool) error {
 	p.DisplayName = strings.Join(strings.Fields(p.DisplayName), " ")

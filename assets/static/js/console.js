@@ -67,7 +67,8 @@ const canned = new Canned();
 const notes = new Notes(room, live, failed);
 
 async function greet() {
-  const { team: now, away, storage: disk } = await live.ask('admin_join');
+  const { team: now, away, storage: disk, build } = await live.ask('admin_join');
+  if (build && !import.meta.url.includes(build)) import('./lib/renew.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* the next connect tries again */ });
   session.set(false);
   showTeam(now ?? { away });
   showStorage(disk);
@@ -273,7 +274,7 @@ function go(id) {
   if (!id) return;
   room.open(id, { focus: false });
   list.reveal(id);
-  if (document.activeElement === document.body || !document.activeElement?.checkVisibility()) byId('scroller').focus({ preventScroll: true });
+  if (document.activeElement === document.body || !document.activeElement?.getClientRects().length) byId('scroller').focus({ preventScroll: true });
 }
 
 const search = filters(threads, list);

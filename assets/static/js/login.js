@@ -85,7 +85,7 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
 byId('code').addEventListener('input', (event) => {
   const digits = event.target.value.replace(/\D/g, '').slice(0, 6);
   if (digits !== event.target.value) event.target.value = digits;
-  if (digits.length === 6) verify.requestSubmit();
+  if (digits.length === 6) byId('verify-button').click();
 });
 
 byId('again').addEventListener('click', () => {

@@ -96,6 +96,7 @@ async function join() {
     // The team deleted the conversation while we were away; what waits here goes into the new one.
     startOver();
   }
+  if (answer.build && !import.meta.url.includes(answer.build)) import('./lib/renew.js').then(({ renew }) => renew(answer.build, () => !outbox.waiting), () => { /* the next connect tries again */ });
   past.turnTo(answer.thread_id);
   // In a conversation that begins here there is nothing older that somebody may have read.
   remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id ?? 0) });

@@ -31,7 +31,7 @@ export function keys(acts, store) {
   document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !box.checked) return;
     // A box in a sheet that has just closed keeps the focus until the next frame; nobody writes there.
-    if (event.target.closest?.('input, textarea, select, dialog, [contenteditable]')?.checkVisibility()) return;
+    if (event.target.closest?.('input, textarea, select, dialog, [contenteditable]')?.getClientRects().length) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const act = key === '?' ? open : acts[key];
     if (!act) return;

@@ -17,6 +17,8 @@ const csrf = document.querySelector('meta[name="csrf-token"]')?.content ?? '';
 /** @param {{keepalive?: boolean}} [how] keepalive: the request outlives the page */
 export async function request(method, path, body, { keepalive = false } = {}) {
   let response;
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(), 20_000); // AbortSignal.timeout needs Safari 16
   try {
     response = await fetch(path, {
       method,
@@ -27,7 +29,7 @@ export async function request(method, path, body, { keepalive = false } = {}) {
         ...(method !== 'GET' && csrf && { 'X-CSRF-Token': csrf }),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(20_000),
+      signal: stop.signal,
     });
   } catch {
     throw new APIError('network', '', 0);

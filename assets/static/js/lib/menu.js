@@ -14,7 +14,7 @@ export function menu(node) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step || !node.open) return;
     event.preventDefault();
-    const items = [...node.querySelectorAll('.menu-sheet :is(a, button)')].filter((item) => item.checkVisibility());
+    const items = [...node.querySelectorAll('.menu-sheet :is(a, button)')].filter((item) => item.offsetParent);
     const at = items.indexOf(document.activeElement);
     items.at(at < 0 ? (step > 0 ? 0 : -1) : (at + step) % items.length).focus();
   });

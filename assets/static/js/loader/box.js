@@ -1,5 +1,5 @@
 // The button, the panel, and where they stand.
-import { colours, FULL, LOOK } from './look.js';
+import { FULL, LOOK } from './look.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const EDGE = 20; // px from the edges of the window
@@ -7,6 +7,7 @@ const SIZE = 56;
 const BUBBLE = 'M14 4.5c5.8 0 10 3.7 10 8.6s-4.2 8.6-10 8.6c-1 0-2-.1-2.9-.3L5.5 24l1.3-4.4C5 18 4 15.7 4 13.1c0-4.9 4.2-8.6 10-8.6z';
 const FOLD = 'm7.5 11.5 6.5 6.5 6.5-6.5';
 const FIXED = /fixed|sticky/;
+const MODAL = CSS.supports('selector(:modal)') ? 'dialog:modal' : 'dialog[open]';
 const PRESSABLE = 'a[href],button,input,select,textarea,summary,[role=button],[onclick]';
 
 function make(tag, className, ...children) {
@@ -34,20 +35,19 @@ export class Box {
   #launcher;
   #badge = make('span', 'badge');
   #said = make('span', 'said');
-  #wait = make('div', 'wait', make('i'), make('i'), make('i'));
-  #lost;
   #o;
   #unread = 0;
   #full = matchMedia(FULL);
   #chosen = false; // the site says how high the button stands
   #guards = [];
   #frame = null;
+  #timer = 0;
 
   /**
    * @param {object} o
    * @param {string} o.lang
    * @param {object} o.texts see main.js
-   * @param {string} o.color of the button; '' = ours, by theme
+   * @param {?string[]} o.colors of the button by day and by night; null = ours
    * @param {string} o.position "left", "right", "start" or "end", then perhaps px from that side and px from below
    * @param {string|undefined} o.theme "light" or "dark"; else the reader's
    * @param {() => void} o.toggle
@@ -69,36 +69,58 @@ export class Box {
     const again = make('button', '', texts.again);
     again.type = 'button';
     again.addEventListener('click', o.again);
-    this.#lost = make('div', 'lost', texts.failed, again);
     // Where the panel fills the screen, Tab stays in it: a step out of the frame leads back into it.
     this.#guards = [make('span', 'guard'), make('span', 'guard')];
     for (const guard of this.#guards) guard.addEventListener('focus', () => this.#frame?.focus());
-    this.#panel.append(this.#guards[0], this.#wait, this.#lost, this.#guards[1]);
+    this.#panel.append(this.#guards[0], make('div', 'wait', make('i'), make('i'), make('i')), make('div', 'lost', texts.failed, again), this.#guards[1]);
     this.#root.append(this.#panel, this.#launcher, this.#said);
     this.#root.lang = o.lang;
     this.#root.dir = texts.direction;
     if (o.theme) this.#root.classList.add(o.theme);
     this.#paint();
     this.unread(0);
-    this.arrived();
     this.#stand();
 
     const shadow = this.#host.attachShadow({ mode: 'closed' });
     shadow.append(this.#root);
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(LOOK);
-    shadow.adoptedStyleSheets = [sheet];
+    try {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(LOOK);
+      shadow.adoptedStyleSheets = [sheet];
+    } catch { // Safari below 16.4, where a site's style-src has to allow it
+      shadow.append(make('style', '', LOOK));
+    }
     shadow.addEventListener('keydown', (event) => { if (event.key === 'Escape' && this.isOpen) o.close(); });
-    // Beside the body, whose filters, transforms and scrolling are none of ours, and on top of all but what opens later.
     this.#host.popover = 'manual';
-    document.documentElement.append(this.#host);
-    this.#host.showPopover?.();
-
     for (const event of ['resize', 'scroll']) window.visualViewport?.addEventListener(event, () => this.#fit());
     window.addEventListener('resize', () => this.place());
     this.#full.addEventListener('change', () => this.#fit());
     // A notice that the reader has closed gives its place back.
     document.addEventListener('click', () => setTimeout(() => this.place(), 400), { passive: true });
+  }
+
+  /**
+   * Puts the button on the page, or back: a framework that renders the whole document removes what it did not make. It stands next
+   * to the body, whose filters, transforms and scrolling do not matter then, or in the page's modal dialog, outside of which all is inert.
+   */
+  attach() {
+    this.#timer = 0;
+    const home = [...document.querySelectorAll(MODAL)].pop() ?? document.documentElement;
+    if (this.#host.parentNode === home) return;
+    if (this.#host.isConnected && home.moveBefore) {
+      home.moveBefore(this.#host, null); // without loading the frame again
+      this.#host.hidePopover?.();
+    } else {
+      home.append(this.#host);
+    }
+    this.#host.showPopover?.(); // on top of all but what opens later
+  }
+
+  /** Attaches, now and whenever a change of the page makes it necessary; ten times a second at most. */
+  watch() {
+    this.attach();
+    new MutationObserver(() => { this.#timer ||= setTimeout(() => this.attach(), 100); })
+      .observe(document, { childList: true, subtree: true, attributeFilter: ['open'] });
   }
 
   get isOpen() { return this.#root.classList.contains('open'); }
@@ -139,32 +161,24 @@ export class Box {
     frame.title = this.#o.texts.title;
     frame.allow = 'microphone; autoplay; clipboard-write';
     frame.src = address;
-    this.#wait.hidden = false;
-    this.#lost.hidden = true;
     this.#frame = frame;
     this.#guards[1].before(frame);
     return frame;
   }
 
-  /** The frame is there, or there is none to wait for. */
-  arrived() {
-    this.#wait.hidden = this.#lost.hidden = true;
-    if (this.isOpen) this.#frame?.focus();
-  }
-
-  failed() {
-    this.#frame?.remove();
-    this.#wait.hidden = true;
-    this.#lost.hidden = false;
+  /**
+   * Shows the frame when it has reported ("there"), and until then in its place, where an error page of the browser may be, that the
+   * chat is waited for ("wait") or did not come ("lost"). The button stays above the panel meanwhile.
+   */
+  show(state) {
+    this.#root.dataset.state = state;
+    this.#fit();
+    if (this.isOpen) this.#frame.focus();
   }
 
   /** Moves the button up where it would cover one of the site's own that stands still there, unless the site chose the place. */
   place() {
-    if (!this.#host.isConnected) { // the site has replaced its whole document
-      document.documentElement.append(this.#host);
-      this.#host.showPopover?.();
-    }
-    if (this.#chosen || this.isOpen) return;
+    if (this.#chosen || this.isOpen || !this.#host.isConnected) return;
     let y = EDGE;
     for (let tries = 0; tries < 4; tries++) {
       const under = this.#under(y);
@@ -201,19 +215,17 @@ export class Box {
   }
 
   #paint() {
-    const chosen = this.#o.color && colours(this.#o.color);
-    if (!chosen) return;
-    this.#set('--color', chosen[0]);
-    this.#set('--on', chosen[1]);
+    for (const [i, color] of (this.#o.colors ?? []).entries()) this.#set(i ? '--night' : '--day', color);
   }
 
   /** On a phone the keyboard covers the lower half of the window: the panel takes what is left. */
   #fit() {
     const full = this.isOpen && this.isFull;
+    const closed = full && this.#root.dataset.state === 'there';
     const view = window.visualViewport;
     const style = this.#panel.style;
-    if (full) this.#panel.setAttribute('aria-modal', 'true'); else this.#panel.removeAttribute('aria-modal');
-    for (const guard of this.#guards) if (full) guard.tabIndex = 0; else guard.removeAttribute('tabindex');
+    if (closed) this.#panel.setAttribute('aria-modal', 'true'); else this.#panel.removeAttribute('aria-modal');
+    for (const guard of this.#guards) if (closed) guard.tabIndex = 0; else guard.removeAttribute('tabindex');
     style.top = full && view ? `${view.offsetTop}px` : '';
     style.height = full && view ? `${view.height}px` : '';
     style.bottom = full && view ? 'auto' : '';

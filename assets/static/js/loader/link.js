@@ -1,7 +1,7 @@
 // The frame, and the private line to it. The frame says hello to whoever holds it, without a word that matters; it gets one end
 // of a channel from us, addressed to our origin alone, and checks in turn whose page this is.
 
-const PATIENCE = 20_000;
+const PATIENCE = 5_000;
 
 export class Link {
   #address;
@@ -11,6 +11,7 @@ export class Link {
   #frame = null;
   #port = null;
   #timer = 0;
+  #hellos = 0; // of this frame
 
   /**
    * @param {URL} address of the frame
@@ -28,23 +29,28 @@ export class Link {
     window.addEventListener('message', ({ source, origin, data }) => {
       if (!this.#frame || source !== this.#frame.contentWindow || origin !== address.origin || data !== 'sohbet:hello') return;
       clearTimeout(this.#timer);
+      this.#hellos++;
       const { port1, port2 } = new MessageChannel();
       this.#port?.close();
       this.#port = port1;
       port1.onmessage = ({ data: [what, detail] }) => heard[what]?.(detail);
       source.postMessage(['sohbet:welcome', this.#greeting()], address.origin, [port2]);
-      box.arrived();
-    });
-    document.addEventListener('securitypolicyviolation', ({ blockedURI, effectiveDirective }) => {
-      if (effectiveDirective === 'frame-src' && blockedURI.startsWith(address.origin)) this.#fail();
+      box.show('there');
     });
   }
 
   /** Makes the frame, once. */
   load() {
     if (this.#frame) return;
-    this.#frame = this.#box.frame(this.#address.href);
-    this.#timer = setTimeout(() => this.#fail(), PATIENCE);
+    const frame = this.#frame = this.#box.frame(this.#address.href);
+    this.#hellos = 0;
+    let loads = 0;
+    // What loads without a hello is no chat: an error page in place of one that reloads. The two come in either order.
+    frame.addEventListener('load', () => {
+      loads++;
+      setTimeout(() => { if (this.#frame === frame && this.#port && this.#hellos < loads) this.#expect(); }, 1_000);
+    });
+    this.#expect();
   }
 
   reload() {
@@ -53,6 +59,7 @@ export class Link {
   }
 
   reset() {
+    clearTimeout(this.#timer);
     this.#frame?.remove();
     this.#frame = this.#port = null;
   }
@@ -63,10 +70,15 @@ export class Link {
     return Boolean(this.#port);
   }
 
-  #fail() {
-    if (!this.#frame || this.#port) return;
+  /** Waits for the frame's hello. One that comes late is welcome too. */
+  #expect() {
+    this.#port?.close();
+    this.#port = null;
     clearTimeout(this.#timer);
-    this.#failed();
-    this.#box.failed();
+    this.#box.show('wait');
+    this.#timer = setTimeout(() => {
+      this.#failed();
+      this.#box.show('lost');
+    }, PATIENCE);
   }
 }

@@ -1,27 +1,36 @@
 // What /widget.js puts on somebody else's page: a button, and behind it the chat in a frame of our own origin. It must be small,
 // quick, without traces in the page, and indifferent to the page's styles and policies. SETTINGS is the server's, see widget.go:
-// {origins: string[], locale, color, texts: {tr: {direction, title, open, close, unread_one, unread_other, failed, again}, …}}
+// {origins: string[], locale, colors: ?[day, night], texts: {tr: {direction, title, open, close, unread_one, unread_other, failed, again}, …}}
 /* global SETTINGS */
 import { Box } from './box.js';
 import { Link } from './link.js';
+import { accents } from './look.js';
 import { hiddenOn, onNavigation } from './pages.js';
 
 const EVENTS = ['ready', 'open', 'close', 'message', 'unread'];
 // A mere sign that this browser has a conversation, so that its answers are worth looking for; nothing that opens it.
 const SIGN = 'sohbet.talk';
 
-const script = document.currentScript ?? document.querySelector('script[src*="/widget.js"]');
-const server = new URL('.', script.src); // with the path that it is served below
+// Sites join scripts, copy them, write them into their pages or run them from strings: then the site names the server.
+const current = document.currentScript;
+const script = [current, ...document.scripts].find((one) => one?.dataset.server || /widget\.js/.test(one?.src)) ?? current;
+const data = script?.dataset ?? {};
+const named = data.server ?? window.SohbetServer;
 const complain = (text) => console.error(`Sohbet: ${text}`);
 
+/** The address of the chat, in the folder that the script came from, or on the server that the site names. */
+let address;
+try { address = new URL('widget', named ? named.replace(/\/?$/, '/') : /widget\.js/.exec(script.src).input); } catch { /* told below */ }
+const server = address?.origin;
+
 function start() {
-  const data = script.dataset;
   const lang = [data.lang, document.documentElement.lang, ...navigator.languages].map((tag) => tag?.split('-')[0].toLowerCase()).find((tag) => SETTINGS.texts[tag]) ?? SETTINGS.locale;
   const listeners = {};
   const place = () => ({ url: location.origin + location.pathname, title: document.title });
   let person = null;
   let said = null;
   let unread = 0;
+  let shown = false;
 
   const emit = (event, detail) => {
     for (const fn of listeners[event] ?? []) {
@@ -29,17 +38,19 @@ function start() {
     }
   };
 
-  const address = new URL('widget', server);
   address.searchParams.set('lang', lang);
   if (data.theme) address.searchParams.set('theme', data.theme);
+  // The panel takes the button's colour.
+  const chosen = data.color ? accents(data.color) : null;
+  if (chosen) address.searchParams.set('color', chosen.join('-').replaceAll('#', ''));
   const box = new Box({
-    lang, texts: SETTINGS.texts[lang], color: data.color ?? SETTINGS.color, theme: data.theme, position: data.position ?? '', toggle: () => commands.toggle(), close: () => commands.close(),
+    lang, texts: SETTINGS.texts[lang], colors: chosen ?? SETTINGS.colors, theme: data.theme, position: data.position ?? '', toggle: () => commands.toggle(), close: () => commands.close(),
     again: () => link.reload(),
   });
   const link = new Link(address, {
     box,
     greeting: () => ({ open: box.isOpen, phone: box.isFull, person, page: said ?? place() }),
-    failed: () => complain(`the chat did not load. A Content-Security-Policy of this page must have frame-src ${server.origin}`),
+    failed: () => complain(`${address.origin + address.pathname} does not answer. A Content-Security-Policy of this page must have frame-src ${server}, a copy of the script data-server`),
     heard: {
       close: () => commands.close(),
       talk: (has) => { try { if (has) localStorage.setItem(SIGN, '1'); else localStorage.removeItem(SIGN); } catch { /* no storage here */ } },
@@ -51,13 +62,15 @@ function start() {
       },
       message: (about) => emit('message', about),
       doubted: () => complain('identify: refused; hash must be the hex HMAC-SHA256 of id with IDENTITY_SECRET'),
+      warn: (text) => console.warn(`Sohbet: ${text}`),
     },
   });
 
   const commands = {
     open() {
+      revive();
       if (box.isOpen) return;
-      link.load();
+      if (shown) link.load();
       box.open();
       link.tell('open', { phone: box.isFull });
       emit('open');
@@ -76,12 +89,12 @@ function start() {
     },
     off(event, fn) { listeners[event] = listeners[event]?.filter((one) => one !== fn); },
     identify(who) {
-      if (typeof who?.id !== 'string' || typeof who.hash !== 'string') {
-        complain('identify wants {id, hash}, both strings');
+      const { id, hash } = who ?? {};
+      if (!/^(string|number)$/.test(typeof id) || typeof hash !== 'string') {
+        complain('identify wants {id, hash}');
         return;
       }
-      const { id, hash, name, email, phone } = who;
-      person = { id, hash, name, email, phone };
+      person = { ...who, id: String(id), hash: hash.toLowerCase() };
       link.tell('identify', person);
     },
     page(where = {}) {
@@ -111,26 +124,33 @@ function start() {
   };
   const waiting = window.Sohbet?.q ?? [];
   call.loaded = true;
+  const revive = call.revive = () => { if (shown) box.attach(); };
   window.Sohbet = call;
   for (const args of waiting) call(...args);
 
   // Who has talked here before wants to see that an answer came: the chat loads unseen, when the page has nothing else to do.
   let talked = false;
   try { talked = localStorage.getItem(SIGN) === '1'; } catch { /* no storage here */ }
-  const calm = () => (window.requestIdleCallback ?? setTimeout)(() => {
-    box.place();
-    if (talked) link.load();
-  });
+  // Not before: what stands in the page that a framework takes over should be what its server wrote.
+  const calm = () => {
+    shown = true;
+    box.watch();
+    if (box.isOpen) link.load();
+    (window.requestIdleCallback ?? setTimeout)(() => {
+      box.place();
+      if (talked) link.load();
+    });
+  };
   if (document.readyState === 'complete') calm();
   else window.addEventListener('load', calm, { once: true });
 }
 
 // Pages that swap their body run the script again and again; once is enough.
-if (!window.Sohbet?.loaded) {
-  if (location.origin === server.origin || SETTINGS.origins.includes(location.origin)) {
-    if (document.body) start(); else document.addEventListener('DOMContentLoaded', start);
-  } else {
-    window.Sohbet = Object.assign(() => {}, { loaded: true });
-    complain(`${location.origin} may not show this chat: add it to CORS_ORIGINS of ${server.origin} and restart that`);
-  }
+if (window.Sohbet?.loaded) window.Sohbet.revive?.();
+else if (!server) complain('which server? Name it by data-server or window.SohbetServer, as https://chat.example');
+else if (location.origin === server || SETTINGS.origins.includes(location.origin)) {
+  if (document.body) start(); else document.addEventListener('DOMContentLoaded', start);
+} else {
+  window.Sohbet = Object.assign(() => {}, { loaded: true });
+  complain(`${location.origin} may not show this chat: add it to CORS_ORIGINS of ${server} and restart that`);
 }

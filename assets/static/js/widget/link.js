@@ -20,6 +20,9 @@ export const on = (what, fn) => { heard[what] = fn; };
 /** Resolves with the page's first words: {open, phone, person, page: {url, title}}. */
 export const ready = new Promise((resolve) => { welcome = resolve; });
 
+/** Who the site says this is, with facts that the server takes; without them when what checks them cannot be loaded. */
+const checked = async (person) => person && import('./facts.js').then(({ factsOf }) => factsOf(person, (text) => tell('warn', text)), () => ({ id: person.id, hash: person.hash }));
+
 if (framed) {
   byId('talk').hidden = true;
   host.ready = ready.then(({ person, page }) => {
@@ -29,8 +32,8 @@ if (framed) {
   window.addEventListener('message', ({ source, origin, data, ports }) => {
     if (source !== window.parent || !sites.has(origin) || data?.[0] !== 'sohbet:welcome' || !ports[0]) return;
     port = ports[0];
-    port.onmessage = ({ data: [what, detail] }) => heard[what]?.(detail);
-    welcome(data[1]);
+    port.onmessage = async ({ data: [what, detail] }) => heard[what]?.(what === 'identify' ? await checked(detail) : detail);
+    checked(data[1].person).then((person) => welcome({ ...data[1], person }));
   });
   // To whom is not known yet; the policy (frame-ancestors) has seen to it that it is somebody listed.
   window.parent.postMessage('sohbet:hello', '*');

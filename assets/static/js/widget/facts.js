@@ -1,0 +1,16 @@
+// What the site says of its user besides who it is. Wrong facts must not keep the user from writing: the visitor cannot mend them.
+const MOST = { name: 100, email: 254, phone: 20 }; // characters, as the server counts them
+
+/** @returns {{id, hash, name, email, phone}} of what the site told, cut or left out where the server would refuse it; `warn` gets a line for each. */
+export function factsOf(who, warn) {
+  const facts = { id: who.id, hash: who.hash };
+  for (const fact of Object.keys(MOST)) {
+    const given = who[fact] ?? '';
+    const text = /^(string|number)$/.test(typeof given) ? String(given).replace(/[\0\s]+/g, ' ').trim() : '';
+    const letters = [...text];
+    if (fact === 'name') facts.name = letters.slice(0, MOST.name).join('');
+    else if (letters.length <= MOST[fact] && (fact === 'phone' || /^[^\s@]{1,64}@[^\s@]+\.[^\s@.]+$/.test(text))) facts[fact] = text;
+    if ((facts[fact] ?? '') !== text || (given && !text)) warn(`identify: ${fact} is ${facts[fact] ? `cut to ${MOST[fact]} characters` : 'left out: it is none, or too long'}`);
+  }
+  return facts;
+}
