@@ -89,6 +89,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/api/messages/:thread_id", a.ThreadMessages, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/messages/clear", a.Clear, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.AgentsOnly, body)
+	e.POST("/api/threads/delete", a.Delete, a.LimitAPI, a.AgentsOnly, body)
 	get("/api/blocks", a.Blocks, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/threads/block", a.Block, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/threads/unblock", a.Unblock, a.LimitAPI, a.AgentsOnly, body)

@@ -220,7 +220,7 @@ test('a deletion that the server does not take brings the conversation back and 
   const context = await h.person();
   const agent = await signIn(context, h.server);
   await openThread(agent, 'Geri Gelen');
-  await context.route('**/api/messages/clear', (route) => route.abort());
+  await context.route('**/api/threads/delete', (route) => route.abort());
   await removeThread(agent);
   await eventually(async () => assert.match(await agent.textContent('.undo-bar'), /Sunucuya ulaşılamıyor/));
   await agent.locator('.row', { hasText: 'Geri Gelen' }).waitFor();

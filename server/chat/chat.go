@@ -41,9 +41,10 @@ type Store interface {
 	UsualAnswer(context.Context) (usual time.Duration, known bool, err error)
 	TrimAnswers(context.Context) error
 	ClearThread(ctx context.Context, id string) error
+	DeleteThread(ctx context.Context, id string) error
 	ClearAll(context.Context) (int64, error)
 	Expire(ctx context.Context, before time.Time) ([]models.Expired, bool, error)
-	RemoveEmpty(ctx context.Context, before time.Time) ([]string, bool, error)
+	RemoveEmpty(ctx context.Context, before, written time.Time) ([]string, bool, error)
 	Append(ctx context.Context, m models.NewMessage, done func(models.Appended, error)) error
 	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
 	MessagesBetween(ctx context.Context, threadID string, after, upTo int64, limit int) ([]models.Message, bool, error)

@@ -170,11 +170,12 @@ func TestFacts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		last := chat.Time(*first.LastMessageAt)
 		want := chat.Facts{
 			Browser: "Firefox 140", Platform: "Android", Locale: "tr", PageURL: "https://a.example/", PageTitle: "Ana sayfa", FirstSeen: chat.Time(first.CreatedAt),
 			DisplayName: "Ayşe Y.", PhoneNumber: "+90 555", Talks: 2, Earlier: []chat.Earlier{{
 				ID: earlier, CreatedAt: chat.Time(first.CreatedAt), LastActivity: chat.Time(first.LastActivity),
-				LastMessage: "from one", MessageCount: 1, Status: models.StatusActive,
+				LastMessage: "from one", MessageCount: 1, Status: models.StatusActive, LastMessageTime: &last,
 			}},
 		}
 		if wire(t, f) != wire(t, want) {

@@ -175,10 +175,14 @@ live.on('message_edited', (message) => {
   if (message.thread_id === room.current) room.talk.edit(message);
   refreshSoon(); // it may be the last one, which the list shows
 });
-// Deleted here or by another agent; without an id, all of them.
-live.on('thread_cleared', ({ thread_id: id }) => {
+// Emptied or deleted, here or by another agent; without an id, all are deleted.
+live.on('thread_cleared', ({ thread_id: id, kept }) => {
   if (!id) {
     clearedAll();
+    return;
+  }
+  if (kept) {
+    room.emptied(id);
     return;
   }
   deleting.forget(id);
