@@ -116,6 +116,8 @@ type Options struct {
 	Audit        *audit.Log  // hears of blocks and deletions; nil for nobody
 	Logger       *slog.Logger
 	Now          func() time.Time
+
+	Text func(locale, key string) string // texts of the locale files; nil = no system messages are written
 }
 
 // Service is the chat. Its methods may be called from any goroutine.
@@ -136,6 +138,7 @@ type Service struct {
 	pages       pages
 	identity    []byte
 	notifier    Notifier
+	text        func(locale, key string) string
 	accepted    atomic.Uint64
 	team        team
 	counts      counts
@@ -156,7 +159,7 @@ func New(o Options) *Service {
 		audit: o.Audit, log: o.Logger, now: o.Now, turned: make(chan struct{}, 1),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
-	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
+	s.pages.every, s.identity, s.notifier, s.text = pageEvery, []byte(o.Identity), o.Notifier, o.Text
 	s.team.hours = o.Hours
 	s.team.usual.Store(-1)
 	s.team.told = s.Team()
