@@ -46,6 +46,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 		get(path, icons)
 	}
 	get("/manifest.json", echo.WrapHandler(assets.Manifest(a.Brand.Brand, a.Locale)))
+	get("/admin/manifest.json", echo.WrapHandler(assets.ConsoleManifest(a.Brand.Brand, a.Locale)))
 	get("/sw.js", echo.WrapHandler(assets.Worker(a.Brand.Brand)))
 	get("/offline", a.Offline) // what the service worker shows without a connection
 	get("/brand.css", a.BrandStyle)
