@@ -301,21 +301,22 @@ const openSheet = keys({
   z: undo,
 }, store);
 
-/** The second click of a double click does nothing: the button may mean the opposite by then. */
+/** The second click of a double click does nothing where the button means the opposite by then. */
 function once(act) {
-  let last = -Infinity;
-  return (event) => {
-    const again = event.timeStamp - last < 500;
-    last = event.timeStamp;
-    if (!again) act();
+  let until = 0;
+  return async () => {
+    if (performance.now() < until) return;
+    until = Infinity;
+    await act();
+    until = performance.now() + 500;
   };
 }
 
 for (const [id, act] of Object.entries({
-  finish: () => finish(parts, say), reopen: () => finish(parts, say), block: () => block(parts), unblock: () => block(parts), export: takeCopy,
-  clear: () => deleting.remove(room.current), back: leave, 'facts-open': () => showFactsPane(!factsInFront()), 'facts-close': () => showFactsPane(false),
+  finish: once(() => finish(parts, say)), reopen: () => finish(parts, say), block: () => block(parts), unblock: () => block(parts), export: takeCopy,
+  clear: () => deleting.remove(room.current), back: leave, 'facts-open': once(() => showFactsPane(!factsInFront())), 'facts-close': () => showFactsPane(false),
   'canned-open': manageCanned, 'keys-open': openSheet, 'clear-all': clearAll, 'settings-open': () => byId('settings-dialog').showModal(),
-})) byId(id).addEventListener('click', once(act));
+})) byId(id).addEventListener('click', act);
 menu(byId('menu'));
 menu(byId('talk-menu'));
 
