@@ -292,7 +292,11 @@ test('a double click on Close closes once', async () => {
   // The second click comes as soon as the button says the opposite.
   await agent.evaluate(() => {
     const button = document.getElementById('finish');
-    new MutationObserver((_, observer) => { observer.disconnect(); button.click(); }).observe(button, { attributeFilter: ['data-now'] });
+    new MutationObserver((_, observer) => {
+      if (button.dataset.now !== 'closed') return;
+      observer.disconnect();
+      button.click();
+    }).observe(button, { attributeFilter: ['data-now'] });
     button.click();
   });
   await eventually(async () => assert.equal(await agent.getAttribute('#finish', 'data-now'), 'closed'));
