@@ -17,13 +17,31 @@ const WorkerTypes = "sohbet-worker"
 // Manifest serves /manifest.json: what a phone shows when the chat is put on its home screen, in the visitor's language. base is the
 // path that the server's addresses begin with.
 func Manifest(b Brand, base, fallback string) http.Handler {
+	return manifest(b, base, fallback, "/", func(locale, name string) (string, string) {
+		description, _ := text(locale, "visitor.description")
+		return name, description
+	})
+}
+
+// ConsoleManifest serves /admin/manifest.json, the same for agents: an installed console is an app of its own. Its scope holds
+// the page where they sign in.
+func ConsoleManifest(b Brand, base, fallback string) http.Handler {
+	return manifest(b, base, fallback, "/admin", func(locale, name string) (string, string) {
+		title, _ := text(locale, "console.title")
+		description, _ := text(locale, "console.description")
+		return title + " · " + name, description
+	})
+}
+
+// manifest makes what describes the app that starts at a path; about gives its name and description from the brand's name.
+func manifest(b Brand, base, fallback, start string, about func(locale, brand string) (name, description string)) http.Handler {
 	type icon struct {
 		Src     string `json:"src"`
 		Sizes   string `json:"sizes"`
 		Type    string `json:"type"`
 		Purpose string `json:"purpose"`
 	}
-	type manifest struct {
+	type contents struct {
 		Name        string `json:"name"`
 		ShortName   string `json:"short_name"`
 		Description string `json:"description"`
@@ -43,10 +61,10 @@ func Manifest(b Brand, base, fallback string) http.Handler {
 		if name == "" {
 			name, _ = text(locale, "common.product")
 		}
-		description, _ := text(locale, "visitor.description")
-		out, err := json.MarshalIndent(manifest{
+		name, description := about(locale, name)
+		out, err := json.MarshalIndent(contents{
 			Name: name, ShortName: name, Description: description, Lang: locale, Dir: direction(locale),
-			ID: base + "/", Start: base + "/", Scope: base + "/", Display: "standalone", Background: "#FAF8F4", Theme: "#FAF8F4",
+			ID: base + start, Start: base + start, Scope: base + "/", Display: "standalone", Background: "#FAF8F4", Theme: "#FAF8F4",
 			Icons: []icon{
 				{base + "/favicon.svg", "any", "image/svg+xml", "any"}, {base + "/icon-192.png", "192x192", "image/png", "any"},
 				{base + "/icon-512.png", "512x512", "image/png", "any"}, {base + "/icon-maskable-512.png", "512x512", "image/png", "maskable"},

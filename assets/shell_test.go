@@ -38,6 +38,25 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+func TestConsoleManifest(t *testing.T) {
+	for lang, want := range map[string]string{"en": "Console · Çınar Kitabevi", "tr": "Konsol · Çınar Kitabevi"} {
+		var m, visitor struct {
+			Name, ID, Scope, Description string
+			Start                        string `json:"start_url"`
+		}
+		for handler, into := range map[http.Handler]any{
+			ConsoleManifest(Brand{Name: "Çınar Kitabevi"}, "", "tr"): &m, Manifest(Brand{Name: "Çınar Kitabevi"}, "", "tr"): &visitor,
+		} {
+			if err := json.NewDecoder(get(t, handler, "/x", "Accept-Language", lang).Body).Decode(into); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m.Name != want || m.Start != "/admin" || m.ID == visitor.ID || m.Scope != "/" || m.Description == "" || m.Description == visitor.Description {
+			t.Errorf("%s: %+v", lang, m)
+		}
+	}
+}
+
 func TestIcons(t *testing.T) {
 	brand := "#e91e63"
 	badge := paletteOf(mustShade(brand)).badge

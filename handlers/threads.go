@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,7 +19,7 @@ func (a *API) agentActor(c echo.Context) chat.Actor {
 	return chat.Actor{Role: chat.Agent, Name: s.Subject, Address: auth.AddressKey(a.Address(c.Request()))}
 }
 
-// Threads answers with a bare array of the threads in which somebody wrote, newest activity first: ?limit=, ?before= (an activity time, with ?before_id= for threads
+// Threads answers with a bare array of the threads in which somebody wrote, newest message first: ?limit=, ?before= (the time of a last message, with ?before_id= for threads
 // of the same millisecond), ?q=, ?status=. Clients in the field ask for no page and expect everything, so there is much in one.
 func (a *API) Threads(c echo.Context) error {
 	q := models.ThreadQuery{Limit: maxThreads, Search: c.QueryParam("q"), Status: c.QueryParam("status"),
@@ -62,11 +63,20 @@ type cleared struct {
 	Message string `json:"message"`
 }
 
-// Clear deletes one thread with everything in it; its id comes as ?thread_id= or in the body.
+// Clear deletes the messages of one thread, which stays in the list; its id comes as ?thread_id= or in the body.
 func (a *API) Clear(c echo.Context) error {
+	return a.clear(c, c.QueryParam("thread_id"), a.Chat.Clear, "The conversation was emptied.")
+}
+
+// Delete deletes one thread with everything in it; its id comes in the body.
+func (a *API) Delete(c echo.Context) error {
+	return a.clear(c, "", a.Chat.Delete, "The conversation was deleted.")
+}
+
+func (a *API) clear(c echo.Context, id string, act func(context.Context, chat.Actor, string) error, done string) error {
 	in := struct {
 		ThreadID string `json:"thread_id" form:"thread_id"`
-	}{ThreadID: c.QueryParam("thread_id")}
+	}{ThreadID: id}
 	if in.ThreadID == "" {
 		if err := decode(c, &in); err != nil {
 			return err
@@ -75,10 +85,10 @@ func (a *API) Clear(c echo.Context) error {
 	if in.ThreadID == "" {
 		return errMissing
 	}
-	if err := a.Chat.Clear(c.Request().Context(), a.agentActor(c), in.ThreadID); err != nil {
+	if err := act(c.Request().Context(), a.agentActor(c), in.ThreadID); err != nil {
 		return err
 	}
-	return ok(c, cleared{Success: true, Message: "The conversation was deleted."})
+	return ok(c, cleared{Success: true, Message: done})
 }
 
 // ClearAll deletes every thread.

@@ -59,7 +59,7 @@ func TestBlocks(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].DisplayName+list[1].DisplayName != "Name of aName of b" && list[0].DisplayName+list[1].DisplayName != "Name of bName of a" {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if err := s.ClearThread(t.Context(), "a"); err != nil {
+		if err := s.DeleteThread(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
 		checkBlocked(t, s, "after the conversation was deleted", map[[2]string]bool{{"a", ""}: true, {"c", visitorAddress}: true})

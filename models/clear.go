@@ -12,10 +12,76 @@ const (
 	clearThreads  = 100
 )
 
-// ClearThread deletes a thread with its messages, links and user. ErrNotFound if there is none.
-// A message that is appended while the thread is being cleared goes with it.
+// ClearThread deletes the messages and notes of a thread and what ties them to Telegram; the thread stays, and keeps its
+// place in the list. ErrNotFound if there is none. Counts are right after each transaction, so a crash leaves a thread
+// with fewer messages. What is appended meanwhile stays.
 func (s *Store) ClearThread(ctx context.Context, id string) error {
-	n, err := s.clear(ctx, []string{id})
+	until := int64(0)
+	for {
+		var gone []Message
+		err := s.transaction(ctx, func(tx *gorm.DB) error {
+			rows, err := lockThreads(tx, []string{id})
+			if err != nil {
+				return err
+			}
+			if len(rows) == 0 {
+				return ErrNotFound
+			}
+			if until == 0 {
+				until = rows[0].LastMessageID
+			}
+			gone, err = s.clearSome(tx, rows[0], until)
+			return err
+		})
+		s.changed([]string{id})
+		if err != nil {
+			return s.failed("clear a thread", err)
+		}
+		s.discard(gone)
+		if len(gone) < clearMessages {
+			return nil
+		}
+	}
+}
+
+// clearSome deletes the oldest messages of a locked thread up to an id, at most clearMessages, and the notes with the last of them.
+func (s *Store) clearSome(tx *gorm.DB, row Thread, until int64) (gone []Message, err error) {
+	oldest := s.between(tx.Session(&gorm.Session{NewDB: true}), row.ID, 0, until+1).Select("id").Order("thread_id, id").Limit(clearMessages)
+	if err := tx.Clauses(returnFiles).Where("id IN (?)", oldest).Delete(&gone).Error; err != nil {
+		return nil, err
+	}
+	if err := forgetInTelegram(tx, gone); err != nil {
+		return nil, err
+	}
+	deleted := make([]*Message, len(gone))
+	for i := range gone {
+		deleted[i] = &gone[i]
+	}
+	left, err := s.settleExpired(tx, row, deleted)
+	if err != nil {
+		return nil, err
+	}
+	if !left {
+		err := tx.Model(&Thread{}).Where("id = ?", row.ID).Updates(emptied()).Error
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(gone) < clearMessages {
+		err = tx.Where("thread_id = ?", row.ID).Delete(&Note{}).Error
+	}
+	return gone, err
+}
+
+// emptied are the columns of a thread that has no messages.
+func emptied() map[string]any {
+	return map[string]any{"message_count": 0, "unread_count": 0, "last_message": "", "last_sender": "", "last_type": "", "waiting_since": nil}
+}
+
+// DeleteThread deletes a thread with its messages, notes, links and user. ErrNotFound if there is none.
+// A message that is appended meanwhile goes with it.
+func (s *Store) DeleteThread(ctx context.Context, id string) error {
+	n, err := s.remove(ctx, []string{id})
 	if err == nil && n == 0 {
 		return ErrNotFound
 	}
@@ -38,7 +104,7 @@ func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 		if len(ids) == 0 {
 			return total, nil
 		}
-		n, err := s.clear(ctx, ids)
+		n, err := s.remove(ctx, ids)
 		total += n
 		if err != nil {
 			return total, err
@@ -46,10 +112,10 @@ func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 	}
 }
 
-// clear deletes most messages in small transactions and the rest with the threads in a last one.
-// The threads leave the list and their counts go to zero first, so a half-cleared thread that a
-// crash leaves behind is an empty one, which RemoveEmpty finds.
-func (s *Store) clear(ctx context.Context, ids []string) (cleared int64, err error) {
+// remove deletes most messages in small transactions and the rest with the threads in a last one.
+// The threads leave the list and their counts go to zero first, so a half-deleted thread that a
+// crash leaves behind is one in which nobody ever wrote, which RemoveEmpty finds.
+func (s *Store) remove(ctx context.Context, ids []string) (removed int64, err error) {
 	defer func() {
 		s.changed(ids)
 		s.touches.forget(ids...)
@@ -59,14 +125,14 @@ func (s *Store) clear(ctx context.Context, ids []string) (cleared int64, err err
 		if _, err := lockThreads(tx, ids); err != nil {
 			return err
 		}
-		done := tx.Model(&Thread{}).Where("id IN ?", ids).Updates(map[string]any{
-			"message_count": 0, "unread_count": 0, "last_message": "", "last_sender": "", "last_type": "", "waiting_since": nil,
-		})
+		columns := emptied()
+		columns["last_message_at"] = nil
+		done := tx.Model(&Thread{}).Where("id IN ?", ids).Updates(columns)
 		hidden = done.RowsAffected
 		return done.Error
 	})
 	if err != nil || hidden == 0 {
-		return 0, s.failed("clear threads", err)
+		return 0, s.failed("delete threads", err)
 	}
 	for {
 		var gone []Message
@@ -75,7 +141,7 @@ func (s *Store) clear(ctx context.Context, ids []string) (cleared int64, err err
 			return err
 		})
 		if err != nil {
-			return 0, s.failed("clear messages", err)
+			return 0, s.failed("delete messages", err)
 		}
 		s.discard(gone)
 		if len(gone) < clearMessages {
@@ -92,12 +158,12 @@ func (s *Store) clear(ctx context.Context, ids []string) (cleared int64, err err
 		if err := tx.Clauses(returnFiles).Where("thread_id IN ?", ids).Delete(&gone).Error; err != nil {
 			return err
 		}
-		cleared = int64(len(rows))
+		removed = int64(len(rows))
 		return dropThreads(tx, rows)
 	})
 	if err != nil {
-		return 0, s.failed("clear threads", err)
+		return 0, s.failed("delete threads", err)
 	}
 	s.discard(gone)
-	return cleared, nil
+	return removed, nil
 }

@@ -24,7 +24,7 @@ func TestCompact(t *testing.T) {
 		if err != nil || full.Before <= 0 || full.After <= 0 {
 			t.Fatalf("%+v, %v", full, err)
 		}
-		if err := s.ClearThread(ctx, "big"); err != nil {
+		if err := s.DeleteThread(ctx, "big"); err != nil {
 			t.Fatal(err)
 		}
 		empty, err := s.Compact(ctx)

@@ -6,18 +6,18 @@ import (
 	"gorm.io/gorm"
 )
 
-// ThreadCounts says how many threads there are in which somebody wrote.
+// ThreadCounts says how many threads [Store.Threads] lists.
 type ThreadCounts struct {
 	Active, Closed int64
 	Waiting        int64 // of the active ones, those in which a visitor waits for an answer
 	Unread         int64 // visitor messages that no agent has read, in all of them
 }
 
-// CountThreads counts the threads in which somebody wrote. It reads all of them: a few milliseconds for 10,000.
+// CountThreads counts the threads that are listed. It reads all of them: a few milliseconds for 10,000.
 func (s *Store) CountThreads(ctx context.Context) (ThreadCounts, error) {
 	var c ThreadCounts
 	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&Thread{}).Where("message_count > 0").Select(
+		return s.read.WithContext(ctx).Model(&Thread{}).Where("last_message_at IS NOT NULL").Select(
 			"count(CASE WHEN status = ? THEN 1 END) AS active, count(CASE WHEN status = ? THEN 1 END) AS closed, "+
 				"count(waiting_since) AS waiting, coalesce(sum(unread_count), 0) AS unread", StatusActive, StatusClosed).Take(&c).Error
 	})

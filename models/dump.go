@@ -151,15 +151,26 @@ func copyOut(ctx context.Context, conn *pgx.Conn, path, table string, columns []
 // alone (ErrNotEmpty). A server that runs meanwhile goes on showing what it has in memory for a while.
 func (s *Store) Load(ctx context.Context, dir string, force bool) error {
 	var err error
+	var older []step // what the rows of an older dump have not been through
 	if s.dialect == dialectSQLite {
 		err = s.loadSQLite(ctx, filepath.Join(dir, dumpFile), force)
 	} else {
-		err = s.loadPostgres(ctx, dir, force)
+		older, err = s.loadPostgres(ctx, dir, force)
 	}
 	if errors.Is(err, ErrNotEmpty) {
 		return err
 	}
 	s.cache.changedAll()
+	if err == nil && len(older) > 0 {
+		err = s.transaction(ctx, func(tx *gorm.DB) error {
+			for _, st := range older {
+				if err := st.run(tx); err != nil {
+					return fmt.Errorf("step %s: %w", st.id, err)
+				}
+			}
+			return nil
+		})
+	}
 	if err == nil {
 		err = s.sealReadable(ctx) // the dump may be older than that
 	}
@@ -265,16 +276,22 @@ func replaceSQLite(ctx context.Context, conn *sql.Conn, force bool) error {
 	return tx.Commit()
 }
 
-func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) error {
+// loadPostgres returns the steps that change rows and came after the dump was made.
+func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) (older []step, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, dumpIndex))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var schema dumpedSchema
 	if err := json.Unmarshal(text, &schema); err != nil {
-		return err
+		return nil, err
 	}
-	return s.onPostgres(ctx, func(conn *pgx.Conn) error {
+	for _, st := range steps {
+		if st.run != nil && !slices.Contains(schema.Steps, st.id) {
+			older = append(older, st)
+		}
+	}
+	return older, s.onPostgres(ctx, func(conn *pgx.Conn) error {
 		err := schema.check(func(table string) ([]string, error) { return columnsPostgres(ctx, conn, table) })
 		if err != nil {
 			return err

@@ -87,8 +87,8 @@ func ExpiredStatement(s *Store, before time.Time) Statement {
 }
 
 // EmptyStatement is how RemoveEmpty finds threads.
-func EmptyStatement(s *Store, before time.Time) Statement {
-	st := s.emptyQuery(context.Background(), before).Session(&gorm.Session{DryRun: true}).Pluck("id", &[]string{}).Statement
+func EmptyStatement(s *Store, before, written time.Time) Statement {
+	st := s.emptyQuery(context.Background(), before, written).Session(&gorm.Session{DryRun: true}).Pluck("id", &[]string{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
 
@@ -129,7 +129,7 @@ func MigrateUnknown(s *Store) error {
 // How names are compared.
 var (
 	CheckFold     = fold
-	CheckPatterns = searchPatterns
+	CheckFoldName = foldName
 	CheckKey      = searchKey
 )
 

@@ -5,9 +5,11 @@ import (
 	"encoding/base32"
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// fold lowers s for comparing names. Databases differ in what lower() does outside ASCII, and
+// fold lowers s for comparing shortcuts. Databases differ in what lower() does outside ASCII, and
 // Turkish has four letters i; here all four are one, so İPEK, ipek, IPEK and ıpek meet.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -19,6 +21,19 @@ func fold(s string) string {
 		}
 		return unicode.ToLower(r)
 	}, s)
+}
+
+// unaccented are letters whose accent is part of the letter, so that Unicode does not decompose them.
+var unaccented = strings.NewReplacer("ø", "o", "ł", "l", "đ", "d", "ð", "d", "ħ", "h", "ŧ", "t", "ß", "ss", "æ", "ae", "œ", "oe", "þ", "th")
+
+// foldName lowers a name for searching and takes its accents off: NFKD (UAX #15) without the marks that belong to no script.
+func foldName(s string) string {
+	return unaccented.Replace(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) && unicode.Is(unicode.Inherited, r) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(fold(s))))
 }
 
 func digits(s string) string {
@@ -33,25 +48,29 @@ func digits(s string) string {
 // searchKey is what a thread can be found by: its name and its phone number, the latter also
 // without spaces and signs.
 func searchKey(displayName, phoneNumber string) string {
-	return fold(displayName) + "\n" + fold(phoneNumber) + "\n" + digits(phoneNumber)
+	return foldName(displayName) + "\n" + foldName(phoneNumber) + "\n" + digits(phoneNumber)
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// searchPatterns returns the LIKE patterns (escape character \) of which one must match. A line
-// break cannot be part of a name's match, so it is taken as a space.
-func searchPatterns(query string) []string {
-	query = strings.TrimSpace(strings.ReplaceAll(query, "\n", " "))
-	if query == "" {
-		return nil
+// maxSearchWords bounds a statement; further words of a query do not narrow the search.
+const maxSearchWords = 16
+
+func likePattern(s string) string { return "%" + likeEscaper.Replace(s) + "%" }
+
+// searchWords returns the words of a query, of which a search key must hold each, in any order; none for a blank query.
+func searchWords(query string) []string {
+	words := strings.Fields(query)
+	return words[:min(len(words), maxSearchWords)]
+}
+
+// phoneDigits returns the digits of a query that looks like a phone number; "" for any other.
+func phoneDigits(query string) string {
+	d := digits(query)
+	if len(d) < 3 || strings.Trim(query, "0123456789 +-()./") != "" {
+		return ""
 	}
-	patterns := []string{"%" + likeEscaper.Replace(fold(query)) + "%"}
-	if strings.Trim(query, "0123456789 +-()./") == "" {
-		if d := digits(query); len(d) >= 3 && d != query {
-			patterns = append(patterns, "%"+d+"%")
-		}
-	}
-	return patterns
+	return d
 }
 
 var handleEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)

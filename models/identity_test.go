@@ -71,7 +71,7 @@ func TestIdentity(t *testing.T) {
 
 		// With one thread cleared they still have the other; with the last they go.
 		for i, id := range []string{anonymous, first} {
-			if err := s.ClearThread(t.Context(), id); err != nil {
+			if err := s.DeleteThread(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
 			if n := countRows(t, s, "users"); n != 1-i {

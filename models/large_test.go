@@ -28,8 +28,8 @@ func grow(b *testing.B, s *models.Store, threads int) (middle int64) {
 	token := fmt.Sprintf("(SELECT content_text FROM messages WHERE id = %d)", seed.Message.ID)
 	for _, st := range []string{
 		"INSERT INTO users (username) " + numbers(threads) + "SELECT 't' || i FROM n",
-		"INSERT INTO threads (id, user_id, last_activity, message_count, last_message) " + numbers(threads) +
-			"SELECT 't' || i, (SELECT max(id) FROM users), " + at + ", 10, " + token + " FROM n",
+		"INSERT INTO threads (id, user_id, last_activity, last_message_at, message_count, last_message) " + numbers(threads) +
+			"SELECT 't' || i, (SELECT max(id) FROM users), " + at + ", " + at + ", 10, " + token + " FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type, created_at, content_text) " + numbers(messages) +
 			"SELECT " + thread + ", 'c' || i, 'visitor', " + at + ", " + token + " FROM n",
 		"ANALYZE",

@@ -33,7 +33,7 @@ var columnTypes = map[string][]string{
 }
 
 // steps are all changes of the schema. Each area lists its own, in a file of its own.
-var steps = slices.Concat(storeSteps, telegramSteps, uploadSteps, securitySteps, faceSteps, sealingSteps, outboxSteps, nameSteps, reactionSteps, leaseSteps)
+var steps = slices.Concat(storeSteps, telegramSteps, uploadSteps, securitySteps, faceSteps, sealingSteps, outboxSteps, nameSteps, reactionSteps, leaseSteps, listSteps)
 
 // storeSteps make the tables that conversations are kept in.
 var storeSteps = []step{

@@ -178,9 +178,10 @@ type ThreadPatch struct {
 	RatingComment *string
 }
 
-// ThreadQuery selects a page of threads, newest activity first. To get the next page pass the last
-// thread's LastActivity and ID. Search looks into display name and phone number, ignoring case.
-// Threads in which nobody wrote are left out unless IncludeEmpty is set.
+// ThreadQuery selects a page of threads, newest message first. To get the next page pass the last
+// thread's LastMessageAt and ID. Search looks for each of its words in display name and phone number, ignoring
+// case and accents, and for whole e-mail addresses.
+// Threads in which nobody ever wrote are left out; IncludeEmpty lists all, by LastActivity.
 type ThreadQuery struct {
 	Limit        int // 0 = 50, at most 1000
 	Before       time.Time

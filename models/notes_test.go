@@ -57,7 +57,7 @@ func TestNotes(t *testing.T) {
 		if err := s.DeleteNote(t.Context(), id, first.ID); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("deleted twice: %v", err)
 		}
-		if err := s.ClearThread(t.Context(), id); err != nil {
+		if err := s.DeleteThread(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		if list, err := s.Notes(t.Context(), id); err != nil || len(list) != 0 || countRows(t, s, "notes") != 1 {
@@ -197,7 +197,7 @@ func TestOtherTextsAreSealed(t *testing.T) {
 				t.Errorf("opened as somebody: %+v, %v", known, err)
 			}
 			for _, n := range []int{2, 3} {
-				if err := old.ClearThread(t.Context(), threadID(n)); err != nil {
+				if err := old.DeleteThread(t.Context(), threadID(n)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -53,7 +53,7 @@ const MaxEarlier = 20
 
 // Person is what is known of whoever a thread is with.
 type Person struct {
-	Earlier   []Thread // their other threads in which somebody wrote, newest activity first
+	Earlier   []Thread // their other listed threads, newest message first
 	FirstSeen time.Time
 	Talks     int64 // of all their threads
 
@@ -72,9 +72,9 @@ func (s *Store) Person(ctx context.Context, t Thread) (Person, error) {
 			p.ExternalID = *user.ExternalID
 		}
 		theirs := func() *gorm.DB {
-			return s.read.WithContext(ctx).Model(&Thread{}).Where("id IN (?)", s.sameQuery(ctx, t)).Where("id <> ? AND message_count > 0", t.ID)
+			return s.read.WithContext(ctx).Model(&Thread{}).Where("id IN (?)", s.sameQuery(ctx, t)).Where("id <> ? AND last_message_at IS NOT NULL", t.ID)
 		}
-		if err := theirs().Order("last_activity DESC, id DESC").Limit(MaxEarlier).Find(&p.Earlier).Error; err != nil || len(p.Earlier) == 0 {
+		if err := theirs().Order("last_message_at DESC, id DESC").Limit(MaxEarlier).Find(&p.Earlier).Error; err != nil || len(p.Earlier) == 0 {
 			return err
 		}
 		var first Thread

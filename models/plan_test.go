@@ -53,8 +53,8 @@ func populate(t *testing.T, s *models.Store) {
 	}
 	for _, st := range []string{
 		"INSERT INTO users (username) " + numbers + "SELECT " + id + " FROM n",
-		"INSERT INTO threads (id, user_id, last_activity, message_count, waiting_since) " + numbers +
-			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END, CASE WHEN i % 100 = 1 THEN " + at + " END FROM n",
+		"INSERT INTO threads (id, user_id, last_activity, last_message_at, message_count, waiting_since) " + numbers +
+			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 <> 0 THEN " + at + " END, CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END, CASE WHEN i % 100 = 1 THEN " + at + " END FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT 't1', 'c' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", 'd' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", '', 'admin' FROM n",
@@ -94,7 +94,7 @@ func TestPlansUseIndexes(t *testing.T) {
 			"later messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{AfterID: 10_000}), messages},
 			"repeated client id":    {models.FirstStatement(s, "t1", "c77"), "idx_messages_client_id"},
 			"messages to expire":    {models.ExpiredStatement(s, before.AddDate(-20, 0, 0)), "idx_messages_created_at"},
-			"threads to remove":     {models.EmptyStatement(s, before), "idx_threads_empty"},
+			"threads to remove":     {models.EmptyStatement(s, before, before), "idx_threads_empty"},
 			"a thread's outbox":     {models.OutboxStatement(s, "t7"), "idx_outbox_thread_id"},
 			"threads to be cleared": {models.Statement{SQL: "SELECT id FROM messages WHERE thread_id IN ('t2', 't3') LIMIT 2000"}, "idx_messages_thread_id"},
 		}

@@ -145,12 +145,16 @@ func (s *Store) waiting(tx *gorm.DB, threadID string) (*time.Time, error) {
 	return &waiting[0].CreatedAt, nil
 }
 
-// RemoveEmpty deletes a batch of threads in which nobody wrote and whose visitor was last there before a
-// time, and returns their ids.
-func (s *Store) RemoveEmpty(ctx context.Context, before time.Time) (removed []string, more bool, err error) {
+// RemoveEmpty deletes a batch of threads without messages whose visitor was last there before a time, and returns
+// their ids. A thread that was emptied by [Store.ClearThread] goes if its last message was written before written; the zero time keeps
+// all of them.
+func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (removed []string, more bool, err error) {
 	before = stamp(before)
+	if !written.IsZero() { // whose stamp is now
+		written = stamp(written)
+	}
 	var ids []string
-	err = again(ctx, func() error { return s.emptyQuery(ctx, before).Pluck("id", &ids).Error })
+	err = again(ctx, func() error { return s.emptyQuery(ctx, before, written).Pluck("id", &ids).Error })
 	if err != nil || len(ids) == 0 {
 		return nil, false, s.failed("find empty threads", err)
 	}
@@ -164,14 +168,15 @@ func (s *Store) RemoveEmpty(ctx context.Context, before time.Time) (removed []st
 		var empty []Thread
 		var names []string
 		for _, row := range rows { // a message may have come while nobody held the lock
-			if row.MessageCount == 0 && row.LastActivity.Before(before) && s.touches.last(row.ID).Before(before) {
+			due := row.LastMessageAt == nil || row.LastMessageAt.Before(written)
+			if due && row.MessageCount == 0 && row.LastActivity.Before(before) && s.touches.last(row.ID).Before(before) {
 				empty, names = append(empty, row), append(names, row.ID)
 			}
 		}
 		if len(empty) == 0 {
 			return nil
 		}
-		// A crash while a thread was being cleared leaves messages behind that no count knows.
+		// A crash while a thread was being deleted leaves messages behind that no count knows.
 		if gone, err = deleteSome(tx, names); err != nil || len(gone) == clearMessages {
 			return err
 		}
@@ -187,8 +192,8 @@ func (s *Store) RemoveEmpty(ctx context.Context, before time.Time) (removed []st
 }
 
 // emptyQuery repeats the condition of idx_threads_empty literally.
-func (s *Store) emptyQuery(ctx context.Context, before time.Time) *gorm.DB {
-	return s.read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").
+func (s *Store) emptyQuery(ctx context.Context, before, written time.Time) *gorm.DB {
+	return s.read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where("last_message_at IS NULL OR last_message_at < ?", written).
 		Where("last_activity < ?", before).Order("last_activity, id").Limit(emptyBatch)
 }
 

@@ -163,7 +163,7 @@ func TestExpireWhileWriting(t *testing.T) {
 func removeEmpty(t *testing.T, s *models.Store, before time.Time) (all []string) {
 	t.Helper()
 	for {
-		some, more, err := s.RemoveEmpty(t.Context(), before)
+		some, more, err := s.RemoveEmpty(t.Context(), before, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func TestRemoveEmptyLosesNothing(t *testing.T) {
 			for n := range 60 {
 				id := fmt.Sprintf("%d-%d", w, n)
 				if w == 0 {
-					if _, _, err := s.RemoveEmpty(t.Context(), time.Now().Add(time.Hour)); err != nil {
+					if _, _, err := s.RemoveEmpty(t.Context(), time.Now().Add(time.Hour), time.Time{}); err != nil {
 						return err
 					}
 					continue

@@ -215,7 +215,7 @@ func TestDeletedMessagesLeaveNothingForTelegram(t *testing.T) {
 			t.Fatal(err)
 		}
 		expire(t, s, 30)
-		if err := s.ClearThread(t.Context(), cleared); err != nil {
+		if err := s.DeleteThread(t.Context(), cleared); err != nil {
 			t.Fatal(err)
 		}
 		if _, got := outbox(t, s); len(got) != 2 || !strings.Contains(got[0], kept) || !strings.Contains(got[1], other) {

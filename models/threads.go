@@ -138,7 +138,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	return row.Thread, nil
 }
 
-// Threads lists threads, newest activity first.
+// Threads lists threads, newest message first.
 func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
 	var list []Thread
 	if err := again(ctx, func() error { return s.threadsQuery(ctx, q).Find(&list).Error }); err != nil {
@@ -152,8 +152,10 @@ func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
 
 func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	db := s.read.WithContext(ctx).Model(&Thread{})
+	order := "last_activity"
 	if !q.IncludeEmpty {
-		db = db.Where("message_count > 0") // the literal condition of idx_threads_listed
+		order = "last_message_at"
+		db = db.Where("last_message_at IS NOT NULL") // the literal condition of idx_threads_listed
 	}
 	switch q.Status {
 	case "":
@@ -162,22 +164,39 @@ func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	default:
 		db = db.Where("status = ?", q.Status)
 	}
-	if patterns := searchPatterns(q.Search); patterns != nil {
-		args := make([]any, len(patterns))
-		for i, p := range patterns {
-			args[i] = p
-		}
-		condition := `search_key LIKE ? ESCAPE '\'` + strings.Repeat(` OR search_key LIKE ? ESCAPE '\'`, len(args)-1)
+	if words := searchWords(q.Search); len(words) > 0 {
+		condition, args := s.searchCondition(q.Search, words)
 		db = db.Where(condition, args...)
 	}
 	switch before := q.Before.UTC(); {
 	case q.Before.IsZero():
 	case q.BeforeID == "":
-		db = db.Where("last_activity < ?", before)
+		db = db.Where(order+" < ?", before)
 	default:
-		db = db.Where("(last_activity, id) < (?, ?)", before, q.BeforeID)
+		db = db.Where("("+order+", id) < (?, ?)", before, q.BeforeID)
 	}
-	return db.Order("last_activity DESC, id DESC").Limit(pageSize(q.Limit))
+	return db.Order(order + " DESC, id DESC").Limit(pageSize(q.Limit))
+}
+
+// searchCondition is true of threads whose name and number hold all words, or whose number holds the digits of the query. A word
+// may also be a whole e-mail address: addresses are stored encrypted, and found by their keyed hash.
+func (s *Store) searchCondition(query string, words []string) (condition string, args []any) {
+	const holds = `search_key LIKE ? ESCAPE '\'`
+	all := make([]string, len(words))
+	for i, word := range words {
+		all[i] = holds
+		args = append(args, likePattern(foldName(word)))
+		if strings.Contains(word, "@") {
+			all[i] = "(" + holds + " OR email_hash IN ?)"
+			args = append(args, s.emails.all(word))
+		}
+	}
+	condition = strings.Join(all, " AND ")
+	if d := phoneDigits(query); d != "" {
+		condition = "(" + condition + ") OR " + holds
+		args = append(args, likePattern(d))
+	}
+	return condition, args
 }
 
 func pageSize(limit int) int {

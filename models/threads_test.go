@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,7 +89,7 @@ func TestUpdateThreadChangesOnlyWhatIsNamed(t *testing.T) {
 	})
 }
 
-func TestThreadsListNewestActivityFirst(t *testing.T) {
+func TestThreadsListNewestMessageFirst(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		base := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 		const n = 25
@@ -96,6 +97,16 @@ func TestThreadsListNewestActivityFirst(t *testing.T) {
 			th := thread(t, s, i)
 			// Pairs share a time, so the id has to break the tie.
 			post(t, s, models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor, ContentText: "hi", CreatedAt: base.Add(time.Duration(i/2) * time.Millisecond)})
+		}
+		// A visitor who is there moves no place.
+		for _, i := range []int{0, 7, 12} {
+			if err := s.Touch(t.Context(), threadID(i), base.Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		models.FlushTouches(s)
+		if th := readThread(t, s, threadID(0)); !th.LastActivity.Equal(base.Add(time.Hour)) {
+			t.Fatalf("last activity %v", th.LastActivity)
 		}
 		thread(t, s, 500) // nobody writes there
 		var seen []string
@@ -112,7 +123,7 @@ func TestThreadsListNewestActivityFirst(t *testing.T) {
 				seen = append(seen, th.ID)
 			}
 			last := list[len(list)-1]
-			q.Before, q.BeforeID = last.LastActivity, last.ID
+			q.Before, q.BeforeID = *last.LastMessageAt, last.ID
 		}
 		if len(seen) != n {
 			t.Fatalf("paged through %d threads of %d", len(seen), n)
@@ -138,8 +149,11 @@ func TestThreadsSearchAndStatus(t *testing.T) {
 		} {
 			post(t, s, models.NewMessage{ThreadID: id, SenderType: models.Visitor, ContentText: "secret word", OpenThread: &models.NewThread{DisplayName: who[0], PhoneNumber: who[1]}})
 		}
-		closed := models.StatusClosed
+		closed, email := models.StatusClosed, "i.isik+1@example.com"
 		if _, err := s.UpdateThread(t.Context(), "c", models.ThreadPatch{Status: &closed}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.UpdateThread(t.Context(), "b", models.ThreadPatch{Email: &email}); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
@@ -156,6 +170,16 @@ func TestThreadsSearchAndStatus(t *testing.T) {
 			{models.ThreadQuery{Search: "_"}, "c"},
 			{models.ThreadQuery{Search: `\`}, ""},
 			{models.ThreadQuery{Search: "secret"}, ""},
+			{models.ThreadQuery{Search: "ipek sahin"}, "a"},
+			{models.ThreadQuery{Search: " Sahin\tipek "}, "a"},
+			{models.ThreadQuery{Search: "sah 555 ipe"}, "a"},
+			{models.ThreadQuery{Search: "ipek isik"}, ""},
+			{models.ThreadQuery{Search: "isik"}, "b"},
+			{models.ThreadQuery{Search: "I.Isik+1@Example.com"}, "b"},
+			{models.ThreadQuery{Search: "i.isik+1@example.com ışık"}, "b"},
+			{models.ThreadQuery{Search: "i.isik+1@example.com ipek"}, ""},
+			{models.ThreadQuery{Search: "isik+1@example.com"}, ""},
+			{models.ThreadQuery{Search: strings.Repeat("ipek ", 5000)}, "a"},
 			{models.ThreadQuery{Status: models.StatusClosed}, "c"},
 			{models.ThreadQuery{Status: models.StatusActive, Search: "case"}, ""},
 		} {

@@ -43,7 +43,7 @@ func TestDeletingThreadsDeletesTheirTopics(t *testing.T) {
 			}
 			return want
 		}
-		if err := s.ClearThread(t.Context(), first); err != nil {
+		if err := s.DeleteThread(t.Context(), first); err != nil {
 			t.Fatal(err)
 		}
 		if _, got := outbox(t, s); !slices.Equal(got[3:], deletions(10)) {

@@ -296,7 +296,10 @@ func TestDeadConnectionsAreReplaced(t *testing.T) {
 			return err
 		},
 		"expire": func() error { _, _, err := s.Expire(t.Context(), time.Now().Add(-time.Hour)); return err },
-		"empty":  func() error { _, _, err := s.RemoveEmpty(t.Context(), time.Now().Add(-time.Hour)); return err },
+		"empty": func() error {
+			_, _, err := s.RemoveEmpty(t.Context(), time.Now().Add(-time.Hour), time.Time{})
+			return err
+		},
 	} {
 		g.lose(true)
 		if err := ask(); err != nil {

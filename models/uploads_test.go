@@ -127,7 +127,7 @@ func TestFileOfTwoMessagesGoesWithTheLast(t *testing.T) {
 			post(t, s, models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor, ContentType: "image", FileURL: url})
 		}
 		for n, want := range []string{"", url} {
-			if err := s.ClearThread(t.Context(), threadID(n)); err != nil {
+			if err := s.DeleteThread(t.Context(), threadID(n)); err != nil {
 				t.Fatal(err)
 			}
 			gone, err := s.CondemnUploads(t.Context(), []string{url, "https://elsewhere.example/x.png"}, noon)

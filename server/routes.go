@@ -46,6 +46,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 		get(path, icons)
 	}
 	get("/manifest.json", echo.WrapHandler(assets.Manifest(a.Brand.Brand, a.Base, a.Locale)))
+	get("/admin/manifest.json", echo.WrapHandler(assets.ConsoleManifest(a.Brand.Brand, a.Base, a.Locale)))
 	get("/sw.js", echo.WrapHandler(assets.Worker(a.Brand.Brand, a.Base)))
 	get("/offline", a.Offline) // what the service worker shows without a connection
 	get("/brand.css", a.BrandStyle)
@@ -89,6 +90,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/api/messages/:thread_id", a.ThreadMessages, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/messages/clear", a.Clear, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.AgentsOnly, body)
+	e.POST("/api/threads/delete", a.Delete, a.LimitAPI, a.AgentsOnly, body)
 	get("/api/blocks", a.Blocks, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/threads/block", a.Block, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/threads/unblock", a.Unblock, a.LimitAPI, a.AgentsOnly, body)

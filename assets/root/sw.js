@@ -49,11 +49,12 @@ async function navigate(request) {
   }
 }
 
-// --- pushes, for agents: {title, body, tag, url} --------------------------------
+// --- pushes, for agents: {title, body, tag, url, unread} --------------------------------
 
 self.addEventListener('push', (event) => {
   let told = {};
   try { told = event.data?.json() ?? {}; } catch { /* not ours */ }
+  if (Number.isInteger(told.unread)) event.waitUntil(Promise.resolve(self.navigator.setAppBadge?.(told.unread)).catch(() => { /* the notification says it */ }));
   // A browser demands that every push shows something.
   event.waitUntil(self.registration.showNotification(String(told.title || 'Sohbet'), {
     body: String(told.body ?? ''), tag: String(told.tag || 'sohbet'), renotify: true, icon: `${BUILD.base}/icon-192.png`, data: { url: here(told.url) },

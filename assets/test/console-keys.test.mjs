@@ -178,6 +178,13 @@ test('who looks elsewhere is told: title, icon, sound and notification, each ask
 
 test('a phone: one pane, the facts in front with a way back, and the box above a small keyboard', async () => {
   const page = await signIn(await h.person(PHONE), h.server);
+  // What fails is said where one is: here, above the list.
+  await page.evaluate(() => { Notification.requestPermission = async () => 'denied'; });
+  await page.tap('#menu summary');
+  await page.tap('#notify');
+  await page.waitForSelector('#list-problem', { state: 'visible' });
+  assert.match(await page.textContent('#list-problem'), /Bildirim/);
+  await page.keyboard.press('Escape');
   await page.locator('.row', { hasText: 'İkinci' }).tap();
   await head(page, 'İkinci');
   await page.tap('#facts-open');

@@ -116,6 +116,13 @@ test('ready replies: written in the dialog, found by "/", filled in, and the sam
   await a.fill('#canned-text', 'Her gün 9-18 arası buradayız.');
   await a.click('#canned-save');
   await a.locator('#canned-all li', { hasText: 'Her gün' }).waitFor();
+  // What was typed and not saved outlives Escape.
+  await a.fill('#canned-text', 'yarım kalan');
+  await a.keyboard.press('Escape');
+  await a.click('#menu summary');
+  await a.click('#canned-open');
+  assert.equal(await a.inputValue('#canned-text'), 'yarım kalan');
+  await a.fill('#canned-text', '');
   await a.keyboard.press('Escape');
 
   // The other console has them without a reload.

@@ -72,6 +72,8 @@ test('the list: newest first, search, nothing found', async () => {
   await agent.keyboard.press('/');
   await agent.keyboard.type('ikinci');
   await eventually(async () => assert.deepEqual(await agent.locator('.row-name').allTextContents(), ['İkinci Ziyaretçi']));
+  await agent.fill('#search', 'ziyaretci ucun');
+  await eventually(async () => assert.deepEqual(await agent.locator('.row-name').allTextContents(), ['Üçüncü Ziyaretçi']));
   await agent.fill('#search', 'kimse böyle değil');
   await eventually(async () => assert.match(await agent.textContent('#list-state'), /sonuç yok/));
   await agent.fill('#search', '');
@@ -220,7 +222,7 @@ test('a deletion that the server does not take brings the conversation back and 
   const context = await h.person();
   const agent = await signIn(context, h.server);
   await openThread(agent, 'Geri Gelen');
-  await context.route('**/api/messages/clear', (route) => route.abort());
+  await context.route('**/api/threads/delete', (route) => route.abort());
   await removeThread(agent);
   await eventually(async () => assert.match(await agent.textContent('.undo-bar'), /Sunucuya ulaşılamıyor/));
   await agent.locator('.row', { hasText: 'Geri Gelen' }).waitFor();
@@ -259,16 +261,70 @@ test('what a console was not told it looks up when the server says so: closed, d
   for (const name of ['Kapanacak', 'Gidecek']) await row(b, name).waitFor({ state: 'detached' });
 });
 
+test('emptied by another client, a conversation stays in the list and opens; its next message comes in', async () => {
+  const visitor = await visit(await h.person(), 'Boşalan');
+  await say(visitor, 'ilk');
+  const { thread } = await visitor.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')));
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Boşalan');
+  await shows(agent, ['ilk']);
+  const clear = () => agent.evaluate((id) => fetch('/api/messages/clear', {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ thread_id: id }),
+  }).then((r) => r.status), thread);
+  assert.equal(await clear(), 200);
+  await shows(agent, []);
+  await shows(visitor, []);
+  const row = agent.locator('.row', { hasText: 'Boşalan' });
+  assert.match(await row.innerText(), /Henüz mesaj yok/);
+  await agent.reload();
+  await row.click();
+  await eventually(async () => assert.equal(await agent.textContent('#head-name'), 'Boşalan'));
+  await shows(agent, []);
+  await say(visitor, 'yeniden');
+  await shows(agent, ['yeniden']);
+});
+
+test('a double click on Close closes once', async () => {
+  const visitor = await visit(await h.person(), 'Çift Tık');
+  await say(visitor, 'merhaba');
+  const agent = await signIn(await h.person(), h.server);
+  await openThread(agent, 'Çift Tık');
+  // The second click comes as soon as the button says the opposite.
+  await agent.evaluate(() => {
+    const button = document.getElementById('finish');
+    new MutationObserver((_, observer) => {
+      if (button.dataset.now !== 'closed') return;
+      observer.disconnect();
+      button.click();
+    }).observe(button, { attributeFilter: ['data-now'] });
+    button.click();
+  });
+  await eventually(async () => assert.equal(await agent.getAttribute('#finish', 'data-now'), 'closed'));
+  await agent.waitForTimeout(300); // what a second act would take
+  assert.equal(await agent.getAttribute('#finish', 'data-now'), 'closed');
+  await agent.locator('#finish').click({ delay: 600 });
+  await eventually(async () => assert.equal(await agent.getAttribute('#finish', 'data-now'), 'open'));
+});
+
 test('deleting all asks first, and empties every console', async () => {
   const a = await signIn(await h.person(), h.server);
   const b = await signIn(await h.person(), h.server);
   await a.click('#menu summary');
+  assert.equal(await a.locator('.menu-sheet #clear-all').count(), 0, 'not in the menu');
+  await a.click('#settings-open');
   await a.click('#clear-all');
   await a.keyboard.press('Escape');
   await a.waitForSelector('.row');
   await a.click('#menu summary');
+  await a.click('#settings-open');
   await a.click('#clear-all');
-  await a.click('#confirm-yes');
+  assert.ok(await a.locator('#confirm-yes').isDisabled(), 'the word has to be typed');
+  await a.fill('#confirm-typed', 'si');
+  await a.press('#confirm-typed', 'Enter');
+  assert.ok(await a.locator('#confirm-yes').isDisabled());
+  await a.waitForSelector('.row');
+  await a.fill('#confirm-typed', ' sil ');
+  await a.press('#confirm-typed', 'Enter');
   for (const page of [a, b]) await eventually(async () => assert.match(await page.textContent('#list-state'), /Henüz yazan olmadı/));
   assert.deepEqual(await texts(a), []);
 });

@@ -64,20 +64,34 @@ test('away: the page says so from its first paint, takes an address once, refuse
     await page.waitForSelector('#offer[data-kind=away]');
     const id = await threadOf(page);
     await page.click('.contact button[type=submit]');
-    await page.waitForSelector('#contact-problem:not([hidden])');
+    await page.waitForSelector('#contact-email-problem:not([hidden])');
     assert.equal(await focused(page), 'contact-email');
+    const box = (selector) => page.locator(selector).boundingBox();
+    const [under, number] = await Promise.all(['#contact-email-problem', '#contact-phone'].map(box));
+    assert.ok(under.y + under.height <= number.y, 'what is wrong with the address stands below it');
+    await page.setViewportSize({ width: 390, height: 480 });
+    for (const button of await page.locator('.offer-actions button').all()) {
+      await eventually(async () => assert.ok(await button.evaluate((b) => {
+        const { x, y, width, height } = b.getBoundingClientRect();
+        return b.contains(document.elementFromPoint(x + width / 2, y + height / 2)) && b.contains(document.elementFromPoint(x + width / 2, y + height - 2));
+      }), 'a button is covered'));
+    }
+    await page.setViewportSize(PHONE.viewport);
     await page.fill('#contact-email', 'olmaz');
     await page.press('#contact-email', 'Enter');
-    assert.match(await page.textContent('#contact-problem'), /eksik ya da yanlış/);
+    assert.match(await page.textContent('#contact-email-problem'), /eksik ya da yanlış/);
     await cleanInBoth(page, 'away, wrong address');
     await page.fill('#contact-email', 'gece@example.com');
     await page.press('#contact-email', 'Enter');
     await page.waitForSelector('#offer', { state: 'hidden' });
     await eventually(async () => assert.equal((await row(id)).email, 'gece@example.com'));
     assert.equal(await focused(page), 'text', 'back to writing');
+    const noted = 'Teşekkürler. Size şuradan ulaşabiliriz: gece@example.com';
+    await shows(page, ['açık mısınız?', noted]);
     await page.reload();
     await connected(page);
     assert.equal(await page.locator('#offer').isVisible(), false, 'asked once');
+    await shows(page, ['açık mısınız?', noted]);
   } finally {
     await ask('set_away', { away: false });
   }
@@ -146,6 +160,32 @@ test('sound: off until switched on, remembered, and played for what nobody looks
   await eventually(async () => assert.ok(await page.evaluate(() => window.tones) > 0), 'one hears at once what it is');
   await page.reload();
   assert.equal(await page.getAttribute('#sound', 'aria-checked'), 'true');
+});
+
+test('a double tap on Send sends once, and the button stays where it is', async () => {
+  const page = await visit(await h.person(PHONE), 'Çift Dokunuş');
+  const place = () => page.locator('#send').boundingBox();
+  const empty = await place();
+  assert.equal(await page.getAttribute('#send', 'aria-disabled'), 'true');
+  await page.fill('#text', 'bir kere');
+  assert.deepEqual(await place(), empty);
+  const [x, y] = [empty.x + empty.width / 2, empty.y + empty.height / 2];
+  await page.touchscreen.tap(x, y);
+  await page.touchscreen.tap(x, y);
+  await shows(page, ['bir kere']);
+  assert.deepEqual(await place(), empty);
+  assert.ok(await page.locator('#recorder').isHidden(), 'nothing is recorded');
+  const [mic, send] = await Promise.all(['#mic', '#send'].map((one) => page.locator(one).evaluate((b) => getComputedStyle(b).backgroundColor)));
+  assert.notEqual(mic, send);
+});
+
+test('times follow the clock of the reader’s region', async () => {
+  for (const [locale, form] of [['en-GB', /^\d\d:\d\d$/], ['en-US', /^\d{1,2}:\d\d\s[AP]M$/], ['de-DE', /^\d{1,2}:\d\d\s[AP]M$/]]) { // the last one reads no English, so the page's own
+    const page = await visit(await h.person({ locale }), `Reader ${locale}`, { lang: 'en' });
+    await say(page, 'hello');
+    await page.waitForSelector(STORED_MESSAGE);
+    assert.match(await page.locator('.meta time').last().textContent(), form, locale);
+  }
 });
 
 test('emoji by keyboard: open, walk, choose, back to the box; a few alone are shown large', async () => {

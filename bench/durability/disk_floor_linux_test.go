@@ -69,7 +69,7 @@ func deleteWithoutRoom(t *testing.T) {
 	fill("a", 2500)
 	fill("b", 10)
 	d.leave(15 << 20)
-	if err := s.ClearThread(t.Context(), "a"); err != nil {
+	if err := s.DeleteThread(t.Context(), "a"); err != nil {
 		t.Errorf("delete: %v", err)
 	}
 	if spare, err := s.Spare(t.Context()); err != nil || spare < 25<<20 {

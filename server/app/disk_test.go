@@ -140,7 +140,7 @@ func TestDeletingMakesRoomForVisitors(t *testing.T) {
 	if r := send(); r.status != 507 {
 		t.Fatalf("below the floor: %d %s", r.status, r.body)
 	}
-	if err := store.ClearThread(t.Context(), threadA); err != nil {
+	if err := store.DeleteThread(t.Context(), threadA); err != nil {
 		t.Fatal(err)
 	}
 	if r := send(); r.status != 200 {

@@ -138,6 +138,7 @@ func TestSecurityLog(t *testing.T) {
 	s.do(t, s.browser(t), "POST", "/api/messages/send", `{"text":"x"}`, "Authorization", "Bearer "+threadA)
 	s.do(t, agent, "POST", "/api/threads/unblock", `{"thread_id":"`+threadA+`"}`)
 	s.do(t, agent, "POST", "/api/messages/clear", `{"thread_id":"`+threadA+`"}`)
+	s.do(t, agent, "POST", "/api/threads/delete", `{"thread_id":"`+threadA+`"}`)
 	s.do(t, stranger, "POST", "/api/upload/image", "no picture", "Content-Type", "text/plain")
 	s.do(t, agent, "POST", "/api/messages/clear_all", "")
 	v := s.socket(t, stranger)
@@ -163,7 +164,7 @@ func TestSecurityLog(t *testing.T) {
 	}
 	for _, want := range []string{
 		"code_asked ok admin", "sign_in ok admin", "request refused  /api/threads", "request refused  /api/messages/clear_all", "code wrong", "code none",
-		"block ok admin", "request blocked  /api/messages/send", "upload refused  /api/upload/image", "unblock ok admin", "thread_cleared ok admin", "threads_cleared ok admin",
+		"block ok admin", "request blocked  /api/messages/send", "upload refused  /api/upload/image", "unblock ok admin", "thread_cleared ok admin", "thread_deleted ok admin", "threads_cleared ok admin",
 		"socket_event refused  admin_join", "request limited  /api/threads", "sign_out ok admin",
 	} {
 		if found[want] == 0 {

@@ -32,7 +32,7 @@ func TestEveryRoute(t *testing.T) {
 	}{
 		{"GET", "/", "", public}, {"GET", "/widget.js", "", public}, {"GET", "/widget", "", public}, {"GET", "/login", "", public}, {"GET", "/admin", "", want{302, 302, 200, 302}},
 		{"GET", "/health", "", public}, {"GET", "/health/live", "", public}, {"GET", "/health/ready", "", everybody(503)},
-		{"GET", "/favicon.ico", "", public}, {"GET", "/favicon.svg", "", public}, {"GET", "/manifest.json", "", public}, {"GET", "/sw.js", "", public}, {"GET", "/offline", "", public},
+		{"GET", "/favicon.ico", "", public}, {"GET", "/favicon.svg", "", public}, {"GET", "/manifest.json", "", public}, {"GET", "/admin/manifest.json", "", public}, {"GET", "/sw.js", "", public}, {"GET", "/offline", "", public},
 		{"GET", "/icon-192.png", "", public}, {"GET", "/icon-512.png", "", public}, {"GET", "/icon-maskable-512.png", "", public}, {"GET", "/apple-touch-icon.png", "", public}, {"GET", "/robots.txt", "", public},
 		{"GET", "/static/*", "", public}, {"GET", "/brand.css", "", refused}, {"GET", "/brand/logo", "", refused}, {"GET", "/brand/avatar", "", refused}, // neither is set
 		{"GET", "/socket.io/socket.io.min.js", "", public}, {"GET", "/socket.io/socket.io.js", "", public}, {"GET", "/socket.io/socket.io.esm.min.js", "", public},
@@ -53,6 +53,9 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/messages/clear?thread_id=" + threadB, "", agents},
 		{"POST", "/api/messages/clear", `{"thread_id":"` + unknown + `"}`, want{401, 401, 404, 401}},
 		{"POST", "/api/messages/clear_all", "", agents},
+		{"POST", "/api/threads/delete", `{"thread_id":"` + threadB + `"}`, agents},
+		{"POST", "/api/threads/delete", `{"thread_id":"` + unknown + `"}`, want{401, 401, 404, 401}},
+		{"POST", "/api/threads/delete?thread_id=" + threadB, "", want{401, 401, 400, 401}},
 		{"GET", "/api/blocks", "", agents},
 		{"POST", "/api/threads/block", `{"thread_id":"` + threadB + `","address":true}`, agents},
 		{"POST", "/api/threads/block", `{"thread_id":"` + unknown + `"}`, want{401, 401, 404, 401}},

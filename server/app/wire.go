@@ -112,11 +112,11 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	}
 	sockets := realtime.New(options)
 	publisher := &handlers.Publisher{Realtime: sockets, Cluster: p.cluster, Log: log}
-	pusher := push.New(push.Options{Store: store, Text: pushText, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
+	pusher := push.New(push.Options{Store: store, Text: localeText, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
 	room := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Others: others,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Text: localeText, Audit: trail, Logger: log, Now: now,
 	})
 	events = &handlers.Sockets{Chat: room, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
@@ -185,8 +185,8 @@ func openBridge(t config.Telegram, locale string, store *models.Store, room *cha
 var _ server.Sockets = (*realtime.Server)(nil)
 var _ http.Handler = (*server.Server)(nil)
 
-// pushText gives a text of the locale files in a browser's language.
-func pushText(locale, key string) string {
+// localeText gives a text of the locale files in a browser's language.
+func localeText(locale, key string) string {
 	lang, _, _ := strings.Cut(locale, "-")
 	return assets.Text(lang, key)
 }

@@ -27,7 +27,8 @@ const (
 	Block        = "block"           // a visitor was blocked
 	BlockAddress = "block_address"   // and their address too
 	Unblock      = "unblock"         // a visitor was let in again
-	ThreadClear  = "thread_cleared"  // a conversation was deleted
+	ThreadClear  = "thread_cleared"  // all messages of a conversation were deleted
+	ThreadDelete = "thread_deleted"  // a conversation was deleted
 	ThreadExport = "thread_exported" // a conversation was written to a file
 	ThreadsClear = "threads_cleared" // all conversations were deleted
 	Upload       = "upload"          // a file was refused

@@ -103,7 +103,7 @@ func TestRoundTripWhileServing(t *testing.T) {
 			t.Fatal(err)
 		}
 		gone := say(t, from.Store, "cleared", "x")
-		if err := from.ClearThread(t.Context(), "cleared"); err != nil {
+		if err := from.DeleteThread(t.Context(), "cleared"); err != nil {
 			t.Fatal(err)
 		}
 		from.upload(t, "image/a.png", "picture")

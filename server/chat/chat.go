@@ -41,9 +41,10 @@ type Store interface {
 	UsualAnswer(context.Context) (usual time.Duration, known bool, err error)
 	TrimAnswers(context.Context) error
 	ClearThread(ctx context.Context, id string) error
+	DeleteThread(ctx context.Context, id string) error
 	ClearAll(context.Context) (int64, error)
 	Expire(ctx context.Context, before time.Time) ([]models.Expired, bool, error)
-	RemoveEmpty(ctx context.Context, before time.Time) ([]string, bool, error)
+	RemoveEmpty(ctx context.Context, before, written time.Time) ([]string, bool, error)
 	Append(ctx context.Context, m models.NewMessage, done func(models.Appended, error)) error
 	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
 	MessagesBetween(ctx context.Context, threadID string, after, upTo int64, limit int) ([]models.Message, bool, error)
@@ -117,6 +118,8 @@ type Options struct {
 	Audit        *audit.Log  // hears of blocks and deletions; nil for nobody
 	Logger       *slog.Logger
 	Now          func() time.Time
+
+	Text func(locale, key string) string // texts of the locale files; nil = no system messages are written
 }
 
 // Service is the chat. Its methods may be called from any goroutine.
@@ -138,6 +141,7 @@ type Service struct {
 	pages       pages
 	identity    []byte
 	notifier    Notifier
+	text        func(locale, key string) string
 	accepted    atomic.Uint64
 	team        team
 	counts      counts
@@ -158,7 +162,7 @@ func New(o Options) *Service {
 		audit: o.Audit, log: o.Logger, now: o.Now, turned: make(chan struct{}, 1),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
-	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
+	s.pages.every, s.identity, s.notifier, s.text = pageEvery, []byte(o.Identity), o.Notifier, o.Text
 	s.team.hours = o.Hours
 	s.team.usual.Store(-1)
 	s.team.told = s.Team()

@@ -162,6 +162,7 @@ func TestRights(t *testing.T) {
 			"beat":    func(a chat.Actor) error { return w.Heartbeat(ctx, a, id) },
 			"watch":   func(a chat.Actor) error { return w.Watch(ctx, a, id) },
 			"clear":   func(a chat.Actor) error { return w.Clear(ctx, a, id) },
+			"delete":  func(a chat.Actor) error { return w.Delete(ctx, a, id) },
 			"all":     func(a chat.Actor) error { _, err := w.ClearAll(ctx, a); return err },
 			"list":    func(a chat.Actor) error { _, err := w.Threads(ctx, a, models.ThreadQuery{}); return err },
 			"count":   func(a chat.Actor) error { _, err := w.ThreadCounts(ctx, a, "name"); return err },
@@ -259,12 +260,27 @@ func TestRejoin(t *testing.T) {
 			}
 		}
 
+		w.hall.Take()
 		if err := w.Clear(ctx, agent, id); err != nil {
+			t.Fatal(err)
+		}
+		if h := w.hall.Take(); len(h) != 1 || h[0].ThreadID != id || wire(t, h[0].Thread) != wire(t, h[0].Agents) ||
+			!strings.Contains(wire(t, h[0].Agents), `{"thread_id":"`+id+`","kept":true}`) {
+			t.Errorf("clearing was told as %+v", h)
+		}
+		cleared := visitorAt("v4")
+		if _, err := w.Rejoin(ctx, cleared, id); err != nil {
+			t.Errorf("rejoin of a cleared thread: %v", err)
+		}
+		if list, err := w.Threads(ctx, agent, models.ThreadQuery{}); err != nil || len(list) != 1 || list[0].ID != id || list[0].MessageCount != 0 {
+			t.Errorf("the list after clearing: %+v, %v", list, err)
+		}
+		if err := w.Delete(ctx, agent, id); err != nil {
 			t.Fatal(err)
 		}
 		again := visitorAt("v3")
 		if _, err := w.Rejoin(ctx, again, id); !errors.Is(err, chat.ErrThreadNotFound) {
-			t.Errorf("rejoin of a cleared thread: %v", err)
+			t.Errorf("rejoin of a deleted thread: %v", err)
 		}
 		w.hall.Take()
 		w.post(t, again, id, "after") // as clients in the field do

@@ -38,6 +38,8 @@ type Earlier struct {
 	MessageCount int64  `json:"message_count"`
 	Status       string `json:"status"`
 	Rating       int64  `json:"rating"`
+
+	LastMessageTime *Time `json:"last_message_time"`
 }
 
 // Facts tells what is known of whoever a thread is with. Other threads are theirs by the same identity, phone number or e-mail
@@ -61,7 +63,7 @@ func (s *Service) Facts(ctx context.Context, a Actor, threadID string) (Facts, e
 	for i, e := range p.Earlier {
 		f.Earlier[i] = Earlier{
 			ID: e.ID, CreatedAt: Time(e.CreatedAt), LastActivity: Time(e.LastActivity), LastMessage: e.LastMessage,
-			MessageCount: e.MessageCount, Status: e.Status, Rating: e.Rating,
+			MessageCount: e.MessageCount, Status: e.Status, Rating: e.Rating, LastMessageTime: optional(e.LastMessageAt),
 		}
 	}
 	return f, nil

@@ -87,6 +87,7 @@ type deliveredMark struct {
 
 type cleared struct {
 	ThreadID string `json:"thread_id"`
+	Kept     bool   `json:"kept,omitempty"` // the thread itself is still there, without messages
 }
 
 type deleted struct {

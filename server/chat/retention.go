@@ -13,7 +13,7 @@ const (
 )
 
 // KeepHouse deletes what has had its time, at once and then every hour, until ctx ends: messages and notes older than keep (0 keeps
-// them for ever) and threads in which nobody wrote for a day.
+// them for ever), threads in which nobody wrote for a day, and threads that an agent emptied whose last message was older than keep.
 func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -46,7 +46,7 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			swept.Messages += len(e.Messages)
 			if e.Cleared {
 				swept.Threads++
-				s.tellCleared(e.ThreadID)
+				s.tellCleared(cleared{ThreadID: e.ThreadID})
 				continue
 			}
 			list := []*Event{{"messages_deleted", deleted{ThreadID: e.ThreadID, IDs: e.Messages}}}
@@ -69,15 +69,19 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			return swept, ctx.Err()
 		}
 	}
+	var written time.Time // what is kept for ever has no such time
+	if keep > 0 {
+		written = now.Add(-keep)
+	}
 	for more := true; more; {
 		start := time.Now()
-		removed, some, err := s.store.RemoveEmpty(ctx, now.Add(-emptyAfter))
+		removed, some, err := s.store.RemoveEmpty(ctx, now.Add(-emptyAfter), written)
 		if err != nil {
 			return swept, err
 		}
 		swept.Threads += len(removed)
 		for _, id := range removed {
-			s.tellCleared(id)
+			s.tellCleared(cleared{ThreadID: id})
 		}
 		if more = some; more && !rest(ctx, start) {
 			return swept, ctx.Err()

@@ -51,11 +51,11 @@ func TestSweepTellsWhatItDeleted(t *testing.T) {
 			t.Errorf("with nothing to delete it told %v", got)
 		}
 		got := sweep(7 * 24 * time.Hour)
-		if want := fmt.Sprintf("messages_deleted{partly [%d]}", old.ID); len(got) != 2 || got["partly"] != want || got["wholly"] != "thread_cleared{wholly}" {
+		if want := fmt.Sprintf("messages_deleted{partly [%d]}", old.ID); len(got) != 2 || got["partly"] != want || got["wholly"] != "thread_cleared{wholly false}" {
 			t.Errorf("told %v", got)
 		}
 		now = now.Add(25 * time.Hour)
-		if got := sweep(0); len(got) != 1 || got["silent"] != "thread_cleared{silent}" {
+		if got := sweep(0); len(got) != 1 || got["silent"] != "thread_cleared{silent false}" {
 			t.Errorf("a day later it told %v", got)
 		}
 		if list, err := s.Threads(t.Context(), models.ThreadQuery{IncludeEmpty: true}); err != nil || len(list) != 1 || list[0].MessageCount != 1 {

@@ -55,7 +55,7 @@ func (s *Service) MessagePage(ctx context.Context, a Actor, threadID string, pag
 	return s.wire(ctx, messages), total, nil
 }
 
-// Threads lists threads, newest activity first.
+// Threads lists threads, newest message first.
 func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([]ThreadView, error) {
 	if err := agentOnly(a); err != nil {
 		return nil, err
@@ -137,19 +137,29 @@ func (s *Service) Delivered(ctx context.Context, a Actor, threadID string, lastI
 	return nil
 }
 
-// Clear removes a thread and everything in it. Its room and all agents hear "thread_cleared".
+// Clear deletes what was written in a thread; the thread stays in the list. Its room and all agents receive "thread_cleared"
+// with kept.
 func (s *Service) Clear(ctx context.Context, a Actor, threadID string) error {
+	return s.empty(ctx, a, cleared{ThreadID: threadID, Kept: true}, s.store.ClearThread, audit.ThreadClear)
+}
+
+// Delete removes a thread and everything in it. Its room and all agents receive "thread_cleared".
+func (s *Service) Delete(ctx context.Context, a Actor, threadID string) error {
+	return s.empty(ctx, a, cleared{ThreadID: threadID}, s.store.DeleteThread, audit.ThreadDelete)
+}
+
+func (s *Service) empty(ctx context.Context, a Actor, e cleared, act func(context.Context, string) error, event string) error {
 	if err := agentOnly(a); err != nil {
 		return err
 	}
-	if err := a.reach(threadID); err != nil {
+	if err := a.reach(e.ThreadID); err != nil {
 		return err
 	}
-	if err := s.store.ClearThread(ctx, threadID); err != nil {
+	if err := act(ctx, e.ThreadID); err != nil {
 		return Public(err)
 	}
-	s.did(ctx, a, audit.ThreadClear)
-	s.tellCleared(threadID)
+	s.did(ctx, a, event)
+	s.tellCleared(e)
 	return nil
 }
 
@@ -178,7 +188,7 @@ func (s *Service) ClearedAll() {
 	}
 }
 
-func (s *Service) tellCleared(threadID string) {
-	e := []*Event{{"thread_cleared", cleared{ThreadID: threadID}}}
-	s.publisher.Publish(Publication{ThreadID: threadID, Thread: e, Agents: e})
+func (s *Service) tellCleared(c cleared) {
+	e := []*Event{{"thread_cleared", c}}
+	s.publisher.Publish(Publication{ThreadID: c.ThreadID, Thread: e, Agents: e})
 }

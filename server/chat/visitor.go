@@ -63,11 +63,36 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 	if err := s.mayStore(ctx, a, threadID, email, phone); err != nil {
 		return err
 	}
-	if _, err := s.store.UpdateThread(ctx, threadID, patch); err != nil {
+	t, err := s.store.UpdateThread(ctx, threadID, patch)
+	if err != nil {
 		return s.notSaved(ctx, err)
 	}
 	s.tellUpdated(u, a.SocketID)
+	s.confirmContact(ctx, a, t, email, phone)
 	return nil
+}
+
+// confirmContact writes into the thread which details were left, in the visitor's language. A failure is logged: the details are stored.
+func (s *Service) confirmContact(ctx context.Context, a Actor, t models.Thread, email, phone string) {
+	if s.text == nil {
+		return
+	}
+	if ok, _ := s.messages.Allow(t.ID, a.Address); !ok {
+		return
+	}
+	how := strings.Trim(email+" · "+phone, " ·")
+	m := models.NewMessage{
+		ThreadID: t.ID, ContentText: strings.ReplaceAll(s.text(t.Locale, "system.contact"), "{how}", how), ContentType: textType,
+		SenderType: string(System), CreatedAt: s.now(),
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueWait)
+	defer cancel()
+	err := s.store.Append(ctx, m, func(r models.Appended, err error) {
+		s.posted(ctx, Actor{Role: System}, Attachment{}, r, err, func(Message, error) {})
+	})
+	if err != nil {
+		_ = s.notSaved(ctx, err) // which logs it
+	}
 }
 
 // Rate notes what a visitor thinks of the talk: a score from 1 to models.MaxRating, and words if they like. It may be given again;

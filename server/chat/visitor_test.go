@@ -9,6 +9,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/chat"
+	"sohbet/server/chat/chattest"
 )
 
 func TestContact(t *testing.T) {
@@ -63,6 +64,50 @@ func TestContact(t *testing.T) {
 		}
 		if err := w.Contact(t.Context(), v, id, "a@b.co", ""); code(err) != chat.CodeBlocked {
 			t.Errorf("a blocked visitor: %v", err)
+		}
+	})
+}
+
+func TestContactIsConfirmedInTheThread(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		hall := &chattest.Hall{}
+		w := world{chat.New(chat.Options{
+			Store: s, Publisher: hall, Messages: &allow{left: 2}, NewThreads: &allow{left: 9},
+			Text: func(locale, key string) string { return locale + " " + key + ": {how}" },
+		}), hall, s}
+		v := visitorAt("v")
+		j, err := w.Join(t.Context(), v, chat.JoinRequest{Profile: chat.Profile{DisplayName: "Ayşe", Locale: "tr"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.post(t, v, j.ThreadID, "call me")
+		w.hall.Take()
+		for range 2 { // the second one is more than the visitor may write
+			if err := w.Contact(t.Context(), v, j.ThreadID, "a@b.co", "+90 555"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Post(t.Context(), agent, chat.Post{ThreadID: j.ThreadID, Text: "thanks"}); err != nil { // what was queued before is stored
+			t.Fatal(err)
+		}
+		list, _, err := w.History(t.Context(), v, j.ThreadID, models.MessageQuery{})
+		if err != nil || len(list) != 3 || list[1].SenderType != "system" || list[1].ContentText != "tr system.contact: a@b.co · +90 555" {
+			t.Errorf("%+v, %v", list, err)
+		}
+		told := 0
+		for _, p := range w.hall.Take() {
+			if p.MessageID == list[1].ID {
+				told++
+				if p.Except != "" || len(p.Thread) == 0 {
+					t.Errorf("the visitor's own socket does not receive it: %+v", p)
+				}
+			}
+		}
+		if told != 1 {
+			t.Errorf("told %d times", told)
+		}
+		if th, err := w.store.Thread(t.Context(), j.ThreadID); err != nil || th.UnreadCount != 1 {
+			t.Errorf("%+v, %v", th, err)
 		}
 	})
 }
@@ -170,11 +215,12 @@ func TestFacts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		last := chat.Time(*first.LastMessageAt)
 		want := chat.Facts{
 			Browser: "Firefox 140", Platform: "Android", Locale: "tr", PageURL: "https://a.example/", PageTitle: "Ana sayfa", FirstSeen: chat.Time(first.CreatedAt),
 			DisplayName: "Ayşe Y.", PhoneNumber: "+90 555", Talks: 2, Earlier: []chat.Earlier{{
 				ID: earlier, CreatedAt: chat.Time(first.CreatedAt), LastActivity: chat.Time(first.LastActivity),
-				LastMessage: "from one", MessageCount: 1, Status: models.StatusActive,
+				LastMessage: "from one", MessageCount: 1, Status: models.StatusActive, LastMessageTime: &last,
 			}},
 		}
 		if wire(t, f) != wire(t, want) {

@@ -327,7 +327,7 @@ func TestFilesGoWithTheirMessages(t *testing.T) {
 		if n := len(d.files(t)); n != 4 {
 			t.Errorf("%d files after an hour: %v", n, d.files(t))
 		}
-		if err := s.ClearThread(t.Context(), "one"); err != nil {
+		if err := s.DeleteThread(t.Context(), "one"); err != nil {
 			t.Fatal(err)
 		}
 		d.Remove([]string{named.URL, shared.URL, "https://elsewhere.example/a.png", "/uploads/../chat.db"})

@@ -119,6 +119,7 @@ type pushed struct {
 	Body        string
 	Tag         string
 	URL         string
+	Unread      int64
 	contact     string
 }
 

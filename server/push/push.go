@@ -31,6 +31,7 @@ type Store interface {
 	SavePush(context.Context, models.PushSubscription) error
 	DropPush(ctx context.Context, endpoint string) error
 	PushSubscriptions(ctx context.Context, now time.Time) ([]models.PushSubscription, error)
+	CountThreads(context.Context) (models.ThreadCounts, error)
 	TrimPush(ctx context.Context, now time.Time) error
 	Spend(ctx context.Context, name string, now time.Time, every time.Duration, burst int) (ok bool, wait time.Duration, err error)
 	NoteConsoles(ctx context.Context, process string, any bool, now time.Time) error
@@ -282,9 +283,13 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 	if err != nil {
 		return err
 	}
+	counts, err := s.Store.CountThreads(ctx)
+	if err != nil {
+		return err
+	}
 	var first sync.WaitGroup
 	for _, to := range list {
-		send := func(ctx context.Context) error { return s.send(ctx, to, n, topic, private, public) }
+		send := func(ctx context.Context) error { return s.send(ctx, to, n, counts.Unread, topic, private, public) }
 		s.open <- struct{}{}
 		first.Go(func() {
 			err := send(ctx)

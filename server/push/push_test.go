@@ -87,6 +87,12 @@ func TestPush(t *testing.T) {
 		w := newWorld(t, store, newService(t, tr, en), "")
 		w.subscribe(tr, "tr")
 		w.subscribe(en, "en")
+		for range 3 {
+			_, err := store.AppendWait(t.Context(), models.NewMessage{ThreadID: "thread-1", SenderType: models.Visitor, ContentText: "x", OpenThread: &models.NewThread{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 		w.subscribe(en, "en") // a page that is loaded again subscribes again
 		w.Notify(chat.Notice{ThreadID: "thread-1", DisplayName: "Ayşe", Preview: "Merhaba 🙂", ContentType: "text"})
 		w.until("both are told", func() bool { return len(w.fake.all()) == 2 })
@@ -96,7 +102,7 @@ func TestPush(t *testing.T) {
 		} {
 			// What the console's pressed.js makes of the thread's id.
 			const tag = "d4b478cca64b10c8433d385b815c3a70"
-			want.topic, want.Tag, want.URL, want.contact = tag, tag, "/admin", "https://chat.example"
+			want.topic, want.Tag, want.URL, want.Unread, want.contact = tag, tag, "/admin", 3, "https://chat.example"
 			if all[i] != want {
 				t.Errorf("%+v, want %+v", all[i], want)
 			}

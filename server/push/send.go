@@ -76,14 +76,16 @@ type payload struct {
 	Body  string `json:"body"`
 	Tag   string `json:"tag"`
 	URL   string `json:"url"`
+
+	Unread int64 `json:"unread"` // messages that no agent has read, for the icon of an installed console
 }
 
-func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.Notice, topic, private, public string) error {
+func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.Notice, unread int64, topic, private, public string) error {
 	body := n.Preview
 	if body == "" {
 		body = s.Text(to.Locale, "push.kind_"+n.ContentType)
 	}
-	text, err := json.Marshal(payload{Title: strings.ReplaceAll(s.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: s.Base + "/admin"})
+	text, err := json.Marshal(payload{Title: strings.ReplaceAll(s.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: s.Base + "/admin", Unread: unread})
 	if err != nil {
 		return err
 	}

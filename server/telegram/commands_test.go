@@ -160,7 +160,7 @@ func TestThreadsWithButtons(t *testing.T) {
 	if got := h.heard(a, 2); got[1] != "telegram: on its way" {
 		t.Errorf("the visitor sees %q", got)
 	}
-	if err := h.store.ClearThread(t.Context(), a); err != nil {
+	if err := h.store.DeleteThread(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if gone := h.press(list, "show:"); !strings.Contains(gone.Text, "artık yok") {

@@ -46,8 +46,8 @@ func (b *Bridge) details(ctx context.Context, t models.Thread) (string, error) {
 	add("email", t.Email)
 	if n := person.Talks - 1; n > 0 {
 		earlier := strconv.FormatInt(n, 10)
-		if len(person.Earlier) > 0 {
-			earlier += " (" + person.Earlier[0].LastActivity.UTC().Format("2006-01-02") + ")"
+		if len(person.Earlier) > 0 && person.Earlier[0].LastMessageAt != nil {
+			earlier += " (" + person.Earlier[0].LastMessageAt.UTC().Format("2006-01-02") + ")"
 		}
 		add("earlier", earlier)
 	}

@@ -51,10 +51,14 @@ const parts = { room, threads, live, session };
 // --- what went wrong, and where it is said -----------------------------------
 
 let sayTimer = 0;
+/** Says it above the conversation, or above the list where that is all one sees. */
 function say(text) {
   clearTimeout(sayTimer);
-  byId('problem').textContent = text;
-  byId('problem').hidden = !text;
+  const inList = narrow() && !room.current;
+  for (const [id, here] of [['problem', !inList], ['list-problem', inList]]) {
+    byId(id).textContent = here ? text : '';
+    byId(id).hidden = !here || !text;
+  }
   if (text) sayTimer = setTimeout(() => say(''), 10_000);
 }
 const failed = (error) => say(whyNot(session, error, 'console.block_failed'));
@@ -176,10 +180,14 @@ live.on('message_edited', (message) => {
   if (message.thread_id === room.current) room.talk.edit(message);
   refreshSoon(); // it may be the last one, which the list shows
 });
-// Deleted here or by another agent; without an id, all of them.
-live.on('thread_cleared', ({ thread_id: id }) => {
+// Emptied or deleted, here or by another agent; without an id, all are deleted.
+live.on('thread_cleared', ({ thread_id: id, kept }) => {
   if (!id) {
     clearedAll();
+    return;
+  }
+  if (kept) {
+    room.emptied(id);
     return;
   }
   deleting.forget(id);
@@ -294,17 +302,29 @@ const openSheet = keys({
   z: undo,
 }, store);
 
+/** The second click of a double click does nothing where the button means the opposite by then. */
+function once(act) {
+  let until = 0;
+  return async () => {
+    if (performance.now() < until) return;
+    until = Infinity;
+    await act();
+    until = performance.now() + 500;
+  };
+}
+
 for (const [id, act] of Object.entries({
-  finish: () => finish(parts, say), reopen: () => finish(parts, say), block: () => block(parts), unblock: () => block(parts), export: takeCopy,
-  clear: () => deleting.remove(room.current), back: leave, 'facts-open': () => showFactsPane(!factsInFront()), 'facts-close': () => showFactsPane(false),
-  'canned-open': manageCanned, 'keys-open': openSheet, 'clear-all': clearAll,
+  finish: once(() => finish(parts, say)), reopen: () => finish(parts, say), block: () => block(parts), unblock: () => block(parts), export: takeCopy,
+  clear: () => deleting.remove(room.current), back: leave, 'facts-open': once(() => showFactsPane(!factsInFront())), 'facts-close': () => showFactsPane(false),
+  'canned-open': manageCanned, 'keys-open': openSheet, 'clear-all': clearAll, 'settings-open': () => byId('settings-dialog').showModal(),
 })) byId(id).addEventListener('click', act);
 menu(byId('menu'));
 menu(byId('talk-menu'));
 
 async function clearAll() {
+  byId('settings-dialog').close();
   const done = await confirm({
-    title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'),
+    title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'), word: t('console.clear_all_word'),
     act: () => post('api/messages/clear_all'), problem: (error) => whyNot(session, error, 'console.clear_failed'),
   });
   if (done) clearedAll();

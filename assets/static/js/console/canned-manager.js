@@ -79,8 +79,8 @@ export function cannedManager(canned, session) {
   canned.addEventListener('change', draw);
   draw();
 
+  // What was typed and not saved is still there.
   return function open() {
-    fill(null);
     dialog.showModal();
     shortcut.focus();
     canned.load().catch((error) => complain(why(error)));

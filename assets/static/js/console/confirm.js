@@ -1,15 +1,30 @@
 // One dialog for what cannot be taken back.
 import { byId, showProblem } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+
+/** Whatever keyboard one has: "sil" is SİL. */
+const fold = (text) => text.trim().normalize('NFD').replace(/\p{M}/gu, '').toUpperCase();
 
 /**
  * Asks, and runs `act` when the answer is yes; the dialog stays open, with the
  * reason, when act throws. Resolves with whether it was done.
- * With `option` there is a box to tick, and act hears whether it is.
- * @param {{title: string, text: string, yes: string, option?: string, act: (ticked: boolean) => Promise<void>, problem: (error) => string}} o
+ * With `option` there is a box to tick, and act hears whether it is. With `word`, that word has to be typed first.
+ * @param {{title: string, text: string, yes: string, option?: string, word?: string, act: (ticked: boolean) => Promise<void>, problem: (error) => string}} o
  */
-export function confirm({ title, text, yes, option = '', act, problem }) {
+export function confirm({ title, text, yes, option = '', word = '', act, problem }) {
   const dialog = byId('confirm');
   const button = byId('confirm-yes');
+  const field = byId('confirm-typed');
+  byId('confirm-word').hidden = !word;
+  byId('confirm-ask').textContent = word && t('console.confirm_word', { word });
+  field.value = '';
+  field.oninput = () => { button.disabled = fold(field.value) !== fold(word); };
+  field.onkeydown = (event) => {
+    if (event.key !== 'Enter') return;
+    event.preventDefault(); // or the form is sent by its first button, which is "no"
+    button.click();
+  };
+  field.oninput();
   byId('confirm-title').textContent = title;
   byId('confirm-text').textContent = text;
   button.textContent = yes;
@@ -19,7 +34,7 @@ export function confirm({ title, text, yes, option = '', act, problem }) {
   showProblem(byId('confirm-problem'), '');
   dialog.returnValue = '';
   dialog.showModal();
-  byId('confirm-no').focus();
+  (word ? field : byId('confirm-no')).focus();
   return new Promise((resolve) => {
     button.onclick = async () => {
       button.disabled = true;

@@ -70,7 +70,7 @@ function rating({ rating: score, ratingComment: comment }) {
 }
 
 function former(row, i) {
-  const at = parse(row.last_activity) ?? parse(row.created_at);
+  const at = parse(row.last_message_time) ?? parse(row.created_at);
   return make('li', {}, make('button', { type: 'button', className: 'earlier-row', data: { fact: `earlier-${i}` }, onclick: () => openEarlier(row) },
     make('span', { className: 'earlier-last', attrs: { dir: 'auto' } }, row.last_message || t('console.no_message')),
     make('span', { className: 'earlier-about quiet' }, [at && ago(at), count('console.messages_n', Number(row.message_count) || 0), row.rating ? `${row.rating}/5` : ''].filter(Boolean).join(' · '))));

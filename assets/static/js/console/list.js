@@ -259,10 +259,9 @@ export class List {
       row.name.textContent = name;
       row.face.replaceChildren(face(name), row.dot);
     }
-    const at = thread.lastAt ?? thread.active;
-    put(row.time, ago(at));
-    row.time.dateTime = at.toISOString();
-    row.time.title = whole(at);
+    put(row.time, ago(thread.lastAt));
+    row.time.dateTime = thread.lastAt.toISOString();
+    row.time.title = whole(thread.lastAt);
     const typing = this.#typing.has(thread.id);
     const mine = thread.lastFrom && thread.lastFrom !== 'visitor' && thread.lastFrom !== 'system';
     put(row.last, typing ? t('console.typing') : preview(thread, mine));

@@ -23,7 +23,7 @@ export function removal({ name, hide, bring, gone, why }) {
     one.timer = 0;
     one.sent = true;
     try {
-      await post('api/messages/clear', { thread_id: id }, how);
+      await post('api/threads/delete', { thread_id: id }, how);
       ended(one);
     } catch (error) {
       if (waiting.get(id) !== one) return; // it went, and that was heard

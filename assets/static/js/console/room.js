@@ -110,6 +110,17 @@ export class Room extends EventTarget {
     }
   }
 
+  /** All messages of a conversation were deleted. */
+  emptied(id) {
+    this.#threads.emptied(id);
+    if (id !== this.current) return;
+    this.talk.reset();
+    this.past.turnTo(null);
+    this.past.turnTo(id);
+    for (const item of this.#outbox.items) if (item.thread_id === id) this.talk.pending(item, item.failed ? 'failed' : 'waiting');
+    this.#turned();
+  }
+
   /** The conversation is no more. */
   forget(id) {
     for (const kind of ['draft', 'note']) this.#drafts.remove(`${kind}.${id}`);

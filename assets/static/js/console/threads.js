@@ -18,9 +18,8 @@ function fromAPI(row) {
     pageTitle: row.page_title || '',
     locale: row.locale || '',
     created: parse(row.created_at),
-    active: parse(row.last_activity_at ?? row.last_activity) ?? parse(row.created_at) ?? new Date(),
     last: row.last_message || '',
-    lastAt: parse(row.last_message_time),
+    lastAt: parse(row.last_message_time) ?? parse(row.created_at) ?? new Date(),
     lastType: row.last_type || 'text',
     lastFrom: row.last_sender || '',
     messages: Number(row.message_count) || 0,
@@ -57,7 +56,7 @@ const BELONGS = {
   closed: (thread) => thread.status === 'closed',
 };
 
-const newest = (a, b) => b.active - a.active || (a.id < b.id ? 1 : -1);
+const newest = (a, b) => b.lastAt - a.lastAt || (a.id < b.id ? 1 : -1);
 const longest = (a, b) => a.waiting - b.waiting || newest(a, b);
 
 /**
@@ -94,7 +93,7 @@ export class Threads extends EventTarget {
     if (this.#listed) return this.#listed;
     const belongs = this.#query ? (thread) => this.#found.has(thread.id) : BELONGS[this.#filter];
     const all = [...this.#map.values()];
-    this.#listed = all.filter((thread) => belongs(thread) && !this.#hidden.has(thread.id) && (!this.#more || (this.#cursor && thread.active >= this.#cursor)));
+    this.#listed = all.filter((thread) => belongs(thread) && !this.#hidden.has(thread.id) && (!this.#more || (this.#cursor && thread.lastAt >= this.#cursor)));
     this.#listed.sort(this.#filter === 'waiting' && !this.#query ? longest : newest);
     return this.#listed;
   }
@@ -148,21 +147,21 @@ export class Threads extends EventTarget {
     this.recount();
     const rows = await this.#fetch(round, PAGE, null);
     if (!rows) return;
-    const oldest = rows.length < PAGE ? null : fromAPI(rows.at(-1)).active;
+    const oldest = rows.length < PAGE ? null : fromAPI(rows.at(-1)).lastAt;
     // What came with later pages joins this one if nothing happened at the seam.
-    const joins = oldest && this.#cursor && this.#cursor <= oldest && this.#map.get(rows.at(-1).id)?.active.getTime() === oldest.getTime();
+    const joins = oldest && this.#cursor && this.#cursor <= oldest && this.#map.get(rows.at(-1).id)?.lastAt.getTime() === oldest.getTime();
     // Within the span of this page the server's word is final: what it left out is gone.
     const ids = new Set(rows.map((row) => row.id));
     const listed = this.#query ? [...this.#map.values()].filter((thread) => this.#found.has(thread.id)) : [...this.#map.values()].filter(BELONGS[this.#filter]);
     for (const thread of listed) {
-      if (!ids.has(thread.id) && (!oldest || thread.active > oldest)) this.#map.delete(thread.id);
+      if (!ids.has(thread.id) && (!oldest || thread.lastAt > oldest)) this.#map.delete(thread.id);
     }
     if (searching) for (const id of ids) this.#found.add(id);
     this.#keep(rows);
     if (!oldest) this.#more = false;
     else if (!joins) [this.#cursor, this.#more] = [oldest, true];
     this.#changed();
-    // The longest wait stands first, and the server sorts by activity: all of them are needed.
+    // The longest wait stands first, and the server sorts by last message: all of them are needed.
     if (this.#filter === 'waiting' && !searching) await this.reach(Infinity);
   }
 
@@ -180,15 +179,15 @@ export class Threads extends EventTarget {
     // One millisecond of overlap: whoever shares the oldest one's time is not skipped, and no thread id enters the URL.
     // Those of that time come again, and after a rush they may be more than a page, so they are asked for on top of one.
     const oldest = this.#cursor.getTime();
-    const again = this.listed.filter((thread) => thread.active.getTime() === oldest).length;
+    const again = this.listed.filter((thread) => thread.lastAt.getTime() === oldest).length;
     const size = Math.min(MOST, limit + again);
     const rows = await this.#fetch(round, size, new Date(oldest + 1));
     if (!rows) return false;
-    const known = rows.every((row) => this.#map.has(row.id) && this.#map.get(row.id).active >= this.#cursor);
+    const known = rows.every((row) => this.#map.has(row.id) && this.#map.get(row.id).lastAt >= this.#cursor);
     if (this.#query) for (const row of rows) this.#found.add(row.id);
     this.#keep(rows);
     this.#more = rows.length === size && !known;
-    if (rows.length) this.#cursor = fromAPI(rows.at(-1)).active;
+    if (rows.length) this.#cursor = fromAPI(rows.at(-1)).lastAt;
     this.#changed();
     return true;
   }
@@ -263,11 +262,16 @@ export class Threads extends EventTarget {
     const answered = !fromVisitor && message.sender_type !== 'system';
     this.patch(id, {
       last: message.content_text || '', lastType: message.content_type, lastFrom: message.sender_type,
-      lastAt: at, active: at, messages: (known?.messages ?? 0) + 1,
+      lastAt: at, messages: (known?.messages ?? 0) + 1,
       unread: fromVisitor && !watched ? (known?.unread ?? 0) + 1 : (known?.unread ?? 0),
       ...(fromVisitor && { online: true, seen: at, status: 'active', waiting: known?.waiting ?? at }),
       ...(answered && { waiting: null }),
     }, { add: true });
+  }
+
+  /** All messages of a conversation were deleted; it keeps its place. */
+  emptied(id) {
+    if (this.#map.has(id)) this.patch(id, { last: '', lastType: 'text', lastFrom: '', messages: 0, unread: 0, waiting: null });
   }
 
   /** Hides a conversation that is about to be deleted, or shows it again. */

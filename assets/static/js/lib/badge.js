@@ -1,4 +1,4 @@
-// How many unread messages there are, where a tab among others shows it: in the title and in the icon.
+// How many unread messages there are, where a tab among others shows it, in the title and in the icon, and on an installed app's icon.
 const SIZE = 64;
 
 const name = document.title;
@@ -43,6 +43,7 @@ async function draw(n) {
 export function badge(n) {
   if (n === shown) return;
   shown = n;
+  navigator.setAppBadge?.(n).catch(() => { /* the title says it too */ }); // 0 shows none
   document.title = n ? `(${n > 999 ? '999+' : n}) ${name}` : name;
   if (!link) return;
   if (n) {

@@ -132,9 +132,7 @@ export class Composer {
     const blank = !text.trim() && this.#bare;
     const busy = this.#files && this.#tray.busy;
     this.#send.setAttribute('aria-disabled', String(blank || busy));
-    // One place at the end of the row: a microphone while there is nothing to send.
     this.#mic.hidden = !blank || busy || !this.#files || !canRecord();
-    this.#send.hidden = !this.#mic.hidden;
     // Code units are an upper bound for code points, so short texts need no counting.
     const n = text.length >= WARN_FROM ? runes(text.trim()) : 0;
     this.#count.textContent = n >= WARN_FROM ? `${number.format(n)} / ${number.format(LONGEST)}` : '';

@@ -1,11 +1,13 @@
 // How times read: the hour beside a message, the day between messages, how long ago in a list.
 import { lang, t } from './i18n.js';
 
-const hour = new Intl.DateTimeFormat(lang, { hour: lang === 'en' ? 'numeric' : '2-digit', minute: '2-digit' });
-const weekday = new Intl.DateTimeFormat(lang, { weekday: 'long', day: 'numeric', month: 'long' });
-const dated = new Intl.DateTimeFormat(lang, { day: 'numeric', month: 'long', year: 'numeric' });
-const short = new Intl.DateTimeFormat(lang, { day: 'numeric', month: 'short' });
-const full = new Intl.DateTimeFormat(lang, { dateStyle: 'long', timeStyle: 'short' });
+/** The reader's region, where it speaks the page's language: en-GB has another clock than en-US. */
+const locale = navigator.languages.find((one) => one.split('-')[0] === lang) ?? lang;
+const hour = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
+const weekday = new Intl.DateTimeFormat(locale, { weekday: 'long', day: 'numeric', month: 'long' });
+const dated = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long', year: 'numeric' });
+const short = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' });
+const full = new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'short' });
 
 export const clock = (at) => hour.format(at);
 export const whole = (at) => full.format(at);

@@ -50,17 +50,25 @@ export function closed({ score, rate }) {
  * @param {{phone: string, contact: (how: {email?: string, phone_number?: string}) => Promise<void>, dismiss: () => void}} o
  */
 export function away({ phone, contact, dismiss }) {
-  const email = make('input', { className: 'input', id: 'contact-email', type: 'email', autocomplete: 'email', maxLength: 254, attrs: { 'aria-describedby': 'contact-problem' } });
+  const email = make('input', { className: 'input', id: 'contact-email', type: 'email', autocomplete: 'email', maxLength: 254 });
   const number = make('input', { className: 'input', id: 'contact-phone', type: 'tel', autocomplete: 'tel', maxLength: 20, value: phone });
   const problem = make('p', { className: 'problem', id: 'contact-problem', hidden: true, attrs: { role: 'alert' } });
-  const field = (input, label) => make('div', { className: 'field' }, make('label', { htmlFor: input.id }, label), input);
+  const problems = new Map();
+  const field = (input, label) => {
+    const below = make('p', { className: 'problem', id: `${input.id}-problem`, hidden: true, attrs: { role: 'alert' } });
+    problems.set(input, below);
+    input.setAttribute('aria-describedby', below.id);
+    return make('div', { className: 'field' }, make('label', { htmlFor: input.id }, label), input, below);
+  };
+  /** Says what is wrong: below a field, or with none below both. */
   const wrong = (input, text) => {
-    email.removeAttribute('aria-invalid');
-    number.removeAttribute('aria-invalid');
-    showProblem(problem, text);
-    if (!text) return;
-    input.setAttribute('aria-invalid', 'true');
-    input.focus();
+    for (const [one, below] of problems) {
+      one.toggleAttribute('aria-invalid', false);
+      showProblem(below, one === input ? text : '');
+    }
+    showProblem(problem, input ? '' : text);
+    input?.setAttribute('aria-invalid', 'true');
+    input?.focus();
   };
   const form = make('form', { className: 'offer-form contact', noValidate: true }, field(email, t('visitor.email')), field(number, t('visitor.phone')), problem,
     make('div', { className: 'offer-actions' }, make('button', { className: 'button', type: 'submit' }, t('visitor.contact_leave')),
@@ -75,7 +83,7 @@ export function away({ phone, contact, dismiss }) {
       await contact(how);
     } catch (error) {
       if (error.code === 'validation_error') wrong(error.field === 'phone_number' ? number : email, t(error.field === 'phone_number' ? 'visitor.phone_refused' : 'visitor.email_refused'));
-      else wrong(email, why(error.code));
+      else wrong(null, why(error.code));
     }
   });
   return [words(t('visitor.away_title'), t('visitor.away_next')), form];
