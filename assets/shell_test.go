@@ -44,9 +44,8 @@ func TestConsoleManifest(t *testing.T) {
 			Name, ID, Scope, Description string
 			Start                        string `json:"start_url"`
 		}
-		for handler, into := range map[http.Handler]any{
-			ConsoleManifest(Brand{Name: "Çınar Kitabevi"}, "", "tr"): &m, Manifest(Brand{Name: "Çınar Kitabevi"}, "", "tr"): &visitor,
-		} {
+		brand := Brand{Name: "Çınar Kitabevi"}
+		for into, handler := range map[any]http.Handler{&m: ConsoleManifest(brand, "", "tr"), &visitor: Manifest(brand, "", "tr")} {
 			if err := json.NewDecoder(get(t, handler, "/x", "Accept-Language", lang).Body).Decode(into); err != nil {
 				t.Fatal(err)
 			}
