@@ -325,7 +325,7 @@ func hostileFrames(t *testing.T, s *site, m *mutator, n int) {
 				out = append(out, raw.Text(text)...)
 			}
 		}
-		if m.IntN(2) == 0 {
+		if len(out) > 0 && m.IntN(2) == 0 {
 			out = out[:m.IntN(len(out))+1]
 		}
 		_ = w.SetDeadline(time.Now().Add(40 * time.Second))
