@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sohbet/server/chat"
 	"sohbet/server/telegram/telegramtest"
 )
 
@@ -66,6 +67,13 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 	ali.say("önce")
 	s.sent("önce")
 	ali.hears("delivered", "")
+	agent := s.agent()
+	console := func() (state struct{ Channels []chat.ChannelState }) {
+		if err := json.Unmarshal([]byte(agent.call("GET", "/api/undelivered", "")), &state); err != nil || len(state.Channels) != 1 {
+			t.Fatalf("%+v, %v", state, err)
+		}
+		return state
+	}
 	var want []string
 	for _, c := range []struct {
 		name   string
@@ -103,6 +111,9 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 		if found := s.check(); found.Status != "warning" || found.Cure == "" || found.Detail == "" {
 			t.Errorf("%s: health says %+v", c.name, found)
 		}
+		if state := console().Channels[0]; state.OK || state.Reason != c.reason || state.Cure == "" {
+			t.Errorf("%s: the console hears %+v", c.name, state)
+		}
 		if mark := ali.mark(); mark != delivered {
 			t.Errorf("%s: the mark went from %d to %d, and nothing arrived", c.name, delivered, mark)
 		}
@@ -110,6 +121,9 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 		s.bot.Set(func(o *telegramtest.Options) { o.Restricted, o.Kicked, o.Barred = false, false, "" })
 		s.waits(c.name+": the messages", time.Minute, func() bool { return s.arrived(want[len(want)-1]) })
 		s.waits(c.name+": a green light", patience, func() bool { return s.check().Status == "ok" })
+		if state := console().Channels[0]; !state.OK {
+			t.Errorf("%s is over: the console hears %+v", c.name, state)
+		}
 		s.waits(c.name+": the mark", patience, func() bool { return ali.mark() == delivered+2 }) // nobody else writes
 	}
 	var got []string
