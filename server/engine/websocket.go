@@ -225,8 +225,7 @@ func (w *wsConn) close() {
 func (c *Conn) onFrame(w *wsConn, op ws.OpCode, payload []byte) error {
 	switch op {
 	case ws.OpPing:
-		c.control(w, ws.NewPongFrame(payload))
-		return nil
+		return c.pongFrame(w, payload)
 	case ws.OpPong:
 		return nil
 	case ws.OpClose:
@@ -255,18 +254,31 @@ func (c *Conn) onFrame(w *wsConn, op ws.OpCode, payload []byte) error {
 	return nil
 }
 
-// control queues a control frame, or writes it where there is no queue yet.
-func (c *Conn) control(w *wsConn, f ws.Frame) {
-	frame := ws.MustCompileFrame(f)
+// pongFrame answers a ping frame: by the queue, or at once where there is none yet.
+func (c *Conn) pongFrame(w *wsConn, payload []byte) error {
+	frame := ws.MustCompileFrame(ws.NewPongFrame(payload))
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.ws != w:
-		w.nc.SetWriteDeadline(time.Now().Add(lingering))
-		w.nc.Write(frame)
-	case c.state == stateOpen && len(c.queue) < volatileDepth:
-		c.push(frame)
+	if c.ws == w {
+		defer c.mu.Unlock()
+		if c.state == stateOpen && len(c.queue) < volatileDepth {
+			c.push(frame)
+		}
+		return nil
 	}
+	c.mu.Unlock()
+	return w.writeNow(frame)
+}
+
+// writeNow writes to a websocket that is not the connection's transport yet, for which its reader alone writes. It may wait for
+// the client, so the caller must not hold c.mu: publishers wait for that.
+func (w *wsConn) writeNow(frame []byte) error {
+	if err := w.nc.SetWriteDeadline(time.Now().Add(lingering)); err != nil {
+		return err
+	}
+	if _, err := w.nc.Write(frame); err != nil {
+		return err
+	}
+	return w.nc.SetWriteDeadline(time.Time{})
 }
 
 func (c *Conn) isCurrent(w *wsConn) bool {
