@@ -201,9 +201,13 @@ func (w *wsConn) over(err error) {
 		return
 	}
 	w.rest, w.parts = nil, nil
-	// What still comes is of no interest, but must be taken for our last words to arrive.
+	// What still comes is of no interest, but what is on its way must be taken for our last words to arrive.
+	still := 2 * kernelBuffer
+	if errors.Is(err, errFrameBig) {
+		still = 8 * c.limit()
+	}
 	w.nc.SetReadDeadline(time.Now().Add(2 * lingering))
-	io.Copy(io.Discard, io.LimitReader(w.nc, int64(8*c.srv.opts.MaxPayload)))
+	io.Copy(io.Discard, io.LimitReader(w.nc, int64(still)))
 }
 
 // close closes the socket, once.
