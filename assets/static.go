@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"io"
 	"io/fs"
+	"math/bits"
 	"mime"
 	"net/http"
 	"path"
@@ -113,7 +114,7 @@ func (f *file) squeezed() {
 			return
 		}
 		if small := squeeze(f.plain.body, func(w io.Writer) io.WriteCloser {
-			return brotli.NewWriterLevel(w, brotliLevel)
+			return brotli.NewWriterOptions(w, brotli.WriterOptions{Quality: brotliLevel, LGWin: window(len(f.plain.body))})
 		}); len(small) < len(f.gzip.body) {
 			f.br.Store(&encoded{body: small, etag: strings.TrimSuffix(f.plain.etag, `"`) + `-br"`, encoding: "br"})
 		}
@@ -126,6 +127,10 @@ func gzipped(body []byte, level int) []byte {
 		return z
 	})
 }
+
+// window is the base-2 logarithm of a Brotli window for so many bytes (RFC 7932, section 9.1). The compressor's memory, 32 MB with
+// the default window, follows from it.
+func window(n int) int { return min(max(bits.Len(uint(n)), 16), 22) }
 
 func squeeze(body []byte, open func(io.Writer) io.WriteCloser) []byte {
 	var out bytes.Buffer

@@ -58,6 +58,7 @@ type Options struct {
 	Bridge        Bridge           // to Telegram; nil without a bot
 	Cluster       *cluster.Cluster // nil without REDIS_URL
 	MetricsToken  string           // "" = agents alone
+	DoctorTokens  []string         // with which the doctor's command reads what agents do
 	Locale        string           // language of pages for browsers that ask for none
 	Origins       []string         // other sites that may embed the chat page
 	MediaOrigins  []string         // where pictures and sound may come from besides this server

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -40,8 +41,9 @@ const eventTimeout = 15 * time.Second
 // the server as much as some that are allowed.
 const maxOver = 500
 
-// maxReads is how many histories are read and encoded at a time, at up to about 3 MB each.
-const maxReads = 16
+// readsPerProcessor is how many histories are read and encoded at a time, at up to about 3 MB each. More would only make everything
+// else wait longer for its turn.
+const readsPerProcessor = 2
 
 // bytesPerEvent is how much text of a history counts as one more event: reading and encoding it costs the server as much.
 const bytesPerEvent = 16 << 10
@@ -70,7 +72,7 @@ type Sockets struct {
 // Attach makes rt speak the contract's events. Call it before rt serves.
 func (h *Sockets) Attach(rt *realtime.Server) {
 	h.signedIn = make(map[*peer]struct{})
-	h.reads = semaphore.NewWeighted(maxReads)
+	h.reads = semaphore.NewWeighted(int64(max(4, readsPerProcessor*runtime.NumCPU())))
 	h.Sessions.Connected(h.sessions)
 	rt.OnConnect(h.connect)
 }

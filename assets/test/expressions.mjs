@@ -1,4 +1,4 @@
-// Finds the regular expressions of pages and service worker.
+// Finds the regular expressions of pages and service worker, and methods that a class has twice.
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,14 +25,22 @@ export function walk(node, visit, around = []) {
   for (const value of Object.values(node ?? {})) if (value && typeof value === 'object' && !(value instanceof RegExp)) walk(value, visit, here);
 }
 
+/** What find(node, file) gives for every node of our scripts. */
+const inScripts = (find) => scripts().flatMap((file) => {
+  const found = [];
+  walk(parse(source(file), { ecmaVersion: 2024, sourceType: 'module' }), (node) => found.push(...find(node, file)));
+  return found;
+});
+
 /** All of our scripts' expressions, as {file, source, flags}; those that are made at run time have no source. */
-export function expressions() {
-  return scripts().flatMap((file) => {
-    const found = [];
-    walk(parse(source(file), { ecmaVersion: 2024, sourceType: 'module' }), (node) => {
-      if (node.regex) found.push({ file, source: node.regex.pattern, flags: node.regex.flags });
-      else if (node.type === 'Identifier' && node.name === 'RegExp') found.push({ file });
-    });
-    return found;
-  });
-}
+export const expressions = () => inScripts((node, file) => {
+  if (node.regex) return [{ file, source: node.regex.pattern, flags: node.regex.flags }];
+  return node.type === 'Identifier' && node.name === 'RegExp' ? [{ file }] : [];
+});
+
+/** Methods whose class has another one of the same name, which silently takes their place. */
+export const overwritten = () => inScripts((node, file) => {
+  if (node.type !== 'ClassBody') return [];
+  const names = node.body.filter(({ computed, key }) => key && !computed).map(({ kind, key, static: ofClass }) => `${ofClass ? 'static ' : ''}${kind === 'get' || kind === 'set' ? `${kind} ` : ''}${key.type === 'PrivateIdentifier' ? '#' : ''}${key.name ?? key.value}`);
+  return names.filter((name, i) => names.indexOf(name) !== i).map((name) => `${file}: ${name}`);
+});

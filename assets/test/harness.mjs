@@ -100,7 +100,7 @@ export class Server {
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 export const DESK = { viewport: { width: 1440, height: 900 } };
 
-/** How Chromium is started: without a desktop's window, which takes half of the time, where that program is installed. */
+/** How Chromium is started: the headless shell where it is installed, which needs half of the CPU time. */
 export const CHROMIUM = {
   executablePath: process.env.CHROMIUM_SHELL ?? process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
@@ -108,7 +108,7 @@ export const CHROMIUM = {
     '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
 };
 
-/** Chromium as people have it, with what needs profiles and preferences: its presets, the back/forward cache. */
+/** The full Chromium, for tests that need profiles, preferences or the back/forward cache. */
 export const DESKTOP_CHROMIUM = { ...CHROMIUM, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium' };
 
 /** Waits for what Chromium closes, but not for ever: that it hangs says nothing of what was tested, and it ends with this process. */

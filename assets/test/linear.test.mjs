@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { analyse } from 'scslre';
-import { expressions } from './expressions.mjs';
+import { expressions, overwritten } from './expressions.mjs';
 
 const found = expressions();
 
@@ -20,6 +20,8 @@ test('no expression of the pages is super-linear, as far as analysis can tell', 
   });
   assert.deepEqual(bad, []);
 });
+
+test('no class has two methods of one name', () => assert.deepEqual(overwritten(), []));
 
 test('pages hold no scripts of their own', () => {
   const pages = new URL('../pages/', import.meta.url);

@@ -118,12 +118,18 @@ func StartBare(t testing.TB, dir string, env ...string) *Process {
 // code and what it said.
 func Refused(t testing.TB, dir string, env ...string) (code int, said string) {
 	t.Helper()
+	return Run(t, dir, env)
+}
+
+// Run runs one of the binary's commands in dir, with nothing in the environment but env, and returns its exit code and what it said.
+func Run(t testing.TB, dir string, env []string, args ...string) (code int, said string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
-	cmd := command(ctx, t, dir, env)
+	cmd := command(ctx, t, dir, env, args...)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		t.Fatalf("the server goes on: %s", out)
+		t.Fatalf("it goes on: %s", out)
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -132,13 +138,13 @@ func Refused(t testing.TB, dir string, env ...string) (code int, said string) {
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-func command(ctx context.Context, t testing.TB, dir string, env []string) *exec.Cmd {
+func command(ctx context.Context, t testing.TB, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, path)
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir, cmd.Env = dir, env
 	return cmd
 }

@@ -279,7 +279,7 @@ export function withTimeout(promise, ms, what) {
 
 // eventually repeats an attempt until it holds; for events that may be dropped by design.
 export async function eventually(attempt, holds) {
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 200; i++) {
     await attempt();
     await sleep(50);
     if (holds()) return;

@@ -3,12 +3,17 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"html"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"sohbet/bench/process"
+	"sohbet/server/chat"
+	"sohbet/server/telegram"
 	"sohbet/server/telegram/telegramtest"
 )
 
@@ -60,12 +65,25 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 	page := func(status int) telegramtest.Fault {
 		return telegramtest.Fault{Method: "sendMessage", Status: status, Page: true, Times: -1}
 	}
-	s := openShop(t, telegramtest.Forum())
+	dir := t.TempDir()
+	s := openShopIn(t, dir, telegramtest.New(t, telegramtest.Forum()), telegramtest.Forum())
 	s.bot.Allow("bot was kicked")
 	ali := s.visit("Ali")
 	ali.say("önce")
 	s.sent("önce")
 	ali.hears("delivered", "")
+	agent := s.agent()
+	console := func() (state struct{ Channels []chat.ChannelState }) {
+		if err := json.Unmarshal([]byte(agent.call("GET", "/api/undelivered", "")), &state); err != nil || len(state.Channels) != 1 {
+			t.Fatalf("%+v, %v", state, err)
+		}
+		return state
+	}
+	_, port, _ := net.SplitHostPort(s.Addr)
+	doctor := func() (code int, said string) {
+		env := append(shopEnv(s.bot, telegramtest.Forum()), "HOST=127.0.0.1", "PORT="+port, "DATA_DIR="+dir, "DEFAULT_LOCALE=en")
+		return process.Run(t, dir, env, "doctor")
+	}
 	var want []string
 	for _, c := range []struct {
 		name   string
@@ -103,6 +121,22 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 		if found := s.check(); found.Status != "warning" || found.Cure == "" || found.Detail == "" {
 			t.Errorf("%s: health says %+v", c.name, found)
 		}
+		if state := console().Channels[0]; state.OK || state.Reason != c.reason || state.Cure == "" {
+			t.Errorf("%s: the console hears %+v", c.name, state)
+		}
+		if code, said := doctor(); code != 1 || !strings.Contains(said, s.check().Cure) {
+			t.Errorf("%s: the doctor ends with %d and says\n%s", c.name, code, said)
+		}
+		if c.name != "kicked" { // outside of the group it hears nothing
+			calls := len(s.bot.Calls())
+			s.bot.Say(telegramtest.In{Text: "/doctor"}) // the answer cannot arrive, but its text shows
+			cure := html.EscapeString(telegram.Explain(c.reason, "", "tr").Cure)
+			s.waits(c.name+": /doctor is red", patience, func() bool {
+				return slices.ContainsFunc(s.bot.Calls()[calls:], func(call telegramtest.Call) bool {
+					return strings.Contains(call.Params["text"], "❌") && strings.Contains(call.Params["text"], cure)
+				})
+			})
+		}
 		if mark := ali.mark(); mark != delivered {
 			t.Errorf("%s: the mark went from %d to %d, and nothing arrived", c.name, delivered, mark)
 		}
@@ -110,6 +144,19 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 		s.bot.Set(func(o *telegramtest.Options) { o.Restricted, o.Kicked, o.Barred = false, false, "" })
 		s.waits(c.name+": the messages", time.Minute, func() bool { return s.arrived(want[len(want)-1]) })
 		s.waits(c.name+": a green light", patience, func() bool { return s.check().Status == "ok" })
+		if state := console().Channels[0]; !state.OK {
+			t.Errorf("%s is over: the console hears %+v", c.name, state)
+		}
+		if code, said := doctor(); code != 0 || strings.Contains(said, "✗") {
+			t.Errorf("%s is over: the doctor ends with %d and says\n%s", c.name, code, said)
+		}
+		sent := len(s.bot.Sent())
+		s.bot.Say(telegramtest.In{Text: "/doctor"})
+		s.waits(c.name+" is over: /doctor is green", patience, func() bool {
+			return slices.ContainsFunc(s.bot.Sent()[sent:], func(m telegramtest.Message) bool {
+				return strings.Contains(m.Text, "✅") && !strings.Contains(m.Text, "❌")
+			})
+		})
 		s.waits(c.name+": the mark", patience, func() bool { return ali.mark() == delivered+2 }) // nobody else writes
 	}
 	var got []string

@@ -5,6 +5,7 @@ package auth
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,15 @@ func (k *Keys) derive(purpose string) [][]byte {
 		keys = append(keys, key)
 	}
 	return keys
+}
+
+// DoctorTokens returns the bearer tokens, one for each secret, with which `sohbet doctor` reads the details of /health.
+func (k *Keys) DoctorTokens() []string {
+	var tokens []string
+	for _, key := range k.derive("doctor token") {
+		tokens = append(tokens, hex.EncodeToString(key))
+	}
+	return tokens
 }
 
 // codecs encrypt and sign cookie values. Expiry is part of the values and checked by their readers against one clock, so the

@@ -1,12 +1,17 @@
 package commands
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,13 +28,14 @@ import (
 const (
 	doctorPatience  = time.Minute      // for everything together
 	databaseTimeout = 10 * time.Second // for one look at the database
+	serverTimeout   = 10 * time.Second // for the running server's answer
 )
 
 func doctor() *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Check settings, database and Telegram, and tell how to cure what is wrong",
-		Long: "Check settings, data folder, database and the Telegram bot, and tell the step that cures each finding, in the language of\n" +
-			"the terminal (LC_ALL, LC_MESSAGES, LANG). The exit code is 1 when a check failed.",
+		Use: "doctor", Short: "Check settings, database, server and Telegram, and tell how to cure what is wrong",
+		Long: "Check settings, data folder, database, the running server and the Telegram bot, and tell the step that cures each\n" +
+			"finding, in the language of the terminal (LC_ALL, LC_MESSAGES, LANG). The exit code is 1 when a check failed.",
 		Args: exactly(0, "nothing more"), Example: "  sohbet doctor",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return examine(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
@@ -52,6 +58,7 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	v.settings()
 	if v.folder() {
 		v.database(ctx, stderr)
+		v.server(ctx)
 	}
 	v.bot(ctx)
 	return v.print(stdout)
@@ -62,6 +69,7 @@ type visit struct {
 	cfg      *config.Config
 	say      map[string]string
 	findings []telegram.Finding
+	running  bool // the server answers
 }
 
 func (v *visit) found(title string, g telegram.Grade, text, cure string) {
@@ -122,6 +130,71 @@ func (v *visit) database(ctx context.Context, stderr io.Writer) {
 	}
 }
 
+// server asks the running server, which alone knows how it gets on.
+func (v *visit) server(ctx context.Context) {
+	address := net.JoinHostPort(cmp.Or(strings.Trim(v.cfg.Host, "[]"), "127.0.0.1"), strconv.Itoa(v.cfg.Port))
+	checks, err := v.health(ctx, address)
+	if err != nil {
+		v.found("server", telegram.Warn, strings.NewReplacer("{}", address).Replace(v.say["server silent"]), v.say["server cure"])
+		return
+	}
+	v.running = true
+	well := true
+	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		c := checks[name]
+		if c.Status != "warning" && c.Status != "error" {
+			continue
+		}
+		well = false
+		if p := telegram.Explain(c.Reason, cmp.Or(c.ChatID, strconv.FormatInt(c.Aside, 10)), Locale()); p.Text != "" {
+			v.found("telegram", telegram.Fail, p.Text, p.Cure)
+			continue
+		}
+		grade := telegram.Fail
+		if c.Status == "warning" {
+			grade = telegram.Warn
+		}
+		v.found("server", grade, name+": "+cmp.Or(c.Detail, c.Status), c.Cure)
+	}
+	if well {
+		v.found("server", telegram.OK, strings.NewReplacer("{}", address).Replace(v.say["server good"]), "")
+	}
+}
+
+// serverCheck is a check of /health.
+type serverCheck struct {
+	Status, Detail, Reason, Cure string
+	ChatID                       string `json:"chat_id"`
+	Aside                        int64  `json:"set_aside"`
+}
+
+func (v *visit) health(ctx context.Context, address string) (map[string]serverCheck, error) {
+	keys, err := auth.NewKeys(v.cfg.SecretKeys)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/health", nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+keys.DoctorTokens()[0])
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }() // what was needed of it is read
+	var answer struct{ Checks map[string]serverCheck }
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&answer); err != nil {
+		return nil, err
+	}
+	if len(answer.Checks) == 0 {
+		return nil, errors.New("this is another server")
+	}
+	return answer.Checks, nil
+}
+
 func (v *visit) bot(ctx context.Context) {
 	t := v.cfg.Telegram
 	if !t.On() {
@@ -129,6 +202,9 @@ func (v *visit) bot(ctx context.Context) {
 		return
 	}
 	doctor := &telegram.Doctor{APIURL: t.APIURL, Token: t.BotToken, ChatID: t.ChatID, WebhookURL: t.WebhookURL, Client: &http.Client{}}
+	if v.running { // and has told whether another program takes its updates; to listen would take them too
+		doctor.Conflict = func() time.Time { return time.Time{} }
+	}
 	v.findings = append(v.findings, doctor.Examine(ctx, Locale())...)
 }
 
@@ -164,6 +240,8 @@ var doctorTurkish = map[string]string{
 	"aside":           "Giden mesajlar", "aside found": "Telegram'a gönderilemeyen mesaj sayısı: ", "aside cure": "Konuşmalarını panelde açıp oradan yeniden gönderin.",
 	"origin": "Adres", "origin found": "{origin} sayfaları geri çevriliyor: istekleri sunucuya {host} olarak geliyor.",
 	"origin cure": "Bu adres bu sunucunun adresiyse {setting} yazıp yeniden başlatın; sohbeti gösterebilecek başka bir siteyse CORS_ORIGINS'e ekleyin.", "telegram": "Telegram", "telegram off": "Telegram kapalı; giriş kodları sunucu günlüğüne yazılır.",
+	"server": "Sunucu", "server good": "{} adresindeki sunucu iyi çalışıyor.", "server silent": "{} adresinde yanıt veren bir sunucu yok.",
+	"server cure":   "Sunucuyu başlatın ya da komutu sunucunun HOST ve PORT ayarlarıyla çalıştırın.",
 	"telegram cure": "Telegram'da @BotFather'a /newbot yazın; anahtarı TELEGRAM_BOT_TOKEN'a, sohbetin numarasını TELEGRAM_CHAT_ID'ye koyun.",
 }
 
@@ -176,5 +254,7 @@ var doctorEnglish = map[string]string{
 	"aside":           "Outgoing messages", "aside found": "Messages that could not be sent to Telegram: ", "aside cure": "Open their conversations in the console and send them again there.",
 	"origin": "Address", "origin found": "Pages of {origin} are refused: their requests reach the server as {host}.",
 	"origin cure": "If that is this server's own address, set {setting} and restart; if it is another site that may show the chat, add it to CORS_ORIGINS.", "telegram": "Telegram", "telegram off": "Telegram is off; login codes go to the server's log.",
+	"server": "Server", "server good": "The server at {} works well.", "server silent": "No server answers at {}.",
+	"server cure":   "Start it, or run this command with the HOST and PORT of the server.",
 	"telegram cure": "In Telegram write /newbot to @BotFather; put the token into TELEGRAM_BOT_TOKEN and the chat's number into TELEGRAM_CHAT_ID.",
 }

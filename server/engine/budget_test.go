@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,5 +192,44 @@ func TestPacketFlood(t *testing.T) {
 		w.Send("4x")
 		w.Expect("4x")
 		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// reads counts what is read of a listener's connections.
+type reads struct {
+	net.Listener
+	bytes *atomic.Int64
+}
+
+func (l reads) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return readConn{c, l.bytes}, err
+}
+
+type readConn struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+func (c readConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// Of a client that goes on sending after it was told to go, no more is read than what was on its way.
+func TestFloodIsNotReadToItsEnd(t *testing.T) {
+	s, _ := serve(t, engine.Options{PacketBurst: 200, PacketEvery: time.Hour}, echo)
+	var count atomic.Int64
+	host := raw.ServeOn(t, s, "/", func(l net.Listener) net.Listener { return reads{l, &count} })
+	w := host.Websocket()
+	flood := bytes.Repeat(raw.Text("6"), 5000)
+	for {
+		if _, err := w.Write(flood); err != nil {
+			break
+		}
+	}
+	if n := count.Load(); n > 512<<10 {
+		t.Errorf("%d bytes were read", n)
 	}
 }

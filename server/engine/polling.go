@@ -108,14 +108,15 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	closed := c.state == stateClosed
+	control := http.NewResponseController(w)
 	if len(batch) > 0 {
-		c.polled = http.NewResponseController(w)
+		c.polled = control
 	}
 	c.mu.Unlock()
 
 	switch {
 	case len(batch) > 0:
-		c.answerPoll(w, batch, patience)
+		c.answerPoll(w, control, batch, patience)
 	case closed && poll.last != "":
 		answer(w, "text/plain; charset=UTF-8", []byte(poll.last))
 	case closed:
@@ -128,7 +129,8 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 }
 
 // answerPoll answers a GET with frames. A client that does not read its answer within patience, or within the heartbeat, is cut.
-func (c *Conn) answerPoll(w http.ResponseWriter, batch [][]byte, patience time.Duration) {
+// The client's next GET may come, and be answered, before this returns.
+func (c *Conn) answerPoll(w http.ResponseWriter, control *http.ResponseController, batch [][]byte, patience time.Duration) {
 	taken := 0
 	for _, frames := range batch {
 		taken += len(frames)
@@ -139,10 +141,10 @@ func (c *Conn) answerPoll(w http.ResponseWriter, batch [][]byte, patience time.D
 		batch[i] = nil
 	}
 	// A connection that cannot carry deadlines (a test's recorder) is still served.
-	_ = c.polled.SetWriteDeadline(time.Now().Add(patience))
+	_ = control.SetWriteDeadline(time.Now().Add(patience))
 	err := answer(w, "text/plain; charset=UTF-8", payload)
 	if err == nil {
-		err = c.polled.Flush()
+		err = control.Flush()
 	}
 	if errors.Is(err, http.ErrNotSupported) {
 		err = nil
@@ -150,9 +152,11 @@ func (c *Conn) answerPoll(w http.ResponseWriter, batch [][]byte, patience time.D
 	c.mu.Lock()
 	c.sent(taken)
 	if err == nil {
-		_ = c.polled.SetWriteDeadline(time.Time{})
+		_ = control.SetWriteDeadline(time.Time{})
 	}
-	c.polled = nil
+	if c.polled == control {
+		c.polled = nil
+	}
 	c.mu.Unlock()
 	if err != nil {
 		c.abort(ClosedTransport)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,6 +193,59 @@ func TestSecondGet(t *testing.T) {
 		t.Errorf("got %v and %v", a, b)
 	}
 	isOver(t, p)
+}
+
+// flushes tells of each flush once it has been made, and returns from it only when allowed to.
+type flushes struct {
+	http.ResponseWriter
+	made, goOn chan struct{}
+}
+
+func (f flushes) FlushError() error {
+	err := http.NewResponseController(f.ResponseWriter).Flush()
+	f.made <- struct{}{}
+	<-f.goOn
+	return err
+}
+
+// A client has an answer before the server's write of it returns, and its next GET may be answered by then.
+func TestAnswersOverlap(t *testing.T) {
+	s, _ := serve(t, engine.Options{}, echo)
+	made, goOn := make(chan struct{}, 8), make(chan struct{}, 8)
+	host := raw.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(flushes{w, made, goOn}, r)
+	}), "/")
+	allow := sync.OnceFunc(func() { close(goOn) })
+	t.Cleanup(allow)
+	p := host.Polling()
+	get := func() <-chan raw.Answer { // on a connection of its own, or what comes next would wait behind it
+		answer := make(chan raw.Answer, 1)
+		go func() {
+			a, err := host.Request(context.Background(), http.MethodGet, p.Query(), nil, "Connection", "close")
+			if err != nil {
+				a = raw.Answer{Body: err.Error()}
+			}
+			answer <- a
+		}()
+		return answer
+	}
+	p.Post("4first")
+	first := get()
+	raw.Take(t, made, "the first answer")
+	p.Post("4second")
+	second := get()
+	raw.Take(t, made, "the second answer")
+	allow()
+	if a := raw.Take(t, first, "the first GET"); !a.Is("4first") {
+		t.Errorf("got %v", a)
+	}
+	if a := raw.Take(t, second, "the second GET"); !a.Is("4second") {
+		t.Errorf("got %v", a)
+	}
+	p.Post("4third")
+	if a := p.Get(); !a.Is("4third") {
+		t.Errorf("got %v", a)
+	}
 }
 
 func TestAbortedGet(t *testing.T) {

@@ -48,19 +48,21 @@ func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
 	switch string(payload) {
 	case "2probe":
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		if c.probe != w || c.state != stateOpen {
+			c.mu.Unlock()
 			return errOver
 		}
-		w.nc.SetWriteDeadline(time.Now().Add(lingering))
-		if _, err := w.nc.Write(probeAnswer); err != nil {
+		c.probed = true
+		waiting := c.poll
+		c.mu.Unlock()
+		if err := w.writeNow(probeAnswer); err != nil {
 			return err
 		}
-		w.nc.SetWriteDeadline(time.Time{})
-		c.probed = true
-		if c.poll != nil {
-			c.poll.noop = true
-			c.poll.wake()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if waiting != nil && c.poll == waiting { // one that came later waits for the upgrade packet
+			waiting.noop = true
+			waiting.wake()
 		}
 		return nil
 	case "5":

@@ -3,11 +3,15 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/gobwas/ws"
 
 	"sohbet/bench/conformance/raw"
 	"sohbet/server/engine"
@@ -293,4 +297,53 @@ func TestEndDuringUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Closed()
+}
+
+// pongs is a listener whose connections tell of each pong frame that they are given, and write none until goOn is closed.
+type pongs struct {
+	net.Listener
+	given, goOn chan struct{}
+}
+
+func (l pongs) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return pongConn{c, l}, err
+}
+
+type pongConn struct {
+	net.Conn
+	l pongs
+}
+
+func (c pongConn) Write(p []byte) (int, error) {
+	if ws.OpCode(p[0]&0x0f) == ws.OpPong && p[0]&0x80 != 0 {
+		c.l.given <- struct{}{}
+		<-c.l.goOn
+	}
+	return c.Conn.Write(p)
+}
+
+// A client that does not read what its websocket is answered during an upgrade holds up nobody who publishes to it.
+func TestPublishWhileProbeIsNotRead(t *testing.T) {
+	conns := make(chan *engine.Conn, 1)
+	s, _ := serve(t, engine.Options{}, nil)
+	s.OnConnect(func(c *engine.Conn) { conns <- c })
+	given, goOn := make(chan struct{}, 1), make(chan struct{})
+	allow := sync.OnceFunc(func() { close(goOn) })
+	host := raw.ServeOn(t, s, "/", func(l net.Listener) net.Listener { return pongs{l, given, goOn} })
+	t.Cleanup(allow)
+	p := host.Polling()
+	c := raw.Take(t, conns, "the connection")
+	w := host.Plain(upgradeQuery(p))
+	w.SendRaw(ws.MustCompileFrame(ws.MaskFrame(ws.NewPingFrame([]byte("x")))))
+	raw.Take(t, given, "the pong")
+	queued := make(chan bool, 1)
+	go func() { queued <- c.Queue(engine.AppendText(nil, []byte("hello")), false) }()
+	if !raw.Take(t, queued, "the publisher") {
+		t.Error("the frame was not queued")
+	}
+	allow()
+	if a := p.Get(); !a.Is("4hello") {
+		t.Error(a)
+	}
 }

@@ -201,9 +201,13 @@ func (w *wsConn) over(err error) {
 		return
 	}
 	w.rest, w.parts = nil, nil
-	// What still comes is of no interest, but must be taken for our last words to arrive.
+	// What still comes is of no interest, but what is on its way must be taken for our last words to arrive.
+	still := 2 * kernelBuffer
+	if errors.Is(err, errFrameBig) {
+		still = 8 * c.limit()
+	}
 	w.nc.SetReadDeadline(time.Now().Add(2 * lingering))
-	io.Copy(io.Discard, io.LimitReader(w.nc, int64(8*c.srv.opts.MaxPayload)))
+	io.Copy(io.Discard, io.LimitReader(w.nc, int64(still)))
 }
 
 // close closes the socket, once.
@@ -225,8 +229,7 @@ func (w *wsConn) close() {
 func (c *Conn) onFrame(w *wsConn, op ws.OpCode, payload []byte) error {
 	switch op {
 	case ws.OpPing:
-		c.control(w, ws.NewPongFrame(payload))
-		return nil
+		return c.pongFrame(w, payload)
 	case ws.OpPong:
 		return nil
 	case ws.OpClose:
@@ -255,18 +258,31 @@ func (c *Conn) onFrame(w *wsConn, op ws.OpCode, payload []byte) error {
 	return nil
 }
 
-// control queues a control frame, or writes it where there is no queue yet.
-func (c *Conn) control(w *wsConn, f ws.Frame) {
-	frame := ws.MustCompileFrame(f)
+// pongFrame answers a ping frame: by the queue, or at once where there is none yet.
+func (c *Conn) pongFrame(w *wsConn, payload []byte) error {
+	frame := ws.MustCompileFrame(ws.NewPongFrame(payload))
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.ws != w:
-		w.nc.SetWriteDeadline(time.Now().Add(lingering))
-		w.nc.Write(frame)
-	case c.state == stateOpen && len(c.queue) < volatileDepth:
-		c.push(frame)
+	if c.ws == w {
+		defer c.mu.Unlock()
+		if c.state == stateOpen && len(c.queue) < volatileDepth {
+			c.push(frame)
+		}
+		return nil
 	}
+	c.mu.Unlock()
+	return w.writeNow(frame)
+}
+
+// writeNow writes to a websocket that is not the connection's transport yet, for which its reader alone writes. It may wait for
+// the client, so the caller must not hold c.mu: publishers wait for that.
+func (w *wsConn) writeNow(frame []byte) error {
+	if err := w.nc.SetWriteDeadline(time.Now().Add(lingering)); err != nil {
+		return err
+	}
+	if _, err := w.nc.Write(frame); err != nil {
+		return err
+	}
+	return w.nc.SetWriteDeadline(time.Time{})
 }
 
 func (c *Conn) isCurrent(w *wsConn) bool {

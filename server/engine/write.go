@@ -45,6 +45,9 @@ func (c *Conn) write(w *wsConn) {
 		c.mu.Unlock()
 		if err != nil {
 			c.abort(ClosedTransport)
+			c.mu.Lock()
+			c.writing = false
+			c.mu.Unlock()
 			return
 		}
 	}

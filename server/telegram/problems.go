@@ -65,6 +65,11 @@ var problems = map[string]map[string]Problem{
 // problem gives a Problem in English, with value in the place of {}.
 func problem(reason, value string) Problem { return Problem{Reason: reason, value: value}.in("en") }
 
+// Explain gives the problem with that reason in a language, "tr" or "en". Its Text is empty for a reason that is none of Telegram's.
+func Explain(reason, value, lang string) Problem {
+	return Problem{Reason: reason, value: value}.in(lang)
+}
+
 // in gives the problem in a language, "tr" or "en".
 func (p Problem) in(lang string) Problem {
 	text := problems[lang][p.Reason]
