@@ -7,13 +7,18 @@ import { t } from '../lib/i18n.js';
 export class Undelivered {
   #all = new Map(); // by message id
   #trouble = false;
+  #loading = false;
+  #round = 0; // of loads; the last one counts
   #put;
 
   /** @param {(messageID: number, mark: ?Node) => void} put puts a mark below a message that is shown, or takes it away */
   constructor(put) { this.#put = put; }
 
   async load() {
-    const { undelivered, channels } = await get('/api/undelivered');
+    const round = ++this.#round;
+    this.#loading = true;
+    const { undelivered, channels } = await get('/api/undelivered').finally(() => { if (round === this.#round) this.#loading = false; });
+    if (round !== this.#round) return;
     const before = [...this.#all.keys()];
     this.#all = new Map(undelivered.map((row) => [row.message_id, row]));
     for (const id of new Set([...before, ...this.#all.keys()])) this.#put(id, this.#mark(id));
@@ -27,12 +32,19 @@ export class Undelivered {
     else this.#all.set(row.message_id, row);
     this.#put(row.message_id, this.#mark(row.message_id));
     this.#show();
+    this.#reload();
   }
 
   /** Takes in the event channel_state. */
   channel({ ok }) {
     this.#trouble = !ok;
     this.#show();
+    this.#reload();
+  }
+
+  /** Loads again when an answer is on its way, which may not know yet what an event has told. */
+  #reload() {
+    if (this.#loading) this.load().catch(() => { /* the next connect loads them */ });
   }
 
   /** Marks a message that has come into view, if it waits. */
