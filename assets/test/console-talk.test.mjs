@@ -169,6 +169,45 @@ test('ready replies: written in the dialog, found by "/", filled in, and the sam
   await visitor.context().close();
 });
 
+test('ready replies: answers that come in another order, and what is typed meanwhile', async () => {
+  let release;
+  const held = new Promise((resolve) => { release = resolve; });
+  let asked = 0;
+  let answered; // that the first answer, which knows less, has come last
+  const last = new Promise((resolve) => { answered = resolve; });
+  await a.route('**/api/canned', async (route) => {
+    if (route.request().method() !== 'GET' || ++asked > 1) return route.fallback();
+    const response = await route.fetch();
+    await held;
+    await route.fulfill({ response });
+    return answered();
+  });
+  await a.click('#menu summary');
+  await a.click('#canned-open');
+  await a.fill('#canned-shortcut', 'geç');
+  await a.fill('#canned-text', 'Hemen bakıyoruz.');
+  await a.click('#canned-save');
+  await a.locator('#canned-all li', { hasText: '/geç' }).waitFor();
+  release();
+  await last;
+  await a.evaluate(() => fetch('/api/canned').then((response) => response.json())); // the page has handled the answer by now
+  assert.equal(await a.locator('#canned-all li', { hasText: '/geç' }).count(), 1);
+  await a.unroute('**/api/canned');
+
+  await a.route('**/api/canned', async (route) => {
+    if (route.request().method() === 'POST') await a.fill('#canned-shortcut', 'sonraki');
+    return route.fallback();
+  });
+  await a.fill('#canned-shortcut', 'ilk');
+  await a.fill('#canned-text', 'Birinci.');
+  await a.click('#canned-save');
+  await a.locator('#canned-all li', { hasText: '/ilk' }).waitFor();
+  await a.waitForSelector('#canned-save:not([disabled])');
+  assert.equal(await a.inputValue('#canned-shortcut'), 'sonraki');
+  await a.unroute('**/api/canned');
+  await a.keyboard.press('Escape');
+});
+
 test('correcting what one wrote: by its button, by the up key, and not at all', async () => {
   const visitor = await talk('Düzeltme');
   await say(a, 'yarin gelir');

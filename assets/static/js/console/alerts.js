@@ -52,7 +52,7 @@ export function alerts(store, threads, open, say) {
   sound.addEventListener('click', () => {
     store.set('sound', store.get('sound') !== true);
     show();
-    if (store.get('sound')) ring();
+    if (store.get('sound')) ring({ sample: true });
   });
   show();
   if (on()) join();

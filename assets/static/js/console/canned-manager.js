@@ -63,11 +63,14 @@ export function cannedManager(canned, session) {
     if (!text.value.trim()) return complain(t('console.canned_text_missing'), text);
     const button = byId('canned-save');
     button.disabled = true;
+    const sent = [shortcut.value, text.value];
     try {
       await post('api/canned', { ...(changing && { id: changing.id }), shortcut: name, text: text.value.trim() });
+      if (shortcut.value === sent[0] && text.value === sent[1]) { // or the next one is being written already
+        fill(null);
+        shortcut.focus();
+      }
       await canned.load();
-      fill(null);
-      shortcut.focus();
     } catch (error) {
       complain(why(error), error.code === 'conflict' ? shortcut : null);
     } finally {

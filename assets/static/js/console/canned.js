@@ -19,9 +19,14 @@ function rank(reply, wanted) {
 /** Events: `change` (another list). */
 export class Canned extends EventTarget {
   all = [];
+  #round = 0;
 
+  /** Of loads that overlap, the last one counts: answers may come in another order than they were asked for. */
   async load() {
-    this.all = await get('api/canned');
+    const round = ++this.#round;
+    const all = await get('api/canned');
+    if (round !== this.#round) return;
+    this.all = all;
     this.dispatchEvent(new Event('change'));
   }
 

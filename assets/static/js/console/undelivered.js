@@ -8,13 +8,18 @@ import { t } from '../lib/i18n.js';
 export class Undelivered {
   #all = new Map(); // by message id
   #trouble = false;
+  #loading = false;
+  #round = 0; // of loads; the last one counts
   #put;
 
   /** @param {(messageID: number, mark: ?Node) => void} put puts a mark below a message that is shown, or takes it away */
   constructor(put) { this.#put = put; }
 
   async load() {
-    const { undelivered, channels, refused_origin: refused } = await get('api/undelivered');
+    const round = ++this.#round;
+    this.#loading = true;
+    const { undelivered, channels, refused_origin: refused } = await get('api/undelivered').finally(() => { if (round === this.#round) this.#loading = false; });
+    if (round !== this.#round) return;
     const line = byId('origin-trouble');
     line.hidden = !refused;
     if (refused) line.textContent = t('console.origin_trouble', refused);
@@ -31,12 +36,19 @@ export class Undelivered {
     else this.#all.set(row.message_id, row);
     this.#put(row.message_id, this.#mark(row.message_id));
     this.#show();
+    this.#reload();
   }
 
   /** Takes in the event channel_state. */
   channel({ ok }) {
     this.#trouble = !ok;
     this.#show();
+    this.#reload();
+  }
+
+  /** Loads again when an answer is on its way, which may not know yet what an event has told. */
+  #reload() {
+    if (this.#loading) this.load().catch(() => { /* the next connect loads them */ });
   }
 
   /** Marks a message that has come into view, if it waits. */

@@ -22,13 +22,16 @@ const ourTurn = () => new Promise((resolve) => {
   }).catch(() => resolve(true)); // nothing is shared here
 });
 
-/** Plays it. In a page that nobody has touched yet a browser plays nothing. */
-export async function ring() {
+/**
+ * Plays it. In a page that nobody has touched yet a browser plays nothing.
+ * @param {{sample?: boolean}} [how] sample: asked for by hand, which no other tab plays too
+ */
+export async function ring({ sample = false } = {}) {
   if (!canRing()) return;
   context ??= new AudioContext();
   // Until somebody touches the page this waits; what rings long after its message would only confuse.
   await Promise.race([context.resume(), new Promise((later) => setTimeout(later, PATIENCE))]);
-  if (context.state !== 'running' || !await ourTurn()) return;
+  if (context.state !== 'running' || !(sample || await ourTurn())) return;
   const now = context.currentTime;
   for (const { hertz, at } of NOTES) {
     const tone = new OscillatorNode(context, { type: 'sine', frequency: hertz });
