@@ -64,9 +64,10 @@ func searchWords(query string) []string {
 	return words[:min(len(words), maxSearchWords)]
 }
 
-// phoneDigits returns the digits of a query that looks like a phone number; "" for any other.
+// phoneDigits returns the digits of a query that looks like a phone number, without the zeros with which numbers begin inside a country
+// or abroad; "" for any other.
 func phoneDigits(query string) string {
-	d := digits(query)
+	d := strings.TrimLeft(digits(query), "0")
 	if len(d) < 3 || strings.Trim(query, "0123456789 +-()./") != "" {
 		return ""
 	}

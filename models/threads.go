@@ -178,10 +178,15 @@ func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	return db.Order(order + " DESC, id DESC").Limit(pageSize(q.Limit))
 }
 
-// searchCondition is true of threads whose name and number hold all words, or whose number holds the digits of the query. A word
-// may also be a whole e-mail address: addresses are stored encrypted, and found by their keyed hash.
+// searchCondition is true of threads whose name and number hold all words; of a query that looks like a phone number, those whose
+// number holds its digits, or whose name holds it as it is. A word may also be a whole e-mail address: addresses are stored
+// encrypted, and found by their keyed hash.
 func (s *Store) searchCondition(query string, words []string) (condition string, args []any) {
 	const holds = `search_key LIKE ? ESCAPE '\'`
+	number := phoneDigits(query)
+	if number != "" {
+		words = []string{strings.TrimSpace(query)}
+	}
 	all := make([]string, len(words))
 	for i, word := range words {
 		all[i] = holds
@@ -192,9 +197,9 @@ func (s *Store) searchCondition(query string, words []string) (condition string,
 		}
 	}
 	condition = strings.Join(all, " AND ")
-	if d := phoneDigits(query); d != "" {
-		condition = "(" + condition + ") OR " + holds
-		args = append(args, likePattern(d))
+	if number != "" {
+		condition += " OR " + holds
+		args = append(args, likePattern(number))
 	}
 	return condition, args
 }

@@ -98,11 +98,11 @@ test('the closed ones, and a search through all of them', async () => {
     assert.equal(seen[0].of, CLOSED);
     assert.deepEqual(seen.slice(0, 3).map((row) => row.n), [50, 100, 150]);
   });
-  await agent.fill('#search', 'Yılmaz 5');
+  await agent.fill('#search', 'Yılmaz');
   await eventually(async () => {
     assert.match(await agent.textContent('#found'), /^\d+ sonuç$/);
     const names = await agent.locator('.row-name').allTextContents();
-    assert.ok(names.length && names.every((name) => name.includes('Yılmaz 5')));
+    assert.ok(names.length && names.every((name) => name.includes('Yılmaz')));
   });
   await agent.fill('#search', '');
   await eventually(async () => assert.equal((await rows())[0].of, CLOSED));

@@ -344,6 +344,7 @@ test('who one talks with: page, browser, contact, rating, earlier talks that ope
   for (const text of [/shop\.example\/sepet/, /Firefox 140 · Android/, /İngilizce/, /\+90 532 444 55 66/]) await fact(text);
   await now.ask('page', { page_url: 'https://shop.example/odeme', page_title: 'Ödeme' });
   await now.ask('contact', { email: 'selin@example.com' });
+  await now.ask('message', { text: 'bir soru daha' }); // below the message that confirms the address
   await now.ask('rate', { score: 4, comment: 'hızlıydı' });
   for (const text of [/Ödeme/, /selin@example\.com/, /hızlıydı/]) await fact(text);
   assert.equal(await a.getAttribute('#facts .stars', 'aria-label'), '5 üzerinden 4');
@@ -352,7 +353,7 @@ test('who one talks with: page, browser, contact, rating, earlier talks that ope
   assert.deepEqual(await a.locator('.earlier-last').allTextContents(), ['geçen haftaki soru']);
   await a.click('.earlier-row');
   await shows(a, ['geçen haftaki soru']);
-  await eventually(async () => assert.deepEqual(await a.locator('.earlier-last').allTextContents(), ['bugünkü soru']));
+  await eventually(async () => assert.deepEqual(await a.locator('.earlier-last').allTextContents(), ['bir soru daha']));
   // Somebody whom the site vouches for.
   assert.equal(await a.locator('#facts .verified').count(), 0);
   const identity = { id: 'musteri-7', hash: createHmac('sha256', SECRET).update('musteri-7').digest('hex') };

@@ -125,8 +125,8 @@ for (const [name, transport, database] of variants) {
 
     it("a visitor leaves an address, rates the talk and clicks on; the agent sees all of it in the facts", async () => {
       const earlier = await server.visitor(transport, "Nur");
+      await earlier.ok("contact", { thread_id: earlier.thread, email: "nur@shop.example" }); // which a message confirms
       await earlier.ok("message", { thread_id: earlier.thread, text: "first time" });
-      await earlier.ok("contact", { thread_id: earlier.thread, email: "nur@shop.example" });
       const visitor = await server.connect(transport);
       const { thread_id } = await visitor.ok("join", { display_name: "Nur Y.", locale: "tr", page_url: "https://shop.example/a", page_title: "A" });
       await visitor.ok("message", { thread_id, text: "again" });
@@ -142,7 +142,7 @@ for (const [name, transport, database] of variants) {
       assert.deepEqual(
         [facts.display_name, facts.email, facts.phone_number, facts.locale, facts.page_url, facts.page_title, facts.identity, facts.talks],
         ["Nur Y.", "NUR@shop.example", "+90 555", "tr", "https://shop.example/b", "B", null, 2]);
-      assert.deepEqual(facts.earlier.map((t) => [t.id, t.last_message, t.message_count, t.status, t.rating]), [[earlier.thread, "first time", 1, "active", 0]]);
+      assert.deepEqual(facts.earlier.map((t) => [t.id, t.last_message, t.message_count, t.status, t.rating]), [[earlier.thread, "first time", 2, "active", 0]]);
       assert.equal(facts.first_seen, facts.earlier[0].created_at);
       const listed = (await threads()).find((t) => t.id === thread_id);
       assert.deepEqual([listed.email, listed.rating, listed.rating_comment, listed.page_title], ["NUR@shop.example", 4, "hızlı", "B"]);
