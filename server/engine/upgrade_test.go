@@ -323,7 +323,7 @@ func (c pongConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// A client that does not read from its websocket during an upgrade blocks nobody who publishes to it.
+// Publishing to a connection does not wait for a client that does not read its websocket during an upgrade.
 func TestPublishWhileProbeIsNotRead(t *testing.T) {
 	conns := make(chan *engine.Conn, 1)
 	s, _ := serve(t, engine.Options{}, nil)
