@@ -103,7 +103,7 @@ func (a *API) MetricsAccess(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// readsMetrics tells whether a request comes from an agent, from who knows METRICS_TOKEN, or from this installation's doctor.
+// readsMetrics reports whether a request has a session, METRICS_TOKEN, or the token of `sohbet doctor`.
 func (a *API) readsMetrics(c echo.Context) bool {
 	if token := bearer(c.Request()); token != "" {
 		got := sha256.Sum256([]byte(token))

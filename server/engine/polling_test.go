@@ -195,7 +195,7 @@ func TestSecondGet(t *testing.T) {
 	isOver(t, p)
 }
 
-// flushes tells of each flush once it has been made, and returns from it only when allowed to.
+// flushes reports each flush on made, and returns from it only after goOn.
 type flushes struct {
 	http.ResponseWriter
 	made, goOn chan struct{}

@@ -299,7 +299,7 @@ func TestEndDuringUpgrade(t *testing.T) {
 	w.Closed()
 }
 
-// pongs is a listener whose connections tell of each pong frame that they are given, and write none until goOn is closed.
+// pongs is a listener whose connections report each pong frame on given, and write none before goOn is closed.
 type pongs struct {
 	net.Listener
 	given, goOn chan struct{}
@@ -323,7 +323,7 @@ func (c pongConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// A client that does not read what its websocket is answered during an upgrade holds up nobody who publishes to it.
+// Publishing to a connection does not wait for a client that does not read its websocket during an upgrade.
 func TestPublishWhileProbeIsNotRead(t *testing.T) {
 	conns := make(chan *engine.Conn, 1)
 	s, _ := serve(t, engine.Options{}, nil)

@@ -201,7 +201,7 @@ func (w *wsConn) over(err error) {
 		return
 	}
 	w.rest, w.parts = nil, nil
-	// What still comes is of no interest, but what is on its way must be taken for our last words to arrive.
+	// Closing a socket with unread data resets it, and the close frame would be lost: what is on its way is read and discarded.
 	still := 2 * kernelBuffer
 	if errors.Is(err, errFrameBig) {
 		still = 8 * c.limit()

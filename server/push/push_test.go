@@ -70,8 +70,9 @@ func (w *world) passed(n *int) {
 	w.t.Helper()
 	*n++
 	marker := "marker " + strings.Repeat("x", *n)
-	w.Notify(chat.Notice{ThreadID: marker, DisplayName: marker, Preview: "x", ContentType: "text"})
 	w.until("the marker came", func() bool {
+		// Again and again, since a queue that is full drops it. Of one thread only the first is told.
+		w.Notify(chat.Notice{ThreadID: marker, DisplayName: marker, Preview: "x", ContentType: "text"})
 		for _, p := range w.fake.all() {
 			if strings.HasPrefix(p.Title, marker+" ") {
 				return true
