@@ -50,7 +50,7 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 	kept := s.sent("kalacak").Topic
 	s.waits("both to be stored as sent", patience, func() bool { return ali.mark() > 0 && veli.mark() > 0 })
 	bot.SetDown(true)
-	if answer := agent.call("POST", "/api/messages/clear", `{"thread_id":"`+ali.thread+`"}`); !strings.Contains(answer, `"success":true`) {
+	if answer := agent.call("POST", "/api/threads/delete", `{"thread_id":"`+ali.thread+`"}`); !strings.Contains(answer, `"success":true`) {
 		t.Fatal(answer)
 	}
 	s.Kill()

@@ -153,7 +153,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 	s.sent("bu tür dosyalar kabul edilmiyor")
 	english := telegramtest.User{ID: 5550002, FirstName: "Ann", LanguageCode: "en-GB"}
 	s.bot.Say(telegramtest.In{Topic: topic, From: &english, Document: []byte("MZ\x90\x00"), Name: "setup.exe"})
-	s.sent("This file cannot be sent.")
+	s.sent("This file cannot be sent: ")
 	quiet(ali, topic)
 }
 

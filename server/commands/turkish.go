@@ -45,10 +45,10 @@ var turkish = map[string]string{
 	"delete messages older than this many days, instead of MESSAGE_RETENTION_DAYS":                                "MESSAGE_RETENTION_DAYS yerine bu kadar günden eski mesajları sil",
 	"Sign everybody out, in every browser":                                                                        "Herkesin oturumunu bütün tarayıcılarda kapatır",
 	"Sign everybody out, in every browser. The server may run meanwhile; it closes open consoles within seconds.": "Herkesin oturumunu bütün tarayıcılarda kapatır. Sunucu bu sırada çalışabilir; açık panelleri saniyeler içinde kapatır.",
-	"Check settings, database and Telegram, and tell how to cure what is wrong":                                   "Ayarları, veritabanını ve Telegram'ı denetler, yanlış olanın çaresini söyler",
-	"Check settings, data folder, database and the Telegram bot, and tell the step that cures each finding, in the language of\n" +
-		"the terminal (LC_ALL, LC_MESSAGES, LANG). The exit code is 1 when a check failed.": "Ayarları, veri klasörünü, veritabanını ve Telegram botunu denetler, her bulgunun çaresini terminalin dilinde\n" +
-		"(LC_ALL, LC_MESSAGES, LANG) söyler. Bir denetim başarısızsa çıkış kodu 1'dir.",
+	"Check settings, database, server and Telegram, and tell how to cure what is wrong":                           "Ayarları, veritabanını, sunucuyu ve Telegram'ı denetler, yanlış olanın çaresini söyler",
+	"Check settings, data folder, database, the running server and the Telegram bot, and tell the step that cures each\n" +
+		"finding, in the language of the terminal (LC_ALL, LC_MESSAGES, LANG). The exit code is 1 when a check failed.": "Ayarları, veri klasörünü, veritabanını, çalışan sunucuyu ve Telegram botunu denetler, her bulgunun çaresini\n" +
+		"terminalin dilinde (LC_ALL, LC_MESSAGES, LANG) söyler. Bir denetim başarısızsa çıkış kodu 1'dir.",
 
 	"%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n":                 "%d metin denetlendi, %d tanesi %d anahtarın ilkiyle yeniden şifrelendi, hiçbir anahtarın açmadığı %d tanesi olduğu gibi bırakıldı\n",
 	"everybody is signed out; open consoles close within seconds":                                                            "herkesin oturumu kapatıldı; açık paneller saniyeler içinde kapanır",
