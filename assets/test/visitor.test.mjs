@@ -188,6 +188,14 @@ test('times follow the clock of the reader’s region', async () => {
   }
 });
 
+test('a language tag of the browser that is none does not stop the page', async () => {
+  const context = await h.person({ locale: 'en-US' });
+  await context.addInitScript(() => Object.defineProperty(navigator, 'languages', { value: ['en-US@posix', 'en-GB'] }));
+  const page = await visit(context, 'Posix', { lang: 'en' });
+  await say(page, 'which clock?');
+  assert.match(await page.locator('.meta time').last().textContent(), /^\d\d:\d\d$/); // of en-GB
+});
+
 test('emoji by keyboard: open, walk, choose, back to the box; a few alone are shown large', async () => {
   const page = await visit(await h.person(), 'Emoji');
   await page.focus('#emoji');

@@ -1,8 +1,12 @@
 // How times read: the hour beside a message, the day between messages, how long ago in a list.
 import { lang, t } from './i18n.js';
 
+/** Whether the browser's own tag is one (BCP 47): Chromium in the locale "C" says "en-US@posix", with which Intl throws. */
+function wellFormed(tag) {
+  try { return Intl.getCanonicalLocales(tag).length === 1; } catch { return false; }
+}
 /** The reader's region, where it speaks the page's language: en-GB has another clock than en-US. */
-const locale = navigator.languages.find((one) => one.split('-')[0] === lang) ?? lang;
+const locale = navigator.languages.find((one) => one.split('-')[0] === lang && wellFormed(one)) ?? lang;
 const hour = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const weekday = new Intl.DateTimeFormat(locale, { weekday: 'long', day: 'numeric', month: 'long' });
 const dated = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long', year: 'numeric' });
