@@ -23,7 +23,7 @@ SCENES  ?=
 export GO
 CLIENT  := assets/static/vendor/socket.io.min.js
 
-.PHONY: help run build test check bench screenshots paint release
+.PHONY: help run build assets test check bench screenshots paint release
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ help: ## Show this list
 run: build ## Build and serve on http://localhost:5000, data in ./data
 	PORT=$(PORT) ./$(BIN)
 
-build: $(CLIENT) ## Build the binary ./sohbet
+build: assets ## Build the binary ./sohbet
 	$(GO) build $(FLAGS) -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)' -o $(BIN) .
 
 test: ## Everything that CI runs; installs what it needs with apt where absent
@@ -57,6 +57,10 @@ paint: build ## How soon each page and the widget stand on a slow phone; fails a
 
 release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a list of what is inside
 	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"
+
+# What pages load, joined and compressed, for the program to embed. A plain `go build` without it serves the sources.
+assets: $(CLIENT)
+	$(GO) generate ./assets
 
 # The official Socket.IO client for browsers, embedded when npm is there. Without it the binary is complete too:
 # it sends browsers to the pinned version on the client's CDN.

@@ -3,11 +3,9 @@ package assets
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"io/fs"
 	"net/http"
@@ -15,10 +13,8 @@ import (
 	"os"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/andybalholm/brotli"
 )
@@ -44,14 +40,17 @@ func body(t *testing.T, r io.Reader) []byte {
 }
 
 func TestStaticFileInEveryEncoding(t *testing.T) {
-	want, err := fs.ReadFile(embedded, "static/css/base.css")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if res := get(t, Static(), URL("js/lib/live.js"), "Accept-Encoding", "gzip, br"); res.Header.Get("Content-Encoding") != "gzip" {
-		t.Errorf("who comes first waits for %q", res.Header.Get("Content-Encoding"))
-	}
-	staticFiles["css/base.css"].squeezed()
+	want := []byte("body{color:red}")
+	name := "css/test.css"
+	staticFiles()[name] = newFile(name, func() map[string][]byte {
+		var br bytes.Buffer
+		w := brotli.NewWriter(&br)
+		if _, err := w.Write(want); err != nil || w.Close() != nil {
+			t.Error(err)
+		}
+		return map[string][]byte{"": want, "gzip": gzipped(want), "br": br.Bytes()}
+	})
+	defer delete(staticFiles(), name)
 	for _, c := range []struct{ accept, encoding string }{
 		{"gzip, deflate, br, zstd", "br"},
 		{"gzip", "gzip"},
@@ -60,7 +59,7 @@ func TestStaticFileInEveryEncoding(t *testing.T) {
 		{"brotli", ""},
 		{"", ""},
 	} {
-		res := get(t, Static(), URL("css/base.css"), "Accept-Encoding", c.accept)
+		res := get(t, Static(), URL(name), "Accept-Encoding", c.accept)
 		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Encoding") != c.encoding {
 			t.Errorf("Accept-Encoding %q: status %d, encoding %q, want %q", c.accept, res.StatusCode, res.Header.Get("Content-Encoding"), c.encoding)
 			continue
@@ -70,9 +69,11 @@ func TestStaticFileInEveryEncoding(t *testing.T) {
 		case "br":
 			plain = brotli.NewReader(res.Body)
 		case "gzip":
-			if plain, err = gzip.NewReader(res.Body); err != nil {
+			unzipped, err := gzip.NewReader(res.Body)
+			if err != nil {
 				t.Fatal(err)
 			}
+			plain = unzipped
 		}
 		if !bytes.Equal(body(t, plain), want) {
 			t.Errorf("Accept-Encoding %q: the file came out changed", c.accept)
@@ -85,7 +86,7 @@ func TestStaticFileInEveryEncoding(t *testing.T) {
 				t.Errorf("%s is %q, want %q", name, got, value)
 			}
 		}
-		again := get(t, Static(), URL("css/base.css"), "Accept-Encoding", c.accept, "If-None-Match", `"other", W/`+res.Header.Get("ETag"))
+		again := get(t, Static(), URL(name), "Accept-Encoding", c.accept, "If-None-Match", `"other", W/`+res.Header.Get("ETag"))
 		if again.StatusCode != http.StatusNotModified || len(body(t, again.Body)) != 0 {
 			t.Errorf("a file the browser has: status %d", again.StatusCode)
 		}
@@ -188,7 +189,7 @@ func TestClientPins(t *testing.T) {
 func TestPages(t *testing.T) {
 	inline := regexp.MustCompile(`(?i)\son[a-z]+\s*=|\sstyle\s*=|<style|javascript:`)
 	script := regexp.MustCompile(`<script[^>]*>`)
-	for name := range pageParts {
+	for name := range Pages {
 		for _, lang := range []string{"tr", "en"} {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(http.MethodGet, "/?lang="+lang, nil)
@@ -244,7 +245,7 @@ func TestPages(t *testing.T) {
 		t.Error("the compressed page is not whole")
 	}
 	// Without data the pages still stand.
-	for name := range pageParts {
+	for name := range Pages {
 		w := httptest.NewRecorder()
 		if err := Page(w, httptest.NewRequest(http.MethodGet, "/", nil), http.StatusOK, name, PageData{}); err != nil {
 			t.Errorf("%s without data: %v", name, err)
@@ -341,92 +342,29 @@ func TestModules(t *testing.T) {
 	if seen < 50 {
 		t.Errorf("only %d texts found in the modules: the pattern no longer fits them", seen)
 	}
-	if _, err := fs.Stat(embedded, "static/vendor/.keep"); !errors.Is(err, fs.ErrNotExist) {
-		t.Error("the placeholder of the vendor folder is served")
-	}
-}
-
-// Another process makes the same bundles: a page that one served may load its files from the other.
-func TestBundlesAreTheSameEverywhere(t *testing.T) {
-	other := makeBundles().files
-	if len(other) != len(bundles().files) {
-		t.Errorf("%d files, and %d the second time", len(bundles().files), len(other))
-	}
-	for name, f := range bundles().files {
-		if o := other[name]; o == nil || !bytes.Equal(o.made, f.made) {
-			t.Errorf("%s came out otherwise the second time", name)
+	for _, name := range []string{".keep", "vendor/.keep", "page/.keep"} {
+		if staticFiles()[name] != nil {
+			t.Errorf("%s is served", name)
 		}
 	}
 }
 
-// A page's two files hold everything that its modules and style sheets import, in fewer bytes than the sources.
-func TestBundles(t *testing.T) {
-	var sources string
-	for name, f := range staticFiles {
-		if strings.HasPrefix(name, "js/") {
-			f.load()
-			sources += string(f.plain.body)
+// Every drawing that a page shows from the start is in it; a small page has fewer than all.
+func TestPagesHaveTheirDrawings(t *testing.T) {
+	all := strings.Count(iconSource, "<symbol")
+	for name := range Pages {
+		w := httptest.NewRecorder()
+		if err := Page(w, httptest.NewRequest(http.MethodGet, "/", nil), http.StatusOK, name, PageData{}); err != nil {
+			t.Fatal(err)
 		}
-	}
-	for page, parts := range pageParts {
-		b := bundles().pages[page]
-		served := func(name string) string {
-			t.Helper()
-			res := get(t, Static(), URL(name))
-			if res.StatusCode != http.StatusOK || res.Header.Get("Cache-Control") != cacheForever {
-				t.Errorf("%s: status %d, Cache-Control %q", name, res.StatusCode, res.Header.Get("Cache-Control"))
-			}
-			return string(body(t, res.Body))
-		}
-		style := served(b.Style)
-		if !strings.Contains(style, "--paper") || strings.Contains(style, "@import") || strings.Contains(style, "/*") {
-			t.Errorf("%s: the style sheet is not joined and minified", b.Style)
-		}
-		script := served(b.Script)
-		if has := strings.Contains(script, "Engine.IO") || strings.Contains(script, "/engine.io"); has != (parts.client && ClientEmbedded()) {
-			t.Errorf("%s: the Socket.IO client is in it: %v", b.Script, has)
-		}
-		if elsewhere := regexp.MustCompile(`from ?"[^"]+"`).FindString(script); elsewhere != "" {
-			t.Errorf("%s imports at once what is in no file with it: %s", b.Script, elsewhere)
-		}
-		var given []string
-		for _, list := range regexp.MustCompile(`export ?\{([^}]*)\}`).FindAllStringSubmatch(script, -1) {
-			for name := range strings.SplitSeq(list[1], ",") {
-				fields := strings.Fields(name)
-				given = append(given, fields[len(fields)-1])
+		html := w.Body.String()
+		for _, m := range regexp.MustCompile(`href="#(i-[a-z]+)"`).FindAllStringSubmatch(html, -1) {
+			if !strings.Contains(html, `<symbol id="`+m[1]+`"`) {
+				t.Errorf("%s shows %s, which it does not carry", name, m[1])
 			}
 		}
-		// What it imports later is there, and finds in it what it takes from it.
-		for _, m := range regexp.MustCompile(`import\("\./([^"]+)"\)`).FindAllStringSubmatch(script, -1) {
-			code := served(bundleFolder + m[1])
-			for _, taken := range regexp.MustCompile(`import ?\{([^}]*)\} ?from ?"\./`+page+`\.js"`).FindAllStringSubmatch(code, -1) {
-				for name := range strings.SplitSeq(taken[1], ",") {
-					name, _, _ = strings.Cut(strings.TrimSpace(name), " as ")
-					if !slices.Contains(given, name) {
-						t.Errorf("%s takes %s, which %s does not give", m[1], name, b.Script)
-					}
-					// The name is the source's, so that it is the same in other builds.
-					if !regexp.MustCompile(`(?m)^export (async )?(function|class|const|let) ` + name + `\b`).MatchString(sources) {
-						t.Errorf("%s takes %s, which no module exports by that name", m[1], name)
-					}
-				}
-			}
-		}
-	}
-	// A module three imports away from its entry.
-	if visitor := string(bundles().files[bundles().pages["visitor"].Script].made); !strings.Contains(visitor, "noopener noreferrer nofollow") {
-		t.Error("lib/text.js is not in the visitor's bundle")
-	}
-}
-
-func TestPrepareCompressesWhatPagesLoad(t *testing.T) {
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	Prepare(over, time.Hour) // must return, having done nothing or little
-	Prepare(t.Context(), 0)
-	for name, f := range bundles().files {
-		if f.plain.body == nil || f.compress && len(f.plain.body) > 1024 && (f.br.Load() == nil || f.gzip.body == nil) {
-			t.Errorf("%s is not prepared", name)
+		if n := strings.Count(html, "<symbol"); n == 0 && name != "offline" || bundles()[name].Icons != nil && name == "login" && n > all*3/4 {
+			t.Errorf("%s carries %d of %d drawings", name, n, all)
 		}
 	}
 }

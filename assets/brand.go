@@ -36,7 +36,7 @@ func styleOf(color string) (brandStyle, bool) {
 }
 
 func madeStyle(p palette) brandStyle {
-	css := lowerLightDark(p.css())
+	css := LowerLightDark(p.css())
 	sum := sha256.Sum256([]byte(css))
 	return brandStyle{madeFile("brand.css", []byte(css)), hex.EncodeToString(sum[:6])}
 }

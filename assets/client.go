@@ -11,12 +11,13 @@ const (
 	// ClientIntegrity is the Subresource Integrity value of socket.io.min.js in that version.
 	ClientIntegrity = "sha384-kzavj5fiMwLKzzD1f8S7TeoVIEi7uKHvbTA3ueZkrzYq75pNQUiUi6Dy98Q3fxb0"
 
-	clientMain   = "socket.io.min.js"
-	clientModule = "socket.io.esm.min.js"
+	clientMain = "socket.io.min.js"
+	// ClientModule is the client as a module, which pages have in their bundles.
+	ClientModule = "socket.io.esm.min.js"
 )
 
-// clientFiles are the names that contract §2 promises under /socket.io/.
-var clientFiles = map[string]bool{clientMain: true, "socket.io.js": true, clientModule: true}
+// clientFiles are served under /socket.io/, as the Node.js server does.
+var clientFiles = map[string]bool{clientMain: true, "socket.io.js": true, ClientModule: true}
 
 // ClientURL returns the address of one of the client's files on its CDN, in the pinned version.
 func ClientURL(name string) string {
@@ -26,11 +27,11 @@ func ClientURL(name string) string {
 // ClientName reports whether name is one of the files served under /socket.io/.
 func ClientName(name string) bool { return clientFiles[name] }
 
-// Client returns a handler for one of the client's files, or false when it was
-// not embedded at build time: the caller then redirects to ClientURL.
+// Client returns a handler for one of the client's files, or false when it was not embedded at build time: the caller then
+// redirects to ClientURL.
 func Client(name string) (http.Handler, bool) {
-	f, known := staticFiles["vendor/"+name]
-	if !clientFiles[name] || !known {
+	f := staticFiles()["vendor/"+name]
+	if !clientFiles[name] || f == nil {
 		return nil, false
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,18 +43,18 @@ func Client(name string) (http.Handler, bool) {
 	}), true
 }
 
-// ClientEmbedded reports whether the pages have the client from this server, inside their bundle.
+// ClientEmbedded reports whether pages load the client from this server.
 func ClientEmbedded() bool {
 	_, ok := Client(clientMain)
 	return ok
 }
 
-// clientScript is what a page's <script> element needs to load the client; Src is "" where the page's bundle has it.
+// clientScript is what a page's <script> element needs to load the client.
 type clientScript struct{ Src, Integrity string }
 
-func clientTag() clientScript {
+func clientTag(base string) *clientScript {
 	if ClientEmbedded() {
-		return clientScript{}
+		return &clientScript{Src: base + URL("vendor/"+clientMain), Integrity: ClientIntegrity}
 	}
-	return clientScript{Src: ClientURL(clientMain), Integrity: ClientIntegrity}
+	return &clientScript{Src: ClientURL(clientMain), Integrity: ClientIntegrity}
 }

@@ -1,69 +1,90 @@
-// Package assets holds everything a browser loads: pages, styles, modules,
-// icons and texts, all inside the binary, and the small Go side that hands them out.
+// Package assets holds everything a browser loads: pages, styles, modules, icons and texts, all inside the binary, and the code
+// that serves them.
 //
-// Static files live under /static/<fingerprint>/…, where the fingerprint is a
-// hash over all of them and what bundle.go makes of them: relative imports
-// between modules keep working, and every answer may be cached for ever.
+// `go generate ./assets` (assets/build) joins, minifies and compresses the sources into dist, which is embedded too and not
+// committed. A program built without it serves the sources as they are.
+//
+// Static files are served under /static/<fingerprint>/…, where the fingerprint is a hash over all of them: relative imports
+// between modules work, and every answer may be cached forever.
 package assets
 
 import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"hash"
+	"encoding/json"
 	"io/fs"
-	"maps"
-	"slices"
-	"sort"
 	"strings"
 	"sync"
 )
 
-// The vendor folder is filled by `make build` (see package.json) and may be
-// empty; its .keep file only keeps the folder in Git.
+//go:generate go run ./build
+
+// The folders static/vendor (see package.json) and dist are filled by `make build` and may be empty; their .keep files only keep
+// the folders in Git.
 //
-//go:embed static root pages locales package.json
+//go:embed static root pages locales all:dist
 var embedded embed.FS
+
+// Bundle is what a page loads besides its HTML. go generate writes it for each page to dist/pages.json.
+type Bundle struct {
+	Styles, Scripts []string // static files such as "page/visitor.js"
+	// HasClient reports whether the scripts include the Socket.IO client.
+	HasClient bool
+	// Texts are the keys, such as "talk.send", of texts that the scripts can ask for, and Icons the names of icons that the page
+	// shows or its scripts can ask for; nil = all.
+	Texts, Icons []string
+}
+
+// bundles maps pages to what they load: joined files where dist has them, else the sources.
+var bundles = sync.OnceValue(func() map[string]Bundle {
+	made := map[string]Bundle{}
+	data, err := fs.ReadFile(embedded, "dist/pages.json")
+	if err != nil {
+		for page := range Pages {
+			made[page] = sourceBundle(page)
+		}
+		return made
+	}
+	if err := json.Unmarshal(data, &made); err != nil {
+		panic("assets: dist/pages.json: " + err.Error())
+	}
+	return made
+})
+
+func sourceBundle(page string) Bundle {
+	var b Bundle
+	for _, name := range Pages[page].AllStyles() {
+		b.Styles = append(b.Styles, "css/"+name+".css")
+	}
+	for _, name := range Pages[page].AllScripts() {
+		b.Scripts = append(b.Scripts, "js/"+name+".js")
+	}
+	return b
+}
 
 // fingerprint identifies this build's static files in URLs: the first twelve hex digits of a hash over names and contents.
 var fingerprint = sync.OnceValue(func() string {
 	sum := sha256.New()
-	hashFolders(sum, embedded, "static", "locales", "pages")
-	made := bundles().files
-	for _, name := range slices.Sorted(maps.Keys(made)) {
-		sum.Write([]byte(name + "\x00"))
-		sum.Write(made[name].made)
-	}
-	return hex.EncodeToString(sum.Sum(nil))[:12]
-})
-
-// Build identifies this build's pages to those that are open while the server is updated.
-func Build() string { return fingerprint() }
-
-// hashFolders adds the names and contents of every file below the folders to a hash.
-func hashFolders(sum hash.Hash, fsys fs.FS, folders ...string) {
-	var names []string
-	for _, folder := range folders {
-		err := fs.WalkDir(fsys, folder, func(name string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
-				names = append(names, name)
+	for _, folder := range []string{"dist", "locales", "pages", "static"} {
+		err := fs.WalkDir(embedded, folder, func(name string, d fs.DirEntry, err error) error { // in lexical order
+			if err != nil || d.IsDir() {
+				return err
 			}
+			data, err := fs.ReadFile(embedded, name)
+			sum.Write([]byte(name + "\x00"))
+			sum.Write(data)
 			return err
 		})
 		if err != nil {
 			panic("assets: embedded folder " + folder + ": " + err.Error())
 		}
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		data, err := fs.ReadFile(fsys, name)
-		if err != nil {
-			panic("assets: embedded file " + name + ": " + err.Error())
-		}
-		sum.Write([]byte(name + "\x00"))
-		sum.Write(data)
-	}
-}
+	return hex.EncodeToString(sum.Sum(nil))[:12]
+})
+
+// Build identifies this build's pages to those that are open while the server is updated.
+func Build() string { return fingerprint() }
 
 // URL returns the address of a static file, such as "js/visitor.js", in this build.
 func URL(path string) string {

@@ -45,8 +45,7 @@ func Icons(brand string) http.Handler {
 		ground = paletteOf(s).badge.String()
 	}
 	drawn := map[string]func() *file{"/favicon.svg": sync.OnceValue(func() *file {
-		rootFiles["favicon.svg"].load()
-		return madeFile("favicon.svg", []byte(strings.Replace(string(rootFiles["favicon.svg"].plain.body), badgeColor, ground, 1)))
+		return madeFile("favicon.svg", []byte(strings.Replace(string(embeddedFile("favicon.svg", "root").plain()), badgeColor, ground, 1)))
 	})}
 	for path, i := range iconFiles {
 		drawn[path] = sync.OnceValue(func() *file {

@@ -3,13 +3,16 @@ package assets
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -62,8 +65,8 @@ type ErrorData struct {
 // WidgetData is for the chat in a frame on other sites: their origins, whose word its scripts take.
 type WidgetData struct{ Sites []string }
 
-// contents is what a page consists of besides its template.
-type contents struct {
+// PageParts is what a page consists of besides its template.
+type PageParts struct {
 	texts   []string // sections of the locales that its modules need besides "common"
 	styles  []string // static/css/NAME.css, after base.css
 	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
@@ -72,8 +75,60 @@ type contents struct {
 	fixed   bool     // the theme is not the reader's to switch, and the brand is not shown: no theme.js, no whole.css
 }
 
-// pageParts are the pages.
-var pageParts = map[string]contents{
+// AllStyles lists the style sheets, static/css/NAME.css, in order.
+func (p PageParts) AllStyles() []string {
+	if p.fixed {
+		return append([]string{"base"}, p.styles...)
+	}
+	return append([]string{"base", "whole"}, p.styles...)
+}
+
+// AllScripts lists the entry modules, static/js/NAME.js, in order.
+func (p PageParts) AllScripts() []string {
+	if p.fixed {
+		return p.scripts
+	}
+	return append([]string{"theme"}, p.scripts...)
+}
+
+// TextKeys lists the texts that a page's modules may ask for, such as "talk.send", sorted.
+func TextKeys(page string) []string {
+	keys := map[string]bool{}
+	for _, all := range locales {
+		for _, section := range append([]string{"common"}, Pages[page].texts...) {
+			for name := range all[section] {
+				keys[section+"."+name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// IconNames lists the icons of pages/icons.svg.
+func IconNames() []string {
+	var names []string
+	for line := range strings.Lines(iconSource) {
+		if name := iconName(line); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Templates returns the parsed templates of a language by page. Their execution begins at "layout.html".
+func Templates() map[string]*template.Template {
+	all := map[string]*template.Template{}
+	for page := range Pages {
+		all[page] = pages[fallbackLocale+"/"+page]
+	}
+	return all
+}
+
+// UsesClient reports whether the modules use the Socket.IO client.
+func (p PageParts) UsesClient() bool { return p.client }
+
+// Pages are all pages by name.
+var Pages = map[string]PageParts{
 	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "wide"}, scripts: []string{"visitor"}, client: true},
 	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", fixed: true},
 	"login":       {texts: []string{"login"}, styles: []string{"sheet"}, scripts: []string{"login"}},
@@ -96,7 +151,8 @@ type view struct {
 	TeamLine string
 	Others   []language
 	Client   *clientScript // nil where the page needs no script element for it
-	Bundle   bundle
+	Bundle   Bundle
+	Sprite   template.HTML // the icons that the page uses
 	Strings  map[string]string
 }
 
@@ -108,7 +164,7 @@ var pages = parsePages()
 func parsePages() map[string]*template.Template {
 	parsed := map[string]*template.Template{}
 	for locale := range locales {
-		for name := range pageParts {
+		for name := range Pages {
 			t := template.New("layout.html").Funcs(template.FuncMap{
 				"t": func(key string) (string, error) {
 					s, ok := text(locale, key)
@@ -123,7 +179,7 @@ func parsePages() map[string]*template.Template {
 					return string(out), err
 				},
 				"asset": func(path string) (string, error) {
-					if lookup(path) == nil {
+					if staticFiles()[path] == nil {
 						return "", fmt.Errorf("no static file %q", path)
 					}
 					return URL(path), nil
@@ -157,8 +213,39 @@ func parseTight(t *template.Template, names []string) (*template.Template, error
 }
 
 func templateNames(page string) []string {
-	return []string{"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/" + cmp.Or(pageParts[page].file, page) + ".html"}
+	return []string{"pages/layout.html", "pages/parts.html", "pages/" + cmp.Or(Pages[page].file, page) + ".html"}
 }
+
+// iconSource is all icons as one hidden element that <use> elements refer to, an icon per line.
+//
+//go:embed pages/icons.svg
+var iconSource string
+
+// iconName returns the name of the icon on a line of iconSource, or "" if there is none.
+func iconName(line string) string {
+	rest, found := strings.CutPrefix(line, `<symbol id="i-`)
+	if !found {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, `"`)
+	return name
+}
+
+// sprites are the icons of each page.
+var sprites = sync.OnceValue(func() map[string]template.HTML {
+	made := map[string]template.HTML{}
+	for page := range Pages {
+		wanted := bundles()[page].Icons
+		var out strings.Builder
+		for line := range strings.Lines(iconSource) {
+			if name := iconName(line); name == "" || wanted == nil || slices.Contains(wanted, name) {
+				out.WriteString(line)
+			}
+		}
+		made[page] = template.HTML(strings.TrimSpace(out.String())) // our own markup
+	}
+	return made
+})
 
 // pageStrings are the texts that a page's modules may ask for, per "locale/page", joined once.
 var pageStrings = sync.OnceValue(joinStrings)
@@ -166,13 +253,14 @@ var pageStrings = sync.OnceValue(joinStrings)
 func joinStrings() map[string]map[string]string {
 	joined := map[string]map[string]string{}
 	for locale := range locales {
-		for name, parts := range pageParts {
+		for name, parts := range Pages {
 			all := map[string]string{}
+			wanted := bundles()[name].Texts
 			for _, section := range append([]string{"common"}, parts.texts...) {
 				// The fallback first, so that a missing text shows in Turkish instead of as a key.
 				for _, source := range []string{fallbackLocale, locale} {
 					for key, s := range locales[source][section] {
-						if full := section + "." + key; bundles().pages[name].needs.text(full) {
+						if full := section + "." + key; wanted == nil || slices.Contains(wanted, full) {
 							all[full] = s
 						}
 					}
@@ -184,7 +272,7 @@ func joinStrings() map[string]map[string]string {
 	return joined
 }
 
-// Page writes one of the pages of pageParts in the language of the request. Nothing is written when it fails, so
+// Page writes one of Pages in the language of the request. Nothing is written when it fails, so
 // the caller can still answer with an error.
 func Page(w http.ResponseWriter, r *http.Request, status int, name string, d PageData) error {
 	lang := Locale(r, d.Locale)
@@ -194,10 +282,10 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	}
 	v := view{
 		PageData: d, Page: name, Lang: lang, Dir: direction(lang), Theme: Theme(r), TeamLine: teamLine(lang, d.Team),
-		Bundle: bundles().pages[name], Strings: pageStrings()[lang+"/"+name],
+		Bundle: bundles()[name], Sprite: sprites()[name], Strings: pageStrings()[lang+"/"+name],
 	}
-	if tag := clientTag(); pageParts[name].client && tag.Src != "" {
-		v.Client = &tag
+	if Pages[name].client && !v.Bundle.HasClient {
+		v.Client = clientTag(d.Base)
 	}
 	for _, code := range []string{"tr", "en"} {
 		if code != lang {
@@ -212,7 +300,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	if err := t.Execute(&out, v); err != nil {
 		return fmt.Errorf("assets: page %s: %w", name, err)
 	}
-	body := bytes.Replace(out.Bytes(), []byte(spritePlace), bundles().pages[name].needs.sprite(out.Bytes()), 1)
+	body := out.Bytes()
 	if name != "widget" { // another site chose for the frame, not the person who sees it
 		remember(w, r, d.Base)
 	}
@@ -226,7 +314,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	h.Add("Vary", "Accept-Language, Cookie, Accept-Encoding")
 	// What is secret here, the CSRF token, never stands beside anything that a request chose, so compressing gives nothing away.
 	if accepts(r.Header.Get("Accept-Encoding"), "gzip") {
-		body = gzipped(body, gzip.BestCompression)
+		body = gzipped(body)
 		h.Set("Content-Encoding", "gzip")
 	}
 	w.WriteHeader(status)

@@ -89,9 +89,9 @@ func Worker(b Brand, base string) http.Handler {
 		if style := BrandStyleURL(b.Color); style != "" {
 			shell = append(shell, base+style)
 		}
-		for name := range bundles().files {
-			// The visitor's page with what it loads later, and the page for no connection. Nothing of the agents'.
-			if page := strings.TrimPrefix(name, bundleFolder); strings.HasPrefix(page, "visitor") || strings.HasPrefix(page, "offline") {
+		// The visitor's page with what it loads later, and the page for no connection. Nothing of the agents'.
+		for name := range staticFiles() {
+			if page := strings.TrimPrefix(name, "page/"); page != name && (strings.HasPrefix(page, "visitor") || strings.HasPrefix(page, "offline")) {
 				shell = append(shell, base+URL(name))
 			}
 		}
@@ -104,8 +104,7 @@ func Worker(b Brand, base string) http.Handler {
 		if err != nil {
 			panic("assets: worker: " + err.Error())
 		}
-		rootFiles["sw.js"].load()
-		return madeFile("sw.js", append([]byte("const BUILD = "+string(head)+";\n"), rootFiles["sw.js"].plain.body...))
+		return madeFile("sw.js", append([]byte("const BUILD = "+string(head)+";\n"), embeddedFile("sw.js", "root").plain()...))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", WorkerPolicy)

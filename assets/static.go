@@ -3,23 +3,15 @@ package assets
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"io/fs"
-	"math/bits"
 	"mime"
 	"net/http"
 	"path"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
-
-	"github.com/andybalholm/brotli"
 )
 
 const (
@@ -27,9 +19,6 @@ const (
 	cacheForever = "public, max-age=31536000, immutable"
 	cacheADay    = "public, max-age=86400"
 	cacheCheck   = "no-cache"
-
-	// One level below the best: a third of its time at 2% more bytes.
-	brotliLevel = brotli.BestCompression - 1
 )
 
 // contentTypes names the types here so that they do not depend on the machine's mime tables.
@@ -43,121 +32,76 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// file is one embedded or made file in every encoding that is worth sending. It is
-// compressed with gzip when it is first asked for, with Brotli when there is time, and kept.
+// file is a file in the encodings that it is there in. It is read when it is first asked for, and kept.
 type file struct {
-	name        string
-	made        []byte // of a file that is made at the start; nil = embedded under its name
 	contentType string
-	compress    bool
-
-	once  sync.Once
-	plain encoded
-	gzip  encoded
-	more  sync.Once
-	br    atomic.Pointer[encoded] // nil until squeezed, or where it would be no smaller
+	load        func() map[string]encoded // by Content-Encoding; "" = as it is
 }
 
 type encoded struct {
-	body     []byte
-	etag     string
-	encoding string
+	body []byte
+	etag string
 }
 
-func newFile(name string) *file {
-	ext := path.Ext(name)
-	contentType := contentTypes[ext]
+func newFile(name string, read func() map[string][]byte) *file {
+	contentType := contentTypes[path.Ext(name)]
 	if contentType == "" {
-		contentType = mime.TypeByExtension(ext)
+		contentType = mime.TypeByExtension(path.Ext(name))
 	}
 	if contentType == "" {
 		contentType = "application/octet-stream"
 	}
-	return &file{name: name, contentType: contentType, compress: ext != ".png" && ext != ".ico"}
+	return &file{contentType: contentType, load: sync.OnceValue(func() map[string]encoded {
+		bodies := read()
+		sum := sha256.Sum256(bodies[""])
+		tag := hex.EncodeToString(sum[:8])
+		all := map[string]encoded{}
+		for encoding, body := range bodies {
+			all[encoding] = encoded{body, `"` + strings.TrimSuffix(tag+"-"+encoding, "-") + `"`}
+		}
+		return all
+	})}
 }
 
-// madeFile is a file whose contents are at hand.
-func madeFile(name string, body []byte) *file {
-	f := newFile(name)
-	f.made = body
-	return f
-}
-
-// load reads the file and compresses it with gzip, once. Errors cannot happen here but for a
-// broken build: the list of files comes from the same embedded tree.
-func (f *file) load() {
-	f.once.Do(func() {
-		body := f.made
-		if body == nil {
-			var err error
-			if body, err = fs.ReadFile(embedded, f.name); err != nil {
-				panic("assets: " + err.Error())
+// embeddedFile is a file of the first of the folders that has it. Its compressed forms are NAME.gz and NAME.br in any of them.
+func embeddedFile(name string, folders ...string) *file {
+	return newFile(name, func() map[string][]byte {
+		bodies := map[string][]byte{}
+		for encoding, ext := range map[string]string{"": "", "gzip": ".gz", "br": ".br"} {
+			for _, folder := range folders {
+				if data, err := fs.ReadFile(embedded, folder+"/"+name+ext); err == nil {
+					bodies[encoding] = data
+					break
+				}
 			}
 		}
-		sum := sha256.Sum256(body)
-		tag := hex.EncodeToString(sum[:8])
-		f.plain = encoded{body: body, etag: `"` + tag + `"`}
-		if !f.compress {
-			return
-		}
-		if small := gzipped(body, gzip.BestCompression); len(small) < len(body) {
-			f.gzip = encoded{body: small, etag: `"` + tag + `-gz"`, encoding: "gzip"}
-		}
+		return bodies
 	})
 }
 
-// squeezed compresses the file with Brotli, once, which takes a hundred times as long as gzip.
-func (f *file) squeezed() {
-	f.load()
-	f.more.Do(func() {
-		if f.gzip.body == nil {
-			return
+// madeFile is a file whose contents depend on settings.
+func madeFile(name string, body []byte) *file {
+	return newFile(name, func() map[string][]byte {
+		bodies := map[string][]byte{"": body}
+		if small := gzipped(body); len(small) < len(body) {
+			bodies["gzip"] = small
 		}
-		if small := squeeze(f.plain.body, func(w io.Writer) io.WriteCloser {
-			return brotli.NewWriterOptions(w, brotli.WriterOptions{Quality: brotliLevel, LGWin: window(len(f.plain.body))})
-		}); len(small) < len(f.gzip.body) {
-			f.br.Store(&encoded{body: small, etag: strings.TrimSuffix(f.plain.etag, `"`) + `-br"`, encoding: "br"})
-		}
+		return bodies
 	})
 }
 
-func gzipped(body []byte, level int) []byte {
-	return squeeze(body, func(w io.Writer) io.WriteCloser {
-		z, _ := gzip.NewWriterLevel(w, level) // fails only for a level that does not exist
-		return z
-	})
-}
-
-// window is the base-2 logarithm of a Brotli window for so many bytes (RFC 7932, section 9.1). The compressor's memory, 32 MB with
-// the default window, follows from it.
-func window(n int) int { return min(max(bits.Len(uint(n)), 16), 22) }
-
-func squeeze(body []byte, open func(io.Writer) io.WriteCloser) []byte {
+func gzipped(body []byte) []byte {
 	var out bytes.Buffer
-	w := open(&out)
-	if _, err := w.Write(body); err != nil {
-		return body
-	}
-	if err := w.Close(); err != nil {
-		return body
-	}
+	w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // fails only for a level that does not exist
+	_, _ = w.Write(body)                                    // a buffer takes everything
+	_ = w.Close()
 	return out.Bytes()
 }
 
-// pick chooses the smallest encoding that the request accepts (RFC 9110 §12.5.3).
-func (f *file) pick(accept string) encoded {
-	f.load()
-	br := f.br.Load()
-	switch {
-	case br != nil && accepts(accept, "br"):
-		return *br
-	case f.gzip.body != nil && accepts(accept, "gzip"):
-		return f.gzip
-	}
-	return f.plain
-}
+// plain is the file as it is.
+func (f *file) plain() []byte { return f.load()[""].body }
 
-// accepts reports whether an Accept-Encoding header names the coding without refusing it by q=0.
+// accepts reports whether an Accept-Encoding header names the coding without refusing it by q=0 (RFC 9110, section 12.5.3).
 func accepts(header, coding string) bool {
 	for _, part := range strings.Split(header, ",") {
 		name, params, _ := strings.Cut(part, ";")
@@ -174,28 +118,34 @@ func accepts(header, coding string) bool {
 	return false
 }
 
-// serve answers GET and HEAD with the file, 304 when the browser has it.
+// serve answers GET and HEAD with the file in the smallest encoding that the request accepts, and 304 when the browser has it.
 func (f *file) serve(w http.ResponseWriter, r *http.Request, cache string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		return
 	}
-	e := f.pick(r.Header.Get("Accept-Encoding"))
+	all := f.load()
+	e := all[""]
 	h := w.Header()
+	for _, encoding := range []string{"br", "gzip"} {
+		if smaller, ok := all[encoding]; ok && accepts(r.Header.Get("Accept-Encoding"), encoding) {
+			e = smaller
+			h.Set("Content-Encoding", encoding)
+			break
+		}
+	}
 	h.Set("Content-Type", f.contentType)
 	h.Set("Cache-Control", cache)
 	h.Set("ETag", e.etag)
 	h.Set("X-Content-Type-Options", "nosniff")
-	if f.compress {
+	if len(all) > 1 {
 		h.Add("Vary", "Accept-Encoding")
 	}
 	if matches(r.Header.Get("If-None-Match"), e.etag) {
+		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
-	}
-	if e.encoding != "" {
-		h.Set("Content-Encoding", e.encoding)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(e.body)))
 	w.WriteHeader(http.StatusOK)
@@ -204,7 +154,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request, cache string) {
 	}
 }
 
-// matches compares If-None-Match weakly, as RFC 9110 §13.1.2 asks.
+// matches compares If-None-Match weakly (RFC 9110, section 13.1.2).
 func matches(header, etag string) bool {
 	for _, part := range strings.Split(header, ",") {
 		part = strings.TrimPrefix(strings.TrimSpace(part), "W/")
@@ -215,63 +165,37 @@ func matches(header, etag string) bool {
 	return false
 }
 
-// folder lists the embedded files below a folder by their path inside it.
-func folder(root string) map[string]*file {
+// staticFiles are the files below /static/<fingerprint>/: what go generate made, and the sources.
+var staticFiles = sync.OnceValue(func() map[string]*file {
 	files := map[string]*file{}
-	err := fs.WalkDir(embedded, root, func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			files[strings.TrimPrefix(name, root+"/")] = newFile(name)
+	for _, root := range []string{"dist", "static"} {
+		err := fs.WalkDir(embedded, root, func(name string, d fs.DirEntry, err error) error {
+			if ext := path.Ext(name); err == nil && !d.IsDir() && ext != ".gz" && ext != ".br" && !strings.HasPrefix(d.Name(), ".") {
+				name = strings.TrimPrefix(name, root+"/")
+				files[name] = embeddedFile(name, "dist", "static")
+			}
+			return err
+		})
+		if err != nil {
+			panic("assets: embedded folder " + root + ": " + err.Error())
 		}
-		return err
-	})
-	if err != nil {
-		panic("assets: embedded folder " + root + ": " + err.Error())
 	}
 	return files
-}
+})
 
-var (
-	staticFiles = folder("static")
-	rootFiles   = folder("root")
-)
-
-// Prepare makes the bundles and compresses what pages load, so that the first visitor does not wait for it: at once with gzip,
-// and after the calm, when a server that has just started has done what else it has to, with Brotli. What single modules
-// are asked for is made then. It stops early when ctx ends.
-func Prepare(ctx context.Context, calm time.Duration) {
-	sets := []map[string]*file{bundles().files, rootFiles}
-	each := func(do func(*file)) {
-		for _, files := range sets {
-			for _, f := range files {
-				if ctx.Err() != nil {
-					return
-				}
-				do(f)
-			}
-		}
-	}
-	each((*file).load)
-	select {
-	case <-ctx.Done():
-		return
-	case <-time.After(calm):
-	}
-	each((*file).squeezed)
-	// The compressors leave a hundred times what they made behind, which an idle server would keep for minutes.
-	debug.FreeOSMemory()
-}
-
-// Static serves /static/<fingerprint>/<path>. The current fingerprint may be
-// cached for ever; an older one, from a page that was open while the server was
-// updated, gets today's file and must ask again.
+// Static serves /static/<fingerprint>/<path>. The current fingerprint may be cached forever; an older one, from a page that was
+// open while the server was updated, gets the current file and must be revalidated.
 func Static() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, found := strings.CutPrefix(r.URL.Path, staticPrefix)
 		stamp, name, cut := strings.Cut(rest, "/")
-		f := lookup(name)
+		f := staticFiles()[name]
 		if !found || !cut || f == nil {
 			http.NotFound(w, r)
 			return
+		}
+		if strings.HasPrefix(name, "js/loader/") {
+			w.Header().Set("Access-Control-Allow-Origin", "*") // pages of other sites import it, see loaderScript
 		}
 		if stamp != fingerprint() {
 			f.serve(w, r, cacheCheck)
@@ -281,11 +205,14 @@ func Static() http.Handler {
 	})
 }
 
-// Files serves the few names that browsers ask for at the root:
-// /favicon.ico and /robots.txt.
+// Files serves the few names that browsers ask for at the root: /favicon.ico and /robots.txt.
 func Files() http.Handler {
+	files := map[string]*file{}
+	for _, name := range []string{"favicon.ico", "robots.txt"} {
+		files[name] = embeddedFile(name, "root")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f, known := rootFiles[strings.TrimPrefix(r.URL.Path, "/")]
+		f, known := files[strings.TrimPrefix(r.URL.Path, "/")]
 		if !known {
 			http.NotFound(w, r)
 			return

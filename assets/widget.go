@@ -2,10 +2,9 @@ package assets
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
-
-	"github.com/evanw/esbuild/pkg/api"
 )
 
 // LoaderSettings are what the loader on other sites has to know of this server. All of it is public.
@@ -16,8 +15,8 @@ type LoaderSettings struct {
 	Color  string   // BRAND_COLOR, #rrggbb; "" = ours
 }
 
-// Loader serves /widget.js: the modules in static/js/loader joined, minified, and with the settings inside. Browsers ask each
-// time whether it changed, so a site that was added to the list works at once.
+// Loader serves /widget.js: the modules in static/js/loader with the settings. Browsers ask each time whether it changed, so a
+// site that was added to the list works at once.
 func Loader(s LoaderSettings) http.Handler {
 	made := sync.OnceValue(func() *file { return madeFile("widget.js", loaderScript(s)) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { made().serve(w, r, cacheCheck) })
@@ -52,9 +51,9 @@ func loaderScript(s LoaderSettings) []byte {
 	if err != nil {
 		panic("assets: settings of the loader: " + err.Error()) // strings always marshal
 	}
-	result := build("widget", "import './js/loader/main.js';\n", api.LoaderJS, func(o *api.BuildOptions) {
-		o.Format, o.Splitting = api.FormatIIFE, false
-		o.Define = map[string]string{"SETTINGS": string(settings)}
-	})
-	return result.OutputFiles[0].Contents
+	if f := staticFiles()["page/loader.js"]; f != nil {
+		return fmt.Appendf(nil, "(()=>{const SETTINGS=%s;%s})();\n", settings, f.plain())
+	}
+	// Without go generate: the modules as they are, which browsers import.
+	return fmt.Appendf(nil, "window.SETTINGS = %s;\nimport(new URL('.%s', document.currentScript.src));\n", settings, URL("js/loader/main.js"))
 }

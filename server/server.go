@@ -19,7 +19,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"sohbet/assets"
 	"sohbet/handlers"
 	"sohbet/server/auth"
 	"sohbet/server/logging"
@@ -32,8 +31,7 @@ const (
 	writeTimeout  = 60 * time.Second // its answer
 	idleTimeout   = 2 * time.Minute
 	maxHeaders    = 16 << 10
-	stopTimeout   = 8 * time.Second  // platforms kill after ten
-	calm          = 20 * time.Second // after the start, when clients come back and have to be served first
+	stopTimeout   = 8 * time.Second // platforms kill after ten
 )
 
 // Sockets is the Socket.IO server.
@@ -175,10 +173,6 @@ func (s *Server) Listen(ctx context.Context) (address string, err error) {
 func (s *Server) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
-	go func() { // ends by itself soon after the calm
-		assets.Prepare(ctx, calm)
-		s.log.Info("files of the pages compressed")
-	}()
 	s.api.SetReady(true)
 	select {
 	case err := <-failed:

@@ -1,4 +1,4 @@
-package assets
+package main
 
 import (
 	"encoding/json"
@@ -13,13 +13,14 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// later is what a page imports by import(): modules, each of which becomes a file beside the page's first. A module that both
-// use is in the first alone, which exports what is taken from it under its own name, so that a page that is open while the server is
-// updated can go on with later modules of the new build.
+// lazyChunks are the modules that a page imports by import(), each of which becomes a file beside the page's first. A module that
+// both use is in the first alone, which exports what is imported from it under its own name, so that a page that is open while
+// the server is updated can load chunks of the new build.
 //
-// Every process makes the same files of the same sources, for a page of one may load its files from another: nothing here
-// depends on the order in which esbuild, from several goroutines, calls the plugins.
-type later struct {
+// The same sources always give the same files: nothing here depends on the order in which esbuild, from several goroutines,
+// calls the plugins.
+type lazyChunks struct {
+	b      *builder
 	page   string
 	shared []string // what the first file holds, sorted
 
@@ -28,15 +29,15 @@ type later struct {
 	used    map[string]map[string]bool // names that the first file has to export, by shared module
 }
 
-// file is the name of a later module's file, without its folder and ".js".
-func (l *later) file(module string) string {
+// file is the name of a chunk's file, without its folder and ".js".
+func (l *lazyChunks) file(module string) string {
 	return l.page + "-" + strings.TrimSuffix(path.Base(module), ".js")
 }
 
-// named has import() lead to the files.
-func (l *later) named() api.Plugin {
-	return api.Plugin{Name: "later", Setup: func(b api.PluginBuild) {
-		b.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+// renameImports points import() to the files.
+func (l *lazyChunks) renameImports() api.Plugin {
+	return api.Plugin{Name: "rename", Setup: func(p api.PluginBuild) {
+		p.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
 			if a.Kind != api.ResolveJSDynamicImport {
 				return api.OnResolveResult{}, nil
 			}
@@ -51,11 +52,11 @@ func (l *later) named() api.Plugin {
 	}}
 }
 
-// taken has a later module take what the first file holds from there.
-func (l *later) taken() api.Plugin {
-	const space = "taken"
-	return api.Plugin{Name: space, Setup: func(b api.PluginBuild) {
-		b.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+// importShared points a lazy module's imports of what the first file holds to that file.
+func (l *lazyChunks) importShared() api.Plugin {
+	const space = "shared"
+	return api.Plugin{Name: space, Setup: func(p api.PluginBuild) {
+		p.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
 			if a.Namespace == space {
 				return api.OnResolveResult{Path: a.Path, External: true}, nil
 			}
@@ -65,17 +66,19 @@ func (l *later) taken() api.Plugin {
 			}
 			return api.OnResolveResult{Path: a.Importer + " " + module, Namespace: space, SideEffects: api.SideEffectsFalse}, nil
 		})
-		b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: space}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
+		p.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: space}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
 			importer, module, _ := strings.Cut(a.Path, " ")
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			if l.used[module] == nil {
 				l.used[module] = map[string]bool{}
 			}
-			var names []string
-			for _, name := range namesOf(importer, module) {
+			names, err := l.namesOf(importer, module)
+			if err != nil {
+				return api.OnLoadResult{}, err
+			}
+			for _, name := range names {
 				l.used[module][name] = true
-				names = append(names, name)
 			}
 			text := fmt.Sprintf("export { %s } from './%s.js';\n", strings.Join(names, ", "), l.page)
 			return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
@@ -83,13 +86,13 @@ func (l *later) taken() api.Plugin {
 	}}
 }
 
-func (l *later) holds(module string) bool {
+func (l *lazyChunks) holds(module string) bool {
 	_, ok := slices.BinarySearch(l.shared, module)
 	return ok
 }
 
-// exports is what the first file says to have them all.
-func (l *later) exports() string {
+// exports is the source by which the first file exports what the chunks import.
+func (l *lazyChunks) exports() (string, error) {
 	var lines strings.Builder
 	from := map[string]string{}
 	for _, module := range l.shared {
@@ -97,10 +100,14 @@ func (l *later) exports() string {
 			continue
 		}
 		var names []string
-		for _, name := range exportsOf(module) {
+		exported, err := l.exportsOf(module)
+		if err != nil {
+			return "", err
+		}
+		for _, name := range exported {
 			if l.used[module][name] {
 				if other := from[name]; other != "" {
-					panic(fmt.Sprintf("assets: page %s: %s and %s both export %s to later modules", l.page, other, module, name))
+					return "", fmt.Errorf("%s and %s both export %s to lazy chunks", other, module, name)
 				}
 				from[name] = module
 				names = append(names, name)
@@ -110,14 +117,14 @@ func (l *later) exports() string {
 			fmt.Fprintf(&lines, "export { %s } from './%s';\n", strings.Join(names, ", "), module)
 		}
 	}
-	return lines.String()
+	return lines.String(), nil
 }
 
 var namedImport = regexp.MustCompile(`(?m)^import \{([^}]*)\} from '([^']+)';$`)
 
 // namesOf lists what one module imports from another; everything when it is not by name.
-func namesOf(importer, module string) []string {
-	source, _ := fs.ReadFile(embedded, "static/"+importer) // the source of an entry is no file
+func (l *lazyChunks) namesOf(importer, module string) ([]string, error) {
+	source, _ := fs.ReadFile(l.b.sources, "static/"+importer) // the source of an entry is no file
 	var names []string
 	for _, m := range namedImport.FindAllSubmatch(source, -1) {
 		if path.Join(path.Dir(importer), string(m[2])) != module {
@@ -131,52 +138,52 @@ func namesOf(importer, module string) []string {
 		}
 	}
 	if names == nil {
-		return exportsOf(module)
+		return l.exportsOf(module)
 	}
-	return names
+	return names, nil
 }
 
-// account is the part of esbuild's metafile that is read here.
-type account struct {
+// metafile is the part of esbuild's that is read here.
+type metafile struct {
 	Outputs map[string]struct {
 		Inputs  map[string]struct{}
 		Exports []string
 	}
 }
 
-func accountOf(metafile, what string) account {
-	var a account
-	if err := json.Unmarshal([]byte(metafile), &a); err != nil {
-		panic("assets: bundle of " + what + ": " + err.Error())
-	}
-	return a
-}
-
 // inputsOf lists the modules that a page's first file was made of, sorted.
-func inputsOf(metafile, page string) []string {
+func inputsOf(meta string) ([]string, error) {
+	var m metafile
+	if err := json.Unmarshal([]byte(meta), &m); err != nil {
+		return nil, err
+	}
 	var modules []string
-	for _, output := range accountOf(metafile, "page "+page).Outputs {
+	for _, output := range m.Outputs {
 		for name := range output.Inputs {
 			modules = append(modules, strings.TrimPrefix(name, "static:"))
 		}
 	}
 	slices.Sort(modules)
-	return slices.Compact(modules)
+	return slices.Compact(modules), nil
 }
 
-// exportsOf lists the names that a module exports.
-func exportsOf(module string) []string {
-	source, err := fs.ReadFile(embedded, "static/"+module)
+// exportsOf lists the names that a module exports, sorted.
+func (l *lazyChunks) exportsOf(module string) ([]string, error) {
+	source, err := fs.ReadFile(l.b.sources, "static/"+module)
 	if err != nil {
-		panic("assets: module " + module + ": " + err.Error())
+		return nil, err
 	}
 	result := api.Build(api.BuildOptions{
 		Stdin: &api.StdinOptions{Contents: string(source)}, Format: api.FormatESModule, Metafile: true, LogLevel: api.LogLevelSilent,
 	})
+	var m metafile
+	if err := json.Unmarshal([]byte(result.Metafile), &m); err != nil {
+		return nil, fmt.Errorf("%s: %w", module, err)
+	}
 	var names []string
-	for _, output := range accountOf(result.Metafile, module).Outputs {
+	for _, output := range m.Outputs {
 		names = append(names, output.Exports...)
 	}
 	slices.Sort(names)
-	return names
+	return names, nil
 }
