@@ -3,7 +3,7 @@ package assets
 import (
 	"encoding/json"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -90,12 +90,18 @@ func Worker(b Brand, base string) http.Handler {
 			shell = append(shell, base+style)
 		}
 		// The visitor's page with what it loads later, and the page for no connection. Nothing of the agents'.
-		for name := range staticFiles() {
-			if page := strings.TrimPrefix(name, "page/"); page != name && (strings.HasPrefix(page, "visitor") || strings.HasPrefix(page, "offline")) {
+		for _, page := range []string{"visitor", "offline"} {
+			for _, name := range slices.Concat(bundles()[page].Styles, bundles()[page].Scripts) {
 				shell = append(shell, base+URL(name))
 			}
 		}
-		sort.Strings(shell)
+		for name := range staticFiles() {
+			if strings.HasPrefix(name, "page/visitor-") {
+				shell = append(shell, base+URL(name))
+			}
+		}
+		slices.Sort(shell)
+		shell = slices.Compact(shell)
 		offline := map[string]string{}
 		for locale := range locales {
 			offline[locale] = base + "/offline?lang=" + locale

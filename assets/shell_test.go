@@ -6,7 +6,9 @@ import (
 	"image/png"
 	"io/fs"
 	"net/http"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -122,8 +124,9 @@ func TestWorker(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"visitor.css", "visitor.js", "offline.css", "offline.js", "favicon.svg", strings.TrimPrefix(BrandStyleURL("#e91e63"), "/")} {
-		if !found[name] {
+	names := slices.Concat(bundles()["visitor"].Styles, bundles()["visitor"].Scripts, bundles()["offline"].Styles, bundles()["offline"].Scripts)
+	for _, name := range append(names, "favicon.svg", strings.TrimPrefix(BrandStyleURL("#e91e63"), "/")) {
+		if !found[path.Base(name)] {
 			t.Errorf("the shell lacks %s: %v", name, build.Shell)
 		}
 	}

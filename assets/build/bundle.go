@@ -62,7 +62,7 @@ func (b *builder) page(page string, parts assets.PageParts) (made assets.Bundle,
 	}
 	used := usedBy(code)
 	made.Texts = slices.DeleteFunc(assets.TextKeys(page), func(key string) bool { return !used.text(key) })
-	shown, err := iconsShown(assets.Templates()[page])
+	shown, err := iconsShown(page, assets.Templates()[page])
 	if err != nil {
 		return made, err
 	}

@@ -62,8 +62,9 @@ func (n uses) text(key string) bool {
 	return false
 }
 
-// iconsShown finds the icons that a page's templates can show.
-func iconsShown(page *template.Template) (map[string]bool, error) {
+// iconsShown finds the icons that a page's templates can show. name is the page's, which conditions such as {{if eq .Page "widget"}}
+// compare with.
+func iconsShown(name string, page *template.Template) (map[string]bool, error) {
 	shown := map[string]bool{}
 	visited := map[string]bool{}
 	var visit func(name string) error
@@ -93,7 +94,14 @@ func iconsShown(page *template.Template) (map[string]bool, error) {
 			case *parse.TemplateNode:
 				err = errors.Join(err, visit(n.Name))
 			case *parse.IfNode:
-				branch = &n.BranchNode
+				switch n.Pipe.String() {
+				case fmt.Sprintf("eq .Page %q", name):
+					err = errors.Join(err, walk(n.List))
+				case fmt.Sprintf("ne .Page %q", name):
+					err = errors.Join(err, walk(n.ElseList))
+				default:
+					branch = &n.BranchNode
+				}
 			case *parse.WithNode:
 				branch = &n.BranchNode
 			case *parse.RangeNode:

@@ -73,7 +73,7 @@ test('the chat server is away: a phone keeps the way back to the shop, and says 
   await context.unroute(frames);
   await page.getByRole('button', { name: 'Tekrar dene' }).tap();
   await chat(page).locator('#name').waitFor();
-  assert.ok(await launcher(page).isHidden(), 'the chat has its own');
+  await launcher(page).waitFor({ state: 'hidden' }); // the chat has its own
   // A frame that loads again, and fails, takes the way back from nobody.
   await context.route(frames, (route) => route.abort('connectionrefused'));
   await page.evaluate(() => window.Sohbet('reset'));

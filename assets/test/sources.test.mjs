@@ -1,0 +1,63 @@
+// A program built by `go build` alone, without `go generate ./assets`, serves the sources as they are: every page works in a current browser.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const folder = mkdtempSync(path.join(tmpdir(), 'sohbet-sources-'));
+let h;
+let shop;
+let people; // harness.mjs, which takes the program from the environment
+let site;
+before(async () => {
+  const copied = (name) => !/node_modules|\/\.git$|^\.git$|assets\/dist\/(page|css|vendor|pages\.json)/.test(path.relative(root, name));
+  for (const name of ['assets', 'handlers', 'models', 'server', 'go.mod', 'go.sum', 'main.go']) cpSync(path.join(root, name), path.join(folder, name), { recursive: true, filter: copied });
+  process.env.SOHBET_BIN = path.join(folder, 'sohbet');
+  execFileSync(process.env.GO ?? 'go', ['build', '-buildvcs=false', '-ldflags=-s -w', '-o', process.env.SOHBET_BIN, '.'], { cwd: folder, stdio: 'inherit', timeout: 300_000 });
+  people = await import('./harness.mjs');
+  site = await import('./site.mjs');
+  shop = await new site.Site().start();
+  h = await people.house({ CORS_ORIGINS: shop.url });
+  h.hosts.push(shop.url);
+  shop.page('/', { server: h.server.url });
+});
+after(async () => {
+  await h?.close();
+  await shop?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('chat page, console and widget work from the sources', async () => {
+  const visitor = await people.visit(await h.person(), 'Kaynak');
+  assert.match(await visitor.content(), /js\/visitor\.js/);
+  await people.say(visitor, 'merhaba');
+  const agent = await people.signIn(await h.person(), h.server);
+  await people.openThread(agent, 'Kaynak');
+  await people.say(agent, 'buyurun');
+  await people.shows(visitor, ['merhaba', 'buyurun']);
+  await visitor.click('#attach'); // a module that is loaded later
+  const context = await h.person();
+  await site.openUp(context);
+  const page = await context.newPage();
+  await page.goto(shop.url);
+  await site.launcher(page).click();
+  await site.introduce(page, 'Vitrin');
+  await site.chat(page).locator('#text').fill('fiyatı ne?');
+  await site.chat(page).locator('#text').press('Enter');
+  await people.openThread(agent, 'Vitrin');
+  await people.shows(agent, ['fiyatı ne?']);
+});
+
+test('the other pages are whole', async () => {
+  const context = await h.person();
+  const page = await context.newPage();
+  for (const address of ['/login', '/offline', '/nothing-here']) {
+    await page.goto(address);
+    assert.ok(await page.locator('svg.sprite symbol').count() > 20, address);
+    assert.notEqual(await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue('--paper')), '', address);
+  }
+});
