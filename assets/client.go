@@ -15,7 +15,7 @@ const (
 	clientModule = "socket.io.esm.min.js"
 )
 
-// clientFiles are the names that contract §2 promises under /socket.io/.
+// clientFiles are the names under /socket.io/ at which sites load the client library.
 var clientFiles = map[string]bool{clientMain: true, "socket.io.js": true, clientModule: true}
 
 // ClientURL returns the address of one of the client's files on its CDN, in the pinned version.
