@@ -19,7 +19,7 @@ import (
 	"sohbet/server/media"
 )
 
-// The codes of contract §3.
+// The codes of docs/protocol.md, "HTTP errors"; package media has those of uploads.
 const (
 	CodeUnauthorized     = "UNAUTHORIZED"
 	CodeForbidden        = "FORBIDDEN"
@@ -81,7 +81,7 @@ func CrossSite(cause error) error {
 	return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Text: "This request came from another site.", Err: cause}
 }
 
-// answer is the JSON of an error, as contract §3 gives it.
+// answer is the JSON of an error (docs/protocol.md, "HTTP errors").
 type answer struct {
 	Success   bool   `json:"success"`
 	Error     string `json:"error"`
@@ -136,7 +136,7 @@ func asError(err error) *Error {
 	return e
 }
 
-// fromChat gives chat's errors the codes of contract §3.
+// fromChat gives chat's errors their codes in HTTP.
 func fromChat(e *chat.Error) *Error {
 	code := map[string]string{
 		chat.CodeUnauthorized: CodeForbidden, chat.CodeValidation: CodeValidation,
@@ -229,5 +229,5 @@ func wantsPage(r *http.Request) bool {
 	return r.Header.Get("X-Requested-With") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// stamp writes a time as contract §2 does: RFC 3339, UTC, milliseconds.
+// stamp writes a time as RFC 3339 in UTC with milliseconds, as [chat.Time] does.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -51,7 +51,7 @@ const bytesPerEvent = 16 << 10
 // slowEvent is how long an event takes that the log tells of.
 const slowEvent = time.Second
 
-// Sockets wires the Socket.IO events of contract §2 to the chat service.
+// Sockets connects the Socket.IO events of docs/protocol.md, "Client events", to the chat service.
 type Sockets struct {
 	Chat     *chat.Service
 	Sessions *auth.Sessions
@@ -69,7 +69,7 @@ type Sockets struct {
 	signedIn map[*peer]struct{} // the sockets of agents
 }
 
-// Attach makes rt speak the contract's events. Call it before rt serves.
+// Attach makes rt handle these events. Call it before rt serves.
 func (h *Sockets) Attach(rt *realtime.Server) {
 	h.signedIn = make(map[*peer]struct{})
 	h.reads = semaphore.NewWeighted(int64(max(4, readsPerProcessor*runtime.NumCPU())))

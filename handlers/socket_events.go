@@ -85,7 +85,7 @@ func decodeInput(e realtime.Event) (input, error) {
 // eventHandler does what an event asks for and answers it, or returns why not.
 type eventHandler = func(*peer, context.Context, input, realtime.Event) error
 
-// events are the client → server events: those of contract §2, and what came after it.
+// events are docs/protocol.md, "Client events".
 var events = map[string]eventHandler{
 	"join":                 (*peer).join,
 	"rejoin":               (*peer).rejoin,

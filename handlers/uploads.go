@@ -26,7 +26,7 @@ const (
 	uploadPolicy = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 )
 
-// uploaded is the answer to an upload, as contract §3 gives it; clients in the field read data.url or url.
+// uploaded is the answer to an upload (docs/protocol.md, "Uploads"); older clients read data.url or url.
 type uploaded struct {
 	Success  bool        `json:"success"`
 	URL      string      `json:"url"`

@@ -45,7 +45,7 @@ func columns(t *testing.T, s *models.Store, table string) []string {
 	return names(t, models.Raw(t, s), query)
 }
 
-func TestSchemaHoldsTheSeedsTablesAndIndexes(t *testing.T) {
+func TestSchemaHasTheFirstTablesAndIndexes(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		for table, want := range map[string]string{
 			"users":          "id username phone_number created_at last_seen",

@@ -22,7 +22,7 @@ const (
 // library have names below it.
 func isSocket(path string) bool { return path == "/socket.io/" || path == "/socket.io" }
 
-// routes lists every route of contract §3, by who may call it. Middleware is named at each route rather than by Echo's groups,
+// routes lists every route of docs/protocol.md, "HTTP", by who may call it. Middleware is named at each route rather than by Echo's groups,
 // which would answer for every unknown path below them too.
 func routes(e *echo.Echo, a *handlers.API) {
 	get := func(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) {

@@ -64,7 +64,7 @@ test('styles use what the oldest supported browsers know, or say it a second way
   const folder = new URL('../static/css/', import.meta.url);
   const bad = [];
   for (const name of readdirSync(folder)) {
-    // What stands in @supports is guarded; light-dark() is rewritten in what is joined (bundle.go).
+    // What stands in @supports is guarded; light-dark() is rewritten in what is joined (assets/light_dark.go).
     const css = readFileSync(new URL(name, folder), 'utf8').replace(/@supports[^{]*\{(?:[^{}]|\{[^{}]*\})*\}/g, '').replace(/\/\*[^]*?\*\//g, '');
     for (const [what, found] of [['color-mix()', /color-mix\(/], ['a new rule', /@(?:scope|starting-style|property|view-transition)\b/], ['a new colour', /\b(?:oklch|oklab|lch|lab|color)\(/], ['nesting', /&/]]) {
       if (found.test(css)) bad.push(`${name}: ${what}`);

@@ -27,7 +27,7 @@ type figure struct {
 	label, path string
 	scale       float64 // what the number is multiplied with for display
 	digits      int
-	aim         string // what issue or contract ask for, "" for figures given for information
+	aim         string // what the figure should reach, "" for figures given for information
 }
 
 // series holds a measurement's answers, one a round, for each side.

@@ -20,7 +20,7 @@ for (const [name, transport] of Object.entries(transports)) {
     });
     after(() => Promise.all(servers.map((s) => s.stop())));
 
-    it("a conversation goes across, row by row of the contract", async () => {
+    it("a conversation goes across, event by event", async () => {
       const visitor = await servers[0].visitor(transport, "Ayşe");
       const thread_id = visitor.thread;
       for (const agent of agents) {

@@ -1,4 +1,4 @@
-// Every event of the contract, both directions, over both transports and on both databases.
+// Events in both directions (docs/protocol.md, "Client events" and "Server events"), over both transports and on both databases.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";

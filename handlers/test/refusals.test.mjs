@@ -1,4 +1,4 @@
-// Every refusal of the contract, over both transports, with and without an ack callback.
+// Refusals (docs/protocol.md, "Socket errors"), over both transports, with and without an ack callback.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";

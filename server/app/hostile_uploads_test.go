@@ -54,8 +54,8 @@ func padded(file []byte, size int) []byte {
 	return append(bytes.Clone(file), make([]byte, size-len(file))...)
 }
 
-// TestHostileUploads sends what an attacker would. Each is refused with the contract's code and leaves nothing behind; what is
-// harmless once cleaned is taken, and nothing of the attack is served.
+// TestHostileUploads sends what an attacker would. Each is refused with its code (docs/protocol.md, "HTTP errors") and leaves
+// nothing behind; what is harmless once cleaned is taken, and nothing of the attack is served.
 func TestHostileUploads(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	photo := mediatest.JPEG(t, mediatest.Picture(120, 90, 0))

@@ -17,7 +17,7 @@ import (
 // p256dh is a browser's public key, that of RFC 8291 §5.
 const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 
-// TestEveryRoute tries each route of contract §3 as everybody.
+// TestEveryRoute tries each route as each kind of caller (docs/protocol.md, "HTTP").
 func TestEveryRoute(t *testing.T) {
 	const send = `{"thread_id":"` + threadA + `","text":"hello"}`
 	type want struct {
@@ -163,7 +163,7 @@ func TestEveryRoute(t *testing.T) {
 	})
 }
 
-// checkError holds every refusal to the form and the codes of contract §3.
+// checkError compares a refusal with docs/protocol.md, "HTTP errors".
 func checkError(t *testing.T, path string, r reply) {
 	t.Helper()
 	if r.status < 400 || strings.HasPrefix(path, "/static") || strings.HasPrefix(path, "/health") {

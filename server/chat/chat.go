@@ -19,7 +19,7 @@ import (
 // Role is who somebody is in a conversation, as it stands in sender_type.
 type Role string
 
-// The roles of contract §1.
+// The roles, as they are on the wire (docs/protocol.md, "Roles and conventions").
 const (
 	Visitor  Role = "visitor"
 	Agent    Role = "admin"

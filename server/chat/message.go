@@ -12,7 +12,7 @@ import (
 	"sohbet/models"
 )
 
-// Time is written as contract §2 has it: RFC 3339, UTC, always three digits of milliseconds.
+// Time is written as RFC 3339 in UTC, always with three digits of milliseconds.
 type Time time.Time
 
 // MarshalText writes the time.
@@ -20,7 +20,7 @@ func (t Time) MarshalText() ([]byte, error) {
 	return time.Time(t).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"), nil
 }
 
-// Message is the message object of contract §2, aliases included.
+// Message is docs/protocol.md, "Message object", aliases included.
 type Message struct {
 	ID          int64  `json:"id"`
 	ClientID    string `json:"client_id"`
@@ -54,7 +54,7 @@ func Wire(m models.Message) Message {
 	return w
 }
 
-// ThreadView is the thread object of contract §3.
+// ThreadView is docs/protocol.md, "Thread object".
 type ThreadView struct {
 	ID              string `json:"id"`
 	UserID          int64  `json:"user_id"`

@@ -40,7 +40,7 @@ type Publication struct {
 	Then func()
 }
 
-// Event is one event on the wire: a name of contract §2 and its payload.
+// Event is one event on the wire (docs/protocol.md, "Server events").
 type Event struct {
 	Name    string
 	Payload any

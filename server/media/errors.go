@@ -13,7 +13,7 @@ import (
 	"sohbet/server/chat"
 )
 
-// The codes that contract §3 has for uploads.
+// The codes of uploads (docs/protocol.md, "HTTP errors").
 const (
 	CodeNoFile       = "NO_FILE"
 	CodeFileType     = "INVALID_FILE_TYPE"

@@ -16,7 +16,7 @@ import (
 	"sohbet/models"
 )
 
-// limits are the sizes that contract §3's routes take, in bytes.
+// limits are the sizes that the upload routes take, in bytes (docs/protocol.md, "Uploads").
 var limits = map[Kind]int64{Image: 5 << 20, Audio: 10 << 20, Any: 10 << 20}
 
 // Limit is the largest file of a kind, in bytes.

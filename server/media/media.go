@@ -108,7 +108,8 @@ func New(o Options) (*Service, error) {
 // Close lets go of the folder. Nothing may be saved or read any more.
 func (s *Service) Close() error { return s.local.root.Close() }
 
-// Save takes in a file that came as one of a kind; what it is decides what it becomes. A refusal is a *chat.Error with a code of contract §3 and leaves nothing behind.
+// Save takes in a file that came as one of a kind; what it is decides what it becomes. A refusal is a *chat.Error with one of
+// the codes in errors.go and leaves nothing behind.
 func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader) (File, error) {
 	limit, known := limits[kind]
 	if !known {
