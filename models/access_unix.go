@@ -14,10 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// access says in a sentence which of the files that SQLite writes this process may not write; "" if there is none.
+// access returns a message naming the first SQLite file or folder that this process may not write; "" if there is none.
 func access(path string) string {
 	dir := filepath.Dir(path)
-	// SQLite makes files in the folder, which a missing right shows there only; a process that ran as another user leaves files behind.
+	// SQLite creates files in the folder, so a missing permission there only shows on the folder; a process that ran as another user
+	// leaves its own files behind.
 	for _, name := range []string{dir, path, path + "-wal", path + "-shm", path + "-journal"} {
 		info, err := os.Stat(name)
 		if err != nil {

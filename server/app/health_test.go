@@ -159,7 +159,7 @@ func locked(t *testing.T, url string) *sql.DB {
 	return other
 }
 
-// Another program that keeps the database file locked: what is stored can be read, nothing can be stored.
+// Another program that keeps the database file locked: what is stored can be read, database writes fail.
 func TestHealthTellsThatNothingIsStored(t *testing.T) {
 	options := storetest.Options(t, "sqlite")
 	store := storetest.Reopen(t, options)
