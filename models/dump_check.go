@@ -78,7 +78,7 @@ func sameColumnsSQLite(ctx context.Context, tx *sql.Tx, table string) (quoted []
 	}
 	for _, name := range ours {
 		if !slices.Contains(theirs, name) {
-			return nil, nil, fmt.Errorf("table %s lacks the column %q: this is no backup of Sohbet", table, name)
+			return nil, nil, fmt.Errorf("table %s lacks the column %q: this is not a Sohbet backup", table, name)
 		}
 		quoted = append(quoted, quoteSQLite(name))
 	}
@@ -92,7 +92,7 @@ func quoteSQLite(name string) string { return `"` + strings.ReplaceAll(name, `"`
 func knownColumns(table string, columns, ours []string) error {
 	for i, name := range columns {
 		if slices.Contains(columns[:i], name) {
-			return fmt.Errorf("table %s has a column %q twice: this is no backup of Sohbet", table, name)
+			return fmt.Errorf("table %s has a column %q twice: this is not a Sohbet backup", table, name)
 		}
 		if !slices.Contains(ours, name) {
 			return fmt.Errorf("table %s has a column %q that this version does not know: restore it with the Sohbet that made it", table, name)
@@ -156,7 +156,7 @@ func (d dumpedSchema) check(columns func(table string) ([]string, error)) error 
 	}
 	for table, last := range d.Sequences {
 		if table != oldOutbox && !slices.Contains(dumpTables, table) || slices.Contains(unnumbered, table) || last < 1 {
-			return fmt.Errorf("the last number of table %q is %d: this is no backup of Sohbet", table, last)
+			return fmt.Errorf("the last number of table %q is %d: this is not a Sohbet backup", table, last)
 		}
 	}
 	return nil

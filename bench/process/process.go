@@ -242,7 +242,7 @@ func (p *Process) Forget() {
 func (p *Process) AtRest() int64 {
 	p.t.Helper()
 	deadline := time.After(startTimeout)
-	for !slices.ContainsFunc(p.Log(), func(line string) bool { return strings.Contains(line, "files of the pages compressed") }) {
+	for !slices.ContainsFunc(p.Log(), func(line string) bool { return strings.Contains(line, "compressed the page assets") }) {
 		select {
 		case <-deadline:
 			p.t.Fatal("the server does not come to rest")

@@ -107,7 +107,7 @@ var turkishSentences = []string{
 	"the database does not answer in time", "veritabanı zamanında yanıt vermiyor",
 	"the database was written by a newer Sohbet; start that version, or restore a backup made before the upgrade", "veritabanını daha yeni bir Sohbet yazmış; onu başlatın ya da yükseltmeden önceki yedeği geri yükleyin",
 	"the database or the uploads folder is not empty; --force replaces what is there", "veritabanı ya da yüklenenler klasörü boş değil; --force var olanın yerine koyar",
-	"this is no backup of Sohbet", "bu bir Sohbet yedeği değil",
+	"this is not a Sohbet backup", "bu bir Sohbet yedeği değil",
 	"this backup was made by a newer Sohbet: restore it with that one", "bu yedeği daha yeni bir Sohbet almış: onunla geri yükleyin",
 	"this is a backup of a %s database, and DATABASE_URL names a %s one", "bu bir %s veritabanının yedeği, DATABASE_URL ise %s gösteriyor",
 	"process %d on %s works with %s, at %s: stop it first, or give this one a DATA_DIR of its own (several processes for one chat need PostgreSQL)",

@@ -377,7 +377,7 @@ func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Notify(chat.Notice{ThreadID: "t", DisplayName: "x", Preview: "x"})
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "not on the internet"); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "not on the public internet"); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("log: %s", log)
 		}
