@@ -32,11 +32,11 @@ func access(path string) string {
 			rights |= unix.X_OK
 		}
 		if err := unix.Faccessat(unix.AT_FDCWD, name, rights, unix.AT_EACCESS); err != nil {
-			return fmt.Sprintf("no right to read and write %s: %s; it belongs to %s (mode %04o), and this program runs as %s",
+			return fmt.Sprintf("no permission to read and write %s: %s; it belongs to %s (mode %04o), and this program runs as %s",
 				name, errorText(err), owner(info), info.Mode().Perm(), userName(os.Geteuid()))
 		}
 		if info.Mode().IsRegular() && name == path && !owned(info) {
-			return fmt.Sprintf("%s belongs to %s, and this program runs as %s: give the file to that user (chown)", name, owner(info), userName(os.Geteuid()))
+			return fmt.Sprintf("%s belongs to %s, and this program runs as %s: change its owner to that user (chown)", name, owner(info), userName(os.Geteuid()))
 		}
 	}
 	return ""

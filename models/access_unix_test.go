@@ -73,7 +73,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 				_ = s.Close()
 				t.Fatal("it opens")
 			}
-			if text := err.Error(); !strings.Contains(text, "no right to read and write "+filepath.Clean(denied)+": permission denied; it belongs to user ") || strings.Contains(text, "PostgreSQL") {
+			if text := err.Error(); !strings.Contains(text, "no permission to read and write "+filepath.Clean(denied)+": permission denied; it belongs to user ") || strings.Contains(text, "PostgreSQL") {
 				t.Errorf("it says: %s", text)
 			}
 		})

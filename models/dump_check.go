@@ -39,7 +39,7 @@ func checkSchemaSQLite(ctx context.Context, ours, dump *gorm.DB) error {
 		ordinary := o.Type == "table" || o.Type == "index"
 		named := known[o.Name] || strings.HasPrefix(o.Name, "sqlite_") // SQLite reserves this prefix for itself
 		if !ordinary || !named || !known[o.TblName] && !strings.HasPrefix(o.TblName, "sqlite_") || o.Rootpage <= 0 {
-			return fmt.Errorf("it has a %s %q that this version does not know: restore it with the Sohbet that made it", o.Type, o.Name)
+			return fmt.Errorf("it has a %s %q that this version does not know: restore it with the version of Sohbet that made it", o.Type, o.Name)
 		}
 	}
 	return nil
@@ -95,7 +95,7 @@ func knownColumns(table string, columns, ours []string) error {
 			return fmt.Errorf("table %s has a column %q twice: this is not a Sohbet backup", table, name)
 		}
 		if !slices.Contains(ours, name) {
-			return fmt.Errorf("table %s has a column %q that this version does not know: restore it with the Sohbet that made it", table, name)
+			return fmt.Errorf("table %s has a column %q that this version does not know: restore it with the version of Sohbet that made it", table, name)
 		}
 	}
 	return nil
@@ -133,7 +133,7 @@ func checkValuesSQLite(ctx context.Context, tx *sql.Tx, table string, types map[
 func (d dumpedSchema) check(columns func(table string) ([]string, error)) error {
 	for _, id := range d.Steps {
 		if !slices.ContainsFunc(steps, func(st step) bool { return st.id == id }) {
-			return fmt.Errorf("it was made by a newer Sohbet, which knows the migration %q: restore it with that one", id)
+			return fmt.Errorf("it was made by a newer Sohbet, which knows the migration %q: restore it with that version", id)
 		}
 	}
 	for table := range d.Columns {
@@ -144,7 +144,7 @@ func (d dumpedSchema) check(columns func(table string) ([]string, error)) error 
 			continue
 		}
 		if !slices.Contains(dumpTables, table) {
-			return fmt.Errorf("it has a table %q that this version does not know: restore it with the Sohbet that made it", table)
+			return fmt.Errorf("it has a table %q that this version does not know: restore it with the version of Sohbet that made it", table)
 		}
 		ours, err := columns(table)
 		if err != nil {

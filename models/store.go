@@ -140,7 +140,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 			return err
 		}
 		if s.Pooled() {
-			s.log.Info("connected to PostgreSQL through a pooler such as PgBouncer; server-side prepared statements are disabled")
+			s.log.Info("connected to PostgreSQL through a pooler such as PgBouncer; statements are not prepared on the server")
 		}
 	}
 	if err := migrate(ctx, s.write, s.dialect, steps); err != nil {

@@ -59,7 +59,7 @@ func TestRekeyCommand(t *testing.T) {
 	_, o := folder(t, testKey, "one", "two")
 	t.Setenv("SECRET_KEY", next+","+testKey)
 	out, err := command(t, "rekey")
-	if err != nil || !strings.HasPrefix(out, "3 texts checked, 3 encrypted anew with the first of 2 keys, 0 that") {
+	if err != nil || !strings.HasPrefix(out, "3 texts checked, 3 re-encrypted with the first of 2 keys, 0 that") {
 		t.Fatalf("%q, %v", out, err)
 	}
 	o.Keys = []string{next}

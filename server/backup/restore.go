@@ -21,7 +21,7 @@ import (
 )
 
 // ErrNotEmpty means that there is data that a restore would replace.
-var ErrNotEmpty = errors.New("the database or the uploads folder is not empty; --force replaces what is there")
+var ErrNotEmpty = errors.New("the database or the uploads folder is not empty; --force replaces the existing data")
 
 // Restore restores an archive written by Write. The whole archive is unpacked and checked before anything is changed; then files are
 // added to the existing ones, whose names differ; last, the database changes in one transaction. On failure the existing data is
@@ -133,7 +133,7 @@ func checkManifest(header *tar.Header, content io.Reader, dialect string) error 
 		return errors.New("this is not a Sohbet backup")
 	}
 	if m.Sohbet > format {
-		return errors.New("this backup was made by a newer Sohbet: restore it with that one")
+		return errors.New("this backup was made by a newer Sohbet: restore it with that version")
 	}
 	if m.Database != dialect {
 		return fmt.Errorf("this is a backup of a %s database, and DATABASE_URL names a %s one", m.Database, dialect)
