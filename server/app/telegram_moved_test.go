@@ -41,7 +41,7 @@ func TestTheGroupBecomesASupergroup(t *testing.T) {
 	}
 	bot.Say(telegramtest.In{Text: "/doctor"})
 	s.sent("TELEGRAM_CHAT_ID=" + strconv.FormatInt(now, 10))
-	if n := strings.Count(strings.Join(s.Log(), "\n"), "set TELEGRAM_CHAT_ID to its new number"); n != 1 {
+	if n := strings.Count(strings.Join(s.Log(), "\n"), "set TELEGRAM_CHAT_ID to its new id"); n != 1 {
 		t.Errorf("the log names the new number %d times", n)
 	}
 	s.Stop()

@@ -87,7 +87,7 @@ func TestTheBotBehindPgBouncer(t *testing.T) {
 		t.Error("the second process has not taken over")
 	}
 	leader.Resume()
-	lost := func(line string) bool { return strings.Contains(line, "lost its role") }
+	lost := func(line string) bool { return strings.Contains(line, "lost the lease") }
 	for deadline := time.Now().Add(takeover); !slices.ContainsFunc(leader.Log(), lost); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the first process does not notice")
