@@ -245,7 +245,7 @@ func TestPushServicesAnswers(t *testing.T) {
 			return paths
 		}
 		w.until("those that are gone are forgotten", func() bool { return strings.Join(left(), " ") == "ill moved well" && len(fake.all()) == 1 })
-		w.until("the failures are logged", func() bool { return strings.Count(w.log.String(), "answered") == 2 })
+		w.until("the failures are logged", func() bool { return strings.Count(w.log.String(), "responded with") == 2 })
 		if fake.tried() != 7 {
 			t.Errorf("%d tries: a redirection was followed, or not three made of what may pass and one of the rest", fake.tried())
 		}
