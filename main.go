@@ -1,4 +1,4 @@
-// Sohbet is live chat between the visitors of a site and its agents, in one program.
+// Sohbet is a live chat server for the visitors of a site and its agents, in one binary.
 package main
 
 import (
@@ -10,11 +10,11 @@ import (
 	"sohbet/server/app"
 )
 
-// Set by the linker when `make` builds.
+// Set by the linker in builds with `make`.
 var version, commit, date string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	context.AfterFunc(ctx, stop) // a second signal terminates the process immediately
 	os.Exit(app.Main(ctx, app.Build{Version: version, Commit: commit, Date: date}, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -6,7 +6,7 @@ import (
 	"sohbet/server/chat"
 )
 
-// blockInput names the thread in the body: an id in an address would end up in histories and logs.
+// blockInput takes the thread id from the body, because an id in a URL would end up in browser histories and logs.
 type blockInput struct {
 	ThreadID string `json:"thread_id" form:"thread_id"`
 	Address  bool   `json:"address" form:"address"`
@@ -22,8 +22,8 @@ func (a *API) blockInput(c echo.Context) (in blockInput, err error) {
 	return in, nil
 }
 
-// Block keeps the visitor of a thread away, and with "address":true the address they came from too. The answer says whether
-// that is so: no address may be known of a visitor.
+// Block blocks the visitor of a thread and, with "address":true, the address they last connected from. The response says whether an
+// address was blocked: none may be known for a visitor.
 func (a *API) Block(c echo.Context) error {
 	in, err := a.blockInput(c)
 	if err != nil {
@@ -39,7 +39,7 @@ func (a *API) Block(c echo.Context) error {
 	}{true, b})
 }
 
-// Unblock lets them in again.
+// Unblock removes the block.
 func (a *API) Unblock(c echo.Context) error {
 	in, err := a.blockInput(c)
 	if err != nil {
@@ -51,7 +51,7 @@ func (a *API) Unblock(c echo.Context) error {
 	return ok(c, cleared{Success: true, Message: "The visitor may write again."})
 }
 
-// Blocks lists who is blocked, newest first.
+// Blocks lists the blocked visitors, newest block first.
 func (a *API) Blocks(c echo.Context) error {
 	list, err := a.Chat.Blocks(c.Request().Context(), a.agentActor(c))
 	if err != nil {

@@ -19,14 +19,14 @@ import (
 	"sohbet/assets"
 )
 
-// Brand is what the visitors' pages show of whose chat it is.
+// Brand is the branding shown on visitors' pages.
 type Brand struct {
-	assets.Brand // Logo and Avatar are addresses
+	assets.Brand // Logo and Avatar are URLs
 
 	logo, avatar picture
 }
 
-// picture is a file of DATA_DIR that a page shows.
+// picture is a file of DATA_DIR that pages show.
 type picture struct {
 	body       []byte
 	mime, hash string
@@ -34,12 +34,13 @@ type picture struct {
 
 const maxPicture = 1 << 20 // bytes
 
-// pictureTypes are what may be shown, by how their names end. The bytes have to agree, except SVG's, which have no mark.
+// pictureTypes are the allowed image types by file extension. The content has to match, except for SVG, which has no signature.
 var pictureTypes = map[string]string{
 	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif", ".svg": "image/svg+xml",
 }
 
-// NewBrand reads the pictures of a brand that are files in dir, as Logo and Avatar name them; base is the path that they are served below. Its errors name the setting.
+// NewBrand reads the logo and avatar files named by b from dir and sets Logo and Avatar to their URLs; base is the server's URL path
+// prefix. Its errors name the setting.
 func NewBrand(dir, base string, b assets.Brand) (Brand, error) {
 	brand := Brand{Brand: b}
 	for _, p := range []struct {
@@ -61,7 +62,7 @@ func NewBrand(dir, base string, b assets.Brand) (Brand, error) {
 	return brand, nil
 }
 
-// readPicture reads a picture that does not lead out of dir, not by links either.
+// readPicture reads a picture that is inside dir, also after following symbolic links.
 func readPicture(dir, name string) (picture, error) {
 	mime := pictureTypes[strings.ToLower(filepath.Ext(name))]
 	if mime == "" {
@@ -84,13 +85,13 @@ func readPicture(dir, name string) (picture, error) {
 	case len(body) > maxPicture:
 		return picture{}, errors.New("want a picture of at most 1 MB")
 	case mime == "image/svg+xml" && !bytes.Contains(body, []byte("<svg")), mime != "image/svg+xml" && http.DetectContentType(body) != mime:
-		return picture{}, fmt.Errorf("it is no %s picture, or is damaged", strings.TrimPrefix(mime, "image/"))
+		return picture{}, fmt.Errorf("not a valid %s picture", strings.TrimPrefix(mime, "image/"))
 	}
 	sum := sha256.Sum256(body)
 	return picture{body: body, mime: mime, hash: hex.EncodeToString(sum[:6])}, nil
 }
 
-// origins are the other sites that the pictures come from.
+// origins returns the external origins from which the pictures are loaded.
 func (b Brand) origins() []string {
 	var list []string
 	for _, address := range []string{b.Logo, b.Avatar} {
@@ -101,7 +102,7 @@ func (b Brand) origins() []string {
 	return list
 }
 
-// BrandStyle serves BRAND_COLOR, or the colours of a site's button, as the tokens that pages use.
+// BrandStyle serves BRAND_COLOR, or the colours in the query, as CSS custom properties for the pages.
 func (a *API) BrandStyle(c echo.Context) error {
 	if a.Brand.Color == "" && c.QueryParam("color") == "" {
 		return errNotFound
@@ -110,7 +111,7 @@ func (a *API) BrandStyle(c echo.Context) error {
 	return nil
 }
 
-// BrandPicture serves the logo or the avatar, if it is a file of ours.
+// BrandPicture serves the logo or the avatar, if it is a file of this server.
 func (a *API) BrandPicture(c echo.Context) error {
 	p := a.Brand.logo
 	if strings.HasSuffix(c.Path(), "avatar") {
@@ -121,7 +122,7 @@ func (a *API) BrandPicture(c echo.Context) error {
 	}
 	h := c.Response().Header()
 	h.Set("Content-Type", p.mime)
-	h.Set("Content-Security-Policy", uploadPolicy) // an SVG that is opened by itself runs nothing
+	h.Set("Content-Security-Policy", uploadPolicy) // an SVG opened directly must not run scripts
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Cache-Control", "no-cache")
 	if c.QueryParam("v") == p.hash {

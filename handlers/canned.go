@@ -6,7 +6,7 @@ import (
 	"sohbet/server/chat"
 )
 
-// Canned answers with a bare array of the canned replies, by shortcut.
+// Canned responds with an array of the canned replies, ordered by shortcut.
 func (a *API) Canned(c echo.Context) error {
 	list, err := a.Chat.Canned(c.Request().Context(), a.agentActor(c))
 	if err != nil {
@@ -15,7 +15,8 @@ func (a *API) Canned(c echo.Context) error {
 	return ok(c, list)
 }
 
-// SaveCanned stores a canned reply, {"shortcut", "text"}, or with an "id" changes one. Another one with the shortcut: 409.
+// SaveCanned inserts a canned reply, {"shortcut", "text"}, or with an "id" updates one. It responds with 409 if another reply has the
+// shortcut.
 func (a *API) SaveCanned(c echo.Context) error {
 	var in struct {
 		ID       int64  `json:"id" form:"id"`
@@ -35,7 +36,7 @@ func (a *API) SaveCanned(c echo.Context) error {
 	}{true, saved})
 }
 
-// DeleteCanned deletes the canned reply of the "id".
+// DeleteCanned deletes the canned reply with the "id".
 func (a *API) DeleteCanned(c echo.Context) error {
 	var in struct {
 		ID int64 `json:"id" form:"id"`

@@ -7,24 +7,24 @@ import (
 )
 
 const (
-	maxUserAgent = 512 // bytes that are looked at
-	maxWord      = 40  // of what is made of them
+	maxUserAgent = 512 // bytes that are parsed
+	maxWord      = 40  // maximum length of each result
 )
 
-// client gives words for what a browser says it is: "Firefox 140" and "Android". Both may be empty.
+// client extracts browser and platform from a User-Agent header, such as "Firefox 140" and "Android". Both may be empty.
 func client(userAgent string) (browser, platform string) {
 	if userAgent == "" {
 		return "", ""
 	}
 	ua := useragent.Parse(strings.ToValidUTF8(userAgent[:min(len(userAgent), maxUserAgent)], ""))
-	browser = strings.TrimPrefix(ua.Name, "Mobile ") // what it runs on is the other word
+	browser = strings.TrimPrefix(ua.Name, "Mobile ") // the platform is returned separately
 	if major, _, _ := strings.Cut(ua.Version, "."); major != "" {
 		browser += " " + major
 	}
 	return word(browser), word(ua.OS)
 }
 
-// word is a copy of the beginning of a text, so that the text itself need not be kept.
+// word returns a copy of the beginning of a text, so that the whole header need not be kept in memory.
 func word(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' {

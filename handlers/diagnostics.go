@@ -16,7 +16,7 @@ import (
 	"sohbet/server/metrics"
 )
 
-// KeepHistory takes a sample every [metrics.SampleEvery] until ctx ends, for the charts.
+// KeepHistory takes a sample for the charts every [metrics.SampleEvery] until ctx ends.
 func (a *API) KeepHistory(ctx context.Context) {
 	latency, last := a.Numbers.MessageLatency(), a.Store.Stats().Appended
 	tick := time.NewTicker(metrics.SampleEvery)
@@ -47,7 +47,7 @@ func (a *API) KeepHistory(ctx context.Context) {
 	}
 }
 
-// DiagnosticsPage is where agents see how the server fares; who is not signed in is sent to /login.
+// DiagnosticsPage serves the page with the server's state to agents; others are redirected to /login.
 func (a *API) DiagnosticsPage(c echo.Context) error { return a.agentsPage(c, "diagnostics") }
 
 type diagnosticsAnswer struct {
@@ -57,11 +57,10 @@ type diagnosticsAnswer struct {
 	LogLevel string                 `json:"log_level"`
 	Checks   map[string]checkResult `json:"checks"`
 	Samples  []metrics.Sample       `json:"samples"`
-	Repairs  []string               `json:"repairs"` // those that make sense here
+	Repairs  []string               `json:"repairs"` // those available in this configuration
 }
 
-// Diagnostics answers with the checks, the samples of the last hour and the repairs there are. With ?fresh=1 the checks are
-// run now.
+// Diagnostics responds with the checks, the samples of the last hour and the available repairs. With ?fresh=1 the checks are run now.
 func (a *API) Diagnostics(c echo.Context) error {
 	age := checksKept
 	if c.QueryParam("fresh") == "1" {
@@ -78,7 +77,8 @@ func (a *API) Diagnostics(c echo.Context) error {
 	return ok(c, answer)
 }
 
-// originCheck warns while pages are refused for their origin. It is no part of /health, for strangers can cause it.
+// originCheck warns while pages are refused because of their origin. It is not part of /health, because unauthenticated clients can
+// cause it.
 func (a *API) originCheck(ctx context.Context) checkResult {
 	refused, found := a.Refusals.Last(ctx)
 	if !found {
@@ -88,13 +88,13 @@ func (a *API) originCheck(ctx context.Context) checkResult {
 		Origin: refused.Origin, Host: refused.Host}
 }
 
-// repair is something that an agent may have done. It tells what it did in numbers, which the page puts into words.
+// repair is a maintenance action for agents. Its result is a set of numbers, which the page turns into text.
 type repair struct {
 	name string
 	do   func(context.Context) (map[string]int64, error)
 }
 
-// repairTimeout bounds a repair; compacting a large database takes its time.
+// repairTimeout bounds a repair; compacting a large database takes long.
 const repairTimeout = 10 * time.Minute
 
 func (a *API) repairs() []repair {
@@ -137,7 +137,7 @@ func (a *API) reconnect(context.Context) (map[string]int64, error) {
 	return map[string]int64{}, nil
 }
 
-// Repair does the repair named in the body: {"name"}. One runs at a time.
+// Repair runs the repair named in the body: {"name"}. Only one runs at a time.
 func (a *API) Repair(c echo.Context) error {
 	var in struct {
 		Name string `json:"name"`
@@ -154,8 +154,8 @@ func (a *API) Repair(c echo.Context) error {
 		return &Error{Status: http.StatusConflict, Code: "VALIDATION_FAILED", Text: "Another repair is running; wait until it is done."}
 	}
 	defer a.repairing.Unlock()
-	// The answer may take long, and whoever leaves the page does not undo it half way.
-	_ = http.NewResponseController(c.Response()).SetWriteDeadline(a.now().Add(repairTimeout + time.Minute)) // recorders in tests have none
+	// A repair may take long, and it must not be interrupted if the agent leaves the page.
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(a.now().Add(repairTimeout + time.Minute)) // test recorders do not support deadlines
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), repairTimeout)
 	defer cancel()
 	result, err := list[i].do(ctx)
@@ -169,7 +169,7 @@ func (a *API) Repair(c echo.Context) error {
 	}{true, result})
 }
 
-// SetLogLevel changes, until the next start, how much is logged: {"level"}.
+// SetLogLevel changes the log level until the next restart: {"level"}.
 func (a *API) SetLogLevel(c echo.Context) error {
 	var in struct {
 		Level string `json:"level"`

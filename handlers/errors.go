@@ -34,17 +34,17 @@ const (
 	CodeInternal         = "INTERNAL_ERROR"
 )
 
-// Error is what handlers return when a request fails. Text is for the caller to read; Err, the cause, goes to the log only.
+// Error is returned by handlers when a request fails. Text is shown to the user; Err, the cause, is only logged.
 type Error struct {
 	Status     int
 	Code, Text string
-	RetryAfter time.Duration // for 429 and 503; 0 = not told
+	RetryAfter time.Duration // for 429 and 503; 0 = no Retry-After header
 	Err        error
-	// Message makes the answer carry the text as "message" too, as the sign-in routes promise.
+	// Message adds the text to the response as "message" too, which clients of the sign-in routes expect.
 	Message bool
 }
 
-// Error gives code and cause; it may be logged.
+// Error returns code and cause. It contains nothing that may not be logged.
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return e.Code + ": " + e.Err.Error()
@@ -52,13 +52,13 @@ func (e *Error) Error() string {
 	return e.Code
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 var (
 	errUnauthorized = &Error{Status: http.StatusUnauthorized, Code: CodeUnauthorized, Text: "Please sign in."}
 	errForbidden    = &Error{Status: http.StatusForbidden, Code: CodeForbidden, Text: "This is not allowed."}
-	errNotFound     = &Error{Status: http.StatusNotFound, Code: CodeNotFound, Text: "There is nothing here."}
+	errNotFound     = &Error{Status: http.StatusNotFound, Code: CodeNotFound, Text: "Not found."}
 	errMissing      = &Error{Status: http.StatusBadRequest, Code: CodeMissingThreadID, Text: "thread_id is missing."}
 )
 
@@ -71,12 +71,12 @@ func tooMany(wait time.Duration) *Error {
 	return &Error{Status: http.StatusTooManyRequests, Code: CodeRateLimit, Text: "Too many requests. Please wait a little.", RetryAfter: wait}
 }
 
-// Unreadable is the refusal of an address whose query is no text.
+// Unreadable returns the error for a URL whose query is not valid text.
 func Unreadable() error {
-	return invalid("The address holds bytes that are no text; write it in UTF-8 and without NUL.")
+	return invalid("The URL is not valid UTF-8 text without NUL.")
 }
 
-// CrossSite is the refusal of a request that another site made a browser send.
+// CrossSite returns the error for a request that another site made a browser send.
 func CrossSite(cause error) error {
 	return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Text: "This request came from another site.", Err: cause}
 }
@@ -91,10 +91,10 @@ type answer struct {
 	Timestamp string `json:"timestamp"`
 }
 
-// StatusOf tells what status the error will be answered with.
+// StatusOf returns the HTTP status with which an error will be answered.
 func StatusOf(err error) int { return asError(err).Status }
 
-// asError brings whatever a handler or Echo returned into the one form.
+// asError converts an error returned by a handler or by Echo to an *Error.
 func asError(err error) *Error {
 	var own *Error
 	if errors.As(err, &own) {
@@ -119,7 +119,7 @@ func asError(err error) *Error {
 		case he.Code == http.StatusNotFound:
 			e.Code, e.Text = CodeNotFound, errNotFound.Text
 		case he.Code == http.StatusMethodNotAllowed:
-			e.Code, e.Text = CodeMethodNotAllowed, "This address does not take that method."
+			e.Code, e.Text = CodeMethodNotAllowed, "This URL does not support that method."
 		case he.Code == http.StatusTooManyRequests:
 			e.Code = CodeRateLimit
 		case he.Code >= 500:
@@ -131,12 +131,12 @@ func asError(err error) *Error {
 	}
 	e := &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Text: "Something went wrong here. Please try again.", Err: err}
 	if errors.Is(err, context.Canceled) {
-		e.Status = 499 // the caller left; nobody reads the answer, the log should not call it our failure
+		e.Status = 499 // the client disconnected: no one reads the response, and it should not be logged as a server error
 	}
 	return e
 }
 
-// fromChat gives chat's errors their codes in HTTP.
+// fromChat maps the error codes of package chat to those of HTTP responses.
 func fromChat(e *chat.Error) *Error {
 	code := map[string]string{
 		chat.CodeUnauthorized: CodeForbidden, chat.CodeValidation: CodeValidation,
@@ -154,12 +154,12 @@ func fromChat(e *chat.Error) *Error {
 	return out
 }
 
-// RenderError is Echo's error handler and the only place where errors become answers: a page for browsers that navigate, JSON
-// for everybody else. Failures of the server are logged with their cause, expected refusals at debug.
+// RenderError is Echo's error handler and the only place that renders errors: as a page for browser navigations, otherwise as JSON.
+// Server failures are logged with their cause, expected refusals at debug level.
 func (a *API) RenderError(err error, c echo.Context) {
 	e := asError(err)
 	r, w := c.Request(), c.Response()
-	if e.Status >= 500 && e.Status != http.StatusInsufficientStorage { // which is told by /health, not request by request
+	if e.Status >= 500 && e.Status != http.StatusInsufficientStorage { // /health reports a full disk, so it is not logged for every request
 		a.log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("route", c.Path()), slog.Any("error", err))
 	} else {
 		a.log.LogAttrs(r.Context(), slog.LevelDebug, "request refused", slog.String("route", c.Path()), slog.String("code", e.Code), slog.Any("cause", e.Err))
@@ -187,18 +187,18 @@ func (a *API) RenderError(err error, c echo.Context) {
 		body.Message = e.Text
 	}
 	text, err := json.Marshal(body)
-	if err != nil { // strings and a number only
+	if err != nil { // cannot happen: the struct has only strings and a number
 		text = []byte(`{"success":false}`)
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(e.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(append(text, '\n')) // the caller left; nothing to do about it
+		_, _ = w.Write(append(text, '\n')) // fails only if the client disconnected
 	}
 }
 
-// auditRefusal notes in the security log who was refused for want of rights or for a limit, and what files were not taken. The
-// sign-in routes note their own.
+// auditRefusal writes requests that were refused for missing permission or a rate limit, and rejected files, to the audit log. The
+// sign-in routes write their own entries.
 func (a *API) auditRefusal(c echo.Context, e *Error) {
 	event := audit.Event{Name: audit.Request, Address: a.Address(c.Request()), Detail: c.Path(), Request: RequestID(c)}
 	switch {
@@ -218,7 +218,7 @@ func (a *API) auditRefusal(c echo.Context, e *Error) {
 	a.Audit.Write(c.Request().Context(), event)
 }
 
-// wantsPage tells a browser that shows the answer to a person from a script.
+// wantsPage reports whether a request is a browser navigation, which is answered with a page.
 func wantsPage(r *http.Request) bool {
 	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || strings.HasPrefix(r.URL.Path, "/api/") {
 		return false
@@ -229,5 +229,5 @@ func wantsPage(r *http.Request) bool {
 	return r.Header.Get("X-Requested-With") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// stamp writes a time as RFC 3339 in UTC with milliseconds, as [chat.Time] does.
+// stamp formats a time for the wire: RFC 3339, UTC, milliseconds.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

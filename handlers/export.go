@@ -15,8 +15,9 @@ import (
 	"sohbet/server/chat"
 )
 
-// Export sends a whole thread as a file to keep: {"thread_id", "format": "text" or "json", "notes": true to have the team's notes
-// in it}. The text is in the language of the request, its times in "time_zone" (an IANA name; without it, where the shop is).
+// Export sends a whole thread as a downloadable file: {"thread_id", "format": "text" or "json", "notes": true to include internal
+// notes}. The text is in the language of the request, with times in "time_zone" (an IANA name; default is the time zone of the opening
+// hours).
 func (a *API) Export(c echo.Context) error {
 	var in struct {
 		ThreadID string `json:"thread_id" form:"thread_id"`
@@ -56,12 +57,12 @@ func (a *API) Export(c echo.Context) error {
 		form, ending = (&textExport{thread: thread, notes: notes, team: cmp.Or(a.Brand.Agent, say("team")), zone: zone, say: say}).transcript(), ".txt"
 	}
 	name := fileName(thread.DisplayName) + " " + time.Time(thread.CreatedAt).In(zone).Format("2006-01-02") + ending
-	// FormatMediaType writes filename*=utf-8''… (RFC 5987) for names beyond ASCII.
+	// FormatMediaType writes filename*=utf-8''… (RFC 5987) for non-ASCII names.
 	c.Response().Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	return a.streamMessages(c, in.ThreadID, form)
 }
 
-// fileName makes a visitor's name one that every system takes for a file.
+// fileName removes characters that some operating systems do not allow in file names.
 func fileName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || strings.ContainsRune(`/\:*?"<>|`, r) || unicode.Is(unicode.Bidi_Control, r) {
@@ -79,7 +80,7 @@ func fileName(name string) string {
 	return name
 }
 
-// jsonExport is {"thread", "messages", "notes"}, the last only if they were asked for.
+// jsonExport is {"thread", "messages", "notes"}; notes are only included on request.
 func jsonExport(thread chat.ThreadView, notes []chat.Note, withNotes bool) transcript {
 	head, err := json.Marshal(thread)
 	tail := []byte("]}\n")
@@ -100,19 +101,19 @@ func jsonExport(thread chat.ThreadView, notes []chat.Note, withNotes bool) trans
 	return form
 }
 
-// textExport writes a thread for people to read. What somebody wrote is indented after its first line, so that no text can pass
-// for another line of the talk.
+// textExport writes a thread as readable text. Lines of a message after the first are indented, so that its text cannot be mistaken for
+// the start of another message.
 type textExport struct {
 	thread chat.ThreadView
-	notes  []chat.Note // those that are still to be written
+	notes  []chat.Note // notes not written yet
 	team   string
 	zone   *time.Location
 	say    func(key string) string
-	day    string // of the last line
+	day    string // date of the last line
 }
 
 func (t *textExport) transcript() transcript {
-	head := []byte("\ufeff" + t.say("title") + ": " + t.thread.DisplayName + "\n") // the mark tells old editors that it is UTF-8
+	head := []byte("\ufeff" + t.say("title") + ": " + t.thread.DisplayName + "\n") // a byte order mark, so that old editors detect UTF-8
 	for _, f := range []struct{ key, value string }{
 		{"phone", t.thread.PhoneNumber}, {"email", t.thread.Email}, {"page", t.thread.PageURL}, {"rating", t.rating()}, {"times", t.zone.String()},
 	} {
@@ -155,7 +156,7 @@ func (t *textExport) rating() string {
 	return strings.TrimSpace(strconv.FormatInt(t.thread.Rating, 10) + "/5 " + t.thread.RatingComment)
 }
 
-// notesBefore writes the notes that stand before a message; those that are left for id -1.
+// notesBefore writes the notes that precede a message, or with id -1 all remaining ones.
 func (t *textExport) notesBefore(buffer []byte, id int64) []byte {
 	for len(t.notes) > 0 && (id < 0 || t.notes[0].AfterID < id) {
 		n := t.notes[0]

@@ -1,5 +1,5 @@
-// Package handlers holds the edges of the server: each handler reads its input, calls chat or auth, writes the answer, and
-// returns an error instead of rendering one.
+// Package handlers contains the HTTP and socket handlers: each reads its input, calls chat or auth, writes the response, and returns
+// errors instead of rendering them.
 package handlers
 
 import (
@@ -25,7 +25,7 @@ import (
 	"sohbet/server/telegram"
 )
 
-// Options are the parts that the HTTP handlers use.
+// Options are the dependencies and settings of the HTTP handlers.
 type Options struct {
 	Chat     *chat.Service
 	Store    *models.Store
@@ -40,46 +40,46 @@ type Options struct {
 	LoginLimit  *auth.Limiter
 	APILimit    auth.Tiers
 	UploadLimit auth.Tiers
-	UploadStall time.Duration              // how long an upload may bring nothing; 0 = half a minute
-	Address     func(*http.Request) string // the caller's address
-	Pages       auth.Origins               // which pages a request may come from
-	Refusals    *auth.Refusals             // those that were refused
-	PublicURL   string                     // this server's address for browsers; "" = not known
-	Base        string                     // its path, without the slash at its end; "" = the root
+	UploadStall time.Duration              // how long an upload may make no progress; 0 = 30 s
+	Address     func(*http.Request) string // the client's address
+	Pages       auth.Origins               // the origins that requests may come from
+	Refusals    *auth.Refusals             // records requests refused because of their origin
+	PublicURL   string                     // this server's URL for browsers; "" = unknown
+	Base        string                     // its path, without a trailing slash; "" = the root
 	Sockets     func() engine.Stats
 	Numbers     *metrics.Metrics
 	Audit       *audit.Log
 
 	Push          *push.Service
 	Brand         Brand
-	Zone          *time.Location   // where the shop is
-	AgentName     string           // subject of sessions that need no password
-	CodeVia       string           // "log" or "telegram": where codes arrive
-	Bridge        Bridge           // to Telegram; nil without a bot
+	Zone          *time.Location   // time zone of the opening hours
+	AgentName     string           // subject of sessions started without a password
+	CodeVia       string           // where sign-in codes are sent: "log" or "telegram"
+	Bridge        Bridge           // nil without a Telegram bot
 	Cluster       *cluster.Cluster // nil without REDIS_URL
-	MetricsToken  string           // "" = agents alone
-	DoctorTokens  []string         // with which the doctor's command reads what agents do
-	Locale        string           // language of pages for browsers that ask for none
+	MetricsToken  string           // "" = only agents may read metrics
+	DoctorTokens  []string         // tokens with which `sohbet doctor` reads the endpoints for agents
+	Locale        string           // default language of pages
 	Origins       []string         // other sites that may embed the chat page
-	MediaOrigins  []string         // where pictures and sound may come from besides this server
-	UploadOrigins []string         // where pages may send files besides this server
-	Disk          *disk.Space      // of the data folder
+	MediaOrigins  []string         // origins from which pages may load images and audio, besides this server
+	UploadOrigins []string         // origins to which pages may upload files, besides this server
+	Disk          *disk.Space      // disk space of the data folder
 	Version       string
-	Environment   string // what /health reports: "production", "development" or the platform's word
+	Environment   string // reported by /health: "production", "development" or the name of the hosting platform
 
 	Log      *slog.Logger
-	LogLevel *slog.LevelVar // Log's, which agents may change
+	LogLevel *slog.LevelVar // level of Log, which agents may change
 	Now      func() time.Time
 }
 
-// Bridge is the bridge to Telegram, which takes updates at the webhook.
+// Bridge is the Telegram bridge. It handles updates at the webhook.
 type Bridge interface {
 	http.Handler
 	Health(context.Context) telegram.Health
 	Reconnect()
 }
 
-// API has the handlers of all HTTP routes.
+// API contains the handlers of all HTTP routes.
 type API struct {
 	Options
 	log     *slog.Logger
@@ -89,10 +89,10 @@ type API struct {
 	history metrics.History
 	uploads uploads
 
-	repairing sync.Mutex // held by the repair that runs
+	repairing sync.Mutex // held while a repair is running
 }
 
-// New makes the handlers.
+// New returns the handlers.
 func New(o Options) *API {
 	a := &API{Options: o, log: o.Log, now: o.Now, policy: newPolicies(o.Origins, o.MediaOrigins, o.UploadOrigins, o.Brand.origins())}
 	a.health = newHealth(a)
@@ -100,11 +100,11 @@ func New(o Options) *API {
 	return a
 }
 
-// RequestID gives the identifier under which the request is logged; it is also in the answer's X-Request-ID.
+// RequestID returns the id with which the request is logged; it is also in the response's X-Request-ID header.
 func RequestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
-// agent reports who is signed in. A page of another site is nobody's agent, unless it shows the token of one of our pages,
-// which means that a proxy changed the request's host.
+// agent returns the session of a signed-in agent. Requests from pages of other origins are not accepted, unless they carry a valid CSRF
+// token of this server, which means that a proxy changed the Host header.
 func (a *API) agent(c echo.Context) (auth.Session, bool) {
 	r := c.Request()
 	if a.Pages.Downgraded(r) || a.Pages.Foreign(r) && !a.CSRF.Valid(r) {
@@ -113,7 +113,7 @@ func (a *API) agent(c echo.Context) (auth.Session, bool) {
 	return a.Sessions.FromRequest(r)
 }
 
-// ownOrigin is the origin of a request's page where that is certainly one of ours, else "".
+// ownOrigin returns the Origin of a request if it is certainly one of this server's pages, otherwise "".
 func (a *API) ownOrigin(r *http.Request) string {
 	if a.Pages.Foreign(r) && !a.CSRF.Valid(r) {
 		return ""
@@ -121,7 +121,7 @@ func (a *API) ownOrigin(r *http.Request) string {
 	return r.Header.Get("Origin")
 }
 
-// AgentsOnly lets signed-in agents through.
+// AgentsOnly is middleware that allows only signed-in agents.
 func (a *API) AgentsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if _, ok := a.agent(c); !ok {
@@ -131,7 +131,7 @@ func (a *API) AgentsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// LimitAPI applies RATE_LIMIT_API.
+// LimitAPI is middleware that applies RATE_LIMIT_API.
 func (a *API) LimitAPI(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if ok, wait := a.APILimit.Allow("", auth.AddressKey(a.Address(c.Request()))); !ok {
@@ -141,7 +141,7 @@ func (a *API) LimitAPI(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// bearer gives the token of the Authorization header (RFC 6750 §2.1), "" for none.
+// bearer returns the token of the Authorization header (RFC 6750 §2.1), or "".
 func bearer(r *http.Request) string {
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
@@ -150,7 +150,7 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// decode reads a JSON or form body into v. A body without Content-Type is taken for JSON; no body at all leaves v as it is.
+// decode reads a JSON or form body into v. A body without Content-Type is parsed as JSON; an empty body leaves v unchanged.
 func decode(c echo.Context, v any) error {
 	r := c.Request()
 	if r.ContentLength == 0 {

@@ -13,7 +13,7 @@ import (
 	"sohbet/server/disk"
 )
 
-// States of one check and, in other words, of the whole.
+// Status of a check.
 const (
 	stateOK      = "ok"
 	stateWarning = "warning"
@@ -23,34 +23,34 @@ const (
 
 const (
 	checkTimeout = 2 * time.Second
-	checksKept   = 2 * time.Second // so that probing cannot load the server
+	checksKept   = 2 * time.Second // so that frequent probes cause no load
 )
 
-// checkResult is one entry of /health.
+// checkResult is the result of one check in /health.
 type checkResult struct {
 	Status     string  `json:"status"` // ok, warning, error, off
 	DurationMS float64 `json:"duration_ms"`
 	Detail     string  `json:"detail,omitempty"`
-	Reason     string  `json:"reason,omitempty"` // what Detail says, as a word that a page can put into its own language
-	Cure       string  `json:"cure,omitempty"`   // the step that puts it right
+	Reason     string  `json:"reason,omitempty"` // a code for Detail, for which pages have a translation
+	Cure       string  `json:"cure,omitempty"`   // how to fix it
 	UsedBytes  uint64  `json:"used_bytes,omitempty"`
 	FreeBytes  uint64  `json:"free_bytes,omitempty"`
-	TotalBytes uint64  `json:"total_bytes,omitempty"` // of memory: the limit, 0 = none
-	// Of Telegram: when it last answered, and how many messages wait for it.
+	TotalBytes uint64  `json:"total_bytes,omitempty"` // for memory: the limit, 0 = none
+	// For Telegram: the time of its last response, and the number of messages waiting to be sent.
 	LastContact string `json:"last_contact,omitempty"`
 	CheckedAt   string `json:"checked_at"`
-	LastOK      string `json:"last_ok,omitempty"` // since this process started
-	ChatID      string `json:"chat_id,omitempty"` // the new number of the group, if it became a supergroup
+	LastOK      string `json:"last_ok,omitempty"` // since the start of this process
+	ChatID      string `json:"chat_id,omitempty"` // the new id of the group, if it became a supergroup
 	Waiting     int64  `json:"waiting,omitempty"`
-	// Of pages that are refused: their origin, and the host that their requests arrive with.
+	// For refused pages: their origin, and the Host header of their requests.
 	Origin string `json:"origin,omitempty"`
 	Host   string `json:"host,omitempty"`
-	Aside  int64  `json:"set_aside,omitempty"` // messages that were given up until an agent sends them again
+	Aside  int64  `json:"set_aside,omitempty"` // messages set aside until an agent retries them
 
-	reads bool // in error, but what is stored can still be read
+	reads bool // despite the error, stored data can be read
 }
 
-// health runs the checks and keeps their results for a moment.
+// health runs the checks and caches their results.
 type health struct {
 	api      *API
 	stopping atomic.Bool
@@ -59,30 +59,30 @@ type health struct {
 	mu      sync.Mutex
 	results map[string]checkResult
 	at      time.Time
-	good    map[string]string // when a check was last well
+	good    map[string]string // time of the last successful result, by check
 }
 
 func newHealth(a *API) *health { return &health{api: a, good: make(map[string]string)} }
 
-// SetReady says whether the server takes traffic: false while starting and as soon as it stops.
+// SetReady sets whether the server accepts traffic: false while starting and from the beginning of a shutdown.
 func (a *API) SetReady(ready bool) {
 	a.health.started.Store(ready)
 	a.health.stopping.Store(!ready)
 }
 
-// checks runs every check, or gives results not older than checksKept.
+// checks runs every check, or returns cached results younger than checksKept.
 func (h *health) checks(ctx context.Context) map[string]checkResult {
 	return h.checksWithin(ctx, checksKept)
 }
 
-// checksWithin runs every check, or gives results younger than age.
+// checksWithin runs every check, or returns cached results younger than age.
 func (h *health) checksWithin(ctx context.Context, age time.Duration) map[string]checkResult {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.results != nil && h.api.now().Sub(h.at) < age {
 		return h.results
 	}
-	// A caller that hangs up must not leave a failed result to the next one.
+	// The result is cached, so it must not depend on this caller staying connected.
 	ctx = context.WithoutCancel(ctx)
 	checks := map[string]func(context.Context) checkResult{
 		"database": h.database, "telegram": h.telegram, "cloudinary": h.cloudinary,
@@ -90,7 +90,7 @@ func (h *health) checksWithin(ctx context.Context, age time.Duration) map[string
 		"redis":  h.redis,
 		"disk":   h.disk,
 	}
-	// Each for itself, so that one that waits in vain leaves the others their time.
+	// Concurrently, so that a check that times out does not delay the others.
 	var running sync.WaitGroup
 	var mu sync.Mutex
 	results := make(map[string]checkResult, len(checks))
@@ -126,12 +126,12 @@ func (h *health) database(ctx context.Context) checkResult {
 		r.Status, r.Detail, r.reads = stateError, found.Writes.Error(), true
 	}
 	if r.Status == stateError {
-		h.api.log.LogAttrs(ctx, slog.LevelError, "health: the database", slog.Bool("readable", r.reads), slog.String("detail", r.Detail))
+		h.api.log.LogAttrs(ctx, slog.LevelError, "health: database", slog.Bool("readable", r.reads), slog.String("detail", r.Detail))
 	}
 	return r
 }
 
-// cloudinary is never worse than a warning: while it fails, this machine keeps the files.
+// cloudinary is at most a warning: while it fails, files are stored on this machine.
 func (h *health) cloudinary(ctx context.Context) checkResult {
 	on, err := h.api.Media.CheckCloud(ctx)
 	switch {
@@ -139,12 +139,12 @@ func (h *health) cloudinary(ctx context.Context) checkResult {
 		return checkResult{Status: stateOff}
 	case err != nil:
 		h.api.log.LogAttrs(ctx, slog.LevelWarn, "health: Cloudinary", slog.Any("error", err))
-		return checkResult{Status: stateWarning, Reason: "cloudinary_silent", Detail: "Cloudinary does not answer as it should; files are kept on this machine"}
+		return checkResult{Status: stateWarning, Reason: "cloudinary_silent", Detail: "Cloudinary does not respond correctly; files are kept on this machine"}
 	}
 	return checkResult{Status: stateOK}
 }
 
-// redis is never worse than a warning: without it each process goes on by itself.
+// redis is at most a warning: without it each process works alone.
 func (h *health) redis(ctx context.Context) checkResult {
 	if h.api.Cluster == nil {
 		return checkResult{Status: stateOff}
@@ -165,7 +165,7 @@ func memoryCheck() checkResult {
 	return r
 }
 
-// disk warns in time. While visitors may not write, what is stored can be read and answered.
+// disk warns before the disk is full. While visitors' messages are refused, agents can still read and answer.
 func (h *health) disk(ctx context.Context) checkResult {
 	found := h.api.Disk.State(ctx)
 	r := checkResult{Status: stateOK, FreeBytes: found.Free, TotalBytes: found.Total}
@@ -189,16 +189,16 @@ type healthAnswer struct {
 	Timestamp   string         `json:"timestamp"`
 	Version     string         `json:"version,omitempty"`
 	Environment string         `json:"environment,omitempty"`
-	Checks      map[string]any `json:"checks,omitempty"` // checkResult, or checkStatus for callers without access to metrics
+	Checks      map[string]any `json:"checks,omitempty"` // checkResult, or checkStatus for clients without access to metrics
 }
 
-// checkStatus is what any caller learns of a check.
+// checkStatus is the part of a check that every client may see.
 type checkStatus struct {
 	Status string `json:"status"`
 }
 
-// Health answers with every check: 200 when the server can do its work, 503 when it cannot. "degraded" means that it can do a
-// part, or not for long. Version, environment, figures and details are for METRICS_TOKEN and agents alone.
+// Health responds with the result of every check: 200 if the server works, 503 if it does not. "degraded" means that it works partly,
+// or not for much longer. Version, environment, figures and details require METRICS_TOKEN or an agent's session.
 func (a *API) Health(c echo.Context) error {
 	answer := healthAnswer{Status: "healthy", Timestamp: stamp(a.now()), Checks: make(map[string]any)}
 	details := a.readsMetrics(c)
@@ -226,12 +226,12 @@ func (a *API) Health(c echo.Context) error {
 	return healthJSON(c, status, answer)
 }
 
-// Live answers as long as the process serves at all.
+// Live responds 200 as long as the process can serve requests.
 func (a *API) Live(c echo.Context) error {
 	return healthJSON(c, http.StatusOK, healthAnswer{Status: "alive", Timestamp: stamp(a.now())})
 }
 
-// Ready answers 200 when new traffic may come: started, not stopping, and the database answers.
+// Ready responds 200 if the server accepts new traffic: it has started, is not shutting down, and the database responds.
 func (a *API) Ready(c echo.Context) error {
 	answer := healthAnswer{Status: "ready", Timestamp: stamp(a.now())}
 	switch {

@@ -15,8 +15,8 @@ import (
 	"sohbet/server/auth"
 )
 
-// loginTexts are what the sign-in routes say. Clients in the field show "message" to the person as it is, so it comes in the
-// language of the request.
+// loginTexts are the messages of the sign-in routes. Clients show "message" to the user unchanged, so it is in the language of the
+// request.
 var loginTexts = map[string]map[string]string{
 	"tr": {
 		"sent_log":       "Kod sunucunun günlüğüne yazıldı.",
@@ -54,15 +54,15 @@ func (a *API) loginError(c echo.Context, status int, code, key string, cause err
 	return &Error{Status: status, Code: code, Text: a.loginText(c, key), Err: cause, Message: true}
 }
 
-// security writes a line of the security log: what was tried, by whom, from where, how it ended.
+// security writes an entry to the audit log: the event, the user, the client's address and the outcome.
 func (a *API) security(c echo.Context, event, actor, outcome string) {
 	a.Audit.Write(c.Request().Context(), audit.Event{
 		Name: event, Actor: actor, Address: a.Address(c.Request()), Outcome: outcome, Request: RequestID(c),
 	})
 }
 
-// loginKey is under which the sign-in limits count a caller: the address, or the browser if somebody signed in with it before,
-// so that strangers at the same address cannot lock it out.
+// loginKey returns the key under which the sign-in limits count a client: its address, or the id of a browser in which an agent has
+// signed in before, so that attackers at the same address cannot lock that browser out.
 func (a *API) loginKey(c echo.Context) string {
 	if id := a.Known.ID(c.Request()); id != "" {
 		return id
@@ -70,8 +70,8 @@ func (a *API) loginKey(c echo.Context) string {
 	return auth.AddressKey(a.Address(c.Request()))
 }
 
-// limitLogin applies RATE_LIMIT_LOGIN, with one bucket for asking ("ask": code or password) and one for entering codes
-// ("enter"), so that whoever asks still has five tries.
+// limitLogin applies RATE_LIMIT_LOGIN, with separate buckets for requesting ("ask": code or password) and for entering codes ("enter"),
+// so that requests do not use up the attempts to enter a code.
 func (a *API) limitLogin(c echo.Context, bucket string) error {
 	if ok, wait := a.LoginLimit.Allow(bucket + " " + a.loginKey(c)); !ok {
 		return a.loginLimited(c, bucket, wait)
@@ -106,7 +106,7 @@ func (a *API) sendCode(c echo.Context, subject string, password bool) error {
 	return nil
 }
 
-// loginAnswer is the success of the sign-in routes.
+// loginAnswer is the successful response of the sign-in routes.
 type loginAnswer struct {
 	Success  bool   `json:"success"`
 	Message  string `json:"message,omitempty"`
@@ -114,7 +114,7 @@ type loginAnswer struct {
 	Redirect string `json:"redirect,omitempty"`
 }
 
-// RequestOTP sends a one-time code, unless a password has to come first. The code is never in the answer.
+// RequestOTP sends a one-time code, unless a password is required first. The code is never part of the response.
 func (a *API) RequestOTP(c echo.Context) error {
 	if a.Password.Set() {
 		return a.loginError(c, http.StatusForbidden, CodeForbidden, "need_password", nil)
@@ -128,7 +128,7 @@ func (a *API) RequestOTP(c echo.Context) error {
 	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "sent_"+a.CodeVia)})
 }
 
-// Login checks user name and password and sends a code: the first half of signing in where a password is set.
+// Login checks user name and password and sends a code: the first step of signing in if a password is set.
 func (a *API) Login(c echo.Context) error {
 	var in struct {
 		Username string `json:"username" form:"username"`
@@ -146,7 +146,7 @@ func (a *API) Login(c echo.Context) error {
 	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password, a.Known.ID(c.Request()), auth.AddressKey(a.Address(c.Request())))
 	var limited auth.Limited
 	if errors.As(err, &limited) {
-		a.LoginLimit.Return("ask " + a.loginKey(c)) // nothing was tried
+		a.LoginLimit.Return("ask " + a.loginKey(c)) // no password was compared
 		return a.loginLimited(c, "ask", limited.RetryAfter)
 	}
 	if err != nil {
@@ -163,7 +163,7 @@ func (a *API) Login(c echo.Context) error {
 	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "sent_"+a.CodeVia), OTPSent: &sent})
 }
 
-// VerifyOTP ends signing in by code alone.
+// VerifyOTP completes signing in with only a code.
 func (a *API) VerifyOTP(c echo.Context) error {
 	if err := a.verify(c); err != nil {
 		return err
@@ -171,7 +171,7 @@ func (a *API) VerifyOTP(c echo.Context) error {
 	return ok(c, loginAnswer{Success: true, Redirect: a.Base + "/admin"})
 }
 
-// AdminVerifyOTP ends signing in by password and code.
+// AdminVerifyOTP completes signing in with password and code.
 func (a *API) AdminVerifyOTP(c echo.Context) error {
 	if err := a.verify(c); err != nil {
 		return err
@@ -179,7 +179,7 @@ func (a *API) AdminVerifyOTP(c echo.Context) error {
 	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "done")})
 }
 
-// verify checks a one-time code and starts the session. Where a password is set, only codes count that came after it.
+// verify checks a one-time code and starts the session. If a password is set, only codes requested with it are accepted.
 func (a *API) verify(c echo.Context) error {
 	var in struct {
 		OTP  otp `json:"otp" form:"otp"`
@@ -212,7 +212,7 @@ func (a *API) verify(c echo.Context) error {
 	if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), subject, a.ownOrigin(c.Request())); err != nil {
 		return err
 	}
-	// Whoever is in has shown that the tries were theirs.
+	// A successful sign-in proves that the earlier attempts were the agent's own.
 	key := a.loginKey(c)
 	a.LoginLimit.Forget("ask " + key)
 	a.LoginLimit.Forget("enter " + key)
@@ -220,10 +220,10 @@ func (a *API) verify(c echo.Context) error {
 	return a.Known.Mark(c.Response(), c.Request())
 }
 
-// otp is a code as clients send it: a string, perhaps with spaces, or a number, which has lost its leading zeros.
+// otp is a code as sent by clients: a string, possibly with spaces, or a number, which has lost its leading zeros.
 type otp string
 
-// UnmarshalJSON takes a string or a number.
+// UnmarshalJSON accepts a string or a number.
 func (o *otp) UnmarshalJSON(text []byte) error {
 	var v any
 	if err := json.Unmarshal(text, &v); err != nil {
@@ -243,13 +243,13 @@ func (o *otp) UnmarshalJSON(text []byte) error {
 	return errors.New("otp: neither string nor number")
 }
 
-// UnmarshalParam takes a form value.
+// UnmarshalParam accepts a form value.
 func (o *otp) UnmarshalParam(s string) error {
 	*o = otp(strings.Join(strings.Fields(s), ""))
 	return nil
 }
 
-// ok answers 200 with v, which is for this caller alone.
+// ok responds 200 with v, not cacheable.
 func ok(c echo.Context, v any) error {
 	c.Response().Header().Set("Cache-Control", "no-store")
 	return c.JSON(http.StatusOK, v)

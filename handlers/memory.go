@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// memoryUse gives the bytes this process holds and the bytes it may hold: the container's limit (cgroup v2, then v1) or
-// GOMEMLIMIT, whichever is less; 0 when there is none. Without /proc it gives what the Go runtime has from the system.
+// memoryUse returns this process's resident memory and its limit in bytes: the container's (cgroup v2, then v1) or GOMEMLIMIT,
+// whichever is lower; 0 if there is none. Without /proc it returns the memory that the Go runtime obtained from the system.
 func memoryUse() (used, limit uint64) {
 	if text, err := os.ReadFile("/proc/self/statm"); err == nil {
 		if fields := strings.Fields(string(text)); len(fields) > 1 {
@@ -32,7 +32,7 @@ func memoryUse() (used, limit uint64) {
 		if err != nil {
 			continue
 		}
-		// "max" in v2 and a number near 2^63 in v1 mean no limit.
+		// "max" in v2 and a value near 2^63 in v1 mean no limit.
 		if n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && n < 1<<60 && (limit == 0 || n < limit) {
 			limit = n
 		}
@@ -41,7 +41,7 @@ func memoryUse() (used, limit uint64) {
 	return used, limit
 }
 
-// MemoryLimit gives the bytes that this process may hold, 0 when there is no limit.
+// MemoryLimit returns the memory limit of this process in bytes, 0 if there is none.
 func MemoryLimit() uint64 {
 	_, limit := memoryUse()
 	return limit

@@ -16,10 +16,10 @@ import (
 
 const (
 	maxPerPage  = 100
-	streamChunk = 500 // messages read at a time when a whole thread is asked for
+	streamChunk = 500 // messages per read when a whole thread is streamed
 )
 
-// number reads a whole number ≥ low from the query into v; v stays when the parameter is absent.
+// number parses a query parameter as a whole number ≥ low into v; v is unchanged if the parameter is absent.
 func number(c echo.Context, name string, low int, v *int) error {
 	text := c.QueryParam(name)
 	if text == "" {
@@ -45,8 +45,8 @@ func messageID(c echo.Context, name string) (int64, error) {
 	return n, nil
 }
 
-// Messages answers with the thread of ?thread_id=: with page or per_page one page in an object, otherwise a bare array of the
-// whole thread, or of the part that limit, before_id and after_id select.
+// Messages responds with messages of the thread ?thread_id=: with page or per_page an object with one page, otherwise an array of the
+// whole thread, or of the part selected by limit, before_id and after_id.
 func (a *API) Messages(c echo.Context) error {
 	id := c.QueryParam("thread_id")
 	if id == "" {
@@ -61,7 +61,7 @@ func (a *API) Messages(c echo.Context) error {
 	return a.streamMessages(c, id, jsonMessages("[", "]\n"))
 }
 
-// ThreadMessages answers with the whole thread of the path, in an object.
+// ThreadMessages responds with an object that contains all messages of the thread in the path.
 func (a *API) ThreadMessages(c echo.Context) error {
 	id := c.Param("thread_id")
 	if id == "" {
@@ -129,15 +129,15 @@ func (a *API) messagePart(c echo.Context, id string) error {
 	return ok(c, messages)
 }
 
-// transcript is a form in which a whole thread is written.
+// transcript is an output format for a whole thread.
 type transcript struct {
 	contentType string
 	head        []byte
-	message     func(buffer []byte, m chat.Message) ([]byte, error) // appends one
+	message     func(buffer []byte, m chat.Message) ([]byte, error) // appends one message to buffer
 	tail        func(buffer []byte) []byte
 }
 
-// jsonMessages writes messages with commas between head and tail.
+// jsonMessages writes messages as a comma-separated list between head and tail.
 func jsonMessages(head, tail string) transcript {
 	first := true
 	return transcript{
@@ -154,8 +154,8 @@ func jsonMessages(head, tail string) transcript {
 	}
 }
 
-// streamMessages writes all messages of a thread, oldest first. It reads them in chunks, so that a long thread is never in memory
-// as a whole. A failure after the first chunk cuts the connection: the caller must not take part of a thread for all of it.
+// streamMessages writes all messages of a thread, oldest first, reading them in chunks to bound memory. A failure after the first chunk
+// aborts the connection, so that the client does not mistake a partial thread for a complete one.
 func (a *API) streamMessages(c echo.Context, id string, form transcript) error {
 	ctx, actor := c.Request().Context(), a.agentActor(c)
 	chunk, total, err := a.Chat.MessagePage(ctx, actor, id, 1, streamChunk)
@@ -177,20 +177,20 @@ func (a *API) streamMessages(c echo.Context, id string, form transcript) error {
 			break
 		}
 		if _, err := w.Write(buffer); err != nil {
-			return nil // the caller left; nothing to do about it
+			return nil // the client disconnected
 		}
 		buffer = buffer[:0]
 		chunk, more, err = a.Chat.History(ctx, actor, id, models.MessageQuery{AfterID: chunk[len(chunk)-1].ID, Limit: streamChunk})
 		if err != nil {
-			a.log.ErrorContext(ctx, "a thread could not be read to its end", "error", err)
+			a.log.ErrorContext(ctx, "failed to stream a thread", "error", err)
 			panic(http.ErrAbortHandler)
 		}
 	}
-	_, _ = w.Write(form.tail(buffer)) // likewise
+	_, _ = w.Write(form.tail(buffer)) // fails only if the client disconnected
 	return nil
 }
 
-// Send stores and delivers a message over HTTP, for agents and for visitors, who show their thread id as bearer token.
+// Send posts a message over HTTP, for agents, and for visitors with their thread id as bearer token.
 func (a *API) Send(c echo.Context) error {
 	r := c.Request()
 	_, isAgent := a.agent(c)
@@ -221,7 +221,7 @@ func (a *API) Send(c echo.Context) error {
 		if in.ThreadID != token {
 			return errForbidden
 		}
-		// Over HTTP the token has to name a stored thread: inventing one must not open it.
+		// Over HTTP the token must be the id of a stored thread: an unknown id must not create one.
 		if _, err := a.Store.Thread(r.Context(), token); errors.Is(err, models.ErrNotFound) {
 			return errUnauthorized
 		} else if err != nil {

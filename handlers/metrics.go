@@ -13,19 +13,19 @@ import (
 	"sohbet/server/metrics"
 )
 
-// register adds what is read when somebody asks for it.
+// register adds the metrics that are read on demand.
 func (a *API) register(m *metrics.Metrics) {
 	number := func(f func() int64) func() float64 { return func() float64 { return float64(f()) } }
 	m.Group([]metrics.Number{
 		{Name: "sohbet_sockets", Help: "Sockets connected now."},
 		{Name: "sohbet_sockets_opened_total", Help: "Sockets that were connected.", Counter: true},
-		{Name: "sohbet_sockets_cut_total", Help: "Sockets that were cut because they fell behind.", Counter: true},
-		{Name: "sohbet_sockets_queued_bytes", Help: "What waits to be written to sockets."},
-	}, func() []float64 { // it asks every connection
+		{Name: "sohbet_sockets_cut_total", Help: "Sockets closed because their client was too slow.", Counter: true},
+		{Name: "sohbet_sockets_queued_bytes", Help: "Bytes queued for writing to sockets."},
+	}, func() []float64 { // iterates over all connections
 		s := a.Sockets()
 		return []float64{float64(s.Open), float64(s.Opened), float64(s.Cut), float64(s.Queued)}
 	})
-	m.Gauge("sohbet_visitors_online", "Visitors who are here.", func() float64 { return float64(a.Chat.VisitorsOnline()) })
+	m.Gauge("sohbet_visitors_online", "Visitors connected to this process.", func() float64 { return float64(a.Chat.VisitorsOnline()) })
 	m.Gauge("sohbet_store_queue", "Writes waiting for the next commit.", number(func() int64 { return int64(a.Store.Stats().Queued) }))
 	m.Counter("sohbet_messages_accepted_total", "Messages stored.", number(func() int64 { return a.Store.Stats().Appended }))
 	m.Counter("sohbet_store_commits_total", "Transactions of the batching writer.", number(func() int64 { return a.Store.Stats().Batches }))
@@ -43,10 +43,10 @@ func (a *API) register(m *metrics.Metrics) {
 	m.Group([]metrics.Number{
 		{Name: "sohbet_telegram_waiting", Help: "Messages waiting for Telegram."},
 		{Name: "sohbet_telegram_waiting_seconds", Help: "Age of the oldest of them."},
-		{Name: "sohbet_telegram_sent_total", Help: "Messages that Telegram took.", Counter: true},
-		{Name: "sohbet_telegram_received_total", Help: "Updates that came from Telegram.", Counter: true},
-		{Name: "sohbet_telegram_failures_total", Help: "Calls of Telegram that failed.", Counter: true},
-	}, func() []float64 { // it asks the database
+		{Name: "sohbet_telegram_sent_total", Help: "Messages accepted by Telegram.", Counter: true},
+		{Name: "sohbet_telegram_received_total", Help: "Updates received from Telegram.", Counter: true},
+		{Name: "sohbet_telegram_failures_total", Help: "Failed calls of the Telegram API.", Counter: true},
+	}, func() []float64 { // queries the database
 		ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 		defer cancel()
 		h, age := a.Bridge.Health(ctx), 0.0
@@ -57,20 +57,20 @@ func (a *API) register(m *metrics.Metrics) {
 	})
 }
 
-// registerCluster adds what is known of the other processes.
+// registerCluster adds the metrics of the cluster.
 func (a *API) registerCluster(m *metrics.Metrics) {
 	m.Group([]metrics.Number{
-		{Name: "sohbet_cluster_up", Help: "Whether Redis connects this process with the others."},
-		{Name: "sohbet_cluster_processes", Help: "Processes that are heard of, this one among them."},
+		{Name: "sohbet_cluster_up", Help: "Whether this process is connected to the others through Redis."},
+		{Name: "sohbet_cluster_processes", Help: "Live processes, including this one."},
 		{Name: "sohbet_cluster_rooms", Help: "Rooms that this process is subscribed to."},
-		{Name: "sohbet_cluster_waiting", Help: "Publications that wait for Redis."},
+		{Name: "sohbet_cluster_waiting", Help: "Publications queued for Redis."},
 		{Name: "sohbet_cluster_published_total", Help: "Publications sent to the others.", Counter: true},
-		{Name: "sohbet_cluster_received_total", Help: "Publications that came from the others.", Counter: true},
-		{Name: "sohbet_cluster_dropped_total", Help: "Publications dropped because too many waited.", Counter: true},
-		{Name: "sohbet_cluster_held_total", Help: "Messages that waited for the one before them.", Counter: true},
-		{Name: "sohbet_cluster_recalled_total", Help: "Messages read from the database because they had not come.", Counter: true},
-		{Name: "sohbet_cluster_repeated_total", Help: "Messages that came a second time.", Counter: true},
-		{Name: "sohbet_cluster_reconnects_total", Help: "Times that Redis was back.", Counter: true},
+		{Name: "sohbet_cluster_received_total", Help: "Publications received from the others.", Counter: true},
+		{Name: "sohbet_cluster_dropped_total", Help: "Publications dropped because the queue was full.", Counter: true},
+		{Name: "sohbet_cluster_held_total", Help: "Messages held until their predecessor arrived.", Counter: true},
+		{Name: "sohbet_cluster_recalled_total", Help: "Messages read from the database because they had not arrived.", Counter: true},
+		{Name: "sohbet_cluster_repeated_total", Help: "Messages that arrived a second time.", Counter: true},
+		{Name: "sohbet_cluster_reconnects_total", Help: "Reconnections to Redis.", Counter: true},
 	}, func() []float64 {
 		s, up := a.Cluster.Stats(), 0.0
 		if s.Up {
@@ -81,11 +81,11 @@ func (a *API) registerCluster(m *metrics.Metrics) {
 	})
 }
 
-// Observe counts an answered request under its route, not its path: paths may hold thread ids.
+// Observe records a request under its route, not its path: paths may contain thread ids.
 func (a *API) Observe(c echo.Context, status int, took time.Duration) {
 	route, method := c.Path(), c.Request().Method
 	if route == "" || status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
-		route, method = "other", "any" // callers choose those freely, and every value would cost memory
+		route, method = "other", "any" // clients choose these freely, and every label value uses memory
 	}
 	a.Numbers.Request(method, route, status, took)
 	if status == http.StatusTooManyRequests {
@@ -93,7 +93,7 @@ func (a *API) Observe(c echo.Context, status int, took time.Duration) {
 	}
 }
 
-// MetricsAccess lets METRICS_TOKEN as bearer, or a signed-in agent, through.
+// MetricsAccess is middleware that allows METRICS_TOKEN as bearer token, or a signed-in agent.
 func (a *API) MetricsAccess(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !a.readsMetrics(c) {
@@ -103,7 +103,7 @@ func (a *API) MetricsAccess(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// readsMetrics reports whether a request has a session, METRICS_TOKEN, or the token of `sohbet doctor`.
+// readsMetrics reports whether a request has an agent's session, METRICS_TOKEN, or the token of `sohbet doctor`.
 func (a *API) readsMetrics(c echo.Context) bool {
 	if token := bearer(c.Request()); token != "" {
 		got := sha256.Sum256([]byte(token))
@@ -117,7 +117,7 @@ func (a *API) readsMetrics(c echo.Context) bool {
 	return ok
 }
 
-// Metrics answers in Prometheus' text format.
+// Metrics responds in the Prometheus text format.
 func (a *API) Metrics(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-store")
 	a.Numbers.ServeHTTP(c.Response(), c.Request())
@@ -153,7 +153,7 @@ type storeMetrics struct {
 	Commits int64  `json:"commits"`
 }
 
-// MetricsJSON answers with the same numbers for the console.
+// MetricsJSON responds with the same figures as JSON, for the console.
 func (a *API) MetricsJSON(c echo.Context) error {
 	stats := a.Store.Stats()
 	used, limit := memoryUse()

@@ -11,10 +11,10 @@ import (
 	"sohbet/server/audit"
 )
 
-// policies are the Content-Security-Policies of the pages. Nothing inline is allowed, so injected markup cannot run.
+// policies are the Content-Security-Policies of the pages. They allow no inline scripts, so injected markup cannot run code.
 type policies struct{ visitor, widget, console, agent string }
 
-// BarePolicy is for answers that are no pages: nothing in them may load or run anything.
+// BarePolicy is the policy of responses that are not pages: they may not load or run anything.
 const BarePolicy = "default-src 'none'; frame-ancestors 'none'"
 
 func newPolicies(origins, media, uploads, pictures []string) policies {
@@ -27,10 +27,10 @@ func newPolicies(origins, media, uploads, pictures []string) policies {
 		"default-src 'none'", "script-src " + script, "style-src 'self'", "img-src data: " + strings.Join(append([]string{files}, pictures...), " "),
 		"media-src " + files, "font-src 'self'", "connect-src " + strings.Join(append([]string{"'self'"}, uploads...), " "), "manifest-src 'self'", "worker-src 'self'",
 		"base-uri 'none'", "form-action 'self'", "object-src 'none'",
-		// No string may become markup or code: a browser that knows these two refuses innerHTML and its like.
+		// Browsers that support Trusted Types refuse to assign plain strings to innerHTML and similar sinks.
 		"require-trusted-types-for 'script'", "trusted-types ",
 	}, "; ")
-	// Pages that register the service worker may make the one policy that it takes.
+	// Pages that register the service worker may create the Trusted Types policy it needs.
 	const none, worker, framed = "'none'", assets.WorkerTypes, "; frame-ancestors "
 	sites := strings.Join(append([]string{"'self'"}, origins...), " ")
 	return policies{
@@ -39,7 +39,7 @@ func newPolicies(origins, media, uploads, pictures []string) policies {
 	}
 }
 
-// page writes a page with its policy. Only the chat may be framed.
+// page writes a page with its policy. Only the visitor page and the widget may be framed.
 func (a *API) page(c echo.Context, status int, name string, data any) error {
 	r, h := c.Request(), c.Response().Header()
 	policy := a.policy.agent
@@ -52,11 +52,12 @@ func (a *API) page(c echo.Context, status int, name string, data any) error {
 		policy = a.policy.console
 	}
 	if name != "visitor" && name != "widget" {
-		h.Set("X-Frame-Options", "DENY") // for browsers older than frame-ancestors
+		h.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
 	}
 	h.Set("Content-Security-Policy", policy)
 	token := ""
-	// Browsers keep no cookie of a frame, whose requests are known by Sec-Fetch-Site and Origin; and the offline page is nobody's.
+	// The widget gets no CSRF token: browsers store no cookies for third-party frames, and its requests are checked by Sec-Fetch-Site
+	// and Origin. The offline page is cached for any user.
 	if name != "widget" && name != "offline" {
 		token = a.CSRF.Token(c.Response(), r)
 	}
@@ -66,7 +67,7 @@ func (a *API) page(c echo.Context, status int, name string, data any) error {
 	})
 }
 
-// team is how the team stands, for a page's first paint.
+// team returns the team's availability for the initial render of a page.
 func (a *API) team() assets.Team {
 	now := a.Chat.Team()
 	t := assets.Team{Away: now.Away, UsualSeconds: now.UsualSeconds, Hours: now.Hours}
@@ -77,35 +78,36 @@ func (a *API) team() assets.Team {
 	return t
 }
 
-// Offline is the page that a service worker keeps for when there is no connection. It belongs to nobody, so it has no token.
+// Offline serves the page that the service worker caches for when there is no connection. It has no CSRF token, because it is cached
+// for any user.
 func (a *API) Offline(c echo.Context) error { return a.page(c, http.StatusOK, "offline", nil) }
 
-// Home is the chat page.
+// Home serves the chat page.
 func (a *API) Home(c echo.Context) error { return a.page(c, http.StatusOK, "visitor", nil) }
 
-// Widget is the chat inside a frame on another site.
+// Widget serves the chat page for a frame on another site.
 func (a *API) Widget(c echo.Context) error {
 	return a.page(c, http.StatusOK, "widget", assets.WidgetData{Sites: a.Origins})
 }
 
-// Loader serves the script that puts the chat on other sites. Any may fetch it: on one that is not listed it says so.
+// Loader serves the script that embeds the chat in other sites. Any site may load it; on a site that is not allowed it logs that.
 func (a *API) Loader() echo.HandlerFunc {
 	loader := assets.Loader(assets.LoaderSettings{Sites: a.Origins, Locale: a.Locale, Name: a.Brand.Name, Color: a.Brand.Color})
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-		h.Set("Access-Control-Allow-Origin", "*") // for <script crossorigin>, which some sites put on every script
+		h.Set("Access-Control-Allow-Origin", "*") // for <script crossorigin>
 		loader.ServeHTTP(c.Response(), c.Request())
 		return nil
 	}
 }
 
-// LoginPage is the agents' sign-in page.
+// LoginPage serves the agents' sign-in page.
 func (a *API) LoginPage(c echo.Context) error {
 	return a.page(c, http.StatusOK, "login", assets.LoginData{PasswordRequired: a.Password.Set(), CodeVia: a.CodeVia})
 }
 
-// Console is the agents' page; who is not signed in is sent to /login.
+// Console serves the agents' page; others are redirected to /login.
 func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") }
 
 func (a *API) agentsPage(c echo.Context, name string) error {
@@ -116,7 +118,8 @@ func (a *API) agentsPage(c echo.Context, name string) error {
 	return a.page(c, http.StatusOK, name, nil)
 }
 
-// Logout ends the session of this browser, everywhere. A link or a script of another site does not: it is sent to the console.
+// Logout ends the session of this browser on all processes. A link or script of another site cannot do this: it is redirected to the
+// console.
 func (a *API) Logout(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-store")
 	if site := c.Request().Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
@@ -132,11 +135,11 @@ func (a *API) Logout(c echo.Context) error {
 	return c.Redirect(http.StatusFound, a.Base+"/login")
 }
 
-// ClientScript serves the Socket.IO client from the binary, or sends browsers to the same version on its CDN when the binary
-// was built without Node.
+// ClientScript serves the Socket.IO client embedded in the binary, or redirects to the same version on its CDN if the binary was built
+// without Node.
 func (a *API) ClientScript(c echo.Context) error {
 	name := strings.TrimPrefix(c.Request().URL.Path, "/socket.io/")
-	// Pages of other sites that embed the chat load this script too.
+	// Sites that embed the chat load this script too.
 	c.Response().Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	if h, ok := assets.Client(name); ok {
 		h.ServeHTTP(c.Response(), c.Request())

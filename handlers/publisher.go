@@ -10,42 +10,41 @@ import (
 	"sohbet/server/realtime"
 )
 
-// AgentsRoom and ThreadRooms name the rooms for the cluster: that of all agents, and the beginning of the names of those of
-// threads.
+// AgentsRoom is the name of the room of all agents, ThreadRooms the prefix of the names of threads' rooms.
 const (
 	AgentsRoom  = agentsRoom
 	ThreadRooms = "thread:"
 )
 
-// Publisher carries what the chat service publishes to the sockets of this process and, with a cluster, of all others. An event
-// that goes to several rooms is encoded once.
+// Publisher sends the publications of the chat service to the sockets of this process and, with a cluster, of all others. An event for
+// several rooms is encoded once.
 type Publisher struct {
 	Realtime *realtime.Server
-	Cluster  *cluster.Cluster // nil: there is only this process
+	Cluster  *cluster.Cluster // nil = this is the only process
 	Log      *slog.Logger
 }
 
 var _ chat.Publisher = (*Publisher)(nil)
 
-// Publish queues a publication to everybody whom it concerns.
+// Publish queues a publication for all sockets that should receive it.
 func (p *Publisher) Publish(c chat.Publication) {
 	if p.Cluster != nil && !c.Here {
 		post := p.post(c)
 		p.Cluster.Publish(&post)
 		return
 	}
-	p.Realtime.Publish(p.encode(c, p.Realtime.Members(agentsRoom) > 0)) // or it would be encoded for nobody
+	p.Realtime.Publish(p.encode(c, p.Realtime.Members(agentsRoom) > 0)) // without agents there is no need to encode for them
 	if c.Then != nil {
 		c.Then()
 	}
 }
 
-// post is a publication for all processes.
+// post converts a publication for all processes.
 func (p *Publisher) post(c chat.Publication) cluster.Post {
 	return cluster.Post{Publication: p.encode(c, true), Thread: c.ThreadID, ID: c.MessageID, Follows: c.Follows, Then: c.Then}
 }
 
-// encode encodes a publication. For agents it does so only if there are any.
+// encode encodes a publication; the events for agents only if there are any.
 func (p *Publisher) encode(c chat.Publication, agents bool) realtime.Publication {
 	encoded := make(map[*chat.Event]realtime.Frame, 4)
 	frames := func(events []*chat.Event) []realtime.Frame {
@@ -55,7 +54,7 @@ func (p *Publisher) encode(c chat.Publication, agents bool) realtime.Publication
 			if !ok {
 				var err error
 				if f, err = p.Realtime.Encode(e.Name, e.Payload); err != nil {
-					p.Log.Error("event not encoded", "event", e.Name, "error", err)
+					p.Log.Error("failed to encode an event", "event", e.Name, "error", err)
 					continue
 				}
 				encoded[e] = f
@@ -80,7 +79,7 @@ func (p *Publisher) encode(c chat.Publication, agents bool) realtime.Publication
 	return out
 }
 
-// Rest is what the cluster asks of the rest of this process.
+// Rest implements cluster.Source with the store and the chat service of this process.
 type Rest struct {
 	*models.Store
 	Chat      *chat.Service
@@ -89,7 +88,7 @@ type Rest struct {
 
 var _ cluster.Source = Rest{}
 
-// Recall returns what was published of messages that are stored.
+// Recall returns the publications of stored messages.
 func (r Rest) Recall(ctx context.Context, thread string, after, upTo int64, limit int) ([]cluster.Post, bool, error) {
 	found, more, err := r.Chat.Recall(ctx, thread, after, upTo, limit)
 	posts := make([]cluster.Post, len(found))
@@ -99,7 +98,7 @@ func (r Rest) Recall(ctx context.Context, thread string, after, upTo int64, limi
 	return posts, more, err
 }
 
-// Turned takes in what another process has turned.
+// Turned applies a change that another process announced.
 func (r Rest) Turned(what string) {
 	if what == models.TurnedSwitch {
 		r.Chat.LookAway()
@@ -108,14 +107,14 @@ func (r Rest) Turned(what string) {
 	r.Heard(what)
 }
 
-// ClearedAll tells everybody here that all threads are gone.
+// ClearedAll notifies all clients of this process that every thread was deleted.
 func (r Rest) ClearedAll() { r.Chat.ClearedAll() }
 
-// Resync asks everybody here to look anew.
+// Resync asks all clients of this process to refetch their state.
 func (r Rest) Resync() { r.Chat.Resync() }
 
-// VisitorsHere lists the threads whose visitors are at this process.
+// VisitorsHere lists the threads whose visitors are connected to this process.
 func (r Rest) VisitorsHere() []string { return r.Chat.VisitorsHere() }
 
-// Lost tells agents of a visitor whose process ended without a word.
+// Lost notifies agents that a visitor is offline because the process that served them crashed.
 func (r Rest) Lost(ctx context.Context, thread string) { r.Chat.Lost(ctx, thread) }

@@ -12,7 +12,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// PushKey answers with the key for which an agent's browser subscribes.
+// PushKey responds with the VAPID public key that browsers subscribe with.
 func (a *API) PushKey(c echo.Context) error {
 	key, err := a.Push.Key(c.Request().Context())
 	if err != nil {
@@ -23,24 +23,24 @@ func (a *API) PushKey(c echo.Context) error {
 	}{key})
 }
 
-// PushSubscribe takes an agent's browser in until the session ends: what its PushManager gave, and "locale".
+// PushSubscribe stores the push subscription of an agent's browser until the session ends: the subscription's JSON, and "locale".
 func (a *API) PushSubscribe(c echo.Context) error {
 	var in push.Subscription
 	if err := decode(c, &in); err != nil {
 		return err
 	}
 	session, _ := a.agent(c)
-	contact := a.PublicURL // a push service wants to know whom to ask
+	contact := a.PublicURL // push services require a contact address
 	if !strings.HasPrefix(contact, "https://") {
-		contact = "https://" + c.Request().Host // browsers subscribe over https alone
+		contact = "https://" + c.Request().Host // browsers allow subscriptions only over https
 	}
 	if err := a.Push.Subscribe(c.Request().Context(), in, session.ID, session.ExpiresAt, contact); err != nil {
 		return err
 	}
-	return ok(c, cleared{Success: true, Message: "This browser is told of messages."})
+	return ok(c, cleared{Success: true, Message: "Push notifications are enabled for this browser."})
 }
 
-// PushUnsubscribe lets an agent's browser go: {"endpoint"}.
+// PushUnsubscribe deletes the push subscription of an agent's browser: {"endpoint"}.
 func (a *API) PushUnsubscribe(c echo.Context) error {
 	var in struct {
 		Endpoint string `json:"endpoint" form:"endpoint"`
@@ -54,10 +54,10 @@ func (a *API) PushUnsubscribe(c echo.Context) error {
 	if err := a.Push.Unsubscribe(c.Request().Context(), in.Endpoint); err != nil {
 		return err
 	}
-	return ok(c, cleared{Success: true, Message: "This browser is not told of messages any more."})
+	return ok(c, cleared{Success: true, Message: "Push notifications are disabled for this browser."})
 }
 
-// presence says whether an agent is looking at the console.
+// presence records whether an agent's console is visible.
 func (p *peer) presence(_ context.Context, in input, e realtime.Event) error {
 	if _, err := p.agent(); err != nil {
 		return err

@@ -23,53 +23,52 @@ import (
 	"sohbet/server/realtime"
 )
 
-// agentsRoom is the room of everybody who did admin_join. A thread's room is threadRoom of its id.
+// agentsRoom is the room of all sockets that sent admin_join. A thread's room is threadRoom of its id.
 const agentsRoom = "agents"
 
 func threadRoom(id string) string { return ThreadRooms + id }
 
-// The sides of a conversation, for events that only the other side hears.
+// The sides of a conversation, for events that only one side receives.
 const (
 	visitorSide realtime.Side = 1 + iota
 	agentSide
 )
 
-// eventTimeout bounds what one socket event may take, so that a database that hangs does not hold its client's reader.
+// eventTimeout bounds the handling of one socket event, so that a database that hangs does not block the client's reader forever.
 const eventTimeout = 15 * time.Second
 
-// maxOver is how many events in a row may be refused for their number before the connection is closed: answering them costs
-// the server as much as some that are allowed.
+// maxOver is how many consecutive events may exceed the rate limit before the connection is closed: answering them costs as much as
+// handling some allowed ones.
 const maxOver = 500
 
-// readsPerProcessor is how many histories are read and encoded at a time, at up to about 3 MB each. More would only make everything
-// else wait longer for its turn.
+// readsPerProcessor limits concurrent history reads per CPU, each of up to about 3 MB. More would only delay everything else.
 const readsPerProcessor = 2
 
-// bytesPerEvent is how much text of a history counts as one more event: reading and encoding it costs the server as much.
+// bytesPerEvent is how much history text counts as one additional event for the rate limit: reading and encoding it costs as much.
 const bytesPerEvent = 16 << 10
 
-// slowEvent is how long an event takes that the log tells of.
+// slowEvent is the duration from which an event is logged as slow.
 const slowEvent = time.Second
 
 // Sockets connects the Socket.IO events of docs/protocol.md, "Client events", to the chat service.
 type Sockets struct {
 	Chat     *chat.Service
 	Sessions *auth.Sessions
-	Pages    auth.Origins  // which pages a socket may come from
-	Events   auth.Tiers    // limits what one socket may send
-	Consoles *push.Service // hears which consoles agents look at
+	Pages    auth.Origins  // the origins that sockets may come from
+	Events   auth.Tiers    // rate limit for the events of one socket
+	Consoles *push.Service // tracks visible consoles
 	Audit    *audit.Log
 	Numbers  *metrics.Metrics
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	reads *semaphore.Weighted // of histories, whose pages take more memory than anything else that visitors ask for
+	reads *semaphore.Weighted // limits history reads, whose pages need the most memory of all requests by visitors
 
 	mu       sync.Mutex
-	signedIn map[*peer]struct{} // the sockets of agents
+	signedIn map[*peer]struct{} // agents' sockets
 }
 
-// Attach makes rt handle these events. Call it before rt serves.
+// Attach registers the event handlers with rt. Call it before rt serves.
 func (h *Sockets) Attach(rt *realtime.Server) {
 	h.signedIn = make(map[*peer]struct{})
 	h.reads = semaphore.NewWeighted(int64(max(4, readsPerProcessor*runtime.NumCPU())))
@@ -77,7 +76,7 @@ func (h *Sockets) Attach(rt *realtime.Server) {
 	rt.OnConnect(h.connect)
 }
 
-// peer is one connected socket: a visitor, an agent, or an agent who tries the visitor's page.
+// peer is one connected socket: a visitor, an agent, or an agent who tries the visitors' page.
 type peer struct {
 	h       *Sockets
 	socket  *realtime.Socket
@@ -86,24 +85,24 @@ type peer struct {
 
 	*socketClient
 
-	events uint32      // handled so far
-	over   int         // events refused in a row for their number
-	expiry *time.Timer // ends what an agent hears when the session does; nil for visitors
+	events uint32      // events handled so far
+	over   int         // consecutive events over the rate limit
+	expiry *time.Timer // fires when an agent's session expires; nil for visitors
 
 	mu       sync.Mutex
-	present  []string // the threads whose room it is in as the visitor
-	watching []string // those whose room it is in as an agent
+	present  []string // threads that it joined as the visitor
+	watching []string // threads that it watches as an agent
 	gone     bool
 }
 
-// socketClient is what the request that opened a connection says of its client.
+// socketClient is the information about a client from the request that opened the connection.
 type socketClient struct {
 	session           auth.Session
 	signedIn          bool
 	browser, platform string
 }
 
-// Identify makes the socketClient of a connection, for [realtime.Options].
+// Identify returns the socketClient of a connection, for [realtime.Options].
 func (h *Sockets) Identify(r *http.Request) any {
 	c := &socketClient{}
 	if !h.Pages.Foreign(r) {
@@ -113,7 +112,7 @@ func (h *Sockets) Identify(r *http.Request) any {
 	return c
 }
 
-// Allow reports whether a client may join or leave a namespace, for [realtime.Options]: both count as events.
+// Allow reports whether a client may join or leave a namespace, for [realtime.Options]: both count as events for the rate limit.
 func (h *Sockets) Allow(c *engine.Conn) bool {
 	ok, _ := h.Events.Allow(c.ID(), auth.AddressKey(c.RemoteAddress()))
 	return ok
@@ -133,10 +132,10 @@ func (h *Sockets) connect(s *realtime.Socket) {
 	s.OnClose(func(string) { p.leave() })
 }
 
-// handle decodes an event, has it done and answers. Events of one socket come one at a time.
+// handle decodes and executes an event and acknowledges it. The events of one socket are handled one at a time.
 func (p *peer) handle(e realtime.Event) {
 	do, known := events[e.Name]
-	if !known { // no error: newer clients may send events that this server does not have
+	if !known { // not an error: newer clients may send events that this server does not have
 		do, e.Name = (*peer).ignore, "unknown"
 	}
 	start := time.Now()
@@ -154,7 +153,7 @@ func (p *peer) handle(e realtime.Event) {
 	p.counted(ctx, e.Name, start, err)
 }
 
-// errLater is returned for an event whose outcome is not known yet; whoever learns it answers and calls counted.
+// errLater is returned for an event whose outcome is not known yet; a callback acknowledges it later and calls counted.
 var errLater = errors.New("the answer comes later")
 
 func (p *peer) do(ctx context.Context, do eventHandler, e realtime.Event) error {
@@ -168,14 +167,14 @@ func (p *peer) do(ctx context.Context, do eventHandler, e realtime.Event) error 
 	return do(p, ctx, in, e)
 }
 
-// request names the event that is being handled, for the log: the socket and the event's number there.
+// request returns an id of the current event for the log: the socket's id and the event's number.
 func (p *peer) request() string {
 	p.events++
 	id := p.socket.ID()
 	return id[:min(len(id), 8)] + "-" + strconv.FormatUint(uint64(p.events), 10)
 }
 
-// counted counts an event when its outcome is known, so a message with its commit, and tells of one that took long.
+// counted records an event in the metrics once its outcome is known, for a message after its commit, and logs slow ones.
 func (p *peer) counted(ctx context.Context, event string, start time.Time, err error) {
 	if errors.Is(err, errLater) {
 		return
@@ -192,7 +191,7 @@ func (p *peer) counted(ctx context.Context, event string, start time.Time, err e
 	}
 }
 
-// asAgent is the actor for what only agents may do; without a valid session it has no rights at all.
+// asAgent returns the actor for events of agents; without a valid session that is a visitor.
 func (p *peer) asAgent() chat.Actor {
 	if p.signedIn && p.h.Sessions.Valid(p.session) {
 		return chat.Actor{Role: chat.Agent, Name: p.session.Subject, SocketID: p.socket.ID(), Address: p.address}
@@ -204,7 +203,7 @@ func (p *peer) asVisitor() chat.Actor {
 	return chat.Actor{Role: chat.Visitor, SocketID: p.socket.ID(), Address: p.address, Threads: p.threads, Browser: p.browser, Platform: p.platform}
 }
 
-// in is the actor for an event that both sides use: whoever joined the thread as its visitor speaks as that.
+// in returns the actor for an event that both sides use: the visitor if the socket joined the thread as such.
 func (p *peer) in(threadID string) chat.Actor {
 	if p.threads.Has(threadID) {
 		return p.asVisitor()
@@ -212,11 +211,11 @@ func (p *peer) in(threadID string) chat.Actor {
 	return p.asAgent()
 }
 
-// enter puts the socket into a thread's room as its visitor and makes it known.
+// enter adds the socket to a thread's room as its visitor and records the visitor's presence.
 func (p *peer) enter(threadID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.socket.SetSide(visitorSide) // an agent who tries the visitor's page is a visitor there
+	p.socket.SetSide(visitorSide) // an agent who tries the visitors' page is a visitor there
 	p.socket.Join(threadRoom(threadID))
 	if p.gone || slices.Contains(p.present, threadID) {
 		return
@@ -225,7 +224,7 @@ func (p *peer) enter(threadID string) {
 	p.h.Chat.Arrived(p.asVisitor(), threadID)
 }
 
-// SessionsEnded closes the agents' sockets whose session is no longer valid.
+// SessionsEnded disconnects the agents' sockets whose session is no longer valid.
 func (h *Sockets) SessionsEnded() {
 	h.mu.Lock()
 	var ended []*peer
@@ -240,7 +239,7 @@ func (h *Sockets) SessionsEnded() {
 	}
 }
 
-// sessions lists the sessions of connected agents.
+// sessions returns the sessions of connected agents.
 func (h *Sockets) sessions() []auth.Session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -258,8 +257,8 @@ func (h *Sockets) forget(p *peer) {
 	delete(h.signedIn, p)
 }
 
-// sessionEnded takes an agent out of all that agents hear, says so and closes the socket. One that is somebody's chat page,
-// opened by an agent to try it, goes on as the visitor's.
+// sessionEnded removes an agent's socket from the rooms of agents, sends an error and disconnects it. A socket that also joined a
+// thread as the visitor stays connected as such.
 func (p *peer) sessionEnded() {
 	p.h.forget(p)
 	p.mu.Lock()
@@ -295,10 +294,10 @@ func (p *peer) leave() {
 	}
 }
 
-// succeeded is the positive ack; fields are added to it.
+// succeeded is a positive acknowledgement; fields may be added.
 type succeeded map[string]any
 
-// answer acks an event, if its sender asked for that.
+// answer acknowledges an event, if its sender requested that.
 func answerEvent(e realtime.Event, fields succeeded) {
 	if e.Ack == nil {
 		return
@@ -310,7 +309,7 @@ func answerEvent(e realtime.Event, fields succeeded) {
 	e.Ack(fields)
 }
 
-// failure is an error as sockets see it.
+// failure is an error in wire format for sockets.
 type failure struct {
 	Type         string `json:"type,omitempty"`
 	Code         string `json:"code"`
@@ -319,12 +318,12 @@ type failure struct {
 	RetryAfterMS int64  `json:"retry_after_ms,omitempty"`
 }
 
-// refusals are the errors that the security log hears of.
+// refusals are the errors that are written to the audit log, with their outcome.
 var refusals = map[string]string{
 	chat.CodeUnauthorized: audit.Refused, chat.CodeRateLimit: audit.Limited, chat.CodeBlocked: audit.Blocked,
 }
 
-// refuse answers an event that failed: in its ack, or with message_error.
+// refuse reports the failure of an event: in its acknowledgement, or with message_error.
 func (p *peer) refuse(ctx context.Context, e realtime.Event, err error) {
 	public := chat.Public(err)
 	if public.Code == chat.CodeInternal && !errors.Is(err, context.Canceled) {
@@ -354,6 +353,6 @@ func (p *peer) refuse(ctx context.Context, e realtime.Event, err error) {
 
 func (p *peer) emit(name string, payload any) {
 	if _, err := p.socket.Emit(name, payload); err != nil {
-		p.h.Log.Error("event not encoded", "event", name, "error", err)
+		p.h.Log.Error("failed to encode an event", "event", name, "error", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// input is the one object that every event takes; each event reads its own fields.
+// input is the payload of all events; each event reads its own fields.
 type input struct {
 	ThreadID    string `json:"thread_id"`
 	DisplayName string `json:"display_name"`
@@ -29,7 +29,7 @@ type input struct {
 	ClientID    string `json:"client_id"`
 	Typing      *bool  `json:"typing"`
 	BeforeID    int64  `json:"before_id"`
-	AfterID     *int64 `json:"after_id"` // 0 is "after none", which is not the same as not asked
+	AfterID     *int64 `json:"after_id"` // pointer, because 0 means "after none", which differs from absent
 	Limit       int    `json:"limit"`
 	LastID      int64  `json:"last_id"`
 	Address     bool   `json:"address"`
@@ -47,12 +47,12 @@ type input struct {
 	} `json:"identity"`
 }
 
-// scalar is a JSON string, or a number as it is written, which sites send for ids and phone numbers.
+// scalar is a JSON string or number; sites send ids and phone numbers as either.
 type scalar string
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (w *scalar) UnmarshalJSON(data []byte) error {
-	var number json.Number // takes numbers, and strings that are one
+	var number json.Number // json.Number accepts numbers, and strings that contain one
 	if len(data) > 0 && data[0] != '"' && json.Unmarshal(data, &number) == nil {
 		*w = scalar(number)
 		return nil
@@ -60,7 +60,7 @@ func (w *scalar) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*string)(w))
 }
 
-// decodeInput reads the event's object. None at all is an empty one: admin_join takes nothing.
+// decodeInput decodes the event's payload. A missing payload is an empty one, as for admin_join.
 func decodeInput(e realtime.Event) (input, error) {
 	var in input
 	if len(e.Args) == 0 {
@@ -82,7 +82,7 @@ func decodeInput(e realtime.Event) (input, error) {
 	return in, &chat.Error{Code: chat.CodeValidation, Message: "The event takes one JSON object.", Status: http.StatusBadRequest}
 }
 
-// eventHandler does what an event asks for and answers it, or returns why not.
+// eventHandler executes an event and acknowledges it, or returns an error.
 type eventHandler = func(*peer, context.Context, input, realtime.Event) error
 
 // events are docs/protocol.md, "Client events".
@@ -116,7 +116,7 @@ var events = map[string]eventHandler{
 	"note_delete":          (*peer).noteDelete,
 }
 
-// ignore does nothing.
+// ignore handles unknown events.
 func (*peer) ignore(context.Context, input, realtime.Event) error { return nil }
 
 func (p *peer) join(ctx context.Context, in input, e realtime.Event) error {
@@ -141,7 +141,7 @@ func (p *peer) rejoin(ctx context.Context, in input, e realtime.Event) error {
 		p.welcome(e, joined)
 		return nil
 	case errors.Is(err, chat.ErrThreadNotFound):
-		if p.threads.Has(in.ThreadID) { // its next message opens the thread, and the answers must find their way
+		if p.threads.Has(in.ThreadID) { // its next message creates the thread again, so the socket must be in its room
 			p.enter(in.ThreadID)
 		}
 		p.emit("rejoin_failed", struct {
@@ -155,7 +155,7 @@ func (p *peer) rejoin(ctx context.Context, in input, e realtime.Event) error {
 	return err
 }
 
-// welcome puts the visitor into the thread's room and says so, by event and by ack.
+// welcome adds the visitor to the thread's room and reports success by event and acknowledgement.
 func (p *peer) welcome(e realtime.Event, j chat.Joined) {
 	p.enter(j.ThreadID)
 	p.emit("joined", struct {
@@ -188,7 +188,8 @@ func (p *peer) messageToVisitor(ctx context.Context, in input, e realtime.Event)
 	return p.post(ctx, actor, in, e)
 }
 
-// post hands a message to the chat service and answers once it is durable. The answers of one socket keep its order.
+// post passes a message to the chat service and acknowledges it once it is durable. The acknowledgements of one socket are in the order
+// of its messages.
 func (p *peer) post(ctx context.Context, actor chat.Actor, in input, e realtime.Event) error {
 	text, kind := in.Text, in.Type
 	if text == "" {
@@ -255,7 +256,7 @@ func (p *peer) history(ctx context.Context, in input, e realtime.Event) error {
 	return nil
 }
 
-// agent is asAgent for events that nobody else may send.
+// agent is like asAgent, for events that only agents may send.
 func (p *peer) agent() (chat.Actor, error) {
 	actor := p.asAgent()
 	if actor.Role != chat.Agent {
@@ -284,7 +285,7 @@ func (p *peer) joinThread(ctx context.Context, in input, e realtime.Event) error
 	return nil
 }
 
-// watch puts an agent into a thread's room.
+// watch adds an agent to a thread's room.
 func (p *peer) watch(threadID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -320,7 +321,7 @@ func (p *peer) unblockThread(ctx context.Context, in input, e realtime.Event) er
 	return done(e, p.h.Chat.Unblock(ctx, p.asAgent(), in.ThreadID))
 }
 
-// done acks an event that adds nothing to its answer.
+// done acknowledges an event without additional fields.
 func done(e realtime.Event, err error) error {
 	if err == nil {
 		answerEvent(e, nil)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Sites send ids and phone numbers as numbers too; what is neither number nor string names its field.
+// Sites send ids and phone numbers as strings or numbers; for any other type the error names the field.
 func TestNumbersAsText(t *testing.T) {
 	for text, want := range map[string]string{`"+90 555"`: "+90 555", `905551112233`: "905551112233", `null`: ""} {
 		var in input

@@ -8,7 +8,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// Received marks, visitor details, and the actions of the console.
+// Handlers for delivery marks, visitors' details and the console's actions.
 
 func (p *peer) delivered(ctx context.Context, in input, e realtime.Event) error {
 	return done(e, p.h.Chat.Delivered(ctx, p.in(in.ThreadID), in.ThreadID, in.LastID))

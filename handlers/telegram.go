@@ -9,10 +9,10 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// contactLate is when it is time to worry: the bridge asks for a sign of life every minute.
+// contactLate is how long Telegram may be silent before /health warns: the bridge makes a call every minute.
 const contactLate = 3 * time.Minute
 
-// Webhook hands an update of Telegram's to the bridge.
+// Webhook passes a Telegram update to the bridge.
 func (a *API) Webhook(c echo.Context) error {
 	if a.Bridge == nil {
 		return echo.ErrNotFound
@@ -21,7 +21,7 @@ func (a *API) Webhook(c echo.Context) error {
 	return nil
 }
 
-// telegram is never an error: without Telegram visitors and agents can still talk, and what is said arrives there later.
+// telegram is at most a warning: without Telegram visitors and agents can still chat, and messages are sent there later.
 func (h *health) telegram(ctx context.Context) checkResult {
 	if h.api.Bridge == nil {
 		return checkResult{Status: stateOff}
@@ -36,7 +36,7 @@ func (h *health) telegram(ctx context.Context) checkResult {
 	case !found.LastContact.IsZero() && now.Sub(found.LastContact) > contactLate:
 		r.Status, r.Reason = stateWarning, "telegram_silent"
 		r.Detail = "Telegram has not answered for " + strconv.Itoa(int(now.Sub(found.LastContact).Minutes())) + " minutes"
-	case found.MovedTo != 0: // it works, but the settings need the new number
+	case found.MovedTo != 0: // it works, but the setting needs the new id
 		r.Reason, r.ChatID = "telegram_moved", strconv.FormatInt(found.MovedTo, 10)
 		r.Detail = "the group has become a supergroup; its new number is " + r.ChatID
 		r.Cure = "Set TELEGRAM_CHAT_ID=" + r.ChatID + "."

@@ -11,16 +11,17 @@ import (
 	"sohbet/server/chat"
 )
 
-const maxThreads = 1000 // in one answer
+const maxThreads = 1000 // per response
 
-// agentActor is the signed-in agent as chat sees it. The routes that use it are behind AgentsOnly.
+// agentActor returns the actor for a signed-in agent. The routes that use it are behind AgentsOnly.
 func (a *API) agentActor(c echo.Context) chat.Actor {
 	s, _ := a.agent(c)
 	return chat.Actor{Role: chat.Agent, Name: s.Subject, Address: auth.AddressKey(a.Address(c.Request()))}
 }
 
-// Threads answers with a bare array of the threads in which somebody wrote, newest message first: ?limit=, ?before= (the time of a last message, with ?before_id= for threads
-// of the same millisecond), ?q=, ?status=. Clients in the field ask for no page and expect everything, so there is much in one.
+// Threads responds with an array of the threads that have messages, newest message first: ?limit=, ?before= (the time of a last
+// message, with ?before_id= for threads of the same millisecond), ?q=, ?status=. The default page is large because older clients do not
+// page.
 func (a *API) Threads(c echo.Context) error {
 	q := models.ThreadQuery{Limit: maxThreads, Search: c.QueryParam("q"), Status: c.QueryParam("status"),
 		BeforeID: c.QueryParam("before_id")}
@@ -48,7 +49,7 @@ func (a *API) Threads(c echo.Context) error {
 	return ok(c, threads)
 }
 
-// ThreadCounts answers with how many threads there are: {active, waiting, closed, unread} and, with ?q=, {found}.
+// ThreadCounts responds with the number of threads: {active, waiting, closed, unread} and, with ?q=, {found}.
 func (a *API) ThreadCounts(c echo.Context) error {
 	counts, err := a.Chat.ThreadCounts(c.Request().Context(), a.agentActor(c), c.QueryParam("q"))
 	if err != nil {
@@ -57,18 +58,18 @@ func (a *API) ThreadCounts(c echo.Context) error {
 	return ok(c, counts)
 }
 
-// cleared is the success of the routes that delete.
+// cleared is the successful response of routes that delete, and of others without data.
 type cleared struct {
 	Success bool   `json:"success"`
 	Message string `json:"message"`
 }
 
-// Clear deletes the messages of one thread, which stays in the list; its id comes as ?thread_id= or in the body.
+// Clear deletes the messages of one thread, which stays in the list; its id is in ?thread_id= or in the body.
 func (a *API) Clear(c echo.Context) error {
 	return a.clear(c, c.QueryParam("thread_id"), a.Chat.Clear, "The conversation was emptied.")
 }
 
-// Delete deletes one thread with everything in it; its id comes in the body.
+// Delete deletes one thread and everything in it; its id is in the body.
 func (a *API) Delete(c echo.Context) error {
 	return a.clear(c, "", a.Chat.Delete, "The conversation was deleted.")
 }

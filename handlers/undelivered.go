@@ -9,8 +9,8 @@ import (
 	"sohbet/server/telegram"
 )
 
-// Undelivered lists the messages that could not be delivered to Telegram and wait for an agent, how the channels fare, and which
-// page cannot connect because its origin is refused.
+// Undelivered responds with the messages set aside because they could not be delivered to Telegram, the state of the channels, and the
+// page that cannot connect because its origin is refused.
 func (a *API) Undelivered(c echo.Context) error {
 	list, err := a.Chat.Undelivered(c.Request().Context(), a.agentActor(c), "")
 	if err != nil {
@@ -19,7 +19,7 @@ func (a *API) Undelivered(c echo.Context) error {
 	channels := []chat.ChannelState{}
 	if a.Bridge != nil {
 		p := a.Bridge.Health(c.Request().Context()).Trouble
-		good := p.Reason == "" || p.Reason == telegram.ReasonAside // what was set aside is in the list
+		good := p.Reason == "" || p.Reason == telegram.ReasonAside // messages set aside are in the list
 		channels = append(channels, chat.ChannelState{Channel: models.ChannelTelegram, OK: good, Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
 	}
 	answer := struct {
@@ -34,7 +34,7 @@ func (a *API) Undelivered(c echo.Context) error {
 	return ok(c, answer)
 }
 
-// SendAgain has one of them sent again: {"thread_id", "message_id"}.
+// SendAgain retries one of them: {"thread_id", "message_id"}.
 func (a *API) SendAgain(c echo.Context) error {
 	var in struct {
 		ThreadID  string `json:"thread_id"`

@@ -15,16 +15,17 @@ import (
 )
 
 const (
-	slowest   = 4 << 10 // bytes a second that a connection has to carry on average
+	slowest   = 4 << 10 // minimum average bytes per second
 	stallTime = 30 * time.Second
 
-	// How many uploads may arrive at one time, in all and from one address. Beyond the first number the slowest one is cut off,
-	// if it had graceTime and is slower than slowUpload in bytes a second; so slow senders cannot keep others out.
+	// Maximum number of concurrent uploads in total and per address. Beyond the total the slowest upload is aborted, if it is older
+	// than graceTime and slower than slowUpload (bytes per second), so that slow senders cannot block others.
 	maxUploads, maxUploadsPerAddress = 64, 10
 	graceTime                        = 10 * time.Second
 	slowUpload                       = 64 << 10
-	uploadPause                      = 10 * time.Second // after which a refused one may try again
-	// drainTime is how long the rest of a refused upload is read, since a sender that is cut off while it sends never sees the answer.
+	uploadPause                      = 10 * time.Second // Retry-After of a refused upload
+	// drainTime is how long the rest of a refused upload is read: a client whose connection is closed while sending never sees the
+	// response.
 	drainTime = time.Minute
 )
 
@@ -32,8 +33,8 @@ func patience(bytes int64) time.Duration {
 	return stallTime + time.Duration(bytes/slowest)*time.Second
 }
 
-// Patiently reads a body for as long as it makes progress, where other requests have a fixed time: every read must bring
-// something within half a minute, and all of it 4 KB a second. It bounds how many such bodies there are.
+// Patiently is middleware that lets the body be read as long as it makes progress, instead of the fixed read timeout: every read must
+// return data within UploadStall, and the average must be at least 4 KB/s. It also limits the number of such bodies.
 func (a *API) Patiently(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -50,28 +51,28 @@ func (a *API) Patiently(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if err != nil {
 			body.end = time.Now().Add(drainTime)
-			_, _ = io.CopyN(io.Discard, body, 2*media.Limit(media.Any)) // a client that sends more is cut off
+			_, _ = io.CopyN(io.Discard, body, 2*media.Limit(media.Any)) // a client that sends more is disconnected
 		}
 		_ = body.control.SetWriteDeadline(time.Now().Add(stallTime))
 		return err
 	}
 }
 
-// arriving is the body of an upload.
+// arriving is the body of an upload in progress.
 type arriving struct {
 	io.ReadCloser
 	control *http.ResponseController
 	address string
 	start   time.Time
 	stall   time.Duration
-	end     time.Time // of reading; zero = it depends on what comes
+	end     time.Time // absolute read deadline; zero = none
 
 	got     atomic.Int64
-	reading atomic.Bool // waits for its sender
+	reading atomic.Bool // blocked reading from the client
 	cut     atomic.Bool
 }
 
-var errCut = errors.New("cut off in favour of a faster upload")
+var errCut = errors.New("aborted in favour of a faster upload")
 
 func (r *arriving) Read(b []byte) (int, error) {
 	until := time.Now().Add(r.stall)
@@ -81,11 +82,11 @@ func (r *arriving) Read(b []byte) (int, error) {
 	if !r.end.IsZero() && r.end.Before(until) {
 		until = r.end
 	}
-	_ = r.control.SetReadDeadline(until)                       // test recorders support no deadlines and never block
-	_ = r.control.SetWriteDeadline(until.Add(4 * time.Minute)) // it waits for its turn, and is checked
+	_ = r.control.SetReadDeadline(until)                       // test recorders support no deadlines, and never block
+	_ = r.control.SetWriteDeadline(until.Add(4 * time.Minute)) // leaves time for queueing and processing
 	r.reading.Store(true)
 	defer r.reading.Store(false)
-	if r.cut.Load() { // after the deadline is set, which abort sets too
+	if r.cut.Load() { // after setting the deadline, because abort sets it too
 		return 0, errCut
 	}
 	n, err := r.ReadCloser.Read(b)
@@ -98,13 +99,14 @@ func (r *arriving) abort() {
 	_ = r.control.SetReadDeadline(time.Now())
 }
 
-// uploads are the bodies that arrive. The zero value is ready.
+// uploads are the uploads in progress. The zero value is ready to use.
 type uploads struct {
 	mu   sync.Mutex
 	open map[*arriving]struct{}
 }
 
-// enter admits a body, unless its address has enough of them or there are too many and none is slow.
+// enter registers an upload. It reports false if its address has too many, or if there are too many in total and none is slow enough to
+// abort.
 func (u *uploads) enter(b *arriving) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -116,7 +118,7 @@ func (u *uploads) enter(b *arriving) bool {
 			same++
 		}
 		if o.cut.Load() {
-			continue // is about to leave
+			continue // about to end
 		}
 		left++
 		age := b.start.Sub(o.start)

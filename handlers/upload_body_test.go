@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestSlowUploadsGiveWay: where there are too many, the slowest one that waits for its sender is cut off; one that is checked, or
-// has just begun, or is fast, is not.
+// TestSlowUploadsGiveWay: beyond the limit, the slowest upload that is waiting for its client is aborted; uploads that are being
+// processed, have just begun or are fast are not.
 func TestSlowUploadsGiveWay(t *testing.T) {
 	var u uploads
 	now := time.Now()
@@ -20,9 +20,9 @@ func TestSlowUploadsGiveWay(t *testing.T) {
 		return b
 	}
 	list := []*arriving{
-		body(0, time.Minute, 60, false),           // is checked
+		body(0, time.Minute, 60, false),           // being processed
 		body(1, time.Second, 0, true),             // has just begun
-		body(2, time.Minute, 60*slowUpload, true), // is fast
+		body(2, time.Minute, 60*slowUpload, true), // fast
 		body(3, time.Minute, 60*9000, true),
 		body(4, time.Minute, 60*8000, true),
 	}

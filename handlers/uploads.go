@@ -19,10 +19,10 @@ import (
 const (
 	fileField = "file"
 	maxParts  = 10       // fields of a form; older clients send one
-	formBytes = 64 << 10 // what a form may have around its file: boundaries, headers, other fields
+	formBytes = 64 << 10 // maximum size of a form without its file: boundaries, headers, other fields
 
-	// uploadPolicy keeps a file that is opened by itself from running or loading anything. The style is that of the browsers'
-	// own viewers.
+	// uploadPolicy prevents a directly opened file from running or loading anything. Styles are allowed for the browsers' built-in
+	// viewers.
 	uploadPolicy = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 )
 
@@ -47,7 +47,7 @@ type uploadedURL struct {
 }
 
 func (a *API) uploadedFile(f media.File) uploaded {
-	if strings.HasPrefix(f.URL, "/") { // a file of this server, not Cloudinary's
+	if strings.HasPrefix(f.URL, "/") { // a file on this server, not at Cloudinary
 		f.URL = a.Base + f.URL
 	}
 	if strings.HasPrefix(f.Thumb, "/") {
@@ -57,7 +57,7 @@ func (a *API) uploadedFile(f media.File) uploaded {
 		Name: f.Name, Size: f.Size, Thumb: f.Thumb, Width: f.Width, Height: f.Height}
 }
 
-// LimitUploads applies RATE_LIMIT_UPLOAD for each address, and lets nobody but agents upload from a blocked one.
+// LimitUploads is middleware that applies RATE_LIMIT_UPLOAD per address, and refuses blocked addresses unless an agent is signed in.
 func (a *API) LimitUploads(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := a.admitUpload(c); err != nil {
@@ -67,7 +67,7 @@ func (a *API) LimitUploads(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// admitUpload refuses blocked addresses, and those that sent enough for now.
+// admitUpload returns an error for blocked addresses and for those over the limit.
 func (a *API) admitUpload(c echo.Context) error {
 	if ok, wait := a.UploadLimit.Allow("", auth.AddressKey(a.Address(c.Request()))); !ok {
 		return tooMany(wait)
@@ -82,7 +82,7 @@ func (a *API) admitSender(c echo.Context) error {
 	return a.Chat.Admit(chat.Actor{Role: chat.Visitor, Address: auth.AddressKey(a.Address(c.Request()))})
 }
 
-// Upload takes a file of a kind from the field "file" of a form. Nothing of the form is held in memory.
+// Upload accepts a file of a kind from the form field "file". The form is streamed, not held in memory.
 func (a *API) Upload(kind media.Kind) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		file, err := a.receive(c, kind)
@@ -93,7 +93,7 @@ func (a *API) Upload(kind media.Kind) echo.HandlerFunc {
 	}
 }
 
-// ticket is the answer to POST /api/upload/sign. Without Direct the file is to be sent to this server.
+// ticket is the response to POST /api/upload/sign. Without Direct the file is to be uploaded to this server.
 type ticket struct {
 	Success bool              `json:"success"`
 	Direct  bool              `json:"direct"`
@@ -102,7 +102,8 @@ type ticket struct {
 	Fields  map[string]string `json:"fields,omitempty"`
 }
 
-// SignUpload lets a browser send a file straight to Cloudinary: the form at upload_url has the fields, and the file in "file".
+// SignUpload allows a browser to upload a file directly to Cloudinary: a form with these fields, and the file in "file", is posted to
+// upload_url.
 func (a *API) SignUpload(c echo.Context) error {
 	var in struct {
 		Kind media.Kind `json:"kind" form:"kind"`
@@ -116,7 +117,7 @@ func (a *API) SignUpload(c echo.Context) error {
 	if media.Limit(in.Kind) == 0 {
 		return invalid("kind must be image, audio or file.")
 	}
-	if !a.Media.Direct(in.Kind) { // costs no upload: the file comes here
+	if !a.Media.Direct(in.Kind) { // does not count as an upload: the file is uploaded here
 		return c.JSON(http.StatusOK, ticket{Success: true})
 	}
 	if err := a.admitUpload(c); err != nil {
@@ -129,7 +130,7 @@ func (a *API) SignUpload(c echo.Context) error {
 	return c.JSON(http.StatusOK, ticket{Success: true, Direct: ok, ID: t.ID, URL: t.URL, Fields: t.Fields})
 }
 
-// ConfirmUpload answers as Upload does, for a file that was sent straight to Cloudinary.
+// ConfirmUpload responds like Upload, for a file that was uploaded directly to Cloudinary.
 func (a *API) ConfirmUpload(c echo.Context) error {
 	var in struct {
 		ID   string `json:"id" form:"id"`
@@ -172,7 +173,7 @@ func (a *API) receive(c echo.Context, kind media.Kind) (media.File, error) {
 			body.left = formBytes
 		}
 		if err != nil {
-			if file.URL != "" { // something came after it that should not
+			if file.URL != "" { // another file followed
 				a.Media.Remove([]string{file.URL})
 			}
 			if body.left <= 0 {
@@ -189,7 +190,7 @@ func noFile(cause error) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: media.CodeNoFile, Text: "Send one file as multipart/form-data, in a field named file.", Err: cause}
 }
 
-// arrival brings what a form's reader says into an answer.
+// arrival converts an error of the form reader.
 func arrival(err error) error {
 	var own *Error
 	var known *chat.Error
@@ -199,7 +200,7 @@ func arrival(err error) error {
 	return &Error{Status: http.StatusBadRequest, Code: media.CodeUploadFailed, Text: "The file did not arrive whole. Please send it again.", Err: err}
 }
 
-// cutOff tells a sender's failure from one of this server's disk.
+// cutOff marks read errors of an upload as the sender's, to distinguish them from errors of this server's disk.
 type cutOff struct{ part *multipart.Part }
 
 func (r cutOff) Read(b []byte) (int, error) {
@@ -210,7 +211,7 @@ func (r cutOff) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// counted ends a body that has more around its file than any form needs.
+// counted fails when the form has too many bytes around its file.
 type counted struct {
 	io.Reader
 	left int64
@@ -238,19 +239,19 @@ func (a *API) Uploaded(c echo.Context) error {
 	if !ok {
 		return errNotFound
 	}
-	// A phone on a slow network gets the time that it needs.
+	// Allow enough time for slow mobile networks.
 	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(patience(file.Size)))
 	h.Set("Content-Type", file.Type)
 	h.Set("Content-Disposition", disposition(file))
 	h.Set("Content-Security-Policy", uploadPolicy)
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages that embed the chat show its pictures
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // sites that embed the chat show its images
 	h.Set("Cache-Control", "private, max-age=31536000, immutable")
-	h.Set("ETag", `"`+c.Param("name")+`"`) // names are drawn for each file, and a file never changes
+	h.Set("ETag", `"`+c.Param("name")+`"`) // names are random, and a file never changes
 	http.ServeContent(c.Response(), r, "", time.Time{}, content)
 	return nil
 }
 
-// disposition names a file as its sender did (RFC 6266). Only pictures and sounds are ever shown.
+// disposition returns a Content-Disposition with the sender's file name (RFC 6266). Only images and audio are shown inline.
 func disposition(f media.File) string {
 	how := "attachment"
 	if f.Kind == media.Image || f.Kind == media.Audio {
@@ -259,6 +260,6 @@ func disposition(f media.File) string {
 	if f.Name == "" { // a thumbnail
 		return how
 	}
-	// FormatMediaType writes filename*=utf-8''… (RFC 5987) for names beyond ASCII.
+	// FormatMediaType writes filename*=utf-8''… (RFC 5987) for non-ASCII names.
 	return mime.FormatMediaType(how, map[string]string{"filename": f.Name})
 }

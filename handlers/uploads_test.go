@@ -22,7 +22,7 @@ import (
 	"sohbet/server/metrics"
 )
 
-// serveUploads serves the route alone, with a short patience.
+// serveUploads serves only the upload route, with a short timeout.
 func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -50,7 +50,7 @@ func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
 }
 
 func TestUploadHasTimeWhileItMakesProgress(t *testing.T) {
-	const stall = 1500 * time.Millisecond // a tenth of it must not be lost in what else a busy machine does
+	const stall = 1500 * time.Millisecond // long enough that delays on a busy machine do not matter
 	s := serveUploads(t, stall)
 	photo := mediatest.JPEG(t, mediatest.Picture(300, 200, 255))
 	body := "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n" + string(photo) + "\r\n--x--\r\n"
@@ -78,14 +78,14 @@ func TestUploadHasTimeWhileItMakesProgress(t *testing.T) {
 		_ = res.Body.Close()
 		return res.StatusCode
 	}
-	still := dial() // sends a half, and then nothing
+	still := dial() // sends half of the body, and then nothing
 	if _, err := still.Write([]byte(body[:len(body)/2])); err != nil {
 		t.Fatal(err)
 	}
 	if status := answer(still); status != http.StatusBadRequest {
 		t.Errorf("an upload that stands still: %d", status)
 	}
-	slow := dial() // takes four times that patience in all
+	slow := dial() // takes four times the timeout in total
 	tick := time.NewTicker(stall / 10)
 	defer tick.Stop()
 	const pieces = 40
@@ -100,7 +100,7 @@ func TestUploadHasTimeWhileItMakesProgress(t *testing.T) {
 	}
 }
 
-// TestUploadsOfOneAddressAreCounted: a client with ten unfinished uploads has to finish one first.
+// TestUploadsOfOneAddressAreCounted: a client with ten unfinished uploads has to finish one before starting another.
 func TestUploadsOfOneAddressAreCounted(t *testing.T) {
 	s := serveUploads(t, 20*time.Second)
 	const head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n"
@@ -117,10 +117,10 @@ func TestUploadsOfOneAddressAreCounted(t *testing.T) {
 		return conn
 	}
 	var open []net.Conn
-	for range 11 { // of which the last to come is refused
+	for range 11 { // the last one is refused
 		open = append(open, post(1000))
 	}
-	// One without a file is answered at once: admitted, it is no form; refused, it is one too many.
+	// A request that is not a form is answered immediately: with a form error if it was admitted, with 429 if there are too many.
 	status := func() (int, string) {
 		t.Helper()
 		conn := post(len(head))
@@ -148,7 +148,7 @@ func TestUploadsOfOneAddressAreCounted(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	if after := until(http.StatusTooManyRequests); after == "" { // once all ten have come
+	if after := until(http.StatusTooManyRequests); after == "" { // once all ten have arrived
 		t.Error("a refusal says nothing of when to try again")
 	}
 	for _, conn := range open[:2] {

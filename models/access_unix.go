@@ -14,10 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// access says in a sentence which of the files that SQLite writes this process may not write; "" if there is none.
+// access returns a message naming the first SQLite file or folder that this process may not write; "" if there is none.
 func access(path string) string {
 	dir := filepath.Dir(path)
-	// SQLite makes files in the folder, which a missing right shows there only; a process that ran as another user leaves files behind.
+	// SQLite creates files in the folder, so a missing permission there only shows on the folder; a process that ran as another user
+	// leaves its own files behind.
 	for _, name := range []string{dir, path, path + "-wal", path + "-shm", path + "-journal"} {
 		info, err := os.Stat(name)
 		if err != nil {
@@ -31,11 +32,11 @@ func access(path string) string {
 			rights |= unix.X_OK
 		}
 		if err := unix.Faccessat(unix.AT_FDCWD, name, rights, unix.AT_EACCESS); err != nil {
-			return fmt.Sprintf("no right to read and write %s: %s; it belongs to %s (mode %04o), and this program runs as %s",
+			return fmt.Sprintf("no permission to read and write %s: %s; it belongs to %s (mode %04o), and this program runs as %s",
 				name, errorText(err), owner(info), info.Mode().Perm(), userName(os.Geteuid()))
 		}
 		if info.Mode().IsRegular() && name == path && !owned(info) {
-			return fmt.Sprintf("%s belongs to %s, and this program runs as %s: give the file to that user (chown)", name, owner(info), userName(os.Geteuid()))
+			return fmt.Sprintf("%s belongs to %s, and this program runs as %s: change its owner to that user (chown)", name, owner(info), userName(os.Geteuid()))
 		}
 	}
 	return ""

@@ -13,13 +13,13 @@ import (
 	"sohbet/models/storetest"
 )
 
-const otherUser = 65534 // whom this test becomes where it runs as root, who may do everything
+const otherUser = 65534 // the test switches to this user when it runs as root, which has all permissions
 
 func TestMissingRightsAreNamed(t *testing.T) {
 	root := os.Geteuid() == 0
 	for name, tc := range map[string]struct {
-		file   string // that this program may not write; "" = the folder
-		exists bool   // the database
+		file   string // not writable by this program; "" = the folder
+		exists bool   // whether the database exists
 	}{
 		"folder": {"", false}, "folder of a database": {"", true}, "database": {"chat.db", true}, "log": {"chat.db-wal", true}, "index": {"chat.db-shm", true},
 	} {
@@ -73,7 +73,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 				_ = s.Close()
 				t.Fatal("it opens")
 			}
-			if text := err.Error(); !strings.Contains(text, "no right to read and write "+filepath.Clean(denied)+": permission denied; it belongs to user ") || strings.Contains(text, "PostgreSQL") {
+			if text := err.Error(); !strings.Contains(text, "no permission to read and write "+filepath.Clean(denied)+": permission denied; it belongs to user ") || strings.Contains(text, "PostgreSQL") {
 				t.Errorf("it says: %s", text)
 			}
 		})

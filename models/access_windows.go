@@ -1,4 +1,4 @@
 package models
 
-// access leaves it to the system's own words.
+// access always returns "": on Windows the system's own error message is used.
 func access(string) string { return "" }

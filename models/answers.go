@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// FirstAnswer is how long a visitor waited for the first answer to what they began to talk of.
+// FirstAnswer is how long a visitor waited for the first answer after starting a conversation, in milliseconds.
 type FirstAnswer struct {
 	ID         int64
 	WaitedMS   int64
@@ -14,11 +14,11 @@ type FirstAnswer struct {
 }
 
 const (
-	answersCounted = 50 // of the newest, for the usual time
-	answersNeeded  = 3  // fewer tell nothing
+	answersCounted = 50 // number of newest answers in the median
+	answersNeeded  = 3  // fewer give no meaningful median
 )
 
-// UsualAnswer is the median of the last first answers; ok is false as long as there are hardly any.
+// UsualAnswer returns the median of the latest first-answer times; ok is false while there are fewer than answersNeeded of them.
 func (s *Store) UsualAnswer(ctx context.Context) (usual time.Duration, ok bool, err error) {
 	var waited []int64
 	err = again(ctx, func() error {
@@ -35,7 +35,7 @@ func (s *Store) UsualAnswer(ctx context.Context) (usual time.Duration, ok bool, 
 	return time.Duration(middle) * time.Millisecond, true, nil
 }
 
-// TrimAnswers deletes first answers that no median looks at any more.
+// TrimAnswers deletes first answers too old to count in the median.
 func (s *Store) TrimAnswers(ctx context.Context) error {
 	var newest []FirstAnswer
 	err := again(ctx, func() error {

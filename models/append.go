@@ -12,10 +12,10 @@ const (
 	openJob             // CreateThread
 	readJob             // MarkRead
 	receivedJob         // MarkReceived
-	settleJob           // Settle: nothing to write
+	settleJob           // Flush: nothing to write
 )
 
-// job is one write in the queue. reply or done receives its outcome, once.
+// job is one write in the queue. Its outcome goes to reply or done, exactly once.
 type job struct {
 	kind jobKind
 
@@ -29,7 +29,7 @@ type job struct {
 	reply chan outcome
 }
 
-// thread is the id of the thread that the job writes to.
+// thread returns the id of the thread that the job writes to.
 func (j *job) thread() string {
 	switch j.kind {
 	case openJob:
@@ -40,22 +40,21 @@ func (j *job) thread() string {
 	return j.msg.ThreadID
 }
 
-// outcome is what became of a job.
+// outcome is the result of a job.
 type outcome struct {
 	Appended
-	moved bool // a mark moved
+	moved bool // a read or received mark moved
 	err   error
 }
 
-// Append queues one message and returns as soon as it is queued. done (which may be nil) then runs
-// exactly once, on the store's delivery goroutine: after the commit that made the message durable,
-// or with the error that kept it out. Within one thread done runs in the order of ids, and messages
-// queued by one goroutine are done in that order. done must not block, or everybody waits.
+// Append queues one message and returns as soon as it is queued. done (which may be nil) then runs exactly once, on the store's
+// delivery goroutine: after the commit that made the message durable, or with the error that prevented it. Within one thread done runs
+// in the order of ids, and for messages queued by one goroutine in the order they were queued. done must not block: it would delay
+// every other callback.
 //
-// When Append itself returns an error, nothing was queued and done never runs: an *InvalidError for
-// a value the tables cannot hold, ErrBusy when the queue stayed full until ctx ended, ErrClosed.
-// Once queued, a message is stored even if ctx ends. A missing thread gives ErrNotFound unless
-// OpenThread is set.
+// When Append itself returns an error, nothing was queued and done never runs: an *InvalidError for a value the tables cannot hold,
+// ErrBusy when the queue stayed full until ctx ended, ErrClosed. Once queued, a message is stored even if ctx ends. A missing thread
+// gives ErrNotFound unless OpenThread is set.
 func (s *Store) Append(ctx context.Context, m NewMessage, done func(Appended, error)) error {
 	if err := m.prepare(s.texts); err != nil {
 		return err
@@ -73,7 +72,7 @@ func (s *Store) AppendWait(ctx context.Context, m NewMessage) (Appended, error) 
 	return res.Appended, err
 }
 
-// push queues a job, waiting for room until ctx ends.
+// push queues a job, waiting for space in the queue until ctx ends.
 func (w *writer) push(ctx context.Context, j *job) error {
 	w.gate.RLock()
 	defer w.gate.RUnlock()

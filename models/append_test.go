@@ -75,7 +75,7 @@ func TestAppendRefusesBadValues(t *testing.T) {
 func TestAppendOpensThread(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		m := models.NewMessage{ThreadID: "fresh", SenderType: models.Visitor, ContentText: "1", OpenThread: &models.NewThread{ID: "ignored", DisplayName: "Ali", PhoneNumber: "1"}}
-		// Both in one batch: the first opens the thread, the second finds it.
+		// Both are in one batch: the first opens the thread, the second finds it.
 		res, errs := models.AppendBatch(s, []models.NewMessage{m, m})
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func TestAppendKeepsUsersWithTheirThreads(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		var batch []models.NewMessage
 		for i := range 9 {
-			id := threadID(9 - i) // not in the order in which rows are locked
+			id := threadID(9 - i) // different from the order in which rows are locked
 			batch = append(batch, models.NewMessage{ThreadID: id, SenderType: models.Visitor, OpenThread: &models.NewThread{PhoneNumber: id}})
 		}
 		if _, errs := models.AppendBatch(s, batch); errors.Join(errs...) != nil {
@@ -105,7 +105,7 @@ func TestAppendKeepsUsersWithTheirThreads(t *testing.T) {
 		var strangers int
 		err := models.Raw(t, s).QueryRow("SELECT count(*) FROM threads t JOIN users u ON u.id = t.user_id WHERE u.phone_number <> t.id").Scan(&strangers)
 		if err != nil || strangers != 0 {
-			t.Fatalf("%d threads belong to somebody else, %v", strangers, err)
+			t.Fatalf("%d threads have the wrong user, %v", strangers, err)
 		}
 	})
 }
@@ -164,7 +164,7 @@ func TestClientIDUnderConcurrentRetries(t *testing.T) {
 	})
 }
 
-// poison makes the database itself refuse one content type, as a constraint would.
+// poison makes the database reject one content type, as a constraint would.
 func poison(t *testing.T, s *models.Store) {
 	t.Helper()
 	statements := []string{`CREATE TRIGGER poison BEFORE INSERT ON messages WHEN NEW.content_type = 'poison'
@@ -225,7 +225,7 @@ func TestBadRowFailsAlone(t *testing.T) {
 		if got := readThread(t, s, a).MessageCount + readThread(t, s, b).MessageCount; stored != 97 || got != stored {
 			t.Fatalf("stored %d, counted %d, want 97", stored, got)
 		}
-		// Through the queue too, and the writer lives on.
+		// The refused row also fails through the queue, and the writer continues.
 		if _, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: a, SenderType: models.Visitor, ContentType: "poison"}); err == nil {
 			t.Fatal("the refused text was stored")
 		}
@@ -244,7 +244,7 @@ func TestOrderUnderConcurrentWriters(t *testing.T) {
 			res       models.Appended
 		}
 		var mu sync.Mutex
-		var log []seen // in the order in which callbacks ran
+		var log []seen // in the order in which the callbacks ran
 		var pending sync.WaitGroup
 		pending.Add(writers * each)
 		inParallel(t, writers, func(w int) error {
@@ -282,7 +282,7 @@ func TestOrderUnderConcurrentWriters(t *testing.T) {
 			lastID[id] = x.res.Message.ID
 			lastN[x.writer]++
 		}
-		// What is stored reads in the same order.
+		// The stored messages have the same order.
 		for i := range threads {
 			id := threadID(i)
 			list, _, err := s.Messages(t.Context(), id, models.MessageQuery{Limit: 1000})
@@ -315,7 +315,7 @@ func TestFullQueueWaitsUntilTheContextEnds(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			done.Add(1)
 			busy = s.Append(ctx, models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor}, func(_ models.Appended, err error) {
-				<-release // a callback that blocks holds everything up, by design
+				<-release // a blocking callback blocks the writer, by design
 				if err != nil {
 					t.Error(err)
 				}

@@ -42,7 +42,7 @@ func onEachOf(b *testing.B, change func(*models.Options), body func(b *testing.B
 	}
 }
 
-// One sender that waits for each message: the price of a durable commit.
+// One sender that waits for each message: the cost of a durable commit.
 func BenchmarkAppendOneWaiting(b *testing.B) {
 	onEach(b, func(b *testing.B, s *models.Store) {
 		for i := range b.N {
@@ -51,7 +51,7 @@ func BenchmarkAppendOneWaiting(b *testing.B) {
 	})
 }
 
-// 64 senders that each wait for their message.
+// 64 senders, each waiting for its message.
 func BenchmarkAppend64Waiting(b *testing.B) {
 	onEach(b, func(b *testing.B, s *models.Store) {
 		var wg sync.WaitGroup
@@ -92,7 +92,7 @@ func pipelined(b *testing.B, s *models.Store, senders int) {
 	pending.Wait()
 }
 
-// Senders that do not wait, as sockets do.
+// Senders that do not wait, like sockets.
 func BenchmarkAppendOnePipelined(b *testing.B) {
 	onEach(b, func(b *testing.B, s *models.Store) { pipelined(b, s, 1) })
 }
@@ -101,7 +101,7 @@ func BenchmarkAppend64Pipelined(b *testing.B) {
 	onEach(b, func(b *testing.B, s *models.Store) { pipelined(b, s, 64) })
 }
 
-// The same for a site with a bot: every message has its row in the outbox.
+// The same with a Telegram bot: every message has a row in the outbox.
 func BenchmarkAppend64PipelinedWithOutbox(b *testing.B) {
 	onEachOf(b, func(o *models.Options) { o.Telegram = true }, func(b *testing.B, s *models.Store) { pipelined(b, s, 64) })
 }

@@ -15,23 +15,23 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// AddressBlockLife is how long the block of an address lasts. Addresses change hands, so one that was blocked for ever would
-// in the end meet somebody else. The block of the visitor stays.
+// AddressBlockLife is how long the block of an address lasts. Addresses are reassigned, so a permanent block would eventually hit a
+// different person. The block of the visitor does not expire.
 const AddressBlockLife = 30 * 24 * time.Hour
 
-// maxBlocks is how many blocks Blocks lists.
+// maxBlocks is the maximum number of blocks that Blocks returns.
 const maxBlocks = 1000
 
-// Block keeps the visitor of a thread away, and everybody at the visitor's address if AddressHash is set.
+// Block blocks the visitor of a thread, and every visitor from the same address if AddressHash is set.
 type Block struct {
 	ThreadID     string `gorm:"primaryKey"`
 	AddressHash  string
 	AddressUntil *time.Time
 	CreatedAt    time.Time
-	DisplayName  string `gorm:"->;-:migration"` // of the thread; empty when that was deleted
+	DisplayName  string `gorm:"->;-:migration"` // the thread's; empty when the thread was deleted
 }
 
-// blocks is what this process knows of the table: it is asked for each message, so it answers from memory.
+// blocks is this process's in-memory copy of the table: it is checked for every message.
 type blocks struct {
 	keys [][]byte
 
@@ -40,8 +40,8 @@ type blocks struct {
 	addresses map[string]time.Time // hash → end
 }
 
-// newBlocks derives the keys under which addresses are hashed, one for each secret: the first writes, all of them match.
-// A block of an address is forgotten with the secret it was made under.
+// newBlocks derives the keys with which addresses are hashed, one per secret: new hashes use the first key, lookups match any of them.
+// An address block lapses when the secret it was made under is removed.
 func newBlocks(secrets []string) (*blocks, error) {
 	b := &blocks{}
 	for _, secret := range secrets {
@@ -54,8 +54,8 @@ func newBlocks(secrets []string) (*blocks, error) {
 	return b, nil
 }
 
-// hash gives the name under which an address is stored: HMAC-SHA256, cut to 128 bits. There are few enough IPv4 addresses to
-// try them all, so it takes the key to tell from the database who was here.
+// hash returns the form in which an address is stored: HMAC-SHA256, truncated to 128 bits. The IPv4 space is small enough to enumerate,
+// so the hash is keyed: without the key the database does not reveal addresses.
 func (b *blocks) hash(key []byte, address string) string {
 	if address == "" {
 		return ""
@@ -78,8 +78,8 @@ func (b *blocks) keep(list []Block) {
 	b.threads, b.addresses = threads, addresses
 }
 
-// Blocked reports whether the visitor of a thread, or whoever comes from an address, is kept away. Either may be empty. It
-// answers from memory; what another process changed is known here within watchInterval.
+// Blocked reports whether the visitor of a thread or an address is blocked. Either may be empty. It answers from memory; changes by
+// another process are visible here within watchInterval.
 func (s *Store) Blocked(threadID, address string) bool {
 	b := s.blocks
 	b.mu.RLock()
@@ -99,9 +99,9 @@ func (s *Store) Blocked(threadID, address string) bool {
 	return false
 }
 
-// Block keeps a thread's visitor away, and with address everybody at the address from which the visitor last came. Doing it
-// again replaces the earlier block. When the address is not known the answer has no AddressHash. ErrNotFound for a thread that
-// is not stored.
+// Block blocks a thread's visitor and, if address is set, every visitor from the address the visitor last connected from. It replaces
+// an earlier block. When the address is not known the result has no AddressHash. It returns ErrNotFound for a thread that is not
+// stored.
 func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block, error) {
 	now := stamp(time.Now())
 	var made Block
@@ -132,7 +132,7 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 	return made, s.loadBlocks(ctx)
 }
 
-// Unblock lets a visitor in again, and their address if it was blocked with them. Without a block nothing happens.
+// Unblock removes the block of a visitor, and of their address if it was blocked with them. It does nothing if there is no block.
 func (s *Store) Unblock(ctx context.Context, threadID string) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		if err := tx.Where("thread_id = ?", threadID).Delete(&Block{}).Error; err != nil {
@@ -147,7 +147,7 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 	return s.loadBlocks(ctx)
 }
 
-// Blocks lists the newest thousand blocks, newest first.
+// Blocks returns the newest maxBlocks blocks, newest first.
 func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 	var list []Block
 	err := again(ctx, func() error {
@@ -161,7 +161,7 @@ func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 	return list, s.failed("list blocks", err)
 }
 
-// loadBlocks brings memory up to date with the table.
+// loadBlocks reloads the in-memory blocks from the table.
 func (s *Store) loadBlocks(ctx context.Context) error {
 	var list []Block
 	err := again(ctx, func() error { return s.read.WithContext(ctx).Omit("display_name").Find(&list).Error })
@@ -171,8 +171,8 @@ func (s *Store) loadBlocks(ctx context.Context) error {
 	return s.failed("read blocks", err)
 }
 
-// NoteAddress remembers, as a keyed hash, from where a thread's visitor came last, so that the address can be blocked also
-// when the visitor has left. It writes only when that is news.
+// NoteAddress stores, as a keyed hash, the address that a thread's visitor last connected from, so that it can be blocked after the
+// visitor has left. It writes only if the address changed.
 func (s *Store) NoteAddress(ctx context.Context, threadID, address string) error {
 	hash := s.blocks.hash(s.blocks.keys[0], address)
 	t, err := s.Thread(ctx, threadID)
@@ -184,7 +184,7 @@ func (s *Store) NoteAddress(ctx context.Context, threadID, address string) error
 	return s.failed("note an address", err)
 }
 
-// announce tells every process, within watchInterval, that something they keep in memory changed.
+// announce marks a kind of in-memory state as changed; other processes notice within watchInterval.
 func announce(tx *gorm.DB, name string) error {
 	return tx.Table("security_state").Where("name = ?", name).Update("value", rand.Text()).Error
 }

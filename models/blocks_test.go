@@ -52,7 +52,7 @@ func TestBlocks(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 		if b := block(t, s, "b", true); b.AddressHash != "" {
-			t.Errorf("an address is known that nobody told: %+v", b)
+			t.Errorf("the block of a thread without an address has one: %+v", b)
 		}
 		checkBlocked(t, s, "with the address", map[[2]string]bool{{"c", visitorAddress}: true, {"c", "203.0.113.78"}: false, {"", ""}: false, {"b", ""}: true})
 		list, err := s.Blocks(t.Context())
@@ -82,7 +82,7 @@ func TestBlocksOutliveTheProcessAndReachOthers(t *testing.T) {
 			deadline := time.Now().Add(30 * time.Second)
 			for !other.Blocked("a", "") || !other.Blocked("", visitorAddress) {
 				if time.Now().After(deadline) {
-					t.Fatal("another process never hears of the block")
+					t.Fatal("another process does not notice the block")
 				}
 				time.Sleep(20 * time.Millisecond)
 			}
@@ -107,7 +107,7 @@ func TestAddressBlockEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		open(t, s, "b", "")
-		block(t, s, "b", false) // reads the table anew
+		block(t, s, "b", false) // reloads the blocks from the table
 		checkBlocked(t, s, "after its time", map[[2]string]bool{{"a", ""}: true, {"", visitorAddress}: false})
 	})
 }
@@ -133,7 +133,7 @@ func TestAddressesAreNotedAsHashes(t *testing.T) {
 		if err := s.NoteAddress(t.Context(), "nobody", visitorAddress); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a thread that is not there: %v", err)
 		}
-		// Who opens a thread by writing is known too.
+		// The address of a visitor whose message opens the thread is stored too.
 		if _, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: "w", ContentText: "x", SenderType: models.Visitor,
 			OpenThread: &models.NewThread{ID: "w", Address: visitorAddress}}); err != nil {
 			t.Fatal(err)

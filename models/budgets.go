@@ -15,12 +15,11 @@ type budgetRow struct {
 
 func (budgetRow) TableName() string { return "budgets" }
 
-// Spend takes one of a budget that all processes share and that outlives them: of burst at most, one comes back every so often.
-// In any span of time no more are spent than burst and what comes back in that span. When there is none left, wait is the time
-// until there will be.
+// Spend takes one token from a rate limit that all processes share and that survives restarts: at most burst tokens, one refilled per
+// every. If none is left, ok is false and wait is the time until the next one.
 //
-// Only the moment at which the budget will be whole again is stored (the generic cell rate algorithm, ITU-T I.371): each
-// spending moves it on by every.
+// Only the time at which the limit will be fully refilled is stored (the generic cell rate algorithm, ITU-T I.371): each spent token
+// moves it forward by every.
 func (s *Store) Spend(ctx context.Context, name string, now time.Time, every time.Duration, burst int) (ok bool, wait time.Duration, err error) {
 	if err := checkText("budget", name, 100); err != nil {
 		return false, 0, err
@@ -32,7 +31,7 @@ func (s *Store) Spend(ctx context.Context, name string, now time.Time, every tim
 			return err
 		}
 		row := budgetRow{Name: name, WholeAt: now}
-		// Where it exists this changes nothing, but holds it until the end.
+		// An upsert that changes nothing locks an existing row until the transaction ends.
 		hold := clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"name"})}
 		if err := tx.Clauses(hold).Create(&row).Error; err != nil {
 			return err
@@ -60,12 +59,12 @@ func (s *Store) Spend(ctx context.Context, name string, now time.Time, every tim
 	return ok, wait, nil
 }
 
-// Refund gives back n of a budget.
+// Refund returns n tokens to a limit.
 func (s *Store) Refund(ctx context.Context, name string, every time.Duration, n int) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		var row budgetRow
 		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("name = ?", name).Limit(1).Find(&row).Error
-		if err != nil || row.Name == "" { // it is whole
+		if err != nil || row.Name == "" { // no row: it is fully refilled
 			return err
 		}
 		return tx.Model(&budgetRow{}).Where("name = ?", name).Update("whole_at", stamp(row.WholeAt.UTC().Add(-every*time.Duration(n)))).Error

@@ -24,7 +24,7 @@ func TestBudget(t *testing.T) {
 		}
 		spend("a", 0, false, time.Hour)
 		spend("a", 45*time.Minute, false, 15*time.Minute)
-		spend("b", 45*time.Minute, true, 0) // another one's budget
+		spend("b", 45*time.Minute, true, 0) // a different limit
 		spend("a", time.Hour, true, 0)
 		spend("a", time.Hour, false, time.Hour)
 		if err := s.Refund(t.Context(), "a", time.Hour, 2); err != nil {
@@ -36,11 +36,11 @@ func TestBudget(t *testing.T) {
 		if err := s.Refund(t.Context(), "nothing was spent of it", time.Hour, 2); err != nil {
 			t.Fatal(err)
 		}
-		for range 3 { // whole again, and no more than whole
+		for range 3 { // fully refilled, but not beyond burst
 			spend("a", 100*time.Hour, true, 0)
 		}
 		spend("a", 100*time.Hour, false, time.Hour)
-		spend("a", 0, false, time.Hour) // the clock was set back: not for a hundred hours
+		spend("a", 0, false, time.Hour) // the clock was set back: the wait must not be a hundred hours
 	})
 }
 

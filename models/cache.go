@@ -12,13 +12,12 @@ import (
 const (
 	cachedThreads   = 20_000
 	cachedPages     = 512
-	cachedPageBytes = 64 << 10 // a heavier page is read from the database each time
+	cachedPageBytes = 64 << 10 // a larger page is read from the database each time
 	cachedPageSize  = 100      // messages
 )
 
-// cache holds thread rows and the newest page of messages. A value read from the database is kept
-// only if nothing changed the thread since before the read began (see ticket), so a slow reader
-// cannot put back what a writer has just replaced.
+// cache holds thread rows and the newest page of messages. A value read from the database is stored only if the thread has not changed
+// since before the read began (see ticket), so a slow reader cannot overwrite a newer value with an older one.
 type cache struct {
 	threads, pages *gocache.Cache // nil when caching is off
 	seed           maphash.Seed
@@ -32,13 +31,13 @@ type shard struct {
 	changes uint64
 }
 
-// ticket remembers a moment before a read.
+// ticket identifies the state of a shard before a read, to detect changes made during it.
 type ticket struct {
 	shard   *shard
 	changes uint64
 }
 
-// page is the newest messages of a thread, oldest first.
+// page holds the newest messages of a thread, oldest first.
 type page struct {
 	messages []Message
 	more     bool // older ones exist
@@ -57,7 +56,7 @@ func (c *cache) shard(threadID string) *shard {
 	return &c.shards[maphash.String(c.seed, threadID)%uint64(len(c.shards))]
 }
 
-// ticket must be taken before the database is asked.
+// ticket must be called before the database is read.
 func (c *cache) ticket(threadID string) ticket {
 	s := c.shard(threadID)
 	s.mu.Lock()
@@ -117,13 +116,13 @@ func (c *cache) keepPage(t ticket, threadID string, p page) {
 	}
 }
 
-// keeps reports whether a thread may be kept in memory.
+// keeps reports whether a thread may be cached.
 func (c *cache) keeps(threadID string) bool {
 	n := c.news.Load()
 	return n == nil || n.Hears(threadID)
 }
 
-// changed forgets a thread after a commit that touched it, and tells the other processes.
+// changed evicts a thread after a commit that modified it, and notifies the other processes.
 func (c *cache) changed(threadID string) {
 	c.forget(threadID)
 	if n := c.news.Load(); n != nil {
@@ -131,7 +130,7 @@ func (c *cache) changed(threadID string) {
 	}
 }
 
-// forget drops a thread.
+// forget evicts a thread.
 func (c *cache) forget(threadID string) {
 	s := c.shard(threadID)
 	s.mu.Lock()
@@ -143,7 +142,7 @@ func (c *cache) forget(threadID string) {
 	}
 }
 
-// changedAll forgets everything, and tells the other processes.
+// changedAll evicts everything, and notifies the other processes.
 func (c *cache) changedAll() {
 	c.forgetAll()
 	if n := c.news.Load(); n != nil {
@@ -151,7 +150,7 @@ func (c *cache) changedAll() {
 	}
 }
 
-// forgetAll drops everything.
+// forgetAll evicts everything.
 func (c *cache) forgetAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -165,8 +164,8 @@ func (c *cache) forgetAll() {
 	}
 }
 
-// wrote replaces a thread row after a commit; the ticket is from before the transaction. When
-// somebody else changed a thread meanwhile, nobody knows which of the two is newer: forget it.
+// wrote replaces a thread row after a commit; the ticket is from before the transaction. If the thread was changed by another writer
+// meanwhile, it is unknown which row is newer, so the thread is evicted.
 func (c *cache) wrote(t ticket, row Thread) {
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
@@ -183,8 +182,8 @@ func (c *cache) wrote(t ticket, row Thread) {
 	}
 }
 
-// put keeps the cache within its bound: a full one drops what has expired, and if that frees
-// nothing, everything. Refilling costs one indexed read per thread.
+// put stores a value and enforces the size limit: a full cache drops expired entries, and if that frees nothing, all of them. Refilling
+// costs one indexed read per thread.
 func put(c *gocache.Cache, key string, value any, limit int) {
 	if c.ItemCount() >= limit {
 		if c.DeleteExpired(); c.ItemCount() >= limit {

@@ -10,22 +10,22 @@ import (
 	"gorm.io/gorm"
 )
 
-// CannedReply is a text that agents put into their answers by its shortcut.
+// CannedReply is a prepared text that agents insert into an answer by its shortcut.
 type CannedReply struct {
 	ID          int64
 	Shortcut    string `gorm:"column:sealed_shortcut"`
-	Folded      string // a keyed hash of the shortcut as it is compared: unique
+	Folded      string // keyed hash of the folded shortcut; unique
 	ContentText string
 	UpdatedAt   time.Time
 }
 
-// MaxShortcut is the width of a shortcut; MaxCanned how many replies there may be.
+// MaxShortcut is the maximum length of a shortcut in runes, MaxCanned the maximum number of canned replies.
 const (
 	MaxShortcut = 32
 	MaxCanned   = 500
 )
 
-// CannedReplies lists them by shortcut.
+// CannedReplies returns all canned replies, ordered by shortcut.
 func (s *Store) CannedReplies(ctx context.Context) ([]CannedReply, error) {
 	var list []CannedReply
 	if err := again(ctx, func() error { return s.read.WithContext(ctx).Find(&list).Error }); err != nil {
@@ -45,8 +45,8 @@ func (s *Store) readyCanned(c CannedReply) CannedReply {
 	return c
 }
 
-// SaveCanned stores a reply anew, or with an ID in place of the one that has it. ErrExists if another one has the shortcut,
-// ErrNotFound if there is none of that ID, an *InvalidError if there are too many.
+// SaveCanned inserts a reply, or updates the one with c.ID if that is set. It returns ErrExists if another reply has the shortcut,
+// ErrNotFound if no reply has that ID, and an *InvalidError if there are MaxCanned already.
 func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, error) {
 	names := s.shortcuts.all(fold(c.Shortcut))
 	c.UpdatedAt, c.Folded = stamp(c.UpdatedAt), names[0]
@@ -63,7 +63,7 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 		*text = sealed
 	}
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		if s.dialect == dialectPostgres { // or two processes could find the shortcut free
+		if s.dialect == dialectPostgres { // otherwise two processes could both find the shortcut free
 			if err := tx.Exec("LOCK TABLE canned_replies IN SHARE ROW EXCLUSIVE MODE").Error; err != nil {
 				return err
 			}
@@ -96,7 +96,7 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 	return s.readyCanned(c), nil
 }
 
-// DeleteCanned deletes a reply. ErrNotFound if there is none.
+// DeleteCanned deletes a reply. It returns ErrNotFound if there is none.
 func (s *Store) DeleteCanned(ctx context.Context, id int64) error {
 	var deleted int64
 	err := again(ctx, func() error {
@@ -110,7 +110,7 @@ func (s *Store) DeleteCanned(ctx context.Context, id int64) error {
 	return s.failed("delete a canned reply", err)
 }
 
-// renameShortcuts hashes with the first key the shortcuts that another key named.
+// renameShortcuts rehashes with the current key the shortcuts that were hashed with an earlier one.
 func (s *Store) renameShortcuts(ctx context.Context) error {
 	return s.transaction(ctx, func(tx *gorm.DB) error {
 		var list []CannedReply

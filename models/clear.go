@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	clearMessages = 2000 // rows a transaction, so that writers get their turn in between
+	clearMessages = 2000 // rows per transaction, so that other writers are not blocked for long
 	clearThreads  = 100
 )
 
-// ClearThread deletes the messages and notes of a thread and what ties them to Telegram; the thread stays, and keeps its
-// place in the list. ErrNotFound if there is none. Counts are right after each transaction, so a crash leaves a thread
-// with fewer messages. What is appended meanwhile stays.
+// ClearThread deletes the messages and notes of a thread and its links to Telegram messages; the thread itself stays, at its place in
+// the list. It returns ErrNotFound if there is none. Counts are correct after each transaction, so a crash leaves a thread with fewer
+// messages. Messages appended meanwhile are kept.
 func (s *Store) ClearThread(ctx context.Context, id string) error {
 	until := int64(0)
 	for {
@@ -44,7 +44,8 @@ func (s *Store) ClearThread(ctx context.Context, id string) error {
 	}
 }
 
-// clearSome deletes the oldest messages of a locked thread up to an id, at most clearMessages, and the notes with the last of them.
+// clearSome deletes the oldest messages of a locked thread up to an id, at most clearMessages, and together with the last of them the
+// notes.
 func (s *Store) clearSome(tx *gorm.DB, row Thread, until int64) (gone []Message, err error) {
 	oldest := s.between(tx.Session(&gorm.Session{NewDB: true}), row.ID, 0, until+1).Select("id").Order("thread_id, id").Limit(clearMessages)
 	if err := tx.Clauses(returnFiles).Where("id IN (?)", oldest).Delete(&gone).Error; err != nil {
@@ -73,13 +74,13 @@ func (s *Store) clearSome(tx *gorm.DB, row Thread, until int64) (gone []Message,
 	return gone, err
 }
 
-// emptied are the columns of a thread that has no messages.
+// emptied returns the column values of a thread that has no messages.
 func emptied() map[string]any {
 	return map[string]any{"message_count": 0, "unread_count": 0, "last_message": "", "last_sender": "", "last_type": "", "waiting_since": nil}
 }
 
-// DeleteThread deletes a thread with its messages, notes, links and user. ErrNotFound if there is none.
-// A message that is appended meanwhile goes with it.
+// DeleteThread deletes a thread with its messages, notes, links and user. It returns ErrNotFound if there is none. Messages appended
+// meanwhile are deleted too.
 func (s *Store) DeleteThread(ctx context.Context, id string) error {
 	n, err := s.remove(ctx, []string{id})
 	if err == nil && n == 0 {
@@ -88,7 +89,7 @@ func (s *Store) DeleteThread(ctx context.Context, id string) error {
 	return err
 }
 
-// ClearAll deletes every thread that existed when it was called and says how many those were.
+// ClearAll deletes every thread that existed when it was called and returns their number.
 func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 	var total int64
 	until := stamp(time.Now())
@@ -112,9 +113,9 @@ func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 	}
 }
 
-// remove deletes most messages in small transactions and the rest with the threads in a last one.
-// The threads leave the list and their counts go to zero first, so a half-deleted thread that a
-// crash leaves behind is one in which nobody ever wrote, which RemoveEmpty finds.
+// remove deletes most messages in small transactions, and the rest together with the threads in a last one. The threads first leave the
+// list and their counts are set to zero, so a thread left half-deleted by a crash looks like one without messages, which RemoveEmpty
+// deletes.
 func (s *Store) remove(ctx context.Context, ids []string) (removed int64, err error) {
 	defer func() {
 		s.changed(ids)

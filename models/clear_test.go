@@ -22,7 +22,7 @@ func countRows(t testing.TB, s *models.Store, table string) (n int) {
 func TestDeleteThreadTakesEverythingOfIt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		gone, kept := thread(t, s, 1), thread(t, s, 2)
-		ids := fill(t, s, gone.ID, 4500) // more than one round of deleting
+		ids := fill(t, s, gone.ID, 4500) // more than one batch
 		say(t, s, kept.ID, "stays")
 		for _, id := range []string{gone.ID, kept.ID} {
 			if _, err := models.Raw(t, s).Exec("INSERT INTO telegram_links (thread_id, telegram_message_id) VALUES ('" + id + "', 7)"); err != nil {
@@ -50,7 +50,7 @@ func TestDeleteThreadTakesEverythingOfIt(t *testing.T) {
 		if err := s.DeleteThread(t.Context(), gone.ID); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("clearing it again gave %v", err)
 		}
-		// A client that still has the id may open the thread again; ids are not used twice.
+		// A client that still has the id may open the thread again; message ids are not reused.
 		again := post(t, s, models.NewMessage{ThreadID: gone.ID, SenderType: models.Visitor, OpenThread: &models.NewThread{}})
 		if !again.Opened || again.Message.ID <= ids[len(ids)-1] {
 			t.Errorf("opened again: %v with id %d", again.Opened, again.Message.ID)
@@ -126,14 +126,14 @@ func TestClearWhileWriting(t *testing.T) {
 func TestClearThreadKeepsItInTheList(t *testing.T) {
 	withFiles(t, func(t *testing.T, s *models.Store, files func() []string) {
 		cleared, above := thread(t, s, 1), thread(t, s, 2)
-		ids := fill(t, s, cleared.ID, 4500) // more than one round of deleting
+		ids := fill(t, s, cleared.ID, 4500) // more than one batch
 		m := models.NewMessage{ThreadID: cleared.ID, SenderType: models.Visitor, ContentType: "file", FileURL: "/uploads/x"}
 		last := post(t, s, m).Message
 		say(t, s, above.ID, "stays")
 		if _, _, err := s.AddNote(t.Context(), models.Note{ThreadID: cleared.ID, ContentText: "vip"}); err != nil {
 			t.Fatal(err)
 		}
-		for _, link := range []int64{ids[0], last.ID, 0} { // the last one is no message's, but the thread's
+		for _, link := range []int64{ids[0], last.ID, 0} { // the last link belongs to the thread, not to a message
 			if _, err := models.Raw(t, s).Exec(fmt.Sprintf("INSERT INTO telegram_links (thread_id, message_id) VALUES ('%s', %d)", cleared.ID, link)); err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +175,7 @@ func TestClearThreadKeepsItInTheList(t *testing.T) {
 		if err := s.ClearThread(t.Context(), "none"); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a missing thread: %v", err)
 		}
-		// The next message counts from nothing, with an id of its own.
+		// Counts start at zero again; ids are not reused.
 		next := say(t, s, cleared.ID, "again")
 		if next.Opened || next.Thread.MessageCount != 1 || next.Thread.UnreadCount != 1 || next.Message.ID <= last.ID {
 			t.Errorf("the next message: %+v", next)
@@ -183,7 +183,7 @@ func TestClearThreadKeepsItInTheList(t *testing.T) {
 		if list, err := s.Threads(t.Context(), models.ThreadQuery{}); err != nil || len(list) != 2 || list[0].ID != cleared.ID {
 			t.Errorf("after it: %+v, %v", list, err)
 		}
-		// Emptied again, it goes when its last message would have.
+		// Emptied again, it is removed when its last message would have expired.
 		if err := s.ClearThread(t.Context(), cleared.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestClearThreadKeepsItInTheList(t *testing.T) {
 	})
 }
 
-// What is written while a thread is being emptied is either deleted or counted.
+// A message written while a thread is being cleared is either deleted or counted.
 func TestClearThreadWhileWriting(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		id := thread(t, s, 1).ID
@@ -226,14 +226,14 @@ func TestClearThreadWhileWriting(t *testing.T) {
 	})
 }
 
-// Deleting that a crash cut short leaves a thread that no list shows and the sweep removes.
+// A deletion interrupted by a crash leaves a thread that no list shows and that the sweep removes.
 func TestHalfDeletedThreadGoes(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			o := storetest.Options(t, dialect)
-			o.Removed = func([]string) { stop() } // after the first round
+			o.Removed = func([]string) { stop() } // interrupt after the first batch
 			s := storetest.Reopen(t, o)
 			id := thread(t, s, 1).ID
 			post(t, s, models.NewMessage{ThreadID: id, SenderType: models.Visitor, ContentType: "file", FileURL: "/uploads/x"})

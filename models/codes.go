@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// SaveCode stores the hash of a code, replacing an earlier one with that binding.
+// SaveCode stores the hash of a code, replacing an earlier code with the same binding.
 func (s *Store) SaveCode(ctx context.Context, hash []byte, binding string, expires time.Time) (int64, error) {
 	if err := checkText("binding", binding, 255); err != nil {
 		return 0, err
@@ -24,14 +24,13 @@ func (s *Store) SaveCode(ctx context.Context, hash []byte, binding string, expir
 	return code.ID, s.failed("save a code", err)
 }
 
-// TryCode counts one try against the code of a binding and asks match whether the hash fits. The
-// try is stored before match runs, and success uses the code up, so of any number of simultaneous
-// tries at most maxTries are compared and at most one succeeds. A code that is missing, expired,
-// used up or tried too often gives ok = false and no tries left.
+// TryCode counts one attempt against the code of a binding and calls match to compare the hash. The attempt is stored before match
+// runs, and success uses the code up, so of any number of simultaneous attempts at most maxTries are compared and at most one succeeds.
+// For a code that is missing, expired, used or tried too often it returns ok = false and no tries left.
 func (s *Store) TryCode(ctx context.Context, binding string, now time.Time, maxTries int, match func(hash []byte) bool) (ok bool, triesLeft int, err error) {
 	now = stamp(now)
 	var code OneTimeCode
-	err = s.transaction(ctx, func(tx *gorm.DB) error { // at worst, a try counts twice
+	err = s.transaction(ctx, func(tx *gorm.DB) error { // if retried, an attempt counts twice at worst
 		code = OneTimeCode{}
 		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).
 			Where("binding = ? AND used_at IS NULL AND expires_at > ? AND tries < ?", binding, now, maxTries).
@@ -52,7 +51,7 @@ func (s *Store) TryCode(ctx context.Context, binding string, now time.Time, maxT
 	if !match(code.Hash) {
 		return false, left, nil
 	}
-	// The hash is compared again: a newer code may have taken the row meanwhile.
+	// The hash is compared again because a newer code may have replaced the row meanwhile.
 	used := s.write.WithContext(ctx).Model(&OneTimeCode{}).
 		Where("id = ? AND used_at IS NULL AND hash = ?", code.ID, code.Hash).Update("used_at", now)
 	if used.Error != nil {
@@ -61,7 +60,7 @@ func (s *Store) TryCode(ctx context.Context, binding string, now time.Time, maxT
 	return used.RowsAffected == 1, left, nil
 }
 
-// PurgeCodes deletes codes that are used or expired and says how many.
+// PurgeCodes deletes codes that are used or expired and returns their number.
 func (s *Store) PurgeCodes(ctx context.Context, now time.Time) (int64, error) {
 	gone := s.write.WithContext(ctx).Where("expires_at <= ? OR used_at IS NOT NULL", stamp(now)).Delete(&OneTimeCode{})
 	return gone.RowsAffected, s.failed("purge codes", gone.Error)

@@ -33,9 +33,9 @@ func TestCodes(t *testing.T) {
 		save("right", "a", now.Add(time.Minute))
 		save("other", "b", now.Add(time.Minute))
 		try("a", now, "wrong", false, 2)
-		try("b", now, "right", false, 2) // another binding's code does not fit
+		try("b", now, "right", false, 2) // a code does not match another binding
 		try("a", now, "right", true, 1)
-		try("a", now, "right", false, 0) // once only
+		try("a", now, "right", false, 0) // a code works only once
 		try("none", now, "right", false, 0)
 
 		save("first", "a", now.Add(time.Minute))

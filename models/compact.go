@@ -6,22 +6,22 @@ import (
 	"gorm.io/gorm"
 )
 
-// Compacted is what compacting did.
-type Compacted struct{ Before, After int64 } // bytes of the database
+// Compacted is the size of the database before and after compacting, in bytes.
+type Compacted struct{ Before, After int64 }
 
-// Spare gives the bytes inside SQLite's file that deleted rows left and others will be written to before the file grows. Nothing is
-// known of PostgreSQL's, whose disk is elsewhere.
+// Spare returns the free bytes inside SQLite's file, which are reused before the file grows. It returns 0 for PostgreSQL, whose disk is
+// not on this machine.
 func (s *Store) Spare(ctx context.Context) (uint64, error) {
 	if s.dialect == dialectPostgres {
 		return 0, nil
 	}
 	var bytes uint64
 	err := s.read.WithContext(ctx).Raw("SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()").Scan(&bytes).Error
-	return bytes, s.failed("look for room in the database", err)
+	return bytes, s.failed("read the free space in the database", err)
 }
 
-// Compact gives the space of deleted rows back and renews what the planner knows of the tables. On SQLite, whose file is
-// written anew, nobody else writes meanwhile; PostgreSQL's VACUUM lets the others go on.
+// Compact returns the space of deleted rows to the system and refreshes the query planner's statistics. SQLite rewrites the file and
+// blocks other writers meanwhile; PostgreSQL's VACUUM does not block.
 func (s *Store) Compact(ctx context.Context) (c Compacted, err error) {
 	statements := []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA optimize"}
 	size := "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"

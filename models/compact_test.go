@@ -31,7 +31,7 @@ func TestCompact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Dialect() == "sqlite" && empty.After > full.After/2 { // PostgreSQL keeps its files' size for what comes
+		if s.Dialect() == "sqlite" && empty.After > full.After/2 { // PostgreSQL keeps free space inside its files for reuse
 			t.Errorf("nothing was given back: %+v, then %+v", full, empty)
 		}
 		if _, err := s.CreateThread(ctx, models.NewThread{ID: "after"}); err != nil {

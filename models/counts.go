@@ -6,11 +6,11 @@ import (
 	"gorm.io/gorm"
 )
 
-// ThreadCounts says how many threads [Store.Threads] lists.
+// ThreadCounts counts the threads that [Store.Threads] lists.
 type ThreadCounts struct {
 	Active, Closed int64
-	Waiting        int64 // of the active ones, those in which a visitor waits for an answer
-	Unread         int64 // visitor messages that no agent has read, in all of them
+	Waiting        int64 // active threads whose visitor waits for an answer
+	Unread         int64 // visitor messages not read by any agent, in all threads
 }
 
 // CountThreads counts the threads that are listed. It reads all of them: a few milliseconds for 10,000.
@@ -27,7 +27,7 @@ func (s *Store) CountThreads(ctx context.Context) (ThreadCounts, error) {
 	return c, nil
 }
 
-// CountFound counts the threads that a search finds, as [Store.Threads] lists them page by page.
+// CountFound counts the threads that match a search; [Store.Threads] lists the same ones page by page.
 func (s *Store) CountFound(ctx context.Context, search string) (int64, error) {
 	var n int64
 	err := again(ctx, func() error {

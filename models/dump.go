@@ -16,30 +16,29 @@ import (
 	"gorm.io/gorm"
 )
 
-// ErrNotEmpty says that a database holds something that restoring would replace.
+// ErrNotEmpty means that the database holds data that a restore would replace.
 var ErrNotEmpty = errors.New("models: the database is not empty")
 
-// dumpTables are what a dump holds, parents before children. Sign-in codes and received updates are left out:
-// they live for minutes.
+// dumpTables are the tables in a dump, parents before children. Sign-in codes and received Telegram updates are left out: they live for
+// minutes.
 var dumpTables = []string{"users", "threads", "messages", "telegram_links", "telegram_threads", "outbox", "switches", "blocks", "uploads",
 	"first_answers", "notes", "canned_replies", "server_keys"}
 
-// unnumbered are those of them whose ids come from elsewhere.
+// unnumbered are the dump tables whose ids do not come from a sequence.
 var unnumbered = []string{"threads", "blocks"}
 
 const (
 	dumpFile  = "chat.db"     // SQLite: the whole database
-	dumpIndex = "tables.json" // PostgreSQL: a dumpedSchema, beside one file a table
+	dumpIndex = "tables.json" // PostgreSQL: a dumpedSchema, next to one file per table
 )
 
 type dumpedSchema struct {
 	Steps     []string            `json:"steps"`     // migrations that had been applied
 	Columns   map[string][]string `json:"columns"`   // by table, in the order of its file
-	Sequences map[string]int64    `json:"sequences"` // by table: the last id given out
+	Sequences map[string]int64    `json:"sequences"` // by table: the last id handed out
 }
 
-// Dump writes a consistent copy of the database into an empty folder, as of one moment, while others go
-// on reading and writing. Texts stay encrypted.
+// Dump writes a consistent snapshot of the database into an empty folder without blocking readers or writers. Texts stay encrypted.
 func (s *Store) Dump(ctx context.Context, dir string) error {
 	var err error
 	if s.dialect == dialectSQLite {
@@ -50,7 +49,7 @@ func (s *Store) Dump(ctx context.Context, dir string) error {
 	return s.failed("dump the database", err)
 }
 
-// dumpSQLite reads in one transaction of its own, which in the log's mode keeps no writer waiting.
+// dumpSQLite reads in one transaction of its own, which in WAL mode blocks no writer.
 func (s *Store) dumpSQLite(ctx context.Context, path string) error {
 	pool, err := s.read.DB()
 	if err != nil {
@@ -61,7 +60,7 @@ func (s *Store) dumpSQLite(ctx context.Context, path string) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.ExecContext(ctx, "PRAGMA query_only = off"); err != nil { // it would refuse the new file
+	if _, err := conn.ExecContext(ctx, "PRAGMA query_only = off"); err != nil { // otherwise SQLite refuses to create the new file
 		return err
 	}
 	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", path)
@@ -72,7 +71,7 @@ func (s *Store) dumpSQLite(ctx context.Context, path string) error {
 	return os.Chmod(path, 0o600)
 }
 
-// onPostgres runs f on a connection of its own.
+// onPostgres runs f on a dedicated connection.
 func (s *Store) onPostgres(ctx context.Context, f func(*pgx.Conn) error) error {
 	pool, err := s.write.DB()
 	if err != nil {
@@ -109,7 +108,7 @@ func (s *Store) dumpPostgres(ctx context.Context, dir string) error {
 			if slices.Contains(unnumbered, table) {
 				continue
 			}
-			// What the sequence gave out is read after the rows, so it is not behind them.
+			// The sequence is read after the rows, so its value is at least their highest id.
 			var last int64
 			if err := tx.QueryRow(ctx, "SELECT last_value FROM "+table+"_id_seq").Scan(&last); err != nil {
 				return err
@@ -131,7 +130,8 @@ func column(rows pgx.Rows, err error) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// columnsPostgres are the columns of one of our tables. Within a transaction on conn it reads as of that.
+// columnsPostgres returns the columns of a table in the order of the table. Within a transaction on conn it sees that transaction's
+// snapshot.
 func columnsPostgres(ctx context.Context, conn *pgx.Conn, table string) ([]string, error) {
 	return column(conn.Query(ctx, `SELECT attname FROM pg_attribute
 		WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`, table))
@@ -146,12 +146,12 @@ func copyOut(ctx context.Context, conn *pgx.Conn, path, table string, columns []
 	return errors.Join(err, f.Close())
 }
 
-// Load replaces what the database holds by what Dump wrote into a folder, in one transaction: either all
-// of it is there afterwards, or nothing has changed. Without force a database that holds anything is left
-// alone (ErrNotEmpty). A server that runs meanwhile goes on showing what it has in memory for a while.
+// Load replaces the contents of the database with a dump that Dump wrote into a folder, in one transaction: on failure nothing changes.
+// Without force a database that holds any data is refused with ErrNotEmpty. A server running at the same time serves its cached data
+// until it expires.
 func (s *Store) Load(ctx context.Context, dir string, force bool) error {
 	var err error
-	var older []step // what the rows of an older dump have not been through
+	var older []step // data migrations that the rows of an older dump have not been through
 	if s.dialect == dialectSQLite {
 		err = s.loadSQLite(ctx, filepath.Join(dir, dumpFile), force)
 	} else {
@@ -172,27 +172,27 @@ func (s *Store) Load(ctx context.Context, dir string, force bool) error {
 		})
 	}
 	if err == nil {
-		err = s.sealReadable(ctx) // the dump may be older than that
+		err = s.sealReadable(ctx) // the dump may predate the encryption of these texts
 	}
 	if err != nil {
 		return s.failed("load a dump", err)
 	}
-	// Sessions that were ended since the dump was made must not come back to life.
+	// Sessions ended after the dump was made must not become valid again.
 	return s.EndAllSessions(ctx)
 }
 
-// Empty reports whether nobody has ever come here.
+// Empty reports whether the database has no users, as on a fresh installation.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
 	var users []User
 	err := again(ctx, func() error { return s.read.WithContext(ctx).Limit(1).Find(&users).Error })
-	return len(users) == 0, s.failed("look whether the database is empty", err)
+	return len(users) == 0, s.failed("check whether the database is empty", err)
 }
 
 func (s *Store) loadSQLite(ctx context.Context, path string, force bool) error {
 	if _, err := os.Stat(path); err != nil {
 		return err
 	}
-	// Look at every page of the copy and bring it up to date, or learn that it comes from a newer program.
+	// Check every page of the copy and migrate it, or fail if it comes from a newer program.
 	read, write, err := openSQLite(path, s.config)
 	if err != nil {
 		return err
@@ -219,7 +219,7 @@ func (s *Store) loadSQLite(ctx context.Context, path string, force bool) error {
 }
 
 func (s *Store) readyCopy(ctx context.Context, dump *gorm.DB) error {
-	// What a schema calls may not be functions that reach beyond the database.
+	// Functions that the schema refers to must not be able to affect anything outside the database.
 	if err := dump.WithContext(ctx).Exec("PRAGMA trusted_schema = off").Error; err != nil {
 		return err
 	}
@@ -264,7 +264,7 @@ func replaceSQLite(ctx context.Context, conn *sql.Conn, force bool) error {
 		names := strings.Join(columns, ", ")
 		statements = append(statements, "INSERT INTO main."+table+" ("+names+") SELECT "+names+" FROM dump."+table)
 	}
-	// No id is given out twice, whichever of the two had come further.
+	// Take the higher of the two sequence values, so that no id is used twice.
 	statements = append(statements,
 		`UPDATE main.sqlite_sequence SET seq = max(seq, coalesce((SELECT d.seq FROM dump.sqlite_sequence d WHERE d.name = main.sqlite_sequence.name), 0))`,
 		`INSERT INTO main.sqlite_sequence (name, seq) SELECT name, seq FROM dump.sqlite_sequence WHERE name NOT IN (SELECT name FROM main.sqlite_sequence)`)
@@ -276,7 +276,7 @@ func replaceSQLite(ctx context.Context, conn *sql.Conn, force bool) error {
 	return tx.Commit()
 }
 
-// loadPostgres returns the steps that change rows and came after the dump was made.
+// loadPostgres returns the data migrations that were added after the dump was made.
 func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) (older []step, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, dumpIndex))
 	if err != nil {
@@ -338,7 +338,7 @@ func (s *Store) loadPostgres(ctx context.Context, dir string, force bool) (older
 	})
 }
 
-// oldOutbox is where dumps of older versions have what waits for Telegram.
+// oldOutbox is the table in which older versions queued messages for Telegram.
 const oldOutbox = "telegram_outbox"
 
 var oldOutboxColumns = []string{"id", "thread_id", "message_id", "kind", "parts", "tries", "due_at", "created_at"}
@@ -356,7 +356,7 @@ func loadOldOutbox(ctx context.Context, conn *pgx.Conn, path string, columns []s
 	return err
 }
 
-// copyIn quotes what a file calls columns: it may come from anywhere.
+// copyIn loads one table with COPY. It quotes the column names, because the dump file is untrusted.
 func copyIn(ctx context.Context, conn *pgx.Conn, path, table string, columns []string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"gorm.io/gorm"
 )
 
-// A dump comes from a file that anybody may have written, so nothing in it becomes part of a statement: tables and columns are
-// named as our own schema names them, and a dump that has others is refused.
+// A dump is untrusted input, so no name from it becomes part of a statement: tables and columns are named as in this program's schema,
+// and a dump that has others is refused.
 
-// retired are tables and indexes of older versions, which the migrations remove from a copy.
+// retired are tables and indexes of older versions, which the migrations drop from a copy.
 var retired = []string{oldOutbox, "idx_telegram_outbox_thread_id", "idx_telegram_outbox_due"}
 
-// checkSchemaSQLite refuses a copy that holds anything but our tables with their indexes: triggers, views, virtual tables and
-// indexes by expressions would run when the copy is migrated or read.
+// checkSchemaSQLite refuses a copy that holds anything except this program's tables and their indexes: triggers, views, virtual tables
+// and expression indexes would run code when the copy is migrated or read.
 func checkSchemaSQLite(ctx context.Context, ours, dump *gorm.DB) error {
 	known := make(map[string]bool)
 	var names []string
@@ -37,15 +37,15 @@ func checkSchemaSQLite(ctx context.Context, ours, dump *gorm.DB) error {
 	}
 	for _, o := range objects {
 		ordinary := o.Type == "table" || o.Type == "index"
-		named := known[o.Name] || strings.HasPrefix(o.Name, "sqlite_") // which SQLite gives to its own alone
+		named := known[o.Name] || strings.HasPrefix(o.Name, "sqlite_") // SQLite reserves this prefix for itself
 		if !ordinary || !named || !known[o.TblName] && !strings.HasPrefix(o.TblName, "sqlite_") || o.Rootpage <= 0 {
-			return fmt.Errorf("it has a %s %q that this version does not know: restore it with the Sohbet that made it", o.Type, o.Name)
+			return fmt.Errorf("it has a %s %q that this version does not know: restore it with the version of Sohbet that made it", o.Type, o.Name)
 		}
 	}
 	return nil
 }
 
-// columnsSQLite are a table's columns with their declared types.
+// columnsSQLite returns a table's columns with their declared types.
 func columnsSQLite(ctx context.Context, tx *sql.Tx, table, schema string) (names []string, types map[string]string, err error) {
 	rows, err := tx.QueryContext(ctx, "SELECT name, lower(type) FROM pragma_table_xinfo(?, ?) ORDER BY cid", table, schema)
 	if err != nil {
@@ -63,7 +63,7 @@ func columnsSQLite(ctx context.Context, tx *sql.Tx, table, schema string) (names
 	return names, types, rows.Err()
 }
 
-// sameColumnsSQLite returns the columns of one of our tables, quoted, once the attached dump has the same.
+// sameColumnsSQLite returns the quoted columns of one of this program's tables after checking that the attached dump has the same ones.
 func sameColumnsSQLite(ctx context.Context, tx *sql.Tx, table string) (quoted []string, types map[string]string, err error) {
 	ours, types, err := columnsSQLite(ctx, tx, table, "main")
 	if err != nil {
@@ -78,31 +78,31 @@ func sameColumnsSQLite(ctx context.Context, tx *sql.Tx, table string) (quoted []
 	}
 	for _, name := range ours {
 		if !slices.Contains(theirs, name) {
-			return nil, nil, fmt.Errorf("table %s lacks the column %q: this is no backup of Sohbet", table, name)
+			return nil, nil, fmt.Errorf("table %s lacks the column %q: this is not a Sohbet backup", table, name)
 		}
 		quoted = append(quoted, quoteSQLite(name))
 	}
 	return quoted, types, nil
 }
 
-// quoteSQLite quotes a name of our own schema.
+// quoteSQLite quotes an identifier of this program's schema.
 func quoteSQLite(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// knownColumns refuses a list of columns that has one twice, or one that is not ours.
+// knownColumns refuses a list of columns that has duplicates or names missing from ours.
 func knownColumns(table string, columns, ours []string) error {
 	for i, name := range columns {
 		if slices.Contains(columns[:i], name) {
-			return fmt.Errorf("table %s has a column %q twice: this is no backup of Sohbet", table, name)
+			return fmt.Errorf("table %s has a column %q twice: this is not a Sohbet backup", table, name)
 		}
 		if !slices.Contains(ours, name) {
-			return fmt.Errorf("table %s has a column %q that this version does not know: restore it with the Sohbet that made it", table, name)
+			return fmt.Errorf("table %s has a column %q that this version does not know: restore it with the version of Sohbet that made it", table, name)
 		}
 	}
 	return nil
 }
 
-// checkValuesSQLite refuses rows whose values are of another type than their column, which SQLite itself would take: a later
-// read of such a row would fail.
+// checkValuesSQLite refuses rows with values of a type other than their column's. SQLite itself accepts these, but reading such a row
+// would fail later.
 func checkValuesSQLite(ctx context.Context, tx *sql.Tx, table string, types map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		quoted := quoteSQLite(name)
@@ -123,17 +123,17 @@ func checkValuesSQLite(ctx context.Context, tx *sql.Tx, table string, types map[
 			return err
 		}
 		if found {
-			return fmt.Errorf("table %s: %s holds something that is no %s", table, name, types[name])
+			return fmt.Errorf("table %s: %s holds a value that is not a %s", table, name, types[name])
 		}
 	}
 	return nil
 }
 
-// check refuses what the index of a PostgreSQL dump names beyond our schema. columns gives a table's own.
+// check refuses an index of a PostgreSQL dump that names anything not in this program's schema. columns returns the columns of a table.
 func (d dumpedSchema) check(columns func(table string) ([]string, error)) error {
 	for _, id := range d.Steps {
 		if !slices.ContainsFunc(steps, func(st step) bool { return st.id == id }) {
-			return fmt.Errorf("it was made by a newer Sohbet, which knows the migration %q: restore it with that one", id)
+			return fmt.Errorf("it was made by a newer Sohbet, which knows the migration %q: restore it with that version", id)
 		}
 	}
 	for table := range d.Columns {
@@ -144,7 +144,7 @@ func (d dumpedSchema) check(columns func(table string) ([]string, error)) error 
 			continue
 		}
 		if !slices.Contains(dumpTables, table) {
-			return fmt.Errorf("it has a table %q that this version does not know: restore it with the Sohbet that made it", table)
+			return fmt.Errorf("it has a table %q that this version does not know: restore it with the version of Sohbet that made it", table)
 		}
 		ours, err := columns(table)
 		if err != nil {
@@ -156,7 +156,7 @@ func (d dumpedSchema) check(columns func(table string) ([]string, error)) error 
 	}
 	for table, last := range d.Sequences {
 		if table != oldOutbox && !slices.Contains(dumpTables, table) || slices.Contains(unnumbered, table) || last < 1 {
-			return fmt.Errorf("the last number of table %q is %d: this is no backup of Sohbet", table, last)
+			return fmt.Errorf("the last number of table %q is %d: this is not a Sohbet backup", table, last)
 		}
 	}
 	return nil

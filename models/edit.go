@@ -7,8 +7,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// EditMessage replaces a message's text and returns the message as it is then. ErrNotFound if the thread has no such
-// message.
+// EditMessage replaces a message's text and returns the updated message. It returns ErrNotFound if the thread has no such message.
 func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (Message, error) {
 	if err := checkText("content_text", text, MaxContentText); err != nil {
 		return Message{}, err

@@ -11,9 +11,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// What tests outside the package need of its inside.
+// Internals for the tests outside the package.
 
-// Raw is the writing pool.
+// Raw returns the write pool.
 func Raw(t testing.TB, s *Store) *sql.DB {
 	t.Helper()
 	pool, err := s.write.DB()
@@ -23,7 +23,7 @@ func Raw(t testing.TB, s *Store) *sql.DB {
 	return pool
 }
 
-// ReadPool is the reading pool.
+// ReadPool returns the read pool.
 func ReadPool(t testing.TB, s *Store) *sql.DB {
 	t.Helper()
 	pool, err := s.read.DB()
@@ -33,7 +33,7 @@ func ReadPool(t testing.TB, s *Store) *sql.DB {
 	return pool
 }
 
-// AppendBatch puts messages through the writer as one batch.
+// AppendBatch writes messages as one batch.
 func AppendBatch(s *Store, messages []NewMessage) ([]Appended, []error) {
 	jobs := make([]*job, len(messages))
 	for i := range messages {
@@ -49,16 +49,16 @@ func AppendBatch(s *Store, messages []NewMessage) ([]Appended, []error) {
 	return res, errs
 }
 
-// FlushTouches writes the gathered touches now.
+// FlushTouches writes the pending last-activity times.
 func FlushTouches(s *Store) { s.touches.flush() }
 
-// Statement is a query as it is sent.
+// Statement is a query as sent to the database.
 type Statement struct {
 	SQL  string
 	Args []any
 }
 
-// ThreadsStatement is what Threads asks.
+// ThreadsStatement returns the query of Threads.
 func ThreadsStatement(s *Store, q ThreadQuery) Statement {
 	db := s.threadsQuery(context.Background(), q)
 	db.DryRun = true
@@ -66,7 +66,7 @@ func ThreadsStatement(s *Store, q ThreadQuery) Statement {
 	return Statement{st.SQL.String(), st.Vars}
 }
 
-// MessagesStatement is what Messages asks.
+// MessagesStatement returns the query of Messages.
 func MessagesStatement(s *Store, threadID string, q MessageQuery) Statement {
 	db := s.messagesQuery(context.Background(), threadID, q).Limit(51)
 	db.DryRun = true
@@ -74,38 +74,38 @@ func MessagesStatement(s *Store, threadID string, q MessageQuery) Statement {
 	return Statement{st.SQL.String(), st.Vars}
 }
 
-// PersonStatement is how Person finds threads.
+// PersonStatement returns the query with which Person finds threads.
 func PersonStatement(s *Store, t Thread) Statement {
 	st := s.sameQuery(context.Background(), t).Session(&gorm.Session{DryRun: true}).Find(&[]Thread{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
 
-// ExpiredStatement is how Expire finds messages.
+// ExpiredStatement returns the query with which Expire finds messages.
 func ExpiredStatement(s *Store, before time.Time) Statement {
 	st := s.expiredQuery(context.Background(), before).Session(&gorm.Session{DryRun: true}).Find(&[]Message{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
 
-// EmptyStatement is how RemoveEmpty finds threads.
+// EmptyStatement returns the query with which RemoveEmpty finds threads.
 func EmptyStatement(s *Store, before, written time.Time) Statement {
 	st := s.emptyQuery(context.Background(), before, written).Session(&gorm.Session{DryRun: true}).Pluck("id", &[]string{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
 
-// FirstStatement is how a repeated client id is looked up.
+// FirstStatement returns the query that looks up a repeated client id.
 func FirstStatement(s *Store, threadID, clientID string) Statement {
 	db := firstQuery(s.read.Session(&gorm.Session{DryRun: true}), threadID, clientID)
 	st := db.Take(&Message{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
 
-// OutboxStatement is how the sender reads what waits of a thread.
+// OutboxStatement returns the query that reads a thread's pending rows.
 func OutboxStatement(s *Store, threadID string) Statement {
 	st := s.outboxRowsQuery(context.Background(), ChannelTelegram, OutboxKey{ThreadID: threadID}, 50).Session(&gorm.Session{DryRun: true}).Find(&[]OutboxRow{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
 
-// PostgresWrites are the writer's statements that name threads by id.
+// PostgresWrites returns the writer's statements that select threads by id.
 func PostgresWrites(ids []string) map[string]Statement {
 	rows := make([]*lockedThread, len(ids))
 	for i, id := range ids {
@@ -118,22 +118,22 @@ func PostgresWrites(ids []string) map[string]Statement {
 	}
 }
 
-// SQLiteWrites are the writer's statements on SQLite.
+// SQLiteWrites returns the writer's statements on SQLite.
 func SQLiteWrites() []string { return []string{sqliteLock, sqliteUpdate, sqliteTurned} }
 
-// MigrateUnknown migrates as a program would that does not know this schema.
+// MigrateUnknown migrates like a program that does not know this schema.
 func MigrateUnknown(s *Store) error {
 	return migrate(context.Background(), s.write, s.dialect, []step{{id: "0000_other"}})
 }
 
-// How names are compared.
+// Name folding, for tests.
 var (
 	CheckFold     = fold
 	CheckFoldName = foldName
 	CheckKey      = searchKey
 )
 
-// panicking is a database driver with a bug.
+// panicking is a dialectSQL whose insert panics.
 type panicking struct{ dialectSQL }
 
 func (p panicking) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
@@ -145,13 +145,13 @@ func (p panicking) insert(ctx context.Context, conn gorm.ConnPool, messages []*N
 	return p.dialectSQL.insert(ctx, conn, messages)
 }
 
-// PanicOnText makes the writer panic whenever it inserts the text "panic". Call it before any write.
+// PanicOnText makes the writer panic when it inserts the text "panic". Call it before any write.
 func PanicOnText(s *Store) { s.writer.sql = panicking{s.writer.sql} }
 
-// OpenWith opens a stored text with one key.
+// OpenWith decrypts a stored text with one key.
 func OpenWith(key *fernet.Key, token string) (string, bool) { return with([]*fernet.Key{key}, token) }
 
-// TextKey is the key derived from a secret.
+// TextKey returns the key derived from a secret.
 func TextKey(t testing.TB, secret string) *fernet.Key {
 	t.Helper()
 	all, err := newTexts([]string{secret}, slog.New(slog.DiscardHandler))
@@ -167,10 +167,10 @@ func FlushCache(s *Store) { s.cache.threads.Flush(); s.cache.pages.Flush() }
 // DumpTables are the tables of a dump.
 var DumpTables = dumpTables
 
-// SetLeaseTimes changes the times of leases that are taken from now on.
+// SetLeaseTimes sets the durations of leases acquired from now on.
 func SetLeaseTimes(s *Store, expiry, held, renew time.Duration) {
 	s.leaseTimes = leaseTimes{expiry: expiry, held: held, renew: renew}
 }
 
-// PauseLease ends the renewals of a lease, as a stopped process does.
+// PauseLease stops the renewals of a lease, as when its process is paused.
 func PauseLease(l *Lease) { l.halt() }

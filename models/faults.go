@@ -10,13 +10,13 @@ import (
 type fault uint8
 
 const (
-	faultRow      fault = iota // a row was refused; others may go in
-	faultPassing               // two transactions met; the same batch may succeed at once
-	faultLost                  // the connection broke before the commit; another may do
-	faultDatabase              // the database is away, full or broken
+	faultRow      fault = iota // a row was refused; others may succeed
+	faultPassing               // serialization conflict; the same batch may succeed at once
+	faultLost                  // the connection broke before the commit; another connection may work
+	faultDatabase              // the database is unavailable, full or broken
 )
 
-// faultOf tells what a failed batch says about its rows.
+// faultOf classifies the error of a failed batch.
 func faultOf(err error) fault {
 	var dial *pgconn.ConnectError
 	if errors.Is(err, errUnclear) || errors.As(err, &dial) || errors.Is(err, context.DeadlineExceeded) {
@@ -30,9 +30,9 @@ func faultOf(err error) fault {
 		switch {
 		case pg.Code == "40001", pg.Code == "40P01": // serialization failure, deadlock
 			return faultPassing
-		case pg.Code == "23505": // another process opened the same thread
+		case pg.Code == "23505": // unique violation: another process opened the same thread
 			return faultPassing
-		case pg.Code == "57P01", pg.Code == "57P02": // the server ends this connection
+		case pg.Code == "57P01", pg.Code == "57P02": // admin or crash shutdown: the server closes this connection
 			return faultLost
 		}
 		switch pg.Code[:min(2, len(pg.Code))] {

@@ -38,8 +38,7 @@ func TestPanicInTheWriterFailsOneRow(t *testing.T) {
 	})
 }
 
-// Somebody ends the server's connections again and again; a sender that repeats what failed loses
-// nothing and doubles nothing.
+// The server's connections are terminated repeatedly; a sender that retries failed messages loses and duplicates none.
 func TestLostConnectionsHeal(t *testing.T) {
 	o := storetest.Options(t, "postgres")
 	s, other := storetest.Reopen(t, o), storetest.Open(t, "postgres")
@@ -86,7 +85,7 @@ func TestLostConnectionsHeal(t *testing.T) {
 	}
 	var stored int
 	err := errors.New("not asked")
-	for range 5 { // the first question may meet a dead connection
+	for range 5 { // the first query may get a dead connection
 		if err = models.Raw(t, s).QueryRow("SELECT count(*) FROM messages").Scan(&stored); err == nil {
 			break
 		}

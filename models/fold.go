@@ -9,24 +9,24 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// fold lowers s for comparing shortcuts. Databases differ in what lower() does outside ASCII, and
-// Turkish has four letters i; here all four are one, so İPEK, ipek, IPEK and ıpek meet.
+// fold lowercases s for comparing shortcuts. Databases differ in what lower() does outside ASCII, and Turkish has four letters i; all
+// four map to one here, so that İPEK, ipek, IPEK and ıpek are equal.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch r {
 		case 'İ', 'I', 'ı':
 			return 'i'
-		case '\u0307': // the dot that lower-casing İ leaves behind elsewhere
+		case '\u0307': // combining dot above, which lowercasing İ leaves behind
 			return -1
 		}
 		return unicode.ToLower(r)
 	}, s)
 }
 
-// unaccented are letters whose accent is part of the letter, so that Unicode does not decompose them.
+// unaccented maps letters whose diacritic is not decomposed by Unicode normalization.
 var unaccented = strings.NewReplacer("ø", "o", "ł", "l", "đ", "d", "ð", "d", "ħ", "h", "ŧ", "t", "ß", "ss", "æ", "ae", "œ", "oe", "þ", "th")
 
-// foldName lowers a name for searching and takes its accents off: NFKD (UAX #15) without the marks that belong to no script.
+// foldName lowercases a name for searching and removes its accents: NFKD (UAX #15) without combining marks of script Inherited.
 func foldName(s string) string {
 	return unaccented.Replace(strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Mn, r) && unicode.Is(unicode.Inherited, r) {
@@ -45,27 +45,26 @@ func digits(s string) string {
 	}, s)
 }
 
-// searchKey is what a thread can be found by: its name and its phone number, the latter also
-// without spaces and signs.
+// searchKey is the text that thread search matches against: name and phone number, the latter also as digits only.
 func searchKey(displayName, phoneNumber string) string {
 	return foldName(displayName) + "\n" + foldName(phoneNumber) + "\n" + digits(phoneNumber)
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// maxSearchWords bounds a statement; further words of a query do not narrow the search.
+// maxSearchWords limits the size of the statement; further words of a query are ignored.
 const maxSearchWords = 16
 
 func likePattern(s string) string { return "%" + likeEscaper.Replace(s) + "%" }
 
-// searchWords returns the words of a query, of which a search key must hold each, in any order; none for a blank query.
+// searchWords returns the words of a query, nil for a blank query. A search key must contain each of them, in any order.
 func searchWords(query string) []string {
 	words := strings.Fields(query)
 	return words[:min(len(words), maxSearchWords)]
 }
 
-// phoneDigits returns the digits of a query that looks like a phone number, without the zeros with which numbers begin inside a country
-// or abroad; "" for any other.
+// phoneDigits returns the digits of a query that looks like a phone number, without leading zeros (trunk or international prefix); ""
+// for any other query.
 func phoneDigits(query string) string {
 	d := strings.TrimLeft(digits(query), "0")
 	if len(d) < 3 || strings.Trim(query, "0123456789 +-()./") != "" {
@@ -76,9 +75,9 @@ func phoneDigits(query string) string {
 
 var handleEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newHandle makes a username: 80 random bits, never the same twice.
+// newHandle returns a random username of 80 bits.
 func newHandle() string {
 	var b [10]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // cannot fail: crypto/rand crashes the program instead
 	return "visitor-" + handleEncoding.EncodeToString(b[:])
 }

@@ -9,10 +9,10 @@ import (
 	"sohbet/models/storetest"
 )
 
-// A database whose disk is full says so, and takes writes again when it is not.
+// A database whose disk is full reports it, and accepts writes again once there is space.
 func TestFullDatabaseSaysSo(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		fill := []string{"PRAGMA max_page_count = 1"} // SQLite takes the pages that there are
+		fill := []string{"PRAGMA max_page_count = 1"} // SQLite rounds it up to the current size
 		free := "PRAGMA max_page_count = 4294967294"
 		if s.Dialect() == "postgres" {
 			fill = []string{

@@ -11,7 +11,7 @@ import (
 	"sohbet/models"
 )
 
-// thread creates a thread whose id is made from a number.
+// thread creates a thread with the id of a number.
 func thread(t testing.TB, s *models.Store, n int) models.Thread {
 	t.Helper()
 	th, err := s.CreateThread(t.Context(), models.NewThread{ID: threadID(n), DisplayName: fmt.Sprintf("Visitor %d", n)})
@@ -59,7 +59,7 @@ func repeat(s string, n int) string { return strings.Repeat(s, n) }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// inParallel runs n bodies at once and fails the test if one of them failed.
+// inParallel runs n bodies concurrently and fails the test if one of them fails.
 func inParallel(t testing.TB, n int, body func(i int) error) {
 	t.Helper()
 	var wg sync.WaitGroup

@@ -9,10 +9,10 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// MaxExternalID is the width of the id under which a site that embeds the chat knows somebody.
+// MaxExternalID is the maximum length of the user id that an embedding site passes.
 const MaxExternalID = 128
 
-// IdentityThread returns the thread of somebody whom the site knows that was active last, or ErrNotFound.
+// IdentityThread returns the most recently active thread of a user identified by the embedding site, or ErrNotFound.
 func (s *Store) IdentityThread(ctx context.Context, externalID string) (Thread, error) {
 	var t Thread
 	err := again(ctx, func() error {
@@ -20,13 +20,14 @@ func (s *Store) IdentityThread(ctx context.Context, externalID string) (Thread, 
 			Order("last_activity DESC, id DESC").Take(&t).Error
 	})
 	if err != nil {
-		return Thread{}, s.failed("find somebody's thread", err)
+		return Thread{}, s.failed("find the thread of an identified user", err)
 	}
 	s.readyThread(&t)
 	return t, nil
 }
 
-// OpenAs opens a thread for somebody whom the site knows, or returns the one that they have: of two that ask at once, one opens.
+// OpenAs opens a thread for a user identified by the embedding site, or returns the one they have. Of two concurrent calls only one
+// opens a thread.
 func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t Thread, opened bool, err error) {
 	if err := errors.Join(n.check(), checkText("external_id", externalID, MaxExternalID)); err != nil {
 		return Thread{}, false, err
@@ -54,15 +55,15 @@ func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t T
 		return tx.Create(&row).Error
 	})
 	if err != nil {
-		return Thread{}, false, s.failed("open somebody's thread", err)
+		return Thread{}, false, s.failed("open a thread for an identified user", err)
 	}
 	s.changed([]string{t.ID})
 	s.readyThread(&t)
 	return t, opened, nil
 }
 
-// Identify says whose a thread is that its visitor opened before the site said who they are. It reports false, and changes
-// nothing, if the thread is somebody else's.
+// Identify assigns a thread that was opened anonymously to an identified user. It reports false, and changes nothing, if the thread
+// belongs to another user.
 func (s *Store) Identify(ctx context.Context, threadID, externalID string) (theirs bool, err error) {
 	if err := checkText("external_id", externalID, MaxExternalID); err != nil {
 		return false, err
@@ -98,10 +99,10 @@ func (s *Store) Identify(ctx context.Context, threadID, externalID string) (thei
 	if changed {
 		s.changed([]string{threadID})
 	}
-	return theirs, s.failed("note whose a thread is", err)
+	return theirs, s.failed("assign a thread to an identified user", err)
 }
 
-// lockIdentity finds or makes the user that a site knows somebody as, and holds it.
+// lockIdentity finds or creates the user with an external id, and locks the row.
 func lockIdentity(tx *gorm.DB, externalID string) (User, error) {
 	for try := 0; ; try++ {
 		now := stamp(time.Now())
@@ -113,15 +114,15 @@ func lockIdentity(tx *gorm.DB, externalID string) (User, error) {
 		var user User
 		err = tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("external_id = ?", externalID).Take(&user).Error
 		if errors.Is(err, gorm.ErrRecordNotFound) && try < 3 {
-			continue // their last thread was being deleted
+			continue // the user's last thread was being deleted
 		}
 		return user, err
 	}
 }
 
-// dropUsers deletes those of some users who have no thread any more. Somebody whom the site knows may have others.
+// dropUsers deletes those of the users who have no thread left. An identified user may have others.
 func dropUsers(tx *gorm.DB, ids []int64) error {
-	// Held first, so that whoever is opening a thread for one of them is done and seen.
+	// Lock them first, so that a concurrent OpenAs for one of them has either committed or not begun.
 	var held []User
 	if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("id").Where("id IN ?", ids).Order("id").Find(&held).Error; err != nil {
 		return err

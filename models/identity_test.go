@@ -15,7 +15,7 @@ func TestIdentity(t *testing.T) {
 		if _, err := s.IdentityThread(t.Context(), "u1"); !errors.Is(err, models.ErrNotFound) {
 			t.Fatalf("nobody's thread: %v", err)
 		}
-		// Of many that ask at once, one opens.
+		// Of many concurrent calls, one opens a thread.
 		const many = 8
 		ids, opened := make([]string, many), make([]bool, many)
 		inParallel(t, many, func(i int) error {
@@ -44,7 +44,7 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("it is not found by name: %+v, %v", list, err)
 		}
 
-		// A thread from before the site said who it is becomes theirs, unless it is somebody else's.
+		// A thread opened anonymously can be assigned to the user, unless it belongs to another.
 		anonymous := thread(t, s, 20).ID
 		post(t, s, models.NewMessage{ThreadID: anonymous, SenderType: models.Visitor, ContentText: "x", CreatedAt: time.Now().Add(time.Hour)})
 		for range 2 {
@@ -69,7 +69,7 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%+v, %v", p, err)
 		}
 
-		// With one thread cleared they still have the other; with the last they go.
+		// Deleting one thread keeps the user; deleting the last one deletes the user.
 		for i, id := range []string{anonymous, first} {
 			if err := s.DeleteThread(t.Context(), id); err != nil {
 				t.Fatal(err)
@@ -81,7 +81,7 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
-// Somebody comes back while their last thread is being deleted: either they have a thread, or are told to try again.
+// A user returns while their last thread is being deleted: they either get a thread or an error that asks for a retry.
 func TestIdentityWhileClearing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		const rounds = 40

@@ -11,8 +11,8 @@ import (
 	"sohbet/models/storetest"
 )
 
-// grow fills an empty store with threads t1, t2, … and ten times as many messages, a twentieth of them in t1, and returns the id in
-// the middle of t1.
+// grow fills an empty store with threads t1, t2, … and ten times as many messages, a twentieth of them in t1, and returns the middle
+// message id of t1.
 func grow(b *testing.B, s *models.Store, threads int) (middle int64) {
 	b.Helper()
 	seed := post(b, s, models.NewMessage{ThreadID: "t0", ContentText: "Merhaba, siparişim nerede kaldı?", SenderType: models.Visitor, OpenThread: &models.NewThread{}})
@@ -45,7 +45,8 @@ func grow(b *testing.B, s *models.Store, threads int) (middle int64) {
 	return middle
 }
 
-// BenchmarkLarge compares a database of 100,000 threads and 1,000,000 messages, 50,000 of them in one thread, with one of a hundredth.
+// BenchmarkLarge compares a database of 100,000 threads and 1,000,000 messages, 50,000 of them in one thread, with one of 1% of that
+// size.
 func BenchmarkLarge(b *testing.B) {
 	for _, dialect := range storetest.Dialects {
 		b.Run(dialect, func(b *testing.B) {
@@ -107,7 +108,7 @@ func BenchmarkLarge(b *testing.B) {
 	}
 }
 
-// BenchmarkHeartbeats is what 10,000 visitors cost this process in the 30 s in which each sends one heartbeat, as a share of a core.
+// BenchmarkHeartbeats measures the CPU time, as a share of a core, for 10,000 visitors who each send one heartbeat per 30 s.
 func BenchmarkHeartbeats(b *testing.B) {
 	const visitors = 10_000
 	onEach(b, func(b *testing.B, s *models.Store) {
@@ -137,7 +138,7 @@ func BenchmarkHeartbeats(b *testing.B) {
 	})
 }
 
-// cpu is the processor time that this process has used.
+// cpu returns the CPU time that this process has used.
 func cpu(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

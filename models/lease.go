@@ -10,31 +10,31 @@ import (
 	"gorm.io/gorm"
 )
 
-// ErrLeaseLost is the error of what a process does in a role that it does not have any more.
-var ErrLeaseLost = errors.New("models: another process has the role by now")
+// ErrLeaseLost means that this process no longer holds the role it acts in.
+var ErrLeaseLost = errors.New("models: another process holds the role now")
 
-// leaseTimes are the times of a lease on PostgreSQL. Expiry is judged by the database's clock alone; a holder counts from when it
-// asked for the renewal, so its own time ends first, whatever the difference between the clocks.
+// leaseTimes are the durations of a lease on PostgreSQL. Expiry is judged by the database's clock alone; the holder counts from before
+// it requested the renewal, so it always stops first, whatever the difference between the clocks.
 type leaseTimes struct {
-	expiry time.Duration // from the last renewal until another process may have the role
-	held   time.Duration // from the last renewal until the holder stops; the rest of expiry is for calls that it has begun
+	expiry time.Duration // from the last renewal until another process may take the role
+	held   time.Duration // from the last renewal until the holder stops; the rest of expiry is left for calls already in progress
 	renew  time.Duration // between two renewals
 }
 
 var defaultLeaseTimes = leaseTimes{expiry: 10 * time.Second, held: 6 * time.Second, renew: 2 * time.Second}
 
-// leaseTimeout bounds the statements that take a lease or give it up.
+// leaseTimeout bounds the statements that acquire or release a lease.
 const leaseTimeout = 5 * time.Second
 
-// Lease is a role that one process has at a time: a row with an expiry and a fencing number, which grows with each holder. It needs no
-// session, so it works behind PgBouncer, and a process that was paused past the expiry can change nothing under it.
+// Lease is a role that one process holds at a time: a row with an expiry and a fencing number, which grows with each holder. It needs
+// no database session, so it works behind PgBouncer, and a process that was paused past the expiry cannot write under it.
 type Lease struct {
 	store *Store
 	role  string
 	fence int64
 	times leaseTimes
 
-	renewed atomic.Pointer[time.Time] // when the last renewal that succeeded was asked for; nil = it does not expire
+	renewed atomic.Pointer[time.Time] // when the last successful renewal was requested; nil = it does not expire
 	lost    chan struct{}
 	losing  sync.Once
 	stop    chan struct{}
@@ -43,8 +43,8 @@ type Lease struct {
 	keeping sync.WaitGroup
 }
 
-// Lease asks for a role; nil means that another process has it. An SQLite file has one process (see server/lock), which takes over
-// from whatever process had it before.
+// Lease acquires a role; nil means that another process holds it. An SQLite file is used by one process only (see server/lock), which
+// takes over from any earlier one.
 func (s *Store) Lease(ctx context.Context, role string) (*Lease, error) {
 	l := &Lease{store: s, role: role, times: s.leaseTimes, lost: make(chan struct{}), stop: make(chan struct{})}
 	asked := time.Now()
@@ -59,7 +59,7 @@ func (s *Store) Lease(ctx context.Context, role string) (*Lease, error) {
 		return db.Raw(postgresLease+s.sessionLock("AND")+postgresTakeOver, role, l.times.expiry.Seconds(), role, role).Scan(&fences).Error
 	})
 	if err != nil || len(fences) == 0 {
-		return nil, s.failed("ask for a role", err)
+		return nil, s.failed("acquire a role", err)
 	}
 	l.fence = fences[0]
 	if s.dialect == dialectPostgres {
@@ -82,8 +82,9 @@ const (
 	postgresRelease = "UPDATE leases SET expires_at = " + postgresNow + " WHERE role = ? AND fence = ?"
 )
 
-// sessionLock is a condition that fails while a process of an earlier version has the role, which was an advisory lock of a session
-// then, as during an upgrade one process at a time. A pooler keeps such a lock when its process is gone, so it says nothing there.
+// sessionLock returns a SQL condition that is false while a process of an earlier version, which used a session-level advisory lock,
+// holds the role, as during a rolling upgrade. Behind a pooler such a lock may outlive its process, so the condition is always true
+// there.
 func (s *Store) sessionLock(and string) string {
 	if s.Pooled() {
 		return and + " ?::text IS NOT NULL "
@@ -119,7 +120,7 @@ func (l *Lease) keep() {
 		cancel()
 		switch {
 		case err != nil:
-			l.store.log.Debug("a role was not renewed yet", "role", l.role, "error", err)
+			l.store.log.Debug("lease renewal failed; retrying", "role", l.role, "error", err)
 		case ours == 0:
 			l.lose()
 			return
@@ -129,8 +130,8 @@ func (l *Lease) keep() {
 	}
 }
 
-// left is how long the holder may go on without a renewal. A machine that slept stops the one clock, a corrected time of day moves
-// the other, so the one counts by which more time has passed.
+// left returns how long the holder may go on without a renewal. System sleep stops the monotonic clock and a clock correction moves the
+// wall clock, so the larger elapsed time of the two counts.
 func (l *Lease) left(now time.Time) time.Duration {
 	renewed := l.renewed.Load()
 	if renewed == nil {
@@ -141,10 +142,10 @@ func (l *Lease) left(now time.Time) time.Duration {
 
 func (l *Lease) lose() { l.losing.Do(func() { close(l.lost) }) }
 
-// Lost is closed when the role is gone: it could not be renewed in time, or another process has it.
+// Lost is closed when the role is lost: it could not be renewed in time, or another process took it.
 func (l *Lease) Lost() <-chan struct{} { return l.lost }
 
-// Held reports whether the role is this lease's still. A false one is final, and closes Lost.
+// Held reports whether this lease still holds the role. Once false it stays false, and Lost is closed.
 func (l *Lease) Held() bool {
 	select {
 	case <-l.lost:
@@ -158,13 +159,13 @@ func (l *Lease) Held() bool {
 	return true
 }
 
-// halt ends the renewals.
+// halt stops the renewals.
 func (l *Lease) halt() {
 	l.halting.Do(func() { close(l.stop) })
 	l.keeping.Wait()
 }
 
-// Release gives the role up, so that another process need not wait for its expiry.
+// Release releases the role, so that another process need not wait for its expiry.
 func (l *Lease) Release() {
 	l.halt()
 	l.ending.Do(func() {
@@ -174,20 +175,20 @@ func (l *Lease) Release() {
 		ctx, cancel := context.WithTimeout(context.Background(), leaseTimeout)
 		defer cancel()
 		if err := l.store.write.WithContext(ctx).Exec(postgresRelease, l.role, l.fence).Error; err != nil {
-			l.store.log.Debug("a role was not given up; it expires", "role", l.role, "error", err)
+			l.store.log.Debug("lease not released; it will expire", "role", l.role, "error", err)
 		}
 	})
 }
 
 type leaseKey struct{}
 
-// Context gives a context for what is done in the role. The store's transactions under it fail with [ErrLeaseLost] once another
-// process has the role.
+// Context returns a context for work done in the role. The store's transactions under it fail with [ErrLeaseLost] once another process
+// has taken the role.
 func (l *Lease) Context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, leaseKey{}, l)
 }
 
-// CheckLease is [ErrLeaseLost] if ctx is one of a lease that is not held any more.
+// CheckLease returns [ErrLeaseLost] if ctx comes from a lease that is no longer held.
 func CheckLease(ctx context.Context) error {
 	if l, _ := ctx.Value(leaseKey{}).(*Lease); l != nil && !l.Held() {
 		return ErrLeaseLost
@@ -195,8 +196,8 @@ func CheckLease(ctx context.Context) error {
 	return nil
 }
 
-// fenced checks the lease of ctx, if it has one, at the begin of a transaction, and keeps the role from moving until the transaction
-// ends. A process that is paused in between holds the next one up for five seconds: then the server ends its transaction.
+// fenced checks the lease of ctx, if it has one, at the start of a transaction, and prevents the role from moving until the transaction
+// ends. A process paused in between delays the next holder by at most five seconds: then the server ends its transaction.
 func (s *Store) fenced(ctx context.Context, tx *gorm.DB) error {
 	l, _ := ctx.Value(leaseKey{}).(*Lease)
 	if l == nil || l.store != s {

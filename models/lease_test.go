@@ -19,7 +19,7 @@ func take(t *testing.T, s *models.Store, role string) *models.Lease {
 	return l
 }
 
-// await asks until a store has the role.
+// await retries until a store has the role.
 func await(t *testing.T, s *models.Store, role string) *models.Lease {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -41,7 +41,7 @@ func lost(t *testing.T, l *models.Lease) {
 	}
 }
 
-// expireLeases makes a role free, as time does when its holder renews it no more.
+// expireLeases expires a role, as if its holder had stopped renewing it.
 func expireLeases(t *testing.T, s *models.Store) {
 	t.Helper()
 	if _, err := models.Raw(t, s).Exec("UPDATE leases SET expires_at = '2000-01-01 00:00:00'"); err != nil {
@@ -49,7 +49,7 @@ func expireLeases(t *testing.T, s *models.Store) {
 	}
 }
 
-// expires is when the role is free by the database's clock.
+// expires returns the role's expiry by the database's clock.
 func expires(t *testing.T, s *models.Store) (at time.Time) {
 	t.Helper()
 	if err := models.Raw(t, s).QueryRow("SELECT expires_at FROM leases WHERE role = 'bridge'").Scan(&at); err != nil {
@@ -58,7 +58,7 @@ func expires(t *testing.T, s *models.Store) (at time.Time) {
 	return at
 }
 
-// TestLease runs directly and through PgBouncer, which gives each statement another session.
+// TestLease runs directly and through PgBouncer, where each statement may get another session.
 func TestLease(t *testing.T) {
 	for _, pooled := range []bool{false, true} {
 		t.Run(map[bool]string{false: "direct", true: "pgbouncer"}[pooled], func(t *testing.T) {
@@ -96,13 +96,13 @@ func TestLease(t *testing.T) {
 			if next == nil {
 				t.Fatal("what was given up is not free")
 			}
-			models.PauseLease(next) // its process is stopped
+			models.PauseLease(next) // like a paused process
 			third := await(t, first, "bridge")
 			if next.Held() {
 				t.Error("two hold it")
 			}
 			lost(t, next)
-			next.Release() // which must not take it from the other
+			next.Release() // must not release the role of the other
 			if take(t, second, "bridge") != nil || !third.Held() {
 				t.Error("two have it after the first came back")
 			}
@@ -111,7 +111,7 @@ func TestLease(t *testing.T) {
 	}
 }
 
-// TestFence has a process lose its role without noticing: what it then wants to write does not count.
+// TestFence checks that a process that lost its role without noticing cannot write.
 func TestFence(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) { testFence(t, dialect) })
@@ -187,7 +187,7 @@ func testFence(t *testing.T, dialect string) {
 	}
 }
 
-// TestLeaseWaitsForAnEarlierVersion: there the role was a lock of a session.
+// TestLeaseWaitsForAnEarlierVersion: in earlier versions the role was a session-level advisory lock.
 func TestLeaseWaitsForAnEarlierVersion(t *testing.T) {
 	s := storetest.Open(t, "postgres")
 	models.SetLeaseTimes(s, 2*time.Second, time.Second, 100*time.Millisecond)
@@ -211,7 +211,7 @@ func TestLeaseWaitsForAnEarlierVersion(t *testing.T) {
 	if l == nil {
 		t.Fatal("it is free and was refused")
 	}
-	lock("pg_advisory_lock") // one that waited for it since before the upgrade
+	lock("pg_advisory_lock") // a process of the earlier version that was waiting for the lock before the upgrade
 	lost(t, l)
 	l.Release()
 }

@@ -2,10 +2,10 @@ package models
 
 import "context"
 
-// A thread keeps four marks: up to which message each side has read, and up to which its client has received. They move forward
-// only, never past the newest message, and what was read was received.
+// A thread has four marks: for each side the newest message it has read, and the newest one its client has received. They only move
+// forward, never past the newest message, and a read message counts as received.
 
-// MarkRead moves a reader's marks (Visitor's or Admin's) up to lastID. It reports whether the mark of reading moved.
+// MarkRead moves the marks of a reader (Visitor or Admin) up to lastID. It reports whether the read mark moved.
 func (s *Store) MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error) {
 	if ok, err := s.worthMarking(threadID, reader, lastID, (*Thread).read); !ok {
 		return false, err
@@ -14,8 +14,7 @@ func (s *Store) MarkRead(ctx context.Context, threadID, reader string, lastID in
 	return res.moved, err
 }
 
-// MarkReceived moves the mark of what a side's client has (Visitor's or Admin's) up to lastID. It returns where the mark stands
-// and whether it moved.
+// MarkReceived moves the received mark of a side (Visitor or Admin) up to lastID. It returns the mark's position and whether it moved.
 func (s *Store) MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (mark int64, moved bool, err error) {
 	if ok, err := s.worthMarking(threadID, reader, lastID, (*Thread).received); !ok {
 		return 0, false, err
@@ -24,7 +23,7 @@ func (s *Store) MarkReceived(ctx context.Context, threadID, reader string, lastI
 	return *res.Thread.received(reader), res.moved, err
 }
 
-// worthMarking spares the queue a mark that is known to stand there already.
+// worthMarking reports whether a mark may have to move, to keep marks that would change nothing out of the write queue.
 func (s *Store) worthMarking(threadID, reader string, lastID int64, mark func(*Thread, string) *int64) (bool, error) {
 	if reader != Visitor && reader != Admin {
 		return false, &InvalidError{Field: "reader", Reason: "neither visitor nor admin"}

@@ -22,7 +22,7 @@ func TestReceivedMarks(t *testing.T) {
 			moved bool
 		}{
 			{models.Visitor, last - 1, last - 1, true},
-			{models.Visitor, last - 2, 0, false}, // known to stand further
+			{models.Visitor, last - 2, 0, false}, // the mark is already beyond it
 			{models.Admin, last + 100, last, true},
 			{models.Admin, last, 0, false},
 			{models.Visitor, 0, 0, false},
@@ -37,7 +37,7 @@ func TestReceivedMarks(t *testing.T) {
 		if got.VisitorReceivedID != last-1 || got.AgentReceivedID != last || got.VisitorReadID != 0 || got.AgentReadID != 0 || got.UnreadCount != 3 {
 			t.Errorf("%+v", got)
 		}
-		// What is read has been received; what was received need not be read.
+		// A read message counts as received, but not the reverse.
 		if moved, err := s.MarkRead(t.Context(), th.ID, models.Visitor, last+1); err != nil || !moved {
 			t.Errorf("read: %v, %v", moved, err)
 		}
@@ -162,7 +162,7 @@ func TestUsualAnswer(t *testing.T) {
 		usual(2*time.Minute, true)
 		answered(4, 4*time.Minute)
 		usual(3*time.Minute, true)
-		for n := range 50 { // the first four are of long ago then
+		for n := range 50 { // these push the first four out of the newest
 			answered(100+n, time.Second)
 		}
 		usual(time.Second, true)

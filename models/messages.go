@@ -8,11 +8,11 @@ import (
 	"gorm.io/gorm"
 )
 
-// maxPageBytes is the most bytes of stored text that one page of messages has, except that it has one message at least.
+// maxPageBytes is the maximum size of stored text in one page of messages, except that a page has at least one message.
 const maxPageBytes = 512 << 10
 
-// Messages returns messages of a thread, oldest first, and whether there are more in the direction
-// asked for. A page of long messages may have fewer than the limit. A thread without messages, or none at all, gives an empty list.
+// Messages returns messages of a thread, oldest first, and whether there are more in the requested direction. A page of long messages
+// may hold fewer than the limit. A thread that is empty or does not exist gives an empty list.
 func (s *Store) Messages(ctx context.Context, threadID string, q MessageQuery) ([]Message, bool, error) {
 	limit := pageSize(q.Limit)
 	if q.AfterID > 0 || q.BeforeID > 0 || q.Oldest || limit > cachedPageSize {
@@ -28,7 +28,7 @@ func (s *Store) Messages(ctx context.Context, threadID string, q MessageQuery) (
 		newest = page{messages: list, more: more}
 		s.cache.keepPage(ticket, threadID, newest)
 	}
-	// The caller gets its own copy, and only the end it asked for.
+	// Clone: the cached slice is shared.
 	skip := max(0, len(newest.messages)-limit)
 	return slices.Clone(newest.messages[skip:]), newest.more || skip > 0, nil
 }
@@ -49,7 +49,7 @@ func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuer
 	return s.ready(list), more, nil
 }
 
-// readPage reads rows one by one, so that no more than maxPageBytes of them are in memory.
+// readPage reads rows one by one, so that at most maxPageBytes of them are in memory.
 func readPage(query *gorm.DB, limit int) (list []Message, more bool, err error) {
 	rows, err := query.Rows()
 	if err != nil {
@@ -72,8 +72,8 @@ func readPage(query *gorm.DB, limit int) (list []Message, more bool, err error) 
 	return list, false, rows.Err()
 }
 
-// MessagesBetween returns a thread's messages with ids above after and not above upTo, oldest first and at most limit, and
-// whether there are more. It asks the database, whatever memory holds.
+// MessagesBetween returns a thread's messages with after < id <= upTo, oldest first and at most limit, and whether there are more. It
+// bypasses the cache.
 func (s *Store) MessagesBetween(ctx context.Context, threadID string, after, upTo int64, limit int) ([]Message, bool, error) {
 	var list []Message
 	err := again(ctx, func() error {
@@ -97,9 +97,9 @@ func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQue
 
 // between selects a thread's messages after one id and before another; 0 leaves an end open.
 //
-// PostgreSQL gets the thread as the bounds of a range: told thread_id = 'x' it may walk the primary
-// key and skip what belongs to others, which is endless for a thread that has long been silent.
-// SQLite would use only the first column of such a range, and walks the right index anyway.
+// PostgreSQL gets the thread as bounds of a row range: with thread_id = 'x' it may walk the primary key and skip the rows of other
+// threads, which is very slow for a thread without recent messages. SQLite would use only the first column of such a range, and picks
+// the right index anyway.
 func (s *Store) between(db *gorm.DB, threadID string, after, before int64) *gorm.DB {
 	db = db.Model(&Message{})
 	after = max(after, 0)
@@ -112,8 +112,8 @@ func (s *Store) between(db *gorm.DB, threadID string, after, before int64) *gorm
 	return db.Where("thread_id = ? AND id > ? AND id < ?", threadID, after, before)
 }
 
-// MessagePage returns a numbered page, page 1 being the oldest, and how many messages the thread
-// has. It counts rows to skip; Messages does not, so prefer that one.
+// MessagePage returns a numbered page, page 1 being the oldest, and the number of messages in the thread. It uses OFFSET; prefer
+// Messages, which does not.
 func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage int) ([]Message, int64, error) {
 	t, err := s.Thread(ctx, threadID)
 	if err == ErrNotFound {
@@ -138,7 +138,7 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 	return s.ready(list), t.MessageCount, nil
 }
 
-// Message returns one message or ErrNotFound.
+// Message returns one message, or ErrNotFound.
 func (s *Store) Message(ctx context.Context, id int64) (Message, error) {
 	var m Message
 	if err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&m).Error }); err != nil {

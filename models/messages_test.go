@@ -25,7 +25,7 @@ func fill(t testing.TB, s *models.Store, threadID string, n int) []int64 {
 			t.Fatal(err)
 		}
 	}
-	say(t, s, threadID, "last") // delivered after all the others
+	say(t, s, threadID, "last") // its callback runs after all the others
 	return ids
 }
 
@@ -34,7 +34,7 @@ func TestPaginationOverAThousandMessages(t *testing.T) {
 		th, other := thread(t, s, 1), thread(t, s, 2)
 		fill(t, s, other.ID, 3)
 		fill(t, s, th.ID, 499)
-		fill(t, s, other.ID, 10) // ids of the thread have gaps
+		fill(t, s, other.ID, 10) // so that the thread's ids have gaps
 		fill(t, s, th.ID, 499)
 		want := make([]string, 0, 1000)
 		for range 2 {
@@ -159,7 +159,7 @@ func TestNewestPageComesFromMemoryAndIsNeverStale(t *testing.T) {
 	})
 }
 
-// Readers race writers; what a writer was told is durable, the next read must show.
+// Readers race writers; a message reported as durable must be in the next read.
 func TestCacheShowsOwnWritesUnderLoad(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
@@ -217,13 +217,13 @@ func TestForgetShowsWhatAnotherProcessWrote(t *testing.T) {
 	}
 }
 
-// A page of long messages ends before its limit, in each direction, and says that there are more; no message is left out.
+// A page of long messages ends before its limit, in both directions, and reports more; no message is skipped.
 func TestPageIsBoundedByBytes(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
 		var ids []int64
 		for range 40 {
-			ids = append(ids, say(t, s, th.ID, strings.Repeat("ğ", models.MaxContentText)).Message.ID) // 20 kB, 27 kB as stored
+			ids = append(ids, say(t, s, th.ID, strings.Repeat("ğ", models.MaxContentText)).Message.ID) // 20 kB, 27 kB encrypted
 		}
 		for name, tc := range map[string]struct {
 			first models.MessageQuery

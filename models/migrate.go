@@ -15,15 +15,15 @@ const (
 	dialectPostgres = "postgres"
 )
 
-// ErrNewer says that the database knows migrations that this program does not. Nothing has been changed in it.
-var ErrNewer = errors.New("the database was written by a newer Sohbet; start that one, or restore the backup of before the upgrade")
+// ErrNewer means that the database has migrations that this program does not know. The database is left unchanged.
+var ErrNewer = errors.New("the database was written by a newer Sohbet; start that version, or restore a backup made before the upgrade")
 
 // migrationLock is the advisory lock that a migrating process holds on PostgreSQL ("sohbet" in hex).
 const migrationLock = 0x736f68626574
 
-// migrate brings the schema up to date in one transaction. Two processes that start together take
-// turns: on PostgreSQL by an advisory lock that ends with the transaction, on SQLite because every
-// transaction of the writer begins IMMEDIATE. A schema newer than this program is refused.
+// migrate brings the schema up to date in one transaction. Two processes that start at the same time run one after the other: on
+// PostgreSQL by an advisory lock that ends with the transaction, on SQLite because every write transaction begins IMMEDIATE. A schema
+// newer than this program is refused.
 func migrate(ctx context.Context, db *gorm.DB, dialect string, steps []step) error {
 	words := strings.NewReplacer(columnTypes[dialect]...)
 	migrations := make([]*gormigrate.Migration, len(steps))

@@ -6,17 +6,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// Every step is explicit SQL and never changes once released; a change of the schema is a new step
-// at the end. Words in braces differ between the databases, see columnTypes.
+// Every step is explicit SQL and never changes once released; a schema change is a new step at the end. Words in braces differ between
+// the databases, see columnTypes.
 
 type step struct {
 	id         string
 	statements []string
-	run        func(*gorm.DB) error // what SQL alone cannot do, after the statements; nil = nothing
+	run        func(*gorm.DB) error // for what SQL alone cannot do; runs after the statements; nil = nothing
 }
 
-// columnTypes maps the words in braces. SQLite compares times as text, so its default writes the
-// same form that both of its drivers write: 2006-01-02 15:04:05.999+00:00.
+// columnTypes maps the words in braces. SQLite compares times as text, so its default has the same format that both of its drivers
+// write: 2006-01-02 15:04:05.999+00:00.
 var columnTypes = map[string][]string{
 	dialectSQLite: {
 		"{id}", "integer PRIMARY KEY AUTOINCREMENT",
@@ -32,10 +32,10 @@ var columnTypes = map[string][]string{
 	},
 }
 
-// steps are all changes of the schema. Each area lists its own, in a file of its own.
+// steps are all schema migrations. Each area has its list in a file of its own.
 var steps = slices.Concat(storeSteps, telegramSteps, uploadSteps, securitySteps, faceSteps, sealingSteps, outboxSteps, nameSteps, reactionSteps, leaseSteps, listSteps)
 
-// storeSteps make the tables that conversations are kept in.
+// storeSteps create the tables of users, threads and messages.
 var storeSteps = []step{
 	{
 		id: "0001_first_tables",
@@ -49,7 +49,7 @@ var storeSteps = []step{
 			)`,
 			`CREATE INDEX idx_users_phone_number ON users (phone_number)`,
 
-			// search_key holds the name and number in a form both databases compare alike.
+			// search_key holds the name and number in a form that compares the same in both databases.
 			`CREATE TABLE threads (
 				id varchar(50) PRIMARY KEY,
 				user_id bigint NOT NULL REFERENCES users (id),
@@ -73,7 +73,7 @@ var storeSteps = []step{
 			)`,
 			`CREATE INDEX idx_threads_user_id ON threads (user_id)`,
 			`CREATE INDEX idx_threads_last_activity ON threads (last_activity, id)`,
-			// The console's list: a flood of visitors who never write does not slow it down.
+			// The console's list. Partial, so that many visitors who never write do not slow it down.
 			`CREATE INDEX idx_threads_listed ON threads (last_activity, id) WHERE message_count > 0`,
 
 			`CREATE TABLE messages (
@@ -116,14 +116,14 @@ var storeSteps = []step{
 	{
 		id: "0002_empty_threads",
 		statements: []string{
-			// What the sweep looks for, without walking all that were written in.
+			// For the retention sweep, without scanning threads that have messages.
 			`CREATE INDEX idx_threads_empty ON threads (last_activity, id) WHERE message_count = 0`,
 		},
 	},
 	{
 		id: "0003_write_checks",
 		statements: []string{
-			// One row that /health writes, to know that the database takes writes.
+			// One row that /health writes, to check that the database accepts writes.
 			`CREATE TABLE write_checks (id integer PRIMARY KEY, checked_at {time} NOT NULL DEFAULT {now})`,
 			`INSERT INTO write_checks (id) VALUES (1)`,
 		},

@@ -1,16 +1,17 @@
 package models
 
-// faceSteps make what visitors' pages and the console show beyond messages.
+// faceSteps create what visitor pages and the console show besides messages.
 var faceSteps = []step{
 	{
 		id: "face_1_threads",
 		statements: []string{
-			// When the oldest visitor message was written that nobody of the team has answered.
+			// When the oldest visitor message not yet answered by the team was written.
 			`ALTER TABLE threads ADD COLUMN waiting_since {time}`,
-			// Up to where each side's client has the messages; what was read before marks were kept had arrived.
+			// The newest message each side's client has received; whatever was read before this column existed had been received.
 			`ALTER TABLE threads ADD COLUMN visitor_received_id bigint NOT NULL DEFAULT 0`,
 			`ALTER TABLE threads ADD COLUMN agent_received_id bigint NOT NULL DEFAULT 0`,
-			// How often the visitor began to talk (anew, after it was closed), and the last of these that was answered.
+			// How many sessions the visitor started (one more each time a closed thread is reopened), and the last of them that was
+			// answered.
 			`ALTER TABLE threads ADD COLUMN talks integer NOT NULL DEFAULT 0`,
 			`ALTER TABLE threads ADD COLUMN answered_talk integer NOT NULL DEFAULT 0`,
 			`ALTER TABLE threads ADD COLUMN rating integer NOT NULL DEFAULT 0`,
@@ -26,7 +27,7 @@ var faceSteps = []step{
 				WHERE message_count > 0 AND status = 'active' AND last_sender NOT IN ('admin', 'telegram')`,
 			`CREATE INDEX idx_threads_waiting ON threads (last_activity, id) WHERE waiting_since IS NOT NULL`,
 
-			// How long visitors waited for the first answer to what they began to talk of. It names no thread: only the median counts.
+			// How long visitors waited for the first answer in a session. Not linked to a thread: only the median is used.
 			`CREATE TABLE first_answers (
 				id {id},
 				waited_ms bigint NOT NULL,
@@ -37,7 +38,7 @@ var faceSteps = []step{
 	{
 		id: "face_2_notes",
 		statements: []string{
-			// What the team notes for itself; the text is encrypted.
+			// Internal notes of the team; the text is encrypted.
 			`CREATE TABLE notes (
 				id {id},
 				thread_id varchar(50) NOT NULL REFERENCES threads (id),
@@ -51,7 +52,7 @@ var faceSteps = []step{
 			`CREATE INDEX idx_notes_created_at ON notes (created_at)`,
 			`CREATE UNIQUE INDEX idx_notes_client_id ON notes (thread_id, client_id) WHERE client_id <> ''`,
 
-			// Folding may make a shortcut longer by a rune here and there.
+			// Folding may lengthen a shortcut by a few runes.
 			`CREATE TABLE canned_replies (
 				id {id},
 				shortcut varchar(32) NOT NULL,
@@ -64,7 +65,7 @@ var faceSteps = []step{
 	{
 		id: "face_3_people",
 		statements: []string{
-			// A keyed hash (see keyedNames), by which the threads of one address are found.
+			// A keyed hash (see keyedNames), for finding the threads of an e-mail address.
 			`ALTER TABLE threads ADD COLUMN email_hash varchar(64) NOT NULL DEFAULT ''`,
 			`CREATE INDEX idx_threads_email_hash ON threads (email_hash) WHERE email_hash <> ''`,
 		},
@@ -72,7 +73,7 @@ var faceSteps = []step{
 	{
 		id: "face_4_identity",
 		statements: []string{
-			// Under which a site that embeds the chat knows somebody. Others have none, and each of their threads a user of its own.
+			// The user id on the embedding site. Users without one have exactly one thread each.
 			`ALTER TABLE users ADD COLUMN external_id varchar(128)`,
 			`CREATE UNIQUE INDEX idx_users_external_id ON users (external_id)`,
 		},
@@ -80,7 +81,7 @@ var faceSteps = []step{
 	{
 		id: "face_5_push",
 		statements: []string{
-			// Where agents' browsers are reached. Rows go with the session, so backups need none: restoring ends all sessions.
+			// Push endpoints of agents' browsers. Rows are deleted with the session, so backups omit them: a restore ends all sessions.
 			`CREATE TABLE push_subscriptions (
 				id {id},
 				endpoint_hash varchar(64) NOT NULL UNIQUE,
@@ -92,7 +93,7 @@ var faceSteps = []step{
 			)`,
 			`CREATE INDEX idx_push_subscriptions_session_id ON push_subscriptions (session_id)`,
 
-			// Pairs of keys that this server is known by elsewhere; the private half is encrypted.
+			// Key pairs by which other services identify this server; the private key is encrypted.
 			`CREATE TABLE server_keys (
 				id {id},
 				name varchar(50) NOT NULL UNIQUE,
@@ -101,7 +102,7 @@ var faceSteps = []step{
 				created_at {time} NOT NULL DEFAULT {now}
 			)`,
 
-			// Which processes have consoles in front of somebody's eyes; they renew it.
+			// Processes that have a visible console connected; they renew their row.
 			`CREATE TABLE consoles (process varchar(50) PRIMARY KEY, seen_at {time} NOT NULL)`,
 		},
 	},

@@ -2,7 +2,7 @@ package models
 
 import "gorm.io/gorm"
 
-// listSteps order the list of threads by their last message and fold the names that it is searched by.
+// listSteps order the list of threads by last message and fold the names in its search keys.
 var listSteps = []step{
 	{
 		id: "list_0001_last_message",
@@ -17,12 +17,12 @@ var listSteps = []step{
 	{id: "list_0002_search_keys", run: foldSearchKeys},
 }
 
-// unlistHalfDeleted takes threads out of the list that were being deleted when the program ended.
+// unlistHalfDeleted removes from the list the threads whose deletion was interrupted by a shutdown.
 func unlistHalfDeleted(tx *gorm.DB) error {
 	return tx.Exec("UPDATE threads SET last_message_at = NULL WHERE message_count = 0 AND last_message_at IS NOT NULL").Error
 }
 
-// foldSearchKeys stores search keys again whose names have accents.
+// foldSearchKeys recomputes the search keys of names with accents.
 func foldSearchKeys(tx *gorm.DB) error {
 	const batch = 1000
 	last := ""

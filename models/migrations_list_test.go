@@ -11,8 +11,8 @@ import (
 	"sohbet/models/storetest"
 )
 
-// activitySchema takes a database back to the version that listed threads by activity, with a thread "half" of which a crash left
-// some messages.
+// activitySchema reverts a database to the version that listed threads by activity, with a thread "half" whose deletion was interrupted
+// by a crash.
 var activitySchema = []string{
 	"DROP INDEX idx_threads_listed", "DROP INDEX idx_threads_waiting",
 	"CREATE INDEX idx_threads_listed ON threads (last_activity, id) WHERE message_count > 0",
@@ -80,7 +80,7 @@ func TestLoadOfADumpWithTheOldList(t *testing.T) {
 			if err := s.Dump(t.Context(), dir); err != nil {
 				t.Fatal(err)
 			}
-			if dialect == "postgres" { // its index names the steps that were applied
+			if dialect == "postgres" { // the index of its dump lists the applied migrations
 				text, err := os.ReadFile(filepath.Join(dir, "tables.json"))
 				if err != nil {
 					t.Fatal(err)

@@ -1,12 +1,12 @@
 package models
 
-// outboxSteps make the outbox that every outgoing channel shares.
+// outboxSteps create the outbox that all outgoing channels share.
 var outboxSteps = []step{
 	{
 		id: "outbox_0001_channels",
 		statements: []string{
-			// Rows of one channel, destination and thread are sent in the order of their ids. It names no thread as a foreign key,
-			// which would cost the busy path a look-up for each row; dropThreads deletes the rows of a thread.
+			// Rows of one channel, destination and thread are sent in the order of their ids. thread_id has no foreign key, which would
+			// cost a lookup per row on the hot path; dropThreads deletes the rows of a thread.
 			`CREATE TABLE outbox (
 				id {id},
 				channel varchar(20) NOT NULL,
@@ -29,6 +29,6 @@ var outboxSteps = []step{
 	},
 }
 
-// moveTelegramOutbox takes over what an older version had not sent yet; a dump made by one is loaded with it too.
+// moveTelegramOutbox moves the rows that an older version had not sent yet; it also runs when a dump of such a version is loaded.
 const moveTelegramOutbox = `INSERT INTO outbox (channel, thread_id, message_id, kind, parts, created_at)
 	SELECT 'telegram', thread_id, message_id, kind, parts, created_at FROM telegram_outbox ORDER BY id`

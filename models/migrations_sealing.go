@@ -1,6 +1,6 @@
 package models
 
-// sealingSteps make the columns of texts that used to be stored readable. [Store.sealReadable] moves what stands in the old ones.
+// sealingSteps create columns for texts that used to be stored unencrypted. [Store.sealReadable] encrypts and moves the old values.
 var sealingSteps = []step{
 	{
 		id: "sealing_1_pages",
@@ -8,7 +8,7 @@ var sealingSteps = []step{
 			`ALTER TABLE threads ADD COLUMN sealed_page_url text NOT NULL DEFAULT ''`,
 			`ALTER TABLE threads ADD COLUMN sealed_page_title text NOT NULL DEFAULT ''`,
 			`CREATE INDEX idx_threads_readable ON threads (id) WHERE page_url <> '' OR page_title <> ''`,
-			// folded holds a keyed hash from now on, which is as unique as the folded shortcut.
+			// From here on folded holds a keyed hash of the folded shortcut, which is equally unique.
 			`ALTER TABLE canned_replies ADD COLUMN sealed_shortcut text NOT NULL DEFAULT ''`,
 		},
 	},

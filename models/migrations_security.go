@@ -1,6 +1,6 @@
 package models
 
-// securitySteps make blocks and what sessions need to be ended before their time.
+// securitySteps create blocks, session revocation and rate limits.
 var securitySteps = []step{
 	{
 		id: "security_1_blocks",
@@ -8,7 +8,8 @@ var securitySteps = []step{
 			// A keyed hash (see addressNames), never the address itself.
 			`ALTER TABLE threads ADD COLUMN address_hash varchar(64) NOT NULL DEFAULT ''`,
 
-			// No reference to threads: a block outlives the conversation, or deleting it would let the visitor in again.
+			// No foreign key to threads: a block must survive the deletion of the conversation, which would otherwise unblock the
+			// visitor.
 			`CREATE TABLE blocks (
 				thread_id varchar(50) PRIMARY KEY,
 				address_hash varchar(64) NOT NULL DEFAULT '',
@@ -16,7 +17,7 @@ var securitySteps = []step{
 				created_at {time} NOT NULL DEFAULT {now}
 			)`,
 
-			// One row for each thing that processes keep in memory: a new value says that it changed.
+			// One row per kind of in-memory state: a new value means that it changed.
 			`CREATE TABLE security_state (name varchar(50) PRIMARY KEY, value varchar(64) NOT NULL DEFAULT '')`,
 			`INSERT INTO security_state (name) VALUES ('blocks')`,
 		},
@@ -24,18 +25,18 @@ var securitySteps = []step{
 	{
 		id: "security_2_sessions",
 		statements: []string{
-			// Sessions live in cookies. Here stands only what a cookie cannot know: when its session was last used, and that
-			// it was ended. Rows go when the session would have expired.
+			// Sessions live in cookies. This table holds only what a cookie cannot: when the session was last used, and that it was
+			// ended. Rows are deleted when the session would have expired.
 			`CREATE TABLE sessions (
 				id varchar(64) PRIMARY KEY,
 				seen_at {time} NOT NULL,
 				ended_at {time},
 				expires_at {time} NOT NULL
 			)`,
-			// generation is what every session carries; a new one ends them all.
+			// generation is part of every session; changing it ends them all.
 			`INSERT INTO security_state (name) VALUES ('sessions'), ('generation')`,
 
-			// What is left to be guessed or asked for: the moment at which a budget will be whole again.
+			// Shared rate limits: the time at which each will be fully refilled.
 			`CREATE TABLE budgets (name varchar(100) PRIMARY KEY, whole_at {time} NOT NULL)`,
 		},
 	},

@@ -1,12 +1,12 @@
 package models
 
-// telegramSteps make what the Telegram bridge keeps: outbox, received updates, topics.
+// telegramSteps create the tables of the Telegram bridge: outbox, received updates, topics.
 var telegramSteps = []step{
 	{
 		id: "telegram_0001_bridge",
 		statements: []string{
-			// What Telegram has yet to hear, in the order of ids within a thread. It names no thread as a foreign
-			// key, which would cost the busy path a look-up for each row; dropThreads takes the rows along.
+			// Messages not yet sent to Telegram, in the order of ids within a thread. thread_id has no foreign key, which would cost a
+			// lookup per row on the hot path; dropThreads deletes the rows.
 			`CREATE TABLE telegram_outbox (
 				id {id},
 				thread_id varchar(50) NOT NULL,
@@ -20,7 +20,7 @@ var telegramSteps = []step{
 			`CREATE INDEX idx_telegram_outbox_thread_id ON telegram_outbox (thread_id)`,
 			`CREATE INDEX idx_telegram_outbox_due ON telegram_outbox (due_at) WHERE due_at IS NOT NULL`,
 
-			// How a thread is known in Telegram: by a short id that anybody there may see, and by its topic.
+			// Maps a thread to Telegram: a short id that anyone in the chat may see, and its topic.
 			`CREATE TABLE telegram_threads (
 				id {id},
 				thread_id varchar(50) NOT NULL UNIQUE REFERENCES threads (id),
@@ -44,13 +44,13 @@ var telegramSteps = []step{
 			)`,
 			`CREATE INDEX idx_telegram_updates_pending ON telegram_updates (bot_id, update_id) WHERE done_at IS NULL`,
 
-			// Which of our messages a message in Telegram is; 0 for those that belong to the thread alone.
+			// The chat message that corresponds to a Telegram message; 0 if it belongs to the thread as a whole.
 			`ALTER TABLE telegram_links ADD COLUMN message_id bigint NOT NULL DEFAULT 0`,
 			`CREATE INDEX idx_telegram_links_message_id ON telegram_links (message_id) WHERE message_id <> 0`,
 
 			`ALTER TABLE messages ADD COLUMN edited_at {time}`,
 
-			// What the team has switched, such as being away.
+			// Settings that the team changes at runtime, such as being away.
 			`CREATE TABLE switches (
 				id {id},
 				name varchar(50) NOT NULL UNIQUE,

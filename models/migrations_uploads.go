@@ -1,12 +1,12 @@
 package models
 
-// uploadSteps make the record of uploaded files.
+// uploadSteps create the table of uploaded files.
 var uploadSteps = []step{
 	{
 		id: "0201_uploads",
 		statements: []string{
-			// used_at is when somebody last had a use for the file: when it came, and when a message was to name it.
-			// deleted_at marks a file that is to be taken away; the row goes when the file is gone.
+			// used_at is the last use of the file: its upload, or a message about to refer to it. deleted_at marks a file to be
+			// deleted; the row is removed once the file is gone.
 			`CREATE TABLE uploads (
 				id {id},
 				url varchar(255) NOT NULL UNIQUE,
@@ -24,14 +24,14 @@ var uploadSteps = []step{
 				deleted_at {time}
 			)`,
 			`CREATE INDEX idx_uploads_deleted_at ON uploads (deleted_at, id) WHERE deleted_at IS NOT NULL`,
-			// Whether any message names a file is asked for every file, and few messages name one.
+			// The sweep checks for every file whether a message refers to it; few messages do.
 			`CREATE INDEX idx_messages_file_url ON messages (file_url) WHERE file_url <> ''`,
 		},
 	},
 	{
 		id: "0202_upload_threads",
 		statements: []string{
-			// The thread whose message named the file first; '' = none has. The visitor of another thread may not name it.
+			// The thread whose message referred to the file first; '' = none yet. Visitors of other threads may not refer to it.
 			`ALTER TABLE uploads ADD COLUMN thread_id varchar(50) NOT NULL DEFAULT ''`,
 		},
 	},

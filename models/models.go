@@ -1,8 +1,7 @@
-// Package models keeps Sohbet's users, threads and messages in SQLite or PostgreSQL.
+// Package models stores Sohbet's users, threads and messages in SQLite or PostgreSQL.
 //
-// Reads go straight to a pool with a small cache in front. Everything that a conversation writes
-// (messages, new threads, read markers) passes one queue and one writer, which commits all that
-// gathered while the previous commit ran as a single durable transaction.
+// Reads go to a connection pool, through a small cache. All writes of a conversation (messages, new threads, read marks) pass through
+// one queue and one writer, which commits everything that accumulated during the previous commit as a single durable transaction.
 package models
 
 import (
@@ -10,19 +9,19 @@ import (
 	"time"
 )
 
-// Errors that callers tell apart with errors.Is. No error of this package carries message text.
+// Errors to match with errors.Is. No error of this package contains message text.
 var (
 	ErrNotFound = errors.New("models: not found")
 	ErrExists   = errors.New("models: already exists")
 	ErrClosed   = errors.New("models: store is closed")
-	// ErrBusy says that the write queue stayed full until the context ended; nothing was stored.
+	// ErrBusy means that the write queue stayed full until the context ended; nothing was stored.
 	ErrBusy = errors.New("models: write queue is full")
-	// ErrInvalid is what every *InvalidError matches.
+	// ErrInvalid matches every *InvalidError.
 	ErrInvalid = errors.New("models: invalid value")
 )
 
-// InvalidError names a value that the tables cannot hold. Both databases refuse the same values,
-// because they are checked here before either sees them.
+// InvalidError names a value that the tables cannot hold. Values are checked here before they reach the database, so that both
+// databases refuse the same ones.
 type InvalidError struct {
 	Field  string // column name
 	Reason string
@@ -30,10 +29,10 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string { return "models: " + e.Field + ": " + e.Reason }
 
-// Is makes errors.Is(err, ErrInvalid) hold.
+// Is makes every InvalidError match ErrInvalid.
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-// Column widths in characters, as the migrations declare them.
+// Column widths in characters, as declared in the migrations.
 const (
 	MaxThreadID    = 50
 	MaxDisplayName = 100
@@ -54,38 +53,38 @@ const (
 const (
 	StatusActive = "active"
 	StatusClosed = "closed"
-	// StatusWaiting is no state: a ThreadQuery selects by it active threads whose visitor waits for an answer.
+	// StatusWaiting is not stored: in a ThreadQuery it selects active threads whose visitor waits for an answer.
 	StatusWaiting = "waiting"
 )
 
-// MaxRating is the best rating; 0 is none.
+// MaxRating is the best rating; 0 means none.
 const MaxRating = 5
 
-// Who reads and writes.
+// Sides of a conversation, used as readers and sender types.
 const (
 	Visitor = "visitor"
 	Admin   = "admin"
 )
 
-// telegramSender writes from the operators' chat: one of the team, as Admin is.
+// telegramSender is the sender type of agents who write in Telegram.
 const telegramSender = "telegram"
 
-// ofTeam reports whether a message of a sender is an answer to the visitor.
+// ofTeam reports whether messages of a sender type are answers to the visitor.
 func ofTeam(senderType string) bool { return senderType == Admin || senderType == telegramSender }
 
-// User is the person behind a thread. Username is a generated handle, unique; the name a visitor
-// typed lives on the thread, since two visitors may share it.
+// User is the person behind a thread. Username is a generated handle, unique; the name that a visitor typed is stored in the thread,
+// since two visitors may share it.
 type User struct {
 	ID          int64
 	Username    string
 	PhoneNumber string
 	CreatedAt   time.Time
 	LastSeen    time.Time
-	ExternalID  *string // under which the site that embeds the chat knows them; nil = it does not
+	ExternalID  *string // user id on the embedding site; nil = anonymous
 }
 
-// Thread is one visitor's conversation. Its last message and counts are kept on the row, so a list
-// of threads needs no subquery.
+// Thread is one visitor's conversation. Its last message and counts are denormalized into the row, so a list of threads needs no
+// subquery.
 type Thread struct {
 	ID            string `gorm:"primaryKey"`
 	UserID        int64
@@ -97,33 +96,33 @@ type Thread struct {
 	CreatedAt     time.Time
 	LastActivity  time.Time
 	LastMessageID int64
-	LastMessage   string // the newest message's text, cut to LastMessageRunes
+	LastMessage   string // the newest message's text, truncated to LastMessageRunes
 	LastSender    string // its sender_type
 	LastType      string // its content_type
 	LastMessageAt *time.Time
 	MessageCount  int64
-	UnreadCount   int64 // visitor messages that no agent has read
-	VisitorReadID int64 // newest message id the visitor has read
+	UnreadCount   int64 // visitor messages not read by any agent
+	VisitorReadID int64 // id of the newest message the visitor has read
 	AgentReadID   int64
-	AddressHash   string // keyed hash of the address from which the visitor came last
+	AddressHash   string // keyed hash of the address the visitor last connected from
 
-	WaitingSince      *time.Time // when the oldest visitor message was written that nobody of the team has answered
-	VisitorReceivedID int64      // newest message id that the visitor's client has
-	AgentReceivedID   int64      // newest message id that a client of the team, or Telegram, has
-	Talks             int64      // how often the visitor began to talk: once, and again whenever a closed thread was reopened by a message
-	AnsweredTalk      int64      // the last of these that was answered
+	WaitingSince      *time.Time // when the oldest visitor message not yet answered by the team was written
+	VisitorReceivedID int64      // id of the newest message the visitor's client has received
+	AgentReceivedID   int64      // id of the newest message received by an agent's client, or by Telegram
+	Talks             int64      // sessions the visitor started: the first, and one more whenever a message reopened a closed thread
+	AnsweredTalk      int64      // number of the last session that was answered
 	Rating            int64      // 1 to MaxRating; 0 = none
 	RatingComment     string
 	Email             string
 	PageTitle         string `gorm:"column:sealed_page_title"`
-	Browser           string // a word such as "Firefox 140"
-	Platform          string // a word such as "Android"
+	Browser           string // a name such as "Firefox 140"
+	Platform          string // a name such as "Android"
 }
 
-// LastMessageRunes is how much of the newest message a thread row repeats.
+// LastMessageRunes is the maximum length of LastMessage in runes.
 const LastMessageRunes = 200
 
-// Message is one stored message. IDs grow within a thread in the order of acceptance.
+// Message is one stored message. Within a thread, ids increase in the order of acceptance.
 type Message struct {
 	ID          int64
 	ThreadID    string
@@ -135,22 +134,21 @@ type Message struct {
 	SenderType  string // visitor, admin, telegram, system
 	CreatedAt   time.Time
 	EditedAt    *time.Time // nil = never
-	Reaction    string     // the team's, in emoji; "" = none
+	Reaction    string     // the team's, an emoji; "" = none
 }
 
-// TelegramLink ties a message in Telegram to a thread, so that an answer finds its way back.
+// TelegramLink maps a message in Telegram to a thread, so that a reply to it can be routed.
 type TelegramLink struct {
 	ID                int64
 	ThreadID          string
 	TelegramMessageID int64
 	ChatID            int64
 	TopicID           int64
-	MessageID         int64 // the message it is; 0 if it belongs to the thread alone
+	MessageID         int64 // the corresponding message; 0 if it belongs to the thread as a whole
 	CreatedAt         time.Time
 }
 
-// OneTimeCode is a sign-in code, stored only as a hash. Binding says what it is good for; there is
-// at most one code for a binding.
+// OneTimeCode is a sign-in code, stored only as a hash. Binding says what the code is valid for; a binding has at most one code.
 type OneTimeCode struct {
 	ID        int64
 	Hash      []byte
@@ -165,7 +163,7 @@ type OneTimeCode struct {
 type NewThread struct {
 	ID, DisplayName, PhoneNumber, PageURL, PageTitle, Locale, Browser, Platform string
 
-	Address string // where the visitor comes from; stored as a keyed hash
+	Address string // the visitor's network address; stored as a keyed hash
 }
 
 // ThreadPatch changes the fields that are not nil.
@@ -178,10 +176,9 @@ type ThreadPatch struct {
 	RatingComment *string
 }
 
-// ThreadQuery selects a page of threads, newest message first. To get the next page pass the last
-// thread's LastMessageAt and ID. Search looks for each of its words in display name and phone number, ignoring
-// case and accents, and for whole e-mail addresses.
-// Threads in which nobody ever wrote are left out; IncludeEmpty lists all, by LastActivity.
+// ThreadQuery selects a page of threads, newest message first. For the next page pass the last thread's LastMessageAt and ID. Search
+// matches threads whose display name and phone number contain each of its words, ignoring case and accents, and whole e-mail addresses.
+// Threads without messages are left out; IncludeEmpty lists all, by LastActivity.
 type ThreadQuery struct {
 	Limit        int // 0 = 50, at most 1000
 	Before       time.Time
@@ -191,8 +188,8 @@ type ThreadQuery struct {
 	IncludeEmpty bool
 }
 
-// MessageQuery selects messages of one thread. With BeforeID the newest ones before it, with
-// AfterID the oldest ones after it, with neither the newest, or with Oldest the oldest.
+// MessageQuery selects messages of one thread: with BeforeID the newest ones before it, with AfterID the oldest ones after it, with
+// Oldest the oldest, otherwise the newest.
 type MessageQuery struct {
 	BeforeID, AfterID int64
 	Oldest            bool
@@ -209,22 +206,22 @@ type NewMessage struct {
 	// OpenThread, when set, creates the thread in the same transaction if it is not stored.
 	OpenThread *NewThread
 
-	sealed, preview string // what is stored of ContentText: all of it, and cut to LastMessageRunes
+	sealed, preview string // ContentText encrypted, and truncated to LastMessageRunes and encrypted
 }
 
-// Appended is the outcome of an append. Thread is the row as it stood right after this message.
+// Appended is the result of an append. Thread is the row right after this message.
 type Appended struct {
 	Message   Message
 	Thread    Thread
-	Duplicate bool  // the client_id was stored before: Message is the first one
+	Duplicate bool  // the client_id was stored before: Message is the stored one
 	Opened    bool  // this message opened the thread
 	Reopened  bool  // the thread was closed before this message
-	Follows   int64 // id of the thread's message before this one, 0 for the first; not set for a duplicate
-	Waits     bool  // Thread.WaitingSince changed with it
+	Follows   int64 // id of the previous message in the thread, 0 for the first; not set for a duplicate
+	Waits     bool  // Thread.WaitingSince changed with this message
 }
 
-// stamp is the one form in which times are stored: UTC and whole milliseconds, the precision that
-// goes over the wire, so that a time sent out and handed back as a cursor compares equal.
+// stamp returns a time in the form in which all times are stored: UTC and whole milliseconds, the precision of the wire format, so that
+// a time sent out and handed back as a cursor compares equal.
 func stamp(t time.Time) time.Time {
 	if t.IsZero() {
 		t = time.Now()

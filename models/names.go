@@ -7,21 +7,22 @@ import (
 	"gorm.io/gorm"
 )
 
-// invisible are code points that show nothing by themselves: white space, marks, controls, and what programs that cannot show it
-// leave out (Default_Ignorable_Code_Point of the Unicode Character Database).
+// invisible are code points that show nothing by themselves: white space, marks, controls, and code points that renderers ignore
+// (Default_Ignorable_Code_Point of the Unicode Character Database).
 var invisible = []*unicode.RangeTable{
 	unicode.M, unicode.Z, unicode.White_Space, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector,
 }
 
-// VisibleName reports whether a name shows anything.
+// VisibleName reports whether a name has a visible character.
 func VisibleName(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool {
-		const brailleBlank, nullNotehead = '\u2800', '\U0001D159' // blanks that Unicode counts as symbols
+		const brailleBlank, nullNotehead = '\u2800', '\U0001D159' // blank glyphs that Unicode classifies as symbols
 		return r != brailleBlank && r != nullNotehead && !unicode.In(r, invisible...)
 	})
 }
 
-// VisitorName is how a visitor is called: by their name or, when that shows nothing, by a word in the language of locale.
+// VisitorName returns the name to show for a visitor: their own or, when that has no visible character, a generic one in the language
+// of locale.
 func VisitorName(name, locale string) string {
 	switch {
 	case VisibleName(name):
@@ -32,10 +33,10 @@ func VisitorName(name, locale string) string {
 	return "Visitor"
 }
 
-// nameSteps give names to threads.
+// nameSteps repair the display names of threads.
 var nameSteps = []step{{id: "names_0001_visible", run: nameInvisible}}
 
-// nameInvisible renames threads that were stored under a name that shows nothing.
+// nameInvisible renames threads that were stored with a name without visible characters.
 func nameInvisible(tx *gorm.DB) error {
 	var list []threadRow
 	rows, err := tx.Raw("SELECT id, display_name, phone_number, locale FROM threads").Rows()
@@ -45,7 +46,7 @@ func nameInvisible(tx *gorm.DB) error {
 	for rows.Next() {
 		var t threadRow
 		if err := rows.Scan(&t.ID, &t.DisplayName, &t.PhoneNumber, &t.Locale); err != nil {
-			_ = rows.Close() // the scan's error tells more
+			_ = rows.Close() // the scan error is more specific
 			return err
 		}
 		if !VisibleName(t.DisplayName) {

@@ -25,7 +25,7 @@ func TestVisibleNames(t *testing.T) {
 	}
 }
 
-// Threads of an older version whose names show nothing get one, and are found by it; the others keep theirs.
+// Threads of an older version with invisible names get a generic one, and are found by it; the others keep theirs.
 func TestInvisibleNamesOfAnOlderVersion(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {

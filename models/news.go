@@ -8,39 +8,38 @@ import (
 	"time"
 )
 
-// News is how processes that share a database keep in step what they hold in memory. Without it a process finds out by
-// itself, later: what it keeps of threads within CacheTTL, blocks and sessions within watchInterval. The functions must not
-// block.
+// News connects the cache invalidation of processes that share a database. Without it a process notices changes of others only later:
+// threads within CacheTTL, blocks and sessions within watchInterval. The functions must not block.
 type News struct {
-	// Hears reports whether this process hears at once what others change in a thread. Only then is the thread kept in memory.
+	// Hears reports whether this process is notified immediately when others change a thread. Only then is the thread cached.
 	Hears func(threadID string) bool
-	// Changed is called after a commit that changed a thread, "" for all of them. What the writer commits is left out: a
-	// message or a moved mark is published anyway, and whoever hears of that calls [Store.Forget].
+	// Changed is called after a commit that changed a thread, or with "" for all threads. Commits of the writer are left out: messages
+	// and moved marks are published anyway, and the receiver of those calls [Store.Forget].
 	Changed func(threadID string)
-	// Turned is called after a commit that changed something else: one of the names below, to be handed to [Store.Heard] of
-	// the others.
+	// Turned is called after a commit that changed something other than threads: one of the constants below, to be passed to
+	// [Store.Heard] in the other processes.
 	Turned func(what string)
 }
 
-// What may be turned.
+// Kinds of change for News.Turned and [Store.Heard].
 const (
-	TurnedSecurity = "security" // blocks, sessions
-	TurnedOutbox   = "outbox"   // something waits to be sent
+	TurnedSecurity = "security" // rows are waiting to be sent
+	TurnedOutbox   = "outbox"   // waiting outbox rows may be retried at once
 	TurnedRetry    = "retry"    // what waits in the outbox may be tried at once
 	TurnedSwitch   = "switch"
 )
 
-// Share connects the store with those of other processes.
+// Share sets the functions through which this store exchanges invalidations with other processes.
 func (s *Store) Share(n News) { s.news.Store(&n) }
 
-// turned tells the others.
+// turned notifies the other processes of a change.
 func (s *Store) turned(what string) {
 	if n := s.news.Load(); n != nil {
 		n.Turned(what)
 	}
 }
 
-// Heard takes in what another process turned.
+// Heard applies a change that another process announced.
 func (s *Store) Heard(what string) {
 	switch what {
 	case TurnedSecurity:
@@ -52,22 +51,22 @@ func (s *Store) Heard(what string) {
 	}
 }
 
-// Forget drops what memory holds of a thread: for the news that another process changed it.
+// Forget evicts a thread from the cache after another process changed it.
 func (s *Store) Forget(threadID string) { s.cache.forget(threadID) }
 
-// ForgetAll drops what memory holds of every thread: for when there may have been news that nobody brought.
+// ForgetAll evicts every thread from the cache, for when notifications may have been missed.
 func (s *Store) ForgetAll() { s.cache.forgetAll() }
 
-// Settle returns when everybody who queued a message that was committed before this call has been told so.
+// Settle returns after the callbacks of all messages committed before this call have run.
 func (s *Store) Settle(ctx context.Context) error {
 	_, err := s.writer.wait(ctx, &job{kind: settleJob})
 	return err
 }
 
-// stateFamily is the row of security_state that all processes of one database know each other by.
+// stateFamily is the row of security_state that holds the secret shared by all processes on one database.
 const stateFamily = "family"
 
-// Family is a secret that the processes on this database share, and nobody else: it is made once, and is in no backup.
+// Family returns a secret that only the processes on this database share: it is generated once and is not part of backups.
 func (s *Store) Family(ctx context.Context) ([32]byte, error) {
 	var value string
 	err := again(ctx, func() error {
@@ -78,10 +77,10 @@ func (s *Store) Family(ctx context.Context) ([32]byte, error) {
 		}
 		return s.write.WithContext(ctx).Table("security_state").Where("name = ?", stateFamily).Select("value").Take(&value).Error
 	})
-	return sha256.Sum256([]byte(value)), s.failed("read what processes share", err)
+	return sha256.Sum256([]byte(value)), s.failed("read the shared secret", err)
 }
 
-// NewestID is the id of the newest message of all, 0 if there is none.
+// NewestID returns the id of the newest message in any thread, 0 if there is none.
 func (s *Store) NewestID(ctx context.Context) (int64, error) {
 	var id int64
 	err := again(ctx, func() error {
@@ -95,8 +94,8 @@ type newest struct {
 	LastMessageID int64
 }
 
-// NewestIDs gives the id of the newest message of each of these threads, read from the database. A thread that is not stored
-// is left out.
+// NewestIDs returns the id of the newest message of each of these threads, read from the database. Threads that are not stored are left
+// out.
 func (s *Store) NewestIDs(ctx context.Context, threads []string) (map[string]int64, error) {
 	found := make(map[string]int64, len(threads))
 	var rows []newest
@@ -114,7 +113,7 @@ func (s *Store) NewestIDs(ctx context.Context, threads []string) (map[string]int
 	return found, s.failed("read the newest ids", err)
 }
 
-// postgresNewest is one statement for any number of threads.
+// postgresNewest takes any number of ids in one array parameter, so that it is one prepared statement.
 const postgresNewest = "SELECT id, last_message_id FROM threads WHERE id = ANY($1::text[])"
 
 func scanNewest(rows *sql.Rows, err error) ([]newest, error) {
@@ -133,7 +132,7 @@ func scanNewest(rows *sql.Rows, err error) ([]newest, error) {
 	return list, rows.Err()
 }
 
-// NewestIDsSince is NewestIDs of the threads that were active since a time, the most active first, at most limit.
+// NewestIDsSince is like NewestIDs for the threads active since a time, the most recently active first, at most limit.
 func (s *Store) NewestIDsSince(ctx context.Context, since time.Time, limit int) (map[string]int64, error) {
 	found := make(map[string]int64)
 	var rows []newest

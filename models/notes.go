@@ -10,26 +10,26 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// Note is what the team notes on a thread for itself. Notes have a table of their own, so that nothing that reads messages for a
-// visitor can come upon one.
+// Note is an internal note of the team on a thread. Notes have a table of their own, so that no query that reads messages for a visitor
+// can return one.
 type Note struct {
 	ID          int64
 	ThreadID    string
 	ClientID    string // chosen by the sender; unique within the thread unless empty
 	ContentText string
 	Author      string
-	AfterID     int64 // the thread's newest message when it was written; 0 = none
+	AfterID     int64 // the thread's newest message when the note was written; 0 = none
 	CreatedAt   time.Time
 }
 
-// MaxAuthor is the width of an author's name; MaxNotes how many of a thread's notes are read.
+// MaxAuthor is the maximum length of an author's name in runes, MaxNotes the maximum number of notes returned for a thread.
 const (
 	MaxAuthor = 100
 	MaxNotes  = 500
 )
 
-// AddNote stores a note and fills in its ID and AfterID. A client_id that is stored already in the thread gives the first note,
-// and false.
+// AddNote stores a note and fills in its ID and AfterID. If the thread already has a note with that client_id, it returns the stored
+// note and false.
 func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
 	n.CreatedAt = stamp(n.CreatedAt)
 	for _, err := range [...]error{
@@ -91,7 +91,7 @@ func (s *Store) Notes(ctx context.Context, threadID string) ([]Note, error) {
 	return list, nil
 }
 
-// DeleteNote deletes a note of a thread. ErrNotFound if there is none.
+// DeleteNote deletes a note of a thread. It returns ErrNotFound if there is none.
 func (s *Store) DeleteNote(ctx context.Context, threadID string, id int64) error {
 	var deleted int64
 	err := again(ctx, func() error {
@@ -105,7 +105,8 @@ func (s *Store) DeleteNote(ctx context.Context, threadID string, id int64) error
 	return s.failed("delete a note", err)
 }
 
-// ExpireNotes deletes a batch of notes that were stored before a time and returns them, only ID and ThreadID filled.
+// ExpireNotes deletes a batch of notes stored before a time and returns them with only ID and ThreadID filled in. more reports whether
+// there may be others.
 func (s *Store) ExpireNotes(ctx context.Context, before time.Time) (gone []Note, more bool, err error) {
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		gone = nil

@@ -114,7 +114,7 @@ func TestCannedReplies(t *testing.T) {
 		if _, err := save(999, "yeni", "x"); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("in place of none: %v", err)
 		}
-		if got, err := save(iade.ID, "İADE", "Yeni metin"); err != nil || got.ID != iade.ID { // its own shortcut, written otherwise
+		if got, err := save(iade.ID, "İADE", "Yeni metin"); err != nil || got.ID != iade.ID { // its own shortcut in different case
 			t.Errorf("%+v, %v", got, err)
 		}
 		list, err := s.CannedReplies(t.Context())
@@ -127,7 +127,7 @@ func TestCannedReplies(t *testing.T) {
 		if err := s.DeleteCanned(t.Context(), kargo.ID); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("deleted twice: %v", err)
 		}
-		// Two at once: one of them has it.
+		// Concurrent saves of one shortcut: exactly one succeeds.
 		won := make([]error, 8)
 		inParallel(t, len(won), func(i int) error { _, won[i] = save(0, "same", "x"); return nil })
 		count := 0
@@ -152,7 +152,7 @@ func TestCannedReplies(t *testing.T) {
 	})
 }
 
-// What people wrote beside messages is encrypted too, and follows a change of the key.
+// Texts other than messages are encrypted too, and are re-encrypted on a key change.
 func TestOtherTextsAreSealed(t *testing.T) {
 	const secret = "kırmızıbalık"
 	for _, dialect := range storetest.Dialects {
@@ -185,7 +185,7 @@ func TestOtherTextsAreSealed(t *testing.T) {
 				}
 			}
 			holds(old)
-			if res := say(t, old, id, "hello"); res.Thread.Email != email || res.Thread.PageURL != page || res.Thread.PageTitle != title { // the writer's view of the row
+			if res := say(t, old, id, "hello"); res.Thread.Email != email || res.Thread.PageURL != page || res.Thread.PageTitle != title { // the thread as returned by the writer
 				t.Errorf("after a message: %+v", res.Thread)
 			}
 			opened, err := old.CreateThread(t.Context(), models.NewThread{ID: threadID(2), PageURL: page, PageTitle: title})
@@ -194,7 +194,7 @@ func TestOtherTextsAreSealed(t *testing.T) {
 			}
 			known, _, err := old.OpenAs(t.Context(), "customer-1", models.NewThread{ID: threadID(3), PageURL: page, PageTitle: title})
 			if err != nil || known.PageURL != page || readThread(t, old, threadID(3)).PageTitle != title {
-				t.Errorf("opened as somebody: %+v, %v", known, err)
+				t.Errorf("opened with an external id: %+v, %v", known, err)
 			}
 			for _, n := range []int{2, 3} {
 				if err := old.DeleteThread(t.Context(), threadID(n)); err != nil {

@@ -13,8 +13,8 @@ import (
 	"sohbet/models/storetest"
 )
 
-// Three processes write to the same few threads at once, many in one batch. Nobody waits for the other in vain, whoever
-// reads behind an id misses nothing, and each message tells which one it follows.
+// Three processes write to the same few threads at once, many messages per batch. There is no deadlock, a reader that pages by id
+// misses nothing, and each message reports its predecessor.
 func TestProcessesShareAThread(t *testing.T) {
 	const writers, each, threads = 3, 300, 4
 	o := storetest.Options(t, "postgres")
@@ -29,7 +29,7 @@ func TestProcessesShareAThread(t *testing.T) {
 
 	reading, over := context.WithCancel(t.Context())
 	defer over()
-	read := make([][]int64, threads) // what somebody read who always asked for what follows
+	read := make([][]int64, threads) // ids seen by a reader that always asks for those after the last
 	var readers sync.WaitGroup
 	for i, id := range ids {
 		readers.Go(func() {
@@ -113,11 +113,11 @@ func TestProcessesShareAThread(t *testing.T) {
 	}
 }
 
-// Settle returns after the callbacks of all that was committed before.
+// Settle returns after the callbacks of everything committed before.
 func TestSettle(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		id := thread(t, s, 1).ID
-		told := 0 // by the delivery goroutine alone, and read after Settle
+		told := 0 // written only by the delivery goroutine, and read after Settle
 		for n := range 50 {
 			if err := s.Append(t.Context(), models.NewMessage{
 				ThreadID: id, SenderType: models.Visitor, ContentType: "text", ContentText: fmt.Sprint(n), CreatedAt: time.Now(),
@@ -126,15 +126,16 @@ func TestSettle(t *testing.T) {
 			}
 		}
 		if err := s.Settle(t.Context()); err != nil || told != 50 {
-			t.Fatalf("%d of 50 were told: %v", told, err)
+			t.Fatalf("%d of 50 callbacks ran: %v", told, err)
 		}
-		if err := s.Settle(t.Context()); err != nil { // alone in its batch
+		if err := s.Settle(t.Context()); err != nil { // the only job of its batch
 			t.Fatal(err)
 		}
 	})
 }
 
-// A store that shares keeps only threads that it hears of, tells what it changed, and does not tell back what it heard.
+// A store with News caches only threads that it is notified of, announces its own changes, and does not announce those it was notified
+// of.
 func TestShare(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		loud, silent := thread(t, s, 1).ID, thread(t, s, 2).ID
@@ -158,14 +159,14 @@ func TestShare(t *testing.T) {
 			return s.Stats().CacheHits - before
 		}
 		if n := hits(loud); n != 2 {
-			t.Errorf("%d of 2 reads of a thread that is heard of came from memory", n)
+			t.Errorf("%d of 2 reads of a thread with notifications came from the cache", n)
 		}
 		if n := hits(silent); n != 0 {
-			t.Errorf("%d reads of a thread that is not heard of came from memory", n)
+			t.Errorf("%d reads of a thread without notifications came from the cache", n)
 		}
 		s.Forget(loud)
 		if changed != nil || turned != nil {
-			t.Errorf("told %q, %q before anything changed", changed, turned)
+			t.Errorf("announced %q, %q before anything changed", changed, turned)
 		}
 		name := "Yeni"
 		if _, err := s.UpdateThread(t.Context(), loud, models.ThreadPatch{DisplayName: &name}); err != nil {
@@ -178,12 +179,12 @@ func TestShare(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.Equal(changed, []string{loud}) || !slices.Equal(turned, []string{models.TurnedSwitch, models.TurnedSecurity}) {
-			t.Errorf("told of %d threads and of %q", len(changed), turned)
+			t.Errorf("announced %d threads and %q", len(changed), turned)
 		}
 	})
 }
 
-// What another process ended or blocked is known at once when it says so.
+// A revocation or block by another process takes effect immediately when announced.
 func TestHeard(t *testing.T) {
 	o := storetest.Options(t, "postgres")
 	a, b := storetest.Reopen(t, o), storetest.Reopen(t, o)
@@ -206,7 +207,7 @@ func TestHeard(t *testing.T) {
 	}
 }
 
-// Two processes on one database have one family, those on another have another.
+// Two processes on one database have the same secret, those on another database a different one.
 func TestFamily(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		first, err := s.Family(t.Context())

@@ -8,57 +8,57 @@ import (
 	"gorm.io/gorm"
 )
 
-// ChannelTelegram is the channel of the bridge to Telegram.
+// ChannelTelegram is the outbox channel of the Telegram bridge.
 const ChannelTelegram = "telegram"
 
-// What an outbox row of Telegram asks for.
+// Kinds of outbox rows for Telegram.
 const (
 	OutboxMessage = "message" // send the message
 	OutboxEdit    = "edit"    // the message has a new text
-	OutboxTopic   = "topic"   // name and state of the thread changed
+	OutboxTopic   = "topic"   // the thread's name or status changed
 
-	// OutboxTopicDeletion is a topic whose thread was deleted: MessageID is the topic, ThreadID is a [TopicsOfChat].
+	// OutboxTopicDeletion deletes the topic of a deleted thread: MessageID is the topic, ThreadID is a [TopicsOfChat].
 	OutboxTopicDeletion = "topic_deletion"
 )
 
-// TopicsOfChat is the ThreadID of outbox rows that delete topics of a chat: one key, so that clearing many threads delays no
-// message. No thread can have it.
+// TopicsOfChat is the ThreadID of outbox rows that delete topics of a chat. They share one key, so that clearing many threads does not
+// delay messages. It cannot be the id of a thread.
 func TopicsOfChat(chatID int64) string { return "topics of " + strconv.FormatInt(chatID, 10) }
 
 func topicDeletion(t TelegramThread) OutboxRow {
 	return OutboxRow{Channel: ChannelTelegram, ThreadID: TopicsOfChat(t.ChatID), MessageID: t.TopicID, Kind: OutboxTopicDeletion, CreatedAt: stamp(time.Now())}
 }
 
-// OutboxRow is one thing that a channel has yet to deliver. Rows with the same channel, destination and thread are
-// delivered in the order of their ids.
+// OutboxRow is one pending delivery of a channel. Rows with the same channel, destination and thread are delivered in the order of
+// their ids.
 type OutboxRow struct {
 	ID          int64
 	Channel     string
-	Destination string // where to; "" if the channel has one destination
-	ThreadID    string // "" for what is about no conversation
+	Destination string // "" if the channel has one destination
+	ThreadID    string // "" if the row belongs to no conversation
 	MessageID   int64
-	Kind        string // for the channel to interpret
-	Parts       int    // parts of the message that have been sent
-	Tries       int    // that failed by the row's own fault
+	Kind        string // interpreted by the channel
+	Parts       int    // parts of the message already sent
+	Tries       int    // failed attempts caused by the row itself
 	DueAt       *time.Time
-	SetAsideAt  *time.Time // when it was given up until an agent has it sent again; nil = it waits
-	Reason      string     // why it was set aside, without message text
+	SetAsideAt  *time.Time // when it was set aside until an agent retries it; nil = pending
+	Reason      string     // why it was set aside; contains no message text
 	CreatedAt   time.Time
 }
 
-// TableName names the table.
+// TableName returns the name of the table.
 func (OutboxRow) TableName() string { return "outbox" }
 
-// OutboxKey names what is delivered in order within a channel.
+// OutboxKey identifies rows of a channel that are delivered in order.
 type OutboxKey struct{ Destination, ThreadID string }
 
-// Key is the row's key.
+// Key returns the row's key.
 func (r OutboxRow) Key() OutboxKey { return OutboxKey{r.Destination, r.ThreadID} }
 
-// mirrored reports whether Telegram receives messages of a sender. What was written in Telegram is known there.
+// mirrored reports whether messages of a sender type are sent to Telegram. Messages written in Telegram are there already.
 func mirrored(senderType string) bool { return senderType == Visitor || senderType == Admin }
 
-// enqueue puts what was stored into the outbox, in the same transaction.
+// enqueue adds outbox rows for the stored messages, in the same transaction.
 func (t *transaction) enqueue(ctx context.Context, conn gorm.ConnPool) error {
 	if !t.writer.store.telegram {
 		return nil
@@ -83,9 +83,9 @@ func (t *transaction) enqueue(ctx context.Context, conn gorm.ConnPool) error {
 	return t.writer.sql.enqueue(ctx, conn, rows)
 }
 
-// OutboxListen calls f after each commit of this process that queued rows of a channel, with their keys; without keys when
-// another process did; and with retry when all that waits may be tried at once. One function listens to a channel; it must
-// not block. Nil ends it.
+// OutboxListen registers f for a channel. It is called after each commit of this process that queued rows of the channel, with their
+// keys; without keys when another process queued rows; and with retry when all pending rows may be tried at once. A channel has one
+// listener; it must not block. Nil removes it.
 func (s *Store) OutboxListen(channel string, f func(keys []OutboxKey, retry bool)) {
 	s.outboxMu.Lock()
 	defer s.outboxMu.Unlock()
@@ -99,7 +99,7 @@ func (s *Store) OutboxListen(channel string, f func(keys []OutboxKey, retry bool
 	s.outboxListeners[channel] = f
 }
 
-// outboxQueued notifies the sender, in whichever process it runs, of committed rows.
+// outboxQueued notifies the sender of the channel, in whichever process it runs, of committed rows.
 func (s *Store) outboxQueued(rows ...OutboxRow) {
 	keys := make(map[string][]OutboxKey, 1)
 	for _, row := range rows {
@@ -115,7 +115,7 @@ func (s *Store) outboxQueued(rows ...OutboxRow) {
 	s.turned(TurnedOutbox)
 }
 
-// outboxChanged notifies the senders here of what another process queued, or that waiting rows may be tried.
+// outboxChanged notifies the listeners of this process that another process queued rows, or that pending rows may be retried.
 func (s *Store) outboxChanged(retry bool) {
 	s.outboxMu.Lock()
 	defer s.outboxMu.Unlock()
@@ -124,13 +124,13 @@ func (s *Store) outboxChanged(retry bool) {
 	}
 }
 
-// outboxWaiting selects what a channel has yet to send.
+// outboxWaiting selects the pending rows of a channel.
 func (s *Store) outboxWaiting(ctx context.Context, channel string) *gorm.DB {
 	return s.read.WithContext(ctx).Model(&OutboxRow{}).Where("channel = ? AND set_aside_at IS NULL", channel)
 }
 
-// OutboxKeys returns the keys of rows that wait with an id above after, those of the oldest rows first, and the highest
-// of these ids, or after if there is none.
+// OutboxKeys returns the keys of pending rows with an id above after, those with the oldest rows first, and the highest of these ids,
+// or after if there is none.
 func (s *Store) OutboxKeys(ctx context.Context, channel string, after int64) (keys []OutboxKey, newest int64, err error) {
 	var found []struct {
 		Destination, ThreadID string
@@ -147,7 +147,7 @@ func (s *Store) OutboxKeys(ctx context.Context, channel string, after int64) (ke
 	return keys, newest, s.failed("read the outbox", err)
 }
 
-// OutboxRows returns the first rows of a key that wait, in order.
+// OutboxRows returns the first pending rows of a key, in order.
 func (s *Store) OutboxRows(ctx context.Context, channel string, k OutboxKey, limit int) ([]OutboxRow, error) {
 	var rows []OutboxRow
 	err := again(ctx, func() error { return s.outboxRowsQuery(ctx, channel, k, limit).Find(&rows).Error })
@@ -158,38 +158,38 @@ func (s *Store) outboxRowsQuery(ctx context.Context, channel string, k OutboxKey
 	return s.outboxWaiting(ctx, channel).Where("thread_id = ? AND destination = ?", k.ThreadID, k.Destination).Order("id").Limit(limit)
 }
 
-// OutboxDone removes rows that have nothing left to send.
+// OutboxDone deletes delivered rows.
 func (s *Store) OutboxDone(ctx context.Context, ids ...int64) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error { return tx.Where("id IN ?", ids).Delete(&OutboxRow{}).Error })
 	return s.failed("remove outbox rows", err)
 }
 
-// OutboxLater counts a failed try of a row; after a restart it is not tried before due.
+// OutboxLater counts a failed attempt of a row; after a restart it is not retried before due.
 func (s *Store) OutboxLater(ctx context.Context, id int64, due time.Time) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		return tx.Model(&OutboxRow{}).Where("id = ?", id).
 			Updates(map[string]any{"tries": gorm.Expr("tries + 1"), "due_at": stamp(due)}).Error
 	})
-	return s.failed("put an outbox row off", err)
+	return s.failed("postpone an outbox row", err)
 }
 
-// maxReason is the width of the column reason in runes.
+// maxReason is the maximum length of the column reason in runes.
 const maxReason = 300
 
-// OutboxSetAside takes a row out of its key's order, until [Store.OutboxSendAgain].
+// OutboxSetAside excludes a row from delivery until [Store.OutboxSendAgain].
 func (s *Store) OutboxSetAside(ctx context.Context, id int64, reason string, at time.Time) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		return tx.Model(&OutboxRow{}).Where("id = ?", id).
 			Updates(map[string]any{"set_aside_at": stamp(at), "reason": cut(reason, maxReason), "due_at": nil}).Error
 	})
-	return s.failed("set an outbox row aside", err)
+	return s.failed("set aside an outbox row", err)
 }
 
 // OutboxAside returns the rows of a channel that were set aside, of one thread or, with "", of all, oldest first.
 func (s *Store) OutboxAside(ctx context.Context, channel, threadID string) ([]OutboxRow, error) {
 	var rows []OutboxRow
 	err := again(ctx, func() error {
-		db := s.read.WithContext(ctx).Where("channel = ? AND set_aside_at IS NOT NULL", channel) // the literal condition of idx_outbox_set_aside
+		db := s.read.WithContext(ctx).Where("channel = ? AND set_aside_at IS NOT NULL", channel) // the condition of the partial index idx_outbox_set_aside
 		if threadID != "" {
 			db = db.Where("thread_id = ?", threadID)
 		}
@@ -198,8 +198,8 @@ func (s *Store) OutboxAside(ctx context.Context, channel, threadID string) ([]Ou
 	return rows, s.failed("read what was set aside", err)
 }
 
-// OutboxSendAgain lets rows that were set aside be sent again, before what waits in their threads: those of one message, or
-// with "" and 0 all of the channel. It returns how many there were.
+// OutboxSendAgain makes rows that were set aside pending again; being older, they go before the others of their thread. It selects the
+// rows of one message, or with "" and 0 all rows of the channel, and returns their number.
 func (s *Store) OutboxSendAgain(ctx context.Context, channel, threadID string, messageID int64) (int, error) {
 	var rows []OutboxRow
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
@@ -223,24 +223,24 @@ func (s *Store) OutboxSendAgain(ctx context.Context, channel, threadID string, m
 	return len(rows), s.failed("send outbox rows again", err)
 }
 
-// OutboxWake lets all waiting rows be tried at once.
+// OutboxWake makes all pending rows due immediately.
 func (s *Store) OutboxWake(ctx context.Context) error {
 	err := again(ctx, func() error {
 		return s.write.WithContext(ctx).Model(&OutboxRow{}).Where("due_at IS NOT NULL").Update("due_at", nil).Error
 	})
 	s.outboxChanged(true)
 	s.turned(TurnedRetry)
-	return s.failed("wake the outbox", err)
+	return s.failed("retry the outbox", err)
 }
 
-// Backlog is what a channel has not sent.
+// Backlog counts the undelivered rows of a channel.
 type Backlog struct {
 	Rows   int64
 	Oldest time.Time // when the oldest row was written; zero if there is none
-	Aside  int64     // rows that were set aside; they are not in Rows
+	Aside  int64     // rows set aside; not counted in Rows
 }
 
-// OutboxBacklog counts what waits.
+// OutboxBacklog counts the undelivered rows of a channel.
 func (s *Store) OutboxBacklog(ctx context.Context, channel string) (Backlog, error) {
 	var b Backlog
 	var first []OutboxRow

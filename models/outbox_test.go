@@ -33,7 +33,7 @@ func TestOutboxSetsAsideAndSendsAgain(t *testing.T) {
 		if b, err := s.OutboxBacklog(t.Context(), models.ChannelTelegram); err != nil || b.Rows != 1 || b.Aside != 1 {
 			t.Errorf("backlog %+v, %v", b, err)
 		}
-		// Telegram has the message after it, but no mark may pass the one that it has not.
+		// Telegram has the later message, but the mark may not pass the undelivered one.
 		if upTo, err := s.OutboxSent(t.Context(), rows[1:], nil, false); err != nil || upTo != bad-1 {
 			t.Errorf("Telegram has all up to %d, want %d, %v", upTo, bad-1, err)
 		}
@@ -48,7 +48,7 @@ func TestOutboxSetsAsideAndSendsAgain(t *testing.T) {
 			}
 		}
 		if heard != 1 {
-			t.Errorf("the sender heard of it %d times", heard)
+			t.Errorf("the sender was notified %d times", heard)
 		}
 		rows, got := outbox(t, s)
 		if !slices.Equal(got, []string{fmt.Sprintf("message %s %d", id, bad)}) || rows[0].Tries != 0 || rows[0].Reason != "" {
@@ -60,7 +60,7 @@ func TestOutboxSetsAsideAndSendsAgain(t *testing.T) {
 	})
 }
 
-// oldOutbox makes the outbox of the version before this one, with rows in it.
+// oldOutbox creates the outbox table of the previous version, with rows.
 func oldOutbox(t *testing.T, s *models.Store, rows ...string) {
 	t.Helper()
 	id := "integer PRIMARY KEY AUTOINCREMENT"
@@ -83,14 +83,14 @@ func oldOutbox(t *testing.T, s *models.Store, rows ...string) {
 	}
 }
 
-// What an older version had not sent is sent by this one, once and in order.
+// Rows queued by an older version are sent by this one, once and in order.
 func TestTheOutboxOfAnOlderVersionIsTakenOver(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			o := storetest.Options(t, dialect)
 			s := storetest.Reopen(t, o)
 			oldOutbox(t, s, "('a', 7, 'message', 2, '2026-01-02 03:04:05')", "('b', 0, 'topic', 0, '2026-01-02 03:04:06')", "('a', 8, 'edit', 0, '2026-01-02 03:04:07')")
-			for range 2 { // a second start finds nothing to move
+			for range 2 { // a second start has nothing to migrate
 				again := storetest.Reopen(t, o)
 				rows, got := outbox(t, again)
 				if want := []string{"message a 7", "topic b 0", "edit a 8"}; !slices.Equal(got, want) {

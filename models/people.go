@@ -13,10 +13,10 @@ import (
 	"gorm.io/gorm"
 )
 
-// keyedNames are the names under which texts are looked up that are stored encrypted, which finds nothing.
-type keyedNames struct{ keys [][]byte } // one for each secret: the first writes, all of them match
+// keyedNames computes keyed hashes of texts that are stored encrypted, so that rows can be looked up by them.
+type keyedNames struct{ keys [][]byte } // one per secret: new hashes use the first key, lookups match any of them
 
-// newKeyedNames derives the keys for one purpose (HKDF-SHA256, RFC 5869). A purpose must never change.
+// newKeyedNames derives the keys for one purpose (HKDF-SHA256, RFC 5869). The purpose of existing hashes must never change.
 func newKeyedNames(secrets []string, purpose string) (keyedNames, error) {
 	var n keyedNames
 	for _, secret := range secrets {
@@ -29,7 +29,7 @@ func newKeyedNames(secrets []string, purpose string) (keyedNames, error) {
 	return n, nil
 }
 
-// all are the names of a text, that of the first key first: HMAC-SHA256, cut to 128 bits, of its lower case.
+// all returns the hash of a text under each key, in the order of the keys: HMAC-SHA256 of its lower case, truncated to 128 bits.
 func (n keyedNames) all(text string) []string {
 	names := make([]string, len(n.keys))
 	for i, key := range n.keys {
@@ -40,7 +40,7 @@ func (n keyedNames) all(text string) []string {
 	return names
 }
 
-// name is the keyed hash stored with an encrypted text; "" for none.
+// name returns the keyed hash to store with an encrypted text; "" for an empty text.
 func (n keyedNames) name(text string) string {
 	if text == "" {
 		return ""
@@ -48,19 +48,19 @@ func (n keyedNames) name(text string) string {
 	return n.all(text)[0]
 }
 
-// MaxEarlier is how many of somebody's other threads Person lists.
+// MaxEarlier is the maximum number of other threads in a Person.
 const MaxEarlier = 20
 
-// Person is what is known of whoever a thread is with.
+// Person summarizes all threads of the person that a thread is with.
 type Person struct {
 	Earlier   []Thread // their other listed threads, newest message first
 	FirstSeen time.Time
-	Talks     int64 // of all their threads
+	Talks     int64 // sum over all their threads
 
-	ExternalID string // under which the site knows them; "" = it does not
+	ExternalID string // user id on the embedding site; "" = anonymous
 }
 
-// Person finds the threads that are with the same person as a thread: of the same user, phone number or e-mail address.
+// Person finds the threads of the same person as a thread: those with the same user, phone number or e-mail address.
 func (s *Store) Person(ctx context.Context, t Thread) (Person, error) {
 	p := Person{FirstSeen: t.CreatedAt, Talks: t.Talks}
 	err := again(ctx, func() error {
@@ -90,7 +90,7 @@ func (s *Store) Person(ctx context.Context, t Thread) (Person, error) {
 		return err
 	})
 	if err != nil {
-		return Person{}, s.failed("find somebody's threads", err)
+		return Person{}, s.failed("find the threads of a person", err)
 	}
 	p.FirstSeen = p.FirstSeen.UTC()
 	for i := range p.Earlier {
@@ -99,7 +99,7 @@ func (s *Store) Person(ctx context.Context, t Thread) (Person, error) {
 	return p, nil
 }
 
-// sameQuery selects the ids of the threads with the same person, each by an index of its own.
+// sameQuery selects the ids of the threads of the same person. It is a union so that each part uses an index.
 func (s *Store) sameQuery(ctx context.Context, t Thread) *gorm.DB {
 	union, args := "SELECT id FROM threads WHERE user_id = ?", []any{t.UserID}
 	if t.PhoneNumber != "" {
@@ -107,13 +107,13 @@ func (s *Store) sameQuery(ctx context.Context, t Thread) *gorm.DB {
 		args = append(args, t.PhoneNumber)
 	}
 	if t.Email != "" {
-		union += " UNION ALL SELECT id FROM threads WHERE email_hash IN ? AND email_hash <> ''" // the literal condition of idx_threads_email_hash
+		union += " UNION ALL SELECT id FROM threads WHERE email_hash IN ? AND email_hash <> ''" // the condition of the partial index idx_threads_email_hash
 		args = append(args, s.emails.all(t.Email))
 	}
 	return s.read.WithContext(ctx).Raw(union, args...)
 }
 
-// rekeyEmails names e-mail addresses anew that another key named.
+// rekeyEmails rehashes with the current key the e-mail addresses that were hashed with an earlier one.
 func (s *Store) rekeyEmails(ctx context.Context) error {
 	last := ""
 	for {

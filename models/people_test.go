@@ -60,7 +60,7 @@ func TestPerson(t *testing.T) {
 	})
 }
 
-// Whoever is looked up by e-mail address is found under a new key too.
+// A lookup by e-mail address also works after a key change.
 func TestPersonAfterRekey(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"sohbet/server/logging/loggingtest"
 )
 
-// TestPgBouncer works with a database through PgBouncer in transaction mode, where each transaction may have another session, from two
-// stores at once, more than there are sessions.
+// TestPgBouncer uses a database through PgBouncer in transaction mode, where each transaction may get another session, from two stores
+// with more connections than there are sessions.
 func TestPgBouncer(t *testing.T) {
 	o := storetest.Options(t, "postgres")
 	direct := storetest.Reopen(t, o)
@@ -21,7 +21,7 @@ func TestPgBouncer(t *testing.T) {
 		t.Error("a direct connection is taken for one through a pooler")
 	}
 	var log loggingtest.Buffer
-	o.URL = storetest.PgBouncer(t, o.URL, "transaction") + "&pgbouncer=true&keepalives=1" // as other drivers want it
+	o.URL = storetest.PgBouncer(t, o.URL, "transaction") + "&pgbouncer=true&keepalives=1" // as other drivers require
 	o.CacheTTL, o.Logger = 0, slog.New(slog.NewTextHandler(&log, nil))
 	stores := []*models.Store{storetest.Reopen(t, o), storetest.Reopen(t, o)}
 	const threads, messages = 16, 12

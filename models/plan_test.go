@@ -9,7 +9,7 @@ import (
 	"sohbet/models/storetest"
 )
 
-// plan returns how the database would answer a statement.
+// plan returns the query plan of a statement.
 func plan(t *testing.T, s *models.Store, st models.Statement) string {
 	t.Helper()
 	explain := "EXPLAIN QUERY PLAN "
@@ -41,8 +41,7 @@ func plan(t *testing.T, s *models.Store, st models.Statement) string {
 	return out.String()
 }
 
-// populate stores 20,000 threads, one in ten of them empty, and 60,000 messages, of which 20,000
-// are in one thread.
+// populate stores 20,000 threads, one in ten of them empty, and 60,000 messages, 20,000 of them in one thread.
 func populate(t *testing.T, s *models.Store) {
 	t.Helper()
 	numbers := "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
@@ -64,7 +63,7 @@ func populate(t *testing.T, s *models.Store) {
 			t.Fatalf("%s: %v", st, err)
 		}
 	}
-	if s.Dialect() == "postgres" { // as autovacuum does; SQLite has to manage without statistics
+	if s.Dialect() == "postgres" { // like autovacuum; SQLite has to work without statistics
 		if _, err := models.Raw(t, s).Exec("ANALYZE"); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +113,7 @@ func TestPlansUseIndexes(t *testing.T) {
 		}
 		for name, c := range checks {
 			got := plan(t, s, c.st)
-			// A scan of an index in its order is the walk that a LIMIT stops; a sort reads everything.
+			// An index scan in order can stop at the LIMIT; a sort has to read everything.
 			bad := strings.Contains(got, "Seq Scan") || strings.Contains(got, "TEMP B-TREE") || name != "locking a batch" && strings.Contains(got, "Sort")
 			if !strings.Contains(got, c.index) || bad {
 				t.Errorf("%s does not walk %s:\n%s", name, c.index, got)

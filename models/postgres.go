@@ -19,8 +19,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// Pool limits that leave room on a small plan (often 20 connections) for a second process during a
-// deploy.
+// Connection pool limits. They leave room on a small plan (often 20 connections) for a second process during a deploy.
 const (
 	postgresConns     = 10
 	postgresIdle      = 4
@@ -29,20 +28,20 @@ const (
 	postgresDialLimit = 10 * time.Second
 )
 
-// withoutEffect are parameters of other drivers that change nothing here, and that PostgreSQL would refuse as settings of its own.
+// withoutEffect are parameters of other drivers that pgx would send to PostgreSQL as settings, which the server rejects.
 var withoutEffect = []string{"pgbouncer", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
 	"gssencmode", "sslcompression", "load_balance_hosts", "fallback_application_name"}
 
 func openPostgres(address string, pooled *atomic.Bool, log *slog.Logger, config func() *gorm.Config) (*gorm.DB, error) {
 	c, err := pgx.ParseConfig(address)
 	if err != nil {
-		// The library's text repeats the address; say less rather than risk the password.
+		// The library's error repeats the URL, which may contain the password.
 		return nil, errors.New("models: the postgres:// URL cannot be read")
 	}
 	for _, name := range withoutEffect {
 		if _, given := c.RuntimeParams[name]; given {
 			delete(c.RuntimeParams, name)
-			if name != "pgbouncer" { // found out by poolable
+			if name != "pgbouncer" { // detected by poolable
 				log.Warn("a parameter of DATABASE_URL has no effect", "parameter", name)
 			}
 		}
@@ -66,12 +65,12 @@ func openPostgres(address string, pooled *atomic.Bool, log *slog.Logger, config 
 	return db, nil
 }
 
-// poolable opens connections to PostgreSQL in the protocol that suits what answers. Directly, statements are prepared in the session.
-// A pooler such as PgBouncer gives each transaction whichever session is free, so behind one nothing is prepared there: descriptions
-// of statements are kept here instead (pgx.QueryExecModeCacheDescribe).
+// poolable opens connections to PostgreSQL, in the query mode that suits the server. On a direct connection statements are prepared in
+// the session. A pooler such as PgBouncer assigns each transaction any free session, so through one no statement is prepared on the
+// server, and only statement descriptions are cached here (pgx.QueryExecModeCacheDescribe).
 type poolable struct {
 	driver.Connector
-	parameters []string // of the URL that are sent to the server
+	parameters []string // URL parameters that are sent to the server
 	pooled     *atomic.Bool
 }
 
@@ -80,7 +79,7 @@ func newPoolable(c *pgx.ConnConfig, pooled *atomic.Bool) *poolable {
 	for name := range c.RuntimeParams {
 		p.parameters = append(p.parameters, name)
 	}
-	slices.SortFunc(p.parameters, func(a, b string) int { return len(b) - len(a) }) // a name may be part of another
+	slices.SortFunc(p.parameters, func(a, b string) int { return len(b) - len(a) }) // longest first: a name may be part of another
 	chosen := c.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement
 	p.Connector = stdlib.GetConnector(*c, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
 		if pooled.Load() && !chosen {
@@ -107,7 +106,7 @@ func (p *poolable) Connect(ctx context.Context) (driver.Conn, error) {
 		if err == nil {
 			return conn, nil
 		}
-		_ = conn.Close() // it is of no use
+		_ = conn.Close() // the connection uses the wrong mode
 		if !errors.Is(err, errProtocol) {
 			return nil, err
 		}
@@ -116,15 +115,15 @@ func (p *poolable) Connect(ctx context.Context) (driver.Conn, error) {
 
 var errProtocol = errors.New("models: another protocol is needed")
 
-// throughPooler reports whether something between here and the server answers for it: it gives out process ids of its own for
-// cancelling requests. It uses the one protocol that every pooler passes on.
+// throughPooler reports whether the connection goes through a pooler: a pooler hands out its own process ids for cancel requests, so
+// they differ from pg_backend_pid(). It uses the simple query protocol, which every pooler supports.
 func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	var pid int64
 	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
 	return uint32(pid) != conn.PgConn().PID(), err
 }
 
-// parameterError is a parameter of DATABASE_URL that the server refuses.
+// parameterError names a parameter of DATABASE_URL that the server rejects.
 type parameterError struct {
 	name string
 	err  error
@@ -136,7 +135,8 @@ func (e *parameterError) Error() string {
 
 func (e *parameterError) Unwrap() error { return e.err }
 
-// named names the parameter that an error of connecting is about, whatever language the server speaks.
+// named finds the parameter that a connection error is about. It searches the message for known names, because the server's message may
+// be in any language.
 func (p *poolable) named(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || pg.Code != "42704" && pg.Code != "08P01" && pg.Code != "22023" {
@@ -150,5 +150,5 @@ func (p *poolable) named(err error) error {
 	return err
 }
 
-// Pooled reports whether a pooler such as PgBouncer stands between this process and PostgreSQL.
+// Pooled reports whether a pooler such as PgBouncer is between this process and PostgreSQL.
 func (s *Store) Pooled() bool { return s.pooled.Load() }

@@ -12,14 +12,14 @@ import (
 	"sohbet/models/storetest"
 )
 
-// Statements that are slow or fail are logged; what people wrote must not come along.
+// Slow and failed statements are logged; the log must not contain user-written text.
 func TestLogsAndErrorsCarryNoContent(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			var log bytes.Buffer
 			o := storetest.Options(t, dialect)
 			o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			o.SlowQuery = time.Nanosecond // everything is slow
+			o.SlowQuery = time.Nanosecond // every statement is slow
 			s := storetest.Reopen(t, o)
 			poison(t, s)
 			th, err := s.CreateThread(t.Context(), models.NewThread{ID: "hush-thread", DisplayName: "hush-name", PhoneNumber: "hush-phone"})
@@ -45,7 +45,7 @@ func TestLogsAndErrorsCarryNoContent(t *testing.T) {
 				t.Fatal("an ended context changed the thread")
 			}
 			_, invalid := s.AppendWait(t.Context(), models.NewMessage{ThreadID: "hush\x00", SenderType: models.Visitor})
-			if err := s.Close(); err != nil { // nothing writes to the log after this
+			if err := s.Close(); err != nil { // nothing is logged after this
 				t.Fatal(err)
 			}
 			all := log.String() + refused.Error() + failed.Error() + invalid.Error()

@@ -12,12 +12,11 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// PushSubscription is where a browser of an agent is reached while no page of ours is open there. It lives as long as the session
-// in which it was made.
+// PushSubscription is the Web Push subscription of an agent's browser. It lives as long as the session in which it was created.
 type PushSubscription struct {
 	ID           int64
-	EndpointHash string // of the address, by which it is known here
-	Sealed       string // the address and keys, encrypted
+	EndpointHash string // hash of the endpoint URL; unique
+	Sealed       string // endpoint URL and keys, encrypted
 	Locale       string
 	SessionID    string
 	ExpiresAt    time.Time
@@ -26,15 +25,16 @@ type PushSubscription struct {
 	PushAddress `gorm:"-"`
 }
 
-// PushAddress is what a browser's push service gave out (RFC 8030, RFC 8291); who has it can tire the agent with messages.
+// PushAddress holds what a browser's push service issued (RFC 8030, RFC 8291). It is a secret: its holder can send notifications to the
+// agent.
 type PushAddress struct {
 	Endpoint string `json:"endpoint"`
 	P256DH   string `json:"p256dh"`
 	Auth     string `json:"auth"`
-	Contact  string `json:"contact"` // how the push service reaches whoever runs this server
+	Contact  string `json:"contact"` // mailto: or https: address at which the push service can contact the operator (VAPID sub)
 }
 
-// maxSubscriptions is how many there may be: a new one replaces the oldest.
+// maxSubscriptions is the maximum number of subscriptions: beyond it a new one replaces the oldest.
 const maxSubscriptions = 200
 
 func endpointHash(endpoint string) string {
@@ -80,7 +80,7 @@ func (s *Store) DropPush(ctx context.Context, endpoint string) error {
 	return s.failed("delete a push subscription", err)
 }
 
-// PushSubscriptions lists those whose session goes on at a time. One that no key opens is left out.
+// PushSubscriptions returns the subscriptions whose session is valid at a time. Subscriptions that no key decrypts are left out.
 func (s *Store) PushSubscriptions(ctx context.Context, now time.Time) ([]PushSubscription, error) {
 	var list []PushSubscription
 	err := again(ctx, func() error {
@@ -99,7 +99,7 @@ func (s *Store) PushSubscriptions(ctx context.Context, now time.Time) ([]PushSub
 	return open, nil
 }
 
-// TrimPush deletes the subscriptions whose session is over, and what consoles noted that are gone.
+// TrimPush deletes subscriptions whose session has ended, and the console records of processes that stopped renewing them.
 func (s *Store) TrimPush(ctx context.Context, now time.Time) error {
 	err := again(ctx, func() error {
 		err := s.write.WithContext(ctx).Where("expires_at <= ?", stamp(now)).Delete(&PushSubscription{}).Error
@@ -111,7 +111,7 @@ func (s *Store) TrimPush(ctx context.Context, now time.Time) error {
 	return s.failed("trim push subscriptions", err)
 }
 
-// serverKey is a pair of keys that this server is known by elsewhere.
+// serverKey is a key pair by which other services identify this server.
 type serverKey struct {
 	ID          int64
 	Name        string
@@ -120,7 +120,7 @@ type serverKey struct {
 	CreatedAt   time.Time
 }
 
-// ServerKey returns the pair of keys of that name. The first who asks makes it; it stays for ever.
+// ServerKey returns the key pair of that name, generating it on the first call. It never changes.
 func (s *Store) ServerKey(ctx context.Context, name string, generate func() (private, public string, err error)) (private, public string, err error) {
 	var row serverKey
 	find := func() (bool, error) {
@@ -141,7 +141,7 @@ func (s *Store) ServerKey(ctx context.Context, name string, generate func() (pri
 			return "", "", err
 		}
 		made := serverKey{Name: name, PublicKey: public, PrivateSeal: sealed, CreatedAt: stamp(time.Now())}
-		err = again(ctx, func() error { // another process may be as far
+		err = again(ctx, func() error { // another process may insert it at the same time
 			return s.write.WithContext(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, DoNothing: true}).Create(&made).Error
 		})
 		if err != nil {
@@ -156,12 +156,12 @@ func (s *Store) ServerKey(ctx context.Context, name string, generate func() (pri
 	}
 	private, ok := with(s.texts.keys, row.PrivateSeal)
 	if !ok {
-		return "", "", fmt.Errorf("models: the key %s cannot be decrypted: no key in SECRET_KEY opens it", name)
+		return "", "", fmt.Errorf("models: the key %s cannot be decrypted: no key in SECRET_KEY decrypts it", name)
 	}
 	return private, row.PublicKey, nil
 }
 
-// consolesRow says that a process has consoles in front of somebody's eyes.
+// consolesRow records that a process has a visible console connected.
 type consolesRow struct {
 	Process string `gorm:"primaryKey"`
 	SeenAt  time.Time
@@ -169,10 +169,10 @@ type consolesRow struct {
 
 func (consolesRow) TableName() string { return "consoles" }
 
-// ConsolesSeen is how long the word of a process holds that it has consoles in view; it has to be renewed in time.
+// ConsolesSeen is how long a process's record of visible consoles is valid; it has to be renewed before that.
 const ConsolesSeen = time.Minute
 
-// NoteConsoles says, for the other processes, whether this one has consoles in view at a time.
+// NoteConsoles records, for the other processes, whether this process has a visible console at a time.
 func (s *Store) NoteConsoles(ctx context.Context, process string, any bool, now time.Time) error {
 	err := again(ctx, func() error {
 		if !any {
@@ -185,7 +185,7 @@ func (s *Store) NoteConsoles(ctx context.Context, process string, any bool, now 
 	return s.failed("note consoles", err)
 }
 
-// ConsolesElsewhere reports whether another process has consoles in view.
+// ConsolesElsewhere reports whether another process has a visible console.
 func (s *Store) ConsolesElsewhere(ctx context.Context, process string, now time.Time) (bool, error) {
 	var rows []consolesRow
 	err := again(ctx, func() error {

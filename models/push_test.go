@@ -41,7 +41,7 @@ func TestPushSubscriptions(t *testing.T) {
 		save("two", "s2", now.Add(time.Hour))
 		save("three", "s2", now.Add(time.Hour))
 		save("over", "s3", now.Add(-time.Hour))
-		save("one", "s4", now.Add(time.Hour)) // signed in again
+		save("one", "s4", now.Add(time.Hour)) // after signing in again
 		holds("saved", "one/s4 two/s2 three/s2")
 		for _, secret := range []string{"push.example", "p-one"} {
 			var found int
@@ -76,7 +76,7 @@ func TestPushSubscriptions(t *testing.T) {
 	})
 }
 
-// Browsers subscribe for the key; another one would make all of them deaf.
+// Browsers subscribe with this key; replacing it would invalidate all subscriptions.
 func TestServerKeyStays(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {

@@ -6,17 +6,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// MaxReaction is the length of a message's reaction in characters.
+// MaxReaction is the maximum length of a message's reaction in characters.
 const MaxReaction = 64
 
-// reactionSteps store what the team thinks of a message in an emoji.
+// reactionSteps add the team's emoji reaction to messages.
 var reactionSteps = []step{{
 	id:         "reactions_0001_column",
 	statements: []string{`ALTER TABLE messages ADD COLUMN reaction varchar(64) NOT NULL DEFAULT ''`},
 }}
 
-// SetReaction stores the team's reaction to a message, "" for none, and returns the message. ErrNotFound if the thread has no such
-// message.
+// SetReaction stores the team's reaction to a message, "" for none, and returns the message. It returns ErrNotFound if the thread has
+// no such message.
 func (s *Store) SetReaction(ctx context.Context, threadID string, id int64, reaction string) (m Message, err error) {
 	if err := checkText("reaction", reaction, MaxReaction); err != nil {
 		return Message{}, err

@@ -7,25 +7,25 @@ import (
 	"gorm.io/gorm"
 )
 
-const rekeyBatch = 300 // rows a transaction
+const rekeyBatch = 300 // rows per transaction
 
-// Rekeyed says what Rekey did.
+// Rekeyed is the result of Rekey.
 type Rekeyed struct {
-	Checked    int64 // texts and previews looked at
-	Rewritten  int64 // of those, encrypted anew with the first key
-	Unreadable int64 // of those, opened by no key and left as they are
+	Checked    int64 // texts and previews checked
+	Rewritten  int64 // of those, re-encrypted with the first key
+	Unreadable int64 // of those, decrypted by no key and left unchanged
 }
 
-// sealedText is one stored text.
+// sealedText is one encrypted text.
 type sealedText struct {
-	ID    any // of its row
+	ID    any // primary key of its row
 	Token string
-	Named int64 // the message it belongs to, for the log; 0 = none
+	Named int64 // id of the message it belongs to, for the log; 0 = none
 }
 
-// Rekey encrypts with the first key every text that another key wrote, in small transactions with
-// pauses as long as they took, so that it can run beside a server. What is written meanwhile by a
-// server with the same first key needs no rewriting; stopping half way loses nothing.
+// Rekey re-encrypts with the first key every text that was encrypted with another, in small transactions with pauses as long as they
+// took, so that a server can run at the same time. Texts written meanwhile by a server with the same first key need no re-encryption.
+// It may be interrupted and run again.
 func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
 	var sum Rekeyed
 	var last int64
@@ -68,14 +68,14 @@ func (s *Store) Rekey(ctx context.Context) (Rekeyed, error) {
 	return sum, nil
 }
 
-// sealedColumns are the encrypted texts of few rows.
+// sealedColumns are the encrypted columns that are empty in most rows or belong to small tables.
 var sealedColumns = [...]struct{ table, column string }{
 	{"threads", "email"}, {"threads", "rating_comment"}, {"notes", "content_text"}, {"canned_replies", "content_text"},
 	{"canned_replies", "sealed_shortcut"}, {"threads", "sealed_page_url"}, {"threads", "sealed_page_title"},
 	{"push_subscriptions", "sealed"}, {"server_keys", "private_seal"},
 }
 
-// rekeyColumn is rekey for a column that is empty in most rows, or of a table that is small.
+// rekeyColumn is rekey for one of sealedColumns.
 func (s *Store) rekeyColumn(ctx context.Context, sum *Rekeyed, table, column string) error {
 	last, first := any(nil), true
 	return s.rekey(ctx, sum, "UPDATE "+table+" SET "+column+" = ? WHERE id = ? AND "+column+" = ?", func() ([]sealedText, error) {
@@ -101,7 +101,7 @@ func (s *Store) rekeyColumn(ctx context.Context, sum *Rekeyed, table, column str
 	})
 }
 
-// rekey takes batches from next until there is none. update sets a token where the old one still stands.
+// rekey processes batches from next until it returns none. update stores a token only if the row still has the old one.
 func (s *Store) rekey(ctx context.Context, sum *Rekeyed, update string, next func() ([]sealedText, error)) error {
 	for {
 		rows, err := next()
@@ -156,7 +156,7 @@ func (s *Store) rekey(ctx context.Context, sum *Rekeyed, update string, next fun
 	}
 }
 
-// pause waits, or less if ctx ends.
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):

@@ -23,7 +23,7 @@ func TestCloseDrainsAndReopenFindsEverything(t *testing.T) {
 					if err != nil {
 						t.Error(err)
 					}
-					acked++ // one goroutine runs callbacks; Close is the barrier
+					acked++ // written by one goroutine, and read after Close
 				}); err != nil {
 					t.Fatal(err)
 				}
@@ -55,8 +55,7 @@ func TestCloseDrainsAndReopenFindsEverything(t *testing.T) {
 	}
 }
 
-// Two stores on one database are two processes: ids must still grow in each thread, and no count
-// may be lost.
+// Two stores on one database act as two processes: ids must still increase in each thread, and no count may be lost.
 func TestTwoProcessesWriteTheSameThreads(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	expireBatch = 500 // messages a transaction
-	emptyBatch  = 100 // threads a transaction
+	expireBatch = 500 // messages per transaction
+	emptyBatch  = 100 // threads per transaction
 )
 
-// Expired is what one round of Expire deleted of a thread.
+// Expired lists what one call of Expire deleted in a thread.
 type Expired struct {
 	ThreadID string
 	Messages []int64
-	Cleared  bool // no message was left, so the thread went too, with its user and links
+	Cleared  bool // no message was left, so the thread was deleted with its user and links
 }
 
-// Expire deletes a batch of messages that were stored before a time, oldest first, and the threads
-// that this leaves empty. more says that there may be others; call it again after giving writers a turn.
+// Expire deletes a batch of messages stored before a time, oldest first, and the threads that become empty by it. more reports whether
+// there may be others; call it again after a pause for other writers.
 func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired, more bool, err error) {
 	var found []Message
-	err = again(ctx, func() error { // thread_id comes along so that threads can be locked before their messages
+	err = again(ctx, func() error { // also reads thread_id, so that threads can be locked before their messages
 		return s.expiredQuery(ctx, before).Find(&found).Error
 	})
 	if err != nil || len(found) == 0 {
@@ -61,7 +61,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		var empty []Thread
 		for _, row := range rows {
 			deleted := byThread[row.ID]
-			if len(deleted) == 0 { // another process was faster
+			if len(deleted) == 0 { // another process deleted them first
 				continue
 			}
 			left, err := s.settleExpired(tx, row, deleted)
@@ -92,7 +92,7 @@ func (s *Store) expiredQuery(ctx context.Context, before time.Time) *gorm.DB {
 		Where("created_at < ?", stamp(before)).Order("created_at").Limit(expireBatch)
 }
 
-// settleExpired takes deleted messages out of a locked thread's counts and reports whether others are left.
+// settleExpired subtracts deleted messages from a locked thread's counts and reports whether messages are left.
 func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left bool, err error) {
 	var newest []Message
 	if err := s.between(tx, row.ID, 0, 0).Order("thread_id DESC, id DESC").Limit(1).Find(&newest).Error; err != nil {
@@ -108,12 +108,12 @@ func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left
 		}
 	}
 	columns := []string{"message_count", "unread_count", "waiting_since"}
-	if row.WaitingSince != nil { // the message that it tells of may be gone
+	if row.WaitingSince != nil { // the message it refers to may be deleted
 		if row.WaitingSince, err = s.waiting(tx, row.ID); err != nil {
 			return false, err
 		}
 	}
-	if last := newest[0]; last.ID != row.LastMessageID { // the clock was set back once: what came last is not the youngest
+	if last := newest[0]; last.ID != row.LastMessageID { // the clock was once set back: the message with the highest id was not the youngest, and is deleted
 		text, readable := with(s.texts.keys, last.ContentText)
 		row.LastMessage = last.ContentText
 		if short := cut(text, LastMessageRunes); readable && len(short) < len(text) {
@@ -127,7 +127,7 @@ func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left
 	return true, tx.Select(columns).Where("id = ?", row.ID).Updates(&row).Error
 }
 
-// waiting finds when the oldest visitor message was written that nobody of the team has answered.
+// waiting finds when the oldest visitor message not yet answered by the team was written.
 func (s *Store) waiting(tx *gorm.DB, threadID string) (*time.Time, error) {
 	var answers, waiting []Message
 	err := s.between(tx, threadID, 0, 0).Where("sender_type IN ?", []string{Admin, telegramSender}).Order("thread_id DESC, id DESC").Limit(1).Find(&answers).Error
@@ -145,12 +145,11 @@ func (s *Store) waiting(tx *gorm.DB, threadID string) (*time.Time, error) {
 	return &waiting[0].CreatedAt, nil
 }
 
-// RemoveEmpty deletes a batch of threads without messages whose visitor was last there before a time, and returns
-// their ids. A thread that was emptied by [Store.ClearThread] goes if its last message was written before written; the zero time keeps
-// all of them.
+// RemoveEmpty deletes a batch of threads without messages whose visitor was last active before a time, and returns their ids. A thread
+// emptied by [Store.ClearThread] is deleted if its last message was written before written; with the zero time such threads are kept.
 func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (removed []string, more bool, err error) {
 	before = stamp(before)
-	if !written.IsZero() { // whose stamp is now
+	if !written.IsZero() { // stamp would turn a zero time into now
 		written = stamp(written)
 	}
 	var ids []string
@@ -167,7 +166,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 		}
 		var empty []Thread
 		var names []string
-		for _, row := range rows { // a message may have come while nobody held the lock
+		for _, row := range rows { // a message may have arrived before the row was locked
 			due := row.LastMessageAt == nil || row.LastMessageAt.Before(written)
 			if due && row.MessageCount == 0 && row.LastActivity.Before(before) && s.touches.last(row.ID).Before(before) {
 				empty, names = append(empty, row), append(names, row.ID)
@@ -176,7 +175,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 		if len(empty) == 0 {
 			return nil
 		}
-		// A crash while a thread was being deleted leaves messages behind that no count knows.
+		// A crash during the deletion of a thread leaves messages that its count does not include.
 		if gone, err = deleteSome(tx, names); err != nil || len(gone) == clearMessages {
 			return err
 		}
@@ -191,13 +190,13 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 	return removed, len(gone) == clearMessages || len(ids) == emptyBatch && len(removed) > 0, nil
 }
 
-// emptyQuery repeats the condition of idx_threads_empty literally.
+// emptyQuery repeats the condition of the partial index idx_threads_empty.
 func (s *Store) emptyQuery(ctx context.Context, before, written time.Time) *gorm.DB {
 	return s.read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where("last_message_at IS NULL OR last_message_at < ?", written).
 		Where("last_activity < ?", before).Order("last_activity, id").Limit(emptyBatch)
 }
 
-// returnFiles makes a DELETE of messages tell what else has to go and how to count.
+// returnFiles makes a DELETE of messages return the columns needed to delete their files and update counts.
 var returnFiles = clause.Returning{Columns: []clause.Column{
 	{Name: "id"}, {Name: "thread_id"}, {Name: "sender_type"}, {Name: "file_path"}, {Name: "file_url"},
 }}
@@ -209,7 +208,7 @@ func deleteSome(tx *gorm.DB, threads []string) (gone []Message, err error) {
 	return gone, err
 }
 
-// dropThreads deletes locked threads that have no messages any more, with their links and users.
+// dropThreads deletes locked threads that have no messages left, with their links and users.
 func dropThreads(tx *gorm.DB, rows []Thread) error {
 	if len(rows) == 0 {
 		return nil
@@ -235,7 +234,7 @@ func dropThreads(tx *gorm.DB, rows []Thread) error {
 	return dropUsers(tx, users)
 }
 
-// queueTopicDeletions has the topics of threads deleted that are about to be.
+// queueTopicDeletions queues the deletion of the Telegram topics of threads that are about to be deleted.
 func queueTopicDeletions(tx *gorm.DB, ids []string) error {
 	var topics []TelegramThread
 	if err := tx.Where("thread_id IN ? AND topic_id <> 0", ids).Order("id").Find(&topics).Error; err != nil || len(topics) == 0 {
@@ -248,7 +247,7 @@ func queueTopicDeletions(tx *gorm.DB, ids []string) error {
 	return tx.Create(&rows).Error
 }
 
-// forgetInTelegram deletes what ties deleted messages to Telegram: those it has not heard yet, and the links.
+// forgetInTelegram deletes the links of deleted messages to Telegram, and their unsent outbox rows.
 func forgetInTelegram(tx *gorm.DB, gone []Message) error {
 	if len(gone) == 0 {
 		return nil
@@ -265,22 +264,22 @@ func forgetInTelegram(tx *gorm.DB, gone []Message) error {
 	return tx.Where("thread_id IN ? AND message_id IN ?", slices.Compact(threads), ids).Delete(&OutboxRow{}).Error
 }
 
-// lockThreads locks thread rows in the order of their ids, as everybody does who locks several, so
-// that two transactions never wait for each other. LastMessage stays as it is stored.
+// lockThreads locks thread rows in the order of their ids. Every transaction that locks several threads uses this order, which prevents
+// deadlocks. LastMessage is returned as stored (encrypted).
 func lockThreads(tx *gorm.DB, ids []string) ([]Thread, error) {
 	var rows []Thread
 	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id IN ?", ids).Order("id").Find(&rows).Error
 	return rows, err
 }
 
-// changed forgets what memory holds of threads.
+// changed evicts threads from the cache.
 func (s *Store) changed(threads []string) {
 	for _, id := range threads {
 		s.cache.changed(id)
 	}
 }
 
-// discard hands on the files that deleted messages named.
+// discard passes on the files that deleted messages referred to.
 func (s *Store) discard(gone []Message) {
 	if s.removed == nil {
 		return

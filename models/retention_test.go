@@ -25,14 +25,14 @@ func withFiles(t *testing.T, body func(t *testing.T, s *models.Store, files func
 	}
 }
 
-// at posts a message that is some days old.
+// at posts a message that is daysAgo days old.
 func at(t *testing.T, s *models.Store, threadID, text string, daysAgo int, file string) models.Message {
 	t.Helper()
 	return post(t, s, models.NewMessage{ThreadID: threadID, ContentText: text, SenderType: models.Visitor, FilePath: file, FileURL: file,
 		CreatedAt: time.Now().AddDate(0, 0, -daysAgo)}).Message
 }
 
-// expire runs Expire to its end.
+// expire calls Expire until nothing is left.
 func expire(t *testing.T, s *models.Store, days int) map[string]models.Expired {
 	t.Helper()
 	all := make(map[string]models.Expired)
@@ -72,7 +72,7 @@ func TestExpire(t *testing.T) {
 		kept := at(t, s, mixed, "young", 10, "/uploads/c")
 		last := at(t, s, old, "all of it", 31, "/uploads/b")
 		at(t, s, young, "x", 29, "")
-		if _, _, err := s.Messages(t.Context(), mixed, models.MessageQuery{}); err != nil { // now it is cached
+		if _, _, err := s.Messages(t.Context(), mixed, models.MessageQuery{}); err != nil { // fills the cache
 			t.Fatal(err)
 		}
 		got := expire(t, s, 30)
@@ -104,7 +104,7 @@ func TestExpire(t *testing.T) {
 	})
 }
 
-// The newest message can be older by the clock than one before it.
+// The message with the highest id can have an older time than one before it.
 func TestExpireAfterTheClockWasSetBack(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		id := thread(t, s, 1).ID
@@ -185,7 +185,7 @@ func TestRemoveEmpty(t *testing.T) {
 		if err := s.Touch(t.Context(), there, later.Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
-		// What a crash in the middle of clearing leaves.
+		// A deletion interrupted by a crash leaves this.
 		numbers := "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2300) "
 		_, err := models.Raw(t, s).Exec("INSERT INTO messages (thread_id, sender_type, file_url) " + numbers + "SELECT '" + cut + "', 'visitor', '/uploads/x' FROM n")
 		if err != nil {
@@ -209,7 +209,7 @@ func TestRemoveEmpty(t *testing.T) {
 	})
 }
 
-// A message that was acked must outlive the removal of its thread, which looked empty a moment before.
+// An acknowledged message must survive the removal of its thread, which was empty a moment before.
 func TestRemoveEmptyLosesNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		var stored atomic.Int64

@@ -12,9 +12,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// transaction runs f in a transaction on the writing pool. When that met another transaction or a
-// connection that had died in the pool, it runs once more; f must be such that this does no harm.
-// Under the context of a lease it needs that lease.
+// transaction runs f in a transaction on the write pool. It retries after a serialization conflict or on a connection that was already
+// dead in the pool, so f must be safe to run more than once. Under the context of a lease it requires that the lease is held.
 func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) error {
 	return again(ctx, func() error {
 		ctx, cancel := s.limit(ctx)
@@ -28,7 +27,7 @@ func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) erro
 	})
 }
 
-// again runs f, and if that met a passing fault, a second and a third time.
+// again runs f up to batchRetries times, as long as its error is transient.
 func again(ctx context.Context, f func() error) error {
 	err := f()
 	for try := 1; try < batchRetries && err != nil && ctx.Err() == nil && passing(err); try++ {
@@ -37,8 +36,8 @@ func again(ctx context.Context, f func() error) error {
 	return err
 }
 
-// passing reports whether the same statement may well succeed at once: it met another transaction, or
-// a connection that the server had ended while it lay in the pool.
+// passing reports whether an error is transient, so that the same statement may succeed at once: a serialization conflict, or a
+// connection that the server closed while it was idle in the pool.
 func passing(err error) bool {
 	if errors.Is(err, driver.ErrBadConn) {
 		return true
@@ -61,10 +60,10 @@ func passing(err error) bool {
 	return brokenConnection(err)
 }
 
-// brokenConnection reports whether the network gave way in the middle of a statement.
+// brokenConnection reports whether the connection failed in the middle of a statement.
 func brokenConnection(err error) bool {
 	var file *fs.PathError
-	if errors.As(err, &file) { // an error number of the system is a net.Error too
+	if errors.As(err, &file) { // errors of the operating system implement net.Error too
 		return false
 	}
 	var network net.Error

@@ -73,7 +73,7 @@ func TestSchemaHasTheFirstTablesAndIndexes(t *testing.T) {
 	})
 }
 
-// Migrations are plain SQL, so nothing but this test ties them to the structs.
+// Migrations are plain SQL, so only this test checks that they match the structs.
 func TestSchemaHasAColumnForEveryField(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		naming := schema.NamingStrategy{}
@@ -176,7 +176,7 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// A new table must be in the backup, or be named here as one that needs none.
+// Every new table must be part of the backup, or be listed here as not needing to be.
 func TestEveryTableIsDumpedOrNeedNotBe(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		query := "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"

@@ -7,17 +7,17 @@ import (
 	"gorm.io/gorm"
 )
 
-const sealBatch = 300 // rows a transaction
+const sealBatch = 300 // rows per transaction
 
-// sealReadable encrypts page addresses, page titles and shortcuts that an earlier version stored readable. It works in small
-// transactions, each of which leaves the rest for the next call, so it may be stopped at any time and run by several processes.
+// sealReadable encrypts page URLs, page titles and shortcuts that an earlier version stored unencrypted. It works in small independent
+// transactions, so it may be interrupted at any time and run by several processes.
 func (s *Store) sealReadable(ctx context.Context) error {
 	sealed := 0
 	for _, batch := range [...]func(context.Context) (int, error){s.sealPages, s.sealShortcuts} {
 		for {
 			n, err := batch(ctx)
 			if err != nil {
-				return fmt.Errorf("encrypt what an earlier version stored readable: %w", err)
+				return fmt.Errorf("encrypt texts that an earlier version stored unencrypted: %w", err)
 			}
 			if n == 0 {
 				break
@@ -28,21 +28,21 @@ func (s *Store) sealReadable(ctx context.Context) error {
 	if sealed == 0 {
 		return nil
 	}
-	s.log.Info("encrypted page addresses, page titles and shortcuts that an earlier version stored readable", "rows", sealed)
-	if s.dialect == dialectPostgres { // its vacuum removes the old rows in its own time
+	s.log.Info("encrypted page URLs, page titles and shortcuts that an earlier version stored unencrypted", "rows", sealed)
+	if s.dialect == dialectPostgres { // autovacuum removes the old rows
 		return nil
 	}
 	return s.write.WithContext(ctx).Exec("PRAGMA wal_checkpoint(TRUNCATE)").Error
 }
 
-// readablePage is a thread's page as it was stored.
+// readablePage is an unencrypted page as stored by an earlier version.
 type readablePage struct{ ID, PageURL, PageTitle string }
 
 func (s *Store) sealPages(ctx context.Context) (n int, err error) {
 	var list []readablePage
 	err = s.sealing(ctx, func(tx *gorm.DB) error {
 		list = nil
-		// The literal condition of idx_threads_readable.
+		// The condition of the partial index idx_threads_readable.
 		err := tx.Table("threads").Select("id", "page_url", "page_title").Where("page_url <> '' OR page_title <> ''").Order("id").Limit(sealBatch).Scan(&list).Error
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ func (s *Store) sealPages(ctx context.Context) (n int, err error) {
 			if err := t.sealPage(s.texts); err != nil {
 				return err
 			}
-			// What was written encrypted meanwhile is newer.
+			// A value that was written encrypted meanwhile is newer.
 			err := tx.Exec(`UPDATE threads SET page_url = '', page_title = '',
 				sealed_page_url = CASE sealed_page_url WHEN '' THEN ? ELSE sealed_page_url END,
 				sealed_page_title = CASE sealed_page_title WHEN '' THEN ? ELSE sealed_page_title END WHERE id = ?`, t.PageURL, t.PageTitle, row.ID).Error
@@ -91,7 +91,7 @@ func (s *Store) sealShortcuts(ctx context.Context) (n int, err error) {
 	return len(list), err
 }
 
-// sealing is a transaction that leaves nothing readable of the rows that it rewrites in SQLite's file.
+// sealing is a transaction that overwrites the old contents of rewritten rows in SQLite's file with zeros.
 func (s *Store) sealing(ctx context.Context, f func(tx *gorm.DB) error) error {
 	if s.dialect == dialectPostgres {
 		return s.transaction(ctx, f)

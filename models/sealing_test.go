@@ -9,7 +9,7 @@ import (
 	"sohbet/models/storetest"
 )
 
-// readableSchema takes a database back to the version that stored pages and shortcuts readable.
+// readableSchema reverts a database to the version that stored pages and shortcuts unencrypted.
 var readableSchema = []string{
 	"DROP INDEX idx_threads_readable", "ALTER TABLE threads DROP COLUMN sealed_page_url", "ALTER TABLE threads DROP COLUMN sealed_page_title",
 	"ALTER TABLE canned_replies DROP COLUMN sealed_shortcut", "DELETE FROM schema_migrations WHERE id = 'sealing_1_pages'",
@@ -33,7 +33,7 @@ func TestReadableTextsOfOldDatabasesAreSealed(t *testing.T) {
 			}
 			raw := models.Raw(t, s)
 			statements := append([]string(nil), readableSchema...)
-			for i := range rows - 1 { // one has no page
+			for i := range rows - 1 { // one thread has no page
 				statements = append(statements, fmt.Sprintf("UPDATE threads SET page_url = 'https://%s.example/%d', page_title = 'gAAAA %s %d' WHERE id = '%s'", secret, i, secret, i, threadID(i)))
 			}
 			statements = append(statements, fmt.Sprintf("UPDATE canned_replies SET shortcut = '%s', folded = '%s'", strings.ToUpper(secret), secret))
@@ -66,7 +66,7 @@ func TestReadableTextsOfOldDatabasesAreSealed(t *testing.T) {
 			if _, err := s.SaveCanned(t.Context(), models.CannedReply{Shortcut: secret}); err == nil {
 				t.Error("the shortcut is free")
 			}
-			// Whoever stopped half way, or an older process that still runs, leaves readable rows beside newer encrypted ones.
+			// An interrupted migration, or an older process still running, leaves unencrypted rows next to newer encrypted ones.
 			for _, statement := range []string{
 				fmt.Sprintf("UPDATE threads SET page_title = 'an older one' WHERE id = '%s'", threadID(0)),
 				fmt.Sprintf("UPDATE threads SET page_url = 'https://%s.example/1', sealed_page_url = '' WHERE id = '%s'", secret, threadID(1)),
@@ -100,7 +100,7 @@ func TestReadableTextsOfOldDatabasesAreSealed(t *testing.T) {
 					}
 				}
 			}
-			if dialect == "sqlite" { // not even in what its file has freed
+			if dialect == "sqlite" { // not even in the free space of its file
 				if found := grepFolder(t, s, secret); found != "" {
 					t.Errorf("%s holds it", found)
 				}

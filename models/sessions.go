@@ -11,7 +11,7 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// sessionRow is a row of the table.
+// sessionRow is a row of the table sessions.
 type sessionRow struct {
 	ID        string `gorm:"primaryKey"`
 	SeenAt    time.Time
@@ -21,7 +21,7 @@ type sessionRow struct {
 
 func (sessionRow) TableName() string { return "sessions" }
 
-// sessions is what this process knows of sessions that were ended before their time.
+// sessions is this process's in-memory copy of the revoked sessions.
 type sessions struct {
 	mu         sync.RWMutex
 	ended      map[string]struct{}
@@ -29,7 +29,7 @@ type sessions struct {
 	changed    func()
 }
 
-// begin starts a generation.
+// begin sets the generation of valid sessions and, if it changed, calls the function of OnSessionsEnded.
 func (s *sessions) begin(generation string) {
 	s.mu.Lock()
 	changed := s.changed
@@ -53,15 +53,15 @@ func (s *sessions) keep(ended map[string]struct{}) {
 	}
 }
 
-// OnSessionsEnded sets what is called when sessions have been ended, here or by another process. It must not block for long.
+// OnSessionsEnded sets the function to call when sessions have been ended, by this or another process. It must not block for long.
 func (s *Store) OnSessionsEnded(fn func()) {
 	s.sessions.mu.Lock()
 	defer s.sessions.mu.Unlock()
 	s.sessions.changed = fn
 }
 
-// SessionEnded reports whether a session of that id and generation was ended before its time. It answers from memory; what
-// another process ended is known here within watchInterval.
+// SessionEnded reports whether the session with that id and generation was revoked. It answers from memory; a revocation by another
+// process is visible here within watchInterval.
 func (s *Store) SessionEnded(id, generation string) bool {
 	s.sessions.mu.RLock()
 	defer s.sessions.mu.RUnlock()
@@ -69,7 +69,7 @@ func (s *Store) SessionEnded(id, generation string) bool {
 	return ended || generation != s.sessions.generation
 }
 
-// SessionGeneration is what a new session has to carry; it is read from the database, not from memory.
+// SessionGeneration returns the generation that a new session has to carry, read from the database.
 func (s *Store) SessionGeneration(ctx context.Context) (string, error) {
 	var value string
 	err := again(ctx, func() error {
@@ -81,7 +81,7 @@ func (s *Store) SessionGeneration(ctx context.Context) (string, error) {
 	return value, s.failed("read the generation of sessions", err)
 }
 
-// EndSession ends a session everywhere; expires is when it would have ended by itself.
+// EndSession revokes a session in all processes; expires is when it would have expired.
 func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) error {
 	if err := checkText("session id", id, 64); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 	return s.loadSessions(ctx)
 }
 
-// EndAllSessions ends every session that there is.
+// EndAllSessions revokes every session.
 func (s *Store) EndAllSessions(ctx context.Context) error {
 	generation := rand.Text()
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
@@ -121,7 +121,7 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 		if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
 			return err
 		}
-		if err := announce(tx, stateBlocks); err != nil { // this runs after a restore, too
+		if err := announce(tx, stateBlocks); err != nil { // this also runs after a restore, which replaces the blocks
 			return err
 		}
 		return announce(tx, stateSessions)
@@ -134,7 +134,7 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 	return s.loadSessions(ctx)
 }
 
-// loadSessions brings memory up to date with the table.
+// loadSessions reloads the in-memory revocations from the table.
 func (s *Store) loadSessions(ctx context.Context) error {
 	var ids []string
 	err := again(ctx, func() error {
@@ -151,7 +151,7 @@ func (s *Store) loadSessions(ctx context.Context) error {
 	return nil
 }
 
-// SeeSession notes that a session was in use at a time.
+// SeeSession records that a session was in use at a time.
 func (s *Store) SeeSession(ctx context.Context, id string, at, expires time.Time) error {
 	row := sessionRow{ID: id, SeenAt: stamp(at), ExpiresAt: stamp(expires)}
 	err := again(ctx, func() error {
@@ -159,10 +159,10 @@ func (s *Store) SeeSession(ctx context.Context, id string, at, expires time.Time
 			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"seen_at"}),
 		}).Create(&row).Error
 	})
-	return s.failed("note that a session is in use", err)
+	return s.failed("record that a session is in use", err)
 }
 
-// SessionSeen says when a session was last noted to be in use; the zero time if never.
+// SessionSeen returns when a session was last recorded as in use; the zero time if never.
 func (s *Store) SessionSeen(ctx context.Context, id string) (time.Time, error) {
 	var row sessionRow
 	err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&row).Error })

@@ -29,13 +29,13 @@ func TestSessionsEnd(t *testing.T) {
 				t.Helper()
 				for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
 					if time.Now().After(deadline) {
-						t.Fatalf("%s: another process never hears of it", what)
+						t.Fatalf("%s: another process does not notice it", what)
 					}
 				}
 			}
 			g, later := generation(t, one), time.Now().Add(time.Hour)
 			if one.SessionEnded("a", g) || other.SessionEnded("a", g) {
-				t.Fatal("ended before anybody ended it")
+				t.Fatal("revoked before EndSession")
 			}
 			if err := one.EndSession(t.Context(), "a", later); err != nil {
 				t.Fatal(err)
@@ -54,7 +54,7 @@ func TestSessionsEnd(t *testing.T) {
 			}
 			await("all sessions", func() bool { return other.SessionEnded("b", g) && heard.Load() > 0 })
 			if now := generation(t, other); now == g || other.SessionEnded("c", now) || one.SessionEnded("c", now) {
-				t.Error("nobody can sign in after all sessions were ended")
+				t.Error("a new session is refused after all sessions were ended")
 			}
 			if s := storetest.Reopen(t, o); !s.SessionEnded("b", g) {
 				t.Error("after a restart: the sessions live again")
@@ -84,7 +84,7 @@ func TestSessionsSeen(t *testing.T) {
 		if err := s.SeeSession(t.Context(), "old", at.Add(-3*time.Hour), at.Add(-time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.EndSession(t.Context(), "b", at.Add(time.Hour)); err != nil { // sweeps
+		if err := s.EndSession(t.Context(), "b", at.Add(time.Hour)); err != nil { // deletes expired rows
 			t.Fatal(err)
 		}
 		if seen, err := s.SessionSeen(t.Context(), "old"); err != nil || !seen.IsZero() {

@@ -8,7 +8,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// threadColumns are read by scanThread in this order.
+// threadColumns are the columns that scanThread reads, in this order.
 const threadColumns = `id, user_id, display_name, phone_number, sealed_page_url, locale, status, created_at, last_activity,
 	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
 	visitor_read_id, agent_read_id, address_hash, waiting_since, visitor_received_id, agent_received_id, talks, answered_talk,
@@ -36,7 +36,7 @@ func scanThreads(rows *sql.Rows, err error) ([]Thread, error) {
 	return list, rows.Err()
 }
 
-// scanStored reads what an insert returned, into into.
+// scanStored appends the rows returned by an insert to into.
 func scanStored(into []Message, rows *sql.Rows, err error) ([]Message, error) {
 	if err != nil {
 		return nil, err
@@ -52,8 +52,7 @@ func scanStored(into []Message, rows *sql.Rows, err error) ([]Message, error) {
 	return into, rows.Err()
 }
 
-// postgresSQL passes whole columns as arrays: the statements stay the same for any number of rows,
-// so the server prepares each of them once.
+// postgresSQL passes whole columns as arrays: the statements are the same for any number of rows, so each is prepared once.
 type postgresSQL struct{}
 
 func (postgresSQL) close() {}
@@ -64,7 +63,7 @@ func (postgresSQL) lock(ctx context.Context, conn gorm.ConnPool, ids []string) (
 	return scanThreads(conn.QueryContext(ctx, postgresLock, ids))
 }
 
-// The sequence is drawn from after the sort, so ids follow the order of the arrays.
+// nextval runs after the sort, so ids follow the order of the arrays.
 const postgresInsert = `INSERT INTO messages
 	(thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at)
 	SELECT thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at
@@ -111,7 +110,7 @@ const (
 		message_count, unread_count, visitor_read_id, agent_read_id, status`
 )
 
-// update writes each row once: those whose marks and waiting stayed as they were, which are most, by the shorter statement.
+// update writes each row once. Most rows have unchanged sessions, received marks and waiting_since, and use the shorter statement.
 func (postgresSQL) update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error {
 	var still, turned []*lockedThread
 	for _, r := range rows {

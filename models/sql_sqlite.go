@@ -11,10 +11,10 @@ import (
 	"gorm.io/gorm"
 )
 
-// insertSizes are the row counts of the prepared inserts, largest first; a batch is cut into these.
+// insertSizes are the row counts of the prepared inserts, largest first; a batch is split into these.
 var insertSizes = [...]int{64, 16, 4, 1}
 
-// sqliteSQL works with statements prepared once for the writer's connection.
+// sqliteSQL uses statements prepared once on the writer's connection.
 type sqliteSQL struct {
 	selectThread, updateThread *sql.Stmt
 	updateTurned               *sql.Stmt
@@ -86,7 +86,7 @@ func within(ctx context.Context, conn gorm.ConnPool, st *sql.Stmt) (*sql.Stmt, e
 	return tx.StmtContext(ctx, st), nil
 }
 
-// lock needs no locks: the transaction began IMMEDIATE, so nobody else writes.
+// lock needs no row locks: the transaction began IMMEDIATE, so there is no other writer.
 func (b *sqliteSQL) lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error) {
 	st, err := within(ctx, conn, b.selectThread)
 	if err != nil {
@@ -197,8 +197,7 @@ func (b *sqliteSQL) touch(ctx context.Context, conn gorm.ConnPool, rows []touche
 	return nil
 }
 
-// byID puts returned rows into the order in which they were inserted; no database promises that of
-// RETURNING.
+// byID sorts returned rows by id, which is the order in which they were inserted; the order of RETURNING is unspecified.
 func byID(stored []Message) []Message {
 	slices.SortFunc(stored, func(a, b Message) int { return int(a.ID - b.ID) })
 	return stored

@@ -15,7 +15,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// accessError is an error of opening a database file for which a right is missing.
+// accessError is an error of opening a database file because of missing permissions.
 type accessError struct {
 	sentence string
 	err      error
@@ -24,7 +24,7 @@ type accessError struct {
 func (e *accessError) Error() string { return e.sentence + " (" + e.err.Error() + ")" }
 func (e *accessError) Unwrap() error { return e.err }
 
-// withAccess finds out whether an error of opening a file comes of a missing right: SQLite's own words are the same for many causes.
+// withAccess determines whether an error of opening a file is caused by missing permissions: SQLite's error messages do not tell.
 func withAccess(path string, err error) error {
 	code, ours := sqliteCode(err)
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && (!ours || code != 3 && code != 8 && code != 14 && code != 23) {
@@ -36,8 +36,8 @@ func withAccess(path string, err error) error {
 	return err
 }
 
-// openSQLite opens the file twice: one connection that writes, a pool that reads beside it (write-
-// ahead log). The file and its companions are readable by their owner alone.
+// openSQLite opens the file twice: one connection that writes, and a pool that reads at the same time (write-ahead log). The database,
+// -wal and -shm files are readable only by their owner.
 func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, err error) {
 	if path == "" || path == ":memory:" {
 		return nil, nil, errors.New("models: sqlite:// needs the path of a file")
@@ -46,7 +46,7 @@ func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("models: database file: %w", err)
 	}
-	// SQLite gives its -wal and -shm files the mode of the database file.
+	// SQLite creates the -wal and -shm files with the mode of the database file.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("models: database file: %w", err)
@@ -70,20 +70,19 @@ func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, 
 	}
 	open := func(options url.Values, conns int) (*gorm.DB, error) {
 		db, err := once(options, conns)
-		// Two processes that both find a new file both switch it to the log; SQLite refuses one of
-		// them without regard to the busy timeout.
+		// Two processes that both find a new file both switch it to WAL mode; SQLite returns SQLITE_BUSY to one of them regardless of
+		// the busy timeout.
 		for wait := time.Millisecond; err != nil && isBusy(err) && wait < 4*time.Second; wait *= 2 {
 			time.Sleep(wait)
 			db, err = once(options, conns)
 		}
 		return db, err
 	}
-	write, err = open(sqliteOptions(false), 1) // first: it creates the log that readers join
+	write, err = open(sqliteOptions(false), 1) // first: it creates the write-ahead log that readers open
 	if err != nil {
 		return nil, nil, err
 	}
-	// A busy writer folds its log into the file every 16 MB rather than every 4, which saves a third
-	// of its CPU.
+	// Under load, checkpointing every 16 MB instead of every 4 MB saves a third of the writer's CPU time.
 	err = write.Exec("PRAGMA wal_autocheckpoint = 4000").Error
 	if err == nil {
 		read, err = open(sqliteOptions(true), max(4, 2*runtime.GOMAXPROCS(0)))

@@ -11,13 +11,13 @@ import (
 
 const sqliteDriver = "sqlite3"
 
-// sqliteOptions are the driver's settings for a connection. The driver sets the busy timeout before
-// anything else, so that two processes that start together wait for each other.
+// sqliteOptions returns the driver's parameters for a connection. The driver sets the busy timeout before anything else, so that two
+// processes that start at the same time wait for each other.
 func sqliteOptions(readOnly bool) url.Values {
 	v := url.Values{
 		"_busy_timeout": {"5000"},
 		"_journal_mode": {"WAL"},
-		"_synchronous":  {"FULL"}, // a commit is on the disk before it is acked
+		"_synchronous":  {"FULL"}, // a commit is on disk before it is acknowledged
 		"_foreign_keys": {"on"},
 	}
 	if readOnly {

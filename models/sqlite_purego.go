@@ -11,14 +11,14 @@ import (
 
 const sqliteDriver = "sqlite"
 
-// sqliteOptions are the driver's settings for a connection, the same as those of the cgo driver.
-// _time_format makes both drivers write times in the same form, so a file can go from one to the other.
+// sqliteOptions returns the driver's parameters for a connection, equivalent to those of the cgo driver. _time_format makes both
+// drivers write times in the same format, so a file can be used with either.
 func sqliteOptions(readOnly bool) url.Values {
 	v := url.Values{
 		"_pragma": {
 			"busy_timeout(5000)",
 			"journal_mode(WAL)",
-			"synchronous(FULL)", // a commit is on the disk before it is acked
+			"synchronous(FULL)", // a commit is on disk before it is acknowledged
 			"foreign_keys(1)",
 		},
 		"_time_format": {"sqlite"},

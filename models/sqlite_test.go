@@ -35,7 +35,7 @@ func TestSQLiteConnectionsAreDurableAndStrict(t *testing.T) {
 }
 
 func TestSQLiteFilesArePrivate(t *testing.T) {
-	// A name that means something in a URL is still just a name.
+	// Characters with a meaning in URLs are taken literally.
 	path := filepath.Join(t.TempDir(), "ch at?%41#.db")
 	s := storetest.Reopen(t, models.Options{URL: "sqlite://" + path, Keys: []string{storetest.Key}})
 	thread(t, s, 1)

@@ -15,35 +15,34 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// Options opens a store.
+// Options configures a store.
 type Options struct {
-	// URL is sqlite:// followed by a file path, taken as it stands (sqlite:///var/lib/chat.db,
-	// sqlite://data/chat.db), or a postgres:// URL.
+	// URL is sqlite:// followed by a file path, used verbatim (sqlite:///var/lib/chat.db, sqlite://data/chat.db), or a postgres:// URL.
 	URL string
-	// Keys are the secrets that texts are encrypted with, at least one: the first writes, all of them read.
+	// Keys are the secrets that texts are encrypted with, at least one: the first encrypts, all of them decrypt.
 	Keys []string
-	// Logger receives failed and slow statements, without their values. Nil keeps silent.
+	// Logger receives failed and slow statements, without their values. Nil disables logging.
 	Logger *slog.Logger
-	// SlowQuery is the duration from which a statement is logged; 0 logs none.
+	// SlowQuery is the duration from which a statement is logged; 0 disables it.
 	SlowQuery time.Duration
-	// Removed, if set, hears after each commit which file paths and URLs the messages deleted in it named, each
-	// once. Another message may name the same file. It runs in the deleting goroutine.
+	// Removed, if set, is called after each commit that deleted messages with the file paths and URLs they referred to, without
+	// duplicates. Other messages may refer to the same file. It runs in the deleting goroutine.
 	Removed func(files []string)
-	// Telegram says that a bot is set up: what visitors and agents write goes into the outbox too.
+	// Telegram means that a bot is configured: messages of visitors and agents are added to the outbox.
 	Telegram bool
-	// Wait is how long Open waits for a PostgreSQL that is not there yet.
+	// Wait is how long Open waits for PostgreSQL to become reachable.
 	Wait time.Duration
-	// CacheTTL is how long a thread or a newest page may be served from memory; 0 turns the cache off.
+	// CacheTTL is how long a thread or a newest page may be served from memory; 0 disables the cache.
 	CacheTTL time.Duration
 }
 
-// Store is an open database. Its methods may be called from any goroutine.
+// Store is an open database. It is safe for concurrent use.
 type Store struct {
 	dialect string
 	log     *slog.Logger
 
-	// read and write are one pool on PostgreSQL. On SQLite write is a single connection, whose
-	// transactions begin IMMEDIATE, and read a pool that cannot write.
+	// On PostgreSQL read and write are the same pool. On SQLite write is a single connection, whose transactions begin IMMEDIATE, and
+	// read is a read-only pool.
 	read, write *gorm.DB
 
 	removed   func(files []string)
@@ -53,8 +52,8 @@ type Store struct {
 	writer    *writer
 	touches   *touches
 	blocks    *blocks
-	emails    keyedNames // of e-mail addresses
-	shortcuts keyedNames // of canned replies
+	emails    keyedNames // hashes of e-mail addresses
+	shortcuts keyedNames // hashes of canned reply shortcuts
 	sessions  sessions
 	watch     *watch
 	news      atomic.Pointer[News]
@@ -73,8 +72,8 @@ type Store struct {
 	closed    atomic.Bool
 }
 
-// Open connects, brings the schema up to date and starts the writer. It fails with a plain sentence
-// when the database cannot be reached or used; no error contains a password.
+// Open connects, migrates the schema and starts the writer. If the database cannot be reached or used, the error is a plain sentence
+// for the operator; no error contains a password.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	log := o.Logger
 	if log == nil {
@@ -99,10 +98,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, shortcuts: shortcuts, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes}
 	s.config = func() *gorm.Config {
 		return &gorm.Config{
-			Logger: logger.NewSlogLogger(log.With("stream", "performance"), logger.Config{ // its failures are of another by their level
+			Logger: logger.NewSlogLogger(log.With("stream", "performance"), logger.Config{ // failed statements are recognized by their level
 				LogLevel:                  logger.Warn,
 				SlowThreshold:             o.SlowQuery,
-				ParameterizedQueries:      true, // a statement's values never reach the log
+				ParameterizedQueries:      true, // never log a statement's values
 				IgnoreRecordNotFoundError: true,
 			}),
 			NowFunc:                func() time.Time { return stamp(time.Now()) },
@@ -141,7 +140,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 			return err
 		}
 		if s.Pooled() {
-			s.log.Info("a pooler such as PgBouncer stands in front of PostgreSQL; no statements are prepared there")
+			s.log.Info("connected to PostgreSQL through a pooler such as PgBouncer; statements are not prepared on the server")
 		}
 	}
 	if err := migrate(ctx, s.write, s.dialect, steps); err != nil {
@@ -168,8 +167,8 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	return nil
 }
 
-// Close stops taking writes, commits what is queued, runs the waiting callbacks, writes gathered
-// touches and closes the database. It must not be called from an append's callback.
+// Close stops accepting writes, commits what is queued, runs the pending callbacks, writes pending last-activity updates and closes the
+// database. It must not be called from an append's callback.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.writer.close()
@@ -185,7 +184,7 @@ func (s *Store) Close() error {
 func (s *Store) closePools() error {
 	pools := []*gorm.DB{s.read}
 	if s.write != s.read {
-		pools = append(pools, s.write) // last: its closing checkpoints the log of SQLite
+		pools = append(pools, s.write) // last: closing it checkpoints SQLite's write-ahead log
 	}
 	var all []error
 	for _, db := range pools {
@@ -198,16 +197,16 @@ func (s *Store) closePools() error {
 	return errors.Join(all...)
 }
 
-// Ping says whether the database answers.
+// Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
 	return s.failed("ping", again(ctx, func() error { return s.read.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error }))
 }
 
-// Dialect is "sqlite" or "postgres".
+// Dialect returns "sqlite" or "postgres".
 func (s *Store) Dialect() string { return s.dialect }
 
-// Pools are the database's connection pools by name, for their numbers.
+// Pools returns the database's connection pools by name, for metrics.
 func (s *Store) Pools() map[string]*sql.DB {
 	pools := make(map[string]*sql.DB, 2)
 	for name, db := range map[string]*gorm.DB{"read": s.read, "write": s.write} {
@@ -221,7 +220,7 @@ func (s *Store) Pools() map[string]*sql.DB {
 // Stats are counters since Open.
 type Stats struct {
 	CacheHits, CacheMisses int64
-	Queued                 int   // writes waiting now
+	Queued                 int   // writes waiting in the queue
 	Batches                int64 // transactions of the writer
 	Appended               int64 // messages stored
 }
@@ -237,7 +236,7 @@ func (s *Store) Stats() Stats {
 	}
 }
 
-// failed names what was being done and maps the libraries' errors to this package's.
+// failed wraps an error with the operation that failed and maps the libraries' errors to this package's.
 func (s *Store) failed(doing string, err error) error {
 	switch {
 	case err == nil:

@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// Switch is something that the team has set for the whole site.
+// Switch is a site-wide setting that the team changes at runtime.
 type Switch struct {
 	ID        int64
 	Name      string
@@ -17,7 +17,7 @@ type Switch struct {
 	UpdatedAt time.Time
 }
 
-// SwitchPosition returns how a switch stands; "" if nobody has touched it.
+// SwitchPosition returns the value of a setting; "" if it was never set.
 func (s *Store) SwitchPosition(ctx context.Context, name string) (string, error) {
 	var found Switch
 	err := again(ctx, func() error { return s.read.WithContext(ctx).Where("name = ?", name).Take(&found).Error })
@@ -27,7 +27,7 @@ func (s *Store) SwitchPosition(ctx context.Context, name string) (string, error)
 	return found.Position, s.failed("read a switch", err)
 }
 
-// SetSwitch turns a switch.
+// SetSwitch sets the value of a setting.
 func (s *Store) SetSwitch(ctx context.Context, name, position string) error {
 	err := again(ctx, func() error {
 		row := Switch{Name: name, Position: position, UpdatedAt: stamp(time.Now())}

@@ -10,32 +10,32 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// TelegramThread is how a thread is known in Telegram. ShortID stands under each message there; unlike the
-// thread's id, which is its visitor's only credential, it opens nothing and says nothing about that id.
+// TelegramThread maps a thread to Telegram. ShortID is shown under each message there; unlike the thread's id, which is the visitor's
+// only credential, it grants no access and reveals nothing about that id.
 type TelegramThread struct {
 	ID          int64
 	ThreadID    string
 	ShortID     string
-	ChatID      int64 // of the topic
+	ChatID      int64 // chat that has the topic
 	TopicID     int64 // 0 = none
 	TopicName   string
-	TopicStatus string // StatusActive or StatusClosed, as the topic was left
+	TopicStatus string // the topic's status in Telegram: StatusActive or StatusClosed
 	CreatedAt   time.Time
 }
 
-// Short ids have no letters that are read for others, and none that together make a word.
+// Short ids avoid characters that are mistaken for others, and vowels, so that they never form a word.
 const (
 	shortAlphabet = "23456789bcdfghjkmnpqrstvwxz"
-	shortLength   = 7 // 27⁷: ten thousand million
+	shortLength   = 7 // 27⁷ ≈ 10¹⁰ ids
 )
 
 func newShortID() string {
 	b := make([]byte, 0, shortLength)
 	var draw [32]byte
 	for len(b) < shortLength {
-		_, _ = rand.Read(draw[:]) // never fails: crypto/rand ends the program instead
+		_, _ = rand.Read(draw[:]) // cannot fail: crypto/rand crashes the program instead
 		for _, r := range draw {
-			if limit := byte(256 / len(shortAlphabet) * len(shortAlphabet)); r < limit && len(b) < shortLength { // no letter likelier than others
+			if limit := byte(256 / len(shortAlphabet) * len(shortAlphabet)); r < limit && len(b) < shortLength { // rejection sampling, so that every character is equally likely
 				b = append(b, shortAlphabet[int(r)%len(shortAlphabet)])
 			}
 		}
@@ -43,8 +43,8 @@ func newShortID() string {
 	return string(b)
 }
 
-// TelegramThread returns how a thread is known in Telegram, and makes it known if it is not; fresh tells that.
-// ErrNotFound if there is no such thread.
+// TelegramThread returns the mapping of a thread to Telegram, creating it if there is none; fresh reports whether it was created. It
+// returns ErrNotFound if there is no such thread.
 func (s *Store) TelegramThread(ctx context.Context, threadID string) (t TelegramThread, fresh bool, err error) {
 	for range 5 { // a short id may be taken
 		err = s.transaction(ctx, func(tx *gorm.DB) error {
@@ -73,28 +73,28 @@ func (s *Store) TelegramThread(ctx context.Context, threadID string) (t Telegram
 			break
 		}
 	}
-	return t, fresh, s.failed("read a thread's names in Telegram", err)
+	return t, fresh, s.failed("read a thread's Telegram mapping", err)
 }
 
 var errShortTaken = errors.New("the short id is taken")
 
-// TelegramThreadByShortID finds a thread by what stands under its messages, or gives ErrNotFound.
+// TelegramThreadByShortID finds a thread by its short id, or returns ErrNotFound.
 func (s *Store) TelegramThreadByShortID(ctx context.Context, shortID string) (TelegramThread, error) {
 	return s.telegramThread(ctx, "short_id = ?", shortID)
 }
 
-// TelegramThreadByTopic finds the thread of a topic, or gives ErrNotFound.
+// TelegramThreadByTopic finds the thread of a topic, or returns ErrNotFound.
 func (s *Store) TelegramThreadByTopic(ctx context.Context, chatID, topicID int64) (TelegramThread, error) {
 	return s.telegramThread(ctx, "chat_id = ? AND topic_id = ?", chatID, topicID)
 }
 
 func (s *Store) telegramThread(ctx context.Context, condition string, args ...any) (t TelegramThread, err error) {
 	err = again(ctx, func() error { return s.read.WithContext(ctx).Where(condition, args...).Take(&t).Error })
-	return t, s.failed("find a thread by its names in Telegram", err)
+	return t, s.failed("find a thread by its Telegram mapping", err)
 }
 
-// SetTopic notes the topic of a thread: ChatID, TopicID, TopicName and TopicStatus. If the thread was deleted meanwhile, the
-// topic is queued to be deleted too, and the error is ErrNotFound.
+// SetTopic stores the topic of a thread: ChatID, TopicID, TopicName and TopicStatus. If the thread was deleted meanwhile, the topic is
+// queued for deletion too, and the error is ErrNotFound.
 func (s *Store) SetTopic(ctx context.Context, t TelegramThread) error {
 	var gone bool
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
@@ -113,7 +113,7 @@ func (s *Store) SetTopic(ctx context.Context, t TelegramThread) error {
 	return s.failed("note a topic", err)
 }
 
-// Link ties messages in Telegram to a thread. A thread that is not stored any more gets none.
+// Link links messages in Telegram to a thread. It does nothing if the thread is no longer stored.
 func (s *Store) Link(ctx context.Context, l TelegramLink) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		found, err := lockThreads(tx, []string{l.ThreadID})
@@ -126,7 +126,7 @@ func (s *Store) Link(ctx context.Context, l TelegramLink) error {
 	return s.failed("link a message", err)
 }
 
-// Linked finds what a message in Telegram belongs to, or gives ErrNotFound.
+// Linked finds the link of a message in Telegram, or returns ErrNotFound.
 func (s *Store) Linked(ctx context.Context, chatID, telegramMessageID int64) (l TelegramLink, err error) {
 	err = again(ctx, func() error {
 		return s.read.WithContext(ctx).Where("chat_id = ? AND telegram_message_id = ?", chatID, telegramMessageID).Order("id DESC").Take(&l).Error
@@ -134,7 +134,7 @@ func (s *Store) Linked(ctx context.Context, chatID, telegramMessageID int64) (l 
 	return l, s.failed("find a link", err)
 }
 
-// FirstLink finds the first message of a thread in a topic of a chat, or gives ErrNotFound.
+// FirstLink finds the link of a thread's first message in a topic of a chat, or returns ErrNotFound.
 func (s *Store) FirstLink(ctx context.Context, threadID string, chatID, topicID int64) (l TelegramLink, err error) {
 	err = again(ctx, func() error {
 		return s.read.WithContext(ctx).Where("thread_id = ? AND chat_id = ? AND topic_id = ?", threadID, chatID, topicID).Order("id").Take(&l).Error
@@ -142,7 +142,7 @@ func (s *Store) FirstLink(ctx context.Context, threadID string, chatID, topicID 
 	return l, s.failed("find a link", err)
 }
 
-// LinksOf returns what a message is in Telegram, in the order in which its parts were sent.
+// LinksOf returns the Telegram messages of a message, in the order in which its parts were sent.
 func (s *Store) LinksOf(ctx context.Context, messageID int64) (list []TelegramLink, err error) {
 	err = again(ctx, func() error {
 		return s.read.WithContext(ctx).Where("message_id = ? AND message_id <> 0", messageID).Order("id").Find(&list).Error
@@ -150,9 +150,9 @@ func (s *Store) LinksOf(ctx context.Context, messageID int64) (list []TelegramLi
 	return list, s.failed("find links", err)
 }
 
-// OutboxSent stores in one transaction that Telegram took rows of one thread, as the messages that links name: the rows
-// are done, or with part, the next part of the first of them comes next. delivered is the id up to which Telegram has every
-// message of the thread, 0 if the thread is gone.
+// OutboxSent records in one transaction that Telegram accepted rows of one thread, as the Telegram messages in links. The rows are
+// deleted or, with part, the first of them advances to its next part. delivered is the id up to which Telegram has every message of the
+// thread, 0 if the thread was deleted.
 func (s *Store) OutboxSent(ctx context.Context, rows []OutboxRow, links []TelegramLink, part bool) (delivered int64, err error) {
 	ids := make([]int64, len(rows))
 	for i, row := range rows {
@@ -164,7 +164,7 @@ func (s *Store) OutboxSent(ctx context.Context, rows []OutboxRow, links []Telegr
 		if err != nil {
 			return err
 		}
-		if len(found) == 1 && len(links) > 0 { // a thread that was cleared meanwhile has no links any more
+		if len(found) == 1 && len(links) > 0 { // a thread that was cleared meanwhile gets no links
 			fresh := append([]TelegramLink(nil), links...)
 			if err := tx.Create(&fresh).Error; err != nil {
 				return err
@@ -178,7 +178,7 @@ func (s *Store) OutboxSent(ctx context.Context, rows []OutboxRow, links []Telegr
 		if err != nil || len(found) == 0 {
 			return err
 		}
-		// The thread is locked, so no message can come in between that has a row and is counted here.
+		// The thread is locked, so no message can be added to the outbox between the two queries.
 		var first *int64
 		err = tx.Model(&OutboxRow{}).Where("thread_id = ? AND channel = ? AND kind = ?", rows[0].ThreadID, ChannelTelegram, OutboxMessage).
 			Select("MIN(message_id)").Scan(&first).Error
@@ -188,10 +188,10 @@ func (s *Store) OutboxSent(ctx context.Context, rows []OutboxRow, links []Telegr
 		}
 		return err
 	})
-	return delivered, s.failed("note what was sent", err)
+	return delivered, s.failed("record sent outbox rows", err)
 }
 
-// QueueTopic has the topic of a thread brought up to date.
+// QueueTopic queues an update of the topic of a thread.
 func (s *Store) QueueTopic(ctx context.Context, threadID string) error {
 	row := OutboxRow{Channel: ChannelTelegram, ThreadID: threadID, Kind: OutboxTopic, CreatedAt: stamp(time.Now())}
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
@@ -204,7 +204,7 @@ func (s *Store) QueueTopic(ctx context.Context, threadID string) error {
 	return s.failed("queue a topic", err)
 }
 
-// LinkedMessages returns which messages a message in Telegram shows, in their order.
+// LinkedMessages returns the ids of the messages that a message in Telegram shows, in order.
 func (s *Store) LinkedMessages(ctx context.Context, chatID, telegramMessageID int64) (ids []int64, err error) {
 	err = again(ctx, func() error {
 		return s.read.WithContext(ctx).Model(&TelegramLink{}).Where("chat_id = ? AND telegram_message_id = ? AND message_id <> 0", chatID, telegramMessageID).

@@ -15,7 +15,7 @@ import (
 	"sohbet/models/storetest"
 )
 
-// withBot opens an empty store of a site that has a bot.
+// withBot runs a test body with an empty store of a site that has a bot.
 func withBot(t *testing.T, body func(t *testing.T, s *models.Store)) {
 	t.Helper()
 	for _, dialect := range storetest.Dialects {
@@ -27,7 +27,7 @@ func withBot(t *testing.T, body func(t *testing.T, s *models.Store)) {
 	}
 }
 
-// outbox returns what waits, the oldest first, as "kind thread message".
+// outbox returns the pending rows, oldest first, and each as "kind thread message".
 func outbox(t *testing.T, s *models.Store) (rows []models.OutboxRow, short []string) {
 	t.Helper()
 	keys, _, err := s.OutboxKeys(t.Context(), models.ChannelTelegram, 0)
@@ -52,7 +52,7 @@ func TestOutboxHoldsWhatTelegramHasToHear(t *testing.T) {
 	withBot(t, func(t *testing.T, s *models.Store) {
 		one, two := thread(t, s, 1).ID, thread(t, s, 2).ID
 		var list []models.NewMessage
-		for i := range 100 { // more than one prepared insert takes
+		for i := range 100 { // more rows than the largest prepared insert takes
 			list = append(list, models.NewMessage{ThreadID: one, SenderType: models.Visitor, ContentText: fmt.Sprint(i), ClientID: fmt.Sprint(i)})
 		}
 		list = append(list,
@@ -68,7 +68,7 @@ func TestOutboxHoldsWhatTelegramHasToHear(t *testing.T) {
 		}
 		s.OutboxListen(models.ChannelTelegram, nil)
 		if len(heard) != 101 || heard[0].ThreadID != one || heard[100].ThreadID != two {
-			t.Errorf("the sender heard of %d rows", len(heard))
+			t.Errorf("the sender was notified of %d rows", len(heard))
 		}
 		var want []string
 		for _, m := range stored[:100] {
@@ -170,7 +170,7 @@ func TestOutboxKeepsTheOrderOfEachThread(t *testing.T) {
 		if _, got := outbox(t, s); !slices.Equal(got, []string{line(one, b)}) {
 			t.Errorf("left: %v", got)
 		}
-		// Two that Telegram has as one message.
+		// Two messages that are one message in Telegram.
 		d := say(t, s, one, "d").Message.ID
 		both, _ := outbox(t, s)
 		if upTo := sent(both, 72, false); upTo != d {
@@ -233,7 +233,7 @@ func TestDeletedMessagesLeaveNothingForTelegram(t *testing.T) {
 		if n := countRows(t, s, "telegram_threads"); n != 1 {
 			t.Errorf("%d threads have names", n)
 		}
-		// What was being sent meanwhile.
+		// Rows that were being sent while the thread was deleted.
 		if upTo, err := s.OutboxSent(t.Context(), rows[2:3], []models.TelegramLink{{ThreadID: cleared, ChatID: 1, TelegramMessageID: 8}}, false); err != nil || upTo != 0 {
 			t.Errorf("sent after it was cleared: %d, %v", upTo, err)
 		}
@@ -375,7 +375,7 @@ func TestEditMessage(t *testing.T) {
 		id, other := thread(t, s, 1).ID, thread(t, s, 2).ID
 		first := say(t, s, id, "frist").Message
 		last := post(t, s, models.NewMessage{ThreadID: id, ContentText: "lsat", SenderType: "telegram"}).Message
-		if _, _, err := s.Messages(t.Context(), id, models.MessageQuery{}); err != nil { // now it is cached
+		if _, _, err := s.Messages(t.Context(), id, models.MessageQuery{}); err != nil { // fills the cache
 			t.Fatal(err)
 		}
 		when := time.Now()
@@ -423,7 +423,7 @@ func TestSwitches(t *testing.T) {
 	})
 }
 
-// A dump made before there was a bridge knows none of its tables.
+// A dump made before the bridge existed has none of its tables.
 func TestLoadOfAnOlderDump(t *testing.T) {
 	s := storetest.Open(t, "postgres")
 	dir := t.TempDir()

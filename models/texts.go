@@ -11,25 +11,25 @@ import (
 	"github.com/fernet/fernet-go"
 )
 
-// Unreadable stands in for a text that no key opens: its key was dropped from SECRET_KEY, or the row is damaged.
+// Unreadable is shown instead of a text that no key decrypts: its key was removed from SECRET_KEY, or the row is damaged.
 const Unreadable = "⚠ Bu mesajın şifresi çözülemiyor · This message cannot be decrypted"
 
-// textPurpose is the HKDF info of the text keys. It must never change, or nothing stored can be read.
+// textPurpose is the HKDF info of the text keys. Changing it would make all stored texts unreadable.
 const textPurpose = "sohbet message text"
 
-// unreadableLogged is how many unreadable rows are named in the log; a lost key would fill it.
+// unreadableLogged is the maximum number of unreadable rows in the log; a lost key would flood it.
 const unreadableLogged = 100
 
-// texts encrypts what people wrote: messages and the previews kept on threads. A stored text is a
-// Fernet token (github.com/fernet/spec), the form that Python's cryptography.fernet reads too. Its
-// key is HKDF-SHA256 (RFC 5869) of a secret, without salt, with the info "sohbet message text", 32
-// bytes: 16 to sign, 16 to encrypt, as the specification has them. An empty text is stored empty.
+// texts encrypts user-written texts: messages, the previews stored on threads, and others. A stored text is a Fernet token
+// (github.com/fernet/spec), which Python's cryptography.fernet reads too. Its key is derived from a secret by HKDF-SHA256 (RFC 5869)
+// without salt, with the info "sohbet message text": 32 bytes, 16 for signing and 16 for encryption, as Fernet specifies. An empty text
+// is stored empty.
 type texts struct {
-	keys []*fernet.Key // the first one seals, all of them open
+	keys []*fernet.Key // the first encrypts, all of them decrypt
 	log  *slog.Logger
 
 	mu       sync.Mutex
-	reported map[int64]struct{} // by message
+	reported map[int64]struct{} // by message id
 }
 
 func newTexts(secrets []string, log *slog.Logger) (*texts, error) {
@@ -59,16 +59,16 @@ func (t *texts) seal(text string) (string, error) {
 	return string(token), nil
 }
 
-// with opens a token with some of the keys.
+// with decrypts a token with some of the keys.
 func with(keys []*fernet.Key, token string) (text string, ok bool) {
 	if token == "" {
 		return "", true
 	}
-	plain := fernet.VerifyAndDecrypt([]byte(token), 0, keys) // 0: whatever its age
+	plain := fernet.VerifyAndDecrypt([]byte(token), 0, keys) // 0: no maximum age
 	return string(plain), plain != nil
 }
 
-// open gives the text of a token, or Unreadable. id names the message in the log.
+// open returns the text of a token, or Unreadable. id is the message's, for the log.
 func (t *texts) open(token string, id int64) string {
 	text, ok := with(t.keys, token)
 	if ok {
@@ -78,7 +78,7 @@ func (t *texts) open(token string, id int64) string {
 	return Unreadable
 }
 
-// reveal is open for what no log line names.
+// reveal is open without logging.
 func (t *texts) reveal(token string) string {
 	if text, ok := with(t.keys, token); ok {
 		return text
@@ -86,7 +86,7 @@ func (t *texts) reveal(token string) string {
 	return Unreadable
 }
 
-// report logs a message's row once; id 0 is none.
+// report logs an unreadable message once; it does nothing for id 0.
 func (t *texts) report(id int64) {
 	if id == 0 {
 		return
@@ -101,13 +101,13 @@ func (t *texts) report(id int64) {
 	switch {
 	case known || count > unreadableLogged:
 	case count == unreadableLogged:
-		t.log.Error("more messages than these cannot be decrypted; the rest is not listed")
+		t.log.Error("too many messages cannot be decrypted; further ones are not logged")
 	default:
-		t.log.Error("a message cannot be decrypted: no key in SECRET_KEY opens it", "message_id", id)
+		t.log.Error("a message cannot be decrypted: no key in SECRET_KEY decrypts it", "message_id", id)
 	}
 }
 
-// seal encrypts a message's text and its preview, which are one token if the text is short.
+// seal encrypts a message's text and its preview; a short text and its preview are the same token.
 func (m *NewMessage) seal(t *texts) (err error) {
 	if m.sealed, err = t.seal(m.ContentText); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (m *NewMessage) seal(t *texts) (err error) {
 	return err
 }
 
-// ready turns rows as they were read into what callers see.
+// ready decrypts rows read from the database for the caller.
 func (s *Store) ready(list []Message) []Message {
 	for i := range list {
 		m := &list[i]
@@ -139,7 +139,7 @@ func (s *Store) readyThread(t *Thread) {
 	t.LastMessage = s.texts.open(t.LastMessage, t.LastMessageID)
 }
 
-// sealPage encrypts where the visitor is.
+// sealPage encrypts the URL and title of the visitor's page.
 func (t *Thread) sealPage(x *texts) (err error) {
 	if t.PageURL, err = x.seal(t.PageURL); err != nil {
 		return err
@@ -148,7 +148,7 @@ func (t *Thread) sealPage(x *texts) (err error) {
 	return err
 }
 
-// openFields decrypts what a thread's row keeps besides its preview.
+// openFields decrypts the encrypted fields of a thread other than its preview.
 func (t *Thread) openFields(x *texts) {
 	for _, field := range [...]*string{&t.Email, &t.RatingComment, &t.PageURL, &t.PageTitle} {
 		if *field != "" {

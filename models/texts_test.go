@@ -21,7 +21,7 @@ const (
 	newKey = "a new secret of 32 characters or m"
 )
 
-// The specification's own example, generate.json of github.com/fernet/spec.
+// The example of the Fernet specification, generate.json of github.com/fernet/spec.
 func TestTokensAreFernet(t *testing.T) {
 	key, err := fernet.DecodeKey("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=")
 	if err != nil {
@@ -36,8 +36,8 @@ func TestTokensAreFernet(t *testing.T) {
 	}
 }
 
-// Made with Python: HKDF(SHA256, 32, salt=None, info=b"sohbet message text") of the secret as the key of
-// cryptography.fernet.Fernet. If this fails, what is stored in the field can no longer be read.
+// Generated with Python: HKDF(SHA256, 32, salt=None, info=b"sohbet message text") of the secret as the key of
+// cryptography.fernet.Fernet. If this test fails, existing installations can no longer decrypt their data.
 func TestDerivationIsFixed(t *testing.T) {
 	const secret, token, text = "0123456789abcdef0123456789abcdef", "gAAAAAAdwJ6wAAECAwQFBgcICQoLDA0OD2fqfirU3D2PXlAIpHAefrWzIEx_uzateVP_9UGbMFbKv91pkW4rIVCXu5tdu8tQW8GW6LOsai3YwYA3i1ptK4U=", "Merhaba, sipariş nerede?"
 	key := models.TextKey(t, secret)
@@ -71,7 +71,7 @@ func TestTextsAreNotReadableInTheDatabase(t *testing.T) {
 			t.Errorf("the preview %.20s opens as %q, %v", preview, got, ok)
 		}
 		if again := say(t, s, th.ID, "a plain secret"); again.Message.ContentText != said.Message.ContentText {
-			t.Error("told otherwise than said")
+			t.Error("the callback got a different text")
 		}
 		models.FlushCache(s)
 		list, _, err := s.Messages(t.Context(), th.ID, models.MessageQuery{})
@@ -86,14 +86,14 @@ func TestTextsAreNotReadableInTheDatabase(t *testing.T) {
 	})
 }
 
-// grepFolder returns the first file beside the database that contains a text.
+// grepFolder returns the first file in the database's folder that contains a text.
 func grepFolder(t *testing.T, s *models.Store, text string) string {
 	t.Helper()
 	var path string
 	if err := models.Raw(t, s).QueryRow("SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&path); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Close(); err != nil { // also folds the log into the file
+	if err := s.Close(); err != nil { // also checkpoints the write-ahead log
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Dir(path) + "/*")
@@ -112,7 +112,7 @@ func grepFolder(t *testing.T, s *models.Store, text string) string {
 	return ""
 }
 
-// A preview that no message of the batch replaced must come out readable wherever a thread does.
+// A preview that no message of the batch replaces must be decrypted wherever a thread is returned.
 func TestPreviewsComeBackReadable(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestLostKeyShowsAndIsLoggedOnce(t *testing.T) {
 				say(t, s, th.ID, "x")
 			}
 			log.Reset()
-			o.Keys = []string{oldKey} // 301 rows that this one does not open
+			o.Keys = []string{oldKey} // 301 rows that this key does not decrypt
 			s = storetest.Reopen(t, o)
 			if _, _, err := s.Messages(t.Context(), th.ID, models.MessageQuery{Limit: 1000}); err != nil {
 				t.Fatal(err)
@@ -212,8 +212,8 @@ func TestNoKeyNoStore(t *testing.T) {
 	}
 }
 
-// A rotation as an operator does it: the server restarts with both keys, rekey runs beside it while people write, the old
-// key goes.
+// A key rotation as an operator performs it: the server restarts with both keys, rekey runs while messages are written, the old key is
+// removed.
 func TestRekeyWhileWriting(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestRekeyWhileWriting(t *testing.T) {
 			fill(t, old, threadID(0), 700)
 			say(t, old, threadID(1), repeat("ş", 300))
 			say(t, old, threadID(3), "nobody answers")
-			lost := say(t, with("a key that nobody knows any more..."), threadID(2), "lost")
+			lost := say(t, with("a key that was lost, of 32+ characters"), threadID(2), "lost")
 
 			both := with(newKey, oldKey)
 			if got := readThread(t, both, threadID(3)).LastMessage; got != "nobody answers" {
@@ -251,7 +251,7 @@ func TestRekeyWhileWriting(t *testing.T) {
 			sum, err := with(newKey, oldKey).Rekey(t.Context())
 			stop.Store(true)
 			n := <-wrote
-			// Previews that the writer replaced in time needed no rewriting.
+			// Previews that the writer replaced earlier needed no re-encryption.
 			if err != nil || sum.Rewritten < 703 || sum.Rewritten > 705 || sum.Unreadable != 2 || n == 0 {
 				t.Fatalf("%+v with %d messages meanwhile, %v", sum, n, err)
 			}

@@ -14,14 +14,14 @@ const (
 	maxPage     = 1000
 )
 
-// threadRow is what the table holds beyond what callers see.
+// threadRow adds the columns that only the database uses.
 type threadRow struct {
 	Thread    `gorm:"embedded"`
 	SearchKey string
 	EmailHash string
 }
 
-// TableName is the table of both forms.
+// TableName returns the name of the table.
 func (threadRow) TableName() string { return "threads" }
 
 func (t *Thread) toUTC() {
@@ -36,7 +36,7 @@ func (t *Thread) toUTC() {
 	}
 }
 
-// CreateThread stores a new thread and the user behind it. ErrExists if the id is taken.
+// CreateThread stores a new thread and its user. It returns ErrExists if the id is taken.
 func (s *Store) CreateThread(ctx context.Context, n NewThread) (Thread, error) {
 	if err := n.check(); err != nil {
 		return Thread{}, err
@@ -45,7 +45,7 @@ func (s *Store) CreateThread(ctx context.Context, n NewThread) (Thread, error) {
 	return res.Thread, err
 }
 
-// Thread returns one thread or ErrNotFound.
+// Thread returns one thread, or ErrNotFound.
 func (s *Store) Thread(ctx context.Context, id string) (Thread, error) {
 	t, ok := s.cache.thread(id)
 	if !ok {
@@ -63,7 +63,7 @@ func (s *Store) Thread(ctx context.Context, id string) (Thread, error) {
 	return t, nil
 }
 
-// UpdateThread changes what the patch names and returns the row as it stands then.
+// UpdateThread applies the patch and returns the updated row.
 func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thread, error) {
 	if err := p.check(); err != nil {
 		return Thread{}, err
@@ -155,12 +155,12 @@ func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	order := "last_activity"
 	if !q.IncludeEmpty {
 		order = "last_message_at"
-		db = db.Where("last_message_at IS NOT NULL") // the literal condition of idx_threads_listed
+		db = db.Where("last_message_at IS NOT NULL") // the condition of the partial index idx_threads_listed
 	}
 	switch q.Status {
 	case "":
 	case StatusWaiting:
-		db = db.Where("waiting_since IS NOT NULL") // the literal condition of idx_threads_waiting; a closed thread's is null
+		db = db.Where("waiting_since IS NOT NULL") // the condition of the partial index idx_threads_waiting; closed threads have no waiting_since
 	default:
 		db = db.Where("status = ?", q.Status)
 	}
@@ -178,9 +178,8 @@ func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	return db.Order(order + " DESC, id DESC").Limit(pageSize(q.Limit))
 }
 
-// searchCondition is true of threads whose name and number hold all words; of a query that looks like a phone number, those whose
-// number holds its digits, or whose name holds it as it is. A word may also be a whole e-mail address: addresses are stored
-// encrypted, and found by their keyed hash.
+// searchCondition matches threads whose search key contains all words or, for a query that looks like a phone number, its digits or the
+// query itself. A word also matches a whole e-mail address: addresses are stored encrypted, and looked up by their keyed hash.
 func (s *Store) searchCondition(query string, words []string) (condition string, args []any) {
 	const holds = `search_key LIKE ? ESCAPE '\'`
 	number := phoneDigits(query)
@@ -211,8 +210,8 @@ func pageSize(limit int) int {
 	return min(limit, maxPage)
 }
 
-// limit bounds one transaction on PostgreSQL, so that a network that swallows packets cannot hold
-// the writer for ever. SQLite needs none: its only wait is the busy timeout.
+// limit bounds one transaction on PostgreSQL, so that a network that drops packets cannot block the writer indefinitely. SQLite needs
+// none: it only ever waits for the busy timeout.
 func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.dialect == dialectSQLite {
 		return ctx, func() {}

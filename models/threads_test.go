@@ -63,7 +63,7 @@ func TestUpdateThreadChangesOnlyWhatIsNamed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
 		say(t, s, th.ID, "hello")
-		readThread(t, s, th.ID) // now it is cached
+		readThread(t, s, th.ID) // fills the cache
 		name, phone, closed, wrong := "İpek", "0555", models.StatusClosed, "gone"
 		got, err := s.UpdateThread(t.Context(), th.ID, models.ThreadPatch{DisplayName: &name, PhoneNumber: &phone, Status: &closed})
 		if err != nil {
@@ -95,10 +95,10 @@ func TestThreadsListNewestMessageFirst(t *testing.T) {
 		const n = 25
 		for i := range n {
 			th := thread(t, s, i)
-			// Pairs share a time, so the id has to break the tie.
+			// Pairs share a time, so the order is decided by id.
 			post(t, s, models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor, ContentText: "hi", CreatedAt: base.Add(time.Duration(i/2) * time.Millisecond)})
 		}
-		// A visitor who is there moves no place.
+		// Visitor activity does not change the order.
 		for _, i := range []int{0, 7, 12} {
 			if err := s.Touch(t.Context(), threadID(i), base.Add(time.Hour)); err != nil {
 				t.Fatal(err)
@@ -108,7 +108,7 @@ func TestThreadsListNewestMessageFirst(t *testing.T) {
 		if th := readThread(t, s, threadID(0)); !th.LastActivity.Equal(base.Add(time.Hour)) {
 			t.Fatalf("last activity %v", th.LastActivity)
 		}
-		thread(t, s, 500) // nobody writes there
+		thread(t, s, 500) // a thread without messages
 		var seen []string
 		q := models.ThreadQuery{Limit: 7}
 		for {
@@ -278,7 +278,7 @@ func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
 			return activity.UTC(), seen.UTC()
 		}
 		at := th.LastActivity.Add(time.Hour)
-		for _, when := range []time.Time{at, at.Add(-time.Minute)} { // an older sign of life changes nothing
+		for _, when := range []time.Time{at, at.Add(-time.Minute)} { // an older activity time changes nothing
 			if err := s.Touch(t.Context(), th.ID, when); err != nil {
 				t.Fatal(err)
 			}
@@ -334,7 +334,7 @@ func TestThreadCounts(t *testing.T) {
 			}
 		}
 		check("nothing", models.ThreadCounts{})
-		thread(t, s, 9) // nobody writes in it
+		thread(t, s, 9) // a thread without messages
 		closed := models.StatusClosed
 		for i := range 4 {
 			th := thread(t, s, i)

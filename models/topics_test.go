@@ -11,7 +11,7 @@ import (
 
 const forum = -1002233445566
 
-// topic notes that a thread has a topic.
+// topic records that a thread has a topic.
 func topic(t *testing.T, s *models.Store, threadID string, id int64) {
 	t.Helper()
 	names, _, err := s.TelegramThread(t.Context(), threadID)
@@ -33,7 +33,7 @@ func TestDeletingThreadsDeletesTheirTopics(t *testing.T) {
 				first = id
 			}
 			say(t, s, id, "one")
-			if i != 2 { // which Telegram has not seen
+			if i != 2 { // this one has no topic
 				topic(t, s, id, int64(10+i))
 			}
 		}
@@ -49,7 +49,8 @@ func TestDeletingThreadsDeletesTheirTopics(t *testing.T) {
 		if _, got := outbox(t, s); !slices.Equal(got[3:], deletions(10)) {
 			t.Errorf("after one was deleted there waits %v", got)
 		}
-		// A topic that was being made meanwhile goes too; one that was forgotten leaves nothing behind.
+		// The topic of a thread deleted while the topic was being created is deleted too; a topic that was removed from the thread
+		// leaves nothing behind.
 		if err := s.SetTopic(t.Context(), models.TelegramThread{ThreadID: first, ChatID: forum, TopicID: 99}); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("the topic of a deleted thread is noted: %v", err)
 		}

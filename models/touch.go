@@ -13,16 +13,16 @@ import (
 
 const (
 	touchInterval = 30 * time.Second
-	touchChunk    = 500 // rows a transaction, so that messages slip in between
+	touchChunk    = 500 // rows per transaction, so that message writes can run in between
 	touchLimit    = 50_000
 )
 
-// touches gathers signs of life and writes each thread at most once in touchInterval.
+// touches collects visitors' last-activity times and writes each thread at most once per touchInterval.
 type touches struct {
 	store *Store
 	mu    sync.Mutex
 	seen  map[string]time.Time
-	full  chan struct{} // asks for an early flush
+	full  chan struct{} // requests an early flush
 	stop  chan struct{}
 	done  chan struct{}
 }
@@ -37,8 +37,8 @@ func newTouches(s *Store) *touches {
 	}
 }
 
-// Touch notes that the visitor of a thread was there at a time. It is kept in memory and written at
-// most every 30 s per thread, and at Close; a thread that does not exist is ignored.
+// Touch records that the visitor of a thread was active at a time. It is held in memory and written at most every touchInterval per
+// thread, and at Close; a thread that does not exist is ignored.
 func (s *Store) Touch(_ context.Context, id string, at time.Time) error {
 	if s.closed.Load() {
 		return ErrClosed
@@ -62,7 +62,7 @@ func (t *touches) note(id string, at time.Time) {
 	}
 }
 
-// last is the newest note that has not been written yet.
+// last returns the latest time of a thread that has not been written yet, zero if there is none.
 func (t *touches) last(id string) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -98,7 +98,7 @@ func (t *touches) close() {
 	<-t.done
 }
 
-// flush writes what was gathered. What cannot be written now is kept for the next time.
+// flush writes the collected times. Those that fail are kept for the next flush.
 func (t *touches) flush() {
 	t.mu.Lock()
 	seen := t.seen
@@ -111,7 +111,7 @@ func (t *touches) flush() {
 			if failed = t.write(chunk, seen); failed == nil {
 				continue
 			}
-			t.store.log.Error("could not store last activity; it is kept for the next time", "threads", len(ids), "error", failed)
+			t.store.log.Error("failed to store last activity; retrying at the next flush", "threads", len(ids), "error", failed)
 		}
 		t.mu.Lock()
 		for _, id := range chunk {
@@ -123,7 +123,7 @@ func (t *touches) flush() {
 	}
 }
 
-// touched is a thread whose visitor was there.
+// touched is a thread whose visitor was active.
 type touched struct {
 	threadID string
 	userID   int64
@@ -147,7 +147,7 @@ func (t *touches) write(ids []string, seen map[string]time.Time) error {
 		return t.store.writer.sql.touch(ctx, conn, rows)
 	})
 	for _, row := range rows {
-		t.store.cache.forget(row.threadID) // others keep an older last_activity until CacheTTL, which harms nothing
+		t.store.cache.forget(row.threadID) // other processes serve the older last_activity until CacheTTL, which is harmless
 	}
 	if err != nil {
 		return fmt.Errorf("models: touch: %w", err)

@@ -9,33 +9,32 @@ import (
 	"gorm.io/gorm"
 )
 
-// transaction is the work of one batch: lock the threads, open the missing ones, insert the
-// messages, move the marks, write the threads back. Rows are locked before ids are drawn, so the
-// ids of a thread grow in the order of acceptance even when several processes write.
+// transaction executes one batch: lock the threads, create the missing ones, insert the messages, move the marks, update the threads.
+// Rows are locked before ids are drawn, so the ids of a thread increase in the order of acceptance even when several processes write.
 type transaction struct {
 	writer   *writer
 	jobs     []*job
 	outcomes []outcome
 	rows     map[string]*lockedThread
-	answers  []FirstAnswer // given in this batch
+	answers  []FirstAnswer // first answers in this batch
 	stored   int64
-	queued   []OutboxRow // went into the outbox
+	queued   []OutboxRow // rows added to the outbox
 }
 
-// lockedThread is a thread row that the transaction holds.
+// lockedThread is a thread row locked by the transaction.
 type lockedThread struct {
 	Thread
 	ticket ticket
 	dirty  bool
 	seen   bool // the visitor wrote
-	turned bool // who waits, the talk, or what was received changed
-	opened bool // opened here, and no message has claimed it yet
+	turned bool // WaitingSince, Talks, AnsweredTalk or a received mark changed
+	opened bool // created in this batch, and not yet reported as Opened by a message
 
-	sealed string // LastMessage as it is stored
-	shut   bool   // LastMessage itself is not known yet
+	sealed string // LastMessage as stored (encrypted)
+	shut   bool   // LastMessage is not decrypted yet
 }
 
-// view is the thread as callers see it. Most batches need no old preview decrypted: a message replaces it.
+// view returns the thread for callers, decrypting its preview if needed. It is lazy because most batches replace the preview.
 func (r *lockedThread) view(t *texts) Thread {
 	if r.shut {
 		r.LastMessage, r.shut = t.open(r.sealed, r.LastMessageID), false
@@ -43,16 +42,16 @@ func (r *lockedThread) view(t *texts) Thread {
 	return r.Thread
 }
 
-// dialectSQL is what differs between the databases on the busy path. conn is the open transaction.
+// dialectSQL is the part of the hot path that differs between the databases. conn is the open transaction.
 type dialectSQL interface {
 	// lock reads and locks thread rows in the order of their ids.
 	lock(ctx context.Context, conn gorm.ConnPool, ids []string) ([]Thread, error)
-	// insert stores messages in their order. It returns the stored ones in that order, only ID,
-	// ThreadID and ClientID filled; those missing repeat a client id.
+	// insert stores messages in order. It returns the stored ones in that order with only ID, ThreadID and ClientID filled in; messages
+	// missing from the result repeat a client id.
 	insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error)
-	// update writes the columns that the writer keeps.
+	// update writes the thread columns that the writer maintains.
 	update(ctx context.Context, conn gorm.ConnPool, rows []*lockedThread) error
-	// enqueue adds rows to the outbox in their order: Channel, ThreadID, MessageID, Kind and CreatedAt.
+	// enqueue adds rows to the outbox in order: Channel, ThreadID, MessageID, Kind and CreatedAt.
 	enqueue(ctx context.Context, conn gorm.ConnPool, rows []OutboxRow) error
 	// touch moves last_activity and last_seen forward.
 	touch(ctx context.Context, conn gorm.ConnPool, rows []touched) error
@@ -130,7 +129,7 @@ func (t *transaction) lock(ctx context.Context, conn gorm.ConnPool) error {
 	}
 	for id, ticket := range tickets {
 		if t.rows[id] == nil {
-			t.rows[id] = &lockedThread{ticket: ticket} // ID stays empty: not stored
+			t.rows[id] = &lockedThread{ticket: ticket} // an empty ID means: not stored
 		}
 	}
 	return nil
@@ -138,7 +137,7 @@ func (t *transaction) lock(ctx context.Context, conn gorm.ConnPool) error {
 
 func (r *lockedThread) missing() bool { return r.ID == "" }
 
-// open creates the threads that jobs ask for, and the users behind them.
+// open creates the threads that jobs ask for, and their users.
 func (t *transaction) open(tx *gorm.DB) error {
 	var threads []threadRow
 	blocks := t.writer.store.blocks
@@ -171,7 +170,7 @@ func (t *transaction) open(tx *gorm.DB) error {
 	if len(threads) == 0 {
 		return nil
 	}
-	// Two processes that open the same threads meet in the order of ids.
+	// Insert in the order of ids, to avoid a deadlock with another process that opens the same threads.
 	slices.SortFunc(threads, func(a, b threadRow) int { return strings.Compare(a.ID, b.ID) })
 	users := make([]User, len(threads))
 	for i, n := range threads {
@@ -195,7 +194,7 @@ func (t *transaction) open(tx *gorm.DB) error {
 	return nil
 }
 
-// thread is the thread as it is when it is opened.
+// thread returns the initial row of a new thread.
 func (n NewThread) thread(at time.Time) Thread {
 	return Thread{
 		ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL, PageTitle: n.PageTitle,
@@ -203,7 +202,7 @@ func (n NewThread) thread(at time.Time) Thread {
 	}
 }
 
-// append inserts the messages and works out, one by one, how each leaves its thread.
+// append inserts the messages and computes, one by one, the resulting state of each thread.
 func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 	messages := make([]*NewMessage, 0, len(t.jobs))
 	for i, j := range t.jobs {
@@ -228,7 +227,8 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 			continue
 		}
 		m, row, out := &j.msg, t.rows[j.msg.ThreadID], &t.outcomes[i]
-		// A message without a client id is always stored; one with it is, if it comes next.
+		// The result lists stored messages in order: a message with a client id was stored if it is the next one there, and is a
+		// duplicate otherwise.
 		if m.ClientID != "" && (len(stored) == 0 || stored[0].ClientID != m.ClientID || stored[0].ThreadID != m.ThreadID) {
 			out.Duplicate = true
 			if err := t.first(tx, m, &out.Message); err != nil {
@@ -256,7 +256,7 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 	return nil
 }
 
-// first reads the message that already carries a client id.
+// first reads the stored message that has the same client id.
 func (t *transaction) first(tx *gorm.DB, m *NewMessage, into *Message) error {
 	var found Message
 	if err := firstQuery(tx, m.ThreadID, m.ClientID).Take(&found).Error; err != nil {
@@ -266,12 +266,12 @@ func (t *transaction) first(tx *gorm.DB, m *NewMessage, into *Message) error {
 	return nil
 }
 
-// firstQuery repeats the condition of the partial index literally, or PostgreSQL would not use it.
+// firstQuery repeats the condition of the partial index, otherwise PostgreSQL would not use it.
 func firstQuery(db *gorm.DB, threadID, clientID string) *gorm.DB {
 	return db.Where("thread_id = ? AND client_id = ? AND client_id <> ''", threadID, clientID)
 }
 
-// take counts a stored message into its thread. A visitor who writes opens a closed thread again.
+// take updates a thread for a stored message. A message from the visitor reopens a closed thread.
 func (r *lockedThread) take(m *Message, preview string) (reopened bool) {
 	at, waited, talks, answered := m.CreatedAt, r.WaitingSince, r.Talks, r.AnsweredTalk
 	r.dirty = true
@@ -304,7 +304,7 @@ func (r *lockedThread) take(m *Message, preview string) (reopened bool) {
 	return reopened
 }
 
-// answer returns how long the visitor waited, if a message is the first answer to what they began to talk of. Ask before take.
+// answer returns how long the visitor waited, if a message is the first answer in a session. It must be called before take.
 func (r *lockedThread) answer(m *Message) (FirstAnswer, bool) {
 	if !ofTeam(m.SenderType) || r.WaitingSince == nil || r.AnsweredTalk == r.Talks {
 		return FirstAnswer{}, false
@@ -312,7 +312,7 @@ func (r *lockedThread) answer(m *Message) (FirstAnswer, bool) {
 	return FirstAnswer{WaitedMS: max(0, m.CreatedAt.Sub(*r.WaitingSince).Milliseconds()), AnsweredAt: m.CreatedAt}, true
 }
 
-// mark moves marks, forward only and not past the newest message.
+// mark moves read and received marks, only forward and not past the newest message.
 func (t *transaction) mark(tx *gorm.DB) error {
 	for i, j := range t.jobs {
 		if j.kind != readJob && j.kind != receivedJob {
@@ -338,7 +338,7 @@ func (t *transaction) mark(tx *gorm.DB) error {
 	return nil
 }
 
-// recount finds how many visitor messages are unread after the agents' mark moved.
+// recount recalculates the number of unread visitor messages after the agents' mark moved.
 func (t *transaction) recount(tx *gorm.DB, row *lockedThread, reader string) error {
 	if reader != Admin {
 		return nil

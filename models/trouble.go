@@ -12,28 +12,28 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrUnavailable is what errors match that say: the database is away, locked, full, read-only or
-// damaged. Nothing is wrong with what was asked, and it may work later.
+// ErrUnavailable matches errors that mean that the database is unreachable, locked, full, read-only or damaged. The request itself is
+// valid and may succeed later.
 var ErrUnavailable = errors.New("models: the database does not work")
 
 var sqliteTroubles = map[int]string{
-	3:  "the rights on the database file do not let this program in",
-	5:  "another program keeps the database file locked",
-	6:  "another program keeps the database file locked",
+	3:  "this program has no permission to access the database file",
+	5:  "the database file is locked by another program",
+	6:  "the database file is locked by another program",
 	8:  "the database file cannot be written: it, its folder or its disk is read-only",
 	10: "the disk of the database reports an error",
 	11: "the database file is damaged: restore a backup with sohbet restore",
 	13: "the disk of the database is full",
-	14: "the database file cannot be opened: look at its folder's existence and rights",
-	23: "the rights on the database file do not let this program in",
-	26: "the database file is damaged or no SQLite database: restore a backup with sohbet restore",
+	14: "the database file cannot be opened: check that its folder exists and its permissions",
+	23: "this program has no permission to access the database file",
+	26: "the database file is damaged or not an SQLite database: restore a backup with sohbet restore",
 }
 
 var postgresTroubles = map[string]string{
 	"28P01": "PostgreSQL refuses the user or password of DATABASE_URL",
 	"28000": "PostgreSQL refuses the user of DATABASE_URL",
 	"3D000": "the database that DATABASE_URL names does not exist",
-	"25006": "PostgreSQL takes no writes: it is read-only",
+	"25006": "PostgreSQL is read-only",
 	"42501": "the user of DATABASE_URL may not do this",
 	"53100": "the disk of PostgreSQL is full",
 	"53200": "PostgreSQL is out of memory",
@@ -45,7 +45,7 @@ var postgresTroubles = map[string]string{
 	"XX002": "PostgreSQL reports a damaged index",
 }
 
-// trouble says in a plain sentence what is wrong with the database itself; "" if nothing is known to be.
+// trouble describes a failure of the database itself in a plain sentence; "" if the error is of another kind.
 func trouble(err error) string {
 	if err == nil {
 		return ""
@@ -63,7 +63,7 @@ func trouble(err error) string {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		if strings.Contains(pg.Message, "statement pooling mode") { // PgBouncer has no code of its own for it
+		if strings.Contains(pg.Message, "statement pooling mode") { // PgBouncer has no error code for it
 			return "PgBouncer runs with pool_mode = statement, which allows no transactions: set it to transaction or session"
 		}
 		return postgresTroubles[pg.Code]
@@ -80,32 +80,31 @@ func trouble(err error) string {
 	return ""
 }
 
-// damaged reports whether the file itself is broken, which no later success heals.
+// damaged reports whether the database file is corrupt, which does not go away by itself.
 func damaged(err error) bool {
 	code, ok := sqliteCode(err)
 	return ok && (code == 11 || code == 26)
 }
 
-// health is what the store noticed of its database.
+// health tracks failures of the database.
 type health struct {
 	damaged atomic.Bool
 	probing atomic.Bool
 
 	mu      sync.Mutex
-	failing error     // of the last batch, if the database was to blame
-	since   time.Time // of the first such batch
-	last    time.Time // of the last
-	lost    int       // jobs that failed since
+	failing error     // error of the last batch, if the database caused it
+	since   time.Time // time of the first such batch
+	last    time.Time // time of the last such batch
+	lost    int       // jobs failed since then
 	logged  time.Time
 }
 
 const (
-	outageLog   = 10 * time.Second // between two lines about one outage
-	outageCools = time.Minute      // how long a failed batch counts when no other has come since
+	outageLog   = 10 * time.Second // minimum time between log lines about one outage
+	outageCools = time.Minute      // how long a failed batch counts if no other follows
 )
 
-// batchFailed notes a batch that the database is to blame for. A long outage is told now and then, not
-// batch by batch.
+// batchFailed records a batch that failed because of the database. A long outage is logged every outageLog, not for every batch.
 func (s *Store) batchFailed(err error, jobs int) {
 	h, now := &s.health, time.Now()
 	h.mu.Lock()
@@ -120,11 +119,11 @@ func (s *Store) batchFailed(err error, jobs int) {
 	}
 	h.mu.Unlock()
 	if tell {
-		s.log.Error("nothing can be stored: "+plain(err), "refused", lost, "error", err)
+		s.log.Error("database writes fail: "+plain(err), "refused", lost, "error", err)
 	}
 }
 
-// batchStored notes that the database takes writes, again.
+// batchStored records that the database accepted a batch, which ends an outage.
 func (s *Store) batchStored() {
 	h := &s.health
 	h.mu.Lock()
@@ -132,7 +131,7 @@ func (s *Store) batchStored() {
 	h.failing = nil
 	h.mu.Unlock()
 	if was != nil {
-		s.log.Info("storing works again", "after", time.Since(since).Round(time.Millisecond).String(), "refused", lost)
+		s.log.Info("database writes work again", "after", time.Since(since).Round(time.Millisecond).String(), "refused", lost)
 	}
 }
 
@@ -143,11 +142,10 @@ func plain(err error) string {
 	return "the database reports an error"
 }
 
-// Condition says whether the database can be read and written. Its errors are plain sentences.
+// Condition reports whether the database can be read and written; nil means yes. Its errors are plain sentences.
 type Condition struct{ Reads, Writes error }
 
-// Check reads and durably writes a row, and remembers what the writer met lately. It takes no longer
-// than ctx.
+// Check reads and durably writes a row, and also reports recent failures of the writer. It returns by the end of ctx.
 func (s *Store) Check(ctx context.Context) Condition {
 	var c Condition
 	if err := s.Ping(ctx); err != nil {
@@ -171,8 +169,8 @@ func (s *Store) Check(ctx context.Context) Condition {
 	return c
 }
 
-// probe writes a row. SQLite's waiting for a lock does not end with ctx, so it waits in a goroutine of
-// its own, one at a time; it ends with the busy timeout.
+// probe writes a row. SQLite waits for a lock regardless of ctx, so it runs in a goroutine, one at a time, that ends with the busy
+// timeout.
 func (s *Store) probe(ctx context.Context) error {
 	if !s.health.probing.CompareAndSwap(false, true) {
 		return context.DeadlineExceeded
@@ -184,7 +182,7 @@ func (s *Store) probe(ctx context.Context) error {
 		err := again(bounded, func() error {
 			return s.write.WithContext(bounded).Exec("UPDATE write_checks SET checked_at = ? WHERE id = 1", stamp(time.Now())).Error
 		})
-		s.health.probing.Store(false) // before the answer, so that whoever has it may ask again
+		s.health.probing.Store(false) // before the result is sent, so that its receiver can probe again at once
 		done <- err
 	}()
 	select {
@@ -202,7 +200,7 @@ func sentence(err error) error {
 	return errors.New(plain(err))
 }
 
-// await waits until PostgreSQL answers, at most for a time; what waiting does not cure is told at once.
+// await waits until PostgreSQL answers, at most for the given time; errors that waiting cannot fix are returned immediately.
 func (s *Store) await(ctx context.Context, most time.Duration) error {
 	deadline := time.Now().Add(most)
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {

@@ -25,7 +25,7 @@ func exec(t *testing.T, s *models.Store, statement string) {
 	}
 }
 
-// condition checks what Check says: "" for fine, or a part of the sentence expected.
+// condition checks the result of Check: "" for no error, or a part of the expected error.
 func condition(t *testing.T, s *models.Store, reads, writes string) {
 	t.Helper()
 	c := s.Check(t.Context())
@@ -45,7 +45,7 @@ func TestSQLiteTroublesAreToldAndHeal(t *testing.T) {
 		want          string
 	}{
 		"disk full": {
-			func(t *testing.T, s *models.Store, _ models.Options) { exec(t, s, "PRAGMA max_page_count = 1") }, // never below what it has
+			func(t *testing.T, s *models.Store, _ models.Options) { exec(t, s, "PRAGMA max_page_count = 1") }, // never below the current size
 			func(t *testing.T, s *models.Store, _ models.Options) { exec(t, s, "PRAGMA max_page_count = 1000000") },
 			"disk of the database is full",
 		},
@@ -78,7 +78,7 @@ func TestSQLiteTroublesAreToldAndHeal(t *testing.T) {
 			condition(t, s, "", "")
 			c.breakIt(t, s, plain)
 			var err error
-			for range 3 { // there may be room left on the last page
+			for range 3 { // the last page may still have space
 				_, err = s.AppendWait(t.Context(), models.NewMessage{ThreadID: th.ID, ContentText: repeat("x", 4000), SenderType: models.Visitor})
 			}
 			if !errors.Is(err, models.ErrUnavailable) || !strings.Contains(err.Error(), c.want) {
@@ -91,7 +91,7 @@ func TestSQLiteTroublesAreToldAndHeal(t *testing.T) {
 			c.mend(t, s, plain)
 			say(t, s, th.ID, "after")
 			condition(t, s, "", "")
-			if n := strings.Count(log.String(), "nothing can be stored"); n != 1 || strings.Count(log.String(), "storing works again") != 1 {
+			if n := strings.Count(log.String(), "database writes fail"); n != 1 || strings.Count(log.String(), "database writes work again") != 1 {
 				t.Errorf("told %d times: %s", n, log.String())
 			}
 		})
@@ -143,7 +143,7 @@ func TestDamagedSQLiteFile(t *testing.T) {
 	}
 }
 
-// gateway stands between a store and the server: it can be shut, and lose what is under way.
+// gateway is a TCP proxy between a store and the server: it can refuse connections and drop data in flight.
 type gateway struct {
 	address string
 	open    atomic.Bool
@@ -196,7 +196,7 @@ func pipe(to, from net.Conn) error {
 	}
 }
 
-// lose cuts every connection, and lets new ones in only if open.
+// lose cuts every connection, and accepts new ones only if open.
 func (g *gateway) lose(open bool) {
 	g.open.Store(open)
 	for {
@@ -209,7 +209,7 @@ func (g *gateway) lose(open bool) {
 	}
 }
 
-// through gives options that reach the test's server through a gateway.
+// through returns options that reach the test's server through a gateway.
 func through(t *testing.T) (*gateway, models.Options) {
 	t.Helper()
 	o := storetest.Options(t, "postgres")
@@ -231,7 +231,7 @@ func TestOpenWaitsForPostgres(t *testing.T) {
 	start := time.Now()
 	_, err := models.Open(t.Context(), o)
 	if !errors.Is(err, models.ErrUnavailable) || !strings.Contains(err.Error(), "gave up after 300ms") || strings.Contains(err.Error()+log.String(), "postgres://") {
-		t.Errorf("with nobody there: %v", err)
+		t.Errorf("without a server: %v", err)
 	}
 	if took := time.Since(start); took < 300*time.Millisecond {
 		t.Errorf("gave up after %v", took)
@@ -258,7 +258,7 @@ func TestWrongPasswordIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// Every question meets a pool of connections that have just died, and is answered all the same.
+// Every query gets a pool of dead connections, and succeeds nevertheless.
 func TestDeadConnectionsAreReplaced(t *testing.T) {
 	g, o := through(t)
 	g.open.Store(true)
@@ -322,7 +322,7 @@ func TestOutageHealsByItself(t *testing.T) {
 		}
 	}
 	condition(t, s, "PostgreSQL", "PostgreSQL")
-	if n := strings.Count(log.String(), "nothing can be stored"); n != 1 {
+	if n := strings.Count(log.String(), "database writes fail"); n != 1 {
 		t.Errorf("an outage takes %d lines: %s", n, log.String())
 	}
 	g.open.Store(true)

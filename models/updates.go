@@ -8,8 +8,8 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// ReceivedUpdate is one update of Telegram, stored before it is acted on. Payload, the JSON as it came, is stored
-// encrypted and only until the update is done.
+// ReceivedUpdate is one Telegram update, stored before it is processed. Payload is the original JSON, stored encrypted and cleared once
+// the update is done.
 type ReceivedUpdate struct {
 	BotID      int64
 	UpdateID   int64
@@ -19,10 +19,10 @@ type ReceivedUpdate struct {
 	DoneAt     *time.Time
 }
 
-// TableName names the table.
+// TableName returns the name of the table.
 func (ReceivedUpdate) TableName() string { return "telegram_updates" }
 
-// RecordUpdates stores updates durably. One that is stored already stays as it is.
+// RecordUpdates stores updates durably. Updates that are already stored are not changed.
 func (s *Store) RecordUpdates(ctx context.Context, list []ReceivedUpdate) error {
 	if len(list) == 0 {
 		return nil
@@ -41,7 +41,7 @@ func (s *Store) RecordUpdates(ctx context.Context, list []ReceivedUpdate) error 
 	return s.failed("record updates", err)
 }
 
-// PendingUpdates returns recorded updates that are not done, in the order in which Telegram numbered them.
+// PendingUpdates returns stored updates that are not done, in the order of their Telegram ids.
 func (s *Store) PendingUpdates(ctx context.Context, botID int64, limit int) (list []ReceivedUpdate, err error) {
 	err = again(ctx, func() error {
 		return s.read.WithContext(ctx).Where("bot_id = ? AND done_at IS NULL", botID).Order("bot_id, update_id").Limit(limit).Find(&list).Error
@@ -49,19 +49,19 @@ func (s *Store) PendingUpdates(ctx context.Context, botID int64, limit int) (lis
 	for i := range list {
 		text, ok := with(s.texts.keys, list[i].Payload)
 		if !ok {
-			text = "" // its key was dropped from SECRET_KEY
+			text = "" // its key was removed from SECRET_KEY
 		}
 		list[i].Payload = text
 	}
 	return list, s.failed("read updates", err)
 }
 
-// UpdateDone notes that an update has been acted on, and forgets what it said.
+// UpdateDone marks an update as processed and clears its payload.
 func (s *Store) UpdateDone(ctx context.Context, u ReceivedUpdate, now time.Time) error {
 	return s.changeUpdate(ctx, u, map[string]any{"done_at": stamp(now), "payload": ""})
 }
 
-// UpdateTried counts a try that failed.
+// UpdateTried counts a failed attempt to process an update.
 func (s *Store) UpdateTried(ctx context.Context, u ReceivedUpdate) error {
 	return s.changeUpdate(ctx, u, map[string]any{"tries": gorm.Expr("tries + 1")})
 }
@@ -70,10 +70,10 @@ func (s *Store) changeUpdate(ctx context.Context, u ReceivedUpdate, columns map[
 	err := again(ctx, func() error {
 		return s.write.WithContext(ctx).Model(&ReceivedUpdate{}).Where("bot_id = ? AND update_id = ?", u.BotID, u.UpdateID).Updates(columns).Error
 	})
-	return s.failed("note an update", err)
+	return s.failed("change an update", err)
 }
 
-// PurgeUpdates forgets updates that were done before a time, and says how many.
+// PurgeUpdates deletes updates processed before a time and returns their number.
 func (s *Store) PurgeUpdates(ctx context.Context, before time.Time) (int64, error) {
 	gone := s.write.WithContext(ctx).Where("done_at < ?", stamp(before)).Delete(&ReceivedUpdate{})
 	return gone.RowsAffected, s.failed("purge updates", gone.Error)

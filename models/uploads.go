@@ -14,22 +14,22 @@ const (
 	MaxFileType = 100
 )
 
-// Upload is the record of one stored file. A message names it by URL.
+// Upload is the record of one stored file. Messages refer to it by URL.
 type Upload struct {
 	ID            int64
-	URL           string // where browsers load it; unique
+	URL           string // where browsers load the file; unique
 	Kind          string // image, audio, file
 	Type          string // media type
-	Name          string // as its sender called it: shown, never used as a path
+	Name          string // name given by the sender: for display, never used as a path
 	Size          int64  // bytes
 	Width, Height int    // pixels of an image, 0 for others
 	ThumbURL      string // "" = none
-	Place         string // which store has it
-	Path          string // how that store calls it
+	Place         string // the file store that has it
+	Path          string // path or id in that store
 	CreatedAt     time.Time
-	UsedAt        time.Time  // when it came, or when a message was last going to name it
-	DeletedAt     *time.Time // set: to be taken away, nobody is to see it any more
-	ThreadID      string     // the thread whose message named it first; "" = none has
+	UsedAt        time.Time  // when it was uploaded, or last claimed for a message
+	DeletedAt     *time.Time // set: the file is to be deleted and must no longer be served
+	ThreadID      string     // the thread whose message referred to it first; "" = none yet
 }
 
 func (u *Upload) check() error {
@@ -52,7 +52,7 @@ func (u *Upload) check() error {
 	return nil
 }
 
-// AddUpload records a stored file and returns the row. ErrExists if the URL is taken.
+// AddUpload records a stored file and returns the row. It returns ErrExists if the URL is taken.
 func (s *Store) AddUpload(ctx context.Context, u Upload) (Upload, error) {
 	if err := u.check(); err != nil {
 		return Upload{}, err
@@ -70,7 +70,7 @@ func (s *Store) AddUpload(ctx context.Context, u Upload) (Upload, error) {
 	return u, nil
 }
 
-// Uploads returns what is recorded of files by their URLs. Those that are to be taken away are left out.
+// Uploads returns the records of files by their URLs. Files to be deleted are left out.
 func (s *Store) Uploads(ctx context.Context, urls []string) ([]Upload, error) {
 	if len(urls) == 0 {
 		return nil, nil
@@ -82,7 +82,7 @@ func (s *Store) Uploads(ctx context.Context, urls []string) ([]Upload, error) {
 	return list, s.failed("read uploads", err)
 }
 
-// RenameUpload replaces what is recorded of the file with u's ID. ErrNotFound if there is no such file, or not any more.
+// RenameUpload replaces the record with u's ID. It returns ErrNotFound if there is no such file or it is to be deleted.
 func (s *Store) RenameUpload(ctx context.Context, u Upload) (Upload, error) {
 	if err := u.check(); err != nil {
 		return Upload{}, err
@@ -100,7 +100,7 @@ func (s *Store) RenameUpload(ctx context.Context, u Upload) (Upload, error) {
 	return u, s.failed("rename an upload", err)
 }
 
-// RecordedUploads returns those of the URLs that there is a record of, be the file to stay or to go.
+// RecordedUploads returns those of the URLs that have a record, including files to be deleted.
 func (s *Store) RecordedUploads(ctx context.Context, urls []string) ([]string, error) {
 	if len(urls) == 0 {
 		return nil, nil
@@ -112,14 +112,14 @@ func (s *Store) RecordedUploads(ctx context.Context, urls []string) ([]string, e
 	return known, s.failed("read uploads", err)
 }
 
-// ClaimUpload says that a message of a thread is going to name a file, and returns its record: the file stays at least as long as
-// a new one, and is that thread's if it was no other's. ErrNotFound if there is no such file, or not any more, or, unless shared,
-// if another thread has it.
+// ClaimUpload records that a message of a thread is about to refer to a file, and returns its record: the file is kept at least as long
+// as a new one, and is assigned to that thread if it had none. It returns ErrNotFound if there is no such file, if it is to be deleted
+// or, unless shared, if it belongs to another thread.
 func (s *Store) ClaimUpload(ctx context.Context, url, threadID string, shared bool, at time.Time) (Upload, error) {
 	var list []Upload
 	err := again(ctx, func() error {
 		db := s.write.WithContext(ctx).Model(&list).Clauses(clause.Returning{}).Where("url = ? AND deleted_at IS NULL", url)
-		if !shared { // messages of before files had threads are asked too
+		if !shared { // also check messages, for files uploaded before they were assigned to threads
 			db = db.Where("thread_id = ? OR thread_id = '' AND NOT EXISTS (SELECT 1 FROM messages "+
 				"WHERE messages.file_url = uploads.url AND messages.file_url <> '' AND messages.thread_id <> ?)", threadID, threadID)
 		}
@@ -134,12 +134,12 @@ func (s *Store) ClaimUpload(ctx context.Context, url, threadID string, shared bo
 	return list[0], nil
 }
 
-// unnamed is the condition that no message names a file; its last part is that of idx_messages_file_url.
+// unnamed matches uploads that no message refers to; its last part is the condition of the partial index idx_messages_file_url.
 const unnamed = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.file_url = uploads.url AND messages.file_url <> '')"
 
 const unnamedBatch = 500
 
-// CondemnUploads marks those of the files that no message names as to be taken away, and returns them.
+// CondemnUploads marks for deletion those of the files that no message refers to, and returns them.
 func (s *Store) CondemnUploads(ctx context.Context, urls []string, at time.Time) ([]Upload, error) {
 	if len(urls) == 0 {
 		return nil, nil
@@ -147,15 +147,15 @@ func (s *Store) CondemnUploads(ctx context.Context, urls []string, at time.Time)
 	return s.condemn(ctx, at, func(db *gorm.DB) *gorm.DB { return db.Where("url IN ?", urls) })
 }
 
-// CondemnUnnamed marks a batch of files that nobody had a use for since a time and that no message names, and returns
-// them. more says that there may be others.
+// CondemnUnnamed marks for deletion a batch of files that were last used before a time and that no message refers to, and returns them.
+// more reports whether there may be others.
 func (s *Store) CondemnUnnamed(ctx context.Context, since, at time.Time) (gone []Upload, more bool, err error) {
 	var ids []int64
 	err = again(ctx, func() error { return s.unnamedQuery(ctx, since).Pluck("id", &ids).Error })
 	if err != nil || len(ids) == 0 {
 		return nil, false, s.failed("find unnamed uploads", err)
 	}
-	// A message may have come for one of them meanwhile, so everything is asked once more.
+	// All conditions are checked again, because a message may have claimed one of them meanwhile.
 	gone, err = s.condemn(ctx, at, func(db *gorm.DB) *gorm.DB {
 		return db.Where("id IN ? AND used_at < ?", ids, stamp(since))
 	})
@@ -177,16 +177,16 @@ func (s *Store) condemn(ctx context.Context, at time.Time, which func(*gorm.DB) 
 	return gone, s.failed("condemn uploads", err)
 }
 
-// Condemned returns files that are still to be taken away, those that wait longest first.
+// Condemned returns files that are still to be deleted, those marked first at the front.
 func (s *Store) Condemned(ctx context.Context, limit int) ([]Upload, error) {
 	var list []Upload
 	err := again(ctx, func() error {
 		return s.read.WithContext(ctx).Where("deleted_at IS NOT NULL").Order("deleted_at, id").Limit(limit).Find(&list).Error
 	})
-	return list, s.failed("read condemned uploads", err)
+	return list, s.failed("read uploads to delete", err)
 }
 
-// PostponeUpload puts a file that could not be taken away behind the others that wait.
+// PostponeUpload moves a file whose deletion failed behind the others.
 func (s *Store) PostponeUpload(ctx context.Context, id int64, at time.Time) error {
 	err := again(ctx, func() error {
 		return s.write.WithContext(ctx).Model(&Upload{}).Where("id = ? AND deleted_at IS NOT NULL", id).Update("deleted_at", stamp(at)).Error
@@ -194,7 +194,7 @@ func (s *Store) PostponeUpload(ctx context.Context, id int64, at time.Time) erro
 	return s.failed("postpone an upload", err)
 }
 
-// DropUploads deletes the records of files that are gone.
+// DropUploads deletes the records of deleted files.
 func (s *Store) DropUploads(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil

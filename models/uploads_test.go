@@ -186,12 +186,12 @@ func TestFirstThreadThatNamesAFileHasIt(t *testing.T) {
 		claim("/fresh", threadID(1), false, true)
 		claim("/fresh", threadID(1), false, true) // a message that is sent again
 		claim("/fresh", threadID(2), false, false)
-		claim("/fresh", threadID(2), true, true) // an agent passes it on
+		claim("/fresh", threadID(2), true, true) // an agent forwards it
 		claim("/fresh", threadID(2), false, false)
 		claim("/fresh", threadID(1), false, true)
 		claim("/none", threadID(1), true, false)
 
-		// A message of before files had threads.
+		// A message from before files were assigned to threads.
 		upload(t, s, "/old", noon)
 		thread(t, s, 1)
 		post(t, s, models.NewMessage{ThreadID: threadID(1), SenderType: models.Visitor, ContentType: "image", FileURL: "/old"})

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkText refuses what PostgreSQL would refuse (overlong text, broken UTF-8, NUL), so that a bad
-// row is found before it joins a batch and SQLite behaves alike.
+// checkText refuses what PostgreSQL would refuse (overlong text, invalid UTF-8, NUL), so that an invalid row is found before it joins a
+// batch and both databases behave the same.
 func checkText(field, value string, maxRunes int) error {
 	if len(value) > maxRunes && utf8.RuneCountInString(value) > maxRunes {
 		return &InvalidError{Field: field, Reason: fmt.Sprintf("longer than %d characters", maxRunes)}
@@ -46,7 +46,7 @@ func (n NewThread) check() error {
 	return nil
 }
 
-// prepare fills defaults, checks every column and encrypts the text: all that needs no transaction.
+// prepare fills in defaults, checks every column and encrypts the text, outside of any transaction.
 func (m *NewMessage) prepare(t *texts) error {
 	if m.ContentType == "" {
 		m.ContentType = "text"
@@ -111,7 +111,7 @@ func (p ThreadPatch) check() error {
 	return nil
 }
 
-// cut shortens s to at most n runes.
+// cut truncates s to at most n runes.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s

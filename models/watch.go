@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// watchInterval is how often a process looks whether another one changed what it keeps in memory.
+// watchInterval is how often a process checks whether another one changed what it holds in memory.
 const watchInterval = 2 * time.Second
 
-// The rows of security_state. The first two change with their tables; the third is the value itself.
+// Rows of security_state. The values of the first two change with their tables; the third is the value itself.
 const (
 	stateBlocks     = "blocks"
 	stateSessions   = "sessions"
 	stateGeneration = "generation"
 )
 
-// watch keeps what this process has in memory for safety's sake in step with what other processes (a second server, a command
-// on the terminal) change. It reads one small table; only what changed is read anew.
+// watch reloads blocks and session revocations after other processes (a second server, a command on the terminal) changed them. It
+// polls one small table and reloads only what changed.
 type watch struct {
 	store *Store
-	known map[string]string // used by run alone, once it runs
+	known map[string]string // used only by run
 	early chan struct{}
 	stop  chan struct{}
 	done  chan struct{}
@@ -42,13 +42,13 @@ func (w *watch) run() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		if err := w.look(ctx); err != nil {
-			w.store.log.Debug("blocks and sessions may be old for a moment", "error", err)
+			w.store.log.Debug("failed to poll for changed blocks and sessions; retrying", "error", err)
 		}
 		cancel()
 	}
 }
 
-// soon makes it look now.
+// soon triggers an immediate check.
 func (w *watch) soon() {
 	select {
 	case w.early <- struct{}{}:
@@ -61,8 +61,8 @@ func (w *watch) close() {
 	<-w.done
 }
 
-// look reads what has another value than last time. The values are read before the contents, so that a change in between is
-// found by the next look.
+// look reloads what has a different value than last time. The values are read before the contents, so that a change in between is found
+// by the next check.
 func (w *watch) look(ctx context.Context) error {
 	var rows []struct{ Name, Value string }
 	err := again(ctx, func() error {

@@ -15,9 +15,8 @@ const (
 	batchRetries = 3
 )
 
-// writer owns every write of conversations. One goroutine (run) takes all that queued while it was
-// committing and commits it as one transaction; another (deliver) runs the callbacks of a batch while
-// the next one is being committed.
+// writer performs all writes of conversations. One goroutine (run) takes everything that was queued during the previous commit and
+// commits it as one transaction; another (deliver) runs the callbacks of a batch while the next one is being committed.
 type writer struct {
 	store *Store
 	sql   dialectSQL
@@ -25,14 +24,14 @@ type writer struct {
 	ready chan batch
 	done  chan struct{}
 
-	gate    sync.RWMutex // held for reading by those who push
+	gate    sync.RWMutex // held for reading while pushing
 	shut    bool
 	closing chan struct{}
 
 	batches, appended atomic.Int64
 }
 
-// batch is a committed (or failed) set of jobs, in the order of their acceptance.
+// batch is a committed or failed set of jobs, in the order of their acceptance.
 type batch struct {
 	jobs     []*job
 	outcomes []outcome
@@ -42,7 +41,7 @@ func newWriter(s *Store) (*writer, error) {
 	w := &writer{
 		store:   s,
 		queue:   make(chan *job, queueLength),
-		ready:   make(chan batch, 4), // a bounded lead: slow callbacks hold the writer up
+		ready:   make(chan batch, 4), // bounded, so that slow callbacks slow down the writer
 		done:    make(chan struct{}),
 		closing: make(chan struct{}),
 	}
@@ -55,9 +54,9 @@ func newWriter(s *Store) (*writer, error) {
 	return w, err
 }
 
-// close refuses new jobs, then waits until the queued ones are committed and delivered.
+// close refuses new jobs, then waits until the queued ones are committed and their callbacks have run.
 func (w *writer) close() {
-	close(w.closing) // wakes those who wait for room
+	close(w.closing) // unblocks goroutines that wait for space in the queue
 	w.gate.Lock()
 	w.shut = true
 	w.gate.Unlock()
@@ -94,7 +93,7 @@ func (w *writer) deliver() {
 	}
 }
 
-// tell hands an outcome to whoever queued the job. A callback that panics harms nobody else.
+// tell delivers the outcome of a job to its caller. A panic in a callback is contained.
 func (w *writer) tell(j *job, res outcome) {
 	if j.reply != nil {
 		j.reply <- res
@@ -105,15 +104,14 @@ func (w *writer) tell(j *job, res outcome) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			w.store.log.Error("an append's callback panicked", "stack", string(debug.Stack()))
+			w.store.log.Error("a callback of Append panicked", "stack", string(debug.Stack()))
 		}
 	}()
 	j.done(res.Appended, res.err)
 }
 
-// settle commits jobs and returns one outcome for each. When the database refuses something in the
-// batch, the batch is halved until the refused row stands alone, so only that one fails. When the
-// database itself fails, all of them do.
+// settle commits jobs and returns one outcome for each. If the database refuses a row, the batch is halved recursively until that row
+// is alone, so that only it fails. If the database itself fails, all of them fail.
 func (w *writer) settle(jobs []*job) []outcome {
 	for try := 1; ; try++ {
 		outcomes, err := w.commit(jobs)
@@ -129,7 +127,7 @@ func (w *writer) settle(jobs []*job) []outcome {
 			return append(w.settle(jobs[:half]), w.settle(jobs[half:])...)
 		}
 		if faultOf(err) == faultRow {
-			w.store.log.Error("could not store a message", "jobs", len(jobs), "error", err)
+			w.store.log.Error("failed to store messages", "jobs", len(jobs), "error", err)
 		} else {
 			w.store.batchFailed(err, len(jobs))
 		}
@@ -141,13 +139,13 @@ func (w *writer) settle(jobs []*job) []outcome {
 	}
 }
 
-// errUnclear marks a failed COMMIT: the rows may or may not be stored, so nothing is tried again
-// here. The sender does so, with the same client id.
+// errUnclear marks a failed COMMIT: the rows may or may not be stored, so nothing is retried here. The client retries with the same
+// client id.
 var errUnclear = errors.New("the commit failed")
 
 var errPanic = errors.New("the writer panicked")
 
-// commit runs one transaction. The cache is brought up to date before anybody hears of it.
+// commit runs one transaction. The cache is updated before callers are notified.
 func (w *writer) commit(jobs []*job) (outcomes []outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -163,7 +161,7 @@ func (w *writer) commit(jobs []*job) (outcomes []outcome, err error) {
 		return nil, fmt.Errorf("begin: %w", tx.Error)
 	}
 	finished := false
-	defer func() { // also when something panics: the one connection must come back
+	defer func() { // deferred, so that a panic also returns the only connection
 		if !finished {
 			tx.Rollback()
 		}

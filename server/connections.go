@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// maxWaiting is how many connections may be without a complete request at a time. Each may take about 40 kB: buffers, a
-	// goroutine and the headers that have arrived.
+	// maxWaiting is the maximum number of connections without a complete request. Each may use about 40 kB: buffers, a goroutine and
+	// received headers.
 	maxWaiting = 512
-	// connectionsPerAddress is how many connections one address may have, without websockets, which [Limits.Admit] counts. A
-	// client with long-polling uses two.
+	// connectionsPerAddress is the maximum number of connections per address, excluding websockets, which [Limits.Admit] counts. A
+	// client using long-polling has two.
 	connectionsPerAddress = 2 * socketsPerAddress
-	// socketBuffer is what the kernel may hold for a connection in each direction, in bytes. By itself it lets this grow to
-	// megabytes for a client that does not read; this is enough for 2.5 MB/s at a round trip of 100 ms.
+	// socketBuffer is the kernel buffer per connection and direction, in bytes. By default the kernel grows it to megabytes for a
+	// client that does not read; this size allows 2.5 MB/s at a round-trip time of 100 ms.
 	socketBuffer = 256 << 10
 )
 
-// connections bounds what clients hold by doing nothing: connections without a request, and connections of one address. Its
-// state is kept by [http.Server.ConnState].
+// connections limits idle connections (without a complete request), and connections per address. It is updated by
+// [http.Server.ConnState].
 type connections struct {
-	perAddress int // 0 = no bound
+	perAddress int // 0 = unlimited
 	trusted    []netip.Prefix
 
 	mu      sync.Mutex
 	open    map[net.Conn]*connection
-	here    map[string]int // by address
-	waiting list.List      // of net.Conn, in the order in which they began to wait
+	here    map[string]int // number of connections by address
+	waiting list.List      // of net.Conn, longest waiting first
 }
 
 type connection struct {
@@ -45,15 +45,14 @@ func newConnections(perAddress int, trusted []netip.Prefix) *connections {
 	return &connections{perAddress: perAddress, trusted: trusted, open: make(map[net.Conn]*connection), here: make(map[string]int)}
 }
 
-// changed is the hook. When too many connections wait, the one that has waited longest is closed: a client that means to send a
-// request has done so by then.
+// changed is the ConnState hook. When too many connections are waiting, the one that has waited longest is closed.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	if oldest := c.move(conn, state); oldest != nil {
-		_ = oldest.Close() // it is closed either way
+		_ = oldest.Close() // the error does not matter
 	}
 }
 
-// move notes a connection's new state and returns one to be closed, or nil.
+// move records a connection's new state and returns a connection to close, or nil.
 func (c *connections) move(conn net.Conn, state http.ConnState) (drop net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +92,7 @@ func (c *connections) move(conn net.Conn, state http.ConnState) (drop net.Conn) 
 	return oldest
 }
 
-// served takes a connection off the list of those that wait. The caller holds c.mu.
+// served removes a connection from the waiting list. The caller holds c.mu.
 func (c *connections) served(known *connection) {
 	if known.waiting != nil {
 		c.waiting.Remove(known.waiting)
@@ -101,7 +100,7 @@ func (c *connections) served(known *connection) {
 	}
 }
 
-// key is the address that a connection counts for, "" for trusted proxies, which bring many clients.
+// key returns the address that a connection counts towards, "" for trusted proxies, which carry many clients.
 func (c *connections) key(conn net.Conn) string {
 	peer, err := netip.ParseAddrPort(conn.RemoteAddr().String())
 	if err != nil {
@@ -116,7 +115,7 @@ func (c *connections) key(conn net.Conn) string {
 	return auth.AddressKey(ip.String())
 }
 
-// listen opens a port whose connections have bounded kernel buffers; they inherit those of the listener (tcp(7)).
+// listen opens a port whose connections have bounded kernel buffers; connections inherit them from the listener (tcp(7)).
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return boundBuffers(raw, socketBuffer) }}
 	return config.Listen(ctx, "tcp", address)

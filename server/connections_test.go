@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// serveBounded serves nothing but "ok", with connections bounded.
+// serveBounded serves "ok" with limited connections.
 func serveBounded(t *testing.T, c *connections) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))

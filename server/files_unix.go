@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boundBuffers sets what the kernel may hold of a socket in each direction, in bytes.
+// boundBuffers sets the kernel buffer of a socket in each direction, in bytes.
 func boundBuffers(raw syscall.RawConn, size int) (err error) {
 	control := raw.Control(func(fd uintptr) {
 		err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size),
@@ -18,8 +18,8 @@ func boundBuffers(raw syscall.RawConn, size int) (err error) {
 	return errors.Join(control, err)
 }
 
-// socketRoom is how many sockets this process may hold: what the system lets it open, less a twentieth (at least 64) for the
-// database, files and requests, which must go on working. 0 = no bound known.
+// socketRoom returns how many sockets this process may have open: the limit of open files, minus a twentieth (at least 64) reserved for
+// the database, files and HTTP requests. 0 = unknown.
 func socketRoom() int {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || limit.Cur > 1<<30 {

@@ -2,8 +2,8 @@ package server
 
 import "syscall"
 
-// boundBuffers leaves the buffers to the system, which does not let them grow as others do.
+// boundBuffers does nothing: Windows does not grow these buffers without bound.
 func boundBuffers(syscall.RawConn, int) error { return nil }
 
-// socketRoom has no bound here: the system's is memory.
+// socketRoom returns 0: the number of sockets is limited only by memory.
 func socketRoom() int { return 0 }

@@ -12,30 +12,30 @@ import (
 	"sohbet/server/metrics"
 )
 
-// Limits are all rate limits, made of the four settings. What the settings say holds for one visitor or one address. The other
-// tiers are multiples: an address may be a shop, a school or a whole village behind one NAT, so it gets what many visitors
-// together need; what everybody together gets is near what one server can do, so that a flood from many addresses ends there
-// instead of in the database. Off is off for all tiers of a setting.
+// Limits are all rate limits, derived from four settings. A setting's value applies to one visitor or one address, the other tiers are
+// multiples: an address may be a company or a school behind one NAT, so it gets the needs of many visitors; the total is close to what
+// one server can handle, so that a flood from many addresses is stopped here and not by the database. "off" disables all tiers of a
+// setting.
 type Limits struct {
 	Messages auth.Tiers // messages of visitors
-	Texts    auth.Tiers // kilobytes that visitors have stored, each write counting as one at least
-	Threads  auth.Tiers // conversations begun
+	Texts    auth.Tiers // kilobytes of text that visitors store; each write counts at least one
+	Threads  auth.Tiers // new conversations
 	API      auth.Tiers // requests to /api
-	Events   auth.Tiers // events on sockets, messages among them
-	Uploads  auth.Tiers // files taken in
+	Events   auth.Tiers // socket events, including messages
+	Uploads  auth.Tiers // uploaded files
 	Login    *auth.Limiter
 	Sockets  *auth.Crowd
 
-	Connections int // of one address, without websockets; 0 = no bound
+	Connections int // per address, excluding websockets; 0 = unlimited
 
-	packets config.Rate // of one connection
+	packets config.Rate // per connection
 	memory  int64       // bytes for all connections
 }
 
-// socketsPerAddress is how many connections one address may hold.
+// socketsPerAddress is the maximum number of sockets per address.
 const socketsPerAddress = 1000
 
-// NewLimits makes the limits.
+// NewLimits returns the limits for the settings.
 func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 	tiers := func(r config.Rate, each, address, all int) auth.Tiers {
 		of := func(n int) *auth.Limiter {
@@ -50,36 +50,36 @@ func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 	if cfg.APILimit.Off() {
 		perAddress, connections = 0, 0
 	}
-	return Limits{ // in the comments: what the defaults make of it
-		Messages: tiers(cfg.MessageLimit, 1, 20, 2000),  // 30, 600, 60,000 a minute
-		Texts:    tiers(cfg.MessageLimit, 10, 40, 4000), // 300 KB, 1.2 MB, 120 MB a minute
-		Threads:  tiers(cfg.MessageLimit, 0, 2, 200),    // 60, 6,000 a minute
-		API:      tiers(cfg.APILimit, 0, 1, 100),        // 300, 30,000 a minute
-		Events:   tiers(cfg.APILimit, 4, 40, 4000),      // 1,200, 12,000, 1,200,000 a minute
-		Uploads:  tiers(cfg.UploadLimit, 0, 1, 100),     // 10, 1,000 in five minutes
+	return Limits{ // comments: the resulting defaults
+		Messages: tiers(cfg.MessageLimit, 1, 20, 2000),  // 30, 600, 60,000 per minute
+		Texts:    tiers(cfg.MessageLimit, 10, 40, 4000), // 300 KB, 1.2 MB, 120 MB per minute
+		Threads:  tiers(cfg.MessageLimit, 0, 2, 200),    // 60, 6,000 per minute
+		API:      tiers(cfg.APILimit, 0, 1, 100),        // 300, 30,000 per minute
+		Events:   tiers(cfg.APILimit, 4, 40, 4000),      // 1,200, 12,000, 1,200,000 per minute
+		Uploads:  tiers(cfg.UploadLimit, 0, 1, 100),     // 10, 1,000 per five minutes
 		Login:    auth.NewLimiter(cfg.LoginLimit.Count, cfg.LoginLimit.Per, now),
 		Sockets:  auth.NewCrowd(tiers(cfg.APILimit, 0, 2, 100), perAddress, socketRoom()),
 
 		Connections: connections,
-		packets:     config.Rate{Count: packetsPerRequest * cfg.APILimit.Count, Per: cfg.APILimit.Per}, // 2,400 a minute
+		packets:     config.Rate{Count: packetsPerRequest * cfg.APILimit.Count, Per: cfg.APILimit.Per}, // 2,400 per minute
 		memory:      connectionMemory(debug.SetMemoryLimit(-1)),
 	}
 }
 
 const (
-	// packetsPerRequest makes the limit of packets from the limit of requests. It is twice that of events, so that who sends too
-	// many events is told so first.
+	// packetsPerRequest derives the packet limit from the request limit. It is twice the event limit, so that a client over the event
+	// limit gets an error before it is disconnected.
 	packetsPerRequest = 8
-	// earlyPayload is the longest message of a client that has not joined a namespace.
+	// earlyPayload is the maximum message size of a client that has not joined a namespace, in bytes.
 	earlyPayload = 16 << 10
 )
 
-// connectionMemory is what all connections may hold of a memory limit: a sixteenth, from 16 to 256 MB.
+// connectionMemory returns the bytes that all connections may use of a memory limit: a sixteenth, between 16 and 256 MB.
 func connectionMemory(limit int64) int64 {
 	return min(max(limit/16, 16<<20), 256<<20)
 }
 
-// Bound sets what connections may hold and send.
+// Bound sets the engine's limits for connections.
 func (l Limits) Bound(o *engine.Options) {
 	o.EarlyPayload, o.TotalBytes, o.AddressKey = earlyPayload, int(l.memory), auth.AddressKey
 	if !l.packets.Off() {
@@ -89,8 +89,8 @@ func (l Limits) Bound(o *engine.Options) {
 	}
 }
 
-// Share hands over the limiters that count one visitor or one address, which may come to several processes: how much is spent
-// has to be known to all. What one process can do in all is its own matter, and so is what one socket sends.
+// Share passes the limiters per visitor and per address to share, because these clients may connect to several processes. Totals per
+// process and limits per socket are not shared.
 func (l Limits) Share(share func(name string, l *auth.Limiter)) {
 	for name, limiter := range map[string]*auth.Limiter{
 		"messages each": l.Messages.Each, "messages address": l.Messages.Address, "texts each": l.Texts.Each, "texts address": l.Texts.Address, "threads": l.Threads.Address, "api": l.API.Address,
@@ -102,7 +102,7 @@ func (l Limits) Share(share func(name string, l *auth.Limiter)) {
 	}
 }
 
-// Admit lets connections in as long as there is room, for the engine that serves them.
+// Admit returns a function for the engine that admits a connection unless there are too many.
 func (l Limits) Admit(address func(*http.Request) string, log *audit.Log, numbers *metrics.Metrics) func(*http.Request) (leave func(), wait time.Duration) {
 	return func(r *http.Request) (func(), time.Duration) {
 		from := address(r)

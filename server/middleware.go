@@ -23,8 +23,8 @@ import (
 
 var plainID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// observe is the outermost middleware: it names the request, has errors rendered, logs and counts the outcome. The log has the
-// route and never the path or the query, which may hold a thread id.
+// observe is the outermost middleware: it sets the request id, renders errors, and logs and counts the outcome. It logs the route and
+// never the path or query, which may contain a thread id.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
@@ -53,8 +53,8 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// warnOfProxy tells once that a proxy nearby forwards requests and is not trusted: then all visitors count as one address, and
-// share its limits and blocks.
+// warnOfProxy logs once that requests come through an untrusted proxy on a private network: then all visitors appear to have one
+// address, and share its limits and blocks.
 func (s *Server) warnOfProxy(r *http.Request) {
 	if len(r.Header.Values(echo.HeaderXForwardedFor)) == 0 {
 		return
@@ -70,7 +70,7 @@ func (s *Server) warnOfProxy(r *http.Request) {
 	}
 }
 
-// requestLevel keeps what happens all the time out of the log's usual level.
+// requestLevel returns the log level of a request: frequent, unimportant requests are below the default level.
 func requestLevel(route string, status int) slog.Level {
 	switch {
 	case status >= 500 && !strings.HasPrefix(route, "/health"):
@@ -82,8 +82,7 @@ func requestLevel(route string, status int) slog.Level {
 	return slog.LevelInfo
 }
 
-// recovered turns a panic into an error with its stack in the log. http.ErrAbortHandler goes on: it cuts the connection on
-// purpose.
+// recovered turns a panic into an error and logs its stack. It passes on http.ErrAbortHandler, which aborts the connection on purpose.
 func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
@@ -102,7 +101,7 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// headers sets what every answer has, on routes and sockets. Pages replace the policy by their own.
+// headers sets the headers of every response, on routes and sockets. Pages replace the Content-Security-Policy.
 func (s *Server) headers(h http.Header, r *http.Request) {
 	h.Set("Content-Security-Policy", handlers.BarePolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -115,10 +114,9 @@ func (s *Server) headers(h http.Header, r *http.Request) {
 	}
 }
 
-// sameSite refuses requests that change something and that another site made a browser send, by Sec-Fetch-Site or Origin. A
-// valid CSRF token speaks for a request whose origin cannot be matched; it is never demanded. Where a browser sends no
-// Sec-Fetch-Site, CrossOriginProtection compares Origin with Host alone: what else makes a page our own, and that one which came
-// over plain HTTP is none, is decided here.
+// sameSite refuses state-changing requests that another site made a browser send, based on Sec-Fetch-Site or Origin. A valid CSRF token
+// is accepted if the origin cannot be matched; it is never required. Without Sec-Fetch-Site, CrossOriginProtection only compares Origin
+// with Host; this middleware also accepts the other configured origins, and refuses pages loaded over plain HTTP.
 func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -133,8 +131,8 @@ func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// readable refuses addresses with bytes that no database stores as text: NUL, and what is no UTF-8. Pages take any query, for links
-// of other sites bring their own.
+// readable refuses URLs with bytes that databases cannot store as text: NUL and invalid UTF-8. Pages accept any query, because links on
+// other sites add their own.
 func readable(next echo.HandlerFunc) echo.HandlerFunc {
 	text := func(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 	return func(c echo.Context) error {
@@ -153,7 +151,7 @@ func readable(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// cors lets pages of CORS_ORIGINS read answers of the API. Cookies do not count there: such a page is nobody's agent.
+// cors allows pages of CORS_ORIGINS to read API responses. Cookies are not accepted from them, so such a page cannot act as an agent.
 func cors(origins []string) echo.MiddlewareFunc {
 	return middleware.CORSWithConfig(middleware.CORSConfig{
 		Skipper:       func(c echo.Context) bool { return !strings.HasPrefix(c.Request().URL.Path, "/api/") },

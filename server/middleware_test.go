@@ -22,7 +22,7 @@ func TestPanicBecomesAnErrorWithItsStackInTheLog(t *testing.T) {
 		t.Errorf("no stack in %s", out.String())
 	}
 	defer func() {
-		if recover() != http.ErrAbortHandler { // the very value has to come back
+		if recover() != http.ErrAbortHandler { // the panic value must be passed on unchanged
 			t.Error("http.ErrAbortHandler must go on: it cuts the connection")
 		}
 	}()

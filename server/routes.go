@@ -12,14 +12,14 @@ import (
 	"sohbet/server/telegram"
 )
 
-// What a request body may hold. Uploads count their own.
+// Maximum request body sizes. Upload routes have their own limits.
 const (
-	loginBody = "16K"  // and other small ones
-	apiBody   = "256K" // a message of 10,000 runes, each escaped, fits
+	loginBody = "16K"  // also for other small bodies
+	apiBody   = "256K" // fits a message of 10,000 runes with each rune escaped
 )
 
-// isSocket tells the requests that go to the sockets instead of the routes below: /socket.io/ itself. The files of the client
-// library have names below it.
+// isSocket reports whether a path belongs to the socket server: /socket.io/ itself. The files of the client library have paths below
+// it.
 func isSocket(path string) bool { return path == "/socket.io/" || path == "/socket.io" }
 
 // routes lists every route of docs/protocol.md, "HTTP", by who may call it. Middleware is named at each route rather than by Echo's groups,
@@ -29,12 +29,12 @@ func routes(e *echo.Echo, a *handlers.API) {
 		e.Match([]string{http.MethodGet, http.MethodHead}, path, h, m...)
 	}
 
-	// Everybody: pages and files.
+	// Public: pages and files.
 	get("/", a.Home)
 	get("/widget.js", a.Loader())
 	get("/widget", a.Widget)
 	get("/login", a.LoginPage)
-	get("/admin", a.Console) // sends everybody but agents to /login
+	get("/admin", a.Console) // redirects to /login unless an agent is signed in
 	e.GET("/logout", a.Logout)
 	get("/static/*", a.Static())
 	files := echo.WrapHandler(assets.Files())
@@ -48,7 +48,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/manifest.json", echo.WrapHandler(assets.Manifest(a.Brand.Brand, a.Base, a.Locale)))
 	get("/admin/manifest.json", echo.WrapHandler(assets.ConsoleManifest(a.Brand.Brand, a.Base, a.Locale)))
 	get("/sw.js", echo.WrapHandler(assets.Worker(a.Brand.Brand, a.Base)))
-	get("/offline", a.Offline) // what the service worker shows without a connection
+	get("/offline", a.Offline) // shown by the service worker without a connection
 	get("/brand.css", a.BrandStyle)
 	get("/brand/logo", a.BrandPicture)
 	get("/brand/avatar", a.BrandPicture)
@@ -56,7 +56,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 		get("/socket.io/"+name, a.ClientScript)
 	}
 
-	// Everybody: uploaded files, by names that nobody guesses; and, limited by RATE_LIMIT_UPLOAD, uploading.
+	// Public: uploaded files, by unguessable names; and uploading, limited by RATE_LIMIT_UPLOAD.
 	get("/uploads/:folder/:name", a.Uploaded)
 	e.POST("/api/upload/image", a.Upload(media.Image), a.Patiently, a.LimitUploads)
 	e.POST("/api/upload/audio", a.Upload(media.Audio), a.Patiently, a.LimitUploads)
@@ -64,15 +64,15 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/upload/sign", a.SignUpload, a.LimitAPI, middleware.BodyLimit(loginBody))
 	e.POST("/api/upload/confirm", a.ConfirmUpload, a.LimitAPI, middleware.BodyLimit(loginBody))
 
-	// Everybody: is the server well?
+	// Public: health checks.
 	get("/health", a.Health)
 	get("/health/live", a.Live)
 	get("/health/ready", a.Ready)
 
-	// Telegram, with its secret.
+	// Telegram, authenticated by a secret header.
 	e.POST(telegram.WebhookPath, a.Webhook)
 
-	// Everybody, limited by RATE_LIMIT_LOGIN: signing in.
+	// Public, limited by RATE_LIMIT_LOGIN: signing in.
 	small := middleware.BodyLimit(loginBody)
 	e.POST("/request-otp", a.RequestOTP, small)
 	e.POST("/verify-otp", a.VerifyOTP, small)
@@ -83,7 +83,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	body, gzip := middleware.BodyLimit(apiBody), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
 	e.POST("/api/messages/send", a.Send, a.LimitAPI, body)
 
-	// Agents alone.
+	// Agents only.
 	get("/api/threads", a.Threads, a.LimitAPI, a.AgentsOnly, gzip)
 	get("/api/threads/counts", a.ThreadCounts, a.LimitAPI, a.AgentsOnly)
 	get("/api/messages", a.Messages, a.LimitAPI, a.AgentsOnly, gzip)
@@ -104,7 +104,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/canned", a.SaveCanned, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/canned/delete", a.DeleteCanned, a.LimitAPI, a.AgentsOnly, body)
 
-	get("/admin/diagnostics", a.DiagnosticsPage) // sends everybody but agents to /login
+	get("/admin/diagnostics", a.DiagnosticsPage) // redirects to /login unless an agent is signed in
 	get("/api/diagnostics", a.Diagnostics, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/diagnostics/repair", a.Repair, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/diagnostics/log-level", a.SetLogLevel, a.LimitAPI, a.AgentsOnly, small)

@@ -1,4 +1,4 @@
-// Package server is the running process: Echo with its middleware and routes, start and graceful stop.
+// Package server contains the HTTP server: Echo with its middleware and routes, start and graceful shutdown.
 package server
 
 import (
@@ -24,43 +24,43 @@ import (
 	"sohbet/server/logging"
 )
 
-// Time limits. Sockets keep their own, since a long poll or a websocket has no natural end.
+// Timeouts. Sockets have their own, because long polls and websockets are open-ended.
 const (
 	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second // a whole request outside /socket.io/
-	writeTimeout  = 60 * time.Second // its answer
+	readTimeout   = 30 * time.Second // for reading a whole request outside /socket.io/
+	writeTimeout  = 60 * time.Second // for writing its response
 	idleTimeout   = 2 * time.Minute
 	maxHeaders    = 16 << 10
-	stopTimeout   = 8 * time.Second // platforms kill after ten
+	stopTimeout   = 8 * time.Second // hosting platforms kill the process after ten seconds
 )
 
 // Sockets is the Socket.IO server.
 type Sockets interface {
 	http.Handler
-	// Close ends all connections in a way that makes clients come back, and refuses new ones.
+	// Close ends all connections such that clients reconnect, and refuses new ones.
 	Close(ctx context.Context) error
 }
 
-// Options are the parts that the server puts together.
+// Options are the dependencies and settings of a [Server].
 type Options struct {
-	Host    string // "" = all addresses
+	Host    string // "" = all interfaces
 	Port    int    // 0 = any free port
 	API     *handlers.API
 	Sockets Sockets
 	CSRF    *auth.CSRF
 	Address func(*http.Request) string
 	HTTPS   func(*http.Request) bool
-	// Connections is how many connections one address may have, except TrustedProxies; 0 is no bound.
+	// Connections is the maximum number of connections per address, not applied to TrustedProxies; 0 is unlimited.
 	Connections    int
 	TrustedProxies []netip.Prefix
-	Origins        []string // other sites that may call this server from browsers
+	Origins        []string // other sites whose browser pages may call this server
 	Pages          auth.Origins
 	Refusals       *auth.Refusals
-	Base           string // the path that everything is served below, without the slash at its end; "" = the root
+	Base           string // URL path prefix of all routes, without a trailing slash; "" = the root
 	Log            *slog.Logger
 }
 
-// Server answers HTTP.
+// Server is the HTTP server.
 type Server struct {
 	api          *handlers.API
 	sockets      Sockets
@@ -81,7 +81,7 @@ type Server struct {
 	listener net.Listener
 }
 
-// New puts the server together; it does not listen yet.
+// New returns a server, which does not listen yet.
 func New(o Options) (*Server, error) {
 	s := &Server{
 		api: o.API, sockets: o.Sockets, csrf: o.CSRF, address: o.Address, https: o.HTTPS, pages: o.Pages, refusals: o.Refusals, base: o.Base, log: o.Log, host: o.Host, port: o.Port,
@@ -111,8 +111,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP sends socket traffic to the Socket.IO server and the rest to the routes. Deadlines are set for each request,
-// because on one connection a page may be followed by a long poll, which must not inherit them.
+// ServeHTTP passes socket traffic to the Socket.IO server and the rest to the routes. Deadlines are set per request, because a page and
+// a long poll may share one connection, and a long poll must not inherit them.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.headers(w.Header(), r)
 	if r.URL.Path == s.base && s.base != "" {
@@ -123,18 +123,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = below(s.base, r)
 	deadlines := http.NewResponseController(w)
 	if isSocket(r.URL.Path) {
-		_ = deadlines.SetWriteDeadline(time.Time{}) // not supported under test recorders, which block nobody
+		_ = deadlines.SetWriteDeadline(time.Time{}) // not supported by test recorders, which never block
 		s.sockets.ServeHTTP(w, r)
 		return
 	}
 	now := time.Now()
-	_ = deadlines.SetReadDeadline(now.Add(readTimeout)) // likewise
+	_ = deadlines.SetReadDeadline(now.Add(readTimeout)) // not supported by test recorders
 	_ = deadlines.SetWriteDeadline(now.Add(writeTimeout))
 	s.echo.ServeHTTP(w, r)
 }
 
-// below is the request without the path that everything is served below. One that comes without it, from a proxy that cuts it off
-// or from a platform that asks for /health, stays as it is.
+// below removes the base path from a request. A request without it, from a proxy that strips it or a platform that probes /health, is
+// returned unchanged.
 func below(base string, r *http.Request) *http.Request {
 	path, found := strings.CutPrefix(r.URL.Path, base+"/")
 	if base == "" || !found {
@@ -150,7 +150,7 @@ func below(base string, r *http.Request) *http.Request {
 	return &inner
 }
 
-// Listen opens the port, or tells at once why it cannot. It returns the address for a browser on this machine.
+// Listen opens the port, and returns the URL for a browser on this machine.
 func (s *Server) Listen(ctx context.Context) (address string, err error) {
 	s.listener, err = listen(ctx, net.JoinHostPort(s.host, strconv.Itoa(s.port)))
 	switch {
@@ -168,8 +168,8 @@ func (s *Server) Listen(ctx context.Context) (address string, err error) {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(port)), nil
 }
 
-// Serve answers until ctx ends, and then stops in the reverse order of the start: no more new traffic, sockets closed so that
-// their clients reconnect elsewhere, requests that are being answered finished. The store is the caller's to close.
+// Serve serves until ctx ends and then shuts down: it stops accepting connections, closes the sockets so that their clients reconnect
+// elsewhere, and waits for requests in progress. Closing the store is left to the caller.
 func (s *Server) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
@@ -182,14 +182,14 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	s.api.SetReady(false)
 	s.log.Info("stopping")
-	// ctx has ended, but what is stopped still needs time.
+	// ctx has ended, but the shutdown still needs time.
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	closed := s.listener.Close()
 	if errors.Is(closed, net.ErrClosed) {
 		closed = nil
 	}
-	<-failed // the accept loop has ended
+	<-failed // wait for the accept loop to end
 	sockets := s.sockets.Close(stopping)
 	rest := s.http.Shutdown(stopping)
 	if errors.Is(rest, context.DeadlineExceeded) {
@@ -201,7 +201,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
-// Routes lists what is registered as "METHOD /path", without what goes to the sockets.
+// Routes lists the registered routes as "METHOD /path", without the sockets.
 func (s *Server) Routes() []string {
 	var list []string
 	for _, r := range s.echo.Routes() {

@@ -1,5 +1,5 @@
-// Command conformance serves Sohbet's Engine.IO and Socket.IO layers, the code of production, in the shape that
-// language-neutral conformance suites for both protocols expect, so that any such suite can be pointed at them.
+// Command conformance serves Sohbet's Engine.IO and Socket.IO layers, the same code as in production, in the form that language-neutral
+// conformance suites for both protocols expect.
 //
 //	go run ./bench/conformance -mode engine -port 3000   # Engine.IO at /engine.io/, echoing every message
 //	go run ./bench/conformance -mode socket -port 3000   # Socket.IO at /socket.io/, with the events of the suite

@@ -23,14 +23,15 @@ import (
 	"sohbet/models/storetest"
 )
 
-// TestHostileClientsCostThemselves runs what strangers can do to exhaust a server, all at once and from several addresses, while
-// twenty visitors and an agent talk (SOHBET_ATTACK_SECONDS sets for how long). The server has what a container of 512 MB gives it.
+// TestHostileClientsCostThemselves runs the attacks with which unauthenticated clients can try to exhaust a server, all at once and
+// from several addresses, while twenty visitors and an agent talk; SOHBET_ATTACK_SECONDS sets the duration. The server has the memory
+// limit of a 512 MB container.
 func TestHostileClientsCostThemselves(t *testing.T) {
 	const (
 		visitors = 20
 		memory   = 300 << 20
 		logBytes = 1 << 20
-		patience = 500 * time.Millisecond // for an ack; not asked of a machine that runs other tests meanwhile
+		patience = 500 * time.Millisecond // maximum latency of an ack; not checked on a machine that runs other tests at the same time
 	)
 	addresses := 3
 	if os.Getenv("SOHBET_ATTACK_SECONDS") != "" {
@@ -53,7 +54,7 @@ func TestHostileClientsCostThemselves(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), length+time.Minute)
 	defer cancel()
 	var acked atomic.Int64
-	time.AfterFunc(length, func() { // a busy machine gets a minute more to have something to measure
+	time.AfterFunc(length, func() { // a busy machine gets up to a minute more, for enough measurements
 		for acked.Load() < 3*visitors && ctx.Err() == nil {
 			pause(ctx, 100*time.Millisecond)
 		}
@@ -61,11 +62,11 @@ func TestHostileClientsCostThemselves(t *testing.T) {
 	})
 
 	var attackers sync.WaitGroup
-	var done [6]atomic.Int64 // what the attackers got to do, by kind
+	var done [6]atomic.Int64 // completed attacks by kind
 	for _, s := range strangers {
 		for kind, attack := range []struct {
 			run   func(context.Context, *stranger) error
-			every time.Duration // attackers and server share the processors
+			every time.Duration // pause between attacks: attackers and server share the processors
 		}{
 			{unreadHistories, 20 * time.Millisecond}, {unfinishedFrames, 20 * time.Millisecond}, {joinAndLeave, 100 * time.Millisecond},
 			{unknownEvents, 100 * time.Millisecond}, {uploadBombs, 500 * time.Millisecond}, {connectionsWithoutRequest, 500 * time.Millisecond},
@@ -142,10 +143,10 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// talk is a visitor who writes a message now and then, at a pace that every limit allows.
+// talk is a visitor who writes a message every two seconds, within every rate limit.
 type talk struct {
 	visitor
-	waits []time.Duration // for acks
+	waits []time.Duration // latency of each ack
 }
 
 func (v *talk) run(ctx context.Context, addr string) error {
@@ -160,7 +161,7 @@ func (v *talk) run(ctx context.Context, addr string) error {
 	}
 	for n := 0; ctx.Err() == nil; n++ {
 		sent := time.Now()
-		for { // until it is acked, by another connection if need be
+		for { // until it is acked, after reconnecting if necessary
 			a, err := v.ask("message", map[string]string{"thread_id": v.thread, "text": fmt.Sprint(n), "client_id": fmt.Sprint(n)})
 			if err == nil && a.OK {
 				v.acked = append(v.acked, a.Message.ID)
@@ -174,7 +175,7 @@ func (v *talk) run(ctx context.Context, addr string) error {
 				return err
 			}
 			pause(ctx, 50*time.Millisecond)
-			_ = v.open(host) // the next try shows whether it went well
+			_ = v.open(host) // the next attempt fails if this did
 		}
 		v.waits = append(v.waits, time.Since(sent))
 		pause(ctx, 2*time.Second+rand.N(200*time.Millisecond))
@@ -182,7 +183,7 @@ func (v *talk) run(ctx context.Context, addr string) error {
 	return nil
 }
 
-// open connects, and begins or resumes the thread.
+// open connects, and creates or resumes the thread.
 func (v *talk) open(host *raw.Host) (err error) {
 	if v.socket != nil {
 		_ = v.socket.Close()
@@ -200,7 +201,7 @@ func (v *talk) open(host *raw.Host) (err error) {
 	return err
 }
 
-// check reads the thread on a new connection, and compares what the visitor wrote with what was acked.
+// check reads the thread over a new connection, and compares the visitor's messages with the acked ones.
 func (v *talk) check(addr string) error {
 	if err := v.open(&raw.Host{Addr: addr, Path: "/socket.io/"}); err != nil {
 		return err
@@ -213,13 +214,13 @@ func (v *talk) check(addr string) error {
 	return v.visitor.check()
 }
 
-// agent answers every message that visitors write.
+// agent answers every message of the visitors.
 type agent struct {
 	visitor
 	waits []time.Duration
 }
 
-// signIn asks for a code, takes it from the log and connects with the session.
+// signIn requests a sign-in code, reads it from the log and connects with the session.
 func signIn(t *testing.T, p *process.Process) *agent {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -275,7 +276,7 @@ func signIn(t *testing.T, p *process.Process) *agent {
 	return a
 }
 
-// answer replies to each message of a visitor until ctx ends. All of its packets are read by one goroutine, this one.
+// answer replies to each message of a visitor until ctx ends. It is the only goroutine that reads the agent's packets.
 func (a *agent) answer(ctx context.Context) error {
 	sent := map[int]time.Time{}
 	stop := context.AfterFunc(ctx, func() { _ = a.socket.SetReadDeadline(time.Now().Add(time.Second)) })
@@ -309,7 +310,7 @@ func (a *agent) answer(ctx context.Context) error {
 			return err
 		}
 		if len(m.Text) > 100 {
-			continue // a stranger's
+			continue // an attacker's message
 		}
 		sent[next] = time.Now()
 		if err := a.emit(next, "message_to_visitor", map[string]string{"thread_id": m.Thread, "text": "re " + m.Text}); err != nil {

@@ -9,12 +9,12 @@ import (
 	"sohbet/models/storetest"
 )
 
-// TestDiskFloor lets a small disk fill: what visitors write is refused while there is still room for the database, and deleting
-// works on what is left.
+// TestDiskFloor fills a small disk: messages of visitors are refused while there is still space for the database, and become accepted
+// when there is space again.
 func TestDiskFloor(t *testing.T) { withMounts(t, reachFloor) }
 
 func reachFloor(t *testing.T) {
-	d := mountDisk(t, 200) // so the floor is at 20 MB
+	d := mountDisk(t, 200) // MIN_FREE_DISK is then 20 MB
 	p := start(t, d.dir, "")
 	v := &visitor{window: 1}
 	if err := v.enter(t, p.Addr); err != nil {
@@ -46,8 +46,8 @@ func reachFloor(t *testing.T) {
 	}
 }
 
-// TestDeletingOnAFullDisk deletes 30 MB of messages with 15 MB left, less than the floor. The database still grows by what was in its
-// log alone.
+// TestDeletingOnAFullDisk deletes 30 MB of messages with 15 MB of disk space left, which is less than MIN_FREE_DISK. The database file
+// may grow only by what is in its write-ahead log.
 func TestDeletingOnAFullDisk(t *testing.T) { withMounts(t, deleteWithoutRoom) }
 
 func deleteWithoutRoom(t *testing.T) {
@@ -59,7 +59,7 @@ func deleteWithoutRoom(t *testing.T) {
 			if err := s.Append(t.Context(), m, nil); err != nil {
 				t.Fatalf("%s, message %d: %v", thread, i, err)
 			}
-			if i%50 == 49 || i == n-1 { // a larger transaction needs more room in the log than there is
+			if i%50 == 49 || i == n-1 { // a larger transaction needs more space in the write-ahead log than there is
 				if err := s.Settle(t.Context()); err != nil {
 					t.Fatalf("%s, after message %d: %v", thread, i, err)
 				}
@@ -75,7 +75,7 @@ func deleteWithoutRoom(t *testing.T) {
 	if spare, err := s.Spare(t.Context()); err != nil || spare < 25<<20 {
 		t.Errorf("%d bytes to be written to, %v", spare, err)
 	}
-	fill("c", 2000) // 26 MB, in the place of what was deleted
+	fill("c", 2000) // 26 MB, reusing the pages of the deleted messages
 	if th, err := s.Thread(t.Context(), "c"); err != nil || th.MessageCount != 2000 {
 		t.Errorf("%d messages stored in its place, %v", th.MessageCount, err)
 	}

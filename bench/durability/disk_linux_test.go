@@ -17,13 +17,13 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// TestDiskFull fills the disk that the server keeps its data on, a small file system in memory: health tells in time, nothing that
-// was acked is lost, nobody is told that a message is stored when it is not, and with room again everything goes on by itself.
+// TestDiskFull fills the disk of the data folder, a small tmpfs: /health reports it before it is full, no acked message is lost, no
+// message is acked without being stored, and everything recovers by itself when there is space again.
 //
-// It mounts that disk in a mount namespace of its own, which goes with the process, so the test runs itself once more in there.
+// It mounts the disk in a separate mount namespace, which ends with its process, so the test runs itself again in a child process.
 func TestDiskFull(t *testing.T) { withMounts(t, fillDisk) }
 
-// withMounts runs a test in a mount namespace, in a process of its own.
+// withMounts runs a test in a child process with its own mount namespace.
 func withMounts(t *testing.T, body func(*testing.T)) {
 	t.Helper()
 	const inside = "SOHBET_TEST_NAMESPACE"
@@ -34,7 +34,7 @@ func withMounts(t *testing.T, body func(*testing.T)) {
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), inside+"=yes")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-	if os.Getuid() != 0 { // a user namespace, in which it may mount too
+	if os.Getuid() != 0 { // in a user namespace, mounting needs no root
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
@@ -46,7 +46,7 @@ func withMounts(t *testing.T, body func(*testing.T)) {
 	t.Logf("%s", out)
 }
 
-// disk is a file system of a size of its own.
+// disk is a file system of a fixed size.
 type disk struct {
 	t      *testing.T
 	dir    string
@@ -63,7 +63,7 @@ func mountDisk(t *testing.T, megabytes int) *disk {
 	if err := syscall.Mount("tmpfs", d.dir, "tmpfs", 0, fmt.Sprintf("size=%dm", megabytes)); err != nil {
 		t.Fatalf("mount: %v", err)
 	}
-	t.Cleanup(func() { // after the server's end, and before the folder is removed
+	t.Cleanup(func() { // after the server has ended, and before the folder is removed
 		if err := syscall.Unmount(d.dir, 0); err != nil {
 			t.Errorf("unmount: %v", err)
 		}
@@ -71,7 +71,7 @@ func mountDisk(t *testing.T, megabytes int) *disk {
 	return d
 }
 
-// leave fills it until so many bytes are free.
+// leave fills the disk until free bytes are left.
 func (d *disk) leave(free int64) {
 	d.t.Helper()
 	var s syscall.Statfs_t
@@ -99,7 +99,7 @@ func (d *disk) empty() {
 	}
 }
 
-// becomes waits until a check of the server has that state, and returns the status of the whole and of the answer.
+// becomes waits until a check of /health has this state, and returns the overall status and the HTTP status code.
 func becomes(t *testing.T, p *process.Process, check, state string) (whole string, code int) {
 	t.Helper()
 	var found struct {
@@ -176,7 +176,7 @@ func fillDisk(t *testing.T) {
 	if status := upload(); status < 500 {
 		t.Errorf("an upload onto a full disk: %d", status)
 	}
-	// The database has room for a little in files that it keeps; then it refuses, and says so.
+	// The database can still store a little in space that its files already occupy; then it must refuse with an error.
 	refused := answer{OK: true}
 	for i := 0; refused.OK && i < 20_000; i++ {
 		refused = say()

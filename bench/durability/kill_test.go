@@ -11,8 +11,8 @@ import (
 	"sohbet/models/storetest"
 )
 
-// TestKill loads the server, kills it at a random moment, starts it again, and looks whether everything that was acked is
-// there, once and in order. SOHBET_KILL_ROUNDS sets how often.
+// TestKill kills the server at a random moment under load, starts it again, and checks that every acked message is stored exactly once
+// and in order. SOHBET_KILL_ROUNDS sets the number of kills.
 func TestKill(t *testing.T) {
 	rounds := number(t, "SOHBET_KILL_ROUNDS", 3)
 	for _, dialect := range storetest.Dialects {
@@ -21,7 +21,7 @@ func TestKill(t *testing.T) {
 			if dialect == "postgres" {
 				url = storetest.Options(t, dialect).URL
 			}
-			var heard atomic.Int64 // acks, of all
+			var heard atomic.Int64 // total number of acks
 			visitors := make([]visitor, 24)
 			for i := range visitors {
 				visitors[i].window, visitors[i].heard = 8, &heard
@@ -40,11 +40,11 @@ func TestKill(t *testing.T) {
 						}
 						if err == nil {
 							mu.Lock()
-							repeated += len(v.stored) - len(v.acked) // stored, but the ack was lost: sent again now
+							repeated += len(v.stored) - len(v.acked) // stored, but the ack was lost, so it is sent again now
 							mu.Unlock()
 							err = v.talk(func() bool { return round < rounds })
 						}
-						if round == rounds && err == nil { // the last time nobody kills it
+						if round == rounds && err == nil { // the last round has no kill
 							if err = v.read(); err == nil {
 								err = v.check()
 							}
@@ -58,7 +58,7 @@ func TestKill(t *testing.T) {
 					})
 				}
 				if round < rounds {
-					// On a busy machine it takes a while until anybody talks.
+					// On a busy machine the first messages take a while.
 					for limit := time.Now().Add(time.Minute); heard.Load() < before+20 && time.Now().Before(limit); {
 						time.Sleep(10 * time.Millisecond)
 					}

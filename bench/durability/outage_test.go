@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// get asks with the token that /health tells details for.
+// get sends a GET request with the token for the details of /health.
 func get(url string) (string, error) {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -27,8 +27,8 @@ func get(url string) (string, error) {
 	return string(text), err
 }
 
-// TestPostgresAway stops PostgreSQL under load and starts it again: the same server process goes on, nothing that was acked is
-// lost, doubled or out of order, and memory and log stay small. SOHBET_OUTAGE_SECONDS sets how long it is away.
+// TestPostgresAway stops PostgreSQL under load and starts it again: the same server process recovers, no acked message is lost,
+// duplicated or out of order, and memory usage and log stay small. SOHBET_OUTAGE_SECONDS sets the duration of the outage.
 func TestPostgresAway(t *testing.T) {
 	away := time.Duration(number(t, "SOHBET_OUTAGE_SECONDS", 3)) * time.Second
 	db := newPostgres(t)
@@ -94,13 +94,13 @@ func TestPostgresAway(t *testing.T) {
 		_ = v.socket.Close()
 	}
 	if longest > away+15*time.Second {
-		t.Errorf("somebody waited %v for an outage of %v", longest, away)
+		t.Errorf("a visitor waited %v for an outage of %v", longest, away)
 	}
 	if grown := during - before; grown > 64<<20 {
 		t.Errorf("%d bytes more during the outage", grown)
 	}
 	told := slices.DeleteFunc(server.Log(), func(line string) bool { return strings.Contains(line, `"stream":"performance"`) })
-	if len(told) > 100 { // slow queries apart: how many those are is up to the machine
+	if len(told) > 100 { // without slow queries, whose number depends on the machine
 		t.Errorf("%d lines in the log: %s", len(told), server.Tail())
 	}
 	t.Logf("away for %v: %d messages acked, none lost, doubled or out of order; %d refusals; longest gap %v; healthy after %v; memory %d MB, during the outage %d MB; %d lines of log",

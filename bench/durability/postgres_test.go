@@ -16,16 +16,16 @@ import (
 	"sohbet/bench/process"
 )
 
-// postgres is a PostgreSQL server of the test's own, which it may stop.
+// postgres is a PostgreSQL server of this test, which can be stopped.
 type postgres struct {
 	t    *testing.T
 	bin  string
 	dir  string
 	port int
-	as   *syscall.Credential // PostgreSQL refuses to run as root
+	as   *syscall.Credential // user to run as if the test runs as root, which PostgreSQL refuses
 }
 
-// newPostgres makes and starts one, on a loopback port and in a folder that go with the test.
+// newPostgres starts a PostgreSQL server on a loopback port in a temporary folder, both for the duration of the test.
 func newPostgres(t *testing.T) *postgres {
 	t.Helper()
 	p := &postgres{t: t, bin: postgresPrograms(t)}
@@ -69,7 +69,7 @@ func newPostgres(t *testing.T) *postgres {
 	return p
 }
 
-// postgresPrograms finds the folder of the newest server; Debian keeps it off the PATH.
+// postgresPrograms returns the folder of the newest PostgreSQL binaries, which Debian does not put on the PATH.
 func postgresPrograms(t *testing.T) string {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
@@ -113,7 +113,7 @@ func (p *postgres) url() string {
 	return "postgres://postgres@127.0.0.1:" + strconv.Itoa(p.port) + "/postgres?sslmode=disable"
 }
 
-// health asks the server under test how it is.
+// health returns the response of the server's /health.
 func health(t *testing.T, p *process.Process) string {
 	t.Helper()
 	out, err := get("http://" + p.Addr + "/health")

@@ -1,5 +1,5 @@
-// Package durability ends the real binary, or its database, in the middle of real traffic and compares what is stored with
-// what clients were told.
+// Package durability kills the real binary, or stops its database, under real traffic and compares what is stored with what was acked
+// to clients.
 package durability
 
 import (
@@ -11,7 +11,7 @@ import (
 	"sohbet/models/storetest"
 )
 
-// number reads a count from the environment: CI takes the small one, a person asks for more.
+// number returns a positive number from an environment variable, or usual, a value small enough for CI, if it is unset.
 func number(t *testing.T, name string, usual int) int {
 	t.Helper()
 	text := os.Getenv(name)
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { os.Exit(process.Main(m)) }
 
 const metricsToken = "durability"
 
-// start runs the binary on a database; env is more of its environment.
+// start runs the binary with a database; env is added to its environment.
 func start(t *testing.T, dataDir, databaseURL string, env ...string) *process.Process {
 	t.Helper()
 	return process.Start(t, dataDir, append(env, "SECRET_KEY="+storetest.Key, "METRICS_TOKEN="+metricsToken, "DATABASE_URL="+databaseURL, "RATE_LIMIT_MESSAGE=off", "RATE_LIMIT_API=off")...)

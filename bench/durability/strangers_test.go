@@ -20,12 +20,12 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// stranger attacks from an address of its own.
+// stranger is an attacker with its own source address.
 type stranger struct {
 	host   *raw.Host
 	dialer net.Dialer
 	client *http.Client
-	thread string // with long messages in it
+	thread string // a thread with long messages
 	bombs  []upload
 }
 
@@ -50,7 +50,7 @@ func (s *stranger) websocket() (*raw.Websocket, error) {
 	return w, w.SetDeadline(time.Now().Add(10 * time.Second))
 }
 
-// do makes a request and returns the answer's body, or an error for one that is not 200.
+// do sends a request and returns the response body, or an error for a status other than 200.
 func (s *stranger) do(ctx context.Context, method, path, kind string, body []byte) (string, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.host.Addr+path, bytes.NewReader(body))
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *stranger) do(ctx context.Context, method, path, kind string, body []byt
 	return string(answer), err
 }
 
-// prepare writes long messages, to have a heavy history.
+// prepare creates a thread with long messages, so that its history is large.
 func (s *stranger) prepare() error {
 	v := &visitor{}
 	var err error
@@ -85,7 +85,7 @@ func (s *stranger) prepare() error {
 		return errors.Join(err, fmt.Errorf("join: %+v", a))
 	}
 	s.thread = a.ThreadID
-	for n := range 14 { // as much as one visitor may store at once
+	for n := range 14 { // as many as one visitor may store at once
 		if _, err := v.ask("message", map[string]any{"thread_id": s.thread, "text": strings.Repeat("ğ", 10_000), "client_id": fmt.Sprint(n)}); err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (s *stranger) prepare() error {
 	return nil
 }
 
-// unreadHistories opens a polling session that asks for a heavy history again and again and reads nothing.
+// unreadHistories opens a polling session that requests a large history repeatedly and never reads the responses.
 func unreadHistories(ctx context.Context, s *stranger) error {
 	text, err := s.do(ctx, "GET", s.host.Path+"?EIO=4&transport=polling", "", nil)
 	var open raw.Open
@@ -113,12 +113,12 @@ func unreadHistories(ctx context.Context, s *stranger) error {
 	if err != nil {
 		return err
 	}
-	context.AfterFunc(ctx, func() { _ = conn.Close() }) // open until the end
+	context.AfterFunc(ctx, func() { _ = conn.Close() }) // keep it open until the end
 	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
 	return err
 }
 
-// unfinishedFrames leaves big frames one byte short, before and after joining the namespace.
+// unfinishedFrames sends large frames without their last byte, before or after joining the namespace.
 func unfinishedFrames(ctx context.Context, s *stranger) error {
 	w, err := s.websocket()
 	if err != nil {
@@ -129,14 +129,14 @@ func unfinishedFrames(ctx context.Context, s *stranger) error {
 		if _, err := w.Write(raw.Text("40")); err != nil {
 			return err
 		}
-		pause(ctx, 10*time.Millisecond) // the answer
+		pause(ctx, 10*time.Millisecond) // for the answer to arrive
 	}
 	frame := raw.Text(`42["message",{"text":"` + strings.Repeat("x", 950_000) + `"}]`)
 	_, err = w.Write(frame[:len(frame)-1])
 	return err
 }
 
-// flood sends packets on one websocket until it is closed.
+// flood sends packets over one websocket until it is closed.
 func flood(ctx context.Context, s *stranger, packets string) error {
 	w, err := s.websocket()
 	if err != nil {
@@ -146,7 +146,7 @@ func flood(ctx context.Context, s *stranger, packets string) error {
 	defer context.AfterFunc(ctx, func() { _ = w.Close() })()
 	for ctx.Err() == nil {
 		if _, err := w.Write([]byte(packets)); err != nil {
-			return nil //nolint:nilerr // the server has closed the connection, which is what it is to do
+			return nil //nolint:nilerr // the server must close the connection
 		}
 	}
 	return nil
@@ -163,7 +163,7 @@ func unknownEvents(ctx context.Context, s *stranger) error {
 	return flood(ctx, s, string(raw.Text("40"))+strings.Repeat(string(raw.Text(`42["unknown",{}]`)), 500))
 }
 
-// bombUploads are the requests that upload [mediatest.Bombs].
+// bombUploads returns upload requests of [mediatest.Bombs].
 func bombUploads(t *testing.T) (all []upload) {
 	t.Helper()
 	for name, content := range mediatest.Bombs(t) {
@@ -174,16 +174,16 @@ func bombUploads(t *testing.T) (all []upload) {
 	return all
 }
 
-// uploadBombs uploads small files that are large when they are decoded.
+// uploadBombs uploads small files that decode to large ones.
 func uploadBombs(ctx context.Context, s *stranger) error {
 	bomb := s.bombs[rand.N(len(s.bombs))]
 	if _, err := s.do(ctx, "POST", bomb.path, bomb.kind, bomb.body); ctx.Err() != nil {
 		return err
 	}
-	return nil // that it is refused is what it is for
+	return nil // it is expected to be refused
 }
 
-// connectionsWithoutRequest begins requests and does not end their headers.
+// connectionsWithoutRequest starts requests and never ends their headers.
 func connectionsWithoutRequest(ctx context.Context, s *stranger) error {
 	for range 20 {
 		conn, err := s.dialer.DialContext(ctx, "tcp", s.host.Addr)

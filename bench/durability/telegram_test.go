@@ -14,9 +14,9 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// TestTelegram lets visitors write while Telegram answers 429 and 5xx, cuts connections, goes away altogether, and the server is
-// killed twice in the middle of sending. Every message must arrive, in order, and only what was under way when a kill fell may
-// arrive twice. SOHBET_TELEGRAM_MESSAGES and SOHBET_TELEGRAM_OUTAGE (seconds) make it longer.
+// TestTelegram has visitors write while Telegram answers 429 and 5xx, cuts connections and becomes unreachable, and the server is
+// killed twice while sending. Every message must arrive, in order, and only messages in flight during a kill may arrive twice.
+// SOHBET_TELEGRAM_MESSAGES and SOHBET_TELEGRAM_OUTAGE (seconds) make it longer.
 func TestTelegram(t *testing.T) {
 	messages, outage := number(t, "SOHBET_TELEGRAM_MESSAGES", 200), number(t, "SOHBET_TELEGRAM_OUTAGE", 3)
 	for _, dialect := range storetest.Dialects {
@@ -44,7 +44,7 @@ func TestTelegram(t *testing.T) {
 			if !strings.Contains(d.live(), `"alive"`) {
 				t.Error("the server is not well while Telegram is away")
 			}
-			time.Sleep(time.Until(away.Add(time.Duration(outage) * time.Second))) // the length of the outage is the point
+			time.Sleep(time.Until(away.Add(time.Duration(outage) * time.Second))) // not a polling interval: the outage must have this length
 			d.bot.SetDown(false)
 			d.kill(each / 2 * visitors)
 
@@ -58,9 +58,8 @@ func TestTelegram(t *testing.T) {
 	}
 }
 
-// TestTelegramBacklog kills the server again and again while it works off what was written when Telegram was away: nothing is
-// lost or out of order, and of what it sent when it was killed at most one message comes twice. SOHBET_TELEGRAM_KILLS makes it
-// longer.
+// TestTelegramBacklog kills the server repeatedly while it sends the messages of a Telegram outage: none is lost or out of order, and
+// at most one message per kill is sent twice. SOHBET_TELEGRAM_KILLS makes it longer.
 func TestTelegramBacklog(t *testing.T) {
 	kills := number(t, "SOHBET_TELEGRAM_KILLS", 3)
 	for _, dialect := range storetest.Dialects {
@@ -93,8 +92,8 @@ func TestTelegramBacklog(t *testing.T) {
 	}
 }
 
-// TestTelegramSlow lets Telegram take its time: who gives up early and sends again makes the operator read everything twice.
-// SOHBET_TELEGRAM_SLOW sets for how many seconds an answer is held back.
+// TestTelegramSlow delays Telegram's responses: a client whose timeout is too short would send messages twice. SOHBET_TELEGRAM_SLOW
+// sets the delay in seconds.
 func TestTelegramSlow(t *testing.T) {
 	slow := time.Duration(number(t, "SOHBET_TELEGRAM_SLOW", 3)) * time.Second
 	d := &delivery{t: t, bot: telegramtest.New(t, telegramtest.Forum()), dir: t.TempDir(), visitors: []*visitor{{window: 4, name: "Ziyaretçi 00"}}}
@@ -110,7 +109,7 @@ func TestTelegramSlow(t *testing.T) {
 	}
 }
 
-// delivery is one run.
+// delivery is one test run.
 type delivery struct {
 	t        *testing.T
 	bot      *telegramtest.Server
@@ -118,8 +117,8 @@ type delivery struct {
 	server   *process.Process
 	visitors []*visitor
 	kills    []time.Time
-	twice    int // lines
-	calls    int // messages on Telegram, which hold one line or several
+	twice    int // lines that were sent again
+	calls    int // messages on Telegram, of one or more lines each, that were sent again
 }
 
 func (d *delivery) start() {
@@ -128,7 +127,7 @@ func (d *delivery) start() {
 		"TELEGRAM_CHAT_ID="+strconv.FormatInt(telegramtest.GroupID, 10), "RATE_LIMIT_TELEGRAM=off")
 }
 
-// write lets every visitor write until it has written so many.
+// write makes every visitor write until it has sent each messages.
 func (d *delivery) write(each int) {
 	d.t.Helper()
 	var wg sync.WaitGroup
@@ -143,7 +142,7 @@ func (d *delivery) write(each int) {
 				d.t.Errorf("%s: %v", v.name, err)
 			}
 			if v.socket != nil {
-				_ = v.socket.Close() // it comes back with the next round
+				_ = v.socket.Close() // the next round reconnects
 			}
 		})
 	}
@@ -160,13 +159,13 @@ func (d *delivery) late() (longest time.Duration) {
 	return longest
 }
 
-// line is one of a visitor's lines, of which a message on Telegram holds one or several.
+// line is one message of a visitor; a message on Telegram combines one or more lines.
 type line struct {
 	telegramtest.Call
 	name, number, tag string
 }
 
-// delivered is every message of visitors that Telegram took, in its order.
+// delivered returns the calls with visitors' messages that Telegram accepted, in order.
 func (d *delivery) delivered() []telegramtest.Call {
 	var list []telegramtest.Call
 	for _, c := range d.bot.Calls("sendMessage") {
@@ -177,7 +176,7 @@ func (d *delivery) delivered() []telegramtest.Call {
 	return list
 }
 
-// lines are the lines of what Telegram took.
+// lines returns the lines of all delivered calls.
 func (d *delivery) lines() (list []line) {
 	d.t.Helper()
 	for _, c := range d.delivered() {
@@ -192,7 +191,7 @@ func (d *delivery) lines() (list []line) {
 	return list
 }
 
-// wait waits until Telegram has so many different messages.
+// wait waits until Telegram has n different lines.
 func (d *delivery) wait(n int) {
 	d.t.Helper()
 	d.bot.Wait(d.t, 5*time.Minute, fmt.Sprintf("%d messages on Telegram", n), func() bool {
@@ -204,14 +203,14 @@ func (d *delivery) wait(n int) {
 	})
 }
 
-// kill waits until Telegram has so many lines and ends the server at the very moment when it has one more.
+// kill waits until Telegram has the given number of lines and then kills the server.
 func (d *delivery) kill(after int) {
 	d.t.Helper()
 	d.wait(after)
 	d.end()
 }
 
-// killAfter is kill after so many more messages on Telegram.
+// killAfter waits until Telegram has received more further messages and then kills the server.
 func (d *delivery) killAfter(more int) {
 	d.t.Helper()
 	before := len(d.delivered())
@@ -244,7 +243,7 @@ func (d *delivery) failures() (n int) {
 
 var wireText = regexp.MustCompile(`^💬 <b>(.*)</b>\n((?:\d+\n)*\d+)\n#thread:(\w+)$`)
 
-// check compares what Telegram has with what was written.
+// check compares the messages on Telegram with those that were written.
 func (d *delivery) check(each int) {
 	d.t.Helper()
 	type place struct {
@@ -268,7 +267,7 @@ func (d *delivery) check(each int) {
 		topics[name][c.Params["message_thread_id"]] = true
 		switch before := last[name]; {
 		case number == before.number+1:
-		case number <= before.number && d.killed(before.at, c.At): // what was sent and not recorded comes again, with what follows
+		case number <= before.number && d.killed(before.at, c.At): // what was sent but not recorded is sent again, and so is what follows
 			d.twice++
 			again[c.MessageID] = true
 		default:
@@ -293,7 +292,7 @@ func (d *delivery) check(each int) {
 	}
 }
 
-// killed tells whether a kill fell between two moments.
+// killed reports whether the server was killed between two times.
 func (d *delivery) killed(from, to time.Time) bool {
 	for _, at := range d.kills {
 		if from.Before(at) && at.Before(to) {

@@ -15,7 +15,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// form is a multipart body with a file, as browsers send it.
+// form returns a multipart body with a file, as browsers send it, and its Content-Type.
 func form(t *testing.T, name string, content []byte) (body []byte, kind string) {
 	t.Helper()
 	var b bytes.Buffer
@@ -33,8 +33,8 @@ func form(t *testing.T, name string, content []byte) (body []byte, kind string) 
 	return b.Bytes(), w.FormDataContentType()
 }
 
-// TestUploadsAtOnce sends many photos of a phone at once (SOHBET_UPLOADS sets how many), 5 MB and 12 megapixels each and held upright, and looks at what the
-// whole process takes meanwhile. A photo is 18 MB when it is decoded: one is decoded at a time, however many come.
+// TestUploadsAtOnce uploads many phone photos at once (SOHBET_UPLOADS sets the number), of 5 MB and 12 megapixels each and with an EXIF
+// rotation, and measures the memory of the process. A decoded photo takes 18 MB, so only one may be decoded at a time.
 func TestUploadsAtOnce(t *testing.T) {
 	const bound = 40 << 20
 	uploads := number(t, "SOHBET_UPLOADS", 6)
@@ -74,7 +74,7 @@ func TestUploadsAtOnce(t *testing.T) {
 	}
 }
 
-// TestKilledWhileUploading ends the server in the middle of an upload: what had arrived is no file of anybody's.
+// TestKilledWhileUploading kills the server during an upload: the partial file must not be kept.
 func TestKilledWhileUploading(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, "", "RATE_LIMIT_UPLOAD=off")

@@ -13,18 +13,18 @@ import (
 	"sohbet/bench/conformance/raw"
 )
 
-// visitor writes numbered messages, keeps window of them unacked, and after a lost connection sends again what was not acked,
-// as the pages do.
+// visitor writes numbered messages with up to window of them unacked, and sends unacked messages again after a lost connection, as the
+// pages do.
 type visitor struct {
 	window int
-	name   string // as the team reads it; "Ada" if empty
+	name   string // display name; "Ada" if empty
 	thread string
 	socket *raw.Websocket
 	sent   int           // messages sent at least once
-	acked  []int64       // the id that the ack of each message told, in their order
-	stored []row         // what the server showed, in its order
-	failed int           // refusals met on the way
-	heard  *atomic.Int64 // counts acks, where somebody waits for them
+	acked  []int64       // id in the ack of each message, in order
+	stored []row         // messages returned by the server, in its order
+	failed int           // refusals received
+	heard  *atomic.Int64 // counts acks, if set
 	late   time.Duration
 }
 
@@ -44,7 +44,7 @@ type answer struct {
 
 var ackForm = regexp.MustCompile(`(?s)^43(\d+)\[(.*)\]$`)
 
-// errOffline says that the connection is gone.
+// errOffline means that the connection is lost.
 var errOffline = errors.New("offline")
 
 // next waits for an ack.
@@ -79,7 +79,7 @@ func (v *visitor) emit(id int, event string, payload any) error {
 	return nil
 }
 
-// ask is for when nothing is under way.
+// ask emits an event and waits for its ack. There must be no other outstanding ack.
 func (v *visitor) ask(event string, payload any) (answer, error) {
 	const id = 1 << 30
 	if err := v.emit(id, event, payload); err != nil {
@@ -93,7 +93,7 @@ func (v *visitor) ask(event string, payload any) (answer, error) {
 	}
 }
 
-// enter connects, and opens the thread or comes back to it; then it reads what is new there.
+// enter connects, and creates the thread, or rejoins it and reads its new messages.
 func (v *visitor) enter(t *testing.T, addr string) error {
 	host := &raw.Host{T: t, Addr: addr, Path: "/socket.io/"}
 	var err error
@@ -117,7 +117,7 @@ func (v *visitor) enter(t *testing.T, addr string) error {
 	return v.read()
 }
 
-// read takes in what was stored since the last time; the first time, everything, from the newest back.
+// read fetches the messages since the last call, or all, newest page first, on the first call.
 func (v *visitor) read() error {
 	fresh, found := len(v.stored) == 0, v.stored
 	for more := true; more; {
@@ -131,7 +131,7 @@ func (v *visitor) read() error {
 		}
 		a, err := v.ask("history", query)
 		if err != nil {
-			return err // and nothing is taken in: of the newest pages alone nobody could go on
+			return err // v.stored stays unchanged: after only the newest pages, the older ones would never be fetched
 		}
 		if !a.OK {
 			return fmt.Errorf("history: %+v", a)
@@ -146,7 +146,7 @@ func (v *visitor) read() error {
 	return nil
 }
 
-// check compares what is stored with what was acked.
+// check compares the stored messages with the acked ones.
 func (v *visitor) check() error {
 	for n, m := range v.stored {
 		if m.Text != strconv.Itoa(n) {
@@ -165,7 +165,7 @@ func (v *visitor) check() error {
 	return nil
 }
 
-// talk writes until more says no, and waits for the acks that are missing. A refused message is sent again.
+// talk writes until more returns false, and waits for the outstanding acks. It sends refused messages again.
 func (v *visitor) talk(more func() bool) error {
 	next := len(v.acked)
 	last := time.Now()

@@ -10,20 +10,20 @@ import (
 
 type burstResult struct {
 	Events int       `json:"events"`
-	Up     burstSide `json:"up"`   // client to server, written at once
-	Down   burstSide `json:"down"` // server to client, emitted in one tick
-	Room   burstSide `json:"room"` // client to a room that it is in itself, and back
+	Up     burstSide `json:"up"`   // client to server, in one write
+	Down   burstSide `json:"down"` // server to client, emitted without a pause
+	Room   burstSide `json:"room"` // client to a room that contains the client itself, and back
 }
 
 type burstSide struct {
 	Lost      int     `json:"lost"`
-	Misplaced int     `json:"misplaced"` // doubled or out of order
+	Misplaced int     `json:"misplaced"` // duplicate or out of order
 	Seconds   float64 `json:"seconds"`
 
 	received int
 }
 
-// burst moves t.events events in one tick each way and counts what became of them.
+// burst sends t.events events at once in each direction and counts those that were lost or misplaced.
 func burst(ctx context.Context, t *target) (any, error) {
 	res := burstResult{Events: t.events}
 	for _, side := range []struct {
@@ -80,7 +80,7 @@ func burstRoom(t *target, c *conn) (burstSide, error) {
 		out.Write(textFrame(fmt.Sprintf(`42["fan","alone",{"id":%d}]`, i)))
 	}
 	sent := make(chan error, 1)
-	go func() { // at the same time as reading, or both sides could wait for each other
+	go func() { // concurrently with reading, so that neither side blocks on a full buffer
 		_, err := c.Write(out.Bytes())
 		sent <- err
 	}()
@@ -91,7 +91,7 @@ func burstRoom(t *target, c *conn) (burstSide, error) {
 	return side, err
 }
 
-// collect reads numbered events until the last one came or nothing came for three seconds.
+// collect reads numbered events until it has n or receives none for three seconds.
 func (c *conn) collect(n int, number func([]byte) (int, bool)) (side burstSide, err error) {
 	for side.received < n {
 		if err := c.SetReadDeadline(earlier(time.Now().Add(3*time.Second), c.left)); err != nil {
@@ -99,7 +99,7 @@ func (c *conn) collect(n int, number func([]byte) (int, bool)) (side burstSide, 
 		}
 		p, err := c.next()
 		if err != nil {
-			return side, nil // what is missing shows in Lost
+			return side, nil // missing events are counted in Lost
 		}
 		if i, ok := number(p); !ok || i != side.received {
 			side.Misplaced++

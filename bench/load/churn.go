@@ -11,17 +11,17 @@ import (
 type churnResult struct {
 	Parallel int `json:"parallel"`
 	span
-	Handshake   latency `json:"handshake"` // from the first SYN to the answer to CONNECT
+	Handshake   latency `json:"handshake"` // from the first SYN to the server's CONNECT packet
 	OverASecond int     `json:"over_1s"`
 	Failed      int     `json:"failed"`
 	Before      memory  `json:"before"`
 	After       memory  `json:"after"`
 }
 
-// maxChurn bounds the connections that come and go in one run.
+// maxChurn limits the number of connections of one run.
 const maxChurn = 200_000
 
-// churn opens, connects and closes t.conns connections, t.parallel at a time, after a tenth of that as a warm-up.
+// churn opens, connects and closes t.conns connections, t.parallel at a time, after a warm-up of a tenth of that.
 func churn(ctx context.Context, t *target) (any, error) {
 	if t.conns > maxChurn {
 		return nil, fmt.Errorf("%d connections: at most %d", t.conns, maxChurn)

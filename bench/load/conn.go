@@ -15,14 +15,13 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// conn is one Socket.IO client on the default namespace over a raw websocket. It knows just enough of Engine.IO 4 and
-// Socket.IO 5 to be cheap: text frames only, no compression, packets compared as bytes.
-// One goroutine may read while others write.
+// conn is a Socket.IO client in the default namespace over a raw websocket. It implements just enough of Engine.IO 4 and Socket.IO 5 to
+// be cheap: text frames only, no compression, packets compared as bytes. One goroutine may read while others write.
 type conn struct {
 	net.Conn
 	buf  []byte
 	r, w int
-	left time.Time // when the run must be over; no read or write waits longer
+	left time.Time // end of the run; no read or write waits longer
 }
 
 var (
@@ -30,13 +29,13 @@ var (
 	pong            = textFrame("3")
 )
 
-// textFrame returns a masked websocket frame holding the packet, ready to be written as often as wanted.
+// textFrame returns a masked websocket text frame with the packet, which may be written any number of times.
 func textFrame(packet string) []byte {
 	return ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(packet))))
 }
 
-// dialRaw opens the TCP connection of the i-th client. Clients of an IPv4 server are spread over 127.0.0.1 to
-// 127.0.0.8, so that large counts do not run out of ports.
+// dialRaw opens the TCP connection of client i. For an IPv4 server the clients use the source addresses 127.0.0.1 to 127.0.0.8, so that
+// large counts do not run out of ports.
 func dialRaw(ctx context.Context, addr string, i int) (net.Conn, error) {
 	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: -1}
 	if strings.HasPrefix(addr, "127.") {
@@ -45,7 +44,7 @@ func dialRaw(ctx context.Context, addr string, i int) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-// connect opens the i-th client up to the answer to its CONNECT packet.
+// connect opens client i and waits for the answer to its CONNECT packet.
 func (t *target) connect(ctx context.Context, i int) (*conn, error) {
 	return t.connectTo(ctx, t.urls[i%len(t.urls)], i)
 }
@@ -71,7 +70,7 @@ func (c *conn) handshake(t *target, server *url.URL) error {
 	if err != nil {
 		return fmt.Errorf("websocket handshake: %w", err)
 	}
-	if br != nil { // frames that came in one segment with the 101
+	if br != nil { // frames that arrived in the same segment as the 101 response
 		n := br.Buffered()
 		c.grow(n)
 		m, err := io.ReadFull(br, c.buf[:n])
@@ -95,7 +94,7 @@ func (c *conn) handshake(t *target, server *url.URL) error {
 
 var connectFrame = textFrame("40")
 
-// expect reads one packet and fails unless it starts with prefix.
+// expect reads one packet and returns an error unless it starts with prefix.
 func (c *conn) expect(prefix string) error {
 	p, err := c.next()
 	if err != nil {
@@ -107,7 +106,7 @@ func (c *conn) expect(prefix string) error {
 	return nil
 }
 
-// next returns the next packet, valid until the following call. Engine.IO pings are answered on the way.
+// next returns the next packet, which is valid until the following call. It answers Engine.IO pings.
 func (c *conn) next() ([]byte, error) {
 	for {
 		op, payload, err := c.frame()
@@ -132,7 +131,7 @@ func (c *conn) next() ([]byte, error) {
 	}
 }
 
-// frame returns the next whole frame. Servers do not mask, and neither side under test fragments.
+// frame returns the next frame. Servers do not mask frames, and neither server under test fragments messages.
 func (c *conn) frame() (ws.OpCode, []byte, error) {
 	if err := c.fill(2); err != nil {
 		return 0, nil, err
@@ -169,7 +168,7 @@ func (c *conn) frame() (ws.OpCode, []byte, error) {
 	return ws.OpCode(b0 & 0x0f), payload, nil
 }
 
-// fill reads until n unread bytes are buffered.
+// fill reads until at least n unread bytes are buffered.
 func (c *conn) fill(n int) error {
 	if c.w-c.r >= n {
 		return nil
@@ -197,14 +196,14 @@ func (c *conn) grow(n int) {
 	}
 }
 
-// emit writes one event; args must be JSON.
+// emit sends one event; args is a JSON array.
 func (c *conn) emit(args string) error {
 	_, err := c.Write(textFrame("42" + args))
 	return err
 }
 
-// call emits an event with an ack id and waits for that ack, whose argument list it returns. Packets in between are lost,
-// so it is for set-up only.
+// call emits an event with an ack id, waits for the ack and returns its argument list. It drops the packets in between, so it is only
+// for set-up.
 func (c *conn) call(args string) ([]byte, error) {
 	const id = "900000"
 	if _, err := c.Write(textFrame("42" + id + args)); err != nil {
@@ -221,7 +220,7 @@ func (c *conn) call(args string) ([]byte, error) {
 	}
 }
 
-// leave says goodbye as a browser does and waits for the server to hang up, at most a second.
+// leave closes the websocket as a browser does and waits at most a second for the server to close the connection.
 func (c *conn) leave() error {
 	defer c.Close()
 	if _, err := c.Write(closeFrame); err != nil {

@@ -14,19 +14,19 @@ type echoResult struct {
 	Depth int `json:"depth"`
 	span
 	Latency latency `json:"latency"`
-	Wrong   int64   `json:"wrong"` // answers that were not byte for byte what was sent
+	Wrong   int64   `json:"wrong"` // answers that differ from what was sent
 }
 
 const echoArgs = `"hello from a visitor",42,{"thread_id":"5b0c2f9e-6a3d-4f43-9a55-0c1f6a9b7e10","typing":true}`
 
-// echo lets every connection send an event and wait for its ack, which must bring the arguments back unchanged.
+// echo makes every connection repeatedly send an event and wait for its ack, which must return the arguments unchanged.
 func echo(ctx context.Context, t *target) (any, error) {
 	conns, err := t.hold(ctx, t.conns)
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(conns)
-	// One frame for each unanswered event of a connection, made once: its index is the ack id.
+	// One frame per outstanding event of a connection, encoded once; its index is the ack id.
 	frames := make([][]byte, t.depth)
 	for id := range frames {
 		frames[id] = textFrame(fmt.Sprintf(`42%d["echo",%s]`, id, echoArgs))
@@ -41,7 +41,7 @@ func echo(ctx context.Context, t *target) (any, error) {
 	)
 	for i, c := range conns {
 		wg.Go(func() {
-			// It ends with an error always; with any before the end of the run.
+			// echoOn always returns an error; it is a failure if it occurs before the end of the run.
 			if err := echoOn(c, frames, &counts[i].Int64, &times[i], &wrong); !over.Load() {
 				failed <- fmt.Errorf("connection %d: %w", i, err)
 			}
@@ -71,7 +71,7 @@ func echo(ctx context.Context, t *target) (any, error) {
 	return echoResult{t.conns, t.depth, s, all.report(), wrong.Load()}, nil
 }
 
-// paddedCount keeps counters of different connections off each other's cache lines.
+// paddedCount keeps the counters of different connections on different cache lines.
 type paddedCount struct {
 	atomic.Int64
 	_ [56]byte
@@ -108,7 +108,7 @@ func echoOn(c *conn, frames [][]byte, count *atomic.Int64, h *histogram, wrong *
 	}
 }
 
-// ackID splits an ack packet (`43`, id, JSON array) of the default namespace.
+// ackID splits an ack packet of the default namespace (`43`, id, JSON array).
 func ackID(p []byte) (id int, rest []byte, ok bool) {
 	p, ok = bytes.CutPrefix(p, []byte("43"))
 	for len(p) > 0 && p[0] >= '0' && p[0] <= '9' && id < 1<<30 {

@@ -18,14 +18,14 @@ type fanoutResult struct {
 	Latency   latency `json:"latency"`
 	Sent      int     `json:"sent"`
 	Lost      int64   `json:"lost"`
-	Misplaced int64   `json:"misplaced"` // doubled or out of order
-	Cut       int64   `json:"cut"`       // members that the server closed
+	Misplaced int64   `json:"misplaced"` // duplicate or out of order
+	Cut       int64   `json:"cut"`       // members whose connection the server closed
 }
 
 const room = "room-1"
 
-// fanout has one sender, outside the room, and t.conns members. With a rate the sender keeps to it whatever happens; without
-// one it sends the next message as soon as no more than t.depth are on their way to any member.
+// fanout has one sender outside the room and t.conns members. With a rate the sender sends at that rate unconditionally; without one it
+// sends the next message once at most t.depth messages are undelivered at any member.
 func fanout(ctx context.Context, t *target) (any, error) {
 	members, err := t.hold(ctx, t.conns)
 	if err != nil {
@@ -61,7 +61,7 @@ func fanout(ctx context.Context, t *target) (any, error) {
 	if err == nil && sendErr != nil {
 		err = fmt.Errorf("sender: %w", sendErr)
 	}
-	if err == nil { // let what is on its way arrive
+	if err == nil { // wait for the messages that are on their way
 		want := f.number.Load() * int64(len(members))
 		for end := time.Now().Add(10 * time.Second); f.delivered() < want && time.Now().Before(end) && f.cut.Load() == 0; {
 			time.Sleep(10 * time.Millisecond)
@@ -86,7 +86,7 @@ func fanout(ctx context.Context, t *target) (any, error) {
 
 type fan struct {
 	number    atomic.Int64 // messages sent
-	sent      []time.Time  // when, by number; written before the message leaves
+	sent      []time.Time  // send time by message number; set before the message is sent
 	counts    []paddedCount
 	misplaced atomic.Int64
 	cut       atomic.Int64
@@ -100,14 +100,14 @@ func (f *fan) delivered() (n int64) {
 	return n
 }
 
-// message returns a fanned event, shaped as a chat message of about size bytes.
+// message returns an event in the form of a chat message of about size bytes.
 func message(number, size int) string {
 	const form = `["fan","%s",{"id":%d,"thread_id":"5b0c2f9e-6a3d-4f43-9a55-0c1f6a9b7e10","sender_type":"visitor",` +
 		`"content_type":"text","content_text":"%s","created_at":"2026-01-02T03:04:05.000Z"}]`
 	return fmt.Sprintf(form, room, number, strings.Repeat("x", max(0, size-180)))
 }
 
-// send emits messages until ctx ends; that is no error.
+// send emits messages until ctx ends, which is not an error.
 func (f *fan) send(ctx context.Context, t *target, c *conn) error {
 	start := time.Now()
 	for n := 0; ; n++ {
@@ -125,7 +125,7 @@ func (f *fan) send(ctx context.Context, t *target, c *conn) error {
 					return nil
 				}
 				if f.cut.Load() > 0 {
-					return errors.New("a member was cut off")
+					return errors.New("the connection of a member was closed")
 				}
 			}
 		}
@@ -140,7 +140,7 @@ func (f *fan) send(ctx context.Context, t *target, c *conn) error {
 	}
 }
 
-// member counts what arrives and checks that numbers follow each other.
+// member counts the events that a member receives and checks their order.
 func (f *fan) member(c *conn, count *atomic.Int64, h *histogram) {
 	for want := 0; ; want++ {
 		p, err := c.next()
@@ -162,7 +162,7 @@ func (f *fan) member(c *conn, count *atomic.Int64, h *histogram) {
 	}
 }
 
-// messageNumber finds the number in a delivered event, wherever the server put the field.
+// messageNumber extracts the number from a delivered event, wherever the server put the field.
 func messageNumber(p []byte) (n int, ok bool) {
 	i := bytes.Index(p, []byte(`"id":`))
 	if i < 0 {

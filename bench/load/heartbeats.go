@@ -12,21 +12,22 @@ import (
 
 type heartbeatsResult struct {
 	Visitors int     `json:"visitors"`
-	Idle     float64 `json:"idle_cores"`   // the server's CPU seconds a second while they only hold their connections
-	Spread   beating `json:"spread"`       // while each also sends a heartbeat every 30 s, evenly spread: one every few milliseconds
-	Storm    beating `json:"storm"`        // the same, all at the same moment, as after an outage
-	Agent    int64   `json:"agent_events"` // what a signed-in agent heard of it
+	Idle     float64 `json:"idle_cores"`   // CPU seconds of the server per second while the visitors only hold their connections
+	Spread   beating `json:"spread"`       // while each also sends a heartbeat every 30 s, evenly distributed
+	Storm    beating `json:"storm"`        // while all send their heartbeats at the same moment, as after an outage
+	Agent    int64   `json:"agent_events"` // events that the signed-in agent received
 	Dropped  int64   `json:"dropped"`
 }
 
 type beating struct {
 	Sent  int64   `json:"sent"`
-	Cores float64 `json:"added_cores"` // what they add to Idle, storing included
+	Cores float64 `json:"added_cores"` // CPU seconds per second in addition to Idle, including storing
 	CPU   float64 `json:"cpu_us_per_heartbeat"`
 }
 
-// heartbeats weighs the heartbeats of t.conns visitors with a thread each: the server's CPU for t.measure without them, as long
-// with them spread, and as long with them all at once. The times should be multiples of 30 s, at which the store writes them.
+// heartbeats measures the cost of the heartbeats of t.conns visitors with a thread each: the server's CPU time for t.measure without
+// heartbeats, then with evenly distributed ones, then with simultaneous ones. The times should be multiples of 30 s, the interval in
+// which the store writes them.
 func heartbeats(ctx context.Context, t *target) (any, error) {
 	res := heartbeatsResult{Visitors: t.conns}
 	conns, err := t.hold(ctx, t.conns)
@@ -106,7 +107,7 @@ func heartbeats(ctx context.Context, t *target) (any, error) {
 	return res, nil
 }
 
-// spread sends the heartbeats of n visitors one after the other, each visitor's every heartbeatEvery.
+// spread returns a function that sends the heartbeats of n visitors one by one, each visitor's every heartbeatEvery.
 func spread(n int) func(context.Context, func(int) error) {
 	return func(ctx context.Context, send func(int) error) {
 		tick := time.NewTicker(heartbeatEvery / time.Duration(n))
@@ -118,13 +119,13 @@ func spread(n int) func(context.Context, func(int) error) {
 			case <-tick.C:
 			}
 			if send(i) != nil {
-				return // its reader counts the connection as dropped
+				return // the reader counts the connection as dropped
 			}
 		}
 	}
 }
 
-// storm sends the heartbeats of all n visitors at once, every heartbeatEvery.
+// storm returns a function that sends the heartbeats of all n visitors at once, every heartbeatEvery.
 func storm(n int) func(context.Context, func(int) error) {
 	return func(ctx context.Context, send func(int) error) {
 		tick := time.NewTicker(heartbeatEvery)
@@ -144,7 +145,7 @@ func storm(n int) func(context.Context, func(int) error) {
 	}
 }
 
-// drain reads what a connection is sent, and counts it.
+// drain reads and counts the packets of a connection.
 func drain(running context.Context, c *conn, dropped, count *atomic.Int64) {
 	for {
 		if _, err := c.next(); err != nil {
@@ -159,7 +160,7 @@ func drain(running context.Context, c *conn, dropped, count *atomic.Int64) {
 	}
 }
 
-// listeningAgent connects with the agent's cookie and joins the agents.
+// listeningAgent connects with the agent's cookie and joins as an agent.
 func (t *target) listeningAgent(ctx context.Context) (*conn, error) {
 	agent, err := t.connect(ctx, 0)
 	if err != nil {

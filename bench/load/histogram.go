@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// histogram counts durations in buckets 5 % wide from 1 µs to minutes: enough for percentiles, small enough to have one per
-// connection. It is not safe for concurrent use; merge after the run.
+// histogram counts durations in buckets 5 % wide, from 1 µs to minutes. It is precise enough for percentiles and small enough to have
+// one per connection. It is not safe for concurrent use; merge histograms after the run.
 type histogram struct {
 	counts [420]uint32
 	n      int
@@ -36,7 +36,7 @@ func (h *histogram) merge(o *histogram) {
 	h.max = max(h.max, o.max)
 }
 
-// quantile returns the upper edge of the bucket that holds the q-th part of all durations.
+// quantile returns the upper bound of the bucket that contains the q-quantile.
 func (h *histogram) quantile(q float64) time.Duration {
 	want, seen := int(math.Ceil(q*float64(h.n))), 0
 	for i, c := range h.counts {
@@ -47,7 +47,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return h.max
 }
 
-// latency is a histogram as it is reported, in milliseconds.
+// latency summarizes a histogram, in milliseconds.
 type latency struct {
 	P50 float64 `json:"p50_ms"`
 	P99 float64 `json:"p99_ms"`

@@ -12,13 +12,13 @@ type idleResult struct {
 	Conns        int     `json:"conns"`
 	Before       memory  `json:"before"`
 	After        memory  `json:"after"`
-	BytesPerConn float64 `json:"bytes_per_conn"` // growth of PSS divided by connections
-	Dropped      int64   `json:"dropped"`        // connections that the server closed while they were held
+	BytesPerConn float64 `json:"bytes_per_conn"` // growth of PSS divided by the number of connections
+	Dropped      int64   `json:"dropped"`        // connections that the server closed during the measurement
 }
 
-// idle holds connections that do nothing but answer heartbeats.
+// idle measures connections that only answer heartbeats.
 func idle(ctx context.Context, t *target) (any, error) {
-	// The first connections make a server allocate what it keeps for good; that is no cost of each connection.
+	// The first connections make a server allocate memory that it keeps; it must not count as a cost of each connection.
 	few, err := t.hold(ctx, 100)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func idle(ctx context.Context, t *target) (any, error) {
 	wg.Wait()
 	res.Dropped = dropped.Load()
 	if t.server == nil {
-		return nil, errors.New("nothing to measure without -pid")
+		return nil, errors.New("-pid is required")
 	}
 	res.BytesPerConn = float64(res.After.PSS-res.Before.PSS) / float64(t.conns)
 	return res, nil

@@ -49,7 +49,7 @@ func TestOnlyLoopbackAndBoundedLoads(t *testing.T) {
 	}
 }
 
-// TestFrames reads frames of every length form, cut at every place TCP might cut them.
+// TestFrames reads frames with every length encoding, split at every position.
 func TestFrames(t *testing.T) {
 	sizes := []int{0, 1, 125, 126, 65535, 65536, 70000}
 	for _, chunk := range []int{1, 3, 1000, 1 << 20} {
@@ -150,7 +150,7 @@ func TestProcessReadsItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	used := func() time.Duration { // by another account: getrusage(2)
+	used := func() time.Duration { // an independent source: getrusage(2)
 		var u syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestProcessReadsItself(t *testing.T) {
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
 	begun := used()
-	for used() < begun+100*time.Millisecond { // of work, however long a busy machine takes for it
+	for used() < begun+100*time.Millisecond { // of CPU time, however long that takes on a busy machine
 	}
 	after, err := p.cpu()
 	if err != nil {

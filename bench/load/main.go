@@ -1,9 +1,9 @@
-// Command load puts a bounded load of one kind on a Socket.IO server on this machine and prints what that cost as one line
-// of JSON. The server must answer the events of bench/server; bench/peer is the same in Node.
+// Command load puts a bounded load of one kind on a Socket.IO server on this machine and prints its cost as one line of JSON. The
+// server must answer the events of bench/server; bench/peer is the same in Node.
 //
 //	load -addr 127.0.0.1:3000 -pid 4711 -mode echo
 //
-// Several servers that are one chat are named with commas; the connections are spread over them.
+// Several servers of one cluster are given with commas; the connections are distributed over them.
 //
 // It connects to loopback addresses only, opens at most 20,000 connections and stops after at most ten minutes.
 package main
@@ -33,26 +33,26 @@ const (
 	maxRun         = 10 * time.Minute
 )
 
-// target is the server under test and the size of the load.
+// target is the server under test and the parameters of the load.
 type target struct {
-	addr   string     // of the first server
-	urls   []*url.URL // of all
+	addr   string     // address of the first server
+	urls   []*url.URL // of all servers
 	dialer ws.Dialer
 	server *process
 	until  time.Time
-	cookie string // visitors, messages: the agent's session
+	cookie string // visitors, heartbeats, messages: the agent's session cookie
 
-	database int // return: PostgreSQL's process
+	database int // return: process id of PostgreSQL
 
-	conns    int           // connections held, members of the room, or connections made in all (churn)
+	conns    int           // connections held, members of the room, or total connections (churn)
 	parallel int           // connections opened at the same time
 	events   int           // events of a burst
-	depth    int           // echo: events on their way per connection; fanout: messages on their way when not rate-limited
+	depth    int           // echo: outstanding events per connection; fanout: undelivered messages if there is no rate
 	rate     int           // fanout: messages per second, 0 = as fast as they are delivered
-	size     int           // bytes of a fanned message, about
+	size     int           // fanout: approximate size of a message in bytes
 	warm     time.Duration // time under load before measuring
-	measure  time.Duration // time measured
-	settle   time.Duration // idle: time between the last connection and measuring
+	measure  time.Duration // duration of the measurement
+	settle   time.Duration // idle: time between the last connection and the measurement
 }
 
 var modes = map[string]func(context.Context, *target) (any, error){
@@ -72,20 +72,20 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("load", flag.ContinueOnError)
 	t := &target{}
-	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only; several with commas")
-	pids := fs.String("pid", "", "process id of the server, to measure its CPU and memory; several with commas")
+	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only; several separated by commas")
+	pids := fs.String("pid", "", "process id of the server, to measure its CPU and memory; several separated by commas")
 	database := fs.Int("database", 0, "return: process id of PostgreSQL, to measure its CPU")
 	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors, heartbeats, messages and uploads for the whole server, or return for several")
-	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: connections made in all; uploads: photos at the same time")
+	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: total connections; uploads: photos at the same time")
 	fs.IntVar(&t.parallel, "parallel", 50, "connections opened at the same time")
 	fs.IntVar(&t.events, "events", 10_000, "burst: events in one tick")
-	fs.IntVar(&t.depth, "depth", 1, "echo, messages: unanswered events per connection; fanout without -rate: undelivered messages")
+	fs.IntVar(&t.depth, "depth", 1, "echo, messages: outstanding events per connection; fanout without -rate: undelivered messages")
 	fs.IntVar(&t.rate, "rate", 0, "fanout: messages per second (0 = as fast as they are delivered)")
-	fs.IntVar(&t.size, "size", 300, "fanout: bytes of a message, about")
+	fs.IntVar(&t.size, "size", 300, "fanout: approximate bytes of a message")
 	fs.DurationVar(&t.warm, "warm", time.Second, "time under load before measuring starts")
 	fs.DurationVar(&t.measure, "measure", 5*time.Second, "time measured")
 	fs.DurationVar(&t.settle, "settle", 30*time.Second, "idle: wait before measuring; the default covers a heartbeat")
-	fs.StringVar(&t.cookie, "cookie", "", "visitors, heartbeats, messages: Cookie header of a signed-in agent's browser, who then listens")
+	fs.StringVar(&t.cookie, "cookie", "", "visitors, heartbeats, messages: Cookie header of a signed-in agent, who then receives the events")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string) error {
 		for text := range strings.SplitSeq(*pids, ",") {
 			pid, err := strconv.Atoi(text)
 			if err != nil {
-				return fmt.Errorf("-pid: %q is no process id", text)
+				return fmt.Errorf("-pid: %q is not a process id", text)
 			}
 			t.server.pids = append(t.server.pids, pid)
 		}
@@ -117,7 +117,7 @@ func run(ctx context.Context, args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(result)
 }
 
-// check refuses loads that are too large or not aimed at this machine.
+// check refuses loads that are too large or not directed at this machine.
 func (t *target) check() error {
 	for text := range strings.SplitSeq(t.addr, ",") {
 		addr, err := loopback(text)
@@ -133,16 +133,16 @@ func (t *target) check() error {
 	}
 	switch {
 	case t.conns < 1 || t.parallel < 1 || t.events < 1 || t.depth < 1 || t.rate < 0 || t.size < 1 || t.size > 100_000:
-		return errors.New("counts must be positive and sizes at most 100,000")
+		return errors.New("counts must be positive and sizes at most 100,000 bytes")
 	case t.events > maxEvents || t.depth > 1000 || t.parallel > 1000:
-		return fmt.Errorf("at most %d events, a depth of 1000 and 1000 connections at a time", maxEvents)
+		return fmt.Errorf("at most %d events, depth 1000 and 1000 parallel connections", maxEvents)
 	case t.warm < 0 || t.measure <= 0 || t.settle < 0 || t.warm+t.measure+t.settle > maxRun/2:
-		return fmt.Errorf("warm, measure and settle together must stay within %v", maxRun/2)
+		return fmt.Errorf("warm, measure and settle together must not exceed %v", maxRun/2)
 	}
 	return nil
 }
 
-// loopback checks a server's address.
+// loopback returns the address of a server, which must be a loopback address.
 func loopback(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -152,12 +152,12 @@ func loopback(addr string) (string, error) {
 		host = "127.0.0.1"
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return "", fmt.Errorf("%s is not a loopback address; this tool loads servers on its own machine only", host)
+		return "", fmt.Errorf("%s is not a loopback address; this tool only loads servers on the same machine", host)
 	}
 	return net.JoinHostPort(host, port), nil
 }
 
-// hold opens n connections, a few at a time. On an error those already open are closed.
+// hold opens n connections, t.parallel at a time. On an error it closes those that are open.
 func (t *target) hold(ctx context.Context, n int) ([]*conn, error) {
 	if n > maxConnections {
 		return nil, fmt.Errorf("%d connections: at most %d", n, maxConnections)
@@ -176,7 +176,7 @@ func (t *target) hold(ctx context.Context, n int) ([]*conn, error) {
 	return conns, nil
 }
 
-// each calls f for 0 ≤ i < n from t.parallel goroutines and returns the first error, after which no new call starts.
+// each calls f for 0 ≤ i < n from t.parallel goroutines. After the first error, which it returns, it starts no new call.
 func (t *target) each(n int, f func(i int) error) error {
 	var (
 		wg    sync.WaitGroup
@@ -217,16 +217,16 @@ func closeAll(conns []*conn) {
 	}
 }
 
-// span measures the server between two moments while the load goes on.
+// span is the measurement of the server between two moments under load.
 type span struct {
 	Units     int64   `json:"units"`
 	Seconds   float64 `json:"seconds"`
 	PerSecond float64 `json:"per_second"`
-	CPU       float64 `json:"cpu_us_per_unit"` // server's user and system time
-	Cores     float64 `json:"server_cores"`    // server's CPU seconds per second
+	CPU       float64 `json:"cpu_us_per_unit"` // the server's user and system time
+	Cores     float64 `json:"server_cores"`    // the server's CPU seconds per second
 }
 
-// during waits out the warm-up, then measures for t.measure; count returns the units done so far.
+// during waits for the warm-up, then measures for t.measure; count returns the units done so far.
 func (t *target) during(ctx context.Context, count func() int64) (span, error) {
 	if err := sleep(ctx, t.warm); err != nil {
 		return span{}, err
@@ -249,7 +249,7 @@ func (t *target) since(start time.Time, cpu0 time.Duration, units func() int64) 
 	}
 	n, took := units(), time.Since(start)
 	if n == 0 {
-		return span{}, errors.New("nothing was measured: no unit was done in time")
+		return span{}, errors.New("nothing was measured: no unit was completed in time")
 	}
 	s := span{Units: n, Seconds: took.Seconds(), PerSecond: float64(n) / took.Seconds()}
 	s.CPU = float64(cpu1-cpu0) / float64(time.Microsecond) / float64(n)

@@ -14,20 +14,20 @@ type messagesResult struct {
 	Visitors int `json:"visitors"`
 	Depth    int `json:"depth"`
 	span
-	Acked     latency `json:"acked"`     // from sending a message to the ack that it is durable
-	Delivered latency `json:"delivered"` // from sending it to its arrival at the agent
-	Lost      int64   `json:"lost"`      // acked, but the agent got no copy
+	Acked     latency `json:"acked"`     // from sending a message to its ack, which means that it is durable
+	Delivered latency `json:"delivered"` // from sending a message to its arrival at the agent
+	Lost      int64   `json:"lost"`      // acked messages of which the agent received no copy
 	Doubled   int64   `json:"doubled"`
-	// Of several servers: what came from the one that the agent is at, and from the others.
+	// With several servers: messages sent to the agent's server, and to the others.
 	Within *latency `json:"within,omitempty"`
 	Across *latency `json:"across,omitempty"`
 }
 
-// messages loads the whole server as it is meant to be used: t.conns visitors each keep t.depth messages under way, every
-// message is acked when it is durable, and a signed-in agent (-cookie) gets a copy of each.
+// messages loads the whole server as in normal use: t.conns visitors keep t.depth unacked messages each, every message is acked once it
+// is durable, and a signed-in agent (-cookie) receives a copy of each.
 func messages(ctx context.Context, t *target) (any, error) {
 	if t.cookie == "" {
-		return nil, errors.New("an agent's -cookie is needed")
+		return nil, errors.New("-cookie of an agent is required")
 	}
 	conns, err := t.hold(ctx, t.conns+1)
 	if err != nil {
@@ -75,7 +75,7 @@ func messages(ctx context.Context, t *target) (any, error) {
 		return n
 	})
 	over.Store(true)
-	wg.Wait() // everything under way is acked
+	wg.Wait() // wait for the outstanding acks
 	for i := range senders {
 		ackedAll += senders[i].acked.Load()
 	}
@@ -106,7 +106,7 @@ func messages(ctx context.Context, t *target) (any, error) {
 	return res, err
 }
 
-// sender is a visitor who writes as fast as acks come.
+// sender is a visitor who writes as fast as acks arrive.
 type sender struct {
 	conn   *conn
 	number int
@@ -115,7 +115,7 @@ type sender struct {
 	times  histogram
 
 	mu   sync.Mutex
-	sent map[int]time.Time // by number of the message, until both the ack and the agent's copy came
+	sent map[int]time.Time // send time by message number, kept until both the ack and the agent's copy have arrived
 }
 
 func (s *sender) run(depth int, over *atomic.Bool) error {
@@ -156,25 +156,25 @@ func (s *sender) run(depth int, over *atomic.Bool) error {
 	return nil
 }
 
-// copies counts the agent's copies, each once.
+// copies counts the agent's copies, each message once.
 type copies struct {
 	n       atomic.Int64
 	doubled int64
 	times   histogram
 
-	servers, here  int // the agent's among them
+	servers, here  int // number of servers, and index of the agent's
 	within, across histogram
 }
 
 func (c *copies) listen(agent *conn, senders []sender) error {
-	seen := make([]int, len(senders)) // a sender's messages come in order
+	seen := make([]int, len(senders)) // next message number per sender, whose messages arrive in order
 	for {
 		p, err := agent.next()
 		if err != nil {
 			return err
 		}
 		if !bytes.HasPrefix(p, []byte(`42["message",`)) {
-			continue // the older names of the same message
+			continue // the legacy events of the same message
 		}
 		who, number, ok := clientNumber(p)
 		if !ok || who >= len(senders) {
@@ -197,13 +197,13 @@ func (c *copies) listen(agent *conn, senders []sender) error {
 		} else {
 			c.across.add(took)
 		}
-		delete(s.sent, number-1000) // long acked
+		delete(s.sent, number-1000) // acked long ago
 		s.mu.Unlock()
 		c.n.Add(1)
 	}
 }
 
-// clientNumber reads whose message it is, and which, from its client id.
+// clientNumber extracts the sender and the number of a message from its client id.
 func clientNumber(p []byte) (who, number int, ok bool) {
 	const name = `"client_id":"`
 	i := bytes.Index(p, []byte(name))
@@ -214,7 +214,7 @@ func clientNumber(p []byte) (who, number int, ok bool) {
 	return who, number, err == nil && n == 2 && who >= 0
 }
 
-// emitAck emits an event that asks for an ack.
+// emitAck emits an event that requests an ack.
 func (c *conn) emitAck(id int, args string) error {
 	_, err := c.Write(textFrame(fmt.Sprintf("42%d%s", id, args)))
 	return err

@@ -20,7 +20,7 @@ func TestClientNumber(t *testing.T) {
 	}
 }
 
-// An agent that gets a copy twice, and then one too early.
+// The agent receives one copy twice, and then one too early.
 func TestCopiesAreCountedOnce(t *testing.T) {
 	here, there := net.Pipe()
 	defer here.Close()

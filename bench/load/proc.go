@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// process reads what the server under test has used, all its processes together, from /proc (Linux). A nil process measures
-// nothing.
+// process reads the resource usage of all processes of the server under test from /proc (Linux). A nil process measures nothing.
 type process struct{ pids []int }
 
-// clockTick is USER_HZ, which Linux fixes at 100 for everything it shows in /proc.
+// clockTick is USER_HZ, which Linux fixes at 100 in /proc.
 const clockTick = 10 * time.Millisecond
 
-// cpu returns user and system time used so far, ended threads included.
+// cpu returns the user and system time used so far, including threads that have ended.
 func (p *process) cpu() (sum time.Duration, err error) {
 	if p == nil {
 		return 0, nil
@@ -35,24 +34,25 @@ func cpu(pid int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The second field is the command in brackets and may itself hold blanks and brackets: count from the last one.
+	// The second field is the command in parentheses and may itself contain spaces and parentheses, so fields are counted from the last
+	// one.
 	_, after, ok := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" "))
 	f := bytes.Fields(after)
 	if !ok || len(f) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat: unexpected form", pid)
+		return 0, fmt.Errorf("/proc/%d/stat: unexpected format", pid)
 	}
 	user, err1 := strconv.ParseInt(string(f[11]), 10, 64)
 	system, err2 := strconv.ParseInt(string(f[12]), 10, 64)
 	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("/proc/%d/stat: unexpected form", pid)
+		return 0, fmt.Errorf("/proc/%d/stat: unexpected format", pid)
 	}
 	return time.Duration(user+system) * clockTick, nil
 }
 
-// memory is what a process holds, in bytes.
+// memory is the memory usage of a process, in bytes.
 type memory struct {
-	RSS int64 `json:"rss"` // resident set, pages shared with others counted whole
-	PSS int64 `json:"pss"` // pages shared with others counted by share
+	RSS int64 `json:"rss"` // resident set, including shared pages
+	PSS int64 `json:"pss"` // proportional set size: shared pages are divided by the number of their users
 }
 
 func (p *process) memory() (memory, error) {

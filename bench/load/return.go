@@ -18,26 +18,26 @@ import (
 
 type returnResult struct {
 	Visitors int     `json:"visitors"`
-	Lost     int     `json:"lost"`         // that were at the process which was killed
-	Half     float64 `json:"half_seconds"` // until half of them were back, in their threads and with what they missed
+	Lost     int     `json:"lost"`         // visitors who were connected to the killed process
+	Half     float64 `json:"half_seconds"` // until half of them were reconnected, in their threads and with the messages they missed
 	All      float64 `json:"all_seconds"`
 	Tries    int64   `json:"tries"`
-	Cores    float64 `json:"server_cores"`        // of the processes that are left, meanwhile
+	Cores    float64 `json:"server_cores"`        // of the remaining processes, during the return
 	Database float64 `json:"database_peak_cores"` // of PostgreSQL, in the busiest quarter of a second
-	Calm     float64 `json:"database_calm_cores"` // before
+	Calm     float64 `json:"database_calm_cores"` // before the kill
 }
 
 const (
-	firstDelay = 400 * time.Millisecond // as the chat page has it, with half of it as chance
+	firstDelay = 400 * time.Millisecond // as on the chat page, half of it random
 	lastDelay  = 4 * time.Second
 	sampling   = 250 * time.Millisecond
 )
 
-// comeBack spreads t.conns visitors over the servers, each with a thread, kills the last server, and waits until its visitors
-// are back at the others: connected, in their thread, and served what they missed.
+// comeBack distributes t.conns visitors with a thread each over the servers, kills the last server, and waits until its visitors are
+// connected to the others, in their threads, with the messages they missed.
 func comeBack(ctx context.Context, t *target) (any, error) {
 	if len(t.urls) < 2 || t.server == nil || len(t.server.pids) != len(t.urls) {
-		return nil, errors.New("at least two servers and their -pid are needed")
+		return nil, errors.New("at least two servers and their -pid are required")
 	}
 	last := len(t.urls) - 1
 	conns, err := t.hold(ctx, t.conns)
@@ -94,7 +94,7 @@ func comeBack(ctx context.Context, t *target) (any, error) {
 		}
 		res.Lost++
 		wg.Go(func() {
-			for { // until its server is gone
+			for { // until its server is killed
 				if _, err := conns[i].next(); err != nil {
 					break
 				}
@@ -137,7 +137,7 @@ func comeBack(ctx context.Context, t *target) (any, error) {
 	return res, nil
 }
 
-// returning connects as an official client does that lost its server, and comes back into the thread.
+// returning reconnects as an official client that has lost its server does, and rejoins the thread.
 func (t *target) returning(ctx context.Context, i int, thread string, servers []*url.URL, tries *atomic.Int64) (*conn, error) {
 	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
 		if err := sleep(ctx, delay/2+rand.N(delay)); err != nil {
@@ -167,7 +167,8 @@ func (t *target) returning(ctx context.Context, i int, thread string, servers []
 	}
 }
 
-// databaseCores measures what PostgreSQL uses over a time: its postmaster's processes, those that ended meanwhile among them.
+// databaseCores returns PostgreSQL's CPU usage over a time, in cores: that of the postmaster and its children, including those that
+// ended meanwhile.
 func databaseCores(pid int, over time.Duration) (float64, error) {
 	if pid == 0 {
 		time.Sleep(over)
@@ -181,7 +182,7 @@ func databaseCores(pid int, over time.Duration) (float64, error) {
 		for _, path := range stats {
 			b, err := os.ReadFile(path)
 			if err != nil {
-				continue // it has just ended
+				continue // the process has just ended
 			}
 			f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 			if len(f) < 15 || string(f[1]) != strconv.Itoa(pid) && filepath.Base(filepath.Dir(path)) != strconv.Itoa(pid) {
@@ -189,7 +190,7 @@ func databaseCores(pid int, over time.Duration) (float64, error) {
 			}
 			fields := f[11:13] // utime, stime
 			if string(f[1]) != strconv.Itoa(pid) {
-				fields = f[11:15] // and those of children that were waited for
+				fields = f[11:15] // and cutime, cstime: those of waited-for children
 			}
 			for _, ticks := range fields {
 				n, err := strconv.ParseInt(string(ticks), 10, 64)

@@ -18,12 +18,12 @@ import (
 type uploadsResult struct {
 	Photos int     `json:"photos"`
 	Bytes  int     `json:"bytes_each"`
-	Took   latency `json:"taken"`  // from the first byte to the answer
-	Failed int     `json:"failed"` // not taken
+	Took   latency `json:"taken"`  // from the first byte to the response
+	Failed int     `json:"failed"` // uploads that were refused
 	Why    string  `json:"why,omitempty"`
 }
 
-// uploads sends photos of 12 megapixels for t.measure, t.conns at the same time. It needs the whole server.
+// uploads uploads photos of 12 megapixels for t.measure, t.conns at a time. It needs the whole server.
 func uploads(ctx context.Context, t *target) (any, error) {
 	var photo, body bytes.Buffer
 	if err := jpeg.Encode(&photo, mediatest.Picture(4032, 3024, 48), &jpeg.Options{Quality: 90}); err != nil {

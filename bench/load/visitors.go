@@ -17,22 +17,22 @@ type visitorsResult struct {
 	After    memory  `json:"after"`
 	Cores    float64 `json:"server_cores"`
 	Messages int     `json:"messages"`
-	Acked    latency `json:"acked"`     // from sending a message to the ack that it is durable
-	Heard    latency `json:"delivered"` // from sending it to its arrival in the visitor's other tab
+	Acked    latency `json:"acked"`     // from sending a message to its ack, which means that it is durable
+	Heard    latency `json:"delivered"` // from sending a message to its arrival in the visitor's other tab
 	Lost     int64   `json:"lost"`
-	Agent    int64   `json:"agent_events"` // what the signed-in agent's socket heard
-	Dropped  int64   `json:"dropped"`      // visitors that the server closed
+	Agent    int64   `json:"agent_events"` // events that the signed-in agent received
+	Dropped  int64   `json:"dropped"`      // visitors whose connection the server closed
 }
 
 const (
-	talkers        = 20               // visitors who write, each with a second tab that listens
-	talkEvery      = time.Second      // one message of each
-	heartbeatEvery = 30 * time.Second // of each idle visitor
+	talkers        = 20               // visitors who write, each with a second tab that receives
+	talkEvery      = time.Second      // interval of each talker's messages
+	heartbeatEvery = 30 * time.Second // interval of each idle visitor's heartbeats
 	typingEvery    = 5 * time.Millisecond
 )
 
-// visitors loads the whole server, not the realtime layer alone: t.conns visitors with a thread each hold their connection,
-// send heartbeats and now and then type, while a few others write. With -cookie a signed-in agent listens to everything.
+// visitors loads the whole server, not only the realtime layer: t.conns visitors with a thread each hold their connection, send
+// heartbeats and type occasionally, while a few others write. With -cookie a signed-in agent receives all events.
 func visitors(ctx context.Context, t *target) (any, error) {
 	res := visitorsResult{Visitors: t.conns}
 	var err error
@@ -86,7 +86,7 @@ func visitors(ctx context.Context, t *target) (any, error) {
 	for i := range talks {
 		talking.Go(func() { talks[i].run(running, writers[i], tabs[i], threads[t.conns+i], t.measure+t.settle) })
 	}
-	if err := sleep(ctx, t.settle+t.measure/2); err != nil { // in the middle of the talk
+	if err := sleep(ctx, t.settle+t.measure/2); err != nil { // measure memory in the middle of the conversation
 		return nil, err
 	}
 	res.After, err = t.server.memory()
@@ -114,7 +114,7 @@ func heardOf(k *talk, acked, heard *histogram) int {
 	return k.heard.n
 }
 
-// join opens a thread and returns its id.
+// join creates a thread and returns its id.
 func (c *conn) join(i int) (string, error) {
 	answer, err := c.call(fmt.Sprintf(`["join",{"display_name":"Visitor %d","locale":"en"}]`, i))
 	if err != nil {
@@ -125,12 +125,12 @@ func (c *conn) join(i int) (string, error) {
 		ThreadID string `json:"thread_id"`
 	}
 	if err := json.Unmarshal(answer, &[]any{&ack}); err != nil || !ack.OK || ack.ThreadID == "" {
-		return "", fmt.Errorf("join was answered with %s", answer)
+		return "", fmt.Errorf("unexpected answer to join: %s", answer)
 	}
 	return ack.ThreadID, nil
 }
 
-// pulse sends the idle visitors' heartbeats, evenly spread, and lets one after the other type.
+// pulse sends the idle visitors' heartbeats, evenly distributed, and a typing event of one visitor after the other.
 func pulse(ctx context.Context, conns []*conn, threads []string) {
 	beat := time.NewTicker(heartbeatEvery / time.Duration(len(conns)))
 	defer beat.Stop()
@@ -149,12 +149,12 @@ func pulse(ctx context.Context, conns []*conn, threads []string) {
 			k += 7
 		}
 		if err != nil {
-			return // its reader counts the connection as dropped
+			return // the reader counts the connection as dropped
 		}
 	}
 }
 
-// talk is one visitor who writes a message a second, and the tab that hears it.
+// talk is a visitor who writes one message per second, and a second tab that receives it.
 type talk struct {
 	sent         int
 	acked, heard histogram

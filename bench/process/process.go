@@ -1,4 +1,4 @@
-// Package process runs the real binary for tests that end it, or read everything it says.
+// Package process runs the real binary for tests that kill it or read its output.
 package process
 
 import (
@@ -24,9 +24,9 @@ const (
 	stopTimeout  = 20 * time.Second
 )
 
-var built string // the folder of a binary built here
+var built string // temporary folder of the binary built here
 
-// binary is SOHBET_BIN, or built once.
+// binary returns the path of the binary: SOHBET_BIN, or one built on first use.
 var binary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("SOHBET_BIN"); path != "" {
 		return path, nil
@@ -44,35 +44,35 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Main runs the tests of a package and removes what was built for them: os.Exit(process.Main(m)) in TestMain.
+// Main runs the tests of a package and removes the built binary. Call it in TestMain: os.Exit(process.Main(m)).
 func Main(m *testing.M) int {
 	code := m.Run()
 	if built != "" {
-		_ = os.RemoveAll(built) // in the folder for such things anyway
+		_ = os.RemoveAll(built) // a leftover would be in the temporary folder
 	}
 	return code
 }
 
-// Process is a running server.
+// Process is a running server process.
 type Process struct {
-	Addr string // host:port that it listens on
+	Addr string // host:port of its listener
 
 	t    testing.TB
 	cmd  *exec.Cmd
-	done chan struct{} // closed at the end of both its outputs
+	done chan struct{} // closed when its output ends
 
 	mu  sync.Mutex
 	log []string
 }
 
-// Start runs the binary in dir, which is its data folder too, until it listens. env is NAME=value. It is killed at the latest
-// when the test ends.
+// Start runs the binary in dir, which is also its data folder, and waits until it listens. env holds NAME=value pairs. The process is
+// killed when the test ends, if it still runs.
 func Start(t testing.TB, dir string, env ...string) *Process {
 	t.Helper()
 	return StartBare(t, dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOST=127.0.0.1", "PORT=0", "DATA_DIR=" + dir, "LOG_FORMAT=json"}, env...)...)
 }
 
-// StartBare is Start with nothing in the environment but env. The log has to be JSON, as it is where nobody looks on.
+// StartBare is like Start with no environment other than env. The log format must be JSON, the default without a terminal.
 func StartBare(t testing.TB, dir string, env ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: command(context.Background(), t, dir, env), done: make(chan struct{})}
@@ -107,21 +107,21 @@ func StartBare(t testing.TB, dir string, env ...string) *Process {
 	select {
 	case p.Addr = <-listening:
 	case <-p.done:
-		t.Fatalf("the server ended: %s", p.Tail())
+		t.Fatalf("the server has exited: %s", p.Tail())
 	case <-time.After(startTimeout):
-		t.Fatalf("the server does not listen: %s", p.Tail())
+		t.Fatalf("the server is not listening: %s", p.Tail())
 	}
 	return p
 }
 
-// Refused runs the binary in dir, with nothing in the environment but env, where it is to end by itself, and returns its exit
-// code and what it said.
+// Refused runs the binary in dir with no environment other than env, expects it to exit by itself, and returns its exit code and
+// output.
 func Refused(t testing.TB, dir string, env ...string) (code int, said string) {
 	t.Helper()
 	return Run(t, dir, env)
 }
 
-// Run runs one of the binary's commands in dir, with nothing in the environment but env, and returns its exit code and what it said.
+// Run runs a command of the binary in dir with no environment other than env, and returns its exit code and output.
 func Run(t testing.TB, dir string, env []string, args ...string) (code int, said string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
@@ -129,7 +129,7 @@ func Run(t testing.TB, dir string, env []string, args ...string) (code int, said
 	cmd := command(ctx, t, dir, env, args...)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		t.Fatalf("it goes on: %s", out)
+		t.Fatalf("the command did not end: %s", out)
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -149,20 +149,20 @@ func command(ctx context.Context, t testing.TB, dir string, env []string, args .
 	return cmd
 }
 
-// ID is the process's number.
+// ID returns the process id.
 func (p *Process) ID() int { return p.cmd.Process.Pid }
 
-// Kill ends the process as a power cut would and waits until it is gone.
+// Kill kills the process and waits until it has ended.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill() // a second time it is gone already
+	_ = p.cmd.Process.Kill() // fails if the process has already ended
 	<-p.done
-	_ = p.cmd.Wait() // reports the signal, or that Stop waited already
+	_ = p.cmd.Wait() // returns the signal, or that Stop has already waited
 }
 
-// Pause stops the process where it is, as a machine that is suspended does, until Resume.
+// Pause suspends the process until Resume.
 func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
 
-// Resume lets a paused process go on.
+// Resume continues a paused process.
 func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
 
 func (p *Process) signal(s syscall.Signal) {
@@ -172,7 +172,7 @@ func (p *Process) signal(s syscall.Signal) {
 	}
 }
 
-// Stop asks the process to end, as a service manager does, and fails the test if it does not, or ends with an error.
+// Stop sends SIGTERM, as a service manager does, and fails the test unless the process then ends without an error.
 func (p *Process) Stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -184,24 +184,24 @@ func (p *Process) Stop() {
 			p.t.Errorf("stop: %v: %s", err, p.Tail())
 		}
 	case <-time.After(stopTimeout):
-		p.t.Errorf("the server does not stop: %s", p.Tail())
+		p.t.Errorf("the server has not stopped: %s", p.Tail())
 	}
 }
 
-// Log is everything that it wrote so far, by line.
+// Log returns the lines that the process has written so far.
 func (p *Process) Log() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.log...)
 }
 
-// Tail is the last ten lines of it.
+// Tail returns the last ten lines of the log.
 func (p *Process) Tail() string {
 	log := p.Log()
 	return strings.Join(log[max(0, len(log)-10):], "\n")
 }
 
-// Memory is the process's resident set in bytes.
+// Memory returns the process's resident set size in bytes.
 func (p *Process) Memory() int64 {
 	p.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
@@ -215,7 +215,7 @@ func (p *Process) Memory() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// Peak is the most memory that the process had resident since the last call of Forget, in bytes.
+// Peak returns the largest resident set size since the last call of Forget, in bytes.
 func (p *Process) Peak() int64 {
 	p.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -230,7 +230,7 @@ func (p *Process) Peak() int64 {
 	return n << 10
 }
 
-// Forget begins a new Peak (proc(5), clear_refs).
+// Forget resets Peak (proc(5), clear_refs).
 func (p *Process) Forget() {
 	p.t.Helper()
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0o600); err != nil {
@@ -238,14 +238,14 @@ func (p *Process) Forget() {
 	}
 }
 
-// AtRest waits until the server has made its files ready, which takes memory for a moment, and returns what it takes then.
+// AtRest waits until the server has compressed its assets, which takes memory temporarily, and returns its memory usage then.
 func (p *Process) AtRest() int64 {
 	p.t.Helper()
 	deadline := time.After(startTimeout)
-	for !slices.ContainsFunc(p.Log(), func(line string) bool { return strings.Contains(line, "files of the pages compressed") }) {
+	for !slices.ContainsFunc(p.Log(), func(line string) bool { return strings.Contains(line, "compressed the page assets") }) {
 		select {
 		case <-deadline:
-			p.t.Fatal("the server does not come to rest")
+			p.t.Fatal("the server has not compressed its assets")
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -1,7 +1,7 @@
-// Command run measures bench/server (ours) and bench/peer (Node's socket.io) in turn with bench/load, takes medians over the
-// rounds and writes one table of ratios into bench/README.md. Run it from the top of the tree, as `make bench` does.
+// Command run measures bench/server (Sohbet) and bench/peer (Node's socket.io) alternately with bench/load, takes medians over the
+// rounds and writes a table of ratios into bench/README.md. Run it from the root of the repository, as `make bench` does.
 //
-// Every figure comes from a server started for it alone, so that no measurement inherits another one's heap.
+// Every measurement starts a new server process, so that none is affected by the heap of an earlier one.
 package main
 
 import (
@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string) error {
 	return faults(chosen, results)
 }
 
-// measure starts the server, loads it and stops it again. The answer is the load generator's JSON object.
+// measure starts the server, runs the load and stops the server. It returns the load generator's JSON object.
 func (s side) measure(ctx context.Context, load string, m measurement) (map[string]any, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -116,13 +116,13 @@ func (s side) measure(ctx context.Context, load string, m measurement) (map[stri
 	}
 	defer func() {
 		cancel()
-		_ = server.Wait() // ended by the signal
+		_ = server.Wait() // ends by the signal
 	}()
 	lines := bufio.NewReader(stdout)
 	line, err := lines.ReadString('\n')
 	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
 	if err != nil || !ok {
-		return nil, fmt.Errorf("the server did not say where it listens: %q (%w)", line, err)
+		return nil, fmt.Errorf("the server did not print its address: %q (%w)", line, err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, lines) }()
 

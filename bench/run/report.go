@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// measurement is one call of the load generator and what of its answer goes into the table.
+// measurement is one run of the load generator and the figures of its output that go into the table.
 type measurement struct {
 	name    string
 	args    []string
@@ -22,15 +22,15 @@ type measurement struct {
 	faults  []string // fields that must be 0
 }
 
-// figure is one row of the table: a number of the load generator's answer by its path.
+// figure is one row of the table: a number of the load generator's output, given by its path.
 type figure struct {
 	label, path string
-	scale       float64 // what the number is multiplied with for display
+	scale       float64 // factor for display
 	digits      int
-	aim         string // what the figure should reach, "" for figures given for information
+	aim         string // target of the ratio or number; "" for figures given for information
 }
 
-// series holds a measurement's answers, one a round, for each side.
+// series holds a measurement's results for each side, one per round.
 type series [2][]map[string]any
 
 var measurements = []measurement{
@@ -81,7 +81,7 @@ func choose(only string) ([]measurement, error) {
 	return chosen, nil
 }
 
-// value finds a number by its path; paths joined with + are added up.
+// value returns the number at a path; paths joined with + are summed.
 func value(result map[string]any, path string) float64 {
 	var sum float64
 	for one := range strings.SplitSeq(path, "+") {
@@ -102,7 +102,7 @@ func median(v []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// report renders the table with the machine and versions it holds for.
+// report renders the table, with the machine and the versions that were measured.
 func report(ctx context.Context, rounds int, chosen []measurement, results []series) (string, error) {
 	machine, err := describe(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func report(ctx context.Context, rounds int, chosen []measurement, results []ser
 	return b.String(), nil
 }
 
-// describe names the machine, the versions and the day.
+// describe returns a description of the machine, the versions and the date.
 func describe(ctx context.Context) (string, error) {
 	var peer struct{ Version string }
 	b, err := os.ReadFile("bench/peer/node_modules/socket.io/package.json")
@@ -193,7 +193,7 @@ func replaceTable(path, text string) error {
 	return os.WriteFile(path, []byte(before+tableBegin+"\n"+text+"\n"+tableEnd+after), 0o644)
 }
 
-// faults says what our side lost, doubled or dropped, if anything: speed is nothing then.
+// faults returns an error if Sohbet lost, duplicated or dropped anything, because then its speed means nothing.
 func faults(chosen []measurement, results []series) error {
 	var errs []error
 	for i, m := range chosen {

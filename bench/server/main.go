@@ -1,5 +1,4 @@
-// Command server puts Sohbet's realtime layer alone behind a port, with the few events that bench/load asks for and
-// bench/peer answers too.
+// Command server serves Sohbet's realtime layer alone, with the few events that bench/load uses and bench/peer also implements.
 //
 //	server [-port N] [-pprof]
 //
@@ -26,7 +25,7 @@ import (
 )
 
 func main() {
-	port := flag.Int("port", 0, "port to listen on; 0 picks one")
+	port := flag.Int("port", 0, "port to listen on; 0 = any free port")
 	profile := flag.Bool("pprof", false, "serve profiles at /debug/pprof/")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -66,9 +65,9 @@ func serve(ctx context.Context, port int, profile bool) error {
 	return errors.Join(rt.Close(bound), srv.Shutdown(bound))
 }
 
-// events returns what answers one socket; calls come one at a time.
+// events returns the event handler of one socket; calls do not overlap.
 func events(rt *realtime.Server, so *realtime.Socket) func(realtime.Event) {
-	received, misplaced := 0, 0 // "up" counts what came in one go and whether it came in order
+	received, misplaced := 0, 0 // "up" counts the events of a burst and those out of order
 	return func(e realtime.Event) {
 		switch e.Name {
 		case "up":

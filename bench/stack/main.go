@@ -1,9 +1,9 @@
-// Command stack measures the whole server: it builds and starts the real binary on a database of its own, signs an agent in, and
-// lets bench/load's visitors write messages that are acked when they are durable and copied to the agent.
+// Command stack measures the whole server: it builds and starts the real binary with a separate database, signs an agent in, and runs
+// bench/load's visitors, whose messages are acked once they are durable and copied to the agent.
 //
 //	go run ./bench/stack [-database postgres://…] [-conns 50] [-depth 8] [-measure 10s]
 //
-// Run it from the top of the tree. Without -database it is SQLite in a temporary folder.
+// Run it from the root of the repository. Without -database it uses SQLite in a temporary folder.
 package main
 
 import (
@@ -39,10 +39,10 @@ func main() {
 func run(ctx context.Context, args []string) (err error) {
 	fs := flag.NewFlagSet("stack", flag.ContinueOnError)
 	database := fs.String("database", "", "postgres:// URL of an empty database; SQLite without it")
-	mode := fs.String("mode", "messages", "messages, visitors or heartbeats, as bench/load has them")
+	mode := fs.String("mode", "messages", "messages, visitors or heartbeats: the mode of bench/load")
 	var load []string
 	for name, usual := range map[string]string{"conns": "50", "depth": "8", "warm": "2s", "measure": "10s", "settle": "0s"} {
-		fs.Func(name, "passed on to bench/load ("+usual+")", func(v string) error { load = append(load, "-"+name, v); return nil })
+		fs.Func(name, "passed to bench/load ("+usual+")", func(v string) error { load = append(load, "-"+name, v); return nil })
 		load = append([]string{"-" + name, usual}, load...)
 	}
 	if err := fs.Parse(args); err != nil {
@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	defer func() {
 		cancel()
-		_ = server.Wait() // ended by the signal
+		_ = server.Wait() // ends by the signal
 	}()
 	log := newLog(stderr)
 	address, err := log.wait(ctx, "address")
@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string) (err error) {
 	return cmd.Run()
 }
 
-// serverLog hands out single values from the server's log.
+// serverLog extracts values from the server's log.
 type serverLog struct{ lines chan map[string]any }
 
 func newLog(r io.Reader) *serverLog {
@@ -110,14 +110,14 @@ func newLog(r io.Reader) *serverLog {
 			}
 			select {
 			case l.lines <- line:
-			default: // nobody waits for anything any more
+			default: // no call of wait needs it
 			}
 		}
 	}()
 	return l
 }
 
-// wait returns the next value of that name.
+// wait returns the value of the next log field with this name.
 func (l *serverLog) wait(ctx context.Context, name string) (string, error) {
 	limit := time.After(30 * time.Second)
 	for {
@@ -130,14 +130,14 @@ func (l *serverLog) wait(ctx context.Context, name string) (string, error) {
 				return "", errors.New("the server has ended")
 			}
 		case <-limit:
-			return "", fmt.Errorf("the server's log does not tell its %s", name)
+			return "", fmt.Errorf("the server's log has no field %s", name)
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
 	}
 }
 
-// signIn gets an agent's cookie with the code from the log, as an operator without a bot does.
+// signIn returns an agent's cookie, using the sign-in code from the log, as without a Telegram bot.
 func signIn(ctx context.Context, address string, log *serverLog) (string, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {

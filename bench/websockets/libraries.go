@@ -15,7 +15,8 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// libraries are served in their usual ways: a goroutine that reads, default or small buffers, no compression.
+// libraries holds the websocket libraries in their usual configuration: one reading goroutine per connection, default or small buffers,
+// no compression.
 var libraries = []struct {
 	name    string
 	handler http.HandlerFunc
@@ -70,7 +71,7 @@ func serveCoder(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.CloseNow()
-	for { // it wants the handler's goroutine
+	for { // the library needs the handler's goroutine
 		kind, p, err := c.Read(r.Context())
 		if err != nil || c.Write(r.Context(), kind, p) != nil {
 			return

@@ -1,11 +1,10 @@
-// Command websockets compares the kept Go websocket libraries in the use that Sohbet has for one: thousands of
-// connections that mostly wait, and small text messages. It is a module of its own, so that the product does not depend
-// on what it did not choose.
+// Command websockets compares Go websocket libraries in the way that Sohbet uses one: thousands of mostly idle connections, and small
+// text messages. It is a separate module, so that the product does not depend on the libraries that were not chosen.
 //
 //	cd bench/websockets && go run . [-conns 2000] [-messages 200000]
 //
-// For each library a child process serves an echo; this process holds the connections and measures the child's memory
-// (PSS growth for each idle connection, after a collection) and CPU time (for each message echoed, 64 clients).
+// For each library a child process serves an echo; this process holds the connections and measures the child's memory (PSS growth per
+// idle connection, after a garbage collection) and CPU time (per echoed message, 64 clients).
 package main
 
 import (
@@ -77,7 +76,7 @@ func measure(name string, conns, messages int) (kilobytes, micros float64, err e
 	url := "ws://" + strings.TrimSpace(address) + "/"
 	pid := child.Process.Pid
 
-	if err := echo(ctx, url, 100, 1000); err != nil { // warm
+	if err := echo(ctx, url, 100, 1000); err != nil { // warm up
 		return 0, 0, err
 	}
 	time.Sleep(time.Second)
@@ -94,7 +93,7 @@ func measure(name string, conns, messages int) (kilobytes, micros float64, err e
 			return 0, 0, err
 		}
 	}
-	time.Sleep(5 * time.Second) // the child collects every second
+	time.Sleep(5 * time.Second) // the child collects garbage every second
 	after, err := pss(pid)
 	if err != nil {
 		return 0, 0, err

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// pss is a process's proportional set size in bytes (proc(5), smaps_rollup).
+// pss returns a process's proportional set size in bytes (proc(5), smaps_rollup).
 func pss(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
@@ -23,7 +23,7 @@ func pss(pid int) (int64, error) {
 	return 0, fmt.Errorf("no Pss for process %d", pid)
 }
 
-// cpuTime is a process's user and system time (proc(5), stat, fields 14 and 15, in hundredths of a second).
+// cpuTime returns a process's user and system time (proc(5), stat, fields 14 and 15, in hundredths of a second).
 func cpuTime(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// PgBouncer starts a PgBouncer of Debian's on a free port of the loopback, in front of the database of a postgres:// URL from [Options],
-// and returns the URL of that database through it. mode is its pool_mode. Prepared statements are not
-// followed from session to session. The test's end stops it.
+// PgBouncer starts the installed PgBouncer on a free loopback port, in front of the database of a postgres:// URL from [Options], and
+// returns the URL of that database through it. mode is its pool_mode. Its tracking of prepared statements across sessions is turned
+// off. It is stopped when the test ends.
 func PgBouncer(t testing.TB, address, mode string) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
@@ -36,10 +36,10 @@ func PgBouncer(t testing.TB, address, mode string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // in the folder for such things anyway
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // inside the temporary folder, which is cleaned up anyway
 	password, _ := u.User.Password()
 	users := fmt.Sprintf("%q %q\n", u.User.Username(), password)
-	// The schema is the test's; a parameter of the URL would be refused, as search_path is none that PgBouncer passes on.
+	// Every test has its own schema. It is set here because PgBouncer rejects search_path as a URL parameter.
 	schema := u.Query().Get("search_path")
 	port := freePort(t)
 	config := fmt.Sprintf(`[databases]
@@ -88,7 +88,7 @@ default_pool_size = 4
 	return through.String()
 }
 
-// unprepared is the setting that turns off what version 1.21 added: following prepared statements from session to session.
+// unprepared returns the setting that turns off the tracking of prepared statements across sessions, which version 1.21 added.
 func unprepared(t testing.TB, program string) string {
 	t.Helper()
 	out, err := exec.Command(program, "--version").Output()
@@ -117,7 +117,7 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// asPostgres runs a program that refuses to run as root as the user postgres, who then owns what it reads.
+// asPostgres makes a program that refuses to run as root run as the user postgres, who becomes the owner of dir.
 func asPostgres(t testing.TB, cmd *exec.Cmd, dir string) {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -1,4 +1,4 @@
-// Package storetest gives tests a fresh store on each database.
+// Package storetest provides tests with an empty store on each supported database.
 package storetest
 
 import (
@@ -17,14 +17,13 @@ import (
 	"sohbet/models"
 )
 
-// Variable names the environment variable that holds the postgres:// URL of a throwaway server, with
-// a user who may create schemas.
+// Variable is the environment variable with the postgres:// URL of a disposable server, with a user who may create schemas.
 const Variable = "SOHBET_TEST_POSTGRES"
 
-// Key is the secret that the stores of tests encrypt with.
+// Key is the secret that test stores encrypt with.
 const Key = "storetest-storetest-storetest-32"
 
-// Dialects are the databases that every test of storage runs on.
+// Dialects are the databases that every storage test runs on.
 var Dialects = []string{"sqlite", "postgres"}
 
 // Each runs a test body on every database, each time with an empty store.
@@ -35,13 +34,13 @@ func Each(t *testing.T, body func(t *testing.T, s *models.Store)) {
 	}
 }
 
-// Open opens an empty store that the test's end closes.
+// Open opens an empty store that is closed when the test ends.
 func Open(t testing.TB, dialect string) *models.Store {
 	t.Helper()
 	return Reopen(t, Options(t, dialect))
 }
 
-// Reopen opens a store on a database that may hold something already.
+// Reopen opens a store on a database that may already contain data.
 func Reopen(t testing.TB, o models.Options) *models.Store {
 	t.Helper()
 	s, err := models.Open(t.Context(), o)
@@ -56,8 +55,7 @@ func Reopen(t testing.TB, o models.Options) *models.Store {
 	return s
 }
 
-// Options prepares an empty database (a file, or a schema that the test's end drops) and returns how
-// to open it.
+// Options prepares an empty database (a file, or a schema that is dropped when the test ends) and returns the options to open it.
 func Options(t testing.TB, dialect string) models.Options {
 	t.Helper()
 	o := models.Options{Keys: []string{Key}, CacheTTL: time.Minute}
@@ -104,7 +102,7 @@ func schema(t testing.TB) string {
 	})
 	q := u.Query()
 	q.Set("search_path", name)
-	q.Set("application_name", name) // a test can find its own connections
+	q.Set("application_name", name) // so that a test can identify its own connections
 	u.RawQuery = q.Encode()
 	return u.String()
 }

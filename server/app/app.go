@@ -1,5 +1,5 @@
-// Package app puts the program together: from the settings through the store, files, chat and Telegram up to the server, and the
-// command line in front. Its tests are those of the whole.
+// Package app assembles the program: settings, store, files, chat, Telegram and server, and the command line in front. Its tests test
+// the whole program.
 package app
 
 import (
@@ -28,22 +28,23 @@ import (
 )
 
 const (
-	smallMemory  = 1 << 30 // bytes; what a container may have that is small
+	smallMemory  = 1 << 30 // bytes; a container with less counts as small
 	slowQuery    = 200 * time.Millisecond
 	databaseWait = 2 * time.Minute
-	// handOver is the time over which a process that stops sends its clients to the others.
+	// handOver is the period over which a process that shuts down spreads the disconnects of its clients, who reconnect to other
+	// processes.
 	handOver = 4 * time.Second
-	// clusterTimeout is how long a process that stops tries to tell the others what it has not told yet.
+	// clusterTimeout is how long a process that shuts down tries to send its queued packets to the others.
 	clusterTimeout = time.Second
-	offlineAfter   = 10 * time.Second // longer than a reload or a change of network takes
+	offlineAfter   = 10 * time.Second // longer than a page reload or a change of network takes
 )
 
-// Main does what the command line asks for and returns the exit code.
+// Main runs the command line and returns the exit code.
 func Main(ctx context.Context, b Build, args []string, stdout, stderr io.Writer) int {
 	return commands.Run(ctx, commands.Program{Serve: b.serve, Version: b.line()}, args, stdout, stderr)
 }
 
-// serve wires the parts together, from the store up to the server, and takes them down again when ctx ends.
+// serve assembles and runs the server, and shuts it down when ctx ends.
 func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	cfg, err := config.Load(".", os.LookupEnv)
 	if err != nil {
@@ -64,19 +65,19 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)
 	}
-	// A container's limit ends the process, so the collector works harder before it is reached.
+	// Exceeding a container's memory limit kills the process, so the garbage collector runs more often near the limit.
 	if _, err := memlimit.Set(); err != nil && !errors.Is(err, memlimit.ErrNoLimit) {
-		log.Debug("no memory limit was taken from the container", "error", err)
+		log.Debug("no memory limit detected", "error", err)
 	}
 	if limit := debug.SetMemoryLimit(-1); limit < smallMemory && os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50) // garbage then takes at most half of what is in use, instead of as much
+		debug.SetGCPercent(50) // garbage takes at most half as much memory as live data, instead of the same amount
 	}
 	created, err := cfg.Prepare()
 	if err != nil {
 		return err
 	}
 	if created {
-		log.Info("made a secret key", "folder", cfg.DataDir)
+		log.Info("generated a secret key", "folder", cfg.DataDir)
 	}
 
 	held, unlocked := lockFiles(cfg, log)
@@ -85,14 +86,14 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	}
 	defer func() { err = errors.Join(err, closing("lock", held.Close())) }()
 
-	var files *media.Service // made of the store, and called by it once the server runs
+	var files *media.Service // needs the store, which calls it once the server runs
 	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
 		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On()})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
-	if unlocked != nil { // after the store, which tells more about a missing folder or right
+	if unlocked != nil { // after opening the store, whose error about a missing folder or permission is more specific
 		return unlocked
 	}
 
@@ -108,7 +109,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		return err
 	}
 	if others != nil {
-		defer func() { // what is stored by then is told; the server has stopped, and the store goes last
+		defer func() { // the server has stopped, so nothing new is stored; what was stored is published, and the store closes last
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clusterTimeout)
 			defer cancel()
 			err = errors.Join(err, closing("connection to Redis", others.Close(ctx)))
@@ -138,11 +139,11 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	return s.Serve(ctx)
 }
 
-// lockFiles keeps a second process off the files of an SQLite database.
+// lockFiles prevents a second process from using the files of an SQLite database.
 func lockFiles(cfg *config.Config, log *slog.Logger) (*lock.Lock, error) {
 	held, err := lock.Take(cfg.LockFiles()...)
 	if errors.Is(err, lock.ErrUnsupported) {
-		log.Warn("nothing keeps a second process off the data folder: start one only", "error", err)
+		log.Warn("cannot lock the data folder; do not start a second process on it", "error", err)
 		err = nil
 	}
 	if held == nil {
@@ -151,7 +152,7 @@ func lockFiles(cfg *config.Config, log *slog.Logger) (*lock.Lock, error) {
 	return held, err
 }
 
-// changing is a level that agents may change at run time.
+// changing returns a log level that agents may change at runtime.
 func changing(level slog.Level) *slog.LevelVar {
 	v := new(slog.LevelVar)
 	v.Set(level)
@@ -165,7 +166,7 @@ func closing(what string, err error) error {
 	return fmt.Errorf("close the %s: %w", what, err)
 }
 
-// welcome tells a person at a terminal where to go.
+// welcome prints the server's addresses for a user at a terminal.
 func welcome(w io.Writer, url string, cfg *config.Config) {
 	how := "ask for a code there; it appears here"
 	switch telegram := cfg.Telegram.On(); {
@@ -181,10 +182,10 @@ func welcome(w io.Writer, url string, cfg *config.Config) {
 		how = fmt.Sprintf(how, cfg.AdminUsername)
 	}
 	_, _ = fmt.Fprintf(w, commands.Text("\n  Sohbet is running.\n    Chat page    %s/\n    Agents       %s/login  (%s)\n    Stop         Ctrl-C\n\n"),
-		url, url, how) // a terminal that went away stops nothing
+		url, url, how) // an error of the terminal must not stop the server
 }
 
-// environment is what /health reports: the platform's word for it, or whether a person looks on.
+// environment returns what /health reports: the name set by the hosting platform, or whether the program runs at a terminal.
 func environment() string {
 	if name := os.Getenv("RAILWAY_ENVIRONMENT_NAME"); name != "" {
 		return name

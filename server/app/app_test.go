@@ -31,7 +31,7 @@ import (
 
 const testKey = "0123456789abcdef0123456789abcdef"
 
-// site is the whole program but the command line, wired as main does it, behind a test server.
+// site is the whole program without the command line, assembled as in serve, behind a test server.
 type site struct {
 	*httptest.Server
 	server *server.Server
@@ -63,7 +63,7 @@ func open(t *testing.T, store *models.Store, pairs ...string) *site {
 	return openOn(t, store, disk.Usage, pairs...)
 }
 
-// openOn is open on a disk of the test's own.
+// openOn is like open, with a fake disk.
 func openOn(t *testing.T, store *models.Store, usage usage, pairs ...string) *site {
 	t.Helper()
 	cfg := settings(t, pairs...)
@@ -74,10 +74,10 @@ func openOn(t *testing.T, store *models.Store, usage usage, pairs ...string) *si
 	return s
 }
 
-// usage is what a disk says of its room.
+// usage returns the free and total space of a disk.
 type usage = func(dir string) (free, total uint64, err error)
 
-// keepHouse does what goes on beside answering, until the test ends.
+// keepHouse runs the background workers until the test ends.
 func (s *site) keepHouse(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -91,7 +91,7 @@ func (s *site) keepHouse(t *testing.T) {
 	})
 }
 
-// assemble wires the program's parts as main does.
+// assemble assembles the program as serve does.
 func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage, to io.Writer) (*server.Server, *media.Service, chores) {
 	t.Helper()
 	level := changing(cfg.LogLevel)
@@ -99,7 +99,7 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage
 	numbers := metrics.New(time.Now)
 	now, asked := time.Now(), atomic.Int64{}
 	space := disk.New(disk.Options{Dir: cfg.DataDir, Floor: cfg.MinFree, Spare: store.Spare, Usage: usage,
-		Now: func() time.Time { return now.Add(time.Duration(asked.Add(1)) * time.Second) }}) // no test waits for the next look
+		Now: func() time.Time { return now.Add(time.Duration(asked.Add(1)) * time.Second) }}) // the disk is checked again on every call
 	files, err := openFiles(cfg, store, space, numbers, log)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage
 	return s, files, house
 }
 
-// browser is a client with cookies that follows no redirects.
+// browser returns an HTTP client with cookies that follows no redirects.
 func (s *site) browser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -127,7 +127,7 @@ func (s *site) browser(t *testing.T) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// reply is an answer read to its end.
+// reply is a response with its whole body.
 type reply struct {
 	status int
 	header http.Header
@@ -141,7 +141,7 @@ func (r reply) into(t *testing.T, v any) {
 	}
 }
 
-// code is the error code of the answer, "" for none.
+// code returns the error code of the response, "" for none.
 func (r reply) code() string {
 	var v struct {
 		Code string `json:"code"`
@@ -152,7 +152,7 @@ func (r reply) code() string {
 	return v.Code
 }
 
-// do sends a request; headers come in pairs. A body that begins with { is JSON.
+// do sends a request; headers come in pairs. A body that begins with { is sent as JSON.
 func (s *site) do(t *testing.T, c *http.Client, method, path, body string, headers ...string) reply {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
@@ -179,7 +179,7 @@ func (s *site) do(t *testing.T, c *http.Client, method, path, body string, heade
 
 var loggedCode = regexp.MustCompile(`"code":"(\d{6})"`)
 
-// lastCode reads the newest one-time code from the log, as an operator without a bot does.
+// lastCode reads the newest one-time code from the log, like an operator without a bot.
 func (s *site) lastCode(t *testing.T) string {
 	t.Helper()
 	all := loggedCode.FindAllStringSubmatch(s.log.String(), -1)
@@ -189,7 +189,7 @@ func (s *site) lastCode(t *testing.T) string {
 	return all[len(all)-1][1]
 }
 
-// agent signs in and returns the browser that is.
+// agent signs in and returns the browser with the session.
 func (s *site) agent(t *testing.T) *http.Client {
 	t.Helper()
 	c := s.browser(t)
@@ -260,7 +260,7 @@ func TestWrongSettingsStopTheStart(t *testing.T) {
 	var errs bytes.Buffer
 	code := Main(t.Context(), Build{}, nil, io.Discard, &errs)
 	if code != commands.ExitFailed || !strings.Contains(errs.String(), "PORT holds \"never\"") || !strings.Contains(errs.String(), "\nsohbet: LOG_LEVEL holds") {
-		t.Errorf("exit code %d, told %q", code, errs.String())
+		t.Errorf("exit code %d, output %q", code, errs.String())
 	}
 }
 
@@ -277,12 +277,12 @@ func TestTakenPortStopsTheStart(t *testing.T) {
 	var errs bytes.Buffer
 	code := Main(t.Context(), Build{}, nil, io.Discard, &errs)
 	if code != commands.ExitFailed || !strings.Contains(errs.String(), "PORT holds \""+port+"\": another program listens there") {
-		t.Errorf("exit code %d, told %q", code, errs.String())
+		t.Errorf("exit code %d, output %q", code, errs.String())
 	}
 }
 
-// TestStop checks the order of the stop: readiness ends, a waiting poll is answered so that its client reconnects, an answer
-// under way is finished, the port is free, the store closes with everything stored.
+// TestStop checks the shutdown sequence: readiness ends, a pending poll is answered so that its client reconnects, a response in
+// progress is completed, the port is released, and the store closes with everything stored.
 func TestStop(t *testing.T) {
 	dir := t.TempDir()
 	options := models.Options{URL: "sqlite://" + filepath.Join(dir, "chat.db"), Keys: []string{testKey}, CacheTTL: time.Minute}
@@ -315,7 +315,7 @@ func TestStop(t *testing.T) {
 		t.Fatalf("no handshake: %d %s", hello.status, hello.body)
 	}
 	web.do(t, c, "POST", "/socket.io/?EIO=4&transport=polling&sid="+sid[1], "40")
-	web.do(t, c, "GET", "/socket.io/?EIO=4&transport=polling&sid="+sid[1], "") // the CONNECT answer
+	web.do(t, c, "GET", "/socket.io/?EIO=4&transport=polling&sid="+sid[1], "") // the response to CONNECT
 	polled := make(chan int, 1)
 	go func() {
 		res, err := c.Get(url + "/socket.io/?EIO=4&transport=polling&sid=" + sid[1])
@@ -330,7 +330,7 @@ func TestStop(t *testing.T) {
 	if r.status != 200 {
 		t.Fatalf("send: %d %s", r.status, r.body)
 	}
-	time.Sleep(100 * time.Millisecond) // the poll is waiting now
+	time.Sleep(100 * time.Millisecond) // the poll is pending now
 	stop()
 	select {
 	case err := <-ended:

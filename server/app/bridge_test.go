@@ -12,7 +12,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// TestSiteWithABot runs the whole program with a bot: what goes out, what comes in, and that the token stays inside.
+// TestSiteWithABot runs the whole program with a bot: outgoing and incoming messages, and that the token does not leak.
 func TestSiteWithABot(t *testing.T) {
 	bot := telegramtest.New(t, telegramtest.Forum())
 	options := storetest.Options(t, "sqlite")
@@ -22,7 +22,7 @@ func TestSiteWithABot(t *testing.T) {
 	s := open(t, store, "TELEGRAM_BOT_TOKEN", telegramtest.Token, "TELEGRAM_CHAT_ID", "-1002233445566", "TELEGRAM_API_URL", bot.URL,
 		"RATE_LIMIT_TELEGRAM", "off", "METRICS_TOKEN", "metrics-secret")
 	s.keepHouse(t)
-	var seen bytes.Buffer // all that the site answers
+	var seen bytes.Buffer // everything that the site responds
 	do := func(c *http.Client, method, path, body string, headers ...string) reply {
 		t.Helper()
 		r := s.do(t, c, method, path, body, headers...)

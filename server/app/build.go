@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 )
 
-// Build is what the linker noted when the program was built. What it left empty is taken from what Go noted of the checkout.
+// Build is the build information set by the linker. Empty fields are filled from the VCS information that Go embeds.
 type Build struct{ Version, Commit, Date string }
 
 func (b Build) version() string {
@@ -20,7 +20,7 @@ func (b Build) version() string {
 	return "dev"
 }
 
-// line is the version with the commit and its date.
+// line returns the version with the commit and its date.
 func (b Build) line() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {

@@ -12,7 +12,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// state is /health as it is read here.
+// state is a response of /health.
 type state struct {
 	http   int
 	Status string
@@ -35,7 +35,7 @@ func (s *site) health(t *testing.T) state {
 	return found
 }
 
-// becomes waits until a check has that state; the results are kept for a moment.
+// becomes waits until a check has that status; results are cached for a moment.
 func (s *site) becomes(t *testing.T, check, status string) state {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -78,7 +78,7 @@ func TestProbingDoesNotLoadTheServer(t *testing.T) {
 	}
 }
 
-// A cloud that does not answer is asked again after a minute (media's own tests turn the clock), so each look here is a new server's.
+// Cloudinary is retried after a minute (tested in package media with a fake clock), so each check here uses a new server.
 func TestHealthWithoutCloudinary(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	cloud := cloudinarytest.New(t, time.Now)

@@ -23,7 +23,7 @@ func TestCloudinaryThroughTheWholeServer(t *testing.T) {
 		seed(t, store, threadA, "Ada")
 		client := s.browser(t)
 
-		// The pages may show files from there, and send them there.
+		// The pages may load files from the cloud, and upload them there.
 		policy := s.do(t, client, "GET", "/", "").header.Get("Content-Security-Policy")
 		for _, part := range []string{"img-src data: 'self' blob: " + cloud.URL, "media-src 'self' blob: " + cloud.URL, "connect-src 'self' " + cloud.URL} {
 			if !strings.Contains(policy, part) {
@@ -38,7 +38,7 @@ func TestCloudinaryThroughTheWholeServer(t *testing.T) {
 			t.Errorf("health: %+v", health.Checks["cloudinary"])
 		}
 
-		// Through the server, as clients in the field do it.
+		// Through the server, like older clients.
 		photo := mediatest.JPEG(t, mediatest.Picture(90, 60, 0))
 		var file uploadAnswer
 		s.upload(t, "image", "a.jpg", photo).into(t, &file)
@@ -46,7 +46,7 @@ func TestCloudinaryThroughTheWholeServer(t *testing.T) {
 			t.Errorf("uploaded to %s", file.URL)
 		}
 
-		// Straight there, as the pages do it.
+		// Directly, like the pages.
 		var ticket struct {
 			Direct bool
 			ID     string
@@ -66,7 +66,7 @@ func TestCloudinaryThroughTheWholeServer(t *testing.T) {
 			"Authorization", "Bearer "+threadA); r.status != http.StatusOK {
 			t.Errorf("a message with it: %d %s", r.status, r.body)
 		}
-		// Documents stay here and cost no ticket; tickets are counted like uploads.
+		// Documents are uploaded to this server and need no ticket; tickets count as uploads.
 		s.do(t, client, "POST", "/api/upload/sign", `{"kind":"file"}`).into(t, &ticket)
 		s.do(t, client, "POST", "/api/upload/sign", `{"kind":"image"}`)
 		if r := s.do(t, client, "POST", "/api/upload/sign", `{"kind":"image"}`); r.status != http.StatusTooManyRequests || r.code() != "RATE_LIMIT_EXCEEDED" {
@@ -78,7 +78,7 @@ func TestCloudinaryThroughTheWholeServer(t *testing.T) {
 	})
 }
 
-// straight sends a form as a browser does with a ticket.
+// straight posts a form with the fields of a ticket, like a browser.
 func straight(t *testing.T, url string, fields map[string]string, content []byte) {
 	t.Helper()
 	var body bytes.Buffer

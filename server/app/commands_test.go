@@ -15,7 +15,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// folder makes a data folder with a seeded database in it and points the settings there.
+// folder creates a data folder with a seeded database and points the settings to it.
 func folder(t *testing.T, key string, messages ...string) (dir string, o models.Options) {
 	t.Helper()
 	dir = t.TempDir()
@@ -30,14 +30,14 @@ func folder(t *testing.T, key string, messages ...string) (dir string, o models.
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	t.Chdir(t.TempDir()) // no config.env here
+	t.Chdir(t.TempDir()) // has no config.env
 	t.Setenv("DATA_DIR", dir)
 	t.Setenv("DATABASE_URL", "")
 	t.Setenv("SECRET_KEY", key)
 	return dir, o
 }
 
-// failure is a command's exit code with what it told on standard error.
+// failure is a command's exit code and standard error.
 type failure struct {
 	code int
 	text string
@@ -59,7 +59,7 @@ func TestRekeyCommand(t *testing.T) {
 	_, o := folder(t, testKey, "one", "two")
 	t.Setenv("SECRET_KEY", next+","+testKey)
 	out, err := command(t, "rekey")
-	if err != nil || !strings.HasPrefix(out, "3 texts checked, 3 encrypted anew with the first of 2 keys, 0 that") {
+	if err != nil || !strings.HasPrefix(out, "3 texts checked, 3 re-encrypted with the first of 2 keys, 0 that") {
 		t.Fatalf("%q, %v", out, err)
 	}
 	o.Keys = []string{next}
@@ -110,7 +110,7 @@ func TestBackupAndRestoreCommands(t *testing.T) {
 func TestDoctorCommand(t *testing.T) {
 	dir, _ := folder(t, testKey)
 	t.Setenv("LC_ALL", "C.UTF-8")
-	t.Setenv("DEFAULT_LOCALE", "tr") // of the pages, not of the terminal
+	t.Setenv("DEFAULT_LOCALE", "tr") // the language of pages, not of the terminal
 	out, err := command(t, "doctor")
 	if err != nil || !strings.Contains(out, "✓ Database           sqlite can be read and written.") || !strings.Contains(out, "! Telegram") || !strings.Contains(out, "→ In Telegram write /newbot") {
 		t.Errorf("%s\n%v", out, err)

@@ -51,9 +51,9 @@ func TestDiagnostics(t *testing.T) {
 	if r := s.do(t, agent, "POST", "/api/diagnostics/log-level", `{"level":"debug"}`); r.status != 200 || !strings.Contains(r.body, `"debug"`) {
 		t.Errorf("log level: %d %s", r.status, r.body)
 	}
-	s.do(t, agent, "GET", "/health/live", "") // which is logged at debug
+	s.do(t, agent, "GET", "/health/live", "") // logged at debug level
 	if !strings.Contains(s.log.String(), `"level":"DEBUG"`) || !strings.Contains(s.log.String(), `"event":"log_level"`) {
-		t.Error("the level was not changed, or nobody was told who did")
+		t.Error("the level was not changed, or the audit log does not tell by whom")
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)

@@ -13,8 +13,8 @@ import (
 
 const mega = 1 << 20
 
-// TestFullDisk lets the disk fill: health warns first; below the floor what visitors write is refused, while agents read, answer,
-// delete and see why.
+// TestFullDisk fills the disk: /health warns first; below the floor visitors' messages are refused, while agents can still read,
+// answer, delete and see the reason.
 func TestFullDisk(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		var free atomic.Uint64
@@ -26,14 +26,14 @@ func TestFullDisk(t *testing.T) {
 		browser := s.agent(t)
 		agent := s.socket(t, browser)
 		if a := agent.emit("admin_join", ""); !strings.Contains(a.raw, `"storage":"ok"`) {
-			t.Errorf("the agent is told %s", a.raw)
+			t.Errorf("the agent's response is %s", a.raw)
 		}
 		health := func(status, check string, code int) {
 			t.Helper()
 			var found struct {
 				Checks map[string]struct{ Status, Reason string }
 			}
-			s.do(t, browser, "GET", "/api/diagnostics?fresh=1", "").into(t, &found) // without the results of a moment ago
+			s.do(t, browser, "GET", "/api/diagnostics?fresh=1", "").into(t, &found) // without cached results
 			r := s.do(t, s.browser(t), "GET", "/health", "")
 			var whole struct{ Status string }
 			r.into(t, &whole)
@@ -73,7 +73,7 @@ func TestFullDisk(t *testing.T) {
 		free.Store(50 * mega)
 		health("degraded", "error", 503)
 		if told := agent.heard("storage_status"); !strings.Contains(told, `"storage":"full"`) {
-			t.Errorf("agents are told %s", told)
+			t.Errorf("agents received %s", told)
 		}
 		for event, payload := range visitors {
 			if event != "join" {
@@ -100,10 +100,10 @@ func TestFullDisk(t *testing.T) {
 			}
 		}
 		if a := agent.emit("admin_join", ""); !strings.Contains(a.raw, `"storage":"full"`) {
-			t.Errorf("an agent who comes now is told %s", a.raw)
+			t.Errorf("the response to an agent who connects now is %s", a.raw)
 		}
 
-		free.Store(7 * mega) // the last is for deleting
+		free.Store(7 * mega) // the reserve for deleting
 		health("unhealthy", "error", 503)
 		if a := agent.emit("message", mine(`"text":"x"`)); a.Error.Code != "db_save_failed" {
 			t.Errorf("an agent's message: %s", a.raw)
@@ -123,7 +123,7 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// What is deleted makes room inside SQLite's file, which the file system does not see.
+// Deleted rows free space inside SQLite's file, which the file system does not see.
 func TestDeletingMakesRoomForVisitors(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	s := openOn(t, store, func(string) (uint64, uint64, error) { return 63 * mega, 1000 * mega, nil }, "MIN_FREE_DISK", "64MB")
@@ -148,9 +148,9 @@ func TestDeletingMakesRoomForVisitors(t *testing.T) {
 	}
 }
 
-// TestTextsOfAnAddress has one address write as much as it may, by many visitors with the longest texts there are.
+// TestTextsOfAnAddress stores as much as one address may, by many visitors with the longest texts.
 func TestTextsOfAnAddress(t *testing.T) {
-	const most = 6 * mega // three times what it is on SQLite: PostgreSQL may keep old versions of rows for a while
+	const most = 6 * mega // three times the size on SQLite: PostgreSQL may keep old row versions for a while
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		s := open(t, store, "RATE_LIMIT_MESSAGE", "30/1m")
 		before := stored(t, store)
@@ -168,7 +168,7 @@ func TestTextsOfAnAddress(t *testing.T) {
 				}
 				continue
 			}
-			if n == 0 { // whoever pastes a long text now and then meets no limit
+			if n == 0 { // an occasional long text is within the limits
 				for range 5 {
 					if a := v.emit("message", `{"text":`+string(paste)+`}`); !a.OK {
 						t.Errorf("a paste: %s", a.raw[:200])
@@ -186,7 +186,7 @@ func TestTextsOfAnAddress(t *testing.T) {
 				}
 			}
 			v.emit("rate", `{"score":1,"comment":"`+strings.Repeat("🙂", 1000)+`"}`)
-			if n > 5 && limited > 5 { // it goes on like this
+			if n > 5 && limited > 5 { // steady state
 				break
 			}
 		}
@@ -198,7 +198,7 @@ func TestTextsOfAnAddress(t *testing.T) {
 	})
 }
 
-// stored is the size of the database.
+// stored returns the size of the database.
 func stored(t *testing.T, store *models.Store) int64 {
 	t.Helper()
 	c, err := store.Compact(t.Context())

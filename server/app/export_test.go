@@ -84,16 +84,16 @@ Saat dilimi: Europe/Istanbul
 		}
 		all.Notes = nil
 		if r = post(`{"thread_id":"` + threadA + `","format":"json"}`); strings.Contains(r.body, "kargoya") || strings.Contains(r.body, `"notes"`) {
-			t.Errorf("notes that nobody asked for: %s", r.body)
+			t.Errorf("notes that were not requested: %s", r.body)
 		}
 		if r := s.do(t, agent, "POST", "/api/threads/export", `{"thread_id":"`+threadA+`","format":"text","time_zone":"../etc/passwd"}`); r.status != 400 {
-			t.Errorf("a time zone that is none: %d", r.status)
+			t.Errorf("an invalid time zone: %d", r.status)
 		}
 		if log := s.log.String(); strings.Count(log, "thread_exported") != 4 {
-			t.Error("the security log does not tell who took conversations out")
+			t.Error("the audit log does not tell who exported conversations")
 		}
 
-		// A long one arrives whole.
+		// A long thread is exported completely.
 		if _, err := store.CreateThread(t.Context(), models.NewThread{ID: threadB, DisplayName: "Uzun"}); err != nil {
 			t.Fatal(err)
 		}

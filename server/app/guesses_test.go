@@ -17,8 +17,8 @@ import (
 	"sohbet/models/storetest"
 )
 
-// TestGuessingFromManyAddresses attacks the sign-in as somebody does who has any number of addresses and browsers, with the
-// limit for each address off, and a restart in between. The owner signs in all the same.
+// TestGuessingFromManyAddresses attacks the sign-in from any number of addresses and browsers, with the limit per address off and a
+// restart in between. The owner can still sign in.
 func TestGuessingFromManyAddresses(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		s := open(t, store, "TRUSTED_PROXIES", "127.0.0.1")
@@ -69,7 +69,7 @@ func TestGuessingFromManyAddresses(t *testing.T) {
 	})
 }
 
-// TestProxyThatIsNotTrusted checks that it is told once, and only then.
+// TestProxyThatIsNotTrusted checks that the warning is logged once, and only when it applies.
 func TestProxyThatIsNotTrusted(t *testing.T) {
 	const warning = "requests come through a proxy"
 	for trusted, want := range map[string]int{"": 1, "127.0.0.1": 0} {
@@ -89,8 +89,8 @@ func TestProxyThatIsNotTrusted(t *testing.T) {
 	}
 }
 
-// TestRightPasswordDuringAFlood has strangers at ever new addresses try passwords, first one after the other and then 32 at a time,
-// while the owner signs in with a new browser at a new address.
+// TestRightPasswordDuringAFlood has attackers at always new addresses try passwords, first sequentially and then 32 at a time, while
+// the owner signs in with a new browser at a new address.
 func TestRightPasswordDuringAFlood(t *testing.T) {
 	hash, err := argon2id.CreateHash("open sesame", &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
 	if err != nil {
@@ -117,7 +117,7 @@ func TestRightPasswordDuringAFlood(t *testing.T) {
 	}
 	for range 62 {
 		if status := stranger(); status != 401 && status != 429 {
-			t.Fatalf("a stranger's try: %d", status)
+			t.Fatalf("an attacker's attempt: %d", status)
 		}
 	}
 	if tries := owner("192.0.2.1"); tries != 1 {

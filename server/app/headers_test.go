@@ -10,7 +10,7 @@ import (
 	"sohbet/models/storetest"
 )
 
-// TestHeadersOnEveryRoute looks at the answers of all routes, to anybody and to an agent, over HTTP and HTTPS.
+// TestHeadersOnEveryRoute checks the responses of all routes, with and without an agent's session, over HTTP and HTTPS.
 func TestHeadersOnEveryRoute(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	seed(t, store, threadA, "Ada", "first")
@@ -20,7 +20,7 @@ func TestHeadersOnEveryRoute(t *testing.T) {
 		"POST /socket.io/?EIO=4&transport=polling&sid=x", "GET /api/nothing", "GET /static/" + strings.Repeat("x", 300)}
 	for _, route := range s.server.Routes() {
 		if strings.HasSuffix(route, " /logout") {
-			continue // it would end the agent's session; below
+			continue // tested below, because it ends the agent's session
 		}
 		route = strings.NewReplacer(":thread_id", threadA, ":folder", "image", ":name", "x.png", " /static/*", " "+staticFile(t, s)).Replace(route)
 		paths = append(paths, route)
@@ -49,7 +49,7 @@ func TestHeadersOnEveryRoute(t *testing.T) {
 				if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors ") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") {
 					t.Errorf("%s: policy %q", route, policy)
 				}
-				// What pages of other sites may load: our scripts, styles and pictures, never an answer with data in it.
+				// Pages of other sites may only load scripts, styles and images, never responses with data.
 				loadable := strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/socket.io/socket.io") || strings.HasPrefix(path, "/uploads/") || path == "/widget.js"
 				if corp != "same-origin" && (corp != "cross-origin" || !loadable) {
 					t.Errorf("%s: Cross-Origin-Resource-Policy %q", route, corp)
@@ -65,7 +65,7 @@ func TestHeadersOnEveryRoute(t *testing.T) {
 	}
 }
 
-// TestPolicyOfPages checks the parts of the pages' policies one by one.
+// TestPolicyOfPages checks the directives of the pages' policies.
 func TestPolicyOfPages(t *testing.T) {
 	for origins, embedders := range map[string]string{"": "frame-ancestors 'self'", "https://shop.example,https://other.example": "frame-ancestors 'self' https://shop.example https://other.example"} {
 		s := open(t, storetest.Open(t, "sqlite"), "CORS_ORIGINS", origins)
@@ -99,11 +99,11 @@ func containsPart(policy, want string) bool {
 	return false
 }
 
-// TestScriptsParseNoMarkup keeps the ways in which a string becomes markup or code out of the pages' scripts: text enters a
-// page as text. The browsers' own refusal (trusted-types) is the second line.
+// TestScriptsParseNoMarkup checks that the pages' scripts use none of the functions that turn a string into markup or code. Trusted
+// Types in browsers are the second line of defence.
 func TestScriptsParseNoMarkup(t *testing.T) {
 	banned := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|srcdoc|createContextualFragment|DOMParser|parseFromString|setHTMLUnsafe|parseHTMLUnsafe)\b|document\.write|\beval\s*\(|new\s+Function\b|(setTimeout|setInterval)\s*\(\s*['"` + "`" + `]|javascript:|\.setAttribute\(\s*['"]on|\bimport\s*\(`)
-	// What is loaded later is named in the source, and comes from where everything does.
+	// Dynamically imported modules are named literally in the source.
 	later := regexp.MustCompile(`\bimport\('\.{1,2}/[\w/.-]+\.js'\)`)
 	if !banned.MatchString("node.innerHTML = text") || !banned.MatchString("setTimeout('x()')") || banned.MatchString("setTimeout(() => x())") {
 		t.Fatal("this test looks for nothing")

@@ -41,7 +41,7 @@ func TestHealthTellsTheTruth(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	broken := open(t, store) // its checks are not kept from before
+	broken := open(t, store) // with no cached results
 	var bad answer
 	r = broken.do(t, broken.browser(t), "GET", "/health", "")
 	r.into(t, &bad)
@@ -53,7 +53,7 @@ func TestHealthTellsTheTruth(t *testing.T) {
 	}
 }
 
-// TestHealthTellsStrangersStatesAlone compares the answer to a stranger with a list of all that may stand in it.
+// TestHealthTellsStrangersStatesAlone compares the response to an unauthenticated client with a list of everything it may contain.
 func TestHealthTellsStrangersStatesAlone(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	form := regexp.MustCompile(`^\{"status":"healthy","timestamp":"[0-9T:.Z-]+","checks":\{"cloudinary":\{"status":"off"\},"database":\{"status":"ok"\},` +
@@ -140,12 +140,12 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// locked is another program that keeps a SQLite database locked for writing until it executes ROLLBACK, or the test ends.
+// locked simulates another program that locks a SQLite database for writing until it executes ROLLBACK, or the test ends.
 func locked(t *testing.T, url string) *sql.DB {
 	t.Helper()
 	driver := "sqlite3"
 	if !slices.Contains(sql.Drivers(), driver) {
-		driver = "sqlite" // a build without cgo
+		driver = "sqlite" // in a build without cgo
 	}
 	other, err := sql.Open(driver, strings.TrimPrefix(url, "sqlite://"))
 	if err != nil {
@@ -159,7 +159,7 @@ func locked(t *testing.T, url string) *sql.DB {
 	return other
 }
 
-// Another program that keeps the database file locked: what is stored can be read, nothing can be stored.
+// While another program locks the database file, stored data can be read, and writes fail.
 func TestHealthTellsThatNothingIsStored(t *testing.T) {
 	options := storetest.Options(t, "sqlite")
 	store := storetest.Reopen(t, options)
@@ -185,7 +185,7 @@ func TestHealthTellsThatNothingIsStored(t *testing.T) {
 	if _, err := other.Exec("ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
-	healed := open(t, store) // its checks are not kept from before
+	healed := open(t, store) // with no cached results
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		if r = healed.do(t, healed.browser(t), "GET", "/health", ""); r.status == 200 {
 			return

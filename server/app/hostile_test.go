@@ -23,7 +23,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// hostileInputs is how many inputs the test sends; HOSTILE_INPUTS=1000000 makes it a long one.
+// hostileInputs returns how many inputs the test sends; HOSTILE_INPUTS=1000000 makes it a long run.
 func hostileInputs(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("HOSTILE_INPUTS")
@@ -37,11 +37,11 @@ func hostileInputs(t *testing.T) int {
 	return n
 }
 
-// mutator makes inputs that are nearly right.
+// mutator generates almost valid inputs.
 type mutator struct {
 	*rand.Rand
 	thread, session string
-	files           []string // to be uploaded
+	files           []string // URLs of files to upload
 }
 
 var fragments = []string{
@@ -52,7 +52,7 @@ var fragments = []string{
 
 func (m *mutator) pick(list []string) string { return list[m.IntN(len(list))] }
 
-// word is a plausible value, or none at all.
+// word returns a plausible value, or an invalid one.
 func (m *mutator) word() string {
 	switch m.IntN(7) {
 	case 0:
@@ -61,7 +61,7 @@ func (m *mutator) word() string {
 		return strings.Repeat(m.pick(fragments), m.IntN(40))
 	case 2:
 		return strings.Repeat("x", m.IntN(12_000))
-	case 3: // what is slow to look through for an expression that backtracks
+	case 3: // slow for a regular expression that backtracks
 		return m.pick([]string{"https://a", "a@", "www.", "😀", " ", "/uploads/"}) +
 			strings.Repeat(m.pick([]string{"!", "😀", "a.", "a-", " ", "*", "👩\u200d"}), m.IntN(3000)) + "x" + strings.Repeat(")", m.IntN(3000))
 	default:
@@ -90,7 +90,7 @@ func (m *mutator) object() string {
 	return m.damage("{" + strings.Join(parts, ",") + "}")
 }
 
-// damage changes a byte or two of one in four.
+// damage changes one or two bytes in a quarter of the calls.
 func (m *mutator) damage(s string) string {
 	if len(s) == 0 || m.IntN(4) > 0 {
 		return s
@@ -109,7 +109,7 @@ func (m *mutator) damage(s string) string {
 	return string(b)
 }
 
-// request writes a request by hand: Go's own client would refuse to send most of these.
+// request writes a request manually: Go's client would refuse to send most of these.
 func (m *mutator) request(routes []string) []byte {
 	method, path, _ := strings.Cut(m.pick(routes), " ")
 	if m.IntN(8) == 0 {
@@ -149,7 +149,7 @@ func (m *mutator) request(routes []string) []byte {
 	return b.Bytes()
 }
 
-// packet is a Socket.IO packet for polling or a websocket.
+// packet returns a Socket.IO packet for polling or a websocket.
 func (m *mutator) packet(names []string) string {
 	args := []string{strconv.Quote(m.pick(names)), m.object()}
 	if m.IntN(6) == 0 {
@@ -162,14 +162,14 @@ func (m *mutator) packet(names []string) string {
 	return m.damage(p)
 }
 
-// TestHostileInputs sends random and mutated requests and packets to the real server and demands that it answers as if nothing
-// were: no 5xx, no panic, and nothing left behind.
+// TestHostileInputs sends random and mutated requests and packets to the real server and checks that it is unaffected: no 5xx, no
+// panic, and no leaked goroutines or memory.
 func TestHostileInputs(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	s := open(t, store, "LOG_LEVEL", "warn")
 	seed(t, store, threadA, "Ada", "first")
 	session := s.cookie(t, s.agent(t), "sohbet_session")
-	// Neither ends the session of this test, nor needs anybody to read the codes.
+	// Skip routes that would end this test's session or send codes.
 	var routes []string
 	for _, route := range s.server.Routes() {
 		if !strings.HasSuffix(route, "/logout") && !strings.HasSuffix(route, "clear_all") {
@@ -223,12 +223,12 @@ func TestHostileInputs(t *testing.T) {
 func heapNow() int64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what finalizers held
+	runtime.GC() // frees memory held by finalizers
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
-// hostileHTTP writes requests to a connection, and a new one whenever the server has had enough.
+// hostileHTTP writes requests to a connection, opening a new one whenever the server has closed it.
 func hostileHTTP(t *testing.T, s *site, m *mutator, routes []string, n int) {
 	address := strings.TrimPrefix(s.URL, "http://")
 	var conn net.Conn
@@ -252,7 +252,7 @@ func hostileHTTP(t *testing.T, s *site, m *mutator, routes []string, n int) {
 		}
 		request := m.request(routes)
 		_ = conn.SetDeadline(time.Now().Add(40 * time.Second))
-		if _, err := conn.Write(request); err != nil { // the server hung up, as it may
+		if _, err := conn.Write(request); err != nil { // the server may close the connection
 			hangUp()
 			continue
 		}
@@ -275,7 +275,7 @@ func hostileHTTP(t *testing.T, s *site, m *mutator, routes []string, n int) {
 	}
 }
 
-// readAnswer reads one answer to its end, past those that only announce it.
+// readAnswer reads one final response completely, skipping informational ones.
 func readAnswer(reader *bufio.Reader, request []byte) (*http.Response, error) {
 	method, _, _ := strings.Cut(string(request), " ")
 	for {
@@ -291,12 +291,13 @@ func readAnswer(reader *bufio.Reader, request []byte) (*http.Response, error) {
 	}
 }
 
-// unready is true of answers that are 503 whatever is asked: readiness, since nobody called Serve.
+// unready reports whether a response is a 503 of the readiness check, which always fails because Serve was not called.
 func unready(request []byte, status int) bool {
 	return status == http.StatusServiceUnavailable && bytes.Contains(request, []byte(" /health"))
 }
 
-// hostileFrames sends packets over websockets, in fragments, pieces and floods, joins and leaves, and leaves frames unfinished.
+// hostileFrames sends packets over websockets, in fragments, pieces and floods, joins and leaves namespaces, and leaves frames
+// unfinished.
 func hostileFrames(t *testing.T, s *site, m *mutator, n int) {
 	host := &raw.Host{T: t, Addr: strings.TrimPrefix(s.URL, "http://"), Path: "/socket.io/", Header: http.Header{"Cookie": {"sohbet_session=" + m.session}}}
 	for sent := 0; sent < n && !t.Failed(); {
@@ -329,7 +330,7 @@ func hostileFrames(t *testing.T, s *site, m *mutator, n int) {
 			out = out[:m.IntN(len(out))+1]
 		}
 		_ = w.SetDeadline(time.Now().Add(40 * time.Second))
-		_, _ = w.Write(append(raw.Text("40"), m.damage(string(out))...)) // the server may close it meanwhile
+		_, _ = w.Write(append(raw.Text("40"), m.damage(string(out))...)) // the server may have closed it
 		if m.IntN(2) == 0 {
 			_, _ = w.Next()
 		}
@@ -340,7 +341,7 @@ func hostileFrames(t *testing.T, s *site, m *mutator, n int) {
 var eventNames = []string{"join", "rejoin", "message", "message_to_admin", "message_from_visitor", "message_to_visitor", "typing", "history", "read", "heartbeat", "join_thread",
 	"leave_thread", "admin_join", "block_thread", "unblock_thread", "connect", "disconnect", "error", "__proto__", ""}
 
-// hostileSockets sends packets over polling, several at a time, on connections that it leaves in every state.
+// hostileSockets sends packets over polling, several at a time, and leaves connections in every state.
 func hostileSockets(t *testing.T, s *site, m *mutator, n int) {
 	client := &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
@@ -388,7 +389,7 @@ func hostileSockets(t *testing.T, s *site, m *mutator, n int) {
 				break
 			}
 		}
-		if m.IntN(20) > 0 { // the others are left for the server to find out
+		if m.IntN(20) > 0 { // the others are left for the server to time out
 			send("POST", path, "1", asAgent)
 		}
 	}

@@ -22,7 +22,7 @@ import (
 
 const script = "<script>alert(document.domain)</script>"
 
-// bomb is a PNG of w × h black pixels in a few kilobytes.
+// bomb returns a PNG of w × h black pixels in a few kilobytes.
 func bomb(t testing.TB, w, h int) []byte {
 	t.Helper()
 	var rows bytes.Buffer
@@ -41,7 +41,7 @@ func bomb(t testing.TB, w, h int) []byte {
 		mediatest.PNGChunk("IDAT", rows.Bytes()), mediatest.PNGChunk("IEND", nil))
 }
 
-// sized changes the size that a JPEG's frame header tells.
+// sized changes the size in a JPEG's frame header.
 func sized(file []byte, w, h uint16) []byte {
 	file = bytes.Clone(file)
 	at := bytes.Index(file, []byte{0xff, 0xc0})
@@ -73,7 +73,7 @@ func TestHostileUploads(t *testing.T) {
 	cases := []struct {
 		name, route, file string
 		content           []byte
-		code              string // "" = taken, and clean
+		code              string // "" = accepted and sanitized
 	}{
 		{"HTML as PNG", "image", "a.png", []byte("<!DOCTYPE html><html>" + script), wrongType},
 		{"HTML as a picture with spaces before", "image", "a.jpg", []byte("\n\n   <html>" + script), wrongType},
@@ -192,7 +192,7 @@ func TestHostileUploads(t *testing.T) {
 	t.Logf("%d hostile uploads", len(cases))
 }
 
-// inert reports whether a browser can only show a file as picture or sound, or save it.
+// inert reports whether a browser can only show a file as image or audio, or download it.
 func inert(h http.Header) bool {
 	kind := h.Get("Content-Type")
 	safe := strings.HasPrefix(kind, "image/") && kind != "image/svg+xml" || strings.HasPrefix(kind, "audio/") ||
@@ -200,7 +200,7 @@ func inert(h http.Header) bool {
 	return safe && h.Get("X-Content-Type-Options") == "nosniff" && strings.Contains(h.Get("Content-Security-Policy"), "sandbox")
 }
 
-// TestHostileForms sends forms that no browser makes.
+// TestHostileForms sends forms that no browser generates.
 func TestHostileForms(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	var photo bytes.Buffer
@@ -235,7 +235,7 @@ func TestHostileForms(t *testing.T) {
 		if r.code() != c.code || r.status < 400 || r.status >= 500 {
 			t.Errorf("%s: %d %s", c.name, r.status, r.body)
 		}
-		s.files.Sweep(t.Context()) // what was taken back
+		s.files.Sweep(t.Context()) // deletes what was rolled back
 		if list := s.uploads(t); len(list) > 0 {
 			t.Fatalf("%s leaves %v", c.name, list)
 		}
@@ -248,8 +248,8 @@ func TestHostileForms(t *testing.T) {
 	}
 }
 
-// TestUploadBombs sends nine pictures at once that cost far more than their size, with others that ask for too much, while
-// somebody sends a photo of twelve megapixels from a phone.
+// TestUploadBombs sends nine decompression bombs at once, with others whose declared size is over the limit, while a phone uploads a
+// photo of twelve megapixels.
 func TestUploadBombs(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	photo := mediatest.JPEG(t, image.NewYCbCr(image.Rect(0, 0, 4000, 3000), image.YCbCrSubsampleRatio420))
@@ -259,7 +259,7 @@ func TestUploadBombs(t *testing.T) {
 		"audio/0": mediatest.WebMNested(1_000_000), "audio/1": mediatest.WebMEmpty(4_000_000), "file/0": mediatest.ZIPEntries(3<<16+10, 10, 0),
 	}
 	for i := range 3 {
-		sent[fmt.Sprintf("image/%d", 3+i)] = mediatest.WebPGroups(2600, 0) // within the budget, but not together
+		sent[fmt.Sprintf("image/%d", 3+i)] = mediatest.WebPGroups(2600, 0) // within the memory budget each, but not together
 	}
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	heap := func() uint64 { metrics.Read(sample); return sample[0].Value.Uint64() }
@@ -295,7 +295,7 @@ func TestUploadBombs(t *testing.T) {
 	close(done)
 	watching.Wait()
 	growth := (int64(most) - int64(before)) >> 20
-	if t.Logf("the heap grew by %d MB", growth); growth > 220 { // the requests' own copies in this process, too
+	if t.Logf("the heap grew by %d MB", growth); growth > 220 { // includes the requests' own copies in this process
 		t.Errorf("the heap grew by %d MB", growth)
 	}
 }

@@ -163,7 +163,7 @@ func TestSignInIsLimited(t *testing.T) {
 
 func TestSignInFillsTheLimitAgain(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"), "RATE_LIMIT_LOGIN", "5/15m")
-	for range 8 { // each of them takes one of five, and gives it back by succeeding
+	for range 8 { // each takes one of five attempts, and returns it by succeeding
 		s.agent(t)
 	}
 }

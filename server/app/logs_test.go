@@ -14,8 +14,8 @@ import (
 	"sohbet/server/logging/loggingtest"
 )
 
-// TestLogsHoldNoSecrets drives the server through everything it does, well and badly, at its most talkative, and looks in all
-// that it logged for what nobody else may know.
+// TestLogsHoldNoSecrets exercises every function of the server, with successes and errors, at debug level, and searches the log for
+// secrets.
 func TestLogsHoldNoSecrets(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 			} {
 				v.emit(e[0], e[1])
 			}
-			v.send(`42["` + text + `",{` + id + `}]`) // an event that nobody knows
+			v.send(`42["` + text + `",{` + id + `}]`) // an unknown event
 			query := "?thread_id=" + thread + "&q=" + url.QueryEscape(text)
 			for _, r := range [][3]string{
 				{"GET", "/api/threads?q=" + url.QueryEscape(name), ""}, {"GET", "/api/messages" + query, ""}, {"GET", "/api/messages/" + thread, ""},
@@ -83,13 +83,13 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 				s.do(t, stranger, "GET", "/metrics"+query, "", headers...)
 				s.do(t, stranger, "GET", "/socket.io/?EIO=4&transport=polling&sid="+thread, "", headers...)
 			}
-			for range 25 { // into the limit
+			for range 25 { // exceeds the rate limit
 				v.emit("message", `{`+id+`,"text":"`+text+`"}`)
 			}
 			if err := store.Close(); err != nil {
 				t.Fatal(err)
 			}
-			v.emit("message", `{`+id+`,"text":"`+text+`"}`) // and into a database that is gone
+			v.emit("message", `{`+id+`,"text":"`+text+`"}`) // fails because the database is gone
 			s.do(t, agent, "GET", "/api/messages/"+thread, "")
 			s.do(t, agent, "POST", "/request-otp", `{"x":"`+text+`"}`)
 
@@ -122,7 +122,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 	}
 }
 
-// TestSecurityLog checks that what matters is told, once, with who and from where.
+// TestSecurityLog checks that relevant events are logged once, with actor and address.
 func TestSecurityLog(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	seed(t, store, threadA, "Ada", "first")
@@ -168,10 +168,10 @@ func TestSecurityLog(t *testing.T) {
 		"socket_event refused  admin_join", "request limited  /api/threads", "sign_out ok admin",
 	} {
 		if found[want] == 0 {
-			t.Errorf("not told: %s", want)
+			t.Errorf("not logged: %s", want)
 		}
 	}
 	if t.Failed() {
-		t.Logf("told: %v", found)
+		t.Logf("logged: %v", found)
 	}
 }

@@ -15,7 +15,7 @@ func TestMemoryNearItsLimit(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	used := s.health(t).Checks["memory"].UsedBytes
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(used) + 256<<20))
-	// Taken and given back past the collector, which keeps what it had, and more so under the race detector.
+	// Allocated and freed with mmap, because the garbage collector does not return memory immediately, least under the race detector.
 	ballast, err := unix.Mmap(-1, 0, int(used/8)+256<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)

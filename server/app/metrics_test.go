@@ -19,20 +19,20 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// constants are the metrics that tell something and need not move.
+// constants are the metrics that need not change.
 var constants = regexp.MustCompile(`^(go_info|go_sql_max_open_connections|process_max_fds|process_start_time_seconds|process_virtual_memory_max_bytes|` +
-	`go_memstats_\w+_sys_bytes)$`) // what the runtime takes from the system at rare times
+	`go_memstats_\w+_sys_bytes)$`) // memory that the runtime rarely obtains from the system
 
 var familyLine = regexp.MustCompile(`(?m)^# TYPE (\S+) `)
 
-// scrapes is what /metrics said over time.
+// scrapes is the history of /metrics.
 type scrapes struct {
 	t    *testing.T
 	site *site
-	said map[string]map[string]bool // by family: everything its lines have said; nothing is something too
+	said map[string]map[string]bool // by family: all values seen, including absent
 	last string
 
-	before bool // there was a scrape
+	before bool // a scrape was made before
 }
 
 func (s *scrapes) scrape() {
@@ -56,13 +56,13 @@ func (s *scrapes) scrape() {
 			}
 		}
 		_, lines, _ := strings.Cut(r.body[at[0]:end], "\n")
-		lines, _, _ = strings.Cut(lines, "# HELP") // of the next one
+		lines, _, _ = strings.Cut(lines, "# HELP") // cut before the next family
 		s.said[name][lines] = true
 	}
 	s.before = true
 }
 
-// until scrapes until a line fits.
+// until scrapes until a line matches.
 func (s *scrapes) until(line string) {
 	s.t.Helper()
 	want := regexp.MustCompile(`(?m)^` + line + `$`)
@@ -76,8 +76,7 @@ func (s *scrapes) until(line string) {
 	}
 }
 
-// TestEveryMetricMoves does to the server what each metric is there to tell, and holds all that are registered against it: one that
-// nothing here moves fails.
+// TestEveryMetricMoves triggers what each metric measures, and fails if any registered metric did not change.
 func TestEveryMetricMoves(t *testing.T) {
 	bot := telegramtest.New(t, telegramtest.Forum())
 	cloud := cloudinarytest.New(t, time.Now)
@@ -104,7 +103,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	m.until("sohbet_messages_accepted_total 1")
 	m.until("sohbet_store_commits_total [1-9][0-9]*")
 
-	// Telegram takes it, and answers; and then it is away.
+	// Telegram accepts a message and responds, and then becomes unreachable.
 	m.until("sohbet_telegram_sent_total [1-9]")
 	m.until("sohbet_telegram_waiting 0")
 	bot.Say(telegramtest.In{Topic: bot.Sent()[len(bot.Sent())-1].Topic, Text: "hello too"})
@@ -120,7 +119,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	m.until("sohbet_telegram_waiting 0")
 	m.until("sohbet_telegram_waiting_seconds 0")
 
-	// A file for Cloudinary, and one too many.
+	// A file for Cloudinary, and one more than allowed.
 	photo := mediatest.JPEG(t, mediatest.Picture(90, 60, 0))
 	s.upload(t, "image", "a.jpg", photo)
 	m.until(`sohbet_outside_call_duration_seconds_count\{outcome="ok",service="cloudinary"\} [1-9][0-9]*`)
@@ -131,10 +130,10 @@ func TestEveryMetricMoves(t *testing.T) {
 	m.until(`sohbet_http_requests_total\{method="POST",route="/api/upload/image",status="429"\} 1`)
 	m.until(`sohbet_http_request_duration_seconds_count\{route="/api/upload/image"\} 2`)
 
-	// Another program locks the database: what is to be stored waits, in the queue and for the one connection.
+	// Another program locks the database: writes wait in the queue and for the only connection.
 	other := locked(t, options.URL)
 	stored := make(chan error, 2)
-	for range cap(stored) { // one that the writer holds, and one behind it
+	for range cap(stored) { // one held by the writer, and one waiting behind it
 		message := models.NewMessage{ThreadID: threadA, ContentText: "later", ContentType: "text", SenderType: models.Visitor}
 		if err := store.Append(t.Context(), message, func(_ models.Appended, err error) { stored <- err }); err != nil {
 			t.Fatal(err)
@@ -152,7 +151,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	}
 	m.until("sohbet_store_queue 0")
 
-	// A conversation that another process wrote down, read twice: from the database and from memory.
+	// A conversation stored by another process, read twice: from the database and from the cache.
 	seed(t, storetest.Reopen(t, options), threadB, "Bob", "first")
 	agent := s.browser(t)
 	s.do(t, agent, "POST", "/request-otp", "")
@@ -172,7 +171,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	m.until("sohbet_cache_misses_total [1-9][0-9]*")
 	m.until("sohbet_cache_hits_total [1-9][0-9]*")
 
-	// An agent's page that stopped reading falls behind, and is cut.
+	// An agent's page that stopped reading is disconnected.
 	deaf := s.socket(t, agent)
 	deaf.emit("admin_join", "")
 	long := strings.Repeat("🫖", 10_000)
@@ -186,7 +185,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	}
 	m.until("sohbet_sockets_cut_total 1")
 
-	// The pools let connections go, and make callers wait.
+	// The pools close connections, and make callers wait.
 	for _, pool := range store.Pools() {
 		move(t, pool, m.scrape)
 	}
@@ -196,7 +195,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	defer runtime.GOMAXPROCS(before)
 	runtime.GOMAXPROCS(before + 1)
 	threads := make(chan struct{})
-	for range 32 { // each takes a thread for itself
+	for range 32 { // each occupies an OS thread
 		go func() {
 			runtime.LockOSThread()
 			<-threads
@@ -222,7 +221,7 @@ func TestEveryMetricMoves(t *testing.T) {
 
 var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
 
-// move makes every number of a pool move that did not by itself: connections in use, waiting, and each reason to close one. look
+// move changes every metric of a pool that has not changed by itself: connections in use, waiting, and each reason to close one. look
 // is called while all are in use.
 func move(t *testing.T, pool *sql.DB, look func()) {
 	t.Helper()

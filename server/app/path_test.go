@@ -14,7 +14,7 @@ import (
 
 var address = regexp.MustCompile(`(?:href|src)="(/[^"]*)"`)
 
-// TestBelowAPath has PUBLIC_URL with a path, so that another site has the root: nothing may lead there.
+// TestBelowAPath has a PUBLIC_URL with a path: no URL may point outside it, because another site may be at the root.
 func TestBelowAPath(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	seed(t, store, threadA, "Ada")
@@ -71,7 +71,7 @@ func TestBelowAPath(t *testing.T) {
 			t.Errorf("%s leads to %s", path, strays)
 		}
 	}
-	// A proxy that cuts the path off, and a platform that asks for /health, come without it.
+	// A proxy that strips the path, and a platform that probes /health, send requests without it.
 	for _, path := range []string{"/", "/health/live", "/login"} {
 		if r := root.do(t, stranger, "GET", path, ""); r.status != 200 {
 			t.Errorf("%s without the path: %d", path, r.status)
@@ -83,7 +83,7 @@ func TestBelowAPath(t *testing.T) {
 	files(t, s, agent, store)
 }
 
-// files sends a picture to a thread, and looks what the addresses of both are.
+// files sends an image to a thread, and checks the URLs of the image and its thumbnail.
 func files(t *testing.T, s *site, agent *http.Client, store *models.Store) {
 	t.Helper()
 	body, kind := form(t, "file", "tea.png", mediatest.PNG(t, mediatest.Picture(1600, 1200, 1)))
@@ -116,7 +116,7 @@ func files(t *testing.T, s *site, agent *http.Client, store *models.Store) {
 	}
 }
 
-// Neither database stores NUL or bytes that are no UTF-8 as text; PostgreSQL does not compare with them either.
+// Neither database stores NUL or invalid UTF-8 as text; PostgreSQL cannot compare with them either.
 func TestAddressesThatAreNoText(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		seed(t, store, threadA, "Ada")

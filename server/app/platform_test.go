@@ -13,7 +13,7 @@ import (
 	"sohbet/models/storetest"
 )
 
-// A platform such as Railway gives a port and a database, the shop owner a key, and that is the whole environment.
+// A platform such as Railway provides a port and a database and the user a key, and those are all settings.
 func TestThreeVariablesAreEnough(t *testing.T) {
 	database := storetest.Options(t, "postgres")
 	database.Keys = []string{testKey}
@@ -37,7 +37,7 @@ func TestThreeVariablesAreEnough(t *testing.T) {
 	}
 	ali := s.visit("Ali")
 	ali.say("merhaba")
-	ali.emit("rejoin", map[string]string{"thread_id": ali.thread}) // answered after the message, as events are in order
+	ali.emit("rejoin", map[string]string{"thread_id": ali.thread}) // acknowledged after the message, because events are handled in order
 	raw.Take(t, ali.joined, "joined again")
 	s.Stop()
 	list, _, err := storetest.Reopen(t, database).Messages(t.Context(), ali.thread, models.MessageQuery{})

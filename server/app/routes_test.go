@@ -14,7 +14,7 @@ import (
 	"sohbet/server/auth"
 )
 
-// p256dh is a browser's public key, that of RFC 8291 §5.
+// p256dh is a browser's public key, from RFC 8291 §5.
 const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 
 // TestEveryRoute tries each route as each kind of caller (docs/protocol.md, "HTTP").
@@ -22,7 +22,7 @@ func TestEveryRoute(t *testing.T) {
 	const send = `{"thread_id":"` + threadA + `","text":"hello"}`
 	type want struct {
 		anonymous, visitor, agent int
-		stranger                  int // who shows a thread id that is not stored
+		stranger                  int // a visitor with a thread id that is not stored
 	}
 	everybody := func(status int) want { return want{status, status, status, status} }
 	agents, public, refused := want{401, 401, 200, 401}, everybody(200), everybody(404)
@@ -89,7 +89,7 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/verify-otp", `{"otp":"x"}`, everybody(401)},
 		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, everybody(403)},
 		{"POST", "/admin/verify-otp", `{"otp":"x"}`, everybody(401)},
-		{"POST", "/telegram/webhook", "{}", refused}, // no bot is set up
+		{"POST", "/telegram/webhook", "{}", refused}, // no bot is configured
 		{"POST", "/api/upload/image", "", everybody(400)}, {"POST", "/api/upload/audio", "", everybody(400)}, {"POST", "/api/upload/file", "{}", everybody(400)},
 		{"POST", "/api/upload/sign", `{"kind":"image"}`, public}, {"POST", "/api/upload/sign", `{"kind":"x"}`, everybody(400)},
 		{"POST", "/api/upload/confirm", `{"id":"x"}`, refused}, {"POST", "/api/upload/confirm", "", everybody(400)},
@@ -97,7 +97,7 @@ func TestEveryRoute(t *testing.T) {
 		{"GET", "/nothing", "", refused}, {"POST", "/api/nothing", "", refused}, {"GET", "/socket.io/other.js", "", refused},
 		{"GET", "/static/0/nothing.js", "", refused}, {"GET", "/api/threads/x", "", refused},
 		{"POST", "/", "", everybody(405)}, {"GET", "/request-otp", "", everybody(405)}, {"PUT", "/api/threads", "", everybody(405)},
-		{"GET", "/logout", "", everybody(302)}, // last: it signs the agent out
+		{"GET", "/logout", "", everybody(302)}, // last, because it ends the agent's session
 	}
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		s := open(t, store)
@@ -128,7 +128,7 @@ func TestEveryRoute(t *testing.T) {
 		for _, row := range table {
 			path := strings.Replace(row.path, "/static/*", staticFile(t, s), 1)
 			for _, c := range callers {
-				// Each call finds the same two threads.
+				// Each call needs the same two threads.
 				if !fresh {
 					reset()
 				}
@@ -192,7 +192,7 @@ func checkError(t *testing.T, path string, r reply) {
 	}
 }
 
-// noSessions knows of none.
+// noSessions is a SessionStore without sessions.
 type noSessions struct{ auth.SessionStore }
 
 func (noSessions) SessionGeneration(context.Context) (string, error) { return "", nil }
@@ -212,7 +212,7 @@ func expiredCookie(t *testing.T) string {
 	return strings.SplitN(w.Header().Get("Set-Cookie"), ";", 2)[0]
 }
 
-// staticFile finds the address of a file that the chat page loads.
+// staticFile returns the URL of a file that the chat page loads.
 func staticFile(t *testing.T, s *site) string {
 	t.Helper()
 	page := s.do(t, s.browser(t), "GET", "/", "").body

@@ -10,7 +10,7 @@ import (
 	"sohbet/bench/process"
 )
 
-// TestSecondProcessIsRefused starts another server on the files of one that runs: with the same settings, with the same database from
+// TestSecondProcessIsRefused starts another server on the files of a running one: with the same settings, with the same database from
 // another folder, and with the same uploads.
 func TestSecondProcessIsRefused(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
@@ -29,7 +29,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	if code, said := process.Refused(t, other, append(begin, "LANG=tr_TR.UTF-8", "DATA_DIR="+dir)...); code != 1 || !strings.Contains(said, "önce onu durdurun") {
 		t.Errorf("in Turkish: code %d, %s", code, said)
 	}
-	// Commands work beside the server, but for the one that replaces its database.
+	// Commands can be used while a server runs, except restore, which replaces its database.
 	t.Chdir(t.TempDir())
 	t.Setenv("DATA_DIR", dir)
 	file := filepath.Join(t.TempDir(), "b.sohbet")
@@ -39,9 +39,9 @@ func TestSecondProcessIsRefused(t *testing.T) {
 		}
 	}
 	if _, err := command(t, "restore", "--force", file); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("process %d on ", first.ID())) {
-		t.Errorf("restore beside the server: %v", err)
+		t.Errorf("restore while the server runs: %v", err)
 	}
 	first.Kill()
-	process.Start(t, dir).Stop() // a crash leaves no lock
+	process.Start(t, dir).Stop() // a crash leaves no lock behind
 	process.Start(t, dir)
 }

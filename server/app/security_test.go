@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestSecurityPageIsTrue checks that every file and every test that SECURITY.md names is there, and that no row lacks a test.
+// TestSecurityPageIsTrue checks that every file and test named in SECURITY.md exists, and that every row has a test.
 func TestSecurityPageIsTrue(t *testing.T) {
-	t.Chdir("../..") // it names files from there
+	t.Chdir("../..") // paths are relative to the root of the repository
 	page, err := os.ReadFile("SECURITY.md")
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"sohbet/server/auth"
 )
 
-// eventsOfAgents are those that nobody else may send.
+// eventsOfAgents are the events that only agents may send.
 var eventsOfAgents = []struct{ event, payload string }{
 	{"admin_join", ""}, {"join_thread", `{"thread_id":"` + threadB + `"}`}, {"leave_thread", `{"thread_id":"` + threadB + `"}`},
 	{"message_to_visitor", `{"thread_id":"` + threadB + `","text":"x"}`}, {"message", `{"thread_id":"` + threadB + `","text":"x"}`},
@@ -26,7 +26,7 @@ var eventsOfAgents = []struct{ event, payload string }{
 	{"block_thread", `{"thread_id":"` + threadB + `"}`}, {"unblock_thread", `{"thread_id":"` + threadB + `"}`},
 }
 
-// cookie gives what a browser would send.
+// cookie returns the value of a cookie that a browser would send.
 func (s *site) cookie(t *testing.T, c *http.Client, name string) string {
 	t.Helper()
 	u, err := url.Parse(s.URL)
@@ -42,7 +42,7 @@ func (s *site) cookie(t *testing.T, c *http.Client, name string) string {
 	return ""
 }
 
-// TestEveryEventAsEverybody tries the agents' events as everybody who might like to be one.
+// TestEveryEventAsEverybody sends the agents' events with every kind of invalid authentication.
 func TestEveryEventAsEverybody(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		s := open(t, store, "CORS_ORIGINS", "https://shop.example")
@@ -59,7 +59,7 @@ func TestEveryEventAsEverybody(t *testing.T) {
 			name   string
 			client *http.Client
 			header []string
-			thread string // joined first
+			thread string // joined before
 			want   string
 		}{
 			{"agent", agent, nil, "", "ok"},
@@ -107,7 +107,7 @@ func TestEveryEventAsEverybody(t *testing.T) {
 	})
 }
 
-// TestSocketsOfEndedSessions checks that an open connection loses the agent's rights at once, hears nothing more and is closed.
+// TestSocketsOfEndedSessions checks that an open socket immediately loses the agent's rights, receives no more events and is closed.
 func TestSocketsOfEndedSessions(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		s := open(t, store)
@@ -126,9 +126,9 @@ func TestSocketsOfEndedSessions(t *testing.T) {
 			so.emit("admin_join", "")
 			end(c)
 			if p := so.heard("error"); !strings.Contains(p, "unauthorized") {
-				t.Errorf("%s: the socket hears %s", what, p)
+				t.Errorf("%s: the socket received %s", what, p)
 			}
-			so.await(func(p string) bool { return p == "41" || p == "1" }) // or gone already
+			so.await(func(p string) bool { return p == "41" || p == "1" }) // or closed already
 		}
 		if a := stays.emit("join_thread", `{"thread_id":"`+threadA+`"}`); !a.OK {
 			t.Errorf("another agent's socket: %s", a.raw)
@@ -160,7 +160,7 @@ func TestSocketsOfEndedSessions(t *testing.T) {
 	})
 }
 
-// TestLogoutAllCommand runs the command beside a server on the same database.
+// TestLogoutAllCommand runs the command while a server uses the same database.
 func TestLogoutAllCommand(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestLogoutAllCommand(t *testing.T) {
 				t.Fatalf("%q, %v", out, err)
 			}
 			if p := so.heard("error"); !strings.Contains(p, "unauthorized") {
-				t.Errorf("the open console hears %s", p)
+				t.Errorf("the open console received %s", p)
 			}
 			if r := s.do(t, c, "GET", "/api/threads", ""); r.status != 401 {
 				t.Errorf("afterwards: %d", r.status)
@@ -188,7 +188,7 @@ func TestLogoutAllCommand(t *testing.T) {
 	}
 }
 
-// TestSessionFixation checks that nothing a browser held before signing in is worth anything after.
+// TestSessionFixation checks that no cookie from before signing in is valid afterwards.
 func TestSessionFixation(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	c := s.agent(t)
@@ -202,7 +202,7 @@ func TestSessionFixation(t *testing.T) {
 	}
 }
 
-// TestKeyRotationKeepsSessions signs in under an old key and goes on under a new one.
+// TestKeyRotationKeepsSessions signs in with an old key and continues with a new one.
 func TestKeyRotationKeepsSessions(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	s := open(t, store)
@@ -216,7 +216,7 @@ func TestKeyRotationKeepsSessions(t *testing.T) {
 	}
 }
 
-// TestIdleSessionIsRefused takes a session that was last seen three hours ago.
+// TestIdleSessionIsRefused uses a session that was last used three hours ago.
 func TestIdleSessionIsRefused(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	s := open(t, store)
@@ -236,7 +236,7 @@ func TestIdleSessionIsRefused(t *testing.T) {
 	}
 }
 
-// TestBlockedAddressUploadsNothing checks that a block of an address holds for files, and not for agents.
+// TestBlockedAddressUploadsNothing checks that a blocked address cannot upload, but agents at that address can.
 func TestBlockedAddressUploadsNothing(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	agent := s.agent(t)

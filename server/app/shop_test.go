@@ -18,14 +18,14 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-const patience = 15 * time.Second // generous: tests share slow machines
+const patience = 15 * time.Second // generous, because test machines may be slow
 
 func TestMain(m *testing.M) {
-	_ = os.Setenv("LC_ALL", "C") // what commands say here is compared in English
+	_ = os.Setenv("LC_ALL", "C") // the output of commands is compared in English
 	os.Exit(process.Main(m))
 }
 
-// shop is the real binary with a bot.
+// shop is the real binary with a fake Telegram bot.
 type shop struct {
 	*process.Process
 	t   *testing.T
@@ -37,13 +37,13 @@ func openShop(t *testing.T, world telegramtest.Options, env ...string) *shop {
 	return openShopOn(t, telegramtest.New(t, world), world, env...)
 }
 
-// openShopOn is openShop with a bot that other processes may have too.
+// openShopOn is openShop with a bot that other processes may share.
 func openShopOn(t *testing.T, bot *telegramtest.Server, world telegramtest.Options, env ...string) *shop {
 	t.Helper()
 	return &shop{Process: process.Start(t, t.TempDir(), append(shopEnv(bot, world), env...)...), t: t, bot: bot}
 }
 
-// shopEnv is the environment of a shop.
+// shopEnv returns the environment of a shop.
 func shopEnv(bot *telegramtest.Server, world telegramtest.Options) []string {
 	chat := telegramtest.GroupID
 	if world.Chat.ID != 0 {
@@ -54,7 +54,7 @@ func shopEnv(bot *telegramtest.Server, world telegramtest.Options) []string {
 		"TELEGRAM_CHAT_ID=" + strconv.FormatInt(chat, 10)}
 }
 
-// guest is a visitor's page, or an agent's.
+// guest is a connection of a visitor's page, or of an agent's.
 type guest struct {
 	*shop
 	thread string
@@ -64,14 +64,14 @@ type guest struct {
 	done   chan struct{}
 
 	mu     sync.Mutex
-	change chan struct{} // closed and made anew with each event
+	change chan struct{} // closed and replaced with each event
 	heard  []heard
 }
 
-// heard is one event; that something was acked is the event "ack", whose text is the packet's number.
+// heard is one received event; an acknowledgement is the event "ack", whose text is the packet's id.
 type heard struct {
 	name, text, sender, kind, file string
-	last                           int64 // of a mark
+	last                           int64 // id in a mark
 	at                             time.Time
 }
 
@@ -84,7 +84,7 @@ func (s *shop) visit(name string) *guest {
 	return g
 }
 
-// page opens a connection; header is that of the handshake.
+// page opens a connection; header is sent with the handshake.
 func (s *shop) page(header http.Header) *guest {
 	s.t.Helper()
 	host := &raw.Host{T: s.t, Addr: s.Addr, Path: "/socket.io/", Header: header}
@@ -157,7 +157,7 @@ func (g *guest) emit(event string, payload any) {
 
 func (g *guest) say(text string) { g.t.Helper(); g.emit("message", map[string]string{"text": text}) }
 
-// hears waits for a message with this text and tells when it came.
+// hears waits for a message with this text and returns it.
 func (g *guest) hears(name, text string) heard {
 	g.t.Helper()
 	timer := time.NewTimer(patience)
@@ -177,12 +177,12 @@ func (g *guest) hears(name, text string) heard {
 		case <-timer.C:
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			g.t.Fatalf("no %s %q; heard %+v; the server's last words:\n%s", name, text, g.heard, g.Tail())
+			g.t.Fatalf("no %s %q; heard %+v; the end of the server's log:\n%s", name, text, g.heard, g.Tail())
 		}
 	}
 }
 
-// all is the text of every message heard so far.
+// all returns the texts of all messages received so far.
 func (g *guest) all() (texts []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -194,7 +194,7 @@ func (g *guest) all() (texts []string) {
 	return texts
 }
 
-// sent waits until the bot has written a message that holds text, and gives the newest such.
+// sent waits until the bot has sent a message that contains text, and returns the newest such message.
 func (s *shop) sent(text string) telegramtest.Message {
 	s.t.Helper()
 	var found telegramtest.Message
@@ -209,13 +209,13 @@ func (s *shop) sent(text string) telegramtest.Message {
 	return found
 }
 
-// quiet makes sure that guests hear nothing but what is listed: the operator says a last word to each, and since everything comes in
-// order, whatever was to come before it has come.
+// quiet checks that a guest received only the listed texts: the operator sends a last message, and because messages are ordered,
+// everything before it has arrived then.
 func quiet(g *guest, topic int, want ...string) {
 	g.t.Helper()
 	g.bot.Say(telegramtest.In{Topic: topic, Text: "son söz"})
 	g.hears("message", "son söz")
 	if got, want := fmt.Sprint(g.all()), fmt.Sprint(append(want, "son söz")); got != want {
-		g.t.Errorf("the visitor heard %s, wanted %s", got, want)
+		g.t.Errorf("the visitor received %s, want %s", got, want)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"sohbet/models/storetest"
 )
 
-// serving runs the server as main does, with its own listener and time limits.
+// serving runs the server as in serve, with its own listener and timeouts.
 func serving(t *testing.T, pairs ...string) *site {
 	t.Helper()
 	s := open(t, storetest.Open(t, "sqlite"), pairs...)
@@ -35,8 +35,8 @@ func serving(t *testing.T, pairs ...string) *site {
 	return &site{Server: &httptest.Server{URL: url}, server: s.server, store: s.store, log: s.log}
 }
 
-// TestSlowConnections opens a thousand connections that never finish what they send: headers, bodies and socket packets. Others
-// are served meanwhile as fast as ever, and the slow ones are cut.
+// TestSlowConnections opens a thousand connections that never complete what they send: headers, bodies and socket packets. Other
+// clients are served as fast as before meanwhile, and the slow ones are closed.
 func TestSlowConnections(t *testing.T) {
 	s := serving(t)
 	address := strings.TrimPrefix(s.URL, "http://")
@@ -60,13 +60,13 @@ func TestSlowConnections(t *testing.T) {
 		}
 		conns = append(conns, conn)
 	}
-	// They drip on in the background, one byte each in turn.
+	// They each send single bytes in the background.
 	dripping, stop := context.WithCancel(t.Context())
 	defer stop()
 	go func() {
 		for dripping.Err() == nil {
 			for _, conn := range conns {
-				_, _ = conn.Write([]byte("x")) // cut ones fail
+				_, _ = conn.Write([]byte("x")) // fails if it was closed
 			}
 		}
 	}()
@@ -84,12 +84,12 @@ func TestSlowConnections(t *testing.T) {
 	if a := v.emit("join", `{"display_name":"Quick"}`); !a.OK {
 		t.Errorf("a visitor meanwhile: %s", a.raw)
 	}
-	t.Logf("the slowest of 50 pages took %v beside %d slow connections", longest, slow)
+	t.Logf("the slowest of 50 pages took %v during %d slow connections", longest, slow)
 	if longest > 5*time.Second {
 		t.Errorf("a page took %v", longest)
 	}
 	stop()
-	// Whoever has not finished the headers within ten seconds is cut, whatever it drips.
+	// A client whose headers are incomplete after ten seconds is disconnected, even if it keeps sending.
 	_ = conns[0].SetReadDeadline(time.Now().Add(30 * time.Second))
 	buffer := make([]byte, 512)
 	for {
@@ -102,18 +102,18 @@ func TestSlowConnections(t *testing.T) {
 	}
 }
 
-// TestSizeLimits sends too much to every route that takes a body, and too many headers.
+// TestSizeLimits sends too large bodies to every route that has one, and too large headers.
 func TestSizeLimits(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	agent := s.agent(t)
 	for _, route := range s.server.Routes() {
 		path, isPost := strings.CutPrefix(route, "POST ")
-		if !isPost || strings.HasPrefix(path, "/api/upload") { // files have their own limits
+		if !isPost || strings.HasPrefix(path, "/api/upload") { // uploads have their own limits
 			continue
 		}
 		body := `{"thread_id":"` + threadA + `","text":"` + strings.Repeat("x", 2<<20) + `"}`
 		r := s.do(t, agent, "POST", path, body)
-		if none := path == "/telegram/webhook" && r.status == 404; r.status != 413 && !none { // there is none without a bot
+		if none := path == "/telegram/webhook" && r.status == 404; r.status != 413 && !none { // the route does not exist without a bot
 			t.Errorf("2 MB to %s: %d %.100s", path, r.status, r.body)
 		}
 	}
@@ -122,7 +122,7 @@ func TestSizeLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_, _ = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 64<<10)) // it may hang up meanwhile
+	_, _ = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", 64<<10)) // the server may close the connection meanwhile
 	answer := make([]byte, 64)
 	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	n, _ := conn.Read(answer)
@@ -131,7 +131,7 @@ func TestSizeLimits(t *testing.T) {
 	}
 }
 
-// TestLimitsOnSockets meets every limit that sockets have.
+// TestLimitsOnSockets reaches every limit that applies to sockets.
 func TestLimitsOnSockets(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"), "RATE_LIMIT_MESSAGE", "3/1h")
 	v := s.socket(t, s.browser(t))
@@ -146,7 +146,7 @@ func TestLimitsOnSockets(t *testing.T) {
 	if a := v.emit("message", `{"text":"x"}`); a.code() != "rate_limit_exceeded" || a.Error.RetryAfterMS < 60_000 {
 		t.Errorf("fourth message: %s", a.raw)
 	}
-	// The address may begin six conversations in that hour.
+	// The address may start six conversations in that hour.
 	opened := 1
 	for range 8 {
 		if a := s.socket(t, s.browser(t)).emit("join", `{"display_name":"Ada"}`); a.OK {
@@ -165,7 +165,7 @@ func TestLimitsOnSockets(t *testing.T) {
 	if a := first.emit("join", `{"display_name":"Ada"}`); !a.OK {
 		t.Fatal(a.raw)
 	}
-	for range 14 { // sixteen events are free; to join the namespace is the first
+	for range 14 { // sixteen events are allowed; joining the namespace is the first
 		if a := first.emit("typing", `{}`); !a.OK {
 			t.Fatal(a.raw)
 		}
@@ -176,7 +176,7 @@ func TestLimitsOnSockets(t *testing.T) {
 	if a := first.emit("history", `{}`); a.code() != "rate_limit_exceeded" {
 		t.Errorf("eighteenth event: %s", a.raw)
 	}
-	for range 7 { // eight handshakes are free
+	for range 7 { // eight handshakes are allowed
 		s.socket(t, c)
 	}
 	r := s.do(t, c, "GET", "/socket.io/?EIO=4&transport=polling", "")
@@ -188,7 +188,7 @@ func TestLimitsOnSockets(t *testing.T) {
 	}
 }
 
-// TestLongHistoriesCountMore: a history counts by what it takes to read and send it.
+// TestLongHistoriesCountMore: the rate limit of history requests depends on their size.
 func TestLongHistoriesCountMore(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"), "RATE_LIMIT_API", "4/1h") // sixteen events
 	v := s.socket(t, s.browser(t))
@@ -201,14 +201,14 @@ func TestLongHistoriesCountMore(t *testing.T) {
 			t.Fatalf("%.300s", a.raw)
 		}
 	}
-	for i := range 5 { // 40 kB each, so three events; twelve are left
+	for i := range 5 { // 40 kB each count as three events; twelve are left
 		if a := v.emit("history", `{"thread_id":"`+joined.ThreadID+`"}`); a.OK != (i < 4) {
 			t.Errorf("history %d: %.200s", i, a.raw)
 		}
 	}
 }
 
-// TestEventFloodIsClosed: a client that keeps sending beyond the limit is closed, for any kind of event, and may connect again.
+// TestEventFloodIsClosed: a client that keeps sending over the rate limit is disconnected, for any kind of event, and may reconnect.
 func TestEventFloodIsClosed(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"), "RATE_LIMIT_API", "100/1h") // 400 events, 800 packets
 	host := &raw.Host{T: t, Addr: strings.TrimPrefix(s.URL, "http://"), Path: "/socket.io/"}
@@ -218,7 +218,7 @@ func TestEventFloodIsClosed(t *testing.T) {
 		"join and leave": {"41", "40"},
 	} {
 		w := host.Socket()
-		for range 500 { // it is closed meanwhile
+		for range 500 { // it is disconnected meanwhile
 			if _, err := w.Write(raw.Texts(packets...)); err != nil {
 				break
 			}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// socket is a Socket.IO client over polling, as plain as the protocol allows.
+// socket is a minimal Socket.IO client over polling.
 type socket struct {
 	t       *testing.T
 	site    *site
@@ -20,12 +20,12 @@ type socket struct {
 	headers []string
 	path    string
 	acks    int
-	packets []string // received, not looked at yet
+	packets []string // received and not consumed yet
 }
 
 var openedSID = regexp.MustCompile(`"sid":"([^"]+)"`)
 
-// socket connects; headers come in pairs and go with every request.
+// socket connects; headers come in pairs and are sent with every request.
 func (s *site) socket(t *testing.T, c *http.Client, headers ...string) *socket {
 	t.Helper()
 	so := &socket{t: t, site: s, client: c, headers: headers, path: "/socket.io/?EIO=4&transport=polling"}
@@ -47,7 +47,7 @@ func (so *socket) send(packet string) {
 	}
 }
 
-// await takes the first packet that fits, polling until it comes.
+// await removes the first packet that matches, polling until there is one.
 func (so *socket) await(fits func(packet string) bool) string {
 	so.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
@@ -72,7 +72,7 @@ func (so *socket) await(fits func(packet string) bool) string {
 	return ""
 }
 
-// ack is the answer to an event.
+// ack is the acknowledgement of an event.
 type ack struct {
 	OK    bool
 	Error struct {
@@ -84,7 +84,7 @@ type ack struct {
 	raw      string
 }
 
-// code is "ok" or the code of the refusal.
+// code returns "ok" or the error code.
 func (a ack) code() string {
 	if a.OK {
 		return "ok"
@@ -92,7 +92,7 @@ func (a ack) code() string {
 	return a.Error.Code
 }
 
-// emit sends an event and returns its ack. payload is JSON, "" for none.
+// emit sends an event and returns its acknowledgement. payload is JSON, "" for none.
 func (so *socket) emit(event, payload string) ack {
 	so.t.Helper()
 	so.acks++

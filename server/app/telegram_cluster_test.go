@@ -16,8 +16,8 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// TestTheBotSpeaksForEveryProcess runs four processes on one database and one Redis: the bot on the first, a visitor on the second,
-// agents on the others. What the operator writes reaches them all, and goes on doing so when the bot's process is killed.
+// TestTheBotSpeaksForEveryProcess runs four processes on one database and one Redis: the first runs the bot, a visitor is on the
+// second, agents on the others. The operator's messages reach them all, and still do after the process with the bot was killed.
 func TestTheBotSpeaksForEveryProcess(t *testing.T) {
 	redis := os.Getenv("SOHBET_TEST_REDIS")
 	if redis == "" {
@@ -56,7 +56,7 @@ func TestTheBotSpeaksForEveryProcess(t *testing.T) {
 	leader.sent("ben de buradayım")
 	for i, s := range []*shop{second, third, fourth} {
 		if n := s.telegrams(); n != "0" {
-			t.Errorf("process %d wrote %s messages to Telegram beside the first", i+2, n)
+			t.Errorf("process %d sent %s messages to Telegram, as did the first", i+2, n)
 		}
 	}
 
@@ -70,7 +70,7 @@ func TestTheBotSpeaksForEveryProcess(t *testing.T) {
 	quiet(ali, first.Topic, "buyurun", "ben de buradayım", "buradayız")
 }
 
-// agent opens a console, signed in by the code that the bot brings.
+// agent opens a console, signed in with a code from the bot.
 func (s *shop) agent() *guest {
 	s.t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -107,7 +107,7 @@ func (s *shop) agent() *guest {
 	return g
 }
 
-// ask sends an event as the packet of this number, which the server has to ack.
+// ask sends an event with this packet id and waits for its acknowledgement.
 func (g *guest) ask(number int, event string, payload ...any) {
 	g.t.Helper()
 	text, err := json.Marshal(append([]any{event}, payload...))
@@ -118,12 +118,12 @@ func (g *guest) ask(number int, event string, payload ...any) {
 	g.hears("ack", fmt.Sprint(number))
 }
 
-// telegrams is how many messages of conversations this process has written to Telegram.
+// telegrams returns how many messages this process has sent to Telegram.
 func (s *shop) telegrams() string {
 	s.t.Helper()
 	found := regexp.MustCompile(`(?m)^sohbet_telegram_sent_total (\d+)$`).FindStringSubmatch(s.fetch("GET", "/metrics", "", "measure"))
 	if found == nil {
-		s.t.Fatal("the metrics do not tell what was sent to Telegram")
+		s.t.Fatal("the metrics lack the messages sent to Telegram")
 	}
 	return found[1]
 }

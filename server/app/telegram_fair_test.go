@@ -12,9 +12,9 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// TestTwentyAMinuteAreSharedFairly lets twenty visitors write twenty messages each into a group that takes twenty a minute;
-// meanwhile one more visitor writes a line, and an agent asks for a sign-in code. Telegram's minute is shortened, so that the
-// promised times are shares of it; SOHBET_TELEGRAM_MINUTE (a duration) makes it longer.
+// TestTwentyAMinuteAreSharedFairly has twenty visitors post twenty messages each into a group limited to twenty a minute; meanwhile one
+// more visitor posts a message, and an agent requests a sign-in code. The fake Telegram shortens its minute, and expected times scale
+// with it; SOHBET_TELEGRAM_MINUTE (a duration) sets its length.
 func TestTwentyAMinuteAreSharedFairly(t *testing.T) {
 	t.Parallel()
 	minute := 4 * time.Second
@@ -25,7 +25,7 @@ func TestTwentyAMinuteAreSharedFairly(t *testing.T) {
 		}
 	}
 	of := func(seconds float64) time.Duration { return time.Duration(seconds / 60 * float64(minute)) }
-	const slack = 3 * time.Second // of a slow machine
+	const slack = 3 * time.Second // for a slow machine
 	world := telegramtest.Forum()
 	world.PerMinute, world.Minute = 20, minute
 	s := openShop(t, world, "RATE_LIMIT_TELEGRAM=20/"+minute.String())
@@ -56,7 +56,7 @@ func TestTwentyAMinuteAreSharedFairly(t *testing.T) {
 		}
 		return list
 	}
-	time.Sleep(of(20)) // in the middle of the crowd is the point
+	time.Sleep(of(20)) // so that the queue is long
 	asked := time.Now()
 	late.say("tek satır")
 	answer := s.fetch("POST", "/request-otp", "{}", "")
@@ -87,19 +87,19 @@ func TestTwentyAMinuteAreSharedFairly(t *testing.T) {
 			break
 		}
 	}
-	// Lines that stand together are answered and found one by one.
+	// Messages combined into one are replied to and found individually.
 	last := s.sent("m19")
 	s.bot.Say(telegramtest.In{Topic: last.Topic, ReplyTo: last.ID, Text: "okudum"})
 	index := slices.IndexFunc(guests, func(g *guest) bool {
 		return strings.HasPrefix(last.Text, fmt.Sprintf("💬 Ziyaretçi %02d\n", slices.Index(guests, g)))
 	})
 	if index < 0 {
-		t.Fatalf("whose is %q?", last.Text)
+		t.Fatalf("no visitor for %q", last.Text)
 	}
 	guests[index].hears("message", "okudum")
 }
 
-// TestManyRenamesDelayNobody changes a visitor's name all the time.
+// TestManyRenamesDelayNobody changes a visitor's name continuously.
 func TestManyRenamesDelayNobody(t *testing.T) {
 	t.Parallel()
 	const minute = 6 * time.Second

@@ -9,13 +9,13 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// entity covers the first occurrence of words in text.
+// entity returns an entity for the first occurrence of words in text.
 func entity(text, kind, words, url string) telegramtest.Entity {
 	before, _, _ := strings.Cut(text, words)
 	return telegramtest.Entity{Type: kind, Offset: len(utf16.Encode([]rune(before))), Length: len(utf16.Encode([]rune(words))), URL: url}
 }
 
-// Markup of the operator reaches the visitor as text in which nothing is missing.
+// Formatting in the operator's message reaches the visitor as text without losses.
 func TestMarkupReachesTheVisitorAsText(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
@@ -38,13 +38,13 @@ func TestMarkupReachesTheVisitorAsText(t *testing.T) {
 	visitors := s.sent("fiyat nedir?").ID
 	s.bot.Say(telegramtest.In{Topic: topic, ReplyTo: visitors, Text: "10 lira", Quote: &telegramtest.Quote{Text: "fiyat", Manual: true}})
 	ali.hears("message", "> fiyat\n10 lira")
-	s.bot.Say(telegramtest.In{Topic: topic, ReplyTo: visitors, Text: "peşin", Quote: &telegramtest.Quote{Text: "💬 Ali"}}) // which the server chose
+	s.bot.Say(telegramtest.In{Topic: topic, ReplyTo: visitors, Text: "peşin", Quote: &telegramtest.Quote{Text: "💬 Ali"}}) // the server determined the quoted text
 	ali.hears("message", "peşin")
 }
 
 func short(m telegramtest.Message) string { return m.Text[strings.Index(m.Text, "#thread:"):] }
 
-// What Telegram has other than text, pictures and sound reaches the visitor in a form that a page can show.
+// Telegram messages other than text, images and audio reach the visitor in a form that the page can show.
 func TestOtherKindsOfMessagesPass(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
@@ -79,7 +79,7 @@ func TestOtherKindsOfMessagesPass(t *testing.T) {
 	s.sent("Bu tür mesajlar ziyaretçiye gönderilemiyor")
 }
 
-// What found no visitor at first finds one once it is known who is meant.
+// A message that could not be assigned to a visitor is delivered once the operator names the visitor.
 func TestLateTagsCount(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
@@ -109,7 +109,7 @@ func TestLateTagsCount(t *testing.T) {
 	quiet(ali, m.Topic, "", "", "üçü", "size yazdım", "biri", "öbürü")
 }
 
-// Who writes in the name of a channel is told that no visitor reads it.
+// An operator who writes on behalf of a channel gets a notice that no visitor receives the message.
 func TestChannelsAreTold(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
@@ -124,7 +124,7 @@ func TestChannelsAreTold(t *testing.T) {
 	quiet(ali, topic, "gruptan")
 }
 
-// A reaction of the operator is shown at the visitor's message, even one that comes before Telegram has told that it took the message.
+// A reaction of the operator is shown on the visitor's message, even if it arrives before Telegram's response to sending that message.
 func TestReactionsReachTheVisitor(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
@@ -136,7 +136,7 @@ func TestReactionsReachTheVisitor(t *testing.T) {
 	s.bot.React(m.ID)
 	ali.hears("message_reaction", " teşekkürler")
 	said := s.bot.Say(telegramtest.In{Topic: m.Topic, Text: "rica ederim"})
-	s.bot.React(said.ID, "🎉") // to their own words
+	s.bot.React(said.ID, "🎉") // on the operator's own message
 	quiet(ali, m.Topic, "rica ederim")
 	ali.mu.Lock()
 	defer ali.mu.Unlock()

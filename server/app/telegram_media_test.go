@@ -15,8 +15,8 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// TestMediaBothWays sends a picture and a sound each way: from Telegram through the media store to the visitor, and from the visitor to
-// Telegram.
+// TestMediaBothWays sends an image and audio in each direction: from Telegram through the file service to the visitor, and from the
+// visitor to Telegram.
 func TestMediaBothWays(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
@@ -49,7 +49,7 @@ func TestMediaBothWays(t *testing.T) {
 	}
 }
 
-// upload sends a file as the pages do and gives its address.
+// upload uploads a file like the pages and returns its URL.
 func (s *shop) upload(kind, name string, data []byte) string {
 	s.t.Helper()
 	var body bytes.Buffer
@@ -80,7 +80,7 @@ func (s *shop) upload(kind, name string, data []byte) string {
 	return answer.URL
 }
 
-// download fetches a file as the visitor's page does.
+// download fetches a file like the visitor's page.
 func (s *shop) download(path string) []byte {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.Addr+path, nil)
@@ -108,7 +108,7 @@ func (s *shop) send(r *http.Request) (int, []byte) {
 	return res.StatusCode, data
 }
 
-// photo is a picture of 64 by 48 pixels.
+// photo returns an image of 64 by 48 pixels.
 func photo(t *testing.T) []byte {
 	t.Helper()
 	picture := image.NewRGBA(image.Rect(0, 0, 64, 48))
@@ -122,14 +122,14 @@ func photo(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// voice is an Ogg file (RFC 3533) with a packet of Opus (RFC 7845).
+// voice returns an Ogg file (RFC 3533) with one Opus packet (RFC 7845).
 func voice() []byte {
 	var b bytes.Buffer
 	page := func(number uint32, flags byte, packet []byte) {
 		b.WriteString("OggS\x00")
 		b.WriteByte(flags)
-		for _, field := range []any{uint64(960 * number), uint32(1), number, uint32(0)} { // position, stream, number, checksum
-			_ = binary.Write(&b, binary.LittleEndian, field) // a buffer takes everything
+		for _, field := range []any{uint64(960 * number), uint32(1), number, uint32(0)} { // granule position, serial number, page number, checksum
+			_ = binary.Write(&b, binary.LittleEndian, field) // a bytes.Buffer never fails
 		}
 		b.Write([]byte{1, byte(len(packet))})
 		b.Write(packet)

@@ -11,8 +11,8 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// The operators' group becomes a supergroup: nothing is lost, the operator is understood at once and after a restart, and
-// whoever looks finds the new number.
+// The operators' group becomes a supergroup: no message is lost, the operator's messages work immediately and after a restart, and
+// /health shows the new id.
 func TestTheGroupBecomesASupergroup(t *testing.T) {
 	const former, now int64 = -4242, -1004242424242
 	world := telegramtest.Options{Chat: telegramtest.Chat{ID: former, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true}
@@ -41,7 +41,7 @@ func TestTheGroupBecomesASupergroup(t *testing.T) {
 	}
 	bot.Say(telegramtest.In{Text: "/doctor"})
 	s.sent("TELEGRAM_CHAT_ID=" + strconv.FormatInt(now, 10))
-	if n := strings.Count(strings.Join(s.Log(), "\n"), "set TELEGRAM_CHAT_ID to its new number"); n != 1 {
+	if n := strings.Count(strings.Join(s.Log(), "\n"), "set TELEGRAM_CHAT_ID to its new id"); n != 1 {
 		t.Errorf("the log names the new number %d times", n)
 	}
 	s.Stop()
@@ -64,7 +64,7 @@ func TestTheGroupBecomesASupergroup(t *testing.T) {
 	var got []string
 	for _, c := range bot.Calls("sendMessage") {
 		for _, text := range []string{"merhaba", "orada mısınız?", "yeni gelen"} {
-			if c.Performed && strings.Contains(c.Params["text"], text) && !slices.Contains(got, text) { // a new topic repeats the last lines
+			if c.Performed && strings.Contains(c.Params["text"], text) && !slices.Contains(got, text) { // a new topic repeats the last messages
 				got = append(got, text)
 			}
 		}
@@ -74,7 +74,7 @@ func TestTheGroupBecomesASupergroup(t *testing.T) {
 	}
 }
 
-// A name that shows nothing, or that Telegram refuses, is replaced, and everybody else has a topic all the same.
+// A name that is invisible, or that Telegram refuses, is replaced, and other visitors' topics are not affected.
 func TestNamesThatCannotBeShown(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	for i, name := range []string{"\u200b", "\u2800", "\u200d\ufeff", "\u0301\u0302", "\u3164\u115f", "\U000e0020"} {
@@ -105,7 +105,7 @@ func TestNamesThatCannotBeShown(t *testing.T) {
 	}
 }
 
-// Rights that the bot gets are used at once.
+// Permissions granted to the bot are used immediately.
 func TestRegainedRightsAreUsedAtOnce(t *testing.T) {
 	s := openShop(t, telegramtest.Options{Admin: true})
 	ali := s.visit("Ali")
@@ -115,7 +115,7 @@ func TestRegainedRightsAreUsedAtOnce(t *testing.T) {
 	}
 	s.bot.Set(func(o *telegramtest.Options) { o.ManageTopics = true })
 	s.bot.Wait(t, patience, "the news of the rights to be fetched", func() bool { return s.bot.Pending() == 0 })
-	s.bot.Say(telegramtest.In{Text: "/status"}) // which is acted on after it
+	s.bot.Say(telegramtest.In{Text: "/status"}) // processed after it
 	s.sent("Durum")
 	ali.say("iki")
 	if m := s.sent("iki"); m.Topic == 0 {

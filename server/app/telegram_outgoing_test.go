@@ -11,7 +11,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// A button whose acknowledgement fails works once.
+// A button whose acknowledgement fails takes effect only once.
 func TestAFailedAcknowledgementRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	world := telegramtest.Forum()
@@ -24,7 +24,7 @@ func TestAFailedAcknowledgementRepeatsNothing(t *testing.T) {
 	s.bot.Press(first.ID, first.ReplyMarkup.Keyboard[0][0].Data)
 	ali.hears("thread_status", "closed")
 	s.sent("Konuşma kapatıldı")
-	s.bot.Say(telegramtest.In{Topic: first.Topic, Text: "son söz"}) // which is acted on after all that came before it
+	s.bot.Say(telegramtest.In{Topic: first.Topic, Text: "son söz"}) // processed after everything before it
 	ali.hears("message", "son söz")
 	said := 0
 	for _, m := range s.bot.Sent() {
@@ -37,7 +37,7 @@ func TestAFailedAcknowledgementRepeatsNothing(t *testing.T) {
 	}
 }
 
-// A conversation that is deleted while Telegram is away takes its topic along after a restart.
+// The topic of a conversation that is deleted while Telegram is unreachable is deleted after a restart.
 func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 	t.Parallel()
 	dir, bot := t.TempDir(), telegramtest.New(t, telegramtest.Forum())
@@ -71,13 +71,13 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 	}
 }
 
-// openShopIn is openShopOn with the data of a folder.
+// openShopIn is like openShopOn, with an existing data folder.
 func openShopIn(t *testing.T, dir string, bot *telegramtest.Server, world telegramtest.Options) *shop {
 	t.Helper()
 	return &shop{Process: process.Start(t, dir, shopEnv(bot, world)...), t: t, bot: bot}
 }
 
-// The first message in a topic shows the visitor, and so does the first in one that is made because the operator deleted it.
+// The first message in a topic describes the visitor, also in a topic created because the operator deleted the previous one.
 func TestATopicBeginsWithItsVisitor(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, telegramtest.Forum())
@@ -106,7 +106,7 @@ func TestATopicBeginsWithItsVisitor(t *testing.T) {
 	}
 }
 
-// What Chrome records arrives as a voice message.
+// A recording made by Chrome arrives as a voice message.
 func TestARecordingOfChromesIsAVoiceMessage(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, telegramtest.Forum())

@@ -13,15 +13,15 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// TestTheBotBehindPgBouncer runs two processes through PgBouncer in transaction mode. Each question appears once in Telegram: while both
-// run, while the one that has the bot is paused and the other one takes over, and after it goes on.
+// TestTheBotBehindPgBouncer runs two processes through PgBouncer in transaction mode. Each message appears once in Telegram: while both
+// run, while the process with the bot is paused and the other takes over, and after it is resumed.
 func TestTheBotBehindPgBouncer(t *testing.T) {
 	redis := os.Getenv("SOHBET_TEST_REDIS")
 	if redis == "" {
 		t.Fatal("SOHBET_TEST_REDIS is not set: run `make test`, or this through .ci/services")
 	}
 	bot := telegramtest.New(t, telegramtest.Forum())
-	bot.Allow("terminated by other getUpdates") // a paused process holds its poll open
+	bot.Allow("terminated by other getUpdates") // a paused process keeps its poll open
 	options := storetest.Options(t, "postgres")
 	database := storetest.PgBouncer(t, options.URL, "transaction")
 	next := func() *shop {
@@ -52,7 +52,7 @@ func TestTheBotBehindPgBouncer(t *testing.T) {
 		slices.Sort(all)
 		return all
 	}
-	// once waits until every question is shown, and each row removed, and looks that none is shown twice.
+	// once waits until every message was sent and its row removed, and checks that none was sent twice.
 	store := storetest.Reopen(t, options)
 	once := func(when string) {
 		t.Helper()
@@ -87,7 +87,7 @@ func TestTheBotBehindPgBouncer(t *testing.T) {
 		t.Error("the second process has not taken over")
 	}
 	leader.Resume()
-	lost := func(line string) bool { return strings.Contains(line, "lost its role") }
+	lost := func(line string) bool { return strings.Contains(line, "lost the lease") }
 	for deadline := time.Now().Add(takeover); !slices.ContainsFunc(leader.Log(), lost); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the first process does not notice")

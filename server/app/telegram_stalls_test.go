@@ -17,11 +17,11 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// soon is within which others go on while one conversation is stalled: the promise is five seconds, and tests share slow
-// machines.
+// soon is the time within which other conversations must make progress while one is stalled. The target is five seconds, but test
+// machines may be slow.
 const soon = 15 * time.Second
 
-// waits fails unless cond holds within a time.
+// waits fails unless cond becomes true within a time.
 func (s *shop) waits(what string, within time.Duration, cond func() bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(within); !cond(); time.Sleep(20 * time.Millisecond) {
@@ -31,12 +31,12 @@ func (s *shop) waits(what string, within time.Duration, cond func() bool) {
 	}
 }
 
-// arrived reports whether the chat on Telegram holds a text.
+// arrived reports whether a message in the Telegram chat contains a text.
 func (s *shop) arrived(text string) bool {
 	return slices.ContainsFunc(s.bot.Sent(), func(m telegramtest.Message) bool { return strings.Contains(m.Text+m.Caption, text) })
 }
 
-// check is what /health says of Telegram.
+// check returns the Telegram check of /health.
 func (s *shop) check() (found struct{ Status, Reason, Detail, Cure string }) {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.Addr+"/health", nil)
@@ -55,8 +55,8 @@ func (s *shop) check() (found struct{ Status, Reason, Detail, Cure string }) {
 	return found
 }
 
-// An error that is about the bot or the chat costs no message: all wait, /health names the step that cures it, the visitor sees
-// nothing as delivered, and after the cure all arrive without a restart.
+// An error that concerns the bot or the chat loses no message: all stay queued, /health names how to fix it, the visitor sees no
+// message as delivered, and after the fix all are sent without a restart.
 func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 	t.Parallel()
 	barred := func(text string) func(*telegramtest.Options) {
@@ -122,14 +122,14 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 			t.Errorf("%s: health says %+v", c.name, found)
 		}
 		if state := console().Channels[0]; state.OK || state.Reason != c.reason || state.Cure == "" {
-			t.Errorf("%s: the console hears %+v", c.name, state)
+			t.Errorf("%s: the console received %+v", c.name, state)
 		}
 		if code, said := doctor(); code != 1 || !strings.Contains(said, s.check().Cure) {
 			t.Errorf("%s: the doctor ends with %d and says\n%s", c.name, code, said)
 		}
-		if c.name != "kicked" { // outside of the group it hears nothing
+		if c.name != "kicked" { // outside of the group it receives nothing
 			calls := len(s.bot.Calls())
-			s.bot.Say(telegramtest.In{Text: "/doctor"}) // the answer cannot arrive, but its text shows
+			s.bot.Say(telegramtest.In{Text: "/doctor"}) // the reply cannot be delivered, but its text is recorded
 			cure := html.EscapeString(telegram.Explain(c.reason, "", "tr").Cure)
 			s.waits(c.name+": /doctor is red", patience, func() bool {
 				return slices.ContainsFunc(s.bot.Calls()[calls:], func(call telegramtest.Call) bool {
@@ -145,7 +145,7 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 		s.waits(c.name+": the messages", time.Minute, func() bool { return s.arrived(want[len(want)-1]) })
 		s.waits(c.name+": a green light", patience, func() bool { return s.check().Status == "ok" })
 		if state := console().Channels[0]; !state.OK {
-			t.Errorf("%s is over: the console hears %+v", c.name, state)
+			t.Errorf("%s is over: the console received %+v", c.name, state)
 		}
 		if code, said := doctor(); code != 0 || strings.Contains(said, "✗") {
 			t.Errorf("%s is over: the doctor ends with %d and says\n%s", c.name, code, said)
@@ -157,7 +157,7 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 				return strings.Contains(m.Text, "✅") && !strings.Contains(m.Text, "❌")
 			})
 		})
-		s.waits(c.name+": the mark", patience, func() bool { return ali.mark() == delivered+2 }) // nobody else writes
+		s.waits(c.name+": the mark", patience, func() bool { return ali.mark() == delivered+2 }) // no other message is posted
 	}
 	var got []string
 	for _, m := range s.bot.Sent() {
@@ -172,7 +172,7 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 	}
 }
 
-// mark is up to which id messages were delivered, as far as the visitor was told.
+// mark returns the id up to which the visitor was notified of delivery.
 func (g *guest) mark() (last int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -184,7 +184,7 @@ func (g *guest) mark() (last int64) {
 	return last
 }
 
-// count is how many events of a name were received.
+// count returns the number of received events with a name.
 func (g *guest) count(name string) (n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -196,7 +196,7 @@ func (g *guest) count(name string) (n int) {
 	return n
 }
 
-// Whatever stalls in one conversation, in the others both directions go on.
+// Whatever stalls one conversation, the others continue in both directions.
 func TestAStallHoldsItsConversationOnly(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	for i, c := range []struct {
@@ -250,7 +250,7 @@ func TestAStallHoldsItsConversationOnly(t *testing.T) {
 	}
 }
 
-// A message that Telegram never takes is set aside, visible to agents, and can be sent again; what comes after it arrives.
+// A message that Telegram never accepts is set aside, is shown to agents and can be retried; later messages are delivered.
 func TestAMessageThatNeverGoesIsSetAside(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, telegramtest.Forum())
@@ -262,7 +262,7 @@ func TestAMessageThatNeverGoesIsSetAside(t *testing.T) {
 	ali.say("takılan")
 	ali.say("sonraki")
 	s.waits("the next message", 90*time.Second, func() bool { return s.arrived("sonraki") })
-	s.sent("gösterilemiyor") // the notice of the one that was set aside
+	s.sent("gösterilemiyor") // the notice about the message that was set aside
 	agent.hearsAny("message_undelivered", patience)
 	var list struct {
 		Undelivered []struct {
@@ -291,13 +291,13 @@ func TestAMessageThatNeverGoesIsSetAside(t *testing.T) {
 	s.waits("a green light", patience, func() bool { return s.check().Status == "ok" })
 }
 
-// hearsAny waits for an event of a name.
+// hearsAny waits for an event with a name.
 func (g *guest) hearsAny(name string, within time.Duration) {
 	g.t.Helper()
 	g.waits(name, within, func() bool { return g.count(name) > 0 })
 }
 
-// call asks for a path as a signed-in agent and returns the body.
+// call sends a request as a signed-in agent and returns the body.
 func (g *guest) call(method, path, body string) string {
 	g.t.Helper()
 	r, err := http.NewRequestWithContext(g.t.Context(), method, "http://"+g.Addr+path, strings.NewReader(body))

@@ -43,7 +43,7 @@ func TestOperatorAnswersInTheTopic(t *testing.T) {
 	quiet(veli, second.Topic, "doğru")
 }
 
-// What is not meant for a visitor reaches none.
+// Messages not meant for a visitor reach none.
 func TestNobodyIsAnsweredByMistake(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
@@ -53,7 +53,7 @@ func TestNobodyIsAnsweredByMistake(t *testing.T) {
 
 	loose := s.bot.Say(telegramtest.In{Text: "bugün hava güzel"})
 	s.sent("hiç kimseye gönderilmedi")
-	s.bot.Say(telegramtest.In{ReplyTo: loose.ID, Text: "evet, çok güzel"}) // a reply to what is linked to nobody
+	s.bot.Say(telegramtest.In{ReplyTo: loose.ID, Text: "evet, çok güzel"}) // a reply to a message that is linked to no visitor
 	s.bot.Say(telegramtest.In{Text: "#thread:2222222 kime?"})
 	hints := len(s.bot.Sent())
 	stranger := telegramtest.Stranger()
@@ -70,7 +70,7 @@ func TestNobodyIsAnsweredByMistake(t *testing.T) {
 			t.Errorf("%s went to the chat %s", c.Method, id)
 		}
 	}
-	if n := len(s.bot.Sent()); n > hints { // of such replies there is one a minute
+	if n := len(s.bot.Sent()); n > hints { // at most one hint per minute for such replies
 		t.Errorf("%d more messages: %+v", n-hints, s.bot.Sent()[hints:])
 	}
 }
@@ -116,7 +116,7 @@ func TestLongTextIsSplitBetweenCharacters(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
 	var text strings.Builder
-	for i := range 600 { // a family is 11 UTF-16 units, and none of them may be torn apart
+	for i := range 600 { // a family emoji is 11 UTF-16 units, and none may be split
 		fmt.Fprintf(&text, "😀👨‍👩‍👧‍👦%d&<", i%10)
 	}
 	whole := text.String()
@@ -185,8 +185,8 @@ func TestWebhookTakesOnlyTelegramsWord(t *testing.T) {
 	quiet(ali, m.Topic, "gerçek")
 }
 
-// The token must be in nothing that anybody but Telegram gets to see, whatever goes wrong; neither may a visitor's thread id or words
-// be in the log.
+// The bot token must not appear anywhere outside of calls to Telegram, whatever fails; neither may a visitor's thread id or texts
+// appear in the log.
 func TestTheTokenIsToldNobody(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	s.bot.Allow("Unauthorized")
@@ -201,7 +201,7 @@ func TestTheTokenIsToldNobody(t *testing.T) {
 		text := fmt.Sprintf("gizli söz %d", i)
 		ali.say(text)
 		s.sent(text)
-		s.bot.Say(telegramtest.In{Text: "/online"}) // which ends the poll, so that the next one meets the fault
+		s.bot.Say(telegramtest.In{Text: "/online"}) // ends the poll, so that the next one meets the fault
 		s.bot.Wait(t, patience, "the faults to be met", func() bool { return s.bot.Faults() == 0 && s.bot.Pending() == 0 })
 	}
 	s.bot.SetDown(true)
@@ -221,7 +221,7 @@ func TestTheTokenIsToldNobody(t *testing.T) {
 	s.Stop()
 	log := strings.Join(s.Log(), "\n")
 	if !strings.Contains(log, "telegram") {
-		t.Error("the log tells nothing of Telegram, so it proves nothing")
+		t.Error("the log has no lines about Telegram, so the test proves nothing")
 	}
 	_, half, _ := strings.Cut(telegramtest.Token, ":")
 	for what, secret := range map[string]string{"the token": telegramtest.Token, "half of the token": half, "the token, quoted": url.QueryEscape(telegramtest.Token)} {
@@ -238,7 +238,7 @@ func TestTheTokenIsToldNobody(t *testing.T) {
 	}
 }
 
-// fetch gives an answer with its headers.
+// fetch returns a response with its headers.
 func (s *shop) fetch(method, path, body, bearer string) string {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.Addr+path, strings.NewReader(body))
@@ -263,7 +263,7 @@ func (s *shop) fetch(method, path, body, bearer string) string {
 	return fmt.Sprint(path, " ", res.Status, res.Header, string(text))
 }
 
-// sendings is everything that was said in Telegram, which people there read.
+// sendings returns everything that the bot sent, which operators read.
 func sendings(bot *telegramtest.Server) []byte {
 	text, err := json.Marshal(bot.Messages())
 	if err != nil {
@@ -272,7 +272,7 @@ func sendings(bot *telegramtest.Server) []byte {
 	return text
 }
 
-// freeAddress is one that nobody listens on now.
+// freeAddress returns an address that no server listens on.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

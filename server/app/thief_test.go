@@ -11,8 +11,8 @@ import (
 	"sohbet/models/storetest"
 )
 
-// TestDatabaseHoldsNoTexts looks at the database as somebody who has got hold of it: there are names, numbers and times, and
-// neither what people wrote, nor an address, nor a code.
+// TestDatabaseHoldsNoTexts inspects the database like an attacker with a copy of it: it contains names, numbers and times, but no
+// message text, network address or code.
 func TestDatabaseHoldsNoTexts(t *testing.T) {
 	const text, name, address = "a sentence that nobody else may read", "Meryem", "198.51.100.23"
 	for _, dialect := range storetest.Dialects {
@@ -32,7 +32,7 @@ func TestDatabaseHoldsNoTexts(t *testing.T) {
 				}
 			}
 			s.do(t, s.browser(t), "POST", "/request-otp", "")
-			if err := store.Close(); err != nil { // all of it is in the file then
+			if err := store.Close(); err != nil { // writes everything to the file
 				t.Fatal(err)
 			}
 			raw := everythingStored(t, o)
@@ -48,7 +48,7 @@ func TestDatabaseHoldsNoTexts(t *testing.T) {
 	}
 }
 
-// everythingStored is the database's content: the files' bytes, or every row of every table.
+// everythingStored returns the content of the database: the bytes of its files, or every row of every table.
 func everythingStored(t *testing.T, o models.Options) string {
 	t.Helper()
 	if path, isFile := strings.CutPrefix(o.URL, "sqlite://"); isFile {

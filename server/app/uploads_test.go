@@ -21,7 +21,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// uploads lists what lies in the uploads folder.
+// uploads lists the files in the uploads folder.
 func (s *site) uploads(t *testing.T) []string {
 	t.Helper()
 	var list []string
@@ -37,14 +37,14 @@ func (s *site) uploads(t *testing.T) []string {
 	return list
 }
 
-// form is a multipart body with one file, and its Content-Type.
+// form returns a multipart body with one file, and its Content-Type.
 func form(t testing.TB, field, name string, content []byte) (body []byte, kind string) {
 	t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	part, err := w.CreatePart(textproto.MIMEHeader{
 		"Content-Disposition": {fmt.Sprintf(`form-data; name="%s"; filename="%s"`, field, name)},
-		"Content-Type":        {"image/png"}, // whatever it is
+		"Content-Type":        {"image/png"}, // deliberately wrong for most files
 	})
 	if err == nil {
 		_, err = part.Write(content)
@@ -84,7 +84,7 @@ func TestUploadAsClientsInTheFieldDoIt(t *testing.T) {
 		for route, content := range map[string][]byte{
 			"image": mediatest.JPEG(t, mediatest.Picture(900, 700, 30)), "audio": mediatest.WebM(2, 4), "file": mediatest.PDF(),
 		} {
-			// FormData with one field and no header of their own.
+			// FormData with one field and no headers set by the client.
 			r := s.upload(t, route, "Tatil fotoğrafı (1).bin", content)
 			var got uploadAnswer
 			r.into(t, &got)
@@ -117,7 +117,7 @@ func TestUploadAsClientsInTheFieldDoIt(t *testing.T) {
 			}
 			if route == "image" {
 				if got.Width != 900 || got.Height != 700 {
-					t.Errorf("told %d × %d", got.Width, got.Height)
+					t.Errorf("got %d × %d", got.Width, got.Height)
 				}
 				if thumb := s.do(t, s.browser(t), "GET", got.Thumb, ""); thumb.status != 200 || thumb.header.Get("Content-Type") != "image/jpeg" || len(thumb.body) >= len(file.body) {
 					t.Errorf("thumbnail: %d, %d bytes", thumb.status, len(thumb.body))
@@ -182,7 +182,7 @@ func TestMessagesNameStoredUploadsOnly(t *testing.T) {
 	})
 }
 
-// raw speaks HTTP by hand and returns what came back before the connection ended.
+// raw sends a raw HTTP request and returns everything received before the connection ended.
 func (s *site) raw(t *testing.T, request []byte) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -193,8 +193,8 @@ func (s *site) raw(t *testing.T, request []byte) string {
 	if _, err := conn.Write(request); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.(*net.TCPConn).CloseWrite() // the server may have closed it before
-	// What the server did not want to read resets the connection in the end.
+	_ = conn.(*net.TCPConn).CloseWrite() // the server may have closed it already
+	// Closing a connection with unread data resets it.
 	answer, err := io.ReadAll(conn)
 	if err != nil && !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatal(err)

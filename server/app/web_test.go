@@ -135,7 +135,7 @@ func TestThreadsList(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		seed(t, store, threadA, "Ada", "one", "two")
 		seed(t, store, threadB, "Bob", "hello")
-		seed(t, store, unknown, "Silent") // nobody wrote: not listed
+		seed(t, store, unknown, "Silent") // no messages: not listed
 		s := open(t, store)
 		c := s.agent(t)
 		if r := s.do(t, c, "POST", "/api/messages/send", `{"thread_id":"`+threadA+`","text":"answer"}`); r.status != 200 {
@@ -260,7 +260,7 @@ func TestOtherSites(t *testing.T) {
 		"token, host rewritten":   {[]string{"Origin", "https://chat.example", "X-CSRF-Token", token[1]}, 200},
 		"a listed site":           {[]string{"Origin", "https://shop.example", "Sec-Fetch-Site", "cross-site"}, 200},
 	} {
-		if name == "a listed site" { // as a visitor: it is nobody's agent
+		if name == "a listed site" { // treated as a visitor, never as an agent
 			if r := s.do(t, agent, "POST", "/api/messages/send", body, tc.headers...); r.status != 401 {
 				t.Errorf("%s acts as the agent whose cookie came along: %d %s", name, r.status, r.body)
 			}
@@ -355,7 +355,8 @@ func TestHeadersAndErrorPages(t *testing.T) {
 	}
 }
 
-// TestPagesOverPlainHTTP sends requests over HTTPS from a page that came over HTTP, which anyone on the network path can write.
+// TestPagesOverPlainHTTP sends requests over HTTPS from a page that was loaded over HTTP, which an attacker on the network path can
+// modify.
 func TestPagesOverPlainHTTP(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	seed(t, store, threadA, "Ada")
@@ -373,7 +374,7 @@ func TestPagesOverPlainHTTP(t *testing.T) {
 		{"http://" + host, "", 200, 200, 200},
 		{"http://" + host, "http", 200, 200, 200},
 		{"https://" + host, "https", 200, 200, 200},
-		{"https://" + host, "", 200, 200, 200}, // a proxy that ends TLS and says nothing
+		{"https://" + host, "", 200, 200, 200}, // a proxy that terminates TLS without saying so
 		{"http://" + host, "https", 403, 401, 403},
 	} {
 		headers := []string{"Origin", tc.origin, "Cookie", cookies, "X-CSRF-Token", token}

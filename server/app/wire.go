@@ -25,7 +25,7 @@ import (
 	"sohbet/server/telegram"
 )
 
-// openFiles opens the folder of uploaded files.
+// openFiles opens the service for uploaded files.
 func openFiles(cfg *config.Config, store *models.Store, space *disk.Space, numbers *metrics.Metrics, log *slog.Logger) (*media.Service, error) {
 	return media.New(media.Options{
 		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: space.Free, Memory: decodeMemory(handlers.MemoryLimit()), Store: store,
@@ -34,8 +34,8 @@ func openFiles(cfg *config.Config, store *models.Store, space *disk.Space, numbe
 	})
 }
 
-// decodeMemory is the budget for checking uploads, in bytes: a fifth of what the process may hold, within bounds in which a photo
-// fits and a large machine gives no more to strangers than it has to.
+// decodeMemory returns the memory budget for checking uploads in bytes: a fifth of the memory limit, within bounds that fit a large
+// photo and limit what unauthenticated clients can use.
 func decodeMemory(limit uint64) int64 {
 	if limit == 0 {
 		return media.DefaultMemory
@@ -47,23 +47,23 @@ func account(c config.Cloudinary) media.Cloud {
 	return media.Cloud{Name: c.CloudName, Key: c.APIKey, Secret: c.APISecret, Prefix: c.UploadPrefix}
 }
 
-// chores are what goes on beside answering; each ends with its context.
+// chores are background workers; each runs until its context ends.
 type chores []func(context.Context)
 
-// parts are what the rest is built on.
+// parts are the components that the others are built from.
 type parts struct {
 	build   Build
 	cfg     *config.Config
 	store   *models.Store
 	files   *media.Service
 	space   *disk.Space
-	cluster *cluster.Cluster // nil = there is only this process
+	cluster *cluster.Cluster // nil = this is the only process
 	numbers *metrics.Metrics
-	level   *slog.LevelVar // log's
+	level   *slog.LevelVar // level of log
 	log     *slog.Logger
 }
 
-// openCluster makes this process's part in a cluster, nil where REDIS_URL asks for none.
+// openCluster returns this process's cluster connection, nil if REDIS_URL is not set or the database is SQLite.
 func openCluster(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) (*cluster.Cluster, error) {
 	if cfg.RedisURL == "" || !cfg.Postgres() {
 		return nil, nil
@@ -75,7 +75,7 @@ func openCluster(ctx context.Context, cfg *config.Config, store *models.Store, l
 	return cluster.New(cluster.Options{URL: cfg.RedisURL, Family: family, Agents: handlers.AgentsRoom, Thread: handlers.ThreadRooms, Log: log})
 }
 
-// wire builds what stands between the store and the network.
+// wire builds the components between the store and the network.
 func (p *parts) wire() (*server.Server, chores, error) {
 	cfg, store, files, numbers, log := p.cfg, p.store, p.files, p.numbers, p.log
 	keys, err := auth.NewKeys(cfg.SecretKeys)
@@ -101,7 +101,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		DisablePolling: !cfg.Polling, DisableWebsocket: !cfg.Websocket, Logger: log,
 	}}
 	limits.Bound(&options.Engine)
-	var events *handlers.Sockets // made below, of what needs the sockets
+	var events *handlers.Sockets // set below, because it needs components that need the sockets
 	options.Allow = func(c *engine.Conn) bool { return events.Allow(c) }
 	options.Identify = func(r *http.Request) any { return events.Identify(r) }
 	var others chat.Others
@@ -169,7 +169,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	return s, beside, err
 }
 
-// openBridge makes the bridge to Telegram.
+// openBridge returns the Telegram bridge.
 func openBridge(t config.Telegram, locale string, store *models.Store, room *chat.Service, files *media.Service, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
 	var pace telegram.Pace
 	if t.Rate != nil {
@@ -185,7 +185,7 @@ func openBridge(t config.Telegram, locale string, store *models.Store, room *cha
 var _ server.Sockets = (*realtime.Server)(nil)
 var _ http.Handler = (*server.Server)(nil)
 
-// localeText gives a text of the locale files in a browser's language.
+// localeText returns a text of the locale files in the language of a browser locale.
 func localeText(locale, key string) string {
 	lang, _, _ := strings.Cut(locale, "-")
 	return assets.Text(lang, key)

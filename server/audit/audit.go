@@ -1,5 +1,5 @@
-// Package audit writes the security log: who tried what, from where, and how it ended. It is part of the ordinary log, as lines
-// whose message is "security".
+// Package audit writes the audit log: who attempted what, from where, and with what outcome. Entries are lines of the ordinary log with
+// the message "security".
 package audit
 
 import (
@@ -13,56 +13,56 @@ import (
 	"sohbet/server/logging"
 )
 
-// The events. None of them ever carries a message, a thread id, a code, a token or a key.
+// The events. None of them contains a message, a thread id, a code, a token or a key.
 const (
-	CodeAsked    = "code_asked"      // a one-time code was asked for
+	CodeAsked    = "code_asked"      // a one-time code was requested
 	Password     = "password"        // a password was entered
 	Code         = "code"            // a one-time code was entered
-	SignIn       = "sign_in"         // a session began
+	SignIn       = "sign_in"         // a session was started
 	SignOut      = "sign_out"        // a session was ended by its agent
 	LogoutAll    = "logout_all"      // all sessions were ended
 	Request      = "request"         // an HTTP request was refused
 	SocketOpen   = "socket"          // a connection was refused
 	SocketEvent  = "socket_event"    // a socket's event was refused
 	Block        = "block"           // a visitor was blocked
-	BlockAddress = "block_address"   // and their address too
-	Unblock      = "unblock"         // a visitor was let in again
+	BlockAddress = "block_address"   // the visitor's address was blocked too
+	Unblock      = "unblock"         // a visitor was unblocked
 	ThreadClear  = "thread_cleared"  // all messages of a conversation were deleted
 	ThreadDelete = "thread_deleted"  // a conversation was deleted
-	ThreadExport = "thread_exported" // a conversation was written to a file
+	ThreadExport = "thread_exported" // a conversation was exported
 	ThreadsClear = "threads_cleared" // all conversations were deleted
 	Upload       = "upload"          // a file was refused
-	LogLevel     = "log_level"       // how much is logged was changed
+	LogLevel     = "log_level"       // the log level was changed
 )
 
-// The outcomes.
+// The outcomes of events.
 const (
 	OK      = "ok"
 	Wrong   = "wrong"   // did not match
-	None    = "none"    // there was nothing to match with
-	Refused = "refused" // no right to it
-	Limited = "limited" // a limit was reached
+	None    = "none"    // there was nothing to compare with
+	Refused = "refused" // missing permission
+	Limited = "limited" // a rate limit was exceeded
 	Blocked = "blocked" // the visitor or address is blocked
-	Failed  = "failed"  // it could not be done
+	Failed  = "failed"  // an error occurred
 )
 
-// Event is one line. Empty fields are left out.
+// Event is one entry. Empty fields are left out.
 type Event struct {
 	Name    string // one of the events above
-	Actor   string // the agent's name or "telegram"; empty for somebody unknown
-	Address string // the caller's
+	Actor   string // the agent's name or "telegram"; empty if not signed in
+	Address string // the client's
 	Outcome string // one of the outcomes above
-	Detail  string // a route, an event's name: a word of ours, never of the caller's
-	Request string // the request's id
+	Detail  string // a route or an event name: one of the server's constants, never client input
+	Request string // the id of the request
 }
 
 const (
-	quiet    = time.Minute // how long repetitions of a refusal are only counted
-	maxKnown = 10_000      // refusals remembered for that
-	maxField = 200         // bytes
+	quiet    = time.Minute // interval in which repeated refusals are only counted
+	maxKnown = 10_000      // number of refusals tracked for that
+	maxField = 200         // bytes per field
 )
 
-// Log writes events. A nil Log writes nothing. Its methods may be called from any goroutine.
+// Log writes events. A nil Log writes nothing. It is safe for concurrent use.
 type Log struct {
 	log *slog.Logger
 	now func() time.Time
@@ -71,7 +71,7 @@ type Log struct {
 	known map[repetition]*seen
 }
 
-// repetition is what makes two refusals the same.
+// repetition is the key by which refusals count as the same.
 type repetition struct{ name, outcome, address, detail string }
 
 type seen struct {
@@ -79,13 +79,13 @@ type seen struct {
 	counted int
 }
 
-// New makes a security log within log.
+// New returns an audit log that writes to log.
 func New(log *slog.Logger, now func() time.Time) *Log {
 	return &Log{log: log.With(logging.Stream, logging.Security), now: now, known: make(map[repetition]*seen)}
 }
 
-// Write writes an event: at level info what succeeded, at level warn what did not. Of the same refusal from the same address
-// one line a minute is written, the next one telling how many were left out: whoever is refused must not fill the disk.
+// Write writes an event: successes at level info, others at level warn. Of the same refusal from the same address one line per minute
+// is written, with the number of lines left out before it, so that a client that is refused cannot fill the disk.
 func (l *Log) Write(ctx context.Context, e Event) {
 	if l == nil {
 		return
@@ -112,7 +112,7 @@ func (l *Log) Write(ctx context.Context, e Event) {
 	l.log.LogAttrs(ctx, level, "security", attrs...)
 }
 
-// due tells whether a refusal is to be written, and how many like it were not.
+// due reports whether a refusal is to be written, and how many equal ones were left out before it.
 func (l *Log) due(r repetition) (write bool, repeated int) {
 	now := l.now()
 	l.mu.Lock()
@@ -130,8 +130,8 @@ func (l *Log) due(r repetition) (write bool, repeated int) {
 	return true, repeated
 }
 
-// plain makes a value one short printable word or line. The log's own forms escape what could end a line; this also keeps out
-// what would move a terminal's cursor or turn the direction of writing.
+// plain makes a value a short printable line. The log formats escape line breaks; this also removes control sequences of terminals and
+// bidirectional formatting.
 func plain(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -58,7 +58,7 @@ func TestFields(t *testing.T) {
 }
 
 func TestNoLineCanBeForged(t *testing.T) {
-	const evil = "x\nlevel=ERROR msg=security\r\n\x1b[2J\x00\u202e\u2028\u0085 outcome=ok \xff" // one line, whatever reads it
+	const evil = "x\nlevel=ERROR msg=security\r\n\x1b[2J\x00\u202e\u2028\u0085 outcome=ok \xff" // must stay one line in any reader
 	for name, handler := range map[string]func(*bytes.Buffer) slog.Handler{
 		"json": func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 		"text": func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },
@@ -91,7 +91,7 @@ func TestRepetitionsAreCounted(t *testing.T) {
 	if lines := d.lines(t); len(lines) != 1 || lines[0]["repeated"] != 499.0 {
 		t.Errorf("%v", lines)
 	}
-	for range 3 { // what succeeds is always told
+	for range 3 { // successes are always logged
 		d.Write(t.Context(), audit.Event{Name: audit.Block, Actor: "ada", Outcome: audit.OK})
 	}
 	if lines := d.lines(t); len(lines) != 3 {

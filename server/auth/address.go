@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// maxHops bounds how many elements of an address header are read.
+// maxHops is the maximum number of elements of an address header that are read.
 const maxHops = 32
 
-// ClientAddress returns the function that determines a request's address. The peer's address counts, unless the peer is a trusted
-// proxy: then the header that proxies write (X-Forwarded-For, X-Real-IP, CF-Connecting-IP, ...) is read from the right over all
-// of its lines, and the first address that is no trusted proxy is the client's. Whatever stands left of that, or of something
-// that is no address, was not written by a trusted proxy; the last trusted address is returned when there is no client's. No
-// other header counts. Addresses are returned in their canonical form (RFC 5952), without port and zone, IPv4-mapped ones as
-// IPv4.
+// ClientAddress returns a function that determines a request's client address. That is the peer's address, unless the peer is a trusted
+// proxy: then the header set by proxies (X-Forwarded-For, X-Real-IP, CF-Connecting-IP, ...) is read from right to left over all its
+// lines, and the first address that is not a trusted proxy is the client's. Elements further left, or left of an invalid element, were
+// not written by a trusted proxy and are ignored. If there is no client address the last trusted one is returned. Addresses are in
+// canonical form (RFC 5952), without port and zone, and IPv4-mapped ones as IPv4.
 func ClientAddress(trusted []netip.Prefix, header string) func(*http.Request) string {
 	return func(r *http.Request) string {
 		address, ok := hop(r.RemoteAddr)
@@ -53,7 +52,7 @@ func ClientAddress(trusted []netip.Prefix, header string) func(*http.Request) st
 	}
 }
 
-// hop parses an element of an address header: an address, perhaps with a port, a zone, brackets or quotes.
+// hop parses an element of an address header: an address, possibly with a port, a zone, brackets or quotes.
 func hop(s string) (netip.Addr, bool) {
 	if n := len(s); n > 1 && s[0] == '"' && s[n-1] == '"' {
 		s = s[1 : n-1]
@@ -79,7 +78,7 @@ func within(networks []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// OverHTTPS returns the function that reports whether a request came over HTTPS: by itself, or as a trusted proxy says in
+// OverHTTPS returns a function that reports whether a request came over HTTPS: directly, or according to a trusted proxy's
 // X-Forwarded-Proto.
 func OverHTTPS(trusted []netip.Prefix) func(*http.Request) bool {
 	return func(r *http.Request) bool {
@@ -87,13 +86,12 @@ func OverHTTPS(trusted []netip.Prefix) func(*http.Request) bool {
 	}
 }
 
-// ForwardedHost returns the function that gives the Host which a client sent, as a trusted proxy that changes Host says in
-// X-Forwarded-Host; "" for none.
+// ForwardedHost returns a function that returns the client's Host according to a trusted proxy's X-Forwarded-Host; "" if there is none.
 func ForwardedHost(trusted []netip.Prefix) func(*http.Request) string {
 	return func(r *http.Request) string { return forwarded(r, "X-Forwarded-Host", trusted) }
 }
 
-// forwarded is the last value of a header, which is the one that the proxy itself wrote; "" where the peer is no trusted proxy.
+// forwarded returns the last value of a header, which the nearest proxy wrote; "" if the peer is not a trusted proxy.
 func forwarded(r *http.Request, header string, trusted []netip.Prefix) string {
 	lines := r.Header.Values(header)
 	if len(lines) == 0 {

@@ -10,7 +10,7 @@ import (
 
 var trustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 
-// from makes a request of a peer with the header lines in their order: name, value, name, value.
+// from returns a request from a peer with header lines in order: name, value, name, value.
 func from(peer string, lines ...string) *http.Request {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.RemoteAddr = peer
@@ -92,7 +92,7 @@ func TestClientAddressReadsOnlyTheNamedHeader(t *testing.T) {
 	}
 }
 
-// Headers may hold 32 kB, and each request of a trusted address costs this.
+// Headers may be 32 kB long; parsing must be cheap for every request from a trusted address.
 func TestClientAddressStopsAfterSomeHops(t *testing.T) {
 	for _, list := range []string{strings.Repeat("10.9.9.9, ", 3000), strings.Repeat(",", 30_000)} {
 		r := from("10.0.0.1:5", "X-Forwarded-For", "203.0.113.9, "+list)

@@ -28,7 +28,7 @@ func (c *clock) now() time.Time { return c.t }
 
 var plainHTTP = Cookies{HTTPS: func(*http.Request) bool { return false }}
 
-// browser keeps cookies between requests as far as these tests need it.
+// browser is a minimal cookie jar.
 type browser map[string]*http.Cookie
 
 func (b browser) request() *http.Request {
@@ -151,6 +151,6 @@ func TestSessionKeyRotation(t *testing.T) {
 		t.Error("the first key does not write")
 	}
 	if _, err := NewKeys(nil); err == nil {
-		t.Error("no key at all was accepted")
+		t.Error("an empty list of keys was accepted")
 	}
 }

@@ -9,33 +9,33 @@ import (
 )
 
 const (
-	checksWaiting  = 128              // of preferred ones and of the rest; about as many as are served within longestWait
-	checksOfOne    = 2                // of one browser or address in one queue
-	longestWait    = 10 * time.Second // for one's turn; pages give up after 20 s
+	checksWaiting  = 128              // per queue; about as many as are processed within longestWait
+	checksOfOne    = 2                // per browser or address
+	longestWait    = 10 * time.Second // maximum wait; pages time out after 20 s
 	busyRetryAfter = time.Second
 )
 
-// checkQueue runs one check at a time. Others wait for their turn, in the order in which they came, preferred ones before the
-// rest; when the queue is full or the turn does not come in time, the error is [Limited].
+// checkQueue runs one check at a time. Others wait in order of arrival, preferred ones before the rest; if the queue is full or the
+// wait takes too long, the error is [Limited].
 type checkQueue struct {
-	rest bool // after each check for as long as it took, so that checks take half of one core at most
+	rest bool // pause after each check for as long as it took, so that checks use at most half of one core
 
 	mu      sync.Mutex
 	running bool
-	waiting [2][]*waiter   // preferred ones, and the rest
-	of      map[string]int // checks that wait or run, by key
-	next    time.Time      // before which no check starts
+	waiting [2][]*waiter   // preferred checks, and the rest
+	of      map[string]int // number of waiting or running checks by key
+	next    time.Time      // earliest start of the next check
 }
 
 type waiter struct {
 	key   string
 	class int
-	turn  chan struct{} // closed when it is this one's turn
+	turn  chan struct{} // closed when this check may run
 }
 
 func newCheckQueue(rest bool) *checkQueue { return &checkQueue{rest: rest, of: make(map[string]int)} }
 
-// run calls check when it is its turn and returns check's error.
+// run waits for its turn, calls check and returns its error.
 func (q *checkQueue) run(ctx context.Context, key string, preferred bool, check func() error) error {
 	w := &waiter{key: key, turn: make(chan struct{})}
 	if !preferred {
@@ -87,7 +87,7 @@ func (q *checkQueue) join(w *waiter) bool {
 	return true
 }
 
-// start gives the turn to the first one that waits. The caller holds q.mu.
+// start lets the first waiting check run. The caller holds q.mu.
 func (q *checkQueue) start() {
 	q.running = false
 	for class, list := range q.waiting {

@@ -22,16 +22,17 @@ const (
 	codeTries    = 5
 )
 
-// ErrNoCode means that this browser has no code that could still be entered: none asked for, expired, used, or tried too often.
+// ErrNoCode means that this browser has no valid code: none requested, expired, used, or tried too often.
 var ErrNoCode = errors.New("auth: no valid code for this browser")
 
-// WrongCode is the error of a code that does not match.
+// WrongCode is returned for a code that does not match.
 type WrongCode struct{ TriesLeft int }
 
-// Error tells how many tries are left.
+// Error implements error.
 func (e WrongCode) Error() string { return fmt.Sprintf("auth: wrong code, %d tries left", e.TriesLeft) }
 
-// CodeStore keeps the hashes of codes, and what is left to be guessed and asked for. TryCode counts the try and consumes the code when match says yes, atomically.
+// CodeStore stores the hashes of codes and the shared rate limits for guesses and requests. TryCode counts the attempt, and consumes
+// the code if match returns true, atomically.
 type CodeStore interface {
 	SaveCode(ctx context.Context, hash []byte, binding string, expires time.Time) (int64, error)
 	TryCode(ctx context.Context, binding string, now time.Time, maxTries int, match func(hash []byte) bool) (ok bool, triesLeft int, err error)
@@ -39,24 +40,24 @@ type CodeStore interface {
 	BudgetStore
 }
 
-// Requester tells the receiver of a code who asked for it.
+// Requester describes to the receiver of a code who requested it.
 type Requester struct {
 	Address   string
 	UserAgent string
 }
 
-// CodeSender delivers a code to the agent. It must not let the code reach the asking browser.
+// CodeSender delivers a code to the agent. It must not reveal the code to the requesting browser.
 type CodeSender interface {
 	SendCode(ctx context.Context, code string, who Requester) error
 }
 
-// Alerter is told of wrong codes; a [CodeSender] that has this method is. tries is how many wrong codes have been entered for
-// the code that was asked for, from 1 to 5. It must not block for long.
+// Alerter may be implemented by a [CodeSender] to be notified of wrong codes. tries is the number of wrong codes entered for the
+// requested code, from 1 to 5. It must not block for long.
 type Alerter interface {
 	FailedGuess(ctx context.Context, who Requester, tries int)
 }
 
-// LogSender writes codes to the server's log, for set-ups without a bot. It is the one place where a secret is logged.
+// LogSender writes codes to the server's log, for installations without a bot. This is the only secret that is logged.
 type LogSender struct{ Log *slog.Logger }
 
 // SendCode logs the code.
@@ -66,9 +67,9 @@ func (s LogSender) SendCode(ctx context.Context, code string, who Requester) err
 	return nil
 }
 
-// Codes asks for and checks one-time codes of six digits. A code is good for five minutes, once, with five tries, and only in
-// the browser that asked, which holds a signed cookie. The store has an HMAC of the code, not the code. How many can be guessed
-// and asked for by everybody together is in guesses.go.
+// Codes issues and checks one-time codes of six digits. A code is valid for five minutes, once, for five attempts, and only in the
+// browser that requested it, which has a signed cookie. The store has an HMAC of the code, not the code. guesses.go limits the total
+// number of guesses and requests.
 type Codes struct {
 	store  CodeStore
 	sender CodeSender
@@ -79,15 +80,15 @@ type Codes struct {
 	now    func() time.Time
 }
 
-// binding ties a code to the browser that asked for it.
+// binding ties a code to the browser that requested it.
 type binding struct {
 	ID       string    `json:"i"`
 	Subject  string    `json:"s"`
-	Password bool      `json:"p,omitempty"` // the password was given before
+	Password bool      `json:"p,omitempty"` // the password was checked before
 	Expires  time.Time `json:"e"`
 }
 
-// NewCodes keeps hashes in store and delivers through sender.
+// NewCodes returns Codes that store hashes in store and deliver codes with sender.
 func NewCodes(keys *Keys, store CodeStore, sender CodeSender, known *Known, cookies Cookies, now func() time.Time) *Codes {
 	return &Codes{
 		store: store, sender: sender, known: known, codecs: keys.codecs("login"), macs: keys.derive("one-time code"),
@@ -95,8 +96,8 @@ func NewCodes(keys *Keys, store CodeStore, sender CodeSender, known *Known, cook
 	}
 }
 
-// Request makes a code for this browser and delivers it. password tells that the right password has come with the request.
-// The error is [Limited] when too many were asked for.
+// Request generates a code for this browser and delivers it. password reports whether the correct password came with the request. The
+// error is [Limited] if too many codes were requested.
 func (c *Codes) Request(w http.ResponseWriter, r *http.Request, subject string, password bool, who Requester) (err error) {
 	ctx, now := r.Context(), c.now().UTC()
 	budgets := asks(c.known.ID(r))
@@ -104,7 +105,7 @@ func (c *Codes) Request(w http.ResponseWriter, r *http.Request, subject string, 
 		return fmt.Errorf("one-time code: %w", err)
 	}
 	defer func() {
-		if err != nil { // nobody got a code
+		if err != nil { // no code was delivered
 			err = errors.Join(err, c.refund(context.WithoutCancel(ctx), budgets, 1))
 		}
 	}()
@@ -131,8 +132,8 @@ func (c *Codes) Request(w http.ResponseWriter, r *http.Request, subject string, 
 	return nil
 }
 
-// Verify checks a code for this browser and consumes it. With needPassword only codes count that were asked for with the
-// password. The errors are ErrNoCode, WrongCode, Limited, or the store's.
+// Verify checks a code for this browser and consumes it. With needPassword only codes requested with the password are valid. The errors
+// are ErrNoCode, WrongCode, Limited, or the store's.
 func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, needPassword bool, who Requester) (subject string, err error) {
 	ctx, now := r.Context(), c.now().UTC()
 	var b binding
@@ -157,7 +158,7 @@ func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, need
 		return false
 	})
 	if err != nil {
-		return "", fmt.Errorf("one-time code: %w", err) // it may have been compared: the guess stays spent
+		return "", fmt.Errorf("one-time code: %w", err) // the code may have been compared, so the guess is not refunded
 	}
 	if !compared {
 		c.cookie.clear(w, r)
@@ -167,14 +168,14 @@ func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, need
 		return "", c.wrong(w, r, left, who)
 	}
 	c.cookie.clear(w, r)
-	// Whoever is in has shown that asking and guessing were theirs.
+	// A successful sign-in proves that requests and guesses were the agent's own.
 	if err := errors.Join(c.refund(ctx, guesses(known), codeTries-left), c.refund(ctx, asks(known), 1)); err != nil {
 		return "", fmt.Errorf("one-time code: %w", err)
 	}
 	return b.Subject, nil
 }
 
-// wrong is what a wrong code is answered with.
+// wrong returns the error for a wrong code, and notifies the Alerter.
 func (c *Codes) wrong(w http.ResponseWriter, r *http.Request, left int, who Requester) error {
 	if alerter, ok := c.sender.(Alerter); ok {
 		alerter.FailedGuess(r.Context(), who, codeTries-left)

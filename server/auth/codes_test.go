@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// memoryCodes does what the store does, for tests of this package alone.
+// memoryCodes is an in-memory CodeStore.
 type memoryCodes struct {
 	mu    sync.Mutex
 	rows  map[string]*row
-	whole map[string]time.Time // of budgets
+	whole map[string]time.Time // times at which the limits are fully refilled
 
 	compared int
 }
@@ -99,7 +99,7 @@ func (l *lastCode) SendCode(_ context.Context, code string, _ Requester) error {
 	return nil
 }
 
-// wrong gives a code that is not the one sent.
+// wrong returns a code other than the one sent.
 func wrong(code string) string {
 	if code == "000000" {
 		return "111111"

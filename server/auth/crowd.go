@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// crowdedPause is after what time somebody who found no room may try again.
+// crowdedPause is the retry interval for a client that was refused because of too many connections.
 const crowdedPause = 10 * time.Second
 
-// Crowd bounds connections: how fast they are opened, how many one address has, and how many there are.
+// Crowd limits connections: the rate at which they are opened, their number per address, and their total.
 type Crowd struct {
-	rate       Tiers // of opening
-	perAddress int   // 0 = no bound
-	all        int   // 0 = no bound
+	rate       Tiers // of opening connections
+	perAddress int   // 0 = unlimited
+	all        int   // 0 = unlimited
 
 	mu    sync.Mutex
 	here  map[string]int // by address
 	total int
 }
 
-// NewCrowd bounds the opening by rate and what is open at a time by the two numbers, where 0 is no bound.
+// NewCrowd returns a Crowd with a rate limit for opening connections, and maximum numbers of open connections; 0 is unlimited.
 func NewCrowd(rate Tiers, perAddress, all int) *Crowd {
 	return &Crowd{rate: rate, perAddress: perAddress, all: all, here: make(map[string]int)}
 }
 
-// Enter admits a connection from an address; leave must be called when it ends. When there is no room leave is nil, and wait
-// says when to try again.
+// Enter admits a connection from an address; leave must be called when it ends. If it is refused, leave is nil and wait is the time
+// until a retry.
 func (c *Crowd) Enter(address string) (leave func(), wait time.Duration) {
 	key := AddressKey(address)
 	c.mu.Lock()

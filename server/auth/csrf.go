@@ -11,29 +11,29 @@ import (
 
 const csrfCookie = "sohbet_csrf"
 
-// CSRF makes the token in the pages' <meta name="csrf-token">: an HMAC of a random value that the browser keeps in a cookie.
-// It is never demanded. It helps requests whose origin cannot be told, for example behind a proxy that rewrites Host.
+// CSRF issues the token in the pages' <meta name="csrf-token">: an HMAC of a random value in a cookie. The token is optional. It is
+// accepted for requests whose origin cannot be verified, for example behind a proxy that rewrites Host.
 type CSRF struct {
 	keys   [][]byte
 	cookie cookie
 }
 
-// NewCSRF makes tokens with keys.
+// NewCSRF returns a CSRF that signs with keys.
 func NewCSRF(keys *Keys, cookies Cookies) *CSRF {
 	return &CSRF{keys: keys.derive("csrf"), cookie: cookie{csrfCookie, cookies}}
 }
 
-// Token gives the token for this browser and sets its cookie when it has none yet.
+// Token returns the token for this browser and sets its cookie if there is none.
 func (c *CSRF) Token(w http.ResponseWriter, r *http.Request) string {
 	value := c.cookie.value(r)
 	if len(value) != 26 {
 		value = rand.Text()
-		c.cookie.set(w, r, value, time.Time{}, 0) // ends with the browser's session
+		c.cookie.set(w, r, value, time.Time{}, 0) // a session cookie
 	}
 	return hex.EncodeToString(mac(c.keys[0], value))
 }
 
-// Valid reports whether the request carries a token that goes with its cookie, in X-CSRF-Token or X-CSRFToken.
+// Valid reports whether the request has a token that matches its cookie, in X-CSRF-Token or X-CSRFToken.
 func (c *CSRF) Valid(r *http.Request) bool {
 	value, token := c.cookie.value(r), r.Header.Get("X-CSRF-Token")
 	if token == "" {
@@ -51,7 +51,7 @@ func (c *CSRF) Valid(r *http.Request) bool {
 	return false
 }
 
-// mac is HMAC-SHA256 over the parts, each followed by a zero byte so that no two lists of parts look alike.
+// mac returns HMAC-SHA256 over the parts, each followed by a zero byte, so that different lists have different input.
 func mac(key []byte, parts ...string) []byte {
 	h := hmac.New(sha256.New, key)
 	for _, part := range parts {

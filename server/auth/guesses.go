@@ -6,63 +6,60 @@ import (
 	"time"
 )
 
-// How many codes can be guessed, and asked for, by everybody together.
+// Limits for the total number of guessed and requested codes.
 //
-// A code has six digits, so one guess at a live code is right with a chance of one in a million, whoever makes it and however
-// many codes are live: guesses are made against the code of one browser. Limits by address do not bound an attacker who has
-// any number of addresses, so guesses themselves are counted, in budgets that all processes share and that outlive them
-// ([BudgetStore]). In any 24 hours there are at most
+// A code has six digits, so one guess at a valid code succeeds with a probability of one in a million, regardless of the number of
+// valid codes: a guess is made against the code of one browser. Limits per address do not stop an attacker with many addresses, so
+// guesses themselves are counted, in limits that all processes share and that survive restarts ([BudgetStore]). In any 24 hours there
+// are at most
 //
-//	25 + 24 h / 57.6 min = 50   guesses from browsers that never signed in here, all together, and
-//	20 + 24 h / 72 min   = 40   guesses from browsers that did, all together,
+//	25 + 24 h / 57.6 min = 50   guesses from browsers that never signed in here, in total, and
+//	20 + 24 h / 72 min   = 40   guesses from browsers that did, in total,
 //
-// which is 90, so that the chance of all of them is at most 9 in 100,000 a day, under the 1 in 10,000 that is wanted; an
-// attacker without a stolen browser has the first budget alone, 5 in 100,000. Only comparing counts: who has no live code
-// spends nothing.
+// which is 90, so the probability that any succeeds is at most 9 in 100,000 per day, below the target of 1 in 10,000; an attacker
+// without a stolen browser only has the first limit, 5 in 100,000. Only comparisons count: without a valid code nothing is spent.
 //
-// The owner is not locked out by that. A browser that signed in before carries a cookie that says so (see [Known]): whatever
-// strangers spend, it has its own budget, of which no other browser can take more than its half. A right code gives back what
-// finding it cost. In a browser that is new to this server the owner shares the strangers' budget: after an attack ends, the
-// next guess is free within an hour. While one lasts, a new browser may find it spent; where that matters, set a password:
-// then codes are only sent after it, so strangers have no code to guess at and cannot spend anything here. How far they can
-// delay the check of a password is said at [Password.Check].
+// The owner is not locked out by this. A browser that signed in before has a cookie that identifies it (see [Known]): it has its own
+// limit, of which no other browser can use more than half, regardless of what others spend. A right code is refunded. In a new browser
+// the owner shares the limit with attackers: after an attack ends, the next guess is available within an hour. During an attack a new
+// browser may be refused; to avoid that, set a password: then codes are only sent after it, so attackers have no code to guess and
+// cannot spend anything here. [Password.Check] describes how far they can delay the check of a password.
 //
-// Codes asked for are counted likewise, so that nobody can fill the agent's Telegram: strangers get 10 at once and then one in
-// ten minutes, together; each known browser has as much for itself.
+// Requested codes are limited in the same way, so that the agent's Telegram cannot be flooded: unknown browsers have 10 at once and
+// then one per ten minutes, in total; each known browser has the same for itself.
 var (
 	guessesOfStrangers = budget{"guess stranger", 24 * time.Hour / 25, 25}
 	guessesOfKnown     = budget{"guess known", 24 * time.Hour / 20, 20}
 	asksOfStrangers    = budget{"ask stranger", 10 * time.Minute, 10}
 )
 
-// Of one known browser.
+// Limits of one known browser.
 func guessesOf(known string) budget { return budget{"guess known " + known, 24 * time.Hour / 10, 10} }
 func asksOf(known string) budget    { return budget{"ask known " + known, 10 * time.Minute, 10} }
 
-// budget is a number of things that may be done at once, of which one comes back every so often.
+// budget is a rate limit: burst at once, and one more per every.
 type budget struct {
 	name  string
 	every time.Duration
 	burst int
 }
 
-// BudgetStore keeps budgets. Spend takes one, atomically among all processes, or tells after what time there will be one.
-// Refund gives n back.
+// BudgetStore stores shared rate limits. Spend takes one token, atomically among all processes, or returns the time until there is one.
+// Refund returns n tokens.
 type BudgetStore interface {
 	Spend(ctx context.Context, name string, now time.Time, every time.Duration, burst int) (ok bool, wait time.Duration, err error)
 	Refund(ctx context.Context, name string, every time.Duration, n int) error
 }
 
-// Limited is the error of a budget that is spent.
+// Limited is the error when a rate limit is exceeded.
 type Limited struct{ RetryAfter time.Duration }
 
-// Error says when there will be more.
+// Error implements error.
 func (e Limited) Error() string {
 	return fmt.Sprintf("auth: budget spent, more in %s", e.RetryAfter.Round(time.Second))
 }
 
-// guesses and asks are the budgets that a browser spends of: its own first, as that must not cost others anything when it is
-// spent.
+// guesses and asks return the limits that a browser spends: its own first, so that once it is spent the shared one is not charged.
 func guesses(known string) []budget {
 	if known == "" {
 		return []budget{guessesOfStrangers}
@@ -77,7 +74,7 @@ func asks(known string) []budget {
 	return []budget{asksOf(known)}
 }
 
-// spend takes one of each budget or of none.
+// spend takes one token of each limit, or of none.
 func (c *Codes) spend(ctx context.Context, budgets []budget) error {
 	for i, b := range budgets {
 		ok, wait, err := c.store.Spend(ctx, b.name, c.now(), b.every, b.burst)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// alarm is a CodeSender that hears of wrong codes.
+// alarm is a CodeSender that also records notifications of wrong codes.
 type alarm struct {
 	lastCode
 	tries []int
@@ -20,7 +20,7 @@ func (a *alarm) FailedGuess(_ context.Context, who Requester, tries int) {
 	}
 }
 
-// attack guesses with as many browsers as it takes for span, one guess a second, and counts what was compared.
+// attack guesses for span, one guess per second, with as many browsers as needed, and returns how many guesses were compared.
 func (f codeFixture) attack(t *testing.T, span time.Duration, fresh func() browser) (compared int) {
 	t.Helper()
 	b := fresh()
@@ -48,7 +48,7 @@ func (f codeFixture) attack(t *testing.T, span time.Duration, fresh func() brows
 
 func stranger() browser { return browser{} }
 
-// known is a browser that has signed in.
+// signedIn returns a browser that has signed in.
 func (f codeFixture) signedIn(t *testing.T) browser {
 	t.Helper()
 	b := browser{}
@@ -63,8 +63,8 @@ func (f codeFixture) signedIn(t *testing.T) browser {
 	return b
 }
 
-// TestGuessesOfADay counts how many guesses strangers, and a stolen browser besides, get compared in any 24 hours of a week:
-// each of them is right with a chance of one in a million.
+// TestGuessesOfADay counts how many guesses of unknown browsers, and of a stolen known browser in addition, are compared in any 24
+// hours of a week: each succeeds with a probability of one in a million.
 func TestGuessesOfADay(t *testing.T) {
 	f := newCodes(t)
 	stolen := f.signedIn(t)
@@ -75,7 +75,7 @@ func TestGuessesOfADay(t *testing.T) {
 			t.Errorf("day %d: strangers had %d guesses, at most %d are wanted", day, strangers, most)
 		}
 	}
-	// Another week later everything is whole again, and both attack at once.
+	// A week later all limits are fully refilled, and both attack at once.
 	f.clock.t = f.clock.t.Add(7 * 24 * time.Hour)
 	start := f.clock.t
 	total := f.attack(t, 24*time.Hour, stranger)
@@ -97,7 +97,7 @@ func TestOwnerIsNotLockedOut(t *testing.T) {
 	if _, err := f.enter(mine, f.ask(t, mine, false), false); err != nil {
 		t.Errorf("after a day of guessing in another browser that signed in: %v", err)
 	}
-	// A new browser may have to wait, though not for long once the attack is over.
+	// A new browser may have to wait, but not for long after the attack.
 	f.attack(t, time.Hour, stranger)
 	f.clock.t = f.clock.t.Add(58 * time.Minute)
 	fresh := browser{}
@@ -108,7 +108,7 @@ func TestOwnerIsNotLockedOut(t *testing.T) {
 
 func TestSuccessGivesBack(t *testing.T) {
 	f := newCodes(t)
-	for range 200 { // signing in all day, each time with a slip, from browsers that forget
+	for range 200 { // signing in all day, each time with one wrong code, from browsers that delete their cookies
 		b := browser{}
 		code := f.ask(t, b, false)
 		if _, err := f.enter(b, wrong(code), false); !errors.As(err, new(WrongCode)) {
@@ -129,7 +129,7 @@ func TestOnlyComparingSpends(t *testing.T) {
 		b[loginCookie] = &saved
 		_, _ = f.enter(b, wrong(code), false)
 	}
-	for range 100 { // this code is dead, and so is guessing without one
+	for range 100 { // this code is used up, and guesses without a valid code are not counted
 		b[loginCookie] = &saved
 		if _, err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
 			t.Fatal(err)
@@ -140,14 +140,14 @@ func TestOnlyComparingSpends(t *testing.T) {
 	}
 	fresh := browser{}
 	if _, err := f.enter(fresh, f.ask(t, fresh, false), false); err != nil {
-		t.Errorf("a hundred guesses at nothing locked everybody out: %v", err)
+		t.Errorf("a hundred guesses without a valid code exhausted the limit: %v", err)
 	}
 }
 
 func TestAsksAreBounded(t *testing.T) {
 	f := newCodes(t)
 	sent := 0
-	for range 24 * 60 { // every minute of a day, each time another browser
+	for range 24 * 60 { // every minute of a day, each time with a different browser
 		if err := f.Request(httptest.NewRecorder(), stranger().request(), "admin", false, Requester{}); err == nil {
 			sent++
 		} else if !errors.As(err, new(Limited)) {
@@ -174,7 +174,7 @@ func TestAlarm(t *testing.T) {
 		_, _ = f.Verify(httptest.NewRecorder(), b.request(), wrong(a.code), false, Requester{Address: "192.0.2.1"})
 	}
 	if len(a.tries) != 5 || a.tries[0] != 1 || a.tries[4] != 5 {
-		t.Errorf("told of %v", a.tries)
+		t.Errorf("notified of %v", a.tries)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package auth knows who is asking: sessions in a cookie, one-time codes, the agent's password, rate limits and the
-// caller's address.
+// Package auth authenticates clients: session cookies, one-time codes, the agent's password, rate limits, and client addresses and
+// origins.
 package auth
 
 import (
@@ -15,11 +15,11 @@ import (
 	"github.com/gorilla/securecookie"
 )
 
-// Keys derives one key for each purpose from the list of SECRET_KEY by HKDF-SHA256 (RFC 5869), so that what is signed for one
-// purpose is worth nothing for another. The first secret writes, all of them read.
+// Keys derives one key per purpose from each secret of SECRET_KEY by HKDF-SHA256 (RFC 5869), so that a value signed for one purpose is
+// invalid for another. The first secret signs, all of them verify.
 type Keys struct{ secrets []string }
 
-// NewKeys takes the secrets, newest first; at least one, each of 32 characters or more (the settings check that).
+// NewKeys takes the secrets, newest first; at least one, each of at least 32 characters (checked by package config).
 func NewKeys(secrets []string) (*Keys, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("auth: no secret key")
@@ -27,12 +27,12 @@ func NewKeys(secrets []string) (*Keys, error) {
 	return &Keys{secrets: secrets}, nil
 }
 
-// derive gives a 32-byte key for the purpose from each secret.
+// derive returns a 32-byte key for the purpose from each secret.
 func (k *Keys) derive(purpose string) [][]byte {
 	keys := make([][]byte, 0, len(k.secrets))
 	for _, secret := range k.secrets {
 		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "sohbet "+purpose, 32)
-		if err != nil { // only for lengths over 255 hashes
+		if err != nil { // only for lengths over 255 times the hash size
 			panic(fmt.Sprintf("auth: derive key: %v", err))
 		}
 		keys = append(keys, key)
@@ -40,7 +40,7 @@ func (k *Keys) derive(purpose string) [][]byte {
 	return keys
 }
 
-// DoctorTokens returns the bearer tokens, one for each secret, with which `sohbet doctor` reads the details of /health.
+// DoctorTokens returns the bearer tokens, one per secret, with which `sohbet doctor` reads the details of /health.
 func (k *Keys) DoctorTokens() []string {
 	var tokens []string
 	for _, key := range k.derive("doctor token") {
@@ -49,8 +49,8 @@ func (k *Keys) DoctorTokens() []string {
 	return tokens
 }
 
-// codecs encrypt and sign cookie values. Expiry is part of the values and checked by their readers against one clock, so the
-// codecs' own check is off.
+// codecs returns codecs that encrypt and sign cookie values. Values contain their expiry, which their readers check against one clock,
+// so the codecs' own check is off.
 func (k *Keys) codecs(purpose string) []securecookie.Codec {
 	hash, block := k.derive(purpose+" hash"), k.derive(purpose+" block")
 	codecs := make([]securecookie.Codec, len(hash))
@@ -60,19 +60,19 @@ func (k *Keys) codecs(purpose string) []securecookie.Codec {
 	return codecs
 }
 
-// jsonSerializer writes compact JSON; the library's own adds a newline and its gob form names types.
+// jsonSerializer writes compact JSON; the library's adds a newline, and its gob encoding includes type names.
 type jsonSerializer struct{}
 
 func (jsonSerializer) Serialize(src any) ([]byte, error)     { return json.Marshal(src) }
 func (jsonSerializer) Deserialize(src []byte, dst any) error { return json.Unmarshal(src, dst) }
 
-// Cookies are the attributes that all cookies here share.
+// Cookies are the attributes shared by all cookies.
 type Cookies struct {
-	HTTPS func(*http.Request) bool // whether a request came over HTTPS, and its cookies may only travel so
-	Base  string                   // the path below which they are sent, without the slash at its end; "" = everywhere
+	HTTPS func(*http.Request) bool // whether a request came over HTTPS, in which case its cookies are Secure
+	Base  string                   // URL path prefix for which they are sent, without a trailing slash; "" = the root
 }
 
-// cookie is one of them.
+// cookie is a named cookie with these attributes.
 type cookie struct {
 	name string
 	Cookies

@@ -14,8 +14,8 @@ const (
 	knownLifetime = 180 * 24 * time.Hour
 )
 
-// Known tells browsers in which somebody signed in before from all others. Its cookie opens nothing: it only gives the browser
-// budgets and limits of its own, so that strangers cannot spend them.
+// Known recognizes browsers in which an agent signed in before. Its cookie grants no access: it only gives the browser rate limits of
+// its own, which attackers cannot exhaust.
 type Known struct {
 	codecs []securecookie.Codec
 	cookie cookie
@@ -27,12 +27,12 @@ type knownBrowser struct {
 	Expires time.Time `json:"e"`
 }
 
-// NewKnown makes marks signed and encrypted with keys.
+// NewKnown returns a Known whose cookies are signed and encrypted with keys.
 func NewKnown(keys *Keys, cookies Cookies, now func() time.Time) *Known {
 	return &Known{codecs: keys.codecs("known"), cookie: cookie{knownCookie, cookies}, now: now}
 }
 
-// ID names the browser of a request; "" for one that never signed in, or not for half a year.
+// ID identifies the browser of a request; "" for one that never signed in, or not within knownLifetime.
 func (k *Known) ID(r *http.Request) string {
 	var b knownBrowser
 	value := k.cookie.value(r)
@@ -42,7 +42,7 @@ func (k *Known) ID(r *http.Request) string {
 	return b.ID
 }
 
-// Mark remembers that somebody signed in with this browser. One that is known keeps its name.
+// Mark sets the cookie after signing in with this browser. A browser that is already known keeps its id.
 func (k *Known) Mark(w http.ResponseWriter, r *http.Request) error {
 	b := knownBrowser{ID: k.ID(r), Expires: k.now().UTC().Add(knownLifetime)}
 	if b.ID == "" {

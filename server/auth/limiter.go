@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// maxKeys bounds a limiter's memory: about 40 bytes for each key, so 4 MB at worst.
+// maxKeys limits a limiter's memory: about 40 bytes per key, so 4 MB at most.
 const maxKeys = 100_000
 
-// Limiter holds one token bucket for each key. Of a key only the moment is kept at which its bucket will be full again (the
-// generic cell rate algorithm, ITU-T I.371), under a hash of the key that nobody outside can predict. When there are too many
-// keys those are forgotten whose buckets are fullest, so whoever has spent theirs cannot get a new one by a flood of others.
+// Limiter has one token bucket per key. It stores only the time at which each bucket will be full (the generic cell rate algorithm,
+// ITU-T I.371), under a hash of the key with a random seed. With too many keys those with the fullest buckets are removed, so an
+// exhausted bucket cannot be reset by flooding the limiter with other keys.
 type Limiter struct {
 	seed  maphash.Seed
-	every time.Duration // for one token
-	span  time.Duration // for all of them
+	every time.Duration // refill time of one token
+	span  time.Duration // refill time of a whole bucket
 	now   func() time.Time
 	start time.Time
-	spent func(key string, n int) // nil: nobody else counts
+	spent func(key string, n int) // see Share; nil = not shared
 
 	mu   sync.Mutex
-	full map[uint64]time.Duration // since start
+	full map[uint64]time.Duration // by hashed key: time since start
 }
 
-// NewLimiter allows count events in each per for a key, all of them at once if it likes; a count of 0 allows everything.
+// NewLimiter allows count events per key in each period per, in a burst if the bucket is full; a count of 0 allows everything.
 func NewLimiter(count int, per time.Duration, now func() time.Time) *Limiter {
 	l := &Limiter{seed: maphash.MakeSeed(), now: now, start: now(), full: make(map[uint64]time.Duration)}
 	if count > 0 {
@@ -36,14 +36,13 @@ func NewLimiter(count int, per time.Duration, now func() time.Time) *Limiter {
 	return l
 }
 
-// Share has every token told that is taken, n below zero when some are given back, so that others can count it. Call it before
-// the limiter is used.
+// Share sets a function that is called with every token taken, with negative n for returned ones. Call it before the limiter is used.
 func (l *Limiter) Share(spent func(key string, n int)) { l.spent = spent }
 
-// Rate is the time after which one token comes back, and all of them; 0 when there is no limit.
+// Rate returns the refill time of one token and of a whole bucket; 0 if there is no limit.
 func (l *Limiter) Rate() (every, span time.Duration) { return l.every, l.span }
 
-// Raise notes that key's bucket will be full again after a time at the earliest: for what others took of it.
+// Raise records that key's bucket will not be full before a time, because of tokens taken on other processes.
 func (l *Limiter) Raise(key string, left time.Duration) {
 	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
 	l.mu.Lock()
@@ -51,10 +50,10 @@ func (l *Limiter) Raise(key string, left time.Duration) {
 	l.full[h] = max(l.full[h], now+min(left, l.span))
 }
 
-// Allow takes a token of key's bucket. When there is none it tells after what time there will be one.
+// Allow takes a token from key's bucket. If there is none it returns the time until there is one.
 func (l *Limiter) Allow(key string) (ok bool, retryAfter time.Duration) { return l.AllowN(key, 1) }
 
-// AllowN takes n tokens of key's bucket, or all that it can hold if that is less. When there are not so many it takes none.
+// AllowN takes n tokens from key's bucket, or its whole capacity if that is less. If there are fewer it takes none.
 func (l *Limiter) AllowN(key string, n int) (ok bool, retryAfter time.Duration) {
 	if l.every == 0 || n < 1 {
 		return true, 0
@@ -66,7 +65,7 @@ func (l *Limiter) AllowN(key string, n int) (ok bool, retryAfter time.Duration) 
 	return ok, retryAfter
 }
 
-// most is n, or what a bucket holds if that is less.
+// most returns n, limited to the capacity of a bucket.
 func (l *Limiter) most(n int) int { return min(n, int(l.span/l.every)) }
 
 func (l *Limiter) allow(key string, n int) (ok bool, retryAfter time.Duration) {
@@ -77,7 +76,7 @@ func (l *Limiter) allow(key string, n int) (ok bool, retryAfter time.Duration) {
 	if !found && len(l.full) >= maxKeys {
 		l.sweep(now)
 	}
-	// A clock that was set back must not lock anybody out for long.
+	// After the clock was set back, clients must not be locked out for long.
 	full = min(max(full, now), now+l.span) + time.Duration(n)*l.every
 	if wait := full - l.span - now; wait > 0 {
 		return false, wait
@@ -86,7 +85,7 @@ func (l *Limiter) allow(key string, n int) (ok bool, retryAfter time.Duration) {
 	return true, 0
 }
 
-// Spend takes n tokens of key's bucket, or as many as there are, for what turned out to cost more than was asked for.
+// Spend takes n tokens from key's bucket, or as many as there are, for an operation that turned out to be more expensive.
 func (l *Limiter) Spend(key string, n int) {
 	if l.every == 0 || n < 1 {
 		return
@@ -105,7 +104,7 @@ func (l *Limiter) Spend(key string, n int) {
 	}
 }
 
-// Return gives back a token that Allow took.
+// Return returns a token that Allow took.
 func (l *Limiter) Return(key string) { l.returnN(key, 1) }
 
 func (l *Limiter) returnN(key string, n int) {
@@ -124,7 +123,7 @@ func (l *Limiter) returnN(key string, n int) {
 	}
 }
 
-// Forget fills key's bucket again.
+// Forget refills key's bucket.
 func (l *Limiter) Forget(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,14 +133,14 @@ func (l *Limiter) Forget(key string) {
 	}
 }
 
-// Len gives the number of keys held.
+// Len returns the number of keys stored.
 func (l *Limiter) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.full)
 }
 
-// sweep forgets the keys whose buckets are full, and if that is not a tenth of all, the fullest tenth. The caller holds l.mu.
+// sweep removes the keys whose buckets are full, and if those are less than a tenth, the fullest tenth. The caller holds l.mu.
 func (l *Limiter) sweep(now time.Duration) {
 	all := make([]time.Duration, 0, len(l.full))
 	for _, full := range l.full {
@@ -157,15 +156,15 @@ func (l *Limiter) sweep(now time.Duration) {
 	}
 }
 
-// Tiers limits whoever asks, everybody at their address, and everybody together. A nil tier has no limit.
+// Tiers limits a client, all clients at its address, and all clients together. A nil tier is unlimited.
 type Tiers struct{ Each, Address, All *Limiter }
 
-// Allow takes a token of each tier, or of none.
+// Allow takes a token from each tier, or from none.
 func (t Tiers) Allow(key, address string) (ok bool, retryAfter time.Duration) {
 	return t.AllowN(key, address, 1)
 }
 
-// AllowN takes n tokens of each tier, or of none.
+// AllowN takes n tokens from each tier, or from none.
 func (t Tiers) AllowN(key, address string, n int) (ok bool, retryAfter time.Duration) {
 	taken := make([]func(), 0, 3)
 	for _, tier := range [...]struct {
@@ -187,7 +186,7 @@ func (t Tiers) AllowN(key, address string, n int) (ok bool, retryAfter time.Dura
 	return true, 0
 }
 
-// Spend takes n tokens of each tier, or as many as there are.
+// Spend takes n tokens from each tier, or as many as there are.
 func (t Tiers) Spend(key, address string, n int) {
 	for _, tier := range [...]struct {
 		limiter *Limiter
@@ -199,7 +198,7 @@ func (t Tiers) Spend(key, address string, n int) {
 	}
 }
 
-// AddressKey gives the limiter key of an address: itself, but for IPv6 its /64, which is what one customer has at will.
+// AddressKey returns the limiter key of an address: the address itself, but for IPv6 its /64, which one customer usually has.
 func AddressKey(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

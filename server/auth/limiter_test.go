@@ -67,7 +67,7 @@ func TestLimiterOfAmounts(t *testing.T) {
 		t.Errorf("again: %v, wait %v, want 1m", ok, wait)
 	}
 	if told != 120 {
-		t.Errorf("told of %d tokens", told)
+		t.Errorf("shared %d tokens", told)
 	}
 	tiers := Tiers{Each: NewLimiter(60, time.Minute, clk.now), Address: NewLimiter(80, time.Minute, clk.now)}
 	if ok, _ := tiers.AllowN("a", "x", 50); !ok {
@@ -93,7 +93,7 @@ func TestLimiterOff(t *testing.T) {
 	}
 }
 
-// TestLimiterMemoryIsBounded floods a limiter with a million keys, and looks whether somebody who had spent theirs gets anew.
+// TestLimiterMemoryIsBounded floods a limiter with a million keys, and checks that an exhausted bucket is not reset by that.
 func TestLimiterMemoryIsBounded(t *testing.T) {
 	heap := func() int64 {
 		var m runtime.MemStats
@@ -134,7 +134,7 @@ func TestLimiterForgetsFullBuckets(t *testing.T) {
 	if l.Len() != 1 {
 		t.Errorf("%d keys held, of which one is not full", l.Len())
 	}
-	clk.t = clk.t.Add(-24 * time.Hour) // the clock was wrong, and is set right
+	clk.t = clk.t.Add(-24 * time.Hour) // the clock is corrected backwards
 	if ok, wait := l.Allow("one more"); ok || wait > time.Minute {
 		t.Errorf("%v, wait %v", ok, wait)
 	}
@@ -155,7 +155,7 @@ func TestTiers(t *testing.T) {
 			t.Errorf("step %d, %s at %s: %v, wait %v", i, step.key, step.address, ok, wait)
 		}
 	}
-	// A refusal by one tier costs the others nothing.
+	// A refusal by one tier takes no tokens from the others.
 	clk.t = clk.t.Add(10 * time.Second)
 	if ok, _ := tiers.Allow("d", "3"); !ok {
 		t.Error("the refused attempt was counted")
@@ -180,16 +180,16 @@ func TestCrowd(t *testing.T) {
 	enter("2001:db8::2", true)
 	enter("2001:db8::3", false) // the same /64
 	last := enter("192.0.2.1", true)
-	enter("192.0.2.2", false) // full
+	enter("192.0.2.2", false) // the total is reached
 	first()
-	first() // once
+	first() // has no effect the second time
 	enter("192.0.2.1", true)
 	last()
 	enter("192.0.2.1", true)
 	if c.total != 3 || len(c.here) != 2 {
 		t.Errorf("%d connections of %d addresses", c.total, len(c.here))
 	}
-	for range 10 { // one that comes and goes
+	for range 10 { // connects and disconnects repeatedly
 		if leave, _ := c.Enter("198.51.100.1"); leave != nil {
 			t.Error("let in though it is full")
 		}

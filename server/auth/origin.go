@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Origins decides about requests by the origin of the page that sent them (RFC 6454): scheme, host and port.
+// Origins classifies requests by the origin of the page that sent them (RFC 6454): scheme, host and port.
 type Origins struct {
 	sites    []string
 	public   origin
@@ -18,16 +18,16 @@ type Origins struct {
 	signedIn func(*http.Request) string
 }
 
-// OriginOptions are what [Origins] are decided by.
+// OriginOptions configure [Origins].
 type OriginOptions struct {
 	Sites    []string                   // other sites that may call this server from a browser
-	Public   string                     // the address that browsers have for this server, PUBLIC_URL; "" = by Host alone
-	HTTPS    func(*http.Request) bool   // [OverHTTPS]'s function
-	Proxies  []netip.Prefix             // whose X-Forwarded-Host counts
-	SignedIn func(*http.Request) string // [Sessions.Origin]; nil = no session tells
+	Public   string                     // this server's URL for browsers, PUBLIC_URL; "" = only Host is compared
+	HTTPS    func(*http.Request) bool   // see [OverHTTPS]
+	Proxies  []netip.Prefix             // proxies whose X-Forwarded-Host is trusted
+	SignedIn func(*http.Request) string // see [Sessions.Origin]; nil = sessions are ignored
 }
 
-// NewOrigins takes its options; sites that are no origins are left out.
+// NewOrigins returns Origins; sites that are not valid origins are ignored.
 func NewOrigins(options OriginOptions) Origins {
 	o := Origins{https: options.HTTPS, host: ForwardedHost(options.Proxies), signedIn: options.SignedIn}
 	for _, site := range options.Sites {
@@ -47,20 +47,20 @@ func (o Origins) Listed(r *http.Request) bool {
 	return ok && slices.Contains(o.sites, origin.String())
 }
 
-// Allowed reports whether the request comes from this server's own pages, a listed site, or no browser at all. It is for
-// handshakes, where browsers send Origin though the method is GET.
+// Allowed reports whether the request comes from this server's own pages, a listed site, or a client that is not a browser. It is for
+// socket handshakes, where browsers send Origin with GET requests.
 func (o Origins) Allowed(r *http.Request) bool {
 	return r.Header.Get("Origin") == "" || o.Listed(r) || !o.Foreign(r)
 }
 
-// Foreign reports whether a page of another site sent the request. One of a listed site gets in, but is nobody's agent: cookies
-// do come along when both sites share a registrable domain. No page can forge the two headers.
+// Foreign reports whether a page of another site sent the request. A page of a listed site may connect, but must not act as an agent:
+// browsers do send cookies when both sites share a registrable domain. Pages cannot forge the Origin and Sec-Fetch-Site headers.
 func (o Origins) Foreign(r *http.Request) bool {
 	return r.Header.Get("Origin") != "" && !o.Own(r) && r.Header.Get("Sec-Fetch-Site") != "same-origin"
 }
 
-// Downgraded reports whether a page that came over plain HTTP from this host, from any port, sent a request over HTTPS. Anyone
-// on the network path can write such a page, so no CSRF token speaks for it; only a listed site may be one.
+// Downgraded reports whether a page loaded over plain HTTP from this host, on any port, sent a request over HTTPS. Attackers on the
+// network path can modify such a page, so even a CSRF token is not accepted from it; only listed sites are.
 func (o Origins) Downgraded(r *http.Request) bool {
 	page, ok := parseOrigin(r.Header.Get("Origin"))
 	if !ok || page.scheme != "http" || !o.https(r) || o.Listed(r) {
@@ -74,9 +74,9 @@ func (o Origins) Downgraded(r *http.Request) bool {
 	return false
 }
 
-// Own reports whether this server's own page sent the request: one of PUBLIC_URL, of the host that the request was sent to, or
-// of the origin that the request's session was begun at. The server may not know that a proxy ends TLS before it, so an https
-// origin is its own also where the request seems to have come over http; the reverse never happens to our pages.
+// Own reports whether this server's own page sent the request: its origin is PUBLIC_URL, the host of the request, or the origin at
+// which the request's session was started. A TLS-terminating proxy may be unknown to the server, so an https origin also matches a
+// request that appears to have come over http; the reverse never happens for this server's pages.
 func (o Origins) Own(r *http.Request) bool {
 	origin, ok := parseOrigin(r.Header.Get("Origin"))
 	switch {
@@ -91,13 +91,13 @@ func (o Origins) Own(r *http.Request) bool {
 	return ok && begun == origin
 }
 
-// Known reports whether an origin is that of PUBLIC_URL or a listed one.
+// Known reports whether an origin is PUBLIC_URL's or a listed one.
 func (o Origins) Known(address string) bool {
 	origin, ok := parseOrigin(address)
 	return ok && (origin == o.public || slices.Contains(o.sites, origin.String()))
 }
 
-// origin is what a browser's Origin header holds, in lower case and with the port.
+// origin is a parsed Origin header, in lower case and with the port.
 type origin struct{ scheme, host, port string }
 
 var schemePorts = map[string]string{"http": "80", "https": "443"}
@@ -116,7 +116,7 @@ func parseOrigin(s string) (origin, bool) {
 
 func (o origin) String() string { return o.scheme + "://" + o.authority() }
 
-// short is the origin as browsers write it: without the scheme's own port.
+// short returns the origin as browsers write it: without the default port of the scheme.
 func (o origin) short() string {
 	host := o.host
 	if strings.Contains(host, ":") {
@@ -130,7 +130,7 @@ func (o origin) short() string {
 
 func (o origin) authority() string { return net.JoinHostPort(o.host, o.port) }
 
-// at reports whether a request with that Host was sent to the origin's host and port, if it was sent over the origin's scheme.
+// at reports whether the origin's host and port are those of a Host header, assuming the origin's scheme.
 func (o origin) at(host string) bool {
 	there, ok := parseOrigin(o.scheme + "://" + host)
 	return ok && there == o

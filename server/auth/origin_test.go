@@ -18,7 +18,7 @@ func TestOrigins(t *testing.T) {
 		{"", "chat.example", true, ours},
 		{"http://chat.example", "chat.example", false, ours},
 		{"https://chat.example", "chat.example", true, ours},
-		{"https://chat.example", "chat.example", false, ours}, // a proxy that ends TLS and is not in TRUSTED_PROXIES
+		{"https://chat.example", "chat.example", false, ours}, // a TLS-terminating proxy that is not in TRUSTED_PROXIES
 		{"https://CHAT.example", "Chat.Example", true, ours},
 		{"HTTPS://chat.example", "chat.example", true, ours},
 		{"https://chat.example:443", "chat.example", true, ours},
@@ -67,7 +67,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// A proxy that changes Host makes our own pages look like another site's, unless something else says whose they are.
+// A proxy that changes Host makes this server's pages appear to be from another site, unless other information identifies them.
 func TestPagesBehindAProxyThatChangesHost(t *testing.T) {
 	const page, inner = "https://chat.example", "127.0.0.1:5000"
 	for name, tc := range map[string]struct {
@@ -118,7 +118,7 @@ func TestPagesBehindAProxyThatChangesHost(t *testing.T) {
 	}
 }
 
-// A page that came over plain HTTP is no page of ours behind a proxy that changes Host either.
+// A page loaded over plain HTTP is not trusted behind a proxy that changes Host either.
 func TestDowngradedBehindAProxyThatChangesHost(t *testing.T) {
 	for name, o := range map[string]OriginOptions{
 		"PUBLIC_URL": {Public: "https://chat.example"}, "X-Forwarded-Host": {Proxies: trustedNetworks},

@@ -11,29 +11,29 @@ import (
 	"github.com/alexedwards/argon2id"
 )
 
-// passwordParams is what a password from the settings is hashed with: OWASP's second choice, 19 MiB and two passes, about
-// 30 ms of one core (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html).
+// passwordParams are the argon2id parameters for a plain-text password in the settings: OWASP's second recommendation, 19 MiB and two
+// passes, about 30 ms on one core (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html).
 var passwordParams = &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// How the work of checking passwords is shared out. One check of a browser that signed in before and one of a stranger run at a
-// time, so strangers cannot keep known browsers waiting. Among strangers, an address that tried little that day comes before
-// those that tried more, which share a budget: so many tries from the same addresses do not keep a new one out. What tries from
-// ever new addresses can do is bounded by the CPU alone (see [checkQueue]): those wait in one queue with the owner's new browser.
+// How CPU time for password checks is distributed. At most one check for known browsers and one for unknown ones run at a time, so
+// attackers cannot delay known browsers. Among unknown browsers, addresses with few attempts that day go before those with more, which
+// share a rate limit: many attempts from the same addresses do not block a new one. Attempts from always new addresses are limited only
+// by the queue (see [checkQueue]), in which the owner's new browser waits too.
 const (
-	preferredTries = 3  // of one address in 24 hours
-	furtherTries   = 60 // of all addresses that had those, in one minute
+	preferredTries = 3  // per address in 24 hours
+	furtherTries   = 60 // of all addresses beyond that, per minute
 )
 
-// Password is the agent's name and password. It is kept as an argon2id hash alone.
+// Password is the agent's name and password, which is held only as an argon2id hash.
 type Password struct {
-	name             []byte // HMAC under a key of this process, so that comparing takes the same time whatever the length
+	name             []byte // HMAC under a key of this process, so that comparing takes constant time regardless of the length
 	key              []byte
-	hash             string // argon2id in PHC form, "" for no password
+	hash             string // argon2id in PHC format, "" for no password
 	strangers, known *checkQueue
 	first, further   *Limiter
 }
 
-// NewPassword takes the settings' values; secret may be plain text or an argon2id hash, "" for none.
+// NewPassword takes the settings' values; secret may be plain text or an argon2id hash, "" for no password.
 func NewPassword(username, secret string, now func() time.Time) (*Password, error) {
 	p := &Password{
 		key: []byte(rand.Text()), strangers: newCheckQueue(true), known: newCheckQueue(false),
@@ -50,12 +50,12 @@ func NewPassword(username, secret string, now func() time.Time) (*Password, erro
 	return p, nil
 }
 
-// Set reports whether a password is demanded.
+// Set reports whether a password is required.
 func (p *Password) Set() bool { return p.hash != "" }
 
-// Check compares name and password, both always, so that the time tells neither. known names a browser that signed in before
-// (see [Known.ID]), "" for all others; address is the [AddressKey] of the caller. The error is [Limited] when nothing was
-// compared because too many are being checked.
+// Check compares name and password, always both, so that the duration does not reveal which is wrong. known identifies a browser that
+// signed in before (see [Known.ID]), "" for others; address is the client's [AddressKey]. The error is [Limited] if nothing was
+// compared because there are too many checks.
 func (p *Password) Check(ctx context.Context, username, password, known, address string) (right bool, err error) {
 	if p.hash == "" {
 		return false, nil

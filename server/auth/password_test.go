@@ -20,8 +20,8 @@ func newPassword(t *testing.T, secret string) *Password {
 	return p
 }
 
-// TestPasswordChecksAreBounded fills the strangers' queue: others are sent away without a hash being computed, and a browser
-// that is known does not notice.
+// TestPasswordChecksAreBounded fills the queue for unknown browsers: further ones are refused without computing a hash, and a known
+// browser is not affected.
 func TestPasswordChecksAreBounded(t *testing.T) {
 	p := newPassword(t, "open sesame")
 	p.strangers.running = true
@@ -36,7 +36,7 @@ func TestPasswordChecksAreBounded(t *testing.T) {
 	before := m.TotalAlloc
 	for i := range 30 {
 		if _, err := p.Check(t.Context(), "admin", "x", "", fmt.Sprint("another ", i)); !errors.As(err, new(Limited)) {
-			t.Fatalf("one more stranger: %v", err)
+			t.Fatalf("one more unknown browser: %v", err)
 		}
 	}
 	runtime.ReadMemStats(&m)
@@ -48,14 +48,14 @@ func TestPasswordChecksAreBounded(t *testing.T) {
 	}
 }
 
-// TestRightPasswordAmongStrangers has other addresses try wrong passwords, as many as they like.
+// TestRightPasswordAmongStrangers has other addresses try any number of wrong passwords.
 func TestRightPasswordAmongStrangers(t *testing.T) {
 	for _, strangers := range []int{62, 600} {
 		p := newPassword(t, hashed(t, "open sesame"))
 		for i := range strangers {
 			address := fmt.Sprintf("198.51.%d.%d", i/250, i%250)
 			if ok, err := p.Check(t.Context(), "admin", "x", "", address); ok || err != nil {
-				t.Fatalf("stranger %d: %v, %v", i, ok, err)
+				t.Fatalf("attempt %d: %v, %v", i, ok, err)
 			}
 		}
 		if ok, err := p.Check(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
@@ -64,7 +64,7 @@ func TestRightPasswordAmongStrangers(t *testing.T) {
 	}
 }
 
-// TestFurtherTriesShareABudget has few addresses try often.
+// TestFurtherTriesShareABudget makes many attempts from few addresses.
 func TestFurtherTriesShareABudget(t *testing.T) {
 	p := newPassword(t, hashed(t, "open sesame"))
 	now := time.Now()
@@ -83,7 +83,7 @@ func TestFurtherTriesShareABudget(t *testing.T) {
 	if want := addresses*preferredTries + furtherTries; checked != want {
 		t.Errorf("%d were checked, want %d", checked, want)
 	}
-	for range 10 { // right passwords cost an address nothing
+	for range 10 { // right passwords take no tokens from an address
 		if ok, err := p.Check(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
 			t.Fatalf("the right password from a new address: %v, %v", ok, err)
 		}
@@ -95,7 +95,7 @@ func TestFurtherTriesShareABudget(t *testing.T) {
 
 const oneCheck = 30 * time.Millisecond
 
-// flood sends checks of strangers, one at each interval, until the context ends.
+// flood starts checks of unknown browsers, one per interval, until the context ends.
 func flood(ctx context.Context, q *checkQueue, every time.Duration, preferred bool, wg *sync.WaitGroup) {
 	wg.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
@@ -107,7 +107,7 @@ func flood(ctx context.Context, q *checkQueue, every time.Duration, preferred bo
 	})
 }
 
-// TestQueueUnderAFlood measures, in simulated time, how long a new address waits while others send checks of 30 ms.
+// TestQueueUnderAFlood measures, with a fake clock, how long a new address waits while others send checks of 30 ms.
 func TestQueueUnderAFlood(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
@@ -139,8 +139,8 @@ func TestQueueUnderAFlood(t *testing.T) {
 	}
 }
 
-// TestQueueIsBounded floods a queue with three times what it serves: it works half of the time, few wait, none too long, and it
-// is empty in the end.
+// TestQueueIsBounded sends three times as many checks as a queue can process: it works half of the time, few checks wait, none too
+// long, and it is empty in the end.
 func TestQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
@@ -207,7 +207,7 @@ func TestWhoLeavesTheQueueIsPassedOver(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Errorf("the first one: %v", err)
 		}
-		// One address has two places.
+		// An address may have two checks in the queue.
 		var limited int
 		var wg sync.WaitGroup
 		var mu sync.Mutex

@@ -11,30 +11,30 @@ import (
 
 const (
 	refusedSwitch   = "refused_origin"
-	refusedFor      = time.Hour   // how long a refusal is shown
-	refusedInterval = time.Minute // between two lines of the log
+	refusedFor      = time.Hour   // how long a refusal is reported
+	refusedInterval = time.Minute // minimum interval between log lines
 	refusedSave     = 2 * time.Second
-	maxRefused      = 100 // bytes of an origin or host that is kept: what a longer one is helps nobody
+	maxRefused      = 100 // maximum length in bytes of a recorded origin or host; longer ones are useless to the operator
 )
 
-// Refused is a page that was refused because its origin is neither this server's own nor listed.
+// Refused is a page that was refused because its origin is neither this server's nor listed.
 type Refused struct {
 	Origin string    `json:"origin"` // of the page, such as https://chat.example
-	Host   string    `json:"host"`   // of its request, as it arrived here
+	Host   string    `json:"host"`   // Host header of the request
 	At     time.Time `json:"at"`
 }
 
-// Setting is the line of configuration that makes the origin this server's own.
+// Setting returns the configuration that makes the origin this server's own.
 func (r Refused) Setting() string { return "PUBLIC_URL=" + r.Origin }
 
-// SwitchStore keeps values by name.
+// SwitchStore stores values by name.
 type SwitchStore interface {
 	SwitchPosition(ctx context.Context, name string) (string, error)
 	SetSwitch(ctx context.Context, name, position string) error
 }
 
-// Refusals remembers the last page that was refused for its origin. A proxy that changes Host makes all pages of this server look
-// like another site's, and the page itself cannot say so.
+// Refusals records the last page that was refused because of its origin. If a proxy changes Host, all pages of this server appear to be
+// from another site, and the page itself cannot report that.
 type Refusals struct {
 	store   SwitchStore
 	origins Origins
@@ -43,16 +43,16 @@ type Refusals struct {
 
 	mu     sync.Mutex
 	last   Refused
-	stored time.Time // the At of what was stored last
+	stored time.Time // the At of the last stored value
 	logged time.Time
 }
 
-// NewRefusals keeps what is refused by origins.
+// NewRefusals returns Refusals for requests refused by origins.
 func NewRefusals(store SwitchStore, origins Origins, log *slog.Logger, now func() time.Time) *Refusals {
 	return &Refusals{store: store, origins: origins, log: log, now: now}
 }
 
-// Allowed is [Origins.Allowed], and notes what it refuses.
+// Allowed is [Origins.Allowed], and records what it refuses.
 func (f *Refusals) Allowed(r *http.Request) bool {
 	if f.origins.Allowed(r) {
 		return true
@@ -61,7 +61,7 @@ func (f *Refusals) Allowed(r *http.Request) bool {
 	return false
 }
 
-// Note remembers a request that was refused, and logs one a minute.
+// Note records a refused request, and logs at most one per refusedInterval.
 func (f *Refusals) Note(r *http.Request) {
 	page, ok := parseOrigin(r.Header.Get("Origin"))
 	if !ok {
@@ -72,7 +72,7 @@ func (f *Refusals) Note(r *http.Request) {
 		return
 	}
 	site := r.Header.Get("Sec-Fetch-Site")
-	another := site == "cross-site" || site == "same-site" // the browser knows that it is not ours
+	another := site == "cross-site" || site == "same-site" // the browser knows that the page is from another site
 	f.mu.Lock()
 	if !another {
 		f.last = refused
@@ -89,11 +89,11 @@ func (f *Refusals) Note(r *http.Request) {
 	if !another {
 		cure = "if that is this server's own address: " + refused.Setting() + "; or have the proxy pass on Host. If it is another site that may show the chat: add it to CORS_ORIGINS"
 	}
-	f.log.LogAttrs(r.Context(), slog.LevelWarn, "a page was refused, for its origin is not the address that its request came to",
+	f.log.LogAttrs(r.Context(), slog.LevelWarn, "a page was refused because its origin does not match the host of its request",
 		slog.String("origin", refused.Origin), slog.String("host", refused.Host), slog.String("cure", cure))
 }
 
-// Run stores the last refusal, for other processes and the doctor, until ctx ends.
+// Run stores the last refusal for other processes and for the doctor until ctx ends.
 func (f *Refusals) Run(ctx context.Context) {
 	tick := time.NewTicker(refusedSave)
 	defer tick.Stop()
@@ -107,7 +107,7 @@ func (f *Refusals) Run(ctx context.Context) {
 	}
 }
 
-// save stores at most one refusal a minute: strangers can cause them.
+// save stores at most one refusal per refusedInterval, because unauthenticated clients can cause them.
 func (f *Refusals) save(ctx context.Context) {
 	f.mu.Lock()
 	last, due := f.last, f.last.At.Sub(f.stored) >= refusedInterval
@@ -120,7 +120,7 @@ func (f *Refusals) save(ctx context.Context) {
 		err = f.store.SetSwitch(ctx, refusedSwitch, string(text))
 	}
 	if err != nil {
-		f.log.LogAttrs(ctx, slog.LevelDebug, "a refused origin is not stored", slog.Any("error", err))
+		f.log.LogAttrs(ctx, slog.LevelDebug, "failed to store a refused origin", slog.Any("error", err))
 		return
 	}
 	f.mu.Lock()
@@ -128,7 +128,7 @@ func (f *Refusals) save(ctx context.Context) {
 	f.mu.Unlock()
 }
 
-// Last returns the last refusal of the past hour, by any process; false for none, and for an origin that is known by now.
+// Last returns the last refusal within the past hour by any process; false if there is none, or if the origin is allowed now.
 func (f *Refusals) Last(ctx context.Context) (Refused, bool) {
 	f.mu.Lock()
 	last := f.last

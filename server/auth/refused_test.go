@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// oneSwitch keeps the last value that was set.
+// oneSwitch is a SwitchStore with one value.
 type oneSwitch struct {
 	position string
 	sets     int
@@ -55,7 +55,7 @@ func TestRefusedOrigins(t *testing.T) {
 	if store.sets != 1 {
 		t.Errorf("stored %d times", store.sets)
 	}
-	// What the browser says is another site's, and what is no origin at all, is nothing that a setting cures.
+	// Requests that the browser marks as cross-site, and invalid origins, cannot be fixed by a setting and are not recorded.
 	ask("https://evil.test", "Sec-Fetch-Site", "cross-site")
 	ask("null")
 	ask("https://" + strings.Repeat("a", 5000) + ".example")

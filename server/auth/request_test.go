@@ -80,8 +80,8 @@ func TestOverHTTPSAndClientAddress(t *testing.T) {
 		https                bool
 	}{
 		"direct":                    {nil, "192.0.2.1:5", "", "", "192.0.2.1", false},
-		"nobody is trusted":         {nil, "10.0.0.1:5", "198.51.100.7", "https", "10.0.0.1", false},
-		"a stranger's word":         {trusted, "192.0.2.1:5", "198.51.100.7", "https", "192.0.2.1", false},
+		"no trusted proxies":        {nil, "10.0.0.1:5", "198.51.100.7", "https", "10.0.0.1", false},
+		"an untrusted peer":         {trusted, "192.0.2.1:5", "198.51.100.7", "https", "192.0.2.1", false},
 		"a proxy's word":            {trusted, "10.0.0.1:5", "198.51.100.7", "https", "198.51.100.7", true},
 		"two proxies":               {trusted, "10.0.0.1:5", "198.51.100.7, 10.9.9.9", "http,https", "198.51.100.7", true},
 		"a forged beginning":        {trusted, "10.0.0.1:5", "203.0.113.9, 198.51.100.7", "http", "198.51.100.7", false},

@@ -13,27 +13,26 @@ import (
 
 const (
 	sessionCookie = "sohbet_session"
-	// sessionLifetime is a working day: after it one signs in again, whatever one does.
+	// sessionLifetime is a working day: after it agents have to sign in again, even if active.
 	sessionLifetime = 12 * time.Hour
-	// sessionIdle ends a session that nobody uses. An open console is in use even if nobody types, for it is there to ring when
-	// a visitor comes; so this is about browsers that were closed and cookies that were copied.
+	// sessionIdle is how long an unused session is valid. A connected console counts as use, because it waits for visitors; so this
+	// concerns closed browsers and stolen cookies.
 	sessionIdle = 2 * time.Hour
-	// seenInterval is how often it is stored that sessions are in use.
+	// seenInterval is how often the use of sessions is stored.
 	seenInterval = time.Minute
 )
 
-// Session is a signed-in agent. It lives in the cookie; the server keeps only that it was ended and when it was last in use.
+// Session is a signed-in agent's session. It is stored in the cookie; the server stores only its revocation and last use.
 type Session struct {
-	ID         string    `json:"i"` // 26 random characters, new at each sign-in
+	ID         string    `json:"i"` // 26 random characters, new for each sign-in
 	Subject    string    `json:"s"` // the agent's name
-	Generation string    `json:"g"` // of the time when it began, see [SessionStore]
+	Generation string    `json:"g"` // generation in which it was started, see [SessionStore]
 	IssuedAt   time.Time `json:"a"`
 	ExpiresAt  time.Time `json:"e"`
-	Origin     string    `json:"o,omitempty"` // of the page that signed in; "" where it was not known to be ours
+	Origin     string    `json:"o,omitempty"` // origin of the page that signed in; "" if it was not certain to be this server's own
 }
 
-// SessionStore keeps what cookies cannot know. SessionEnded answers from memory, without delay. Ending all sessions means to
-// begin a new generation.
+// SessionStore stores what cookies cannot. SessionEnded answers from memory. All sessions are ended by starting a new generation.
 type SessionStore interface {
 	SessionGeneration(ctx context.Context) (string, error)
 	SessionEnded(id, generation string) bool
@@ -42,7 +41,7 @@ type SessionStore interface {
 	SessionSeen(ctx context.Context, id string) (time.Time, error)
 }
 
-// Sessions issues, reads and ends sessions.
+// Sessions issues, reads and revokes sessions.
 type Sessions struct {
 	store  SessionStore
 	codecs []securecookie.Codec
@@ -50,14 +49,14 @@ type Sessions struct {
 	now    func() time.Time
 
 	mu   sync.Mutex
-	seen map[string]use // by id: those of this process
+	seen map[string]use // last use by session id, on this process
 	open func() []Session
 }
 
-// use is when a session was last in use.
+// use is the last use of a session.
 type use struct{ at, stored, expires time.Time }
 
-// NewSessions makes sessions signed and encrypted with keys.
+// NewSessions returns Sessions whose cookies are signed and encrypted with keys.
 func NewSessions(keys *Keys, store SessionStore, cookies Cookies, now func() time.Time) *Sessions {
 	return &Sessions{
 		store: store, codecs: keys.codecs("session"), cookie: cookie{sessionCookie, cookies}, now: now,
@@ -65,16 +64,16 @@ func NewSessions(keys *Keys, store SessionStore, cookies Cookies, now func() tim
 	}
 }
 
-// Connected sets what lists the sessions that have a connection now, and are in use by that.
+// Connected sets a function that lists the sessions with an open socket, which count as in use.
 func (s *Sessions) Connected(list func() []Session) { s.open = list }
 
-// Issue starts a session and sets its cookie. Whatever session the browser had before is ended.
+// Issue starts a session and sets its cookie. It revokes the browser's previous session.
 func (s *Sessions) Issue(w http.ResponseWriter, r *http.Request, subject string) (Session, error) {
 	return s.IssueAt(w, r, subject, "")
 }
 
-// IssueAt is Issue for a sign-in on a page of this server's own at an origin, which then counts as ours for that session: a proxy
-// may hide it from later requests, such as those of websockets, that carry nothing else that proves it.
+// IssueAt is like Issue for a sign-in on this server's own page at an origin, which then counts as this server's for that session: a
+// proxy may hide that from later requests, such as websocket handshakes, which carry no CSRF token.
 func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, subject, origin string) (Session, error) {
 	if err := s.endCurrent(r); err != nil {
 		return Session{}, err
@@ -93,7 +92,7 @@ func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, subject, orig
 	return session, nil
 }
 
-// FromRequest reads the session of a request; false for none, and for one that is forged, expired, idle or ended.
+// FromRequest returns the session of a request; false if there is none or it is forged, expired, idle or revoked.
 func (s *Sessions) FromRequest(r *http.Request) (Session, bool) {
 	session, ok := s.decode(r)
 	if !ok || !s.Valid(session) || s.idle(r.Context(), session) {
@@ -115,19 +114,19 @@ func (s *Sessions) decode(r *http.Request) (Session, bool) {
 	return session, session.ID != "" && !session.IssuedAt.After(s.now().Add(time.Minute))
 }
 
-// Origin is that of the page on which the request's session began; "" for none.
+// Origin returns the origin of the page on which the request's session was started; "" if unknown.
 func (s *Sessions) Origin(r *http.Request) string {
 	session, _ := s.decode(r)
 	return session.Origin
 }
 
-// Valid reports whether a session that was read before has neither expired nor been ended since.
+// Valid reports whether a session read earlier has neither expired nor been revoked since.
 func (s *Sessions) Valid(session Session) bool {
 	return session.ID != "" && s.now().Before(session.ExpiresAt) && !s.store.SessionEnded(session.ID, session.Generation)
 }
 
-// idle reports whether a session was not in use for too long. Most requests are answered from memory; the database is asked
-// about sessions that this process has not met lately.
+// idle reports whether a session was unused for too long. Most requests are answered from memory; the database is queried for sessions
+// that this process has not seen recently.
 func (s *Sessions) idle(ctx context.Context, session Session) bool {
 	since := s.now().Add(-sessionIdle)
 	s.mu.Lock()
@@ -145,7 +144,7 @@ func (s *Sessions) idle(ctx context.Context, session Session) bool {
 	return err != nil || !stored.After(since)
 }
 
-// use notes that a session is in use now.
+// use records that a session is in use now.
 func (s *Sessions) use(session Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,8 +153,8 @@ func (s *Sessions) use(session Session) {
 	s.seen[session.ID] = u
 }
 
-// Run stores every minute which sessions are in use, until ctx ends, and then once more. A database in trouble tells of itself;
-// what could not be stored is kept for the next time.
+// Run stores the use of sessions every seenInterval until ctx ends, and then once more. Failures are not logged here, because the store
+// logs outages; the data is kept for the next time.
 func (s *Sessions) Run(ctx context.Context) {
 	tick := time.NewTicker(seenInterval)
 	defer tick.Stop()
@@ -171,7 +170,7 @@ func (s *Sessions) Run(ctx context.Context) {
 	s.flush(last)
 }
 
-// flush stores what changed since the last time and forgets what has expired.
+// flush stores the changes since the last time and removes expired sessions from memory.
 func (s *Sessions) flush(ctx context.Context) {
 	for _, session := range s.open() {
 		if s.Valid(session) {
@@ -203,7 +202,7 @@ func (s *Sessions) flush(ctx context.Context) {
 	}
 }
 
-// End ends the session of a request everywhere, if it has one, and removes its cookie.
+// End revokes the session of a request on all processes, if it has one, and deletes its cookie.
 func (s *Sessions) End(w http.ResponseWriter, r *http.Request) error {
 	s.cookie.clear(w, r)
 	return s.endCurrent(r)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// memorySessions does what the store does, for tests of this package alone.
+// memorySessions is an in-memory SessionStore.
 type memorySessions struct {
 	mu         sync.Mutex
 	generation string
@@ -69,7 +69,7 @@ func newSessions(t *testing.T) *sessionFixture {
 	return f
 }
 
-// restart is another process with the same store.
+// restart simulates another process with the same store.
 func (f *sessionFixture) restart() { f.Sessions = NewSessions(f.keys, f.store, plainHTTP, f.clock.now) }
 
 func (f *sessionFixture) signIn(t *testing.T, b browser) Session {
@@ -130,19 +130,19 @@ func TestIdleSession(t *testing.T) {
 	f.restart()
 	wait(sessionIdle - time.Second)
 	f.check(t, "after a restart", b, true)
-	f.restart() // without having stored it
+	f.restart() // without flushing
 	wait(2 * time.Second)
 	f.check(t, "idle", b, false)
 	f.Connected(func() []Session { return []Session{s} })
 	f.check(t, "with an open console", b, true)
 	wait(sessionIdle + time.Minute)
-	f.flush(t.Context()) // notes the open console
+	f.flush(t.Context()) // records the open console as in use
 	f.Connected(func() []Session { return nil })
 	wait(time.Hour)
 	f.check(t, "an hour after the console was closed", b, true)
 	f.store.broken = errors.New("no database")
 	f.restart()
-	f.check(t, "nobody can say when it was used", b, false)
+	f.check(t, "the last use is unknown", b, false)
 }
 
 func TestSeenSessionsAreForgotten(t *testing.T) {

@@ -1,7 +1,7 @@
-// Package backup puts the database and the uploaded files into one archive, and brings them back.
+// Package backup writes the database and the uploaded files to one archive, and restores them.
 //
-// The archive is a gzipped tar: manifest.json first, then database/ as models.Store dumps it, then uploads/. Texts stay
-// encrypted in it; the keys are not part of it.
+// The archive is a gzipped tar: manifest.json first, then database/ as written by models.Store.Dump, then uploads/. Texts stay
+// encrypted; the keys are not included.
 package backup
 
 import (
@@ -30,19 +30,19 @@ const (
 )
 
 type manifest struct {
-	Sohbet    int       `json:"sohbet_backup"` // the format
+	Sohbet    int       `json:"sohbet_backup"` // format version
 	Database  string    `json:"database"`      // sqlite or postgres
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Report says what an archive holds.
+// Report describes an archive.
 type Report struct {
 	Files int   // uploaded files
 	Bytes int64 // size of the archive
 }
 
-// Write makes an archive of the store and the uploads folder (which need not exist), while a server may go on. The file
-// appears under its name only when it is whole, readable by its owner alone.
+// Write writes an archive of the store and the uploads folder (which need not exist); a server may run at the same time. The file gets
+// its name only once it is complete, and is readable only by its owner.
 func Write(ctx context.Context, file string, store *models.Store, uploads string) (r Report, err error) {
 	work, err := os.MkdirTemp(filepath.Dir(file), ".sohbet-backup-")
 	if err != nil {
@@ -53,7 +53,7 @@ func Write(ctx context.Context, file string, store *models.Store, uploads string
 	if err := os.Mkdir(dump, 0o700); err != nil {
 		return r, fmt.Errorf("backup: %w", err)
 	}
-	// The database first: every file that it names was uploaded before.
+	// The database comes first: every file it refers to was uploaded before, and so is included.
 	if err := store.Dump(ctx, dump); err != nil {
 		return r, err
 	}
@@ -103,14 +103,14 @@ func pack(ctx context.Context, out io.Writer, m manifest, dump, uploads string) 
 	return files, errors.Join(archive.Close(), zip.Close())
 }
 
-// packFolder adds the regular files of a folder. What is deleted meanwhile is left out.
+// packFolder adds the regular files of a folder. Files deleted meanwhile are skipped.
 func packFolder(ctx context.Context, archive *tar.Writer, dir, name string) (files int, err error) {
 	err = filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if err == nil && entry.IsDir() && entry.Name() == media.Incoming {
-			return fs.SkipDir // what has not arrived whole
+			return fs.SkipDir // unfinished uploads
 		}
 		if err != nil || !entry.Type().IsRegular() {
 			return err

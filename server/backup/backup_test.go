@@ -64,7 +64,7 @@ func (p place) upload(t *testing.T, name, content string) {
 	}
 }
 
-// files gives the uploads folder as text, and fails if anything was left beside it.
+// files returns the content of the uploads folder as text, and fails if temporary files were left next to it.
 func (p place) files(t *testing.T) string {
 	t.Helper()
 	var out []string
@@ -151,7 +151,7 @@ func TestRoundTripWhileServing(t *testing.T) {
 		if err != nil || len(threads) < 3 {
 			t.Fatalf("%d threads, %v", len(threads), err)
 		}
-		for _, th := range threads { // one moment: counts and rows agree
+		for _, th := range threads { // counts and rows are from the same snapshot
 			list, _, err := to.Messages(t.Context(), th.ID, models.MessageQuery{Limit: 1000})
 			if err != nil || int64(len(list)) != min(th.MessageCount, 1000) || list[len(list)-1].ID != th.LastMessageID {
 				t.Errorf("thread %s: counted %d, stored %d, %v", th.ID, th.MessageCount, len(list), err)
@@ -241,7 +241,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 			}
 			return content
 		}))
-		// The database refuses it when the files are already there.
+		// The database fails after the files were already added.
 		try("a spoilt table", rewrite(t, whole, func(h *tar.Header, content []byte) []byte {
 			switch h.Name {
 			case "database/chat.db":
@@ -267,7 +267,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 	})
 }
 
-// rewrite makes another archive of one, with a sound checksum.
+// rewrite returns a modified archive with a valid checksum.
 func rewrite(t *testing.T, whole []byte, change func(h *tar.Header, content []byte) []byte) []byte {
 	t.Helper()
 	zip, err := gzip.NewReader(bytes.NewReader(whole))

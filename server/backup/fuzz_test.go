@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// FuzzUnpack reads archives that anybody may have written: whatever they hold, nothing appears but regular files at places of an
-// archive.
+// FuzzUnpack unpacks untrusted archives: whatever they contain, only regular files at allowed paths are created.
 func FuzzUnpack(f *testing.F) {
 	for _, names := range [][]string{
 		{manifestName}, {manifestName, "database/chat.db"}, {manifestName, "uploads/images/a.png", "uploads/images/a.png"},
@@ -41,7 +40,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("PK\x03\x04"), true)
 	f.Add(bytes.Repeat([]byte("0"), 1024), false)
 	f.Fuzz(func(t *testing.T, content []byte, zipped bool) {
-		if !zipped { // the fuzzer's changes reach the tar inside
+		if !zipped { // so that mutations reach the tar inside
 			var out bytes.Buffer
 			zip := gzip.NewWriter(&out)
 			if _, err := zip.Write(content); err != nil {
@@ -60,7 +59,7 @@ func FuzzUnpack(f *testing.F) {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = unpack(t.Context(), file, into, "sqlite") // refusing is right; what it leaves is looked at
+		_, _ = unpack(t.Context(), file, into, "sqlite") // an error is fine; the created files are checked
 		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || path == file {
 				return err

@@ -18,7 +18,7 @@ import (
 	"sohbet/server/backup"
 )
 
-// doctored is an archive whose SQLite database was changed by SQL.
+// doctored returns an archive whose SQLite database was modified with SQL.
 func doctored(t *testing.T, whole []byte, statements ...string) []byte {
 	t.Helper()
 	return rewrite(t, whole, func(h *tar.Header, content []byte) []byte {
@@ -29,7 +29,7 @@ func doctored(t *testing.T, whole []byte, statements ...string) []byte {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		driver := "sqlite" // what there is without cgo
+		driver := "sqlite" // the driver without cgo
 		if !slices.Contains(sql.Drivers(), driver) {
 			driver = "sqlite3"
 		}
@@ -54,7 +54,7 @@ func doctored(t *testing.T, whole []byte, statements ...string) []byte {
 	})
 }
 
-// archive is what a place with one message and one picture is backed up as.
+// archive returns a backup of a place with one message and one image.
 func archive(t *testing.T, dialect string) []byte {
 	t.Helper()
 	from := newPlace(t, dialect)
@@ -71,7 +71,7 @@ func archive(t *testing.T, dialect string) []byte {
 	return whole
 }
 
-// refused restores an archive into an empty place, which must fail with an error that says something, and leave nothing.
+// refused restores an archive into an empty place, which must fail with an error that contains says, and must leave nothing behind.
 func refused(t *testing.T, to place, what string, content []byte, says string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "hostile.sohbet")
@@ -108,7 +108,7 @@ func TestHostileDatabaseIsRefused(t *testing.T) {
 		"a virtual table":             {`CREATE VIRTUAL TABLE evil USING rtree(id, a, b)`, `"evil"`},
 		"a text for a number":         {`UPDATE threads SET message_count = 'many'`, "table threads: message_count"},
 		"a number for a text":         {`UPDATE threads SET display_name = x'00ff'`, "table threads: display_name"},
-		"a time that is none":         {`UPDATE messages SET created_at = 'tomorrow'`, "table messages: created_at"},
+		"an invalid time":             {`UPDATE messages SET created_at = 'tomorrow'`, "table messages: created_at"},
 		"a later migration":           {`INSERT INTO schema_migrations (id) VALUES ('9999_later')`, "newer"},
 	} {
 		refused(t, to, what, doctored(t, whole, c.statement), c.says)
@@ -154,16 +154,16 @@ func TestHostileArchiveIsRefused(t *testing.T) {
 			refused(t, to, name, picture(func(h *tar.Header) []byte { h.Name = name; return []byte("x") }), "")
 		}
 		for _, kind := range []byte{tar.TypeLink, tar.TypeSymlink, tar.TypeFifo, tar.TypeChar, tar.TypeDir} {
-			refused(t, to, "type "+string(kind), picture(func(h *tar.Header) []byte { h.Typeflag, h.Linkname = kind, "/etc/passwd"; return nil }), "has no place")
+			refused(t, to, "type "+string(kind), picture(func(h *tar.Header) []byte { h.Typeflag, h.Linkname = kind, "/etc/passwd"; return nil }), "does not belong")
 		}
 		refused(t, to, "a file twice", extended(t, whole, tarFile(t, "uploads/images/a.png", []byte("again")), nil), "twice")
 		refused(t, to, "a format below zero", rewrite(t, whole, func(h *tar.Header, content []byte) []byte {
 			return []byte(strings.Replace(string(content), `"sohbet_backup":1`, `"sohbet_backup":-1`, 1))
-		}), "no backup")
+		}), "not a Sohbet backup")
 		refused(t, to, "a file larger than the disk", extended(t, whole, tarHead(t, "uploads/images/b.png", 1<<50), nil), "no room")
 		sparse := slices.Concat(paxRecords(t, "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n29 GNU.sparse.realsize=99999\n40 GNU.sparse.name=uploads/images/c.png\n"),
 			tarFile(t, "uploads/images/c.png", append([]byte("1\n99999\n0\n"), make([]byte, 502)...)))
-		refused(t, to, "a sparse file", extended(t, whole, sparse, nil), "has no place")
+		refused(t, to, "a sparse file", extended(t, whole, sparse, nil), "does not belong")
 		refused(t, to, "much after the end", extended(t, whole, nil, make([]byte, 8<<20)), "more after its end")
 	})
 }
@@ -177,7 +177,7 @@ func tarHead(t *testing.T, name string, size int64) []byte {
 	return out.Bytes()
 }
 
-// paxRecords is an entry that says more of the one that follows (POSIX.1-2008, pax Interchange Format).
+// paxRecords returns an extended header for the next entry (POSIX.1-2008, pax Interchange Format).
 func paxRecords(t *testing.T, records string) []byte {
 	t.Helper()
 	entry := tarFile(t, "pax", []byte(records))
@@ -198,7 +198,7 @@ func tarFile(t *testing.T, name string, content []byte) []byte {
 	return append(tarHead(t, name, int64(len(content))), padded...)
 }
 
-// extended puts bytes before the end of the tar, and others after it.
+// extended inserts bytes before the end of the tar, and appends others after it.
 func extended(t *testing.T, whole, before, after []byte) []byte {
 	t.Helper()
 	zip, err := gzip.NewReader(bytes.NewReader(whole))
@@ -219,7 +219,7 @@ func extended(t *testing.T, whole, before, after []byte) []byte {
 	return out.Bytes()
 }
 
-// An archive of a version that stored pages readable is restored by one that encrypts them.
+// An archive of a version that stored pages unencrypted is encrypted when it is restored.
 func TestOldArchiveIsSealed(t *testing.T) {
 	const page = "https://shop.example/secret"
 	each(t, func(t *testing.T, dialect string) {
@@ -229,7 +229,7 @@ func TestOldArchiveIsSealed(t *testing.T) {
 				"ALTER TABLE threads DROP COLUMN sealed_page_title", "ALTER TABLE canned_replies DROP COLUMN sealed_shortcut",
 				"DELETE FROM schema_migrations WHERE id = 'sealing_1_pages'", "UPDATE threads SET page_url = '"+page+"'")
 		} else {
-			at := 0 // where page_url stands
+			at := 0 // the column index of page_url
 			whole = rewrite(t, whole, func(h *tar.Header, content []byte) []byte {
 				switch h.Name {
 				case "database/tables.json":

@@ -20,19 +20,19 @@ import (
 	"sohbet/server/disk"
 )
 
-// ErrNotEmpty says that there is something that restoring would replace.
-var ErrNotEmpty = errors.New("the database or the uploads folder is not empty; --force replaces what is there")
+// ErrNotEmpty means that there is data that a restore would replace.
+var ErrNotEmpty = errors.New("the database or the uploads folder is not empty; --force replaces the existing data")
 
-// Restore brings back what Write put into an archive. The archive is unpacked and checked as a whole before anything is
-// touched; then files are added beside those that are there, which have names of their own; last, the database changes in
-// one transaction. Where it fails, what was there before is there still, and the added files are taken away again.
+// Restore restores an archive written by Write. The whole archive is unpacked and checked before anything is changed; then files are
+// added to the existing ones, whose names differ; last, the database changes in one transaction. On failure the existing data is
+// unchanged, and the added files are deleted again.
 func Restore(ctx context.Context, file string, store *models.Store, uploads string, force bool) (r Report, err error) {
 	if !force {
 		if err := mustBeEmpty(ctx, store, uploads); err != nil {
 			return r, err
 		}
 	}
-	// Beside the uploads, so that files can be moved there.
+	// On the same file system as the uploads, so that files can be renamed into place.
 	if err := os.MkdirAll(filepath.Dir(uploads), 0o700); err != nil {
 		return r, fmt.Errorf("restore: %w", err)
 	}
@@ -81,7 +81,7 @@ func mustBeEmpty(ctx context.Context, store *models.Store, uploads string) error
 	return err
 }
 
-// unpack reads the archive to its end, which checks it, into an empty folder.
+// unpack reads the archive to its end, which verifies its checksum, and extracts it into an empty folder.
 func unpack(ctx context.Context, file, into, dialect string) (size int64, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -94,7 +94,7 @@ func unpack(ctx context.Context, file, into, dialect string) (size int64, err er
 	}
 	zip, err := gzip.NewReader(f)
 	if err != nil {
-		return 0, fmt.Errorf("%s is no backup of Sohbet: %w", file, err)
+		return 0, fmt.Errorf("%s is not a Sohbet backup: %w", file, err)
 	}
 	archive := tar.NewReader(cancelled{ctx, zip})
 	for first := true; ; first = false {
@@ -103,12 +103,12 @@ func unpack(ctx context.Context, file, into, dialect string) (size int64, err er
 		}
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) && !first {
-			left, err := io.Copy(io.Discard, io.LimitReader(zip, maxTail+1)) // to the checksum
+			left, err := io.Copy(io.Discard, io.LimitReader(zip, maxTail+1)) // reads to the checksum
 			if err != nil {
 				return 0, fmt.Errorf("%s is damaged: %w", file, err)
 			}
 			if left > maxTail {
-				return 0, fmt.Errorf("%s holds more after its end: this is no backup of Sohbet", file)
+				return 0, fmt.Errorf("%s holds more after its end: this is not a Sohbet backup", file)
 			}
 			return info.Size(), nil
 		}
@@ -130,10 +130,10 @@ func unpack(ctx context.Context, file, into, dialect string) (size int64, err er
 func checkManifest(header *tar.Header, content io.Reader, dialect string) error {
 	var m manifest
 	if header.Name != manifestName || json.NewDecoder(io.LimitReader(content, 1<<16)).Decode(&m) != nil || m.Sohbet < 1 {
-		return errors.New("this is no backup of Sohbet")
+		return errors.New("this is not a Sohbet backup")
 	}
 	if m.Sohbet > format {
-		return errors.New("this backup was made by a newer Sohbet: restore it with that one")
+		return errors.New("this backup was made by a newer Sohbet: restore it with that version")
 	}
 	if m.Database != dialect {
 		return fmt.Errorf("this is a backup of a %s database, and DATABASE_URL names a %s one", m.Database, dialect)
@@ -141,10 +141,10 @@ func checkManifest(header *tar.Header, content io.Reader, dialect string) error 
 	return nil
 }
 
-// maxTail is how many bytes may follow the tar's end: padding to a whole record of tar's blocks.
+// maxTail is how many bytes may follow the end of the tar: padding to a whole tar record.
 const maxTail = 64 << 10
 
-// cancelled reads until ctx ends.
+// cancelled is a reader that fails when ctx ends.
 type cancelled struct {
 	ctx context.Context
 	io.Reader
@@ -157,14 +157,14 @@ func (r cancelled) Read(b []byte) (int, error) {
 	return r.Reader.Read(b)
 }
 
-// placed is the form of every path in an archive but the manifest's: a table of the database, or an upload in its folder. No part
-// begins with a dot, or means anything to a file system but its name.
+// placed matches every path in an archive except the manifest: a database table, or an upload in its folder. No path element starts
+// with a dot or has a special meaning to a file system.
 var placed = regexp.MustCompile(`^(database/(chat\.db|tables\.json|[a-z_]+)|uploads/[a-z0-9]+/[A-Za-z0-9_-][A-Za-z0-9._-]*)$`)
 
 func unpackFile(header *tar.Header, content io.Reader, into string) error {
 	sparse := slices.ContainsFunc(slices.Collect(maps.Keys(header.PAXRecords)), func(key string) bool { return strings.HasPrefix(key, "GNU.sparse.") })
 	if header.Typeflag != tar.TypeReg || sparse || !placed.MatchString(header.Name) {
-		return errors.New("has no place in a backup")
+		return errors.New("does not belong in a backup")
 	}
 	path := filepath.Join(into, filepath.FromSlash(header.Name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -179,7 +179,7 @@ func unpackFile(header *tar.Header, content io.Reader, into string) error {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return errors.New("is there twice: this is no backup of Sohbet")
+		return errors.New("is there twice: this is not a Sohbet backup")
 	}
 	if err != nil {
 		return err
@@ -188,11 +188,11 @@ func unpackFile(header *tar.Header, content io.Reader, into string) error {
 	return errors.Join(err, f.Sync(), f.Close(), os.Chtimes(path, header.ModTime, header.ModTime))
 }
 
-// addFiles moves files into the folder, except those whose names are there, and returns the new ones.
+// addFiles moves files into the folder, except those that exist there, and returns the new ones.
 func addFiles(from, into string) (added []string, err error) {
 	err = filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // no uploads in this backup
+			return nil // the backup has no uploads
 		}
 		if err != nil || entry.IsDir() {
 			return err

@@ -8,12 +8,12 @@ import (
 	"sohbet/server/audit"
 )
 
-// BlockedVisitor is an entry of the list of blocks.
+// BlockedVisitor is an entry in the list of blocked visitors.
 type BlockedVisitor struct {
 	ThreadID     string `json:"thread_id"`
 	DisplayName  string `json:"display_name"`  // "" when the conversation was deleted
-	Address      bool   `json:"address"`       // the visitor's address is blocked too
-	AddressUntil *Time  `json:"address_until"` // until then; null without one
+	Address      bool   `json:"address"`       // whether the visitor's address is blocked too
+	AddressUntil *Time  `json:"address_until"` // expiry of the address block; null if there is none
 	CreatedAt    Time   `json:"created_at"`
 }
 
@@ -44,7 +44,7 @@ type notice struct {
 
 var errBlocked = &Error{Code: CodeBlocked, Message: "You cannot write here: the team has blocked this conversation.", Status: http.StatusForbidden}
 
-// admit refuses visitors who are blocked, by thread or by address.
+// admit returns errBlocked for visitors who are blocked, by thread or by address.
 func (s *Service) admit(a Actor, threadID string) error {
 	if a.Role == Visitor && s.store.Blocked(threadID, a.Address) {
 		return errBlocked
@@ -52,7 +52,7 @@ func (s *Service) admit(a Actor, threadID string) error {
 	return nil
 }
 
-// Admit says whether somebody who belongs to no thread yet, such as one who uploads a file, may do anything here; the error is
+// Admit checks whether a visitor without a thread, such as one who uploads a file before joining, is blocked by address. The error is
 // an [*Error].
 func (s *Service) Admit(a Actor) error { return s.admit(a, "") }
 
@@ -63,15 +63,15 @@ func teamOnly(a Actor) error {
 	return nil
 }
 
-// Block keeps the visitor of a thread away: joining and writing is refused with code "blocked" until Unblock. With address the
-// address from which the visitor last came is blocked too, for [models.AddressBlockLife]. The thread's room hears
-// "thread_blocked" and "error", agents hear "thread_updated".
+// Block blocks the visitor of a thread: joining and posting is refused with code "blocked" until Unblock. With address the visitor's
+// last known address is blocked too, for [models.AddressBlockLife]. It emits "thread_blocked" and "error" to the thread's room and
+// "thread_updated" to agents.
 func (s *Service) Block(ctx context.Context, a Actor, threadID string, address bool) error {
 	_, err := s.BlockVisitor(ctx, a, threadID, address)
 	return err
 }
 
-// BlockVisitor is Block that tells what came of it: without an address when none is known of the visitor.
+// BlockVisitor is like Block and returns the new block, which has no address if none is known for the visitor.
 func (s *Service) BlockVisitor(ctx context.Context, a Actor, threadID string, address bool) (BlockedVisitor, error) {
 	if err := teamOnly(a); err != nil {
 		return BlockedVisitor{}, err
@@ -91,7 +91,7 @@ func (s *Service) BlockVisitor(ctx context.Context, a Actor, threadID string, ad
 	return blockedVisitor(b), nil
 }
 
-// Unblock lets the visitor of a thread, and their address, in again.
+// Unblock removes the block of a visitor and of their address.
 func (s *Service) Unblock(ctx context.Context, a Actor, threadID string) error {
 	if err := teamOnly(a); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (s *Service) Unblock(ctx context.Context, a Actor, threadID string) error {
 	return nil
 }
 
-// Blocks lists who is blocked, newest first.
+// Blocks lists the blocked visitors, newest block first.
 func (s *Service) Blocks(ctx context.Context, a Actor) ([]BlockedVisitor, error) {
 	if err := teamOnly(a); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (s *Service) Blocks(ctx context.Context, a Actor) ([]BlockedVisitor, error)
 
 func (s *Service) tellBlocked(threadID string, on bool) {
 	visitor := []*Event{{"thread_blocked", blocked{threadID, on}}}
-	if on { // clients that do not know the event know this one
+	if on { // older clients that do not know "thread_blocked" handle "error"
 		visitor = append(visitor, &Event{"error", notice{CodeBlocked, errBlocked.Message, Time(s.now())}})
 	}
 	s.publisher.Publish(Publication{

@@ -40,7 +40,7 @@ func TestBlockedVisitor(t *testing.T) {
 		}
 		h := w.hall.Take()
 		if len(h) != 1 || h[0].ThreadID != id || h[0].Side != chat.Visitor || names(h[0].Thread) != "thread_blocked error" || names(h[0].Agents) != "thread_updated" {
-			t.Fatalf("told as %+v", h)
+			t.Fatalf("published %+v", h)
 		}
 		refused := func(a chat.Actor, thread string) {
 			t.Helper()
@@ -86,7 +86,7 @@ func TestBlockedVisitor(t *testing.T) {
 			t.Fatal(err)
 		}
 		if h := w.hall.Take(); len(h) != 1 || names(h[0].Thread) != "thread_blocked" || names(h[0].Agents) != "thread_updated" {
-			t.Errorf("told as %+v", h)
+			t.Errorf("published %+v", h)
 		}
 		w.post(t, v, id, "again")
 		w.post(t, neighbour, theirs, "again")

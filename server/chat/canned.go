@@ -10,8 +10,8 @@ import (
 	"sohbet/models"
 )
 
-// Canned is a text that agents put into their answers by its shortcut. What stands in braces, such as {name}, is filled in by
-// the console.
+// Canned is a prepared text that agents insert into an answer by its shortcut. The console replaces placeholders in braces, such as
+// {name}.
 type Canned struct {
 	ID        int64  `json:"id"`
 	Shortcut  string `json:"shortcut"`
@@ -25,7 +25,7 @@ func canned(c models.CannedReply) Canned {
 
 var shortcut = regexp.MustCompile(`^[\p{L}\p{N}_-]+$`)
 
-// Canned lists the canned replies by shortcut.
+// Canned lists the canned replies, ordered by shortcut.
 func (s *Service) Canned(ctx context.Context, a Actor) ([]Canned, error) {
 	if err := agentOnly(a); err != nil {
 		return nil, err
@@ -41,8 +41,8 @@ func (s *Service) Canned(ctx context.Context, a Actor) ([]Canned, error) {
 	return replies, nil
 }
 
-// SaveCanned stores a canned reply anew, or with an ID in place of that one. CodeConflict if another has the shortcut, in
-// whatever case. All agents hear "canned_changed".
+// SaveCanned inserts a canned reply, or updates the one with c.ID if that is set. The error has CodeConflict if another reply has the
+// shortcut, ignoring case. It emits "canned_changed" to all agents.
 func (s *Service) SaveCanned(ctx context.Context, a Actor, c Canned) (Canned, error) {
 	if err := agentOnly(a); err != nil {
 		return Canned{}, err
@@ -64,7 +64,7 @@ func (s *Service) SaveCanned(ctx context.Context, a Actor, c Canned) (Canned, er
 	return canned(stored), nil
 }
 
-// DeleteCanned deletes a canned reply. All agents hear "canned_changed".
+// DeleteCanned deletes a canned reply. It emits "canned_changed" to all agents.
 func (s *Service) DeleteCanned(ctx context.Context, a Actor, id int64) error {
 	if err := agentOnly(a); err != nil {
 		return err

@@ -1,7 +1,7 @@
-// Package chat is the room that every message passes: joining, posting, history, typing, read marks, presence, clearing.
+// Package chat is the domain service: joining, posting, history, typing, read marks, presence, clearing.
 //
-// It decides who may do what, checks what it is given, stores it, and says who is to hear of it. It knows the store and two
-// small interfaces; sockets, HTTP and Telegram are its callers.
+// It checks permissions and input, stores the result and publishes events. It depends on the store and a few small interfaces; sockets,
+// HTTP handlers and the Telegram bridge call it.
 package chat
 
 import (
@@ -16,7 +16,7 @@ import (
 	"sohbet/server/hours"
 )
 
-// Role is who somebody is in a conversation, as it stands in sender_type.
+// Role is the role of a participant in a conversation, with the values of sender_type on the wire.
 type Role string
 
 // The roles, as they are on the wire (docs/protocol.md, "Roles and conventions").
@@ -27,7 +27,7 @@ const (
 	System   Role = "system"
 )
 
-// Store is what chat needs of models.Store.
+// Store is the part of models.Store that chat uses.
 type Store interface {
 	CreateThread(context.Context, models.NewThread) (models.Thread, error)
 	Thread(ctx context.Context, id string) (models.Thread, error)
@@ -74,15 +74,15 @@ type Store interface {
 	Identify(ctx context.Context, threadID, externalID string) (theirs bool, err error)
 }
 
-// Limiter says whether one more is allowed for somebody and for their address, and when to come back if not.
+// Limiter reports whether one more action is allowed for a key and an address, and otherwise how long to wait.
 type Limiter interface {
 	Allow(key, address string) (ok bool, retryAfter time.Duration)
 }
 
-// Attachment is what is known of a file that a message names.
+// Attachment is the metadata of a file that a message refers to.
 type Attachment struct {
-	Kind   string `json:"-"`                   // the content type of messages that name it; "" = not known
-	Name   string `json:"file_name,omitempty"` // as its sender called it
+	Kind   string `json:"-"`                   // the content type of messages with this file; "" = unknown
+	Name   string `json:"file_name,omitempty"` // name given by the sender
 	Type   string `json:"file_type,omitempty"` // media type
 	Size   int64  `json:"file_size,omitempty"` // bytes
 	Thumb  string `json:"thumb_url,omitempty"`
@@ -90,39 +90,40 @@ type Attachment struct {
 	Height int    `json:"height,omitempty"`
 }
 
-// Files is what chat needs of the keeper of files.
+// Files is the part of the file service that chat uses.
 type Files interface {
-	// Claim says that a message of a thread is going to name a URL. It fails with CodeNotFound unless that is a stored file
-	// which no other thread's message named before; shared lets it be one of another thread.
+	// Claim records that a message of a thread is about to refer to a URL. It fails with CodeNotFound unless that is a stored file not
+	// yet referred to by another thread; shared allows a file of another thread.
 	Claim(ctx context.Context, url, threadID string, shared bool) (Attachment, error)
-	// Describe returns what is known of files, by URL. Those that it leaves out are not stored.
+	// Describe returns the metadata of files by URL. URLs missing from the result are not stored.
 	Describe(ctx context.Context, urls []string) (map[string]Attachment, error)
 }
 
-// Options are the parts of a [Service].
+// Options are the dependencies and settings of a [Service].
 type Options struct {
 	Store     Store
-	Files     Files  // nil = nothing is known of files
-	Base      string // the path below which browsers find this server's files; "" = the root
+	Files     Files  // nil = no file metadata is available
+	Base      string // URL path prefix of this server's files in browsers; "" = the root
 	Publisher Publisher
-	Others    Others // nil = there is only this process
-	// Messages limits what visitors may post, by thread; NewThreads how many threads an address may open.
+	Others    Others // nil = this is the only process
+	// Messages limits how many messages a visitor may post, by thread; NewThreads how many threads an address may open.
 	Messages, NewThreads Limiter
-	Texts                Budget // kilobytes that visitors have stored, by thread; nil = any number
-	Space                Space  // nil = there is always room
-	// OfflineAfter is how long a visitor without a socket still counts as online, so that a reload is not an absence.
+	Texts                Budget // kilobytes of text that a visitor may store, by thread; nil = unlimited
+	Space                Space  // nil = disk space is not checked
+	// OfflineAfter is how long a visitor without a socket still counts as online, so that a page reload does not appear as going
+	// offline.
 	OfflineAfter time.Duration
-	Notifier     Notifier    // nil = nobody
-	Identity     string      // the secret by which sites vouch for their users; "" = nobody's word is taken
-	Hours        *hours.Week // when the team is there; nil = always
-	Audit        *audit.Log  // hears of blocks and deletions; nil for nobody
+	Notifier     Notifier    // nil = no notifications
+	Identity     string      // secret with which sites sign the identity of their users; "" = signed identities are refused
+	Hours        *hours.Week // opening hours; nil = always open
+	Audit        *audit.Log  // records blocks and deletions; nil = not recorded
 	Logger       *slog.Logger
 	Now          func() time.Time
 
-	Text func(locale, key string) string // texts of the locale files; nil = no system messages are written
+	Text func(locale, key string) string // looks up texts of the locale files; nil = no system messages are written
 }
 
-// Service is the chat. Its methods may be called from any goroutine.
+// Service is the chat. It is safe for concurrent use.
 type Service struct {
 	store       Store
 	files       Files
@@ -145,11 +146,11 @@ type Service struct {
 	accepted    atomic.Uint64
 	team        team
 	counts      counts
-	toldStorage string        // what agents here were told last; of [Service.WatchTeam] alone
-	turned      chan struct{} // the switch of away may have been turned
+	toldStorage string        // the storage status last sent to agents at this process; used only by [Service.WatchTeam]
+	turned      chan struct{} // signals that the away setting may have changed
 }
 
-// New makes the chat service.
+// New returns a chat service.
 func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -169,42 +170,42 @@ func New(o Options) *Service {
 	return s
 }
 
-// Accepted counts the messages stored since the start, repeats left out.
+// Accepted returns the number of messages stored since the start, duplicates excluded.
 func (s *Service) Accepted() uint64 { return s.accepted.Load() }
 
-// Actor is who asks, and from where.
+// Actor is the caller of an operation.
 type Actor struct {
 	Role     Role
-	Name     string // the agent's, for the security log
+	Name     string // the agent's, for the audit log
 	SocketID string // "" over HTTP
-	Address  string // the client's, for limits and blocks
+	Address  string // the client's network address, for limits and blocks
 	Threads  *ThreadSet
 
-	Browser, Platform string // words for what the visitor uses; "" = not known
+	Browser, Platform string // names of the visitor's browser and platform; "" = unknown
 }
 
-// ThreadSet are the threads that a visitor may reach, with what the visitor said of themselves when joining.
+// ThreadSet is the set of threads that a visitor may access, with the profile given when joining each.
 type ThreadSet struct {
 	mu      sync.Mutex
 	threads map[string]Profile
 }
 
-// Profile is how a visitor introduced themselves.
+// Profile is what a visitor's client reports about the visitor.
 type Profile struct {
 	DisplayName, PhoneNumber, PageURL, PageTitle, Locale string
 
-	Email string // counts only where the site vouches for it
+	Email string // used only with a signed identity
 }
 
-// texts are what is stored of a profile.
+// texts returns the texts that are stored for a profile.
 func (p Profile) texts() []string {
-	return []string{p.DisplayName, p.DisplayName, p.PhoneNumber, p.PageURL, p.PageTitle, p.Locale, p.Email} // a name is stored to be found, too
+	return []string{p.DisplayName, p.DisplayName, p.PhoneNumber, p.PageURL, p.PageTitle, p.Locale, p.Email} // the name is stored twice: also in the search key
 }
 
-// maxThreads is how many threads one socket may join: more than any page shows, few enough to be no burden.
+// maxThreads is how many threads one socket may join. No page shows more.
 const maxThreads = 16
 
-// NewThreadSet makes a set of threads.
+// NewThreadSet returns a set of threads.
 func NewThreadSet(ids ...string) *ThreadSet {
 	t := &ThreadSet{threads: make(map[string]Profile, 1)}
 	for _, id := range ids {
@@ -213,13 +214,13 @@ func NewThreadSet(ids ...string) *ThreadSet {
 	return t
 }
 
-// Has reports whether id is in the set. A nil set has nothing.
+// Has reports whether id is in the set. A nil set is empty.
 func (t *ThreadSet) Has(id string) bool {
 	_, ok := t.profile(id)
 	return ok
 }
 
-// Only returns the id of a set that has just one.
+// Only returns the id if the set has exactly one.
 func (t *ThreadSet) Only() (id string, ok bool) {
 	if t == nil {
 		return "", false
@@ -231,7 +232,7 @@ func (t *ThreadSet) Only() (id string, ok bool) {
 	return id, len(t.threads) == 1
 }
 
-// All returns the ids.
+// All returns all ids.
 func (t *ThreadSet) All() []string {
 	if t == nil {
 		return nil
@@ -255,7 +256,7 @@ func (t *ThreadSet) profile(id string) (Profile, bool) {
 	return p, ok
 }
 
-// put adds a thread and reports whether there was room; added tells whether it is new.
+// put adds a thread. ok is false if the set is full; added reports whether the thread is new.
 func (t *ThreadSet) put(id string, p Profile) (added, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -267,7 +268,7 @@ func (t *ThreadSet) put(id string, p Profile) (added, ok bool) {
 	return !known, true
 }
 
-// mayReach reports whether the actor has any business with a thread.
+// mayReach reports whether the actor may access a thread.
 func (a Actor) mayReach(threadID string) bool {
 	if a.Role == Visitor {
 		return a.Threads.Has(threadID)
@@ -275,7 +276,7 @@ func (a Actor) mayReach(threadID string) bool {
 	return a.Role == Agent || a.Role == Telegram
 }
 
-// side is whose marks the actor moves.
+// side returns the side whose read and received marks the actor moves.
 func (a Actor) side() string {
 	if a.Role == Visitor {
 		return models.Visitor
@@ -283,7 +284,7 @@ func (a Actor) side() string {
 	return models.Admin
 }
 
-// agentOnly refuses everybody but agents.
+// agentOnly returns an error unless the actor is an agent.
 func agentOnly(a Actor) error {
 	if a.Role != Agent {
 		return unauthorized("Please sign in as an agent.")
@@ -291,7 +292,7 @@ func agentOnly(a Actor) error {
 	return nil
 }
 
-// did notes in the security log what the actor did.
+// did writes an entry about the actor to the audit log.
 func (s *Service) did(ctx context.Context, a Actor, event string) {
 	name := a.Name
 	if name == "" {
@@ -300,7 +301,7 @@ func (s *Service) did(ctx context.Context, a Actor, event string) {
 	s.audit.Write(ctx, audit.Event{Name: event, Actor: name, Address: a.Address, Outcome: audit.OK})
 }
 
-// reach checks a thread's id and the actor's right to it.
+// reach checks a thread's id and whether the actor may access the thread.
 func (a Actor) reach(threadID string) error {
 	if !ValidThreadID(threadID) {
 		return invalid("thread_id", "thread_id is missing or malformed.")

@@ -22,7 +22,7 @@ func TestConversation(t *testing.T) {
 			t.Fatalf("thread id %q", id)
 		}
 		if h := w.hall.Take(); len(h) != 1 || names(h[0].Agents) != "thread_created" || len(h[0].Thread) != 0 {
-			t.Fatalf("a new thread was told as %+v", h)
+			t.Fatalf("a new thread was published as %+v", h)
 		}
 
 		typed := " <b>çok</b> \"iyi\"\n\t🙂 "
@@ -33,10 +33,10 @@ func TestConversation(t *testing.T) {
 		h := w.hall.Take()
 		if len(h) != 1 || h[0].ThreadID != id || h[0].Except != "v" ||
 			names(h[0].Thread) != "message" || names(h[0].Agents) != "message message_from_visitor new_message_notification thread_updated" {
-			t.Fatalf("a visitor's message was told as %+v", h)
+			t.Fatalf("a visitor's message was published as %+v", h)
 		}
 		if h[0].Thread[0] != h[0].Agents[0] {
-			t.Error("the message is two events, so whoever is in both rooms would hear it twice")
+			t.Error("the lists have two different events for the message, so a socket in both rooms would receive it twice")
 		}
 
 		answer := w.post(t, agent, id, "Merhaba")
@@ -46,7 +46,7 @@ func TestConversation(t *testing.T) {
 		h = w.hall.Take()
 		if len(h) != 2 || names(h[0].Thread) != "message message_from_admin" || names(h[0].Agents) != "message message_from_telegram" ||
 			names(h[1].Agents) != "thread_updated" || h[1].Except != "" {
-			t.Fatalf("an agent's message was told as %+v", h)
+			t.Fatalf("an agent's message was published as %+v", h)
 		}
 
 		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{})
@@ -96,7 +96,7 @@ func TestRetryIsStoredAndToldOnce(t *testing.T) {
 			t.Errorf("the retry gave %+v, %v; the first was %+v", again, err, first)
 		}
 		if h := w.hall.Take(); len(h) != 1 {
-			t.Errorf("told %d times", len(h))
+			t.Errorf("published %d times", len(h))
 		}
 		if w.Accepted() != 1 {
 			t.Errorf("%d accepted", w.Accepted())
@@ -135,14 +135,14 @@ func TestOrderOfAckAndPublication(t *testing.T) {
 		for _, p := range w.hall.Take() {
 			m := p.Thread[0].Payload.(chat.Message)
 			if m.ID <= last {
-				t.Fatalf("told %d after %d", m.ID, last)
+				t.Fatalf("published %d after %d", m.ID, last)
 			}
 			last = m.ID
 		}
 	})
 }
 
-// TestRights tries what each role may not do; each refusal must name itself and leave nothing behind.
+// TestRights tries what each role may not do; each call must return the right error and store nothing.
 func TestRights(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		w := newWorld(s, 100, 100)
@@ -180,7 +180,7 @@ func TestRights(t *testing.T) {
 			}
 		}
 		if h := w.hall.Take(); len(h) != 0 {
-			t.Errorf("refusals were told: %+v", h)
+			t.Errorf("refused calls published %+v", h)
 		}
 		if all, _, err := w.History(ctx, agent, id, models.MessageQuery{}); err != nil || len(all) != 1 {
 			t.Errorf("the thread holds %d messages, %v", len(all), err)
@@ -266,7 +266,7 @@ func TestRejoin(t *testing.T) {
 		}
 		if h := w.hall.Take(); len(h) != 1 || h[0].ThreadID != id || wire(t, h[0].Thread) != wire(t, h[0].Agents) ||
 			!strings.Contains(wire(t, h[0].Agents), `{"thread_id":"`+id+`","kept":true}`) {
-			t.Errorf("clearing was told as %+v", h)
+			t.Errorf("clearing was published as %+v", h)
 		}
 		cleared := visitorAt("v4")
 		if _, err := w.Rejoin(ctx, cleared, id); err != nil {
@@ -283,17 +283,17 @@ func TestRejoin(t *testing.T) {
 			t.Errorf("rejoin of a deleted thread: %v", err)
 		}
 		w.hall.Take()
-		w.post(t, again, id, "after") // as clients in the field do
+		w.post(t, again, id, "after") // as existing clients do
 		h := w.hall.Take()
 		if len(h) != 2 || names(h[0].Agents) != "thread_created" || names(h[1].Agents) != "message message_from_visitor new_message_notification thread_updated" {
-			t.Errorf("reopening was told as %+v", h)
+			t.Errorf("reopening was published as %+v", h)
 		}
-		// The socket that had joined before the clearing may go on too.
+		// A socket that joined before the thread was deleted can still post.
 		w.post(t, v, id, "still here")
 		if all, _, err := w.History(ctx, v, id, models.MessageQuery{}); err != nil || len(all) != 2 || all[0].ContentText != "after" {
 			t.Errorf("history after reopening: %+v, %v", all, err)
 		}
-		// Over HTTP a made-up id opens nothing, and an agent writes to nobody.
+		// Over HTTP an unknown id does not create a thread, nor does an agent's message.
 		for _, a := range []chat.Actor{{Role: chat.Visitor, Threads: chat.NewThreadSet("0190a2b4-0000-4000-8000-000000000000")}, agent} {
 			if _, err := w.Post(ctx, a, chat.Post{ThreadID: "0190a2b4-0000-4000-8000-000000000000", Text: "x"}); code(err) != chat.CodeNotFound {
 				t.Errorf("%s into a thread that is not there: %v", a.Role, err)
@@ -356,25 +356,25 @@ func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 			if err := w.Read(ctx, c.who, id, m.ID); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Read(ctx, c.who, id, m.ID); err != nil { // no news
+			if err := w.Read(ctx, c.who, id, m.ID); err != nil { // the mark does not move
 				t.Fatal(err)
 			}
 			h := w.hall.Take()
-			if c.who.Role == chat.Agent { // the other consoles hear it in their own way
+			if c.who.Role == chat.Agent { // the other consoles get an event of their own
 				last := h[len(h)-1]
 				payload, err := json.Marshal(last.Agents[0].Payload)
 				if want := `{"id":"` + id + `","unread_count":0}`; err != nil || len(last.Thread) != 0 || names(last.Agents) != "thread_updated" || last.Except != c.who.SocketID || string(payload) != want {
-					t.Errorf("the other agents were told %+v with %s", last, payload)
+					t.Errorf("the other agents got %+v with %s", last, payload)
 				}
 				h = h[:len(h)-1]
 			}
 			if len(h) != 2 {
-				t.Fatalf("%s: told %d times", c.who.Role, len(h))
+				t.Fatalf("%s: published %d times", c.who.Role, len(h))
 			}
 			for i, name := range []string{"typing", "read"} {
 				if p := h[i]; names(p.Thread) != name || p.Side != c.side || p.Except != c.who.SocketID || p.Volatile != (name == "typing") ||
 					(len(p.Agents) == 1) != c.agents {
-					t.Errorf("%s by %s was told as %+v", name, c.who.Role, p)
+					t.Errorf("%s by %s was published as %+v", name, c.who.Role, p)
 				}
 			}
 		}
@@ -396,19 +396,19 @@ func TestPresence(t *testing.T) {
 	w.Arrived(v, id)
 	w.Arrived(v, id) // a second tab
 	if got := told(); got != "user_online" || !w.Online(t.Context(), id) || w.VisitorsOnline() != 1 {
-		t.Errorf("arriving twice told %q", got)
+		t.Errorf("arriving twice published %q", got)
 	}
 	w.Departed(id)
 	w.Departed(id)
 	w.Arrived(v, id) // a reload
 	time.Sleep(3 * grace)
 	if got := told(); got != "" || !w.Online(t.Context(), id) {
-		t.Errorf("a reload told %q", got)
+		t.Errorf("a reload published %q", got)
 	}
 	w.Departed(id)
 	waitFor(t, func() bool { return !w.Online(t.Context(), id) })
 	waitFor(t, func() bool { return told() == "user_offline" })
-	for range 2 { // those of one moment are told together, once for each visitor
+	for range 2 { // heartbeats at the same time are sent together, once per visitor
 		if err := w.Heartbeat(context.Background(), v, id); err != nil {
 			t.Errorf("heartbeat: %v", err)
 		}
@@ -429,7 +429,7 @@ func TestClearIsTold(t *testing.T) {
 		}
 		h := w.hall.Take()
 		if len(h) != 2 || h[0].ThreadID != id || names(h[0].Thread) != "thread_cleared" || names(h[1].Agents) != "thread_cleared" {
-			t.Errorf("told as %+v", h)
+			t.Errorf("published %+v", h)
 		}
 		if list, err := w.Threads(t.Context(), agent, models.ThreadQuery{IncludeEmpty: true}); err != nil || len(list) != 0 {
 			t.Errorf("left: %+v, %v", list, err)
@@ -441,7 +441,7 @@ func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("waited 5 s in vain")
+			t.Fatal("timed out after 5 s")
 		}
 	}
 }

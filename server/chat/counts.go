@@ -8,26 +8,26 @@ import (
 	"sohbet/models"
 )
 
-// countsKept is how long counts serve everybody who asks: each console asks after each change, a little later than this.
+// countsKept is how long counts are cached. Each console requests them after each change, with a delay a little longer than this.
 const countsKept = 250 * time.Millisecond
 
-// Counts is how many threads of each kind there are in which somebody wrote.
+// Counts is the number of threads with messages, by kind.
 type Counts struct {
 	Active  int64  `json:"active"`
 	Waiting int64  `json:"waiting"`
 	Closed  int64  `json:"closed"`
-	Unread  int64  `json:"unread"`          // visitor messages that no agent has read
-	Found   *int64 `json:"found,omitempty"` // those that a search finds, where there is one
+	Unread  int64  `json:"unread"`          // visitor messages not read by any agent
+	Found   *int64 `json:"found,omitempty"` // threads that match the search; omitted without one
 }
 
-// counts are the last ones, and their age.
+// counts caches the last result.
 type counts struct {
 	mu   sync.Mutex
 	last models.ThreadCounts
 	at   time.Time
 }
 
-// ThreadCounts counts the threads and, unless search is empty, those that it finds.
+// ThreadCounts counts the threads and, unless search is empty, those that match it.
 func (s *Service) ThreadCounts(ctx context.Context, a Actor, search string) (Counts, error) {
 	if err := agentOnly(a); err != nil {
 		return Counts{}, err
@@ -47,7 +47,7 @@ func (s *Service) ThreadCounts(ctx context.Context, a Actor, search string) (Cou
 	return c, nil
 }
 
-// countAll counts once for all who ask at the same time.
+// countAll runs one count for all concurrent callers.
 func (s *Service) countAll(ctx context.Context) (models.ThreadCounts, error) {
 	s.counts.mu.Lock()
 	defer s.counts.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"sohbet/models"
 )
 
-// The codes of an [Error], as sockets see them.
+// The codes of an [Error], as sent to sockets.
 const (
 	CodeUnauthorized = "unauthorized"
 	CodeValidation   = "validation_error"
@@ -22,12 +22,12 @@ const (
 	CodeInternal     = "internal_error"
 )
 
-// Error is a refusal or failure. Message is for the person at the other end; Err, the cause, is for the log alone.
+// Error is a refusal or failure. Message is shown to the user; Err, the cause, is only logged.
 type Error struct {
 	Code       string
-	Field      string // the input at fault, for validation_error
+	Field      string // the invalid input field, for validation_error
 	Message    string
-	Status     int           // as an HTTP answer
+	Status     int           // HTTP status
 	RetryAfter time.Duration // for rate_limit_exceeded
 	Err        error
 }
@@ -39,7 +39,7 @@ func (e *Error) Error() string {
 	return e.Code
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 func unauthorized(message string) *Error {
@@ -50,16 +50,16 @@ func invalid(field, message string) *Error {
 	return &Error{Code: CodeValidation, Field: field, Message: message, Status: http.StatusBadRequest}
 }
 
-// Limited is the refusal of what comes too fast.
+// Limited returns the error for exceeding a rate limit.
 func Limited(wait time.Duration) *Error {
 	return &Error{Code: CodeRateLimit, Message: "That was a lot at once. Please wait a moment and try again.",
 		Status: http.StatusTooManyRequests, RetryAfter: wait}
 }
 
-// ErrThreadNotFound says that a thread is not stored, or not any more.
+// ErrThreadNotFound means that a thread is not stored, or no longer.
 var ErrThreadNotFound = &Error{Code: CodeNotFound, Message: "This conversation does not exist any more.", Status: http.StatusNotFound}
 
-// Public brings any error into the form that clients are answered with.
+// Public converts any error to the form that is sent to clients.
 func Public(err error) *Error {
 	var own *Error
 	var bad *models.InvalidError
@@ -71,12 +71,12 @@ func Public(err error) *Error {
 	case errors.Is(err, models.ErrNotFound):
 		return ErrThreadNotFound
 	case errors.Is(err, context.Canceled):
-		return &Error{Code: CodeInternal, Message: "The request was given up.", Status: http.StatusServiceUnavailable, Err: err}
+		return &Error{Code: CodeInternal, Message: "The request was cancelled.", Status: http.StatusServiceUnavailable, Err: err}
 	}
 	return &Error{Code: CodeInternal, Message: "Something went wrong here. Please try again.", Status: http.StatusInternalServerError, Err: err}
 }
 
-// saveFailed is Public for what kept a message from being stored: the client may try again with the same client_id.
+// saveFailed is like Public for a message that could not be stored: the client may retry with the same client_id.
 func saveFailed(err error) *Error {
 	e := Public(err)
 	if e.Code != CodeInternal {

@@ -2,5 +2,5 @@ package chat
 
 import "time"
 
-// SetPageEvery makes pages be noted more often than any visitor needs.
+// SetPageEvery sets how often a visitor's page changes are stored.
 func SetPageEvery(s *Service, every time.Duration) { s.pages.every = every }

@@ -7,23 +7,23 @@ import (
 	"sohbet/server/audit"
 )
 
-// Facts are what is known of whoever a thread is with.
+// Facts are the details about a visitor that agents see.
 type Facts struct {
-	Browser     string    `json:"browser"`  // a word such as "Firefox 140"; "" = not known
-	Platform    string    `json:"platform"` // likewise "Android"
+	Browser     string    `json:"browser"`  // a name such as "Firefox 140"; "" = unknown
+	Platform    string    `json:"platform"` // a name such as "Android"; "" = unknown
 	Locale      string    `json:"locale"`
 	PageURL     string    `json:"page_url"`
 	PageTitle   string    `json:"page_title"`
-	FirstSeen   Time      `json:"first_seen"` // in this thread or an earlier one
+	FirstSeen   Time      `json:"first_seen"` // in this or an earlier thread
 	DisplayName string    `json:"display_name"`
 	PhoneNumber string    `json:"phone_number"`
 	Email       string    `json:"email"`
-	Identity    *Identity `json:"identity"` // null = nobody vouches for them
-	Talks       int64     `json:"talks"`    // how often they began to talk, here and earlier
-	Earlier     []Earlier `json:"earlier"`  // their other threads, newest activity first, at most models.MaxEarlier
+	Identity    *Identity `json:"identity"` // null = no signed identity
+	Talks       int64     `json:"talks"`    // number of sessions, in this and earlier threads
+	Earlier     []Earlier `json:"earlier"`  // their other threads, most recent activity first, at most models.MaxEarlier
 }
 
-// Identity is who a visitor is to the site that embeds the chat, by its word.
+// Identity is a visitor's user id on the embedding site.
 type Identity struct {
 	ID       string `json:"id"`
 	Verified bool   `json:"verified"`
@@ -42,8 +42,8 @@ type Earlier struct {
 	LastMessageTime *Time `json:"last_message_time"`
 }
 
-// Facts tells what is known of whoever a thread is with. Other threads are theirs by the same identity, phone number or e-mail
-// address; only the first of these is proven.
+// Facts returns the details about the visitor of a thread. Other threads are included if they have the same identity, phone number or
+// e-mail address; only the identity is verified.
 func (s *Service) Facts(ctx context.Context, a Actor, threadID string) (Facts, error) {
 	t, err := s.watched(ctx, a, threadID)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *Service) Facts(ctx context.Context, a Actor, threadID string) (Facts, e
 	return f, nil
 }
 
-// watched returns a thread to an agent.
+// watched returns a thread after checking that the actor is an agent.
 func (s *Service) watched(ctx context.Context, a Actor, threadID string) (models.Thread, error) {
 	if err := agentOnly(a); err != nil {
 		return models.Thread{}, err
@@ -81,7 +81,7 @@ func (s *Service) watched(ctx context.Context, a Actor, threadID string) (models
 	return t, publicOrNil(err)
 }
 
-// Export begins to hand a whole thread out: it returns the thread, and says so in the security log.
+// Export returns a thread whose whole content is about to be exported, and records that in the audit log.
 func (s *Service) Export(ctx context.Context, a Actor, threadID string) (ThreadView, error) {
 	t, err := s.watched(ctx, a, threadID)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"sohbet/models"
 )
 
-// claim holds the file of a message that is going to be stored. What a visitor names must be stored, and no other thread's; an
-// address of elsewhere that an agent names becomes part of the text, so that no page loads it.
+// claim claims the file of a message that is about to be stored. A file sent by a visitor must be stored here and belong to no other
+// thread; an external URL sent by an agent is appended to the text, so that no page loads it.
 func (s *Service) claim(ctx context.Context, a Actor, p *Post) (Attachment, error) {
 	if p.FileURL == "" || s.files == nil {
 		return Attachment{}, nil
@@ -19,7 +19,7 @@ func (s *Service) claim(ctx context.Context, a Actor, p *Post) (Attachment, erro
 	var known *Error
 	switch {
 	case err == nil:
-		if file.Kind != "" { // clients may take a sound for a picture by its name
+		if file.Kind != "" { // the stored kind replaces the client's guess, which is based on the file name
 			p.Type = file.Kind
 		}
 		return file, nil
@@ -32,11 +32,10 @@ func (s *Service) claim(ctx context.Context, a Actor, p *Post) (Attachment, erro
 	return Attachment{}, p.check()
 }
 
-// ours reports whether an address is of this server's own files.
+// ours reports whether a URL refers to a file of this server.
 func ours(address string) bool { return strings.HasPrefix(address, "/") }
 
-// below gives the message's files, if they are this server's own, the addresses that browsers have for them. They are stored without
-// the path, which may change.
+// below prefixes the message's local file URLs with the base path for browsers. They are stored without it, because it may change.
 func (m *Message) below(base string) {
 	for _, address := range []*string{&m.FileURL, &m.FilePath, &m.Thumb} {
 		if ours(*address) {
@@ -45,7 +44,7 @@ func (m *Message) below(base string) {
 	}
 }
 
-// withLink is a caption with the address that it belongs to.
+// withLink returns a caption followed by the URL it belongs to.
 func withLink(caption, address string) string {
 	if strings.TrimSpace(caption) == "" {
 		return address
@@ -57,8 +56,8 @@ func (s *Service) wireOne(ctx context.Context, m models.Message) Message {
 	return s.wire(ctx, []models.Message{m})[0]
 }
 
-// wire gives stored messages the form that clients know, with what is known of the files that they name. One that names a file of
-// elsewhere is a text with its address.
+// wire converts stored messages to wire format, with the metadata of their files. A message with an external file becomes a text with
+// the URL.
 func (s *Service) wire(ctx context.Context, messages []models.Message) []Message {
 	out := make([]Message, len(messages))
 	var urls []string
@@ -77,15 +76,15 @@ func (s *Service) wire(ctx context.Context, messages []models.Message) []Message
 		return out
 	}
 	known, err := s.files.Describe(ctx, urls)
-	if err != nil { // the messages are what was asked for
-		s.log.LogAttrs(ctx, slog.LevelWarn, "files of messages are shown without their names", slog.Any("error", err))
+	if err != nil { // the messages are returned anyway
+		s.log.LogAttrs(ctx, slog.LevelWarn, "failed to read file metadata; messages are sent without it", slog.Any("error", err))
 		return out
 	}
 	for i := range out {
 		m := &out[i]
 		file, stored := known[m.FileURL]
 		m.Attachment = file
-		if m.FileURL != "" && !stored && !ours(m.FileURL) { // visitors once could name any address
+		if m.FileURL != "" && !stored && !ours(m.FileURL) { // earlier versions let visitors send any URL
 			m.ContentText = withLink(m.ContentText, m.FileURL)
 			m.ContentType, m.Type, m.FileURL, m.FilePath = textType, textType, "", ""
 		}

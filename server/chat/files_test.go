@@ -11,11 +11,11 @@ import (
 	"sohbet/server/chat/chattest"
 )
 
-// shelf is a keeper of files that has one.
+// shelf is a file service with one file.
 type shelf struct {
 	broken bool
-	thread string // whose file it is
-	kind   string // what it is
+	thread string // the thread that the file belongs to
+	kind   string // the file's kind
 }
 
 const onShelf = "/uploads/files/report.pdf"
@@ -57,7 +57,7 @@ func TestMessagesNameStoredFilesOnly(t *testing.T) {
 			t.Fatalf("a stored file: %+v, %v", m.Attachment, err)
 		}
 		if got := h.Take()[0].Thread[0].Payload.(chat.Message); got.Attachment != report {
-			t.Errorf("others hear of %+v", got.Attachment)
+			t.Errorf("others received %+v", got.Attachment)
 		}
 		if m, err = send(onShelf, "one"); err != nil || m.Attachment != report {
 			t.Errorf("sent again: %+v, %v", m.Attachment, err)
@@ -113,7 +113,7 @@ func TestVisitorsNameTheirOwnFilesOnly(t *testing.T) {
 	})
 }
 
-// TestStoredFileDecidesTheType: a client may take a file for something else by its name.
+// TestStoredFileDecidesTheType: a client guesses the type from the file name, and may be wrong.
 func TestStoredFileDecidesTheType(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		h := &chattest.Hall{}
@@ -132,7 +132,7 @@ func TestStoredFileDecidesTheType(t *testing.T) {
 	})
 }
 
-// Databases of before hold messages of visitors that name whatever they liked.
+// Databases of earlier versions have visitor messages with arbitrary URLs.
 func TestStoredForeignFilesAreTexts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		c := chat.New(chat.Options{Store: s, Files: &shelf{}, Publisher: &chattest.Hall{}, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})

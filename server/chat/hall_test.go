@@ -20,7 +20,7 @@ func names(events []*chat.Event) string {
 	return strings.Join(out, " ")
 }
 
-// allow is a Limiter that allows so many, whatever the key.
+// allow is a Limiter with a fixed total for all keys.
 type allow struct {
 	mu   sync.Mutex
 	left int

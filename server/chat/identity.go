@@ -12,17 +12,17 @@ import (
 	"sohbet/models"
 )
 
-// SignedIdentity is the word of the site that embeds the chat on who its visitor is: Hash is HMAC-SHA256 of ID under
-// IDENTITY_SECRET, in hex, made by the site's own server.
+// SignedIdentity is a visitor's user id, signed by the site that embeds the chat. Hash is the hex HMAC-SHA256 of ID with the key
+// IDENTITY_SECRET, computed by the site's server.
 type SignedIdentity struct{ ID, Hash string }
 
-// verify refuses an identity that the site did not sign.
+// verify checks the signature of an identity.
 func (s *Service) verify(i *SignedIdentity) error {
 	if i == nil {
 		return nil
 	}
 	if len(s.identity) == 0 {
-		return invalid("identity", "This server takes nobody's word for who a visitor is: IDENTITY_SECRET is not set.")
+		return invalid("identity", "This server does not accept signed identities: IDENTITY_SECRET is not set.")
 	}
 	if i.ID == "" || utf8.RuneCountInString(i.ID) > models.MaxExternalID || !utf8.ValidString(i.ID) || strings.ContainsRune(i.ID, 0) {
 		return invalid("identity", "The id must have 1 to 128 characters.")
@@ -30,13 +30,13 @@ func (s *Service) verify(i *SignedIdentity) error {
 	h := hmac.New(sha256.New, s.identity)
 	h.Write([]byte(i.ID))
 	if !hmac.Equal([]byte(hex.EncodeToString(h.Sum(nil))), []byte(strings.ToLower(i.Hash))) {
-		return invalid("identity", "The hash does not belong to the id: it is the hex of HMAC-SHA256 of the id, keyed with IDENTITY_SECRET.")
+		return invalid("identity", "The hash does not match the id: it must be the hex HMAC-SHA256 of the id with the key IDENTITY_SECRET.")
 	}
 	return nil
 }
 
-// known finds the thread that a visitor comes back to, or models.ErrNotFound. A thread that belongs to somebody else by the site's
-// word is none of theirs, whoever used this browser before.
+// known finds the thread that a visitor returns to, or models.ErrNotFound. A thread that belongs to a different identified user is not
+// returned, even if its id was stored in this browser.
 func (s *Service) known(ctx context.Context, a Actor, r JoinRequest) (models.Thread, error) {
 	if ValidThreadID(r.ThreadID) {
 		t, err := s.store.Thread(ctx, r.ThreadID)
@@ -60,8 +60,7 @@ func (s *Service) known(ctx context.Context, a Actor, r JoinRequest) (models.Thr
 	return t, err
 }
 
-// joinAs opens a thread for somebody for whom the site vouches, or takes them into the one that another socket of theirs was
-// faster to open.
+// joinAs opens a thread for an identified visitor, or resumes the one that another of their sockets opened at the same time.
 func (s *Service) joinAs(ctx context.Context, a Actor, r JoinRequest, id string) (Joined, error) {
 	t, opened, err := s.store.OpenAs(ctx, r.Identity.ID, *r.thread(id, a))
 	if err != nil {
@@ -70,7 +69,7 @@ func (s *Service) joinAs(ctx context.Context, a Actor, r JoinRequest, id string)
 	if opened {
 		s.announceThread(t, a.SocketID)
 	}
-	j, err := s.resume(ctx, a, t, r.Profile) // which notes the e-mail address
+	j, err := s.resume(ctx, a, t, r.Profile) // also stores the e-mail address
 	j.Resumed = !opened
 	return j, err
 }

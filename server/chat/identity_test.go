@@ -21,7 +21,7 @@ func signed(id string) *chat.SignedIdentity {
 	return &chat.SignedIdentity{ID: id, Hash: hex.EncodeToString(h.Sum(nil))}
 }
 
-// The form is one that other languages make too: openssl dgst -sha256 -hmac.
+// The signature must be reproducible in other languages, as with openssl dgst -sha256 -hmac.
 func TestSignatureIsPlainHMAC(t *testing.T) {
 	if got := signed("42").Hash; got != "e0867c0e26492112edcb590fdb2cf481f3ce6011ecf0e889a047ac2936b6b6dd" {
 		t.Errorf("%s", got)
@@ -53,7 +53,7 @@ func TestIdentity(t *testing.T) {
 		if err != nil || f.Identity == nil || *f.Identity != (chat.Identity{ID: "user-42", Verified: true}) || f.Email != "ayse@shop.example" {
 			t.Errorf("%+v, %v", f, err)
 		}
-		// Any device has the same conversation, and what the site says of them counts.
+		// Every device gets the same conversation, and the profile from the site is stored.
 		_, again := join("desk", chat.JoinRequest{Identity: ayse, Profile: chat.Profile{DisplayName: "Ayşe Y.", PhoneNumber: "+90 555"}})
 		if !again.Resumed || again.ThreadID != first.ThreadID {
 			t.Errorf("%+v", again)
@@ -61,24 +61,24 @@ func TestIdentity(t *testing.T) {
 		if f, err := w.Facts(t.Context(), agent, first.ThreadID); err != nil || f.DisplayName != "Ayşe Y." || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
 			t.Errorf("%+v, %v", f, err)
 		}
-		// A hash may be in upper case.
+		// The hex may be upper case.
 		upper := *ayse
 		upper.Hash = strings.ToUpper(upper.Hash)
 		if _, j := join("upper", chat.JoinRequest{Identity: &upper}); j.ThreadID != first.ThreadID {
 			t.Errorf("%+v", j)
 		}
-		// So has a browser that still knows a thread that is gone.
+		// So does a browser that has the id of a deleted thread.
 		if _, j := join("old", chat.JoinRequest{Identity: ayse, ThreadID: "33333333-3333-4333-8333-333333333333"}); j.ThreadID != first.ThreadID {
 			t.Errorf("%+v", j)
 		}
 
-		// Somebody else at the same browser gets nothing of it.
+		// Another identified user in the same browser does not get the thread.
 		_, other := join("desk2", chat.JoinRequest{Identity: signed("user-43"), ThreadID: first.ThreadID, Profile: chat.Profile{DisplayName: "Veli"}})
 		if other.Resumed || other.ThreadID == first.ThreadID {
 			t.Errorf("%+v", other)
 		}
 
-		// Who wrote before signing in keeps the thread.
+		// A visitor who wrote before signing in keeps the thread.
 		guest := visitorAt("guest")
 		id := w.join(t, guest, "Can")
 		w.post(t, guest, id, "anonymous")
@@ -89,7 +89,7 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%+v", j)
 		}
 
-		// Without the site's word, an address counts for nothing.
+		// Without a signed identity the e-mail address is ignored.
 		_, plain := join("plain", chat.JoinRequest{Profile: chat.Profile{DisplayName: "Nur", Email: "ayse@shop.example"}})
 		if f, err := w.Facts(t.Context(), agent, plain.ThreadID); err != nil || f.Email != "" || f.Identity != nil {
 			t.Errorf("%+v, %v", f, err)
@@ -112,7 +112,7 @@ func TestIdentity(t *testing.T) {
 		}
 		refused(newWorld(s, 9, 9), "no secret set", ayse)
 		if h := w.hall.Take(); len(h) != 0 {
-			t.Errorf("refusals told %+v", h)
+			t.Errorf("refused calls published %+v", h)
 		}
 
 		if err := w.Block(t.Context(), agent, first.ThreadID, false); err != nil {
@@ -124,7 +124,7 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
-// What a site tells of its user is cut or left out where it cannot be stored: the user could not correct it.
+// Profile values from the embedding site are shortened or removed if they cannot be stored: the user could not correct them.
 func TestFactsOfTheSiteAreFitted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		w := world{chat.New(chat.Options{
@@ -140,7 +140,7 @@ func TestFactsOfTheSiteAreFitted(t *testing.T) {
 		if want := "A " + strings.Repeat("ş", 98); err != nil || f.DisplayName != want || f.PhoneNumber != "" || f.Email != "" {
 			t.Errorf("%q %q %q, %v", f.DisplayName, f.PhoneNumber, f.Email, err)
 		}
-		// Whoever comes back with them keeps what was known.
+		// On a later join, invalid values do not overwrite stored ones.
 		good := chat.Profile{DisplayName: "Ayşe", PhoneNumber: "+90 555", Email: "ayse@shop.example"}
 		for _, p := range []chat.Profile{good, {DisplayName: "Ayşe", PhoneNumber: long.PhoneNumber, Email: long.Email}} {
 			if _, err := w.Join(t.Context(), visitorAt("again"), chat.JoinRequest{Identity: signed("7"), Profile: p}); err != nil {
@@ -150,7 +150,7 @@ func TestFactsOfTheSiteAreFitted(t *testing.T) {
 		if f, err = w.Facts(t.Context(), agent, j.ThreadID); err != nil || f.DisplayName != "Ayşe" || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
 			t.Errorf("%q %q %q, %v", f.DisplayName, f.PhoneNumber, f.Email, err)
 		}
-		// Whoever types is told.
+		// Values typed by the visitor are rejected with an error.
 		long.Email = ""
 		if _, err := w.Join(t.Context(), visitorAt("typed"), chat.JoinRequest{Profile: long}); code(err) != chat.CodeValidation {
 			t.Errorf("typed: %v", err)

@@ -8,19 +8,19 @@ import (
 	"sohbet/models"
 )
 
-// JoinRequest is what a visitor says when coming in. ThreadID, if it names a stored thread, is resumed. Without one, whoever the
-// site vouches for comes back to their last thread.
+// JoinRequest is a visitor's request to join. A stored thread named by ThreadID is resumed. Otherwise an identified visitor resumes
+// their last thread.
 type JoinRequest struct {
 	Profile
 	ThreadID string
-	Identity *SignedIdentity // nil = the site does not say who it is
+	Identity *SignedIdentity // nil = anonymous
 }
 
-// Joined is where the visitor is then, and how things stand there.
+// Joined is the result of joining: the thread and its state.
 type Joined struct {
 	ThreadID                   string
 	Resumed                    bool
-	TeamReadID, TeamReceivedID int64 // up to which message the team has read, and has it
+	TeamReadID, TeamReceivedID int64 // newest messages that the team has read and received
 	Status                     string
 	Rating                     int64 // 0 = none
 }
@@ -29,8 +29,7 @@ func joined(t models.Thread, resumed bool) Joined {
 	return Joined{ThreadID: t.ID, Resumed: resumed, TeamReadID: t.AgentReadID, TeamReceivedID: t.AgentReceivedID, Status: t.Status, Rating: t.Rating}
 }
 
-// Join opens a thread for a visitor, or resumes one. The caller puts the socket into the thread's room and then calls
-// [Service.Arrived].
+// Join opens or resumes a thread for a visitor. The caller then adds the socket to the thread's room and calls [Service.Arrived].
 func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, error) {
 	if err := s.admit(a, r.ThreadID); err != nil {
 		return Joined{}, err
@@ -77,7 +76,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	return joined(t, false), nil
 }
 
-// resume takes a visitor back into a stored thread and notes what they now say of themselves.
+// resume lets a visitor join a stored thread and updates the profile.
 func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profile) (Joined, error) {
 	var patch models.ThreadPatch
 	changed := false
@@ -104,11 +103,11 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
 	}
 	if changed {
-		// The visitor came to talk; that we could not note the page they are on is no reason to turn them away.
+		// Failing to store the profile must not prevent the visitor from joining.
 		if err := s.mayStore(ctx, a, t.ID, p.texts()...); err != nil {
-			s.log.DebugContext(ctx, "profile not updated", slog.Any("error", err))
+			s.log.DebugContext(ctx, "profile not stored", slog.Any("error", err))
 		} else if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
-			s.log.WarnContext(ctx, "profile not updated", slog.Any("error", err))
+			s.log.WarnContext(ctx, "failed to store a profile", slog.Any("error", err))
 		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil || patch.PageTitle != nil || patch.Email != nil {
 			s.tellUpdated(threadUpdated{
 				ID: t.ID, DisplayName: patch.DisplayName, PhoneNumber: patch.PhoneNumber, Email: patch.Email, PageURL: patch.PageURL, PageTitle: patch.PageTitle,
@@ -116,13 +115,13 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 		}
 	}
 	if err := s.store.NoteAddress(ctx, t.ID, a.Address); err != nil {
-		s.log.WarnContext(ctx, "address not noted", slog.Any("error", err))
+		s.log.WarnContext(ctx, "failed to store an address", slog.Any("error", err))
 	}
 	return joined(t, true), nil
 }
 
-// Rejoin takes a visitor back into a thread. [ErrThreadNotFound] means that it is not stored; if the id is well-formed, the
-// visitor's next message to it opens it again, since that is what clients in the field rely on.
+// Rejoin lets a visitor join a thread again. [ErrThreadNotFound] means that it is not stored; if the id is valid, the visitor's next
+// message creates it again, which existing clients rely on.
 func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) (Joined, error) {
 	if !ValidThreadID(threadID) {
 		return Joined{}, ErrThreadNotFound

@@ -20,19 +20,19 @@ func TestDelivered(t *testing.T) {
 			h := w.hall.Take()
 			if want == "" {
 				if len(h) != 0 {
-					t.Errorf("told %+v", h)
+					t.Errorf("published %+v", h)
 				}
 				return
 			}
 			if len(h) != 1 || h[0].ThreadID != id || h[0].Side != side || names(h[0].Thread) != "delivered" || names(h[0].Agents) != agents || wire(t, h[0].Thread[0].Payload) != want {
-				t.Errorf("told %+v", h)
+				t.Errorf("published %+v", h)
 			}
 		}
 		payload := `{"thread_id":"` + id + `","last_id":` + wire(t, m.ID) + `,"by":"`
 		if err := w.Delivered(t.Context(), v, id, 0); code(err) != chat.CodeValidation {
 			t.Errorf("no message: %v", err)
 		}
-		for range 2 { // the second time it is no news
+		for range 2 { // the second call changes nothing
 			if err := w.Delivered(t.Context(), operator, id, m.ID); err != nil {
 				t.Fatal(err)
 			}
@@ -41,7 +41,7 @@ func TestDelivered(t *testing.T) {
 		if err := w.Delivered(t.Context(), v, id, m.ID+1000); err != nil {
 			t.Fatal(err)
 		}
-		told(chat.Agent, "delivered", payload+`visitor"}`) // never beyond what exists
+		told(chat.Agent, "delivered", payload+`visitor"}`) // never beyond the newest message
 		back := visitorAt("v2")
 		j, err := w.Rejoin(t.Context(), back, id)
 		if err != nil || j.TeamReceivedID != m.ID || j.TeamReadID != 0 || j.Status != models.StatusActive || j.Rating != 0 || !j.Resumed {
@@ -54,7 +54,7 @@ func TestDelivered(t *testing.T) {
 		if err := w.Delivered(t.Context(), agent, id, m.ID); err != nil {
 			t.Fatal(err)
 		}
-		told("", "", "") // what was read is known to be there
+		told("", "", "") // a read message was already received
 		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{})
 		if err != nil || len(list) != 1 || list[0].VisitorReceivedID != m.ID {
 			t.Errorf("%+v, %v", list, err)
@@ -78,7 +78,7 @@ func TestWaiting(t *testing.T) {
 				}
 			}
 			if found != want {
-				t.Errorf("told %s, want %s", found, want)
+				t.Errorf("published %s, want %s", found, want)
 			}
 		}
 		m := w.post(t, v, id, "hello")
@@ -99,7 +99,7 @@ func TestWaiting(t *testing.T) {
 	})
 }
 
-// What a visitor newly says of themselves shows in consoles that are open.
+// Changes of a visitor's profile are sent to open consoles.
 func TestProfileIsTold(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		w := newWorld(s, 100, 100)
@@ -107,7 +107,7 @@ func TestProfileIsTold(t *testing.T) {
 		w.hall.Take()
 		again := visitorAt("v2")
 		p := chat.Profile{DisplayName: "Ayşe Yılmaz", PageURL: "https://shop.example/a", Locale: "tr"}
-		for range 2 { // the second time it is no news
+		for range 2 { // the second call changes nothing
 			if _, err := w.Join(t.Context(), again, chat.JoinRequest{ThreadID: id, Profile: p}); err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ func TestProfileIsTold(t *testing.T) {
 		h := w.hall.Take()
 		if len(h) != 1 || names(h[0].Agents) != "thread_updated" || h[0].Except != "v2" ||
 			wire(t, h[0].Agents[0].Payload) != `{"id":"`+id+`","display_name":"Ayşe Yılmaz","page_url":"https://shop.example/a"}` {
-			t.Errorf("told %+v", h)
+			t.Errorf("published %+v", h)
 		}
 	})
 }

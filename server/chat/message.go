@@ -12,10 +12,10 @@ import (
 	"sohbet/models"
 )
 
-// Time is written as RFC 3339 in UTC, always with three digits of milliseconds.
+// Time is a time in wire format: RFC 3339, UTC, always with three digits of milliseconds.
 type Time time.Time
 
-// MarshalText writes the time.
+// MarshalText implements encoding.TextMarshaler.
 func (t Time) MarshalText() ([]byte, error) {
 	return time.Time(t).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"), nil
 }
@@ -34,11 +34,11 @@ type Message struct {
 	FilePath    string `json:"file_path"`
 	CreatedAt   Time   `json:"created_at"`
 	EditedAt    *Time  `json:"edited_at,omitempty"`
-	Reaction    string `json:"reaction,omitempty"` // the team's, in emoji
+	Reaction    string `json:"reaction,omitempty"` // the team's, an emoji
 	Attachment
 }
 
-// Wire gives a stored message the form that clients know.
+// Wire converts a stored message to wire format.
 func Wire(m models.Message) Message {
 	w := Message{
 		ID: m.ID, ClientID: m.ClientID, ThreadID: m.ThreadID,
@@ -104,7 +104,7 @@ const (
 
 var contentTypes = []string{textType, "image", "audio", "file"}
 
-// ValidThreadID reports whether id has the form of a thread id: a UUID in its usual lower-case spelling (RFC 9562 §4).
+// ValidThreadID reports whether id is a thread id: a UUID in canonical lower-case form (RFC 9562 §4).
 func ValidThreadID(id string) bool {
 	u, err := uuid.Parse(id)
 	return err == nil && u.String() == id
@@ -113,7 +113,7 @@ func ValidThreadID(id string) bool {
 // newThreadID returns a random (version 4) UUID: the visitor's only credential.
 func newThreadID() string { return uuid.NewString() }
 
-// Post is a message to be posted. Type is empty for "text", or for "file" when there is a FileURL.
+// Post is a message to post. An empty Type means "text", or "file" if FileURL is set.
 type Post struct {
 	ThreadID, Text, Type, FileURL, ClientID string
 }
@@ -145,7 +145,8 @@ func (p *Post) check() error {
 	return nil
 }
 
-// loadable reports whether a browser may be told to load a file from there: our own uploads or the web, never a script.
+// loadable reports whether a URL may be sent to browsers to load a file from: an upload of this server or http(s), never javascript: or
+// the like.
 func loadable(address string) bool {
 	if len(address) > models.MaxFileURL || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == '\\' }) {
 		return false
@@ -160,7 +161,7 @@ func loadable(address string) bool {
 	return (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil
 }
 
-// fit cuts or leaves out what check would refuse, for facts that a site tells: its user cannot correct them.
+// fit shortens or removes values that check would refuse, for a profile supplied by the embedding site: the visitor cannot correct it.
 func (p *Profile) fit() {
 	clean := func(text string) string {
 		return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", " ")), " ")
@@ -177,7 +178,7 @@ func (p *Profile) fit() {
 	}
 }
 
-// check cleans a profile. What the visitor typed must fit; what the browser added is cut or left out.
+// check normalizes a profile. Values that the visitor typed must be valid; values that the browser added are shortened or removed.
 func (p *Profile) check(named bool) error {
 	p.DisplayName = strings.Join(strings.Fields(p.DisplayName), " ")
 	p.PhoneNumber = strings.TrimSpace(p.PhoneNumber)
@@ -189,7 +190,7 @@ func (p *Profile) check(named bool) error {
 	case utf8.RuneCountInString(p.PhoneNumber) > models.MaxPhoneNumber:
 		return invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
 	case p.Email != "" && !validEmail(p.Email):
-		return invalid("email", "This is no e-mail address.")
+		return invalid("email", "This is not an e-mail address.")
 	case strings.ContainsRune(p.DisplayName+p.PhoneNumber, 0):
 		return invalid("display_name", "The name holds a character that cannot be stored.")
 	}
@@ -203,7 +204,7 @@ func (p *Profile) check(named bool) error {
 	return nil
 }
 
-// webAddress returns the address of a page, or "" for what is none.
+// webAddress returns an http or https URL unchanged, and "" for anything else.
 func webAddress(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || len(address) > models.MaxPageURL || !utf8.ValidString(address) {
@@ -212,7 +213,7 @@ func webAddress(address string) string {
 	return address
 }
 
-// pageTitle is a page's title in one line, cut to what can be stored.
+// pageTitle returns a page's title as one line, truncated to the column width.
 func pageTitle(title string) string {
 	title = strings.Join(strings.Fields(strings.ReplaceAll(strings.ToValidUTF8(title, ""), "\x00", "")), " ")
 	if runes := []rune(title); len(runes) > models.MaxPageTitle {
@@ -221,7 +222,7 @@ func pageTitle(title string) string {
 	return title
 }
 
-// preview shortens a message for a notification.
+// preview shortens a message for "new_message_notification".
 func preview(m models.Message) string {
 	text := oneLine(m.ContentText, previewSize)
 	if text == "" && m.ContentType != textType {
@@ -230,12 +231,12 @@ func preview(m models.Message) string {
 	return text
 }
 
-// noticeSize is how many runes of a message a notification of the system shows.
+// noticeSize is how many runes of a message a push notification shows.
 const noticeSize = 120
 
 func noticeText(m models.Message) string { return oneLine(m.ContentText, noticeSize) }
 
-// oneLine is a text's beginning in one line.
+// oneLine returns the beginning of a text as one line.
 func oneLine(text string, size int) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if runes := []rune(text); len(runes) > size {

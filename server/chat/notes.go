@@ -8,7 +8,7 @@ import (
 	"sohbet/models"
 )
 
-// Note is what the team notes on a thread for itself. Agents alone ever hear of one.
+// Note is an internal note of the team on a thread. It is sent only to agents.
 type Note struct {
 	ID        int64  `json:"id"`
 	ThreadID  string `json:"thread_id"`
@@ -16,7 +16,7 @@ type Note struct {
 	Text      string `json:"text"`
 	Author    string `json:"author"`
 	CreatedAt Time   `json:"created_at"`
-	AfterID   int64  `json:"after_id"` // the thread's newest message when it was written: where it stands in the talk
+	AfterID   int64  `json:"after_id"` // the thread's newest message when the note was written, which determines where it is shown
 }
 
 func note(n models.Note) Note {
@@ -32,7 +32,7 @@ type noteDeleted struct {
 	ID       int64  `json:"id"`
 }
 
-// checkNote validates what an agent writes for the team: a note, or a canned reply.
+// checkNote validates the text of a note or a canned reply.
 func checkNote(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
@@ -45,7 +45,8 @@ func checkNote(text string) error {
 	return nil
 }
 
-// AddNote stores a note. The other agents hear "note_added". The same clientID in the same thread is stored once.
+// AddNote stores a note. A note with the same clientID in the same thread is stored only once. It emits "note_added" to the other
+// agents.
 func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID string) (Note, error) {
 	if err := agentOnly(a); err != nil {
 		return Note{}, err
@@ -92,7 +93,7 @@ func (s *Service) Notes(ctx context.Context, a Actor, threadID string) ([]Note, 
 	return notes, nil
 }
 
-// DeleteNote deletes a note. All agents hear "note_deleted".
+// DeleteNote deletes a note. It emits "note_deleted" to all agents.
 func (s *Service) DeleteNote(ctx context.Context, a Actor, threadID string, id int64) error {
 	if err := agentOnly(a); err != nil {
 		return err

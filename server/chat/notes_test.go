@@ -26,7 +26,7 @@ func TestNotes(t *testing.T) {
 		h := w.hall.Take()
 		if len(h) != 1 || h[0].ThreadID != "" || h[0].Thread != nil || names(h[0].Agents) != "note_added" || h[0].Except != "agent" ||
 			!strings.HasPrefix(wire(t, h[0].Agents[0].Payload), `{"note":{"id":`) {
-			t.Errorf("told %+v", h)
+			t.Errorf("published %+v", h)
 		}
 		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || again != n || len(w.hall.Take()) != 0 {
 			t.Errorf("a retry: %+v, %v", again, err)
@@ -34,7 +34,7 @@ func TestNotes(t *testing.T) {
 		if list, err := w.Notes(t.Context(), ada, id); err != nil || len(list) != 1 || list[0] != n {
 			t.Errorf("%+v, %v", list, err)
 		}
-		// No way of a visitor's comes upon it.
+		// No operation of a visitor gives access to it.
 		for _, a := range []chat.Actor{v, operator} {
 			if _, err := w.AddNote(t.Context(), a, id, "x", ""); code(err) != chat.CodeUnauthorized {
 				t.Errorf("%s notes: %v", a.Role, err)
@@ -59,14 +59,14 @@ func TestNotes(t *testing.T) {
 			}
 		}
 		if err := w.DeleteNote(t.Context(), ada, id, n.ID+1); code(err) != chat.CodeNotFound {
-			t.Errorf("a note that is none: %v", err)
+			t.Errorf("a missing note: %v", err)
 		}
 		w.hall.Take()
 		if err := w.DeleteNote(t.Context(), ada, id, n.ID); err != nil {
 			t.Fatal(err)
 		}
 		if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
-			t.Errorf("told %+v", h)
+			t.Errorf("published %+v", h)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestOldNotesGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		if told := h.Take(); len(told) != 1 || names(told[0].Agents) != "note_deleted" || wire(t, told[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
-			t.Errorf("told %+v", told)
+			t.Errorf("published %+v", told)
 		}
 		if list, err := w.Notes(t.Context(), agent, id); err != nil || len(list) != 0 {
 			t.Errorf("%+v, %v", list, err)
@@ -107,7 +107,7 @@ func TestCanned(t *testing.T) {
 			t.Fatalf("%+v, %v", c, err)
 		}
 		if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "canned_changed" || wire(t, h[0].Agents[0].Payload) != "{}" {
-			t.Errorf("told %+v", h)
+			t.Errorf("published %+v", h)
 		}
 		for _, bad := range []chat.Canned{{Shortcut: "", Text: "x"}, {Shortcut: "a b", Text: "x"}, {Shortcut: "a/b", Text: "x"},
 			{Shortcut: strings.Repeat("ş", 33), Text: "x"}, {Shortcut: "x", Text: ""}, {Shortcut: "x", Text: "a\x00"}} {
@@ -126,7 +126,7 @@ func TestCanned(t *testing.T) {
 			}
 		}
 		if h := w.hall.Take(); len(h) != 0 {
-			t.Errorf("refusals told %+v", h)
+			t.Errorf("refused calls published %+v", h)
 		}
 		if list, err := w.Canned(t.Context(), agent); err != nil || len(list) != 1 || list[0] != c {
 			t.Errorf("%+v, %v", list, err)

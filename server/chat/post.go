@@ -10,12 +10,11 @@ import (
 	"sohbet/models"
 )
 
-// queueWait is how long a message may wait for room in the store's queue before its sender is told to try again.
+// queueWait is how long a message may wait for space in the store's queue before its sender gets an error.
 const queueWait = 10 * time.Second
 
-// PostAsync checks a message, queues it for storing and returns. done then runs once: with the message, after the commit
-// that made it durable and with everybody told, or with the reason why it is not stored. The messages that one
-// goroutine posts are done in that order. done must not block.
+// PostAsync validates a message, queues it for storing and returns. done then runs once: with the message after it was committed and
+// published, or with the error that prevented storing it. For messages posted by one goroutine done runs in order. done must not block.
 //
 // A returned error means that nothing was queued and done will not run.
 func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Message, error)) error {
@@ -52,12 +51,12 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	}
 	if a.Role == Visitor {
 		if a.SocketID != "" {
-			// An agent may have cleared the thread meanwhile; the visitor's message opens it again. Over HTTP nobody
-			// joined anything, and a made-up id opens nothing.
+			// An agent may have deleted the thread meanwhile; the visitor's message then creates it again. Over HTTP no thread was
+			// joined, so an unknown id does not create a thread.
 			profile, _ := a.Threads.profile(p.ThreadID)
 			m.OpenThread = profile.thread(p.ThreadID, a)
 		} else if err := s.store.NoteAddress(ctx, p.ThreadID, a.Address); err != nil && !errors.Is(err, models.ErrNotFound) {
-			s.log.WarnContext(ctx, "address not noted", slog.Any("error", err))
+			s.log.WarnContext(ctx, "failed to store an address", slog.Any("error", err))
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueWait)
@@ -69,7 +68,7 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	return nil
 }
 
-// posted runs in the store's delivery goroutine, so that what it publishes is in the order of the commits.
+// posted runs in the store's delivery goroutine, so that messages are published in commit order.
 func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models.Appended, err error, done func(Message, error)) {
 	if err != nil {
 		done(Message{}, s.notSaved(ctx, err))
@@ -96,7 +95,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	}
 	p.Except, p.Then = a.SocketID, func() { done(m, nil) }
 	s.publisher.Publish(p)
-	if r.Waits && a.Role == Agent { // whose own console has to hear that nobody waits any more
+	if r.Waits && a.Role == Agent { // without Except: the agent's own console needs this event too
 		s.tellUpdated(waits, "")
 	}
 	if a.Role == Visitor && s.notifier != nil {
@@ -104,9 +103,8 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	}
 }
 
-// repeated answers a message that was stored before. With other processes about, the one that stored it may have ended before
-// it told anybody, or a database that went away in the middle of a commit left everybody in doubt; so it is told again, to
-// those who have not heard.
+// repeated answers a message that was stored before. In a cluster it is published again, because the process that stored it may have
+// crashed before publishing it, or the outcome of its commit was unknown; sockets that already received it skip it.
 func (s *Service) repeated(a Actor, r models.Appended, m Message, then func()) {
 	if s.others == nil {
 		then()
@@ -121,7 +119,7 @@ func (s *Service) notSaved(ctx context.Context, err error) error {
 	e := saveFailed(err)
 	if e.Code == CodeSaveFailed {
 		level := slog.LevelError
-		if errors.Is(e.Err, models.ErrUnavailable) { // the store tells of that once, not for each message
+		if errors.Is(e.Err, models.ErrUnavailable) { // the store logs an outage once, not for each message
 			level = slog.LevelDebug
 		}
 		s.log.Log(ctx, level, "message not saved", slog.Any("error", e.Err))
@@ -129,7 +127,7 @@ func (s *Service) notSaved(ctx context.Context, err error) error {
 	return e
 }
 
-// Post is PostAsync that waits. When ctx ends first the message may still be stored: sending it again with the same
+// Post is like PostAsync and waits for the outcome. If ctx ends first the message may still be stored: sending it again with the same
 // ClientID is safe.
 func (s *Service) Post(ctx context.Context, a Actor, p Post) (Message, error) {
 	type outcome struct {
@@ -148,9 +146,9 @@ func (s *Service) Post(ctx context.Context, a Actor, p Post) (Message, error) {
 	}
 }
 
-// thread is how a visitor with this profile opens a thread.
+// thread returns the thread to open for a visitor with this profile.
 func (p Profile) thread(id string, a Actor) *models.NewThread {
-	name := models.VisitorName(p.DisplayName, p.Locale) // who resumed a thread that was cleared since has none on this server
+	name := models.VisitorName(p.DisplayName, p.Locale) // empty for a visitor who resumed a thread that was deleted afterwards
 	return &models.NewThread{
 		ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, PageTitle: p.PageTitle, Locale: p.Locale,
 		Browser: a.Browser, Platform: a.Platform, Address: a.Address,

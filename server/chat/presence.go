@@ -10,19 +10,19 @@ import (
 	"sohbet/models"
 )
 
-// Others are the other processes that serve the same visitors. What they cannot be asked is answered from what is known here.
+// Others are the other processes that serve the same visitors. When they cannot be reached, answers are based on this process alone.
 type Others interface {
-	// Arrived notes that the first socket of a thread's visitor is here, and then calls fresh unless another process has one.
+	// Arrived records that a thread's visitor has a first socket at this process, and then calls fresh unless another process has one.
 	Arrived(threadID string, fresh func())
-	// Departed notes that the last one has gone for good, and then calls gone unless another process has one.
+	// Departed records that the last socket is gone for good, and then calls gone unless another process has one.
 	Departed(threadID string, gone func())
-	// Online reports for each thread whether another process has its visitor.
+	// Online reports for each thread whether its visitor has a socket at another process.
 	Online(ctx context.Context, threads []string) []bool
 	// ClearedAll makes each of them call [Service.ClearedAll].
 	ClearedAll()
 }
 
-// presence knows which visitors have a socket on this process.
+// presence tracks which visitors have a socket at this process.
 type presence struct {
 	grace time.Duration
 
@@ -33,10 +33,10 @@ type presence struct {
 type visitor struct {
 	sockets int
 	name    string
-	gone    *time.Timer // runs while there is no socket, until the visitor counts as offline
+	gone    *time.Timer // runs while there is no socket; when it fires the visitor is offline
 }
 
-// arrive counts a socket in and reports whether the visitor was offline before.
+// arrive adds a socket and reports whether the visitor was offline before.
 func (p *presence) arrive(threadID, name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +57,7 @@ func (p *presence) arrive(threadID, name string) bool {
 	return fresh
 }
 
-// depart counts a socket out and calls offline, with the visitor's name, if none comes in time.
+// depart removes a socket and calls offline, with the visitor's name, if no new one arrives within the grace period.
 func (p *presence) depart(threadID string, offline func(name string)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,12 +99,12 @@ func (p *presence) all() []string {
 	return ids
 }
 
-// Online reports whether a visitor has a socket, or had one a moment ago.
+// Online reports whether a visitor has a socket, or had one within OfflineAfter.
 func (s *Service) Online(ctx context.Context, threadID string) bool {
 	return s.online(ctx, []string{threadID})[0]
 }
 
-// online answers for each thread. The other processes are asked once, about those whose visitor is not here.
+// online is like Online for several threads. The other processes are queried once, for the visitors without a socket here.
 func (s *Service) online(ctx context.Context, threads []string) []bool {
 	online := make([]bool, len(threads))
 	var elsewhere []string
@@ -125,14 +125,14 @@ func (s *Service) online(ctx context.Context, threads []string) []bool {
 // VisitorsHere lists the threads whose visitors are online at this process.
 func (s *Service) VisitorsHere() []string { return s.presence.all() }
 
-// VisitorsOnline is the number of visitors online at this process.
+// VisitorsOnline returns the number of visitors online at this process.
 func (s *Service) VisitorsOnline() int {
 	s.presence.mu.Lock()
 	defer s.presence.mu.Unlock()
 	return len(s.presence.here)
 }
 
-// Arrived notes that a visitor's socket is in a thread's room; agents hear of it if the visitor was away.
+// Arrived records that a visitor's socket joined a thread's room, and notifies agents if the visitor was offline before.
 func (s *Service) Arrived(a Actor, threadID string) {
 	profile, _ := a.Threads.profile(threadID)
 	if !s.presence.arrive(threadID, profile.DisplayName) {
@@ -146,7 +146,7 @@ func (s *Service) Arrived(a Actor, threadID string) {
 	tell()
 }
 
-// Departed notes that a visitor's socket is gone.
+// Departed records that a visitor's socket is gone.
 func (s *Service) Departed(threadID string) {
 	s.presence.depart(threadID, func(name string) {
 		tell := func() { s.tellPresence("user_offline", threadID, name, "") }
@@ -158,11 +158,11 @@ func (s *Service) Departed(threadID string) {
 	})
 }
 
-// Lost tells agents that the visitor of a thread is offline, whose process ended without a word.
+// Lost notifies agents that the visitor of a thread is offline because the process that served them crashed.
 func (s *Service) Lost(ctx context.Context, threadID string) {
 	t, err := s.store.Thread(ctx, threadID)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		s.log.WarnContext(ctx, "the name of a lost visitor is not known", slog.Any("error", err))
+		s.log.WarnContext(ctx, "failed to read the name of a visitor who went offline", slog.Any("error", err))
 	}
 	s.tellPresence("user_offline", threadID, t.DisplayName, "")
 }
@@ -173,7 +173,7 @@ func (s *Service) tellPresence(event, threadID, name, except string) {
 	}}}})
 }
 
-// Heartbeat notes a visitor's sign of life. Agents hear of it with those of the same moment.
+// Heartbeat records a visitor's heartbeat. Agents receive it in a batch, see beatsGather.
 func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error {
 	if threadID == "" {
 		threadID, _ = a.Threads.Only()
@@ -183,7 +183,7 @@ func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error
 	}
 	now := s.now()
 	if err := s.store.Touch(ctx, threadID, now); err != nil {
-		s.log.WarnContext(ctx, "heartbeat not noted", slog.Any("error", err))
+		s.log.WarnContext(ctx, "failed to store a heartbeat", slog.Any("error", err))
 	}
 	profile, _ := a.Threads.profile(threadID)
 	if s.beats.add(seen{ThreadID: threadID, DisplayName: profile.DisplayName, LastSeen: Time(now)}) {
@@ -192,17 +192,17 @@ func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error
 	return nil
 }
 
-// beatsGather is how long heartbeats gather before agents are told. Of thousands of visitors one beats every few milliseconds,
-// and to wake up for each and write it to each agent costs ten times what it costs in a row.
+// beatsGather is how long heartbeats are collected before they are sent to agents. With thousands of visitors one arrives every few
+// milliseconds, and sending each to each agent separately costs ten times as much as sending a batch.
 const beatsGather = 250 * time.Millisecond
 
-// beats gathers heartbeats, one for each thread.
+// beats collects heartbeats, the latest one per thread.
 type beats struct {
 	mu  sync.Mutex
 	new map[string]seen
 }
 
-// add reports whether it is the first since the last take.
+// add reports whether it is the first heartbeat since the last take.
 func (b *beats) add(v seen) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -221,7 +221,7 @@ func (b *beats) take() map[string]seen {
 	return taken
 }
 
-// tellBeats tells agents of the visitors whose heartbeats have gathered.
+// tellBeats sends the collected heartbeats to agents.
 func (s *Service) tellBeats() {
 	p := Publication{Volatile: true}
 	for _, v := range s.beats.take() {

@@ -2,41 +2,41 @@ package chat
 
 import "sohbet/models"
 
-// Publisher carries events to sockets, those of other processes too. It must not block.
+// Publisher sends events to sockets, including those of other processes. It must not block.
 type Publisher interface {
 	Publish(Publication)
 }
 
-// Notifier tells agents who look elsewhere of a visitor's message. It must not block.
+// Notifier sends push notifications about a visitor's message to agents. It must not block.
 type Notifier interface {
 	Notify(Notice)
 }
 
-// Notice is what a visitor's message looks like from afar.
+// Notice is the content of a push notification about a visitor's message.
 type Notice struct {
 	ThreadID, DisplayName string
-	Preview               string // the beginning of its text; "" = it has none
+	Preview               string // the beginning of the text; "" if the message has none
 	ContentType           string
 }
 
-// Publication is what is to be heard of one happening.
+// Publication is the set of events caused by one operation.
 //
-// A socket that is in the thread's room and among the agents hears both lists, and an event that stands in both
-// (the same pointer) once.
+// A socket that is in the thread's room and also an agent's receives both lists, but an event that is in both lists (the same pointer)
+// only once.
 type Publication struct {
-	ThreadID string   // whose room hears Thread
-	Thread   []*Event // to the thread's room
-	Side     Role     // Visitor or Agent: only that side of the room; empty: both
-	Agents   []*Event // to all agents
-	Except   string   // the socket that caused it, which hears nothing
-	Volatile bool     // may be lost on the way to a client that lags
-	Here     bool     // other processes find out by themselves
+	ThreadID string   // thread whose room receives Thread
+	Thread   []*Event // events for the thread's room
+	Side     Role     // Visitor or Agent: only sockets of that role in the room; empty: all
+	Agents   []*Event // events for all agents
+	Except   string   // id of the socket that caused the events; it receives none of them
+	Volatile bool     // may be dropped for slow clients
+	Here     bool     // only for sockets of this process; other processes publish their own
 
-	// MessageID is set when a message is told of, and Follows to the id of the thread's message before it, or to -1 if
-	// that is not known and it may have been told before. Sockets hear of a
-	// thread's messages in the order of their ids, and of each once, whatever processes they were accepted by.
+	// MessageID is set if the publication announces a message, and Follows is the id of the previous message in the thread, or -1 if
+	// that is unknown and the message may have been announced before. Each socket receives a thread's messages in the order of their
+	// ids, and each of them once, whichever processes accepted them.
 	MessageID, Follows int64
-	// Then runs once when the sockets of this process have been told; nil for nothing. It must not block.
+	// Then is called once when the events have been queued for the sockets of this process; may be nil. It must not block.
 	Then func()
 }
 
@@ -82,12 +82,12 @@ type readMark struct {
 type deliveredMark struct {
 	ThreadID string `json:"thread_id"`
 	LastID   int64  `json:"last_id"`
-	By       string `json:"by"` // models.Visitor or models.Admin: whose client has it
+	By       string `json:"by"` // models.Visitor or models.Admin: the side whose client received it
 }
 
 type cleared struct {
 	ThreadID string `json:"thread_id"`
-	Kept     bool   `json:"kept,omitempty"` // the thread itself is still there, without messages
+	Kept     bool   `json:"kept,omitempty"` // only the messages were deleted, the thread still exists
 }
 
 type deleted struct {
@@ -95,7 +95,7 @@ type deleted struct {
 	IDs      []int64 `json:"ids"`
 }
 
-// announcement tells everybody of a stored message, under its name of today and the older one. shown is m on the wire, name
+// announcement returns the events for a stored message, under the current event name and the older one. shown is m in wire format, name
 // the visitor's.
 func announcement(m models.Message, follows int64, shown Message, name string) Publication {
 	message := &Event{"message", shown}
@@ -118,7 +118,7 @@ func (s *Service) announceThread(t models.Thread, except string) {
 	}}}})
 }
 
-// otherSide is who hears what role does in a thread.
+// otherSide returns the role that receives events caused by role in a thread.
 func otherSide(role Role) Role {
 	if role == Visitor {
 		return Agent
@@ -126,7 +126,8 @@ func otherSide(role Role) Role {
 	return Visitor
 }
 
-// tellOtherSide publishes to the visitor of a thread, or to all agents and those who watch it.
+// tellOtherSide sends an event of a visitor to all agents and to the agents in the thread's room, and an event of an agent to the
+// visitor.
 func (s *Service) tellOtherSide(a Actor, threadID string, e *Event, volatile bool) {
 	p := Publication{ThreadID: threadID, Thread: []*Event{e}, Side: otherSide(a.Role), Except: a.SocketID, Volatile: volatile}
 	if a.Role == Visitor {

@@ -7,8 +7,8 @@ import (
 	"sohbet/models"
 )
 
-// Recall reads from the database the messages of a thread that follow one id, up to and with another, at most limit. It returns
-// what was published of each when it was stored, oldest first, and whether there are more: for a process that missed it.
+// Recall reads from the database the messages of a thread with after < id <= upTo, at most limit. It returns their publications as they
+// were when the messages were stored, oldest first, and whether there are more: for a process that missed them.
 func (s *Service) Recall(ctx context.Context, threadID string, after, upTo int64, limit int) ([]Publication, bool, error) {
 	found, more, err := s.store.MessagesBetween(ctx, threadID, after, upTo, limit)
 	if err != nil {
@@ -23,7 +23,7 @@ func (s *Service) Recall(ctx context.Context, threadID string, after, upTo int64
 		list = append(list, announcement(found[i], after, shown, t.DisplayName))
 		after = found[i].ID
 	}
-	if n := len(list); n > 0 && !more { // who waits is said as it stands now
+	if n := len(list); n > 0 && !more { // waiting_since is sent with its current value
 		list[n-1].Agents = append(list[n-1].Agents, &Event{"thread_updated", threadUpdated{ID: threadID, WaitingSince: &waitingSince{t.WaitingSince}}})
 	}
 	return list, more, nil

@@ -8,18 +8,18 @@ import (
 
 const (
 	sweepEvery = time.Hour
-	emptyAfter = 24 * time.Hour // how long a thread is kept whose visitor never wrote and is gone
+	emptyAfter = 24 * time.Hour // how long a thread without messages is kept after its visitor was last active
 	breath     = 20 * time.Millisecond
 )
 
-// KeepHouse deletes what has had its time, at once and then every hour, until ctx ends: messages and notes older than keep (0 keeps
-// them for ever), threads in which nobody wrote for a day, and threads that an agent emptied whose last message was older than keep.
+// KeepHouse deletes expired data immediately and then every hour, until ctx ends: messages and notes older than keep (0 keeps them
+// forever), threads without any message for a day, and threads emptied by an agent whose last message is older than keep.
 func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		if _, err := s.Sweep(ctx, keep); err != nil && ctx.Err() == nil {
-			s.log.Error("not everything that is due was deleted; it is tried again in an hour", slog.Any("error", err))
+			s.log.Error("retention sweep failed; retrying in an hour", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -29,11 +29,11 @@ func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
 	}
 }
 
-// Swept counts what a sweep deleted.
+// Swept is the number of items that a sweep deleted.
 type Swept struct{ Messages, Threads int }
 
-// Sweep is one round of KeepHouse. It deletes in small batches with pauses in which others write. Rooms and agents hear
-// "messages_deleted" of a thread that lost some (agents "note_deleted"), and "thread_cleared" of one that is gone.
+// Sweep runs KeepHouse once. It deletes in small batches, with pauses for other writers. For threads that lost messages it emits
+// "messages_deleted" to their rooms and agents ("note_deleted" to agents for notes), and "thread_cleared" for deleted threads.
 func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, err error) {
 	now := s.now()
 	for more := keep > 0; more; {
@@ -69,7 +69,7 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			return swept, ctx.Err()
 		}
 	}
-	var written time.Time // what is kept for ever has no such time
+	var written time.Time // zero with unlimited retention
 	if keep > 0 {
 		written = now.Add(-keep)
 	}
@@ -91,12 +91,13 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 		return swept, err
 	}
 	if swept != (Swept{}) {
-		s.log.Info("deleted what had its time", "messages", swept.Messages, "threads", swept.Threads)
+		s.log.Info("deleted expired data", "messages", swept.Messages, "threads", swept.Threads)
 	}
 	return swept, nil
 }
 
-// rest waits as long as the work since start took, so that half the time belongs to others. It reports whether ctx goes on.
+// rest pauses for as long as the work since start took, so that at most half of the time is used. It reports whether ctx is still
+// active.
 func rest(ctx context.Context, start time.Time) bool {
 	select {
 	case <-ctx.Done():

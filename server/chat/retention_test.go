@@ -40,7 +40,7 @@ func TestSweepTellsWhatItDeleted(t *testing.T) {
 			told := make(map[string]string)
 			for _, p := range h.Take() {
 				if len(p.Thread) != 1 || len(p.Agents) != 1 || p.Thread[0] != p.Agents[0] {
-					t.Errorf("told %+v", p)
+					t.Errorf("published %+v", p)
 					continue
 				}
 				told[p.ThreadID] += fmt.Sprint(p.Thread[0].Name, p.Thread[0].Payload)
@@ -48,15 +48,15 @@ func TestSweepTellsWhatItDeleted(t *testing.T) {
 			return told
 		}
 		if got := sweep(0); len(got) != 0 {
-			t.Errorf("with nothing to delete it told %v", got)
+			t.Errorf("with nothing to delete it published %v", got)
 		}
 		got := sweep(7 * 24 * time.Hour)
 		if want := fmt.Sprintf("messages_deleted{partly [%d]}", old.ID); len(got) != 2 || got["partly"] != want || got["wholly"] != "thread_cleared{wholly false}" {
-			t.Errorf("told %v", got)
+			t.Errorf("published %v", got)
 		}
 		now = now.Add(25 * time.Hour)
 		if got := sweep(0); len(got) != 1 || got["silent"] != "thread_cleared{silent false}" {
-			t.Errorf("a day later it told %v", got)
+			t.Errorf("a day later it published %v", got)
 		}
 		if list, err := s.Threads(t.Context(), models.ThreadQuery{IncludeEmpty: true}); err != nil || len(list) != 1 || list[0].MessageCount != 1 {
 			t.Errorf("left %+v, %v", list, err)

@@ -8,20 +8,20 @@ import (
 	"sohbet/server/disk"
 )
 
-// Space tells how much room is left for what is stored.
+// Space reports how much disk space is left.
 type Space interface {
 	State(context.Context) disk.State
 }
 
-// Budget is a [Limiter] of amounts.
+// Budget is a [Limiter] for amounts.
 type Budget interface {
 	AllowN(key, address string, n int) (ok bool, retryAfter time.Duration)
 }
 
-// rowBytes is about what a row takes with its indexes beyond its texts.
+// rowBytes is the approximate size of a row with its indexes, excluding its texts.
 const rowBytes = 500
 
-// kilobytes is about what texts take in a row: encryption makes them a third longer.
+// kilobytes is the approximate size of texts stored in one row: encryption adds a third.
 func kilobytes(texts ...string) int {
 	bytes := rowBytes
 	for _, text := range texts {
@@ -30,8 +30,8 @@ func kilobytes(texts ...string) int {
 	return (bytes + 999) / 1000
 }
 
-// mayStore refuses what a visitor wants stored if that is more than they or their address may have written, or if the disk has no
-// room. What agents write is small and worth the last of it.
+// mayStore refuses to store texts of a visitor if they exceed the limit of the thread or address, or if the disk is nearly full.
+// Agents' texts are small, so they may use the remaining space.
 func (s *Service) mayStore(ctx context.Context, a Actor, threadID string, texts ...string) error {
 	if !s.roomFor(ctx, a) {
 		return noRoom
@@ -53,11 +53,11 @@ func (s *Service) roomFor(ctx context.Context, a Actor) bool {
 	return level < disk.Full || level == disk.Full && a.Role != Visitor
 }
 
-// noRoom refuses what would fill the disk.
+// noRoom is the error when the disk is nearly full.
 var noRoom = &Error{Code: CodeSaveFailed, Status: http.StatusInsufficientStorage,
 	Message: "This cannot be stored: the server's disk is nearly full. Please try again later, or reach us in another way."}
 
-// Storage says how the disk is, for agents: "ok", "low" (nearly full), or "full" (what visitors write is refused).
+// Storage returns the disk status for agents: "ok", "low" (nearly full), or "full" (messages of visitors are refused).
 func (s *Service) Storage(ctx context.Context) string {
 	if s.space == nil {
 		return "ok"
@@ -76,7 +76,7 @@ type storageStatus struct {
 	Storage string `json:"storage"`
 }
 
-// tellStorage tells agents here how the disk is, if it is news.
+// tellStorage sends the disk status to agents at this process if it changed.
 func (s *Service) tellStorage(ctx context.Context) {
 	if now := s.Storage(ctx); now != s.toldStorage {
 		s.toldStorage = now

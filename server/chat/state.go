@@ -10,7 +10,7 @@ import (
 	"sohbet/models"
 )
 
-// threadUpdated tells agents what has changed of a thread: clients take over what is there.
+// threadUpdated is the payload of "thread_updated". It contains only the fields that changed.
 type threadUpdated struct {
 	ID            string        `json:"id"`
 	Status        string        `json:"status,omitempty"`
@@ -25,12 +25,12 @@ type threadUpdated struct {
 	UnreadCount   *int64        `json:"unread_count,omitempty"`
 }
 
-// waitingSince is a time, or null: nobody waits any more.
+// waitingSince is a time, or null when no visitor message waits for an answer.
 type waitingSince struct{ at *time.Time }
 
 func (w waitingSince) MarshalJSON() ([]byte, error) { return json.Marshal(optional(w.at)) }
 
-// optional is a time that may be null.
+// optional converts a time that may be null.
 func optional(at *time.Time) *Time {
 	if at == nil {
 		return nil
@@ -48,8 +48,8 @@ type threadStatus struct {
 	Status   string `json:"status"`
 }
 
-// SetStatus closes a thread, or opens it again: status is models.StatusActive or models.StatusClosed. Agents hear
-// "thread_updated", the thread's room "thread_status".
+// SetStatus closes or reopens a thread: status is models.StatusActive or models.StatusClosed. It emits "thread_updated" to agents and
+// "thread_status" to the thread's room.
 func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status string) error {
 	if err := teamOnly(a); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 		return Public(err)
 	}
 	u := threadUpdated{ID: threadID, Status: status}
-	if t.WaitingSince != nil { // whoever closes it leaves nobody waiting
+	if t.WaitingSince != nil { // closing a thread ends the visitor's wait
 		u.WaitingSince = &waitingSince{}
 	}
 	s.tellStatus(u)
@@ -85,8 +85,8 @@ func (s *Service) tellStatus(u threadUpdated) {
 	})
 }
 
-// Edit gives a message of the team a new text. The thread's room and all agents hear "message_edited" with the message.
-// What a visitor wrote is theirs.
+// Edit replaces the text of a message of the team; visitors' messages cannot be edited. It emits "message_edited" with the message to
+// the thread's room and all agents.
 func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID int64, text string) (Message, error) {
 	if err := teamOnly(a); err != nil {
 		return Message{}, err
@@ -126,8 +126,8 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	return message, nil
 }
 
-// React stores the team's reaction to a message, "" for none. The thread's room and all agents hear "message_reaction" with the
-// message.
+// React stores the team's reaction to a message, "" for none. It emits "message_reaction" with the message to the thread's room and all
+// agents.
 func (s *Service) React(ctx context.Context, a Actor, threadID string, messageID int64, reaction string) error {
 	if err := teamOnly(a); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 
 var operator = chat.Actor{Role: chat.Telegram}
 
-// wire is a payload as it is sent.
+// wire returns a payload in wire format.
 func wire(t *testing.T, payload any) string {
 	t.Helper()
 	text, err := json.Marshal(payload)
@@ -33,27 +33,27 @@ func TestSetStatus(t *testing.T) {
 			t.Errorf("a visitor closed it: %v", err)
 		}
 		if err := w.SetStatus(t.Context(), operator, id, "gone"); code(err) != chat.CodeValidation {
-			t.Errorf("a state that is none: %v", err)
+			t.Errorf("an invalid status: %v", err)
 		}
 		if err := w.SetStatus(t.Context(), operator, "01890000-0000-4000-8000-000000000000", models.StatusClosed); code(err) != chat.CodeNotFound {
-			t.Errorf("a thread that is none: %v", err)
+			t.Errorf("a missing thread: %v", err)
 		}
 		told := func(status string, first bool) {
 			t.Helper()
 			h := w.hall.Take()
 			if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "thread_status" || names(h[0].Agents) != "thread_updated" {
-				t.Fatalf("told %+v", h)
+				t.Fatalf("published %+v", h)
 			}
 			want := `{"thread_id":"` + id + `","status":"` + status + `"} {"id":"` + id + `","status":"` + status + `"}`
 			if first {
-				want = strings.TrimSuffix(want, "}") + `,"waiting_since":null}` // an answer to the message is not to come
+				want = strings.TrimSuffix(want, "}") + `,"waiting_since":null}` // no answer is expected any more
 			}
 			if got := wire(t, h[0].Thread[0].Payload) + " " + wire(t, h[0].Agents[0].Payload); got != want {
-				t.Errorf("told %s, want %s", got, want)
+				t.Errorf("published %s, want %s", got, want)
 			}
 		}
 		for i, status := range []string{models.StatusClosed, models.StatusActive, models.StatusClosed} {
-			for range 2 { // the second time it is no news
+			for range 2 { // the second call changes nothing
 				if err := w.SetStatus(t.Context(), operator, id, status); err != nil {
 					t.Fatal(err)
 				}
@@ -68,7 +68,7 @@ func TestSetStatus(t *testing.T) {
 		w.post(t, v, id, "one thing more")
 		h := w.hall.Take()
 		if len(h) != 2 || names(h[0].Agents) != "thread_updated" || names(h[1].Thread) != "message" {
-			t.Errorf("told %+v", h)
+			t.Errorf("published %+v", h)
 		}
 	})
 }
@@ -105,9 +105,9 @@ func TestEdit(t *testing.T) {
 			}
 		}
 		if h := w.hall.Take(); len(h) != 0 {
-			t.Errorf("refusals told %+v", h)
+			t.Errorf("refused calls published %+v", h)
 		}
-		for range 2 { // the second time it is no news
+		for range 2 { // the second call changes nothing
 			m, err := w.Edit(t.Context(), operator, id, ours.ID, "Merhaba")
 			if err != nil || m.ContentText != "Merhaba" || m.ID != ours.ID {
 				t.Fatalf("%+v, %v", m, err)
@@ -115,11 +115,11 @@ func TestEdit(t *testing.T) {
 		}
 		h := w.hall.Take()
 		if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "message_edited" || h[0].Thread[0] != h[0].Agents[0] {
-			t.Fatalf("told %+v", h)
+			t.Fatalf("published %+v", h)
 		}
 		text, err := json.Marshal(h[0].Thread[0].Payload)
 		if err != nil || !strings.Contains(string(text), `"content_text":"Merhaba"`) || !strings.Contains(string(text), `"edited_at":"2`) {
-			t.Errorf("told %s, %v", text, err)
+			t.Errorf("published %s, %v", text, err)
 		}
 		list, _, err := w.History(t.Context(), v, id, models.MessageQuery{})
 		if err != nil || len(list) != 2 || list[1].ContentText != "Merhaba" || list[1].EditedAt == nil || list[0].EditedAt != nil {

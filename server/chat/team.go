@@ -10,17 +10,17 @@ import (
 	"sohbet/server/hours"
 )
 
-// Team says when visitors may expect an answer.
+// Team is the availability of the team.
 type Team struct {
-	Away  bool  `json:"away"`  // it answers later: an agent said so, or it is closed
-	Until *Time `json:"until"` // when it opens again; null unless Hours
-	// UsualSeconds is how long first answers took of late, the median; null as long as there were hardly any.
+	Away  bool  `json:"away"`  // answers come later: an agent set it, or it is outside opening hours
+	Until *Time `json:"until"` // next opening time; null unless Hours
+	// UsualSeconds is the median time to the first answer of recent sessions; null while there are too few of them.
 	UsualSeconds *int64 `json:"typical_reply_seconds"`
-	Hours        bool   `json:"hours"`    // it is closed by OPENING_HOURS now
-	Switched     bool   `json:"switched"` // an agent has switched it away
+	Hours        bool   `json:"hours"`    // outside OPENING_HOURS
+	Switched     bool   `json:"switched"` // an agent has set the team to away
 }
 
-// same reports whether two say the same of whether the team is there.
+// same reports whether two values mean the same to clients.
 func (t Team) same(other Team) bool {
 	if t.Until != nil && other.Until != nil && *t.Until != *other.Until {
 		return false
@@ -28,17 +28,17 @@ func (t Team) same(other Team) bool {
 	return t.Away == other.Away && t.Hours == other.Hours && t.Switched == other.Switched
 }
 
-// team is what a [Team] is made of.
+// team is the state from which [Team] is computed.
 type team struct {
 	hours    *hours.Week
 	switched atomic.Bool
 	usual    atomic.Int64 // seconds; negative = unknown
 
 	mu   sync.Mutex
-	told Team // what everybody here was told last
+	told Team // the value last sent to clients at this process
 }
 
-// Team returns how the team stands now.
+// Team returns the team's current availability.
 func (s *Service) Team() Team {
 	t := Team{Switched: s.team.switched.Load()}
 	open, next := s.team.hours.Open(s.now())
@@ -59,10 +59,10 @@ const (
 	awayOff    = "off"
 )
 
-// Away reports whether an agent has switched the team away.
+// Away reports whether an agent has set the team to away.
 func (s *Service) Away() bool { return s.team.switched.Load() }
 
-// SetAway says whether the team answers later. All agents and all visitors hear "team_status".
+// SetAway sets whether the team is away. It emits "team_status" to all agents and visitors.
 func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
 	if err := teamOnly(a); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
 	return nil
 }
 
-// tellTeam tells everybody here how the team stands, if it is news.
+// tellTeam sends "team_status" to all clients at this process if it changed.
 func (s *Service) tellTeam() {
 	s.team.mu.Lock()
 	defer s.team.mu.Unlock()
@@ -91,7 +91,7 @@ func (s *Service) tellTeam() {
 	s.tellHere(&Event{"team_status", now})
 }
 
-// tellHere tells something to every agent and every visitor at this process.
+// tellHere sends an event to every agent and every visitor at this process.
 func (s *Service) tellHere(e *Event) {
 	events := []*Event{e}
 	s.publisher.Publish(Publication{Agents: events, Here: true})
@@ -100,8 +100,8 @@ func (s *Service) tellHere(e *Event) {
 	}
 }
 
-// Resync asks everybody at this process to look anew, for other processes may have told something that was not heard here: that
-// a conversation was closed or read, a message changed. Messages themselves are not meant; none is missed.
+// Resync asks all clients at this process to refetch their state, because events from other processes may have been lost, such as a
+// closed or read conversation or an edited message. Messages are not affected: lost ones are fetched from the database.
 func (s *Service) Resync() { s.tellHere(&Event{"resync", struct{}{}}) }
 
 const (
@@ -109,8 +109,8 @@ const (
 	usualEvery = time.Minute
 )
 
-// WatchTeam follows, until ctx ends, what makes the team be there or away: the switch that [Service.SetAway] turns, as another
-// process may have turned it, and the clock. It also learns how long answers usually take.
+// WatchTeam sends changes of the team's availability to clients until ctx ends. It checks opening hours, the away setting, which
+// another process may have changed, the usual reply time and the disk status.
 func (s *Service) WatchTeam(ctx context.Context) {
 	tick := time.NewTicker(teamEvery)
 	defer tick.Stop()
@@ -120,7 +120,7 @@ func (s *Service) WatchTeam(ctx context.Context) {
 		if err == nil {
 			s.team.switched.Store(position == awayOn)
 		} else if ctx.Err() == nil {
-			s.log.Debug("cannot see whether the team is away", slog.Any("error", err))
+			s.log.Debug("failed to read the away setting", slog.Any("error", err))
 		}
 		if now := time.Now(); now.Sub(asked) >= usualEvery {
 			asked = now
@@ -137,7 +137,7 @@ func (s *Service) WatchTeam(ctx context.Context) {
 	}
 }
 
-// LookAway makes [Service.WatchTeam] look at once.
+// LookAway makes [Service.WatchTeam] check immediately.
 func (s *Service) LookAway() {
 	select {
 	case s.turned <- struct{}{}:
@@ -149,7 +149,7 @@ func (s *Service) learnUsual(ctx context.Context) {
 	usual, known, err := s.store.UsualAnswer(ctx)
 	switch {
 	case err != nil && ctx.Err() == nil:
-		s.log.Debug("cannot see how long answers usually take", slog.Any("error", err))
+		s.log.Debug("failed to read the usual reply time", slog.Any("error", err))
 	case err == nil && known:
 		s.team.usual.Store(int64(usual.Seconds()))
 	case err == nil:

@@ -24,7 +24,7 @@ func TestAway(t *testing.T) {
 		if err := w.SetAway(t.Context(), v, true); code(err) != chat.CodeUnauthorized || w.Away() {
 			t.Errorf("a visitor sent the team home: %v", err)
 		}
-		for range 2 { // the second time it is no news
+		for range 2 { // the second call changes nothing
 			if err := w.SetAway(t.Context(), operator, true); err != nil || !w.Away() {
 				t.Fatalf("away %v, %v", w.Away(), err)
 			}
@@ -32,9 +32,9 @@ func TestAway(t *testing.T) {
 		h := w.hall.Take()
 		const away = `{"away":true,"until":null,"typical_reply_seconds":null,"hours":false,"switched":true}`
 		if len(h) != 2 || names(h[0].Agents) != "team_status" || h[1].ThreadID != id || names(h[1].Thread) != "team_status" || wire(t, h[1].Thread[0].Payload) != away {
-			t.Fatalf("told %+v", h)
+			t.Fatalf("published %+v", h)
 		}
-		// Another process, or this one after a restart, sees it.
+		// The setting is visible to another process and after a restart.
 		again := newWorld(s, 100, 100)
 		watching(t, again.Service)
 		eventually(t, "the other process notices", again.Away)
@@ -103,12 +103,12 @@ func TestOpeningHours(t *testing.T) {
 		if w.Away() {
 			t.Error("no agent switched it")
 		}
-		watching(t, w.Service) // whose first look is told at once
-		eventually(t, "visitors and agents are told", func() bool {
+		watching(t, w.Service) // its first check is published immediately
+		eventually(t, "visitors and agents are notified", func() bool {
 			heard := h.Take()
 			for _, p := range heard {
 				if p.ThreadID == id && wire(t, p.Thread[0].Payload) != closed || p.ThreadID == "" && wire(t, p.Agents[0].Payload) != closed {
-					t.Errorf("told %+v", p)
+					t.Errorf("published %+v", p)
 				}
 			}
 			return len(heard) > 0

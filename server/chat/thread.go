@@ -7,10 +7,10 @@ import (
 	"sohbet/server/audit"
 )
 
-// MaxHistory is the most messages that one history request returns.
+// MaxHistory is the maximum number of messages in one history request.
 const MaxHistory = 100
 
-// History returns messages of a thread, oldest first, and whether there are more in the direction asked for.
+// History returns messages of a thread, oldest first, and whether there are more in the requested direction.
 func (s *Service) History(ctx context.Context, a Actor, threadID string, q models.MessageQuery) ([]Message, bool, error) {
 	if err := a.reach(threadID); err != nil {
 		return nil, false, err
@@ -31,8 +31,7 @@ func (s *Service) History(ctx context.Context, a Actor, threadID string, q model
 	return s.wire(ctx, messages), more, nil
 }
 
-// Beginning returns a thread's first messages, as History does what follows a message: it is what comes after none, which is
-// what a client asks for that has seen none yet.
+// Beginning returns the first messages of a thread: the page that a client which has no messages yet requests with after_id 0.
 func (s *Service) Beginning(ctx context.Context, a Actor, threadID string, limit int) ([]Message, bool, error) {
 	if limit < 0 {
 		return nil, false, invalid("limit", "limit must be between 1 and 100.")
@@ -43,7 +42,7 @@ func (s *Service) Beginning(ctx context.Context, a Actor, threadID string, limit
 	return s.History(ctx, a, threadID, models.MessageQuery{Oldest: true, Limit: limit})
 }
 
-// MessagePage returns one page of a thread, page 1 being the oldest, and the number of all messages.
+// MessagePage returns one page of a thread, page 1 being the oldest, and the total number of messages.
 func (s *Service) MessagePage(ctx context.Context, a Actor, threadID string, page, perPage int) ([]Message, int64, error) {
 	if err := a.reach(threadID); err != nil {
 		return nil, 0, err
@@ -75,7 +74,7 @@ func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([
 	return views, nil
 }
 
-// Typing tells the other side that somebody writes, or has stopped. Nothing is stored.
+// Typing notifies the other side that the actor started or stopped typing. Nothing is stored.
 func (s *Service) Typing(_ context.Context, a Actor, threadID string, on bool) error {
 	if threadID == "" {
 		threadID, _ = a.Threads.Only()
@@ -93,8 +92,8 @@ func (s *Service) Typing(_ context.Context, a Actor, threadID string, on bool) e
 	return nil
 }
 
-// Read notes up to which message somebody has read, and tells the other side if that is news; what an agent has read, the other
-// agents too.
+// Read stores the newest message that the actor has read and, if it changed, notifies the other side; for an agent also the other
+// agents.
 func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int64) error {
 	if err := a.reach(threadID); err != nil {
 		return err
@@ -110,7 +109,7 @@ func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int
 		return nil
 	}
 	s.tellOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role}}, false)
-	if a.Role == Agent { // the other consoles count it as read too
+	if a.Role == Agent { // the message counts as read on all consoles
 		if t, err := s.store.Thread(ctx, threadID); err == nil {
 			s.tellUpdated(threadUpdated{ID: threadID, UnreadCount: &t.UnreadCount}, a.SocketID)
 		}
@@ -118,8 +117,8 @@ func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int
 	return nil
 }
 
-// Delivered notes up to which message somebody's client has the thread, and tells the other side if that is news. Who has read
-// a message has it.
+// Delivered stores the newest message that the actor's client has received and, if it changed, notifies the other side. A read message
+// counts as received.
 func (s *Service) Delivered(ctx context.Context, a Actor, threadID string, lastID int64) error {
 	if err := a.reach(threadID); err != nil {
 		return err
@@ -137,13 +136,12 @@ func (s *Service) Delivered(ctx context.Context, a Actor, threadID string, lastI
 	return nil
 }
 
-// Clear deletes what was written in a thread; the thread stays in the list. Its room and all agents receive "thread_cleared"
-// with kept.
+// Clear deletes the messages of a thread; the thread stays in the list. It emits "thread_cleared" with kept to its room and all agents.
 func (s *Service) Clear(ctx context.Context, a Actor, threadID string) error {
 	return s.empty(ctx, a, cleared{ThreadID: threadID, Kept: true}, s.store.ClearThread, audit.ThreadClear)
 }
 
-// Delete removes a thread and everything in it. Its room and all agents receive "thread_cleared".
+// Delete deletes a thread and everything in it. It emits "thread_cleared" to its room and all agents.
 func (s *Service) Delete(ctx context.Context, a Actor, threadID string) error {
 	return s.empty(ctx, a, cleared{ThreadID: threadID}, s.store.DeleteThread, audit.ThreadDelete)
 }
@@ -163,7 +161,7 @@ func (s *Service) empty(ctx context.Context, a Actor, e cleared, act func(contex
 	return nil
 }
 
-// ClearAll removes every thread and returns how many there were.
+// ClearAll deletes every thread and returns their number.
 func (s *Service) ClearAll(ctx context.Context, a Actor) (int64, error) {
 	if err := agentOnly(a); err != nil {
 		return 0, err
@@ -180,7 +178,7 @@ func (s *Service) ClearAll(ctx context.Context, a Actor) (int64, error) {
 	return n, nil
 }
 
-// ClearedAll tells everybody on this process that every thread is gone.
+// ClearedAll notifies all clients at this process that every thread was deleted.
 func (s *Service) ClearedAll() {
 	for _, id := range append(s.presence.all(), "") { // "": agents, the whole list
 		e := []*Event{{"thread_cleared", cleared{ThreadID: id}}}

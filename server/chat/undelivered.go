@@ -6,20 +6,20 @@ import (
 	"sohbet/models"
 )
 
-// Undelivered is a message that a channel could not deliver after many tries. It waits until an agent sends it again.
+// Undelivered is a message that a channel could not deliver after several attempts. It is set aside until an agent retries it.
 type Undelivered struct {
 	ThreadID  string `json:"thread_id"`
 	MessageID int64  `json:"message_id"`
 	Channel   string `json:"channel"` // "telegram"
-	Reason    string `json:"reason"`  // what the channel answered, in English
+	Reason    string `json:"reason"`  // the channel's error, in English
 	Since     *Time  `json:"since,omitempty"`
-	Waiting   bool   `json:"waiting"` // it is being sent again
+	Waiting   bool   `json:"waiting"` // it is being retried
 }
 
-// SetAside tells the agents that a message could not be delivered.
+// SetAside notifies agents that a message could not be delivered.
 func (s *Service) SetAside(_ context.Context, threadID string, messageID int64, channel, reason string) {
 	if messageID == 0 {
-		return // it is about no message that could be marked
+		return // the row belongs to no message that a client could mark
 	}
 	now := Time(s.now())
 	s.tellUndelivered(Undelivered{ThreadID: threadID, MessageID: messageID, Channel: channel, Reason: reason, Since: &now})
@@ -29,21 +29,21 @@ func (s *Service) tellUndelivered(u Undelivered) {
 	s.publisher.Publish(Publication{Agents: []*Event{{"message_undelivered", u}}})
 }
 
-// ChannelState is whether what is written reaches a channel.
+// ChannelState is the health of a channel.
 type ChannelState struct {
 	Channel string `json:"channel"` // "telegram"
 	OK      bool   `json:"ok"`
-	Reason  string `json:"reason,omitempty"` // a word that a page can put into its own language
-	Detail  string `json:"detail,omitempty"` // what is wrong, in English
-	Cure    string `json:"cure,omitempty"`   // the step that puts it right
+	Reason  string `json:"reason,omitempty"` // a code for which pages have a translation
+	Detail  string `json:"detail,omitempty"` // description of the problem, in English
+	Cure    string `json:"cure,omitempty"`   // how to fix it
 }
 
-// ChannelState tells the agents how a channel fares. It does not block.
+// ChannelState sends a channel's health to agents. It does not block.
 func (s *Service) ChannelState(c ChannelState) {
 	s.publisher.Publish(Publication{Agents: []*Event{{"channel_state", c}}})
 }
 
-// Undelivered lists what could not be delivered, of one thread or, with "", of all.
+// Undelivered lists the messages that could not be delivered, of one thread or, with "", of all.
 func (s *Service) Undelivered(ctx context.Context, a Actor, threadID string) ([]Undelivered, error) {
 	if err := agentOnly(a); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (s *Service) Undelivered(ctx context.Context, a Actor, threadID string) ([]
 	return list, nil
 }
 
-// SendAgain has a message sent that could not be delivered.
+// SendAgain retries a message that could not be delivered.
 func (s *Service) SendAgain(ctx context.Context, a Actor, threadID string, messageID int64) error {
 	if err := agentOnly(a); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *Service) SendAgain(ctx context.Context, a Actor, threadID string, messa
 	if err != nil {
 		return Public(err)
 	}
-	if n > 0 { // else another agent was faster
+	if n > 0 { // otherwise another agent has already retried it
 		s.tellUndelivered(Undelivered{ThreadID: threadID, MessageID: messageID, Channel: models.ChannelTelegram, Waiting: true})
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 	"sohbet/models"
 )
 
-// visitorOnly refuses everybody but the visitor of a thread.
+// visitorOnly returns an error unless the actor is the visitor of the thread.
 func (s *Service) visitorOnly(a Actor, threadID string) error {
 	if a.Role != Visitor {
 		return unauthorized("Only the visitor can do this.")
@@ -24,7 +24,7 @@ func (s *Service) visitorOnly(a Actor, threadID string) error {
 	return s.admit(a, threadID)
 }
 
-// mailDomain is two or more labels of letters, digits and hyphens, in whatever script.
+// mailDomain matches two or more labels of letters, digits and hyphens, in any script.
 var mailDomain = regexp.MustCompile(`^([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?$`)
 
 // validEmail reports whether a mailbox has the form of RFC 5321 §4.1.2, with a domain that can be on the internet.
@@ -37,7 +37,7 @@ func validEmail(email string) bool {
 	return err == nil && parsed.Name == "" && parsed.Address == email
 }
 
-// Contact notes how a visitor can be reached: e-mail address, phone number or both. Agents hear "thread_updated".
+// Contact stores a visitor's e-mail address, phone number or both. It emits "thread_updated" to agents.
 func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone string) error {
 	if err := s.visitorOnly(a, threadID); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 	case email == "" && phone == "":
 		return invalid("email", "Please leave an e-mail address or a phone number.")
 	case email != "" && !validEmail(email):
-		return invalid("email", "This is no e-mail address.")
+		return invalid("email", "This is not an e-mail address.")
 	case utf8.RuneCountInString(phone) > models.MaxPhoneNumber:
 		return invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
 	case strings.ContainsRune(phone, 0) || !utf8.ValidString(phone):
@@ -72,7 +72,7 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 	return nil
 }
 
-// confirmContact writes into the thread which details were left, in the visitor's language. A failure is logged: the details are stored.
+// confirmContact posts a system message with the contact details that were stored, in the visitor's language. A failure is only logged.
 func (s *Service) confirmContact(ctx context.Context, a Actor, t models.Thread, email, phone string) {
 	if s.text == nil {
 		return
@@ -91,12 +91,12 @@ func (s *Service) confirmContact(ctx context.Context, a Actor, t models.Thread, 
 		s.posted(ctx, Actor{Role: System}, Attachment{}, r, err, func(Message, error) {})
 	})
 	if err != nil {
-		_ = s.notSaved(ctx, err) // which logs it
+		_ = s.notSaved(ctx, err) // logs the error
 	}
 }
 
-// Rate notes what a visitor thinks of the talk: a score from 1 to models.MaxRating, and words if they like. It may be given again;
-// the last one stays. Agents hear "thread_updated".
+// Rate stores a visitor's rating: a score from 1 to models.MaxRating, and an optional comment. A later rating replaces it. It emits
+// "thread_updated" to agents.
 func (s *Service) Rate(ctx context.Context, a Actor, threadID string, score int64, comment string) error {
 	if err := s.visitorOnly(a, threadID); err != nil {
 		return err
@@ -119,21 +119,21 @@ func (s *Service) Rate(ctx context.Context, a Actor, threadID string, score int6
 	return nil
 }
 
-// pageEvery is how often it is noted where a visitor is who clicks through a site.
+// pageEvery is the minimum interval between stored page changes of a visitor.
 const pageEvery = 5 * time.Second
 
-// pages are the visitors whose page was noted a moment ago, by socket and thread. What comes meanwhile waits; of several the last.
+// pages throttles page changes by socket and thread. Of the changes within an interval only the last is stored, at its end.
 type pages struct {
 	every   time.Duration
 	mu      sync.Mutex
-	waiting map[pageKey]*page // nil = nothing has come since
+	waiting map[pageKey]*page // nil = none pending in this interval
 }
 
 type pageKey struct{ socket, thread string }
 
-type page struct{ url, title, address string } // address: from where the visitor comes
+type page struct{ url, title, address string } // address: the visitor's network address
 
-// Page notes where a visitor is now, at most every pageEvery for each socket. Agents hear "thread_updated".
+// Page stores the page a visitor is on, at most once per pageEvery and socket. It emits "thread_updated" to agents.
 func (s *Service) Page(ctx context.Context, a Actor, threadID, address, title string) error {
 	if err := s.visitorOnly(a, threadID); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (s *Service) Page(ctx context.Context, a Actor, threadID, address, title st
 	return s.notePage(ctx, key, p)
 }
 
-// laterPage notes the page that came last while the one before it was young.
+// laterPage stores the pending page at the end of an interval, if there is one.
 func (s *Service) laterPage(key pageKey) {
 	s.pages.mu.Lock()
 	p := s.pages.waiting[key]
@@ -173,7 +173,7 @@ func (s *Service) laterPage(key pageKey) {
 	ctx, cancel := context.WithTimeout(context.Background(), queueWait)
 	defer cancel()
 	if err := s.notePage(ctx, key, *p); err != nil {
-		s.log.Debug("a visitor's page is not noted", slog.Any("error", err))
+		s.log.Debug("failed to store a visitor's page", slog.Any("error", err))
 	}
 }
 

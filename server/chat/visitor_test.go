@@ -45,7 +45,7 @@ func TestContact(t *testing.T) {
 			}
 		}
 		if h := w.hall.Take(); len(h) != 0 {
-			t.Errorf("refusals told %+v", h)
+			t.Errorf("refused calls published %+v", h)
 		}
 		if err := w.Contact(t.Context(), v, id, " ayse@shop.example ", "+90 555"); err != nil {
 			t.Fatal(err)
@@ -53,7 +53,7 @@ func TestContact(t *testing.T) {
 		h := w.hall.Take()
 		if len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "thread_updated" ||
 			wire(t, h[0].Agents[0].Payload) != `{"id":"`+id+`","phone_number":"+90 555","email":"ayse@shop.example"}` {
-			t.Errorf("told %+v", h)
+			t.Errorf("published %+v", h)
 		}
 		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{})
 		if err != nil || len(list) != 1 || list[0].Email != "ayse@shop.example" || list[0].PhoneNumber != "+90 555" {
@@ -82,12 +82,12 @@ func TestContactIsConfirmedInTheThread(t *testing.T) {
 		}
 		w.post(t, v, j.ThreadID, "call me")
 		w.hall.Take()
-		for range 2 { // the second one is more than the visitor may write
+		for range 2 { // the second one exceeds the visitor's limit
 			if err := w.Contact(t.Context(), v, j.ThreadID, "a@b.co", "+90 555"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := w.Post(t.Context(), agent, chat.Post{ThreadID: j.ThreadID, Text: "thanks"}); err != nil { // what was queued before is stored
+		if _, err := w.Post(t.Context(), agent, chat.Post{ThreadID: j.ThreadID, Text: "thanks"}); err != nil { // everything queued before is stored then
 			t.Fatal(err)
 		}
 		list, _, err := w.History(t.Context(), v, j.ThreadID, models.MessageQuery{})
@@ -104,7 +104,7 @@ func TestContactIsConfirmedInTheThread(t *testing.T) {
 			}
 		}
 		if told != 1 {
-			t.Errorf("told %d times", told)
+			t.Errorf("published %d times", told)
 		}
 		if th, err := w.store.Thread(t.Context(), j.ThreadID); err != nil || th.UnreadCount != 1 {
 			t.Errorf("%+v, %v", th, err)
@@ -133,17 +133,17 @@ func TestRate(t *testing.T) {
 		if err := w.Rate(t.Context(), agent, id, 5, ""); code(err) != chat.CodeUnauthorized {
 			t.Errorf("an agent: %v", err)
 		}
-		for _, score := range []int64{2, 5} { // it may be changed
+		for _, score := range []int64{2, 5} { // a rating may be changed
 			comment := fmt.Sprint("words ", score)
 			if err := w.Rate(t.Context(), v, id, score, comment); err != nil {
 				t.Fatal(err)
 			}
 			want := fmt.Sprintf(`{"id":"%s","rating":%d,"rating_comment":"%s"}`, id, score, comment)
 			if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != want {
-				t.Errorf("told %+v", h)
+				t.Errorf("published %+v", h)
 			}
 		}
-		w.post(t, v, id, "one thing more") // the last one stays
+		w.post(t, v, id, "one thing more") // the rating stays
 		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{})
 		if err != nil || len(list) != 1 || list[0].Rating != 5 || list[0].RatingComment != "words 5" {
 			t.Errorf("%+v, %v", list, err)
@@ -174,14 +174,14 @@ func TestPage(t *testing.T) {
 		}
 		var told []string
 		last := `{"id":"` + id + `","page_url":"https://a.example/99","page_title":"Sayfa 99"}`
-		eventually(t, "the last page is told", func() bool {
+		eventually(t, "the last page is published", func() bool {
 			for _, p := range w.hall.Take() {
 				told = append(told, wire(t, p.Agents[0].Payload))
 			}
 			return len(told) > 0 && told[len(told)-1] == last
 		})
 		if len(told) > 50 || told[0] != `{"id":"`+id+`","page_url":"https://a.example/0","page_title":"Sayfa 0"}` {
-			t.Errorf("told %d times, first %s", len(told), told[0])
+			t.Errorf("published %d times, first %s", len(told), told[0])
 		}
 		th, err := w.store.Thread(t.Context(), id)
 		if err != nil || th.PageURL != "https://a.example/99" || th.PageTitle != "Sayfa 99" {
@@ -232,9 +232,9 @@ func TestFacts(t *testing.T) {
 			}
 		}
 		if _, err := w.Facts(t.Context(), agent, "33333333-3333-4333-8333-333333333333"); code(err) != chat.CodeNotFound {
-			t.Errorf("of nobody: %v", err)
+			t.Errorf("of a missing thread: %v", err)
 		}
-		// Who comes back with another browser is seen with that.
+		// Joining from another browser updates the browser.
 		v.Browser = "Safari 18"
 		if _, err := w.Rejoin(t.Context(), v, id); err != nil {
 			t.Fatal(err)

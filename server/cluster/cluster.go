@@ -1,10 +1,9 @@
-// Package cluster makes several processes behind one address one chat: what is published on one reaches the members of rooms
-// on all, in one order, and who is here and how much anybody may still do is known to all.
+// Package cluster lets several processes serve one chat: what one process publishes reaches the members of rooms on all of them in the
+// same order, and presence and rate limits are shared.
 //
-// Redis carries it (Pub/Sub, and keys that expire). It holds nothing that would be missed: messages are in the database, and a
-// process that missed something on Redis notices that by the ids and reads it there. While Redis is away every process goes on
-// by itself and looks into the database every few seconds for what the others stored; when it is back, what could not be told
-// is told.
+// Redis is the transport (Pub/Sub, and keys that expire). No data is lost with it: messages are in the database, and a process that
+// missed one on Redis detects that by the ids and reads it from there. During a Redis outage every process works alone and polls the
+// database for messages that the others stored; after it, queued packets are sent.
 package cluster
 
 import (
@@ -27,11 +26,11 @@ import (
 // Post is a publication to the members of rooms on all processes.
 type Post struct {
 	realtime.Publication
-	Thread string // that it is about; "" for none
-	// ID is that of the message it tells of, 0 if it tells of none, and Follows the id of the thread's message before that; -1
-	// if that is not known and the message may have been told of before.
+	Thread string // id of the thread it is about; "" for none
+	// ID is the id of the message that it announces, 0 if none, and Follows the id of the previous message in the thread, or -1 if that
+	// is unknown and the message may have been announced before.
 	ID, Follows int64
-	Then        func() // runs when it has been delivered here; nil for nothing
+	Then        func() // called when it has been delivered here; may be nil
 }
 
 func call(fn func()) {
@@ -42,45 +41,46 @@ func call(fn func()) {
 
 func (p *Post) then() { call(p.Then) }
 
-// Source is what the cluster asks of the rest of its process.
+// Source is what the cluster needs from the store and the chat of its process.
 type Source interface {
-	// Recall returns what was published of a thread's messages with ids above after and not above upTo, oldest first and at most
-	// limit, and whether there are more.
+	// Recall returns the publications of a thread's messages with after < id <= upTo, oldest first and at most limit, and whether there
+	// are more.
 	Recall(ctx context.Context, thread string, after, upTo int64, limit int) (found []Post, more bool, err error)
-	// Settle returns when all that this process has committed has been published.
+	// Settle returns when everything that this process committed before has been published.
 	Settle(ctx context.Context) error
 	NewestID(ctx context.Context) (int64, error)
 	NewestIDs(ctx context.Context, threads []string) (map[string]int64, error)
 	NewestIDsSince(ctx context.Context, since time.Time, limit int) (map[string]int64, error)
-	// Forget drops what memory holds of a thread, ForgetAll of all.
+	// Forget evicts a thread from the cache, ForgetAll every thread.
 	Forget(thread string)
 	ForgetAll()
-	// Turned and ClearedAll take in what another process has done.
+	// Turned and ClearedAll apply a change that another process announced.
 	Turned(what string)
 	ClearedAll()
-	// Resync has clients look anew at all that is no message: others may have told of it while it was not heard here.
+	// Resync asks clients to refetch all state other than messages, because announcements of changes may have been lost.
 	Resync()
-	// VisitorsHere lists the threads whose visitors are here; Lost is told of one whose process ended without a word.
+	// VisitorsHere lists the threads whose visitors are connected to this process. Lost is called for a visitor whose process crashed
+	// and who has not reconnected elsewhere.
 	VisitorsHere() []string
 	Lost(ctx context.Context, thread string)
 }
 
-// Options are the parts of a [Cluster].
+// Options configure a [Cluster].
 type Options struct {
 	URL    string   // redis:// or rediss://
-	Family [32]byte // a secret that the processes of one database share
-	Agents string   // the room whose members hear of every thread
-	Thread string   // what the name of a thread's room begins with, before its id
+	Family [32]byte // a secret that only the processes of one database share
+	Agents string   // the room whose members receive the messages of every thread
+	Thread string   // prefix of the names of threads' rooms, followed by the id
 	Log    *slog.Logger
 }
 
-// Cluster is this process's part in it. Its methods may be called from any goroutine.
+// Cluster connects this process to the others. It is safe for concurrent use.
 type Cluster struct {
 	redis  *redis.Client
 	names  *names
 	self   uint64
-	agents string // name of a room
-	prefix string // of the names of threads' rooms
+	agents string // name of the agents' room
+	prefix string // prefix of the names of threads' rooms
 	log    *slog.Logger
 
 	// Set by Start.
@@ -95,7 +95,7 @@ type Cluster struct {
 	up       atomic.Bool
 	since    atomic.Int64 // Unix milliseconds of the last change of up
 	session  atomic.Pointer[redis.PubSub]
-	step     chan struct{} // asks for a look into the database
+	step     chan struct{} // requests a check of the database for missed messages
 	lastErr  atomic.Pointer[string]
 	others   others
 	ctx      context.Context // ends with Close
@@ -104,41 +104,41 @@ type Cluster struct {
 	counters counters
 }
 
-// counters are numbers since the start.
+// counters are totals since the start.
 type counters struct{ published, received, dropped, reconnected atomic.Int64 }
 
-// Stats are numbers since the start, and how things stand.
+// Stats are totals since the start and the current state.
 type Stats struct {
 	Up         bool
-	Processes  int // that live, this one included
-	Rooms      int // that this process is subscribed to
-	Waiting    int // publications that wait for Redis
+	Processes  int // live processes, including this one
+	Rooms      int // rooms that this process is subscribed to
+	Waiting    int // packets queued for Redis
 	Published  int64
 	Received   int64
-	Dropped    int64 // publications that found no room to wait
-	Held       int64 // messages that came before the one that they follow
-	Recalled   int64 // messages read from the database because they had not come
-	Repeated   int64 // messages that came a second time
+	Dropped    int64 // packets dropped because the queue was full
+	Held       int64 // messages that arrived before their predecessor
+	Recalled   int64 // messages read from the database because they had not arrived
+	Repeated   int64 // messages that arrived a second time
 	Reconnects int64
 }
 
-// New makes this process's part. It connects when it is started.
+// New returns a Cluster. It connects when it is started.
 func New(o Options) (*Cluster, error) {
 	opt, err := redis.ParseURL(o.URL)
 	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL cannot be read; it should look like redis://user:password@host:6379/0")
+		return nil, fmt.Errorf("REDIS_URL cannot be parsed; it should look like redis://user:password@host:6379/0")
 	}
-	// A Redis that does not answer is away: what waits for it goes on without.
+	// Short timeouts without retries: while Redis does not respond, operations continue without it.
 	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.ContextTimeoutEnabled = dialTimeout, answerTimeout, answerTimeout, true
 	opt.MaxRetries, opt.PoolSize, opt.Protocol, opt.DisableIdentity = -1, 4, 2, true
 	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	redis.SetLogger(silent{}) // what it would say is said here, once
+	redis.SetLogger(silent{}) // errors are logged here, once per outage
 	names, err := newNames(o.Family)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(id[:]) // cannot fail: crypto/rand crashes the program instead
 	c := &Cluster{
 		redis: redis.NewClient(opt), names: names, self: binary.BigEndian.Uint64(id[:]), agents: o.Agents, prefix: o.Thread, log: o.Log,
 		step: make(chan struct{}, 1),
@@ -158,7 +158,7 @@ func (silent) Printf(context.Context, string, ...any) {}
 
 type logFunc func(what string, err error)
 
-// Start connects this process with the others, in the background, and goes on until Close.
+// Start connects to the other processes in the background until Close is called.
 func (c *Cluster) Start(rt *realtime.Server, source Source) {
 	c.realtime, c.source = rt, source
 	c.order = newOrder(c.ctx, source, c.up.Load, func(p *Post) {
@@ -170,10 +170,10 @@ func (c *Cluster) Start(rt *realtime.Server, source Source) {
 	}
 }
 
-// Close sends what is on its way, says goodbye and disconnects. Nothing may be published to it after that.
+// Close sends queued packets, tells the others that this process is leaving, and disconnects. Publish must not be called after it.
 func (c *Cluster) Close(ctx context.Context) error {
 	if c.source != nil {
-		_ = c.source.Settle(ctx) // a store that fails has nothing that could be published
+		_ = c.source.Settle(ctx) // if the store fails there is nothing left to publish
 		c.toAll(packet{kind: kindBye})
 		c.out.drain(ctx, c.up.Load)
 		c.order.stop()
@@ -186,8 +186,8 @@ func (c *Cluster) Close(ctx context.Context) error {
 	return c.redis.Close()
 }
 
-// Publish delivers a publication to the members of its rooms, on this process when its turn has come and on all others. It does
-// not wait for them.
+// Publish delivers a publication to the members of its rooms: on this process when it is in sequence, and on all others. It does not
+// wait for them.
 func (c *Cluster) Publish(p *Post) {
 	pk := packet{kind: kindPost, from: c.self, post: *p}
 	var channels []string
@@ -219,7 +219,8 @@ func (c *Cluster) toAll(p packet) {
 	c.tell(&p, []string{c.names.all()}, false)
 }
 
-// Changed tells the processes that follow a thread that it changed; "" tells all that every thread did.
+// Changed notifies the processes with members in a thread's room that the thread changed; "" notifies all processes that every thread
+// did.
 func (c *Cluster) Changed(thread string) {
 	if thread == "" {
 		c.toAll(packet{kind: kindForget})
@@ -228,31 +229,31 @@ func (c *Cluster) Changed(thread string) {
 	c.tell(&packet{kind: kindForget, from: c.self, post: Post{Thread: thread}}, []string{c.names.channel(c.prefix + thread)}, false)
 }
 
-// Turned tells every process that something for all changed.
+// Turned notifies every process of a change that is not about one thread.
 func (c *Cluster) Turned(what string) {
 	if c.out.turn(what) {
 		c.toAll(packet{kind: kindTurned, name: what})
 	}
 }
 
-// ClearedAll tells every process that all threads were deleted.
+// ClearedAll notifies every process that all threads were deleted.
 func (c *Cluster) ClearedAll() { c.toAll(packet{kind: kindCleared}) }
 
-// Hears reports whether what other processes change in a thread is known here at once.
+// Hears reports whether changes of a thread by other processes are announced to this process.
 func (c *Cluster) Hears(thread string) bool { return c.up.Load() && c.rooms.heard(c.prefix+thread) }
 
-// Check reports why Redis cannot be used, nil when it can.
+// Check returns why Redis cannot be used, nil if it can.
 func (c *Cluster) Check() error {
 	if c.up.Load() {
 		return nil
 	}
 	if why := c.lastErr.Load(); why != nil {
-		return fmt.Errorf("no answer from Redis (%s): each process goes on by itself", *why)
+		return fmt.Errorf("Redis is unavailable (%s): each process works alone", *why)
 	}
 	return errors.New("not connected to Redis yet")
 }
 
-// Stats returns the numbers.
+// Stats returns the current statistics.
 func (c *Cluster) Stats() Stats {
 	s := Stats{
 		Up: c.up.Load(), Processes: c.others.count() + 1, Rooms: c.rooms.subscribed(), Waiting: c.out.waiting(),

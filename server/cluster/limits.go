@@ -11,12 +11,12 @@ import (
 
 const (
 	limitsGather = 50 * time.Millisecond
-	limitsMost   = 200 // keys that one script is given
+	limitsMost   = 200 // keys per script call
 )
 
-// limits add up what is spent of rate limits on all processes. Each decides by itself, at once; what was spent is told
-// afterwards, gathered, and answered with what everybody together has spent. So nobody waits for Redis, and what can be had
-// beyond a limit by asking several processes is what fits between two tellings. Without Redis every process counts alone.
+// limits share rate limits between processes. Each process decides locally and immediately; what was spent is reported to Redis in
+// batches, which returns the total that all processes spent. So no request waits for Redis, and the only way to exceed a limit is by
+// using several processes between two reports. Without Redis every process counts alone.
 type limits struct {
 	mu      sync.Mutex
 	pending map[spending]int
@@ -28,7 +28,7 @@ type spending struct {
 	key     string
 }
 
-// sharedLimiter is a limiter of this process that others have too, under the same name.
+// sharedLimiter is a limiter of this process that is shared with those of the same name on other processes.
 type sharedLimiter struct {
 	name        string
 	every, span time.Duration
@@ -39,9 +39,9 @@ func (l *limits) init() {
 	l.pending, l.wake = make(map[spending]int), make(chan struct{}, 1)
 }
 
-// limitScript adds to what was spent: of each key, all is whole again at a moment that each spending moves on (the generic cell
-// rate algorithm). It answers in how many microseconds that is. KEYS: those; ARGV: of each the number spent (below zero: given
-// back), and the microseconds that one and all of them take.
+// limitScript adds spent tokens to the shared state of each key: the time at which the limit will be fully refilled, which each spent
+// token moves forward (the generic cell rate algorithm). It returns the microseconds until then. KEYS: the keys; ARGV: for each the
+// number of tokens spent (negative: refunded), and the microseconds for refilling one token and all of them.
 var limitScript = redis.NewScript(`
 local t, answers = redis.call('TIME'), {}
 local now = t[1] * 1000000 + t[2]
@@ -58,17 +58,17 @@ for i, key in ipairs(KEYS) do
 end
 return answers`)
 
-// Limiter is one that [Cluster.Share] makes one with those of the same name on other processes.
+// Limiter is a rate limiter that [Cluster.Share] can share with those of the same name on other processes.
 type Limiter interface {
-	// Share has every spending of a key told, n below zero when it was given back.
+	// Share sets the function to call with every spent token of a key, with negative n for a refund.
 	Share(spent func(key string, n int))
-	// Raise notes that a key will be whole again only after a time.
+	// Raise records that a key will be fully refilled only after a time, because of tokens spent on other processes.
 	Raise(key string, left time.Duration)
-	// Rate is the time after which one comes back, and all of them.
+	// Rate returns the time after which one token is refilled, and all of them.
 	Rate() (every, span time.Duration)
 }
 
-// Share adds a limiter.
+// Share shares a limiter with the other processes.
 func (c *Cluster) Share(name string, l Limiter) {
 	every, span := l.Rate()
 	if every == 0 {
@@ -116,7 +116,7 @@ func (c *Cluster) keepLimits() {
 	}
 }
 
-// tellSpent tells what was spent of some keys. What does not reach Redis counts here alone.
+// tellSpent reports the tokens spent of some keys. If that fails they count only on this process.
 func (c *Cluster) tellSpent(some []spending, spent map[spending]int) {
 	if len(some) == 0 || !c.up.Load() {
 		return
@@ -133,7 +133,7 @@ func (c *Cluster) tellSpent(some []spending, spent map[spending]int) {
 		err = fmt.Errorf("%d answers for %d keys", len(left), len(some))
 	}
 	if err != nil {
-		c.log.Debug("cluster: limits are not added up", "error", err)
+		c.log.Debug("cluster: failed to share rate limits", "error", err)
 		return
 	}
 	for i, s := range some {

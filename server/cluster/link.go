@@ -15,18 +15,18 @@ const (
 	dialTimeout   = time.Second
 	answerTimeout = 2 * time.Second
 	pingEvery     = time.Second
-	silence       = 3 * time.Second // without a word from Redis, it is away
+	silence       = 3 * time.Second // without any data from Redis for this long it counts as unavailable
 	retryLow      = 100 * time.Millisecond
 	retryHigh     = time.Second
-	// regather is how long a process that has Redis again waits before it tells what it could not tell: the others are to be
-	// back by then.
+	// regather is how long a process waits after reconnecting to Redis before it sends queued packets, so that the others have
+	// reconnected by then.
 	regather  = 2 * time.Second
-	stepEvery = 3 * time.Second // between looks into the database while Redis is away
-	stepBack  = time.Minute     // how far those look back beyond the moment at which it went away: clocks differ
-	stepMost  = 5000            // threads
+	stepEvery = 3 * time.Second // interval between checks of the database while Redis is unavailable
+	stepBack  = time.Minute     // how far the checks look back before the start of the outage, because clocks differ
+	stepMost  = 5000            // maximum number of threads per check
 )
 
-// connect keeps the connection on which other processes' publications come.
+// connect maintains the connection that receives other processes' packets.
 func (c *Cluster) connect() {
 	c.since.Store(time.Now().UnixMilli())
 	wait, known, first := retryLow, false, true
@@ -40,12 +40,12 @@ func (c *Cluster) connect() {
 			c.since.Store(time.Now().UnixMilli())
 			wait, known = retryLow, false
 		}
-		first = false // others may have told something meanwhile
+		first = false // later connections may have missed packets
 		c.rooms.end()
 		c.source.ForgetAll()
 		if !known {
 			known = true
-			c.log.Warn("Redis is away: this process goes on by itself until it is back", "error", c.lastError())
+			c.log.Warn("Redis is unavailable; this process works alone until it reconnects", "error", c.lastError())
 		}
 		select {
 		case <-time.After(wait):
@@ -55,21 +55,21 @@ func (c *Cluster) connect() {
 	}
 }
 
-// noteError remembers why Redis could not be used, unless a better reason is known already.
+// noteError stores the reason why Redis cannot be used. A closed connection does not replace the reason for which it was closed.
 func (c *Cluster) noteError(err error) {
 	var network net.Error
-	why := "it refused"
+	why := "request refused"
 	switch {
 	case errors.Is(err, redis.ErrClosed):
 		return
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		why = "no answer in time"
+		why = "timeout"
 	case errors.As(err, &network):
 		why = "no connection"
 	case strings.HasPrefix(err.Error(), "WRONGPASS"), strings.HasPrefix(err.Error(), "NOAUTH"):
 		why = "wrong user or password"
 	case strings.HasPrefix(err.Error(), "LOADING"):
-		why = "it is starting"
+		why = "Redis is starting"
 	}
 	c.lastErr.Store(&why)
 }
@@ -81,12 +81,12 @@ func (c *Cluster) lastError() string {
 	return ""
 }
 
-// listen is one connection, from its beginning to its end.
+// listen runs one connection until it fails.
 func (c *Cluster) listen(first bool) error {
 	ctx, end := context.WithCancel(c.ctx)
 	defer end()
 	ps := c.redis.Subscribe(ctx)
-	defer func() { _ = ps.Close() }() // it ended already, or nobody uses it any more
+	defer func() { _ = ps.Close() }() // it is already closed, or no longer used
 	if err := ps.Subscribe(ctx, c.names.all()); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (c *Cluster) listen(first bool) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer end()
-	beside.Go(func() { // so that silence means something
+	beside.Go(func() { // pings make Redis respond regularly, so that silence means an outage
 		tick := time.NewTicker(pingEvery)
 		defer tick.Stop()
 		for {
@@ -128,7 +128,7 @@ func (c *Cluster) listen(first bool) error {
 		}
 		c.connected(ctx, first)
 	})
-	defer context.AfterFunc(ctx, func() { _ = ps.Close() })() // ends the waiting below
+	defer context.AfterFunc(ctx, func() { _ = ps.Close() })() // unblocks ReceiveTimeout below
 	for {
 		m, err := ps.ReceiveTimeout(ctx, silence)
 		if err != nil {
@@ -145,12 +145,12 @@ func (c *Cluster) listen(first bool) error {
 	}
 }
 
-// connected ends the time without Redis.
+// connected ends an outage.
 func (c *Cluster) connected(ctx context.Context, first bool) {
 	if !first {
 		c.look(ctx)
 		c.counters.reconnected.Add(1)
-		c.log.Info("Redis is back", "away_ms", time.Now().UnixMilli()-c.since.Load(), "waiting", c.out.waiting())
+		c.log.Info("reconnected to Redis", "away_ms", time.Now().UnixMilli()-c.since.Load(), "waiting", c.out.waiting())
 	}
 	if ctx.Err() != nil {
 		return
@@ -165,15 +165,15 @@ func (c *Cluster) connected(ctx context.Context, first bool) {
 	}
 }
 
-// receive takes in what another process, or this one, sent.
+// receive handles a packet from another process.
 func (c *Cluster) receive(payload string) {
 	from, sent, err := sender(payload)
-	if err == nil && (from == c.self || c.others.repeated(from, sent)) { // it hears itself too, in the rooms that it is in
+	if err == nil && (from == c.self || c.others.repeated(from, sent)) { // a process also receives its own packets to the rooms that it is subscribed to
 		return
 	}
 	p, err2 := decode([]byte(payload))
 	if err := errors.Join(err, err2); err != nil {
-		c.log.Debug("cluster: something else speaks on our channels", "error", err)
+		c.log.Debug("cluster: received an invalid packet", "error", err)
 		return
 	}
 	c.counters.received.Add(1)
@@ -202,7 +202,7 @@ func (c *Cluster) receive(payload string) {
 	}
 }
 
-// keepStep looks into the database while Redis is away, and when there is reason to think that something was not told.
+// keepStep checks the database for missed messages periodically during an outage, and on request.
 func (c *Cluster) keepStep() {
 	tick := time.NewTicker(stepEvery)
 	defer tick.Stop()
@@ -220,7 +220,7 @@ func (c *Cluster) keepStep() {
 	}
 }
 
-// look has everything delivered that the database has and the members of rooms here have not heard of.
+// look finds the messages in the database that members of rooms at this process have not received, and has them delivered.
 func (c *Cluster) look(ctx context.Context) {
 	since := time.Now()
 	if away := time.UnixMilli(c.since.Load()); !c.up.Load() && away.Before(since) {
@@ -231,7 +231,7 @@ func (c *Cluster) look(ctx context.Context) {
 	if c.order.agents.Load() {
 		newest, err := c.source.NewestIDsSince(ctx, since.Add(-stepBack), stepMost)
 		if err != nil {
-			c.log.Debug("cluster: cannot look into the database", "error", err)
+			c.log.Debug("cluster: failed to check the database for missed messages", "error", err)
 			return
 		}
 		for thread, id := range newest {
@@ -243,7 +243,7 @@ func (c *Cluster) look(ctx context.Context) {
 		n := min(len(threads), 1000)
 		newest, err := c.source.NewestIDs(ctx, threads[:n])
 		if err != nil {
-			c.log.Debug("cluster: cannot look into the database", "error", err)
+			c.log.Debug("cluster: failed to check the database for missed messages", "error", err)
 			return
 		}
 		for thread, id := range newest {

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// names are what things are called in Redis. Nothing there, and so nothing in its logs, tells a thread's id or an address; and
-// the processes of two databases can share one Redis without hearing each other.
+// names computes channel and key names in Redis. The names reveal no thread ids or addresses to Redis or its logs, and processes of two
+// databases can share one Redis without interfering.
 type names struct {
 	prefix string
 	mac    []byte
@@ -32,24 +32,24 @@ func (n *names) hash(key []byte, text string) []byte {
 	return h.Sum(nil)[:16]
 }
 
-// channel is where publications to a room go.
+// channel returns the channel of a room.
 func (n *names) channel(room string) string { return n.prefix + "r" + string(n.hash(n.mac, room)) }
 
-// all is where what concerns every process goes.
+// all returns the channel to which every process is subscribed.
 func (n *names) all() string { return n.prefix + "all" }
 
-// processes is the sorted set of the processes that live, by the second of their last beat.
+// processes returns the key of the sorted set of live processes, scored by the second of their last heartbeat.
 func (n *names) processes() string { return n.prefix + "processes" }
 
-// visitors is the beginning of the name of the set of the visitors at one process.
+// visitors returns the prefix of the keys of the sets of visitors connected to each process.
 func (n *names) visitors() string { return n.prefix + "visitors:" }
 
-// limit is where the spending of one key of a limiter is kept.
+// limit returns the key for the state of one key of a limiter.
 func (n *names) limit(limiter, key string) string {
 	return n.prefix + "l" + string(n.hash(n.mac, limiter+"\n"+key))
 }
 
-// thread hides a thread's id: one block of AES, as a UUID is just that long. false for what is no UUID.
+// thread encrypts a thread's id as one block of AES, which has the length of a UUID. ok is false if the id is not a UUID.
 func (n *names) thread(id string) (string, bool) {
 	u, err := uuid.Parse(id)
 	if err != nil {
@@ -59,7 +59,7 @@ func (n *names) thread(id string) (string, bool) {
 	return string(u[:]), true
 }
 
-// id is the thread that a hidden name stands for.
+// id decrypts a thread's id.
 func (n *names) id(hidden string) (string, bool) {
 	if len(hidden) != aes.BlockSize {
 		return "", false

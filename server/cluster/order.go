@@ -12,60 +12,60 @@ import (
 )
 
 const (
-	patience   = 100 * time.Millisecond // how long a message may wait for the one before it to come by itself
-	grace      = time.Second            // … when a thread is entered in which something seems to be on its way
-	maxHeld    = 1000                   // messages of one thread that wait; more are read from the database later
+	patience   = 100 * time.Millisecond // how long a message waits for its predecessor to arrive before the database is read
+	grace      = time.Second            // the same, for messages that were stored but not delivered when the first member joined the thread's room
+	maxHeld    = 1000                   // messages held per thread; further ones are read from the database later
 	shardCount = 64
-	maxLoose   = 200_000 / shardCount // threads remembered because agents hear of all, for each shard
+	maxLoose   = 200_000 / shardCount // lines of threads without members, kept for the agents, per shard
 )
 
-// order gives the members of this process every thread's messages in the order of their ids, and each once.
+// order delivers every thread's messages to the members at this process in the order of their ids, and each exactly once.
 //
-// Each message tells which one it follows. So whoever knows the last one that was delivered knows whether something is missing
-// in between: then the message waits, for a moment in which the missing one may come by itself, and after that for the
-// database, where everything is. A message that its own process is about to deliver waits likewise, and its ack with it.
+// Each message carries the id of its predecessor, so the id of the last delivered message shows whether any is missing. If so, the
+// message is held: first for a short time in which the missing one may arrive, and then until it has been read from the database. A
+// message stored by this process is held in the same way, and its acknowledgement with it.
 //
-// What is known of a thread is its line. One with members in its room is pinned: it begins with the newest id that the database
-// had when the room had become reachable. Agents hear of every thread; of one without a line all that is known is that nothing
-// newer than floor has been delivered.
+// The state of a thread is its line. The line of a thread with members in its room is pinned: it starts with the newest id in the
+// database at the time when the room was subscribed. Agents receive the messages of every thread; for a thread without a line it is
+// only known that no message newer than floor has been delivered.
 type order struct {
 	deliver func(*Post)
 	source  Source
-	up      func() bool // Redis brings what others publish
+	up      func() bool // packets from other processes arrive through Redis
 	log     logFunc
-	ctx     context.Context // ends the recalling
+	ctx     context.Context // ends pending reads of the database
 	slots   chan struct{}
 	seed    maphash.Seed
 	shards  [shardCount]shard
 	working sync.WaitGroup
 
-	agents                   atomic.Bool // somebody here hears of every thread
+	agents                   atomic.Bool // a member at this process receives the messages of every thread
 	held, recalled, repeated atomic.Int64
 }
 
 type shard struct {
 	mu      sync.Mutex
 	lines   map[string]*line
-	loose   int   // lines that are not pinned
-	age     int   // grows with each sweep
-	newest  int64 // delivered
-	before  int64 // newest at the last sweep
+	loose   int   // number of lines that are not pinned
+	age     int   // incremented by each sweep
+	newest  int64 // highest id delivered
+	before  int64 // value of newest at the last sweep
 	floor   int64
 	stopped bool
 }
 
-// line is what is known of one thread.
+// line is the delivery state of one thread.
 type line struct {
-	last   int64   // delivered; of an unsure line only: nothing newer was
-	unsure bool    // an older one may be on its way still
+	last   int64   // id of the last delivered message; if unsure, only an upper bound of it
+	unsure bool    // older messages may not have been delivered yet
 	pinned bool    // the thread's room has members
-	age    int     // the shard's, when it was used last
-	held   []*Post // messages that wait for one before them, by id
-	behind []*Post // other events that came after these
-	target int64   // known to be stored
-	base   int64   // what the room's members read themselves when they came
+	age    int     // the shard's age when the line was last used
+	held   []*Post // messages waiting for their predecessors, sorted by id
+	behind []*Post // other events that arrived after the held messages
+	target int64   // id of a message known to be stored
+	base   int64   // newest id when members joined; they have read the messages up to it themselves
 	timer  *time.Timer
-	busy   bool // being read from the database
+	busy   bool // gaps are being read from the database
 }
 
 func newOrder(ctx context.Context, source Source, up func() bool, deliver func(*Post), log logFunc) *order {
@@ -80,7 +80,8 @@ func (o *order) shard(thread string) *shard {
 	return &o.shards[maphash.String(o.seed, thread)%shardCount]
 }
 
-// line finds a thread's line, or makes it if anybody here would miss a message of it. The caller holds s.mu.
+// line returns a thread's line. It creates one if agents are connected, who receive every thread; otherwise it may be nil. The caller
+// holds s.mu.
 func (o *order) line(s *shard, thread string) *line {
 	l := s.lines[thread]
 	if l == nil && o.agents.Load() {
@@ -97,7 +98,8 @@ func (o *order) line(s *shard, thread string) *line {
 	return l
 }
 
-// sweep forgets the lines that were not used since the last sweep. What is not remembered after that was delivered before it.
+// sweep deletes the lines that were not used since the last sweep, and raises floor: messages of deleted lines were delivered before
+// that sweep.
 func (s *shard) sweep() {
 	for id, l := range s.lines {
 		if !l.pinned && l.age < s.age && l.idle() {
@@ -113,7 +115,7 @@ func (l *line) idle() bool {
 	return len(l.held) == 0 && len(l.behind) == 0 && l.target <= l.last && !l.busy
 }
 
-// take delivers a publication when its turn has come.
+// take delivers a publication, or holds it until it is in sequence.
 func (o *order) take(p *Post) {
 	if p.Thread == "" {
 		o.deliver(p)
@@ -131,7 +133,7 @@ func (o *order) take(p *Post) {
 		return
 	}
 	l := o.line(s, p.Thread)
-	if l != nil && p.Follows < 0 { // told again
+	if l != nil && p.Follows < 0 { // the message may have been announced before
 		if p.ID <= l.last {
 			o.repeated.Add(1)
 			p.then()
@@ -153,9 +155,9 @@ func (o *order) take(p *Post) {
 	}
 }
 
-// next delivers the message whose turn it is.
+// next delivers the next message in sequence.
 func (o *order) next(s *shard, l *line, p *Post) {
-	if p.ID <= l.base { // agents have not heard of it
+	if p.ID <= l.base { // members of the thread's room have it already, agents do not
 		forAgents := *p
 		forAgents.First = realtime.Group{}
 		p = &forAgents
@@ -165,7 +167,7 @@ func (o *order) next(s *shard, l *line, p *Post) {
 	s.newest = max(s.newest, p.ID)
 }
 
-// hold keeps a message until those before it have come.
+// hold keeps a message until its predecessors have been delivered.
 func (o *order) hold(s *shard, l *line, p *Post) {
 	o.held.Add(1)
 	at, found := slices.BinarySearchFunc(l.held, p.ID, func(h *Post, id int64) int { return int(h.ID - id) })
@@ -187,7 +189,7 @@ func (o *order) hold(s *shard, l *line, p *Post) {
 	o.arm(s, l, p.Thread, wait)
 }
 
-// arm has a line's gaps read from the database after a time, if there are any then. The caller holds s.mu.
+// arm schedules reading a line's gaps from the database, for those that still exist then. The caller holds s.mu.
 func (o *order) arm(s *shard, l *line, thread string, wait time.Duration) {
 	if l.timer != nil || l.busy || s.stopped {
 		return
@@ -199,7 +201,7 @@ func (o *order) arm(s *shard, l *line, thread string, wait time.Duration) {
 	})
 }
 
-// drain delivers what waited for what has just been delivered.
+// drain delivers the held messages that are now in sequence.
 func (o *order) drain(s *shard, l *line) {
 	for len(l.held) > 0 && (l.held[0].Follows <= l.last || l.held[0].ID <= l.last) {
 		p := l.held[0]
@@ -225,7 +227,7 @@ func (o *order) drain(s *shard, l *line) {
 	}
 }
 
-// expect holds what comes of a thread until it is known what has been there before.
+// expect holds the messages of a thread until opened sets its newest id.
 func (o *order) expect(thread string) {
 	s := o.shard(thread)
 	s.mu.Lock()
@@ -235,7 +237,7 @@ func (o *order) expect(thread string) {
 	}
 }
 
-// opened begins to follow a thread whose newest message is the given one.
+// opened starts to track a thread whose room has members. newest is the id of its newest stored message.
 func (o *order) opened(thread string, newest int64) {
 	s := o.shard(thread)
 	s.mu.Lock()
@@ -249,7 +251,7 @@ func (o *order) opened(thread string, newest int64) {
 	if !l.pinned {
 		l.pinned, l.base = true, newest
 		s.loose--
-	} else if l.busy && l.last == 0 { // it was expected
+	} else if l.busy && l.last == 0 { // created by expect
 		l.busy, l.last = false, newest
 		o.drain(s, l)
 		if len(l.held) > 0 {
@@ -257,13 +259,13 @@ func (o *order) opened(thread string, newest int64) {
 		}
 		return
 	}
-	if newest > l.last { // on its way, or its process ended before it told
+	if newest > l.last { // not delivered yet, or never announced because its process crashed
 		l.target = max(l.target, newest)
 		o.arm(s, l, thread, grace)
 	}
 }
 
-// closed ends that.
+// closed stops tracking a thread whose room has no more members.
 func (o *order) closed(thread string) {
 	s := o.shard(thread)
 	s.mu.Lock()
@@ -280,7 +282,7 @@ func (o *order) closed(thread string) {
 	}
 }
 
-// follow begins to follow every thread, for agents; newest is the newest message of all.
+// follow starts to track every thread, for agents; newest is the id of the newest message in any thread.
 func (o *order) follow(newest int64) {
 	for i := range o.shards {
 		s := &o.shards[i]
@@ -291,7 +293,7 @@ func (o *order) follow(newest int64) {
 	o.agents.Store(true)
 }
 
-// unfollow ends that.
+// unfollow stops tracking threads without members.
 func (o *order) unfollow() {
 	o.agents.Store(false)
 	for i := range o.shards {
@@ -307,7 +309,7 @@ func (o *order) unfollow() {
 	}
 }
 
-// known makes sure that a thread is delivered up to a message that the database has.
+// known makes sure that a thread's messages are delivered up to one known to be in the database.
 func (o *order) known(thread string, newest int64) {
 	s := o.shard(thread)
 	s.mu.Lock()
@@ -337,7 +339,7 @@ func (o *order) pinned() []string {
 	return list
 }
 
-// stop delivers what waits as it is, and everything that comes from now on at once. What is being read ends with o.ctx.
+// stop delivers all held messages regardless of gaps, and later ones immediately. Pending reads end with o.ctx.
 func (o *order) stop() {
 	for i := range o.shards {
 		s := &o.shards[i]

@@ -13,7 +13,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// library is a Source: the messages of one thread that are stored, and how it is asked for them.
+// library is a Source with the stored messages of one thread, which records how it is queried.
 type library struct {
 	mu      sync.Mutex
 	stored  []int64
@@ -72,12 +72,12 @@ func (l *library) Lost(context.Context, string) {}
 
 func message(id, follows int64) *Post { return &Post{Thread: thread, ID: id, Follows: follows} }
 
-// audience is an order and what it delivered: ids of messages, and 0 for other events.
+// audience is an order that records what it delivers: ids of messages, and 0 for other events.
 type audience struct {
 	*order
 	mu    sync.Mutex
 	heard []int64
-	not   []string // whom each was not to go to
+	not   []string // the excluded socket of each
 	up    atomic.Bool
 }
 
@@ -105,7 +105,7 @@ func (a *audience) got() []int64 {
 	return slices.Clone(a.heard)
 }
 
-// await waits until so much was delivered, and compares.
+// await waits until as many items were delivered, and compares them.
 func (a *audience) await(t *testing.T, want ...int64) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); len(a.got()) < len(want) && time.Now().Before(end); {
@@ -116,7 +116,7 @@ func (a *audience) await(t *testing.T, want ...int64) {
 	}
 }
 
-// Whatever way messages come, twice or not at all, every one is delivered once and in order, and each answered.
+// Messages that arrive in any order, repeatedly or never are delivered once each and in order, and all are acknowledged.
 func TestOrder(t *testing.T) {
 	const n = 2000
 	stored := &library{}
@@ -133,8 +133,8 @@ func TestOrder(t *testing.T) {
 		}
 		var answered atomic.Int64
 		want := int64(0)
-		// Every message comes from one of three processes, whose messages come in order and at any time; some are lost, some
-		// come again. What this process stored is never lost.
+		// Every message comes from one of three processes. Each process's messages arrive in order, but processes lag; some messages
+		// are lost and some repeated. Messages stored by this process are never lost.
 		queues := make([][]*Post, 3)
 		follows := int64(0)
 		for _, id := range stored.stored {
@@ -164,7 +164,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A message whose predecessor is on its way waits for it, and so do events that came after it; what is volatile does not.
+// A message waits for its predecessor, and events that arrived after it wait too; volatile events do not.
 func TestOrderHolds(t *testing.T) {
 	a := newAudience(t, &library{stored: []int64{1, 2, 3}})
 	a.opened(thread, 1)
@@ -183,12 +183,13 @@ func TestOrderHolds(t *testing.T) {
 	if !answered.Load() {
 		t.Error("it was not answered")
 	}
-	a.take(message(2, 1)) // again
+	a.take(message(2, 1)) // a repeat
 	a.take(message(4, 3))
 	a.await(t, 0, 2, 3, 0, 4)
 }
 
-// What this process has stored and is about to deliver itself is not read from the database, or it would go to its sender too.
+// Messages that this process stored and is about to publish are not delivered from the database, or their sender would receive them
+// too.
 func TestOrderLeavesItsOwn(t *testing.T) {
 	source := &library{stored: []int64{1, 2, 3, 4}}
 	a := newAudience(t, source)
@@ -207,11 +208,11 @@ func TestOrderLeavesItsOwn(t *testing.T) {
 	}
 }
 
-// A database that fails is asked again, and nothing is delivered out of order meanwhile.
+// A failed database read is retried, and meanwhile nothing is delivered out of order.
 func TestOrderOutlivesTheDatabase(t *testing.T) {
 	source := &library{stored: []int64{1, 2, 3}, failing: 1}
 	a := newAudience(t, source)
-	a.up.Store(false) // without Redis nothing comes by itself, and nobody waits for it
+	a.up.Store(false) // without Redis no message arrives by itself, so none is waited for
 	a.opened(thread, 0)
 	a.take(message(3, 2))
 	a.await(t, 1, 2, 3)
@@ -220,7 +221,7 @@ func TestOrderOutlivesTheDatabase(t *testing.T) {
 	}
 }
 
-// Messages that were deleted in a gap are not waited for.
+// Deleted messages in a gap are skipped.
 func TestOrderSkipsTheDeleted(t *testing.T) {
 	a := newAudience(t, &library{stored: []int64{1, 5}})
 	a.opened(thread, 1)
@@ -230,7 +231,7 @@ func TestOrderSkipsTheDeleted(t *testing.T) {
 	a.await(t, 5, 6)
 }
 
-// Who tells again what everybody heard is not heard; what nobody heard is, with what was before it.
+// A repeated announcement of a delivered message is dropped; one of an undelivered message is delivered, after its predecessors.
 func TestOrderToldAgain(t *testing.T) {
 	for _, agents := range []bool{false, true} {
 		a := newAudience(t, &library{stored: []int64{1, 2, 3, 4}})
@@ -246,7 +247,7 @@ func TestOrderToldAgain(t *testing.T) {
 	}
 }
 
-// Of a thread that agents have not heard of yet, a message may come whose predecessor was there before them.
+// In a thread new to the agents, the predecessor of the first message may have been stored before they connected.
 func TestOrderForAgents(t *testing.T) {
 	a := newAudience(t, &library{stored: []int64{1, 2, 7, 8, 9}})
 	a.follow(5)
@@ -255,15 +256,15 @@ func TestOrderForAgents(t *testing.T) {
 	a.take(message(9, 8)) // 8 is missing
 	a.await(t, 7, 8, 9)
 	a.unfollow()
-	a.take(message(12, 11)) // nobody would miss 10 and 11
+	a.take(message(12, 11)) // no agents any more: gaps do not matter
 	a.await(t, 7, 8, 9, 12)
 }
 
-// A thread that is entered while something is on its way gets that too, from the database at the latest.
+// A member joining while a message is in flight receives it, at the latest from the database.
 func TestOrderOnEntering(t *testing.T) {
 	a := newAudience(t, &library{stored: []int64{1, 2, 3}})
 	a.expect(thread)
-	a.take(message(3, 2)) // on the way when the newest id was read
+	a.take(message(3, 2)) // in flight when the newest id was read
 	if len(a.got()) != 0 {
 		t.Fatal("delivered before it was known what has been there before")
 	}
@@ -271,14 +272,14 @@ func TestOrderOnEntering(t *testing.T) {
 	a.await(t, 3)
 	a.closed(thread)
 	a.follow(3)
-	a.opened(thread, 9) // by a process that ended before it told anybody
+	a.opened(thread, 9) // stored by a process that crashed before announcing it
 	a.await(t, 3)
 	a.stop()
-	a.take(message(11, 10)) // nothing waits any more
+	a.take(message(11, 10)) // nothing is pending any more
 	a.await(t, 3, 11)
 }
 
-// The lines of threads that agents have not heard of for long are forgotten, and what was delivered is not delivered again.
+// Lines of threads without recent messages are deleted, and delivered messages are not delivered again.
 func TestOrderForgets(t *testing.T) {
 	a := newAudience(t, &library{})
 	a.follow(0)
@@ -301,7 +302,7 @@ func TestOrderForgets(t *testing.T) {
 	if n := len(a.got()); n != threads {
 		t.Errorf("%d of %d were delivered", n, threads)
 	}
-	first := message(threads+1, 1) // its thread's line is long gone
+	first := message(threads+1, 1) // its thread's line was deleted
 	first.Thread = string(rune(0)) + "x"
 	a.take(first)
 	if got := a.got(); got[len(got)-1] != threads+1 {

@@ -7,10 +7,10 @@ import (
 
 const (
 	beatEvery = 2 * time.Second
-	beatLost  = 8 * time.Second // without a beat, a process has ended
+	beatLost  = 8 * time.Second // a process without a heartbeat for this long counts as crashed
 )
 
-// others are the other processes, as their packets show them.
+// others tracks the other processes by the packets received from them.
 type others struct {
 	mu   sync.Mutex
 	seen map[uint64]*other
@@ -21,7 +21,7 @@ type other struct {
 	at   time.Time
 }
 
-// repeated notes a packet and reports whether it came before.
+// repeated records a packet and reports whether it was received before.
 func (o *others) repeated(from, sent uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -31,7 +31,7 @@ func (o *others) repeated(from, sent uint64) bool {
 		o.seen[from] = one
 	}
 	one.at = time.Now()
-	if sent == 0 { // not numbered
+	if sent == 0 { // packets of this kind are not numbered
 		return false
 	}
 	if sent <= one.sent {
@@ -41,14 +41,14 @@ func (o *others) repeated(from, sent uint64) bool {
 	return false
 }
 
-// gone forgets a process.
+// gone removes a process.
 func (o *others) gone(id uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.seen, id)
 }
 
-// lost forgets the processes that have been silent, and reports whether there were any.
+// lost removes the processes that have not sent anything for beatLost, and reports whether there were any.
 func (o *others) lost() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -12,17 +12,17 @@ import (
 const (
 	maxWaiting      = 20_000
 	maxWaitingBytes = 16 << 20
-	sendMost        = 256 // packets in one round trip
+	sendMost        = 256 // packets per round trip
 )
 
-// outgoing is a packet on its way to the subscribers of one channel or two.
+// outgoing is an encoded packet and its one or two channels.
 type outgoing struct {
 	data     []byte
 	channels []string
 }
 
-// outbox is what waits to be sent to the other processes, in its order. It is bounded: while Redis is away for long the oldest
-// are dropped, and the others told to look into the database instead.
+// outbox is the bounded queue of packets for the other processes. During a long outage the oldest packets are dropped, and the others
+// are told to check the database instead.
 type outbox struct {
 	mu      sync.Mutex
 	queue   []outgoing
@@ -30,7 +30,7 @@ type outbox struct {
 	sent    uint64
 	sending int
 	dropped bool
-	turned  map[string]bool // what is told in the queue
+	turned  map[string]bool // changes that are announced by a queued packet
 	wake    chan struct{}
 }
 
@@ -38,7 +38,7 @@ func (b *outbox) init() {
 	b.wake, b.turned = make(chan struct{}, 1), make(map[string]bool)
 }
 
-// number encodes a packet under the next number and queues it. It reports false when an older one was dropped for it.
+// number assigns the next sequence number to a packet, encodes it and queues it. It reports false if older packets were dropped.
 func (b *outbox) number(p *packet, channels []string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,7 +56,7 @@ func (b *outbox) number(p *packet, channels []string) bool {
 	return fits
 }
 
-// turn reports whether a packet that says the same is not waiting yet.
+// turn reports whether no packet about the same change is queued yet.
 func (b *outbox) turn(what string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -72,7 +72,7 @@ func (b *outbox) rouse() {
 	}
 }
 
-// take removes what is sent next. dropped reports that something before it is missing.
+// take removes the next batch from the queue. dropped reports that packets before it were dropped.
 func (b *outbox) take() (batch []outgoing, dropped bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -90,7 +90,7 @@ func (b *outbox) take() (batch []outgoing, dropped bool) {
 	return batch, dropped
 }
 
-// back ends a take; what could not be sent waits again, before the rest.
+// back ends a take; packets that could not be sent return to the front of the queue.
 func (b *outbox) back(batch []outgoing, dropped bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,14 +108,14 @@ func (b *outbox) waiting() int {
 	return len(b.queue) + b.sending
 }
 
-// drain waits until nothing waits, as long as there is hope.
+// drain waits until the queue is empty, as long as hope returns true.
 func (b *outbox) drain(ctx context.Context, hope func() bool) {
 	for b.waiting() > 0 && hope() && ctx.Err() == nil {
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-// send sends what waits as long as Redis answers. One round trip at a time keeps the order.
+// send sends queued packets while Redis is available. Order is kept by sending one batch at a time.
 func (c *Cluster) send() {
 	for {
 		select {
@@ -157,13 +157,13 @@ func (c *Cluster) sendBatch(batch []outgoing, dropped bool) error {
 	return err
 }
 
-// fail ends the connection on which other processes' publications come, because sending failed: the two come back together.
+// fail closes the receiving connection after an error on the sending side, so that both reconnect together.
 func (c *Cluster) fail(err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
 	c.noteError(err)
 	if ps := c.session.Load(); ps != nil {
-		_ = ps.Close() // its receiver hears of it
+		_ = ps.Close() // ends listen with an error
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// presenceMost is how many visitors one script is asked about.
+// presenceMost is the maximum number of visitors per script call.
 const presenceMost = 500
 
-// presence tells the other processes which visitors are here. Each process has a set of them in Redis; that it lives is known
-// by its beats. When they end the set is taken over by whoever notices first, who tells of the visitors that have not come back
-// elsewhere meanwhile.
+// presence shares with the other processes which visitors are connected here. Each process has a set of visitors in Redis and sends
+// heartbeats. When the heartbeats stop, the first process to notice takes over the set and reports the visitors that have not
+// reconnected elsewhere as offline.
 type presence struct {
 	mu   sync.Mutex
 	ops  []presenceOp
@@ -22,16 +22,16 @@ type presence struct {
 }
 
 type presenceOp struct {
-	visitor string // hidden
-	mode    string // of presenceScript
-	done    func() // unless the visitor is elsewhere
+	visitor string // encrypted thread id
+	mode    string // argument of presenceScript
+	done    func() // called unless another process has the visitor
 }
 
 func (p *presence) init() { p.wake = make(chan struct{}, 1) }
 
-// presenceScript adds visitors to this process's set ("+"), takes them out ("-") or does neither ("?"), and answers for each
+// presenceScript adds visitors to this process's set ("+"), removes them ("-") or leaves it unchanged ("?"), and returns for each
 // whether another process has it.
-// KEYS: the processes. ARGV: what sets' names begin with, this process, mode, visitors.
+// KEYS: the set of processes. ARGV: prefix of the visitor sets, this process, mode, visitors.
 var presenceScript = redis.NewScript(`
 local mine, answers = ARGV[1] .. ARGV[2], {}
 local processes = redis.call('ZRANGE', KEYS[1], 0, -1)
@@ -47,8 +47,9 @@ end
 redis.call('EXPIRE', mine, 60)
 return answers`)
 
-// beatScript notes that this process lives, and answers whether that was known and who has not said so for long.
-// KEYS: the processes. ARGV: what sets' names begin with, this process, seconds.
+// beatScript stores a heartbeat of this process, and returns whether the process was registered, followed by the processes whose
+// heartbeats have stopped.
+// KEYS: the set of processes. ARGV: prefix of the visitor sets, this process, seconds without a heartbeat.
 var beatScript = redis.NewScript(`
 local now = tonumber(redis.call('TIME')[1])
 local known = redis.call('ZSCORE', KEYS[1], ARGV[2])
@@ -59,8 +60,9 @@ local answer = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now - ARGV[3])
 table.insert(answer, 1, known and '1' or '0')
 return answer`)
 
-// inheritScript takes a process off the list, for the first who asks, and answers which of its visitors are nowhere else.
-// KEYS: the processes. ARGV: what sets' names begin with, the process.
+// inheritScript removes a process that stopped and returns those of its visitors that no other process has. Only the first caller gets
+// them.
+// KEYS: the set of processes. ARGV: prefix of the visitor sets, the process.
 var inheritScript = redis.NewScript(`
 local lost = {}
 if redis.call('ZREM', KEYS[1], ARGV[2]) == 0 then return lost end
@@ -77,15 +79,15 @@ return lost`)
 
 func (c *Cluster) id() string { return strconv.FormatUint(c.self, 36) }
 
-// Arrived notes that the first socket of a thread's visitor is here, and calls fresh unless another process has one.
+// Arrived records that a thread's visitor has a first socket here, and calls fresh unless another process has one.
 func (c *Cluster) Arrived(thread string, fresh func()) { c.here.queue(c, thread, "+", fresh) }
 
-// Departed notes that the last one has gone, and calls gone unless another process has one.
+// Departed records that the last socket is gone, and calls gone unless another process has one.
 func (c *Cluster) Departed(thread string, gone func()) { c.here.queue(c, thread, "-", gone) }
 
 func (p *presence) queue(c *Cluster, thread, mode string, done func()) {
 	visitor, ok := c.names.thread(thread)
-	if !ok || !c.up.Load() { // when Redis is back it is told who is here then
+	if !ok || !c.up.Load() { // after reconnecting, tellHere reports all visitors
 		done()
 		return
 	}
@@ -95,7 +97,7 @@ func (p *presence) queue(c *Cluster, thread, mode string, done func()) {
 	rouse(p.wake)
 }
 
-// tellHere queues that all visitors who are here are.
+// tellHere queues a report of all visitors connected here.
 func (c *Cluster) tellHere() {
 	p := &c.here
 	p.mu.Lock()
@@ -108,7 +110,7 @@ func (c *Cluster) tellHere() {
 	rouse(p.wake)
 }
 
-// take returns operations of one kind, in their order.
+// take removes consecutive operations of the same mode from the queue.
 func (p *presence) take() []presenceOp {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -123,7 +125,7 @@ func (p *presence) take() []presenceOp {
 	return taken
 }
 
-// keepPresence tells who comes and goes, and that this process lives.
+// keepPresence reports arrivals and departures and sends heartbeats.
 func (c *Cluster) keepPresence() {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
@@ -156,7 +158,7 @@ func (c *Cluster) tellPresence() {
 	}
 }
 
-// elsewhere runs presenceScript; whoever cannot be asked has nobody.
+// elsewhere runs presenceScript and returns for each visitor whether another process has it; false if Redis is unavailable.
 func (c *Cluster) elsewhere(ctx context.Context, mode string, visitors []string) []bool {
 	answers := make([]bool, len(visitors))
 	if !c.up.Load() {
@@ -171,7 +173,7 @@ func (c *Cluster) elsewhere(ctx context.Context, mode string, visitors []string)
 	}
 	found, err := presenceScript.Run(ctx, c.redis, []string{c.names.processes()}, args...).Int64Slice()
 	if err != nil {
-		c.log.Debug("cluster: visitors of other processes are not known", "error", err)
+		c.log.Debug("cluster: failed to query presence", "error", err)
 		return answers
 	}
 	for i := range min(len(found), len(answers)) {
@@ -199,7 +201,7 @@ func (c *Cluster) Online(ctx context.Context, threads []string) []bool {
 	return answers
 }
 
-// beat says that this process lives, and looks after those that do not any more.
+// beat sends a heartbeat, and takes over the visitors of crashed processes.
 func (c *Cluster) beat() {
 	ctx, cancel := context.WithTimeout(c.ctx, answerTimeout)
 	defer cancel()
@@ -208,16 +210,16 @@ func (c *Cluster) beat() {
 		err = c.redis.Publish(ctx, c.names.all(), (&packet{kind: kindBeat, from: c.self}).encode(nil)).Err()
 	}
 	if err != nil {
-		c.log.Debug("cluster: no beat", "error", err)
+		c.log.Debug("cluster: failed to send a heartbeat", "error", err)
 		return
 	}
-	if len(answer) == 0 || answer[0] == "0" { // Redis began anew, or this process was taken for dead
+	if len(answer) == 0 || answer[0] == "0" { // Redis lost its data, or this process was taken for crashed
 		c.tellHere()
 	}
 	if time.Since(time.UnixMilli(c.since.Load())) < 2*beatLost {
-		return // after an outage everybody has been silent
+		return // right after an outage all heartbeats are old
 	}
-	if c.others.lost() { // it may have stored what it could not tell any more
+	if c.others.lost() { // a crashed process may have stored messages that it did not announce
 		rouse(c.step)
 	}
 	for _, process := range answer[min(1, len(answer)):] {
@@ -226,13 +228,13 @@ func (c *Cluster) beat() {
 		}
 		lost, err := inheritScript.Run(ctx, c.redis, []string{c.names.processes()}, c.names.visitors(), process).StringSlice()
 		if err != nil {
-			c.log.Debug("cluster: visitors of a process that ended are not known", "error", err)
+			c.log.Debug("cluster: failed to take over the visitors of a stopped process", "error", err)
 			return
 		}
 		if len(lost) > 0 {
-			c.log.Info("visitors of another process that ended have not come back", "visitors", len(lost))
+			c.log.Info("visitors of a stopped process have not reconnected", "visitors", len(lost))
 		}
-		c.working.Go(func() { // there may be thousands, and the beats must not wait
+		c.working.Go(func() { // there may be thousands, which must not delay heartbeats
 			for _, visitor := range lost {
 				if thread, ok := c.names.id(visitor); ok && c.ctx.Err() == nil {
 					c.source.Lost(c.ctx, thread)

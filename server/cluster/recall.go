@@ -7,11 +7,11 @@ import (
 
 const (
 	recallPage  = 200
-	recallers   = 4 // gaps read at the same time
+	recallers   = 4 // concurrent reads
 	recallRetry = 2 * time.Second
 )
 
-// recall reads a line's gaps from the database until there are none.
+// recall reads the missing messages of a line from the database until there are none.
 func (o *order) recall(s *shard, thread string) {
 	s.mu.Lock()
 	l := s.lines[thread]
@@ -34,7 +34,7 @@ func (o *order) recall(s *shard, thread string) {
 	for more := true; more; {
 		var err error
 		if more, err = o.recallSome(s, l, thread); err != nil {
-			o.log("a gap could not be read from the database; it is tried again", err)
+			o.log("failed to read missing messages from the database; retrying", err)
 			select {
 			case <-time.After(recallRetry):
 			case <-o.ctx.Done():
@@ -57,8 +57,8 @@ func (o *order) recall(s *shard, thread string) {
 	}
 }
 
-// recallSome delivers one page of what the database has between the last message delivered and the newest known, and reports
-// whether there may be more.
+// recallSome delivers one page of the stored messages between the last one delivered and the newest one known, and reports whether
+// there may be more.
 func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err error) {
 	s.mu.Lock()
 	after, upTo := l.last, l.target
@@ -75,7 +75,8 @@ func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err err
 	if err != nil {
 		return true, err
 	}
-	// What this process stored itself is delivered by itself, with its ack and not to its sender. After this it waits in held.
+	// Messages stored by this process are delivered by their own publication, which has the acknowledgement and excludes the sender.
+	// After Settle they are in held.
 	if err := o.source.Settle(ctx); err != nil {
 		return true, err
 	}
@@ -89,18 +90,18 @@ func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err err
 		through = found[len(found)-1].ID
 	}
 	for i := range found {
-		o.heldBefore(s, l, found[i].ID+1) // what is held knows its sender
+		o.heldBefore(s, l, found[i].ID+1) // held publications exclude their sender
 		if p := &found[i]; p.ID > l.last || l.unsure {
 			o.recalled.Add(1)
 			o.next(s, l, p)
 		}
 	}
 	o.heldBefore(s, l, through+1)
-	l.last, l.unsure = max(l.last, through), false // what is missing still was deleted
+	l.last, l.unsure = max(l.last, through), false // messages that are still missing were deleted
 	return more || l.target > l.last, nil
 }
 
-// heldBefore delivers what is held with ids below one.
+// heldBefore delivers held messages with lower ids.
 func (o *order) heldBefore(s *shard, l *line, id int64) {
 	for len(l.held) > 0 && l.held[0].ID <= id-1 {
 		p := l.held[0]

@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	subscribeMost = 512         // rooms in one command
-	linger        = time.Second // how long a room that was left stays subscribed: a reload comes back to it
+	subscribeMost = 512         // rooms per command
+	linger        = time.Second // how long an empty room stays subscribed, so that a page reload does not resubscribe
 	awaitTime     = 2 * time.Second
 	activateRetry = 200 * time.Millisecond
 )
 
-// rooms are those that have members on this process, or had a moment ago.
+// rooms are the rooms that have members at this process, or had recently.
 //
-// A room is asked for (SUBSCRIBE), then confirmed by Redis, and then active: it is known up to which message its members are
-// served by what they read themselves. Without Redis it becomes active at once.
+// A room is first requested (SUBSCRIBE), then confirmed by Redis, and then active: the newest stored message is known, up to which its
+// members read history themselves. Without Redis it becomes active immediately.
 type rooms struct {
 	mu        sync.Mutex
 	byName    map[string]*room
 	byChannel map[string]*room
-	fresh     []*room // not asked for yet
+	fresh     []*room // not requested yet
 	left      []*room
-	due       []*room // to be made active
-	asked     int     // asked for and not confirmed
+	due       []*room // confirmed, and to be made active
+	asked     int     // number of rooms requested and not confirmed
 	ps        *redis.PubSub
-	complete  chan struct{} // closed when all that were there at the beginning of a connection are confirmed
+	complete  chan struct{} // closed when all rooms that existed at the start of a connection are confirmed
 	wake      chan struct{}
 	activate  chan struct{}
 }
@@ -55,7 +55,7 @@ func rouse(wake chan struct{}) {
 	}
 }
 
-// Opened is told of a room's first member on this process.
+// Opened implements realtime.Adapter: a room has its first member at this process.
 func (c *Cluster) Opened(name string) {
 	r := &c.rooms
 	r.mu.Lock()
@@ -70,7 +70,7 @@ func (c *Cluster) Opened(name string) {
 	rouse(r.wake)
 }
 
-// Closed is told that the last member has left.
+// Closed implements realtime.Adapter: a room's last member at this process has left.
 func (c *Cluster) Closed(name string) {
 	r := &c.rooms
 	r.mu.Lock()
@@ -81,8 +81,8 @@ func (c *Cluster) Closed(name string) {
 	}
 }
 
-// Await returns when everything that is published to a room anywhere from now on reaches its members here, or will be read from
-// the database.
+// Await returns when everything that any process publishes to a room from now on reaches its members here, directly or by reading the
+// database.
 func (c *Cluster) Await(name string) {
 	c.rooms.mu.Lock()
 	ro := c.rooms.byName[name]
@@ -99,12 +99,12 @@ func (c *Cluster) Await(name string) {
 	defer late.Stop()
 	select {
 	case <-ro.ready:
-	case <-late.C: // the database is in trouble, and so is whoever comes in
+	case <-late.C: // give up: the database is unavailable, so joining will fail too
 	case <-c.ctx.Done():
 	}
 }
 
-// heard reports whether this process hears all that is published to a room.
+// heard reports whether this process receives everything that is published to a room.
 func (r *rooms) heard(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +118,7 @@ func (r *rooms) subscribed() int {
 	return len(r.byName)
 }
 
-// begin starts a connection: every room is to be asked for. complete is closed when all are confirmed.
+// begin starts a connection: every room must be subscribed again. complete is closed when all are confirmed.
 func (r *rooms) begin(ps *redis.PubSub) (complete chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,7 +130,7 @@ func (r *rooms) begin(ps *redis.PubSub) (complete chan struct{}) {
 	return complete
 }
 
-// end ends it.
+// end ends a connection.
 func (r *rooms) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,7 +147,7 @@ func (r *rooms) reset() {
 	}
 }
 
-// check tells whoever waits when everything is confirmed. The caller holds r.mu.
+// check closes complete when all rooms are confirmed. The caller holds r.mu.
 func (r *rooms) check() {
 	if r.complete != nil && r.asked == 0 && len(r.fresh) == 0 {
 		close(r.complete)
@@ -155,7 +155,7 @@ func (r *rooms) check() {
 	}
 }
 
-// confirm notes that Redis has subscribed this process to a channel.
+// confirm records that Redis has confirmed a subscription.
 func (r *rooms) confirm(channel string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,7 +172,7 @@ func (r *rooms) confirm(channel string) {
 	r.check()
 }
 
-// keepRooms subscribes to what has members and unsubscribes from what has had none for a moment.
+// keepRooms subscribes to rooms with members and unsubscribes from rooms that have been empty for a while.
 func (c *Cluster) keepRooms() {
 	tick := time.NewTicker(linger / 2)
 	defer tick.Stop()
@@ -189,7 +189,7 @@ func (c *Cluster) keepRooms() {
 	}
 }
 
-// subscribeSome asks for rooms, and reports whether there may be more.
+// subscribeSome subscribes to a batch of rooms, and reports whether there may be more.
 func (c *Cluster) subscribeSome() bool {
 	r := &c.rooms
 	r.mu.Lock()
@@ -237,7 +237,7 @@ func (c *Cluster) subscribeSome() bool {
 	return true
 }
 
-// unsubscribe lets go of the rooms that were left.
+// unsubscribe unsubscribes from the rooms that have been empty for a while.
 func (c *Cluster) unsubscribe() {
 	r := &c.rooms
 	r.mu.Lock()
@@ -247,7 +247,7 @@ func (c *Cluster) unsubscribe() {
 	keep := r.left[:0]
 	for _, ro := range r.left {
 		switch {
-		case ro.members || r.byName[ro.name] != ro: // somebody came back
+		case ro.members || r.byName[ro.name] != ro: // a member has joined again
 		case now.Sub(ro.leftAt) < linger || !ro.active || ro.asked && !ro.confirmed:
 			keep = append(keep, ro)
 		default:
@@ -278,7 +278,7 @@ func (c *Cluster) unsubscribe() {
 	}
 }
 
-// activateRooms finds out of rooms that were confirmed what their members can read themselves.
+// activateRooms reads the newest message ids of confirmed rooms and makes them active.
 func (c *Cluster) activateRooms() {
 	for {
 		select {
@@ -328,12 +328,12 @@ func (c *Cluster) activateSome() bool {
 	}
 	r.mu.Unlock()
 	for _, thread := range threads {
-		c.source.Forget(thread) // what was being read when it was not heard of yet
+		c.source.Forget(thread) // the cache may hold a value that was read before changes were announced to this process
 	}
 	return true
 }
 
-// begin has the order follow threads, or all of them.
+// begin makes order track threads, or all threads.
 func (c *Cluster) begin(threads []string, agents bool) error {
 	if agents {
 		id, err := c.source.NewestID(c.ctx)

@@ -7,35 +7,35 @@ import (
 	"sohbet/server/realtime"
 )
 
-// kind is the first byte of what processes send each other.
+// kind is the first byte of a packet.
 type kind byte
 
 const (
-	// To the channels of rooms.
+	// Sent to the channels of rooms.
 	kindPost   kind = 1 + iota // a publication
 	kindForget                 // a thread changed
-	// To the channel of all processes.
-	kindBeat    // the sender lives
-	kindBye     // it is ending, in good order
-	kindTurned  // something for all changed: its name
+	// Sent to the channel of all processes.
+	kindBeat    // heartbeat
+	kindBye     // the sender is shutting down
+	kindTurned  // a change that is not about one thread; has a name
 	kindCleared // every thread was deleted
-	kindResync  // the sender could not keep all that it had to tell while Redis was away
+	kindResync  // the sender dropped queued packets during an outage
 )
 
-// packet is what processes send each other. Sent is a number that grows with each packet of a sender to the rooms: what goes to
-// two rooms arrives twice at a process that has members in both, and what was in doubt is sent again.
+// packet is a message between processes. sent is the sender's sequence number for packets to rooms, which identifies duplicates: a
+// packet to two rooms arrives twice at a process with members in both, and a packet is sent again if it is unknown whether it arrived.
 type packet struct {
 	kind kind
 	from uint64 // the sending process
 	sent uint64
-	post Post   // kindPost; of kindForget the Thread alone
-	name string // kindTurned
+	post Post   // for kindPost; for kindForget only Thread is set
+	name string // for kindTurned
 }
 
-var errPacket = errors.New("cluster: a packet that is none")
+var errPacket = errors.New("cluster: invalid packet")
 
-// encode appends the packet to dst. Numbers are varints and texts follow their lengths, as encoding/binary has them. Frames are
-// those of the wire already, each once: what is sent to sockets here and there is encoded once.
+// encode appends the packet to dst. Numbers are varints and strings are prefixed with their length, as in encoding/binary. The frames
+// are already encoded for the sockets, so each event is encoded once for all processes.
 func (p *packet) encode(dst []byte) []byte {
 	dst = append(dst, byte(p.kind))
 	dst = binary.BigEndian.AppendUint64(dst, p.from)
@@ -88,7 +88,7 @@ func appendText[T string | realtime.Frame](dst []byte, s T) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// reader takes a packet apart; after the first thing that does not fit, everything it gives is empty.
+// reader decodes a packet; after the first invalid value all further values are empty.
 type reader struct {
 	rest []byte
 	bad  bool
@@ -133,10 +133,10 @@ func (r *reader) varint() int64 {
 
 func (r *reader) text() []byte { return r.take(r.uvarint()) }
 
-// maxFrames bounds what a packet may claim to hold: one publication may tell of hundreds of heartbeats.
+// maxFrames limits the number of frames that a packet may declare: one publication may contain hundreds of heartbeats.
 const maxFrames = 1 << 16
 
-// sender reads who sent a packet, and as the how manieth, without taking the rest apart.
+// sender decodes only the sending process and the sequence number of a packet.
 func sender(payload string) (from, sent uint64, err error) {
 	r := reader{rest: []byte(payload[:min(len(payload), 1+8+binary.MaxVarintLen64)])}
 	r.byte()
@@ -149,7 +149,7 @@ func sender(payload string) (from, sent uint64, err error) {
 	return from, sent, nil
 }
 
-// decode takes a packet apart. The frames are parts of data, which must not change any more.
+// decode decodes a packet. The frames reference data, which must not be modified afterwards.
 func decode(data []byte) (p packet, err error) {
 	r := reader{rest: data}
 	p.kind = kind(r.byte())

@@ -54,7 +54,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// Names in Redis tell nothing of what they stand for, the same to all processes of one database, and others elsewhere.
+// Names in Redis do not reveal thread ids. They are the same for all processes of one database, and differ between databases.
 func TestNames(t *testing.T) {
 	make := func(secret byte) *names {
 		n, err := newNames([32]byte{secret})

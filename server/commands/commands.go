@@ -1,4 +1,4 @@
-// Package commands is the command line: serving, and what is done beside it on the database of the same settings.
+// Package commands is the command line: the server, and commands that work on the configured database.
 package commands
 
 import (
@@ -15,24 +15,24 @@ import (
 // Exit codes of the program.
 const (
 	ExitOK     = 0
-	ExitFailed = 1 // what was asked for could not be done
-	ExitUsage  = 2 // it could not be understood
+	ExitFailed = 1 // the command failed
+	ExitUsage  = 2 // the command line is invalid
 )
 
-// Program is what the command line needs of the rest.
+// Program is what the command line needs from package app.
 type Program struct {
-	// Serve runs the server until ctx ends; without a command that is what the program does.
+	// Serve runs the server until ctx ends; it is called if no command is given.
 	Serve func(ctx context.Context, stdout, stderr io.Writer) error
-	// Version is one line: version, commit and date.
+	// Version is one line with version, commit and date.
 	Version string
 }
 
-// usageError marks what the person at the terminal got wrong.
+// usageError marks an error in the command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// Run does what args (without the program's name) ask for and returns the exit code. Errors are told on stderr.
+// Run runs the command line args (without the program's name) and returns the exit code. Errors are printed to stderr.
 func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer) int {
 	root := p.root()
 	translate(root)
@@ -46,7 +46,7 @@ func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer
 		return ExitOK
 	case errors.As(err, &usage):
 		tell(stderr, err)
-		_, _ = fmt.Fprintln(stderr, Text("sohbet help lists the commands, sohbet help COMMAND explains one.")) // nothing is left to tell it to
+		_, _ = fmt.Fprintln(stderr, Text("sohbet help lists the commands, sohbet help COMMAND explains one.")) // an error of the terminal cannot be reported
 		return ExitUsage
 	}
 	tell(stderr, err)
@@ -73,7 +73,7 @@ func (p Program) root() *cobra.Command {
 	return root
 }
 
-// noCommand refuses words that are no command; cobra's own text would call them arguments.
+// noCommand rejects unknown commands; cobra's error would call them arguments.
 func (p Program) noCommand(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageError{fmt.Errorf(Text("there is no command %q"), args[0])}
@@ -81,7 +81,7 @@ func (p Program) noCommand(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// exactly demands n arguments, named in what.
+// exactly requires n arguments, described by what.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
@@ -93,7 +93,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 
 func (p Program) version() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Tell version, commit and date", Args: exactly(0, "nothing more"),
+		Use: "version", Short: "Print version, commit and date", Args: exactly(0, "nothing more"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(c.OutOrStdout(), "sohbet", p.Version)
 			return err

@@ -26,16 +26,16 @@ import (
 )
 
 const (
-	doctorPatience  = time.Minute      // for everything together
-	databaseTimeout = 10 * time.Second // for one look at the database
-	serverTimeout   = 10 * time.Second // for the running server's answer
+	doctorPatience  = time.Minute      // total timeout
+	databaseTimeout = 10 * time.Second // timeout of each database check
+	serverTimeout   = 10 * time.Second // timeout of the running server's response
 )
 
 func doctor() *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Check settings, database, server and Telegram, and tell how to cure what is wrong",
-		Long: "Check settings, data folder, database, the running server and the Telegram bot, and tell the step that cures each\n" +
-			"finding, in the language of the terminal (LC_ALL, LC_MESSAGES, LANG). The exit code is 1 when a check failed.",
+		Use: "doctor", Short: "Check settings, database, server and Telegram, and report how to fix problems",
+		Long: "Check settings, data folder, database, the running server and the Telegram bot, and report how to fix each\n" +
+			"problem, in the language of the terminal (LC_ALL, LC_MESSAGES, LANG). The exit code is 1 when a check failed.",
 		Args: exactly(0, "nothing more"), Example: "  sohbet doctor",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return examine(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
@@ -49,7 +49,7 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	defer cancel()
 	cfg, err := config.Load(".", os.LookupEnv)
 	if err != nil {
-		return err // it names each variable and what would be right
+		return err // names each variable and the expected value
 	}
 	v := &visit{cfg: cfg, say: doctorEnglish}
 	if Locale() == "tr" {
@@ -64,12 +64,12 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	return v.print(stdout)
 }
 
-// visit collects what the doctor finds.
+// visit collects the doctor's findings.
 type visit struct {
 	cfg      *config.Config
 	say      map[string]string
 	findings []telegram.Finding
-	running  bool // the server answers
+	running  bool // the server responds
 }
 
 func (v *visit) found(title string, g telegram.Grade, text, cure string) {
@@ -85,7 +85,7 @@ func (v *visit) settings() {
 	}
 }
 
-// folder writes and removes a file in the data folder.
+// folder checks the data folder by writing and removing a file.
 func (v *visit) folder() bool {
 	_, err := v.cfg.Prepare()
 	if err == nil {
@@ -130,7 +130,7 @@ func (v *visit) database(ctx context.Context, stderr io.Writer) {
 	}
 }
 
-// server asks the running server, which alone knows how it gets on.
+// server queries the running server, which alone knows the state of its connections.
 func (v *visit) server(ctx context.Context) {
 	address := net.JoinHostPort(cmp.Or(strings.Trim(v.cfg.Host, "[]"), "127.0.0.1"), strconv.Itoa(v.cfg.Port))
 	checks, err := v.health(ctx, address)
@@ -161,7 +161,7 @@ func (v *visit) server(ctx context.Context) {
 	}
 }
 
-// serverCheck is a check of /health.
+// serverCheck is a check in the response of /health.
 type serverCheck struct {
 	Status, Detail, Reason, Cure string
 	ChatID                       string `json:"chat_id"`
@@ -180,12 +180,12 @@ func (v *visit) health(ctx context.Context, address string) (map[string]serverCh
 		return nil, err
 	}
 	r.Header.Set("Authorization", "Bearer "+keys.DoctorTokens()[0])
-	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy is to see the token
+	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy may see the token
 	res, err := direct.Do(r)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = res.Body.Close() }() // what was needed of it is read
+	defer func() { _ = res.Body.Close() }() // the body was read as far as needed
 	var answer struct{ Checks map[string]serverCheck }
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&answer); err != nil {
 		return nil, err
@@ -203,13 +203,13 @@ func (v *visit) bot(ctx context.Context) {
 		return
 	}
 	doctor := &telegram.Doctor{APIURL: t.APIURL, Token: t.BotToken, ChatID: t.ChatID, WebhookURL: t.WebhookURL, Client: &http.Client{}}
-	if v.running { // and has told whether another program takes its updates; to listen would take them too
+	if v.running { // the running server already reports whether another program receives its updates; polling here would take them from it
 		doctor.Conflict = func() time.Time { return time.Time{} }
 	}
 	v.findings = append(v.findings, doctor.Examine(ctx, Locale())...)
 }
 
-// print writes a line for each finding and, under it, what to do.
+// print writes a line for each finding followed by how to fix it.
 func (v *visit) print(w io.Writer) error {
 	marks := map[telegram.Grade]string{telegram.OK: "✓", telegram.Warn: "!", telegram.Fail: "✗"}
 	failed := 0
@@ -250,7 +250,7 @@ var doctorEnglish = map[string]string{
 	"settings": "Settings", "settings good": "The settings are readable.", "settings cure": "See what config.example.env says about it.",
 	"folder": "Data folder", "folder good": " can be written.", "folder cure": "Point DATA_DIR to a folder that can be written, or correct the folder's owner.",
 	"database": "Database", "database good": " can be read and written.",
-	"database pooled": " A pooler such as PgBouncer stands in front of it: no prepared statements and no locks of a session are used.",
+	"database pooled": " It is reached through a pooler such as PgBouncer: no prepared statements and no session locks are used.",
 	"database cure":   "Check DATABASE_URL, that the database runs, and that the disk has room.",
 	"aside":           "Outgoing messages", "aside found": "Messages that could not be sent to Telegram: ", "aside cure": "Open their conversations in the console and send them again there.",
 	"origin": "Address", "origin found": "Pages of {origin} are refused: their requests reach the server as {host}.",

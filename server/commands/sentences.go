@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Localized gives what the settings, the database or a command said in English in the language of the terminal. What it does not
-// know, such as the words of the system, stays as it is.
+// Localized translates an English message of the settings, the database or a command to the language of the terminal. Unknown parts,
+// such as the operating system's errors, stay as they are.
 func Localized(text string) string {
 	if Locale() == "en" {
 		return text
@@ -29,10 +29,10 @@ func Localized(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// holds is the form of a line about a setting.
+// holds matches a line about a setting.
 var holds = regexp.MustCompile(`^(\w+) holds ("(?:[^"\\]|\\.)*"(?: \(\d+ characters\))?|nothing): (.*)$`)
 
-// sentence translates what stands in sentences: a whole text of that form, or else those that stand within it.
+// sentence translates all known sentences in a text.
 func sentence(text string) string {
 	for _, s := range sentences {
 		if s.form == nil {
@@ -50,7 +50,7 @@ func sentence(text string) string {
 
 type translation struct {
 	english, turkish string
-	form             *regexp.Regexp // of an english with verbs
+	form             *regexp.Regexp // matches english if it contains formatting verbs
 }
 
 var sentences = func() []translation {

@@ -21,7 +21,7 @@ import (
 	"sohbet/server/logging"
 )
 
-// withStore runs a command that works on the database of the settings, beside a server or without one.
+// withStore runs a command on the configured database; a server may run at the same time.
 func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error) (err error) {
 	ctx := c.Context()
 	cfg, err := config.Load(".", os.LookupEnv)
@@ -46,13 +46,13 @@ func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.C
 
 func rekey() *cobra.Command {
 	return &cobra.Command{
-		Use: "rekey", Short: "Encrypt all messages with the first key of SECRET_KEY, so that the others may go",
-		Long: "Encrypt all messages with the first key of SECRET_KEY, so that the others may go. The server may run meanwhile.",
+		Use: "rekey", Short: "Re-encrypt all texts with the first key of SECRET_KEY, so that the others can be removed",
+		Long: "Re-encrypt all texts with the first key of SECRET_KEY, so that the others can be removed. The server may run meanwhile.",
 		Args: exactly(0, "nothing more"), Example: "  SECRET_KEY=new,old sohbet rekey",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
 				sum, err := store.Rekey(ctx)
-				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d texts checked, %d encrypted anew with the first of %d keys, %d that no key opens left as they are\n"),
+				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d texts checked, %d re-encrypted with the first of %d keys, %d that no key decrypts left unchanged\n"),
 					sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
 				return errors.Join(err, werr)
 			})
@@ -62,8 +62,8 @@ func rekey() *cobra.Command {
 
 func logoutAll() *cobra.Command {
 	return &cobra.Command{
-		Use: "logout-all", Short: "Sign everybody out, in every browser",
-		Long: "Sign everybody out, in every browser. The server may run meanwhile; it closes open consoles within seconds.",
+		Use: "logout-all", Short: "Sign all agents out, in every browser",
+		Long: "Sign all agents out, in every browser. The server may run meanwhile; it closes open consoles within seconds.",
 		Args: exactly(0, "nothing more"), Example: "  sohbet logout-all",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withStore(c, func(ctx context.Context, _ *config.Config, store *models.Store, log *slog.Logger) error {
@@ -71,7 +71,7 @@ func logoutAll() *cobra.Command {
 					return err
 				}
 				audit.New(log, time.Now).Write(ctx, audit.Event{Name: audit.LogoutAll, Actor: "terminal", Outcome: audit.OK})
-				_, err := fmt.Fprintln(c.OutOrStdout(), Text("everybody is signed out; open consoles close within seconds"))
+				_, err := fmt.Fprintln(c.OutOrStdout(), Text("all agents are signed out; open consoles close within seconds"))
 				return err
 			})
 		},
@@ -80,15 +80,15 @@ func logoutAll() *cobra.Command {
 
 func backupCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "backup FILE", Short: "Put database and uploads into one file",
-		Long: "Put database and uploads into one file. The server may run meanwhile. Messages are encrypted in it too:\n" +
+		Use: "backup FILE", Short: "Back up database and uploads to one file",
+		Long: "Back up database and uploads to one file. The server may run meanwhile. Messages are encrypted in it too:\n" +
 			"keep the key (SECRET_KEY, or secret.key in the data folder) elsewhere.",
 		Args: exactly(1, "the name of one file"), Example: "  sohbet backup /backups/monday.sohbet",
 		RunE: func(c *cobra.Command, args []string) error {
 			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
 				r, err := backup.Write(ctx, args[0], store, cfg.UploadsDir())
 				return report(c, args[0], r, err,
-					"written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it nobody can read the messages")
+					"written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it the messages cannot be read")
 			})
 		},
 	}
@@ -97,12 +97,12 @@ func backupCommand() *cobra.Command {
 func restoreCommand() *cobra.Command {
 	var force bool
 	command := &cobra.Command{
-		Use: "restore FILE", Short: "Bring back what a backup holds",
-		Long: "Bring back what a backup holds, into the database of the settings, whichever kind it is. Stop the server first.",
+		Use: "restore FILE", Short: "Restore a backup",
+		Long: "Restore a backup into the configured database, SQLite or PostgreSQL. Stop the server first.",
 		Args: exactly(1, "the name of one file"), Example: "  sohbet restore /backups/monday.sohbet\n  sohbet restore --force /backups/monday.sohbet",
 		RunE: func(c *cobra.Command, args []string) error {
 			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) (err error) {
-				held, err := lock.Take(cfg.LockFiles()...) // a server that runs would go on with what it has in memory
+				held, err := lock.Take(cfg.LockFiles()...) // a running server would continue with its cached data
 				if err != nil && !errors.Is(err, lock.ErrUnsupported) {
 					return err
 				}
@@ -114,7 +114,7 @@ func restoreCommand() *cobra.Command {
 			})
 		},
 	}
-	command.Flags().BoolVar(&force, "force", false, "replace what is there")
+	command.Flags().BoolVar(&force, "force", false, "replace existing data")
 	return command
 }
 
@@ -129,9 +129,9 @@ func report(c *cobra.Command, file string, r backup.Report, err error, done stri
 func prune() *cobra.Command {
 	var days int
 	command := &cobra.Command{
-		Use: "prune", Short: "Delete now what has had its time",
-		Long: "Delete now what has had its time: messages older than MESSAGE_RETENTION_DAYS (or --days), conversations in which nobody\n" +
-			"wrote for a day, used sign-in codes. The server does the same every hour; it may run meanwhile.",
+		Use: "prune", Short: "Delete expired data now",
+		Long: "Delete expired data now: messages older than MESSAGE_RETENTION_DAYS (or --days), conversations without messages\n" +
+			"after a day, used sign-in codes. The server does the same every hour; it may run meanwhile.",
 		Args: exactly(0, "nothing but flags"), Example: "  sohbet prune\n  sohbet prune --days 365",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if days < 0 {
@@ -153,13 +153,13 @@ func prune() *cobra.Command {
 	return command
 }
 
-// nobody hears what a command does: the sockets are another process's.
+// nobody is a publisher without receivers: the sockets are connected to another process.
 type nobody struct{}
 
-// Publish tells nobody.
+// Publish discards the publication.
 func (nobody) Publish(chat.Publication) {}
 
-// tell writes an error to the person at the terminal, each of its lines marked.
+// tell prints an error to the terminal, each line with a prefix.
 func tell(stderr io.Writer, err error) {
-	_, _ = fmt.Fprintln(stderr, "sohbet: "+strings.ReplaceAll(Localized(err.Error()), "\n", "\nsohbet: ")) // nothing is left to tell it to
+	_, _ = fmt.Fprintln(stderr, "sohbet: "+strings.ReplaceAll(Localized(err.Error()), "\n", "\nsohbet: ")) // an error of the terminal cannot be reported
 }

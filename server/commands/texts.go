@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Locale is the language of the terminal, "tr" or "en", by LC_ALL, LC_MESSAGES and LANG, of which the first that is set counts (POSIX.1-2017,
+// Locale returns the language of the terminal, "tr" or "en", from the first of LC_ALL, LC_MESSAGES and LANG that is set (POSIX.1-2017,
 // Base Definitions 8.2). It is "en" for every other language.
 func Locale() string {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
@@ -25,7 +25,7 @@ func Locale() string {
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-// Text gives an English text in the language of the terminal.
+// Text translates an English text to the language of the terminal.
 func Text(english string) string {
 	if text, ok := turkish[english]; ok && Locale() == "tr" {
 		return text
@@ -33,7 +33,7 @@ func Text(english string) string {
 	return english
 }
 
-// translate puts what a command and those below it say about themselves into the language of the terminal.
+// translate translates the help of a command and its subcommands to the language of the terminal.
 func translate(c *cobra.Command) {
 	if Locale() == "en" {
 		return
@@ -60,19 +60,19 @@ func translate(c *cobra.Command) {
 	}
 }
 
-// usageWords are the parts of cobra's usage template that people read.
+// usageWords are the texts in cobra's usage template.
 var usageWords = []string{"Usage:", "Examples:", "Available Commands:", "Additional Commands:", "Global Flags:", "Flags:", "[command]", "[flags]",
 	`Use "{{.CommandPath}} [command] --help" for more information about a command.`}
 
 func translated(template string) string {
 	pairs := make([]string, 0, 2*len(usageWords))
-	for i := len(usageWords) - 1; i >= 0; i-- { // the sentence before the words within it
+	for i := len(usageWords) - 1; i >= 0; i-- { // the sentence before the words it contains
 		pairs = append(pairs, usageWords[i], Text(usageWords[i]))
 	}
 	return strings.NewReplacer(pairs...).Replace(template)
 }
 
-// flagError words an error of the flags, which the library has in English only.
+// flagError translates an error of the flags, which the library reports only in English.
 func flagError(c *cobra.Command, err error) error {
 	if Locale() == "en" {
 		return err
@@ -88,7 +88,7 @@ type flagProblem struct {
 func (e flagProblem) Error() string { return e.text }
 func (e flagProblem) Unwrap() error { return e.error }
 
-// quoted is the flag that an error of the flags names.
+// quoted returns the flag named in an error of the flags.
 func quoted(text string) string {
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \"':,", r) }) {
 		if strings.HasPrefix(word, "-") {

@@ -36,7 +36,7 @@ func TestLocale(t *testing.T) {
 	}
 }
 
-// TestEveryCommandSpeaksTurkish looks that each text of each command has a Turkish one, and that the texts in the code have.
+// TestEveryCommandSpeaksTurkish checks that each text of each command, and each literal passed to Text, has a translation.
 func TestEveryCommandSpeaksTurkish(t *testing.T) {
 	var every func(*cobra.Command)
 	every = func(c *cobra.Command) {
@@ -67,7 +67,7 @@ func TestEveryCommandSpeaksTurkish(t *testing.T) {
 			t.Errorf("%q has verbs %v, its Turkish %v", english, e, tr)
 		}
 	}
-	// What the code asks for by a literal.
+	// Literals passed to Text in the code.
 	literal := regexp.MustCompile(`\bText\(("(?:[^"\\]|\\.)*")`)
 	for _, file := range []string{"commands.go", "store.go", "doctor.go", "texts.go", "../app/app.go"} {
 		source, err := os.ReadFile(file)
@@ -111,7 +111,7 @@ func TestHelpInTheTerminalsLanguage(t *testing.T) {
 	}
 }
 
-// TestWrongSettingsInTurkish makes each kind of wrong setting and looks that no English word is left.
+// TestWrongSettingsInTurkish triggers each kind of invalid setting and checks that no English word is left.
 func TestWrongSettingsInTurkish(t *testing.T) {
 	speak(t, "tr_TR")
 	english := regexp.MustCompile(`\b(want|holds|such|characters|cannot|the|with|and|set|stands|has)\b`)
@@ -138,9 +138,9 @@ func TestWrongSettingsInTurkish(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`PORT holds "the": want a whole number from 0 to 65535`:                                                                                                                      `PORT değeri "the": 0 ile 65535 arasında bir tam sayı yazın`,
-		"/x/config.env, line 3: PORT stands there a second time; remove one of them":                                                                                                 "/x/config.env, 3. satır: PORT ikinci kez yazılmış; birini silin",
-		"models: the database does not work: the disk of the database is full (open: 13)":                                                                                            "veritabanı çalışmıyor: veritabanının diski dolu (open: 13)",
+		`PORT holds "the": want a whole number from 0 to 65535`:                           `PORT değeri "the": 0 ile 65535 arasında bir tam sayı yazın`,
+		"/x/config.env, line 3: PORT is set a second time; remove one of them":            "/x/config.env, 3. satır: PORT ikinci kez yazılmış; birini silin",
+		"models: the database does not work: the disk of the database is full (open: 13)": "veritabanı çalışmıyor: veritabanının diski dolu (open: 13)",
 		"process 42 on web1 works with /d/chat.db, at http://localhost:5000: stop it first, or give this one a DATA_DIR of its own (several processes for one chat need PostgreSQL)": "web1 üzerindeki 42 numaralı süreç /d/chat.db ile çalışıyor, adresi http://localhost:5000: önce onu durdurun ya da buna ayrı bir DATA_DIR verin (bir sohbet için birden çok süreç PostgreSQL ister)",
 		"what it does not know %d": "what it does not know %d",
 	} {

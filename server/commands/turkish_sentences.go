@@ -1,9 +1,9 @@
 package commands
 
-// turkishSentences are what the settings and the database say, in pairs; the longer one comes first where one is part of another.
-// A test makes each wrong setting and looks that nothing is left in English.
+// turkishSentences are the messages of the settings and the database in pairs of English and Turkish; if one contains another, the
+// longer comes first. A test triggers every invalid setting and checks that no English is left.
 var turkishSentences = []string{
-	// values of settings
+	// Values of settings.
 	"want a whole number from %d to %d", "%d ile %d arasında bir tam sayı yazın",
 	"want count/duration such as 30/1m (count from 1 to 1000000, duration from 1s to 24h), or off", "30/1m gibi sayı/süre (sayı 1 ile 1000000, süre 1s ile 24h arası) ya da off yazın",
 	"want a duration from 1s to 24h, such as 3m", "3m gibi, 1s ile 24h arasında bir süre yazın",
@@ -17,7 +17,7 @@ var turkishSentences = []string{
 	"want at least %d characters; make one with: openssl rand -hex 32", "en az %d karakter yazın; şöyle üretin: openssl rand -hex 32",
 	"want one line of at most %d characters", "en çok %d karakterlik tek bir satır yazın",
 	"want at most 50 characters", "en çok 50 karakter yazın",
-	"it begins like an argon2id hash but is none: want", "argon2id özeti gibi başlıyor ama değil; biçimi:",
+	"it begins like an argon2id hash but is not one: want", "argon2id özeti gibi başlıyor ama değil; biçimi:",
 	"want an argon2id hash with m ≤ 262144 and t ≤ 16", "m ≤ 262144 ve t ≤ 16 olan bir argon2id özeti yazın",
 	"want the path of a folder", "bir klasörün yolunu yazın",
 	"want postgres://user:password@host:5432/name or sqlite://PATH, or nothing for SQLite in DATA_DIR", "postgres://kullanıcı:parola@sunucu:5432/ad ya da sqlite://YOL yazın, ya da DATA_DIR'deki SQLite için boş bırakın",
@@ -51,64 +51,64 @@ var turkishSentences = []string{
 	"TELEGRAM_WEBHOOK_URL is set, so give the token and TELEGRAM_CHAT_ID too", "TELEGRAM_WEBHOOK_URL var, anahtarı ve TELEGRAM_CHAT_ID'yi de yazın",
 	"Telegram calls https:// addresses only", "Telegram yalnızca https:// adreslerini çağırır",
 
-	// config.env
+	// config.env.
 	"%s cannot be read: line %d is not UTF-8; save the file as UTF-8", "%s okunamıyor: %d. satır UTF-8 değil; dosyayı UTF-8 olarak kaydedin",
 	"%s, line %d, cannot be read: write NAME=value", "%s, %d. satır okunamıyor: AD=değer biçiminde yazın",
-	"%s, line %d: %s stands there a second time; remove one of them", "%s, %d. satır: %s ikinci kez yazılmış; birini silin",
-	"%s, line %d: %s has a # behind a space: put a comment on a line of its own, or, if it is part of the value, put single quotes around the whole value",
+	"%s, line %d: %s is set a second time; remove one of them", "%s, %d. satır: %s ikinci kez yazılmış; birini silin",
+	"%s, line %d: %s has a # after a space: put a comment on a line of its own, or, if it is part of the value, put single quotes around the whole value",
 	"%s, %d. satır: %s bir boşluktan sonra # içeriyor: açıklamayı ayrı bir satıra yazın ya da # değerin parçasıysa bütün değeri tek tırnak içine alın",
 	"%s, line %d: %s begins with a quote that does not end on its line; if the quote belongs to the value, put quotes of the other kind around it",
 	"%s, %d. satır: %s satırında kapanmayan bir tırnakla başlıyor; tırnak değerin parçasıysa bütün değeri öteki tür tırnak içine alın",
 	"%s, line %d: %s has a quote before its end; put quotes of the other kind around the whole value", "%s, %d. satır: %s sonundan önce kapanan bir tırnak içeriyor; bütün değeri öteki tür tırnak içine alın",
 	"%s, line %d: %s has quotes within quotes of the same kind; put quotes of the other kind around the whole value", "%s, %d. satır: %s aynı tür tırnak içinde tırnak içeriyor; bütün değeri öteki tür tırnak içine alın",
 	"%s, line %d: %s has a backslash within double quotes; put single quotes around it, where a backslash means itself", "%s, %d. satır: %s çift tırnak içinde ters bölü içeriyor; tek tırnak kullanın, orada ters bölü kendisidir",
-	"%s, line %d: %s names $%s, which is not inserted: write out what it stands for, or put the value in single quotes if $ is part of it",
+	"%s, line %d: %s names $%s, which is not expanded: write out its value, or put the value in single quotes if $ is part of it",
 	"%s, %d. satır: %s içinde $%s var, ama değişkenler yerine konmaz: değerini açıkça yazın ya da $ değerin parçasıysa tek tırnak kullanın",
 
-	// remarks about settings
+	// Warnings about settings.
 	"ADMIN_PASSWORD is shorter than 12 characters; a longer one is safer", "ADMIN_PASSWORD 12 karakterden kısa; daha uzunu daha güvenlidir",
 	"ADMIN_USERNAME has no effect without ADMIN_PASSWORD: agents sign in with a one-time code alone", "ADMIN_USERNAME, ADMIN_PASSWORD olmadan etkisizdir: temsilciler yalnızca tek kullanımlık kodla girer",
 	"CLIENT_ADDRESS_HEADER has no effect without TRUSTED_PROXIES", "CLIENT_ADDRESS_HEADER, TRUSTED_PROXIES olmadan etkisizdir",
 	"REDIS_URL has no effect with SQLite, which has one process; several need PostgreSQL (DATABASE_URL)", "REDIS_URL, tek süreçli SQLite ile etkisizdir; birden çok süreç PostgreSQL ister (DATABASE_URL)",
-	"REDIS_URL is set, but not Cloudinary: DATA_DIR has to be one folder that all processes share, or files are found by the one that took them in alone",
+	"REDIS_URL is set, but not Cloudinary: DATA_DIR has to be one folder that all processes share, or each process finds only the files that it received itself",
 	"REDIS_URL var ama Cloudinary yok: DATA_DIR bütün süreçlerin paylaştığı tek bir klasör olmalı, yoksa dosyaları yalnızca alan süreç bulur",
 	"%q in config.env is not a setting of Sohbet; did you mean %s?", "config.env içindeki %q Sohbet'in bir ayarı değil; %s mi demek istediniz?",
 	"%q in config.env is not a setting of Sohbet", "config.env içindeki %q Sohbet'in bir ayarı değil",
-	"SECRET_KEY stands in quotes, which are part of the key: docker --env-file leaves them. To drop them, set the key without quotes, a comma and the key with quotes, and run sohbet rekey",
+	"SECRET_KEY is in quotes, which are part of the key: docker --env-file leaves them. To drop them, set the key without quotes, a comma and the key with quotes, and run sohbet rekey",
 	"SECRET_KEY tırnak içinde ve tırnaklar anahtarın parçası: docker --env-file onları bırakır. Kurtulmak için tırnaksız anahtarı, bir virgül ve tırnaklı anahtarı yazıp sohbet rekey çalıştırın",
-	"%s stands in quotes in the environment; they were taken off: docker --env-file leaves them. Set it without quotes", "%s ortamda tırnak içinde; tırnaklar çıkarıldı: docker --env-file onları bırakır. Tırnaksız yazın",
+	"%s is in quotes in the environment; they were removed: docker --env-file leaves them. Set it without quotes", "%s ortamda tırnak içinde; tırnaklar çıkarıldı: docker --env-file onları bırakır. Tırnaksız yazın",
 
-	// the database and its folder
-	"DATA_DIR holds %q: the folder cannot be made", "DATA_DIR değeri %q: klasör oluşturulamıyor",
+	// The database and its folder.
+	"DATA_DIR holds %q: the folder cannot be created", "DATA_DIR değeri %q: klasör oluşturulamıyor",
 	"models: the database does not work", "veritabanı çalışmıyor",
-	"another program keeps the database file locked", "başka bir program veritabanı dosyasını kilitli tutuyor",
+	"the database file is locked by another program", "başka bir program veritabanı dosyasını kilitli tutuyor",
 	"the database file cannot be written: it, its folder or its disk is read-only", "veritabanı dosyasına yazılamıyor: dosya, klasörü ya da diski salt okunur",
 	"the disk of the database reports an error", "veritabanının diski hata bildiriyor",
-	"the database file is damaged or no SQLite database: restore a backup with sohbet restore", "veritabanı dosyası bozuk ya da SQLite değil: sohbet restore ile bir yedek geri yükleyin",
+	"the database file is damaged or not an SQLite database: restore a backup with sohbet restore", "veritabanı dosyası bozuk ya da SQLite değil: sohbet restore ile bir yedek geri yükleyin",
 	"the database file is damaged: restore a backup with sohbet restore", "veritabanı dosyası bozuk: sohbet restore ile bir yedek geri yükleyin",
 	"the disk of the database is full", "veritabanının diski dolu",
-	"the database file cannot be opened: look at its folder's existence and rights", "veritabanı dosyası açılamıyor: klasörünün varlığına ve izinlerine bakın",
-	"the rights on the database file do not let this program in", "veritabanı dosyasının izinleri bu programı içeri almıyor",
+	"the database file cannot be opened: check that its folder exists and its permissions", "veritabanı dosyası açılamıyor: klasörünün varlığına ve izinlerine bakın",
+	"this program has no permission to access the database file", "veritabanı dosyasının izinleri bu programı içeri almıyor",
 	"the folder %s cannot be used:", "%s klasörü kullanılamıyor:",
-	"no right to read and write %s: %s; it belongs to %s (mode %s), and this program runs as %s (", "%s okunup yazılamıyor: %s; sahibi %s (izinler %s), bu program ise %s olarak çalışıyor (",
-	"%s belongs to %s, and this program runs as %s: give the file to that user (chown)", "%s dosyasının sahibi %s, bu program ise %s olarak çalışıyor: dosyayı o kullanıcıya verin (chown)",
+	"no permission to read and write %s: %s; it belongs to %s (mode %s), and this program runs as %s (", "%s okunup yazılamıyor: %s; sahibi %s (izinler %s), bu program ise %s olarak çalışıyor (",
+	"%s belongs to %s, and this program runs as %s: change its owner to that user (chown)", "%s dosyasının sahibi %s, bu program ise %s olarak çalışıyor: dosyayı o kullanıcıya verin (chown)",
 	"PostgreSQL refuses the user or password of DATABASE_URL", "PostgreSQL, DATABASE_URL'deki kullanıcıyı ya da parolayı kabul etmiyor",
 	"PostgreSQL refuses the user of DATABASE_URL", "PostgreSQL, DATABASE_URL'deki kullanıcıyı kabul etmiyor",
 	"the database that DATABASE_URL names does not exist", "DATABASE_URL'deki veritabanı yok",
 	"the user of DATABASE_URL may not do this", "DATABASE_URL'deki kullanıcının buna yetkisi yok",
 	"DATABASE_URL names the parameter %q, which PostgreSQL or the pooler in front of it does not know; remove it", "DATABASE_URL'deki %q parametresini PostgreSQL ya da önündeki bağlantı havuzu tanımıyor; silin",
 	"PgBouncer runs with pool_mode = statement, which allows no transactions: set it to transaction or session", "PgBouncer işlemlere izin vermeyen pool_mode = statement ile çalışıyor: transaction ya da session yapın",
-	"PostgreSQL takes no writes: it is read-only", "PostgreSQL yazma kabul etmiyor: salt okunur",
+	"PostgreSQL is read-only", "PostgreSQL yazma kabul etmiyor: salt okunur",
 	"the disk of PostgreSQL is full", "PostgreSQL'in diski dolu",
 	"PostgreSQL has too many connections", "PostgreSQL'de çok fazla bağlantı var",
 	"PostgreSQL is starting or stopping", "PostgreSQL başlıyor ya da duruyor",
 	"PostgreSQL cannot be reached", "PostgreSQL'e ulaşılamıyor",
 	"the connection to PostgreSQL broke", "PostgreSQL bağlantısı koptu",
 	"the database does not answer in time", "veritabanı zamanında yanıt vermiyor",
-	"the database was written by a newer Sohbet; start that one, or restore the backup of before the upgrade", "veritabanını daha yeni bir Sohbet yazmış; onu başlatın ya da yükseltmeden önceki yedeği geri yükleyin",
-	"the database or the uploads folder is not empty; --force replaces what is there", "veritabanı ya da yüklenenler klasörü boş değil; --force var olanın yerine koyar",
-	"this is no backup of Sohbet", "bu bir Sohbet yedeği değil",
-	"this backup was made by a newer Sohbet: restore it with that one", "bu yedeği daha yeni bir Sohbet almış: onunla geri yükleyin",
+	"the database was written by a newer Sohbet; start that version, or restore a backup made before the upgrade", "veritabanını daha yeni bir Sohbet yazmış; onu başlatın ya da yükseltmeden önceki yedeği geri yükleyin",
+	"the database or the uploads folder is not empty; --force replaces the existing data", "veritabanı ya da yüklenenler klasörü boş değil; --force var olanın yerine koyar",
+	"this is not a Sohbet backup", "bu bir Sohbet yedeği değil",
+	"this backup was made by a newer Sohbet: restore it with that version", "bu yedeği daha yeni bir Sohbet almış: onunla geri yükleyin",
 	"this is a backup of a %s database, and DATABASE_URL names a %s one", "bu bir %s veritabanının yedeği, DATABASE_URL ise %s gösteriyor",
 	"process %d on %s works with %s, at %s: stop it first, or give this one a DATA_DIR of its own (several processes for one chat need PostgreSQL)",
 	"%[2]s üzerindeki %[1]s numaralı süreç %[3]s ile çalışıyor, adresi %[4]s: önce onu durdurun ya da buna ayrı bir DATA_DIR verin (bir sohbet için birden çok süreç PostgreSQL ister)",

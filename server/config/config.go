@@ -1,5 +1,5 @@
-// Package config declares every setting of Sohbet once: its name, type, default, check and whether it is secret.
-// Values come from the environment, or from a file named config.env in the working directory; the environment wins.
+// Package config declares every setting of Sohbet once: its name, type, default, check and whether it is secret. Values come from the
+// environment, or from the file config.env in the working directory; the environment takes precedence.
 package config
 
 import (
@@ -17,86 +17,86 @@ import (
 	"sohbet/server/hours"
 )
 
-// FileName is the settings file looked for in the working directory.
+// FileName is the name of the settings file in the working directory.
 const FileName = "config.env"
 
-// Config holds the checked settings. It carries secrets: never log or marshal it whole.
+// Config contains the validated settings. It includes secrets: never log or marshal it as a whole.
 type Config struct {
-	Host      string // "" = all addresses
+	Host      string // "" = all interfaces
 	Port      int    // 0 = any free port
-	PublicURL string // what browsers call this server: scheme://host[:port][/path], no trailing slash; "" = the host of each request
+	PublicURL string // this server's URL for browsers: scheme://host[:port][/path], no trailing slash; "" = the Host of each request
 
-	SecretKeys    []string // the first one writes, all of them read; filled by Prepare when SECRET_KEY is unset
+	SecretKeys    []string // the first encrypts and signs, all of them decrypt and verify; set by Prepare if SECRET_KEY is unset
 	AdminUsername string
-	AdminPassword string // plain text or an argon2id hash in PHC form; "" = one-time codes alone
+	AdminPassword string // plain text or an argon2id hash in PHC format; "" = sign in with one-time codes only
 
 	DataDir     string
 	DatabaseURL string // postgres://… or sqlite://PATH, never empty after Load
 
-	UploadDisk int64 // bytes that uploaded files may take in DataDir
-	MinFree    int64 // bytes that visitors leave free on DataDir's disk; 0 = none
+	UploadDisk int64 // maximum total bytes of uploaded files in DataDir
+	MinFree    int64 // bytes to leave free on DataDir's disk; 0 = none
 
 	Telegram   Telegram
 	Cloudinary Cloudinary
 
 	Brand          Brand
 	OpeningHours   *hours.Week // nil = always open
-	IdentitySecret string      // "" = nobody's identity is taken
-	PushContact    string      // mailto: or https: address for push services; "" = this server's own
+	IdentitySecret string      // "" = signed identities are refused
+	PushContact    string      // mailto: or https: address for push services; "" = this server's address
 
 	CORSOrigins    []string // scheme://host[:port], lower case, no trailing slash
 	TrustedProxies []netip.Prefix
-	AddressHeader  string // in which trusted proxies write the client's address
+	AddressHeader  string // the header in which trusted proxies send the client's address
 
 	MessageLimit, UploadLimit, APILimit, LoginLimit Rate
 
 	CacheTTL      time.Duration
-	RetentionDays int // 0 = keep for ever
+	RetentionDays int // 0 = unlimited
 	RedisURL      string
-	Polling       bool // SOCKET_TRANSPORTS: connections may be held by polling
-	Websocket     bool // … by websocket
+	Polling       bool // SOCKET_TRANSPORTS: whether clients may use polling
+	Websocket     bool // SOCKET_TRANSPORTS: whether clients may use websockets
 
 	LogLevel     slog.Level
 	SentryDSN    string // "" = off
-	LogFormat    string // "text", "json", or "" = text on a terminal, else json
+	LogFormat    string // "text", "json", or "" = text on a terminal, otherwise json
 	MetricsToken string
 	Locale       string // "tr" or "en"
 
-	// Warnings are remarks about values that work but look wrong, one line each, free of secrets.
+	// Warnings are about values that are valid but probably wrong, one line each, without secrets.
 	Warnings []string
 }
 
-// Telegram is the bridge to the operator's chat; off when BotToken is empty.
+// Telegram configures the bridge to the operators' chat; off if BotToken is empty.
 type Telegram struct {
 	BotToken   string
 	ChatID     int64
 	APIURL     string // without trailing slash
 	WebhookURL string // "" = long polling
-	Rate       *Rate  // messages into the chat; nil = what Telegram documents for its kind
+	Rate       *Rate  // limit for messages into the chat; nil = the limit documented by Telegram for the kind of chat
 }
 
 // On reports whether a bot is configured.
 func (t Telegram) On() bool { return t.BotToken != "" }
 
-// Brand is whose chat it is, for the visitors' pages. Empty fields leave it to the pages.
+// Brand is the branding of visitors' pages. Empty fields use the pages' defaults.
 type Brand struct {
 	Name, Greeting, Agent string
 	Color                 string // #rrggbb, lower case
 	Logo, Avatar          string // an https address, or a path within DATA_DIR
 }
 
-// Cloudinary is the remote file store; off when CloudName is empty, files are then kept in DataDir.
+// Cloudinary configures the remote file store; off if CloudName is empty, and files are stored in DataDir.
 type Cloudinary struct {
 	CloudName, APIKey, APISecret string
 	UploadPrefix                 string // base URL of the upload API, without trailing slash
 
-	url string // CLOUDINARY_URL as given, taken apart once all values are known
+	url string // CLOUDINARY_URL as given, parsed once all values are known
 }
 
-// On reports whether files go to Cloudinary.
+// On reports whether files are stored at Cloudinary.
 func (c Cloudinary) On() bool { return c.CloudName != "" }
 
-// BasePath is the path of PublicURL, such as "/chat"; "" where everything is served at the root.
+// BasePath returns the path of PublicURL, such as "/chat"; "" for the root.
 func (c *Config) BasePath() string {
 	_, rest, _ := strings.Cut(c.PublicURL, "://")
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
@@ -105,17 +105,17 @@ func (c *Config) BasePath() string {
 	return ""
 }
 
-// UploadsDir is the folder that uploaded files are kept in.
+// UploadsDir returns the folder for uploaded files.
 func (c *Config) UploadsDir() string { return filepath.Join(c.DataDir, "uploads") }
 
-// LockFiles are the files by which a process keeps others off what it alone works with: the SQLite database, and the folder in
-// which uploads are swept that this database does not name. None with PostgreSQL, which several processes share.
+// LockFiles returns the files to lock so that no second process uses the same data: one for the SQLite database, and one for the
+// uploads folder, in which files unknown to this database are deleted. None for PostgreSQL, which several processes may share.
 func (c *Config) LockFiles() []string {
 	path, ok := strings.CutPrefix(c.DatabaseURL, "sqlite://")
 	if !ok {
 		return nil
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil { // by whichever name it is opened
+	if real, err := filepath.EvalSymlinks(path); err == nil { // the same lock whichever path is used
 		path = real
 	}
 	return []string{path + ".lock", filepath.Join(c.DataDir, "sohbet.lock")}
@@ -132,10 +132,10 @@ type Rate struct {
 	Per   time.Duration
 }
 
-// Off reports whether the limit is switched off.
+// Off reports whether the limit is disabled.
 func (r Rate) Off() bool { return r.Count == 0 }
 
-// String gives the form that the setting is written in.
+// String returns the rate in the form of the setting.
 func (r Rate) String() string {
 	if r.Off() {
 		return "off"
@@ -150,18 +150,18 @@ func (r Rate) String() string {
 	return strconv.Itoa(r.Count) + "/" + per
 }
 
-// railwayProxies is where Railway's edge reaches a service from: the shared address space of RFC 6598, which nobody comes from
-// but the platform. Without it every visitor would share the edge's address, and the limits that go with it.
+// railwayProxies is the network from which Railway's edge proxy connects: the shared address space of RFC 6598, which only the platform
+// uses. If it were not trusted, all visitors would share the edge's address and its limits.
 var railwayProxies = netip.MustParsePrefix("100.64.0.0/10")
 
-// Invalid lists everything wrong with the settings, one line for each variable.
+// Invalid lists everything that is wrong with the settings, one line per variable.
 type Invalid []string
 
 // Error joins the lines with newlines.
 func (e Invalid) Error() string { return strings.Join(e, "\n") }
 
-// Load reads the settings from dir/config.env, if it is there, and from lookup (os.LookupEnv in the running program), which
-// wins; a variable that is set but empty means its default. It returns an Invalid with a line for every wrong value.
+// Load reads the settings from dir/config.env, if it exists, and from lookup (os.LookupEnv), which takes precedence; an empty variable
+// means its default. It returns an Invalid with a line for every wrong value.
 func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 	path := filepath.Join(dir, FileName)
 	file, err := readFile(path)
@@ -199,7 +199,7 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 		if !given["TRUSTED_PROXIES"] {
 			c.TrustedProxies = []netip.Prefix{railwayProxies}
 		}
-		// Railway's edge documents X-Real-IP alone (https://docs.railway.com/networking/public-networking/specs-and-limits).
+		// Railway's edge documents only X-Real-IP (https://docs.railway.com/networking/public-networking/specs-and-limits).
 		if !given["CLIENT_ADDRESS_HEADER"] && slices.ContainsFunc(c.TrustedProxies, railwayProxies.Overlaps) {
 			c.AddressHeader = "X-Real-IP"
 		}
@@ -225,7 +225,7 @@ func (c *Config) warn(format string, args ...any) {
 	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
 }
 
-// combine checks what no single value shows, and fills what follows from several.
+// combine checks dependencies between values, and sets values that depend on several.
 func (c *Config) combine(given map[string]bool) Invalid {
 	var wrong Invalid
 	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
@@ -269,17 +269,17 @@ func (c *Config) combine(given map[string]bool) Invalid {
 	case !c.Postgres():
 		c.warn("REDIS_URL has no effect with SQLite, which has one process; several need PostgreSQL (DATABASE_URL)")
 	case c.Cloudinary.CloudName == "":
-		c.warn("REDIS_URL is set, but not Cloudinary: DATA_DIR has to be one folder that all processes share, or files are found by the one that took them in alone")
+		c.warn("REDIS_URL is set, but not Cloudinary: DATA_DIR has to be one folder that all processes share, or each process finds only the files that it received itself")
 	}
 	return wrong
 }
 
-// combine merges CLOUDINARY_URL with the three single values; both may be given only when they agree.
+// combine merges CLOUDINARY_URL with the three single values; if both are given they must agree.
 func (c *Cloudinary) combine() []string {
 	if c.url != "" {
 		u, err := url.Parse(c.url)
-		if err != nil { // the setting's own check has parsed it
-			return []string{"CLOUDINARY_URL holds a broken address"}
+		if err != nil { // cannot happen: the setting's own check has parsed it
+			return []string{"CLOUDINARY_URL holds an invalid address"}
 		}
 		secret, _ := u.User.Password()
 		for _, v := range []struct{ name, single, whole string }{
@@ -308,7 +308,7 @@ func (c *Cloudinary) combine() []string {
 	return lines
 }
 
-// suggestion names the setting that an unknown name is probably meant to be.
+// suggestion returns the setting that an unknown name was probably meant to be.
 func suggestion(name string) string {
 	best, distance := "", 3
 	for _, s := range settings {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "write config.example.env anew")
+var update = flag.Bool("update", false, "rewrite config.example.env")
 
 const examplePath = "../../config.example.env"
 
@@ -167,7 +167,7 @@ func TestGoodValues(t *testing.T) {
 func TestWrongValues(t *testing.T) {
 	for _, tc := range []struct {
 		env  []string
-		want []string // one line each: what it must contain
+		want []string // text that each line must contain
 	}{
 		{[]string{"PORT", "70000"}, []string{`PORT holds "70000": want a whole number from 0 to 65535`}},
 		{[]string{"PORT", "http"}, []string{"PORT"}},

@@ -13,11 +13,11 @@ import (
 	"unicode/utf8"
 )
 
-// fileRule is how a line of the settings file is read.
-const fileRule = "A value is what follows =, as it stands: $, # and quotes mean themselves; one pair of quotes around all of it is taken off."
+// fileRule explains to users how a line of the settings file is parsed.
+const fileRule = "A value is everything after =, taken literally (also $, # and quotes); one pair of quotes around the whole value is removed."
 
-// readFile reads the settings file; a missing file is an empty one. What could be meant in two ways is refused: earlier versions, shells
-// and other programs insert variables, end a value at a # or read backslashes. Errors name the line and the setting, never the value.
+// readFile reads the settings file; a missing file is treated as empty. Ambiguous values are refused: earlier versions, shells and
+// other programs expand variables, end a value at a # or interpret backslashes. Errors name the line and the setting, never the value.
 func readFile(path string) (map[string]string, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +50,7 @@ func readFile(path string) (map[string]string, error) {
 		}
 		value, err := unquote(value, names)
 		if _, twice := values[name]; twice && err == nil {
-			err = errors.New("stands there a second time; remove one of them")
+			err = errors.New("is set a second time; remove one of them")
 		}
 		if err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s, line %d: %s %s", path, i+1, name, err))
@@ -66,7 +66,7 @@ func readFile(path string) (map[string]string, error) {
 
 var assigned = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=(.*)$`)
 
-// assignment takes a line apart.
+// assignment parses a line.
 func assignment(line string) (name, value string, ok bool) {
 	m := assigned.FindStringSubmatch(line)
 	if m == nil {
@@ -81,7 +81,7 @@ var (
 	escape    = regexp.MustCompile("\\\\[\"$`\\\\nrt]")
 )
 
-// unquote gives the value of what follows = by [fileRule]. names are all that the file sets.
+// unquote parses a value according to [fileRule]. names are all names set in the file.
 func unquote(raw string, names map[string]bool) (string, error) {
 	quote, value := byte(0), strings.TrimSpace(raw)
 	if value != "" && (value[0] == '"' || value[0] == '\'') {
@@ -109,7 +109,7 @@ func unquote(raw string, names map[string]bool) (string, error) {
 	}
 	for _, m := range insertion.FindAllStringSubmatch(value, -1) {
 		if name := m[1] + m[2]; names[name] {
-			return "", fmt.Errorf("names $%s, which is not inserted: write out what it stands for, or put the value in single quotes if $ is part of it", name)
+			return "", fmt.Errorf("names $%s, which is not expanded: write out its value, or put the value in single quotes if $ is part of it", name)
 		}
 	}
 	if quote == '"' && escape.MatchString(value) {
@@ -118,10 +118,10 @@ func unquote(raw string, names map[string]bool) (string, error) {
 	return value, nil
 }
 
-var errCommentBehind = errors.New("has a # behind a space: put a comment on a line of its own, or, if it is part of the value, put single quotes around the whole value")
+var errCommentBehind = errors.New("has a # after a space: put a comment on a line of its own, or, if it is part of the value, put single quotes around the whole value")
 
-// decodeText gives a text as UTF-8: from UTF-8 with or without a byte order mark, or UTF-16, in which Windows' editors and PowerShell's
-// > write. A text in an 8-bit code page is refused.
+// decodeText converts a text to UTF-8: from UTF-8 with or without a byte order mark, or from UTF-16, which Windows editors and
+// PowerShell's > write. Text in an 8-bit code page is refused.
 func decodeText(raw []byte) (string, error) {
 	var order binary.ByteOrder
 	switch {
@@ -131,7 +131,7 @@ func decodeText(raw []byte) (string, error) {
 		order, raw = binary.LittleEndian, raw[2:]
 	case bytes.HasPrefix(raw, []byte{0xfe, 0xff}):
 		order, raw = binary.BigEndian, raw[2:]
-	case len(raw) > 1 && raw[1] == 0: // the first character of a setting, comment or line end is ASCII
+	case len(raw) > 1 && raw[1] == 0: // UTF-16 little-endian: the first character of a setting, comment or line end is ASCII
 		order = binary.LittleEndian
 	case len(raw) > 1 && raw[0] == 0:
 		order = binary.BigEndian
@@ -149,7 +149,7 @@ func decodeText(raw []byte) (string, error) {
 	return string(raw), nil
 }
 
-// firstInvalid is where a text stops being UTF-8, or holds a NUL; -1 = nowhere.
+// firstInvalid returns the index of the first invalid UTF-8 or NUL; -1 = none.
 func firstInvalid(raw []byte) int {
 	for i := 0; i < len(raw); {
 		r, n := utf8.DecodeRune(raw[i:])
@@ -161,16 +161,16 @@ func firstInvalid(raw []byte) int {
 	return -1
 }
 
-// envQuotes takes off the quotes around a value of the environment that docker's --env-file and some panels leave there, with a warning.
-// What Fernet keys were made of stays as it is: other keys would read no stored message.
+// envQuotes removes quotes around a value of the environment, which docker's --env-file and some hosting panels leave there, and warns.
+// It keeps them in SECRET_KEY, because the stored messages are encrypted with a key that includes them.
 func (c *Config) envQuotes(s *setting, value string) string {
 	if len(value) < 3 || value[0] != value[len(value)-1] || value[0] != '"' && value[0] != '\'' || strings.Count(value, value[:1]) > 2 {
 		return value
 	}
 	if s.name == "SECRET_KEY" {
-		c.warn("SECRET_KEY stands in quotes, which are part of the key: docker --env-file leaves them. To drop them, set the key without quotes, a comma and the key with quotes, and run sohbet rekey")
+		c.warn("SECRET_KEY is in quotes, which are part of the key: docker --env-file leaves them. To drop them, set the key without quotes, a comma and the key with quotes, and run sohbet rekey")
 		return value
 	}
-	c.warn("%s stands in quotes in the environment; they were taken off: docker --env-file leaves them. Set it without quotes", s.name)
+	c.warn("%s is in quotes in the environment; they were removed: docker --env-file leaves them. Set it without quotes", s.name)
 	return value[1 : len(value)-1]
 }

@@ -50,16 +50,16 @@ func TestValuesStandAsTheyAre(t *testing.T) {
 
 func TestAmbiguousValuesAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"PORT=7000\nADMIN_PASSWORD=hunter2 # secret":        "line 2: ADMIN_PASSWORD has a # behind a space",
-		"ADMIN_PASSWORD='hunter2' # secret":                 "line 1: ADMIN_PASSWORD has a # behind a space",
-		"ADMIN_PASSWORD= # hunter2":                         "has a # behind a space",
+		"PORT=7000\nADMIN_PASSWORD=hunter2 # secret":        "line 2: ADMIN_PASSWORD has a # after a space",
+		"ADMIN_PASSWORD='hunter2' # secret":                 "line 1: ADMIN_PASSWORD has a # after a space",
+		"ADMIN_PASSWORD= # hunter2":                         "has a # after a space",
 		`ADMIN_PASSWORD="hunter2`:                           "begins with a quote",
 		`ADMIN_PASSWORD="hunter2" and more`:                 "a quote before its end",
 		`ADMIN_PASSWORD="hunter2" and "more"`:               "quotes within quotes",
 		`ADMIN_PASSWORD="hunter2\$x"`:                       "a backslash within double quotes",
 		"DB=hunter2\nADMIN_PASSWORD=x${DB}y":                "line 2: ADMIN_PASSWORD names $DB",
 		"DB=hunter2\nADMIN_PASSWORD=\"x$DB\"":               "names $DB",
-		"PORT=1\nADMIN_PASSWORD=hunter2\nADMIN_PASSWORD=no": "line 3: ADMIN_PASSWORD stands there a second time",
+		"PORT=1\nADMIN_PASSWORD=hunter2\nADMIN_PASSWORD=no": "line 3: ADMIN_PASSWORD is set a second time",
 		"ADMIN_PASSWORD hunter2":                            "line 1, cannot be read: write NAME=value",
 		"ADMIN_PASSWORD=hunter2\xfe":                        "line 1 is not UTF-8",
 	} {

@@ -23,7 +23,7 @@ import (
 	"sohbet/server/hours"
 )
 
-// The errors below complete the line "NAME holds VALUE: …" and say what would be right. They must not quote the value.
+// The errors below complete the line "NAME holds VALUE: …" and describe what is expected. They must not quote the value.
 
 func integer(low, high int, field func(*Config) *int) func(*Config, string) error {
 	return func(c *Config, value string) error {
@@ -47,7 +47,7 @@ func oneOf(field func(*Config) *string, allowed ...string) func(*Config, string)
 	}
 }
 
-// word takes a value without spaces or control characters.
+// word parses a value without spaces or control characters.
 func word(field func(*Config) *string) func(*Config, string) error {
 	return func(c *Config, value string) error {
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
@@ -58,7 +58,7 @@ func word(field func(*Config) *string) func(*Config, string) error {
 	}
 }
 
-// address takes an absolute URL with one of the schemes; a trailing slash is cut.
+// address parses an absolute URL with one of the schemes; a trailing slash is removed.
 func address(field func(*Config) *string, schemes ...string) func(*Config, string) error {
 	return func(c *Config, value string) error {
 		u, err := url.Parse(value)
@@ -89,7 +89,7 @@ func setTelegramRate(c *Config, value string) error {
 	return err
 }
 
-// ParseRate reads "count/duration" ("30/1m") or "off".
+// ParseRate parses "count/duration" ("30/1m") or "off".
 func ParseRate(value string) (Rate, error) {
 	wrong := errors.New("want count/duration such as 30/1m (count from 1 to 1000000, duration from 1s to 24h), or off")
 	if strings.EqualFold(value, "off") {
@@ -135,9 +135,9 @@ func setAdminPassword(c *Config, value string) error {
 	if strings.HasPrefix(value, argonPrefix) {
 		p, _, _, err := argon2id.DecodeHash(value)
 		if err != nil {
-			return errors.New("it begins like an argon2id hash but is none: want $argon2id$v=19$m=…,t=…,p=…$salt$hash")
+			return errors.New("it begins like an argon2id hash but is not one: want $argon2id$v=19$m=…,t=…,p=…$salt$hash")
 		}
-		if p.Memory > 256*1024 || p.Iterations > 16 { // each try would cost that much
+		if p.Memory > 256*1024 || p.Iterations > 16 { // limits the cost of each password check
 			return errors.New("want an argon2id hash with m ≤ 262144 and t ≤ 16")
 		}
 	}
@@ -170,7 +170,7 @@ func setDatabaseURL(c *Config, value string) error {
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return wrong
 	}
-	if u.Host == "" && u.Query().Get("host") == "" { // sockets are named as ?host=/run/postgresql
+	if u.Host == "" && u.Query().Get("host") == "" { // Unix sockets are given as ?host=/run/postgresql
 		return wrong
 	}
 	c.DatabaseURL = value
@@ -188,7 +188,7 @@ func setCacheTTL(c *Config, value string) error {
 
 var sizeUnits = map[string]int64{"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
-// size takes a number of bytes from low on, or, where off is allowed, "off" for 0.
+// size parses a number of bytes of at least low or, if allowed, "off" for 0.
 func size(low int64, off bool, field func(*Config) *int64) func(*Config, string) error {
 	return func(c *Config, value string) error {
 		if off && strings.EqualFold(value, "off") {
@@ -278,8 +278,8 @@ func setOrigins(c *Config, value string) error {
 	return nil
 }
 
-// originOf is the origin of an http(s) address as browsers write it: in lower case, the name in the form that DNS has (RFC 5891),
-// and without the scheme's own port.
+// originOf returns the origin of an http(s) URL as browsers write it: in lower case, the host name in DNS form (RFC 5891), and without
+// the scheme's default port.
 func originOf(u *url.URL) (string, bool) {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
 		return "", false
@@ -291,7 +291,7 @@ func originOf(u *url.URL) (string, bool) {
 	return u.Scheme + "://" + strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]), true
 }
 
-// asciiHost gives a host with or without port in the form that DNS and Origin headers have.
+// asciiHost converts a host with or without port to the form used in DNS and Origin headers.
 func asciiHost(host string) (string, bool) {
 	if !strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
 		return strings.ToLower(host), true
@@ -379,7 +379,7 @@ func setLogLevel(c *Config, value string) error {
 	return nil
 }
 
-// line takes one line of text of at most so many characters.
+// line parses one line of text of at most so many characters.
 func line(most int, field func(*Config) *string) func(*Config, string) error {
 	return func(c *Config, value string) error {
 		if utf8.RuneCountInString(value) > most || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
@@ -401,7 +401,7 @@ func setBrandColor(c *Config, value string) error {
 	return nil
 }
 
-// picture takes an https address, or a path that stays within DATA_DIR.
+// picture parses an https URL, or a path inside DATA_DIR.
 func picture(field func(*Config) *string) func(*Config, string) error {
 	return func(c *Config, value string) error {
 		u, err := url.Parse(value)
@@ -411,9 +411,9 @@ func picture(field func(*Config) *string) func(*Config, string) error {
 		}
 		if host, ok := "", false; remote {
 			if host, ok = asciiHost(u.Host); !ok {
-				return errors.New("the name of its host cannot be one")
+				return errors.New("its host name is invalid")
 			}
-			u.Host = host // it goes into a header
+			u.Host = host // it is used in a header
 			value = u.String()
 		}
 		*field(c) = value

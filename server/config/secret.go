@@ -17,11 +17,11 @@ const (
 	argonPrefix = "$argon2id$"
 )
 
-// Prepare makes the data folder and, when SECRET_KEY is unset, reads or makes the key kept there with mode 0600.
-// created tells that a new key was made.
+// Prepare creates the data folder and, if SECRET_KEY is unset, reads or generates the key stored there with mode 0600. created reports
+// whether a key was generated.
 func (c *Config) Prepare() (created bool, err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return false, fmt.Errorf("DATA_DIR holds %q: the folder cannot be made: %w", c.DataDir, err)
+		return false, fmt.Errorf("DATA_DIR holds %q: the folder cannot be created: %w", c.DataDir, err)
 	}
 	if len(c.SecretKeys) > 0 {
 		return false, nil
@@ -45,7 +45,7 @@ func readSecret(path string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("secret key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 { // copied or restored with wide rights: others could sign sessions
+	if info.Mode().Perm()&0o077 != 0 { // the key file was copied or restored with broad permissions: other users could read it and forge sessions
 		if err := os.Chmod(path, 0o600); err != nil {
 			return nil, fmt.Errorf("secret key: others may read it and that cannot be changed: %w", err)
 		}
@@ -61,8 +61,8 @@ func readSecret(path string) ([]string, error) {
 	return keys, nil
 }
 
-// makeSecret writes a new key durably. The file appears under its name only when it is whole, and of two processes starting
-// at once the first one's key stands; created is false for the other.
+// makeSecret generates a key and writes it durably. The file gets its name only once it is complete. If two processes start at once,
+// the first one's key is used; created is false for the other.
 func makeSecret(path string) (created bool, err error) {
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {

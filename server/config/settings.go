@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// setting is one row of the table. set parses, checks and stores the value; its error says what would be right, never what
-// the value was.
+// setting is one row of the table. set parses, validates and stores the value; its error describes the expected form and does not
+// contain the value.
 type setting struct {
 	group, name, def string
-	kind             string // shown in the example: what form the value has
+	kind             string // form of the value, shown in the example
 	secret           bool
 	about            string // lines of help
 	set              func(*Config, string) error
 }
 
-// show gives a value as error messages may quote it.
+// show returns a value as error messages may quote it.
 func (s *setting) show(value string) string {
 	if !s.secret {
 		return strconv.Quote(value)
@@ -28,16 +28,16 @@ func (s *setting) show(value string) string {
 	return fmt.Sprintf("\"****\" (%d characters)", len([]rune(value)))
 }
 
-// settings is the whole table, in the order of the example file.
+// settings are all settings, in the order of the example file.
 var settings = []setting{
 	{group: "Address", name: "PORT", def: "5000", kind: "number", set: integer(0, 65535, func(c *Config) *int { return &c.Port }),
 		about: "Port to listen on; 0 picks a free one."},
 	{name: "HOST", kind: "address", set: setHost,
 		about: "Address to listen on; empty means all of them."},
 	{name: "PUBLIC_URL", kind: "address", set: setPublicURL,
-		about: "What browsers call this server: https://chat.example. Needed behind a proxy that changes Host without saying so in\n" +
+		about: "URL of this server for browsers: https://chat.example. Needed behind a proxy that changes Host without saying so in\n" +
 			"X-Forwarded-Host, and for a path: with https://shop.example/chat/ everything is served below /chat/, whether the\n" +
-			"proxy passes that on or cuts it off. Empty: the host of each request."},
+			"proxy keeps that path or strips it. Empty: the host of each request."},
 
 	{group: "Signing in", name: "SECRET_KEY", kind: "text", secret: true, set: setSecretKey,
 		about: "Signs sessions and encrypts messages. At least 32 characters; make one with: openssl rand -hex 32\n" +
@@ -56,15 +56,15 @@ var settings = []setting{
 	{name: "BRAND_COLOR", kind: "#rrggbb", set: setBrandColor,
 		about: "Colour of buttons and of visitors' messages. It is made lighter or darker where it could not be read."},
 	{name: "BRAND_LOGO", kind: "address or path", set: picture(func(c *Config) *string { return &c.Brand.Logo }),
-		about: "Picture beside the name: an https address, or a PNG, JPEG, WebP, GIF or SVG file in DATA_DIR."},
+		about: "Picture next to the name: an https address, or a PNG, JPEG, WebP, GIF or SVG file in DATA_DIR."},
 	{name: "BRAND_GREETING", kind: "text", set: line(300, func(c *Config) *string { return &c.Brand.Greeting }),
-		about: "First words to a visitor."},
+		about: "Greeting for visitors."},
 	{name: "AGENT_NAME", kind: "text", set: line(60, func(c *Config) *string { return &c.Brand.Agent }),
-		about: "Who answers, as visitors see it."},
+		about: "Name of the team, as visitors see it."},
 	{name: "AGENT_AVATAR", kind: "address or path", set: picture(func(c *Config) *string { return &c.Brand.Avatar }),
-		about: "Picture of who answers; as BRAND_LOGO."},
+		about: "Picture of the team, in the same forms as BRAND_LOGO."},
 	{name: "OPENING_HOURS", kind: "time zone, days and times", set: setOpeningHours,
-		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Visitors are told when it is closed,\n" +
+		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Visitors see when it is closed,\n" +
 			"and until when. Empty: always open."},
 	{name: "IDENTITY_SECRET", kind: "text", secret: true, set: setIdentitySecret,
 		about: "For sites that embed the chat and know their users: the site's server signs a user's id with this secret (lower-case\n" +
@@ -82,11 +82,11 @@ var settings = []setting{
 	{name: "MESSAGE_RETENTION_DAYS", def: "0", kind: "number", set: integer(0, 36500, func(c *Config) *int { return &c.RetentionDays }),
 		about: "Messages older than this many days are deleted; 0 keeps them."},
 	{name: "UPLOAD_DISK_LIMIT", def: "1GB", kind: "size", set: size(16<<20, false, func(c *Config) *int64 { return &c.UploadDisk }),
-		about: "What uploaded files may take in DATA_DIR together, such as 500MB or 20GB. Uploads are refused beyond it."},
+		about: "Maximum total size of uploaded files in DATA_DIR, such as 500MB or 20GB. Uploads are refused beyond it."},
 	{name: "MIN_FREE_DISK", def: "128MB", kind: "size or off", set: size(1<<20, true, func(c *Config) *int64 { return &c.MinFree }),
-		about: "What visitors leave free on the disk of DATA_DIR, never more than a tenth of it. Below it their messages and all\n" +
+		about: "Space that visitors leave free on the disk of DATA_DIR, never more than a tenth of it. Below it their messages and all\n" +
 			"uploads are refused, while agents can still answer and delete. /health warns before: below four times as much, or\n" +
-			"a fifth of the disk. The disk of PostgreSQL is not looked at."},
+			"a fifth of the disk. The disk of PostgreSQL is not checked."},
 
 	{group: "Telegram", name: "TELEGRAM_BOT_TOKEN", kind: "text", secret: true, set: setBotToken,
 		about: "Token from @BotFather. Goes together with TELEGRAM_CHAT_ID; both empty means no Telegram."},
@@ -99,8 +99,8 @@ var settings = []setting{
 		set:   address(func(c *Config) *string { return &c.Telegram.WebhookURL }, "http", "https"),
 		about: "Public https address of this server; switches from polling to a webhook."},
 	{name: "RATE_LIMIT_TELEGRAM", kind: "count/duration or off", set: setTelegramRate,
-		about: "Messages that are sent into the chat. Empty: what Telegram documents, 20/1m for a group. off: only what Telegram\n" +
-			"answers counts, for a server of your own."},
+		about: "Messages that are sent into the chat. Empty: what Telegram documents, 20/1m for a group. off: no limit but Telegram's\n" +
+			"own responses, for a Bot API server of your own."},
 
 	{group: "Files", name: "CLOUDINARY_CLOUD_NAME", kind: "text", set: setCloudName,
 		about: "Files go to Cloudinary when these three are set (or CLOUDINARY_URL), else into DATA_DIR."},
@@ -121,7 +121,7 @@ var settings = []setting{
 		about: "Header in which those proxies write the client's address, for one that writes another, such as X-Real-IP or\n" +
 			"CF-Connecting-IP. It is read from the right; no other header counts. On Railway's edge: X-Real-IP."},
 	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
-		about: "Messages of one visitor. An address may send twenty times as many and begin twice as many conversations. Of what is\n" +
+		about: "Messages of one visitor. An address may send twenty times as many and start twice as many conversations. Of what is\n" +
 			"stored for them, 10 KB count for each message of a visitor, and four times as much for an address."},
 	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
 		about: "Uploads from one address."},
@@ -129,16 +129,16 @@ var settings = []setting{
 		about: "Requests to /api from one address. It may open twice as many sockets, a thousand at a time; each of them may send\n" +
 			"four times as many events."},
 	{name: "RATE_LIMIT_LOGIN", def: "5/15m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.LoginLimit }),
-		about: "Codes asked for, and codes or passwords tried, from one address or a browser that signed in before. Guesses at\n" +
-			"codes are bounded for all addresses together besides, also when this is off."},
+		about: "Codes requested, and codes or passwords entered, from one address or a browser that signed in before. Guesses at\n" +
+			"codes are also limited for all addresses together, even when this is off."},
 
 	{group: "Running it", name: "LOG_LEVEL", def: "info", kind: "debug, info, warn or error", set: setLogLevel,
-		about: "Least important line that is logged."},
+		about: "Lowest level of the lines that are logged."},
 	{name: "LOG_FORMAT", kind: "text or json", set: oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json"),
 		about: "Empty: text on a terminal, otherwise json."},
 	{name: "SENTRY_DSN", kind: "address", secret: true,
 		set:   address(func(c *Config) *string { return &c.SentryDSN }, "http", "https"),
-		about: "Where failures are reported: the DSN of a project in Sentry or GlitchTip. Empty: nowhere."},
+		about: "Where errors are reported: the DSN of a project in Sentry or GlitchTip. Empty: nowhere."},
 	{name: "METRICS_TOKEN", kind: "text", secret: true, set: word(func(c *Config) *string { return &c.MetricsToken }),
 		about: "Bearer token for /metrics, and for the version and figures of /health. Empty: for signed-in agents alone."},
 	{name: "REDIS_URL", kind: "address", secret: true,
@@ -147,12 +147,12 @@ var settings = []setting{
 			"(docs/scaling.md)."},
 	{name: "SOCKET_TRANSPORTS", def: "polling,websocket", kind: "list", set: setTransports,
 		about: "How browsers may hold their connection. websocket alone needs no sticky sessions in front of several processes,\n" +
-			"and shuts out networks that let none through."},
+			"and excludes networks that block websockets."},
 	{name: "DEFAULT_LOCALE", def: "tr", kind: "tr or en", set: oneOf(func(c *Config) *string { return &c.Locale }, "tr", "en"),
 		about: "Language of the pages for browsers that ask for neither."},
 }
 
-// WriteExample writes the commented example file, the same text as config.example.env.
+// WriteExample writes the commented example file config.example.env.
 func WriteExample(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Settings of Sohbet. Copy this file to config.env and uncomment what you change.\n" +
@@ -173,7 +173,7 @@ func WriteExample(w io.Writer) error {
 	return err
 }
 
-// WriteTable writes every setting as a row of a Markdown table, the one that README.md holds.
+// WriteTable writes every setting as a row of a Markdown table, for README.md.
 func WriteTable(w io.Writer) error {
 	b := strings.NewReplacer("|", "\\|", "\n", " ")
 	rows := []string{"| variable | default | what it does |", "|---|---|---|"}

@@ -1,4 +1,4 @@
-// Package disk tells how much room is left on the disk of the data folder, and when that is too little to write to.
+// Package disk reports how much space is left on the disk of the data folder, and whether that is too little to write.
 package disk
 
 import (
@@ -7,47 +7,47 @@ import (
 	"time"
 )
 
-// Level says what the room on the disk is enough for.
+// Level classifies the free space.
 type Level int
 
-// The levels, by the bytes that are left. Below the floor only agents write; below an eighth of it nothing does but deleting.
+// The levels. Below the floor only agents may write; below an eighth of it nothing is written.
 const (
 	OK      Level = iota
-	Low           // below the warning
+	Low           // below the warning threshold
 	Full          // below the floor
 	Reserve       // below an eighth of the floor
 )
 
 const (
 	sampleEvery = time.Second
-	// A floor is never more than this part of the disk, so that small volumes stay usable; nor is the warning more than twice that.
+	// The floor is at most total/largestPart, so that small volumes stay usable, and the warning threshold at most twice that.
 	largestPart = 10
 	warnFactor  = 4
 	reservePart = 8
 )
 
-// DefaultFloor is the floor in bytes where none is set, and what the warning is reckoned by where the floor is off.
+// DefaultFloor is the floor in bytes if none is configured, and the base of the warning threshold if the floor is off.
 const DefaultFloor = 128 << 20
 
-// State is the room as it was found.
+// State is the disk space at the time of a check.
 type State struct {
 	Level       Level
 	Free, Total uint64 // bytes
 	Floor       uint64 // bytes; 0 = none
-	Err         error  // the folder could not be looked at
+	Err         error  // the folder could not be checked
 }
 
-// Options describe a disk.
+// Options configure a [Space].
 type Options struct {
 	Dir   string
-	Floor int64 // bytes that visitors leave free; 0 = the disk may be filled
-	// Spare, if set, gives the bytes inside the database's file that it writes to before the file grows.
+	Floor int64 // bytes to leave free; 0 = the disk may be filled
+	// Spare, if set, returns the free bytes inside the database file, which are reused before the file grows.
 	Spare func(context.Context) (uint64, error)
 	Usage func(dir string) (free, total uint64, err error) // nil = [Usage]
 	Now   func() time.Time
 }
 
-// Space watches the room on a disk. It looks at most once a second, when it is asked. Its methods may be called from any goroutine.
+// Space monitors the free space of a disk. It checks on demand, at most once a second. It is safe for concurrent use.
 type Space struct {
 	o Options
 
@@ -56,7 +56,7 @@ type Space struct {
 	state State
 }
 
-// New makes a Space.
+// New returns a Space.
 func New(o Options) *Space {
 	if o.Usage == nil {
 		o.Usage = Usage
@@ -67,8 +67,7 @@ func New(o Options) *Space {
 	return &Space{o: o}
 }
 
-// State returns the room as it was within the last second. A disk that cannot be looked at counts as having room: writing to it
-// tells.
+// State returns the state within the last second. If the check fails the level is OK: a write will fail if the disk is really full.
 func (s *Space) State(ctx context.Context) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,13 +109,13 @@ func (s *Space) spare(ctx context.Context) uint64 {
 		return 0
 	}
 	spare, err := s.o.Spare(ctx)
-	if err != nil { // then it can hardly be written to either, which is told elsewhere
+	if err != nil { // a disk that cannot be checked can hardly be written to either, which is reported elsewhere
 		return 0
 	}
 	return spare
 }
 
-// Free is how many bytes files may still take: what is left above the floor.
+// Free returns how many bytes may still be written: the free space above the floor.
 func (s *Space) Free() (uint64, error) {
 	st := s.State(context.Background())
 	if st.Err != nil || st.Free <= st.Floor {

@@ -22,14 +22,14 @@ func TestLevels(t *testing.T) {
 		{128 * mega, 511 * mega, 1_000_000 * mega, 0, disk.Low},
 		{128 * mega, 129 * mega, 1_000_000 * mega, 0, disk.Low},
 		{128 * mega, 127 * mega, 1_000_000 * mega, 0, disk.Full},
-		{128 * mega, 127 * mega, 1_000_000 * mega, 2 * mega, disk.Low}, // in the place of what was deleted
+		{128 * mega, 127 * mega, 1_000_000 * mega, 2 * mega, disk.Low}, // free space inside the database file counts
 		{128 * mega, 15 * mega, 1_000_000 * mega, 900 * mega, disk.Reserve},
 		{128 * mega, 201 * mega, 1000 * mega, 0, disk.OK}, // a small volume
 		{128 * mega, 199 * mega, 1000 * mega, 0, disk.Low},
 		{128 * mega, 101 * mega, 1000 * mega, 0, disk.Low},
 		{128 * mega, 99 * mega, 1000 * mega, 0, disk.Full},
 		{128 * mega, 12 * mega, 1000 * mega, 0, disk.Reserve},
-		{2000 * mega, 1999 * mega, 1_000_000 * mega, 0, disk.Full}, // as somebody set it
+		{2000 * mega, 1999 * mega, 1_000_000 * mega, 0, disk.Full}, // a configured floor
 		{0, 0, 1000 * mega, 0, disk.Low},
 	} {
 		s := disk.New(disk.Options{Floor: c.floor, Usage: func(string) (uint64, uint64, error) { return c.free, c.total, nil },

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Usage gives the bytes that this process may still write to dir's volume, and its size.
+// Usage returns the bytes of dir's volume that this process may still write, and its total size.
 func Usage(dir string) (free, total uint64, err error) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {

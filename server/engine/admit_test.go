@@ -11,8 +11,8 @@ import (
 	"sohbet/server/engine"
 )
 
-// TestAdmit checks that a refused client is told when to come back, and that each admitted connection is given back once,
-// whatever its end.
+// TestAdmit checks that a refused client gets a Retry-After, and that leave is called once for each admitted connection, however it
+// ends.
 func TestAdmit(t *testing.T) {
 	var inside, left atomic.Int64
 	s, host := serve(t, engine.Options{Admit: func(*http.Request) (func(), time.Duration) {
@@ -34,7 +34,7 @@ func TestAdmit(t *testing.T) {
 	}
 	w.Close()
 	raw.Until(t, "two have left", func() bool { return left.Load() == 2 && inside.Load() == 1 })
-	// A handshake that fails half way is given back as well.
+	// leave is also called for a handshake that fails.
 	if a := host.Do("GET", "EIO=4&transport=websocket", "", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "7"); a.Status < 400 {
 		t.Errorf("an unknown version of the protocol was accepted: %v", a)
 	}

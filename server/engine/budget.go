@@ -8,19 +8,20 @@ import (
 	"time"
 )
 
-// budget counts the bytes that connections hold in memory: what has arrived of messages that are not complete or not handled
-// yet, and what waits to be written. Without it the per-connection bounds multiply by the number of connections.
+// budget counts the bytes that connections hold in memory: incomplete or unhandled messages, and data queued for writing. Limits per
+// connection alone would allow their sum to exceed the memory.
 type budget struct {
 	total   atomic.Int64
 	mu      sync.Mutex
 	byKey   map[string]*account
-	running atomic.Bool // relieve is at work
+	running atomic.Bool // relieve is running
 }
 
-// alwaysHeld is how many bytes a connection may hold however much others do, so that those who hold the most cannot have it cut.
+// alwaysHeld is how many bytes a connection may hold regardless of others, so that clients that exhaust the budget cannot get ordinary
+// ones disconnected.
 const alwaysHeld = 16 << 10
 
-// account is one address's share of the budget. It exists while the address has connections.
+// account is the share of the budget used by one address. It exists while the address has connections.
 type account struct {
 	key   string
 	held  atomic.Int64
@@ -47,9 +48,9 @@ func (b *budget) close(a *account) {
 	}
 }
 
-// charge adds n bytes, negative to give them back, to what the connection holds. When that exceeds the budget, connections
-// are cut; when it exceeds the budget by a quarter because cutting has not caught up, charge reports false for a connection
-// that holds more than a little, and the caller must not keep the bytes. The caller holds c.mu.
+// charge adds n bytes (negative to release them) to what the connection holds. If that exceeds the budget, connections are closed. If
+// it exceeds the budget by more than a quarter, charge reports false for a connection that holds more than alwaysHeld, and the caller
+// must not keep the bytes. The caller holds c.mu.
 func (c *Conn) charge(n int) bool {
 	if n == 0 {
 		return true
@@ -64,13 +65,13 @@ func (c *Conn) charge(n int) bool {
 		return true
 	}
 	if s.budget.running.CompareAndSwap(false, true) {
-		go s.relieve() // not from here: it takes the locks of connections
+		go s.relieve() // in a goroutine, because it locks other connections
 	}
 	return c.queued+c.inbound <= alwaysHeld || overAddress <= int64(s.opts.AddressBytes/4) && overTotal <= int64(s.opts.TotalBytes/4)
 }
 
-// relieve cuts the connections that hold the most until every address and all together are at three quarters of the budget,
-// so that the search is paid for by the bytes that it frees.
+// relieve closes the connections that hold the most until every address and the total are at three quarters of the budget, so that it
+// does not run again immediately.
 func (s *Server) relieve() {
 	defer s.budget.running.Store(false)
 	type holder struct {
@@ -83,7 +84,7 @@ func (s *Server) relieve() {
 		holders = append(holders, holder{conn: c})
 	}
 	s.mu.RUnlock()
-	for i := range holders { // not under s.mu: a connection that ends takes that lock while it holds its own
+	for i := range holders { // not under s.mu: a connection that ends takes s.mu while it holds its own lock
 		c := holders[i].conn
 		c.mu.Lock()
 		holders[i].held = c.queued + c.inbound
@@ -107,8 +108,8 @@ func (s *Server) relieve() {
 	}
 }
 
-// Hold counts n bytes of the client's that are kept until [Conn.Release]. It reports false when there is no room, for which the
-// connection is cut, or when the connection is closed: the bytes are then not counted and must be dropped.
+// Hold counts n bytes of received data that are kept until [Conn.Release]. It reports false if the budget is exceeded, in which case
+// the connection is closed, or if the connection is closed: the bytes are not counted and must be dropped.
 func (c *Conn) Hold(n int) bool {
 	c.mu.Lock()
 	if c.state != stateOpen {
@@ -124,7 +125,7 @@ func (c *Conn) Hold(n int) bool {
 	return ok
 }
 
-// Release gives bytes back that Hold counted. The end of the connection gives all of them back.
+// Release releases bytes that Hold counted. All bytes are released when the connection ends.
 func (c *Conn) Release(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,8 +134,8 @@ func (c *Conn) Release(n int) {
 	c.charge(-n)
 }
 
-// packetBucket is a token bucket for what a client sends, down to the smallest frame. Reading the clock costs more than
-// taking a token, so the bucket is filled again only when it is empty.
+// packetBucket is a token bucket for the packets and frames that a client sends. It is refilled only when empty, because reading the
+// clock costs more than taking a token.
 type packetBucket struct {
 	tokens atomic.Int32
 	filled time.Time // guarded by Conn.mu; zero until the first refill
@@ -142,7 +143,7 @@ type packetBucket struct {
 
 func (b *packetBucket) over() bool { return b.tokens.Load() < 0 }
 
-// allowPacket takes a token of the connection's bucket, and reports false when there is none.
+// allowPacket takes a token from the connection's bucket, and reports false if there is none.
 func (c *Conn) allowPacket() bool {
 	burst, every := c.srv.opts.PacketBurst, c.srv.opts.PacketEvery
 	if burst == 0 || c.packets.tokens.Add(-1) >= 0 {
@@ -163,7 +164,7 @@ func (c *Conn) allowPacket() bool {
 	return true
 }
 
-// limit is the most bytes that a message of the client may have now.
+// limit returns the current maximum size of a message from the client in bytes.
 func (c *Conn) limit() int {
 	if c.trusted.Load() {
 		return c.srv.opts.MaxPayload
@@ -171,5 +172,5 @@ func (c *Conn) limit() int {
 	return c.srv.opts.EarlyPayload
 }
 
-// Trust lets the client send messages of up to Options.MaxPayload, once it has shown that it speaks the protocol above.
+// Trust allows the client to send messages of up to Options.MaxPayload, once it has proved that it speaks the protocol above.
 func (c *Conn) Trust() { c.trusted.Store(true) }

@@ -16,14 +16,13 @@ import (
 	"sohbet/server/engine"
 )
 
-// unfinished is the beginning of a frame that announces n bytes and has all of them but one.
+// unfinished returns a frame of n bytes without its last byte.
 func unfinished(n int) []byte {
 	frame := raw.Text("4" + strings.Repeat("x", n-1))
 	return frame[:len(frame)-1]
 }
 
-// Frames that are never finished take memory up to the budget; the connections that hold the most are cut, and one that
-// holds little goes on.
+// Unfinished frames use memory up to the budget; the connections that hold the most are closed, and one that holds little stays open.
 func TestUnfinishedFramesAreBounded(t *testing.T) {
 	const total = 4 << 20
 	s, host := serve(t, engine.Options{TotalBytes: total}, echo)
@@ -31,7 +30,7 @@ func TestUnfinishedFramesAreBounded(t *testing.T) {
 	most := int64(0)
 	for range 40 {
 		w := host.Websocket()
-		_, _ = w.Write(unfinished(900_000)) // it may be cut meanwhile
+		_, _ = w.Write(unfinished(900_000)) // it may be closed meanwhile
 		most = max(most, s.Stats().Held)
 	}
 	raw.Until(t, "connections are cut", func() bool { return s.Stats().Cut > 20 })
@@ -42,8 +41,8 @@ func TestUnfinishedFramesAreBounded(t *testing.T) {
 	bystander.Expect("4still here")
 }
 
-// A client that asks for answers and does not read them is cut, whatever the transport, when its address is over its share;
-// another address keeps what it holds.
+// A client that requests data and does not read it is disconnected, with any transport, when its address exceeds its share; connections
+// of another address are not affected.
 func TestUnreadAnswersAreBounded(t *testing.T) {
 	const share = 1 << 20
 	answer := engine.AppendText(nil, bytes.Repeat([]byte("x"), 100_000))
@@ -63,8 +62,8 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	for range 20 {
 		w := host.Websocket()
 		greedy = append(greedy, <-conns)
-		for range 10 { // more than the kernel keeps
-			_, _ = w.Write(raw.Text("4please")) // it may be cut by now
+		for range 10 { // more than the kernel buffers
+			_, _ = w.Write(raw.Text("4please")) // it may be closed by now
 		}
 	}
 	raw.Until(t, "the address is at its share", func() bool { return s.Stats().Cut > 5 && s.Stats().Held <= share })
@@ -78,7 +77,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// A GET whose answer is not read ends after BodyTimeout, and gives back what it held.
+// A GET whose response is not read ends after BodyTimeout, and releases the bytes it held.
 func TestUnreadPollIsCut(t *testing.T) {
 	conns := make(chan *engine.Conn, 1)
 	s, host := serve(t, engine.Options{BodyTimeout: 200 * time.Millisecond, QueueBytes: 64 << 20}, nil)
@@ -97,7 +96,7 @@ func TestUnreadPollIsCut(t *testing.T) {
 	raw.Until(t, "the session is cut", func() bool { return s.Stats() == engine.Stats{Opened: 1} })
 }
 
-// Until it is trusted a connection may send little, on both transports.
+// Until it is trusted a connection may only send small messages, with both transports.
 func TestEarlyPayload(t *testing.T) {
 	s, host := serve(t, engine.Options{EarlyPayload: 1000}, func(m *engine.Message) {
 		m.Conn.Trust()
@@ -133,8 +132,8 @@ func TestEarlyPayload(t *testing.T) {
 	}
 }
 
-// A message that stays incomplete, in one frame or in several, ends its connection. One that ends each message in time may
-// always have another one incomplete.
+// A message that stays incomplete, in one or several frames, ends its connection. A client that completes each message in time may
+// always have another incomplete one.
 func TestUnfinishedMessageEnds(t *testing.T) {
 	const patience = 300 * time.Millisecond
 	_, host := serve(t, engine.Options{BodyTimeout: patience}, echo)
@@ -155,7 +154,8 @@ func TestUnfinishedMessageEnds(t *testing.T) {
 	fragment.ClosedWith(1008)
 }
 
-// Everything that a client sends counts, also what takes no handler: whoever goes on beyond the limit is closed with a reason.
+// Every frame counts towards the packet limit, including those without a handler: a client over the limit is disconnected with a
+// reason.
 func TestPacketFlood(t *testing.T) {
 	const burst = 200
 	options := engine.Options{PacketBurst: burst, PacketEvery: time.Hour}
@@ -188,14 +188,14 @@ func TestPacketFlood(t *testing.T) {
 	options.PacketEvery = time.Millisecond
 	_, host = serve(t, options, echo)
 	w := host.Websocket()
-	for range 2 * burst { // what comes no faster than tokens do is never too much
+	for range 2 * burst { // packets at the refill rate never exceed the limit
 		w.Send("4x")
 		w.Expect("4x")
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-// reads counts what is read of a listener's connections.
+// reads counts the bytes read from a listener's connections.
 type reads struct {
 	net.Listener
 	bytes *atomic.Int64
@@ -217,7 +217,7 @@ func (c readConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Of a client that goes on sending after it was told to go, no more is read than what was on its way.
+// After a client was told to close, at most the data already in transit is read.
 func TestFloodIsNotReadToItsEnd(t *testing.T) {
 	s, _ := serve(t, engine.Options{PacketBurst: 200, PacketEvery: time.Hour}, echo)
 	var count atomic.Int64

@@ -2,17 +2,17 @@ package engine
 
 import "github.com/gobwas/ws"
 
-// Closing says why a connection ends, on both sides of it.
+// Closing is the reason for which a connection is closed.
 //
-// Reason is what server code and logs see, in the words of the Socket.IO documentation where it has one
-// (https://socket.io/docs/v4/server-socket-instance/#disconnect). Code is the websocket close code (RFC 6455 §7.4):
-// 1012 and 1013 ask the client to come back, 1002, 1007, 1008 and 1009 tell it that what it does will not work.
+// Reason is for server code and logs, in the terms of the Socket.IO documentation where it has one
+// (https://socket.io/docs/v4/server-socket-instance/#disconnect). Code is the websocket close code (RFC 6455 §7.4): 1012 and 1013 ask
+// the client to reconnect, 1002, 1007, 1008 and 1009 mean that a retry would fail too.
 type Closing struct {
 	Reason string
 	Code   ws.StatusCode
 }
 
-// The ways in which a connection ends.
+// The reasons for closing a connection.
 var (
 	ClosedByClient   = Closing{"transport close", ws.StatusNormalClosure}
 	ClosedTransport  = Closing{"transport error", ws.StatusGoingAway}

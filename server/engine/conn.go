@@ -11,70 +11,70 @@ type state uint8
 
 const (
 	stateOpen    state = iota
-	stateClosing       // nothing is taken any more; what is queued still leaves
+	stateClosing       // accepts nothing new; queued frames are still sent
 	stateClosed
 )
 
-// volatileDepth is how many frames may wait before a volatile frame is dropped.
+// volatileDepth is how many frames may be queued before volatile frames are dropped.
 const volatileDepth = 16
 
-// Conn is one Engine.IO connection, whatever its transport. It implements the part of the library's engine.Socket that
-// the Socket.IO layer uses (library.go). All methods may be called from any goroutine.
+// Conn is one Engine.IO connection with any transport. It implements the part of the library's engine.Socket interface that the
+// Socket.IO layer uses (library.go). It is safe for concurrent use.
 type Conn struct {
 	listeners
 	srv     *Server
 	id      string
 	remote  string
-	account *account // of the address
+	account *account // of the client's address
 	opened  time.Time
 	trusted atomic.Bool
 	packets packetBucket
 	req     atomic.Pointer[http.Request]
 	user    atomic.Value
 	done    chan struct{}
-	left    func() // tells whoever admitted it that it has ended
+	left    func() // the leave function of Options.Admit
 
 	mu       sync.Mutex
 	state    state
 	ws       *wsConn // nil while polling
 	probe    *wsConn // the websocket of an upgrade in progress
-	probed   bool    // that websocket has asked and been answered
+	probed   bool    // the probe was received and answered
 	queue    [][]byte
-	queued   int  // bytes in the queue and in the hands of the writer
+	queued   int  // bytes queued and being written
 	inbound  int  // bytes of incomplete messages and of messages being handled
-	writing  bool // a writer goroutine is at work
+	writing  bool // a writer goroutine is running
 	poll     *waitingPoll
 	polled   *http.ResponseController // of the GET that is being answered
 	posting  bool
-	awaiting bool // a ping is out
+	awaiting bool // a ping is unanswered
 	heart    *time.Timer
 	closing  Closing
 }
 
-// ID is the session id: secret, since whoever knows it can speak for the connection.
+// ID returns the session id. It is secret: whoever has it can act as the client.
 func (c *Conn) ID() string { return c.id }
 
-// RemoteAddress is the client's address at the handshake.
+// RemoteAddress returns the client's address at the handshake.
 func (c *Conn) RemoteAddress() string { return c.remote }
 
-// HandshakeRequest is the request that opened the connection, or nil after [Conn.ForgetRequest]. Its body is closed.
+// HandshakeRequest returns the request that opened the connection, or nil after [Conn.ForgetRequest]. Its body is closed.
 func (c *Conn) HandshakeRequest() *http.Request { return c.req.Load() }
 
-// ForgetRequest lets go of the handshake's headers, which would otherwise weigh on every idle connection.
+// ForgetRequest releases the handshake's headers, to save memory in idle connections.
 func (c *Conn) ForgetRequest() { c.req.Store(nil) }
 
-// Done is closed when the connection takes no more.
+// Done returns a channel that is closed when the connection ends.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// SetUser keeps a value with the connection; User returns it.
+// SetUser stores a value with the connection; User returns it.
 func (c *Conn) SetUser(v any) { c.user.Store(v) }
 
-// User returns what SetUser kept, or nil.
+// User returns the value of SetUser, or nil.
 func (c *Conn) User() any { return c.user.Load() }
 
-// Queue queues frames made by [AppendText] and [AppendBinary] and returns at once. The frames must not be changed
-// afterwards; they may be shared by many connections. It reports whether they were queued: a closed connection takes
-// nothing, a connection over its bounds is cut off, and one that lags takes no volatile frames.
+// Queue queues frames made by [AppendText] and [AppendBinary] and returns immediately. The frames must not be modified afterwards; they
+// may be shared by many connections. It reports whether they were queued: a closed connection accepts nothing, a connection over its
+// limits is closed, and a slow one drops volatile frames.
 func (c *Conn) Queue(frames []byte, volatile bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,19 +82,19 @@ func (c *Conn) Queue(frames []byte, volatile bool) bool {
 		return false
 	}
 	if len(c.queue) >= c.srv.opts.QueueFrames || c.queued+len(frames) > c.srv.opts.QueueBytes {
-		// Not from here: the caller may hold locks that the listeners of "close" take.
+		// In a goroutine: the caller may hold locks that the listeners of "close" take.
 		go c.fail(ClosedSlow)
 		return false
 	}
 	if !c.push(frames) {
-		go c.abort(ClosedMemory) // likewise
+		go c.abort(ClosedMemory) // in a goroutine for the same reason
 		return false
 	}
 	return true
 }
 
-// push queues frames and wakes whoever writes. It reports false when the budget is exceeded; the frames are queued all the
-// same, for a connection that is about to be cut. The caller holds c.mu.
+// push queues frames and starts a writer if needed. It reports false if the budget is exceeded; the frames are queued anyway, because
+// the connection will be closed. The caller holds c.mu.
 func (c *Conn) push(frames []byte) bool {
 	c.queue = append(c.queue, frames)
 	c.queued += len(frames)
@@ -103,20 +103,20 @@ func (c *Conn) push(frames []byte) bool {
 	return ok
 }
 
-// sent gives back n bytes that have left, or cannot leave any more. The caller holds c.mu.
+// sent releases n bytes that were written or discarded. The caller holds c.mu.
 func (c *Conn) sent(n int) {
 	n = min(n, c.queued)
 	c.queued -= n
 	c.charge(-n)
 }
 
-// dropQueue forgets what waits to leave. The caller holds c.mu.
+// dropQueue discards the queue. The caller holds c.mu.
 func (c *Conn) dropQueue() {
 	c.queue = nil
 	c.sent(c.queued)
 }
 
-// wake sees to it that the queue is looked at. The caller holds c.mu.
+// wake makes a writer or a waiting GET process the queue. The caller holds c.mu.
 func (c *Conn) wake() {
 	switch {
 	case c.ws != nil:
@@ -129,14 +129,14 @@ func (c *Conn) wake() {
 	}
 }
 
-// take empties the queue. The caller holds c.mu and calls sent once the bytes have left.
+// take empties the queue. The caller holds c.mu and calls sent once the bytes are written.
 func (c *Conn) take() [][]byte {
 	batch := c.queue
 	c.queue = nil
 	return batch
 }
 
-// receive acts on one inbound packet and reports whether the connection goes on.
+// receive handles one inbound packet and reports whether the connection stays open.
 func (c *Conn) receive(p packet) bool {
 	switch p.typ {
 	case packetMessage:
@@ -146,7 +146,7 @@ func (c *Conn) receive(p packet) bool {
 	case packetClose:
 		c.leave()
 	case packetNoop, packetUpgrade:
-	default: // open and ping are the server's to send
+	default: // only the server sends open and ping packets
 		c.fail(ClosedParse)
 	}
 	return c.isOpen()
@@ -158,7 +158,7 @@ func (c *Conn) isOpen() bool {
 	return c.state == stateOpen
 }
 
-// beat runs at each heartbeat deadline: the first sends a ping, the second finds it unanswered.
+// beat runs at each heartbeat deadline: it sends a ping, or closes the connection if the last ping is unanswered.
 func (c *Conn) beat() {
 	c.mu.Lock()
 	if c.state != stateOpen {
@@ -187,19 +187,19 @@ func (c *Conn) pong() {
 	}
 }
 
-// leave ends the connection at the client's wish (a close packet).
+// leave closes the connection at the client's request (a close packet).
 func (c *Conn) leave() { c.end(ClosedByClient, stateClosing) }
 
-// fail ends the connection after telling the client why; what is queued still leaves.
+// fail closes the connection after sending queued frames and the reason.
 func (c *Conn) fail(why Closing) { c.end(why, stateClosing) }
 
-// abort ends the connection at once.
+// abort closes the connection immediately.
 func (c *Conn) abort(why Closing) { c.end(why, stateClosed) }
 
-// CloseWith ends the connection: everything queued leaves first, then the client is told why.
+// CloseWith closes the connection: queued frames are sent first, then the reason.
 func (c *Conn) CloseWith(why Closing) { c.fail(why) }
 
-// end moves the connection to closing or closed. The first call decides the reason and tells the listeners.
+// end moves the connection to stateClosing or stateClosed. The first call determines the reason and calls the listeners.
 func (c *Conn) end(why Closing, to state) {
 	c.mu.Lock()
 	from := c.state
@@ -229,14 +229,14 @@ func (c *Conn) end(why Closing, to state) {
 	}
 }
 
-// finish winds the transport up: gently for closing, at once for closed. The caller holds c.mu.
+// finish shuts the transport down: gracefully for stateClosing, immediately for stateClosed. The caller holds c.mu.
 func (c *Conn) finish(to state) {
 	if to == stateClosed {
 		c.dropQueue()
 		if c.ws != nil {
 			c.ws.close()
 		}
-		if c.polled != nil { // an answer that its client does not read ends as well
+		if c.polled != nil { // aborts a response that the client does not read
 			_ = c.polled.SetWriteDeadline(time.Now())
 		}
 		c.srv.forget(c)
@@ -246,7 +246,7 @@ func (c *Conn) finish(to state) {
 		return
 	}
 	if c.closing == ClosedSlow {
-		// It has missed something by now, so the rest is of no use to it. If it wakes up in time, it hears why.
+		// Frames were dropped already, so the rest of the queue is useless to the client. It still gets the reason if it reads in time.
 		c.dropQueue()
 	}
 	if c.ws == nil {
@@ -254,6 +254,6 @@ func (c *Conn) finish(to state) {
 		return
 	}
 	c.srv.forget(c)
-	c.ws.nc.SetWriteDeadline(time.Now().Add(lingering)) // a write that hangs on this client ends as well
+	c.ws.nc.SetWriteDeadline(time.Now().Add(lingering)) // also aborts a write that is blocked on this client
 	c.wake()
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/gobwas/ws/wsflate"
 )
 
-// deflateFrom is the size from which a message is worth compressing.
+// deflateFrom is the minimum size of messages that are compressed.
 const deflateFrom = 256
 
 var deflater = wsflate.DefaultHelper
 
-// deflateFrames compresses the messages of a run of frames (RFC 7692, without context takeover).
+// deflateFrames compresses the messages in a sequence of frames (RFC 7692, without context takeover).
 func deflateFrames(frames []byte) ([]byte, error) {
 	var out []byte
 	for rest := frames; len(rest) > 0; {

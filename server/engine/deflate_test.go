@@ -48,10 +48,10 @@ func TestCompressionRoundTrip(t *testing.T) {
 			}
 		}
 	}
-	// Uncompressed frames go on being understood.
+	// Uncompressed frames are still accepted.
 	w.Send("4plain")
 	w.Expect("4plain")
-	// In fragments, the first says that the message is compressed (RFC 7692 §6.1).
+	// Of a fragmented message, the first frame indicates compression (RFC 7692 §6.1).
 	whole := deflated(t, ws.OpText, "4"+strings.Repeat("ab", 500))
 	half := len(whole.Payload) / 2
 	first := ws.NewFrame(ws.OpText, false, whole.Payload[:half])
@@ -60,7 +60,7 @@ func TestCompressionRoundTrip(t *testing.T) {
 	if f := readCompressed(t, w); len(f.Payload) != 1001 {
 		t.Errorf("fragments: %d bytes", len(f.Payload))
 	}
-	// A client that offers nothing gets nothing compressed.
+	// A client that does not offer compression gets uncompressed frames.
 	plain := host.Websocket()
 	long := "4" + strings.Repeat("z", 5000)
 	plain.Send(long)
@@ -70,7 +70,7 @@ func TestCompressionRoundTrip(t *testing.T) {
 	}
 }
 
-// readCompressed reads frames up to a data frame and decompresses that if it says it is compressed.
+// readCompressed reads frames up to a data frame and decompresses it if it is compressed.
 func readCompressed(t *testing.T, w *raw.Websocket) ws.Frame {
 	t.Helper()
 	for {
@@ -124,7 +124,7 @@ func TestCompressionAbuse(t *testing.T) {
 	}
 }
 
-// Off by default: an offer is not taken, and RSV1 is then a violation.
+// Compression is off by default: an offer is ignored, and RSV1 is a protocol error.
 func TestCompressionOff(t *testing.T) {
 	_, host := serve(t, engine.Options{}, echo)
 	w := dialDeflate(t, host)

@@ -37,7 +37,7 @@ func FuzzDecodePayload(f *testing.F) {
 		if len(packets) != bytes.Count(body, []byte{separator})+1 {
 			t.Fatalf("%d packets", len(packets))
 		}
-		// What is decoded encodes to a payload that decodes to the same.
+		// Encoding the decoded packets and decoding them again gives the same packets.
 		var frames []byte
 		for _, p := range packets {
 			switch {
@@ -65,7 +65,7 @@ func FuzzDecodePayload(f *testing.F) {
 	})
 }
 
-// nowhere is a connection that takes everything and brings nothing.
+// nowhere is a connection that discards writes and never has data to read.
 type nowhere struct{}
 
 func (nowhere) Read([]byte) (int, error)         { return 0, net.ErrClosed }
@@ -77,8 +77,8 @@ func (nowhere) SetDeadline(time.Time) error      { return nil }
 func (nowhere) SetReadDeadline(time.Time) error  { return nil }
 func (nowhere) SetWriteDeadline(time.Time) error { return nil }
 
-// FuzzWebsocketFrames feeds bytes to the frame decoder whole and in pieces: it must bring the same messages and the same
-// end, and never hold more than its limit.
+// FuzzWebsocketFrames feeds the same bytes to the frame decoder at once and in pieces: messages and final error must be the same, and
+// the memory held must stay within the limit.
 func FuzzWebsocketFrames(f *testing.F) {
 	const limit = 4096
 	masked := func(frames ...ws.Frame) (out []byte) {

@@ -16,20 +16,20 @@ import (
 	"sohbet/server/engine"
 )
 
-// brisk serves what conformance suites are pointed at: heartbeats every 300 ms, to be answered within 200 ms.
+// brisk serves the server of the conformance suites: heartbeats every 300 ms, to be answered within 200 ms.
 func brisk(t *testing.T) *raw.Host { return raw.Serve(t, suite.Engine(), "/engine.io/") }
 
-// ticking has its heartbeats too, and the patience for a client on a slow machine to answer them.
+// ticking has the same heartbeats, with a timeout long enough for slow machines.
 func ticking(t *testing.T) *raw.Host {
 	return raw.Serve(t, suite.EngineWith(engine.Options{PingInterval: suite.PingInterval, PingTimeout: raw.Patience}), "/engine.io/")
 }
 
-// conform serves the same without heartbeats that a slow machine would miss.
+// conform serves the same without such heartbeats, which a slow machine would miss.
 func conform(t *testing.T) *raw.Host {
 	return raw.Serve(t, suite.EngineWith(engine.Options{}), "/engine.io/")
 }
 
-// checkOpen demands exactly the five fields of an open packet.
+// checkOpen checks that an open packet has exactly five fields.
 func checkOpen(t *testing.T, packet, upgrades string) {
 	t.Helper()
 	if !strings.HasPrefix(packet, "0") {
@@ -166,13 +166,13 @@ func TestCORS(t *testing.T) {
 		a.Header.Get("Access-Control-Allow-Headers") != "content-type" {
 		t.Errorf("preflight: %v %v", a, a.Header)
 	}
-	// A listed site's page may not say where its requests came to: a proxy may pass that on as its own word.
+	// A page of a listed site must not set forwarded headers: a proxy might pass them on.
 	a = host.Do("OPTIONS", "EIO=4&transport=polling", "", "Origin", ours, "Access-Control-Request-Method", "POST",
 		"Access-Control-Request-Headers", "content-type,X-Forwarded-Host")
 	if got := a.Header.Get("Access-Control-Allow-Headers"); got != "" {
 		t.Errorf("preflight for X-Forwarded-Host allows %q", got)
 	}
-	// Refusals carry the headers too: a page must be able to read why.
+	// Refusals have the CORS headers too, so that the page can read the error.
 	if a := host.Do("GET", "EIO=3&transport=polling", "", "Origin", ours); a.Header.Get("Access-Control-Allow-Origin") != ours {
 		t.Errorf("refusal: %v", a.Header)
 	}
@@ -213,7 +213,7 @@ func TestOriginCheck(t *testing.T) {
 			w.Close()
 		}
 	}
-	// Each request is checked, not the handshake alone: a session id alone must be worth nothing to another page.
+	// Each request is checked, not only the handshake: a stolen session id must be useless to a page of another origin.
 	a := host.Do("GET", "EIO=4&transport=polling", "", "Origin", ours)
 	var open raw.Open
 	if err := json.Unmarshal([]byte(a.Body[1:]), &open); err != nil {
@@ -243,7 +243,7 @@ func TestCloseRefusesNewcomers(t *testing.T) {
 	}
 }
 
-// Close tells every client why, and returns only when they have been told.
+// Close sends every client a reason, and returns only after it was sent.
 func TestCloseSaysGoodbye(t *testing.T) {
 	s, host := serve(t, engine.Options{}, echo)
 	w, idle := host.Websocket(), host.Polling()
@@ -251,7 +251,7 @@ func TestCloseSaysGoodbye(t *testing.T) {
 	waiting := poller.Later(context.Background())
 	w.Send("4before")
 	w.Expect("4before")
-	time.Sleep(50 * time.Millisecond) // the GET is to be waiting by then; if it is not, it is answered all the same
+	time.Sleep(50 * time.Millisecond) // the GET should be waiting by then; if not, it is answered too
 	ctx, cancel := context.WithTimeout(context.Background(), raw.Patience)
 	defer cancel()
 	if err := s.Close(ctx, engine.ClosedRestart); err != nil {
@@ -272,7 +272,7 @@ func TestCloseSaysGoodbye(t *testing.T) {
 	}
 }
 
-// A server that hands over sends clients away one after the other, and serves those whose turn has not come.
+// During a hand-over clients are disconnected one after the other, and the others are served meanwhile.
 func TestHandOver(t *testing.T) {
 	s, host := serve(t, engine.Options{HandOver: time.Minute}, echo)
 	clients := make([]*raw.Websocket, 1000) // two seconds

@@ -14,14 +14,13 @@ import (
 	"github.com/zishang520/socket.io/v2/socket"
 )
 
-// This file is the seam to github.com/zishang520/socket.io/v2: the part of its engine interfaces that its Socket.IO layer
-// (v2.5.0) really calls. The interfaces are embedded unset, so a call to any other method fails loudly in a test instead
-// of doing something unnoticed.
+// This file adapts the engine to github.com/zishang520/socket.io/v2: it implements the part of the library's engine interfaces that its
+// Socket.IO layer (v2.5.0) calls. The interfaces are embedded as nil, so a call to any other method panics in a test.
 
-// Bind puts the Socket.IO layer on top of this engine.
+// Bind attaches the Socket.IO layer to this engine.
 func (s *Server) Bind(io *socket.Server) { io.Bind(&s.library) }
 
-// library is the engine.BaseServer that the Socket.IO layer sees.
+// library is the engine.BaseServer used by the Socket.IO layer.
 type library struct {
 	eio.BaseServer
 	srv *Server
@@ -43,7 +42,7 @@ func (l *library) Close() eio.BaseServer {
 	return l
 }
 
-// listeners is a connection's event emitter with the three events that there are, each with one listener at most.
+// listeners is a connection's event emitter with the three events that are used, each with at most one listener.
 type listeners struct {
 	events.EventEmitter
 	mu                 sync.Mutex
@@ -72,12 +71,12 @@ func (l *listeners) On(event events.EventName, fns ...events.Listener) error {
 	return nil
 }
 
-// Once is On: "close" happens once, and it is the only event so listened to.
+// Once is like On: "close" is the only event that the library registers with Once, and it is emitted only once.
 func (l *listeners) Once(event events.EventName, fns ...events.Listener) error {
 	return l.On(event, fns...)
 }
 
-// RemoveListener takes the listener of an event away.
+// RemoveListener removes the listener of an event.
 func (l *listeners) RemoveListener(event events.EventName, _ events.Listener) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,18 +100,18 @@ func (l *listeners) emit(event events.EventName, arg any) {
 func (l *listeners) emitData(m *Message)     { l.emit("data", m) }
 func (l *listeners) emitClose(reason string) { l.emit("close", reason) }
 
-// Construct does nothing: the engine makes its connections itself.
+// Construct does nothing: the engine creates its connections itself.
 func (c *Conn) Construct(string, eio.BaseServer, transports.Transport, *types.HttpContext, int) {}
 
 var _ eio.Socket = (*Conn)(nil)
 
-// Id is ID in the library's spelling.
+// Id returns ID, under the name used by the library.
 func (c *Conn) Id() string { return c.id }
 
-// Protocol is the Engine.IO revision.
+// Protocol returns the Engine.IO revision.
 func (c *Conn) Protocol() int { return 4 }
 
-// ReadyState is "open" or "closed".
+// ReadyState returns "open" or "closed".
 func (c *Conn) ReadyState() string {
 	if c.isOpen() {
 		return "open"
@@ -120,28 +119,28 @@ func (c *Conn) ReadyState() string {
 	return "closed"
 }
 
-// SetReadyState does nothing: the state is the connection's own.
+// SetReadyState does nothing: the engine manages the state.
 func (c *Conn) SetReadyState(string) {}
 
-// Upgraded reports whether the connection is on a websocket.
+// Upgraded reports whether the connection uses a websocket.
 func (c *Conn) Upgraded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ws != nil
 }
 
-// Upgrading reports whether a websocket is being tried.
+// Upgrading reports whether an upgrade to a websocket is in progress.
 func (c *Conn) Upgrading() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.probe != nil
 }
 
-// MaybeUpgrade does nothing: upgrades are the engine's own.
+// MaybeUpgrade does nothing: the engine handles upgrades.
 func (c *Conn) MaybeUpgrade(transports.Transport) {}
 
-// Request is one empty request for all connections. The library copies its headers into each socket's handshake, where
-// nobody of ours looks: see [Conn.HandshakeRequest].
+// Request returns one empty request shared by all connections. The library copies its headers into each socket's handshake, which is
+// not used here: see [Conn.HandshakeRequest].
 func (c *Conn) Request() *types.HttpContext { return emptyContext() }
 
 var emptyContext = sync.OnceValue(func() *types.HttpContext {
@@ -150,7 +149,7 @@ var emptyContext = sync.OnceValue(func() *types.HttpContext {
 		panic(err)
 	}
 	ctx := types.NewHttpContext(discardResponse{}, r)
-	ctx.Flush() // ends the goroutine that waits for the request's end
+	ctx.Flush() // ends the goroutine that waits for the end of the request
 	return ctx
 })
 
@@ -160,7 +159,7 @@ func (discardResponse) Header() http.Header         { return http.Header{} }
 func (discardResponse) Write(p []byte) (int, error) { return len(p), nil }
 func (discardResponse) WriteHeader(int)             {}
 
-// Transport tells the library what it asks before a volatile packet: whether there is room.
+// Transport returns what the library checks before sending a volatile packet: whether the connection is writable.
 func (c *Conn) Transport() transports.Transport { return transport{c: c} }
 
 type transport struct {
@@ -181,23 +180,23 @@ func (t transport) Name() string {
 	return transports.POLLING
 }
 
-// Send is Write in the library's other spelling.
+// Send is Write, under another name used by the library.
 func (c *Conn) Send(r io.Reader, o *wire.Options, fn eio.SendCallback) eio.Socket {
 	return c.Write(r, o, fn)
 }
 
-// Encoded is a Socket.IO packet that a parser hands the library in one piece, attachments included. In several pieces it
-// would be queued in several, and a frame published in between would tear it apart.
+// Encoded is a Socket.IO packet that a parser passes to the library in one piece, including attachments. Several pieces would be queued
+// separately, and a frame published concurrently could be queued between them.
 type Encoded struct {
-	types.BufferInterface // unset: the library only passes it on
+	types.BufferInterface // nil: the library only passes it on
 	Frames                []byte
 }
 
-// Clone returns e itself: what is queued is never changed.
+// Clone returns e itself: queued frames are never modified.
 func (e *Encoded) Clone() types.BufferInterface { return e }
 
-// Write queues one encoded Socket.IO packet: an *[Encoded], or in the library's own encoding text from a
-// *types.StringBuffer and binary from anything else.
+// Write queues one encoded Socket.IO packet: an *[Encoded], or in the library's own encoding text from a *types.StringBuffer and binary
+// from any other reader.
 func (c *Conn) Write(r io.Reader, _ *wire.Options, _ eio.SendCallback) eio.Socket {
 	if e, ok := r.(*Encoded); ok {
 		c.Queue(e.Frames, false)
@@ -205,7 +204,7 @@ func (c *Conn) Write(r io.Reader, _ *wire.Options, _ eio.SendCallback) eio.Socke
 	}
 	buffer, ok := r.(interface{ Bytes() []byte })
 	if !ok {
-		return c // the library has no other kind
+		return c // the library uses no other type
 	}
 	payload := buffer.Bytes()
 	if _, text := r.(*types.StringBuffer); text {
@@ -216,7 +215,7 @@ func (c *Conn) Write(r io.Reader, _ *wire.Options, _ eio.SendCallback) eio.Socke
 	return c
 }
 
-// Close ends the connection: at once when discard is true, otherwise after what is queued has left.
+// Close closes the connection: immediately if discard is true, otherwise after queued frames were sent.
 func (c *Conn) Close(discard bool) {
 	if discard {
 		c.abort(ClosedByServer)

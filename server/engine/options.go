@@ -1,11 +1,10 @@
-// Package engine is an Engine.IO server, protocol revision 4, over HTTP long-polling, WebSocket and the upgrade from
-// the first to the second (https://socket.io/docs/v4/engine-io-protocol/).
+// Package engine is an Engine.IO server, protocol revision 4, over HTTP long-polling, WebSocket and the upgrade from the first to the
+// second (https://socket.io/docs/v4/engine-io-protocol/).
 //
-// It exists because delivery is the product: what a connection is given leaves it complete and in order, through one
-// writer and a bounded queue, and what a connection receives is handed on one packet at a time. A connection at rest
-// holds one parked goroutine and no buffer.
+// It guarantees complete, ordered delivery: data given to a connection is sent through one writer and a bounded queue, and received
+// packets are handled one at a time. An idle connection uses at most one blocked goroutine and no buffer.
 //
-// The Socket.IO library is bound onto it with [Server.Bind]; the package itself knows nothing of Socket.IO.
+// The Socket.IO library is attached with [Server.Bind]; the package itself does not depend on Socket.IO semantics.
 package engine
 
 import (
@@ -15,7 +14,7 @@ import (
 	"time"
 )
 
-// Defaults of the protocol timings and of what one connection may hold.
+// Defaults of the protocol's timings and of the limits per connection.
 const (
 	DefaultPingInterval   = 25 * time.Second
 	DefaultPingTimeout    = 60 * time.Second
@@ -28,44 +27,44 @@ const (
 
 // Options configure a [Server]. The zero value of every field means its default.
 type Options struct {
-	// PingInterval is the pause between two heartbeats, PingTimeout the time a client has to answer one.
+	// PingInterval is the time between two heartbeats, PingTimeout the time within which a client has to answer one.
 	PingInterval, PingTimeout time.Duration
-	// UpgradeTimeout bounds the time from the opening of an upgrading websocket to its upgrade packet.
+	// UpgradeTimeout is the maximum time from opening an upgrading websocket to its upgrade packet.
 	UpgradeTimeout time.Duration
-	// BodyTimeout bounds the reading of one POST body or one websocket message, and the writing of the answer to one GET.
+	// BodyTimeout is the maximum time for reading one POST body or one websocket message, and for writing the response to one GET.
 	BodyTimeout time.Duration
-	// MaxPayload is the most bytes that one POST body or one websocket message may have. It is announced to clients.
+	// MaxPayload is the maximum size in bytes of one POST body or one websocket message. It is announced to clients.
 	MaxPayload int
-	// QueueFrames and QueueBytes bound what waits for a client. A client that falls further behind is cut off.
+	// QueueFrames and QueueBytes limit what is queued for a client. A slower client is disconnected.
 	QueueFrames, QueueBytes int
-	// EarlyPayload is MaxPayload for a connection that has not been trusted yet ([Conn.Trust]); 0 makes no difference.
+	// EarlyPayload replaces MaxPayload for a connection that is not trusted yet ([Conn.Trust]); 0 = MaxPayload.
 	EarlyPayload int
-	// TotalBytes and AddressBytes bound what all connections, and those of one address, hold together: bytes that have arrived
-	// and are not handled yet, and bytes that wait to be written. Beyond it the connections that hold the most are cut. 0 is no bound.
+	// TotalBytes and AddressBytes limit the bytes held by all connections and by those of one address: received and unhandled data, and
+	// data queued for writing. When exceeded, the connections that hold the most are closed. 0 is unlimited.
 	TotalBytes, AddressBytes int
-	// PacketBurst is how many packets and frames of any kind a connection may send at once, PacketEvery the time after which
-	// it may send one more. A connection that sends more is closed. A burst of 0 is no bound.
+	// PacketBurst is how many packets and frames of any kind a connection may send in a burst, PacketEvery the time after which it may
+	// send one more. A connection that sends more is closed. A burst of 0 is unlimited.
 	PacketBurst int
 	PacketEvery time.Duration
-	// AddressKey gives what counts as one address; nil takes the address itself.
+	// AddressKey returns the key by which addresses are grouped; nil uses the address itself.
 	AddressKey func(string) string
-	// DisablePolling and DisableWebsocket take a transport away.
+	// DisablePolling and DisableWebsocket disable a transport.
 	DisablePolling, DisableWebsocket bool
-	// Compression offers permessage-deflate (RFC 7692) to websockets. It costs CPU and memory, so it is off by default.
+	// Compression enables permessage-deflate (RFC 7692) for websockets. It costs CPU time and memory, so it is off by default.
 	Compression bool
-	// HandOver is the time over which Close spreads the end of many connections, so that their clients do not all come to the
-	// other processes at once. 0 ends them together: where there is no other process, they would only wait.
+	// HandOver is the time over which Close spreads the closing of many connections, so that their clients do not reconnect to the
+	// other processes all at once. With 0 all are closed at once, which is better if there is no other process.
 	HandOver time.Duration
-	// CheckOrigin refuses a handshake with 403 by returning false. Nil lets every origin in.
+	// CheckOrigin refuses a handshake with 403 by returning false. Nil accepts every origin.
 	CheckOrigin func(*http.Request) bool
-	// AllowOrigin tells whether a cross-origin page may read answers (CORS). Nil allows none.
+	// AllowOrigin reports whether a cross-origin page may read responses (CORS). Nil allows none.
 	AllowOrigin func(*http.Request) bool
-	// RemoteAddr tells the client's address; nil takes it from the connection.
+	// RemoteAddr returns the client's address; nil uses the peer's address.
 	RemoteAddr func(*http.Request) string
-	// Admit says whether one more connection may be opened, and is called before anything is done for it. leave is called
-	// once when the connection has ended; when it is nil the client is told to come back after wait. Nil admits everybody.
+	// Admit decides whether one more connection may be opened, before anything is allocated for it. leave is called once when the
+	// connection has ended; if it is nil the client is told to retry after wait. Nil admits every connection.
 	Admit func(*http.Request) (leave func(), wait time.Duration)
-	// Logger receives why connections were cut. Nil logs nothing.
+	// Logger receives the reasons for which connections were closed. Nil disables logging.
 	Logger *slog.Logger
 }
 

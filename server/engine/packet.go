@@ -22,7 +22,7 @@ const (
 	packetBinary  = 'b' // polling only: base64 of a binary message
 )
 
-// separator stands between the packets of a polling payload.
+// separator separates the packets of a polling payload.
 const separator = 0x1e
 
 var (
@@ -30,7 +30,7 @@ var (
 	errText   = errors.New("engine: invalid UTF-8")
 )
 
-// Message is one inbound message packet: the data of a "data" event.
+// Message is one inbound message packet, the argument of a "data" event.
 type Message struct {
 	Conn   *Conn
 	Data   []byte // without the packet type; owned by the receiver
@@ -39,7 +39,7 @@ type Message struct {
 
 // AppendText appends a message packet with a text payload to dst, as one unmasked websocket frame (RFC 6455 §5.2).
 //
-// Frames of one or several packets, appended after each other, are what [Conn.Queue] takes, on every transport.
+// [Conn.Queue] takes the concatenated frames of one or several packets, for every transport.
 func AppendText(dst, payload []byte) []byte {
 	dst = appendHeader(dst, ws.OpText, len(payload)+1)
 	dst = append(dst, packetMessage)
@@ -52,7 +52,7 @@ func AppendBinary(dst, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// appendPacket appends a packet of another type than message.
+// appendPacket appends a packet of a type other than message.
 func appendPacket(dst []byte, typ byte, payload string) []byte {
 	dst = appendHeader(dst, ws.OpText, len(payload)+1)
 	dst = append(dst, typ)
@@ -73,7 +73,7 @@ func appendHeader(dst []byte, op ws.OpCode, length int) []byte {
 	}
 }
 
-// splitFrame cuts the first frame off frames that were made by the functions above.
+// splitFrame splits the first frame off frames made by the functions above.
 func splitFrame(frames []byte) (op ws.OpCode, payload, rest []byte) {
 	op = ws.OpCode(frames[0] & 0x0f)
 	length, head := int(frames[1]), 2
@@ -86,7 +86,7 @@ func splitFrame(frames []byte) (op ws.OpCode, payload, rest []byte) {
 	return op, frames[head : head+length], frames[head+length:]
 }
 
-// appendPayload appends frames to a polling payload: packets between separators, binary as "b" and base64.
+// appendPayload appends frames to a polling payload: packets joined by separators, binary ones as "b" and base64.
 func appendPayload(dst, frames []byte) []byte {
 	for len(frames) > 0 {
 		op, payload, rest := splitFrame(frames)
@@ -106,7 +106,7 @@ func appendPayload(dst, frames []byte) []byte {
 
 // packet is one decoded inbound packet.
 type packet struct {
-	typ    byte // packetMessage for binary too
+	typ    byte // packetMessage also for binary messages
 	data   []byte
 	binary bool
 }
@@ -122,8 +122,8 @@ func decodeText(p []byte) (packet, error) {
 	return packet{typ: p[0], data: p[1:]}, nil
 }
 
-// decodePayload calls fn for each packet of a polling payload, in order, until fn returns false. Nothing is handed on
-// unless the whole payload is well-formed. The packets alias body.
+// decodePayload calls fn for each packet of a polling payload, in order, until fn returns false. If any packet is malformed, fn is not
+// called at all. The packets alias body.
 func decodePayload(body []byte, fn func(packet) bool) error {
 	for _, pass := range []func(packet) bool{func(packet) bool { return true }, fn} {
 		for rest, more := body, true; more; {

@@ -9,7 +9,7 @@ import (
 	"sohbet/server/engine"
 )
 
-// opaque hides from the engine that its connections are sockets, as TLS does: they are then read by a goroutine each.
+// opaque hides from the engine that its connections are sockets, as TLS does: each is then read by a goroutine.
 type opaque struct{ net.Listener }
 
 func (l opaque) Accept() (net.Conn, error) {

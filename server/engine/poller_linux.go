@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller waits for all websockets of a server at once, so that an idle one needs no goroutine: its stack would be half
-// of what a connection costs. It is an epoll instance of its own, edge-triggered, that Go's runtime waits for like for
-// any other file; a socket that has become readable is read by a worker until it has nothing more.
+// poller waits for all websockets of a server in one goroutine, so that an idle websocket needs none: its stack would be half the
+// memory of a connection. It is a separate epoll instance, edge-triggered, which Go's runtime polls like any other file; a readable
+// socket is read by a worker until it has no more data.
 type poller struct {
 	file *os.File // the epoll instance
 	work chan *wsConn
@@ -26,9 +26,9 @@ type poller struct {
 }
 
 const (
-	// idleWorkers is how many workers stay for the next readable socket, with stacks that have grown to what the work takes.
+	// idleWorkers is how many idle workers are kept for reuse, because their stacks have grown to the needed size.
 	idleWorkers = 64
-	// idleTime is how long they stay.
+	// idleTime is how long idle workers are kept.
 	idleTime = 5 * time.Second
 )
 
@@ -37,7 +37,7 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // or the runtime would not wait for it
+	if err := unix.SetNonblock(fd, true); err != nil { // required for the runtime to poll it
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
@@ -56,7 +56,7 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-// stop ends the poller and its idle workers. Sockets that are still open are read no more.
+// stop stops the poller and its idle workers. Sockets that are still open are no longer read.
 func (p *poller) stop() {
 	p.once.Do(func() {
 		p.file.Close()
@@ -66,7 +66,7 @@ func (p *poller) stop() {
 
 func (p *poller) run(raw syscall.RawConn) {
 	events := make([]unix.EpollEvent, 256)
-	// The error is that the file was closed: stop.
+	// The only error is that the file was closed by stop.
 	_ = raw.Read(func(fd uintptr) bool {
 		for {
 			n, err := unix.EpollWait(int(fd), events, 0)
@@ -90,7 +90,7 @@ func (p *poller) run(raw syscall.RawConn) {
 	})
 }
 
-// watch has w read whenever there is something, until forget.
+// watch calls a worker whenever w is readable, until forget.
 func (p *poller) watch(w *wsConn) error {
 	var ctl error
 	err := w.raw.Control(func(fd uintptr) {
@@ -100,7 +100,7 @@ func (p *poller) watch(w *wsConn) error {
 		p.mu.Unlock()
 		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd)}
 		if ctl = unix.EpollCtl(int(p.epfd()), unix.EPOLL_CTL_ADD, int(fd), &e); ctl == nil && w.closing.Load() {
-			ctl = net.ErrClosed // by somebody who looked for it here before it was
+			ctl = net.ErrClosed // closed before it was registered, so that close could not remove it
 		}
 		if ctl != nil {
 			p.forget(w)
@@ -119,8 +119,8 @@ func (p *poller) epfd() (fd uintptr) {
 	return fd
 }
 
-// forget lets go of w. It must come before w's file descriptor is closed, and may be given to another socket; an event
-// of the old one that reaches the new is no more than a look too many.
+// forget removes w. It must be called before w's file descriptor is closed and possibly reused; an event of the old socket that is
+// delivered to the new one only causes a superfluous read.
 func (p *poller) forget(w *wsConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,14 +129,14 @@ func (p *poller) forget(w *wsConn) {
 	}
 }
 
-// States of a socket's reading.
+// Read states of a socket.
 const (
 	readIdle int32 = iota
 	readRunning
-	readAgain // an edge came while a worker was at it: it must look once more
+	readAgain // an edge arrived while a worker was reading: it must read once more
 )
 
-// readable gives w to a worker, unless one is at it.
+// readable starts a worker for w, unless one is running.
 func (p *poller) readable(w *wsConn) {
 	for {
 		switch w.reading.Load() {
@@ -164,7 +164,7 @@ func (p *poller) worker(w *wsConn) {
 	defer patience.Stop()
 	for {
 		w.readReady()
-		w = nil // a worker that waits holds on to no socket
+		w = nil // an idle worker must not keep a socket in memory
 		if p.idle.Add(1) > idleWorkers {
 			p.idle.Add(-1)
 			return
@@ -182,12 +182,12 @@ func (p *poller) worker(w *wsConn) {
 	}
 }
 
-// readReady reads what there is and hands it on, until there is nothing more or the socket is over.
+// readReady reads and handles all available data, until there is no more or the socket is closed.
 func (w *wsConn) readReady() {
 	for {
 		again, err := w.drain(w.on)
 		if !again {
-			w.over(err) // reading stays readRunning: nobody looks at this socket any more
+			w.over(err) // reading stays readRunning, so that no worker reads this socket again
 			return
 		}
 		if w.reading.CompareAndSwap(readRunning, readIdle) {

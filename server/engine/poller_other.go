@@ -4,7 +4,7 @@ package engine
 
 import "errors"
 
-// poller exists on Linux alone; elsewhere every websocket has a goroutine that waits for it.
+// poller exists only on Linux; elsewhere every websocket has a goroutine that waits for it.
 type poller struct{}
 
 func newPoller() (*poller, error)   { return nil, errors.ErrUnsupported }

@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// holdDuringUpgrade is how long a GET that comes after the upgrade's probe is kept before a noop sends it home: the
-	// upgrade packet is expected any moment and decides what that GET should hear.
+	// holdDuringUpgrade is how long a GET received after the upgrade's probe is held before it is answered with a noop: usually the
+	// upgrade packet arrives within that time and determines the answer.
 	holdDuringUpgrade = 100 * time.Millisecond
-	// lastPoll is how long a session that the server closed waits for the client's next GET, to tell it so.
+	// lastPoll is how long a session closed by the server waits for the client's next GET to deliver the close packet.
 	lastPoll = 5 * time.Second
 )
 
-// waitingPoll is a GET that waits for something to say.
+// waitingPoll is a GET that waits for packets.
 type waitingPoll struct {
 	ch   chan struct{}
-	last string // what to answer when the session is over; empty means 400
-	noop bool   // go home with a noop: an upgrade has begun
+	last string // response if the session has ended; empty means status 400
+	noop bool   // answer with a noop because an upgrade has begun
 }
 
 func newWaitingPoll() *waitingPoll { return &waitingPoll{ch: make(chan struct{}, 1)} }
@@ -31,7 +31,7 @@ func (p *waitingPoll) wake() {
 	}
 }
 
-// finishPolling winds up a polling session. The caller holds c.mu and has set c.closing.
+// finishPolling closes a polling session. The caller holds c.mu and has set c.closing.
 func (c *Conn) finishPolling() {
 	if c.closing == ClosedByClient {
 		c.state = stateClosed
@@ -53,7 +53,7 @@ func (c *Conn) finishPolling() {
 
 var closeFrame = appendPacket(nil, packetClose, "")
 
-// servePoll answers a GET: with what is queued, or as soon as something is.
+// servePoll handles a GET: it responds with the queued packets, or waits until there are some.
 func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	switch {
@@ -88,7 +88,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	case <-held:
 		noop = true
 	case <-r.Context().Done():
-		if !c.Upgraded() { // an upgraded session has no more use for this GET
+		if !c.Upgraded() { // an upgraded session no longer needs this GET
 			c.abort(ClosedByClient)
 		}
 	}
@@ -101,7 +101,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	patience := c.srv.opts.BodyTimeout
 	if !upgraded {
 		batch = c.take()
-		if c.state == stateClosing && len(batch) > 0 { // the close packet goes with it
+		if c.state == stateClosing && len(batch) > 0 { // batch contains the close packet
 			c.state = stateClosed
 			c.srv.forget(c)
 			patience = lingering
@@ -128,8 +128,8 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerPoll answers a GET with frames. A client that does not read its answer within patience, or within the heartbeat, is cut.
-// The client's next GET may come, and be answered, before this returns.
+// answerPoll responds to a GET with frames. A client that does not read the response within patience, or within the heartbeat, is
+// disconnected. The client's next GET may arrive, and be answered, before this returns.
 func (c *Conn) answerPoll(w http.ResponseWriter, control *http.ResponseController, batch [][]byte, patience time.Duration) {
 	taken := 0
 	for _, frames := range batch {
@@ -140,7 +140,7 @@ func (c *Conn) answerPoll(w http.ResponseWriter, control *http.ResponseControlle
 		payload = appendPayload(payload, frames)
 		batch[i] = nil
 	}
-	// A connection that cannot carry deadlines (a test's recorder) is still served.
+	// Test recorders do not support deadlines.
 	_ = control.SetWriteDeadline(time.Now().Add(patience))
 	err := answer(w, "text/plain; charset=UTF-8", payload)
 	if err == nil {
@@ -163,7 +163,7 @@ func (c *Conn) answerPoll(w http.ResponseWriter, control *http.ResponseControlle
 	}
 }
 
-// breakOff ends a polling session at once. A waiting GET hears of it; the answer to the request at fault says the rest.
+// breakOff aborts a polling session. A waiting GET is woken; the caller answers the request that caused it.
 func (c *Conn) breakOff(why Closing) {
 	c.mu.Lock()
 	if c.poll != nil {
@@ -173,7 +173,7 @@ func (c *Conn) breakOff(why Closing) {
 	c.abort(why)
 }
 
-// serveData takes a POST: a payload of packets, handed on in order before the answer.
+// serveData handles a POST: the packets of its payload are handled in order before the response.
 func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	open, upgraded, overlap := c.state == stateOpen, c.ws != nil, c.posting
@@ -189,7 +189,7 @@ func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
 		refuse(w, errBadRequest)
 		return
 	case overlap:
-		// Two bodies at once have no order, and no client of the protocol sends them.
+		// Two concurrent bodies have no order, and protocol-conforming clients do not send them.
 		c.fail(ClosedOverlap)
 		refuse(w, errBadRequest)
 		return
@@ -221,7 +221,7 @@ func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readBody reads a POST body within its size and time, or answers why not and ends the session.
+// readBody reads a POST body within its size and time limits. On failure it responds with an error and closes the session.
 func (c *Conn) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limit := int64(c.limit())
 	if r.ContentLength > limit {
@@ -230,7 +230,7 @@ func (c *Conn) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 		return nil, errTooBig
 	}
 	control := http.NewResponseController(w)
-	// A connection that cannot carry deadlines (a test's recorder) is still served.
+	// Test recorders do not support deadlines.
 	_ = control.SetReadDeadline(time.Now().Add(c.srv.opts.BodyTimeout))
 	body, err := io.ReadAll(counted{http.MaxBytesReader(w, r.Body, limit), c})
 	var tooBig *http.MaxBytesError
@@ -249,7 +249,7 @@ func (c *Conn) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	return body, err
 }
 
-// counted counts what is read against the connection's budget. The reader of the body releases it.
+// counted counts the bytes read against the connection's budget. The caller that reads the body releases them.
 type counted struct {
 	body io.Reader
 	conn *Conn

@@ -50,7 +50,7 @@ func TestPollingMessages(t *testing.T) {
 	}
 }
 
-// A GET that waits is answered as soon as there is something.
+// A waiting GET is answered as soon as there is a packet.
 func TestPollingWaits(t *testing.T) {
 	p := conform(t).Polling()
 	waiting := p.Later(context.Background())
@@ -93,7 +93,7 @@ func TestPollingWithoutPong(t *testing.T) {
 	isOver(t, p)
 }
 
-// A pong that nobody asked for neither helps nor harms.
+// An unexpected pong has no effect.
 func TestUnaskedPong(t *testing.T) {
 	p := ticking(t).Polling()
 	if a := p.Post("3\x1e4x"); !a.Is("ok") {
@@ -151,7 +151,7 @@ func TestPollingMalformed(t *testing.T) {
 		if a := p.Post(body); a.Status != http.StatusBadRequest {
 			t.Errorf("%s: POST answered %v", name, a)
 		}
-		// A GET that arrived in time is told; nothing of the payload was handed on.
+		// A GET that was waiting gets a close packet; no packet of the payload was handled.
 		if a := raw.Take(t, waiting, "the waiting GET"); !a.Is("1") && a.Status != http.StatusBadRequest {
 			t.Errorf("%s: waiting GET got %v", name, a)
 		}
@@ -168,7 +168,7 @@ func TestPollingMalformed(t *testing.T) {
 	}
 }
 
-// Packets that only a server sends end the session like malformed ones, but have been well-formed: the POST is answered.
+// Packets that only a server may send end the session like malformed ones, but are well-formed: the POST is answered.
 func TestPollingWrongDirection(t *testing.T) {
 	_, host := serve(t, engine.Options{}, echo)
 	for _, body := range []string{"0{}", "2"} {
@@ -186,7 +186,7 @@ func TestSecondGet(t *testing.T) {
 	ctx := context.Background()
 	answers := []<-chan raw.Answer{p.Later(ctx), p.Later(ctx)}
 	a, b := raw.Take(t, answers[0], "a GET"), raw.Take(t, answers[1], "a GET")
-	if a.Status != http.StatusOK { // which of the two came first is not ours to say
+	if a.Status != http.StatusOK { // either may have come first
 		a, b = b, a
 	}
 	if !a.Is("1") || b.Status != http.StatusBadRequest {
@@ -195,7 +195,7 @@ func TestSecondGet(t *testing.T) {
 	isOver(t, p)
 }
 
-// flushes reports each flush on made, and returns from it only after goOn.
+// flushes reports each flush on made, and blocks in it until goOn.
 type flushes struct {
 	http.ResponseWriter
 	made, goOn chan struct{}
@@ -208,7 +208,7 @@ func (f flushes) FlushError() error {
 	return err
 }
 
-// A client has an answer before the server's write of it returns, and its next GET may be answered by then.
+// A client may receive a response before the server's write returns, and its next GET may be answered by then.
 func TestAnswersOverlap(t *testing.T) {
 	s, _ := serve(t, engine.Options{}, echo)
 	made, goOn := make(chan struct{}, 8), make(chan struct{}, 8)
@@ -218,7 +218,7 @@ func TestAnswersOverlap(t *testing.T) {
 	allow := sync.OnceFunc(func() { close(goOn) })
 	t.Cleanup(allow)
 	p := host.Polling()
-	get := func() <-chan raw.Answer { // on a connection of its own, or what comes next would wait behind it
+	get := func() <-chan raw.Answer { // on a separate connection, so that later requests do not wait for it
 		answer := make(chan raw.Answer, 1)
 		go func() {
 			a, err := host.Request(context.Background(), http.MethodGet, p.Query(), nil, "Connection", "close")
@@ -260,7 +260,7 @@ func TestAbortedGet(t *testing.T) {
 	isOver(t, p)
 }
 
-// A message may be as large as announced, and no larger, however its size is declared.
+// A message may have the announced maximum size, and no more, whether its length is declared or chunked.
 func TestPostSize(t *testing.T) {
 	s, host := serve(t, engine.Options{MaxPayload: 100_000}, echo)
 	bystander := host.Polling()
@@ -296,7 +296,7 @@ func TestPostSize(t *testing.T) {
 	raw.Until(t, "two are left", func() bool { return s.Stats().Open == 2 })
 }
 
-// A body that comes too slowly ends its session, and holds nobody else up.
+// A body that arrives too slowly ends its session, and blocks no other.
 func TestSlowBody(t *testing.T) {
 	s, host := serve(t, engine.Options{BodyTimeout: 300 * time.Millisecond}, echo)
 	bystander := host.Polling()
@@ -333,7 +333,7 @@ func TestSlowBody(t *testing.T) {
 	raw.Until(t, "the bystander is left", func() bool { return s.Stats().Open == 1 })
 }
 
-// Two bodies at once have no order; no client of the protocol sends them.
+// Two concurrent bodies have no order; conforming clients do not send them.
 func TestOverlappingPosts(t *testing.T) {
 	inside, goOn := make(chan struct{}), make(chan struct{})
 	_, host := serve(t, engine.Options{}, func(*engine.Message) {

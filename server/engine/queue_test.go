@@ -11,7 +11,7 @@ import (
 	"sohbet/server/engine"
 )
 
-// serve runs an engine of production's timings unless o says otherwise. onData runs for every message.
+// serve runs an engine with production timings unless o sets others. onData is called for every message.
 func serve(t *testing.T, o engine.Options, onData func(*engine.Message)) (*engine.Server, *raw.Host) {
 	t.Helper()
 	s := engine.New(o)
@@ -23,7 +23,7 @@ func serve(t *testing.T, o engine.Options, onData func(*engine.Message)) (*engin
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = s.Close(ctx, engine.ClosedByServer) // a test may leave clients that take nothing
+		_ = s.Close(ctx, engine.ClosedByServer) // a test may leave clients that do not read
 	})
 	return s, raw.Serve(t, s, "/")
 }
@@ -36,8 +36,8 @@ func echo(m *engine.Message) {
 	}
 }
 
-// A connection may be cut off from another goroutine while its own handler is at work: by the heartbeat, by a publisher
-// that finds it slow. Neither may wait for the other.
+// A connection may be closed from another goroutine while its own handler is running: by the heartbeat, or by a publisher that finds it
+// too slow. Neither may deadlock.
 func TestCutWhileHandlerRuns(t *testing.T) {
 	inside, goOn, done := make(chan *engine.Conn), make(chan struct{}), make(chan struct{})
 	s, host := serve(t, engine.Options{}, func(m *engine.Message) {
@@ -55,14 +55,14 @@ func TestCutWhileHandlerRuns(t *testing.T) {
 		close(cut)
 	}()
 	raw.Take(t, c.Done(), "the end of the connection")
-	time.Sleep(20 * time.Millisecond) // let the cut reach the socket
+	time.Sleep(20 * time.Millisecond) // lets the close reach the socket
 	close(goOn)
 	raw.Take(t, done, "the handler's return")
 	raw.Take(t, cut, "the cut's return")
 	raw.Until(t, "the connection is forgotten", func() bool { return s.Stats().Open == 0 })
 }
 
-// The handler may cut its own connection off.
+// The handler may close its own connection.
 func TestHandlerCutsItself(t *testing.T) {
 	done := make(chan struct{})
 	_, host := serve(t, engine.Options{}, func(m *engine.Message) {
@@ -75,8 +75,8 @@ func TestHandlerCutsItself(t *testing.T) {
 	w.Closed()
 }
 
-// A client that sends but never reads is cut off while its handler is queueing echoes; what waits for it stays bounded,
-// and a client beside it notices nothing.
+// A client that sends but never reads is disconnected while its handler is queueing echoes; its queue stays bounded, and another client
+// is not affected.
 func TestSlowClientIsCut(t *testing.T) {
 	s, host := serve(t, engine.Options{QueueBytes: 256 << 10}, echo)
 	bystander, slow := host.Websocket(), host.Websocket()
@@ -92,7 +92,8 @@ func TestSlowClientIsCut(t *testing.T) {
 	raw.Until(t, "only the bystander is left", func() bool { return s.Stats().Open == 1 })
 }
 
-// flood queues to every connection that says something until it takes no more, and tells how much it took and why it ended.
+// flood queues frames to every connection that sends something until it accepts no more, and reports how many it accepted and why it
+// ended.
 func flood(s *engine.Server, payload string) (took <-chan int, reason <-chan string) {
 	n, why := make(chan int, 1), make(chan string, 1)
 	s.OnConnect(func(c *engine.Conn) {
@@ -110,8 +111,8 @@ func flood(s *engine.Server, payload string) (took <-chan int, reason <-chan str
 	return n, why
 }
 
-// A websocket that does not read is cut once its bounds are reached. When it reads again at once, it gets what was on its
-// way, whole, and 1013, which asks it to come back.
+// A websocket that does not read is closed once its limits are reached. If it reads again immediately, it receives the frames in
+// transit completely, and close code 1013, which asks it to reconnect.
 func TestSlowWebsocketIsTold(t *testing.T) {
 	for name, o := range map[string]engine.Options{"bytes": {QueueBytes: 1 << 20}, "frames": {QueueFrames: 100}} {
 		s, _ := serve(t, o, nil)
@@ -156,7 +157,7 @@ func TestSlowPollingIsTold(t *testing.T) {
 	isOver(t, p)
 }
 
-// Volatile frames are dropped for who lags, and for nobody else.
+// Volatile frames are dropped for a slow client, and for no other.
 func TestVolatile(t *testing.T) {
 	conns := make(chan *engine.Conn, 1)
 	s, host := serve(t, engine.Options{}, nil)
@@ -192,7 +193,7 @@ func TestVolatile(t *testing.T) {
 	}
 }
 
-// Frames queued by one goroutine arrive in its order, whoever else queues at the same time.
+// Frames queued by one goroutine arrive in order, also while others queue frames.
 func TestConcurrentQueueing(t *testing.T) {
 	const writers, each = 8, 500
 	s, host := serve(t, engine.Options{}, nil)

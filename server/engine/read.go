@@ -1,6 +1,6 @@
 package engine
 
-// blockingReadSize is the buffer of a connection whose readability cannot be waited for: TLS, a test's pipe, Windows.
+// blockingReadSize is the buffer size of a connection that has no readability events: TLS, a test's pipe, Windows.
 const blockingReadSize = 4 << 10
 
 func (w *wsConn) readBlocking(on func([]byte) error) error {

@@ -8,16 +8,16 @@ import (
 	"syscall"
 )
 
-// readSize is what one read asks for: more than a chat's burst, little enough to be held once per busy processor.
+// readSize is the size of one read: larger than a burst of chat messages, and small enough to be allocated once per active reader.
 const readSize = 16 << 10
 
-// readBuffer is a borrowed buffer with one read's result. Its function is made once and stays with it, as one made for
-// every read would be garbage each time.
+// readBuffer is a pooled buffer with the result of one read. Its function is created once and kept with it, to avoid an allocation for
+// every read.
 type readBuffer struct {
 	data []byte
 	n    int
 	err  error
-	once func(fd uintptr) bool // one read, for RawConn.Read; never asks to wait
+	once func(fd uintptr) bool // performs one read, for RawConn.Read; never asks to wait
 }
 
 var readBuffers = sync.Pool{New: func() any {
@@ -41,10 +41,10 @@ func (b *readBuffer) fill(fd uintptr) {
 	}
 }
 
-// read calls on with whatever arrives until the connection ends or on returns an error.
+// read calls on with received data until the connection ends or on returns an error.
 //
-// It waits for the socket to become readable without a buffer in its hands and borrows one only while there is
-// something to read: that, and the stack of the waiting goroutine, is all an idle connection costs here.
+// It waits for the socket to become readable without holding a buffer, and takes one from the pool only to read: so an idle connection
+// costs only the stack of the waiting goroutine here.
 func (w *wsConn) read(on func([]byte) error) error {
 	if w.raw == nil {
 		return w.readBlocking(on)
@@ -74,11 +74,11 @@ func (w *wsConn) read(on func([]byte) error) error {
 	}
 }
 
-// drain reads until the socket has nothing more (again is true) or the connection is over. It must see EAGAIN before
-// it waits: the poller is edge-triggered, and an end of stream that came along with the last bytes raises no new edge.
+// drain reads until the socket has no more data (again is true) or the connection ends. It must see EAGAIN before it waits: the poller
+// is edge-triggered, and an end of stream received together with the last bytes causes no further edge.
 //
-// What was read is handed on outside of RawConn.Read. Inside, the descriptor is held, and whoever closed it meanwhile, the
-// heartbeat or a publisher, would wait for a handler that may be waiting for the connection's lock in turn.
+// Data is handled outside of RawConn.Read. Inside, the descriptor is locked, and a goroutine that closes it meanwhile, such as the
+// heartbeat or a publisher, would wait for a handler that in turn may be waiting for the connection's lock.
 func (w *wsConn) drain(on func([]byte) error) (again bool, err error) {
 	b := readBuffers.Get().(*readBuffer)
 	defer readBuffers.Put(b)

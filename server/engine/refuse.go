@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// refusal is an error of the protocol as Node's server words it, so that clients and operators read the same thing.
+// refusal is a protocol error with the messages of the Node.js server, so that clients and operators see the same texts.
 type refusal struct {
 	status  int
 	code    int

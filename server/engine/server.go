@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Server accepts Engine.IO connections. It is an [http.Handler]; mount it where clients look for it.
+// Server accepts Engine.IO connections. It is an [http.Handler]; mount it at the path that clients use.
 type Server struct {
 	opts     Options
 	upgrades []string
@@ -34,7 +34,7 @@ type Server struct {
 	opened, cut atomic.Uint64
 }
 
-// New makes a server. It needs no start; [Server.Close] ends it.
+// New returns a server. It needs no start; [Server.Close] stops it.
 func New(o Options) *Server {
 	s := &Server{opts: o.withDefaults(), conns: make(map[string]*Conn)}
 	if !o.DisableWebsocket {
@@ -45,25 +45,25 @@ func New(o Options) *Server {
 	return s
 }
 
-// OnConnect registers what runs for each new connection before anything of it is read. Call it before serving.
+// OnConnect registers a function that is called for each new connection before its first packet is handled. Call it before serving.
 func (s *Server) OnConnect(fn func(*Conn)) { s.onConnect = append(s.onConnect, fn) }
 
-// Stats are counters since the start, and the connections open now.
+// Stats are totals since the start and the current number of connections.
 type Stats struct {
 	Open   int
 	Opened uint64
-	Cut    uint64 // for falling behind, or for holding too much memory
-	Queued int    // bytes that wait to be written
+	Cut    uint64 // closed because the client was too slow or held too much memory
+	Queued int    // bytes queued for writing
 	Held   int64  // bytes counted against Options.TotalBytes
 }
 
-// Stats returns the counters.
+// Stats returns the current statistics.
 func (s *Server) Stats() Stats {
 	s.mu.RLock()
 	conns := slices.Collect(maps.Values(s.conns))
 	s.mu.RUnlock()
 	stats := Stats{Open: len(conns), Opened: s.opened.Load(), Cut: s.cut.Load(), Held: s.budget.total.Load()}
-	for _, c := range conns { // not under s.mu: a connection that ends takes that lock while it holds its own
+	for _, c := range conns { // not under s.mu: a connection that ends takes s.mu while it holds its own lock
 		c.mu.Lock()
 		stats.Queued += c.queued
 		c.mu.Unlock()
@@ -71,7 +71,7 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// Close refuses new connections and ends all others, telling them why; it returns when they are gone or ctx ends.
+// Close refuses new connections and closes all others with a reason; it returns when they have ended or ctx ends.
 func (s *Server) Close(ctx context.Context, why Closing) error {
 	s.mu.Lock()
 	s.stopping = true
@@ -95,11 +95,11 @@ func (s *Server) Close(ctx context.Context, why Closing) error {
 }
 
 const (
-	handOverEach = 2 * time.Millisecond // of HandOver, for one connection: a few do not take all of it
+	handOverEach = 2 * time.Millisecond // maximum of HandOver per connection, so that a few connections do not take all of it
 	handOverStep = 20 * time.Millisecond
 )
 
-// handOver closes connections, in no order (that of a map), over a time. Those whose turn has not come are served as ever.
+// handOver closes connections in random order (map iteration) over a period. Those not closed yet are served as usual.
 func (s *Server) handOver(ctx context.Context, conns []*Conn, why Closing) error {
 	span := min(s.opts.HandOver, time.Duration(len(conns))*handOverEach)
 	steps := max(1, int(span/handOverStep))
@@ -114,7 +114,7 @@ func (s *Server) handOver(ctx context.Context, conns []*Conn, why Closing) error
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done(): // too late to be polite
+		case <-ctx.Done(): // shutdown deadline exceeded: close the rest at once
 			for _, c := range conns[(i+1)*len(conns)/steps:] {
 				c.CloseWith(why)
 			}
@@ -124,12 +124,12 @@ func (s *Server) handOver(ctx context.Context, conns []*Conn, why Closing) error
 	return nil
 }
 
-// poll returns the poller, which the first websocket starts; nil where there is none.
+// poll returns the poller, which is started by the first websocket; nil on platforms without one.
 func (s *Server) poll() *poller {
 	s.polling.Do(func() {
 		p, err := newPoller()
 		if err != nil {
-			s.opts.Logger.Debug("websockets wait in goroutines", "because", err)
+			s.opts.Logger.Debug("no epoll; using one goroutine per websocket", "because", err)
 			return
 		}
 		s.poller = p
@@ -137,7 +137,7 @@ func (s *Server) poll() *poller {
 	return s.poller
 }
 
-// flushed waits until nothing of a closing connection waits to leave, so that the process may go.
+// flushed waits until a closing connection has sent its queue, so that the process may exit.
 func (c *Conn) flushed(ctx context.Context) error {
 	for {
 		c.mu.Lock()
@@ -154,7 +154,7 @@ func (c *Conn) flushed(ctx context.Context) error {
 	}
 }
 
-// ServeHTTP serves one request of the protocol.
+// ServeHTTP serves Engine.IO requests.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.cors(w, r)
 	if r.Method == http.MethodOptions {
@@ -232,7 +232,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 	socket, first, err := s.accept(w, r)
 	if err != nil {
 		leave()
-		return // answered by the handshake
+		return // the handshake has written a response
 	}
 	c := s.newConn(r, socket)
 	c.left = leave
@@ -247,7 +247,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 	go c.serve(socket, first)
 }
 
-// upgrade takes the websocket of a polling session.
+// upgrade accepts the websocket of a polling session.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 	socket, first, err := s.accept(w, r)
 	if err != nil {
@@ -273,7 +273,7 @@ func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
 	return c
 }
 
-// admit registers a connection and shows it to those who listen, before its first packet is read.
+// admit registers a connection and calls the OnConnect functions, before its first packet is read.
 func (s *Server) admit(c *Conn) bool {
 	s.mu.Lock()
 	if s.stopping {
@@ -304,7 +304,7 @@ func (s *Server) forget(c *Conn) {
 	delete(s.conns, c.id)
 }
 
-// closed notes the end of a connection.
+// closed updates statistics and log when a connection ends.
 func (s *Server) closed(c *Conn, why Closing) {
 	if why == ClosedSlow || why == ClosedMemory {
 		s.cut.Add(1)
@@ -326,19 +326,19 @@ func (s *Server) openData(c *Conn, upgrades []string) []byte {
 		MaxPayload   int      `json:"maxPayload"`
 	}{c.id, upgrades, s.opts.PingInterval.Milliseconds(), s.opts.PingTimeout.Milliseconds(), s.opts.MaxPayload})
 	if err != nil {
-		panic(err) // strings and integers always marshal
+		panic(err) // cannot happen for strings and integers
 	}
 	return data
 }
 
-// newID returns 120 random bits.
+// newID returns 120 random bits, encoded as text.
 func newID() string {
 	var b [15]byte
-	rand.Read(b[:]) // never fails (crypto/rand)
+	rand.Read(b[:]) // cannot fail: crypto/rand crashes the program instead
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// cors answers the browser's question whether a page of another origin may talk to us.
+// cors sets the CORS headers for a request from another origin.
 func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	if origin == "" || s.opts.AllowOrigin == nil {
@@ -353,7 +353,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Allow-Credentials", "true")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		// Where a request came to is the proxies' to say: a page of another site could make itself look like ours.
+		// Forwarded headers are set only by proxies: a page of another site must not be able to send them.
 		if wanted := r.Header.Get("Access-Control-Request-Headers"); wanted != "" && !strings.Contains(strings.ToLower(wanted), "forwarded") {
 			h.Set("Access-Control-Allow-Headers", wanted)
 		}

@@ -9,7 +9,7 @@ import (
 	"sohbet/server/engine"
 )
 
-// TestStatsWhileConnectionsEnd asks for the counters while connections come and go: neither may wait for the other for ever.
+// TestStatsWhileConnectionsEnd reads the statistics while connections open and close: neither may deadlock.
 func TestStatsWhileConnectionsEnd(t *testing.T) {
 	s, host := serve(t, engine.Options{}, nil)
 	asking, stop := context.WithCancel(t.Context())

@@ -6,12 +6,12 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// The upgrade from polling to websocket (Engine.IO protocol, "Upgrade"): on a second transport the client sends "2probe",
-// is answered "3probe", ends its waiting GET, and sends "5". From then on everything goes over the websocket.
+// The upgrade from polling to websocket (Engine.IO protocol, "Upgrade"): on the websocket the client sends "2probe", receives "3probe",
+// ends its pending GET, and sends "5". From then on the session uses the websocket.
 
 var probeAnswer = appendPacket(nil, packetPong, "probe")
 
-// beginUpgrade takes a websocket that names this session, or refuses it.
+// beginUpgrade accepts a websocket for upgrading this session, or refuses it.
 func (c *Conn) beginUpgrade(w *wsConn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -27,7 +27,7 @@ func (c *Conn) beginUpgrade(w *wsConn) bool {
 	return true
 }
 
-// dropProbe gives an upgrade up, if w is still one; the session goes on polling.
+// dropProbe cancels the upgrade if w is still being probed; the session keeps polling. It reports whether w was.
 func (c *Conn) dropProbe(w *wsConn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,7 +40,7 @@ func (c *Conn) dropProbe(w *wsConn) bool {
 	return true
 }
 
-// onProbe acts on a message of a websocket that is not the session's transport yet.
+// onProbe handles a message on a websocket that is not the session's transport yet.
 func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
 	if op != ws.OpText {
 		return errFrame
@@ -60,7 +60,7 @@ func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if waiting != nil && c.poll == waiting { // one that came later waits for the upgrade packet
+		if waiting != nil && c.poll == waiting { // a later GET waits for the upgrade packet
 			waiting.noop = true
 			waiting.wake()
 		}

@@ -19,7 +19,7 @@ import (
 
 func upgradeQuery(p *raw.Polling) string { return "EIO=4&transport=websocket&sid=" + p.Open.SID }
 
-// upgraded takes a session through the upgrade.
+// upgraded upgrades a session.
 func upgraded(t *testing.T, p *raw.Polling) *raw.Websocket {
 	t.Helper()
 	w := p.Host.Plain(upgradeQuery(p))
@@ -31,7 +31,7 @@ func upgraded(t *testing.T, p *raw.Polling) *raw.Websocket {
 
 func TestUpgrade(t *testing.T) {
 	host := conform(t)
-	for _, waits := range []bool{true, false} { // the GET that a noop sends home: waiting already, or new
+	for _, waits := range []bool{true, false} { // the GET that is answered with a noop is already waiting, or new
 		p := host.Polling()
 		var home <-chan raw.Answer
 		if waits {
@@ -59,7 +59,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// Heartbeats move to the websocket with everything else: a ping that nobody polled for arrives there.
+// Heartbeats move to the websocket too: a ping that was not polled is sent there.
 func TestHeartbeatMovesOver(t *testing.T) {
 	p := ticking(t).Polling()
 	w := upgraded(t, p)
@@ -70,7 +70,7 @@ func TestHeartbeatMovesOver(t *testing.T) {
 	}
 }
 
-// The GET that a client sends right behind its upgrade packet, on another connection, finds the session upgraded.
+// A GET sent directly after the upgrade packet on another connection finds the session upgraded.
 func TestGetRightBehindUpgrade(t *testing.T) {
 	_, host := serve(t, engine.Options{}, echo)
 	for i := range 300 {
@@ -81,7 +81,7 @@ func TestGetRightBehindUpgrade(t *testing.T) {
 		w.Send("5")
 		start := time.Now()
 		a := p.Get()
-		// On a machine that stood still for long enough, the noop that ends a GET during the probe is right as well.
+		// If the machine stalled for long enough, the noop that ends a GET during the probe is also correct.
 		if a.Status != http.StatusBadRequest && !(a.Is("6") && time.Since(start) > 100*time.Millisecond) {
 			t.Fatalf("round %d: GET got %v", i, a)
 		}
@@ -101,14 +101,14 @@ func TestSecondWebsocket(t *testing.T) {
 	first.Send("4goes on")
 	first.Expect("4goes on")
 
-	// A session that began on a websocket has nothing to be upgraded.
+	// A session that started on a websocket cannot be upgraded.
 	native := host.Websocket()
 	other := host.Plain("EIO=4&transport=websocket&sid=" + native.Open.SID)
 	other.Closed()
 	native.Send("4goes on")
 	native.Expect("4goes on")
 
-	// Nor may a second one come while the first is being tried.
+	// A second websocket is refused while the first is being probed.
 	p = host.Polling()
 	first = host.Plain(upgradeQuery(p))
 	first.Send("2probe")
@@ -118,7 +118,7 @@ func TestSecondWebsocket(t *testing.T) {
 	first.Expect("4x")
 }
 
-// An upgrade that comes to nothing leaves the session on polling, free to try again.
+// After an abandoned upgrade the session keeps polling, and may try again.
 func TestAbandonedUpgrade(t *testing.T) {
 	_, host := serve(t, engine.Options{UpgradeTimeout: 200 * time.Millisecond}, echo)
 	bad := map[string]func(w *raw.Websocket){
@@ -156,7 +156,7 @@ func TestAbandonedUpgrade(t *testing.T) {
 				}
 			}
 			var again *raw.Websocket
-			raw.Until(t, "another try", func() bool { // the server may not have noticed yet that the first is gone
+			raw.Until(t, "another try", func() bool { // the server may not have noticed yet that the first one is gone
 				again = host.Plain(upgradeQuery(p))
 				if _, err := again.Write(raw.Text("2probe")); err != nil {
 					return false
@@ -170,7 +170,7 @@ func TestAbandonedUpgrade(t *testing.T) {
 	}
 }
 
-// A GET that the client gives up once the session has moved does not end it.
+// A GET that the client aborts after the upgrade does not end the session.
 func TestGetAbortedAfterUpgrade(t *testing.T) {
 	_, host := serve(t, engine.Options{}, echo)
 	for range 50 {
@@ -190,8 +190,7 @@ func TestGetAbortedAfterUpgrade(t *testing.T) {
 	}
 }
 
-// What the server sends while a session changes its transport arrives once and in order: what GETs bring, then what the
-// websocket brings.
+// Packets sent by the server during an upgrade arrive once and in order: first those received by GETs, then those on the websocket.
 func TestUpgradeKeepsOrder(t *testing.T) {
 	const numbers = 200
 	s, host := serve(t, engine.Options{}, nil)
@@ -209,7 +208,7 @@ func TestUpgradeKeepsOrder(t *testing.T) {
 		p := host.Polling()
 		var got []string
 		polled := make(chan error, 1)
-		home := make(chan struct{}) // the probe is answered: the next GET's return ends polling
+		home := make(chan struct{}) // the probe is answered: polling ends when the next GET returns
 		go func() {
 			for {
 				a, err := p.Poll(context.Background())
@@ -241,7 +240,7 @@ func TestUpgradeKeepsOrder(t *testing.T) {
 		w.Send("5")
 		late := p.Later(context.Background())
 		if a := raw.Take(t, late, "the GET behind the upgrade"); a.Status == http.StatusOK && !a.Is("6") {
-			got = append(got, strings.Split(a.Body, "\x1e")...) // it overtook the upgrade packet
+			got = append(got, strings.Split(a.Body, "\x1e")...) // it arrived before the upgrade packet
 		}
 		for len(got) < numbers {
 			got = append(got, w.Message())
@@ -256,7 +255,7 @@ func TestUpgradeKeepsOrder(t *testing.T) {
 	}
 }
 
-// Messages that a client sends over polling and then over the websocket are handled in that order.
+// Messages sent over polling and then over the websocket are handled in that order.
 func TestUpgradeKeepsOrderInbound(t *testing.T) {
 	got := make(chan string, 100)
 	_, host := serve(t, engine.Options{}, func(m *engine.Message) { got <- string(m.Data) })
@@ -299,7 +298,7 @@ func TestEndDuringUpgrade(t *testing.T) {
 	w.Closed()
 }
 
-// pongs is a listener whose connections report each pong frame on given, and write none before goOn is closed.
+// pongs is a listener whose connections report each pong frame on given, and block writing it until goOn is closed.
 type pongs struct {
 	net.Listener
 	given, goOn chan struct{}
@@ -323,7 +322,7 @@ func (c pongConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Publishing to a connection does not wait for a client that does not read its websocket during an upgrade.
+// Publishing to a connection does not block on a client that does not read its websocket during an upgrade.
 func TestPublishWhileProbeIsNotRead(t *testing.T) {
 	conns := make(chan *engine.Conn, 1)
 	s, _ := serve(t, engine.Options{}, nil)

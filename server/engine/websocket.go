@@ -17,41 +17,40 @@ import (
 	"github.com/gobwas/ws/wsflate"
 )
 
-// wsConn is one websocket. Framing, masking, header checks and the handshake are github.com/gobwas/ws; it is the one of
-// the kept libraries that leaves reading to its caller, which is what lets an idle connection hold no buffer
-// (bench/README.md has the comparison).
+// wsConn is one websocket. Framing, masking, header checks and the handshake are done by github.com/gobwas/ws, which leaves reading to
+// its caller, so that an idle connection needs no buffer (comparison in bench/README.md).
 type wsConn struct {
 	nc      net.Conn
-	raw     syscall.RawConn // nc's, where it has one
-	conn    *Conn           // whose websocket it is; set before anybody else sees it
+	raw     syscall.RawConn // of nc, if it has one
+	conn    *Conn           // set before other goroutines have access
 	deflate bool
 
-	fd      int32 // the poller's key, guarded by its lock
+	fd      int32 // key in the poller, guarded by its lock
 	reading atomic.Int32
 	closing atomic.Bool
-	// lingerer closes the socket if the client does not; it must not outlive it, or it would hold on to the connection.
+	// lingerer closes the socket if the client does not. It must be stopped with the socket, because it keeps the connection in memory.
 	lingerer atomic.Pointer[time.Timer]
-	// late closes the connection if a message stays incomplete; nil while none is. It must not outlive the socket either.
+	// late closes the connection if a message stays incomplete; nil if none is. It must be stopped with the socket too.
 	late atomic.Pointer[time.Timer]
 
-	// The rest belongs to the reader.
-	rest       []byte // bytes of a frame that has not arrived whole
-	parts      []byte // fragments of a message that has not arrived whole
+	// The remaining fields are used only by the reader.
+	rest       []byte // bytes of an incomplete frame
+	parts      []byte // fragments of an incomplete message
 	partsOp    ws.OpCode
-	compressed bool // that message is
+	compressed bool // the message in parts is compressed
 	upgrading  bool // not the connection's transport yet
-	held       int  // bytes of rest and parts that are counted
-	handled    int  // messages handed on
+	held       int  // bytes of rest and parts counted against the budget
+	handled    int  // number of messages handled
 }
 
-// probeLimit is the longest message of a websocket that is not the connection's transport yet: "2probe".
+// probeLimit is the maximum message size on a websocket that is not the connection's transport yet, which only sends "2probe".
 const probeLimit = 64
 
-// kernelBuffer is what the kernel may hold of a websocket in each direction, in bytes.
+// kernelBuffer is the kernel buffer of a websocket in each direction, in bytes.
 const kernelBuffer = 64 << 10
 
-// countedFrom is the size from which a message is counted against the budget. Smaller ones are bounded by the number of
-// connections, and counting them would cost a lock for each.
+// countedFrom is the size from which an incomplete message is counted against the budget. Smaller ones are limited by the number of
+// connections, and counting them would cost a lock each.
 const countedFrom = 4 << 10
 
 var (
@@ -63,7 +62,7 @@ var (
 	errTooMany  = errors.New("engine: too many frames")
 )
 
-// accept answers a websocket handshake and returns the connection with what was already read behind the request.
+// accept answers a websocket handshake and returns the connection with the data already read after the request.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte, error) {
 	var upgrader ws.HTTPUpgrader
 	extension := wsflate.Extension{Parameters: wsflate.Parameters{
@@ -81,8 +80,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte
 		return nil, nil, err
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
-		// A client that does not read costs what waits here and what the kernel holds, which is not counted here. An error
-		// leaves the system's own sizes.
+		// Limits the memory of a client that does not read: the kernel's buffers are not counted in the budget. On an error the
+		// system's defaults apply.
 		_ = tcp.SetWriteBuffer(kernelBuffer)
 		_ = tcp.SetReadBuffer(kernelBuffer)
 	}
@@ -97,7 +96,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte
 	return socket, buffered(rw.Reader), nil
 }
 
-// buffered takes out what a reader holds, so that the reader can be let go.
+// buffered returns a copy of a reader's buffered data, so that the reader can be released.
 func buffered(r *bufio.Reader) []byte {
 	ahead, err := r.Peek(r.Buffered())
 	if err != nil || len(ahead) == 0 {
@@ -106,8 +105,8 @@ func buffered(r *bufio.Reader) []byte {
 	return bytes.Clone(ahead)
 }
 
-// serve begins to read the websocket as c's. first is what was read ahead of time. It returns when somebody else waits for
-// more, or when the websocket is over.
+// serve starts reading the websocket as c's. first is data that was already read. It returns when the poller has taken over, or when
+// the websocket is closed.
 func (c *Conn) serve(w *wsConn, first []byte) {
 	if err := w.on(first); err != nil {
 		w.over(err)
@@ -119,7 +118,7 @@ func (c *Conn) serve(w *wsConn, first []byte) {
 	w.over(w.read(w.on))
 }
 
-// on takes bytes as they arrive.
+// on handles received bytes.
 func (w *wsConn) on(data []byte) error {
 	before := w.handled
 	if err := w.feed(data); err != nil {
@@ -128,8 +127,8 @@ func (w *wsConn) on(data []byte) error {
 	return w.incomplete(w.handled > before)
 }
 
-// incomplete counts what has arrived of messages that are not complete, and sees to it that they do not stay so. progress says
-// that a message was completed meanwhile, so that what is incomplete now is another one.
+// incomplete counts the bytes of incomplete messages, and sets a timeout for their completion. progress reports that a message was
+// completed meanwhile, so that the incomplete one is new.
 func (w *wsConn) incomplete(progress bool) error {
 	late := w.late.Load()
 	switch patience := w.conn.srv.opts.BodyTimeout; {
@@ -171,7 +170,7 @@ func (w *wsConn) tooLate() {
 	w.conn.fail(ClosedSlowBody)
 }
 
-// limit is the most bytes that a message may have now.
+// limit returns the current maximum size of a message in bytes.
 func (w *wsConn) limit() int {
 	if w.upgrading {
 		return probeLimit
@@ -179,7 +178,7 @@ func (w *wsConn) limit() int {
 	return w.conn.limit()
 }
 
-// over ends the websocket, and the connection if this is its transport, for the reason for which reading ended.
+// over closes the websocket, and the connection if this is its transport, for the error that ended reading.
 func (w *wsConn) over(err error) {
 	defer w.close()
 	c := w.conn
@@ -201,7 +200,7 @@ func (w *wsConn) over(err error) {
 		return
 	}
 	w.rest, w.parts = nil, nil
-	// Closing a socket with unread data resets it, and the close frame would be lost: what is on its way is read and discarded.
+	// Closing a socket with unread data resets it, and the close frame would be lost, so data still arriving is read and discarded.
 	still := 2 * kernelBuffer
 	if errors.Is(err, errFrameBig) {
 		still = 8 * c.limit()
@@ -210,7 +209,7 @@ func (w *wsConn) over(err error) {
 	io.Copy(io.Discard, io.LimitReader(w.nc, int64(still)))
 }
 
-// close closes the socket, once.
+// close closes the socket. Further calls do nothing.
 func (w *wsConn) close() {
 	if w.closing.Swap(true) {
 		return
@@ -225,7 +224,7 @@ func (w *wsConn) close() {
 	w.nc.Close()
 }
 
-// onFrame acts on one whole message or control frame.
+// onFrame handles one complete message or control frame.
 func (c *Conn) onFrame(w *wsConn, op ws.OpCode, payload []byte) error {
 	switch op {
 	case ws.OpPing:
@@ -258,7 +257,7 @@ func (c *Conn) onFrame(w *wsConn, op ws.OpCode, payload []byte) error {
 	return nil
 }
 
-// pongFrame answers a ping frame: by the queue, or at once where there is none yet.
+// pongFrame answers a ping frame: through the queue, or directly while the websocket is being probed.
 func (c *Conn) pongFrame(w *wsConn, payload []byte) error {
 	frame := ws.MustCompileFrame(ws.NewPongFrame(payload))
 	c.mu.Lock()
@@ -273,8 +272,8 @@ func (c *Conn) pongFrame(w *wsConn, payload []byte) error {
 	return w.writeNow(frame)
 }
 
-// writeNow writes to a websocket that is not the connection's transport yet, for which its reader alone writes. It may wait for
-// the client, so the caller must not hold c.mu: publishers wait for that.
+// writeNow writes to a websocket that is not the connection's transport yet, to which only its reader writes. It may block on the
+// client, so the caller must not hold c.mu, which publishers need.
 func (w *wsConn) writeNow(frame []byte) error {
 	if err := w.nc.SetWriteDeadline(time.Now().Add(lingering)); err != nil {
 		return err
@@ -291,11 +290,11 @@ func (c *Conn) isCurrent(w *wsConn) bool {
 	return c.ws == w
 }
 
-// feed decodes frames from data and hands on each message and control frame that is whole.
+// feed decodes frames from data and handles each complete message and control frame.
 func (w *wsConn) feed(data []byte) error {
 	if len(w.rest) > 0 {
 		if need := len(w.rest) + len(data); need > cap(w.rest) {
-			// By doubling, since append's smaller steps make five times as much garbage of a long frame.
+			// Double the capacity: append's smaller steps create five times as much garbage for a long frame.
 			w.rest = append(make([]byte, 0, max(need, 2*cap(w.rest))), w.rest...)
 		}
 		w.rest = append(w.rest, data...)
@@ -332,7 +331,7 @@ func (w *wsConn) feed(data []byte) error {
 	switch len(data) {
 	case 0:
 		w.rest = nil
-	case len(w.rest): // nothing was taken: data is rest, and moving it for every few bytes that arrive would add up
+	case len(w.rest): // nothing was consumed: data is rest, and copying it for every few bytes received would be expensive
 	default:
 		w.rest = append(w.rest[:0], data...)
 	}
@@ -359,7 +358,7 @@ func (w *wsConn) check(h ws.Header, limit int) error {
 	return nil
 }
 
-// frame joins fragments and hands on what is whole.
+// frame joins fragments and handles complete messages.
 func (w *wsConn) frame(h ws.Header, payload []byte) error {
 	if h.OpCode.IsControl() {
 		return w.conn.onFrame(w, h.OpCode, payload)

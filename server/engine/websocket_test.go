@@ -16,7 +16,7 @@ import (
 func TestWebsocketMessages(t *testing.T) {
 	_, host := serve(t, engine.Options{}, echo)
 	w := host.Websocket()
-	// The lengths around which the frame header changes its form (RFC 6455 §5.2), and the largest one.
+	// The lengths at which the frame header changes its format (RFC 6455 §5.2), and the maximum.
 	for _, n := range []int{0, 1, 124, 125, 126, 65534, 65535, 65536, engine.DefaultMaxPayload - 1} {
 		text := "4" + strings.Repeat("ğ", n/2) + strings.Repeat("x", n%2)
 		w.Send(text)
@@ -33,7 +33,7 @@ func TestWebsocketMessages(t *testing.T) {
 	}
 }
 
-// However TCP cuts a stream of frames, the messages are the same.
+// The messages are the same however TCP segments a stream of frames.
 func TestWebsocketSegments(t *testing.T) {
 	_, host := serve(t, engine.Options{}, echo)
 	w := host.Websocket()
@@ -85,11 +85,11 @@ func TestWebsocketClose(t *testing.T) {
 	raw.Until(t, "nothing is open", func() bool { return s.Stats().Open == 0 })
 
 	w := host.Websocket()
-	w.Close() // no word at all
+	w.Close() // without a close frame
 	raw.Until(t, "nothing is open", func() bool { return s.Stats().Open == 0 })
 }
 
-// Nothing that a client sent behind its close is acted upon.
+// Data sent by a client after its close frame is ignored.
 func TestNothingBehindClose(t *testing.T) {
 	got := make(chan string, 10)
 	_, host := serve(t, engine.Options{}, func(m *engine.Message) { got <- string(m.Data) })
@@ -120,7 +120,7 @@ func join(parts ...[]byte) []byte {
 	return out
 }
 
-// A message in fragments is one message, and control frames may come between them (RFC 6455 §5.4).
+// A fragmented message is one message, and control frames may be sent between its fragments (RFC 6455 §5.4).
 func TestFragments(t *testing.T) {
 	_, host := serve(t, engine.Options{}, echo)
 	w := host.Websocket()
@@ -128,7 +128,7 @@ func TestFragments(t *testing.T) {
 		frame(ws.OpText, false, "4gün"),
 		frame(ws.OpPing, true, "are you there?"),
 		frame(ws.OpContinuation, false, ""),
-		frame(ws.OpContinuation, false, "ay\xc4"), // "ı" is cut in two
+		frame(ws.OpContinuation, false, "ay\xc4"), // "ı" is split
 		frame(ws.OpPong, true, "unasked"),
 		frame(ws.OpContinuation, true, "\xb1n"),
 		frame(ws.OpBinary, false, "\x00"),
@@ -181,7 +181,7 @@ func TestWebsocketViolations(t *testing.T) {
 		{"2^63-1 bytes announced", hugeHeader, 1009},
 	} {
 		w := host.Websocket()
-		// The server may hang up before it has all of it.
+		// The server may close the connection before it has received everything.
 		_, _ = w.Write(c.bytes)
 		if got := w.Closed(); got.Code != c.code {
 			t.Errorf("%s: %v, want %d", c.name, got, c.code)
@@ -191,7 +191,7 @@ func TestWebsocketViolations(t *testing.T) {
 	}
 }
 
-// What came before the violation has been handled, and its answers arrive.
+// Messages before a protocol error are handled, and their answers arrive.
 func TestAnswersBeforeViolation(t *testing.T) {
 	_, host := serve(t, engine.Options{}, echo)
 	w := host.Websocket()
@@ -200,7 +200,7 @@ func TestAnswersBeforeViolation(t *testing.T) {
 	w.ClosedWith(1002)
 }
 
-// A client's pings are answered, but not so many that they would fill the queue of one that does not read.
+// A client's pings are answered, but not so many that they fill the queue of a client that does not read.
 func TestPingFlood(t *testing.T) {
 	s, host := serve(t, engine.Options{QueueBytes: 64 << 10}, echo)
 	w := host.Websocket()
@@ -230,7 +230,7 @@ func TestPingFlood(t *testing.T) {
 	}
 }
 
-// A websocket that sends no request to its end holds nothing once its heartbeat is due.
+// A websocket whose client never completes anything is dropped once its heartbeat is due.
 func TestSilentWebsocketIsDropped(t *testing.T) {
 	s, host := serve(t, engine.Options{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond}, echo)
 	w := host.Websocket()

@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// coalesce is the most bytes that several queued frames are copied together for one write.
+	// coalesce is the maximum number of bytes of queued frames that are copied together for one write.
 	coalesce = 16 << 10
-	// lingering is how long a closing websocket waits for what is queued to leave and for the client's close frame.
+	// lingering is how long a closing websocket waits for its queue to be sent and for the client's close frame.
 	lingering = 3 * time.Second
 )
 
 var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, coalesce); return &b }}
 
-// write drains the queue onto a websocket. One runs at a time for a connection (c.writing), and none while the queue
-// is empty, so that an idle connection has no writer and a busy one sends what has gathered in one system call.
+// write sends the queue over a websocket. At most one runs per connection (c.writing), and none while the queue is empty, so that an
+// idle connection has no writer goroutine and a busy one sends accumulated frames in one system call.
 func (c *Conn) write(w *wsConn) {
 	for {
 		c.mu.Lock()
@@ -28,7 +28,7 @@ func (c *Conn) write(w *wsConn) {
 				w.sayGoodbye(c.closing)
 				c.mu.Lock()
 			}
-			c.writing = false // only now: Server.Close waits for it
+			c.writing = false // only now, because Server.Close waits for it
 			c.mu.Unlock()
 			return
 		}
@@ -53,7 +53,7 @@ func (c *Conn) write(w *wsConn) {
 	}
 }
 
-// writeAll writes frames in order, several small ones in one call, and returns how many bytes of frames it was given.
+// writeAll writes frames in order, several small ones per call, and returns the total length of the frames.
 func (w *wsConn) writeAll(batch [][]byte) (n int, err error) {
 	for _, f := range batch {
 		n += len(f)
@@ -93,8 +93,8 @@ func (w *wsConn) writeAll(batch [][]byte) (n int, err error) {
 	return n, err
 }
 
-// sayGoodbye sends the close frame (RFC 6455 §5.5.1), then leaves the reader a moment to take the client's own, since
-// closing a socket with unread data would reset it and lose the frame on its way.
+// sayGoodbye sends the close frame (RFC 6455 §5.5.1), then gives the reader time to receive the client's, because closing a socket with
+// unread data would reset it and lose the frame.
 func (w *wsConn) sayGoodbye(why Closing) {
 	w.nc.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(why.Code, why.Reason))))
 	if half, ok := w.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {

@@ -1,4 +1,4 @@
-// Package hours knows when a shop is open: times of day by weekday, in the shop's own time zone.
+// Package hours implements opening hours: times of day by weekday, in a time zone.
 package hours
 
 import (
@@ -11,13 +11,13 @@ import (
 	_ "time/tzdata" // containers and Windows have no list of time zones of their own
 )
 
-// Week is a week's opening hours. Nil is always open.
+// Week is a week's opening hours. Nil means always open.
 type Week struct {
 	zone  *time.Location
-	spans []span // by day and beginning
+	spans []span // sorted by day and start
 }
 
-// span is from one minute of a day to another; one that ends before it begins goes on into the next day.
+// span is an open period that starts on a weekday; if to is less than from it ends on the next day.
 type span struct {
 	day      time.Weekday
 	from, to int // minutes since midnight; to may be 24:00
@@ -27,8 +27,9 @@ var days = map[string]time.Weekday{
 	"sun": time.Sunday, "mon": time.Monday, "tue": time.Tuesday, "wed": time.Wednesday, "thu": time.Thursday, "fri": time.Friday, "sat": time.Saturday,
 }
 
-// Parse reads "Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00": a time zone, and with commas between them a day or a range
-// of days with one or more times, which may reach beyond midnight. Its errors say what would be right and quote nothing.
+// Parse parses opening hours such as "Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00": a time zone, then comma-separated entries
+// of a day or range of days with one or more periods, which may extend past midnight. Its errors describe the expected form and do not
+// quote the input.
 func Parse(text string) (*Week, error) {
 	name, rest, ok := strings.Cut(strings.TrimSpace(text), " ")
 	if !ok {
@@ -79,7 +80,7 @@ func (w *Week) add(part string) error {
 	return nil
 }
 
-// minute reads "09:30", at most "24:00".
+// minute parses a time of day from "00:00" to "24:00" to minutes since midnight.
 func minute(text string) (int, bool) {
 	hour, rest, ok := strings.Cut(text, ":")
 	h, err := strconv.ParseUint(hour, 10, 8)
@@ -90,7 +91,7 @@ func minute(text string) (int, bool) {
 	return int(h*60 + m), true
 }
 
-// Zone is the shop's time zone; UTC if nobody has said.
+// Zone returns the time zone; UTC for nil.
 func (w *Week) Zone() *time.Location {
 	if w == nil {
 		return time.UTC
@@ -98,20 +99,20 @@ func (w *Week) Zone() *time.Location {
 	return w.zone
 }
 
-// Open reports whether it is open at a time, and if not, when it opens next.
+// Open reports whether a time is within opening hours and, if not, the next opening time.
 func (w *Week) Open(at time.Time) (open bool, next time.Time) {
 	if w == nil {
 		return true, time.Time{}
 	}
 	here := at.In(w.zone)
-	for ahead := -1; ahead <= 8; ahead++ { // yesterday's last span may go on; a week later everything has come round
+	for ahead := -1; ahead <= 8; ahead++ { // from yesterday, whose last span may extend past midnight, until every weekday has been checked
 		year, month, day := here.AddDate(0, 0, ahead).Date()
 		weekday := time.Date(year, month, day, 12, 0, 0, 0, w.zone).Weekday()
 		for _, s := range w.spans {
 			if s.day != weekday {
 				continue
 			}
-			// Through time.Date, so that a day on which the clock is turned has its hours all the same.
+			// time.Date normalizes local times, so the hours are right on days with a daylight saving change.
 			begin, end := time.Date(year, month, day, 0, s.from, 0, 0, w.zone), time.Date(year, month, day, 0, s.to, 0, 0, w.zone)
 			if s.to < s.from {
 				end = time.Date(year, month, day+1, 0, s.to, 0, 0, w.zone)

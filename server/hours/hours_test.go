@@ -13,13 +13,13 @@ func TestOpen(t *testing.T) {
 		{"Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00", "2026-01-09T20:00:00+03:00", "2026-01-10T10:00:00+03:00"},
 		{"Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00", "2026-01-10T14:00:00+03:00", "2026-01-12T09:00:00+03:00"},
 		{"Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00", "2026-01-05T15:00:00Z", "2026-01-06T06:00:00Z"},
-		{"UTC fri-MON 22:00-02:00", "2026-01-06T01:59:00Z", ""}, // Tuesday morning, from Monday on
+		{"UTC fri-MON 22:00-02:00", "2026-01-06T01:59:00Z", ""}, // Tuesday morning, in the period that starts on Monday
 		{"UTC fri-MON 22:00-02:00", "2026-01-06T02:00:00Z", "2026-01-09T22:00:00Z"},
 		{"UTC Wed 00:00-24:00", "2026-01-07T23:59:59Z", ""},
 		{"UTC Wed 00:00-24:00", "2026-01-08T00:00:00Z", "2026-01-14T00:00:00Z"},
 		{"UTC Wed 09:00-12:00 13:00-18:00", "2026-01-07T12:30:00Z", "2026-01-07T13:00:00Z"},
 		{"UTC Wed 13:00-18:00 09:00-12:00", "2026-01-07T08:00:00Z", "2026-01-07T09:00:00Z"},
-		// The clock goes forward at 02:00 and back at 03:00.
+		// Daylight saving time starts at 02:00 and ends at 03:00.
 		{"Europe/Berlin Sun 09:00-10:00", "2026-03-29T06:59:59Z", "2026-03-29T07:00:00Z"},
 		{"Europe/Berlin Sun 09:00-10:00", "2026-10-25T08:59:59Z", ""},
 		{"Europe/Berlin Sun 09:00-10:00", "2026-10-25T09:00:00Z", "2026-11-01T08:00:00Z"},

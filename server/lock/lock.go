@@ -1,5 +1,5 @@
-// Package lock keeps a second process off files that one process at a time works with. The lock is the system's, on an open file: it
-// ends with the process, however that ends.
+// Package lock prevents two processes from using the same files. It uses the operating system's locks on open files, which are released
+// when the process ends, even if it crashes.
 package lock
 
 import (
@@ -12,18 +12,18 @@ import (
 	"strings"
 )
 
-// Lock is a taken lock.
+// Lock is a set of held file locks.
 type Lock struct{ files []*os.File }
 
-// HeldError says which process has a lock.
+// HeldError identifies the process that holds a lock.
 type HeldError struct {
 	File    string
-	Process int    // its id; 0 = not known
-	Machine string // its host name
-	Address string // where it serves; "" = nowhere yet
+	Process int    // process id; 0 = unknown
+	Machine string // host name
+	Address string // the address it serves; "" = none yet
 }
 
-// Error is a sentence for the person who started the second process.
+// Error describes the conflict for the user who started the second process.
 func (e *HeldError) Error() string {
 	text := "another process works with " + strings.TrimSuffix(e.File, ".lock")
 	if e.Process != 0 {
@@ -35,12 +35,13 @@ func (e *HeldError) Error() string {
 	return text + ": stop it first, or give this one a DATA_DIR of its own (several processes for one chat need PostgreSQL)"
 }
 
-// ErrUnsupported is the error on a file system that has no locks.
+// ErrUnsupported is returned on a file system without locks.
 var ErrUnsupported = errors.New("lock: the file system has no locks")
 
 var errHeld = errors.New("lock: held")
 
-// Take takes the locks of files, which it makes and leaves there. The error is a [*HeldError] where another process has one of them.
+// Take locks files, creating them if needed. They are not deleted. The error is a [*HeldError] if another process has locked one of
+// them.
 func Take(files ...string) (*Lock, error) {
 	l := &Lock{}
 	for _, name := range files {
@@ -60,7 +61,7 @@ func Take(files ...string) (*Lock, error) {
 	return l, nil
 }
 
-// heldBy reads who has a lock.
+// heldBy reads from a lock file which process holds it.
 func heldBy(f *os.File) error {
 	e := &HeldError{File: f.Name()}
 	if absolute, err := filepath.Abs(f.Name()); err == nil {
@@ -75,7 +76,8 @@ func heldBy(f *os.File) error {
 	return e
 }
 
-// Note writes down for others where this process serves. The locks hold without it, so failing at it is no error.
+// Note writes the address that this process serves into the lock files, for the error message of other processes. Failures are ignored:
+// the locks hold without it.
 func (l *Lock) Note(address string) {
 	machine, err := os.Hostname()
 	if err != nil {
@@ -89,7 +91,7 @@ func (l *Lock) Note(address string) {
 	}
 }
 
-// Close gives the locks up.
+// Close releases the locks.
 func (l *Lock) Close() error {
 	var all []error
 	for _, f := range l.files {

@@ -11,16 +11,16 @@ import (
 
 const (
 	window       = time.Minute
-	perKind      = 1200 // lines of one kind in a window
+	perKind      = 1200 // lines of one kind per window
 	perAddress   = 120  // of these, lines about one address
 	bytesPerKind = 256 << 10
 	maxKinds     = 1000
 	maxAddresses = 10_000
-	maxValue     = 8 << 10 // bytes of one attribute
+	maxValue     = 8 << 10 // bytes per attribute
 )
 
-// budget bounds how many lines of one kind are written, and how many of these are about one address, since what strangers do
-// causes most lines. What exceeds it is counted, and a line says how much that was.
+// budget limits how many lines of one kind are written, and how many of these about one address, because most lines are caused by
+// unauthenticated clients. Excess lines are counted, and one line reports their number.
 type budget struct {
 	now   func() time.Time
 	after func(time.Duration, func()) // time.AfterFunc
@@ -29,7 +29,7 @@ type budget struct {
 	began    time.Time
 	kinds    map[string]*counter
 	about    map[kindAddress]int
-	reporter slog.Handler // where the counts of the window are written; nil while nothing was left out
+	reporter slog.Handler // receives the counts at the end of the window; nil while no line was left out
 }
 
 type counter struct{ written, bytes, left int }
@@ -40,8 +40,8 @@ func newBudget() *budget {
 	return &budget{now: time.Now, after: func(d time.Duration, f func()) { time.AfterFunc(d, f) }}
 }
 
-// kindOf tells lines apart as the budget does: by their message and by the attributes that take few values, all of them ours.
-// size is about how many bytes the line takes.
+// kindOf returns the kind of a line: its message and those attributes that have few, constant values. size is the approximate length of
+// the line in bytes.
 func kindOf(r slog.Record) (kind, address string, size int) {
 	kind, size = r.Message, 100+len(r.Message)
 	r.Attrs(func(a slog.Attr) bool {
@@ -59,7 +59,7 @@ func kindOf(r slog.Record) (kind, address string, size int) {
 	return kind, address, size
 }
 
-// allows counts a line and reports whether it is to be written, by next if that is to say later how many were not.
+// allows counts a line and reports whether it may be written. next is used to report the number of lines left out.
 func (b *budget) allows(r slog.Record, next slog.Handler) bool {
 	if r.Level >= LevelNotice {
 		return true
@@ -71,7 +71,7 @@ func (b *budget) allows(r slog.Record, next slog.Handler) bool {
 		b.report()
 		b.began, b.kinds, b.about = now, make(map[string]*counter), make(map[kindAddress]int)
 	}
-	if b.kinds[kind] == nil && len(b.kinds) >= maxKinds { // messages that are not constants
+	if b.kinds[kind] == nil && len(b.kinds) >= maxKinds { // too many kinds, which means messages that are not constants
 		kind = "other"
 	}
 	n := b.kinds[kind]
@@ -100,7 +100,7 @@ func (b *budget) allows(r slog.Record, next slog.Handler) bool {
 	return false
 }
 
-// report writes how many lines of each kind were left out, and forgets it. The caller holds b.mu.
+// report writes how many lines of each kind were left out, and resets the counts. The caller holds b.mu.
 func (b *budget) report() {
 	if b.reporter == nil {
 		return
@@ -111,13 +111,13 @@ func (b *budget) report() {
 		}
 		r := slog.NewRecord(b.now(), slog.LevelWarn, "log lines left out", 0)
 		r.AddAttrs(slog.String("kind", kind), slog.Int("lines", n.left), slog.String(Stream, Application))
-		_ = b.reporter.Handle(context.Background(), r) // as the logger itself does
+		_ = b.reporter.Handle(context.Background(), r) // errors are ignored, as by slog.Logger
 		n.left = 0
 	}
 	b.reporter = nil
 }
 
-// bounded cuts what is too long for a line, such as an error that quotes its input.
+// bounded truncates overlong attributes, such as an error that quotes its input.
 func bounded(a slog.Attr) slog.Attr {
 	var text string
 	switch a.Value.Kind() {
@@ -134,7 +134,7 @@ func bounded(a slog.Attr) slog.Attr {
 	return slog.String(a.Key, strings.ToValidUTF8(text[:maxValue], "")+"…")
 }
 
-// Lines gives a logger of the standard library, for packages that take no other. Their lines are all of one kind.
+// Lines returns a standard library logger, for packages that accept no other. All its lines are of one kind.
 func Lines(log *slog.Logger, message string) *stdlog.Logger {
 	return stdlog.New(lines{log, message}, "", 0)
 }

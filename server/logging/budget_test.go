@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// clocked is a logger whose budget goes by a clock of the test's.
+// clocked is a logger whose budget uses the test's clock.
 type clocked struct {
 	*slog.Logger
 	out  bytes.Buffer
@@ -28,7 +28,7 @@ func newClocked() *clocked {
 	return c
 }
 
-// lines counts the lines written so far by message, and returns how many were said to be left out by kind.
+// lines returns the number of lines written so far by message, and the reported number of left-out lines by kind.
 func (c *clocked) lines(t *testing.T) (written map[string]int, left map[string]int) {
 	t.Helper()
 	written, left = map[string]int{}, map[string]int{}

@@ -1,5 +1,4 @@
-// Package logging makes the one log of the program: every line tells its stream, and those of one request, wherever they were
-// written, tell its id.
+// Package logging creates the program's logger: every line has a stream, and all lines of one request have its id.
 package logging
 
 import (
@@ -9,23 +8,23 @@ import (
 	"time"
 )
 
-// LevelNotice marks the lines that every LOG_LEVEL shows.
+// LevelNotice is the level of lines that are written at every LOG_LEVEL.
 const LevelNotice = slog.LevelError + 4
 
-// The streams. A line is of the application unless its logger or its level says otherwise.
+// The streams. A line belongs to the application stream unless its logger or its level sets another.
 const (
-	Stream      = "stream" // the key
+	Stream      = "stream" // attribute key
 	Application = "application"
 	Security    = "security"
-	Failure     = "error" // every line at level error
+	Failure     = "error" // set for every line at level error
 	Performance = "performance"
 )
 
-// requestKey is how the id of a request, or of a socket's event, is written.
+// requestKey is the attribute key for the id of a request or a socket event.
 const requestKey = "request_id"
 
-// New writes at most 1,200 lines a minute of each kind, 120 of them about one address, and lines that say how many were
-// left out: text for people, or JSON for machines, in UTC. more, if given, gets each line at level error.
+// New returns a logger that writes text or JSON with times in UTC. It writes at most 1,200 lines of each kind per minute, 120 of them
+// about one address, and reports how many were left out. The reporters in more receive each line at level error.
 func New(w io.Writer, level slog.Leveler, json bool, more ...Reporter) *slog.Logger {
 	options := func(layout string) *slog.HandlerOptions {
 		return &slog.HandlerOptions{Level: level, ReplaceAttr: named(layout)}
@@ -37,10 +36,10 @@ func New(w io.Writer, level slog.Leveler, json bool, more ...Reporter) *slog.Log
 	return slog.New(&handler{next: next, budget: newBudget(), reporters: more})
 }
 
-// Reporter takes failures elsewhere. It must not block.
+// Reporter sends errors to an external service. It must not block.
 type Reporter interface{ Report(slog.Record) }
 
-// named writes times in the layout and gives the level above error its name.
+// named formats times with the layout and names the level above error.
 func named(layout string) func([]string, slog.Attr) slog.Attr {
 	return func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) > 0 {
@@ -63,12 +62,12 @@ func named(layout string) func([]string, slog.Attr) slog.Attr {
 
 type requestID struct{}
 
-// WithRequest marks ctx as belonging to a request, so that what is logged under it tells id.
+// WithRequest returns a context whose log lines carry the request id.
 func WithRequest(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestID{}, id)
 }
 
-// RequestOf is the id that ctx was marked with, or "".
+// RequestOf returns the request id of ctx, or "".
 func RequestOf(ctx context.Context) string {
 	id, _ := ctx.Value(requestID{}).(string)
 	return id
@@ -77,17 +76,17 @@ func RequestOf(ctx context.Context) string {
 // handler adds stream and request id to each line.
 type handler struct {
 	next      slog.Handler
-	stream    string // of the logger; "" = by the line
+	stream    string // set by the logger; "" = decided per line
 	budget    *budget
 	reporters []Reporter
 }
 
-// Enabled asks the handler that writes.
+// Enabled implements slog.Handler.
 func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.next.Enabled(ctx, level)
 }
 
-// Handle writes one line.
+// Handle implements slog.Handler.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if !h.budget.allows(r, h.next) {
 		return nil
@@ -95,7 +94,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	stream, request := h.stream, RequestOf(ctx)
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == requestKey {
-			request = "" // the line says so itself
+			request = "" // the line already has one
 		}
 		return request != ""
 	})
@@ -110,7 +109,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if request != "" {
 		r.AddAttrs(slog.String(requestKey, request))
 	}
-	if r.Level == slog.LevelError { // never above it: that level shows codes
+	if r.Level == slog.LevelError { // not above: lines at level notice show sign-in codes
 		for _, to := range h.reporters {
 			to.Report(r)
 		}
@@ -118,7 +117,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, r)
 }
 
-// WithAttrs returns a handler for a logger with attributes; a stream among them is the logger's.
+// WithAttrs implements slog.Handler. A stream attribute sets the logger's stream.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	other := *h
 	rest := make([]slog.Attr, 0, len(attrs))
@@ -133,7 +132,7 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &other
 }
 
-// WithGroup returns a handler that puts what follows into a group.
+// WithGroup implements slog.Handler.
 func (h *handler) WithGroup(name string) slog.Handler {
 	other := *h
 	other.next = h.next.WithGroup(name)

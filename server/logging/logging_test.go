@@ -60,7 +60,7 @@ func TestStreamAndRequest(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, f)
 		}
 	}
-	level.Set(slog.LevelError) // at run time
+	level.Set(slog.LevelError) // at runtime
 	out.Reset()
 	if log.Warn("x"); out.Len() != 0 {
 		t.Errorf("below the new level: %s", out.String())

@@ -6,9 +6,9 @@ import (
 	"math/bits"
 )
 
-// Sound is not decoded: its file is walked from the first byte to the last, and every byte must belong to the container's
-// structure. That keeps out what merely begins like sound; what hides inside a sound's data is inert, since it is served as
-// sound and nothing else.
+// Audio is not decoded: a file is walked from the first byte to the last, and every byte must belong to the container's structure. That
+// rejects files that only begin like audio; anything hidden inside the audio data is harmless, because the file is only ever served as
+// audio.
 
 // checkWAV walks the chunks of a RIFF file (Multimedia Programming Interface 1.0).
 func checkWAV(w *walker) error {
@@ -32,7 +32,7 @@ func checkWAV(w *walker) error {
 			format = length >= 16
 		case "data":
 			data = true
-			if length == 0xffffffff || length == 0 { // a recorder that could not go back to write the length
+			if length == 0xffffffff || length == 0 { // written by a recorder that could not seek back to store the length
 				length = w.size - at - 8
 			}
 		}
@@ -42,12 +42,12 @@ func checkWAV(w *walker) error {
 		at += length & 1
 	}
 	if !format || !data || at < w.size {
-		return wrong("no whole WAV")
+		return wrong("not a complete WAV")
 	}
 	return nil
 }
 
-// checkOgg walks the pages of an Ogg file (RFC 3533) with Opus, Vorbis, Speex or FLAC in it.
+// checkOgg walks the pages of an Ogg file (RFC 3533) that contains Opus, Vorbis, Speex or FLAC.
 func checkOgg(w *walker) error {
 	at := int64(0)
 	for at < w.size {
@@ -56,29 +56,29 @@ func checkOgg(w *walker) error {
 		}
 		head, err := w.exactly(at, 27)
 		if err != nil || string(head[:4]) != "OggS" || head[4] != 0 {
-			return wrong("an Ogg file with something between its pages")
+			return wrong("an Ogg file with data between its pages")
 		}
 		first, segments := head[5]&2 != 0, int64(head[26])
 		lacing, err := w.exactly(at+27, int(segments))
 		if err != nil {
-			return wrong("an Ogg file without end")
+			return wrong("a truncated Ogg file")
 		}
 		length := int64(0)
 		for _, n := range lacing {
 			length += int64(n)
 		}
-		if first { // the first page of a stream names its codec
+		if first { // the first page of a stream identifies its codec
 			codec, err := w.bytes(at+27+segments, int(min(length, 8)))
 			if err != nil || !oggSound(codec) {
-				return wrong("an Ogg file with something else than sound")
+				return wrong("an Ogg file with other content than audio")
 			}
 		} else if at == 0 {
-			return wrong("an Ogg file without beginning")
+			return wrong("an Ogg file without its first page")
 		}
 		at += 27 + segments + length
 	}
 	if at != w.size {
-		return wrong("an Ogg file without end")
+		return wrong("a truncated Ogg file")
 	}
 	return nil
 }
@@ -103,10 +103,10 @@ const (
 	unknownSize  = -1
 )
 
-// tracks counts what a container holds.
+// tracks counts the tracks of a container by kind.
 type tracks struct{ sound, video, other int }
 
-// checkWebM wants a WebM file whose tracks are all sound.
+// checkWebM checks that a file is WebM with only audio tracks.
 func checkWebM(w *walker) error {
 	t, err := webm(w)
 	if err == nil && (t.sound == 0 || t.video+t.other > 0) {
@@ -123,7 +123,7 @@ func checkWebMVideo(w *walker) error {
 	return err
 }
 
-// webm walks the elements of a WebM file down to its tracks.
+// webm walks the elements of a WebM file and counts its tracks.
 func webm(w *walker) (t tracks, err error) {
 	id, size, at, err := element(w, 0)
 	if err != nil || id != ebmlHeader || size == unknownSize {
@@ -137,13 +137,13 @@ func webm(w *walker) (t tracks, err error) {
 		return t, wrong("a WebM without a segment")
 	}
 	if size != unknownSize && at+size != w.size {
-		return t, wrong("a WebM with something after its end")
+		return t, wrong("a WebM with data after its end")
 	}
 	err = webmTracks(w, at, w.size, mkvTracks, &t)
 	return t, err
 }
 
-// element reads an id and a size (RFC 8794 §4, §5); at is where the content begins.
+// element reads an element's id and size (RFC 8794 §4, §5); at is the offset of its content.
 func element(w *walker, from int64) (id uint32, size, at int64, err error) {
 	b, err := w.bytes(from, 12)
 	if err != nil {
@@ -171,11 +171,11 @@ func element(w *walker, from int64) (id uint32, size, at int64, err error) {
 	return id, size, from + int64(width+length), nil
 }
 
-// webmInside gives what is looked for within an element; nothing else is opened, which bounds the depth.
+// webmInside maps an element to the child element to descend into; no others are, which limits the depth.
 var webmInside = map[uint32]uint32{mkvTracks: mkvTrack, mkvTrack: mkvTrackType}
 
-// webmTracks walks elements and opens those with one id; it counts the tracks. A recorder writes clusters of unknown size, which
-// end where the next one begins; their content is walked like the segment's own.
+// webmTracks walks elements, descends into those with one id, and counts tracks. Recorders write clusters of unknown size, which end
+// where the next one begins; their content is walked as if it were the segment's.
 func webmTracks(w *walker, at, end int64, opened uint32, t *tracks) error {
 	for at < end {
 		if err := w.step(); err != nil {
@@ -183,7 +183,7 @@ func webmTracks(w *walker, at, end int64, opened uint32, t *tracks) error {
 		}
 		id, size, content, err := element(w, at)
 		if err != nil {
-			return wrong("a WebM with something between its elements: %w", err)
+			return wrong("a WebM with data between its elements: %w", err)
 		}
 		if size == unknownSize {
 			if id != mkvCluster {
@@ -193,7 +193,7 @@ func webmTracks(w *walker, at, end int64, opened uint32, t *tracks) error {
 			continue
 		}
 		if size > end-content {
-			return wrong("a WebM without end")
+			return wrong("a truncated WebM")
 		}
 		switch {
 		case id != opened:

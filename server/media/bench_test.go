@@ -8,7 +8,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// BenchmarkPhoto takes in a photo of 12 megapixels, held upright.
+// BenchmarkPhoto saves a photo of 12 megapixels that has to be rotated.
 func BenchmarkPhoto(b *testing.B) {
 	d := newDesk(b, storetest.Open(b, "sqlite"), func(o *media.Options) { o.Limit = 1 << 40 })
 	photo := mediatest.WithEXIF(mediatest.JPEG(b, mediatest.Picture(4032, 3024, 48)), mediatest.EXIF(6))

@@ -19,7 +19,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// allocated gives the bytes that f allocates, whatever is collected meanwhile, and those by which the stack grows.
+// allocated returns the bytes that f allocates, regardless of garbage collection, plus the growth of the stack.
 func allocated(f func()) int64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -28,7 +28,7 @@ func allocated(f func()) int64 {
 	return int64(after.TotalAlloc-before.TotalAlloc) + max(0, int64(after.StackInuse)-int64(before.StackInuse))
 }
 
-// heapGrowth gives by how many bytes the heap grows at most while f runs.
+// heapGrowth returns the maximum growth of the heap while f runs, in bytes.
 func heapGrowth(f func()) int64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	read := func() int64 { metrics.Read(sample); return int64(sample[0].Value.Uint64()) }
@@ -52,8 +52,8 @@ func heapGrowth(f func()) int64 {
 	return most
 }
 
-// TestBombsAreRefused: each costs a fraction of what it asks for, and is refused as what it is. What a refusal may allocate is a
-// window on the file, the check for its type, and the record of nothing.
+// TestBombsAreRefused: each file needs far more than it costs to send, and is refused with the right reason. A refusal may allocate
+// only the file window, the type detection, and the record.
 func TestBombsAreRefused(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	for name, content := range mediatest.Bombs(t) {
@@ -82,10 +82,10 @@ func TestBombsAreRefused(t *testing.T) {
 	}
 }
 
-// TestManyBombsAtOnce: the budget is one for all, and a phone's photo gets its share of it.
+// TestManyBombsAtOnce: all files share one budget, and a phone's photo gets its share.
 func TestManyBombsAtOnce(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
-	bomb := mediatest.WebPGroups(1500, 0) // one fits into the budget, but not two
+	bomb := mediatest.WebPGroups(1500, 0) // one fits into the budget, two do not
 	photo := mediatest.JPEG(t, mediatest.Picture(2000, 1500, 4))
 	errs := make([]error, 9)
 	growth := heapGrowth(func() {
@@ -111,8 +111,8 @@ func TestManyBombsAtOnce(t *testing.T) {
 	t.Logf("the heap grew by %d MB", growth>>20)
 }
 
-// TestWhatIsTakenFitsIntoTheBudget: nothing that is accepted allocates more than the budget, whatever the budget is. The sizes
-// are such that some of each kind are accepted and some refused.
+// TestWhatIsTakenFitsIntoTheBudget: no accepted file allocates more than the budget, whatever the budget is. With these sizes some
+// files of each kind are accepted and some refused.
 func TestWhatIsTakenFitsIntoTheBudget(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	noisy := mediatest.Picture(800, 700, 8)
@@ -133,19 +133,19 @@ func TestWhatIsTakenFitsIntoTheBudget(t *testing.T) {
 	} {
 		files[name+" png"] = mediatest.RawPNG(t, o)
 	}
-	const overhead = 1 << 20 // the record, the check for the type, buffers
+	const overhead = 1 << 20 // the record, type detection, buffers
 	taken, refused := map[string]bool{}, map[string]bool{}
 	for _, budget := range []int64{7 << 20, 14 << 20} {
 		d := newDesk(t, store, func(o *media.Options) { o.Memory = budget })
 		for name, content := range files {
-			if !strings.Contains(name, "upright") { // turned, which takes more
+			if !strings.Contains(name, "upright") { // rotated, which takes more
 				content = mediatest.WithEXIF(content, mediatest.EXIF(6))
 			}
 			var err error
 			used := allocated(func() { _, err = d.Save(t.Context(), media.Image, "x", bytes.NewReader(content)) })
 			limit := budget + overhead
 			if err != nil {
-				limit = 4 << 20 // a thumbnail may have been made before
+				limit = 4 << 20 // a thumbnail may have been created before
 			}
 			if used > limit {
 				t.Errorf("%s with %d bytes: %d allocated (%v)", name, budget, used, err)
@@ -170,7 +170,7 @@ func TestWhatIsTakenFitsIntoTheBudget(t *testing.T) {
 // TestWhatIsStoredIsNotMuchLargerThanWhatCame: at most four times as large, or a megabyte.
 func TestWhatIsStoredIsNotMuchLargerThanWhatCame(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
-	// Every other row is the same, and two rows are longer than the window of the compression that PNG has.
+	// Every other row is equal, and two rows are longer than PNG's compression window.
 	wild := mediatest.PNGOptions{Width: 6500, Height: 150, Depth: 8, ColorType: 6, Adam7: true, Noise: 255}
 	tame := mediatest.PNGOptions{Width: 5600, Height: 200, Depth: 8, ColorType: 2, Adam7: true, Noise: 7}
 	for _, c := range []struct {
@@ -203,7 +203,7 @@ func TestWhatIsStoredIsNotMuchLargerThanWhatCame(t *testing.T) {
 	}
 }
 
-// stalled is a reader that gives a beginning, reports that, and waits for its end.
+// stalled is a reader that returns some data, reports that, and blocks until it is released.
 type stalled struct {
 	io.Reader
 	begun, end chan struct{}
@@ -239,7 +239,7 @@ func TestFilesThatArriveCountAgainstTheDisk(t *testing.T) {
 	}
 }
 
-// TestChecksEndWithTheirContext: whoever hangs up, or takes too long, is not worked for any longer.
+// TestChecksEndWithTheirContext: work on a file stops when the client disconnects, or when it takes too long.
 func TestChecksEndWithTheirContext(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	ended, cancel := context.WithCancel(t.Context())
@@ -262,7 +262,7 @@ func TestChecksEndWithTheirContext(t *testing.T) {
 	}
 }
 
-// TestElementsAreCounted: a recording that is valid but for the number of its elements.
+// TestElementsAreCounted: a recording that is valid except for its number of elements is refused.
 func TestElementsAreCounted(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	for _, c := range []struct {
@@ -287,7 +287,7 @@ func riff(b []byte) []byte {
 	return b
 }
 
-// TestHugeMetadataIsLeftOut: profiles and comments of megabytes around a small picture cost nothing and are not stored.
+// TestHugeMetadataIsLeftOut: megabytes of profiles and comments around a small picture cost little and are not stored.
 func TestHugeMetadataIsLeftOut(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	photo, shot := mediatest.JPEG(t, mediatest.Picture(60, 40, 0)), mediatest.PNG(t, mediatest.Picture(60, 40, 0))

@@ -2,16 +2,16 @@ package media
 
 import "encoding/binary"
 
-// boxes walks an ISO media file (ISO/IEC 14496-12), of which QuickTime's files are the older form.
+// boxes walks an ISO media file (ISO/IEC 14496-12) or a QuickTime file, its predecessor.
 type boxes struct {
 	w   *walker
-	any bool // cameras add boxes of their own to videos and photos; otherwise only known ones may stand at the top
+	any bool // cameras add private boxes to videos and photos; if false, only known boxes are allowed at the top level
 	tracks
 	first string // the name of the first box
-	meta  span   // the content of the first one that describes items, as those of a photo
+	meta  span   // content of the first meta box, which describes items such as a photo's
 }
 
-// checkMP4 wants a file whose tracks are all sound.
+// checkMP4 checks that a file has only audio tracks.
 func checkMP4(w *walker) error {
 	b := boxes{w: w}
 	err := b.walk(0, w.size, 0)
@@ -21,7 +21,7 @@ func checkMP4(w *walker) error {
 	return err
 }
 
-// checkVideo wants an MP4 or a QuickTime file with a track of video. Its frames are not decoded.
+// checkVideo checks that a file is MP4 or QuickTime with a video track. Frames are not decoded.
 func checkVideo(w *walker) error {
 	b := boxes{w: w, any: true}
 	err := b.walk(0, w.size, 0)
@@ -36,26 +36,26 @@ func (b *boxes) walk(at, end int64, depth int) error {
 		if err := b.w.step(); err != nil {
 			return err
 		}
-		if depth > 0 && b.any && end-at < 8 { // QuickTime ends a list of boxes with four zeros
+		if depth > 0 && b.any && end-at < 8 { // QuickTime ends a list of boxes with four zero bytes
 			return nil
 		}
 		head, err := b.w.bytes(at, 16)
 		if err != nil || len(head) < 8 {
-			return wrong("an MP4 without end")
+			return wrong("a truncated MP4")
 		}
 		name := string(head[4:8])
 		size, content := int64(binary.BigEndian.Uint32(head)), at+8
 		switch size {
-		case 0: // up to the end
+		case 0: // extends to the end
 			size = end - at
 		case 1:
 			if len(head) < 16 {
-				return wrong("an MP4 without end")
+				return wrong("a truncated MP4")
 			}
-			size, content = int64(binary.BigEndian.Uint64(head[8:])), at+16 // what is too large is negative
+			size, content = int64(binary.BigEndian.Uint64(head[8:])), at+16 // an overflow is negative
 		}
 		if size < content-at || size > end-at {
-			return wrong("an MP4 with something between its boxes")
+			return wrong("an MP4 with data between its boxes")
 		}
 		if depth == 0 {
 			if !topBoxes[name] && !(b.any && printable(name)) {
@@ -76,7 +76,7 @@ func (b *boxes) walk(at, end int64, depth int) error {
 		case name == "hdlr" && depth == 3:
 			kind, err := b.w.exactly(content, 12) // version and flags, 4 bytes of zero, the kind of track
 			if err != nil {
-				return wrong("an MP4 without end")
+				return wrong("a truncated MP4")
 			}
 			switch string(kind[8:]) {
 			case "soun":
@@ -101,7 +101,7 @@ func printable(name string) bool {
 	return true
 }
 
-// topBoxes are the boxes that stand at the top of sound files.
+// topBoxes are the boxes allowed at the top level of audio files.
 var topBoxes = map[string]bool{
 	"ftyp": true, "styp": true, "moov": true, "mdat": true, "free": true, "skip": true, "wide": true, "moof": true,
 	"mfra": true, "sidx": true, "uuid": true, "meta": true, "udta": true, "prft": true, "emsg": true, "pdin": true,

@@ -13,25 +13,26 @@ import (
 )
 
 const (
-	// DefaultMemory is the budget for decoding where the options name none, in bytes.
+	// DefaultMemory is the memory budget for decoding if the options do not set one, in bytes.
 	DefaultMemory = 96 << 20
-	// fixedCost is what decoding takes whatever the picture: the thumbnail, the state of compressors, buffers.
+	// fixedCost is the memory for decoding any picture: thumbnail, compressor state, buffers.
 	fixedCost = 6 << 20
-	// decodeTime bounds the work on one file, waitTime how long it waits for its turn.
+	// decodeTime limits the work on one file, waitTime how long it waits for memory.
 	decodeTime, waitTime = time.Minute, 2 * time.Minute
-	// collectFrom is the cost from which memory is given back at once, in bytes.
+	// collectFrom is the cost from which memory is returned to the system immediately, in bytes.
 	collectFrom = 8 << 20
 )
 
-// budget is the memory for decoding that all files of a process share. A file is charged before it is decoded with all that
-// decoding can allocate at worst, as if nothing were collected meanwhile.
+// budget is the memory for decoding, shared by all files of a process. Before a file is decoded it is charged the maximum that decoding
+// can allocate, as if nothing were garbage-collected meanwhile.
 type budget struct {
 	bytes int64
-	least int64 // every file takes at least this much, which bounds how many are decoded at one time
+	least int64 // minimum charge per file, which limits how many are decoded concurrently
 	free  *semaphore.Weighted
 }
 
-// newBudget leaves a processor to the rest of the program where there are several, and decodes at most four files at one time.
+// newBudget returns a budget with which at most four files are decoded concurrently, and fewer if necessary to leave a CPU to the rest
+// of the program.
 func newBudget(bytes int64) *budget {
 	if bytes <= 0 {
 		bytes = DefaultMemory
@@ -39,11 +40,11 @@ func newBudget(bytes int64) *budget {
 	return &budget{bytes: bytes, least: bytes / int64(max(1, min(runtime.GOMAXPROCS(0)-1, 4))), free: semaphore.NewWeighted(bytes)}
 }
 
-// run waits until there are cost bytes, runs f and gives them back. What could never fit is refused at once.
+// run waits until cost bytes are available, runs f and releases them. A cost above the whole budget is refused immediately.
 func (b *budget) run(ctx context.Context, cost int64, f func(context.Context) error) error {
 	cost += fixedCost
 	if cost > b.bytes {
-		return tooManyPixels(fmt.Errorf("decoding it takes up to %d bytes of the %d that there are", cost, b.bytes))
+		return tooManyPixels(fmt.Errorf("decoding it takes up to %d bytes, and the budget is %d", cost, b.bytes))
 	}
 	share := max(cost, b.least)
 	waiting, stop := context.WithTimeout(ctx, waitTime)
@@ -53,18 +54,18 @@ func (b *budget) run(ctx context.Context, cost int64, f func(context.Context) er
 	}
 	defer b.free.Release(share)
 	if cost >= collectFrom {
-		defer debug.FreeOSMemory() // otherwise the next file would come on top of what this one left
+		defer debug.FreeOSMemory() // otherwise the next file's memory would be added to what this one left
 	}
 	ctx, cancel := context.WithTimeout(ctx, decodeTime)
 	defer cancel()
-	if err := f(ctx); err != nil && ctx.Err() != nil { // decoders hide why they could not read on
+	if err := f(ctx); err != nil && ctx.Err() != nil { // decoders hide the error of the reader
 		return fmt.Errorf("decode a file: %w", ctx.Err())
 	} else {
 		return err
 	}
 }
 
-// timed reads until a context ends: decoders take none.
+// timed is a reader that fails when a context ends, because decoders take no context.
 type timed struct {
 	ctx context.Context
 	r   io.Reader
@@ -77,10 +78,10 @@ func (t timed) Read(b []byte) (int, error) {
 	return t.r.Read(b)
 }
 
-// errOutput says that a cleaned file would be larger than it may.
+// errOutput means that the sanitized file would be too large.
 var errOutput = errors.New("the cleaned file is too large")
 
-// bounded writes until a context ends, and no more than left bytes.
+// bounded is a writer that fails when a context ends, or after left bytes.
 type bounded struct {
 	ctx  context.Context
 	w    io.Writer

@@ -22,10 +22,10 @@ import (
 	"sohbet/models"
 )
 
-// Cloud are the settings of an account at Cloudinary.
+// Cloud configures a Cloudinary account.
 type Cloud struct {
 	Name, Key, Secret string
-	Prefix            string // where its upload API answers, without trailing slash
+	Prefix            string // base URL of its upload API, without trailing slash
 }
 
 const (
@@ -33,17 +33,17 @@ const (
 
 	cloudTimeout       = 10 * time.Second // of a short call
 	cloudUploadTimeout = 25 * time.Second
-	cloudRest          = time.Minute // how long nothing is tried after it failed twice
-	cloudChecked       = time.Minute // how long a check's result is told again
+	cloudRest          = time.Minute // how long no call is attempted after two failures
+	cloudChecked       = time.Minute // how long the result of a check is cached
 )
 
-// cloudFolders and cloudTypes are where kinds are kept; documents stay on this machine. Cloudinary counts sound as video.
+// cloudFolders and cloudTypes say how kinds are stored; documents are stored on this machine. Cloudinary treats audio as video.
 var (
 	cloudFolders = map[Kind]string{Image: "chat_images", Audio: "chat_audio"}
 	cloudTypes   = map[Kind]api.AssetType{Image: api.Image, Audio: api.Video}
 )
 
-// cloud is an account at Cloudinary. While it fails, a breaker keeps uploads from waiting for it.
+// cloud is a Cloudinary account. While it fails, a circuit breaker keeps uploads from waiting for it.
 type cloud struct {
 	Cloud
 	up      *uploader.API
@@ -73,7 +73,7 @@ func newCloud(o Options) (*cloud, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cloudinary: %w", err)
 	}
-	up.Logger.SetLevel(logger.NONE) // errors come back, and are logged here
+	up.Logger.SetLevel(logger.NONE) // errors are returned, and logged here
 	manage.Logger.SetLevel(logger.NONE)
 	fetcher := &http.Client{Timeout: time.Minute}
 	if o.Observe != nil {
@@ -86,22 +86,22 @@ func newCloud(o Options) (*cloud, error) {
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			switch to {
 			case gobreaker.StateOpen:
-				log.Warn("Cloudinary does not work: files are kept on this machine", slog.Duration("tried_again_in", cloudRest))
+				log.Warn("Cloudinary is not working; files are kept on this machine", slog.Duration("tried_again_in", cloudRest))
 			case gobreaker.StateClosed:
-				log.Info("Cloudinary works again")
+				log.Info("Cloudinary is working again")
 			}
 		},
 	})
 	return &cloud{Cloud: c, up: up, admin: manage, breaker: breaker, now: now, fetcher: fetcher}, nil
 }
 
-// call runs one call, unless the breaker is open.
+// call performs one call, unless the circuit breaker is open.
 func (c *cloud) call(f func() error) error {
 	_, err := c.breaker.Execute(func() (struct{}, error) { return struct{}{}, f() })
 	return err
 }
 
-// refused turns the message of an answer into an error.
+// refused converts an error response to an error.
 func refused(e api.ErrorResp) error {
 	if e.Message == "" {
 		return nil
@@ -109,7 +109,7 @@ func refused(e api.ErrorResp) error {
 	return fmt.Errorf("cloudinary refuses: %s", e.Message)
 }
 
-// upload sends a checked file and fills in where it is delivered from.
+// upload sends a checked file and sets the URL from which it is delivered.
 func (c *cloud) upload(ctx context.Context, e *examined, id string, u *models.Upload) error {
 	kind := Kind(u.Kind)
 	return c.call(func() error {
@@ -130,7 +130,7 @@ func (c *cloud) upload(ctx context.Context, e *examined, id string, u *models.Up
 	})
 }
 
-// describe fills a record from what Cloudinary tells of a file.
+// describe fills in a record from Cloudinary's description of a file.
 func (c *cloud) describe(r *uploader.UploadResult, u *models.Upload) error {
 	before, after, ok := strings.Cut(r.SecureURL, "/upload/")
 	if !ok || !strings.HasPrefix(before, c.delivery()+"/") || r.PublicID == "" {
@@ -139,7 +139,7 @@ func (c *cloud) describe(r *uploader.UploadResult, u *models.Upload) error {
 	u.Place, u.Path, u.Size = placeCloud, r.PublicID, int64(r.Bytes)
 	u.Width, u.Height = r.Width, r.Height
 	if Kind(u.Kind) == Audio {
-		// f_auto picks among formats of films. MP3 plays everywhere, which what browsers record does not.
+		// f_auto selects among video formats only. MP3 plays in all browsers, which their own recordings do not.
 		u.Width, u.Height, u.Type = 0, 0, "audio/mpeg"
 		if dot := strings.LastIndexByte(after, '.'); dot > 0 {
 			after = after[:dot]
@@ -152,7 +152,7 @@ func (c *cloud) describe(r *uploader.UploadResult, u *models.Upload) error {
 	return nil
 }
 
-// destroy deletes a file; one that is not there is deleted.
+// destroy deletes a file. It is not an error if there is none.
 func (c *cloud) destroy(ctx context.Context, u models.Upload) error {
 	return c.call(func() error {
 		r, err := c.up.Destroy(ctx, uploader.DestroyParams{
@@ -168,7 +168,7 @@ func (c *cloud) destroy(ctx context.Context, u models.Upload) error {
 	})
 }
 
-// fetch reads a file back.
+// fetch reads a file from Cloudinary.
 func (c *cloud) fetch(ctx context.Context, u models.Upload) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.URL, nil)
 	if err != nil {
@@ -176,14 +176,14 @@ func (c *cloud) fetch(ctx context.Context, u models.Upload) (io.ReadCloser, erro
 	}
 	res, err := c.fetcher.Do(req)
 	if err != nil {
-		var outer *url.Error // which names the file's address
+		var outer *url.Error // its message contains the file's URL
 		if errors.As(err, &outer) {
 			err = outer.Err
 		}
 		return nil, fmt.Errorf("cloudinary: %w", err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, errors.Join(fmt.Errorf("cloudinary: a file is answered with status %d", res.StatusCode), res.Body.Close())
+		return nil, errors.Join(fmt.Errorf("cloudinary: fetching a file returned status %d", res.StatusCode), res.Body.Close())
 	}
 	return struct {
 		io.Reader
@@ -191,7 +191,7 @@ func (c *cloud) fetch(ctx context.Context, u models.Upload) (io.ReadCloser, erro
 	}{io.LimitReader(res.Body, 4*limits[Kind(u.Kind)]), res.Body}, nil
 }
 
-// check asks whether the account works; for a minute it tells what it heard last.
+// check verifies that the account works; the result is cached for cloudChecked.
 func (c *cloud) check(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -203,13 +203,14 @@ func (c *cloud) check(ctx context.Context) error {
 		err = refused(r.Error)
 	}
 	if err == nil && r.Status != "ok" {
-		err = errors.New("cloudinary: the account does not answer as it should")
+		err = errors.New("cloudinary: unexpected response for the account")
 	}
 	c.checked, c.result = c.now(), err
 	return err
 }
 
-// uploaded reports whether a URL is of the account's uploaded files. Of what it fetches from elsewhere, anybody may write the URL.
+// uploaded reports whether a URL is of a file uploaded to the account. The URLs of files that Cloudinary fetches from elsewhere can be
+// forged by anyone.
 func (c *cloud) uploaded(url string) bool {
 	path, ok := strings.CutPrefix(url, c.delivery()+"/"+c.Name+"/")
 	if !ok || strings.Contains(path, "..") {
@@ -219,7 +220,7 @@ func (c *cloud) uploaded(url string) bool {
 	return (kind == "image" || kind == "video" || kind == "raw") && strings.HasPrefix(rest, "upload/") && !strings.Contains(rest, "l_fetch:")
 }
 
-// delivery is the origin that browsers load files from.
+// delivery returns the origin from which browsers load files.
 func (c *cloud) delivery() string {
 	u, err := url.Parse(c.Prefix)
 	if err != nil || strings.HasSuffix(u.Hostname(), ".cloudinary.com") {
@@ -228,7 +229,7 @@ func (c *cloud) delivery() string {
 	return u.Scheme + "://" + u.Host
 }
 
-// CheckCloud tells whether Cloudinary is set up, and if so, what is wrong with it.
+// CheckCloud reports whether Cloudinary is configured, and its current error.
 func (s *Service) CheckCloud(ctx context.Context) (on bool, err error) {
 	if s.cloud == nil {
 		return false, nil
@@ -236,7 +237,7 @@ func (s *Service) CheckCloud(ctx context.Context) (on bool, err error) {
 	return true, s.cloud.check(ctx)
 }
 
-// Origins tells where browsers load files from, and where they may send them to, besides this server.
+// Origins returns the origins from which browsers load files, and to which they may upload, besides this server.
 func (c Cloud) Origins() (load, send []string) {
 	if c.Name == "" {
 		return nil, nil

@@ -48,7 +48,7 @@ func TestCloudKeepsPicturesAndSound(t *testing.T) {
 			t.Errorf("kept here: %v", list)
 		}
 		if stored := d.read(t, picture.URL); bytes.Contains(stored, []byte("SECRET PLACE")) || int64(len(stored)) != picture.Size {
-			t.Errorf("%d bytes, which tell where it was taken", len(stored))
+			t.Errorf("%d bytes that contain the location", len(stored))
 		}
 		if !bytes.Equal(d.read(t, voice.URL), mediatest.WebM(2, 4)) {
 			t.Error("the voice is another")
@@ -92,7 +92,7 @@ func TestOutageOfTheCloudIsNoOutageHere(t *testing.T) {
 			t.Errorf("%d requests for five uploads", n)
 		}
 		if n := strings.Count(log.String(), "kept on this machine"); n != 3 {
-			t.Errorf("the log tells %d times:\n%s", n, log.String())
+			t.Errorf("the log has %d lines:\n%s", n, log.String())
 		}
 		if strings.Contains(log.String(), cloudinarytest.Secret) {
 			t.Error("the secret is in the log")
@@ -100,7 +100,7 @@ func TestOutageOfTheCloudIsNoOutageHere(t *testing.T) {
 		if _, ok, err := d.Sign(t.Context(), media.Image); ok || err != nil {
 			t.Errorf("a ticket meanwhile: %v, %v", ok, err)
 		}
-		// What is to be deleted there waits, and outlives a restart.
+		// Files to be deleted at Cloudinary stay marked, also across a restart.
 		d.Remove([]string{remote.URL})
 		d.Sweep(t.Context())
 		if len(cloud.Assets()) != 1 {
@@ -150,7 +150,7 @@ func TestCloudIsChecked(t *testing.T) {
 	}
 }
 
-// sendStraight does what a browser does with a ticket.
+// sendStraight uploads a file with a ticket, like a browser.
 func sendStraight(t *testing.T, ticket media.Ticket, content []byte) (message string) {
 	t.Helper()
 	var body bytes.Buffer
@@ -233,7 +233,7 @@ func TestBrowsersSendStraightToTheCloud(t *testing.T) {
 				t.Errorf("%s: %q", name, message)
 			}
 		}
-		// A film passes for sound at Cloudinary; here it does not, and it is deleted there.
+		// Cloudinary accepts a video as audio; this server does not, and deletes it there.
 		ticket = sign(media.Audio)
 		sendStraight(t, ticket, mediatest.WebM(1, 3))
 		if _, err := d.Confirm(t.Context(), ticket.ID, "x"); code(err) != media.CodeFileType {

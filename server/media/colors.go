@@ -11,17 +11,17 @@ import (
 	"math"
 )
 
-// maxProfile is how much of a colour profile is read, in bytes: more than profiles of the form that is known here have.
+// maxProfile is the maximum number of bytes read of a colour profile: more than supported profiles have.
 const maxProfile = 64 << 10
 
-// profile converts colours to sRGB. It knows the ICC profiles that are three curves and a matrix, or a curve for greys, which those
-// of cameras, phones and screens are (ICC.1:2022 §8.3, annex F.3).
+// profile converts colours to sRGB. It supports ICC profiles with three curves and a matrix, or a curve for grey, which are those of
+// cameras, phones and screens (ICC.1:2022 §8.3, annex F.3).
 type profile struct {
-	linear [3][256]float32 // the light of a sample, 0 to 1
-	matrix [3][3]float32   // from that to linear sRGB
+	linear [3][256]float32 // linear light of a sample value, 0 to 1
+	matrix [3][3]float32   // to linear sRGB
 }
 
-// fromXYZ goes from the profile connection space (CIE XYZ, D50) to linear sRGB.
+// fromXYZ converts from the profile connection space (CIE XYZ, D50) to linear sRGB.
 var fromXYZ = [3][3]float64{
 	{3.1338561, -1.6168667, -0.4906146},
 	{-0.9787684, 1.9161415, 0.0334540},
@@ -30,7 +30,7 @@ var fromXYZ = [3][3]float64{
 
 const encodedSteps = 4096
 
-// encoded is sRGB's curve (IEC 61966-2-1) for linear light from 0 to encodedSteps.
+// encoded is the sRGB transfer curve (IEC 61966-2-1) for linear light from 0 to encodedSteps.
 var encoded = func() (table [encodedSteps + 1]uint8) {
 	for i := range table {
 		v := float64(i) / encodedSteps
@@ -44,7 +44,7 @@ var encoded = func() (table [encodedSteps + 1]uint8) {
 	return table
 }()
 
-// readProfile reads an ICC profile. nil = there is none, it is sRGB or nearly so, or it is of a form that is not known here.
+// readProfile reads an ICC profile. It returns nil if there is none, if it is close to sRGB, or if it is not supported.
 func readProfile(r io.Reader) *profile {
 	b, err := io.ReadAll(io.LimitReader(r, maxProfile))
 	const header, entry = 132, 12 // the number of tags included
@@ -132,7 +132,7 @@ func readCurve(tag []byte, table *[256]float32) bool {
 		switch kind {
 		case 0:
 			a, d = 1, 0
-		case 1, 2: // c is added, and all there is below the threshold
+		case 1, 2: // c is added above the threshold, and is the value below it
 			e, low = c, c
 			c, d = 0, -b/a
 		}
@@ -146,7 +146,7 @@ func readCurve(tag []byte, table *[256]float32) bool {
 		return false
 	}
 	for i := range table {
-		if v := f(float64(i) / 255); v > 0 { // which what is no number is not
+		if v := f(float64(i) / 255); v > 0 { // false for NaN
 			table[i] = float32(min(v, 1))
 		}
 	}
@@ -166,7 +166,7 @@ func (p *profile) rgb(r, g, b uint8) (uint8, uint8, uint8) {
 	return encode(&p.matrix[0]), encode(&p.matrix[1]), encode(&p.matrix[2])
 }
 
-// changesNothing reports whether no eye sees what the conversion does.
+// changesNothing reports whether the conversion has no visible effect.
 func (p *profile) changesNothing() bool {
 	near := func(a, b uint8) bool { return max(a, b)-min(a, b) <= 2 }
 	levels := []uint8{0, 20, 64, 128, 192, 255}
@@ -182,7 +182,7 @@ func (p *profile) changesNothing() bool {
 	return true
 }
 
-// convert changes a picture of [inBytes] to sRGB in its own memory. nil leaves it as it is.
+// convert converts a picture of [inBytes] to sRGB in place. A nil profile leaves it unchanged.
 func (p *profile) convert(ctx context.Context, m image.Image) error {
 	if p == nil {
 		return nil
@@ -209,7 +209,7 @@ func (p *profile) convert(ctx context.Context, m image.Image) error {
 	switch m := m.(type) {
 	case *image.YCbCr:
 		return p.convertYCbCr(ctx, m)
-	case *image.RGBA: // opaque: what is transparent is decoded as NRGBA
+	case *image.RGBA: // opaque: pictures with transparency are decoded as NRGBA
 		return each(m.Pix, m.Stride, 4)
 	case *image.NRGBA:
 		return each(m.Pix, m.Stride, 4)
@@ -226,7 +226,7 @@ func (p *profile) convert(ctx context.Context, m image.Image) error {
 	return wrong("a picture of type %T cannot be converted", m)
 }
 
-// convertYCbCr converts the pixels that share a sample of colour together, so that it needs no second picture.
+// convertYCbCr converts all pixels that share a chroma sample together, so that it needs no second picture.
 func (p *profile) convertYCbCr(ctx context.Context, m *image.YCbCr) error {
 	size := m.Rect.Size()
 	cw, ch := chroma(m.SubsampleRatio, size.X, size.Y)
@@ -258,7 +258,8 @@ func (p *profile) convertYCbCr(ctx context.Context, m *image.YCbCr) error {
 	return nil
 }
 
-// inflated reads a PNG's iCCP chunk (PNG specification §11.3.2.3): a name, a zero, the method 0, and the profile compressed.
+// inflated reads a PNG's iCCP chunk (PNG specification §11.3.2.3): a name, a zero byte, the compression method 0, and the compressed
+// profile.
 func inflated(chunk io.Reader) *profile {
 	b, err := io.ReadAll(io.LimitReader(chunk, maxProfile))
 	_, rest, ok := bytes.Cut(b, []byte{0})
@@ -272,5 +273,5 @@ func inflated(chunk io.Reader) *profile {
 	return readProfile(z)
 }
 
-// reader reads a part of a file, which is empty if there is none.
+// reader returns a reader for a part of a file, which is empty if there is none.
 func (s span) reader(f io.ReaderAt) io.Reader { return io.NewSectionReader(f, s.at, s.n) }

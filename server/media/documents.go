@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxEntries is what a ZIP archive may hold.
+// maxEntries is the maximum number of files in a ZIP archive.
 const maxEntries = 5000
 
-// Documents and archives are never shown by this server, only downloaded; whoever opens one does so in a program of their own.
+// Documents and archives are never displayed by this server, only offered for download.
 
-// checkPDF wants a header within the first 1,024 bytes, as readers do (Adobe's PDF Reference 1.7, appendix H.3.4.1), and an object
-// after it. What stands before the header, after the end mark, or without one is what scanners and mail programs make. A document
-// that is an archive too is none.
+// checkPDF checks that there is a header within the first 1,024 bytes, as PDF readers do (Adobe's PDF Reference 1.7, appendix H.3.4.1),
+// followed by an object. Data before the header or after the end mark, or a missing end mark, is common in files from scanners and mail
+// programs. A file that is an archive too is rejected.
 func checkPDF(w *walker) error {
 	at, err := w.find(0, []byte("%PDF-"))
 	if err != nil || at > 1024 {
@@ -33,7 +33,7 @@ func checkPDF(w *walker) error {
 	return nil
 }
 
-// text checks a text in UTF-16, as its first two bytes say, or in an encoding whose letters are bytes.
+// text checks a text in UTF-16, with a byte order mark, or in an encoding of bytes.
 func (s *Service) text(ctx context.Context, raw *part) (*examined, error) {
 	w := newWalker(ctx, raw)
 	head, err := w.bytes(0, 2)
@@ -56,7 +56,7 @@ func (s *Service) text(ctx context.Context, raw *part) (*examined, error) {
 	})(s, ctx, raw)
 }
 
-// notInText reports whether no text has a character.
+// notInText reports whether a character does not occur in texts.
 func notInText(c rune) bool { return c < ' ' && !strings.ContainsRune("\t\n\v\f\r\x1a\x1b", c) }
 
 func checkUTF16(w *walker, order binary.ByteOrder) error {
@@ -78,8 +78,8 @@ func checkUTF16(w *walker, order binary.ByteOrder) error {
 	return nil
 }
 
-// checkText wants UTF-8 (or one of the single-byte encodings, in which nothing can be checked) without control characters that
-// no text has. What it says is not looked at: it is only ever served as plain text, and as a download.
+// checkText checks that a text is UTF-8, or a single-byte encoding (in which every byte is valid), and has no control characters that
+// do not occur in texts. The content is not checked: it is only served as plain text, as a download.
 func checkText(w *walker) error {
 	r := bufio.NewReaderSize(timed{w.ctx, io.NewSectionReader(w.r, 0, w.size)}, windowSize)
 	for {
@@ -92,21 +92,21 @@ func checkText(w *walker) error {
 		case notInText(c):
 			return wrong("a text with the control character %#x", c)
 		case c == utf8.RuneError && size == 1:
-			continue // an older encoding
+			continue // an older single-byte encoding
 		}
 	}
 }
 
-// zipDirectory is where an archive's directory lies, and how many entries its end record says that it has.
+// zipDirectory is the position of an archive's central directory, and the number of entries according to its end record.
 type zipDirectory struct {
 	at, end int64
 	entries int
 }
 
-// zipEnd finds the record at the end of an archive (APPNOTE.TXT §4.3.16), which may have a comment.
+// zipEnd finds the end record of an archive (APPNOTE.TXT §4.3.16), which may have a comment.
 func zipEnd(w *walker) (zipDirectory, error) {
 	const record, longest = 22, 1<<16 - 1
-	// From the end backwards, in pieces that overlap by a signature and fit into the window.
+	// Search backwards from the end, in pieces that fit into the window and overlap by the length of the signature.
 	first := max(0, w.size-record-longest)
 	for from, to := w.size, w.size; from > first; to = from + 3 {
 		from = max(first, to-windowSize)
@@ -117,10 +117,10 @@ func zipEnd(w *walker) (zipDirectory, error) {
 		if i := bytes.LastIndex(b, []byte("PK\x05\x06")); i >= 0 {
 			at := from + int64(i)
 			if b, err = w.exactly(at, record); err != nil {
-				return zipDirectory{}, wrong("an archive without end")
+				return zipDirectory{}, wrong("a truncated archive")
 			}
 			if at+record+int64(binary.LittleEndian.Uint16(b[20:])) != w.size {
-				return zipDirectory{}, wrong("an archive with something after its end")
+				return zipDirectory{}, wrong("an archive with data after its end")
 			}
 			d := zipDirectory{at: int64(binary.LittleEndian.Uint32(b[16:])), entries: int(binary.LittleEndian.Uint16(b[10:]))}
 			d.end = d.at + int64(binary.LittleEndian.Uint32(b[12:]))
@@ -130,16 +130,16 @@ func zipEnd(w *walker) (zipDirectory, error) {
 			return d, nil
 		}
 	}
-	return zipDirectory{}, wrong("an archive without end")
+	return zipDirectory{}, wrong("a truncated archive")
 }
 
-// zip walks the directory of an archive (APPNOTE.TXT §4.3.12) and finds out whether it is a document of an office program. The
-// entries are counted: what the end record says must be true.
+// zip walks the central directory of an archive (APPNOTE.TXT §4.3.12) and determines whether it is an office document. The number of
+// entries must be the one in the end record.
 func (s *Service) zip(ctx context.Context, raw *part) (*examined, error) {
 	w := newWalker(ctx, raw)
 	head, err := w.exactly(0, 4)
 	if err != nil || (string(head) != "PK\x03\x04" && string(head) != "PK\x05\x06") {
-		return nil, wrong("an archive with something before its beginning")
+		return nil, wrong("an archive with data before its start")
 	}
 	d, err := zipEnd(w)
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *Service) zip(ctx context.Context, raw *part) (*examined, error) {
 		}
 		length := int(binary.LittleEndian.Uint16(b[28:]))
 		next := at + header + int64(length) + int64(binary.LittleEndian.Uint16(b[30:])) + int64(binary.LittleEndian.Uint16(b[32:]))
-		const longest = 1 << 10 // what is looked for is shorter; a longer name is judged by its end
+		const longest = 1 << 10 // longer than all names searched for; of a longer name only the end is checked
 		name, err := w.exactly(at+header+int64(max(0, length-longest)), min(length, longest))
 		if err != nil || next > d.end {
 			return nil, wrong("an archive with a broken directory")
@@ -169,7 +169,7 @@ func (s *Service) zip(ctx context.Context, raw *part) (*examined, error) {
 		at = next
 	}
 	if entries != d.entries {
-		return nil, wrong("an archive that says it has %d files and has %d", d.entries, entries)
+		return nil, wrong("an archive that declares %d files and has %d", d.entries, entries)
 	}
 	found := parts.document()
 	if found == nil {

@@ -29,7 +29,7 @@ var (
 		Message: "Too many files are being checked at the moment. Please send it again in a minute."}
 )
 
-// wrongType refuses a file for what it is; why goes to the log.
+// wrongType refuses a file because of its type; why is logged.
 func wrongType(kind Kind, found string, why error) *chat.Error {
 	return &chat.Error{Code: CodeFileType, Field: "file", Status: http.StatusUnsupportedMediaType,
 		Message: "This file cannot be sent: " + found + ". " + wanted[kind], Err: why}
@@ -40,7 +40,7 @@ func isWrongType(err error) bool {
 	return errors.As(err, &known) && known.Code == CodeFileType
 }
 
-// typeNames are what people call some types. Others are called by their media types.
+// typeNames are descriptions of some media types. Others are shown as media types.
 var typeNames = map[string]string{
 	"application/pdf": "a PDF", "application/zip": "a ZIP archive", "application/x-ole-storage": "a Microsoft document",
 	"application/vnd.microsoft.portable-executable": "a program", "application/x-elf": "a program", "application/x-mach-binary": "a program",
@@ -49,7 +49,7 @@ var typeNames = map[string]string{
 	"video/mp4": "an MP4 file", "video/quicktime": "a QuickTime video", "video/webm": "a WebM file", octets: "a file of an unknown type",
 }
 
-// describe says what a file's first bytes are.
+// describe describes the type of a file detected from its first bytes.
 func describe(detected *mimetype.MIME) string {
 	if isScript(detected) {
 		return "a script"
@@ -72,7 +72,7 @@ func tooManyPixels(why error) *chat.Error {
 		Message: "The picture has too many pixels. Please make it smaller and send it again.", Err: why}
 }
 
-// refusal brings what went wrong into the form that callers answer with.
+// refusal converts an error to the form that is returned to callers.
 func refusal(err error) error {
 	var known *chat.Error
 	switch {
@@ -93,7 +93,7 @@ func refusal(err error) error {
 		Message: "The file could not be stored. Please try again.", Err: err}
 }
 
-// judged turns what a check found into a refusal of the file, unless it was the disk or the caller that failed.
+// judged converts the error of a check to a refusal of the file, unless the disk or the client failed.
 func judged(kind Kind, detected *mimetype.MIME, err error) error {
 	var known *chat.Error
 	var disk *fs.PathError

@@ -2,11 +2,11 @@ package media
 
 import "encoding/binary"
 
-// span is a part of a file.
+// span is a range of bytes in a file.
 type span struct{ at, n int64 }
 
-// exifOrientation reads how a camera was held (Exif 2.3 §4.6.4, tag Orientation) from a block of EXIF: 1 is upright, 8 the last.
-// Only the first directory is looked at. What cannot be read counts as upright.
+// exifOrientation reads the Orientation tag (Exif 2.3 §4.6.4) from a block of EXIF: 1 (upright) to 8. It only reads the first
+// directory. It returns 1 for anything that cannot be parsed.
 func exifOrientation(w *walker, block span) int {
 	get := func(at int64, n int) []byte {
 		if at < 0 || at+int64(n) > block.n {
@@ -31,7 +31,7 @@ func exifOrientation(w *walker, block span) int {
 		return 1
 	}
 	directory := int64(order.Uint32(head[4:]))
-	const orientation, short, most = 0x0112, 3, 512 // entries, of which cameras write a dozen
+	const orientation, short, most = 0x0112, 3, 512 // maximum number of entries; cameras write about a dozen
 	for i := range min(int64(order.Uint16(get(directory, 2))), most) {
 		entry := get(directory+2+12*i, 12)
 		if order.Uint16(entry) == orientation && order.Uint16(entry[2:]) == short {

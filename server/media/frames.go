@@ -5,7 +5,7 @@ import (
 	"context"
 )
 
-// The checks of sounds that are frames one after the other: MP3, AAC, AMR.
+// Checks of audio formats that are sequences of frames: MP3, AAC, AMR.
 
 var mp3Rates = [2][16]int64{ // kbit/s of layer III: MPEG-1, MPEG-2 and 2.5
 	{0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0},
@@ -14,7 +14,7 @@ var mp3Rates = [2][16]int64{ // kbit/s of layer III: MPEG-1, MPEG-2 and 2.5
 
 var mp3Samples = [3]int64{44100, 48000, 32000}
 
-// checkMP3 walks the frames of an MP3 (ISO/IEC 11172-3, 13818-3), after ID3v2 tags and before ID3v1 or APE ones.
+// checkMP3 walks the frames of an MP3 (ISO/IEC 11172-3, 13818-3), after ID3v2 tags and before ID3v1 or APE tags.
 func checkMP3(w *walker) error {
 	at, err := skipID3(w)
 	if err != nil {
@@ -40,7 +40,7 @@ func checkMP3(w *walker) error {
 			if frames > 2 && onlyZeros(w, at) {
 				return nil
 			}
-			return wrong("an MP3 with something between its frames")
+			return wrong("an MP3 with data between its frames")
 		}
 		frames++
 		at += length
@@ -51,7 +51,7 @@ func checkMP3(w *walker) error {
 	return nil
 }
 
-// mpegAudio checks an MP3 or AAC, which both may begin with an ID3v2 tag.
+// mpegAudio checks an MP3 or AAC file, which may both begin with an ID3v2 tag.
 func (s *Service) mpegAudio(ctx context.Context, raw *part) (*examined, error) {
 	w := newWalker(ctx, raw)
 	at, err := skipID3(w)
@@ -64,7 +64,7 @@ func (s *Service) mpegAudio(ctx context.Context, raw *part) (*examined, error) {
 	return as(".mp3", "audio/mpeg", checkMP3)(s, ctx, raw)
 }
 
-// adtsFrame gives the length of the AAC frame with this header of 7 bytes (ISO/IEC 13818-7 §6.2), 0 if it is none.
+// adtsFrame returns the length of the AAC frame with this header of 7 bytes (ISO/IEC 13818-7 §6.2), 0 if it is not a valid header.
 func adtsFrame(h []byte) int64 {
 	length := int64(h[3]&3)<<11 | int64(h[4])<<3 | int64(h[5]>>5)
 	if h[0] != 0xff || h[1]&0xf6 != 0xf0 || h[2]>>2&0xf > 12 || length < 7 {
@@ -73,7 +73,7 @@ func adtsFrame(h []byte) int64 {
 	return length
 }
 
-// checkADTS walks the frames of an AAC file. The last frame may be cut off, as recorders do that are switched off.
+// checkADTS walks the frames of an AAC file. The last frame may be truncated, as by recorders that are switched off.
 func checkADTS(w *walker) error {
 	at, err := skipID3(w)
 	frames := 0
@@ -93,7 +93,7 @@ func checkADTS(w *walker) error {
 			length = adtsFrame(head)
 		}
 		if length == 0 {
-			return wrong("an AAC with something between its frames")
+			return wrong("an AAC with data between its frames")
 		}
 		at += length
 	}
@@ -103,7 +103,8 @@ func checkADTS(w *walker) error {
 	return err
 }
 
-// amrFrames are the bytes of a frame by its type, header included, narrow-band and wide-band (RFC 4867 §5.3); 0 = not used.
+// amrFrames are the frame lengths in bytes by frame type, including the header, for narrow-band and wide-band (RFC 4867 §5.3); 0 =
+// unused type.
 var amrFrames = [2][16]int64{
 	{13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1},
 	{18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1},
@@ -120,7 +121,7 @@ func checkAMR(w *walker) error {
 	case bytes.HasPrefix(head, []byte("#!AMR-WB\n")):
 		at, sizes = 9, &amrFrames[1]
 	case !bytes.HasPrefix(head, []byte("#!AMR\n")):
-		return wrong("no AMR of one channel")
+		return wrong("not an AMR with one channel")
 	}
 	first := at
 	for at < w.size {
@@ -133,7 +134,7 @@ func checkAMR(w *walker) error {
 		}
 		length := sizes[b[0]>>3&0xf]
 		if b[0]&0x83 != 0 || length == 0 {
-			return wrong("an AMR with something between its frames")
+			return wrong("an AMR with data between its frames")
 		}
 		at += length
 	}
@@ -166,7 +167,7 @@ func skipID3(w *walker) (at int64, err error) {
 	}
 }
 
-// mp3Frame gives the length of the frame with this header, 0 if it is none.
+// mp3Frame returns the length of the frame with this header, 0 if it is not a valid header.
 func mp3Frame(h [4]byte) int64 {
 	version, layer, rate, samples := h[1]>>3&3, h[1]>>1&3, h[2]>>4, h[2]>>2&3
 	if h[0] != 0xff || h[1]&0xe0 != 0xe0 || version == 1 || layer != 1 || samples == 3 {

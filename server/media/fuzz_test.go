@@ -16,20 +16,20 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// noStore records nothing.
+// noStore is a Store that records nothing.
 type noStore struct{ Store }
 
 func (noStore) AddUpload(_ context.Context, u models.Upload) (models.Upload, error) { return u, nil }
 
-// total gives the bytes that were allocated since the program began.
+// total returns the bytes allocated since the program started.
 func total() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.TotalAlloc)
 }
 
-// fuzzed takes in whatever there is as a file of a kind. It may allocate the budget, and store what is promised, but never more,
-// and it leaves nothing behind when it is refused.
+// fuzzed saves arbitrary data as a file of a kind. It may allocate the budget and store up to the output limit, but no more, and leaves
+// nothing behind if it is refused.
 func fuzzed(f *testing.F, kind Kind) {
 	const budget, overhead = 12 << 20, 1 << 20
 	s, err := New(Options{Dir: f.TempDir(), Limit: 1 << 30, Free: func() (uint64, error) { return 1 << 40, nil }, Memory: budget,
@@ -108,7 +108,7 @@ func FuzzDocument(f *testing.F) {
 	fuzzed(f, Any)
 }
 
-// FuzzEXIF reads blocks of EXIF that are all directory, whose directory is somewhere else, or that are none.
+// FuzzEXIF reads blocks of EXIF that consist only of the directory, whose directory is elsewhere, or that are invalid.
 func FuzzEXIF(f *testing.F) {
 	big := []byte("MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00")
 	f.Add(mediatest.EXIF(6))
@@ -126,10 +126,10 @@ func FuzzEXIF(f *testing.F) {
 	})
 }
 
-// FuzzProfile converts every colour with whatever profile there is.
+// FuzzProfile converts every colour with arbitrary profiles.
 func FuzzProfile(f *testing.F) {
 	p3 := mediatest.DisplayP3()
-	for i := range 5 { // the forms of a parametric curve
+	for i := range 5 { // the types of a parametric curve
 		f.Add(bytes.ReplaceAll(p3, []byte("para\x00\x00\x00\x00\x00\x03"), []byte{'p', 'a', 'r', 'a', 0, 0, 0, 0, 0, byte(i)}))
 	}
 	f.Add(bytes.ReplaceAll(p3, []byte("para\x00\x00\x00\x00\x00\x03\x00\x00"), []byte("curv\x00\x00\x00\x00\x00\x00\x00\x02")))
@@ -146,7 +146,7 @@ func FuzzProfile(f *testing.F) {
 	})
 }
 
-// FuzzVP8L: what the walker says is what the decoder allocates at most, and what the decoder takes the walker takes too.
+// FuzzVP8L: the decoder allocates at most what the walker computes, and the walker accepts everything that the decoder accepts.
 func FuzzVP8L(f *testing.F) {
 	for _, b := range [][]byte{
 		mediatest.WebP(f, mediatest.Picture(50, 40, 0)), mediatest.WebP(f, mediatest.Picture(33, 20, 255)), mediatest.WebPGroups(5, 0),
@@ -174,7 +174,7 @@ func FuzzVP8L(f *testing.F) {
 			return // would be refused
 		}
 		if err != nil && len(bitstream) > 4<<10 {
-			return // the decoder could take much before it found the same
+			return // the decoder might allocate much before it fails too
 		}
 		before = total()
 		_, decoded := vp8l.Decode(struct {

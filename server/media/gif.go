@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// maxFramePixels is what all frames of an animation may have together: more takes seconds to check.
+	// maxFramePixels is the maximum number of pixels of all frames of an animation: more takes seconds to check.
 	maxFramePixels = 120_000_000
 	maxFrames      = 5000
 )
 
-// gifCopier copies a GIF (GIF89a specification) block by block, in memory that it allocates once.
+// gifCopier copies a GIF (GIF89a specification) block by block, using a fixed amount of memory.
 type gifCopier struct {
 	r      *bufio.Reader
 	w      io.Writer
@@ -22,14 +22,14 @@ type gifCopier struct {
 
 	head    [13]byte
 	colours [3 * 256]byte
-	sub     [255]byte // the last sub-block
+	sub     [255]byte // the current sub-block
 	decoded [4096]byte
 	lzw     *lzw.Reader
 	data    gifData
 }
 
-// copyGIF copies what a GIF shows, after decoding every frame: colours, frames, delays and the number of rounds. Comments,
-// texts, data of applications and what follows the end are left out. It needs a few kilobytes, however long the animation is.
+// copyGIF copies the visible parts of a GIF, after decoding every frame: colours, frames, delays and the loop count. Comments, texts,
+// application data and data after the end are left out. It uses a few kilobytes, however long the animation is.
 func copyGIF(w io.Writer, r *bufio.Reader) error {
 	c := &gifCopier{r: r, w: w, lzw: new(lzw.Reader)}
 	head := c.head[:]
@@ -72,7 +72,7 @@ func copyGIF(w io.Writer, r *bufio.Reader) error {
 	}
 }
 
-func endlessGIF(err error) error { return wrong("a GIF without end: %w", err) }
+func endlessGIF(err error) error { return wrong("a truncated GIF: %w", err) }
 
 func (c *gifCopier) take(b []byte) error {
 	if _, err := io.ReadFull(c.r, b); err != nil {
@@ -81,7 +81,7 @@ func (c *gifCopier) take(b []byte) error {
 	return nil
 }
 
-// table copies the colours that flags announce and returns how many there are.
+// table copies the colour table announced by flags and returns its size.
 func (c *gifCopier) table(flags byte) (colours int, err error) {
 	if flags&0x80 == 0 {
 		return 0, nil
@@ -95,7 +95,7 @@ func (c *gifCopier) table(flags byte) (colours int, err error) {
 	return colours, err
 }
 
-// block reads one sub-block, which is valid until the next; an empty one ends a sequence of them.
+// block reads one sub-block, which is valid until the next call; an empty one ends a sequence.
 func (c *gifCopier) block() ([]byte, error) {
 	n, err := c.r.ReadByte()
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *gifCopier) skip() error {
 	}
 }
 
-// extension keeps what animations need: the control block of a frame and the number of rounds.
+// extension copies the extensions that animations need: the graphic control of a frame, and the loop count.
 func (c *gifCopier) extension() error {
 	label, err := c.r.ReadByte()
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *gifCopier) extension() error {
 	return c.skip()
 }
 
-// frame copies one picture, decoding it on the way.
+// frame copies one frame, decoding it at the same time.
 func (c *gifCopier) frame(width, height, colours int) error {
 	var descriptor [10]byte
 	descriptor[0] = 0x2c
@@ -199,7 +199,7 @@ func (c *gifCopier) frame(width, height, colours int) error {
 	return c.skip()
 }
 
-// checkPixels decodes the pixels of a frame; each must have a colour.
+// checkPixels decodes the pixels of a frame; each index must be in the colour table.
 func (c *gifCopier) checkPixels(n, colours int) error {
 	for n > 0 {
 		got, err := io.ReadFull(c.lzw, c.decoded[:min(n, len(c.decoded))])
@@ -216,14 +216,14 @@ func (c *gifCopier) checkPixels(n, colours int) error {
 	return nil
 }
 
-// gifData hands the sub-blocks of a frame to the decompressor and copies those that it reads.
+// gifData passes the sub-blocks of a frame to the decompressor and copies those that it reads.
 type gifData struct {
 	c     *gifCopier
 	block []byte
 	ended bool
 }
 
-// ReadByte makes the decompressor read no further than it needs.
+// ReadByte is used by the decompressor, so that it reads no further than it needs.
 func (d *gifData) ReadByte() (byte, error) {
 	if len(d.block) == 0 {
 		if d.ended {
@@ -250,7 +250,7 @@ func (d *gifData) ReadByte() (byte, error) {
 	return b, nil
 }
 
-// Read is there for the decompressor's signature, which asks for an io.Reader and uses ReadByte.
+// Read makes gifData an io.Reader, which the decompressor's signature requires; it only uses ReadByte.
 func (d *gifData) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// heif keeps a photo that nothing here decodes, without what its camera says about the place (EXIF, XMP).
+// heif accepts a photo that this program cannot decode, and removes the metadata that may contain a location (EXIF, XMP).
 func heif(ext, mime string) check {
 	return func(_ *Service, ctx context.Context, raw *part) (*examined, error) {
 		w := newWalker(ctx, raw)
@@ -17,7 +17,7 @@ func heif(ext, mime string) check {
 		if b.first != "ftyp" || b.meta.n < 4 {
 			return nil, wrong("a HEIF without a picture")
 		}
-		secrets, err := heifMetadata(w, span{b.meta.at + 4, b.meta.n - 4}) // after version and flags
+		secrets, err := heifMetadata(w, span{b.meta.at + 4, b.meta.n - 4}) // skips version and flags
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +35,7 @@ func heif(ext, mime string) check {
 	}
 }
 
-// numbers reads big-endian numbers one after the other.
+// numbers reads consecutive big-endian numbers.
 type numbers struct {
 	w   *walker
 	at  int64
@@ -58,7 +58,7 @@ func (r *numbers) next(bytes int) (v int64) {
 	return v
 }
 
-// heifMetadata finds the parts of a file that are EXIF and XMP items (ISO/IEC 14496-12 §8.11, ISO/IEC 23008-12 annex A).
+// heifMetadata returns the byte ranges of EXIF and XMP items (ISO/IEC 14496-12 §8.11, ISO/IEC 23008-12 annex A).
 func heifMetadata(w *walker, meta span) ([]span, error) {
 	found := map[string]span{}
 	err := children(w, meta, func(name string, content span) error {
@@ -77,7 +77,7 @@ func heifMetadata(w *walker, meta span) ([]span, error) {
 	r := &numbers{w: w, at: found["iloc"].at}
 	version := r.next(1)
 	r.next(3)
-	sizes := int(r.next(2)) // of offsets, lengths, base offsets and indices, four bits each
+	sizes := int(r.next(2)) // sizes of offsets, lengths, base offsets and indices, four bits each
 	size := func(i int) int { return sizes >> (12 - 4*i) & 0xf }
 	wide := 2
 	if version == 2 {
@@ -107,7 +107,7 @@ func heifMetadata(w *walker, meta span) ([]span, error) {
 			if !slices.Contains(ids, id) || method > 1 {
 				continue
 			}
-			if at < 0 || n < 0 || at > w.size || n > w.size-at || n > left { // each byte is written once at most
+			if at < 0 || n < 0 || at > w.size || n > w.size-at || n > left { // each byte may be overwritten only once
 				return nil, wrong("a HEIF with a part beyond its end")
 			}
 			left -= n
@@ -117,7 +117,7 @@ func heifMetadata(w *walker, meta span) ([]span, error) {
 	return list, r.err
 }
 
-// heifItems gives the ids of the items that are EXIF or XMP.
+// heifItems returns the ids of the EXIF and XMP items.
 func heifItems(w *walker, list span) (ids []int64, err error) {
 	const most = 64
 	r := &numbers{w: w, at: list.at}
@@ -152,7 +152,7 @@ func heifItems(w *walker, list span) (ids []int64, err error) {
 	return ids, err
 }
 
-// children visits the boxes within a part of a file.
+// children calls visit for each box within a range of a file.
 func children(w *walker, in span, visit func(name string, content span) error) error {
 	for at, end := in.at, in.at+in.n; at < end; {
 		if err := w.step(); err != nil {
@@ -160,11 +160,11 @@ func children(w *walker, in span, visit func(name string, content span) error) e
 		}
 		head, err := w.exactly(at, 8)
 		if err != nil {
-			return wrong("a HEIF without end")
+			return wrong("a truncated HEIF")
 		}
 		name, size := string(head[4:]), int64(binary.BigEndian.Uint32(head))
 		if size < 8 || size > end-at {
-			return wrong("a HEIF with something between its boxes")
+			return wrong("a HEIF with data between its boxes")
 		}
 		if err := visit(name, span{at + 8, size - 8}); err != nil {
 			return err

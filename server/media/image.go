@@ -11,20 +11,19 @@ import (
 )
 
 const (
-	// maxPixels is what a picture may have: the 24 megapixels of a good phone, and a little.
+	// maxPixels is the maximum number of pixels of a picture: slightly more than the 24 megapixels of current phones.
 	maxPixels = 26_000_000
-	maxSide   = 1<<16 - 1 // a JPEG has no more, and rows are held in memory
+	maxSide   = 1<<16 - 1 // the maximum of JPEG; rows are held in memory
 
-	// What is stored of a picture, its thumbnail included, is at most growth times as large as what came, or leastOutput bytes
-	// where that is more.
+	// The stored picture with its thumbnail may be growth times as large as the upload, or leastOutput bytes if that is more.
 	growth      = 4
 	leastOutput = 1 << 20
 )
 
-// outputLimit is what may be stored of a picture, in bytes.
+// outputLimit returns the maximum size of a stored picture in bytes.
 func outputLimit(came int64) int64 { return max(growth*came, leastOutput) }
 
-// fits refuses a picture of too many pixels.
+// fits returns an error for a picture with too many pixels.
 func fits(c image.Config) error {
 	if c.Width <= 0 || c.Height <= 0 {
 		return wrong("a picture of %d × %d pixels", c.Width, c.Height)
@@ -35,7 +34,7 @@ func fits(c image.Config) error {
 	return nil
 }
 
-// read prepares a picture's file for a decoder, which is cut off when ctx ends.
+// read returns a reader of a picture's file for a decoder, which fails when ctx ends.
 func (p *part) read(ctx context.Context) (*bufio.Reader, error) {
 	f, err := p.rewind()
 	if err != nil {
@@ -44,7 +43,7 @@ func (p *part) read(ctx context.Context) (*bufio.Reader, error) {
 	return bufio.NewReaderSize(timed{ctx, f}, 16<<10), nil
 }
 
-// gif checks and copies an animation frame by frame: as a whole it would not fit into memory.
+// gif checks and copies an animation frame by frame, because all frames together may not fit into memory.
 func (s *Service) gif(ctx context.Context, raw *part) (*examined, error) {
 	r, err := raw.read(ctx)
 	if err != nil {
@@ -58,7 +57,7 @@ func (s *Service) gif(ctx context.Context, raw *part) (*examined, error) {
 		return nil, err
 	}
 	found := &examined{mime: "image/gif", ext: ".gif", width: config.Width, height: config.Height}
-	cost := 2 * int64(config.Width) * int64(config.Height) // the second is for rows that come in another order
+	cost := 2 * int64(config.Width) * int64(config.Height) // twice, for interlaced rows
 	err = s.memory.run(ctx, cost, func(ctx context.Context) error {
 		r, err := raw.read(ctx)
 		if err != nil {
@@ -86,7 +85,7 @@ func (s *Service) gif(ctx context.Context, raw *part) (*examined, error) {
 	return found.or(err)
 }
 
-// or gives the finding, or takes back what it had written.
+// or returns the result if err is nil, and otherwise deletes what was written.
 func (e *examined) or(err error) (*examined, error) {
 	if err == nil {
 		return e, nil
@@ -100,20 +99,20 @@ func (e *examined) or(err error) (*examined, error) {
 	return nil, err
 }
 
-// picture is how a picture is decoded and written.
+// picture describes how a picture is decoded and encoded.
 type picture struct {
 	config      image.Config
-	cost        int64 // of decoding and turning, in bytes
+	cost        int64 // memory for decoding and rotating, in bytes
 	orientation int
-	profile     *profile // nil = its colours are sRGB's
+	profile     *profile // nil = its colours are sRGB
 	decode      func(io.Reader) (image.Image, error)
-	as          []format // that the picture is written in: the first in which it is not too large
+	as          []format // output formats: the first in which the picture is not too large is used
 }
 
-// format is how a picture is written.
+// format is an output format.
 type format struct {
 	mime, ext string
-	opaque    bool // knows no transparency
+	opaque    bool // without transparency
 	encode    func(io.Writer, image.Image) error
 }
 
@@ -125,12 +124,13 @@ var (
 	asPNG = append([]format{{"image/png", ".png", false, png.Encode}}, asJPEG...)
 )
 
-// repaint decodes a picture, converts its colours to sRGB, turns it upright and encodes it: of the file that came, only its pixels remain.
+// repaint decodes a picture, converts its colours to sRGB, applies its orientation and encodes it: nothing but the pixels of the
+// uploaded file is kept.
 func (s *Service) repaint(ctx context.Context, raw *part, how picture) (*examined, error) {
 	if err := fits(how.config); err != nil {
 		return nil, err
 	}
-	const rows = 32 // bytes that encoding holds for a pixel of a row
+	const rows = 32 // bytes per pixel of a row used while encoding
 	found := &examined{}
 	err := s.memory.run(ctx, how.cost+rows*int64(max(how.config.Width, how.config.Height)), func(ctx context.Context) error {
 		r, err := raw.read(ctx)
@@ -158,7 +158,7 @@ func (s *Service) repaint(ctx context.Context, raw *part, how picture) (*examine
 	return found.or(err)
 }
 
-// encode writes a picture in the first format in which it takes no more than limit bytes.
+// encode writes a picture in the first format whose output is at most limit bytes.
 func (s *Service) encode(ctx context.Context, e *examined, m image.Image, as []format, limit int64) error {
 	transparent := func() bool {
 		o, ok := m.(interface{ Opaque() bool })

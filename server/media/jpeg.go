@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// A progressive JPEG has about ten scans; thousands of empty ones are a way to burn time.
+	// A progressive JPEG has about ten scans; thousands of empty ones would only burn CPU time.
 	maxScans = 100
-	// maxScanned is how many samples all scans of a JPEG may pass over: twenty scans of a photo of 12 megapixels.
+	// maxScanned is the maximum number of samples processed by all scans of a JPEG: twenty scans of a photo of 12 megapixels.
 	maxScanned = 400_000_000
 
 	jpegQuality = 88
@@ -34,7 +34,7 @@ func (s *Service) jpeg(ctx context.Context, raw *part) (*examined, error) {
 	}
 	how := picture{config: config, cost: layout.cost(), orientation: exifOrientation(w, layout.exif), profile: readProfile(layout.icc.reader(raw.file)), decode: jpeg.Decode, as: asJPEG}
 	bytes := 1
-	// Made of the components in a second step, or while it is turned.
+	// Pixels are converted from components in a second step, or while rotating.
 	if config.ColorModel == color.CMYKModel || config.ColorModel == color.RGBAModel || layout.uneven && how.orientation >= 5 {
 		bytes = 4
 		how.cost += 4 * int64(config.Width) * int64(config.Height)
@@ -45,35 +45,35 @@ func (s *Service) jpeg(ctx context.Context, raw *part) (*examined, error) {
 
 func encodeJPEG(quality int) func(io.Writer, image.Image) error {
 	return func(w io.Writer, m image.Image) error {
-		if n, ok := m.(*image.NRGBA); ok && n.Opaque() { // the encoder is fast with the other type, and allocates nothing
+		if n, ok := m.(*image.NRGBA); ok && n.Opaque() { // the encoder is fast with RGBA, and allocates nothing
 			m = &image.RGBA{Pix: n.Pix, Stride: n.Stride, Rect: n.Rect}
 		}
 		return jpeg.Encode(w, m, &jpeg.Options{Quality: quality})
 	}
 }
 
-// jpegLayout is what a JPEG's segments say about decoding it.
+// jpegLayout is the information in a JPEG's segments that determines the cost of decoding.
 type jpegLayout struct {
 	progressive bool
 	frames      int
-	samples     int64 // of all components together, in whole blocks
-	uneven      bool  // colours are sampled four times as widely as brightness
+	samples     int64 // of all components, in whole blocks
+	uneven      bool  // chroma is subsampled by four horizontally (4:1:1 or 4:1:0)
 	exif, icc   span
 }
 
-// cost is what decoding allocates, in bytes.
+// cost returns the bytes that decoding allocates.
 func (l jpegLayout) cost() int64 {
 	if l.progressive {
-		return 5 * l.samples // the coefficients are kept as 32-bit numbers until the last scan
+		return 5 * l.samples // coefficients are stored as 32-bit numbers until the last scan
 	}
 	return l.samples
 }
 
-// scanJPEG walks the markers of a JPEG (ITU T.81 annex B) up to its end. One with more scans than any camera or program writes
-// is refused before it is decoded.
+// scanJPEG walks the markers of a JPEG (ITU T.81 annex B) to its end. A file with more scans than any camera or program writes is
+// rejected before decoding.
 func scanJPEG(w *walker) (l jpegLayout, err error) {
 	scans := int64(0)
-	endless := func(err error) (jpegLayout, error) { return l, wrong("a JPEG without end: %w", err) }
+	endless := func(err error) (jpegLayout, error) { return l, wrong("a truncated JPEG: %w", err) }
 	for at := int64(0); ; {
 		if at, err = w.index(at, 0xff); err != nil {
 			return endless(err)
@@ -116,14 +116,14 @@ func scanJPEG(w *walker) (l jpegLayout, err error) {
 			}
 		case marker == 0xe1 && l.exif.n == 0 && len(head) > 8 && string(head[2:8]) == "Exif\x00\x00":
 			l.exif = span{at + 8, length - 8}
-		case marker == 0xe2 && len(head) > 16 && string(head[2:16]) == "ICC_PROFILE\x00\x01\x01": // the first of one part (ICC.1:2022 annex B.4)
+		case marker == 0xe2 && len(head) > 16 && string(head[2:16]) == "ICC_PROFILE\x00\x01\x01": // the first segment of a profile that has only one (ICC.1:2022 annex B.4)
 			l.icc = span{at + 16, length - 16}
 		}
 		at += length
 	}
 }
 
-// frame reads the frame header: the picture's size, its components and how densely each is sampled.
+// frame parses the frame header: the picture's size, its components and their sampling factors.
 func (l *jpegLayout) frame(marker byte, segment []byte) error {
 	if len(segment) < 8+3 || len(segment) < 8+3*int(segment[7]) {
 		return wrong("a JPEG with a broken frame header")

@@ -19,7 +19,7 @@ import (
 // limits are the sizes that the upload routes take, in bytes (docs/protocol.md, "Uploads").
 var limits = map[Kind]int64{Image: 5 << 20, Audio: 10 << 20, Any: 10 << 20}
 
-// Limit is the largest file of a kind, in bytes.
+// Limit returns the maximum size of a file of a kind, in bytes.
 func Limit(kind Kind) int64 { return limits[kind] }
 
 var wanted = map[Kind]string{
@@ -28,10 +28,10 @@ var wanted = map[Kind]string{
 	Any:   "Pictures, sounds, videos (MP4, MOV, WebM), PDF, text, Word, Excel, PowerPoint, OpenDocument and ZIP files can be sent.",
 }
 
-// check judges the whole content of a file whose first bytes are of one type: what only begins like one is refused.
+// check validates the whole content of a file of a detected type: files that only begin like the type are rejected.
 type check = func(*Service, context.Context, *part) (*examined, error)
 
-// table is what files of some types, by their media types, are to a conversation.
+// table maps media types to checks, for files that become one kind.
 type table struct {
 	kind  Kind
 	types map[string]check
@@ -44,7 +44,7 @@ var (
 		"image/gif":  (*Service).gif,
 		"image/webp": (*Service).webp,
 	}}
-	// downloads are pictures that nothing here decodes and not every browser shows.
+	// downloads are pictures that this program cannot decode and not every browser can display.
 	downloads = table{Any, map[string]check{
 		"image/heic":          heif(".heic", "image/heic"),
 		"image/heic-sequence": heif(".heic", "image/heic"),
@@ -53,7 +53,7 @@ var (
 		"image/avif":          heif(".avif", "image/avif"),
 	}}
 	sounds = table{Audio, map[string]check{
-		"video/webm":      as(".webm", "audio/webm", checkWebM), // the container does not tell sound from video in its first bytes
+		"video/webm":      as(".webm", "audio/webm", checkWebM), // its first bytes do not distinguish audio from video
 		"audio/webm":      as(".webm", "audio/webm", checkWebM),
 		"application/ogg": as(".ogg", "audio/ogg", checkOgg),
 		"audio/ogg":       as(".ogg", "audio/ogg", checkOgg),
@@ -64,7 +64,7 @@ var (
 		"audio/x-m4a":     as(".m4a", "audio/mp4", checkMP4),
 		"audio/mp4":       as(".m4a", "audio/mp4", checkMP4),
 		"video/mp4":       as(".m4a", "audio/mp4", checkMP4),
-		"video/3gpp":      as(".m4a", "audio/mp4", checkMP4), // voice recorders of older phones
+		"video/3gpp":      as(".m4a", "audio/mp4", checkMP4), // recorded by older phones' voice recorders
 		"video/3gpp2":     as(".m4a", "audio/mp4", checkMP4),
 	}}
 	videos = table{Any, map[string]check{
@@ -82,11 +82,11 @@ var (
 		"application/zip":           (*Service).zip,
 		"application/x-ole-storage": (*Service).compound,
 	}}
-	// anything is the last resort: a text may begin like something else, such as "BM" or "%PDF-".
+	// anything is the last resort: a text may begin like another type, such as with "BM" or "%PDF-".
 	anything = table{Any, map[string]check{octets: (*Service).text}}
 )
 
-// of finds the check for a type, or for one that it is a form of; nil = none.
+// of returns the check for a type or its nearest supported parent type; nil = none.
 func (t table) of(detected *mimetype.MIME) check {
 	for m := detected; m != nil; m = m.Parent() {
 		if check := t.types[baseType(m)]; check != nil {
@@ -96,14 +96,14 @@ func (t table) of(detected *mimetype.MIME) check {
 	return nil
 }
 
-const octets = "application/octet-stream" // what every type is a form of
+const octets = "application/octet-stream" // the root of the type hierarchy
 
 func baseType(m *mimetype.MIME) string {
 	name, _, _ := strings.Cut(m.String(), ";")
 	return name
 }
 
-// detect finds the type that a file's first bytes are of.
+// detect detects the type of a file from its first bytes.
 func detect(r io.Reader) (*mimetype.MIME, error) {
 	var head [3]byte
 	n, err := io.ReadFull(r, head[:])
@@ -111,27 +111,26 @@ func detect(r io.Reader) (*mimetype.MIME, error) {
 		return nil, err
 	}
 	detected, err := mimetype.DetectReader(io.MultiReader(bytes.NewReader(head[:n]), r))
-	if err == nil && baseType(detected) == octets && string(head[:n]) == "ID3" { // its frames lie beyond what is looked at, or are AAC
+	if err == nil && baseType(detected) == octets && string(head[:n]) == "ID3" { // the frames are beyond the bytes examined, or are AAC
 		return mimetype.Lookup("audio/mpeg"), nil
 	}
 	return detected, err
 }
 
-// isScript reports whether a text is one that a shell or a web server would run. Markup and tables are plain text to those who
-// send them.
+// isScript reports whether a text is a type that a shell or a web server would execute. Markup and tables are sent as plain text.
 func isScript(m *mimetype.MIME) bool {
 	name := baseType(m)
 	return strings.HasPrefix(name, "text/x-") || name == "text/javascript"
 }
 
-// tables are what a route takes. What a file is, and not the route that it came by, decides what it becomes.
+// tables are the types accepted by each upload route. The content of a file, not the route, decides what it becomes.
 var tables = map[Kind][]table{
 	Image: {pictures, downloads},
 	Audio: {sounds},
 	Any:   {pictures, downloads, sounds, videos, documents, anything},
 }
 
-// as makes a check for a type whose file stays as it is.
+// as returns a check for a type whose files are stored unchanged.
 func as(ext, mime string, check func(*walker) error) check {
 	return func(_ *Service, ctx context.Context, raw *part) (*examined, error) {
 		if err := check(newWalker(ctx, raw)); err != nil {
@@ -141,7 +140,7 @@ func as(ext, mime string, check func(*walker) error) check {
 	}
 }
 
-// examine finds out what a file is, whatever its name and its sender say, and cleans it.
+// examine determines the type of a file from its content, ignoring its name and declared type, and sanitizes it.
 func (s *Service) examine(ctx context.Context, route Kind, raw *part) (*examined, error) {
 	f, err := raw.rewind()
 	if err != nil {
@@ -181,8 +180,8 @@ func (s *Service) examine(ctx context.Context, route Kind, raw *part) (*examined
 	return nil, wrongType(route, "it is "+describe(detected), wrong("it is %s", detected))
 }
 
-// cleanName makes a sender's name for a file fit to be shown and to be suggested for saving: the last element of a path, no
-// control or direction characters, and an end that says what the file is.
+// cleanName makes a file name from a client safe to display and to suggest for downloads: the last element of a path, without control
+// or bidirectional formatting characters, with the extension of the actual type.
 func cleanName(name, ext string) string {
 	name = strings.ToValidUTF8(name, "")
 	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
@@ -209,7 +208,7 @@ func cleanName(name, ext string) string {
 	return name
 }
 
-// sameType reports whether a name's end says what the file's own does.
+// sameType reports whether a name's extension denotes the same type as ext.
 func sameType(given, ext string) bool {
 	given = strings.ToLower(given)
 	switch given {
@@ -227,7 +226,7 @@ func sameType(given, ext string) bool {
 		given = ".mov"
 	case ".heif", ".hif":
 		given = ".heic"
-	case ".dot", ".xlt", ".pps", ".pot": // templates and shows have the format of documents
+	case ".dot", ".xlt", ".pps", ".pot": // templates and slide shows have the format of documents
 		given = map[string]string{".dot": ".doc", ".xlt": ".xls", ".pps": ".ppt", ".pot": ".ppt"}[given]
 	case ".dotx", ".xltx", ".xlsb", ".ppsx", ".potx":
 		given = map[string]string{".dotx": ".docx", ".xltx": ".xlsx", ".xlsb": ".xlsx", ".ppsx": ".pptx", ".potx": ".pptx"}[given]

@@ -1,7 +1,7 @@
-// Package media accepts, checks, cleans and stores the pictures, voice messages and files of conversations.
+// Package media is the file service: it accepts, checks, sanitizes and stores the pictures, voice messages and files of conversations.
 //
-// Whatever comes in is written to disk while it is counted, judged by its content, and only then given a name and a place.
-// Pictures are decoded and written anew; nothing is ever served under a type that a browser would run.
+// Uploads are first written to disk, up to a size limit, then checked by their content, and only then get a name and a final path.
+// Pictures are decoded and re-encoded; no file is served with a type that a browser would execute.
 package media
 
 import (
@@ -22,7 +22,7 @@ import (
 	"sohbet/server/chat"
 )
 
-// Kind is what a file is to a conversation: the content type of the message that names it.
+// Kind is the kind of a file, which is also the content type of messages with it.
 type Kind string
 
 // The kinds.
@@ -32,18 +32,18 @@ const (
 	Any   Kind = "file"
 )
 
-// File is a stored file.
+// File describes a stored file.
 type File struct {
-	URL           string // where browsers load it
-	Thumb         string // a small picture of a picture; "" = none
+	URL           string // URL for browsers
+	Thumb         string // URL of a thumbnail; "" = none
 	Kind          Kind
-	Type          string // media type, as the content has it
-	Name          string // as its sender called it: data, never a path
+	Type          string // media type, according to the content
+	Name          string // name given by the sender: for display, never used as a path
 	Size          int64  // bytes
 	Width, Height int    // pixels of an image, 0 for others
 }
 
-// Store is what media needs of models.Store.
+// Store is the part of models.Store that the service uses.
 type Store interface {
 	AddUpload(context.Context, models.Upload) (models.Upload, error)
 	Uploads(ctx context.Context, urls []string) ([]models.Upload, error)
@@ -57,34 +57,34 @@ type Store interface {
 	RecordedUploads(ctx context.Context, urls []string) ([]string, error)
 }
 
-// Options are the parts of a [Service].
+// Options configure a [Service].
 type Options struct {
-	Dir   string                 // where files are kept; made if it is missing
-	Limit int64                  // bytes that all files together may take there
-	Free  func() (uint64, error) // bytes that files may still take on that disk
-	// Memory is what decoding may take in all, in bytes; 0 = DefaultMemory. A picture that could need more is refused.
+	Dir   string                 // folder of the files; created if missing
+	Limit int64                  // maximum total size of the files in bytes
+	Free  func() (uint64, error) // free bytes on the disk that files may use
+	// Memory is the memory budget for decoding all pictures in bytes; 0 = DefaultMemory. A picture that may need more is refused.
 	Memory int64
 	Store  Store
-	Cloud  Cloud // Cloudinary; without a Name all files are kept in Dir
-	// Observe, if set, wraps the transport to Cloudinary, to count what goes through it.
+	Cloud  Cloud // without a Name all files are stored in Dir
+	// Observe, if set, wraps the transport to Cloudinary, for metrics.
 	Observe func(http.RoundTripper) http.RoundTripper
 	Log     *slog.Logger
 	Now     func() time.Time
 }
 
-// Service is the keeper of files. Its methods may be called from any goroutine.
+// Service is the file service. It is safe for concurrent use.
 type Service struct {
 	store Store
 	local *local
-	cloud *cloud // nil = none
+	cloud *cloud // nil = not configured
 	log   *slog.Logger
 	now   func() time.Time
 
 	memory *budget
-	wake   chan struct{} // something is to be taken away
+	wake   chan struct{} // signals that files are to be deleted
 }
 
-// New opens the folder of files.
+// New opens the folder and returns the service.
 func New(o Options) (*Service, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("uploads: %w", err)
@@ -105,15 +105,15 @@ func New(o Options) (*Service, error) {
 	return s, nil
 }
 
-// Close lets go of the folder. Nothing may be saved or read any more.
+// Close closes the folder. Nothing may be saved or read afterwards.
 func (s *Service) Close() error { return s.local.root.Close() }
 
-// Save takes in a file that came as one of a kind; what it is decides what it becomes. A refusal is a *chat.Error with one of
-// the codes in errors.go and leaves nothing behind.
+// Save stores a file uploaded as a kind; its content decides which kind it becomes. If the file is refused the error is a *chat.Error,
+// and nothing is stored.
 func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader) (File, error) {
 	limit, known := limits[kind]
 	if !known {
-		return File{}, fmt.Errorf("media: no kind is called %q", kind)
+		return File{}, fmt.Errorf("media: unknown kind %q", kind)
 	}
 	raw, err := s.local.receive(r, limit)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader)
 	return f, nil
 }
 
-// examined is a checked file, not yet in its place.
+// examined is a checked file that has no final path yet.
 type examined struct {
 	kind          Kind
 	body          *part
@@ -152,11 +152,11 @@ func (e *examined) discard() {
 	}
 }
 
-// keep gives a checked file its name, its place and its record.
+// keep gives a checked file its name, path and record.
 func (s *Service) keep(ctx context.Context, name string, e *examined) (File, error) {
 	id := newName()
 	u := models.Upload{Kind: string(e.kind), Type: e.mime, Name: name, Size: e.body.size, Width: e.width, Height: e.height, CreatedAt: s.now()}
-	// Once the file has arrived, a sender who hangs up must not leave one without a record.
+	// After the upload is complete, a client that disconnects must not leave a file without a record.
 	ctx = context.WithoutCancel(ctx)
 	if !s.keepRemote(ctx, &u, id, e) {
 		if err := s.keepHere(&u, id, e); err != nil {
@@ -169,7 +169,7 @@ func (s *Service) keep(ctx context.Context, name string, e *examined) (File, err
 	return fileOf(u), nil
 }
 
-// keepRemote sends a file to Cloudinary and reports whether it is there. Where it is not, this machine keeps it.
+// keepRemote uploads a file to Cloudinary and reports success. Otherwise it is stored on this machine.
 func (s *Service) keepRemote(ctx context.Context, u *models.Upload, id string, e *examined) bool {
 	if s.cloud == nil || cloudFolders[Kind(u.Kind)] == "" {
 		return false
@@ -177,17 +177,17 @@ func (s *Service) keepRemote(ctx context.Context, u *models.Upload, id string, e
 	sent := *u
 	err := s.cloud.upload(ctx, e, id, &sent)
 	switch {
-	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests): // told when it opened
+	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests): // logged when the breaker opened
 		return false
 	case err != nil:
-		s.log.Warn("a file is kept on this machine, since Cloudinary did not take it", slog.Any("error", err))
+		s.log.Warn("failed to upload a file to Cloudinary; it is kept on this machine", slog.Any("error", err))
 		return false
 	}
 	*u = sent
 	return true
 }
 
-// keepHere moves a file and its thumbnail to their places on this machine.
+// keepHere moves a file and its thumbnail to their paths on this machine.
 func (s *Service) keepHere(u *models.Upload, id string, e *examined) error {
 	u.Place, u.Path = placeLocal, folders[Kind(u.Kind)]+"/"+id+e.ext
 	u.URL = urlPrefix + u.Path
@@ -209,7 +209,7 @@ func fileOf(u models.Upload) File {
 	return File{URL: u.URL, Thumb: u.ThumbURL, Kind: Kind(u.Kind), Type: u.Type, Name: u.Name, Size: u.Size, Width: u.Width, Height: u.Height}
 }
 
-// ErrNotFound says that no such file is stored, or not any more.
+// ErrNotFound means that a file is not stored, or no longer.
 var ErrNotFound = &chat.Error{Code: chat.CodeNotFound, Message: "This file does not exist any more.", Status: 404}
 
 func (s *Service) find(ctx context.Context, url string) (models.Upload, error) {
@@ -223,7 +223,7 @@ func (s *Service) find(ctx context.Context, url string) (models.Upload, error) {
 	return list[0], nil
 }
 
-// Open opens a stored file, or a thumbnail, for reading; the caller closes it. The reader of a file on this machine is an io.ReadSeeker too.
+// Open opens a stored file, or a thumbnail; the caller closes it. The reader of a local file also implements io.ReadSeeker.
 func (s *Service) Open(ctx context.Context, url string) (io.ReadCloser, File, error) {
 	if path, _ := localPath(url); strings.HasPrefix(path, thumbFolder+"/") {
 		return s.openThumb(path)
@@ -246,14 +246,14 @@ func (s *Service) Open(ctx context.Context, url string) (io.ReadCloser, File, er
 }
 
 func (s *Service) openRemote(ctx context.Context, u models.Upload) (io.ReadCloser, File, error) {
-	if s.cloud == nil { // it was set up when the file came
+	if s.cloud == nil { // Cloudinary is no longer configured
 		return nil, File{}, ErrNotFound
 	}
 	r, err := s.cloud.fetch(ctx, u)
 	return r, fileOf(u), err
 }
 
-// openThumb opens a thumbnail, of which there is no record but its picture's.
+// openThumb opens a thumbnail. It has no record of its own, only its picture has.
 func (s *Service) openThumb(path string) (io.ReadCloser, File, error) {
 	f, err := s.local.open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -273,8 +273,8 @@ func (s *Service) openThumb(path string) (io.ReadCloser, File, error) {
 	return f, File{URL: urlPrefix + path, Kind: Image, Type: kind, Size: info.Size()}, nil
 }
 
-// Claim says that a message of a thread is going to name a file. ErrNotFound unless it is stored and, without shared, no other
-// thread's message named it first.
+// Claim records that a message of a thread is about to refer to a file. It returns ErrNotFound if it is not stored or, unless shared,
+// another thread's message referred to it first.
 func (s *Service) Claim(ctx context.Context, url, threadID string, shared bool) (chat.Attachment, error) {
 	u, err := s.store.ClaimUpload(ctx, url, threadID, shared, s.now())
 	if errors.Is(err, models.ErrNotFound) {
@@ -287,8 +287,7 @@ func attachment(u models.Upload) chat.Attachment {
 	return chat.Attachment{Kind: u.Kind, Name: u.Name, Type: u.Type, Size: u.Size, Thumb: u.ThumbURL, Width: u.Width, Height: u.Height}
 }
 
-// Describe returns what is known of files by URL, as the messages that name them tell it. Of a file of the Cloudinary account that
-// came before files were recorded nothing is known but that it is there.
+// Describe returns the metadata of files by URL. Files at Cloudinary from before files were recorded have empty metadata.
 func (s *Service) Describe(ctx context.Context, urls []string) (map[string]chat.Attachment, error) {
 	list, err := s.store.Uploads(ctx, urls)
 	if err != nil {

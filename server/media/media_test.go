@@ -23,7 +23,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// clock is a time that tests move.
+// clock is a clock that tests move.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -92,7 +92,7 @@ func (d *desk) read(t testing.TB, url string) []byte {
 	return b
 }
 
-// files lists what lies in the folder.
+// files lists the files in the folder.
 func (d *desk) files(t testing.TB) []string {
 	t.Helper()
 	var list []string
@@ -161,11 +161,11 @@ func TestEveryKindIsTaken(t *testing.T) {
 			}
 			stored := d.read(t, f.URL)
 			if int64(len(stored)) != f.Size {
-				t.Errorf("%s: %d bytes stored, %d told", c.name, len(stored), f.Size)
+				t.Errorf("%s: %d bytes stored, size %d", c.name, len(stored), f.Size)
 			}
 			if c.kind == media.Image {
 				if m, _ := decode(t, stored); m.Bounds().Dx() != 40 || f.Width != 40 || f.Height != 30 {
-					t.Errorf("%s: %v, told %d × %d", c.name, m.Bounds(), f.Width, f.Height)
+					t.Errorf("%s: %v, size %d × %d", c.name, m.Bounds(), f.Width, f.Height)
 				}
 			} else if !bytes.Equal(stored, c.content) {
 				t.Errorf("%s was changed", c.name)
@@ -179,7 +179,7 @@ func TestEveryKindIsTaken(t *testing.T) {
 
 func TestPicturesStandUprightAndTellNothing(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
-	// Where the red quarter of the stored picture is to be seen.
+	// The corner of the red quarter in the stored picture, by orientation.
 	corners := [9]image.Point{1: {0, 0}, 2: {1, 0}, 3: {1, 1}, 4: {0, 1}, 5: {0, 0}, 6: {1, 0}, 7: {1, 1}, 8: {0, 1}}
 	for _, make := range []struct {
 		name   string
@@ -190,12 +190,12 @@ func TestPicturesStandUprightAndTellNothing(t *testing.T) {
 				w, h := 96+odd, 64+odd
 				content := mediatest.WithEXIF(make.encode(t, mediatest.Picture(w, h, 0)), mediatest.EXIF(orientation))
 				if !bytes.Contains(content, []byte("SECRET PLACE")) {
-					t.Fatal("the test's own picture tells no place")
+					t.Fatal("the test's picture has no location")
 				}
 				f := d.save(t, media.Image, "x."+make.name, content)
 				stored := d.read(t, f.URL)
 				if bytes.Contains(stored, []byte("SECRET PLACE")) || bytes.Contains(stored, []byte("EXIF")) || bytes.Contains(stored, []byte("Exif")) {
-					t.Errorf("%s %d: still tells where it was taken", make.name, orientation)
+					t.Errorf("%s %d: still contains the location", make.name, orientation)
 				}
 				m, _ := decode(t, stored)
 				want := image.Pt(w, h)
@@ -284,7 +284,7 @@ func TestDiskLimit(t *testing.T) {
 		d.Sweep(t.Context())
 		d.save(t, media.Any, "3.txt", text)
 
-		again := newDesk(t, s, change, func(o *media.Options) { o.Dir = d.dir }) // what is stored counts after a restart
+		again := newDesk(t, s, change, func(o *media.Options) { o.Dir = d.dir }) // stored files count after a restart
 		if _, err := again.Save(t.Context(), media.Any, "4.txt", bytes.NewReader(text)); code(err) != media.CodeUploadFailed {
 			t.Errorf("after a restart: %v", err)
 		}
@@ -387,7 +387,7 @@ func TestNamesAreData(t *testing.T) {
 		"../../etc/passwd":              "passwd.txt",
 		`C:\Users\ada\notes.txt`:        "notes.txt",
 		"a\x00b\r\nSet-Cookie: x.txt":   "abSet-Cookie: x.txt",
-		"invoice\u202efdp.txt":          "invoicefdp.txt", // shown right to left
+		"invoice\u202efdp.txt":          "invoicefdp.txt", // without the right-to-left override
 		"":                              "file.txt",
 		"...":                           "file.txt",
 		"\xff\xfe":                      "file.txt",

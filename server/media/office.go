@@ -9,25 +9,25 @@ import (
 
 const openXML = "application/vnd.openxmlformats-officedocument."
 
-// officeFolders tell a document of Office Open XML by the folder that its content is in (ECMA-376 part 1). The names of the parts in
-// it are the program's own: Word Online writes word/document2.xml.
+// officeFolders identify Office Open XML documents by the folder of their content (ECMA-376 part 1). The names of the parts inside it
+// vary: Word Online writes word/document2.xml.
 var officeFolders = []struct{ folder, mime, ext string }{
 	{"word/", openXML + "wordprocessingml.document", ".docx"},
 	{"xl/", openXML + "spreadsheetml.sheet", ".xlsx"},
 	{"ppt/", openXML + "presentationml.presentation", ".pptx"},
 }
 
-// officeParts is what the names in an archive say about it.
+// officeParts collects what the names in an archive reveal about it.
 type officeParts struct {
-	types   bool // it has the list of types that makes it a document
+	types   bool // it has the list of content types, which makes it a document
 	folders [3]bool
 	name    []byte
 }
 
-// add takes in one name; whole is false when its beginning is missing. A program is refused, as a document with macros is.
+// add records one name; whole is false if its beginning is missing. It returns an error for a program or a document with macros.
 func (p *officeParts) add(name []byte, whole bool) error {
 	p.name = p.name[:0]
-	for _, c := range bytes.TrimLeft(name, `/\`) { // some programs write names as Windows does
+	for _, c := range bytes.TrimLeft(name, `/\`) { // some programs write backslashes and leading separators
 		switch {
 		case c == '\\':
 			c = '/'
@@ -48,7 +48,7 @@ func (p *officeParts) add(name []byte, whole bool) error {
 	return nil
 }
 
-// document is the document that an archive is; nil = it is none.
+// document returns the kind of document; nil if the archive is not a document.
 func (p *officeParts) document() (found *examined) {
 	for i, f := range officeFolders {
 		if !p.folders[i] || !p.types {
@@ -62,11 +62,11 @@ func (p *officeParts) document() (found *examined) {
 	return found
 }
 
-// openDocuments are the formats of OpenDocument, after its prefix.
+// openDocuments are the media types of OpenDocument without their common prefix.
 var openDocuments = map[string]string{"text": ".odt", "spreadsheet": ".ods", "presentation": ".odp", "graphics": ".odg"}
 
-// openDocument reads which format of OpenDocument an archive is (OpenDocument 1.3 part 2 §3.3), by its first file, which is not
-// compressed; nil = it is none.
+// openDocument returns the OpenDocument format of an archive (OpenDocument 1.3 part 2 §3.3), according to its first file, which is
+// uncompressed; nil if it is not one.
 func openDocument(w *walker) (*examined, error) {
 	const header, name, prefix = 30, "mimetype", "application/vnd.oasis.opendocument."
 	b, err := w.bytes(0, header+len(name)+len(prefix)+16)
@@ -78,14 +78,14 @@ func openDocument(w *walker) (*examined, error) {
 		return nil, nil
 	}
 	for format, ext := range openDocuments {
-		if bytes.HasPrefix(rest, []byte(format+"PK")) { // the next file's header
+		if bytes.HasPrefix(rest, []byte(format+"PK")) { // the header of the next file
 			return &examined{mime: prefix + format, ext: ext}, nil
 		}
 	}
 	return nil, nil
 }
 
-// compoundStreams tell a document of older programs by the stream that holds its content.
+// compoundStreams identify documents of older programs by the stream with their content.
 var compoundStreams = map[string]examined{
 	"WordDocument":        {mime: "application/msword", ext: ".doc"},
 	"Workbook":            {mime: "application/vnd.ms-excel", ext: ".xls"},
@@ -93,8 +93,8 @@ var compoundStreams = map[string]examined{
 	"PowerPoint Document": {mime: "application/vnd.ms-powerpoint", ext: ".ppt"},
 }
 
-// compound looks for the entries of a compound file's directory ([MS-CFB] §2.6), which have 128 bytes each and begin at multiples of
-// that. A document with macros is refused.
+// compound searches the directory entries of a compound file ([MS-CFB] §2.6), which have 128 bytes each and are aligned to that. A
+// document with macros is rejected.
 func (s *Service) compound(ctx context.Context, raw *part) (*examined, error) {
 	const header, entry = 512, 128
 	w := newWalker(ctx, raw)
@@ -107,7 +107,7 @@ func (s *Service) compound(ctx context.Context, raw *part) (*examined, error) {
 		if err != nil {
 			return nil, err
 		}
-		length := int(binary.LittleEndian.Uint16(b[64:])) // bytes of the name, its ending zero included
+		length := int(binary.LittleEndian.Uint16(b[64:])) // length of the name in bytes, including its terminating zero
 		if kind := b[66]; kind != 1 && kind != 2 || length < 4 || length > 64 || length%2 == 1 {
 			continue
 		}

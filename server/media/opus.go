@@ -10,7 +10,7 @@ import (
 	"math/bits"
 )
 
-// More element ids of Matroska (RFC 9559), and limits.
+// Further element ids of Matroska (RFC 9559), and limits.
 const (
 	mkvTrackNumber    = 0xd7
 	mkvCodec          = 0x86
@@ -22,42 +22,41 @@ const (
 	maxTrackEntry     = 16 << 10
 	maxOpusPacket     = 61_440 // bytes (RFC 7845, section 6)
 	maxPacketSamples  = 5760   // 120 ms at 48 kHz (RFC 6716, section 3.1)
-	oggPageSamples    = 48_000 // how much sound a page gathers
+	oggPageSamples    = 48_000 // duration of an Ogg page
 	maxOggSegments    = 255
 	oggSerial         = 1
 	oggFirst, oggLast = 2, 4
 )
 
 var (
-	// ErrNoOpus says that a recording cannot be had as Ogg Opus: it is no WebM, or its sound is not Opus.
+	// ErrNoOpus means that a recording cannot be converted to Ogg Opus: it is not WebM, or its audio is not Opus.
 	ErrNoOpus = errors.New("media: no WebM with Opus")
 
 	opusVendor = []byte("OpusTags\x06\x00\x00\x00Sohbet\x00\x00\x00\x00")
 )
 
-// OpusFromWebM gives the Opus sound of a WebM file as an Ogg file (RFC 7845). Packets are copied, not decoded. Reading takes
-// time in proportion to the input and a memory that does not depend on it. An error that is an [ErrNoOpus] may come with the
-// first read or later.
+// OpusFromWebM remuxes the Opus audio of a WebM file to Ogg (RFC 7845). Packets are copied, not decoded. It takes linear time and
+// constant memory. An [ErrNoOpus] may be returned by the first read or a later one.
 func OpusFromWebM(webm io.Reader) io.Reader {
 	return &opusRemuxer{in: bufio.NewReader(webm)}
 }
 
-// opusRemuxer reads the elements of WebM one after the other and writes a page of Ogg whenever one is full.
+// opusRemuxer reads the elements of WebM sequentially and writes a page of Ogg whenever one is full.
 type opusRemuxer struct {
 	in    *bufio.Reader
 	begun bool
-	out   bytes.Buffer // a page that was not read yet
+	out   bytes.Buffer // a page that has not been read yet
 	err   error
 
 	track    uint64 // 0 = none yet
 	pages    uint32
 	granule  uint64 // samples at 48 kHz so far
-	from     uint64 // … at the beginning of the page
-	segments []byte // lacing values of the page
-	body     []byte // and its packets
+	from     uint64 // samples at the start of the page
+	segments []byte // lacing values of the current page
+	body     []byte // packets of the current page
 }
 
-// Read gives what there is of a page.
+// Read returns data of the current page.
 func (o *opusRemuxer) Read(p []byte) (int, error) {
 	for o.out.Len() == 0 {
 		if o.err != nil {
@@ -72,7 +71,7 @@ func notOpus(why string, values ...any) error {
 	return fmt.Errorf("%w: %s", ErrNoOpus, fmt.Sprintf(why, values...))
 }
 
-// step reads one element.
+// step processes one element.
 func (o *opusRemuxer) step() error {
 	if !o.begun {
 		o.begun = true
@@ -90,7 +89,7 @@ func (o *opusRemuxer) step() error {
 	}
 	switch id {
 	case mkvSegment, mkvTracks, mkvCluster, mkvBlockGroup:
-		return nil // what they hold comes next
+		return nil // continue with their children
 	case mkvTrack:
 		return o.trackEntry(size)
 	case mkvBlock, mkvSimpleBlock:
@@ -123,7 +122,7 @@ func (o *opusRemuxer) element() (id, size uint64, err error) {
 	return id, size, err
 }
 
-// number reads one of variable length, of at most so many bytes; marked leaves the bits in that say its length.
+// number reads a variable-length number of at most the given number of bytes; marked keeps the bits that encode its length.
 func (o *opusRemuxer) number(most int, marked bool) (n uint64, unknown bool, err error) {
 	first, err := o.in.ReadByte()
 	if err != nil {
@@ -162,7 +161,7 @@ func (o *opusRemuxer) skip(n uint64) error {
 	return unexpected(err)
 }
 
-// content reads what an element holds, at most so many bytes.
+// content reads the content of an element, at most so many bytes.
 func (o *opusRemuxer) content(size, most uint64) ([]byte, error) {
 	if size > most {
 		return nil, notOpus("an element of %d bytes", size)
@@ -174,7 +173,7 @@ func (o *opusRemuxer) content(size, most uint64) ([]byte, error) {
 	return b, nil
 }
 
-// trackEntry reads a track and begins the Ogg file if it is the first of Opus.
+// trackEntry reads a track and starts the Ogg file if it is the first Opus track.
 func (o *opusRemuxer) trackEntry(size uint64) error {
 	b, err := o.content(size, maxTrackEntry)
 	if err != nil || o.track != 0 {
@@ -222,8 +221,8 @@ func (o *opusRemuxer) trackEntry(size uint64) error {
 	return nil
 }
 
-// opusHead reports whether a track's private data is an identification header of one or two channels (RFC 7845, section 5.1),
-// as players of voice messages take it.
+// opusHead reports whether a track's private data is an identification header with one or two channels (RFC 7845, section 5.1), which
+// players of voice messages require.
 func opusHead(b []byte) bool {
 	return len(b) == 19 && string(b[:8]) == "OpusHead" && b[8]&0xf0 == 0 && (b[9] == 1 || b[9] == 2) && b[18] == 0
 }
@@ -249,7 +248,7 @@ func (o *opusRemuxer) block(size uint64) error {
 	if track != o.track {
 		return nil
 	}
-	if len(b) < 4 || b[2]&0x06 != 0 { // two bytes of time, and the flags, in which these bits are the lacing
+	if len(b) < 4 || b[2]&0x06 != 0 { // two bytes of time, then flags, in which these bits are the lacing
 		return notOpus("a block without packet or with several")
 	}
 	packet := b[3:]
@@ -264,7 +263,7 @@ func (o *opusRemuxer) block(size uint64) error {
 	return nil
 }
 
-// opusSamples is how long a packet is in samples at 48 kHz (RFC 6716, section 3.1), 0 if it is none.
+// opusSamples returns the duration of a packet in samples at 48 kHz (RFC 6716, section 3.1), 0 if it is invalid.
 func opusSamples(packet []byte) uint64 {
 	var frame uint64
 	switch config := packet[0] >> 3; {
@@ -291,7 +290,7 @@ func opusSamples(packet []byte) uint64 {
 	return frame * frames
 }
 
-// packet adds one to the page, which has room for it.
+// packet adds a packet to the page, which has space for it.
 func (o *opusRemuxer) packet(b []byte, samples uint64) {
 	for range len(b) / 255 {
 		o.segments = append(o.segments, 255)
@@ -301,7 +300,7 @@ func (o *opusRemuxer) packet(b []byte, samples uint64) {
 	o.granule += samples
 }
 
-// page writes what was added since the page before (RFC 3533, section 6).
+// page writes the current page (RFC 3533, section 6).
 func (o *opusRemuxer) page(flags byte) {
 	head := append([]byte("OggS\x00"), flags)
 	head = binary.LittleEndian.AppendUint64(head, o.granule)
@@ -316,7 +315,7 @@ func (o *opusRemuxer) page(flags byte) {
 	o.from, o.segments, o.body = o.granule, o.segments[:0], o.body[:0]
 }
 
-// oggTable is that of the CRC with the polynomial 0x04c11db7, unreflected, which hash/crc32 has not.
+// oggTable is the table of the CRC with the polynomial 0x04c11db7, unreflected, which hash/crc32 does not support.
 var oggTable = func() (t [256]uint32) {
 	for i := range t {
 		c := uint32(i) << 24

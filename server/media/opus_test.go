@@ -14,7 +14,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// oggPackets takes an Ogg file with one stream apart and checks everything that a player checks (RFC 3533, section 6).
+// oggPackets parses an Ogg file with one stream and checks everything that a player checks (RFC 3533, section 6).
 func oggPackets(b []byte) (packets [][]byte, granules []uint64, err error) {
 	var packet []byte
 	for n := uint32(0); len(b) > 0; n++ {
@@ -32,7 +32,7 @@ func oggPackets(b []byte) (packets [][]byte, granules []uint64, err error) {
 		flags, granule, sequence := b[5], binary.LittleEndian.Uint64(b[6:]), binary.LittleEndian.Uint32(b[18:])
 		sum := binary.LittleEndian.Uint32(page[22:])
 		copy(page[22:26], "\x00\x00\x00\x00")
-		crc := uint32(0) // bit by bit, as the specification has it
+		crc := uint32(0) // bit by bit, as in the specification
 		for _, x := range page {
 			crc ^= uint32(x) << 24
 			for range 8 {
@@ -107,7 +107,7 @@ func TestWhatIsNoOpusStaysAsItIs(t *testing.T) {
 	}
 }
 
-// The memory does not grow with the recording.
+// Memory use does not grow with the recording.
 func TestOpusFromWebMHoldsLittle(t *testing.T) {
 	held := func(n int) uint64 {
 		webm := mediatest.WebMOpus(mediatest.OpusPackets(n))
@@ -130,7 +130,7 @@ func FuzzOpusFromWebM(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ogg, err := io.ReadAll(OpusFromWebM(bytes.NewReader(b)))
-		if len(ogg) > 40*len(b)+1024 { // a packet of one byte costs a lacing value, and a page at most for 50 of them or 255 values
+		if len(ogg) > 40*len(b)+1024 { // a packet of one byte costs a lacing value, and a page header per 50 of them or 255 values at most
 			t.Errorf("%d bytes became %d", len(b), len(ogg))
 		}
 		if err != nil {

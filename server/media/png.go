@@ -25,15 +25,15 @@ func (s *Service) png(ctx context.Context, raw *part) (*examined, error) {
 	return s.repaint(ctx, raw, how)
 }
 
-// pngLayout is what a PNG's chunks say about decoding it.
+// pngLayout is the information in a PNG's chunks that determines the cost of decoding.
 type pngLayout struct {
 	depth, colour byte
 	adam7         bool
-	transparent   bool // one colour stands for transparency
+	transparent   bool // one colour denotes transparency
 	exif, icc     span
 }
 
-// bytes is what a pixel has in package image, if its samples have eight bits.
+// bytes returns the size of a pixel in package image with 8-bit samples.
 func (l pngLayout) bytes() int {
 	if l.colour == 3 || l.colour == 0 && !l.transparent {
 		return 1
@@ -41,7 +41,7 @@ func (l pngLayout) bytes() int {
 	return 4
 }
 
-// cost is what decoding allocates, in bytes.
+// cost returns the bytes that decoding allocates.
 func (l pngLayout) cost(w, h int64) int64 {
 	each := int64(l.bytes())
 	if l.depth == 16 {
@@ -49,12 +49,12 @@ func (l pngLayout) cost(w, h int64) int64 {
 	}
 	passes := int64(1)
 	if l.adam7 {
-		passes = 2 // each pass is a picture of its own, and together they are as large as the whole
+		passes = 2 // each pass is a separate picture, and together they are as large as the whole
 	}
-	return passes*each*w*h + 2*8*w // two rows as they come
+	return passes*each*w*h + 2*8*w // plus two raw rows
 }
 
-// scanPNG walks the chunks of a PNG (PNG specification §5) up to its end.
+// scanPNG walks the chunks of a PNG (PNG specification §5) to its end.
 func scanPNG(w *walker) (l pngLayout, err error) {
 	pixels := false
 	for at := int64(8); ; {
@@ -63,7 +63,7 @@ func scanPNG(w *walker) (l pngLayout, err error) {
 		}
 		b, err := w.bytes(at, 8+13)
 		if err != nil || len(b) < 8 {
-			return l, wrong("a PNG without end")
+			return l, wrong("a truncated PNG")
 		}
 		length := int64(binary.BigEndian.Uint32(b))
 		switch string(b[4:8]) {

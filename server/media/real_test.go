@@ -19,7 +19,7 @@ import (
 	"sohbet/server/media/mediatest"
 )
 
-// sharedCase reads a file that a real program made.
+// sharedCase reads a file created by a real program.
 func sharedCase(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile("../../../shared/cases/" + name)
@@ -29,8 +29,8 @@ func sharedCase(t testing.TB, name string) []byte {
 	return b
 }
 
-// TestFilesOfRealPrograms: what people send is taken for what it is, whatever route it comes by and whatever it is called, and what
-// is kept as it came keeps its bytes and its name.
+// TestFilesOfRealPrograms: real files are recognized regardless of route and name, and files stored unchanged keep their bytes and
+// name.
 func TestFilesOfRealPrograms(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	pdf := mediatest.PDF()
@@ -50,19 +50,19 @@ func TestFilesOfRealPrograms(t *testing.T) {
 		content     []byte
 		mime, keep  string // keep "" = name
 	}{
-		// By content, whatever the route.
+		// By content, on any route.
 		{media.Any, media.Image, "photo", mediatest.JPEG(t, photo), "image/jpeg", "photo.jpg"},
 		{media.Any, media.Image, "a.webp", mediatest.WebP(t, photo), "image/webp", ""},
 		{media.Any, media.Audio, "a.mp3", mediatest.MP3(10), "audio/mpeg", ""},
 		{media.Any, media.Audio, "voice", mediatest.WebM(2, 3), "audio/webm", "voice.webm"},
 		{media.Any, media.Audio, "a.m4a", mediatest.M4A("soun"), "audio/mp4", ""},
-		// Photos that nothing here decodes.
+		// Photos that this program cannot decode.
 		{media.Image, media.Any, "photo.heic", sharedCase(t, "photo.heic"), "image/heic", ""},
 		{media.Any, media.Any, "IMG_0001.HEIC", mediatest.HEIC("heic"), "image/heic", ""},
 		{media.Image, media.Any, "a.heif", mediatest.HEIC("mif1"), "image/heic", ""},
 		{media.Image, media.Any, "a.avif", mediatest.HEIC("avif"), "image/avif", ""},
 		{media.Image, media.Image, "a.webp", mediatest.AnimatedWebP(mediatest.WebP(t, photo), mediatest.WebP(t, photo)), "image/webp", ""},
-		// Sounds.
+		// Audio.
 		{media.Audio, media.Audio, "a.aac", mediatest.AAC(10), "audio/aac", ""},
 		{media.Any, media.Audio, "a.aac", append([]byte("ID3\x04\x00\x00\x00\x00\x00\x00"), mediatest.AAC(10)...), "audio/aac", ""},
 		{media.Audio, media.Audio, "cover.mp3", slices.Concat([]byte("ID3\x04\x00\x00\x00\x00\x7f\x00"), make([]byte, 0x7f<<7), mediatest.MP3(10)[21:]), "audio/mpeg", ""},
@@ -125,7 +125,7 @@ func TestFilesOfRealPrograms(t *testing.T) {
 	}
 }
 
-// TestRefusalsNameWhatWasFound: and a file that only begins like something that is taken is not.
+// TestRefusalsNameWhatWasFound: a refusal names the detected type, and files that only begin like an accepted type are refused.
 func TestRefusalsNameWhatWasFound(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	docm := []string{"[Content_Types].xml", "<Types/>", "word/document2.xml", "<x/>", `word\vbaProject2.bin`, "x"}
@@ -170,7 +170,7 @@ func TestRefusalsNameWhatWasFound(t *testing.T) {
 	}
 }
 
-// TestLimitIsThatOfWhatAFileIs: a picture is no larger for coming as a file.
+// TestLimitIsThatOfWhatAFileIs: the size limit of pictures also applies to a picture uploaded as a file.
 func TestLimitIsThatOfWhatAFileIs(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	photo := mediatest.JPEG(t, mediatest.Picture(40, 30, 0))
@@ -190,7 +190,7 @@ func TestAnimatedWebP(t *testing.T) {
 		t.Errorf("%+v with %d frames", f, bytes.Count(stored, []byte("ANMF")))
 	}
 	if again := d.save(t, media.Image, "a.webp", stored); !bytes.Equal(d.read(t, again.URL), stored) {
-		t.Error("what is stored is no whole WebP")
+		t.Error("the stored file is not a complete WebP")
 	}
 	if m, _ := decode(t, d.read(t, f.Thumb)); m.Bounds().Size() != image.Pt(560, 400) {
 		t.Errorf("a thumbnail of %v", m.Bounds())
@@ -225,14 +225,14 @@ func repeated(b []byte, n int) [][]byte {
 	return list
 }
 
-// near reports whether two colours differ by at most so much in each channel.
+// near reports whether two colours differ by at most by in each channel.
 func near(a color.Color, r, g, b, by int) bool {
 	n := color.NRGBAModel.Convert(a).(color.NRGBA)
 	off := func(x uint8, y int) bool { return int(x)-y > by || y-int(x) > by }
 	return !off(n.R, r) && !off(n.G, g) && !off(n.B, b)
 }
 
-// TestColorsAreSRGB: a picture in another colour space looks the same after it lost its profile, as its thumbnail does.
+// TestColorsAreSRGB: a picture in another colour space looks the same after its profile was removed, and so does its thumbnail.
 func TestColorsAreSRGB(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	check := func(name string, content []byte, r, g, b int) {
@@ -244,7 +244,7 @@ func TestColorsAreSRGB(t *testing.T) {
 			}
 			stored := d.read(t, url)
 			m, _ := decode(t, stored)
-			size := m.Bounds().Size() // p3.jpg is red on its right half
+			size := m.Bounds().Size() // the right half of p3.jpg is red
 			if c := m.At(size.X*3/4, size.Y/2); !near(c, r, g, b, 4) || bytes.Contains(stored, []byte("ICC")) || bytes.Contains(stored, []byte("iCCP")) {
 				t.Errorf("%s (%s): %v, want %d %d %d", name, url, color.NRGBAModel.Convert(c), r, g, b)
 			}
@@ -252,7 +252,7 @@ func TestColorsAreSRGB(t *testing.T) {
 	}
 	check("p3.jpg", sharedCase(t, "p3.jpg"), 252, 0, 18)
 
-	// Red of sRGB as Display P3 has it.
+	// sRGB red in Display P3.
 	p3 := color.NRGBA{234, 51, 35, 255}
 	flat := image.NewNRGBA(image.Rect(0, 0, 613, 41))
 	draw.Draw(flat, flat.Rect, image.NewUniform(p3), image.Point{}, draw.Src)
@@ -271,7 +271,7 @@ func TestColorsAreSRGB(t *testing.T) {
 		check("plain "+name, content, 234, 51, 35)
 		check("sRGB "+name, mediatest.WithProfile(t, content, mediatest.SRGB()), 234, 51, 35)
 	}
-	// Curves that are tables and exponents, as screens' profiles have them: half the light of gamma 1.8 is 188 in sRGB.
+	// Curves as tables and exponents, as in profiles of screens: half the light at gamma 1.8 is 188 in sRGB.
 	gamma := binary.BigEndian.AppendUint16([]byte("curv\x00\x00\x00\x00\x00\x00\x00\x01"), 461)
 	table := []byte("curv\x00\x00\x00\x00\x00\x00\x04\x00")
 	for i := range 1024 {
@@ -284,10 +284,10 @@ func TestColorsAreSRGB(t *testing.T) {
 	for name, curve := range map[string][]byte{"gamma": gamma, "table": table} {
 		check(name+".png", mediatest.WithProfile(t, mediatest.PNG(t, plain), mediatest.Profile(srgb, curve)), 188, 188, 188)
 	}
-	// What is no profile, or one of another form, changes nothing and costs little.
+	// An invalid profile, or one in another format, changes nothing and costs little.
 	lies := mediatest.DisplayP3()
 	for i := 136; i < 200; i += 12 {
-		binary.BigEndian.PutUint32(lies[i:], 1<<31) // its tags lie beyond the end
+		binary.BigEndian.PutUint32(lies[i:], 1<<31) // the offsets of its tags are beyond the end
 	}
 	for name, profile := range map[string][]byte{
 		"empty": {}, "cut off": profile[:200], "lies": lies, "CMYK": bytes.Replace(profile, []byte("RGB "), []byte("CMYK"), 1),
@@ -295,7 +295,7 @@ func TestColorsAreSRGB(t *testing.T) {
 	} {
 		for _, content := range [][]byte{mediatest.JPEG(t, flat), mediatest.PNG(t, flat)} {
 			if len(profile) > 1<<16-20 && content[0] == 0xff {
-				continue // a JPEG has no room for it
+				continue // too large for a JPEG
 			}
 			content = mediatest.WithProfile(t, content, profile)
 			if used := allocated(func() { check(name, content, 234, 51, 35) }); used > 16<<20 {
@@ -305,11 +305,11 @@ func TestColorsAreSRGB(t *testing.T) {
 	}
 }
 
-// TestConvertingColorsFitsIntoTheBudget: it takes no memory of its own, whatever the form of the picture.
+// TestConvertingColorsFitsIntoTheBudget: the conversion needs no extra memory, whatever the format of the picture.
 func TestConvertingColorsFitsIntoTheBudget(t *testing.T) {
 	const budget, overhead = 14 << 20, 1 << 20
 	d := newDesk(t, storetest.Open(t, "sqlite"), func(o *media.Options) { o.Memory = budget })
-	photo := mediatest.JPEG(t, image.NewYCbCr(image.Rect(0, 0, 2400, 1800), image.YCbCrSubsampleRatio420)) // 6.5 MB of the 8 that are left
+	photo := mediatest.JPEG(t, image.NewYCbCr(image.Rect(0, 0, 2400, 1800), image.YCbCrSubsampleRatio420)) // 6.5 of the remaining 8 MB
 	used := allocated(func() {
 		if f := d.save(t, media.Image, "a.jpg", mediatest.WithProfile(t, photo, mediatest.DisplayP3())); f.Width != 2400 {
 			t.Errorf("%+v", f)

@@ -20,20 +20,20 @@ import (
 	"sohbet/server/chat"
 )
 
-// Ticket lets a browser send one file straight to Cloudinary.
+// Ticket lets a browser upload one file directly to Cloudinary.
 type Ticket struct {
-	ID     string            // to be confirmed when the file is there
-	URL    string            // where the form goes
-	Fields map[string]string // its fields, besides the file
+	ID     string            // id for Confirm
+	URL    string            // URL to which the form is posted
+	Fields map[string]string // form fields other than the file
 }
 
 const (
-	// Cloudinary takes a signature for an hour from its timestamp on. One with a timestamp in the past ends sooner.
+	// Cloudinary accepts a signature for an hour from its timestamp. With a timestamp in the past it expires earlier.
 	signatureLife = time.Hour
 	ticketLife    = 5 * time.Minute
 
-	pendingURL = placeCloud + ":" // of a file that is not confirmed yet, before its id
-	// A picture is stored as this makes it: within a screen's size, and free of what the camera wrote into it.
+	pendingURL = placeCloud + ":" // prefix of the URL in the record of an unconfirmed file, followed by its id
+	// Cloudinary stores pictures with this transformation, which limits their size and removes metadata.
 	cloudPicture = "c_limit,h_4096,w_4096"
 )
 
@@ -42,13 +42,13 @@ var (
 	cloudID      = regexp.MustCompile(`^(chat_images|chat_audio)/[a-z2-7]{26}$`)
 )
 
-// Direct reports whether files of a kind may be sent straight to Cloudinary now.
+// Direct reports whether files of a kind may be uploaded directly to Cloudinary now.
 func (s *Service) Direct(kind Kind) bool {
 	return s.cloud != nil && cloudFolders[kind] != "" && s.cloud.breaker.State() != gobreaker.StateOpen
 }
 
-// Sign makes a ticket. ok is false when files of that kind are to be sent to this server. What is sent with a ticket and not
-// confirmed within an hour is deleted.
+// Sign returns a ticket. ok is false if files of that kind must be uploaded to this server. Files uploaded with a ticket and not
+// confirmed within an hour are deleted.
 func (s *Service) Sign(ctx context.Context, kind Kind) (t Ticket, ok bool, err error) {
 	if !s.Direct(kind) {
 		return Ticket{}, false, nil
@@ -85,8 +85,8 @@ func (s *Service) Sign(ctx context.Context, kind Kind) (t Ticket, ok bool, err e
 	return t, true, nil
 }
 
-// Confirm looks at what a ticket brought, and makes it a file that messages may name. A file that is too large or of another
-// type is deleted.
+// Confirm checks a file uploaded with a ticket, and makes it available for messages. A file that is too large or of a wrong type is
+// deleted.
 func (s *Service) Confirm(ctx context.Context, id, name string) (File, error) {
 	if s.cloud == nil || !cloudID.MatchString(id) {
 		return File{}, ErrNotFound

@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	unnamedFor  = time.Hour        // how long a file waits for a message that names it
-	sweepEvery  = 10 * time.Minute // so a file goes 70 minutes after it came, at the latest
+	unnamedFor  = time.Hour        // how long a file is kept without a message that refers to it
+	sweepEvery  = 10 * time.Minute // so a file is deleted at most 70 minutes after its upload
 	removeBatch = 100
 	listBatch   = 500
 )
 
-// Remove takes away the files that deleted messages named, except those that other messages name too. It only marks them; Run
-// does the rest. URLs of elsewhere are passed over.
+// Remove marks the files of deleted messages for deletion, except those that other messages refer to; Run deletes them. External URLs
+// are ignored.
 func (s *Service) Remove(urls []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for len(urls) > 0 {
 		n := min(len(urls), listBatch)
 		if _, err := s.store.CondemnUploads(ctx, urls[:n], s.now()); err != nil {
-			s.log.Error("uploads: files of deleted messages stay for the next sweep", slog.Any("error", err))
+			s.log.Error("uploads: failed to mark files of deleted messages; retrying in the next sweep", slog.Any("error", err))
 			return
 		}
 		urls = urls[n:]
@@ -39,7 +39,7 @@ func (s *Service) Remove(urls []string) {
 	}
 }
 
-// Run takes away what nobody needs any more, until ctx ends.
+// Run deletes unused files until ctx ends.
 func (s *Service) Run(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -56,14 +56,13 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Sweep takes away the files that no message names within an hour, the remains of uploads that broke off, and files without a
-// record.
+// Sweep deletes the files that no message referred to within an hour, remains of aborted uploads, and files without a record.
 func (s *Service) Sweep(ctx context.Context) {
 	since := s.now().Add(-unnamedFor)
 	for more := true; more && ctx.Err() == nil; {
 		var err error
 		if _, more, err = s.store.CondemnUnnamed(ctx, since, s.now()); err != nil {
-			s.complain(ctx, "find files that no message names", err)
+			s.complain(ctx, "find unused files", err)
 			return
 		}
 	}
@@ -77,28 +76,28 @@ func (s *Service) Sweep(ctx context.Context) {
 
 func (s *Service) complain(ctx context.Context, doing string, err error) {
 	if ctx.Err() == nil {
-		s.log.Error("uploads: could not "+doing, slog.Any("error", err))
+		s.log.Error("uploads: failed to "+doing, slog.Any("error", err))
 	}
 }
 
-// takeAway deletes what is marked. What cannot be deleted now stays marked.
+// takeAway deletes the files marked for deletion. Those that cannot be deleted stay marked.
 func (s *Service) takeAway(ctx context.Context) {
 	start := s.now()
 	for ctx.Err() == nil {
 		list, err := s.store.Condemned(ctx, removeBatch)
 		if err != nil {
-			s.complain(ctx, "read what is to be deleted", err)
+			s.complain(ctx, "list files to delete", err)
 			return
 		}
 		var gone []int64
 		for _, u := range list {
-			if u.DeletedAt.After(start) { // all that waited had its turn
+			if u.DeletedAt.After(start) { // all files have been tried once
 				continue
 			}
 			if err := s.removeStored(ctx, u); err != nil {
 				s.complain(ctx, "delete a file", err)
 				if err := s.store.PostponeUpload(ctx, u.ID, s.now().Add(time.Second)); err != nil {
-					s.complain(ctx, "put a file off", err)
+					s.complain(ctx, "postpone a file", err)
 					return
 				}
 				continue
@@ -106,7 +105,7 @@ func (s *Service) takeAway(ctx context.Context) {
 			gone = append(gone, u.ID)
 		}
 		if err := s.store.DropUploads(ctx, gone); err != nil {
-			s.complain(ctx, "forget deleted files", err)
+			s.complain(ctx, "delete the records of deleted files", err)
 			return
 		}
 		if len(gone) == 0 {
@@ -120,12 +119,12 @@ func (s *Service) removeStored(ctx context.Context, u models.Upload) error {
 	case u.Place != placeCloud:
 		return s.local.removeUpload(u)
 	case s.cloud == nil:
-		return errors.New("a file is at Cloudinary, which is not set up any more")
+		return errors.New("a file is at Cloudinary, which is no longer configured")
 	}
 	return s.cloud.destroy(ctx, u)
 }
 
-// sweepFolder deletes old files without a record. They are left by a crash between the file's coming and its record's.
+// sweepFolder deletes old files without a record, which are left by a crash between storing the file and its record.
 func (s *Service) sweepFolder(ctx context.Context, folder string, before time.Time) error {
 	d, err := s.local.root.Open(folder)
 	if err != nil {
@@ -164,7 +163,7 @@ func (s *Service) sweepFolder(ctx context.Context, folder string, before time.Ti
 	return ctx.Err()
 }
 
-// hasPicture reports whether the picture of a thumbnail is there.
+// hasPicture reports whether the picture of a thumbnail exists.
 func (l *local) hasPicture(thumb string) bool {
 	stem := strings.TrimSuffix(path.Base(thumb), path.Ext(thumb))
 	for _, ext := range []string{".jpg", ".png", ".gif", ".webp"} {

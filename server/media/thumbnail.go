@@ -10,10 +10,10 @@ import (
 	"image/png"
 )
 
-// thumbSize is the longest side of a thumbnail in pixels: a bubble on a screen of double density.
+// thumbSize is the longest side of a thumbnail in pixels: the width of a message on a high-density screen.
 const thumbSize = 560
 
-// thumbnail makes a small picture of at most left bytes, unless the picture is one already.
+// thumbnail creates a thumbnail of at most left bytes, unless the picture itself is small.
 func (s *Service) thumbnail(ctx context.Context, e *examined, m image.Image, left int64) error {
 	size := m.Bounds().Size()
 	if size.X <= thumbSize && size.Y <= thumbSize && e.body.size < 128<<10 {
@@ -44,8 +44,8 @@ func (s *Service) thumbnail(ctx context.Context, e *examined, m image.Image, lef
 	return err
 }
 
-// shrink scales a picture so that it fits into a square. Each pixel is the average of the area that it covers, in which a pixel
-// that two share counts for each by its part. It takes the memory of the result and of a few rows.
+// shrink scales a picture to fit into a square. Each output pixel is the average of the area it covers; input pixels shared by two
+// output pixels are weighted. It only allocates the result and a few rows.
 func shrink(ctx context.Context, m image.Image, side int) (*image.RGBA, error) {
 	b := m.Bounds()
 	fromW, fromH := b.Dx(), b.Dy()
@@ -57,9 +57,9 @@ func shrink(ctx context.Context, m image.Image, side int) (*image.RGBA, error) {
 			w, h = max(1, side*fromW/fromH), side
 		}
 	}
-	small := image.NewRGBA(image.Rect(0, 0, w, h)) // the form that the encoders take without a copy
+	small := image.NewRGBA(image.Rect(0, 0, w, h)) // RGBA is encoded without a copy
 	row := image.NewRGBA(image.Rect(0, 0, fromW, 1))
-	narrow := make([]uint32, 4*w) // a row's samples, each times fromW
+	narrow := make([]uint32, 4*w) // samples of a row, multiplied by fromW
 	sums := make([]float32, 4*w)
 	flush := func(y int) {
 		for i, sum := range sums {
@@ -67,7 +67,7 @@ func shrink(ctx context.Context, m image.Image, side int) (*image.RGBA, error) {
 		}
 		clear(sums)
 	}
-	to, left := 0, fromH // a pixel of the result is fromH high, one of the picture h
+	to, left := 0, fromH // in units where an output pixel is fromH high and an input pixel h
 	for y := range fromH {
 		if y%64 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -88,7 +88,7 @@ func shrink(ctx context.Context, m image.Image, side int) (*image.RGBA, error) {
 	return small, nil
 }
 
-// narrowRow averages a row of pixels into w columns, each of which is as wide as the row has pixels; a pixel is w wide.
+// narrowRow averages a row of pixels into w columns, in units where a column is as wide as the number of pixels and a pixel is w wide.
 func narrowRow(out []uint32, pix []byte, w, pixels int) {
 	clear(out)
 	to, left := 0, pixels

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// inBytes gives a picture a form that can be turned in place and encoded without another copy: eight bits for a sample, in types
-// that the encoders know. It uses the memory of the picture that it gets, but for the alpha plane of a lossy WebP.
+// inBytes converts a picture to a type with 8-bit samples that can be rotated in place and encoded without a copy. It reuses the
+// picture's memory, except for the alpha plane of a lossy WebP.
 func inBytes(m image.Image) image.Image {
 	switch m := m.(type) {
 	case *image.Gray16:
@@ -43,7 +43,7 @@ func inBytes(m image.Image) image.Image {
 	return m
 }
 
-// keepHigh moves the first byte of each two to the front.
+// keepHigh moves the high bytes of 16-bit samples to the front.
 func keepHigh(pix []byte) {
 	for i := range len(pix) / 2 {
 		pix[i] = pix[2*i]
@@ -57,7 +57,7 @@ var transposedRatio = map[image.YCbCrSubsampleRatio]image.YCbCrSubsampleRatio{
 	image.YCbCrSubsampleRatio440: image.YCbCrSubsampleRatio422,
 }
 
-// turnCost is what upright allocates, in bytes, where a pixel of the largest plane has so many bytes.
+// turnCost returns the bytes that upright allocates, for bytes per pixel of the largest plane.
 func turnCost(orientation, width, height, bytes int) int64 {
 	if orientation < 5 {
 		return 0
@@ -65,9 +65,8 @@ func turnCost(orientation, width, height, bytes int) int64 {
 	return int64(width) * int64(height) * int64(bytes)
 }
 
-// upright turns a picture of [inBytes] as its orientation says. Its planes are turned one after the other by way of a spare one.
-// Only a photo whose colours are sampled four times as widely as its brightness needs a whole copy, since such a layout has no
-// turned form.
+// upright rotates or mirrors a picture of [inBytes] according to its orientation. Planes are processed one after the other using one
+// spare plane. Only a photo with chroma subsampled by four horizontally needs a full copy, because that layout has no transposed form.
 func upright(ctx context.Context, m image.Image, orientation int) (image.Image, error) {
 	if orientation <= 1 {
 		return m, nil
@@ -113,7 +112,7 @@ func upright(ctx context.Context, m image.Image, orientation int) (image.Image, 
 	return m, ctx.Err()
 }
 
-// chroma gives the size of the colour planes.
+// chroma returns the size of the chroma planes.
 func chroma(r image.YCbCrSubsampleRatio, w, h int) (int, int) {
 	switch r {
 	case image.YCbCrSubsampleRatio422:
@@ -130,14 +129,15 @@ func chroma(r image.YCbCrSubsampleRatio, w, h int) (int, int) {
 	return w, h
 }
 
-// turner turns planes of pixels.
+// turner rotates planes of pixels.
 type turner struct {
 	ctx         context.Context
 	orientation int
 	spare       []byte
 }
 
-// turn turns a plane of w × h pixels of 1 or 4 bytes in its memory, and gives the new stride. When the context ends it leaves off.
+// turn rotates a plane of w × h pixels of 1 or 4 bytes in place, and returns the plane and its stride. It stops early if the context
+// ends.
 func (t *turner) turn(pix []byte, stride, w, h, bytes int) ([]byte, int) {
 	row := w * bytes
 	for y := 1; y < h && stride != row; y++ {
@@ -149,13 +149,13 @@ func (t *turner) turn(pix []byte, stride, w, h, bytes int) ([]byte, int) {
 		w, h, row = h, w, h*bytes
 	}
 	switch t.orientation {
-	case 2, 3, 6, 7: // left and right
+	case 2, 3, 6, 7: // mirror horizontally
 		for y := range h {
 			reverse(pix[y*row:(y+1)*row], bytes)
 		}
 	}
 	switch t.orientation {
-	case 3, 4, 7, 8: // top and bottom
+	case 3, 4, 7, 8: // mirror vertically
 		held := make([]byte, row)
 		for y := range h / 2 {
 			a, b := pix[y*row:(y+1)*row], pix[(h-1-y)*row:(h-y)*row]
@@ -179,7 +179,7 @@ func reverse(row []byte, bytes int) {
 	}
 }
 
-// transpose exchanges rows and columns, in tiles that fit into a processor's cache.
+// transpose swaps rows and columns, in tiles that fit into the CPU cache.
 func (t *turner) transpose(pix []byte, w, h, bytes int) {
 	if t.spare == nil {
 		t.spare = make([]byte, len(pix)) // the first plane is the largest

@@ -7,11 +7,11 @@ import (
 	"github.com/gabriel-vasile/mimetype"
 )
 
-// videoTypes are the types of video that operators send, with the end of their names.
+// videoTypes are the types of video that operators send, with their file name extensions.
 var videoTypes = map[string]string{"video/mp4": ".mp4", "video/x-m4v": ".mp4", "audio/mp4": ".mp4", "audio/x-m4a": ".mp4", "video/quicktime": ".mov", "video/webm": ".webm"}
 
-// SaveVideo takes in a film of up to limit bytes as a file of the kind Any, which browsers download and never show. Only operators
-// send films, so their content is not looked into. Refusals are those of Save.
+// SaveVideo stores a video of up to limit bytes as kind Any, which browsers only download. Only operators send videos, so their content
+// is not checked. Errors are as for Save.
 func (s *Service) SaveVideo(ctx context.Context, name string, r io.Reader, limit int64) (File, error) {
 	raw, err := s.local.receive(r, limit)
 	if err != nil {

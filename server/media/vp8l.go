@@ -4,35 +4,36 @@ import (
 	"io"
 )
 
-// maxGroups is what the decoder takes, and the most that libwebp writes.
+// maxGroups is the maximum that the decoder accepts and libwebp writes.
 const maxGroups = 2600
 
-// vp8lWalker reads a lossless WebP bitstream (RFC 9649 §3) up to the Huffman codes of its pixels and adds up what the decoder
-// allocates for it. The codes of one file can take hundreds of times its size. Pixels need not be kept for that: which codes
-// there are follows from literal pixels alone, since copies and cached colours repeat those.
+// vp8lWalker parses a lossless WebP bitstream (RFC 9649 §3) up to the Huffman codes of its pixels and adds up the memory that the
+// decoder allocates for it. The codes of a file can need hundreds of times its size. Pixels need not be stored for that: the number of
+// codes depends only on literal pixels, because copies and cached colours repeat those.
 type vp8lWalker struct {
 	r    io.ByteReader
 	bits uint32
 	n    uint
-	// What the decoder allocates for pixels, and for codes in pieces that the allocator rounds up.
+	// Bytes that the decoder allocates for pixels, and for codes, in blocks that the allocator rounds up.
 	bytes, tables int64
 
 	codes   [5]huffman // green, red, blue, alpha, distance
 	lengths [vp8lMaxAlphabet]uint8
-	ofCodes huffman // the code that lengths are written in
+	ofCodes huffman // the code in which code lengths are written
 }
 
 const (
 	vp8lMaxAlphabet                        = 256 + 24 + 1<<11
 	predictor, crossColour, colourIndexing = 0, 1, 3 // transforms
 
-	// What the decoder has for one group of five codes, for a node of a code and for a length or a code while it builds one.
+	// Memory that the decoder uses for one group of five codes, for a node of a code, and for a length or a code while building it.
 	groupBytes, nodeBytes, lengthBytes = 5 * (24 + 4*128), 8, 4
 )
 
 var vp8lAlphabets = [5]int{256 + 24, 256, 256, 256, 40}
 
-// vp8lCost gives the bytes that decoding a lossless bitstream of w × h pixels allocates at most, after its header of five bytes.
+// vp8lCost returns the maximum number of bytes that decoding a lossless bitstream of w × h pixels allocates. The reader is positioned
+// after its header of five bytes.
 func vp8lCost(r io.ByteReader, w, h int) (int64, error) {
 	v := &vp8lWalker{r: r}
 	full, seen := int64(w)*int64(h), 0
@@ -60,12 +61,12 @@ func vp8lCost(r io.ByteReader, w, h int) (int64, error) {
 		return 0, err
 	}
 	if seen&(1<<colourIndexing) != 0 {
-		v.bytes += 4 * full // several pixels in one are unpacked into a second picture
+		v.bytes += 4 * full // packed pixels are unpacked into a second picture
 	}
 	return v.bytes + v.tables*9/8 + 16<<10, nil
 }
 
-// transform reads one (RFC 9649 §4) and gives the width of the picture that it leaves.
+// transform reads a transform (RFC 9649 §4) and returns the picture width after it.
 func (v *vp8lWalker) transform(kind, w, h int) (int, error) {
 	switch kind {
 	case predictor, crossColour:
@@ -99,7 +100,7 @@ func (v *vp8lWalker) transform(kind, w, h int) (int, error) {
 
 func tiles(n, bits int) int { return (n + 1<<bits - 1) >> bits }
 
-// pixels reads an entropy-coded image (RFC 9649 §5) and gives the largest number that red and green make in a pixel. Of the main
+// pixels reads an entropy-coded image (RFC 9649 §5) and returns the largest value of red and green combined in a pixel. Of the main
 // image only the codes are read.
 func (v *vp8lWalker) pixels(w, h int, main bool) (largest int, err error) {
 	v.bytes += 4 * int64(w) * int64(h)
@@ -141,7 +142,7 @@ func (v *vp8lWalker) pixels(w, h int, main bool) (largest int, err error) {
 	return v.literals(w*h, cache)
 }
 
-// groups gives the number of groups of codes: one more than the largest that a tile names.
+// groups returns the number of code groups: one more than the largest index in a tile.
 func (v *vp8lWalker) groups(w, h int) (int, error) {
 	several, err := v.read(1)
 	if err != nil || several == 0 {
@@ -158,7 +159,7 @@ func (v *vp8lWalker) groups(w, h int) (int, error) {
 	if largest >= maxGroups {
 		return 0, wrong("a WebP of more than %d groups of codes", maxGroups)
 	}
-	v.tables += 2 * int64(largest+1) // the decoder's map of them
+	v.tables += 2 * int64(largest+1) // the decoder's map from tiles to groups
 	return largest + 1, nil
 }
 
@@ -213,7 +214,7 @@ func (v *vp8lWalker) number(prefix int) (int, error) {
 	return (2+prefix&1)<<extra + n + 1, err
 }
 
-// code reads a Huffman code (RFC 9649 §3.7.2.1) for an alphabet of a size.
+// code reads a Huffman code (RFC 9649 §3.7.2.1) for an alphabet of the given size.
 func (v *vp8lWalker) code(to *huffman, size int) error {
 	simple, err := v.read(1)
 	if err != nil {
@@ -239,7 +240,7 @@ func (v *vp8lWalker) build(h *huffman, lengths []uint8) error {
 
 // simpleCode reads a code of one or two symbols.
 func (v *vp8lWalker) simpleCode(to *huffman, lengths []uint8) error {
-	head, err := v.read(2) // is there a second one, has the first eight bits
+	head, err := v.read(2) // whether there is a second one, and whether the first has eight bits
 	if err != nil {
 		return err
 	}
@@ -260,7 +261,7 @@ func (v *vp8lWalker) simpleCode(to *huffman, lengths []uint8) error {
 	return v.build(to, lengths)
 }
 
-// codeLengths reads the lengths of a code, which are Huffman-coded themselves.
+// codeLengths reads code lengths, which are Huffman-coded themselves.
 func (v *vp8lWalker) codeLengths(lengths []uint8) error {
 	n, err := v.read(4)
 	if err != nil {
@@ -332,12 +333,12 @@ func (v *vp8lWalker) codeLengths(lengths []uint8) error {
 	return nil
 }
 
-// read reads a number of up to 16 bits, least significant first.
+// read reads a number of up to 16 bits, least significant bit first.
 func (v *vp8lWalker) read(n uint) (int, error) {
 	for v.n < n {
 		b, err := v.r.ReadByte()
 		if err != nil {
-			return 0, wrong("a WebP without end: %w", err)
+			return 0, wrong("a truncated WebP: %w", err)
 		}
 		v.bits |= uint32(b) << v.n
 		v.n += 8
@@ -350,12 +351,12 @@ func (v *vp8lWalker) read(n uint) (int, error) {
 
 // huffman is a canonical Huffman code of up to 15 bits.
 type huffman struct {
-	counts  [16]uint16 // codes by length
+	counts  [16]uint16 // number of codes by length
 	symbols [vp8lMaxAlphabet]uint16
-	single  bool // one symbol, of no bits
+	single  bool // one symbol, coded with no bits
 }
 
-// build makes a code from the lengths of its symbols' codes and gives the number of its symbols. It must be complete.
+// build creates a code from the code lengths of its symbols and returns the number of symbols. The code must be complete.
 func (h *huffman) build(lengths []uint8) (symbols int, err error) {
 	clear(h.counts[:])
 	for _, n := range lengths {

@@ -8,20 +8,20 @@ import (
 )
 
 const (
-	// maxElements is what a container may consist of: three hours of sound in packets of 20 ms, and more than 10 MB of the
-	// shortest frames of MP3.
+	// maxElements is the maximum number of elements of a container: three hours of audio in packets of 20 ms, and more than 10 MB of
+	// the shortest frames of MP3.
 	maxElements = 500_000
 	windowSize  = 16 << 10
 )
 
-// walker reads a file's structure from its start to its end, in one buffer and with a bounded number of steps.
+// walker reads a file's structure from start to end, with one buffer and a limited number of steps.
 type walker struct {
 	ctx    context.Context
 	r      io.ReaderAt
 	size   int64
 	steps  int
-	from   int64 // where the window begins
-	n      int   // and how much of it is filled
+	from   int64 // offset of the window
+	n      int   // number of bytes in it
 	window [windowSize]byte
 }
 
@@ -29,7 +29,7 @@ func newWalker(ctx context.Context, p *part) *walker {
 	return &walker{ctx: ctx, r: p.file, size: p.size}
 }
 
-// bytes gives n bytes at a place; they are valid until the next call. Those that lie beyond the end are missing.
+// bytes returns up to n bytes at an offset, fewer at the end of the file; they are valid until the next call.
 func (w *walker) bytes(at int64, n int) ([]byte, error) {
 	if at < 0 || at >= w.size {
 		return nil, io.ErrUnexpectedEOF
@@ -50,7 +50,7 @@ func (w *walker) bytes(at int64, n int) ([]byte, error) {
 	return w.window[at : at+int64(n)], nil
 }
 
-// exactly gives n bytes at a place, or an error if there are fewer.
+// exactly returns n bytes at an offset, or an error if there are fewer.
 func (w *walker) exactly(at int64, n int) ([]byte, error) {
 	b, err := w.bytes(at, n)
 	if err == nil && len(b) < n {
@@ -59,7 +59,7 @@ func (w *walker) exactly(at int64, n int) ([]byte, error) {
 	return b, err
 }
 
-// index gives the first place of a byte from at on.
+// index returns the offset of the next occurrence of a byte from at on.
 func (w *walker) index(at int64, c byte) (int64, error) {
 	for {
 		if _, err := w.bytes(at, 1); err != nil {
@@ -73,7 +73,7 @@ func (w *walker) index(at int64, c byte) (int64, error) {
 	}
 }
 
-// find gives the first place of a few bytes from at on.
+// find returns the offset of the next occurrence of a byte sequence from at on.
 func (w *walker) find(at int64, what []byte) (int64, error) {
 	for {
 		if _, err := w.exactly(at, len(what)); err != nil {
@@ -87,7 +87,7 @@ func (w *walker) find(at int64, what []byte) (int64, error) {
 	}
 }
 
-// step counts an element.
+// step counts an element and returns an error if there are too many.
 func (w *walker) step() error {
 	if w.steps++; w.steps > maxElements {
 		return wrong("it has more than %d elements", maxElements)

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// webp checks the picture by decoding it and then keeps its bitstream as it came, since nothing encodes WebP's lossy form in
-// Go; all that is not bitstream (EXIF, XMP, profiles, unknown chunks, trailing bytes) is left out. A picture
-// that is to be turned, or whose colours are not sRGB's, is written as JPEG or PNG.
+// webp checks the picture by decoding it and then keeps its bitstream unchanged, because there is no Go encoder for lossy WebP;
+// everything else (EXIF, XMP, profiles, unknown chunks, trailing bytes) is removed. A picture that has to be rotated, or whose colours
+// are not sRGB, is re-encoded as JPEG or PNG.
 func (s *Service) webp(ctx context.Context, raw *part) (*examined, error) {
 	w := newWalker(ctx, raw)
 	chunks, err := bitstream(w)
@@ -35,7 +35,7 @@ func (s *Service) webp(ctx context.Context, raw *part) (*examined, error) {
 		return nil, err
 	}
 	var cost int64
-	err = s.memory.run(ctx, 0, func(ctx context.Context) error { // the walk takes little memory, but as much time as a small picture
+	err = s.memory.run(ctx, 0, func(ctx context.Context) error { // parsing takes little memory, but as much time as a small picture
 		cost, err = chunks.cost(ctx, raw, config)
 		return err
 	})
@@ -74,18 +74,18 @@ func (s *Service) webp(ctx context.Context, raw *part) (*examined, error) {
 	return found.or(err)
 }
 
-// webpChunks are the parts of a WebP file (RFC 9649) that are picture.
+// webpChunks are the chunks of a WebP file (RFC 9649) that contain the picture.
 type webpChunks struct {
 	alpha    bool
 	lossless bool
-	spans    []span // header and padding included; the picture is the last
-	canvas   []byte // VP8X as it is to be written; nil for the simple form
+	spans    []span // including header and padding; the picture is the last
+	canvas   []byte // VP8X to write; nil for the simple format
 	exif     span
 	icc      span
 	animation
 }
 
-// bitstream finds the picture in a WebP file, and the EXIF behind it.
+// bitstream finds the picture in a WebP file, and the EXIF after it.
 func bitstream(w *walker) (*webpChunks, error) {
 	c := &webpChunks{}
 	head, err := w.exactly(0, 12)
@@ -94,14 +94,14 @@ func bitstream(w *walker) (*webpChunks, error) {
 	}
 	end := int64(binary.LittleEndian.Uint32(head[4:])) + 8
 	if string(head[:4]) != "RIFF" || string(head[8:]) != "WEBP" || end > w.size {
-		return nil, wrong("no whole WebP")
+		return nil, wrong("not a complete WebP")
 	}
 	found := false
 	for at := int64(12); at+8 <= end; {
 		if err := w.step(); err != nil {
 			return nil, err
 		}
-		chunk, err := w.bytes(at, 18) // the header, and VP8X's content
+		chunk, err := w.bytes(at, 18) // the header, and the content of VP8X
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func bitstream(w *walker) (*webpChunks, error) {
 				return nil, wrong("a WebP with a broken header")
 			}
 			c.canvas = append([]byte(nil), chunk...)
-			c.canvas[8] &= alpha | animation // no profile, EXIF or XMP any more
+			c.canvas[8] &= alpha | animation // without the flags for profile, EXIF and XMP
 			c.alpha, c.animated = chunk[8]&alpha != 0, chunk[8]&animation != 0
 		case "ANIM", "ANMF":
 			if !c.animated {
@@ -133,7 +133,7 @@ func bitstream(w *walker) (*webpChunks, error) {
 			if c.icc.n == 0 {
 				c.icc = span{at + 8, length}
 			}
-		case "ALPH", "VP8 ", "VP8L": // after one picture nothing more is shown
+		case "ALPH", "VP8 ", "VP8L": // chunks after one picture are not shown
 			if found || c.animated {
 				break
 			}
@@ -157,7 +157,7 @@ func bitstream(w *walker) (*webpChunks, error) {
 	return c, nil
 }
 
-// cost is what decoding allocates at most, in bytes.
+// cost returns the maximum number of bytes that decoding allocates.
 func (c *webpChunks) cost(ctx context.Context, raw *part, config image.Config) (int64, error) {
 	pixels := int64(config.Width) * int64(config.Height)
 	content := func(s span, skip int64) *bufio.Reader {
@@ -168,7 +168,7 @@ func (c *webpChunks) cost(ctx context.Context, raw *part, config image.Config) (
 		const header = 5
 		return vp8lCost(content(picture, header), config.Width, config.Height)
 	}
-	// Planes of whole macroblocks in 4:2:0, filter strengths for each macroblock, the compressed data.
+	// Planes of whole macroblocks in 4:2:0, filter strengths for each macroblock, and the compressed data.
 	cost := 2*(int64(config.Width)+15)*(int64(config.Height)+15) + 2*raw.size
 	if len(c.spans) > 1 {
 		alpha := content(c.spans[0], 0)
@@ -186,19 +186,19 @@ func (c *webpChunks) cost(ctx context.Context, raw *part, config image.Config) (
 	return cost, nil
 }
 
-// copy writes a WebP of the picture alone.
+// copy writes a WebP with only the picture.
 func (c *webpChunks) copy(w io.Writer, f io.ReaderAt) error {
 	_, err := io.Copy(w, c.file(f))
 	return err
 }
 
-// file reads a WebP of the picture alone.
+// file returns a WebP with only the picture.
 func (c *webpChunks) file(f io.ReaderAt) io.Reader {
 	total := int64(4 + len(c.canvas))
 	for _, s := range c.spans {
 		total += s.n
 	}
-	head := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(total)) // an upload's size, far below the type's
+	head := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(total)) // an upload's size, far below the type's maximum
 	parts := []io.Reader{bytes.NewReader(append(append(head, "WEBP"...), c.canvas...))}
 	for _, s := range c.spans {
 		parts = append(parts, s.reader(f))

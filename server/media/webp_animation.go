@@ -9,17 +9,16 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// animation is what the chunks of an animated WebP (RFC 9649 §2.7) say.
+// animation is the information in the chunks of an animated WebP (RFC 9649 §2.7).
 type animation struct {
 	animated    bool
 	frames      int
-	pixels      int64       // of all frames together
-	first       *webpChunks // the first frame as a picture of its own
+	pixels      int64       // total of all frames
+	first       *webpChunks // the first frame as a separate picture
 	firstConfig image.Config
 }
 
-// frame takes in an ANMF chunk whose content has so many bytes. Of a frame only the header is read, which must agree with what the
-// chunk says.
+// frame checks an ANMF chunk with length bytes of content. Only the header of a frame's picture is read, which must match the chunk.
 func (c *webpChunks) frame(w *walker, at, length int64) error {
 	const header = 16
 	b, err := w.exactly(at+8, header)
@@ -73,7 +72,7 @@ func (c *webpChunks) frame(w *walker, at, length int64) error {
 		return wrong("a WebP with a frame without a picture")
 	}
 	if c.frames == 1 {
-		if len(still.spans) > 1 { // which needs the extended form, with a canvas as large as the frame
+		if len(still.spans) > 1 { // requires the extended format, with a canvas of the frame's size
 			still.canvas = binary.LittleEndian.AppendUint64([]byte("VP8X\x0a\x00\x00\x00\x10\x00\x00\x00"), uint64(width-1)|uint64(height-1)<<24)[:18]
 		}
 		c.first, c.firstConfig = still, image.Config{Width: width, Height: height}
@@ -81,13 +80,13 @@ func (c *webpChunks) frame(w *walker, at, length int64) error {
 	return nil
 }
 
-// size is the canvas of the extended form.
+// size returns the canvas size in the extended format.
 func (c *webpChunks) size() image.Config {
 	uint24 := func(i int) int { return int(c.canvas[i]) | int(c.canvas[i+1])<<8 | int(c.canvas[i+2])<<16 }
 	return image.Config{Width: uint24(12) + 1, Height: uint24(15) + 1}
 }
 
-// pictureSize reads a picture's size from its bitstream (RFC 6386 §9.1, RFC 9649 §3.4); zeros where it cannot be read.
+// pictureSize reads a picture's size from its bitstream (RFC 6386 §9.1, RFC 9649 §3.4); zeros if it is invalid.
 func pictureSize(kind string, b []byte) (w, h int) {
 	switch {
 	case kind == "VP8 " && len(b) >= 10 && b[0]&1 == 0 && string(b[3:6]) == "\x9d\x01\x2a":
@@ -99,8 +98,8 @@ func pictureSize(kind string, b []byte) (w, h int) {
 	return 0, 0
 }
 
-// animatedWebP keeps the frames as they came. The first one is decoded, for the thumbnail; of the others only the headers are read,
-// so that checking takes no longer than for one picture.
+// animatedWebP keeps the frames unchanged. The first one is decoded, for the thumbnail; of the others only the headers are read, so
+// that checking takes no longer than for one picture.
 func (s *Service) animatedWebP(ctx context.Context, raw *part, chunks *webpChunks) (*examined, error) {
 	size := chunks.size()
 	if err := fits(size); err != nil {
@@ -127,7 +126,7 @@ func (s *Service) animatedWebP(ctx context.Context, raw *part, chunks *webpChunk
 			return err
 		}
 		if chunks.firstConfig.Width != size.Width || chunks.firstConfig.Height != size.Height {
-			return nil // it shows a part of the whole
+			return nil // it shows only a part of the canvas
 		}
 		return s.thumbnail(ctx, found, m, outputLimit(raw.size)-found.body.size)
 	})

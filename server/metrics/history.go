@@ -8,20 +8,20 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// What the history keeps.
+// Sampling of the history.
 const (
 	SampleEvery = 10 * time.Second
 	samples     = 360 // an hour
 )
 
-// Sample is how things stood at a moment.
+// Sample is the state at one time.
 type Sample struct {
 	At        time.Time `json:"at"`
-	Messages  float64   `json:"messages"`   // stored, a minute
-	LatencyMS *float64  `json:"latency_ms"` // 95th percentile from a message to the ack that it is durable; null without one
+	Messages  float64   `json:"messages"`   // stored per minute
+	LatencyMS *float64  `json:"latency_ms"` // 95th percentile of the time from a message to its acknowledgement; null without messages
 	Visitors  int       `json:"visitors"`   // online
 	Memory    uint64    `json:"memory"`     // bytes
-	Waiting   int64     `json:"waiting"`    // for Telegram
+	Waiting   int64     `json:"waiting"`    // queued for Telegram
 }
 
 // History keeps the samples of the last hour.
@@ -30,7 +30,7 @@ type History struct {
 	ring []Sample
 }
 
-// Add keeps a sample; the oldest goes when there are too many.
+// Add adds a sample and removes the oldest if there are too many.
 func (h *History) Add(s Sample) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -40,26 +40,26 @@ func (h *History) Add(s Sample) {
 	h.ring = append(h.ring, s)
 }
 
-// Samples lists what is kept, oldest first.
+// Samples returns all samples, oldest first.
 func (h *History) Samples() []Sample {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return append([]Sample{}, h.ring...)
 }
 
-// Latency reads how long messages took since it was last asked.
+// Latency measures how long messages took since the last call of Quantile.
 type Latency struct {
 	of   prometheus.Metric
-	last map[float64]uint64 // by upper bound: all that were faster
+	last map[float64]uint64 // cumulative counts by upper bound
 }
 
-// MessageLatency starts to watch the time from a message to its answer.
+// MessageLatency starts to measure the time from a message to its acknowledgement.
 func (m *Metrics) MessageLatency() *Latency {
 	return &Latency{of: m.eventSeconds.WithLabelValues("message").(prometheus.Metric), last: map[float64]uint64{}}
 }
 
-// Quantile is the time within which the share q of them was answered, by linear interpolation within a bucket, as PromQL's
-// histogram_quantile does; ok is false when there was none. What took longer than the last bound counts as that bound.
+// Quantile returns the q-quantile of these times, by linear interpolation within a bucket, like PromQL's histogram_quantile; ok is
+// false if there were no messages. Times above the last bound count as that bound.
 func (l *Latency) Quantile(q float64) (d time.Duration, ok bool) {
 	var text dto.Metric
 	if err := l.of.Write(&text); err != nil {

@@ -1,7 +1,6 @@
-// Package metrics keeps the numbers of this process, in a Prometheus registry of its own.
+// Package metrics collects this process's metrics in a Prometheus registry of its own.
 //
-// Labels take few values, all of them ours: what a caller may choose freely (a path, an event's name) would cost memory for
-// every value.
+// Labels only take few, constant values: every value uses memory, so they must not come from client input (paths, event names).
 package metrics
 
 import (
@@ -15,10 +14,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// OK is the outcome of what went well; any other is the code of a refusal.
+// OK is the outcome of a success; any other outcome is an error code.
 const OK = "ok"
 
-// Metrics are the numbers. Its methods may be called from any goroutine, and on a nil Metrics, which keeps nothing.
+// Metrics is the set of metrics. It is safe for concurrent use, and a nil Metrics discards everything.
 type Metrics struct {
 	registry *prometheus.Registry
 	text     http.Handler
@@ -34,7 +33,7 @@ type Metrics struct {
 
 var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// New makes the numbers and those of the Go runtime and the process; now is the clock.
+// New returns the metrics, including those of the Go runtime and the process; now is the clock.
 func New(now func() time.Time) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -44,12 +43,12 @@ func New(now func() time.Time) *Metrics {
 	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(), started: now(),
-		requests:       counter("sohbet_http_requests_total", "HTTP requests answered, sockets not counted.", "method", "route", "status"),
-		requestSeconds: histogram("sohbet_http_request_duration_seconds", "Time from request to answer.", "route"),
-		events:         counter("sohbet_socket_events_total", "Events from clients, by what became of them.", "event", "outcome"),
-		eventSeconds:   histogram("sohbet_socket_event_duration_seconds", "Time from an event to its answer; for a message, with its commit.", "event"),
-		limited:        counter("sohbet_limited_total", "Refusals because a limit was reached.", "limit"),
-		calls:          histogram("sohbet_outside_call_duration_seconds", "Calls of services outside.", "service", "outcome"),
+		requests:       counter("sohbet_http_requests_total", "HTTP responses, excluding sockets.", "method", "route", "status"),
+		requestSeconds: histogram("sohbet_http_request_duration_seconds", "Time from request to response.", "route"),
+		events:         counter("sohbet_socket_events_total", "Events from clients, by outcome.", "event", "outcome"),
+		eventSeconds:   histogram("sohbet_socket_event_duration_seconds", "Time from an event to its acknowledgement, including the commit for a message.", "event"),
+		limited:        counter("sohbet_limited_total", "Requests and events refused by a rate limit.", "limit"),
+		calls:          histogram("sohbet_outside_call_duration_seconds", "Calls to external services.", "service", "outcome"),
 	}
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.events, m.eventSeconds, m.limited, m.calls,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -58,29 +57,29 @@ func New(now func() time.Time) *Metrics {
 	return m
 }
 
-// Started is when the numbers began.
+// Started returns the time at which the metrics were created.
 func (m *Metrics) Started() time.Time { return m.started }
 
-// ServeHTTP answers in Prometheus' text format.
+// ServeHTTP responds in the Prometheus text format.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.text.ServeHTTP(w, r) }
 
-// Gauge adds a number that is read when it is asked for.
+// Gauge adds a gauge whose value is read on each scrape.
 func (m *Metrics) Gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 }
 
-// Counter adds a number that only grows, read when it is asked for.
+// Counter adds a counter whose value is read on each scrape.
 func (m *Metrics) Counter(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f))
 }
 
-// Number is one of a group.
+// Number is a metric of a group.
 type Number struct {
 	Name, Help string
-	Counter    bool // it only grows
+	Counter    bool // a counter; otherwise a gauge
 }
 
-// Group adds numbers that are read together, once for each time somebody asks; read gives their values in the same order.
+// Group adds metrics that are read together, once per scrape; read returns their values in the same order.
 func (m *Metrics) Group(numbers []Number, read func() []float64) {
 	g := &group{read: read}
 	for _, n := range numbers {
@@ -100,26 +99,26 @@ type group struct {
 	read         func() []float64
 }
 
-// Describe tells the registry what there is.
+// Describe implements prometheus.Collector.
 func (g *group) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range g.descriptions {
 		to <- d
 	}
 }
 
-// Collect reads the numbers.
+// Collect implements prometheus.Collector.
 func (g *group) Collect(to chan<- prometheus.Metric) {
 	for i, v := range g.read() {
 		to <- prometheus.MustNewConstMetric(g.descriptions[i], g.kinds[i], v)
 	}
 }
 
-// Pool adds the numbers of a database pool.
+// Pool adds the metrics of a database connection pool.
 func (m *Metrics) Pool(name string, db *sql.DB) {
 	m.registry.MustRegister(collectors.NewDBStatsCollector(db, name))
 }
 
-// Request counts an answered request.
+// Request records an HTTP response.
 func (m *Metrics) Request(method, route string, status int, took time.Duration) {
 	if m == nil {
 		return
@@ -128,7 +127,7 @@ func (m *Metrics) Request(method, route string, status int, took time.Duration) 
 	m.requestSeconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// Event counts a socket's event that has been answered, by outcome: OK or the code of its refusal.
+// Event records a socket event that has been acknowledged, with its outcome: OK or an error code.
 func (m *Metrics) Event(name, outcome string, took time.Duration) {
 	if m == nil {
 		return
@@ -137,22 +136,22 @@ func (m *Metrics) Event(name, outcome string, took time.Duration) {
 	m.eventSeconds.WithLabelValues(name).Observe(took.Seconds())
 }
 
-// Limited counts a refusal by a limit.
+// Limited counts a refusal by a rate limit.
 func (m *Metrics) Limited(limit string) {
 	if m != nil {
 		m.limited.WithLabelValues(limit).Inc()
 	}
 }
 
-// Call counts a call of a service outside; outcome is OK or a word for what went wrong.
+// Call records a call to an external service; outcome is OK or a word for the error.
 func (m *Metrics) Call(service, outcome string, took time.Duration) {
 	if m != nil {
 		m.calls.WithLabelValues(service, outcome).Observe(took.Seconds())
 	}
 }
 
-// Transport counts the calls that go through inner as those of a service: "ok", "refused" (4xx), "limited" (429), "failed" (5xx
-// or anything else) or "unreachable".
+// Transport wraps inner and records its calls to a service with the outcome "ok", "refused" (4xx), "limited" (429), "failed" (5xx or
+// any other status) or "unreachable".
 func (m *Metrics) Transport(service string, inner http.RoundTripper) http.RoundTripper {
 	return &transport{m, service, inner}
 }
@@ -163,7 +162,7 @@ type transport struct {
 	inner   http.RoundTripper
 }
 
-// RoundTrip sends a request.
+// RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	start := time.Now()
 	res, err := t.inner.RoundTrip(r)
@@ -175,7 +174,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// CloseIdleConnections passes on what http.Client asks for.
+// CloseIdleConnections forwards http.Client.CloseIdleConnections.
 func (t *transport) CloseIdleConnections() {
 	if c, ok := t.inner.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()

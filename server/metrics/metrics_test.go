@@ -25,7 +25,7 @@ func read(t *testing.T, m *Metrics) string {
 
 type answers []int
 
-// RoundTrip answers with one status after the other; 0 is no answer.
+// RoundTrip responds with one status after the other; 0 is an error.
 func (a *answers) RoundTrip(*http.Request) (*http.Response, error) {
 	status := (*a)[0]
 	*a = (*a)[1:]
@@ -74,7 +74,7 @@ func TestLatency(t *testing.T) {
 	for range 10 {
 		m.Event("message", OK, time.Minute)
 	}
-	if d, _ := l.Quantile(.5); d > time.Millisecond { // of those since the last time alone
+	if d, _ := l.Quantile(.5); d > time.Millisecond { // only of messages since the last call
 		t.Errorf("the half took %v", d)
 	}
 	m.Event("message", OK, time.Minute)

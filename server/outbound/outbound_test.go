@@ -57,7 +57,7 @@ func TestMayBePublic(t *testing.T) {
 	}
 }
 
-// nameserver answers each question for an IPv4 address with the next answer, and then with the last one again.
+// nameserver answers each query for an IPv4 address with the next answer, and then repeats the last one.
 func nameserver(t *testing.T, answers ...[4]byte) (*net.Resolver, *atomic.Int32) {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -96,7 +96,7 @@ func nameserver(t *testing.T, answers ...[4]byte) (*net.Resolver, *atomic.Int32)
 	}}, &asked
 }
 
-// inside listens on this machine and counts who connects.
+// inside listens on this machine and counts connections.
 func inside(t *testing.T) (port string, connected *atomic.Int32) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -152,7 +152,7 @@ func TestAddressesOfThisMachineAreNotDialled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var noName *net.DNSError // the Go resolver takes 127.1 for neither address nor name, the system's may take it for an address
+		var noName *net.DNSError // the Go resolver takes 127.1 for neither address nor name; the system's may take it for an address
 		if _, err := Transport(resolver).RoundTrip(r); !errors.Is(err, ErrNotPublic) && !errors.As(err, &noName) && !errors.Is(err, syscall.EAFNOSUPPORT) {
 			t.Errorf("%s: %v", host, err)
 		}

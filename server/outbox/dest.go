@@ -11,47 +11,46 @@ import (
 	"sohbet/models"
 )
 
-// dest schedules the keys of one destination. Keys that had nothing waiting come before those that had, as in fair queueing
-// with a list of new flows (RFC 8290, section 4.2): a backlog does not delay somebody's first row by a whole round. Of the new
-// keys those with the fewest rows come first, so that a single line passes others' bursts, but the oldest is passed over a few
-// times only.
+// dest schedules the keys of one destination. Keys that had no pending rows go before those that had, as in fair queueing with a list
+// of new flows (RFC 8290, section 4.2): a backlog does not delay the first row of another key by a whole round. Among new keys those
+// with the fewest rows go first, so that a single message passes a burst, but the oldest key is passed over only a few times.
 type dest struct {
 	s       *Sender
 	pace    *Pace
-	changed chan struct{} // wakes run
+	changed chan struct{} // signals run
 
 	mu       sync.Mutex
-	keys     map[models.OutboxKey]*key // that have rows
+	keys     map[models.OutboxKey]*key // keys with rows
 	fresh    []*key                    // ready, and not served since they became ready
 	old      []*key                    // ready
-	passed   int                       // how often the oldest of fresh was passed over in a row
-	busy     int                       // deliveries under way
-	failures int                       // in a row
-	probing  bool                      // a key that failed is being tried while the destination is in trouble
-	tried    time.Time                 // when a delivery last began
-	newest   *key                      // that it is for, as long as it goes on
-	served   time.Time                 // when one last succeeded
-	retryAt  time.Time                 // in trouble: when a key that failed may be tried
+	passed   int                       // how often the oldest of fresh was passed over in succession
+	busy     int                       // deliveries in progress
+	failures int                       // consecutive failures
+	probing  bool                      // a failed key is being retried during an outage
+	tried    time.Time                 // start of the last delivery
+	newest   *key                      // key of that delivery while it is in progress
+	served   time.Time                 // time of the last success
+	retryAt  time.Time                 // during an outage: when a failed key may be retried
 }
 
-// key is the state of one key that has rows.
+// key is the state of an outbox key with rows.
 type key struct {
 	id       models.OutboxKey
 	state    state
-	rows     int       // that were queued while it was fresh
-	empty    bool      // ready, but only to keep its place: see rest
-	first    bool      // being served as a fresh one
-	probe    bool      // being served although it failed and the destination is in trouble
+	rows     int       // rows queued while it was fresh
+	empty    bool      // has no rows and is ready only to keep its place: see rest
+	first    bool      // being served as a fresh key
+	probe    bool      // being retried during an outage
 	more     bool      // rows were queued while it was being served
-	known    bool      // due is known here, and not only in the table
-	due      time.Time // while it waits
-	soft     bool      // it waits for no failure, so a new row ends that
-	row      int64     // that failed last
-	failures int       // of that row
-	failed   time.Time // when it last did
+	known    bool      // due is current; otherwise the value in the table counts
+	due      time.Time // end of the wait
+	soft     bool      // waits although nothing failed; a new row ends the wait
+	row      int64     // id of the row that failed last
+	failures int       // failures of that row
+	failed   time.Time // time of its last failure
 }
 
-// mostPassed is how often the oldest of the new keys lets another go first.
+// mostPassed is how often the oldest of the new keys may be passed over.
 const mostPassed = 3
 
 type state uint8
@@ -62,7 +61,7 @@ const (
 	waiting
 )
 
-// add notes that a key has rows; fresh says that they have just been queued.
+// add records that a key has rows; fresh means that they have just been queued.
 func (d *dest) add(id models.OutboxKey, fresh bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -90,7 +89,7 @@ func (d *dest) add(id models.OutboxKey, fresh bool) {
 	d.wake()
 }
 
-// ready puts a key at the end of those that take turns; the lock is held.
+// ready appends a key to the round-robin list. The caller holds the lock.
 func (d *dest) ready(k *key) {
 	k.state, k.soft = ready, false
 	d.old = append(d.old, k)
@@ -120,7 +119,7 @@ func (d *dest) run(ctx context.Context) {
 			return
 		}
 		d.mu.Lock()
-		k, _ := d.next(d.s.Now(), true) // whose turn it is may have changed meanwhile
+		k, _ := d.next(d.s.Now(), true) // the next key may have changed while waiting for the slot
 		d.mu.Unlock()
 		if k == nil {
 			slot.Cancel()
@@ -130,7 +129,7 @@ func (d *dest) run(ctx context.Context) {
 	}
 }
 
-// idle waits for a change, or for a time if that is above 0.
+// idle waits for a change or, if wait is above 0, for that time.
 func (d *dest) idle(ctx context.Context, wait time.Duration) {
 	var expired <-chan time.Time
 	if wait > 0 {
@@ -147,8 +146,8 @@ func (d *dest) idle(ctx context.Context, wait time.Duration) {
 
 func (d *dest) inTrouble() bool { return d.failures >= troubleAfter }
 
-// next is the key whose turn it is, nil if there is none: then it says after which time there may be one, 0 if that depends
-// on a change. With take the key is being served from now on. The lock is held.
+// next returns the next key to serve, or nil and the time after which there may be one, 0 if that depends on a change. With take the
+// key is marked as being served. The caller holds the lock.
 func (d *dest) next(now time.Time, take bool) (*key, time.Duration) {
 	if d.busy >= d.s.Workers {
 		return nil, 0
@@ -163,7 +162,7 @@ func (d *dest) next(now time.Time, take bool) (*key, time.Duration) {
 		}
 		return true
 	}
-	var first *key // of those that failed, the one that is due first
+	var first *key // the failed key that is due first
 	for _, k := range d.keys {
 		if k.state != waiting {
 			continue
@@ -231,14 +230,14 @@ func (d *dest) serve(ctx context.Context, k *key, slot *Slot) {
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
-			d.s.Log.Debug("outbox: cannot be read", slog.String("channel", d.s.Channel), slog.Any("error", err))
+			d.s.Log.Debug("outbox: failed to read rows", slog.String("channel", d.s.Channel), slog.Any("error", err))
 		}
 		d.settle(k, func() { d.wait(k, now.Add(scanEvery), false) })
 		return
 	case len(rows) == 0:
 		d.settle(k, func() { d.rest(k, false) })
 		return
-	case !k.known && rows[0].DueAt != nil && rows[0].DueAt.After(now): // left by a process before this one
+	case !k.known && rows[0].DueAt != nil && rows[0].DueAt.After(now): // postponed by an earlier process
 		k.known = true
 		d.settle(k, func() { d.wait(k, *rows[0].DueAt, false) })
 		return
@@ -265,7 +264,7 @@ func (d *dest) serve(ctx context.Context, k *key, slot *Slot) {
 	case out.Err != nil:
 		d.settle(k, func() {
 			k.state = ready
-			d.old = append([]*key{k}, d.old...) // it keeps its turn
+			d.old = append([]*key{k}, d.old...) // it goes first again
 		})
 	case out.Wait > 0:
 		d.settle(k, func() { d.wait(k, now.Add(out.Wait), true) })
@@ -293,8 +292,8 @@ func (d *dest) end(k *key) {
 	}
 }
 
-// rest ends the turn of a key. One that was fresh and has no rows left keeps a place among the others, so that many keys with
-// a row now and then do not starve those with a backlog. The lock is held.
+// rest ends the turn of a key. A fresh key without rows left keeps a place in the round robin, so that many keys with occasional rows
+// do not starve those with a backlog. The caller holds the lock.
 func (d *dest) rest(k *key, left bool) {
 	left = left || k.more
 	if !left && !k.first {
@@ -305,7 +304,7 @@ func (d *dest) rest(k *key, left bool) {
 	k.empty, k.first = !left, false
 }
 
-// wait puts a key off; the lock is held.
+// wait postpones a key. The caller holds the lock.
 func (d *dest) wait(k *key, until time.Time, soft bool) {
 	if soft && k.more {
 		d.ready(k)
@@ -323,18 +322,18 @@ func (d *dest) succeeded(k *key, left bool) {
 	})
 }
 
-// recovered notes a success; the lock is held.
+// recovered records a success. The caller holds the lock.
 func (d *dest) recovered() {
 	d.served = d.s.Now()
 	if d.inTrouble() {
-		d.s.Log.Info("outbox: sending works again", slog.String("channel", d.s.Channel))
+		d.s.Log.Info("outbox: sending has recovered", slog.String("channel", d.s.Channel))
 		d.failures = 0
 		d.retryAll()
 	}
 	d.failures = 0
 }
 
-// retryAll lets every key that failed be tried at once; the lock is held.
+// retryAll makes every failed key ready. The caller holds the lock.
 func (d *dest) retryAll() {
 	for _, k := range d.keys {
 		k.known = true
@@ -346,8 +345,7 @@ func (d *dest) retryAll() {
 	d.wake()
 }
 
-// failed notes that a row was not delivered. The row is at fault for certain only if others were delivered since its last
-// failure.
+// failed records a failed delivery. The row counts as the cause only if others were delivered since its last failure.
 func (d *dest) failed(ctx context.Context, k *key, row models.OutboxRow, out Outcome) {
 	now := d.s.Now()
 	d.mu.Lock()
@@ -365,17 +363,17 @@ func (d *dest) failed(ctx context.Context, k *key, row models.OutboxRow, out Out
 	switch {
 	case aside:
 		if err = d.s.Store.OutboxSetAside(ctx, row.ID, out.Reason, now); err == nil {
-			d.s.Log.Error("outbox: a row is set aside", slog.String("channel", d.s.Channel), slog.Int64("message_id", row.MessageID), slog.Any("error", out.Err))
+			d.s.Log.Error("outbox: set aside a row", slog.String("channel", d.s.Channel), slog.Int64("message_id", row.MessageID), slog.Any("error", out.Err))
 			d.s.Aside(ctx, row, out.Reason)
 		}
 	case own:
 		err = d.s.Store.OutboxLater(ctx, row.ID, due)
 	}
 	if err != nil && ctx.Err() == nil {
-		d.s.Log.Warn("outbox: a failed try was not noted", slog.String("channel", d.s.Channel), slog.Any("error", err))
+		d.s.Log.Warn("outbox: failed to record a failed attempt", slog.String("channel", d.s.Channel), slog.Any("error", err))
 	}
 	if aside && err == nil {
-		// The destination has shown that it works: by others that were delivered, or to the channel.
+		// The destination works: others were delivered, or the channel knows that the row is the cause.
 		d.settle(k, func() {
 			k.failures = 0
 			if d.failures = 0; out.Aside {
@@ -389,9 +387,9 @@ func (d *dest) failed(ctx context.Context, k *key, row models.OutboxRow, out Out
 	d.s.Trouble(out.Err)
 	level := slog.LevelDebug
 	if failures == troubleAfter || failures%100 == 0 {
-		level = slog.LevelWarn // an outage is logged once, and now and then while it lasts
+		level = slog.LevelWarn // an outage is logged once, and every hundredth failure
 	}
-	d.s.Log.Log(ctx, level, "outbox: not sent, trying again", slog.String("channel", d.s.Channel), slog.Int("tries", k.failures+1), slog.Any("error", out.Err))
+	d.s.Log.Log(ctx, level, "outbox: delivery failed; retrying", slog.String("channel", d.s.Channel), slog.Int("tries", k.failures+1), slog.Any("error", out.Err))
 	d.settle(k, func() {
 		k.failures++
 		k.failed = d.s.Now()

@@ -1,12 +1,12 @@
-// Package outbox delivers the rows of models' outbox to the world outside: to a chat, a mail server, a webhook. It knows
-// the rows, their order and when to try again; what a row means is its [Channel]'s business.
+// Package outbox delivers the rows of the outbox table to external services: a chat, a mail server, a webhook. It handles ordering,
+// rate limits and retries; a [Channel] interprets the rows.
 //
-// Rows of one key are delivered in order; keys share a destination's pace in turn, and a key whose row fails holds up no
-// other. The rows are written in the transaction that caused them, so a row is delivered at least once; twice only if the
-// process ends, or the database fails, between the destination's answer and its record.
+// Rows of one key are delivered in order; keys share a destination's rate limit in turn, and a failing row blocks only its own key.
+// Rows are written in the transaction that caused them, so each is delivered at least once; it is delivered twice only if the process
+// ends, or the database fails, between the destination's response and the record of it.
 //
-// One process at a time may run the sender of a channel: the one with its lease, see [models.Store.Lease], in whose context Run is
-// called. One that lost it sends and records nothing more.
+// The sender of a channel may run in one process at a time: the holder of its lease, see [models.Store.Lease], in whose context Run is
+// called. After losing the lease it neither sends nor records anything.
 package outbox
 
 import (
@@ -22,7 +22,7 @@ import (
 	"sohbet/models"
 )
 
-// Store is what the sender needs of models.Store.
+// Store is the part of models.Store that the sender uses.
 type Store interface {
 	OutboxListen(channel string, f func(keys []models.OutboxKey, retry bool))
 	OutboxKeys(ctx context.Context, channel string, after int64) ([]models.OutboxKey, int64, error)
@@ -34,16 +34,16 @@ type Store interface {
 
 // Channel delivers rows.
 type Channel interface {
-	// Send delivers the first of d.Rows, with as many of the rows after it as fit into the same call. It bounds its calls
-	// in time. It is called in several goroutines, never in two for one key.
+	// Send delivers the first of d.Rows, and as many of the following rows as fit into the same call. Its calls have timeouts. It is
+	// called concurrently, but never for the same key.
 	Send(ctx context.Context, d Delivery) Outcome
 }
 
 // Delivery is one call for a key.
 type Delivery struct {
-	Rows     []models.OutboxRow // the first that wait, in order; at least one
-	Failures int                // how often the first of them failed since this process sends
-	Slot     *Slot              // room for the first call; the sender ends it if the channel does not
+	Rows     []models.OutboxRow // the first pending rows, in order; at least one
+	Failures int                // number of failures of the first row in this process
+	Slot     *Slot              // rate limit slot for the first call; the sender ends it if the channel does not
 }
 
 // Scope is what an error is about.
@@ -51,81 +51,81 @@ type Scope uint8
 
 // The scopes.
 const (
-	Unclear Scope = iota // the row, its key or the destination: what other rows meet decides that
-	Whole                // the destination: no row's fault
-	Pause                // the destination asked for silence, which the channel told its pace; no failure
+	Unclear Scope = iota // the row, its key or the destination: the results of other rows decide
+	Whole                // the destination; not caused by a row
+	Pause                // the destination asked for a pause, of which the channel has informed its Pace; not a failure
 )
 
-// Outcome is what became of a delivery.
+// Outcome is the result of a delivery.
 type Outcome struct {
-	// Done are the rows that nothing is left to do for. Record stores that; nil means that the rows are just removed.
-	// It is tried until it succeeds. A row of which a part was sent has a Record and is not Done.
+	// Done are the completed rows. Record stores that, and is retried until it succeeds; nil means that the rows are only deleted. If a
+	// part of a row was sent, Record is set and the row is not in Done.
 	Done   []models.OutboxRow
 	Record func(context.Context) error
 
-	// Wait asks for the same rows after a time, or as soon as another row of their key is queued.
+	// Wait requests to be called again with the same rows after this time, or as soon as another row of their key is queued.
 	Wait time.Duration
 
 	Err    error // why the first row was not delivered
 	Scope  Scope // of Err
 	Reason string
-	// Aside sets the first row aside at once: it is known to be at fault.
+	// Aside sets the first row aside immediately: it is known to be the cause.
 	Aside bool
 }
 
-// Options are the parts of a [Sender].
+// Options configure a [Sender].
 type Options struct {
 	Channel string
 	Store   Store
 	Deliver Channel
 	Pace    func(destination string) *Pace
-	Workers int // deliveries to one destination at a time
-	// Alone is how long a delivery to a destination goes on before the next one may begin beside it; 0 = they begin at once.
-	// What a process that is killed had sent and not recorded is sent again: with Alone that is one delivery, unless calls
-	// take longer than this.
+	Workers int // concurrent deliveries per destination
+	// Alone is how long a delivery must have been in progress before the next one to the destination may start; 0 = no delay.
+	// Deliveries that a crashed process had sent and not recorded are repeated: with Alone that is at most one, unless calls take
+	// longer.
 	Alone time.Duration
 
 	// MaxTries is how often a row may fail, while others of its destination are delivered, before it is set aside.
 	MaxTries int
-	// Trouble hears how the destination fares: the error of the last try, nil when it works or nothing waits.
+	// Trouble is called with the error of the last attempt, or with nil when deliveries succeed or nothing is pending.
 	Trouble func(error)
-	// Aside hears of rows that were set aside. It must not block for long.
+	// Aside is called with rows that were set aside. It must not block for long.
 	Aside func(ctx context.Context, row models.OutboxRow, reason string)
 	Log   *slog.Logger
 	Now   func() time.Time
 }
 
 const (
-	batch        = 50 // rows of one key that a channel sees
+	batch        = 50 // maximum number of rows per Delivery
 	backoffLow   = 500 * time.Millisecond
-	backoffRow   = time.Minute      // the longest wait of one key because of one row
-	backoffDest  = 5 * time.Second  // … of a destination in trouble
-	backoffWhole = 30 * time.Second // … whose error is about the destination for certain
-	troubleAfter = 3                // failures in a row that make a destination one in trouble
-	freshEvery   = time.Second      // how often one in trouble is tried with a key that has not failed
-	scanEvery    = time.Second      // how often rows of other processes are looked for
+	backoffRow   = time.Minute      // maximum backoff of a key because of one row
+	backoffDest  = 5 * time.Second  // maximum backoff of a destination during an outage
+	backoffWhole = 30 * time.Second // the same, if the error is certainly about the destination
+	troubleAfter = 3                // consecutive failures that count as an outage
+	freshEvery   = time.Second      // interval in which keys that have not failed are tried during an outage
+	scanEvery    = time.Second      // interval of checks for rows queued by other processes
 	lookEvery    = 50 * time.Millisecond
-	scanAllEvery = 15 * time.Second // … also those whose transaction ended after that of a later id
-	lastCall     = 4 * time.Second  // how long what was sent may take to be recorded when the process stops
+	scanAllEvery = 15 * time.Second // interval of full checks, which also find rows whose transaction committed after one with a higher id
+	lastCall     = 4 * time.Second  // how long recording what was sent may take during shutdown
 )
 
-// Sender delivers what waits for one channel.
+// Sender delivers the pending rows of one channel.
 type Sender struct {
 	Options
-	look chan struct{} // asks for a look at the table
+	look chan struct{} // requests a check of the table
 
 	mu    sync.Mutex
 	dests map[string]*dest
-	start func(*dest) // nil while the sender does not run
+	start func(*dest) // nil while the sender is not running
 }
 
-// New makes a sender.
+// New returns a sender.
 func New(o Options) *Sender {
 	return &Sender{Options: o, look: make(chan struct{}, 1), dests: make(map[string]*dest)}
 }
 
-// Run delivers until ctx ends. What is being delivered then is given a moment to be recorded. It may be called again
-// after it returned.
+// Run delivers rows until ctx ends. Deliveries in progress are then given time to be recorded. It may be called again after it
+// returned.
 func (s *Sender) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -143,7 +143,7 @@ func (s *Sender) Run(ctx context.Context) {
 	s.scan(ctx)
 }
 
-// queued is called with the keys of new rows, or without for some that are not known.
+// queued is called with the keys of new rows, or without keys if they are unknown.
 func (s *Sender) queued(keys []models.OutboxKey, retry bool) {
 	if retry {
 		s.retryAll()
@@ -194,12 +194,12 @@ func (s *Sender) scan(ctx context.Context) {
 		}
 		keys, seen, err := s.Store.OutboxKeys(ctx, s.Channel, after)
 		if err != nil && ctx.Err() == nil {
-			s.Log.Debug("outbox: cannot be read", slog.String("channel", s.Channel), slog.Any("error", err))
+			s.Log.Debug("outbox: failed to read keys", slog.String("channel", s.Channel), slog.Any("error", err))
 		}
 		newest = max(newest, seen)
 		s.add(keys, after > 0)
 		if err == nil && full && len(keys) == 0 {
-			s.Trouble(nil) // what could not be sent was deleted
+			s.Trouble(nil) // the failing rows were deleted
 		}
 		t := time.NewTimer(scanEvery)
 		select {
@@ -207,14 +207,14 @@ func (s *Sender) scan(ctx context.Context) {
 			t.Stop()
 			return
 		case <-s.look:
-			_ = Sleep(ctx, lookEvery) // one look for all that is queued meanwhile; ctx is looked at next
+			_ = Sleep(ctx, lookEvery) // one check for everything queued meanwhile; ctx is checked next
 		case <-t.C:
 		}
 		t.Stop()
 	}
 }
 
-// retryAll lets every key that waits be tried at once.
+// retryAll makes every waiting key ready.
 func (s *Sender) retryAll() {
 	s.mu.Lock()
 	list := make([]*dest, 0, len(s.dests))
@@ -229,7 +229,7 @@ func (s *Sender) retryAll() {
 	}
 }
 
-// deliver asks the channel. Whatever goes wrong in it concerns one row.
+// deliver calls the channel and recovers from panics, which count as failures of one row.
 func (s *Sender) deliver(ctx context.Context, d Delivery) (out Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -240,7 +240,7 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) (out Outcome) {
 	return s.Deliver.Send(ctx, d)
 }
 
-// record stores that rows are done. It goes on trying: what is not recorded would be sent again.
+// record stores that rows are done. It retries, because rows that are not recorded would be sent again.
 func (s *Sender) record(ctx context.Context, out Outcome) error {
 	ctx, cancel := Outlast(ctx, lastCall)
 	defer cancel()
@@ -258,32 +258,32 @@ func (s *Sender) record(ctx context.Context, out Outcome) error {
 			return nil
 		}
 		if ctx.Err() != nil || errors.Is(err, models.ErrClosed) || errors.Is(err, models.ErrLeaseLost) {
-			return fmt.Errorf("outbox: what was sent is not recorded: %w", err)
+			return fmt.Errorf("outbox: failed to record sent rows: %w", err)
 		}
-		s.Log.Warn("outbox: what was sent is not recorded yet", slog.String("channel", s.Channel), slog.Any("error", err))
+		s.Log.Warn("outbox: failed to record sent rows; retrying", slog.String("channel", s.Channel), slog.Any("error", err))
 		if err := Sleep(ctx, Backoff(try, backoffDest)); err != nil {
 			return err
 		}
 	}
 }
 
-// Outlast gives a context that goes on for a time after ctx.
+// Outlast returns a context that ends d after ctx.
 func Outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(ctx, func() {
-		_ = Sleep(longer, d) // what ends it ends this
+		_ = Sleep(longer, d) // ends early if longer is cancelled
 		cancel()
 	})
 	return longer, func() { unhook(); cancel() }
 }
 
-// Backoff doubles from try to try up to a bound, and is off by up to a quarter, so that nothing comes in step.
+// Backoff doubles with each attempt up to a maximum, with a random deviation of up to a quarter, so that retries do not synchronize.
 func Backoff(tries int, most time.Duration) time.Duration {
 	d := min(backoffLow<<min(tries, 20), most)
 	return d - d/4 + time.Duration(rand.Int64N(int64(d)/2+1))
 }
 
-// Sleep waits for d, or until ctx ends, whose error it then gives.
+// Sleep waits for d, or until ctx ends, and returns ctx's error.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

@@ -14,14 +14,14 @@ import (
 	"sohbet/models"
 )
 
-// table is the outbox in memory.
+// table is an in-memory outbox table.
 type table struct {
 	mu     sync.Mutex
 	rows   []models.OutboxRow
 	last   int64
 	listen func([]models.OutboxKey, bool)
-	reads  int // of all keys
-	lost   int // records that fail
+	reads  int // number of queries for keys
+	lost   int // number of records that are to fail
 }
 
 func (s *table) OutboxListen(_ string, f func([]models.OutboxKey, bool)) {
@@ -124,14 +124,14 @@ func (s *table) waiting() int {
 	return n
 }
 
-// call is one delivery that a destination took.
+// call is a delivery that the destination accepted.
 type call struct {
 	at     time.Duration // since the start
 	thread string
 	ids    []int64
 }
 
-// site is a sender with its table and the destination.
+// site is a sender with its table and destination.
 type site struct {
 	*table
 	t       *testing.T
@@ -142,11 +142,11 @@ type site struct {
 	calls   []call
 	tries   map[int64]int
 	trouble error
-	send    func(ctx context.Context, d Delivery) *Outcome // nil = the destination takes all that it is given
+	send    func(ctx context.Context, d Delivery) *Outcome // nil = the destination accepts everything
 	stop    func()
 }
 
-// Send takes all rows that wait.
+// Send delivers all pending rows.
 func (s *site) Send(ctx context.Context, d Delivery) Outcome {
 	s.mu.Lock()
 	s.tries[d.Rows[0].ID]++
@@ -174,7 +174,7 @@ func (s *site) took(d Delivery, rows []models.OutboxRow) {
 	s.calls = append(s.calls, c)
 }
 
-// arrived returns the ids that the destination took of a thread, and when it took the last one.
+// arrived returns the ids accepted for a thread, and the time of the last one.
 func (s *site) arrived(thread string) (ids []int64, last time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +186,7 @@ func (s *site) arrived(thread string) (ids []int64, last time.Duration) {
 	return ids, last
 }
 
-// seen is what the destination took so far, and the trouble there is.
+// seen returns the calls accepted so far, and the current error.
 func (s *site) seen() ([]call, error) {
 	synctest.Wait()
 	s.mu.Lock()
@@ -200,7 +200,7 @@ func (s *table) looks() int {
 	return s.reads
 }
 
-// open runs a sender in the bubble's time.
+// open starts a sender with the fake clock of the test.
 func open(t *testing.T, l Limit, send func(context.Context, Delivery) *Outcome) *site {
 	s := &site{table: &table{}, t: t, began: time.Now(), pace: NewPace(l, time.Now), send: send, tries: make(map[int64]int)}
 	s.sender = New(Options{
@@ -217,10 +217,10 @@ func open(t *testing.T, l Limit, send func(context.Context, Delivery) *Outcome) 
 	return s
 }
 
-// minute is what a group takes in Telegram.
+// minute is Telegram's limit for a group.
 var minute = Limit{Count: 20, Per: time.Minute, Reserve: 2, Burst: 5}
 
-// perWindow fails if more calls were taken within a minute than a limit allows.
+// perWindow fails if more calls were accepted within a minute than the limit allows.
 func (s *site) perWindow(most int) {
 	s.t.Helper()
 	calls, _ := s.seen()
@@ -232,7 +232,7 @@ func (s *site) perWindow(most int) {
 	}
 }
 
-// Twenty visitors write twenty messages each; a new one writes a line, and somebody wants to sign in.
+// Twenty visitors write twenty messages each; a new visitor writes one, and an agent requests a sign-in code.
 func TestABacklogIsSharedFairly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, minute, nil)
@@ -265,10 +265,10 @@ func TestABacklogIsSharedFairly(t *testing.T) {
 	})
 }
 
-// One who writes all the time delays another by a slot, not by the backlog.
+// A visitor who writes continuously delays another by one slot, not by the backlog.
 func TestKeysTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one := func(_ context.Context, d Delivery) *Outcome { return &Outcome{Done: d.Rows[:1]} } // nothing goes together
+		one := func(_ context.Context, d Delivery) *Outcome { return &Outcome{Done: d.Rows[:1]} } // rows are not combined
 		s := open(t, minute, one)
 		for range 100 {
 			s.put("loud")
@@ -280,7 +280,7 @@ func TestKeysTakeTurns(t *testing.T) {
 		if ids, at := s.arrived("quiet"); len(ids) != 2 || at > 110*time.Second {
 			t.Errorf("the quiet one has %d lines after %v", len(ids), at)
 		}
-		// Many with a line now and then do not starve the one with a backlog.
+		// Many keys with occasional rows do not starve the one with a backlog.
 		before, _ := s.arrived("loud")
 		for i := range 100 {
 			s.put(fmt.Sprintf("passer-by %d", i%10))
@@ -293,7 +293,7 @@ func TestKeysTakeTurns(t *testing.T) {
 	})
 }
 
-// A call that hangs holds its key only, however long it hangs.
+// A hanging call blocks only its key, however long it hangs.
 func TestACallThatHangsHoldsItsKeyOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Limit{}, func(ctx context.Context, d Delivery) *Outcome {
@@ -313,7 +313,7 @@ func TestACallThatHangsHoldsItsKeyOnly(t *testing.T) {
 	})
 }
 
-// A row that alone fails is set aside after some tries; what is behind it goes on; nothing is dropped.
+// A row that fails alone is set aside after several attempts; rows behind it are delivered; none is dropped.
 func TestARowThatAloneFailsIsSetAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var bad int64
@@ -338,12 +338,12 @@ func TestARowThatAloneFailsIsSetAside(t *testing.T) {
 			t.Errorf("arrived %v", ids)
 		}
 		if s.trouble != nil {
-			t.Errorf("trouble %v", s.trouble)
+			t.Errorf("error %v", s.trouble)
 		}
 	})
 }
 
-// While a destination takes nothing, no row is at fault, however long that lasts; afterwards all arrive at once.
+// While a destination accepts nothing, no row counts as the cause, however long that lasts; afterwards all are delivered immediately.
 func TestAnOutageSetsNothingAside(t *testing.T) {
 	for name, scope := range map[string]Scope{"unclear": Unclear, "whole": Whole} {
 		t.Run(name, func(t *testing.T) {
@@ -366,7 +366,7 @@ func TestAnOutageSetsNothingAside(t *testing.T) {
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				if s.trouble == nil || len(s.aside()) != 0 || s.waiting() != 150 {
-					t.Errorf("trouble %v, %d set aside, %d wait", s.trouble, len(s.aside()), s.waiting())
+					t.Errorf("error %v, %d set aside, %d pending", s.trouble, len(s.aside()), s.waiting())
 				}
 				tries := 0
 				for _, n := range s.tries {
@@ -375,7 +375,7 @@ func TestAnOutageSetsNothingAside(t *testing.T) {
 				if tries > 1500 {
 					t.Errorf("%d calls in an hour", tries)
 				}
-				s.put("fresh") // somebody's first row is tried at once
+				s.put("fresh") // the first row of another key is tried immediately
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				if n := s.tries[s.last]; n == 0 {
@@ -387,7 +387,7 @@ func TestAnOutageSetsNothingAside(t *testing.T) {
 				time.Sleep(40 * time.Second)
 				synctest.Wait()
 				if s.trouble != nil || s.waiting() != 0 {
-					t.Errorf("trouble %v, %d wait", s.trouble, s.waiting())
+					t.Errorf("error %v, %d pending", s.trouble, s.waiting())
 				}
 				for v := range 50 {
 					if ids, _ := s.arrived(fmt.Sprintf("visitor %d", v)); !slices.IsSorted(ids) || len(ids) != 3 {
@@ -423,7 +423,7 @@ func TestADestinationThatAsksForSilenceGetsIt(t *testing.T) {
 	})
 }
 
-// What was sent is recorded, though the database is away for a while, and is not sent again.
+// Sent rows are recorded even if the database is unavailable for a while, and are not sent again.
 func TestWhatWasSentIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Limit{}, nil)
@@ -436,7 +436,7 @@ func TestWhatWasSentIsRecorded(t *testing.T) {
 	})
 }
 
-// Rows of other processes are found, and an own row costs no look at the table.
+// Rows queued by other processes are found, and rows queued by this one cause no query for keys.
 func TestRowsAreFoundWithoutLookingAtAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Limit{}, nil)
@@ -457,7 +457,7 @@ func TestRowsAreFoundWithoutLookingAtAll(t *testing.T) {
 		if s.waiting() != 0 {
 			t.Error("a row of another process is not found")
 		}
-		// One whose transaction ended after that of a later id.
+		// A row whose transaction committed after that of a higher id.
 		s.table.mu.Lock()
 		s.rows = append(s.rows, models.OutboxRow{ID: 1, ThreadID: "late"})
 		s.table.mu.Unlock()
@@ -469,7 +469,7 @@ func TestRowsAreFoundWithoutLookingAtAll(t *testing.T) {
 	})
 }
 
-// A row that waits for a quieter moment lets a newer one of its key have another look.
+// A row that waits without a failure is tried again when a newer row of its key is queued.
 func TestWaitIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Limit{}, func(_ context.Context, d Delivery) *Outcome {
@@ -481,7 +481,7 @@ func TestWaitIsNoFailure(t *testing.T) {
 		s.put("one")
 		time.Sleep(time.Minute)
 		if calls, trouble := s.seen(); trouble != nil || len(calls) > 2 {
-			t.Errorf("trouble %v, calls %v", trouble, calls)
+			t.Errorf("error %v, calls %v", trouble, calls)
 		}
 		s.put("one")
 		synctest.Wait()
@@ -500,7 +500,7 @@ func TestPaceNeverExceedsItsWindow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(300 * time.Millisecond) // the call
+			time.Sleep(300 * time.Millisecond) // duration of the call
 			slot.Done()
 			taken = append(taken, time.Now())
 		}

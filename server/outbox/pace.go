@@ -8,57 +8,57 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Class is how soon a call gets its slot. A lower class goes first.
+// Class is the priority of a call. Lower classes go first.
 type Class uint8
 
 // The classes.
 const (
-	Urgent Class = iota // somebody waits for it, such as a sign-in code; it may use the reserve
+	Urgent Class = iota // a user is waiting, as for a sign-in code; may use the reserve
 	More                // a further call for a row that is being sent
 	Next                // the first call for a row
 	classes
 )
 
-// Limit is what a destination takes.
+// Limit is the rate limit of a destination.
 type Limit struct {
-	Count   int           // calls within Per; 0 = no limit
+	Count   int           // calls within Per; 0 = unlimited
 	Per     time.Duration //
-	Reserve int           // of Count, kept for urgent calls
-	Burst   int           // calls that are not spaced out, as long as the window holds no more than these
+	Reserve int           // part of Count that is reserved for urgent calls
+	Burst   int           // calls that may be made without spacing while the window holds no more than these
 	Rates   []*rate.Limiter
 }
 
-// Pace spaces out the calls to one destination. The methods may be called from any goroutine.
+// Pace spaces out the calls to one destination. It is safe for concurrent use.
 //
-// Within the window of a [Limit], calls beyond the burst are spread so that a call never has to wait for the whole window.
+// Calls beyond the burst are spread over the window of a [Limit], so that no call has to wait for the whole window.
 type Pace struct {
 	limit Limit
 	now   func() time.Time
 
 	mu      sync.Mutex
-	done    []time.Time // when the calls of the window were answered, oldest first
-	open    int         // slots that are taken and not answered
-	last    time.Time   // when the last slot was taken that was not urgent
-	until   time.Time   // the destination asked for silence until then
+	done    []time.Time // when the calls in the window were completed, oldest first
+	open    int         // slots taken and not completed
+	last    time.Time   // when the last non-urgent slot was taken
+	until   time.Time   // end of a pause requested by the destination
 	waiting [classes]int
 	changed chan struct{}
 }
 
-// NewPace makes the pace of one destination.
+// NewPace returns the pace of one destination.
 func NewPace(l Limit, now func() time.Time) *Pace {
 	return &Pace{limit: l, now: now, changed: make(chan struct{})}
 }
 
-// Slot is room for one call.
+// Slot is the permission for one call.
 type Slot struct {
 	pace *Pace
 	once sync.Once
 }
 
-// Done counts the call, which was answered or may have arrived: destinations count when a call arrives.
+// Done counts the call, which was answered or may have arrived: destinations count calls when they arrive.
 func (s *Slot) Done() { s.end(true) }
 
-// Cancel gives the slot back; it does nothing after Done.
+// Cancel returns the slot; it does nothing after Done.
 func (s *Slot) Cancel() { s.end(false) }
 
 func (s *Slot) end(used bool) {
@@ -77,13 +77,13 @@ func (s *Slot) end(used bool) {
 	})
 }
 
-// notify wakes whoever waits for a slot; the lock is held.
+// notify signals a change to all waiting calls. The caller holds the lock.
 func (p *Pace) notify() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// Take waits for room for one call. The caller ends the slot.
+// Take waits for a slot. The caller must end it.
 func (p *Pace) Take(ctx context.Context, c Class) (*Slot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -114,7 +114,7 @@ func (p *Pace) Take(ctx context.Context, c Class) (*Slot, error) {
 	}
 }
 
-// waitFor waits for a time, if bounded, or until changed is closed.
+// waitFor waits for d if bounded, or until changed is closed.
 func waitFor(ctx context.Context, changed <-chan struct{}, d time.Duration, bounded bool) error {
 	var expired <-chan time.Time
 	if bounded {
@@ -130,8 +130,8 @@ func waitFor(ctx context.Context, changed <-chan struct{}, d time.Duration, boun
 	return ctx.Err()
 }
 
-// delay is how long a class has to wait, as far as is known; bounded is false if that depends on calls under way. The lock
-// is held.
+// delay returns how long a class has to wait, as far as is known; bounded is false if that depends on calls in progress. The caller
+// holds the lock.
 func (p *Pace) delay(c Class) (d time.Duration, bounded bool) {
 	now := p.now()
 	if d := p.until.Sub(now); d > 0 {
@@ -160,7 +160,7 @@ func (p *Pace) delay(c Class) (d time.Duration, bounded bool) {
 	return 0, true
 }
 
-// window is delay as far as the window goes.
+// window is the part of delay that results from the window.
 func (p *Pace) window(c Class, now time.Time) (d time.Duration, bounded bool) {
 	l := p.limit
 	if l.Count <= 0 {
@@ -183,14 +183,14 @@ func (p *Pace) window(c Class, now time.Time) (d time.Duration, bounded bool) {
 	if c == Urgent || used < l.Burst {
 		return 0, true
 	}
-	left := l.Per // until the oldest call leaves the window
+	left := l.Per // time until the oldest call leaves the window
 	if len(p.done) > 0 {
 		left = p.done[0].Add(l.Per).Sub(now)
 	}
 	return p.last.Add(left / time.Duration(most-used)).Sub(now), true
 }
 
-// Pause lets no call begin for a time: the destination asked for it.
+// Pause delays all calls for a time, as requested by the destination.
 func (p *Pace) Pause(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -200,7 +200,7 @@ func (p *Pace) Pause(d time.Duration) {
 	}
 }
 
-// Paused is how long the destination still wants to be left alone.
+// Paused returns the remaining time of a pause.
 func (p *Pace) Paused() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

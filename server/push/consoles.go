@@ -7,7 +7,7 @@ import (
 	"sohbet/models"
 )
 
-// InView notes whether the console behind a socket is in front of somebody's eyes. A socket that has closed is not.
+// InView records whether the console of a socket is visible. For a closed socket it must be set to false.
 func (s *Service) InView(socketID string, visible bool) {
 	s.mu.Lock()
 	before := len(s.consoles)
@@ -26,14 +26,14 @@ func (s *Service) InView(socketID string, visible bool) {
 	}
 }
 
-// here reports whether a console of this process is in view.
+// here reports whether a console of this process is visible.
 func (s *Service) here() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.consoles) > 0
 }
 
-// looking reports whether a console of any process is in view.
+// looking reports whether a console of any process is visible.
 func (s *Service) looking(ctx context.Context) (bool, error) {
 	if s.here() {
 		return true, nil
@@ -41,7 +41,7 @@ func (s *Service) looking(ctx context.Context) (bool, error) {
 	return s.Store.ConsolesElsewhere(ctx, s.process, s.Now())
 }
 
-// keepConsoles tells the other processes whether consoles are in view here.
+// keepConsoles shares with the other processes whether consoles are visible here.
 func (s *Service) keepConsoles(ctx context.Context) {
 	tick := time.NewTicker(models.ConsolesSeen / 3)
 	defer tick.Stop()
@@ -52,7 +52,7 @@ func (s *Service) keepConsoles(ctx context.Context) {
 			if err := s.Store.NoteConsoles(ctx, s.process, now, s.Now()); err == nil {
 				noted = now
 			} else if ctx.Err() == nil {
-				s.Log.Debug("push: other processes do not know that a console is in view", "error", err)
+				s.Log.Debug("push: failed to record visible consoles", "error", err)
 			}
 		}
 		select {
@@ -60,7 +60,7 @@ func (s *Service) keepConsoles(ctx context.Context) {
 			if noted {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 				defer cancel()
-				_ = s.Store.NoteConsoles(ctx, s.process, false, s.Now()) // or its word runs out
+				_ = s.Store.NoteConsoles(ctx, s.process, false, s.Now()) // otherwise the record expires
 			}
 			return
 		case <-s.turned:

@@ -32,7 +32,7 @@ import (
 
 var b64 = base64.RawURLEncoding
 
-// browser is a subscription with the private half that only the browser has.
+// browser is a subscription with the private key, which only the browser has.
 type browser struct {
 	key    *ecdh.PrivateKey
 	secret []byte
@@ -58,7 +58,7 @@ func (b browser) subscription(locale string) push.Subscription {
 	return n
 }
 
-// open decrypts a message (RFC 8291 §3.4 on RFC 8188) and takes off its padding.
+// open decrypts a message (RFC 8291 §3.4 on RFC 8188) and removes its padding.
 func (b browser) open(body []byte) ([]byte, error) {
 	if len(body) < 21 || len(body) > 4096 {
 		return nil, fmt.Errorf("a body of %d bytes; push services must take 4096", len(body))
@@ -109,10 +109,10 @@ func (b browser) open(body []byte) ([]byte, error) {
 	return plain[:end], nil
 }
 
-// host is where the fake push service is, as browsers name it.
+// host is the host name of the fake push service.
 const host = "example.com"
 
-// pushed is a message that the service took.
+// pushed is a message that the service accepted.
 type pushed struct {
 	path, topic string
 	Title       string
@@ -123,15 +123,15 @@ type pushed struct {
 	contact     string
 }
 
-// service is a push service that takes nothing that a real one might refuse.
+// service is a push service that refuses everything that a real one might refuse.
 type service struct {
 	*httptest.Server
 	t        *testing.T
-	key      string // the application server's key for which browsers subscribed
+	key      string // the application server key of the subscriptions
 	browsers map[string]browser
-	answers  map[string][]int // by path, one after the other; 201 otherwise
+	answers  map[string][]int // status codes by path, in sequence; 201 after that
 
-	retryAfter string // what goes with a 429
+	retryAfter string // Retry-After header of a 429
 
 	mu    sync.Mutex
 	taken []pushed
@@ -172,7 +172,7 @@ func newService(t *testing.T, browsers ...browser) *service {
 	return s
 }
 
-// transport reaches the service under its name.
+// transport returns a transport that connects to the service under its host name.
 func (s *service) transport() http.RoundTripper {
 	tr := s.Client().Transport.(*http.Transport).Clone()
 	tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -208,7 +208,7 @@ func (s *service) take(r *http.Request) (pushed, error) {
 	return p, json.Unmarshal(text, &p)
 }
 
-// vapid checks the sender's signature (RFC 8292) and returns whom to ask about it.
+// vapid verifies the sender's signature (RFC 8292) and returns its contact address.
 func (s *service) vapid(header string) (string, error) {
 	found := regexp.MustCompile(`^vapid t=([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+), k=([A-Za-z0-9_-]+)$`).FindStringSubmatch(header)
 	if found == nil {
@@ -249,7 +249,7 @@ func (s *service) vapid(header string) (string, error) {
 	return claims.Sub, nil
 }
 
-// all are the messages taken so far, by path.
+// all returns the messages accepted so far, by path.
 func (s *service) all() []pushed {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package push tells agents who look elsewhere that a visitor has written: by Web Push (RFC 8030), encrypted for their browser
-// (RFC 8291) and signed with this server's key (RFC 8292).
+// Package push notifies agents without a visible console of visitors' messages by Web Push (RFC 8030), encrypted for the browser (RFC
+// 8291) and signed with this server's VAPID key (RFC 8292).
 package push
 
 import (
@@ -25,7 +25,7 @@ import (
 	"sohbet/server/outbound"
 )
 
-// Store is what the service needs of models.Store.
+// Store is the part of models.Store that the service uses.
 type Store interface {
 	ServerKey(ctx context.Context, name string, generate func() (private, public string, err error)) (private, public string, err error)
 	SavePush(context.Context, models.PushSubscription) error
@@ -38,53 +38,53 @@ type Store interface {
 	ConsolesElsewhere(ctx context.Context, process string, now time.Time) (bool, error)
 }
 
-// Options are the parts of a [Service].
+// Options configure a [Service].
 type Options struct {
 	Store     Store
-	Text      func(locale, key string) string // of the locale files, "section.name"
-	Contact   string                          // PUSH_CONTACT; "" = the address through which the agent subscribed
-	Base      string                          // the path that this server's pages are below; "" = the root
-	Transport http.RoundTripper               // nil = one that reaches public addresses alone
-	Retry     time.Duration                   // before the next try where a push service does not say when; 0 = 5 s
+	Text      func(locale, key string) string // looks up texts of the locale files, "section.name"
+	Contact   string                          // PUSH_CONTACT; "" = the URL at which the agent subscribed
+	Base      string                          // URL path prefix of this server's pages; "" = the root
+	Transport http.RoundTripper               // nil = a transport that connects only to public addresses
+	Retry     time.Duration                   // delay before a retry if the push service does not specify one; 0 = 5 s
 	Log       *slog.Logger
 	Now       func() time.Time
 }
 
-// Service sends pushes. Its methods may be called from any goroutine.
+// Service sends push notifications. It is safe for concurrent use.
 type Service struct {
 	Options
-	process string // this one, among those on the same database
+	process string // id of this process among those on the same database
 	client  *http.Client
 	notices chan chat.Notice
-	turned  chan struct{} // consoles came into view, or went out of it
+	turned  chan struct{} // signals that the visibility of consoles changed
 
-	later   sync.WaitGroup // tries after the first
-	open    chan struct{}  // has a place for each request
-	waiting chan struct{}  // and for each message that waits for its next try
+	later   sync.WaitGroup // retries in progress
+	open    chan struct{}  // semaphore for concurrent requests
+	waiting chan struct{}  // semaphore for messages that wait for a retry
 
 	mu       sync.Mutex
-	consoles map[string]struct{} // sockets of consoles in view
-	nobody   time.Time           // until when no browser is known to want pushes
+	consoles map[string]struct{} // sockets with a visible console
+	nobody   time.Time           // until then the list of subscriptions is known to be empty
 
-	told map[string]time.Time // by topic, until when nothing new is told; Run's goroutine alone has it
+	told map[string]time.Time // by topic: time until which no further notification is sent; used only by Run's goroutine
 }
 
 const (
 	keyName     = "vapid"
-	pushEvery   = 30 * time.Second // for each thread
-	timeToLive  = 3600             // seconds for which a push service keeps a message for a browser that is off
+	pushEvery   = 30 * time.Second // minimum interval per thread
+	timeToLive  = 3600             // seconds for which a push service stores a message for an offline browser
 	sendTimeout = 15 * time.Second
 	atOnce      = 8
-	backlog     = 256 // notices; a flood's rest is not told
-	retries     = 2   // tries after the first, all within pushEvery: a thread's next message is not to be replaced by an older one
+	backlog     = 256 // queued notices; further ones are dropped
+	retries     = 2   // all within pushEvery, so that an older message of a thread cannot replace a newer one
 	trimEvery   = time.Hour
-	nobodyFor   = 2 * time.Second // how late a subscription at another process may be heard of
-	toldKept    = 10_000          // threads
+	nobodyFor   = 2 * time.Second // how late a subscription made at another process may be noticed
+	toldKept    = 10_000          // maximum number of threads in told
 
-	whileLooking = "push: an agent is looking, so none is told"
+	whileLooking = "push: not sent because a console is visible"
 )
 
-// New makes the service. It sends once Run runs.
+// New returns the service. It sends while Run runs.
 func New(o Options) *Service {
 	if o.Transport == nil {
 		o.Transport = outbound.Transport(nil)
@@ -100,7 +100,7 @@ func New(o Options) *Service {
 	}
 }
 
-// Key is the public key for which browsers subscribe, in base64url.
+// Key returns the VAPID public key for subscriptions, in base64url.
 func (s *Service) Key(ctx context.Context) (string, error) {
 	_, public, err := s.keys(ctx)
 	return public, err
@@ -110,7 +110,7 @@ func (s *Service) keys(ctx context.Context) (private, public string, err error) 
 	return s.Store.ServerKey(ctx, keyName, webpush.GenerateVAPIDKeys)
 }
 
-// Subscription is what a browser's PushManager gave out.
+// Subscription is a browser's push subscription in JSON format.
 type Subscription struct {
 	Endpoint string `json:"endpoint"`
 	Keys     struct {
@@ -130,12 +130,12 @@ func (n *Subscription) check() error {
 	u, err := url.Parse(n.Endpoint)
 	switch {
 	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || len(n.Endpoint) > maxEndpoint:
-		return invalid("endpoint", "endpoint must be the https address that the browser's PushManager gave.")
+		return invalid("endpoint", "endpoint must be the https URL from the browser's push subscription.")
 	case len(n.Locale) > models.MaxLocale:
 		return invalid("locale", "locale must be a language such as tr.")
 	}
 	if !outbound.MayBePublic(u.Hostname()) {
-		return invalid("endpoint", "endpoint must be on the internet.")
+		return invalid("endpoint", "endpoint must be on the public internet.")
 	}
 	point, err := decode(n.Keys.P256DH)
 	if err == nil {
@@ -150,12 +150,12 @@ func (n *Subscription) check() error {
 	return nil
 }
 
-// decode reads base64url, padded or not.
+// decode decodes base64url, padded or not.
 func decode(text string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
 }
 
-// Subscribe takes a browser in until the session ends. contact is the address through which it came.
+// Subscribe stores a browser's subscription until the session ends. contact is this server's URL at which it subscribed.
 func (s *Service) Subscribe(ctx context.Context, n Subscription, session string, expires time.Time, contact string) error {
 	if err := n.check(); err != nil {
 		return err
@@ -174,8 +174,8 @@ func (s *Service) setNobody(until time.Time) {
 	s.nobody = until
 }
 
-// settled tells, without asking the database, that a notice is for nobody: no browser wants any, or the thread's last one is too
-// fresh. Every message of a visitor comes by here.
+// settled reports, without querying the database, that a notice need not be sent: there are no subscriptions, or the last notification
+// of the thread is too recent. It is called for every message of a visitor.
 func (s *Service) settled(topic string) bool {
 	now := s.Now()
 	s.mu.Lock()
@@ -184,7 +184,7 @@ func (s *Service) settled(topic string) bool {
 	return nobody || now.Before(s.told[topic])
 }
 
-// hush notes until when nothing new is told of a thread.
+// hush suppresses further notifications of a thread until a time.
 func (s *Service) hush(topic string, until time.Time) {
 	if len(s.told) >= toldKept {
 		now := s.Now()
@@ -195,12 +195,12 @@ func (s *Service) hush(topic string, until time.Time) {
 	}
 }
 
-// Unsubscribe lets a browser go. One that is not known is gone already.
+// Unsubscribe deletes a browser's subscription. It does nothing if there is none.
 func (s *Service) Unsubscribe(ctx context.Context, endpoint string) error {
 	return s.Store.DropPush(ctx, endpoint)
 }
 
-// Notify queues the news of a visitor's message. It never blocks.
+// Notify queues a notice. It never blocks.
 func (s *Service) Notify(n chat.Notice) {
 	select {
 	case s.notices <- n:
@@ -208,7 +208,7 @@ func (s *Service) Notify(n chat.Notice) {
 	}
 }
 
-// Run sends until ctx ends.
+// Run sends notifications until ctx ends.
 func (s *Service) Run(ctx context.Context) {
 	var keeping sync.WaitGroup
 	keeping.Go(func() { s.keepConsoles(ctx) })
@@ -222,18 +222,18 @@ func (s *Service) Run(ctx context.Context) {
 			return
 		case <-trim.C:
 			if err := s.Store.TrimPush(ctx, s.Now()); err != nil {
-				s.Log.Debug("push: what is over was not deleted", "error", err)
+				s.Log.Debug("push: failed to delete expired subscriptions", "error", err)
 			}
 		case n := <-s.notices:
 			if err := s.tell(ctx, n); err != nil && ctx.Err() == nil {
-				// The database is away. What waits would fare the same, and each try would fill the log.
-				s.Log.Warn("push: agents were not told of messages", "error", err, "messages", 1+s.drop())
+				// The database is unavailable. The queued notices would fail too, and log a line each.
+				s.Log.Warn("push: notifications dropped", "error", err, "messages", 1+s.drop())
 			}
 		}
 	}
 }
 
-// drop forgets the notices that wait and returns how many they were.
+// drop discards the queued notices and returns their number.
 func (s *Service) drop() (dropped int) {
 	for {
 		select {
@@ -245,7 +245,8 @@ func (s *Service) drop() (dropped int) {
 	}
 }
 
-// tell sends a notice to all browsers, unless an agent is looking or heard of the thread a moment ago. Its error is the database's.
+// tell sends a notice to all subscribed browsers, unless a console is visible or the thread's last notification is recent. It returns
+// only database errors.
 func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 	topic := topicOf(n.ThreadID)
 	if s.settled(topic) {
@@ -255,7 +256,7 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 		s.Log.Debug(whileLooking)
 		return nil
 	}
-	s.setNobody(s.Now().Add(nobodyFor)) // before the list is read, so that who subscribes meanwhile is not passed over
+	s.setNobody(s.Now().Add(nobodyFor)) // before the list is read, so that a subscription made meanwhile is not missed
 	list, err := s.Store.PushSubscriptions(ctx, s.Now())
 	if err != nil || len(list) > 0 {
 		s.setNobody(time.Time{})
@@ -305,9 +306,9 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 	return nil
 }
 
-// topicOf names a thread to push services and browsers, without telling which it is: a later message takes the place of an
-// earlier one with its name, and consoles, which know the threads, find the one that a pressed notification is of (pressed.js
-// makes the same). RFC 8030 §5.4 allows 32 characters of base64url.
+// topicOf derives a pseudonym for a thread that is sent to push services and browsers: a later message replaces an earlier one with the
+// same topic, and a console, which knows the threads, finds the one that a clicked notification belongs to (pressed.js computes the
+// same value). RFC 8030 §5.4 allows 32 characters of base64url.
 func topicOf(threadID string) string {
 	sum := sha256.Sum256([]byte("sohbet push topic\n" + threadID))
 	return hex.EncodeToString(sum[:16])

@@ -18,13 +18,13 @@ import (
 	"sohbet/server/push"
 )
 
-// world is a running service with a fake push service behind it.
+// world is a running service with a fake push service.
 type world struct {
 	*push.Service
 	t     *testing.T
 	fake  *service
 	log   *loggingtest.Buffer
-	shift atomic.Int64 // of the clock
+	shift atomic.Int64 // offset of the clock
 }
 
 func newWorld(t *testing.T, store push.Store, fake *service, contact string) *world {
@@ -65,13 +65,13 @@ func (w *world) until(what string, holds func() bool) {
 	}
 }
 
-// passed waits until all notices before it have been dealt with: one of a thread of its own is sent to everybody.
+// passed waits until all earlier notices have been processed: it sends one of a separate thread.
 func (w *world) passed(n *int) {
 	w.t.Helper()
 	*n++
 	marker := "marker " + strings.Repeat("x", *n)
 	w.until("the marker came", func() bool {
-		// Again and again, since a queue that is full drops it. Of one thread only the first is told.
+		// Repeatedly, because a full queue drops it. Only the first one per thread is sent.
 		w.Notify(chat.Notice{ThreadID: marker, DisplayName: marker, Preview: "x", ContentType: "text"})
 		for _, p := range w.fake.all() {
 			if strings.HasPrefix(p.Title, marker+" ") {
@@ -94,21 +94,21 @@ func TestPush(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.subscribe(en, "en") // a page that is loaded again subscribes again
+		w.subscribe(en, "en") // a reloaded page subscribes again
 		w.Notify(chat.Notice{ThreadID: "thread-1", DisplayName: "Ayşe", Preview: "Merhaba 🙂", ContentType: "text"})
-		w.until("both are told", func() bool { return len(w.fake.all()) == 2 })
+		w.until("both are notified", func() bool { return len(w.fake.all()) == 2 })
 		all := w.fake.all()
 		for i, want := range []pushed{
 			{path: tr.path, Title: "Ayşe yazdı", Body: "Merhaba 🙂"}, {path: en.path, Title: "Ayşe wrote", Body: "Merhaba 🙂"},
 		} {
-			// What the console's pressed.js makes of the thread's id.
+			// The console's pressed.js computes the same value from the thread's id.
 			const tag = "d4b478cca64b10c8433d385b815c3a70"
 			want.topic, want.Tag, want.URL, want.Unread, want.contact = tag, tag, "/admin", 3, "https://chat.example"
 			if all[i] != want {
 				t.Errorf("%+v, want %+v", all[i], want)
 			}
 		}
-		// More of the same thread says nothing new for half a minute; another thread does.
+		// More messages of the same thread cause no notification within half a minute; another thread does.
 		n := 0
 		w.Notify(chat.Notice{ThreadID: "thread-1", DisplayName: "Ayşe", Preview: "?", ContentType: "text"})
 		w.passed(&n)
@@ -121,11 +121,11 @@ func TestPush(t *testing.T) {
 			return n
 		}
 		if got := count("Ayşe"); got != 2 {
-			t.Errorf("told %d times", got)
+			t.Errorf("notified %d times", got)
 		}
 		w.shift.Add(int64(31 * time.Second))
 		w.Notify(chat.Notice{ThreadID: "thread-1", DisplayName: "Ayşe", ContentType: "image"})
-		w.until("they are told again", func() bool { return count("Ayşe") == 4 })
+		w.until("they are notified again", func() bool { return count("Ayşe") == 4 })
 		if last := w.fake.all(); !strings.Contains(last[len(last)-1].Body, "picture") || last[len(last)-1].topic != all[0].topic {
 			t.Errorf("a picture of the same thread: %+v", last[len(last)-1])
 		}
@@ -134,7 +134,7 @@ func TestPush(t *testing.T) {
 		}
 		before := w.fake.tried()
 		w.Notify(chat.Notice{ThreadID: "thread-2", DisplayName: "Veli", Preview: "x", ContentType: "text"})
-		w.until("one is told", func() bool { return count("Veli") == 1 })
+		w.until("one is notified", func() bool { return count("Veli") == 1 })
 		w.passed(&n)
 		if got := w.fake.tried() - before; got != 2 {
 			t.Errorf("%d messages to one browser, the marker among them", got)
@@ -142,7 +142,7 @@ func TestPush(t *testing.T) {
 	})
 }
 
-// asked counts how often a store is asked for the browsers that want pushes.
+// asked counts how often a store is queried for subscriptions.
 type asked struct {
 	*models.Store
 	times atomic.Int64
@@ -153,7 +153,8 @@ func (a *asked) PushSubscriptions(ctx context.Context, now time.Time) ([]models.
 	return a.Store.PushSubscriptions(ctx, now)
 }
 
-// Every message of a visitor comes by: where no browser wants pushes, or the thread has just been told of, it must cost nothing.
+// Notify is called for every message of a visitor: without subscriptions, or after a recent notification of the thread, it must not
+// query the database.
 func TestMessagesThatAreForNobodyDoNotReachTheDatabase(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		counted := &asked{Store: store}
@@ -165,7 +166,7 @@ func TestMessagesThatAreForNobodyDoNotReachTheDatabase(t *testing.T) {
 		}
 		w.until("the first was dealt with", func() bool { return counted.times.Load() > 0 })
 		w.subscribe(b, "tr")
-		w.until("who subscribed is told of what comes then", func() bool { notice(); return w.fake.tried() == 1 })
+		w.until("a new subscription receives later notifications", func() bool { notice(); return w.fake.tried() == 1 })
 		for range 100 {
 			notice()
 		}
@@ -191,7 +192,7 @@ func TestNobodyIsToldWhoLooks(t *testing.T) {
 		w.InView("socket-2", true)
 		w.InView("socket-1", false)
 		notice("t1")
-		// Another process on the same database knows of that console, until it goes.
+		// Another process on the same database knows about that console until it disconnects.
 		other := newWorld(t, store, w.fake, "")
 		w.until("the other process knows", func() bool {
 			found, err := store.ConsolesElsewhere(t.Context(), "neither", time.Now())
@@ -199,7 +200,7 @@ func TestNobodyIsToldWhoLooks(t *testing.T) {
 		})
 		other.Notify(chat.Notice{ThreadID: "t2", DisplayName: "t2", Preview: "x", ContentType: "text"})
 		for _, one := range []*world{w, other} {
-			one.until("it is known why nobody is told", func() bool { return strings.Contains(one.log.String(), "an agent is looking") })
+			one.until("the reason is logged", func() bool { return strings.Contains(one.log.String(), "a console is visible") })
 		}
 		w.InView("socket-2", false)
 		w.until("the console has gone for the other process too", func() bool {
@@ -210,16 +211,16 @@ func TestNobodyIsToldWhoLooks(t *testing.T) {
 			t.Errorf("%+v", w.fake.all())
 		}
 		notice("t3")
-		w.until("now they are told", func() bool { return len(w.fake.all()) == 1 })
+		w.until("now they are notified", func() bool { return len(w.fake.all()) == 1 })
 		if got := w.fake.all()[0]; got.Title != "t3 yazdı" || got.contact != "mailto:ops@shop.example" {
 			t.Errorf("%+v", got)
 		}
-		// A process that was killed is not believed for ever.
+		// The record of a crashed process expires.
 		if err := store.NoteConsoles(t.Context(), "killed", true, time.Now().Add(-2*models.ConsolesSeen)); err != nil {
 			t.Fatal(err)
 		}
 		notice("t4")
-		w.until("they are told", func() bool { return len(w.fake.all()) == 2 })
+		w.until("they are notified", func() bool { return len(w.fake.all()) == 2 })
 	})
 }
 
@@ -244,21 +245,21 @@ func TestPushServicesAnswers(t *testing.T) {
 			return paths
 		}
 		w.until("those that are gone are forgotten", func() bool { return strings.Join(left(), " ") == "ill moved well" && len(fake.all()) == 1 })
-		w.until("the failures are logged", func() bool { return strings.Count(w.log.String(), "answered") == 2 })
+		w.until("the failures are logged", func() bool { return strings.Count(w.log.String(), "responded with") == 2 })
 		if fake.tried() != 7 {
 			t.Errorf("%d tries: a redirection was followed, or not three made of what may pass and one of the rest", fake.tried())
 		}
 		fake.Close()
 		w.shift.Add(int64(time.Minute))
 		w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
-		w.until("the service's absence is logged", func() bool { return strings.Count(w.log.String(), "a browser was not told") >= 5 })
+		w.until("the service's absence is logged", func() bool { return strings.Count(w.log.String(), "notification not delivered") >= 5 })
 		if strings.Contains(w.log.String(), "/push/") || strings.Contains(w.log.String(), "Ayşe") {
 			t.Errorf("the log names endpoints or people: %s", w.log)
 		}
 	})
 }
 
-// What a push service does not take for now, it is offered again when it says; when it says nothing, soon.
+// A message that a push service refuses temporarily is retried after the time that it specifies, or otherwise soon.
 func TestTroubleThatPasses(t *testing.T) {
 	for name, retryAfter := range map[string]string{
 		"in seconds": "0", "at a time": time.Now().UTC().Format(http.TimeFormat), "not said": "", "nonsense": "soon", "too late": "3600",
@@ -271,21 +272,21 @@ func TestTroubleThatPasses(t *testing.T) {
 			w.subscribe(busy, "tr")
 			w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
 			if name == "too late" {
-				w.until("it is given up", func() bool { return strings.Contains(w.log.String(), "a browser was not told") })
+				w.until("it is given up", func() bool { return strings.Contains(w.log.String(), "notification not delivered") })
 				if fake.tried() != 1 {
 					t.Errorf("%d tries", fake.tried())
 				}
 				return
 			}
-			w.until("the browser is told", func() bool { return len(fake.all()) == 1 })
-			if fake.tried() != 3 || strings.Contains(w.log.String(), "not told") {
+			w.until("the browser is notified", func() bool { return len(fake.all()) == 1 })
+			if fake.tried() != 3 || strings.Contains(w.log.String(), "not delivered") {
 				t.Errorf("%d tries; log: %s", fake.tried(), w.log)
 			}
 		})
 	}
 }
 
-// While a message waits for its next try, others are sent; and whoever comes to look meanwhile is not told any more.
+// While a message waits for a retry, others are sent; it is dropped if a console becomes visible meanwhile.
 func TestWaitingHoldsNobodyUp(t *testing.T) {
 	for where, look := range map[string]func(*world, *models.Store) error{
 		"here": func(w *world, _ *models.Store) error { w.InView("socket", true); return nil },
@@ -310,7 +311,7 @@ func TestWaitingHoldsNobodyUp(t *testing.T) {
 			}
 			time.Sleep(2500 * time.Millisecond)
 			if fake.tried() != 4 {
-				t.Errorf("%d tries: the first message was sent although somebody looks", fake.tried())
+				t.Errorf("%d tries: the first message was sent although a console is visible", fake.tried())
 			}
 		})
 	}
@@ -336,7 +337,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 		"keys.p256dh": {
 			func(n *push.Subscription) { n.Keys.P256DH = "" },
 			func(n *push.Subscription) { n.Keys.P256DH = n.Keys.Auth },
-			func(n *push.Subscription) { n.Keys.P256DH = "BA" + strings.Repeat("A", 85) }, // no point of the curve
+			func(n *push.Subscription) { n.Keys.P256DH = "BA" + strings.Repeat("A", 85) }, // not a point on the curve
 		},
 		"keys.auth": {func(n *push.Subscription) { n.Keys.Auth = "AAAA" }, func(n *push.Subscription) { n.Keys.Auth = "?" }},
 		"locale":    {func(n *push.Subscription) { n.Locale = strings.Repeat("x", 36) }},
@@ -357,7 +358,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 	}
 }
 
-// Whatever a name points at, what is dialled is on the internet.
+// Whatever a name resolves to, only addresses on the public internet are dialled.
 func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 	fake := newService(t)
 	log := &loggingtest.Buffer{}
@@ -369,7 +370,7 @@ func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 	defer func() { stop(); <-ended }()
 	b := newBrowser(t, "/x")
 	n := b.subscription("tr")
-	// Past the check, as a name would be that points at this machine.
+	// Bypasses the check at subscription, like a name that later resolves to this machine.
 	err := store.SavePush(t.Context(), models.PushSubscription{SessionID: "s", ExpiresAt: time.Now().Add(time.Hour), PushAddress: models.PushAddress{
 		Endpoint: fake.URL + "/x", P256DH: n.Keys.P256DH, Auth: n.Keys.Auth, Contact: "https://chat.example",
 	}})
@@ -377,7 +378,7 @@ func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Notify(chat.Notice{ThreadID: "t", DisplayName: "x", Preview: "x"})
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "not on the internet"); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "not on the public internet"); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("log: %s", log)
 		}

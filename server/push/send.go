@@ -19,14 +19,14 @@ import (
 	"sohbet/server/outbound"
 )
 
-// notNow is a failure that may pass.
+// notNow is a failure that may be temporary.
 type notNow struct {
 	error
 	wait time.Duration
 }
 
-// again tries what failed once more, and a last time, as long as the failure may pass by then, unless somebody has come to look
-// meanwhile or too many wait already. It returns the last error.
+// again retries a temporary failure up to retries times before until, unless an agent's console becomes visible or too many messages
+// are waiting. It returns the last error.
 func (s *Service) again(ctx context.Context, failed notNow, until time.Time, send func(context.Context) error) error {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
@@ -47,14 +47,14 @@ func (s *Service) again(ctx context.Context, failed notNow, until time.Time, sen
 	return failed
 }
 
-// sent tells the log when a browser was not told.
+// sent logs a failed notification.
 func (s *Service) sent(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
-		s.Log.Warn("push: a browser was not told", "error", err)
+		s.Log.Warn("push: notification not delivered", "error", err)
 	}
 }
 
-// pause waits, and reports whether it may go on then.
+// pause waits for a retry. It reports false if too many messages are waiting or ctx ended.
 func (s *Service) pause(ctx context.Context, wait time.Duration) bool {
 	select {
 	case s.waiting <- struct{}{}:
@@ -77,7 +77,7 @@ type payload struct {
 	Tag   string `json:"tag"`
 	URL   string `json:"url"`
 
-	Unread int64 `json:"unread"` // messages that no agent has read, for the icon of an installed console
+	Unread int64 `json:"unread"` // messages not read by any agent, for the badge of an installed console
 }
 
 func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.Notice, unread int64, topic, private, public string) error {
@@ -96,26 +96,26 @@ func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.N
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	r, err := webpush.SendNotificationWithContext(ctx, text, &webpush.Subscription{Endpoint: to.Endpoint, Keys: webpush.Keys{P256dh: to.P256DH, Auth: to.Auth}}, &webpush.Options{
-		HTTPClient: s.client, Subscriber: strings.TrimPrefix(contact, "mailto:"), // which the library adds
+		HTTPClient: s.client, Subscriber: strings.TrimPrefix(contact, "mailto:"), // the library adds mailto: itself
 		Topic: topic, TTL: timeToLive, Urgency: webpush.UrgencyHigh, VAPIDPublicKey: public, VAPIDPrivateKey: private,
 	})
 	if err != nil {
 		return s.undelivered(err)
 	}
 	defer func() { _ = r.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, r.Body, 4<<10) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, r.Body, 4<<10) // so that the connection can be reused
 	switch {
 	case r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusGone:
 		return s.Store.DropPush(ctx, to.Endpoint)
 	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode >= 500:
-		return notNow{fmt.Errorf("its push service answered %d", r.StatusCode), s.wait(r.Header.Get("Retry-After"))}
+		return notNow{fmt.Errorf("the push service responded with %d", r.StatusCode), s.wait(r.Header.Get("Retry-After"))}
 	case r.StatusCode >= 300:
-		return fmt.Errorf("its push service answered %d", r.StatusCode)
+		return fmt.Errorf("the push service responded with %d", r.StatusCode)
 	}
 	return nil
 }
 
-// wait reads a Retry-After (RFC 9110 §10.2.3), which RFC 8030 §8.4 has push services send.
+// wait parses a Retry-After header (RFC 9110 §10.2.3), which push services send according to RFC 8030 §8.4.
 func (s *Service) wait(header string) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -126,8 +126,8 @@ func (s *Service) wait(header string) time.Duration {
 	return s.Retry
 }
 
-// undelivered takes the address out of an error, as whoever has an endpoint can write to its browser; and tells failures on the way to a
-// push service from others.
+// undelivered removes the URL from an error, because it is a secret that allows sending to the browser. It marks network errors as
+// temporary.
 func (s *Service) undelivered(err error) error {
 	var onTheWay *url.Error
 	switch {

@@ -6,11 +6,11 @@ import (
 	"github.com/zishang520/socket.io/v2/socket"
 )
 
-// adapter gives the library our rooms: io.To("room").Emit(…) reaches the same members as [Server.Publish]. One goroutine's
-// broadcasts arrive in its order; only Publish also gives all members one order of what several goroutines send.
-// The room that the library makes of every socket's own id is answered from the namespace and costs no memory.
+// adapter provides the library with this package's rooms: io.To("room").Emit(…) reaches the same members as [Server.Publish]. The
+// broadcasts of one goroutine arrive in order; only Publish also gives all members the same order for several goroutines. The room that
+// the library creates for every socket's own id is looked up in the namespace and uses no memory.
 type adapter struct {
-	socket.Adapter // the library's, for what has no state of rooms
+	socket.Adapter // the library's adapter, for methods that do not use rooms
 	srv            *Server
 }
 
@@ -35,7 +35,7 @@ func (a *adapter) find(id socket.SocketId) *Socket {
 	return nil
 }
 
-// AddAll puts a socket into rooms.
+// AddAll adds a socket to rooms.
 func (a *adapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 	s := a.find(id)
 	if s == nil {
@@ -48,21 +48,21 @@ func (a *adapter) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 	}
 }
 
-// Del takes a socket out of a room.
+// Del removes a socket from a room.
 func (a *adapter) Del(id socket.SocketId, name socket.Room) {
 	if s := a.find(id); s != nil {
 		s.Leave(string(name))
 	}
 }
 
-// DelAll takes a socket out of every room.
+// DelAll removes a socket from every room.
 func (a *adapter) DelAll(id socket.SocketId) {
 	if s := a.find(id); s != nil {
 		a.srv.rooms.leaveAll(s)
 	}
 }
 
-// SocketRooms lists a socket's rooms, its own among them.
+// SocketRooms lists a socket's rooms, including its own.
 func (a *adapter) SocketRooms(id socket.SocketId) *types.Set[socket.Room] {
 	set := types.NewSet[socket.Room]()
 	if s := a.find(id); s != nil {
@@ -74,7 +74,7 @@ func (a *adapter) SocketRooms(id socket.SocketId) *types.Set[socket.Room] {
 	return set
 }
 
-// Broadcast sends a packet, encoded once, to those whom opts choose.
+// Broadcast sends a packet, encoded once, to the sockets selected by opts.
 func (a *adapter) Broadcast(p *parser.Packet, opts *socket.BroadcastOptions) {
 	p.Nsp = a.Nsp().Name()
 	frames, err := encodeFrames(p)
@@ -85,7 +85,7 @@ func (a *adapter) Broadcast(p *parser.Packet, opts *socket.BroadcastOptions) {
 	a.each(opts, func(s *Socket) { s.conn.Queue(frames, volatile) })
 }
 
-// BroadcastWithAck is Broadcast with a callback for each answer.
+// BroadcastWithAck is like Broadcast and calls ack for each acknowledgement.
 func (a *adapter) BroadcastWithAck(p *parser.Packet, opts *socket.BroadcastOptions, count func(uint64), ack socket.Ack) {
 	p.Nsp = a.Nsp().Name()
 	id := a.Nsp().Ids()
@@ -104,14 +104,14 @@ func (a *adapter) BroadcastWithAck(p *parser.Packet, opts *socket.BroadcastOptio
 	count(n)
 }
 
-// Sockets lists the ids of the members of rooms.
+// Sockets returns the ids of the members of rooms.
 func (a *adapter) Sockets(rooms *types.Set[socket.Room]) *types.Set[socket.SocketId] {
 	ids := types.NewSet[socket.SocketId]()
 	a.each(&socket.BroadcastOptions{Rooms: rooms}, func(s *Socket) { ids.Add(s.lib.Id()) })
 	return ids
 }
 
-// FetchSockets lists the sockets that opts choose.
+// FetchSockets returns the sockets selected by opts.
 func (a *adapter) FetchSockets(opts *socket.BroadcastOptions) func(func([]socket.SocketDetails, error)) {
 	return func(callback func([]socket.SocketDetails, error)) {
 		var found []socket.SocketDetails
@@ -120,7 +120,7 @@ func (a *adapter) FetchSockets(opts *socket.BroadcastOptions) func(func([]socket
 	}
 }
 
-// AddSockets puts those whom opts choose into rooms.
+// AddSockets adds the sockets selected by opts to rooms.
 func (a *adapter) AddSockets(opts *socket.BroadcastOptions, rooms []socket.Room) {
 	a.each(opts, func(s *Socket) {
 		for _, name := range rooms {
@@ -129,7 +129,7 @@ func (a *adapter) AddSockets(opts *socket.BroadcastOptions, rooms []socket.Room)
 	})
 }
 
-// DelSockets takes those whom opts choose out of rooms.
+// DelSockets removes the sockets selected by opts from rooms.
 func (a *adapter) DelSockets(opts *socket.BroadcastOptions, rooms []socket.Room) {
 	a.each(opts, func(s *Socket) {
 		for _, name := range rooms {
@@ -138,13 +138,13 @@ func (a *adapter) DelSockets(opts *socket.BroadcastOptions, rooms []socket.Room)
 	})
 }
 
-// DisconnectSockets sends those whom opts choose away.
+// DisconnectSockets disconnects the sockets selected by opts.
 func (a *adapter) DisconnectSockets(opts *socket.BroadcastOptions, status bool) {
 	a.each(opts, func(s *Socket) { s.lib.Disconnect(status) })
 }
 
-// each calls fn once for every socket of the namespace that is in one of the rooms (or in any, if none is named) and in
-// none of the excepted.
+// each calls fn once for every socket of the namespace that is in one of the rooms (or for all, if none is given) and in none of the
+// excluded ones.
 func (a *adapter) each(opts *socket.BroadcastOptions, fn func(*Socket)) {
 	var rooms, except []socket.Room
 	if opts != nil {

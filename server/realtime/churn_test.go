@@ -12,7 +12,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// settled returns the goroutines and the heap once they have come to rest.
+// settled returns the number of goroutines and the heap size once they are stable.
 func settled() (goroutines int, heap uint64) {
 	var m runtime.MemStats
 	for range 20 {
@@ -28,7 +28,7 @@ func settled() (goroutines int, heap uint64) {
 	return goroutines, m.HeapAlloc
 }
 
-// 2,000 connections opened 50 at a time, ten times over: every handshake completes, and when all are gone nothing is left.
+// 2,000 connections are opened 50 at a time, ten times: every handshake completes, and afterwards no goroutine or memory is leaked.
 func TestChurn(t *testing.T) {
 	const connections, parallel, rounds = 2000, 50, 10
 	var closed atomic.Int64
@@ -51,7 +51,7 @@ func TestChurn(t *testing.T) {
 						return
 					}
 					open[i] = w
-					if i%10 == 0 { // some say something
+					if i%10 == 0 { // some send an event
 						if _, err := w.Write(raw.Text(`42["echo",1]`)); err != nil {
 							t.Error(err)
 						}
@@ -68,7 +68,7 @@ func TestChurn(t *testing.T) {
 		}
 		raw.Until(t, "all are in the room", func() bool { return s.Members("everybody") == connections })
 		for i, w := range open {
-			switch i % 3 { // some take their leave, some vanish
+			switch i % 3 { // some close properly, some just disconnect
 			case 0:
 				_, _ = w.Write(raw.Text("1"))
 			case 1:
@@ -78,7 +78,7 @@ func TestChurn(t *testing.T) {
 		}
 		raw.Until(t, "all have left", func() bool { return s.Count() == 0 && s.Members("everybody") == 0 })
 	}
-	round() // what is made once and kept is made here
+	round() // warms up caches and pools
 	if t.Failed() {
 		return
 	}
@@ -88,20 +88,20 @@ func TestChurn(t *testing.T) {
 			return
 		}
 	}
-	raw.Until(t, "every socket has been told of its end", func() bool { return closed.Load() == (rounds+1)*connections })
+	raw.Until(t, "OnClose has run for every socket", func() bool { return closed.Load() == (rounds+1)*connections })
 	after, heapAfter := settled()
 	t.Logf("goroutines %d, then %d; heap %d kB, then %d kB", goroutines, after, heap>>10, heapAfter>>10)
-	// The engine keeps up to 64 workers for the sockets to come.
+	// The engine keeps up to 64 idle workers.
 	if after > goroutines+64 {
 		t.Errorf("%d goroutines more", after-goroutines)
 	}
-	// Connections that have just ended are still held for their last words; what every one left behind would add up to more.
+	// Connections that have just ended may still be closing; a leak per connection would add up to more.
 	if heapAfter > heap+150*rounds*connections {
 		t.Errorf("heap grew by %d bytes", heapAfter-heap)
 	}
 }
 
-// Handshakes over polling that come and go at the same time as upgrades.
+// Polling sessions open and close at the same time as upgrades.
 func TestPollingChurn(t *testing.T) {
 	s, host := serve(t, realtime.Options{}, talk)
 	var wg sync.WaitGroup

@@ -15,8 +15,8 @@ import (
 	"sohbet/server/realtime"
 )
 
-// Many goroutines publish into overlapping rooms while sockets join, leave and vanish. Who stays gets everything, once and
-// in the publishers' order; who comes and goes never sees a number twice or out of order.
+// Many goroutines publish to overlapping rooms while sockets join, leave and disconnect. Sockets that stay receive everything once and
+// in the publishers' order; others never receive a number twice or out of order.
 func TestCrowd(t *testing.T) {
 	const roomCount, publishers, each = 6, 6, 400
 	name := func(i int) string { return fmt.Sprint("room ", i%roomCount) }
@@ -61,7 +61,7 @@ func TestCrowd(t *testing.T) {
 	}
 	quiet := make(chan struct{})
 	var asides sync.WaitGroup
-	asides.Go(func() { // somebody uses the library's way all the while, which also keeps the restless from waiting in vain
+	asides.Go(func() { // also broadcasts through the library continuously, so that wandering sockets always have something to read
 		for {
 			select {
 			case <-quiet:
@@ -75,7 +75,7 @@ func TestCrowd(t *testing.T) {
 	})
 	for p := range publishers {
 		publishing.Go(func() {
-			for i := range each { // each number goes to two rooms, and a socket in both gets it once
+			for i := range each { // each number goes to two rooms, and a socket in both receives it once
 				f, err := s.Encode("n", p, i)
 				if err != nil {
 					t.Error(err)
@@ -98,7 +98,7 @@ func TestCrowd(t *testing.T) {
 	close(quiet)
 	asides.Wait()
 	for i, w := range stable {
-		w.Send(`429["leave",""]`) // its ack is the last thing to come
+		w.Send(`429["leave",""]`) // its acknowledgement is the last packet
 		var next [publishers]int
 		for {
 			m := w.Message()
@@ -133,7 +133,7 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// concerns reports whether number n of publisher p goes to one of the rooms of stable member i.
+// concerns reports whether number n of publisher p is sent to one of the rooms of stable member i.
 func concerns(i, p, n int) bool {
 	const roomCount = 6
 	for _, a := range []int{i, i + 1} {
@@ -146,7 +146,7 @@ func concerns(i, p, n int) bool {
 	return false
 }
 
-// wander connects, joins and leaves rooms while reading, and vanishes in one way or another.
+// wander connects, joins and leaves rooms while reading, and disconnects in one way or another.
 func wander(host *raw.Host, name func(int) string) error {
 	w, err := host.DialSocket()
 	if err != nil {
@@ -190,7 +190,7 @@ func wander(host *raw.Host, name func(int) string) error {
 	return nil
 }
 
-// Clients that stop reading cost a bounded amount of memory and are cut off with a reason; everyone else gets everything.
+// Clients that stop reading use a bounded amount of memory and are disconnected with a reason; the others receive everything.
 func TestClientsThatStopReading(t *testing.T) {
 	const bound, laggards, messages, size = 1 << 20, 8, 300, 100_000
 	var reasons sync.Map
@@ -236,7 +236,7 @@ func TestClientsThatStopReading(t *testing.T) {
 	if s.Stats().Cut != laggards {
 		t.Errorf("%d cut", s.Stats().Cut)
 	}
-	// Frames are shared, so together they hold little more than one of them would.
+	// Frames are shared, so together they use little more memory than one.
 	if most > before+laggards*2*bound {
 		t.Errorf("the heap went from %d kB up to %d kB", before>>10, most>>10)
 	}

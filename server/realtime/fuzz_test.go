@@ -27,7 +27,7 @@ func FuzzDecodePacket(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if !utf8.Valid(text) {
-			return // the engine lets none of it through
+			return // the engine rejects it
 		}
 		before := bytes.Clone(text)
 		p, err := decodePacket(text)
@@ -43,7 +43,7 @@ func FuzzDecodePacket(f *testing.F) {
 		if p.Attachments != nil && *p.Attachments > maxAttachments {
 			t.Fatalf("%d attachments", *p.Attachments)
 		}
-		// What was decoded encodes to something that decodes to the same.
+		// Encoding the decoded packet and decoding it again gives the same packet.
 		encoded, err := appendPacket(nil, p)
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func FuzzDecodePacket(f *testing.F) {
 
 func checkArgs(t *testing.T, p *parser.Packet, args []any, text []byte) {
 	array := text[bytes.IndexByte(text, '['):]
-	if strings.HasPrefix(p.Nsp, "/") && len(p.Nsp) > 1 { // a namespace may hold a bracket
+	if strings.HasPrefix(p.Nsp, "/") && len(p.Nsp) > 1 { // a namespace may contain a bracket
 		_, after, _ := bytes.Cut(text, []byte{','})
 		array = after[bytes.IndexByte(after, '['):]
 	}
@@ -82,8 +82,8 @@ func checkArgs(t *testing.T, p *parser.Packet, args []any, text []byte) {
 	}
 }
 
-// FuzzDecoder feeds a connection's messages, separated by U+001E and binary where they begin with "b", to one decoder:
-// it never panics, and never holds more attachments than it may.
+// FuzzDecoder feeds a connection's messages, separated by U+001E and binary if they begin with "b", to one decoder: it must not panic,
+// or hold more attachments than allowed.
 func FuzzDecoder(f *testing.F) {
 	for _, seed := range packetSeeds {
 		f.Add([]byte(seed + "\x1ebone\x1ebtwo\x1e2[\"x\"]"))
@@ -114,7 +114,7 @@ func FuzzDecoder(f *testing.F) {
 				}
 			}
 			if p.Type == parser.EVENT || p.Type == parser.BINARY_EVENT || p.Type == parser.ACK || p.Type == parser.BINARY_ACK {
-				out := *p // what a handler sends back
+				out := *p // like a handler that sends it back
 				if out.Type = parser.EVENT; p.Id != nil {
 					out.Type = parser.ACK
 				}

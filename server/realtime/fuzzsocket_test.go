@@ -14,9 +14,9 @@ import (
 	"sohbet/server/realtime"
 )
 
-// FuzzSocketInput sends whatever it likes behind a handshake, through a real server. However it begins: raw says whether
-// the input is bytes of the websocket, or messages separated by U+001E, binary where they begin with "b". The server must
-// answer to the end, let go of the connection, and serve a client beside it.
+// FuzzSocketInput sends arbitrary input after a handshake to a real server. If raw is set the input is raw websocket bytes, otherwise
+// messages separated by U+001E, binary if they begin with "b". The server must respond until the end, release the connection, and keep
+// serving another client.
 func FuzzSocketInput(f *testing.F) {
 	for _, seed := range []string{
 		"40", "40\x1e42[\"echo\",1]", "40{}\x1e42[\"echo\",1]\x1e41\x1e40\x1e421[\"echo\",2]\x1e1", "40/custom,\x1e40/x,\x1e3\x1e2",
@@ -66,7 +66,7 @@ func FuzzSocketInput(f *testing.F) {
 				}
 			}
 		}
-		_, _ = w.Write(out) // the server may hang up in the middle
+		_, _ = w.Write(out) // the server may close the connection meanwhile
 		_ = w.Conn.(*net.TCPConn).CloseWrite()
 		for err == nil {
 			_, _, err = w.Frame()

@@ -10,25 +10,24 @@ import (
 
 // gate keeps one connection's packets in order through the Socket.IO library.
 //
-// The library hands every packet to a goroutine of its own (client.go:216 of v2.5.0) and answers a CONNECT before the
-// server's handlers are attached (namespace.go:275), so packets read back to back would overtake each other or get
-// lost. The gate stands in the connection's reader, which goes on to the next packet only when the one before has been
-// dealt with: a CONNECT when our connection handler has run, a DISCONNECT when the socket is gone. An event comes back
-// through the gate from the library's dispatch and is handled by the reader itself, whose stack has grown to it already.
-// A connection that ends opens its gate for good.
+// The library handles every packet in a goroutine of its own (client.go:216 of v2.5.0) and answers a CONNECT before the server's
+// handlers are attached (namespace.go:275), so packets read in quick succession could overtake each other or get lost. The gate blocks
+// the connection's reader until the current packet has been handled: a CONNECT when our connection handler has run, a DISCONNECT when
+// the socket is gone. An event returns from the library's dispatch through the gate and is handled by the reader itself, whose stack
+// has already grown. When a connection ends its gate no longer blocks.
 type gate struct {
 	srv  *Server
 	conn *engine.Conn
 	step chan step
 
 	client     sync.Once
-	identified any // of Options.Identify
+	identified any // result of Options.Identify
 
 	mu      sync.Mutex
-	sockets []*Socket // one for each namespace joined
+	sockets []*Socket // one per joined namespace
 }
 
-// step is what the reader waits for: an event to be handled, or, when it has no event, leave to go on.
+// step is what the reader waits for: an event to handle, or, without an event, the permission to continue.
 type step struct {
 	socket *Socket
 	event  []any
@@ -36,7 +35,7 @@ type step struct {
 
 func gateOf(c *engine.Conn) *gate { return c.User().(*gate) }
 
-// hand gives a packet to the library through emit and returns when it has been dealt with.
+// hand passes a packet to the library through emit and returns when it has been handled.
 func (g *gate) hand(p *parser.Packet, emit func()) {
 	if (p.Type == parser.CONNECT || p.Type == parser.DISCONNECT) && g.srv.allow != nil && !g.srv.allow(g.conn) {
 		g.conn.CloseWith(engine.ClosedFlood)
@@ -61,7 +60,7 @@ func (g *gate) hand(p *parser.Packet, emit func()) {
 			}
 		}
 	}
-	// Anything else the library has refused, or closed the connection for, on the spot.
+	// Any other packet was already refused by the library, which may have closed the connection.
 }
 
 func (g *gate) await() {
@@ -74,7 +73,7 @@ func (g *gate) await() {
 	}
 }
 
-// pass lets the reader go on, with an event to handle if there is one. Each packet that is waited for passes once.
+// pass lets the reader continue, with an event to handle if there is one. It is called once for each packet that is waited for.
 func (g *gate) pass(next step) {
 	select {
 	case g.step <- next:

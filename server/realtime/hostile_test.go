@@ -21,7 +21,7 @@ import (
 
 const holder = `{"_placeholder":true,"num":0}`
 
-// Whatever a client sends, it harms itself alone: it is closed, cleanly, and a client beside it goes on.
+// Invalid input only affects the client that sends it: it is disconnected properly, and another client is not affected.
 func TestHostileInput(t *testing.T) {
 	type input struct {
 		name  string
@@ -36,7 +36,7 @@ func TestHostileInput(t *testing.T) {
 		{"too few attachments, then text", raw.Texts(`452-["message",`+holder+`]`, `42["message"]`), 1002},
 		{"placeholder without its attachment", append(raw.Text(`451-["message",{"_placeholder":true,"num":1}]`), raw.Binary("x")...), 1002},
 	}
-	// For these the library hangs up, as it does for a normal end.
+	// For these packets the library closes the connection, with the code of a normal end.
 	for name, packet := range map[string]string{
 		"second CONNECT":                "40",
 		"event of an unknown namespace": `42/random,["x"]`,
@@ -96,7 +96,7 @@ func TestHostileInput(t *testing.T) {
 	for _, c := range cases {
 		w := host.Socket()
 		w.Expect(`42["auth",{}]`)
-		_, _ = w.Write(c.bytes) // the server may hang up before it has all of it
+		_, _ = w.Write(c.bytes) // the server may close the connection before it has received everything
 		if got := w.Closed(); c.code != 0 && got.Code != c.code {
 			t.Errorf("%s: %v, want %d", c.name, got, c.code)
 		}
@@ -105,7 +105,7 @@ func TestHostileInput(t *testing.T) {
 	}
 }
 
-// The same over polling: the session is over, and the server goes on.
+// The same over polling: the session ends, and the server keeps working.
 func TestHostilePayload(t *testing.T) {
 	_, host := serve(t, realtime.Options{Engine: engine.Options{BodyTimeout: 300 * time.Millisecond}}, talk)
 	bystander := host.Socket()
@@ -127,7 +127,7 @@ func TestHostilePayload(t *testing.T) {
 		"40\x1e42[\"x\"," + strings.Repeat("[", 100_000) + "]", strings.Repeat("40/x\x1e", 1000) + "4", "40\x1e" + strings.Repeat("x", 2_000_000),
 	} {
 		p := host.Polling()
-		_, _ = p.Push(body) // a body that is too large may find the connection closed
+		_, _ = p.Push(body) // with a body that is too large, the connection may be closed
 		over(fmt.Sprintf("%.40q", body), p)
 	}
 	p := host.Polling()
@@ -144,7 +144,7 @@ func TestHostilePayload(t *testing.T) {
 	over("slow body", p)
 }
 
-// 10,000 nested arrays are within what JSON decoders take. They come back, or the connection is closed; nothing else happens.
+// 10,000 nested arrays are accepted by JSON decoders. They are echoed, or the connection is closed; both are acceptable.
 func TestNestedArrays(t *testing.T) {
 	host := conform(t)
 	bystander := host.Socket()
@@ -173,7 +173,7 @@ func TestNestedArrays(t *testing.T) {
 	}
 }
 
-// A panic in a handler ends its connection alone, whose client may come back: one that provokes panics cannot go on doing so.
+// A panic in a handler closes only its connection, and its client may reconnect: a client that provokes panics cannot go on doing so.
 func TestPanicInHandler(t *testing.T) {
 	closed := make(chan struct{}, 10)
 	_, host := serve(t, realtime.Options{}, func(so *realtime.Socket) {
@@ -204,8 +204,8 @@ func TestPanicInHandler(t *testing.T) {
 	bystander.Expect(`42["echo",2]`)
 }
 
-// A client may leave a namespace and join it again on one connection. What the opening request said of it is still known, and
-// each of the two counts as an event.
+// A client may leave a namespace and join it again on one connection. The information from the opening request is still available, and
+// both count as events.
 func TestJoinAgain(t *testing.T) {
 	const allowed = 100
 	var asked, identified atomic.Int64
@@ -232,7 +232,8 @@ func TestJoinAgain(t *testing.T) {
 	}
 }
 
-// Clients that keep coming back while the server closes: Close returns, everyone is told to come back, nobody stays.
+// Clients keep reconnecting while the server closes: Close returns, all clients get the reason for reconnecting, and no connection
+// stays.
 func TestCloseUnderReconnects(t *testing.T) {
 	var sockets atomic.Int64
 	s, host := serve(t, realtime.Options{}, func(so *realtime.Socket) {
@@ -278,5 +279,5 @@ func TestCloseUnderReconnects(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	raw.Until(t, "nobody is left", func() bool { return s.Count() == 0 && sockets.Load() == 0 && s.Members("a") == 0 })
+	raw.Until(t, "no connection is left", func() bool { return s.Count() == 0 && sockets.Load() == 0 && s.Members("a") == 0 })
 }

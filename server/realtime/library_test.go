@@ -10,7 +10,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// The library's own ways to reach rooms go through our adapter, and reach the same members.
+// The library's own methods for rooms use this package's adapter, and reach the same members.
 func TestLibraryBroadcasts(t *testing.T) {
 	s, host := serve(t, realtime.Options{}, rooms)
 	inA, idA := member(t, host, 0, "a")
@@ -36,7 +36,7 @@ func TestLibraryBroadcasts(t *testing.T) {
 	check("all but a", io.Except("a").Emit, false, true, false)
 	check("one", io.To(socket.Room(idA)).Emit, true, false, false)
 	check("all but one", io.Except(socket.Room(idBoth)).Emit, true, true, false)
-	check("a room of nobody", io.To("c").Emit, false, false, false)
+	check("an empty room", io.To("c").Emit, false, false, false)
 	check("volatile", io.Volatile().To("b").Emit, false, true, true)
 
 	if err := io.To("b").Emit("bytes", []byte{1, 2}); err != nil {
@@ -81,8 +81,8 @@ func TestLibraryBroadcastWithAcks(t *testing.T) {
 	s, host := serve(t, realtime.Options{}, rooms)
 	answers := make(chan []any, 1)
 	s.Library().Timeout(raw.Patience).To("a").Emit("nobody", socket.Ack(func(args []any, err error) { answers <- args }))
-	if got := raw.Take(t, answers, "the answers of nobody"); len(got) != 0 {
-		t.Errorf("nobody answered %v", got)
+	if got := raw.Take(t, answers, "the acknowledgements of an empty room"); len(got) != 0 {
+		t.Errorf("an empty room acknowledged %v", got)
 	}
 	w, _ := member(t, host, 0, "a")
 	v, _ := member(t, host, 0, "a")
@@ -95,7 +95,7 @@ func TestLibraryBroadcastWithAcks(t *testing.T) {
 	if got := raw.Take(t, answers, "the answers"); len(got) != 2 {
 		t.Errorf("got %v", got)
 	}
-	// Who does not answer in time is missing.
+	// A socket that does not acknowledge in time causes an error.
 	errs := make(chan error, 1)
 	s.Library().Timeout(50*time.Millisecond).To("a").Emit("ask", socket.Ack(func(args []any, err error) { errs <- err }))
 	if err := raw.Take(t, errs, "the timeout"); err == nil {

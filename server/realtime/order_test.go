@@ -17,7 +17,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// talk answers the events of these tests: "echo" comes back, "burst" n brings n numbered events.
+// talk handles the events of these tests: "echo" is sent back, "burst" n sends n numbered events.
 func talk(so *realtime.Socket) {
 	so.OnEvent(func(e realtime.Event) {
 		switch e.Name {
@@ -40,7 +40,7 @@ func echoes(from, to int) []string {
 	return out
 }
 
-// inOrder takes packets until it has seen the echoes of all numbers, each in its place.
+// inOrder reads packets until it has received the echoes of all numbers, in order.
 func inOrder(n int, next func() ([]string, error)) error {
 	for i := 0; i < n; {
 		packets, err := next()
@@ -87,7 +87,7 @@ func TestBurstOnWebsocket(t *testing.T) {
 	nothingMore(t, w)
 }
 
-// nothingMore checks that the next thing to come is the answer to what is asked now.
+// nothingMore checks that no packet arrives before the response to a request sent now.
 func nothingMore(t *testing.T, w *raw.Websocket) {
 	t.Helper()
 	w.Send(`42["echo","last"]`)
@@ -104,7 +104,7 @@ func TestBurstOnPolling(t *testing.T) {
 	}
 	posted := make(chan error, 1)
 	go func() {
-		for i := 0; i < burst; i += 1000 { // a payload has its bounds
+		for i := 0; i < burst; i += 1000 { // payloads have a maximum size
 			if a, err := p.Push(strings.Join(echoes(i, i+1000), "\x1e")); err != nil || !a.Is("ok") {
 				posted <- fmt.Errorf("POST: %v %w", a, err)
 				return
@@ -125,7 +125,7 @@ func TestBurstOnPolling(t *testing.T) {
 	}
 }
 
-// Half of the burst goes over polling and half over the websocket, and the server's answers cross the upgrade too.
+// Half of the burst is sent over polling and half over the websocket, and the server's responses are sent during the upgrade too.
 func TestBurstAcrossUpgrade(t *testing.T) {
 	_, host := serve(t, realtime.Options{}, talk)
 	ctx := context.Background()
@@ -202,7 +202,7 @@ func TestBurstAcrossUpgrade(t *testing.T) {
 	}
 }
 
-// 20 clients with 500 events each at the same time: in the library alone, 872 of these arrive out of order.
+// 20 clients send 500 events each at the same time. With the library alone 872 of these arrive out of order.
 func TestOrderOfManyClients(t *testing.T) {
 	const clients, events = 20, 500
 	_, host := serve(t, realtime.Options{}, talk)
@@ -210,7 +210,7 @@ func TestOrderOfManyClients(t *testing.T) {
 	for range clients {
 		w := host.Socket()
 		wg.Go(func() {
-			for _, e := range echoes(0, events) { // each in a write of its own
+			for _, e := range echoes(0, events) { // each in a separate write
 				if _, err := w.Write(raw.Text(e)); err != nil {
 					t.Error(err)
 					return
@@ -226,10 +226,10 @@ func TestOrderOfManyClients(t *testing.T) {
 	wg.Wait()
 }
 
-// Events in the same segment as CONNECT are handled, and so they are in the same segment as the upgrade request.
+// Events in the same segment as CONNECT are handled, also if both are in the segment of the upgrade request.
 func TestEventsRightBehindConnect(t *testing.T) {
 	_, host := serve(t, realtime.Options{}, func(so *realtime.Socket) {
-		time.Sleep(100 * time.Microsecond) // a handler that takes its time
+		time.Sleep(100 * time.Microsecond) // a slow handler
 		talk(so)
 	})
 	for round := range 200 {
@@ -265,7 +265,7 @@ func TestEventsRightBehindConnect(t *testing.T) {
 	}
 }
 
-// eager sends CONNECT and events in one segment with the request for the websocket, without waiting for the answer.
+// eager sends CONNECT and events in one segment with the websocket handshake, without waiting for the response.
 func eager(t *testing.T, host *raw.Host) {
 	t.Helper()
 	w, err := host.Upgrade("EIO=4&transport=websocket", ws.Dialer{WrapConn: raw.SendAlong(raw.Texts(append([]string{"40"}, echoes(0, 5)...)...))})
@@ -312,7 +312,8 @@ func TestReconnectOnSameConnection(t *testing.T) {
 	raw.Until(t, "it is in the room again", func() bool { return s.Members("room") == 1 })
 }
 
-// An event for a socket that has left, or has never been, is a violation: that connection is closed, nobody hears of it.
+// An event for a namespace that the client has left or never joined is a protocol error: the connection is closed, and no handler is
+// called.
 func TestEventsWithoutSocket(t *testing.T) {
 	heard := make(chan string, 10)
 	_, host := serve(t, realtime.Options{}, func(so *realtime.Socket) {
@@ -331,7 +332,7 @@ func TestEventsWithoutSocket(t *testing.T) {
 		bystander.Send(`42["here"]`)
 		bystander.Expect(`42["echo"]`)
 		if name := raw.Take(t, heard, "here"); name != "here" {
-			t.Errorf("%q: heard %q", packets, name)
+			t.Errorf("%q: handled %q", packets, name)
 		}
 	}
 }

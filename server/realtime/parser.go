@@ -14,10 +14,10 @@ import (
 	"sohbet/server/engine"
 )
 
-// wireParser is the Socket.IO protocol, revision 5 (https://socket.io/docs/v4/socket-io-protocol/), in the library's
-// parser seam. It differs from the library's own in what a public server needs: arguments stay as the JSON that was
-// sent (key order, large numbers, no second decoding), a packet that the library would panic on is an error, and
-// attachments are bounded in number and size.
+// wireParser implements the Socket.IO protocol, revision 5 (https://socket.io/docs/v4/socket-io-protocol/), as a parser for the
+// library. It differs from the library's own in what a public server needs: arguments stay the JSON that was sent (key order, large
+// numbers, no second decoding), a packet on which the library would panic is an error, and the number and size of attachments are
+// limited.
 type wireParser struct{}
 
 var _ parser.Parser = wireParser{}
@@ -26,16 +26,17 @@ func (wireParser) NewEncoder() parser.Encoder { return encoder{} }
 func (wireParser) NewDecoder() parser.Decoder { return &decoder{} }
 
 const (
-	// maxAttachments is the most binary attachments that one packet may announce.
+	// maxAttachments is the maximum number of binary attachments that one packet may announce.
 	maxAttachments = 10
-	// maxAttachmentBytes is the most that they may weigh together.
+	// maxAttachmentBytes is their maximum total size.
 	maxAttachmentBytes = engine.DefaultMaxPayload
-	// maxBinaryText is the longest text of a packet with attachments, in bytes. Its arguments have to be decoded to put the
-	// attachments in, which takes about twenty times the memory.
+	// maxBinaryText is the maximum text length of a packet with attachments, in bytes. Its arguments have to be decoded to insert the
+	// attachments, which takes about twenty times the memory.
 	maxBinaryText = 64 << 10
-	// maxArgs is the most arguments that an event or an ack may have. Each takes forty bytes, and two on the wire.
+	// maxArgs is the maximum number of arguments of an event or acknowledgement. Each uses forty bytes of memory, and only two on the
+	// wire.
 	maxArgs = 1000
-	// maxNamespace is the longest namespace name, in bytes, that is looked at.
+	// maxNamespace is the maximum length of a namespace name that is processed, in bytes.
 	maxNamespace = 128
 )
 
@@ -44,17 +45,17 @@ var (
 	errAttachments = errors.New("realtime: illegal attachments")
 )
 
-// decoder turns the messages of one connection into packets and holds the connection back until each is dealt with.
-// It is called from one goroutine at a time, the connection's reader.
+// decoder decodes the messages of one connection and blocks its reader until each packet has been handled. It is called only by the
+// connection's reader.
 type decoder struct {
-	events.EventEmitter // unset: the library only listens for "decoded"
+	events.EventEmitter // nil: the library only listens for "decoded"
 
 	decoded events.Listener
 
-	// A binary packet whose attachments are still to come.
+	// A binary packet whose attachments have not all arrived.
 	pending     *parser.Packet
 	attachments []types.BufferInterface
-	weight      int // bytes of the attachments, counted against the connection's budget until their packet has been handled
+	weight      int // bytes of the attachments, counted against the connection's budget until the packet has been handled
 }
 
 func (d *decoder) On(event events.EventName, fns ...events.Listener) error {
@@ -64,20 +65,19 @@ func (d *decoder) On(event events.EventName, fns ...events.Listener) error {
 	return nil
 }
 
-// RemoveListener leaves the listener where it is: the connection that feeds this decoder is over by then, and the
-// field belongs to its reader.
+// RemoveListener does not remove the listener: the connection has ended by then, and the field belongs to its reader.
 func (d *decoder) RemoveListener(events.EventName, events.Listener) bool { return true }
 
-// Destroy has nothing to give back.
+// Destroy does nothing.
 func (d *decoder) Destroy() {}
 
-// Add takes one *engine.Message. On an error the library closes the connection.
+// Add decodes one *engine.Message. On an error the library closes the connection.
 func (d *decoder) Add(data any) error {
 	m, ok := data.(*engine.Message)
 	if !ok {
 		return errPacket
 	}
-	if m.Binary && !m.Conn.Hold(len(m.Data)) { // attachments are kept beyond this call
+	if m.Binary && !m.Conn.Hold(len(m.Data)) { // attachments are kept after this call
 		return errAttachments
 	}
 	p, err := d.decode(m)
@@ -96,7 +96,7 @@ func (d *decoder) Add(data any) error {
 	return nil
 }
 
-// decode returns the packet that m completes, or nil while attachments are missing.
+// decode returns the packet completed by m, or nil while attachments are missing.
 func (d *decoder) decode(m *engine.Message) (*parser.Packet, error) {
 	if m.Binary {
 		return d.attach(m.Data)
@@ -137,8 +137,8 @@ func (d *decoder) attach(data []byte) (*parser.Packet, error) {
 
 // decodePacket decodes the text of a packet: <type>[<attachments>-][<namespace>,][<id>][<JSON>].
 //
-// The data of an EVENT or ACK is a []any whose first element, for an EVENT, is the name (string) and whose others are
-// json.RawMessage; of a CONNECT it is a json.RawMessage object or nil.
+// The data of an EVENT or ACK is a []any. Its elements are json.RawMessage, except that the first of an EVENT is the name (string). The
+// data of a CONNECT is a json.RawMessage object or nil.
 func decodePacket(text []byte) (*parser.Packet, error) {
 	if len(text) == 0 || !parser.PacketType(text[0]).Valid() {
 		return nil, errPacket
@@ -208,7 +208,7 @@ func decodeData(p *parser.Packet, data []byte) error {
 			return errPacket
 		}
 		p.Data = args
-	default: // CONNECT_ERROR is the server's to send
+	default: // only the server sends CONNECT_ERROR
 		return errPacket
 	}
 	return nil
@@ -225,8 +225,8 @@ func decodeName(raw json.RawMessage) (name string, err error) {
 	return name, err
 }
 
-// decodeArgs splits a JSON array into its elements, as they stand. It is on the way of every event, so it decodes nothing:
-// once the text is known to be valid, finding where elements end takes counting brackets outside of strings.
+// decodeArgs splits a JSON array into its elements without decoding them. It is on the hot path of every event: once the text is known
+// to be valid JSON, finding the ends of elements only takes counting brackets outside of strings.
 func decodeArgs(data []byte) ([]any, error) {
 	if len(data) == 0 || data[0] != '[' || !json.Valid(data) {
 		return nil, errPacket
@@ -265,13 +265,13 @@ func decodeArgs(data []byte) ([]any, error) {
 	return nil, errPacket
 }
 
-// reconstruct puts attachments where a binary packet's placeholders stand. The arguments become decoded values.
+// reconstruct inserts the attachments at a binary packet's placeholders. The arguments become decoded values.
 func reconstruct(p *parser.Packet, attachments []types.BufferInterface) error {
 	args := p.Data.([]any)
 	for i, arg := range args {
 		raw, ok := arg.(json.RawMessage)
 		if !ok {
-			continue // the event's name
+			continue // the event name
 		}
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.UseNumber()
@@ -319,19 +319,19 @@ func place(v any, attachments []types.BufferInterface) (any, error) {
 	return v, nil
 }
 
-// encoder encodes what the library itself sends: CONNECT, CONNECT_ERROR, DISCONNECT, acks and emits.
+// encoder encodes the packets that the library sends: CONNECT, CONNECT_ERROR, DISCONNECT, acknowledgements and emits.
 type encoder struct{}
 
 func (encoder) Encode(p *parser.Packet) []types.BufferInterface {
 	frames, err := encodeFrames(p)
 	if err != nil {
-		// Nothing of ours sends what cannot be marshalled; a packet without data is what the peer can still refuse.
+		// This server does not send values that cannot be marshalled; if it did, the client could handle a packet without data.
 		frames, _ = encodeFrames(&parser.Packet{Type: p.Type, Nsp: p.Nsp, Id: p.Id})
 	}
 	return []types.BufferInterface{&engine.Encoded{Frames: frames}}
 }
 
-// encodeFrames encodes a packet and its attachments for the engine.
+// encodeFrames encodes a packet and its attachments as frames for the engine.
 func encodeFrames(p *parser.Packet) ([]byte, error) {
 	var attachments []types.BufferInterface
 	if (p.Type == parser.EVENT || p.Type == parser.ACK) && parser.HasBinary(p.Data) {
@@ -393,7 +393,7 @@ func appendArgs(dst []byte, args []any) ([]byte, error) {
 	return append(dst, ']'), nil
 }
 
-// appendJSON appends v as JavaScript would write it: without HTML escapes.
+// appendJSON appends v as JSON.stringify would write it: without HTML escapes.
 func appendJSON(dst []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case json.RawMessage:

@@ -13,12 +13,12 @@ import (
 	"sohbet/server/realtime"
 )
 
-// conform serves what conformance suites are pointed at, without heartbeats that a slow machine would miss.
+// conform serves the server of the conformance suites, without heartbeats that a slow machine would miss.
 func conform(t *testing.T) *raw.Host {
 	return raw.Serve(t, suite.SocketWith(realtime.Options{ConnectTimeout: suite.ConnectTimeout}), "/socket.io/")
 }
 
-// serve runs a server of production's timings unless o says otherwise.
+// serve runs a server with production timings unless o sets others.
 func serve(t *testing.T, o realtime.Options, onConnect realtime.Handler) (*realtime.Server, *raw.Host) {
 	t.Helper()
 	s := realtime.New(o)
@@ -28,12 +28,12 @@ func serve(t *testing.T, o realtime.Options, onConnect realtime.Handler) (*realt
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = s.Close(ctx) // a test may leave clients that take nothing
+		_ = s.Close(ctx) // a test may leave clients that do not read
 	})
 	return s, raw.Serve(t, s, "/socket.io/")
 }
 
-// sid checks a CONNECT answer, which holds nothing but the socket's id.
+// sid checks a CONNECT response, which contains only the socket's id.
 func sid(t *testing.T, packet, prefix string) string {
 	t.Helper()
 	rest, ok := strings.CutPrefix(packet, prefix)
@@ -69,7 +69,7 @@ func TestConnect(t *testing.T) {
 	w.Expect(`44/random,{"message":"Invalid namespace"}`)
 	w.Send("40/random,{}")
 	w.Expect(`44/random,{"message":"Invalid namespace"}`)
-	w.Send("40") // a refusal ends nothing
+	w.Send("40") // a refusal does not close the connection
 	sid(t, w.Message(), "40")
 	w.Expect(`42["auth",{}]`)
 }
@@ -105,7 +105,7 @@ func TestConnectTimeout(t *testing.T) {
 			t.Errorf("%s: closed after %v", name, took)
 		}
 	}
-	// It is for those who have not joined.
+	// ConnectTimeout does not apply to clients that have joined.
 	w := host.Socket()
 	w.Expect(`42["auth",{}]`)
 	for start := time.Now(); time.Since(start) < suite.ConnectTimeout+200*time.Millisecond; {
@@ -122,20 +122,20 @@ func TestTwoNamespaces(t *testing.T) {
 	w.Expect(`42["auth",{}]`)
 	sid(t, w.Message(), "40/custom,")
 	w.Expect(`42/custom,["auth",{}]`)
-	w.Send("41/custom,", `42["message","still here"]`) // no reply to a DISCONNECT, and no harm to the other
+	w.Send("41/custom,", `42["message","still here"]`) // no reply to a DISCONNECT, and no effect on the other namespace
 	w.Expect(`42["message-back","still here"]`)
 	w.Send("40/custom,", "41")
 	sid(t, w.Message(), "40/custom,")
 	w.Expect(`42/custom,["auth",{}]`)
 }
 
-// Outputs to the byte; the order of keys is the sender's.
+// Outputs are compared byte by byte; the order of keys is the sender's.
 func TestExactOutput(t *testing.T) {
 	w := conform(t).Socket()
 	w.Expect(`42["auth",{}]`)
 	for _, c := range []struct{ sent, want string }{
 		{`42["message",1,"2",{"3":[true]}]`, `42["message-back",1,"2",{"3":[true]}]`},
-		{`42["message-with-ack"]`, ""}, // wants none, gets none
+		{`42["message-with-ack"]`, ""}, // no acknowledgement was requested
 		{`42456["message-with-ack",1,"2",{"3":[false]}]`, `43456[1,"2",{"3":[false]}]`},
 		{`420["message-with-ack"]`, `430[]`},
 		{`42["message"]`, `42["message-back"]`},

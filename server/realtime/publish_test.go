@@ -14,7 +14,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// rooms joins each socket to what its auth names: {"rooms":["a","b"],"side":1}; "echo" comes back.
+// rooms joins each socket to the rooms in its auth: {"rooms":["a","b"],"side":1}; "echo" is sent back.
 func rooms(so *realtime.Socket) {
 	var auth struct {
 		Rooms []string
@@ -38,7 +38,7 @@ func member(t *testing.T, host *raw.Host, side int, names ...string) (*raw.Webso
 	w := host.Websocket()
 	w.Send("40" + string(auth))
 	id := sid(t, w.Message(), "40")
-	nothingMore(t, w) // an event is handled when the connect handler is through
+	nothingMore(t, w) // events are handled after the connect handler returned
 	return w, id
 }
 
@@ -77,7 +77,7 @@ func TestPublish(t *testing.T) {
 
 	publish(realtime.Publication{First: a}, 2, S+" "+A, "", S+" "+A)
 	publish(realtime.Publication{Second: b}, 2, "", S+" "+B, S+" "+B)
-	// Who is in both gets each frame once.
+	// A socket in both groups receives each frame once.
 	publish(realtime.Publication{First: a, Second: b}, 3, S+" "+A, S+" "+B, S+" "+A+" "+B)
 	publish(realtime.Publication{First: b, Second: a}, 3, S+" "+A, S+" "+B, S+" "+B+" "+A)
 	publish(realtime.Publication{First: a, Second: b, Except: idBoth}, 2, S+" "+A, S+" "+B, "")
@@ -92,7 +92,7 @@ func TestPublish(t *testing.T) {
 	publish(realtime.Publication{First: realtime.Group{Room: "a"}}, 0, "", "", "")
 }
 
-// One room may be named twice, for its two sides.
+// Both groups may name the same room, for its two sides.
 func TestPublishToBothSidesOfARoom(t *testing.T) {
 	s, host := serve(t, realtime.Options{}, rooms)
 	one, _ := member(t, host, 1, "a")
@@ -123,7 +123,7 @@ func TestRoomsComeAndGo(t *testing.T) {
 	raw.Until(t, "both have left", func() bool { return s.Members("a") == 0 })
 }
 
-// Members of a room see one order, however many publish to it, and whether they are in one room or several.
+// All members of a room receive the same order, however many goroutines publish to it, and whether they are in one room or several.
 func TestOneOrderForAll(t *testing.T) {
 	const publishers, each = 6, 300
 	s, host := serve(t, realtime.Options{}, rooms)
@@ -194,7 +194,7 @@ func TestOneOrderForAll(t *testing.T) {
 	}
 }
 
-// gather joins the next n packets.
+// gather joins the next n packets into one string.
 func gather(t *testing.T, n int, next func() ([]string, error)) string {
 	var got []string
 	for len(got) < n {
@@ -208,7 +208,7 @@ func gather(t *testing.T, n int, next func() ([]string, error)) string {
 	return strings.Join(got, "\n")
 }
 
-// Volatile publications are dropped for a member that lags and reach the others; nobody is cut for them.
+// Volatile publications are dropped for a slow member and reach the others; no connection is closed because of them.
 func TestVolatileIsDroppedForLaggards(t *testing.T) {
 	s, host := serve(t, realtime.Options{}, rooms)
 	quick, _ := member(t, host, 0, "a")
@@ -225,18 +225,18 @@ func TestVolatileIsDroppedForLaggards(t *testing.T) {
 		quick.Expect(fmt.Sprintf(`42["v",%d]`, i))
 	}
 	if reached == 2*n || reached < n {
-		t.Errorf("%d of %d reached somebody", reached, 2*n)
+		t.Errorf("%d of %d reached a member", reached, 2*n)
 	}
 	got := strings.Split(laggard.Get().Body, "\x1e")
 	if len(got)-1 != reached-n || !strings.HasPrefix(got[0], "40{") || got[1] != `42["v",0]` {
 		t.Errorf("the laggard got %d packets, %d were queued", len(got)-1, reached-n)
 	}
 	if s.Stats().Cut != 0 {
-		t.Error("somebody was cut")
+		t.Error("a connection was closed")
 	}
 }
 
-// A packet with attachments is not torn apart by what is published meanwhile.
+// A packet with attachments is not interrupted by frames published meanwhile.
 func TestAttachmentsStayTogether(t *testing.T) {
 	s, host := serve(t, realtime.Options{}, func(so *realtime.Socket) {
 		so.Join("a")
@@ -285,7 +285,7 @@ func TestAttachmentsStayTogether(t *testing.T) {
 	}
 }
 
-// A member that never reads does not hold up a publication to the others, at any of its sizes.
+// A member that never reads does not block a publication to the others, of any size.
 func TestPublishDoesNotWait(t *testing.T) {
 	s, host := serve(t, realtime.Options{Engine: engine.Options{QueueBytes: 1 << 20}}, rooms)
 	quick, _ := member(t, host, 0, "a")

@@ -1,9 +1,8 @@
-// Package realtime is the Socket.IO v4 server: sockets with ordered events, rooms, and publishing to them.
+// Package realtime is a Socket.IO v4 server: sockets with ordered events, rooms, and publishing to rooms.
 //
-// github.com/zishang520/socket.io/v2 does the protocol work (namespaces, CONNECT, dispatch, acks); package engine
-// carries the bytes. What this package adds is what the library does not promise: a socket's events are handled one
-// after the other in the order in which they were sent, and an event published to rooms is encoded once and queued to
-// every member in the same order.
+// github.com/zishang520/socket.io/v2 implements the protocol (namespaces, CONNECT, dispatch, acknowledgements); package engine is the
+// transport. This package adds guarantees that the library does not give: a socket's events are handled one at a time in the order in
+// which they were sent, and an event published to rooms is encoded once and queued to all members in the same order.
 package realtime
 
 import (
@@ -19,20 +18,20 @@ import (
 	"sohbet/server/engine"
 )
 
-// Options configure a [Server]. The zero value works.
+// Options configure a [Server]. The zero value is valid.
 type Options struct {
 	// Engine configures the transport layer.
 	Engine engine.Options
-	// ConnectTimeout closes a connection that joins no namespace in time; 45 s when zero.
+	// ConnectTimeout is the time within which a connection must join a namespace, or it is closed; 0 = 45 s.
 	ConnectTimeout time.Duration
-	// Allow is asked before a client may join or leave a namespace; false closes its connection. Nil allows everything.
+	// Allow is called before a client joins or leaves a namespace; if it returns false the connection is closed. Nil allows everything.
 	Allow func(*engine.Conn) bool
-	// Identify takes from the request that opened a connection what its sockets need to know of the client
-	// ([Socket.Client]), since the request itself is not kept. It runs once for a connection, before its first socket.
+	// Identify extracts from the request that opened a connection what its sockets need to know about the client ([Socket.Client]),
+	// since the request itself is not kept. It is called once per connection, before its first socket.
 	Identify func(*http.Request) any
-	// Watch hears which rooms have members; nil for nobody.
+	// Watch is notified of rooms that get or lose all members; may be nil.
 	Watch Watch
-	// Logger receives panics of event handlers. Nil logs nothing.
+	// Logger receives panics of event handlers. Nil disables logging.
 	Logger *slog.Logger
 }
 
@@ -50,11 +49,11 @@ type Server struct {
 	namespaces map[string]struct{}
 }
 
-// Handler is called with each new socket before the first event of its client is read. It sets the socket's OnEvent and
-// OnClose; what it emits arrives right behind the CONNECT answer.
+// Handler is called with each new socket before the client's first event is read. It sets the socket's OnEvent and OnClose; events that
+// it emits arrive directly after the CONNECT response.
 type Handler func(*Socket)
 
-// New makes a server.
+// New returns a server.
 func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -103,10 +102,10 @@ func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 	defer g.pass(step{})
 	so := &Socket{srv: s, lib: lib, conn: conn, namespace: namespace, gone: make(chan struct{})}
 	lib.SetData(so)
-	lib.Handshake().Headers, lib.Handshake().Query = nil, nil // empty for us (engine.Conn.Request), but still maps
+	lib.Handshake().Headers, lib.Handshake().Query = nil, nil // empty (engine.Conn.Request), but still allocated maps
 	g.add(so)
 	lib.Use(func(event []any, _ func(error)) {
-		// This is where an event is taken. The library's own dispatch behind it would start another goroutine.
+		// Take the event here: the library's own dispatch, which comes after this, would start another goroutine.
 		g.pass(step{so, event})
 	})
 	var once sync.Once
@@ -128,7 +127,7 @@ func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 		fn(so)
 	})
 	if conn.ReadyState() != "open" {
-		// The connection may have ended before the library knew of this socket, and would then never tell it.
+		// If the connection ended before the library registered this socket, the library never closes it.
 		lib.Disconnect(false)
 	}
 	if !lib.Connected() {
@@ -139,8 +138,7 @@ func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 	}
 }
 
-// protect keeps a panic of a handler from ending the process. The connection is closed, so that a client that provokes the
-// panic cannot go on doing so.
+// protect recovers from a panic of a handler. It closes the connection, so that a client that provokes the panic cannot go on doing so.
 func (s *Server) protect(c *engine.Conn, what string, fn func()) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -157,9 +155,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // Stats returns the transport layer's counters.
 func (s *Server) Stats() engine.Stats { return s.engine.Stats() }
 
-// Count is the number of open connections.
+// Count returns the number of open connections.
 func (s *Server) Count() int { return s.engine.Stats().Open }
 
-// Close ends all connections with a reason that makes clients come back, and returns when what was queued has left or
-// ctx ends. It sends no DISCONNECT packet: after one, official clients do not reconnect by themselves.
+// Close closes all connections with a reason for which clients reconnect, and returns when queued data was sent or ctx ends. It sends
+// no DISCONNECT packet: after one, official clients do not reconnect.
 func (s *Server) Close(ctx context.Context) error { return s.engine.Close(ctx, engine.ClosedRestart) }

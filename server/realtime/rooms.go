@@ -7,18 +7,18 @@ import (
 
 // rooms are the named groups of sockets on this process.
 type rooms struct {
-	mu     sync.RWMutex // guards byName and every socket's list; taken before a room's own
+	mu     sync.RWMutex // guards byName and every socket's list; locked before a room's own mutex
 	byName map[string]*room
 	made   uint64
 	watch  Watch
 }
 
-// Watch hears which rooms have members here, so that what other processes publish to these can be brought.
+// Watch is notified of which rooms have members here, so that a cluster adapter can subscribe to them.
 type Watch interface {
-	// Opened is told of a room's first member, Closed when the last has left. They must not block or call back.
+	// Opened is called for a room's first member, Closed when the last one has left. They must not block or call back.
 	Opened(room string)
 	Closed(room string)
-	// Await returns when an opened room is reached by all that is published to it anywhere, or cannot be for now.
+	// Await returns when everything published to an opened room on any process reaches this one, or after a timeout.
 	Await(room string)
 }
 
@@ -26,7 +26,7 @@ type room struct {
 	name   string
 	serial uint64 // the order in which several rooms are locked
 
-	mu      sync.Mutex // held while members are written to, so that all members see one order
+	mu      sync.Mutex // held while queuing to members, so that all of them get the same order
 	members map[*Socket]struct{}
 }
 
@@ -74,7 +74,7 @@ func (r *rooms) leaveAll(s *Socket) {
 	s.joined = nil
 }
 
-// drop takes s out of ro. The caller holds r.mu.
+// drop removes s from ro. The caller holds r.mu.
 func (r *rooms) drop(ro *room, s *Socket) {
 	ro.mu.Lock()
 	delete(ro.members, s)
@@ -104,7 +104,7 @@ func (r *rooms) of(s *Socket) []string {
 	return names
 }
 
-// Members is the number of sockets in a room.
+// Members returns the number of sockets in a room.
 func (s *Server) Members(name string) int {
 	ro := s.rooms.get(name)
 	if ro == nil {
@@ -115,14 +115,14 @@ func (s *Server) Members(name string) int {
 	return len(ro.members)
 }
 
-// Group is what the members of one room are to be sent: all of them, or those of one side (see [Socket.SetSide]).
+// Group is a list of frames for the members of one room, or for those of one side (see [Socket.SetSide]).
 type Group struct {
 	Room   string
 	Frames []Frame
 	Only   Side
 }
 
-// Side tells the two ends of a conversation apart within a room. The zero Side is everybody.
+// Side distinguishes the two sides of a conversation within a room. The zero Side means both.
 type Side uint8
 
 func (g Group) has(ro *room, s *Socket) bool {
@@ -133,18 +133,18 @@ func (g Group) has(ro *room, s *Socket) bool {
 	return ok
 }
 
-// Publication is something for one or two rooms, or the two sides of one. A socket in both gets the frames of both, each once: a frame that both
-// groups name counts as one. All frames for a socket leave in one write.
+// Publication consists of frames for one or two rooms, or for the two sides of one room. A socket in both groups receives the frames of
+// both, but a frame that is in both groups only once. All frames for a socket are queued together.
 type Publication struct {
 	First, Second Group
-	// Except is the id of a socket that gets nothing: usually the one that caused it.
+	// Except is the id of a socket that receives nothing: usually the one that caused the publication.
 	Except string
-	// Volatile frames are dropped for sockets that lag.
+	// Volatile frames are dropped for slow sockets.
 	Volatile bool
 }
 
-// Publish queues a publication to every member and returns at once. Members of a room get the publications to it in one
-// and the same order. It returns to how many sockets it went.
+// Publish queues a publication to every member and returns immediately. All members of a room receive its publications in the same
+// order. It returns the number of sockets reached.
 func (s *Server) Publish(p Publication) int {
 	first, second := s.rooms.get(p.First.Room), s.rooms.get(p.Second.Room)
 	unlock := lockInOrder(first, second)
@@ -215,7 +215,7 @@ func lockInOrder(a, b *room) (unlock func()) {
 	return func() { b.mu.Unlock(); a.mu.Unlock() }
 }
 
-// joinFrames puts frames behind each other, leaving out those of more that are in frames already.
+// joinFrames concatenates frames, leaving out those of more that are already in frames.
 func joinFrames(frames, more []Frame) []byte {
 	if len(frames) == 1 && len(more) == 0 {
 		return frames[0]

@@ -10,13 +10,13 @@ import (
 	"sohbet/server/engine"
 )
 
-// Socket is one client in one namespace. Its methods may be called from any goroutine.
+// Socket is one client in one namespace. It is safe for concurrent use.
 type Socket struct {
 	srv       *Server
 	lib       *socket.Socket
 	conn      *engine.Conn
 	namespace string
-	gone      chan struct{} // closed when the socket has left
+	gone      chan struct{} // closed when the socket has disconnected
 
 	onEvent func(Event)
 	onClose func(reason string)
@@ -29,14 +29,14 @@ type Socket struct {
 // Event is one event from the client.
 type Event struct {
 	Name string
-	// Args are json.RawMessage, or for an event with attachments decoded values in which these are buffers. They are
-	// valid only until the handler returns.
+	// Args are json.RawMessage, or for an event with attachments decoded values that contain the attachments as buffers. They are valid
+	// only until the handler returns.
 	Args []any
-	// Ack answers the client's callback; nil when it sent none. Only its first call counts.
+	// Ack acknowledges the event to the client's callback; nil if there is none. Only the first call has an effect.
 	Ack func(args ...any)
 }
 
-// Arg returns argument i as JSON, or nil if there is none or it holds attachments.
+// Arg returns argument i as JSON, or nil if there is none or the event has attachments.
 func (e Event) Arg(i int) json.RawMessage {
 	if i >= len(e.Args) {
 		return nil
@@ -45,36 +45,35 @@ func (e Event) Arg(i int) json.RawMessage {
 	return raw
 }
 
-// ID is the socket's public id.
+// ID returns the socket's public id.
 func (s *Socket) ID() string { return string(s.lib.Id()) }
 
-// RemoteAddress is the client's address at the handshake.
+// RemoteAddress returns the client's address at the handshake.
 func (s *Socket) RemoteAddress() string { return s.conn.RemoteAddress() }
 
-// Client is what Options.Identify returned for the connection.
+// Client returns the result of Options.Identify for the connection.
 func (s *Socket) Client() any { return gateOf(s.conn).identified }
 
-// ConnectionID identifies the connection, which may have a socket in each namespace and several after one another. It is secret.
+// ConnectionID returns the id of the connection, which may have a socket in each namespace, and several in succession. It is secret.
 func (s *Socket) ConnectionID() string { return s.conn.ID() }
 
-// Close closes the connection with a reason. Unlike after [Socket.Disconnect], official clients connect again.
+// Close closes the connection with a reason. Unlike after [Socket.Disconnect], official clients reconnect.
 func (s *Socket) Close(why engine.Closing) { s.conn.CloseWith(why) }
 
-// Auth is the object that the client sent with its CONNECT, or nil.
+// Auth returns the object that the client sent with its CONNECT, or nil.
 func (s *Socket) Auth() json.RawMessage {
 	auth, _ := s.lib.Handshake().Auth.(json.RawMessage)
 	return auth
 }
 
-// OnEvent sets what handles the socket's events: one at a time, in the order in which they were sent. While it runs the
-// client's next packet is not read, which is how a client that sends too fast is slowed down. Call it from the connect
-// handler only.
+// OnEvent sets the handler of the socket's events, which is called for one event at a time, in the order in which they were sent. While
+// it runs the client's next packet is not read, which slows down a client that sends too fast. Call it only from the connect handler.
 func (s *Socket) OnEvent(fn func(Event)) { s.onEvent = fn }
 
-// OnClose sets what runs once when the socket is gone. Call it from the connect handler only.
+// OnClose sets a function that is called once when the socket has disconnected. Call it only from the connect handler.
 func (s *Socket) OnClose(fn func(reason string)) { s.onClose = fn }
 
-// SetSide says on which side of its conversations the socket is.
+// SetSide sets the side of its conversations on which the socket is.
 func (s *Socket) SetSide(side Side) { s.side.Store(uint32(side)) }
 
 // Emit sends an event to this client. It reports whether it was queued.
@@ -86,8 +85,8 @@ func (s *Socket) Emit(name string, args ...any) (bool, error) {
 	return s.conn.Queue(f, false), nil
 }
 
-// Join adds the socket to a room. A socket that has left joins nothing. What is published to the room on any process after
-// Join has returned reaches the socket.
+// Join adds the socket to a room. It does nothing for a disconnected socket. Anything published to the room on any process after Join
+// has returned reaches the socket.
 func (s *Socket) Join(name string) {
 	s.srv.rooms.join(s, name)
 	if w := s.srv.rooms.watch; w != nil {
@@ -95,10 +94,10 @@ func (s *Socket) Join(name string) {
 	}
 }
 
-// Leave takes the socket out of a room.
+// Leave removes the socket from a room.
 func (s *Socket) Leave(name string) { s.srv.rooms.leave(s, name) }
 
-// Disconnect sends the client away for good: official clients do not reconnect after it.
+// Disconnect disconnects the client permanently: official clients do not reconnect after it.
 func (s *Socket) Disconnect() { s.lib.Disconnect(true) }
 
 func (s *Socket) handle(event []any) {
@@ -123,7 +122,7 @@ func (s *Socket) closed(reason string) {
 	close(s.gone)
 }
 
-// Frame is an event encoded for the wire, to be sent to any number of sockets. It must not be changed.
+// Frame is an event encoded for the wire, which may be sent to any number of sockets. It must not be modified.
 type Frame []byte
 
 // Encode encodes an event of the default namespace.

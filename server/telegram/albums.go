@@ -12,7 +12,7 @@ import (
 	"sohbet/server/outbox"
 )
 
-// albums remembers where pictures that were sent together belong: the caption, with the tag, stands on the first alone.
+// albums remembers which thread an album belongs to, because the caption with the tag is only on its first picture.
 type albums struct {
 	now func() time.Time
 
@@ -25,7 +25,7 @@ type album struct {
 	told     bool
 	since    time.Time
 	at       time.Time
-	missed   []*tele.Message // that went to no visitor
+	missed   []*tele.Message // messages that could not be assigned to a visitor
 }
 
 const albumKept = 10 * time.Minute
@@ -59,18 +59,18 @@ func (a *albums) note(id, threadID string) {
 
 func (a *albums) thread(id string) string { return a.change(id, func(*album) {}).threadID }
 
-// told reports whether the operator was told of an album before, and notes that now they are.
+// told reports whether the operator was already notified about an album, and records that they are now.
 func (a *albums) told(id string) (before bool) {
 	a.change(id, func(one *album) { before, one.told = one.told, true })
 	return before
 }
 
 const (
-	albumWait  = 3 * time.Second // for the other pictures of an album: Telegram delivers them one by one
+	albumWait  = 3 * time.Second // for the other pictures of an album, which Telegram delivers separately
 	albumEvery = 50 * time.Millisecond
 )
 
-// awaitAlbum waits until another picture of a message's album says which thread it is for, and returns that; "" if none does.
+// awaitAlbum waits until another picture of a message's album determines its thread, and returns the id; "" if none does.
 func (b *Bridge) awaitAlbum(ctx context.Context, m *tele.Message) (threadID string, err error) {
 	for {
 		one := b.albums.change(m.AlbumID, func(*album) {})
@@ -87,14 +87,15 @@ func (b *Bridge) awaitAlbum(ctx context.Context, m *tele.Message) (threadID stri
 	}
 }
 
-// hearTagged sends a message that went to no visitor before a tag was added to it, with the other pictures of its album.
+// hearTagged forwards a message to which a tag was added after it could not be assigned to a visitor, together with the other pictures
+// of its album.
 func (b *Bridge) hearTagged(ctx context.Context, m *tele.Message, last bool) error {
 	if strings.HasPrefix(m.Text, "/") {
 		return nil
 	}
 	list := []*tele.Message{m}
 	if m.AlbumID != "" {
-		if threadID, _, err := b.target(ctx, m); err != nil { // which notes the thread of the album
+		if threadID, _, err := b.target(ctx, m); err != nil { // also records the thread of the album
 			return fmt.Errorf("%w: %w", errNotSaved, err)
 		} else if missed := b.albums.change(m.AlbumID, func(*album) {}).missed; threadID != "" && len(missed) > 0 {
 			list = missed
@@ -104,7 +105,7 @@ func (b *Bridge) hearTagged(ctx context.Context, m *tele.Message, last bool) err
 		if one.ID == m.ID {
 			one = m
 		}
-		if err := b.hear(ctx, one, last); err != nil { // what was sent before is known by its client id
+		if err := b.hear(ctx, one, last); err != nil { // messages forwarded before are recognized by their client id
 			return err
 		}
 	}

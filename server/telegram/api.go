@@ -20,14 +20,14 @@ import (
 
 const (
 	callTimeout   = 15 * time.Second
-	sendTimeout   = 45 * time.Second // a message that is given up early may be there all the same, and comes twice
+	sendTimeout   = 45 * time.Second // a message whose call is aborted early may have arrived anyway, and is then sent twice
 	uploadTimeout = 3 * time.Minute
-	pollWait      = 50 * time.Second // the longest that the Bot API grants
+	pollWait      = 50 * time.Second // the maximum of the Bot API
 )
 
-var errOdd = errors.New("telegram: an answer that the library cannot read")
+var errOdd = errors.New("telegram: unexpected response")
 
-// api calls the Bot API. Telebot takes no context, so each call gets a bot of its own whose transport has one; a bot is a
+// api calls the Bot API. Telebot takes no context, so each call gets a separate bot, whose transport has the context; a bot is only a
 // struct, a channel and a map.
 type api struct {
 	url       string
@@ -35,7 +35,7 @@ type api struct {
 	pace      *outbox.Pace
 }
 
-// do runs f with a bot that ends with ctx or after a time, and gives the result of its last call as it came.
+// do runs f with a bot whose calls end with ctx or after a timeout, and returns the raw result of the last call.
 func (a *api) do(ctx context.Context, timeout time.Duration, f func(*tele.Bot) error) (result json.RawMessage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -47,7 +47,7 @@ func (a *api) do(ctx context.Context, timeout time.Duration, f func(*tele.Bot) e
 		return nil, err
 	}
 	defer func() {
-		// Telebot expects of each answer that it has the media that was sent; Telegram makes documents of what it cannot play.
+		// Telebot panics if a response lacks the type of media that was sent; Telegram turns unplayable media into documents.
 		if p := recover(); p != nil {
 			err = errOdd
 			if c.result == nil {
@@ -64,7 +64,7 @@ func (a *api) do(ctx context.Context, timeout time.Duration, f func(*tele.Bot) e
 	return nil, f(bot)
 }
 
-// raw calls a method, and reads its result into into unless that is nil.
+// raw calls a method and decodes its result into into unless that is nil.
 func (a *api) raw(ctx context.Context, timeout time.Duration, method string, params, into any) error {
 	result, err := a.do(ctx, timeout, func(b *tele.Bot) error {
 		_, err := b.Raw(method, params)
@@ -74,7 +74,7 @@ func (a *api) raw(ctx context.Context, timeout time.Duration, method string, par
 		return err
 	}
 	if err := json.Unmarshal(result, into); err != nil {
-		return fmt.Errorf("telegram: %s: an answer of another form", method)
+		return fmt.Errorf("telegram: %s: unexpected result", method)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (a *api) send(ctx context.Context, timeout time.Duration, to tele.Recipient
 	return m.ID, nil
 }
 
-// download opens a file of Telegram's by its id.
+// download opens a Telegram file by its id.
 func (a *api) download(ctx context.Context, id string) (io.ReadCloser, error) {
 	var f tele.File
 	if err := a.raw(ctx, callTimeout, "getFile", map[string]string{"file_id": id}, &f); err != nil {
@@ -118,46 +118,46 @@ func (a *api) download(ctx context.Context, id string) (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-// chatID is a chat as telebot addresses it.
+// chatID implements tele.Recipient for a chat id.
 type chatID int64
 
 func (c chatID) Recipient() string { return strconv.FormatInt(int64(c), 10) }
 
-// verdict is what an error says about trying again.
+// verdict classifies an error with regard to retries.
 type verdict int
 
 const (
-	passing     verdict = iota // the network, or Telegram, is in trouble: the same call may succeed later
-	flooded                    // Telegram said how long to wait
+	passing     verdict = iota // a network or server error: the same call may succeed later
+	flooded                    // rate limited; the error has the time to wait
 	topicGone                  // the topic was deleted
-	topicClosed                // the topic was closed
-	refused                    // Telegram refuses this call, as far as is known for what it holds
-	barred                     // the bot may not do this in the chat, until somebody changes something; now and then one text causes it
-	lockedOut                  // no call will succeed, until somebody changes something
+	topicClosed                // the topic is closed
+	refused                    // Telegram refuses this call, probably because of its content
+	barred                     // the bot lacks a permission in the chat; sometimes caused by the content
+	lockedOut                  // all calls fail until the configuration changes
 )
 
-// barring are parts of errors with the code 400 that are about the bot or the chat, in lower case, as the Bot API server and
-// Telegram's own servers word them.
+// barring are substrings of errors with code 400 that concern the bot's permissions or the chat, in lower case, as used by the Bot API
+// server and Telegram's servers.
 var barring = []string{
 	"not enough rights", "have no rights", "need administrator rights", "chat not found", "group is deactivated", "group chat was deactivated",
 	"chat_write_forbidden", "chat_restricted", "chat_admin_required", "chat_send_", "chat_forbidden", "user_banned_in_channel",
 	"channel_private", "channel_invalid", "peer_id_invalid", "user is deactivated", "chat_guest_send_forbidden", "allow_payment_required",
 }
 
-// has reports whether the description holds one of parts, which are in lower case.
+// has reports whether the description contains one of parts, which are in lower case.
 func (e *apiError) has(parts ...string) bool {
 	text := strings.ToLower(e.Description)
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }
 
-// judge sorts an error of a call.
+// judge classifies the error of a call.
 func judge(err error) verdict {
 	var e *apiError
 	if !errors.As(err, &e) {
 		return passing
 	}
 	switch {
-	case e.Foreign: // whatever its code is: it is not Telegram's
+	case e.Foreign: // regardless of its code, because it is not from Telegram
 		return passing
 	case e.Code == http.StatusTooManyRequests:
 		return flooded
@@ -179,13 +179,13 @@ func judge(err error) verdict {
 	return refused
 }
 
-// aboutTopics reports whether an error says that the bot may not manage topics, or that there are none.
+// aboutTopics reports whether an error says that the bot may not manage topics, or that the chat has none.
 func aboutTopics(err error) bool {
 	var e *apiError
 	return errors.As(err, &e) && e.Code == http.StatusBadRequest && e.has("to create a topic", "to manage topics", "not a forum", "forum_missing")
 }
 
-// unchanged reports whether a call failed because what it asks for is so already.
+// unchanged reports whether a call failed because the requested state is already set.
 func unchanged(err error) bool {
 	var e *apiError
 	return errors.As(err, &e) && e.has("not modified", "not_modified")

@@ -1,7 +1,7 @@
-// Package telegram is the bridge between the conversations and the operator's chat in Telegram. Out: what visitors write, and what
-// agents answer in the console, is taken from the outbox in order and sent. In: what the operator writes goes to the visitor.
+// Package telegram is the bridge between conversations and the operators' chat in Telegram. Outgoing: messages of visitors, and answers
+// of agents in the console, are sent from the outbox in order. Incoming: messages of operators are forwarded to visitors.
 //
-// One process at a time does both, the one that holds the role; the others only send one-time codes.
+// One process at a time does both, the holder of the lease; the others only send one-time codes.
 package telegram
 
 import (
@@ -27,7 +27,7 @@ import (
 	"sohbet/server/outbox"
 )
 
-// Store is what the bridge needs of models.Store.
+// Store is the part of models.Store that the bridge uses.
 type Store interface {
 	Thread(ctx context.Context, id string) (models.Thread, error)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
@@ -64,7 +64,7 @@ type Store interface {
 	Lease(ctx context.Context, role string) (*models.Lease, error)
 }
 
-// Chat is what the bridge needs of chat.Service.
+// Chat is the part of chat.Service that the bridge uses.
 type Chat interface {
 	Post(context.Context, chat.Actor, chat.Post) (chat.Message, error)
 	Edit(ctx context.Context, a chat.Actor, threadID string, messageID int64, text string) (chat.Message, error)
@@ -80,38 +80,38 @@ type Chat interface {
 	VisitorsOnline() int
 }
 
-// Media is what the bridge needs of media.Service. An error that is a *chat.Error tells the operator why.
+// Media is the part of media.Service that the bridge uses. The message of an error of type *chat.Error is shown to the operator.
 type Media interface {
 	Save(ctx context.Context, kind media.Kind, name string, r io.Reader) (media.File, error)
 	SaveVideo(ctx context.Context, name string, r io.Reader, limit int64) (media.File, error)
 	Open(ctx context.Context, url string) (io.ReadCloser, media.File, error)
 }
 
-// Options are the parts of a [Bridge].
+// Options configure a [Bridge].
 type Options struct {
 	Token      string
 	ChatID     int64
-	APIURL     string // without slash at the end
+	APIURL     string // without a trailing slash
 	WebhookURL string // "" = long polling
-	Locale     string // of what is said to nobody in particular: "tr" or "en"
+	Locale     string // language of messages to the chat as a whole: "tr" or "en"
 	Pace       Pace
 
 	Store     Store
 	Chat      Chat
 	Media     Media
-	Transport http.RoundTripper // nil = one of its own
-	// Observe, if set, wraps the transport, to count what goes through it. It must keep no URL: they hold the token.
+	Transport http.RoundTripper // nil = a new transport
+	// Observe, if set, wraps the transport, for metrics. It must not store URLs: they contain the token.
 	Observe func(http.RoundTripper) http.RoundTripper
 	Log     *slog.Logger
 	Now     func() time.Time
 }
 
-// Bridge is the bridge. Its methods may be called from any goroutine.
+// Bridge is the Telegram bridge. It is safe for concurrent use.
 type Bridge struct {
 	api     *api
 	botID   int64
-	secret  string // what Telegram shows at the webhook
-	webhook string // its address; "" = long polling
+	secret  string // secret token of the webhook
+	webhook string // URL of the webhook; "" = long polling
 	locale  string
 	store   Store
 	chat    Chat
@@ -121,25 +121,25 @@ type Bridge struct {
 	pace    *outbox.Pace
 	sender  *outbox.Sender
 
-	chatID  atomic.Int64 // changes when a group becomes a supergroup
+	chatID  atomic.Int64 // changes if a group becomes a supergroup
 	move    move
 	name    atomic.Pointer[string]
-	forged  atomic.Int64 // when the webhook was last called without the secret, in ns since 1970
+	forged  atomic.Int64 // last webhook call without the secret, Unix nanoseconds
 	state   state
-	turn    keyed          // held, by thread, while a topic is changed
-	making  atomic.Int64   // topics that are being made
-	asking  sync.WaitGroup // questions about the chat
+	turn    keyed          // per-thread lock while a topic is changed
+	making  atomic.Int64   // topics being created
+	asking  sync.WaitGroup // requests about the chat
 	changes changes
 	arrived chan struct{}
-	renew   chan struct{} // asks for a fresh start
+	renew   chan struct{} // signals a restart of the bridge
 	alerts  chan string
 	albums  albums
 	hints   hints
-	loads   chan struct{} // holds as many values as files are being downloaded
+	loads   chan struct{} // semaphore for file downloads
 	forum   forum
 }
 
-// New makes the bridge.
+// New returns the bridge.
 func New(o Options) (*Bridge, error) {
 	id, _, _ := strings.Cut(o.Token, ":")
 	botID, err := strconv.ParseInt(id, 10, 64)
@@ -176,13 +176,13 @@ func New(o Options) (*Bridge, error) {
 const (
 	role        = "telegram"
 	roleEvery   = 2 * time.Second
-	contactLost = time.Minute // without a word from Telegram it is asked for one
+	contactLost = time.Minute // without a response for this long Telegram is queried
 )
 
-// Run works until ctx ends.
+// Run runs the bridge until ctx ends.
 func (b *Bridge) Run(ctx context.Context) {
 	var parts sync.WaitGroup
-	defer b.asking.Wait() // after those who ask
+	defer b.asking.Wait() // after the goroutines that start requests
 	defer parts.Wait()
 	b.syncMoved(ctx)
 	parts.Go(func() { b.tellAlerts(ctx) })
@@ -190,25 +190,25 @@ func (b *Bridge) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		lease, err := b.store.Lease(ctx, role)
 		if err != nil && ctx.Err() == nil {
-			b.log.Debug("telegram: who receives cannot be settled", slog.Any("error", err))
+			b.log.Debug("telegram: failed to acquire the lease", slog.Any("error", err))
 		}
 		if lease == nil {
-			_ = outbox.Sleep(ctx, roleEvery) // ctx is looked at next
+			_ = outbox.Sleep(ctx, roleEvery) // ctx is checked next
 			continue
 		}
 		b.lead(ctx, lease)
 	}
 }
 
-// lead sends and receives as long as the lease holds.
+// lead sends and receives as long as the lease is held.
 func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
 	defer lease.Release()
 	ctx, stop := context.WithCancel(lease.Context(ctx))
 	defer stop()
 	b.state.leading.Store(true)
 	defer b.state.leading.Store(false)
-	b.syncMoved(ctx) // the process that had the role before may have followed the group
-	b.log.Info("telegram: this process sends and receives")
+	b.syncMoved(ctx) // the previous holder may have recorded that the group became a supergroup
+	b.log.Info("telegram: this process is now sending and receiving")
 	var parts sync.WaitGroup
 	parts.Go(func() { b.introduce(ctx) })
 	parts.Go(func() { b.sender.Run(ctx) })
@@ -219,38 +219,38 @@ func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
 	case <-b.renew:
 		stop()
 	case <-lease.Lost():
-		b.log.Warn("telegram: this process lost its role: it was paused, or could not reach the database in time")
+		b.log.Warn("telegram: this process lost the lease: it was paused, or could not reach the database in time")
 		stop()
 	}
 	parts.Wait()
 }
 
-// Reconnect drops the connections to Telegram, where this process has them, and begins anew.
+// Reconnect closes the connections to Telegram and, if this process holds the lease, restarts sending and receiving.
 func (b *Bridge) Reconnect() {
 	if idle, ok := b.api.transport.inner.(interface{ CloseIdleConnections() }); ok {
 		idle.CloseIdleConnections()
 	}
 	select {
 	case b.renew <- struct{}{}:
-	default: // asked for already
+	default: // already signalled
 	}
 }
 
-// introduce registers the commands, in both languages, until that worked.
+// introduce registers the bot's commands in both languages, retrying until it succeeds.
 func (b *Bridge) introduce(ctx context.Context) {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		err := b.register(ctx)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		b.log.Warn("telegram: the commands are not registered yet", slog.Any("error", err))
+		b.log.Warn("telegram: failed to register the commands; retrying", slog.Any("error", err))
 		if outbox.Sleep(ctx, wait) != nil {
 			return
 		}
 	}
 }
 
-// username is the bot's, without @; "" as long as it is not known.
+// username returns the bot's user name, without @; "" if it is unknown.
 func (b *Bridge) username(ctx context.Context) string {
 	if name := b.name.Load(); name != nil {
 		return *name
@@ -263,7 +263,7 @@ func (b *Bridge) username(ctx context.Context) string {
 	return me.Username
 }
 
-// keepContact asks Telegram for a sign of life when there was none for a while, so that the health check knows.
+// keepContact makes a call to Telegram if there was no response for a while, for the health check.
 func (b *Bridge) keepContact(ctx context.Context) {
 	for {
 		if b.now().Sub(b.state.contact()) >= contactLost || b.state.troubled("contact") {
@@ -278,7 +278,7 @@ func (b *Bridge) keepContact(ctx context.Context) {
 	}
 }
 
-// Doctor is the one who examines this bridge's set-up.
+// Doctor returns a Doctor for this bridge's configuration.
 func (b *Bridge) Doctor() *Doctor {
 	d := &Doctor{
 		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.to()), Former: b.former(), WebhookURL: b.webhook,
@@ -291,8 +291,8 @@ func (b *Bridge) Doctor() *Doctor {
 	return d
 }
 
-// to is the operator's chat.
+// to returns the operators' chat.
 func (b *Bridge) to() chatID { return chatID(b.chatID.Load()) }
 
-// operator is who acts for people in Telegram.
+// operator is the actor for people in Telegram.
 var operator = chat.Actor{Role: chat.Telegram}

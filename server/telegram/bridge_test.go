@@ -17,7 +17,7 @@ func TestEachThreadHasItsTopic(t *testing.T) {
 	ayse, a := h.visitor("Ayşe <b>")
 	veli, v := h.visitor("Veli")
 	h.write(ayse, a, "merhaba & <i>selam</i>")
-	h.sent(1) // topics of conversations that begin together are made in any order
+	h.sent(1) // topics of conversations that start at the same time are created in any order
 	h.write(veli, v, "hello")
 	h.write(ayse, a, "orada mısınız?")
 	sent := h.sent(3)
@@ -41,13 +41,13 @@ func TestEachThreadHasItsTopic(t *testing.T) {
 			t.Errorf("later %+v", m)
 		}
 	}
-	// The operator answers in the topic, to nothing in particular.
+	// The operator writes in the topic, not as a reply.
 	h.bot.Say(telegramtest.In{Topic: topics[1].ID, Text: "How can I help?"})
 	if got := h.heard(v, 2); !slices.Equal(got, []string{"visitor: hello", "telegram: How can I help?"}) {
 		t.Errorf("Veli sees %q", got)
 	}
 	h.until("the events", func() bool { return h.hall.Told(v, "message_from_admin") == 1 && h.hall.Told(v, "message") == 2 })
-	// A colleague answers in the console; Telegram sees it, and only once.
+	// An agent answers in the console; the answer appears in Telegram once.
 	h.write(agent, v, "I take this one")
 	last := h.sent(4)[3]
 	if last.Topic != topics[1].ID || !strings.Contains(last.Text, "I take this one") || !strings.HasPrefix(last.Text, "🖥 Panel → Veli\n") {
@@ -89,7 +89,7 @@ func TestElsewhereByReplyOrTag(t *testing.T) {
 			if got := h.heard(a, 2); got[1] != "telegram: for one" {
 				t.Errorf("Ayşe sees %q", got)
 			}
-			// A reply to one's own message goes where that went.
+			// A reply to the operator's own message goes to the same thread.
 			h.bot.Say(telegramtest.In{ReplyTo: mine.ID, Text: "and more"})
 			if got := h.heard(a, 3); got[2] != "telegram: and more" {
 				t.Errorf("Ayşe sees %q", got)
@@ -102,7 +102,7 @@ func TestElsewhereByReplyOrTag(t *testing.T) {
 }
 
 func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
-	var passed atomic.Int64 // how far the bridge's clock is ahead
+	var passed atomic.Int64 // offset of the bridge's clock
 	h := world(t, telegramtest.Forum(), func(o *telegram.Options) {
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
 	})
@@ -136,7 +136,7 @@ func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
 			t.Errorf("notice %d: %+v", i, m)
 		}
 	}
-	// Of many within a minute one is answered at once, as above, and one when the minute is over.
+	// Of several hints within a minute one is sent immediately, as above, and one at the end of the minute.
 	for _, c := range list {
 		if !strings.HasPrefix(c.in.Text, "/") {
 			h.bot.Say(c.in)
@@ -180,14 +180,14 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 	h.bot.Edit(mine.ID, "Merhaba")
 	h.until("the edit", func() bool { return h.history(a)[1] == "telegram: Merhaba" })
 	h.until("the event", func() bool { return h.hall.Told(a, "message_edited") == 1 })
-	// The console corrects an answer of its own.
+	// An agent edits an answer in the console.
 	m := h.write(agent, a, "Yrın")
 	h.sent(2)
 	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, "Yarın"); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the corrected text", func() bool { return strings.Contains(h.bot.Sent()[1].Text, "Yarın") })
-	// … also below a picture, and where it had to be cut.
+	// … also the caption of a picture, and a message that was split.
 	picture := h.post(agent, chat.Post{ThreadID: a, Text: "the shp", Type: "image", FileURL: h.upload("image", jpeg(t)).URL})
 	long := h.write(agent, a, strings.Repeat("word ", 1500))
 	h.sent(5)
@@ -200,7 +200,7 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 		s := h.bot.Sent()
 		return strings.Contains(s[2].Caption, "the shop") && strings.Contains(s[3].Text, "w@rd") && strings.Contains(s[4].Text, "w@rd")
 	})
-	// One that has become longer than what stands there is sent anew, as an answer to it.
+	// A text that became longer than the limit is sent again, as a reply to the old one.
 	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, strings.Repeat("longer ", 1000)); err != nil {
 		t.Fatal(err)
 	}
@@ -208,12 +208,12 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 	if n := strings.Count(h.bot.Sent()[1].Text+again.Text, "longer"); again.ReplyTo == nil || again.ReplyTo.ID != h.bot.Sent()[1].ID || n != 1000 {
 		t.Errorf("a longer one came with %d words of 1000, and as %+v", n, again)
 	}
-	// … and what is left over of one that has become shorter goes.
+	// … and the surplus parts of a text that became shorter are deleted.
 	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, "short"); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "one message less", func() bool { return len(h.bot.Sent()) == 5 && strings.Contains(h.bot.Sent()[1].Text, "short") })
-	// What went to nobody can be edited without harm.
+	// A message that was not forwarded can be edited without consequences.
 	lost := h.bot.Say(telegramtest.In{Text: "to nobody"})
 	h.sent(6)
 	h.bot.Edit(lost.ID, "still nobody")
@@ -246,7 +246,7 @@ func TestTheSameUpdateTwiceDoesNothing(t *testing.T) {
 func TestLongTextsAreCutBetweenCharacters(t *testing.T) {
 	h := world(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
-	family := "👨‍👩‍👧‍👦" // eleven UTF-16 units that a reader takes for one character
+	family := "👨‍👩‍👧‍👦" // eleven UTF-16 units, one grapheme cluster
 	text := strings.Repeat(family, 900)
 	h.write(ayse, a, text)
 	h.write(ayse, a, "after")
@@ -266,7 +266,7 @@ func TestLongTextsAreCutBetweenCharacters(t *testing.T) {
 	if whole.String() != text || len(sent) != 4 {
 		t.Errorf("%d parts hold %d bytes of %d", len(sent)-1, whole.Len(), len(text))
 	}
-	// An answer to the last part finds its way.
+	// A reply to the last part is forwarded.
 	h.bot.Say(telegramtest.In{ReplyTo: sent[2].ID, Text: "many families"})
 	h.heard(a, 3)
 }

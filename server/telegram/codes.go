@@ -15,15 +15,15 @@ import (
 	"sohbet/server/outbox"
 )
 
-// codeWait is how long somebody who asked for a code waits to hear whether it was delivered.
+// codeWait is how long the request for a code waits for its delivery.
 const codeWait = 10 * time.Second
 
-// urgentWait is how long what is urgent waits for room. After that it is sent all the same, and Telegram decides.
+// urgentWait is how long an urgent call waits for the rate limit. After that it is made anyway, and Telegram may refuse it.
 const urgentWait = 4 * time.Second
 
 var _ auth.CodeSender = (*Bridge)(nil)
 
-// SendCode delivers a one-time code to the operator's chat. Any process may do that. An error means that it is not there.
+// SendCode sends a one-time code to the operators' chat. Any process may do that. An error means that it was not delivered.
 func (b *Bridge) SendCode(ctx context.Context, code string, who auth.Requester) error {
 	ctx, cancel := context.WithTimeout(ctx, codeWait)
 	defer cancel()
@@ -42,17 +42,17 @@ func (b *Bridge) SendCode(ctx context.Context, code string, who auth.Requester) 
 	}
 }
 
-// FailedGuess tells the operator that somebody entered a wrong code. It does not wait; of many at once some are told.
+// FailedGuess notifies the operators of a wrong code. It does not block; if there are many at once some are dropped.
 func (b *Bridge) FailedGuess(_ context.Context, who auth.Requester, tries int) {
 	text := say(b.locale, "failed_guess", "tries", strconv.Itoa(tries), "address", html.EscapeString(who.Address), "browser", html.EscapeString(browser(who.UserAgent)))
 	select {
 	case b.alerts <- text:
 	default:
-		b.log.Warn("telegram: more wrong codes than can be told")
+		b.log.Warn("telegram: dropped a notification of a wrong code")
 	}
 }
 
-// tellAlerts sends what FailedGuess noted, until ctx ends.
+// tellAlerts sends the notifications queued by FailedGuess, until ctx ends.
 func (b *Bridge) tellAlerts(ctx context.Context) {
 	for {
 		select {
@@ -64,7 +64,7 @@ func (b *Bridge) tellAlerts(ctx context.Context) {
 				if err == nil {
 					break
 				}
-				b.log.Warn("telegram: a warning was not delivered", slog.Any("error", err))
+				b.log.Warn("telegram: failed to send a notification of a wrong code", slog.Any("error", err))
 				if v := judge(err); v == refused || v == barred || v == lockedOut || outbox.Sleep(ctx, outbox.Backoff(2+try, time.Minute)) != nil {
 					break
 				}
@@ -73,7 +73,7 @@ func (b *Bridge) tellAlerts(ctx context.Context) {
 	}
 }
 
-// tell writes to the operator's chat, in a forum into its general topic.
+// tell sends a text to the operators' chat, in a forum to its general topic.
 func (b *Bridge) tell(ctx context.Context, text string) error {
 	for {
 		chat := b.to()
@@ -84,7 +84,7 @@ func (b *Bridge) tell(ctx context.Context, text string) error {
 	}
 }
 
-// browser shortens what a browser says of itself, which anybody can choose.
+// browser shortens a User-Agent header, which the client controls.
 func browser(userAgent string) string {
 	userAgent, _ = cutText(strings.Join(strings.Fields(userAgent), " "), 200)
 	if userAgent == "" {

@@ -16,12 +16,12 @@ import (
 	"sohbet/server/chat"
 )
 
-// commands are what the bot answers to, in the order in which Telegram lists them.
+// commands are the bot's commands, in the order in which Telegram lists them.
 var commands = []string{"help", "status", "threads", "close", "block", "online", "offline", "doctor"}
 
 var commandPattern = regexp.MustCompile(`(?s)^/([A-Za-z0-9_]+)(?:@([A-Za-z0-9_]+))?(?:\s+(.*))?$`)
 
-// parseCommand reads a text that begins with a slash. A command for another bot is one that is empty.
+// parseCommand parses a text that begins with a slash. For a command addressed to another bot, command is empty.
 func parseCommand(text, username string) (command, rest string, ok bool) {
 	if !strings.HasPrefix(text, "/") {
 		return "", "", false
@@ -36,7 +36,7 @@ func parseCommand(text, username string) (command, rest string, ok bool) {
 	return strings.ToLower(found[1]), found[3], true
 }
 
-// register tells Telegram which commands to offer.
+// register registers the commands at Telegram.
 func (b *Bridge) register(ctx context.Context) error {
 	for _, lang := range [...]string{"en", "tr"} {
 		list := make([]tele.Command, len(commands))
@@ -45,7 +45,7 @@ func (b *Bridge) register(ctx context.Context) error {
 		}
 		code := lang
 		if lang == "en" {
-			code = "" // for everybody else
+			code = "" // for all other languages
 		}
 		_, err := b.api.do(ctx, callTimeout, func(bot *tele.Bot) error { return bot.SetCommands(list, code) })
 		if err != nil {
@@ -55,7 +55,7 @@ func (b *Bridge) register(ctx context.Context) error {
 	return nil
 }
 
-// command does what the operator asks for.
+// command executes an operator's command.
 func (b *Bridge) command(ctx context.Context, m *tele.Message, name, _ string) error {
 	lang := b.language(m.Sender)
 	switch name {
@@ -97,7 +97,7 @@ func help(lang string) string {
 	return text.String()
 }
 
-// key is a button that says something to us; row and keys put buttons together.
+// key returns a button with callback data; row and keys combine buttons.
 func key(text, data string) tele.InlineButton {
 	return tele.InlineButton{Text: text, Data: data}
 }
@@ -108,7 +108,7 @@ func keys(rows ...[]tele.InlineButton) *tele.ReplyMarkup {
 	return &tele.ReplyMarkup{InlineKeyboard: rows}
 }
 
-// threadButtons are what can be done with a thread.
+// threadButtons returns the buttons for a thread.
 func (b *Bridge) threadButtons(lang, short string, closed bool) *tele.ReplyMarkup {
 	turn := key(say(lang, "b_close"), "close:"+short)
 	if closed {
@@ -142,9 +142,9 @@ func (b *Bridge) status(ctx context.Context, m *tele.Message, lang string) error
 	return b.answer(ctx, m, text, keys(row(key(say(lang, "b_threads"), "threads"), turn)))
 }
 
-const listed = 10 // threads with a button each
+const listed = 10 // number of threads, with a button each
 
-// list shows the open threads, newest activity first, with a button for each.
+// list sends the open threads, most recent activity first, with a button for each.
 func (b *Bridge) list(ctx context.Context, m *tele.Message, lang string) error {
 	list, err := b.store.Threads(ctx, models.ThreadQuery{Status: models.StatusActive, Limit: listed})
 	if err != nil {
@@ -170,7 +170,7 @@ func (b *Bridge) list(ctx context.Context, m *tele.Message, lang string) error {
 	return b.answer(ctx, m, say(lang, "threads", "n", strconv.Itoa(len(rows))), keys(rows...))
 }
 
-// show tells about a thread, in a message that can be answered.
+// show sends the details of a thread, as a message to which operators can reply.
 func (b *Bridge) show(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
 	t, err := b.store.Thread(ctx, names.ThreadID)
 	if errors.Is(err, models.ErrNotFound) {
@@ -199,13 +199,13 @@ func (b *Bridge) show(ctx context.Context, m *tele.Message, lang string, names m
 		return err
 	}
 	err = b.store.Link(ctx, models.TelegramLink{ThreadID: t.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: int64(topicOf(m)), CreatedAt: b.now().UTC()})
-	if err != nil { // its last line names the thread too
-		b.log.Warn("telegram: a reply is not linked", slog.Any("error", err))
+	if err != nil { // its last line also identifies the thread
+		b.log.Warn("telegram: failed to store the link of a reply", slog.Any("error", err))
 	}
 	return nil
 }
 
-// diagnosis is what the doctor finds.
+// diagnosis formats the doctor's findings.
 func (b *Bridge) diagnosis(ctx context.Context, lang string) string {
 	var text strings.Builder
 	for _, f := range b.Doctor().Examine(ctx, lang) {
@@ -218,7 +218,7 @@ func (b *Bridge) diagnosis(ctx context.Context, lang string) string {
 	return text.String()
 }
 
-// did turns the error of a chat's method into an answer; done says that there was one.
+// did turns an error of the chat service into an answer; done reports whether one was sent.
 func (b *Bridge) did(ctx context.Context, m *tele.Message, lang string, err error) (done bool, out error) {
 	var no *chat.Error
 	switch {
@@ -232,7 +232,7 @@ func (b *Bridge) did(ctx context.Context, m *tele.Message, lang string, err erro
 	return true, fmt.Errorf("%w: %w", errNotSaved, err)
 }
 
-// close closes a thread and says so. Its topic is closed after that, as nobody but administrators can write in a closed one.
+// close closes a thread and confirms it. Its topic is closed afterwards, because only administrators can write in a closed topic.
 func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID string) error {
 	defer b.turn.lock(threadID)()
 	names, _, err := b.store.TelegramThread(ctx, threadID)
@@ -246,7 +246,7 @@ func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID stri
 }
 
 func (b *Bridge) reopen(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
-	// The answer stands in the topic, which has to be open for it.
+	// The confirmation is sent to the topic, which must be open for that.
 	if names.TopicID != 0 && names.ChatID == int64(b.to()) && topicOf(m) == int(names.TopicID) {
 		unlock := b.turn.lock(names.ThreadID)
 		err := b.reopenTopic(ctx, b.urgent(urgentWait), &names)
@@ -261,7 +261,7 @@ func (b *Bridge) reopen(ctx context.Context, m *tele.Message, lang string, names
 	return b.answer(ctx, m, say(lang, "reopened"), b.threadButtons(lang, names.ShortID, false))
 }
 
-// block blocks the visitor of a thread, and with address the address they came from.
+// block blocks the visitor of a thread and, with address, their last known address.
 func (b *Bridge) block(ctx context.Context, m *tele.Message, lang, threadID string, address bool) error {
 	names, _, err := b.store.TelegramThread(ctx, threadID)
 	if err == nil {
@@ -294,7 +294,7 @@ func (b *Bridge) setAway(ctx context.Context, m *tele.Message, lang string, away
 	return b.answer(ctx, m, say(lang, "online"), keys(row(key(say(lang, "b_offline"), "offline"))))
 }
 
-// publicNotFound gives the store's word for what is not there the form that the chat's has.
+// publicNotFound converts the store's not-found error to the chat service's.
 func publicNotFound(err error) error {
 	if errors.Is(err, models.ErrNotFound) {
 		return chat.ErrThreadNotFound
@@ -302,7 +302,7 @@ func publicNotFound(err error) error {
 	return err
 }
 
-// pressed does what a button says.
+// pressed executes the action of a button.
 func (b *Bridge) pressed(ctx context.Context, c *tele.Callback) error {
 	if c.Message == nil || c.Message.Chat == nil || c.Message.Chat.ID != int64(b.to()) || c.Sender == nil || c.Sender.IsBot {
 		return nil
@@ -311,10 +311,10 @@ func (b *Bridge) pressed(ctx context.Context, c *tele.Callback) error {
 	if err := b.onlyOnce(b.act(ctx, m, lang, c.Data)); err != nil {
 		return err
 	}
-	// Without this Telegram shows for a moment that the button is busy, and nothing else is lost.
+	// If this fails, Telegram only shows the button as busy for a moment.
 	err := b.api.raw(ctx, callTimeout, "answerCallbackQuery", map[string]string{"callback_query_id": c.ID, "text": say(lang, "done")}, nil)
-	if err != nil && judge(err) != refused { // that is what Telegram says when it comes too late
-		b.log.Warn("telegram: a button was not acknowledged", slog.Any("error", err))
+	if err != nil && judge(err) != refused { // that is Telegram's response if it comes too late
+		b.log.Warn("telegram: failed to acknowledge a button", slog.Any("error", err))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (h *house) ask(in telegramtest.In) telegramtest.Message {
 	return h.sent(before + 1)[before]
 }
 
-// press presses the button whose data begins so, and returns the bot's answer.
+// press presses the button whose data has this prefix, and returns the bot's answer.
 func (h *house) press(m telegramtest.Message, verb string) telegramtest.Message {
 	h.t.Helper()
 	before := len(h.bot.Sent())
@@ -79,9 +79,9 @@ func TestStatusAndAway(t *testing.T) {
 	if again := h.ask(telegramtest.In{Text: "/online"}); !strings.Contains(again.Text, "Çevrimiçisiniz") || h.room.Away() {
 		t.Errorf("%q, away %v", again.Text, h.room.Away())
 	}
-	h.until("the visitor hears that Telegram has the message", func() bool { return h.hall.Told(a, "delivered") == 1 })
+	h.until("the visitor is notified that Telegram has the message", func() bool { return h.hall.Told(a, "delivered") == 1 })
 	if h.hall.Told(a, "team_status") != 2 {
-		t.Error("the visitor was not told")
+		t.Error("the visitor was not notified")
 	}
 	if well := h.ask(telegramtest.In{Text: "/doctor"}); strings.Count(well.Text, "✅") < 5 || strings.Contains(well.Text, "❌") {
 		t.Errorf("the doctor says %q", well.Text)
@@ -107,14 +107,14 @@ func TestCloseAndReopen(t *testing.T) {
 	h.status(a, models.StatusClosed)
 	h.bot.Wait(t, patience, "a closed topic", func() bool { return h.bot.Topics()[0].Closed })
 	if h.hall.Told(a, "thread_status") != 1 {
-		t.Error("the visitor was not told")
+		t.Error("the visitor was not notified")
 	}
 	reopened := h.press(closed, "reopen:")
 	h.status(a, models.StatusActive)
 	if h.bot.Topics()[0].Closed || reopened.Topic != topic {
 		t.Errorf("%+v", reopened)
 	}
-	h.press(h.bot.Sent()[0], "close:") // under the visitor's first message
+	h.press(h.bot.Sent()[0], "close:") // the button of the visitor's first message
 	h.status(a, models.StatusClosed)
 	h.settled()
 	if got := h.history(a); len(got) != 1 {

@@ -7,7 +7,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 )
 
-// shownAs is the text that stands for content other than text and files; "" for none.
+// shownAs returns the text that represents content other than text and files; "" if there is none.
 func shownAs(m *tele.Message) string {
 	switch {
 	case m.Sticker != nil:
@@ -25,15 +25,15 @@ func shownAs(m *tele.Message) string {
 	return ""
 }
 
-// mapLink shows a place on a map (https://wiki.openstreetmap.org/wiki/Browsing#Sharing_a_link_to_the_maps).
+// mapLink returns a link to a place on a map (https://wiki.openstreetmap.org/wiki/Browsing#Sharing_a_link_to_the_maps).
 func mapLink(l *tele.Location) string {
 	return fmt.Sprintf("📍 https://www.openstreetmap.org/?mlat=%.5f&mlon=%.5f#map=17/%.5f/%.5f", l.Lat, l.Lng, l.Lat, l.Lng)
 }
 
-// hasContent reports whether a message has something for a visitor.
+// hasContent reports whether a message has content that can be sent to a visitor.
 func hasContent(m *tele.Message) bool { return m.Text != "" || fileOf(m) != nil || shownAs(m) != "" }
 
-// strange reports whether a message has content that visitors cannot be given; without any it is a service message.
+// strange reports whether a message has content that cannot be sent to visitors; a message without any content is a service message.
 func strange(m *tele.Message) bool {
 	return m.Sticker != nil || m.Poll != nil || m.Game != nil || m.Story != nil
 }

@@ -11,16 +11,16 @@ import (
 	"sohbet/server/outbox"
 )
 
-// sendEdit brings a corrected text to where the old one stands. What has no place there, or a place that cannot be changed any
-// more, is sent as an answer to the old text.
+// sendEdit updates a message in Telegram whose text was edited. If it was not sent there, or can no longer be changed, the new text is
+// sent as a reply to the old message.
 func (b *Bridge) sendEdit(ctx context.Context, rows []models.OutboxRow, take slots) outbox.Outcome {
 	n := 1
 	for n < len(rows) && rows[n].Kind == models.OutboxEdit && rows[n].MessageID == rows[0].MessageID {
-		n++ // all of them bring the text as it is now
+		n++ // all of them have the same, current text
 	}
 	done := outbox.Outcome{Done: rows[:n]}
 	links, err := b.store.LinksOf(ctx, rows[0].MessageID)
-	if err == nil && len(links) == 0 { // never sent from here
+	if err == nil && len(links) == 0 { // was not sent by the bridge
 		return done
 	}
 	var o *outgoing
@@ -42,7 +42,7 @@ func (b *Bridge) sendEdit(ctx context.Context, rows []models.OutboxRow, take slo
 	return done
 }
 
-// shown reads the messages that stand together in Telegram with the one of a row.
+// shown reads the messages that are combined with a row's message in one Telegram message.
 func (b *Bridge) shown(ctx context.Context, row models.OutboxRow, links []models.TelegramLink) (*outgoing, error) {
 	row.Parts = 0
 	o := &outgoing{}
@@ -68,7 +68,7 @@ func (b *Bridge) shown(ctx context.Context, row models.OutboxRow, links []models
 	return o, nil
 }
 
-// correct changes what Telegram shows of a message.
+// correct updates what Telegram shows of a message.
 func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.TelegramLink, messageID int64) error {
 	if len(o.messages) > 1 {
 		if b.fits(o) {
@@ -82,7 +82,7 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 				return err
 			}
 		}
-		for i, m := range o.messages { // they have become too long to stand together
+		for i, m := range o.messages { // they have become too long for one message
 			if m.ID == messageID {
 				o.rows, o.messages = o.rows[i:i+1], o.messages[i:i+1]
 				break
@@ -119,7 +119,7 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 			return err
 		}
 	}
-	for _, link := range links[min(len(list), len(links)):] { // it has become shorter
+	for _, link := range links[min(len(list), len(links)):] { // the text has become shorter
 		if link.ChatID != int64(b.to()) {
 			continue
 		}
@@ -132,10 +132,10 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 	return nil
 }
 
-// change replaces what a message says. It is not done if Telegram will never do it.
+// change replaces the text of a Telegram message. done is false if Telegram will never allow it.
 func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLink, caption bool, p part) (done bool, err error) {
 	chat := b.to()
-	if link.ChatID != int64(chat) { // what was written before a group became a supergroup stays as it is
+	if link.ChatID != int64(chat) { // messages from before a group became a supergroup cannot be changed
 		return false, nil
 	}
 	params := map[string]any{"chat_id": link.ChatID, "message_id": link.TelegramMessageID, "parse_mode": tele.ModeHTML}
@@ -154,7 +154,7 @@ func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLi
 	return false, err
 }
 
-// answerOld sends a part as an answer to the message that it corrects.
+// answerOld sends a part as a reply to the message that it corrects.
 func (b *Bridge) answerOld(ctx context.Context, o *outgoing, old models.TelegramLink, p part) error {
 	p.sign, p.info, o.room = "✏️", "", 0
 	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, AllowWithoutReply: true}
@@ -166,8 +166,8 @@ func (b *Bridge) answerOld(ctx context.Context, o *outgoing, old models.Telegram
 		return err
 	}
 	for _, link := range b.links(o, id) {
-		if err := b.store.Link(ctx, link); err != nil { // sent again it would stand there twice
-			b.log.Warn("telegram: a correction is not linked", slog.Any("error", err))
+		if err := b.store.Link(ctx, link); err != nil { // a retry would send it twice
+			b.log.Warn("telegram: failed to store the link of a correction", slog.Any("error", err))
 		}
 	}
 	return nil

@@ -9,13 +9,13 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// topicOf waits until a visitor's first message has made a topic, and returns its place among all topics.
+// topicOf waits until a visitor's first message has created a topic, and returns its index among all topics.
 func (h *house) topicOf(name string) (threadID string, place int) {
 	h.t.Helper()
 	a, id := h.visitor(name)
 	h.write(a, id, "from "+name)
 	h.bot.Wait(h.t, patience, "the topic of "+name, func() bool { return h.said("from "+name) == 1 })
-	h.settled() // which links the message to it
+	h.settled() // the link is stored then
 	return id, len(h.bot.Topics()) - 1
 }
 
@@ -32,7 +32,7 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 	if h.said("from Bora") != 0 || h.said("from Ayşe") != 1 || h.bot.Topics()[keptAt].Deleted {
 		t.Errorf("%+v", h.bot.Topics())
 	}
-	// One that the operator has deleted already is no trouble.
+	// A topic that the operator deleted before is not an error.
 	h.bot.Allow("TOPIC_ID_INVALID")
 	h.bot.DeleteTopic(h.bot.Topics()[keptAt].ID)
 	if err := h.room.Delete(t.Context(), agent, kept); err != nil {
@@ -40,11 +40,11 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 	}
 	h.settled()
 	if h.bridge.Health(t.Context()).Trouble.Reason != "" {
-		t.Errorf("trouble: %+v", h.bridge.Health(t.Context()).Trouble)
+		t.Errorf("error: %+v", h.bridge.Health(t.Context()).Trouble)
 	}
 }
 
-// Without the right to delete, the topic is closed, the log says so, and nothing is held up.
+// Without the right to delete, the topic is closed, that is logged, and nothing is blocked.
 func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	forum := telegramtest.Forum()
 	forum.NoDelete = true
@@ -59,7 +59,7 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	if log := h.log.String(); !strings.Contains(log, "give the bot the right to delete messages") || strings.Contains(log, gone) {
 		t.Errorf("the log says:\n%s", log)
 	}
-	// One that can be neither waits, until the bot has the right again.
+	// A topic that can be neither deleted nor closed stays queued until the bot gets the right.
 	gone, at = h.topicOf("Bora")
 	h.bot.Script(telegramtest.Fault{Method: "closeForumTopic", Status: http.StatusBadRequest, About: "Bad Request: CHAT_ADMIN_REQUIRED", Times: -1})
 	if err := h.room.Delete(t.Context(), agent, gone); err != nil {
@@ -71,7 +71,7 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	h.bot.Wait(t, patience, "a message meanwhile", func() bool { return h.said("from Cem") == 1 })
 	h.until("only the deletion to wait", func() bool { return h.bridge.Health(t.Context()).Waiting == 1 })
 	if trouble := h.bridge.Health(t.Context()).Trouble.Reason; trouble != "" || h.bot.Topics()[at].Closed {
-		t.Errorf("trouble %q, %+v", trouble, h.bot.Topics()[at])
+		t.Errorf("error %q, %+v", trouble, h.bot.Topics()[at])
 	}
 	h.bot.Calm()
 	h.bot.Set(func(o *telegramtest.Options) { o.NoDelete = false })
@@ -84,10 +84,10 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	}
 }
 
-// A topic that is being made while its conversation is deleted goes too.
+// A topic that is being created while its conversation is deleted is deleted too.
 func TestATopicThatIsBeingMadeForADeletedConversationGoes(t *testing.T) {
 	h := world(t, telegramtest.Forum())
-	h.topicOf("Ayşe") // after which the chat is known
+	h.topicOf("Ayşe") // the chat's properties are cached afterwards
 	h.bot.Script(telegramtest.Fault{Method: "createForumTopic", Performed: true, Delay: patience / 60})
 	a, id := h.visitor("Bora")
 	h.write(a, id, "one")

@@ -16,38 +16,38 @@ import (
 	"sohbet/server/outbox"
 )
 
-// form is how a message is sent. When its content is refused in one form, the next is tried, so that no message stops its
-// thread.
+// form is the form in which a message is sent. If its content is refused in one form, the next one is tried, so that no message blocks
+// its thread.
 type form uint8
 
 const (
 	asIs     form = iota
-	asFile        // media as a document, which Telegram does not look into
-	asPlain       // text without markup, media as a word
-	asNotice      // that there is a message
+	asFile        // media as a document, which Telegram does not inspect
+	asPlain       // text without markup, media replaced by a word
+	asNotice      // only a notice that there is a message
 )
 
 const (
-	maxPhoto = 10 << 20 // bytes that the cloud's server takes
+	maxPhoto = 10 << 20 // bytes accepted by the public Bot API server
 	maxFile  = 50 << 20
 )
 
-// outgoing is what is sent as one message: a message or a part of it, or several messages of one sender.
+// outgoing is what is sent as one Telegram message: a message or a part of it, or several messages of one sender.
 type outgoing struct {
-	rows     []models.OutboxRow // one for each message
+	rows     []models.OutboxRow // one per message
 	messages []models.Message
 	thread   models.Thread
 	names    models.TelegramThread
 	take     slots
 
-	room  int    // UTF-16 units that its text leaves free
-	first bool   // of its thread where it is sent
-	info  string // what it shows of the visitor, since it is the first
+	room  int    // UTF-16 units left after its text
+	first bool   // the first message of its thread in that chat or topic
+	info  string // details about the visitor, which the first message shows
 }
 
 func (o *outgoing) parts() int { return o.rows[0].Parts }
 
-// text is what the messages say.
+// text returns the combined texts of the messages.
 func (o *outgoing) text() string {
 	list := make([]string, len(o.messages))
 	for i, m := range o.messages {
@@ -56,10 +56,10 @@ func (o *outgoing) text() string {
 	return strings.Join(list, "\n")
 }
 
-// sendMessages sends the next part of the first message, or as many whole messages after it as fit into one.
+// sendMessages sends the next part of the first message, or several whole messages that fit into one.
 //
-// A message is done when Telegram took it, or when it refused the message's content and took a plainer form instead. An error
-// that may be about the bot or the chat leaves it waiting.
+// A message is done when Telegram accepted it, or refused its content and accepted a plainer form. After an error that may concern the
+// bot or the chat it stays queued.
 func (b *Bridge) sendMessages(ctx context.Context, d outbox.Delivery, take slots) outbox.Outcome {
 	o, gone, err := b.load(ctx, d)
 	switch {
@@ -69,7 +69,7 @@ func (b *Bridge) sendMessages(ctx context.Context, d outbox.Delivery, take slots
 		return outbox.Outcome{Done: gone}
 	}
 	o.take = take
-	var first error // that of the fullest form
+	var first error // the error of the richest form
 	for f, mended := asIs, 0; ; {
 		id, last, err := b.sendForm(ctx, o, f)
 		v := judge(err)
@@ -91,18 +91,18 @@ func (b *Bridge) sendMessages(ctx context.Context, d outbox.Delivery, take slots
 		if !content || f == asNotice || ctx.Err() != nil {
 			return b.failed(err)
 		}
-		if len(o.rows) > 1 { // one of them may be at fault
+		if len(o.rows) > 1 { // any of them may be the cause
 			o.rows, o.messages, first = o.rows[:1], o.messages[:1], nil
 			continue
 		}
-		b.log.Warn("telegram: a message was refused", slog.Int64("message_id", o.messages[0].ID), slog.Int("form", int(f)), slog.Any("error", err))
+		b.log.Warn("telegram: Telegram refused a message", slog.Int64("message_id", o.messages[0].ID), slog.Int("form", int(f)), slog.Any("error", err))
 		if f++; f == asFile && o.messages[0].ContentType == "text" {
 			f = asPlain
 		}
 	}
 }
 
-// load reads the messages that go together. gone are rows of what was deleted meanwhile.
+// load reads the messages to be combined. gone are rows whose messages were deleted meanwhile.
 func (b *Bridge) load(ctx context.Context, d outbox.Delivery) (o *outgoing, gone []models.OutboxRow, err error) {
 	o = &outgoing{}
 	for _, row := range d.Rows {
@@ -140,7 +140,7 @@ func (b *Bridge) load(ctx context.Context, d outbox.Delivery) (o *outgoing, gone
 	return o, nil, nil
 }
 
-// fits reports whether messages can go as one and leave room for more.
+// fits reports whether the messages can be combined and leave room for more.
 func (b *Bridge) fits(o *outgoing) bool {
 	for _, m := range o.messages {
 		if m.ContentType != "text" || m.SenderType != o.messages[0].SenderType {
@@ -151,7 +151,7 @@ func (b *Bridge) fits(o *outgoing) bool {
 	return o.parts() == 0 && len(parts(sign, name, tag, o.text(), maxText)) == 1
 }
 
-// delivered is the outcome when Telegram has a message, as the one with this id.
+// delivered returns the outcome after Telegram accepted a message under this id.
 func (b *Bridge) delivered(o *outgoing, id int64, last bool) outbox.Outcome {
 	out := outbox.Outcome{}
 	if last {
@@ -166,12 +166,12 @@ func (b *Bridge) delivered(o *outgoing, id int64, last bool) outbox.Outcome {
 		b.state.sent.Add(int64(len(links)))
 		if last && upTo > 0 && o.messages[0].SenderType == models.Visitor {
 			if err := b.chat.Delivered(ctx, operator, o.thread.ID, upTo); err != nil {
-				b.log.Warn("telegram: the visitor is not notified that a message arrived", slog.Any("error", err))
+				b.log.Warn("telegram: failed to store a delivery mark", slog.Any("error", err))
 			}
 		}
 		if last && o.thread.Status == models.StatusClosed && o.names.TopicID != 0 {
 			if err := b.store.QueueTopic(ctx, o.thread.ID); err != nil {
-				b.log.Warn("telegram: the topic of a closed conversation stays open", slog.Any("error", err))
+				b.log.Warn("telegram: failed to queue closing the topic of a closed conversation", slog.Any("error", err))
 			}
 		}
 		return nil
@@ -179,7 +179,7 @@ func (b *Bridge) delivered(o *outgoing, id int64, last bool) outbox.Outcome {
 	return out
 }
 
-// links tie a message in Telegram to each of the messages that it shows; 0 gives none.
+// links returns links from a Telegram message to each of the messages that it shows; none for id 0.
 func (b *Bridge) links(o *outgoing, id int64) []models.TelegramLink {
 	if id == 0 {
 		return nil
@@ -193,17 +193,17 @@ func (b *Bridge) links(o *outgoing, id int64) []models.TelegramLink {
 	return links
 }
 
-// noticed is the outcome when Telegram took the notice of a message instead of the message. If it refuses the message once
-// more, the content is the cause, and the notice, which sends the operator to the console, takes its place. If the cause is
-// unclear, the message is set aside.
+// noticed returns the outcome after Telegram accepted the notice instead of the message. The message is retried once: if it is refused
+// again, its content is the cause, and the notice, which refers the operator to the console, replaces it. If the cause is unclear, the
+// message is set aside.
 func (b *Bridge) noticed(ctx context.Context, o *outgoing, id int64, cause error) outbox.Outcome {
 	again, last, err := b.sendForm(ctx, o, asIs)
 	switch {
-	case err == nil: // what was in the way is gone since
+	case err == nil: // the cause has disappeared meanwhile
 		params := map[string]any{"chat_id": b.to().Recipient(), "message_id": id}
 		err := b.paced(ctx, o.take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, "deleteMessage", params, nil) })
 		if err != nil {
-			b.log.Warn("telegram: a notice stands above the message that arrived after it", slog.Any("error", err))
+			b.log.Warn("telegram: failed to delete the notice of a message that was sent after all", slog.Any("error", err))
 		}
 		return b.delivered(o, again, last)
 	case judge(cause) == refused && judge(err) == refused:
@@ -211,7 +211,7 @@ func (b *Bridge) noticed(ctx context.Context, o *outgoing, id int64, cause error
 	}
 	for _, link := range b.links(o, id) {
 		if err := b.store.Link(ctx, link); err != nil {
-			b.log.Warn("telegram: a notice is not linked", slog.Any("error", err))
+			b.log.Warn("telegram: failed to store the link of a notice", slog.Any("error", err))
 		}
 	}
 	out := b.failed(cause)
@@ -219,7 +219,7 @@ func (b *Bridge) noticed(ctx context.Context, o *outgoing, id int64, cause error
 	return out
 }
 
-// sendForm sends the next part of a message in one form. last says that nothing of it is left then.
+// sendForm sends the next part of a message in one form. last reports that it was the last part.
 func (b *Bridge) sendForm(ctx context.Context, o *outgoing, f form) (id int64, last bool, err error) {
 	m := o.messages[0]
 	body, file, err := b.open(ctx, o, f)
@@ -250,8 +250,8 @@ func (b *Bridge) sendForm(ctx context.Context, o *outgoing, f form) (id int64, l
 	return id, len(list) == 1, err
 }
 
-// sendPart sends one part to where its thread is, making or mending the topic. what is called when o.info is known; once says
-// that what it gives can be sent one time only.
+// sendPart sends one part to its thread's topic, creating or repairing the topic if needed. what is called when o.info is known; once
+// means that its result can be sent only once.
 func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, options *tele.SendOptions, timeout time.Duration, once bool) (int64, error) {
 	for try := 0; ; try++ {
 		chat := b.to()
@@ -285,7 +285,7 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, opt
 			return id, err
 		}
 		if v == topicGone {
-			b.log.Info("telegram: a topic is gone; making another")
+			b.log.Info("telegram: a topic was deleted; creating a new one")
 			err = b.forgetTopic(ctx, &o.names)
 		} else if err = b.reopenTopic(ctx, o.take, &o.names); judge(err) == topicGone && err != nil {
 			err = b.forgetTopic(ctx, &o.names)
@@ -294,13 +294,13 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, opt
 			return 0, err
 		}
 		if once && sent {
-			return 0, errAgain // its file has been read
+			return 0, errAgain // its file was already read
 		}
 	}
 }
 
-// errAgain asks for the same row at once, now that its topic or its chat is there.
-var errAgain = errors.New("telegram: the place of the message has changed")
+// errAgain requests an immediate retry of the row, now that its topic or chat was replaced.
+var errAgain = errors.New("telegram: the topic or chat of the message has changed")
 
 // post sends one message to the operators' chat.
 func (b *Bridge) post(ctx context.Context, take slots, timeout time.Duration, what any, options *tele.SendOptions) (id int64, err error) {
@@ -311,7 +311,7 @@ func (b *Bridge) post(ctx context.Context, take slots, timeout time.Duration, wh
 	return id, err
 }
 
-// frame is what stands around a message's text.
+// frame returns the heading and tag around a message's text.
 func (b *Bridge) frame(o *outgoing) (sign, name, tag string) {
 	sign, name = "💬", topicName(o.thread)
 	if o.messages[0].SenderType == models.Admin {
@@ -320,7 +320,7 @@ func (b *Bridge) frame(o *outgoing) (sign, name, tag string) {
 	return sign, name, tagPrefix + o.names.ShortID
 }
 
-// compose cuts a message into parts and returns those that are still to be sent. The cut is the same in every form, as some
+// compose splits a message into parts and returns those that are still to be sent. The split is the same in every form, because some
 // parts may have been sent in another one.
 func (b *Bridge) compose(o *outgoing, f form, withMedia bool) []part {
 	m := o.messages[0]
@@ -339,7 +339,7 @@ func (b *Bridge) compose(o *outgoing, f form, withMedia bool) []part {
 	return list[min(o.parts(), len(list)):]
 }
 
-// mediaWord stands in for media that cannot be sent.
+// mediaWord returns the word that replaces media which cannot be sent.
 func (b *Bridge) mediaWord(m models.Message) string {
 	word := say(b.locale, map[string]string{"image": "picture", "audio": "voice"}[m.ContentType])
 	if word == "" {
@@ -351,7 +351,7 @@ func (b *Bridge) mediaWord(m models.Message) string {
 	return word
 }
 
-// open opens the file of a message, if the next part has one that Telegram takes in this form.
+// open opens the file of a message, if the next part has one that Telegram accepts in this form.
 func (b *Bridge) open(ctx context.Context, o *outgoing, f form) (io.ReadCloser, media.File, error) {
 	m := o.messages[0]
 	if f >= asPlain || o.parts() > 0 || m.ContentType == "text" || m.FileURL == "" || b.files == nil {
@@ -362,7 +362,7 @@ func (b *Bridge) open(ctx context.Context, o *outgoing, f form) (io.ReadCloser, 
 	case err != nil && ctx.Err() != nil:
 		return nil, media.File{}, ctx.Err()
 	case err != nil:
-		b.log.Warn("telegram: a file cannot be opened; its message goes without it", slog.Int64("message_id", m.ID), slog.Any("error", err))
+		b.log.Warn("telegram: failed to open a file; sending its message without it", slog.Int64("message_id", m.ID), slog.Any("error", err))
 		return nil, media.File{}, nil
 	case file.Size > maxFile:
 		_ = r.Close()
@@ -373,12 +373,12 @@ func (b *Bridge) open(ctx context.Context, o *outgoing, f form) (io.ReadCloser, 
 	return r, file, nil
 }
 
-// voice gives a recording in WebM, as most browsers make them, in the form that Telegram takes for a voice message
-// (https://core.telegram.org/bots/api#sendvoice), or as it is if its sound is not Opus. It is read twice, so that nothing of
-// it has to be held in memory.
+// voice converts a WebM recording, as made by most browsers, to the format of Telegram's voice messages
+// (https://core.telegram.org/bots/api#sendvoice), or returns it unchanged if its audio is not Opus. It reads the recording twice, so
+// that it need not be held in memory.
 func (b *Bridge) voice(ctx context.Context, url string, r io.ReadCloser, file media.File) (io.ReadCloser, media.File, error) {
 	n, err := io.Copy(io.Discard, media.OpusFromWebM(r))
-	_ = r.Close() // it was only read
+	_ = r.Close() // opened only for reading
 	if err != nil && !errors.Is(err, media.ErrNoOpus) {
 		return nil, media.File{}, fmt.Errorf("telegram: read a recording: %w", err)
 	}
@@ -396,13 +396,13 @@ func (b *Bridge) voice(ctx context.Context, url string, r io.ReadCloser, file me
 	}{media.OpusFromWebM(r), r}, file, nil
 }
 
-// baseType is a file's media type without parameters.
+// baseType returns a file's media type without parameters.
 func baseType(file media.File) string {
 	mime, _, _ := strings.Cut(file.Type, ";")
 	return mime
 }
 
-// sendable is media as telebot sends it.
+// sendable returns media in the form that telebot sends.
 func sendable(f form, kind string, file media.File, r io.Reader, caption string) tele.Sendable {
 	content, name := tele.FromReader(r), file.Name
 	if name == "" {

@@ -1,4 +1,3 @@
-// Package telegram answers visitors from the operators' chat in Telegram.
 package telegram
 
 import (
@@ -9,10 +8,10 @@ import (
 	"time"
 )
 
-// Grade is how good or bad a Finding is.
+// Grade is the severity of a Finding.
 type Grade string
 
-// The grades. Warn works, but not as well as it could; Fail does not work.
+// The grades. Warn means that it works with limitations, Fail that it does not work.
 const (
 	OK   Grade = "ok"
 	Warn Grade = "warn"
@@ -21,52 +20,52 @@ const (
 
 // The checks, in the order in which they are made.
 const (
-	CheckToken   = "token"   // the token is good, and Telegram can be reached
-	CheckClock   = "clock"   // our clock agrees with Telegram's
+	CheckToken   = "token"   // the token is valid, and Telegram is reachable
+	CheckClock   = "clock"   // the server's clock agrees with Telegram's
 	CheckChat    = "chat"    // the bot is in the chat and may write there
-	CheckNumber  = "number"  // the group's number in the settings is the one that it has now
+	CheckNumber  = "number"  // TELEGRAM_CHAT_ID is the group's current id
 	CheckForum   = "forum"   // the group has topics
-	CheckTopics  = "topics"  // the bot may manage them
-	CheckPrivacy = "privacy" // the bot hears what is written
-	CheckUpdates = "updates" // messages reach us: webhook or polling, and nobody else takes them
-	CheckSending = "sending" // messages go out; only the running server knows
+	CheckTopics  = "topics"  // the bot may manage topics
+	CheckPrivacy = "privacy" // the bot receives all messages
+	CheckUpdates = "updates" // updates arrive here, by webhook or polling, and no other program receives them
+	CheckSending = "sending" // messages are being sent; only the running server knows
 )
 
-// Finding is what one check found, in the language that was asked for.
+// Finding is the result of one check, in the requested language.
 type Finding struct {
 	Check string
 	Grade Grade
-	Title string // what was checked
-	Text  string // what was found
-	Cure  string // the step that puts it right; empty when there is nothing to do
+	Title string // name of the check
+	Text  string // result
+	Cure  string // how to fix it; empty if there is nothing to do
 }
 
 const (
-	doctorTimeout  = 10 * time.Second // for each question
-	conflictListen = 3                // seconds; whoever else polls comes back within that time
-	clockWarn      = 15 * time.Second // the Date header counts whole seconds, and the answer travels
+	doctorTimeout  = 10 * time.Second // for each call
+	conflictListen = 3                // seconds; another program that polls makes its next call within that time
+	clockWarn      = 15 * time.Second // the Date header has whole seconds, and the response takes time
 	clockFail      = 5 * time.Minute
-	backlog        = 100 // updates that nobody fetched; Telegram keeps them for a day
+	backlog        = 100 // unfetched updates; Telegram stores them for a day
 )
 
-// Doctor examines the set-up of the bot. It changes nothing: what waits to be fetched still waits afterwards.
+// Doctor checks the configuration of the bot. It changes nothing: unfetched updates stay unfetched.
 type Doctor struct {
-	APIURL     string // without a slash at the end
+	APIURL     string // without a trailing slash
 	Token      string
 	ChatID     int64
-	Former     int64            // the chat's id in the settings, if it became the supergroup ChatID since; else 0
-	WebhookURL string           // as set; empty = polling
-	Client     *http.Client     // nil = one of its own
+	Former     int64            // the id in the settings, if the group became the supergroup ChatID since; else 0
+	WebhookURL string           // as configured; empty = polling
+	Client     *http.Client     // nil = a new client
 	Now        func() time.Time // nil = time.Now
 
-	// Conflict tells when this process, which polls, was last told that another program does too; the zero time is never. Nil
-	// means that this process does not poll: the doctor then listens for others itself.
+	// Conflict returns when this process, which polls, was last informed that another program polls too; the zero time is never. Nil
+	// means that this process does not poll: the doctor then polls briefly itself to detect others.
 	Conflict func() time.Time
-	// Trouble tells what keeps this process from sending; the zero Problem is nothing. Nil means that this process does not send.
+	// Trouble returns what prevents this process from sending; the zero Problem is nothing. Nil means that this process does not send.
 	Trouble func(context.Context) Problem
 }
 
-// examination is one visit.
+// examination is the state of one run.
 type examination struct {
 	*Doctor
 	say      *doctorTexts
@@ -76,9 +75,9 @@ type examination struct {
 	member   doctorMember
 }
 
-// Examine makes every check that makes sense after the ones before it. locale is "tr" or "en".
+// Examine makes every check for which the preceding ones succeeded. locale is "tr" or "en".
 func (d *Doctor) Examine(ctx context.Context, locale string) []Finding {
-	own := *d // it may follow the chat to another number
+	own := *d // a copy, because it may switch to another chat id
 	e := &examination{Doctor: &own, say: textsOf(locale)}
 	if e.token(ctx) {
 		if e.reach(ctx) && e.chat.Type != "private" {
@@ -95,7 +94,7 @@ func (d *Doctor) Examine(ctx context.Context, locale string) []Finding {
 	return e.findings
 }
 
-// Worst is the gravest grade among findings.
+// Worst returns the most severe grade among findings.
 func Worst(findings []Finding) Grade {
 	worst := OK
 	for _, f := range findings {
@@ -110,7 +109,7 @@ func (e *examination) found(check string, g Grade, text, cure string) {
 	e.findings = append(e.findings, Finding{Check: check, Grade: g, Title: e.say.titles[check], Text: text, Cure: cure})
 }
 
-// token asks the bot for its name, and looks at the clock on the way; false means that nothing else can be asked.
+// token calls getMe, and compares the clocks; false means that no further call can succeed.
 func (e *examination) token(ctx context.Context) bool {
 	before := e.now()
 	date, err := e.ask(ctx, "getMe", nil, &e.me)
@@ -129,7 +128,7 @@ func (e *examination) token(ctx context.Context) bool {
 	return false
 }
 
-// clock compares Telegram's Date header with our time in the middle of the call.
+// clock compares Telegram's Date header with the local time in the middle of the call.
 func (e *examination) clock(before, date time.Time) {
 	if date.IsZero() {
 		return
@@ -146,17 +145,17 @@ func (e *examination) clock(before, date time.Time) {
 	}
 }
 
-// followed uses the number that a group got when it became a supergroup.
+// followed switches to the id that a group got when it became a supergroup.
 func (e *examination) followed(ctx context.Context, to int64) bool {
 	e.Former, e.ChatID, e.chat = e.ChatID, to, doctorChat{}
 	return e.reach(ctx)
 }
 
-// reach finds the chat.
+// reach checks that the chat exists and is accessible.
 func (e *examination) reach(ctx context.Context) bool {
 	id := strconv.FormatInt(e.ChatID, 10)
 	_, err := e.ask(ctx, "getChat", url.Values{"chat_id": {id}}, &e.chat)
-	if err == nil && e.chat.Type == "group" { // one that became a supergroup can still be read, so a call that writes has to tell
+	if err == nil && e.chat.Type == "group" { // a group that became a supergroup can still be read, so only a writing call reveals it
 		if _, no := e.ask(ctx, "sendChatAction", url.Values{"chat_id": {id}, "action": {"typing"}}, nil); no != nil && no.movedTo != 0 {
 			err = no
 		}
@@ -187,7 +186,7 @@ func (e *examination) reach(ctx context.Context) bool {
 	return false
 }
 
-// write finds out whether the bot may write in the chat, by an action that leaves nothing there.
+// write checks whether the bot may write in the chat, with a call that leaves no message.
 func (e *examination) write(ctx context.Context, id, name string) bool {
 	_, err := e.ask(ctx, "sendChatAction", url.Values{"chat_id": {id}, "action": {"typing"}}, nil)
 	switch {
@@ -201,7 +200,7 @@ func (e *examination) write(ctx context.Context, id, name string) bool {
 	return true
 }
 
-// rights looks at what the bot may do in a group: topics, and hearing everybody.
+// rights checks the bot's permissions in a group: topics, and receiving all messages.
 func (e *examination) rights(ctx context.Context) {
 	query := url.Values{"chat_id": {strconv.FormatInt(e.ChatID, 10)}, "user_id": {strconv.FormatInt(e.me.ID, 10)}}
 	if _, err := e.ask(ctx, "getChatMember", query, &e.member); err != nil {
@@ -235,7 +234,7 @@ func (e *examination) rights(ctx context.Context) {
 	}
 }
 
-// updates finds out whether what the operators write comes here and nowhere else.
+// updates checks whether updates arrive here and nowhere else.
 func (e *examination) updates(ctx context.Context) {
 	var hook doctorWebhook
 	if _, err := e.ask(ctx, "getWebhookInfo", nil, &hook); err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// What the doctor reads of the API's objects (https://core.telegram.org/bots/api#available-types).
+// Parts of the API's objects that the doctor reads (https://core.telegram.org/bots/api#available-types).
 type (
 	doctorUser struct {
 		ID       int64  `json:"id"`
@@ -39,7 +39,7 @@ type (
 	}
 )
 
-// doctorRefusal is an answer that was no "ok", or none at all: then code is 0. Its text never holds the token.
+// doctorRefusal is an unsuccessful response, or none: then code is 0. Its text never contains the token.
 type doctorRefusal struct {
 	code    int
 	text    string
@@ -48,13 +48,13 @@ type doctorRefusal struct {
 
 func (r *doctorRefusal) String() string { return fmt.Sprintf("%d %s", r.code, r.text) }
 
-// ask puts one question and reads its result into into, unless that is nil. The time is Telegram's, zero if unknown.
+// ask calls a method and decodes its result into into, unless that is nil. The time is Telegram's, zero if unknown.
 func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into any) (time.Time, *doctorRefusal) {
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.APIURL+"/bot"+d.Token+"/"+method, strings.NewReader(query.Encode()))
 	if err != nil {
-		return time.Time{}, &doctorRefusal{text: "TELEGRAM_API_URL"} // the error quotes the address, and with it the token
+		return time.Time{}, &doctorRefusal{text: "TELEGRAM_API_URL"} // the error contains the URL, and with it the token
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	client := d.Client
@@ -65,7 +65,7 @@ func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into 
 	if err != nil {
 		return time.Time{}, &doctorRefusal{text: d.reason(err)}
 	}
-	defer func() { _ = response.Body.Close() }() // what was needed of it is read
+	defer func() { _ = response.Body.Close() }() // the body was read as far as needed
 	date, err := http.ParseTime(response.Header.Get("Date"))
 	if err != nil {
 		date = time.Time{}
@@ -84,7 +84,7 @@ func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into 
 		} `json:"parameters"`
 	}
 	if json.Unmarshal(data, &answer) != nil {
-		return date, &doctorRefusal{code: response.StatusCode, text: http.StatusText(response.StatusCode)} // a gateway's page
+		return date, &doctorRefusal{code: response.StatusCode, text: http.StatusText(response.StatusCode)} // an error page of a gateway
 	}
 	if !answer.OK {
 		return date, &doctorRefusal{code: answer.Code, text: d.mask(answer.Description), movedTo: answer.Parameters.MovedTo}
@@ -97,7 +97,7 @@ func (d *Doctor) ask(ctx context.Context, method string, query url.Values, into 
 	return date, nil
 }
 
-// reason is why there was no answer, without the address, which holds the token.
+// reason returns why there was no response, without the URL, which contains the token.
 func (d *Doctor) reason(err error) string {
 	if u := (*url.Error)(nil); errors.As(err, &u) {
 		err = u.Err
@@ -119,7 +119,7 @@ func (d *Doctor) now() time.Time {
 
 func (d *Doctor) host() string { return hostOf(d.APIURL) }
 
-// hostOf is the part of an address that may be shown: paths of webhooks can be secret.
+// hostOf returns the host of a URL, the only part that may be shown: paths of webhooks can be secret.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -39,7 +39,7 @@ func examine(t *testing.T, bot *telegramtest.Server, change func(*telegram.Docto
 	return found
 }
 
-// never stands for a process that polls and was told of no other.
+// never is the Conflict function of a process that polls without conflicts.
 func never() time.Time { return time.Time{} }
 
 func polls(d *telegram.Doctor) { d.Conflict = never }
@@ -54,13 +54,13 @@ func TestDoctor(t *testing.T) {
 		arrange func(*telegramtest.Server)
 		doctor  func(*telegram.Doctor)
 		want    map[string]telegram.Grade
-		cure    map[string]string // a word of each cure
+		cure    map[string]string // a word of each fix
 	}{
 		{name: "a good forum", world: telegramtest.Forum(), doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok}},
 		{name: "alone with the operator", world: telegramtest.Private(), doctor: func(d *telegram.Doctor) { polls(d); d.ChatID = telegramtest.OperatorID },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "updates": ok}},
-		{name: "a group without topics that hears all", world: telegramtest.Options{Chat: group, Bot: reads}, doctor: polls,
+		{name: "a group without topics where the bot receives all messages", world: telegramtest.Options{Chat: group, Bot: reads}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": warn, "privacy": ok, "updates": ok},
 			cure: map[string]string{"forum": "Topics"}},
 		{name: "no right to topics", world: telegramtest.Options{Admin: true}, doctor: polls,
@@ -101,10 +101,10 @@ func TestDoctor(t *testing.T) {
 			cure: map[string]string{"clock": "timedatectl"}},
 		{name: "wild clock", world: telegramtest.Options{Admin: true, ManageTopics: true, ClockOffset: -time.Hour}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": fail, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok}},
-		{name: "somebody's webhook", world: telegramtest.Forum(), doctor: polls, arrange: func(s *telegramtest.Server) { s.Hook("https://elsewhere.example/secret-path") },
+		{name: "another program's webhook", world: telegramtest.Forum(), doctor: polls, arrange: func(s *telegramtest.Server) { s.Hook("https://elsewhere.example/secret-path") },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": fail},
 			cure: map[string]string{"updates": "/revoke"}},
-		{name: "told of another poller", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.Conflict = time.Now },
+		{name: "informed of another poller", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.Conflict = time.Now },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": fail}},
 		{name: "our webhook is not set", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.WebhookURL = "https://shop.example" },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": fail}},
@@ -134,13 +134,13 @@ func TestDoctor(t *testing.T) {
 				}
 			}
 			if strings.Contains(found["updates"].Text, "secret-path") {
-				t.Error("the path of a webhook is nobody's business")
+				t.Error("the path of a webhook is shown")
 			}
 		})
 	}
 }
 
-// Without a poller of its own the doctor listens long enough to be told of another, and takes nothing away from it.
+// If this process does not poll, the doctor polls long enough to detect another poller, and confirms no updates.
 func TestDoctorHearsAnotherPoller(t *testing.T) {
 	bot := telegramtest.New(t, telegramtest.Forum())
 	bot.Allow("terminated by other getUpdates")
@@ -150,7 +150,7 @@ func TestDoctorHearsAnotherPoller(t *testing.T) {
 		for {
 			response, err := http.Get(bot.URL + "/bot" + telegramtest.Token + "/getUpdates?timeout=20")
 			if err == nil {
-				_ = response.Body.Close() // only its coming matters
+				_ = response.Body.Close() // only its arrival matters
 			}
 			select {
 			case <-stop:

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// doctorTexts is what the doctor says in one language. {} is filled in from left to right.
+// doctorTexts are the doctor's texts in one language. {} are placeholders, filled from left to right.
 type doctorTexts struct {
 	lang   string
 	titles map[string]string
@@ -35,7 +35,7 @@ func textsOf(locale string) *doctorTexts {
 	return &doctorTurkish
 }
 
-// fill puts values in place of {}.
+// fill replaces {} by values.
 func fill(text string, values ...string) string {
 	for _, v := range values {
 		text = strings.Replace(text, "{}", v, 1)
@@ -43,7 +43,7 @@ func fill(text string, values ...string) string {
 	return text
 }
 
-// clockOff tells by how much our clock is ahead of Telegram's, or behind it.
+// clockOff describes how far the local clock is ahead of or behind Telegram's.
 func (t *doctorTexts) clockOff(off time.Duration) string {
 	text := t.clockFast
 	if off < 0 {
@@ -121,7 +121,7 @@ var doctorTurkish = doctorTexts{
 var doctorEnglish = doctorTexts{
 	lang: "en",
 	titles: map[string]string{
-		CheckToken: "Bot token", CheckClock: "Clock", CheckChat: "Chat", CheckNumber: "Chat number", CheckForum: "Topics", CheckTopics: "Right to topics",
+		CheckToken: "Bot token", CheckClock: "Clock", CheckChat: "Chat", CheckNumber: "Chat number", CheckForum: "Topics", CheckTopics: "Right to manage topics",
 		CheckPrivacy: "Privacy mode", CheckUpdates: "Incoming messages", CheckSending: "Outgoing messages",
 	},
 	kinds: map[string]string{"private": "private chat", "group": "group", "supergroup": "supergroup"},
@@ -146,11 +146,11 @@ var doctorEnglish = doctorTexts{
 	chatGone:    "The bot cannot see the chat {}.",
 	thrownOut:   "The bot was removed from the chat {}, or blocked there.",
 	chatCure:    "Add the bot to the group (in a private chat write /start to it) and check TELEGRAM_CHAT_ID; numbers of groups are negative.",
-	channel:     "{} is a channel; nobody can answer in a channel.",
+	channel:     "{} is a channel; messages in a channel cannot be answered.",
 	channelCure: "Make a group with topics, add the bot, and put the group's number into TELEGRAM_CHAT_ID.",
 	moved:       "The group became a supergroup; its new number is {}, and Sohbet uses it.",
 	movedCure:   "Set TELEGRAM_CHAT_ID={}; there is no need to restart at once.",
-	outside:     "The bot is no member of this group.",
+	outside:     "The bot is not a member of this group.",
 
 	forumOn:      "The group has topics; each visitor gets one.",
 	forumOff:     "The group has no topics; to answer, reply to the visitor's message.",
@@ -162,22 +162,22 @@ var doctorEnglish = doctorTexts{
 	topicsStay:     "The bot may manage topics but not delete them; topics of deleted conversations are only closed.",
 	topicsStayCure: "Group settings → Administrators → give the bot the right Delete Messages.",
 
-	hearsAdmin: "The bot is an administrator and hears everything in the group.",
-	hearsAll:   "Privacy mode is off; the bot hears everything in the group.",
-	deaf:       "Privacy mode is on; the bot hears only commands and replies to its own messages.",
+	hearsAdmin: "The bot is an administrator and receives all messages of the group.",
+	hearsAll:   "Privacy mode is off; the bot receives all messages of the group.",
+	deaf:       "Privacy mode is on; the bot receives only commands and replies to its own messages.",
 	deafCure:   "Make the bot an administrator; or @BotFather → /setprivacy → Disable, then remove the bot from the group and add it again.",
 
-	polls:           "Messages are fetched by polling, and nobody else fetches them.",
+	polls:           "Messages are fetched by polling, and no other program fetches them.",
 	piling:          "{} messages wait to be fetched.",
 	pilingCure:      "See whether Sohbet is running; if it is, wait some minutes and try again.",
 	foreignHook:     "A webhook at {} is set for this bot; messages go there.",
 	foreignHookCure: "Restart Sohbet: it sets up its own. If the webhook comes back, stop the other program that uses this token, or get a new token with @BotFather → /revoke.",
-	conflict:        "Another program with the same token fetches messages too; they may go to it.",
+	conflict:        "Another program with the same token fetches messages too; it may receive them instead.",
 	conflictSeen:    "A program is fetching this bot's messages. If that is the running Sohbet itself, all is well.",
 	conflictCure:    "If it is another program, stop it; if you cannot find it, get a new token with @BotFather → /revoke and put it into TELEGRAM_BOT_TOKEN.",
 
 	hookGood:        "Telegram delivers messages to {}.",
-	hookMissing:     "No webhook is set; no messages come.",
+	hookMissing:     "No webhook is set; no messages are received.",
 	hookMissingCure: "Start or restart Sohbet: it sets the webhook when it starts.",
 	hookElsewhere:   "The webhook is at {}; the settings say {}.",
 	hookFails:       "Telegram cannot deliver messages: {}.",

@@ -9,13 +9,13 @@ import (
 	tele "gopkg.in/telebot.v3"
 )
 
-// insertion is text that stands for markup; at counts UTF-16 units.
+// insertion is text that replaces an entity; at is in UTF-16 units.
 type insertion struct {
 	at, order int
 	text      string
 }
 
-// The order of insertions at one place.
+// The order of insertions at the same position.
 const (
 	orderAddress = iota
 	orderBlockEnd
@@ -23,8 +23,8 @@ const (
 	orderQuote
 )
 
-// plainText turns a text with entities (https://core.telegram.org/bots/api#messageentity) into text that says the same without
-// markup: the address of a link follows its words in parentheses, and each line of a quote begins with "> ".
+// plainText converts a text with entities (https://core.telegram.org/bots/api#messageentity) to equivalent text without markup: the URL
+// of a link follows its words in parentheses, and each line of a quote begins with "> ".
 func plainText(text string, entities tele.Entities) string {
 	if len(entities) == 0 {
 		return text
@@ -33,7 +33,7 @@ func plainText(text string, entities tele.Entities) string {
 	var list []insertion
 	add := func(at, order int, text string) {
 		in := insertion{at, order, text}
-		if !slices.Contains(list, in) { // of entities that cover the same lines
+		if !slices.Contains(list, in) { // entities may cover the same lines
 			list = append(list, in)
 		}
 	}
@@ -84,7 +84,7 @@ func plainText(text string, entities tele.Entities) string {
 
 func isSpace(unit uint16) bool { return unit == ' ' || unit == '\n' || unit == '\t' || unit == '\r' }
 
-// sameAddress reports whether the words of a link show its address already.
+// sameAddress reports whether the words of a link already show its URL.
 func sameAddress(word, address string) bool {
 	bare := func(s string) string {
 		s = strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(s), "http://"), "https://")
@@ -93,7 +93,7 @@ func sameAddress(word, address string) bool {
 	return bare(word) == bare(address)
 }
 
-// textOf is what a message says to the visitor: what it quotes, then its own words.
+// textOf returns the text of a message for the visitor: the quoted text, then its own.
 func textOf(m *tele.Message) string {
 	text := withoutTags(plainText(m.Text, m.Entities) + plainText(m.Caption, m.CaptionEntities) + shownAs(m))
 	if m.Quote == nil || !m.Quote.Manual {

@@ -8,7 +8,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 )
 
-// mark is an entity that covers the first occurrence of words in text.
+// mark returns an entity that covers the first occurrence of words in text.
 func mark(t *testing.T, text, kind, words, url string) tele.MessageEntity {
 	t.Helper()
 	at := strings.Index(text, words)

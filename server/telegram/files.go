@@ -15,15 +15,15 @@ import (
 	"sohbet/server/media"
 )
 
-// maxDownload is what the cloud's server gives bots.
+// maxDownload is the maximum file size that the public Bot API server gives to bots.
 const maxDownload = 20 << 20
 
 const (
-	maxLoads  = 4                // downloads at a time
-	loadStall = 20 * time.Second // how long a download may bring nothing
+	maxLoads  = 4                // concurrent downloads
+	loadStall = 20 * time.Second // how long a download may make no progress
 )
 
-// moving postpones a timer whenever something was read.
+// moving resets a timer whenever data was read.
 type moving struct {
 	io.Reader
 	watch *time.Timer
@@ -37,7 +37,7 @@ func (m moving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// incoming is a file in a message.
+// incoming is a file in a Telegram message.
 type incoming struct {
 	id, name string
 	kind     media.Kind
@@ -45,7 +45,7 @@ type incoming struct {
 	size     int64
 }
 
-// fileOf finds the file of a message.
+// fileOf returns the file of a message.
 func fileOf(m *tele.Message) *incoming {
 	of := func(f tele.File, name string, kind media.Kind) *incoming {
 		return &incoming{id: f.FileID, name: name, kind: kind, size: f.FileSize}
@@ -81,8 +81,8 @@ func fileOf(m *tele.Message) *incoming {
 	return nil
 }
 
-// fetch takes a file from Telegram into the media store. why is what to tell the operator if it cannot be taken; an error may
-// pass.
+// fetch copies a file from Telegram to the file service. why is the message for the operator if the file is refused; an error may be
+// temporary.
 func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored media.File, why string, err error) {
 	tooLarge := say(lang, "too_large", "max", strconv.Itoa(maxDownload>>20))
 	if f.size > maxDownload {

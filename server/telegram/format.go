@@ -11,14 +11,14 @@ import (
 	"sohbet/models"
 )
 
-// What the Bot API takes, in UTF-16 units after its markup is read.
+// Limits of the Bot API in UTF-16 units, after parsing markup.
 const (
 	maxText    = 4096
 	maxCaption = 1024
 	maxTopic   = 128 // characters of a topic's name
 )
 
-// units is the length of s as Telegram counts it.
+// units returns the length of s in UTF-16 units, as counted by Telegram.
 func units(s string) int {
 	n := 0
 	for _, r := range s {
@@ -27,18 +27,18 @@ func units(s string) int {
 	return n
 }
 
-// part is one message in Telegram: a body between a heading, of which its first line is bold, and a tag.
+// part is one Telegram message: a bold heading, a body, details and a tag.
 type part struct {
 	sign, name string // "💬", "Ayşe"
 	body       string
-	info       string // what is known of the visitor
+	info       string // details about the visitor
 	tag        string
 }
 
-// tagPrefix begins the tag by which an answer finds its thread.
+// tagPrefix begins the tag that identifies the thread for replies.
 const tagPrefix = "#thread:"
 
-// html is the part in Telegram's HTML.
+// html returns the part in Telegram's HTML.
 func (p part) html() string {
 	text := p.sign + " <b>" + html.EscapeString(p.name) + "</b>\n"
 	if p.body != "" {
@@ -50,7 +50,7 @@ func (p part) html() string {
 	return text + p.tag
 }
 
-// plain is the part without markup.
+// plain returns the part without markup.
 func (p part) plain() string {
 	text := p.sign + " " + p.name + "\n"
 	if p.body != "" {
@@ -62,7 +62,7 @@ func (p part) plain() string {
 	return text + p.tag
 }
 
-// parts cuts a message into what Telegram takes; first is the room of the first part.
+// parts splits a message into parts of Telegram's maximum length; first is the maximum length of the first part.
 func parts(sign, name, tag, body string, first int) []part {
 	frame := units(part{sign: sign, name: name, tag: tag}.plain()) + 1
 	var list []part
@@ -74,14 +74,14 @@ func parts(sign, name, tag, body string, first int) []part {
 	return list
 }
 
-// cutText takes up to n UTF-16 units from the front of s. It cuts at white space if that is not far, and never inside of what
-// a reader takes for one character; only a single one longer than n is cut, between its code points.
+// cutText splits off up to n UTF-16 units from the front of s. It splits at nearby white space if possible, and never inside a grapheme
+// cluster; only a single cluster longer than n is split, between code points.
 func cutText(s string, n int) (head, rest string) {
 	if units(s) <= n {
 		return s, ""
 	}
 	end, size, space := 0, 0, 0
-	// Not by uniseg.Graphemes, which finds sentences too, in time quadratic in the spaces after a full stop.
+	// Not with uniseg.Graphemes, which also finds sentences, in time quadratic in the number of spaces after a full stop.
 	for rest, cluster, state := s, "", -1; rest != ""; {
 		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
 		size += units(cluster)
@@ -107,7 +107,7 @@ func cutText(s string, n int) (head, rest string) {
 	return strings.TrimRight(s[:end], " \n\t\r"), s[end:]
 }
 
-// topicName is what a thread's topic is called.
+// topicName returns the name of a thread's topic.
 func topicName(t models.Thread) string {
 	name := strings.Join(strings.Fields(models.VisitorName(t.DisplayName, t.Locale)), " ")
 	if runes := []rune(name); len(runes) > maxTopic {
@@ -116,7 +116,7 @@ func topicName(t models.Thread) string {
 	return name
 }
 
-// plainTopicName is what a topic is called when Telegram refuses the thread's name.
+// plainTopicName returns the name of a topic if Telegram refuses the thread's name.
 func plainTopicName(t models.Thread) string {
 	return models.VisitorName("", t.Locale) + " " + strconv.FormatInt(t.UserID, 10)
 }

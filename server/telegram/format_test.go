@@ -8,14 +8,14 @@ import (
 	"sohbet/models"
 )
 
-// TestCutTextIsLinear compares what the longest hostile messages cost with what half of them cost.
+// TestCutTextIsLinear compares the time for the longest hostile messages with that for half their length.
 func TestCutTextIsLinear(t *testing.T) {
 	cost := func(body string) time.Duration {
 		start := time.Now()
 		cutText(body, units(body)-1)
 		return time.Since(start)
 	}
-	const enough = 20 * time.Millisecond // what costs less at the longest length needs no ratio
+	const enough = 20 * time.Millisecond // below this time the ratio is not checked
 	for _, head := range []string{"", "a", ".", "\""} {
 		for _, unit := range []string{"a", " ", "\n", ".", "'", "\"", ")", "1", "👍", "👍\u200d", "🇹", "\u0301", "\u200d", "a'", "1.", "ำ", "क्"} {
 			count := (models.MaxContentText - len(head)) / len([]rune(unit))

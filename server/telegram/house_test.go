@@ -20,7 +20,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-const patience = time.Minute // of a test for what the bridge does in its own time
+const patience = time.Minute // timeout for asynchronous work of the bridge
 
 type always struct{}
 
@@ -37,10 +37,10 @@ type house struct {
 	bridge *telegram.Bridge
 	log    *loggingtest.Buffer
 	o      telegram.Options
-	stop   func() // stops the bridge and waits until it has
+	stop   func() // stops the bridge and waits for it
 }
 
-// world opens a site whose bot lives in the given Telegram.
+// world opens a site with a bot on a fake Telegram.
 func world(t *testing.T, o telegramtest.Options, change ...func(*telegram.Options)) *house {
 	t.Helper()
 	so := storetest.Options(t, "sqlite")
@@ -107,7 +107,7 @@ func (h *house) start() {
 	})
 }
 
-// visitor joins under a name.
+// visitor joins with a name.
 func (h *house) visitor(name string) (chat.Actor, string) {
 	h.t.Helper()
 	a := chat.Actor{Role: chat.Visitor, SocketID: "visitor-" + name, Address: "192.0.2.1", Threads: chat.NewThreadSet()}
@@ -134,7 +134,7 @@ func (h *house) write(a chat.Actor, threadID, text string) chat.Message {
 	return h.post(a, chat.Post{ThreadID: threadID, Text: text})
 }
 
-// history is a thread as its visitor sees it, as "sender: text".
+// history returns a thread as its visitor sees it, as "sender: text".
 func (h *house) history(threadID string) []string {
 	h.t.Helper()
 	list, _, err := h.store.Messages(h.t.Context(), threadID, models.MessageQuery{Limit: 1000})
@@ -148,21 +148,21 @@ func (h *house) history(threadID string) []string {
 	return out
 }
 
-// sent waits until the bot has sent so many messages, and returns them.
+// sent waits until the bot has sent n messages, and returns them.
 func (h *house) sent(n int) []telegramtest.Message {
 	h.t.Helper()
 	h.bot.Wait(h.t, patience, fmt.Sprintf("message %d from the bot", n), func() bool { return len(h.bot.Sent()) >= n })
 	return h.bot.Sent()
 }
 
-// heard waits until a thread holds so many messages.
+// heard waits until a thread has n messages.
 func (h *house) heard(threadID string, n int) []string {
 	h.t.Helper()
 	h.until(fmt.Sprintf("%d messages in the thread", n), func() bool { return len(h.history(threadID)) >= n })
 	return h.history(threadID)
 }
 
-// until waits for something that the fake Telegram does not hear of.
+// until waits for a condition that is not visible to the fake Telegram.
 func (h *house) until(what string, cond func() bool) {
 	h.t.Helper()
 	for deadline := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
@@ -172,7 +172,7 @@ func (h *house) until(what string, cond func() bool) {
 	}
 }
 
-// settled waits until Telegram's updates are fetched and acted on, and nothing waits to be sent.
+// settled waits until all updates were fetched and processed, and nothing is queued.
 func (h *house) settled() {
 	h.t.Helper()
 	h.until("quiet", func() bool {

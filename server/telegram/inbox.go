@@ -19,29 +19,29 @@ import (
 
 const (
 	inboxBatch = 20
-	inboxMost  = 500 // updates that are being acted on or wait behind one that is
+	inboxMost  = 500 // updates being processed or waiting in a lane
 )
 
-// inbox acts on recorded updates: those of one conversation in their order, and no conversation waits for another.
+// inbox processes recorded updates: those of one conversation in order, and conversations concurrently.
 type inbox struct {
 	*Bridge
 	running sync.WaitGroup
-	ended   chan struct{} // an update is done
+	ended   chan struct{} // signals that an update is done
 
 	mu    sync.Mutex
 	taken map[int64]bool      // updates that are in a lane
-	done  map[int64]bool      // updates that were done since the last look into the table began
-	lanes map[string][]letter // what waits behind the one that is being acted on
-	where map[int]string      // lanes of the operators' messages that are in one
+	done  map[int64]bool      // updates completed since the last query of the table began
+	lanes map[string][]letter // updates waiting for the one being processed, by lane
+	where map[int]string      // lane of each operator's message that is in one
 }
 
-// letter is an update on its way.
+// letter is an update in a lane.
 type letter struct {
 	models.ReceivedUpdate
-	message int // its message; 0 = none of the operators'
+	message int // id of its message; 0 if it has none of an operator
 }
 
-// actOnAll acts on recorded updates until ctx ends.
+// actOnAll processes recorded updates until ctx ends.
 func (b *Bridge) actOnAll(ctx context.Context) {
 	in := &inbox{Bridge: b, ended: make(chan struct{}, 1), taken: make(map[int64]bool), done: make(map[int64]bool),
 		lanes: make(map[string][]letter), where: make(map[int]string)}
@@ -51,7 +51,7 @@ func (b *Bridge) actOnAll(ctx context.Context) {
 		if b.now().Sub(purged) > time.Hour {
 			purged = b.now()
 			if _, err := b.store.PurgeUpdates(ctx, purged.Add(-updatesKept)); err != nil && ctx.Err() == nil {
-				b.log.Debug("telegram: old updates were not deleted", slog.Any("error", err))
+				b.log.Debug("telegram: failed to delete old updates", slog.Any("error", err))
 			}
 		}
 		if in.takeSome(ctx) {
@@ -60,14 +60,14 @@ func (b *Bridge) actOnAll(ctx context.Context) {
 		select {
 		case <-b.arrived:
 		case <-in.ended:
-		case <-time.After(actEvery): // another process may have taken one at the webhook
+		case <-time.After(actEvery): // another process may have received one at the webhook
 			in.running.Go(func() { b.heldHint(ctx) })
 		case <-ctx.Done():
 		}
 	}
 }
 
-// takeSome puts updates into their lanes and reports whether to go on at once.
+// takeSome adds updates to lanes and reports whether to continue immediately.
 func (in *inbox) takeSome(ctx context.Context) bool {
 	in.mu.Lock()
 	n := len(in.taken)
@@ -93,7 +93,7 @@ func (in *inbox) takeSome(ctx context.Context) bool {
 	return fresh == inboxBatch
 }
 
-// take puts an update behind those of its lane.
+// take appends an update to its lane.
 func (in *inbox) take(ctx context.Context, u models.ReceivedUpdate) {
 	name, message := in.lane(ctx, u)
 	l := letter{u, message}
@@ -111,7 +111,7 @@ func (in *inbox) take(ctx context.Context, u models.ReceivedUpdate) {
 	in.running.Go(func() { in.work(ctx, name, l) })
 }
 
-// work acts on the updates of a lane until there are none.
+// work processes the updates of a lane until it is empty.
 func (in *inbox) work(ctx context.Context, name string, l letter) {
 	for {
 		in.finish(ctx, l.ReceivedUpdate)
@@ -141,41 +141,41 @@ func (in *inbox) work(ctx context.Context, name string, l letter) {
 	}
 }
 
-// finish acts on an update until it is done or given up.
+// finish processes an update until it is done or given up.
 func (in *inbox) finish(ctx context.Context, u models.ReceivedUpdate) {
 	for ; ctx.Err() == nil; u.Tries++ {
 		err := in.actOn(ctx, u)
 		if ctx.Err() != nil {
 			return
 		}
-		// While our own database is in trouble it is tried always, else a few times.
+		// Retry without limit while the database is unavailable, otherwise up to actTries.
 		if err != nil && (errors.Is(err, errNotSaved) || u.Tries+1 < actTries) {
-			in.log.Warn("telegram: an update was not acted on yet", slog.Int64("update_id", u.UpdateID), slog.Int("tries", u.Tries+1), slog.Any("error", err))
+			in.log.Warn("telegram: failed to process an update; retrying", slog.Int64("update_id", u.UpdateID), slog.Int("tries", u.Tries+1), slog.Any("error", err))
 			if err := in.store.UpdateTried(ctx, u); err != nil {
-				in.log.Debug("telegram: a failed try was not noted", slog.Any("error", err))
+				in.log.Debug("telegram: failed to record a failed attempt", slog.Any("error", err))
 			}
-			_ = outbox.Sleep(ctx, outbox.Backoff(u.Tries, receiveRetry)) // what comes after it in its lane waits: order matters
+			_ = outbox.Sleep(ctx, outbox.Backoff(u.Tries, receiveRetry)) // later updates in its lane wait, to keep the order
 			continue
 		}
 		if err != nil {
-			in.log.Error("telegram: an update was given up", slog.Int64("update_id", u.UpdateID), slog.Any("error", err))
+			in.log.Error("telegram: gave up processing an update", slog.Int64("update_id", u.UpdateID), slog.Any("error", err))
 		}
 		for try := 0; ctx.Err() == nil; try++ {
 			err := in.store.UpdateDone(ctx, u, in.now())
 			if err == nil {
 				return
 			}
-			in.log.Warn("telegram: an update is done, but that is not noted", slog.Any("error", err))
-			_ = outbox.Sleep(ctx, outbox.Backoff(try, receiveRetry)) // ctx is looked at next
+			in.log.Warn("telegram: failed to mark an update as done", slog.Any("error", err))
+			_ = outbox.Sleep(ctx, outbox.Backoff(try, receiveRetry)) // ctx is checked next
 		}
 	}
 }
 
-// lane names what an update has to be in order with: the topic or the conversation that it is about; "" for all that is about
-// none. What answers or corrects a message that is in a lane goes there too. message is the update's message.
+// lane returns the lane of an update, whose updates are processed in order: its topic or conversation, or "" if it has none. A reply to
+// or edit of a message that is in a lane goes to the same one. message is the id of the update's message.
 func (in *inbox) lane(ctx context.Context, u models.ReceivedUpdate) (name string, message int) {
 	defer func() {
-		if recover() != nil { // the library's reading of an odd update; actOn meets it again and logs it
+		if recover() != nil { // the library panics on a malformed update; actOn meets it again and logs it
 			name, message = "", 0
 		}
 	}()
@@ -204,7 +204,7 @@ func (in *inbox) lane(ctx context.Context, u models.ReceivedUpdate) (name string
 		if known {
 			return name, message
 		}
-		threadID, _, _ = in.target(ctx, m) // without one, or while the database is in trouble, it is in the common lane
+		threadID, _, _ = in.target(ctx, m) // without a thread, or if the database is unavailable, it goes to the common lane
 		if m.AlbumID != "" {
 			album := "album " + m.AlbumID
 			in.mu.Lock()

@@ -22,12 +22,12 @@ import (
 	"sohbet/server/outbox"
 )
 
-// errNotSaved marks what our own side could not store for now.
+// errNotSaved marks an error of this server's database.
 var errNotSaved = errors.New("telegram: not stored")
 
 var tagPattern = regexp.MustCompile(`(?i)#thread:([0-9a-z]+)`)
 
-// ours reports whether a message is the operator's: from the chat TELEGRAM_CHAT_ID, by a person or by the group's anonymous
+// ours reports whether a message is an operator's: from the chat TELEGRAM_CHAT_ID, by a person or by the group's anonymous
 // administrator.
 func (b *Bridge) ours(m *tele.Message) bool {
 	if m.Chat == nil || !b.ownChat(m.Chat.ID) {
@@ -39,7 +39,7 @@ func (b *Bridge) ours(m *tele.Message) bool {
 	return m.Sender != nil && !m.Sender.IsBot
 }
 
-// hear acts on a message of Telegram's. last says that it is not tried again.
+// hear processes a Telegram message. last means that it will not be retried.
 func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 	b.heardMove(ctx, m)
 	if m.Chat != nil && !b.ownChat(m.Chat.ID) {
@@ -78,7 +78,7 @@ func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 	return b.pass(ctx, m, threadID, f, last)
 }
 
-// unheard tells the operator of a message in their chat that was written in the name of a channel: it goes to no visitor.
+// unheard notifies the operator that a message which was written on behalf of a channel is not forwarded to a visitor.
 func (b *Bridge) unheard(ctx context.Context, m *tele.Message) error {
 	channel := m.Chat != nil && b.ownChat(m.Chat.ID) && m.SenderChat != nil && m.SenderChat.ID != m.Chat.ID && !m.AutomaticForward
 	if !channel || !hasContent(m) && !strange(m) {
@@ -87,7 +87,7 @@ func (b *Bridge) unheard(ctx context.Context, m *tele.Message) error {
 	return b.hint(ctx, m, say(b.locale, "as_channel"))
 }
 
-// target finds the thread that a message is for. Without one, why tells the operator what to do.
+// target determines the thread that a message is for. If there is none, why is the hint for the operator.
 func (b *Bridge) target(ctx context.Context, m *tele.Message) (threadID, why string, err error) {
 	lang := b.language(m.Sender)
 	found := make(map[string]bool)
@@ -143,10 +143,11 @@ func (b *Bridge) target(ctx context.Context, m *tele.Message) (threadID, why str
 	return "", say(lang, "conflict"), nil
 }
 
-// inTopic finds the thread of a topic. One that is being made may be written in before it is stored.
+// inTopic finds the thread of a topic. If topics are being created it waits, because operators may write in a topic before it is
+// stored.
 func (b *Bridge) inTopic(ctx context.Context, topic int64) (models.TelegramThread, error) {
 	for deadline := b.now().Add(sendTimeout); ; {
-		making := b.making.Load() > 0 // asked before the look: a topic is stored before it counts as made
+		making := b.making.Load() > 0 // read first: a topic is stored before it is counted as created
 		t, err := b.store.TelegramThreadByTopic(ctx, int64(b.to()), topic)
 		if !errors.Is(err, models.ErrNotFound) || !making || b.now().After(deadline) {
 			return t, err
@@ -159,8 +160,8 @@ func (b *Bridge) inTopic(ctx context.Context, topic int64) (models.TelegramThrea
 
 const makingEvery = 50 * time.Millisecond
 
-// linked finds what a message is linked to. A message of the bot's may be answered before it is stored that it was sent, so the
-// tag in its last line counts too.
+// linked finds the link of a message. Operators may reply to a message of the bot before its link is stored, so the tag in its last
+// line is used too.
 func (b *Bridge) linked(ctx context.Context, m *tele.Message) (models.TelegramLink, error) {
 	in := int64(b.to())
 	if m.Chat != nil {
@@ -179,18 +180,18 @@ func (b *Bridge) linked(ctx context.Context, m *tele.Message) (models.TelegramLi
 	return models.TelegramLink{ThreadID: t.ThreadID}, err
 }
 
-// hintEvery is how often the operator is told that a message went to no visitor.
+// hintEvery is the minimum interval between hints that a message was not forwarded.
 const hintEvery = time.Minute
 
-// hints are the replies to messages that went to no visitor.
+// hints throttles the replies to messages that were not forwarded to a visitor.
 type hints struct {
 	mu   sync.Mutex
 	last time.Time
-	held *tele.Message // the last one that was not answered yet
+	held *tele.Message // the latest one without a reply
 	text string
 }
 
-// hint tells the operator that a message went to no visitor, at once or, for many, one of them a minute.
+// hint replies to the operator that a message was not forwarded: immediately, or at most once per hintEvery.
 func (b *Bridge) hint(ctx context.Context, m *tele.Message, text string) error {
 	b.hints.mu.Lock()
 	if b.now().Sub(b.hints.last) < hintEvery {
@@ -203,7 +204,7 @@ func (b *Bridge) hint(ctx context.Context, m *tele.Message, text string) error {
 	return b.answer(ctx, m, text, nil)
 }
 
-// heldHint sends the reply that was held back, if it is time for it.
+// heldHint sends the reply that was held back, if it is due.
 func (b *Bridge) heldHint(ctx context.Context) {
 	b.hints.mu.Lock()
 	m, text := b.hints.held, b.hints.text
@@ -213,11 +214,11 @@ func (b *Bridge) heldHint(ctx context.Context) {
 	}
 	b.hints.mu.Unlock()
 	if err := b.hint(ctx, m, text); err != nil && ctx.Err() == nil {
-		b.log.Warn("telegram: the operator could not be answered", slog.Any("error", err))
+		b.log.Warn("telegram: failed to reply to the operator", slog.Any("error", err))
 	}
 }
 
-// pass hands a message to the visitor of a thread.
+// pass forwards a message to the visitor of a thread.
 func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *incoming, last bool) error {
 	lang := b.language(m.Sender)
 	p := chat.Post{ThreadID: threadID, Text: textOf(m), ClientID: b.clientID(m)}
@@ -227,7 +228,7 @@ func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *
 		case err != nil && !last:
 			return err
 		case err != nil:
-			b.log.Warn("telegram: a file could not be fetched", slog.Any("error", err))
+			b.log.Warn("telegram: failed to fetch a file", slog.Any("error", err))
 			return b.answer(ctx, m, say(lang, "no_fetch"), nil)
 		case why != "":
 			return b.answer(ctx, m, why, nil)
@@ -244,7 +245,7 @@ func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *
 	case err != nil:
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
-	// Answers to this message, and corrections of it, find their way too.
+	// Link it, for replies to this message and edits of it.
 	err = b.store.Link(ctx, models.TelegramLink{
 		ThreadID: threadID, MessageID: posted.ID, ChatID: m.Chat.ID, TelegramMessageID: int64(m.ID), TopicID: int64(topicOf(m)), CreatedAt: b.now().UTC(),
 	})
@@ -254,8 +255,8 @@ func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *
 	return nil
 }
 
-// clientID makes a message of Telegram's be stored once, however often it comes. Visitors cannot guess it, and so take no
-// message's place.
+// clientID returns the client id of a Telegram message, which makes it be stored only once. It is a MAC, so that visitors cannot guess
+// it and store their own message under it.
 func (b *Bridge) clientID(m *tele.Message) string {
 	mac := hmac.New(sha256.New, []byte(b.secret))
 	mac.Write([]byte(strconv.FormatInt(m.Chat.ID, 10) + " " + strconv.Itoa(m.ID)))
@@ -264,7 +265,7 @@ func (b *Bridge) clientID(m *tele.Message) string {
 
 func withoutTags(text string) string { return strings.TrimSpace(tagPattern.ReplaceAllString(text, "")) }
 
-// topicOf is the topic that a message stands in, 0 for none. Elsewhere than in a forum the number means a chain of replies.
+// topicOf returns the topic of a message, 0 for none. Outside of forums the thread id denotes a chain of replies.
 func topicOf(m *tele.Message) int {
 	if m.TopicMessage {
 		return m.ThreadID
@@ -272,16 +273,16 @@ func topicOf(m *tele.Message) int {
 	return 0
 }
 
-// hearEdit gives a message of the operator's its new text. One that went to no visitor is sent when the edit added a tag.
+// hearEdit updates the text of a forwarded message. A message that was not forwarded is forwarded if the edit added a tag.
 func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message, last bool) error {
-	if !b.ours(m) || m.Location != nil { // a live location moves all the time
+	if !b.ours(m) || m.Location != nil { // a live location is edited continuously
 		return nil
 	}
 	l, err := b.store.Linked(ctx, m.Chat.ID, int64(m.ID))
 	if errors.Is(err, models.ErrNotFound) && tagPattern.MatchString(m.Text+m.Caption) {
 		return b.hearTagged(ctx, m, last)
 	} else if errors.Is(err, models.ErrNotFound) || err == nil && l.MessageID == 0 {
-		return nil // it went to no visitor
+		return nil // it was not forwarded
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
@@ -311,7 +312,7 @@ func (b *Bridge) topicTurned(ctx context.Context, m *tele.Message) error {
 		status = models.StatusClosed
 		t, err := b.store.Thread(ctx, names.ThreadID)
 		if err == nil && t.LastSender == models.Visitor && t.LastMessageAt != nil && t.LastMessageAt.After(m.Time().Add(time.Second)) {
-			return nil // the visitor has written since, which opened it again
+			return nil // the visitor has written since, which reopened it
 		}
 	}
 	names.TopicStatus = status

@@ -44,13 +44,13 @@ func TestCutText(t *testing.T) {
 		{"abc", 3, "abc", ""},
 		{"abcd", 3, "abc", "d"},
 		{"one two three", 9, "one two", "three"},
-		{"a bcdefghij", 5, "a bcd", "efghij"}, // the space is too far back
+		{"a bcdefghij", 5, "a bcd", "efghij"}, // the space is too far from the limit
 		{"aa" + flag, 5, "aa", flag},          // a flag is four units
 		{"aa" + flag, 6, "aa" + flag, ""},
 		{"a" + thumb + "b", 4, "a", thumb + "b"},
 		{"e\u0301e\u0301", 3, "e\u0301", "e\u0301"},
 		{"🎉🎉", 3, "🎉", "🎉"},
-		{"👨\u200d👩\u200d👧\u200d👦", 5, "👨\u200d👩", "\u200d👧\u200d👦"}, // longer than there is room: between its code points
+		{"👨\u200d👩\u200d👧\u200d👦", 5, "👨\u200d👩", "\u200d👧\u200d👦"}, // longer than the limit: split between code points
 	} {
 		head, rest := cutText(c.text, c.n)
 		if head != c.head || rest != c.rest {
@@ -157,7 +157,7 @@ func TestPaceHeedsTelegram(t *testing.T) {
 		return answering(`{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":` + seconds + `}}`)
 	}
 	p := newPace(Pace{Off: true}, -100, time.Now)
-	for _, seconds := range []string{"40", "2"} { // the longer one holds
+	for _, seconds := range []string{"40", "2"} { // the longer one counts
 		a := &api{url: "http://127.0.0.1:1", transport: &transport{inner: answer(seconds), token: "1:x", contact: func() {}}, pace: p}
 		if err := a.raw(t.Context(), time.Second, "getMe", nil, nil); judge(err) != flooded {
 			t.Fatal(err)

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	maxDetail     = 250 // UTF-16 units of one thing that is known of a visitor
+	maxDetail     = 250 // UTF-16 units per detail about a visitor
 	repeatedLines = 5   // of a conversation whose topic was deleted in Telegram
-	maxRepeated   = 250 // UTF-16 units of one of them
+	maxRepeated   = 250 // UTF-16 units per line
 )
 
-// oneLine puts a text into one line of at most n UTF-16 units.
+// oneLine converts a text to one line of at most n UTF-16 units.
 func oneLine(text string, n int) string {
 	head, rest := cutText(strings.Join(strings.Fields(text), " "), n-1)
 	if rest != "" {
@@ -28,7 +28,7 @@ func oneLine(text string, n int) string {
 	return head
 }
 
-// details are what is known of the visitor of a thread, a line for each, without markup.
+// details returns what is known about the visitor of a thread, one detail per line, without markup.
 func (b *Bridge) details(ctx context.Context, t models.Thread) (string, error) {
 	person, err := b.store.Person(ctx, t)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
@@ -54,7 +54,7 @@ func (b *Bridge) details(ctx context.Context, t models.Thread) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// lastLines are what was written in a thread before a message, a line for each, without markup.
+// lastLines returns the messages of a thread before a message, one per line, without markup.
 func (b *Bridge) lastLines(ctx context.Context, t models.Thread, before int64) (string, error) {
 	list, _, err := b.store.Messages(ctx, t.ID, models.MessageQuery{BeforeID: before, Limit: 2 * repeatedLines})
 	if err != nil {
@@ -81,9 +81,8 @@ func (b *Bridge) lastLines(ctx context.Context, t models.Thread, before int64) (
 	return say(b.locale, "repeated") + "\n" + strings.Join(lines[max(0, len(lines)-repeatedLines):], "\n"), nil
 }
 
-// introduceVisitor sees to it that the first message of a thread in its topic, or in a chat without topics, shows who the visitor is,
-// and in a topic also what was written before. Details that fit into the message itself are left in o.info, the rest is sent
-// before it.
+// introduceVisitor makes the first message of a thread in its topic, or in a chat without topics, show who the visitor is, and in a
+// topic also the preceding messages. Details that fit into the message itself are put into o.info, otherwise they are sent before it.
 func (b *Bridge) introduceVisitor(ctx context.Context, o *outgoing) error {
 	o.first, o.info = false, ""
 	if o.parts() > 0 {
@@ -114,23 +113,22 @@ func (b *Bridge) introduceVisitor(ctx context.Context, o *outgoing) error {
 	}
 	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, ThreadID: int(o.names.TopicID)}
 	id, err := b.post(ctx, o.take, sendTimeout, p.html(), options)
-	if err != nil && judge(err) == refused { // the message itself is what matters
-		b.log.Warn("telegram: what is known of a visitor was refused", slog.Any("error", err))
+	if err != nil && judge(err) == refused { // the message itself is more important
+		b.log.Warn("telegram: Telegram refused the details about a visitor", slog.Any("error", err))
 		return nil
 	} else if err != nil {
 		return err
 	}
 	for _, link := range b.links(o, id)[:1] {
 		link.MessageID = 0
-		if err := b.store.Link(ctx, link); err != nil { // sent again it would stand there twice
-			b.log.Warn("telegram: an introduction is not linked", slog.Any("error", err))
+		if err := b.store.Link(ctx, link); err != nil { // a retry would send it twice
+			b.log.Warn("telegram: failed to store the link of an introduction", slog.Any("error", err))
 		}
 	}
 	return nil
 }
 
-// introduced leaves in o.info what the message at a link has to show of the visitor in room units, since it is the first of
-// its thread there.
+// introduced sets o.info to the details that the message of a link shows within room units, if it is the first of its thread there.
 func (b *Bridge) introduced(ctx context.Context, o *outgoing, link models.TelegramLink, room int) error {
 	o.info = ""
 	first, err := b.store.FirstLink(ctx, o.thread.ID, link.ChatID, link.TopicID)

@@ -11,7 +11,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// profiled joins with all that a page knows of its visitor.
+// profiled joins with a complete profile.
 func (h *house) profiled(name string, p chat.Profile) (chat.Actor, string) {
 	h.t.Helper()
 	a := chat.Actor{Role: chat.Visitor, SocketID: "visitor-" + name, Address: "192.0.2.1", Threads: chat.NewThreadSet()}
@@ -46,7 +46,7 @@ func TestTheFirstMessageOfATopicShowsTheVisitor(t *testing.T) {
 	if !strings.HasPrefix(second, "💬 Ayşe\ntwo\n#thread:") {
 		t.Errorf("the second message reads %q", second)
 	}
-	// A correction of the first message keeps it.
+	// Editing the first message keeps its details.
 	_, c := h.profiled("Cem", chat.Profile{Locale: "de"})
 	answer := h.write(agent, c, "Hallo")
 	h.sent(3)
@@ -57,7 +57,7 @@ func TestTheFirstMessageOfATopicShowsTheVisitor(t *testing.T) {
 	h.bot.Wait(t, patience, "the correction", func() bool {
 		return strings.HasPrefix(h.bot.Sent()[2].Text, "🖥 Panel → Cem\nGuten Tag\nDil: de\n#thread:")
 	})
-	// What is not known has no line, and earlier conversations are counted.
+	// Unknown details have no line, and earlier conversations are counted.
 	again, b := h.profiled("Ayşe again", chat.Profile{PhoneNumber: known.PhoneNumber, PageURL: "https://shop.example/" + strings.Repeat("long", 400)})
 	h.write(again, b, "it is me")
 	got := h.sent(4)[3].Text
@@ -68,7 +68,7 @@ func TestTheFirstMessageOfATopicShowsTheVisitor(t *testing.T) {
 	}
 }
 
-// Where the details do not fit below the text, they come before it, and the text is complete.
+// Details that do not fit below the text are sent before it, and the text is complete.
 func TestDetailsThatDoNotFitComeBefore(t *testing.T) {
 	h := world(t, telegramtest.Forum())
 	ayse, a := h.profiled("Ayşe", chat.Profile{PageURL: "https://shop.example/" + strings.Repeat("x", 200)})
@@ -81,7 +81,7 @@ func TestDetailsThatDoNotFitComeBefore(t *testing.T) {
 	}
 	h.bot.Say(telegramtest.In{ReplyTo: h.bot.Sent()[0].ID, Text: "answered"})
 	h.heard(a, 2)
-	// … as before a picture with a long caption, and within a short one.
+	// … and before a picture with a long caption, but within a short caption.
 	for i, caption := range []string{strings.Repeat("word ", 190), "short"} {
 		bora, b := h.profiled(fmt.Sprint("Bora ", i), chat.Profile{PageURL: "https://shop.example/" + strings.Repeat("x", 200)})
 		before := len(h.bot.Sent())
@@ -96,7 +96,7 @@ func TestDetailsThatDoNotFitComeBefore(t *testing.T) {
 	}
 }
 
-// A topic that was deleted in Telegram is made again, and begins with the last lines of the conversation.
+// A topic deleted in Telegram is created again, and starts with the last messages of the conversation.
 func TestARecreatedTopicRepeatsTheLastLines(t *testing.T) {
 	h := world(t, telegramtest.Forum())
 	h.bot.Allow("message thread not found")
@@ -115,7 +115,7 @@ func TestARecreatedTopicRepeatsTheLastLines(t *testing.T) {
 	h.write(ayse, a, "hello?")
 	h.bot.Wait(t, patience, "the new topic", func() bool { return h.said("hello?") == 1 })
 	h.settled()
-	sent := h.bot.Sent() // of the new topic, as the other is gone
+	sent := h.bot.Sent() // of the new topic, because the other is deleted
 	if len(sent) != 3 || sent[0].Topic != h.bot.Topics()[1].ID {
 		t.Fatalf("%+v", sent)
 	}
@@ -128,7 +128,7 @@ func TestARecreatedTopicRepeatsTheLastLines(t *testing.T) {
 	if len(sent[1].Photo) == 0 || strings.Contains(sent[1].Caption+sent[2].Text, "Dil:") || sent[1].ReplyMarkup == nil {
 		t.Errorf("and goes on with %+v", sent[1:])
 	}
-	// The next message finds it introduced, also after a restart.
+	// The next message does not repeat the introduction, also after a restart.
 	h.stop()
 	h.start()
 	h.write(ayse, a, "still there")

@@ -13,7 +13,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// Lines that wait go as one message; each of them can be answered, and corrected for itself.
+// Queued messages are combined; each of them can be replied to and edited individually.
 func TestWaitingLinesGoTogether(t *testing.T) {
 	h := world(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
@@ -28,9 +28,9 @@ func TestWaitingLinesGoTogether(t *testing.T) {
 	for i, line := range lines {
 		ids[i] = h.write(agent, a, line).ID
 	}
-	long := strings.Repeat("x", 4050) // fits with none of them
+	long := strings.Repeat("x", 4050) // cannot be combined with the others
 	h.write(agent, a, long)
-	h.write(ayse, a, "mine") // of another sender
+	h.write(ayse, a, "mine") // from another sender
 	h.bot.SetDown(false)
 	h.settled()
 	sent := h.bot.Sent()
@@ -39,19 +39,19 @@ func TestWaitingLinesGoTogether(t *testing.T) {
 		body := strings.Split(m.Text, "\n")
 		got = append(got, strings.Join(body[1:len(body)-1], "|"))
 	}
-	// The first one, which failed while Telegram was away, is tried by itself.
+	// The first one, which failed while Telegram was unreachable, is retried alone.
 	if want := []string{"line 0", "line 1|line 2|line 3|line 4", long, "mine"}; !slices.Equal(got, want) {
 		t.Fatalf("arrived %d messages: %.60q", len(got), got)
 	}
 	together := sent[2]
-	// A reply to them finds its way, and a correction of one leaves the others.
+	// A reply to the combined message is forwarded, and editing one message keeps the others.
 	h.bot.Say(telegramtest.In{Topic: topic, ReplyTo: together.ID, Text: "answer"})
 	h.heard(a, 9)
 	if _, err := h.room.Edit(t.Context(), agent, a, ids[2], "line two"); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the corrected line", func() bool { return strings.Contains(h.bot.Sent()[2].Text, "line 1\nline two\nline 3") })
-	// One that has become too long to stand with them comes as an answer.
+	// A message that has become too long to be combined is sent as a reply.
 	if _, err := h.room.Edit(t.Context(), agent, a, ids[3], strings.Repeat("w", 4050)); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestWaitingLinesGoTogether(t *testing.T) {
 	}
 }
 
-// No mark passes a message that did not arrive.
+// The delivery mark does not pass an undelivered message.
 func TestMarksStopBeforeWhatWasSetAside(t *testing.T) {
 	h := world(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
@@ -97,7 +97,7 @@ func TestMarksStopBeforeWhatWasSetAside(t *testing.T) {
 	h.until("the mark", func() bool { return mark() == last.ID })
 }
 
-// What a version before this one had not sent is sent once and in order.
+// Messages queued by an earlier version are sent once and in order.
 func TestTheOutboxOfAnOlderVersionIsSent(t *testing.T) {
 	so := storetest.Options(t, "postgres")
 	so.Telegram = true
@@ -138,7 +138,7 @@ func TestTheOutboxOfAnOlderVersionIsSent(t *testing.T) {
 	}
 }
 
-// Where the bot may write but not manage topics, no message waits for a topic to be renamed.
+// If the bot may write but not manage topics, messages do not wait for a topic to be renamed.
 func TestATopicThatCannotBeChangedHoldsNoMessage(t *testing.T) {
 	h := world(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")

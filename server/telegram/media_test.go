@@ -17,7 +17,7 @@ import (
 
 func jpeg(t *testing.T) []byte { return mediatest.JPEG(t, mediatest.Picture(64, 48, 0)) }
 
-// upload stores a file as the upload routes do.
+// upload stores a file like the upload routes.
 func (h *house) upload(kind media.Kind, data []byte) media.File {
 	h.t.Helper()
 	f, err := h.files.Save(h.t.Context(), kind, "name of it", bytes.NewReader(data))
@@ -27,7 +27,7 @@ func (h *house) upload(kind media.Kind, data []byte) media.File {
 	return f
 }
 
-// last is the newest message of a thread, with the bytes of its file.
+// last returns the newest message of a thread, with the content of its file.
 func (h *house) last(threadID string) (chat.Message, []byte) {
 	h.t.Helper()
 	list, _, err := h.room.History(h.t.Context(), agent, threadID, models.MessageQuery{Limit: 100})
@@ -62,7 +62,7 @@ func TestFilesOfVisitors(t *testing.T) {
 	if m := send(media.Image, jpeg(t), "my <shoe>"); len(m.Photo) == 0 || !strings.HasPrefix(m.Caption, "💬 Ayşe\nmy <shoe>\n#thread:") {
 		t.Errorf("a picture came as %+v", m)
 	} else if _, _, err := image.Decode(bytes.NewReader(h.bot.File(m.Photo[1].FileID))); err != nil {
-		t.Errorf("the picture is none: %v", err)
+		t.Errorf("the picture is invalid: %v", err)
 	}
 	ogg := mediatest.Ogg(3)
 	if m := send(media.Audio, ogg, ""); m.Voice == nil || !bytes.Equal(h.bot.File(m.Voice.FileID), ogg) {
@@ -82,7 +82,7 @@ func TestFilesOfVisitors(t *testing.T) {
 	}
 	h.bot.Allow("PHOTO_INVALID_DIMENSIONS")
 	if m := send(media.Image, mediatest.JPEG(t, mediatest.Picture(2100, 100, 0)), "a panorama"); m.Document == nil || !strings.Contains(m.Caption, "a panorama") {
-		t.Errorf("a picture that is none for Telegram came as %+v", m)
+		t.Errorf("a picture that Telegram refuses was sent as %+v", m)
 	}
 	before := len(h.bot.Sent())
 	if m := send(media.Image, jpeg(t), strings.Repeat("long ", 1000)); len(m.Photo) == 0 {
@@ -96,7 +96,7 @@ func TestFilesOfVisitors(t *testing.T) {
 	if n := len(h.bot.Sent()) - before; n != 2 || words != 1000 {
 		t.Errorf("%d words of 1000 in %d messages", words, n)
 	}
-	// A file of elsewhere is named, not fetched.
+	// An external file is mentioned, not fetched.
 	before = len(h.bot.Sent())
 	old := models.NewMessage{ThreadID: a, SenderType: models.Visitor, ContentType: "image", FileURL: "https://files.example/cat.jpg"}
 	if _, err := h.store.AppendWait(t.Context(), old); err != nil {
@@ -135,7 +135,7 @@ func TestFilesOfTheOperator(t *testing.T) {
 			t.Errorf("its address is %s", m.FileURL)
 		}
 	}
-	// What cannot be taken is told.
+	// The operator is notified of files that are refused.
 	stored := len(h.history(a))
 	h.bot.Say(telegramtest.In{Topic: topic, Document: []byte("x"), Name: "film.mkv", Size: 60 << 20})
 	if m := h.sent(2)[1]; !strings.Contains(m.Text, "20 MB") {

@@ -13,29 +13,29 @@ import (
 	"sohbet/server/outbox"
 )
 
-// A group that becomes a supergroup gets another id, which Telegram reports in the error of the next call that writes, and in
-// service messages (https://core.telegram.org/bots/api#responseparameters, #message). The bridge uses that id from then on, and
-// after a restart as long as TELEGRAM_CHAT_ID names the old one.
+// A group that becomes a supergroup gets a new id, which Telegram reports in the error of the next writing call, and in service
+// messages (https://core.telegram.org/bots/api#responseparameters, #message). The bridge uses that id from then on, also after a
+// restart, as long as TELEGRAM_CHAT_ID is the old one.
 
-// movedSwitch holds the ids of the group before and after it became a supergroup, with a space between them.
+// movedSwitch is the setting with the ids of the group before and after it became a supergroup, separated by a space.
 const movedSwitch = "telegram_moved"
 
-// move is what is known of the group's ids.
+// move is the state of the group's ids.
 type move struct {
 	mu     sync.Mutex
-	former int64     // the id in the settings, if the group has another one now; else 0
-	saved  bool      // the database knows
-	probed time.Time // when a foreign chat last made us ask whether the group has moved
+	former int64     // the id in the settings if the group has a new one; else 0
+	saved  bool      // stored in the database
+	probed time.Time // last time a message from another chat caused a check whether the group has moved
 }
 
-// former is the group's id of before it became a supergroup, 0 if it is not known to have become one.
+// former returns the group's id from before it became a supergroup, 0 if it is not known to have become one.
 func (b *Bridge) former() int64 {
 	b.move.mu.Lock()
 	defer b.move.mu.Unlock()
 	return b.move.former
 }
 
-// follow uses the new id of the operators' group, and has it stored.
+// follow switches to the new id of the operators' group, and stores it.
 func (b *Bridge) follow(ctx context.Context, to int64) {
 	b.setMoved(to, false)
 	ctx, cancel := outbox.Outlast(ctx, lastCall)
@@ -53,10 +53,10 @@ func (b *Bridge) setMoved(to int64, saved bool) {
 	b.move.former, b.move.saved = from, saved
 	b.chatID.Store(to)
 	b.forum.reset()
-	b.log.Warn("telegram: the group has become a supergroup; set TELEGRAM_CHAT_ID to its new number", slog.Int64("chat_id", to))
+	b.log.Warn("telegram: the group has become a supergroup; set TELEGRAM_CHAT_ID to its new id", slog.Int64("chat_id", to))
 }
 
-// syncMoved stores the new id, or reads one that was stored. It is called until that worked.
+// syncMoved stores the new id, or reads a stored one. It is called until it succeeds.
 func (b *Bridge) syncMoved(ctx context.Context) {
 	b.move.mu.Lock()
 	former, saved := b.move.former, b.move.saved
@@ -81,11 +81,11 @@ func (b *Bridge) syncMoved(ctx context.Context) {
 		}
 	}
 	if err != nil && ctx.Err() == nil {
-		b.log.Warn("telegram: the new number of the group is not stored or read yet", slog.Any("error", err))
+		b.log.Warn("telegram: failed to store or read the new id of the group", slog.Any("error", err))
 	}
 }
 
-// followed reports whether a call failed because its chat has become another one, which is used from now on.
+// followed reports whether a call failed because its chat was replaced by another one, which is used from now on.
 func (b *Bridge) followed(ctx context.Context, chat chatID, err error) bool {
 	var e *apiError
 	if !errors.As(err, &e) || e.MigratedTo == 0 {
@@ -97,7 +97,7 @@ func (b *Bridge) followed(ctx context.Context, chat chatID, err error) bool {
 	return chat != b.to()
 }
 
-// heardMove follows a service message that says that the group has become a supergroup.
+// heardMove handles a service message which says that the group became a supergroup.
 func (b *Bridge) heardMove(ctx context.Context, m *tele.Message) {
 	switch {
 	case m.Chat == nil:
@@ -109,12 +109,12 @@ func (b *Bridge) heardMove(ctx context.Context, m *tele.Message) {
 }
 
 const (
-	firstSupergroup = -1_000_000_000_000 // ids of supergroups are below it, those of groups above
+	firstSupergroup = -1_000_000_000_000 // ids of supergroups are below it, ids of groups above
 	probeEvery      = time.Minute
 )
 
-// askMoved asks Telegram whether the operators' group has become the supergroup that a message came from: the service message
-// about it is lost when this server was down for a day.
+// askMoved asks Telegram whether the operators' group became the supergroup that a message came from: the service message about it is
+// lost if this server was down for a day.
 func (b *Bridge) askMoved(ctx context.Context, m *tele.Message) {
 	if to := int64(b.to()); to >= 0 || to < firstSupergroup || m.Chat == nil || m.Chat.ID > firstSupergroup {
 		return
@@ -133,10 +133,10 @@ func (b *Bridge) askMoved(ctx context.Context, m *tele.Message) {
 	b.followed(ctx, chat, err)
 }
 
-// ownChat reports whether an id is the operators' chat's, also from before it became a supergroup.
+// ownChat reports whether an id is the operators' chat, including its id before it became a supergroup.
 func (b *Bridge) ownChat(id int64) bool { return id != 0 && (id == int64(b.to()) || id == b.former()) }
 
-// regained notes that what the bot may do in the operators' chat has changed: what waits for that is tried at once.
+// regained handles a change of the bot's permissions in the operators' chat: queued messages are retried immediately.
 func (b *Bridge) regained(ctx context.Context, u *tele.ChatMemberUpdate) error {
 	if u.Chat == nil || !b.ownChat(u.Chat.ID) {
 		return nil

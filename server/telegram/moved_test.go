@@ -17,7 +17,7 @@ func groupWorld() telegramtest.Options {
 	return telegramtest.Options{Chat: telegramtest.Chat{ID: formerGroup, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true}
 }
 
-// While this server was down the group became a supergroup, and Telegram forgot the service message about it.
+// While this server was down the group became a supergroup, and Telegram no longer has the service message about it.
 func TestAMoveThatWasMissed(t *testing.T) {
 	for _, first := range []string{"visitor", "operator", "code"} {
 		t.Run(first, func(t *testing.T) {
@@ -35,7 +35,7 @@ func TestAMoveThatWasMissed(t *testing.T) {
 			switch first {
 			case "visitor":
 				h.write(visitor, thread, "iki")
-				for i, text := range []string{"bir", "iki"} { // the new topic begins with the last lines of the old one
+				for i, text := range []string{"bir", "iki"} { // the new topic starts with the last messages of the old one
 					if got := h.sent(2)[i]; got.Chat.ID != newGroup || got.Topic == 0 || !strings.Contains(got.Text, text) {
 						t.Errorf("%+v", got)
 					}
@@ -57,7 +57,7 @@ func TestAMoveThatWasMissed(t *testing.T) {
 			h.settled()
 			h.stop()
 			calls := len(h.bot.Calls())
-			h.start() // the settings still hold the old number
+			h.start() // the settings still have the old id
 			h.write(visitor, thread, "dört")
 			h.bot.Wait(t, patience, "the message after the restart", func() bool {
 				sent := h.bot.Sent()
@@ -69,14 +69,14 @@ func TestAMoveThatWasMissed(t *testing.T) {
 				}
 			}
 			h.stop()
-			h.o.ChatID = telegramtest.GroupID // another group altogether: what was stored counts no more
+			h.o.ChatID = telegramtest.GroupID // a different group: the stored move is ignored
 			h.start()
 			h.until("the settings to count", func() bool { return h.bridge.Health(t.Context()).MovedTo == 0 })
 		})
 	}
 }
 
-// A correction of what was sent to the old group comes as an answer in the new one, and holds nothing up.
+// A message sent to the old group and edited later is sent as a reply in the new one, and blocks nothing.
 func TestCorrectionsAfterAMove(t *testing.T) {
 	h := world(t, groupWorld(), group)
 	h.bot.Allow("upgraded")

@@ -9,25 +9,25 @@ import (
 	"sohbet/server/outbox"
 )
 
-// Limits of https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: about one message per second into
-// one chat with short bursts, twenty per minute into a group, thirty per second in all.
+// Limits according to https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: about one message per second to
+// one chat with short bursts, twenty per minute to a group, thirty per second in total.
 const (
 	chatBurst    = 5
 	groupMinute  = 20
 	globalSecond = 30
-	reserved     = 10 // one slot in so many is kept for sign-in codes
+	reserved     = 10 // one slot in ten is reserved for sign-in codes
 )
 
-// Pace is how many messages a chat takes. The zero value is what Telegram documents for its kind.
+// Pace is the rate limit of a chat. The zero value is the one documented by Telegram for its kind.
 type Pace struct {
 	Count int
 	Per   time.Duration
-	Off   bool // no limit of ours: only what Telegram answers counts
+	Off   bool // no limit of our own: only Telegram's responses limit it
 }
 
-var errFlooded = errors.New("telegram: the chat takes no more messages for a while")
+var errFlooded = errors.New("telegram: the rate limit of the chat is exceeded")
 
-// newPace makes the pace of the operators' chat.
+// newPace returns the pace of the operators' chat.
 func newPace(p Pace, chat int64, now func() time.Time) *outbox.Pace {
 	limit := outbox.Limit{Rates: []*rate.Limiter{rate.NewLimiter(globalSecond, globalSecond)}}
 	switch {

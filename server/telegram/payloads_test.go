@@ -9,8 +9,8 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// TestMarkupStaysTextInTelegram sends a hundred ways to make text run, or to look like Telegram's own markup, as name and as
-// message. The bot writes HTML, so each must come out as it was written and nothing of it as an entity.
+// TestMarkupStaysTextInTelegram sends a hundred injection attempts, including Telegram's own markup, as name and as message. The bot
+// sends HTML, so each must arrive literally and without entities.
 func TestMarkupStaysTextInTelegram(t *testing.T) {
 	cores := []string{
 		"<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", `<a href="javascript:alert(1)">x</a>`, `<a href="tg://user?id=1">x</a>`,

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Problem is what is wrong with the connection to Telegram.
+// Problem is an error of the connection to Telegram.
 type Problem struct {
-	Reason string // one of the words below, for a page to translate; "" = nothing is wrong
-	Text   string // a plain sentence
-	Cure   string // the step that puts it right
+	Reason string // one of the constants below, which pages translate; "" = no problem
+	Text   string // description in plain language
+	Cure   string // how to fix it
 
 	value string
 }
@@ -32,7 +32,7 @@ const (
 	ReasonAside       = "telegram_aside"
 )
 
-// problems are texts and cures by language. {} is the value of a problem.
+// problems are descriptions and fixes by language. {} is replaced by the value of a problem.
 var problems = map[string]map[string]Problem{
 	"en": {
 		ReasonToken:       {Text: "Telegram refuses TELEGRAM_BOT_TOKEN", Cure: "Write /token to @BotFather, put the token into TELEGRAM_BOT_TOKEN and restart."},
@@ -41,10 +41,10 @@ var problems = map[string]map[string]Problem{
 		ReasonRights:      {Text: "the bot may not write in the chat TELEGRAM_CHAT_ID", Cure: "Make the bot an administrator of the group, or let its members send messages."},
 		ReasonTopics:      {Text: "the bot may not manage topics", Cure: "Group settings → Administrators → give the bot the right Manage Topics."},
 		ReasonConflict:    {Text: "another program receives this bot's messages", Cure: "Stop that program, or get a new token with @BotFather → /revoke."},
-		ReasonBetween:     {Text: "something between this server and Telegram answers in its place", Cure: "Check the proxy or firewall on the way, and TELEGRAM_API_URL."},
+		ReasonBetween:     {Text: "a proxy or firewall between this server and Telegram answers instead of it", Cure: "Check the proxy or firewall on the way, and TELEGRAM_API_URL."},
 		ReasonUnreachable: {Text: "Telegram cannot be reached", Cure: "Check the server's internet connection, its firewall and TELEGRAM_API_URL."},
-		ReasonFault:       {Text: "Telegram reports an error of its own", Cure: "Nothing is to be done: what waits is sent as soon as Telegram works again."},
-		ReasonRefused:     {Text: "Telegram refuses what is sent", Cure: "Write /doctor to the bot, or run sohbet doctor, and follow what it says."},
+		ReasonFault:       {Text: "Telegram reports an internal error", Cure: "There is nothing to do: queued messages are sent as soon as Telegram works again."},
+		ReasonRefused:     {Text: "Telegram refuses messages", Cure: "Write /doctor to the bot, or run sohbet doctor, and follow its instructions."},
 		ReasonAside:       {Text: "messages could not be sent to Telegram: {}", Cure: "Open their conversations in the console and send them again there."},
 	},
 	"tr": {
@@ -62,22 +62,22 @@ var problems = map[string]map[string]Problem{
 	},
 }
 
-// problem gives a Problem in English, with value in the place of {}.
+// problem returns a Problem in English, with {} replaced by value.
 func problem(reason, value string) Problem { return Problem{Reason: reason, value: value}.in("en") }
 
-// Explain gives the problem with that reason in a language, "tr" or "en". Its Text is empty for a reason that is none of Telegram's.
+// Explain returns the problem with that reason in a language, "tr" or "en". Its Text is empty for an unknown reason.
 func Explain(reason, value, lang string) Problem {
 	return Problem{Reason: reason, value: value}.in(lang)
 }
 
-// in gives the problem in a language, "tr" or "en".
+// in returns the problem in a language, "tr" or "en".
 func (p Problem) in(lang string) Problem {
 	text := problems[lang][p.Reason]
 	p.Text, p.Cure = strings.ReplaceAll(text.Text, "{}", p.value), strings.ReplaceAll(text.Cure, "{}", p.value)
 	return p
 }
 
-// diagnose says what an error means; the zero Problem is nothing that a person could mend.
+// diagnose returns the problem behind an error; the zero Problem if a person could not fix it.
 func diagnose(err error) Problem {
 	var e *apiError
 	var network *url.Error
@@ -111,7 +111,7 @@ func diagnose(err error) Problem {
 	return Problem{}
 }
 
-// reasonOf is why a message was not sent, for whoever reads the console; it holds no message text.
+// reasonOf describes for the console why a message was not sent; it contains no message text.
 func reasonOf(err error) string {
 	var e *apiError
 	switch p := diagnose(err); {
@@ -120,5 +120,5 @@ func reasonOf(err error) string {
 	case p.Text != "":
 		return p.Text
 	}
-	return "Telegram did not answer"
+	return "Telegram did not respond"
 }

@@ -14,8 +14,8 @@ import (
 	"sohbet/server/outbox"
 )
 
-// reacted shows an operator's reaction (https://core.telegram.org/bots/api#messagereactionupdated) at the visitor's message that it
-// is for. The newest reaction of any operator counts.
+// reacted sets an operator's reaction (https://core.telegram.org/bots/api#messagereactionupdated) on the visitor's message. The newest
+// reaction of any operator replaces earlier ones.
 func (b *Bridge) reacted(ctx context.Context, r *tele.MessageReaction) error {
 	if r.Chat == nil || !b.ownChat(r.Chat.ID) || r.User != nil && r.User.IsBot {
 		return nil
@@ -24,7 +24,7 @@ func (b *Bridge) reacted(ctx context.Context, r *tele.MessageReaction) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
-	for _, id := range ids { // several short messages may stand in one of Telegram's
+	for _, id := range ids { // several short messages may be combined in one Telegram message
 		m, err := b.store.Message(ctx, id)
 		if err == nil && m.SenderType == models.Visitor {
 			err = b.chat.React(ctx, operator, m.ThreadID, id, emojiOf(r.NewReaction))
@@ -39,11 +39,11 @@ func (b *Bridge) reacted(ctx context.Context, r *tele.MessageReaction) error {
 	return nil
 }
 
-// linkTries is how often the link of a message is looked for, within about four seconds.
+// linkTries is how often the link of a message is looked up, within about four seconds.
 const linkTries = 4
 
-// reactedTo returns the messages that a reaction is for, none if it is for no visitor's. People are quicker than our database:
-// a message can get a reaction before it is stored that Telegram took it.
+// reactedTo returns the messages that a reaction is for, none if it is not on a visitor's message. It retries, because a message can
+// get a reaction before its link is stored.
 func (b *Bridge) reactedTo(ctx context.Context, r *tele.MessageReaction) (ids []int64, err error) {
 	for try := 0; ; try++ {
 		ids, err = b.store.LinkedMessages(ctx, r.Chat.ID, int64(r.MessageID))
@@ -56,7 +56,7 @@ func (b *Bridge) reactedTo(ctx context.Context, r *tele.MessageReaction) (ids []
 	}
 }
 
-// emojiOf is a reaction as text. Emoji of somebody's own making, which no other program can show, are a star.
+// emojiOf returns a reaction as text. Custom emoji, which other programs cannot show, become a star.
 func emojiOf(list []tele.Reaction) string {
 	var out strings.Builder
 	for _, r := range list {

@@ -5,7 +5,7 @@ import (
 	"sohbet/server/media"
 )
 
-// reasons is why something was refused, in Turkish, by the code of the refusal. The refusals themselves speak English.
+// reasons are the Turkish explanations of refusals by error code. The refusals themselves are in English.
 var reasons = map[string]string{
 	chat.CodeUnauthorized: "buna izin yok.",
 	chat.CodeValidation:   "mesaj bu haliyle kaydedilemiyor; çok uzun ya da boş olabilir.",
@@ -19,7 +19,7 @@ var reasons = map[string]string{
 	media.CodeUploadFailed: "dosyalar için yer kalmadı.",
 }
 
-// reason tells the operator why something was refused, in their language.
+// reason explains a refusal in the operator's language.
 func reason(lang string, e *chat.Error) string {
 	if text := reasons[e.Code]; text != "" && lang == "tr" {
 		return text

@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	// WebhookPath is where Telegram posts updates.
+	// WebhookPath is the path to which Telegram posts updates.
 	WebhookPath = "/telegram/webhook"
 
 	secretHeader = "X-Telegram-Bot-Api-Secret-Token"
 	maxUpdate    = 1 << 20
-	updatesKept  = 7 * 24 * time.Hour // Telegram delivers none that is older than a day
+	updatesKept  = 7 * 24 * time.Hour // Telegram delivers none that are older than a day
 	actEvery     = 500 * time.Millisecond
 	actTries     = 5
-	receiveRetry = 5 * time.Second // the longest wait when Telegram cannot be reached
-	outageAfter  = 3               // failures in a row, after which an outage is logged
+	receiveRetry = 5 * time.Second // maximum backoff when Telegram is unreachable
+	outageAfter  = 3               // consecutive failures after which an outage is logged
 )
 
-// updateKinds are what is asked for.
+// updateKinds are the requested kinds of updates.
 var updateKinds = []string{"message", "edited_message", "callback_query", "my_chat_member", "message_reaction"}
 
-// webhookAddress is where Telegram is told to post; base may name a folder that a proxy hands on.
+// webhookAddress returns the URL of the webhook; base may have a path that a proxy strips.
 func webhookAddress(base string) string {
 	base = strings.TrimSuffix(base, "/")
 	if base == "" || strings.HasSuffix(base, WebhookPath) {
@@ -43,7 +43,7 @@ func webhookAddress(base string) string {
 	return base + WebhookPath
 }
 
-// receive gets updates and records them, until ctx ends.
+// receive receives and records updates, until ctx ends.
 func (b *Bridge) receive(ctx context.Context) {
 	if b.webhook != "" {
 		b.setWebhook(ctx)
@@ -52,7 +52,7 @@ func (b *Bridge) receive(ctx context.Context) {
 	b.poll(ctx)
 }
 
-// setWebhook tells Telegram where to post, until that worked. One connection, so that updates come in order.
+// setWebhook sets the webhook, retrying until it succeeds. It allows only one connection, so that updates arrive in order.
 func (b *Bridge) setWebhook(ctx context.Context) {
 	params := map[string]any{"url": b.webhook, "secret_token": b.secret, "max_connections": 1, "allowed_updates": updateKinds}
 	for try := 0; ctx.Err() == nil; try++ {
@@ -61,19 +61,19 @@ func (b *Bridge) setWebhook(ctx context.Context) {
 		if err == nil {
 			return
 		}
-		b.log.Warn("telegram: the webhook is not set yet", slog.Any("error", err))
-		_ = outbox.Sleep(ctx, outbox.Backoff(try, time.Minute)) // ctx is looked at next
+		b.log.Warn("telegram: failed to set the webhook; retrying", slog.Any("error", err))
+		_ = outbox.Sleep(ctx, outbox.Backoff(try, time.Minute)) // ctx is checked next
 	}
 }
 
-// poll asks for updates again and again. The first question names no offset: what was recorded before is known by its number.
+// poll polls for updates. The first call has no offset: updates recorded before are recognized by their ids.
 func (b *Bridge) poll(ctx context.Context) {
 	offset, unhooked, failures := int64(0), false, 0
 	for ctx.Err() == nil {
 		var raw []json.RawMessage
 		wait := pollWait
 		if failures > 0 {
-			wait = 0 // so that Telegram's return is noticed at once, and not when somebody writes
+			wait = 0 // so that the end of an outage is noticed immediately, and not with the next message
 		}
 		err := b.api.raw(ctx, wait+callTimeout, "getUpdates",
 			map[string]any{"offset": offset, "timeout": int(wait / time.Second), "allowed_updates": updateKinds}, &raw)
@@ -98,15 +98,15 @@ func (b *Bridge) poll(ctx context.Context) {
 			b.state.conflicted.Store(b.now().UnixNano())
 		}
 		if taken && !unhooked {
-			unhooked = true // a webhook that was set when this server had one; after that it is somebody else's
+			unhooked = true // removes a webhook from an earlier configuration, once; if it returns, another program has set it
 			if b.api.raw(ctx, callTimeout, "deleteWebhook", struct{}{}, nil) == nil {
 				continue
 			}
 		}
 		if failures++; failures == outageAfter || failures%100 == 0 {
-			b.log.Warn("telegram: nothing can be received", slog.Any("error", err))
+			b.log.Warn("telegram: failed to receive updates", slog.Any("error", err))
 		}
-		_ = outbox.Sleep(ctx, outbox.Backoff(failures-1, receiveRetry)) // ctx is looked at next
+		_ = outbox.Sleep(ctx, outbox.Backoff(failures-1, receiveRetry)) // ctx is checked next
 	}
 }
 
@@ -118,7 +118,7 @@ func (b *Bridge) keep(ctx context.Context, raw []json.RawMessage) (next int64, e
 			ID int64 `json:"update_id"`
 		}
 		if err := json.Unmarshal(text, &u); err != nil || u.ID <= 0 {
-			b.log.Warn("telegram: an update without number was left out")
+			b.log.Warn("telegram: ignored an update without an id")
 			continue
 		}
 		next = max(next, u.ID+1)
@@ -137,15 +137,15 @@ func (b *Bridge) keep(ctx context.Context, raw []json.RawMessage) (next int64, e
 	return next, nil
 }
 
-// ServeHTTP takes updates at the webhook. It answers with success once the update is stored; else Telegram brings it again.
+// ServeHTTP handles updates at the webhook. It responds with success once the update is stored; otherwise Telegram sends it again.
 func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if b.webhook == "" {
 		http.NotFound(w, r)
 		return
 	}
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get(secretHeader)), []byte(b.secret)) != 1 {
-		if now := b.now().UnixNano(); now-b.forged.Swap(now) > int64(time.Minute) { // whoever floods it fills no log
-			b.log.Warn("telegram: somebody without the secret called the webhook", slog.String("address", r.RemoteAddr))
+		if now := b.now().UnixNano(); now-b.forged.Swap(now) > int64(time.Minute) { // limited to one line per minute, so that a flood cannot fill the log
+			b.log.Warn("telegram: the webhook was called without the secret", slog.String("address", r.RemoteAddr))
 		}
 		http.Error(w, "unauthorized", http.StatusUnauthorized)
 		return
@@ -157,22 +157,22 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	b.state.heard()
 	if _, err := b.keep(r.Context(), []json.RawMessage{text}); err != nil {
-		b.log.Error("telegram: an update could not be stored; Telegram will bring it again", slog.Any("error", err))
+		b.log.Error("telegram: failed to store an update; Telegram will send it again", slog.Any("error", err))
 		http.Error(w, "try again", http.StatusServiceUnavailable)
 	}
 }
 
-// actOn acts on one update. What it does may be done twice without harm.
+// actOn processes one update. It must be idempotent.
 func (b *Bridge) actOn(ctx context.Context, u models.ReceivedUpdate) (err error) {
 	defer func() {
-		if p := recover(); p != nil { // the library's reading of an odd update
-			b.log.Error("telegram: an update made the library fail", slog.Int64("update_id", u.UpdateID), slog.String("stack", string(debug.Stack())))
+		if p := recover(); p != nil { // the library panics on a malformed update
+			b.log.Error("telegram: panic while processing an update", slog.Int64("update_id", u.UpdateID), slog.String("stack", string(debug.Stack())))
 			err = nil
 		}
 	}()
 	var update tele.Update
 	if err := json.Unmarshal([]byte(u.Payload), &update); err != nil {
-		b.log.Error("telegram: an update cannot be read", slog.Int64("update_id", u.UpdateID))
+		b.log.Error("telegram: failed to decode an update", slog.Int64("update_id", u.UpdateID))
 		return nil
 	}
 	switch {

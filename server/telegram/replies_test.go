@@ -13,7 +13,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// said is how many messages of the bot hold a text.
+// said returns how many messages of the bot contain a text.
 func (h *house) said(text string) (n int) {
 	for _, m := range h.bot.Sent() {
 		if strings.Contains(m.Text, text) {
@@ -23,7 +23,7 @@ func (h *house) said(text string) (n int) {
 	return n
 }
 
-// What the operator asks for is done once and answered once, whatever becomes of the reply and of the button's acknowledgement.
+// A command is executed and answered once, whether or not the reply and the button's acknowledgement succeed.
 func TestAFailedReplyRepeatsNothing(t *testing.T) {
 	forum := telegramtest.Forum()
 	forum.WriteInClosed = true
@@ -57,7 +57,7 @@ func TestAFailedReplyRepeatsNothing(t *testing.T) {
 	}
 }
 
-// slowList is a store whose list of pending updates is old when it arrives.
+// slowList is a store whose list of pending updates is outdated when it is returned.
 type slowList struct{ *models.Store }
 
 func (s slowList) PendingUpdates(ctx context.Context, botID int64, limit int) ([]models.ReceivedUpdate, error) {
@@ -66,7 +66,7 @@ func (s slowList) PendingUpdates(ctx context.Context, botID int64, limit int) ([
 	return list, err
 }
 
-// An update that is done while the pending ones are being read is not acted on again.
+// An update that is completed while the pending ones are being read is not processed again.
 func TestNoUpdateIsActedOnTwice(t *testing.T) {
 	h := world(t, telegramtest.Forum(), func(o *telegram.Options) { o.Store = slowList{o.Store.(*models.Store)} })
 	for i := range 10 {
@@ -75,7 +75,7 @@ func TestNoUpdateIsActedOnTwice(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	h.settled()
-	time.Sleep(200 * time.Millisecond) // for what would come after
+	time.Sleep(200 * time.Millisecond) // time for a second reply to arrive
 	if n := len(h.bot.Sent()); n != 10 {
 		t.Errorf("%d replies to 10 commands", n)
 	}

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	sendWorkers  = 16          // conversations that are sent at a time; a call that hangs holds one of them
-	sendAlone    = time.Second // of a call, before the next one begins: the pace allows about one a second anyway
-	sendTries    = 6           // of a message, while others arrive, before it is set aside
-	plainerAfter = 4           // failures of unclear cause, after which plainer forms of a message are tried
-	storeRetry   = time.Second // after an error of our own database
+	sendWorkers  = 16          // conversations sent concurrently; a hanging call occupies one
+	sendAlone    = time.Second // before the next call starts; the rate limit allows about one per second anyway
+	sendTries    = 6           // attempts of a message, while others are delivered, before it is set aside
+	plainerAfter = 4           // failures of unclear cause after which plainer forms of a message are tried
+	storeRetry   = time.Second // after an error of the database
 	topicEvery   = 10 * time.Second
 )
 
-// newSender makes what empties the outbox.
+// newSender returns the sender of the outbox.
 func (b *Bridge) newSender() *outbox.Sender {
 	return outbox.New(outbox.Options{
 		Channel: models.ChannelTelegram, Store: b.store, Deliver: channel{b}, Pace: func(string) *outbox.Pace { return b.pace },
@@ -32,10 +32,10 @@ func (b *Bridge) newSender() *outbox.Sender {
 	})
 }
 
-// channel is the bridge as the outbox sees it.
+// channel implements outbox.Channel.
 type channel struct{ *Bridge }
 
-// Send sends what the first row asks for.
+// Send executes the first row.
 func (c channel) Send(ctx context.Context, d outbox.Delivery) outbox.Outcome {
 	take := c.slots(d.Slot)
 	switch d.Rows[0].Kind {
@@ -49,7 +49,7 @@ func (c channel) Send(ctx context.Context, d outbox.Delivery) outbox.Outcome {
 	return c.sendMessages(ctx, d, take)
 }
 
-// failed is the outcome of an error of a call.
+// failed returns the outcome for an error of a call.
 func (b *Bridge) failed(err error) outbox.Outcome {
 	out := outbox.Outcome{Err: err, Reason: reasonOf(err)}
 	switch judge(err) {
@@ -60,22 +60,22 @@ func (b *Bridge) failed(err error) outbox.Outcome {
 		out.Scope = outbox.Whole
 	}
 	b.state.failed.Add(1)
-	b.forgetForum() // what the bot may do can have changed
+	b.forgetForum() // the bot's permissions may have changed
 	return out
 }
 
-// notRead is the outcome of an error of our own database: no fault of Telegram's or of the row.
+// notRead returns the outcome for an error of the database, which is caused by neither Telegram nor the row.
 func (b *Bridge) notRead(ctx context.Context, err error) outbox.Outcome {
-	if ctx.Err() == nil && !errors.Is(err, models.ErrNotFound) { // else the thread was deleted meanwhile, and its rows with it
-		b.log.Warn("telegram: what is to be sent cannot be read yet", slog.Any("error", err))
+	if ctx.Err() == nil && !errors.Is(err, models.ErrNotFound) { // otherwise the thread was deleted meanwhile, with its rows
+		b.log.Warn("telegram: failed to read messages to send", slog.Any("error", err))
 	}
 	return outbox.Outcome{Wait: storeRetry}
 }
 
-// slots gives room for one call after the other.
+// slots returns rate limit slots for successive calls.
 type slots func(context.Context) (*outbox.Slot, error)
 
-// slots begins with the slot that a delivery has.
+// slots starts with the slot of a delivery.
 func (b *Bridge) slots(first *outbox.Slot) slots {
 	return func(ctx context.Context) (*outbox.Slot, error) {
 		if slot := first; slot != nil {
@@ -86,8 +86,8 @@ func (b *Bridge) slots(first *outbox.Slot) slots {
 	}
 }
 
-// urgent gives room to what does not queue behind the others, such as the answer to a command. It waits for most and then
-// goes ahead all the same, unless Telegram asked for silence.
+// urgent returns slots for calls that are not queued behind others, such as the answer to a command. It waits for most and then
+// proceeds without a slot, unless Telegram asked for a pause.
 func (b *Bridge) urgent(most time.Duration) slots {
 	return func(ctx context.Context) (*outbox.Slot, error) {
 		soon, cancel := context.WithTimeout(ctx, most)
@@ -101,12 +101,11 @@ func (b *Bridge) urgent(most time.Duration) slots {
 		case b.pace.Paused() > 0:
 			return nil, errFlooded
 		}
-		return nil, nil // an ended slot of none
+		return nil, nil // no slot
 	}
 }
 
-// paced makes a call once there is room for it. What has begun may outlast ctx for a moment: cut off, it would be done
-// twice.
+// paced makes a call once there is a slot. A call in progress may outlast ctx by lastCall: if it were aborted, it might be repeated.
 func (b *Bridge) paced(ctx context.Context, take slots, do func(context.Context) error) error {
 	slot, err := take(ctx)
 	if err != nil {
@@ -117,11 +116,11 @@ func (b *Bridge) paced(ctx context.Context, take slots, do func(context.Context)
 	defer cancel()
 	err = do(ctx)
 	var dial *net.OpError
-	if !errors.As(err, &dial) || dial.Op != "dial" { // else it has certainly not arrived
+	if !errors.As(err, &dial) || dial.Op != "dial" { // otherwise the call certainly did not arrive
 		slot.Done()
 	}
 	return err
 }
 
-// lastCall is how long a call may go on when the process stops.
+// lastCall is how long a call may continue during a shutdown.
 const lastCall = 4 * time.Second

@@ -11,28 +11,28 @@ import (
 	"sohbet/models"
 )
 
-// state is how the bridge fares.
+// state is the health of the bridge.
 type state struct {
 	now     func() time.Time
-	last    atomic.Int64 // when Telegram was last heard, in ns since 1970; 0 = never
+	last    atomic.Int64 // time of Telegram's last response, Unix nanoseconds; 0 = never
 	leading atomic.Bool
 
 	sent, received, failed atomic.Int64
-	conflicted             atomic.Int64 // when another program was last found to take the updates, as last
+	conflicted             atomic.Int64 // last time another program was found to receive the updates, like last
 
 	mu       sync.Mutex
-	troubles map[string]trouble // by what was being done
-	told     Problem            // what tell was last called with
-	tell     func(Problem)      // hears when what is wrong changes; it must not block
+	troubles map[string]trouble // by kind of work
+	told     Problem            // last argument of tell
+	tell     func(Problem)      // called when the problem changes; must not block
 }
 
-// trouble is what is wrong.
+// trouble is a current error.
 type trouble struct {
 	Problem
-	silent bool // Telegram did not answer
+	silent bool // Telegram did not respond
 }
 
-// heard notes an answer of Telegram's.
+// heard records a response of Telegram.
 func (s *state) heard() {
 	s.last.Store(s.now().UnixNano())
 	s.mu.Lock()
@@ -45,7 +45,7 @@ func (s *state) heard() {
 	s.change()
 }
 
-// change tells what is wrong, if that is news; the lock is held.
+// change calls tell if the problem changed. The caller holds the lock.
 func (s *state) change() {
 	if now := s.worst(); now != s.told {
 		s.told = now
@@ -53,7 +53,7 @@ func (s *state) change() {
 	}
 }
 
-// contact is when Telegram was last heard.
+// contact returns the time of Telegram's last response.
 func (s *state) contact() time.Time {
 	if ns := s.last.Load(); ns != 0 {
 		return time.Unix(0, ns)
@@ -61,7 +61,7 @@ func (s *state) contact() time.Time {
 	return time.Time{}
 }
 
-// conflict is when another program was last found to take the updates; the zero time is never.
+// conflict returns the last time at which another program was found to receive the updates; the zero time is never.
 func (s *state) conflict() time.Time {
 	if ns := s.conflicted.Load(); ns != 0 {
 		return time.Unix(0, ns)
@@ -69,7 +69,7 @@ func (s *state) conflict() time.Time {
 	return time.Time{}
 }
 
-// noted remembers what a kind of work last met.
+// noted records the result of a kind of work.
 func (s *state) noted(work string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,21 +86,21 @@ func (s *state) noted(work string, err error) {
 	s.change()
 }
 
-// troubled reports whether a kind of work met trouble last.
+// troubled reports whether the last result of a kind of work was an error.
 func (s *state) troubled(work string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.troubles[work].Reason != ""
 }
 
-// trouble is what is wrong now; the zero Problem for nothing.
+// trouble returns the current problem; the zero Problem if there is none.
 func (s *state) trouble() Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.worst()
 }
 
-// worst is trouble with the lock held.
+// worst is trouble for callers that hold the lock.
 func (s *state) worst() Problem {
 	for _, work := range [...]string{"send", "receive", "contact"} {
 		if why := s.troubles[work].Problem; why.Reason != "" {
@@ -110,20 +110,20 @@ func (s *state) worst() Problem {
 	return Problem{}
 }
 
-// Health is how the bridge fares, for /health and the metrics.
+// Health is the state of the bridge for /health and the metrics.
 type Health struct {
-	LastContact time.Time // when Telegram last answered; zero = never
+	LastContact time.Time // time of Telegram's last response; zero = never
 	Trouble     Problem   // the zero Problem = none
-	MovedTo     int64     // the group's new number, if it became a supergroup and the settings hold the old one; else 0
-	Leading     bool      // this process sends and receives
-	Waiting     int64     // rows in the outbox
-	Aside       int64     // rows that were set aside until an agent sends them again
-	Oldest      time.Time // when the oldest of them was written; zero = none
+	MovedTo     int64     // the group's new id, if it became a supergroup and the settings have the old one; else 0
+	Leading     bool      // this process holds the lease
+	Waiting     int64     // pending rows in the outbox
+	Aside       int64     // rows set aside until an agent retries them
+	Oldest      time.Time // when the oldest pending row was written; zero = none
 
-	Sent, Received, Failed int64 // messages and updates since the start; calls that failed
+	Sent, Received, Failed int64 // messages and updates since the start; failed calls
 }
 
-// Health tells how the bridge fares.
+// Health returns the state of the bridge.
 func (b *Bridge) Health(ctx context.Context) Health {
 	h := Health{
 		LastContact: b.state.contact(), Trouble: b.state.trouble(), Leading: b.state.leading.Load(),

@@ -6,7 +6,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 )
 
-// texts are what the bot says, in Turkish and English, as Telegram's HTML. Words in braces are replaced.
+// texts are the bot's texts in Turkish and English, as Telegram HTML. Words in braces are placeholders.
 var texts = map[string]map[string]string{
 	"tr": {
 		"console":      "Panel → {name}",
@@ -80,11 +80,11 @@ var texts = map[string]map[string]string{
 		"voice":        "[voice]",
 		"file":         "[file]",
 		"unshowable":   "This message cannot be shown in Telegram. You can read it in the console.",
-		"how":          "This message went to nobody. To write to a visitor, write in their topic, reply to a message of theirs, or add the tag under it, #thread:…, to your message.",
-		"how_plain":    "This message went to nobody. To write to a visitor, reply to a message of theirs, or add the tag under it, #thread:…, to your message.",
-		"conflict":     "This message went to nobody: it points at more than one conversation. Choose one.",
-		"unknown_tag":  "This message went to nobody: there is no conversation #thread:{tag} (it may have been deleted).",
-		"as_channel":   "This message went to nobody: it was written in the name of a channel. Write in your own name or in the group's.",
+		"how":          "This message was not sent to any visitor. To write to a visitor, write in their topic, reply to a message of theirs, or add the tag under it, #thread:…, to your message.",
+		"how_plain":    "This message was not sent to any visitor. To write to a visitor, reply to a message of theirs, or add the tag under it, #thread:…, to your message.",
+		"conflict":     "This message was not sent to any visitor: it refers to more than one conversation. Choose one.",
+		"unknown_tag":  "This message was not sent to any visitor: there is no conversation #thread:{tag} (it may have been deleted).",
+		"as_channel":   "This message was not sent to any visitor: it was written in the name of a channel. Write in your own name or in the group's.",
 		"gone":         "This conversation does not exist any more; your message was not sent.",
 		"unsupported":  "Messages of this kind cannot be sent to visitors. Send text, a picture, sound or a file.",
 		"too_large":    "The file was not sent to the visitor: Telegram gives bots files of up to {max} MB.",
@@ -93,7 +93,7 @@ var texts = map[string]map[string]string{
 		"failed":       "Not sent: {reason}",
 		"not_edited":   "The visitor does not see the correction: {reason}",
 		"which":        "Which conversation? Give the command in its topic, or as a reply to a message of the visitor.",
-		"unknown":      "There is no such command; nothing was sent to anybody. /help lists them.",
+		"unknown":      "There is no such command; nothing was sent. /help lists them.",
 		"closed":       "✅ Conversation closed.",
 		"reopened":     "Conversation open again.",
 		"blocked":      "⛔ Visitor blocked.",
@@ -138,11 +138,11 @@ var texts = map[string]map[string]string{
 		"cmd_doctor":   "Check the bot's settings",
 		"help_head":    "To answer a visitor, write in their topic, reply to a message of theirs, or add the tag #thread:…. When you correct your message, the visitor sees it corrected.",
 		"code":         "🔑 Sign-in code: <code>{code}</code>\nGood for five minutes, in the browser that asked only.\nAsked from: {address}\nBrowser: {browser}\n\nIf that was not you, give it to nobody.",
-		"failed_guess": "⚠️ A wrong sign-in code was entered (try {tries}).\nAddress: {address}\nBrowser: {browser}\n\nIf that was not you, somebody is trying to get in.",
+		"failed_guess": "⚠️ A wrong sign-in code was entered (try {tries}).\nAddress: {address}\nBrowser: {browser}\n\nIf that was not you, someone is trying to get in.",
 	},
 }
 
-// say gives a text. pairs are words and what replaces them; values must be HTML already.
+// say returns a text. pairs are placeholders and their values; values must be HTML.
 func say(lang, key string, pairs ...string) string {
 	for i := 0; i < len(pairs); i += 2 {
 		pairs[i] = "{" + pairs[i] + "}"
@@ -150,7 +150,7 @@ func say(lang, key string, pairs ...string) string {
 	return strings.NewReplacer(pairs...).Replace(texts[lang][key])
 }
 
-// language is what the bot speaks with somebody.
+// language returns the language in which the bot answers a user.
 func (b *Bridge) language(u *tele.User) string {
 	switch {
 	case u == nil || u.LanguageCode == "":

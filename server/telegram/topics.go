@@ -15,24 +15,24 @@ import (
 	"sohbet/server/outbox"
 )
 
-// forum is what is known of the chat. Nobody waits for a question about it while something is known.
+// forum caches whether the chat has topics. A refresh does not block callers while a value is cached.
 type forum struct {
 	mu     sync.Mutex
 	known  bool
-	on     bool // topics exist and the bot may manage them
+	on     bool // the chat has topics and the bot may manage them
 	asked  time.Time
-	answer chan struct{} // closed when the question that is under way has its answer; nil = none is
-	err    error         // of the last question
+	answer chan struct{} // closed when the request in progress is answered; nil = none
+	err    error         // of the last request
 }
 
-// topics reports whether, as far as is known, each thread has a topic.
+// topics reports whether, according to the cache, each thread has a topic.
 func (f *forum) topics() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.on
 }
 
-// reset forgets all, as for another chat.
+// reset clears the cache, as for another chat.
 func (f *forum) reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -41,7 +41,7 @@ func (f *forum) reset() {
 
 const forumKept = 10 * time.Minute
 
-// topics reports whether each thread has a topic of its own. As long as Telegram does not say, it is an error.
+// topics reports whether each thread has a topic. It returns an error if that is not known and Telegram does not respond.
 func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	f := &b.forum
 	f.mu.Lock()
@@ -60,7 +60,7 @@ func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	if fresh || known && answer == nil {
 		return on, nil
 	}
-	if known { // a chat seldom changes, so an answer is waited for but briefly
+	if known { // a chat seldom changes, so wait only briefly
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -81,7 +81,7 @@ func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	return f.on, nil
 }
 
-// learnForum asks Telegram and keeps the answer.
+// learnForum queries Telegram and caches the answer.
 func (b *Bridge) learnForum(ctx context.Context) {
 	on, err := b.askForum(ctx)
 	f := &b.forum
@@ -92,12 +92,12 @@ func (b *Bridge) learnForum(ctx context.Context) {
 		return
 	}
 	if !f.known || f.on != on {
-		b.log.Info("telegram: how conversations are kept apart", slog.Bool("topics", on))
+		b.log.Info("telegram: checked whether the chat has topics", slog.Bool("topics", on))
 	}
 	f.known, f.on, f.asked = true, on, b.now()
 }
 
-// askForum asks Telegram.
+// askForum queries Telegram.
 func (b *Bridge) askForum(ctx context.Context) (bool, error) {
 	var in struct {
 		IsForum bool `json:"is_forum"`
@@ -113,21 +113,21 @@ func (b *Bridge) askForum(ctx context.Context) (bool, error) {
 	return me.Status == "creator" || me.Status == "administrator" && me.Topics, err
 }
 
-// forgetForum makes the next message ask again: something was not as it was known.
+// forgetForum makes the next message query Telegram again, because the cached value seems outdated.
 func (b *Bridge) forgetForum() {
 	b.forum.mu.Lock()
 	defer b.forum.mu.Unlock()
 	b.forum.asked = time.Time{}
 }
 
-// withoutTopics notes that the bot may not make topics after all, until it is asked again.
+// withoutTopics records that the bot may not create topics, until the next query.
 func (b *Bridge) withoutTopics() {
 	b.forum.mu.Lock()
 	defer b.forum.mu.Unlock()
 	b.forum.known, b.forum.on, b.forum.asked = true, false, b.now()
 }
 
-// topic makes sure that a thread has an open topic, where there are topics, and fills it into names.
+// topic makes sure that a thread has an open topic, if the chat has topics, and sets it in names.
 func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *models.TelegramThread) error {
 	on, err := b.topics(ctx)
 	if err != nil {
@@ -155,12 +155,12 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 	})
 	switch {
 	case aboutTopics(err):
-		b.log.Warn("telegram: no topic can be made; the conversations share the chat for now", slog.Any("error", err))
+		b.log.Warn("telegram: cannot create topics; all conversations use the chat itself for now", slog.Any("error", err))
 		b.withoutTopics()
 		names.TopicID = 0
 		return nil
 	case err != nil && judge(err) == refused:
-		b.log.Warn("telegram: a conversation gets no topic", slog.Any("error", err))
+		b.log.Warn("telegram: failed to create a topic", slog.Any("error", err))
 		names.TopicID = 0
 		return nil
 	case err != nil:
@@ -170,17 +170,17 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 	return b.setTopic(ctx, *names)
 }
 
-// named makes a call that names the topic of a thread. When Telegram refuses the name, a plain one takes its place.
+// named makes a call with the name of a thread's topic. If Telegram refuses the name, it retries with a generic one.
 func (b *Bridge) named(t models.Thread, do func(name string) error) error {
 	err := do(topicName(t))
 	if err == nil || judge(err) != refused || aboutTopics(err) {
 		return err
 	}
-	b.log.Warn("telegram: a topic's name was refused; it gets a plain one", slog.Any("error", err))
+	b.log.Warn("telegram: Telegram refused the name of a topic; using a generic one", slog.Any("error", err))
 	return do(plainTopicName(t))
 }
 
-// setTopic stores the topic of a thread, also when the process is stopping: it would be made again.
+// setTopic stores the topic of a thread, also during a shutdown: otherwise it would be created again.
 func (b *Bridge) setTopic(ctx context.Context, names models.TelegramThread) error {
 	ctx, cancel := outbox.Outlast(ctx, lastCall)
 	defer cancel()
@@ -190,14 +190,14 @@ func (b *Bridge) setTopic(ctx context.Context, names models.TelegramThread) erro
 	return nil
 }
 
-// forgetTopic notes that a topic is gone: the next message makes another.
+// forgetTopic records that a topic was deleted: the next message creates a new one.
 func (b *Bridge) forgetTopic(ctx context.Context, names *models.TelegramThread) error {
 	names.ChatID, names.TopicID, names.TopicName, names.TopicStatus = 0, 0, "", ""
 	b.forgetForum()
 	return b.setTopic(ctx, *names)
 }
 
-// ofTopic calls a method that is about a topic. What is so already is a success.
+// ofTopic calls a method for a topic. It is a success if the requested state is already set.
 func (b *Bridge) ofTopic(ctx context.Context, take slots, method string, names *models.TelegramThread, params map[string]any) error {
 	if params == nil {
 		params = make(map[string]any)
@@ -218,8 +218,8 @@ func (b *Bridge) reopenTopic(ctx context.Context, take slots, names *models.Tele
 	return b.setTopic(ctx, *names)
 }
 
-// sendTopic brings the topic of a thread up to date. Of several changes that wait only the last one counts, and a topic that
-// was changed a moment ago waits, but no message waits for it.
+// sendTopic updates the topic of a thread. Of several queued changes only the last one counts. A topic that was changed recently is not
+// changed again yet, but messages are not delayed by that.
 func (b *Bridge) sendTopic(ctx context.Context, rows []models.OutboxRow, take slots) outbox.Outcome {
 	n := 1
 	for n < len(rows) && rows[n].Kind == models.OutboxTopic {
@@ -232,7 +232,7 @@ func (b *Bridge) sendTopic(ctx context.Context, rows []models.OutboxRow, take sl
 	}
 	wait := b.changes.wait(rows[0].ThreadID, b.now())
 	if wait > 0 && n < len(rows) {
-		return outbox.Outcome{Done: rows[:n], Record: func(ctx context.Context) error { // it goes behind the messages
+		return outbox.Outcome{Done: rows[:n], Record: func(ctx context.Context) error { // moves behind the messages
 			if err := b.store.QueueTopic(ctx, rows[0].ThreadID); err != nil {
 				return err
 			}
@@ -251,8 +251,8 @@ func (b *Bridge) sendTopic(ctx context.Context, rows []models.OutboxRow, take sl
 	}
 	v := judge(err)
 	var e *apiError
-	if v == barred && errors.As(err, &e) && e.has("topic") { // no message may wait for a topic's name or state
-		b.log.Warn("telegram: a topic could not be changed", slog.Any("error", err))
+	if v == barred && errors.As(err, &e) && e.has("topic") { // messages must not wait for a topic's name or state
+		b.log.Warn("telegram: failed to change a topic", slog.Any("error", err))
 		v = refused
 	}
 	switch {
@@ -264,13 +264,13 @@ func (b *Bridge) sendTopic(ctx context.Context, rows []models.OutboxRow, take sl
 	return b.failed(err)
 }
 
-// changes remembers when topics were last changed.
+// changes records when topics were last changed.
 type changes struct {
 	mu sync.Mutex
 	at map[string]time.Time // by thread
 }
 
-// wait is how long a topic is to be left as it is.
+// wait returns how long a topic may not be changed.
 func (c *changes) wait(threadID string, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -290,7 +290,7 @@ func (c *changes) note(threadID string, now time.Time) {
 	c.at[threadID] = now
 }
 
-// syncTopic gives the topic of a thread, if it has one, the thread's name and state, and reports whether that took a call.
+// syncTopic sets the name and state of a thread's topic, if it has one, and reports whether that needed a call.
 func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (changed bool, err error) {
 	defer b.turn.lock(threadID)()
 	t, err := b.store.Thread(ctx, threadID)
@@ -316,7 +316,7 @@ func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (ch
 		return true, b.forgetTopic(ctx, &names)
 	case refused:
 		if err != nil {
-			b.log.Warn("telegram: a topic could not be changed", slog.Any("error", err))
+			b.log.Warn("telegram: failed to change a topic", slog.Any("error", err))
 		}
 	}
 	return true, err
@@ -345,7 +345,7 @@ func (b *Bridge) matchTopic(ctx context.Context, take slots, t models.Thread, na
 	return b.setTopic(ctx, *names)
 }
 
-// keyed is a mutex for each key.
+// keyed is a mutex per key.
 type keyed struct {
 	mu   sync.Mutex
 	held map[string]*heldKey
@@ -356,7 +356,7 @@ type heldKey struct {
 	users int
 }
 
-// lock locks a key and returns what unlocks it.
+// lock locks a key and returns the unlock function.
 func (k *keyed) lock(key string) (unlock func()) {
 	k.mu.Lock()
 	if k.held == nil {

@@ -15,33 +15,33 @@ import (
 	"sohbet/models"
 )
 
-// Telebot writes its token into the address of every request, and net/http writes that address into its errors. So telebot
-// never learns the token: it gets this stand-in, and the transport puts the token in its place on the way out.
+// Telebot puts its token into the URL of every request, and net/http puts that URL into its errors. So telebot gets this placeholder
+// instead, and the transport replaces it by the token.
 const standIn = "0:hidden"
 
-// maxAnswer bounds what is read of an answer; 100 updates stay far below it.
+// maxAnswer is the maximum size of a response in bytes; 100 updates are far smaller.
 const maxAnswer = 32 << 20
 
-// apiError is an answer of the Bot API other than success.
+// apiError is an unsuccessful response of the Bot API.
 type apiError struct {
 	Code        int
 	Description string
-	RetryAfter  time.Duration // with 429
-	MigratedTo  int64         // the group has become a supergroup with this id
-	Foreign     bool          // it is no answer of the Bot API's, but of something in between
+	RetryAfter  time.Duration // with code 429
+	MigratedTo  int64         // id of the supergroup that the group has become
+	Foreign     bool          // not a response of the Bot API, but of a gateway in between
 }
 
-// Error leaves out what Telegram quotes: it may be what somebody wrote.
+// Error leaves out text quoted by Telegram, which may be from a message.
 func (e *apiError) Error() string {
 	text, _, _ := strings.Cut(e.Description, `"`)
 	return fmt.Sprintf("telegram: %.100s (%d)", strings.TrimSpace(text), e.Code)
 }
 
-// transport carries telebot's requests to the Bot API.
+// transport sends telebot's requests to the Bot API.
 type transport struct {
 	inner   http.RoundTripper
 	token   string
-	contact func() // hears of every answer that came from Telegram itself
+	contact func() // called for every response from Telegram itself
 }
 
 // call is the transport of one call: it ends with its context, and keeps the result.
@@ -51,10 +51,10 @@ type call struct {
 	result json.RawMessage
 }
 
-// RoundTrip sends a request. An answer that is no success, or not the API's at all, is an error: telebot takes any text that
-// it cannot read for a success, and forgets the code of errors that it does not know.
+// RoundTrip sends a request. It returns an error for an unsuccessful response and for one that is not the API's: telebot takes any
+// response that it cannot parse for a success, and drops the code of unknown errors.
 func (c *call) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := models.CheckLease(c.ctx); err != nil { // the last point at which a call can be left to the process that has the role
+	if err := models.CheckLease(c.ctx); err != nil { // last check, so that a call is not made after another process took the lease
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(r.Context())
@@ -86,7 +86,7 @@ func (c *call) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// judge reads the envelope of an answer.
+// judge parses the envelope of a response.
 func (c *call) judge(resp *http.Response, text []byte) error {
 	var e struct {
 		OK          bool            `json:"ok"`
@@ -112,8 +112,8 @@ func (c *call) judge(resp *http.Response, text []byte) error {
 	}
 }
 
-// scrub makes sure that the token is in no error; no part of the standard library is known to put it there once the address of
-// the request holds the stand-in.
+// scrub removes the token from errors. Since the URL of the request has the placeholder, the standard library is not known to include
+// it anywhere.
 func (t *transport) scrub(err error) error {
 	if err == nil || !strings.Contains(err.Error(), t.token) && !strings.Contains(err.Error(), url.QueryEscape(t.token)) {
 		return err
@@ -122,7 +122,7 @@ func (t *transport) scrub(err error) error {
 	return errors.New(text)
 }
 
-// body is that of a download.
+// body is the body of a download.
 type body struct {
 	io.ReadCloser
 	transport *transport

@@ -15,7 +15,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// bodies are the lines that people wrote in what the bot sent, by topic.
+// bodies returns the user-written lines in the bot's messages, by topic.
 func bodies(sent []telegramtest.Message) map[int][]string {
 	out := make(map[int][]string)
 	for _, m := range sent {
@@ -43,7 +43,7 @@ func TestNothingIsLostInBadWeather(t *testing.T) {
 	if len(got) != 2 {
 		t.Fatalf("%d topics", len(got))
 	}
-	for topic, list := range got { // no call was performed whose answer was lost
+	for topic, list := range got { // no call was executed whose response was lost
 		if !slices.Equal(list, want) {
 			t.Errorf("in topic %d: %q", topic, list)
 		}
@@ -61,7 +61,7 @@ func TestAnOutageDelaysAndKeepsTheOrder(t *testing.T) {
 		want = append(want, fmt.Sprint(i))
 		h.write(ayse, a, want[i+1])
 	}
-	h.until("the trouble", func() bool { return h.bridge.Health(t.Context()).Trouble.Reason == telegram.ReasonUnreachable })
+	h.until("the error", func() bool { return h.bridge.Health(t.Context()).Trouble.Reason == telegram.ReasonUnreachable })
 	if w := h.bridge.Health(t.Context()); w.Waiting == 0 || w.Oldest.IsZero() {
 		t.Errorf("health %+v", w)
 	}
@@ -78,7 +78,7 @@ func TestAnOutageDelaysAndKeepsTheOrder(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsHeeded(t *testing.T) { // the fake reports whoever does not
+func TestRetryAfterIsHeeded(t *testing.T) { // the fake reports violations
 	h := world(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.bot.Script(telegramtest.Fault{Method: "sendMessage", Status: http.StatusTooManyRequests, RetryAfter: 1, Times: 2})
@@ -112,11 +112,11 @@ func TestContentThatIsRefusedGoesInAPlainerForm(t *testing.T) {
 			t.Errorf("arrived %q", list)
 		}
 	}
-	if want := fmt.Sprintf(`a message was refused","message_id":%d`, m.ID); !strings.Contains(h.log.String(), want) {
+	if want := fmt.Sprintf(`Telegram refused a message","message_id":%d`, m.ID); !strings.Contains(h.log.String(), want) {
 		t.Error("the log does not name what was refused")
 	}
 	if strings.Contains(h.log.String(), "impossible") || strings.Contains(h.log.String(), a) {
-		t.Error("what was written, or by whom, is in the log")
+		t.Error("message text or a name is in the log")
 	}
 }
 
@@ -147,7 +147,7 @@ func TestTopicsHeal(t *testing.T) {
 	first := h.sent(1)[0].Topic
 	h.bot.DeleteTopic(first)
 	h.write(ayse, a, "two")
-	sent := h.sent(2) // the first went with its topic; the new one begins with what it said
+	sent := h.sent(2) // the first was deleted with its topic; the new topic starts with its text
 	if sent[1].Topic == first || !strings.Contains(sent[1].Text, "two") {
 		t.Fatalf("after its deletion %+v", sent)
 	}
@@ -159,7 +159,7 @@ func TestTopicsHeal(t *testing.T) {
 	if third.Topic == second || len(third.Photo) == 0 || !strings.Contains(third.Caption, "three") {
 		t.Fatalf("after its deletion %+v", third)
 	}
-	// The operator closes the topic: that closes the conversation, and the visitor's next message opens both.
+	// The operator closes the topic: that closes the conversation, and the visitor's next message reopens both.
 	h.bot.CloseTopic(third.Topic)
 	h.status(a, models.StatusClosed)
 	h.write(ayse, a, "four")
@@ -191,7 +191,7 @@ func TestTopicsHeal(t *testing.T) {
 	h.bot.Wait(t, patience, "a new name", func() bool { return h.bot.Topics()[2].Name == name })
 }
 
-// status waits until a thread is in a state.
+// status waits until a thread has a status.
 func (h *house) status(threadID, want string) {
 	h.t.Helper()
 	h.until("status "+want, func() bool {
@@ -232,7 +232,7 @@ func TestTheRoleMovesToTheNextProcess(t *testing.T) {
 	}
 	first.stop()
 	second.until("the next leader", func() bool { return second.bridge.Health(t.Context()).Leading })
-	first.write(ayse, a, "two") // accepted by the process that leads no more
+	first.write(ayse, a, "two") // accepted by the process that no longer leads
 	bot.Say(telegramtest.In{Topic: topic, Text: "answer"})
 	second.until("the answer", func() bool { return len(second.history(a)) == 3 })
 	second.settled()
@@ -244,11 +244,11 @@ func TestTheRoleMovesToTheNextProcess(t *testing.T) {
 func TestAnotherPollerIsNoticed(t *testing.T) {
 	h := world(t, telegramtest.Forum())
 	h.until("a leader", func() bool { return !h.bridge.Health(t.Context()).LastContact.IsZero() })
-	h.bot.Hook("https://elsewhere.example/hook") // left over from an earlier set-up: taken away once
+	h.bot.Hook("https://elsewhere.example/hook") // left over from an earlier configuration: it is removed once
 	h.bot.Allow("webhook is active")
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	topic := h.sent(1)[0].Topic
-	h.bot.Say(telegramtest.In{Topic: topic, Text: "heard all the same"})
+	h.bot.Say(telegramtest.In{Topic: topic, Text: "received nevertheless"})
 	h.heard(a, 2)
 }

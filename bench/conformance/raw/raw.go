@@ -1,8 +1,8 @@
-// Package raw talks to an Engine.IO or Socket.IO server as bytes: plain HTTP requests and plain websocket frames. It is for
-// tests that must see, and be able to send, exactly what is on the wire.
+// Package raw communicates with an Engine.IO or Socket.IO server at the byte level: plain HTTP requests and plain websocket frames. It
+// is for tests that check, and control, exactly what is sent.
 //
-// Methods that take no error fail the test, and so may be called from the test's goroutine only; their counterparts that
-// return an error may be called from any.
+// Methods that return no error fail the test on one, and so may be called from the test's goroutine only; their counterparts that
+// return an error may be called from any goroutine.
 package raw
 
 import (
@@ -19,26 +19,26 @@ import (
 	"time"
 )
 
-// Patience is how long anything may take that should happen at once. It is generous: tests share slow machines.
+// Patience is the timeout of everything that should happen immediately. It is long because tests run on slow, shared machines.
 const Patience = 20 * time.Second
 
 // Host is a server under test.
 type Host struct {
 	T      testing.TB
 	Addr   string      // host:port
-	Path   string      // where the protocol is served, such as "/engine.io/"
-	Header http.Header // of the handshakes of websockets, such as Cookie
+	Path   string      // path of the protocol's endpoint, such as "/engine.io/"
+	Header http.Header // added to websocket handshakes; for example Cookie
 	Server *httptest.Server
 	http   *http.Client
 }
 
-// Serve serves h on a loopback port for as long as the test runs.
+// Serve serves h on a loopback port until the test ends. path is the path of the protocol's endpoint.
 func Serve(t testing.TB, h http.Handler, path string) *Host {
 	t.Helper()
 	return ServeOn(t, h, path, func(l net.Listener) net.Listener { return l })
 }
 
-// ServeOn is Serve with the listener wrapped.
+// ServeOn is like Serve, with the listener replaced by wrap's result.
 func ServeOn(t testing.TB, h http.Handler, path string, wrap func(net.Listener) net.Listener) *Host {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -53,7 +53,7 @@ func ServeOn(t testing.TB, h http.Handler, path string, wrap func(net.Listener) 
 	return &Host{T: t, Addr: s.Listener.Addr().String(), Path: path, Server: s, http: &http.Client{Transport: transport, Timeout: Patience}}
 }
 
-// Open is the handshake's data.
+// Open is the content of Engine.IO's open packet.
 type Open struct {
 	SID          string
 	Upgrades     []string
@@ -62,7 +62,7 @@ type Open struct {
 	MaxPayload   int
 }
 
-// Answer is what an HTTP request came back with.
+// Answer is the response to an HTTP request.
 type Answer struct {
 	Status int
 	Body   string
@@ -71,13 +71,13 @@ type Answer struct {
 
 func (a Answer) String() string { return fmt.Sprintf("%d %q", a.Status, a.Body) }
 
-// Is reports whether the answer is 200 with this body.
+// Is reports whether the response is 200 with this body.
 func (a Answer) Is(body string) bool { return a.Status == http.StatusOK && a.Body == body }
 
-// URL returns the address of the server with a query.
+// URL returns the URL of the endpoint with a query.
 func (h *Host) URL(query string) string { return "http://" + h.Addr + h.Path + "?" + query }
 
-// Request makes one request and returns its answer. Headers come in pairs of name and value.
+// Request makes one request and returns the response. headers alternates names and values.
 func (h *Host) Request(ctx context.Context, method, query string, body io.Reader, headers ...string) (Answer, error) {
 	r, err := http.NewRequestWithContext(ctx, method, h.URL(query), body)
 	if err != nil {
@@ -95,7 +95,7 @@ func (h *Host) Request(ctx context.Context, method, query string, body io.Reader
 	return Answer{res.StatusCode, string(text), res.Header}, err
 }
 
-// Do is Request for the test's goroutine.
+// Do is like Request, for the test's goroutine.
 func (h *Host) Do(method, query, body string, headers ...string) Answer {
 	h.T.Helper()
 	a, err := h.Request(context.Background(), method, query, strings.NewReader(body), headers...)
@@ -105,7 +105,7 @@ func (h *Host) Do(method, query, body string, headers ...string) Answer {
 	return a
 }
 
-// Polling is a session over HTTP long-polling.
+// Polling is an Engine.IO session over HTTP long-polling.
 type Polling struct {
 	Host *Host
 	Open Open
@@ -124,7 +124,7 @@ func (h *Host) DialPolling() (*Polling, error) {
 	return p, json.Unmarshal([]byte(a.Body[1:]), &p.Open)
 }
 
-// Polling is DialPolling for the test's goroutine.
+// Polling is like DialPolling, for the test's goroutine.
 func (h *Host) Polling() *Polling {
 	h.T.Helper()
 	p, err := h.DialPolling()
@@ -134,32 +134,32 @@ func (h *Host) Polling() *Polling {
 	return p
 }
 
-// Query is the query of the session's requests.
+// Query returns the query string of the session's requests.
 func (p *Polling) Query() string { return "EIO=4&transport=polling&sid=" + p.Open.SID }
 
-// Poll makes a GET.
+// Poll sends a GET request.
 func (p *Polling) Poll(ctx context.Context) (Answer, error) {
 	return p.Host.Request(ctx, http.MethodGet, p.Query(), nil)
 }
 
-// Push makes a POST.
+// Push sends a POST request.
 func (p *Polling) Push(body string) (Answer, error) {
 	return p.Host.Request(context.Background(), http.MethodPost, p.Query(), strings.NewReader(body))
 }
 
-// Get is Poll for the test's goroutine.
+// Get is like Poll, for the test's goroutine.
 func (p *Polling) Get() Answer {
 	p.Host.T.Helper()
 	return p.Host.Do(http.MethodGet, p.Query(), "")
 }
 
-// Post is Push for the test's goroutine.
+// Post is like Push, for the test's goroutine.
 func (p *Polling) Post(body string) Answer {
 	p.Host.T.Helper()
 	return p.Host.Do(http.MethodPost, p.Query(), body)
 }
 
-// Later makes a GET in the background. The test receives its answer; an error shows as status 0.
+// Later sends a GET request in the background and returns a channel for the response, which has status 0 after an error.
 func (p *Polling) Later(ctx context.Context) <-chan Answer {
 	ch := make(chan Answer, 1)
 	go func() {
@@ -172,7 +172,7 @@ func (p *Polling) Later(ctx context.Context) <-chan Answer {
 	return ch
 }
 
-// Packets makes GETs until one brings packets other than ping and noop, answering pings on the way.
+// Packets polls until a response has packets other than ping and noop, and answers pings meanwhile.
 func (p *Polling) Packets(ctx context.Context) ([]string, error) {
 	for {
 		a, err := p.Poll(ctx)
@@ -200,7 +200,7 @@ func (p *Polling) Packets(ctx context.Context) ([]string, error) {
 	}
 }
 
-// Take receives from ch, or fails the test when nothing comes.
+// Take receives from ch, and fails the test after Patience.
 func Take[V any](t testing.TB, ch <-chan V, what string) V {
 	t.Helper()
 	select {
@@ -212,12 +212,12 @@ func Take[V any](t testing.TB, ch <-chan V, what string) V {
 	}
 }
 
-// Until waits for a condition, or fails the test when it does not come true.
+// Until polls condition until it is true, and fails the test after Patience.
 func Until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for start := time.Now(); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Since(start) > Patience {
-			t.Fatalf("%s: still not after %v", what, Patience)
+			t.Fatalf("%s: not true after %v", what, Patience)
 		}
 	}
 }

@@ -14,17 +14,17 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// Websocket is one websocket.
+// Websocket is a websocket connection.
 type Websocket struct {
 	net.Conn
 	Host  *Host
-	Open  Open // when it began a session of its own
+	Open  Open // the open packet, if the websocket started a session
 	Pings bool // Next returns pings instead of answering them
 
 	reader *bufio.Reader
 }
 
-// ErrClosed is what a websocket returns after the peer's close frame. Code is 0 where the connection ended without one.
+// ErrClosed is the error of reading a websocket after the peer's close frame. Code is 0 if the connection ended without one.
 type ErrClosed struct {
 	Code   ws.StatusCode
 	Reason string
@@ -35,7 +35,7 @@ func (e *ErrClosed) Error() string {
 	return fmt.Sprintf("websocket closed with %d %q (%v)", e.Code, e.Reason, e.Cause)
 }
 
-// Upgrade opens a websocket with a query, without reading anything.
+// Upgrade opens a websocket with a query string and reads no packet.
 func (h *Host) Upgrade(query string, dialer ws.Dialer) (*Websocket, error) {
 	dialer.Timeout = Patience
 	if dialer.Header == nil && h.Header != nil {
@@ -51,7 +51,7 @@ func (h *Host) Upgrade(query string, dialer ws.Dialer) (*Websocket, error) {
 	return &Websocket{Conn: conn, Host: h, reader: br}, nil
 }
 
-// DialWebsocket opens a session on a websocket and reads its open packet.
+// DialWebsocket opens a session over a websocket and reads its open packet.
 func (h *Host) DialWebsocket() (*Websocket, error) {
 	w, err := h.Upgrade("EIO=4&transport=websocket", ws.Dialer{})
 	if err != nil {
@@ -75,7 +75,7 @@ func (w *Websocket) open() error {
 	return json.Unmarshal([]byte(packet[1:]), &w.Open)
 }
 
-// Websocket is DialWebsocket for the test's goroutine. The websocket is closed when the test ends.
+// Websocket is like DialWebsocket, for the test's goroutine. It closes the websocket when the test ends.
 func (h *Host) Websocket() *Websocket {
 	h.T.Helper()
 	w, err := h.DialWebsocket()
@@ -86,7 +86,7 @@ func (h *Host) Websocket() *Websocket {
 	return w
 }
 
-// Plain is Upgrade for the test's goroutine.
+// Plain is like Upgrade, for the test's goroutine.
 func (h *Host) Plain(query string) *Websocket {
 	h.T.Helper()
 	w, err := h.Upgrade(query, ws.Dialer{})
@@ -103,10 +103,10 @@ func Text(payload string) []byte { return Frame(ws.NewTextFrame([]byte(payload))
 // Binary returns a masked binary frame.
 func Binary(payload string) []byte { return Frame(ws.NewBinaryFrame([]byte(payload))) }
 
-// Frame returns a frame masked, as a client sends it.
+// Frame returns a frame masked, as a client sends it, and encoded.
 func Frame(f ws.Frame) []byte { return ws.MustCompileFrame(ws.MaskFrame(f)) }
 
-// Texts returns masked text frames behind each other.
+// Texts returns the concatenation of masked text frames.
 func Texts(payloads ...string) []byte {
 	var out []byte
 	for _, p := range payloads {
@@ -115,7 +115,7 @@ func Texts(payloads ...string) []byte {
 	return out
 }
 
-// Write writes bytes as they are.
+// Write writes p unframed.
 func (w *Websocket) Write(p []byte) (int, error) {
 	if err := w.SetWriteDeadline(time.Now().Add(Patience)); err != nil {
 		return 0, err
@@ -123,10 +123,10 @@ func (w *Websocket) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// Send writes text frames in one go, from the test's goroutine.
+// Send writes text frames with a single write, from the test's goroutine.
 func (w *Websocket) Send(payloads ...string) { w.Host.T.Helper(); w.SendRaw(Texts(payloads...)) }
 
-// SendRaw writes bytes as they are, from the test's goroutine.
+// SendRaw writes p unframed, from the test's goroutine.
 func (w *Websocket) SendRaw(p []byte) {
 	w.Host.T.Helper()
 	if _, err := w.Write(p); err != nil {
@@ -134,13 +134,13 @@ func (w *Websocket) SendRaw(p []byte) {
 	}
 }
 
-// Frame reads one frame of the peer, of any kind.
+// Frame reads one frame of any type and returns its opcode and payload.
 func (w *Websocket) Frame() (ws.OpCode, string, error) {
 	f, err := w.Whole()
 	return f.Header.OpCode, string(f.Payload), err
 }
 
-// Whole is Frame with the header.
+// Whole reads one frame of any type, with its header.
 func (w *Websocket) Whole() (ws.Frame, error) {
 	if err := w.SetReadDeadline(time.Now().Add(Patience)); err != nil {
 		return ws.Frame{}, err
@@ -163,7 +163,7 @@ func (w *Websocket) Whole() (ws.Frame, error) {
 	return ws.Frame{Header: h, Payload: payload}, nil
 }
 
-// Next reads the next message, text or binary. Engine.IO pings are answered on the way.
+// Next reads the next text or binary message. It answers Engine.IO pings, unless w.Pings is set.
 func (w *Websocket) Next() (string, error) {
 	for {
 		op, payload, err := w.Frame()
@@ -181,7 +181,7 @@ func (w *Websocket) Next() (string, error) {
 	}
 }
 
-// Message is Next for the test's goroutine.
+// Message is like Next, for the test's goroutine.
 func (w *Websocket) Message() string {
 	w.Host.T.Helper()
 	m, err := w.Next()
@@ -201,12 +201,12 @@ func (w *Websocket) Expect(messages ...string) {
 	}
 }
 
-// Closed reads until the peer ends the websocket and returns how it did. Messages on the way are dropped.
+// Closed reads until the peer closes the websocket and returns the reason. It drops messages.
 func (w *Websocket) Closed() *ErrClosed {
 	w.Host.T.Helper()
 	for start := time.Now(); ; {
 		_, err := w.Next()
-		if err == nil && time.Since(start) > Patience { // its heartbeats are answered, so it may go on for ever
+		if err == nil && time.Since(start) > Patience { // answered heartbeats could keep it open forever
 			w.Host.T.Fatal("the websocket is still open")
 		}
 		var closed *ErrClosed
@@ -222,7 +222,7 @@ func (w *Websocket) Closed() *ErrClosed {
 	}
 }
 
-// ClosedWith fails the test unless the peer ends the websocket with one of these codes.
+// ClosedWith fails the test unless the peer closes the websocket with one of these codes.
 func (w *Websocket) ClosedWith(codes ...ws.StatusCode) {
 	w.Host.T.Helper()
 	got := w.Closed()
@@ -234,7 +234,7 @@ func (w *Websocket) ClosedWith(codes ...ws.StatusCode) {
 	w.Host.T.Errorf("%v; want %v", got, codes)
 }
 
-// DialSocket opens a Socket.IO session on a websocket and joins the default namespace.
+// DialSocket opens a Socket.IO session over a websocket and joins the default namespace.
 func (h *Host) DialSocket() (*Websocket, error) {
 	w, err := h.DialWebsocket()
 	if err != nil {
@@ -253,7 +253,7 @@ func (h *Host) DialSocket() (*Websocket, error) {
 	return w, nil
 }
 
-// Socket is DialSocket for the test's goroutine.
+// Socket is like DialSocket, for the test's goroutine.
 func (h *Host) Socket() *Websocket {
 	h.T.Helper()
 	w, err := h.DialSocket()
@@ -264,7 +264,7 @@ func (h *Host) Socket() *Websocket {
 	return w
 }
 
-// SendAlong is for [ws.Dialer].WrapConn: the first write, which is the handshake's request, takes data along.
+// SendAlong returns a function for [ws.Dialer].WrapConn that appends data to the first write, the handshake request.
 func SendAlong(data []byte) func(net.Conn) net.Conn {
 	return func(c net.Conn) net.Conn { return &alongConn{Conn: c, data: data} }
 }
@@ -283,5 +283,5 @@ func (c *alongConn) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// Try is Plain for any goroutine.
+// Try is like Plain, for any goroutine.
 func (h *Host) Try(query string) (*Websocket, error) { return h.Upgrade(query, ws.Dialer{}) }

@@ -1,4 +1,4 @@
-// Package suite makes the servers that conformance suites for Engine.IO revision 4 and Socket.IO revision 5 talk to.
+// Package suite implements the servers that conformance suites for Engine.IO revision 4 and Socket.IO revision 5 test.
 package suite
 
 import (
@@ -10,7 +10,7 @@ import (
 	"sohbet/server/realtime"
 )
 
-// The suites' timings.
+// The timeouts that the suites expect.
 const (
 	PingInterval   = 300 * time.Millisecond
 	PingTimeout    = 200 * time.Millisecond
@@ -27,10 +27,10 @@ func options() engine.Options {
 	}
 }
 
-// Engine serves Engine.IO at /engine.io/ and sends every message back, text as text and binary as binary.
+// Engine serves Engine.IO at /engine.io/ and echoes every message, text as text and binary as binary.
 func Engine() http.Handler { return EngineWith(options()) }
 
-// EngineWith is Engine with other timings, for tests that heartbeats would only disturb.
+// EngineWith is like Engine with other options, for tests that heartbeats would disturb.
 func EngineWith(o engine.Options) http.Handler {
 	s := engine.New(o)
 	s.OnConnect(func(c *engine.Conn) {
@@ -48,13 +48,13 @@ func EngineWith(o engine.Options) http.Handler {
 	return mux
 }
 
-// Socket serves Socket.IO at /socket.io/. On "/" a new socket is sent "auth" with what it connected with, "message" comes
-// back as "message-back", and "message-with-ack" in its ack; on "/custom" there is "auth" alone.
+// Socket serves Socket.IO at /socket.io/. On "/" a new socket receives "auth" with its connect payload; the server answers "message"
+// with "message-back", and "message-with-ack" with an ack. On "/custom" there is only "auth".
 func Socket() http.Handler {
 	return SocketWith(realtime.Options{Engine: options(), ConnectTimeout: ConnectTimeout})
 }
 
-// SocketWith is Socket with other timings.
+// SocketWith is like Socket with other options.
 func SocketWith(o realtime.Options) http.Handler {
 	s := realtime.New(o)
 	greet := func(so *realtime.Socket) {
@@ -81,7 +81,7 @@ func SocketWith(o realtime.Options) http.Handler {
 	return mux
 }
 
-// must stops on an error that can only be a mistake in this file: the arguments are JSON that was just decoded.
+// must panics on an error of an emit, which is only possible by a mistake in this file: the arguments are JSON that was just decoded.
 func must(_ bool, err error) {
 	if err != nil {
 		panic(err)

@@ -1,4 +1,4 @@
-// Package chattest is what tests of the chat, and of what stands on it, publish to.
+// Package chattest provides a Publisher for tests that records publications.
 package chattest
 
 import (
@@ -7,13 +7,13 @@ import (
 	"sohbet/server/chat"
 )
 
-// Hall is a chat.Publisher that remembers what was published.
+// Hall is a chat.Publisher that records what is published.
 type Hall struct {
 	mu    sync.Mutex
 	heard []chat.Publication
 }
 
-// Publish implements chat.Publisher; what has to come after it comes at once.
+// Publish implements chat.Publisher. It calls p.Then immediately.
 func (h *Hall) Publish(p chat.Publication) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -23,7 +23,7 @@ func (h *Hall) Publish(p chat.Publication) {
 	}
 }
 
-// Take returns what was heard since the last Take.
+// Take returns what was published since the last Take.
 func (h *Hall) Take() []chat.Publication {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -32,7 +32,7 @@ func (h *Hall) Take() []chat.Publication {
 	return heard
 }
 
-// Told is how many events of this name went to a thread's room since the last Take.
+// Told returns how many events of this name were published to a thread's room since the last Take.
 func (h *Hall) Told(threadID, event string) (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

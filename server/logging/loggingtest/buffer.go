@@ -1,4 +1,4 @@
-// Package loggingtest is what tests read a log from.
+// Package loggingtest provides a log buffer for tests.
 package loggingtest
 
 import (
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Buffer keeps a log that goroutines write to while a test reads it.
+// Buffer is a buffer that goroutines may write to while a test reads it.
 type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -19,7 +19,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// String is all that was written.
+// String returns everything that was written.
 func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package cloudinarytest stands in for Cloudinary in tests: its upload API with signatures recomputed from the documentation
-// (https://cloudinary.com/documentation/authentication_signatures), and delivery. It is strict: what the real one would refuse
-// or ignore is an error.
+// Package cloudinarytest is a fake Cloudinary for tests: the upload API, with signatures computed according to the documentation
+// (https://cloudinary.com/documentation/authentication_signatures), and delivery. It is strict: requests that the real one would refuse
+// or ignore are errors.
 package cloudinarytest
 
 import (
@@ -28,7 +28,7 @@ import (
 	_ "golang.org/x/image/webp" // likewise
 )
 
-// The account.
+// The credentials of the account.
 const (
 	Name   = "shop"
 	Key    = "123456789012345"
@@ -43,7 +43,7 @@ type Asset struct {
 	width, height                int
 }
 
-// Server is the stand-in.
+// Server is the fake server.
 type Server struct {
 	*httptest.Server
 	t   testing.TB
@@ -55,7 +55,7 @@ type Server struct {
 	requests int
 }
 
-// New starts one; the test's end stops it. now is its clock.
+// New starts a server that is stopped when the test ends. now is its clock.
 func New(t testing.TB, now func() time.Time) *Server {
 	t.Helper()
 	s := &Server{t: t, now: now, assets: make(map[string]*Asset)}
@@ -64,21 +64,21 @@ func New(t testing.TB, now func() time.Time) *Server {
 	return s
 }
 
-// Down makes it fail as a gateway does, or work again.
+// Down makes the server fail like a gateway error, or work again.
 func (s *Server) Down(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.down = down
 }
 
-// Requests counts what has come in, answered or not.
+// Requests returns the number of requests received, including failed ones.
 func (s *Server) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests
 }
 
-// Assets lists what is stored, by public id.
+// Assets returns the stored files by public id.
 func (s *Server) Assets() map[string]Asset {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +127,7 @@ func (s *Server) api(r *http.Request, parts []string) (map[string]any, error) {
 	if r.Method != http.MethodPost || len(parts) != 4 {
 		return nil, fmt.Errorf("no such call: %s %s", r.Method, r.URL.Path)
 	}
-	if r.Header.Get("Content-Type") == "" { // as the library sends its short calls; the real one takes that for a form
+	if r.Header.Get("Content-Type") == "" { // the library sends short calls without it; the real server treats them as forms
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if err := r.ParseMultipartForm(64 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
@@ -147,8 +147,8 @@ func (s *Server) api(r *http.Request, parts []string) (map[string]any, error) {
 	return nil, fmt.Errorf("no such call: %s", r.URL.Path)
 }
 
-// signed checks the request's signature: every field but these, sorted, joined as in a query but unescaped (& in a value as
-// %26), the secret behind, SHA-1 in hexadecimal.
+// signed verifies the request's signature: all fields except these, sorted, joined as in a query but unescaped (& in a value as %26),
+// followed by the secret, as hexadecimal SHA-1.
 func (s *Server) signed(r *http.Request) error {
 	if key := r.PostFormValue("api_key"); key != Key {
 		return fmt.Errorf("unknown API key %q", key)
@@ -223,7 +223,7 @@ func detect(b []byte) (kind, format string, w, h int) {
 	}
 	switch {
 	case bytes.HasPrefix(b, []byte{0x1a, 0x45, 0xdf, 0xa3}):
-		if bytes.Contains(b, []byte{0x83, 0x10, 0, 0, 1, 1}) { // a film's track, as mediatest writes it
+		if bytes.Contains(b, []byte{0x83, 0x10, 0, 0, 1, 1}) { // a video track, as written by mediatest
 			return "video", "webm", 640, 480
 		}
 		return "video", "webm", 0, 0
@@ -265,13 +265,13 @@ func (s *Server) destroy(r *http.Request, kind string) (map[string]any, error) {
 		return map[string]any{"result": "not found"}, nil
 	}
 	if r.PostFormValue("invalidate") != "true" {
-		return nil, fmt.Errorf("the copies at the edge would stay")
+		return nil, fmt.Errorf("the cached copies on the CDN would stay")
 	}
 	delete(s.assets, id)
 	return map[string]any{"result": "ok"}, nil
 }
 
-// deliver serves /NAME/KIND/upload/TRANSFORMATION/…/vVERSION/FOLDER/ID.FORMAT. Nothing is transformed.
+// deliver serves /NAME/KIND/upload/TRANSFORMATION/…/vVERSION/FOLDER/ID.FORMAT. It does not transform anything.
 func (s *Server) deliver(w http.ResponseWriter, parts []string) {
 	if len(parts) < 6 || parts[0] != Name || parts[2] != "upload" {
 		w.WriteHeader(http.StatusNotFound)

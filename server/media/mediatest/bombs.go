@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// The bombs of this file are small and well-formed, and cost a reader that trusts them far more than they cost their sender.
+// The files in this source file are small and well-formed, but cost a naive decoder far more memory or time than their size suggests.
 
-// bitWriter writes numbers from the least significant bit on, as VP8L has them.
+// bitWriter writes bits starting with the least significant one, as in VP8L.
 type bitWriter struct {
 	b []byte
 	n int
@@ -29,14 +29,14 @@ func (w *bitWriter) put(value, count int) {
 	}
 }
 
-// code writes a Huffman code, which begins with its most significant bit.
+// code writes a Huffman code, most significant bit first.
 func (w *bitWriter) code(value, length int) {
 	for i := length - 1; i >= 0; i-- {
 		w.put(value>>i, 1)
 	}
 }
 
-// fullCode gives the lengths of a Huffman code in which all n symbols have a code.
+// fullCode returns the code lengths of a complete Huffman code for n symbols.
 func fullCode(n int) []int {
 	k := bits.Len(uint(n)) - 1
 	lengths := make([]int, n)
@@ -48,15 +48,15 @@ func fullCode(n int) []int {
 	return lengths
 }
 
-// simple writes a Huffman code (RFC 9649 §3.7.2.1.1) of the single symbol 0.
+// simple writes the definition of a Huffman code (RFC 9649 §3.7.2.1.1) with only symbol 0.
 func (w *bitWriter) simple() { w.put(0b0001, 4) }
 
-// tree writes a Huffman code (RFC 9649 §3.7.2.1.2) by its lengths, of which there may be three different ones.
+// tree writes the definition of a Huffman code (RFC 9649 §3.7.2.1.2) by its lengths, of which at most three different ones may occur.
 func (w *bitWriter) tree(lengths []int) {
 	values := slices.Clone(lengths)
 	slices.Sort(values)
 	values = slices.Compact(values)
-	// The code of the code lengths: one bit for a repetition, the others share the rest.
+	// Code for the code lengths: one bit for a repetition, longer codes for the others.
 	own := map[int]int{16: 1, values[0]: len(values)}
 	for i, v := range values[1:] {
 		own[v] = 2 + i
@@ -83,7 +83,7 @@ func (w *bitWriter) tree(lengths []int) {
 			}
 		}
 	}
-	w.put(0, 1) // as many as there are symbols
+	w.put(0, 1) // max_symbol is the alphabet size
 	for i := 0; i < len(lengths); {
 		run := 1
 		for i+run < len(lengths) && lengths[i+run] == lengths[i] {
@@ -93,7 +93,7 @@ func (w *bitWriter) tree(lengths []int) {
 		i++
 		for run--; run > 0; {
 			n := min(run, 6)
-			if n < 3 || lengths[i] == 0 { // 16 repeats the last length that was not 0
+			if n < 3 || lengths[i] == 0 { // 16 repeats the last nonzero length
 				w.code(codes[lengths[i]], own[lengths[i]])
 				i, run = i+1, run-1
 				continue
@@ -105,8 +105,8 @@ func (w *bitWriter) tree(lengths []int) {
 	}
 }
 
-// WebPGroups is a valid lossless WebP of 208 × 208 pixels with so many groups of Huffman codes, 2,600 at most, and a colour
-// cache of so many bits, 0 for none. Every code has all its symbols.
+// WebPGroups returns a valid lossless WebP of 208 × 208 pixels with the given number of Huffman code groups, at most 2,600, and of bits
+// of its colour cache, 0 for none. Every code has all its symbols.
 func WebPGroups(groups, cacheBits int) []byte {
 	const side = 208 // 52 × 52 tiles
 	w := &bitWriter{}
@@ -124,7 +124,7 @@ func WebPGroups(groups, cacheBits int) []byte {
 	}
 	w.put(1, 1) // several groups
 	w.put(0, 3) // tiles of 4 × 4
-	w.put(0, 1) // their image has no cache
+	w.put(0, 1) // the image of tiles has no cache
 	w.tree(append(fullCode(256), make([]int, 24)...))
 	w.tree(append(fullCode(16), make([]int, 240)...))
 	w.simple()
@@ -166,7 +166,7 @@ func WebPGroups(groups, cacheBits int) []byte {
 			symbol(256 + 2*k + m>>(k-1)&1)
 			w.put(m&(1<<(k-1)-1), k-1)
 		}
-		w.code(1, 5) // the pixel before
+		w.code(1, 5) // the previous pixel
 		left -= n
 	}
 	return riffWebP(w.b)
@@ -181,7 +181,7 @@ func riffWebP(bitstream []byte) []byte {
 	return append(b, bitstream...)
 }
 
-// webpAlpha is a lossy WebP whose alpha plane is the bitstream of a lossless one of 208 × 208 pixels; its colours are broken.
+// webpAlpha returns a lossy WebP whose alpha plane is the bitstream of a lossless one of 208 × 208 pixels; its colour data is invalid.
 func webpAlpha(lossless []byte) []byte {
 	bitstream := lossless[20+5:]
 	alpha := binary.LittleEndian.AppendUint32([]byte("ALPH"), uint32(1+len(bitstream)))
@@ -195,21 +195,20 @@ func webpAlpha(lossless []byte) []byte {
 	return join(b, []byte("WEBP"), canvas, alpha, colours)
 }
 
-// PNGOptions say what a PNG of [RawPNG] is.
+// PNGOptions configure [RawPNG].
 type PNGOptions struct {
 	Width, Height, Depth int
 	ColorType            byte // PNG §11.2.2: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA
 	Adam7                bool
-	Noise                byte   // the bits of each byte that are noise, the same for every row of a pass
+	Noise                byte   // mask of the bits of each byte that are random, the same for every row of a pass
 	Before               []byte // chunks between the header and the pixels
 }
 
-// RawPNG writes a PNG row by row, whatever its size; it needs little memory, and the file is small, since all rows of a pass are
-// the same.
+// RawPNG returns a PNG of any size, writing it row by row with little memory; the file is small, because all rows of a pass are equal.
 func RawPNG(t testing.TB, o PNGOptions) []byte {
 	t.Helper()
 	samples := map[byte]int{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[o.ColorType]
-	passes := [][4]int{{0, 0, 1, 1}} // first column, first row, steps
+	passes := [][4]int{{0, 0, 1, 1}} // first column, first row, column and row steps
 	if o.Adam7 {
 		passes = [][4]int{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}}
 	}
@@ -218,7 +217,7 @@ func RawPNG(t testing.TB, o PNGOptions) []byte {
 	dice := rand.New(rand.NewPCG(1, 2))
 	for _, p := range passes {
 		w, h := (o.Width-p[0]+p[2]-1)/p[2], (o.Height-p[1]+p[3]-1)/p[3]
-		row := make([]byte, 1+(w*samples*o.Depth+7)/8) // no filter
+		row := make([]byte, 1+(w*samples*o.Depth+7)/8) // filter type none
 		for i := 1; o.Noise > 0 && i < len(row); i++ {
 			row[i] = 128 ^ byte(dice.Uint32())&o.Noise
 		}
@@ -239,7 +238,7 @@ func RawPNG(t testing.TB, o PNGOptions) []byte {
 	return join([]byte("\x89PNG\r\n\x1a\n"), PNGChunk("IHDR", header), o.Before, PNGChunk("IDAT", data.Bytes()), PNGChunk("IEND", nil))
 }
 
-// WebMNested is so many track entries of WebM, each within the one before.
+// WebMNested returns a WebM with this many track entries, each nested in the previous one.
 func WebMNested(depth int) []byte {
 	out := webmHead()
 	for i := range depth {
@@ -249,7 +248,7 @@ func WebMNested(depth int) []byte {
 	return out
 }
 
-// WebMEmpty is so many empty elements of two bytes each.
+// WebMEmpty returns a WebM with n empty elements of two bytes each.
 func WebMEmpty(n int) []byte {
 	return append(webmHead(), bytes.Repeat([]byte{0xec, 0x80}, n)...)
 }
@@ -258,8 +257,8 @@ func webmHead() []byte {
 	return join(element(0x1a45dfa3, element(0x4282, []byte("webm"))), []byte{0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 }
 
-// ZIPEntries is the shortest archive of so many empty files, whose end record says that there are told, and that its directory
-// has size bytes (0 = what it has).
+// ZIPEntries returns a minimal archive of empty files, whose end record declares told entries and a directory of size bytes (0 = the
+// actual size).
 func ZIPEntries(entries, told int, size uint32) []byte {
 	local := join([]byte("PK\x03\x04\x0a\x00"), make([]byte, 20), []byte{1, 0, 0, 0, 'a'})
 	entry := join([]byte("PK\x01\x02\x0a\x00\x0a\x00"), make([]byte, 20), []byte{1, 0}, make([]byte, 16), []byte{'a'})
@@ -272,7 +271,7 @@ func ZIPEntries(entries, told int, size uint32) []byte {
 	return join(local, bytes.Repeat(entry, entries), append(end, 0, 0))
 }
 
-// GIFFrames is an animation of w × h pixels with so many equal frames of one colour.
+// GIFFrames returns an animation of w × h pixels with equal frames of one colour.
 func GIFFrames(t testing.TB, w, h, frames int) []byte {
 	t.Helper()
 	var pixels bytes.Buffer
@@ -293,7 +292,7 @@ func GIFFrames(t testing.TB, w, h, frames int) []byte {
 	return append(append(out, bytes.Repeat(frame, frames)...), 0x3b)
 }
 
-// JPEGScans is a valid progressive grey JPEG with so many scans that change nothing.
+// JPEGScans returns a valid progressive grey JPEG with scans that change nothing.
 func JPEGScans(w, h, scans int) []byte {
 	blocks := (w + 7) / 8 * ((h + 7) / 8)
 	segment := func(marker byte, body ...byte) []byte {
@@ -306,7 +305,7 @@ func JPEGScans(w, h, scans int) []byte {
 	for range blocks {
 		first.put(0, 1) // no difference
 	}
-	for left := blocks; left > 0; left -= 1 << 14 { // a run may be longer than the picture
+	for left := blocks; left > 0; left -= 1 << 14 { // a run may extend past the end of the picture
 		empty.put(0, 1)
 		empty.put(0, 14)
 	}
@@ -322,7 +321,7 @@ func JPEGScans(w, h, scans int) []byte {
 	return append(out, 0xff, 0xd9)
 }
 
-// jpegBits writes entropy-coded data, from the most significant bit on.
+// jpegBits writes entropy-coded data, most significant bit first.
 type jpegBits struct {
 	b    []byte
 	bits uint
@@ -349,10 +348,9 @@ func (w *jpegBits) end() []byte {
 	return w.b
 }
 
-// Bombs are files of every kind that a store takes, by name, each of which asks for far more than it may have. They take a few
-// seconds to make.
+// Bombs returns, by name, files of every accepted kind that need far more resources than allowed. Generating them takes a few seconds.
 func Bombs(t testing.TB) map[string][]byte {
-	// A bit of the file is four bytes in memory, since one grey is transparent, and that twice.
+	// Each bit becomes four bytes in memory, because one grey level is transparent, and interlacing doubles that.
 	adam7 := RawPNG(t, PNGOptions{Width: 6500, Height: 4000, Depth: 1, Adam7: true, Before: PNGChunk("tRNS", []byte{0, 0})})
 	return map[string][]byte{
 		"image: a WebP of 2,600 groups of codes":       WebPGroups(2600, 11),

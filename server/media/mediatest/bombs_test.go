@@ -12,7 +12,7 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// TestBombsAreWellFormed decodes small ones, so that a test of large ones sees them refused for their size.
+// TestBombsAreWellFormed decodes small variants, which shows that large ones are refused only because of their size.
 func TestBombsAreWellFormed(t *testing.T) {
 	for _, groups := range []int{1, 3, 300} {
 		for _, cache := range []int{0, 11} {

@@ -1,4 +1,4 @@
-// Package mediatest makes real pictures, sounds and documents for tests.
+// Package mediatest generates pictures, audio and documents for tests.
 package mediatest
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/HugoSmits86/nativewebp"
 )
 
-// Picture is w × h pixels with a red left upper quarter on blue, so that its direction shows; noise from 0 to 255 makes its
-// files large.
+// Picture returns w × h blue pixels with a red upper left quarter, which shows the orientation; noise from 0 to 255 makes encoded files
+// larger.
 func Picture(w, h, noise int) *image.NRGBA {
 	m := image.NewNRGBA(image.Rect(0, 0, w, h))
 	dice := rand.New(rand.NewPCG(1, uint64(w*h)))
@@ -58,7 +58,7 @@ func PNG(t testing.TB, m image.Image) []byte {
 	return b.Bytes()
 }
 
-// WebP encodes a picture without loss.
+// WebP encodes a picture losslessly.
 func WebP(t testing.TB, m image.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -68,7 +68,7 @@ func WebP(t testing.TB, m image.Image) []byte {
 	return b.Bytes()
 }
 
-// GIF is an animation of frames in changing colours.
+// GIF returns an animation with frames of different colours.
 func GIF(t testing.TB, w, h, frames int) []byte {
 	t.Helper()
 	palette := color.Palette{color.Black, color.White, color.NRGBA{220, 30, 30, 255}, color.NRGBA{20, 40, 200, 255}}
@@ -87,8 +87,7 @@ func GIF(t testing.TB, w, h, frames int) []byte {
 	return b.Bytes()
 }
 
-// EXIF is a little-endian TIFF block that says how the camera was held, and where on Earth: the text of its GPS tag can be
-// looked for.
+// EXIF returns a little-endian TIFF block with an orientation and a GPS tag, whose text tests can search for.
 func EXIF(orientation int) []byte {
 	const place = "41.0082N 28.9784E SECRET PLACE\x00"
 	b := []byte("II*\x00\x08\x00\x00\x00")
@@ -100,15 +99,15 @@ func EXIF(orientation int) []byte {
 	}
 	b = binary.LittleEndian.AppendUint16(b, 2)      // IFD0: two entries
 	entry(0x0112, 3, 1, uint32(orientation))        // Orientation
-	entry(0x8825, 4, 1, 38)                         // the GPS directory's place
-	b = binary.LittleEndian.AppendUint32(b, 0)      // no further directory
+	entry(0x8825, 4, 1, 38)                         // offset of the GPS directory
+	b = binary.LittleEndian.AppendUint32(b, 0)      // no next directory
 	b = binary.LittleEndian.AppendUint16(b, 1)      // GPS: one entry
 	entry(0x001b, 2, uint32(len(place)), 38+2+12+4) // GPSProcessingMethod
 	b = binary.LittleEndian.AppendUint32(b, 0)
 	return append(b, place...)
 }
 
-// WithEXIF puts a block of EXIF into a JPEG, PNG or WebP.
+// WithEXIF inserts a block of EXIF into a JPEG, PNG or WebP.
 func WithEXIF(file, exif []byte) []byte {
 	switch {
 	case bytes.HasPrefix(file, []byte("\xff\xd8")):
@@ -123,7 +122,7 @@ func WithEXIF(file, exif []byte) []byte {
 	if len(exif)%2 == 1 {
 		chunk = append(chunk, 0)
 	}
-	if string(file[12:16]) != "VP8X" { // the simple form has no room for it
+	if string(file[12:16]) != "VP8X" { // the simple format cannot have EXIF
 		w, h := size(file)
 		canvas := append([]byte("VP8X\x0a\x00\x00\x00"), 0x08|0x10, 0, 0, 0, byte(w-1), byte((w-1)>>8), 0, byte(h-1), byte((h-1)>>8), 0)
 		file = join(file[:12], canvas, file[12:])
@@ -133,13 +132,13 @@ func WithEXIF(file, exif []byte) []byte {
 	return file
 }
 
-// size reads the size of a lossless WebP.
+// size returns the size of a lossless WebP.
 func size(file []byte) (w, h int) {
 	bits := binary.LittleEndian.Uint32(file[21:])
 	return int(bits&0x3fff) + 1, int(bits>>14&0x3fff) + 1
 }
 
-// PNGChunk is one chunk with its checksum.
+// PNGChunk returns one chunk with its checksum.
 func PNGChunk(kind string, body []byte) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
 	b = append(append(b, kind...), body...)
@@ -148,7 +147,7 @@ func PNGChunk(kind string, body []byte) []byte {
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-// WAV is so many milliseconds of silence, 8000 samples a second.
+// WAV returns silence of a duration in milliseconds, with 8000 samples per second.
 func WAV(ms int) []byte {
 	data := make([]byte, 8*ms)
 	b := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(36+len(data)))
@@ -160,7 +159,7 @@ func WAV(ms int) []byte {
 	return append(b, bytes.Repeat([]byte{0x80}, len(data))...)
 }
 
-// MP3 is so many frames of 128 kbit/s at 44.1 kHz, after an ID3 tag.
+// MP3 returns frames of 128 kbit/s at 44.1 kHz, after an ID3 tag.
 func MP3(frames int) []byte {
 	b := []byte("ID3\x04\x00\x00\x00\x00\x00\x0bTIT2 a title")[:21]
 	for range frames {
@@ -170,7 +169,7 @@ func MP3(frames int) []byte {
 	return b
 }
 
-// Ogg is an Opus stream of so many packets. Its checksums are left empty: a player minds them, a store does not.
+// Ogg returns an Opus stream of packets. Its checksums are zero, which a player rejects but the file service does not check.
 func Ogg(packets int) []byte {
 	page := func(flags byte, n uint32, body []byte) []byte {
 		b := append([]byte("OggS\x00"), flags)
@@ -201,7 +200,7 @@ func element(id uint32, body ...[]byte) []byte {
 	return append(b, content...)
 }
 
-// WebM is what a browser records: one track (type 2 is sound, 1 film) and clusters, the last of unknown size.
+// WebM returns a file as recorded by a browser: one track (type 2 is audio, 1 video) and clusters, the last one of unknown size.
 func WebM(trackType byte, clusters int) []byte {
 	head := element(0x1a45dfa3, element(0x4282, []byte("webm")))
 	tracks := element(0x1654ae6b, element(0xae, element(0xd7, []byte{1}), element(0x83, []byte{trackType}), element(0x86, []byte("A_OPUS"))))
@@ -223,20 +222,20 @@ func box(name string, body ...[]byte) []byte {
 	return append(append(b, name...), content...)
 }
 
-// M4A is an ISO media file with one track of a kind: "soun" or "vide".
+// M4A returns an ISO media file with one track of a kind: "soun" or "vide".
 func M4A(handler string) []byte {
 	hdlr := box("hdlr", make([]byte, 8), []byte(handler), make([]byte, 13))
 	return join(box("ftyp", []byte("M4A \x00\x00\x00\x00M4A mp42isom")), box("moov", box("mvhd", make([]byte, 100)),
 		box("trak", box("tkhd", make([]byte, 84)), box("mdia", box("mdhd", make([]byte, 24)), hdlr))), box("mdat", make([]byte, 400)))
 }
 
-// PDF is a document of one empty page.
+// PDF returns a document of one empty page.
 func PDF() []byte {
 	return []byte("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" +
 		"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 72 72]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
 }
 
-// ZIP is an archive of files: name, content, name, content, …
+// ZIP returns an archive of files: name, content, name, content, …
 func ZIP(t testing.TB, pairs ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -256,13 +255,13 @@ func ZIP(t testing.TB, pairs ...string) []byte {
 	return b.Bytes()
 }
 
-// DOCX is a document in the form of Word's.
+// DOCX returns a minimal Word document.
 func DOCX(t testing.TB) []byte {
 	return ZIP(t, "[Content_Types].xml", `<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>`,
 		"_rels/.rels", "<Relationships/>", "word/document.xml", "<w:document/>")
 }
 
-// XLSX is a table in the form of Excel's.
+// XLSX returns a minimal Excel workbook.
 func XLSX(t testing.TB) []byte {
 	return ZIP(t, "[Content_Types].xml", `<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>`,
 		"_rels/.rels", "<Relationships/>", "xl/workbook.xml", "<workbook/>")

@@ -2,7 +2,7 @@ package mediatest
 
 import "encoding/binary"
 
-// OpusPackets are packets of 20 ms of Opus (RFC 6716), told apart by their content; some fill more than one lacing value.
+// OpusPackets returns n packets of 20 ms of Opus (RFC 6716) with different content; some need more than one lacing value.
 func OpusPackets(n int) (list [][]byte) {
 	for i := range n {
 		packet := make([]byte, 3+i%600)
@@ -13,10 +13,10 @@ func OpusPackets(n int) (list [][]byte) {
 	return list
 }
 
-// OpusHead is the identification header of mono sound (RFC 7845, section 5.1).
+// OpusHead returns the identification header of mono audio (RFC 7845, section 5.1).
 func OpusHead() []byte { return []byte("OpusHead\x01\x01\x38\x01\x80\xbb\x00\x00\x00\x00\x00") }
 
-// WebMOpus is what Chromium records: a segment and clusters of unknown size, one track, a packet in each block.
+// WebMOpus returns a recording as Chromium writes it: a segment and clusters of unknown size, one track, one packet per block.
 func WebMOpus(packets [][]byte) []byte {
 	const unknown = "\x01\xff\xff\xff\xff\xff\xff\xff"
 	track := element(0xae, element(0xd7, []byte{1}), element(0x73c5, []byte{7}), element(0x83, []byte{2}), element(0x86, []byte("A_OPUS")),

@@ -9,9 +9,9 @@ import (
 	"unicode/utf16"
 )
 
-// The files of this file are as programs, phones and cameras make them.
+// The files in this source file have the form in which programs, phones and cameras write them.
 
-// HEIC is a photo's container of a brand, such as "heic" or "avif", without a picture in it, but with EXIF that says where.
+// HEIC returns a photo's container with a brand such as "heic" or "avif", without picture data, but with EXIF that contains a location.
 func HEIC(brand string) []byte {
 	exif := append([]byte("\x00\x00\x00\x06Exif\x00\x00"), EXIF(1)...)
 	item := func(id byte, kind string) []byte {
@@ -28,8 +28,8 @@ func HEIC(brand string) []byte {
 	return file(uint32(len(whole) - len(exif)))
 }
 
-// Video has a track of video and one of sound: brand "qt  " is what iPhones record, "isom" an MP4, "" a QuickTime file from before there were brands.
-// Camera makers' own boxes stand at its end.
+// Video returns a file with a video and an audio track: brand "qt  " is what iPhones record, "isom" an MP4, "" a QuickTime file without
+// a brand. It ends with private boxes of camera makers.
 func Video(brand string) []byte {
 	track := func(kind string) []byte {
 		return box("trak", box("tkhd", make([]byte, 84)), box("mdia", box("mdhd", make([]byte, 24)), box("hdlr", make([]byte, 8), []byte(kind), make([]byte, 13))))
@@ -41,12 +41,12 @@ func Video(brand string) []byte {
 	return join(box("ftyp", []byte(brand+"\x00\x00\x00\x00"+brand)), box("wide"), rest)
 }
 
-// AAC is so many frames of sound as radio stations send it (ADTS).
+// AAC returns frames of audio in ADTS format.
 func AAC(frames int) []byte {
 	return bytes.Repeat(append([]byte{0xff, 0xf1, 0x50, 0x80, 100 >> 3, 100 << 5 & 0xff, 0xfc}, make([]byte, 93)...), frames)
 }
 
-// AMR is so many frames of a phone's voice recorder; wide is the wide-band form.
+// AMR returns frames as recorded by phones; wide selects the wide-band format.
 func AMR(frames int, wide bool) []byte {
 	if wide {
 		return append([]byte("#!AMR-WB\n"), bytes.Repeat(append([]byte{0x04}, make([]byte, 17)...), frames)...)
@@ -54,7 +54,7 @@ func AMR(frames int, wide bool) []byte {
 	return append([]byte("#!AMR\n"), bytes.Repeat(append([]byte{0x3c}, make([]byte, 31)...), frames)...)
 }
 
-// Compound is a file of older office programs, with streams of these names.
+// Compound returns a file in the format of older office programs, with streams of these names.
 func Compound(streams ...string) []byte {
 	b := append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), make([]byte, 1016)...)
 	for _, name := range append([]string{"Root Entry"}, streams...) {
@@ -71,7 +71,7 @@ func Compound(streams ...string) []byte {
 	return append(b, make([]byte, 512)...)
 }
 
-// OpenDocument is a document of a format, such as "text".
+// OpenDocument returns a document of a format, such as "text".
 func OpenDocument(t testing.TB, format string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -91,7 +91,7 @@ func OpenDocument(t testing.TB, format string) []byte {
 	return b.Bytes()
 }
 
-// UTF16 is a text with a byte order mark.
+// UTF16 encodes a text with a byte order mark.
 func UTF16(text string, order binary.AppendByteOrder) []byte {
 	b := order.AppendUint16(nil, 0xfeff)
 	for _, c := range utf16.Encode([]rune(text)) {
@@ -100,7 +100,7 @@ func UTF16(text string, order binary.AppendByteOrder) []byte {
 	return b
 }
 
-// WithProfile puts a colour profile into a JPEG, PNG or lossless WebP.
+// WithProfile inserts a colour profile into a JPEG, PNG or lossless WebP.
 func WithProfile(t testing.TB, file, profile []byte) []byte {
 	t.Helper()
 	switch {
@@ -141,7 +141,7 @@ func riff(chunks ...[]byte) []byte {
 	return append(binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(len(body))), body...)
 }
 
-// AnimatedWebP shows lossless WebPs of one size one after the other, and ends with EXIF that says where.
+// AnimatedWebP combines lossless WebPs of the same size to an animation that ends with EXIF that contains a location.
 func AnimatedWebP(files ...[]byte) []byte {
 	w, h := size(files[0])
 	chunks := [][]byte{webpCanvas(0x02|0x10|0x08, w, h), webpChunk("ANIM", make([]byte, 6))}
@@ -152,7 +152,7 @@ func AnimatedWebP(files ...[]byte) []byte {
 	return riff(append(chunks, webpChunk("EXIF", EXIF(1)))...)
 }
 
-// Profile is an ICC profile of three primaries, each in XYZ under D50 as 16.16 fixed point, and the curve that all share.
+// Profile returns an ICC profile of three primaries, each in XYZ under D50 as 16.16 fixed point, and one curve for all.
 func Profile(primaries [3][3]uint32, curve []byte) []byte {
 	xyz := func(c [3]uint32) []byte {
 		b := []byte("XYZ \x00\x00\x00\x00")
@@ -178,15 +178,15 @@ func Profile(primaries [3][3]uint32, curve []byte) []byte {
 	return append(b, data...)
 }
 
-// SRGBCurve is sRGB's curve as profiles have it.
+// SRGBCurve is the sRGB curve as a parametricCurveType.
 var SRGBCurve = []byte("para\x00\x00\x00\x00\x00\x03\x00\x00\x00\x02\x66\x66\x00\x00\xf2\xa7\x00\x00\x0d\x59\x00\x00\x13\xd0\x00\x00\x0a\x5b")
 
-// DisplayP3 is the profile of iPhones' pictures.
+// DisplayP3 returns the profile of iPhone pictures.
 func DisplayP3() []byte {
 	return Profile([3][3]uint32{{0x83df, 0x3dbf, 0xffffffbb}, {0x4abf, 0xb137, 0x0ab9}, {0x2838, 0x110b, 0xc8b9}}, SRGBCurve)
 }
 
-// SRGB is the profile that most cameras and programs write.
+// SRGB returns the profile that most cameras and programs write.
 func SRGB() []byte {
 	return Profile([3][3]uint32{{0x6fa2, 0x38f5, 0x0390}, {0x6299, 0xb785, 0x18da}, {0x24a0, 0x0f84, 0xb6cf}}, SRGBCurve)
 }

@@ -13,31 +13,31 @@ import (
 	"unicode/utf8"
 )
 
-// maxBody is what the cloud's server takes: a file of 50 MB and its fields.
+// maxBody is the largest request body in bytes that the Bot API accepts: a file of 50 MB and 1 MB for the other fields.
 const maxBody = 50<<20 + 1<<20
 
-// Call is one request to the API, and what came of it.
+// Call is one request to the API and its outcome.
 type Call struct {
 	Seq         int               `json:"seq"`
 	At          time.Time         `json:"at"`
 	Method      string            `json:"method"`
-	Params      map[string]string `json:"params"` // as sent; what is no string in JSON is its JSON text
+	Params      map[string]string `json:"params"` // as sent; a JSON value other than a string as its JSON text
 	Files       map[string]Upload `json:"files,omitempty"`
-	Status      int               `json:"status"` // 0: the connection was cut
+	Status      int               `json:"status"` // HTTP status; 0 if the connection was cut
 	Description string            `json:"description,omitempty"`
-	Fault       string            `json:"fault,omitempty"` // the scripted fault that was answered
-	Performed   bool              `json:"performed"`       // also when the answer was lost
+	Fault       string            `json:"fault,omitempty"` // the scripted fault that the call met
+	Performed   bool              `json:"performed"`       // whether the method ran, even if its response was lost
 	MessageID   int               `json:"message_id,omitempty"`
 }
 
-// Upload is a file of a multipart request.
+// Upload describes a file of a multipart request.
 type Upload struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
 	Data []byte `json:"-"`
 }
 
-// read takes the parameters from the query and from the body in any of the encodings that the API knows.
+// read takes the parameters from the query string and from the body, in any of the encodings that the API accepts.
 func (c *Call) read(r *http.Request) *refusal {
 	for key, values := range r.URL.Query() {
 		c.Params[key] = values[0]
@@ -77,7 +77,8 @@ func (c *Call) read(r *http.Request) *refusal {
 	return nil
 }
 
-// readJSON keeps strings as they are and everything else as its JSON text, as the real server does. A body of null has no parameters.
+// readJSON keeps strings as they are and every other value as its JSON text, as the real server does. The body "null" has no
+// parameters.
 func (c *Call) readJSON(body io.Reader) error {
 	data, err := io.ReadAll(body)
 	if err != nil || len(data) == 0 {
@@ -97,7 +98,7 @@ func (c *Call) readJSON(body io.Reader) error {
 	return nil
 }
 
-// readParts tells files from values by the presence of a file name, even an empty one.
+// readParts takes a part as a file if it has a file name, even an empty one, and as a value otherwise.
 func (c *Call) readParts(parts *multipart.Reader) error {
 	for {
 		part, err := parts.NextPart()
@@ -122,7 +123,7 @@ func (c *Call) readParts(parts *multipart.Reader) error {
 	}
 }
 
-// number is an integer parameter; 0 if it is absent.
+// number returns an integer parameter, 0 if it is absent.
 func (c *Call) number(name string) (int64, *refusal) {
 	text := c.Params[name]
 	if text == "" {
@@ -135,7 +136,7 @@ func (c *Call) number(name string) (int64, *refusal) {
 	return n, nil
 }
 
-// flag is a boolean parameter.
+// flag returns a boolean parameter, false if it is absent.
 func (c *Call) flag(name string) bool {
 	switch strings.ToLower(c.Params[name]) {
 	case "true", "yes", "1":
@@ -144,7 +145,7 @@ func (c *Call) flag(name string) bool {
 	return false
 }
 
-// decode reads a parameter that is JSON; absent leaves into alone.
+// decode unmarshals a JSON parameter into into, which it leaves unchanged if the parameter is absent.
 func (c *Call) decode(name string, into any) *refusal {
 	text := c.Params[name]
 	if text == "" || text == "null" {

@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-// Control lets another program play the operator and read what was sent, over HTTP with JSON. It belongs on a listener of its own.
+// Control returns an HTTP API with JSON bodies through which another program plays the operator and reads what was sent. It has no
+// authentication: serve it on a separate listener.
 //
 //	POST /say     In                       → Message
 //	POST /edit    {message_id, text}
@@ -20,7 +21,7 @@ import (
 //	POST /calm
 //	POST /allow   {text}
 //	GET  /messages · /sent · /topics · /calls · /blame → arrays, oldest first
-//	GET  /file?id=                         → the bytes
+//	GET  /file?id=                         → the content
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
 	type order struct {
@@ -61,12 +62,12 @@ func (s *Server) Control() http.Handler {
 	mux.HandleFunc("GET /file", func(w http.ResponseWriter, r *http.Request) {
 		data := s.File(r.URL.Query().Get("id"))
 		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-		_, _ = w.Write(data) // whoever reads it notices
+		_, _ = w.Write(data) // a failed write means that the client has disconnected
 	})
 	return mux
 }
 
-// order is what POST /topic does.
+// order performs POST /topic.
 func (s *Server) order(do string, topic int, name string) any {
 	switch do {
 	case "open":
@@ -80,12 +81,12 @@ func (s *Server) order(do string, topic int, name string) any {
 	case "delete":
 		s.DeleteTopic(topic)
 	default:
-		return fmt.Errorf("no order %q for a topic", do)
+		return fmt.Errorf("unknown topic operation %q", do)
 	}
 	return map[string]int{"topic": topic}
 }
 
-// take reads a request's JSON, acts, and answers with what came of it; an error is a 400.
+// take decodes the request's JSON body, calls act with it and writes act's result as JSON, or status 400 if the result is an error.
 func take[T any](w http.ResponseWriter, r *http.Request, act func(T) any) {
 	var in T
 	if r.ContentLength != 0 {

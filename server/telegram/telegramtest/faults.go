@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong on Telegram's side or on the way. One of Status and Cut, or a Delay alone.
+// Fault is a failure of Telegram or of the network that a test injects. Set either Status or Cut, or Delay alone.
 type Fault struct {
-	Method     string        `json:"method"`      // the method that it befalls; empty = any
-	Text       string        `json:"text"`        // only calls whose text or caption holds it; empty = any
-	Status     int           `json:"status"`      // answered instead: 400, 429, 500, 502, …
-	About      string        `json:"about"`       // the error's description, with Status; empty = the status' own words
-	Page       bool          `json:"page"`        // the answer is a page of HTML, as of something in between
+	Method     string        `json:"method"`      // the method that fails; empty = any
+	Text       string        `json:"text"`        // only calls whose text or caption contains it; empty = any
+	Status     int           `json:"status"`      // HTTP status of the response: 400, 429, 500, 502, …
+	About      string        `json:"about"`       // the error's description, with Status; empty = the status text
+	Page       bool          `json:"page"`        // the response is an HTML page, as from a proxy
 	RetryAfter int           `json:"retry_after"` // seconds, with 429
-	Cut        bool          `json:"cut"`         // the connection ends without an answer
-	Performed  bool          `json:"performed"`   // the call is done all the same, at once
-	Delay      time.Duration `json:"delay"`       // before the answer; ends early when the server closes
-	Times      int           `json:"times"`       // how often; 0 = once, negative = until Calm
+	Cut        bool          `json:"cut"`         // close the connection without a response
+	Performed  bool          `json:"performed"`   // run the method nevertheless, before Delay
+	Delay      time.Duration `json:"delay"`       // before the response; ends early when the server closes
+	Times      int           `json:"times"`       // how many calls fail; 0 = one, negative = until Calm
 }
 
-// Rates says how likely each fault is for a call, each between 0 and 1. None of these calls is performed.
+// Rates holds the probability of each fault for a call, from 0 to 1. Calls that fail this way are not performed.
 type Rates struct {
 	Methods                 []string // empty = every method
 	TooMany, Internal, Cuts float64
 	RetryAfter              int // seconds, for TooMany
 }
 
-// flood is a 429 that was answered, and how long it holds.
+// flood is the period during which a 429 response forbids further calls.
 type flood struct{ since, until time.Time }
 
-// floodGrace is for calls that were on their way when the 429 was.
+// floodGrace is how long after a 429 a call is not reported, because it may have been sent before the response arrived.
 const floodGrace = 200 * time.Millisecond
 
 func (f *Fault) stops() bool { return f.Cut || f.Status != 0 }
@@ -49,7 +49,7 @@ func (f *Fault) String() string {
 	return "slow"
 }
 
-// Script lets the next calls fail, in this order for each method.
+// Script makes the next calls fail, in the given order for each method.
 func (s *Server) Script(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,35 +61,35 @@ func (s *Server) Script(faults ...Fault) {
 	}
 }
 
-// Faults is how many scripted faults have not happened yet.
+// Faults returns how many scripted faults have not been used yet.
 func (s *Server) Faults() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.faults)
 }
 
-// Weather lets calls fail at random from now on; the same seed gives the same order of faults.
+// Weather makes calls fail at random from now on; the same seed gives the same sequence of faults.
 func (s *Server) Weather(seed uint64, r Rates) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.random, s.rates = rand.New(rand.NewPCG(seed, seed)), r
 }
 
-// Calm ends every fault.
+// Calm removes every fault.
 func (s *Server) Calm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults, s.random, s.down = nil, nil, false
 }
 
-// Forget drops every retry_after that was told: a program that was killed cannot know of it.
+// Forget drops every retry_after that was sent: a client that was killed has lost it.
 func (s *Server) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.floods)
 }
 
-// SetDown ends every connection without an answer, as a network does behind which Telegram is unreachable, or stops doing so.
+// SetDown makes Telegram unreachable, closing every connection without a response, or reachable again.
 func (s *Server) SetDown(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +101,7 @@ func (s *Server) SetDown(down bool) {
 	s.touch()
 }
 
-// nextFault is what befalls this call.
+// nextFault returns the fault for this call, nil if there is none.
 func (s *Server) nextFault(c *Call) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +133,7 @@ func (s *Server) nextFault(c *Call) *Fault {
 	return nil
 }
 
-// pause waits; false means that the client has gone.
+// pause waits for d. It returns false if the client has disconnected.
 func (s *Server) pause(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -149,7 +149,7 @@ func (s *Server) pause(ctx context.Context, d time.Duration) bool {
 	return true
 }
 
-// stumble is the answer to a call that meets a fault. Errors of a gateway are pages of HTML, as in the field.
+// stumble responds to a call with a fault. Gateway errors are HTML pages, as on the real service.
 func (s *Server) stumble(w http.ResponseWriter, c *Call, f *Fault) {
 	if f.Cut {
 		s.mu.Lock()
@@ -181,7 +181,7 @@ func (s *Server) stumble(w http.ResponseWriter, c *Call, f *Fault) {
 	}
 }
 
-// flood answers 429 and remembers it for the chat; the lock is held.
+// flood returns a 429 and records it for the call's chat. s.mu must be held.
 func (s *Server) flood(c *Call, d time.Duration) *refusal {
 	if id, no := c.number("chat_id"); no == nil && id != 0 {
 		now := time.Now()
@@ -195,8 +195,8 @@ func tooMany(d time.Duration) *refusal {
 	return &refusal{code: http.StatusTooManyRequests, text: fmt.Sprintf("Too Many Requests: retry after %d", seconds), retry: seconds, faulty: true}
 }
 
-// flooded refuses what comes before a told retry_after has passed, and reports it; and what is more than a chat takes in a
-// minute: topics count, as each change of one is a message in the chat. The lock is held.
+// flooded refuses a call that comes before the retry_after of an earlier 429 has elapsed, and reports it. It also refuses calls beyond
+// Options.PerMinute; calls on topics count, because each creates a service message in the chat. s.mu must be held.
 func (s *Server) flooded(c *Call) *refusal {
 	id, no := c.number("chat_id")
 	sends := strings.HasPrefix(c.Method, "send") && c.Method != "sendChatAction"
@@ -209,7 +209,7 @@ func (s *Server) flooded(c *Call) *refusal {
 			delete(s.floods, id)
 		} else {
 			if c.At.Sub(f.since) > floodGrace {
-				s.complain(c.Method, fmt.Sprintf("sent again %v before the retry_after that was told had passed", left.Round(time.Millisecond)))
+				s.complain(c.Method, fmt.Sprintf("sent again %v before the retry_after of the last 429 had elapsed", left.Round(time.Millisecond)))
 			}
 			return tooMany(left)
 		}

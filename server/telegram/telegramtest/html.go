@@ -6,7 +6,7 @@ import (
 	"unicode/utf16"
 )
 
-// tags is what Telegram's HTML knows, and the entity that each makes.
+// tags maps each HTML tag that Telegram supports to the type of the entity it makes.
 var tags = map[string]string{
 	"b": "bold", "strong": "bold", "i": "italic", "em": "italic", "u": "underline", "ins": "underline",
 	"s": "strikethrough", "strike": "strikethrough", "del": "strikethrough", "tg-spoiler": "spoiler", "span": "spoiler",
@@ -18,8 +18,8 @@ type openTag struct {
 	entity Entity
 }
 
-// parseHTML reads Telegram's HTML as strictly as Telegram does: an unknown, unclosed or crossed tag refuses the message, a stray
-// ampersand does not. Offsets in its errors are bytes, those of entities UTF-16 units.
+// parseHTML parses Telegram's HTML as strictly as Telegram does: an unknown, unclosed or wrongly nested tag is an error, a stray
+// ampersand is not. Offsets in errors are in bytes, those of entities in UTF-16 code units.
 func parseHTML(s string) (string, []Entity, *refusal) {
 	var out strings.Builder
 	var open []openTag
@@ -77,7 +77,7 @@ func parseHTML(s string) (string, []Entity, *refusal) {
 	return out.String(), entities, nil
 }
 
-// startTag reads what stands between < and >.
+// startTag parses the text between < and > of a start tag.
 func startTag(tag string, at, offset int) (openTag, *refusal) {
 	name, attributes, _ := strings.Cut(tag, " ")
 	name = strings.ToLower(name)
@@ -98,7 +98,8 @@ func startTag(tag string, at, offset int) (openTag, *refusal) {
 	return t, nil
 }
 
-// decodeEntity reads the character reference at the beginning of s; whatever is none stays an ampersand.
+// decodeEntity decodes the character reference at the beginning of s and returns it with its length in bytes; an ampersand that begins
+// no known reference stands for itself.
 func decodeEntity(s string) (string, int) {
 	end := strings.IndexByte(s, ';')
 	if end < 0 || end > 10 {
@@ -125,7 +126,7 @@ func decodeEntity(s string) (string, int) {
 	return "&", 1
 }
 
-// plain decodes every character reference of s.
+// plain decodes every character reference in s.
 func plain(s string) string {
 	var out strings.Builder
 	for i := 0; i < len(s); {

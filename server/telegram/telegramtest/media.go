@@ -19,14 +19,14 @@ const (
 	maxDownload = 20 << 20
 )
 
-// file is one that lies on Telegram's servers.
+// file is a file on Telegram's servers.
 type file struct {
 	Media
 	path string
 	data []byte
 }
 
-// sending is sendPhoto, sendVoice, sendAudio, sendDocument and sendVideo: the file comes in the field of this name.
+// sending returns the implementation of sendPhoto, sendVoice, sendAudio, sendDocument or sendVideo, whose file is in the given field.
 func sending(field string) func(*Server, *Call) (any, *refusal) {
 	return func(s *Server, c *Call) (any, *refusal) {
 		caption, entities, no := c.text("caption", "caption_entities")
@@ -56,7 +56,7 @@ func sending(field string) func(*Server, *Call) (any, *refusal) {
 	}
 }
 
-// sentFile is the file that a call uploads or names by its id.
+// sentFile returns the file that a call uploads or refers to by its id.
 func (s *Server) sentFile(c *Call, field string) (*file, *refusal) {
 	upload, ok := c.Files[field]
 	name := c.Params[field]
@@ -68,7 +68,7 @@ func (s *Server) sentFile(c *Call, field string) (*file, *refusal) {
 	case name == "":
 		return nil, bad("there is no %s in the request", field)
 	case strings.Contains(name, "://"):
-		return nil, bad("failed to get HTTP URL content") // this Telegram sees no other host
+		return nil, bad("failed to get HTTP URL content") // the fake fetches no URLs
 	case s.files[name] == nil:
 		return nil, bad("wrong file identifier/HTTP URL specified")
 	default:
@@ -86,7 +86,7 @@ func (s *Server) sentFile(c *Call, field string) (*file, *refusal) {
 	return s.store(folder, upload.Name, sniff(upload.Data), upload.Data, int64(len(upload.Data))), nil
 }
 
-// store keeps a file; size is what it claims to have. The lock is held.
+// store saves a file; size is the size that the API reports for it. s.mu must be held.
 func (s *Server) store(folder, name, kind string, data []byte, size int64) *file {
 	n := len(s.files) + 1
 	f := &file{data: data, Media: Media{FileID: fmt.Sprintf("AwACAgQAAxkBAAI%06d", n), UniqueID: fmt.Sprintf("AgAD%06d", n), Size: size, Name: name, Type: kind}}
@@ -95,8 +95,8 @@ func (s *Server) store(folder, name, kind string, data []byte, size int64) *file
 	return f
 }
 
-// attach puts a file into a message the way Telegram does: what is no voice recording becomes audio or a document, a picture is
-// looked at.
+// attach adds a file to a message as Telegram does: a voice message in another format than Telegram accepts becomes audio or a
+// document, and a photo's dimensions are read.
 func (m *Message) attach(field string, f *file) *refusal {
 	media := f.Media
 	switch field {
@@ -138,7 +138,7 @@ func (m *Message) attach(field string, f *file) *refusal {
 	return nil
 }
 
-// measure refuses what Telegram takes for no photo.
+// measure sets a photo's dimensions, or refuses what Telegram does not accept as a photo.
 func measure(m *Media, data []byte) *refusal {
 	if m.Type == "image/webp" {
 		m.Width, m.Height = 320, 240
@@ -156,7 +156,7 @@ func measure(m *Media, data []byte) *refusal {
 	return nil
 }
 
-// sniff tells a file's type by its first bytes, as far as Telegram's answer depends on it.
+// sniff detects a file's type by its first bytes, as far as Telegram's response depends on it.
 func sniff(data []byte) string {
 	switch head := data[:min(len(data), 64)]; {
 	case bytes.HasPrefix(head, []byte("OggS")) && bytes.Contains(head, []byte("OpusHead")):
@@ -184,7 +184,7 @@ func (s *Server) getFile(c *Call) (any, *refusal) {
 	return map[string]any{"file_id": f.FileID, "file_unique_id": f.UniqueID, "file_size": f.Size, "file_path": f.path}, nil
 }
 
-// serveFile is the download, which getFile must have allowed.
+// serveFile serves a download, which a call of getFile must have allowed.
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, rest, token string) {
 	c := &Call{At: time.Now(), Method: "download", Params: map[string]string{}}
 	given, name, _ := strings.Cut(rest, "/")
@@ -219,11 +219,11 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, rest, token s
 		s.finish(w, c, nil, &refusal{code: http.StatusNotFound, text: "Not Found"})
 		return
 	}
-	w.Header().Set("Content-Type", "application/octet-stream") // whatever it is, as the real server does
+	w.Header().Set("Content-Type", "application/octet-stream") // of every file, as the real server does
 	_, _ = w.Write(found.data)                                 // see finish
 }
 
-// File is the content of a file by its id.
+// File returns the content of the file with this id.
 func (s *Server) File(id string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// methods is every method that is modelled, by its name in lower case; getUpdates, which waits, is apart. They run with the lock held.
+// methods maps the lower-case name of each supported method to its implementation, which runs with s.mu held. getUpdates is not in it,
+// because it blocks.
 var methods map[string]func(*Server, *Call) (any, *refusal)
 
 func init() {
@@ -33,14 +34,14 @@ func (s *Server) getMe(*Call) (any, *refusal) {
 	return me, nil
 }
 
-// reach finds the chat that a call names, if the bot is in it.
+// reach returns the chat that a call refers to, if the bot is a member of it.
 func (s *Server) reach(c *Call) (*chat, *refusal) {
 	if c.Params["chat_id"] == "" {
 		return nil, bad("chat_id is empty")
 	}
 	id, no := c.number("chat_id")
 	if no != nil {
-		return nil, bad("chat not found") // a @name, which no operators' group of ours has
+		return nil, bad("chat not found") // a @username, which the chats of these tests do not have
 	}
 	known, ok := s.chats[id]
 	switch {
@@ -48,7 +49,7 @@ func (s *Server) reach(c *Call) (*chat, *refusal) {
 		return nil, bad("chat not found")
 	case id == s.opts.Chat.ID && s.opts.Kicked:
 		return nil, &refusal{code: http.StatusForbidden, text: "Forbidden: bot was kicked from the supergroup chat"}
-	case s.upgraded[id] != 0 && !strings.HasPrefix(c.Method, "get"): // what only reads is answered as before
+	case s.upgraded[id] != 0 && !strings.HasPrefix(c.Method, "get"): // methods that only read still work
 		no := bad("group chat was upgraded to a supergroup chat")
 		no.moved = s.upgraded[id]
 		return nil, no
@@ -56,7 +57,7 @@ func (s *Server) reach(c *Call) (*chat, *refusal) {
 	return known, nil
 }
 
-// barred refuses to write where the bot may not.
+// barred refuses calls that write into a chat in which the bot must not.
 func (s *Server) barred(c *Call) *refusal {
 	why := s.opts.Barred
 	if why == "" && s.opts.Restricted {
@@ -105,7 +106,7 @@ func (s *Server) getChatMember(c *Call) (any, *refusal) {
 	return member, nil
 }
 
-// place is what the bot is in the operators' chat; the lock is held.
+// place returns the bot's ChatMember in the operators' chat. s.mu must be held.
 func (s *Server) place() map[string]any {
 	member := map[string]any{"user": s.bot(), "status": "member"}
 	switch {
@@ -168,7 +169,7 @@ func (s *Server) deleteMyCommands(c *Call) (any, *refusal) {
 	return no == nil, no
 }
 
-// commandKey is for whom, and in which language, commands are meant.
+// commandKey returns the map key for the scope and language of a command list.
 func commandKey(c *Call) (string, *refusal) {
 	var scope struct {
 		Type   string `json:"type"`
@@ -193,7 +194,8 @@ func commandKey(c *Call) (string, *refusal) {
 	return fmt.Sprint(scope.Type, scope.ChatID, language), nil
 }
 
-// Commands is what the bot registered in a language; "" is every other one. nil if it registered nothing.
+// Commands returns the commands that the bot registered for a language, or for the languages without a list if language is "". It is
+// nil if there are none.
 func (s *Server) Commands(language string) json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,10 +230,10 @@ func (s *Server) answerCallbackQuery(c *Call) (any, *refusal) {
 	return true, nil
 }
 
-// word tells whether s is 1 to longest of these bytes.
+// word reports whether s consists of 1 to longest bytes, all contained in of.
 func word(s string, longest int, of string) bool {
 	return s != "" && len(s) <= longest && strings.Trim(s, of) == ""
 }
 
-// units counts as Telegram does: in UTF-16.
+// units returns the length of s in UTF-16 code units, as Telegram counts.
 func units(s string) int { return len(utf16.Encode([]rune(s))) }

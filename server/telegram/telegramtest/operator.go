@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// In is something that a person writes in Telegram. One of Text and the files.
+// In is a message that a person writes in Telegram. Set either Text or one of the files.
 type In struct {
 	Chat      int64    `json:"chat"`     // Options.Chat if zero
 	Topic     int      `json:"topic"`    // 0 = none, or "General" in a forum
@@ -18,7 +18,7 @@ type In struct {
 	Text      string   `json:"text"`
 	Caption   string   `json:"caption"`
 	Entities  []Entity `json:"entities"` // of the text or the caption
-	Quote     *Quote   `json:"quote"`    // with ReplyTo
+	Quote     *Quote   `json:"quote"`    // used with ReplyTo
 	Photo     []byte   `json:"photo"`    // base64 in JSON, as the other files
 	Voice     []byte   `json:"voice"`
 	Audio     []byte   `json:"audio"`
@@ -26,15 +26,15 @@ type In struct {
 	Video     []byte   `json:"video"`
 	Animation []byte   `json:"animation"`
 	VideoNote []byte   `json:"video_note"`
-	Other     *Message `json:"other"` // whose sticker, location, venue, contact, dice or poll the message has
-	As        *Chat    `json:"as"`    // the channel in whose name it is written
-	Album     string   `json:"album"` // messages with the same one stand together
+	Other     *Message `json:"other"` // its sticker, location, venue, contact, dice or poll is copied into the message
+	As        *Chat    `json:"as"`    // the channel that is the message's sender
+	Album     string   `json:"album"` // messages with the same value form an album
 	Name      string   `json:"name"`  // of the file
-	Type      string   `json:"type"`  // of the file, as the phone told it
-	Size      int64    `json:"size"`  // what the file claims to have, if not its length
+	Type      string   `json:"type"`  // MIME type of the file, as the sender's device reports it
+	Size      int64    `json:"size"`  // reported size of the file; its length if 0
 }
 
-// Say writes a message and gives it back as the bot will see it.
+// Say sends a message as a person and returns it as the bot will receive it.
 func (s *Server) Say(in In) Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (s *Server) Say(in In) Message {
 	return *m
 }
 
-// carry gives a message the file of in, if there is one.
+// carry attaches the file of in to a message, if there is one.
 func (s *Server) carry(m *Message, in In) {
 	for _, f := range []struct {
 		data                []byte
@@ -110,7 +110,7 @@ func (s *Server) carry(m *Message, in In) {
 			media.Width, media.Height, media.Duration = 640, 480, 3
 			m.Video = &media
 		case "animation":
-			m.Animation, m.Document = &media, &media // the same file stands in both fields
+			m.Animation, m.Document = &media, &media // Telegram sets both fields to the same file
 		case "video_note":
 			media.Name, media.Type, media.Duration = "", "", 3
 			m.VideoNote = &media
@@ -120,7 +120,8 @@ func (s *Server) carry(m *Message, in In) {
 	}
 }
 
-// sees tells whether the bot hears a message: in privacy mode only commands, replies to it and mentions of it. The lock is held.
+// sees reports whether the bot receives a message: in privacy mode only commands, replies to the bot and mentions of it. s.mu must be
+// held.
 func (s *Server) sees(in *chat, m *Message) bool {
 	if in.ID == s.opts.Chat.ID && (s.opts.Absent || s.opts.Kicked) {
 		return false
@@ -132,7 +133,7 @@ func (s *Server) sees(in *chat, m *Message) bool {
 	return strings.HasPrefix(m.Text, "/") || toBot || strings.Contains(m.Text+m.Caption, "@"+s.opts.Bot.Username)
 }
 
-// mark sets the entities of a text or caption.
+// mark sets the entities of the message's text or caption.
 func (m *Message) mark(entities []Entity) {
 	if m.Text != "" {
 		m.Entities = entities
@@ -162,8 +163,8 @@ func (s *Server) Edit(id int, text string, entities ...Entity) {
 	}
 }
 
-// React sets the operator's reaction to a message in the operators' chat; none takes it away. Telegram tells only bots that are
-// administrators and ask for it.
+// React sets the operator's reactions to a message in the operators' chat; without emoji it removes them. Telegram sends reactions only
+// to bots that are administrators and list message_reaction in allowed_updates.
 func (s *Server) React(id int, emoji ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,8 +178,8 @@ func (s *Server) React(id int, emoji ...string) {
 	}
 }
 
-// Press presses the button with this callback data under a message, and gives the id of the query. It fails the test if there is
-// no such button.
+// Press presses the button with this callback data under a message, and returns the id of the callback query. It fails the test if
+// there is no such button.
 func (s *Server) Press(id int, data string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,7 +202,7 @@ func (s *Server) Press(id int, data string) string {
 	return query
 }
 
-// Service adds the service message m, which its caller filled, to a topic or, with 0, to the chat itself.
+// Service adds the service message m to a topic, or to the chat itself if topic is 0.
 func (s *Server) Service(topic int, m Message) Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +214,7 @@ func (s *Server) Service(topic int, m Message) Message {
 	return m
 }
 
-// OpenTopic lets the operator make a topic, and gives its id.
+// OpenTopic creates a topic as the operator and returns its id.
 func (s *Server) OpenTopic(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,17 +224,17 @@ func (s *Server) OpenTopic(name string) int {
 	return t.ID
 }
 
-// CloseTopic, ReopenTopic and RenameTopic are done by the operator; the bot is told by a service message.
+// CloseTopic closes a topic as the operator. The bot receives a service message, as it does for ReopenTopic and RenameTopic.
 func (s *Server) CloseTopic(id int) {
 	s.turn(id, func(t *Topic) { t.Closed = true }, Message{TopicClosed: &struct{}{}})
 }
 
-// ReopenTopic opens it again.
+// ReopenTopic reopens a closed topic as the operator.
 func (s *Server) ReopenTopic(id int) {
 	s.turn(id, func(t *Topic) { t.Closed = false }, Message{TopicReopened: &struct{}{}})
 }
 
-// RenameTopic gives it another name.
+// RenameTopic renames a topic as the operator.
 func (s *Server) RenameTopic(id int, name string) {
 	s.turn(id, func(t *Topic) { t.Name = name }, Message{TopicEdited: &TopicName{Name: name}})
 }
@@ -250,7 +251,7 @@ func (s *Server) turn(id int, change func(*Topic), m Message) {
 	}
 }
 
-// DeleteTopic takes a topic away with all its messages. Telegram tells a bot nothing of it.
+// DeleteTopic deletes a topic with all its messages. Telegram sends no update about it.
 func (s *Server) DeleteTopic(id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,7 +262,7 @@ func (s *Server) DeleteTopic(id int) {
 	s.touch()
 }
 
-// DeleteMessage takes a message away. Telegram tells a bot nothing of it.
+// DeleteMessage deletes a message. Telegram sends no update about it.
 func (s *Server) DeleteMessage(id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -269,7 +270,7 @@ func (s *Server) DeleteMessage(id int) {
 	s.touch()
 }
 
-// Redeliver sends the update that brought this message once more, under its old number, as after a lost confirmation.
+// Redeliver sends the update of this message again with its old update id, as after a lost confirmation.
 func (s *Server) Redeliver(messageID int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +284,7 @@ func (s *Server) Redeliver(messageID int) {
 	s.touch()
 }
 
-// Forge posts a message to a webhook as somebody would who guessed its address; the answer's status comes back.
+// Forge posts a message to a webhook as an attacker who guessed its URL and returns the status of the response.
 func (s *Server) Forge(target, secret, text string) (int, error) {
 	s.mu.Lock()
 	from := Operator()
@@ -309,7 +310,7 @@ func (s *Server) Forge(target, secret, text string) (int, error) {
 	return response.StatusCode, response.Body.Close()
 }
 
-// Secret is the secret token of the webhook that is set, and Hooked its address.
+// Secret returns the secret token of the current webhook, "" if there is none.
 func (s *Server) Secret() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -319,7 +320,7 @@ func (s *Server) Secret() string {
 	return s.webhook.secret
 }
 
-// Hooked is the address of the webhook that is set; empty if there is none.
+// Hooked returns the URL of the current webhook, "" if there is none.
 func (s *Server) Hooked() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -329,7 +330,7 @@ func (s *Server) Hooked() string {
 	return s.webhook.url
 }
 
-// Pending is how many updates wait to be fetched or delivered.
+// Pending returns the number of updates that wait to be fetched or delivered.
 func (s *Server) Pending() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

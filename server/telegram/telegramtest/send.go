@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxText     = 4096 // UTF-16 units, after the markup is read
+	maxText     = 4096 // UTF-16 code units, after the markup is parsed
 	maxCaption  = 1024
 	maxCallback = 64 // bytes
 )
@@ -17,14 +17,14 @@ type Markup struct {
 	Keyboard [][]Button `json:"inline_keyboard,omitempty"`
 }
 
-// Button is one of its keys.
+// Button is a button of an inline keyboard.
 type Button struct {
 	Text string `json:"text"`
 	Data string `json:"callback_data,omitempty"`
 	URL  string `json:"url,omitempty"`
 }
 
-// address is the chat, topic and message that a call speaks to.
+// address returns the chat that a call sends to and a message with its topic and the message it replies to.
 func (s *Server) address(c *Call) (*chat, *Message, *refusal) {
 	in, no := s.reach(c)
 	if no != nil {
@@ -44,7 +44,7 @@ func (s *Server) address(c *Call) (*chat, *Message, *refusal) {
 	}
 	if reply != nil && in.IsForum {
 		switch {
-		case topic == 0: // an answer stands where the question stands
+		case topic == 0: // a reply goes into the topic of the message it replies to
 			topic = int64(reply.Topic)
 			if no := s.enter(in, int(topic)); no != nil {
 				return nil, nil, no
@@ -57,7 +57,7 @@ func (s *Server) address(c *Call) (*chat, *Message, *refusal) {
 	return in, m, nil
 }
 
-// enter tells whether the bot may write into a topic; 0 is the chat itself.
+// enter refuses if the bot must not write into a topic; 0 is the chat itself.
 func (s *Server) enter(in *chat, topic int) *refusal {
 	if topic == 0 {
 		return nil
@@ -72,7 +72,7 @@ func (s *Server) enter(in *chat, topic int) *refusal {
 	return nil
 }
 
-// replied is the message that a call answers to, if any.
+// replied returns the message that a call replies to, nil if none.
 func (in *chat) replied(c *Call) (*Message, *refusal) {
 	var to struct {
 		ID      int  `json:"message_id"`
@@ -122,7 +122,7 @@ func (s *Server) sendMessage(c *Call) (any, *refusal) {
 	return s.add(in, m), nil
 }
 
-// text reads a text with its markup; white space around it goes, as Telegram does it.
+// text returns a text parameter without its markup and with its entities. It trims surrounding white space, as Telegram does.
 func (c *Call) text(name, list string) (string, []Entity, *refusal) {
 	raw := c.Params[name]
 	var entities []Entity
@@ -163,7 +163,7 @@ func (c *Call) text(name, list string) (string, []Entity, *refusal) {
 	return text, kept, nil
 }
 
-// markup reads the inline keyboard of a call.
+// markup parses the inline keyboard of a call.
 func (c *Call) markup() (*Markup, *refusal) {
 	if c.Params["reply_markup"] == "" {
 		return nil, nil
@@ -192,7 +192,7 @@ func (c *Call) markup() (*Markup, *refusal) {
 	return &m, nil
 }
 
-// own finds a message that the bot may change.
+// own returns the message that a call changes, which must be the bot's own.
 func (s *Server) own(c *Call, verb string) (*Message, *refusal) {
 	in, no := s.reach(c)
 	if no != nil {
@@ -290,7 +290,7 @@ func unchanged() *refusal {
 	return bad("message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message")
 }
 
-// same compares what was sent by its JSON.
+// same compares two values by their JSON.
 func same(a, b any) bool {
 	x, _ := json.Marshal(a) // plain structs, which always encode
 	y, _ := json.Marshal(b)

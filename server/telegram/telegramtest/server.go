@@ -1,7 +1,7 @@
-// Package telegramtest is a strict stand-in for Telegram's Bot API over real HTTP, for tests. It answers as the documented API
-// (https://core.telegram.org/bots/api, with the error texts that the real server sends) and reports every call that the real
-// API would refuse, unless the test announced that refusal with Allow. What was sent to it can be read back in order; the
-// operator's side of Telegram (writing, editing, pressing buttons, closing topics) is played through methods of Server.
+// Package telegramtest is a strict fake of Telegram's Bot API over real HTTP, for tests. It responds as the documented API does
+// (https://core.telegram.org/bots/api, with the error texts of the real server) and reports every call that the real API would refuse,
+// unless the test announced that refusal with Allow. Tests read back what was sent to it in order, and act as the operator (writing,
+// editing, pressing buttons, closing topics) through methods of Server.
 package telegramtest
 
 import (
@@ -18,51 +18,51 @@ import (
 	"time"
 )
 
-// Token is the bot token that a Server answers to when Options names none. It has a real token's shape.
+// Token is the bot token that a Server accepts if Options has none. It has the form of a real token.
 const Token = "7123456789:AAF1sTf0rT3sts0nly-abcdefghijklmnopq"
 
-// Reporter hears of calls that the real API would refuse; testing.TB is one.
+// Reporter receives the calls that the real API would refuse; a testing.TB is a Reporter.
 type Reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
 }
 
-// Options is what the fake world looks like. Set changes it while the server runs.
+// Options describes the simulated bot and chat. Set changes it while the server runs.
 type Options struct {
 	Token string // Token if empty
-	Bot   User   // filled in if zero
+	Bot   User   // a default bot if zero
 	Chat  Chat   // the operators' chat; a forum supergroup if zero
 
-	// The bot's place in Chat. All false is an ordinary member in privacy mode.
+	// The bot's role in Chat. If all are false, it is an ordinary member in privacy mode.
 	Admin        bool // administrator
 	ManageTopics bool // … with the right to manage topics
 	NoDelete     bool // … without the right to delete messages, which an administrator with ManageTopics has otherwise
-	Absent       bool // not in the chat at all: "chat not found"
-	Kicked       bool // thrown out: 403
+	Absent       bool // not a member of the chat: "chat not found"
+	Kicked       bool // removed from the chat: 403
 
-	WriteInClosed bool // closed topics take the bot's messages, as the real ones do for administrators with ManageTopics; else TOPIC_CLOSED
+	WriteInClosed bool // the bot may write into closed topics, as the real API allows administrators with ManageTopics; else TOPIC_CLOSED
 	HTTPWebhook   bool // webhooks may be plain http on any port, as on a self-hosted server
-	// Barred is why the bot may not write into Chat, such as "CHAT_RESTRICTED": Chat can be read, but every call that writes is
-	// answered with it. Restricted is the same with what getChatMember says of it; its reason is the Bot API server's.
+	// Barred is the error text of every call that writes into Chat, such as "CHAT_RESTRICTED"; reading still works. Restricted does the
+	// same with the Bot API server's error text, and getChatMember then returns the status "restricted".
 	Barred     string
 	Restricted bool
 
-	PerMinute   int           // messages that Chat takes in a minute before 429; 0 = no limit (Telegram's own is 20 in a group)
-	Minute      time.Duration // how long PerMinute's minute lasts; 0 = a minute
-	ClockOffset time.Duration // how far the Date header is off
+	PerMinute   int           // messages per minute that Chat accepts before 429; 0 = no limit (Telegram's own is 20 in a group)
+	Minute      time.Duration // length of the minute that PerMinute counts; 0 = a minute
+	ClockOffset time.Duration // offset of the Date header and of message dates from the real time
 }
 
-// Forum is a world with a forum supergroup in which the bot is an administrator that manages topics.
+// Forum returns options for a forum supergroup in which the bot is an administrator that manages topics.
 func Forum() Options { return Options{Admin: true, ManageTopics: true} }
 
-// Private is a world in which the operator talks with the bot alone.
+// Private returns options for a private chat of the operator with the bot.
 func Private() Options {
 	return Options{Chat: Chat{ID: OperatorID, Type: "private", FirstName: "Ayşe"}}
 }
 
-// Server is one fake Bot API. All methods may be called from any goroutine.
+// Server is one fake Bot API. It is safe for concurrent use.
 type Server struct {
-	URL string // http://127.0.0.1:port, without a slash at the end: TELEGRAM_API_URL
+	URL string // value for TELEGRAM_API_URL: http://127.0.0.1:port, without a trailing slash
 
 	report  Reporter
 	http    *http.Server
@@ -72,27 +72,27 @@ type Server struct {
 
 	mu       sync.Mutex
 	opts     Options
-	changed  chan struct{} // closed and made anew whenever something happened
+	changed  chan struct{} // closed and replaced on every change
 	calls    []Call
-	blame    []string // what was reported
+	blame    []string // reported calls
 	allowed  []string
 	chats    map[int64]*chat
 	users    map[int64]User
 	files    map[string]*file
 	commands map[string]json.RawMessage
-	presses  map[string]bool // callback query id → answered
+	presses  map[string]bool // whether each callback query is answered, by its id
 
 	faults   []*Fault
 	random   *rand.Rand
 	rates    Rates
 	down     bool
-	upgraded map[int64]int64 // groups that became supergroups, with the id of those
+	upgraded map[int64]int64 // new id of each group that became a supergroup
 	floods   map[int64]flood
 	minutes  []time.Time
 
 	updates  []update
 	nextID   int
-	carriers map[int]update // the update that brought each message of the operators' chat
+	carriers map[int]update // the update of each message in the operators' chat, by message id
 	kinds    map[string]bool
 	poller   chan struct{} // closed when another poller takes over
 	webhook  *webhook
@@ -100,7 +100,7 @@ type Server struct {
 	sequence int
 }
 
-// New starts a server that lives as long as the test and reports to it.
+// New starts a server on a loopback port. It reports to the test and is closed when the test ends.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
 	s, err := Start(t, "127.0.0.1:0", o)
@@ -111,7 +111,7 @@ func New(t testing.TB, o Options) *Server {
 	return s
 }
 
-// Start listens on addr. The caller closes the server.
+// Start starts a server that listens on addr. The caller must close it.
 func Start(r Reporter, addr string, o Options) (*Server, error) {
 	if o.Token == "" {
 		o.Token = Token
@@ -143,7 +143,7 @@ func Start(r Reporter, addr string, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close answers what is waiting, and stops.
+// Close completes the waiting calls and stops the server.
 func (s *Server) Close() {
 	s.once.Do(func() {
 		close(s.closing)
@@ -151,14 +151,14 @@ func (s *Server) Close() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if s.http.Shutdown(ctx) != nil {
-			_ = s.http.Close() // whoever still hangs on is cut off
+			_ = s.http.Close() // cut the remaining connections
 		}
 		<-s.done
 		s.hooks.Wait()
 	})
 }
 
-// Set changes the world.
+// Set changes the options.
 func (s *Server) Set(change func(*Options)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,21 +172,21 @@ func (s *Server) Set(change func(*Options)) {
 	}
 }
 
-// Allow announces that calls will be refused with a description that holds text; such refusals are part of the test.
+// Allow declares that calls will be refused with a description that contains text; such refusals are not reported.
 func (s *Server) Allow(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.allowed = append(s.allowed, text)
 }
 
-// Blame is what was reported so far: the calls that the real API would have refused.
+// Blame returns what was reported so far: the calls that the real API would have refused.
 func (s *Server) Blame() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.blame...)
 }
 
-// Wait returns once cond holds, and fails the test if it does not within the time. cond may call every method of Server.
+// Wait returns once cond is true, and fails the test if that takes longer than within. cond may call every method of Server.
 func (s *Server) Wait(t testing.TB, within time.Duration, what string, cond func() bool) {
 	t.Helper()
 	timer := time.NewTimer(within)
@@ -201,18 +201,18 @@ func (s *Server) Wait(t testing.TB, within time.Duration, what string, cond func
 		select {
 		case <-changed:
 		case <-timer.C:
-			t.Fatalf("telegramtest: %s did not come true within %v; %d calls so far", what, within, len(s.Calls()))
+			t.Fatalf("telegramtest: %s did not happen within %v; %d calls so far", what, within, len(s.Calls()))
 		}
 	}
 }
 
-// touch tells everyone who waits that something happened; the lock is held.
+// touch wakes every waiting goroutine after a change. s.mu must be held.
 func (s *Server) touch() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// complain reports a call that the real API would refuse, once the lock is free; the lock is held.
+// complain reports a call that the real API would refuse. s.mu must be held.
 func (s *Server) complain(method, text string) {
 	for _, a := range s.allowed {
 		if strings.Contains(text, a) {
@@ -225,20 +225,20 @@ func (s *Server) complain(method, text string) {
 	s.report.Errorf("telegramtest: %s", line)
 }
 
-// refusal is an answer with "ok": false.
+// refusal is a response with "ok": false.
 type refusal struct {
 	code   int
 	text   string
 	retry  int   // parameters.retry_after
 	moved  int64 // parameters.migrate_to_chat_id
-	faulty bool  // scripted, so nobody's mistake
+	faulty bool  // scripted, so not reported as the client's mistake
 }
 
 func bad(format string, args ...any) *refusal {
 	return &refusal{code: http.StatusBadRequest, text: "Bad Request: " + fmt.Sprintf(format, args...)}
 }
 
-// ServeHTTP answers /bot<token>/<method> and /file/bot<token>/<path>.
+// ServeHTTP serves /bot<token>/<method> and /file/bot<token>/<path>.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	token, offset := s.opts.Token, s.opts.ClockOffset
@@ -269,7 +269,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, c)
 }
 
-// answer performs the call, or the fault that is scripted for it.
+// answer performs the call, or responds with the fault that is scripted for it.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Call) {
 	fault := s.nextFault(c)
 	if fault == nil {
@@ -285,7 +285,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Call) {
 	switch there := s.pause(r.Context(), fault.Delay); {
 	case !there && fault.Performed:
 		s.mu.Lock()
-		s.note(c) // it was done, though its client has gone
+		s.note(c) // the method ran, although the client has disconnected
 		s.mu.Unlock()
 	case !there:
 	case fault.stops():
@@ -298,7 +298,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Call) {
 	}
 }
 
-// perform runs the method.
+// perform runs the method of a call.
 func (s *Server) perform(ctx context.Context, c *Call) (any, *refusal) {
 	if strings.EqualFold(c.Method, "getUpdates") {
 		return s.getUpdates(ctx, c)
@@ -323,7 +323,7 @@ func (s *Server) perform(ctx context.Context, c *Call) (any, *refusal) {
 	return result, no
 }
 
-// finish writes the answer's envelope and notes the call.
+// finish writes the response and records the call.
 func (s *Server) finish(w http.ResponseWriter, c *Call, result any, no *refusal) {
 	status, envelope := http.StatusOK, map[string]any{"ok": true, "result": result}
 	if no != nil {
@@ -338,7 +338,7 @@ func (s *Server) finish(w http.ResponseWriter, c *Call, result any, no *refusal)
 	}
 	c.Status = status
 	s.mu.Lock()
-	body, err := json.Marshal(envelope) // a message may be edited meanwhile
+	body, err := json.Marshal(envelope) // encode under the lock: another call may edit the message
 	if err != nil {
 		s.complain(c.Method, "telegramtest cannot encode its answer: "+err.Error())
 	}
@@ -349,10 +349,10 @@ func (s *Server) finish(w http.ResponseWriter, c *Call, result any, no *refusal)
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that went away notices by itself
+	_, _ = w.Write(body) // a failed write means that the client has disconnected
 }
 
-// note keeps the call; the lock is held.
+// note records the call. s.mu must be held.
 func (s *Server) note(c *Call) {
 	s.sequence++
 	c.Seq = s.sequence
@@ -360,7 +360,7 @@ func (s *Server) note(c *Call) {
 	s.touch()
 }
 
-// Calls is everything that was asked, in the order in which it was answered.
+// Calls returns the calls of the given methods, or all calls, in the order in which they were answered.
 func (s *Server) Calls(methods ...string) []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 )
 
-// book keeps what the fake reports, where being refused is the point of a test.
+// book collects the reports of the fake in tests of refused calls.
 type book struct {
 	mu    sync.Mutex
 	lines []string
@@ -119,7 +119,7 @@ func TestLibrarySpeaksWithTheFake(t *testing.T) {
 	}
 }
 
-// Every line is a call that the real API refuses, and what it answers.
+// Each case is a call that the real API refuses, with its error text.
 func TestRefusals(t *testing.T) {
 	long := strings.Repeat("ş", 4096)
 	for _, c := range []struct{ method, params, want string }{
@@ -332,7 +332,7 @@ func TestWebhookDelivers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Say(In{Text: "bir"})
-	for i := range 2 { // the first answer was a 500, so it comes again
+	for i := range 2 { // twice, because the first delivery was answered with a 500
 		if d := <-got; d.secret != "gizli_1" || !strings.Contains(d.body, `"bir"`) {
 			t.Fatalf("%d: %+v", i, d)
 		}
@@ -357,7 +357,7 @@ func TestFaults(t *testing.T) {
 	if !errors.As(err, &flood) || flood.RetryAfter != 1 {
 		t.Fatalf("%v", err)
 	}
-	s.Forget() // as if the second that was asked for were over
+	s.Forget() // as if the requested second had elapsed
 	if _, err := bot.Send(group, "iki"); err == nil {
 		t.Fatal("a 502 must be an error")
 	}

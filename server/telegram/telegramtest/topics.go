@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// colors are the only ones that icons may have.
+// colors are the icon colors that the API accepts; 0 means none was given.
 var colors = map[int64]bool{0: true, 7322096: true, 16766590: true, 13338331: true, 9367192: true, 16749490: true, 16478047: true}
 
-// forum finds the forum that a call names.
+// forum returns the forum that a call refers to.
 func (s *Server) forum(c *Call) (*chat, *refusal) {
 	in, no := s.reach(c)
 	if no != nil {
@@ -21,7 +21,7 @@ func (s *Server) forum(c *Call) (*chat, *refusal) {
 	return in, nil
 }
 
-// topic finds the topic that a call is about, and checks that the bot may manage it.
+// topic returns the topic that a call refers to, if the bot may manage it.
 func (s *Server) topic(c *Call) (*chat, *Topic, *refusal) {
 	in, no := s.forum(c)
 	if no != nil {
@@ -79,7 +79,7 @@ func (s *Server) createForumTopic(c *Call) (any, *refusal) {
 	return map[string]any{"message_thread_id": t.ID, "name": t.Name, "icon_color": color}, nil
 }
 
-// newTopic makes a topic and the service message that stands at its beginning; the lock is held.
+// newTopic creates a topic and its first message, a service message. s.mu must be held.
 func (s *Server) newTopic(in *chat, name string, by *User) *Topic {
 	m := &Message{From: by, TopicCreated: &TopicName{Name: name, Color: 7322096}}
 	s.add(in, m)
@@ -132,10 +132,10 @@ func (s *Server) reopenForumTopic(c *Call) (any, *refusal) {
 	return true, nil
 }
 
-// mayDelete reports whether the bot has the right to delete messages; the lock is held.
+// mayDelete reports whether the bot has the right to delete messages. s.mu must be held.
 func (s *Server) mayDelete() bool { return s.opts.Admin && s.opts.ManageTopics && !s.opts.NoDelete }
 
-// deleteForumTopic needs can_delete_messages, also for topics that the bot made, and no right to manage topics.
+// deleteForumTopic requires can_delete_messages, also for topics that the bot created, but not can_manage_topics.
 func (s *Server) deleteForumTopic(c *Call) (any, *refusal) {
 	in, no := s.forum(c)
 	if no != nil {
@@ -159,7 +159,7 @@ func (s *Server) deleteForumTopic(c *Call) (any, *refusal) {
 	return true, nil
 }
 
-// drop deletes a topic with everything in it.
+// drop deletes a topic with all its messages.
 func (in *chat) drop(t *Topic) {
 	t.Deleted = true
 	for id, m := range in.messages {
@@ -169,7 +169,7 @@ func (in *chat) drop(t *Topic) {
 	}
 }
 
-// serve adds a service message to a topic; the lock is held.
+// serve adds a service message to a topic. s.mu must be held.
 func (s *Server) serve(in *chat, t *Topic, by *User, m *Message) *Message {
 	m.From = by
 	in.place(m, t.ID, nil)

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// update waits to be fetched or delivered.
+// update is an update that waits to be fetched or delivered.
 type update struct {
 	id     int
 	kind   string
 	body   json.RawMessage
-	forced bool // delivered once more whatever the offset is
+	forced bool // delivered again whatever the offset is
 }
 
-// known is every kind of update there is; the ones that are true come without being asked for.
+// known holds every type of update; those that are true are sent unless allowed_updates says otherwise.
 var known = map[string]bool{
 	"message": true, "edited_message": true, "channel_post": true, "edited_channel_post": true, "business_connection": true, "business_message": true,
 	"edited_business_message": true, "deleted_business_messages": true, "message_reaction": false, "message_reaction_count": false,
@@ -38,7 +38,7 @@ func defaultKinds() map[string]bool {
 	return kinds
 }
 
-// allow reads allowed_updates, which holds until another is sent.
+// allow applies allowed_updates, which stays in force until a call sends another list.
 func (s *Server) allow(c *Call) *refusal {
 	var list []string
 	if no := c.decode("allowed_updates", &list); no != nil {
@@ -50,7 +50,7 @@ func (s *Server) allow(c *Call) *refusal {
 	kinds := map[string]bool{}
 	for _, kind := range list {
 		if _, ok := known[kind]; !ok {
-			return bad("unknown update type %q in allowed_updates", kind) // the real server would silently send none of these
+			return bad("unknown update type %q in allowed_updates", kind) // the real server ignores unknown types without an error
 		}
 		kinds[kind] = true
 	}
@@ -61,7 +61,7 @@ func (s *Server) allow(c *Call) *refusal {
 	return nil
 }
 
-// enqueue numbers an update and keeps it for the bot, if the bot asked for its kind; 0 if not. The lock is held.
+// enqueue adds an update if the bot asked for its type and returns its id, or 0 if it did not. s.mu must be held.
 func (s *Server) enqueue(kind string, what any) int {
 	if !s.kinds[kind] {
 		return 0
@@ -78,7 +78,7 @@ func (s *Server) enqueue(kind string, what any) int {
 	return id
 }
 
-// getUpdates waits for updates up to the timeout of the call. Whoever asks last is the one who gets them.
+// getUpdates waits for updates up to the timeout of the call. A newer call ends the older one with a conflict.
 func (s *Server) getUpdates(ctx context.Context, c *Call) (any, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,14 +118,14 @@ func (s *Server) getUpdates(ctx context.Context, c *Call) (any, *refusal) {
 	return s.fetch(ctx, mine, int(limit), time.Duration(min(timeout, 50))*time.Second)
 }
 
-// Polled tells whether somebody waits for updates right now.
+// Polled reports whether a getUpdates call is waiting.
 func (s *Server) Polled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.poller != nil
 }
 
-// confirm forgets the updates before offset; a negative one keeps that many of the newest.
+// confirm removes the updates before offset. A negative offset keeps that many of the newest instead.
 func (s *Server) confirm(offset int) {
 	if offset < 0 {
 		if n := len(s.updates) + offset; n > 0 {
@@ -142,7 +142,7 @@ func (s *Server) confirm(offset int) {
 	s.updates = kept
 }
 
-// fetch takes what there is, or waits; the lock is held whenever it does not wait.
+// fetch returns the pending updates, or waits for one. s.mu must be held; fetch releases it while it waits.
 func (s *Server) fetch(ctx context.Context, mine chan struct{}, limit int, timeout time.Duration) (any, *refusal) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -154,7 +154,7 @@ func (s *Server) fetch(ctx context.Context, mine chan struct{}, limit int, timeo
 				if i < limit {
 					batch = append(batch, u.body)
 					if u.forced {
-						continue // a forced one is given once
+						continue // a forced update is sent only once
 					}
 				}
 				kept = append(kept, u)
@@ -192,7 +192,7 @@ func conflict(text string) *refusal {
 	return &refusal{code: http.StatusConflict, text: "Conflict: " + text}
 }
 
-// webhook is where updates are delivered instead.
+// webhook is the URL to which updates are delivered instead of being fetched.
 type webhook struct {
 	url, secret string
 	stop        chan struct{}
@@ -249,7 +249,7 @@ func (s *Server) deleteWebhook(c *Call) (any, *refusal) {
 	return true, nil
 }
 
-// unhook ends the delivery; the lock is held.
+// unhook removes the webhook and stops its delivery. s.mu must be held.
 func (s *Server) unhook() {
 	if s.webhook != nil {
 		close(s.webhook.stop)
@@ -258,14 +258,14 @@ func (s *Server) unhook() {
 	}
 }
 
-// Unhook deletes the webhook from Telegram's side.
+// Unhook removes the webhook as if another client had called deleteWebhook.
 func (s *Server) Unhook() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unhook()
 }
 
-// Hook sets a webhook as somebody else would who holds the token.
+// Hook sets a webhook as if another client with the bot's token had called setWebhook.
 func (s *Server) Hook(url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,7 +284,7 @@ func (s *Server) getWebhookInfo(*Call) (any, *refusal) {
 	return info, nil
 }
 
-// deliver posts updates in order, each until it is taken with a 2xx.
+// deliver posts the updates in order, each until the webhook answers with a 2xx status.
 func (s *Server) deliver(h *webhook) {
 	client := &http.Client{Timeout: 10 * time.Second}
 	wait := 50 * time.Millisecond
@@ -325,7 +325,7 @@ func (s *Server) deliver(h *webhook) {
 	}
 }
 
-// post is one delivery; what went wrong comes back as Telegram words it.
+// post makes one delivery attempt and returns its error in Telegram's wording, "" if it succeeded.
 func post(client *http.Client, target, secret string, body []byte) string {
 	request, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
@@ -339,7 +339,7 @@ func post(client *http.Client, target, secret string, body []byte) string {
 	if err != nil {
 		return strings.TrimPrefix(err.Error(), "Post ")
 	}
-	defer func() { _ = response.Body.Close() }() // nothing of it is read
+	defer func() { _ = response.Body.Close() }() // the body is not read
 	if response.StatusCode/100 != 2 {
 		return fmt.Sprintf("Wrong response from the webhook: %d %s", response.StatusCode, http.StatusText(response.StatusCode))
 	}

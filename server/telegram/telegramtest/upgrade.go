@@ -1,8 +1,8 @@
 package telegramtest
 
-// Upgrade makes a supergroup of the operators' chat, which is a group, as Telegram does by itself when somebody changes certain
-// settings: people write in the new chat, the old one can be read but not written in, and a service message in each names the
-// other. forum says whether the new one has topics.
+// Upgrade turns the operators' chat, a group, into a supergroup with the given id, as Telegram does when certain settings are changed:
+// people write in the new chat, the old one is read-only, and a service message in each refers to the other. forum sets whether the new
+// chat has topics.
 func (s *Server) Upgrade(id int64, forum bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -14,7 +14,7 @@ func (s *Server) Upgrade(id int64, forum bool) {
 	s.enqueue("message", s.add(s.chats[id], &Message{From: &by, MigrateFrom: old.ID}))
 }
 
-// Lose drops what waits to be fetched, as Telegram does after a day.
+// Lose drops the updates that wait to be fetched, as Telegram does after 24 hours.
 func (s *Server) Lose() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// The people and places that every Server knows.
+// The ids of the chat and the users that every Server has.
 const (
-	GroupID    int64 = -1002233445566 // the operators' chat, unless Options names another
+	GroupID    int64 = -1002233445566 // the operators' chat, unless Options has another
 	OperatorID int64 = 5550001
 	StrangerID int64 = 5550666
 )
 
-// Operator is the person who answers, unless In names another.
+// Operator returns the user who answers visitors, unless In has another.
 func Operator() User {
 	return User{ID: OperatorID, FirstName: "Ayşe", LanguageCode: "tr"}
 }
 
-// Stranger is a person who found the bot but has no business here.
+// Stranger returns a Telegram user who found the bot but is no operator.
 func Stranger() User {
 	return User{ID: StrangerID, FirstName: "Mallory", LanguageCode: "en"}
 }
 
-// User, Chat, Message and what they hold have the API's own fields.
+// User has the fields of the Bot API's User. The types below likewise have the fields of the API's types.
 type User struct {
 	ID           int64  `json:"id"`
 	IsBot        bool   `json:"is_bot"`
@@ -30,12 +30,12 @@ type User struct {
 	Username     string `json:"username,omitempty"`
 	LanguageCode string `json:"language_code,omitempty"`
 
-	// Told by getMe only.
+	// Returned by getMe only.
 	CanJoinGroups bool `json:"can_join_groups,omitempty"`
 	ReadsAll      bool `json:"can_read_all_group_messages,omitempty"` // privacy mode is off
 }
 
-// Chat is where people talk.
+// Chat is a private chat, a group or a supergroup.
 type Chat struct {
 	ID        int64  `json:"id"`
 	Type      string `json:"type"` // private, group, supergroup
@@ -44,13 +44,13 @@ type Chat struct {
 	IsForum   bool   `json:"is_forum,omitempty"`
 }
 
-// Message is what a bot sees of a message.
+// Message is a message as the bot receives it.
 type Message struct {
 	ID              int       `json:"message_id"`
 	Topic           int       `json:"message_thread_id,omitempty"`
 	InTopic         bool      `json:"is_topic_message,omitempty"`
 	From            *User     `json:"from,omitempty"`
-	SenderChat      *Chat     `json:"sender_chat,omitempty"` // in whose name it was written, if not in a person's
+	SenderChat      *Chat     `json:"sender_chat,omitempty"` // the chat in whose name it was sent, if not a user's
 	Chat            Chat      `json:"chat"`
 	Date            int64     `json:"date"`
 	EditDate        int64     `json:"edit_date,omitempty"`
@@ -90,7 +90,7 @@ type Message struct {
 	MigrateFrom   int64      `json:"migrate_from_chat_id,omitempty"`
 }
 
-// TopicName is what service messages tell of a topic.
+// TopicName is the content of a service message about a topic.
 type TopicName struct {
 	Name  string `json:"name,omitempty"`
 	Color int    `json:"icon_color,omitempty"`
@@ -108,7 +108,7 @@ type Media struct {
 	Type     string `json:"mime_type,omitempty"`
 }
 
-// What messages hold instead of text and files.
+// Content of messages other than text and files.
 type (
 	Sticker struct {
 		FileID   string `json:"file_id"`
@@ -140,7 +140,7 @@ type (
 	}
 )
 
-// Entity marks a part of a text; offset and length count UTF-16 units.
+// Entity marks up a part of a text; Offset and Length count UTF-16 code units.
 type Entity struct {
 	Type   string `json:"type"`
 	Offset int    `json:"offset"`
@@ -154,7 +154,7 @@ type Quote struct {
 	Text     string   `json:"text"`
 	Entities []Entity `json:"entities,omitempty"`
 	Position int      `json:"position"`
-	Manual   bool     `json:"is_manual,omitempty"` // chosen by the person, not by the server
+	Manual   bool     `json:"is_manual,omitempty"` // selected by the user, not by the server
 }
 
 // Topic is a forum topic as the operator sees it.
@@ -166,7 +166,7 @@ type Topic struct {
 	ByBot   bool   `json:"by_bot"`
 }
 
-// chat is a Chat with what is in it.
+// chat is a Chat with its messages and topics.
 type chat struct {
 	Chat
 	last     int
@@ -178,7 +178,7 @@ func newChat(c Chat) *chat {
 	return &chat{Chat: c, last: 1, messages: map[int]*Message{}, topics: map[int]*Topic{}}
 }
 
-// chat gives the chat with this id, made on first use; the lock is held.
+// chat returns the chat with this id, creating it on first use. s.mu must be held.
 func (s *Server) chat(id int64) *chat {
 	if s.chats[id] == nil {
 		c := Chat{ID: id, Type: "private", FirstName: s.users[id].FirstName}
@@ -190,13 +190,13 @@ func (s *Server) chat(id int64) *chat {
 	return s.chats[id]
 }
 
-// bot is who the bot's messages are from; the lock is held.
+// bot returns the sender of the bot's messages. s.mu must be held.
 func (s *Server) bot() *User {
 	bot := s.opts.Bot
 	return &bot
 }
 
-// add puts a message into a chat under the next id; the lock is held.
+// add adds a message to a chat under the next id. s.mu must be held.
 func (s *Server) add(in *chat, m *Message) *Message {
 	in.last++
 	m.ID, m.Chat, m.Date = in.last, in.Chat, time.Now().Add(s.opts.ClockOffset).Unix()
@@ -205,8 +205,8 @@ func (s *Server) add(in *chat, m *Message) *Message {
 	return m
 }
 
-// place sets what the API tells of where a message stands: in a topic every message that replies to nothing else replies to the
-// message that made the topic, and in a supergroup without topics a reply carries the id of its thread's first message.
+// place sets the fields that locate a message: in a topic, a message that replies to nothing else replies to the message that created
+// the topic, and in a supergroup without topics a reply has the id of its thread's first message as its thread id.
 func (in *chat) place(m *Message, topic int, replyTo *Message) {
 	if replyTo != nil {
 		copied := *replyTo
@@ -230,7 +230,7 @@ func (in *chat) place(m *Message, topic int, replyTo *Message) {
 	}
 }
 
-// Messages is everything in the operators' chat, oldest first.
+// Messages returns every message in the operators' chat, oldest first.
 func (s *Server) Messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,7 +243,7 @@ func (s *Server) Messages() []Message {
 	return list
 }
 
-// Sent is what the bot put into the operators' chat, oldest first, without service messages.
+// Sent returns the messages that the bot sent to the operators' chat, oldest first, without service messages.
 func (s *Server) Sent() []Message {
 	var list []Message
 	for _, m := range s.Messages() {
@@ -254,7 +254,7 @@ func (s *Server) Sent() []Message {
 	return list
 }
 
-// Topics is every topic that ever was in the operators' chat, oldest first.
+// Topics returns every topic that was ever in the operators' chat, oldest first.
 func (s *Server) Topics() []Topic {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,5 @@
-// Command fakebot serves the fake Bot API for tests that are not written in Go. It prints one line of JSON with the two addresses
-// and the token, and runs until its standard input ends, so that it never outlives who started it.
+// Command fakebot serves the fake Bot API for tests that are not written in Go. It prints one line of JSON with the two addresses and
+// the token, and runs until its standard input is closed, so that it never outlives the process that started it.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// stderr tells of refused calls; GET /blame of the control address lists them too.
+// stderr is a Reporter that prints refused calls to standard error; GET /blame of the control API lists them too.
 type stderr struct{}
 
 func (stderr) Helper() {}
@@ -33,7 +33,7 @@ func main() {
 }
 
 func run() error {
-	private := flag.Bool("private", false, "the operator talks with the bot alone, instead of in a forum group")
+	private := flag.Bool("private", false, "use a private chat of the operator with the bot instead of a forum group")
 	flag.Parse()
 	options := telegramtest.Forum()
 	if *private {
@@ -63,7 +63,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin) // its end is the sign to stop
+	_, err = io.Copy(io.Discard, os.Stdin) // end of input is the signal to stop
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	err = errors.Join(err, control.Shutdown(ctx))
