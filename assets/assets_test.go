@@ -49,7 +49,7 @@ func TestStaticFileInEveryEncoding(t *testing.T) {
 		t.Fatal(err)
 	}
 	if res := get(t, Static(), URL("js/lib/live.js"), "Accept-Encoding", "gzip, br"); res.Header.Get("Content-Encoding") != "gzip" {
-		t.Errorf("who comes first waits for %q", res.Header.Get("Content-Encoding"))
+		t.Errorf("the first request got encoding %q, want gzip", res.Header.Get("Content-Encoding"))
 	}
 	staticFiles["css/base.css"].squeezed()
 	for _, c := range []struct{ accept, encoding string }{
@@ -106,7 +106,7 @@ func TestStaticRefusals(t *testing.T) {
 			t.Errorf("GET %s: %d, want %d", target, res.StatusCode, want)
 		}
 	}
-	// A page from before an update must not keep today's file under yesterday's name.
+	// A page of an earlier build must not cache the current file under the old build's address.
 	if got := get(t, Static(), "/static/000000000000/css/base.css").Header.Get("Cache-Control"); got != cacheCheck {
 		t.Errorf("old fingerprint: Cache-Control %q", got)
 	}
@@ -163,12 +163,12 @@ func TestClientPins(t *testing.T) {
 		}
 	}
 	if !ClientEmbedded() {
-		return // a plain `go build` has no client to hold the integrity against; `make build` has
+		return // without `make build` there is no embedded client to check the integrity against
 	}
 	for name := range clientFiles {
 		h, ok := Client(name)
 		if !ok {
-			t.Errorf("%s is not embedded beside the others", name)
+			t.Errorf("%s is not embedded, although another client file is", name)
 			continue
 		}
 		data := body(t, get(t, h, "/socket.io/"+name).Body)
@@ -243,14 +243,14 @@ func TestPages(t *testing.T) {
 	if !bytes.HasSuffix(bytes.TrimSpace(body(t, plain)), []byte("</html>")) {
 		t.Error("the compressed page is not whole")
 	}
-	// Without data the pages still stand.
+	// Every page also renders without data.
 	for name := range pageParts {
 		w := httptest.NewRecorder()
 		if err := Page(w, httptest.NewRequest(http.MethodGet, "/", nil), http.StatusOK, name, PageData{}); err != nil {
 			t.Errorf("%s without data: %v", name, err)
 		}
 		if len(w.Result().Cookies()) != 0 {
-			t.Errorf("%s sets a cookie that nobody asked for", name)
+			t.Errorf("%s sets a cookie although the request chose no language or theme", name)
 		}
 	}
 	w := httptest.NewRecorder()
@@ -283,7 +283,7 @@ func TestLocale(t *testing.T) {
 	}
 }
 
-// Both languages say everything, with the same placeholders.
+// Both languages have the same keys, with the same placeholders.
 func TestLocalesAreComplete(t *testing.T) {
 	placeholder := regexp.MustCompile(`\{\w+\}`)
 	for from, to := range map[string]string{"tr": "en", "en": "tr"} {
@@ -303,7 +303,7 @@ func TestLocalesAreComplete(t *testing.T) {
 	}
 }
 
-// Every text that a module asks for exists, and no module turns strings into markup.
+// Every text that a module uses exists, and no module parses strings as HTML.
 func TestModules(t *testing.T) {
 	wanted := regexp.MustCompile(`\bt\('([a-z]+\.[a-z_]+)'|: '([a-z]+\.[a-z_]+)'`)
 	counted := regexp.MustCompile(`\bcount\('([a-z]+\.[a-z_]+)'`)
@@ -330,7 +330,7 @@ func TestModules(t *testing.T) {
 		for _, key := range keys {
 			seen++
 			if _, ok := text(fallbackLocale, key); !ok {
-				t.Errorf("%s asks for the text %s, which is not there", name, key)
+				t.Errorf("%s uses the text %s, which does not exist", name, key)
 			}
 		}
 		return nil
@@ -346,7 +346,7 @@ func TestModules(t *testing.T) {
 	}
 }
 
-// Another process makes the same bundles: a page that one served may load its files from the other.
+// Bundles must be deterministic: a page from one process may load its other files from another process.
 func TestBundlesAreTheSameEverywhere(t *testing.T) {
 	other := makeBundles().files
 	if len(other) != len(bundles().files) {
@@ -354,12 +354,12 @@ func TestBundlesAreTheSameEverywhere(t *testing.T) {
 	}
 	for name, f := range bundles().files {
 		if o := other[name]; o == nil || !bytes.Equal(o.made, f.made) {
-			t.Errorf("%s came out otherwise the second time", name)
+			t.Errorf("%s differs the second time", name)
 		}
 	}
 }
 
-// A page's two files hold everything that its modules and style sheets import, in fewer bytes than the sources.
+// A page's script and style sheet contain everything that its modules and style sheets import, minified.
 func TestBundles(t *testing.T) {
 	var sources string
 	for name, f := range staticFiles {
@@ -387,7 +387,7 @@ func TestBundles(t *testing.T) {
 			t.Errorf("%s: the Socket.IO client is in it: %v", b.Script, has)
 		}
 		if elsewhere := regexp.MustCompile(`from ?"[^"]+"`).FindString(script); elsewhere != "" {
-			t.Errorf("%s imports at once what is in no file with it: %s", b.Script, elsewhere)
+			t.Errorf("%s has a static import of another file: %s", b.Script, elsewhere)
 		}
 		var given []string
 		for _, list := range regexp.MustCompile(`export ?\{([^}]*)\}`).FindAllStringSubmatch(script, -1) {
@@ -396,24 +396,24 @@ func TestBundles(t *testing.T) {
 				given = append(given, fields[len(fields)-1])
 			}
 		}
-		// What it imports later is there, and finds in it what it takes from it.
+		// Every chunk exists, and every name that a chunk imports from the page's script is exported there.
 		for _, m := range regexp.MustCompile(`import\("\./([^"]+)"\)`).FindAllStringSubmatch(script, -1) {
 			code := served(bundleFolder + m[1])
 			for _, taken := range regexp.MustCompile(`import ?\{([^}]*)\} ?from ?"\./`+page+`\.js"`).FindAllStringSubmatch(code, -1) {
 				for name := range strings.SplitSeq(taken[1], ",") {
 					name, _, _ = strings.Cut(strings.TrimSpace(name), " as ")
 					if !slices.Contains(given, name) {
-						t.Errorf("%s takes %s, which %s does not give", m[1], name, b.Script)
+						t.Errorf("%s imports %s, which %s does not export", m[1], name, b.Script)
 					}
-					// The name is the source's, so that it is the same in other builds.
+					// Exports keep the name from the source, so that it is the same in other builds.
 					if !regexp.MustCompile(`(?m)^export (async )?(function|class|const|let) ` + name + `\b`).MatchString(sources) {
-						t.Errorf("%s takes %s, which no module exports by that name", m[1], name)
+						t.Errorf("%s imports %s, which no module exports by that name", m[1], name)
 					}
 				}
 			}
 		}
 	}
-	// A module three imports away from its entry.
+	// A module that the entry imports only indirectly.
 	if visitor := string(bundles().files[bundles().pages["visitor"].Script].made); !strings.Contains(visitor, "noopener noreferrer nofollow") {
 		t.Error("lib/text.js is not in the visitor's bundle")
 	}
@@ -422,7 +422,7 @@ func TestBundles(t *testing.T) {
 func TestPrepareCompressesWhatPagesLoad(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	Prepare(over, time.Hour) // must return, having done nothing or little
+	Prepare(over, time.Hour) // returns early because the context is done
 	Prepare(t.Context(), 0)
 	for name, f := range bundles().files {
 		if f.plain.body == nil || f.compress && len(f.plain.body) > 1024 && (f.br.Load() == nil || f.gzip.body == nil) {

@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// brandStyle is the style sheet of one brand colour.
+// brandStyle is the generated style sheet for one brand colour.
 type brandStyle struct {
 	file *file
-	hash string // of its bytes, for the address
+	hash string // of the contents, for the URL
 }
 
 var (
@@ -31,7 +31,7 @@ func styleOf(color string) (brandStyle, bool) {
 		return brandStyle{}, false
 	}
 	made := madeStyle(paletteOf(s))
-	brandStyles[color] = made // there is one BRAND_COLOR, so this does not grow
+	brandStyles[color] = made // there is only one BRAND_COLOR, so this map does not grow
 	return made, true
 }
 
@@ -41,11 +41,12 @@ func madeStyle(p palette) brandStyle {
 	return brandStyle{madeFile("brand.css", []byte(css)), hex.EncodeToString(sum[:6])}
 }
 
-// buttonColors is how the widget's script names the colours of its button by day and by night (static/js/loader/look.js).
+// buttonColors matches the light and dark colour of the widget's button, as static/js/loader/look.js puts them into the URL of
+// the chat.
 var buttonColors = regexp.MustCompile(`^[0-9a-f]{6}-[0-9a-f]{6}$`)
 
-// buttonStyle is the style sheet of a panel behind a button that a site gave a colour of its own. It is made for each request,
-// because anybody may ask for any colour.
+// buttonStyle makes the style sheet of a widget panel whose site chose the button's colour. It is not cached, because a request
+// may ask for any colour.
 func buttonStyle(colors string) (brandStyle, bool) {
 	if !buttonColors.MatchString(colors) {
 		return brandStyle{}, false
@@ -60,8 +61,8 @@ func buttonStyle(colors string) (brandStyle, bool) {
 	return madeStyle(p), true
 }
 
-// BrandStyleURL is the address of the style sheet of a brand colour, #rrggbb, or of the two colours of a button,
-// rrggbb-rrggbb; "" where there is none.
+// BrandStyleURL is the URL of the style sheet for a brand colour (#rrggbb) or for a button's two colours (rrggbb-rrggbb); "" if
+// color is neither.
 func BrandStyleURL(color string) string {
 	if buttonColors.MatchString(color) {
 		return "/brand.css?color=" + color
@@ -73,7 +74,7 @@ func BrandStyleURL(color string) string {
 	return "/brand.css?v=" + s.hash
 }
 
-// BrandStyle serves /brand.css for a colour; 404 where none is set. A button's colours (?color=) come before it.
+// BrandStyle serves /brand.css for the brand's colour, or 404 if there is none. A button's colours (?color=) take precedence.
 func BrandStyle(color string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		button, asked := buttonStyle(r.URL.Query().Get("color"))
@@ -91,22 +92,22 @@ func BrandStyle(color string) http.Handler {
 	})
 }
 
-// palette is what base.css's accent tokens become for a brand, light and dark.
+// palette holds the values of base.css's accent tokens for a brand colour, light and dark.
 type palette struct {
 	accent, strong, soft, on, own, onOwn, onOwnQuiet [2]shade // [light, dark]
 	badge, onBadge                                   shade
 }
 
-// Where the accent is read on, in both themes, besides its own soft shade: the darkest of the light papers and the lightest of
-// the dark ones (base.css). What can be read there can be read on the others.
+// papers are the least favourable backgrounds for accent-coloured text: the darkest light background and the lightest dark one
+// (base.css). Text with enough contrast here has enough on the other backgrounds.
 var papers = [2]shade{mustShade("#f1ede5"), mustShade("#1b1d1a")}
 
 var white, paper = mustShade("#ffffff"), mustShade("#faf8f4")
 
 const readable = 4.5 // WCAG 2.2 AA for text
 
-// paletteOf keeps the brand's hue and moves its lightness, no farther than needed, until text can be read: the accent on every
-// paper, and what stands on the accent.
+// paletteOf keeps the brand's hue and changes its lightness as little as possible, until the accent has enough contrast on every
+// background, and text has enough contrast on the accent.
 func paletteOf(brand shade) palette {
 	var p palette
 	base := brand.lch()
@@ -124,9 +125,10 @@ func paletteOf(brand shade) palette {
 	p.soft = soft
 	p.on = [2]shade{white, deep}
 
-	// One's own bubbles: the accent by day, a deep shade of it by night, where a bright one would dazzle.
+	// Bubbles of the reader's own messages: the accent in the light theme, a darker variant in the dark theme, where a bright one
+	// dazzles.
 	own := lch{min(base.l, 0.42), base.c, base.h}.darkenUntil(func(s shade) bool { return contrast(s, paper) >= 7 })
-	own.l = max(own.l, 0.3) // still something else than the paper
+	own.l = max(own.l, 0.3) // must remain distinguishable from the background
 	p.own = [2]shade{light.shade(), own.shade()}
 	p.onOwn = [2]shade{white, paper}
 	for i, ground := range p.own {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// lightDark reads a token of base.css.
+// lightDark reads the light and dark value of a token in base.css.
 func lightDark(t *testing.T, css, token string) [2]shade {
 	t.Helper()
 	m := regexp.MustCompile(`--` + token + `: light-dark\((#\w{6}), (#\w{6})\)`).FindStringSubmatch(css)
@@ -19,7 +19,7 @@ func lightDark(t *testing.T, css, token string) [2]shade {
 	return [2]shade{mustShade(m[1]), mustShade(m[2])}
 }
 
-// Whatever colour a shop has, people can read what is drawn in it, on every paper of both themes.
+// For any brand colour, text has WCAG AA contrast on every background of both themes.
 func TestBrandColoursCanBeRead(t *testing.T) {
 	css, err := fs.ReadFile(embedded, "static/css/base.css")
 	if err != nil {
@@ -58,17 +58,17 @@ func TestBrandColoursCanBeRead(t *testing.T) {
 			check("own bubble, quiet", theme, p.onOwnQuiet[theme], p.own[theme])
 			check("ink on soft", theme, lightDark(t, string(css), "ink")[theme], p.soft[theme])
 			if c := contrast(p.own[theme], grounds[theme][1]); c < 1.25 {
-				t.Errorf("%s, theme %d: own bubbles cannot be told from the paper: %.2f", colour, theme, c)
+				t.Errorf("%s, theme %d: own bubbles look like the background: %.2f", colour, theme, c)
 			}
 		}
 		check("mark", 0, p.onBadge, p.badge)
 	}
 }
 
-// A colour that can be read as it is stays as it is; others keep their hue.
+// A colour with enough contrast is kept unchanged; others keep their hue.
 func TestBrandColourIsKept(t *testing.T) {
 	if got := paletteOf(mustShade("#0b6b61")).accent[0]; got != mustShade("#0b6b61") {
-		t.Errorf("petrol becomes %s by day", got)
+		t.Errorf("petrol becomes %s in the light theme", got)
 	}
 	for _, colour := range []string{"#ffd400", "#e91e63", "#3f51b5", "#00bcd4"} {
 		from := mustShade(colour).lch()
@@ -89,7 +89,7 @@ func TestShades(t *testing.T) {
 	if c := contrast(mustShade("#000000"), mustShade("#ffffff")); c != 21 {
 		t.Errorf("black on white is %.3f", c)
 	}
-	// Ottosson's own example: sRGB red.
+	// The example from Ottosson's article: sRGB red.
 	if red := mustShade("#ff0000").lch(); red.l < 0.6279 || red.l > 0.6280 || red.c < 0.2576 || red.c > 0.2578 {
 		t.Errorf("red is %+v", red)
 	}
@@ -127,7 +127,7 @@ func TestBrandStyle(t *testing.T) {
 	}
 }
 
-// The button of the widget and the panel behind it have one colour, the site's or the brand's.
+// The widget's button and its panel have the same colour: the site's if it set one, otherwise the brand's.
 func TestButtonColors(t *testing.T) {
 	accent := paletteOf(mustShade("#ffd400")).accent
 	script := string(loaderScript(LoaderSettings{Color: "#ffd400"}))

@@ -9,7 +9,7 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// supported are the oldest browsers that the pages and the widget support, from "browserslist" in package.json.
+// supported lists the oldest supported browser versions, from "browserslist" in package.json.
 var supported = mustEngines()
 
 var browserLine = regexp.MustCompile(`^(chrome|edge|firefox|safari|ios_saf) >= (\d+(?:\.\d+)?)$`)
@@ -30,7 +30,7 @@ func mustEngines() []api.Engine {
 	return engines
 }
 
-// enginesOf translates lines of a browserslist, each of the form "NAME >= VERSION", into targets of esbuild.
+// enginesOf converts browserslist lines of the form "NAME >= VERSION" to esbuild targets.
 func enginesOf(lines []string) ([]api.Engine, error) {
 	names := map[string]api.EngineName{
 		"chrome": api.EngineChrome, "edge": api.EngineEdge, "firefox": api.EngineFirefox, "safari": api.EngineSafari, "ios_saf": api.EngineIOS,
@@ -51,8 +51,9 @@ func enginesOf(lines []string) ([]api.Engine, error) {
 
 const lightDarkCall = "light-dark("
 
-// lowerLightDark writes light-dark(DAY, NIGHT) in a style sheet as var(--l,DAY)var(--d,NIGHT), for browsers older than the function
-// (Safari 17.5, Chrome 123, Firefox 120). base.css sets one of --l and --d to nothing and leaves the other without a value.
+// lowerLightDark rewrites light-dark(LIGHT, DARK) in a style sheet as var(--l,LIGHT)var(--d,DARK), for browsers without that
+// function (before Safari 17.5, Chrome 123, Firefox 120). base.css sets one of --l and --d to the empty value and leaves the
+// other one invalid, so that its fallback applies.
 func lowerLightDark(css string) string {
 	var out strings.Builder
 	for {
@@ -72,7 +73,7 @@ func lowerLightDark(css string) string {
 	}
 }
 
-// lightDarkParts finds the comma between the two arguments and the closing bracket; end is -1 where one is missing.
+// lightDarkParts finds the comma between the two arguments and the closing bracket; end is -1 if either is missing.
 func lightDarkParts(rest string) (comma, end int) {
 	depth := 0
 	for i, c := range rest {

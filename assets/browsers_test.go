@@ -35,7 +35,7 @@ func TestLowerLightDark(t *testing.T) {
 	}
 }
 
-// What a page loads later is served as it is written.
+// Style sheets that are loaded on demand are served without lowerLightDark, so they must not use the function.
 func TestServedStylesNeedNoLightDark(t *testing.T) {
 	for name, f := range bundles().files {
 		if strings.HasSuffix(name, ".css") && strings.Contains(string(f.made), lightDarkCall) {
@@ -52,7 +52,7 @@ func TestServedStylesNeedNoLightDark(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.Contains(string(css), lightDarkCall) {
-			t.Errorf("%s.css is loaded as it is and has light-dark()", name)
+			t.Errorf("%s.css is served unprocessed and has light-dark()", name)
 		}
 	}
 }

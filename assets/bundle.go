@@ -11,24 +11,24 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// A page loads two files instead of thirty: its modules and its styles, each joined and minified by esbuild when the server
-// starts (a tenth of a second). Doing it here and not in `make build` means that every binary sends the same few bytes, the one
-// of a bare `go build` too, and that nothing made lies about in the tree. The sources stay served beside it, under their names.
+// A page loads two files instead of thirty: esbuild joins and minifies its modules and its style sheets when the server starts
+// (0.1 s). Bundling at start instead of in `make build` means that a plain `go build` also gets bundles, and that no generated
+// files lie in the tree. The source files stay available under their own names.
 
-// bundle is what a page loads besides its HTML, as addresses for <link> and <script>.
+// bundle holds the static paths of the files that a page loads besides its HTML.
 type bundle struct {
 	Style  string
 	Script string
 	needs  needs
 }
 
-// bundled is every page's bundle, and their files by name, such as "page/visitor.js".
+// bundled holds every page's bundle, and the files of all bundles by name, such as "page/visitor.js".
 type bundled struct {
 	pages map[string]bundle
 	files map[string]*file
 }
 
-// bundles makes them all, once, when something first asks.
+// bundles builds all bundles at the first call.
 var bundles = sync.OnceValue(makeBundles)
 
 func makeBundles() bundled {
@@ -49,10 +49,10 @@ func makeBundles() bundled {
 
 const (
 	bundleFolder = "page/"
-	outFolder    = "/out/" // where esbuild believes that it writes
+	outFolder    = "/out/" // esbuild's output directory; nothing is written there
 )
 
-// style joins the style sheets of a page.
+// style bundles the style sheets of a page and returns the file's name.
 func (b bundled) style(page string, names []string) string {
 	var source strings.Builder
 	for _, name := range append([]string{"base"}, names...) {
@@ -64,9 +64,9 @@ func (b bundled) style(page string, names []string) string {
 	return name
 }
 
-// script joins the modules of a page, and the Socket.IO client with them when the page talks to it and it is embedded. What is
-// imported later, by import(), becomes files of its own, which take what they share with the first from it: esbuild's own splitting
-// would cut that into a dozen files. code is all of it.
+// script bundles the modules of a page, together with the Socket.IO client if the page uses it and it is embedded. Modules
+// imported by import() become files of their own, which import shared modules from the page's script: esbuild's own code
+// splitting would produce a dozen files. code is the contents of all of them.
 func (b bundled) script(page string, parts contents) (entry string, code []byte) {
 	var source strings.Builder
 	modules := parts.scripts
@@ -78,7 +78,7 @@ func (b bundled) script(page string, parts contents) (entry string, code []byte)
 	}
 	var inject []string
 	if parts.client && ClientEmbedded() {
-		// Every free `io` in the modules becomes the one that this file exports.
+		// Replaces the global `io` in the modules by the export of this file.
 		inject = []string{"vendor/" + clientModule}
 	}
 	l := later{page: page, used: map[string]map[string]bool{}}
@@ -94,7 +94,7 @@ func (b bundled) script(page string, parts contents) (entry string, code []byte)
 		b.files[name] = madeFile(name, file.Contents)
 		code = append(code, file.Contents...)
 	}
-	for i := 0; i < len(l.modules); i++ { // one may name another
+	for i := 0; i < len(l.modules); i++ { // a chunk may import another chunk
 		slices.Sort(l.modules[i:])
 		result := build(l.file(l.modules[i]), "export * from './"+l.modules[i]+"';\n", api.LoaderJS, func(o *api.BuildOptions) {
 			o.Plugins = append([]api.Plugin{l.named(), l.taken()}, o.Plugins...)
@@ -106,7 +106,8 @@ func (b bundled) script(page string, parts contents) (entry string, code []byte)
 	return bundleFolder + page + ".js", code
 }
 
-// build runs esbuild on a source that stands in the static folder. What it refuses cannot be served: the build is broken.
+// build runs esbuild on a source text that imports files of the static folder. It panics on errors: then this build of the server
+// is broken.
 func build(page, source string, loader api.Loader, more ...func(*api.BuildOptions)) api.BuildResult {
 	ext := map[api.Loader]string{api.LoaderCSS: ".css", api.LoaderJS: ".js"}[loader]
 	options := api.BuildOptions{
@@ -139,7 +140,7 @@ func build(page, source string, loader api.Loader, more ...func(*api.BuildOption
 	return result
 }
 
-// fromEmbedded has esbuild read the embedded static folder, and the source under the name of the entry.
+// fromEmbedded is a plugin that makes esbuild read from the embedded static folder; the entry point is the given source.
 func fromEmbedded(ext, source string, loader api.Loader) api.Plugin {
 	const space = "static"
 	return api.Plugin{Name: "embedded", Setup: func(b api.PluginBuild) {
@@ -170,7 +171,7 @@ func fromEmbedded(ext, source string, loader api.Loader) api.Plugin {
 	}}
 }
 
-// lookup finds a static file: one of the bundles or one of the sources.
+// lookup returns a static file, a source file or part of a bundle; nil if there is none.
 func lookup(name string) *file {
 	if f := staticFiles[name]; f != nil {
 		return f

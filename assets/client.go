@@ -2,8 +2,7 @@ package assets
 
 import "net/http"
 
-// The Socket.IO client that the pages use. package.json pins the same version,
-// and client_test.go holds the two together.
+// The Socket.IO client that the pages use. package.json pins the same version; TestClientPins compares the two.
 const (
 	ClientVersion = "4.8.3"
 	// ClientCDN is the origin that a Content-Security-Policy must allow when the client is not embedded.
@@ -15,7 +14,7 @@ const (
 	clientModule = "socket.io.esm.min.js"
 )
 
-// clientFiles are the names that contract §2 promises under /socket.io/.
+// clientFiles are the files served under /socket.io/, as Socket.IO servers do.
 var clientFiles = map[string]bool{clientMain: true, "socket.io.js": true, clientModule: true}
 
 // ClientURL returns the address of one of the client's files on its CDN, in the pinned version.
@@ -26,8 +25,8 @@ func ClientURL(name string) string {
 // ClientName reports whether name is one of the files served under /socket.io/.
 func ClientName(name string) bool { return clientFiles[name] }
 
-// Client returns a handler for one of the client's files, or false when it was
-// not embedded at build time: the caller then redirects to ClientURL.
+// Client returns a handler for one of the client's files, or false if it was not embedded at build time: then the caller
+// redirects to ClientURL.
 func Client(name string) (http.Handler, bool) {
 	f, known := staticFiles["vendor/"+name]
 	if !clientFiles[name] || !known {
@@ -42,13 +41,13 @@ func Client(name string) (http.Handler, bool) {
 	}), true
 }
 
-// ClientEmbedded reports whether the pages have the client from this server, inside their bundle.
+// ClientEmbedded reports whether the client was embedded at build time, so that page bundles include it.
 func ClientEmbedded() bool {
 	_, ok := Client(clientMain)
 	return ok
 }
 
-// clientScript is what a page's <script> element needs to load the client; Src is "" where the page's bundle has it.
+// clientScript holds the attributes of the <script> element that loads the client; Src is "" if the page's bundle includes it.
 type clientScript struct{ Src, Integrity string }
 
 func clientTag() clientScript {

@@ -1,9 +1,8 @@
-// Package assets holds everything a browser loads: pages, styles, modules,
-// icons and texts, all inside the binary, and the small Go side that hands them out.
+// Package assets holds everything that a browser loads (pages, styles, modules, icons and texts), embedded in the binary, and the
+// handlers that serve it.
 //
-// Static files live under /static/<fingerprint>/…, where the fingerprint is a
-// hash over all of them and what bundle.go makes of them: relative imports
-// between modules keep working, and every answer may be cached for ever.
+// Static files are served under /static/<fingerprint>/…, where the fingerprint is a hash of all of them and of the bundles.
+// Relative imports between modules work, and every response may be cached for ever.
 package assets
 
 import (
@@ -19,13 +18,12 @@ import (
 	"sync"
 )
 
-// The vendor folder is filled by `make build` (see package.json) and may be
-// empty; its .keep file only keeps the folder in Git.
+// The vendor folder is filled by `make build` (see package.json) and may be empty; its .keep file only keeps the folder in Git.
 //
 //go:embed static root pages locales package.json
 var embedded embed.FS
 
-// fingerprint identifies this build's static files in URLs: the first twelve hex digits of a hash over names and contents.
+// fingerprint identifies this build's static files in URLs: the first twelve hex digits of a hash of names and contents.
 var fingerprint = sync.OnceValue(func() string {
 	sum := sha256.New()
 	hashFolders(sum, embedded, "static", "locales", "pages")
@@ -37,7 +35,7 @@ var fingerprint = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum.Sum(nil))[:12]
 })
 
-// Build identifies this build's pages to those that are open while the server is updated.
+// Build is sent to open pages, which compare it with their own to detect that the server was updated.
 func Build() string { return fingerprint() }
 
 // hashFolders adds the names and contents of every file below the folders to a hash.
@@ -65,7 +63,7 @@ func hashFolders(sum hash.Hash, fsys fs.FS, folders ...string) {
 	}
 }
 
-// URL returns the address of a static file, such as "js/visitor.js", in this build.
+// URL returns the URL path of a static file, such as "js/visitor.js", in this build.
 func URL(path string) string {
 	return staticPrefix + fingerprint() + "/" + strings.TrimPrefix(path, "/")
 }

@@ -14,14 +14,14 @@ import (
 	"golang.org/x/image/vector"
 )
 
-// badgeColor is the ground of the icons where no BRAND_COLOR is set, as root/favicon.svg has it.
+// badgeColor is the background of the icons if BRAND_COLOR is not set; root/favicon.svg has the same.
 const badgeColor = "#0B6B61"
 
-// iconFiles are the icons as pictures of points, for home screens that take no SVG: drawn by the server, in the brand's colour.
+// iconFiles are the PNG icons, for home screens that take no SVG. The server draws them in the brand's colour.
 var iconFiles = map[string]struct {
 	size  int
-	round bool    // stands by itself, with round corners; else whatever shows it cuts its own shape out of it
-	inset float64 // how much of the square the drawing takes; a mask may cut off a tenth at every side
+	round bool    // shown as it is, with round corners; otherwise the platform crops the square to its own shape
+	inset float64 // size of the drawing relative to the square; a platform's mask may crop a tenth at each side
 }{
 	"/icon-192.png":          {192, true, 1},
 	"/icon-512.png":          {512, true, 1},
@@ -29,7 +29,7 @@ var iconFiles = map[string]struct {
 	"/apple-touch-icon.png":  {180, false, 0.86},
 }
 
-// IconPaths are where Icons serves.
+// IconPaths are the URL paths that Icons serves.
 func IconPaths() []string {
 	paths := []string{"/favicon.svg"}
 	for path := range iconFiles {
@@ -38,7 +38,7 @@ func IconPaths() []string {
 	return paths
 }
 
-// Icons serves the icons, in a brand's colour ("" = our own). Each is drawn when it is first asked for, and kept.
+// Icons serves the icons in a brand's colour ("" = the default). Each is drawn at the first request and kept.
 func Icons(brand string) http.Handler {
 	ground := badgeColor
 	if s, err := parseShade(brand); err == nil {
@@ -63,7 +63,7 @@ func Icons(brand string) http.Handler {
 	})
 }
 
-// drawIcon draws what root/favicon.svg draws, on its grid of 32, as a PNG.
+// drawIcon draws the same image as root/favicon.svg, which has a grid of 32 units, and encodes it as PNG.
 func drawIcon(ground shade, size int, round bool, inset float64) []byte {
 	canvas := image.NewRGBA(image.Rect(0, 0, size, size))
 	p := pen{canvas: canvas, scale: float64(size) / 32, inset: inset}
@@ -86,11 +86,11 @@ func drawIcon(ground shade, size int, round bool, inset float64) []byte {
 		p.curves(6.8, 0, -.5, 1.5, -1.7, 2.5, -1.7, 4, 0, 2.7, 2.7, 3.5, 2.7, 6.2, 0, 1.5, -.9, 2.7, -2, 3.3)
 		p.curves(-4.8, 0, -1.1, -.6, -2, -1.8, -2, -3.3, 0, -2.7, 2.7, -3.5, 2.7, -6.2, 0, -1.5, -1.2, -2.5, -1.7, -4)
 	})
-	// The saucer: a line of 1.7 from (8, 26.4), bent by one unit, with round ends.
+	// The saucer: a stroke 1.7 wide from (8, 26.4), bent by one unit, with round ends.
 	const width, bits = 1.7, 64
 	line := func(t float64) (x, y float64) { return 8 + 16*t + 1.5*t*(1-t)*(1-2*t), 26.4 + 3*t*(1-t) }
 	p.fill(paper, func() {
-		for i := range 2 * (bits + 1) { // there on one side, back on the other
+		for i := range 2 * (bits + 1) { // along one edge of the stroke, and back along the other
 			side, at := 1.0, i
 			if i > bits {
 				side, at = -1, 2*bits+1-i
@@ -114,14 +114,14 @@ func drawIcon(ground shade, size int, round bool, inset float64) []byte {
 	}
 	var out bytes.Buffer
 	if err := png.Encode(&out, canvas); err != nil {
-		panic("assets: icon: " + err.Error()) // a buffer takes everything
+		panic("assets: icon: " + err.Error()) // writing to a buffer cannot fail
 	}
 	return out.Bytes()
 }
 
 func (s shade) opaque() color.RGBA { return color.RGBA{s.r, s.g, s.b, 255} }
 
-// pen draws filled shapes on a grid of 32.
+// pen draws filled shapes in coordinates of a 32-unit grid.
 type pen struct {
 	canvas       *image.RGBA
 	scale, inset float64
@@ -146,7 +146,7 @@ func (p *pen) move(x, y float64) {
 	p.raster.MoveTo(p.at(x, y))
 }
 
-// curves goes straight by (dx, dy), then along Bézier curves of six relative coordinates each, as SVG's "c".
+// curves draws a line by (dx, dy), then Bézier curves of six relative coordinates each, like SVG's "c" command.
 func (p *pen) curves(dx, dy float64, c ...float64) {
 	p.x, p.y = p.x+dx, p.y+dy
 	p.raster.LineTo(p.at(p.x, p.y))
@@ -167,7 +167,7 @@ func (p *pen) box(x, y, toX, toY float64) {
 }
 
 func (p *pen) disc(x, y, r float64) {
-	const k = 0.5522847498 // how far a Bézier curve's handles stand out to look like a quarter of a circle
+	const k = 0.5522847498 // distance of the control points at which a Bézier curve approximates a quarter circle of radius 1
 	p.raster.ClosePath()
 	p.move(x+r, y)
 	for turn := range 4 {

@@ -13,27 +13,27 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// later is what a page imports by import(): modules, each of which becomes a file beside the page's first. A module that both
-// use is in the first alone, which exports what is taken from it under its own name, so that a page that is open while the server is
-// updated can go on with later modules of the new build.
+// later collects the modules that a page loads by import(). Each becomes a chunk, a file next to the page's script. A module that
+// both use is only in the script, which exports what chunks need under the names from the source. Thus a page that stays open
+// while the server is updated can load chunks of the new build.
 //
-// Every process makes the same files of the same sources, for a page of one may load its files from another: nothing here
-// depends on the order in which esbuild, from several goroutines, calls the plugins.
+// Every process must generate the same files from the same sources, because a page from one process may load its chunks from
+// another. Nothing here may depend on the order in which esbuild calls the plugins, which it does from several goroutines.
 type later struct {
 	page   string
-	shared []string // what the first file holds, sorted
+	shared []string // modules in the page's script, sorted
 
 	mu      sync.Mutex
 	modules []string                   // such as "js/lib/emoji.js"
-	used    map[string]map[string]bool // names that the first file has to export, by shared module
+	used    map[string]map[string]bool // names that the page's script has to export, by shared module
 }
 
-// file is the name of a later module's file, without its folder and ".js".
+// file is the name of a chunk's file, without folder and ".js".
 func (l *later) file(module string) string {
 	return l.page + "-" + strings.TrimSuffix(path.Base(module), ".js")
 }
 
-// named has import() lead to the files.
+// named is a plugin that replaces the path in import() by the chunk's file, and records the module.
 func (l *later) named() api.Plugin {
 	return api.Plugin{Name: "later", Setup: func(b api.PluginBuild) {
 		b.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
@@ -51,7 +51,7 @@ func (l *later) named() api.Plugin {
 	}}
 }
 
-// taken has a later module take what the first file holds from there.
+// taken is a plugin that makes a chunk import shared modules from the page's script instead of bundling them again.
 func (l *later) taken() api.Plugin {
 	const space = "taken"
 	return api.Plugin{Name: space, Setup: func(b api.PluginBuild) {
@@ -88,7 +88,7 @@ func (l *later) holds(module string) bool {
 	return ok
 }
 
-// exports is what the first file says to have them all.
+// exports returns the export statements that the page's script needs for its chunks.
 func (l *later) exports() string {
 	var lines strings.Builder
 	from := map[string]string{}
@@ -115,9 +115,9 @@ func (l *later) exports() string {
 
 var namedImport = regexp.MustCompile(`(?m)^import \{([^}]*)\} from '([^']+)';$`)
 
-// namesOf lists what one module imports from another; everything when it is not by name.
+// namesOf lists the names that one module imports from another; all exports if the import is not a list of names.
 func namesOf(importer, module string) []string {
-	source, _ := fs.ReadFile(embedded, "static/"+importer) // the source of an entry is no file
+	source, _ := fs.ReadFile(embedded, "static/"+importer) // fails for the entry point, which is no file
 	var names []string
 	for _, m := range namedImport.FindAllSubmatch(source, -1) {
 		if path.Join(path.Dir(importer), string(m[2])) != module {
@@ -136,7 +136,7 @@ func namesOf(importer, module string) []string {
 	return names
 }
 
-// account is the part of esbuild's metafile that is read here.
+// account is the part of esbuild's metafile that is used here.
 type account struct {
 	Outputs map[string]struct {
 		Inputs  map[string]struct{}
@@ -152,7 +152,7 @@ func accountOf(metafile, what string) account {
 	return a
 }
 
-// inputsOf lists the modules that a page's first file was made of, sorted.
+// inputsOf lists the modules that a page's script was made of, sorted.
 func inputsOf(metafile, page string) []string {
 	var modules []string
 	for _, output := range accountOf(metafile, "page "+page).Outputs {

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// A page carries no drawing that it neither shows nor could come to show, and no text that its modules could not ask for. What modules
-// ask for is found by the strings in them, so too much may be kept (a string has other uses), never too little: a name is always
-// spelled somewhere, whole or in two parts: its beginning, or its section alone, before a placeholder.
+// Tree shaking of icons and texts: a page contains only the icons it shows or its modules may show, and only the texts its
+// modules may use. Which those are is derived from the string literals in the bundled code. This may keep too much, because a
+// string may serve another purpose, but never too little: a name is always spelled out in the code, completely or up to a
+// placeholder, or as the section alone before one.
 
 var (
 	keys      = regexp.MustCompile(`\b[a-z]+\.[a-z_0-9]+`)
@@ -21,12 +22,12 @@ var (
 	plurals   = regexp.MustCompile(`_(zero|one|two|few|many|other)$`)
 )
 
-// needs is what a page's modules can ask for.
+// needs describes which icons and texts a page's modules can use.
 type needs struct {
-	keys       map[string]bool // texts by their whole names
-	quoted     map[string]bool // words that are a whole string
-	sections   map[string]bool // of which texts are asked for by such a word
-	beginnings []string
+	keys       map[string]bool // full names of texts
+	quoted     map[string]bool // string literals that are a single word
+	sections   map[string]bool // sections whose texts are looked up by a name from quoted
+	beginnings []string        // literal prefixes of text names
 }
 
 func needsOf(code []byte) needs {
@@ -46,7 +47,7 @@ func needsOf(code []byte) needs {
 	return n
 }
 
-// text reports whether the text "section.name" may be asked for.
+// text reports whether the text "section.name" may be used.
 func (n needs) text(key string) bool {
 	whole := plurals.ReplaceAllString(key, "")
 	part, name, _ := strings.Cut(whole, ".")
@@ -61,10 +62,10 @@ func (n needs) text(key string) bool {
 	return false
 }
 
-// spritePlace is where a page's template leaves room for its drawings.
+// spritePlace is the element in a page's template that is replaced by its sprite.
 const spritePlace = `<svg class="sprite"></svg>`
 
-// sprite is the drawings of pages/icons.html that a page shows or its modules may ask for.
+// sprite returns the icons of pages/icons.html that the page shows or its modules may show.
 func (n needs) sprite(page []byte) []byte {
 	return symbol.ReplaceAllFunc(allIcons, func(drawing []byte) []byte {
 		name := string(symbol.FindSubmatch(drawing)[1])
@@ -75,7 +76,7 @@ func (n needs) sprite(page []byte) []byte {
 	})
 }
 
-// allIcons is the sprite of all drawings; it is markup of ours that no input gets into.
+// allIcons is the sprite of all icons. It is trusted markup without any input.
 var allIcons = func() []byte {
 	var out bytes.Buffer
 	t := template.Must(template.ParseFS(embedded, "pages/icons.html"))

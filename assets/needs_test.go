@@ -22,12 +22,12 @@ func TestNeeds(t *testing.T) {
 	sprite := string(needsOf([]byte("icon('clock')")).sprite([]byte(`<use href="#i-send"/>`)))
 	for name, want := range map[string]bool{"clock": true, "send": true, "trash": false, "sen": false} {
 		if strings.Contains(sprite, `id="i-`+name+`"`) != want {
-			t.Errorf("drawing %s: %v", name, !want)
+			t.Errorf("icon %s: %v", name, !want)
 		}
 	}
 }
 
-// Every drawing that a page shows from the start is in it; a small page has fewer than all.
+// Every page contains the icons that its HTML uses; a small page contains fewer than all.
 func TestPagesHaveTheirDrawings(t *testing.T) {
 	all := bytes.Count(allIcons, []byte("<symbol"))
 	for name := range pageParts {
@@ -38,11 +38,11 @@ func TestPagesHaveTheirDrawings(t *testing.T) {
 		html := w.Body.String()
 		for _, m := range regexp.MustCompile(`href="#(i-[a-z]+)"`).FindAllStringSubmatch(html, -1) {
 			if !strings.Contains(html, `<symbol id="`+m[1]+`"`) {
-				t.Errorf("%s shows %s, which it does not carry", name, m[1])
+				t.Errorf("%s uses %s, which it does not contain", name, m[1])
 			}
 		}
 		if n := strings.Count(html, "<symbol"); n == 0 && name != "offline" || name == "login" && n > all*3/4 {
-			t.Errorf("%s carries %d of %d drawings", name, n, all)
+			t.Errorf("%s contains %d of %d icons", name, n, all)
 		}
 	}
 }

@@ -16,63 +16,63 @@ import (
 // PageData is what a handler passes to a page.
 type PageData struct {
 	CSRFToken string
-	// Base is the path that this server's addresses begin with, without the slash at its end; "" = the root.
+	// Base is the path prefix of this server's URLs, without trailing slash; "" = the root.
 	Base string
-	// Locale is the default language (DEFAULT_LOCALE); the request's own wishes come first.
+	// Locale is the default language (DEFAULT_LOCALE); the request's own preferences take precedence.
 	Locale string
 	// Nonce is set on script elements when the Content-Security-Policy uses one; it may be empty.
 	Nonce   string
 	Version string
 	Brand   Brand
 	Team    Team
-	// Data belongs to the page: LoginData for "login", ErrorData for "error", nil for the others.
+	// Data depends on the page: LoginData for "login", ErrorData for "error", WidgetData for "widget", nil for the others.
 	Data any
 }
 
-// Brand is whose chat it is. Empty fields have not been set.
+// Brand describes the business whose chat this is. Empty fields are not set.
 type Brand struct {
 	Name, Greeting, Agent string
-	// Color is #rrggbb as it was set; /brand.css has it in shades that can be read. In the widget it may be a button's two colours.
+	// Color is #rrggbb as configured; /brand.css derives readable variants. In the widget it may be a button's two colours.
 	Color string
-	// Logo and Avatar are addresses that the page's policy lets it load.
+	// Logo and Avatar are URLs that the page's Content-Security-Policy allows.
 	Logo, Avatar string
 }
 
-// Team says when visitors may expect an answer, as the event team_status does to pages that are open.
+// Team says when visitors may expect an answer. The event team_status sends the same to open pages.
 type Team struct {
 	Away         bool    `json:"away"`
-	Until        *string `json:"until"` // RFC 3339; when it opens again, if it is closed now
+	Until        *string `json:"until"` // RFC 3339; when the team opens again, if it is closed now
 	UsualSeconds *int64  `json:"typical_reply_seconds"`
-	Hours        bool    `json:"hours"` // it is closed by OPENING_HOURS now
+	Hours        bool    `json:"hours"` // whether it is away because of OPENING_HOURS
 }
 
-// LoginData tells the login page which way of signing in the server asks for.
+// LoginData says which sign-in method the server requires.
 type LoginData struct {
 	PasswordRequired bool
-	// CodeVia is "telegram" or "log": where the one-time code arrives.
+	// CodeVia says where the one-time code is sent: "telegram" or "log".
 	CodeVia string
 }
 
-// ErrorData describes a failure to a person: the status and an identifier to quote, if there is one.
+// ErrorData is shown on the error page: the status, and a request ID to quote if there is one.
 type ErrorData struct {
 	Status    int
 	RequestID string
 }
 
-// WidgetData is for the chat in a frame on other sites: their origins, whose word its scripts take.
+// WidgetData is for the chat in a frame on other sites. Sites are the origins whose messages the page's scripts accept.
 type WidgetData struct{ Sites []string }
 
-// contents is what a page consists of besides its template.
+// contents lists what a page consists of besides its template.
 type contents struct {
-	texts   []string // sections of the locales that its modules need besides "common"
+	texts   []string // locale sections that its modules use, besides "common"
 	styles  []string // static/css/NAME.css, after base.css
 	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
-	client  bool     // whether they use the Socket.IO client
-	file    string   // the template, pages/NAME.html, when it is another page's
-	fixed   bool     // the theme is not the reader's to switch, and the brand is not shown: no theme.js, no whole.css
+	client  bool     // whether its modules use the Socket.IO client
+	file    string   // template pages/NAME.html, if it is that of another page
+	fixed   bool     // no theme switch and no brand: without theme.js and whole.css
 }
 
-// pageParts are the pages.
+// pageParts lists all pages.
 var pageParts = map[string]contents{
 	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "wide"}, scripts: []string{"visitor"}, client: true},
 	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", fixed: true},
@@ -84,25 +84,25 @@ var pageParts = map[string]contents{
 	"error":       {styles: []string{"sheet"}},
 }
 
-// view is what the templates see.
+// view is the data of the templates.
 type view struct {
 	PageData
 	Page string
 	Lang string
 	Dir  string
-	// Theme is "light", "dark", or "" for the system's.
+	// Theme is "light", "dark", or "" to follow the system.
 	Theme string
-	// TeamLine says when an answer may be expected; "" while nobody knows.
+	// TeamLine says when an answer may be expected; "" if that is unknown.
 	TeamLine string
 	Others   []language
-	Client   *clientScript // nil where the page needs no script element for it
+	Client   *clientScript // nil if the page needs no script element for it
 	Bundle   bundle
 	Strings  map[string]string
 }
 
 type language struct{ Code, Name, Href string }
 
-// pages holds one parsed template per locale and page, keyed "tr/visitor".
+// pages holds one parsed template per locale and page, with keys such as "tr/visitor".
 var pages = parsePages()
 
 func parsePages() map[string]*template.Template {
@@ -137,7 +137,7 @@ func parsePages() map[string]*template.Template {
 
 var indent = regexp.MustCompile(`\n\s+`)
 
-// parseTight parses templates without the indentation of their lines, which browsers need not read.
+// parseTight parses templates after removing indentation, to save bytes.
 func parseTight(t *template.Template, names []string) (*template.Template, error) {
 	for _, name := range names {
 		source, err := embedded.ReadFile(name)
@@ -160,7 +160,7 @@ func templateNames(page string) []string {
 	return []string{"pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/" + cmp.Or(pageParts[page].file, page) + ".html"}
 }
 
-// pageStrings are the texts that a page's modules may ask for, per "locale/page", joined once.
+// pageStrings holds the texts that a page's modules may use, per "locale/page".
 var pageStrings = sync.OnceValue(joinStrings)
 
 func joinStrings() map[string]map[string]string {
@@ -169,7 +169,7 @@ func joinStrings() map[string]map[string]string {
 		for name, parts := range pageParts {
 			all := map[string]string{}
 			for _, section := range append([]string{"common"}, parts.texts...) {
-				// The fallback first, so that a missing text shows in Turkish instead of as a key.
+				// The fallback first, so that a missing text is shown in Turkish.
 				for _, source := range []string{fallbackLocale, locale} {
 					for key, s := range locales[source][section] {
 						if full := section + "." + key; bundles().pages[name].needs.text(full) {
@@ -184,8 +184,8 @@ func joinStrings() map[string]map[string]string {
 	return joined
 }
 
-// Page writes one of the pages of pageParts in the language of the request. Nothing is written when it fails, so
-// the caller can still answer with an error.
+// Page writes a page in the language of the request. On an error nothing has been written, so that the caller can still send an
+// error page.
 func Page(w http.ResponseWriter, r *http.Request, status int, name string, d PageData) error {
 	lang := Locale(r, d.Locale)
 	t := pages[lang+"/"+name]
@@ -213,25 +213,25 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 		return fmt.Errorf("assets: page %s: %w", name, err)
 	}
 	body := bytes.Replace(out.Bytes(), []byte(spritePlace), bundles().pages[name].needs.sprite(out.Bytes()), 1)
-	if name != "widget" { // another site chose for the frame, not the person who sees it
+	if name != "widget" { // in the frame the embedding site chose language and theme, not the visitor
 		remember(w, r, d.Base)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)
 	if h.Get("Cache-Control") == "" {
-		// The page carries a CSRF token, so it belongs to one browser.
+		// The page contains a CSRF token, so it must not be shared.
 		h.Set("Cache-Control", "private, no-cache")
 	}
 	h.Add("Vary", "Accept-Language, Cookie, Accept-Encoding")
-	// What is secret here, the CSRF token, never stands beside anything that a request chose, so compressing gives nothing away.
+	// Compression cannot leak the CSRF token (BREACH), because the page does not repeat input of the request.
 	if accepts(r.Header.Get("Accept-Encoding"), "gzip") {
 		body = gzipped(body, gzip.BestCompression)
 		h.Set("Content-Encoding", "gzip")
 	}
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the browser left; nothing to do about it
+		_, _ = w.Write(body) // an error means that the client has disconnected
 	}
 	return nil
 }

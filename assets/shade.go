@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// shade is a colour as screens have it: red, green, blue from 0 to 255.
+// shade is an sRGB colour: red, green, blue from 0 to 255.
 type shade struct{ r, g, b uint8 }
 
 func (s shade) String() string { return fmt.Sprintf("#%02x%02x%02x", s.r, s.g, s.b) }
@@ -30,7 +30,7 @@ func mustShade(text string) shade {
 	return s
 }
 
-// linear undoes the gamma of one channel (IEC 61966-2-1).
+// linear converts one sRGB channel to linear light (IEC 61966-2-1).
 func linear(v uint8) float64 {
 	c := float64(v) / 255
 	if c <= 0.04045 {
@@ -46,21 +46,21 @@ func gamma(c float64) float64 {
 	return 1.055*math.Pow(c, 1/2.4) - 0.055
 }
 
-// luminance is WCAG's relative luminance.
+// luminance is the relative luminance as defined by WCAG.
 func (s shade) luminance() float64 {
 	return 0.2126*linear(s.r) + 0.7152*linear(s.g) + 0.0722*linear(s.b)
 }
 
-// contrast is WCAG's contrast ratio, 1 to 21.
+// contrast is the contrast ratio as defined by WCAG, 1 to 21.
 func contrast(a, b shade) float64 {
 	x, y := a.luminance(), b.luminance()
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// lch is a colour in OKLCH: lightness 0 to 1, chroma, hue in radians. Equal steps of lightness look equal in every hue.
+// lch is a colour in OKLCH: lightness 0 to 1, chroma, hue in radians. Equal steps of lightness look equal for every hue.
 type lch struct{ l, c, h float64 }
 
-// lch converts by the matrices of Björn Ottosson, "A perceptual color space for image processing".
+// lch converts with the matrices from Björn Ottosson, "A perceptual color space for image processing".
 func (s shade) lch() lch {
 	r, g, b := linear(s.r), linear(s.g), linear(s.b)
 	l := math.Cbrt(0.4122214708*r + 0.5363325363*g + 0.0514459929*b)
@@ -71,7 +71,7 @@ func (s shade) lch() lch {
 	return lch{0.2104542553*l + 0.7936177850*m - 0.0040720468*n, math.Hypot(x, y), math.Atan2(y, x)}
 }
 
-// shade is the colour on a screen, with less chroma where a screen has not that much at this lightness.
+// shade converts to sRGB, reducing the chroma if the colour is out of gamut at this lightness.
 func (c lch) shade() shade {
 	c.l = min(max(c.l, 0), 1)
 	if s, inside := c.screen(); inside {
@@ -114,7 +114,7 @@ func (c lch) moved(by float64) lch { return lch{min(max(c.l+by, 0), 1), c.c, c.h
 
 const lightnessStep = 0.005
 
-// darkenUntil takes lightness away until fits says yes, or there is none left.
+// darkenUntil reduces the lightness until fits returns true or the colour is black.
 func (c lch) darkenUntil(fits func(shade) bool) lch {
 	for c.l > 0 && !fits(c.shade()) {
 		c.l -= lightnessStep
@@ -122,7 +122,7 @@ func (c lch) darkenUntil(fits func(shade) bool) lch {
 	return lch{max(c.l, 0), c.c, c.h}
 }
 
-// lightenUntil adds some until fits says yes, or there is no more.
+// lightenUntil increases the lightness until fits returns true or the colour is white.
 func (c lch) lightenUntil(fits func(shade) bool) lch {
 	for c.l < 1 && !fits(c.shade()) {
 		c.l += lightnessStep

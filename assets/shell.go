@@ -8,14 +8,15 @@ import (
 	"sync"
 )
 
-// WorkerPolicy is the Content-Security-Policy of /sw.js: it asks this server and nobody else.
+// WorkerPolicy is the Content-Security-Policy of /sw.js: it may only send requests to this server.
 const WorkerPolicy = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
 
-// WorkerTypes is the one Trusted Types policy that pages may make (lib/worker.js): it turns anything into "sw.js".
+// WorkerTypes is the name of the only Trusted Types policy that pages may create (lib/worker.js): it returns "sw.js" for any
+// input.
 const WorkerTypes = "sohbet-worker"
 
-// Manifest serves /manifest.json: what a phone shows when the chat is put on its home screen, in the visitor's language. base is the
-// path that the server's addresses begin with.
+// Manifest serves /manifest.json, the web app manifest of the visitor's page, in the visitor's language. base is the path prefix
+// of the server's URLs.
 func Manifest(b Brand, base, fallback string) http.Handler {
 	return manifest(b, base, fallback, "/", func(locale, name string) (string, string) {
 		description, _ := text(locale, "visitor.description")
@@ -23,8 +24,8 @@ func Manifest(b Brand, base, fallback string) http.Handler {
 	})
 }
 
-// ConsoleManifest serves /admin/manifest.json, the same for agents: an installed console is an app of its own. Its scope holds
-// the page where they sign in.
+// ConsoleManifest serves /admin/manifest.json, the web app manifest of the console, which is installed as an app of its own. Its
+// scope includes the login page.
 func ConsoleManifest(b Brand, base, fallback string) http.Handler {
 	return manifest(b, base, fallback, "/admin", func(locale, name string) (string, string) {
 		title, _ := text(locale, "console.title")
@@ -33,7 +34,7 @@ func ConsoleManifest(b Brand, base, fallback string) http.Handler {
 	})
 }
 
-// manifest makes what describes the app that starts at a path; about gives its name and description from the brand's name.
+// manifest makes the web app manifest of the app that starts at a path; about returns its name and description for a brand name.
 func manifest(b Brand, base, fallback, start string, about func(locale, brand string) (name, description string)) http.Handler {
 	type icon struct {
 		Src     string `json:"src"`
@@ -81,8 +82,8 @@ func manifest(b Brand, base, fallback, start string, about func(locale, brand st
 	})
 }
 
-// Worker serves /sw.js, the service worker: root/sw.js with what belongs to this build before it. Its bytes change with the
-// static files, which is how browsers notice a new one.
+// Worker serves the service worker /sw.js: root/sw.js, preceded by the data of this build. Its bytes change whenever static files
+// do, so that browsers detect a new version.
 func Worker(b Brand, base string) http.Handler {
 	made := sync.OnceValue(func() *file {
 		shell := []string{base + "/favicon.svg"}
@@ -90,7 +91,7 @@ func Worker(b Brand, base string) http.Handler {
 			shell = append(shell, base+style)
 		}
 		for name := range bundles().files {
-			// The visitor's page with what it loads later, and the page for no connection. Nothing of the agents'.
+			// The visitor's page with its chunks, and the offline page; nothing of the console.
 			if page := strings.TrimPrefix(name, bundleFolder); strings.HasPrefix(page, "visitor") || strings.HasPrefix(page, "offline") {
 				shell = append(shell, base+URL(name))
 			}

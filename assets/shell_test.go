@@ -68,14 +68,14 @@ func TestIcons(t *testing.T) {
 		at := func(x, y float64) shade {
 			r, g, b, a := picture.At(int(x*float64(size)), int(y*float64(size))).RGBA()
 			if a == 0 {
-				return shade{1, 2, 3} // nothing there
+				return shade{1, 2, 3} // transparent
 			}
 			return shade{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8)}
 		}
 		if size != want.size || picture.Bounds().Dy() != want.size {
 			t.Errorf("%s is %v", path, picture.Bounds())
 		}
-		// Tea in the middle, the ground beside it, and at the corners what the purpose asks for.
+		// Tea in the middle, the background next to it, and corners as the icon's purpose requires.
 		if tea, ground := at(.5, .52), at(.1, .5); tea != mustShade("#d97a1e") || ground != badge {
 			t.Errorf("%s: %s in the middle, %s at the side", path, tea, ground)
 		}
@@ -88,10 +88,10 @@ func TestIcons(t *testing.T) {
 		t.Errorf("favicon.svg is not in the brand's colour: %s", svg)
 	}
 	if plain := string(body(t, get(t, Icons(""), "/favicon.svg").Body)); !strings.Contains(plain, badgeColor) {
-		t.Error("without a brand favicon.svg is not what it was")
+		t.Error("favicon.svg is changed although there is no brand colour")
 	}
 	if res := get(t, Icons(""), "/icon-1.png"); res.StatusCode != http.StatusNotFound {
-		t.Errorf("an icon that is not there: %d", res.StatusCode)
+		t.Errorf("an unknown icon: %d", res.StatusCode)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestWorker(t *testing.T) {
 	}
 }
 
-// The one policy of Trusted Types is made in one place, by the name that the header allows, and does not look at what it is given.
+// Only one module creates a Trusted Types policy, with the name that the header allows, and the policy ignores its input.
 func TestOnePolicyOfTrustedTypes(t *testing.T) {
 	var makers []string
 	err := fs.WalkDir(embedded, "static/js", func(name string, _ fs.DirEntry, err error) error {
@@ -140,12 +140,12 @@ func TestOnePolicyOfTrustedTypes(t *testing.T) {
 		if bytes.Contains(data, []byte("createPolicy")) {
 			makers = append(makers, name)
 			if want := `createPolicy('` + WorkerTypes + `', { createScriptURL: () => 'sw.js' })`; bytes.Count(data, []byte("createPolicy")) != 1 || !bytes.Contains(data, []byte(want)) {
-				t.Errorf("%s makes another policy than %s", name, want)
+				t.Errorf("%s creates another policy than %s", name, want)
 			}
 		}
 		return err
 	})
 	if err != nil || len(makers) != 1 {
-		t.Errorf("policies are made in %v: %v", makers, err)
+		t.Errorf("policies are created in %v: %v", makers, err)
 	}
 }

@@ -28,11 +28,11 @@ const (
 	cacheADay    = "public, max-age=86400"
 	cacheCheck   = "no-cache"
 
-	// One level below the best: a third of its time at 2% more bytes.
+	// One level below the best: a third of the time for 2% more bytes.
 	brotliLevel = brotli.BestCompression - 1
 )
 
-// contentTypes names the types here so that they do not depend on the machine's mime tables.
+// contentTypes makes the types independent of the machine's MIME tables.
 var contentTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
@@ -43,11 +43,11 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// file is one embedded or made file in every encoding that is worth sending. It is
-// compressed with gzip when it is first asked for, with Brotli when there is time, and kept.
+// file is one embedded or generated file in every encoding that is worth sending. It is compressed with gzip at the first
+// request, with Brotli by Prepare.
 type file struct {
 	name        string
-	made        []byte // of a file that is made at the start; nil = embedded under its name
+	made        []byte // contents of a generated file; nil = read the embedded file of that name
 	contentType string
 	compress    bool
 
@@ -55,7 +55,7 @@ type file struct {
 	plain encoded
 	gzip  encoded
 	more  sync.Once
-	br    atomic.Pointer[encoded] // nil until squeezed, or where it would be no smaller
+	br    atomic.Pointer[encoded] // nil until squeezed, or if it is not smaller than gzip
 }
 
 type encoded struct {
@@ -76,15 +76,15 @@ func newFile(name string) *file {
 	return &file{name: name, contentType: contentType, compress: ext != ".png" && ext != ".ico"}
 }
 
-// madeFile is a file whose contents are at hand.
+// madeFile returns a file with generated contents.
 func madeFile(name string, body []byte) *file {
 	f := newFile(name)
 	f.made = body
 	return f
 }
 
-// load reads the file and compresses it with gzip, once. Errors cannot happen here but for a
-// broken build: the list of files comes from the same embedded tree.
+// load reads the file and compresses it with gzip, once. It can only fail if the build is broken: the list of files comes from
+// the same embedded tree.
 func (f *file) load() {
 	f.once.Do(func() {
 		body := f.made
@@ -123,13 +123,13 @@ func (f *file) squeezed() {
 
 func gzipped(body []byte, level int) []byte {
 	return squeeze(body, func(w io.Writer) io.WriteCloser {
-		z, _ := gzip.NewWriterLevel(w, level) // fails only for a level that does not exist
+		z, _ := gzip.NewWriterLevel(w, level) // fails only for an invalid level
 		return z
 	})
 }
 
-// window is the base-2 logarithm of a Brotli window for so many bytes (RFC 7932, section 9.1). The compressor's memory, 32 MB with
-// the default window, follows from it.
+// window returns the base-2 logarithm of the Brotli window size for n bytes (RFC 7932, section 9.1). The compressor's memory, 32
+// MB with the default window, depends on it.
 func window(n int) int { return min(max(bits.Len(uint(n)), 16), 22) }
 
 func squeeze(body []byte, open func(io.Writer) io.WriteCloser) []byte {
@@ -174,7 +174,7 @@ func accepts(header, coding string) bool {
 	return false
 }
 
-// serve answers GET and HEAD with the file, 304 when the browser has it.
+// serve answers GET and HEAD with the file, or with 304 if the browser has it.
 func (f *file) serve(w http.ResponseWriter, r *http.Request, cache string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -200,11 +200,11 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request, cache string) {
 	h.Set("Content-Length", strconv.Itoa(len(e.body)))
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodGet {
-		_, _ = w.Write(e.body) // the browser left; nothing to do about it
+		_, _ = w.Write(e.body) // an error means that the client has disconnected
 	}
 }
 
-// matches compares If-None-Match weakly, as RFC 9110 §13.1.2 asks.
+// matches compares If-None-Match by the weak comparison of RFC 9110 §13.1.2.
 func matches(header, etag string) bool {
 	for _, part := range strings.Split(header, ",") {
 		part = strings.TrimPrefix(strings.TrimSpace(part), "W/")
@@ -215,7 +215,7 @@ func matches(header, etag string) bool {
 	return false
 }
 
-// folder lists the embedded files below a folder by their path inside it.
+// folder returns the embedded files below a folder, by their path relative to it.
 func folder(root string) map[string]*file {
 	files := map[string]*file{}
 	err := fs.WalkDir(embedded, root, func(name string, d fs.DirEntry, err error) error {
@@ -235,9 +235,9 @@ var (
 	rootFiles   = folder("root")
 )
 
-// Prepare makes the bundles and compresses what pages load, so that the first visitor does not wait for it: at once with gzip,
-// and after the calm, when a server that has just started has done what else it has to, with Brotli. What single modules
-// are asked for is made then. It stops early when ctx ends.
+// Prepare builds the bundles and compresses them, so that the first visitor does not wait: with gzip at once, with Brotli after
+// the calm, when the server has finished starting. Single source files are compressed when requested. It stops early when ctx is
+// done.
 func Prepare(ctx context.Context, calm time.Duration) {
 	sets := []map[string]*file{bundles().files, rootFiles}
 	each := func(do func(*file)) {
@@ -257,13 +257,12 @@ func Prepare(ctx context.Context, calm time.Duration) {
 	case <-time.After(calm):
 	}
 	each((*file).squeezed)
-	// The compressors leave a hundred times what they made behind, which an idle server would keep for minutes.
+	// The compressors allocated a hundred times their output, which an idle server would keep for minutes.
 	debug.FreeOSMemory()
 }
 
-// Static serves /static/<fingerprint>/<path>. The current fingerprint may be
-// cached for ever; an older one, from a page that was open while the server was
-// updated, gets today's file and must ask again.
+// Static serves /static/<fingerprint>/<path>. Responses to the current fingerprint may be cached for ever. For an older one, from
+// a page that stayed open while the server was updated, it serves the current file, to be revalidated.
 func Static() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, found := strings.CutPrefix(r.URL.Path, staticPrefix)
@@ -281,8 +280,7 @@ func Static() http.Handler {
 	})
 }
 
-// Files serves the few names that browsers ask for at the root:
-// /favicon.ico and /robots.txt.
+// Files serves the files that browsers request at the root: /favicon.ico and /robots.txt.
 func Files() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f, known := rootFiles[strings.TrimPrefix(r.URL.Path, "/")]

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// teamLine says when an answer may be expected, in words, as js/visitor/team.js does once it runs; "" while nobody knows. It
-// leaves the hour of opening to that one: only the visitor's clock knows which hour that is there.
+// teamLine says when an answer may be expected; "" if that is unknown. js/visitor/team.js does the same once it runs, and adds
+// the time of opening, which depends on the visitor's time zone.
 func teamLine(locale string, t Team) string {
 	say := func(key string) string {
 		s, _ := text(locale, "visitor."+key)
@@ -36,7 +36,7 @@ func teamLine(locale string, t Team) string {
 
 func ceil(n, by int) int { return (n + by - 1) / by }
 
-// counted is the text for a number, with the number in it. Both languages tell one from more; Turkish says the same for both.
+// counted returns the text for a number, with the number inserted. The plural rule "one or other" suits both languages.
 func counted(say func(string) string, key string, n int) string {
 	form := "_other"
 	if n == 1 {

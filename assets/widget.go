@@ -8,16 +8,16 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// LoaderSettings are what the loader on other sites has to know of this server. All of it is public.
+// LoaderSettings are the settings that /widget.js needs on other sites. All of them are public.
 type LoaderSettings struct {
-	Sites  []string // origins that may show the chat
-	Locale string   // language where neither the site nor the browser asks for one that we speak
-	Name   string   // of the chat, for those who hear the page; "" = a word of ours
-	Color  string   // BRAND_COLOR, #rrggbb; "" = ours
+	Sites  []string // origins that may embed the chat
+	Locale string   // language if neither the site nor the browser asks for an available one
+	Name   string   // accessible name of the chat; "" = the default
+	Color  string   // BRAND_COLOR, #rrggbb; "" = the default
 }
 
-// Loader serves /widget.js: the modules in static/js/loader joined, minified, and with the settings inside. Browsers ask each
-// time whether it changed, so a site that was added to the list works at once.
+// Loader serves /widget.js: the modules in static/js/loader, bundled and minified, with the settings inserted. Browsers
+// revalidate it each time, so a site that is added to the settings works at once.
 func Loader(s LoaderSettings) http.Handler {
 	made := sync.OnceValue(func() *file { return madeFile("widget.js", loaderScript(s)) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { made().serve(w, r, cacheCheck) })
@@ -31,7 +31,7 @@ func loaderScript(s LoaderSettings) []byte {
 	if sites == nil {
 		sites = []string{}
 	}
-	// A handful of words in each language, because the file is the same for all sites; the chat itself comes in one language.
+	// A few texts in every language, because all sites get the same file; the chat itself is served in one language.
 	words := map[string]map[string]string{}
 	for name := range locales {
 		words[name] = map[string]string{"direction": direction(name)}
@@ -42,7 +42,7 @@ func loaderScript(s LoaderSettings) []byte {
 			words[name]["title"] = s.Name
 		}
 	}
-	var colors []string // of the button by day and by night: the panel's accent
+	var colors []string // of the button, light and dark: the panel's accent
 	if brand, err := parseShade(s.Color); err == nil {
 		for _, accent := range paletteOf(brand).accent {
 			colors = append(colors, accent.String())

@@ -1,4 +1,4 @@
-// The agents' console: what each part is, and how they hear of each other.
+// The agents' console: creates its parts and connects their events.
 import { block, copies, finish, whyNot } from './console/acts.js';
 import { alerts } from './console/alerts.js';
 import { cannedManager } from './console/canned-manager.js';
@@ -30,7 +30,7 @@ import { Store } from './lib/store.js';
 import { parse } from './lib/time.js';
 import { TypingIn } from './lib/typing.js';
 
-/** Drafts and the open conversation belong to this window; messages on their way, and what one prefers, must outlive it. */
+/** Drafts and the open conversation belong to this window; unsent messages and preferences must outlive it. */
 const drafts = new Store('sessionStorage', 'sohbet.console.');
 const store = new Store('localStorage', 'sohbet.console.');
 
@@ -48,10 +48,10 @@ const visitors = new TypingIn((id, who) => {
 const drawHead = head(room, visitors);
 const parts = { room, threads, live, session };
 
-// --- what went wrong, and where it is said -----------------------------------
+// --- error messages ----------------------------------------------------------
 
 let sayTimer = 0;
-/** Says it above the conversation, or above the list where that is all one sees. */
+/** Shows an error above the conversation, or above the list if only that is visible. */
 function say(text) {
   clearTimeout(sayTimer);
   const inList = narrow() && !room.current;
@@ -72,15 +72,15 @@ const notes = new Notes(room, live, failed);
 
 async function greet() {
   const { team: now, away, storage: disk, build } = await live.ask('admin_join');
-  if (build && !import.meta.url.includes(build)) import('./lib/renew.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* the next connect tries again */ });
+  if (build && !import.meta.url.includes(build)) import('./lib/renew.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   showTeam(now ?? { away });
   showStorage(disk);
   tellPresence();
   outbox.reload();
   await threads.load();
-  canned.load().catch(() => { /* asked for again when they are needed */ });
-  undelivered.load().catch(() => { /* the next connect loads it */ });
+  canned.load().catch(() => { /* loaded again when they are used */ });
+  undelivered.load().catch(() => { /* loaded at the next connect */ });
 }
 
 async function send(item) {
@@ -91,24 +91,24 @@ async function send(item) {
     });
     return answer.message;
   } catch (error) {
-    // The message is fine, the session is not: it waits until somebody has signed in again.
+    // The session has expired: the message waits until the agent has signed in again.
     if (error.code !== 'unauthorized') throw error;
     session.set(true);
     throw new Refused('offline');
   }
 }
 
-/** The server pushes to whoever asked for it when nobody has a console in view. */
+/** The server sends push notifications only while no agent has a visible console. */
 function tellPresence() { live.tell('presence', { visible: !document.hidden }); }
 
 async function entered() {
   await room.enter();
   if (!room.thread) return;
-  notes.load().catch(() => { /* they come with the next connect */ });
+  notes.load().catch(() => { /* loaded at the next connect */ });
   loadFacts(live, room.thread, openEarlier).then((facts) => {
     if (facts && room.current) threads.patch(room.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
     drawHead();
-  }, () => { /* the list told the most of it */ });
+  }, () => { /* the list has most of the details */ });
 }
 
 live.addEventListener('ready', async () => {
@@ -129,9 +129,9 @@ document.addEventListener('visibilitychange', () => {
   else if (live.online) threads.load();
 });
 
-// --- what happens ------------------------------------------------------------
+// --- events ------------------------------------------------------------------
 
-// A message comes under its new and its older name; the id tells that it is one.
+// Each message is sent under its current and its older event name; this drops the second one.
 const recent = new Set();
 function isNew(message) {
   if (recent.has(message.id)) return false;
@@ -160,7 +160,7 @@ function receive(message) {
 
 for (const event of ['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin']) live.on(event, receive);
 live.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
-// A conversation comes into the list with its first message; thread_created alone is somebody who looks at the page.
+// A conversation enters the list with its first message; before that, thread_created only means that a visitor opened the page.
 for (const [event, online] of [['visitor_online', true], ['user_online', true], ['user_offline', false]]) {
   live.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
     threads.patch(id, { online, ...(who && { name: who }), seen: parse(seen) ?? new Date() });
@@ -169,7 +169,7 @@ for (const [event, online] of [['visitor_online', true], ['user_online', true], 
 live.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.hear(id, on); });
 live.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: Number(last) } : { unread: 0 }));
 live.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
-// Some messages were kept long enough.
+// The retention period of some messages has ended.
 live.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
   if (id === room.current) room.talk.drop(ids);
   refreshSoon();
@@ -178,9 +178,9 @@ live.on('thread_updated', (told) => threads.updated(told));
 live.on('message_reaction', (message) => { if (message.thread_id === room.current) room.talk.edit(message); });
 live.on('message_edited', (message) => {
   if (message.thread_id === room.current) room.talk.edit(message);
-  refreshSoon(); // it may be the last one, which the list shows
+  refreshSoon(); // the list may show it as the last message
 });
-// Emptied or deleted, here or by another agent; without an id, all are deleted.
+// A conversation was emptied (`kept`) or deleted, here or by another agent; without an id, all were deleted.
 live.on('thread_cleared', ({ thread_id: id, kept }) => {
   if (!id) {
     clearedAll();
@@ -195,7 +195,7 @@ live.on('thread_cleared', ({ thread_id: id, kept }) => {
 });
 live.on('message_undelivered', (row) => undelivered.take(row));
 live.on('channel_state', (state) => undelivered.channel(state));
-live.on('canned_changed', () => canned.load().catch(() => { /* the next connect loads them */ }));
+live.on('canned_changed', () => canned.load().catch(() => { /* loaded at the next connect */ }));
 outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   if (!message || !isNew(message)) return;
   if (item.thread_id === room.current) room.talk.add([message]);
@@ -236,7 +236,7 @@ room.addEventListener('turn', () => {
   say('');
   drawHead();
   writing.label();
-  if (live.online) entered(); // else the next connect does
+  if (live.online) entered(); // otherwise done after the next connect
 });
 
 function openEarlier(row) {
@@ -262,7 +262,7 @@ function undo() {
   if (id) room.open(id, { focus: true });
 }
 
-/** Brings the facts in front where they are not beside the conversation, and the focus with them. */
+/** Shows the visitor pane in front if it is not next to the conversation, and moves the focus into it. */
 function showFactsPane(on) {
   if (wide()) {
     byId('facts').focus();
@@ -302,7 +302,7 @@ const openSheet = keys({
   z: undo,
 }, store);
 
-/** The second click of a double click does nothing where the button means the opposite by then. */
+/** Ignores the second click of a double click on a toggle button. */
 function once(act) {
   let until = 0;
   return async () => {
@@ -344,7 +344,7 @@ document.addEventListener('keydown', (event) => {
 
 // --- start -------------------------------------------------------------------
 
-// The conversation that was open before a reload or a new sign-in.
+// Reopens the conversation that was open before a reload or a new sign-in.
 threads.addEventListener('change', function resume() {
   if (threads.state !== 'ready') return;
   threads.removeEventListener('change', resume);

@@ -1,5 +1,4 @@
-// The visitor's page: one question, then a conversation that survives reloads,
-// lost networks and restarted servers.
+// The visitor's page: asks for a name, then shows the conversation, which survives reloads, lost networks and restarted servers.
 import { Composer } from './lib/composer.js';
 import { byId, make, showProblem } from './lib/dom.js';
 import { host } from './lib/host.js';
@@ -19,8 +18,8 @@ const HEARTBEAT = 30_000;
 
 const store = new Store('localStorage', 'sohbet.');
 /**
- * Who writes here: {name, phone, thread, read, seen, reach, person}; thread is the visitor's only credential and stays out of every URL, person is
- * the id under which the site around knows them, if it does.
+ * The visitor: {name, phone, thread, read, seen, reach, person}. thread is the visitor's only credential and must not enter a
+ * URL; person is the id of the embedding site's signed-in user, if any.
  */
 let me = store.get('visitor');
 
@@ -37,7 +36,7 @@ const composer = new Composer({
     else outbox.add(thread, text);
     talk.toEnd();
     outbox.flush();
-    // Whoever writes opens a closed conversation again, and an ended one has its successor.
+    // A message reopens a closed conversation, and starts a new one after a deleted one.
     Object.assign(situation, { closed: false, ended: false });
     offers.refresh();
   },
@@ -50,9 +49,9 @@ const bar = connectionBar(live, outbox);
 let readSent = 0;
 let deliveredSent = 0;
 const { agent } = byId('talk').dataset;
-/** The team, as the server last told of it: {away, until, typical_reply_seconds, hours}. */
+/** The team's state as last sent by the server: {away, until, typical_reply_seconds, hours}. */
 let team = JSON.parse(byId('talk').dataset.team);
-/** What is unusual about this conversation; rating is the visitor's last one, 0 = none. */
+/** Exceptional states of this conversation; rating is the visitor's last one, 0 = none. */
 const situation = { blocked: false, closed: false, ended: false, rating: 0 };
 const offers = new Offers(() => {
   if (!me) return null;
@@ -64,7 +63,7 @@ const offers = new Offers(() => {
     } }];
   }
   if (situation.ended) return ['ended', {}];
-  // Asked once: after the first question, when nobody is there to answer it.
+  // Asked once, after the visitor's first message, if the team is away.
   if (!team.away || !me.thread || me.reach !== undefined || !talk.lastOwn()) return null;
   const done = (reach) => {
     remember({ ...me, reach });
@@ -80,25 +79,25 @@ const offers = new Offers(() => {
   }];
 });
 
-/** The face of who answers, as the page's head has it. */
+/** The face of the team or agent, as in the page's header. */
 function agentFace() { return byId('team-face').firstElementChild.cloneNode(true); }
 
 // --- joining -----------------------------------------------------------------
 
 async function join() {
-  if (!me) return; // nothing to join before the name is known
+  if (!me) return; // the name is not known yet
   const had = me.thread;
   const answer = await live.ask('join', {
     display_name: me.name, ...(me.phone && { phone_number: me.phone }), ...(had && { thread_id: had }),
     page_url: host.url, locale: lang, ...(host.person && vouched(host.person)),
   });
   if (had && (answer.thread_id !== had || answer.resumed === false)) {
-    // The team deleted the conversation while we were away; what waits here goes into the new one.
+    // The team deleted the conversation while the page was offline; unsent messages go into the new one.
     startOver();
   }
-  if (answer.build && !import.meta.url.includes(answer.build)) import('./lib/renew.js').then(({ renew }) => renew(answer.build, () => !outbox.waiting), () => { /* the next connect tries again */ });
+  if (answer.build && !import.meta.url.includes(answer.build)) import('./lib/renew.js').then(({ renew }) => renew(answer.build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   past.turnTo(answer.thread_id);
-  // In a conversation that begins here there is nothing older that somebody may have read.
+  // In a new conversation there are no older messages that may have been read elsewhere.
   remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id ?? 0) });
   Object.assign(situation, { blocked: false, closed: answer.status === 'closed', rating: answer.rating ?? 0 });
   showTeam(answer.team ?? { ...team, away: Boolean(answer.away) });
@@ -113,7 +112,7 @@ async function join() {
 
 const vouched = ({ id, hash, email }) => ({ identity: { id, hash }, ...(email && { email }) });
 
-/** Shows messages of the history, and settles what the server already had of ours. */
+/** Shows messages of the history, and removes those that the server already has from the outbox. */
 function take(messages) {
   talk.add(messages);
   for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
@@ -129,13 +128,13 @@ async function send(item) {
     return answer.message;
   } catch (error) {
     if (error.code !== 'unauthorized' && error.code !== 'not_found') throw error;
-    // The server forgot that this socket joined (or the thread is gone): come in by the door again.
+    // The server does not know that this socket joined, or the thread is gone: join again.
     await join();
     throw new Refused('timeout');
   }
 }
 
-/** Empties the page of an ended conversation, but for what is still on its way. */
+/** Empties the page after the conversation was deleted, except for unsent messages. */
 function startOver() {
   situation.ended = talk.size > 0;
   situation.closed = false;
@@ -154,7 +153,7 @@ function remember(next) {
   store.set('visitor', next);
 }
 
-// --- what the server says ----------------------------------------------------
+// --- events of the server ----------------------------------------------------
 
 function receive(message) {
   if (!me?.thread || message.thread_id !== me.thread) return;
@@ -164,21 +163,21 @@ function receive(message) {
   typist.hear('team', false);
   tellDelivered();
   countUnread();
-  if (talk.watched || message.id <= heard) return; // it comes under its new and its older name
+  if (talk.watched || message.id <= heard) return; // each message is sent under its current and its older event name
   heard = message.id;
   if (store.get('sound')) ring();
 }
 let heard = 0;
 let badged = 0;
-const ring = () => import('./lib/sound.js').then((sound) => sound.ring(), () => { /* silence then */ });
+const ring = () => import('./lib/sound.js').then((sound) => sound.ring(), () => { /* no sound then */ });
 
-/** Shows in title and icon how many messages of the team nobody has looked at, in this tab or another; me.seen is the newest of the others. */
+/** Shows the number of unread messages of the team in title and icon. me.seen is the newest message seen in any tab. */
 function countUnread() {
   const n = talk.watched || me?.seen === undefined ? 0 : talk.theirsAfter(me.seen);
-  // In a frame there is neither a tab's title nor an icon to show it in.
+  // A frame has no title or icon of its own.
   if (n === badged || window !== window.top) return;
   badged = n;
-  import('./lib/badge.js').then(({ badge }) => badge(badged), () => { /* the page says it too */ });
+  import('./lib/badge.js').then(({ badge }) => badge(badged), () => { /* the page shows it too */ });
 }
 
 live.on('message', receive).on('message_from_admin', receive);
@@ -199,9 +198,9 @@ live.on('thread_status', ({ thread_id: thread, status }) => {
   situation.rating = situation.closed ? situation.rating : 0;
   offers.refresh();
 });
-// Some messages were kept long enough.
+// The retention period of some messages has ended.
 live.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) talk.drop(ids); });
-// An agent deleted the conversation. The id stays good: the next message opens it again.
+// An agent deleted the conversation. Its id remains valid: the next message creates it again.
 live.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
 live.addEventListener('state', showState);
 live.addEventListener('ready', () => {
@@ -217,14 +216,14 @@ live.addEventListener('refused', ({ detail: error }) => { if (error.code === 'bl
 live.addEventListener('refused', ({ detail: error }) => {
   if (error.code !== 'validation_error') return;
   if (error.field === 'identity') {
-    // The conversation goes on with somebody whom nobody vouches for.
+    // The conversation continues without a verified identity.
     host.doubted();
     host.person = null;
     if (me) remember({ ...me, person: undefined });
-    return; // greeting is tried again soon
+    return; // joining is tried again soon
   }
   if (!me) return;
-  // The name (or phone) is not acceptable, which only the visitor can mend; what was written waits.
+  // The server refused the name or phone, which only the visitor can correct; unsent messages are kept.
   store.remove('visitor');
   form.elements.name.value = me.name;
   form.elements.phone.value = me.phone ?? '';
@@ -250,7 +249,7 @@ talk.addEventListener('seen', () => {
   tellRead();
 });
 
-/** Tells the team that this page has their messages; reading them, which says it too, is told by tellRead. */
+/** Sends the team a delivered mark; a read mark implies it, and is sent by tellRead. */
 function tellDelivered() {
   const last = talk.lastTheirs;
   if (last <= Math.max(deliveredSent, readSent) || talk.watched) return;
@@ -258,7 +257,7 @@ function tellDelivered() {
   live.tell('delivered', { thread_id: me.thread, last_id: last });
 }
 
-/** Tells the team how far this side has read; what could not be told is told after the next connect. */
+/** Sends the team a read mark; if that fails, it is sent again after the next connect. */
 function tellRead() {
   const last = talk.lastTheirs;
   if (last <= readSent || !live.online || !talk.watched) return;
@@ -279,7 +278,7 @@ function showTyping(on) {
   if (on && follow) talk.toEnd();
 }
 
-/** The team does not want to hear from this visitor, or does again. What was written stays on the page, as not sent. */
+/** The team has blocked or unblocked this visitor. The visitor's messages stay on the page, marked as not sent. */
 function setBlocked(on) {
   situation.blocked = on;
   showState();
@@ -312,7 +311,7 @@ function openTalk({ focus }) {
 }
 
 const form = byId('start-form');
-byId('start-button').type = 'submit'; // pressed before there is somebody to hear it, it would load the page anew
+byId('start-button').type = 'submit'; // as a submit button it would reload the page if pressed before this script runs
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   if (me) return;
@@ -329,7 +328,7 @@ form.addEventListener('submit', (event) => {
   live.greet();
 });
 
-// Another tab of this visitor gave the name, or moved to another conversation.
+// In another tab the visitor gave the name, or the conversation changed.
 store.watch((key, value) => {
   if (key !== 'visitor' || !value) return;
   const first = !me;
@@ -353,7 +352,7 @@ sound.addEventListener('click', () => {
 });
 showSound();
 
-// Where there is a keyboard anyway, the first question is ready for it.
+// The first field is focused only on devices with a keyboard, because on phones that would open the on-screen one.
 const ready = matchMedia('(hover: hover)').matches;
 if (me) {
   openTalk({ focus: ready });
@@ -362,32 +361,32 @@ if (me) {
   if (ready) form.elements.name.focus({ preventScroll: true });
 }
 host.ready.then(() => live.start());
-// In a frame on another site the worker would belong to that site's visitor there alone, and keep nothing for anybody.
+// In a frame on another site the worker's storage would be partitioned by site, so it would be of no use.
 if (window === window.top) window.addEventListener('load', () => import('./lib/worker.js').then(({ worker }) => worker()));
 
-/** What the widget (widget.js) does with this page. */
+/** What widget.js uses of this page. */
 export const page = {
   live, outbox, store, talk,
   get me() { return me; },
-  /** To where the visitor goes on. */
+  /** Focuses the field to write in next. */
   focus() {
     if (me) composer.focus();
     else form.elements.name.focus({ preventScroll: true });
   },
-  /** The site around says who this is. Somebody else's conversation is put away. */
+  /** The embedding site has identified its user. The conversation of another user is removed from this browser. */
   introduce(person) {
     if (me?.person && me.person !== person.id) {
       page.forget();
       return;
     }
     host.person = person;
-    if (!me && !person.name) return; // the name is asked for, and then both are told
+    if (!me && !person.name) return; // the visitor is asked for the name, and then both are sent
     const first = !me;
     remember({ name: person.name, phone: person.phone ?? '', thread: null, ...me, person: person.id });
     if (first) openTalk({ focus: false });
     live.greet();
   },
-  /** Forgets who wrote here, with all that this browser kept of it. */
+  /** Removes the visitor and all their data from this browser. */
   forget() {
     for (const item of outbox.items) outbox.drop(item.client_id);
     for (const key of store.keys()) store.remove(key);

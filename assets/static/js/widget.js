@@ -1,4 +1,4 @@
-// The visitor's page inside the panel that widget.js of the loader puts on another site.
+// The visitor's page in the frame of the panel that /widget.js (see loader/) shows on another site.
 import { framed, on, ready, tell } from './widget/link.js';
 import { page } from './visitor.js';
 import { byId } from './lib/dom.js';
@@ -7,7 +7,7 @@ import { host } from './lib/host.js';
 const { live, outbox, store, talk } = page;
 const box = byId('talk');
 
-/** The newest message of the team that was looked at. */
+/** The id of the newest message of the team that the visitor has seen. */
 let seen = store.get('seen') ?? 0;
 let had = null;
 
@@ -19,7 +19,7 @@ function look() {
   report();
 }
 
-/** Tells the page how many answers wait, and whether there is a conversation to come back to. */
+/** Reports to the embedding page the number of unread messages, and whether there is a conversation to resume. */
 function report() {
   tell('unread', box.hidden ? talk.theirsAfter(seen) : 0);
   const has = Boolean(page.me?.thread) && store.lasting;
@@ -32,7 +32,7 @@ function open({ phone = false } = {}) {
   box.hidden = false;
   talk.look();
   look();
-  // Where the keyboard would cover half of the screen, one looks first.
+  // On a phone the text field is not focused, because the keyboard would cover half of the screen.
   if (phone) box.focus({ preventScroll: true }); else page.focus();
 }
 
@@ -41,7 +41,7 @@ if (framed) {
   const fold = byId('fold');
   fold.hidden = false;
   fold.addEventListener('click', () => tell('close'));
-  // What is open inside, such as a picture, closes first.
+  // An open dialog, such as an enlarged picture, is closed first.
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) tell('close');
   });

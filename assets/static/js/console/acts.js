@@ -1,18 +1,18 @@
-// What an agent does with a conversation as a whole: close and reopen, block, take a copy.
+// Actions on a whole conversation: close and reopen, block, export.
 import { APIError, post } from '../lib/api.js';
 import { byId, showProblem } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { confirm } from './confirm.js';
 
-/** Why something that was asked for over HTTP or the socket did not happen. */
+/** The text for an error of an HTTP or socket request; `otherwise` is the key of the general text. */
 export function whyNot(session, error, otherwise) {
   if (session.failed(error)) return t('console.expired');
   return t(error.code === 'network' || error.code === 'offline' || error.code === 'timeout' ? 'console.list_offline' : otherwise);
 }
 
 /**
- * Closes the open conversation, or opens it again.
- * @param {(text: string) => void} say tells of a failure
+ * Closes the open conversation, or reopens it.
+ * @param {(text: string) => void} say shows an error
  */
 export async function finish({ room, threads, live, session }, say) {
   const { thread } = room;
@@ -26,7 +26,7 @@ export async function finish({ room, threads, live, session }, say) {
   }
 }
 
-/** Asks, and blocks or unblocks the open conversation's visitor. */
+/** Asks for confirmation, and blocks or unblocks the visitor of the open conversation. */
 export async function block({ room, threads, session }) {
   const id = room.current;
   if (!id) return;
@@ -42,7 +42,7 @@ export async function block({ room, threads, session }) {
   if (done) threads.patch(id, { blocked: on });
 }
 
-/** The dialog that saves the open conversation as a file. */
+/** The dialog for saving the open conversation as a file. */
 export function copies({ room, session }) {
   const dialog = byId('export-dialog');
   const problem = byId('export-problem');
@@ -71,7 +71,7 @@ export function copies({ room, session }) {
   };
 }
 
-/** Asks by POST, so that no thread id enters an address, and hands the answer to the browser as a download. */
+/** Requests the export by POST, so that the thread id is not in a URL, and starts a download of the response. */
 async function save(what) {
   let answer;
   try {
@@ -95,6 +95,6 @@ function fileName(header) {
   const extended = /filename\*=UTF-8''([^;]+)/i.exec(header ?? '')?.[1];
   try {
     if (extended) return decodeURIComponent(extended);
-  } catch { /* not encoded as it says */ }
+  } catch { /* invalid encoding */ }
   return /filename="?([^";]+)"?/i.exec(header ?? '')?.[1] ?? null;
 }

@@ -1,4 +1,4 @@
-// The dialog in which ready replies are written, changed and deleted.
+// The dialog for creating, editing and deleting canned replies.
 import { post } from '../lib/api.js';
 import { byId, icon, make, showProblem } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
@@ -10,7 +10,7 @@ export function cannedManager(canned, session) {
   const dialog = byId('canned-dialog');
   const form = byId('canned-form');
   const [shortcut, text, problem] = [byId('canned-shortcut'), byId('canned-text'), byId('canned-problem')];
-  let changing = null; // the reply that the form holds; null is a new one
+  let changing = null; // the reply being edited; null = a new one
 
   function fill(reply) {
     changing = reply;
@@ -66,7 +66,7 @@ export function cannedManager(canned, session) {
     const sent = [shortcut.value, text.value];
     try {
       await post('api/canned', { ...(changing && { id: changing.id }), shortcut: name, text: text.value.trim() });
-      if (shortcut.value === sent[0] && text.value === sent[1]) { // or the next one is being written already
+      if (shortcut.value === sent[0] && text.value === sent[1]) { // otherwise the agent has begun to write the next one
         fill(null);
         shortcut.focus();
       }
@@ -82,7 +82,7 @@ export function cannedManager(canned, session) {
   canned.addEventListener('change', draw);
   draw();
 
-  // What was typed and not saved is still there.
+  // Text that was typed and not saved is kept in the form.
   return function open() {
     dialog.showModal();
     shortcut.focus();

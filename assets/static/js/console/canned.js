@@ -1,4 +1,4 @@
-// Ready replies: "/" in the composer offers them, what follows it narrows the choice.
+// Canned replies: "/" in the composer opens a list of them, and the text after it filters the list.
 import { get } from '../lib/api.js';
 import { byId, make } from '../lib/dom.js';
 import { count, lang } from '../lib/i18n.js';
@@ -8,7 +8,7 @@ const TOKEN = /(^|\s)\/([\p{L}\p{N}_-]*)$/u;
 
 const fold = (text) => text.toLocaleLowerCase(lang).normalize('NFKD').replace(/\p{M}/gu, '').replaceAll('ı', 'i');
 
-/** Where one finds a reply: its shortcut's beginning first, then anywhere in it, then in its text. */
+/** The rank of a match: at the start of the shortcut, elsewhere in the shortcut, in the text. */
 function rank(reply, wanted) {
   const shortcut = fold(reply.shortcut);
   if (shortcut.startsWith(wanted)) return 0;
@@ -16,12 +16,12 @@ function rank(reply, wanted) {
   return fold(reply.text).includes(wanted) ? 2 : 3;
 }
 
-/** Events: `change` (another list). */
+/** Events: `change` (the list changed). */
 export class Canned extends EventTarget {
   all = [];
   #round = 0;
 
-  /** Of loads that overlap, the last one counts: answers may come in another order than they were asked for. */
+  /** If loads overlap, only the last one counts, because responses may arrive out of order. */
   async load() {
     const round = ++this.#round;
     const all = await get('api/canned');
@@ -37,11 +37,11 @@ export class Canned extends EventTarget {
   }
 }
 
-/** The text of a reply, with what is known put in. */
+/** The text of a reply with placeholders replaced. */
 export const filled = (text, { name }) => text.replaceAll('{name}', () => name);
 
 /**
- * The list above the composer.
+ * The list of canned replies above the composer.
  * @param {Canned} canned
  * @param {{name: () => string, manage: () => void}} o
  */
@@ -52,7 +52,7 @@ export function cannedPopup(canned, { name, manage }) {
   const said = byId('canned-said');
   let found = [];
   let at = 0;
-  let dismissed = null; // the text in which it was closed by Escape
+  let dismissed = null; // the text for which it was closed by Escape
 
   const open = () => !popup.hidden;
   const token = () => (field.selectionStart === field.selectionEnd ? TOKEN.exec(field.value.slice(0, field.selectionStart)) : null);
@@ -79,7 +79,7 @@ export function cannedPopup(canned, { name, manage }) {
     }
     dismissed = null;
     found = canned.find(asked[2]);
-    // Who writes a path or a date means no reply: with nothing to offer, there is nothing to see.
+    // A path or a date is no request for a reply: without matches the list stays hidden.
     if (!found.length && asked[2]) {
       if (open()) close();
       return;
@@ -109,10 +109,10 @@ export function cannedPopup(canned, { name, manage }) {
   field.addEventListener('input', show);
   field.addEventListener('click', show);
   field.addEventListener('blur', () => setTimeout(() => { if (document.activeElement !== field && !popup.contains(document.activeElement)) close(); }));
-  popup.addEventListener('pointerdown', (event) => event.preventDefault()); // the box keeps the focus
+  popup.addEventListener('pointerdown', (event) => event.preventDefault()); // the text field keeps the focus
   byId('canned-manage').addEventListener('click', () => { close(); manage(); });
   canned.addEventListener('change', () => { if (open()) show(); });
-  // Before the composer and the keyboard's other uses: while it is open, these keys are its own.
+  // Runs before the composer's and the console's key handlers: while the list is open, it takes these keys.
   field.addEventListener('keydown', (event) => {
     if (!open() || event.isComposing) return;
     const acts = {

@@ -1,14 +1,13 @@
-// One dialog for what cannot be taken back.
+// The confirmation dialog for actions that cannot be undone.
 import { byId, showProblem } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
-/** Whatever keyboard one has: "sil" is SİL. */
+/** Ignores case and accents: "sil" matches "SİL". */
 const fold = (text) => text.trim().normalize('NFD').replace(/\p{M}/gu, '').toUpperCase();
 
 /**
- * Asks, and runs `act` when the answer is yes; the dialog stays open, with the
- * reason, when act throws. Resolves with whether it was done.
- * With `option` there is a box to tick, and act hears whether it is. With `word`, that word has to be typed first.
+ * Asks, and runs `act` if the answer is yes; if act throws, the dialog shows the error and stays open. Resolves with whether it was done.
+ * With `option` there is a checkbox, whose state is passed to act. With `word`, that word has to be typed first.
  * @param {{title: string, text: string, yes: string, option?: string, word?: string, act: (ticked: boolean) => Promise<void>, problem: (error) => string}} o
  */
 export function confirm({ title, text, yes, option = '', word = '', act, problem }) {
@@ -21,7 +20,7 @@ export function confirm({ title, text, yes, option = '', word = '', act, problem
   field.oninput = () => { button.disabled = fold(field.value) !== fold(word); };
   field.onkeydown = (event) => {
     if (event.key !== 'Enter') return;
-    event.preventDefault(); // or the form is sent by its first button, which is "no"
+    event.preventDefault(); // otherwise Enter would press the form's first button, which is "no"
     button.click();
   };
   field.oninput();

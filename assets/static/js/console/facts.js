@@ -1,15 +1,15 @@
-// What is known about the visitor, beside the conversation.
+// The pane with the visitor's details next to the conversation.
 import { byId, face, icon, make } from '../lib/dom.js';
 import { count, lang, t } from '../lib/i18n.js';
 import { safeURL } from '../lib/text.js';
 import { ago, parse, whole } from '../lib/time.js';
 
-/** What the server told when the conversation was opened; {} until it did. */
+/** The details that the server sent when the conversation was opened; {} until then. */
 let known = {};
 let openEarlier = () => {};
 let drawn = '';
 
-/** Asks the server for what the list does not tell. @param {(row: object) => void} open opens an earlier conversation */
+/** Loads the details that are not part of the list. @param {(row: object) => void} open opens an earlier conversation */
 export async function loadFacts(live, thread, open) {
   known = {};
   openEarlier = open;
@@ -27,7 +27,7 @@ export function showFacts(thread) {
     return;
   }
   const more = known.of === thread.id ? known : {};
-  // It is drawn anew for news only, so that a link keeps the focus and a reader the place.
+  // Rendered again only if something has changed, so that links keep the focus and the scroll position is kept.
   const now = JSON.stringify([thread, more, Math.floor(Date.now() / 60_000)]);
   if (now === drawn) return;
   drawn = now;
@@ -81,7 +81,7 @@ function language(code) {
   try {
     return new Intl.DisplayNames(lang, { type: 'language' }).of(code) ?? code;
   } catch {
-    return code; // not a language tag; show what the page said
+    return code; // not a language tag; shown as the page sent it
   }
 }
 

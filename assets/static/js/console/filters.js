@@ -1,4 +1,4 @@
-// Above the list: the search, and which conversations it shows, each with how many there are.
+// The search field and the filter buttons above the list, with the number of conversations for each.
 import { byId } from '../lib/dom.js';
 import { count, lang, t } from '../lib/i18n.js';
 

@@ -1,4 +1,4 @@
-// Above the conversation: whose it is, how they are, and what can be done with it.
+// The header above the conversation: the visitor's name and state, and the buttons for actions.
 import { byId, face } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { ago } from '../lib/time.js';

@@ -1,21 +1,21 @@
-// Everything an agent does all day is one key, and "?" shows which. Single letters can be switched off, for whoever speaks to
-// their computer (WCAG 2.1.4); they do nothing while one writes.
+// Keyboard shortcuts for the agent's frequent actions; "?" lists them. Shortcuts of a single character can be switched off, for
+// users of speech input (WCAG 2.1.4), and are inactive while the agent types.
 import { byId, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
-/** A key that works where nobody writes; keys of one letter are meant as they are on the keyboard's caps. */
+/** Shortcuts outside of text fields. Letters are listed in lower case and shown as on the keyboard. */
 const SHEET = [
   ['w', 'console.key_waiting'], ['j', 'console.key_next'], ['k', 'console.key_previous'], ['/', 'console.key_search'],
   ['r', 'console.key_reply'], ['n', 'console.key_note'], ['e', 'console.key_finish'], ['i', 'console.key_facts'],
   ['b', 'console.key_block'], ['x', 'console.key_export'], ['Delete', 'console.key_delete'], ['z', 'console.key_undo'], ['?', 'console.key_sheet'],
 ];
-/** Keys that work while writing, told by the sheet alone. */
+/** Keys that work while writing; they are handled elsewhere and only listed here. */
 const WRITING = [['/', 'console.key_canned'], ['↑', 'console.key_edit'], ['Enter', 'console.key_send'], ['Shift + Enter', 'console.key_line'], ['Esc', 'console.key_leave']];
 
 /**
  * @param {Record<string, () => void>} acts by key
- * @param {Store} store keeps whether keys are on
- * @returns {() => void} opens the sheet
+ * @param {Store} store stores whether single-character shortcuts are on
+ * @returns {() => void} opens the list
  */
 export function keys(acts, store) {
   const dialog = byId('keys-dialog');
@@ -30,7 +30,7 @@ export function keys(acts, store) {
   const open = () => { if (!dialog.open) dialog.showModal(); };
   document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !box.checked) return;
-    // A box in a sheet that has just closed keeps the focus until the next frame; nobody writes there.
+    // A field in a dialog that was just closed keeps the focus until the next frame, and must not suppress shortcuts.
     if (event.target.closest?.('input, textarea, select, dialog, [contenteditable]')?.getClientRects().length) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const act = key === '?' ? open : acts[key];

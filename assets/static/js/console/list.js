@@ -1,15 +1,15 @@
-// Draws the list of conversations. Only rows in view exist, however long the list is; they are given to whoever scrolls into view.
+// Renders the list of conversations. Only visible rows exist, however long the list is; elements are reused on scrolling.
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { ago, span, whole } from '../lib/time.js';
 
-// From this many minutes on, a visitor's wait is worth a line of its own.
+// From this many minutes on, a visitor's waiting time gets a line of its own.
 const LONG_WAIT = 5;
 const TICK = 20_000;
-const SPARE = 6; // rows drawn beyond either edge
+const SPARE = 6; // rows rendered beyond either edge
 const EDGE = 8; // px above the first row and below the last
-// Under a pointer that moves or presses, rows keep their places for so long (ms), that a click meets the one it was aimed at;
-// and no longer than that in one piece.
+// While the pointer moves or clicks, rows keep their positions for AIM ms, so that a click hits the intended row, but for at most
+// AIM_MOST ms at a stretch.
 const AIM = 500;
 const AIM_MOST = 3000;
 
@@ -19,8 +19,8 @@ const waitsLong = (thread) => thread.status === 'active' && !thread.blocked && m
 export class List {
   #threads;
   #open;
-  #rows = new Map(); // by conversation; those in view
-  #spare = []; // rows out of view, to be used again
+  #rows = new Map(); // rendered rows by conversation id
+  #spare = []; // unused rows
   #list = byId('threads');
   #scroller = byId('list-scroller');
   #state = byId('list-state');
@@ -28,12 +28,12 @@ export class List {
   #drawing = false;
   #changed = false;
   #made = 0;
-  #tops = [EDGE]; // where each row begins, in px; one more than there are rows
+  #tops = [EDGE]; // top of each row in px, and the end of the last one
   #height = { row: 72, tall: 92 };
-  #drawn = { listed: [], total: 0 }; // as in Threads, when drawn last
+  #drawn = { listed: [], total: 0 }; // as in Threads at the last layout
   #order = []; // its ids
-  #aim = null; // since when rows keep their places under a pointer, and the timer of its end
-  #active = null; // the conversation that the arrow keys are at
+  #aim = null; // while rows keep their positions: the start time, and the timer that ends it
+  #active = null; // the conversation selected by the arrow keys
   current = null;
 
   /**
@@ -48,17 +48,17 @@ export class List {
       this.#rest();
       this.#soon(false);
     }, { passive: true });
-    // What scrolls below a pointer that rests moves nothing of it.
+    // Scrolling below a resting pointer also dispatches pointermove, with no movement.
     this.#list.addEventListener('pointermove', (event) => { if (event.pointerType === 'mouse' && (event.movementX || event.movementY)) this.#stand(); });
     this.#list.addEventListener('pointerdown', () => this.#stand());
-    this.#list.addEventListener('click', () => this.#stand()); // a second one may follow it
+    this.#list.addEventListener('click', () => this.#stand()); // a second click may follow
     for (const end of ['pointerleave', 'pointercancel']) this.#list.addEventListener(end, () => this.#rest());
     new ResizeObserver(() => this.draw()).observe(this.#scroller);
     this.#list.addEventListener('keydown', (event) => this.#walk(event));
     this.#list.addEventListener('focus', () => { this.#active ??= this.current ?? this.#order[0] ?? null; this.#window(); });
     this.#list.addEventListener('click', (event) => {
       const id = [...this.#rows].find(([, row]) => row.item.contains(event.target))?.[0];
-      if (!this.#threads.get(id)) return; // no row, or one whose conversation is on its way or gone
+      if (!this.#threads.get(id)) return; // no row, or one whose conversation is not loaded or gone
       this.#active = id;
       this.#open(id);
     });
@@ -71,7 +71,7 @@ export class List {
     this.draw();
   }
 
-  /** Puts the focus on a row, or on the search when the list has none. */
+  /** Focuses the list at a row, or the search field if the list is empty. */
   focus(id = this.#active) {
     if (!this.#order.length) {
       byId('search').focus();
@@ -83,29 +83,29 @@ export class List {
     this.#window();
   }
 
-  /** The conversation `step` rows from `id`; null at either end. */
+  /** The id of the conversation `step` rows from `id`; null beyond either end. */
   beside(id, step) {
     const at = this.#order.indexOf(id);
     return this.#order[at < 0 ? 0 : at + step] ?? null;
   }
 
-  /** Brings a row into view without taking the focus. */
+  /** Scrolls a row into view without focusing it. */
   reveal(id) {
     const at = this.#order.indexOf(id);
     if (at >= 0) this.#show(at);
   }
 
-  /** Back to the top, e.g. when another list is shown. */
+  /** Scrolls to the top, e.g. when another list is shown. */
   toTop() {
     this.#rest();
     this.#order = [];
     this.#scroller.scrollTop = 0;
   }
 
-  /** Draws once per frame, however often it is asked. */
+  /** Schedules a layout, at most one per frame. */
   draw() { this.#soon(true); }
 
-  /** `changed`: not only what is in view, but what there is. */
+  /** `changed`: the list itself may have changed, not only the scroll position. */
   #soon(changed) {
     this.#changed ||= changed;
     if (this.#drawing) return;
@@ -118,7 +118,7 @@ export class List {
     });
   }
 
-  /** Lets rows keep their places for a moment: somebody aims at one. */
+  /** Makes rows keep their positions for a moment, because the pointer is aiming at one. */
   #stand() {
     const now = performance.now();
     const since = this.#aim?.since ?? now;
@@ -126,16 +126,16 @@ export class List {
     this.#aim = { since, timer: setTimeout(() => this.#rest(), Math.max(0, Math.min(AIM, since + AIM_MOST - now))) };
   }
 
-  /** Nobody aims any more: rows go where they belong. */
+  /** Ends that: rows move to their current positions. */
   #rest() {
     if (!this.#aim) return;
     clearTimeout(this.#aim.timer);
     this.#aim = null;
-    this.#layout(); // at once: by the next frame the pointer may have moved again
+    this.#layout(); // not in the next frame, before which the pointer may move again
     this.#window();
   }
 
-  /** Where every row stands, and the reader's place among them. */
+  /** Computes the position of every row, and keeps the scroll position relative to the visible rows. */
   #layout() {
     const em = parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#height = { row: Math.round(4.5 * em), tall: Math.round(5.75 * em) };
@@ -154,7 +154,7 @@ export class List {
     this.#say(total);
   }
 
-  /** Who is in view, and where; null at the top, where what is new should push the rest down. */
+  /** The visible conversations and their positions; null at the top, where new rows should push the others down. */
   #held() {
     const { scrollTop: top, scrollHeight, clientHeight } = this.#scroller;
     if (top < 1 || this.#tops.length < 2) return null;
@@ -164,7 +164,10 @@ export class List {
     return { held };
   }
 
-  /** Scrolls so that those in view before stay where they were; of several ways, by the least. Who was not here yet is held by the place. */
+  /**
+   * Scrolls so that a row visible before keeps its position; if rows moved by different amounts, by the smallest one. Rows that
+   * were not loaded are identified by their index.
+   */
   #hold({ end, held }) {
     if (end) {
       this.#scroller.scrollTop = this.#scroller.scrollHeight;
@@ -177,7 +180,7 @@ export class List {
     if (move) this.#scroller.scrollTop += move;
   }
 
-  /** The row at this height. */
+  /** The index of the row at y px. */
   #at(y) {
     let [low, high] = [0, this.#tops.length - 2];
     while (low < high) {
@@ -187,15 +190,15 @@ export class List {
     return Math.max(0, low);
   }
 
-  /** Draws what is in view, and asks for it if it is not here yet. */
+  /** Renders the visible rows, and loads their conversations if they are missing. */
   #window() {
     const { listed, total } = this.#drawn;
     const top = this.#scroller.scrollTop;
     const first = Math.max(0, this.#at(top) - SPARE);
     const last = Math.min(total - 1, this.#at(top + this.#scroller.clientHeight) + SPARE);
     const wanted = new Map();
-    for (let i = first; i <= last; i++) wanted.set(listed[i]?.id ?? i, i); // a place whose conversation is not here is a number
-    // The one that the keyboard is at exists wherever it is, for whoever listens instead of looking.
+    for (let i = first; i <= last; i++) wanted.set(listed[i]?.id ?? i, i); // a row whose conversation is not loaded has its index as key
+    // The row selected by the keyboard always exists, for screen readers.
     const active = this.#active === null ? -1 : this.#order.indexOf(this.#active);
     if (active >= 0) wanted.set(this.#active, active);
     for (const [id, row] of this.#rows) {
@@ -212,7 +215,7 @@ export class List {
         this.#rows.set(id, row);
       }
       if (row.item === place) place = place.nextElementSibling;
-      else this.#list.insertBefore(row.item, place); // they stand in the document as they are seen
+      else this.#list.insertBefore(row.item, place); // document order equals visual order
       row.item.style.transform = `translateY(${this.#tops[i]}px)`;
       row.item.style.blockSize = `${this.#tops[i + 1] - this.#tops[i]}px`;
       row.item.setAttribute('aria-posinset', String(i + 1));
@@ -244,7 +247,7 @@ export class List {
     return row;
   }
 
-  /** A place whose conversation is on its way. */
+  /** Renders a placeholder for a conversation that is being loaded. */
   #blank(row) {
     row.shown = null;
     row.item.className = 'row coming';
@@ -294,7 +297,7 @@ export class List {
       const nothing = { active: 'console.nothing_yet', waiting: 'console.nothing_waiting', closed: 'console.nothing_closed' }[filter];
       parts.push(icon(query ? 'search' : filter === 'waiting' ? 'done' : 'speech'), make('p', {}, query ? t('console.nothing_found', { q: query }) : t(nothing)));
     }
-    // Drawn only when it says something else than before: it is a live region.
+    // Updated only if the text changes, because it is a live region.
     const said = parts.map((part) => part.textContent).join('|');
     if (this.#state.dataset.said === said) return;
     this.#state.dataset.said = said;
@@ -338,7 +341,7 @@ export class List {
   }
 }
 
-/** Sets a text if it is another one: most rows stay as they are, most of the time. */
+/** Sets a text only if it differs, because most rows rarely change. */
 function put(node, text) {
   if (node.textContent !== String(text)) node.textContent = text;
 }
@@ -347,5 +350,5 @@ function preview(thread, mine) {
   const kinds = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' };
   const text = thread.last || (thread.lastType in kinds ? t(kinds[thread.lastType]) : '');
   if (!text) return t('console.no_message');
-  return mine ? t('console.mine', { text: `\u2068${text}\u2069` }) : text; // isolated: its stop stays with it, whichever way it runs
+  return mine ? t('console.mine', { text: `\u2068${text}\u2069` }) : text; // bidi isolation keeps punctuation with its text
 }

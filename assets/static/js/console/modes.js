@@ -1,4 +1,4 @@
-// What the composer writes: an answer to the visitor, a note for the team, or one of our messages anew. It always says which.
+// The modes of the composer: a reply to the visitor, a note for the team, or an edit of one of our messages.
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { newID } from '../lib/outbox.js';
@@ -6,7 +6,7 @@ import { newID } from '../lib/outbox.js';
 /**
  * @param {Room} room
  * @param {Live} live
- * @param {(note: object) => void} noted gets a note that was stored
+ * @param {(note: object) => void} noted called with a note that was stored
  * @returns {{turnTo: (mode: 'reply'|'note', o?: {focus?: boolean}) => void, mode: string}}
  */
 export function modes(room, live, noted) {
@@ -15,13 +15,13 @@ export function modes(room, live, noted) {
   const buttons = { reply: byId('mode-reply'), note: byId('mode-note') };
   let mode = 'reply';
   let edited = null;
-  let tried = null; // {text, id}: a note that may have been stored, under this client_id
+  let tried = null; // {text, id}: the last note sent and its client_id; it may have been stored although the request failed
 
   function why(error) {
     return t({ offline: 'console.unsent_offline', timeout: 'console.unsent_offline', rate_limit_exceeded: 'talk.failed_rate_limit_exceeded', unauthorized: 'console.expired' }[error.code] ?? 'console.unsent');
   }
 
-  /** Runs `send`; when it fails the text is back where it was, if nothing else has been begun there. */
+  /** Runs `send`; if it fails, restores the text unless something else is being written. */
   async function sendOr(text, thread, send) {
     const was = mode;
     try {
@@ -71,7 +71,7 @@ export function modes(room, live, noted) {
     if (next !== 'edit') edited = null;
     if (next === 'reply') room.writeTo();
     else if (next === 'note') room.writeTo('note', note);
-    else room.writeTo('', correct); // what is being changed is no draft
+    else room.writeTo('', correct); // the text being edited is not saved as a draft
     label();
     if (focus && room.current) room.composer.focus();
   }
@@ -100,7 +100,7 @@ export function modes(room, live, noted) {
       event.stopPropagation();
       turnTo('reply', { focus: true });
     }
-    // As in other places where one writes to each other: up, in an empty box, changes what one said last.
+    // As in other chat programs, Up in an empty field edits the last own message.
     if (event.key === 'ArrowUp' && mode === 'reply' && !byId('text').value) {
       const last = room.talk.lastOwn((entry) => entry.text);
       if (!last) return;

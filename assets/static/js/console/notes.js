@@ -1,4 +1,4 @@
-// Notes of the team: between the messages where they were written, and never on their way to a visitor.
+// The team's internal notes, shown between the messages at the time of writing. They are never sent to a visitor.
 import { icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { linked } from '../lib/text.js';
@@ -7,9 +7,9 @@ import { clock, parse, whole } from '../lib/time.js';
 export class Notes {
   #room;
   #live;
-  #here = new Map(); // of the open conversation
+  #here = new Map(); // notes of the open conversation, by id
 
-  /** @param {Room} room @param {Live} live @param {(error) => void} failed hears that a note could not be deleted */
+  /** @param {Room} room @param {Live} live @param {(error) => void} failed called when a note could not be deleted */
   constructor(room, live, failed) {
     this.#room = room;
     this.#live = live;
@@ -19,7 +19,7 @@ export class Notes {
     live.on('note_deleted', ({ thread_id: thread, id }) => { if (thread === room.current) this.#drop(id); });
   }
 
-  /** Gets those of the open conversation: after it was opened, and after every connect. */
+  /** Loads the notes of the open conversation: after it was opened, and after every connect. */
   async load() {
     const thread = this.#room.current;
     if (!thread) return;

@@ -1,11 +1,11 @@
-// Web Push: the browser's own service wakes our service worker when a visitor writes and no console is looked at.
+// Subscribes this browser to Web Push, by which the service worker shows notifications while no console is visible.
 import { get, post } from '../lib/api.js';
 import { lang } from '../lib/i18n.js';
 import { worker } from '../lib/worker.js';
 
 let asked = null;
 
-/** Our service worker, once it works; null where there is none. */
+/** The registration of our service worker, once active; null if there is none. */
 function registration() {
   if (!('PushManager' in window)) return Promise.resolve(null);
   asked ??= worker().then((found) => (found ? navigator.serviceWorker.ready : null));
@@ -13,8 +13,8 @@ function registration() {
 }
 
 /**
- * Subscribes this browser, or tells the server again of the subscription it has: the server forgets it with the session.
- * @returns {Promise<boolean>} false where it cannot be done
+ * Subscribes this browser, or sends its existing subscription again, because the server deletes it when the session ends.
+ * @returns {Promise<boolean>} false if that is not possible
  */
 export async function join() {
   const ours = await registration();
@@ -26,7 +26,7 @@ export async function join() {
   return true;
 }
 
-/** Ends it, here and at the server. */
+/** Unsubscribes, in this browser and at the server. */
 export async function leave() {
   const subscription = await (await registration())?.pushManager.getSubscription();
   if (!subscription) return;

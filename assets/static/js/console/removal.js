@@ -1,4 +1,5 @@
-// Deleting with a way back: the conversation goes at once, and the server hears of it eight seconds later, or when the page is left.
+// Deleting with undo: the conversation disappears at once, but the request is sent only after eight seconds or when the page is
+// left.
 import { post } from '../lib/api.js';
 import { byId, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
@@ -8,10 +9,10 @@ const GRACE = 8_000;
 /**
  * @param {object} o
  * @param {(id: string) => string} o.name
- * @param {(id: string) => void} o.hide takes it out of sight
- * @param {(id: string) => void} o.bring brings it back
- * @param {(id: string) => void} o.gone it is deleted for good
- * @param {(error) => string} o.why says why it could not be deleted
+ * @param {(id: string) => void} o.hide hides the conversation
+ * @param {(id: string) => void} o.bring shows it again
+ * @param {(id: string) => void} o.gone called when it has been deleted
+ * @param {(error) => string} o.why returns the text for an error
  */
 export function removal({ name, hide, bring, gone, why }) {
   const place = byId('undo');
@@ -26,8 +27,8 @@ export function removal({ name, hide, bring, gone, why }) {
       await post('api/threads/delete', { thread_id: id }, how);
       ended(one);
     } catch (error) {
-      if (waiting.get(id) !== one) return; // it went, and that was heard
-      if (error.status === 404) { // somebody else was quicker
+      if (waiting.get(id) !== one) return; // its deletion was received as an event meanwhile
+      if (error.status === 404) { // another agent has deleted it
         ended(one);
         return;
       }
@@ -38,7 +39,7 @@ export function removal({ name, hide, bring, gone, why }) {
     }
   }
 
-  /** It is deleted. Where that was heard before, its visitor may have opened it again meanwhile, and that one stays. */
+  /** The conversation is deleted. If an event said so earlier, the visitor may have started it again since, and it must stay. */
   function ended(one) {
     if (waiting.get(one.id) !== one) return;
     close(one.id);
@@ -70,7 +71,7 @@ export function removal({ name, hide, bring, gone, why }) {
     const one = { id, left: GRACE, sent: false };
     one.bar = make('div', { className: 'undo-bar' }, make('p', { attrs: { dir: 'auto' } }, t('console.deleted', { name: name(id) })),
       make('button', { type: 'button', className: 'text', onclick: () => undo(id) }, t('console.undo')));
-    // Whoever is about to press the button must not lose the race against the clock.
+    // The timer is paused while the pointer or the focus is on the bar.
     const hold = () => {
       if (!one.timer) return;
       clearTimeout(one.timer);
@@ -88,20 +89,20 @@ export function removal({ name, hide, bring, gone, why }) {
     count(one);
   }
 
-  // The page goes: what was deleted in it stays deleted.
+  // Pending deletions are sent when the page is left.
   window.addEventListener('pagehide', () => { for (const one of waiting.values()) if (!one.sent && !one.failed) send(one.id, { keepalive: true }); });
 
   return {
     remove,
-    /** Brings back the conversation that was deleted last; says whether there was one. */
+    /** Restores the conversation that was deleted last; returns its id, or null if there is none. */
     undoLast() {
       const last = [...waiting.values()].findLast((one) => !one.sent && !one.failed);
       if (last) undo(last.id);
       return last?.id ?? null;
     },
-    /** Its visitor has written again: what nobody has read is not deleted. */
+    /** Undoes the deletion because the visitor has written again: an unread message must not be deleted. */
     keep: (id) => { if (waiting.has(id)) undo(id); },
-    /** Somebody else deleted it meanwhile. */
+    /** Removes the bar because another agent deleted the conversation. */
     forget: close,
   };
 }

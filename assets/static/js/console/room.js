@@ -1,4 +1,4 @@
-// The open conversation: its messages, its composer, and how far either side has got and read.
+// The open conversation: its messages, its composer, and read and delivered marks.
 import { connectionBar } from '../lib/bar.js';
 import { Composer } from '../lib/composer.js';
 import { byId, face, icon, make } from '../lib/dom.js';
@@ -10,8 +10,8 @@ import { sendAll } from '../lib/upload.js';
 import { show } from './panes.js';
 
 /**
- * Events: `turn` (another conversation is open, or none), `fetched` (messages came in from the past), `edit` (detail: the
- * entry that the agent wants to change). The open conversation's id, `current`, never enters the URL.
+ * Events: `turn` (another conversation is open, or none), `fetched` (messages of the history were loaded), `edit` (detail: the
+ * entry that the agent wants to edit). The open conversation's id, `current`, must not enter the URL.
  */
 export class Room extends EventTarget {
   #taken;
@@ -31,9 +31,9 @@ export class Room extends EventTarget {
    * @param {Threads} o.threads
    * @param {Live} o.live
    * @param {Outbox} o.outbox
-   * @param {Store} o.drafts this window's drafts, and which conversation is open
+   * @param {Store} o.drafts this window's drafts, and the id of the open conversation
    * @param {Session} o.session
-   * @param {(message) => void} o.taken gets every stored message that is shown
+   * @param {(message) => void} o.taken called with every stored message that is shown
    */
   constructor({ threads, live, outbox, drafts, session, taken }) {
     super();
@@ -48,7 +48,7 @@ export class Room extends EventTarget {
     this.typing = new TypingOut((on) => { if (this.current) live.tell('typing', { thread_id: this.current, typing: on }); });
     this.composer = new Composer({
       send: (text, files) => this.#write(text, files),
-      typing: () => { if (this.#draft === 'draft') this.typing.touch(); }, // a note is nothing that the visitor should see coming
+      typing: () => { if (this.#draft === 'draft') this.typing.touch(); }, // the visitor must not see that a note is being written
       stopped: () => this.typing.stop(),
       save: (text) => this.#keepDraft(text),
     });
@@ -66,7 +66,7 @@ export class Room extends EventTarget {
   get thread() { return this.#threads.get(this.current); }
   name(id = this.current) { return this.#threads.get(id)?.name || t('console.nameless'); }
 
-  /** Opens a conversation; whoever hears `turn` lets it in (see enter). With `focus`, its composer (or, on a phone, its name) gets the focus. */
+  /** Opens a conversation; a listener of `turn` has to call enter. With `focus`, its composer (on a phone its name) is focused. */
   open(id, { focus = false } = {}) {
     if (id !== this.current) {
       this.#leave();
@@ -97,7 +97,7 @@ export class Room extends EventTarget {
     this.#turned();
   }
 
-  /** Starts to watch the open conversation and gets what is missing of it. */
+  /** Subscribes to the open conversation and loads its missing messages. */
   async enter() {
     const id = this.current;
     if (!id) return;
@@ -121,7 +121,7 @@ export class Room extends EventTarget {
     this.#turned();
   }
 
-  /** The conversation is no more. */
+  /** The conversation was deleted. */
   forget(id) {
     for (const kind of ['draft', 'note']) this.#drafts.remove(`${kind}.${id}`);
     for (const item of this.#outbox.items) if (item.thread_id === id) this.#outbox.drop(item.client_id);
@@ -129,10 +129,13 @@ export class Room extends EventTarget {
     if (id === this.current) this.close();
   }
 
-  /** Keeps what could not be sent, of a conversation that is open no more. */
+  /** Saves a text that could not be sent as a draft of a conversation that is no longer open. */
   keepFor(id, draft, text) { this.#drafts.set(`${draft}.${id}`, text); }
 
-  /** Says where the composer's text goes, and under which name its draft is kept ('' keeps none); by itself, to the visitor. */
+  /**
+   * Sets where the composer's text is sent, and the name under which its draft is saved ('' = not saved); by default, to the
+   * visitor.
+   */
   writeTo(draft = 'draft', write = (text, files) => this.#reply(text, files)) {
     this.composer.keep();
     this.typing.stop();
@@ -156,7 +159,7 @@ export class Room extends EventTarget {
 
   #leave() {
     this.composer.keep();
-    this.#draft = ''; // what stands in the box belongs to the conversation that is left
+    this.#draft = ''; // from here on the text must not be saved as a draft of the next conversation
     this.typing.stop();
     if (this.current) this.#live.tell('leave_thread', { thread_id: this.current });
   }
@@ -175,7 +178,7 @@ export class Room extends EventTarget {
   }
 
   #tools(entry) {
-    // A caption can be changed too; a picture cannot, so without a caption there is nothing to change.
+    // Captions can be edited as well; an attachment without one has nothing to edit.
     if (!entry.own || !entry.text) return [];
     return [make('button', {
       type: 'button', className: 'touch', title: t('console.edit'), attrs: { 'aria-label': t('console.edit') },
@@ -183,31 +186,31 @@ export class Room extends EventTarget {
     }, icon('pencil'))];
   }
 
-  // --- how far ---------------------------------------------------------------
+  // --- read and delivered ----------------------------------------------------
 
   #marks() {
     if (!this.thread) return;
     this.talk.delivered(this.thread.receivedByVisitor);
     this.talk.read(this.thread.readByVisitor);
-    // A list that was asked for before the last reading may still count what is in view here.
+    // A list requested before the messages were read may still count them as unread.
     if (this.talk.watched && this.talk.size && this.thread.unread) this.#threads.patch(this.current, { unread: 0 });
   }
 
-  /** Tells the visitor how far we have read; what could not be told is told after the next connect. */
+  /** Sends a read mark to the visitor; if that fails, it is sent again after the next connect. */
   tellRead() {
     if (!this.current || !this.#live.online || !this.talk.watched) return;
     if (this.thread?.unread) this.#threads.patch(this.current, { unread: 0 });
     this.#tell('read', this.#readSent, this.talk.lastTheirs);
   }
 
-  /** A message of a visitor has reached this console, whichever conversation is open. */
+  /** A visitor's message was delivered to this console, whichever conversation is open. */
   received(message) { this.#tell('delivered', this.#receivedSent, message.id, message.thread_id); }
 
   #tell(what, sent, last, id = this.current) {
     if (!this.#live.online || last <= (sent.get(id) ?? 0)) return;
     sent.set(id, last);
     this.#live.ask(what, { thread_id: id, last_id: last }).then(() => {
-      if (what === 'read') this.#threads.recount(); // what was counted before the server knew is too many
+      if (what === 'read') this.#threads.recount(); // counts taken before the server knew are too high
     }, () => sent.delete(id));
   }
 }

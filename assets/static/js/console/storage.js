@@ -1,10 +1,10 @@
-// What agents must know of the server's disk: that it fills, or that visitors cannot write any more.
+// The warning that the server's disk is nearly full, or so full that visitors cannot write.
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
 /**
  * @param {Live} live
- * @returns {(storage?: 'ok'|'low'|'full') => void} takes in what the server says
+ * @returns {(storage?: 'ok'|'low'|'full') => void} shows the state that the server sent
  */
 export function storage(live) {
   const line = byId('storage');

@@ -1,4 +1,4 @@
-// Whether the team is here: every visitor is told, so every console shows it, and any agent can switch it.
+// The switch for the team's availability, which every visitor sees; all consoles show it, and any agent can change it.
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { clock, parse } from '../lib/time.js';
@@ -6,7 +6,7 @@ import { clock, parse } from '../lib/time.js';
 /**
  * @param {Live} live
  * @param {(error) => void} failed
- * @returns {(team: {away: boolean, switched?: boolean, until?: string}) => void} takes in what the server says
+ * @returns {(team: {away: boolean, switched?: boolean, until?: string}) => void} shows the state that the server sent
  */
 export function team(live, failed) {
   const button = byId('team');
@@ -16,7 +16,7 @@ export function team(live, failed) {
     const until = parse(now.until);
     button.setAttribute('aria-checked', String(!now.away));
     byId('team-text').textContent = !now.away ? t('console.team_here') : until ? t('console.team_until', { time: clock(until) }) : t('console.team_away');
-    // Outside the opening hours the switch changes nothing until they begin; the hours are a setting.
+    // Outside the opening hours, which are a setting, the switch has no effect until they begin.
     button.title = until ? t('console.team_hours') : t('console.team_about');
   }
 

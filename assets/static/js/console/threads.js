@@ -1,12 +1,12 @@
-// The agents' list of conversations: what is known about each, and which of them the list shows, in which order.
+// The data of the conversation list: the loaded conversations, and which of them the list shows in which order.
 import { get } from '../lib/api.js';
 import { parse } from '../lib/time.js';
 
 const PAGE = 50;
-const MOST = 1000; // the server gives no more in one answer
+const MOST = 1000; // the server's limit per request
 const RECOUNT = 400;
 
-/** From the API's object to ours. */
+/** Converts a conversation from the API. */
 function fromAPI(row) {
   return {
     id: row.id,
@@ -35,7 +35,7 @@ function fromAPI(row) {
   };
 }
 
-/** The wire's names of what thread_updated may carry, and ours. */
+/** Converts the fields of the event thread_updated. */
 const PATCHES = {
   status: (v) => ({ status: v }),
   blocked: (v) => ({ blocked: Boolean(v) }),
@@ -59,17 +59,14 @@ const BELONGS = {
 const newest = (a, b) => b.lastAt - a.lastAt || (a.id < b.id ? 1 : -1);
 const longest = (a, b) => a.waiting - b.waiting || newest(a, b);
 
-/**
- * Events: `change` (something to draw anew). `state` is 'loading', 'ready' or 'failed'.
- * A search looks into all conversations, whatever the filter.
- */
+/** Events: `change`. `state` is 'loading', 'ready' or 'failed'. A search includes all conversations, whatever the filter. */
 export class Threads extends EventTarget {
   #map = new Map();
   #filter = 'active';
   #query = '';
-  #found = new Set(); // what a search found
-  #listed = null; // what the list shows, in order; null when it must be put together anew
-  #cursor = null; // down to here nothing is missing; null while nothing came yet
+  #found = new Set(); // ids found by the search
+  #listed = null; // cache of `listed`; null when outdated
+  #cursor = null; // time of the oldest conversation down to which the list is complete; null before the first load
   #more = true;
   #round = 0;
   #loading = null;
@@ -82,13 +79,13 @@ export class Threads extends EventTarget {
   get query() { return this.#query; }
   get filter() { return this.#filter; }
   get(id) { return this.#map.get(id); }
-  /** The ids of all that this page knows, the newest first. */
+  /** The ids of all loaded conversations, the newest first. */
   get known() { return [...this.#map.values()].sort(newest).map((thread) => thread.id); }
 
-  /** {active, waiting, closed, unread, found?} as the server counted last, or null. */
+  /** {active, waiting, closed, unread, found?} as last counted by the server, or null. */
   get counts() { return this.#counts; }
 
-  /** What the list shows and this page has. */
+  /** The loaded conversations that the list shows, in order. */
   get listed() {
     if (this.#listed) return this.#listed;
     const belongs = this.#query ? (thread) => this.#found.has(thread.id) : BELONGS[this.#filter];
@@ -98,7 +95,7 @@ export class Threads extends EventTarget {
     return this.#listed;
   }
 
-  /** How many the list shows, with those that this page has not got yet. */
+  /** The length of the list, including conversations that are not loaded. */
   get total() {
     const here = this.listed.length;
     if (!this.#more) return here;
@@ -106,7 +103,7 @@ export class Threads extends EventTarget {
     return Math.max(here + 1, (counted ?? 0) - this.#hidden.size);
   }
 
-  /** Messages that no agent has read, in all conversations. */
+  /** The number of messages that no agent has read, in all conversations. */
   get unread() {
     if (this.#counts) return Math.max(0, this.#counts.unread);
     let sum = 0;
@@ -114,13 +111,13 @@ export class Threads extends EventTarget {
     return sum;
   }
 
-  /** Who waits longest for an answer, of those that this page knows; never `but`. */
+  /** The loaded conversation that has waited longest for an answer, except `but`. */
   nextWaiting(but) {
     const waiting = [...this.#map.values()].filter((thread) => BELONGS.waiting(thread) && thread.id !== but && !thread.blocked && !this.#hidden.has(thread.id));
     return waiting.sort(longest)[0] ?? null;
   }
 
-  /** Shows other conversations: 'active', 'waiting' or 'closed'. */
+  /** Sets the filter: 'active', 'waiting' or 'closed'. */
   turnTo(filter) {
     if (filter === this.#filter && !this.#query) return undefined;
     this.#filter = filter;
@@ -140,7 +137,7 @@ export class Threads extends EventTarget {
     return this.load();
   }
 
-  /** Loads the newest page anew; what came with later pages is kept. */
+  /** Reloads the first page; conversations of later pages are kept. */
   async load() {
     const round = ++this.#round;
     const searching = this.#query;
@@ -148,9 +145,9 @@ export class Threads extends EventTarget {
     const rows = await this.#fetch(round, PAGE, null);
     if (!rows) return;
     const oldest = rows.length < PAGE ? null : fromAPI(rows.at(-1)).lastAt;
-    // What came with later pages joins this one if nothing happened at the seam.
+    // The later pages are still valid if nothing changed at the boundary.
     const joins = oldest && this.#cursor && this.#cursor <= oldest && this.#map.get(rows.at(-1).id)?.lastAt.getTime() === oldest.getTime();
-    // Within the span of this page the server's word is final: what it left out is gone.
+    // In the time range of this page, conversations that the server did not return no longer belong to the list.
     const ids = new Set(rows.map((row) => row.id));
     const listed = this.#query ? [...this.#map.values()].filter((thread) => this.#found.has(thread.id)) : [...this.#map.values()].filter(BELONGS[this.#filter]);
     for (const thread of listed) {
@@ -161,11 +158,11 @@ export class Threads extends EventTarget {
     if (!oldest) this.#more = false;
     else if (!joins) [this.#cursor, this.#more] = [oldest, true];
     this.#changed();
-    // The longest wait stands first, and the server sorts by last message: all of them are needed.
+    // The longest wait comes first, but the server sorts by last message, so all of them have to be loaded.
     if (this.#filter === 'waiting' && !searching) await this.reach(Infinity);
   }
 
-  /** Loads older pages until the list has something at this place, or everything. */
+  /** Loads older pages until the list has a conversation at this index, or is complete. */
   async reach(place) {
     while (this.#more && this.#cursor && this.state !== 'failed' && place >= this.listed.length) {
       this.#loading ??= this.#next(Math.min(MOST, Math.max(PAGE, place - this.listed.length + PAGE))).finally(() => { this.#loading = null; });
@@ -173,11 +170,11 @@ export class Threads extends EventTarget {
     }
   }
 
-  /** Loads the next, older page. @returns {boolean} whether it came */
+  /** Loads the next, older page. @returns {boolean} whether it succeeded */
   async #next(limit) {
     const round = this.#round;
-    // One millisecond of overlap: whoever shares the oldest one's time is not skipped, and no thread id enters the URL.
-    // Those of that time come again, and after a rush they may be more than a page, so they are asked for on top of one.
+    // Pages overlap by one millisecond, so that conversations with the same time as the oldest one are not skipped, and no thread
+    // id enters the URL. Known ones of that time are returned again, possibly more than a page, so they are added to the limit.
     const oldest = this.#cursor.getTime();
     const again = this.listed.filter((thread) => thread.lastAt.getTime() === oldest).length;
     const size = Math.min(MOST, limit + again);
@@ -192,7 +189,7 @@ export class Threads extends EventTarget {
     return true;
   }
 
-  /** @returns {Promise<object[]|null>} null when it failed, or when something else is asked for by now */
+  /** @returns {Promise<object[]|null>} null if it failed or another list has been requested meanwhile */
   async #fetch(round, limit, before) {
     const what = new URLSearchParams({ limit });
     if (this.#query) what.set('q', this.#query);
@@ -217,7 +214,7 @@ export class Threads extends EventTarget {
     for (const row of rows) this.#map.set(row.id, { ...this.#map.get(row.id), ...fromAPI(row) });
   }
 
-  /** Counts anew, soon; many changes at once are counted once. */
+  /** Refreshes the counts after a short delay, once for several changes. */
   recount() {
     if (this.#recountTimer) return;
     this.#recountTimer = setTimeout(async () => {
@@ -228,24 +225,24 @@ export class Threads extends EventTarget {
         if (query !== this.#query) return;
         this.#counts = counts;
         this.#changed();
-      } catch { /* the list itself says what is wrong */ }
+      } catch { /* the list shows the error */ }
     }, this.#counts ? RECOUNT : 0);
   }
 
-  /** Changes what is known about a conversation; an unknown one is added when `add` is set. */
+  /** Updates a conversation; an unknown one is added if `add` is set. */
   patch(id, fields, { add = false } = {}) {
     const known = this.#map.get(id);
     if (!known && (!add || this.#query)) return;
     const now = { ...(known ?? fromAPI({ id })), ...fields };
     this.#map.set(id, now);
-    // The count of all is mended at once, and counted anew soon.
+    // The total is corrected at once, and refreshed from the server soon.
     const unread = now.unread - (known?.unread ?? 0);
     if (this.#counts && unread) this.#counts = { ...this.#counts, unread: this.#counts.unread + unread };
     if (!known || known.status !== now.status || known.unread !== now.unread || Boolean(known.waiting) !== Boolean(now.waiting)) this.recount();
     this.#changed();
   }
 
-  /** What thread_updated told. */
+  /** Applies the event thread_updated. */
   updated({ id, ...told }) {
     const fields = {};
     for (const [name, ours] of Object.entries(PATCHES)) if (name in told) Object.assign(fields, ours(told[name]));
@@ -253,7 +250,7 @@ export class Threads extends EventTarget {
     else this.recount();
   }
 
-  /** A message that was just stored. `watched`: an agent is looking at it here. */
+  /** Applies a new message. `watched`: it is visible in this console. */
   message(message, { watched }) {
     const id = message.thread_id;
     const known = this.#map.get(id);
@@ -269,7 +266,7 @@ export class Threads extends EventTarget {
     }, { add: true });
   }
 
-  /** All messages of a conversation were deleted; it keeps its place. */
+  /** All messages of a conversation were deleted; the conversation stays in the list. */
   emptied(id) {
     if (this.#map.has(id)) this.patch(id, { last: '', lastType: 'text', lastFrom: '', messages: 0, unread: 0, waiting: null });
   }
@@ -294,7 +291,7 @@ export class Threads extends EventTarget {
     this.#changed();
   }
 
-  /** Takes in a conversation that came some other way than by the list, if it is unknown. */
+  /** Adds a conversation that was not loaded with the list, if it is unknown. */
   know(row) {
     if (!this.#map.has(row.id)) this.#map.set(row.id, fromAPI(row));
     this.#listed = null;

@@ -1,6 +1,6 @@
-// What does not reach Telegram: messages that it did not take after many tries, each with a mark and a button that has it sent
-// again, and a line above the list while the channel is in trouble or such messages wait. Another line is there while visitors
-// cannot connect, because their page's origin is refused.
+// Messages that could not be delivered to Telegram after many tries: each has a mark and a button to send it again. A line above
+// the list is shown while there are such messages or Telegram is failing, and another one while visitors cannot connect because
+// the origin of their page is refused.
 import { get, post } from '../lib/api.js';
 import { byId, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
@@ -9,10 +9,10 @@ export class Undelivered {
   #all = new Map(); // by message id
   #trouble = false;
   #loading = false;
-  #round = 0; // of loads; the last one counts
+  #round = 0; // number of the last load; results of earlier ones are ignored
   #put;
 
-  /** @param {(messageID: number, mark: ?Node) => void} put puts a mark below a message that is shown, or takes it away */
+  /** @param {(messageID: number, mark: ?Node) => void} put sets or removes (null) the mark below a shown message */
   constructor(put) { this.#put = put; }
 
   async load() {
@@ -30,7 +30,7 @@ export class Undelivered {
     this.#show();
   }
 
-  /** Takes in the event message_undelivered. */
+  /** Applies the event message_undelivered. */
   take(row) {
     if (row.waiting) this.#all.delete(row.message_id);
     else this.#all.set(row.message_id, row);
@@ -39,19 +39,19 @@ export class Undelivered {
     this.#reload();
   }
 
-  /** Takes in the event channel_state. */
+  /** Applies the event channel_state. */
   channel({ ok }) {
     this.#trouble = !ok;
     this.#show();
     this.#reload();
   }
 
-  /** Loads again when an answer is on its way, which may not know yet what an event has told. */
+  /** Loads again if a request is pending, because its response may be older than the event. */
   #reload() {
-    if (this.#loading) this.load().catch(() => { /* the next connect loads them */ });
+    if (this.#loading) this.load().catch(() => { /* loaded at the next connect */ });
   }
 
-  /** Marks a message that has come into view, if it waits. */
+  /** Marks a message that is now shown, if it is undelivered. */
   show(id) {
     if (this.#all.has(id)) this.#put(id, this.#mark(id));
   }

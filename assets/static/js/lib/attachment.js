@@ -1,14 +1,14 @@
-// What a message carries besides words: a picture, a voice, a file; and how far it has come on its way up.
+// Elements for a message's attachment (a picture, a voice message or a file) and for the progress of its upload.
 import { size } from './amounts.js';
 import { icon, make } from './dom.js';
 import { t } from './i18n.js';
 import { player } from './voice.js';
 import { linked, safeURL } from './text.js';
 
-const FULL = 272; // the widest a picture is shown in a conversation, in px
+const FULL = 272; // maximum width of a picture in a conversation, in px
 const TALL = 320;
 
-/** The picture's place is kept before it is loaded, so that nothing jumps. */
+/** The displayed size, set before the picture is loaded, so that it causes no layout shift. */
 function frame({ width, height }) {
   if (!width || !height) return {};
   const scale = Math.min(1, FULL / width, TALL / height);
@@ -44,11 +44,12 @@ function paper(entry, address) {
   return make('a', { className: 'attachment', href: address, download: name || '', target: '_blank', rel: 'noopener noreferrer' }, ...inside, icon('download'));
 }
 
-/** The elements of what an entry carries; none for text. */
+/** The elements for an entry's attachment; none for text. */
 export function attachment(entry) {
   if (entry.type === 'text' || (!entry.url && !entry.preview && !entry.file.name)) return [];
   const address = entry.url ? safeURL(entry.url) : null;
-  // Only files that the server keeps are shown as such: below its /uploads/, or elsewhere with the size that it knows of them.
+  // Only files stored by the server are displayed: below its /uploads/, or at another address with the size that the server
+  // recorded. Others become links.
   if (entry.url && !entry.file.bytes && !address?.startsWith(new URL('uploads/', location))) return [make('div', {}, ...linked(entry.url))];
   const shown = address ?? entry.preview;
   if (entry.type === 'image' && shown) return [picture(entry, shown)];
@@ -58,7 +59,7 @@ export function attachment(entry) {
   return [download];
 }
 
-/** How far a file has come, and a way to call it back. */
+/** The progress of an upload, with a button to cancel it. */
 export function transfer(share, onDrop) {
   const bar = make('progress', { className: 'transfer-bar', max: 1, value: share, attrs: { 'aria-label': t('talk.uploading') } });
   return make('div', { className: 'transfer' }, bar, make('span', { className: 'transfer-share number' }, percent(share)),
@@ -68,7 +69,7 @@ export function transfer(share, onDrop) {
 const percents = new Intl.NumberFormat(document.documentElement.lang, { style: 'percent' });
 const percent = (share) => percents.format(share);
 
-/** Moves the bar of a transfer. */
+/** Updates the progress of an upload. */
 export function advance(node, share) {
   const bar = node.querySelector('.transfer-bar');
   if (!bar) return;

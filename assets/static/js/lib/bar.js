@@ -1,8 +1,8 @@
-// The line above a conversation that says, honestly, when there is no connection.
+// The bar above a conversation that shows when there is no connection.
 import { byId } from './dom.js';
 import { count, t } from './i18n.js';
 
-// A connection that takes less than this is not worth a word.
+// Interruptions shorter than this (ms) are not shown.
 const PATIENCE = 700;
 
 /** @returns {{refresh: () => void}} */
@@ -12,7 +12,7 @@ export function connectionBar(live, outbox) {
 
   const show = () => {
     const waiting = outbox.waiting;
-    if (live.online || live.state === 'refused') { // a refused session is told elsewhere
+    if (live.online || live.state === 'refused') { // a refused session is shown elsewhere
       bar.hidden = true;
       return;
     }

@@ -1,5 +1,5 @@
-// Files on their way, kept beside the outbox: IndexedDB holds what localStorage cannot, so that a reload loses no picture.
-// Where it does not work (private windows), they live as long as the page.
+// Files of messages in the outbox, kept in IndexedDB (localStorage cannot hold them) so that they survive a reload. Where it is
+// not available (private windows), they are kept in memory.
 
 const NAME = 'sohbet';
 const STORE = 'files';
@@ -37,10 +37,10 @@ async function run(mode, act) {
   });
 }
 
-/** Keeps a file under the client_id of its message. */
+/** Stores a file under the client_id of its message. */
 export async function keep(id, blob) {
   memory.set(id, blob);
-  try { await run('readwrite', (files) => files.put(blob, id)); } catch { /* the disk is full: it lives as long as the page */ }
+  try { await run('readwrite', (files) => files.put(blob, id)); } catch { /* the disk is full: it is kept in memory */ }
 }
 
 /** @returns {Promise<Blob|undefined>} */
@@ -51,10 +51,10 @@ export async function find(id) {
 
 export async function forget(id) {
   memory.delete(id);
-  try { await run('readwrite', (files) => files.delete(id)); } catch { /* gone with the storage */ }
+  try { await run('readwrite', (files) => files.delete(id)); } catch { /* the storage is no longer available */ }
 }
 
-/** An address at which this page can show the file, as long as the page lives; undefined if the file is not here. */
+/** A blob: URL of the file, valid while the page is open; undefined if the file is not stored here. */
 export async function address(id) {
   if (!addresses.has(id)) {
     const blob = await find(id);
@@ -63,7 +63,7 @@ export async function address(id) {
   return addresses.get(id);
 }
 
-/** The same, of a file that was kept while this page lives. */
+/** The same, synchronously, for a file that was stored since the page was loaded. */
 export function addressNow(id) {
   if (!addresses.has(id) && memory.has(id)) addresses.set(id, URL.createObjectURL(memory.get(id)));
   return addresses.get(id);

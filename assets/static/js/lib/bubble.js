@@ -1,4 +1,4 @@
-// One message as elements: what it says, when, and how far it got.
+// The list item of a message: its content, time and delivery state.
 import { attachment, transfer } from './attachment.js';
 import { icon, make } from './dom.js';
 import { has, t } from './i18n.js';
@@ -7,7 +7,7 @@ import { clock, day, whole } from './time.js';
 
 const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', delivered: 'ticks', read: 'read' };
 
-/** What the message says and carries: text with links, a picture, a voice, or a file. */
+/** The message's content: text with links, a picture, a voice message or a file. */
 function content(entry, { onDrop }) {
   const carried = attachment(entry);
   const caption = entry.text ? [make('span', { className: 'caption', dir: 'auto' }, ...linked(entry.text))] : [];
@@ -15,16 +15,15 @@ function content(entry, { onDrop }) {
   return [...carried, ...onItsWay, ...caption];
 }
 
-/** Why a message failed, in words: our own for known codes. */
+/** The text for an error code; a general one if the code is unknown. */
 function reason(code) {
   const key = `talk.failed_${code}`;
   return has(key) ? t(key) : t('talk.failed');
 }
 
 /**
- * Makes the list item of an entry (see talk.js). `face(entry)` gives the other
- * side's face; onRetry and onDrop belong to a failed message; `tools(entry)`
- * gives the buttons beside one that is stored.
+ * Makes the list item of an entry (see talk.js). `face(entry)` returns the other side's face; onRetry and onDrop are called for a
+ * failed message; `tools(entry)` returns the buttons of a stored one.
  */
 export function bubble(entry, { face, onRetry, onDrop, tools }) {
   const meta = make('span', { className: 'meta' });
@@ -34,7 +33,7 @@ export function bubble(entry, { face, onRetry, onDrop, tools }) {
   if (entry.own) node.classList.add('own');
   else if (entry.system) node.classList.add('system');
   else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, face(entry)));
-  // A tap shows the time where there is no pointer to hover with.
+  // A tap shows the time on devices without hover.
   body.addEventListener('click', (event) => {
     if (!event.target.closest('a, button, input')) node.classList.toggle('shown');
   });
@@ -42,14 +41,14 @@ export function bubble(entry, { face, onRetry, onDrop, tools }) {
   return node;
 }
 
-/** Shows what an entry says now. */
+/** Updates the content of an entry's list item. */
 export function refill(node, entry, actions) {
   const body = node.querySelector('.bubble');
   body.replaceChildren(...content(entry, actions));
   body.classList.toggle('large', entry.type === 'text' && emojiOnly(entry.text));
 }
 
-/** Shows time and state of an entry in its list item. */
+/** Updates time and state in an entry's list item. */
 export function progress(node, entry, { onRetry, onDrop, tools }) {
   node.dataset.state = entry.own ? entry.state : 'received';
   if (entry.id) node.dataset.id = entry.id;
@@ -59,7 +58,7 @@ export function progress(node, entry, { onRetry, onDrop, tools }) {
   const sign = entry.own ? icon(MARKS[entry.state]) : null;
   const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
   node.querySelector('.meta').replaceChildren(...[entry.reaction, changed, at, sign, said].filter(Boolean));
-  // Made once, so that a mark which comes later takes the focus from none of them.
+  // Made only once, so that a later change of the state does not remove a focused button.
   const line = node.querySelector('.line');
   if (entry.id && !line.querySelector('.tools')) {
     const buttons = tools(entry);
@@ -75,5 +74,5 @@ export function progress(node, entry, { onRetry, onDrop, tools }) {
     make('button', { type: 'button', className: 'text drop', onclick: onDrop }, t('talk.drop'))));
 }
 
-/** The line between two days. */
+/** The line that separates two days. */
 export const dayLine = (at) => make('div', { className: 'day' }, make('time', {}, day(at)));

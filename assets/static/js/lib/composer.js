@@ -1,4 +1,4 @@
-// The box to write in: grows, sends on Enter, keeps the draft, never loses text. Files and voices go with it.
+// The composer: grows with its text, sends on Enter, saves the draft. Also takes files and voice messages.
 import { byId, showProblem } from './dom.js';
 import { t } from './i18n.js';
 import { LONGEST, runes } from './text.js';
@@ -7,7 +7,7 @@ import { fileTools, Tray } from './tray.js';
 const WARN_FROM = LONGEST - 500;
 const number = new Intl.NumberFormat(document.documentElement.lang);
 
-/** Whether this browser can record here; pages opened by plain http cannot. */
+/** Whether this browser can record; it cannot in pages opened by plain HTTP. */
 const canRecord = () => Boolean(navigator.mediaDevices?.getUserMedia && globalThis.MediaRecorder);
 
 export class Composer {
@@ -24,10 +24,10 @@ export class Composer {
 
   /**
    * @param {object} on
-   * @param {(text: string, attachments: object[]) => void} on.send gets text that is not too long; without attachments it is not blank
-   * @param {() => void} on.typing runs at every change that leaves text
-   * @param {() => void} on.stopped runs when the box is emptied or left
-   * @param {(draft: string) => void} on.save keeps the draft
+   * @param {(text: string, attachments: object[]) => void} on.send gets a text within the limit, which is blank only if there are attachments
+   * @param {() => void} on.typing called at every change that leaves text
+   * @param {() => void} on.stopped called when the text is emptied or the field loses the focus
+   * @param {(draft: string) => void} on.save stores the draft
    */
   constructor(on) {
     this.#save = on.save;
@@ -42,7 +42,7 @@ export class Composer {
         problem(t('talk.part_missing'));
       }
     });
-    this.#mic.addEventListener('pointerdown', (event) => event.preventDefault()); // as below
+    this.#mic.addEventListener('pointerdown', (event) => event.preventDefault()); // keeps the focus in the text field, as below
     const smile = byId('emoji');
     smile.addEventListener('click', () => import('./emoji.js').then(({ toggle }) => toggle(smile), () => problem(t('talk.part_missing'))));
     const form = byId('composer');
@@ -51,7 +51,7 @@ export class Composer {
       this.#submit(on);
     });
     this.#text.addEventListener('keydown', (event) => {
-      // keyCode 229: an input method is still composing (Safari clears isComposing too early)
+      // keyCode 229: an input method is still composing (Safari resets isComposing too early).
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
       event.preventDefault();
       this.#submit(on);
@@ -63,25 +63,25 @@ export class Composer {
       if (this.#text.value.trim()) on.typing(); else on.stopped();
     });
     this.#text.addEventListener('blur', () => on.stopped());
-    // The button must not take the focus from the box: on phones the keyboard would close.
+    // The button must not take the focus from the text field: on phones the keyboard would close.
     this.#send.addEventListener('pointerdown', (event) => event.preventDefault());
     window.addEventListener('pagehide', () => this.keep());
     this.#refresh();
-    // What files need comes when somebody is about to write and the page has nothing else to do, so that it is here when the
-    // connection is not.
-    const fetchTools = () => (window.requestIdleCallback ?? setTimeout)(() => fileTools().catch(() => { /* asked for again with the first file */ }));
+    // The code for files is loaded when the user is about to write and the page is idle, so that it is available even without a
+    // connection later.
+    const fetchTools = () => (window.requestIdleCallback ?? setTimeout)(() => fileTools().catch(() => { /* tried again with the first file */ }));
     this.#text.addEventListener('focus', fetchTools, { once: true });
   }
 
   get value() { return this.#text.value; }
 
-  /** Fills the box, e.g. with a kept draft. */
+  /** Sets the text, e.g. to a saved draft. */
   fill(text) {
     this.#text.value = text ?? '';
     this.#refresh();
   }
 
-  /** Says whether files and voices may go with the text; those that wait in the tray stay there meanwhile. */
+  /** Sets whether files and voice messages can be attached. Files already attached are kept, but not shown, while they cannot. */
   takeFiles(on) {
     this.#files = on;
     this.#tray.open = on;
@@ -89,7 +89,7 @@ export class Composer {
     this.#refresh();
   }
 
-  /** Says why something did not work; '' takes it back. */
+  /** Shows an error message; '' removes it. */
   problem(text) { showProblem(this.#problem, text); }
 
   focus() { this.#text.focus({ preventScroll: true }); }
@@ -106,7 +106,7 @@ export class Composer {
   }
 
   #submit(on) {
-    // Indentation is the writer's; blank lines around the text are not.
+    // Keeps the indentation, but removes blank lines around the text.
     const text = this.#text.value.trimEnd().replace(/^\s*\n/u, '');
     if ((this.#files && this.#tray.busy) || (!text.trim() && this.#bare)) return;
     const n = runes(text);
@@ -124,7 +124,7 @@ export class Composer {
     this.focus();
   }
 
-  /** Nothing but text would go. */
+  /** There are no attachments to send. */
   get #bare() { return !this.#files || this.#tray.empty; }
 
   #refresh() {
@@ -133,7 +133,7 @@ export class Composer {
     const busy = this.#files && this.#tray.busy;
     this.#send.setAttribute('aria-disabled', String(blank || busy));
     this.#mic.hidden = !blank || busy || !this.#files || !canRecord();
-    // Code units are an upper bound for code points, so short texts need no counting.
+    // The number of code units is an upper bound for code points, so short texts need no counting.
     const n = text.length >= WARN_FROM ? runes(text.trim()) : 0;
     this.#count.textContent = n >= WARN_FROM ? `${number.format(n)} / ${number.format(LONGEST)}` : '';
     this.#count.classList.toggle('over', n > LONGEST);

@@ -1,13 +1,13 @@
-// Around this conversation: nothing, on our own page, or the page of another site, which frame.js of the widget speaks with.
+// The page around this chat: the chat page itself, or another site's page that embeds it (see widget/link.js).
 
 export const host = {
-  /** Where the visitor is. */
+  /** The URL of the page that the visitor is on. */
   url: location.origin + location.pathname,
   title: document.title,
-  /** Who the site around says that this is: {id, hash, name?, phone?, email?}; hash proves id. */
+  /** The signed-in user as given by the embedding site: {id, hash, name?, phone?, email?}; hash proves the id. */
   person: null,
-  /** Settled when url and person are known. */
+  /** Resolves when url and person are known. */
   ready: Promise.resolve(),
-  /** Told when the server does not believe in person. */
+  /** Called when the server refuses the hash of person. */
   doubted: () => {},
 };

@@ -1,28 +1,28 @@
-// The connection: one socket, requests that answer, and an honest state.
+// The connection to the server: one socket, requests with acknowledgements, and the connection's state.
 /* global io */
 
 const ACK_TIMEOUT = 10_000;
 const CHECK_TIMEOUT = 4_000;
-// Who was blocked before this page came hears of no end of it, so it asks now and then.
+// A visitor who was blocked before the page was loaded gets no event when the block ends, so the page asks at this interval (ms).
 const BLOCKED_PAUSE = 30_000;
-// Within so long all pages that are asked to look anew do so, each at its own moment.
+// After `resync`, every page waits a random time up to this (ms), so that they do not all ask at once.
 const SPREAD = 8_000;
 
-/** Why the server refused a request; `code` is "timeout" or "offline" when it never answered. */
+/** The server refused a request; `code` is "timeout" or "offline" if it never answered. */
 export class Refused extends Error {
   constructor(code, message = '', retryAfter = 0, field = '') {
     super(message || code);
     this.code = code;
-    /** what in the request is wrong; '' when nothing particular is */
+    /** the field of the request that is wrong; '' if none in particular */
     this.field = field;
-    /** milliseconds until trying again makes sense; 0 when unknown */
+    /** milliseconds to wait before trying again; 0 = unknown */
     this.retryAfter = retryAfter;
   }
 }
 
 /**
- * Events: `state` (detail: the new state), `ready` (greeted, after every connect), `refused` (detail: why greeting failed), `stale`
- * (what is shown may be out of date, and is greeted for anew).
+ * Events: `state` (detail: the new state), `ready` (joined, after every connect), `refused` (detail: the error of joining),
+ * `stale` (the page may have missed events; it joins again to refetch its state).
  */
 export class Live extends EventTarget {
   #socket = null;
@@ -32,9 +32,8 @@ export class Live extends EventTarget {
   #probe;
 
   /**
-   * @param {() => Promise<void>} greet runs after every connect (join, admin_join);
-   *   only when it succeeds does the state become "online".
-   * @param {(timeout: number) => Promise<void>} probe asks something cheap that the server answers.
+   * @param {() => Promise<void>} greet runs after every connect (join, admin_join); the state becomes "online" only when it succeeds.
+   * @param {(timeout: number) => Promise<void>} probe sends a cheap request that the server answers.
    */
   constructor(greet, probe) {
     super();
@@ -44,7 +43,7 @@ export class Live extends EventTarget {
       this.#become('missing');
       return;
     }
-    // WebSocket first saves a round trip; polling is tried at once where a proxy refuses it.
+    // WebSocket first saves a round trip; if a proxy refuses it, polling is tried at once.
     const socket = io({
       path: new URL('socket.io/', location).pathname, transports: ['websocket', 'polling'], tryAllTransports: true,
       reconnectionDelay: 400, reconnectionDelayMax: 4_000, timeout: 8_000, autoConnect: false,
@@ -52,16 +51,16 @@ export class Live extends EventTarget {
     this.#socket = socket;
     socket.on('connect', () => this.#connected());
     socket.on('connect_error', () => {
-      // A proxy may also let WebSockets open and then starve them, which only shows as a timeout.
+      // A proxy may also let WebSockets open but pass no data, which appears only as a timeout.
       socket.io.opts.transports = ['polling', 'websocket'];
       this.#become('offline');
     });
     socket.on('disconnect', (reason) => {
       this.#become('offline');
-      // After these the client waits to be told; we want to come back.
+      // After a disconnect by the server the Socket.IO client does not reconnect by itself.
       if (reason === 'io server disconnect') setTimeout(() => socket.connect(), 500 + Math.random() * 1_000);
     });
-    // The server may have missed what others told it, so that this page did.
+    // The server process may have missed events of other processes, and thus this page too.
     socket.on('resync', () => {
       clearTimeout(this.#soon);
       this.#soon = setTimeout(() => {
@@ -69,7 +68,7 @@ export class Live extends EventTarget {
         this.greet();
       }, Math.random() * SPREAD);
     });
-    // A page with an open socket is not kept in the back/forward cache; pageshow connects again.
+    // A page with an open socket is not kept in the back/forward cache; pageshow reconnects.
     window.addEventListener('pagehide', () => socket.disconnect());
     window.addEventListener('online', () => this.#check());
     window.addEventListener('pageshow', (event) => { if (event.persisted) this.#check(); });
@@ -77,21 +76,21 @@ export class Live extends EventTarget {
   }
 
   get state() { return this.#state; }
-  /** Connected and greeted. */
+  /** Connected and joined. */
   get online() { return this.#state === 'online'; }
-  /** Connected; perhaps not greeted yet. */
+  /** Connected, but perhaps not joined yet. */
   get connected() { return Boolean(this.#socket?.connected); }
 
   start() { this.#socket?.connect(); }
 
   on(event, fn) { this.#socket?.on(event, fn); return this; }
 
-  /** Sends without waiting for an answer; forgotten when there is no connection. */
+  /** Sends an event without waiting for an answer; dropped if there is no connection. */
   tell(event, payload) {
     if (this.#socket?.connected) this.#socket.emit(event, payload);
   }
 
-  /** Sends and resolves with the server's ack, or throws Refused. */
+  /** Sends an event and resolves with the server's ack, or throws Refused. */
   async ask(event, payload, timeout = ACK_TIMEOUT) {
     const socket = this.#socket;
     if (!socket?.connected) throw new Refused('offline');
@@ -101,7 +100,7 @@ export class Live extends EventTarget {
       socket.once('disconnect', onLeave);
     });
     try {
-      // admin_join takes no payload; an undefined one must not become null on the wire.
+      // admin_join takes no payload; undefined would be sent as null.
       const args = payload === undefined ? [] : [payload];
       const asked = socket.timeout(timeout).emitWithAck(event, ...args).catch(() => { throw new Refused('timeout'); });
       const answer = await Promise.race([asked, left]);
@@ -115,12 +114,12 @@ export class Live extends EventTarget {
     }
   }
 
-  /** Greets again on the open connection, e.g. when there is now somebody to introduce. */
+  /** Joins again on the open connection, e.g. when the visitor has given a name. */
   greet() {
     if (this.#socket?.connected) this.#connected();
   }
 
-  /** Closes and opens the connection, so that the handshake is made anew. */
+  /** Reconnects, so that there is a new handshake. */
   restart() {
     if (!this.#socket) return;
     this.#socket.disconnect();
@@ -133,11 +132,11 @@ export class Live extends EventTarget {
     try {
       await this.#greet();
     } catch (error) {
-      if (this.#socket.id !== id || !this.#socket.connected) return; // the next connect greets again
+      if (this.#socket.id !== id || !this.#socket.connected) return; // the next connect joins again
       this.dispatchEvent(new CustomEvent('refused', { detail: error }));
       const blocked = error.code === 'blocked';
       if (blocked || error.code === 'unauthorized') this.#become('refused');
-      if (error.code === 'unauthorized') return; // trying again would not help
+      if (error.code === 'unauthorized') return; // retrying would not help
       setTimeout(() => { if (this.#socket.id === id) this.#connected(); }, blocked ? BLOCKED_PAUSE : Math.max(error.retryAfter || 0, 2_000));
       return;
     }
@@ -146,7 +145,10 @@ export class Live extends EventTarget {
     this.dispatchEvent(new Event('ready'));
   }
 
-  /** After sleep or a change of network the socket may only look alive: ask, and reconnect if nothing answers. */
+  /**
+   * After sleep or a change of network the socket may be dead without a disconnect event: sends a probe, and reconnects if it
+   * times out.
+   */
   async #check() {
     const socket = this.#socket;
     if (!socket) return;

@@ -1,13 +1,12 @@
-// Fetching what happened: the newest page at first, what was missed after a
-// break, older pages when the reader scrolls up.
+// Loads a conversation's history: the newest page at first, missed messages after a connection break, older pages when the reader
+// scrolls up.
 //
-// Live messages may arrive while a break is being made good, so the newest
-// message on the page says nothing about what is missing. `#upTo` does: up to
-// that id nothing is missing; it only follows live messages while `#whole`.
+// Live messages may arrive while missed ones are still being loaded, so the newest message on the page does not show what is
+// missing. `#upTo` does: no message up to that id is missing. It follows live messages only while `#whole`.
 
 const PAGE = 50;
 const MOST = 100;
-// So many of the newest messages are asked for again after a break: they may have been changed or deleted in it.
+// After a break this many known messages are loaded again, because they may have been edited or deleted.
 const AGAIN = 20;
 
 export class Past {
@@ -20,7 +19,7 @@ export class Past {
 
   /**
    * @param {Live} live
-   * @param {Talk} talk the list that the messages go into
+   * @param {Talk} talk the list that shows the messages
    * @param {(messages: object[]) => void} take gets every page
    */
   constructor(live, talk, take) {
@@ -37,7 +36,7 @@ export class Past {
     talk.addEventListener('older', () => this.#older());
   }
 
-  /** Turns to another conversation, whose list is empty now; null is none. */
+  /** Switches to another conversation, whose list is empty; null = none. */
   turnTo(thread) {
     if (thread === this.#thread) return;
     this.#thread = thread;
@@ -45,7 +44,7 @@ export class Past {
     this.#whole = false;
   }
 
-  /** Gets what is missing. Throws Refused when the server does not answer; the next call goes on from there. */
+  /** Loads what is missing. Throws Refused if the server does not answer; the next call continues from there. */
   async catchUp() {
     const thread = this.#thread;
     if (this.#whole) return;
@@ -65,7 +64,7 @@ export class Past {
         this.#upTo = Math.max(this.#upTo, last);
       }
     }
-    // A connection lost meanwhile has not counted as whole, so the next call asks again.
+    // If the connection was lost meanwhile, the next call has to ask again.
     this.#whole = this.#live.connected;
   }
 
@@ -78,7 +77,7 @@ export class Past {
     }
   }
 
-  /** A page of this conversation, shown; null when the reader has turned to another one meanwhile. */
+  /** Loads and shows a page of messages; null if the reader has switched to another conversation meanwhile. */
   async #ask(thread, what) {
     const page = await this.#live.ask('history', { thread_id: thread, ...what });
     if (thread !== this.#thread) return null;

@@ -1,5 +1,5 @@
-// The part of a long conversation that stands in the document: one run of entries around the reader. Thousands may be known;
-// no more than MOST have elements, so scrolling and typing stay as quick as on the first day.
+// Virtual scrolling of a long conversation: only a contiguous range of entries around the reader has elements. The list may have
+// thousands of entries, but at most MOST elements, so that scrolling and typing stay fast.
 
 const MOST = 160;
 const KEEP = 120;
@@ -15,9 +15,9 @@ export class Shown {
 
   /**
    * @param {object} o
-   * @param {HTMLElement} o.list holds the elements of the run and nothing else
-   * @param {HTMLElement} o.scroller scrolls it, with overflow-anchor: none
-   * @param {{node: ?HTMLElement}[]} o.entries all of them in order; changed by the owner, who tells of it
+   * @param {HTMLElement} o.list contains the elements of the range and nothing else
+   * @param {HTMLElement} o.scroller the list's scroll container, with overflow-anchor: none
+   * @param {{node: ?HTMLElement}[]} o.entries all entries in order; the owner changes it and calls inserted or removed
    * @param {(i: number) => HTMLElement} o.render makes the element of an entry
    */
   constructor({ list, scroller, entries, render }) {
@@ -27,9 +27,9 @@ export class Shown {
     this.#render = render;
   }
 
-  /** The newest entry has its element. */
+  /** Whether the newest entry has an element. */
   get atEnd() { return this.#to === this.#entries.length; }
-  /** The oldest one has. */
+  /** Whether the oldest entry has an element. */
   get atStart() { return this.#from === 0; }
 
   clear() {
@@ -37,7 +37,10 @@ export class Shown {
     this.#from = this.#to = 0;
   }
 
-  /** Entry i is new among the entries. It gets an element inside the run, and at an end of it that is the end of all. */
+  /**
+   * Entry i was inserted. It gets an element if it is inside the range, or at an end of the range that is also an end of the
+   * list.
+   */
   inserted(i) {
     const wasAtEnd = this.#to === this.#entries.length - 1;
     if (i < this.#from || (i === this.#from && i > 0)) {
@@ -49,14 +52,17 @@ export class Shown {
     }
   }
 
-  /** The entry that stood at i is no longer among the entries. */
+  /** The entry at index i was removed from the entries. */
   removed(i, entry) {
     if (i < this.#from) this.#from--;
     if (i < this.#to) this.#to--;
     this.#hide(entry);
   }
 
-  /** Goes on with the run where the reader is: to the end when following, else up or down as they come near an edge of it. */
+  /**
+   * Adjusts the range to the scroll position: moves it to the end if following, otherwise extends it when the reader comes near
+   * its edge.
+   */
   settle(following) {
     if (following) {
       if (!this.atEnd) this.#restart();
@@ -69,9 +75,9 @@ export class Shown {
     if (this.#to - this.#from > MOST) this.#trim();
   }
 
-  /** Runs change() and keeps what is being read where it is. */
+  /** Runs change() and keeps the visible messages at their position on the screen. */
   still(change) {
-    // What is read is the line of a message, not the day above it, which goes when older messages come.
+    // The anchor is the line of a message, not the day separator above it, which may disappear when older messages are added.
     const anchor = this.#inView();
     const line = anchor?.querySelector('.line') ?? anchor;
     const y = line?.getBoundingClientRect().top;
@@ -98,7 +104,7 @@ export class Shown {
     for (; this.#from > from; this.#from--) this.#show(this.#from - 1, this.#entries[this.#from].node);
   }
 
-  /** Takes elements from the end that is farther from the reader, never those near to what is in view. */
+  /** Removes elements from the end that is farther from the reader, never those close to the visible part. */
   #trim() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const spare = this.#to - this.#from - KEEP;
@@ -138,7 +144,7 @@ export class Shown {
 
   #hide(entry) {
     if (!entry.node) return;
-    // The focus must not fall off the page with a button that scrolled away.
+    // The focus must not be lost with a button that is scrolled away.
     if (entry.node.contains(document.activeElement)) this.#scroller.focus({ preventScroll: true });
     entry.node.remove();
     entry.node = null;

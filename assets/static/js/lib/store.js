@@ -1,5 +1,5 @@
-// localStorage where it works, memory where it does not (private windows,
-// blocked cookies, full disk): the page behaves the same until it is closed.
+// localStorage or sessionStorage if available, memory otherwise (private windows, blocked cookies, full disk): the page behaves
+// the same until it is closed.
 
 class Memory {
   #map = new Map();
@@ -21,7 +21,7 @@ function usable(name) {
   }
 }
 
-/** JSON values by key, all below one prefix. */
+/** JSON values by key, with a common key prefix. */
 export class Store {
   #area;
   #spare = new Memory();
@@ -33,7 +33,7 @@ export class Store {
     this.#prefix = prefix;
   }
 
-  /** What is kept here outlives the page. */
+  /** Whether values survive the page. */
   get lasting() { return this.#area !== this.#spare; }
 
   get(key) {
@@ -60,10 +60,10 @@ export class Store {
   remove(key) {
     const full = this.#prefix + key;
     this.#spare.removeItem(full);
-    try { this.#area.removeItem(full); } catch { /* gone with the storage */ }
+    try { this.#area.removeItem(full); } catch { /* the storage is no longer available */ }
   }
 
-  /** Keys below the prefix that begin with `start`. */
+  /** Keys that begin with `start`, without the prefix. */
   keys(start = '') {
     const found = new Set();
     for (const area of [this.#area, this.#spare]) {
@@ -72,17 +72,17 @@ export class Store {
           const key = area.key(i);
           if (key?.startsWith(this.#prefix + start)) found.add(key.slice(this.#prefix.length));
         }
-      } catch { /* storage was taken away while the page is open */ }
+      } catch { /* the storage became unavailable while the page is open */ }
     }
     return [...found];
   }
 
-  /** Calls fn(key, value|null) when another tab changes something below the prefix. */
+  /** Calls fn(key, value|null) when another tab changes a value with this prefix. */
   watch(fn) {
     window.addEventListener('storage', (event) => {
       if (!event.key?.startsWith(this.#prefix)) return;
       let value = null;
-      try { value = event.newValue === null ? null : JSON.parse(event.newValue); } catch { /* not ours */ }
+      try { value = event.newValue === null ? null : JSON.parse(event.newValue); } catch { /* not JSON */ }
       fn(event.key.slice(this.#prefix.length), value);
     });
   }

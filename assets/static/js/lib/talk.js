@@ -1,4 +1,4 @@
-// The list of messages of one conversation: order, groups, days, scrolling.
+// The message list of one conversation: order, grouping, day separators, scrolling.
 import { advance } from './attachment.js';
 import { address, addressNow } from './blobs.js';
 import { bubble, dayLine, progress, refill } from './bubble.js';
@@ -13,10 +13,10 @@ const SAID = 280;
 
 /*
  * An entry: {id, clientID, n, own, system, sender, text, type, url, file, preview, share, at, state, code, node}.
- * file is {name, bytes, thumb, width, height} as far as known; preview is where this page has the file itself.
- * Stored ones have an id and stand in its order; ones on their way stand after them, ordered by n (see outbox.js).
- * What a page puts between messages itself (see put) has a key, stands after the message `after`, and makes its own element.
- * node is the element while the entry is near the reader, else null (see shown.js).
+ * file is {name, bytes, thumb, width, height} as far as known; preview is a blob: URL of a file that this page has itself.
+ * Stored messages have an id and are ordered by it; unsent ones follow after them, ordered by n (see outbox.js).
+ * What a page inserts itself (see put) has a key, follows the message with the id `after`, and makes its own element.
+ * node is the element while the entry is rendered, otherwise null (see shown.js).
  */
 const place = (e) => e.id || (e.key ? e.after : Infinity);
 const before = (a, b) => {
@@ -47,12 +47,12 @@ export class Talk extends EventTarget {
   #aside = new Map();
 
   /**
-   * Events: `older` (the reader is near the top and there is more), `seen` (the newest message is in view).
+   * Events: `older` (the reader is near the top, and there are older messages), `seen` (the newest message is visible).
    * @param {object} o
-   * @param {string[]} o.own sender types that are this side
-   * @param {(entry) => Node} o.face the other side's face
-   * @param {Outbox} o.outbox where retry and drop go
-   * @param {(entry) => Node[]} [o.tools] buttons beside a stored message
+   * @param {string[]} o.own sender types that count as this side
+   * @param {(entry) => Node} o.face returns the other side's face
+   * @param {Outbox} o.outbox handles retry and drop
+   * @param {(entry) => Node[]} [o.tools] returns the buttons next to a stored message
    */
   constructor({ own, face, outbox, tools = () => [] }) {
     super();
@@ -71,16 +71,16 @@ export class Talk extends EventTarget {
   get lastID() { return this.#entries.findLast((e) => e.id)?.id ?? 0; }
   get firstID() { return this.#entries.find((e) => e.id)?.id ?? 0; }
   get size() { return this.#entries.length; }
-  /** The newest stored message of the other side. */
+  /** The id of the newest stored message of the other side. */
   get lastTheirs() { return this.#entries.findLast((e) => e.id && !e.own)?.id ?? 0; }
-  /** How many messages of the other side came after this id, as far as they are here. */
+  /** The number of loaded messages of the other side after this id. */
   theirsAfter(id) { return this.#entries.filter((e) => e.id > id && !e.own && !e.note).length; }
-  /** The newest stored text of this side that `which` takes, as an entry. */
+  /** The entry of this side's newest stored message for which `which` returns true. */
   lastOwn(which = () => true) { return this.#entries.findLast((e) => e.id && e.own && which(e)); }
-  /** The reader is at the end of the list, and looking. */
+  /** Whether the end of the list is visible to the reader. */
   get watched() { return this.#follow && !document.hidden && !this.#scroller.closest('[hidden]'); }
 
-  /** Empties the list, for another conversation. */
+  /** Empties the list for another conversation. */
   reset() {
     this.#entries.length = 0;
     this.#shown.clear();
@@ -93,7 +93,7 @@ export class Talk extends EventTarget {
     this.#setMissed(0);
   }
 
-  /** Takes messages as the server has them. Known ones (by id or client_id) are updated, not doubled. */
+  /** Adds messages from the server. Known ones (by id or client_id) are updated instead. `lively`: they have just arrived. */
   add(messages, { lively = false } = {}) {
     let arrived = 0;
     const take = () => {
@@ -109,13 +109,13 @@ export class Talk extends EventTarget {
       this.#seen();
       return;
     }
-    // Whatever comes in above or below, what is being read stays where it is.
+    // Messages added above or below must not move what is being read.
     this.#shown.still(take);
     if (lively && arrived) this.#setMissed(this.#missed + arrived);
     this.#settleSoon();
   }
 
-  /** Tells those who cannot see it what has just come. */
+  /** Announces a new message to screen readers. */
   #say({ content_text: text, content_type: type }) {
     const kind = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' }[type];
     const words = [kind && t(kind), text && (text.length > SAID ? `${text.slice(0, SAID)}…` : text)].filter(Boolean).join(', ');
@@ -124,11 +124,11 @@ export class Talk extends EventTarget {
   }
 
   /**
-   * Puts something of the page's own between the messages, e.g. a note; the same key again replaces it. It waits aside until
-   * the messages around it are here.
+   * Inserts an item of the page's own, e.g. a note, between the messages, or replaces the one with this key. It is inserted once the
+   * messages around its place are loaded.
    * @param {string} key
-   * @param {{after: number, order?: number, at: Date, draw: () => HTMLElement}} what stands after the message with the id `after`,
-   *   by `order` (> 0) among others there; draw makes its <li>
+   * @param {{after: number, order?: number, at: Date, draw: () => HTMLElement}} what follows the message with the id `after`, sorted by
+   *   `order` (> 0) among items at the same place; draw makes its <li>
    */
   put(key, what) {
     this.withdraw(key);
@@ -136,7 +136,7 @@ export class Talk extends EventTarget {
     this.#admit();
   }
 
-  /** Takes away what was put under this key. */
+  /** Removes the item with this key. */
   withdraw(key) {
     this.#aside.delete(key);
     const at = this.#entries.findIndex((e) => e.key === key);
@@ -153,7 +153,7 @@ export class Talk extends EventTarget {
     this.#settleSoon();
   }
 
-  /** Shows an outbox item, or its new state. */
+  /** Adds an outbox item, or updates its state. */
   pending(item, state, code = item.failed) {
     const known = this.#find(null, item.client_id);
     if (known?.id) return;
@@ -174,7 +174,7 @@ export class Talk extends EventTarget {
     if (item.file && !entry.preview) this.#recall(entry);
   }
 
-  /** A file from before a reload: it is looked up, and shown as soon as it is there. */
+  /** Shows the preview of a file that was attached before a reload, once it is read from storage. */
   async #recall(entry) {
     entry.preview = await address(entry.clientID);
     if (!entry.preview) return;
@@ -182,7 +182,7 @@ export class Talk extends EventTarget {
     this.#progress(entry);
   }
 
-  /** A file has come this far (0 to 1). */
+  /** Updates an upload's progress (0 to 1). */
   uploading(clientID, share) {
     const entry = this.#find(null, clientID);
     if (!entry || entry.id) return;
@@ -190,7 +190,7 @@ export class Talk extends EventTarget {
     if (entry.node) advance(entry.node, share);
   }
 
-  /** Takes away an outbox item that was dropped. */
+  /** Removes an outbox item that was dropped. */
   remove(clientID) {
     const entry = this.#find(null, clientID);
     if (!entry || entry.id) return;
@@ -203,7 +203,7 @@ export class Talk extends EventTarget {
     this.#regroup(at - 1, at);
   }
 
-  /** Shows the new text of a message, if it is here. */
+  /** Updates an edited message, if it is loaded. */
   edit(message) {
     const known = this.#find(Number(message.id), '');
     if (known) this.#edit(known, message);
@@ -222,19 +222,19 @@ export class Talk extends EventTarget {
     this.#progress(known);
   }
 
-  /** Puts a node below a stored message, or takes it away (null). */
+  /** Sets the node below a stored message; null removes it. */
   putBelow(id, below) {
     const known = this.#find(id);
     if (known) this.#progress(Object.assign(known, { below }));
   }
 
-  /** Takes away stored messages that the server deleted. */
+  /** Removes stored messages that the server deleted. */
   drop(ids) {
     const gone = new Set(ids.map(Number));
     this.#dropWhere((id) => gone.has(id));
   }
 
-  /** Takes away the stored messages after one id and up to another that the server has no more, which are all but `ids`. */
+  /** Removes the stored messages with ids in (after, upTo] that the server no longer has, which are all but `ids`. */
   dropBetween(after, upTo, ids) {
     const there = new Set(ids);
     this.#dropWhere((id) => id > after && id <= upTo && !there.has(id));
@@ -247,27 +247,27 @@ export class Talk extends EventTarget {
     }
   }
 
-  /** After this id stand n stored messages up to one, or as many as there are. */
+  /** Returns the id after which there are n stored messages up to `upTo`, or fewer if there are not so many. */
   idBefore(upTo, n) {
     const ids = this.#entries.filter((e) => e.id && e.id <= upTo).map((e) => e.id);
     return (ids.at(-n) ?? ids[0] ?? upTo + 1) - 1;
   }
 
-  /** The other side has read everything up to this id, so it also got it. */
+  /** The other side has read all messages up to this id, which implies that they were delivered. */
   read(lastID) {
     if (!(lastID > this.#readTo)) return;
     this.#readTo = lastID;
     this.#mark(lastID);
   }
 
-  /** The other side's page has got everything up to this id. */
+  /** All messages up to this id were delivered to the other side's page. */
   delivered(lastID) {
     if (!(lastID > this.#deliveredTo)) return;
     this.#deliveredTo = lastID;
     this.#mark(lastID);
   }
 
-  /** Shows how far own messages up to this id have come, newest first, as far as that changed. */
+  /** Updates the state of own messages up to this id, newest first, and stops at the first one that does not change. */
   #mark(lastID) {
     for (let i = this.#entries.length - 1; i >= 0; i--) {
       const entry = this.#entries[i];
@@ -281,22 +281,22 @@ export class Talk extends EventTarget {
 
   #reached(id) { return id <= this.#readTo ? 'read' : id <= this.#deliveredTo ? 'delivered' : 'sent'; }
 
-  /** Says whether older messages exist; `older` is asked for when the reader comes near the top. */
+  /** Sets whether older messages exist; then `older` is dispatched when the reader comes near the top. */
   setOlder(more) {
     this.#older = { more, busy: false };
-    // What stands above the messages changes with this line; what is being read must not move.
+    // Showing or hiding this line must not move what is being read.
     if (this.#follow) byId('older').hidden = !more;
     else this.#shown.still(() => { byId('older').hidden = !more; });
     this.#admit();
   }
 
-  /** Older messages could not be had; they are asked for again at the next scroll. */
+  /** Older messages could not be loaded; the next scroll event tries again. */
   olderFailed() { this.#older.busy = false; }
 
-  /** The list has come into view. */
+  /** The list has become visible. */
   look() { this.#scrolled(); }
 
-  /** Goes to the newest message and stays with it. */
+  /** Scrolls to the newest message and follows new ones. */
   toEnd() { this.#toEnd(); }
 
   #actions(entry) {
@@ -312,7 +312,7 @@ export class Talk extends EventTarget {
     return this.#entries.findLast((e) => (id && e.id === id) || (clientID && e.clientID === clientID));
   }
 
-  /** @returns {boolean} whether the message was not there before */
+  /** @returns {boolean} whether the message is new */
   #take(message, lively) {
     const id = Number(message.id);
     const clientID = message.client_id || '';
@@ -334,11 +334,11 @@ export class Talk extends EventTarget {
       this.#insert(entry, lively);
       return true;
     }
-    // Ours came back from the server: same bubble, now with its place and time.
+    // An own message was stored: it keeps its bubble, and gets its id and time.
     const from = this.#entries.indexOf(known);
     const stays = before(this.#entries[from - 1] ?? { id: -1 }, entry) < 0 && (from + 1 === this.#entries.length || before(entry, this.#entries[from + 1]) < 0);
     Object.assign(known, entry);
-    if (known.type === 'file') this.#refill(known); // it can be had from the server now
+    if (known.type === 'file') this.#refill(known); // it can be downloaded from the server now
     this.#progress(known);
     if (!stays) {
       this.#cut(from);
@@ -373,7 +373,7 @@ export class Talk extends EventTarget {
   #refill(entry) { if (entry.node) refill(entry.node, entry, this.#actions(entry)); }
   #progress(entry) { if (entry.node) progress(entry.node, entry, this.#actions(entry)); }
 
-  /** Settles groups and day lines of the entries from..to and what touches them. */
+  /** Updates groups and day separators of the entries from..to and the ones next to them. */
   #regroup(from, to) {
     for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) if (this.#entries[i].node) this.#dress(i);
   }
@@ -393,7 +393,7 @@ export class Talk extends EventTarget {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const left = scrollHeight - scrollTop - clientHeight;
-    // A picture that grows below is no sign that the reader went up.
+    // The distance from the end also grows when a picture loads; that does not mean that the reader scrolled up.
     const up = scrollTop < this.#top - 1;
     this.#follow = (this.#shown.atEnd && left < NEAR) || (this.#follow && !up);
     if (this.#follow) {
@@ -416,9 +416,9 @@ export class Talk extends EventTarget {
     this.#top = this.#scroller.scrollTop;
   }
 
-  /** Once for all that comes before the next frame: a burst of messages costs one layout, not one each. */
+  /** Once per frame: a burst of messages causes one layout instead of one each. */
   #settleSoon() {
-    if (document.hidden) this.#settle(); // no frame comes
+    if (document.hidden) this.#settle(); // hidden pages get no animation frames
     else if (!this.#drawing) this.#drawing = requestAnimationFrame(() => this.#scrolled());
   }
 
@@ -434,7 +434,7 @@ export class Talk extends EventTarget {
     this.#follow = true;
     this.#settle();
     this.#setMissed(0);
-    this.#seen(); // where it was at the end already, no scrolling tells so
+    this.#seen(); // if it was at the end already, there is no scroll event
   }
 
   #seen() {

@@ -1,4 +1,4 @@
-// What is about to be sent: picked, pasted, dropped or photographed, shown before it goes.
+// The attachments of the message being written: chosen, pasted, dropped, photographed or recorded, and previewed before sending.
 import { size } from './amounts.js';
 import { byId, icon, make } from './dom.js';
 import { t } from './i18n.js';
@@ -6,7 +6,7 @@ import { player } from './voice.js';
 
 const MOST = 10;
 
-/** What files need is loaded with the first one; and all of it, so that nothing is missing when they are sent. */
+/** The code for files is loaded with the first file, including the upload code, so that it is available when the file is sent. */
 export async function fileTools() {
   try {
     const [files] = await Promise.all([import('./files.js'), import('./upload.js')]);
@@ -27,8 +27,8 @@ export class Tray {
 
   /**
    * @param {object} on
-   * @param {() => void} on.changed runs when something comes or goes
-   * @param {(text: string) => void} on.problem says why a file cannot be sent; '' = nothing is wrong
+   * @param {() => void} on.changed called when an attachment is added or removed
+   * @param {(text: string) => void} on.problem shows why a file cannot be sent; '' removes the message
    */
   constructor({ changed, problem }) {
     this.#changed = changed;
@@ -38,12 +38,12 @@ export class Tray {
       byId(button).addEventListener('click', () => field.click());
       field.addEventListener('change', () => {
         this.take([...field.files]);
-        field.value = ''; // the same file may be chosen again
+        field.value = ''; // so that the same file can be chosen again
       });
     }
     byId('text').addEventListener('paste', (event) => {
       const files = [...event.clipboardData?.files ?? []];
-      // A table copied from an office program comes as text and as a picture of it: the text is meant.
+      // A table copied from an office program comes both as text and as a picture of it: the text is wanted.
       if (!this.#open || !files.length || event.clipboardData.types.includes('text/plain')) return;
       event.preventDefault();
       this.take(files);
@@ -51,7 +51,7 @@ export class Tray {
     this.#dropping(byId('conversation'));
   }
 
-  /** Whether it takes files; a closed one keeps what it has, out of view. */
+  /** Whether files can be added; a closed tray keeps its attachments but hides them. */
   set open(on) {
     this.#open = on;
     this.#list.hidden = !on || this.empty;
@@ -59,10 +59,10 @@ export class Tray {
 
   get items() { return this.#items; }
   get empty() { return this.#items.length === 0; }
-  /** Pictures are still being made ready. */
+  /** Whether files are still being prepared. */
   get busy() { return this.#busy > 0; }
 
-  /** Takes files in, as far as they can be sent. */
+  /** Adds the files that can be sent. */
   async take(files) {
     this.#problem('');
     const room = MOST - this.#items.length - this.#busy;
@@ -82,13 +82,13 @@ export class Tray {
     }
   }
 
-  /** Takes in what was recorded. */
+  /** Adds a recording. */
   voice(blob, seconds) {
     const ext = /mp4/.test(blob.type) ? 'm4a' : /ogg/.test(blob.type) ? 'ogg' : 'webm';
     this.#add({ type: 'audio', blob, name: `${t('talk.voice')}.${ext}`, size: blob.size, seconds });
   }
 
-  /** Gives everything away. */
+  /** Returns all attachments and removes them. */
   empties() {
     const items = this.#items;
     this.#items = [];

@@ -1,11 +1,11 @@
-// Typing, both ways: ours is told at most every two seconds and ends with the
-// text or after a pause; theirs fades when no news comes.
+// Typing notifications. Outgoing ones are sent at most every two seconds and end with the text or after a pause; incoming ones
+// expire if they are not repeated.
 
 const TELL_EVERY = 2_000;
 const PAUSE = 4_000;
 const FADE = 6_000;
 
-/** Tells the other side through tell(typing: boolean). */
+/** Sends our typing state by tell(typing: boolean). */
 export class TypingOut {
   #tell;
   #last = 0;
@@ -30,7 +30,7 @@ export class TypingOut {
   }
 }
 
-/** Keeps who is typing, by key, and calls change(key, name|null). */
+/** Tracks who is typing, by key, and calls change(key, name|null). */
 export class TypingIn {
   #change;
   #timers = new Map();

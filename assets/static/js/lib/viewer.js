@@ -1,4 +1,4 @@
-// A picture, large. Escape closes; the focus goes back to where it was.
+// The full-size view of a picture. Escape closes it, and the focus returns to where it was.
 import { byId, styles } from './dom.js';
 
 await styles('tools');

@@ -1,4 +1,4 @@
-// The button, the panel, and where they stand.
+// The widget's button and panel, and their position on the page.
 import { FULL, LOOK } from './look.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -38,7 +38,7 @@ export class Box {
   #o;
   #unread = 0;
   #full = matchMedia(FULL);
-  #chosen = false; // the site says how high the button stands
+  #chosen = false; // the site chose the distance from the bottom
   #guards = [];
   #frame = null;
   #timer = 0;
@@ -47,12 +47,12 @@ export class Box {
    * @param {object} o
    * @param {string} o.lang
    * @param {object} o.texts see main.js
-   * @param {?string[]} o.colors of the button by day and by night; null = ours
-   * @param {string} o.position "left", "right", "start" or "end", then perhaps px from that side and px from below
-   * @param {string|undefined} o.theme "light" or "dark"; else the reader's
+   * @param {?string[]} o.colors of the button, light and dark; null = default
+   * @param {string} o.position "left", "right", "start" or "end", optionally followed by px from that side and px from the bottom
+   * @param {string|undefined} o.theme "light" or "dark"; otherwise the visitor's system setting
    * @param {() => void} o.toggle
    * @param {() => void} o.close
-   * @param {() => void} o.again tries to load the chat once more
+   * @param {() => void} o.again tries to load the chat again
    */
   constructor(o) {
     this.#o = o;
@@ -69,7 +69,7 @@ export class Box {
     const again = make('button', '', texts.again);
     again.type = 'button';
     again.addEventListener('click', o.again);
-    // Where the panel fills the screen, Tab stays in it: a step out of the frame leads back into it.
+    // Where the panel fills the screen, Tab must stay in it: leaving the frame focuses a guard, which focuses the frame again.
     this.#guards = [make('span', 'guard'), make('span', 'guard')];
     for (const guard of this.#guards) guard.addEventListener('focus', () => this.#frame?.focus());
     this.#panel.append(this.#guards[0], make('div', 'wait', make('i'), make('i'), make('i')), make('div', 'lost', texts.failed, again), this.#guards[1]);
@@ -87,7 +87,7 @@ export class Box {
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(LOOK);
       shadow.adoptedStyleSheets = [sheet];
-    } catch { // Safari below 16.4, where a site's style-src has to allow it
+    } catch { // Safari before 16.4; there the site's style-src has to allow inline styles
       shadow.append(make('style', '', LOOK));
     }
     shadow.addEventListener('keydown', (event) => { if (event.key === 'Escape' && this.isOpen) o.close(); });
@@ -95,28 +95,29 @@ export class Box {
     for (const event of ['resize', 'scroll']) window.visualViewport?.addEventListener(event, () => this.#fit());
     window.addEventListener('resize', () => this.place());
     this.#full.addEventListener('change', () => this.#fit());
-    // A notice that the reader has closed gives its place back.
+    // After a click, a site's notice may be gone, and the button can move back.
     document.addEventListener('click', () => setTimeout(() => this.place(), 400), { passive: true });
   }
 
   /**
-   * Puts the button on the page, or back: a framework that renders the whole document removes what it did not make. It stands next
-   * to the body, whose filters, transforms and scrolling do not matter then, or in the page's modal dialog, outside of which all is inert.
+   * Puts the button on the page, again if needed: a framework that renders the whole document removes unknown elements. It is a
+   * sibling of the body, so that the body's filters, transforms and scrolling do not affect it, or a child of the page's modal
+   * dialog, because everything outside of that is inert.
    */
   attach() {
     this.#timer = 0;
     const home = [...document.querySelectorAll(MODAL)].pop() ?? document.documentElement;
     if (this.#host.parentNode === home) return;
     if (this.#host.isConnected && home.moveBefore) {
-      home.moveBefore(this.#host, null); // without loading the frame again
+      home.moveBefore(this.#host, null); // does not reload the frame
       this.#host.hidePopover?.();
     } else {
       home.append(this.#host);
     }
-    this.#host.showPopover?.(); // on top of all but what opens later
+    this.#host.showPopover?.(); // in the top layer
   }
 
-  /** Attaches, now and whenever a change of the page makes it necessary; ten times a second at most. */
+  /** Attaches now and after every change of the page, at most ten times a second. */
   watch() {
     this.attach();
     new MutationObserver(() => { this.#timer ||= setTimeout(() => this.attach(), 100); })
@@ -124,7 +125,7 @@ export class Box {
   }
 
   get isOpen() { return this.#root.classList.contains('open'); }
-  /** Whether the panel fills the screen when open. */
+  /** Whether the open panel fills the screen. */
   get isFull() { return this.#full.matches; }
 
   open() {
@@ -144,7 +145,7 @@ export class Box {
     if (inside) this.#launcher.focus({ preventScroll: true });
   }
 
-  /** Takes the button away, or gives it back. */
+  /** Hides or shows the button. */
   hide(on) { this.#root.classList.toggle('gone', on); }
 
   unread(n) {
@@ -155,7 +156,7 @@ export class Box {
     this.#said.textContent = n && !this.isOpen ? this.#counted() : '';
   }
 
-  /** Puts a frame into the panel. */
+  /** Adds the frame to the panel. */
   frame(address) {
     const frame = make('iframe');
     frame.title = this.#o.texts.title;
@@ -167,8 +168,8 @@ export class Box {
   }
 
   /**
-   * Shows the frame when it has reported ("there"), and until then in its place, where an error page of the browser may be, that the
-   * chat is waited for ("wait") or did not come ("lost"). The button stays above the panel meanwhile.
+   * Shows the chat ("there") once the frame has reported. Until then the frame may contain the browser's error page, so the panel
+   * shows in its place that the chat is loading ("wait") or cannot be loaded ("lost"), and keeps the button visible above it.
    */
   show(state) {
     this.#root.dataset.state = state;
@@ -176,7 +177,7 @@ export class Box {
     if (this.isOpen) this.#frame.focus();
   }
 
-  /** Moves the button up where it would cover one of the site's own that stands still there, unless the site chose the place. */
+  /** Moves the button up if it would cover a fixed button of the site, unless the site chose the position. */
   place() {
     if (this.#chosen || this.isOpen || !this.#host.isConnected) return;
     let y = EDGE;
@@ -188,7 +189,7 @@ export class Box {
     this.#set('--y', `${y < window.innerHeight / 2 ? y : EDGE}px`);
   }
 
-  /** The site's button, link or field that stands still where ours would stand y px above the bottom. */
+  /** The site's button, link or field with a fixed position that ours would cover at y px above the bottom. */
   #under(y) {
     const { left } = this.#launcher.getBoundingClientRect();
     for (const dx of [4, SIZE / 2, SIZE - 4]) {
@@ -218,7 +219,7 @@ export class Box {
     for (const [i, color] of (this.#o.colors ?? []).entries()) this.#set(i ? '--night' : '--day', color);
   }
 
-  /** On a phone the keyboard covers the lower half of the window: the panel takes what is left. */
+  /** On a phone, fits the panel into the part of the window that the keyboard leaves. */
   #fit() {
     const full = this.isOpen && this.isFull;
     const closed = full && this.#root.dataset.state === 'there';

@@ -1,5 +1,5 @@
-// The frame, and the private line to it. The frame says hello to whoever holds it, without a word that matters; it gets one end
-// of a channel from us, addressed to our origin alone, and checks in turn whose page this is.
+// The frame, and the message channel to it. The frame posts a hello without data to its parent; we answer with one end of a
+// channel, sent only to our own origin, and the frame checks the origin of this page.
 
 const PATIENCE = 5_000;
 
@@ -11,15 +11,15 @@ export class Link {
   #frame = null;
   #port = null;
   #timer = 0;
-  #hellos = 0; // of this frame
+  #hellos = 0; // from this frame
 
   /**
    * @param {URL} address of the frame
    * @param {object} o
-   * @param {Box} o.box where the frame goes
-   * @param {() => object} o.greeting what the frame is told first
-   * @param {() => void} o.failed runs when the frame does not come
-   * @param {Object<string, (detail) => void>} o.heard what the frame may say
+   * @param {Box} o.box contains the frame
+   * @param {() => object} o.greeting returns the data of the welcome message
+   * @param {() => void} o.failed called when the frame does not report in time
+   * @param {Object<string, (detail) => void>} o.heard handlers of the frame's messages
    */
   constructor(address, { box, greeting, failed, heard }) {
     this.#address = address;
@@ -39,13 +39,13 @@ export class Link {
     });
   }
 
-  /** Makes the frame, once. */
+  /** Creates the frame, once. */
   load() {
     if (this.#frame) return;
     const frame = this.#frame = this.#box.frame(this.#address.href);
     this.#hellos = 0;
     let loads = 0;
-    // What loads without a hello is no chat: an error page in place of one that reloads. The two come in either order.
+    // A load without a hello means an error page in place of a chat that reloaded. The two events come in either order.
     frame.addEventListener('load', () => {
       loads++;
       setTimeout(() => { if (this.#frame === frame && this.#port && this.#hellos < loads) this.#expect(); }, 1_000);
@@ -64,13 +64,13 @@ export class Link {
     this.#frame = this.#port = null;
   }
 
-  /** @returns {boolean} whether there is a frame to hear it; what is said before it listens is in the greeting. */
+  /** @returns {boolean} whether the channel is open; what was not sent before is part of the welcome message */
   tell(what, detail) {
     this.#port?.postMessage([what, detail]);
     return Boolean(this.#port);
   }
 
-  /** Waits for the frame's hello. One that comes late is welcome too. */
+  /** Waits for the frame's hello. One that comes after the timeout still opens the channel. */
   #expect() {
     this.#port?.close();
     this.#port = null;

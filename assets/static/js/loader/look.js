@@ -1,5 +1,5 @@
-// How the button and the panel look. In a shadow root of our own, as a constructed style sheet: no rule of the site reaches in (an
-// important rule of a shadow root outweighs one of the page), and no Content-Security-Policy forbids it.
+// Styles of the button and the panel. They are a constructed style sheet in our shadow root: the site's rules do not apply inside
+// (important rules of a shadow root outweigh those of the page), and no Content-Security-Policy forbids it.
 
 const dark = '--color:var(--night,#4fc3b3);--on:#06201c;--sheet:#131412;--ink:#eceae4;--quiet:#a29d93;--badge:#f0a93b;--on-badge:#241702;--shade:0 10px 32px rgb(0 0 0/.5),0 0 0 1px #2c2e2a';
 
@@ -44,19 +44,20 @@ iframe{grid-area:1/1;inline-size:100%;block-size:100%;border:0}
 @media(forced-colors:active){.launcher,.panel{border:1px solid}}
 `;
 
-/** The CSS media query under which the panel fills the screen. */
+/** The media query for screens that the panel fills. */
 export const FULL = '(max-width:480px),(max-height:480px)';
 
 /**
- * A colour that text can be read on and beside, by day and by night, as [#rrggbb, #rrggbb]: moved towards black until its luminance
- * (WCAG 2.2) is low enough for light papers, and towards white for dark ones. null where CSS knows no such colour.
+ * Makes a light and a dark variant of a colour, as [#rrggbb, #rrggbb], with enough contrast to text on it and to the background:
+ * moved towards black until its luminance (WCAG 2.2) is low enough for light backgrounds, and towards white for dark ones. null
+ * if CSS does not know the colour.
  */
 export function accents(colour) {
   const probe = document.createElement('canvas').getContext('2d');
   if (!probe || !CSS.supports('color', colour)) return null;
   probe.fillStyle = colour;
   probe.fillRect(0, 0, 1, 1);
-  // With 2.2 as gamma: near enough, and what need not move comes back as it was.
+  // A gamma of 2.2 is accurate enough, and returns colours that need no change exactly.
   const rgb = [...probe.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => (v / 255) ** 2.2);
   const light = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
   const hex = (v) => {

@@ -1,6 +1,7 @@
-// What /widget.js puts on somebody else's page: a button, and behind it the chat in a frame of our own origin. It must be small,
-// quick, without traces in the page, and indifferent to the page's styles and policies. SETTINGS is the server's, see widget.go:
-// {origins: string[], locale, colors: ?[day, night], texts: {tr: {direction, title, open, close, unread_one, unread_other, failed, again}, …}}
+// What /widget.js adds to another site's page: a button, and behind it the chat in a frame of our origin. It must be small and
+// fast, leave no traces in the page, and work with any styles and policies of the page. SETTINGS is inserted by the server, see
+// widget.go:
+// {origins: string[], locale, colors: ?[light, dark], texts: {tr: {direction, title, open, close, unread_one, unread_other, failed, again}, …}}
 /* global SETTINGS */
 import { Box } from './box.js';
 import { Link } from './link.js';
@@ -8,19 +9,21 @@ import { accents } from './look.js';
 import { hiddenOn, onNavigation } from './pages.js';
 
 const EVENTS = ['ready', 'open', 'close', 'message', 'unread'];
-// A mere sign that this browser has a conversation, so that its answers are worth looking for; nothing that opens it.
+// localStorage key that marks that this browser has a conversation, so that its unread messages are fetched. It contains no
+// credential.
 const SIGN = 'sohbet.talk';
 
-// Sites join scripts, copy them, write them into their pages or run them from strings: then the site names the server.
+// Sites may concatenate or copy the script, inline it, or eval it. Then the script's own URL is unknown, and the site has to name
+// the server.
 const current = document.currentScript;
 const script = [current, ...document.scripts].find((one) => one?.dataset.server || /widget\.js/.test(one?.src)) ?? current;
 const data = script?.dataset ?? {};
 const named = data.server ?? window.SohbetServer;
 const complain = (text) => console.error(`Sohbet: ${text}`);
 
-/** The address of the chat, in the folder that the script came from, or on the server that the site names. */
+/** The URL of the chat: relative to the script, or on the server that the site names. */
 let address;
-try { address = new URL('widget', named ? named.replace(/\/?$/, '/') : /widget\.js/.exec(script.src).input); } catch { /* told below */ }
+try { address = new URL('widget', named ? named.replace(/\/?$/, '/') : /widget\.js/.exec(script.src).input); } catch { /* reported below */ }
 const server = address?.origin;
 
 function start() {
@@ -34,13 +37,13 @@ function start() {
 
   const emit = (event, detail) => {
     for (const fn of listeners[event] ?? []) {
-      try { fn(detail); } catch (error) { setTimeout(() => { throw error; }); } // the listener's mistake, told as its own
+      try { fn(detail); } catch (error) { setTimeout(() => { throw error; }); } // an exception of the site's listener is reported as uncaught
     }
   };
 
   address.searchParams.set('lang', lang);
   if (data.theme) address.searchParams.set('theme', data.theme);
-  // The panel takes the button's colour.
+  // The chat in the panel gets the button's colour.
   const chosen = data.color ? accents(data.color) : null;
   if (chosen) address.searchParams.set('color', chosen.join('-').replaceAll('#', ''));
   const box = new Box({
@@ -53,7 +56,7 @@ function start() {
     failed: () => complain(`${address.origin + address.pathname} does not answer. A Content-Security-Policy of this page must have frame-src ${server}, a copy of the script data-server`),
     heard: {
       close: () => commands.close(),
-      talk: (has) => { try { if (has) localStorage.setItem(SIGN, '1'); else localStorage.removeItem(SIGN); } catch { /* no storage here */ } },
+      talk: (has) => { try { if (has) localStorage.setItem(SIGN, '1'); else localStorage.removeItem(SIGN); } catch { /* storage is blocked */ } },
       unread: (count) => {
         if (count === unread) return;
         unread = count;
@@ -84,7 +87,7 @@ function start() {
     toggle() { commands[box.isOpen ? 'close' : 'open'](); },
     on(event, fn) {
       if (!EVENTS.includes(event) || typeof fn !== 'function') complain(`on wants one of ${EVENTS.join(', ')} and a function`);
-      else if (event === 'ready') setTimeout(fn); // it is
+      else if (event === 'ready') setTimeout(fn); // it is ready already
       else (listeners[event] ??= []).push(fn);
     },
     off(event, fn) { listeners[event] = listeners[event]?.filter((one) => one !== fn); },
@@ -128,10 +131,11 @@ function start() {
   window.Sohbet = call;
   for (const args of waiting) call(...args);
 
-  // Who has talked here before wants to see that an answer came: the chat loads unseen, when the page has nothing else to do.
+  // A visitor with a conversation should see the number of unread messages: then the chat is loaded hidden, when the page is
+  // idle.
   let talked = false;
-  try { talked = localStorage.getItem(SIGN) === '1'; } catch { /* no storage here */ }
-  // Not before: what stands in the page that a framework takes over should be what its server wrote.
+  try { talked = localStorage.getItem(SIGN) === '1'; } catch { /* storage is blocked */ }
+  // Not before the page has loaded: a framework that hydrates the page expects only what its server rendered.
   const calm = () => {
     shown = true;
     box.watch();
@@ -145,7 +149,7 @@ function start() {
   else window.addEventListener('load', calm, { once: true });
 }
 
-// Pages that swap their body run the script again and again; once is enough.
+// Sites that replace their body on navigation run the script repeatedly; only the first run starts the widget.
 if (window.Sohbet?.loaded) window.Sohbet.revive?.();
 else if (!server) complain('which server? Name it by data-server or window.SohbetServer, as https://chat.example');
 else if (location.origin === server || SETTINGS.origins.includes(location.origin)) {

@@ -1,13 +1,13 @@
-// Which page of the site this is, and when it becomes another one without being loaded.
+// On which pages of the site the widget is hidden, and detection of navigation without a page load.
 
 /**
- * Whether a path is among the patterns: paths with spaces or commas between them, where * stands for anything.
+ * Whether a path matches one of the patterns, which are paths separated by spaces or commas; * matches anything.
  * @param {string|undefined} patterns such as "/checkout /account/*"
  */
 export function hiddenOn(patterns, path) {
   return (patterns ?? '').split(/[\s,]+/).some((pattern) => {
     if (!pattern) return false;
-    // Each part at its first place after the one before; the last one at the end.
+    // Each part must occur after the previous one, and the last one at the end.
     const [first, ...parts] = pattern.split('*');
     if (!parts.length || !path.startsWith(first)) return pattern === path;
     const last = parts.pop();
@@ -21,7 +21,7 @@ export function hiddenOn(patterns, path) {
   });
 }
 
-/** Runs fn after the site has gone to another page by itself, when it had a moment to change the title. */
+/** Calls fn after client-side navigation, with a delay in which the site may set the new title. */
 export function onNavigation(fn) {
   let last = location.href;
   let timer = 0;

@@ -1,5 +1,5 @@
-// What stands above the composer when the conversation is not in its usual state: closed (how was it?), nobody there (how do we
-// reach you?), blocked, begun anew. Loaded when the first of them is needed.
+// The prompts above the composer for exceptional states of the conversation: closed (asks for a rating), team away (asks for
+// contact details), blocked, deleted. Loaded with the first of them.
 import { icon, make, showProblem, styles } from '../lib/dom.js';
 import { has, t } from '../lib/i18n.js';
 
@@ -12,7 +12,8 @@ export const blocked = () => [words(t('visitor.state_blocked'), t('visitor.block
 export const ended = () => [words(t('visitor.ended'), t('visitor.ended_next'))];
 
 /**
- * The talk is closed: five glasses of tea, and a word if one likes. Every choice is told at once and may be changed.
+ * The conversation is closed: asks for a rating of one to five glasses of tea and an optional comment. Each choice is sent at once and
+ * can be changed.
  * @param {{score: number, rate: (score: number, comment?: string) => Promise<void>}} o score: 0 = none yet
  */
 export function closed({ score, rate }) {
@@ -46,7 +47,7 @@ export function closed({ score, rate }) {
 }
 
 /**
- * Nobody is there: where shall the answer be told of? Both fields are a wish, not a condition.
+ * The team is away: asks how to notify the visitor of the answer. Giving an address is optional.
  * @param {{phone: string, contact: (how: {email?: string, phone_number?: string}) => Promise<void>, dismiss: () => void}} o
  */
 export function away({ phone, contact, dismiss }) {
@@ -60,7 +61,7 @@ export function away({ phone, contact, dismiss }) {
     input.setAttribute('aria-describedby', below.id);
     return make('div', { className: 'field' }, make('label', { htmlFor: input.id }, label), input, below);
   };
-  /** Says what is wrong: below a field, or with none below both. */
+  /** Shows an error below a field, or below the form if input is null. */
   const wrong = (input, text) => {
     for (const [one, below] of problems) {
       one.toggleAttribute('aria-invalid', false);

@@ -1,4 +1,4 @@
-// The place above the composer where offers.js draws, and which of its drawings stands there.
+// The area above the composer for prompts (offers.js), and the choice of the current one.
 import { byId, make } from '../lib/dom.js';
 
 export class Offers {
@@ -6,21 +6,23 @@ export class Offers {
   #kind = '';
   #place = make('section', { className: 'offer', id: 'offer', hidden: true, attrs: { 'aria-live': 'polite' } });
 
-  /** @param {() => ?[string, object]} which the kind of offer that fits now, by its name in offers.js, and what it needs; null = none */
+  /**
+   * @param {() => ?[string, object]} which returns the current prompt: its function in offers.js and that function's argument; null = none
+   */
   constructor(which) {
     this.#which = which;
     byId('composer').before(this.#place);
   }
 
-  /** Shows what fits now. One that stands there already is left as it is, with what was typed into it. */
+  /** Shows the current prompt. One that is shown already is left unchanged, with what was typed into it. */
   async refresh() {
     const [kind, what] = this.#which() ?? ['', null];
     if (kind === this.#kind) return;
     this.#kind = kind;
     const drawn = kind ? await import('./offers.js').catch(() => null) : {};
-    if (kind !== this.#kind) return; // another one came while it loaded
+    if (kind !== this.#kind) return; // the prompt changed while the module was loading
     if (!drawn) {
-      this.#kind = ''; // no connection; the next refresh tries again
+      this.#kind = ''; // it could not be loaded; the next refresh tries again
       return;
     }
     const focused = this.#place.contains(document.activeElement);

@@ -1,12 +1,12 @@
-// When an answer may be expected, in words. assets/team.go says the same for a page's first paint, but for the hour, which only
-// the visitor's own clock can tell.
+// The text that says when an answer may be expected. assets/team.go makes the same for the page's first paint, but without the
+// time of opening, which depends on the visitor's time zone.
 import { count, lang, t } from '../lib/i18n.js';
 import { clock, parse } from '../lib/time.js';
 
 const DAY = 86_400_000;
 const weekday = new Intl.DateTimeFormat(lang, { weekday: 'long' });
 
-// "09.00'a", "18.00'e", "20.00'ye": the ending follows the last word of the time as it is spoken.
+// Turkish case endings: "09.00'a", "18.00'e", "20.00'ye" depend on the last spoken word of the time.
 const UNITS = ['', 'e', 'ye', 'e', 'e', 'e', 'ya', 'ye', 'e', 'a'];
 const TENS = ['a', 'a', 'ye', 'a', 'a', 'ye'];
 const ending = (at) => {
@@ -22,7 +22,7 @@ function opening(at) {
   return [day, lang === 'tr' ? `${clock(at)}’${ending(at)}` : clock(at)].filter(Boolean).join(' ');
 }
 
-/** @param {{away: boolean, until: ?string, typical_reply_seconds: ?number}} team as the server has it */
+/** @param {{away: boolean, until: ?string, typical_reply_seconds: ?number}} team as sent by the server */
 export function teamLine(team) {
   const until = parse(team.until);
   if (team.away) return until && until > Date.now() ? t('visitor.closed_until', { time: opening(until) }) : t('visitor.state_away');

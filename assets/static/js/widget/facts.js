@@ -1,7 +1,10 @@
-// What the site says of its user besides who it is. Wrong facts must not keep the user from writing: the visitor cannot mend them.
+// Checks the details that a site passes to identify(). Invalid ones are cut or left out instead of refused, because the visitor
+// cannot correct them and must still be able to write.
 const MOST = { name: 100, email: 254, phone: 20 }; // characters, as the server counts them
 
-/** @returns {{id, hash, name, email, phone}} of what the site told, cut or left out where the server would refuse it; `warn` gets a line for each. */
+/**
+ * @returns {{id, hash, name, email, phone}} the details that the server will accept; `warn` gets a line for each one that was changed.
+ */
 export function factsOf(who, warn) {
   const facts = { id: who.id, hash: who.hash };
   for (const fact of Object.keys(MOST)) {

@@ -1,5 +1,5 @@
-// The widget's side of the line to the page of the other site (loader/link.js has the other end). It is evaluated before visitor.js,
-// which therefore starts unseen, and waits for what the page has to tell.
+// The frame's end of the message channel to the embedding page (the other end is loader/link.js). It is evaluated before
+// visitor.js, so that the chat starts hidden and waits for the page's first message.
 import { byId } from '../lib/dom.js';
 import { host } from '../lib/host.js';
 
@@ -8,19 +8,22 @@ const heard = {};
 let port = null;
 let welcome;
 
-/** Opened by itself, as a page of its own, it is an ordinary chat page. */
+/** False if /widget is opened as a page of its own; then it is an ordinary chat page. */
 export const framed = window.parent !== window;
 
-/** Tells the page. What is told before it listens is lost, so it is told what matters when it does: see `ready`. */
+/**
+ * Sends a message to the embedding page. Dropped before the channel is open; the page's welcome message triggers what it needs
+ * then.
+ */
 export const tell = (what, detail) => port?.postMessage([what, detail]);
 
-/** Hears what the page says: open, close, identify, page, reset. */
+/** Sets the handler of a message from the page: open, close, identify, page, reset. */
 export const on = (what, fn) => { heard[what] = fn; };
 
-/** Resolves with the page's first words: {open, phone, person, page: {url, title}}. */
+/** Resolves with the page's welcome message: {open, phone, person, page: {url, title}}. */
 export const ready = new Promise((resolve) => { welcome = resolve; });
 
-/** Who the site says this is, with facts that the server takes; without them when what checks them cannot be loaded. */
+/** The signed-in user with valid details; only id and hash if the checking code cannot be loaded. */
 const checked = async (person) => person && import('./facts.js').then(({ factsOf }) => factsOf(person, (text) => tell('warn', text)), () => ({ id: person.id, hash: person.hash }));
 
 if (framed) {
@@ -35,6 +38,6 @@ if (framed) {
     port.onmessage = async ({ data: [what, detail] }) => heard[what]?.(what === 'identify' ? await checked(detail) : detail);
     checked(data[1].person).then((person) => welcome({ ...data[1], person }));
   });
-  // To whom is not known yet; the policy (frame-ancestors) has seen to it that it is somebody listed.
+  // The embedding page's origin is not known yet; the policy (frame-ancestors) ensures that it is a listed one.
   window.parent.postMessage('sohbet:hello', '*');
 }
