@@ -51,7 +51,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       await say(visitor, 'sırada');
       await cleanInBoth(visitor, 'offline');
     } finally {
-      await h.server.start(); // the next test needs it, whatever became of this one
+      await h.server.start(); // the next test needs the server even if this one failed
     }
   });
 }
@@ -61,7 +61,7 @@ test('axe finds nothing in pictures, voices and files, light or dark', async () 
   await page.click('#mic');
   await page.waitForSelector('#recorder:not([hidden])');
   await cleanInBoth(page, 'recording');
-  await page.waitForTimeout(600); // shorter ones are taken for a slip
+  await page.waitForTimeout(600); // shorter recordings are discarded
   await page.click('#recorder-done');
   await page.waitForSelector('.tray-audio');
   const picture = await page.evaluate(async () => {
@@ -84,13 +84,13 @@ test('axe finds nothing in pictures, voices and files, light or dark', async () 
   await cleanInBoth(page, 'enlarged');
 });
 
-test('the page of a failure says so in words, and axe finds nothing in it', async () => {
+test('the error page is shown on a failure, and passes axe', async () => {
   const settings = postgres();
   const broken = await house(settings);
   try {
     const page = await signIn(await broken.person(), broken.server);
     drop(settings);
-    assert.equal((await page.goto('/logout?lang=en')).status(), 500); // the end of a session is written down
+    assert.equal((await page.goto('/logout?lang=en')).status(), 500); // logging out writes to the database
     assert.equal(await page.textContent('h1'), 'We spilled something');
     for (const size of [PHONE, DESK]) {
       await page.setViewportSize(size.viewport);

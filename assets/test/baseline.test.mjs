@@ -1,5 +1,5 @@
-// What pages, widget and service worker use at load is known to the oldest browsers that "browserslist" in package.json names.
-// esbuild rewrites newer syntax for them, but neither regular expressions nor what is called by name.
+// Pages, widget and service worker use only what the oldest browsers in "browserslist" of package.json support. esbuild converts
+// newer syntax for them, but neither regular expressions nor methods.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -7,15 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'acorn';
 import { scripts, source, walk } from './expressions.mjs';
 
-// The tables below belong to these versions.
+// The tables below are for these versions.
 const OLDEST = ['chrome >= 100', 'edge >= 100', 'firefox >= 100', 'safari >= 15.4', 'ios_saf >= 15.4'];
-/** Methods that at least one of them lacks (https://caniuse.com). */
+/** Methods that at least one of these browsers lacks (https://caniuse.com). */
 const METHODS = new Set(`checkVisibility requestSubmit toSorted toReversed toSpliced groupBy withResolvers fromAsync showPopover hidePopover togglePopover moveBefore
   isWellFormed toWellFormed canParse setHTMLUnsafe showPicker requestClose startViewTransition transferToImageBitmap setAppBadge clearAppBadge`.split(/\s+/));
 const CONSTRUCTORS = new Set(['CSSStyleSheet', 'OffscreenCanvas', 'Highlight', 'CompressionStream', 'DecompressionStream', 'URLPattern', 'NavigationPreloadManager']);
 const STATICS = new Set(['AbortSignal.timeout', 'AbortSignal.any', 'Object.groupBy', 'Promise.withResolvers', 'Promise.try', 'Array.fromAsync', 'URL.canParse', 'RegExp.escape']);
 
-/** Whether what stands here runs only where `name` is known: in a try block, or behind a test that names it. */
+/** Whether a node runs only if `name` is supported: in a try block, or behind a condition that mentions it. */
 function guarded(path, name) {
   return path.some((node, i) => {
     const inside = path[i + 1];
@@ -27,7 +27,7 @@ function guarded(path, name) {
   });
 }
 
-/** What of the file is too new, as texts. */
+/** Lists the uses of unsupported features in a file. */
 function tooNew(file, code = source(file)) {
   const found = [];
   const say = (node, what) => found.push(`${file}:${code.slice(0, node.start).split('\n').length} ${what}`);
@@ -44,7 +44,7 @@ function tooNew(file, code = source(file)) {
   return found;
 }
 
-test('the check finds what it is for', () => {
+test('the check finds unsupported features', () => {
   for (const code of ['class A { static { f(); } }', 'const a = /(?<!b)c/;', 'new CSSStyleSheet();', 'node.checkVisibility();', 'AbortSignal.timeout(1);', 'form.requestSubmit();']) {
     assert.equal(tooNew('example', code).length, 1, code);
   }
@@ -52,7 +52,7 @@ test('the check finds what it is for', () => {
   for (const code of ['try { new CSSStyleSheet(); } catch { f(); }', 'node.showPopover?.();', 'if (a.moveBefore) a.moveBefore(b, null);']) assert.deepEqual(tooNew('example', code), [], code);
 });
 
-test('scripts use what the oldest supported browsers know', () => {
+test('scripts use only features of the oldest supported browsers', () => {
   const { browserslist } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   assert.deepEqual(browserslist, OLDEST, 'the tables of this test belong to other versions');
   const files = scripts();
@@ -60,11 +60,11 @@ test('scripts use what the oldest supported browsers know', () => {
   assert.deepEqual(files.flatMap((file) => tooNew(file)), []);
 });
 
-test('styles use what the oldest supported browsers know, or say it a second way', () => {
+test('styles use only features of the oldest supported browsers, or have a fallback', () => {
   const folder = new URL('../static/css/', import.meta.url);
   const bad = [];
   for (const name of readdirSync(folder)) {
-    // What stands in @supports is guarded; light-dark() is rewritten in what is joined (bundle.go).
+    // @supports is a guard; light-dark() is rewritten in bundles (bundle.go).
     const css = readFileSync(new URL(name, folder), 'utf8').replace(/@supports[^{]*\{(?:[^{}]|\{[^{}]*\})*\}/g, '').replace(/\/\*[^]*?\*\//g, '');
     for (const [what, found] of [['color-mix()', /color-mix\(/], ['a new rule', /@(?:scope|starting-style|property|view-transition)\b/], ['a new colour', /\b(?:oklch|oklab|lch|lab|color)\(/], ['nesting', /&/]]) {
       if (found.test(css)) bad.push(`${name}: ${what}`);

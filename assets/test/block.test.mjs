@@ -1,4 +1,4 @@
-// Blocking from the console, and what the blocked visitor sees.
+// Blocking a visitor in the console, and what the visitor sees.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { act, connected, eventually, house, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
@@ -8,7 +8,7 @@ before(async () => { h = await house(); });
 afterEach(() => h.leave());
 after(() => h.close());
 
-test('block and unblock: the visitor is told, keeps what was written, and may send it later', async () => {
+test('block and unblock: the visitor is notified, keeps unsent messages, and can send them later', async () => {
   const guest = await visit(await h.person(), 'Rahatsız', { lang: 'en' });
   await say(guest, 'hello');
   const agent = await signIn(await h.person(), h.server, { lang: 'en' });
@@ -23,7 +23,7 @@ test('block and unblock: the visitor is told, keeps what was written, and may se
   await eventually(async () => assert.equal(await stateOf(guest, 'but why'), 'failed'));
   assert.match(await guest.locator('.message', { hasText: 'but why' }).textContent(), /The team has blocked this conversation\./);
 
-  // The block outlives the server and a reload of both pages.
+  // The block survives a server restart and a reload of both pages.
   await h.server.restart();
   await guest.reload();
   await eventually(async () => assert.equal(await guest.textContent('#state'), 'The team has blocked this conversation'));

@@ -1,4 +1,4 @@
-// Every state of the console by axe, in both themes on a desk and on a phone; and at 200% zoom.
+// Accessibility of every state of the console by axe, in both themes on desktop and phone; and at 200% zoom.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
@@ -10,7 +10,7 @@ before(async () => { h = await house(); });
 afterEach(() => h.leave());
 after(() => h.close());
 
-/** Nothing scrolls sideways. */
+/** Fails if the page overflows sideways. */
 const fits = async (page, what) => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), what);
 
 for (const [size, device] of [[DESK, 'desk'], [PHONE, 'phone']]) {
@@ -28,7 +28,7 @@ for (const [size, device] of [[DESK, 'desk'], [PHONE, 'phone']]) {
     await eventually(async () => assert.match(await page.textContent('#list-state'), /sonuç yok/));
     await state('no results');
     await page.fill('#search', '');
-    if (!seeded) seed(h.server, '-threads', '120'); // with long waits and closed ones
+    if (!seeded) seed(h.server, '-threads', '120'); // includes long waits and closed conversations
     seeded = true;
     const name = `Durum ${device}`;
     const visitor = await visit(await h.person(), name);
@@ -125,8 +125,8 @@ for (const [size, device] of [[DESK, 'desk'], [PHONE, 'phone']]) {
   });
 }
 
-test('at 200% everything is there, and nothing scrolls sideways', async () => {
-  // A window of 1280 by 900 at 200% has as many pixels of its own as this one.
+test('at 200% zoom all controls are visible, and nothing overflows sideways', async () => {
+  // A window of 1280 by 900 at 200% zoom has this size in CSS pixels.
   const page = await signIn(await h.person({ viewport: { width: 640, height: 450 } }), h.server);
   await page.waitForSelector('.row');
   await fits(page, 'list');

@@ -1,4 +1,4 @@
-// What agents do inside a conversation: notes, ready replies, correcting, closing, and that several consoles stay in step.
+// What agents do inside a conversation: notes, canned replies, editing, closing; and that several consoles are synchronised.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -18,7 +18,10 @@ before(async () => {
 });
 after(() => h.close());
 
-/** A visitor who wrote `text`, open in both consoles. `heard` gets every frame that their page receives. */
+/**
+ * Creates a visitor who has written `text`, with the conversation open in both consoles. `heard` collects all frames that the
+ * visitor's page receives.
+ */
 async function talk(name, text = 'merhaba', heard = null) {
   const context = await h.person();
   if (heard) context.on('page', (page) => page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => heard.push(String(payload)))));
@@ -33,12 +36,12 @@ async function talk(name, text = 'merhaba', heard = null) {
 
 const note = (page, text) => page.locator('.message.note', { hasText: text });
 
-test('a note reaches the team and nobody else, and the box says where it goes', async () => {
+test('a note reaches only the team, and the composer shows where its text goes', async () => {
   const heard = [];
   const visitor = await talk('Notlu', 'merhaba', heard);
   const frames = (text) => heard.filter((frame) => frame.includes(text)).length;
   await a.fill('#text', 'yarım yanıt');
-  await eventually(() => assert.ok(frames('"typing"'), 'an answer is seen coming'));
+  await eventually(() => assert.ok(frames('"typing"'), 'a reply sends typing'));
   await a.click('#mode-note');
   assert.equal(await a.inputValue('#text'), '', 'the answer is no note');
   assert.equal(await a.getAttribute('#text', 'placeholder'), 'Ekibe not: ziyaretçi görmez');
@@ -46,12 +49,12 @@ test('a note reaches the team and nobody else, and the box says where it goes', 
   const colour = () => a.evaluate(() => getComputedStyle(document.getElementById('composer')).backgroundColor);
   const saffron = await eventually(async () => { const c = await colour(); assert.notEqual(c, 'rgb(255, 255, 255)'); return c; });
   assert.ok(await a.isHidden('#attach'), 'a note carries no file');
-  await eventually(() => assert.ok(frames('"typing":false'), 'and is no more'));
+  await eventually(() => assert.ok(frames('"typing":false'), 'and typing ends'));
   const typed = frames('"typing":true');
   await say(a, 'kargo şubesiyle konuştum');
   for (const page of [a, b]) await note(page, 'kargo şubesiyle konuştum').waitFor();
   await say(a, 'yarın arayacağım');
-  assert.equal(frames('"typing":true'), typed, 'nobody is seen typing a note');
+  assert.equal(frames('"typing":true'), typed, 'a note sends no typing');
   await a.click('#mode-reply');
   await eventually(async () => assert.notEqual(await colour(), saffron));
   assert.equal(await a.inputValue('#text'), 'yarım yanıt', 'each has a draft of its own');
@@ -60,7 +63,7 @@ test('a note reaches the team and nobody else, and the box says where it goes', 
   assert.equal(frames('yarın elinizde') > 0, true);
   assert.equal(frames('kargo şubesiyle') + frames('arayacağım') + frames('note'), 0, 'no frame carries a note');
 
-  // It stands where it was written, after a reload too, and in the language of its console.
+  // The note is shown at its place in the conversation, also after a reload.
   await b.reload();
   await openThread(b, 'Notlu');
   await shows(b, ['merhaba', 'kargo şubesiyle konuştum', 'yarın arayacağım', 'yarın elinizde']);
@@ -71,7 +74,7 @@ test('a note reaches the team and nobody else, and the box says where it goes', 
   await visitor.context().close();
 });
 
-test('a note that cannot be saved stays in the box', async () => {
+test('a note that cannot be saved stays in the composer', async () => {
   const visitor = await talk('Kopuk');
   await a.click('#mode-note');
   await h.server.kill();
@@ -86,14 +89,14 @@ test('a note that cannot be saved stays in the box', async () => {
   }
   await a.waitForSelector('#connection', { state: 'hidden' });
   await a.press('#text', 'Enter');
-  for (const page of [a, b]) await note(page, 'kaybolmasın').waitFor(); // the others may hear of it before who wrote it has the answer
+  for (const page of [a, b]) await note(page, 'kaybolmasın').waitFor(); // other consoles may get the note before the sender gets the ack
   assert.equal(await note(a, 'kaybolmasın').count(), 1);
   assert.ok(await a.isHidden('#composer-problem'));
   await a.click('#mode-reply');
   await visitor.context().close();
 });
 
-test('ready replies: written in the dialog, found by "/", filled in, and the same on every console', async () => {
+test('canned replies: created in the dialog, found by "/", inserted with the name, and synchronised between consoles', async () => {
   const visitor = await talk('Ayşe Hanım');
   await a.click('#menu summary');
   await a.click('#canned-open');
@@ -103,7 +106,7 @@ test('ready replies: written in the dialog, found by "/", filled in, and the sam
     await a.click('#canned-save');
     await a.locator('#canned-all li', { hasText: `/${shortcut}` }).waitFor();
   }
-  // The same shortcut again, whatever its case, is told and changes nothing.
+  // The same shortcut in another case is refused.
   await a.fill('#canned-shortcut', 'KARGO');
   await a.fill('#canned-text', 'başka');
   await a.click('#canned-save');
@@ -111,12 +114,12 @@ test('ready replies: written in the dialog, found by "/", filled in, and the sam
   await a.fill('#canned-shortcut', 'iki kelime');
   await a.click('#canned-save');
   assert.match(await a.textContent('#canned-problem'), /1–32 harf/);
-  // Changing one.
+  // Editing one.
   await a.locator('.canned-row', { hasText: '/saat' }).click();
   await a.fill('#canned-text', 'Her gün 9-18 arası buradayız.');
   await a.click('#canned-save');
   await a.locator('#canned-all li', { hasText: 'Her gün' }).waitFor();
-  // What was typed and not saved outlives Escape.
+  // Text that was not saved survives Escape.
   await a.fill('#canned-text', 'yarım kalan');
   await a.keyboard.press('Escape');
   await a.click('#menu summary');
@@ -125,12 +128,12 @@ test('ready replies: written in the dialog, found by "/", filled in, and the sam
   await a.fill('#canned-text', '');
   await a.keyboard.press('Escape');
 
-  // The other console has them without a reload.
+  // The other console gets them without a reload.
   await b.fill('#text', '');
   await b.locator('#text').pressSequentially('Selam! /');
   const offered = () => b.locator('#canned-list li b').allTextContents();
   await eventually(async () => assert.deepEqual(await offered(), ['/iade', '/kargo', '/saat']));
-  await b.locator('#text').pressSequentially('yol'); // in its text
+  await b.locator('#text').pressSequentially('yol'); // matches the reply's text
   await eventually(async () => assert.deepEqual(await offered(), ['/kargo']));
   await b.keyboard.press('Backspace');
   await b.keyboard.press('Backspace');
@@ -143,7 +146,7 @@ test('ready replies: written in the dialog, found by "/", filled in, and the sam
   assert.ok(await b.isHidden('#canned'));
   await b.keyboard.press('Enter');
   await shows(visitor, ['merhaba', 'Selam! Merhaba Ayşe Hanım, paketiniz yolda.']);
-  // A slash that is none, and Escape, which leaves the text alone.
+  // A slash inside a word opens nothing, and Escape keeps the text.
   await b.locator('#text').pressSequentially('9/10');
   assert.ok(await b.isHidden('#canned'));
   await b.fill('#text', '');
@@ -153,7 +156,7 @@ test('ready replies: written in the dialog, found by "/", filled in, and the sam
   assert.ok(await b.isHidden('#canned'));
   assert.equal(await b.inputValue('#text'), '/k');
   await b.fill('#text', '');
-  // Deleted in one, gone in the other.
+  // Deleted in one console, removed in the other.
   await a.click('#menu summary');
   await a.click('#canned-open');
   await a.locator('#canned-all li', { hasText: '/iade' }).locator('.touch').click();
@@ -169,11 +172,11 @@ test('ready replies: written in the dialog, found by "/", filled in, and the sam
   await visitor.context().close();
 });
 
-test('ready replies: answers that come in another order, and what is typed meanwhile', async () => {
+test('canned replies: responses out of order, and text typed during a request', async () => {
   let release;
   const held = new Promise((resolve) => { release = resolve; });
   let asked = 0;
-  let answered; // that the first answer, which knows less, has come last
+  let answered; // resolves when the first, outdated response has arrived last
   const last = new Promise((resolve) => { answered = resolve; });
   await a.route('**/api/canned', async (route) => {
     if (route.request().method() !== 'GET' || ++asked > 1) return route.fallback();
@@ -190,7 +193,7 @@ test('ready replies: answers that come in another order, and what is typed meanw
   await a.locator('#canned-all li', { hasText: '/geç' }).waitFor();
   release();
   await last;
-  await a.evaluate(() => fetch('/api/canned').then((response) => response.json())); // the page has handled the answer by now
+  await a.evaluate(() => fetch('/api/canned').then((response) => response.json())); // by now the page has handled the response
   assert.equal(await a.locator('#canned-all li', { hasText: '/geç' }).count(), 1);
   await a.unroute('**/api/canned');
 
@@ -208,7 +211,7 @@ test('ready replies: answers that come in another order, and what is typed meanw
   await a.keyboard.press('Escape');
 });
 
-test('correcting what one wrote: by its button, by the up key, and not at all', async () => {
+test('editing a message: by its button, by the Up key, and cancelled', async () => {
   const visitor = await talk('Düzeltme');
   await say(a, 'yarin gelir');
   await shows(visitor, ['merhaba', 'yarin gelir']);
@@ -231,7 +234,7 @@ test('correcting what one wrote: by its button, by the up key, and not at all', 
   await visitor.context().close();
 });
 
-test('closing and reopening moves it between the lists of both consoles, and a visitor who writes opens it again', async () => {
+test('closing and reopening moves a conversation between the lists of both consoles, and a new message reopens it', async () => {
   const visitor = await talk('Biten İş');
   const row = (page) => page.locator('.row', { hasText: 'Biten İş' });
   await a.click('[data-filter=waiting]');
@@ -256,9 +259,9 @@ test('closing and reopening moves it between the lists of both consoles, and a v
   await visitor.context().close();
 });
 
-test('how far a message got: delivered while the visitor looks elsewhere, read when they look', async () => {
+test('a message is delivered while the visitor’s tab is hidden, and read when it is visible', async () => {
   const visitor = await talk('Başka Sekme');
-  // What a page sees of its tab being behind another.
+  // Simulates that the page's tab is hidden or visible.
   const look = (away) => visitor.evaluate((hidden) => {
     Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
@@ -271,7 +274,7 @@ test('how far a message got: delivered while the visitor looks elsewhere, read w
   await visitor.context().close();
 });
 
-test('what one console reads, blocks and watches, the other shows', async () => {
+test('read marks, typing and blocking are shown in both consoles', async () => {
   const visitor = await talk('İki Konsol');
   const row = (page) => page.locator('.row', { hasText: 'İki Konsol' });
   await openThread(b, 'Biten İş');
@@ -293,7 +296,7 @@ test('what one console reads, blocks and watches, the other shows', async () => 
   await visitor.context().close();
 });
 
-test('times go on by themselves, and a long wait gets a line of its own', async () => {
+test('times are updated as time passes, and a long wait gets a line of its own', async () => {
   const visitor = await visit(await h.person(), 'Sabırlı');
   const page = await (await a.context()).newPage();
   await page.clock.install();
@@ -312,7 +315,7 @@ test('times go on by themselves, and a long wait gets a line of its own', async 
   await visitor.context().close();
 });
 
-test('the team switches itself away on one console, and the other shows it', async () => {
+test('switching the team to away on one console shows on the other', async () => {
   await a.click('#team');
   for (const page of [a, b]) await eventually(async () => assert.equal(await page.getAttribute('#team', 'aria-checked'), 'false'));
   await b.reload();
@@ -321,7 +324,7 @@ test('the team switches itself away on one console, and the other shows it', asy
   for (const page of [a, b]) await eventually(async () => assert.equal(await page.getAttribute('#team', 'aria-checked'), 'true'));
 });
 
-/** A visitor whose page sends what it knows: `ask(event, payload)` resolves with the ack. */
+/** A visitor by socket alone: `ask(event, payload)` resolves with the ack. */
 async function guest(join, agent = 'Mozilla/5.0 (Android 14; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0') {
   const socket = io(h.server.url, { path: '/socket.io/', transports: ['websocket'], extraHeaders: { 'User-Agent': agent } });
   const ask = async (event, payload) => {
@@ -333,7 +336,7 @@ async function guest(join, agent = 'Mozilla/5.0 (Android 14; Mobile; rv:140.0) G
   return { thread, ask: (event, payload = {}) => ask(event, { thread_id: thread, ...payload }), close: () => socket.close() };
 }
 
-test('who one talks with: page, browser, contact, rating, earlier talks that open, all of it live', async () => {
+test('the visitor pane: page, browser, contact, rating, and earlier conversations, updated live', async () => {
   const phone_number = '+90 532 444 55 66';
   const before = await guest({ display_name: 'Selin Işık', phone_number });
   await before.ask('message', { text: 'geçen haftaki soru' });
@@ -344,7 +347,7 @@ test('who one talks with: page, browser, contact, rating, earlier talks that ope
   for (const text of [/shop\.example\/sepet/, /Firefox 140 · Android/, /İngilizce/, /\+90 532 444 55 66/]) await fact(text);
   await now.ask('page', { page_url: 'https://shop.example/odeme', page_title: 'Ödeme' });
   await now.ask('contact', { email: 'selin@example.com' });
-  await now.ask('message', { text: 'bir soru daha' }); // below the message that confirms the address
+  await now.ask('message', { text: 'bir soru daha' }); // follows the system message that confirms the address
   await now.ask('rate', { score: 4, comment: 'hızlıydı' });
   for (const text of [/Ödeme/, /selin@example\.com/, /hızlıydı/]) await fact(text);
   assert.equal(await a.getAttribute('#facts .stars', 'aria-label'), '5 üzerinden 4');
@@ -354,7 +357,7 @@ test('who one talks with: page, browser, contact, rating, earlier talks that ope
   await a.click('.earlier-row');
   await shows(a, ['geçen haftaki soru']);
   await eventually(async () => assert.deepEqual(await a.locator('.earlier-last').allTextContents(), ['bir soru daha']));
-  // Somebody whom the site vouches for.
+  // A visitor whose identity the site has proved.
   assert.equal(await a.locator('#facts .verified').count(), 0);
   const identity = { id: 'musteri-7', hash: createHmac('sha256', SECRET).update('musteri-7').digest('hex') };
   const known = await guest({ display_name: 'Bilinen Müşteri', identity });
@@ -364,7 +367,7 @@ test('who one talks with: page, browser, contact, rating, earlier talks that ope
   for (const one of [before, now, known]) one.close();
 });
 
-test('a copy as text or JSON, with the notes only when asked for', async () => {
+test('export as text or JSON, with notes only if requested', async () => {
   const visitor = await talk('Kopya İsteyen');
   await a.click('#mode-note');
   await say(a, 'aramızda kalsın');
@@ -388,7 +391,7 @@ test('a copy as text or JSON, with the notes only when asked for', async () => {
   }));
   assert.equal(json.messages[0].content_text, 'merhaba');
   assert.equal(json.notes[0].text, 'aramızda kalsın');
-  // A file that cannot be made is told in the dialog.
+  // A failed export is shown in the dialog.
   await a.route('**/api/threads/export', (route) => route.fulfill({ status: 500, body: '{}' }));
   await act(a, 'export');
   await a.click('#export-save');
@@ -398,20 +401,20 @@ test('a copy as text or JSON, with the notes only when asked for', async () => {
   await visitor.context().close();
 });
 
-test('a console that shows hostile messages still answers', async () => {
+test('a console that shows hostile messages stays responsive', async () => {
   const visitor = await guest({ display_name: 'Donduran' });
   const hostile = [
     `${'👍'.repeat(30)}a`, `https://a${'!'.repeat(2_000)}x${')'.repeat(2_000)}`, `https://${String.fromCodePoint(...Array.from({ length: 9_000 }, (_, i) => 0x4e00 + i))}`,
     ...['w', ')', '!', 'a.', 'a@', '+9', 'x.co ', 'https://x.co ', 'a@b.co ', ' ', '\n'].map((unit) => `.${unit.repeat(9_998 / unit.length)}x`),
   ];
   for (const text of hostile) await visitor.ask('message', { text });
-  const agent = await signIn(await h.person(), h.server); // of its own: the others' pages must outlive this one's
+  const agent = await signIn(await h.person(), h.server); // a separate browser context, because the other consoles must survive if this one hangs
   await openThread(agent, 'Donduran');
   await eventually(async () => assert.equal(await agent.locator('.message').count(), hostile.length), 'all of them', 30_000);
   await agent.click('#mode-note', { timeout: 10_000 });
   assert.equal(await agent.getAttribute('#composer', 'data-mode'), 'note');
-  assert.ok(await agent.locator('.message a').count() > 200, 'links are made still');
-  await visitor.ask('message', { text: 'sonra' }); // and one that comes while it is open
+  assert.ok(await agent.locator('.message a').count() > 200, 'links are still made');
+  await visitor.ask('message', { text: 'sonra' }); // and a message that arrives while it is open
   await agent.locator('.message', { hasText: 'sonra' }).waitFor();
   visitor.close();
   await agent.context().close();

@@ -1,4 +1,4 @@
-// The page that shows how the server fares: what it shows, that its buttons do something, and both themes by axe.
+// The diagnostics page: its content and buttons, and accessibility in both themes.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
@@ -27,7 +27,7 @@ test('diagnostics: checks, repairs, the log and what is wrong, in light and dark
   await page.selectOption('#level', 'debug');
   await eventually(async () => assert.match(await page.textContent('#level-said'), /debug/), 'level set');
   const before = h.server.log.length;
-  await fetch(`${h.server.url}/health/live`); // which is logged at debug alone
+  await fetch(`${h.server.url}/health/live`); // logged only at level debug
   await eventually(() => assert.match(h.server.log.slice(before), /level=DEBUG/), 'a line at debug');
   await page.selectOption('#level', 'info');
   // A sample is taken every ten seconds.
@@ -40,7 +40,7 @@ test('diagnostics: checks, repairs, the log and what is wrong, in light and dark
     assert.ok(await fits(page), 'no sideways scrolling');
   }
 
-  // What is wrong is told in the page's language, as far as it has words; the rest in the server's.
+  // Problems are shown in the page's language if there is a translation, otherwise in the server's words.
   await page.route('**/api/diagnostics*', async (route) => {
     const answer = await route.fetch();
     const found = await answer.json();

@@ -1,4 +1,5 @@
-// Telegram as the operator sees it: the strict Bot API of server/telegram/telegramtest in a process of its own.
+// A fake Telegram for tests: the strict Bot API of server/telegram/telegramtest in a separate process, controlled as the
+// operator.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +25,7 @@ function binary() {
   return built;
 }
 
-/** Starts it; `close` ends it and holds against the server every call that Telegram would have refused. */
+/** Starts it; `close` ends it and fails if the server has made a call that Telegram would have refused. */
 export async function telegram() {
   const child = started(binary(), [], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
@@ -41,20 +42,20 @@ export async function telegram() {
 
   return {
     token,
-    /** The server's settings. */
+    /** Settings for the server under test. */
     env: { TELEGRAM_API_URL: api, TELEGRAM_BOT_TOKEN: token, TELEGRAM_CHAT_ID: chat, RATE_LIMIT_TELEGRAM: 'off' },
-    /** The operator writes: {text, topic, reply_to, caption, photo, voice, document, name, type}; files are base64. */
+    /** The operator sends a message: {text, topic, reply_to, caption, photo, voice, document, name, type}; files are base64. */
     say: (message) => post('/say', message),
     edit: (message_id, text) => post('/edit', { message_id, text }),
     press: (message_id, data) => post('/press', { message_id, data }),
     topic: (order, topic) => post('/topic', { do: order, topic }),
     topics: () => get('/topics'),
     allow: (text) => post('/allow', { text }),
-    /** Lets calls fail: {method, text, status, times, …}; times -1 lasts until calm. */
+    /** Makes calls fail: {method, text, status, times, …}; times -1 lasts until calm(). */
     fault: (fault) => post('/fault', fault),
     calm: () => post('/calm', {}),
     down: (down) => post('/down', { down }),
-    /** The bytes of a file by its id. */
+    /** The contents of a file by its id. */
     file: async (id) => Buffer.from(await (await ask('GET', `/file?id=${encodeURIComponent(id)}`)).arrayBuffer()),
     /** Waits for the newest message of the bot whose text or caption matches. */
     sent: (pattern) => eventually(async () => {
@@ -65,7 +66,7 @@ export async function telegram() {
     async close() {
       const blame = await get('/blame');
       const gone = once(child, 'exit');
-      child.stdin.end(); // it ends with its input
+      child.stdin.end(); // it exits at the end of its input
       await gone;
       assert.deepEqual(blame, [], 'Telegram must have nothing to refuse');
     },

@@ -1,23 +1,23 @@
-// Long conversations: hundreds in a burst and a history of thousands, with few elements and a reader who is left in place.
+// Long conversations: bursts and a long history, with a limited number of elements and a stable scroll position.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connected, eventually, house, openThread, say, shows, signIn, STORED, visit } from './harness.mjs';
 
-// Larger by SOHBET_LONG=5000; what is tested does not depend on it.
+// SOHBET_LONG=5000 tests with more messages.
 const MANY = Number(process.env.SOHBET_LONG) || 500;
 const HALF = MANY / 2;
 const BOUND = 200;
 
 let h;
-let writer; // the page of who wrote the long conversation
+let writer; // page of the visitor who wrote the long conversation
 before(async () => { h = await house(); });
 after(() => h.close());
 
-/** Texts of what is in the document, and whether they follow each other without a hole. */
+/** The numbers of the messages in the document; `whole` tells whether they are consecutive. */
 const run = (page) => page.evaluate(() => [...document.querySelectorAll('.message .bubble')].map((b) => Number(/\d+/.exec(b.textContent)[0])));
 const whole = (numbers) => numbers.every((n, i) => i === 0 || n === numbers[i - 1] + 1);
 
-/** Sends n numbered lines on a second socket of the page, as fast as they go. Resolves with why some were refused. */
+/** Sends n numbered messages as fast as possible by a second socket of the page. Resolves with the errors of refused ones. */
 const burst = (page, n) => page.evaluate(async (count) => {
   const thread = JSON.parse(localStorage.getItem('sohbet.visitor')).thread;
   const { io } = await import('/socket.io/socket.io.esm.min.js');
@@ -31,9 +31,9 @@ const burst = (page, n) => page.evaluate(async (count) => {
   return answers.filter((a) => !a.ok).map((a) => a.error.message);
 }, n);
 
-test('hundreds in a row: every one arrives, in order, few stand in the document, and one can still write', async () => {
+test('hundreds in a burst: all arrive in order, few are in the document, and writing still works', async () => {
   const page = writer = await visit(await h.person(), 'Uzun');
-  await page.waitForFunction(() => JSON.parse(localStorage.getItem('sohbet.visitor'))?.thread); // connected it is before the name is given too
+  await page.waitForFunction(() => JSON.parse(localStorage.getItem('sohbet.visitor'))?.thread); // the page is connected even before it has joined
   assert.deepEqual(await burst(page, MANY), []);
   await eventually(async () => assert.equal((await run(page)).at(-1), MANY - 1), 'the last one', 30_000);
   const shown = await run(page);
@@ -43,12 +43,12 @@ test('hundreds in a row: every one arrives, in order, few stand in the document,
   assert.ok(await page.evaluate(() => { const s = document.getElementById('scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight < 4; }), 'at the end');
 });
 
-test('up through all of it and back: no hole, no jump, never more elements than that; and the console does it too', async () => {
+test('scrolling up to the start and back in the console: no gap, no jump, and a limited number of elements', async () => {
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'Uzun');
   await eventually(async () => assert.equal((await run(agent)).at(-1), MANY));
   for (;;) {
-    // One step up, as a wheel does; the message in the middle of the view must move by that much, whatever came in or went.
+    // One step up, as by a mouse wheel; the visible message must move by exactly that much, whatever is loaded or removed.
     const moved = await agent.evaluate(async () => {
       const scroller = document.getElementById('scroller');
       const top = scroller.getBoundingClientRect().top;
@@ -61,11 +61,11 @@ test('up through all of it and back: no hole, no jump, never more elements than 
     });
     const shown = await run(agent);
     assert.ok(whole(shown) && shown.length <= BOUND, `${shown.length} in the document`);
-    // At the very top the line above the messages goes, and there is nothing to scroll up by that much.
+    // At the very top the "loading older" line disappears, and there is nothing to scroll up by that much.
     if (shown[0] > 0) assert.ok(Math.abs(moved) <= 1, `jumped by ${moved} px at ${shown[0]}`);
     else if (await agent.evaluate(() => document.getElementById('scroller').scrollTop === 0)) break;
   }
-  // Somebody writes meanwhile: the reader stays, the pill tells, and leads to the end.
+  // A message arrives: the scroll position stays, and the button that shows it leads to the end.
   await say(writer, `satır ${MANY + 1}`);
   await agent.waitForSelector('#pill.fresh:not([hidden])');
   assert.equal((await run(agent))[0], 0);
@@ -73,14 +73,14 @@ test('up through all of it and back: no hole, no jump, never more elements than 
   await eventually(async () => assert.equal((await run(agent)).at(-1), MANY + 1));
   const tail = await run(agent);
   assert.ok(whole(tail) && tail.length <= BOUND);
-  // And up again a little, down by keyboard to the very end.
+  // Up again a little, and to the very end by keyboard.
   await agent.evaluate(() => { document.getElementById('scroller').scrollTop -= 4_000; });
   await agent.focus('#scroller');
   await agent.keyboard.press('End');
   await eventually(async () => assert.ok(await agent.evaluate(() => { const s = document.getElementById('scroller'); return s.scrollHeight - s.scrollTop - s.clientHeight < 4; })));
 });
 
-test('the outbox holds half of them, written in the dark, the page stays small, and all arrive in order', async () => {
+test('many messages written offline: the page stays small, and all are sent in order', async () => {
   const context = await h.person();
   const page = await visit(context, 'Karanlıkta');
   await context.setOffline(true);

@@ -1,4 +1,4 @@
-// What the operator does in Telegram besides writing, as the pages show it.
+// What the operator does in Telegram besides writing: edits, commands for closing and being away.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { telegram } from './fakebot.mjs';
@@ -17,7 +17,7 @@ after(async () => {
 
 const state = (page, id, want) => eventually(async () => assert.equal(await page.textContent(id), want));
 
-test('corrections, closing and being away show on both pages', async () => {
+test('edits, closing and being away are shown on both pages', async () => {
   const guest = await visit(await h.person(), 'Ayşe', { lang: 'en' });
   await say(guest, 'when do you close?');
   const { message_thread_id: topic } = await bot.sent(/when do you close/);

@@ -1,6 +1,6 @@
-// `make paint`: how soon each page stands on a slow phone (processor four times slower, 1.6 Mbit/s, 150 ms there and back), read
-// from the browser's own entries; the best of ROUNDS (3) visits, each with an empty cache. Ends with 1 when a largest paint comes after
-// a second or something jumps. It is no test of CI because its times depend on what else the machine does.
+// `make paint`: paint times of each page on a simulated slow phone (4 times slower CPU, 1.6 Mbit/s, 150 ms round trip), read from
+// the browser's performance entries; the best of ROUNDS (3) visits, each with an empty cache. Exits with 1 if a largest
+// contentful paint takes over a second or the layout shifts. Not part of CI, because times depend on the machine's load.
 import { DESK, house, PHONE, say, shows, signIn, visit } from './harness.mjs';
 import { chat, launcher, openUp, panel, Site } from './site.mjs';
 import { count, paints, sum, watchPaints } from './wire.mjs';
@@ -20,7 +20,7 @@ async function slow(page) {
   return wire;
 }
 
-/** ms that the page's main thread was busy, by the browser's account. */
+/** Milliseconds that the page's main thread was busy, as measured by the browser. */
 async function busy(wire) {
   const { metrics } = await wire.cdp.send('Performance.getMetrics');
   return metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
@@ -70,7 +70,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       await page.waitForLoadState('networkidle');
       return busy(wire);
     };
-    // Against the same page without the widget, and on a processor as it is: the site's owner measures it so.
+    // Compared to the same page without the widget, and without CPU throttling, as a site's owner would measure it.
     await wire.cdp.send('Emulation.setCPUThrottlingRate', { rate: 1 });
     await visited('/bare');
     const without = await visited('/bare');
@@ -79,7 +79,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     await launcher(page).waitFor();
     const host = await paints(page);
     wire.take();
-    /** ms from the press to the first frame in which `there` holds, by the page's clock. */
+    /** Milliseconds from the click on the button to the first frame with the open panel or the chat in it. */
     const press = (there) => page.evaluate((what) => new Promise((resolve) => {
       const root = document.querySelector('sohbet-chat').shadowRoot;
       const start = performance.now();

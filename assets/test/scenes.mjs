@@ -1,17 +1,17 @@
-// The scenes of screenshots.mjs: each brings a page into a state and has its picture taken.
+// The scenes of screenshots.mjs: each brings a page into a state and takes a picture.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drop, postgres } from '../../handlers/test/postgres.mjs';
 import { act, connected, eventually, openThread, removeThread, say, seed, Server, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
 import { chat, introduce, launcher, openUp } from './site.mjs';
 
-/** A visitor and an agent who know each other. `who` tells runs apart on one server. */
+/** Creates a visitor and an agent. `who` is the visitor's name, which must be unique on the server. */
 async function both({ h, person, unique }, who) {
   const visitor = await visit(await person(), `${who} ${unique}`);
   const agent = await signIn(await person(), h.server);
   return { visitor, agent, name: `${who} ${unique}` };
 }
 
-/** A short conversation as a shop has it. */
+/** A short conversation between a shop and a customer. */
 async function talk(stage, who) {
   const pair = await both(stage, who);
   const { visitor, agent, name } = pair;
@@ -26,10 +26,10 @@ async function talk(stage, who) {
   return pair;
 }
 
-/** The list is filled once for all pictures. */
+/** Whether the list has been filled, which is done once for all pictures. */
 let seeded = false;
 
-/** What an agent's console asks for, asked from its page. */
+/** Sends an agent's event by a second socket of the console's page. */
 const asAgent = (agent, event, what) => agent.evaluate(async ([name, payload]) => {
   const { io } = await import('/socket.io/socket.io.esm.min.js');
   const socket = io({ path: '/socket.io/', forceNew: true });
@@ -293,7 +293,7 @@ export const scenes = {
     const server = await new Server(settings).start();
     try {
       const page = await signIn(await person({ baseURL: server.url }), server);
-      drop(settings); // so that the end of the session cannot be written down
+      drop(settings); // so that logging out fails
       await page.goto('/logout');
       await shoot(page);
     } finally {

@@ -1,4 +1,4 @@
-// What a browser keeps: the theme, the shell, the page for no connection; and what the one policy of Trusted Types lets through.
+// What the browser stores: theme cookie, cached assets, offline page; push notifications; and the Trusted Types policy.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
@@ -11,7 +11,7 @@ after(() => h.close());
 
 const paper = (page) => page.evaluate(() => getComputedStyle(document.querySelector('.talk, .sheet-page, .desk')).getPropertyValue('color-scheme') + getComputedStyle(document.documentElement).backgroundColor);
 
-test('the theme stays: over a reload, on the next page, without scripts, and back to the system\'s', async () => {
+test('the chosen theme is kept after a reload, on the next page and without scripts, and can be reset to the system\'s', async () => {
   const context = await h.person({ colorScheme: 'light' });
   const page = await context.newPage();
   await page.goto('/');
@@ -23,7 +23,7 @@ test('the theme stays: over a reload, on the next page, without scripts, and bac
   assert.equal(await page.url(), `${h.server.url}/`, 'no page is loaded for it');
   await page.reload();
   assert.equal(await paper(page), dark);
-  // The server writes it into the page: nothing has to run first, so nothing flashes.
+  // The server writes the theme into the page, so there is no flash of the other theme.
   const html = await (await context.request.get('/login')).text();
   assert.match(html, /<html [^>]*data-theme="dark"/);
   const bare = await h.person({ colorScheme: 'light', javaScriptEnabled: false });
@@ -38,7 +38,7 @@ test('the theme stays: over a reload, on the next page, without scripts, and bac
   assert.equal(await page.getAttribute('html', 'data-theme'), null);
 });
 
-test('the brand: name, greeting, who answers, and its colour in links and own bubbles', async () => {
+test('the brand: name, greeting, agent name, and its colour', async () => {
   const page = await visit(await h.person(), 'Marka', { lang: 'en' });
   assert.equal(await page.title(), 'Write to us · Çınar Kitabevi');
   assert.match(await page.textContent('.talk-head h1'), /Elif\s+· Çınar Kitabevi/);
@@ -50,7 +50,7 @@ test('the brand: name, greeting, who answers, and its colour in links and own bu
   assert.equal(manifest.name, 'Çınar Kitabevi');
 });
 
-test('without a connection a page of our own, in the language of the last visit, which opens by itself', async () => {
+test('without a connection: an offline page in the language of the last visit, which reloads by itself', async () => {
   const context = await h.person({ ...PHONE, serviceWorkers: 'allow' });
   const page = await context.newPage();
   await page.goto('/?lang=en');
@@ -59,8 +59,8 @@ test('without a connection a page of our own, in the language of the last visit,
   await page.goto('/');
   const kept = await page.evaluate(async () => (await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map((r) => new URL(r.url).pathname)))).flat());
   assert.ok(kept.some((path) => path.endsWith('/page/visitor.js')) && kept.includes('/offline'));
-  assert.deepEqual(kept.filter((path) => !/^\/(static\/\w+\/page\/(visitor|offline)|offline$|favicon\.svg$|brand\.css$|sw-language$)/.test(path)), [], 'nothing of anybody\'s');
-  // Asking for both languages must not have chosen one.
+  assert.deepEqual(kept.filter((path) => !/^\/(static\/\w+\/page\/(visitor|offline)|offline$|favicon\.svg$|brand\.css$|sw-language$)/.test(path)), [], 'no user data');
+  // Caching the offline page in both languages must not have set the language.
   assert.deepEqual((await context.cookies()).filter((c) => c.name === 'lang').map((c) => c.value), ['en']);
   await h.server.kill();
   try {
@@ -76,10 +76,10 @@ test('without a connection a page of our own, in the language of the last visit,
   await page.waitForSelector('#start-form');
 });
 
-test('the policy of Trusted Types lets the worker be registered, and nothing else through', async () => {
+test('the Trusted Types policy allows only registering the service worker', async () => {
   const context = await h.person({ serviceWorkers: 'allow' });
   const visitor = await visit(context, 'Tipler');
-  await visitor.evaluate(() => navigator.serviceWorker.ready); // its policy is made by then; the console makes it with the first push
+  await visitor.evaluate(() => navigator.serviceWorker.ready); // the visitor's page has created its policy by then; the console does so only for push
   for (const page of [visitor, await signIn(context, h.server)]) {
     const got = await page.evaluate((made) => {
       const tries = {
@@ -90,12 +90,12 @@ test('the policy of Trusted Types lets the worker be registered, and nothing els
       };
       return Object.entries(tries).filter(([, one]) => { try { one(); return true; } catch { return false; } }).map(([name]) => name);
     }, page === visitor);
-    h.complaints.length = 0; // the browser tells in its console of what was refused
+    h.complaints.length = 0; // the browser logs the refusals to the console
     assert.deepEqual(got, [], 'these got through');
   }
 });
 
-test('pushes become notifications, which lead to the console and nowhere else', async () => {
+test('pushes are shown as notifications that open only the console', async () => {
   const context = await h.person({ serviceWorkers: 'allow', permissions: ['notifications'] });
   const page = await visit(context, 'İtme');
   await page.evaluate(() => navigator.serviceWorker.ready);
@@ -119,7 +119,7 @@ test('pushes become notifications, which lead to the console and nowhere else', 
   assert.deepEqual(shown, [['Ayşe', 'Merhaba', 't1', '/admin'], ['x', '', 'sohbet', '/admin'], ['Sohbet', '', 'sohbet', '/admin'], ['Sohbet', '', 'sohbet', '/admin']]);
 });
 
-test('a push that is pressed opens its conversation, in the console that is there or in a new one', async () => {
+test('clicking a push notification opens its conversation, in an open console or a new one', async () => {
   const context = await h.person({ serviceWorkers: 'allow' });
   const [guest, other] = [await visit(await h.person(), 'Basılan'), await visit(await h.person(), 'Sonra Gelen')];
   for (const page of [guest, other]) {
@@ -127,7 +127,7 @@ test('a push that is pressed opens its conversation, in the console that is ther
     await page.waitForSelector(STORED_MESSAGE);
   }
   const { thread } = await guest.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')));
-  const tag = createHash('sha256').update(`sohbet push topic\n${thread}`).digest('hex').slice(0, 32); // as topicOf of server/push
+  const tag = createHash('sha256').update(`sohbet push topic\n${thread}`).digest('hex').slice(0, 32); // like topicOf in server/push
   const shell = await context.newPage();
   await shell.goto('/');
   await shell.evaluate(() => navigator.serviceWorker.ready);
@@ -136,7 +136,7 @@ test('a push that is pressed opens its conversation, in the console that is ther
   await page.waitForSelector('.row');
   const press = (pressed) => worker.evaluate(async (of) => {
     const done = [];
-    WindowClient.prototype.focus = async () => { done.push('focused'); }; // a browser lets it only after a real press
+    WindowClient.prototype.focus = async () => { done.push('focused'); }; // browsers allow it only after a real click
     self.clients.openWindow = async (url) => { done.push(url); return { postMessage: (told) => done.push(told) }; };
     const event = new Event('notificationclick');
     event.notification = { tag: of, close: () => done.push('closed'), data: { url: '/admin' } };
@@ -149,6 +149,6 @@ test('a push that is pressed opens its conversation, in the console that is ther
   assert.deepEqual(await press(tag), ['closed', 'focused']);
   await eventually(async () => assert.equal(await page.textContent('#head-name'), 'Basılan'));
   await page.goto('about:blank');
-  // The browser may list the page that was left for a moment longer.
+  // For a moment the browser may still list the page that was left.
   await eventually(async () => assert.deepEqual(await press(tag), ['closed', '/admin', { pressed: tag }]));
 });

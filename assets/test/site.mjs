@@ -1,5 +1,4 @@
-// A site that embeds the chat: some pages on a host of their own, which is another site to browsers than the server (localhost is not
-// 127.0.0.1).
+// A site that embeds the chat: pages on a host that browsers treat as another site than the server (localhost is not 127.0.0.1).
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
@@ -16,7 +15,7 @@ export class Site {
     response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-cache', ...headers }).end(html);
   });
 
-  /** @param {string} host as in the address: "localhost", "127.0.0.1" */
+  /** @param {string} host as in the URL: "localhost", "127.0.0.1" */
   constructor(host = 'localhost') { this.host = host; }
 
   async start() {
@@ -26,7 +25,7 @@ export class Site {
     return this;
   }
 
-  /** Serves a page with the widget at a path; "*" is every other path. */
+  /** Serves a page with the widget at a path; "*" = all other paths. */
   page(path, { server, attributes = '', head = '', body = SHOP, lang = 'tr', dir = 'ltr', headers = {} }) {
     const html = `<!doctype html><html lang="${lang}" dir="${dir}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Çarşı ${path}</title>${head}</head><body>${body}<script src="${server}/widget.js" async ${attributes}></script></body></html>`;
@@ -43,7 +42,7 @@ export class Site {
   }
 }
 
-/** Makes the closed shadow root of the launcher visible to tests, which reach into open ones alone. */
+/** Opens the widget's closed shadow root, because Playwright only sees into open ones. */
 export const openUp = (context) => context.addInitScript(() => {
   const attach = Element.prototype.attachShadow;
   Element.prototype.attachShadow = function (options) { return attach.call(this, { ...options, mode: 'open' }); };
@@ -51,10 +50,10 @@ export const openUp = (context) => context.addInitScript(() => {
 
 export const launcher = (page) => page.locator('sohbet-chat .launcher');
 export const panel = (page) => page.locator('sohbet-chat .panel');
-/** The chat inside the frame. */
+/** The chat in the frame. */
 export const chat = (page) => page.frameLocator('sohbet-chat iframe');
 
-/** Writes the name into the chat and goes on. Before the chat has arrived its own page, which nobody sees yet, may take the focus from the box. */
+/** Enters the name in the chat. Waits until the chat is shown, because while it loads, the hidden page may move the focus. */
 export async function introduce(page, name) {
   await page.locator('sohbet-chat .wait').waitFor({ state: 'hidden' });
   await chat(page).locator('#name').fill(name);

@@ -1,5 +1,5 @@
-// What other people's pages do to the widget: their chat server is away, they rewrite the document, copy the script, open dialogs,
-// and know customers by odd facts.
+// The widget on difficult pages: the chat server is down, the page replaces its document, copies the script, opens dialogs, or
+// passes invalid details of customers.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
@@ -25,7 +25,10 @@ after(async () => {
   await shop.stop();
 });
 
-/** A browser whose console is read by the test alone: what the widget says there is no complaint of a page. */
+/**
+ * Opens a page and collects the widget's console messages in `said`. The test has to `read` error messages, otherwise the file
+ * fails.
+ */
 async function person(options = {}) {
   const context = await h.person(options);
   await openUp(context);
@@ -35,7 +38,7 @@ async function person(options = {}) {
   return { context, page, said };
 }
 
-/** Forgets lines that this test has read. */
+/** Removes expected errors from the complaints. */
 const read = (...lines) => { for (const line of lines) h.complaints.splice(h.complaints.findIndex((one) => one.includes(line)), 1); };
 
 async function introduce(page, name) {
@@ -44,14 +47,14 @@ async function introduce(page, name) {
   return chat(page);
 }
 
-/** What a click at the middle of a node reaches, as a class or tag. */
+/** The class or tag of the element that a click at the centre of a node would hit. */
 const reached = (node) => node.evaluate((one) => {
   const { left, top, width, height } = one.getBoundingClientRect();
   const at = one.getRootNode().elementFromPoint(left + width / 2, top + height / 2);
   return at?.closest('button')?.className || at?.tagName;
 });
 
-test('the chat server is away: a phone keeps the way back to the shop, and says what is wrong', async () => {
+test('if the chat server is down, the full-screen panel on a phone can be closed, and shows an error', async () => {
   const { context, page, said } = await person({ ...PHONE, reducedMotion: 'reduce' });
   const frames = `${h.server.url}/widget?*`;
   await context.route(frames, (route) => route.abort('connectionrefused'));
@@ -73,8 +76,8 @@ test('the chat server is away: a phone keeps the way back to the shop, and says 
   await context.unroute(frames);
   await page.getByRole('button', { name: 'Tekrar dene' }).tap();
   await chat(page).locator('#name').waitFor();
-  assert.ok(await launcher(page).isHidden(), 'the chat has its own');
-  // A frame that loads again, and fails, takes the way back from nobody.
+  assert.ok(await launcher(page).isHidden(), 'the chat has its own close button');
+  // If the frame reloads and fails, the panel can still be closed.
   await context.route(frames, (route) => route.abort('connectionrefused'));
   await page.evaluate(() => window.Sohbet('reset'));
   await launcher(page).tap();
@@ -83,7 +86,7 @@ test('the chat server is away: a phone keeps the way back to the shop, and says 
   await panel(page).waitFor({ state: 'hidden' });
 });
 
-test('a frame that comes late is welcome', async () => {
+test('a frame that loads after the timeout is shown', async () => {
   const { context, page } = await person();
   let go;
   const late = new Promise((resolve) => { go = resolve; });
@@ -97,7 +100,7 @@ test('a frame that comes late is welcome', async () => {
   assert.ok(await page.getByText('Sohbet yüklenemedi.').isHidden());
 });
 
-test('the button is no part of the page before it has loaded', async () => {
+test('the button is added only after the page has loaded', async () => {
   shop.page('/slow', { server: h.server.url, body: '<main>metin</main><img src="/slow.png" alt="">' });
   const { page } = await person();
   let go;
@@ -111,7 +114,7 @@ test('the button is no part of the page before it has loaded', async () => {
   await chat(page).locator('#name').waitFor();
 });
 
-test('a site that renders its whole document anew keeps the button, and the open panel its draft', async () => {
+test('when a site replaces its whole document, the button, the open panel and its draft are kept', async () => {
   const { page } = await person();
   await page.goto(shop.url);
   const talk = await introduce(page, 'Belge Yenilenir');
@@ -145,12 +148,12 @@ test('a site that renders its whole document anew keeps the button, and the open
 });
 
 const NAMELESS = 'Sohbet: which server?';
-test('a script that was joined with others, copied, written into the page or run from a string', async () => {
+test('a script that is bundled with others, copied, inlined or evaluated', async () => {
   const { page, said } = await person();
   const html = (script) => `<!doctype html><html lang="tr"><head><title>x</title></head><body><p>metin</p>${script}</body></html>`;
   shop.file('/all.js', `window.other = 1;\n${code}`, 'text/javascript');
   shop.file('/js/widget.js', code, 'text/javascript');
-  shop.file('/js/widget', html('bulunamadı')); // the shop's own answer
+  shop.file('/js/widget', html('bulunamadı')); // an unrelated page of the shop
   const inline = code.replaceAll('</script', '<\\/script');
   const named = `window.SohbetServer = '${h.server.url}'`;
   const run = `(0, eval)(await (await fetch('/all.js')).text())`;
@@ -181,7 +184,7 @@ test('a script that was joined with others, copied, written into the page or run
       read(NAMELESS);
     }
   }
-  // A copy under its own name takes the shop for the server: the panel does not show what the shop answers.
+  // A copy named widget.js takes the shop for the chat server: the panel must not show the shop's page.
   said.length = 0;
   shop.file('/optimised', html('<script src="/js/widget.js"></script>'));
   await page.goto(`${shop.url}/optimised`);
@@ -193,12 +196,12 @@ test('a script that was joined with others, copied, written into the page or run
   read('does not answer');
 });
 
-test('odd facts about a customer keep nobody from writing, and the site reads what became of them', async () => {
+test('invalid customer details do not prevent writing, and are reported to the site', async () => {
   for (const [who, lines] of [
     [{ id: 42, hash: proof('42').toUpperCase(), name: 'Ş'.repeat(200), phone: '+90 555 111 22 33 dahili 44', email: 'yok' },
       ['name is cut to 100 characters', 'email is left out', 'phone is left out']],
     [{ id: 'k-1', hash: proof('k-1'), name: 7, phone: 905551112233, email: { a: 1 } }, ['email is left out']],
-    // The hash is not true either: then the server knows of nobody who could be asked to mend the name.
+    // The hash is wrong too, so the server does not accept the identity at all.
     [{ id: 'k-2', hash: proof('k-3'), name: 'Uzun '.repeat(60), phone: ['x'] }, ['name is cut to 100 characters', 'phone is left out', 'refused']],
   ]) {
     const { page, said } = await person();
@@ -215,7 +218,7 @@ test('odd facts about a customer keep nobody from writing, and the site reads wh
   }
 });
 
-test('while the page has a modal dialog open the chat can be used', async () => {
+test('the chat can be used while the page has a modal dialog open', async () => {
   shop.page('/dialog', { server: h.server.url, body: '<main>metin</main><dialog id="cart"><p>Sepet</p><button onclick="cart.close()">Kapat</button></dialog>' });
   const { page } = await person();
   await page.goto(`${shop.url}/dialog`);
@@ -238,7 +241,7 @@ test('while the page has a modal dialog open the chat can be used', async () => 
   }
 });
 
-test('printed pages show neither button nor panel', async () => {
+test('button and panel are not printed', async () => {
   const { page } = await person();
   await page.goto(shop.url);
   await launcher(page).waitFor();
@@ -247,7 +250,7 @@ test('printed pages show neither button nor panel', async () => {
 });
 
 for (const colorScheme of ['light', 'dark']) {
-  test(`button and panel have one colour, ${colorScheme}`, async () => {
+  test(`button and panel have the same colour, ${colorScheme}`, async () => {
     for (const color of ['', '#ffd400', 'rebeccapurple', 'no colour']) {
       shop.page('/colour', { server: h.server.url, attributes: color && `data-color="${color}"` });
       const { page } = await person({ colorScheme });

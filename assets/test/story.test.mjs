@@ -1,4 +1,4 @@
-// The whole story: a visitor and an agent talk, reload, restart the server, and nothing is missing.
+// End to end: a visitor and an agent talk, reload, and restart the server, and nothing is lost.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { connected, DESK, eventually, fits, house, openThread, PHONE, say, sayAll, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
@@ -15,7 +15,7 @@ const words = {
 
 for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
   for (const [lang, scheme] of [['tr', 'light'], ['en', 'dark']]) {
-    test(`story on a ${device}, ${lang}, ${scheme}`, async () => {
+    test(`a conversation on a ${device}, ${lang}, ${scheme}`, async () => {
       const w = words[lang];
       const name = `${w.visitor} ${device}`;
       const visitorContext = await h.person({ ...size, colorScheme: scheme });
@@ -25,7 +25,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       const visitor = await visit(visitorContext, name, { lang });
       assert.match(await visitor.title(), w.pageTitle);
 
-      // The visitor writes; the console has the thread, live, with name, preview, online dot and badge.
+      // The visitor writes; the console shows the conversation with name, preview, online dot and badge.
       await say(visitor, w.first);
       await shows(visitor, [w.first]);
       await eventually(async () => assert.match(await stateOf(visitor, w.first), STORED), 'one tick');
@@ -36,7 +36,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       assert.equal(await row.locator('.badge').textContent(), '1');
       assert.match(await agent.title(), /^\(\d+\) /);
 
-      // Reading is told, answering is instant, and each sees the other typing.
+      // Read marks and replies arrive, and each side sees the other typing.
       await openThread(agent, name);
       await shows(agent, [w.first]);
       await eventually(async () => assert.equal(await stateOf(visitor, w.first), 'read'), 'read mark');
@@ -55,7 +55,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       assert.equal(await visitor.locator('.day').count(), 1);
       assert.equal(await visitor.locator('.day').textContent(), w.day);
 
-      // Reload either page.
+      // Both pages are reloaded.
       await visitor.reload();
       await connected(visitor);
       await shows(visitor, [w.first, w.answer]);
@@ -63,7 +63,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       await openThread(agent, name);
       await shows(agent, [w.first, w.answer]);
 
-      // Restart the server the polite way; both come back by themselves.
+      // The server is restarted with SIGTERM; both pages reconnect by themselves.
       await h.server.restart('SIGTERM');
       await connected(visitor);
       await say(visitor, 'after restart');
@@ -71,7 +71,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       await say(agent, 'welcome back');
       await shows(visitor, [w.first, w.answer, 'after restart', 'welcome back']);
 
-      // Nothing the visitor holds leaks into an address, and nothing overflows sideways.
+      // The thread id is in no URL, and nothing overflows sideways.
       const thread = await visitor.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')).thread);
       for (const page of [visitor, agent]) {
         assert.ok(!page.url().includes(thread));
@@ -92,7 +92,7 @@ test('the phone goes offline and comes back on another network', async () => {
   await openThread(agent, 'Yolda Biri');
 
   await context.setOffline(true);
-  // A switched-off network cuts the socket too, which the browser's own offline mode does not do.
+  // Losing the network also cuts the socket, which the browser's offline mode does not do.
   await h.server.kill();
   await visitor.waitForSelector('#connection:not([hidden])');
   await say(visitor, 'second');
@@ -107,7 +107,7 @@ test('the phone goes offline and comes back on another network', async () => {
   await eventually(async () => assert.equal(await visitor.locator('.message[data-state=waiting]').count(), 0));
 });
 
-test('what the agent wrote while the visitor was away is there afterwards, in order', async () => {
+test('messages written while the visitor was away are shown afterwards, in order', async () => {
   const context = await h.person();
   let visitor = await visit(context, 'Sonra Gelen');
   await say(visitor, 'question');
@@ -123,7 +123,7 @@ test('what the agent wrote while the visitor was away is there afterwards, in or
   await shows(visitor, ['question', ...lines]);
 });
 
-test('older messages come by scrolling up, and the place stays', async () => {
+test('scrolling up loads older messages, and the scroll position is kept', async () => {
   const context = await h.person(PHONE);
   const visitor = await visit(context, 'Uzun Konuşan');
   const total = 105;
@@ -147,7 +147,7 @@ test('older messages come by scrolling up, and the place stays', async () => {
   assert.deepEqual(await texts(visitor), Array.from({ length: total }, (_, i) => `line ${i}`));
 });
 
-test('who reads further up is not pulled down; the pill leads to what is new', async () => {
+test('a new message does not scroll a reader further up; a button leads to it', async () => {
   const visitor = await visit(await h.person(PHONE), 'Yukarıda');
   await sayAll(visitor, Array.from({ length: 30 }, (_, i) => `line ${i}`));
   const agent = await signIn(await h.person(), h.server);

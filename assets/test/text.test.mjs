@@ -1,4 +1,5 @@
-// What is made clickable in a message, and what is shown large. In Node: the module needs no page but for making elements.
+// Links and large emoji in messages, patterns of hidden pages, placeholders in canned replies. Runs in Node, because the modules
+// use the document only to make elements.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -8,7 +9,7 @@ const { emojiOnly, linked } = await import('../static/js/lib/text.js');
 const { hiddenOn } = await import('../static/js/loader/pages.js');
 const { filled } = await import('../static/js/console/canned.js');
 
-/** "text [shown](href) text", so that what stands around a link is seen too. */
+/** Renders nodes as "text [shown](href) text". */
 const shown = (text) => linked(text).map((node) => (typeof node === 'string' ? node : `[${node.text}](${node.href})`)).join('');
 
 for (const [text, want] of [
@@ -26,7 +27,7 @@ for (const [text, want] of [
   ['05321234567,05321234568', '[05321234567](tel:05321234567),[05321234568](tel:05321234568)'],
   ['https://example.com/a).', '[https://example.com/a](https://example.com/a)).'],
   ['example.com...', '[example.com](https://example.com/)...'],
-  // None of these is an address.
+  // No links in these.
   ['tamam.teşekkürler', null], ['rapor.pdf', null], ['merhaba.comu', null], ['3.14 ve 12.05.2026', null], ['1.000.000', null], ['a@b', null], ['@kullanici', null],
   ['javascript:alert(1)', null], ['data:text/html,<b>', null], ['file:///etc/passwd', null], ['https://', null], ['00000000000', null], ['sipariş 48213', null],
   ['5321234567890123456789', null], ['example.comx', null], ['index.html', null], ['x.com.pdf', null], ['-example.com', null], ['a..com', null], ['a@b@c.com', null], ['@example.com', null], ['05321234567a.com', '[05321234567a.com](https://05321234567a.com/)'],
@@ -40,7 +41,7 @@ test('a message has at most a hundred links', () => {
   assert.equal(nodes.map((node) => node.text ?? node).join(''), text);
 });
 
-test('text of any shape stays whole', () => {
+test('splitting a text into links loses nothing', () => {
   for (const text of ['w'.repeat(10_000), 'a.'.repeat(5_000), 'a@'.repeat(5_000), '+9'.repeat(5_000), '0 '.repeat(5_000), 'www.'.repeat(2_500), `https://${'('.repeat(9_000)}`, ')'.repeat(10_000), 'a-'.repeat(5_000)]) {
     assert.equal(linked(text).map((node) => node.text ?? node).join(''), text);
   }
@@ -57,4 +58,4 @@ for (const [patterns, path, want] of [
   ['', '/', false], [undefined, '/', false],
 ]) test(`the widget is ${want ? '' : 'not '}hidden at ${path} by ${patterns}`, () => assert.equal(hiddenOn(patterns, path), want));
 
-test('a visitor’s name enters a ready reply as it is', () => assert.equal(filled('Merhaba {name}! {name}?', { name: '$& $`' }), 'Merhaba $& $`! $& $`?'));
+test('a visitor’s name is inserted literally into a canned reply', () => assert.equal(filled('Merhaba {name}! {name}?', { name: '$& $`' }), 'Merhaba $& $`! $& $`?'));

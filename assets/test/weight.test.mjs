@@ -1,4 +1,4 @@
-// What a first visit costs: bytes over the wire with gzip, requests to our host alone, and nothing that jumps.
+// Transfer sizes of a first visit with gzip, no requests to other hosts, and no layout shifts.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, get } from 'node:http';
@@ -17,13 +17,13 @@ before(async () => {
   shop.page('*', { server: h.server.url });
 });
 after(async () => {
-  await h.close(); // fails when a page has asked another host
+  await h.close(); // fails if a page has sent a request to another host
   await shop.stop();
 });
 
 const kB = (n) => `${(n / 1000).toFixed(1)} kB`;
 
-/** Fails when the answers together are above the limit, or one of them came larger than it had to. */
+/** Fails if the responses together exceed the limit, or a larger one was not compressed. */
 function within(answers, limit, what, t) {
   const bytes = sum(answers);
   t.diagnostic(`${what}: ${kB(bytes)} in ${answers.length} answers (headers ${kB(sum(answers, 'head'))}): ${answers.map((one) => `${new URL(one.url).pathname.replace(/.*\//, '/')} ${one.bytes}`).join(', ')}`);
@@ -35,8 +35,8 @@ for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12
   test(`first visit of ${path}`, async (t) => {
     const context = await h.person();
     if (path.startsWith('/admin')) {
-      const door = await signIn(context, h.server);
-      await door.close();
+      const signedIn = await signIn(context, h.server);
+      await signedIn.close();
     }
     await watchPaints(context);
     const page = await context.newPage();
@@ -48,14 +48,14 @@ for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12
     const { cls, shifts } = await paints(page);
     const all = wire.take();
     within(all.filter(({ url }) => !/\/(api|socket\.io)\//.test(url)), limit, `first visit of ${path}`, t);
-    // What the page asks for ahead of its scripts is what they take; the console asks again once it is connected.
+    // The preloaded request is used by the scripts; the console sends it again once it is connected.
     if (early) assert.equal(all.filter(({ url }) => url === h.server.url + early).length, path === '/admin' ? 2 : 1, early);
     assert.equal(cls, 0, `shifts: ${shifts}`);
     await context.close();
   });
 }
 
-test('a page that comes in pieces is shown whole', async () => {
+test('a page that arrives in parts is painted when complete', async () => {
   const slow = createServer(async ({ url, headers }, response) => {
     const [answer] = await once(get(h.server.url + url, { headers: { ...headers, 'accept-encoding': 'identity' } }), 'response');
     response.writeHead(answer.statusCode, answer.headers);
@@ -91,7 +91,7 @@ test('a page that comes in pieces is shown whole', async () => {
   }
 });
 
-test('a conversation that is loaded, and one that is read on, do not jump', async () => {
+test('reloading a conversation causes no layout shift', async () => {
   const context = await h.person();
   const visitor = await visit(context, 'Zıplamayan');
   await say(visitor, 'soru');
@@ -109,7 +109,7 @@ test('a conversation that is loaded, and one that is read on, do not jump', asyn
   await context.close();
 });
 
-test('the widget, stage by stage', async (t) => {
+test('the widget: transfer sizes of loader, first opening, and next page', async (t) => {
   const context = await h.person({ reducedMotion: 'reduce' });
   await openUp(context);
   await watchPaints(context);
@@ -119,7 +119,7 @@ test('the widget, stage by stage', async (t) => {
   await page.goto(shop.url);
   await launcher(page).waitFor();
   await page.waitForLoadState();
-  assert.equal((await paints(page)).cls, 0, 'the site’s page does not move');
+  assert.equal((await paints(page)).cls, 0, 'no layout shift in the site’s page');
   const loader = ours();
   assert.deepEqual(loader.map(({ url }) => url), [`${h.server.url}/widget.js`]);
   within(loader, 6_500, 'loader', t);
@@ -135,15 +135,15 @@ test('the widget, stage by stage', async (t) => {
   await introduce(page, 'Tartan');
   await page.evaluate(() => window.Sohbet('close'));
   await launcher(page).click();
-  // Whoever is about to write gets, at leisure, what files would need.
+  // Focusing the composer loads the code for files when the page is idle.
   const forFiles = /\/widget-(files|upload)\.js$|\/tools\.css$/;
-  assert.deepEqual(ours().filter(({ url }) => !forFiles.test(url)), [], 'opening again costs nothing');
+  assert.deepEqual(ours().filter(({ url }) => !forFiles.test(url)), [], 'opening again loads nothing');
 
-  // The next page asks whether the loader changed, and has the rest.
+  // The next page revalidates the loader, and has the rest in its cache.
   await page.goto(`${shop.url}/next`);
   await page.locator('sohbet-chat iframe').waitFor({ state: 'attached' });
   await page.frameLocator('sohbet-chat iframe').locator('#talk[data-connection=online]').waitFor({ state: 'attached' });
-  assert.equal((await paints(page)).cls, 0, 'the next page does not move either');
+  assert.equal((await paints(page)).cls, 0, 'no layout shift in the next page');
   within(ours().filter(({ bytes }) => bytes > 0), 8_000, 'the next page of the site', t);
   await context.close();
 });

@@ -1,6 +1,6 @@
-// What a page costs, read from the browser: bytes over the wire, hosts asked, paints and shifts.
+// Measurements from the browser: transferred bytes, requests, paint times and layout shifts.
 
-/** Has the browser ask for gzip alone, and counts what comes. Close the page's context to end it. */
+/** Makes the browser accept only gzip, and records responses until the page's context is closed. */
 export async function count(page) {
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('Network.enable');
@@ -16,7 +16,7 @@ export async function count(page) {
   });
   return {
     cdp,
-    /** Answers since the last call: {url, encoding, bytes of the body, head: bytes of the headers}. */
+    /** Returns the responses since the last call: {url, encoding, bytes: size of the body, head: size of the headers}. */
     take() {
       const taken = list;
       list = [];
@@ -27,7 +27,7 @@ export async function count(page) {
 
 export const sum = (answers, what = 'bytes') => answers.reduce((n, answer) => n + answer[what], 0);
 
-/** Keeps what the browser notes of paints and shifts from the first moment on; read it with paints(). */
+/** Records paints and layout shifts from the start of each page; paints() returns them. */
 export const watchPaints = (context) => context.addInitScript(() => {
   const seen = (globalThis.paintsSeen = { lcp: 0, fcp: 0, first: Infinity, moved: [] });
   const watch = (type, fn) => new PerformanceObserver((all) => all.getEntries().forEach(fn)).observe({ type, buffered: true });
@@ -39,8 +39,8 @@ export const watchPaints = (context) => context.addInitScript(() => {
 });
 
 /**
- * {lcp, fcp in ms, cls, shifts: what moved} of a page or frame. What a frame lays out before its styles are there, and never
- * paints, is noted by the browser as a shift too; it is none that anybody could see.
+ * Returns {lcp, fcp (ms), cls, shifts} of a page or frame. Shifts before the first paint are ignored: browsers also report what a
+ * frame lays out before its styles are loaded, which is never painted.
  */
 export async function paints(page) {
   const { lcp, fcp, first, moved } = await page.evaluate(() => new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// Wrong uses: impatience, far too much text, markup, crashes, two tabs, no storage.
+// Misuse and failures: double clicks, oversized text, markup, crashes, two tabs, no storage.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { connected, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
@@ -8,7 +8,7 @@ before(async () => { h = await house(); });
 afterEach(() => h.leave());
 after(() => h.close());
 
-test('a double click on send, and on start, does it once', async () => {
+test('double clicks on Start and Send act only once', async () => {
   const context = await h.person();
   const page = await context.newPage();
   await page.goto('/');
@@ -39,7 +39,7 @@ test('an empty name and an empty message are not sent', async () => {
   await shows(page, ['x']);
 });
 
-test('20 kB of text is refused in words and stays in the box; exactly 10,000 characters go through', async () => {
+test('20 kB of text is refused with a message and kept; exactly 10,000 characters are sent', async () => {
   const page = await visit(await h.person(PHONE), 'Uzun Yazan');
   const long = 'çok '.repeat(5_000);
   await say(page, long);
@@ -47,7 +47,7 @@ test('20 kB of text is refused in words and stays in the box; exactly 10,000 cha
   assert.match(await page.textContent('#composer-problem'), /19\.999.*10\.000/);
   assert.equal(await page.inputValue('#text'), long);
   assert.deepEqual(await texts(page), []);
-  // The draft survives a reload too.
+  // The draft also survives a reload.
   await page.waitForTimeout(400);
   await page.reload();
   await connected(page);
@@ -67,7 +67,7 @@ test('a very long word does not break the layout', async () => {
   assert.ok(await page.evaluate(() => { const s = document.getElementById('scroller'); return s.scrollWidth <= s.clientWidth; }));
 });
 
-test('markup in a name and in a message is shown as it is', async () => {
+test('markup in a name and in a message is shown as text', async () => {
   const evil = '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">';
   const name = `<b>Kötü</b> ${evil}`.slice(0, 100);
   const page = await visit(await h.person(), name);
@@ -84,14 +84,14 @@ test('markup in a name and in a message is shown as it is', async () => {
   assert.equal(await agent.textContent('#head-name'), name);
 });
 
-test('a server killed mid-send loses nothing and doubles nothing', async () => {
+test('killing the server while messages are sent neither loses nor duplicates any', async () => {
   const page = await visit(await h.person(), 'Kesinti');
   const agent = await signIn(await h.person(), h.server);
   const sent = ['start'];
   await say(page, 'start');
   await openThread(agent, 'Kesinti');
   for (let round = 1; round <= 4; round++) {
-    // Some are acked before the crash, some are on their way into it, some are written after it.
+    // Some are acknowledged before the crash, some are in flight, some are written after it.
     for (const part of ['a', 'b', 'c']) {
       sent.push(`${round}${part}`);
       await say(page, `${round}${part}`);
@@ -109,7 +109,7 @@ test('a server killed mid-send loses nothing and doubles nothing', async () => {
   assert.deepEqual(await outboxKeys(page), []);
 });
 
-test('a page closed while the server is away sends what it held the next time it is opened', async () => {
+test('unsent messages of a page closed while the server was down are sent when it is opened again', async () => {
   const context = await h.person();
   const page = await visit(context, 'Kapatan');
   await say(page, 'one');
@@ -129,10 +129,10 @@ test('a page closed while the server is away sends what it held the next time it
   await shows(agent, ['one', 'two', 'three']);
 });
 
-/** What the page still keeps to send. */
+/** Keys of the messages that the page has not sent yet. */
 const outboxKeys = (page) => page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('sohbet.out.')));
 
-test('where a proxy eats WebSockets, polling carries the conversation', async () => {
+test('polling is used if a proxy blocks WebSockets', async () => {
   const context = await h.person();
   await context.routeWebSocket(/.*/, (socket) => socket.close());
   const page = await visit(context, 'Vekil');
@@ -144,14 +144,14 @@ test('where a proxy eats WebSockets, polling carries the conversation', async ()
   await shows(page, ['by polling', 'arrived']);
 });
 
-test('what is said during a break is not lost behind what is said right after it', async () => {
+test('messages sent during a connection break are not lost if newer ones arrive first', async () => {
   const context = await h.person();
   let broken = false;
   const open = new Set();
   await context.routeWebSocket(/socket\.io/, (socket) => {
-    if (broken) return; // never answers, as on a dead network
+    if (broken) return; // never answers, like a dead network
     const server = socket.connectToServer();
-    // The answer to joining again dawdles, so that live messages overtake it.
+    // Delays the ack of rejoining, so that live messages arrive before it.
     server.onMessage((frame) => {
       if (String(frame).includes('"resumed":true')) setTimeout(() => socket.send(frame), 1_500);
       else socket.send(frame);
@@ -172,15 +172,15 @@ test('what is said during a break is not lost behind what is said right after it
   for (let i = 0; i < 5; i++) await talkOn(`during ${i}`);
   await say(page, 'from the tunnel');
   broken = false;
-  // The agent goes on talking while the visitor comes back.
+  // The agent continues writing while the visitor reconnects.
   for (let i = 0; (await page.getAttribute('#talk', 'data-connection')) !== 'online' || i < 5; i++) await talkOn(`after ${i}`);
   await eventually(async () => assert.deepEqual((await texts(page)).filter((text) => text !== 'from the tunnel'), expected), 'everything the agent said', 15_000);
   await eventually(async () => assert.deepEqual(await texts(agent), await texts(page)), 'the same order on both sides');
 });
 
-test('without the Socket.IO client the page says so and keeps what is written', async () => {
+test('without the Socket.IO client the page shows an error and keeps unsent messages', async () => {
   const context = await h.person();
-  // A binary built without npm leaves the client to its CDN; its modules by themselves are what a browser has that cannot load it.
+  // Simulates a binary built without npm whose CDN cannot be reached: the modules are served without the bundled client.
   const alone = (route) => route.fulfill({ contentType: 'text/javascript', body: "import '../js/visitor.js';" });
   await context.route('**/page/visitor.js', alone);
   const page = await context.newPage();
@@ -197,7 +197,7 @@ test('without the Socket.IO client the page says so and keeps what is written', 
   await eventually(async () => assert.match(await stateOf(page, 'kept'), STORED));
 });
 
-test('two tabs of one visitor stay in step', async () => {
+test('two tabs of one visitor are synchronised', async () => {
   const context = await h.person();
   const one = await visit(context, 'İki Sekme');
   const two = await context.newPage();
@@ -214,7 +214,7 @@ test('two tabs of one visitor stay in step', async () => {
   await shows(one, ['from one', 'from two', 'to both']);
   await shows(two, ['from one', 'from two', 'to both']);
 
-  // Both hold the same waiting message when the server comes back; it arrives once.
+  // Both tabs have the same unsent message when the server is back; it is stored once.
   await h.server.kill();
   await say(one, 'written in the dark');
   await shows(two, ['from one', 'from two', 'to both', 'written in the dark']);
@@ -225,7 +225,7 @@ test('two tabs of one visitor stay in step', async () => {
   await eventually(async () => assert.equal(await two.locator('.message[data-state=waiting], .message[data-state=sending]').count(), 0));
 });
 
-test('one sound for two tabs', async () => {
+test('two tabs play one sound', async () => {
   const context = await h.person();
   await context.addInitScript(() => {
     window.rang = 0;
@@ -239,7 +239,7 @@ test('one sound for two tabs', async () => {
   const two = await context.newPage();
   await two.goto('/');
   await connected(two);
-  await two.click('#menu summary'); // a page that nobody has touched makes no sound
+  await two.click('#menu summary'); // browsers play no sound before the first interaction
   const agent = await signIn(await h.person(), h.server);
   await openThread(agent, 'İki Ses');
   const tabs = [one, two];
@@ -252,11 +252,11 @@ test('one sound for two tabs', async () => {
   for (const tab of tabs) await shows(tab, ['soru', 'cevap']);
   const rang = () => Promise.all(tabs.map((tab) => tab.evaluate(() => window.rang)));
   await eventually(async () => assert.ok((await rang()).some((n) => n > 0)), 'one of them rang');
-  await one.waitForTimeout(500); // the other would have by now
+  await one.waitForTimeout(500); // by now the other one would have played too
   assert.deepEqual((await rang()).sort(), [0, 2]);
 });
 
-test('a tab that meets another build is replaced when nothing is lost by that, once, and goes on', async () => {
+test('a tab reloads once after the server was updated, when nothing is lost by that', async () => {
   const context = await h.person();
   let build = '';
   await context.routeWebSocket(/socket\.io/, (socket) => {
@@ -273,10 +273,10 @@ test('a tab that meets another build is replaced when nothing is lost by that, o
   await h.server.restart();
   await connected(page);
   await page.waitForTimeout(2_500);
-  assert.ok(await same(), 'something is being written');
+  assert.ok(await same(), 'not while text is being written');
   await page.press('#text', 'Enter');
   await eventually(async () => assert.match(await stateOf(page, 'yarım'), STORED));
-  await eventually(async () => assert.ok(!await same()), 'replaced');
+  await eventually(async () => assert.ok(!await same()), 'reloaded');
   await connected(page);
   await shows(page, ['yarım']);
 
@@ -292,7 +292,7 @@ test('a tab that meets another build is replaced when nothing is lost by that, o
   assert.ok(await same(), 'once is enough');
 });
 
-test('a sign-in code is taken as it was pasted', async () => {
+test('a pasted sign-in code may contain other characters', async () => {
   const page = await (await h.person()).newPage();
   await page.goto('/login?lang=tr');
   const before = h.server.log.length;
@@ -304,7 +304,7 @@ test('a sign-in code is taken as it was pasted', async () => {
   await page.waitForURL('**/admin');
 });
 
-test('a second tab that waits at the name question follows the first', async () => {
+test('a second tab that asks for the name follows the first one', async () => {
   const context = await h.person();
   const waiting = await context.newPage();
   await waiting.goto('/');
@@ -331,7 +331,7 @@ test('without storage the page works until it is closed', async () => {
   await shows(page, ['in memory', 'still here']);
 });
 
-test('a conversation that an agent deleted can be gone on with', async () => {
+test('a conversation that an agent deleted can be continued', async () => {
   const page = await visit(await h.person(), 'Silinen');
   await say(page, 'before');
   const agent = await signIn(await h.person(), h.server);
@@ -345,7 +345,7 @@ test('a conversation that an agent deleted can be gone on with', async () => {
   await shows(agent, ['after']);
 });
 
-test('too fast: the limit delays messages, it loses none', async () => {
+test('the rate limit delays messages without losing any', async () => {
   const limited = await house({ RATE_LIMIT_MESSAGE: '3/2s' });
   try {
     const page = await visit(await limited.person(), 'Hızlı');

@@ -1,4 +1,4 @@
-// Blocking over sockets: who may, what the visitor hears, what is refused afterwards, and that it ends.
+// Blocking over sockets: who may block, what the visitor receives, what is refused while blocked, and unblocking.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { start, transports } from "./harness.mjs";
@@ -12,7 +12,7 @@ for (const [name, transport] of Object.entries(transports)) {
     });
     after(() => server.stop());
 
-    it("a blocked visitor is told, refused everywhere, and let in again", async () => {
+    it("a blocked visitor is notified, refused everywhere, and accepted after unblocking", async () => {
       const visitor = await server.visitor(transport, "Kara");
       const thread_id = visitor.thread;
       for (const event of ["block_thread", "unblock_thread"]) await visitor.refused("unauthorized", event, { thread_id });
@@ -37,7 +37,7 @@ for (const [name, transport] of Object.entries(transports)) {
       await visitor.ok("message", { thread_id, text: "thank you" });
     });
 
-    it("with the address, nobody from there gets in, but agents do", async () => {
+    it("blocking the address refuses all visitors from it, but not agents", async () => {
       const visitor = await server.visitor(transport, "Kara");
       const neighbour = await server.visitor(transport, "Komşu");
       const { block } = await agent.ok("block_thread", { thread_id: visitor.thread, address: true });

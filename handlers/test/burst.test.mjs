@@ -1,5 +1,5 @@
-// 10,000 events in one tick, each way: none lost, none doubled, none out of order. On websocket, on polling, and across the
-// upgrade from one to the other.
+// 10,000 events in one tick in each direction: none is lost, duplicated or out of order. Over WebSocket, over polling, and during
+// the upgrade from polling to WebSocket.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
@@ -12,11 +12,11 @@ const LIMIT = 60_000; // ms
 const numbers = Array.from({ length: N }, (_, i) => i);
 const ways = { ...transports, "the upgrade": {} };
 
-// The upgrade takes a few milliseconds, so bursts begin at different moments of it, in milliseconds after the connection.
+// The upgrade takes a few milliseconds, so bursts are started at different times after the connection (ms).
 const moments = (name) => (name === "the upgrade" ? [0, 1, 2, 3, 4, 6, 8, 12] : [0]);
 const endsOn = (name) => (name === "polling" ? "polling" : "websocket");
 
-// inOrder demands exactly 0, 1, 2 … and says where it goes wrong without printing ten thousand numbers.
+// inOrder asserts that got is exactly 0, 1, 2, …, and reports the first deviation without printing ten thousand numbers.
 function inOrder(got, what) {
   const at = numbers.findIndex((n) => got[n] !== n);
   assert.equal(at, -1, `${what}: number ${got[at]} in place ${at}, ${got.length} in all`);
@@ -33,7 +33,7 @@ describe("the realtime layer alone", () => {
   after(() => child.kill("SIGTERM") && once(child, "exit"));
 
   for (const [name, options] of Object.entries(ways)) {
-    // each runs the burst on a new connection for each moment, and makes sure that the transport meant was used.
+    // each runs the burst on a new connection for each start time, and checks that the expected transport was used.
     const each = (burst) => async () => {
       for (const moment of moments(name)) {
         const socket = io(url, { forceNew: true, reconnection: false, ...options });
@@ -59,8 +59,8 @@ describe("the realtime layer alone", () => {
       const got = [];
       const all = new Promise((resolve) => socket.on("seq", (n) => got.push(n) === N && resolve()));
       socket.emit("down", N);
-      await withTimeout(all, LIMIT, "not all came").catch(() => {}); // inOrder tells more
-      await sleep(50); // for what should not come any more
+      await withTimeout(all, LIMIT, "not all came").catch(() => {}); // inOrder reports more details
+      await sleep(50); // for events that should not arrive
       inOrder(got, "received");
     }));
 

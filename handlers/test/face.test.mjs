@@ -1,4 +1,5 @@
-// What pages and consoles show beyond messages: marks, waiting, closing, being away, corrections.
+// Events beyond messages: read and delivered marks, waiting, closing, editing, notes, canned replies, visitor details, push,
+// away.
 import assert from "node:assert/strict";
 import { createECDH, createHmac, randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
@@ -10,7 +11,7 @@ const variants = [
 ];
 
 for (const [name, transport, database] of variants) {
-  describe(`the face over ${name}`, () => {
+  describe(`conversation state over ${name}`, () => {
     let server, cookie, agent;
     before(async () => {
       server = await start(database());
@@ -21,7 +22,7 @@ for (const [name, transport, database] of variants) {
 
     const threads = async (query = "") => (await fetch(`${server.url}/api/threads${query}`, { headers: { Cookie: cookie } })).json();
 
-    it("joining tells how things stand", async () => {
+    it("the ack of join contains the conversation's state", async () => {
       const visitor = await server.connect(transport);
       const ack = await visitor.ok("join", { display_name: "Ayşe" });
       assert.deepEqual([ack.team_read_id, ack.team_received_id, ack.status, ack.rating, ack.away], [0, 0, "active", 0, false]);
@@ -29,7 +30,7 @@ for (const [name, transport, database] of variants) {
       assert.deepEqual((await agent.ok("admin_join")).team, ack.team);
     });
 
-    it("delivered tells the other side, reading implies it, and both are there after a reload", async () => {
+    it("delivered marks reach the other side and are kept after a reload", async () => {
       const visitor = await server.visitor(transport);
       const thread_id = visitor.thread;
       const { message } = await visitor.ok("message", { thread_id, text: "one" });
@@ -48,7 +49,7 @@ for (const [name, transport, database] of variants) {
       await stranger.refused("unauthorized", "delivered", { thread_id, last_id: answer.id });
     });
 
-    it("who waits is told, listed, and let go by an answer", async () => {
+    it("a waiting visitor is reported and listed until an agent answers", async () => {
       const visitor = await server.visitor(transport);
       const thread_id = visitor.thread;
       const { message } = await visitor.ok("message", { thread_id, text: "hello?" });
@@ -76,7 +77,7 @@ for (const [name, transport, database] of variants) {
       await visitor.refused("unauthorized", "set_status", { thread_id, status: "closed" });
     });
 
-    it("an agent corrects what was written", async () => {
+    it("an agent edits a message", async () => {
       const visitor = await server.visitor(transport);
       const thread_id = visitor.thread;
       const { message } = await agent.ok("message", { thread_id, text: "Merhab" });
@@ -109,7 +110,7 @@ for (const [name, transport, database] of variants) {
       await agent.none("note_added");
     });
 
-    it("canned replies are kept for the team", async () => {
+    it("canned replies are stored for the team", async () => {
       const post = async (path, body) => { const r = await server.post(path, body, cookie); return [r.status, await r.json()]; };
       const [status, { canned }] = await post("/api/canned", { shortcut: "kargo", text: "Kargonuz yolda, {name}." });
       assert.equal(status, 200);
@@ -123,9 +124,9 @@ for (const [name, transport, database] of variants) {
       assert.equal((await post("/api/canned/delete", { id: canned.id }))[0], 404);
     });
 
-    it("a visitor leaves an address, rates the talk and clicks on; the agent sees all of it in the facts", async () => {
+    it("a visitor's contact details, rating and current page are shown to the agent", async () => {
       const earlier = await server.visitor(transport, "Nur");
-      await earlier.ok("contact", { thread_id: earlier.thread, email: "nur@shop.example" }); // which a message confirms
+      await earlier.ok("contact", { thread_id: earlier.thread, email: "nur@shop.example" }); // confirmed by a system message
       await earlier.ok("message", { thread_id: earlier.thread, text: "first time" });
       const visitor = await server.connect(transport);
       const { thread_id } = await visitor.ok("join", { display_name: "Nur Y.", locale: "tr", page_url: "https://shop.example/a", page_title: "A" });
@@ -153,14 +154,14 @@ for (const [name, transport, database] of variants) {
       }
     });
 
-    it("the browser's words are kept", async () => {
+    it("browser and platform are derived from the User-Agent", async () => {
       const visitor = await server.connect({ ...transport, headers: { "User-Agent": "Mozilla/5.0 (Linux; Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0" } });
       const { thread_id } = await visitor.ok("join", { display_name: "Can" });
       const { facts } = await agent.ok("facts", { thread_id });
       assert.deepEqual([facts.browser, facts.platform], ["Firefox 140", "Android"]);
     });
 
-    it("agents say whether they look, and subscribe to pushes", async () => {
+    it("agents report whether their console is visible, and subscribe to pushes", async () => {
       const visitor = await server.visitor(transport);
       await visitor.refused("unauthorized", "presence", { visible: true });
       assert.equal((await agent.refused("validation_error", "presence", {})).field, "visible");
@@ -189,7 +190,7 @@ for (const [name, transport, database] of variants) {
   });
 }
 
-it("whoever the site vouches for has the same conversation on every device", async () => {
+it("a visitor with a verified identity has the same conversation on every device", async () => {
   const secret = "0123456789abcdef0123456789abcdef";
   const server = await start({ IDENTITY_SECRET: secret });
   try {
@@ -216,7 +217,7 @@ it("whoever the site vouches for has the same conversation on every device", asy
   }
 });
 
-it("outside its hours the team is away until it opens, from the first ack on", async () => {
+it("outside its opening hours the team is away until it opens, as the first ack says", async () => {
   const later = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][(new Date().getUTCDay() + 3) % 7];
   const server = await start({ OPENING_HOURS: `UTC ${later} 09:00-09:01` });
   try {

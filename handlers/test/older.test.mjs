@@ -1,10 +1,10 @@
-// Clients in the field that know only part of the protocol hold a full conversation. They use no ack callbacks and set no headers
-// but what a browser sends by itself.
+// Older clients that implement only part of the protocol can hold a conversation. They use no ack callbacks, and no headers
+// except those of browsers.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { eventually, GRACE, start, transports } from "./harness.mjs";
 
-// The upgrade is what browsers do when nobody tells them otherwise.
+// By default the client begins with polling and upgrades.
 const ways = { ...transports, "polling, then websocket": {} };
 
 for (const [name, transport] of Object.entries(ways)) {
@@ -16,7 +16,7 @@ for (const [name, transport] of Object.entries(ways)) {
     });
     after(() => server.stop());
 
-    it("one that speaks only the older names", async () => {
+    it("a client that uses only the older event names", async () => {
       const agent = await server.connect({ ...transport, cookie });
       agent.emit("admin_join");
       let visitor = await server.connect(transport);
@@ -34,7 +34,7 @@ for (const [name, transport] of Object.entries(ways)) {
       assert.deepEqual([answer.content_text, answer.sender], ["buyurun", "admin"]);
       await eventually(() => visitor.emit("heartbeat", { thread_id }), () => agent.seen.some(([e]) => e === "visitor_online"));
 
-      visitor.close(); // a lost connection; what is said meanwhile must not be lost
+      visitor.close(); // a lost connection; messages sent meanwhile must not be lost
       await agent.next("user_offline", (u) => u.thread_id === thread_id, GRACE);
       agent.emit("message_to_visitor", { thread_id, text: "orada mısınız?" });
       visitor = await server.connect(transport);
@@ -49,7 +49,7 @@ for (const [name, transport] of Object.entries(ways)) {
       for (const client of [agent, visitor]) await client.none("message_error");
     });
 
-    it("one that speaks only join, message and typing", async () => {
+    it("a client that uses only join, message and typing", async () => {
       const visitor = await server.connect(transport);
       visitor.emit("join", { display_name: "Kısa" });
       const { thread_id } = await visitor.next("joined");

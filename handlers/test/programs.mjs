@@ -1,13 +1,13 @@
-// The programs that tests start, and their ports. Whoever imports this ends with all it has started, whatever became of its tests.
+// Starting programs in tests, and finding free ports. A process that imports this kills all programs it has started when it ends.
 import { spawn } from "node:child_process";
 import net from "node:net";
 import { after } from "node:test";
 
-const LEFT = 60_000; // ms between a file's last test and the end of its process, at most
+const LEFT = 60_000; // maximum ms between a file's last test and the end of its process
 
 const running = new Set();
 
-// started runs a program that does not outlive this process.
+// started starts a program that is killed when this process ends.
 export function started(command, args, options) {
   const child = spawn(command, args, options);
   running.add(child);
@@ -17,10 +17,10 @@ export function started(command, args, options) {
 
 process.once("exit", () => { for (const child of running) child.kill("SIGKILL"); });
 
-process.once("SIGTERM", () => process.exit(143)); // the signal alone would end it without "exit"
+process.once("SIGTERM", () => process.exit(143)); // otherwise the signal would end the process without the event "exit"
 
-// A test that failed half-way may have left a server or a browser behind, for which Node would wait for ever. The outcome of the
-// tests stands by then.
+// A failed test may leave a server or a browser running, for which Node would wait for ever. The results of the tests are
+// complete by then.
 if (process.env.NODE_TEST_CONTEXT) {
   after(() => setTimeout(() => {
     console.error(`${process.argv[1]}: something is still running ${LEFT / 1000} s after the last test, and is ended`);
@@ -28,8 +28,8 @@ if (process.env.NODE_TEST_CONTEXT) {
   }, LEFT).unref());
 }
 
-// freePort picks one below the range from which the kernel takes ports for clients: one of those might get it while a killed
-// server is away, even a client that asks for that very server.
+// freePort returns a free port below the kernel's range of ephemeral ports: one of those might be given to a client while a
+// killed server is down, even to a client that connects to that very server.
 export async function freePort() {
   for (let tries = 100; tries > 0; tries--) {
     const port = 20_000 + Math.floor(Math.random() * 10_000);

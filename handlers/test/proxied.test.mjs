@@ -1,4 +1,4 @@
-// A first conversation behind each proxy: with the least configuration that makes it one, with PUBLIC_URL, and with ours.
+// A conversation behind each proxy: with the minimal configuration, with PUBLIC_URL, and with the configurations of deploy/.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { sleep, start, transports, withTimeout } from "./harness.mjs";
@@ -8,12 +8,12 @@ import { plain, Proxy } from "./services.mjs";
 const { polling, websocket } = transports;
 const changesHost = { nginx: true, apache: true, haproxy: false, caddy: false };
 
-// One server for all tests that only need their proxy to be trusted.
+// Shared by all tests that need no setting except a trusted proxy.
 let trusting;
 before(async () => { trusting = await start({ TRUSTED_PROXIES: "127.0.0.1" }); });
 after(() => trusting?.stop());
 
-// behind starts a proxy in front of a server, and ends it after the test; where settings are given, the server is its own.
+// behind starts a proxy in front of a server, and stops it after the test. With settings, the server is a new one.
 async function behind(t, kind, { settings, edit = (file) => file } = {}) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -31,13 +31,13 @@ async function behind(t, kind, { settings, edit = (file) => file } = {}) {
   return { server, url, inner: inner.host };
 }
 
-// plainBelow is the least that makes a program pass on what is below /chat/, with that path or another.
+// plainBelow is the minimal configuration for forwarding requests below /chat/, with or without that path.
 const plainBelow = (kind, inner) => ({
   nginx: `server { listen 80; location /chat/ { proxy_pass http://127.0.0.1:5001${inner}/; } location / { return 404; } }`,
   apache: `<VirtualHost *:80>\nProxyPass "/chat/" "http://127.0.0.1:5001${inner}/"\n</VirtualHost>`,
 }[kind]);
 
-// jar keeps the cookies of one browser.
+// jar stores the cookies of one browser.
 function jar() {
   const kept = new Map();
   return {
@@ -46,7 +46,7 @@ function jar() {
   };
 }
 
-// signIn does what the page at url/login does, and returns the browser's cookies.
+// signIn sends the same requests as the page at url/login, and returns the browser's cookies.
 async function signIn(server, url) {
   const cookies = jar();
   const page = await fetch(`${url}/login`);
@@ -75,7 +75,7 @@ const client = (url, transport, more = {}) => {
   return { ...transport, url: origin, path: `${pathname.replace(/\/$/, "")}/socket.io/`, headers: { Origin: origin, ...headers }, ...options };
 };
 
-// converse has a visitor write and an agent answer, as their pages do.
+// converse lets a visitor write and an agent answer, as their pages do.
 async function converse(server, url, transport, headers) {
   const cookie = await signIn(server, url);
   const agent = await server.agent(client(url, transport, { cookie, headers }));
@@ -90,7 +90,7 @@ async function converse(server, url, transport, headers) {
 
 for (const [kind, changes] of Object.entries(changesHost)) {
   describe(`behind ${kind}`, () => {
-    it(`as its documentation begins${changes ? ", which changes Host" : ""}`, async (t) => {
+    it(`with a minimal configuration${changes ? ", which changes Host" : ""}`, async (t) => {
       const { server, url, inner } = await behind(t, kind, { edit: () => plain[kind], settings: () => ({}) });
       if (!changes) {
         await converse(server, url, polling);
@@ -98,16 +98,16 @@ for (const [kind, changes] of Object.entries(changesHost)) {
         assert.doesNotMatch(server.output, /a page was refused/);
         return;
       }
-      // A browser that says whose page it is needs nothing more.
+      // A browser that sends Sec-Fetch-Site needs no further configuration.
       await converse(server, url, polling, { "Sec-Fetch-Site": "same-origin" });
       assert.doesNotMatch(server.output, /a page was refused/);
-      // From one that does not (by plain HTTP none does), visitors are refused, and the log names the cure once.
+      // Visitors with a browser that does not send it (none does by plain HTTP) are refused, and the log names the remedy once.
       for (let n = 0; n < 3; n++) await assert.rejects(server.visitor(client(url, polling, { reconnection: false })));
       const refused = server.output.split("\n").filter((line) => line.includes("a page was refused")).map((line) => JSON.parse(line));
       assert.equal(refused.length, 1);
       assert.deepEqual([refused[0].level, refused[0].origin, refused[0].host], ["WARN", url, inner]);
       assert.match(refused[0].cure, new RegExp(`PUBLIC_URL=${url}(;|$)`));
-      // An agent's session tells whose page it began at; the console says why nobody comes.
+      // Agents can connect, because their session remembers the origin of the login page; the console shows why visitors cannot.
       const cookie = await signIn(server, url);
       const agent = await server.agent(client(url, polling, { cookie }));
       agent.close();
@@ -116,42 +116,42 @@ for (const [kind, changes] of Object.entries(changesHost)) {
       assert.deepEqual([shown.origin, shown.host], [url, inner]);
       const { checks } = await (await fetch(`${url}/api/diagnostics?fresh=1`, { headers: { Cookie: cookie } })).json();
       assert.deepEqual([checks.origin.status, checks.origin.cure], ["warning", `PUBLIC_URL=${url}`]);
-      // So does the doctor.
+      // The doctor command reports it as well.
       let doctor = "";
       for (const end = Date.now() + 15_000; !doctor.includes(`PUBLIC_URL=${url}`) && Date.now() < end; await sleep(200)) doctor = server.command("doctor");
       assert.match(doctor, new RegExp(`PUBLIC_URL=${url} `));
     });
 
     if (changes) {
-      it("as its documentation begins, with PUBLIC_URL", async (t) => {
+      it("with a minimal configuration and PUBLIC_URL", async (t) => {
         const { server, url } = await behind(t, kind, { edit: () => plain[kind], settings: (url) => ({ PUBLIC_URL: url }) });
         await converse(server, url, polling);
         assert.doesNotMatch(server.output, /a page was refused/);
       });
-      it("whose own site is listed", async (t) => {
+      it("with a minimal configuration and the own origin in CORS_ORIGINS", async (t) => {
         const { server, url } = await behind(t, kind, { edit: () => plain[kind], settings: (url) => ({ CORS_ORIGINS: url }) });
         await converse(server, url, polling);
       });
     }
 
     if (kind === "apache") {
-      it("that is trusted, as its documentation begins", async (t) => {
+      it("with a minimal configuration as a trusted proxy", async (t) => {
         const { server, url } = await behind(t, kind, { edit: () => plain[kind] });
         await converse(server, url, polling);
       });
     }
 
     if (kind === "nginx" || kind === "apache") {
-      for (const [what, cut] of Object.entries({ "passes on": "/chat", "cuts off": "" })) {
-        it(`below a path that it ${what}`, async (t) => {
+      for (const [what, cut] of Object.entries({ keeps: "/chat", removes: "" })) {
+        it(`below a path that the proxy ${what}`, async (t) => {
           const { server, url } = await behind(t, kind, { settings: (url) => ({ PUBLIC_URL: `${url}/chat/` }), edit: () => plainBelow(kind, cut) });
           await converse(server, `${url}/chat`, polling);
-          assert.equal((await fetch(`${url}/login`)).status, 404, "the root is somebody else's");
+          assert.equal((await fetch(`${url}/login`)).status, 404, "the root belongs to another site");
         });
       }
     }
 
-    it("with our configuration", async (t) => {
+    it("with the configuration of deploy/", async (t) => {
       const { server, url } = await behind(t, kind);
       await converse(server, url, polling);
       await converse(server, url, websocket);

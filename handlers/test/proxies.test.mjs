@@ -1,12 +1,12 @@
-// The configurations of deploy/ in front of three processes: whoever polls reaches the same process each time, and clients are
-// spread over all of them.
+// The configurations of deploy/ in front of three processes: a client that polls always reaches the same process, and clients are
+// distributed over all processes.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { cluster, transports, withTimeout } from "./harness.mjs";
 import { Proxy } from "./services.mjs";
 
-const CLIENTS = 40; // so many that it is no accident when each process has some
+const CLIENTS = 40; // enough that each process gets some with near certainty
 
 describe("three processes behind", () => {
   const token = randomBytes(16).toString("hex");
@@ -24,7 +24,7 @@ describe("three processes behind", () => {
       it(`${kind}, over ${name}`, async () => {
         const proxy = await Proxy.start(kind, servers.map((s) => new URL(s.url).port));
         try {
-          // Each loads the page first, as a browser does, and keeps the cookie that it was given.
+          // Each client loads the page first, as a browser does, and keeps the cookie.
           const clients = await Promise.all(Array.from({ length: CLIENTS }, async () => {
             const page = await fetch(`${proxy.url}/`, { signal: AbortSignal.timeout(20_000) });
             assert.equal(page.status, 200);
