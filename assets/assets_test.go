@@ -51,7 +51,7 @@ func TestStaticFileInEveryEncoding(t *testing.T) {
 	if res := get(t, Static(), URL("js/lib/live.js"), "Accept-Encoding", "gzip, br"); res.Header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("the first request got encoding %q, want gzip", res.Header.Get("Content-Encoding"))
 	}
-	staticFiles["css/base.css"].squeezed()
+	staticFiles["css/base.css"].compressBrotli()
 	for _, c := range []struct{ accept, encoding string }{
 		{"gzip, deflate, br, zstd", "br"},
 		{"gzip", "gzip"},
@@ -353,7 +353,7 @@ func TestBundlesAreTheSameEverywhere(t *testing.T) {
 		t.Errorf("%d files, and %d the second time", len(bundles().files), len(other))
 	}
 	for name, f := range bundles().files {
-		if o := other[name]; o == nil || !bytes.Equal(o.made, f.made) {
+		if o := other[name]; o == nil || !bytes.Equal(o.generated, f.generated) {
 			t.Errorf("%s differs the second time", name)
 		}
 	}
@@ -414,7 +414,7 @@ func TestBundles(t *testing.T) {
 		}
 	}
 	// A module that the entry imports only indirectly.
-	if visitor := string(bundles().files[bundles().pages["visitor"].Script].made); !strings.Contains(visitor, "noopener noreferrer nofollow") {
+	if visitor := string(bundles().files[bundles().pages["visitor"].Script].generated); !strings.Contains(visitor, "noopener noreferrer nofollow") {
 		t.Error("lib/text.js is not in the visitor's bundle")
 	}
 }

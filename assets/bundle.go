@@ -17,9 +17,9 @@ import (
 
 // bundle holds the static paths of the files that a page loads besides its HTML.
 type bundle struct {
-	Style  string
-	Script string
-	needs  needs
+	Style      string
+	Script     string
+	references references
 }
 
 // bundled holds every page's bundle, and the files of all bundles by name, such as "page/visitor.js".
@@ -35,13 +35,13 @@ func makeBundles() bundled {
 	b := bundled{pages: map[string]bundle{}, files: map[string]*file{}}
 	for page, parts := range pageParts {
 		styles := parts.styles
-		if !parts.fixed {
+		if !parts.minimal {
 			styles = append([]string{"whole"}, styles...)
 		}
 		made := bundle{Style: b.style(page, styles)}
 		var code []byte
 		made.Script, code = b.script(page, parts)
-		made.needs = needsOf(code)
+		made.references = referencesIn(code)
 		b.pages[page] = made
 	}
 	return b
@@ -60,7 +60,7 @@ func (b bundled) style(page string, names []string) string {
 	}
 	result := build(page, source.String(), api.LoaderCSS)
 	name := bundleFolder + page + ".css"
-	b.files[name] = madeFile(name, result.OutputFiles[0].Contents)
+	b.files[name] = generatedFile(name, result.OutputFiles[0].Contents)
 	return name
 }
 
@@ -70,7 +70,7 @@ func (b bundled) style(page string, names []string) string {
 func (b bundled) script(page string, parts contents) (entry string, code []byte) {
 	var source strings.Builder
 	modules := parts.scripts
-	if !parts.fixed {
+	if !parts.minimal {
 		modules = append([]string{"theme"}, modules...)
 	}
 	for _, name := range modules {
@@ -81,28 +81,28 @@ func (b bundled) script(page string, parts contents) (entry string, code []byte)
 		// Replaces the global `io` in the modules by the export of this file.
 		inject = []string{"vendor/" + clientModule}
 	}
-	l := later{page: page, used: map[string]map[string]bool{}}
-	first := func() api.BuildResult {
+	l := lazyChunks{page: page, used: map[string]map[string]bool{}}
+	buildScript := func() api.BuildResult {
 		return build(page, source.String(), api.LoaderJS, func(o *api.BuildOptions) {
 			o.Inject = inject
-			o.Plugins = append([]api.Plugin{l.named()}, o.Plugins...)
+			o.Plugins = append([]api.Plugin{l.redirectImports()}, o.Plugins...)
 		})
 	}
-	l.shared = inputsOf(first().Metafile, page)
+	l.shared = inputModules(buildScript().Metafile, page)
 	keep := func(file api.OutputFile) {
 		name := bundleFolder + strings.TrimPrefix(file.Path, outFolder)
-		b.files[name] = madeFile(name, file.Contents)
+		b.files[name] = generatedFile(name, file.Contents)
 		code = append(code, file.Contents...)
 	}
 	for i := 0; i < len(l.modules); i++ { // a chunk may import another chunk
 		slices.Sort(l.modules[i:])
-		result := build(l.file(l.modules[i]), "export * from './"+l.modules[i]+"';\n", api.LoaderJS, func(o *api.BuildOptions) {
-			o.Plugins = append([]api.Plugin{l.named(), l.taken()}, o.Plugins...)
+		result := build(l.fileName(l.modules[i]), "export * from './"+l.modules[i]+"';\n", api.LoaderJS, func(o *api.BuildOptions) {
+			o.Plugins = append([]api.Plugin{l.redirectImports(), l.importShared()}, o.Plugins...)
 		})
 		keep(result.OutputFiles[0])
 	}
 	source.WriteString(l.exports())
-	keep(first().OutputFiles[0])
+	keep(buildScript().OutputFiles[0])
 	return bundleFolder + page + ".js", code
 }
 

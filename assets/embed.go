@@ -30,7 +30,7 @@ var fingerprint = sync.OnceValue(func() string {
 	made := bundles().files
 	for _, name := range slices.Sorted(maps.Keys(made)) {
 		sum.Write([]byte(name + "\x00"))
-		sum.Write(made[name].made)
+		sum.Write(made[name].generated)
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:12]
 })

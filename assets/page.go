@@ -69,13 +69,13 @@ type contents struct {
 	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
 	client  bool     // whether its modules use the Socket.IO client
 	file    string   // template pages/NAME.html, if it is that of another page
-	fixed   bool     // no theme switch and no brand: without theme.js and whole.css
+	minimal bool     // no theme switch and no brand: without theme.js and whole.css
 }
 
 // pageParts lists all pages.
 var pageParts = map[string]contents{
 	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "wide"}, scripts: []string{"visitor"}, client: true},
-	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", fixed: true},
+	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", minimal: true},
 	"login":       {texts: []string{"login"}, styles: []string{"sheet"}, scripts: []string{"login"}},
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "desk", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
@@ -172,7 +172,7 @@ func joinStrings() map[string]map[string]string {
 				// The fallback first, so that a missing text is shown in Turkish.
 				for _, source := range []string{fallbackLocale, locale} {
 					for key, s := range locales[source][section] {
-						if full := section + "." + key; bundles().pages[name].needs.text(full) {
+						if full := section + "." + key; bundles().pages[name].references.text(full) {
 							all[full] = s
 						}
 					}
@@ -212,7 +212,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	if err := t.Execute(&out, v); err != nil {
 		return fmt.Errorf("assets: page %s: %w", name, err)
 	}
-	body := bytes.Replace(out.Bytes(), []byte(spritePlace), bundles().pages[name].needs.sprite(out.Bytes()), 1)
+	body := bytes.Replace(out.Bytes(), []byte(spritePlaceholder), bundles().pages[name].references.sprite(out.Bytes()), 1)
 	if name != "widget" { // in the frame the embedding site chose language and theme, not the visitor
 		remember(w, r, d.Base)
 	}

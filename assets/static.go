@@ -47,7 +47,7 @@ var contentTypes = map[string]string{
 // request, with Brotli by Prepare.
 type file struct {
 	name        string
-	made        []byte // contents of a generated file; nil = read the embedded file of that name
+	generated   []byte // contents of a generated file; nil = read the embedded file of that name
 	contentType string
 	compress    bool
 
@@ -55,7 +55,7 @@ type file struct {
 	plain encoded
 	gzip  encoded
 	more  sync.Once
-	br    atomic.Pointer[encoded] // nil until squeezed, or if it is not smaller than gzip
+	br    atomic.Pointer[encoded] // nil until compressBrotli, or if it is not smaller than gzip
 }
 
 type encoded struct {
@@ -76,10 +76,10 @@ func newFile(name string) *file {
 	return &file{name: name, contentType: contentType, compress: ext != ".png" && ext != ".ico"}
 }
 
-// madeFile returns a file with generated contents.
-func madeFile(name string, body []byte) *file {
+// generatedFile returns a file with generated contents.
+func generatedFile(name string, body []byte) *file {
 	f := newFile(name)
-	f.made = body
+	f.generated = body
 	return f
 }
 
@@ -87,7 +87,7 @@ func madeFile(name string, body []byte) *file {
 // the same embedded tree.
 func (f *file) load() {
 	f.once.Do(func() {
-		body := f.made
+		body := f.generated
 		if body == nil {
 			var err error
 			if body, err = fs.ReadFile(embedded, f.name); err != nil {
@@ -106,14 +106,14 @@ func (f *file) load() {
 	})
 }
 
-// squeezed compresses the file with Brotli, once, which takes a hundred times as long as gzip.
-func (f *file) squeezed() {
+// compressBrotli compresses the file with Brotli, once, which takes a hundred times as long as gzip.
+func (f *file) compressBrotli() {
 	f.load()
 	f.more.Do(func() {
 		if f.gzip.body == nil {
 			return
 		}
-		if small := squeeze(f.plain.body, func(w io.Writer) io.WriteCloser {
+		if small := compressWith(f.plain.body, func(w io.Writer) io.WriteCloser {
 			return brotli.NewWriterOptions(w, brotli.WriterOptions{Quality: brotliLevel, LGWin: window(len(f.plain.body))})
 		}); len(small) < len(f.gzip.body) {
 			f.br.Store(&encoded{body: small, etag: strings.TrimSuffix(f.plain.etag, `"`) + `-br"`, encoding: "br"})
@@ -122,7 +122,7 @@ func (f *file) squeezed() {
 }
 
 func gzipped(body []byte, level int) []byte {
-	return squeeze(body, func(w io.Writer) io.WriteCloser {
+	return compressWith(body, func(w io.Writer) io.WriteCloser {
 		z, _ := gzip.NewWriterLevel(w, level) // fails only for an invalid level
 		return z
 	})
@@ -132,7 +132,7 @@ func gzipped(body []byte, level int) []byte {
 // MB with the default window, depends on it.
 func window(n int) int { return min(max(bits.Len(uint(n)), 16), 22) }
 
-func squeeze(body []byte, open func(io.Writer) io.WriteCloser) []byte {
+func compressWith(body []byte, open func(io.Writer) io.WriteCloser) []byte {
 	var out bytes.Buffer
 	w := open(&out)
 	if _, err := w.Write(body); err != nil {
@@ -256,7 +256,7 @@ func Prepare(ctx context.Context, calm time.Duration) {
 		return
 	case <-time.After(calm):
 	}
-	each((*file).squeezed)
+	each((*file).compressBrotli)
 	// The compressors allocated a hundred times their output, which an idle server would keep for minutes.
 	debug.FreeOSMemory()
 }

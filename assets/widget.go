@@ -19,7 +19,7 @@ type LoaderSettings struct {
 // Loader serves /widget.js: the modules in static/js/loader, bundled and minified, with the settings inserted. Browsers
 // revalidate it each time, so a site that is added to the settings works at once.
 func Loader(s LoaderSettings) http.Handler {
-	made := sync.OnceValue(func() *file { return madeFile("widget.js", loaderScript(s)) })
+	made := sync.OnceValue(func() *file { return generatedFile("widget.js", loaderScript(s)) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { made().serve(w, r, cacheCheck) })
 }
 
@@ -43,7 +43,7 @@ func loaderScript(s LoaderSettings) []byte {
 		}
 	}
 	var colors []string // of the button, light and dark: the panel's accent
-	if brand, err := parseShade(s.Color); err == nil {
+	if brand, err := parseColor(s.Color); err == nil {
 		for _, accent := range paletteOf(brand).accent {
 			colors = append(colors, accent.String())
 		}

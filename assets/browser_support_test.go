@@ -38,13 +38,13 @@ func TestLowerLightDark(t *testing.T) {
 // Style sheets that are loaded on demand are served without lowerLightDark, so they must not use the function.
 func TestServedStylesNeedNoLightDark(t *testing.T) {
 	for name, f := range bundles().files {
-		if strings.HasSuffix(name, ".css") && strings.Contains(string(f.made), lightDarkCall) {
+		if strings.HasSuffix(name, ".css") && strings.Contains(string(f.generated), lightDarkCall) {
 			t.Errorf("%s has light-dark()", name)
 		}
 	}
 	s, ok := styleOf("#e91e63")
-	if !ok || strings.Contains(string(s.file.made), lightDarkCall) {
-		t.Errorf("brand.css: %s", s.file.made)
+	if !ok || strings.Contains(string(s.file.generated), lightDarkCall) {
+		t.Errorf("brand.css: %s", s.file.generated)
 	}
 	for _, name := range []string{"tools", "player", "offers"} {
 		css, err := fs.ReadFile(embedded, "static/css/"+name+".css")

@@ -58,25 +58,25 @@ func TestConsoleManifest(t *testing.T) {
 
 func TestIcons(t *testing.T) {
 	brand := "#e91e63"
-	badge := paletteOf(mustShade(brand)).badge
+	badge := paletteOf(mustColor(brand)).badge
 	for path, want := range iconFiles {
 		picture, err := png.Decode(get(t, Icons(brand), path).Body)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
 		size := picture.Bounds().Dx()
-		at := func(x, y float64) shade {
+		at := func(x, y float64) rgb {
 			r, g, b, a := picture.At(int(x*float64(size)), int(y*float64(size))).RGBA()
 			if a == 0 {
-				return shade{1, 2, 3} // transparent
+				return rgb{1, 2, 3} // transparent
 			}
-			return shade{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8)}
+			return rgb{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8)}
 		}
 		if size != want.size || picture.Bounds().Dy() != want.size {
 			t.Errorf("%s is %v", path, picture.Bounds())
 		}
 		// Tea in the middle, the background next to it, and corners as the icon's purpose requires.
-		if tea, ground := at(.5, .52), at(.1, .5); tea != mustShade("#d97a1e") || ground != badge {
+		if tea, ground := at(.5, .52), at(.1, .5); tea != mustColor("#d97a1e") || ground != badge {
 			t.Errorf("%s: %s in the middle, %s at the side", path, tea, ground)
 		}
 		if corner := at(.01, .01); (corner == badge) == want.round {

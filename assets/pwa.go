@@ -74,7 +74,7 @@ func manifest(b Brand, base, fallback, start string, about func(locale, brand st
 		if err != nil {
 			panic("assets: manifest: " + err.Error()) // strings alone cannot fail
 		}
-		made[locale] = madeFile("manifest.json", out)
+		made[locale] = generatedFile("manifest.json", out)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept-Language, Cookie")
@@ -106,7 +106,7 @@ func Worker(b Brand, base string) http.Handler {
 			panic("assets: worker: " + err.Error())
 		}
 		rootFiles["sw.js"].load()
-		return madeFile("sw.js", append([]byte("const BUILD = "+string(head)+";\n"), rootFiles["sw.js"].plain.body...))
+		return generatedFile("sw.js", append([]byte("const BUILD = "+string(head)+";\n"), rootFiles["sw.js"].plain.body...))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", WorkerPolicy)

@@ -41,16 +41,16 @@ func IconPaths() []string {
 // Icons serves the icons in a brand's colour ("" = the default). Each is drawn at the first request and kept.
 func Icons(brand string) http.Handler {
 	ground := badgeColor
-	if s, err := parseShade(brand); err == nil {
+	if s, err := parseColor(brand); err == nil {
 		ground = paletteOf(s).badge.String()
 	}
 	drawn := map[string]func() *file{"/favicon.svg": sync.OnceValue(func() *file {
 		rootFiles["favicon.svg"].load()
-		return madeFile("favicon.svg", []byte(strings.Replace(string(rootFiles["favicon.svg"].plain.body), badgeColor, ground, 1)))
+		return generatedFile("favicon.svg", []byte(strings.Replace(string(rootFiles["favicon.svg"].plain.body), badgeColor, ground, 1)))
 	})}
 	for path, i := range iconFiles {
 		drawn[path] = sync.OnceValue(func() *file {
-			return madeFile(path[1:], drawIcon(mustShade(strings.ToLower(ground)), i.size, i.round, i.inset))
+			return generatedFile(path[1:], drawIcon(mustColor(strings.ToLower(ground)), i.size, i.round, i.inset))
 		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +64,7 @@ func Icons(brand string) http.Handler {
 }
 
 // drawIcon draws the same image as root/favicon.svg, which has a grid of 32 units, and encodes it as PNG.
-func drawIcon(ground shade, size int, round bool, inset float64) []byte {
+func drawIcon(ground rgb, size int, round bool, inset float64) []byte {
 	canvas := image.NewRGBA(image.Rect(0, 0, size, size))
 	p := pen{canvas: canvas, scale: float64(size) / 32, inset: inset}
 	if round {
@@ -81,7 +81,7 @@ func drawIcon(ground shade, size int, round bool, inset float64) []byte {
 		p.curves(10.6, 0, .3, 3.7, -2, 5.3, -2, 7.5, 0, 2, 2.7, 3, 2.7, 6.2, 0, 2.5, -1.6, 4.2, -3.2, 4.9)
 		p.curves(-5.6, 0, -1.6, -.7, -3.2, -2.4, -3.2, -4.9, 0, -3.2, 2.7, -4.2, 2.7, -6.2, 0, -2.2, -2.3, -3.8, -2, -7.5)
 	})
-	p.fill(mustShade("#d97a1e"), func() {
+	p.fill(mustColor("#d97a1e"), func() {
 		p.move(12.6, 9.3)
 		p.curves(6.8, 0, -.5, 1.5, -1.7, 2.5, -1.7, 4, 0, 2.7, 2.7, 3.5, 2.7, 6.2, 0, 1.5, -.9, 2.7, -2, 3.3)
 		p.curves(-4.8, 0, -1.1, -.6, -2, -1.8, -2, -3.3, 0, -2.7, 2.7, -3.5, 2.7, -6.2, 0, -1.5, -1.2, -2.5, -1.7, -4)
@@ -119,7 +119,7 @@ func drawIcon(ground shade, size int, round bool, inset float64) []byte {
 	return out.Bytes()
 }
 
-func (s shade) opaque() color.RGBA { return color.RGBA{s.r, s.g, s.b, 255} }
+func (s rgb) opaque() color.RGBA { return color.RGBA{s.r, s.g, s.b, 255} }
 
 // pen draws filled shapes in coordinates of a 32-unit grid.
 type pen struct {
@@ -129,7 +129,7 @@ type pen struct {
 	x, y         float64
 }
 
-func (p *pen) fill(s shade, shape func()) {
+func (p *pen) fill(s rgb, shape func()) {
 	p.raster = vector.NewRasterizer(p.canvas.Rect.Dx(), p.canvas.Rect.Dy())
 	shape()
 	p.raster.ClosePath()

@@ -13,13 +13,13 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// later collects the modules that a page loads by import(). Each becomes a chunk, a file next to the page's script. A module that
+// lazyChunks collects the modules that a page loads by import(). Each becomes a chunk, a file next to the page's script. A module that
 // both use is only in the script, which exports what chunks need under the names from the source. Thus a page that stays open
 // while the server is updated can load chunks of the new build.
 //
 // Every process must generate the same files from the same sources, because a page from one process may load its chunks from
 // another. Nothing here may depend on the order in which esbuild calls the plugins, which it does from several goroutines.
-type later struct {
+type lazyChunks struct {
 	page   string
 	shared []string // modules in the page's script, sorted
 
@@ -28,14 +28,14 @@ type later struct {
 	used    map[string]map[string]bool // names that the page's script has to export, by shared module
 }
 
-// file is the name of a chunk's file, without folder and ".js".
-func (l *later) file(module string) string {
+// fileName is the name of a chunk's file, without folder and ".js".
+func (l *lazyChunks) fileName(module string) string {
 	return l.page + "-" + strings.TrimSuffix(path.Base(module), ".js")
 }
 
-// named is a plugin that replaces the path in import() by the chunk's file, and records the module.
-func (l *later) named() api.Plugin {
-	return api.Plugin{Name: "later", Setup: func(b api.PluginBuild) {
+// redirectImports is a plugin that replaces the path in import() by the chunk's file, and records the module.
+func (l *lazyChunks) redirectImports() api.Plugin {
+	return api.Plugin{Name: "chunks", Setup: func(b api.PluginBuild) {
 		b.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
 			if a.Kind != api.ResolveJSDynamicImport {
 				return api.OnResolveResult{}, nil
@@ -46,21 +46,21 @@ func (l *later) named() api.Plugin {
 			if !slices.Contains(l.modules, module) {
 				l.modules = append(l.modules, module)
 			}
-			return api.OnResolveResult{Path: "./" + l.file(module) + ".js", External: true}, nil
+			return api.OnResolveResult{Path: "./" + l.fileName(module) + ".js", External: true}, nil
 		})
 	}}
 }
 
-// taken is a plugin that makes a chunk import shared modules from the page's script instead of bundling them again.
-func (l *later) taken() api.Plugin {
-	const space = "taken"
+// importShared is a plugin that makes a chunk import shared modules from the page's script instead of bundling them again.
+func (l *lazyChunks) importShared() api.Plugin {
+	const space = "shared"
 	return api.Plugin{Name: space, Setup: func(b api.PluginBuild) {
 		b.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
 			if a.Namespace == space {
 				return api.OnResolveResult{Path: a.Path, External: true}, nil
 			}
 			module := path.Join(path.Dir(a.Importer), a.Path)
-			if a.Kind == api.ResolveJSDynamicImport || !l.holds(module) {
+			if a.Kind == api.ResolveJSDynamicImport || !l.isShared(module) {
 				return api.OnResolveResult{}, nil
 			}
 			return api.OnResolveResult{Path: a.Importer + " " + module, Namespace: space, SideEffects: api.SideEffectsFalse}, nil
@@ -73,7 +73,7 @@ func (l *later) taken() api.Plugin {
 				l.used[module] = map[string]bool{}
 			}
 			var names []string
-			for _, name := range namesOf(importer, module) {
+			for _, name := range importedNames(importer, module) {
 				l.used[module][name] = true
 				names = append(names, name)
 			}
@@ -83,13 +83,13 @@ func (l *later) taken() api.Plugin {
 	}}
 }
 
-func (l *later) holds(module string) bool {
+func (l *lazyChunks) isShared(module string) bool {
 	_, ok := slices.BinarySearch(l.shared, module)
 	return ok
 }
 
 // exports returns the export statements that the page's script needs for its chunks.
-func (l *later) exports() string {
+func (l *lazyChunks) exports() string {
 	var lines strings.Builder
 	from := map[string]string{}
 	for _, module := range l.shared {
@@ -97,10 +97,10 @@ func (l *later) exports() string {
 			continue
 		}
 		var names []string
-		for _, name := range exportsOf(module) {
+		for _, name := range exportedNames(module) {
 			if l.used[module][name] {
 				if other := from[name]; other != "" {
-					panic(fmt.Sprintf("assets: page %s: %s and %s both export %s to later modules", l.page, other, module, name))
+					panic(fmt.Sprintf("assets: page %s: %s and %s both export %s to chunks", l.page, other, module, name))
 				}
 				from[name] = module
 				names = append(names, name)
@@ -115,8 +115,8 @@ func (l *later) exports() string {
 
 var namedImport = regexp.MustCompile(`(?m)^import \{([^}]*)\} from '([^']+)';$`)
 
-// namesOf lists the names that one module imports from another; all exports if the import is not a list of names.
-func namesOf(importer, module string) []string {
+// importedNames lists the names that one module imports from another; all exports if the import is not a list of names.
+func importedNames(importer, module string) []string {
 	source, _ := fs.ReadFile(embedded, "static/"+importer) // fails for the entry point, which is no file
 	var names []string
 	for _, m := range namedImport.FindAllSubmatch(source, -1) {
@@ -131,31 +131,31 @@ func namesOf(importer, module string) []string {
 		}
 	}
 	if names == nil {
-		return exportsOf(module)
+		return exportedNames(module)
 	}
 	return names
 }
 
-// account is the part of esbuild's metafile that is used here.
-type account struct {
+// metafile is the part of esbuild's metafile that is used here.
+type metafile struct {
 	Outputs map[string]struct {
 		Inputs  map[string]struct{}
 		Exports []string
 	}
 }
 
-func accountOf(metafile, what string) account {
-	var a account
-	if err := json.Unmarshal([]byte(metafile), &a); err != nil {
+func parseMetafile(text, what string) metafile {
+	var m metafile
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		panic("assets: bundle of " + what + ": " + err.Error())
 	}
-	return a
+	return m
 }
 
-// inputsOf lists the modules that a page's script was made of, sorted.
-func inputsOf(metafile, page string) []string {
+// inputModules lists the modules in a page's script according to its metafile, sorted.
+func inputModules(text, page string) []string {
 	var modules []string
-	for _, output := range accountOf(metafile, "page "+page).Outputs {
+	for _, output := range parseMetafile(text, "page "+page).Outputs {
 		for name := range output.Inputs {
 			modules = append(modules, strings.TrimPrefix(name, "static:"))
 		}
@@ -164,8 +164,8 @@ func inputsOf(metafile, page string) []string {
 	return slices.Compact(modules)
 }
 
-// exportsOf lists the names that a module exports.
-func exportsOf(module string) []string {
+// exportedNames lists the names that a module exports.
+func exportedNames(module string) []string {
 	source, err := fs.ReadFile(embedded, "static/"+module)
 	if err != nil {
 		panic("assets: module " + module + ": " + err.Error())
@@ -174,7 +174,7 @@ func exportsOf(module string) []string {
 		Stdin: &api.StdinOptions{Contents: string(source)}, Format: api.FormatESModule, Metafile: true, LogLevel: api.LogLevelSilent,
 	})
 	var names []string
-	for _, output := range accountOf(result.Metafile, module).Outputs {
+	for _, output := range parseMetafile(result.Metafile, module).Outputs {
 		names = append(names, output.Exports...)
 	}
 	slices.Sort(names)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-func TestNeeds(t *testing.T) {
-	n := needsOf([]byte("t('talk.send'); t(`talk.state_${x}`); t(`visitor.${key}`); const key = on ? 'state_away' : 'none'; byId('label'); count('talk.new', 3)"))
+func TestTreeShaking(t *testing.T) {
+	n := referencesIn([]byte("t('talk.send'); t(`talk.state_${x}`); t(`visitor.${key}`); const key = on ? 'state_away' : 'none'; byId('label'); count('talk.new', 3)"))
 	for key, want := range map[string]bool{
 		"talk.send": true, "talk.state_read": true, "visitor.state_away": true, "talk.new_one": true, "talk.new_other": true,
 		"talk.attach": false, "visitor.lead": false, "talk.newer": false, "talk.label": false,
@@ -19,7 +19,7 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("%s: %v", key, !want)
 		}
 	}
-	sprite := string(needsOf([]byte("icon('clock')")).sprite([]byte(`<use href="#i-send"/>`)))
+	sprite := string(referencesIn([]byte("icon('clock')")).sprite([]byte(`<use href="#i-send"/>`)))
 	for name, want := range map[string]bool{"clock": true, "send": true, "trash": false, "sen": false} {
 		if strings.Contains(sprite, `id="i-`+name+`"`) != want {
 			t.Errorf("icon %s: %v", name, !want)
@@ -28,7 +28,7 @@ func TestNeeds(t *testing.T) {
 }
 
 // Every page contains the icons that its HTML uses; a small page contains fewer than all.
-func TestPagesHaveTheirDrawings(t *testing.T) {
+func TestPagesHaveTheirIcons(t *testing.T) {
 	all := bytes.Count(allIcons, []byte("<symbol"))
 	for name := range pageParts {
 		w := httptest.NewRecorder()
