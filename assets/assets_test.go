@@ -48,7 +48,7 @@ func TestStaticFileInEveryEncoding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res := get(t, Static(), URL("js/lib/live.js"), "Accept-Encoding", "gzip, br"); res.Header.Get("Content-Encoding") != "gzip" {
+	if res := get(t, Static(), URL("js/lib/connection.js"), "Accept-Encoding", "gzip, br"); res.Header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("the first request got encoding %q, want gzip", res.Header.Get("Content-Encoding"))
 	}
 	staticFiles["css/base.css"].compressBrotli()

@@ -24,29 +24,29 @@ import { post } from './lib/api.js';
 import { badge } from './lib/badge.js';
 import { byId } from './lib/dom.js';
 import { t } from './lib/i18n.js';
-import { Live, Refused } from './lib/live.js';
+import { Connection, Refused } from './lib/connection.js';
 import { Outbox } from './lib/outbox.js';
-import { Store } from './lib/store.js';
+import { BrowserStorage } from './lib/browser-storage.js';
 import { parse } from './lib/time.js';
 import { TypingIn } from './lib/typing.js';
 
 /** Drafts and the open conversation belong to this window; unsent messages and preferences must outlive it. */
-const drafts = new Store('sessionStorage', 'sohbet.console.');
-const store = new Store('localStorage', 'sohbet.console.');
+const drafts = new BrowserStorage('sessionStorage', 'sohbet.console.');
+const store = new BrowserStorage('localStorage', 'sohbet.console.');
 
 const session = new Session();
 const threads = new Threads();
-const live = new Live(greet, (timeout) => live.ask('admin_join', undefined, timeout));
+const connection = new Connection(greet, (timeout) => connection.request('admin_join', undefined, timeout));
 const outbox = new Outbox(store, send);
-const undelivered = new Undelivered((id, mark) => room.talk.putBelow(id, mark));
-const room = new Room({ threads, live, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
+const undelivered = new Undelivered((id, mark) => room.messageList.putBelow(id, mark));
+const room = new Room({ threads, connection, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
 const list = new List(threads, (id) => room.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
   if (id === room.current) drawHead();
 });
 const drawHead = head(room, visitors);
-const parts = { room, threads, live, session };
+const parts = { room, threads, connection, session };
 
 // --- error messages ----------------------------------------------------------
 
@@ -65,13 +65,13 @@ const failed = (error) => say(whyNot(session, error, 'console.block_failed'));
 
 // --- the connection ----------------------------------------------------------
 
-const showTeam = team(live, failed);
-const showStorage = storage(live);
+const showTeam = team(connection, failed);
+const showStorage = storage(connection);
 const canned = new Canned();
-const notes = new Notes(room, live, failed);
+const notes = new Notes(room, connection, failed);
 
 async function greet() {
-  const { team: now, away, storage: disk, build } = await live.ask('admin_join');
+  const { team: now, away, storage: disk, build } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/renew.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   showTeam(now ?? { away });
@@ -84,9 +84,9 @@ async function greet() {
 }
 
 async function send(item) {
-  if (!live.online) throw new Refused('offline');
+  if (!connection.online) throw new Refused('offline');
   try {
-    const answer = await live.ask('message', {
+    const answer = await connection.request('message', {
       thread_id: item.thread_id, content_text: item.text, content_type: item.type ?? 'text', client_id: item.client_id, ...(item.url && { file_url: item.url }),
     });
     return answer.message;
@@ -99,34 +99,34 @@ async function send(item) {
 }
 
 /** The server sends push notifications only while no agent has a visible console. */
-function tellPresence() { live.tell('presence', { visible: !document.hidden }); }
+function tellPresence() { connection.emit('presence', { visible: !document.hidden }); }
 
 async function entered() {
   await room.enter();
   if (!room.thread) return;
   notes.load().catch(() => { /* loaded at the next connect */ });
-  loadFacts(live, room.thread, openEarlier).then((facts) => {
+  loadFacts(connection, room.thread, openEarlier).then((facts) => {
     if (facts && room.current) threads.patch(room.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
     drawHead();
   }, () => { /* the list has most of the details */ });
 }
 
-live.addEventListener('ready', async () => {
+connection.addEventListener('ready', async () => {
   outbox.flush();
   await entered();
   room.tellRead();
 });
-live.addEventListener('refused', ({ detail: error }) => session.failed(error));
+connection.addEventListener('refused', ({ detail: error }) => session.failed(error));
 for (const event of ['message_error', 'error']) {
-  live.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') session.check(); });
+  connection.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') session.check(); });
 }
 session.addEventListener('ended', () => room.composer.keep());
-session.addEventListener('back', () => { if (!live.online) live.restart(); });
+session.addEventListener('back', () => { if (!connection.online) connection.restart(); });
 document.addEventListener('visibilitychange', () => {
   tellPresence();
   if (document.hidden) return;
   if (session.ended) session.check();
-  else if (live.online) threads.load();
+  else if (connection.online) threads.load();
 });
 
 // --- events ------------------------------------------------------------------
@@ -144,13 +144,13 @@ function receive(message) {
   if (!isNew(message)) return;
   const id = message.thread_id;
   const open = id === room.current;
-  if (open) room.talk.add([message], { lively: true });
-  if (message.client_id) outbox.settle(message.client_id, message);
-  const watched = open && room.talk.watched;
+  if (open) room.messageList.add([message], { lively: true });
+  if (message.client_id) outbox.acknowledge(message.client_id, message);
+  const watched = open && room.messageList.watched;
   const unknown = !threads.get(id);
   threads.message(message, { watched });
   if (message.sender_type === 'visitor') {
-    visitors.hear(id, false);
+    visitors.update(id, false);
     deleting.keep(id);
     room.received(message);
     tellAgent(message, room.name(id), watched);
@@ -158,30 +158,30 @@ function receive(message) {
   if (unknown) refreshSoon();
 }
 
-for (const event of ['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin']) live.on(event, receive);
-live.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
+for (const event of ['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin']) connection.on(event, receive);
+connection.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
 // A conversation enters the list with its first message; before that, thread_created only means that a visitor opened the page.
 for (const [event, online] of [['visitor_online', true], ['user_online', true], ['user_offline', false]]) {
-  live.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
+  connection.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
     threads.patch(id, { online, ...(who && { name: who }), seen: parse(seen) ?? new Date() });
   });
 }
-live.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.hear(id, on); });
-live.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: Number(last) } : { unread: 0 }));
-live.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
+connection.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.update(id, on); });
+connection.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: Number(last) } : { unread: 0 }));
+connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
 // The retention period of some messages has ended.
-live.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
-  if (id === room.current) room.talk.drop(ids);
+connection.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
+  if (id === room.current) room.messageList.drop(ids);
   refreshSoon();
 });
-live.on('thread_updated', (told) => threads.updated(told));
-live.on('message_reaction', (message) => { if (message.thread_id === room.current) room.talk.edit(message); });
-live.on('message_edited', (message) => {
-  if (message.thread_id === room.current) room.talk.edit(message);
+connection.on('thread_updated', (told) => threads.updated(told));
+connection.on('message_reaction', (message) => { if (message.thread_id === room.current) room.messageList.edit(message); });
+connection.on('message_edited', (message) => {
+  if (message.thread_id === room.current) room.messageList.edit(message);
   refreshSoon(); // the list may show it as the last message
 });
 // A conversation was emptied (`kept`) or deleted, here or by another agent; without an id, all were deleted.
-live.on('thread_cleared', ({ thread_id: id, kept }) => {
+connection.on('thread_cleared', ({ thread_id: id, kept }) => {
   if (!id) {
     clearedAll();
     return;
@@ -193,12 +193,12 @@ live.on('thread_cleared', ({ thread_id: id, kept }) => {
   deleting.forget(id);
   room.forget(id);
 });
-live.on('message_undelivered', (row) => undelivered.take(row));
-live.on('channel_state', (state) => undelivered.channel(state));
-live.on('canned_changed', () => canned.load().catch(() => { /* loaded at the next connect */ }));
+connection.on('message_undelivered', (row) => undelivered.take(row));
+connection.on('channel_state', (state) => undelivered.channel(state));
+connection.on('canned_changed', () => canned.load().catch(() => { /* loaded at the next connect */ }));
 outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   if (!message || !isNew(message)) return;
-  if (item.thread_id === room.current) room.talk.add([message]);
+  if (item.thread_id === room.current) room.messageList.add([message]);
   threads.message(message, { watched: true });
 });
 
@@ -225,7 +225,7 @@ threads.addEventListener('change', () => {
 
 const manageCanned = cannedManager(canned, session);
 const popup = cannedPopup(canned, { name: () => room.name(), manage: manageCanned });
-const writing = modes(room, live, (note) => notes.add(note));
+const writing = modes(room, connection, (note) => notes.add(note));
 const tellAgent = alerts(store, threads, (id) => room.open(id, { focus: true }), say);
 const takeCopy = copies(parts);
 
@@ -236,7 +236,7 @@ room.addEventListener('turn', () => {
   say('');
   drawHead();
   writing.label();
-  if (live.online) entered(); // otherwise done after the next connect
+  if (connection.online) entered(); // otherwise done after the next connect
 });
 
 function openEarlier(row) {
@@ -352,4 +352,4 @@ threads.addEventListener('change', function resume() {
   if (last && threads.get(last) && !room.current && !narrow()) room.open(last);
 });
 threads.load();
-live.start();
+connection.start();

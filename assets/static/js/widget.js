@@ -2,9 +2,9 @@
 import { framed, on, ready, tell } from './widget/link.js';
 import { page } from './visitor.js';
 import { byId } from './lib/dom.js';
-import { host } from './lib/host.js';
+import { host } from './lib/host-page.js';
 
-const { live, outbox, store, talk } = page;
+const { connection, outbox, store, messageList } = page;
 const box = byId('talk');
 
 /** The id of the newest message of the team that the visitor has seen. */
@@ -12,8 +12,8 @@ let seen = store.get('seen') ?? 0;
 let had = null;
 
 function look() {
-  if (talk.watched && talk.lastTheirs > seen) {
-    seen = talk.lastTheirs;
+  if (messageList.watched && messageList.lastTheirs > seen) {
+    seen = messageList.lastTheirs;
     store.set('seen', seen);
   }
   report();
@@ -21,7 +21,7 @@ function look() {
 
 /** Reports to the embedding page the number of unread messages, and whether there is a conversation to resume. */
 function report() {
-  tell('unread', box.hidden ? talk.theirsAfter(seen) : 0);
+  tell('unread', box.hidden ? messageList.theirsAfter(seen) : 0);
   const has = Boolean(page.me?.thread) && store.lasting;
   if (has === had) return;
   had = has;
@@ -30,7 +30,7 @@ function report() {
 
 function open({ phone = false } = {}) {
   box.hidden = false;
-  talk.look();
+  messageList.onVisible();
   look();
   // On a phone the text field is not focused, because the keyboard would cover half of the screen.
   if (phone) box.focus({ preventScroll: true }); else page.focus();
@@ -55,13 +55,13 @@ if (framed) {
   on('reset', page.forget);
   on('page', (where) => {
     Object.assign(host, where);
-    if (page.me?.thread) live.tell('page', { thread_id: page.me.thread, page_url: host.url, page_title: host.title });
+    if (page.me?.thread) connection.emit('page', { thread_id: page.me.thread, page_url: host.url, page_title: host.title });
   });
-  host.doubted = () => tell('doubted');
+  host.identityRefused = () => tell('doubted');
 
-  talk.addEventListener('seen', look);
-  live.addEventListener('ready', look);
-  live.on('message', (message) => {
+  messageList.addEventListener('seen', look);
+  connection.addEventListener('ready', look);
+  connection.on('message', (message) => {
     report();
     if (message.sender_type !== 'visitor' && message.thread_id === page.me?.thread) tell('message', { from: 'team', type: message.content_type });
   });

@@ -14,12 +14,12 @@ export function whyNot(session, error, otherwise) {
  * Closes the open conversation, or reopens it.
  * @param {(text: string) => void} say shows an error
  */
-export async function finish({ room, threads, live, session }, say) {
+export async function finish({ room, threads, connection, session }, say) {
   const { thread } = room;
   if (!thread) return;
   const status = thread.status === 'closed' ? 'active' : 'closed';
   try {
-    await live.ask('set_status', { thread_id: thread.id, status });
+    await connection.request('set_status', { thread_id: thread.id, status });
     threads.patch(thread.id, { status, ...(status === 'closed' && { waiting: null }) });
   } catch (error) {
     say(whyNot(session, error, 'console.block_failed'));

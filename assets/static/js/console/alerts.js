@@ -10,7 +10,7 @@ const LONGEST = 140;
 const canNotify = () => typeof Notification === 'function';
 
 /**
- * @param {Store} store
+ * @param {BrowserStorage} store
  * @param {Threads} threads
  * @param {(id: string) => void} open opens a conversation
  * @param {(text: string) => void} say

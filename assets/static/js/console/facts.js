@@ -10,11 +10,11 @@ let openEarlier = () => {};
 let drawn = '';
 
 /** Loads the details that are not part of the list. @param {(row: object) => void} open opens an earlier conversation */
-export async function loadFacts(live, thread, open) {
+export async function loadFacts(connection, thread, open) {
   known = {};
   openEarlier = open;
   showFacts(thread);
-  const { facts } = await live.ask('facts', { thread_id: thread.id });
+  const { facts } = await connection.request('facts', { thread_id: thread.id });
   known = { of: thread.id, ...facts };
   return facts;
 }

@@ -38,7 +38,7 @@ export function head(room, visitors) {
     byId('typing').hidden = !typing;
     byId('typing-text').textContent = typing ? t('console.name_typing', { name }) : '';
     const now = `${room.current} ${typing}`;
-    if (typing && now !== said && room.talk.watched) room.talk.toEnd();
+    if (typing && now !== said && room.messageList.watched) room.messageList.toEnd();
     said = now;
     showFacts(thread);
   };

@@ -14,7 +14,7 @@ const WRITING = [['/', 'console.key_canned'], ['↑', 'console.key_edit'], ['Ent
 
 /**
  * @param {Record<string, () => void>} acts by key
- * @param {Store} store stores whether single-character shortcuts are on
+ * @param {BrowserStorage} store stores whether single-character shortcuts are on
  * @returns {() => void} opens the list
  */
 export function keys(acts, store) {

@@ -5,11 +5,11 @@ import { newID } from '../lib/outbox.js';
 
 /**
  * @param {Room} room
- * @param {Live} live
+ * @param {Connection} connection
  * @param {(note: object) => void} noted called with a note that was stored
  * @returns {{turnTo: (mode: 'reply'|'note', o?: {focus?: boolean}) => void, mode: string}}
  */
-export function modes(room, live, noted) {
+export function modes(room, connection, noted) {
   const form = byId('composer');
   const editBar = byId('edit-bar');
   const buttons = { reply: byId('mode-reply'), note: byId('mode-note') };
@@ -42,7 +42,7 @@ export function modes(room, live, noted) {
     const thread = room.current;
     if (tried?.text !== text) tried = { text, id: newID() };
     return sendOr(text, thread, async () => {
-      const { note: stored } = await live.ask('note', { thread_id: thread, text, client_id: tried.id });
+      const { note: stored } = await connection.request('note', { thread_id: thread, text, client_id: tried.id });
       tried = null;
       noted(stored);
     });
@@ -56,8 +56,8 @@ export function modes(room, live, noted) {
       return undefined;
     }
     return sendOr(text, thread, async () => {
-      const { message } = await live.ask('edit_message', { thread_id: thread, id, text });
-      if (room.current === thread) room.talk.edit(message);
+      const { message } = await connection.request('edit_message', { thread_id: thread, id, text });
+      if (room.current === thread) room.messageList.edit(message);
       if (edited?.id === id) turnTo('reply', { focus: true });
     });
   }
@@ -102,7 +102,7 @@ export function modes(room, live, noted) {
     }
     // As in other chat programs, Up in an empty field edits the last own message.
     if (event.key === 'ArrowUp' && mode === 'reply' && !byId('text').value) {
-      const last = room.talk.lastOwn((entry) => entry.text);
+      const last = room.messageList.lastOwn((entry) => entry.text);
       if (!last) return;
       event.preventDefault();
       edit(last);

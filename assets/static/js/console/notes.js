@@ -6,24 +6,24 @@ import { clock, parse, whole } from '../lib/time.js';
 
 export class Notes {
   #room;
-  #live;
+  #connection;
   #here = new Map(); // notes of the open conversation, by id
 
-  /** @param {Room} room @param {Live} live @param {(error) => void} failed called when a note could not be deleted */
-  constructor(room, live, failed) {
+  /** @param {Room} room @param {Connection} connection @param {(error) => void} failed called when a note could not be deleted */
+  constructor(room, connection, failed) {
     this.#room = room;
-    this.#live = live;
+    this.#connection = connection;
     this.failed = failed;
     room.addEventListener('turn', () => this.#here.clear());
-    live.on('note_added', ({ note }) => this.add(note, { lively: true }));
-    live.on('note_deleted', ({ thread_id: thread, id }) => { if (thread === room.current) this.#drop(id); });
+    connection.on('note_added', ({ note }) => this.add(note, { lively: true }));
+    connection.on('note_deleted', ({ thread_id: thread, id }) => { if (thread === room.current) this.#drop(id); });
   }
 
   /** Loads the notes of the open conversation: after it was opened, and after every connect. */
   async load() {
     const thread = this.#room.current;
     if (!thread) return;
-    const { notes } = await this.#live.ask('notes', { thread_id: thread });
+    const { notes } = await this.#connection.request('notes', { thread_id: thread });
     if (thread !== this.#room.current) return;
     const ids = new Set(notes.map((note) => note.id));
     for (const id of [...this.#here.keys()]) if (!ids.has(id)) this.#drop(id);
@@ -34,12 +34,12 @@ export class Notes {
     if (note.thread_id !== this.#room.current || this.#here.has(note.id)) return;
     this.#here.set(note.id, note);
     const at = parse(note.created_at) ?? new Date();
-    this.#room.talk.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
+    this.#room.messageList.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
   }
 
   #drop(id) {
     this.#here.delete(id);
-    this.#room.talk.withdraw(`note-${id}`);
+    this.#room.messageList.withdraw(`note-${id}`);
   }
 
   #draw(note, at) {
@@ -54,7 +54,7 @@ export class Notes {
 
   async #delete(note) {
     try {
-      await this.#live.ask('note_delete', { thread_id: note.thread_id, id: note.id });
+      await this.#connection.request('note_delete', { thread_id: note.thread_id, id: note.id });
       this.#drop(note.id);
       this.#room.composer.focus();
     } catch (error) {

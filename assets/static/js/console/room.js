@@ -1,10 +1,10 @@
 // The open conversation: its messages, its composer, and read and delivered marks.
-import { connectionBar } from '../lib/bar.js';
+import { connectionBar } from '../lib/connection-bar.js';
 import { Composer } from '../lib/composer.js';
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { Past } from '../lib/past.js';
-import { Talk } from '../lib/talk.js';
+import { MessageHistory } from '../lib/history.js';
+import { MessageList } from '../lib/message-list.js';
 import { TypingOut } from '../lib/typing.js';
 import { sendAll } from '../lib/upload.js';
 import { show } from './panes.js';
@@ -16,7 +16,7 @@ import { show } from './panes.js';
 export class Room extends EventTarget {
   #taken;
   #threads;
-  #live;
+  #connection;
   #outbox;
   #drafts;
   #session;
@@ -29,38 +29,38 @@ export class Room extends EventTarget {
   /**
    * @param {object} o
    * @param {Threads} o.threads
-   * @param {Live} o.live
+   * @param {Connection} o.connection
    * @param {Outbox} o.outbox
-   * @param {Store} o.drafts this window's drafts, and the id of the open conversation
+   * @param {BrowserStorage} o.drafts this window's drafts, and the id of the open conversation
    * @param {Session} o.session
    * @param {(message) => void} o.taken called with every stored message that is shown
    */
-  constructor({ threads, live, outbox, drafts, session, taken }) {
+  constructor({ threads, connection, outbox, drafts, session, taken }) {
     super();
     this.#threads = threads;
-    this.#live = live;
+    this.#connection = connection;
     this.#outbox = outbox;
     this.#drafts = drafts;
     this.#session = session;
-    this.talk = new Talk({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry) });
+    this.messageList = new MessageList({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry) });
     this.#taken = taken;
-    this.past = new Past(live, this.talk, (messages) => this.#take(messages));
-    this.typing = new TypingOut((on) => { if (this.current) live.tell('typing', { thread_id: this.current, typing: on }); });
+    this.messageHistory = new MessageHistory(connection, this.messageList, (messages) => this.#take(messages));
+    this.typing = new TypingOut((on) => { if (this.current) connection.emit('typing', { thread_id: this.current, typing: on }); });
     this.composer = new Composer({
       send: (text, files) => this.#write(text, files),
       typing: () => { if (this.#draft === 'draft') this.typing.touch(); }, // the visitor must not see that a note is being written
       stopped: () => this.typing.stop(),
       save: (text) => this.#keepDraft(text),
     });
-    connectionBar(live, outbox);
-    this.talk.addEventListener('seen', () => this.tellRead());
+    connectionBar(connection, outbox);
+    this.messageList.addEventListener('seen', () => this.tellRead());
     threads.addEventListener('change', () => this.#marks());
     outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
       if (item.thread_id !== this.current) return;
-      if (state === 'gone') this.talk.remove(item.client_id);
-      else this.talk.pending(item, state, code);
+      if (state === 'gone') this.messageList.remove(item.client_id);
+      else this.messageList.pending(item, state, code);
     });
-    outbox.addEventListener('progress', ({ detail: { item, share } }) => this.talk.uploading(item.client_id, share));
+    outbox.addEventListener('progress', ({ detail: { item, share } }) => this.messageList.uploading(item.client_id, share));
   }
 
   get thread() { return this.#threads.get(this.current); }
@@ -72,9 +72,9 @@ export class Room extends EventTarget {
       this.#leave();
       this.current = id;
       this.#drafts.set('open', id);
-      this.talk.reset();
-      this.past.turnTo(id);
-      for (const item of this.#outbox.items) if (item.thread_id === id) this.talk.pending(item, item.failed ? 'failed' : 'waiting');
+      this.messageList.reset();
+      this.messageHistory.turnTo(id);
+      for (const item of this.#outbox.items) if (item.thread_id === id) this.messageList.pending(item, item.failed ? 'failed' : 'waiting');
       this.#turned();
     }
     byId('nobody').hidden = true;
@@ -88,8 +88,8 @@ export class Room extends EventTarget {
     this.#leave();
     this.current = null;
     this.#drafts.remove('open');
-    this.talk.reset();
-    this.past.turnTo(null);
+    this.messageList.reset();
+    this.messageHistory.turnTo(null);
     byId('nobody').hidden = false;
     byId('talk-head').hidden = true;
     byId('conversation').hidden = true;
@@ -102,8 +102,8 @@ export class Room extends EventTarget {
     const id = this.current;
     if (!id) return;
     try {
-      await this.#live.ask('join_thread', { thread_id: id });
-      if (id === this.current) await this.past.catchUp();
+      await this.#connection.request('join_thread', { thread_id: id });
+      if (id === this.current) await this.messageHistory.catchUp();
     } catch (error) {
       if (error.code === 'unauthorized') this.#session.check();
       if (error.code === 'not_found') this.forget(id);
@@ -114,10 +114,10 @@ export class Room extends EventTarget {
   emptied(id) {
     this.#threads.emptied(id);
     if (id !== this.current) return;
-    this.talk.reset();
-    this.past.turnTo(null);
-    this.past.turnTo(id);
-    for (const item of this.#outbox.items) if (item.thread_id === id) this.talk.pending(item, item.failed ? 'failed' : 'waiting');
+    this.messageList.reset();
+    this.messageHistory.turnTo(null);
+    this.messageHistory.turnTo(id);
+    for (const item of this.#outbox.items) if (item.thread_id === id) this.messageList.pending(item, item.failed ? 'failed' : 'waiting');
     this.#turned();
   }
 
@@ -141,13 +141,13 @@ export class Room extends EventTarget {
     this.typing.stop();
     this.#draft = draft;
     this.#write = write;
-    this.composer.takeFiles(draft === 'draft');
+    this.composer.setFilesEnabled(draft === 'draft');
     this.composer.fill(this.current ? this.#drafts.get(`${draft}.${this.current}`) : '');
   }
 
   async #reply(text, files) {
     await sendAll(this.#outbox, this.current, text, files);
-    this.talk.toEnd();
+    this.messageList.toEnd();
     this.#outbox.flush();
   }
 
@@ -161,19 +161,19 @@ export class Room extends EventTarget {
     this.composer.keep();
     this.#draft = ''; // from here on the text must not be saved as a draft of the next conversation
     this.typing.stop();
-    if (this.current) this.#live.tell('leave_thread', { thread_id: this.current });
+    if (this.current) this.#connection.emit('leave_thread', { thread_id: this.current });
   }
 
   #turned() { this.dispatchEvent(new Event('turn')); }
 
   #take(messages) {
-    this.talk.add(messages);
+    this.messageList.add(messages);
     for (const message of messages) {
-      if (message.client_id) this.#outbox.settle(message.client_id, message);
+      if (message.client_id) this.#outbox.acknowledge(message.client_id, message);
       this.#taken(message);
     }
     this.#marks();
-    this.#tell('delivered', this.#receivedSent, this.talk.lastTheirs);
+    this.#tell('delivered', this.#receivedSent, this.messageList.lastTheirs);
     this.dispatchEvent(new Event('fetched'));
   }
 
@@ -190,26 +190,26 @@ export class Room extends EventTarget {
 
   #marks() {
     if (!this.thread) return;
-    this.talk.delivered(this.thread.receivedByVisitor);
-    this.talk.read(this.thread.readByVisitor);
+    this.messageList.delivered(this.thread.receivedByVisitor);
+    this.messageList.read(this.thread.readByVisitor);
     // A list requested before the messages were read may still count them as unread.
-    if (this.talk.watched && this.talk.size && this.thread.unread) this.#threads.patch(this.current, { unread: 0 });
+    if (this.messageList.watched && this.messageList.size && this.thread.unread) this.#threads.patch(this.current, { unread: 0 });
   }
 
   /** Sends a read mark to the visitor; if that fails, it is sent again after the next connect. */
   tellRead() {
-    if (!this.current || !this.#live.online || !this.talk.watched) return;
+    if (!this.current || !this.#connection.online || !this.messageList.watched) return;
     if (this.thread?.unread) this.#threads.patch(this.current, { unread: 0 });
-    this.#tell('read', this.#readSent, this.talk.lastTheirs);
+    this.#tell('read', this.#readSent, this.messageList.lastTheirs);
   }
 
   /** A visitor's message was delivered to this console, whichever conversation is open. */
   received(message) { this.#tell('delivered', this.#receivedSent, message.id, message.thread_id); }
 
   #tell(what, sent, last, id = this.current) {
-    if (!this.#live.online || last <= (sent.get(id) ?? 0)) return;
+    if (!this.#connection.online || last <= (sent.get(id) ?? 0)) return;
     sent.set(id, last);
-    this.#live.ask(what, { thread_id: id, last_id: last }).then(() => {
+    this.#connection.request(what, { thread_id: id, last_id: last }).then(() => {
       if (what === 'read') this.#threads.recount(); // counts taken before the server knew are too high
     }, () => sent.delete(id));
   }

@@ -3,15 +3,15 @@ import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
 /**
- * @param {Live} live
+ * @param {Connection} connection
  * @returns {(storage?: 'ok'|'low'|'full') => void} shows the state that the server sent
  */
-export function storage(live) {
+export function storage(connection) {
   const line = byId('storage');
   const show = (state) => {
     line.textContent = state === 'full' ? t('console.storage_full') : state === 'low' ? t('console.storage_low') : '';
     line.hidden = !line.textContent;
   };
-  live.on('storage_status', (told) => show(told.storage));
+  connection.on('storage_status', (told) => show(told.storage));
   return show;
 }

@@ -4,11 +4,11 @@ import { t } from '../lib/i18n.js';
 import { clock, parse } from '../lib/time.js';
 
 /**
- * @param {Live} live
+ * @param {Connection} connection
  * @param {(error) => void} failed
  * @returns {(team: {away: boolean, switched?: boolean, until?: string}) => void} shows the state that the server sent
  */
-export function team(live, failed) {
+export function team(connection, failed) {
   const button = byId('team');
   let now = { away: false };
 
@@ -23,14 +23,14 @@ export function team(live, failed) {
   button.addEventListener('click', async () => {
     const away = !(now.switched ?? now.away);
     try {
-      await live.ask('set_away', { away });
+      await connection.request('set_away', { away });
       now = { ...now, switched: away, away: away || Boolean(now.hours) };
       show();
     } catch (error) {
       failed(error);
     }
   });
-  live.on('team_status', (told) => { now = told; show(); });
+  connection.on('team_status', (told) => { now = told; show(); });
   show();
   return (told) => {
     if (!told) return;

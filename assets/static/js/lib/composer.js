@@ -2,7 +2,7 @@
 import { byId, showProblem } from './dom.js';
 import { t } from './i18n.js';
 import { LONGEST, runes } from './text.js';
-import { fileTools, Tray } from './tray.js';
+import { fileTools, PendingAttachments } from './pending-attachments.js';
 
 const WARN_FROM = LONGEST - 500;
 const number = new Intl.NumberFormat(document.documentElement.lang);
@@ -16,7 +16,7 @@ export class Composer {
   #count = byId('count');
   #problem = byId('composer-problem');
   #mic = byId('mic');
-  #tray;
+  #attachments;
   #files = true;
   #recorder = null;
   #save;
@@ -32,19 +32,19 @@ export class Composer {
   constructor(on) {
     this.#save = on.save;
     const problem = (text) => showProblem(this.#problem, text);
-    this.#tray = new Tray({ changed: () => this.#refresh(), problem });
+    this.#attachments = new PendingAttachments({ changed: () => this.#refresh(), problem });
     this.#mic.addEventListener('click', async () => {
       try {
         const [{ Recorder }] = await Promise.all([import('./recorder.js'), fileTools()]);
-        this.#recorder ??= new Recorder({ done: (blob, seconds) => this.#tray.voice(blob, seconds), problem });
+        this.#recorder ??= new Recorder({ done: (blob, seconds) => this.#attachments.addRecording(blob, seconds), problem });
         this.#recorder.start();
       } catch {
         problem(t('talk.part_missing'));
       }
     });
     this.#mic.addEventListener('pointerdown', (event) => event.preventDefault()); // keeps the focus in the text field, as below
-    const smile = byId('emoji');
-    smile.addEventListener('click', () => import('./emoji.js').then(({ toggle }) => toggle(smile), () => problem(t('talk.part_missing'))));
+    const emojiButton = byId('emoji');
+    emojiButton.addEventListener('click', () => import('./emoji.js').then(({ toggle }) => toggle(emojiButton), () => problem(t('talk.part_missing'))));
     const form = byId('composer');
     form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -82,9 +82,9 @@ export class Composer {
   }
 
   /** Sets whether files and voice messages can be attached. Files already attached are kept, but not shown, while they cannot. */
-  takeFiles(on) {
+  setFilesEnabled(on) {
     this.#files = on;
-    this.#tray.open = on;
+    this.#attachments.enabled = on;
     for (const id of ['attach', 'shoot']) byId(id).hidden = !on;
     this.#refresh();
   }
@@ -108,7 +108,7 @@ export class Composer {
   #submit(on) {
     // Keeps the indentation, but removes blank lines around the text.
     const text = this.#text.value.trimEnd().replace(/^\s*\n/u, '');
-    if ((this.#files && this.#tray.busy) || (!text.trim() && this.#bare)) return;
+    if ((this.#files && this.#attachments.busy) || (!text.trim() && this.#noAttachments)) return;
     const n = runes(text);
     if (n > LONGEST) {
       showProblem(this.#problem, t('talk.too_long', { n: number.format(n), max: number.format(LONGEST) }));
@@ -120,17 +120,17 @@ export class Composer {
     this.keep();
     this.#refresh();
     on.stopped();
-    on.send(text, this.#files ? this.#tray.empties() : []);
+    on.send(text, this.#files ? this.#attachments.takeAll() : []);
     this.focus();
   }
 
   /** There are no attachments to send. */
-  get #bare() { return !this.#files || this.#tray.empty; }
+  get #noAttachments() { return !this.#files || this.#attachments.empty; }
 
   #refresh() {
     const text = this.#text.value;
-    const blank = !text.trim() && this.#bare;
-    const busy = this.#files && this.#tray.busy;
+    const blank = !text.trim() && this.#noAttachments;
+    const busy = this.#files && this.#attachments.busy;
     this.#send.setAttribute('aria-disabled', String(blank || busy));
     this.#mic.hidden = !blank || busy || !this.#files || !canRecord();
     // The number of code units is an upper bound for code points, so short texts need no counting.

@@ -1,5 +1,5 @@
 // Checks files before they are sent, and shrinks pictures: a phone's photo uploads in seconds instead of minutes.
-import { size } from './amounts.js';
+import { size } from './format.js';
 import { make, styles } from './dom.js';
 import { lang, t } from './i18n.js';
 

@@ -2,8 +2,8 @@
 // removed when the server has acknowledged it, so that neither a reload nor a server crash loses one. The client_id makes
 // repeated sending harmless, even from two tabs at once. Messages are sent one at a time, to keep their order. A message's file
 // is uploaded first; the message then refers to its URL.
-import * as blobs from './blobs.js';
-import { Refused } from './live.js';
+import * as blobs from './blob-store.js';
+import { Refused } from './connection.js';
 
 const TRANSIENT = new Set(['offline', 'timeout', 'db_save_failed', 'internal_error', 'rate_limit_exceeded']);
 const TRIES_WHILE_ONLINE = 4;
@@ -21,7 +21,7 @@ export function newID() {
 /**
  * Events: `change` {item, state: 'waiting'|'sending'|'failed'|'gone'}, `progress` {item, share} and `sent` {item, message}. An
  * item is {client_id, thread_id, text, n, failed?}; items are sent in order of n. One with a file also has type, file: {name,
- * size, mime, width, height}, and url once the file is uploaded; the file itself is in blobs.js under the client_id.
+ * size, mime, width, height}, and url once the file is uploaded; the file itself is in blob-store.js under the client_id.
  */
 export class Outbox extends EventTarget {
   #store;
@@ -34,7 +34,7 @@ export class Outbox extends EventTarget {
   #now = null;
 
   /**
-   * @param {Store} store where items are kept
+   * @param {BrowserStorage} store where items are kept
    * @param {(item) => Promise<object>} send resolves with the stored message or throws Refused
    */
   constructor(store, send) {
@@ -48,10 +48,10 @@ export class Outbox extends EventTarget {
       const known = this.#items.get(id);
       if (value) {
         this.#items.set(id, value);
-        this.#tell('change', { item: value, state: value.failed ? 'failed' : 'waiting' });
+        this.#emit('change', { item: value, state: value.failed ? 'failed' : 'waiting' });
       } else if (known) {
         this.#items.delete(id);
-        this.#tell('change', { item: known, state: 'gone' });
+        this.#emit('change', { item: known, state: 'gone' });
       }
     });
   }
@@ -77,7 +77,7 @@ export class Outbox extends EventTarget {
   put(item) {
     this.#items.set(item.client_id, item);
     this.#store.set(`out.${item.client_id}`, item);
-    this.#tell('change', { item, state: 'waiting' });
+    this.#emit('change', { item, state: 'waiting' });
   }
 
   add(threadID, text) { this.put(this.prepare(threadID, text)); }
@@ -88,7 +88,7 @@ export class Outbox extends EventTarget {
     delete item.failed;
     delete item.again;
     this.#store.set(`out.${clientID}`, item);
-    this.#tell('change', { item, state: 'waiting' });
+    this.#emit('change', { item, state: 'waiting' });
     this.flush();
   }
 
@@ -96,15 +96,15 @@ export class Outbox extends EventTarget {
     const item = this.#items.get(clientID);
     if (!item) return;
     this.#forget(item);
-    this.#tell('change', { item, state: 'gone' });
+    this.#emit('change', { item, state: 'gone' });
   }
 
   /** Removes an item because its message was received from the server by other means than the ack. */
-  settle(clientID, message) {
+  acknowledge(clientID, message) {
     const item = this.#items.get(clientID);
     if (!item) return;
     this.#forget(item);
-    this.#tell('sent', { item, message });
+    this.#emit('sent', { item, message });
   }
 
   /** Sends the waiting items one after the other, until there are none or sending has to wait. */
@@ -117,20 +117,20 @@ export class Outbox extends EventTarget {
       for (;;) {
         const item = this.items.find((one) => !one.failed);
         if (!item) return;
-        this.#tell('change', { item, state: 'sending' });
+        this.#emit('change', { item, state: 'sending' });
         try {
           await this.#upload(item);
           const message = await this.#send(item);
           tries = 0;
           // Another tab may have got its ack first and removed the item from storage; this page still has to show the message.
           if (this.#items.has(item.client_id)) this.#forget(item);
-          this.#tell('sent', { item, message });
+          this.#emit('sent', { item, message });
         } catch (error) {
           if (!this.#items.has(item.client_id)) continue; // removed meanwhile
           if (this.#stale(item, error)) continue;
           tries++;
           if (error.code === 'offline') {
-            this.#tell('change', { item, state: 'waiting' });
+            this.#emit('change', { item, state: 'waiting' });
             return; // flush runs again after the next connect
           }
           if (!TRANSIENT.has(error.code) || (tries >= TRIES_WHILE_ONLINE && error.code !== 'rate_limit_exceeded')) {
@@ -138,7 +138,7 @@ export class Outbox extends EventTarget {
             this.#fail(item, error);
             continue;
           }
-          this.#tell('change', { item, state: 'waiting', code: error.code });
+          this.#emit('change', { item, state: 'waiting', code: error.code });
           const wait = Math.min(Math.max(error.retryAfter || 0, 400 * 2 ** tries), 30_000);
           this.#timer = setTimeout(() => this.flush(), wait);
           return;
@@ -156,7 +156,7 @@ export class Outbox extends EventTarget {
     this.#now = { id: item.client_id, stop };
     try {
       const { upload } = await import('./upload.js').catch(() => { throw new Refused('offline'); });
-      const stored = await upload(item, { signal: stop.signal, progress: (share) => this.#tell('progress', { item, share }) });
+      const stored = await upload(item, { signal: stop.signal, progress: (share) => this.#emit('progress', { item, share }) });
       Object.assign(item, { url: stored.url, type: stored.content_type ?? item.type });
       if (this.#items.has(item.client_id)) this.#store.set(`out.${item.client_id}`, item);
     } finally {
@@ -175,7 +175,7 @@ export class Outbox extends EventTarget {
   #fail(item, error) {
     item.failed = error.code;
     this.#store.set(`out.${item.client_id}`, item);
-    this.#tell('change', { item, state: 'failed', code: error.code, message: error.message });
+    this.#emit('change', { item, state: 'failed', code: error.code, message: error.message });
   }
 
   #forget(item) {
@@ -185,5 +185,5 @@ export class Outbox extends EventTarget {
     if (item.file) blobs.forget(item.client_id);
   }
 
-  #tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
+  #emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 }

@@ -1,6 +1,6 @@
 // The player of a voice message: play button, position and length.
 import { icon, make, styles } from './dom.js';
-import { clockOf } from './amounts.js';
+import { clockOf } from './format.js';
 import { t } from './i18n.js';
 
 await styles('player');
@@ -8,7 +8,7 @@ await styles('player');
 let playing = null; // only one voice message plays at a time
 
 /**
- * Fills the placeholder made by voice.js.
+ * Fills the placeholder made by voice-message.js.
  * @param {HTMLElement} node
  * @param {string} address
  * @param {number} seconds the length; 0 = unknown

@@ -1,7 +1,7 @@
 // Uploads a file: directly to the file store (Cloudinary) if the server allows it, otherwise through the server.
 import { post } from './api.js';
-import { address, find, keep } from './blobs.js';
-import { Refused } from './live.js';
+import { address, find, keep } from './blob-store.js';
+import { Refused } from './connection.js';
 
 /** Set when the server has said that files go through it, so that it is not asked again. */
 let throughServer = false;

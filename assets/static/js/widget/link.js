@@ -1,7 +1,7 @@
 // The frame's end of the message channel to the embedding page (the other end is loader/link.js). It is evaluated before
 // visitor.js, so that the chat starts hidden and waits for the page's first message.
 import { byId } from '../lib/dom.js';
-import { host } from '../lib/host.js';
+import { host } from '../lib/host-page.js';
 
 const sites = new Set([location.origin, ...(document.querySelector('meta[name=sites]')?.content ?? '').split(' ')]);
 const heard = {};

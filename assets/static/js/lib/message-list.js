@@ -1,22 +1,22 @@
 // The message list of one conversation: order, grouping, day separators, scrolling.
-import { advance } from './attachment.js';
-import { address, addressNow } from './blobs.js';
-import { bubble, dayLine, progress, refill } from './bubble.js';
+import { advance } from './message-attachment.js';
+import { address, addressNow } from './blob-store.js';
+import { bubble, dayLine, progress, refill } from './message-bubble.js';
 import { byId, make } from './dom.js';
 import { count, t } from './i18n.js';
-import { Shown } from './shown.js';
+import { VirtualWindow } from './virtual-window.js';
 import { dayKey, parse } from './time.js';
 
 const GROUP = 2 * 60_000;
 const NEAR = 96;
-const SAID = 280;
+const ANNOUNCED = 280;
 
 /*
  * An entry: {id, clientID, n, own, system, sender, text, type, url, file, preview, share, at, state, code, node}.
  * file is {name, bytes, thumb, width, height} as far as known; preview is a blob: URL of a file that this page has itself.
  * Stored messages have an id and are ordered by it; unsent ones follow after them, ordered by n (see outbox.js).
  * What a page inserts itself (see put) has a key, follows the message with the id `after`, and makes its own element.
- * node is the element while the entry is rendered, otherwise null (see shown.js).
+ * node is the element while the entry is rendered, otherwise null (see virtual-window.js).
  */
 const place = (e) => e.id || (e.key ? e.after : Infinity);
 const before = (a, b) => {
@@ -25,14 +25,14 @@ const before = (a, b) => {
   return a.n - b.n;
 };
 
-export class Talk extends EventTarget {
+export class MessageList extends EventTarget {
   #list = byId('messages');
   #log = byId('log');
   #scroller = byId('scroller');
   #pill = byId('pill');
-  #said = byId('said');
+  #announcer = byId('said');
   #entries = [];
-  #shown = new Shown({ list: this.#list, scroller: this.#scroller, entries: this.#entries, render: (i) => this.#render(i) });
+  #window = new VirtualWindow({ list: this.#list, scroller: this.#scroller, entries: this.#entries, render: (i) => this.#render(i) });
   #own;
   #face;
   #outbox;
@@ -42,9 +42,9 @@ export class Talk extends EventTarget {
   #readTo = 0;
   #deliveredTo = 0;
   #tools;
-  #drawing = 0;
-  #older = { more: null, busy: false };
-  #aside = new Map();
+  #frame = 0;
+  #olderPages = { more: null, busy: false };
+  #inserted = new Map();
 
   /**
    * Events: `older` (the reader is near the top, and there are older messages), `seen` (the newest message is visible).
@@ -83,13 +83,13 @@ export class Talk extends EventTarget {
   /** Empties the list for another conversation. */
   reset() {
     this.#entries.length = 0;
-    this.#shown.clear();
-    this.#said.replaceChildren();
+    this.#window.clear();
+    this.#announcer.replaceChildren();
     this.#follow = true;
     this.#readTo = 0;
     this.#deliveredTo = 0;
-    this.#older = { more: null, busy: false };
-    this.#aside.clear();
+    this.#olderPages = { more: null, busy: false };
+    this.#inserted.clear();
     this.#setMissed(0);
   }
 
@@ -100,27 +100,27 @@ export class Talk extends EventTarget {
       for (const message of messages) {
         if (!this.#take(message, lively) || this.#own.has(message.sender_type)) continue;
         arrived++;
-        if (lively) this.#say(message);
+        if (lively) this.#announce(message);
       }
     };
     if (this.#follow) {
       take();
-      this.#settleSoon();
+      this.#layoutSoon();
       this.#seen();
       return;
     }
     // Messages added above or below must not move what is being read.
-    this.#shown.still(take);
+    this.#window.still(take);
     if (lively && arrived) this.#setMissed(this.#missed + arrived);
-    this.#settleSoon();
+    this.#layoutSoon();
   }
 
   /** Announces a new message to screen readers. */
-  #say({ content_text: text, content_type: type }) {
+  #announce({ content_text: text, content_type: type }) {
     const kind = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' }[type];
-    const words = [kind && t(kind), text && (text.length > SAID ? `${text.slice(0, SAID)}…` : text)].filter(Boolean).join(', ');
-    this.#said.append(make('p', {}, t('talk.said', { text: words })));
-    while (this.#said.childElementCount > 3) this.#said.firstElementChild.remove();
+    const words = [kind && t(kind), text && (text.length > ANNOUNCED ? `${text.slice(0, ANNOUNCED)}…` : text)].filter(Boolean).join(', ');
+    this.#announcer.append(make('p', {}, t('talk.said', { text: words })));
+    while (this.#announcer.childElementCount > 3) this.#announcer.firstElementChild.remove();
   }
 
   /**
@@ -132,25 +132,25 @@ export class Talk extends EventTarget {
    */
   put(key, what) {
     this.withdraw(key);
-    this.#aside.set(key, what);
+    this.#inserted.set(key, what);
     this.#admit();
   }
 
   /** Removes the item with this key. */
   withdraw(key) {
-    this.#aside.delete(key);
+    this.#inserted.delete(key);
     const at = this.#entries.findIndex((e) => e.key === key);
     if (at >= 0) this.#cut(at);
   }
 
   #admit() {
     const first = this.firstID;
-    for (const [key, { after, order = 1, at, draw }] of this.#aside) {
-      if (this.#older.more !== false && !(first && after >= first)) continue;
-      this.#aside.delete(key);
+    for (const [key, { after, order = 1, at, draw }] of this.#inserted) {
+      if (this.#olderPages.more !== false && !(first && after >= first)) continue;
+      this.#inserted.delete(key);
       this.#insert({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, node: null }, false);
     }
-    this.#settleSoon();
+    this.#layoutSoon();
   }
 
   /** Adds an outbox item, or updates its state. */
@@ -170,7 +170,7 @@ export class Talk extends EventTarget {
     };
     this.#insert(entry, true);
     this.#follow = true;
-    this.#settleSoon();
+    this.#layoutSoon();
     if (item.file && !entry.preview) this.#recall(entry);
   }
 
@@ -199,7 +199,7 @@ export class Talk extends EventTarget {
 
   #cut(at) {
     const [entry] = this.#entries.splice(at, 1);
-    this.#shown.removed(at, entry);
+    this.#window.removed(at, entry);
     this.#regroup(at - 1, at);
   }
 
@@ -283,18 +283,18 @@ export class Talk extends EventTarget {
 
   /** Sets whether older messages exist; then `older` is dispatched when the reader comes near the top. */
   setOlder(more) {
-    this.#older = { more, busy: false };
+    this.#olderPages = { more, busy: false };
     // Showing or hiding this line must not move what is being read.
     if (this.#follow) byId('older').hidden = !more;
-    else this.#shown.still(() => { byId('older').hidden = !more; });
+    else this.#window.still(() => { byId('older').hidden = !more; });
     this.#admit();
   }
 
   /** Older messages could not be loaded; the next scroll event tries again. */
-  olderFailed() { this.#older.busy = false; }
+  olderFailed() { this.#olderPages.busy = false; }
 
   /** The list has become visible. */
-  look() { this.#scrolled(); }
+  onVisible() { this.#scrolled(); }
 
   /** Scrolls to the newest message and follows new ones. */
   toEnd() { this.#toEnd(); }
@@ -358,7 +358,7 @@ export class Talk extends EventTarget {
   #insert(entry, lively) {
     const i = this.#place(entry);
     this.#entries.splice(i, 0, entry);
-    this.#shown.inserted(i);
+    this.#window.inserted(i);
     if (lively) entry.node?.querySelector('.bubble')?.classList.add('lively');
     this.#regroup(i - 1, i + 1);
   }
@@ -366,7 +366,7 @@ export class Talk extends EventTarget {
   #render(i) {
     const entry = this.#entries[i];
     entry.node = entry.draw?.() ?? bubble(entry, this.#actions(entry));
-    this.#dress(i);
+    this.#updateGroup(i);
     return entry.node;
   }
 
@@ -375,10 +375,10 @@ export class Talk extends EventTarget {
 
   /** Updates groups and day separators of the entries from..to and the ones next to them. */
   #regroup(from, to) {
-    for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) if (this.#entries[i].node) this.#dress(i);
+    for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) if (this.#entries[i].node) this.#updateGroup(i);
   }
 
-  #dress(i) {
+  #updateGroup(i) {
     const entry = this.#entries[i];
     const above = this.#entries[i - 1];
     const below = this.#entries[i + 1];
@@ -395,31 +395,31 @@ export class Talk extends EventTarget {
     const left = scrollHeight - scrollTop - clientHeight;
     // The distance from the end also grows when a picture loads; that does not mean that the reader scrolled up.
     const up = scrollTop < this.#top - 1;
-    this.#follow = (this.#shown.atEnd && left < NEAR) || (this.#follow && !up);
+    this.#follow = (this.#window.atEnd && left < NEAR) || (this.#follow && !up);
     if (this.#follow) {
       this.#setMissed(0);
       this.#seen();
     }
-    this.#settle();
-    this.#pill.hidden = this.#follow || (this.#missed === 0 && this.#shown.atEnd && left < clientHeight);
-    if (this.#scroller.scrollTop < clientHeight && this.#shown.atStart && this.#older.more && !this.#older.busy) {
-      this.#older.busy = true;
+    this.#layout();
+    this.#pill.hidden = this.#follow || (this.#missed === 0 && this.#window.atEnd && left < clientHeight);
+    if (this.#scroller.scrollTop < clientHeight && this.#window.atStart && this.#olderPages.more && !this.#olderPages.busy) {
+      this.#olderPages.busy = true;
       this.dispatchEvent(new Event('older'));
     }
   }
 
-  #settle() {
-    cancelAnimationFrame(this.#drawing);
-    this.#drawing = 0;
-    this.#shown.settle(this.#follow);
+  #layout() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#window.update(this.#follow);
     if (this.#follow) this.#scroller.scrollTop = this.#scroller.scrollHeight;
     this.#top = this.#scroller.scrollTop;
   }
 
   /** Once per frame: a burst of messages causes one layout instead of one each. */
-  #settleSoon() {
-    if (document.hidden) this.#settle(); // hidden pages get no animation frames
-    else if (!this.#drawing) this.#drawing = requestAnimationFrame(() => this.#scrolled());
+  #layoutSoon() {
+    if (document.hidden) this.#layout(); // hidden pages get no animation frames
+    else if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#scrolled());
   }
 
   #setMissed(n) {
@@ -432,7 +432,7 @@ export class Talk extends EventTarget {
 
   #toEnd() {
     this.#follow = true;
-    this.#settle();
+    this.#layout();
     this.#setMissed(0);
     this.#seen(); // if it was at the end already, there is no scroll event
   }

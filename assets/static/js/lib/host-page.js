@@ -9,5 +9,5 @@ export const host = {
   /** Resolves when url and person are known. */
   ready: Promise.resolve(),
   /** Called when the server refuses the hash of person. */
-  doubted: () => {},
+  identityRefused: () => {},
 };

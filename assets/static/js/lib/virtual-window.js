@@ -5,7 +5,7 @@ const MOST = 160;
 const KEEP = 120;
 const STEP = 40;
 
-export class Shown {
+export class VirtualWindow {
   #list;
   #scroller;
   #entries;
@@ -63,7 +63,7 @@ export class Shown {
    * Adjusts the range to the scroll position: moves it to the end if following, otherwise extends it when the reader comes near
    * its edge.
    */
-  settle(following) {
+  update(following) {
     if (following) {
       if (!this.atEnd) this.#restart();
       else if (this.#to - this.#from > MOST) this.#trimStart(this.#to - this.#from - KEEP);

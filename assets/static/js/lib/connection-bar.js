@@ -6,26 +6,26 @@ import { count, t } from './i18n.js';
 const PATIENCE = 700;
 
 /** @returns {{refresh: () => void}} */
-export function connectionBar(live, outbox) {
+export function connectionBar(connection, outbox) {
   const bar = byId('connection');
   let timer = 0;
 
   const show = () => {
     const waiting = outbox.waiting;
-    if (live.online || live.state === 'refused') { // a refused session is shown elsewhere
+    if (connection.online || connection.state === 'refused') { // a refused session is shown elsewhere
       bar.hidden = true;
       return;
     }
-    const words = { connecting: 'talk.connecting', missing: 'talk.no_client' }[live.state] ?? 'talk.offline';
-    bar.lastElementChild.textContent = waiting && live.state !== 'missing' ? count('talk.offline_waiting', waiting) : t(words);
+    const words = { connecting: 'talk.connecting', missing: 'talk.no_client' }[connection.state] ?? 'talk.offline';
+    bar.lastElementChild.textContent = waiting && connection.state !== 'missing' ? count('talk.offline_waiting', waiting) : t(words);
     bar.hidden = false;
   };
   const refresh = () => {
     clearTimeout(timer);
-    if (live.online || !bar.hidden) show();
+    if (connection.online || !bar.hidden) show();
     else timer = setTimeout(show, PATIENCE);
   };
-  live.addEventListener('state', refresh);
+  connection.addEventListener('state', refresh);
   outbox.addEventListener('change', refresh);
   outbox.addEventListener('sent', refresh);
   refresh();

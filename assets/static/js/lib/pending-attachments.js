@@ -1,8 +1,8 @@
 // The attachments of the message being written: chosen, pasted, dropped, photographed or recorded, and previewed before sending.
-import { size } from './amounts.js';
+import { size } from './format.js';
 import { byId, icon, make } from './dom.js';
 import { t } from './i18n.js';
-import { player } from './voice.js';
+import { player } from './voice-message.js';
 
 const MOST = 10;
 
@@ -16,12 +16,12 @@ export async function fileTools() {
   }
 }
 
-export class Tray {
+export class PendingAttachments {
   #list = byId('tray');
   #drop = byId('drop');
   #items = [];
   #busy = 0;
-  #open = true;
+  #enabled = true;
   #changed;
   #problem;
 
@@ -37,23 +37,23 @@ export class Tray {
       const field = byId(input);
       byId(button).addEventListener('click', () => field.click());
       field.addEventListener('change', () => {
-        this.take([...field.files]);
+        this.add([...field.files]);
         field.value = ''; // so that the same file can be chosen again
       });
     }
     byId('text').addEventListener('paste', (event) => {
       const files = [...event.clipboardData?.files ?? []];
       // A table copied from an office program comes both as text and as a picture of it: the text is wanted.
-      if (!this.#open || !files.length || event.clipboardData.types.includes('text/plain')) return;
+      if (!this.#enabled || !files.length || event.clipboardData.types.includes('text/plain')) return;
       event.preventDefault();
-      this.take(files);
+      this.add(files);
     });
     this.#dropping(byId('conversation'));
   }
 
-  /** Whether files can be added; a closed tray keeps its attachments but hides them. */
-  set open(on) {
-    this.#open = on;
+  /** Whether files can be added; when disabled, it keeps its attachments but hides them. */
+  set enabled(on) {
+    this.#enabled = on;
     this.#list.hidden = !on || this.empty;
   }
 
@@ -63,15 +63,15 @@ export class Tray {
   get busy() { return this.#busy > 0; }
 
   /** Adds the files that can be sent. */
-  async take(files) {
+  async add(files) {
     this.#problem('');
-    const room = MOST - this.#items.length - this.#busy;
-    if (files.length > room) this.#problem(t('talk.unfit_many', { n: MOST }));
-    for (const file of files.slice(0, Math.max(0, room))) {
+    const free = MOST - this.#items.length - this.#busy;
+    if (files.length > free) this.#problem(t('talk.unfit_many', { n: MOST }));
+    for (const file of files.slice(0, Math.max(0, free))) {
       this.#busy++;
       this.#changed();
       try {
-        this.#add(await (await fileTools()).prepare(file));
+        this.#append(await (await fileTools()).prepare(file));
       } catch (error) {
         if (error.name !== 'Unfit') throw error;
         this.#problem(error.message);
@@ -83,13 +83,13 @@ export class Tray {
   }
 
   /** Adds a recording. */
-  voice(blob, seconds) {
+  addRecording(blob, seconds) {
     const ext = /mp4/.test(blob.type) ? 'm4a' : /ogg/.test(blob.type) ? 'ogg' : 'webm';
-    this.#add({ type: 'audio', blob, name: `${t('talk.voice')}.${ext}`, size: blob.size, seconds });
+    this.#append({ type: 'audio', blob, name: `${t('talk.voice')}.${ext}`, size: blob.size, seconds });
   }
 
   /** Returns all attachments and removes them. */
-  empties() {
+  takeAll() {
     const items = this.#items;
     this.#items = [];
     for (const item of items) URL.revokeObjectURL(item.address);
@@ -99,7 +99,7 @@ export class Tray {
     return items;
   }
 
-  #add(item) {
+  #append(item) {
     item.address = URL.createObjectURL(item.blob);
     const remove = make('button', {
       type: 'button', className: 'tray-remove', title: t('talk.take_out'), attrs: { 'aria-label': `${t('talk.take_out')}: ${item.name}` },
@@ -132,7 +132,7 @@ export class Tray {
 
   #dropping(place) {
     let inside = 0;
-    const withFiles = (event) => this.#open && event.dataTransfer?.types.includes('Files');
+    const withFiles = (event) => this.#enabled && event.dataTransfer?.types.includes('Files');
     const show = (on) => { this.#drop.hidden = !on; };
     place.addEventListener('dragenter', (event) => { if (withFiles(event)) show(++inside > 0); });
     place.addEventListener('dragleave', (event) => { if (withFiles(event)) show(--inside > 0); });
@@ -146,7 +146,7 @@ export class Tray {
       show(false);
       if (!withFiles(event)) return;
       event.preventDefault();
-      this.take([...event.dataTransfer.files]);
+      this.add([...event.dataTransfer.files]);
     });
   }
 }

@@ -22,7 +22,7 @@ function usable(name) {
 }
 
 /** JSON values by key, with a common key prefix. */
-export class Store {
+export class BrowserStorage {
   #area;
   #spare = new Memory();
   #prefix;

@@ -24,20 +24,20 @@ export class Refused extends Error {
  * Events: `state` (detail: the new state), `ready` (joined, after every connect), `refused` (detail: the error of joining),
  * `stale` (the page may have missed events; it joins again to refetch its state).
  */
-export class Live extends EventTarget {
+export class Connection extends EventTarget {
   #socket = null;
   #soon = 0;
   #state = 'connecting';
-  #greet;
+  #join;
   #probe;
 
   /**
-   * @param {() => Promise<void>} greet runs after every connect (join, admin_join); the state becomes "online" only when it succeeds.
+   * @param {() => Promise<void>} join runs after every connect (join, admin_join); the state becomes "online" only when it succeeds.
    * @param {(timeout: number) => Promise<void>} probe sends a cheap request that the server answers.
    */
-  constructor(greet, probe) {
+  constructor(join, probe) {
     super();
-    this.#greet = greet;
+    this.#join = join;
     this.#probe = probe;
     if (typeof io !== 'function') {
       this.#become('missing');
@@ -65,7 +65,7 @@ export class Live extends EventTarget {
       clearTimeout(this.#soon);
       this.#soon = setTimeout(() => {
         this.dispatchEvent(new Event('stale'));
-        this.greet();
+        this.rejoin();
       }, Math.random() * SPREAD);
     });
     // A page with an open socket is not kept in the back/forward cache; pageshow reconnects.
@@ -86,12 +86,12 @@ export class Live extends EventTarget {
   on(event, fn) { this.#socket?.on(event, fn); return this; }
 
   /** Sends an event without waiting for an answer; dropped if there is no connection. */
-  tell(event, payload) {
+  emit(event, payload) {
     if (this.#socket?.connected) this.#socket.emit(event, payload);
   }
 
   /** Sends an event and resolves with the server's ack, or throws Refused. */
-  async ask(event, payload, timeout = ACK_TIMEOUT) {
+  async request(event, payload, timeout = ACK_TIMEOUT) {
     const socket = this.#socket;
     if (!socket?.connected) throw new Refused('offline');
     let onLeave;
@@ -115,7 +115,7 @@ export class Live extends EventTarget {
   }
 
   /** Joins again on the open connection, e.g. when the visitor has given a name. */
-  greet() {
+  rejoin() {
     if (this.#socket?.connected) this.#connected();
   }
 
@@ -130,7 +130,7 @@ export class Live extends EventTarget {
   async #connected() {
     const id = this.#socket.id;
     try {
-      await this.#greet();
+      await this.#join();
     } catch (error) {
       if (this.#socket.id !== id || !this.#socket.connected) return; // the next connect joins again
       this.dispatchEvent(new CustomEvent('refused', { detail: error }));

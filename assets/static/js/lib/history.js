@@ -9,31 +9,31 @@ const MOST = 100;
 // After a break this many known messages are loaded again, because they may have been edited or deleted.
 const AGAIN = 20;
 
-export class Past {
-  #live;
-  #talk;
+export class MessageHistory {
+  #connection;
+  #messageList;
   #take;
   #thread = null;
   #upTo = 0;
   #whole = false;
 
   /**
-   * @param {Live} live
-   * @param {Talk} talk the list that shows the messages
+   * @param {Connection} connection
+   * @param {MessageList} messageList the list that shows the messages
    * @param {(messages: object[]) => void} take gets every page
    */
-  constructor(live, talk, take) {
-    this.#live = live;
-    this.#talk = talk;
+  constructor(connection, messageList, take) {
+    this.#connection = connection;
+    this.#messageList = messageList;
     this.#take = take;
     const broken = () => {
       if (!this.#whole) return;
-      this.#upTo = talk.lastID;
+      this.#upTo = messageList.lastID;
       this.#whole = false;
     };
-    live.addEventListener('state', () => { if (!live.online) broken(); });
-    live.addEventListener('stale', broken);
-    talk.addEventListener('older', () => this.#older());
+    connection.addEventListener('state', () => { if (!connection.online) broken(); });
+    connection.addEventListener('stale', broken);
+    messageList.addEventListener('older', () => this.#older());
   }
 
   /** Switches to another conversation, whose list is empty; null = none. */
@@ -51,35 +51,35 @@ export class Past {
     if (!this.#upTo) {
       const page = await this.#ask(thread, { limit: PAGE });
       if (!page) return;
-      this.#talk.setOlder(Boolean(page.has_more));
+      this.#messageList.setOlder(Boolean(page.has_more));
     } else {
-      for (let after = this.#talk.idBefore(this.#upTo, AGAIN), more = true; more;) {
+      for (let after = this.#messageList.idBefore(this.#upTo, AGAIN), more = true; more;) {
         const page = await this.#ask(thread, { after_id: after, limit: MOST });
         if (!page) return;
         const ids = (page.messages ?? []).map(({ id }) => id);
         const last = ids.at(-1) ?? after;
-        this.#talk.dropBetween(after, page.has_more ? last : this.#upTo, ids);
+        this.#messageList.dropBetween(after, page.has_more ? last : this.#upTo, ids);
         more = Boolean(page.has_more) && last > after;
         after = last;
         this.#upTo = Math.max(this.#upTo, last);
       }
     }
     // If the connection was lost meanwhile, the next call has to ask again.
-    this.#whole = this.#live.connected;
+    this.#whole = this.#connection.connected;
   }
 
   async #older() {
     try {
-      const page = await this.#ask(this.#thread, { before_id: this.#talk.firstID, limit: PAGE });
-      if (page) this.#talk.setOlder(Boolean(page.has_more));
+      const page = await this.#ask(this.#thread, { before_id: this.#messageList.firstID, limit: PAGE });
+      if (page) this.#messageList.setOlder(Boolean(page.has_more));
     } catch {
-      this.#talk.olderFailed();
+      this.#messageList.olderFailed();
     }
   }
 
   /** Loads and shows a page of messages; null if the reader has switched to another conversation meanwhile. */
   async #ask(thread, what) {
-    const page = await this.#live.ask('history', { thread_id: thread, ...what });
+    const page = await this.#connection.request('history', { thread_id: thread, ...what });
     if (thread !== this.#thread) return null;
     this.#take(page.messages ?? []);
     return page;

@@ -1,8 +1,8 @@
 // Elements for a message's attachment (a picture, a voice message or a file) and for the progress of its upload.
-import { size } from './amounts.js';
+import { size } from './format.js';
 import { icon, make } from './dom.js';
 import { t } from './i18n.js';
-import { player } from './voice.js';
+import { player } from './voice-message.js';
 import { linked, safeURL } from './text.js';
 
 const FULL = 272; // maximum width of a picture in a conversation, in px

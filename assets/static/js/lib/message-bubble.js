@@ -1,5 +1,5 @@
 // The list item of a message: its content, time and delivery state.
-import { attachment, transfer } from './attachment.js';
+import { attachment, transfer } from './message-attachment.js';
 import { icon, make } from './dom.js';
 import { has, t } from './i18n.js';
 import { emojiOnly, linked } from './text.js';
@@ -22,7 +22,7 @@ function reason(code) {
 }
 
 /**
- * Makes the list item of an entry (see talk.js). `face(entry)` returns the other side's face; onRetry and onDrop are called for a
+ * Makes the list item of an entry (see message-list.js). `face(entry)` returns the other side's face; onRetry and onDrop are called for a
  * failed message; `tools(entry)` returns the buttons of a stored one.
  */
 export function bubble(entry, { face, onRetry, onDrop, tools }) {
