@@ -1,6 +1,7 @@
 package assets
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -28,9 +29,15 @@ type lazyChunks struct {
 	used    map[string]map[string]bool // names that the page's script has to export, by shared module
 }
 
+// chunkNames are the names of chunks that differ from their module's name. Pages of earlier builds that are still open request their
+// chunks by these names, so a chunk keeps its name when its module is renamed.
+var chunkNames = map[string]string{
+	"js/console/push-click.js": "pressed",
+}
+
 // fileName is the name of a chunk's file, without folder and ".js".
 func (l *lazyChunks) fileName(module string) string {
-	return l.page + "-" + strings.TrimSuffix(path.Base(module), ".js")
+	return l.page + "-" + cmp.Or(chunkNames[module], strings.TrimSuffix(path.Base(module), ".js"))
 }
 
 // redirectImports is a plugin that replaces the path in import() by the chunk's file, and records the module.

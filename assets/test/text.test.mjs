@@ -7,7 +7,7 @@ globalThis.location = new URL('https://sohbet.example/');
 globalThis.document = { documentElement: { lang: 'tr' }, getElementById: () => null, querySelector: () => null, createElement: (tag) => ({ tag, dataset: {}, setAttribute() {}, append(...parts) { this.text = parts.join(''); } }) };
 const { emojiOnly, linked } = await import('../static/js/lib/text.js');
 const { hiddenOn } = await import('../static/js/loader/pages.js');
-const { filled } = await import('../static/js/console/canned.js');
+const { filled } = await import('../static/js/console/canned-replies.js');
 
 /** Renders nodes as "text [shown](href) text". */
 const shown = (text) => linked(text).map((node) => (typeof node === 'string' ? node : `[${node.text}](${node.href})`)).join('');

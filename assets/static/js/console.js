@@ -1,25 +1,25 @@
 // The agents' console: creates its parts and connects their events.
-import { block, copies, finish, whyNot } from './console/acts.js';
+import { block, errorText, exportDialog, toggleClosed } from './console/thread-actions.js';
 import { alerts } from './console/alerts.js';
-import { cannedManager } from './console/canned-manager.js';
-import { Canned, cannedPopup } from './console/canned.js';
-import { confirm } from './console/confirm.js';
-import { loadFacts } from './console/facts.js';
-import { filters } from './console/filters.js';
-import { head } from './console/head.js';
-import { keys } from './console/keys.js';
-import { List } from './console/list.js';
+import { cannedRepliesDialog } from './console/canned-replies-dialog.js';
+import { CannedReplies, cannedPopup } from './console/canned-replies.js';
+import { confirm } from './console/confirm-dialog.js';
+import { loadDetails } from './console/visitor-details.js';
+import { listFilters } from './console/list-filters.js';
+import { threadHeader } from './console/thread-header.js';
+import { keyboardShortcuts } from './console/keyboard-shortcuts.js';
+import { ThreadList } from './console/thread-list.js';
 import { menu } from './lib/menu.js';
-import { modes } from './console/modes.js';
-import { Notes } from './console/notes.js';
-import { facts, factsInFront, narrow, wide } from './console/panes.js';
-import { removal } from './console/removal.js';
-import { Room } from './console/room.js';
+import { composerModes } from './console/composer-modes.js';
+import { Notes } from './console/team-notes.js';
+import { detailsInFront, narrow, showDetailsPane, wide } from './console/panes.js';
+import { undoableDelete } from './console/undo-delete.js';
+import { OpenThread } from './console/open-thread.js';
 import { Session } from './console/session.js';
-import { storage } from './console/storage.js';
-import { team } from './console/team.js';
-import { Threads } from './console/threads.js';
-import { Undelivered } from './console/undelivered.js';
+import { diskStatus } from './console/disk-status.js';
+import { teamSwitch } from './console/team-status.js';
+import { ThreadStore } from './console/thread-store.js';
+import { Undelivered } from './console/telegram-undelivered.js';
 import { post } from './lib/api.js';
 import { badge } from './lib/badge.js';
 import { byId } from './lib/dom.js';
@@ -35,18 +35,18 @@ const drafts = new BrowserStorage('sessionStorage', 'sohbet.console.');
 const store = new BrowserStorage('localStorage', 'sohbet.console.');
 
 const session = new Session();
-const threads = new Threads();
+const threads = new ThreadStore();
 const connection = new Connection(greet, (timeout) => connection.request('admin_join', undefined, timeout));
 const outbox = new Outbox(store, send);
-const undelivered = new Undelivered((id, mark) => room.messageList.putBelow(id, mark));
-const room = new Room({ threads, connection, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
-const list = new List(threads, (id) => room.open(id, { focus: true }));
+const undelivered = new Undelivered((id, mark) => openThread.messageList.putBelow(id, mark));
+const openThread = new OpenThread({ threads, connection, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
+const list = new ThreadList(threads, (id) => openThread.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
-  if (id === room.current) drawHead();
+  if (id === openThread.current) drawHeader();
 });
-const drawHead = head(room, visitors);
-const parts = { room, threads, connection, session };
+const drawHeader = threadHeader(openThread, visitors);
+const parts = { openThread, threads, connection, session };
 
 // --- error messages ----------------------------------------------------------
 
@@ -54,28 +54,28 @@ let sayTimer = 0;
 /** Shows an error above the conversation, or above the list if only that is visible. */
 function say(text) {
   clearTimeout(sayTimer);
-  const inList = narrow() && !room.current;
+  const inList = narrow() && !openThread.current;
   for (const [id, here] of [['problem', !inList], ['list-problem', inList]]) {
     byId(id).textContent = here ? text : '';
     byId(id).hidden = !here || !text;
   }
   if (text) sayTimer = setTimeout(() => say(''), 10_000);
 }
-const failed = (error) => say(whyNot(session, error, 'console.block_failed'));
+const failed = (error) => say(errorText(session, error, 'console.block_failed'));
 
 // --- the connection ----------------------------------------------------------
 
-const showTeam = team(connection, failed);
-const showStorage = storage(connection);
-const canned = new Canned();
-const notes = new Notes(room, connection, failed);
+const showTeam = teamSwitch(connection, failed);
+const showDiskStatus = diskStatus(connection);
+const canned = new CannedReplies();
+const notes = new Notes(openThread, connection, failed);
 
 async function greet() {
   const { team: now, away, storage: disk, build } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/renew.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   showTeam(now ?? { away });
-  showStorage(disk);
+  showDiskStatus(disk);
   tellPresence();
   outbox.reload();
   await threads.load();
@@ -102,25 +102,25 @@ async function send(item) {
 function tellPresence() { connection.emit('presence', { visible: !document.hidden }); }
 
 async function entered() {
-  await room.enter();
-  if (!room.thread) return;
+  await openThread.enter();
+  if (!openThread.thread) return;
   notes.load().catch(() => { /* loaded at the next connect */ });
-  loadFacts(connection, room.thread, openEarlier).then((facts) => {
-    if (facts && room.current) threads.patch(room.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
-    drawHead();
+  loadDetails(connection, openThread.thread, openEarlier).then((facts) => {
+    if (facts && openThread.current) threads.patch(openThread.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
+    drawHeader();
   }, () => { /* the list has most of the details */ });
 }
 
 connection.addEventListener('ready', async () => {
   outbox.flush();
   await entered();
-  room.tellRead();
+  openThread.tellRead();
 });
 connection.addEventListener('refused', ({ detail: error }) => session.failed(error));
 for (const event of ['message_error', 'error']) {
   connection.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') session.check(); });
 }
-session.addEventListener('ended', () => room.composer.keep());
+session.addEventListener('ended', () => openThread.composer.keep());
 session.addEventListener('back', () => { if (!connection.online) connection.restart(); });
 document.addEventListener('visibilitychange', () => {
   tellPresence();
@@ -143,17 +143,17 @@ function isNew(message) {
 function receive(message) {
   if (!isNew(message)) return;
   const id = message.thread_id;
-  const open = id === room.current;
-  if (open) room.messageList.add([message], { lively: true });
+  const open = id === openThread.current;
+  if (open) openThread.messageList.add([message], { lively: true });
   if (message.client_id) outbox.acknowledge(message.client_id, message);
-  const watched = open && room.messageList.watched;
+  const watched = open && openThread.messageList.watched;
   const unknown = !threads.get(id);
   threads.message(message, { watched });
   if (message.sender_type === 'visitor') {
     visitors.update(id, false);
     deleting.keep(id);
-    room.received(message);
-    tellAgent(message, room.name(id), watched);
+    openThread.received(message);
+    tellAgent(message, openThread.name(id), watched);
   }
   if (unknown) refreshSoon();
 }
@@ -171,13 +171,13 @@ connection.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patc
 connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
 // The retention period of some messages has ended.
 connection.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
-  if (id === room.current) room.messageList.drop(ids);
+  if (id === openThread.current) openThread.messageList.drop(ids);
   refreshSoon();
 });
 connection.on('thread_updated', (told) => threads.updated(told));
-connection.on('message_reaction', (message) => { if (message.thread_id === room.current) room.messageList.edit(message); });
+connection.on('message_reaction', (message) => { if (message.thread_id === openThread.current) openThread.messageList.edit(message); });
 connection.on('message_edited', (message) => {
-  if (message.thread_id === room.current) room.messageList.edit(message);
+  if (message.thread_id === openThread.current) openThread.messageList.edit(message);
   refreshSoon(); // the list may show it as the last message
 });
 // A conversation was emptied (`kept`) or deleted, here or by another agent; without an id, all were deleted.
@@ -187,18 +187,18 @@ connection.on('thread_cleared', ({ thread_id: id, kept }) => {
     return;
   }
   if (kept) {
-    room.emptied(id);
+    openThread.emptied(id);
     return;
   }
   deleting.forget(id);
-  room.forget(id);
+  openThread.forget(id);
 });
 connection.on('message_undelivered', (row) => undelivered.take(row));
 connection.on('channel_state', (state) => undelivered.channel(state));
 connection.on('canned_changed', () => canned.load().catch(() => { /* loaded at the next connect */ }));
 outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   if (!message || !isNew(message)) return;
-  if (item.thread_id === room.current) room.messageList.add([message]);
+  if (item.thread_id === openThread.current) openThread.messageList.add([message]);
   threads.message(message, { watched: true });
 });
 
@@ -210,95 +210,95 @@ function refreshSoon() {
 
 function clearedAll() {
   for (const item of outbox.items) outbox.drop(item.client_id);
-  if (room.current) room.close();
+  if (openThread.current) openThread.close();
   threads.clear();
   threads.load();
 }
 
 threads.addEventListener('change', () => {
-  drawHead();
+  drawHeader();
   badge(threads.unread);
   if (threads.state === 'failed') session.failed(threads.error);
 });
 
 // --- the open conversation ---------------------------------------------------
 
-const manageCanned = cannedManager(canned, session);
-const popup = cannedPopup(canned, { name: () => room.name(), manage: manageCanned });
-const writing = modes(room, connection, (note) => notes.add(note));
-const tellAgent = alerts(store, threads, (id) => room.open(id, { focus: true }), say);
-const takeCopy = copies(parts);
+const manageCanned = cannedRepliesDialog(canned, session);
+const popup = cannedPopup(canned, { name: () => openThread.name(), manage: manageCanned });
+const writing = composerModes(openThread, connection, (note) => notes.add(note));
+const tellAgent = alerts(store, threads, (id) => openThread.open(id, { focus: true }), say);
+const openExport = exportDialog(parts);
 
-room.addEventListener('turn', () => {
-  list.current = room.current;
+openThread.addEventListener('turn', () => {
+  list.current = openThread.current;
   list.draw();
   popup.close();
   say('');
-  drawHead();
+  drawHeader();
   writing.label();
   if (connection.online) entered(); // otherwise done after the next connect
 });
 
 function openEarlier(row) {
-  threads.know({ ...row, display_name: room.thread?.name, phone_number: room.thread?.phone });
-  room.open(row.id, { focus: true });
+  threads.know({ ...row, display_name: openThread.thread?.name, phone_number: openThread.thread?.phone });
+  openThread.open(row.id, { focus: true });
 }
 
-const deleting = removal({
-  name: (id) => room.name(id),
+const deleting = undoableDelete({
+  name: (id) => openThread.name(id),
   hide: (id) => {
-    const next = list.beside(id, 1) ?? list.beside(id, -1);
+    const next = list.adjacent(id, 1) ?? list.adjacent(id, -1);
     threads.hide(id, true);
-    if (id === room.current) room.close();
+    if (id === openThread.current) openThread.close();
     list.focus(next);
   },
   bring: (id) => { threads.hide(id, false); },
-  gone: (id) => room.forget(id),
-  why: (error) => whyNot(session, error, 'console.clear_failed'),
+  gone: (id) => openThread.forget(id),
+  why: (error) => errorText(session, error, 'console.clear_failed'),
 });
 
 function undo() {
   const id = deleting.undoLast();
-  if (id) room.open(id, { focus: true });
+  if (id) openThread.open(id, { focus: true });
 }
 
 /** Shows the visitor pane in front if it is not next to the conversation, and moves the focus into it. */
-function showFactsPane(on) {
+function focusDetailsPane(on) {
   if (wide()) {
     byId('facts').focus();
     return;
   }
-  facts(on);
+  showDetailsPane(on);
   if (on) byId('facts-close').focus(); else byId('facts-open').focus();
 }
 
 function leave() {
-  const id = room.current;
+  const id = openThread.current;
   if (narrow() && history.state?.talk) history.back();
-  else if (narrow()) { room.close(); list.focus(id); } else list.focus(id);
+  else if (narrow()) { openThread.close(); list.focus(id); } else list.focus(id);
 }
 
 function go(id) {
   if (!id) return;
-  room.open(id, { focus: false });
+  openThread.open(id, { focus: false });
   list.reveal(id);
   if (document.activeElement === document.body || !document.activeElement?.getClientRects().length) byId('scroller').focus({ preventScroll: true });
 }
 
-const search = filters(threads, list);
-const whenOpen = (act) => () => { if (room.current) act(); };
-const openSheet = keys({
-  w: () => go(threads.nextWaiting(room.current)?.id),
-  j: () => go(list.beside(room.current, 1)),
-  k: () => go(list.beside(room.current, -1)),
+const search = listFilters(threads, list);
+const whenOpen = (act) => () => { if (openThread.current) act(); };
+const openSheet = keyboardShortcuts({
+  w: () => go(threads.nextWaiting(openThread.current)?.id),
+  j: () => go(list.adjacent(openThread.current, 1)),
+  k: () => go(list.adjacent(openThread.current, -1)),
   '/': () => search.focus(),
   r: whenOpen(() => writing.turnTo('reply', { focus: true })),
   n: whenOpen(() => writing.turnTo('note', { focus: true })),
-  e: whenOpen(() => finish(parts, say)),
-  i: whenOpen(() => showFactsPane(!factsInFront())),
+  e: whenOpen(() => toggleClosed(parts, say)),
+  i: whenOpen(() => focusDetailsPane(!detailsInFront())),
   b: whenOpen(() => block(parts)),
-  x: whenOpen(takeCopy),
-  Delete: whenOpen(() => deleting.remove(room.current)),
+  x: whenOpen(openExport),
+  Delete: whenOpen(() => deleting.remove(openThread.current)),
   z: undo,
 }, store);
 
@@ -314,8 +314,8 @@ function once(act) {
 }
 
 for (const [id, act] of Object.entries({
-  finish: once(() => finish(parts, say)), reopen: () => finish(parts, say), block: () => block(parts), unblock: () => block(parts), export: takeCopy,
-  clear: () => deleting.remove(room.current), back: leave, 'facts-open': once(() => showFactsPane(!factsInFront())), 'facts-close': () => showFactsPane(false),
+  finish: once(() => toggleClosed(parts, say)), reopen: () => toggleClosed(parts, say), block: () => block(parts), unblock: () => block(parts), export: openExport,
+  clear: () => deleting.remove(openThread.current), back: leave, 'facts-open': once(() => focusDetailsPane(!detailsInFront())), 'facts-close': () => focusDetailsPane(false),
   'canned-open': manageCanned, 'keys-open': openSheet, 'clear-all': clearAll, 'settings-open': () => byId('settings-dialog').showModal(),
 })) byId(id).addEventListener('click', act);
 menu(byId('menu'));
@@ -325,21 +325,21 @@ async function clearAll() {
   byId('settings-dialog').close();
   const done = await confirm({
     title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'), word: t('console.clear_all_word'),
-    act: () => post('api/messages/clear_all'), problem: (error) => whyNot(session, error, 'console.clear_failed'),
+    act: () => post('api/messages/clear_all'), problem: (error) => errorText(session, error, 'console.clear_failed'),
   });
   if (done) clearedAll();
 }
 
 window.addEventListener('popstate', () => {
-  if (!room.current || !narrow()) return;
-  const id = room.current;
-  room.close();
+  if (!openThread.current || !narrow()) return;
+  const id = openThread.current;
+  openThread.close();
   list.focus(id);
 });
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape' || event.isComposing || event.target.closest?.('dialog')) return;
-  if (factsInFront()) showFactsPane(false);
-  else if (room.current) leave();
+  if (detailsInFront()) focusDetailsPane(false);
+  else if (openThread.current) leave();
 });
 
 // --- start -------------------------------------------------------------------
@@ -349,7 +349,7 @@ threads.addEventListener('change', function resume() {
   if (threads.state !== 'ready') return;
   threads.removeEventListener('change', resume);
   const last = drafts.get('open');
-  if (last && threads.get(last) && !room.current && !narrow()) room.open(last);
+  if (last && threads.get(last) && !openThread.current && !narrow()) openThread.open(last);
 });
 threads.load();
 connection.start();

@@ -3,7 +3,7 @@
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { canRing, ring } from '../lib/sound.js';
-import * as push from './push.js';
+import * as push from './push-subscription.js';
 
 const LONGEST = 140;
 
@@ -11,7 +11,7 @@ const canNotify = () => typeof Notification === 'function';
 
 /**
  * @param {BrowserStorage} store
- * @param {Threads} threads
+ * @param {ThreadStore} threads
  * @param {(id: string) => void} open opens a conversation
  * @param {(text: string) => void} say
  */
@@ -59,7 +59,7 @@ export function alerts(store, threads, open, say) {
   // A push notification was clicked (sw.js).
   navigator.serviceWorker?.addEventListener('message', async ({ data }) => {
     if (typeof data?.pressed !== 'string') return;
-    const id = await import('./pressed.js').then(({ find }) => find(threads, data.pressed), () => null); // the console has been brought to the front anyway
+    const id = await import('./push-click.js').then(({ find }) => find(threads, data.pressed), () => null); // the console has been brought to the front anyway
     if (id) open(id);
   });
 

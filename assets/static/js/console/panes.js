@@ -16,14 +16,14 @@ export const wide = () => THREE.matches;
 export function show(view) {
   if (view === 'talk' && desk.dataset.view !== 'talk' && narrow()) history.pushState({ talk: true }, '');
   desk.dataset.view = view;
-  if (view === 'list') facts(false);
+  if (view === 'list') showDetailsPane(false);
 }
 
 /** Whether the visitor pane is in front of the conversation. */
-export const factsInFront = () => desk.dataset.facts === 'front' && !wide();
+export const detailsInFront = () => desk.dataset.facts === 'front' && !wide();
 
 /** Shows the visitor pane in front, or hides it. */
-export function facts(on) {
+export function showDetailsPane(on) {
   if (on) desk.dataset.facts = 'front'; else delete desk.dataset.facts;
   byId('facts-open').setAttribute('aria-expanded', String(on));
 }

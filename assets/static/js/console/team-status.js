@@ -8,7 +8,7 @@ import { clock, parse } from '../lib/time.js';
  * @param {(error) => void} failed
  * @returns {(team: {away: boolean, switched?: boolean, until?: string}) => void} shows the state that the server sent
  */
-export function team(connection, failed) {
+export function teamSwitch(connection, failed) {
   const button = byId('team');
   let now = { away: false };
 

@@ -17,7 +17,7 @@ function rank(reply, wanted) {
 }
 
 /** Events: `change` (the list changed). */
-export class Canned extends EventTarget {
+export class CannedReplies extends EventTarget {
   all = [];
   #round = 0;
 
@@ -42,7 +42,7 @@ export const filled = (text, { name }) => text.replaceAll('{name}', () => name);
 
 /**
  * The list of canned replies above the composer.
- * @param {Canned} canned
+ * @param {CannedReplies} canned
  * @param {{name: () => string, manage: () => void}} o
  */
 export function cannedPopup(canned, { name, manage }) {

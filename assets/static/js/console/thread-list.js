@@ -16,7 +16,7 @@ const AIM_MOST = 3000;
 const minutes = (since) => (since ? Math.floor((Date.now() - since) / 60_000) : 0);
 const waitsLong = (thread) => thread.status === 'active' && !thread.blocked && minutes(thread.waiting) >= LONG_WAIT;
 
-export class List {
+export class ThreadList {
   #threads;
   #open;
   #rows = new Map(); // rendered rows by conversation id
@@ -30,14 +30,14 @@ export class List {
   #made = 0;
   #tops = [EDGE]; // top of each row in px, and the end of the last one
   #height = { row: 72, tall: 92 };
-  #drawn = { listed: [], total: 0 }; // as in Threads at the last layout
+  #drawn = { listed: [], total: 0 }; // as in ThreadStore at the last layout
   #order = []; // its ids
   #aim = null; // while rows keep their positions: the start time, and the timer that ends it
   #active = null; // the conversation selected by the arrow keys
   current = null;
 
   /**
-   * @param {Threads} threads
+   * @param {ThreadStore} threads
    * @param {(id: string) => void} open
    */
   constructor(threads, open) {
@@ -45,17 +45,17 @@ export class List {
     this.#open = open;
     threads.addEventListener('change', () => this.draw());
     this.#scroller.addEventListener('scroll', () => {
-      this.#rest();
-      this.#soon(false);
+      this.#unfreeze();
+      this.#schedule(false);
     }, { passive: true });
     // Scrolling below a resting pointer also dispatches pointermove, with no movement.
-    this.#list.addEventListener('pointermove', (event) => { if (event.pointerType === 'mouse' && (event.movementX || event.movementY)) this.#stand(); });
-    this.#list.addEventListener('pointerdown', () => this.#stand());
-    this.#list.addEventListener('click', () => this.#stand()); // a second click may follow
-    for (const end of ['pointerleave', 'pointercancel']) this.#list.addEventListener(end, () => this.#rest());
+    this.#list.addEventListener('pointermove', (event) => { if (event.pointerType === 'mouse' && (event.movementX || event.movementY)) this.#freeze(); });
+    this.#list.addEventListener('pointerdown', () => this.#freeze());
+    this.#list.addEventListener('click', () => this.#freeze()); // a second click may follow
+    for (const end of ['pointerleave', 'pointercancel']) this.#list.addEventListener(end, () => this.#unfreeze());
     new ResizeObserver(() => this.draw()).observe(this.#scroller);
-    this.#list.addEventListener('keydown', (event) => this.#walk(event));
-    this.#list.addEventListener('focus', () => { this.#active ??= this.current ?? this.#order[0] ?? null; this.#window(); });
+    this.#list.addEventListener('keydown', (event) => this.#onKey(event));
+    this.#list.addEventListener('focus', () => { this.#active ??= this.current ?? this.#order[0] ?? null; this.#renderVisible(); });
     this.#list.addEventListener('click', (event) => {
       const id = [...this.#rows].find(([, row]) => row.item.contains(event.target))?.[0];
       if (!this.#threads.get(id)) return; // no row, or one whose conversation is not loaded or gone
@@ -80,11 +80,11 @@ export class List {
     this.#active = this.#order.includes(id) ? id : this.#order[0];
     this.#show(this.#order.indexOf(this.#active));
     this.#list.focus({ preventScroll: true });
-    this.#window();
+    this.#renderVisible();
   }
 
   /** The id of the conversation `step` rows from `id`; null beyond either end. */
-  beside(id, step) {
+  adjacent(id, step) {
     const at = this.#order.indexOf(id);
     return this.#order[at < 0 ? 0 : at + step] ?? null;
   }
@@ -97,16 +97,16 @@ export class List {
 
   /** Scrolls to the top, e.g. when another list is shown. */
   toTop() {
-    this.#rest();
+    this.#unfreeze();
     this.#order = [];
     this.#scroller.scrollTop = 0;
   }
 
   /** Schedules a layout, at most one per frame. */
-  draw() { this.#soon(true); }
+  draw() { this.#schedule(true); }
 
   /** `changed`: the list itself may have changed, not only the scroll position. */
-  #soon(changed) {
+  #schedule(changed) {
     this.#changed ||= changed;
     if (this.#drawing) return;
     this.#drawing = true;
@@ -114,32 +114,32 @@ export class List {
       this.#drawing = false;
       if (this.#changed) this.#layout();
       this.#changed = false;
-      this.#window();
+      this.#renderVisible();
     });
   }
 
   /** Makes rows keep their positions for a moment, because the pointer is aiming at one. */
-  #stand() {
+  #freeze() {
     const now = performance.now();
     const since = this.#aim?.since ?? now;
     clearTimeout(this.#aim?.timer);
-    this.#aim = { since, timer: setTimeout(() => this.#rest(), Math.max(0, Math.min(AIM, since + AIM_MOST - now))) };
+    this.#aim = { since, timer: setTimeout(() => this.#unfreeze(), Math.max(0, Math.min(AIM, since + AIM_MOST - now))) };
   }
 
   /** Ends that: rows move to their current positions. */
-  #rest() {
+  #unfreeze() {
     if (!this.#aim) return;
     clearTimeout(this.#aim.timer);
     this.#aim = null;
     this.#layout(); // not in the next frame, before which the pointer may move again
-    this.#window();
+    this.#renderVisible();
   }
 
   /** Computes the position of every row, and keeps the scroll position relative to the visible rows. */
   #layout() {
     const em = parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#height = { row: Math.round(4.5 * em), tall: Math.round(5.75 * em) };
-    const held = this.#held();
+    const held = this.#visibleRows();
     const { listed, total } = this.#drawn = this.#aim
       ? { ...this.#drawn, listed: this.#drawn.listed.map((thread) => this.#threads.get(thread.id) ?? thread) }
       : { listed: this.#threads.listed, total: this.#threads.total };
@@ -150,12 +150,12 @@ export class List {
     this.#order = listed.map((thread) => thread.id);
     this.#list.style.blockSize = `${tops[total] + EDGE}px`;
     this.#list.hidden = total === 0;
-    if (held) this.#hold(held);
-    this.#say(total);
+    if (held) this.#restorePosition(held);
+    this.#showState(total);
   }
 
   /** The visible conversations and their positions; null at the top, where new rows should push the others down. */
-  #held() {
+  #visibleRows() {
     const { scrollTop: top, scrollHeight, clientHeight } = this.#scroller;
     if (top < 1 || this.#tops.length < 2) return null;
     if (scrollHeight - top - clientHeight < 1) return { end: true };
@@ -168,7 +168,7 @@ export class List {
    * Scrolls so that a row visible before keeps its position; if rows moved by different amounts, by the smallest one. Rows that
    * were not loaded are identified by their index.
    */
-  #hold({ end, held }) {
+  #restorePosition({ end, held }) {
     if (end) {
       this.#scroller.scrollTop = this.#scroller.scrollHeight;
       return;
@@ -191,7 +191,7 @@ export class List {
   }
 
   /** Renders the visible rows, and loads their conversations if they are missing. */
-  #window() {
+  #renderVisible() {
     const { listed, total } = this.#drawn;
     const top = this.#scroller.scrollTop;
     const first = Math.max(0, this.#at(top) - SPARE);
@@ -287,7 +287,7 @@ export class List {
     row.item.removeAttribute('aria-label');
   }
 
-  #say(shown) {
+  #showState(shown) {
     const { state, query, filter, error } = this.#threads;
     const parts = [];
     if (state === 'failed') {
@@ -304,7 +304,7 @@ export class List {
     this.#state.replaceChildren(...parts);
   }
 
-  #walk(event) {
+  #onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const at = this.#order.indexOf(this.#active);
     const page = Math.max(1, Math.floor(this.#scroller.clientHeight / this.#height.row) - 1);
@@ -322,7 +322,7 @@ export class List {
   }
 
   async #go(place) {
-    this.#rest();
+    this.#unfreeze();
     await this.#threads.reach(place);
     const { listed } = this.#threads;
     const thread = listed[Math.min(place, listed.length - 1)];
@@ -330,7 +330,7 @@ export class List {
     this.#active = thread.id;
     this.#layout();
     this.#show(this.#order.indexOf(thread.id));
-    this.#window();
+    this.#renderVisible();
   }
 
   #show(place) {

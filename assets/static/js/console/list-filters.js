@@ -7,8 +7,8 @@ const exact = new Intl.NumberFormat(lang);
 const rough = new Intl.NumberFormat(lang, { notation: 'compact', maximumFractionDigits: 1 });
 const short = (n) => (n < 10_000 ? exact : rough).format(n);
 
-/** @param {Threads} threads @param {List} list */
-export function filters(threads, list) {
+/** @param {ThreadStore} threads @param {ThreadList} list */
+export function listFilters(threads, list) {
   const field = byId('search');
   const group = byId('filters');
   const buttons = [...group.querySelectorAll('[data-filter]')];

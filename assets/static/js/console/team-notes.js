@@ -5,41 +5,41 @@ import { linked } from '../lib/text.js';
 import { clock, parse, whole } from '../lib/time.js';
 
 export class Notes {
-  #room;
+  #openThread;
   #connection;
   #here = new Map(); // notes of the open conversation, by id
 
-  /** @param {Room} room @param {Connection} connection @param {(error) => void} failed called when a note could not be deleted */
-  constructor(room, connection, failed) {
-    this.#room = room;
+  /** @param {OpenThread} openThread @param {Connection} connection @param {(error) => void} failed called when a note could not be deleted */
+  constructor(openThread, connection, failed) {
+    this.#openThread = openThread;
     this.#connection = connection;
     this.failed = failed;
-    room.addEventListener('turn', () => this.#here.clear());
+    openThread.addEventListener('turn', () => this.#here.clear());
     connection.on('note_added', ({ note }) => this.add(note, { lively: true }));
-    connection.on('note_deleted', ({ thread_id: thread, id }) => { if (thread === room.current) this.#drop(id); });
+    connection.on('note_deleted', ({ thread_id: thread, id }) => { if (thread === openThread.current) this.#drop(id); });
   }
 
   /** Loads the notes of the open conversation: after it was opened, and after every connect. */
   async load() {
-    const thread = this.#room.current;
+    const thread = this.#openThread.current;
     if (!thread) return;
     const { notes } = await this.#connection.request('notes', { thread_id: thread });
-    if (thread !== this.#room.current) return;
+    if (thread !== this.#openThread.current) return;
     const ids = new Set(notes.map((note) => note.id));
     for (const id of [...this.#here.keys()]) if (!ids.has(id)) this.#drop(id);
     for (const note of notes) this.add(note);
   }
 
   add(note) {
-    if (note.thread_id !== this.#room.current || this.#here.has(note.id)) return;
+    if (note.thread_id !== this.#openThread.current || this.#here.has(note.id)) return;
     this.#here.set(note.id, note);
     const at = parse(note.created_at) ?? new Date();
-    this.#room.messageList.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
+    this.#openThread.messageList.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
   }
 
   #drop(id) {
     this.#here.delete(id);
-    this.#room.messageList.withdraw(`note-${id}`);
+    this.#openThread.messageList.withdraw(`note-${id}`);
   }
 
   #draw(note, at) {
@@ -56,7 +56,7 @@ export class Notes {
     try {
       await this.#connection.request('note_delete', { thread_id: note.thread_id, id: note.id });
       this.#drop(note.id);
-      this.#room.composer.focus();
+      this.#openThread.composer.focus();
     } catch (error) {
       this.failed(error);
     }

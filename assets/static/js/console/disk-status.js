@@ -6,7 +6,7 @@ import { t } from '../lib/i18n.js';
  * @param {Connection} connection
  * @returns {(storage?: 'ok'|'low'|'full') => void} shows the state that the server sent
  */
-export function storage(connection) {
+export function diskStatus(connection) {
   const line = byId('storage');
   const show = (state) => {
     line.textContent = state === 'full' ? t('console.storage_full') : state === 'low' ? t('console.storage_low') : '';

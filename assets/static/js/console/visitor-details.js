@@ -10,16 +10,16 @@ let openEarlier = () => {};
 let drawn = '';
 
 /** Loads the details that are not part of the list. @param {(row: object) => void} open opens an earlier conversation */
-export async function loadFacts(connection, thread, open) {
+export async function loadDetails(connection, thread, open) {
   known = {};
   openEarlier = open;
-  showFacts(thread);
+  showDetails(thread);
   const { facts } = await connection.request('facts', { thread_id: thread.id });
   known = { of: thread.id, ...facts };
   return facts;
 }
 
-export function showFacts(thread) {
+export function showDetails(thread) {
   const pane = byId('facts');
   pane.hidden = !thread;
   if (!thread) {

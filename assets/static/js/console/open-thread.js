@@ -13,7 +13,7 @@ import { show } from './panes.js';
  * Events: `turn` (another conversation is open, or none), `fetched` (messages of the history were loaded), `edit` (detail: the
  * entry that the agent wants to edit). The open conversation's id, `current`, must not enter the URL.
  */
-export class Room extends EventTarget {
+export class OpenThread extends EventTarget {
   #taken;
   #threads;
   #connection;
@@ -28,7 +28,7 @@ export class Room extends EventTarget {
 
   /**
    * @param {object} o
-   * @param {Threads} o.threads
+   * @param {ThreadStore} o.threads
    * @param {Connection} o.connection
    * @param {Outbox} o.outbox
    * @param {BrowserStorage} o.drafts this window's drafts, and the id of the open conversation
@@ -54,7 +54,7 @@ export class Room extends EventTarget {
     });
     connectionBar(connection, outbox);
     this.messageList.addEventListener('seen', () => this.tellRead());
-    threads.addEventListener('change', () => this.#marks());
+    threads.addEventListener('change', () => this.#showMarks());
     outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
       if (item.thread_id !== this.current) return;
       if (state === 'gone') this.messageList.remove(item.client_id);
@@ -172,8 +172,8 @@ export class Room extends EventTarget {
       if (message.client_id) this.#outbox.acknowledge(message.client_id, message);
       this.#taken(message);
     }
-    this.#marks();
-    this.#tell('delivered', this.#receivedSent, this.messageList.lastTheirs);
+    this.#showMarks();
+    this.#sendMark('delivered', this.#receivedSent, this.messageList.lastTheirs);
     this.dispatchEvent(new Event('fetched'));
   }
 
@@ -188,7 +188,7 @@ export class Room extends EventTarget {
 
   // --- read and delivered ----------------------------------------------------
 
-  #marks() {
+  #showMarks() {
     if (!this.thread) return;
     this.messageList.delivered(this.thread.receivedByVisitor);
     this.messageList.read(this.thread.readByVisitor);
@@ -200,13 +200,13 @@ export class Room extends EventTarget {
   tellRead() {
     if (!this.current || !this.#connection.online || !this.messageList.watched) return;
     if (this.thread?.unread) this.#threads.patch(this.current, { unread: 0 });
-    this.#tell('read', this.#readSent, this.messageList.lastTheirs);
+    this.#sendMark('read', this.#readSent, this.messageList.lastTheirs);
   }
 
   /** A visitor's message was delivered to this console, whichever conversation is open. */
-  received(message) { this.#tell('delivered', this.#receivedSent, message.id, message.thread_id); }
+  received(message) { this.#sendMark('delivered', this.#receivedSent, message.id, message.thread_id); }
 
-  #tell(what, sent, last, id = this.current) {
+  #sendMark(what, sent, last, id = this.current) {
     if (!this.#connection.online || last <= (sent.get(id) ?? 0)) return;
     sent.set(id, last);
     this.#connection.request(what, { thread_id: id, last_id: last }).then(() => {

@@ -2,10 +2,10 @@
 import { APIError, post } from '../lib/api.js';
 import { byId, showProblem } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { confirm } from './confirm.js';
+import { confirm } from './confirm-dialog.js';
 
 /** The text for an error of an HTTP or socket request; `otherwise` is the key of the general text. */
-export function whyNot(session, error, otherwise) {
+export function errorText(session, error, otherwise) {
   if (session.failed(error)) return t('console.expired');
   return t(error.code === 'network' || error.code === 'offline' || error.code === 'timeout' ? 'console.list_offline' : otherwise);
 }
@@ -14,36 +14,36 @@ export function whyNot(session, error, otherwise) {
  * Closes the open conversation, or reopens it.
  * @param {(text: string) => void} say shows an error
  */
-export async function finish({ room, threads, connection, session }, say) {
-  const { thread } = room;
+export async function toggleClosed({ openThread, threads, connection, session }, say) {
+  const { thread } = openThread;
   if (!thread) return;
   const status = thread.status === 'closed' ? 'active' : 'closed';
   try {
     await connection.request('set_status', { thread_id: thread.id, status });
     threads.patch(thread.id, { status, ...(status === 'closed' && { waiting: null }) });
   } catch (error) {
-    say(whyNot(session, error, 'console.block_failed'));
+    say(errorText(session, error, 'console.block_failed'));
   }
 }
 
 /** Asks for confirmation, and blocks or unblocks the visitor of the open conversation. */
-export async function block({ room, threads, session }) {
-  const id = room.current;
+export async function block({ openThread, threads, session }) {
+  const id = openThread.current;
   if (!id) return;
   const on = !threads.get(id)?.blocked;
-  const problem = (error) => whyNot(session, error, 'console.block_failed');
+  const problem = (error) => errorText(session, error, 'console.block_failed');
   const done = await confirm(on ? {
-    title: t('console.block_title', { name: room.name(id) }), text: t('console.block_text'), yes: t('console.block'), option: t('console.block_address'),
+    title: t('console.block_title', { name: openThread.name(id) }), text: t('console.block_text'), yes: t('console.block'), option: t('console.block_address'),
     act: (address) => post('api/threads/block', { thread_id: id, address }), problem,
   } : {
-    title: t('console.unblock_title', { name: room.name(id) }), text: t('console.unblock_text'), yes: t('console.unblock'),
+    title: t('console.unblock_title', { name: openThread.name(id) }), text: t('console.unblock_text'), yes: t('console.unblock'),
     act: () => post('api/threads/unblock', { thread_id: id }), problem,
   });
   if (done) threads.patch(id, { blocked: on });
 }
 
 /** The dialog for saving the open conversation as a file. */
-export function copies({ room, session }) {
+export function exportDialog({ openThread, session }) {
   const dialog = byId('export-dialog');
   const problem = byId('export-problem');
   byId('export-form').addEventListener('submit', async (event) => {
@@ -54,18 +54,18 @@ export function copies({ room, session }) {
     try {
       const form = new FormData(event.target);
       await save({
-        thread_id: room.current, format: form.get('format'), notes: form.has('notes'), time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+        thread_id: openThread.current, format: form.get('format'), notes: form.has('notes'), time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       });
       dialog.close();
     } catch (error) {
-      showProblem(problem, whyNot(session, error, 'console.export_failed'));
+      showProblem(problem, errorText(session, error, 'console.export_failed'));
     } finally {
       button.disabled = false;
     }
   });
   byId('export-cancel').addEventListener('click', () => dialog.close());
   return () => {
-    if (!room.current) return;
+    if (!openThread.current) return;
     showProblem(problem, '');
     dialog.showModal();
   };

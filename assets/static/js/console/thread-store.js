@@ -60,7 +60,7 @@ const newest = (a, b) => b.lastAt - a.lastAt || (a.id < b.id ? 1 : -1);
 const longest = (a, b) => a.waiting - b.waiting || newest(a, b);
 
 /** Events: `change`. `state` is 'loading', 'ready' or 'failed'. A search includes all conversations, whatever the filter. */
-export class Threads extends EventTarget {
+export class ThreadStore extends EventTarget {
   #map = new Map();
   #filter = 'active';
   #query = '';

@@ -2,7 +2,7 @@
 import { byId, face } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { ago } from '../lib/time.js';
-import { showFacts } from './facts.js';
+import { showDetails } from './visitor-details.js';
 
 function state(thread, typing) {
   if (thread.blocked) return t('console.blocked');
@@ -12,17 +12,17 @@ function state(thread, typing) {
   return thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
 }
 
-/** @param {Room} room @param {TypingIn} visitors who is typing */
-export function head(room, visitors) {
+/** @param {OpenThread} openThread @param {TypingIn} visitors who is typing */
+export function threadHeader(openThread, visitors) {
   let said = '';
   return function draw() {
-    const { thread } = room;
+    const { thread } = openThread;
     if (!thread) {
-      if (!room.current) showFacts(null);
+      if (!openThread.current) showDetails(null);
       return;
     }
-    const name = room.name();
-    const typing = visitors.has(room.current);
+    const name = openThread.name();
+    const typing = visitors.has(openThread.current);
     const closed = thread.status === 'closed';
     if (byId('head-name').textContent !== name) {
       byId('head-name').textContent = name;
@@ -37,9 +37,9 @@ export function head(room, visitors) {
     byId('blocked-bar').hidden = !thread.blocked;
     byId('typing').hidden = !typing;
     byId('typing-text').textContent = typing ? t('console.name_typing', { name }) : '';
-    const now = `${room.current} ${typing}`;
-    if (typing && now !== said && room.messageList.watched) room.messageList.toEnd();
+    const now = `${openThread.current} ${typing}`;
+    if (typing && now !== said && openThread.messageList.watched) openThread.messageList.toEnd();
     said = now;
-    showFacts(thread);
+    showDetails(thread);
   };
 }

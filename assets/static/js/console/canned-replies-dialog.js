@@ -5,8 +5,8 @@ import { t } from '../lib/i18n.js';
 
 const SHORTCUT = /^[\p{L}\p{N}_-]{1,32}$/u;
 
-/** @param {Canned} canned @param {Session} session */
-export function cannedManager(canned, session) {
+/** @param {CannedReplies} canned @param {Session} session */
+export function cannedRepliesDialog(canned, session) {
   const dialog = byId('canned-dialog');
   const form = byId('canned-form');
   const [shortcut, text, problem] = [byId('canned-shortcut'), byId('canned-text'), byId('canned-problem')];

@@ -4,12 +4,12 @@ import { t } from '../lib/i18n.js';
 import { newID } from '../lib/outbox.js';
 
 /**
- * @param {Room} room
+ * @param {OpenThread} openThread
  * @param {Connection} connection
  * @param {(note: object) => void} noted called with a note that was stored
  * @returns {{turnTo: (mode: 'reply'|'note', o?: {focus?: boolean}) => void, mode: string}}
  */
-export function modes(room, connection, noted) {
+export function composerModes(openThread, connection, noted) {
   const form = byId('composer');
   const editBar = byId('edit-bar');
   const buttons = { reply: byId('mode-reply'), note: byId('mode-note') };
@@ -25,21 +25,21 @@ export function modes(room, connection, noted) {
   async function sendOr(text, thread, send) {
     const was = mode;
     try {
-      room.composer.problem('');
+      openThread.composer.problem('');
       await send();
     } catch (error) {
-      if (room.current !== thread || mode !== was) {
-        if (was === 'note') room.keepFor(thread, 'note', text);
+      if (openThread.current !== thread || mode !== was) {
+        if (was === 'note') openThread.keepFor(thread, 'note', text);
         return;
       }
-      if (!room.composer.value) room.composer.fill(text);
-      room.composer.keep();
-      room.composer.problem(why(error));
+      if (!openThread.composer.value) openThread.composer.fill(text);
+      openThread.composer.keep();
+      openThread.composer.problem(why(error));
     }
   }
 
   function note(text) {
-    const thread = room.current;
+    const thread = openThread.current;
     if (tried?.text !== text) tried = { text, id: newID() };
     return sendOr(text, thread, async () => {
       const { note: stored } = await connection.request('note', { thread_id: thread, text, client_id: tried.id });
@@ -49,7 +49,7 @@ export function modes(room, connection, noted) {
   }
 
   function correct(text) {
-    const thread = room.current;
+    const thread = openThread.current;
     const { id } = edited;
     if (text === edited.text) {
       turnTo('reply', { focus: true });
@@ -57,7 +57,7 @@ export function modes(room, connection, noted) {
     }
     return sendOr(text, thread, async () => {
       const { message } = await connection.request('edit_message', { thread_id: thread, id, text });
-      if (room.current === thread) room.messageList.edit(message);
+      if (openThread.current === thread) openThread.messageList.edit(message);
       if (edited?.id === id) turnTo('reply', { focus: true });
     });
   }
@@ -69,16 +69,16 @@ export function modes(room, connection, noted) {
     byId('composer-modes').hidden = next === 'edit';
     for (const [name, button] of Object.entries(buttons)) button.setAttribute('aria-pressed', String(name === next));
     if (next !== 'edit') edited = null;
-    if (next === 'reply') room.writeTo();
-    else if (next === 'note') room.writeTo('note', note);
-    else room.writeTo('', correct); // the text being edited is not saved as a draft
+    if (next === 'reply') openThread.writeTo();
+    else if (next === 'note') openThread.writeTo('note', note);
+    else openThread.writeTo('', correct); // the text being edited is not saved as a draft
     label();
-    if (focus && room.current) room.composer.focus();
+    if (focus && openThread.current) openThread.composer.focus();
   }
 
   function label() {
     const key = { reply: 'console.write_to', note: 'console.write_note', edit: 'console.write_edit' }[mode];
-    room.composer.label(t(key, { name: room.name() }));
+    openThread.composer.label(t(key, { name: openThread.name() }));
     byId('send').title = t(mode === 'note' ? 'console.save_note' : mode === 'edit' ? 'console.save_edit' : 'talk.send');
     byId('send').setAttribute('aria-label', byId('send').title);
   }
@@ -86,15 +86,15 @@ export function modes(room, connection, noted) {
   function edit(entry) {
     edited = { id: entry.id, text: entry.text };
     turnTo('edit');
-    room.composer.fill(entry.text);
-    room.composer.focus();
+    openThread.composer.fill(entry.text);
+    openThread.composer.focus();
   }
 
   buttons.reply.addEventListener('click', () => turnTo('reply', { focus: true }));
   buttons.note.addEventListener('click', () => turnTo('note', { focus: true }));
   byId('edit-cancel').addEventListener('click', () => turnTo('reply', { focus: true }));
-  room.addEventListener('edit', ({ detail }) => edit(detail));
-  room.addEventListener('turn', () => { tried = null; turnTo('reply'); });
+  openThread.addEventListener('edit', ({ detail }) => edit(detail));
+  openThread.addEventListener('turn', () => { tried = null; turnTo('reply'); });
   byId('text').addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && mode !== 'reply') {
       event.stopPropagation();
@@ -102,7 +102,7 @@ export function modes(room, connection, noted) {
     }
     // As in other chat programs, Up in an empty field edits the last own message.
     if (event.key === 'ArrowUp' && mode === 'reply' && !byId('text').value) {
-      const last = room.messageList.lastOwn((entry) => entry.text);
+      const last = openThread.messageList.lastOwn((entry) => entry.text);
       if (!last) return;
       event.preventDefault();
       edit(last);

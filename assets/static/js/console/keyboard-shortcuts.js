@@ -17,7 +17,7 @@ const WRITING = [['/', 'console.key_canned'], ['↑', 'console.key_edit'], ['Ent
  * @param {BrowserStorage} store stores whether single-character shortcuts are on
  * @returns {() => void} opens the list
  */
-export function keys(acts, store) {
+export function keyboardShortcuts(acts, store) {
   const dialog = byId('keys-dialog');
   const box = byId('keys-on');
   const cap = (key) => make('kbd', {}, key === 'Delete' ? t('console.cap_delete') : key.length === 1 ? key.toUpperCase() : key);

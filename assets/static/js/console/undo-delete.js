@@ -14,7 +14,7 @@ const GRACE = 8_000;
  * @param {(id: string) => void} o.gone called when it has been deleted
  * @param {(error) => string} o.why returns the text for an error
  */
-export function removal({ name, hide, bring, gone, why }) {
+export function undoableDelete({ name, hide, bring, gone, why }) {
   const place = byId('undo');
   const waiting = new Map(); // by conversation, oldest first
 
