@@ -419,6 +419,15 @@ func TestBundles(t *testing.T) {
 	}
 }
 
+// Pages of other builds request chunks by these names.
+func TestChunkNamesAreKept(t *testing.T) {
+	for _, name := range []string{"console-pressed", "visitor-offers", "visitor-renew", "widget-facts", "widget-offers"} {
+		if bundles().files[bundleFolder+name+".js"] == nil {
+			t.Errorf("there is no chunk %s.js", name)
+		}
+	}
+}
+
 func TestPrepareCompressesWhatPagesLoad(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -41,7 +41,7 @@ func generateStyle(p palette) brandStyle {
 	return brandStyle{generatedFile("brand.css", []byte(css)), hex.EncodeToString(sum[:6])}
 }
 
-// buttonColors matches the light and dark colour of the widget's button, as static/js/loader/look.js puts them into the URL of
+// buttonColors matches the light and dark colour of the widget's button, as static/js/loader/styles.js puts them into the URL of
 // the chat.
 var buttonColors = regexp.MustCompile(`^[0-9a-f]{6}-[0-9a-f]{6}$`)
 

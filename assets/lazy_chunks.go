@@ -32,7 +32,9 @@ type lazyChunks struct {
 // chunkNames are the names of chunks that differ from their module's name. Pages of earlier builds that are still open request their
 // chunks by these names, so a chunk keeps its name when its module is renamed.
 var chunkNames = map[string]string{
-	"js/console/push-click.js": "pressed",
+	"js/console/push-click.js":     "pressed",
+	"js/visitor/prompts.js":        "offers",
+	"js/widget/visitor-details.js": "facts",
 }
 
 // fileName is the name of a chunk's file, without folder and ".js".

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// teamLine says when an answer may be expected; "" if that is unknown. js/visitor/team.js does the same once it runs, and adds
+// teamLine says when an answer may be expected; "" if that is unknown. js/visitor/team-status.js does the same once it runs, and adds
 // the time of opening, which depends on the visitor's time zone.
 func teamLine(locale string, t Team) string {
 	say := func(key string) string {

@@ -75,6 +75,6 @@ test('styles use only features of the oldest supported browsers, or have a fallb
     }
   }
   assert.deepEqual(bad, []);
-  const look = readFileSync(fileURLToPath(new URL('../static/js/loader/look.js', import.meta.url)), 'utf8');
+  const look = readFileSync(fileURLToPath(new URL('../static/js/loader/styles.js', import.meta.url)), 'utf8');
   assert.doesNotMatch(look.replace(/@supports\([^)]*\)\{[^}]*\}\}/g, ''), /\d[dsl]v[hw]|color-mix|light-dark|:has\(/);
 });

@@ -11,7 +11,7 @@ globalThis.document = {
 };
 const { emojiOnly, linked, LONGEST, runes, safeURL } = await import('../static/js/lib/text.js');
 const { initials } = await import('../static/js/lib/dom.js');
-const { hiddenOn } = await import('../static/js/loader/pages.js');
+const { hiddenOn } = await import('../static/js/loader/navigation.js');
 const { filled } = await import('../static/js/console/canned-replies.js');
 
 const ENOUGH = 10; // ms; if the longest text takes less, the ratio does not matter

@@ -76,7 +76,7 @@ async function greet() {
   session.set(false);
   showTeam(now ?? { away });
   showDiskStatus(disk);
-  tellPresence();
+  sendPresence();
   outbox.reload();
   await threads.load();
   canned.load().catch(() => { /* loaded again when they are used */ });
@@ -99,7 +99,7 @@ async function send(item) {
 }
 
 /** The server sends push notifications only while no agent has a visible console. */
-function tellPresence() { connection.emit('presence', { visible: !document.hidden }); }
+function sendPresence() { connection.emit('presence', { visible: !document.hidden }); }
 
 async function entered() {
   await openThread.enter();
@@ -114,7 +114,7 @@ async function entered() {
 connection.addEventListener('ready', async () => {
   outbox.flush();
   await entered();
-  openThread.tellRead();
+  openThread.sendRead();
 });
 connection.addEventListener('refused', ({ detail: error }) => session.failed(error));
 for (const event of ['message_error', 'error']) {
@@ -123,7 +123,7 @@ for (const event of ['message_error', 'error']) {
 session.addEventListener('ended', () => openThread.composer.keep());
 session.addEventListener('back', () => { if (!connection.online) connection.restart(); });
 document.addEventListener('visibilitychange', () => {
-  tellPresence();
+  sendPresence();
   if (document.hidden) return;
   if (session.ended) session.check();
   else if (connection.online) threads.load();
@@ -153,7 +153,7 @@ function receive(message) {
     visitors.update(id, false);
     deleting.keep(id);
     openThread.received(message);
-    tellAgent(message, openThread.name(id), watched);
+    alertAgent(message, openThread.name(id), watched);
   }
   if (unknown) refreshSoon();
 }
@@ -226,7 +226,7 @@ threads.addEventListener('change', () => {
 const manageCanned = cannedRepliesDialog(canned, session);
 const popup = cannedPopup(canned, { name: () => openThread.name(), manage: manageCanned });
 const writing = composerModes(openThread, connection, (note) => notes.add(note));
-const tellAgent = alerts(store, threads, (id) => openThread.open(id, { focus: true }), say);
+const alertAgent = alerts(store, threads, (id) => openThread.open(id, { focus: true }), say);
 const openExport = exportDialog(parts);
 
 openThread.addEventListener('turn', () => {

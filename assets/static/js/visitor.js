@@ -11,8 +11,8 @@ import { BrowserStorage } from './lib/browser-storage.js';
 import { MessageList } from './lib/message-list.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
 import { connectionBar } from './lib/connection-bar.js';
-import { Offers } from './visitor/slot.js';
-import { teamLine } from './visitor/team.js';
+import { PromptArea } from './visitor/prompt-area.js';
+import { teamLine } from './visitor/team-status.js';
 
 const HEARTBEAT = 30_000;
 
@@ -38,7 +38,7 @@ const composer = new Composer({
     outbox.flush();
     // A message reopens a closed conversation, and starts a new one after a deleted one.
     Object.assign(situation, { closed: false, ended: false });
-    offers.refresh();
+    promptArea.refresh();
   },
   typing: () => typing.touch(),
   stopped: () => typing.stop(),
@@ -53,7 +53,7 @@ const { agent } = byId('talk').dataset;
 let team = JSON.parse(byId('talk').dataset.team);
 /** Exceptional states of this conversation; rating is the visitor's last one, 0 = none. */
 const situation = { blocked: false, closed: false, ended: false, rating: 0 };
-const offers = new Offers(() => {
+const promptArea = new PromptArea(() => {
   if (!me) return null;
   if (situation.blocked) return ['blocked', {}];
   if (situation.closed) {
@@ -67,7 +67,7 @@ const offers = new Offers(() => {
   if (!team.away || !me.thread || me.reach !== undefined || !messageList.lastOwn()) return null;
   const done = (reach) => {
     remember({ ...me, reach });
-    offers.refresh();
+    promptArea.refresh();
     composer.focus();
   };
   return ['away', {
@@ -105,9 +105,9 @@ async function join() {
   messageList.read(me.read);
   messageList.delivered(answer.team_received_id ?? 0);
   outbox.reload();
-  tellDelivered();
+  sendDelivered();
   countUnread();
-  offers.refresh();
+  promptArea.refresh();
 }
 
 const vouched = ({ id, hash, email }) => ({ identity: { id, hash }, ...(email && { email }) });
@@ -144,7 +144,7 @@ function startOver() {
   readSent = deliveredSent = 0;
   remember({ ...me, read: 0, seen: 0 });
   countUnread();
-  offers.refresh();
+  promptArea.refresh();
   for (const item of outbox.items) messageList.pending(item, item.failed ? 'failed' : 'waiting');
 }
 
@@ -161,13 +161,13 @@ function receive(message) {
   if (message.client_id) outbox.acknowledge(message.client_id, message);
   if (message.sender_type === 'visitor') return;
   typist.update('team', false);
-  tellDelivered();
+  sendDelivered();
   countUnread();
-  if (messageList.watched || message.id <= heard) return; // each message is sent under its current and its older event name
-  heard = message.id;
+  if (messageList.watched || message.id <= lastReceived) return; // each message is sent under its current and its older event name
+  lastReceived = message.id;
   if (store.get('sound')) ring();
 }
-let heard = 0;
+let lastReceived = 0;
 let badged = 0;
 const ring = () => import('./lib/sound.js').then((sound) => sound.ring(), () => { /* no sound then */ });
 
@@ -196,7 +196,7 @@ connection.on('thread_status', ({ thread_id: thread, status }) => {
   if (thread !== me?.thread) return;
   situation.closed = status === 'closed';
   situation.rating = situation.closed ? situation.rating : 0;
-  offers.refresh();
+  promptArea.refresh();
 });
 // The retention period of some messages has ended.
 connection.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) messageList.drop(ids); });
@@ -205,7 +205,7 @@ connection.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.
 connection.addEventListener('state', showState);
 connection.addEventListener('ready', () => {
   outbox.flush();
-  tellRead();
+  sendRead();
 });
 connection.on('thread_blocked', ({ thread_id: thread, blocked }) => {
   if (thread !== me?.thread) return;
@@ -240,17 +240,17 @@ outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
 outbox.addEventListener('progress', ({ detail: { item, share } }) => messageList.uploading(item.client_id, share));
 outbox.addEventListener('sent', ({ detail: { message } }) => {
   if (message) messageList.add([message]);
-  offers.refresh();
+  promptArea.refresh();
 });
 
 messageList.addEventListener('seen', () => {
   if (me && me.seen !== messageList.lastTheirs) remember({ ...me, seen: messageList.lastTheirs });
   countUnread();
-  tellRead();
+  sendRead();
 });
 
-/** Sends the team a delivered mark; a read mark implies it, and is sent by tellRead. */
-function tellDelivered() {
+/** Sends the team a delivered mark; a read mark implies it, and is sent by sendRead. */
+function sendDelivered() {
   const last = messageList.lastTheirs;
   if (last <= Math.max(deliveredSent, readSent) || messageList.watched) return;
   deliveredSent = last;
@@ -258,7 +258,7 @@ function tellDelivered() {
 }
 
 /** Sends the team a read mark; if that fails, it is sent again after the next connect. */
-function tellRead() {
+function sendRead() {
   const last = messageList.lastTheirs;
   if (last <= readSent || !connection.online || !messageList.watched) return;
   readSent = last;
@@ -282,13 +282,13 @@ function showTyping(on) {
 function setBlocked(on) {
   situation.blocked = on;
   showState();
-  offers.refresh();
+  promptArea.refresh();
 }
 
 function showTeam(now) {
   team = now;
   showState();
-  offers.refresh();
+  promptArea.refresh();
 }
 
 function showState() {

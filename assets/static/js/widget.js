@@ -1,5 +1,5 @@
 // The visitor's page in the frame of the panel that /widget.js (see loader/) shows on another site.
-import { framed, on, ready, tell } from './widget/link.js';
+import { framed, on, ready, send } from './widget/parent-channel.js';
 import { page } from './visitor.js';
 import { byId } from './lib/dom.js';
 import { host } from './lib/host-page.js';
@@ -21,11 +21,11 @@ function look() {
 
 /** Reports to the embedding page the number of unread messages, and whether there is a conversation to resume. */
 function report() {
-  tell('unread', box.hidden ? messageList.theirsAfter(seen) : 0);
+  send('unread', box.hidden ? messageList.theirsAfter(seen) : 0);
   const has = Boolean(page.me?.thread) && store.lasting;
   if (has === had) return;
   had = has;
-  tell('talk', has);
+  send('talk', has);
 }
 
 function open({ phone = false } = {}) {
@@ -40,10 +40,10 @@ if (framed) {
   box.tabIndex = -1;
   const fold = byId('fold');
   fold.hidden = false;
-  fold.addEventListener('click', () => tell('close'));
+  fold.addEventListener('click', () => send('close'));
   // An open dialog, such as an enlarged picture, is closed first.
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) tell('close');
+    if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) send('close');
   });
 
   on('open', open);
@@ -57,15 +57,15 @@ if (framed) {
     Object.assign(host, where);
     if (page.me?.thread) connection.emit('page', { thread_id: page.me.thread, page_url: host.url, page_title: host.title });
   });
-  host.identityRefused = () => tell('doubted');
+  host.identityRefused = () => send('doubted');
 
   messageList.addEventListener('seen', look);
   connection.addEventListener('ready', look);
   connection.on('message', (message) => {
     report();
-    if (message.sender_type !== 'visitor' && message.thread_id === page.me?.thread) tell('message', { from: 'team', type: message.content_type });
+    if (message.sender_type !== 'visitor' && message.thread_id === page.me?.thread) send('message', { from: 'team', type: message.content_type });
   });
-  outbox.addEventListener('sent', ({ detail: { item } }) => tell('message', { from: 'visitor', type: item.type ?? 'text' }));
+  outbox.addEventListener('sent', ({ detail: { item } }) => send('message', { from: 'visitor', type: item.type ?? 'text' }));
 
   ready.then((first) => {
     if (first.person) page.introduce(first.person);

@@ -53,7 +53,7 @@ export class OpenThread extends EventTarget {
       save: (text) => this.#keepDraft(text),
     });
     connectionBar(connection, outbox);
-    this.messageList.addEventListener('seen', () => this.tellRead());
+    this.messageList.addEventListener('seen', () => this.sendRead());
     threads.addEventListener('change', () => this.#showMarks());
     outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
       if (item.thread_id !== this.current) return;
@@ -197,7 +197,7 @@ export class OpenThread extends EventTarget {
   }
 
   /** Sends a read mark to the visitor; if that fails, it is sent again after the next connect. */
-  tellRead() {
+  sendRead() {
     if (!this.current || !this.#connection.online || !this.messageList.watched) return;
     if (this.thread?.unread) this.#threads.patch(this.current, { unread: 0 });
     this.#sendMark('read', this.#readSent, this.messageList.lastTheirs);

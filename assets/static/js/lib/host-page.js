@@ -1,4 +1,4 @@
-// The page around this chat: the chat page itself, or another site's page that embeds it (see widget/link.js).
+// The page around this chat: the chat page itself, or another site's page that embeds it (see widget/parent-channel.js).
 
 export const host = {
   /** The URL of the page that the visitor is on. */

@@ -3,15 +3,15 @@
 // widget.go:
 // {origins: string[], locale, colors: ?[light, dark], texts: {tr: {direction, title, open, close, unread_one, unread_other, failed, again}, …}}
 /* global SETTINGS */
-import { Box } from './box.js';
-import { Link } from './link.js';
-import { accents } from './look.js';
-import { hiddenOn, onNavigation } from './pages.js';
+import { Panel } from './panel.js';
+import { FrameChannel } from './frame-channel.js';
+import { accents } from './styles.js';
+import { hiddenOn, onNavigation } from './navigation.js';
 
 const EVENTS = ['ready', 'open', 'close', 'message', 'unread'];
 // localStorage key that marks that this browser has a conversation, so that its unread messages are fetched. It contains no
 // credential.
-const SIGN = 'sohbet.talk';
+const MARKER = 'sohbet.talk';
 
 // Sites may concatenate or copy the script, inline it, or eval it. Then the script's own URL is unknown, and the site has to name
 // the server.
@@ -46,21 +46,21 @@ function start() {
   // The chat in the panel gets the button's colour.
   const chosen = data.color ? accents(data.color) : null;
   if (chosen) address.searchParams.set('color', chosen.join('-').replaceAll('#', ''));
-  const box = new Box({
+  const panel = new Panel({
     lang, texts: SETTINGS.texts[lang], colors: chosen ?? SETTINGS.colors, theme: data.theme, position: data.position ?? '', toggle: () => commands.toggle(), close: () => commands.close(),
-    again: () => link.reload(),
+    again: () => channel.reload(),
   });
-  const link = new Link(address, {
-    box,
-    greeting: () => ({ open: box.isOpen, phone: box.isFull, person, page: said ?? place() }),
+  const channel = new FrameChannel(address, {
+    panel,
+    greeting: () => ({ open: panel.isOpen, phone: panel.isFull, person, page: said ?? place() }),
     failed: () => complain(`${address.origin + address.pathname} does not answer. A Content-Security-Policy of this page must have frame-src ${server}, a copy of the script data-server`),
-    heard: {
+    handlers: {
       close: () => commands.close(),
-      talk: (has) => { try { if (has) localStorage.setItem(SIGN, '1'); else localStorage.removeItem(SIGN); } catch { /* storage is blocked */ } },
+      talk: (has) => { try { if (has) localStorage.setItem(MARKER, '1'); else localStorage.removeItem(MARKER); } catch { /* storage is blocked */ } },
       unread: (count) => {
         if (count === unread) return;
         unread = count;
-        box.unread(count);
+        panel.unread(count);
         emit('unread', { count });
       },
       message: (about) => emit('message', about),
@@ -72,19 +72,19 @@ function start() {
   const commands = {
     open() {
       revive();
-      if (box.isOpen) return;
-      if (shown) link.load();
-      box.open();
-      link.tell('open', { phone: box.isFull });
+      if (panel.isOpen) return;
+      if (shown) channel.load();
+      panel.open();
+      channel.send('open', { phone: panel.isFull });
       emit('open');
     },
     close() {
-      if (!box.isOpen) return;
-      box.close();
-      link.tell('close');
+      if (!panel.isOpen) return;
+      panel.close();
+      channel.send('close');
       emit('close');
     },
-    toggle() { commands[box.isOpen ? 'close' : 'open'](); },
+    toggle() { commands[panel.isOpen ? 'close' : 'open'](); },
     on(event, fn) {
       if (!EVENTS.includes(event) || typeof fn !== 'function') complain(`on wants one of ${EVENTS.join(', ')} and a function`);
       else if (event === 'ready') setTimeout(fn); // it is ready already
@@ -98,26 +98,26 @@ function start() {
         return;
       }
       person = { ...who, id: String(id), hash: hash.toLowerCase() };
-      link.tell('identify', person);
+      channel.send('identify', person);
     },
     page(where = {}) {
       said = { ...place(), ...where };
       moved();
-      link.tell('page', said);
+      channel.send('page', said);
     },
     reset() {
       person = null;
       commands.close();
-      if (!link.tell('reset')) link.reset();
+      if (!channel.send('reset')) channel.reset();
     },
   };
 
-  const moved = () => box.hide(hiddenOn(data.hiddenPages, new URL(said?.url ?? location.href, location.href).pathname));
+  const moved = () => panel.hide(hiddenOn(data.hiddenPages, new URL(said?.url ?? location.href, location.href).pathname));
   onNavigation(() => {
     said = null;
     moved();
-    box.place();
-    link.tell('page', place());
+    panel.place();
+    channel.send('page', place());
   });
   moved();
 
@@ -127,22 +127,22 @@ function start() {
   };
   const waiting = window.Sohbet?.q ?? [];
   call.loaded = true;
-  const revive = call.revive = () => { if (shown) box.attach(); };
+  const revive = call.revive = () => { if (shown) panel.attach(); };
   window.Sohbet = call;
   for (const args of waiting) call(...args);
 
   // A visitor with a conversation should see the number of unread messages: then the chat is loaded hidden, when the page is
   // idle.
   let talked = false;
-  try { talked = localStorage.getItem(SIGN) === '1'; } catch { /* storage is blocked */ }
+  try { talked = localStorage.getItem(MARKER) === '1'; } catch { /* storage is blocked */ }
   // Not before the page has loaded: a framework that hydrates the page expects only what its server rendered.
   const calm = () => {
     shown = true;
-    box.watch();
-    if (box.isOpen) link.load();
+    panel.watch();
+    if (panel.isOpen) channel.load();
     (window.requestIdleCallback ?? setTimeout)(() => {
-      box.place();
-      if (talked) link.load();
+      panel.place();
+      if (talked) channel.load();
     });
   };
   if (document.readyState === 'complete') calm();

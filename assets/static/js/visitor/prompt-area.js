@@ -1,13 +1,13 @@
-// The area above the composer for prompts (offers.js), and the choice of the current one.
+// The area above the composer for prompts (prompts.js), and the choice of the current one.
 import { byId, make } from '../lib/dom.js';
 
-export class Offers {
+export class PromptArea {
   #which;
   #kind = '';
   #place = make('section', { className: 'offer', id: 'offer', hidden: true, attrs: { 'aria-live': 'polite' } });
 
   /**
-   * @param {() => ?[string, object]} which returns the current prompt: its function in offers.js and that function's argument; null = none
+   * @param {() => ?[string, object]} which returns the current prompt: its function in prompts.js and that function's argument; null = none
    */
   constructor(which) {
     this.#which = which;
@@ -19,7 +19,7 @@ export class Offers {
     const [kind, what] = this.#which() ?? ['', null];
     if (kind === this.#kind) return;
     this.#kind = kind;
-    const drawn = kind ? await import('./offers.js').catch(() => null) : {};
+    const drawn = kind ? await import('./prompts.js').catch(() => null) : {};
     if (kind !== this.#kind) return; // the prompt changed while the module was loading
     if (!drawn) {
       this.#kind = ''; // it could not be loaded; the next refresh tries again

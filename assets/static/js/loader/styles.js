@@ -3,7 +3,7 @@
 
 const dark = '--color:var(--night,#4fc3b3);--on:#06201c;--sheet:#131412;--ink:#eceae4;--quiet:#a29d93;--badge:#f0a93b;--on-badge:#241702;--shade:0 10px 32px rgb(0 0 0/.5),0 0 0 1px #2c2e2a';
 
-export const LOOK = `
+export const STYLES = `
 :host{all:initial!important;position:fixed!important;inset:auto!important;inline-size:0!important;block-size:0!important;margin:0!important;border:0!important;padding:0!important;display:block!important;overflow:visible!important;z-index:2147483647!important}
 :host::backdrop{display:none!important}
 *{box-sizing:border-box;margin:0}
@@ -45,7 +45,7 @@ iframe{grid-area:1/1;inline-size:100%;block-size:100%;border:0}
 `;
 
 /** The media query for screens that the panel fills. */
-export const FULL = '(max-width:480px),(max-height:480px)';
+export const FULL_SCREEN = '(max-width:480px),(max-height:480px)';
 
 /**
  * Makes a light and a dark variant of a colour, as [#rrggbb, #rrggbb], with enough contrast to text on it and to the background:

@@ -3,9 +3,9 @@
 
 const PATIENCE = 5_000;
 
-export class Link {
+export class FrameChannel {
   #address;
-  #box;
+  #panel;
   #greeting;
   #failed;
   #frame = null;
@@ -16,14 +16,14 @@ export class Link {
   /**
    * @param {URL} address of the frame
    * @param {object} o
-   * @param {Box} o.box contains the frame
+   * @param {Panel} o.panel contains the frame
    * @param {() => object} o.greeting returns the data of the welcome message
    * @param {() => void} o.failed called when the frame does not report in time
-   * @param {Object<string, (detail) => void>} o.heard handlers of the frame's messages
+   * @param {Object<string, (detail) => void>} o.handlers handlers of the frame's messages
    */
-  constructor(address, { box, greeting, failed, heard }) {
+  constructor(address, { panel, greeting, failed, handlers }) {
     this.#address = address;
-    this.#box = box;
+    this.#panel = panel;
     this.#greeting = greeting;
     this.#failed = failed;
     window.addEventListener('message', ({ source, origin, data }) => {
@@ -33,16 +33,16 @@ export class Link {
       const { port1, port2 } = new MessageChannel();
       this.#port?.close();
       this.#port = port1;
-      port1.onmessage = ({ data: [what, detail] }) => heard[what]?.(detail);
+      port1.onmessage = ({ data: [what, detail] }) => handlers[what]?.(detail);
       source.postMessage(['sohbet:welcome', this.#greeting()], address.origin, [port2]);
-      box.show('there');
+      panel.show('there');
     });
   }
 
   /** Creates the frame, once. */
   load() {
     if (this.#frame) return;
-    const frame = this.#frame = this.#box.frame(this.#address.href);
+    const frame = this.#frame = this.#panel.frame(this.#address.href);
     this.#hellos = 0;
     let loads = 0;
     // A load without a hello means an error page in place of a chat that reloaded. The two events come in either order.
@@ -65,7 +65,7 @@ export class Link {
   }
 
   /** @returns {boolean} whether the channel is open; what was not sent before is part of the welcome message */
-  tell(what, detail) {
+  send(what, detail) {
     this.#port?.postMessage([what, detail]);
     return Boolean(this.#port);
   }
@@ -75,10 +75,10 @@ export class Link {
     this.#port?.close();
     this.#port = null;
     clearTimeout(this.#timer);
-    this.#box.show('wait');
+    this.#panel.show('wait');
     this.#timer = setTimeout(() => {
       this.#failed();
-      this.#box.show('lost');
+      this.#panel.show('lost');
     }, PATIENCE);
   }
 }

@@ -1,5 +1,5 @@
 // The widget's button and panel, and their position on the page.
-import { FULL, LOOK } from './look.js';
+import { FULL_SCREEN, STYLES } from './styles.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const EDGE = 20; // px from the edges of the window
@@ -28,7 +28,7 @@ function drawing(className, d) {
   return svg;
 }
 
-export class Box {
+export class Panel {
   #host = document.createElement('sohbet-chat');
   #root = make('div', 'root');
   #panel = make('div', 'panel');
@@ -37,7 +37,7 @@ export class Box {
   #said = make('span', 'said');
   #o;
   #unread = 0;
-  #full = matchMedia(FULL);
+  #full = matchMedia(FULL_SCREEN);
   #chosen = false; // the site chose the distance from the bottom
   #guards = [];
   #frame = null;
@@ -85,10 +85,10 @@ export class Box {
     shadow.append(this.#root);
     try {
       const sheet = new CSSStyleSheet();
-      sheet.replaceSync(LOOK);
+      sheet.replaceSync(STYLES);
       shadow.adoptedStyleSheets = [sheet];
     } catch { // Safari before 16.4; there the site's style-src has to allow inline styles
-      shadow.append(make('style', '', LOOK));
+      shadow.append(make('style', '', STYLES));
     }
     shadow.addEventListener('keydown', (event) => { if (event.key === 'Escape' && this.isOpen) o.close(); });
     this.#host.popover = 'manual';

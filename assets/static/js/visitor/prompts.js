@@ -23,7 +23,7 @@ export function closed({ score, rate }) {
   const more = make('form', { className: 'offer-form', hidden: !score },
     make('label', { htmlFor: 'rating-comment' }, t('visitor.rate_comment')), comment,
     make('button', { className: 'button', type: 'submit' }, t('visitor.rate_send')));
-  const tell = async (value, text) => {
+  const sendRating = async (value, text) => {
     showProblem(problem, '');
     try {
       await rate(value, text);
@@ -35,11 +35,11 @@ export function closed({ score, rate }) {
     }
   };
   const glasses = [1, 2, 3, 4, 5].map((value) => make('label', { className: 'glass', title: t(`visitor.rate_${value}`) },
-    make('input', { type: 'radio', name: 'score', value, checked: value === score, onchange: () => tell(value) }),
+    make('input', { type: 'radio', name: 'score', value, checked: value === score, onchange: () => sendRating(value) }),
     icon('tea'), make('span', { className: 'unseen' }, t(`visitor.rate_${value}`))));
   more.addEventListener('submit', (event) => {
     event.preventDefault();
-    tell(score, comment.value.trim());
+    sendRating(score, comment.value.trim());
   });
   if (score) said.textContent = t(`visitor.rate_${score}`);
   return [words(t('visitor.closed_title'), t('visitor.closed_next')),
