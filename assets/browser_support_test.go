@@ -46,7 +46,7 @@ func TestServedStylesNeedNoLightDark(t *testing.T) {
 	if !ok || strings.Contains(string(s.file.generated), lightDarkCall) {
 		t.Errorf("brand.css: %s", s.file.generated)
 	}
-	for _, name := range []string{"tools", "player", "offers"} {
+	for _, name := range []string{"composer-tools", "media-player", "prompts"} {
 		css, err := fs.ReadFile(embedded, "static/css/"+name+".css")
 		if err != nil {
 			t.Fatal(err)

@@ -36,7 +36,7 @@ func makeBundles() bundled {
 	for page, parts := range pageParts {
 		styles := parts.styles
 		if !parts.minimal {
-			styles = append([]string{"whole"}, styles...)
+			styles = append([]string{"theme-and-brand"}, styles...)
 		}
 		made := bundle{Style: b.style(page, styles)}
 		var code []byte

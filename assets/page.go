@@ -69,19 +69,19 @@ type contents struct {
 	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
 	client  bool     // whether its modules use the Socket.IO client
 	file    string   // template pages/NAME.html, if it is that of another page
-	minimal bool     // no theme switch and no brand: without theme.js and whole.css
+	minimal bool     // no theme switch and no brand: without theme.js and theme-and-brand.css
 }
 
 // pageParts lists all pages.
 var pageParts = map[string]contents{
-	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "wide"}, scripts: []string{"visitor"}, client: true},
-	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", minimal: true},
-	"login":       {texts: []string{"login"}, styles: []string{"sheet"}, scripts: []string{"login"}},
-	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "desk", "console", "console-tools"}, scripts: []string{"console"}, client: true},
+	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"conversation", "attachments", "visitor", "visitor-standalone"}, scripts: []string{"visitor"}, client: true},
+	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"conversation", "attachments", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", minimal: true},
+	"login":       {texts: []string{"login"}, styles: []string{"login-and-error"}, scripts: []string{"login"}},
+	"console":     {texts: []string{"talk", "console"}, styles: []string{"conversation", "attachments", "console-dialogs", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
-	"notfound":    {styles: []string{"sheet"}},
-	"offline":     {styles: []string{"sheet"}, scripts: []string{"offline"}},
-	"error":       {styles: []string{"sheet"}},
+	"notfound":    {styles: []string{"login-and-error"}},
+	"offline":     {styles: []string{"login-and-error"}, scripts: []string{"offline"}},
+	"error":       {styles: []string{"login-and-error"}},
 }
 
 // view is the data of the templates.

@@ -136,7 +136,7 @@ test('the widget: transfer sizes of loader, first opening, and next page', async
   await page.evaluate(() => window.Sohbet('close'));
   await launcher(page).click();
   // Focusing the composer loads the code for files when the page is idle.
-  const forFiles = /\/widget-(files|upload)\.js$|\/tools\.css$/;
+  const forFiles = /\/widget-(files|upload)\.js$|\/composer-tools\.css$/;
   assert.deepEqual(ours().filter(({ url }) => !forFiles.test(url)), [], 'opening again loads nothing');
 
   // The next page revalidates the loader, and has the rest in its cache.

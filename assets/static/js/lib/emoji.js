@@ -2,7 +2,7 @@
 import { byId, make, styles } from './dom.js';
 import { t } from './i18n.js';
 
-await styles('tools');
+await styles('composer-tools');
 
 const ROWS = [
   ...'😀😃😄😁😅😂🙂😉😊😍🥰😘😋😎🤩🥳🤔😐🙄😴😮😢😭😡🥺😱🤯🤒🤷🤦',

@@ -3,7 +3,7 @@ import { size } from './format.js';
 import { make, styles } from './dom.js';
 import { lang, t } from './i18n.js';
 
-await styles('tools');
+await styles('composer-tools');
 
 const MB = 1024 * 1024;
 /** The server's size limits for each kind, in bytes. */

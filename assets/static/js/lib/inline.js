@@ -1,7 +1,7 @@
 // Shows a video, or a photo in a format that not every browser supports, above its download link.
 import { make, styles } from './dom.js';
 
-await styles('player');
+await styles('media-player');
 
 /**
  * @param {HTMLElement} paper the download link; nothing is shown above it if this browser cannot display the file

@@ -3,7 +3,7 @@ import { icon, make, styles } from './dom.js';
 import { clockOf } from './format.js';
 import { t } from './i18n.js';
 
-await styles('player');
+await styles('media-player');
 
 let playing = null; // only one voice message plays at a time
 

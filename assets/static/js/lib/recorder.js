@@ -3,7 +3,7 @@ import { byId, make, styles } from './dom.js';
 import { clockOf } from './format.js';
 import { t } from './i18n.js';
 
-await styles('tools');
+await styles('composer-tools');
 
 const LONGEST = 5 * 60; // seconds
 const BARS = 28;

@@ -3,7 +3,7 @@
 import { icon, make, showProblem, styles } from '../lib/dom.js';
 import { has, t } from '../lib/i18n.js';
 
-await styles('offers');
+await styles('prompts');
 
 const words = (title, text) => make('div', { className: 'offer-words' }, make('h2', {}, title), text && make('p', { className: 'quiet' }, text));
 const why = (code) => t(has(`talk.failed_${code}`) ? `talk.failed_${code}` : 'talk.failed');
