@@ -53,7 +53,7 @@ screenshots: build ## Pictures of every page and state, phone and desktop, light
 paint: build ## Measure paint times of each page and the widget on a slow phone; fails above a second or on layout shifts
 	@.ci/install screenshots
 	@npm ci --prefix assets --no-audit --no-fund --loglevel=error
-	SOHBET_BIN=$(abspath $(BIN)) node assets/test/paint.mjs
+	SOHBET_BIN=$(abspath $(BIN)) node assets/test/paint-times.mjs
 
 release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a software bill of materials
 	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"

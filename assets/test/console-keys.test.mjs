@@ -2,26 +2,26 @@
 import assert from 'node:assert/strict';
 import { createECDH, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { eventually, house, PHONE, say, shows, signIn, visit } from './harness.mjs';
+import { eventually, startEnv, PHONE, say, shows, signIn, visit } from './harness.mjs';
 
-let h;
+let env;
 const guests = {};
 before(async () => {
-  h = await house();
+  env = await startEnv();
   // In the order of waiting; the list shows the last message first.
   for (const name of ['Birinci', 'İkinci', 'Üçüncü']) {
-    guests[name] = await visit(await h.person(), name);
+    guests[name] = await visit(await env.newContext(), name);
     await say(guests[name], `ben ${name}`);
     await shows(guests[name], [`ben ${name}`]);
   }
 });
-after(() => h.close());
+after(() => env.close());
 
 const focused = (page) => page.evaluate(() => document.activeElement.id);
 const head = (page, name) => eventually(async () => assert.equal(await page.textContent('#head-name'), name));
 
 test('a day’s work without a mouse', async () => {
-  const page = await signIn(await h.person(), h.server);
+  const page = await signIn(await env.newContext(), env.server);
   await page.waitForSelector('.row');
   const press = (key) => page.keyboard.press(key);
   // The longest waiting visitor, a reply, and the next one.
@@ -82,7 +82,7 @@ test('a day’s work without a mouse', async () => {
 });
 
 test('the dialog lists the shortcuts and can switch single-character ones off permanently', async () => {
-  const page = await signIn(await h.person(), h.server);
+  const page = await signIn(await env.newContext(), env.server);
   await page.waitForSelector('.row');
   await page.keyboard.press('?');
   await page.waitForSelector('#keys-dialog[open]');
@@ -110,7 +110,7 @@ test('the dialog lists the shortcuts and can switch single-character ones off pe
 });
 
 test('an agent who looks elsewhere is alerted by title, icon, sound and notification, each only if switched on', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   await context.addInitScript(() => {
     // Records the notifications and sounds, and permission requests.
     window.told = { asked: 0, notes: [], rang: 0 };
@@ -132,7 +132,7 @@ test('an agent who looks elsewhere is alerted by title, icon, sound and notifica
     const start = OscillatorNode.prototype.start;
     OscillatorNode.prototype.start = function ring(...when) { window.told.rang++; return start.apply(this, when); };
   });
-  const page = await signIn(context, h.server);
+  const page = await signIn(context, env.server);
   await page.waitForSelector('.row');
   const told = () => page.evaluate(() => window.told);
   const icon = () => page.getAttribute('link[rel=icon]', 'href');
@@ -177,7 +177,7 @@ test('an agent who looks elsewhere is alerted by title, icon, sound and notifica
 });
 
 test('on a phone: one pane, the visitor pane opens and closes, and the composer stays above the keyboard', async () => {
-  const page = await signIn(await h.person(PHONE), h.server);
+  const page = await signIn(await env.newContext(PHONE), env.server);
   // Errors are shown in the visible pane: here, above the list.
   await page.evaluate(() => { Notification.requestPermission = async () => 'denied'; });
   await page.tap('#menu summary');
@@ -203,7 +203,7 @@ test('on a phone: one pane, the visitor pane opens and closes, and the composer 
 });
 
 test('pushes: subscribed when notifications are switched on, renewed at every visit, and unsubscribed', async () => {
-  const context = await h.person({ serviceWorkers: 'allow' });
+  const context = await env.newContext({ serviceWorkers: 'allow' });
   const pair = createECDH('prime256v1');
   const keys = { p256dh: pair.generateKeys('base64url'), auth: randomBytes(16).toString('base64url') };
   // Tests cannot reach a push service: the browser's part is simulated, the server's is real.
@@ -217,7 +217,7 @@ test('pushes: subscribed when notifications are switched on, renewed at every vi
     PushManager.prototype.getSubscription = async () => (localStorage.getItem('test.push') ? made() : null);
     PushManager.prototype.subscribe = async (how) => { localStorage.setItem('test.push', JSON.stringify(how)); return made(); };
   }, keys);
-  const page = await signIn(context, h.server);
+  const page = await signIn(context, env.server);
   const sent = [];
   page.on('response', async (response) => {
     if (response.url().includes('/api/push/')) sent.push({ path: new URL(response.url()).pathname, status: response.status(), body: response.request().postDataJSON(), answer: await response.json() });

@@ -1,7 +1,7 @@
 // The console's list with 10,000 conversations: number of elements, content at each position, and stable scroll position.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { eventually, house, say, seed, signIn, visit } from './harness.mjs';
+import { eventually, startEnv, say, seed, signIn, visit } from './harness.mjs';
 
 const THREADS = 10_000;
 const CLOSED = THREADS / 50;
@@ -10,14 +10,14 @@ const MOST_ROWS = 60;
 const HISTORY = 800;
 const MOST_MESSAGES = 200;
 
-let h;
+let env;
 let agent;
 before(async () => {
-  h = await house();
-  seed(h.server, '-threads', String(THREADS), '-history', String(HISTORY));
-  agent = await signIn(await h.person(), h.server);
+  env = await startEnv();
+  seed(env.server, '-threads', String(THREADS), '-history', String(HISTORY));
+  agent = await signIn(await env.newContext(), env.server);
 });
-after(() => h.close());
+after(() => env.close());
 
 /** Rendered rows: {n: number from the seed, place, of, top}, in order. */
 const rows = () => agent.evaluate(() => [...document.querySelectorAll('.row:not(.coming)')].map((row) => ({
@@ -79,7 +79,7 @@ test('the scroll position further down is kept when a message arrives', async ()
   await scrollTo(0.2);
   const before = await right('further down', (seen) => seen.at(-1).place > OPEN * 0.1);
   const held = before[Math.floor(before.length / 2)];
-  const visitor = await visit(await h.person(), 'Yeni Gelen');
+  const visitor = await visit(await env.newContext(), 'Yeni Gelen');
   await say(visitor, 'merhaba');
   await eventually(async () => {
     const now = (await rows()).find((row) => row.n === held.n);

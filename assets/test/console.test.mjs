@@ -1,22 +1,22 @@
 // The console: signing in and its errors, search, panes, deleting and undo, an expired session.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { act, connected, earsOf, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, texts, visit } from './harness.mjs';
+import { act, connected, interceptEvents, eventually, startEnv, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, texts, visit } from './harness.mjs';
 
-let h;
-before(async () => { h = await house(); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv(); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
 test('signing in: a wrong code is refused, the right one opens the console, signing out ends the session', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const page = await context.newPage();
   await page.goto('/admin');
   assert.equal(new URL(page.url()).pathname, '/login');
   await page.click('#ask-button');
   await page.waitForSelector('#verify:not([hidden])');
   assert.match(await page.textContent('#verify .notice'), /terminal/);
-  const code = await eventually(() => h.server.code());
+  const code = await eventually(() => env.server.code());
   await page.fill('#code', code === '000000' ? '111111' : '000000');
   await page.waitForSelector('#verify-problem:not([hidden])');
   assert.match(await page.textContent('#verify-problem'), /Kod yanlış/);
@@ -30,9 +30,9 @@ test('signing in: a wrong code is refused, the right one opens the console, sign
 });
 
 test('a password is asked for before the code', async () => {
-  const strict = await house({ ADMIN_PASSWORD: 'a long enough password 4821', RATE_LIMIT_LOGIN: '5/15m' });
+  const strict = await startEnv({ ADMIN_PASSWORD: 'a long enough password 4821', RATE_LIMIT_LOGIN: '5/15m' });
   try {
-    const page = await (await strict.person()).newPage();
+    const page = await (await strict.newContext()).newPage();
     await page.goto('/login?lang=en');
     await page.click('#ask-button');
     await page.waitForSelector('#ask-problem:not([hidden])');
@@ -47,7 +47,7 @@ test('a password is asked for before the code', async () => {
     await page.waitForURL('**/admin');
 
     // Repeated guesses hit the rate limit, whose message says how long to wait.
-    const other = await (await strict.person()).newPage();
+    const other = await (await strict.newContext()).newPage();
     await other.goto('/login?lang=en');
     await other.fill('#username', 'admin');
     for (let i = 0; i < 8; i++) {
@@ -63,11 +63,11 @@ test('a password is asked for before the code', async () => {
 
 test('the list: newest first, search, nothing found', async () => {
   for (const name of ['Birinci Ziyaretçi', 'İkinci Ziyaretçi', 'Üçüncü Ziyaretçi']) {
-    const page = await visit(await h.person(), name, { phone: '+90 532 000 11 22' });
+    const page = await visit(await env.newContext(), name, { phone: '+90 532 000 11 22' });
     await say(page, `ben ${name}`);
     await eventually(async () => assert.match(await stateOf(page, `ben ${name}`), STORED));
   }
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await eventually(async () => assert.deepEqual((await agent.locator('.row-name').allTextContents()).slice(0, 3), ['Üçüncü Ziyaretçi', 'İkinci Ziyaretçi', 'Birinci Ziyaretçi']));
   await agent.keyboard.press('/');
   await agent.keyboard.type('ikinci');
@@ -86,11 +86,11 @@ test('the list: newest first, search, nothing found', async () => {
 test('the row under a moving pointer stays where it is when messages arrive', async () => {
   const writers = [];
   for (const name of ['Sıra Bir', 'Sıra İki', 'Sıra Üç']) {
-    writers.push([name, await visit(await h.person(), name)]);
+    writers.push([name, await visit(await env.newContext(), name)]);
     await say(writers.at(-1)[1], 'selam');
     await eventually(async () => assert.match(await stateOf(writers.at(-1)[1], 'selam'), STORED));
   }
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   const rows = () => agent.locator('.row').evaluateAll((all) => all.slice(0, 3).map((row) => [row.querySelector('.row-name').textContent, row.querySelector('.row-last').textContent]));
   await eventually(async () => assert.deepEqual((await rows()).map(([name]) => name), ['Sıra Üç', 'Sıra İki', 'Sıra Bir']));
   const { x, y, width, height } = await agent.locator('.row').nth(1).boundingBox();
@@ -115,9 +115,9 @@ test('the row under a moving pointer stays where it is when messages arrive', as
 });
 
 test('on a phone one pane at a time, with the phone\'s Back button', async () => {
-  const visitor = await visit(await h.person(), 'Telefon Testi');
+  const visitor = await visit(await env.newContext(), 'Telefon Testi');
   await say(visitor, 'selam');
-  const agent = await signIn(await h.person(PHONE), h.server);
+  const agent = await signIn(await env.newContext(PHONE), env.server);
   await agent.waitForSelector('.row');
   assert.ok(await agent.locator('#talk-pane').isHidden());
   await openThread(agent, 'Telefon Testi');
@@ -131,12 +131,12 @@ test('on a phone one pane at a time, with the phone\'s Back button', async () =>
 });
 
 test('two consoles are synchronised, and drafts belong to their conversations', async () => {
-  const first = await visit(await h.person(), 'Taslak Bir');
+  const first = await visit(await env.newContext(), 'Taslak Bir');
   await say(first, 'soru bir');
-  const second = await visit(await h.person(), 'Taslak İki');
+  const second = await visit(await env.newContext(), 'Taslak İki');
   await say(second, 'soru iki');
-  const a = await signIn(await h.person(), h.server);
-  const b = await signIn(await h.person(), h.server);
+  const a = await signIn(await env.newContext(), env.server);
+  const b = await signIn(await env.newContext(), env.server);
   await openThread(a, 'Taslak Bir');
   await openThread(b, 'Taslak Bir');
   await say(a, 'yanıt');
@@ -151,15 +151,15 @@ test('two consoles are synchronised, and drafts belong to their conversations', 
 });
 
 test('an expired session is shown, and the draft survives signing in again', async () => {
-  const visitor = await visit(await h.person(), 'Oturum');
+  const visitor = await visit(await env.newContext(), 'Oturum');
   await say(visitor, 'orada mısınız?');
-  const context = await h.person();
-  const agent = await signIn(context, h.server);
+  const context = await env.newContext();
+  const agent = await signIn(context, env.server);
   await openThread(agent, 'Oturum');
   await agent.fill('#text', 'uzun bir yanıt');
   // The cookie is gone, as after twelve hours, and the page has to reconnect.
   await context.clearCookies({ name: /^(?!lang$|sohbet_csrf$)/ });
-  await h.server.restart();
+  await env.server.restart();
   await agent.waitForSelector('#expired:not([hidden])', { timeout: 15_000 });
   assert.equal(await agent.inputValue('#text'), 'uzun bir yanıt');
   // A message sent now waits.
@@ -168,10 +168,10 @@ test('an expired session is shown, and the draft survives signing in again', asy
   await agent.fill('#text', 'uzun bir yanıt');
   await agent.click('#expired a');
   await agent.waitForURL('**/login');
-  const before = h.server.log.length;
+  const before = env.server.log.length;
   await agent.click('#ask-button');
-  await eventually(() => assert.match(h.server.log.slice(before), /SIGN-IN CODE/));
-  await agent.fill('#code', h.server.code());
+  await eventually(() => assert.match(env.server.log.slice(before), /SIGN-IN CODE/));
+  await agent.fill('#code', env.server.code());
   await agent.waitForURL('**/admin');
   await agent.waitForSelector('#conversation:not([hidden])');
   await shows(agent, ['orada mısınız?', 'bekleyen']);
@@ -181,10 +181,10 @@ test('an expired session is shown, and the draft survives signing in again', asy
 });
 
 test('deleting can be undone; it reaches other consoles after the undo period or when the page is left', async () => {
-  const visitor = await visit(await h.person(), 'Silinecek');
+  const visitor = await visit(await env.newContext(), 'Silinecek');
   await say(visitor, 'silin beni');
-  const a = await signIn(await h.person(), h.server);
-  const b = await signIn(await h.person(), h.server);
+  const a = await signIn(await env.newContext(), env.server);
+  const b = await signIn(await env.newContext(), env.server);
   const row = (page) => page.locator('.row', { hasText: 'Silinecek' });
   await openThread(a, 'Silinecek');
   await act(a, 'clear');
@@ -218,10 +218,10 @@ test('deleting can be undone; it reaches other consoles after the undo period or
 });
 
 test('a deletion that the server refuses restores the conversation and shows why', async () => {
-  const visitor = await visit(await h.person(), 'Geri Gelen');
+  const visitor = await visit(await env.newContext(), 'Geri Gelen');
   await say(visitor, 'buradayım');
-  const context = await h.person();
-  const agent = await signIn(context, h.server);
+  const context = await env.newContext();
+  const agent = await signIn(context, env.server);
   await openThread(agent, 'Geri Gelen');
   await context.route('**/api/threads/delete', (route) => route.abort());
   await removeThread(agent);
@@ -232,17 +232,17 @@ test('a deletion that the server refuses restores the conversation and shows why
 });
 
 test('missed events are made up for after resync: closed, deleted, edited', async () => {
-  const a = await signIn(await h.person(), h.server);
-  const context = await h.person();
-  const ears = await earsOf(context);
-  const b = await signIn(context, h.server);
+  const a = await signIn(await env.newContext(), env.server);
+  const context = await env.newContext();
+  const events = await interceptEvents(context);
+  const b = await signIn(context, env.server);
   const row = (page, name) => page.locator('.row', { hasText: name });
-  for (const name of ['Kapanacak', 'Gidecek', 'Kalacak']) await say(await visit(await h.person(), name), 'merhaba');
+  for (const name of ['Kapanacak', 'Gidecek', 'Kalacak']) await say(await visit(await env.newContext(), name), 'merhaba');
   await openThread(a, 'Kalacak');
   await say(a, 'yarin');
   await openThread(b, 'Kalacak');
   await shows(b, ['merhaba', 'yarin']);
-  ears.deaf = true;
+  events.drop = true;
   await a.locator('#text').press('ArrowUp');
   await a.locator('#text').fill('yarın');
   await a.locator('#text').press('Enter');
@@ -256,17 +256,17 @@ test('missed events are made up for after resync: closed, deleted, edited', asyn
   await b.waitForTimeout(500);
   for (const name of ['Kapanacak', 'Gidecek']) assert.ok(await row(b, name).isVisible(), name);
   await shows(b, ['merhaba', 'yarin']);
-  ears.deaf = false;
-  ears.hear('resync', {});
+  events.drop = false;
+  events.inject('resync', {});
   await shows(b, ['merhaba', 'yarın']);
   for (const name of ['Kapanacak', 'Gidecek']) await row(b, name).waitFor({ state: 'detached' });
 });
 
 test('a conversation emptied by another client stays in the list, opens, and gets new messages', async () => {
-  const visitor = await visit(await h.person(), 'Boşalan');
+  const visitor = await visit(await env.newContext(), 'Boşalan');
   await say(visitor, 'ilk');
   const { thread } = await visitor.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')));
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Boşalan');
   await shows(agent, ['ilk']);
   const clear = () => agent.evaluate((id) => fetch('/api/messages/clear', {
@@ -286,9 +286,9 @@ test('a conversation emptied by another client stays in the list, opens, and get
 });
 
 test('a double click on Close closes once', async () => {
-  const visitor = await visit(await h.person(), 'Çift Tık');
+  const visitor = await visit(await env.newContext(), 'Çift Tık');
   await say(visitor, 'merhaba');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Çift Tık');
   // The second click comes as soon as the button has changed its meaning.
   await agent.evaluate(() => {
@@ -308,8 +308,8 @@ test('a double click on Close closes once', async () => {
 });
 
 test('deleting all conversations requires confirmation, and empties every console', async () => {
-  const a = await signIn(await h.person(), h.server);
-  const b = await signIn(await h.person(), h.server);
+  const a = await signIn(await env.newContext(), env.server);
+  const b = await signIn(await env.newContext(), env.server);
   await a.click('#menu summary');
   assert.equal(await a.locator('.menu-sheet #clear-all').count(), 0, 'not in the menu');
   await a.click('#settings-open');
@@ -332,18 +332,18 @@ test('deleting all conversations requires confirmation, and empties every consol
 
 test('agents see a warning that the disk is nearly full or full, in their language', async () => {
   for (const [lang, low, full] of [['tr', /dolmak üzere/, /Ziyaretçiler yazamıyor/], ['en', /nearly full/, /Visitors cannot write/]]) {
-    const context = await h.person();
-    const ears = await earsOf(context);
-    const page = await signIn(context, h.server, { lang });
+    const context = await env.newContext();
+    const events = await interceptEvents(context);
+    const page = await signIn(context, env.server, { lang });
     const line = page.locator('#storage');
     assert.ok(await line.isHidden());
     for (const [storage, words] of [['low', low], ['full', full]]) {
       await eventually(async () => { // the ack of admin_join, which may come later, says that the disk is ok
-        ears.hear('storage_status', { storage });
+        events.inject('storage_status', { storage });
         assert.match(await line.innerText(), words);
       });
     }
-    ears.hear('storage_status', { storage: 'ok' });
+    events.inject('storage_status', { storage: 'ok' });
     await line.waitFor({ state: 'hidden' });
   }
 });

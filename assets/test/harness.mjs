@@ -9,7 +9,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { freePort, started } from '../../handlers/test/programs.mjs';
+import { freePort, started } from '../../handlers/test/processes.mjs';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const scratch = mkdtempSync(path.join(tmpdir(), 'sohbet-browser-'));
@@ -46,10 +46,10 @@ const STOP = 20_000;
 /** A server process. Port and data folder stay the same after kill() and start(). */
 export class Server {
   #child = null;
-  #env;
+  #settings;
   log = '';
 
-  constructor(env = {}) { this.#env = env; }
+  constructor(settings = {}) { this.#settings = settings; }
 
   async start() {
     this.port ??= await freePort();
@@ -59,7 +59,7 @@ export class Server {
       cwd: this.data,
       env: {
         PATH: process.env.PATH, HOME: this.data, HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, LOG_FORMAT: 'text',
-        RATE_LIMIT_MESSAGE: 'off', RATE_LIMIT_API: 'off', RATE_LIMIT_LOGIN: 'off', RATE_LIMIT_UPLOAD: 'off', ...this.#env,
+        RATE_LIMIT_MESSAGE: 'off', RATE_LIMIT_API: 'off', RATE_LIMIT_LOGIN: 'off', RATE_LIMIT_UPLOAD: 'off', ...this.#settings,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -118,37 +118,37 @@ async function inTime(what, closing) {
 }
 
 /** Starts Chromium and a server for one test file; `close` ends both. */
-export async function house(env, program = CHROMIUM) {
-  const server = await new Server(env).start();
+export async function startEnv(settings, program = CHROMIUM) {
+  const server = await new Server(settings).start();
   const browser = await chromium.launch(program).catch(async (error) => {
     await server.kill();
     throw error;
   });
-  const complaints = [];
-  const guests = new Set();
+  const problems = [];
+  const contexts = new Set();
   /** Origins to which pages may send requests: the server's, and those of sites that embed the chat. */
   const hosts = [server.url];
 
   /** Opens a new browser context; errors in its pages and requests to other hosts make the test file fail. */
-  async function person(options = {}, inBrowser = browser) {
+  async function newContext(options = {}, inBrowser = browser) {
     const context = await inBrowser.newContext({ locale: 'tr-TR', timezoneId: 'Europe/Istanbul', baseURL: server.url, serviceWorkers: 'block', ...DESK, ...options });
     context.on('request', (request) => {
-      if (!hosts.some((host) => request.url().startsWith(`${host}/`)) && !/^(data|blob):/.test(request.url())) complaints.push(`request to ${request.url()}`);
+      if (!hosts.some((host) => request.url().startsWith(`${host}/`)) && !/^(data|blob):/.test(request.url())) problems.push(`request to ${request.url()}`);
     });
     context.on('console', (message) => {
       const text = message.text();
       // Failed requests are also logged to the console, but are expected in tests that kill the server.
-      if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load resource/.test(text)) complaints.push(`console: ${text}`);
+      if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load resource/.test(text)) problems.push(`console: ${text}`);
     });
-    guests.add(context);
-    context.on('close', () => guests.delete(context));
-    context.on('weberror', (error) => complaints.push(`page error: ${error.error().message} ${error.error().stack}`));
+    contexts.add(context);
+    context.on('close', () => contexts.delete(context));
+    context.on('weberror', (error) => problems.push(`page error: ${error.error().message} ${error.error().stack}`));
     return context;
   }
 
-  /** Closes all browser contexts except those of `residents`, so that pages of a finished test do not slow down the next one. */
-  async function leave(...residents) {
-    await inTime('pages of a test', Promise.all([...guests].filter((context) => !residents.includes(context)).map((context) => context.close())));
+  /** Closes all browser contexts except those of `except`, so that pages of a finished test do not slow down the next one. */
+  async function closeContexts(...except) {
+    await inTime('pages of a test', Promise.all([...contexts].filter((context) => !except.includes(context)).map((context) => context.close())));
   }
 
   async function close() {
@@ -157,10 +157,10 @@ export async function house(env, program = CHROMIUM) {
     } finally {
       await server.kill('SIGTERM');
     }
-    assert.deepEqual(complaints, [], 'pages must not complain');
+    assert.deepEqual(problems, [], 'pages must not log errors or send requests to other hosts');
   }
 
-  return { browser, server, person, leave, hosts, complaints, close };
+  return { browser, server, newContext, closeContexts, hosts, problems, close };
 }
 
 // --- actions of visitors and agents --------------------------------------------
@@ -180,18 +180,18 @@ export async function visit(context, name, { lang = 'tr', phone = '' } = {}) {
 }
 
 /**
- * Controls the events that the next page of this context receives: while `deaf` is true, events (but not acks) are dropped, and
+ * Controls the events that the next page of this context receives: while `drop` is true, events (but not acks) are dropped, and
  * `hear` makes one up.
  */
-export async function earsOf(context) {
-  const ears = { deaf: false };
+export async function interceptEvents(context) {
+  const events = { drop: false };
   await context.routeWebSocket(/socket\.io/, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((frame) => server.send(frame));
-    server.onMessage((frame) => { if (!ears.deaf || !String(frame).startsWith('42["')) socket.send(frame); });
-    ears.hear = (...event) => socket.send(`42${JSON.stringify(event)}`);
+    server.onMessage((frame) => { if (!events.drop || !String(frame).startsWith('42["')) socket.send(frame); });
+    events.inject = (...event) => socket.send(`42${JSON.stringify(event)}`);
   });
-  return ears;
+  return events;
 }
 
 /** Waits until the page says that it is connected. */

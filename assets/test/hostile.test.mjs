@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { DESKTOP_CHROMIUM, eventually, house, signIn, visit } from './harness.mjs';
+import { DESKTOP_CHROMIUM, eventually, startEnv, signIn, visit } from './harness.mjs';
 
 let pages; // serves empty pages
-let h;
+let env;
 const origin = {};
 
 before(async () => {
@@ -33,11 +33,11 @@ after(async () => {
 
 /** Opens a page at `from` in a browser in which an agent is signed in and a visitor has written. */
 async function hostile(from) {
-  const context = await h.browser.newContext({ baseURL: h.server.url });
+  const context = await env.browser.newContext({ baseURL: env.server.url });
   const guest = await visit(context, 'Kurban');
   await guest.fill('#text', 'private words');
   await guest.press('#text', 'Enter');
-  const agent = await signIn(context, h.server);
+  const agent = await signIn(context, env.server);
   await agent.locator('.row', { hasText: 'private words' }).first().waitFor();
   const page = await context.newPage();
   await page.goto(from);
@@ -132,50 +132,50 @@ async function nothingLost(agent) {
 
 const PATHS = ['/', '/login', '/admin'];
 
-for (const [setup, env] of [['default', () => ({})], ['CORS_ORIGINS', () => ({ CORS_ORIGINS: origin.listed })]]) {
+for (const [setup, settings] of [['default', () => ({})], ['CORS_ORIGINS', () => ({ CORS_ORIGINS: origin.listed })]]) {
   for (const who of ['stranger', 'sibling']) {
     test(`${setup}: a page of a ${who} site can neither read nor change anything`, async () => {
-      h = await house(env());
+      env = await startEnv(settings());
       try {
         const { context, page, agent } = await hostile(origin[who]);
-        const framable = await framed(page, h.server.url, PATHS);
+        const framable = await framed(page, env.server.url, PATHS);
         assert.deepEqual(framable, { '/': false, '/login': false, '/admin': false });
-        const asked = h.server.log.split('SIGN-IN CODE').length;
-        const got = await attack(page, h.server.url);
+        const asked = env.server.log.split('SIGN-IN CODE').length;
+        const got = await attack(page, env.server.url);
         for (const [what, answer] of Object.entries(got)) {
           assert.match(answer, /^(TypeError|opaque|refused|severed|SecurityError|true)$/, what);
           if (what.startsWith('threads') && what !== 'threads opaquely') assert.notEqual(answer, 'loaded', what);
         }
-        assert.equal(h.server.log.split('SIGN-IN CODE').length, asked, 'a page of another site had a code sent');
+        assert.equal(env.server.log.split('SIGN-IN CODE').length, asked, 'a page of another site had a code sent');
         await nothingLost(agent);
         await context.close();
       } finally {
-        await h.close();
+        await env.close();
       }
     });
   }
 }
 
 test('CORS_ORIGINS: a listed page of another site may embed only the chat', async () => {
-  h = await house({ CORS_ORIGINS: origin.listedStranger }, DESKTOP_CHROMIUM); // full Chromium, which blocks storage in third-party frames
+  env = await startEnv({ CORS_ORIGINS: origin.listedStranger }, DESKTOP_CHROMIUM); // full Chromium, which blocks storage in third-party frames
   try {
     const { context, page } = await hostile(origin.listedStranger);
-    assert.deepEqual(await framed(page, h.server.url, PATHS), { '/': true, '/login': false, '/admin': false });
+    assert.deepEqual(await framed(page, env.server.url, PATHS), { '/': true, '/login': false, '/admin': false });
     await page.frames().find((frame) => frame.name() === '/').waitForSelector('#start-form');
     await context.close();
   } finally {
-    await h.close();
+    await env.close();
   }
 });
 
 test('CORS_ORIGINS: a listed page may embed the chat and act as a visitor, but not as an agent', async () => {
-  h = await house({ CORS_ORIGINS: origin.listed });
+  env = await startEnv({ CORS_ORIGINS: origin.listed });
   try {
     const { context, page, agent } = await hostile(origin.listed);
-    assert.deepEqual(await framed(page, h.server.url, PATHS), { '/': true, '/login': false, '/admin': false });
+    assert.deepEqual(await framed(page, env.server.url, PATHS), { '/': true, '/login': false, '/admin': false });
     const chat = page.frames().find((frame) => frame.name() === '/');
     await chat.waitForSelector('#talk[data-connection=online]'); // the frame resumes the conversation of this browser's visitor
-    const got = await attack(page, h.server.url);
+    const got = await attack(page, env.server.url);
     for (const what of ['threads', 'clear', 'clear with a header']) assert.match(got[what], /^(401 |TypeError)/, what);
     for (const what of ['console', 'health']) assert.equal(got[what], 'TypeError', what);
     for (const what of ['threads as script', 'threads as style', 'console as picture']) assert.equal(got[what], 'refused', what);
@@ -184,6 +184,6 @@ test('CORS_ORIGINS: a listed page may embed the chat and act as a visitor, but n
     await nothingLost(agent);
     await context.close();
   } finally {
-    await h.close();
+    await env.close();
   }
 });

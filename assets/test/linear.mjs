@@ -2,7 +2,7 @@
 // Measures the functions that process untrusted text, and every regular expression of our scripts, with hostile texts of maximum length and
 // of half of it. Prints a JSON line when it begins each, and one for each that takes more than linear time.
 import { writeSync } from 'node:fs';
-import { expressions } from './expressions.mjs';
+import { expressions } from './source-scan.mjs';
 
 globalThis.location = new URL('https://sohbet.example/');
 globalThis.document = {

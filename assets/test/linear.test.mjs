@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { analyse } from 'scslre';
-import { expressions, overwritten } from './expressions.mjs';
+import { expressions, overwritten } from './source-scan.mjs';
 
 const found = expressions();
 

@@ -4,17 +4,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { connected, DESK, earsOf, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
+import { connected, DESK, interceptEvents, eventually, fits, startEnv, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
 
-let h;
+let env;
 let dir;
 before(async () => {
   dir = mkdtempSync(path.join(tmpdir(), 'sohbet-media-'));
-  h = await house();
+  env = await startEnv();
 });
-afterEach(() => h.leave());
+afterEach(() => env.closeContexts());
 after(async () => {
-  await h.close();
+  await env.close();
   rmSync(dir, { recursive: true, force: true });
 });
 
@@ -64,8 +64,8 @@ async function speak(page, ms = 1500) {
 for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
   test(`picture and voice there and back on a ${device}`, async () => {
     const name = `Ece ${device}`;
-    const agent = await signIn(await h.person(size), h.server);
-    const visitor = await visit(await h.person({ ...size, colorScheme: device === 'phone' ? 'light' : 'dark' }), name);
+    const agent = await signIn(await env.newContext(size), env.server);
+    const visitor = await visit(await env.newContext({ ...size, colorScheme: device === 'phone' ? 'light' : 'dark' }), name);
     assert.equal(await visitor.locator('#shoot').isVisible(), device === 'phone', 'a camera on phones');
     assert.equal(await visitor.getAttribute('#camera', 'capture'), 'environment');
 
@@ -125,8 +125,8 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
 }
 
 test('documents, pasting and dropping', async () => {
-  const agent = await signIn(await h.person(), h.server);
-  const visitor = await visit(await h.person(), 'Deniz');
+  const agent = await signIn(await env.newContext(), env.server);
+  const visitor = await visit(await env.newContext(), 'Deniz');
   const pdf = path.join(dir, 'Fatura 2026-11.pdf');
   writeFileSync(pdf, '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n');
   await visitor.setInputFiles('#pick', pdf);
@@ -179,8 +179,8 @@ test('documents, pasting and dropping', async () => {
 });
 
 test('the kind of a file depends on its content, not on its name and type', async () => {
-  const agent = await signIn(await h.person(), h.server);
-  const visitor = await visit(await h.person(), 'İçerik');
+  const agent = await signIn(await env.newContext(), env.server);
+  const visitor = await visit(await env.newContext(), 'İçerik');
   const shared = (name) => readFileSync(new URL(`../../../shared/cases/${name}`, import.meta.url));
   const send = async (file, kind) => {
     const before = await media(agent, kind).count();
@@ -255,7 +255,7 @@ test('the kind of a file depends on its content, not on its name and type', asyn
 });
 
 test('a recording can be cancelled', async () => {
-  const visitor = await visit(await h.person(PHONE), 'Can');
+  const visitor = await visit(await env.newContext(PHONE), 'Can');
   await visitor.click('#mic');
   await visitor.waitForSelector('#recorder:not([hidden])');
   await visitor.click('#recorder-cancel');
@@ -269,17 +269,17 @@ test('a recording can be cancelled', async () => {
 });
 
 test('a file arrives once despite a killed server, a reload and a slow upload', async () => {
-  const agent = await signIn(await h.person(), h.server);
-  const context = await h.person(PHONE);
+  const agent = await signIn(await env.newContext(), env.server);
+  const context = await env.newContext(PHONE);
   const visitor = await visit(context, 'Efe');
   await say(visitor, 'önce bir yazı');
   await settled(visitor);
-  await h.server.kill();
+  await env.server.kill();
   await visitor.setInputFiles('#pick', await draw(visitor, 'kara.jpg', 900, 600));
   await visitor.waitForSelector('.tray-image');
   await say(visitor, 'sonra resim');
   await visitor.waitForSelector('.message[data-state=waiting] .picture img');
-  await h.server.start();
+  await env.server.start();
   await connected(visitor);
   await settled(visitor);
   await openThread(agent, 'Efe');
@@ -317,8 +317,8 @@ test('a file arrives once despite a killed server, a reload and a slow upload', 
 });
 
 test('a file that is not stored by the server is shown as a link and never loaded', async () => {
-  const context = await h.person();
-  const ears = await earsOf(context);
+  const context = await env.newContext();
+  const events = await interceptEvents(context);
   const page = await visit(context, 'Bağlantılı');
   await say(page, 'merhaba');
   const thread = await eventually(async () => {
@@ -329,13 +329,13 @@ test('a file that is not stored by the server is shown as a link and never loade
   let id = 900_000;
   const comes = async (content_type, file_url, more = {}) => {
     id++;
-    ears.hear('message', { id, thread_id: thread, sender_type: 'admin', content_type, content_text: '', file_url, created_at: new Date().toISOString(), ...more });
+    events.inject('message', { id, thread_id: thread, sender_type: 'admin', content_type, content_text: '', file_url, created_at: new Date().toISOString(), ...more });
     const bubble = page.locator(`.message[data-id="${id}"] .bubble`);
     await bubble.waitFor();
     return bubble;
   };
   for (const type of ['image', 'audio', 'file']) {
-    for (const url of ['https://pictures.invalid/x.png', `${h.server.url}/logout`, `${h.server.url}/uploads/../logout`]) {
+    for (const url of ['https://pictures.invalid/x.png', `${env.server.url}/logout`, `${env.server.url}/uploads/../logout`]) {
       const bubble = await comes(type, url);
       assert.equal(await bubble.locator('img, .player, .attachment').count(), 0, `${type} ${url}`);
       assert.equal(await bubble.locator('a').getAttribute('rel'), 'noopener noreferrer nofollow', `${type} ${url}`);

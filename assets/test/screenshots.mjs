@@ -3,9 +3,9 @@
 // asserted; the pictures are for people to look at.
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { DESK, house, PHONE } from './harness.mjs';
-import { scenes } from './scenes.mjs';
-import { Site } from './site.mjs';
+import { DESK, startEnv, PHONE } from './harness.mjs';
+import { scenes } from './screenshot-scenes.mjs';
+import { Site } from './host-site.mjs';
 
 const out = path.resolve(process.env.SHOTS ?? 'screenshots');
 const wanted = process.argv.slice(2);
@@ -14,7 +14,7 @@ const FAMILY = { 'phone light': 'Aydın', 'phone dark': 'Kaya', 'desk light': 'Y
 mkdirSync(out, { recursive: true });
 
 const site = await new Site('localhost').start(); // a site that embeds the chat
-const h = await house({ AGENT_NAME: 'Elif', CORS_ORIGINS: site.url });
+const env = await startEnv({ AGENT_NAME: 'Elif', CORS_ORIGINS: site.url });
 let failed = 0;
 try {
   for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
@@ -22,8 +22,8 @@ try {
       for (const [name, scene] of Object.entries(scenes)) {
         if (wanted.length && !wanted.some((part) => name.includes(part))) continue;
         const contexts = [];
-        const person = async (options = {}) => {
-          const context = await h.person({ ...size, colorScheme: scheme, ...options });
+        const newContext = async (options = {}) => {
+          const context = await env.newContext({ ...size, colorScheme: scheme, ...options });
           contexts.push(context);
           return context;
         };
@@ -33,7 +33,7 @@ try {
           await page.screenshot({ path: path.join(out, `${name}${part && `-${part}`}.${device}.${scheme}.png`) });
         };
         try {
-          await scene({ h, site, person, shoot, device, scheme, unique: FAMILY[`${device} ${scheme}`] });
+          await scene({ env, site, newContext, shoot, device, scheme, unique: FAMILY[`${device} ${scheme}`] });
           console.log(`${name}.${device}.${scheme}`);
         } catch (error) {
           failed += 1;
@@ -45,8 +45,8 @@ try {
     }
   }
 } finally {
-  await h.browser.close();
-  await h.server.kill('SIGTERM');
+  await env.browser.close();
+  await env.server.kill('SIGTERM');
   await site.stop();
 }
 process.exitCode = failed ? 1 : 0;

@@ -3,17 +3,17 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { cleanInBoth } from './axe.mjs';
-import { telegram } from './fakebot.mjs';
-import { eventually, house, openThread, PHONE, say, shows, STORED, visit } from './harness.mjs';
+import { telegram } from './fake-telegram.mjs';
+import { eventually, startEnv, openThread, PHONE, say, shows, STORED, visit } from './harness.mjs';
 
 let bot;
-let h;
+let env;
 before(async () => {
   bot = await telegram();
-  h = await house(bot.env);
+  env = await startEnv(bot.settings);
 });
 after(async () => {
-  await h?.close();
+  await env?.close();
   await bot?.close();
 });
 
@@ -76,7 +76,7 @@ async function appears(page, text, began) {
 }
 
 test('an operator’s answer in the topic reaches the visitor within a second', async () => {
-  const context = await h.person(PHONE);
+  const context = await env.newContext(PHONE);
   const page = await visit(context, 'Ayşe');
   await say(page, 'Merhaba, 2 < 3 & siparişim nerede?');
   const asked = await bot.sent(/siparişim nerede/);
@@ -93,7 +93,7 @@ test('an operator’s answer in the topic reaches the visitor within a second', 
   assert.ok(Math.min(...took) < 1000, `took ${took}`); // some are delayed if the machine is busy
 
   // The console shows both sides, and its answers are copied to Telegram.
-  const desk = await h.person();
+  const desk = await env.newContext();
   const agent = await signIn(desk);
   await openThread(agent, 'Ayşe');
   const both = ['Merhaba, 2 < 3 & siparişim nerede?', ...took.map((_, i) => `Bakıyorum ${i}`)];
@@ -110,7 +110,7 @@ test('an operator’s answer in the topic reaches the visitor within a second', 
 });
 
 test('a picture and a sound from the operator are shown on the page and can be played', async () => {
-  const context = await h.person(PHONE);
+  const context = await env.newContext(PHONE);
   const page = await visit(context, 'Deniz');
   await say(page, 'Rengi nasıl?');
   const { message_thread_id: topic } = await bot.sent(/Rengi nasıl/);
@@ -132,7 +132,7 @@ test('a picture and a sound from the operator are shown on the page and can be p
 });
 
 test('a picture and a voice message from the visitor reach the operator', async () => {
-  const context = await h.person(PHONE);
+  const context = await env.newContext(PHONE);
   const page = await visit(context, 'Nur');
   await page.setInputFiles('#pick', { name: 'kutu.png', mimeType: 'image/png', buffer: png(300, 200) });
   await page.waitForSelector('.tray-image img');
@@ -164,7 +164,7 @@ test('a picture and a voice message from the visitor reach the operator', async 
 });
 
 test('an answer sent while the visitor was away is shown when they return', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const page = await visit(context, 'Mehmet');
   await say(page, 'Birazdan dönerim');
   const { message_thread_id: topic } = await bot.sent(/Birazdan dönerim/);
@@ -176,11 +176,11 @@ test('an answer sent while the visitor was away is shown when they return', asyn
 });
 
 test('a message that cannot be delivered to Telegram is marked in the console and can be sent again', async () => {
-  const context = await h.person(PHONE);
+  const context = await env.newContext(PHONE);
   const page = await visit(context, 'Takılan');
   await say(page, 'Merhaba, ilk satır');
   await bot.sent(/ilk satır/);
-  const desk = await h.person();
+  const desk = await env.newContext();
   const agent = await signIn(desk);
   await openThread(agent, 'Takılan');
   await bot.fault({ method: 'sendMessage', text: 'almadığı', status: 500, times: -1 });
@@ -206,7 +206,7 @@ test('a message that cannot be delivered to Telegram is marked in the console an
 });
 
 test('the visitor does not notice that Telegram is down', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const page = await visit(context, 'Zeynep');
   await bot.down(true);
   await say(page, 'Orada mısınız?');

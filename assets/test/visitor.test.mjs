@@ -3,16 +3,16 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { cleanInBoth } from './axe.mjs';
-import { connected, DESKTOP_CHROMIUM, earsOf, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
+import { connected, DESKTOP_CHROMIUM, interceptEvents, eventually, startEnv, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
 
-let h;
+let env;
 let agent;
 before(async () => {
-  h = await house();
-  agent = await signIn(await h.person(), h.server);
+  env = await startEnv();
+  agent = await signIn(await env.newContext(), env.server);
 });
-afterEach(() => h.leave(agent.context()));
-after(() => h.close());
+afterEach(() => env.closeContexts(agent.context()));
+after(() => env.close());
 
 /** Sends an agent's event by a second socket of the console's page. */
 const ask = (event, what) => agent.evaluate(async ([name, payload]) => {
@@ -28,7 +28,7 @@ const row = async (id) => (await (await agent.request.get('/api/threads?limit=10
 const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName);
 
 test('closed: the rating is sent, can be changed, takes a comment, and a new message reopens the conversation; axe', async () => {
-  const page = await visit(await h.person(PHONE), 'Kapanan');
+  const page = await visit(await env.newContext(PHONE), 'Kapanan');
   await say(page, 'merhaba');
   const id = await threadOf(page);
   await eventually(async () => assert.notEqual(await row(id), undefined));
@@ -56,9 +56,9 @@ test('closed: the rating is sent, can be changed, takes a comment, and a new mes
 test('away: shown from the first paint; asks for an address once, and refuses an invalid one with a message; axe', async () => {
   await ask('set_away', { away: true });
   try {
-    const html = await (await (await h.person()).request.get('/?lang=tr')).text();
+    const html = await (await (await env.newContext()).request.get('/?lang=tr')).text();
     assert.match(html, /id="state"[^>]*>Şu an uzaktayız, sonra yanıtlarız</);
-    const page = await visit(await h.person(PHONE), 'Gece');
+    const page = await visit(await env.newContext(PHONE), 'Gece');
     assert.equal(await page.locator('#offer').isVisible(), false, 'not before the first message');
     await say(page, 'açık mısınız?');
     await page.waitForSelector('#offer[data-kind=away]');
@@ -98,7 +98,7 @@ test('away: shown from the first paint; asks for an address once, and refuses an
 });
 
 test('blocked, deleted, menu, emoji picker and offline page; axe', async () => {
-  const page = await visit(await h.person(), 'Engelli');
+  const page = await visit(await env.newContext(), 'Engelli');
   await say(page, 'merhaba');
   const id = await threadOf(page);
   await page.click('#menu summary');
@@ -124,7 +124,7 @@ test('blocked, deleted, menu, emoji picker and offline page; axe', async () => {
 });
 
 test('unread messages are counted in title and icon and announced to screen readers; the count ends when they are read', async () => {
-  const page = await visit(await h.person(), 'Okunmamış');
+  const page = await visit(await env.newContext(), 'Okunmamış');
   await say(page, 'merhaba');
   await openThread(agent, 'Okunmamış');
   const plain = await page.title();
@@ -146,7 +146,7 @@ test('unread messages are counted in title and icon and announced to screen read
 });
 
 test('sound: off until switched on, which is remembered and plays a sample', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   await context.addInitScript(() => {
     window.tones = 0;
     const { start } = OscillatorNode.prototype;
@@ -163,7 +163,7 @@ test('sound: off until switched on, which is remembered and plays a sample', asy
 });
 
 test('a double tap on Send sends once, and the button stays where it is', async () => {
-  const page = await visit(await h.person(PHONE), 'Çift Dokunuş');
+  const page = await visit(await env.newContext(PHONE), 'Çift Dokunuş');
   const place = () => page.locator('#send').boundingBox();
   const empty = await place();
   assert.equal(await page.getAttribute('#send', 'aria-disabled'), 'true');
@@ -181,7 +181,7 @@ test('a double tap on Send sends once, and the button stays where it is', async 
 
 test('times follow the clock of the reader’s region', async () => {
   for (const [locale, form] of [['en-GB', /^\d\d:\d\d$/], ['en-US', /^\d{1,2}:\d\d\s[AP]M$/], ['de-DE', /^\d{1,2}:\d\d\s[AP]M$/]]) { // a German browser has no English locale, so the page's language is used
-    const page = await visit(await h.person({ locale }), `Reader ${locale}`, { lang: 'en' });
+    const page = await visit(await env.newContext({ locale }), `Reader ${locale}`, { lang: 'en' });
     await say(page, 'hello');
     await page.waitForSelector(STORED_MESSAGE);
     assert.match(await page.locator('.meta time').last().textContent(), form, locale);
@@ -189,7 +189,7 @@ test('times follow the clock of the reader’s region', async () => {
 });
 
 test('emoji picker by keyboard: open, move, choose, back to the text field; a message of few emoji is shown large', async () => {
-  const page = await visit(await h.person(), 'Emoji');
+  const page = await visit(await env.newContext(), 'Emoji');
   await page.focus('#emoji');
   await page.keyboard.press('Enter');
   await page.waitForSelector('#emoji-panel');
@@ -219,7 +219,7 @@ async function fits(page, what) {
 }
 
 test('right-to-left text direction mirrors the layout', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   await context.route((url) => url.pathname === '/', async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, body: (await response.text()).replace('dir="ltr"', 'dir="rtl"') });
@@ -245,14 +245,14 @@ test('right-to-left text direction mirrors the layout', async () => {
 });
 
 test('320 px width and 200% zoom: everything is reachable and nothing is cut off', async () => {
-  const small = await visit(await h.person({ viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true }), 'Küçük');
+  const small = await visit(await env.newContext({ viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true }), 'Küçük');
   await say(small, 'w'.repeat(10_000));
   await eventually(async () => assert.match(await stateOf(small, 'www'), /sent|delivered/), 'sent', 15_000);
   await fits(small, '320 px');
   await small.click('#menu summary');
   await fits(small, '320 px, menu');
   // 1280 × 720 at 200% zoom is 640 × 360 CSS pixels.
-  const zoomed = await visit(await h.person({ viewport: { width: 640, height: 360 }, deviceScaleFactor: 2 }), 'Büyüteç');
+  const zoomed = await visit(await env.newContext({ viewport: { width: 640, height: 360 }, deviceScaleFactor: 2 }), 'Büyüteç');
   await say(zoomed, 'merhaba');
   await fits(zoomed, '200 %');
   const send = await zoomed.locator('#text').boundingBox();
@@ -260,7 +260,7 @@ test('320 px width and 200% zoom: everything is reachable and nothing is cut off
 });
 
 test('all controls are at least 24 by 24 px', async () => {
-  const page = await visit(await h.person(PHONE), 'Parmak');
+  const page = await visit(await env.newContext(PHONE), 'Parmak');
   await say(page, 'merhaba');
   await page.click('#menu summary');
   const small = await page.evaluate(() => [...document.querySelectorAll('button, a, input, summary, [role=switch]')].filter((e) => e.checkVisibility() && !e.closest('.unseen') && !e.classList.contains('unseen') && !e.closest('.bubble')).map((e) => [e, e.getBoundingClientRect()]).filter(([, b]) => b.width < 24 || b.height < 24).map(([e, b]) => `${e.outerHTML.slice(0, 80)} ${b.width}×${b.height}`));
@@ -268,7 +268,7 @@ test('all controls are at least 24 by 24 px', async () => {
 });
 
 test('after visiting another page, the conversation is restored with the messages sent meanwhile', async () => {
-  const page = await visit(await h.person(), 'Gidip Gelen');
+  const page = await visit(await env.newContext(), 'Gidip Gelen');
   await say(page, 'gidiyorum');
   await openThread(agent, 'Gidip Gelen');
   await page.goto('/yok');
@@ -282,7 +282,7 @@ test('the page is restored from the back/forward cache, reconnects, and gets the
   // Playwright disables this cache by default.
   const browser = await chromium.launch({ ...DESKTOP_CHROMIUM, ignoreDefaultArgs: ['--disable-back-forward-cache'] });
   try {
-    const page = await visit(await browser.newContext({ baseURL: h.server.url, locale: 'tr-TR' }), 'Önbellekten');
+    const page = await visit(await browser.newContext({ baseURL: env.server.url, locale: 'tr-TR' }), 'Önbellekten');
     await say(page, 'gidiyorum');
     await page.waitForSelector(STORED_MESSAGE);
     await page.evaluate(() => { window.left = true; });
@@ -301,15 +301,15 @@ test('the page is restored from the back/forward cache, reconnects, and gets the
 });
 
 test('missed events are made up for after resync: edited, read, closed', async () => {
-  const context = await h.person();
-  const ears = await earsOf(context);
+  const context = await env.newContext();
+  const events = await interceptEvents(context);
   const page = await visit(context, 'Duymayan', { lang: 'en' });
   await say(page, 'when?');
   await openThread(agent, 'Duymayan');
   await say(agent, 'at siix');
   await shows(page, ['when?', 'at siix']);
   await page.evaluate(() => { window.same = true; });
-  ears.deaf = true;
+  events.drop = true;
   await say(page, 'well?');
   await shows(agent, ['when?', 'at siix', 'well?']);
   await agent.locator('#text').press('ArrowUp');
@@ -320,8 +320,8 @@ test('missed events are made up for after resync: edited, read, closed', async (
   await page.waitForTimeout(500);
   await shows(page, ['when?', 'at siix', 'well?']);
   assert.equal(await stateOf(page, 'well?'), 'sent');
-  ears.deaf = false;
-  ears.hear('resync', {});
+  events.drop = false;
+  events.inject('resync', {});
   await shows(page, ['when?', 'at six', 'well?']);
   await page.waitForSelector('#offer[data-kind=closed]');
   await eventually(async () => assert.equal(await stateOf(page, 'well?'), 'read'));
@@ -329,7 +329,7 @@ test('missed events are made up for after resync: edited, read, closed', async (
 });
 
 test('after sleep the page detects a dead connection and misses no message', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const sockets = [];
   let asleep = false;
   await context.routeWebSocket(/socket\.io/, (socket) => {

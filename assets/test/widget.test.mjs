@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { DESKTOP_CHROMIUM, eventually, house, openThread, PHONE, say, Server, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
-import { freePort } from '../../handlers/test/programs.mjs';
-import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './site.mjs';
+import { DESKTOP_CHROMIUM, eventually, startEnv, openThread, PHONE, say, Server, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
+import { freePort } from '../../handlers/test/processes.mjs';
+import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './host-site.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -17,25 +17,25 @@ const SECRET = 'only the servers of shop and chat know this';
 /** The hash that the shop's server computes, see README.md. */
 const proof = (id) => createHmac('sha256', SECRET).update(id).digest('hex');
 
-let h;
+let env;
 let shop; // another origin of the same site, so that the frame has storage
 let far; // another site, where frames have no storage in tests' private windows, because third-party cookies are blocked there
 let unlisted;
 before(async () => {
   [shop, far, unlisted] = await Promise.all([new Site('127.0.0.1').start(), new Site('localhost').start(), new Site('localhost').start()]);
-  h = await house({ CORS_ORIGINS: `${shop.url},${far.url}`, IDENTITY_SECRET: SECRET });
-  h.hosts.push(shop.url, far.url, unlisted.url);
-  for (const site of [shop, far, unlisted]) site.page('*', { server: h.server.url });
+  env = await startEnv({ CORS_ORIGINS: `${shop.url},${far.url}`, IDENTITY_SECRET: SECRET });
+  env.hosts.push(shop.url, far.url, unlisted.url);
+  for (const site of [shop, far, unlisted]) site.page('*', { server: env.server.url });
 });
-afterEach(() => h.leave());
+afterEach(() => env.closeContexts());
 after(async () => {
-  await h.close();
+  await env.close();
   await Promise.all([shop.stop(), far.stop(), unlisted.stop()]);
 });
 
 /** Opens a page of a site and waits for the button. */
-async function at(address, options = {}, browser = h.browser) {
-  const context = await h.person(options, browser);
+async function at(address, options = {}, browser = env.browser) {
+  const context = await env.newContext(options, browser);
   await openUp(context);
   const page = await context.newPage();
   await page.goto(address);
@@ -73,8 +73,8 @@ test('the button opens a conversation', async () => {
   assert.equal(await frames(page), 0, 'no frame before it is needed');
 
   await page.evaluate(() => {
-    window.heard = [];
-    for (const event of ['ready', 'open', 'close', 'message', 'unread']) window.Sohbet('on', event, (detail) => window.heard.push([event, detail]));
+    window.received = [];
+    for (const event of ['ready', 'open', 'close', 'message', 'unread']) window.Sohbet('on', event, (detail) => window.received.push([event, detail]));
   });
   const talk = await introduce(page, 'Ayşe Pencerede');
   const box = await panel(page).boundingBox();
@@ -101,7 +101,7 @@ test('the button opens a conversation', async () => {
   await talk.locator('#fold').click();
   await panel(page).waitFor({ state: 'hidden' });
   assert.equal(await focused(page), 'launcher');
-  assert.deepEqual(await page.evaluate(() => window.heard), [
+  assert.deepEqual(await page.evaluate(() => window.received), [
     ['ready', undefined], ['open', undefined], ['message', { from: 'visitor', type: 'text' }], ['close', undefined], ['open', undefined], ['close', undefined],
   ]);
   assert.deepEqual(await page.evaluate(() => Object.entries(localStorage)), [['sohbet.talk', '1']], 'the site stores only a marker without a credential');
@@ -111,11 +111,11 @@ test('a badge counts messages received while the panel was closed, also on the n
   const page = await at(shop.url);
   const talk = await introduce(page, 'Rozet Sayan');
   await say(talk, 'soru');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Rozet Sayan');
   await page.evaluate(() => {
-    window.heard = [];
-    window.Sohbet('on', 'unread', ({ count }) => window.heard.push(count));
+    window.received = [];
+    window.Sohbet('on', 'unread', ({ count }) => window.received.push(count));
     window.Sohbet('close');
   });
   await say(agent, 'bir');
@@ -123,7 +123,7 @@ test('a badge counts messages received while the panel was closed, also on the n
   await page.getByRole('button', { name: 'Sohbeti aç, 2 okunmamış mesaj' }).waitFor();
   assert.equal(await page.locator('sohbet-chat .badge').textContent(), '2');
   assert.equal(await page.locator('sohbet-chat [role=status]').textContent(), '2 okunmamış mesaj');
-  assert.deepEqual(await page.evaluate(() => window.heard), [1, 2]);
+  assert.deepEqual(await page.evaluate(() => window.received), [1, 2]);
   assert.notEqual(await stateOf(agent, 'iki'), 'read', 'not seen yet');
 
   // On the site's next page, before the panel is opened.
@@ -149,7 +149,7 @@ test('a badge counts messages received while the panel was closed, also on the n
 
 test('the site’s styles, layers and transforms do not affect the widget', async () => {
   shop.page('/hostile', {
-    server: h.server.url,
+    server: env.server.url,
     head: `<style>
       * { all: unset !important; }
       *, *::before, *::backdrop { display: none !important; color: red !important; font-size: 60px !important; box-sizing: content-box !important; padding: 40px !important; }
@@ -177,8 +177,8 @@ test('the site’s styles, layers and transforms do not affect the widget', asyn
 });
 
 test('a site with a strict Content-Security-Policy', async () => {
-  const policy = (rest) => ({ 'Content-Security-Policy': `default-src 'none'; script-src ${h.server.url}; style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'; ${rest}` });
-  shop.page('/strict', { server: h.server.url, headers: { ...policy(`frame-src ${h.server.url}`), 'Cross-Origin-Opener-Policy': 'same-origin', 'Referrer-Policy': 'no-referrer' } });
+  const policy = (rest) => ({ 'Content-Security-Policy': `default-src 'none'; script-src ${env.server.url}; style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'; ${rest}` });
+  shop.page('/strict', { server: env.server.url, headers: { ...policy(`frame-src ${env.server.url}`), 'Cross-Origin-Opener-Policy': 'same-origin', 'Referrer-Policy': 'no-referrer' } });
   const page = await at(`${shop.url}/strict`);
   const said = errors(page);
   const talk = await introduce(page, 'Sıkı Site');
@@ -189,31 +189,31 @@ test('a site with a strict Content-Security-Policy', async () => {
   assert.deepEqual(said, []);
 
   // Without frame-src the frame is blocked; the panel shows an error, and the console says what to do.
-  shop.page('/no-frames', { server: h.server.url, headers: policy('') });
-  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  shop.page('/no-frames', { server: env.server.url, headers: policy('') });
+  const context = await env.browser.newContext({ locale: 'tr-TR' });
   await openUp(context);
   const closed = await context.newPage();
-  const heard = errors(closed);
+  const received = errors(closed);
   await closed.goto(`${shop.url}/no-frames`);
   await launcher(closed).click();
   await closed.getByText('Sohbet yüklenemedi.').waitFor();
-  assert.ok(heard.some((text) => text.startsWith('Sohbet:') && text.includes(`frame-src ${h.server.url}`)), heard.join('\n'));
+  assert.ok(received.some((text) => text.startsWith('Sohbet:') && text.includes(`frame-src ${env.server.url}`)), received.join('\n'));
   await context.close();
 });
 
 test('a site that is not listed gets no chat, and the console says why', async () => {
-  const context = await h.browser.newContext();
+  const context = await env.browser.newContext();
   await openUp(context);
   const page = await context.newPage();
   const said = errors(page);
   const asked = [];
-  page.on('request', (request) => { if (request.url().startsWith(h.server.url)) asked.push(request.url()); });
+  page.on('request', (request) => { if (request.url().startsWith(env.server.url)) asked.push(request.url()); });
   await page.goto(unlisted.url);
   await page.waitForFunction(() => window.Sohbet?.loaded);
   await page.evaluate(() => { window.Sohbet('open'); window.Sohbet('identify', { id: '1', hash: 'x' }); });
   assert.equal(await page.locator('sohbet-chat').count(), 0);
-  assert.deepEqual(said, [`Sohbet: ${unlisted.url} may not show this chat: add it to CORS_ORIGINS of ${h.server.url} and restart that`]);
-  assert.deepEqual(asked, [`${h.server.url}/widget.js`]);
+  assert.deepEqual(said, [`Sohbet: ${unlisted.url} may not show this chat: add it to CORS_ORIGINS of ${env.server.url} and restart that`]);
+  assert.deepEqual(asked, [`${env.server.url}/widget.js`]);
 
   // A frame made by the site itself is refused as well.
   await page.evaluate((address) => new Promise((resolve) => {
@@ -221,7 +221,7 @@ test('a site that is not listed gets no chat, and the console says why', async (
     frame.onload = resolve;
     frame.src = address;
     document.body.append(frame);
-  }), `${h.server.url}/widget`);
+  }), `${env.server.url}/widget`);
   assert.ok(said.at(-1).includes('frame-ancestors'), said.join('\n'));
   assert.equal(await page.frames()[1].locator('#talk').count(), 0);
   await context.close();
@@ -259,7 +259,7 @@ test('without third-party cookies or any storage, the widget works until the pag
   await launcher(gone).click();
   await shows(talk, ['çerezsiz']);
 
-  const context = await h.person();
+  const context = await env.newContext();
   await openUp(context);
   await context.addInitScript(() => {
     for (const name of ['localStorage', 'sessionStorage', 'indexedDB']) Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError'); } });
@@ -306,7 +306,7 @@ test('a wrong hash is reported to the site, and the visitor can write without an
   await say(theirs, 'bana ait');
   await eventually(async () => assert.match(await stateOf(theirs, 'bana ait'), STORED));
 
-  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  const context = await env.browser.newContext({ locale: 'tr-TR' });
   await openUp(context);
   const page = await context.newPage();
   const said = errors(page);
@@ -343,21 +343,21 @@ test('with storage partitioned by site, a conversation stays with its site; and 
     await launcher(page).click();
     await shows(talk, ['uzak sitede']);
 
-    const agent = await signIn(await h.person(), h.server);
+    const agent = await signIn(await env.newContext(), env.server);
     await openThread(agent, 'Sitede Kalan');
     await page.evaluate(() => {
-      window.heard = [];
-      window.Sohbet('on', 'message', ({ from }) => window.heard.push(from));
+      window.received = [];
+      window.Sohbet('on', 'message', ({ from }) => window.received.push(from));
     });
     await page.goto(shop.url);
     await launcher(page).click();
     await talk.locator('#name').waitFor(); // on another site this is a new visitor
     await page.goBack({ waitUntil: 'commit' }); // a page from the cache fires no load event
-    assert.deepEqual(await page.evaluate(() => window.heard), [], 'the page came from the back/forward cache, as it was left');
+    assert.deepEqual(await page.evaluate(() => window.received), [], 'the page came from the back/forward cache, as it was left');
     await panel(page).waitFor();
     // Playwright cannot access a frame restored this way, but its messages to the page show its state.
     await say(agent, 'hoş geldiniz');
-    await eventually(async () => assert.deepEqual(await page.evaluate(() => window.heard), ['team']), 'connected again');
+    await eventually(async () => assert.deepEqual(await page.evaluate(() => window.received), ['team']), 'connected again');
     await eventually(async () => assert.equal(await stateOf(agent, 'hoş geldiniz'), 'read'), 'read in the open panel');
 
     // Agents see the visitor's current page, without query and fragment.
@@ -370,14 +370,14 @@ test('with storage partitioned by site, a conversation stays with its site; and 
 });
 
 test('calls before the script has loaded are queued, and invalid calls are reported', async () => {
-  shop.page('/early', { server: h.server.url, head: `<script>
+  shop.page('/early', { server: env.server.url, head: `<script>
     window.Sohbet = window.Sohbet || function () { (Sohbet.q = Sohbet.q || []).push(arguments); };
-    window.heard = [];
-    Sohbet('on', 'ready', function () { heard.push('ready'); });
-    Sohbet('on', 'open', function () { heard.push('open'); throw new Error('the site’s own'); });
+    window.received = [];
+    Sohbet('on', 'ready', function () { received.push('ready'); });
+    Sohbet('on', 'open', function () { received.push('open'); throw new Error('the site’s own'); });
     Sohbet('open');
   </script>` });
-  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  const context = await env.browser.newContext({ locale: 'tr-TR' });
   await openUp(context);
   const page = await context.newPage();
   const said = errors(page);
@@ -385,7 +385,7 @@ test('calls before the script has loaded are queued, and invalid calls are repor
   page.on('pageerror', (error) => thrown.push(error.message));
   await page.goto(`${shop.url}/early`);
   await chat(page).locator('#name').waitFor();
-  assert.deepEqual(await page.evaluate(() => window.heard.sort()), ['open', 'ready']);
+  assert.deepEqual(await page.evaluate(() => window.received.sort()), ['open', 'ready']);
   assert.deepEqual(thrown, ['the site’s own'], 'an exception in a listener is reported and does no harm');
   await page.evaluate(() => {
     window.Sohbet('explode');
@@ -409,8 +409,8 @@ test('calls before the script has loaded are queued, and invalid calls are repor
 
 for (const how of ['the Navigation API', 'pushState']) {
   test(`hidden pages with client-side navigation by ${how}`, async () => {
-    shop.page('*', { server: h.server.url, attributes: 'data-hidden-pages="/checkout, /account/*"' });
-    const context = await h.person();
+    shop.page('*', { server: env.server.url, attributes: 'data-hidden-pages="/checkout, /account/*"' });
+    const context = await env.newContext();
     await openUp(context);
     if (how === 'pushState') await context.addInitScript(() => { delete window.navigation; Object.defineProperty(window, 'navigation', { value: undefined }); });
     const page = await context.newPage();
@@ -434,7 +434,7 @@ test('position, colour and language by attributes', async () => {
   const place = (page) => launcher(page).evaluate((node) => { const { left, right, bottom } = node.getBoundingClientRect(); return [Math.round(left), Math.round(innerWidth - right), Math.round(innerHeight - bottom)]; });
   const wide = 1440 - 56;
   const look = async (path, options) => {
-    shop.page(path, { server: h.server.url, ...options });
+    shop.page(path, { server: env.server.url, ...options });
     return at(shop.url + path, { reducedMotion: 'reduce' });
   };
   const left = await look('/left', { attributes: 'data-position="left 24 96" data-color="#ffd400" data-lang="en"' });
@@ -487,7 +487,7 @@ for (const colorScheme of ['light', 'dark']) {
     await eventually(async () => assert.match(await stateOf(talk, 'Merhaba'), STORED));
     await clean(page.mainFrame(), 'the open panel');
     await clean(page.frames()[1], 'the chat');
-    const agent = await signIn(await h.person(), h.server);
+    const agent = await signIn(await env.newContext(), env.server);
     await page.evaluate(() => window.Sohbet('close'));
     await openThread(agent, `Erişim ${colorScheme}`);
     await say(agent, 'Buyurun');
@@ -501,10 +501,10 @@ test('the server below a path of another site: widget, chat page, console', asyn
   const below = new Server({ PUBLIC_URL: `http://127.0.0.1:${port}/chat/`, BRAND_COLOR: '#e91e63' });
   below.port = port;
   await below.start();
-  h.hosts.push(below.url);
+  env.hosts.push(below.url);
   const strays = [];
   const owners = async (options) => {
-    const context = await h.person({ baseURL: `${below.url}/chat/`, ...options });
+    const context = await env.newContext({ baseURL: `${below.url}/chat/`, ...options });
     context.on('request', (request) => {
       if (request.url().startsWith(below.url) && !request.url().startsWith(`${below.url}/chat/`)) strays.push(request.url());
     });
@@ -552,7 +552,7 @@ test('the server below a path of another site: widget, chat page, console', asyn
     await eventually(async () => assert.match(await own.locator('.message img').evaluate((img) => (img.naturalWidth ? img.src : '')), /\/chat\/uploads\//));
     assert.deepEqual(strays.filter((url) => url !== `${below.url}/` && url !== `${below.url}/favicon.ico`), [], 'no request outside of the path');
   } finally {
-    await h.leave();
+    await env.closeContexts();
     await below.kill('SIGTERM');
   }
 });

@@ -3,7 +3,7 @@
 // violation of the page's policy.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { eventually, house, openThread, say, sayAll, signIn, texts, visit } from './harness.mjs';
+import { eventually, startEnv, openThread, say, sayAll, signIn, texts, visit } from './harness.mjs';
 
 const RUN = 'alert(window.pwned=1)';
 const CORES = [
@@ -18,14 +18,14 @@ const CORES = [
 const BREAKS = ['', '">', "'>`;", '</textarea></title></script>', '--><![CDATA[ '];
 const PAYLOADS = BREAKS.flatMap((out) => CORES.map((core) => out + core));
 
-let h;
-before(async () => { h = await house({ RATE_LIMIT_UPLOAD: 'off' }); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv({ RATE_LIMIT_UPLOAD: 'off' }); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
 /** Opens a browser context that records dialogs and policy violations. */
 async function watched() {
-  const context = await h.person();
+  const context = await env.newContext();
   const seen = [];
   await context.exposeFunction('tellViolation', (what) => seen.push(`policy: ${what}`));
   await context.addInitScript(() => {
@@ -80,7 +80,7 @@ test('a hundred payloads from visitors are text in the console', async () => {
   const stage = await guests.context.newPage();
   await stage.goto('/');
   const desk = await watched();
-  const agent = await signIn(desk.context, h.server);
+  const agent = await signIn(desk.context, env.server);
   // Visitors join in groups of ten, so that the list is stable while their rows are clicked.
   for (const [n, payload] of PAYLOADS.entries()) {
     if (n % 10 === 0) await Promise.all(PAYLOADS.slice(n, n + 10).map((one, i) => come(stage, n + i, one)));
@@ -103,7 +103,7 @@ test('a hundred payloads from an agent are text on the visitor’s page', async 
   const page = await visit(guest.context, 'Hedef');
   await say(page, 'hello');
   const desk = await watched();
-  const agent = await signIn(desk.context, h.server);
+  const agent = await signIn(desk.context, env.server);
   await openThread(agent, 'Hedef');
   await sayAll(agent, PAYLOADS);
   await eventually(async () => assert.deepEqual(await texts(page), ['hello', ...PAYLOADS.map((one) => one.trim())]), 'answers', 30_000);

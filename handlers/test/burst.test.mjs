@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import { io } from "socket.io-client";
 import { build, sleep, start, transports, withTimeout } from "./harness.mjs";
-import { started } from "./programs.mjs";
+import { started } from "./processes.mjs";
 
 const N = 10_000;
 const LIMIT = 60_000; // ms
@@ -83,8 +83,8 @@ for (const [name, options] of Object.entries(ways)) {
       const visitor = await server.visitor(options);
       const tab = await server.connect(options);
       await tab.ok("rejoin", { thread_id: visitor.thread });
-      const heard = [];
-      const all = new Promise((resolve) => tab.socket.on("message", (m) => heard.push(m) === N && resolve()));
+      const received = [];
+      const all = new Promise((resolve) => tab.socket.on("message", (m) => received.push(m) === N && resolve()));
       const acks = [];
       const acked = Promise.all(numbers.map((n) => new Promise((resolve) => {
         visitor.socket.emit("message", { thread_id: visitor.thread, text: String(n), client_id: `n${n}` }, (ack) => resolve(acks.push(ack)));
@@ -92,7 +92,7 @@ for (const [name, options] of Object.entries(ways)) {
       await withTimeout(Promise.all([all, acked]), LIMIT, "not all came").catch(() => {});
       assert.deepEqual(acks.find((a) => !a.ok), undefined);
       inOrder(acks.map((a) => Number(a.message.content_text)), "acks");
-      inOrder(heard.map((m) => Number(m.content_text)), "delivered");
+      inOrder(received.map((m) => Number(m.content_text)), "delivered");
       const ids = acks.map((a) => a.message.id);
       assert.ok(ids.every((id, i) => i === 0 || id > ids[i - 1]), "ids grow");
 

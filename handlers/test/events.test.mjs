@@ -78,8 +78,8 @@ for (const [name, transport, database] of variants) {
       }
       await visitor.none("joined");
       visitor.emit("message", { thread_id: gone, text: "still here" });
-      const heard = await agent.next("message_from_visitor", (m) => m.thread_id === gone);
-      assertMessage(heard, { content_text: "still here", sender_type: "visitor" });
+      const received = await agent.next("message_from_visitor", (m) => m.thread_id === gone);
+      assertMessage(received, { content_text: "still here", sender_type: "visitor" });
       const { messages } = await visitor.ok("history", { thread_id: gone });
       assert.equal(messages.length, 1);
     });
@@ -94,8 +94,8 @@ for (const [name, transport, database] of variants) {
       assertMessage(message, want);
       const mine = (m) => m.thread_id === visitor.thread;
       for (const [who, event] of [[agent, "message"], [agent, "message_from_visitor"], [other, "message"], [tab, "message"]]) {
-        const heard = await who.next(event, mine);
-        assertMessage(heard, { ...want, id: message.id });
+        const received = await who.next(event, mine);
+        assertMessage(received, { ...want, id: message.id });
       }
       const note = await agent.next("new_message_notification", mine);
       assert.equal(note.display_name, "Uzun İsimli Ziyaretçi");
@@ -166,8 +166,8 @@ for (const [name, transport, database] of variants) {
         assert.deepEqual(await agent.next("typing"), { thread_id: visitor.thread, sender_type: "visitor", display_name: "Typist", typing });
       }
       await eventually(() => tell(agent, { typing: true }), () => visitor.seen.some(([e]) => e === "typing"));
-      const heard = await visitor.next("typing");
-      assert.deepEqual([heard.thread_id, heard.sender_type, heard.typing], [visitor.thread, "admin", true]);
+      const received = await visitor.next("typing");
+      assert.deepEqual([received.thread_id, received.sender_type, received.typing], [visitor.thread, "admin", true]);
       visitor.clear();
       tell(visitor, {});
       await visitor.none("typing");
@@ -205,8 +205,8 @@ for (const [name, transport, database] of variants) {
       const answer = await agent.ok("message", { thread_id: visitor.thread, text: "answer" });
       agent.clear();
       await visitor.ok("read", { thread_id: visitor.thread, last_id: answer.message.id });
-      const heard = await agent.next("read", (r) => r.thread_id === visitor.thread);
-      assert.deepEqual(heard, { thread_id: visitor.thread, last_id: answer.message.id, reader: "visitor" });
+      const received = await agent.next("read", (r) => r.thread_id === visitor.thread);
+      assert.deepEqual(received, { thread_id: visitor.thread, last_id: answer.message.id, reader: "visitor" });
       await visitor.none("read");
     });
 

@@ -8,7 +8,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { io } from "socket.io-client";
 import { postgres } from "./postgres.mjs";
-import { freePort, started } from "./programs.mjs";
+import { freePort, started } from "./processes.mjs";
 
 export { postgres };
 

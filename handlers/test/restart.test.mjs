@@ -22,7 +22,7 @@ async function until(holds, what) {
  */
 class Writer {
   acked = []; // ids
-  heard = new Map(); // id → text, in the order of arrival
+  received = new Map(); // id → text, in the order of arrival
   reconnects = 0;
   over = false;
 
@@ -42,11 +42,11 @@ class Writer {
   }
 
   take(m) {
-    if (!this.heard.has(m.id)) this.heard.set(m.id, m.content_text);
+    if (!this.received.has(m.id)) this.received.set(m.id, m.content_text);
   }
 
   catchUp() {
-    const after_id = Math.max(0, ...this.heard.keys());
+    const after_id = Math.max(0, ...this.received.keys());
     this.tab.socket.emit("history", { thread_id: this.client.thread, after_id, limit: 100 }, (ack) => {
       for (const m of ack?.messages ?? []) this.take(m);
       if (ack?.has_more) this.catchUp();
@@ -76,8 +76,8 @@ class Writer {
     }
     assert.deepEqual(stored.map((m) => m.id), this.acked, "the stored messages are the acknowledged ones, in order");
     assert.deepEqual(stored.map((m) => m.content_text), this.acked.map((_, n) => String(n)));
-    await until(() => this.heard.size >= stored.length, () => `the tab has ${this.heard.size} of ${stored.length} messages`);
-    assert.deepEqual([...this.heard.keys()].sort((a, b) => a - b), this.acked);
+    await until(() => this.received.size >= stored.length, () => `the tab has ${this.received.size} of ${stored.length} messages`);
+    assert.deepEqual([...this.received.keys()].sort((a, b) => a - b), this.acked);
     assert.ok(this.reconnects >= 2 * RESTARTS, `${this.reconnects} reconnections`);
   }
 }

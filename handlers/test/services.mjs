@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { sleep } from "./harness.mjs";
-import { freePort, started } from "./programs.mjs";
+import { freePort, started } from "./processes.mjs";
 
 const deploy = fileURLToPath(new URL("../../deploy", import.meta.url));
 

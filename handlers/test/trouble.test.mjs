@@ -6,7 +6,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { io } from "socket.io-client";
 import { sleep, start, withTimeout } from "./harness.mjs";
-import { freePort } from "./programs.mjs";
+import { freePort } from "./processes.mjs";
 import { Postgres, Proxy, Redis } from "./services.mjs";
 
 const FROZEN = 1000 * Number(process.env.SOHBET_TROUBLE_SECONDS ?? 5);
@@ -15,7 +15,7 @@ const VISITORS = 4;
 // Talker is a visitor or an agent who writes continuously and records the received messages like a page: after each connect it
 // fetches missed messages, and handles new events only when those are complete.
 class Talker {
-  heard = new Map(); // thread → ids in order of arrival
+  received = new Map(); // thread → ids in order of arrival
   acked = [];
   faults = [];
   #late = null; // events received before the history is complete
@@ -27,15 +27,15 @@ class Talker {
       forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 4000, transports: [transport],
       extraHeaders: { Cookie: [cookie, `sohbet_at=${randomUUID()}`].filter(Boolean).join("; ") },
     });
-    this.socket.on("message", (m) => (this.#late ? this.#late.push(m) : this.#hear(m)));
+    this.socket.on("message", (m) => (this.#late ? this.#late.push(m) : this.#receive(m)));
     this.socket.on("connect", () => this.#connected());
     this.socket.on("disconnect", () => (this.#late = []));
   }
 
-  follow(thread) { if (!this.heard.has(thread)) this.heard.set(thread, []); }
+  follow(thread) { if (!this.received.has(thread)) this.received.set(thread, []); }
 
-  #hear(m, again = false, how = "event") {
-    const ids = this.heard.get(m.thread_id);
+  #receive(m, again = false, how = "event") {
+    const ids = this.received.get(m.thread_id);
     if (!ids) return;
     if (m.id > (ids.at(-1) ?? 0)) ids.push(m.id);
     else if (!again && m.id > (this.#read.get(m.thread_id) ?? 0)) this.faults.push(`${this.agent ? "agent" : "visitor"} ${this.socket.io.engine.transport.name} ${how} (${m.sender_type}): `+`${m.id} ${ids.includes(m.id) ? "came twice" : `came after ${ids.at(-1)}`}`);
@@ -54,11 +54,11 @@ class Talker {
     this.#late = [];
     const here = () => this.socket.connected && this.socket.id === id;
     if (this.agent) while (here() && !(await this.call("admin_join")).ok) await sleep(200);
-    for (const [thread_id, ids] of this.heard) {
+    for (const [thread_id, ids] of this.received) {
       if (!this.agent) while (here() && !(await this.call("rejoin", { thread_id })).ok) await sleep(200);
       for (let more = true; more && here();) {
         const page = await this.call("history", { thread_id, after_id: ids.at(-1) ?? 0, limit: 100 });
-        if (page.ok) for (const m of page.messages) this.#hear(m, true);
+        if (page.ok) for (const m of page.messages) this.#receive(m, true);
         else await sleep(200);
         this.#read.set(thread_id, ids.at(-1) ?? 0);
         more = !page.ok || page.has_more;
@@ -67,7 +67,7 @@ class Talker {
     if (!here()) return;
     const late = this.#late;
     this.#late = null;
-    for (const m of late) this.#hear(m, true);
+    for (const m of late) this.#receive(m, true);
     this.ready?.();
   }
 
@@ -83,7 +83,7 @@ class Talker {
         const ack = ready ? await this.call("message", message, ({ message: m }) => {
           this.acked.push([thread_id, m.id]);
           if (this.#late) this.#late.push(m);
-          else this.#hear(m, tries > 0 && this.heard.get(thread_id).includes(m.id), `ack, try ${tries}`); // the first try may have been stored and received with the history
+          else this.#receive(m, tries > 0 && this.received.get(thread_id).includes(m.id), `ack, try ${tries}`); // the first try may have been stored and received with the history
         }) : { ok: false };
         if (ack.ok || over.given) break;
         tries += ready;
@@ -191,14 +191,14 @@ describe("three processes behind nginx", () => {
     const acked = new Map(threads.map((thread) => [thread, []]));
     for (const talker of [...visitors, ...agents]) for (const [thread, id] of talker.acked) acked.get(thread).push(id);
     for (const ids of acked.values()) ids.sort((a, b) => a - b);
-    const missing = (talker, thread) => acked.get(thread).filter((id) => !talker.heard.get(thread).includes(id));
+    const missing = (talker, thread) => acked.get(thread).filter((id) => !talker.received.get(thread).includes(id));
     for (const thread of threads) {
       const talkers = [visitors.find((v) => v.thread === thread), ...agents];
       await becomes("all clients have received all messages", () => talkers.every((talker) => missing(talker, thread).length === 0));
       for (const talker of talkers) {
-        const ids = talker.heard.get(thread);
+        const ids = talker.received.get(thread);
         assert.deepEqual(ids, [...new Set(ids)].sort((a, b) => a - b));
-        assert.deepEqual(ids, talkers[1].heard.get(thread), "all clients have received the same");
+        assert.deepEqual(ids, talkers[1].received.get(thread), "all clients have received the same");
       }
       assert.equal(new Set(acked.get(thread)).size, acked.get(thread).length, "every acknowledged message has its own id");
     }

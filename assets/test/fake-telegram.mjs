@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { started } from '../../handlers/test/programs.mjs';
+import { started } from '../../handlers/test/processes.mjs';
 import { eventually } from './harness.mjs';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -43,7 +43,7 @@ export async function telegram() {
   return {
     token,
     /** Settings for the server under test. */
-    env: { TELEGRAM_API_URL: api, TELEGRAM_BOT_TOKEN: token, TELEGRAM_CHAT_ID: chat, RATE_LIMIT_TELEGRAM: 'off' },
+    settings: { TELEGRAM_API_URL: api, TELEGRAM_BOT_TOKEN: token, TELEGRAM_CHAT_ID: chat, RATE_LIMIT_TELEGRAM: 'off' },
     /** The operator sends a message: {text, topic, reply_to, caption, photo, voice, document, name, type}; files are base64. */
     say: (message) => post('/say', message),
     edit: (message_id, text) => post('/edit', { message_id, text }),

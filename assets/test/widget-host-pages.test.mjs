@@ -3,25 +3,25 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
-import { eventually, house, PHONE, say, stateOf, STORED, texts } from './harness.mjs';
-import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './site.mjs';
+import { eventually, startEnv, PHONE, say, stateOf, STORED, texts } from './harness.mjs';
+import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './host-site.mjs';
 
 const SECRET = 'only the servers of shop and chat know this';
 const proof = (id) => createHmac('sha256', SECRET).update(id).digest('hex');
 
-let h;
+let env;
 let shop;
 let code; // of /widget.js
 before(async () => {
   shop = await new Site('127.0.0.1').start();
-  h = await house({ CORS_ORIGINS: shop.url, IDENTITY_SECRET: SECRET });
-  h.hosts.push(shop.url);
-  shop.page('*', { server: h.server.url });
-  code = await (await fetch(`${h.server.url}/widget.js`)).text();
+  env = await startEnv({ CORS_ORIGINS: shop.url, IDENTITY_SECRET: SECRET });
+  env.hosts.push(shop.url);
+  shop.page('*', { server: env.server.url });
+  code = await (await fetch(`${env.server.url}/widget.js`)).text();
 });
-afterEach(() => h.leave());
+afterEach(() => env.closeContexts());
 after(async () => {
-  await h.close();
+  await env.close();
   await shop.stop();
 });
 
@@ -29,8 +29,8 @@ after(async () => {
  * Opens a page and collects the widget's console messages in `said`. The test has to `read` error messages, otherwise the file
  * fails.
  */
-async function person(options = {}) {
-  const context = await h.person(options);
+async function openSite(options = {}) {
+  const context = await env.newContext(options);
   await openUp(context);
   const page = await context.newPage();
   const said = [];
@@ -39,7 +39,7 @@ async function person(options = {}) {
 }
 
 /** Removes expected errors from the complaints. */
-const read = (...lines) => { for (const line of lines) h.complaints.splice(h.complaints.findIndex((one) => one.includes(line)), 1); };
+const expectError = (...lines) => { for (const line of lines) env.problems.splice(env.problems.findIndex((one) => one.includes(line)), 1); };
 
 async function introduce(page, name) {
   await launcher(page).click();
@@ -55,8 +55,8 @@ const reached = (node) => node.evaluate((one) => {
 });
 
 test('if the chat server is down, the full-screen panel on a phone can be closed, and shows an error', async () => {
-  const { context, page, said } = await person({ ...PHONE, reducedMotion: 'reduce' });
-  const frames = `${h.server.url}/widget?*`;
+  const { context, page, said } = await openSite({ ...PHONE, reducedMotion: 'reduce' });
+  const frames = `${env.server.url}/widget?*`;
   await context.route(frames, (route) => route.abort('connectionrefused'));
   await page.goto(shop.url);
   await launcher(page).tap();
@@ -70,8 +70,8 @@ test('if the chat server is down, the full-screen panel on a phone can be closed
   await page.getByText('Sohbet yüklenemedi. Sunucusu yanıt vermiyor').waitFor();
   assert.equal(await reached(launcher(page)), 'launcher', 'above the message');
   assert.equal(said.length, 1);
-  assert.ok(said[0].includes(`${h.server.url}/widget does not answer`), said[0]);
-  read('does not answer');
+  assert.ok(said[0].includes(`${env.server.url}/widget does not answer`), said[0]);
+  expectError('does not answer');
 
   await context.unroute(frames);
   await page.getByRole('button', { name: 'Tekrar dene' }).tap();
@@ -87,22 +87,22 @@ test('if the chat server is down, the full-screen panel on a phone can be closed
 });
 
 test('a frame that loads after the timeout is shown', async () => {
-  const { context, page } = await person();
+  const { context, page } = await openSite();
   let go;
   const late = new Promise((resolve) => { go = resolve; });
-  await context.route(`${h.server.url}/widget?*`, async (route) => { await late; await route.continue(); });
+  await context.route(`${env.server.url}/widget?*`, async (route) => { await late; await route.continue(); });
   await page.goto(shop.url);
   await launcher(page).click();
   await page.getByText('Sohbet yüklenemedi.').waitFor();
-  read('does not answer');
+  expectError('does not answer');
   go();
   await chat(page).locator('#name').waitFor();
   assert.ok(await page.getByText('Sohbet yüklenemedi.').isHidden());
 });
 
 test('the button is added only after the page has loaded', async () => {
-  shop.page('/slow', { server: h.server.url, body: '<main>metin</main><img src="/slow.png" alt="">' });
-  const { page } = await person();
+  shop.page('/slow', { server: env.server.url, body: '<main>metin</main><img src="/slow.png" alt="">' });
+  const { page } = await openSite();
   let go;
   const late = new Promise((resolve) => { go = resolve; });
   await page.route('**/slow.png', async (route) => { await late; await route.abort(); });
@@ -115,7 +115,7 @@ test('the button is added only after the page has loaded', async () => {
 });
 
 test('when a site replaces its whole document, the button, the open panel and its draft are kept', async () => {
-  const { page } = await person();
+  const { page } = await openSite();
   await page.goto(shop.url);
   const talk = await introduce(page, 'Belge Yenilenir');
   await say(talk, 'ilk');
@@ -149,20 +149,20 @@ test('when a site replaces its whole document, the button, the open panel and it
 
 const NAMELESS = 'Sohbet: which server?';
 test('a script that is bundled with others, copied, inlined or evaluated', async () => {
-  const { page, said } = await person();
+  const { page, said } = await openSite();
   const html = (script) => `<!doctype html><html lang="tr"><head><title>x</title></head><body><p>metin</p>${script}</body></html>`;
   shop.file('/all.js', `window.other = 1;\n${code}`, 'text/javascript');
   shop.file('/js/widget.js', code, 'text/javascript');
   shop.file('/js/widget', html('bulunamadı')); // an unrelated page of the shop
   const inline = code.replaceAll('</script', '<\\/script');
-  const named = `window.SohbetServer = '${h.server.url}'`;
+  const named = `window.SohbetServer = '${env.server.url}'`;
   const run = `(0, eval)(await (await fetch('/all.js')).text())`;
   for (const [name, script, works] of [
     ['joined', '<script src="/all.js"></script>', false],
-    ['joined, named', `<script src="/all.js" data-server="${h.server.url}" data-lang="en"></script>`, true],
-    ['joined, named elsewhere', `<script data-server="${h.server.url}/" data-lang="en"></script><script src="/all.js"></script>`, true],
+    ['joined, named', `<script src="/all.js" data-server="${env.server.url}" data-lang="en"></script>`, true],
+    ['joined, named elsewhere', `<script data-server="${env.server.url}/" data-lang="en"></script><script src="/all.js"></script>`, true],
     ['joined, named by a variable', `<script>${named}</script><script src="/all.js"></script>`, true],
-    ['copied, named', `<script src="/js/widget.js" data-server="${h.server.url}"></script>`, true],
+    ['copied, named', `<script src="/js/widget.js" data-server="${env.server.url}"></script>`, true],
     ['inline', `<script>${inline}</script>`, false],
     ['inline, named', `<script>${named}</script><script>${inline}</script>`, true],
     ['from a string', `<script type="module">${run}</script>`, false],
@@ -181,7 +181,7 @@ test('a script that is bundled with others, copied, inlined or evaluated', async
       await eventually(() => assert.equal(said.length, 1), name);
       assert.ok(said[0].startsWith(NAMELESS), `${name}: ${said}`);
       assert.equal(await page.locator('sohbet-chat').count(), 0, name);
-      read(NAMELESS);
+      expectError(NAMELESS);
     }
   }
   // A copy named widget.js takes the shop for the chat server: the panel must not show the shop's page.
@@ -193,7 +193,7 @@ test('a script that is bundled with others, copied, inlined or evaluated', async
   assert.ok(await page.locator('sohbet-chat iframe').isHidden());
   assert.equal(said.length, 1);
   assert.ok(said[0].includes('/js/widget does not answer') && said[0].includes('data-server'), said[0]);
-  read('does not answer');
+  expectError('does not answer');
 });
 
 test('invalid customer details do not prevent writing, and are reported to the site', async () => {
@@ -204,7 +204,7 @@ test('invalid customer details do not prevent writing, and are reported to the s
     // The hash is wrong too, so the server does not accept the identity at all.
     [{ id: 'k-2', hash: proof('k-3'), name: 'Uzun '.repeat(60), phone: ['x'] }, ['name is cut to 100 characters', 'phone is left out', 'refused']],
   ]) {
-    const { page, said } = await person();
+    const { page, said } = await openSite();
     await page.goto(shop.url);
     await launcher(page).waitFor();
     await page.evaluate((one) => { window.Sohbet('identify', one); window.Sohbet('open'); }, who);
@@ -214,13 +214,13 @@ test('invalid customer details do not prevent writing, and are reported to the s
     await eventually(async () => assert.match(await stateOf(talk, 'yazabiliyorum'), STORED));
     assert.equal(said.length, lines.length, said.join('\n'));
     for (const [i, line] of lines.entries()) assert.ok(said[i].startsWith('Sohbet: identify: ') && said[i].includes(line), `${said[i]}, not ${line}`);
-    if (lines.includes('refused')) read('refused');
+    if (lines.includes('refused')) expectError('refused');
   }
 });
 
 test('the chat can be used while the page has a modal dialog open', async () => {
-  shop.page('/dialog', { server: h.server.url, body: '<main>metin</main><dialog id="cart"><p>Sepet</p><button onclick="cart.close()">Kapat</button></dialog>' });
-  const { page } = await person();
+  shop.page('/dialog', { server: env.server.url, body: '<main>metin</main><dialog id="cart"><p>Sepet</p><button onclick="cart.close()">Kapat</button></dialog>' });
+  const { page } = await openSite();
   await page.goto(`${shop.url}/dialog`);
   const talk = await introduce(page, 'Sepette Kalan');
   await talk.locator('#text').pressSequentially('yarım');
@@ -242,7 +242,7 @@ test('the chat can be used while the page has a modal dialog open', async () => 
 });
 
 test('button and panel are not printed', async () => {
-  const { page } = await person();
+  const { page } = await openSite();
   await page.goto(shop.url);
   await launcher(page).waitFor();
   await page.emulateMedia({ media: 'print' });
@@ -252,8 +252,8 @@ test('button and panel are not printed', async () => {
 for (const colorScheme of ['light', 'dark']) {
   test(`button and panel have the same colour, ${colorScheme}`, async () => {
     for (const color of ['', '#ffd400', 'rebeccapurple', 'no colour']) {
-      shop.page('/colour', { server: h.server.url, attributes: color && `data-color="${color}"` });
-      const { page } = await person({ colorScheme });
+      shop.page('/colour', { server: env.server.url, attributes: color && `data-color="${color}"` });
+      const { page } = await openSite({ colorScheme });
       await page.goto(`${shop.url}/colour`);
       await launcher(page).click();
       await chat(page).locator('#name').waitFor();

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'acorn';
-import { scripts, source, walk } from './expressions.mjs';
+import { scripts, source, walk } from './source-scan.mjs';
 
 // The tables below are for these versions.
 const OLDEST = ['chrome >= 100', 'edge >= 100', 'firefox >= 100', 'safari >= 15.4', 'ios_saf >= 15.4'];

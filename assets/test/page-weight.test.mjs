@@ -4,20 +4,20 @@ import { once } from 'node:events';
 import { createServer, get } from 'node:http';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connected, house, openThread, say, sayAll, shows, signIn, visit } from './harness.mjs';
-import { chat, introduce, launcher, openUp, Site } from './site.mjs';
-import { count, paints, sum, watchPaints } from './wire.mjs';
+import { connected, startEnv, openThread, say, sayAll, shows, signIn, visit } from './harness.mjs';
+import { chat, introduce, launcher, openUp, Site } from './host-site.mjs';
+import { count, paints, sum, watchPaints } from './page-cost.mjs';
 
-let h;
+let env;
 let shop;
 before(async () => {
   shop = await new Site('127.0.0.1').start();
-  h = await house({ CORS_ORIGINS: shop.url });
-  h.hosts.push(shop.url);
-  shop.page('*', { server: h.server.url });
+  env = await startEnv({ CORS_ORIGINS: shop.url });
+  env.hosts.push(shop.url);
+  shop.page('*', { server: env.server.url });
 });
 after(async () => {
-  await h.close(); // fails if a page has sent a request to another host
+  await env.close(); // fails if a page has sent a request to another host
   await shop.stop();
 });
 
@@ -33,9 +33,9 @@ function within(answers, limit, what, t) {
 
 for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12_000, '#ask-button'], ['/admin', 70_000, '#connection[hidden]', '/api/threads?limit=50&status=active'], ['/admin/diagnostics', 15_000, '#checks li', '/api/diagnostics']]) {
   test(`first visit of ${path}`, async (t) => {
-    const context = await h.person();
+    const context = await env.newContext();
     if (path.startsWith('/admin')) {
-      const signedIn = await signIn(context, h.server);
+      const signedIn = await signIn(context, env.server);
       await signedIn.close();
     }
     await watchPaints(context);
@@ -49,7 +49,7 @@ for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12
     const all = wire.take();
     within(all.filter(({ url }) => !/\/(api|socket\.io)\//.test(url)), limit, `first visit of ${path}`, t);
     // The preloaded request is used by the scripts; the console sends it again once it is connected.
-    if (early) assert.equal(all.filter(({ url }) => url === h.server.url + early).length, path === '/admin' ? 2 : 1, early);
+    if (early) assert.equal(all.filter(({ url }) => url === env.server.url + early).length, path === '/admin' ? 2 : 1, early);
     assert.equal(cls, 0, `shifts: ${shifts}`);
     await context.close();
   });
@@ -57,7 +57,7 @@ for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12
 
 test('a page that arrives in parts is painted when complete', async () => {
   const slow = createServer(async ({ url, headers }, response) => {
-    const [answer] = await once(get(h.server.url + url, { headers: { ...headers, 'accept-encoding': 'identity' } }), 'response');
+    const [answer] = await once(get(env.server.url + url, { headers: { ...headers, 'accept-encoding': 'identity' } }), 'response');
     response.writeHead(answer.statusCode, answer.headers);
     if (!answer.headers['content-type']?.startsWith('text/html')) {
       answer.pipe(response);
@@ -72,10 +72,10 @@ test('a page that arrives in parts is painted when complete', async () => {
   }).listen(0, '127.0.0.1');
   await once(slow, 'listening');
   const address = `http://127.0.0.1:${slow.address().port}`;
-  h.hosts.push(address);
+  env.hosts.push(address);
   try {
     for (const [path, ready] of [['/login', '#ask-button'], ['/', '#name'], ['/nowhere', 'h1']]) {
-      const context = await h.person({ baseURL: address });
+      const context = await env.newContext({ baseURL: address });
       await watchPaints(context);
       const page = await context.newPage();
       await page.goto(path);
@@ -92,10 +92,10 @@ test('a page that arrives in parts is painted when complete', async () => {
 });
 
 test('reloading a conversation causes no layout shift', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const visitor = await visit(context, 'Zıplamayan');
   await say(visitor, 'soru');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Zıplamayan');
   const lines = Array.from({ length: 12 }, (_, i) => `satır ${i}`);
   await sayAll(agent, lines);
@@ -110,18 +110,18 @@ test('reloading a conversation causes no layout shift', async () => {
 });
 
 test('the widget: transfer sizes of loader, first opening, and next page', async (t) => {
-  const context = await h.person({ reducedMotion: 'reduce' });
+  const context = await env.newContext({ reducedMotion: 'reduce' });
   await openUp(context);
   await watchPaints(context);
   const page = await context.newPage();
   const wire = await count(page);
-  const ours = () => wire.take().filter(({ url }) => url.startsWith(`${h.server.url}/`) && !url.includes('/socket.io/'));
+  const ours = () => wire.take().filter(({ url }) => url.startsWith(`${env.server.url}/`) && !url.includes('/socket.io/'));
   await page.goto(shop.url);
   await launcher(page).waitFor();
   await page.waitForLoadState();
   assert.equal((await paints(page)).cls, 0, 'no layout shift in the site’s page');
   const loader = ours();
-  assert.deepEqual(loader.map(({ url }) => url), [`${h.server.url}/widget.js`]);
+  assert.deepEqual(loader.map(({ url }) => url), [`${env.server.url}/widget.js`]);
   within(loader, 6_500, 'loader', t);
 
   await launcher(page).click();

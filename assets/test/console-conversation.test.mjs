@@ -4,27 +4,27 @@ import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { io } from 'socket.io-client';
-import { act, eventually, house, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
+import { act, eventually, startEnv, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
 
 const SECRET = 'what the shop and its chat know, 4821';
 
-let h;
+let env;
 let a;
 let b;
 before(async () => {
-  h = await house({ IDENTITY_SECRET: SECRET });
-  a = await signIn(await h.person(), h.server);
-  b = await signIn(await h.person(), h.server);
+  env = await startEnv({ IDENTITY_SECRET: SECRET });
+  a = await signIn(await env.newContext(), env.server);
+  b = await signIn(await env.newContext(), env.server);
 });
-after(() => h.close());
+after(() => env.close());
 
 /**
- * Creates a visitor who has written `text`, with the conversation open in both consoles. `heard` collects all frames that the
+ * Creates a visitor who has written `text`, with the conversation open in both consoles. `received` collects all frames that the
  * visitor's page receives.
  */
-async function talk(name, text = 'merhaba', heard = null) {
-  const context = await h.person();
-  if (heard) context.on('page', (page) => page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => heard.push(String(payload)))));
+async function talk(name, text = 'merhaba', received = null) {
+  const context = await env.newContext();
+  if (received) context.on('page', (page) => page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => received.push(String(payload)))));
   const visitor = await visit(context, name);
   await say(visitor, text);
   for (const page of [a, b]) {
@@ -37,9 +37,9 @@ async function talk(name, text = 'merhaba', heard = null) {
 const note = (page, text) => page.locator('.message.note', { hasText: text });
 
 test('a note reaches only the team, and the composer shows where its text goes', async () => {
-  const heard = [];
-  const visitor = await talk('Notlu', 'merhaba', heard);
-  const frames = (text) => heard.filter((frame) => frame.includes(text)).length;
+  const received = [];
+  const visitor = await talk('Notlu', 'merhaba', received);
+  const frames = (text) => received.filter((frame) => frame.includes(text)).length;
   await a.fill('#text', 'yarım yanıt');
   await eventually(() => assert.ok(frames('"typing"'), 'a reply sends typing'));
   await a.click('#mode-note');
@@ -77,7 +77,7 @@ test('a note reaches only the team, and the composer shows where its text goes',
 test('a note that cannot be saved stays in the composer', async () => {
   const visitor = await talk('Kopuk');
   await a.click('#mode-note');
-  await h.server.kill();
+  await env.server.kill();
   try {
     await a.waitForSelector('#connection:not([hidden])');
     await say(a, 'kaybolmasın');
@@ -85,7 +85,7 @@ test('a note that cannot be saved stays in the composer', async () => {
     assert.match(await a.textContent('#composer-problem'), /Metniniz burada duruyor/);
     assert.equal(await a.inputValue('#text'), 'kaybolmasın');
   } finally {
-    await h.server.start();
+    await env.server.start();
   }
   await a.waitForSelector('#connection', { state: 'hidden' });
   await a.press('#text', 'Enter');
@@ -297,7 +297,7 @@ test('read marks, typing and blocking are shown in both consoles', async () => {
 });
 
 test('times are updated as time passes, and a long wait gets a line of its own', async () => {
-  const visitor = await visit(await h.person(), 'Sabırlı');
+  const visitor = await visit(await env.newContext(), 'Sabırlı');
   const page = await (await a.context()).newPage();
   await page.clock.install();
   await page.goto('/admin');
@@ -326,7 +326,7 @@ test('switching the team to away on one console shows on the other', async () =>
 
 /** A visitor by socket alone: `ask(event, payload)` resolves with the ack. */
 async function guest(join, agent = 'Mozilla/5.0 (Android 14; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0') {
-  const socket = io(h.server.url, { path: '/socket.io/', transports: ['websocket'], extraHeaders: { 'User-Agent': agent } });
+  const socket = io(env.server.url, { path: '/socket.io/', transports: ['websocket'], extraHeaders: { 'User-Agent': agent } });
   const ask = async (event, payload) => {
     const answer = await socket.timeout(5_000).emitWithAck(event, payload);
     assert.ok(answer.ok, JSON.stringify(answer));
@@ -408,7 +408,7 @@ test('a console that shows hostile messages stays responsive', async () => {
     ...['w', ')', '!', 'a.', 'a@', '+9', 'x.co ', 'https://x.co ', 'a@b.co ', ' ', '\n'].map((unit) => `.${unit.repeat(9_998 / unit.length)}x`),
   ];
   for (const text of hostile) await visitor.ask('message', { text });
-  const agent = await signIn(await h.person(), h.server); // a separate browser context, because the other consoles must survive if this one hangs
+  const agent = await signIn(await env.newContext(), env.server); // a separate browser context, because the other consoles must survive if this one hangs
   await openThread(agent, 'Donduran');
   await eventually(async () => assert.equal(await agent.locator('.message').count(), hostile.length), 'all of them', 30_000);
   await agent.click('#mode-note', { timeout: 10_000 });

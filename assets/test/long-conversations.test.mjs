@@ -1,17 +1,17 @@
 // Long conversations: bursts and a long history, with a limited number of elements and a stable scroll position.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { connected, eventually, house, openThread, say, shows, signIn, STORED, visit } from './harness.mjs';
+import { connected, eventually, startEnv, openThread, say, shows, signIn, STORED, visit } from './harness.mjs';
 
 // SOHBET_LONG=5000 tests with more messages.
 const MANY = Number(process.env.SOHBET_LONG) || 500;
 const HALF = MANY / 2;
 const BOUND = 200;
 
-let h;
+let env;
 let writer; // page of the visitor who wrote the long conversation
-before(async () => { h = await house(); });
-after(() => h.close());
+before(async () => { env = await startEnv(); });
+after(() => env.close());
 
 /** The numbers of the messages in the document; `whole` tells whether they are consecutive. */
 const run = (page) => page.evaluate(() => [...document.querySelectorAll('.message .bubble')].map((b) => Number(/\d+/.exec(b.textContent)[0])));
@@ -32,7 +32,7 @@ const burst = (page, n) => page.evaluate(async (count) => {
 }, n);
 
 test('hundreds in a burst: all arrive in order, few are in the document, and writing still works', async () => {
-  const page = writer = await visit(await h.person(), 'Uzun');
+  const page = writer = await visit(await env.newContext(), 'Uzun');
   await page.waitForFunction(() => JSON.parse(localStorage.getItem('sohbet.visitor'))?.thread); // the page is connected even before it has joined
   assert.deepEqual(await burst(page, MANY), []);
   await eventually(async () => assert.equal((await run(page)).at(-1), MANY - 1), 'the last one', 30_000);
@@ -44,7 +44,7 @@ test('hundreds in a burst: all arrive in order, few are in the document, and wri
 });
 
 test('scrolling up to the start and back in the console: no gap, no jump, and a limited number of elements', async () => {
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Uzun');
   await eventually(async () => assert.equal((await run(agent)).at(-1), MANY));
   for (;;) {
@@ -81,7 +81,7 @@ test('scrolling up to the start and back in the console: no gap, no jump, and a 
 });
 
 test('many messages written offline: the page stays small, and all are sent in order', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const page = await visit(context, 'Karanlıkta');
   await context.setOffline(true);
   await page.evaluate((n) => {
@@ -97,7 +97,7 @@ test('many messages written offline: the page stays small, and all are sent in o
   assert.ok(whole(shown) && shown.length <= BOUND, `${shown.length} in the document`);
   await context.setOffline(false);
   await connected(page);
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Karanlıkta');
   await eventually(async () => assert.equal((await run(agent)).at(-1), HALF - 1), 'the last one', 60_000);
   await eventually(async () => assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((k) => k.startsWith('sohbet.out.')).length), 0));

@@ -1,17 +1,17 @@
 // `make paint`: paint times of each page on a simulated slow phone (4 times slower CPU, 1.6 Mbit/s, 150 ms round trip), read from
 // the browser's performance entries; the best of ROUNDS (3) visits, each with an empty cache. Exits with 1 if a largest
 // contentful paint takes over a second or the layout shifts. Not part of CI, because times depend on the machine's load.
-import { DESK, house, PHONE, say, shows, signIn, visit } from './harness.mjs';
-import { chat, launcher, openUp, panel, Site } from './site.mjs';
-import { count, paints, sum, watchPaints } from './wire.mjs';
+import { DESK, startEnv, PHONE, say, shows, signIn, visit } from './harness.mjs';
+import { chat, launcher, openUp, panel, Site } from './host-site.mjs';
+import { count, paints, sum, watchPaints } from './page-cost.mjs';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const LIMIT = 1_000;
 
 const site = await new Site('127.0.0.1').start();
-const h = await house({ CORS_ORIGINS: site.url });
-site.page('*', { server: h.server.url });
-site.page('/bare', { server: h.server.url, attributes: 'type="text/plain"' });
+const env = await startEnv({ CORS_ORIGINS: site.url });
+site.page('*', { server: env.server.url });
+site.page('/bare', { server: env.server.url, attributes: 'type="text/plain"' });
 
 async function slow(page) {
   const wire = await count(page);
@@ -30,8 +30,8 @@ const stages = {};
 for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
   for (const path of ['/', '/login', '/admin', '/admin/diagnostics']) {
     stages[`${path}, ${device}`] = async () => {
-      const context = await h.person(size);
-      if (path.startsWith('/admin')) await (await signIn(context, h.server)).close();
+      const context = await env.newContext(size);
+      if (path.startsWith('/admin')) await (await signIn(context, env.server)).close();
       await watchPaints(context);
       const page = await context.newPage();
       const wire = await slow(page);
@@ -44,7 +44,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     };
   }
   stages[`a conversation of fifty messages, ${device}`] = async () => {
-    const context = await h.person(size);
+    const context = await env.newContext(size);
     const visitor = await visit(context, 'Yavaş Ağ');
     const lines = Array.from({ length: 50 }, (_, i) => `satır ${i}`);
     for (const line of lines) await say(visitor, line);
@@ -59,7 +59,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     return { lcp: seen.lcp, fcp: seen.fcp, cls: seen.cls, shifts: seen.shifts, bytes: sum(wire.take()) };
   };
   stages[`the widget, ${device}`] = async () => {
-    const context = await h.person(size);
+    const context = await env.newContext(size);
     await openUp(context);
     await watchPaints(context);
     const page = await context.newPage();
@@ -118,8 +118,8 @@ try {
     console.log(`${name}: first paint ${Math.round(best.fcp)} ms, largest ${Math.round(best.lcp)} ms, shift ${best.cls.toFixed(4)}, ${(best.bytes / 1000).toFixed(1)} kB${best.first ? `, main thread for the loader ${Math.round(best.cost)} ms, first opening ${Math.round(best.first)} ms, again ${Math.round(best.again)} ms` : ''}${wrong.length ? `  <- ${wrong.join(', ')}` : ''}`);
   }
 } finally {
-  await h.browser.close();
-  await h.server.kill('SIGTERM');
+  await env.browser.close();
+  await env.server.kill('SIGTERM');
   await site.stop();
 }
 process.exitCode = failed ? 1 : 0;

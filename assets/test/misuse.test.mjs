@@ -1,15 +1,15 @@
 // Misuse and failures: double clicks, oversized text, markup, crashes, two tabs, no storage.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { connected, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
+import { connected, eventually, fits, startEnv, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
-let h;
-before(async () => { h = await house(); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv(); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
 test('double clicks on Start and Send act only once', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const page = await context.newPage();
   await page.goto('/');
   await page.fill('#name', 'Çift Tık');
@@ -18,14 +18,14 @@ test('double clicks on Start and Send act only once', async () => {
   await page.fill('#text', 'only once');
   await page.dblclick('#send');
   await eventually(async () => assert.match(await stateOf(page, 'only once'), STORED));
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Çift Tık');
   assert.equal(await agent.locator('.row', { hasText: 'Çift Tık' }).count(), 1);
   await shows(agent, ['only once']);
 });
 
 test('an empty name and an empty message are not sent', async () => {
-  const page = await (await h.person()).newPage();
+  const page = await (await env.newContext()).newPage();
   await page.goto('/');
   await page.fill('#name', '   ');
   await page.click('#start-form button[type=submit]');
@@ -40,7 +40,7 @@ test('an empty name and an empty message are not sent', async () => {
 });
 
 test('20 kB of text is refused with a message and kept; exactly 10,000 characters are sent', async () => {
-  const page = await visit(await h.person(PHONE), 'Uzun Yazan');
+  const page = await visit(await env.newContext(PHONE), 'Uzun Yazan');
   const long = 'çok '.repeat(5_000);
   await say(page, long);
   await page.waitForSelector('#composer-problem:not([hidden])');
@@ -60,7 +60,7 @@ test('20 kB of text is refused with a message and kept; exactly 10,000 character
 });
 
 test('a very long word does not break the layout', async () => {
-  const page = await visit(await h.person(PHONE), 'A'.repeat(100));
+  const page = await visit(await env.newContext(PHONE), 'A'.repeat(100));
   await say(page, 'w'.repeat(10_000));
   await eventually(async () => assert.match(await stateOf(page, 'www'), STORED));
   assert.ok(await fits(page));
@@ -70,10 +70,10 @@ test('a very long word does not break the layout', async () => {
 test('markup in a name and in a message is shown as text', async () => {
   const evil = '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'">';
   const name = `<b>Kötü</b> ${evil}`.slice(0, 100);
-  const page = await visit(await h.person(), name);
+  const page = await visit(await env.newContext(), name);
   await say(page, evil);
   await say(page, 'javascript:alert(1) & https://example.com/?a=<b>&c="d"');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, '<b>Kötü</b>');
   for (const one of [page, agent]) {
     await shows(one, [evil, 'javascript:alert(1) & https://example.com/?a=<b>&c="d"']);
@@ -85,8 +85,8 @@ test('markup in a name and in a message is shown as text', async () => {
 });
 
 test('killing the server while messages are sent neither loses nor duplicates any', async () => {
-  const page = await visit(await h.person(), 'Kesinti');
-  const agent = await signIn(await h.person(), h.server);
+  const page = await visit(await env.newContext(), 'Kesinti');
+  const agent = await signIn(await env.newContext(), env.server);
   const sent = ['start'];
   await say(page, 'start');
   await openThread(agent, 'Kesinti');
@@ -96,10 +96,10 @@ test('killing the server while messages are sent neither loses nor duplicates an
       sent.push(`${round}${part}`);
       await say(page, `${round}${part}`);
     }
-    await h.server.kill('SIGKILL');
+    await env.server.kill('SIGKILL');
     sent.push(`${round}d`);
     await say(page, `${round}d`);
-    await h.server.start();
+    await env.server.start();
     await connected(page);
   }
   await shows(agent, sent, 20_000);
@@ -110,21 +110,21 @@ test('killing the server while messages are sent neither loses nor duplicates an
 });
 
 test('unsent messages of a page closed while the server was down are sent when it is opened again', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const page = await visit(context, 'Kapatan');
   await say(page, 'one');
   await eventually(async () => assert.match(await stateOf(page, 'one'), STORED));
-  await h.server.kill('SIGKILL');
+  await env.server.kill('SIGKILL');
   await say(page, 'two');
   await say(page, 'three');
   await page.close();
-  await h.server.start();
+  await env.server.start();
   const next = await context.newPage();
   await next.goto('/');
   await shows(next, ['one', 'two', 'three'], 15_000);
   await eventually(async () => assert.equal(await next.locator(STORED_MESSAGE).count(), 3), 'all sent');
   assert.deepEqual(await outboxKeys(next), []);
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Kapatan');
   await shows(agent, ['one', 'two', 'three']);
 });
@@ -133,19 +133,19 @@ test('unsent messages of a page closed while the server was down are sent when i
 const outboxKeys = (page) => page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('sohbet.out.')));
 
 test('polling is used if a proxy blocks WebSockets', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   await context.routeWebSocket(/.*/, (socket) => socket.close());
   const page = await visit(context, 'Vekil');
   await say(page, 'by polling');
   await eventually(async () => assert.match(await stateOf(page, 'by polling'), STORED), 'sent', 15_000);
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Vekil');
   await say(agent, 'arrived');
   await shows(page, ['by polling', 'arrived']);
 });
 
 test('messages sent during a connection break are not lost if newer ones arrive first', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   let broken = false;
   const open = new Set();
   await context.routeWebSocket(/socket\.io/, (socket) => {
@@ -161,7 +161,7 @@ test('messages sent during a connection break are not lost if newer ones arrive 
   await context.route(/socket\.io\/\?/, (route) => (broken ? route.abort() : route.continue()));
   const page = await visit(context, 'Tünel');
   await say(page, 'before');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Tünel');
   const expected = ['before'];
   const talkOn = async (text) => { expected.push(text); await say(agent, text); };
@@ -179,7 +179,7 @@ test('messages sent during a connection break are not lost if newer ones arrive 
 });
 
 test('without the Socket.IO client the page shows an error and keeps unsent messages', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   // Simulates a binary built without npm whose CDN cannot be reached: the modules are served without the bundled client.
   const alone = (route) => route.fulfill({ contentType: 'text/javascript', body: "import '../js/visitor.js';" });
   await context.route('**/page/visitor.js', alone);
@@ -198,7 +198,7 @@ test('without the Socket.IO client the page shows an error and keeps unsent mess
 });
 
 test('two tabs of one visitor are synchronised', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const one = await visit(context, 'İki Sekme');
   const two = await context.newPage();
   await two.goto('/');
@@ -207,7 +207,7 @@ test('two tabs of one visitor are synchronised', async () => {
   await shows(two, ['from one']);
   await say(two, 'from two');
   await shows(one, ['from one', 'from two']);
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'İki Sekme');
   assert.equal(await agent.locator('.row', { hasText: 'İki Sekme' }).count(), 1);
   await say(agent, 'to both');
@@ -215,10 +215,10 @@ test('two tabs of one visitor are synchronised', async () => {
   await shows(two, ['from one', 'from two', 'to both']);
 
   // Both tabs have the same unsent message when the server is back; it is stored once.
-  await h.server.kill();
+  await env.server.kill();
   await say(one, 'written in the dark');
   await shows(two, ['from one', 'from two', 'to both', 'written in the dark']);
-  await h.server.start();
+  await env.server.start();
   await connected(one);
   await connected(two);
   for (const page of [one, two, agent]) await shows(page, ['from one', 'from two', 'to both', 'written in the dark'], 15_000);
@@ -226,7 +226,7 @@ test('two tabs of one visitor are synchronised', async () => {
 });
 
 test('two tabs play one sound', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   await context.addInitScript(() => {
     window.rang = 0;
     const { start } = OscillatorNode.prototype;
@@ -240,7 +240,7 @@ test('two tabs play one sound', async () => {
   await two.goto('/');
   await connected(two);
   await two.click('#menu summary'); // browsers play no sound before the first interaction
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'İki Ses');
   const tabs = [one, two];
   for (const tab of tabs) {
@@ -257,7 +257,7 @@ test('two tabs play one sound', async () => {
 });
 
 test('a tab reloads once after the server was updated, when nothing is lost by that', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   let build = '';
   await context.routeWebSocket(/socket\.io/, (socket) => {
     const server = socket.connectToServer();
@@ -270,7 +270,7 @@ test('a tab reloads once after the server was updated, when nothing is lost by t
   await mark();
   await page.fill('#text', 'yarım');
   build = 'ffffffffffff';
-  await h.server.restart();
+  await env.server.restart();
   await connected(page);
   await page.waitForTimeout(2_500);
   assert.ok(await same(), 'not while text is being written');
@@ -293,19 +293,19 @@ test('a tab reloads once after the server was updated, when nothing is lost by t
 });
 
 test('a pasted sign-in code may contain other characters', async () => {
-  const page = await (await h.person()).newPage();
+  const page = await (await env.newContext()).newPage();
   await page.goto('/login?lang=tr');
-  const before = h.server.log.length;
+  const before = env.server.log.length;
   await page.click('#ask-button');
   await page.waitForSelector('#verify:not([hidden])');
-  await eventually(() => assert.match(h.server.log.slice(before), /SIGN-IN CODE/));
+  await eventually(() => assert.match(env.server.log.slice(before), /SIGN-IN CODE/));
   await page.focus('#code');
-  await page.keyboard.insertText(h.server.code().replace(/^\d{3}/, 'kod: $& '));
+  await page.keyboard.insertText(env.server.code().replace(/^\d{3}/, 'kod: $& '));
   await page.waitForURL('**/admin');
 });
 
 test('a second tab that asks for the name follows the first one', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const waiting = await context.newPage();
   await waiting.goto('/');
   await waiting.waitForSelector('#start');
@@ -315,7 +315,7 @@ test('a second tab that asks for the name follows the first one', async () => {
 });
 
 test('without storage the page works until it is closed', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   await context.addInitScript(() => {
     for (const name of ['localStorage', 'sessionStorage']) {
       Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError'); } });
@@ -324,7 +324,7 @@ test('without storage the page works until it is closed', async () => {
   const page = await visit(context, 'Depo Yok');
   await say(page, 'in memory');
   await eventually(async () => assert.match(await stateOf(page, 'in memory'), STORED));
-  await h.server.restart();
+  await env.server.restart();
   await connected(page);
   await say(page, 'still here');
   await eventually(async () => assert.match(await stateOf(page, 'still here'), STORED));
@@ -332,9 +332,9 @@ test('without storage the page works until it is closed', async () => {
 });
 
 test('a conversation that an agent deleted can be continued', async () => {
-  const page = await visit(await h.person(), 'Silinen');
+  const page = await visit(await env.newContext(), 'Silinen');
   await say(page, 'before');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Silinen');
   await removeThread(agent);
   await agent.locator('.row', { hasText: 'Silinen' }).waitFor({ state: 'detached' });
@@ -346,9 +346,9 @@ test('a conversation that an agent deleted can be continued', async () => {
 });
 
 test('the rate limit delays messages without losing any', async () => {
-  const limited = await house({ RATE_LIMIT_MESSAGE: '3/2s' });
+  const limited = await startEnv({ RATE_LIMIT_MESSAGE: '3/2s' });
   try {
-    const page = await visit(await limited.person(), 'Hızlı');
+    const page = await visit(await limited.newContext(), 'Hızlı');
     const lines = Array.from({ length: 7 }, (_, i) => `quick ${i}`);
     for (const line of lines) await say(page, line);
     await eventually(async () => assert.equal(await page.locator(STORED_MESSAGE).count(), 7), 'all sent', 30_000);

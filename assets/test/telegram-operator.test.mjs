@@ -1,27 +1,27 @@
 // What the operator does in Telegram besides writing: edits, commands for closing and being away.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { telegram } from './fakebot.mjs';
-import { eventually, house, openThread, say, shows, visit } from './harness.mjs';
+import { telegram } from './fake-telegram.mjs';
+import { eventually, startEnv, openThread, say, shows, visit } from './harness.mjs';
 
 let bot;
-let h;
+let env;
 before(async () => {
   bot = await telegram();
-  h = await house(bot.env);
+  env = await startEnv(bot.settings);
 });
 after(async () => {
-  await h?.close();
+  await env?.close();
   await bot?.close();
 });
 
 const state = (page, id, want) => eventually(async () => assert.equal(await page.textContent(id), want));
 
 test('edits, closing and being away are shown on both pages', async () => {
-  const guest = await visit(await h.person(), 'Ayşe', { lang: 'en' });
+  const guest = await visit(await env.newContext(), 'Ayşe', { lang: 'en' });
   await say(guest, 'when do you close?');
   const { message_thread_id: topic } = await bot.sent(/when do you close/);
-  const desk = await (await h.person()).newPage();
+  const desk = await (await env.newContext()).newPage();
   await desk.goto('/login?lang=en');
   await desk.click('#ask-button');
   const { text } = await bot.sent(/Giriş kodu/);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { sleep, start, transports, withTimeout } from "./harness.mjs";
-import { freePort } from "./programs.mjs";
+import { freePort } from "./processes.mjs";
 import { plain, Proxy } from "./services.mjs";
 
 const { polling, websocket } = transports;

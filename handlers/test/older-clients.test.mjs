@@ -59,8 +59,8 @@ for (const [name, transport] of Object.entries(ways)) {
 
       for (const text of ["bir", "iki"]) {
         visitor.emit("message", { thread_id, text });
-        const heard = await agent.next("message");
-        assert.deepEqual([heard.content_text, heard.sender_type], [text, "visitor"]);
+        const received = await agent.next("message");
+        assert.deepEqual([received.content_text, received.sender_type], [text, "visitor"]);
         agent.emit("message", { thread_id, text: `${text} mi?` });
         const answer = await visitor.next("message");
         assert.deepEqual([answer.content_text, answer.sender_type], [`${text} mi?`, "admin"]);

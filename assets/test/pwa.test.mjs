@@ -2,17 +2,17 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
-import { eventually, house, PHONE, say, signIn, STORED_MESSAGE, visit } from './harness.mjs';
+import { eventually, startEnv, PHONE, say, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
-let h;
-before(async () => { h = await house({ BRAND_NAME: 'Çınar Kitabevi', BRAND_COLOR: '#e91e63', BRAND_GREETING: 'Hoş geldiniz!', AGENT_NAME: 'Elif' }); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv({ BRAND_NAME: 'Çınar Kitabevi', BRAND_COLOR: '#e91e63', BRAND_GREETING: 'Hoş geldiniz!', AGENT_NAME: 'Elif' }); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
 const paper = (page) => page.evaluate(() => getComputedStyle(document.querySelector('.talk, .sheet-page, .desk')).getPropertyValue('color-scheme') + getComputedStyle(document.documentElement).backgroundColor);
 
 test('the chosen theme is kept after a reload, on the next page and without scripts, and can be reset to the system\'s', async () => {
-  const context = await h.person({ colorScheme: 'light' });
+  const context = await env.newContext({ colorScheme: 'light' });
   const page = await context.newPage();
   await page.goto('/');
   const light = await paper(page);
@@ -20,13 +20,13 @@ test('the chosen theme is kept after a reload, on the next page and without scri
   const dark = await paper(page);
   assert.notEqual(dark, light);
   assert.equal(await page.locator('.choices .themes a[aria-current=true]').getAttribute('href'), '?theme=dark');
-  assert.equal(await page.url(), `${h.server.url}/`, 'no page is loaded for it');
+  assert.equal(await page.url(), `${env.server.url}/`, 'no page is loaded for it');
   await page.reload();
   assert.equal(await paper(page), dark);
   // The server writes the theme into the page, so there is no flash of the other theme.
   const html = await (await context.request.get('/login')).text();
   assert.match(html, /<html [^>]*data-theme="dark"/);
-  const bare = await h.person({ colorScheme: 'light', javaScriptEnabled: false });
+  const bare = await env.newContext({ colorScheme: 'light', javaScriptEnabled: false });
   const still = await bare.newPage();
   await still.goto('/login');
   await still.locator('.themes a').nth(2).click();
@@ -39,7 +39,7 @@ test('the chosen theme is kept after a reload, on the next page and without scri
 });
 
 test('the brand: name, greeting, agent name, and its colour', async () => {
-  const page = await visit(await h.person(), 'Marka', { lang: 'en' });
+  const page = await visit(await env.newContext(), 'Marka', { lang: 'en' });
   assert.equal(await page.title(), 'Write to us · Çınar Kitabevi');
   assert.match(await page.textContent('.talk-head h1'), /Elif\s+· Çınar Kitabevi/);
   assert.match(await page.textContent('.welcome .display'), /Hoş geldiniz!/);
@@ -51,7 +51,7 @@ test('the brand: name, greeting, agent name, and its colour', async () => {
 });
 
 test('without a connection: an offline page in the language of the last visit, which reloads by itself', async () => {
-  const context = await h.person({ ...PHONE, serviceWorkers: 'allow' });
+  const context = await env.newContext({ ...PHONE, serviceWorkers: 'allow' });
   const page = await context.newPage();
   await page.goto('/?lang=en');
   await page.evaluate(() => navigator.serviceWorker.ready);
@@ -62,7 +62,7 @@ test('without a connection: an offline page in the language of the last visit, w
   assert.deepEqual(kept.filter((path) => !/^\/(static\/\w+\/page\/(visitor|offline)|offline$|favicon\.svg$|brand\.css$|sw-language$)/.test(path)), [], 'no user data');
   // Caching the offline page in both languages must not have set the language.
   assert.deepEqual((await context.cookies()).filter((c) => c.name === 'lang').map((c) => c.value), ['en']);
-  await h.server.kill();
+  await env.server.kill();
   try {
     await page.goto('/');
     assert.match(await page.textContent('h1'), /There is no connection/);
@@ -70,17 +70,17 @@ test('without a connection: an offline page in the language of the last visit, w
     assert.equal(await page.getAttribute('meta[name=csrf-token]', 'content'), '');
     await assert.rejects((await context.newPage()).goto('/admin'), /ERR_/, 'the agents\' pages are not touched');
   } finally {
-    await h.server.start();
+    await env.server.start();
   }
   await page.evaluate(() => dispatchEvent(new Event('online')));
   await page.waitForSelector('#start-form');
 });
 
 test('the Trusted Types policy allows only registering the service worker', async () => {
-  const context = await h.person({ serviceWorkers: 'allow' });
+  const context = await env.newContext({ serviceWorkers: 'allow' });
   const visitor = await visit(context, 'Tipler');
   await visitor.evaluate(() => navigator.serviceWorker.ready); // the visitor's page has created its policy by then; the console does so only for push
-  for (const page of [visitor, await signIn(context, h.server)]) {
+  for (const page of [visitor, await signIn(context, env.server)]) {
     const got = await page.evaluate((made) => {
       const tries = {
         otherPolicy: () => trustedTypes.createPolicy('other', { createHTML: (text) => text }),
@@ -90,13 +90,13 @@ test('the Trusted Types policy allows only registering the service worker', asyn
       };
       return Object.entries(tries).filter(([, one]) => { try { one(); return true; } catch { return false; } }).map(([name]) => name);
     }, page === visitor);
-    h.complaints.length = 0; // the browser logs the refusals to the console
+    env.problems.length = 0; // the browser logs the refusals to the console
     assert.deepEqual(got, [], 'these got through');
   }
 });
 
 test('pushes are shown as notifications that open only the console', async () => {
-  const context = await h.person({ serviceWorkers: 'allow', permissions: ['notifications'] });
+  const context = await env.newContext({ serviceWorkers: 'allow', permissions: ['notifications'] });
   const page = await visit(context, 'İtme');
   await page.evaluate(() => navigator.serviceWorker.ready);
   const worker = context.serviceWorkers()[0];
@@ -120,8 +120,8 @@ test('pushes are shown as notifications that open only the console', async () =>
 });
 
 test('clicking a push notification opens its conversation, in an open console or a new one', async () => {
-  const context = await h.person({ serviceWorkers: 'allow' });
-  const [guest, other] = [await visit(await h.person(), 'Basılan'), await visit(await h.person(), 'Sonra Gelen')];
+  const context = await env.newContext({ serviceWorkers: 'allow' });
+  const [guest, other] = [await visit(await env.newContext(), 'Basılan'), await visit(await env.newContext(), 'Sonra Gelen')];
   for (const page of [guest, other]) {
     await say(page, 'kimse var mı?');
     await page.waitForSelector(STORED_MESSAGE);
@@ -132,7 +132,7 @@ test('clicking a push notification opens its conversation, in an open console or
   await shell.goto('/');
   await shell.evaluate(() => navigator.serviceWorker.ready);
   const [worker] = context.serviceWorkers();
-  const page = await signIn(context, h.server);
+  const page = await signIn(context, env.server);
   await page.waitForSelector('.row');
   const press = (pressed) => worker.evaluate(async (of) => {
     const done = [];

@@ -3,17 +3,17 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { drop, postgres } from '../../handlers/test/postgres.mjs';
 import { cleanInBoth } from './axe.mjs';
-import { act, DESK, eventually, fits, house, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
+import { act, DESK, eventually, fits, startEnv, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
-let h;
-before(async () => { h = await house(); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv(); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
 for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
   test(`axe finds nothing in light or dark, ${device}`, async () => {
     const name = `Erişim ${device}`;
-    const guest = await (await h.person(size)).newPage();
+    const guest = await (await env.newContext(size)).newPage();
     await guest.goto('/');
     await cleanInBoth(guest, 'name question');
     await guest.click('#start-form button[type=submit]');
@@ -27,10 +27,10 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     await guest.waitForSelector('#verify:not([hidden])');
     await cleanInBoth(guest, 'code');
 
-    const visitor = await visit(await h.person(size), name);
+    const visitor = await visit(await env.newContext(size), name);
     await cleanInBoth(visitor, 'empty conversation');
     await say(visitor, 'Merhaba https://example.com');
-    const agent = await signIn(await h.person(size), h.server);
+    const agent = await signIn(await env.newContext(size), env.server);
     await agent.waitForSelector('.row');
     await cleanInBoth(agent, 'console, list');
     await openThread(agent, name);
@@ -45,19 +45,19 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     await cleanInBoth(agent, 'confirm');
     await agent.keyboard.press('Escape');
 
-    await h.server.kill();
+    await env.server.kill();
     try {
       await visitor.waitForSelector('#connection:not([hidden])');
       await say(visitor, 'sırada');
       await cleanInBoth(visitor, 'offline');
     } finally {
-      await h.server.start(); // the next test needs the server even if this one failed
+      await env.server.start(); // the next test needs the server even if this one failed
     }
   });
 }
 
 test('axe finds nothing in pictures, voices and files, light or dark', async () => {
-  const page = await visit(await h.person(PHONE), 'Dosya');
+  const page = await visit(await env.newContext(PHONE), 'Dosya');
   await page.click('#mic');
   await page.waitForSelector('#recorder:not([hidden])');
   await cleanInBoth(page, 'recording');
@@ -86,9 +86,9 @@ test('axe finds nothing in pictures, voices and files, light or dark', async () 
 
 test('the error page is shown on a failure, and passes axe', async () => {
   const settings = postgres();
-  const broken = await house(settings);
+  const broken = await startEnv(settings);
   try {
-    const page = await signIn(await broken.person(), broken.server);
+    const page = await signIn(await broken.newContext(), broken.server);
     drop(settings);
     assert.equal((await page.goto('/logout?lang=en')).status(), 500); // logging out writes to the database
     assert.equal(await page.textContent('h1'), 'We spilled something');
@@ -104,9 +104,9 @@ test('the error page is shown on a failure, and passes axe', async () => {
 
 test('320 px wide: nothing is cut off or scrolls sideways', async () => {
   const size = { viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true };
-  const visitor = await visit(await h.person(size), 'Dar Ekran Kullanan Uzun İsimli Ziyaretçi');
+  const visitor = await visit(await env.newContext(size), 'Dar Ekran Kullanan Uzun İsimli Ziyaretçi');
   await say(visitor, 'Afyonkarahisarlılaştıramadıklarımızdan mısınız acaba diye soracaktım');
-  const agent = await signIn(await h.person(size), h.server);
+  const agent = await signIn(await env.newContext(size), env.server);
   await openThread(agent, 'Dar Ekran');
   for (const page of [visitor, agent]) {
     assert.ok(await fits(page));
@@ -120,7 +120,7 @@ test('320 px wide: nothing is cut off or scrolls sideways', async () => {
 });
 
 test('everything by keyboard: name, message, list, conversation, back to the list', async () => {
-  const page = await (await h.person()).newPage();
+  const page = await (await env.newContext()).newPage();
   await page.goto('/');
   await eventually(async () => assert.equal(await page.evaluate(() => document.activeElement.id), 'name'));
   await page.keyboard.type('Klavye');
@@ -131,7 +131,7 @@ test('everything by keyboard: name, message, list, conversation, back to the lis
   await page.keyboard.type('iki');
   await page.keyboard.press('Enter');
   await shows(page, ['bir\niki']);
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await agent.locator('#threads').focus();
   await agent.keyboard.press('Home');
   await agent.keyboard.press('Enter');

@@ -2,21 +2,21 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
-import { act, DESK, eventually, house, openThread, PHONE, say, seed, shows, signIn, visit } from './harness.mjs';
+import { act, DESK, eventually, startEnv, openThread, PHONE, say, seed, shows, signIn, visit } from './harness.mjs';
 
-let h;
+let env;
 let seeded = false;
-before(async () => { h = await house(); });
-afterEach(() => h.leave());
-after(() => h.close());
+before(async () => { env = await startEnv(); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
 /** Fails if the page overflows sideways. */
 const fits = async (page, what) => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), what);
 
 for (const [size, device] of [[DESK, 'desk'], [PHONE, 'phone']]) {
   test(`no state breaks a rule in light or dark, ${device}`, async () => {
-    const context = await h.person(size);
-    const page = await signIn(context, h.server);
+    const context = await env.newContext(size);
+    const page = await signIn(context, env.server);
     const state = async (what) => {
       await cleanInBoth(page, what);
       await fits(page, what);
@@ -28,10 +28,10 @@ for (const [size, device] of [[DESK, 'desk'], [PHONE, 'phone']]) {
     await eventually(async () => assert.match(await page.textContent('#list-state'), /sonuç yok/));
     await state('no results');
     await page.fill('#search', '');
-    if (!seeded) seed(h.server, '-threads', '120'); // includes long waits and closed conversations
+    if (!seeded) seed(env.server, '-threads', '120'); // includes long waits and closed conversations
     seeded = true;
     const name = `Durum ${device}`;
-    const visitor = await visit(await h.person(), name);
+    const visitor = await visit(await env.newContext(), name);
     await say(visitor, 'Merhaba https://example.com');
     await page.locator('.row.waits').first().waitFor();
     await state('long waits, unread, online');
@@ -105,14 +105,14 @@ for (const [size, device] of [[DESK, 'desk'], [PHONE, 'phone']]) {
     await page.click('[data-filter=active]');
 
     await openThread(page, name);
-    await h.server.kill();
+    await env.server.kill();
     try {
       await page.waitForSelector('#connection:not([hidden])');
       await say(page, 'sırada');
       await state('offline, one waits');
       await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
     } finally {
-      await h.server.start();
+      await env.server.start();
     }
     await page.waitForSelector('#connection', { state: 'hidden' });
     await back();
@@ -127,7 +127,7 @@ for (const [size, device] of [[DESK, 'desk'], [PHONE, 'phone']]) {
 
 test('at 200% zoom all controls are visible, and nothing overflows sideways', async () => {
   // A window of 1280 by 900 at 200% zoom has this size in CSS pixels.
-  const page = await signIn(await h.person({ viewport: { width: 640, height: 450 } }), h.server);
+  const page = await signIn(await env.newContext({ viewport: { width: 640, height: 450 } }), env.server);
   await page.waitForSelector('.row');
   await fits(page, 'list');
   await page.locator('.row').first().click();

@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drop, postgres } from '../../handlers/test/postgres.mjs';
 import { act, connected, eventually, openThread, removeThread, say, seed, Server, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
-import { chat, introduce, launcher, openUp } from './site.mjs';
+import { chat, introduce, launcher, openUp } from './host-site.mjs';
 
 /** Creates a visitor and an agent. `who` is the visitor's name, which must be unique on the server. */
-async function both({ h, person, unique }, who) {
-  const visitor = await visit(await person(), `${who} ${unique}`);
-  const agent = await signIn(await person(), h.server);
+async function both({ env, newContext, unique }, who) {
+  const visitor = await visit(await newContext(), `${who} ${unique}`);
+  const agent = await signIn(await newContext(), env.server);
   return { visitor, agent, name: `${who} ${unique}` };
 }
 
@@ -44,21 +44,21 @@ const setAway = (agent, away) => asAgent(agent, 'set_away', { away });
 const closeTalk = async (agent) => asAgent(agent, 'set_status', { thread_id: await agent.evaluate(() => JSON.parse(sessionStorage.getItem('sohbet.console.open'))), status: 'closed' });
 
 export const scenes = {
-  async 'visitor-first'({ person, shoot }) {
-    const page = await (await person()).newPage();
+  async 'visitor-first'({ newContext, shoot }) {
+    const page = await (await newContext()).newPage();
     await page.goto('/');
     await shoot(page);
   },
 
-  async 'visitor-name-missing'({ person, shoot }) {
-    const page = await (await person()).newPage();
+  async 'visitor-name-missing'({ newContext, shoot }) {
+    const page = await (await newContext()).newPage();
     await page.goto('/?lang=en');
     await page.click('#start-form button[type=submit]');
     await shoot(page);
   },
 
   async 'visitor-empty'(stage) {
-    await stage.shoot(await visit(await stage.person(), 'Deniz'));
+    await stage.shoot(await visit(await stage.newContext(), 'Deniz'));
   },
 
   async 'visitor-talk'(stage) {
@@ -68,21 +68,21 @@ export const scenes = {
   },
 
   async 'visitor-offline'(stage) {
-    const context = await stage.person();
+    const context = await stage.newContext();
     const visitor = await visit(context, `Can ${stage.unique}`);
     await say(visitor, 'Bağlantım kötü, yine de yazıyorum.');
     await eventually(async () => { if (!STORED.test(await stateOf(visitor, 'Bağlantım'))) throw new Error('not sent'); });
-    await stage.h.server.kill();
+    await stage.env.server.kill();
     await say(visitor, 'Bu sırada bekliyor');
     await say(visitor, 'Bu da');
     await sleep(1500);
     await stage.shoot(visitor);
-    await stage.h.server.start();
+    await stage.env.server.start();
     await connected(visitor);
   },
 
   async 'visitor-long-word'(stage) {
-    const visitor = await visit(await stage.person(), `Uzun ${stage.unique}`);
+    const visitor = await visit(await stage.newContext(), `Uzun ${stage.unique}`);
     await say(visitor, 'a'.repeat(2000));
     await say(visitor, '👍');
     await say(visitor, 'مرحبا، متى يصل الطلب؟');
@@ -91,13 +91,13 @@ export const scenes = {
   },
 
   async 'visitor-menu'(stage) {
-    const visitor = await visit(await stage.person(), 'Menü');
+    const visitor = await visit(await stage.newContext(), 'Menü');
     await visitor.click('#menu summary');
     await stage.shoot(visitor);
   },
 
   async 'visitor-emoji'(stage) {
-    const visitor = await visit(await stage.person(), 'Emoji');
+    const visitor = await visit(await stage.newContext(), 'Emoji');
     await say(visitor, '🫖');
     await say(visitor, 'bkz. ornek.com.tr ya da 0532 123 45 67');
     if (stage.device === 'desk') await visitor.click('#emoji');
@@ -139,28 +139,28 @@ export const scenes = {
   },
 
   async 'visitor-rtl'(stage) {
-    const context = await stage.person();
+    const context = await stage.newContext();
     await context.route((url) => url.pathname === '/', async (route) => {
       const response = await route.fetch();
       await route.fulfill({ response, body: (await response.text()).replace('dir="ltr"', 'dir="rtl"') });
     });
     const visitor = await visit(context, `ليلى ${stage.unique}`);
     await say(visitor, 'مرحبا، متى يصل الطلب؟ رقمه 48213');
-    const agent = await signIn(await stage.person(), stage.h.server);
+    const agent = await signIn(await stage.newContext(), stage.env.server);
     await openThread(agent, 'ليلى');
     await say(agent, 'أهلا! يصل غدا إن شاء الله.');
     await shows(visitor, ['مرحبا، متى يصل الطلب؟ رقمه 48213', 'أهلا! يصل غدا إن شاء الله.']);
     await stage.shoot(visitor);
   },
 
-  async 'offline-page'({ person, shoot }) {
-    const page = await (await person()).newPage();
+  async 'offline-page'({ newContext, shoot }) {
+    const page = await (await newContext()).newPage();
     await page.goto('/offline');
     await shoot(page);
   },
 
-  async 'login'({ person, shoot }) {
-    const page = await (await person()).newPage();
+  async 'login'({ newContext, shoot }) {
+    const page = await (await newContext()).newPage();
     await page.goto('/login');
     await shoot(page);
     await page.click('#ask-button');
@@ -174,7 +174,7 @@ export const scenes = {
   },
 
   async 'console-list'(stage) {
-    if (!seeded) seed(stage.h.server, '-threads', '400');
+    if (!seeded) seed(stage.env.server, '-threads', '400');
     seeded = true;
     const { agent } = await talk(stage, 'Yağmur');
     if (stage.device === 'phone') await agent.click('#back');
@@ -206,9 +206,9 @@ export const scenes = {
   async 'console-earlier'(stage) {
     const contact = { phone: `+90 532 444 00 ${stage.unique.codePointAt(0)}` };
     const name = `Selin Işık ${stage.unique}`;
-    await say(await visit(await stage.person(), name, contact), 'Geçen hafta aldığım vazo kırık geldi.');
-    await say(await visit(await stage.person(), name, contact), 'Yenisi ne zaman gelir?');
-    const agent = await signIn(await stage.person(), stage.h.server);
+    await say(await visit(await stage.newContext(), name, contact), 'Geçen hafta aldığım vazo kırık geldi.');
+    await say(await visit(await stage.newContext(), name, contact), 'Yenisi ne zaman gelir?');
+    const agent = await signIn(await stage.newContext(), stage.env.server);
     await agent.locator('.row', { hasText: name }).filter({ hasText: 'Yenisi ne zaman gelir?' }).click();
     if (stage.device === 'phone') await agent.click('#facts-open');
     await agent.locator('.earlier-row').first().waitFor();
@@ -247,7 +247,7 @@ export const scenes = {
   },
 
   async 'console-nobody'(stage) {
-    const agent = await signIn(await stage.person(), stage.h.server);
+    const agent = await signIn(await stage.newContext(), stage.env.server);
     await stage.shoot(agent);
     await agent.fill('#search', 'yokboylebiri');
     await sleep(600);
@@ -264,8 +264,8 @@ export const scenes = {
   },
 
   async 'widget'(stage) {
-    stage.site.page('*', { server: stage.h.server.url });
-    const context = await stage.person();
+    stage.site.page('*', { server: stage.env.server.url });
+    const context = await stage.newContext();
     await openUp(context);
     const page = await context.newPage();
     await page.goto(stage.site.url);
@@ -282,17 +282,17 @@ export const scenes = {
   },
 
   async 'diagnostics'(stage) {
-    const agent = await signIn(await stage.person(), stage.h.server);
+    const agent = await signIn(await stage.newContext(), stage.env.server);
     await agent.goto('/admin/diagnostics');
     await sleep(1500);
     await stage.shoot(agent);
   },
 
-  async 'failure'({ person, shoot }) {
+  async 'failure'({ newContext, shoot }) {
     const settings = postgres();
     const server = await new Server(settings).start();
     try {
-      const page = await signIn(await person({ baseURL: server.url }), server);
+      const page = await signIn(await newContext({ baseURL: server.url }), server);
       drop(settings); // so that logging out fails
       await page.goto('/logout');
       await shoot(page);
@@ -301,8 +301,8 @@ export const scenes = {
     }
   },
 
-  async 'not-found'({ person, shoot }) {
-    const page = await (await person()).newPage();
+  async 'not-found'({ newContext, shoot }) {
+    const page = await (await newContext()).newPage();
     await page.goto('/yok');
     await shoot(page);
   },

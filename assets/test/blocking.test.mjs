@@ -1,17 +1,17 @@
 // Blocking a visitor in the console, and what the visitor sees.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { act, connected, eventually, house, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
+import { act, connected, eventually, startEnv, openThread, say, shows, signIn, stateOf, visit } from './harness.mjs';
 
-let h;
-before(async () => { h = await house(); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv(); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
 test('block and unblock: the visitor is notified, keeps unsent messages, and can send them later', async () => {
-  const guest = await visit(await h.person(), 'Rahatsız', { lang: 'en' });
+  const guest = await visit(await env.newContext(), 'Rahatsız', { lang: 'en' });
   await say(guest, 'hello');
-  const agent = await signIn(await h.person(), h.server, { lang: 'en' });
+  const agent = await signIn(await env.newContext(), env.server, { lang: 'en' });
   await openThread(agent, 'Rahatsız');
   await act(agent, 'block');
   assert.match(await agent.textContent('#confirm-title'), /Block Rahatsız\?/);
@@ -24,7 +24,7 @@ test('block and unblock: the visitor is notified, keeps unsent messages, and can
   assert.match(await guest.locator('.message', { hasText: 'but why' }).textContent(), /The team has blocked this conversation\./);
 
   // The block survives a server restart and a reload of both pages.
-  await h.server.restart();
+  await env.server.restart();
   await guest.reload();
   await eventually(async () => assert.equal(await guest.textContent('#state'), 'The team has blocked this conversation'));
   await agent.reload();

@@ -1,12 +1,12 @@
 // End to end: a visitor and an agent talk, reload, and restart the server, and nothing is lost.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { connected, DESK, eventually, fits, house, openThread, PHONE, say, sayAll, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
+import { connected, DESK, eventually, fits, startEnv, openThread, PHONE, say, sayAll, shows, signIn, stateOf, STORED, STORED_MESSAGE, texts, visit } from './harness.mjs';
 
-let h;
-before(async () => { h = await house(); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv(); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
 const words = {
   tr: { lang: 'tr', visitor: 'Ayşe Yılmaz', first: 'Merhaba, siparişim nerede?', answer: 'Hemen bakıyorum.', typing: 'Ekip yazıyor', day: 'Bugün', pageTitle: /Bize yazın/ },
@@ -18,10 +18,10 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     test(`a conversation on a ${device}, ${lang}, ${scheme}`, async () => {
       const w = words[lang];
       const name = `${w.visitor} ${device}`;
-      const visitorContext = await h.person({ ...size, colorScheme: scheme });
-      const agentContext = await h.person({ ...size, colorScheme: scheme });
+      const visitorContext = await env.newContext({ ...size, colorScheme: scheme });
+      const agentContext = await env.newContext({ ...size, colorScheme: scheme });
 
-      const agent = await signIn(agentContext, h.server, { lang });
+      const agent = await signIn(agentContext, env.server, { lang });
       const visitor = await visit(visitorContext, name, { lang });
       assert.match(await visitor.title(), w.pageTitle);
 
@@ -64,7 +64,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
       await shows(agent, [w.first, w.answer]);
 
       // The server is restarted with SIGTERM; both pages reconnect by themselves.
-      await h.server.restart('SIGTERM');
+      await env.server.restart('SIGTERM');
       await connected(visitor);
       await say(visitor, 'after restart');
       await shows(agent, [w.first, w.answer, 'after restart'], 15_000);
@@ -84,22 +84,22 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
 }
 
 test('the phone goes offline and comes back on another network', async () => {
-  const context = await h.person(PHONE);
+  const context = await env.newContext(PHONE);
   const visitor = await visit(context, 'Yolda Biri');
   await say(visitor, 'first');
   await eventually(async () => assert.match(await stateOf(visitor, 'first'), STORED));
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Yolda Biri');
 
   await context.setOffline(true);
   // Losing the network also cuts the socket, which the browser's offline mode does not do.
-  await h.server.kill();
+  await env.server.kill();
   await visitor.waitForSelector('#connection:not([hidden])');
   await say(visitor, 'second');
   await say(visitor, 'third');
   assert.match(await visitor.textContent('#connection'), /2 mesajınız sırada/);
   assert.equal(await stateOf(visitor, 'third'), 'waiting');
-  await h.server.start();
+  await env.server.start();
   await context.setOffline(false);
   await connected(visitor);
   await visitor.waitForSelector('#connection', { state: 'hidden' });
@@ -108,10 +108,10 @@ test('the phone goes offline and comes back on another network', async () => {
 });
 
 test('messages written while the visitor was away are shown afterwards, in order', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   let visitor = await visit(context, 'Sonra Gelen');
   await say(visitor, 'question');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Sonra Gelen');
   await visitor.close();
   const lines = Array.from({ length: 12 }, (_, i) => `answer ${i}`);
@@ -124,7 +124,7 @@ test('messages written while the visitor was away are shown afterwards, in order
 });
 
 test('scrolling up loads older messages, and the scroll position is kept', async () => {
-  const context = await h.person(PHONE);
+  const context = await env.newContext(PHONE);
   const visitor = await visit(context, 'Uzun Konuşan');
   const total = 105;
   await sayAll(visitor, Array.from({ length: total }, (_, i) => `line ${i}`));
@@ -148,9 +148,9 @@ test('scrolling up loads older messages, and the scroll position is kept', async
 });
 
 test('a new message does not scroll a reader further up; a button leads to it', async () => {
-  const visitor = await visit(await h.person(PHONE), 'Yukarıda');
+  const visitor = await visit(await env.newContext(PHONE), 'Yukarıda');
   await sayAll(visitor, Array.from({ length: 30 }, (_, i) => `line ${i}`));
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Yukarıda');
   await visitor.evaluate(() => { document.getElementById('scroller').scrollTop = 0; });
   await say(agent, 'new below');
