@@ -1,14 +1,14 @@
-# Sohbet: everything one does with this tree. `make` alone lists it.
+# Development tasks. `make` without arguments lists them.
 #
 # Variables, each settable on the command line (make run PORT=8080):
 #   PORT      port that `make run` listens on            (5000)
-#   BIN       where `make build` puts the binary         (sohbet)
-#   VERSION   what the binary calls itself               (git describe)
-#   COMMIT, DATE  what `sohbet version` tells of it      (git: the last commit and its date)
+#   BIN       path of the binary that `make build` makes (sohbet)
+#   VERSION   version that the binary reports            (git describe)
+#   COMMIT, DATE  commit that `sohbet version` reports   (git: the last commit and its date)
 #   GO        the Go command                             (go)
-#   FLAGS     more flags for `go build`                  (-trimpath)
-#   ROUNDS    rounds of `make bench`; medians are taken  (5)
-#   SCENES    scenes of `make screenshots`, by parts of their names  (all)
+#   FLAGS     flags for `go build`                       (-trimpath)
+#   ROUNDS    rounds of `make bench`; it reports medians (5)
+#   SCENES    scenes of `make screenshots`, by parts of their names (all)
 
 PORT    ?= 5000
 BIN     ?= sohbet
@@ -34,36 +34,36 @@ run: build ## Build and serve on http://localhost:5000, data in ./data
 build: assets ## Build the binary ./sohbet
 	$(GO) build $(FLAGS) -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)' -o $(BIN) .
 
-test: ## Everything that CI runs; installs what it needs with apt where absent
+test: ## Everything that CI runs; installs missing programs with apt
 	@.ci/install
 	@.ci/services .ci/test
 
-check: ## The quick part: format, vet, lint, Go tests with the race detector
+check: ## The quick part of it: format, vet, lint, Go tests with the race detector
 	@.ci/services .ci/test quick
 
 bench: ## Measure against Node's socket.io and write bench/README.md's table
 	@npm ci --prefix bench/peer --no-audit --no-fund
 	$(GO) run ./bench/run -rounds $(ROUNDS)
 
-screenshots: build ## Every page and state, phone and desk, light and dark, into ./screenshots
+screenshots: build ## Pictures of every page and state, phone and desktop, light and dark, into ./screenshots
 	@.ci/install screenshots
 	@npm ci --prefix assets --no-audit --no-fund --loglevel=error
 	SOHBET_BIN=$(abspath $(BIN)) .ci/services node assets/test/screenshots.mjs $(SCENES)
 
-paint: build ## How soon each page and the widget stand on a slow phone; fails above a second or when something jumps
+paint: build ## Measure paint times of each page and the widget on a slow phone; fails above a second or on layout shifts
 	@.ci/install screenshots
 	@npm ci --prefix assets --no-audit --no-fund --loglevel=error
-	SOHBET_BIN=$(abspath $(BIN)) node assets/test/paint.mjs
+	SOHBET_BIN=$(abspath $(BIN)) node assets/test/paint-times.mjs
 
-release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a list of what is inside
+release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a software bill of materials
 	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"
 
-# What pages load, joined and compressed, for the program to embed. A plain `go build` without it serves the sources.
+# What pages load, joined and compressed, to be embedded. A plain `go build` without it serves the sources.
 assets: $(CLIENT)
 	$(GO) generate ./assets
 
-# The official Socket.IO client for browsers, embedded when npm is there. Without it the binary is complete too:
-# it sends browsers to the pinned version on the client's CDN.
+# The official Socket.IO client for browsers, embedded if npm is installed. Without it the binary works too: browsers then load
+# the pinned version from the client's CDN.
 $(CLIENT): assets/package-lock.json
 	@if command -v npm >/dev/null; then \
 		npm ci --prefix assets --omit=dev --no-audit --no-fund && npm run --silent --prefix assets vendor && touch $@; \

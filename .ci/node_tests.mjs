@@ -1,13 +1,12 @@
 // Usage: node .ci/node_tests.mjs CONCURRENCY FILE...
-// Runs test files as `node --test` does, but gives each a limit of time, for which Node 18 has no flag: the browser's driver waits
-// without an end for a page that answers nothing more. A file that met the limit without a test having failed is run once more,
-// by itself; whatever fails, fails.
+// Runs test files like `node --test`, with a time limit for each file, for which Node 18 has no flag: Playwright waits for ever for a page
+// that no longer responds. A file that exceeded the limit without a failed test is run once more, alone. Failed tests are not repeated.
 import { run } from 'node:test';
 import { spec as Spec } from 'node:test/reporters';
 
-const LIMIT = 5 * 60_000; // ms for one file; the longest takes less than half of that where two cores do the work of four
+const LIMIT = 5 * 60_000; // ms for one file; the slowest file takes less than half of it on two busy cores
 
-/** Runs the files, and returns which of them met the limit, and whether any test failed. */
+/** Runs the files and returns which of them exceeded the limit, and whether any test failed. */
 function pass(files, concurrency) {
   const hung = [];
   let failed = false;
@@ -24,8 +23,8 @@ function pass(files, concurrency) {
 const [concurrency, ...files] = process.argv.slice(2);
 let { hung, failed } = await pass(files, Number(concurrency));
 if (hung.length > 0 && !failed) {
-  console.log(`\n!! not done within ${LIMIT / 1000} s, and run once more: ${hung.join(', ')}\n`);
+  console.log(`\n!! not finished within ${LIMIT / 1000} s, running once more: ${hung.join(', ')}\n`);
   ({ hung, failed } = await pass(hung, 1));
 }
-// Not by itself: what was ended may have left somebody who holds its pipes.
+// Exits explicitly, because children of killed tests may still hold the pipes open.
 process.stdout.write('', () => process.exit(failed || hung.length > 0 ? 1 : 0));

@@ -107,7 +107,7 @@ func TestStaticRefusals(t *testing.T) {
 			t.Errorf("GET %s: %d, want %d", target, res.StatusCode, want)
 		}
 	}
-	// A page from before an update must not keep today's file under yesterday's name.
+	// A page of an earlier build must not cache the current file under the old build's address.
 	if got := get(t, Static(), "/static/000000000000/css/base.css").Header.Get("Cache-Control"); got != cacheCheck {
 		t.Errorf("old fingerprint: Cache-Control %q", got)
 	}
@@ -164,12 +164,12 @@ func TestClientPins(t *testing.T) {
 		}
 	}
 	if !ClientEmbedded() {
-		return // a plain `go build` has no client to hold the integrity against; `make build` has
+		return // without `make build` there is no embedded client to check the integrity against
 	}
 	for name := range clientFiles {
 		h, ok := Client(name)
 		if !ok {
-			t.Errorf("%s is not embedded beside the others", name)
+			t.Errorf("%s is not embedded, although another client file is", name)
 			continue
 		}
 		data := body(t, get(t, h, "/socket.io/"+name).Body)
@@ -251,7 +251,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s without data: %v", name, err)
 		}
 		if len(w.Result().Cookies()) != 0 {
-			t.Errorf("%s sets a cookie that nobody asked for", name)
+			t.Errorf("%s sets a cookie although the request chose no language or theme", name)
 		}
 	}
 	w := httptest.NewRecorder()
@@ -284,7 +284,7 @@ func TestLocale(t *testing.T) {
 	}
 }
 
-// Both languages say everything, with the same placeholders.
+// Both languages have the same keys, with the same placeholders.
 func TestLocalesAreComplete(t *testing.T) {
 	placeholder := regexp.MustCompile(`\{\w+\}`)
 	for from, to := range map[string]string{"tr": "en", "en": "tr"} {
@@ -304,7 +304,7 @@ func TestLocalesAreComplete(t *testing.T) {
 	}
 }
 
-// Every text that a module asks for exists, and no module turns strings into markup.
+// Every text that a module uses exists, and no module parses strings as HTML.
 func TestModules(t *testing.T) {
 	wanted := regexp.MustCompile(`\bt\('([a-z]+\.[a-z_]+)'|: '([a-z]+\.[a-z_]+)'`)
 	counted := regexp.MustCompile(`\bcount\('([a-z]+\.[a-z_]+)'`)
@@ -331,7 +331,7 @@ func TestModules(t *testing.T) {
 		for _, key := range keys {
 			seen++
 			if _, ok := text(fallbackLocale, key); !ok {
-				t.Errorf("%s asks for the text %s, which is not there", name, key)
+				t.Errorf("%s uses the text %s, which does not exist", name, key)
 			}
 		}
 		return nil

@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// brandStyle is the style sheet of one brand colour.
+// brandStyle is the generated style sheet for one brand colour.
 type brandStyle struct {
 	file *file
-	hash string // of its bytes, for the address
+	hash string // of the contents, for the URL
 }
 
 var (
@@ -26,42 +26,43 @@ func styleOf(color string) (brandStyle, bool) {
 	if made, ok := brandStyles[color]; ok {
 		return made, true
 	}
-	s, err := parseShade(color)
+	s, err := parseColor(color)
 	if err != nil {
 		return brandStyle{}, false
 	}
-	made := madeStyle(paletteOf(s))
-	brandStyles[color] = made // there is one BRAND_COLOR, so this does not grow
+	made := generateStyle(paletteOf(s))
+	brandStyles[color] = made // there is only one BRAND_COLOR, so this map does not grow
 	return made, true
 }
 
-func madeStyle(p palette) brandStyle {
+func generateStyle(p palette) brandStyle {
 	css := LowerLightDark(p.css())
 	sum := sha256.Sum256([]byte(css))
-	return brandStyle{madeFile("brand.css", []byte(css)), hex.EncodeToString(sum[:6])}
+	return brandStyle{generatedFile("brand.css", []byte(css)), hex.EncodeToString(sum[:6])}
 }
 
-// buttonColors is how the widget's script names the colours of its button by day and by night (static/js/loader/look.js).
+// buttonColors matches the light and dark colour of the widget's button, as static/js/loader/styles.js puts them into the URL of
+// the chat.
 var buttonColors = regexp.MustCompile(`^[0-9a-f]{6}-[0-9a-f]{6}$`)
 
-// buttonStyle is the style sheet of a panel behind a button that a site gave a colour of its own. It is made for each request,
-// because anybody may ask for any colour.
+// buttonStyle makes the style sheet of a widget panel whose site chose the button's colour. It is not cached, because a request
+// may ask for any colour.
 func buttonStyle(colors string) (brandStyle, bool) {
 	if !buttonColors.MatchString(colors) {
 		return brandStyle{}, false
 	}
-	p, night := paletteOf(mustShade("#"+colors[:6])), paletteOf(mustShade("#"+colors[7:]))
-	for _, pair := range []struct{ of, from *[2]shade }{
+	p, night := paletteOf(mustColor("#"+colors[:6])), paletteOf(mustColor("#"+colors[7:]))
+	for _, pair := range []struct{ of, from *[2]rgb }{
 		{&p.accent, &night.accent}, {&p.strong, &night.strong}, {&p.soft, &night.soft}, {&p.on, &night.on},
 		{&p.own, &night.own}, {&p.onOwn, &night.onOwn}, {&p.onOwnQuiet, &night.onOwnQuiet},
 	} {
 		pair.of[1] = pair.from[1]
 	}
-	return madeStyle(p), true
+	return generateStyle(p), true
 }
 
-// BrandStyleURL is the address of the style sheet of a brand colour, #rrggbb, or of the two colours of a button,
-// rrggbb-rrggbb; "" where there is none.
+// BrandStyleURL is the URL of the style sheet for a brand colour (#rrggbb) or for a button's two colours (rrggbb-rrggbb); "" if
+// color is neither.
 func BrandStyleURL(color string) string {
 	if buttonColors.MatchString(color) {
 		return "/brand.css?color=" + color
@@ -73,7 +74,7 @@ func BrandStyleURL(color string) string {
 	return "/brand.css?v=" + s.hash
 }
 
-// BrandStyle serves /brand.css for a colour; 404 where none is set. A button's colours (?color=) come before it.
+// BrandStyle serves /brand.css for the brand's colour, or 404 if there is none. A button's colours (?color=) take precedence.
 func BrandStyle(color string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		button, asked := buttonStyle(r.URL.Query().Get("color"))
@@ -91,48 +92,49 @@ func BrandStyle(color string) http.Handler {
 	})
 }
 
-// palette is what base.css's accent tokens become for a brand, light and dark.
+// palette holds the values of base.css's accent tokens for a brand colour, light and dark.
 type palette struct {
-	accent, strong, soft, on, own, onOwn, onOwnQuiet [2]shade // [light, dark]
-	badge, onBadge                                   shade
+	accent, strong, soft, on, own, onOwn, onOwnQuiet [2]rgb // [light, dark]
+	badge, onBadge                                   rgb
 }
 
-// Where the accent is read on, in both themes, besides its own soft shade: the darkest of the light papers and the lightest of
-// the dark ones (base.css). What can be read there can be read on the others.
-var papers = [2]shade{mustShade("#f1ede5"), mustShade("#1b1d1a")}
+// backgrounds are the least favourable backgrounds for accent-coloured text: the darkest light background and the lightest dark one
+// (base.css). Text with enough contrast here has enough on the other backgrounds.
+var backgrounds = [2]rgb{mustColor("#f1ede5"), mustColor("#1b1d1a")}
 
-var white, paper = mustShade("#ffffff"), mustShade("#faf8f4")
+var white, paper = mustColor("#ffffff"), mustColor("#faf8f4")
 
 const readable = 4.5 // WCAG 2.2 AA for text
 
-// paletteOf keeps the brand's hue and moves its lightness, no farther than needed, until text can be read: the accent on every
-// paper, and what stands on the accent.
-func paletteOf(brand shade) palette {
+// paletteOf keeps the brand's hue and changes its lightness as little as possible, until the accent has enough contrast on every
+// background, and text has enough contrast on the accent.
+func paletteOf(brand rgb) palette {
 	var p palette
 	base := brand.lch()
-	soft := [2]shade{lch{0.95, min(base.c, 0.025), base.h}.shade(), lch{0.28, min(base.c, 0.04), base.h}.shade()}
+	soft := [2]rgb{lch{0.95, min(base.c, 0.025), base.h}.rgb(), lch{0.28, min(base.c, 0.04), base.h}.rgb()}
 
-	light := base.darkenUntil(func(s shade) bool {
-		return contrast(s, papers[0]) >= readable && contrast(s, soft[0]) >= readable && contrast(s, white) >= readable
+	light := base.darkenUntil(func(s rgb) bool {
+		return contrast(s, backgrounds[0]) >= readable && contrast(s, soft[0]) >= readable && contrast(s, white) >= readable
 	})
-	deep := lch{0.2, min(base.c, 0.05), base.h}.shade()
-	dark := base.lightenUntil(func(s shade) bool {
-		return contrast(s, papers[1]) >= readable && contrast(s, soft[1]) >= readable && contrast(s, deep) >= readable
+	deep := lch{0.2, min(base.c, 0.05), base.h}.rgb()
+	dark := base.lightenUntil(func(s rgb) bool {
+		return contrast(s, backgrounds[1]) >= readable && contrast(s, soft[1]) >= readable && contrast(s, deep) >= readable
 	})
-	p.accent = [2]shade{light.shade(), dark.shade()}
-	p.strong = [2]shade{light.moved(-0.09).shade(), dark.moved(0.08).shade()}
+	p.accent = [2]rgb{light.rgb(), dark.rgb()}
+	p.strong = [2]rgb{light.moved(-0.09).rgb(), dark.moved(0.08).rgb()}
 	p.soft = soft
-	p.on = [2]shade{white, deep}
+	p.on = [2]rgb{white, deep}
 
-	// One's own bubbles: the accent by day, a deep shade of it by night, where a bright one would dazzle.
-	own := lch{min(base.l, 0.42), base.c, base.h}.darkenUntil(func(s shade) bool { return contrast(s, paper) >= 7 })
-	own.l = max(own.l, 0.3) // still something else than the paper
-	p.own = [2]shade{light.shade(), own.shade()}
-	p.onOwn = [2]shade{white, paper}
+	// Bubbles of the reader's own messages: the accent in the light theme, a darker variant in the dark theme, where a bright one
+	// dazzles.
+	own := lch{min(base.l, 0.42), base.c, base.h}.darkenUntil(func(s rgb) bool { return contrast(s, paper) >= 7 })
+	own.l = max(own.l, 0.3) // must remain distinguishable from the background
+	p.own = [2]rgb{light.rgb(), own.rgb()}
+	p.onOwn = [2]rgb{white, paper}
 	for i, ground := range p.own {
-		p.onOwnQuiet[i] = lch{0.86, min(base.c, 0.03), base.h}.lightenUntil(func(s shade) bool { return contrast(s, ground) >= readable }).shade()
+		p.onOwnQuiet[i] = lch{0.86, min(base.c, 0.03), base.h}.lightenUntil(func(s rgb) bool { return contrast(s, ground) >= readable }).rgb()
 	}
-	p.badge, p.onBadge = light.shade(), paper
+	p.badge, p.onBadge = light.rgb(), paper
 	return p
 }
 
@@ -140,7 +142,7 @@ func (p palette) css() string {
 	out := "@layer tokens{:root{"
 	for _, token := range []struct {
 		name string
-		pair [2]shade
+		pair [2]rgb
 	}{
 		{"accent", p.accent}, {"accent-strong", p.strong}, {"accent-soft", p.soft}, {"on-accent", p.on},
 		{"own", p.own}, {"on-own", p.onOwn}, {"on-own-quiet", p.onOwnQuiet},

@@ -9,23 +9,23 @@ import (
 	"testing"
 )
 
-// lightDark reads a token of base.css.
-func lightDark(t *testing.T, css, token string) [2]shade {
+// lightDark reads the light and dark value of a token in base.css.
+func lightDark(t *testing.T, css, token string) [2]rgb {
 	t.Helper()
 	m := regexp.MustCompile(`--` + token + `: light-dark\((#\w{6}), (#\w{6})\)`).FindStringSubmatch(css)
 	if m == nil {
 		t.Fatalf("base.css has no --%s: light-dark(…)", token)
 	}
-	return [2]shade{mustShade(m[1]), mustShade(m[2])}
+	return [2]rgb{mustColor(m[1]), mustColor(m[2])}
 }
 
-// Whatever colour a shop has, people can read what is drawn in it, on every paper of both themes.
+// For any brand colour, text has WCAG AA contrast on every background of both themes.
 func TestBrandColoursCanBeRead(t *testing.T) {
 	css, err := fs.ReadFile(embedded, "static/css/base.css")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var grounds [2][]shade
+	var grounds [2][]rgb
 	for _, token := range []string{"table", "paper", "raised", "sunken"} {
 		for i, s := range lightDark(t, string(css), token) {
 			grounds[i] = append(grounds[i], s)
@@ -40,8 +40,8 @@ func TestBrandColoursCanBeRead(t *testing.T) {
 		}
 	}
 	for _, colour := range colours {
-		p := paletteOf(mustShade(colour))
-		check := func(what string, theme int, a, b shade) {
+		p := paletteOf(mustColor(colour))
+		check := func(what string, theme int, a, b rgb) {
 			t.Helper()
 			if c := contrast(a, b); c < 4.5 {
 				t.Errorf("%s, %s, theme %d: %s on %s is %.2f", colour, what, theme, a, b, c)
@@ -58,21 +58,21 @@ func TestBrandColoursCanBeRead(t *testing.T) {
 			check("own bubble, quiet", theme, p.onOwnQuiet[theme], p.own[theme])
 			check("ink on soft", theme, lightDark(t, string(css), "ink")[theme], p.soft[theme])
 			if c := contrast(p.own[theme], grounds[theme][1]); c < 1.25 {
-				t.Errorf("%s, theme %d: own bubbles cannot be told from the paper: %.2f", colour, theme, c)
+				t.Errorf("%s, theme %d: own bubbles look like the background: %.2f", colour, theme, c)
 			}
 		}
 		check("mark", 0, p.onBadge, p.badge)
 	}
 }
 
-// A colour that can be read as it is stays as it is; others keep their hue.
+// A colour with enough contrast is kept unchanged; others keep their hue.
 func TestBrandColourIsKept(t *testing.T) {
-	if got := paletteOf(mustShade("#0b6b61")).accent[0]; got != mustShade("#0b6b61") {
-		t.Errorf("petrol becomes %s by day", got)
+	if got := paletteOf(mustColor("#0b6b61")).accent[0]; got != mustColor("#0b6b61") {
+		t.Errorf("petrol becomes %s in the light theme", got)
 	}
 	for _, colour := range []string{"#ffd400", "#e91e63", "#3f51b5", "#00bcd4"} {
-		from := mustShade(colour).lch()
-		for theme, s := range paletteOf(mustShade(colour)).accent {
+		from := mustColor(colour).lch()
+		for theme, s := range paletteOf(mustColor(colour)).accent {
 			if to := s.lch(); to.c < 0.02 || to.h-from.h > 0.2 || from.h-to.h > 0.2 {
 				t.Errorf("%s, theme %d: %s has hue %.2f instead of %.2f", colour, theme, s, to.h, from.h)
 			}
@@ -80,21 +80,21 @@ func TestBrandColourIsKept(t *testing.T) {
 	}
 }
 
-func TestShades(t *testing.T) {
+func TestColors(t *testing.T) {
 	for _, text := range []string{"#000000", "#ffffff", "#0b6b61", "#ff0000", "#00ff00", "#0000ff", "#c0ffee"} {
-		if got := mustShade(text).lch().shade(); got != mustShade(text) {
+		if got := mustColor(text).lch().rgb(); got != mustColor(text) {
 			t.Errorf("%s comes back as %s", text, got)
 		}
 	}
-	if c := contrast(mustShade("#000000"), mustShade("#ffffff")); c != 21 {
+	if c := contrast(mustColor("#000000"), mustColor("#ffffff")); c != 21 {
 		t.Errorf("black on white is %.3f", c)
 	}
-	// Ottosson's own example: sRGB red.
-	if red := mustShade("#ff0000").lch(); red.l < 0.6279 || red.l > 0.6280 || red.c < 0.2576 || red.c > 0.2578 {
+	// The example from Ottosson's article: sRGB red.
+	if red := mustColor("#ff0000").lch(); red.l < 0.6279 || red.l > 0.6280 || red.c < 0.2576 || red.c > 0.2578 {
 		t.Errorf("red is %+v", red)
 	}
 	for _, text := range []string{"", "red", "#fff", "#12345g", "0b6b61", "#0b6b611"} {
-		if s, err := parseShade(text); err == nil {
+		if s, err := parseColor(text); err == nil {
 			t.Errorf("%q is taken for %s", text, s)
 		}
 	}
@@ -127,9 +127,9 @@ func TestBrandStyle(t *testing.T) {
 	}
 }
 
-// The button of the widget and the panel behind it have one colour, the site's or the brand's.
+// The widget's button and its panel have the same colour: the site's if it set one, otherwise the brand's.
 func TestButtonColors(t *testing.T) {
-	accent := paletteOf(mustShade("#ffd400")).accent
+	accent := paletteOf(mustColor("#ffd400")).accent
 	script := string(loaderScript(LoaderSettings{Color: "#ffd400"}))
 	for _, s := range accent {
 		if !strings.Contains(script, s.String()) {

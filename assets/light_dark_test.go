@@ -20,19 +20,19 @@ func TestLowerLightDark(t *testing.T) {
 	}
 }
 
-// A brand's colours, and what a page loads later, are served as they are written.
+// Style sheets that are loaded on demand are served without LowerLightDark, so they must not use the function.
 func TestServedStylesNeedNoLightDark(t *testing.T) {
 	s, ok := styleOf("#e91e63")
 	if !ok || strings.Contains(string(s.file.plain()), lightDarkCall) {
 		t.Errorf("brand.css: %s", s.file.plain())
 	}
-	for _, name := range []string{"tools", "player", "offers"} {
+	for _, name := range []string{"composer-tools", "media-player", "prompts"} {
 		css, err := fs.ReadFile(embedded, "static/css/"+name+".css")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(string(css), lightDarkCall) {
-			t.Errorf("%s.css is loaded as it is and has light-dark()", name)
+			t.Errorf("%s.css is served unprocessed and has light-dark()", name)
 		}
 	}
 }

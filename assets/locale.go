@@ -11,8 +11,7 @@ import (
 // LocaleCookie remembers a language chosen by ?lang=.
 const LocaleCookie = "lang"
 
-// fallbackLocale is the language of a text that another one lacks, and of
-// everything when no setting says otherwise.
+// fallbackLocale is used for a text that another language lacks, and for everything if no setting says otherwise.
 const fallbackLocale = "tr"
 
 // texts maps a locale to its texts, keyed by section ("visitor") and name.
@@ -36,11 +35,11 @@ func loadLocales(names ...string) map[string]texts {
 	return all
 }
 
-// HasLocale reports whether the pages speak the language.
+// HasLocale reports whether the pages are available in the language.
 func HasLocale(name string) bool { return locales[name] != nil }
 
-// Locale chooses the language of an answer: ?lang=, then the cookie, then
-// Accept-Language, then fallback (the DEFAULT_LOCALE setting), then Turkish.
+// Locale chooses the language of a response: ?lang=, then the cookie, then Accept-Language, then fallback (the DEFAULT_LOCALE
+// setting), then Turkish.
 func Locale(r *http.Request, fallback string) string {
 	if lang := r.URL.Query().Get("lang"); HasLocale(lang) {
 		return lang
@@ -57,7 +56,7 @@ func Locale(r *http.Request, fallback string) string {
 	return fallbackLocale
 }
 
-// fromAccept returns the known language that an Accept-Language header weighs highest, or "".
+// fromAccept returns the available language with the highest weight in an Accept-Language header, or "".
 func fromAccept(header string) string {
 	type choice struct {
 		lang   string
@@ -89,7 +88,7 @@ func fromAccept(header string) string {
 	return choices[0].lang
 }
 
-// text returns one text by "section.name"; the Turkish one when the language lacks it.
+// text returns a text by "section.name", in Turkish if the language lacks it.
 func text(locale, key string) (string, bool) {
 	section, name, _ := strings.Cut(key, ".")
 	if s, ok := locales[locale][section][name]; ok {
@@ -99,7 +98,7 @@ func text(locale, key string) (string, bool) {
 	return s, ok
 }
 
-// direction returns "rtl" for a language that its own file says is written from right to left, else "ltr".
+// direction returns "rtl" for a language whose locale file says so, otherwise "ltr".
 func direction(locale string) string {
 	if d, _ := text(locale, "common.direction"); d == "rtl" {
 		return d
@@ -107,7 +106,7 @@ func direction(locale string) string {
 	return "ltr"
 }
 
-// Text returns one text of the locale files by "section.name", for what is written outside of pages; "" if there is none.
+// Text returns a text of the locale files by "section.name", for use outside of pages; "" if there is none.
 func Text(locale, key string) string {
 	s, _ := text(locale, key)
 	return s

@@ -19,50 +19,50 @@ import (
 // PageData is what a handler passes to a page.
 type PageData struct {
 	CSRFToken string
-	// Base is the path that this server's addresses begin with, without the slash at its end; "" = the root.
+	// Base is the path prefix of this server's URLs, without trailing slash; "" = the root.
 	Base string
-	// Locale is the default language (DEFAULT_LOCALE); the request's own wishes come first.
+	// Locale is the default language (DEFAULT_LOCALE); the request's own preferences take precedence.
 	Locale string
 	// Nonce is set on script elements when the Content-Security-Policy uses one; it may be empty.
 	Nonce   string
 	Version string
 	Brand   Brand
 	Team    Team
-	// Data belongs to the page: LoginData for "login", ErrorData for "error", nil for the others.
+	// Data depends on the page: LoginData for "login", ErrorData for "error", WidgetData for "widget", nil for the others.
 	Data any
 }
 
-// Brand is whose chat it is. Empty fields have not been set.
+// Brand describes the business whose chat this is. Empty fields are not set.
 type Brand struct {
 	Name, Greeting, Agent string
-	// Color is #rrggbb as it was set; /brand.css has it in shades that can be read. In the widget it may be a button's two colours.
+	// Color is #rrggbb as configured; /brand.css derives readable variants. In the widget it may be a button's two colours.
 	Color string
-	// Logo and Avatar are addresses that the page's policy lets it load.
+	// Logo and Avatar are URLs that the page's Content-Security-Policy allows.
 	Logo, Avatar string
 }
 
-// Team says when visitors may expect an answer, as the event team_status does to pages that are open.
+// Team says when visitors may expect an answer. The event team_status sends the same to open pages.
 type Team struct {
 	Away         bool    `json:"away"`
-	Until        *string `json:"until"` // RFC 3339; when it opens again, if it is closed now
+	Until        *string `json:"until"` // RFC 3339; when the team opens again, if it is closed now
 	UsualSeconds *int64  `json:"typical_reply_seconds"`
-	Hours        bool    `json:"hours"` // it is closed by OPENING_HOURS now
+	Hours        bool    `json:"hours"` // whether it is away because of OPENING_HOURS
 }
 
-// LoginData tells the login page which way of signing in the server asks for.
+// LoginData says which sign-in method the server requires.
 type LoginData struct {
 	PasswordRequired bool
-	// CodeVia is "telegram" or "log": where the one-time code arrives.
+	// CodeVia says where the one-time code is sent: "telegram" or "log".
 	CodeVia string
 }
 
-// ErrorData describes a failure to a person: the status and an identifier to quote, if there is one.
+// ErrorData is shown on the error page: the status, and a request ID to quote if there is one.
 type ErrorData struct {
 	Status    int
 	RequestID string
 }
 
-// WidgetData is for the chat in a frame on other sites: their origins, whose word its scripts take.
+// WidgetData is for the chat in a frame on other sites. Sites are the origins whose messages the page's scripts accept.
 type WidgetData struct{ Sites []string }
 
 // PageParts is what a page consists of besides its template.
@@ -70,22 +70,22 @@ type PageParts struct {
 	texts   []string // sections of the locales that its modules need besides "common"
 	styles  []string // static/css/NAME.css, after base.css
 	scripts []string // static/js/NAME.js: entry modules, in order, after theme.js
-	client  bool     // whether they use the Socket.IO client
-	file    string   // the template, pages/NAME.html, when it is another page's
-	fixed   bool     // the theme is not the reader's to switch, and the brand is not shown: no theme.js, no whole.css
+	client  bool     // whether its modules use the Socket.IO client
+	file    string   // template pages/NAME.html, if it is that of another page
+	minimal bool     // no theme switch and no brand: without theme.js and theme-and-brand.css
 }
 
 // AllStyles lists the style sheets, static/css/NAME.css, in order.
 func (p PageParts) AllStyles() []string {
-	if p.fixed {
+	if p.minimal {
 		return append([]string{"base"}, p.styles...)
 	}
-	return append([]string{"base", "whole"}, p.styles...)
+	return append([]string{"base", "theme-and-brand"}, p.styles...)
 }
 
 // AllScripts lists the entry modules, static/js/NAME.js, in order.
 func (p PageParts) AllScripts() []string {
-	if p.fixed {
+	if p.minimal {
 		return p.scripts
 	}
 	return append([]string{"theme"}, p.scripts...)
@@ -129,25 +129,25 @@ func (p PageParts) UsesClient() bool { return p.client }
 
 // Pages are all pages by name.
 var Pages = map[string]PageParts{
-	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "wide"}, scripts: []string{"visitor"}, client: true},
-	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"talk", "media", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", fixed: true},
-	"login":       {texts: []string{"login"}, styles: []string{"sheet"}, scripts: []string{"login"}},
-	"console":     {texts: []string{"talk", "console"}, styles: []string{"talk", "media", "desk", "console", "console-tools"}, scripts: []string{"console"}, client: true},
+	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"conversation", "attachments", "visitor", "visitor-standalone"}, scripts: []string{"visitor"}, client: true},
+	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"conversation", "attachments", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", minimal: true},
+	"login":       {texts: []string{"login"}, styles: []string{"login-and-error"}, scripts: []string{"login"}},
+	"console":     {texts: []string{"talk", "console"}, styles: []string{"conversation", "attachments", "console-dialogs", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
-	"notfound":    {styles: []string{"sheet"}},
-	"offline":     {styles: []string{"sheet"}, scripts: []string{"offline"}},
-	"error":       {styles: []string{"sheet"}},
+	"notfound":    {styles: []string{"login-and-error"}},
+	"offline":     {styles: []string{"login-and-error"}, scripts: []string{"offline"}},
+	"error":       {styles: []string{"login-and-error"}},
 }
 
-// view is what the templates see.
+// view is the data of the templates.
 type view struct {
 	PageData
 	Page string
 	Lang string
 	Dir  string
-	// Theme is "light", "dark", or "" for the system's.
+	// Theme is "light", "dark", or "" to follow the system.
 	Theme string
-	// TeamLine says when an answer may be expected; "" while nobody knows.
+	// TeamLine says when an answer may be expected; "" if that is unknown.
 	TeamLine string
 	Others   []language
 	Client   *clientScript // nil where the page needs no script element for it
@@ -158,7 +158,7 @@ type view struct {
 
 type language struct{ Code, Name, Href string }
 
-// pages holds one parsed template per locale and page, keyed "tr/visitor".
+// pages holds one parsed template per locale and page, with keys such as "tr/visitor".
 var pages = parsePages()
 
 func parsePages() map[string]*template.Template {
@@ -193,7 +193,7 @@ func parsePages() map[string]*template.Template {
 
 var indent = regexp.MustCompile(`\n\s+`)
 
-// parseTight parses templates without the indentation of their lines, which browsers need not read.
+// parseTight parses templates after removing indentation, to save bytes.
 func parseTight(t *template.Template, names []string) (*template.Template, error) {
 	for _, name := range names {
 		source, err := embedded.ReadFile(name)
@@ -257,7 +257,7 @@ func joinStrings() map[string]map[string]string {
 			all := map[string]string{}
 			wanted := bundles()[name].Texts
 			for _, section := range append([]string{"common"}, parts.texts...) {
-				// The fallback first, so that a missing text shows in Turkish instead of as a key.
+				// The fallback first, so that a missing text is shown in Turkish.
 				for _, source := range []string{fallbackLocale, locale} {
 					for key, s := range locales[source][section] {
 						if full := section + "." + key; wanted == nil || slices.Contains(wanted, full) {
@@ -308,18 +308,18 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)
 	if h.Get("Cache-Control") == "" {
-		// The page carries a CSRF token, so it belongs to one browser.
+		// The page contains a CSRF token, so it must not be shared.
 		h.Set("Cache-Control", "private, no-cache")
 	}
 	h.Add("Vary", "Accept-Language, Cookie, Accept-Encoding")
-	// What is secret here, the CSRF token, never stands beside anything that a request chose, so compressing gives nothing away.
+	// Compression cannot leak the CSRF token (BREACH), because the page does not repeat input of the request.
 	if accepts(r.Header.Get("Accept-Encoding"), "gzip") {
 		body = gzipped(body)
 		h.Set("Content-Encoding", "gzip")
 	}
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the browser left; nothing to do about it
+		_, _ = w.Write(body) // an error means that the client has disconnected
 	}
 	return nil
 }

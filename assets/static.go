@@ -79,8 +79,8 @@ func embeddedFile(name string, folders ...string) *file {
 	})
 }
 
-// madeFile is a file whose contents depend on settings.
-func madeFile(name string, body []byte) *file {
+// generatedFile is a file whose contents depend on settings.
+func generatedFile(name string, body []byte) *file {
 	return newFile(name, func() map[string][]byte {
 		bodies := map[string][]byte{"": body}
 		if small := gzipped(body); len(small) < len(body) {

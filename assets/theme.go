@@ -2,11 +2,10 @@ package assets
 
 import "net/http"
 
-// ThemeCookie remembers a theme chosen by ?theme= or by js/theme.js: "light" or "dark". Without it a page looks as the
-// reader's system does.
+// ThemeCookie stores a theme chosen by ?theme= or by js/theme.js: "light" or "dark". Without it a page follows the system.
 const ThemeCookie = "theme"
 
-// Theme returns the theme of an answer, "light", "dark" or "" for the system's: ?theme= first, then the cookie.
+// Theme returns the theme of a response: "light", "dark", or "" to follow the system. ?theme= takes precedence over the cookie.
 func Theme(r *http.Request) string {
 	chosen := r.URL.Query().Get("theme")
 	if chosen == "" {
@@ -20,7 +19,7 @@ func Theme(r *http.Request) string {
 	return chosen
 }
 
-// remember keeps what the request chose by ?lang= and ?theme= for a year.
+// remember stores the choices of ?lang= and ?theme= in cookies for a year.
 func remember(w http.ResponseWriter, r *http.Request, base string) {
 	keep := func(name, value string, seconds int) {
 		http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: base + "/", MaxAge: seconds, SameSite: http.SameSiteLaxMode})

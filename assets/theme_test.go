@@ -58,7 +58,7 @@ func TestThemeIsRemembered(t *testing.T) {
 	}
 }
 
-// A language's own file says which way it is written, and nothing but the two ways.
+// Every locale file gives a valid text direction.
 func TestDirection(t *testing.T) {
 	for locale := range locales {
 		if d := locales[locale]["common"]["direction"]; d != "ltr" && d != "rtl" {
@@ -68,6 +68,6 @@ func TestDirection(t *testing.T) {
 	locales["ar"] = texts{"common": {"direction": "rtl"}}
 	defer delete(locales, "ar")
 	if direction("ar") != "rtl" || direction("tr") != "ltr" || direction("xx") != "ltr" {
-		t.Error("a right-to-left language is not taken for one")
+		t.Error("the direction of a right-to-left language is wrong")
 	}
 }

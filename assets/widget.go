@@ -11,14 +11,14 @@ import (
 type LoaderSettings struct {
 	Sites  []string // origins that may show the chat
 	Locale string   // language where neither the site nor the browser asks for one that we speak
-	Name   string   // of the chat, for those who hear the page; "" = a word of ours
-	Color  string   // BRAND_COLOR, #rrggbb; "" = ours
+	Name   string   // of the chat, for screen readers; "" = a default text
+	Color  string   // BRAND_COLOR, #rrggbb; "" = the default
 }
 
 // Loader serves /widget.js: the modules in static/js/loader with the settings. Browsers ask each time whether it changed, so a
 // site that was added to the list works at once.
 func Loader(s LoaderSettings) http.Handler {
-	made := sync.OnceValue(func() *file { return madeFile("widget.js", loaderScript(s)) })
+	made := sync.OnceValue(func() *file { return generatedFile("widget.js", loaderScript(s)) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { made().serve(w, r, cacheCheck) })
 }
 
@@ -30,7 +30,7 @@ func loaderScript(s LoaderSettings) []byte {
 	if sites == nil {
 		sites = []string{}
 	}
-	// A handful of words in each language, because the file is the same for all sites; the chat itself comes in one language.
+	// A few texts in every language, because all sites get the same file; the chat itself is served in one language.
 	words := map[string]map[string]string{}
 	for name := range locales {
 		words[name] = map[string]string{"direction": direction(name)}
@@ -41,8 +41,8 @@ func loaderScript(s LoaderSettings) []byte {
 			words[name]["title"] = s.Name
 		}
 	}
-	var colors []string // of the button by day and by night: the panel's accent
-	if brand, err := parseShade(s.Color); err == nil {
+	var colors []string // of the button, light and dark: the panel's accent
+	if brand, err := parseColor(s.Color); err == nil {
 		for _, accent := range paletteOf(brand).accent {
 			colors = append(colors, accent.String())
 		}

@@ -28,7 +28,7 @@ func TestLoader(t *testing.T) {
 	}
 	again := get(t, Loader(settings), "/widget.js", "If-None-Match", res.Header.Get("ETag"))
 	if again.StatusCode != http.StatusNotModified {
-		t.Errorf("a browser that has it: status %d", again.StatusCode)
+		t.Errorf("a browser that has the file: status %d", again.StatusCode)
 	}
 	if other := get(t, Loader(LoaderSettings{}), "/widget.js", "If-None-Match", res.Header.Get("ETag")); other.StatusCode != http.StatusOK {
 		t.Errorf("after the list of sites changed: status %d", other.StatusCode)
@@ -39,7 +39,7 @@ func TestLoader(t *testing.T) {
 		t.Errorf("the loader is %d bytes in gzip, over 6.5 kB", len(small))
 	}
 	if plain, err := gzip.NewReader(bytes.NewReader(small)); err != nil || string(body(t, plain)) != script {
-		t.Errorf("the compressed loader is another: %v", err)
+		t.Errorf("the compressed loader differs: %v", err)
 	}
 	t.Logf("loader: %d bytes in gzip", len(small))
 }

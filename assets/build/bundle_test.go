@@ -153,7 +153,7 @@ func TestRun(t *testing.T) {
 		}
 		read(name + ".small")
 	}
-	read("css/tools.css.small") // whose plain form is served from the sources
+	read("css/composer-tools.css.small") // whose plain form is served from the sources
 	var listed map[string]assets.Bundle
 	if err := json.Unmarshal(read("pages.json"), &listed); err != nil || len(listed) != len(pages) {
 		t.Errorf("pages.json: %d pages, want %d; %v", len(listed), len(pages), err)

@@ -1,6 +1,6 @@
-// The service worker: keeps the visitor's shell, says in words when there is no connection, and shows pushes to agents. It
-// never touches the API, the socket, uploads or the agents' pages, and keeps no page that somebody was in.
-// BUILD ({version, base, shell, offline, fallback}) is put before this by the server.
+// The service worker: caches the visitor's page assets, shows the offline page when there is no connection, and shows push
+// notifications to agents. It never handles the API, the socket, uploads or the console, and caches no page with a visitor's
+// data. The server puts BUILD ({version, base, shell, offline, fallback}) before this file.
 const CACHE = `sohbet-${BUILD.version}`;
 const APART = /^\/(admin|api|socket\.io|uploads|login|logout|health|metrics|widget)/;
 const LANGUAGE = `${BUILD.base}/sw-language`;
@@ -9,7 +9,7 @@ const CONSOLE = `${BUILD.base}/admin`;
 self.addEventListener('install', (event) => {
   event.waitUntil((async () => {
     const cache = await caches.open(CACHE);
-    // Without cookies: what is kept here is nobody's, and asking for both languages must not choose one.
+    // Without cookies: the cache must contain no user's data, and requesting both languages must not set the language cookie.
     await cache.addAll([...BUILD.shell, ...Object.values(BUILD.offline)].map((url) => new Request(url, { credentials: 'omit' })));
     await self.skipWaiting();
   })());
@@ -53,15 +53,15 @@ async function navigate(request) {
 
 self.addEventListener('push', (event) => {
   let told = {};
-  try { told = event.data?.json() ?? {}; } catch { /* not ours */ }
-  if (Number.isInteger(told.unread)) event.waitUntil(Promise.resolve(self.navigator.setAppBadge?.(told.unread)).catch(() => { /* the notification says it */ }));
-  // A browser demands that every push shows something.
+  try { told = event.data?.json() ?? {}; } catch { /* not JSON */ }
+  if (Number.isInteger(told.unread)) event.waitUntil(Promise.resolve(self.navigator.setAppBadge?.(told.unread)).catch(() => { /* the notification shows it */ }));
+  // Browsers require that every push shows a notification.
   event.waitUntil(self.registration.showNotification(String(told.title || 'Sohbet'), {
     body: String(told.body ?? ''), tag: String(told.tag || 'sohbet'), renotify: true, icon: `${BUILD.base}/icon-192.png`, data: { url: here(told.url) },
   }));
 });
 
-/** The path of a push, if it leads to this site; else the console. */
+/** The path of a push, if it is on this site; otherwise the console's. */
 function here(path) {
   try {
     const url = new URL(path || CONSOLE, location.origin);
@@ -78,7 +78,7 @@ self.addEventListener('notificationclick', (event) => {
   event.waitUntil((async () => {
     const open = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
     const there = open.find((client) => new URL(client.url).pathname === url);
-    // It hears which conversation was meant once its scripts have run, and before it is shown.
+    // The message with the conversation's tag is delivered once the page's scripts have run.
     if (there) there.postMessage({ pressed: tag });
     if (there) await there.focus();
     else (await self.clients.openWindow(url))?.postMessage({ pressed: tag });

@@ -1,6 +1,5 @@
-// Copies the Socket.IO client's browser files, in the version that the lockfile
-// pins, to where go:embed picks them up. `npm ci && npm run vendor` is all that
-// `make build` needs from Node.
+// Copies the Socket.IO client's browser files, in the version that the lockfile pins, to where go:embed includes them. `make
+// build` runs `npm ci && npm run vendor`, and needs Node for nothing else.
 import { copyFile, mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';

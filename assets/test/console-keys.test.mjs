@@ -1,37 +1,37 @@
-// The console by keyboard alone, and what tells an agent who looks elsewhere: title, icon, notification, sound.
+// The console by keyboard alone; alerts while the agent looks elsewhere: title, icon, notification, sound, push.
 import assert from 'node:assert/strict';
 import { createECDH, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { eventually, house, PHONE, say, shows, signIn, visit } from './harness.mjs';
+import { eventually, startEnv, PHONE, say, shows, signIn, visit } from './harness.mjs';
 
-let h;
+let env;
 const guests = {};
 before(async () => {
-  h = await house();
-  // In the order in which they wait; the last one that wrote stands first in the list.
+  env = await startEnv();
+  // In the order of waiting; the list shows the last message first.
   for (const name of ['Birinci', 'İkinci', 'Üçüncü']) {
-    guests[name] = await visit(await h.person(), name);
+    guests[name] = await visit(await env.newContext(), name);
     await say(guests[name], `ben ${name}`);
     await shows(guests[name], [`ben ${name}`]);
   }
 });
-after(() => h.close());
+after(() => env.close());
 
 const focused = (page) => page.evaluate(() => document.activeElement.id);
 const head = (page, name) => eventually(async () => assert.equal(await page.textContent('#head-name'), name));
 
 test('a day’s work without a mouse', async () => {
-  const page = await signIn(await h.person(), h.server);
+  const page = await signIn(await env.newContext(), env.server);
   await page.waitForSelector('.row');
   const press = (key) => page.keyboard.press(key);
-  // Who waits longest, a reply, and on to the next.
+  // The longest waiting visitor, a reply, and the next one.
   await press('w');
   await head(page, 'Birinci');
   await press('r');
   assert.equal(await focused(page), 'text');
   await page.keyboard.type('hemen w');
   await press('Enter');
-  await shows(page, ['ben Birinci', 'hemen w']); // letters in the box are letters
+  await shows(page, ['ben Birinci', 'hemen w']); // letters typed in the composer are no shortcuts
   await press('Escape');
   assert.equal(await focused(page), 'threads');
   assert.equal(await page.textContent('#head-name'), 'Birinci', 'the conversation stays');
@@ -43,10 +43,10 @@ test('a day’s work without a mouse', async () => {
   await page.keyboard.type('aranacak');
   await press('Enter');
   await page.locator('.message.note', { hasText: 'aranacak' }).waitFor();
-  await press('Escape'); // no note any more
+  await press('Escape'); // leaves note mode
   assert.equal(await page.getAttribute('#composer', 'data-mode'), 'reply');
   await press('Escape');
-  // Along the list: Birinci was answered last, so it stands first.
+  // Moving along the list: Birinci was answered last, so it is first.
   await press('k');
   await head(page, 'Üçüncü');
   await press('k');
@@ -54,18 +54,18 @@ test('a day’s work without a mouse', async () => {
   await press('j');
   await press('j');
   await head(page, 'İkinci');
-  // Close it, and it leaves the list of open ones; open it again.
+  // Closing removes the conversation from the list of open ones; reopening adds it again.
   await press('e');
   await page.locator('.row', { hasText: 'İkinci' }).waitFor({ state: 'detached' });
   await press('e');
   await page.locator('.row', { hasText: 'İkinci' }).waitFor();
-  // Blocking asks; Escape says no and gives the focus back.
+  // Blocking asks for confirmation; Escape cancels it and restores the focus.
   const before = await focused(page);
   await press('b');
   await page.waitForSelector('#confirm[open]');
   await press('Escape');
   assert.equal(await focused(page), before);
-  // The search, from anywhere.
+  // "/" focuses the search from anywhere.
   await press('/');
   assert.equal(await focused(page), 'search');
   await page.keyboard.type('üç');
@@ -76,13 +76,13 @@ test('a day’s work without a mouse', async () => {
   await head(page, 'Üçüncü');
   await press('Escape');
   await press('/');
-  await press('Escape'); // empties the search
+  await press('Escape'); // clears the search
   await eventually(async () => assert.equal(await page.locator('.row').count(), 3));
   await page.context().close();
 });
 
-test('the sheet lists the keys, and switches those of one letter off for good', async () => {
-  const page = await signIn(await h.person(), h.server);
+test('the dialog lists the shortcuts and can switch single-character ones off permanently', async () => {
+  const page = await signIn(await env.newContext(), env.server);
   await page.waitForSelector('.row');
   await page.keyboard.press('?');
   await page.waitForSelector('#keys-dialog[open]');
@@ -109,10 +109,10 @@ test('the sheet lists the keys, and switches those of one letter off for good', 
   await page.context().close();
 });
 
-test('who looks elsewhere is told: title, icon, sound and notification, each asked for', async () => {
-  const context = await h.person();
+test('an agent who looks elsewhere is alerted by title, icon, sound and notification, each only if switched on', async () => {
+  const context = await env.newContext();
   await context.addInitScript(() => {
-    // What the browser would show and play, and whether it was asked.
+    // Records the notifications and sounds, and permission requests.
     window.told = { asked: 0, notes: [], rang: 0 };
     class Told extends EventTarget {
       static permission = 'default';
@@ -132,7 +132,7 @@ test('who looks elsewhere is told: title, icon, sound and notification, each ask
     const start = OscillatorNode.prototype.start;
     OscillatorNode.prototype.start = function ring(...when) { window.told.rang++; return start.apply(this, when); };
   });
-  const page = await signIn(context, h.server);
+  const page = await signIn(context, env.server);
   await page.waitForSelector('.row');
   const told = () => page.evaluate(() => window.told);
   const icon = () => page.getAttribute('link[rel=icon]', 'href');
@@ -141,11 +141,11 @@ test('who looks elsewhere is told: title, icon, sound and notification, each ask
   await page.click('#notify');
   await eventually(async () => assert.equal(await page.getAttribute('#notify', 'aria-checked'), 'true'));
   await page.click('#sound');
-  await eventually(async () => assert.equal((await told()).rang, 2), 'one hears what one switched on');
+  await eventually(async () => assert.equal((await told()).rang, 2), 'a sample is played when switched on');
   await page.keyboard.press('Escape');
   assert.equal((await told()).asked, 1);
 
-  // In view of the list: a sound, but no notification of what the eye can see.
+  // While the list is visible: a sound, but no notification.
   await say(guests.Birinci, 'orada mısınız?');
   await eventually(async () => assert.equal((await told()).rang, 4));
   assert.deepEqual((await told()).notes, []);
@@ -158,27 +158,27 @@ test('who looks elsewhere is told: title, icon, sound and notification, each ask
   });
   await say(guests.Birinci, 'bekliyorum');
   await eventually(async () => assert.deepEqual((await told()).notes, [{ title: 'Birinci', body: 'bekliyorum', tagged: true }]));
-  // A click on it leads to the conversation.
+  // A click on the notification opens the conversation.
   await page.evaluate(() => {
     Object.defineProperty(document, 'hidden', { value: false, configurable: true });
     window.lastNote.dispatchEvent(new Event('click'));
     document.dispatchEvent(new Event('visibilitychange'));
   });
   await head(page, 'Birinci');
-  // All read, by this console and by opening the others: title and icon are plain again.
+  // After all messages have been read, title and icon are normal again.
   for (const name of ['Birinci', 'İkinci', 'Üçüncü']) {
     await page.locator('.row', { hasText: name }).click();
     await head(page, name);
-    await page.locator('.row', { hasText: name }).locator('.badge').waitFor({ state: 'hidden' }); // it is read when it is there
+    await page.locator('.row', { hasText: name }).locator('.badge').waitFor({ state: 'hidden' }); // read once it is loaded
   }
   await eventually(async () => assert.equal(await page.title(), 'Konsol · Sohbet'));
   assert.match(await icon(), /favicon\.svg/);
   await page.context().close();
 });
 
-test('a phone: one pane, the facts in front with a way back, and the box above a small keyboard', async () => {
-  const page = await signIn(await h.person(PHONE), h.server);
-  // What fails is said where one is: here, above the list.
+test('on a phone: one pane, the visitor pane opens and closes, and the composer stays above the keyboard', async () => {
+  const page = await signIn(await env.newContext(PHONE), env.server);
+  // Errors are shown in the visible pane: here, above the list.
   await page.evaluate(() => { Notification.requestPermission = async () => 'denied'; });
   await page.tap('#menu summary');
   await page.tap('#notify');
@@ -202,11 +202,11 @@ test('a phone: one pane, the facts in front with a way back, and the box above a
   await page.context().close();
 });
 
-test('pushes: subscribed for when notifications are switched on, told anew at every visit, and ended', async () => {
-  const context = await h.person({ serviceWorkers: 'allow' });
+test('pushes: subscribed when notifications are switched on, renewed at every visit, and unsubscribed', async () => {
+  const context = await env.newContext({ serviceWorkers: 'allow' });
   const pair = createECDH('prime256v1');
   const keys = { p256dh: pair.generateKeys('base64url'), auth: randomBytes(16).toString('base64url') };
-  // No push service is within reach of a test: the browser's end of it is played here, the server's is real.
+  // Tests cannot reach a push service: the browser's part is simulated, the server's is real.
   await context.addInitScript((of) => {
     Notification.requestPermission = async () => 'granted';
     Object.defineProperty(Notification, 'permission', { get: () => 'granted' });
@@ -217,7 +217,7 @@ test('pushes: subscribed for when notifications are switched on, told anew at ev
     PushManager.prototype.getSubscription = async () => (localStorage.getItem('test.push') ? made() : null);
     PushManager.prototype.subscribe = async (how) => { localStorage.setItem('test.push', JSON.stringify(how)); return made(); };
   }, keys);
-  const page = await signIn(context, h.server);
+  const page = await signIn(context, env.server);
   const sent = [];
   page.on('response', async (response) => {
     if (response.url().includes('/api/push/')) sent.push({ path: new URL(response.url()).pathname, status: response.status(), body: response.request().postDataJSON(), answer: await response.json() });

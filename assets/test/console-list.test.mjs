@@ -1,7 +1,7 @@
-// The console's list with 10,000 conversations: what exists in the document, what one finds where, and that one's place stays.
+// The console's list with 10,000 conversations: number of elements, content at each position, and stable scroll position.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { eventually, house, say, seed, signIn, visit } from './harness.mjs';
+import { eventually, startEnv, say, seed, signIn, visit } from './harness.mjs';
 
 const THREADS = 10_000;
 const CLOSED = THREADS / 50;
@@ -10,25 +10,25 @@ const MOST_ROWS = 60;
 const HISTORY = 800;
 const MOST_MESSAGES = 200;
 
-let h;
+let env;
 let agent;
 before(async () => {
-  h = await house();
-  seed(h.server, '-threads', String(THREADS), '-history', String(HISTORY));
-  agent = await signIn(await h.person(), h.server);
+  env = await startEnv();
+  seed(env.server, '-threads', String(THREADS), '-history', String(HISTORY));
+  agent = await signIn(await env.newContext(), env.server);
 });
-after(() => h.close());
+after(() => env.close());
 
-/** Rows in view: {n: the seed's number, place, of, top}, from the top down. */
+/** Rendered rows: {n: number from the seed, place, of, top}, in order. */
 const rows = () => agent.evaluate(() => [...document.querySelectorAll('.row:not(.coming)')].map((row) => ({
   n: Number(row.querySelector('.row-name').textContent.split(' ').at(-1)), place: Number(row.ariaPosInSet), of: Number(row.ariaSetSize), top: row.getBoundingClientRect().top,
 })));
 const scrollTo = (share) => agent.evaluate((to) => { const s = document.getElementById('list-scroller'); s.scrollTop = to * s.scrollHeight; }, share);
 
-/** The seed closes every fiftieth, so the open one at this place has this number. */
+/** The number of the open conversation at this place: the seed closes every fiftieth. */
 const numberAt = (place) => place + Math.floor((place - 1) / 49);
 
-/** Everything in view is here, and at its place; and `there` holds of it, once the scrolling has been drawn. */
+/** Waits until all rendered rows are loaded and in their places, and `there` holds for them. */
 async function right(what, there = () => true) {
   return eventually(async () => {
     assert.equal(await agent.locator('.row.coming').count(), 0, 'nothing is on its way');
@@ -43,7 +43,7 @@ async function right(what, there = () => true) {
   }, what, 20_000);
 }
 
-test('the document stays small, and every place shows its conversation: top, middle, end, and back', async () => {
+test('the document stays small, and every scroll position shows the right conversations: top, middle, end, and back', async () => {
   await eventually(async () => assert.match(await agent.textContent('[data-filter=active]'), /9\.800/));
   await right('the top', (seen) => seen[0].place === 1);
   await scrollTo(0.5);
@@ -54,7 +54,7 @@ test('the document stays small, and every place shows its conversation: top, mid
   await right('the top again', (seen) => seen[0].place === 1);
 });
 
-test('by keyboard: to the end, up, a page, home, and open', async () => {
+test('by keyboard: End, Up, PageDown, Home, and Enter to open', async () => {
   await agent.focus('#threads');
   const active = () => agent.evaluate(() => {
     const row = document.getElementById(document.getElementById('threads').getAttribute('aria-activedescendant'));
@@ -75,11 +75,11 @@ test('by keyboard: to the end, up, a page, home, and open', async () => {
   assert.equal(await agent.locator('.row[aria-selected=true]').getAttribute('aria-posinset'), String(place));
 });
 
-test('whoever looks further down keeps the place when somebody writes', async () => {
+test('the scroll position further down is kept when a message arrives', async () => {
   await scrollTo(0.2);
   const before = await right('further down', (seen) => seen.at(-1).place > OPEN * 0.1);
   const held = before[Math.floor(before.length / 2)];
-  const visitor = await visit(await h.person(), 'Yeni Gelen');
+  const visitor = await visit(await env.newContext(), 'Yeni Gelen');
   await say(visitor, 'merhaba');
   await eventually(async () => {
     const now = (await rows()).find((row) => row.n === held.n);
@@ -91,7 +91,7 @@ test('whoever looks further down keeps the place when somebody writes', async ()
   await visitor.context().close();
 });
 
-test('the closed ones, and a search through all of them', async () => {
+test('the list of closed conversations, and a search through all', async () => {
   await agent.click('[data-filter=closed]');
   await eventually(async () => {
     const seen = await rows();
@@ -110,7 +110,7 @@ test('the closed ones, and a search through all of them', async () => {
   await eventually(async () => assert.equal((await rows())[1].of, OPEN + 1));
 });
 
-test('a long conversation: up to its first message, and the document stays small', async () => {
+test('a long conversation: scrolling up to its first message, with a small document', async () => {
   await agent.fill('#search', '+90 532 001 0001');
   await eventually(async () => {
     assert.equal(await agent.locator('.row').count(), 1);

@@ -1,22 +1,22 @@
-// The console: signing in and its errors, search, panes, deleting and taking it back, an expired session.
+// The console: signing in and its errors, search, panes, deleting and undo, an expired session.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { act, connected, earsOf, eventually, house, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, texts, visit } from './harness.mjs';
+import { act, connected, interceptEvents, eventually, startEnv, openThread, PHONE, removeThread, say, shows, signIn, stateOf, STORED, texts, visit } from './harness.mjs';
 
-let h;
-before(async () => { h = await house(); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv(); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
-test('signing in: a wrong code is told, a right one lands in the console, signing out ends it', async () => {
-  const context = await h.person();
+test('signing in: a wrong code is refused, the right one opens the console, signing out ends the session', async () => {
+  const context = await env.newContext();
   const page = await context.newPage();
   await page.goto('/admin');
   assert.equal(new URL(page.url()).pathname, '/login');
   await page.click('#ask-button');
   await page.waitForSelector('#verify:not([hidden])');
   assert.match(await page.textContent('#verify .notice'), /terminal/);
-  const code = await eventually(() => h.server.code());
+  const code = await eventually(() => env.server.code());
   await page.fill('#code', code === '000000' ? '111111' : '000000');
   await page.waitForSelector('#verify-problem:not([hidden])');
   assert.match(await page.textContent('#verify-problem'), /Kod yanlış/);
@@ -29,10 +29,10 @@ test('signing in: a wrong code is told, a right one lands in the console, signin
   assert.equal(new URL(page.url()).pathname, '/login');
 });
 
-test('with a password, it comes first', async () => {
-  const strict = await house({ ADMIN_PASSWORD: 'a long enough password 4821', RATE_LIMIT_LOGIN: '5/15m' });
+test('a password is asked for before the code', async () => {
+  const strict = await startEnv({ ADMIN_PASSWORD: 'a long enough password 4821', RATE_LIMIT_LOGIN: '5/15m' });
   try {
-    const page = await (await strict.person()).newPage();
+    const page = await (await strict.newContext()).newPage();
     await page.goto('/login?lang=en');
     await page.click('#ask-button');
     await page.waitForSelector('#ask-problem:not([hidden])');
@@ -46,8 +46,8 @@ test('with a password, it comes first', async () => {
     await page.fill('#code', await eventually(() => strict.server.code()));
     await page.waitForURL('**/admin');
 
-    // Guessing runs into the limit, which says how long to wait.
-    const other = await (await strict.person()).newPage();
+    // Repeated guesses hit the rate limit, whose message says how long to wait.
+    const other = await (await strict.newContext()).newPage();
     await other.goto('/login?lang=en');
     await other.fill('#username', 'admin');
     for (let i = 0; i < 8; i++) {
@@ -63,11 +63,11 @@ test('with a password, it comes first', async () => {
 
 test('the list: newest first, search, nothing found', async () => {
   for (const name of ['Birinci Ziyaretçi', 'İkinci Ziyaretçi', 'Üçüncü Ziyaretçi']) {
-    const page = await visit(await h.person(), name, { phone: '+90 532 000 11 22' });
+    const page = await visit(await env.newContext(), name, { phone: '+90 532 000 11 22' });
     await say(page, `ben ${name}`);
     await eventually(async () => assert.match(await stateOf(page, `ben ${name}`), STORED));
   }
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await eventually(async () => assert.deepEqual((await agent.locator('.row-name').allTextContents()).slice(0, 3), ['Üçüncü Ziyaretçi', 'İkinci Ziyaretçi', 'Birinci Ziyaretçi']));
   await agent.keyboard.press('/');
   await agent.keyboard.type('ikinci');
@@ -83,18 +83,19 @@ test('the list: newest first, search, nothing found', async () => {
   assert.match(await agent.textContent('#facts'), /Türkçe/);
 });
 
-test('the row that is aimed at stays where it is, whoever writes meanwhile', async () => {
+test('the row under a moving pointer stays where it is when messages arrive', async () => {
   const writers = [];
   for (const name of ['Sıra Bir', 'Sıra İki', 'Sıra Üç']) {
-    writers.push([name, await visit(await h.person(), name)]);
+    writers.push([name, await visit(await env.newContext(), name)]);
     await say(writers.at(-1)[1], 'selam');
     await eventually(async () => assert.match(await stateOf(writers.at(-1)[1], 'selam'), STORED));
   }
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   const rows = () => agent.locator('.row').evaluateAll((all) => all.slice(0, 3).map((row) => [row.querySelector('.row-name').textContent, row.querySelector('.row-last').textContent]));
   await eventually(async () => assert.deepEqual((await rows()).map(([name]) => name), ['Sıra Üç', 'Sıra İki', 'Sıra Bir']));
   const { x, y, width, height } = await agent.locator('.row').nth(1).boundingBox();
-  // On a busy machine a message may take longer than rows stand still, so there are a few; the last of the three writes each.
+  // On a busy machine a message may take longer than rows keep their positions, so there are several attempts; each time the last
+  // of the three writes.
   let stood = 0;
   for (let n = 1; n <= 8 && !stood; n++) {
     const order = (await rows()).map(([name]) => name);
@@ -108,15 +109,15 @@ test('the row that is aimed at stays where it is, whoever writes meanwhile', asy
       if (now[2][0] === name) stood++;
     });
     await agent.mouse.move(0, 0);
-    await eventually(async () => assert.deepEqual((await rows()).map(([one]) => one), [name, order[0], order[1]]), 'the order once nobody aims');
+    await eventually(async () => assert.deepEqual((await rows()).map(([one]) => one), [name, order[0], order[1]]), 'the order once the pointer is gone');
   }
-  assert.ok(stood, 'it never stood still');
+  assert.ok(stood, 'the row never kept its position');
 });
 
-test('on a phone one pane at a time, with the phone\'s own way back', async () => {
-  const visitor = await visit(await h.person(), 'Telefon Testi');
+test('on a phone one pane at a time, with the phone\'s Back button', async () => {
+  const visitor = await visit(await env.newContext(), 'Telefon Testi');
   await say(visitor, 'selam');
-  const agent = await signIn(await h.person(PHONE), h.server);
+  const agent = await signIn(await env.newContext(PHONE), env.server);
   await agent.waitForSelector('.row');
   assert.ok(await agent.locator('#talk-pane').isHidden());
   await openThread(agent, 'Telefon Testi');
@@ -129,13 +130,13 @@ test('on a phone one pane at a time, with the phone\'s own way back', async () =
   await agent.waitForSelector('.list-pane', { state: 'visible' });
 });
 
-test('two consoles stay in step, and a draft belongs to its conversation', async () => {
-  const first = await visit(await h.person(), 'Taslak Bir');
+test('two consoles are synchronised, and drafts belong to their conversations', async () => {
+  const first = await visit(await env.newContext(), 'Taslak Bir');
   await say(first, 'soru bir');
-  const second = await visit(await h.person(), 'Taslak İki');
+  const second = await visit(await env.newContext(), 'Taslak İki');
   await say(second, 'soru iki');
-  const a = await signIn(await h.person(), h.server);
-  const b = await signIn(await h.person(), h.server);
+  const a = await signIn(await env.newContext(), env.server);
+  const b = await signIn(await env.newContext(), env.server);
   await openThread(a, 'Taslak Bir');
   await openThread(b, 'Taslak Bir');
   await say(a, 'yanıt');
@@ -149,28 +150,28 @@ test('two consoles stay in step, and a draft belongs to its conversation', async
   assert.equal(await a.inputValue('#text'), 'yarım kalan');
 });
 
-test('an expired session is told, and the draft outlives signing in again', async () => {
-  const visitor = await visit(await h.person(), 'Oturum');
+test('an expired session is shown, and the draft survives signing in again', async () => {
+  const visitor = await visit(await env.newContext(), 'Oturum');
   await say(visitor, 'orada mısınız?');
-  const context = await h.person();
-  const agent = await signIn(context, h.server);
+  const context = await env.newContext();
+  const agent = await signIn(context, env.server);
   await openThread(agent, 'Oturum');
   await agent.fill('#text', 'uzun bir yanıt');
-  // The cookie is gone, as after twelve hours, and the connection has to be made anew.
+  // The cookie is gone, as after twelve hours, and the page has to reconnect.
   await context.clearCookies({ name: /^(?!lang$|sohbet_csrf$)/ });
-  await h.server.restart();
+  await env.server.restart();
   await agent.waitForSelector('#expired:not([hidden])', { timeout: 15_000 });
   assert.equal(await agent.inputValue('#text'), 'uzun bir yanıt');
-  // Even what is sent now only waits.
+  // A message sent now waits.
   await say(agent, 'bekleyen');
   assert.notEqual(await stateOf(agent, 'bekleyen'), 'failed');
   await agent.fill('#text', 'uzun bir yanıt');
   await agent.click('#expired a');
   await agent.waitForURL('**/login');
-  const before = h.server.log.length;
+  const before = env.server.log.length;
   await agent.click('#ask-button');
-  await eventually(() => assert.match(h.server.log.slice(before), /SIGN-IN CODE/));
-  await agent.fill('#code', h.server.code());
+  await eventually(() => assert.match(env.server.log.slice(before), /SIGN-IN CODE/));
+  await agent.fill('#code', env.server.code());
   await agent.waitForURL('**/admin');
   await agent.waitForSelector('#conversation:not([hidden])');
   await shows(agent, ['orada mısınız?', 'bekleyen']);
@@ -179,11 +180,11 @@ test('an expired session is told, and the draft outlives signing in again', asyn
   await shows(visitor, ['orada mısınız?', 'bekleyen'], 15_000);
 });
 
-test('deleting can be taken back; other consoles see it when it is sent, at the latest as the page is left', async () => {
-  const visitor = await visit(await h.person(), 'Silinecek');
+test('deleting can be undone; it reaches other consoles after the undo period or when the page is left', async () => {
+  const visitor = await visit(await env.newContext(), 'Silinecek');
   await say(visitor, 'silin beni');
-  const a = await signIn(await h.person(), h.server);
-  const b = await signIn(await h.person(), h.server);
+  const a = await signIn(await env.newContext(), env.server);
+  const b = await signIn(await env.newContext(), env.server);
   const row = (page) => page.locator('.row', { hasText: 'Silinecek' });
   await openThread(a, 'Silinecek');
   await act(a, 'clear');
@@ -196,7 +197,7 @@ test('deleting can be taken back; other consoles see it when it is sent, at the 
   assert.equal(await a.locator('.undo-bar').count(), 0);
   await openThread(a, 'Silinecek');
   await shows(a, ['silin beni']);
-  // By keyboard: gone, back, gone for good.
+  // By keyboard: delete, undo, delete.
   await a.keyboard.press('Escape');
   await a.keyboard.press('Delete');
   await row(a).waitFor({ state: 'detached' });
@@ -205,7 +206,7 @@ test('deleting can be taken back; other consoles see it when it is sent, at the 
   await a.keyboard.press('Escape');
   await a.keyboard.press('Delete');
   await row(a).waitFor({ state: 'detached' });
-  // The visitor writes meanwhile: nobody has read that, so nothing is deleted.
+  // A new, unread message of the visitor cancels the deletion.
   await say(visitor, 'bir şey daha');
   await row(a).waitFor();
   assert.equal(await a.locator('.undo-bar').count(), 0);
@@ -216,11 +217,11 @@ test('deleting can be taken back; other consoles see it when it is sent, at the 
   await visitor.context().close();
 });
 
-test('a deletion that the server does not take brings the conversation back and says why', async () => {
-  const visitor = await visit(await h.person(), 'Geri Gelen');
+test('a deletion that the server refuses restores the conversation and shows why', async () => {
+  const visitor = await visit(await env.newContext(), 'Geri Gelen');
   await say(visitor, 'buradayım');
-  const context = await h.person();
-  const agent = await signIn(context, h.server);
+  const context = await env.newContext();
+  const agent = await signIn(context, env.server);
   await openThread(agent, 'Geri Gelen');
   await context.route('**/api/threads/delete', (route) => route.abort());
   await removeThread(agent);
@@ -230,18 +231,18 @@ test('a deletion that the server does not take brings the conversation back and 
   assert.equal(await agent.locator('.undo-bar').count(), 0);
 });
 
-test('what a console was not told it looks up when the server says so: closed, deleted, changed', async () => {
-  const a = await signIn(await h.person(), h.server);
-  const context = await h.person();
-  const ears = await earsOf(context);
-  const b = await signIn(context, h.server);
+test('missed events are made up for after resync: closed, deleted, edited', async () => {
+  const a = await signIn(await env.newContext(), env.server);
+  const context = await env.newContext();
+  const events = await interceptEvents(context);
+  const b = await signIn(context, env.server);
   const row = (page, name) => page.locator('.row', { hasText: name });
-  for (const name of ['Kapanacak', 'Gidecek', 'Kalacak']) await say(await visit(await h.person(), name), 'merhaba');
+  for (const name of ['Kapanacak', 'Gidecek', 'Kalacak']) await say(await visit(await env.newContext(), name), 'merhaba');
   await openThread(a, 'Kalacak');
   await say(a, 'yarin');
   await openThread(b, 'Kalacak');
   await shows(b, ['merhaba', 'yarin']);
-  ears.deaf = true;
+  events.drop = true;
   await a.locator('#text').press('ArrowUp');
   await a.locator('#text').fill('yarın');
   await a.locator('#text').press('Enter');
@@ -255,17 +256,17 @@ test('what a console was not told it looks up when the server says so: closed, d
   await b.waitForTimeout(500);
   for (const name of ['Kapanacak', 'Gidecek']) assert.ok(await row(b, name).isVisible(), name);
   await shows(b, ['merhaba', 'yarin']);
-  ears.deaf = false;
-  ears.hear('resync', {});
+  events.drop = false;
+  events.inject('resync', {});
   await shows(b, ['merhaba', 'yarın']);
   for (const name of ['Kapanacak', 'Gidecek']) await row(b, name).waitFor({ state: 'detached' });
 });
 
-test('emptied by another client, a conversation stays in the list and opens; its next message comes in', async () => {
-  const visitor = await visit(await h.person(), 'Boşalan');
+test('a conversation emptied by another client stays in the list, opens, and gets new messages', async () => {
+  const visitor = await visit(await env.newContext(), 'Boşalan');
   await say(visitor, 'ilk');
   const { thread } = await visitor.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')));
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Boşalan');
   await shows(agent, ['ilk']);
   const clear = () => agent.evaluate((id) => fetch('/api/messages/clear', {
@@ -285,11 +286,11 @@ test('emptied by another client, a conversation stays in the list and opens; its
 });
 
 test('a double click on Close closes once', async () => {
-  const visitor = await visit(await h.person(), 'Çift Tık');
+  const visitor = await visit(await env.newContext(), 'Çift Tık');
   await say(visitor, 'merhaba');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Çift Tık');
-  // The second click comes as soon as the button says the opposite.
+  // The second click comes as soon as the button has changed its meaning.
   await agent.evaluate(() => {
     const button = document.getElementById('finish');
     new MutationObserver((_, observer) => {
@@ -300,15 +301,15 @@ test('a double click on Close closes once', async () => {
     button.click();
   });
   await eventually(async () => assert.equal(await agent.getAttribute('#finish', 'data-now'), 'closed'));
-  await agent.waitForTimeout(300); // what a second act would take
+  await agent.waitForTimeout(300); // enough time for a second action
   assert.equal(await agent.getAttribute('#finish', 'data-now'), 'closed');
   await agent.locator('#finish').click({ delay: 600 });
   await eventually(async () => assert.equal(await agent.getAttribute('#finish', 'data-now'), 'open'));
 });
 
-test('deleting all asks first, and empties every console', async () => {
-  const a = await signIn(await h.person(), h.server);
-  const b = await signIn(await h.person(), h.server);
+test('deleting all conversations requires confirmation, and empties every console', async () => {
+  const a = await signIn(await env.newContext(), env.server);
+  const b = await signIn(await env.newContext(), env.server);
   await a.click('#menu summary');
   assert.equal(await a.locator('.menu-sheet #clear-all').count(), 0, 'not in the menu');
   await a.click('#settings-open');
@@ -329,20 +330,20 @@ test('deleting all asks first, and empties every console', async () => {
   assert.deepEqual(await texts(a), []);
 });
 
-test('agents see that the disk fills, in their language', async () => {
+test('agents see a warning that the disk is nearly full or full, in their language', async () => {
   for (const [lang, low, full] of [['tr', /dolmak üzere/, /Ziyaretçiler yazamıyor/], ['en', /nearly full/, /Visitors cannot write/]]) {
-    const context = await h.person();
-    const ears = await earsOf(context);
-    const page = await signIn(context, h.server, { lang });
+    const context = await env.newContext();
+    const events = await interceptEvents(context);
+    const page = await signIn(context, env.server, { lang });
     const line = page.locator('#storage');
     assert.ok(await line.isHidden());
     for (const [storage, words] of [['low', low], ['full', full]]) {
-      await eventually(async () => { // the answer to the console's greeting says that there is room
-        ears.hear('storage_status', { storage });
+      await eventually(async () => { // the ack of admin_join, which may come later, says that the disk is ok
+        events.inject('storage_status', { storage });
         assert.match(await line.innerText(), words);
       });
     }
-    ears.hear('storage_status', { storage: 'ok' });
+    events.inject('storage_status', { storage: 'ok' });
     await line.waitFor({ state: 'hidden' });
   }
 });

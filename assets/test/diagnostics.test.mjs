@@ -1,18 +1,18 @@
-// The page that shows how the server fares: what it shows, that its buttons do something, and both themes by axe.
+// The diagnostics page: its content and buttons, and accessibility in both themes.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
-import { DESK, eventually, fits, house, PHONE, say, shows, signIn, visit } from './harness.mjs';
+import { DESK, eventually, fits, startEnv, PHONE, say, shows, signIn, visit } from './harness.mjs';
 
-let h;
-before(async () => { h = await house(); });
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv(); });
+after(() => env.close());
 
 test('diagnostics: checks, repairs, the log and what is wrong, in light and dark', async () => {
-  const visitor = await visit(await h.person(), 'Ölçüm');
+  const visitor = await visit(await env.newContext(), 'Ölçüm');
   await say(visitor, 'Merhaba');
   await shows(visitor, ['Merhaba']);
-  const page = await signIn(await h.person(DESK), h.server);
+  const page = await signIn(await env.newContext(DESK), env.server);
   await page.click('#menu summary');
   await page.click('a[href="/admin/diagnostics"]');
   await page.waitForSelector('.checks [data-status=ok]');
@@ -26,9 +26,9 @@ test('diagnostics: checks, repairs, the log and what is wrong, in light and dark
   await eventually(async () => assert.match(await page.textContent('[data-repair=purge] .outcome:not(.failed)'), /kod ve .* konuşma silindi/), 'purged');
   await page.selectOption('#level', 'debug');
   await eventually(async () => assert.match(await page.textContent('#level-said'), /debug/), 'level set');
-  const before = h.server.log.length;
-  await fetch(`${h.server.url}/health/live`); // which is logged at debug alone
-  await eventually(() => assert.match(h.server.log.slice(before), /level=DEBUG/), 'a line at debug');
+  const before = env.server.log.length;
+  await fetch(`${env.server.url}/health/live`); // logged only at level debug
+  await eventually(() => assert.match(env.server.log.slice(before), /level=DEBUG/), 'a line at debug');
   await page.selectOption('#level', 'info');
   // A sample is taken every ten seconds.
   await eventually(async () => assert.match(await page.textContent('.chart:nth-child(2) .now'), /^[1-9]/), 'visitors online', 20_000);
@@ -40,7 +40,7 @@ test('diagnostics: checks, repairs, the log and what is wrong, in light and dark
     assert.ok(await fits(page), 'no sideways scrolling');
   }
 
-  // What is wrong is told in the page's language, as far as it has words; the rest in the server's.
+  // Problems are shown in the page's language if there is a translation, otherwise in the server's words.
   await page.route('**/api/diagnostics*', async (route) => {
     const answer = await route.fetch();
     const found = await answer.json();
@@ -56,9 +56,9 @@ test('diagnostics: checks, repairs, the log and what is wrong, in light and dark
   }
   await page.unroute('**/api/diagnostics*');
 
-  await h.server.kill();
+  await env.server.kill();
   await eventually(async () => assert.ok(await page.isVisible('#trouble')), 'told that nothing answers', 15_000);
-  await h.server.start();
+  await env.server.start();
   await eventually(async () => assert.ok(await page.isHidden('#trouble')), 'and that it answers again', 15_000);
   await page.context().close();
   await visitor.context().close();

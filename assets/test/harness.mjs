@@ -1,5 +1,5 @@
-// What the browser tests stand on: the real binary on a free port with a data
-// folder of its own, real Chromium, and visitors and agents that act like people.
+// The basis of the browser tests: the real binary on a free port with its own data folder, real Chromium, and helpers for what
+// visitors and agents do.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { freePort, started } from '../../handlers/test/programs.mjs';
+import { freePort, started } from '../../handlers/test/processes.mjs';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const scratch = mkdtempSync(path.join(tmpdir(), 'sohbet-browser-'));
@@ -17,7 +17,7 @@ process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
 let built = process.env.SOHBET_BIN;
 
-/** The binary under test: SOHBET_BIN, or built once. */
+/** The path of the binary under test: SOHBET_BIN, otherwise built once. */
 function binary() {
   if (!built) {
     const out = path.join(scratch, 'sohbet');
@@ -27,7 +27,7 @@ function binary() {
   return path.resolve(built);
 }
 
-/** Tries until check() no longer throws, and gives back what it gave. */
+/** Repeats check() until it does not throw, and returns its result. */
 export async function eventually(check, what = 'condition', within = 20_000) {
   const end = Date.now() + within;
   for (;;) {
@@ -40,16 +40,16 @@ export async function eventually(check, what = 'condition', within = 20_000) {
   }
 }
 
-/** How long what is closed may take, in ms. */
+/** Time limit for closing a server or browser, in ms. */
 const STOP = 20_000;
 
-/** One server. Its port and data folder survive kill() and start(). */
+/** A server process. Port and data folder stay the same after kill() and start(). */
 export class Server {
   #child = null;
-  #env;
+  #settings;
   log = '';
 
-  constructor(env = {}) { this.#env = env; }
+  constructor(settings = {}) { this.#settings = settings; }
 
   async start() {
     this.port ??= await freePort();
@@ -59,7 +59,7 @@ export class Server {
       cwd: this.data,
       env: {
         PATH: process.env.PATH, HOME: this.data, HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, LOG_FORMAT: 'text',
-        RATE_LIMIT_MESSAGE: 'off', RATE_LIMIT_API: 'off', RATE_LIMIT_LOGIN: 'off', RATE_LIMIT_UPLOAD: 'off', ...this.#env,
+        RATE_LIMIT_MESSAGE: 'off', RATE_LIMIT_API: 'off', RATE_LIMIT_LOGIN: 'off', RATE_LIMIT_UPLOAD: 'off', ...this.#settings,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -72,7 +72,7 @@ export class Server {
     return this;
   }
 
-  /** SIGKILL is a crash, SIGTERM a stop. */
+  /** SIGKILL simulates a crash, SIGTERM an ordinary stop. */
   async kill(signal = 'SIGKILL') {
     if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode) return;
     const child = this.#child;
@@ -100,55 +100,55 @@ export class Server {
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 export const DESK = { viewport: { width: 1440, height: 900 } };
 
-/** How Chromium is started: the headless shell where it is installed, which needs half of the CPU time. */
+/** How Chromium is started: the headless shell if installed, which needs half the CPU time. */
 export const CHROMIUM = {
   executablePath: process.env.CHROMIUM_SHELL ?? process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    // A microphone that hums, and that nobody has to be asked for.
+    // A fake microphone, available without a permission prompt.
     '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
 };
 
 /** The full Chromium, for tests that need profiles, preferences or the back/forward cache. */
 export const DESKTOP_CHROMIUM = { ...CHROMIUM, executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium' };
 
-/** Waits for what Chromium closes, but not for ever: that it hangs says nothing of what was tested, and it ends with this process. */
+/** Waits for closing, but not for ever: a hanging Chromium is no test failure, and is killed with this process. */
 async function inTime(what, closing) {
   const late = sleep(STOP, 'late', { ref: false });
   if (await Promise.race([closing, late]) === 'late') console.error(`${process.argv[1]}: ${what} did not close within ${STOP} ms`);
 }
 
-/** Chromium and a server for one test file; `close` ends both. */
-export async function house(env, program = CHROMIUM) {
-  const server = await new Server(env).start();
+/** Starts Chromium and a server for one test file; `close` ends both. */
+export async function startEnv(settings, program = CHROMIUM) {
+  const server = await new Server(settings).start();
   const browser = await chromium.launch(program).catch(async (error) => {
     await server.kill();
     throw error;
   });
-  const complaints = [];
-  const guests = new Set();
-  /** Addresses that pages may ask: the server's, and those of sites that embed the chat. */
+  const problems = [];
+  const contexts = new Set();
+  /** Origins to which pages may send requests: the server's, and those of sites that embed the chat. */
   const hosts = [server.url];
 
-  /** A browser of one's own, whose errors and requests to other hosts are held against the pages. */
-  async function person(options = {}, inBrowser = browser) {
+  /** Opens a new browser context; errors in its pages and requests to other hosts make the test file fail. */
+  async function newContext(options = {}, inBrowser = browser) {
     const context = await inBrowser.newContext({ locale: 'tr-TR', timezoneId: 'Europe/Istanbul', baseURL: server.url, serviceWorkers: 'block', ...DESK, ...options });
     context.on('request', (request) => {
-      if (!hosts.some((host) => request.url().startsWith(`${host}/`)) && !/^(data|blob):/.test(request.url())) complaints.push(`request to ${request.url()}`);
+      if (!hosts.some((host) => request.url().startsWith(`${host}/`)) && !/^(data|blob):/.test(request.url())) problems.push(`request to ${request.url()}`);
     });
     context.on('console', (message) => {
       const text = message.text();
-      // A killed server and a refused request are told in the console too; both are part of these tests.
-      if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load resource/.test(text)) complaints.push(`console: ${text}`);
+      // Failed requests are also logged to the console, but are expected in tests that kill the server.
+      if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load resource/.test(text)) problems.push(`console: ${text}`);
     });
-    guests.add(context);
-    context.on('close', () => guests.delete(context));
-    context.on('weberror', (error) => complaints.push(`page error: ${error.error().message} ${error.error().stack}`));
+    contexts.add(context);
+    context.on('close', () => contexts.delete(context));
+    context.on('weberror', (error) => problems.push(`page error: ${error.error().message} ${error.error().stack}`));
     return context;
   }
 
-  /** Closes every person's browser but those of `residents`, lest the pages of a test that is over eat the time of the next. */
-  async function leave(...residents) {
-    await inTime('pages of a test', Promise.all([...guests].filter((context) => !residents.includes(context)).map((context) => context.close())));
+  /** Closes all browser contexts except those of `except`, so that pages of a finished test do not slow down the next one. */
+  async function closeContexts(...except) {
+    await inTime('pages of a test', Promise.all([...contexts].filter((context) => !except.includes(context)).map((context) => context.close())));
   }
 
   async function close() {
@@ -157,13 +157,13 @@ export async function house(env, program = CHROMIUM) {
     } finally {
       await server.kill('SIGTERM');
     }
-    assert.deepEqual(complaints, [], 'pages must not complain');
+    assert.deepEqual(problems, [], 'pages must not log errors or send requests to other hosts');
   }
 
-  return { browser, server, person, leave, hosts, complaints, close };
+  return { browser, server, newContext, closeContexts, hosts, problems, close };
 }
 
-// --- what people do -----------------------------------------------------------
+// --- actions of visitors and agents --------------------------------------------
 
 /** Opens the visitor's page and gives a name. */
 export async function visit(context, name, { lang = 'tr', phone = '' } = {}) {
@@ -179,22 +179,25 @@ export async function visit(context, name, { lang = 'tr', phone = '' } = {}) {
   return page;
 }
 
-/** What the next page of this browser hears: events of the server are lost while it is `deaf` (answers are not), and `hear` makes one up. */
-export async function earsOf(context) {
-  const ears = { deaf: false };
+/**
+ * Controls the events that the next page of this context receives: while `drop` is true, events (but not acks) are dropped, and
+ * `hear` makes one up.
+ */
+export async function interceptEvents(context) {
+  const events = { drop: false };
   await context.routeWebSocket(/socket\.io/, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((frame) => server.send(frame));
-    server.onMessage((frame) => { if (!ears.deaf || !String(frame).startsWith('42["')) socket.send(frame); });
-    ears.hear = (...event) => socket.send(`42${JSON.stringify(event)}`);
+    server.onMessage((frame) => { if (!events.drop || !String(frame).startsWith('42["')) socket.send(frame); });
+    events.inject = (...event) => socket.send(`42${JSON.stringify(event)}`);
   });
-  return ears;
+  return events;
 }
 
 /** Waits until the page says that it is connected. */
 export const connected = (page) => page.waitForSelector('#talk[data-connection=online]');
 
-/** Signs in with the code from the server's log, and lands in the console. */
+/** Signs in with the code from the server's log; returns the console's page. */
 export async function signIn(context, server, { lang = 'tr' } = {}) {
   const page = await context.newPage();
   await page.goto(`/login?lang=${lang}`);
@@ -208,13 +211,13 @@ export async function signIn(context, server, { lang = 'tr' } = {}) {
   return page;
 }
 
-/** Writes into the composer and presses Enter. */
+/** Types into the composer and presses Enter. */
 export async function say(page, text) {
   await page.locator('#text').fill(text);
   await page.locator('#text').press('Enter');
 }
 
-/** Writes many, one right after the other, where it does not matter how they come into the box. */
+/** Sends many messages in quick succession by dispatching events, without simulating key presses. */
 export const sayAll = (page, lines) => page.evaluate((all) => {
   const box = document.getElementById('text');
   for (const line of all) {
@@ -224,43 +227,43 @@ export const sayAll = (page, lines) => page.evaluate((all) => {
   }
 }, lines);
 
-/** The texts of all bubbles, in order. */
+/** The texts of all message bubbles, in order. */
 export const texts = (page) => page.locator('.message .bubble').allTextContents();
 
-/** Waits until the page shows exactly these bubbles. */
+/** Waits until the page shows exactly these messages. */
 export const shows = (page, expected, within) => eventually(async () => assert.deepEqual(await texts(page), expected), `bubbles ${JSON.stringify(expected).slice(0, 200)}`, within);
 
 /** The state of the bubble with this text: waiting, sending, sent, delivered, read, failed, received. */
 export const stateOf = (page, text) => page.locator('.message', { hasText: text }).last().getAttribute('data-state');
 
-/** States of a message that the server has: how soon it is delivered is up to who else is there. */
+/** States of a message that the server has stored; whether it is also delivered or read depends on the other pages. */
 export const STORED = /^(sent|delivered|read)$/;
 export const STORED_MESSAGE = '.message:is([data-state=sent], [data-state=delivered], [data-state=read])';
 
-/** Whether nothing makes the page wider than its screen. A phone widens innerWidth to what does, so that alone would never tell. */
+/** Whether the page does not overflow sideways. Compares with clientWidth, because on phones innerWidth grows with the overflow. */
 export const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
 
 /** Opens the thread of this visitor in the console. */
 export async function openThread(page, name) {
   await eventually(async () => {
-    await page.locator('.row', { hasText: name }).first().click(); // a row above it may come between, and take the click
+    await page.locator('.row', { hasText: name }).first().click(); // the rows may move, and another one may get the click
     assert.ok((await page.textContent('#head-name')).includes(name));
   }, `the conversation with ${name} open`);
   await page.waitForSelector('#conversation:not([hidden])');
 }
 
-/** Fills the server's database with conversations; `-threads` and `-history` as assets/test/seed/main.go has them. */
+/** Fills the server's database with conversations; for the flags `-threads` and `-history` see assets/test/seed/main.go. */
 export function seed(server, ...args) {
   execFileSync('go', ['run', './assets/test/seed', ...args], { cwd: root, stdio: 'inherit', env: { ...process.env, DATA_DIR: server.data } });
 }
 
-/** Does one of the things in the menu above the open conversation: 'export', 'block' or 'clear'. */
+/** Chooses an action in the menu of the open conversation: 'export', 'block' or 'clear'. */
 export async function act(page, what) {
   await page.click('#talk-menu summary');
   await page.click(`#${what}`);
 }
 
-/** Deletes the open conversation, and does not wait for the time in which it could be brought back: as leaving the page and coming back does. */
+/** Deletes the open conversation without waiting for the undo period, by simulating that the page is left and restored. */
 export async function removeThread(page) {
   await act(page, 'clear');
   await page.evaluate(() => {

@@ -1,14 +1,14 @@
-// Pages of other sites, opened in the browser of a signed-in agent: they can neither read, write, upload, listen nor frame.
-// One stands on another site, one on a sibling of ours (same host, another port), to which cookies do travel, and one is
-// listed in CORS_ORIGINS: it may embed the chat and talk to the server as a visitor, and is nobody's agent.
+// Attacks from pages of other sites, opened in the browser of a signed-in agent: they can neither read, write, upload, connect
+// nor embed. One page is on another site, one is same-site (same host, another port), so that cookies are sent, and one is listed
+// in CORS_ORIGINS: it may embed the chat and act as a visitor, but not as an agent.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { DESKTOP_CHROMIUM, eventually, house, signIn, visit } from './harness.mjs';
+import { DESKTOP_CHROMIUM, eventually, startEnv, signIn, visit } from './harness.mjs';
 
-let pages; // a server of empty pages
-let h;
+let pages; // serves empty pages
+let env;
 const origin = {};
 
 before(async () => {
@@ -31,20 +31,20 @@ after(async () => {
   }
 });
 
-/** A page at `from` in a browser in which an agent is signed in and a visitor has written. */
+/** Opens a page at `from` in a browser in which an agent is signed in and a visitor has written. */
 async function hostile(from) {
-  const context = await h.browser.newContext({ baseURL: h.server.url });
+  const context = await env.browser.newContext({ baseURL: env.server.url });
   const guest = await visit(context, 'Kurban');
   await guest.fill('#text', 'private words');
   await guest.press('#text', 'Enter');
-  const agent = await signIn(context, h.server);
+  const agent = await signIn(context, env.server);
   await agent.locator('.row', { hasText: 'private words' }).first().waitFor();
   const page = await context.newPage();
   await page.goto(from);
   return { context, page, agent };
 }
 
-/** What a script on the page can get of our server; each value is an answer's status and text, or why there is none. */
+/** What a script on the page can get from our server; each value is a response's status and text, or the reason why there is none. */
 const attack = (page, target) => page.evaluate(async (url) => {
   const got = {};
   const within = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(() => resolve('nothing'), 4_000))]);
@@ -66,7 +66,7 @@ const attack = (page, target) => page.evaluate(async (url) => {
   form.append('file', new Blob([Uint8Array.from([0x89, 0x50, 0x4e, 0x47])], { type: 'image/png' }), 'x.png');
   await ask('upload', '/api/upload/image', { method: 'POST', mode: 'no-cors', body: form });
   got.beacon = String(navigator.sendBeacon(`${url}/api/messages/clear_all`, ''));
-  // Scripts, pictures and styles of ours that hold nobody's data may load; answers must not.
+  // Our static scripts, pictures and styles may be loaded by others; API responses must not.
   const load = (name, tag, path) => within(new Promise((resolve) => {
     const node = document.createElement(tag);
     Object.assign(node, { onload: () => resolve('loaded'), onerror: () => resolve('refused') });
@@ -94,7 +94,7 @@ const attack = (page, target) => page.evaluate(async (url) => {
       }
     };
   }));
-  // Another window.
+  // A window with a page of ours.
   const other = open(`${url}/admin`);
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   try {
@@ -105,7 +105,7 @@ const attack = (page, target) => page.evaluate(async (url) => {
   return got;
 }, target);
 
-/** Which of our pages the page can show in a frame, by path. */
+/** Which of our pages the page can embed in a frame, by path. */
 async function framed(page, target, paths) {
   await page.evaluate(([url, list]) => {
     for (const path of list) {
@@ -117,7 +117,7 @@ async function framed(page, target, paths) {
   }, [target, paths]);
   const shown = {};
   await Promise.all(paths.map(async (path) => {
-    // A refused page leaves an error page, or nothing, in the frame.
+    // If embedding is refused, the frame contains an error page or nothing.
     const ours = () => page.frames().find((one) => one.name() === path && one.url().startsWith(target));
     await eventually(async () => assert.notEqual(await ours()?.title(), undefined), '', 2_500).catch(() => {});
     shown[path] = Boolean(ours() && await ours().title());
@@ -132,50 +132,50 @@ async function nothingLost(agent) {
 
 const PATHS = ['/', '/login', '/admin'];
 
-for (const [setup, env] of [['default', () => ({})], ['CORS_ORIGINS', () => ({ CORS_ORIGINS: origin.listed })]]) {
+for (const [setup, settings] of [['default', () => ({})], ['CORS_ORIGINS', () => ({ CORS_ORIGINS: origin.listed })]]) {
   for (const who of ['stranger', 'sibling']) {
-    test(`${setup}: a page of a ${who} gets nothing`, async () => {
-      h = await house(env());
+    test(`${setup}: a page of a ${who} site can neither read nor change anything`, async () => {
+      env = await startEnv(settings());
       try {
         const { context, page, agent } = await hostile(origin[who]);
-        const framable = await framed(page, h.server.url, PATHS);
+        const framable = await framed(page, env.server.url, PATHS);
         assert.deepEqual(framable, { '/': false, '/login': false, '/admin': false });
-        const asked = h.server.log.split('SIGN-IN CODE').length;
-        const got = await attack(page, h.server.url);
+        const asked = env.server.log.split('SIGN-IN CODE').length;
+        const got = await attack(page, env.server.url);
         for (const [what, answer] of Object.entries(got)) {
           assert.match(answer, /^(TypeError|opaque|refused|severed|SecurityError|true)$/, what);
           if (what.startsWith('threads') && what !== 'threads opaquely') assert.notEqual(answer, 'loaded', what);
         }
-        assert.equal(h.server.log.split('SIGN-IN CODE').length, asked, 'a page of another site had a code sent');
+        assert.equal(env.server.log.split('SIGN-IN CODE').length, asked, 'a page of another site had a code sent');
         await nothingLost(agent);
         await context.close();
       } finally {
-        await h.close();
+        await env.close();
       }
     });
   }
 }
 
-test('CORS_ORIGINS: a listed page of another site may embed the chat alone', async () => {
-  h = await house({ CORS_ORIGINS: origin.listedStranger }, DESKTOP_CHROMIUM) // which keeps storage from frames of other sites;
+test('CORS_ORIGINS: a listed page of another site may embed only the chat', async () => {
+  env = await startEnv({ CORS_ORIGINS: origin.listedStranger }, DESKTOP_CHROMIUM); // full Chromium, which blocks storage in third-party frames
   try {
     const { context, page } = await hostile(origin.listedStranger);
-    assert.deepEqual(await framed(page, h.server.url, PATHS), { '/': true, '/login': false, '/admin': false });
+    assert.deepEqual(await framed(page, env.server.url, PATHS), { '/': true, '/login': false, '/admin': false });
     await page.frames().find((frame) => frame.name() === '/').waitForSelector('#start-form');
     await context.close();
   } finally {
-    await h.close();
+    await env.close();
   }
 });
 
-test('CORS_ORIGINS: the listed page may embed the chat, and be a visitor; an agent it is not', async () => {
-  h = await house({ CORS_ORIGINS: origin.listed });
+test('CORS_ORIGINS: a listed page may embed the chat and act as a visitor, but not as an agent', async () => {
+  env = await startEnv({ CORS_ORIGINS: origin.listed });
   try {
     const { context, page, agent } = await hostile(origin.listed);
-    assert.deepEqual(await framed(page, h.server.url, PATHS), { '/': true, '/login': false, '/admin': false });
+    assert.deepEqual(await framed(page, env.server.url, PATHS), { '/': true, '/login': false, '/admin': false });
     const chat = page.frames().find((frame) => frame.name() === '/');
-    await chat.waitForSelector('#talk[data-connection=online]'); // the visitor of this browser, who goes on in the frame
-    const got = await attack(page, h.server.url);
+    await chat.waitForSelector('#talk[data-connection=online]'); // the frame resumes the conversation of this browser's visitor
+    const got = await attack(page, env.server.url);
     for (const what of ['threads', 'clear', 'clear with a header']) assert.match(got[what], /^(401 |TypeError)/, what);
     for (const what of ['console', 'health']) assert.equal(got[what], 'TypeError', what);
     for (const what of ['threads as script', 'threads as style', 'console as picture']) assert.equal(got[what], 'refused', what);
@@ -184,6 +184,6 @@ test('CORS_ORIGINS: the listed page may embed the chat, and be a visitor; an age
     await nothingLost(agent);
     await context.close();
   } finally {
-    await h.close();
+    await env.close();
   }
 });

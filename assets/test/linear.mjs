@@ -1,8 +1,8 @@
 // Usage: node linear.mjs
-// Times what pages do with strangers' texts, on hostile texts of the longest length and of half of it, and every regular
-// expression with them. Prints one JSON line for each that it begins, and one for each that costs more than its length.
+// Measures the functions that process untrusted text, and every regular expression of our scripts, with hostile texts of maximum length and
+// of half of it. Prints a JSON line when it begins each, and one for each that takes more than linear time.
 import { writeSync } from 'node:fs';
-import { expressions } from './expressions.mjs';
+import { expressions } from './source-scan.mjs';
 
 globalThis.location = new URL('https://sohbet.example/');
 globalThis.document = {
@@ -11,11 +11,11 @@ globalThis.document = {
 };
 const { emojiOnly, linked, LONGEST, runes, safeURL } = await import('../static/js/lib/text.js');
 const { initials } = await import('../static/js/lib/dom.js');
-const { hiddenOn } = await import('../static/js/loader/pages.js');
-const { filled } = await import('../static/js/console/canned.js');
+const { hiddenOn } = await import('../static/js/loader/navigation.js');
+const { filled } = await import('../static/js/console/canned-replies.js');
 
-const ENOUGH = 10; // ms; what costs less at the longest length needs no ratio
-const MOST = 3.2; // linear is 2, quadratic 4
+const ENOUGH = 10; // ms; if the longest text takes less, the ratio does not matter
+const MOST = 3.2; // maximum ratio: linear is 2, quadratic 4
 
 const UNITS = [
   'w', 'a ', 'a.', 'a@', 'a-', 'a.b@', '.-', '--', 'W.co', 'x.co ', 'x.co,', 'www.', 'https://a', 'https://x.co ', 'http:', 'mailto:', 'mailto:a@b.co ', '+9', '0 ', '+90 (', '05321234567a',
@@ -24,7 +24,7 @@ const UNITS = [
 ];
 const FRAMES = [['', ''], ['', 'x'], ['a', '\0'], ['.', ' '], ['https://a', ' '], ['https://a', 'x)'], ['/', '\n']];
 
-/** A text of n code units between the frame, by turns of a unit. */
+/** A text of n code units made by repeating a unit, between a prefix and a suffix. */
 const repeated = (unit, [head, tail], n) => head + unit.repeat(Math.ceil(n / unit.length)).slice(0, n) + tail;
 const SHAPES = [
   ...UNITS.flatMap((unit) => FRAMES.map((frame) => ({ what: [frame[0], unit, frame[1]], make: (n) => repeated(unit, frame, n) }))),
@@ -36,7 +36,7 @@ const SHAPES = [
 const JOBS = [
   ['linked', linked], ['emojiOnly', emojiOnly], ['emojiOnly, as long as it looks at', (text) => emojiOnly([...text.slice(0, 88), text.at(-1)].join(''))],
   ['runes', runes], ['initials', initials],
-  // What calls safeURL bounds host names, or has texts of 2,048 characters.
+  // Callers of safeURL limit host names, or pass at most 2,048 characters.
   ['safeURL', (text) => safeURL(`https://a/${text}`)],
   ['hiddenOn, the path', (text) => hiddenOn('/a*a*a*a*a*b /*w*w*w*x', `/${text}`)],
   ['hiddenOn, the pattern', (text) => hiddenOn(text, '/a/aa/aaa')],
@@ -48,7 +48,7 @@ const JOBS = [
 ];
 
 function cost(job, text) {
-  const start = process.cpuUsage(); // not the time that passes, of which other processes take a share
+  const start = process.cpuUsage(); // CPU time, which is independent of other processes
   job(text);
   const { user, system } = process.cpuUsage(start);
   return (user + system) / 1_000;
@@ -63,7 +63,7 @@ for (const [name, job] of JOBS) {
     let most = cost(job, long);
     if (most < ENOUGH) continue;
     let half = Infinity;
-    for (let i = 0; i < 15 && most >= ENOUGH; i++) { // the least of several is the one that was disturbed least
+    for (let i = 0; i < 15 && most >= ENOUGH; i++) { // the minimum of several runs is disturbed least
       half = Math.min(half, cost(job, make(LONGEST / 2)));
       most = Math.min(most, cost(job, long));
     }

@@ -1,11 +1,12 @@
-// No text of a stranger may cost a page more than its length: an expression that tries again and again freezes each page that shows it.
+// Untrusted text must be processed in linear time: a regular expression with heavy backtracking would freeze every page that
+// shows the text.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { analyse } from 'scslre';
-import { expressions, overwritten } from './expressions.mjs';
+import { expressions, overwritten } from './source-scan.mjs';
 
 const found = expressions();
 
@@ -14,16 +15,16 @@ test('no expression of the pages is super-linear, as far as analysis can tell', 
   const bad = found.flatMap(({ file, source, flags }) => {
     if (source === undefined) return [`${file} makes one at run time`];
     if (/\(\?<[=!]/.test(source) || flags.includes('v')) return [`${file} /${source}/${flags}: not for Safari below 17`];
-    // Sticky ones are tried at one place.
+    // Sticky expressions are matched at only one position.
     const { reports } = analyse({ source, flags }, { reportTypes: { Move: !flags.includes('y') } });
     return reports.map(({ type, exponential }) => `${file} /${source}/${flags}: ${type}, ${exponential ? 'exponential' : 'polynomial'}`);
   });
   assert.deepEqual(bad, []);
 });
 
-test('no class has two methods of one name', () => assert.deepEqual(overwritten(), []));
+test('no class defines a method twice', () => assert.deepEqual(overwritten(), []));
 
-test('pages hold no scripts of their own', () => {
+test('pages contain no inline scripts', () => {
   const pages = new URL('../pages/', import.meta.url);
   for (const name of readdirSync(pages)) {
     for (const [tag] of readFileSync(new URL(name, pages), 'utf8').matchAll(/<script[^>]*>/g)) assert.match(tag, /\ssrc=|type="application\/json"/, name);
@@ -31,7 +32,7 @@ test('pages hold no scripts of their own', () => {
 });
 
 test('the longest hostile text costs at most about twice what half of it costs', () => {
-  // In a process that can be ended: what is exponential does not come back.
+  // In a separate process that can be killed, because exponential matching does not return.
   const { stdout, stderr, signal } = spawnSync(process.execPath, [fileURLToPath(new URL('linear.mjs', import.meta.url))], { timeout: 120_000, killSignal: 'SIGKILL', encoding: 'utf8' });
   const lines = stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
   assert.deepEqual(lines.filter((line) => line.slow), []);

@@ -1,24 +1,24 @@
-// Pictures, voices and files: from visitor to agent and back, on phones and desks, through failures.
+// Pictures, voice messages and files: between visitor and agent, on phone and desktop, and through failures.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { connected, DESK, earsOf, eventually, fits, house, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
+import { connected, DESK, interceptEvents, eventually, fits, startEnv, openThread, PHONE, removeThread, say, shows, signIn, visit } from './harness.mjs';
 
-let h;
+let env;
 let dir;
 before(async () => {
   dir = mkdtempSync(path.join(tmpdir(), 'sohbet-media-'));
-  h = await house();
+  env = await startEnv();
 });
-afterEach(() => h.leave());
+afterEach(() => env.closeContexts());
 after(async () => {
-  await h.close();
+  await env.close();
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** A real picture, encoded by the browser. */
+/** Makes a real picture file, encoded by the browser. */
 async function draw(page, name, width, height, type = 'image/jpeg') {
   const bytes = await page.evaluate(async ([w, hgt, kind]) => {
     const canvas = Object.assign(document.createElement('canvas'), { width: w, height: hgt });
@@ -49,13 +49,13 @@ const loaded = (page, i = -1) => eventually(async () => {
 }, 'picture');
 const settled = (page) => eventually(async () => assert.equal(await page.locator('.own[data-state=waiting], .own[data-state=sending], .own[data-state=failed]').count(), 0), 'everything sent', 15_000);
 
-/** Records for a while and puts the voice into the tray. */
+/** Records a voice message and attaches it. */
 async function speak(page, ms = 1500) {
   await page.click('#mic');
   await page.waitForSelector('#recorder:not([hidden])');
   await eventually(async () => assert.match(await page.textContent('#recorder-time'), /0:0[1-9]/), 'the timer runs');
   await page.waitForTimeout(ms - 1000);
-  // The fake microphone hums: the level is not flat.
+  // The fake microphone makes a sound, so the level is not flat.
   assert.ok(await page.locator('#recorder-level i').evaluateAll((bars) => bars.some((bar) => Number(/scaleY\(([\d.]+)/.exec(bar.style.transform)?.[1] ?? 0) > 0.1)), 'the level moves');
   await page.click('#recorder-done');
   await page.waitForSelector('.tray-audio');
@@ -64,12 +64,12 @@ async function speak(page, ms = 1500) {
 for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
   test(`picture and voice there and back on a ${device}`, async () => {
     const name = `Ece ${device}`;
-    const agent = await signIn(await h.person(size), h.server);
-    const visitor = await visit(await h.person({ ...size, colorScheme: device === 'phone' ? 'light' : 'dark' }), name);
+    const agent = await signIn(await env.newContext(size), env.server);
+    const visitor = await visit(await env.newContext({ ...size, colorScheme: device === 'phone' ? 'light' : 'dark' }), name);
     assert.equal(await visitor.locator('#shoot').isVisible(), device === 'phone', 'a camera on phones');
     assert.equal(await visitor.getAttribute('#camera', 'capture'), 'environment');
 
-    // A picture with words, seen before it goes, small in the talk, large when asked for.
+    // A picture with a caption: preview before sending, thumbnail in the conversation, full size on a click.
     await visitor.setInputFiles('#pick', await draw(visitor, `deniz-${device}.jpg`, 4000, 3000));
     await visitor.waitForSelector('.tray-image img');
     await say(visitor, 'Ürün böyle geldi');
@@ -87,7 +87,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     assert.ok(await agent.locator('#viewer').isHidden());
     assert.ok(await media(agent, 'image').locator('.picture').evaluate((node) => node === document.activeElement), 'the focus is back');
 
-    // A voice: recorded, heard before it goes, sent, and heard on the other side.
+    // A voice message: recorded, previewed, sent, and played on the other side.
     await speak(visitor);
     await visitor.click('#send');
     await settled(visitor);
@@ -97,7 +97,7 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     await media(agent, 'audio').locator('.player-button').click();
     await eventually(async () => assert.ok(Number(await media(agent, 'audio').locator('.scrub').inputValue()) > 0), 'it plays');
 
-    // And back.
+    // And in the other direction.
     await agent.setInputFiles('#pick', await draw(agent, `cevap-${device}.png`, 600, 800, 'image/png'));
     await agent.waitForSelector('.tray-image');
     await agent.click('#send');
@@ -107,14 +107,14 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     await say(agent, 'Anlattım');
     await eventually(async () => assert.equal(await media(visitor, 'audio').count(), 2), 'the agent\'s voice');
 
-    // After a reload everything is still there, from the server.
+    // After a reload all files are shown from the server.
     await visitor.reload();
     await connected(visitor);
     await eventually(async () => assert.equal(await media(visitor, 'image').count() + await media(visitor, 'audio').count(), 4), 'four files');
     await loaded(visitor, 0);
     for (const page of [visitor, agent]) assert.ok(await fits(page), 'no sideways scrolling');
 
-    // The agent clears the conversation: its files go too.
+    // When the agent deletes the conversation, its files are deleted too.
     const address = await media(visitor, 'image').first().locator('img').getAttribute('src');
     assert.equal((await fetch(address)).status, 200);
     await removeThread(agent);
@@ -125,8 +125,8 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
 }
 
 test('documents, pasting and dropping', async () => {
-  const agent = await signIn(await h.person(), h.server);
-  const visitor = await visit(await h.person(), 'Deniz');
+  const agent = await signIn(await env.newContext(), env.server);
+  const visitor = await visit(await env.newContext(), 'Deniz');
   const pdf = path.join(dir, 'Fatura 2026-11.pdf');
   writeFileSync(pdf, '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n');
   await visitor.setInputFiles('#pick', pdf);
@@ -139,7 +139,7 @@ test('documents, pasting and dropping', async () => {
   const [download] = await Promise.all([agent.waitForEvent('download'), row.click()]);
   assert.equal(download.suggestedFilename(), 'Fatura 2026-11.pdf');
 
-  // Pasted from the clipboard, and dropped from a folder.
+  // Pasting from the clipboard, and drag and drop.
   for (const kind of ['paste', 'drop']) {
     await visitor.evaluate(async (how) => {
       const canvas = Object.assign(document.createElement('canvas'), { width: 80, height: 60 });
@@ -161,7 +161,7 @@ test('documents, pasting and dropping', async () => {
   }
   await eventually(async () => assert.equal(await media(agent, 'image').count(), 2), 'both pictures');
 
-  // Taken out of the tray again, and what cannot be sent is told at once.
+  // Removing an attachment; files that cannot be sent are refused at once.
   await visitor.setInputFiles('#pick', pdf);
   await visitor.click('.tray-remove');
   assert.ok(await visitor.locator('#tray').isHidden());
@@ -169,7 +169,7 @@ test('documents, pasting and dropping', async () => {
   await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), /“film\.mov” gönderilemiyor: bu bir program\./));
   await visitor.setInputFiles('#pick', { name: 'x.zip', mimeType: 'application/zip', buffer: Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(11 * 1024 * 1024)]) });
   await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), /10 MB/));
-  // The server looks at what it is, and the message says so; it can be taken away.
+  // A file that only the server detects as invalid: the message shows why, and can be removed.
   await visitor.setInputFiles('#pick', { name: 'x.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4\n\0') });
   await visitor.click('#send');
   await visitor.waitForSelector('.message[data-state=failed]');
@@ -178,9 +178,9 @@ test('documents, pasting and dropping', async () => {
   await eventually(async () => assert.equal(await visitor.locator('.message[data-state=failed]').count(), 0), 'taken away');
 });
 
-test('a file is what its content says, whatever its name and type', async () => {
-  const agent = await signIn(await h.person(), h.server);
-  const visitor = await visit(await h.person(), 'İçerik');
+test('the kind of a file depends on its content, not on its name and type', async () => {
+  const agent = await signIn(await env.newContext(), env.server);
+  const visitor = await visit(await env.newContext(), 'İçerik');
   const shared = (name) => readFileSync(new URL(`../../../shared/cases/${name}`, import.meta.url));
   const send = async (file, kind) => {
     const before = await media(agent, kind).count();
@@ -194,14 +194,14 @@ test('a file is what its content says, whatever its name and type', async () => 
   await say(visitor, 'merhaba');
   await openThread(agent, 'İçerik');
 
-  // A photo without a type or an end of its name, and one that says it is a sound.
+  // A photo without type and extension, and one declared as audio.
   const jpeg = readFileSync(await draw(visitor, 'a.jpg', 90, 60));
   await send({ name: 'foto', buffer: jpeg }, 'image');
   await loaded(agent);
   await send({ name: 'ses.mp3', mimeType: 'audio/mpeg', buffer: jpeg }, 'image');
   await loaded(agent);
 
-  // A photo that this browser cannot decode is a download with its name; Safari makes a JPEG of it before it is sent.
+  // A photo that this browser cannot decode is sent as a download with its name; Safari converts it to JPEG before sending.
   const heic = shared('photo.heic');
   const kept = await send({ name: 'IMG_0001.HEIC', mimeType: 'image/heic', buffer: heic }, 'file');
   assert.equal(await kept.locator('b').textContent(), 'IMG_0001.HEIC');
@@ -221,7 +221,7 @@ test('a file is what its content says, whatever its name and type', async () => 
   await loaded(agent);
   assert.match(await converted.locator('img').getAttribute('src'), /\.jpg$/);
 
-  // A video plays above its download; a text is a text in any encoding.
+  // A video has a player above its download; text is accepted in any encoding.
   const film = await visitor.evaluate(async () => {
     const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 48 });
     const paint = canvas.getContext('2d');
@@ -245,7 +245,7 @@ test('a file is what its content says, whatever its name and type', async () => 
   const table = await send({ name: 'liste.csv', mimeType: 'application/vnd.ms-excel', buffer: shared('utf16le-bom.csv') }, 'file');
   assert.equal(await table.locator('b').textContent(), 'liste.csv');
 
-  // An empty file, and one whose content no one knows, are refused in words.
+  // An empty file, and one of unknown content, are refused with a message.
   for (const [file, says] of [[{ name: 'boş.pdf', buffer: Buffer.alloc(0) }, /“boş\.pdf” boş/], [{ name: 'x.jpg', mimeType: 'image/jpeg', buffer: Buffer.from([0, 1, 2, 3]) }, /içeriği tanınmıyor/]]) {
     await visitor.setInputFiles('#pick', { mimeType: '', ...file });
     await eventually(async () => assert.match(await visitor.textContent('#composer-problem'), says), file.name);
@@ -254,8 +254,8 @@ test('a file is what its content says, whatever its name and type', async () => 
   await agent.context().close();
 });
 
-test('a recording can be thrown away', async () => {
-  const visitor = await visit(await h.person(PHONE), 'Can');
+test('a recording can be cancelled', async () => {
+  const visitor = await visit(await env.newContext(PHONE), 'Can');
   await visitor.click('#mic');
   await visitor.waitForSelector('#recorder:not([hidden])');
   await visitor.click('#recorder-cancel');
@@ -268,25 +268,25 @@ test('a recording can be thrown away', async () => {
   assert.ok(await visitor.locator('#text').evaluate((node) => node === document.activeElement));
 });
 
-test('a file that meets a dead server, a reload and a slow line arrives once', async () => {
-  const agent = await signIn(await h.person(), h.server);
-  const context = await h.person(PHONE);
+test('a file arrives once despite a killed server, a reload and a slow upload', async () => {
+  const agent = await signIn(await env.newContext(), env.server);
+  const context = await env.newContext(PHONE);
   const visitor = await visit(context, 'Efe');
   await say(visitor, 'önce bir yazı');
   await settled(visitor);
-  await h.server.kill();
+  await env.server.kill();
   await visitor.setInputFiles('#pick', await draw(visitor, 'kara.jpg', 900, 600));
   await visitor.waitForSelector('.tray-image');
   await say(visitor, 'sonra resim');
   await visitor.waitForSelector('.message[data-state=waiting] .picture img');
-  await h.server.start();
+  await env.server.start();
   await connected(visitor);
   await settled(visitor);
   await openThread(agent, 'Efe');
   await shows(agent, ['önce bir yazı', 'sonra resim'], 15_000);
   await loaded(agent);
 
-  // The upload hangs: it shows how far it is, survives a reload, and can be called back.
+  // A hanging upload shows its progress, survives a reload, and can be cancelled.
   let hold = true;
   const held = [];
   await context.route('**/api/upload/image', (route) => { if (hold) held.push(route); else route.continue(); });
@@ -299,9 +299,9 @@ test('a file that meets a dead server, a reload and a slow line arrives once', a
   await visitor.waitForSelector('.own .transfer');
   await visitor.waitForSelector('.own .picture img');
   await visitor.click('.transfer-stop');
-  await eventually(async () => assert.equal(await media(visitor, 'image').count(), 1), 'called back');
+  await eventually(async () => assert.equal(await media(visitor, 'image').count(), 1), 'cancelled');
 
-  // It fails, and goes when it is tried again.
+  // A failed upload succeeds when retried.
   hold = false;
   await context.unroute('**/api/upload/image');
   await context.route('**/api/upload/image', (route) => route.fulfill({ status: 507, json: { success: false, code: 'UPLOAD_FAILED' } }));
@@ -316,9 +316,9 @@ test('a file that meets a dead server, a reload and a slow line arrives once', a
   await eventually(async () => assert.equal(await media(agent, 'image').count(), 2), 'it arrived');
 });
 
-test('a file that the server does not keep is shown as a link, and loaded from nowhere', async () => {
-  const context = await h.person();
-  const ears = await earsOf(context);
+test('a file that is not stored by the server is shown as a link and never loaded', async () => {
+  const context = await env.newContext();
+  const events = await interceptEvents(context);
   const page = await visit(context, 'Bağlantılı');
   await say(page, 'merhaba');
   const thread = await eventually(async () => {
@@ -329,13 +329,13 @@ test('a file that the server does not keep is shown as a link, and loaded from n
   let id = 900_000;
   const comes = async (content_type, file_url, more = {}) => {
     id++;
-    ears.hear('message', { id, thread_id: thread, sender_type: 'admin', content_type, content_text: '', file_url, created_at: new Date().toISOString(), ...more });
+    events.inject('message', { id, thread_id: thread, sender_type: 'admin', content_type, content_text: '', file_url, created_at: new Date().toISOString(), ...more });
     const bubble = page.locator(`.message[data-id="${id}"] .bubble`);
     await bubble.waitFor();
     return bubble;
   };
   for (const type of ['image', 'audio', 'file']) {
-    for (const url of ['https://pictures.invalid/x.png', `${h.server.url}/logout`, `${h.server.url}/uploads/../logout`]) {
+    for (const url of ['https://pictures.invalid/x.png', `${env.server.url}/logout`, `${env.server.url}/uploads/../logout`]) {
       const bubble = await comes(type, url);
       assert.equal(await bubble.locator('img, .player, .attachment').count(), 0, `${type} ${url}`);
       assert.equal(await bubble.locator('a').getAttribute('rel'), 'noopener noreferrer nofollow', `${type} ${url}`);

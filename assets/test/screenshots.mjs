@@ -1,20 +1,20 @@
-// `make screenshots`: every page and state as a picture, phone and desk, light and dark, into ./screenshots (SHOTS names another
-// folder). Arguments choose scenes by a part of their name: `make screenshots SCENES="console widget"`. Nothing is asserted
-// here; the pictures are for looking at.
+// `make screenshots`: pictures of every page and state, phone and desktop, light and dark, into ./screenshots (SHOTS names
+// another folder). Arguments select scenes by parts of their names: `make screenshots SCENES="console widget"`. Nothing is
+// asserted; the pictures are for people to look at.
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { DESK, house, PHONE } from './harness.mjs';
-import { scenes } from './scenes.mjs';
-import { Site } from './site.mjs';
+import { DESK, startEnv, PHONE } from './harness.mjs';
+import { scenes } from './screenshot-scenes.mjs';
+import { Site } from './host-site.mjs';
 
 const out = path.resolve(process.env.SHOTS ?? 'screenshots');
 const wanted = process.argv.slice(2);
-/** All pictures come from one server, whose visitors are told apart by their family names. */
+/** All pictures are taken of one server; the surnames make the visitors' names unique. */
 const FAMILY = { 'phone light': 'Aydın', 'phone dark': 'Kaya', 'desk light': 'Yılmaz', 'desk dark': 'Demir' };
 mkdirSync(out, { recursive: true });
 
-const site = await new Site('localhost').start(); // whose pages embed the chat
-const h = await house({ AGENT_NAME: 'Elif', CORS_ORIGINS: site.url });
+const site = await new Site('localhost').start(); // a site that embeds the chat
+const env = await startEnv({ AGENT_NAME: 'Elif', CORS_ORIGINS: site.url });
 let failed = 0;
 try {
   for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
@@ -22,18 +22,18 @@ try {
       for (const [name, scene] of Object.entries(scenes)) {
         if (wanted.length && !wanted.some((part) => name.includes(part))) continue;
         const contexts = [];
-        const person = async (options = {}) => {
-          const context = await h.person({ ...size, colorScheme: scheme, ...options });
+        const newContext = async (options = {}) => {
+          const context = await env.newContext({ ...size, colorScheme: scheme, ...options });
           contexts.push(context);
           return context;
         };
-        /** Takes the picture of a page; `part` tells several of one scene apart. */
+        /** Takes a picture of a page; `part` distinguishes several pictures of a scene. */
         const shoot = async (page, part = '') => {
-          await page.waitForTimeout(350); // what moves has come to rest
+          await page.waitForTimeout(350); // until animations have finished
           await page.screenshot({ path: path.join(out, `${name}${part && `-${part}`}.${device}.${scheme}.png`) });
         };
         try {
-          await scene({ h, site, person, shoot, device, scheme, unique: FAMILY[`${device} ${scheme}`] });
+          await scene({ env, site, newContext, shoot, device, scheme, unique: FAMILY[`${device} ${scheme}`] });
           console.log(`${name}.${device}.${scheme}`);
         } catch (error) {
           failed += 1;
@@ -45,8 +45,8 @@ try {
     }
   }
 } finally {
-  await h.browser.close();
-  await h.server.kill('SIGTERM');
+  await env.browser.close();
+  await env.server.kill('SIGTERM');
   await site.stop();
 }
 process.exitCode = failed ? 1 : 0;

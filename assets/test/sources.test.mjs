@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const folder = mkdtempSync(path.join(tmpdir(), 'sohbet-sources-'));
-let h;
+let env;
 let shop;
 let people; // harness.mjs, which takes the program from the environment
 let site;
@@ -19,28 +19,28 @@ before(async () => {
   process.env.SOHBET_BIN = path.join(folder, 'sohbet');
   execFileSync(process.env.GO ?? 'go', ['build', '-buildvcs=false', '-ldflags=-s -w', '-o', process.env.SOHBET_BIN, '.'], { cwd: folder, stdio: 'inherit', timeout: 300_000 });
   people = await import('./harness.mjs');
-  site = await import('./site.mjs');
+  site = await import('./host-site.mjs');
   shop = await new site.Site().start();
-  h = await people.house({ CORS_ORIGINS: shop.url });
-  h.hosts.push(shop.url);
-  shop.page('/', { server: h.server.url });
+  env = await people.startEnv({ CORS_ORIGINS: shop.url });
+  env.hosts.push(shop.url);
+  shop.page('/', { server: env.server.url });
 });
 after(async () => {
-  await h?.close();
+  await env?.close();
   await shop?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
 test('chat page, console and widget work from the sources', async () => {
-  const visitor = await people.visit(await h.person(), 'Kaynak');
+  const visitor = await people.visit(await env.newContext(), 'Kaynak');
   assert.match(await visitor.content(), /js\/visitor\.js/);
   await people.say(visitor, 'merhaba');
-  const agent = await people.signIn(await h.person(), h.server);
+  const agent = await people.signIn(await env.newContext(), env.server);
   await people.openThread(agent, 'Kaynak');
   await people.say(agent, 'buyurun');
   await people.shows(visitor, ['merhaba', 'buyurun']);
   await visitor.click('#attach'); // a module that is loaded later
-  const context = await h.person();
+  const context = await env.newContext();
   await site.openUp(context);
   const page = await context.newPage();
   await page.goto(shop.url);
@@ -53,7 +53,7 @@ test('chat page, console and widget work from the sources', async () => {
 });
 
 test('the other pages are whole', async () => {
-  const context = await h.person();
+  const context = await env.newContext();
   const page = await context.newPage();
   for (const address of ['/login', '/offline', '/nothing-here']) {
     await page.goto(address);

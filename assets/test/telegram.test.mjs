@@ -1,23 +1,23 @@
-// A visitor's page and the console in Chromium, the operator in Telegram.
+// The bridge to Telegram: a visitor's page and the console in Chromium, the operator in a fake Telegram.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { cleanInBoth } from './axe.mjs';
-import { telegram } from './fakebot.mjs';
-import { eventually, house, openThread, PHONE, say, shows, STORED, visit } from './harness.mjs';
+import { telegram } from './fake-telegram.mjs';
+import { eventually, startEnv, openThread, PHONE, say, shows, STORED, visit } from './harness.mjs';
 
 let bot;
-let h;
+let env;
 before(async () => {
   bot = await telegram();
-  h = await house(bot.env);
+  env = await startEnv(bot.settings);
 });
 after(async () => {
-  await h?.close();
+  await env?.close();
   await bot?.close();
 });
 
-/** Signs in with the code that the operator reads in Telegram. */
+/** Signs in with the code that is sent to Telegram. */
 async function signIn(context) {
   const page = await context.newPage();
   await page.goto('/login?lang=tr');
@@ -30,7 +30,7 @@ async function signIn(context) {
   return page;
 }
 
-/** A picture of one colour, as PNG. */
+/** Makes a PNG of one colour. */
 function png(width, height) {
   const crcs = new Uint32Array(256).map((_, n) => { for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1; return n; });
   const chunk = (type, data) => {
@@ -50,7 +50,7 @@ function png(width, height) {
   return Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), chunk('IHDR', head), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
 }
 
-/** A moment of silence, as WAV. */
+/** Makes a WAV of silence. */
 function wav(seconds = 0.2) {
   const data = Buffer.alloc(Math.round(8000 * seconds) * 2);
   const head = Buffer.alloc(44);
@@ -69,14 +69,14 @@ function wav(seconds = 0.2) {
   return Buffer.concat([head, data]);
 }
 
-/** How long it took until the page showed this text, in milliseconds. */
+/** Milliseconds until the page shows this text. */
 async function appears(page, text, began) {
   await page.locator('.message .bubble', { hasText: text }).first().waitFor();
   return Date.now() - began;
 }
 
-test('the operator answers in the topic and the visitor sees it under a second', async () => {
-  const context = await h.person(PHONE);
+test('an operator’s answer in the topic reaches the visitor within a second', async () => {
+  const context = await env.newContext(PHONE);
   const page = await visit(context, 'Ayşe');
   await say(page, 'Merhaba, 2 < 3 & siparişim nerede?');
   const asked = await bot.sent(/siparişim nerede/);
@@ -90,10 +90,10 @@ test('the operator answers in the topic and the visitor sees it under a second',
     took.push(await appears(page, `Bakıyorum ${i}`, began));
   }
   console.log(`from Telegram to the page: ${took.join(', ')} ms`);
-  assert.ok(Math.min(...took) < 1000, `took ${took}`); // a machine that runs other tests meanwhile delays some
+  assert.ok(Math.min(...took) < 1000, `took ${took}`); // some are delayed if the machine is busy
 
-  // The console shows both sides, and what is answered there stands in Telegram too.
-  const desk = await h.person();
+  // The console shows both sides, and its answers are copied to Telegram.
+  const desk = await env.newContext();
   const agent = await signIn(desk);
   await openThread(agent, 'Ayşe');
   const both = ['Merhaba, 2 < 3 & siparişim nerede?', ...took.map((_, i) => `Bakıyorum ${i}`)];
@@ -109,8 +109,8 @@ test('the operator answers in the topic and the visitor sees it under a second',
   await desk.close();
 });
 
-test('a picture and a sound of the operator are seen and heard in the page', async () => {
-  const context = await h.person(PHONE);
+test('a picture and a sound from the operator are shown on the page and can be played', async () => {
+  const context = await env.newContext(PHONE);
   const page = await visit(context, 'Deniz');
   await say(page, 'Rengi nasıl?');
   const { message_thread_id: topic } = await bot.sent(/Rengi nasıl/);
@@ -120,7 +120,7 @@ test('a picture and a sound of the operator are seen and heard in the page', asy
   await eventually(async () => assert.equal(await picture.evaluate((img) => img.complete && img.naturalWidth), 120), 'the picture');
   await bot.say({ topic, audio: wav().toString('base64'), name: 'ses.wav', type: 'audio/wav', caption: 'Dinleyin' });
   const sound = page.locator('.message', { hasText: 'Dinleyin' }).locator('audio');
-  await sound.waitFor({ state: 'attached' }); // the player has buttons of its own
+  await sound.waitFor({ state: 'attached' }); // the <audio> element is invisible, because the player has its own buttons
   const length = await sound.evaluate((audio) => new Promise((resolve, reject) => {
     audio.addEventListener('loadedmetadata', () => resolve(audio.duration));
     audio.addEventListener('error', () => reject(new Error('the sound does not play')));
@@ -131,8 +131,8 @@ test('a picture and a sound of the operator are seen and heard in the page', asy
   await context.close();
 });
 
-test('a picture and a voice of the visitor reach the operator', async () => {
-  const context = await h.person(PHONE);
+test('a picture and a voice message from the visitor reach the operator', async () => {
+  const context = await env.newContext(PHONE);
   const page = await visit(context, 'Nur');
   await page.setInputFiles('#pick', { name: 'kutu.png', mimeType: 'image/png', buffer: png(300, 200) });
   await page.waitForSelector('.tray-image img');
@@ -152,7 +152,7 @@ test('a picture and a voice of the visitor reach the operator', async () => {
   assert.ok(voice.voice, 'it is a voice message, although Chromium records WebM');
   const sound = await bot.file(voice.voice.file_id);
   assert.ok(sound.length > 1000, 'the sound arrived');
-  // What was sent plays in full: as long as what the visitor hears.
+  // The converted file can be decoded in full.
   const seconds = await page.evaluate(async (bytes) => {
     const audio = new AudioContext();
     const { duration } = await audio.decodeAudioData(new Uint8Array(bytes).buffer);
@@ -163,8 +163,8 @@ test('a picture and a voice of the visitor reach the operator', async () => {
   await context.close();
 });
 
-test('an answer given while the visitor was away is there when they come back', async () => {
-  const context = await h.person();
+test('an answer sent while the visitor was away is shown when they return', async () => {
+  const context = await env.newContext();
   const page = await visit(context, 'Mehmet');
   await say(page, 'Birazdan dönerim');
   const { message_thread_id: topic } = await bot.sent(/Birazdan dönerim/);
@@ -175,12 +175,12 @@ test('an answer given while the visitor was away is there when they come back', 
   await context.close();
 });
 
-test('a message that Telegram never takes is marked in the console, and sent again from there', async () => {
-  const context = await h.person(PHONE);
+test('a message that cannot be delivered to Telegram is marked in the console and can be sent again', async () => {
+  const context = await env.newContext(PHONE);
   const page = await visit(context, 'Takılan');
   await say(page, 'Merhaba, ilk satır');
   await bot.sent(/ilk satır/);
-  const desk = await h.person();
+  const desk = await env.newContext();
   const agent = await signIn(desk);
   await openThread(agent, 'Takılan');
   await bot.fault({ method: 'sendMessage', text: 'almadığı', status: 500, times: -1 });
@@ -191,7 +191,7 @@ test('a message that Telegram never takes is marked in the console, and sent aga
   await stuck.locator('.undelivered').waitFor({ timeout: 60_000 });
   assert.match(await stuck.locator('.undelivered').textContent(), /Telegram bu mesajı almadı/);
   assert.equal(await agent.locator('.undelivered').count(), 1, 'the message after it is not marked');
-  // It is still there after a reload, and what is wrong stands above the list.
+  // The mark is kept after a reload, and the problem is shown above the list.
   await agent.reload();
   await stuck.locator('.undelivered').waitFor();
   await agent.waitForSelector('#channel-trouble:not([hidden])');
@@ -205,8 +205,8 @@ test('a message that Telegram never takes is marked in the console, and sent aga
   await desk.close();
 });
 
-test('Telegram being away is no business of the visitor', async () => {
-  const context = await h.person();
+test('the visitor does not notice that Telegram is down', async () => {
+  const context = await env.newContext();
   const page = await visit(context, 'Zeynep');
   await bot.down(true);
   await say(page, 'Orada mısınız?');

@@ -1,20 +1,20 @@
-// The visitor's page in the states that a conversation can have, and by keyboard, from right to left, enlarged and on small screens.
+// The visitor's page in all states of a conversation, by keyboard, right to left, zoomed and on small screens.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { cleanInBoth } from './axe.mjs';
-import { connected, DESKTOP_CHROMIUM, earsOf, eventually, house, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
+import { connected, DESKTOP_CHROMIUM, interceptEvents, eventually, startEnv, openThread, PHONE, say, shows, signIn, stateOf, STORED_MESSAGE, visit } from './harness.mjs';
 
-let h;
+let env;
 let agent;
 before(async () => {
-  h = await house();
-  agent = await signIn(await h.person(), h.server);
+  env = await startEnv();
+  agent = await signIn(await env.newContext(), env.server);
 });
-afterEach(() => h.leave(agent.context()));
-after(() => h.close());
+afterEach(() => env.closeContexts(agent.context()));
+after(() => env.close());
 
-/** What an agent's console asks for, asked over a socket of the same session. */
+/** Sends an agent's event by a second socket of the console's page. */
 const ask = (event, what) => agent.evaluate(async ([name, payload]) => {
   const { io } = await import('/socket.io/socket.io.esm.min.js');
   window.line ??= io({ path: '/socket.io/', forceNew: true });
@@ -27,8 +27,8 @@ const threadOf = async (page) => (await page.waitForFunction(() => JSON.parse(lo
 const row = async (id) => (await (await agent.request.get('/api/threads?limit=100')).json()).find((one) => one.id === id);
 const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName);
 
-test('closed: the rating is told, may be changed, takes a comment, and a new message opens the talk; axe, light and dark', async () => {
-  const page = await visit(await h.person(PHONE), 'Kapanan');
+test('closed: the rating is sent, can be changed, takes a comment, and a new message reopens the conversation; axe', async () => {
+  const page = await visit(await env.newContext(PHONE), 'Kapanan');
   await say(page, 'merhaba');
   const id = await threadOf(page);
   await eventually(async () => assert.notEqual(await row(id), undefined));
@@ -53,13 +53,13 @@ test('closed: the rating is told, may be changed, takes a comment, and a new mes
   await eventually(async () => assert.equal((await row(id)).status, 'active'));
 });
 
-test('away: the page says so from its first paint, takes an address once, refuses a wrong one in words; axe, light and dark', async () => {
+test('away: shown from the first paint; asks for an address once, and refuses an invalid one with a message; axe', async () => {
   await ask('set_away', { away: true });
   try {
-    const html = await (await (await h.person()).request.get('/?lang=tr')).text();
+    const html = await (await (await env.newContext()).request.get('/?lang=tr')).text();
     assert.match(html, /id="state"[^>]*>Şu an uzaktayız, sonra yanıtlarız</);
-    const page = await visit(await h.person(PHONE), 'Gece');
-    assert.equal(await page.locator('#offer').isVisible(), false, 'first the question');
+    const page = await visit(await env.newContext(PHONE), 'Gece');
+    assert.equal(await page.locator('#offer').isVisible(), false, 'not before the first message');
     await say(page, 'açık mısınız?');
     await page.waitForSelector('#offer[data-kind=away]');
     const id = await threadOf(page);
@@ -97,8 +97,8 @@ test('away: the page says so from its first paint, takes an address once, refuse
   }
 });
 
-test('blocked, deleted, menu, emoji, broken and offline pages are sound; axe, light and dark', async () => {
-  const page = await visit(await h.person(), 'Engelli');
+test('blocked, deleted, menu, emoji picker and offline page; axe', async () => {
+  const page = await visit(await env.newContext(), 'Engelli');
   await say(page, 'merhaba');
   const id = await threadOf(page);
   await page.click('#menu summary');
@@ -123,13 +123,13 @@ test('blocked, deleted, menu, emoji, broken and offline pages are sound; axe, li
   await cleanInBoth(page, 'offline page');
 });
 
-test('unread messages are counted in the title and the icon, said to those who listen, and gone when they are read', async () => {
-  const page = await visit(await h.person(), 'Okunmamış');
+test('unread messages are counted in title and icon and announced to screen readers; the count ends when they are read', async () => {
+  const page = await visit(await env.newContext(), 'Okunmamış');
   await say(page, 'merhaba');
   await openThread(agent, 'Okunmamış');
   const plain = await page.title();
   const icon = await page.getAttribute('link[rel=icon]', 'href');
-  // Somebody who reads further up is not at the end.
+  // The visitor has scrolled up and does not see new messages.
   await page.evaluate(() => { document.getElementById('log').style.minBlockSize = '4000px'; });
   await eventually(async () => { await page.evaluate(() => { document.getElementById('scroller').scrollTop = 0; }); assert.ok(await page.isVisible('#pill')); });
   await say(agent, 'bir');
@@ -145,8 +145,8 @@ test('unread messages are counted in the title and the icon, said to those who l
   await eventually(async () => assert.equal(await stateOf(agent, 'iki'), 'read'));
 });
 
-test('sound: off until switched on, remembered, and played for what nobody looks at', async () => {
-  const context = await h.person();
+test('sound: off until switched on, which is remembered and plays a sample', async () => {
+  const context = await env.newContext();
   await context.addInitScript(() => {
     window.tones = 0;
     const { start } = OscillatorNode.prototype;
@@ -157,13 +157,13 @@ test('sound: off until switched on, remembered, and played for what nobody looks
   assert.equal(await page.getAttribute('#sound', 'aria-checked'), 'false');
   assert.equal(await page.evaluate(() => window.tones), 0);
   await page.click('#sound');
-  await eventually(async () => assert.ok(await page.evaluate(() => window.tones) > 0), 'one hears at once what it is');
+  await eventually(async () => assert.ok(await page.evaluate(() => window.tones) > 0), 'a sample is played');
   await page.reload();
   assert.equal(await page.getAttribute('#sound', 'aria-checked'), 'true');
 });
 
 test('a double tap on Send sends once, and the button stays where it is', async () => {
-  const page = await visit(await h.person(PHONE), 'Çift Dokunuş');
+  const page = await visit(await env.newContext(PHONE), 'Çift Dokunuş');
   const place = () => page.locator('#send').boundingBox();
   const empty = await place();
   assert.equal(await page.getAttribute('#send', 'aria-disabled'), 'true');
@@ -180,24 +180,24 @@ test('a double tap on Send sends once, and the button stays where it is', async 
 });
 
 test('times follow the clock of the reader’s region', async () => {
-  for (const [locale, form] of [['en-GB', /^\d\d:\d\d$/], ['en-US', /^\d{1,2}:\d\d\s[AP]M$/], ['de-DE', /^\d{1,2}:\d\d\s[AP]M$/]]) { // the last one reads no English, so the page's own
-    const page = await visit(await h.person({ locale }), `Reader ${locale}`, { lang: 'en' });
+  for (const [locale, form] of [['en-GB', /^\d\d:\d\d$/], ['en-US', /^\d{1,2}:\d\d\s[AP]M$/], ['de-DE', /^\d{1,2}:\d\d\s[AP]M$/]]) { // a German browser has no English locale, so the page's language is used
+    const page = await visit(await env.newContext({ locale }), `Reader ${locale}`, { lang: 'en' });
     await say(page, 'hello');
     await page.waitForSelector(STORED_MESSAGE);
     assert.match(await page.locator('.meta time').last().textContent(), form, locale);
   }
 });
 
-test('a language tag of the browser that is none does not stop the page', async () => {
-  const context = await h.person({ locale: 'en-US' });
+test('a malformed language tag of the browser does not stop the page', async () => {
+  const context = await env.newContext({ locale: 'en-US' });
   await context.addInitScript(() => Object.defineProperty(navigator, 'languages', { value: ['en-US@posix', 'en-GB'] }));
   const page = await visit(context, 'Posix', { lang: 'en' });
   await say(page, 'which clock?');
   assert.match(await page.locator('.meta time').last().textContent(), /^\d\d:\d\d$/); // of en-GB
 });
 
-test('emoji by keyboard: open, walk, choose, back to the box; a few alone are shown large', async () => {
-  const page = await visit(await h.person(), 'Emoji');
+test('emoji picker by keyboard: open, move, choose, back to the text field; a message of few emoji is shown large', async () => {
+  const page = await visit(await env.newContext(), 'Emoji');
   await page.focus('#emoji');
   await page.keyboard.press('Enter');
   await page.waitForSelector('#emoji-panel');
@@ -216,7 +216,7 @@ test('emoji by keyboard: open, walk, choose, back to the box; a few alone are sh
   assert.equal(await page.locator('.bubble.large').count(), 1);
 });
 
-/** Nothing reaches out of the window sideways, and what has to be seen is. */
+/** Fails if an element or the page overflows sideways. */
 async function fits(page, what) {
   const wide = await page.evaluate(() => [...document.querySelectorAll('body *')].filter((e) => {
     const box = e.getBoundingClientRect();
@@ -226,8 +226,8 @@ async function fits(page, what) {
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), what);
 }
 
-test('from right to left everything stands on the other side', async () => {
-  const context = await h.person();
+test('right-to-left text direction mirrors the layout', async () => {
+  const context = await env.newContext();
   await context.route((url) => url.pathname === '/', async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, body: (await response.text()).replace('dir="ltr"', 'dir="rtl"') });
@@ -241,42 +241,42 @@ test('from right to left everything stands on the other side', async () => {
   const box = async (selector) => page.locator(selector).first().boundingBox();
   const [own, theirs, scroller, send, attach, talk, welcome] = await Promise.all(['.own .bubble', '.message:not(.own) .bubble', '#scroller', '#mic', '#attach', '#talk', '.welcome'].map(box));
   const middle = (b) => b.x + b.width / 2;
-  assert.ok(middle(own) < middle(scroller) && middle(theirs) > middle(scroller), 'own bubbles at the left');
-  assert.ok(send.x < attach.x, 'sending at the left');
-  assert.ok(welcome.x > talk.x, 'the greeting at the right');
+  assert.ok(middle(own) < middle(scroller) && middle(theirs) > middle(scroller), 'own bubbles on the left');
+  assert.ok(send.x < attach.x, 'the send button on the left');
+  assert.ok(welcome.x > talk.x, 'the greeting on the right');
   const [name, face, line] = await Promise.all(['.who h1 bdi', '#team-face', '.who h1'].map(box));
-  assert.ok(Math.abs(name.x + name.width - line.x - line.width) < 2 && face.x > name.x, 'the name beside the face, whatever it is written in');
+  assert.ok(Math.abs(name.x + name.width - line.x - line.width) < 2 && face.x > name.x, 'the name is next to the face, whatever its script');
   await fits(page, 'right to left');
   await page.setViewportSize({ width: 390, height: 844 });
   await page.click('#menu summary');
   await fits(page, 'right to left, phone, menu');
 });
 
-test('320 px, and twice the size on a desk: everything is reachable and nothing is cut off', async () => {
-  const small = await visit(await h.person({ viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true }), 'Küçük');
+test('320 px width and 200% zoom: everything is reachable and nothing is cut off', async () => {
+  const small = await visit(await env.newContext({ viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true }), 'Küçük');
   await say(small, 'w'.repeat(10_000));
   await eventually(async () => assert.match(await stateOf(small, 'www'), /sent|delivered/), 'sent', 15_000);
   await fits(small, '320 px');
   await small.click('#menu summary');
   await fits(small, '320 px, menu');
-  // 200 % on 1280 × 720 leaves 640 × 360 points.
-  const zoomed = await visit(await h.person({ viewport: { width: 640, height: 360 }, deviceScaleFactor: 2 }), 'Büyüteç');
+  // 1280 × 720 at 200% zoom is 640 × 360 CSS pixels.
+  const zoomed = await visit(await env.newContext({ viewport: { width: 640, height: 360 }, deviceScaleFactor: 2 }), 'Büyüteç');
   await say(zoomed, 'merhaba');
   await fits(zoomed, '200 %');
   const send = await zoomed.locator('#text').boundingBox();
-  assert.ok(send.y + send.height <= 360, 'the box to write in is in view');
+  assert.ok(send.y + send.height <= 360, 'the text field is visible');
 });
 
-test('everything that can be pressed is at least 24 px each way', async () => {
-  const page = await visit(await h.person(PHONE), 'Parmak');
+test('all controls are at least 24 by 24 px', async () => {
+  const page = await visit(await env.newContext(PHONE), 'Parmak');
   await say(page, 'merhaba');
   await page.click('#menu summary');
   const small = await page.evaluate(() => [...document.querySelectorAll('button, a, input, summary, [role=switch]')].filter((e) => e.checkVisibility() && !e.closest('.unseen') && !e.classList.contains('unseen') && !e.closest('.bubble')).map((e) => [e, e.getBoundingClientRect()]).filter(([, b]) => b.width < 24 || b.height < 24).map(([e, b]) => `${e.outerHTML.slice(0, 80)} ${b.width}×${b.height}`));
   assert.deepEqual(small, []);
 });
 
-test('gone to another page and back: the conversation is there, and what came meanwhile', async () => {
-  const page = await visit(await h.person(), 'Gidip Gelen');
+test('after visiting another page, the conversation is restored with the messages sent meanwhile', async () => {
+  const page = await visit(await env.newContext(), 'Gidip Gelen');
   await say(page, 'gidiyorum');
   await openThread(agent, 'Gidip Gelen');
   await page.goto('/yok');
@@ -286,19 +286,19 @@ test('gone to another page and back: the conversation is there, and what came me
   await shows(page, ['gidiyorum', 'bekliyoruz']);
 });
 
-test('back is instant: the page comes from the back/forward cache as it was left, connects again and hears what came', async () => {
-  // The driver switches that cache off where it is not asked to leave it.
+test('the page is restored from the back/forward cache, reconnects, and gets the messages sent meanwhile', async () => {
+  // Playwright disables this cache by default.
   const browser = await chromium.launch({ ...DESKTOP_CHROMIUM, ignoreDefaultArgs: ['--disable-back-forward-cache'] });
   try {
-    const page = await visit(await browser.newContext({ baseURL: h.server.url, locale: 'tr-TR' }), 'Önbellekten');
+    const page = await visit(await browser.newContext({ baseURL: env.server.url, locale: 'tr-TR' }), 'Önbellekten');
     await say(page, 'gidiyorum');
     await page.waitForSelector(STORED_MESSAGE);
     await page.evaluate(() => { window.left = true; });
     await openThread(agent, 'Önbellekten');
     await page.goto('/yok');
     await say(agent, 'bekliyoruz');
-    await page.goBack({ waitUntil: 'commit' }); // what comes from the cache is not loaded
-    assert.equal(await page.evaluate(() => window.left), true, 'it was loaded anew');
+    await page.goBack({ waitUntil: 'commit' }); // a page from the cache fires no load event
+    assert.equal(await page.evaluate(() => window.left), true, 'it was reloaded');
     await connected(page);
     await shows(page, ['gidiyorum', 'bekliyoruz']);
     await say(page, 'geldim');
@@ -308,16 +308,16 @@ test('back is instant: the page comes from the back/forward cache as it was left
   }
 });
 
-test('what was not told is looked up when the server says so: changed, read, closed', async () => {
-  const context = await h.person();
-  const ears = await earsOf(context);
+test('missed events are made up for after resync: edited, read, closed', async () => {
+  const context = await env.newContext();
+  const events = await interceptEvents(context);
   const page = await visit(context, 'Duymayan', { lang: 'en' });
   await say(page, 'when?');
   await openThread(agent, 'Duymayan');
   await say(agent, 'at siix');
   await shows(page, ['when?', 'at siix']);
   await page.evaluate(() => { window.same = true; });
-  ears.deaf = true;
+  events.drop = true;
   await say(page, 'well?');
   await shows(agent, ['when?', 'at siix', 'well?']);
   await agent.locator('#text').press('ArrowUp');
@@ -328,16 +328,16 @@ test('what was not told is looked up when the server says so: changed, read, clo
   await page.waitForTimeout(500);
   await shows(page, ['when?', 'at siix', 'well?']);
   assert.equal(await stateOf(page, 'well?'), 'sent');
-  ears.deaf = false;
-  ears.hear('resync', {});
+  events.drop = false;
+  events.inject('resync', {});
   await shows(page, ['when?', 'at six', 'well?']);
   await page.waitForSelector('#offer[data-kind=closed]');
   await eventually(async () => assert.equal(await stateOf(page, 'well?'), 'read'));
   assert.equal(await page.evaluate(() => window.same), true);
 });
 
-test('after a sleep the page finds out that its connection is dead, and misses nothing', async () => {
-  const context = await h.person();
+test('after sleep the page detects a dead connection and misses no message', async () => {
+  const context = await env.newContext();
   const sockets = [];
   let asleep = false;
   await context.routeWebSocket(/socket\.io/, (socket) => {
@@ -349,11 +349,11 @@ test('after a sleep the page finds out that its connection is dead, and misses n
   const page = await visit(context, 'Uyuyan');
   await say(page, 'iyi geceler');
   await openThread(agent, 'Uyuyan');
-  asleep = true; // the socket looks alive and carries nothing
+  asleep = true; // the socket stays open but passes no data
   await say(agent, 'günaydın');
   asleep = 'waking';
   const open = sockets.length;
-  // Awake: the page asks over the old connection, hears nothing, and makes a new one.
+  // On waking, the page sends a probe by the old connection, gets no answer, and reconnects.
   await page.evaluate(() => { document.dispatchEvent(new Event('visibilitychange')); });
   await eventually(async () => assert.ok(sockets.length > open), 'a new connection', 15_000);
   asleep = false;

@@ -1,4 +1,4 @@
-// The chat on somebody else's page: from another origin, as real sites have it, with the real server.
+// The widget on pages of other origins, with the real server.
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,35 +7,35 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { DESKTOP_CHROMIUM, eventually, house, openThread, PHONE, say, Server, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
-import { freePort } from '../../handlers/test/programs.mjs';
-import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './site.mjs';
+import { DESKTOP_CHROMIUM, eventually, startEnv, openThread, PHONE, say, Server, shows, signIn, stateOf, STORED, texts } from './harness.mjs';
+import { freePort } from '../../handlers/test/processes.mjs';
+import { chat, introduce as introduceIn, launcher, openUp, panel, Site } from './host-site.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const SECRET = 'only the servers of shop and chat know this';
-/** What the shop's server computes, see README.md. */
+/** The hash that the shop's server computes, see README.md. */
 const proof = (id) => createHmac('sha256', SECRET).update(id).digest('hex');
 
-let h;
-let shop; // another origin of the same site, where the frame keeps its storage
-let far; // another site, whose frames get no storage in the private windows that tests run in: third-party cookies are off
+let env;
+let shop; // another origin of the same site, so that the frame has storage
+let far; // another site, where frames have no storage in tests' private windows, because third-party cookies are blocked there
 let unlisted;
 before(async () => {
   [shop, far, unlisted] = await Promise.all([new Site('127.0.0.1').start(), new Site('localhost').start(), new Site('localhost').start()]);
-  h = await house({ CORS_ORIGINS: `${shop.url},${far.url}`, IDENTITY_SECRET: SECRET });
-  h.hosts.push(shop.url, far.url, unlisted.url);
-  for (const site of [shop, far, unlisted]) site.page('*', { server: h.server.url });
+  env = await startEnv({ CORS_ORIGINS: `${shop.url},${far.url}`, IDENTITY_SECRET: SECRET });
+  env.hosts.push(shop.url, far.url, unlisted.url);
+  for (const site of [shop, far, unlisted]) site.page('*', { server: env.server.url });
 });
-afterEach(() => h.leave());
+afterEach(() => env.closeContexts());
 after(async () => {
-  await h.close();
+  await env.close();
   await Promise.all([shop.stop(), far.stop(), unlisted.stop()]);
 });
 
-/** A page of a site with the button on it. */
-async function at(address, options = {}, browser = h.browser) {
-  const context = await h.person(options, browser);
+/** Opens a page of a site and waits for the button. */
+async function at(address, options = {}, browser = env.browser) {
+  const context = await env.newContext(options, browser);
   await openUp(context);
   const page = await context.newPage();
   await page.goto(address);
@@ -43,14 +43,14 @@ async function at(address, options = {}, browser = h.browser) {
   return page;
 }
 
-/** Opens the panel by its button and gives a name. */
+/** Opens the panel by its button and enters a name. */
 async function introduce(page, name) {
   await launcher(page).click();
   await introduceIn(page, name);
   return chat(page);
 }
 
-/** What the page's console says by console.error. */
+/** Collects the page's console.error messages. */
 function errors(page) {
   const said = [];
   page.on('console', (message) => { if (message.type() === 'error') said.push(message.text()); });
@@ -58,23 +58,23 @@ function errors(page) {
 }
 
 const frames = (page) => page.locator('sohbet-chat iframe').count();
-/** Where the keyboard's words go: "launcher", "chat", or the page's own. */
+/** Where the focus is: "launcher", "chat", or a tag of the page. */
 const focused = (page) => page.evaluate(() => {
   const inside = document.activeElement?.shadowRoot?.activeElement;
   return inside?.className || (inside?.tagName === 'IFRAME' ? 'chat' : document.activeElement?.tagName);
 });
 
-test('a button, and behind it a conversation', async () => {
+test('the button opens a conversation', async () => {
   const page = await at(shop.url, { reducedMotion: 'reduce' });
   const asked = [];
   page.on('request', (request) => asked.push(request.url()));
   const button = page.getByRole('button', { name: 'Sohbeti aç' });
   assert.deepEqual(await button.evaluate((node) => { const { width, height, right, bottom } = node.getBoundingClientRect(); return [width, height, innerWidth - right, innerHeight - bottom]; }), [56, 56, 20, 20]);
-  assert.equal(await frames(page), 0, 'no frame before it is wanted');
+  assert.equal(await frames(page), 0, 'no frame before it is needed');
 
   await page.evaluate(() => {
-    window.heard = [];
-    for (const event of ['ready', 'open', 'close', 'message', 'unread']) window.Sohbet('on', event, (detail) => window.heard.push([event, detail]));
+    window.received = [];
+    for (const event of ['ready', 'open', 'close', 'message', 'unread']) window.Sohbet('on', event, (detail) => window.received.push([event, detail]));
   });
   const talk = await introduce(page, 'Ayşe Pencerede');
   const box = await panel(page).boundingBox();
@@ -82,7 +82,7 @@ test('a button, and behind it a conversation', async () => {
   await say(talk, 'Kargo ne zaman gelir?');
   await eventually(async () => assert.match(await stateOf(talk, 'Kargo ne zaman gelir?'), STORED));
 
-  // Escape in the chat closes, and the focus is back on the button.
+  // Escape in the chat closes the panel and focuses the button.
   assert.equal(await focused(page), 'chat');
   assert.equal(await launcher(page).getAttribute('aria-expanded'), 'true');
   await page.keyboard.press('Escape');
@@ -90,7 +90,7 @@ test('a button, and behind it a conversation', async () => {
   assert.equal(await focused(page), 'launcher');
   assert.equal(await launcher(page).getAttribute('aria-expanded'), 'false');
 
-  // It opens again by the keyboard, as it was, without asking the server for anything.
+  // It reopens by keyboard, unchanged and without requests to the server.
   asked.length = 0;
   await talk.locator('body').evaluate(() => { window.same = true; });
   await page.keyboard.press('Enter');
@@ -101,21 +101,21 @@ test('a button, and behind it a conversation', async () => {
   await talk.locator('#fold').click();
   await panel(page).waitFor({ state: 'hidden' });
   assert.equal(await focused(page), 'launcher');
-  assert.deepEqual(await page.evaluate(() => window.heard), [
+  assert.deepEqual(await page.evaluate(() => window.received), [
     ['ready', undefined], ['open', undefined], ['message', { from: 'visitor', type: 'text' }], ['close', undefined], ['open', undefined], ['close', undefined],
   ]);
-  assert.deepEqual(await page.evaluate(() => Object.entries(localStorage)), [['sohbet.talk', '1']], 'a mere sign is all that the site gets to keep');
+  assert.deepEqual(await page.evaluate(() => Object.entries(localStorage)), [['sohbet.talk', '1']], 'the site stores only a marker without a credential');
 });
 
-test('a badge counts what came while the panel was closed, on the next page too', async () => {
+test('a badge counts messages received while the panel was closed, also on the next page', async () => {
   const page = await at(shop.url);
   const talk = await introduce(page, 'Rozet Sayan');
   await say(talk, 'soru');
-  const agent = await signIn(await h.person(), h.server);
+  const agent = await signIn(await env.newContext(), env.server);
   await openThread(agent, 'Rozet Sayan');
   await page.evaluate(() => {
-    window.heard = [];
-    window.Sohbet('on', 'unread', ({ count }) => window.heard.push(count));
+    window.received = [];
+    window.Sohbet('on', 'unread', ({ count }) => window.received.push(count));
     window.Sohbet('close');
   });
   await say(agent, 'bir');
@@ -123,13 +123,13 @@ test('a badge counts what came while the panel was closed, on the next page too'
   await page.getByRole('button', { name: 'Sohbeti aç, 2 okunmamış mesaj' }).waitFor();
   assert.equal(await page.locator('sohbet-chat .badge').textContent(), '2');
   assert.equal(await page.locator('sohbet-chat [role=status]').textContent(), '2 okunmamış mesaj');
-  assert.deepEqual(await page.evaluate(() => window.heard), [1, 2]);
-  assert.notEqual(await stateOf(agent, 'iki'), 'read', 'nobody has looked');
+  assert.deepEqual(await page.evaluate(() => window.received), [1, 2]);
+  assert.notEqual(await stateOf(agent, 'iki'), 'read', 'not seen yet');
 
-  // The site's next page: nobody has opened anything yet.
+  // On the site's next page, before the panel is opened.
   await page.goto(`${shop.url}/sepet`);
   await page.getByRole('button', { name: 'Sohbeti aç, 2 okunmamış mesaj' }).waitFor();
-  assert.equal(await focused(page), 'BODY', 'the unseen frame does not take the focus');
+  assert.equal(await focused(page), 'BODY', 'the hidden frame does not take the focus');
   await launcher(page).click();
   await shows(talk, ['soru', 'bir', 'iki']);
   await eventually(async () => assert.equal(await stateOf(agent, 'iki'), 'read'), 'read now');
@@ -137,19 +137,19 @@ test('a badge counts what came while the panel was closed, on the next page too'
   assert.ok(await page.locator('sohbet-chat .badge').isHidden());
   await page.reload();
   await page.locator('sohbet-chat iframe').waitFor({ state: 'attached' });
-  await eventually(async () => assert.deepEqual(await texts(talk), ['soru', 'bir', 'iki']), 'loaded unseen');
-  assert.ok(await page.locator('sohbet-chat .badge').isHidden(), 'what was looked at is not counted again');
+  await eventually(async () => assert.deepEqual(await texts(talk), ['soru', 'bir', 'iki']), 'loaded while hidden');
+  assert.ok(await page.locator('sohbet-chat .badge').isHidden(), 'seen messages are not counted again');
 
-  // Signing out of the site.
+  // The user signs out of the site.
   await page.evaluate(() => window.Sohbet('reset'));
-  await eventually(async () => assert.equal(await page.evaluate(() => localStorage.length), 0), 'the sign is gone');
+  await eventually(async () => assert.equal(await page.evaluate(() => localStorage.length), 0), 'the marker is gone');
   await launcher(page).click();
   await talk.locator('#name').waitFor();
 });
 
-test('the site’s styles, layers and transforms do not reach it', async () => {
+test('the site’s styles, layers and transforms do not affect the widget', async () => {
   shop.page('/hostile', {
-    server: h.server.url,
+    server: env.server.url,
     head: `<style>
       * { all: unset !important; }
       *, *::before, *::backdrop { display: none !important; color: red !important; font-size: 60px !important; box-sizing: content-box !important; padding: 40px !important; }
@@ -166,7 +166,7 @@ test('the site’s styles, layers and transforms do not reach it', async () => {
     const { color, paddingTop, visibility, opacity } = getComputedStyle(node);
     return { size: [width, height], place: [innerWidth - right, innerHeight - bottom], color, paddingTop, visibility, opacity };
   }), { size: [56, 56], place: [20, 20], color: 'rgb(255, 255, 255)', paddingTop: '0px', visibility: 'visible', opacity: '1' });
-  // A click where a person sees it, not one that the test puts there.
+  // A click at the visible position, not dispatched to the element.
   const { width, height } = page.viewportSize();
   await page.mouse.click(width - 48, height - 48);
   await chat(page).locator('#name').fill('Sağlam');
@@ -176,9 +176,9 @@ test('the site’s styles, layers and transforms do not reach it', async () => {
   await panel(page).waitFor({ state: 'hidden' });
 });
 
-test('a site with a strict policy', async () => {
-  const policy = (rest) => ({ 'Content-Security-Policy': `default-src 'none'; script-src ${h.server.url}; style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'; ${rest}` });
-  shop.page('/strict', { server: h.server.url, headers: { ...policy(`frame-src ${h.server.url}`), 'Cross-Origin-Opener-Policy': 'same-origin', 'Referrer-Policy': 'no-referrer' } });
+test('a site with a strict Content-Security-Policy', async () => {
+  const policy = (rest) => ({ 'Content-Security-Policy': `default-src 'none'; script-src ${env.server.url}; style-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'; ${rest}` });
+  shop.page('/strict', { server: env.server.url, headers: { ...policy(`frame-src ${env.server.url}`), 'Cross-Origin-Opener-Policy': 'same-origin', 'Referrer-Policy': 'no-referrer' } });
   const page = await at(`${shop.url}/strict`);
   const said = errors(page);
   const talk = await introduce(page, 'Sıkı Site');
@@ -188,50 +188,50 @@ test('a site with a strict policy', async () => {
   assert.deepEqual([box.width, box.height], [380, 640], 'its own styles hold');
   assert.deepEqual(said, []);
 
-  // Without frame-src there is no frame; the visitor reads that, and the console what to do.
-  shop.page('/no-frames', { server: h.server.url, headers: policy('') });
-  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  // Without frame-src the frame is blocked; the panel shows an error, and the console says what to do.
+  shop.page('/no-frames', { server: env.server.url, headers: policy('') });
+  const context = await env.browser.newContext({ locale: 'tr-TR' });
   await openUp(context);
   const closed = await context.newPage();
-  const heard = errors(closed);
+  const received = errors(closed);
   await closed.goto(`${shop.url}/no-frames`);
   await launcher(closed).click();
   await closed.getByText('Sohbet yüklenemedi.').waitFor();
-  assert.ok(heard.some((text) => text.startsWith('Sohbet:') && text.includes(`frame-src ${h.server.url}`)), heard.join('\n'));
+  assert.ok(received.some((text) => text.startsWith('Sohbet:') && text.includes(`frame-src ${env.server.url}`)), received.join('\n'));
   await context.close();
 });
 
-test('a site that is not listed gets no chat, and its owner reads why', async () => {
-  const context = await h.browser.newContext();
+test('a site that is not listed gets no chat, and the console says why', async () => {
+  const context = await env.browser.newContext();
   await openUp(context);
   const page = await context.newPage();
   const said = errors(page);
   const asked = [];
-  page.on('request', (request) => { if (request.url().startsWith(h.server.url)) asked.push(request.url()); });
+  page.on('request', (request) => { if (request.url().startsWith(env.server.url)) asked.push(request.url()); });
   await page.goto(unlisted.url);
   await page.waitForFunction(() => window.Sohbet?.loaded);
   await page.evaluate(() => { window.Sohbet('open'); window.Sohbet('identify', { id: '1', hash: 'x' }); });
   assert.equal(await page.locator('sohbet-chat').count(), 0);
-  assert.deepEqual(said, [`Sohbet: ${unlisted.url} may not show this chat: add it to CORS_ORIGINS of ${h.server.url} and restart that`]);
-  assert.deepEqual(asked, [`${h.server.url}/widget.js`]);
+  assert.deepEqual(said, [`Sohbet: ${unlisted.url} may not show this chat: add it to CORS_ORIGINS of ${env.server.url} and restart that`]);
+  assert.deepEqual(asked, [`${env.server.url}/widget.js`]);
 
-  // Nor does a frame that it makes by itself show anything.
+  // A frame made by the site itself is refused as well.
   await page.evaluate((address) => new Promise((resolve) => {
     const frame = document.createElement('iframe');
     frame.onload = resolve;
     frame.src = address;
     document.body.append(frame);
-  }), `${h.server.url}/widget`);
+  }), `${env.server.url}/widget`);
   assert.ok(said.at(-1).includes('frame-ancestors'), said.join('\n'));
   assert.equal(await page.frames()[1].locator('#talk').count(), 0);
   await context.close();
 });
 
-test('the frame listens to the page that holds it, and to no other', async () => {
+test('the frame accepts messages only from the page that embeds it', async () => {
   const page = await at(shop.url);
   await introduce(page, 'Gizli Konuşma');
   const frame = page.frames()[1];
-  // Somebody else's window and a page's bare message are not believed; the line that was opened goes on.
+  // Messages without a channel, and a hello from another window, are ignored; the open channel still works.
   await page.evaluate(() => {
     const { contentWindow } = document.querySelector('sohbet-chat').shadowRoot.querySelector('iframe');
     for (const data of ['sohbet:welcome', ['sohbet:welcome', { open: false, person: null, page: {} }], ['reset'], null, { data: 1 }]) contentWindow.postMessage(data, '*');
@@ -240,26 +240,26 @@ test('the frame listens to the page that holds it, and to no other', async () =>
   await page.evaluate(() => window.Sohbet('close'));
   await eventually(async () => assert.equal(await frame.evaluate(() => document.getElementById('talk').hidden), true));
   assert.ok(await frame.evaluate(() => Boolean(localStorage.getItem('sohbet.visitor'))));
-  // The thread's id, the visitor's only credential, stays on our side.
+  // The thread id, the visitor's only credential, is not visible to the site.
   const thread = await frame.evaluate(() => JSON.parse(localStorage.getItem('sohbet.visitor')).thread);
   assert.ok(!page.frames().some((one) => one.url().includes(thread)));
   assert.ok(!JSON.stringify(await page.evaluate(() => Object.entries(localStorage))).includes(thread));
 });
 
-test('without third-party cookies, and without any storage, it works until the page is left', async (t) => {
+test('without third-party cookies or any storage, the widget works until the page is left', async (t) => {
   const desktop = await chromium.launch(DESKTOP_CHROMIUM);
   t.after(() => desktop.close());
   const gone = await at(far.url, {}, desktop);
   const talk = await introduce(gone, 'Hafızasız');
-  await assert.rejects(gone.frames()[1].evaluate(() => localStorage.length), /Access is denied/, 'the browser keeps nothing for the frame');
+  await assert.rejects(gone.frames()[1].evaluate(() => localStorage.length), /Access is denied/, 'the browser blocks the frame’s storage');
   await say(talk, 'çerezsiz');
   await eventually(async () => assert.match(await stateOf(talk, 'çerezsiz'), STORED));
-  assert.equal(await gone.evaluate(() => localStorage.length), 0, 'nothing to come back to, so no sign of it');
+  assert.equal(await gone.evaluate(() => localStorage.length), 0, 'no conversation to resume, so no marker');
   await gone.evaluate(() => window.Sohbet('close'));
   await launcher(gone).click();
   await shows(talk, ['çerezsiz']);
 
-  const context = await h.person();
+  const context = await env.newContext();
   await openUp(context);
   await context.addInitScript(() => {
     for (const name of ['localStorage', 'sessionStorage', 'indexedDB']) Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError'); } });
@@ -272,7 +272,7 @@ test('without third-party cookies, and without any storage, it works until the p
   await eventually(async () => assert.match(await stateOf(bare, 'depo yok'), STORED));
 });
 
-test('who is signed in on the site is known without asking, on every device', async () => {
+test('a user signed in on the site needs to give no name, and has one conversation on all devices', async () => {
   const customer = { id: 'müşteri-7', hash: proof('müşteri-7'), name: 'Nermin Çelik', email: 'nermin@example.com' };
   const phone = await at(shop.url, PHONE);
   await phone.evaluate((who) => window.Sohbet('identify', who), customer);
@@ -283,21 +283,21 @@ test('who is signed in on the site is known without asking, on every device', as
   await say(here, 'telefondan yazdım');
   await eventually(async () => assert.match(await stateOf(here, 'telefondan yazdım'), STORED));
 
-  // On another device, told after the panel was opened, and where the browser keeps nothing.
+  // On another device, identified after the panel was opened, and where the browser blocks storage.
   const desk = await at(far.url);
   await launcher(desk).click();
   await chat(desk).locator('#name').waitFor();
   await desk.evaluate((who) => window.Sohbet('identify', who), customer);
   await shows(chat(desk), ['telefondan yazdım']);
 
-  // Somebody else signs in on the phone: the conversation is not theirs to see.
+  // Another user signs in on the phone, and must not see the conversation.
   await phone.evaluate((who) => window.Sohbet('identify', who), { id: 'müşteri-8', hash: proof('müşteri-8'), name: 'Başka Biri' });
   await eventually(async () => assert.match(await here.locator('.hello-text').textContent(), /Başka Biri/));
   await here.locator('#talk[data-connection=online]').waitFor();
   assert.deepEqual(await texts(here), []);
 });
 
-test('a hash that is not true is told to the site, and the visitor is a stranger who can write', async () => {
+test('a wrong hash is reported to the site, and the visitor can write without an identity', async () => {
   const customer = { id: 'müşteri-9', hash: proof('müşteri-9'), name: 'Gerçek Müşteri' };
   const real = await at(shop.url);
   await real.evaluate((who) => { window.Sohbet('identify', who); window.Sohbet('open'); }, customer);
@@ -306,7 +306,7 @@ test('a hash that is not true is told to the site, and the visitor is a stranger
   await say(theirs, 'bana ait');
   await eventually(async () => assert.match(await stateOf(theirs, 'bana ait'), STORED));
 
-  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  const context = await env.browser.newContext({ locale: 'tr-TR' });
   await openUp(context);
   const page = await context.newPage();
   const said = errors(page);
@@ -322,10 +322,10 @@ test('a hash that is not true is told to the site, and the visitor is a stranger
   await context.close();
 });
 
-test('where the browser keeps frames’ storage apart by site, a conversation stays with its site; and the way back is instant', async () => {
+test('with storage partitioned by site, a conversation stays with its site; and the page is restored from the back/forward cache', async () => {
   const profile = mkdtempSync(path.join(tmpdir(), 'sohbet-profile-'));
-  // Not a private window, and Chromium as people have it: the driver's own switches would turn off both the parting of storage by
-  // site and the back/forward cache. This Chromium's preset keeps all storage from frames of other sites, so that goes too.
+  // Not a private window, and Chromium's default switches: those of Playwright disable both storage partitioning and the
+  // back/forward cache. This Chromium's default preference blocks third-party storage, so it is changed too.
   mkdirSync(path.join(profile, 'Default'));
   writeFileSync(path.join(profile, 'Default', 'Preferences'), JSON.stringify({ profile: { cookie_controls_mode: 0 } }));
   const context = await chromium.launchPersistentContext(profile, {
@@ -339,45 +339,45 @@ test('where the browser keeps frames’ storage apart by site, a conversation st
     await say(talk, 'uzak sitede');
     await eventually(async () => assert.match(await stateOf(talk, 'uzak sitede'), STORED));
     await page.goto(`${far.url}/next`);
-    await page.locator('sohbet-chat iframe').waitFor({ state: 'attached' }); // the sign brought it in
+    await page.locator('sohbet-chat iframe').waitFor({ state: 'attached' }); // loaded because of the marker
     await launcher(page).click();
     await shows(talk, ['uzak sitede']);
 
-    const agent = await signIn(await h.person(), h.server);
+    const agent = await signIn(await env.newContext(), env.server);
     await openThread(agent, 'Sitede Kalan');
     await page.evaluate(() => {
-      window.heard = [];
-      window.Sohbet('on', 'message', ({ from }) => window.heard.push(from));
+      window.received = [];
+      window.Sohbet('on', 'message', ({ from }) => window.received.push(from));
     });
     await page.goto(shop.url);
     await launcher(page).click();
-    await talk.locator('#name').waitFor(); // another site, another visitor
-    await page.goBack({ waitUntil: 'commit' }); // what comes from the cache is not loaded
-    assert.deepEqual(await page.evaluate(() => window.heard), [], 'the page came from the back/forward cache, as it was left');
+    await talk.locator('#name').waitFor(); // on another site this is a new visitor
+    await page.goBack({ waitUntil: 'commit' }); // a page from the cache fires no load event
+    assert.deepEqual(await page.evaluate(() => window.received), [], 'the page came from the back/forward cache, as it was left');
     await panel(page).waitFor();
-    // The driver does not see into a frame that came back this way; what the frame tells does.
+    // Playwright cannot access a frame restored this way, but its messages to the page show its state.
     await say(agent, 'hoş geldiniz');
-    await eventually(async () => assert.deepEqual(await page.evaluate(() => window.heard), ['team']), 'connected again');
+    await eventually(async () => assert.deepEqual(await page.evaluate(() => window.received), ['team']), 'connected again');
     await eventually(async () => assert.equal(await stateOf(agent, 'hoş geldiniz'), 'read'), 'read in the open panel');
 
-    // Agents see where the visitor goes on, without what stands behind the path.
+    // Agents see the visitor's current page, without query and fragment.
     await page.evaluate(() => history.pushState(null, '', '/fincan/7?token=secret#odeme'));
-    await eventually(async () => assert.equal(await agent.locator('[data-fact=page]').getAttribute('href'), `${far.url}/fincan/7`), 'the page beside the conversation');
+    await eventually(async () => assert.equal(await agent.locator('[data-fact=page]').getAttribute('href'), `${far.url}/fincan/7`), 'the page shown to the agent');
   } finally {
     await context.close();
     rmSync(profile, { recursive: true, force: true });
   }
 });
 
-test('calls wait for the script, and wrong ones say what is right', async () => {
-  shop.page('/early', { server: h.server.url, head: `<script>
+test('calls before the script has loaded are queued, and invalid calls are reported', async () => {
+  shop.page('/early', { server: env.server.url, head: `<script>
     window.Sohbet = window.Sohbet || function () { (Sohbet.q = Sohbet.q || []).push(arguments); };
-    window.heard = [];
-    Sohbet('on', 'ready', function () { heard.push('ready'); });
-    Sohbet('on', 'open', function () { heard.push('open'); throw new Error('the site’s own'); });
+    window.received = [];
+    Sohbet('on', 'ready', function () { received.push('ready'); });
+    Sohbet('on', 'open', function () { received.push('open'); throw new Error('the site’s own'); });
     Sohbet('open');
   </script>` });
-  const context = await h.browser.newContext({ locale: 'tr-TR' });
+  const context = await env.browser.newContext({ locale: 'tr-TR' });
   await openUp(context);
   const page = await context.newPage();
   const said = errors(page);
@@ -385,13 +385,13 @@ test('calls wait for the script, and wrong ones say what is right', async () => 
   page.on('pageerror', (error) => thrown.push(error.message));
   await page.goto(`${shop.url}/early`);
   await chat(page).locator('#name').waitFor();
-  assert.deepEqual(await page.evaluate(() => window.heard.sort()), ['open', 'ready']);
-  assert.deepEqual(thrown, ['the site’s own'], 'a listener’s mistake is told and harms nothing');
+  assert.deepEqual(await page.evaluate(() => window.received.sort()), ['open', 'ready']);
+  assert.deepEqual(thrown, ['the site’s own'], 'an exception in a listener is reported and does no harm');
   await page.evaluate(() => {
     window.Sohbet('explode');
     window.Sohbet('on', 'opened', () => {});
     window.Sohbet('identify', 'me');
-    // The script once more, as sites that swap their pages run it.
+    // Runs the script again, as on sites that replace their body on navigation.
     const again = document.createElement('script');
     again.src = document.querySelector('script[src]').src;
     document.body.append(again);
@@ -408,9 +408,9 @@ test('calls wait for the script, and wrong ones say what is right', async () => 
 });
 
 for (const how of ['the Navigation API', 'pushState']) {
-  test(`pages on which it hides, by ${how}`, async () => {
-    shop.page('*', { server: h.server.url, attributes: 'data-hidden-pages="/checkout, /account/*"' });
-    const context = await h.person();
+  test(`hidden pages with client-side navigation by ${how}`, async () => {
+    shop.page('*', { server: env.server.url, attributes: 'data-hidden-pages="/checkout, /account/*"' });
+    const context = await env.newContext();
     await openUp(context);
     if (how === 'pushState') await context.addInitScript(() => { delete window.navigation; Object.defineProperty(window, 'navigation', { value: undefined }); });
     const page = await context.newPage();
@@ -423,18 +423,18 @@ for (const how of ['the Navigation API', 'pushState']) {
     }
     await page.goBack();
     await launcher(page).waitFor();
-    // Asked for by the site, the panel opens there too.
+    // The site can open the panel there by a call.
     await page.evaluate(() => { history.pushState(null, '', '/checkout'); window.Sohbet('open'); });
     await chat(page).locator('#name').waitFor();
     await context.close();
   });
 }
 
-test('place, colour and language by attributes', async () => {
+test('position, colour and language by attributes', async () => {
   const place = (page) => launcher(page).evaluate((node) => { const { left, right, bottom } = node.getBoundingClientRect(); return [Math.round(left), Math.round(innerWidth - right), Math.round(innerHeight - bottom)]; });
   const wide = 1440 - 56;
   const look = async (path, options) => {
-    shop.page(path, { server: h.server.url, ...options });
+    shop.page(path, { server: env.server.url, ...options });
     return at(shop.url + path, { reducedMotion: 'reduce' });
   };
   const left = await look('/left', { attributes: 'data-position="left 24 96" data-color="#ffd400" data-lang="en"' });
@@ -443,19 +443,19 @@ test('place, colour and language by attributes', async () => {
   await chat(left).getByText('What should we call you?').waitFor();
 
   const rtl = await look('/rtl', { dir: 'rtl', lang: 'ar' });
-  assert.deepEqual(await place(rtl), [20, wide - 20, 20], 'at the end of the line');
+  assert.deepEqual(await place(rtl), [20, wide - 20, 20], 'at the inline end');
 
-  // A notice with a button stands where ours would: ours makes room, and comes back when it is gone.
+  // A notice with a button is at our button's position: ours moves up, and back when the notice is gone.
   const notice = await look('/notice', { body: '<div id="n" style="position:fixed;inset:auto 0 0 0;height:80px"><button style="float:right;width:120px;height:60px" onclick="n.remove()">Tamam</button></div>' });
   await eventually(async () => assert.deepEqual(await place(notice), [wide - 20, 20, 92]), 'above the notice');
   await notice.click('#n button');
   await eventually(async () => assert.deepEqual(await place(notice), [wide - 20, 20, 20]), 'back in its place');
   const chosen = await look('/chosen', { attributes: 'data-position="right 20 20"', body: '<button style="position:fixed;right:0;bottom:0;width:90px;height:90px">X</button>' });
   await chosen.waitForLoadState();
-  assert.deepEqual(await place(chosen), [wide - 20, 20, 20], 'the site chose it so');
+  assert.deepEqual(await place(chosen), [wide - 20, 20, 20], 'the position chosen by the site is kept');
 });
 
-test('on a phone it fills the screen, and the keyboard’s way stays in it', async () => {
+test('on a phone the panel fills the screen, and Tab stays in it', async () => {
   const page = await at(far.url, { ...PHONE, reducedMotion: 'reduce' });
   await launcher(page).tap();
   const talk = chat(page);
@@ -463,7 +463,7 @@ test('on a phone it fills the screen, and the keyboard’s way stays in it', asy
   assert.deepEqual(await panel(page).boundingBox(), { x: 0, y: 0, width: 390, height: 844 });
   assert.equal(await panel(page).getAttribute('aria-modal'), 'true');
   assert.ok(await launcher(page).isHidden());
-  assert.equal(await talk.locator(':focus').getAttribute('id'), 'talk', 'no keyboard before one wants to write');
+  assert.equal(await talk.locator(':focus').getAttribute('id'), 'talk', 'no text field is focused, so the on-screen keyboard stays closed');
   for (let i = 0; i < 12; i++) {
     await page.keyboard.press('Tab');
     assert.equal(await focused(page), 'chat', `Tab ${i + 1}`);
@@ -487,7 +487,7 @@ for (const colorScheme of ['light', 'dark']) {
     await eventually(async () => assert.match(await stateOf(talk, 'Merhaba'), STORED));
     await clean(page.mainFrame(), 'the open panel');
     await clean(page.frames()[1], 'the chat');
-    const agent = await signIn(await h.person(), h.server);
+    const agent = await signIn(await env.newContext(), env.server);
     await page.evaluate(() => window.Sohbet('close'));
     await openThread(agent, `Erişim ${colorScheme}`);
     await say(agent, 'Buyurun');
@@ -496,22 +496,22 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
-test('a first conversation below a path of somebody else’s site: widget, chat page, console', async () => {
+test('the server below a path of another site: widget, chat page, console', async () => {
   const port = await freePort();
   const below = new Server({ PUBLIC_URL: `http://127.0.0.1:${port}/chat/`, BRAND_COLOR: '#e91e63' });
   below.port = port;
   await below.start();
-  h.hosts.push(below.url);
+  env.hosts.push(below.url);
   const strays = [];
   const owners = async (options) => {
-    const context = await h.person({ baseURL: `${below.url}/chat/`, ...options });
+    const context = await env.newContext({ baseURL: `${below.url}/chat/`, ...options });
     context.on('request', (request) => {
       if (request.url().startsWith(below.url) && !request.url().startsWith(`${below.url}/chat/`)) strays.push(request.url());
     });
     return context;
   };
   try {
-    // The site has the root of the same origin, so its page needs no place in CORS_ORIGINS.
+    // The site has the same origin, so it needs no entry in CORS_ORIGINS.
     const context = await owners({ serviceWorkers: 'allow' });
     await openUp(context);
     await context.route(`${below.url}/`, (route) => route.fulfill({ contentType: 'text/html', body: `<!doctype html><html lang="tr"><title>Çarşı</title><h1>Fincan</h1><script src="${below.url}/chat/widget.js" async></script></html>` }));
@@ -537,7 +537,7 @@ test('a first conversation below a path of somebody else’s site: widget, chat 
     await signing.waitForSelector('#checks li');
     assert.ok((await signing.context().cookies()).every(({ path: at }) => at === '/chat/'), 'cookies are for the path alone');
 
-    // The same browser's chat page, its service worker, a picture, and the theme's cookie.
+    // The chat page in the same browser, its service worker, a picture, and the theme cookie.
     const own = await context.newPage();
     await own.goto('?lang=tr');
     await own.locator('.welcome .themes a[href="?theme=dark"]').click();
@@ -550,9 +550,9 @@ test('a first conversation below a path of somebody else’s site: widget, chat 
     await own.reload();
     await own.locator('.message img').waitFor();
     await eventually(async () => assert.match(await own.locator('.message img').evaluate((img) => (img.naturalWidth ? img.src : '')), /\/chat\/uploads\//));
-    assert.deepEqual(strays.filter((url) => url !== `${below.url}/` && url !== `${below.url}/favicon.ico`), [], 'nothing leads to the root');
+    assert.deepEqual(strays.filter((url) => url !== `${below.url}/` && url !== `${below.url}/favicon.ico`), [], 'no request outside of the path');
   } finally {
-    await h.leave();
+    await env.closeContexts();
     await below.kill('SIGTERM');
   }
 });

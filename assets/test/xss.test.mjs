@@ -1,9 +1,9 @@
-// A hundred ways to make text run, through every field that somebody else gets to see: name, phone, page, language, message,
-// file name and caption in the console, and answers on the visitor's page. All of it stays text: no dialog, no request, no
-// node, and nothing for the page's policy to stop.
+// A hundred XSS payloads in every field that others get to see: name, phone, page, language, message, file name and caption in
+// the console, and answers on the visitor's page. All must be shown as text: no dialog, no request, no added element, and no
+// violation of the page's policy.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { eventually, house, openThread, say, sayAll, signIn, texts, visit } from './harness.mjs';
+import { eventually, startEnv, openThread, say, sayAll, signIn, texts, visit } from './harness.mjs';
 
 const RUN = 'alert(window.pwned=1)';
 const CORES = [
@@ -18,14 +18,14 @@ const CORES = [
 const BREAKS = ['', '">', "'>`;", '</textarea></title></script>', '--><![CDATA[ '];
 const PAYLOADS = BREAKS.flatMap((out) => CORES.map((core) => out + core));
 
-let h;
-before(async () => { h = await house({ RATE_LIMIT_UPLOAD: 'off' }); });
-afterEach(() => h.leave());
-after(() => h.close());
+let env;
+before(async () => { env = await startEnv({ RATE_LIMIT_UPLOAD: 'off' }); });
+afterEach(() => env.closeContexts());
+after(() => env.close());
 
-/** A browser that tells of dialogs and of all that the pages' policy stopped. */
+/** Opens a browser context that records dialogs and policy violations. */
 async function watched() {
-  const context = await h.person();
+  const context = await env.newContext();
   const seen = [];
   await context.exposeFunction('tellViolation', (what) => seen.push(`policy: ${what}`));
   await context.addInitScript(() => {
@@ -48,7 +48,7 @@ const harmless = async (page, what) => {
   assert.deepEqual(found, { ran: undefined, nodes: 0, inline: 0, handlers: 0, links: 0, base: 0 }, what);
 };
 
-/** Comes as visitor number n, with the payload wherever a visitor may put something, and stays. */
+/** Joins as visitor number n, with the payload in every field that a visitor can set, and disconnects. */
 const come = (page, n, payload) => page.evaluate(async ([number, text]) => {
   const { io } = await import('/socket.io/socket.io.esm.min.js');
   const socket = io({ forceNew: true, transports: ['websocket'] });
@@ -80,8 +80,8 @@ test('a hundred payloads from visitors are text in the console', async () => {
   const stage = await guests.context.newPage();
   await stage.goto('/');
   const desk = await watched();
-  const agent = await signIn(desk.context, h.server);
-  // Ten come at a time, so that the list stands still while one looks at them.
+  const agent = await signIn(desk.context, env.server);
+  // Visitors join in groups of ten, so that the list is stable while their rows are clicked.
   for (const [n, payload] of PAYLOADS.entries()) {
     if (n % 10 === 0) await Promise.all(PAYLOADS.slice(n, n + 10).map((one, i) => come(stage, n + i, one)));
     const row = agent.locator('.row').filter({ has: agent.locator('.row-name', { hasText: new RegExp(`^${n} `) }) });
@@ -103,7 +103,7 @@ test('a hundred payloads from an agent are text on the visitor’s page', async 
   const page = await visit(guest.context, 'Hedef');
   await say(page, 'hello');
   const desk = await watched();
-  const agent = await signIn(desk.context, h.server);
+  const agent = await signIn(desk.context, env.server);
   await openThread(agent, 'Hedef');
   await sayAll(agent, PAYLOADS);
   await eventually(async () => assert.deepEqual(await texts(page), ['hello', ...PAYLOADS.map((one) => one.trim())]), 'answers', 30_000);

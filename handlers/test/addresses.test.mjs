@@ -1,4 +1,4 @@
-// A client's address behind the real proxies, with the configurations of deploy/, whatever the client writes into its headers.
+// Detection of a client's address behind real proxies with the configurations of deploy/, whatever headers the client sends.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import http from "node:http";
@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { sleep, start, withTimeout } from "./harness.mjs";
 import { Proxy } from "./services.mjs";
 
-const CLIENT = "127.0.0.9"; // the proxies and the server have 127.0.0.1
+const CLIENT = "127.0.0.9"; // the proxies and the server use 127.0.0.1
 const SPOOFED = "203.0.113.9";
 
 const lies = {
@@ -24,7 +24,7 @@ const lies = {
   "HTTPS in several lines": { "X-Forwarded-Proto": ["https", "https, https"] },
 };
 
-// get asks for a page from another loopback address and returns the answer's headers.
+// get requests a page from the client's loopback address and returns the response.
 function get(url, headers) {
   return new Promise((resolve, reject) => {
     const request = http.get(url, { localAddress: CLIENT, headers, agent: false, timeout: 10_000 }, (answer) => {
@@ -34,7 +34,7 @@ function get(url, headers) {
   });
 }
 
-// logged waits for the line of a request in the server's log.
+// logged waits for a request's line in the server's log and returns it.
 async function logged(server, id) {
   for (const end = Date.now() + 10_000; Date.now() < end; await sleep(10)) {
     const line = server.output.split("\n").find((l) => l.includes(`"request_id":"${id}"`) && l.includes('"msg":"request"'));
@@ -75,7 +75,7 @@ for (const { name, kind, edit, settings, repeats } of behind) {
         const answer = await get(`${proxy.url}/login`, { ...headers, "X-Request-Id": id });
         assert.equal(answer.statusCode, 200);
         assert.equal((await logged(server, id)).address, CLIENT);
-        // A proxy that is told to trust its client passes on what that says.
+        // A proxy configured to trust its client forwards the client's header.
         const https = Boolean(repeats) && "X-Forwarded-Proto" in headers;
         assert.equal("strict-transport-security" in answer.headers, https);
       });

@@ -1,22 +1,22 @@
-// 10,000 events in one tick, each way: none lost, none doubled, none out of order. On websocket, on polling, and across the
-// upgrade from one to the other.
+// 10,000 events in one tick in each direction: none is lost, duplicated or out of order. Over WebSocket, over polling, and during
+// the upgrade from polling to WebSocket.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import { io } from "socket.io-client";
 import { build, sleep, start, transports, withTimeout } from "./harness.mjs";
-import { started } from "./programs.mjs";
+import { started } from "./processes.mjs";
 
 const N = 10_000;
 const LIMIT = 60_000; // ms
 const numbers = Array.from({ length: N }, (_, i) => i);
 const ways = { ...transports, "the upgrade": {} };
 
-// The upgrade takes a few milliseconds, so bursts begin at different moments of it, in milliseconds after the connection.
+// The upgrade takes a few milliseconds, so bursts are started at different times after the connection (ms).
 const moments = (name) => (name === "the upgrade" ? [0, 1, 2, 3, 4, 6, 8, 12] : [0]);
 const endsOn = (name) => (name === "polling" ? "polling" : "websocket");
 
-// inOrder demands exactly 0, 1, 2 … and says where it goes wrong without printing ten thousand numbers.
+// inOrder asserts that got is exactly 0, 1, 2, …, and reports the first deviation without printing ten thousand numbers.
 function inOrder(got, what) {
   const at = numbers.findIndex((n) => got[n] !== n);
   assert.equal(at, -1, `${what}: number ${got[at]} in place ${at}, ${got.length} in all`);
@@ -33,7 +33,7 @@ describe("the realtime layer alone", () => {
   after(() => child.kill("SIGTERM") && once(child, "exit"));
 
   for (const [name, options] of Object.entries(ways)) {
-    // each runs the burst on a new connection for each moment, and makes sure that the transport meant was used.
+    // each runs the burst on a new connection for each start time, and checks that the expected transport was used.
     const each = (burst) => async () => {
       for (const moment of moments(name)) {
         const socket = io(url, { forceNew: true, reconnection: false, ...options });
@@ -59,8 +59,8 @@ describe("the realtime layer alone", () => {
       const got = [];
       const all = new Promise((resolve) => socket.on("seq", (n) => got.push(n) === N && resolve()));
       socket.emit("down", N);
-      await withTimeout(all, LIMIT, "not all came").catch(() => {}); // inOrder tells more
-      await sleep(50); // for what should not come any more
+      await withTimeout(all, LIMIT, "not all came").catch(() => {}); // inOrder reports more details
+      await sleep(50); // for events that should not arrive
       inOrder(got, "received");
     }));
 
@@ -83,8 +83,8 @@ for (const [name, options] of Object.entries(ways)) {
       const visitor = await server.visitor(options);
       const tab = await server.connect(options);
       await tab.ok("rejoin", { thread_id: visitor.thread });
-      const heard = [];
-      const all = new Promise((resolve) => tab.socket.on("message", (m) => heard.push(m) === N && resolve()));
+      const received = [];
+      const all = new Promise((resolve) => tab.socket.on("message", (m) => received.push(m) === N && resolve()));
       const acks = [];
       const acked = Promise.all(numbers.map((n) => new Promise((resolve) => {
         visitor.socket.emit("message", { thread_id: visitor.thread, text: String(n), client_id: `n${n}` }, (ack) => resolve(acks.push(ack)));
@@ -92,7 +92,7 @@ for (const [name, options] of Object.entries(ways)) {
       await withTimeout(Promise.all([all, acked]), LIMIT, "not all came").catch(() => {});
       assert.deepEqual(acks.find((a) => !a.ok), undefined);
       inOrder(acks.map((a) => Number(a.message.content_text)), "acks");
-      inOrder(heard.map((m) => Number(m.content_text)), "delivered");
+      inOrder(received.map((m) => Number(m.content_text)), "delivered");
       const ids = acks.map((a) => a.message.id);
       assert.ok(ids.every((id, i) => i === 0 || id > ids[i - 1]), "ids grow");
 

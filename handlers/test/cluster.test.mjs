@@ -1,12 +1,12 @@
-// Several processes are one chat: what is said on one is heard on all, by everybody in the same order, and who is here, who was
-// sent away and how much is left is known to all.
+// Several processes form one chat: messages reach the clients of all processes in the same order, and presence, blocks, sign-outs
+// and rate limits are shared.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { cluster, eventually, GRACE, sleep, start, transports } from "./harness.mjs";
 import { postgres } from "./postgres.mjs";
 import { Gate } from "./services.mjs";
 
-// SOHBET_CLUSTER_MESSAGES is how many messages three clients write into one thread.
+// SOHBET_CLUSTER_MESSAGES sets how many messages three clients write into one thread.
 const MESSAGES = Number(process.env.SOHBET_CLUSTER_MESSAGES ?? 450);
 
 for (const [name, transport] of Object.entries(transports)) {
@@ -15,12 +15,12 @@ for (const [name, transport] of Object.entries(transports)) {
     before(async () => {
       servers = await cluster(3);
       cookie = await servers[0].signIn();
-      // a visitor's process without an agent, and two with one
+      // the visitor's process has no agent, the two others have one each
       agents = await Promise.all([servers[1], servers[2]].map((s) => s.agent({ ...transport, cookie })));
     });
     after(() => Promise.all(servers.map((s) => s.stop())));
 
-    it("a conversation goes across, event by event", async () => {
+    it("all events of a conversation reach clients on other processes", async () => {
       const visitor = await servers[0].visitor(transport, "Ayşe");
       const thread_id = visitor.thread;
       for (const agent of agents) {
@@ -74,11 +74,11 @@ for (const [name, transport] of Object.entries(transports)) {
     it("two agents and a visitor write into one thread and see one order", async () => {
       const visitor = await servers[0].visitor(transport);
       const thread_id = visitor.thread;
-      const second = await servers[1].connect(transport); // of the visitor
+      const second = await servers[1].connect(transport); // the visitor's second tab
       await second.ok("rejoin", { thread_id });
       const told = await Promise.all([visitor, ...agents].map(async (client) => {
         const acks = [];
-        const order = []; // what it was told, its own by the acks
+        const order = []; // ids in order of arrival, own messages by their acks
         client.socket.on("message", (m) => m.thread_id === thread_id && order.push(m.id));
         for (let i = 0; i < MESSAGES / 3; i++) {
           acks.push(new Promise((resolve, reject) => client.socket.emit("message", { thread_id, text: `${i}` }, (ack) => {
@@ -108,7 +108,7 @@ describe("two processes", () => {
   });
   after(() => Promise.all(servers.map((s) => s.stop())));
 
-  it("what one spends of a limit is missing on the other", async () => {
+  it("rate limits are shared", async () => {
     const one = await servers[0].visitor();
     const thread_id = one.thread;
     for (let i = 0; i < 29; i++) await one.ok("message", { thread_id, text: "x" });
@@ -124,14 +124,14 @@ describe("two processes", () => {
     assert.ok(sent < 10, `${sent} more were taken`);
   });
 
-  it("signing out on one closes the console on the other", async () => {
+  it("signing out on one process ends the session's sockets on the other", async () => {
     const signedIn = await servers[0].signIn();
     const agent = await servers[1].agent({ cookie: signedIn });
     await fetch(`${servers[0].url}/logout`, { headers: { Cookie: signedIn }, redirect: "manual" });
     assert.equal((await agent.next("error")).type, "unauthorized");
   });
 
-  it("switching away, blocking and clearing everything reaches the other", async () => {
+  it("switching to away, blocking and clearing everything reach the other process", async () => {
     const visitor = await servers[1].visitor();
     const thread_id = visitor.thread;
     await visitor.ok("message", { thread_id, text: "x" });
@@ -150,7 +150,7 @@ describe("two processes", () => {
     assert.equal((await visitor.next("thread_cleared")).thread_id, thread_id);
   });
 
-  it("who is online is known on every process, once for several tabs", async () => {
+  it("presence is known on every process, counted once for several tabs", async () => {
     const agents = await Promise.all(servers.map((s) => s.agent({ cookie })));
     const list = async (server) => (await fetch(`${server.url}/api/threads`, { headers: { Cookie: cookie } })).json();
     const visitor = await servers[0].visitor();
@@ -167,7 +167,7 @@ describe("two processes", () => {
     for (const server of servers) assert.equal((await list(server)).find((t) => t.id === thread_id).online, false);
   });
 
-  it("/health tells of Redis", async () => {
+  it("/health reports Redis", async () => {
     for (const server of servers) {
       const health = await (await fetch(`${server.url}/health`)).json();
       assert.equal(health.checks.redis.status, "ok");
@@ -175,7 +175,7 @@ describe("two processes", () => {
   });
 });
 
-describe("a process that alone was without Redis", () => {
+describe("a process that alone has lost Redis", () => {
   let gate;
   const servers = [];
   before(async () => {
@@ -196,7 +196,7 @@ describe("a process that alone was without Redis", () => {
     }
   };
 
-  it("has its clients look anew when it is back, and they find what they were not told", async () => {
+  it("sends resync to its clients when Redis is back, and they can fetch what they missed", async () => {
     const visitor = await servers[1].visitor();
     const thread_id = visitor.thread;
     const { message } = await visitor.ok("message", { thread_id, text: "merhaba" });
@@ -210,7 +210,7 @@ describe("a process that alone was without Redis", () => {
     await agent.ok("read", { thread_id, last_id: message.id });
     const { message: answer } = await agent.ok("message", { thread_id, text: "buyurun" });
     await agent.ok("set_status", { thread_id, status: "closed" });
-    assert.deepEqual(await visitor.next("message"), answer, "messages come without Redis");
+    assert.deepEqual(await visitor.next("message"), answer, "messages arrive without Redis");
     await visitor.none("read");
     await visitor.none("thread_status");
     await console.none("thread_updated", ({ status }) => status === "closed");
@@ -221,6 +221,6 @@ describe("a process that alone was without Redis", () => {
     assert.equal(now.team_read_id, message.id);
     await redis("ok");
     await agent.ok("set_status", { thread_id, status: "active" });
-    assert.equal((await visitor.next("thread_status")).status, "active", "and they are told again");
+    assert.equal((await visitor.next("thread_status")).status, "active", "events arrive again");
   });
 });

@@ -34,7 +34,7 @@ for (const [name, transport, database] of variants) {
     });
     after(() => server.stop());
 
-    it("join opens a thread, answers joined, and the agents hear of it", async () => {
+    it("join creates a thread, answers joined, and notifies the agents", async () => {
       const visitor = await server.connect(transport);
       const ack = await visitor.ok("join", { display_name: "Ayşe", phone_number: "+90 555 000 00 00", page_url: "https://a.example/x", locale: "tr" });
       assert.match(ack.thread_id, uuid4);
@@ -67,7 +67,7 @@ for (const [name, transport, database] of variants) {
       assert.deepEqual(messages.map((m) => m.content_text), ["one"]);
     });
 
-    it("rejoin of a thread that is not stored fails, and writing on opens it again", async () => {
+    it("rejoin of an unknown thread fails, and a message creates it", async () => {
       const gone = randomUUID();
       const visitor = await server.connect(transport);
       for (const thread_id of [gone, "not-a-uuid"]) {
@@ -78,13 +78,13 @@ for (const [name, transport, database] of variants) {
       }
       await visitor.none("joined");
       visitor.emit("message", { thread_id: gone, text: "still here" });
-      const heard = await agent.next("message_from_visitor", (m) => m.thread_id === gone);
-      assertMessage(heard, { content_text: "still here", sender_type: "visitor" });
+      const received = await agent.next("message_from_visitor", (m) => m.thread_id === gone);
+      assertMessage(received, { content_text: "still here", sender_type: "visitor" });
       const { messages } = await visitor.ok("history", { thread_id: gone });
       assert.equal(messages.length, 1);
     });
 
-    it("a visitor's message reaches the agents under every name and the visitor's other tab, not its sender", async () => {
+    it("a visitor's message reaches the agents under every event name, and the visitor's other tab, but not its sender", async () => {
       const visitor = await server.visitor(transport, "Uzun İsimli Ziyaretçi");
       const tab = await server.connect(transport);
       await tab.ok("rejoin", { thread_id: visitor.thread });
@@ -94,8 +94,8 @@ for (const [name, transport, database] of variants) {
       assertMessage(message, want);
       const mine = (m) => m.thread_id === visitor.thread;
       for (const [who, event] of [[agent, "message"], [agent, "message_from_visitor"], [other, "message"], [tab, "message"]]) {
-        const heard = await who.next(event, mine);
-        assertMessage(heard, { ...want, id: message.id });
+        const received = await who.next(event, mine);
+        assertMessage(received, { ...want, id: message.id });
       }
       const note = await agent.next("new_message_notification", mine);
       assert.equal(note.display_name, "Uzun İsimli Ziyaretçi");
@@ -109,7 +109,7 @@ for (const [name, transport, database] of variants) {
       for (const event of ["message", "message_from_visitor", "new_message_notification"]) await agent.none(event, mine);
     });
 
-    it("an agent's message reaches the visitor under both names and the other consoles, not its sender", async () => {
+    it("an agent's message reaches the visitor under both event names, and the other consoles, but not its sender", async () => {
       const visitor = await server.visitor(transport);
       await visitor.ok("message", { thread_id: visitor.thread, text: "hi" });
       const { message } = await agent.ok("message", { thread_id: visitor.thread, content_text: "hello", content_type: "text" });
@@ -124,7 +124,7 @@ for (const [name, transport, database] of variants) {
       }
     });
 
-    it("the older names for writing do the same", async () => {
+    it("the older event names for sending messages work as well", async () => {
       const visitor = await server.visitor(transport);
       for (const event of ["message_to_admin", "message_from_visitor"]) {
         const { message } = await visitor.ok(event, { thread_id: visitor.thread, text: event });
@@ -151,7 +151,7 @@ for (const [name, transport, database] of variants) {
       assert.notEqual(own.message.id, first.message.id, "a client_id counts within its thread only");
     });
 
-    it("the sender's kind is the server's to say", async () => {
+    it("the server ignores a sender type given by the client", async () => {
       const visitor = await server.visitor(transport);
       const { message } = await visitor.ok("message", { thread_id: visitor.thread, text: "x", sender_type: "admin", sender: "system", id: 7 });
       assertMessage(message, { sender_type: "visitor" });
@@ -166,8 +166,8 @@ for (const [name, transport, database] of variants) {
         assert.deepEqual(await agent.next("typing"), { thread_id: visitor.thread, sender_type: "visitor", display_name: "Typist", typing });
       }
       await eventually(() => tell(agent, { typing: true }), () => visitor.seen.some(([e]) => e === "typing"));
-      const heard = await visitor.next("typing");
-      assert.deepEqual([heard.thread_id, heard.sender_type, heard.typing], [visitor.thread, "admin", true]);
+      const received = await visitor.next("typing");
+      assert.deepEqual([received.thread_id, received.sender_type, received.typing], [visitor.thread, "admin", true]);
       visitor.clear();
       tell(visitor, {});
       await visitor.none("typing");
@@ -205,12 +205,12 @@ for (const [name, transport, database] of variants) {
       const answer = await agent.ok("message", { thread_id: visitor.thread, text: "answer" });
       agent.clear();
       await visitor.ok("read", { thread_id: visitor.thread, last_id: answer.message.id });
-      const heard = await agent.next("read", (r) => r.thread_id === visitor.thread);
-      assert.deepEqual(heard, { thread_id: visitor.thread, last_id: answer.message.id, reader: "visitor" });
+      const received = await agent.next("read", (r) => r.thread_id === visitor.thread);
+      assert.deepEqual(received, { thread_id: visitor.thread, last_id: answer.message.id, reader: "visitor" });
       await visitor.none("read");
     });
 
-    it("heartbeat shows the visitor online, hanging up shows it offline", async () => {
+    it("heartbeat shows the visitor online, disconnecting shows it offline", async () => {
       const visitor = await server.visitor(transport, "Pulse");
       const mine = (p) => p.thread_id === visitor.thread;
       await visitor.ok("message", { thread_id: visitor.thread, text: "x" });
@@ -224,7 +224,7 @@ for (const [name, transport, database] of variants) {
       assert.match(offline.last_seen, stamp);
     });
 
-    it("join_thread watches one thread, leave_thread ends that", async () => {
+    it("join_thread subscribes to one thread, leave_thread unsubscribes", async () => {
       const visitor = await server.visitor(transport);
       const watcher = await server.connect({ ...transport, cookie }); // not in the agents' room
       await visitor.ok("message", { thread_id: visitor.thread, text: "unwatched" });
@@ -237,7 +237,7 @@ for (const [name, transport, database] of variants) {
       await watcher.none("message");
     });
 
-    it("files are carried under both names", async () => {
+    it("files are sent under both field names", async () => {
       const visitor = await server.visitor(transport);
       const form = new FormData();
       form.append("file", new Blob([Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==", "base64")], { type: "image/png" }), "dot.png");

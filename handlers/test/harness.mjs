@@ -1,5 +1,5 @@
-// Starts the real binary and speaks to it with the official Socket.IO client.
-// SOHBET_BIN names the binary; without it, it is built once into a temporary folder.
+// Starts the real binary and connects to it with the official Socket.IO client. SOHBET_BIN names the binary; otherwise it is
+// built once into a temporary folder.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -8,13 +8,13 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { io } from "socket.io-client";
 import { postgres } from "./postgres.mjs";
-import { freePort, started } from "./programs.mjs";
+import { freePort, started } from "./processes.mjs";
 
 export { postgres };
 
 const top = fileURLToPath(new URL("../..", import.meta.url));
 
-// GRACE is how long to wait for word that somebody has gone, in ms: a reload counts as no absence, so it comes late.
+// GRACE is how long to wait for user_offline, in ms. It comes late, so that a reload does not count as absence.
 export const GRACE = 20_000;
 
 export const transports = {
@@ -22,7 +22,7 @@ export const transports = {
   websocket: { transports: ["websocket"] },
 };
 
-// build compiles a program of this module and returns its path; it is gone when this process ends.
+// build compiles a program of this module and returns its path; it is deleted when this process ends.
 export function build(pkg) {
   const dir = mkdtempSync(path.join(tmpdir(), "sohbet-bin-"));
   process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
@@ -33,7 +33,8 @@ export function build(pkg) {
 
 let binary;
 
-// start runs the server with the settings on a free port and an empty data folder. Limits are off unless a test sets one.
+// start runs the server with the settings, on a free port and with an empty data folder. Rate limits are off unless a test sets
+// one.
 export async function start(settings = {}) {
   binary ??= process.env.SOHBET_BIN ?? build(".");
   const dir = mkdtempSync(path.join(tmpdir(), "sohbet-data-"));
@@ -51,12 +52,12 @@ export async function start(settings = {}) {
   return server;
 }
 
-// cluster starts so many processes on one database and on the Redis that SOHBET_TEST_REDIS names.
+// cluster starts n processes on one database and on the Redis that SOHBET_TEST_REDIS names.
 export async function cluster(n, settings = {}) {
   const redis = process.env.SOHBET_TEST_REDIS;
   if (!redis) throw new Error("SOHBET_TEST_REDIS is not set: run this through .ci/services, or run make test");
   const shared = { ...postgres(), REDIS_URL: redis, ...settings };
-  const servers = [await start(shared)]; // the first makes the tables
+  const servers = [await start(shared)]; // the first one creates the tables
   servers.push(...await Promise.all(Array.from({ length: n - 1 }, () => start(shared))));
   return servers;
 }
@@ -84,8 +85,8 @@ class Server {
     this.url = await this.printed(/"listening","address":"([^"]+)"/);
   }
 
-  // succeed ends the process as a platform does, which kills after grace ms, and starts the next one at the same address and
-  // data. It returns how many ms the end took.
+  // succeed stops the process with SIGTERM, within the grace period (ms) that a platform gives, and starts the next one with the
+  // same address and data. It returns how many ms the stop took.
   async succeed(grace) {
     const began = performance.now();
     this.child.kill("SIGTERM");
@@ -98,7 +99,7 @@ class Server {
     return took;
   }
 
-  // printed waits for the server's output to match and returns the first group that did.
+  // printed waits until the server's output matches, and returns the first group.
   async printed(pattern, from = 0) {
     const end = Date.now() + 15_000;
     for (;;) {
@@ -111,14 +112,14 @@ class Server {
     }
   }
 
-  // command runs one of the program's commands with the server's settings, and returns what it prints.
+  // command runs one of the program's commands with the server's settings, and returns its output.
   command(...args) {
     const { status, stdout, stderr } = spawnSync(binary, args, { cwd: this.dir, env: this.env, encoding: "utf8", timeout: 30_000 });
     assert.equal(status, 0, stderr);
     return stdout;
   }
 
-  // signIn asks for a code, reads it from the server's log as an operator would, and returns the session's Cookie header.
+  // signIn requests a code, reads it from the server's log as an operator would, and returns the session's Cookie header.
   async signIn() {
     const from = this.output.length;
     const asked = await this.post("/request-otp", {});
@@ -135,7 +136,7 @@ class Server {
     return fetch(this.url + route, { method: "POST", headers, body: JSON.stringify(body) });
   }
 
-  // open returns a client that is not connected yet; it is closed with the server at the latest.
+  // open returns a client that is not connected yet; it is closed when the server is stopped at the latest.
   open({ cookie, headers, url = this.url, ...options } = {}) {
     const socket = io(url, {
       forceNew: true, reconnection: false, timeout: 10_000,
@@ -152,7 +153,7 @@ class Server {
     return client;
   }
 
-  // visitor returns a connected client with a thread of its own.
+  // visitor returns a connected client that has joined a new thread.
   async visitor(options, name = "Ayşe") {
     const client = await this.connect(options);
     const { thread_id } = await client.ok("join", { display_name: name });
@@ -160,14 +161,14 @@ class Server {
     return client;
   }
 
-  // agent returns a connected, signed-in client in the agents' room.
+  // agent returns a connected, signed-in client that has joined the agents' room.
   async agent(options) {
     const client = await this.connect({ ...options, cookie: options.cookie ?? (await this.signIn()) });
     await client.ok("admin_join");
     return client;
   }
 
-  // stop ends the server, which must go in good order and must not have panicked on the way.
+  // stop stops the server, which must exit with 0 and must not have panicked.
   async stop() {
     for (const client of this.clients) client.socket.disconnect();
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill("SIGTERM");
@@ -182,13 +183,13 @@ class Server {
 }
 
 function cookies(response) {
-  const lines = (response.headers.get("set-cookie") ?? "").split(/,\s*(?=[\w.-]+=)/); // getSetCookie is not there in every Node 18
+  const lines = (response.headers.get("set-cookie") ?? "").split(/,\s*(?=[\w.-]+=)/); // getSetCookie does not exist in every Node 18
   return lines.map((c) => c.split(";")[0]).filter((c) => !/^[^=]+=$/.test(c)).join("; ");
 }
 
-// Client keeps everything the socket receives, so that no event is missed between two waits.
+// Client records all events of a socket, so that none is missed between two waits.
 class Client {
-  seen = []; // [event, payload] in order of arrival, less what next took
+  seen = []; // [event, payload] in order of arrival, without those that next has returned
   #waiting = new Set();
 
   constructor(socket) {
@@ -213,14 +214,14 @@ class Client {
     return withTimeout(new Promise((resolve) => this.socket.emit(event, ...payload, resolve)), 10_000, `no ack of ${event}`);
   }
 
-  // ok calls and demands {ok: true}.
+  // ok calls and requires {ok: true}.
   async ok(event, ...payload) {
     const ack = await this.call(event, ...payload);
     assert.equal(ack?.ok, true, `${event} was refused: ${JSON.stringify(ack)}`);
     return ack;
   }
 
-  // refused calls and demands {ok: false} with that code and a message for people.
+  // refused calls and requires {ok: false} with that code and a message.
   async refused(code, event, ...payload) {
     const ack = await this.call(event, ...payload);
     assert.equal(ack?.ok, false, `${event} was accepted: ${JSON.stringify(ack)}`);
@@ -234,7 +235,7 @@ class Client {
     this.socket.emit(event, ...payload);
   }
 
-  // next takes the first event of that name (and kind) that has come or comes.
+  // next removes and returns the first event with that name that matches, received before or within ms.
   next(event, fits = () => true, ms = 10_000) {
     let look;
     const found = new Promise((resolve) => {
@@ -251,7 +252,7 @@ class Client {
       .finally(() => this.#waiting.delete(look));
   }
 
-  // none waits a little and demands that no such event has come.
+  // none waits a little and requires that no such event has arrived.
   async none(event, fits = () => true) {
     await sleep(250);
     const found = this.seen.filter(([name, payload]) => name === event && fits(payload));
@@ -277,12 +278,12 @@ export function withTimeout(promise, ms, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-// eventually repeats an attempt until it holds; for events that may be dropped by design.
+// eventually repeats an attempt until holds() is true; for events that may be dropped by design.
 export async function eventually(attempt, holds) {
   for (let i = 0; i < 200; i++) {
     await attempt();
     await sleep(50);
     if (holds()) return;
   }
-  assert.fail("it never held");
+  assert.fail("the condition never became true");
 }

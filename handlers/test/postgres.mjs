@@ -1,4 +1,5 @@
-// A database of its own for a server under test, in the throwaway PostgreSQL that SOHBET_TEST_POSTGRES names (.ci/services starts one).
+// A separate schema for a server under test, in the temporary PostgreSQL that SOHBET_TEST_POSTGRES names (.ci/services starts
+// one).
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 
@@ -7,7 +8,7 @@ function psql(address, statement) {
   execFileSync("psql", ["--quiet", "--no-psqlrc", "--command", statement, address], { env: { ...process.env, PGOPTIONS: "-c client_min_messages=warning" } });
 }
 
-// postgres makes an empty schema and returns the settings that put a server's data there.
+// postgres creates an empty schema and returns the settings that make a server use it.
 export function postgres() {
   const address = process.env.SOHBET_TEST_POSTGRES;
   if (!address) throw new Error("SOHBET_TEST_POSTGRES is not set: run this through .ci/services, or run make test");
@@ -18,7 +19,7 @@ export function postgres() {
   return { DATABASE_URL: url.href, SECRET_KEY: randomBytes(32).toString("hex") };
 }
 
-// drop takes away all that a server with these settings has stored, under its feet.
+// drop deletes the schema of a server with these settings while the server is running.
 export function drop({ DATABASE_URL: address }) {
   const url = new URL(address);
   const schema = url.searchParams.get("search_path");

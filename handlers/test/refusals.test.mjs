@@ -16,18 +16,18 @@ for (const [name, transport] of Object.entries(transports)) {
     });
     after(() => server.stop());
 
-    // alive proves that a refusal did no harm to the socket.
+    // alive checks that the socket still works after a refusal.
     const alive = (client) => client.ok("message", { thread_id: client.thread, text: "still here" });
 
-    it("what only agents may do, a visitor may not", async () => {
+    it("a visitor may not use the events of agents", async () => {
       const visitor = await server.visitor(transport);
-      const deeds = [
+      const events = [
         ["admin_join"], ["admin_join", {}], ["join_thread", { thread_id: victim.thread }], ["join_thread", { thread_id: visitor.thread }],
         ["message_to_visitor", { thread_id: victim.thread, text: "x" }], ["message_to_visitor", { thread_id: visitor.thread, text: "x" }],
       ];
-      for (const deed of deeds) {
-        await visitor.refused("unauthorized", ...deed);
-        visitor.emit(...deed);
+      for (const event of events) {
+        await visitor.refused("unauthorized", ...event);
+        visitor.emit(...event);
         const error = await visitor.next("message_error");
         assert.deepEqual([error.type, error.code], ["unauthorized", "unauthorized"]);
         assert.equal(typeof error.message, "string");
@@ -37,7 +37,7 @@ for (const [name, transport] of Object.entries(transports)) {
       await alive(visitor);
     });
 
-    it("a visitor reaches no thread that its socket has not joined", async () => {
+    it("a visitor cannot access a thread that its socket has not joined", async () => {
       const visitor = await server.visitor(transport);
       victim.clear();
       for (const [event, payload] of [
@@ -54,7 +54,7 @@ for (const [name, transport] of Object.entries(transports)) {
       await alive(visitor);
     });
 
-    it("a made-up session is none", async () => {
+    it("an invalid session cookie is refused", async () => {
       for (const bad of ["session=abc", cookie.slice(0, -3) + "abc", cookie.replace(/=.*/, "=")]) {
         const client = await server.connect({ ...transport, cookie: bad });
         await client.refused("unauthorized", "admin_join");
@@ -62,7 +62,7 @@ for (const [name, transport] of Object.entries(transports)) {
       }
     });
 
-    it("bad input names the field and harms nobody", async () => {
+    it("invalid input is refused with the field's name and does no harm", async () => {
       const visitor = await server.visitor(transport);
       const at = { thread_id: visitor.thread };
       const cases = [
@@ -102,18 +102,18 @@ for (const [name, transport] of Object.entries(transports)) {
       assert.deepEqual(messages.map((m) => m.content_text), ["still here"]);
     });
 
-    it("the longest text is taken as typed", async () => {
+    it("a text of maximum length is stored unchanged", async () => {
       const visitor = await server.visitor(transport);
       const text = "ş".repeat(10_000);
       const { message } = await visitor.ok("message", { thread_id: visitor.thread, text });
       assert.equal(message.content_text, text);
     });
 
-    it("an agent writing to a thread that is not there is told so", async () => {
+    it("an agent's message to an unknown thread is refused", async () => {
       await agent.refused("not_found", "message", { thread_id: randomUUID(), text: "x" });
     });
 
-    it("an unknown event or namespace is no disaster", async () => {
+    it("an unknown event or namespace does no harm", async () => {
       const visitor = await server.visitor(transport);
       visitor.emit("no_such_event", { a: 1 });
       visitor.emit("message_error", { a: 1 });
@@ -125,7 +125,7 @@ for (const [name, transport] of Object.entries(transports)) {
       assert.equal(refusal.message, "Invalid namespace");
     });
 
-    it("too many messages are refused with a time to wait, and go through later", async () => {
+    it("messages above the rate limit are refused with a time to wait, and accepted later", async () => {
       const limited = await start({ RATE_LIMIT_MESSAGE: "3/2s" });
       try {
         const visitor = await limited.visitor(transport);
@@ -146,7 +146,7 @@ for (const [name, transport] of Object.entries(transports)) {
       }
     });
 
-    it("a foreign page may not connect; this server's own and listed ones may", async () => {
+    it("pages of other origins may not connect; those of this server and of listed origins may", async () => {
       const from = (Origin) => server.open({ ...transport, headers: { Origin } });
       for (const origin of ["https://evil.example", "null", "https://shop.example.evil.example", "http://shop.example"]) {
         await assert.rejects(from(origin).connected(), `${origin} was let in`);

@@ -1,25 +1,28 @@
-// SIGTERM under load: the official client goes over to the next process by itself. Nothing that was acked is lost, nothing is
-// doubled or out of order, and whoever listens misses nothing. SOHBET_CLIENTS and SOHBET_RESTARTS make it larger.
+// SIGTERM under load: the official client reconnects to the next process by itself. No acknowledged message is lost, duplicated
+// or out of order, and listeners miss none. SOHBET_CLIENTS and SOHBET_RESTARTS increase the load.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { postgres, sleep, start, transports } from "./harness.mjs";
 
 const CLIENTS = Number(process.env.SOHBET_CLIENTS ?? 40);
 const RESTARTS = Number(process.env.SOHBET_RESTARTS ?? 2);
-const GRACE = 10_000; // ms that platforms give a process to end
+const GRACE = 10_000; // ms that platforms give a process to exit
 const PATIENCE = 30_000 + 100 * CLIENTS;
 
-/** Waits until it holds, and gives up in time, so that a failure ends. */
+/** Waits until holds() is true, for PATIENCE at most. */
 async function until(holds, what) {
   for (const end = Date.now() + PATIENCE; !holds(); await sleep(20)) {
-    if (Date.now() > end) assert.fail(`it never held: ${what()}`);
+    if (Date.now() > end) assert.fail(`the condition never became true: ${what()}`);
   }
 }
 
-/** A visitor who writes numbered messages one after the other, each until it is acked, and a second tab that listens. */
+/**
+ * A visitor who writes numbered messages one after the other, each repeated until it is acknowledged, and a second tab that
+ * listens.
+ */
 class Writer {
   acked = []; // ids
-  heard = new Map(); // id → text, in the order of arrival
+  received = new Map(); // id → text, in the order of arrival
   reconnects = 0;
   over = false;
 
@@ -29,7 +32,7 @@ class Writer {
     this.tab = await server.connect(options);
     await this.tab.ok("rejoin", { thread_id: this.client.thread });
     this.tab.socket.on("message", (m) => this.take(m));
-    // What pages do after a lost connection: enter again, and read what they missed.
+    // As pages do after a lost connection: rejoin, and fetch the missed messages.
     for (const [client, back] of [[this.client, () => {}], [this.tab, () => this.catchUp()]]) {
       client.socket.on("connect", async () => {
         this.reconnects++;
@@ -39,11 +42,11 @@ class Writer {
   }
 
   take(m) {
-    if (!this.heard.has(m.id)) this.heard.set(m.id, m.content_text);
+    if (!this.received.has(m.id)) this.received.set(m.id, m.content_text);
   }
 
   catchUp() {
-    const after_id = Math.max(0, ...this.heard.keys());
+    const after_id = Math.max(0, ...this.received.keys());
     this.tab.socket.emit("history", { thread_id: this.client.thread, after_id, limit: 100 }, (ack) => {
       for (const m of ack?.messages ?? []) this.take(m);
       if (ack?.has_more) this.catchUp();
@@ -63,7 +66,7 @@ class Writer {
     }
   }
 
-  /** Everything acked is stored once, in order, and the tab has all of it. */
+  /** Checks that all acknowledged messages are stored once, in order, and that the tab has received all. */
   async check() {
     const stored = [];
     for (let more = true; more; ) {
@@ -71,10 +74,10 @@ class Writer {
       stored.push(...ack.messages);
       more = ack.has_more;
     }
-    assert.deepEqual(stored.map((m) => m.id), this.acked, "what is stored is what was acked, in its order");
+    assert.deepEqual(stored.map((m) => m.id), this.acked, "the stored messages are the acknowledged ones, in order");
     assert.deepEqual(stored.map((m) => m.content_text), this.acked.map((_, n) => String(n)));
-    await until(() => this.heard.size >= stored.length, () => `the tab has ${this.heard.size} of ${stored.length} messages`);
-    assert.deepEqual([...this.heard.keys()].sort((a, b) => a - b), this.acked);
+    await until(() => this.received.size >= stored.length, () => `the tab has ${this.received.size} of ${stored.length} messages`);
+    assert.deepEqual([...this.received.keys()].sort((a, b) => a - b), this.acked);
     assert.ok(this.reconnects >= 2 * RESTARTS, `${this.reconnects} reconnections`);
   }
 }
@@ -83,7 +86,7 @@ for (const [name, transport, database] of [
   ["websocket", transports.websocket, () => ({})],
   ["polling, on PostgreSQL", transports.polling, postgres],
 ]) {
-  describe(`the next process, over ${name}`, () => {
+  describe(`the next process over ${name}`, () => {
     let server;
     const writers = [];
     before(async () => {
@@ -105,12 +108,12 @@ for (const [name, transport, database] of [
       return server.stop();
     });
 
-    it("takes over every client, and nobody loses or misses a message", async (t) => {
+    it("takes over every client, and no message is lost or missed", async (t) => {
       const writing = writers.map((w) => w.write());
       const progress = () => {
         const enough = writers.map((w) => w.acked.length + 3);
         const behind = () => writers.filter((w, i) => w.acked.length < enough[i]).length;
-        return until(() => behind() === 0, () => `${behind()} visitors do not get on`);
+        return until(() => behind() === 0, () => `${behind()} visitors make no progress`);
       };
       const stops = [];
       for (let round = 0; round < RESTARTS; round++) {

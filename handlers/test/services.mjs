@@ -1,4 +1,4 @@
-// Services of a test's own, which it may stop, freeze and start again. Each lives in a temporary folder, on a free loopback port.
+// Services for one test, which it can stop, freeze and start again. Each has a temporary folder and a free loopback port.
 import { execFileSync } from "node:child_process";
 import { chownSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { sleep } from "./harness.mjs";
-import { freePort, started } from "./programs.mjs";
+import { freePort, started } from "./processes.mjs";
 
 const deploy = fileURLToPath(new URL("../../deploy", import.meta.url));
 
-// listening waits until somebody takes connections there.
+// listening waits until the port accepts connections.
 async function listening(port, child) {
   for (const end = Date.now() + 20_000; Date.now() < end; await sleep(50)) {
     if (child.exitCode !== null) throw new Error(`${child.spawnfile} ended: ${child.output}`);
@@ -21,10 +21,10 @@ async function listening(port, child) {
     });
     if (there) return;
   }
-  throw new Error(`nobody listens: ${child.output}`);
+  throw new Error(`the port accepts no connections: ${child.output}`);
 }
 
-// program starts a program that stays in the foreground, with its folder as working directory.
+// program starts a program that runs in the foreground, with its folder as working directory.
 function program(dir, command, ...args) {
   const child = started(command, args, { cwd: dir, stdio: ["ignore", "pipe", "pipe"], env: { PATH: process.env.PATH, HOME: dir, TMPDIR: dir } });
   child.output = "";
@@ -34,7 +34,7 @@ function program(dir, command, ...args) {
   return child;
 }
 
-// folder makes a folder that is gone when the process ends.
+// folder makes a folder that is deleted when this process ends.
 function folder(name) {
   const dir = mkdtempSync(path.join(tmpdir(), `sohbet-${name}-`));
   process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
@@ -44,7 +44,7 @@ function folder(name) {
 class Service {
   async stop(signal = "SIGTERM") {
     this.child?.kill(signal);
-    this.child?.kill("SIGCONT"); // a frozen one hears nothing before
+    this.child?.kill("SIGCONT"); // a frozen process does not handle signals
     await this.child?.ended;
   }
 
@@ -52,7 +52,7 @@ class Service {
   thaw() { this.child.kill("SIGCONT"); }
 }
 
-// Redis keeps nothing: after a restart it is empty.
+// Redis has no persistence: after a restart it is empty.
 export class Redis extends Service {
   static async start() {
     const redis = new Redis();
@@ -69,12 +69,12 @@ export class Redis extends Service {
   }
 }
 
-// Gate is a way to a server that can be closed for those who go through it.
+// Gate is a TCP proxy to a server that can be closed, which cuts the connections through it.
 export class Gate {
   #through = new Set();
   #closed = false;
 
-  // start opens one to the address that a URL names; url leads through it.
+  // start opens a gate to the address of a URL; gate.url is the URL through the gate.
   static async start(to) {
     const gate = new Gate();
     const { hostname, port } = new URL(to);
@@ -107,7 +107,7 @@ export class Gate {
   }
 }
 
-// Postgres is a server whose durability is on.
+// Postgres is a PostgreSQL server with fsync, unlike that of .ci/services.
 export class Postgres extends Service {
   static async start() {
     const postgres = new Postgres();
@@ -125,7 +125,7 @@ export class Postgres extends Service {
       postgres.as = { uid: Number(uid), gid: Number(gid) };
     }
     postgres.run("initdb", "-D", postgres.dir, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8");
-    process.once("exit", () => { try { postgres.halt("immediate"); } catch { /* it is stopped already */ } });
+    process.once("exit", () => { try { postgres.halt("immediate"); } catch { /* already stopped */ } });
     postgres.again();
     return postgres;
   }
@@ -143,7 +143,7 @@ export class Postgres extends Service {
 
 const files = { nginx: "nginx.conf", caddy: "Caddyfile", haproxy: "haproxy.cfg", apache: "apache.conf" };
 
-// The least that makes each program a proxy in front of one process, as its documentation begins.
+// The minimal configuration of each program as a proxy in front of one process, as in the introduction of its documentation.
 export const plain = {
   nginx: "server { listen 80; location / { proxy_pass http://127.0.0.1:5001; } }",
   apache: '<VirtualHost *:80>\nProxyPass "/" "http://127.0.0.1:5001/"\nProxyPassReverse "/" "http://127.0.0.1:5001/"\n</VirtualHost>',
@@ -153,7 +153,8 @@ export const plain = {
 
 const apacheModules = ["mpm_event", "authz_core", "headers", "proxy", "proxy_http", "proxy_wstunnel"];
 
-// Proxy is nginx, Apache, Caddy or HAProxy with the configuration of deploy/, its processes and port put in; edit may change it.
+// Proxy is nginx, Apache, Caddy or HAProxy with the configuration of deploy/, adapted to the processes' ports and its own; edit
+// may change it.
 export class Proxy extends Service {
   static async start(kind, ports, edit = (file) => file, port = undefined) {
     const proxy = new Proxy();
@@ -198,6 +199,7 @@ export class Proxy extends Service {
     return proxy;
   }
 
-  // stop does not let Caddy and Apache (one process here, -X) wait for those who poll; nginx's workers end with their master only when that is told.
+  // stop kills Caddy and Apache (-X: one process), because they would wait for polling clients; nginx is stopped by SIGTERM, so
+  // that its master stops the workers.
   stop() { return super.stop(this.kind === "caddy" || this.kind === "apache" ? "SIGKILL" : "SIGTERM"); }
 }

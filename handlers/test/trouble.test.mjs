@@ -1,25 +1,25 @@
-// Three processes behind nginx under load, while a process, Redis and PostgreSQL are ended, frozen and come back: whatever was
-// acked is heard by everybody, once and in order. SOHBET_TROUBLE_SECONDS is how long Redis is frozen (5), and how much longer
-// than a moment everything else takes.
+// Failover: three processes behind nginx under load, while a process, Redis and PostgreSQL are stopped, frozen and started again.
+// All acknowledged messages reach all clients, once and in order. SOHBET_TROUBLE_SECONDS sets for how long Redis is frozen (5);
+// other interruptions last a fifth of that.
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { io } from "socket.io-client";
 import { sleep, start, withTimeout } from "./harness.mjs";
-import { freePort } from "./programs.mjs";
+import { freePort } from "./processes.mjs";
 import { Postgres, Proxy, Redis } from "./services.mjs";
 
 const FROZEN = 1000 * Number(process.env.SOHBET_TROUBLE_SECONDS ?? 5);
 const VISITORS = 4;
 
-// Talker is a visitor or an agent who writes all the time and keeps what is heard, as a page does: after each connect it asks
-// for what it missed, and until that has come what arrives waits.
+// Talker is a visitor or an agent who writes continuously and records the received messages like a page: after each connect it
+// fetches missed messages, and handles new events only when those are complete.
 class Talker {
-  heard = new Map(); // thread → ids, in the order in which they came
+  received = new Map(); // thread → ids in order of arrival
   acked = [];
   faults = [];
-  #late = null; // what arrives before history has answered
-  #read = new Map(); // thread → the newest that history brought on this connection; it may come as an event too
+  #late = null; // events received before the history is complete
+  #read = new Map(); // thread → newest id of the history on this connection; such messages may also arrive as events
 
   constructor(url, transport, cookie) {
     this.agent = Boolean(cookie);
@@ -27,21 +27,21 @@ class Talker {
       forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 4000, transports: [transport],
       extraHeaders: { Cookie: [cookie, `sohbet_at=${randomUUID()}`].filter(Boolean).join("; ") },
     });
-    this.socket.on("message", (m) => (this.#late ? this.#late.push(m) : this.#hear(m)));
+    this.socket.on("message", (m) => (this.#late ? this.#late.push(m) : this.#receive(m)));
     this.socket.on("connect", () => this.#connected());
     this.socket.on("disconnect", () => (this.#late = []));
   }
 
-  follow(thread) { if (!this.heard.has(thread)) this.heard.set(thread, []); }
+  follow(thread) { if (!this.received.has(thread)) this.received.set(thread, []); }
 
-  #hear(m, again = false, how = "event") {
-    const ids = this.heard.get(m.thread_id);
+  #receive(m, again = false, how = "event") {
+    const ids = this.received.get(m.thread_id);
     if (!ids) return;
     if (m.id > (ids.at(-1) ?? 0)) ids.push(m.id);
     else if (!again && m.id > (this.#read.get(m.thread_id) ?? 0)) this.faults.push(`${this.agent ? "agent" : "visitor"} ${this.socket.io.engine.transport.name} ${how} (${m.sender_type}): `+`${m.id} ${ids.includes(m.id) ? "came twice" : `came after ${ids.at(-1)}`}`);
   }
 
-  // call returns the ack. then runs with it at once, before anything that comes behind it is looked at.
+  // call returns the ack. then is called with it synchronously, before later events are handled.
   call(event, payload, then) {
     return new Promise((resolve) => this.socket.timeout(4000).emit(event, payload, (err, ack = { ok: false }) => {
       if (!err && ack.ok) then?.(ack);
@@ -54,11 +54,11 @@ class Talker {
     this.#late = [];
     const here = () => this.socket.connected && this.socket.id === id;
     if (this.agent) while (here() && !(await this.call("admin_join")).ok) await sleep(200);
-    for (const [thread_id, ids] of this.heard) {
+    for (const [thread_id, ids] of this.received) {
       if (!this.agent) while (here() && !(await this.call("rejoin", { thread_id })).ok) await sleep(200);
       for (let more = true; more && here();) {
         const page = await this.call("history", { thread_id, after_id: ids.at(-1) ?? 0, limit: 100 });
-        if (page.ok) for (const m of page.messages) this.#hear(m, true);
+        if (page.ok) for (const m of page.messages) this.#receive(m, true);
         else await sleep(200);
         this.#read.set(thread_id, ids.at(-1) ?? 0);
         more = !page.ok || page.has_more;
@@ -67,13 +67,13 @@ class Talker {
     if (!here()) return;
     const late = this.#late;
     this.#late = null;
-    for (const m of late) this.#hear(m, true);
+    for (const m of late) this.#receive(m, true);
     this.ready?.();
   }
 
   connected() { return new Promise((resolve) => (this.ready = resolve)); }
 
-  // write sends messages one after the other until told to stop; each is repeated until it is acked.
+  // write sends messages one after the other until over.over is set; each is repeated until it is acknowledged.
   async write(threads, over) {
     for (let n = 0; !over.over; n++) {
       const thread_id = threads[n % threads.length];
@@ -83,7 +83,7 @@ class Talker {
         const ack = ready ? await this.call("message", message, ({ message: m }) => {
           this.acked.push([thread_id, m.id]);
           if (this.#late) this.#late.push(m);
-          else this.#hear(m, tries > 0 && this.heard.get(thread_id).includes(m.id), `ack, try ${tries}`); // the first try may have come back with history
+          else this.#receive(m, tries > 0 && this.received.get(thread_id).includes(m.id), `ack, try ${tries}`); // the first try may have been stored and received with the history
         }) : { ok: false };
         if (ack.ok || over.given) break;
         tries += ready;
@@ -118,7 +118,7 @@ describe("three processes behind nginx", () => {
     return [answer.status, (await answer.json()).checks.redis.status];
   };
   const becomes = async (what, ok) => {
-    for (const end = Date.now() + 30_000; !(await ok()); await sleep(200)) assert.ok(Date.now() < end, `it never happened: ${what}`);
+    for (const end = Date.now() + 30_000; !(await ok()); await sleep(200)) assert.ok(Date.now() < end, `this never happened: ${what}`);
   };
 
   const troubles = {
@@ -153,7 +153,7 @@ describe("three processes behind nginx", () => {
     },
   };
 
-  it("everybody hears everything that was acked, once and in order, whatever happens", async (t) => {
+  it("all clients receive all acknowledged messages, once and in order, despite failures", async (t) => {
     const transport = (n) => (n % 2 ? "websocket" : "polling");
     const visitors = [];
     for (let n = 0; n < VISITORS; n++) {
@@ -165,7 +165,7 @@ describe("three processes behind nginx", () => {
       visitors.push(visitor);
     }
     const threads = visitors.map((v) => v.thread);
-    const agents = [0, 1, 2].map((n) => new Talker(servers[n].url, transport(n + 1), cookie)); // one at each process
+    const agents = [0, 1, 2].map((n) => new Talker(servers[n].url, transport(n + 1), cookie)); // one on each process
     for (const agent of agents) for (const thread of threads) agent.follow(thread);
     await Promise.all(agents.map((a) => withTimeout(a.connected(), 10_000, "no connection")));
 
@@ -191,16 +191,16 @@ describe("three processes behind nginx", () => {
     const acked = new Map(threads.map((thread) => [thread, []]));
     for (const talker of [...visitors, ...agents]) for (const [thread, id] of talker.acked) acked.get(thread).push(id);
     for (const ids of acked.values()) ids.sort((a, b) => a - b);
-    const missing = (talker, thread) => acked.get(thread).filter((id) => !talker.heard.get(thread).includes(id));
+    const missing = (talker, thread) => acked.get(thread).filter((id) => !talker.received.get(thread).includes(id));
     for (const thread of threads) {
       const talkers = [visitors.find((v) => v.thread === thread), ...agents];
-      await becomes("everybody has heard everything", () => talkers.every((talker) => missing(talker, thread).length === 0));
+      await becomes("all clients have received all messages", () => talkers.every((talker) => missing(talker, thread).length === 0));
       for (const talker of talkers) {
-        const ids = talker.heard.get(thread);
+        const ids = talker.received.get(thread);
         assert.deepEqual(ids, [...new Set(ids)].sort((a, b) => a - b));
-        assert.deepEqual(ids, talkers[1].heard.get(thread), "everybody has heard the same");
+        assert.deepEqual(ids, talkers[1].received.get(thread), "all clients have received the same");
       }
-      assert.equal(new Set(acked.get(thread)).size, acked.get(thread).length, "no two messages were acked as one");
+      assert.equal(new Set(acked.get(thread)).size, acked.get(thread).length, "every acknowledged message has its own id");
     }
     assert.deepEqual([...visitors, ...agents].flatMap((talker) => talker.faults), []);
     t.diagnostic(`${count()} messages in all`);

@@ -1,137 +1,137 @@
-// The agents' console: what each part is, and how they hear of each other.
-import { block, copies, finish, whyNot } from './console/acts.js';
+// The agents' console: creates its parts and connects their events.
+import { block, errorText, exportDialog, toggleClosed } from './console/thread-actions.js';
 import { alerts } from './console/alerts.js';
-import { cannedManager } from './console/canned-manager.js';
-import { Canned, cannedPopup } from './console/canned.js';
-import { confirm } from './console/confirm.js';
-import { loadFacts } from './console/facts.js';
-import { filters } from './console/filters.js';
-import { head } from './console/head.js';
-import { keys } from './console/keys.js';
-import { List } from './console/list.js';
+import { cannedRepliesDialog } from './console/canned-replies-dialog.js';
+import { CannedReplies, cannedPopup } from './console/canned-replies.js';
+import { confirm } from './console/confirm-dialog.js';
+import { loadDetails } from './console/visitor-details.js';
+import { listFilters } from './console/list-filters.js';
+import { threadHeader } from './console/thread-header.js';
+import { keyboardShortcuts } from './console/keyboard-shortcuts.js';
+import { ThreadList } from './console/thread-list.js';
 import { menu } from './lib/menu.js';
-import { modes } from './console/modes.js';
-import { Notes } from './console/notes.js';
-import { facts, factsInFront, narrow, wide } from './console/panes.js';
-import { removal } from './console/removal.js';
-import { Room } from './console/room.js';
+import { composerModes } from './console/composer-modes.js';
+import { Notes } from './console/team-notes.js';
+import { detailsInFront, narrow, showDetailsPane, wide } from './console/panes.js';
+import { undoableDelete } from './console/undo-delete.js';
+import { OpenThread } from './console/open-thread.js';
 import { Session } from './console/session.js';
-import { storage } from './console/storage.js';
-import { team } from './console/team.js';
-import { Threads } from './console/threads.js';
-import { Undelivered } from './console/undelivered.js';
+import { diskStatus } from './console/disk-status.js';
+import { teamSwitch } from './console/team-status.js';
+import { ThreadStore } from './console/thread-store.js';
+import { Undelivered } from './console/telegram-undelivered.js';
 import { post } from './lib/api.js';
 import { badge } from './lib/badge.js';
 import { byId } from './lib/dom.js';
 import { t } from './lib/i18n.js';
-import { Live, Refused } from './lib/live.js';
+import { Connection, Refused } from './lib/connection.js';
 import { Outbox } from './lib/outbox.js';
-import { Store } from './lib/store.js';
+import { BrowserStorage } from './lib/browser-storage.js';
 import { parse } from './lib/time.js';
 import { TypingIn } from './lib/typing.js';
 
-/** Drafts and the open conversation belong to this window; messages on their way, and what one prefers, must outlive it. */
-const drafts = new Store('sessionStorage', 'sohbet.console.');
-const store = new Store('localStorage', 'sohbet.console.');
+/** Drafts and the open conversation belong to this window; unsent messages and preferences must outlive it. */
+const drafts = new BrowserStorage('sessionStorage', 'sohbet.console.');
+const store = new BrowserStorage('localStorage', 'sohbet.console.');
 
 const session = new Session();
-const threads = new Threads();
-const live = new Live(greet, (timeout) => live.ask('admin_join', undefined, timeout));
+const threads = new ThreadStore();
+const connection = new Connection(greet, (timeout) => connection.request('admin_join', undefined, timeout));
 const outbox = new Outbox(store, send);
-const undelivered = new Undelivered((id, mark) => room.talk.putBelow(id, mark));
-const room = new Room({ threads, live, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
-const list = new List(threads, (id) => room.open(id, { focus: true }));
+const undelivered = new Undelivered((id, mark) => openThread.messageList.putBelow(id, mark));
+const openThread = new OpenThread({ threads, connection, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
+const list = new ThreadList(threads, (id) => openThread.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
-  if (id === room.current) drawHead();
+  if (id === openThread.current) drawHeader();
 });
-const drawHead = head(room, visitors);
-const parts = { room, threads, live, session };
+const drawHeader = threadHeader(openThread, visitors);
+const parts = { openThread, threads, connection, session };
 
-// --- what went wrong, and where it is said -----------------------------------
+// --- error messages ----------------------------------------------------------
 
 let sayTimer = 0;
-/** Says it above the conversation, or above the list where that is all one sees. */
+/** Shows an error above the conversation, or above the list if only that is visible. */
 function say(text) {
   clearTimeout(sayTimer);
-  const inList = narrow() && !room.current;
+  const inList = narrow() && !openThread.current;
   for (const [id, here] of [['problem', !inList], ['list-problem', inList]]) {
     byId(id).textContent = here ? text : '';
     byId(id).hidden = !here || !text;
   }
   if (text) sayTimer = setTimeout(() => say(''), 10_000);
 }
-const failed = (error) => say(whyNot(session, error, 'console.block_failed'));
+const failed = (error) => say(errorText(session, error, 'console.block_failed'));
 
 // --- the connection ----------------------------------------------------------
 
-const showTeam = team(live, failed);
-const showStorage = storage(live);
-const canned = new Canned();
-const notes = new Notes(room, live, failed);
+const showTeam = teamSwitch(connection, failed);
+const showDiskStatus = diskStatus(connection);
+const canned = new CannedReplies();
+const notes = new Notes(openThread, connection, failed);
 
 async function greet() {
-  const { team: now, away, storage: disk, build } = await live.ask('admin_join');
-  if (build && !import.meta.url.includes(build)) import('./lib/renew.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* the next connect tries again */ });
+  const { team: now, away, storage: disk, build } = await connection.request('admin_join');
+  if (build && !import.meta.url.includes(build)) import('./lib/renew.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   showTeam(now ?? { away });
-  showStorage(disk);
-  tellPresence();
+  showDiskStatus(disk);
+  sendPresence();
   outbox.reload();
   await threads.load();
-  canned.load().catch(() => { /* asked for again when they are needed */ });
-  undelivered.load().catch(() => { /* the next connect loads it */ });
+  canned.load().catch(() => { /* loaded again when they are used */ });
+  undelivered.load().catch(() => { /* loaded at the next connect */ });
 }
 
 async function send(item) {
-  if (!live.online) throw new Refused('offline');
+  if (!connection.online) throw new Refused('offline');
   try {
-    const answer = await live.ask('message', {
+    const answer = await connection.request('message', {
       thread_id: item.thread_id, content_text: item.text, content_type: item.type ?? 'text', client_id: item.client_id, ...(item.url && { file_url: item.url }),
     });
     return answer.message;
   } catch (error) {
-    // The message is fine, the session is not: it waits until somebody has signed in again.
+    // The session has expired: the message waits until the agent has signed in again.
     if (error.code !== 'unauthorized') throw error;
     session.set(true);
     throw new Refused('offline');
   }
 }
 
-/** The server pushes to whoever asked for it when nobody has a console in view. */
-function tellPresence() { live.tell('presence', { visible: !document.hidden }); }
+/** The server sends push notifications only while no agent has a visible console. */
+function sendPresence() { connection.emit('presence', { visible: !document.hidden }); }
 
 async function entered() {
-  await room.enter();
-  if (!room.thread) return;
-  notes.load().catch(() => { /* they come with the next connect */ });
-  loadFacts(live, room.thread, openEarlier).then((facts) => {
-    if (facts && room.current) threads.patch(room.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
-    drawHead();
-  }, () => { /* the list told the most of it */ });
+  await openThread.enter();
+  if (!openThread.thread) return;
+  notes.load().catch(() => { /* loaded at the next connect */ });
+  loadDetails(connection, openThread.thread, openEarlier).then((facts) => {
+    if (facts && openThread.current) threads.patch(openThread.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
+    drawHeader();
+  }, () => { /* the list has most of the details */ });
 }
 
-live.addEventListener('ready', async () => {
+connection.addEventListener('ready', async () => {
   outbox.flush();
   await entered();
-  room.tellRead();
+  openThread.sendRead();
 });
-live.addEventListener('refused', ({ detail: error }) => session.failed(error));
+connection.addEventListener('refused', ({ detail: error }) => session.failed(error));
 for (const event of ['message_error', 'error']) {
-  live.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') session.check(); });
+  connection.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') session.check(); });
 }
-session.addEventListener('ended', () => room.composer.keep());
-session.addEventListener('back', () => { if (!live.online) live.restart(); });
+session.addEventListener('ended', () => openThread.composer.keep());
+session.addEventListener('back', () => { if (!connection.online) connection.restart(); });
 document.addEventListener('visibilitychange', () => {
-  tellPresence();
+  sendPresence();
   if (document.hidden) return;
   if (session.ended) session.check();
-  else if (live.online) threads.load();
+  else if (connection.online) threads.load();
 });
 
-// --- what happens ------------------------------------------------------------
+// --- events ------------------------------------------------------------------
 
-// A message comes under its new and its older name; the id tells that it is one.
+// Each message is sent under its current and its older event name; this drops the second one.
 const recent = new Set();
 function isNew(message) {
   if (recent.has(message.id)) return false;
@@ -143,62 +143,62 @@ function isNew(message) {
 function receive(message) {
   if (!isNew(message)) return;
   const id = message.thread_id;
-  const open = id === room.current;
-  if (open) room.talk.add([message], { lively: true });
-  if (message.client_id) outbox.settle(message.client_id, message);
-  const watched = open && room.talk.watched;
+  const open = id === openThread.current;
+  if (open) openThread.messageList.add([message], { lively: true });
+  if (message.client_id) outbox.acknowledge(message.client_id, message);
+  const watched = open && openThread.messageList.watched;
   const unknown = !threads.get(id);
   threads.message(message, { watched });
   if (message.sender_type === 'visitor') {
-    visitors.hear(id, false);
+    visitors.update(id, false);
     deleting.keep(id);
-    room.received(message);
-    tellAgent(message, room.name(id), watched);
+    openThread.received(message);
+    alertAgent(message, openThread.name(id), watched);
   }
   if (unknown) refreshSoon();
 }
 
-for (const event of ['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin']) live.on(event, receive);
-live.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
-// A conversation comes into the list with its first message; thread_created alone is somebody who looks at the page.
+for (const event of ['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin']) connection.on(event, receive);
+connection.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
+// A conversation enters the list with its first message; before that, thread_created only means that a visitor opened the page.
 for (const [event, online] of [['visitor_online', true], ['user_online', true], ['user_offline', false]]) {
-  live.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
+  connection.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
     threads.patch(id, { online, ...(who && { name: who }), seen: parse(seen) ?? new Date() });
   });
 }
-live.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.hear(id, on); });
-live.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: Number(last) } : { unread: 0 }));
-live.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
-// Some messages were kept long enough.
-live.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
-  if (id === room.current) room.talk.drop(ids);
+connection.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.update(id, on); });
+connection.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: Number(last) } : { unread: 0 }));
+connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
+// The retention period of some messages has ended.
+connection.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
+  if (id === openThread.current) openThread.messageList.drop(ids);
   refreshSoon();
 });
-live.on('thread_updated', (told) => threads.updated(told));
-live.on('message_reaction', (message) => { if (message.thread_id === room.current) room.talk.edit(message); });
-live.on('message_edited', (message) => {
-  if (message.thread_id === room.current) room.talk.edit(message);
-  refreshSoon(); // it may be the last one, which the list shows
+connection.on('thread_updated', (told) => threads.updated(told));
+connection.on('message_reaction', (message) => { if (message.thread_id === openThread.current) openThread.messageList.edit(message); });
+connection.on('message_edited', (message) => {
+  if (message.thread_id === openThread.current) openThread.messageList.edit(message);
+  refreshSoon(); // the list may show it as the last message
 });
-// Emptied or deleted, here or by another agent; without an id, all are deleted.
-live.on('thread_cleared', ({ thread_id: id, kept }) => {
+// A conversation was emptied (`kept`) or deleted, here or by another agent; without an id, all were deleted.
+connection.on('thread_cleared', ({ thread_id: id, kept }) => {
   if (!id) {
     clearedAll();
     return;
   }
   if (kept) {
-    room.emptied(id);
+    openThread.emptied(id);
     return;
   }
   deleting.forget(id);
-  room.forget(id);
+  openThread.forget(id);
 });
-live.on('message_undelivered', (row) => undelivered.take(row));
-live.on('channel_state', (state) => undelivered.channel(state));
-live.on('canned_changed', () => canned.load().catch(() => { /* the next connect loads them */ }));
+connection.on('message_undelivered', (row) => undelivered.take(row));
+connection.on('channel_state', (state) => undelivered.channel(state));
+connection.on('canned_changed', () => canned.load().catch(() => { /* loaded at the next connect */ }));
 outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   if (!message || !isNew(message)) return;
-  if (item.thread_id === room.current) room.talk.add([message]);
+  if (item.thread_id === openThread.current) openThread.messageList.add([message]);
   threads.message(message, { watched: true });
 });
 
@@ -210,99 +210,99 @@ function refreshSoon() {
 
 function clearedAll() {
   for (const item of outbox.items) outbox.drop(item.client_id);
-  if (room.current) room.close();
+  if (openThread.current) openThread.close();
   threads.clear();
   threads.load();
 }
 
 threads.addEventListener('change', () => {
-  drawHead();
+  drawHeader();
   badge(threads.unread);
   if (threads.state === 'failed') session.failed(threads.error);
 });
 
 // --- the open conversation ---------------------------------------------------
 
-const manageCanned = cannedManager(canned, session);
-const popup = cannedPopup(canned, { name: () => room.name(), manage: manageCanned });
-const writing = modes(room, live, (note) => notes.add(note));
-const tellAgent = alerts(store, threads, (id) => room.open(id, { focus: true }), say);
-const takeCopy = copies(parts);
+const manageCanned = cannedRepliesDialog(canned, session);
+const popup = cannedPopup(canned, { name: () => openThread.name(), manage: manageCanned });
+const writing = composerModes(openThread, connection, (note) => notes.add(note));
+const alertAgent = alerts(store, threads, (id) => openThread.open(id, { focus: true }), say);
+const openExport = exportDialog(parts);
 
-room.addEventListener('turn', () => {
-  list.current = room.current;
+openThread.addEventListener('turn', () => {
+  list.current = openThread.current;
   list.draw();
   popup.close();
   say('');
-  drawHead();
+  drawHeader();
   writing.label();
-  if (live.online) entered(); // else the next connect does
+  if (connection.online) entered(); // otherwise done after the next connect
 });
 
 function openEarlier(row) {
-  threads.know({ ...row, display_name: room.thread?.name, phone_number: room.thread?.phone });
-  room.open(row.id, { focus: true });
+  threads.know({ ...row, display_name: openThread.thread?.name, phone_number: openThread.thread?.phone });
+  openThread.open(row.id, { focus: true });
 }
 
-const deleting = removal({
-  name: (id) => room.name(id),
+const deleting = undoableDelete({
+  name: (id) => openThread.name(id),
   hide: (id) => {
-    const next = list.beside(id, 1) ?? list.beside(id, -1);
+    const next = list.adjacent(id, 1) ?? list.adjacent(id, -1);
     threads.hide(id, true);
-    if (id === room.current) room.close();
+    if (id === openThread.current) openThread.close();
     list.focus(next);
   },
   bring: (id) => { threads.hide(id, false); },
-  gone: (id) => room.forget(id),
-  why: (error) => whyNot(session, error, 'console.clear_failed'),
+  gone: (id) => openThread.forget(id),
+  why: (error) => errorText(session, error, 'console.clear_failed'),
 });
 
 function undo() {
   const id = deleting.undoLast();
-  if (id) room.open(id, { focus: true });
+  if (id) openThread.open(id, { focus: true });
 }
 
-/** Brings the facts in front where they are not beside the conversation, and the focus with them. */
-function showFactsPane(on) {
+/** Shows the visitor pane in front if it is not next to the conversation, and moves the focus into it. */
+function focusDetailsPane(on) {
   if (wide()) {
     byId('facts').focus();
     return;
   }
-  facts(on);
+  showDetailsPane(on);
   if (on) byId('facts-close').focus(); else byId('facts-open').focus();
 }
 
 function leave() {
-  const id = room.current;
+  const id = openThread.current;
   if (narrow() && history.state?.talk) history.back();
-  else if (narrow()) { room.close(); list.focus(id); } else list.focus(id);
+  else if (narrow()) { openThread.close(); list.focus(id); } else list.focus(id);
 }
 
 function go(id) {
   if (!id) return;
-  room.open(id, { focus: false });
+  openThread.open(id, { focus: false });
   list.reveal(id);
   if (document.activeElement === document.body || !document.activeElement?.getClientRects().length) byId('scroller').focus({ preventScroll: true });
 }
 
-const search = filters(threads, list);
-const whenOpen = (act) => () => { if (room.current) act(); };
-const openSheet = keys({
-  w: () => go(threads.nextWaiting(room.current)?.id),
-  j: () => go(list.beside(room.current, 1)),
-  k: () => go(list.beside(room.current, -1)),
+const search = listFilters(threads, list);
+const whenOpen = (act) => () => { if (openThread.current) act(); };
+const openSheet = keyboardShortcuts({
+  w: () => go(threads.nextWaiting(openThread.current)?.id),
+  j: () => go(list.adjacent(openThread.current, 1)),
+  k: () => go(list.adjacent(openThread.current, -1)),
   '/': () => search.focus(),
   r: whenOpen(() => writing.turnTo('reply', { focus: true })),
   n: whenOpen(() => writing.turnTo('note', { focus: true })),
-  e: whenOpen(() => finish(parts, say)),
-  i: whenOpen(() => showFactsPane(!factsInFront())),
+  e: whenOpen(() => toggleClosed(parts, say)),
+  i: whenOpen(() => focusDetailsPane(!detailsInFront())),
   b: whenOpen(() => block(parts)),
-  x: whenOpen(takeCopy),
-  Delete: whenOpen(() => deleting.remove(room.current)),
+  x: whenOpen(openExport),
+  Delete: whenOpen(() => deleting.remove(openThread.current)),
   z: undo,
 }, store);
 
-/** The second click of a double click does nothing where the button means the opposite by then. */
+/** Ignores the second click of a double click on a toggle button. */
 function once(act) {
   let until = 0;
   return async () => {
@@ -314,8 +314,8 @@ function once(act) {
 }
 
 for (const [id, act] of Object.entries({
-  finish: once(() => finish(parts, say)), reopen: () => finish(parts, say), block: () => block(parts), unblock: () => block(parts), export: takeCopy,
-  clear: () => deleting.remove(room.current), back: leave, 'facts-open': once(() => showFactsPane(!factsInFront())), 'facts-close': () => showFactsPane(false),
+  finish: once(() => toggleClosed(parts, say)), reopen: () => toggleClosed(parts, say), block: () => block(parts), unblock: () => block(parts), export: openExport,
+  clear: () => deleting.remove(openThread.current), back: leave, 'facts-open': once(() => focusDetailsPane(!detailsInFront())), 'facts-close': () => focusDetailsPane(false),
   'canned-open': manageCanned, 'keys-open': openSheet, 'clear-all': clearAll, 'settings-open': () => byId('settings-dialog').showModal(),
 })) byId(id).addEventListener('click', act);
 menu(byId('menu'));
@@ -325,31 +325,31 @@ async function clearAll() {
   byId('settings-dialog').close();
   const done = await confirm({
     title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'), word: t('console.clear_all_word'),
-    act: () => post('api/messages/clear_all'), problem: (error) => whyNot(session, error, 'console.clear_failed'),
+    act: () => post('api/messages/clear_all'), problem: (error) => errorText(session, error, 'console.clear_failed'),
   });
   if (done) clearedAll();
 }
 
 window.addEventListener('popstate', () => {
-  if (!room.current || !narrow()) return;
-  const id = room.current;
-  room.close();
+  if (!openThread.current || !narrow()) return;
+  const id = openThread.current;
+  openThread.close();
   list.focus(id);
 });
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape' || event.isComposing || event.target.closest?.('dialog')) return;
-  if (factsInFront()) showFactsPane(false);
-  else if (room.current) leave();
+  if (detailsInFront()) focusDetailsPane(false);
+  else if (openThread.current) leave();
 });
 
 // --- start -------------------------------------------------------------------
 
-// The conversation that was open before a reload or a new sign-in.
+// Reopens the conversation that was open before a reload or a new sign-in.
 threads.addEventListener('change', function resume() {
   if (threads.state !== 'ready') return;
   threads.removeEventListener('change', resume);
   const last = drafts.get('open');
-  if (last && threads.get(last) && !room.current && !narrow()) room.open(last);
+  if (last && threads.get(last) && !openThread.current && !narrow()) openThread.open(last);
 });
 threads.load();
-live.start();
+connection.start();

@@ -1,4 +1,4 @@
-// How the server fares: charts of the last hour, the checks, and repairs.
+// The diagnostics page: charts of the last hour, health checks, and repairs.
 import { Chart } from './diagnostics/chart.js';
 import { get, post } from './lib/api.js';
 import { byId, make, showProblem } from './lib/dom.js';
@@ -44,7 +44,7 @@ function show(found) {
   if (document.activeElement !== byId('level')) byId('level').value = found.log_level;
 }
 
-/** Why a check is not well, in the page's language; what the server says where it has no word for it. */
+/** Why a check failed, in the page's language; the server's own text if there is no translation. */
 function why({ reason, detail, last_contact: last, chat_id: number, origin, host }) {
   const key = `diagnostics.reason_${reason}`;
   return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '', number, origin, host }) : detail;
@@ -65,7 +65,7 @@ function checkRow(name, check) {
     make('p', { className: 'when' }, when));
 }
 
-/** Rows stay as they are once made: one may be running, or show what it did. */
+/** Rows are made only once, because a repair may be running or show its result. */
 function showRepairs(names) {
   const listed = byId('repairs');
   if (listed.childElementCount === names.length) return;

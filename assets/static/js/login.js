@@ -1,4 +1,4 @@
-// Signing in: ask for a code (after the password, where one is set), then give it.
+// Signing in: request a code (after the password, if one is set), then enter it.
 import { post } from './lib/api.js';
 import { byId, showProblem } from './lib/dom.js';
 import { count, t } from './lib/i18n.js';
@@ -8,7 +8,7 @@ const withPassword = page.dataset.password === 'true';
 const ask = byId('ask');
 const verify = byId('verify');
 
-/** In words why a step failed. */
+/** The text for an error. */
 function words(error, fallback) {
   if (error.status === 429) return error.retryAfter ? count('login.wait', Math.ceil(error.retryAfter / 60)) : t('login.wait_some');
   if (error.code === 'network') return t('login.offline');
@@ -17,7 +17,7 @@ function words(error, fallback) {
   return t(fallback);
 }
 
-/** Runs one step at a time per form: a second click while the first is on its way does nothing. */
+/** Runs one request at a time per form: a second click during a request is ignored. */
 function step(form, button, problem, run) {
   let busy = false;
   form.addEventListener('submit', async (event) => {
@@ -73,7 +73,7 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
   }
   try {
     const answer = await post(withPassword ? 'admin/verify-otp' : 'verify-otp', { otp });
-    // Only ever a path on this server.
+    // Redirects only to a path on this server.
     location.assign(/^\/(?![/\\])/.test(answer.redirect ?? '') ? answer.redirect : 'admin');
     return '';
   } catch (error) {

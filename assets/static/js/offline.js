@@ -1,4 +1,4 @@
-// Shown in place of a page that could not be had. As soon as there is a connection the page itself is tried again.
+// The offline page, shown in place of a page that cannot be loaded. It reloads as soon as the server answers.
 const again = async () => {
   const there = await fetch(new URL('health/live', document.getElementById('again').href), { cache: 'no-store' }).then((r) => r.ok, () => false);
   if (there) location.reload();

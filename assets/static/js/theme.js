@@ -1,19 +1,19 @@
-// Light, dark, or as the system has it: the switch acts at once, and a cookie tells the server, which writes the choice into
-// <html> so that the next page is drawn right from its first pixel.
+// The theme switch: light, dark, or following the system. It applies the choice at once, and stores it in a cookie; the server
+// writes it into <html>, so that the next page has it from the first paint.
 const root = document.documentElement;
 const SCHEMES = ['light', 'dark'];
-const { pathname: folder } = new URL('.', document.querySelector('[rel=icon]').href); // that all of this server is in
+const { pathname: folder } = new URL('.', document.querySelector('[rel=icon]').href); // path prefix of this server
 
 function kept() {
   try {
     const value = /(?:^|; )theme=(\w+)/.exec(document.cookie)?.[1];
     return SCHEMES.includes(value) ? value : 'system';
-  } catch { return root.dataset.theme ?? 'system'; } // no cookies here: the page keeps it while it lives
+  } catch { return root.dataset.theme ?? 'system'; } // cookies are blocked: only this page remembers the choice
 }
 
 function keep(theme) {
   const age = theme === 'system' ? 0 : 31_536_000;
-  try { document.cookie = `theme=${theme}; path=${folder}; max-age=${age}; samesite=lax`; } catch { /* as above */ }
+  try { document.cookie = `theme=${theme}; path=${folder}; max-age=${age}; samesite=lax`; } catch { /* cookies are blocked */ }
 }
 
 function show(theme) {
@@ -36,7 +36,7 @@ document.addEventListener('click', (event) => {
   keep(theme);
   show(theme);
 });
-// Another tab may have switched while this page slept, or stood in the back/forward cache.
+// The theme may have been changed in another tab while this page was hidden or in the back/forward cache.
 const follow = () => { if (!document.hidden && kept() !== (root.dataset.theme ?? 'system')) show(kept()); };
 document.addEventListener('visibilitychange', follow);
 window.addEventListener('pageshow', (event) => { if (event.persisted) follow(); });

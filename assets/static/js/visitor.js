@@ -1,152 +1,151 @@
-// The visitor's page: one question, then a conversation that survives reloads,
-// lost networks and restarted servers.
+// The visitor's page: asks for a name, then shows the conversation, which survives reloads, lost networks and restarted servers.
 import { Composer } from './lib/composer.js';
 import { byId, make, showProblem } from './lib/dom.js';
-import { host } from './lib/host.js';
+import { host } from './lib/host-page.js';
 import { lang, t } from './lib/i18n.js';
-import { Live, Refused } from './lib/live.js';
+import { Connection, Refused } from './lib/connection.js';
 import { menu } from './lib/menu.js';
 import { Outbox } from './lib/outbox.js';
-import { Past } from './lib/past.js';
-import { Store } from './lib/store.js';
-import { Talk } from './lib/talk.js';
+import { MessageHistory } from './lib/history.js';
+import { BrowserStorage } from './lib/browser-storage.js';
+import { MessageList } from './lib/message-list.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
-import { connectionBar } from './lib/bar.js';
-import { Offers } from './visitor/slot.js';
-import { teamLine } from './visitor/team.js';
+import { connectionBar } from './lib/connection-bar.js';
+import { PromptArea } from './visitor/prompt-area.js';
+import { teamLine } from './visitor/team-status.js';
 
 const HEARTBEAT = 30_000;
 
-const store = new Store('localStorage', 'sohbet.');
+const store = new BrowserStorage('localStorage', 'sohbet.');
 /**
- * Who writes here: {name, phone, thread, read, seen, reach, person}; thread is the visitor's only credential and stays out of every URL, person is
- * the id under which the site around knows them, if it does.
+ * The visitor: {name, phone, thread, read, seen, reach, person}. thread is the visitor's only credential and must not enter a
+ * URL; person is the id of the embedding site's signed-in user, if any.
  */
 let me = store.get('visitor');
 
-const live = new Live(join, (timeout) => (me?.thread ? live.ask('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
+const connection = new Connection(join, (timeout) => (me?.thread ? connection.request('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
 const outbox = new Outbox(store, send);
-const talk = new Talk({ own: ['visitor'], face: agentFace, outbox });
-const past = new Past(live, talk, take);
-const typing = new TypingOut((on) => { if (me?.thread) live.tell('typing', { thread_id: me.thread, typing: on }); });
+const messageList = new MessageList({ own: ['visitor'], face: agentFace, outbox });
+const messageHistory = new MessageHistory(connection, messageList, take);
+const typing = new TypingOut((on) => { if (me?.thread) connection.emit('typing', { thread_id: me.thread, typing: on }); });
 const typist = new TypingIn((_, name) => showTyping(name !== null));
 const composer = new Composer({
   send: async (text, attachments) => {
     const thread = me.thread ?? '';
     if (attachments.length) await (await import('./lib/upload.js')).sendAll(outbox, thread, text, attachments);
     else outbox.add(thread, text);
-    talk.toEnd();
+    messageList.toEnd();
     outbox.flush();
-    // Whoever writes opens a closed conversation again, and an ended one has its successor.
+    // A message reopens a closed conversation, and starts a new one after a deleted one.
     Object.assign(situation, { closed: false, ended: false });
-    offers.refresh();
+    promptArea.refresh();
   },
   typing: () => typing.touch(),
   stopped: () => typing.stop(),
   save: (text) => (text ? store.set('draft', text) : store.remove('draft')),
 });
-const bar = connectionBar(live, outbox);
+const bar = connectionBar(connection, outbox);
 
 let readSent = 0;
 let deliveredSent = 0;
 const { agent } = byId('talk').dataset;
-/** The team, as the server last told of it: {away, until, typical_reply_seconds, hours}. */
+/** The team's state as last sent by the server: {away, until, typical_reply_seconds, hours}. */
 let team = JSON.parse(byId('talk').dataset.team);
-/** What is unusual about this conversation; rating is the visitor's last one, 0 = none. */
+/** Exceptional states of this conversation; rating is the visitor's last one, 0 = none. */
 const situation = { blocked: false, closed: false, ended: false, rating: 0 };
-const offers = new Offers(() => {
+const promptArea = new PromptArea(() => {
   if (!me) return null;
   if (situation.blocked) return ['blocked', {}];
   if (situation.closed) {
     return ['closed', { score: situation.rating, rate: async (score, comment) => {
-      await live.ask('rate', { thread_id: me.thread, score, ...(comment && { comment }) });
+      await connection.request('rate', { thread_id: me.thread, score, ...(comment && { comment }) });
       situation.rating = score;
     } }];
   }
   if (situation.ended) return ['ended', {}];
-  // Asked once: after the first question, when nobody is there to answer it.
-  if (!team.away || !me.thread || me.reach !== undefined || !talk.lastOwn()) return null;
+  // Asked once, after the visitor's first message, if the team is away.
+  if (!team.away || !me.thread || me.reach !== undefined || !messageList.lastOwn()) return null;
   const done = (reach) => {
     remember({ ...me, reach });
-    offers.refresh();
+    promptArea.refresh();
     composer.focus();
   };
   return ['away', {
     phone: me.phone ?? '', dismiss: () => done(false),
     contact: async (how) => {
-      await live.ask('contact', { thread_id: me.thread, ...how });
+      await connection.request('contact', { thread_id: me.thread, ...how });
       done(true);
     },
   }];
 });
 
-/** The face of who answers, as the page's head has it. */
+/** The face of the team or agent, as in the page's header. */
 function agentFace() { return byId('team-face').firstElementChild.cloneNode(true); }
 
 // --- joining -----------------------------------------------------------------
 
 async function join() {
-  if (!me) return; // nothing to join before the name is known
+  if (!me) return; // the name is not known yet
   const had = me.thread;
-  const answer = await live.ask('join', {
+  const answer = await connection.request('join', {
     display_name: me.name, ...(me.phone && { phone_number: me.phone }), ...(had && { thread_id: had }),
     page_url: host.url, locale: lang, ...(host.person && vouched(host.person)),
   });
   if (had && (answer.thread_id !== had || answer.resumed === false)) {
-    // The team deleted the conversation while we were away; what waits here goes into the new one.
+    // The team deleted the conversation while the page was offline; unsent messages go into the new one.
     startOver();
   }
-  if (answer.build && !import.meta.url.includes(answer.build)) import('./lib/renew.js').then(({ renew }) => renew(answer.build, () => !outbox.waiting), () => { /* the next connect tries again */ });
-  past.turnTo(answer.thread_id);
-  // In a conversation that begins here there is nothing older that somebody may have read.
+  if (answer.build && !import.meta.url.includes(answer.build)) import('./lib/renew.js').then(({ renew }) => renew(answer.build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
+  messageHistory.turnTo(answer.thread_id);
+  // In a new conversation there are no older messages that may have been read elsewhere.
   remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id ?? 0) });
   Object.assign(situation, { blocked: false, closed: answer.status === 'closed', rating: answer.rating ?? 0 });
   showTeam(answer.team ?? { ...team, away: Boolean(answer.away) });
-  await past.catchUp();
-  talk.read(me.read);
-  talk.delivered(answer.team_received_id ?? 0);
+  await messageHistory.catchUp();
+  messageList.read(me.read);
+  messageList.delivered(answer.team_received_id ?? 0);
   outbox.reload();
-  tellDelivered();
+  sendDelivered();
   countUnread();
-  offers.refresh();
+  promptArea.refresh();
 }
 
 const vouched = ({ id, hash, email }) => ({ identity: { id, hash }, ...(email && { email }) });
 
-/** Shows messages of the history, and settles what the server already had of ours. */
+/** Shows messages of the history, and removes those that the server already has from the outbox. */
 function take(messages) {
-  talk.add(messages);
-  for (const message of messages) if (message.client_id) outbox.settle(message.client_id, message);
+  messageList.add(messages);
+  for (const message of messages) if (message.client_id) outbox.acknowledge(message.client_id, message);
 }
 
 async function send(item) {
   const thread = me?.thread;
-  if (!thread || !live.online) throw new Refused('offline');
+  if (!thread || !connection.online) throw new Refused('offline');
   try {
-    const answer = await live.ask('message', {
+    const answer = await connection.request('message', {
       thread_id: thread, content_text: item.text, content_type: item.type ?? 'text', client_id: item.client_id, ...(item.url && { file_url: item.url }),
     });
     return answer.message;
   } catch (error) {
     if (error.code !== 'unauthorized' && error.code !== 'not_found') throw error;
-    // The server forgot that this socket joined (or the thread is gone): come in by the door again.
+    // The server does not know that this socket joined, or the thread is gone: join again.
     await join();
     throw new Refused('timeout');
   }
 }
 
-/** Empties the page of an ended conversation, but for what is still on its way. */
+/** Empties the page after the conversation was deleted, except for unsent messages. */
 function startOver() {
-  situation.ended = talk.size > 0;
+  situation.ended = messageList.size > 0;
   situation.closed = false;
-  talk.reset();
-  past.turnTo(null);
-  past.turnTo(me.thread);
+  messageList.reset();
+  messageHistory.turnTo(null);
+  messageHistory.turnTo(me.thread);
   readSent = deliveredSent = 0;
   remember({ ...me, read: 0, seen: 0 });
   countUnread();
-  offers.refresh();
-  for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
+  promptArea.refresh();
+  for (const item of outbox.items) messageList.pending(item, item.failed ? 'failed' : 'waiting');
 }
 
 function remember(next) {
@@ -154,77 +153,77 @@ function remember(next) {
   store.set('visitor', next);
 }
 
-// --- what the server says ----------------------------------------------------
+// --- events of the server ----------------------------------------------------
 
 function receive(message) {
   if (!me?.thread || message.thread_id !== me.thread) return;
-  talk.add([message], { lively: true });
-  if (message.client_id) outbox.settle(message.client_id, message);
+  messageList.add([message], { lively: true });
+  if (message.client_id) outbox.acknowledge(message.client_id, message);
   if (message.sender_type === 'visitor') return;
-  typist.hear('team', false);
-  tellDelivered();
+  typist.update('team', false);
+  sendDelivered();
   countUnread();
-  if (talk.watched || message.id <= heard) return; // it comes under its new and its older name
-  heard = message.id;
+  if (messageList.watched || message.id <= lastReceived) return; // each message is sent under its current and its older event name
+  lastReceived = message.id;
   if (store.get('sound')) ring();
 }
-let heard = 0;
+let lastReceived = 0;
 let badged = 0;
-const ring = () => import('./lib/sound.js').then((sound) => sound.ring(), () => { /* silence then */ });
+const ring = () => import('./lib/sound.js').then((sound) => sound.ring(), () => { /* no sound then */ });
 
-/** Shows in title and icon how many messages of the team nobody has looked at, in this tab or another; me.seen is the newest of the others. */
+/** Shows the number of unread messages of the team in title and icon. me.seen is the newest message seen in any tab. */
 function countUnread() {
-  const n = talk.watched || me?.seen === undefined ? 0 : talk.theirsAfter(me.seen);
-  // In a frame there is neither a tab's title nor an icon to show it in.
+  const n = messageList.watched || me?.seen === undefined ? 0 : messageList.theirsAfter(me.seen);
+  // A frame has no title or icon of its own.
   if (n === badged || window !== window.top) return;
   badged = n;
-  import('./lib/badge.js').then(({ badge }) => badge(badged), () => { /* the page says it too */ });
+  import('./lib/badge.js').then(({ badge }) => badge(badged), () => { /* the page shows it too */ });
 }
 
-live.on('message', receive).on('message_from_admin', receive);
-live.on('typing', ({ thread_id: thread, sender_type: from, typing: on = true }) => {
-  if (thread === me?.thread && from !== 'visitor') typist.hear('team', on);
+connection.on('message', receive).on('message_from_admin', receive);
+connection.on('typing', ({ thread_id: thread, sender_type: from, typing: on = true }) => {
+  if (thread === me?.thread && from !== 'visitor') typist.update('team', on);
 });
-live.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
+connection.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
   if (thread !== me?.thread || reader === 'visitor') return;
-  talk.read(Number(lastID));
+  messageList.read(Number(lastID));
   remember({ ...me, read: Number(lastID) });
 });
-for (const event of ['message_edited', 'message_reaction']) live.on(event, (message) => { if (message.thread_id === me?.thread) talk.edit(message); });
-live.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') talk.delivered(Number(lastID)); });
-live.on('team_status', showTeam);
-live.on('thread_status', ({ thread_id: thread, status }) => {
+for (const event of ['message_edited', 'message_reaction']) connection.on(event, (message) => { if (message.thread_id === me?.thread) messageList.edit(message); });
+connection.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') messageList.delivered(Number(lastID)); });
+connection.on('team_status', showTeam);
+connection.on('thread_status', ({ thread_id: thread, status }) => {
   if (thread !== me?.thread) return;
   situation.closed = status === 'closed';
   situation.rating = situation.closed ? situation.rating : 0;
-  offers.refresh();
+  promptArea.refresh();
 });
-// Some messages were kept long enough.
-live.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) talk.drop(ids); });
-// An agent deleted the conversation. The id stays good: the next message opens it again.
-live.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
-live.addEventListener('state', showState);
-live.addEventListener('ready', () => {
+// The retention period of some messages has ended.
+connection.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) messageList.drop(ids); });
+// An agent deleted the conversation. Its id remains valid: the next message creates it again.
+connection.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
+connection.addEventListener('state', showState);
+connection.addEventListener('ready', () => {
   outbox.flush();
-  tellRead();
+  sendRead();
 });
-live.on('thread_blocked', ({ thread_id: thread, blocked }) => {
+connection.on('thread_blocked', ({ thread_id: thread, blocked }) => {
   if (thread !== me?.thread) return;
   setBlocked(blocked);
-  if (!blocked) live.greet();
+  if (!blocked) connection.rejoin();
 });
-live.addEventListener('refused', ({ detail: error }) => { if (error.code === 'blocked') setBlocked(true); });
-live.addEventListener('refused', ({ detail: error }) => {
+connection.addEventListener('refused', ({ detail: error }) => { if (error.code === 'blocked') setBlocked(true); });
+connection.addEventListener('refused', ({ detail: error }) => {
   if (error.code !== 'validation_error') return;
   if (error.field === 'identity') {
-    // The conversation goes on with somebody whom nobody vouches for.
-    host.doubted();
+    // The conversation continues without a verified identity.
+    host.identityRefused();
     host.person = null;
     if (me) remember({ ...me, person: undefined });
-    return; // greeting is tried again soon
+    return; // joining is tried again soon
   }
   if (!me) return;
-  // The name (or phone) is not acceptable, which only the visitor can mend; what was written waits.
+  // The server refused the name or phone, which only the visitor can correct; unsent messages are kept.
   store.remove('visitor');
   form.elements.name.value = me.name;
   form.elements.phone.value = me.phone ?? '';
@@ -235,74 +234,74 @@ live.addEventListener('refused', ({ detail: error }) => {
 });
 
 outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
-  if (state === 'gone') talk.remove(item.client_id);
-  else talk.pending(item, state, code);
+  if (state === 'gone') messageList.remove(item.client_id);
+  else messageList.pending(item, state, code);
 });
-outbox.addEventListener('progress', ({ detail: { item, share } }) => talk.uploading(item.client_id, share));
+outbox.addEventListener('progress', ({ detail: { item, share } }) => messageList.uploading(item.client_id, share));
 outbox.addEventListener('sent', ({ detail: { message } }) => {
-  if (message) talk.add([message]);
-  offers.refresh();
+  if (message) messageList.add([message]);
+  promptArea.refresh();
 });
 
-talk.addEventListener('seen', () => {
-  if (me && me.seen !== talk.lastTheirs) remember({ ...me, seen: talk.lastTheirs });
+messageList.addEventListener('seen', () => {
+  if (me && me.seen !== messageList.lastTheirs) remember({ ...me, seen: messageList.lastTheirs });
   countUnread();
-  tellRead();
+  sendRead();
 });
 
-/** Tells the team that this page has their messages; reading them, which says it too, is told by tellRead. */
-function tellDelivered() {
-  const last = talk.lastTheirs;
-  if (last <= Math.max(deliveredSent, readSent) || talk.watched) return;
+/** Sends the team a delivered mark; a read mark implies it, and is sent by sendRead. */
+function sendDelivered() {
+  const last = messageList.lastTheirs;
+  if (last <= Math.max(deliveredSent, readSent) || messageList.watched) return;
   deliveredSent = last;
-  live.tell('delivered', { thread_id: me.thread, last_id: last });
+  connection.emit('delivered', { thread_id: me.thread, last_id: last });
 }
 
-/** Tells the team how far this side has read; what could not be told is told after the next connect. */
-function tellRead() {
-  const last = talk.lastTheirs;
-  if (last <= readSent || !live.online || !talk.watched) return;
+/** Sends the team a read mark; if that fails, it is sent again after the next connect. */
+function sendRead() {
+  const last = messageList.lastTheirs;
+  if (last <= readSent || !connection.online || !messageList.watched) return;
   readSent = last;
-  live.ask('read', { thread_id: me.thread, last_id: last }).catch(() => { if (readSent === last) readSent = 0; });
+  connection.request('read', { thread_id: me.thread, last_id: last }).catch(() => { if (readSent === last) readSent = 0; });
 }
 
 setInterval(() => {
-  if (!document.hidden && me?.thread) live.tell('heartbeat', { thread_id: me.thread });
+  if (!document.hidden && me?.thread) connection.emit('heartbeat', { thread_id: me.thread });
 }, HEARTBEAT);
 
 // --- what the page shows -----------------------------------------------------
 
 function showTyping(on) {
-  const follow = talk.watched;
+  const follow = messageList.watched;
   byId('typing').hidden = !on;
   byId('typing-text').textContent = on ? agent ? t('visitor.agent_typing', { name: agent }) : t('visitor.team_typing') : '';
-  if (on && follow) talk.toEnd();
+  if (on && follow) messageList.toEnd();
 }
 
-/** The team does not want to hear from this visitor, or does again. What was written stays on the page, as not sent. */
+/** The team has blocked or unblocked this visitor. The visitor's messages stay on the page, marked as not sent. */
 function setBlocked(on) {
   situation.blocked = on;
   showState();
-  offers.refresh();
+  promptArea.refresh();
 }
 
 function showTeam(now) {
   team = now;
   showState();
-  offers.refresh();
+  promptArea.refresh();
 }
 
 function showState() {
-  const trouble = situation.blocked ? 'state_blocked' : me && { connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[live.state];
+  const trouble = situation.blocked ? 'state_blocked' : me && { connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[connection.state];
   byId('state').textContent = trouble ? t(`visitor.${trouble}`) : teamLine(team) || t(me ? 'visitor.state_online' : 'visitor.state_start');
-  byId('talk').dataset.connection = live.state;
+  byId('talk').dataset.connection = connection.state;
 }
 
 function openTalk({ focus }) {
   byId('talk').dataset.stage = 'talk';
   byId('conversation').hidden = false;
   composer.fill(store.get('draft'));
-  for (const item of outbox.items) talk.pending(item, item.failed ? 'failed' : 'waiting');
+  for (const item of outbox.items) messageList.pending(item, item.failed ? 'failed' : 'waiting');
   if (!document.querySelector('.hello')) {
     byId('log').before(make('div', { className: 'hello' }, agentFace(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
   }
@@ -312,7 +311,7 @@ function openTalk({ focus }) {
 }
 
 const form = byId('start-form');
-byId('start-button').type = 'submit'; // pressed before there is somebody to hear it, it would load the page anew
+byId('start-button').type = 'submit'; // as a submit button it would reload the page if pressed before this script runs
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   if (me) return;
@@ -326,10 +325,10 @@ form.addEventListener('submit', (event) => {
   }
   remember({ name, phone: form.elements.phone.value.trim(), thread: null, ...(host.person && { person: host.person.id }) });
   openTalk({ focus: true });
-  live.greet();
+  connection.rejoin();
 });
 
-// Another tab of this visitor gave the name, or moved to another conversation.
+// In another tab the visitor gave the name, or the conversation changed.
 store.watch((key, value) => {
   if (key !== 'visitor' || !value) return;
   const first = !me;
@@ -338,7 +337,7 @@ store.watch((key, value) => {
   me = value;
   if (moved) startOver();
   if (first) openTalk({ focus: false });
-  if (elsewhere) live.greet();
+  if (elsewhere) connection.rejoin();
   countUnread();
 });
 
@@ -353,7 +352,7 @@ sound.addEventListener('click', () => {
 });
 showSound();
 
-// Where there is a keyboard anyway, the first question is ready for it.
+// The first field is focused only on devices with a keyboard, because on phones that would open the on-screen one.
 const ready = matchMedia('(hover: hover)').matches;
 if (me) {
   openTalk({ focus: ready });
@@ -361,33 +360,33 @@ if (me) {
   showState();
   if (ready) form.elements.name.focus({ preventScroll: true });
 }
-host.ready.then(() => live.start());
-// In a frame on another site the worker would belong to that site's visitor there alone, and keep nothing for anybody.
+host.ready.then(() => connection.start());
+// In a frame on another site the worker's storage would be partitioned by site, so it would be of no use.
 if (window === window.top) window.addEventListener('load', () => import('./lib/worker.js').then(({ worker }) => worker()));
 
-/** What the widget (widget.js) does with this page. */
+/** What widget.js uses of this page. */
 export const page = {
-  live, outbox, store, talk,
+  connection, outbox, store, messageList,
   get me() { return me; },
-  /** To where the visitor goes on. */
+  /** Focuses the field to write in next. */
   focus() {
     if (me) composer.focus();
     else form.elements.name.focus({ preventScroll: true });
   },
-  /** The site around says who this is. Somebody else's conversation is put away. */
+  /** The embedding site has identified its user. The conversation of another user is removed from this browser. */
   introduce(person) {
     if (me?.person && me.person !== person.id) {
       page.forget();
       return;
     }
     host.person = person;
-    if (!me && !person.name) return; // the name is asked for, and then both are told
+    if (!me && !person.name) return; // the visitor is asked for the name, and then both are sent
     const first = !me;
     remember({ name: person.name, phone: person.phone ?? '', thread: null, ...me, person: person.id });
     if (first) openTalk({ focus: false });
-    live.greet();
+    connection.rejoin();
   },
-  /** Forgets who wrote here, with all that this browser kept of it. */
+  /** Removes the visitor and all their data from this browser. */
   forget() {
     for (const item of outbox.items) outbox.drop(item.client_id);
     for (const key of store.keys()) store.remove(key);

@@ -1,38 +1,38 @@
-// The visitor's page inside the panel that widget.js of the loader puts on another site.
-import { framed, on, ready, tell } from './widget/link.js';
+// The visitor's page in the frame of the panel that /widget.js (see loader/) shows on another site.
+import { framed, on, ready, send } from './widget/parent-channel.js';
 import { page } from './visitor.js';
 import { byId } from './lib/dom.js';
-import { host } from './lib/host.js';
+import { host } from './lib/host-page.js';
 
-const { live, outbox, store, talk } = page;
+const { connection, outbox, store, messageList } = page;
 const box = byId('talk');
 
-/** The newest message of the team that was looked at. */
+/** The id of the newest message of the team that the visitor has seen. */
 let seen = store.get('seen') ?? 0;
 let had = null;
 
 function look() {
-  if (talk.watched && talk.lastTheirs > seen) {
-    seen = talk.lastTheirs;
+  if (messageList.watched && messageList.lastTheirs > seen) {
+    seen = messageList.lastTheirs;
     store.set('seen', seen);
   }
   report();
 }
 
-/** Tells the page how many answers wait, and whether there is a conversation to come back to. */
+/** Reports to the embedding page the number of unread messages, and whether there is a conversation to resume. */
 function report() {
-  tell('unread', box.hidden ? talk.theirsAfter(seen) : 0);
+  send('unread', box.hidden ? messageList.theirsAfter(seen) : 0);
   const has = Boolean(page.me?.thread) && store.lasting;
   if (has === had) return;
   had = has;
-  tell('talk', has);
+  send('talk', has);
 }
 
 function open({ phone = false } = {}) {
   box.hidden = false;
-  talk.look();
+  messageList.onVisible();
   look();
-  // Where the keyboard would cover half of the screen, one looks first.
+  // On a phone the text field is not focused, because the keyboard would cover half of the screen.
   if (phone) box.focus({ preventScroll: true }); else page.focus();
 }
 
@@ -40,10 +40,10 @@ if (framed) {
   box.tabIndex = -1;
   const fold = byId('fold');
   fold.hidden = false;
-  fold.addEventListener('click', () => tell('close'));
-  // What is open inside, such as a picture, closes first.
+  fold.addEventListener('click', () => send('close'));
+  // An open dialog, such as an enlarged picture, is closed first.
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) tell('close');
+    if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) send('close');
   });
 
   on('open', open);
@@ -55,17 +55,17 @@ if (framed) {
   on('reset', page.forget);
   on('page', (where) => {
     Object.assign(host, where);
-    if (page.me?.thread) live.tell('page', { thread_id: page.me.thread, page_url: host.url, page_title: host.title });
+    if (page.me?.thread) connection.emit('page', { thread_id: page.me.thread, page_url: host.url, page_title: host.title });
   });
-  host.doubted = () => tell('doubted');
+  host.identityRefused = () => send('doubted');
 
-  talk.addEventListener('seen', look);
-  live.addEventListener('ready', look);
-  live.on('message', (message) => {
+  messageList.addEventListener('seen', look);
+  connection.addEventListener('ready', look);
+  connection.on('message', (message) => {
     report();
-    if (message.sender_type !== 'visitor' && message.thread_id === page.me?.thread) tell('message', { from: 'team', type: message.content_type });
+    if (message.sender_type !== 'visitor' && message.thread_id === page.me?.thread) send('message', { from: 'team', type: message.content_type });
   });
-  outbox.addEventListener('sent', ({ detail: { item } }) => tell('message', { from: 'visitor', type: item.type ?? 'text' }));
+  outbox.addEventListener('sent', ({ detail: { item } }) => send('message', { from: 'visitor', type: item.type ?? 'text' }));
 
   ready.then((first) => {
     if (first.person) page.introduce(first.person);

@@ -1,9 +1,9 @@
-// Command seed fills the database of the settings with conversations, for the browser tests and for looking at a full console:
+// Command seed fills the configured database with conversations, for browser tests and for trying the console with many of them:
 //
 //	DATA_DIR=data go run ./assets/test/seed [-threads 10000] [-history 0]
 //
-// The server may run meanwhile, but should be started, or its pages loaded, afterwards: nobody is told. Thread n, counted from 1, is
-// "Ad Soyad n" and was active n minutes ago, so thread 1 stands first. Every second one is answered, every fiftieth closed.
+// A running server is not notified, so restart it or reload its pages afterwards. Thread n, counted from 1, is named "Ad Soyad n" and was
+// active n minutes ago, so thread 1 is the first in the list. Every second thread is answered, every fiftieth closed.
 package main
 
 import (

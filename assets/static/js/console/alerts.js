@@ -1,28 +1,28 @@
-// Telling an agent who looks elsewhere: a desktop notification, a sound, and pushes when the console is closed. Each is off until
-// somebody switches it on; nothing asks when the page loads.
+// Alerts for new messages: a desktop notification or a sound, or push notifications while no console is open. Each is off until
+// the agent switches it on; no permission is requested when the page loads.
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { canRing, ring } from '../lib/sound.js';
-import * as push from './push.js';
+import * as push from './push-subscription.js';
 
 const LONGEST = 140;
 
 const canNotify = () => typeof Notification === 'function';
 
 /**
- * @param {Store} store
- * @param {Threads} threads
+ * @param {BrowserStorage} store
+ * @param {ThreadStore} threads
  * @param {(id: string) => void} open opens a conversation
  * @param {(text: string) => void} say
  */
 export function alerts(store, threads, open, say) {
   const bell = byId('notify');
   const sound = byId('sound');
-  let pushed = false; // this browser gets pushes
+  let pushed = false; // this browser is subscribed to pushes
 
   const on = () => canNotify() && Notification.permission === 'granted' && store.get('notify') === true;
 
-  /** Without pushes there are still notifications, while a console is open. */
+  /** Subscribes to pushes; without them there are still notifications while a console is open. */
   async function join() { pushed = await push.join().catch(() => false); }
 
   function show() {
@@ -37,7 +37,7 @@ export function alerts(store, threads, open, say) {
       store.set('notify', false);
       show();
       pushed = false;
-      await push.leave().catch(() => { /* the server forgets it when a push is refused */ });
+      await push.leave().catch(() => { /* the server deletes the subscription when a push is refused */ });
       return;
     }
     const answer = await Notification.requestPermission();
@@ -56,18 +56,18 @@ export function alerts(store, threads, open, say) {
   });
   show();
   if (on()) join();
-  // A push was pressed (sw.js).
+  // A push notification was clicked (sw.js).
   navigator.serviceWorker?.addEventListener('message', async ({ data }) => {
     if (typeof data?.pressed !== 'string') return;
-    const id = await import('./pressed.js').then(({ find }) => find(threads, data.pressed), () => null); // the console is in front anyway
+    const id = await import('./push-click.js').then(({ find }) => find(threads, data.pressed), () => null); // the console has been brought to the front anyway
     if (id) open(id);
   });
 
-  /** A visitor wrote; `watched`: it is in view here. */
+  /** Alerts the agent to a visitor's message; `watched`: it is visible in this console. */
   return function told(message, name, watched) {
     if (watched) return;
     if (store.get('sound')) ring();
-    if (!document.hidden || !on() || pushed) return; // a push tells it too
+    if (!document.hidden || !on() || pushed) return; // a push notification is shown instead
     const kind = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' }[message.content_type];
     const text = message.content_text || (kind ? t(kind) : '');
     try {
@@ -77,6 +77,6 @@ export function alerts(store, threads, open, say) {
         note.close();
         open(message.thread_id);
       });
-    } catch { /* phones show notifications through pushes alone */ }
+    } catch { /* on phones only service workers can show notifications */ }
   };
 }

@@ -1,4 +1,5 @@
-// Which panes are seen: three from 1200 px, two from 800, one below. What does not fit comes in front, with a way back.
+// Which panes are visible: three from 1200 px, two from 800, one below. On narrower screens the visitor pane opens in front of
+// the others.
 import { byId } from '../lib/dom.js';
 
 const ONE = matchMedia('(max-width: 49.99rem)');
@@ -6,23 +7,23 @@ const THREE = matchMedia('(min-width: 75rem)');
 
 const desk = byId('desk');
 
-/** Only one pane is seen at a time. */
+/** Whether only one pane is visible at a time. */
 export const narrow = () => ONE.matches;
-/** The visitor's facts stand beside the conversation. */
+/** Whether the visitor pane is next to the conversation. */
 export const wide = () => THREE.matches;
 
-/** Shows 'list' or 'talk' where there is room for one; the phone's own "back" returns to the list. */
+/** Shows 'list' or 'talk' if only one pane fits; the phone's Back button returns to the list. */
 export function show(view) {
   if (view === 'talk' && desk.dataset.view !== 'talk' && narrow()) history.pushState({ talk: true }, '');
   desk.dataset.view = view;
-  if (view === 'list') facts(false);
+  if (view === 'list') showDetailsPane(false);
 }
 
-/** Whether the facts are in front of the conversation. */
-export const factsInFront = () => desk.dataset.facts === 'front' && !wide();
+/** Whether the visitor pane is in front of the conversation. */
+export const detailsInFront = () => desk.dataset.facts === 'front' && !wide();
 
-/** Brings the facts in front, or puts them back. */
-export function facts(on) {
+/** Shows the visitor pane in front, or hides it. */
+export function showDetailsPane(on) {
   if (on) desk.dataset.facts = 'front'; else delete desk.dataset.facts;
   byId('facts-open').setAttribute('aria-expanded', String(on));
 }

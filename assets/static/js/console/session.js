@@ -1,8 +1,8 @@
-// Whether the agent is still signed in.
+// Tracks whether the agent is still signed in.
 import { get } from '../lib/api.js';
 import { byId } from '../lib/dom.js';
 
-/** Events: `ended`, and `back` when somebody has signed in again, here or in another tab. */
+/** Events: `ended`, and `back` when the agent has signed in again, here or in another tab. */
 export class Session extends EventTarget {
   #ended = false;
 
@@ -15,7 +15,7 @@ export class Session extends EventTarget {
     this.dispatchEvent(new Event(ended ? 'ended' : 'back'));
   }
 
-  /** Asks the server. */
+  /** Checks with the server. */
   async check() {
     try {
       await get('api/threads?limit=1');
@@ -25,7 +25,7 @@ export class Session extends EventTarget {
     }
   }
 
-  /** Notes that a request failed; says whether it was for want of a session. */
+  /** Evaluates a failed request; returns whether it failed because the session has ended. */
   failed(error) {
     const lost = error.status === 401 || error.code === 'unauthorized';
     if (lost) this.set(true);

@@ -1,4 +1,4 @@
-// A line over the last hour, drawn as SVG.
+// A line chart of the last hour, as SVG.
 import { make } from '../lib/dom.js';
 import { clock } from '../lib/time.js';
 
@@ -12,7 +12,7 @@ function shape(name, attributes) {
   return node;
 }
 
-/** One chart: a title, the value now, the line with its highest value and its span. */
+/** A chart: title, current value, and the line with its maximum and its start time. */
 export class Chart {
   #now = make('p', { className: 'now' });
   #svg = shape('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
@@ -20,7 +20,7 @@ export class Chart {
   #top = make('span');
   #say;
 
-  /** `say` turns a value, which may be null, into text. */
+  /** `say` formats a value, which may be null. */
   constructor(title, say) {
     this.#say = say;
     this.title = title;
@@ -28,7 +28,7 @@ export class Chart {
       make('p', { className: 'range' }, this.#from, this.#top));
   }
 
-  /** Draws points of {at: Date, value: number or null}, oldest first. A null breaks the line. */
+  /** Draws points {at: Date, value: number or null}, oldest first. null makes a gap. */
   show(points) {
     const values = points.map((p) => p.value).filter((v) => v !== null);
     const last = points.at(-1)?.value ?? null;
@@ -46,7 +46,7 @@ export class Chart {
         drawing = false;
         return;
       }
-      // A lone point between two gaps shows as a short stroke.
+      // A single point between two gaps is drawn as a short stroke.
       path += drawing ? `L${x(i).toFixed(1)} ${y(p.value).toFixed(1)}` : `M${x(i).toFixed(1)} ${y(p.value).toFixed(1)}h.1`;
       drawing = true;
     });

@@ -1,13 +1,13 @@
-// JSON over HTTP, to our own server. Paths are relative to the page, for all may be below a path: pages have no folders but for
-// /admin/diagnostics.
+// JSON requests to our own server. Paths are relative to the page's URL, because the server may be served below a path prefix;
+// only /admin/diagnostics is in a subfolder.
 
-/** What a request can fail with: a lower-case `code` as on the socket, an HTTP status, 0 when nothing answered. */
+/** The error of a failed request: a lower-case `code` like those of the socket, and the HTTP status, 0 if there was no response. */
 export class APIError extends Error {
   constructor(code, message, status = 0, retryAfter = 0) {
     super(message || code);
     this.code = code;
     this.status = status;
-    /** seconds until trying again makes sense; 0 when unknown */
+    /** seconds to wait before trying again; 0 = unknown */
     this.retryAfter = retryAfter;
   }
 }
@@ -35,7 +35,7 @@ export async function request(method, path, body, { keepalive = false } = {}) {
     throw new APIError('network', '', 0);
   }
   const answer = await response.json().catch(() => null);
-  // An expired session may also be answered by a redirect to the login page.
+  // An expired session may also be answered with a redirect to the login page.
   if (response.redirected && answer === null) throw new APIError('unauthorized', '', 401);
   if (!response.ok || answer === null || answer.success === false) {
     const text = answer?.error ?? answer?.message ?? '';

@@ -1,4 +1,4 @@
-// How many unread messages there are, where a tab among others shows it, in the title and in the icon, and on an installed app's icon.
+// The number of unread messages in the page's title and icon, and on the icon of an installed app.
 const SIZE = 64;
 
 const name = document.title;
@@ -7,7 +7,7 @@ const plain = link?.href;
 let shown = 0;
 let picture = null;
 
-/** The page's icon as a picture, loaded once. */
+/** The page's icon as an image, loaded once. */
 function base() {
   picture ??= new Promise((resolve, reject) => {
     const image = new Image();
@@ -20,7 +20,7 @@ function base() {
 
 async function draw(n) {
   const image = await base();
-  if (n !== shown) return; // another number came while it loaded
+  if (n !== shown) return; // the number changed while the icon was loading
   const canvas = Object.assign(document.createElement('canvas'), { width: SIZE, height: SIZE });
   const pen = canvas.getContext('2d');
   pen.drawImage(image, 0, 0, SIZE, SIZE);
@@ -39,15 +39,15 @@ async function draw(n) {
   link.href = canvas.toDataURL('image/png');
 }
 
-/** Shows n in the title and in the icon; 0 shows neither. */
+/** Shows n in the title and the icon; 0 removes it. */
 export function badge(n) {
   if (n === shown) return;
   shown = n;
-  navigator.setAppBadge?.(n).catch(() => { /* the title says it too */ }); // 0 shows none
+  navigator.setAppBadge?.(n).catch(() => { /* the title shows it too */ }); // 0 removes the badge
   document.title = n ? `(${n > 999 ? '999+' : n}) ${name}` : name;
   if (!link) return;
   if (n) {
-    draw(n).catch(() => { /* the title says it too */ });
+    draw(n).catch(() => { /* the title shows it too */ });
   } else {
     link.type = 'image/svg+xml';
     link.href = plain;

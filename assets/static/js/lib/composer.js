@@ -1,13 +1,13 @@
-// The box to write in: grows, sends on Enter, keeps the draft, never loses text. Files and voices go with it.
+// The composer: grows with its text, sends on Enter, saves the draft. Also takes files and voice messages.
 import { byId, showProblem } from './dom.js';
 import { t } from './i18n.js';
 import { LONGEST, runes } from './text.js';
-import { fileTools, Tray } from './tray.js';
+import { fileTools, PendingAttachments } from './pending-attachments.js';
 
 const WARN_FROM = LONGEST - 500;
 const number = new Intl.NumberFormat(document.documentElement.lang);
 
-/** Whether this browser can record here; pages opened by plain http cannot. */
+/** Whether this browser can record; it cannot in pages opened by plain HTTP. */
 const canRecord = () => Boolean(navigator.mediaDevices?.getUserMedia && globalThis.MediaRecorder);
 
 export class Composer {
@@ -16,7 +16,7 @@ export class Composer {
   #count = byId('count');
   #problem = byId('composer-problem');
   #mic = byId('mic');
-  #tray;
+  #attachments;
   #files = true;
   #recorder = null;
   #save;
@@ -24,34 +24,34 @@ export class Composer {
 
   /**
    * @param {object} on
-   * @param {(text: string, attachments: object[]) => void} on.send gets text that is not too long; without attachments it is not blank
-   * @param {() => void} on.typing runs at every change that leaves text
-   * @param {() => void} on.stopped runs when the box is emptied or left
-   * @param {(draft: string) => void} on.save keeps the draft
+   * @param {(text: string, attachments: object[]) => void} on.send gets a text within the limit, which is blank only if there are attachments
+   * @param {() => void} on.typing called at every change that leaves text
+   * @param {() => void} on.stopped called when the text is emptied or the field loses the focus
+   * @param {(draft: string) => void} on.save stores the draft
    */
   constructor(on) {
     this.#save = on.save;
     const problem = (text) => showProblem(this.#problem, text);
-    this.#tray = new Tray({ changed: () => this.#refresh(), problem });
+    this.#attachments = new PendingAttachments({ changed: () => this.#refresh(), problem });
     this.#mic.addEventListener('click', async () => {
       try {
         const [{ Recorder }] = await Promise.all([import('./recorder.js'), fileTools()]);
-        this.#recorder ??= new Recorder({ done: (blob, seconds) => this.#tray.voice(blob, seconds), problem });
+        this.#recorder ??= new Recorder({ done: (blob, seconds) => this.#attachments.addRecording(blob, seconds), problem });
         this.#recorder.start();
       } catch {
         problem(t('talk.part_missing'));
       }
     });
-    this.#mic.addEventListener('pointerdown', (event) => event.preventDefault()); // as below
-    const smile = byId('emoji');
-    smile.addEventListener('click', () => import('./emoji.js').then(({ toggle }) => toggle(smile), () => problem(t('talk.part_missing'))));
+    this.#mic.addEventListener('pointerdown', (event) => event.preventDefault()); // keeps the focus in the text field, as below
+    const emojiButton = byId('emoji');
+    emojiButton.addEventListener('click', () => import('./emoji.js').then(({ toggle }) => toggle(emojiButton), () => problem(t('talk.part_missing'))));
     const form = byId('composer');
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit(on);
     });
     this.#text.addEventListener('keydown', (event) => {
-      // keyCode 229: an input method is still composing (Safari clears isComposing too early)
+      // keyCode 229: an input method is still composing (Safari resets isComposing too early).
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
       event.preventDefault();
       this.#submit(on);
@@ -63,33 +63,33 @@ export class Composer {
       if (this.#text.value.trim()) on.typing(); else on.stopped();
     });
     this.#text.addEventListener('blur', () => on.stopped());
-    // The button must not take the focus from the box: on phones the keyboard would close.
+    // The button must not take the focus from the text field: on phones the keyboard would close.
     this.#send.addEventListener('pointerdown', (event) => event.preventDefault());
     window.addEventListener('pagehide', () => this.keep());
     this.#refresh();
-    // What files need comes when somebody is about to write and the page has nothing else to do, so that it is here when the
-    // connection is not.
-    const fetchTools = () => (window.requestIdleCallback ?? setTimeout)(() => fileTools().catch(() => { /* asked for again with the first file */ }));
+    // The code for files is loaded when the user is about to write and the page is idle, so that it is available even without a
+    // connection later.
+    const fetchTools = () => (window.requestIdleCallback ?? setTimeout)(() => fileTools().catch(() => { /* tried again with the first file */ }));
     this.#text.addEventListener('focus', fetchTools, { once: true });
   }
 
   get value() { return this.#text.value; }
 
-  /** Fills the box, e.g. with a kept draft. */
+  /** Sets the text, e.g. to a saved draft. */
   fill(text) {
     this.#text.value = text ?? '';
     this.#refresh();
   }
 
-  /** Says whether files and voices may go with the text; those that wait in the tray stay there meanwhile. */
-  takeFiles(on) {
+  /** Sets whether files and voice messages can be attached. Files already attached are kept, but not shown, while they cannot. */
+  setFilesEnabled(on) {
     this.#files = on;
-    this.#tray.open = on;
+    this.#attachments.enabled = on;
     for (const id of ['attach', 'shoot']) byId(id).hidden = !on;
     this.#refresh();
   }
 
-  /** Says why something did not work; '' takes it back. */
+  /** Shows an error message; '' removes it. */
   problem(text) { showProblem(this.#problem, text); }
 
   focus() { this.#text.focus({ preventScroll: true }); }
@@ -106,9 +106,9 @@ export class Composer {
   }
 
   #submit(on) {
-    // Indentation is the writer's; blank lines around the text are not.
+    // Keeps the indentation, but removes blank lines around the text.
     const text = this.#text.value.trimEnd().replace(/^\s*\n/u, '');
-    if ((this.#files && this.#tray.busy) || (!text.trim() && this.#bare)) return;
+    if ((this.#files && this.#attachments.busy) || (!text.trim() && this.#noAttachments)) return;
     const n = runes(text);
     if (n > LONGEST) {
       showProblem(this.#problem, t('talk.too_long', { n: number.format(n), max: number.format(LONGEST) }));
@@ -120,20 +120,20 @@ export class Composer {
     this.keep();
     this.#refresh();
     on.stopped();
-    on.send(text, this.#files ? this.#tray.empties() : []);
+    on.send(text, this.#files ? this.#attachments.takeAll() : []);
     this.focus();
   }
 
-  /** Nothing but text would go. */
-  get #bare() { return !this.#files || this.#tray.empty; }
+  /** There are no attachments to send. */
+  get #noAttachments() { return !this.#files || this.#attachments.empty; }
 
   #refresh() {
     const text = this.#text.value;
-    const blank = !text.trim() && this.#bare;
-    const busy = this.#files && this.#tray.busy;
+    const blank = !text.trim() && this.#noAttachments;
+    const busy = this.#files && this.#attachments.busy;
     this.#send.setAttribute('aria-disabled', String(blank || busy));
     this.#mic.hidden = !blank || busy || !this.#files || !canRecord();
-    // Code units are an upper bound for code points, so short texts need no counting.
+    // The number of code units is an upper bound for code points, so short texts need no counting.
     const n = text.length >= WARN_FROM ? runes(text.trim()) : 0;
     this.#count.textContent = n >= WARN_FROM ? `${number.format(n)} / ${number.format(LONGEST)}` : '';
     this.#count.classList.toggle('over', n > LONGEST);

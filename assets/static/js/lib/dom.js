@@ -1,5 +1,4 @@
-// Building and finding elements. Text only ever enters the page as text:
-// nothing here, or anywhere else, parses HTML.
+// Functions to make and find elements. Text enters the page only as text nodes: no module parses HTML.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -11,8 +10,8 @@ export function byId(id) {
 }
 
 /**
- * Makes an element. `props` are properties (`className`, `onclick`), except
- * `data` (dataset) and `attrs` (attributes); children are nodes or text.
+ * Makes an element. `props` are properties (`className`, `onclick`), except `data` (dataset) and `attrs` (attributes); children
+ * are nodes or text.
  */
 export function make(tag, props = {}, ...children) {
   const { data = {}, attrs = {}, ...rest } = props;
@@ -34,13 +33,13 @@ function sprite(viewBox, className, id) {
   return svg;
 }
 
-/** One drawing of the page's sprite. */
+/** An icon of the page's sprite. */
 export const icon = (name) => sprite('0 0 20 20', 'icon', `i-${name}`);
 
-/** The house's own mark, as the face of the team. */
+/** The product's logo, as the face of the team. */
 export const mark = () => make('span', { className: 'mark', attrs: { 'aria-hidden': 'true' } }, sprite('0 0 32 32', '', 'i-glass'));
 
-/** A person's face: the initials of the name, in a tone that stays with the name. */
+/** A person's face: the initials of the name, in a colour derived from the name. */
 export function face(name, className = '') {
   return make('span', { className: `face tone-${tone(name)} ${className}`.trim(), attrs: { 'aria-hidden': 'true' } }, initials(name));
 }
@@ -59,7 +58,7 @@ function tone(name) {
   return (sum % 6) + 1;
 }
 
-/** Shows a problem under a field, or hides it when text is empty. */
+/** Shows an error message in its place below a field; an empty text hides it. */
 export function showProblem(node, text) {
   node.replaceChildren(...(text ? [icon('alert'), make('span', {}, text)] : []));
   node.hidden = !text;
@@ -67,14 +66,14 @@ export function showProblem(node, text) {
 
 const loaded = new Map();
 
-/** Loads static/css/NAME.css, once. Resolves when it holds; without it the page is plain but works. */
+/** Loads static/css/NAME.css, once. Resolves when it is applied; also when it cannot be loaded, since the page works without it. */
 export function styles(name) {
   if (!loaded.has(name)) {
     loaded.set(name, new Promise((resolve) => {
       const link = document.createElement('link');
       link.rel = 'stylesheet';
       link.onload = link.onerror = resolve;
-      // Beside the page's own, wherever this build keeps them.
+      // Relative to the page's own style sheet, whose address contains the build's fingerprint.
       link.href = new URL(`../css/${name}.css`, document.querySelector('link[rel=stylesheet]').href).href;
       document.head.append(link);
     }));

@@ -1,8 +1,8 @@
-// A small picker of emoji for keyboards that have none. Loaded when it is first opened.
+// A small emoji picker for keyboards that have none. Loaded when it is first opened.
 import { byId, make, styles } from './dom.js';
 import { t } from './i18n.js';
 
-await styles('tools');
+await styles('composer-tools');
 
 const ROWS = [
   ...'😀😃😄😁😅😂🙂😉😊😍🥰😘😋😎🤩🥳🤔😐🙄😴😮😢😭😡🥺😱🤯🤒🤷🤦',
@@ -48,7 +48,7 @@ function build(button) {
   return { box, keys, close };
 }
 
-/** Opens the picker beside its button, or closes it. */
+/** Opens the picker next to its button, or closes it. */
 export function toggle(button) {
   panel ??= build(button);
   const open = panel.box.hidden || button.getAttribute('aria-expanded') !== 'true';

@@ -1,17 +1,17 @@
-// What may be sent, and making pictures fit before they are: a phone's photo in seconds instead of minutes.
-import { size } from './amounts.js';
+// Checks files before they are sent, and shrinks pictures: a phone's photo uploads in seconds instead of minutes.
+import { size } from './format.js';
 import { make, styles } from './dom.js';
 import { lang, t } from './i18n.js';
 
-await styles('tools');
+await styles('composer-tools');
 
 const MB = 1024 * 1024;
-/** The server's limits for each kind, in bytes. */
+/** The server's size limits for each kind, in bytes. */
 export const LIMITS = { image: 5 * MB, audio: 10 * MB, file: 10 * MB };
 const LONGEST_SIDE = 2560;
 const LARGE = 1.5 * MB;
 
-/** What is said of files that cannot be sent; here and not in the page, which most people open without sending any. */
+/** Error texts for files that cannot be sent. They are here and not in the page because most visitors send no files. */
 const TEXTS = {
   en: {
     type: '“{name}” cannot be sent: {found}. You can send pictures, sound, video (MP4, MOV, WebM), PDF, text, Office and ZIP files.',
@@ -37,7 +37,7 @@ const TEXTS = {
   },
 };
 
-/** A file that cannot be sent; the message says why, in words for the person. */
+/** The error of a file that cannot be sent; the message is for the user. */
 class Unfit extends Error {
   name = 'Unfit';
   constructor(reason, values) {
@@ -46,7 +46,7 @@ class Unfit extends Error {
   }
 }
 
-/** How files begin, each byte as a character: what they are sent as, and their media type where it is known. */
+/** File signatures, with each byte as a character: the kind as which files are sent, their media type if known, and the pattern. */
 const BEGINNINGS = [
   ['image', 'image/jpeg', /^\xff\xd8\xff/],
   ['image', 'image/png', /^\x89PNG\r\n/],
@@ -59,28 +59,25 @@ const BEGINNINGS = [
   ['audio', 'audio/wav', /^RIFF[^]{4}WAVE/],
   ['audio', 'audio/amr', /^#!AMR/],
   ['audio', 'audio/mp4', /^\0\0[^]{2}ftypM4[AB]/],
-  // The server finds out whether these are sound or video.
+  // The server determines whether these are sound or video.
   ['file', '', /^([^]{4}ftyp|[^]{4}(moov|mdat|wide|free|skip)|\x1a\x45\xdf\xa3)/],
   ['file', '', /^(PK\x03\x04|PK\x05\x06|\xd0\xcf\x11\xe0|\xff\xfe|\xfe\xff)/],
   ['file', 'application/pdf', /%PDF-/],
   ['script', '', /^(#!|<\?php)/],
-  ['file', '', /^[^\0-\x08\x0e-\x1a\x1c-\x1f]*$/], // a text
+  ['file', '', /^[^\0-\x08\x0e-\x1a\x1c-\x1f]*$/], // a text file
   ['program', '', /^(MZ|\x7fELF|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe)/],
   ['archive', '', /^(Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ)/],
   ['video', '', /^(RIFF[^]{4}AVI |FLV\x01|\x30\x26\xb2\x75|\0\0\x01[\xb3\xba])/],
 ];
 
-/** What a file is, by its content: its name and the browser's word for it may be missing or wrong. */
+/** Determines a file's kind from its content: its name, and the media type given by the browser, may be missing or wrong. */
 async function judge(file) {
   const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 1024 + 5).arrayBuffer()));
   const [kind, mime] = BEGINNINGS.find(([, , pattern]) => pattern.test(head)) ?? ['unknown', ''];
   return { kind, mime };
 }
 
-/**
- * Makes a file ready to be sent. Throws Unfit.
- * @returns {Promise<{type: string, blob: Blob, name: string, size: number, width?: number, height?: number}>}
- */
+/** Checks and prepares a file for sending. Throws Unfit. */
 export async function prepare(file) {
   if (file.size === 0) throw new Unfit('empty', { name: file.name });
   const { kind, mime } = await judge(file).catch(() => { throw new Unfit('unreadable', { name: file.name }); });
@@ -93,11 +90,11 @@ export async function prepare(file) {
   return ready;
 }
 
-/** Decodes a picture; throws where this browser cannot. */
+/** Decodes a picture; throws if this browser cannot. */
 async function decode(blob) {
   try {
     return await createImageBitmap(blob, { imageOrientation: 'from-image' });
-  } catch { // Safari decodes some formats for its pages alone
+  } catch { // Safari decodes some formats only in <img>
     const src = URL.createObjectURL(blob);
     try {
       const picture = make('img', { src });
@@ -109,13 +106,13 @@ async function decode(blob) {
   }
 }
 
-/** Shrinks a picture that is larger than any screen shows, and makes a JPEG of one that not every browser shows. Animations stay as they are. */
+/** Shrinks a picture that is larger than screens, and converts formats that not every browser shows to JPEG. Animations are kept. */
 async function fit(file, kind, name) {
   let bitmap;
   try {
     bitmap = await decode(file);
   } catch {
-    if (kind === 'image') return {}; // the server may know it; if not, it says so
+    if (kind === 'image') return {}; // the server may know the format; if not, it refuses the file
     if (kind === 'photo') return { type: 'file' };
     throw new Unfit('type', { name, found: kind });
   }
@@ -130,7 +127,7 @@ async function fit(file, kind, name) {
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
   const paint = canvas.getContext('2d');
-  paint.fillStyle = '#fff'; // JPEG knows no transparency
+  paint.fillStyle = '#fff'; // JPEG has no transparency
   paint.fillRect(0, 0, canvas.width, canvas.height);
   paint.imageSmoothingQuality = 'high';
   paint.drawImage(bitmap, 0, 0, canvas.width, canvas.height);

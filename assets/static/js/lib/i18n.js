@@ -1,21 +1,21 @@
-// Texts of this page, in its language; the server put them into the page.
+// The texts of this page in its language, which the server embeds in the page.
 
 const strings = JSON.parse(document.getElementById('strings')?.textContent || '{}');
 export const lang = document.documentElement.lang || 'tr';
 const plural = new Intl.PluralRules(lang);
 
-/** The text `section.name` with {placeholders} filled in. */
+/** The text `section.name` with {placeholders} replaced. */
 export function t(key, values = {}) {
   const text = strings[key];
   if (text === undefined) throw new Error(`no text ${key}`);
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/** The same for a number: `key_one`, `key_other` as the language counts. */
+/** The same for a number: `key_one` or `key_other` according to the language's plural rules. */
 export function count(key, n, values = {}) {
   const form = `${key}_${plural.select(n)}`;
   return t(form in strings ? form : `${key}_other`, { n: new Intl.NumberFormat(lang).format(n), ...values });
 }
 
-/** Whether this page has such a text; used for error codes the server may send. */
+/** Whether this page has such a text; used for error codes of the server. */
 export const has = (key) => key in strings;

@@ -1,10 +1,10 @@
-// A video, or a photo of a format that not every browser shows, above its download.
+// Shows a video, or a photo in a format that not every browser supports, above its download link.
 import { make, styles } from './dom.js';
 
-await styles('player');
+await styles('media-player');
 
 /**
- * @param {HTMLElement} paper the download; nothing stands above it where this browser cannot show the file
+ * @param {HTMLElement} paper the download link; nothing is shown above it if this browser cannot display the file
  * @param {string} address
  * @param {string} name
  */

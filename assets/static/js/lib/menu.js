@@ -1,4 +1,4 @@
-// A menu under a button: a <details> that closes when one chooses, clicks elsewhere, or presses Escape.
+// A drop-down menu: a <details> that closes on a choice, a click elsewhere, or Escape.
 export function menu(node) {
   const summary = node.querySelector('summary');
   document.addEventListener('click', (event) => {

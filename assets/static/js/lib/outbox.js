@@ -1,15 +1,14 @@
-// Messages on their way. Each one is written to storage under its own key before
-// it is sent and leaves it when the server has acked, so that neither a reload nor
-// a killed server loses one; the client_id makes every further try harmless, even
-// from two tabs at once. One message at a time keeps the order in which they were typed.
-// A file goes up first, and its message names where it is then.
-import * as blobs from './blobs.js';
-import { Refused } from './live.js';
+// Messages that are not stored by the server yet. Each is written to localStorage under its own key before it is sent, and
+// removed when the server has acknowledged it, so that neither a reload nor a server crash loses one. The client_id makes
+// repeated sending harmless, even from two tabs at once. Messages are sent one at a time, to keep their order. A message's file
+// is uploaded first; the message then refers to its URL.
+import * as blobs from './blob-store.js';
+import { Refused } from './connection.js';
 
 const TRANSIENT = new Set(['offline', 'timeout', 'db_save_failed', 'internal_error', 'rate_limit_exceeded']);
 const TRIES_WHILE_ONLINE = 4;
 
-/** A UUID v4; randomUUID exists only on https and localhost, and the page may be opened by address. */
+/** A UUID v4; crypto.randomUUID exists only on https and localhost, but the page may be opened by IP address. */
 export function newID() {
   if (crypto.randomUUID) return crypto.randomUUID();
   const b = crypto.getRandomValues(new Uint8Array(16));
@@ -20,9 +19,9 @@ export function newID() {
 }
 
 /**
- * Events: `change` {item, state: 'waiting'|'sending'|'failed'|'gone'}, `progress` {item, share} and `sent` {item, message}.
- * An item is {client_id, thread_id, text, n, failed?}; n orders items. One with a file has type, file: {name, size, mime, width,
- * height}, and url as soon as the file is stored; the file itself is in blobs.js under its client_id.
+ * Events: `change` {item, state: 'waiting'|'sending'|'failed'|'gone'}, `progress` {item, share} and `sent` {item, message}. An
+ * item is {client_id, thread_id, text, n, failed?}; items are sent in order of n. One with a file also has type, file: {name,
+ * size, mime, width, height}, and url once the file is uploaded; the file itself is in blob-store.js under the client_id.
  */
 export class Outbox extends EventTarget {
   #store;
@@ -31,11 +30,11 @@ export class Outbox extends EventTarget {
   #running = false;
   #timer = 0;
   #last = 0;
-  /** What is being sent now: {id, stop: AbortController}. */
+  /** The upload in progress: {id, stop: AbortController}. */
   #now = null;
 
   /**
-   * @param {Store} store where items live
+   * @param {BrowserStorage} store where items are kept
    * @param {(item) => Promise<object>} send resolves with the stored message or throws Refused
    */
   constructor(store, send) {
@@ -49,10 +48,10 @@ export class Outbox extends EventTarget {
       const known = this.#items.get(id);
       if (value) {
         this.#items.set(id, value);
-        this.#tell('change', { item: value, state: value.failed ? 'failed' : 'waiting' });
+        this.#emit('change', { item: value, state: value.failed ? 'failed' : 'waiting' });
       } else if (known) {
         this.#items.delete(id);
-        this.#tell('change', { item: known, state: 'gone' });
+        this.#emit('change', { item: known, state: 'gone' });
       }
     });
   }
@@ -61,7 +60,7 @@ export class Outbox extends EventTarget {
   get items() { return [...this.#items.values()].sort((a, b) => a.n - b.n); }
   get waiting() { return this.items.filter((item) => !item.failed).length; }
 
-  /** Takes in what storage holds, such as what an earlier page left behind. */
+  /** Loads items from storage, such as those of an earlier page. */
   reload() {
     for (const key of this.#store.keys('out.')) {
       const item = this.#store.get(key);
@@ -69,7 +68,7 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Makes an item, with its place in the order, that is not in the box yet. */
+  /** Makes an item with the next place in the order, without putting it into the outbox. */
   prepare(threadID, text, more = {}) {
     this.#last = Math.max(Date.now() * 1000, this.#last + 1);
     return { client_id: newID(), thread_id: threadID, text, n: this.#last, ...more };
@@ -78,7 +77,7 @@ export class Outbox extends EventTarget {
   put(item) {
     this.#items.set(item.client_id, item);
     this.#store.set(`out.${item.client_id}`, item);
-    this.#tell('change', { item, state: 'waiting' });
+    this.#emit('change', { item, state: 'waiting' });
   }
 
   add(threadID, text) { this.put(this.prepare(threadID, text)); }
@@ -89,7 +88,7 @@ export class Outbox extends EventTarget {
     delete item.failed;
     delete item.again;
     this.#store.set(`out.${clientID}`, item);
-    this.#tell('change', { item, state: 'waiting' });
+    this.#emit('change', { item, state: 'waiting' });
     this.flush();
   }
 
@@ -97,18 +96,18 @@ export class Outbox extends EventTarget {
     const item = this.#items.get(clientID);
     if (!item) return;
     this.#forget(item);
-    this.#tell('change', { item, state: 'gone' });
+    this.#emit('change', { item, state: 'gone' });
   }
 
-  /** The server has it, told by a message that came back some other way. */
-  settle(clientID, message) {
+  /** Removes an item because its message was received from the server by other means than the ack. */
+  acknowledge(clientID, message) {
     const item = this.#items.get(clientID);
     if (!item) return;
     this.#forget(item);
-    this.#tell('sent', { item, message });
+    this.#emit('sent', { item, message });
   }
 
-  /** Sends what waits, one after the other, until done or until sending makes no sense for now. */
+  /** Sends the waiting items one after the other, until there are none or sending has to wait. */
   async flush() {
     if (this.#running) return;
     this.#running = true;
@@ -118,28 +117,28 @@ export class Outbox extends EventTarget {
       for (;;) {
         const item = this.items.find((one) => !one.failed);
         if (!item) return;
-        this.#tell('change', { item, state: 'sending' });
+        this.#emit('change', { item, state: 'sending' });
         try {
           await this.#upload(item);
           const message = await this.#send(item);
           tries = 0;
-          // Another tab may have been told first, and its word emptied the box here; the page still has to show the message.
+          // Another tab may have got its ack first and removed the item from storage; this page still has to show the message.
           if (this.#items.has(item.client_id)) this.#forget(item);
-          this.#tell('sent', { item, message });
+          this.#emit('sent', { item, message });
         } catch (error) {
-          if (!this.#items.has(item.client_id)) continue; // settled or dropped meanwhile
+          if (!this.#items.has(item.client_id)) continue; // removed meanwhile
           if (this.#stale(item, error)) continue;
           tries++;
           if (error.code === 'offline') {
-            this.#tell('change', { item, state: 'waiting' });
-            return; // the next connect flushes
+            this.#emit('change', { item, state: 'waiting' });
+            return; // flush runs again after the next connect
           }
           if (!TRANSIENT.has(error.code) || (tries >= TRIES_WHILE_ONLINE && error.code !== 'rate_limit_exceeded')) {
             tries = 0;
             this.#fail(item, error);
             continue;
           }
-          this.#tell('change', { item, state: 'waiting', code: error.code });
+          this.#emit('change', { item, state: 'waiting', code: error.code });
           const wait = Math.min(Math.max(error.retryAfter || 0, 400 * 2 ** tries), 30_000);
           this.#timer = setTimeout(() => this.flush(), wait);
           return;
@@ -150,14 +149,14 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Stores the item's file, if it has one that is not stored yet. */
+  /** Uploads the item's file, if it has one that is not uploaded yet. */
   async #upload(item) {
     if (!item.file || item.url) return;
     const stop = new AbortController();
     this.#now = { id: item.client_id, stop };
     try {
       const { upload } = await import('./upload.js').catch(() => { throw new Refused('offline'); });
-      const stored = await upload(item, { signal: stop.signal, progress: (share) => this.#tell('progress', { item, share }) });
+      const stored = await upload(item, { signal: stop.signal, progress: (share) => this.#emit('progress', { item, share }) });
       Object.assign(item, { url: stored.url, type: stored.content_type ?? item.type });
       if (this.#items.has(item.client_id)) this.#store.set(`out.${item.client_id}`, item);
     } finally {
@@ -165,7 +164,7 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** A file that waited for its message for over an hour is not stored any more: it goes up again, once. */
+  /** The server deletes an uploaded file whose message does not come within an hour. Then it is uploaded again, once. */
   #stale(item, error) {
     if (error.code !== 'validation_error' || !item.url || item.again) return false;
     delete item.url;
@@ -176,7 +175,7 @@ export class Outbox extends EventTarget {
   #fail(item, error) {
     item.failed = error.code;
     this.#store.set(`out.${item.client_id}`, item);
-    this.#tell('change', { item, state: 'failed', code: error.code, message: error.message });
+    this.#emit('change', { item, state: 'failed', code: error.code, message: error.message });
   }
 
   #forget(item) {
@@ -186,5 +185,5 @@ export class Outbox extends EventTarget {
     if (item.file) blobs.forget(item.client_id);
   }
 
-  #tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
+  #emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 }

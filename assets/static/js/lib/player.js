@@ -1,17 +1,17 @@
-// A voice message to be heard: play, where it stands, how long it is.
+// The player of a voice message: play button, position and length.
 import { icon, make, styles } from './dom.js';
-import { clockOf } from './amounts.js';
+import { clockOf } from './format.js';
 import { t } from './i18n.js';
 
-await styles('player');
+await styles('media-player');
 
-let playing = null; // one voice at a time
+let playing = null; // only one voice message plays at a time
 
 /**
- * Fills the place that voice.js keeps.
+ * Fills the placeholder made by voice-message.js.
  * @param {HTMLElement} node
  * @param {string} address
- * @param {number} seconds the length; 0 = not known
+ * @param {number} seconds the length; 0 = unknown
  */
 export function fill(node, address, seconds) {
   const audio = make('audio', { src: address, preload: 'metadata' });
@@ -33,7 +33,7 @@ export function fill(node, address, seconds) {
     face.replaceChildren(icon(audio.paused ? 'play' : 'pause'));
     button.setAttribute('aria-label', t(audio.paused ? 'talk.play' : 'talk.pause'));
   };
-  // What browsers record says nothing about its length until it was read to the end.
+  // Recordings of browsers contain no length; seeking to the end makes the browser determine it.
   audio.addEventListener('loadedmetadata', () => {
     if (audio.duration === Infinity) audio.currentTime = 1e7;
   });
@@ -55,7 +55,7 @@ export function fill(node, address, seconds) {
     if (!audio.paused) { audio.pause(); return; }
     if (playing && playing !== audio) playing.pause();
     playing = audio;
-    audio.play().catch(() => { /* told by the error event, or the reader pressed pause meanwhile */ });
+    audio.play().catch(() => { /* shown by the error event, or the user paused meanwhile */ });
   });
   scrub.addEventListener('input', () => { held = true; show(); });
   scrub.addEventListener('change', () => {

@@ -1,14 +1,14 @@
-// Recording a voice message: how long, how loud, done or never mind.
+// The recorder for voice messages: shows time and level, and can be finished or cancelled.
 import { byId, make, styles } from './dom.js';
-import { clockOf } from './amounts.js';
+import { clockOf } from './format.js';
 import { t } from './i18n.js';
 
-await styles('tools');
+await styles('composer-tools');
 
 const LONGEST = 5 * 60; // seconds
 const BARS = 28;
-const BEAT = 80; // ms between two bars
-// Opus where the browser has it; Safari records AAC.
+const BEAT = 80; // ms between two level bars
+// Opus if the browser supports it; Safari records AAC.
 const TYPES = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
 
 const type = () => globalThis.MediaRecorder && TYPES.find((one) => MediaRecorder.isTypeSupported(one));
@@ -59,14 +59,14 @@ export class Recorder {
     Object.assign(session, { stream, began: performance.now(), beat: 0, recorder: new MediaRecorder(stream, { mimeType: type(), audioBitsPerSecond: 32_000 }) });
     session.recorder.addEventListener('dataavailable', (event) => { if (event.data.size) session.parts.push(event.data); });
     session.recorder.addEventListener('error', () => this.#finish(false));
-    stream.getAudioTracks()[0].addEventListener('ended', () => this.#finish(true)); // the device was taken away
+    stream.getAudioTracks()[0].addEventListener('ended', () => this.#finish(true)); // the microphone was disconnected
     session.recorder.start(1000);
     this.#listen(session);
     this.#show(true);
     byId('recorder-done').focus({ preventScroll: true });
   }
 
-  /** Draws how loud it is, the newest at the right. */
+  /** Draws the sound level, the newest value at the right. */
   #listen(session) {
     const audio = session.audio = new AudioContext();
     const ear = audio.createAnalyser();

@@ -1,35 +1,36 @@
-// A short sound for a message that nobody was looking at: two notes, like a spoon against a tea glass. Off until somebody switches it on.
+// A short notification sound for a message while nobody is looking: two notes, like a spoon against a tea glass. Off until the
+// user switches it on.
 const NOTES = [{ hertz: 1174.7, at: 0 }, { hertz: 1568, at: 0.09 }];
 const LASTS = 0.5;
 const LOUD = 0.12;
 const PATIENCE = 300;
-const TURN = 1_000; // within it one sound is enough, whichever tab makes it
+const TURN = 1_000; // ms in which all tabs together play one sound
 
 let context = null;
 
-/** Whether this browser can play it. */
+/** Whether this browser can play the sound. */
 export const canRing = () => typeof AudioContext === 'function';
 
-/** Whether it is this tab's turn, of all that were told of the same message. */
+/** Whether this tab is the one to play it, of all tabs that received the same message. */
 const ourTurn = () => new Promise((resolve) => {
-  if (!navigator.locks) { // by plain http
+  if (!navigator.locks) { // not available by plain HTTP
     resolve(true);
     return;
   }
   navigator.locks.request('sohbet.ring', { ifAvailable: true }, (lock) => {
     resolve(Boolean(lock));
     return lock && new Promise((over) => setTimeout(over, TURN));
-  }).catch(() => resolve(true)); // nothing is shared here
+  }).catch(() => resolve(true)); // locks are not available
 });
 
 /**
- * Plays it. In a page that nobody has touched yet a browser plays nothing.
- * @param {{sample?: boolean}} [how] sample: asked for by hand, which no other tab plays too
+ * Plays the sound. Browsers play nothing in a page before the user's first interaction.
+ * @param {{sample?: boolean}} [how] sample: the user asked to hear it, so no other tab plays it
  */
 export async function ring({ sample = false } = {}) {
   if (!canRing()) return;
   context ??= new AudioContext();
-  // Until somebody touches the page this waits; what rings long after its message would only confuse.
+  // Before the first interaction resume() stays pending; a sound long after its message would be confusing.
   await Promise.race([context.resume(), new Promise((later) => setTimeout(later, PATIENCE))]);
   if (context.state !== 'running' || !(sample || await ourTurn())) return;
   const now = context.currentTime;

@@ -1,7 +1,7 @@
-// Measuring and showing what people typed.
+// Message text: its length, links in it, and whether it consists of emoji.
 import { make } from './dom.js';
 
-/** The longest message the server takes, in code points. */
+/** The maximum length of a message, in code points. */
 export const LONGEST = 10_000;
 
 /** Length in code points, as the server counts. */
@@ -11,18 +11,18 @@ export function runes(text) {
   return n;
 }
 
-// A message is drawn in time linear in its length: WORD cuts it into words in one pass, each word is judged once, and what is
-// matched beyond a word is skipped or bounded. No expression repeats a group of unbounded length.
+// Rendering must take time linear in the message's length: WORD splits it into words in one pass, each word is examined once, and
+// what is matched beyond a word is skipped or bounded. No expression repeats a group of unbounded length.
 const WORD = /(https?:\/\/[^\s<>"'`]+)|(?:mailto:)?[\p{L}\p{N}@._%+-]+/giu;
 const REST = /(?::\d{2,5}(?!\d))?(?:[/?#][^\s<>"'`]*)?/uy;
 const PHONE = /(?:\+\d(?:[ ().-]{0,2}\d){7,14}|0 ?\(?[2-9]\d\d\)?[ .-]?\d{3}(?:[ .-]?\d\d){2})(?!\d)/y;
 const MAIL_OR_HOST = /^(?:(?:mailto:)?([^@]+)@)?([\p{L}\p{N}.-]{1,253})$/iu;
 const TOP = /\.\p{L}{2,24}$/u;
-// Bare names are taken for addresses only at these ends: "tamam.teşekkürler" and "rapor.pdf" are none.
+// Host names without scheme become links only with these top-level domains: "tamam.teşekkürler" and "rapor.pdf" are not links.
 const ENDS = /\.(?:com|net|org|info|biz|edu|gov|io|dev|app|shop|store|online|site|xyz|me|co|tv|tr|de|uk|eu|nl|fr|at|ch|az)$/i;
-const MOST_LINKS = 100; // in one message: elements cost more than text
+const MOST_LINKS = 100; // per message, because elements cost more than text
 
-/** An address without the punctuation of its sentence; a closing bracket stays where an opening one is inside. */
+/** An address without trailing punctuation; a closing bracket is kept if there is an opening one inside. */
 function trimmed(address) {
   let open = address.split('(').length - address.split(')').length;
   let end = address.length;
@@ -30,9 +30,9 @@ function trimmed(address) {
   return address.slice(0, end);
 }
 
-/** The link that begins with a word, if one does: the part of the text that is read for it, and what makes an address of what is shown. */
+/** The link that begins at a word, if any: [the text it was read from, a function from the shown text to the href]. */
 function link(text, { 0: word, 1: web, index }) {
-  // RFC 1035 §2.3.4 allows 253 characters of host name; a browser converts an international one in time quadratic in its length.
+  // RFC 1035 §2.3.4 limits host names to 253 characters; browsers convert an international one in time quadratic in its length.
   if (web) return !/^.{8}[^/?#]{253}/u.test(web) && [web, safeURL];
   const name = trimmed(word);
   const [, local, host] = MAIL_OR_HOST.exec(name) ?? [];
@@ -46,7 +46,7 @@ function link(text, { 0: word, 1: web, index }) {
   return phone && [phone[0], (shown) => `tel:${shown.replace(/[^\d+]/g, '')}`];
 }
 
-/** Text as nodes, with web and mail addresses and phone numbers made clickable. */
+/** Text as nodes, in which web addresses, mail addresses and phone numbers are links. */
 export function linked(text) {
   const nodes = [];
   let from = 0;
@@ -69,7 +69,7 @@ export function linked(text) {
 const EMOJI = /(?:\p{Regional_Indicator}{2}|[#*\d]\uFE0F?\u20E3|\p{Emoji_Presentation}|\p{Extended_Pictographic}\uFE0F|\p{Emoji_Modifier_Base})(?:\u200D\p{Extended_Pictographic}|[\p{Emoji_Modifier}\uFE0F\u{E0020}-\u{E007F}])*/gu;
 const FEW = 6;
 
-/** Whether a message is nothing but a few emoji, which are shown large. */
+/** Whether a message consists only of a few emoji; such messages are shown large. */
 export function emojiOnly(text) {
   if (text.length > 90) return false;
   let n = 0;
@@ -77,7 +77,7 @@ export function emojiOnly(text) {
   return n > 0 && n <= FEW && !rest.trim();
 }
 
-/** The address as a URL when a browser may open it (http, https), else null. */
+/** The address as a URL if its scheme is http or https, otherwise null. */
 export function safeURL(address) {
   try {
     const url = new URL(address, location.origin);

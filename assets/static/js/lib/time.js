@@ -1,11 +1,11 @@
-// How times read: the hour beside a message, the day between messages, how long ago in a list.
+// Formatting of times: the hour next to a message, the day between messages, the time elapsed in a list.
 import { lang, t } from './i18n.js';
 
-/** Whether the browser's own tag is one (BCP 47): Chromium in the locale "C" says "en-US@posix", with which Intl throws. */
+/** Whether a language tag is well-formed (BCP 47): Chromium in the locale "C" has "en-US@posix", with which Intl throws. */
 function wellFormed(tag) {
   try { return Intl.getCanonicalLocales(tag).length === 1; } catch { return false; }
 }
-/** The reader's region, where it speaks the page's language: en-GB has another clock than en-US. */
+/** The browser's locale for the page's language, because regions differ: en-GB has a 24-hour clock, en-US does not. */
 const locale = navigator.languages.find((one) => one.split('-')[0] === lang && wellFormed(one)) ?? lang;
 const hour = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
 const weekday = new Intl.DateTimeFormat(locale, { weekday: 'long', day: 'numeric', month: 'long' });
@@ -19,7 +19,7 @@ export const whole = (at) => full.format(at);
 const midnight = (at) => new Date(at.getFullYear(), at.getMonth(), at.getDate());
 const daysAgo = (at) => Math.round((midnight(new Date()) - midnight(at)) / 86_400_000);
 
-/** A key that is equal for times of one local day. */
+/** A key that is equal for times on the same local day. */
 export const dayKey = (at) => `${at.getFullYear()}-${at.getMonth()}-${at.getDate()}`;
 
 /** "Bugün", "Dün", "20 Kasım Cuma", "3 Ocak 2025" */
@@ -40,14 +40,14 @@ export function ago(at) {
   return short.format(at);
 }
 
-/** "12 dk", "3 sa", "2 gün": how long so many minutes are, not when. */
+/** "12 dk", "3 sa", "2 gün": a duration of n minutes. */
 export function span(n) {
   if (n < 60) return t('common.minutes', { n });
   if (n < 48 * 60) return t('common.hours', { n: Math.floor(n / 60) });
   return t('common.days', { n: Math.floor(n / 1440) });
 }
 
-/** A Date from the wire, or null when it is missing or not a time. */
+/** Parses a time from the server; null if it is missing or invalid. */
 export function parse(value) {
   const at = value ? new Date(value) : null;
   return at && !Number.isNaN(at.getTime()) ? at : null;

@@ -1,23 +1,23 @@
-// Typing, both ways: ours is told at most every two seconds and ends with the
-// text or after a pause; theirs fades when no news comes.
+// Typing notifications. Outgoing ones are sent at most every two seconds and end with the text or after a pause; incoming ones
+// expire if they are not repeated.
 
-const TELL_EVERY = 2_000;
+const SEND_EVERY = 2_000;
 const PAUSE = 4_000;
 const FADE = 6_000;
 
-/** Tells the other side through tell(typing: boolean). */
+/** Sends our typing state by send(typing: boolean). */
 export class TypingOut {
-  #tell;
+  #send;
   #last = 0;
   #timer = 0;
 
-  constructor(tell) { this.#tell = tell; }
+  constructor(send) { this.#send = send; }
 
   touch() {
     const now = Date.now();
-    if (now - this.#last >= TELL_EVERY) {
+    if (now - this.#last >= SEND_EVERY) {
       this.#last = now;
-      this.#tell(true);
+      this.#send(true);
     }
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.stop(), PAUSE);
@@ -25,25 +25,25 @@ export class TypingOut {
 
   stop() {
     clearTimeout(this.#timer);
-    if (this.#last) this.#tell(false);
+    if (this.#last) this.#send(false);
     this.#last = 0;
   }
 }
 
-/** Keeps who is typing, by key, and calls change(key, name|null). */
+/** Tracks who is typing, by key, and calls change(key, name|null). */
 export class TypingIn {
   #change;
   #timers = new Map();
 
   constructor(change) { this.#change = change; }
 
-  hear(key, typing, name = '') {
+  update(key, typing, name = '') {
     clearTimeout(this.#timers.get(key));
     if (!typing) {
       if (this.#timers.delete(key)) this.#change(key, null);
       return;
     }
-    this.#timers.set(key, setTimeout(() => this.hear(key, false), FADE));
+    this.#timers.set(key, setTimeout(() => this.update(key, false), FADE));
     this.#change(key, name);
   }
 

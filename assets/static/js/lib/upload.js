@@ -1,12 +1,15 @@
-// Sending a file: straight to the file store where the server allows it, through the server otherwise.
+// Uploads a file: directly to the file store (Cloudinary) if the server allows it, otherwise through the server.
 import { post } from './api.js';
-import { address, find, keep } from './blobs.js';
-import { Refused } from './live.js';
+import { address, find, keep } from './blob-store.js';
+import { Refused } from './connection.js';
 
-/** The server said that files go through it; it need not be asked again while this page lives. */
+/** Set when the server has said that files go through it, so that it is not asked again. */
 let throughServer = false;
 
-/** One form with progress, which fetch does not tell. Resolves with {status, answer, retryAfter}; status 0 means no answer. */
+/**
+ * Sends a form by XMLHttpRequest, because fetch reports no upload progress. Resolves with {status, answer, retryAfter}; status 0
+ * = no response.
+ */
 function send(url, form, { signal, progress }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -18,7 +21,7 @@ function send(url, form, { signal, progress }) {
     request.upload.addEventListener('progress', (event) => { if (event.lengthComputable) progress(event.loaded / event.total); });
     request.addEventListener('load', () => {
       let answer = null;
-      try { answer = JSON.parse(request.responseText); } catch { /* a gateway's page */ }
+      try { answer = JSON.parse(request.responseText); } catch { /* an error page of a proxy */ }
       done({ status: request.status, answer, retryAfter: Number(request.getResponseHeader('Retry-After')) || 0 });
     });
     for (const event of ['error', 'timeout']) request.addEventListener(event, () => done({ status: 0, answer: null, retryAfter: 0 }));
@@ -47,7 +50,7 @@ async function direct(item, blob, how) {
 }
 
 /**
- * Uploads the file of an outbox item, and notes in the item where it is. Throws Refused.
+ * Uploads the file of an outbox item and resolves with the server's answer, which has its URL. Throws Refused.
  * @param {{signal: AbortSignal, progress: (share: number) => void}} how
  */
 export async function upload(item, how) {
@@ -64,10 +67,10 @@ export async function upload(item, how) {
   if (status === 429) throw new Refused('rate_limit_exceeded', '', Math.max(retryAfter, 1) * 1000);
   if (status === 507) throw new Refused('no_room');
   if (['invalid_file_type', 'file_too_large', 'no_file'].includes(code)) throw new Refused(code);
-  throw new Refused('timeout'); // the file did not arrive whole, or the server is restarting: it is tried again
+  throw new Refused('timeout'); // the file arrived incomplete, or the server is restarting: the outbox tries again
 }
 
-/** Puts attachments and text into the outbox; the text goes with the first of them. */
+/** Puts attachments and text into the outbox; the text becomes the caption of the first attachment. */
 export async function sendAll(outbox, thread, text, attachments) {
   if (!attachments.length) {
     outbox.add(thread, text);

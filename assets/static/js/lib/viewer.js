@@ -1,7 +1,7 @@
-// A picture, large. Escape closes; the focus goes back to where it was.
+// The full-size view of a picture. Escape closes it, and the focus returns to where it was.
 import { byId, styles } from './dom.js';
 
-await styles('tools');
+await styles('composer-tools');
 
 /** @param {{address: string, alt: string, name: string, own?: boolean}} picture */
 export function view({ address, alt, name }) {

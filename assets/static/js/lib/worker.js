@@ -1,15 +1,15 @@
-// The service worker of this site. A page may load no script from a string (require-trusted-types-for), so the one policy that it
-// may make knows one address, whatever it is asked for.
+// Registers the service worker. Trusted Types forbid script URLs from strings (require-trusted-types-for), and the only allowed
+// policy returns one fixed address for any input.
 let registered = null;
 
-/** Registers it, once. Resolves with the registration, or null where there can be none: the page works without. */
+/** Registers the service worker, once. Resolves with the registration, or null if it is not possible; the page works without. */
 export function worker() {
   registered ??= register().catch(() => null);
   return registered;
 }
 
 async function register() {
-  if (!navigator.serviceWorker) return null; // opened by plain http, or switched off
+  if (!navigator.serviceWorker) return null; // opened by plain HTTP, or disabled
   const address = window.trustedTypes?.createPolicy('sohbet-worker', { createScriptURL: () => 'sw.js' }).createScriptURL('') ?? 'sw.js';
   return await navigator.serviceWorker.register(address, { scope: './' }) ?? null;
 }

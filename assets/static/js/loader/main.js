@@ -1,26 +1,29 @@
-// What /widget.js puts on somebody else's page: a button, and behind it the chat in a frame of our own origin. It must be small,
-// quick, without traces in the page, and indifferent to the page's styles and policies. SETTINGS is the server's, see widget.go:
-// {origins: string[], locale, colors: ?[day, night], texts: {tr: {direction, title, open, close, unread_one, unread_other, failed, again}, …}}
+// What /widget.js adds to another site's page: a button, and behind it the chat in a frame of our origin. It must be small and
+// fast, leave no traces in the page, and work with any styles and policies of the page. SETTINGS is inserted by the server, see
+// widget.go:
+// {origins: string[], locale, colors: ?[light, dark], texts: {tr: {direction, title, open, close, unread_one, unread_other, failed, again}, …}}
 /* global SETTINGS */
-import { Box } from './box.js';
-import { Link } from './link.js';
-import { accents } from './look.js';
-import { hiddenOn, onNavigation } from './pages.js';
+import { Panel } from './panel.js';
+import { FrameChannel } from './frame-channel.js';
+import { accents } from './styles.js';
+import { hiddenOn, onNavigation } from './navigation.js';
 
 const EVENTS = ['ready', 'open', 'close', 'message', 'unread'];
-// A mere sign that this browser has a conversation, so that its answers are worth looking for; nothing that opens it.
-const SIGN = 'sohbet.talk';
+// localStorage key that marks that this browser has a conversation, so that its unread messages are fetched. It contains no
+// credential.
+const MARKER = 'sohbet.talk';
 
-// Sites join scripts, copy them, write them into their pages or run them from strings: then the site names the server.
+// Sites may concatenate or copy the script, inline it, or eval it. Then the script's own URL is unknown, and the site has to name
+// the server.
 const current = document.currentScript;
 const script = [current, ...document.scripts].find((one) => one?.dataset.server || /widget\.js/.test(one?.src)) ?? current;
 const data = script?.dataset ?? {};
 const named = data.server ?? window.SohbetServer;
 const complain = (text) => console.error(`Sohbet: ${text}`);
 
-/** The address of the chat, in the folder that the script came from, or on the server that the site names. */
+/** The URL of the chat: relative to the script, or on the server that the site names. */
 let address;
-try { address = new URL('widget', named ? named.replace(/\/?$/, '/') : /widget\.js/.exec(script.src).input); } catch { /* told below */ }
+try { address = new URL('widget', named ? named.replace(/\/?$/, '/') : /widget\.js/.exec(script.src).input); } catch { /* reported below */ }
 const server = address?.origin;
 
 function start() {
@@ -34,30 +37,30 @@ function start() {
 
   const emit = (event, detail) => {
     for (const fn of listeners[event] ?? []) {
-      try { fn(detail); } catch (error) { setTimeout(() => { throw error; }); } // the listener's mistake, told as its own
+      try { fn(detail); } catch (error) { setTimeout(() => { throw error; }); } // an exception of the site's listener is reported as uncaught
     }
   };
 
   address.searchParams.set('lang', lang);
   if (data.theme) address.searchParams.set('theme', data.theme);
-  // The panel takes the button's colour.
+  // The chat in the panel gets the button's colour.
   const chosen = data.color ? accents(data.color) : null;
   if (chosen) address.searchParams.set('color', chosen.join('-').replaceAll('#', ''));
-  const box = new Box({
+  const panel = new Panel({
     lang, texts: SETTINGS.texts[lang], colors: chosen ?? SETTINGS.colors, theme: data.theme, position: data.position ?? '', toggle: () => commands.toggle(), close: () => commands.close(),
-    again: () => link.reload(),
+    again: () => channel.reload(),
   });
-  const link = new Link(address, {
-    box,
-    greeting: () => ({ open: box.isOpen, phone: box.isFull, person, page: said ?? place() }),
+  const channel = new FrameChannel(address, {
+    panel,
+    greeting: () => ({ open: panel.isOpen, phone: panel.isFull, person, page: said ?? place() }),
     failed: () => complain(`${address.origin + address.pathname} does not answer. A Content-Security-Policy of this page must have frame-src ${server}, a copy of the script data-server`),
-    heard: {
+    handlers: {
       close: () => commands.close(),
-      talk: (has) => { try { if (has) localStorage.setItem(SIGN, '1'); else localStorage.removeItem(SIGN); } catch { /* no storage here */ } },
+      talk: (has) => { try { if (has) localStorage.setItem(MARKER, '1'); else localStorage.removeItem(MARKER); } catch { /* storage is blocked */ } },
       unread: (count) => {
         if (count === unread) return;
         unread = count;
-        box.unread(count);
+        panel.unread(count);
         emit('unread', { count });
       },
       message: (about) => emit('message', about),
@@ -69,22 +72,22 @@ function start() {
   const commands = {
     open() {
       revive();
-      if (box.isOpen) return;
-      if (shown) link.load();
-      box.open();
-      link.tell('open', { phone: box.isFull });
+      if (panel.isOpen) return;
+      if (shown) channel.load();
+      panel.open();
+      channel.send('open', { phone: panel.isFull });
       emit('open');
     },
     close() {
-      if (!box.isOpen) return;
-      box.close();
-      link.tell('close');
+      if (!panel.isOpen) return;
+      panel.close();
+      channel.send('close');
       emit('close');
     },
-    toggle() { commands[box.isOpen ? 'close' : 'open'](); },
+    toggle() { commands[panel.isOpen ? 'close' : 'open'](); },
     on(event, fn) {
       if (!EVENTS.includes(event) || typeof fn !== 'function') complain(`on wants one of ${EVENTS.join(', ')} and a function`);
-      else if (event === 'ready') setTimeout(fn); // it is
+      else if (event === 'ready') setTimeout(fn); // it is ready already
       else (listeners[event] ??= []).push(fn);
     },
     off(event, fn) { listeners[event] = listeners[event]?.filter((one) => one !== fn); },
@@ -95,26 +98,26 @@ function start() {
         return;
       }
       person = { ...who, id: String(id), hash: hash.toLowerCase() };
-      link.tell('identify', person);
+      channel.send('identify', person);
     },
     page(where = {}) {
       said = { ...place(), ...where };
       moved();
-      link.tell('page', said);
+      channel.send('page', said);
     },
     reset() {
       person = null;
       commands.close();
-      if (!link.tell('reset')) link.reset();
+      if (!channel.send('reset')) channel.reset();
     },
   };
 
-  const moved = () => box.hide(hiddenOn(data.hiddenPages, new URL(said?.url ?? location.href, location.href).pathname));
+  const moved = () => panel.hide(hiddenOn(data.hiddenPages, new URL(said?.url ?? location.href, location.href).pathname));
   onNavigation(() => {
     said = null;
     moved();
-    box.place();
-    link.tell('page', place());
+    panel.place();
+    channel.send('page', place());
   });
   moved();
 
@@ -124,28 +127,29 @@ function start() {
   };
   const waiting = window.Sohbet?.q ?? [];
   call.loaded = true;
-  const revive = call.revive = () => { if (shown) box.attach(); };
+  const revive = call.revive = () => { if (shown) panel.attach(); };
   window.Sohbet = call;
   for (const args of waiting) call(...args);
 
-  // Who has talked here before wants to see that an answer came: the chat loads unseen, when the page has nothing else to do.
+  // A visitor with a conversation should see the number of unread messages: then the chat is loaded hidden, when the page is
+  // idle.
   let talked = false;
-  try { talked = localStorage.getItem(SIGN) === '1'; } catch { /* no storage here */ }
-  // Not before: what stands in the page that a framework takes over should be what its server wrote.
+  try { talked = localStorage.getItem(MARKER) === '1'; } catch { /* storage is blocked */ }
+  // Not before the page has loaded: a framework that hydrates the page expects only what its server rendered.
   const calm = () => {
     shown = true;
-    box.watch();
-    if (box.isOpen) link.load();
+    panel.watch();
+    if (panel.isOpen) channel.load();
     (window.requestIdleCallback ?? setTimeout)(() => {
-      box.place();
-      if (talked) link.load();
+      panel.place();
+      if (talked) channel.load();
     });
   };
   if (document.readyState === 'complete') calm();
   else window.addEventListener('load', calm, { once: true });
 }
 
-// Pages that swap their body run the script again and again; once is enough.
+// Sites that replace their body on navigation run the script repeatedly; only the first run starts the widget.
 if (window.Sohbet?.loaded) window.Sohbet.revive?.();
 else if (!server) complain('which server? Name it by data-server or window.SohbetServer, as https://chat.example');
 else if (location.origin === server || SETTINGS.origins.includes(location.origin)) {

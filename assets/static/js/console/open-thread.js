@@ -1,0 +1,216 @@
+// The open conversation: its messages, its composer, and read and delivered marks.
+import { connectionBar } from '../lib/connection-bar.js';
+import { Composer } from '../lib/composer.js';
+import { byId, face, icon, make } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { MessageHistory } from '../lib/history.js';
+import { MessageList } from '../lib/message-list.js';
+import { TypingOut } from '../lib/typing.js';
+import { sendAll } from '../lib/upload.js';
+import { show } from './panes.js';
+
+/**
+ * Events: `turn` (another conversation is open, or none), `fetched` (messages of the history were loaded), `edit` (detail: the
+ * entry that the agent wants to edit). The open conversation's id, `current`, must not enter the URL.
+ */
+export class OpenThread extends EventTarget {
+  #taken;
+  #threads;
+  #connection;
+  #outbox;
+  #drafts;
+  #session;
+  #readSent = new Map();
+  #receivedSent = new Map();
+  #write = (text, files) => this.#reply(text, files);
+  #draft = 'draft';
+  current = null;
+
+  /**
+   * @param {object} o
+   * @param {ThreadStore} o.threads
+   * @param {Connection} o.connection
+   * @param {Outbox} o.outbox
+   * @param {BrowserStorage} o.drafts this window's drafts, and the id of the open conversation
+   * @param {Session} o.session
+   * @param {(message) => void} o.taken called with every stored message that is shown
+   */
+  constructor({ threads, connection, outbox, drafts, session, taken }) {
+    super();
+    this.#threads = threads;
+    this.#connection = connection;
+    this.#outbox = outbox;
+    this.#drafts = drafts;
+    this.#session = session;
+    this.messageList = new MessageList({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry) });
+    this.#taken = taken;
+    this.messageHistory = new MessageHistory(connection, this.messageList, (messages) => this.#take(messages));
+    this.typing = new TypingOut((on) => { if (this.current) connection.emit('typing', { thread_id: this.current, typing: on }); });
+    this.composer = new Composer({
+      send: (text, files) => this.#write(text, files),
+      typing: () => { if (this.#draft === 'draft') this.typing.touch(); }, // the visitor must not see that a note is being written
+      stopped: () => this.typing.stop(),
+      save: (text) => this.#keepDraft(text),
+    });
+    connectionBar(connection, outbox);
+    this.messageList.addEventListener('seen', () => this.sendRead());
+    threads.addEventListener('change', () => this.#showMarks());
+    outbox.addEventListener('change', ({ detail: { item, state, code } }) => {
+      if (item.thread_id !== this.current) return;
+      if (state === 'gone') this.messageList.remove(item.client_id);
+      else this.messageList.pending(item, state, code);
+    });
+    outbox.addEventListener('progress', ({ detail: { item, share } }) => this.messageList.uploading(item.client_id, share));
+  }
+
+  get thread() { return this.#threads.get(this.current); }
+  name(id = this.current) { return this.#threads.get(id)?.name || t('console.nameless'); }
+
+  /** Opens a conversation; a listener of `turn` has to call enter. With `focus`, its composer (on a phone its name) is focused. */
+  open(id, { focus = false } = {}) {
+    if (id !== this.current) {
+      this.#leave();
+      this.current = id;
+      this.#drafts.set('open', id);
+      this.messageList.reset();
+      this.messageHistory.turnTo(id);
+      for (const item of this.#outbox.items) if (item.thread_id === id) this.messageList.pending(item, item.failed ? 'failed' : 'waiting');
+      this.#turned();
+    }
+    byId('nobody').hidden = true;
+    byId('talk-head').hidden = false;
+    byId('conversation').hidden = false;
+    show('talk');
+    if (focus) { if (matchMedia('(hover: hover)').matches) this.composer.focus(); else byId('head-name').focus(); }
+  }
+
+  close() {
+    this.#leave();
+    this.current = null;
+    this.#drafts.remove('open');
+    this.messageList.reset();
+    this.messageHistory.turnTo(null);
+    byId('nobody').hidden = false;
+    byId('talk-head').hidden = true;
+    byId('conversation').hidden = true;
+    show('list');
+    this.#turned();
+  }
+
+  /** Subscribes to the open conversation and loads its missing messages. */
+  async enter() {
+    const id = this.current;
+    if (!id) return;
+    try {
+      await this.#connection.request('join_thread', { thread_id: id });
+      if (id === this.current) await this.messageHistory.catchUp();
+    } catch (error) {
+      if (error.code === 'unauthorized') this.#session.check();
+      if (error.code === 'not_found') this.forget(id);
+    }
+  }
+
+  /** All messages of a conversation were deleted. */
+  emptied(id) {
+    this.#threads.emptied(id);
+    if (id !== this.current) return;
+    this.messageList.reset();
+    this.messageHistory.turnTo(null);
+    this.messageHistory.turnTo(id);
+    for (const item of this.#outbox.items) if (item.thread_id === id) this.messageList.pending(item, item.failed ? 'failed' : 'waiting');
+    this.#turned();
+  }
+
+  /** The conversation was deleted. */
+  forget(id) {
+    for (const kind of ['draft', 'note']) this.#drafts.remove(`${kind}.${id}`);
+    for (const item of this.#outbox.items) if (item.thread_id === id) this.#outbox.drop(item.client_id);
+    this.#threads.remove(id);
+    if (id === this.current) this.close();
+  }
+
+  /** Saves a text that could not be sent as a draft of a conversation that is no longer open. */
+  keepFor(id, draft, text) { this.#drafts.set(`${draft}.${id}`, text); }
+
+  /**
+   * Sets where the composer's text is sent, and the name under which its draft is saved ('' = not saved); by default, to the
+   * visitor.
+   */
+  writeTo(draft = 'draft', write = (text, files) => this.#reply(text, files)) {
+    this.composer.keep();
+    this.typing.stop();
+    this.#draft = draft;
+    this.#write = write;
+    this.composer.setFilesEnabled(draft === 'draft');
+    this.composer.fill(this.current ? this.#drafts.get(`${draft}.${this.current}`) : '');
+  }
+
+  async #reply(text, files) {
+    await sendAll(this.#outbox, this.current, text, files);
+    this.messageList.toEnd();
+    this.#outbox.flush();
+  }
+
+  #keepDraft(text) {
+    if (!this.current || !this.#draft) return;
+    const key = `${this.#draft}.${this.current}`;
+    if (text) this.#drafts.set(key, text); else this.#drafts.remove(key);
+  }
+
+  #leave() {
+    this.composer.keep();
+    this.#draft = ''; // from here on the text must not be saved as a draft of the next conversation
+    this.typing.stop();
+    if (this.current) this.#connection.emit('leave_thread', { thread_id: this.current });
+  }
+
+  #turned() { this.dispatchEvent(new Event('turn')); }
+
+  #take(messages) {
+    this.messageList.add(messages);
+    for (const message of messages) {
+      if (message.client_id) this.#outbox.acknowledge(message.client_id, message);
+      this.#taken(message);
+    }
+    this.#showMarks();
+    this.#sendMark('delivered', this.#receivedSent, this.messageList.lastTheirs);
+    this.dispatchEvent(new Event('fetched'));
+  }
+
+  #tools(entry) {
+    // Captions can be edited as well; an attachment without one has nothing to edit.
+    if (!entry.own || !entry.text) return [];
+    return [make('button', {
+      type: 'button', className: 'touch', title: t('console.edit'), attrs: { 'aria-label': t('console.edit') },
+      onclick: () => this.dispatchEvent(new CustomEvent('edit', { detail: entry })),
+    }, icon('pencil'))];
+  }
+
+  // --- read and delivered ----------------------------------------------------
+
+  #showMarks() {
+    if (!this.thread) return;
+    this.messageList.delivered(this.thread.receivedByVisitor);
+    this.messageList.read(this.thread.readByVisitor);
+    // A list requested before the messages were read may still count them as unread.
+    if (this.messageList.watched && this.messageList.size && this.thread.unread) this.#threads.patch(this.current, { unread: 0 });
+  }
+
+  /** Sends a read mark to the visitor; if that fails, it is sent again after the next connect. */
+  sendRead() {
+    if (!this.current || !this.#connection.online || !this.messageList.watched) return;
+    if (this.thread?.unread) this.#threads.patch(this.current, { unread: 0 });
+    this.#sendMark('read', this.#readSent, this.messageList.lastTheirs);
+  }
+
+  /** A visitor's message was delivered to this console, whichever conversation is open. */
+  received(message) { this.#sendMark('delivered', this.#receivedSent, message.id, message.thread_id); }
+
+  #sendMark(what, sent, last, id = this.current) {
+    if (!this.#connection.online || last <= (sent.get(id) ?? 0)) return;
+    sent.set(id, last);
+    this.#connection.request(what, { thread_id: id, last_id: last }).then(() => {
+      if (what === 'read') this.#threads.recount(); // counts taken before the server knew are too high
+    }, () => sent.delete(id));
+  }
+}

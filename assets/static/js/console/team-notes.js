@@ -1,0 +1,64 @@
+// The team's internal notes, shown between the messages at the time of writing. They are never sent to a visitor.
+import { icon, make } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { linked } from '../lib/text.js';
+import { clock, parse, whole } from '../lib/time.js';
+
+export class Notes {
+  #openThread;
+  #connection;
+  #here = new Map(); // notes of the open conversation, by id
+
+  /** @param {OpenThread} openThread @param {Connection} connection @param {(error) => void} failed called when a note could not be deleted */
+  constructor(openThread, connection, failed) {
+    this.#openThread = openThread;
+    this.#connection = connection;
+    this.failed = failed;
+    openThread.addEventListener('turn', () => this.#here.clear());
+    connection.on('note_added', ({ note }) => this.add(note, { lively: true }));
+    connection.on('note_deleted', ({ thread_id: thread, id }) => { if (thread === openThread.current) this.#drop(id); });
+  }
+
+  /** Loads the notes of the open conversation: after it was opened, and after every connect. */
+  async load() {
+    const thread = this.#openThread.current;
+    if (!thread) return;
+    const { notes } = await this.#connection.request('notes', { thread_id: thread });
+    if (thread !== this.#openThread.current) return;
+    const ids = new Set(notes.map((note) => note.id));
+    for (const id of [...this.#here.keys()]) if (!ids.has(id)) this.#drop(id);
+    for (const note of notes) this.add(note);
+  }
+
+  add(note) {
+    if (note.thread_id !== this.#openThread.current || this.#here.has(note.id)) return;
+    this.#here.set(note.id, note);
+    const at = parse(note.created_at) ?? new Date();
+    this.#openThread.messageList.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
+  }
+
+  #drop(id) {
+    this.#here.delete(id);
+    this.#openThread.messageList.withdraw(`note-${id}`);
+  }
+
+  #draw(note, at) {
+    return make('li', { className: 'message note', data: { note: note.id } }, make('div', { className: 'line' },
+      make('div', { className: 'bubble' }, make('span', { className: 'caption', dir: 'auto' }, ...linked(note.text))),
+      make('span', { className: 'meta' }, make('span', { className: 'by' }, icon('note'), note.author ? t('console.note_by', { name: note.author }) : t('console.note')),
+        make('time', { dateTime: at.toISOString(), title: whole(at) }, clock(at))),
+      make('span', { className: 'tools' }, make('button', {
+        type: 'button', className: 'touch', title: t('console.note_delete'), attrs: { 'aria-label': t('console.note_delete') }, onclick: () => this.#delete(note),
+      }, icon('trash')))));
+  }
+
+  async #delete(note) {
+    try {
+      await this.#connection.request('note_delete', { thread_id: note.thread_id, id: note.id });
+      this.#drop(note.id);
+      this.#openThread.composer.focus();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// The pane with the visitor's details next to the conversation.
+import { byId, face, icon, make } from '../lib/dom.js';
+import { count, lang, t } from '../lib/i18n.js';
+import { safeURL } from '../lib/text.js';
+import { ago, parse, whole } from '../lib/time.js';
+
+/** The details that the server sent when the conversation was opened; {} until then. */
+let known = {};
+let openEarlier = () => {};
+let drawn = '';
+
+/** Loads the details that are not part of the list. @param {(row: object) => void} open opens an earlier conversation */
+export async function loadDetails(connection, thread, open) {
+  known = {};
+  openEarlier = open;
+  showDetails(thread);
+  const { facts } = await connection.request('facts', { thread_id: thread.id });
+  known = { of: thread.id, ...facts };
+  return facts;
+}
+
+export function showDetails(thread) {
+  const pane = byId('facts');
+  pane.hidden = !thread;
+  if (!thread) {
+    drawn = '';
+    return;
+  }
+  const more = known.of === thread.id ? known : {};
+  // Rendered again only if something has changed, so that links keep the focus and the scroll position is kept.
+  const now = JSON.stringify([thread, more, Math.floor(Date.now() / 60_000)]);
+  if (now === drawn) return;
+  drawn = now;
+  const focused = pane.contains(document.activeElement) ? document.activeElement.dataset.fact : null;
+  const name = thread.name || t('console.nameless');
+  const verified = more.identity?.verified ? make('p', { className: 'verified' }, icon('done'), t('console.verified')) : null;
+  byId('facts-face').replaceChildren(...[face(name, 'large'), make('h2', { attrs: { dir: 'auto' } }, name), verified,
+    make('p', { className: thread.online ? 'presence online' : 'presence quiet' }, t(thread.online ? 'console.online' : 'console.offline'))].filter(Boolean));
+  byId('facts-list').replaceChildren(...rows(thread, more));
+  const earlier = more.earlier ?? [];
+  byId('earlier').hidden = !earlier.length;
+  byId('earlier-list').replaceChildren(...earlier.map((row, i) => former(row, i)));
+  if (focused) pane.querySelector(`[data-fact="${focused}"]`)?.focus({ preventScroll: true });
+}
+
+function rows(thread, more) {
+  const found = [];
+  const row = (sign, label, value) => {
+    if (value) found.push(make('div', { className: 'fact' }, make('dt', {}, icon(sign), label), make('dd', {}, value)));
+  };
+  row('phone', t('console.phone'), thread.phone && make('a', { href: `tel:${thread.phone.replace(/[^\d+]/g, '')}`, data: { fact: 'phone' } }, thread.phone));
+  row('mail', t('console.email'), thread.email && make('a', { href: `mailto:${encodeURIComponent(thread.email).replace('%40', '@')}`, data: { fact: 'mail' } }, thread.email));
+  row('person', t('console.identity'), more.identity?.verified ? make('span', { attrs: { dir: 'auto' } }, more.identity.id) : null);
+  row('page', t('console.page'), page(thread.page || more.page_url, thread.pageTitle || more.page_title));
+  row('globe', t('console.language'), language(thread.locale || more.locale));
+  row('screen', t('console.device'), [more.browser, more.platform].filter(Boolean).join(' · '));
+  row('clock', t('console.first_seen'), time(parse(more.first_seen) ?? thread.created));
+  row('return', t('console.last_seen'), time(thread.seen));
+  row('speech', t('console.messages'), thread.messages ? make('span', { className: 'number' }, new Intl.NumberFormat(lang).format(thread.messages)) : null);
+  row('star', t('console.rating'), thread.rating ? rating(thread) : null);
+  return found;
+}
+
+const time = (at) => (at ? make('time', { dateTime: at.toISOString() }, whole(at)) : null);
+
+function rating({ rating: score, ratingComment: comment }) {
+  const stars = make('span', { className: 'stars', attrs: { role: 'img', 'aria-label': t('console.rated', { n: score }) } },
+    ...[1, 2, 3, 4, 5].map((n) => { const star = icon('star'); star.classList.toggle('full', n <= score); return star; }));
+  return make('span', {}, stars, comment && make('q', { dir: 'auto', className: 'rating-comment' }, comment));
+}
+
+function former(row, i) {
+  const at = parse(row.last_message_time) ?? parse(row.created_at);
+  return make('li', {}, make('button', { type: 'button', className: 'earlier-row', data: { fact: `earlier-${i}` }, onclick: () => openEarlier(row) },
+    make('span', { className: 'earlier-last', attrs: { dir: 'auto' } }, row.last_message || t('console.no_message')),
+    make('span', { className: 'earlier-about quiet' }, [at && ago(at), count('console.messages_n', Number(row.message_count) || 0), row.rating ? `${row.rating}/5` : ''].filter(Boolean).join(' · '))));
+}
+
+function language(code) {
+  if (!code) return null;
+  try {
+    return new Intl.DisplayNames(lang, { type: 'language' }).of(code) ?? code;
+  } catch {
+    return code; // not a language tag; shown as the page sent it
+  }
+}
+
+function page(address, title) {
+  const url = address && safeURL(address);
+  if (!url) return title || address || null;
+  const { host, pathname } = new URL(url);
+  const short = host + (pathname === '/' ? '' : pathname);
+  return make('span', {}, make('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow', data: { fact: 'page' } }, title || short),
+    title ? make('span', { className: 'quiet fact-more', dir: 'ltr' }, short) : null);
+}

@@ -1,0 +1,70 @@
+// Files of messages in the outbox, kept in IndexedDB (localStorage cannot hold them) so that they survive a reload. Where it is
+// not available (private windows), they are kept in memory.
+
+const NAME = 'sohbet';
+const STORE = 'files';
+
+const memory = new Map();
+const addresses = new Map();
+let opening = null;
+
+function database() {
+  opening ??= new Promise((resolve) => {
+    let request;
+    try {
+      request = indexedDB.open(NAME, 1);
+    } catch {
+      resolve(null);
+      return;
+    }
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => resolve(null);
+    request.onblocked = () => resolve(null);
+  });
+  return opening;
+}
+
+async function run(mode, act) {
+  const db = await database();
+  if (!db) return undefined;
+  return new Promise((resolve, reject) => {
+    const work = db.transaction(STORE, mode);
+    const request = act(work.objectStore(STORE));
+    work.oncomplete = () => resolve(request.result);
+    work.onerror = () => reject(work.error);
+    work.onabort = () => reject(work.error);
+  });
+}
+
+/** Stores a file under the client_id of its message. */
+export async function keep(id, blob) {
+  memory.set(id, blob);
+  try { await run('readwrite', (files) => files.put(blob, id)); } catch { /* the disk is full: it is kept in memory */ }
+}
+
+/** @returns {Promise<Blob|undefined>} */
+export async function find(id) {
+  if (memory.has(id)) return memory.get(id);
+  try { return await run('readonly', (files) => files.get(id)); } catch { return undefined; }
+}
+
+export async function forget(id) {
+  memory.delete(id);
+  try { await run('readwrite', (files) => files.delete(id)); } catch { /* the storage is no longer available */ }
+}
+
+/** A blob: URL of the file, valid while the page is open; undefined if the file is not stored here. */
+export async function address(id) {
+  if (!addresses.has(id)) {
+    const blob = await find(id);
+    if (blob && !addresses.has(id)) addresses.set(id, URL.createObjectURL(blob));
+  }
+  return addresses.get(id);
+}
+
+/** The same, synchronously, for a file that was stored since the page was loaded. */
+export function addressNow(id) {
+  if (!addresses.has(id) && memory.has(id)) addresses.set(id, URL.createObjectURL(memory.get(id)));
+  return addresses.get(id);
+}

@@ -1,0 +1,87 @@
+// Loads a conversation's history: the newest page at first, missed messages after a connection break, older pages when the reader
+// scrolls up.
+//
+// Live messages may arrive while missed ones are still being loaded, so the newest message on the page does not show what is
+// missing. `#upTo` does: no message up to that id is missing. It follows live messages only while `#whole`.
+
+const PAGE = 50;
+const MOST = 100;
+// After a break this many known messages are loaded again, because they may have been edited or deleted.
+const AGAIN = 20;
+
+export class MessageHistory {
+  #connection;
+  #messageList;
+  #take;
+  #thread = null;
+  #upTo = 0;
+  #whole = false;
+
+  /**
+   * @param {Connection} connection
+   * @param {MessageList} messageList the list that shows the messages
+   * @param {(messages: object[]) => void} take gets every page
+   */
+  constructor(connection, messageList, take) {
+    this.#connection = connection;
+    this.#messageList = messageList;
+    this.#take = take;
+    const broken = () => {
+      if (!this.#whole) return;
+      this.#upTo = messageList.lastID;
+      this.#whole = false;
+    };
+    connection.addEventListener('state', () => { if (!connection.online) broken(); });
+    connection.addEventListener('stale', broken);
+    messageList.addEventListener('older', () => this.#older());
+  }
+
+  /** Switches to another conversation, whose list is empty; null = none. */
+  turnTo(thread) {
+    if (thread === this.#thread) return;
+    this.#thread = thread;
+    this.#upTo = 0;
+    this.#whole = false;
+  }
+
+  /** Loads what is missing. Throws Refused if the server does not answer; the next call continues from there. */
+  async catchUp() {
+    const thread = this.#thread;
+    if (this.#whole) return;
+    if (!this.#upTo) {
+      const page = await this.#ask(thread, { limit: PAGE });
+      if (!page) return;
+      this.#messageList.setOlder(Boolean(page.has_more));
+    } else {
+      for (let after = this.#messageList.idBefore(this.#upTo, AGAIN), more = true; more;) {
+        const page = await this.#ask(thread, { after_id: after, limit: MOST });
+        if (!page) return;
+        const ids = (page.messages ?? []).map(({ id }) => id);
+        const last = ids.at(-1) ?? after;
+        this.#messageList.dropBetween(after, page.has_more ? last : this.#upTo, ids);
+        more = Boolean(page.has_more) && last > after;
+        after = last;
+        this.#upTo = Math.max(this.#upTo, last);
+      }
+    }
+    // If the connection was lost meanwhile, the next call has to ask again.
+    this.#whole = this.#connection.connected;
+  }
+
+  async #older() {
+    try {
+      const page = await this.#ask(this.#thread, { before_id: this.#messageList.firstID, limit: PAGE });
+      if (page) this.#messageList.setOlder(Boolean(page.has_more));
+    } catch {
+      this.#messageList.olderFailed();
+    }
+  }
+
+  /** Loads and shows a page of messages; null if the reader has switched to another conversation meanwhile. */
+  async #ask(thread, what) {
+    const page = await this.#connection.request('history', { thread_id: thread, ...what });
+    if (thread !== this.#thread) return null;
+    this.#take(page.messages ?? []);
+    return page;
+  }
+}

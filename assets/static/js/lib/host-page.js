@@ -1,0 +1,13 @@
+// The page around this chat: the chat page itself, or another site's page that embeds it (see widget/parent-channel.js).
+
+export const host = {
+  /** The URL of the page that the visitor is on. */
+  url: location.origin + location.pathname,
+  title: document.title,
+  /** The signed-in user as given by the embedding site: {id, hash, name?, phone?, email?}; hash proves the id. */
+  person: null,
+  /** Resolves when url and person are known. */
+  ready: Promise.resolve(),
+  /** Called when the server refuses the hash of person. */
+  identityRefused: () => {},
+};

@@ -1,0 +1,78 @@
+// The list item of a message: its content, time and delivery state.
+import { attachment, transfer } from './message-attachment.js';
+import { icon, make } from './dom.js';
+import { has, t } from './i18n.js';
+import { emojiOnly, linked } from './text.js';
+import { clock, day, whole } from './time.js';
+
+const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', delivered: 'ticks', read: 'read' };
+
+/** The message's content: text with links, a picture, a voice message or a file. */
+function content(entry, { onDrop }) {
+  const carried = attachment(entry);
+  const caption = entry.text ? [make('span', { className: 'caption', dir: 'auto' }, ...linked(entry.text))] : [];
+  const onItsWay = entry.file?.name && !entry.id && !entry.url && entry.state !== 'failed' ? [transfer(entry.share ?? 0, onDrop)] : [];
+  return [...carried, ...onItsWay, ...caption];
+}
+
+/** The text for an error code; a general one if the code is unknown. */
+function reason(code) {
+  const key = `talk.failed_${code}`;
+  return has(key) ? t(key) : t('talk.failed');
+}
+
+/**
+ * Makes the list item of an entry (see message-list.js). `face(entry)` returns the other side's face; onRetry and onDrop are called for a
+ * failed message; `tools(entry)` returns the buttons of a stored one.
+ */
+export function bubble(entry, { face, onRetry, onDrop, tools }) {
+  const meta = make('span', { className: 'meta' });
+  const body = make('div', { className: 'bubble', data: { type: entry.type } }, ...content(entry, { onDrop }));
+  const node = make('li', { className: 'message' }, make('div', { className: 'line' }, body, meta));
+  body.classList.toggle('large', entry.type === 'text' && emojiOnly(entry.text));
+  if (entry.own) node.classList.add('own');
+  else if (entry.system) node.classList.add('system');
+  else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, face(entry)));
+  // A tap shows the time on devices without hover.
+  body.addEventListener('click', (event) => {
+    if (!event.target.closest('a, button, input')) node.classList.toggle('shown');
+  });
+  progress(node, entry, { onRetry, onDrop, tools });
+  return node;
+}
+
+/** Updates the content of an entry's list item. */
+export function refill(node, entry, actions) {
+  const body = node.querySelector('.bubble');
+  body.replaceChildren(...content(entry, actions));
+  body.classList.toggle('large', entry.type === 'text' && emojiOnly(entry.text));
+}
+
+/** Updates time and state in an entry's list item. */
+export function progress(node, entry, { onRetry, onDrop, tools }) {
+  node.dataset.state = entry.own ? entry.state : 'received';
+  if (entry.id) node.dataset.id = entry.id;
+  if (entry.clientID) node.dataset.client = entry.clientID;
+  const at = make('time', { dateTime: entry.at.toISOString(), title: whole(entry.at) }, clock(entry.at));
+  const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
+  const sign = entry.own ? icon(MARKS[entry.state]) : null;
+  const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
+  node.querySelector('.meta').replaceChildren(...[entry.reaction, changed, at, sign, said].filter(Boolean));
+  // Made only once, so that a later change of the state does not remove a focused button.
+  const line = node.querySelector('.line');
+  if (entry.id && !line.querySelector('.tools')) {
+    const buttons = tools(entry);
+    if (buttons.length) line.append(make('span', { className: 'tools' }, ...buttons));
+  }
+  node.querySelector('.failure')?.remove();
+  if (entry.id || entry.url || entry.state === 'failed') node.querySelector('.transfer')?.remove();
+  if (entry.below) node.append(entry.below);
+  if (entry.state !== 'failed') return;
+  node.append(make('div', { className: 'failure', attrs: { role: 'alert' } },
+    make('span', {}, reason(entry.code)),
+    make('button', { type: 'button', className: 'text retry', onclick: onRetry }, t('talk.retry')),
+    make('button', { type: 'button', className: 'text drop', onclick: onDrop }, t('talk.drop'))));
+}
+
+/** The line that separates two days. */
+export const dayLine = (at) => make('div', { className: 'day' }, make('time', {}, day(at)));

@@ -1,0 +1,46 @@
+// Starting programs in tests, and finding free ports. A process that imports this kills all programs it has started when it ends.
+import { spawn } from "node:child_process";
+import net from "node:net";
+import { after } from "node:test";
+
+const LEFT = 60_000; // maximum ms between a file's last test and the end of its process
+
+const running = new Set();
+
+// started starts a program that is killed when this process ends.
+export function started(command, args, options) {
+  const child = spawn(command, args, options);
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  return child;
+}
+
+process.once("exit", () => { for (const child of running) child.kill("SIGKILL"); });
+
+process.once("SIGTERM", () => process.exit(143)); // otherwise the signal would end the process without the event "exit"
+
+// A failed test may leave a server or a browser running, for which Node would wait for ever. The results of the tests are
+// complete by then.
+if (process.env.NODE_TEST_CONTEXT) {
+  after(() => setTimeout(() => {
+    console.error(`${process.argv[1]}: something is still running ${LEFT / 1000} s after the last test, and is ended`);
+    process.exit();
+  }, LEFT).unref());
+}
+
+// freePort returns a free port below the kernel's range of ephemeral ports: one of those might be given to a client while a
+// killed server is down, even to a client that connects to that very server.
+export async function freePort() {
+  for (let tries = 100; tries > 0; tries--) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const probe = net.createServer();
+    const free = await new Promise((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+  throw new Error("no free port between 20000 and 29999");
+}
