@@ -307,7 +307,7 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 }
 
 // topicOf derives a pseudonym for a thread that is sent to push services and browsers: a later message replaces an earlier one with the
-// same topic, and a console, which knows the threads, finds the one that a clicked notification belongs to (pressed.js computes the
+// same topic, and a console, which knows the threads, finds the one that a clicked notification belongs to (push-click.js computes the
 // same value). RFC 8030 §5.4 allows 32 characters of base64url.
 func topicOf(threadID string) string {
 	sum := sha256.Sum256([]byte("sohbet push topic\n" + threadID))

@@ -101,7 +101,7 @@ func TestPush(t *testing.T) {
 		for i, want := range []pushed{
 			{path: tr.path, Title: "Ayşe yazdı", Body: "Merhaba 🙂"}, {path: en.path, Title: "Ayşe wrote", Body: "Merhaba 🙂"},
 		} {
-			// The console's pressed.js computes the same value from the thread's id.
+			// The console's push-click.js computes the same value from the thread's id.
 			const tag = "d4b478cca64b10c8433d385b815c3a70"
 			want.topic, want.Tag, want.URL, want.Unread, want.contact = tag, tag, "/admin", 3, "https://chat.example"
 			if all[i] != want {
