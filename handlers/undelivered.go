@@ -34,7 +34,7 @@ func (a *API) Undelivered(c echo.Context) error {
 	return ok(c, answer)
 }
 
-// SendAgain retries one of them: {"thread_id", "message_id"}.
+// SendAgain retries one undelivered message. The request is {"thread_id", "message_id"}.
 func (a *API) SendAgain(c echo.Context) error {
 	var in struct {
 		ThreadID  string `json:"thread_id"`

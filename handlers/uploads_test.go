@@ -83,7 +83,7 @@ func TestUploadHasTimeWhileItMakesProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status := answer(still); status != http.StatusBadRequest {
-		t.Errorf("an upload that stands still: %d", status)
+		t.Errorf("an upload that stalls: %d", status)
 	}
 	slow := dial() // takes four times the timeout in total
 	tick := time.NewTicker(stall / 10)

@@ -24,7 +24,7 @@ type accessError struct {
 func (e *accessError) Error() string { return e.sentence + " (" + e.err.Error() + ")" }
 func (e *accessError) Unwrap() error { return e.err }
 
-// withAccess determines whether an error of opening a file is caused by missing permissions: SQLite's error messages do not tell.
+// withAccess determines whether an error of opening a file is caused by missing permissions: SQLite's error messages do not say.
 func withAccess(path string, err error) error {
 	code, ours := sqliteCode(err)
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && (!ours || code != 3 && code != 8 && code != 14 && code != 23) {

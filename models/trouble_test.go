@@ -92,7 +92,7 @@ func TestSQLiteTroublesAreToldAndHeal(t *testing.T) {
 			say(t, s, th.ID, "after")
 			condition(t, s, "", "")
 			if n := strings.Count(log.String(), "database writes fail"); n != 1 || strings.Count(log.String(), "database writes work again") != 1 {
-				t.Errorf("told %d times: %s", n, log.String())
+				t.Errorf("logged %d times: %s", n, log.String())
 			}
 		})
 	}

@@ -53,7 +53,7 @@ func TestDiagnostics(t *testing.T) {
 	}
 	s.do(t, agent, "GET", "/health/live", "") // logged at debug level
 	if !strings.Contains(s.log.String(), `"level":"DEBUG"`) || !strings.Contains(s.log.String(), `"event":"log_level"`) {
-		t.Error("the level was not changed, or the audit log does not tell by whom")
+		t.Error("the level was not changed, or the audit log does not say who changed it")
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)

@@ -90,7 +90,7 @@ Saat dilimi: Europe/Istanbul
 			t.Errorf("an invalid time zone: %d", r.status)
 		}
 		if log := s.log.String(); strings.Count(log, "thread_exported") != 4 {
-			t.Error("the audit log does not tell who exported conversations")
+			t.Error("the audit log does not say who exported conversations")
 		}
 
 		// A long thread is exported completely.

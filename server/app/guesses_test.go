@@ -121,7 +121,7 @@ func TestRightPasswordDuringAFlood(t *testing.T) {
 		}
 	}
 	if tries := owner("192.0.2.1"); tries != 1 {
-		t.Errorf("after 62 strangers it took %d tries", tries)
+		t.Errorf("after 62 other addresses it took %d tries", tries)
 	}
 	var flood sync.WaitGroup
 	var over atomic.Bool

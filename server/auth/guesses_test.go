@@ -72,7 +72,7 @@ func TestGuessesOfADay(t *testing.T) {
 	for day := range 3 {
 		strangers := f.attack(t, 24*time.Hour, stranger)
 		if most := 50; strangers > most || strangers < 20 {
-			t.Errorf("day %d: strangers had %d guesses, at most %d are wanted", day, strangers, most)
+			t.Errorf("day %d: unknown browsers had %d guesses, at most %d are wanted", day, strangers, most)
 		}
 	}
 	// A week later all limits are fully refilled, and both attack at once.
@@ -91,7 +91,7 @@ func TestOwnerIsNotLockedOut(t *testing.T) {
 	mine, others := f.signedIn(t), f.signedIn(t)
 	f.attack(t, 24*time.Hour, stranger)
 	if _, err := f.enter(mine, f.ask(t, mine, false), false); err != nil {
-		t.Errorf("a browser that signed in before, after a day of guessing by strangers: %v", err)
+		t.Errorf("a browser that signed in before, after a day of guessing by unknown browsers: %v", err)
 	}
 	f.attack(t, 24*time.Hour, func() browser { return browser{knownCookie: others[knownCookie]} })
 	if _, err := f.enter(mine, f.ask(t, mine, false), false); err != nil {

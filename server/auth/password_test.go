@@ -59,7 +59,7 @@ func TestRightPasswordAmongStrangers(t *testing.T) {
 			}
 		}
 		if ok, err := p.Check(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
-			t.Errorf("after %d strangers the right password from a new address: %v, %v", strangers, ok, err)
+			t.Errorf("after %d attempts of other addresses, the right password from a new address: %v, %v", strangers, ok, err)
 		}
 	}
 }

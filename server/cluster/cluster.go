@@ -170,7 +170,7 @@ func (c *Cluster) Start(rt *realtime.Server, source Source) {
 	}
 }
 
-// Close sends queued packets, tells the others that this process is leaving, and disconnects. Publish must not be called after it.
+// Close sends queued packets, notifies the others that this process is leaving, and disconnects. Publish must not be called after it.
 func (c *Cluster) Close(ctx context.Context) error {
 	if c.source != nil {
 		_ = c.source.Settle(ctx) // if the store fails there is nothing left to publish

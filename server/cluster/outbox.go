@@ -22,7 +22,7 @@ type outgoing struct {
 }
 
 // outbox is the bounded queue of packets for the other processes. During a long outage the oldest packets are dropped, and the others
-// are told to check the database instead.
+// are notified so that they read the database instead.
 type outbox struct {
 	mu      sync.Mutex
 	queue   []outgoing

@@ -43,7 +43,7 @@ func doctor() *cobra.Command {
 	}
 }
 
-// examine prints each finding; its error tells how many checks failed.
+// examine prints each finding; its error says how many checks failed.
 func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()

@@ -217,7 +217,7 @@ func (c readConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// After a client was told to close, at most the data already in transit is read.
+// After the server closed a session, at most the data already in transit is read.
 func TestFloodIsNotReadToItsEnd(t *testing.T) {
 	s, _ := serve(t, engine.Options{PacketBurst: 200, PacketEvery: time.Hour}, echo)
 	var count atomic.Int64

@@ -62,7 +62,7 @@ type Options struct {
 	// RemoteAddr returns the client's address; nil uses the peer's address.
 	RemoteAddr func(*http.Request) string
 	// Admit decides whether one more connection may be opened, before anything is allocated for it. leave is called once when the
-	// connection has ended; if it is nil the client is told to retry after wait. Nil admits every connection.
+	// connection has ended; if it is nil the response asks the client to retry after wait. Nil admits every connection.
 	Admit func(*http.Request) (leave func(), wait time.Duration)
 	// Logger receives the reasons for which connections were closed. Nil disables logging.
 	Logger *slog.Logger

@@ -69,7 +69,7 @@ type Outcome struct {
 	Err    error // why the first row was not delivered
 	Scope  Scope // of Err
 	Reason string
-	// Aside sets the first row aside immediately: it is known to be the cause.
+	// Aside sets the first row aside immediately, because it is known to be the cause.
 	Aside bool
 }
 

@@ -137,7 +137,7 @@ var texts = map[string]map[string]string{
 		"cmd_offline":  "Be away: visitors see “we answer later”",
 		"cmd_doctor":   "Check the bot's settings",
 		"help_head":    "To answer a visitor, write in their topic, reply to a message of theirs, or add the tag #thread:…. When you correct your message, the visitor sees it corrected.",
-		"code":         "🔑 Sign-in code: <code>{code}</code>\nGood for five minutes, in the browser that asked only.\nAsked from: {address}\nBrowser: {browser}\n\nIf that was not you, give it to nobody.",
+		"code":         "🔑 Sign-in code: <code>{code}</code>\nValid for five minutes, only in the browser that requested it.\nRequested from: {address}\nBrowser: {browser}\n\nIf that was not you, do not share the code.",
 		"failed_guess": "⚠️ A wrong sign-in code was entered (try {tries}).\nAddress: {address}\nBrowser: {browser}\n\nIf that was not you, someone is trying to get in.",
 	},
 }

@@ -11,7 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/gif" // formats it takes
+	_ "image/gif" // accepted formats
 	_ "image/jpeg"
 	_ "image/png"
 	"io"
@@ -25,7 +25,7 @@ import (
 	"testing"
 	"time"
 
-	_ "golang.org/x/image/webp" // likewise
+	_ "golang.org/x/image/webp" // an accepted format
 )
 
 // The credentials of the account.

@@ -363,10 +363,10 @@ func Bombs(t testing.TB) map[string][]byte {
 		"audio: a WebM of nested elements":             WebMNested(2_000_000),
 		"audio: a WebM of empty elements":              WebMEmpty(5_000_000),
 		"file: a ZIP that says it has ten files":       ZIPEntries(3<<16+10, 10, 0),
-		"file: a ZIP that tells what is in it":         ZIPEntries(6000, 6000, 0),
+		"file: a ZIP with a correct entry count":       ZIPEntries(6000, 6000, 0),
 		"file: a ZIP of a directory beyond its end":    ZIPEntries(10, 10, 1<<31),
-		"file: a ZIP that tells less than is in it":    ZIPEntries(20, 10, 0),
-		"file: a ZIP that tells more than is in it":    ZIPEntries(10, 20, 0),
+		"file: a ZIP that declares fewer entries":      ZIPEntries(20, 10, 0),
+		"file: a ZIP that declares more entries":       ZIPEntries(10, 20, 0),
 		"image: a lossy WebP with such an alpha plane": webpAlpha(WebPGroups(2600, 11)),
 	}
 }
