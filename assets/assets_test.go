@@ -421,9 +421,15 @@ func TestBundles(t *testing.T) {
 
 // Pages of other builds request chunks by these names.
 func TestChunkNamesAreKept(t *testing.T) {
-	for _, name := range []string{"console-pressed", "visitor-offers", "visitor-renew", "widget-facts", "widget-offers"} {
-		if bundles().files[bundleFolder+name+".js"] == nil {
-			t.Errorf("there is no chunk %s.js", name)
+	for page, names := range map[string]string{
+		"visitor": "badge emoji files inline offers player recorder renew sound upload viewer worker",
+		"widget":  "badge emoji facts files inline offers player recorder renew sound upload viewer worker",
+		"console": "emoji files inline player pressed recorder renew upload viewer",
+	} {
+		for name := range strings.FieldsSeq(names) {
+			if bundles().files[bundleFolder+page+"-"+name+".js"] == nil {
+				t.Errorf("page %s has no chunk %s", page, name)
+			}
 		}
 	}
 }
