@@ -60,7 +60,7 @@ func (b *builder) page(page string, parts assets.PageParts) (made assets.Bundle,
 	if err != nil {
 		return made, err
 	}
-	used := usedBy(code)
+	used := referencesIn(code)
 	made.Texts = slices.DeleteFunc(assets.TextKeys(page), func(key string) bool { return !used.text(key) })
 	shown, err := iconsShown(page, assets.Templates()[page])
 	if err != nil {
@@ -119,7 +119,7 @@ func (b *builder) script(page string, parts assets.PageParts, made *assets.Bundl
 	}
 	for i := 0; i < len(l.modules); i++ { // one may name another
 		slices.Sort(l.modules[i:])
-		result, err := b.build(l.file(l.modules[i]), "export * from './"+l.modules[i]+"';\n", api.LoaderJS, func(o *api.BuildOptions) {
+		result, err := b.build(l.fileName(l.modules[i]), "export * from './"+l.modules[i]+"';\n", api.LoaderJS, func(o *api.BuildOptions) {
 			o.Plugins = append([]api.Plugin{l.renameImports(), l.importShared()}, o.Plugins...)
 		})
 		if err != nil {

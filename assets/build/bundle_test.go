@@ -117,6 +117,22 @@ func TestBundles(t *testing.T) {
 	}
 }
 
+// Pages of other builds request chunks by these names.
+func TestChunkNamesAreKept(t *testing.T) {
+	files, _ := build(t)
+	for page, names := range map[string]string{
+		"visitor": "badge emoji files inline offers player recorder renew sound upload viewer worker",
+		"widget":  "badge emoji facts files inline offers player recorder renew sound upload viewer worker",
+		"console": "emoji files inline player pressed recorder renew upload viewer",
+	} {
+		for name := range strings.FieldsSeq(names) {
+			if files[pageFolder+page+"-"+name+".js"] == nil {
+				t.Errorf("page %s has no chunk %s", page, name)
+			}
+		}
+	}
+}
+
 // What is written is what was built; a second run removes what the first one left.
 func TestRun(t *testing.T) {
 	folder := t.TempDir()

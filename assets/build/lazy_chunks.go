@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -13,28 +14,45 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// lazyChunks are the modules that a page imports by import(), each of which becomes a file beside the page's first. A module that
-// both use is in the first alone, which exports what is imported from it under its own name, so that a page that is open while
-// the server is updated can load chunks of the new build.
+// lazyChunks collects the modules that a page loads by import(). Each becomes a chunk, a file next to the page's script. A module that
+// both use is only in the script, which exports what chunks need under the names from the source. Thus a page that stays open
+// while the server is updated can load chunks of the new build.
 //
-// The same sources always give the same files: nothing here depends on the order in which esbuild, from several goroutines,
-// calls the plugins.
+// The same sources must always give the same files, because a page from one process may load its chunks from another. Nothing
+// here may depend on the order in which esbuild calls the plugins, which it does from several goroutines.
 type lazyChunks struct {
 	b      *builder
 	page   string
-	shared []string // what the first file holds, sorted
+	shared []string // modules in the page's script, sorted
 
 	mu      sync.Mutex
-	modules []string                   // such as "js/lib/emoji.js"
-	used    map[string]map[string]bool // names that the first file has to export, by shared module
+	modules []string                   // such as "js/lib/upload.js"
+	used    map[string]map[string]bool // names that the page's script has to export, by shared module
 }
 
-// file is the name of a chunk's file, without its folder and ".js".
-func (l *lazyChunks) file(module string) string {
-	return l.page + "-" + strings.TrimSuffix(path.Base(module), ".js")
+// chunkNames are the names of chunks that differ from their module's name. Pages of earlier builds that are still open request their
+// chunks by these names, so a chunk keeps its name when its module is renamed.
+var chunkNames = map[string]string{
+	"js/console/push-click.js":      "pressed",
+	"js/lib/emoji-picker.js":        "emoji",
+	"js/lib/inline-media.js":        "inline",
+	"js/lib/picture-viewer.js":      "viewer",
+	"js/lib/prepare-file.js":        "files",
+	"js/lib/reload-after-update.js": "renew",
+	"js/lib/service-worker.js":      "worker",
+	"js/lib/unread-badge.js":        "badge",
+	"js/lib/voice-player.js":        "player",
+	"js/lib/voice-recorder.js":      "recorder",
+	"js/visitor/prompts.js":         "offers",
+	"js/widget/visitor-details.js":  "facts",
 }
 
-// renameImports points import() to the files.
+// fileName is the name of a chunk's file, without folder and ".js".
+func (l *lazyChunks) fileName(module string) string {
+	return l.page + "-" + cmp.Or(chunkNames[module], strings.TrimSuffix(path.Base(module), ".js"))
+}
+
+// renameImports is a plugin that replaces the path in import() by the chunk's file, and records the module.
 func (l *lazyChunks) renameImports() api.Plugin {
 	return api.Plugin{Name: "rename", Setup: func(p api.PluginBuild) {
 		p.OnResolve(api.OnResolveOptions{Filter: `^\.`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
@@ -47,12 +65,12 @@ func (l *lazyChunks) renameImports() api.Plugin {
 			if !slices.Contains(l.modules, module) {
 				l.modules = append(l.modules, module)
 			}
-			return api.OnResolveResult{Path: "./" + l.file(module) + ".js", External: true}, nil
+			return api.OnResolveResult{Path: "./" + l.fileName(module) + ".js", External: true}, nil
 		})
 	}}
 }
 
-// importShared points a lazy module's imports of what the first file holds to that file.
+// importShared is a plugin that makes a chunk import from the page's script what that contains.
 func (l *lazyChunks) importShared() api.Plugin {
 	const space = "shared"
 	return api.Plugin{Name: space, Setup: func(p api.PluginBuild) {
@@ -91,7 +109,7 @@ func (l *lazyChunks) holds(module string) bool {
 	return ok
 }
 
-// exports is the source by which the first file exports what the chunks import.
+// exports is the code by which the page's script exports what its chunks import.
 func (l *lazyChunks) exports() (string, error) {
 	var lines strings.Builder
 	from := map[string]string{}
@@ -122,7 +140,7 @@ func (l *lazyChunks) exports() (string, error) {
 
 var namedImport = regexp.MustCompile(`(?m)^import \{([^}]*)\} from '([^']+)';$`)
 
-// namesOf lists what one module imports from another; everything when it is not by name.
+// namesOf lists the names that one module imports from another; all exports, if it does not import by name.
 func (l *lazyChunks) namesOf(importer, module string) ([]string, error) {
 	source, _ := fs.ReadFile(l.b.sources, "static/"+importer) // the source of an entry is no file
 	var names []string
@@ -151,7 +169,7 @@ type metafile struct {
 	}
 }
 
-// inputsOf lists the modules that a page's first file was made of, sorted.
+// inputsOf lists the modules in a page's script, sorted.
 func inputsOf(meta string) ([]string, error) {
 	var m metafile
 	if err := json.Unmarshal([]byte(meta), &m); err != nil {

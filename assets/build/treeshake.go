@@ -9,29 +9,30 @@ import (
 	"text/template/parse"
 )
 
-// A page gets only the icons and texts that its templates or modules use. What modules use is found by the strings in them, so too
-// much may be kept (a string has other uses), never too little: a name is always spelled somewhere, whole or in two parts: its
-// beginning, or its section alone, before a placeholder.
+// Tree shaking of icons and texts: a page contains only the icons that its templates or modules may show, and only the texts that
+// its modules may use. The latter are derived from the string literals in the bundled code. This may keep too much, because a string
+// may serve another purpose, but never too little: a name is always spelled out in the code, completely or up to a placeholder, or
+// as the section alone before one.
 
 var (
 	keys      = regexp.MustCompile(`\b[a-z]+\.[a-z_0-9]+`)
 	quoted    = regexp.MustCompile("[\"'`]([a-z_0-9]+)[\"'`]")
-	beginning = regexp.MustCompile(`([a-z]+\.[a-z_]+)\$\{`) // "talk.state_${…}"
+	prefix    = regexp.MustCompile(`([a-z]+\.[a-z_]+)\$\{`) // "talk.state_${…}"
 	section   = regexp.MustCompile(`\b([a-z]+)\.\$\{`)      // "visitor.${…}"
 	reference = regexp.MustCompile(`"#i-([a-z]+)"`)
 	plurals   = regexp.MustCompile(`_(zero|one|two|few|many|other)$`)
 )
 
-// uses is what a page's modules can ask for.
-type uses struct {
-	keys       map[string]bool // texts by their whole names
-	quoted     map[string]bool // words that are a whole string
-	sections   map[string]bool // of which texts are asked for by such a word
-	beginnings []string
+// references describes which icons and texts a page's modules can use.
+type references struct {
+	keys     map[string]bool // full names of texts
+	quoted   map[string]bool // string literals that are a single word
+	sections map[string]bool // sections whose texts are looked up by a name from quoted
+	prefixes []string        // literal prefixes of text names
 }
 
-func usedBy(code []byte) uses {
-	n := uses{keys: map[string]bool{}, quoted: map[string]bool{}, sections: map[string]bool{}}
+func referencesIn(code []byte) references {
+	n := references{keys: map[string]bool{}, quoted: map[string]bool{}, sections: map[string]bool{}}
 	for _, key := range keys.FindAll(code, -1) {
 		n.keys[string(key)] = true
 	}
@@ -41,20 +42,20 @@ func usedBy(code []byte) uses {
 	for _, m := range section.FindAllSubmatch(code, -1) {
 		n.sections[string(m[1])] = true
 	}
-	for _, m := range beginning.FindAllSubmatch(code, -1) {
-		n.beginnings = append(n.beginnings, string(m[1]))
+	for _, m := range prefix.FindAllSubmatch(code, -1) {
+		n.prefixes = append(n.prefixes, string(m[1]))
 	}
 	return n
 }
 
-// text reports whether the text "section.name" may be asked for.
-func (n uses) text(key string) bool {
+// text reports whether the text "section.name" may be used.
+func (n references) text(key string) bool {
 	whole := plurals.ReplaceAllString(key, "")
 	part, name, _ := strings.Cut(whole, ".")
 	if n.keys[key] || n.keys[whole] || n.sections[part] && n.quoted[name] {
 		return true
 	}
-	for _, start := range n.beginnings {
+	for _, start := range n.prefixes {
 		if strings.HasPrefix(key, start) {
 			return true
 		}

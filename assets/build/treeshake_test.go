@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-func TestUsedBy(t *testing.T) {
-	n := usedBy([]byte("t('talk.send'); t(`talk.state_${x}`); t(`visitor.${key}`); const key = on ? 'state_away' : 'none'; byId('label'); count('talk.new', 3)"))
+func TestReferencesIn(t *testing.T) {
+	n := referencesIn([]byte("t('talk.send'); t(`talk.state_${x}`); t(`visitor.${key}`); const key = on ? 'state_away' : 'none'; byId('label'); count('talk.new', 3)"))
 	for key, want := range map[string]bool{
 		"talk.send": true, "talk.state_read": true, "visitor.state_away": true, "talk.new_one": true, "talk.new_other": true,
 		"talk.attach": false, "visitor.lead": false, "talk.newer": false, "talk.label": false,

@@ -21,7 +21,7 @@ import { teamSwitch } from './console/team-status.js';
 import { ThreadStore } from './console/thread-store.js';
 import { Undelivered } from './console/telegram-undelivered.js';
 import { post } from './lib/api.js';
-import { badge } from './lib/badge.js';
+import { badge } from './lib/unread-badge.js';
 import { byId } from './lib/dom.js';
 import { t } from './lib/i18n.js';
 import { Connection, Refused } from './lib/connection.js';
@@ -72,7 +72,7 @@ const notes = new Notes(openThread, connection, failed);
 
 async function greet() {
   const { team: now, away, storage: disk, build } = await connection.request('admin_join');
-  if (build && !import.meta.url.includes(build)) import('./lib/renew.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
+  if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   showTeam(now ?? { away });
   showDiskStatus(disk);

@@ -95,7 +95,7 @@ async function join() {
     // The team deleted the conversation while the page was offline; unsent messages go into the new one.
     startOver();
   }
-  if (answer.build && !import.meta.url.includes(answer.build)) import('./lib/renew.js').then(({ renew }) => renew(answer.build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
+  if (answer.build && !import.meta.url.includes(answer.build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(answer.build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   messageHistory.turnTo(answer.thread_id);
   // In a new conversation there are no older messages that may have been read elsewhere.
   remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id ?? 0) });
@@ -177,7 +177,7 @@ function countUnread() {
   // A frame has no title or icon of its own.
   if (n === badged || window !== window.top) return;
   badged = n;
-  import('./lib/badge.js').then(({ badge }) => badge(badged), () => { /* the page shows it too */ });
+  import('./lib/unread-badge.js').then(({ badge }) => badge(badged), () => { /* the page shows it too */ });
 }
 
 connection.on('message', receive).on('message_from_admin', receive);
@@ -362,7 +362,7 @@ if (me) {
 }
 host.ready.then(() => connection.start());
 // In a frame on another site the worker's storage would be partitioned by site, so it would be of no use.
-if (window === window.top) window.addEventListener('load', () => import('./lib/worker.js').then(({ worker }) => worker()));
+if (window === window.top) window.addEventListener('load', () => import('./lib/service-worker.js').then(({ worker }) => worker()));
 
 /** What widget.js uses of this page. */
 export const page = {

@@ -35,7 +35,7 @@ export class Composer {
     this.#attachments = new PendingAttachments({ changed: () => this.#refresh(), problem });
     this.#mic.addEventListener('click', async () => {
       try {
-        const [{ Recorder }] = await Promise.all([import('./recorder.js'), fileTools()]);
+        const [{ Recorder }] = await Promise.all([import('./voice-recorder.js'), fileTools()]);
         this.#recorder ??= new Recorder({ done: (blob, seconds) => this.#attachments.addRecording(blob, seconds), problem });
         this.#recorder.start();
       } catch {
@@ -44,7 +44,7 @@ export class Composer {
     });
     this.#mic.addEventListener('pointerdown', (event) => event.preventDefault()); // keeps the focus in the text field, as below
     const emojiButton = byId('emoji');
-    emojiButton.addEventListener('click', () => import('./emoji.js').then(({ toggle }) => toggle(emojiButton), () => problem(t('talk.part_missing'))));
+    emojiButton.addEventListener('click', () => import('./emoji-picker.js').then(({ toggle }) => toggle(emojiButton), () => problem(t('talk.part_missing'))));
     const form = byId('composer');
     form.addEventListener('submit', (event) => {
       event.preventDefault();

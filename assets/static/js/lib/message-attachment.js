@@ -24,7 +24,7 @@ function picture(entry, address) {
   });
   const button = make('button', {
     type: 'button', className: 'picture', title: t('talk.enlarge'), attrs: { 'aria-label': `${t('talk.enlarge')}: ${alt}` },
-    onclick: async () => (await import('./viewer.js')).view({ address: entry.preview ?? address, alt, name }),
+    onclick: async () => (await import('./picture-viewer.js')).view({ address: entry.preview ?? address, alt, name }),
   }, show);
   show.addEventListener('error', () => button.replaceWith(gone()), { once: true });
   return button;
@@ -55,7 +55,7 @@ export function attachment(entry) {
   if (entry.type === 'image' && shown) return [picture(entry, shown)];
   if (entry.type === 'audio' && shown) return [player(entry.preview ?? shown)];
   const download = paper(entry, address);
-  if (address && /(mp4|mov|webm|heic|avif)$/.test(address)) import('./inline.js').then(({ show }) => show(download, address, entry.file.name), () => {});
+  if (address && /(mp4|mov|webm|heic|avif)$/.test(address)) import('./inline-media.js').then(({ show }) => show(download, address, entry.file.name), () => {});
   return [download];
 }
 

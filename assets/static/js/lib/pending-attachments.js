@@ -9,7 +9,7 @@ const MOST = 10;
 /** The code for files is loaded with the first file, including the upload code, so that it is available when the file is sent. */
 export async function fileTools() {
   try {
-    const [files] = await Promise.all([import('./files.js'), import('./upload.js')]);
+    const [files] = await Promise.all([import('./prepare-file.js'), import('./upload.js')]);
     return files;
   } catch {
     throw Object.assign(new Error(t('talk.part_missing')), { name: 'Unfit' });

@@ -8,6 +8,6 @@ import { t } from './i18n.js';
  */
 export function player(address, { seconds = 0 } = {}) {
   const node = make('div', { className: 'player', attrs: { role: 'group', 'aria-label': t('talk.voice') } });
-  import('./player.js').then(({ fill }) => fill(node, address, seconds), () => { node.textContent = t('talk.part_missing'); });
+  import('./voice-player.js').then(({ fill }) => fill(node, address, seconds), () => { node.textContent = t('talk.part_missing'); });
   return node;
 }
