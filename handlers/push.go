@@ -1,15 +1,11 @@
 package handlers
 
 import (
-	"context"
-	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
-	"sohbet/server/chat"
 	"sohbet/server/push"
-	"sohbet/server/realtime"
 )
 
 // PushKey responds with the VAPID public key that browsers subscribe with.
@@ -55,21 +51,4 @@ func (a *API) PushUnsubscribe(c echo.Context) error {
 		return err
 	}
 	return ok(c, cleared{Success: true, Message: "Push notifications are disabled for this browser."})
-}
-
-// presence records whether an agent's console is visible.
-func (p *peer) presence(_ context.Context, in input, e realtime.Event) error {
-	if _, err := p.agent(); err != nil {
-		return err
-	}
-	if in.Visible == nil {
-		return &chat.Error{Code: chat.CodeValidation, Field: "visible", Message: "visible must be true or false.", Status: http.StatusBadRequest}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.gone {
-		p.h.Consoles.InView(p.socket.ID(), *in.Visible)
-	}
-	answerEvent(e, nil)
-	return nil
 }

@@ -134,14 +134,14 @@ func (h *Sockets) connect(s *realtime.Socket) {
 
 // handle decodes and executes an event and acknowledges it. The events of one socket are handled one at a time.
 func (p *peer) handle(e realtime.Event) {
-	do, known := events[e.Name]
-	if !known { // not an error: newer clients may send events that this server does not have
-		do, e.Name = (*peer).ignore, "unknown"
+	known, ok := clientEvents[e.Name]
+	if !ok { // not an error: newer clients may send events that this server does not have
+		e.Name = "unknown"
 	}
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(logging.WithRequest(context.Background(), p.request()), eventTimeout)
 	defer cancel()
-	err := p.do(ctx, do, e)
+	err := p.do(ctx, known, e)
 	if err != nil && !errors.Is(err, errLater) {
 		p.refuse(ctx, e, err)
 	}
@@ -156,15 +156,14 @@ func (p *peer) handle(e realtime.Event) {
 // errLater is returned for an event whose outcome is not known yet; a callback acknowledges it later and calls counted.
 var errLater = errors.New("the answer comes later")
 
-func (p *peer) do(ctx context.Context, do eventHandler, e realtime.Event) error {
+func (p *peer) do(ctx context.Context, known clientEvent, e realtime.Event) error {
 	if ok, wait := p.h.Events.Allow(p.socket.ConnectionID(), p.address); !ok {
 		return chat.Limited(wait)
 	}
-	in, err := decodeInput(e)
-	if err != nil {
-		return err
+	if known.handle == nil {
+		return nil
 	}
-	return do(p, ctx, in, e)
+	return known.handle(p, ctx, e)
 }
 
 // request returns an id of the current event for the log: the socket's id and the event's number.
@@ -201,14 +200,6 @@ func (p *peer) asAgent() chat.Actor {
 
 func (p *peer) asVisitor() chat.Actor {
 	return chat.Actor{Role: chat.Visitor, SocketID: p.socket.ID(), Address: p.address, Threads: p.threads, Browser: p.browser, Platform: p.platform}
-}
-
-// in returns the actor for an event that both sides use: the visitor if the socket joined the thread as such.
-func (p *peer) in(threadID string) chat.Actor {
-	if p.threads.Has(threadID) {
-		return p.asVisitor()
-	}
-	return p.asAgent()
 }
 
 // enter adds the socket to a thread's room as its visitor and records the visitor's presence.

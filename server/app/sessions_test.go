@@ -8,22 +8,26 @@ import (
 	"testing"
 	"time"
 
+	"sohbet/handlers"
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/auth"
 )
 
-// eventsOfAgents are the events that only agents may send.
-var eventsOfAgents = []struct{ event, payload string }{
-	{"admin_join", ""}, {"join_thread", `{"thread_id":"` + threadB + `"}`}, {"leave_thread", `{"thread_id":"` + threadB + `"}`},
-	{"message_to_visitor", `{"thread_id":"` + threadB + `","text":"x"}`}, {"message", `{"thread_id":"` + threadB + `","text":"x"}`},
-	{"history", `{"thread_id":"` + threadB + `"}`}, {"read", `{"thread_id":"` + threadB + `","last_id":1}`}, {"typing", `{"thread_id":"` + threadB + `"}`},
-	{"set_status", `{"thread_id":"` + threadB + `","status":"active"}`}, {"set_away", `{"away":false}`},
-	{"note", `{"thread_id":"` + threadB + `","text":"x"}`}, {"notes", `{"thread_id":"` + threadB + `"}`},
-	{"facts", `{"thread_id":"` + threadB + `"}`},
-	{"presence", `{"visible":true}`},
-	{"delivered", `{"thread_id":"` + threadB + `","last_id":1}`},
-	{"block_thread", `{"thread_id":"` + threadB + `"}`}, {"unblock_thread", `{"thread_id":"` + threadB + `"}`},
+// payloads are valid payloads for the events of agents. Other tests delete notes and edit messages.
+var payloads = map[string]string{
+	"admin_join": "", "join_thread": inThreadB(""), "leave_thread": inThreadB(""), "message_to_visitor": inThreadB(`"text":"x"`), "message": inThreadB(`"text":"x"`),
+	"history": inThreadB(""), "read": inThreadB(`"last_id":1`), "typing": inThreadB(""), "delivered": inThreadB(`"last_id":1`),
+	"set_status": inThreadB(`"status":"active"`), "set_away": `{"away":false}`, "note": inThreadB(`"text":"x"`), "notes": inThreadB(""),
+	"facts": inThreadB(""), "presence": `{"visible":true}`, "block_thread": inThreadB(""), "unblock_thread": inThreadB(""),
+	"edit_message": inThreadB(`"id":999999,"text":"x"`), "note_delete": inThreadB(`"id":999999`),
+}
+
+func inThreadB(more string) string {
+	if more != "" {
+		more = "," + more
+	}
+	return `{"thread_id":"` + threadB + `"` + more + `}`
 }
 
 // cookie returns the value of a cookie that a browser would send.
@@ -83,9 +87,17 @@ func TestEveryEventAsEverybody(t *testing.T) {
 					t.Fatalf("%s cannot join: %s", c.name, a.raw)
 				}
 			}
-			for _, e := range eventsOfAgents {
-				if got := so.emit(e.event, e.payload).code(); got != c.want {
-					t.Errorf("%s as %s: %s, want %s", e.event, c.name, got, c.want)
+			for _, event := range append(handlers.ClientEvents(handlers.Agents), handlers.ClientEvents(handlers.Both)...) {
+				payload, ok := payloads[event]
+				if !ok {
+					t.Fatalf("no payload for %s", event)
+				}
+				want := c.want
+				if want == "ok" && strings.Contains(payload, "999999") {
+					want = "not_found"
+				}
+				if got := so.emit(event, payload).code(); got != want {
+					t.Errorf("%s as %s: %s, want %s", event, c.name, got, want)
 				}
 			}
 			if c.want == "ok" {

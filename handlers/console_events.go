@@ -1,0 +1,116 @@
+package handlers
+
+import (
+	"context"
+	"slices"
+
+	"sohbet/assets"
+	"sohbet/server/chat"
+	"sohbet/server/realtime"
+)
+
+// Handlers of the console's events. The agent is signed in.
+
+func (p *peer) adminJoin(ctx context.Context, _ chat.Actor, _ noPayload, e realtime.Event) error {
+	p.socket.SetSide(agentSide)
+	p.socket.Join(agentsRoom)
+	team := p.h.Chat.Team()
+	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build()})
+	return nil
+}
+
+func (p *peer) joinThread(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
+	if err := p.h.Chat.Watch(ctx, agent, in.ThreadID); err != nil {
+		return err
+	}
+	p.watch(in.ThreadID)
+	answerEvent(e, nil)
+	return nil
+}
+
+// watch adds an agent to a thread's room.
+func (p *peer) watch(threadID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.socket.SetSide(agentSide)
+	p.socket.Join(threadRoom(threadID))
+	if !slices.Contains(p.watching, threadID) {
+		p.watching = append(p.watching, threadID)
+	}
+}
+
+func (p *peer) leaveThread(_ context.Context, _ chat.Actor, in threadPayload, e realtime.Event) error {
+	p.mu.Lock()
+	p.watching = slices.DeleteFunc(p.watching, func(id string) bool { return id == in.ThreadID })
+	p.mu.Unlock()
+	p.socket.Leave(threadRoom(in.ThreadID))
+	answerEvent(e, nil)
+	return nil
+}
+
+// presence records whether an agent's console is visible.
+func (p *peer) presence(_ context.Context, _ chat.Actor, in presencePayload, e realtime.Event) error {
+	if in.Visible == nil {
+		return invalidPayload("visible", "visible must be true or false.")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gone {
+		p.h.Consoles.InView(p.socket.ID(), *in.Visible)
+	}
+	answerEvent(e, nil)
+	return nil
+}
+
+func (p *peer) facts(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
+	facts, err := p.h.Chat.Facts(ctx, agent, in.ThreadID)
+	return doneWith(e, err, "facts", facts)
+}
+
+func (p *peer) editMessage(ctx context.Context, agent chat.Actor, in editPayload, e realtime.Event) error {
+	m, err := p.h.Chat.Edit(ctx, agent, in.ThreadID, in.ID, in.Text)
+	return doneWith(e, err, "message", m)
+}
+
+func (p *peer) setStatus(ctx context.Context, agent chat.Actor, in statusPayload, e realtime.Event) error {
+	return done(e, p.h.Chat.SetStatus(ctx, agent, in.ThreadID, in.Status))
+}
+
+func (p *peer) setAway(ctx context.Context, agent chat.Actor, in awayPayload, e realtime.Event) error {
+	if in.Away == nil {
+		return invalidPayload("away", "away must be true or false.")
+	}
+	err := p.h.Chat.SetAway(ctx, agent, *in.Away)
+	return doneWith(e, err, "team", p.h.Chat.Team())
+}
+
+func (p *peer) blockThread(ctx context.Context, agent chat.Actor, in blockPayload, e realtime.Event) error {
+	b, err := p.h.Chat.BlockVisitor(ctx, agent, in.ThreadID, in.Address)
+	return doneWith(e, err, "block", b)
+}
+
+func (p *peer) unblockThread(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
+	return done(e, p.h.Chat.Unblock(ctx, agent, in.ThreadID))
+}
+
+func (p *peer) note(ctx context.Context, agent chat.Actor, in notePayload, e realtime.Event) error {
+	n, err := p.h.Chat.AddNote(ctx, agent, in.ThreadID, in.Text, in.ClientID)
+	return doneWith(e, err, "note", n)
+}
+
+func (p *peer) notes(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
+	list, err := p.h.Chat.Notes(ctx, agent, in.ThreadID)
+	return doneWith(e, err, "notes", list)
+}
+
+func (p *peer) noteDelete(ctx context.Context, agent chat.Actor, in noteDeletePayload, e realtime.Event) error {
+	return done(e, p.h.Chat.DeleteNote(ctx, agent, in.ThreadID, in.ID))
+}
+
+// doneWith acknowledges an event with one field.
+func doneWith(e realtime.Event, err error, field string, value any) error {
+	if err == nil {
+		answerEvent(e, succeeded{field: value})
+	}
+	return err
+}
