@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sohbet/assets"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/realtime"
 )
@@ -51,7 +52,7 @@ func (p *peer) leaveThread(_ context.Context, _ chat.Actor, in threadPayload, e 
 // presence records whether an agent's console is visible.
 func (p *peer) presence(_ context.Context, _ chat.Actor, in presencePayload, e realtime.Event) error {
 	if in.Visible == nil {
-		return invalidPayload("visible", "visible must be true or false.")
+		return apperr.Invalid("visible", "visible must be true or false.")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +79,7 @@ func (p *peer) setStatus(ctx context.Context, agent chat.Actor, in statusPayload
 
 func (p *peer) setAway(ctx context.Context, agent chat.Actor, in awayPayload, e realtime.Event) error {
 	if in.Away == nil {
-		return invalidPayload("away", "away must be true or false.")
+		return apperr.Invalid("away", "away must be true or false.")
 	}
 	err := p.h.Chat.SetAway(ctx, agent, *in.Away)
 	return doneWith(e, err, "team", p.h.Chat.Team())

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/metrics"
 )
@@ -148,10 +149,10 @@ func (a *API) Repair(c echo.Context) error {
 	list := a.repairs()
 	i := slices.IndexFunc(list, func(r repair) bool { return r.name == in.Name })
 	if i < 0 {
-		return &Error{Status: http.StatusBadRequest, Code: "VALIDATION_FAILED", Text: "There is no such repair."}
+		return &apperr.Error{Status: http.StatusBadRequest, Code: apperr.CodeValidation, Message: "There is no such repair."}
 	}
 	if !a.repairing.TryLock() {
-		return &Error{Status: http.StatusConflict, Code: "VALIDATION_FAILED", Text: "Another repair is running; wait until it is done."}
+		return &apperr.Error{Status: http.StatusConflict, Code: apperr.CodeValidation, Message: "Another repair is running; wait until it is done."}
 	}
 	defer a.repairing.Unlock()
 	// A repair may take long, and it must not be interrupted if the agent leaves the page.
@@ -179,7 +180,7 @@ func (a *API) SetLogLevel(c echo.Context) error {
 	}
 	var level slog.Level
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, in.Level) || level.UnmarshalText([]byte(in.Level)) != nil {
-		return &Error{Status: http.StatusBadRequest, Code: "VALIDATION_FAILED", Text: "level must be debug, info, warn or error."}
+		return &apperr.Error{Status: http.StatusBadRequest, Code: apperr.CodeValidation, Message: "level must be debug, info, warn or error."}
 	}
 	a.LogLevel.Set(level)
 	s, _ := a.agent(c)

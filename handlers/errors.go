@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,71 +15,42 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
-	"sohbet/server/chat"
-	"sohbet/server/media"
 )
 
-// The codes of docs/protocol.md, "HTTP errors"; package media has those of uploads.
-const (
-	CodeUnauthorized     = "UNAUTHORIZED"
-	CodeForbidden        = "FORBIDDEN"
-	CodeNotFound         = "NOT_FOUND"
-	CodeMethodNotAllowed = "METHOD_NOT_ALLOWED"
-	CodeMissingThreadID  = "MISSING_THREAD_ID"
-	CodeValidation       = "VALIDATION_FAILED"
-	CodeRateLimit        = "RATE_LIMIT_EXCEEDED"
-	CodeBlocked          = "BLOCKED"
-	CodeConflict         = "CONFLICT"
-	CodeNotDelivered     = "CODE_NOT_DELIVERED"
-	CodeInternal         = "INTERNAL_ERROR"
-)
-
-// Error is returned by handlers when a request fails. Text is shown to the user; Err, the cause, is only logged.
-type Error struct {
-	Status     int
-	Code, Text string
-	RetryAfter time.Duration // for 429 and 503; 0 = no Retry-After header
-	Err        error
-	// Message adds the text to the response as "message" too, which clients of the sign-in routes expect.
-	Message bool
+// httpCodes are the codes of responses (docs/protocol.md, "HTTP errors") that differ from an error's own code.
+var httpCodes = map[string]string{
+	apperr.CodeUnauthorized: "FORBIDDEN",
+	apperr.CodeValidation:   "VALIDATION_FAILED",
+	apperr.CodeRateLimit:    "RATE_LIMIT_EXCEEDED",
+	apperr.CodeSaveFailed:   "INTERNAL_ERROR",
+	apperr.CodeNotFound:     "NOT_FOUND",
+	apperr.CodeBlocked:      "BLOCKED",
+	apperr.CodeConflict:     "CONFLICT",
+	apperr.CodeInternal:     "INTERNAL_ERROR",
 }
-
-// Error returns code and cause. It contains nothing that may not be logged.
-func (e *Error) Error() string {
-	if e.Err != nil {
-		return e.Code + ": " + e.Err.Error()
-	}
-	return e.Code
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
 
 var (
-	errUnauthorized = &Error{Status: http.StatusUnauthorized, Code: CodeUnauthorized, Text: "Please sign in."}
-	errForbidden    = &Error{Status: http.StatusForbidden, Code: CodeForbidden, Text: "This is not allowed."}
-	errNotFound     = &Error{Status: http.StatusNotFound, Code: CodeNotFound, Text: "Not found."}
-	errMissing      = &Error{Status: http.StatusBadRequest, Code: CodeMissingThreadID, Text: "thread_id is missing."}
+	errUnauthorized = &apperr.Error{Status: http.StatusUnauthorized, Code: apperr.CodeSignIn, Message: "Please sign in."}
+	errForbidden    = apperr.Unauthorized("This is not allowed.")
+	errNotFound     = &apperr.Error{Status: http.StatusNotFound, Code: apperr.CodeNotFound, Message: "Not found."}
+	errMissing      = &apperr.Error{Status: http.StatusBadRequest, Code: apperr.CodeMissingThreadID, Message: "thread_id is missing."}
 )
 
-func invalid(text string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: CodeValidation, Text: text}
-}
-
 // tooMany refuses for a rate limit; the caller may come back after wait.
-func tooMany(wait time.Duration) *Error {
-	return &Error{Status: http.StatusTooManyRequests, Code: CodeRateLimit, Text: "Too many requests. Please wait a little.", RetryAfter: wait}
+func tooMany(wait time.Duration) *apperr.Error {
+	return &apperr.Error{Status: http.StatusTooManyRequests, Code: apperr.CodeRateLimit, Message: "Too many requests. Please wait a little.", RetryAfter: wait}
 }
 
 // Unreadable returns the error for a URL whose query is not valid text.
 func Unreadable() error {
-	return invalid("The URL is not valid UTF-8 text without NUL.")
+	return apperr.Invalid("", "The URL is not valid UTF-8 text without NUL.")
 }
 
 // CrossSite returns the error for a request that another site made a browser send.
 func CrossSite(cause error) error {
-	return &Error{Status: http.StatusForbidden, Code: CodeForbidden, Text: "This request came from another site.", Err: cause}
+	return &apperr.Error{Status: http.StatusForbidden, Code: apperr.CodeUnauthorized, Message: "This request came from another site.", Err: cause}
 }
 
 // answer is the JSON of an error (docs/protocol.md, "HTTP errors").
@@ -94,65 +66,47 @@ type answer struct {
 // StatusOf returns the HTTP status with which an error will be answered.
 func StatusOf(err error) int { return asError(err).Status }
 
-// asError converts an error returned by a handler or by Echo to an *Error.
-func asError(err error) *Error {
-	var own *Error
+// asError converts an error returned by a handler or by Echo.
+func asError(err error) *apperr.Error {
+	var own *apperr.Error
 	if errors.As(err, &own) {
 		return own
 	}
-	var refused *chat.Error
-	if errors.As(err, &refused) {
-		return fromChat(refused)
-	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return &Error{Status: http.StatusRequestEntityTooLarge, Code: CodeValidation, Text: "The request is too large.", Err: err}
+		return &apperr.Error{Status: http.StatusRequestEntityTooLarge, Code: apperr.CodeValidation, Message: "The request is too large.", Err: err}
 	}
 	var he *echo.HTTPError
 	if errors.As(err, &he) {
-		e := &Error{Status: he.Code, Text: http.StatusText(he.Code), Err: he.Internal}
+		e := &apperr.Error{Status: he.Code, Message: http.StatusText(he.Code), Err: he.Internal}
 		switch {
 		case he.Code == http.StatusUnauthorized:
-			e.Code, e.Text = CodeUnauthorized, errUnauthorized.Text
+			e.Code, e.Message = apperr.CodeSignIn, errUnauthorized.Message
 		case he.Code == http.StatusForbidden:
-			e.Code, e.Text = CodeForbidden, errForbidden.Text
+			e.Code, e.Message = apperr.CodeUnauthorized, errForbidden.Message
 		case he.Code == http.StatusNotFound:
-			e.Code, e.Text = CodeNotFound, errNotFound.Text
+			e.Code, e.Message = apperr.CodeNotFound, errNotFound.Message
 		case he.Code == http.StatusMethodNotAllowed:
-			e.Code, e.Text = CodeMethodNotAllowed, "This URL does not support that method."
+			e.Code, e.Message = apperr.CodeMethodNotAllowed, "This URL does not support that method."
 		case he.Code == http.StatusTooManyRequests:
-			e.Code = CodeRateLimit
+			e.Code = apperr.CodeRateLimit
 		case he.Code >= 500:
-			e.Code = CodeInternal
+			e.Code = apperr.CodeInternal
 		default:
-			e.Code = CodeValidation
+			e.Code = apperr.CodeValidation
 		}
 		return e
 	}
-	e := &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Text: "Something went wrong here. Please try again.", Err: err}
+	e := apperr.Internal(err)
 	if errors.Is(err, context.Canceled) {
 		e.Status = 499 // the client disconnected: no one reads the response, and it should not be logged as a server error
 	}
 	return e
 }
 
-// fromChat maps the error codes of package chat to those of HTTP responses.
-func fromChat(e *chat.Error) *Error {
-	code := map[string]string{
-		chat.CodeUnauthorized: CodeForbidden, chat.CodeValidation: CodeValidation,
-		chat.CodeRateLimit: CodeRateLimit, chat.CodeNotFound: CodeNotFound, chat.CodeBlocked: CodeBlocked, chat.CodeConflict: CodeConflict,
-		media.CodeNoFile: media.CodeNoFile, media.CodeFileType: media.CodeFileType,
-		media.CodeTooLarge: media.CodeTooLarge, media.CodeUploadFailed: media.CodeUploadFailed,
-	}[e.Code]
-	if code == "" {
-		code = CodeInternal
-	}
-	out := &Error{Status: e.Status, Code: code, Text: e.Message, RetryAfter: e.RetryAfter, Err: e.Err}
-	if out.Status == 0 {
-		out.Status = http.StatusInternalServerError
-	}
-	return out
-}
+// signInRefusal is the key in an Echo context that marks the errors of the sign-in routes: their clients also read the text from
+// "message", and those routes write their own audit entries.
+const signInRefusal = "sign-in refusal"
 
 // RenderError is Echo's error handler and the only place that renders errors: as a page for browser navigations, otherwise as JSON.
 // Server failures are logged with their cause, expected refusals at debug level.
@@ -182,9 +136,9 @@ func (a *API) RenderError(err error, c echo.Context) {
 			return
 		}
 	}
-	body := answer{Error: e.Text, Code: e.Code, Status: e.Status, Timestamp: stamp(a.now())}
-	if e.Message {
-		body.Message = e.Text
+	body := answer{Error: e.Message, Code: cmp.Or(httpCodes[e.Code], e.Code), Status: e.Status, Timestamp: stamp(a.now())}
+	if c.Get(signInRefusal) != nil {
+		body.Message = e.Message
 	}
 	text, err := json.Marshal(body)
 	if err != nil { // cannot happen: the struct has only strings and a number
@@ -199,12 +153,12 @@ func (a *API) RenderError(err error, c echo.Context) {
 
 // auditRefusal writes requests that were refused for missing permission or a rate limit, and rejected files, to the audit log. The
 // sign-in routes write their own entries.
-func (a *API) auditRefusal(c echo.Context, e *Error) {
+func (a *API) auditRefusal(c echo.Context, e *apperr.Error) {
 	event := audit.Event{Name: audit.Request, Address: a.Address(c.Request()), Detail: c.Path(), Request: RequestID(c)}
 	switch {
-	case e.Message:
+	case c.Get(signInRefusal) != nil:
 		return
-	case e.Code == CodeBlocked:
+	case e.Code == apperr.CodeBlocked:
 		event.Outcome = audit.Blocked
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
 		event.Outcome = audit.Refused

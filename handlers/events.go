@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/http"
 	"slices"
 
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/realtime"
 )
@@ -104,7 +104,7 @@ func (p *peer) actor(senders Senders, threadID string) (chat.Actor, error) {
 	}
 	actor := p.asAgent()
 	if senders == Agents && actor.Role != chat.Agent {
-		return actor, &chat.Error{Code: chat.CodeUnauthorized, Message: "Please sign in as an agent.", Status: http.StatusForbidden}
+		return actor, apperr.Unauthorized("Please sign in as an agent.")
 	}
 	return actor, nil
 }
@@ -116,7 +116,7 @@ func decodePayload[T any](e realtime.Event) (in T, err error) {
 	}
 	raw := e.Arg(0)
 	if raw == nil {
-		return in, invalidPayload("", "Attachments are not taken here; upload the file first.")
+		return in, apperr.Invalid("", "Attachments are not taken here; upload the file first.")
 	}
 	err = json.Unmarshal(raw, &in)
 	var wrong *json.UnmarshalTypeError
@@ -124,13 +124,9 @@ func decodePayload[T any](e realtime.Event) (in T, err error) {
 	case err == nil:
 		return in, nil
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return in, invalidPayload(wrong.Field, wrong.Field+" must not be a "+wrong.Value+".")
+		return in, apperr.Invalid(wrong.Field, wrong.Field+" must not be a "+wrong.Value+".")
 	}
-	return in, invalidPayload("", "The event takes one JSON object.")
-}
-
-func invalidPayload(field, message string) error {
-	return &chat.Error{Code: chat.CodeValidation, Field: field, Message: message, Status: http.StatusBadRequest}
+	return in, apperr.Invalid("", "The event takes one JSON object.")
 }
 
 // ClientEvents returns the names of the events that the senders may send, sorted.

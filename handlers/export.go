@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 )
 
@@ -33,9 +34,9 @@ func (a *API) Export(c echo.Context) error {
 	case in.ThreadID == "":
 		return errMissing
 	case in.Format != "text" && in.Format != "json":
-		return invalid("format must be text or json.")
+		return apperr.Invalid("", "format must be text or json.")
 	case err != nil || in.TimeZone == "Local":
-		return invalid("time_zone must be a name such as Europe/Istanbul.")
+		return apperr.Invalid("", "time_zone must be a name such as Europe/Istanbul.")
 	case in.TimeZone == "":
 		zone = a.Zone
 	}

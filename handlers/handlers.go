@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
@@ -163,7 +164,7 @@ func decode(c echo.Context, v any) error {
 		if e := asError(err); e.Status != http.StatusBadRequest {
 			return e
 		}
-		return invalid("The body is not a valid JSON object of the expected form.")
+		return apperr.Invalid("", "The body is not a valid JSON object of the expected form.")
 	}
 	return nil
 }

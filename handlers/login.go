@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 )
@@ -50,8 +51,9 @@ func (a *API) loginText(c echo.Context, key string) string {
 	return loginTexts[assets.Locale(c.Request(), a.Locale)][key]
 }
 
-func (a *API) loginError(c echo.Context, status int, code, key string, cause error) *Error {
-	return &Error{Status: status, Code: code, Text: a.loginText(c, key), Err: cause, Message: true}
+func (a *API) loginError(c echo.Context, status int, code, key string, cause error) *apperr.Error {
+	c.Set(signInRefusal, true)
+	return &apperr.Error{Status: status, Code: code, Message: a.loginText(c, key), Err: cause}
 }
 
 // security writes an entry to the audit log: the event, the user, the client's address and the outcome.
@@ -81,7 +83,7 @@ func (a *API) limitLogin(c echo.Context, bucket string) error {
 
 func (a *API) loginLimited(c echo.Context, bucket string, wait time.Duration) error {
 	a.security(c, map[string]string{"ask": audit.CodeAsked, "enter": audit.Code}[bucket], "", audit.Limited)
-	e := a.loginError(c, http.StatusTooManyRequests, CodeRateLimit, "limited", nil)
+	e := a.loginError(c, http.StatusTooManyRequests, apperr.CodeRateLimit, "limited", nil)
 	e.RetryAfter = wait
 	return e
 }
@@ -98,9 +100,9 @@ func (a *API) sendCode(c echo.Context, subject string, password bool) error {
 	}
 	if err != nil {
 		if a.CodeVia == "telegram" {
-			return a.loginError(c, http.StatusServiceUnavailable, CodeNotDelivered, "not_delivered", err)
+			return a.loginError(c, http.StatusServiceUnavailable, apperr.CodeNotDelivered, "not_delivered", err)
 		}
-		return a.loginError(c, http.StatusServiceUnavailable, CodeInternal, "not_sent", err)
+		return a.loginError(c, http.StatusServiceUnavailable, apperr.CodeInternal, "not_sent", err)
 	}
 	a.security(c, audit.CodeAsked, subject, audit.OK)
 	return nil
@@ -117,7 +119,7 @@ type loginAnswer struct {
 // RequestOTP sends a one-time code, unless a password is required first. The code is never part of the response.
 func (a *API) RequestOTP(c echo.Context) error {
 	if a.Password.Set() {
-		return a.loginError(c, http.StatusForbidden, CodeForbidden, "need_password", nil)
+		return a.loginError(c, http.StatusForbidden, apperr.CodeUnauthorized, "need_password", nil)
 	}
 	if err := a.limitLogin(c, "ask"); err != nil {
 		return err
@@ -138,7 +140,7 @@ func (a *API) Login(c echo.Context) error {
 		return err
 	}
 	if !a.Password.Set() {
-		return a.loginError(c, http.StatusForbidden, CodeForbidden, "no_password", nil)
+		return a.loginError(c, http.StatusForbidden, apperr.CodeUnauthorized, "no_password", nil)
 	}
 	if err := a.limitLogin(c, "ask"); err != nil {
 		return err
@@ -154,7 +156,7 @@ func (a *API) Login(c echo.Context) error {
 	}
 	if !right {
 		a.security(c, audit.Password, "", audit.Wrong)
-		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "wrong_password", nil)
+		return a.loginError(c, http.StatusUnauthorized, apperr.CodeSignIn, "wrong_password", nil)
 	}
 	if err := a.sendCode(c, in.Username, true); err != nil {
 		return err
@@ -202,10 +204,10 @@ func (a *API) verify(c echo.Context) error {
 		return a.loginLimited(c, "enter", limited.RetryAfter)
 	case errors.As(err, &wrong):
 		a.security(c, audit.Code, "", audit.Wrong)
-		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "wrong", err)
+		return a.loginError(c, http.StatusUnauthorized, apperr.CodeSignIn, "wrong", err)
 	case errors.Is(err, auth.ErrNoCode):
 		a.security(c, audit.Code, "", audit.None)
-		return a.loginError(c, http.StatusUnauthorized, CodeUnauthorized, "no_code", err)
+		return a.loginError(c, http.StatusUnauthorized, apperr.CodeSignIn, "no_code", err)
 	case err != nil:
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 )
@@ -27,7 +28,7 @@ func number(c echo.Context, name string, low int, v *int) error {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < low || n > math.MaxInt32 {
-		return invalid(name + " must be a whole number from " + strconv.Itoa(low) + ".")
+		return apperr.Invalid("", name+" must be a whole number from "+strconv.Itoa(low)+".")
 	}
 	*v = n
 	return nil
@@ -40,7 +41,7 @@ func messageID(c echo.Context, name string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return 0, invalid(name + " must be a message's id.")
+		return 0, apperr.Invalid("", name+" must be a message's id.")
 	}
 	return n, nil
 }

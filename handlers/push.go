@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sohbet/server/apperr"
 	"sohbet/server/push"
 )
 
@@ -45,7 +46,7 @@ func (a *API) PushUnsubscribe(c echo.Context) error {
 		return err
 	}
 	if in.Endpoint == "" {
-		return invalid("endpoint is missing.")
+		return apperr.Invalid("", "endpoint is missing.")
 	}
 	if err := a.Push.Unsubscribe(c.Request().Context(), in.Endpoint); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
@@ -145,7 +146,7 @@ func (p *peer) handle(e realtime.Event) {
 	if err != nil && !errors.Is(err, errLater) {
 		p.refuse(ctx, e, err)
 	}
-	if chat.Public(err).Code != chat.CodeRateLimit {
+	if chat.Public(err).Code != apperr.CodeRateLimit {
 		p.over = 0
 	} else if p.over++; p.over == maxOver {
 		p.socket.Close(engine.ClosedFlood)
@@ -158,7 +159,7 @@ var errLater = errors.New("the answer comes later")
 
 func (p *peer) do(ctx context.Context, known clientEvent, e realtime.Event) error {
 	if ok, wait := p.h.Events.Allow(p.socket.ConnectionID(), p.address); !ok {
-		return chat.Limited(wait)
+		return apperr.Limited(wait)
 	}
 	if known.handle == nil {
 		return nil
@@ -182,7 +183,7 @@ func (p *peer) counted(ctx context.Context, event string, start time.Time, err e
 	if err != nil {
 		outcome = chat.Public(err).Code
 	}
-	if p.h.Numbers.Event(event, outcome, took); outcome == chat.CodeRateLimit {
+	if p.h.Numbers.Event(event, outcome, took); outcome == apperr.CodeRateLimit {
 		p.h.Numbers.Limited("event")
 	}
 	if took >= slowEvent {
@@ -264,7 +265,7 @@ func (p *peer) sessionEnded() {
 		Type      string    `json:"type"`
 		Message   string    `json:"message"`
 		Timestamp chat.Time `json:"timestamp"`
-	}{chat.CodeUnauthorized, "Your session has ended. Please sign in again.", chat.Time(p.h.Now())})
+	}{apperr.CodeUnauthorized, "Your session has ended. Please sign in again.", chat.Time(p.h.Now())})
 	if !visiting {
 		p.socket.Disconnect()
 	}
@@ -311,13 +312,13 @@ type failure struct {
 
 // refusals are the errors that are written to the audit log, with their outcome.
 var refusals = map[string]string{
-	chat.CodeUnauthorized: audit.Refused, chat.CodeRateLimit: audit.Limited, chat.CodeBlocked: audit.Blocked,
+	apperr.CodeUnauthorized: audit.Refused, apperr.CodeRateLimit: audit.Limited, apperr.CodeBlocked: audit.Blocked,
 }
 
 // refuse reports the failure of an event: in its acknowledgement, or with message_error.
 func (p *peer) refuse(ctx context.Context, e realtime.Event, err error) {
 	public := chat.Public(err)
-	if public.Code == chat.CodeInternal && !errors.Is(err, context.Canceled) {
+	if public.Code == apperr.CodeInternal && !errors.Is(err, context.Canceled) {
 		p.h.Log.ErrorContext(ctx, "socket event failed", "event", e.Name, "error", err)
 	} else {
 		p.h.Log.DebugContext(ctx, "socket event refused", "event", e.Name, "code", public.Code, "field", public.Field)

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 )
@@ -32,12 +33,12 @@ func (a *API) Threads(c echo.Context) error {
 	if text := c.QueryParam("before"); text != "" {
 		before, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			return invalid("before must be a time such as 2026-01-02T03:04:05.000Z.")
+			return apperr.Invalid("", "before must be a time such as 2026-01-02T03:04:05.000Z.")
 		}
 		q.Before = before
 	}
 	if q.Status != "" && q.Status != models.StatusActive && q.Status != models.StatusClosed && q.Status != models.StatusWaiting {
-		return invalid("status must be active, waiting or closed.")
+		return apperr.Invalid("", "status must be active, waiting or closed.")
 	}
 	threads, err := a.Chat.Threads(c.Request().Context(), a.agentActor(c), q)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sohbet/server/apperr"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 	"sohbet/server/media"
@@ -115,7 +116,7 @@ func (a *API) SignUpload(c echo.Context) error {
 		return err
 	}
 	if media.Limit(in.Kind) == 0 {
-		return invalid("kind must be image, audio or file.")
+		return apperr.Invalid("", "kind must be image, audio or file.")
 	}
 	if !a.Media.Direct(in.Kind) { // does not count as an upload: the file is uploaded here
 		return c.JSON(http.StatusOK, ticket{Success: true})
@@ -140,7 +141,7 @@ func (a *API) ConfirmUpload(c echo.Context) error {
 		return err
 	}
 	if in.ID == "" {
-		return invalid("id is missing: it is the one that /api/upload/sign gave.")
+		return apperr.Invalid("", "id is missing: it is the one that /api/upload/sign gave.")
 	}
 	file, err := a.Media.Confirm(c.Request().Context(), in.ID, in.Name)
 	if err != nil {
@@ -166,7 +167,7 @@ func (a *API) receive(c echo.Context, kind media.Kind) (media.File, error) {
 		case errors.Is(err, io.EOF):
 			return file, nil
 		case err == nil && n >= maxParts:
-			err = invalid("The form has too many fields; send one, named file.")
+			err = apperr.Invalid("", "The form has too many fields; send one, named file.")
 		case err == nil && file.URL == "" && part.FormName() == fileField:
 			body.left += media.Limit(kind) + 1
 			file, err = a.Media.Save(r.Context(), kind, part.FileName(), cutOff{part})
@@ -184,20 +185,20 @@ func (a *API) receive(c echo.Context, kind media.Kind) (media.File, error) {
 	}
 }
 
-var errFormTooLarge = invalid("The form is too large; send one file, in a field named file.")
+var errFormTooLarge = apperr.Invalid("", "The form is too large; send one file, in a field named file.")
 
-func noFile(cause error) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: media.CodeNoFile, Text: "Send one file as multipart/form-data, in a field named file.", Err: cause}
+func noFile(cause error) *apperr.Error {
+	return &apperr.Error{Status: http.StatusBadRequest, Code: apperr.CodeNoFile, Message: "Send one file as multipart/form-data, in a field named file.", Err: cause}
 }
 
 // arrival converts an error of the form reader.
 func arrival(err error) error {
-	var own *Error
-	var known *chat.Error
+	var own *apperr.Error
+	var known *apperr.Error
 	if errors.As(err, &own) || errors.As(err, &known) {
 		return err
 	}
-	return &Error{Status: http.StatusBadRequest, Code: media.CodeUploadFailed, Text: "The file did not arrive whole. Please send it again.", Err: err}
+	return &apperr.Error{Status: http.StatusBadRequest, Code: apperr.CodeUploadFailed, Message: "The file did not arrive whole. Please send it again.", Err: err}
 }
 
 // cutOff marks read errors of an upload as the sender's, to distinguish them from errors of this server's disk.

@@ -251,7 +251,7 @@ func (s *Store) failed(doing string, err error) error {
 	if damaged(err) {
 		s.health.damaged.Store(true)
 	}
-	if why := trouble(err); why != "" {
+	if why := classify(err).sentence; why != "" {
 		return fmt.Errorf("%w: %s (%s: %w)", ErrUnavailable, why, doing, err)
 	}
 	return fmt.Errorf("models: %s: %w", doing, err)

@@ -119,14 +119,14 @@ func (w *writer) settle(jobs []*job) []outcome {
 			w.store.batchStored()
 			return outcomes
 		}
-		switch fault := faultOf(err); {
+		switch fault := classify(err).fault; {
 		case (fault == faultPassing || fault == faultLost) && try < batchRetries:
 			continue
 		case (fault == faultPassing || fault == faultRow) && len(jobs) > 1:
 			half := len(jobs) / 2
 			return append(w.settle(jobs[:half]), w.settle(jobs[half:])...)
 		}
-		if faultOf(err) == faultRow {
+		if classify(err).fault == faultRow {
 			w.store.log.Error("failed to store messages", "jobs", len(jobs), "error", err)
 		} else {
 			w.store.batchFailed(err, len(jobs))

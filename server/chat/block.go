@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
 )
 
@@ -42,7 +43,7 @@ type notice struct {
 	Timestamp Time   `json:"timestamp"`
 }
 
-var errBlocked = &Error{Code: CodeBlocked, Message: "You cannot write here: the team has blocked this conversation.", Status: http.StatusForbidden}
+var errBlocked = &apperr.Error{Code: apperr.CodeBlocked, Message: "You cannot write here: the team has blocked this conversation.", Status: http.StatusForbidden}
 
 // admit returns errBlocked for visitors who are blocked, by thread or by address.
 func (s *Service) admit(a Actor, threadID string) error {
@@ -53,12 +54,12 @@ func (s *Service) admit(a Actor, threadID string) error {
 }
 
 // Admit checks whether a visitor without a thread, such as one who uploads a file before joining, is blocked by address. The error is
-// an [*Error].
+// an [*apperr.Error].
 func (s *Service) Admit(a Actor) error { return s.admit(a, "") }
 
 func teamOnly(a Actor) error {
 	if a.Role != Agent && a.Role != Telegram {
-		return unauthorized("Please sign in as an agent.")
+		return apperr.Unauthorized("Please sign in as an agent.")
 	}
 	return nil
 }
@@ -126,7 +127,7 @@ func (s *Service) Blocks(ctx context.Context, a Actor) ([]BlockedVisitor, error)
 func (s *Service) tellBlocked(threadID string, on bool) {
 	visitor := []*Event{{"thread_blocked", blocked{threadID, on}}}
 	if on { // older clients that do not know "thread_blocked" handle "error"
-		visitor = append(visitor, &Event{"error", notice{CodeBlocked, errBlocked.Message, Time(s.now())}})
+		visitor = append(visitor, &Event{"error", notice{apperr.CodeBlocked, errBlocked.Message, Time(s.now())}})
 	}
 	s.publisher.Publish(Publication{
 		ThreadID: threadID, Thread: visitor, Side: Visitor,

@@ -5,6 +5,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 )
 
@@ -18,20 +19,20 @@ func TestBlockedVisitor(t *testing.T) {
 		w.hall.Take()
 
 		for who, a := range map[string]chat.Actor{"the visitor": v, "another visitor": neighbour} {
-			if err := w.Block(t.Context(), a, id, true); code(err) != chat.CodeUnauthorized {
+			if err := w.Block(t.Context(), a, id, true); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s blocks: %v", who, err)
 			}
-			if err := w.Unblock(t.Context(), a, id); code(err) != chat.CodeUnauthorized {
+			if err := w.Unblock(t.Context(), a, id); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s unblocks: %v", who, err)
 			}
-			if _, err := w.Blocks(t.Context(), a); code(err) != chat.CodeUnauthorized {
+			if _, err := w.Blocks(t.Context(), a); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s lists blocks: %v", who, err)
 			}
 		}
-		if err := w.Block(t.Context(), agent, "nonsense", false); code(err) != chat.CodeValidation {
+		if err := w.Block(t.Context(), agent, "nonsense", false); code(err) != apperr.CodeValidation {
 			t.Errorf("a malformed id: %v", err)
 		}
-		if err := w.Block(t.Context(), agent, "33333333-3333-4333-8333-333333333333", false); code(err) != chat.CodeNotFound {
+		if err := w.Block(t.Context(), agent, "33333333-3333-4333-8333-333333333333", false); code(err) != apperr.CodeNotFound {
 			t.Errorf("an unknown id: %v", err)
 		}
 
@@ -50,7 +51,7 @@ func TestBlockedVisitor(t *testing.T) {
 			for what, err := range map[string]error{
 				"join": joined, "post": posted, "rejoin": rejoined, "typing": w.Typing(t.Context(), a, thread, true),
 			} {
-				if code(err) != chat.CodeBlocked {
+				if code(err) != apperr.CodeBlocked {
 					t.Errorf("%s by %s: %v", what, a.SocketID, err)
 				}
 			}
@@ -73,7 +74,7 @@ func TestBlockedVisitor(t *testing.T) {
 		}
 		refused(v, id)
 		refused(neighbour, theirs)
-		if err := w.Admit(neighbour); code(err) != chat.CodeBlocked {
+		if err := w.Admit(neighbour); code(err) != apperr.CodeBlocked {
 			t.Errorf("admitted from a blocked address: %v", err)
 		}
 		w.post(t, elsewhere, third, "not me either")

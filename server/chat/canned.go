@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // Canned is a prepared text that agents insert into an answer by its shortcut. The console replaces placeholders in braces, such as
@@ -41,14 +42,14 @@ func (s *Service) Canned(ctx context.Context, a Actor) ([]Canned, error) {
 	return replies, nil
 }
 
-// SaveCanned inserts a canned reply, or updates the one with c.ID if that is set. The error has CodeConflict if another reply has the
+// SaveCanned inserts a canned reply, or updates the one with c.ID if that is set. The error has apperr.CodeConflict if another reply has the
 // shortcut, ignoring case. It emits "canned_changed" to all agents.
 func (s *Service) SaveCanned(ctx context.Context, a Actor, c Canned) (Canned, error) {
 	if err := agentOnly(a); err != nil {
 		return Canned{}, err
 	}
 	if !shortcut.MatchString(c.Shortcut) || utf8.RuneCountInString(c.Shortcut) > models.MaxShortcut {
-		return Canned{}, invalid("shortcut", "The shortcut must have 1 to 32 letters, digits, - or _.")
+		return Canned{}, apperr.Invalid("shortcut", "The shortcut must have 1 to 32 letters, digits, - or _.")
 	}
 	if err := checkNote(c.Text); err != nil {
 		return Canned{}, err
@@ -83,9 +84,9 @@ func (s *Service) tellCanned() {
 func cannedError(err error) error {
 	switch {
 	case errors.Is(err, models.ErrExists):
-		return &Error{Code: CodeConflict, Field: "shortcut", Message: "Another reply has this shortcut. Choose another one.", Status: http.StatusConflict}
+		return &apperr.Error{Code: apperr.CodeConflict, Field: "shortcut", Message: "Another reply has this shortcut. Choose another one.", Status: http.StatusConflict}
 	case errors.Is(err, models.ErrNotFound):
-		return &Error{Code: CodeNotFound, Message: "This reply does not exist any more.", Status: http.StatusNotFound}
+		return &apperr.Error{Code: apperr.CodeNotFound, Message: "This reply does not exist any more.", Status: http.StatusNotFound}
 	}
 	return Public(err)
 }

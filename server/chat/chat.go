@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/hours"
 )
@@ -92,7 +93,7 @@ type Attachment struct {
 
 // Files is the part of the file service that chat uses.
 type Files interface {
-	// Claim records that a message of a thread is about to refer to a URL. It fails with CodeNotFound unless that is a stored file not
+	// Claim records that a message of a thread is about to refer to a URL. It fails with apperr.CodeNotFound unless that is a stored file not
 	// yet referred to by another thread; shared allows a file of another thread.
 	Claim(ctx context.Context, url, threadID string, shared bool) (Attachment, error)
 	// Describe returns the metadata of files by URL. URLs missing from the result are not stored.
@@ -287,7 +288,7 @@ func (a Actor) side() string {
 // agentOnly returns an error unless the actor is an agent.
 func agentOnly(a Actor) error {
 	if a.Role != Agent {
-		return unauthorized("Please sign in as an agent.")
+		return apperr.Unauthorized("Please sign in as an agent.")
 	}
 	return nil
 }
@@ -304,10 +305,10 @@ func (s *Service) did(ctx context.Context, a Actor, event string) {
 // reach checks a thread's id and whether the actor may access the thread.
 func (a Actor) reach(threadID string) error {
 	if !ValidThreadID(threadID) {
-		return invalid("thread_id", "thread_id is missing or malformed.")
+		return apperr.Invalid("thread_id", "thread_id is missing or malformed.")
 	}
 	if !a.mayReach(threadID) {
-		return unauthorized("Join this thread first.")
+		return apperr.Unauthorized("Join this thread first.")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 )
 
@@ -169,13 +170,13 @@ func TestRights(t *testing.T) {
 		}
 		for name, try := range tries {
 			for who, a := range map[string]chat.Actor{"stranger": stranger, "nobody": {}, "visitor without threads": {Role: chat.Visitor}} {
-				if got := code(try(a)); got != chat.CodeUnauthorized {
+				if got := code(try(a)); got != apperr.CodeUnauthorized {
 					t.Errorf("%s by %s: %q", name, who, got)
 				}
 			}
 		}
 		for _, name := range []string{"watch", "clear", "all", "list"} {
-			if got := code(tries[name](owner)); got != chat.CodeUnauthorized {
+			if got := code(tries[name](owner)); got != apperr.CodeUnauthorized {
 				t.Errorf("%s by the thread's own visitor: %q", name, got)
 			}
 		}
@@ -220,8 +221,8 @@ func TestBadInputNamesItsField(t *testing.T) {
 				a = agent
 			}
 			_, err := w.Post(t.Context(), a, c.post)
-			var e *chat.Error
-			if !errors.As(err, &e) || e.Code != chat.CodeValidation || e.Field != c.field || e.Message == "" {
+			var e *apperr.Error
+			if !errors.As(err, &e) || e.Code != apperr.CodeValidation || e.Field != c.field || e.Message == "" {
 				t.Errorf("%s: %+v", name, err)
 			}
 		}
@@ -229,7 +230,7 @@ func TestBadInputNamesItsField(t *testing.T) {
 			"display_name": {DisplayName: " "}, "long": {DisplayName: strings.Repeat("n", 101)},
 			"phone": {DisplayName: "a", PhoneNumber: strings.Repeat("1", 21)},
 		} {
-			if _, err := w.Join(t.Context(), v, chat.JoinRequest{Profile: p}); code(err) != chat.CodeValidation {
+			if _, err := w.Join(t.Context(), v, chat.JoinRequest{Profile: p}); code(err) != apperr.CodeValidation {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -295,7 +296,7 @@ func TestRejoin(t *testing.T) {
 		}
 		// Over HTTP an unknown id does not create a thread, nor does an agent's message.
 		for _, a := range []chat.Actor{{Role: chat.Visitor, Threads: chat.NewThreadSet("0190a2b4-0000-4000-8000-000000000000")}, agent} {
-			if _, err := w.Post(ctx, a, chat.Post{ThreadID: "0190a2b4-0000-4000-8000-000000000000", Text: "x"}); code(err) != chat.CodeNotFound {
+			if _, err := w.Post(ctx, a, chat.Post{ThreadID: "0190a2b4-0000-4000-8000-000000000000", Text: "x"}); code(err) != apperr.CodeNotFound {
 				t.Errorf("%s into a thread that is not there: %v", a.Role, err)
 			}
 		}
@@ -315,7 +316,7 @@ func TestResumeKeepsTheThread(t *testing.T) {
 		if err != nil || row.DisplayName != "Ali Can" || row.PageURL != "https://shop.example/x" {
 			t.Errorf("the thread is %+v, %v", row, err)
 		}
-		if _, err := w.Join(t.Context(), v, chat.JoinRequest{Profile: chat.Profile{DisplayName: "Ali"}}); code(err) != chat.CodeRateLimit {
+		if _, err := w.Join(t.Context(), v, chat.JoinRequest{Profile: chat.Profile{DisplayName: "Ali"}}); code(err) != apperr.CodeRateLimit {
 			t.Errorf("a second thread from this address: %v", err)
 		}
 	})
@@ -329,8 +330,8 @@ func TestLimit(t *testing.T) {
 		w.post(t, v, id, "1")
 		w.post(t, v, id, "2")
 		_, err := w.Post(t.Context(), v, chat.Post{ThreadID: id, Text: "3"})
-		var e *chat.Error
-		if !errors.As(err, &e) || e.Code != chat.CodeRateLimit || e.RetryAfter != 1500*time.Millisecond {
+		var e *apperr.Error
+		if !errors.As(err, &e) || e.Code != apperr.CodeRateLimit || e.RetryAfter != 1500*time.Millisecond {
 			t.Errorf("the third message: %v", err)
 		}
 		w.post(t, agent, id, "agents are not limited")

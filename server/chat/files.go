@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // claim claims the file of a message that is about to be stored. A file sent by a visitor must be stored here and belong to no other
@@ -16,17 +17,17 @@ func (s *Service) claim(ctx context.Context, a Actor, p *Post) (Attachment, erro
 		return Attachment{}, nil
 	}
 	file, err := s.files.Claim(ctx, p.FileURL, p.ThreadID, a.Role != Visitor)
-	var known *Error
+	var known *apperr.Error
 	switch {
 	case err == nil:
 		if file.Kind != "" { // the stored kind replaces the client's guess, which is based on the file name
 			p.Type = file.Kind
 		}
 		return file, nil
-	case !errors.As(err, &known) || known.Code != CodeNotFound:
+	case !errors.As(err, &known) || known.Code != apperr.CodeNotFound:
 		return Attachment{}, s.notSaved(ctx, err)
 	case a.Role == Visitor || ours(p.FileURL):
-		return Attachment{}, invalid("file_url", "This file is not stored here, or not any more. Please send it again.")
+		return Attachment{}, apperr.Invalid("file_url", "This file is not stored here, or not any more. Please send it again.")
 	}
 	p.Text, p.Type, p.FileURL = withLink(p.Text, p.FileURL), textType, ""
 	return Attachment{}, p.check()

@@ -7,6 +7,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -32,7 +33,7 @@ func (s *shelf) Claim(_ context.Context, url, thread string, shared bool) (chat.
 		file.Kind = s.kind
 		return file, nil
 	}
-	return chat.Attachment{}, &chat.Error{Code: chat.CodeNotFound}
+	return chat.Attachment{}, &apperr.Error{Code: apperr.CodeNotFound}
 }
 
 func (s *shelf) Describe(_ context.Context, urls []string) (map[string]chat.Attachment, error) {
@@ -66,8 +67,8 @@ func TestMessagesNameStoredFilesOnly(t *testing.T) {
 			t.Errorf("a file of elsewhere: %+v, %v", m, err)
 		}
 		_, err = send("/uploads/files/none.pdf", "")
-		var refused *chat.Error
-		if !errors.As(err, &refused) || refused.Code != chat.CodeValidation || refused.Field != "file_url" {
+		var refused *apperr.Error
+		if !errors.As(err, &refused) || refused.Code != apperr.CodeValidation || refused.Field != "file_url" {
 			t.Errorf("a file that is not stored: %v", err)
 		}
 		list, _, err := c.History(t.Context(), agent, thread, models.MessageQuery{})
@@ -75,7 +76,7 @@ func TestMessagesNameStoredFilesOnly(t *testing.T) {
 			t.Errorf("history: %+v, %v", list, err)
 		}
 		files.broken = true
-		if _, err = send(onShelf, "two"); code(err) != chat.CodeSaveFailed {
+		if _, err = send(onShelf, "two"); code(err) != apperr.CodeSaveFailed {
 			t.Errorf("while files cannot be looked up: %v", err)
 		}
 		if list, _, err = c.History(t.Context(), agent, thread, models.MessageQuery{}); err != nil || len(list) != 2 {
@@ -96,15 +97,15 @@ func TestVisitorsNameTheirOwnFilesOnly(t *testing.T) {
 			return err
 		}
 		for _, url := range []string{"https://evil.example/x.png", "http://evil.example/x.png", "/uploads/files/none.pdf", "https://chat.example" + onShelf} {
-			var refused *chat.Error
-			if err := send(ada, adas, url); !errors.As(err, &refused) || refused.Code != chat.CodeValidation || refused.Field != "file_url" {
+			var refused *apperr.Error
+			if err := send(ada, adas, url); !errors.As(err, &refused) || refused.Code != apperr.CodeValidation || refused.Field != "file_url" {
 				t.Errorf("a visitor names %s: %v", url, err)
 			}
 		}
 		if err := send(ada, adas, onShelf); err != nil {
 			t.Errorf("a visitor's own file: %v", err)
 		}
-		if err := send(eve, eves, onShelf); code(err) != chat.CodeValidation {
+		if err := send(eve, eves, onShelf); code(err) != apperr.CodeValidation {
 			t.Errorf("another visitor's file: %v", err)
 		}
 		if err := send(agent, eves, onShelf); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -76,7 +77,7 @@ func (w world) post(t *testing.T, a chat.Actor, thread, text string) chat.Messag
 }
 
 func code(err error) string {
-	var e *chat.Error
+	var e *apperr.Error
 	if errors.As(err, &e) {
 		return e.Code
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // SignedIdentity is a visitor's user id, signed by the site that embeds the chat. Hash is the hex HMAC-SHA256 of ID with the key
@@ -22,15 +23,15 @@ func (s *Service) verify(i *SignedIdentity) error {
 		return nil
 	}
 	if len(s.identity) == 0 {
-		return invalid("identity", "This server does not accept signed identities: IDENTITY_SECRET is not set.")
+		return apperr.Invalid("identity", "This server does not accept signed identities: IDENTITY_SECRET is not set.")
 	}
 	if i.ID == "" || utf8.RuneCountInString(i.ID) > models.MaxExternalID || !utf8.ValidString(i.ID) || strings.ContainsRune(i.ID, 0) {
-		return invalid("identity", "The id must have 1 to 128 characters.")
+		return apperr.Invalid("identity", "The id must have 1 to 128 characters.")
 	}
 	h := hmac.New(sha256.New, s.identity)
 	h.Write([]byte(i.ID))
 	if !hmac.Equal([]byte(hex.EncodeToString(h.Sum(nil))), []byte(strings.ToLower(i.Hash))) {
-		return invalid("identity", "The hash does not match the id: it must be the hex HMAC-SHA256 of the id with the key IDENTITY_SECRET.")
+		return apperr.Invalid("identity", "The hash does not match the id: it must be the hex HMAC-SHA256 of the id with the key IDENTITY_SECRET.")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -100,7 +101,7 @@ func TestIdentity(t *testing.T) {
 			t.Helper()
 			v := visitorAt("x")
 			_, err := w.Join(t.Context(), v, chat.JoinRequest{Identity: i, ThreadID: first.ThreadID, Profile: chat.Profile{DisplayName: "x"}})
-			if code(err) != chat.CodeValidation || chat.Public(err).Field != "identity" || len(v.Threads.All()) != 0 {
+			if code(err) != apperr.CodeValidation || chat.Public(err).Field != "identity" || len(v.Threads.All()) != 0 {
 				t.Errorf("%s: %v, joined %v", what, err, v.Threads.All())
 			}
 		}
@@ -118,7 +119,7 @@ func TestIdentity(t *testing.T) {
 		if err := w.Block(t.Context(), agent, first.ThreadID, false); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Join(t.Context(), visitorAt("b"), chat.JoinRequest{Identity: ayse}); code(err) != chat.CodeBlocked {
+		if _, err := w.Join(t.Context(), visitorAt("b"), chat.JoinRequest{Identity: ayse}); code(err) != apperr.CodeBlocked {
 			t.Errorf("a blocked visitor on another device: %v", err)
 		}
 	})
@@ -152,7 +153,7 @@ func TestFactsOfTheSiteAreFitted(t *testing.T) {
 		}
 		// Values typed by the visitor are rejected with an error.
 		long.Email = ""
-		if _, err := w.Join(t.Context(), visitorAt("typed"), chat.JoinRequest{Profile: long}); code(err) != chat.CodeValidation {
+		if _, err := w.Join(t.Context(), visitorAt("typed"), chat.JoinRequest{Profile: long}); code(err) != apperr.CodeValidation {
 			t.Errorf("typed: %v", err)
 		}
 	})

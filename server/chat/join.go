@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // JoinRequest is a visitor's request to join. A stored thread named by ThreadID is resumed. Otherwise an identified visitor resumes
@@ -56,7 +57,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 		return Joined{}, err
 	}
 	if ok, wait := s.openings.Allow("", a.Address); !ok {
-		return Joined{}, Limited(wait)
+		return Joined{}, apperr.Limited(wait)
 	}
 	id := newThreadID()
 	if err := s.mayStore(ctx, a, id, r.texts()...); err != nil {
@@ -66,7 +67,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 		return s.joinAs(ctx, a, r, id)
 	}
 	if _, ok := a.Threads.put(id, r.Profile); !ok {
-		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
+		return Joined{}, apperr.Invalid("thread_id", "This connection has joined too many threads.")
 	}
 	t, err = s.store.CreateThread(ctx, *r.thread(id, a))
 	if err != nil {
@@ -100,7 +101,7 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 	note(&patch.Browser, t.Browser, &browser)
 	note(&patch.Platform, t.Platform, &platform)
 	if _, ok := a.Threads.put(t.ID, p); !ok {
-		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
+		return Joined{}, apperr.Invalid("thread_id", "This connection has joined too many threads.")
 	}
 	if changed {
 		// Failing to store the profile must not prevent the visitor from joining.
@@ -137,10 +138,10 @@ func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) (Joined,
 		return Joined{}, s.notSaved(ctx, err)
 	}
 	if ok, wait := s.openings.Allow("", a.Address); !ok {
-		return Joined{}, Limited(wait)
+		return Joined{}, apperr.Limited(wait)
 	}
 	if _, ok := a.Threads.put(threadID, Profile{}); !ok {
-		return Joined{}, invalid("thread_id", "This connection has joined too many threads.")
+		return Joined{}, apperr.Invalid("thread_id", "This connection has joined too many threads.")
 	}
 	return Joined{}, ErrThreadNotFound
 }

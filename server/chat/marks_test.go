@@ -5,6 +5,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 )
 
@@ -29,7 +30,7 @@ func TestDelivered(t *testing.T) {
 			}
 		}
 		payload := `{"thread_id":"` + id + `","last_id":` + wire(t, m.ID) + `,"by":"`
-		if err := w.Delivered(t.Context(), v, id, 0); code(err) != chat.CodeValidation {
+		if err := w.Delivered(t.Context(), v, id, 0); code(err) != apperr.CodeValidation {
 			t.Errorf("no message: %v", err)
 		}
 		for range 2 { // the second call changes nothing

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // Time is a time in wire format: RFC 3339, UTC, always with three digits of milliseconds.
@@ -128,19 +129,19 @@ func (p *Post) check() error {
 	}
 	switch {
 	case !slices.Contains(contentTypes, p.Type):
-		return invalid("content_type", "content_type must be text, image, audio or file.")
+		return apperr.Invalid("content_type", "content_type must be text, image, audio or file.")
 	case utf8.RuneCountInString(p.ClientID) > models.MaxClientID:
-		return invalid("client_id", "client_id must have at most 64 characters.")
+		return apperr.Invalid("client_id", "client_id must have at most 64 characters.")
 	case utf8.RuneCountInString(p.Text) > models.MaxContentText:
-		return invalid("content_text", "The message is too long: it may have 10,000 characters at most.")
+		return apperr.Invalid("content_text", "The message is too long: it may have 10,000 characters at most.")
 	case strings.ContainsRune(p.Text, 0) || strings.ContainsRune(p.ClientID, 0):
-		return invalid("content_text", "The message holds a NUL character, which cannot be stored.")
+		return apperr.Invalid("content_text", "The message holds a NUL character, which cannot be stored.")
 	case p.Type == textType && strings.TrimSpace(p.Text) == "":
-		return invalid("content_text", "The message is empty.")
+		return apperr.Invalid("content_text", "The message is empty.")
 	case p.Type != textType && p.FileURL == "":
-		return invalid("file_url", "A message of this type needs a file_url.")
+		return apperr.Invalid("file_url", "A message of this type needs a file_url.")
 	case p.FileURL != "" && !loadable(p.FileURL):
-		return invalid("file_url", "file_url must be a file uploaded here, of at most 255 characters.")
+		return apperr.Invalid("file_url", "file_url must be a file uploaded here, of at most 255 characters.")
 	}
 	return nil
 }
@@ -184,15 +185,15 @@ func (p *Profile) check(named bool) error {
 	p.PhoneNumber = strings.TrimSpace(p.PhoneNumber)
 	switch {
 	case named && p.DisplayName == "":
-		return invalid("display_name", "Please tell us your name.")
+		return apperr.Invalid("display_name", "Please tell us your name.")
 	case utf8.RuneCountInString(p.DisplayName) > models.MaxDisplayName:
-		return invalid("display_name", "The name is too long: it may have 100 characters at most.")
+		return apperr.Invalid("display_name", "The name is too long: it may have 100 characters at most.")
 	case utf8.RuneCountInString(p.PhoneNumber) > models.MaxPhoneNumber:
-		return invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
+		return apperr.Invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
 	case p.Email != "" && !validEmail(p.Email):
-		return invalid("email", "This is not an e-mail address.")
+		return apperr.Invalid("email", "This is not an e-mail address.")
 	case strings.ContainsRune(p.DisplayName+p.PhoneNumber, 0):
-		return invalid("display_name", "The name holds a character that cannot be stored.")
+		return apperr.Invalid("display_name", "The name holds a character that cannot be stored.")
 	}
 	if named {
 		p.DisplayName = models.VisitorName(p.DisplayName, p.Locale)

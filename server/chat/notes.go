@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // Note is an internal note of the team on a thread. It is sent only to agents.
@@ -36,11 +37,11 @@ type noteDeleted struct {
 func checkNote(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
-		return invalid("text", "The text is empty.")
+		return apperr.Invalid("text", "The text is empty.")
 	case utf8.RuneCountInString(text) > models.MaxContentText:
-		return invalid("text", "The text is too long: it may have 10,000 characters at most.")
+		return apperr.Invalid("text", "The text is too long: it may have 10,000 characters at most.")
 	case strings.ContainsRune(text, 0):
-		return invalid("text", "The text holds a NUL character, which cannot be stored.")
+		return apperr.Invalid("text", "The text holds a NUL character, which cannot be stored.")
 	}
 	return nil
 }
@@ -58,7 +59,7 @@ func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID
 		return Note{}, err
 	}
 	if utf8.RuneCountInString(clientID) > models.MaxClientID || strings.ContainsRune(clientID, 0) {
-		return Note{}, invalid("client_id", "client_id must have at most 64 characters.")
+		return Note{}, apperr.Invalid("client_id", "client_id must have at most 64 characters.")
 	}
 	if err := s.mayStore(ctx, a, threadID, text); err != nil {
 		return Note{}, err

@@ -7,6 +7,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -36,13 +37,13 @@ func TestNotes(t *testing.T) {
 		}
 		// No operation of a visitor gives access to it.
 		for _, a := range []chat.Actor{v, operator} {
-			if _, err := w.AddNote(t.Context(), a, id, "x", ""); code(err) != chat.CodeUnauthorized {
+			if _, err := w.AddNote(t.Context(), a, id, "x", ""); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s notes: %v", a.Role, err)
 			}
-			if _, err := w.Notes(t.Context(), a, id); code(err) != chat.CodeUnauthorized {
+			if _, err := w.Notes(t.Context(), a, id); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s reads notes: %v", a.Role, err)
 			}
-			if err := w.DeleteNote(t.Context(), a, id, n.ID); code(err) != chat.CodeUnauthorized {
+			if err := w.DeleteNote(t.Context(), a, id, n.ID); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s deletes notes: %v", a.Role, err)
 			}
 		}
@@ -54,11 +55,11 @@ func TestNotes(t *testing.T) {
 			"text":      func() error { _, err := w.AddNote(t.Context(), ada, id, " \n", ""); return err },
 			"client_id": func() error { _, err := w.AddNote(t.Context(), ada, id, "x", strings.Repeat("c", 65)); return err },
 		} {
-			if err := try(); code(err) != chat.CodeValidation || chat.Public(err).Field != field {
+			if err := try(); code(err) != apperr.CodeValidation || chat.Public(err).Field != field {
 				t.Errorf("%s: %v", field, err)
 			}
 		}
-		if err := w.DeleteNote(t.Context(), ada, id, n.ID+1); code(err) != chat.CodeNotFound {
+		if err := w.DeleteNote(t.Context(), ada, id, n.ID+1); code(err) != apperr.CodeNotFound {
 			t.Errorf("a missing note: %v", err)
 		}
 		w.hall.Take()
@@ -111,17 +112,17 @@ func TestCanned(t *testing.T) {
 		}
 		for _, bad := range []chat.Canned{{Shortcut: "", Text: "x"}, {Shortcut: "a b", Text: "x"}, {Shortcut: "a/b", Text: "x"},
 			{Shortcut: strings.Repeat("ş", 33), Text: "x"}, {Shortcut: "x", Text: ""}, {Shortcut: "x", Text: "a\x00"}} {
-			if _, err := w.SaveCanned(t.Context(), agent, bad); code(err) != chat.CodeValidation {
+			if _, err := w.SaveCanned(t.Context(), agent, bad); code(err) != apperr.CodeValidation {
 				t.Errorf("%q: %v", bad.Shortcut, err)
 			}
 		}
-		if _, err := w.SaveCanned(t.Context(), agent, chat.Canned{Shortcut: "İADE-SÜRESİ_2", Text: "x"}); code(err) != chat.CodeConflict {
+		if _, err := w.SaveCanned(t.Context(), agent, chat.Canned{Shortcut: "İADE-SÜRESİ_2", Text: "x"}); code(err) != apperr.CodeConflict {
 			t.Errorf("the same shortcut: %v", err)
 		}
 		for _, a := range []chat.Actor{visitorAt("v"), operator} {
 			_, listed := w.Canned(t.Context(), a)
 			_, saved := w.SaveCanned(t.Context(), a, chat.Canned{Shortcut: "y", Text: "x"})
-			if code(listed) != chat.CodeUnauthorized || code(saved) != chat.CodeUnauthorized || code(w.DeleteCanned(t.Context(), a, c.ID)) != chat.CodeUnauthorized {
+			if code(listed) != apperr.CodeUnauthorized || code(saved) != apperr.CodeUnauthorized || code(w.DeleteCanned(t.Context(), a, c.ID)) != apperr.CodeUnauthorized {
 				t.Errorf("%s: %v, %v", a.Role, listed, saved)
 			}
 		}
@@ -134,7 +135,7 @@ func TestCanned(t *testing.T) {
 		if err := w.DeleteCanned(t.Context(), agent, c.ID); err != nil || names(w.hall.Take()[0].Agents) != "canned_changed" {
 			t.Errorf("%v", err)
 		}
-		if err := w.DeleteCanned(t.Context(), agent, c.ID); code(err) != chat.CodeNotFound {
+		if err := w.DeleteCanned(t.Context(), agent, c.ID); code(err) != apperr.CodeNotFound {
 			t.Errorf("deleted twice: %v", err)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // queueWait is how long a message may wait for space in the store's queue before its sender gets an error.
@@ -35,7 +36,7 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	}
 	if a.Role == Visitor {
 		if ok, wait := s.messages.Allow(p.ThreadID, a.Address); !ok {
-			return Limited(wait)
+			return apperr.Limited(wait)
 		}
 	}
 	if err := s.mayStore(ctx, a, p.ThreadID, p.Text, p.FileURL); err != nil {
@@ -117,7 +118,7 @@ func (s *Service) repeated(a Actor, r models.Appended, m Message, then func()) {
 
 func (s *Service) notSaved(ctx context.Context, err error) error {
 	e := saveFailed(err)
-	if e.Code == CodeSaveFailed {
+	if e.Code == apperr.CodeSaveFailed {
 		level := slog.LevelError
 		if errors.Is(e.Err, models.ErrUnavailable) { // the store logs an outage once, not for each message
 			level = slog.LevelDebug

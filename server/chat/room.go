@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"sohbet/server/apperr"
 	"sohbet/server/disk"
 )
 
@@ -40,7 +41,7 @@ func (s *Service) mayStore(ctx context.Context, a Actor, threadID string, texts 
 		return nil
 	}
 	if ok, wait := s.texts.AllowN(threadID, a.Address, kilobytes(texts...)); !ok {
-		return Limited(wait)
+		return apperr.Limited(wait)
 	}
 	return nil
 }
@@ -54,7 +55,7 @@ func (s *Service) roomFor(ctx context.Context, a Actor) bool {
 }
 
 // noRoom is the error when the disk is nearly full.
-var noRoom = &Error{Code: CodeSaveFailed, Status: http.StatusInsufficientStorage,
+var noRoom = &apperr.Error{Code: apperr.CodeSaveFailed, Status: http.StatusInsufficientStorage,
 	Message: "This cannot be stored: the server's disk is nearly full. Please try again later, or reach us in another way."}
 
 // Storage returns the disk status for agents: "ok", "low" (nearly full), or "full" (messages of visitors are refused).

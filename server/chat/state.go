@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // threadUpdated is the payload of "thread_updated". It contains only the fields that changed.
@@ -58,7 +59,7 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 		return err
 	}
 	if status != models.StatusActive && status != models.StatusClosed {
-		return invalid("status", "status must be active or closed.")
+		return apperr.Invalid("status", "status must be active or closed.")
 	}
 	t, err := s.store.Thread(ctx, threadID)
 	if err != nil {
@@ -103,13 +104,13 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	}
 	switch {
 	case old.SenderType != string(Agent) && old.SenderType != string(Telegram):
-		return Message{}, unauthorized("Only messages of the team can be changed.")
+		return Message{}, apperr.Unauthorized("Only messages of the team can be changed.")
 	case utf8.RuneCountInString(text) > models.MaxContentText:
-		return Message{}, invalid("content_text", "The message is too long: it may have 10,000 characters at most.")
+		return Message{}, apperr.Invalid("content_text", "The message is too long: it may have 10,000 characters at most.")
 	case strings.ContainsRune(text, 0):
-		return Message{}, invalid("content_text", "The message holds a NUL character, which cannot be stored.")
+		return Message{}, apperr.Invalid("content_text", "The message holds a NUL character, which cannot be stored.")
 	case old.ContentType == textType && strings.TrimSpace(text) == "":
-		return Message{}, invalid("content_text", "The message is empty.")
+		return Message{}, apperr.Invalid("content_text", "The message is empty.")
 	case old.ContentText == text:
 		return s.wireOne(ctx, old), nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 )
 
@@ -29,13 +30,13 @@ func TestSetStatus(t *testing.T) {
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "hello")
 		w.hall.Take()
-		if err := w.SetStatus(t.Context(), v, id, models.StatusClosed); code(err) != chat.CodeUnauthorized {
+		if err := w.SetStatus(t.Context(), v, id, models.StatusClosed); code(err) != apperr.CodeUnauthorized {
 			t.Errorf("a visitor closed it: %v", err)
 		}
-		if err := w.SetStatus(t.Context(), operator, id, "gone"); code(err) != chat.CodeValidation {
+		if err := w.SetStatus(t.Context(), operator, id, "gone"); code(err) != apperr.CodeValidation {
 			t.Errorf("an invalid status: %v", err)
 		}
-		if err := w.SetStatus(t.Context(), operator, "01890000-0000-4000-8000-000000000000", models.StatusClosed); code(err) != chat.CodeNotFound {
+		if err := w.SetStatus(t.Context(), operator, "01890000-0000-4000-8000-000000000000", models.StatusClosed); code(err) != apperr.CodeNotFound {
 			t.Errorf("a missing thread: %v", err)
 		}
 		told := func(status string, first bool) {
@@ -91,14 +92,14 @@ func TestEdit(t *testing.T) {
 			text   string
 			code   string
 		}{
-			"a visitor edits ours":   {v, id, ours.ID, "x", chat.CodeUnauthorized},
-			"we edit a visitor's":    {agent, id, theirs.ID, "x", chat.CodeUnauthorized},
-			"of another thread":      {agent, elsewhere, ours.ID, "x", chat.CodeNotFound},
-			"of no thread":           {agent, "x", ours.ID, "x", chat.CodeValidation},
-			"that is not there":      {agent, id, 1 << 40, "x", chat.CodeNotFound},
-			"into nothing":           {agent, id, ours.ID, " \n", chat.CodeValidation},
-			"into too much":          {agent, id, ours.ID, strings.Repeat("x", models.MaxContentText+1), chat.CodeValidation},
-			"into what no store has": {agent, id, ours.ID, "a\x00b", chat.CodeValidation},
+			"a visitor edits ours":   {v, id, ours.ID, "x", apperr.CodeUnauthorized},
+			"we edit a visitor's":    {agent, id, theirs.ID, "x", apperr.CodeUnauthorized},
+			"of another thread":      {agent, elsewhere, ours.ID, "x", apperr.CodeNotFound},
+			"of no thread":           {agent, "x", ours.ID, "x", apperr.CodeValidation},
+			"that is not there":      {agent, id, 1 << 40, "x", apperr.CodeNotFound},
+			"into nothing":           {agent, id, ours.ID, " \n", apperr.CodeValidation},
+			"into too much":          {agent, id, ours.ID, strings.Repeat("x", models.MaxContentText+1), apperr.CodeValidation},
+			"into what no store has": {agent, id, ours.ID, "a\x00b", apperr.CodeValidation},
 		} {
 			if _, err := w.Edit(t.Context(), c.actor, c.thread, c.id, c.text); code(err) != c.code {
 				t.Errorf("%s: %v", name, err)

@@ -9,6 +9,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 	"sohbet/server/hours"
@@ -21,7 +22,7 @@ func TestAway(t *testing.T) {
 		id := w.join(t, v, "Ayşe")
 		w.Arrived(v, id)
 		w.hall.Take()
-		if err := w.SetAway(t.Context(), v, true); code(err) != chat.CodeUnauthorized || w.Away() {
+		if err := w.SetAway(t.Context(), v, true); code(err) != apperr.CodeUnauthorized || w.Away() {
 			t.Errorf("a visitor sent the team home: %v", err)
 		}
 		for range 2 { // the second call changes nothing

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
 )
 
@@ -17,11 +18,11 @@ func (s *Service) History(ctx context.Context, a Actor, threadID string, q model
 	}
 	switch {
 	case q.BeforeID < 0 || q.AfterID < 0:
-		return nil, false, invalid("before_id", "before_id and after_id must be ids of messages.")
+		return nil, false, apperr.Invalid("before_id", "before_id and after_id must be ids of messages.")
 	case q.BeforeID > 0 && q.AfterID > 0:
-		return nil, false, invalid("after_id", "Ask for what is before or after a message, not both.")
+		return nil, false, apperr.Invalid("after_id", "Ask for what is before or after a message, not both.")
 	case q.Limit < 0:
-		return nil, false, invalid("limit", "limit must be between 1 and 100.")
+		return nil, false, apperr.Invalid("limit", "limit must be between 1 and 100.")
 	}
 	q.Limit = min(q.Limit, MaxHistory)
 	messages, more, err := s.store.Messages(ctx, threadID, q)
@@ -34,7 +35,7 @@ func (s *Service) History(ctx context.Context, a Actor, threadID string, q model
 // Beginning returns the first messages of a thread: the page that a client which has no messages yet requests with after_id 0.
 func (s *Service) Beginning(ctx context.Context, a Actor, threadID string, limit int) ([]Message, bool, error) {
 	if limit < 0 {
-		return nil, false, invalid("limit", "limit must be between 1 and 100.")
+		return nil, false, apperr.Invalid("limit", "limit must be between 1 and 100.")
 	}
 	if limit == 0 || limit > MaxHistory {
 		limit = MaxHistory
@@ -99,7 +100,7 @@ func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int
 		return err
 	}
 	if lastID <= 0 {
-		return invalid("last_id", "last_id must be the id of a message.")
+		return apperr.Invalid("last_id", "last_id must be the id of a message.")
 	}
 	moved, err := s.store.MarkRead(ctx, threadID, a.side(), lastID)
 	if err != nil {
@@ -124,7 +125,7 @@ func (s *Service) Delivered(ctx context.Context, a Actor, threadID string, lastI
 		return err
 	}
 	if lastID <= 0 {
-		return invalid("last_id", "last_id must be the id of a message.")
+		return apperr.Invalid("last_id", "last_id must be the id of a message.")
 	}
 	mark, moved, err := s.store.MarkReceived(ctx, threadID, a.side(), lastID)
 	if err != nil {

@@ -11,12 +11,13 @@ import (
 	"unicode/utf8"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 )
 
 // visitorOnly returns an error unless the actor is the visitor of the thread.
 func (s *Service) visitorOnly(a Actor, threadID string) error {
 	if a.Role != Visitor {
-		return unauthorized("Only the visitor can do this.")
+		return apperr.Unauthorized("Only the visitor can do this.")
 	}
 	if err := a.reach(threadID); err != nil {
 		return err
@@ -46,13 +47,13 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 	u, patch := threadUpdated{ID: threadID}, models.ThreadPatch{}
 	switch {
 	case email == "" && phone == "":
-		return invalid("email", "Please leave an e-mail address or a phone number.")
+		return apperr.Invalid("email", "Please leave an e-mail address or a phone number.")
 	case email != "" && !validEmail(email):
-		return invalid("email", "This is not an e-mail address.")
+		return apperr.Invalid("email", "This is not an e-mail address.")
 	case utf8.RuneCountInString(phone) > models.MaxPhoneNumber:
-		return invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
+		return apperr.Invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
 	case strings.ContainsRune(phone, 0) || !utf8.ValidString(phone):
-		return invalid("phone_number", "The phone number holds a character that cannot be stored.")
+		return apperr.Invalid("phone_number", "The phone number holds a character that cannot be stored.")
 	}
 	if email != "" {
 		u.Email, patch.Email = &email, &email
@@ -103,11 +104,11 @@ func (s *Service) Rate(ctx context.Context, a Actor, threadID string, score int6
 	}
 	switch {
 	case score < 1 || score > models.MaxRating:
-		return invalid("score", "score must be a whole number from 1 to 5.")
+		return apperr.Invalid("score", "score must be a whole number from 1 to 5.")
 	case utf8.RuneCountInString(comment) > models.MaxComment:
-		return invalid("comment", "The comment is too long: it may have 1,000 characters at most.")
+		return apperr.Invalid("comment", "The comment is too long: it may have 1,000 characters at most.")
 	case strings.ContainsRune(comment, 0):
-		return invalid("comment", "The comment holds a NUL character, which cannot be stored.")
+		return apperr.Invalid("comment", "The comment holds a NUL character, which cannot be stored.")
 	}
 	if err := s.mayStore(ctx, a, threadID, comment); err != nil {
 		return err
@@ -139,7 +140,7 @@ func (s *Service) Page(ctx context.Context, a Actor, threadID, address, title st
 		return err
 	}
 	if address = webAddress(address); address == "" {
-		return invalid("page_url", "page_url must be an http or https address.")
+		return apperr.Invalid("page_url", "page_url must be an http or https address.")
 	}
 	p := page{url: address, title: pageTitle(title), address: a.Address}
 	key := pageKey{a.SocketID, threadID}

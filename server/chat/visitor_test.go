@@ -8,6 +8,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -29,18 +30,18 @@ func TestContact(t *testing.T) {
 			"a", "a@", "@b.co", "a@b", "a b@c.co", "a@b..co", "a@-b.co", "Ayşe <a@b.co>", "a@b.co,c@d.co", "a@b.co\nBcc: c@d.co", "a@[127.0.0.1]",
 			strings.Repeat("a", 65) + "@b.co", "a@" + strings.Repeat("b.", 126) + "co", "a@b.co\x00", "a@b.c\xff",
 		} {
-			if err := w.Contact(t.Context(), v, id, bad, ""); code(err) != chat.CodeValidation || chat.Public(err).Field != "email" {
+			if err := w.Contact(t.Context(), v, id, bad, ""); code(err) != apperr.CodeValidation || chat.Public(err).Field != "email" {
 				t.Errorf("%q: %v", bad, err)
 			}
 		}
-		if err := w.Contact(t.Context(), v, id, "", strings.Repeat("5", 21)); code(err) != chat.CodeValidation || chat.Public(err).Field != "phone_number" {
+		if err := w.Contact(t.Context(), v, id, "", strings.Repeat("5", 21)); code(err) != apperr.CodeValidation || chat.Public(err).Field != "phone_number" {
 			t.Errorf("a long number: %v", err)
 		}
-		if err := w.Contact(t.Context(), v, id, " ", ""); code(err) != chat.CodeValidation {
+		if err := w.Contact(t.Context(), v, id, " ", ""); code(err) != apperr.CodeValidation {
 			t.Errorf("nothing: %v", err)
 		}
 		for _, a := range []chat.Actor{agent, operator, visitorAt("o")} {
-			if err := w.Contact(t.Context(), a, id, "a@b.co", ""); code(err) != chat.CodeUnauthorized {
+			if err := w.Contact(t.Context(), a, id, "a@b.co", ""); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s: %v", a.Role, err)
 			}
 		}
@@ -62,7 +63,7 @@ func TestContact(t *testing.T) {
 		if err := w.Block(t.Context(), agent, id, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Contact(t.Context(), v, id, "a@b.co", ""); code(err) != chat.CodeBlocked {
+		if err := w.Contact(t.Context(), v, id, "a@b.co", ""); code(err) != apperr.CodeBlocked {
 			t.Errorf("a blocked visitor: %v", err)
 		}
 	})
@@ -123,14 +124,14 @@ func TestRate(t *testing.T) {
 			"score":   func() error { return w.Rate(t.Context(), v, id, 6, "") },
 			"comment": func() error { return w.Rate(t.Context(), v, id, 5, strings.Repeat("ş", 1001)) },
 		} {
-			if err := try(); code(err) != chat.CodeValidation || chat.Public(err).Field != field {
+			if err := try(); code(err) != apperr.CodeValidation || chat.Public(err).Field != field {
 				t.Errorf("%s: %v", field, err)
 			}
 		}
-		if err := w.Rate(t.Context(), v, id, 0, ""); code(err) != chat.CodeValidation {
+		if err := w.Rate(t.Context(), v, id, 0, ""); code(err) != apperr.CodeValidation {
 			t.Errorf("no score: %v", err)
 		}
-		if err := w.Rate(t.Context(), agent, id, 5, ""); code(err) != chat.CodeUnauthorized {
+		if err := w.Rate(t.Context(), agent, id, 5, ""); code(err) != apperr.CodeUnauthorized {
 			t.Errorf("an agent: %v", err)
 		}
 		for _, score := range []int64{2, 5} { // a rating may be changed
@@ -161,10 +162,10 @@ func TestPage(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.hall.Take()
-		if err := w.Page(t.Context(), v, id, "javascript:alert(1)", "x"); code(err) != chat.CodeValidation || chat.Public(err).Field != "page_url" {
+		if err := w.Page(t.Context(), v, id, "javascript:alert(1)", "x"); code(err) != apperr.CodeValidation || chat.Public(err).Field != "page_url" {
 			t.Errorf("no page: %v", err)
 		}
-		if err := w.Page(t.Context(), agent, id, "https://a.example/", "x"); code(err) != chat.CodeUnauthorized {
+		if err := w.Page(t.Context(), agent, id, "https://a.example/", "x"); code(err) != apperr.CodeUnauthorized {
 			t.Errorf("an agent: %v", err)
 		}
 		for n := range 100 {
@@ -227,11 +228,11 @@ func TestFacts(t *testing.T) {
 			t.Errorf("%s, want %s", wire(t, f), wire(t, want))
 		}
 		for _, a := range []chat.Actor{v, operator} {
-			if _, err := w.Facts(t.Context(), a, id); code(err) != chat.CodeUnauthorized {
+			if _, err := w.Facts(t.Context(), a, id); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s: %v", a.Role, err)
 			}
 		}
-		if _, err := w.Facts(t.Context(), agent, "33333333-3333-4333-8333-333333333333"); code(err) != chat.CodeNotFound {
+		if _, err := w.Facts(t.Context(), agent, "33333333-3333-4333-8333-333333333333"); code(err) != apperr.CodeNotFound {
 			t.Errorf("of a missing thread: %v", err)
 		}
 		// Joining from another browser updates the browser.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"sohbet/models/storetest"
-	"sohbet/server/chat"
+	"sohbet/server/apperr"
 	"sohbet/server/media"
 	"sohbet/server/media/mediatest"
 )
@@ -58,10 +58,10 @@ func TestBombsAreRefused(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	for name, content := range mediatest.Bombs(t) {
 		kind, _, _ := strings.Cut(name, ":")
-		want := media.CodeFileType
+		want := apperr.CodeFileType
 		for _, large := range []string{"of 2,600 groups", "interlaced", "of one", "alpha"} {
 			if strings.Contains(name, large) {
-				want = media.CodeTooLarge
+				want = apperr.CodeTooLarge
 			}
 		}
 		if limit := media.Limit(media.Kind(kind)); int64(len(content)) > limit+256 {
@@ -153,7 +153,7 @@ func TestWhatIsTakenFitsIntoTheBudget(t *testing.T) {
 			switch code(err) {
 			case "<nil>":
 				taken[name] = true
-			case media.CodeTooLarge:
+			case apperr.CodeTooLarge:
 				refused[name] = true
 			default:
 				t.Errorf("%s with %d bytes: %v", name, budget, err)
@@ -184,7 +184,7 @@ func TestWhatIsStoredIsNotMuchLargerThanWhatCame(t *testing.T) {
 		content := mediatest.RawPNG(t, c.PNGOptions)
 		limit := max(4*int64(len(content)), 1<<20)
 		f, err := d.Save(t.Context(), media.Image, "x.png", bytes.NewReader(content))
-		if c.mime == "" && code(err) != media.CodeTooLarge || f.Type != c.mime {
+		if c.mime == "" && code(err) != apperr.CodeTooLarge || f.Type != c.mime {
 			t.Errorf("%s: %+v, %v", c.name, f, err)
 		}
 		if c.mime == "" {
@@ -233,7 +233,7 @@ func TestFilesThatArriveCountAgainstTheDisk(t *testing.T) {
 	_, err := d.Save(t.Context(), media.Any, "2.txt", strings.NewReader(text))
 	close(slow.end)
 	first.Wait()
-	var full *chat.Error
+	var full *apperr.Error
 	if !errors.As(err, &full) || full.Status != 507 {
 		t.Errorf("while a file arrives that takes the rest: %v", err)
 	}
@@ -252,8 +252,8 @@ func TestChecksEndWithTheirContext(t *testing.T) {
 		if _, err := d.Save(ended, kind, "x", bytes.NewReader(content)); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s after its sender left: %v", kind, err)
 		}
-		var busy *chat.Error
-		if _, err := d.Save(late, kind, "x", bytes.NewReader(content)); !errors.As(err, &busy) || busy.Status != 503 || busy.Code != media.CodeUploadFailed {
+		var busy *apperr.Error
+		if _, err := d.Save(late, kind, "x", bytes.NewReader(content)); !errors.As(err, &busy) || busy.Status != 503 || busy.Code != apperr.CodeUploadFailed {
 			t.Errorf("%s after its time: %v", kind, err)
 		}
 	}
@@ -271,9 +271,9 @@ func TestElementsAreCounted(t *testing.T) {
 		code    string
 	}{
 		{"a WebM of 400,000 empty elements", append(mediatest.WebM(2, 2), bytes.Repeat([]byte{0xec, 0x80}, 400_000)...), "<nil>"},
-		{"a WebM of 600,000 empty elements", append(mediatest.WebM(2, 2), bytes.Repeat([]byte{0xec, 0x80}, 600_000)...), media.CodeFileType},
-		{"an MP4 of 600,000 empty boxes", append(mediatest.M4A("soun"), bytes.Repeat([]byte("\x00\x00\x00\x08free"), 600_000)...), media.CodeFileType},
-		{"a WAV of 600,000 empty chunks", riff(append(mediatest.WAV(10), bytes.Repeat([]byte("junk\x00\x00\x00\x00"), 600_000)...)), media.CodeFileType},
+		{"a WebM of 600,000 empty elements", append(mediatest.WebM(2, 2), bytes.Repeat([]byte{0xec, 0x80}, 600_000)...), apperr.CodeFileType},
+		{"an MP4 of 600,000 empty boxes", append(mediatest.M4A("soun"), bytes.Repeat([]byte("\x00\x00\x00\x08free"), 600_000)...), apperr.CodeFileType},
+		{"a WAV of 600,000 empty chunks", riff(append(mediatest.WAV(10), bytes.Repeat([]byte("junk\x00\x00\x00\x00"), 600_000)...)), apperr.CodeFileType},
 	} {
 		if _, err := d.Save(t.Context(), media.Audio, "x", bytes.NewReader(c.content)); code(err) != c.code {
 			t.Errorf("%s: %v", c.name, err)

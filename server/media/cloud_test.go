@@ -13,7 +13,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
-	"sohbet/server/chat"
+	"sohbet/server/apperr"
 	"sohbet/server/media"
 	"sohbet/server/media/cloudinarytest"
 	"sohbet/server/media/mediatest"
@@ -65,7 +65,7 @@ func TestCloudKeepsPicturesAndSound(t *testing.T) {
 		if _, there := known[old]; err != nil || len(known) != 2 || !there || known[picture.URL].Name != "tatil.jpg" {
 			t.Errorf("known: %+v, %v", known, err)
 		}
-		if _, err := d.Claim(t.Context(), fetched, "a", true); code(err) != chat.CodeNotFound {
+		if _, err := d.Claim(t.Context(), fetched, "a", true); code(err) != apperr.CodeNotFound {
 			t.Errorf("what the account fetches from elsewhere: %v", err)
 		}
 		d.Remove([]string{picture.URL, voice.URL})
@@ -236,16 +236,16 @@ func TestBrowsersSendStraightToTheCloud(t *testing.T) {
 		// Cloudinary accepts a video as audio; this server does not, and deletes it there.
 		ticket = sign(media.Audio)
 		sendStraight(t, ticket, mediatest.WebM(1, 3))
-		if _, err := d.Confirm(t.Context(), ticket.ID, "x"); code(err) != media.CodeFileType {
+		if _, err := d.Confirm(t.Context(), ticket.ID, "x"); code(err) != apperr.CodeFileType {
 			t.Errorf("a film: %v", err)
 		}
 		ticket = sign(media.Image)
 		sendStraight(t, ticket, append(bytes.Clone(photo), make([]byte, 5<<20)...))
-		if _, err := d.Confirm(t.Context(), ticket.ID, "x"); code(err) != media.CodeTooLarge {
+		if _, err := d.Confirm(t.Context(), ticket.ID, "x"); code(err) != apperr.CodeTooLarge {
 			t.Errorf("5 MB and more: %v", err)
 		}
 		for _, id := range []string{sign(media.Image).ID, "chat_images/aaaaaaaaaaaaaaaaaaaaaaaaaa", "../x", ""} {
-			if _, err := d.Confirm(t.Context(), id, "x"); code(err) != media.CodeUploadFailed && code(err) != chat.CodeNotFound {
+			if _, err := d.Confirm(t.Context(), id, "x"); code(err) != apperr.CodeUploadFailed && code(err) != apperr.CodeNotFound {
 				t.Errorf("%q, where nothing was sent: %v", id, err)
 			}
 		}

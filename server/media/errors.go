@@ -10,34 +10,26 @@ import (
 
 	"github.com/gabriel-vasile/mimetype"
 
-	"sohbet/server/chat"
-)
-
-// The codes of uploads (docs/protocol.md, "HTTP errors").
-const (
-	CodeNoFile       = "NO_FILE"
-	CodeFileType     = "INVALID_FILE_TYPE"
-	CodeTooLarge     = "FILE_TOO_LARGE"
-	CodeUploadFailed = "UPLOAD_FAILED"
+	"sohbet/server/apperr"
 )
 
 var (
-	errEmpty = &chat.Error{Code: CodeNoFile, Field: "file", Status: http.StatusBadRequest, Message: "The file is empty. Choose another one."}
-	errFull  = &chat.Error{Code: CodeUploadFailed, Status: http.StatusInsufficientStorage,
+	errEmpty = &apperr.Error{Code: apperr.CodeNoFile, Field: "file", Status: http.StatusBadRequest, Message: "The file is empty. Choose another one."}
+	errFull  = &apperr.Error{Code: apperr.CodeUploadFailed, Status: http.StatusInsufficientStorage,
 		Message: "There is no room for files at the moment. Please send a text, or try again later."}
-	errBusy = &chat.Error{Code: CodeUploadFailed, Status: http.StatusServiceUnavailable,
+	errBusy = &apperr.Error{Code: apperr.CodeUploadFailed, Status: http.StatusServiceUnavailable,
 		Message: "Too many files are being checked at the moment. Please send it again in a minute."}
 )
 
 // wrongType refuses a file because of its type; why is logged.
-func wrongType(kind Kind, found string, why error) *chat.Error {
-	return &chat.Error{Code: CodeFileType, Field: "file", Status: http.StatusUnsupportedMediaType,
+func wrongType(kind Kind, found string, why error) *apperr.Error {
+	return &apperr.Error{Code: apperr.CodeFileType, Field: "file", Status: http.StatusUnsupportedMediaType,
 		Message: "This file cannot be sent: " + found + ". " + wanted[kind], Err: why}
 }
 
 func isWrongType(err error) bool {
-	var known *chat.Error
-	return errors.As(err, &known) && known.Code == CodeFileType
+	var known *apperr.Error
+	return errors.As(err, &known) && known.Code == apperr.CodeFileType
 }
 
 // typeNames are descriptions of some media types. Others are shown as media types.
@@ -62,19 +54,19 @@ func describe(detected *mimetype.MIME) string {
 
 func wrong(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
-func tooLarge(limit int64) *chat.Error {
-	return &chat.Error{Code: CodeTooLarge, Field: "file", Status: http.StatusRequestEntityTooLarge,
+func tooLarge(limit int64) *apperr.Error {
+	return &apperr.Error{Code: apperr.CodeTooLarge, Field: "file", Status: http.StatusRequestEntityTooLarge,
 		Message: fmt.Sprintf("The file is too large: it may have %d MB at most.", limit>>20)}
 }
 
-func tooManyPixels(why error) *chat.Error {
-	return &chat.Error{Code: CodeTooLarge, Field: "file", Status: http.StatusRequestEntityTooLarge,
+func tooManyPixels(why error) *apperr.Error {
+	return &apperr.Error{Code: apperr.CodeTooLarge, Field: "file", Status: http.StatusRequestEntityTooLarge,
 		Message: "The picture has too many pixels. Please make it smaller and send it again.", Err: why}
 }
 
 // refusal converts an error to the form that is returned to callers.
 func refusal(err error) error {
-	var known *chat.Error
+	var known *apperr.Error
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -89,13 +81,13 @@ func refusal(err error) error {
 		busy.Err = err
 		return &busy
 	}
-	return &chat.Error{Code: CodeUploadFailed, Status: http.StatusInternalServerError,
+	return &apperr.Error{Code: apperr.CodeUploadFailed, Status: http.StatusInternalServerError,
 		Message: "The file could not be stored. Please try again.", Err: err}
 }
 
 // judged converts the error of a check to a refusal of the file, unless the disk or the client failed.
 func judged(kind Kind, detected *mimetype.MIME, err error) error {
-	var known *chat.Error
+	var known *apperr.Error
 	var disk *fs.PathError
 	var system syscall.Errno
 	switch {

@@ -19,6 +19,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 )
 
@@ -108,7 +109,7 @@ func New(o Options) (*Service, error) {
 // Close closes the folder. Nothing may be saved or read afterwards.
 func (s *Service) Close() error { return s.local.root.Close() }
 
-// Save stores a file uploaded as a kind; its content decides which kind it becomes. If the file is refused the error is a *chat.Error,
+// Save stores a file uploaded as a kind; its content decides which kind it becomes. If the file is refused the error is a *apperr.Error,
 // and nothing is stored.
 func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader) (File, error) {
 	limit, known := limits[kind]
@@ -210,7 +211,7 @@ func fileOf(u models.Upload) File {
 }
 
 // ErrNotFound means that a file is not stored, or no longer.
-var ErrNotFound = &chat.Error{Code: chat.CodeNotFound, Message: "This file does not exist any more.", Status: 404}
+var ErrNotFound = &apperr.Error{Code: apperr.CodeNotFound, Message: "This file does not exist any more.", Status: 404}
 
 func (s *Service) find(ctx context.Context, url string) (models.Upload, error) {
 	list, err := s.store.Uploads(ctx, []string{url})

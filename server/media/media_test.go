@@ -18,7 +18,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
-	"sohbet/server/chat"
+	"sohbet/server/apperr"
 	"sohbet/server/media"
 	"sohbet/server/media/mediatest"
 )
@@ -110,7 +110,7 @@ func (d *desk) files(t testing.TB) []string {
 }
 
 func code(err error) string {
-	var e *chat.Error
+	var e *apperr.Error
 	if errors.As(err, &e) {
 		return e.Code
 	}
@@ -273,8 +273,8 @@ func TestDiskLimit(t *testing.T) {
 		first := d.save(t, media.Any, "1.txt", text)
 		d.save(t, media.Any, "2.txt", text)
 		_, err := d.Save(t.Context(), media.Any, "3.txt", bytes.NewReader(text))
-		var full *chat.Error
-		if !errors.As(err, &full) || full.Status != 507 || full.Code != media.CodeUploadFailed {
+		var full *apperr.Error
+		if !errors.As(err, &full) || full.Status != 507 || full.Code != apperr.CodeUploadFailed {
 			t.Fatalf("beyond the limit: %v", err)
 		}
 		if list := d.files(t); len(list) != 2 {
@@ -285,11 +285,11 @@ func TestDiskLimit(t *testing.T) {
 		d.save(t, media.Any, "3.txt", text)
 
 		again := newDesk(t, s, change, func(o *media.Options) { o.Dir = d.dir }) // stored files count after a restart
-		if _, err := again.Save(t.Context(), media.Any, "4.txt", bytes.NewReader(text)); code(err) != media.CodeUploadFailed {
+		if _, err := again.Save(t.Context(), media.Any, "4.txt", bytes.NewReader(text)); code(err) != apperr.CodeUploadFailed {
 			t.Errorf("after a restart: %v", err)
 		}
 		scarce := newDesk(t, s, func(o *media.Options) { o.Free = func() (uint64, error) { return 1 << 20, nil } })
-		if _, err := scarce.Save(t.Context(), media.Any, "5.txt", strings.NewReader("x")); code(err) != media.CodeUploadFailed {
+		if _, err := scarce.Save(t.Context(), media.Any, "5.txt", strings.NewReader("x")); code(err) != apperr.CodeUploadFailed {
 			t.Errorf("on a full disk: %v", err)
 		}
 	})
@@ -321,7 +321,7 @@ func TestFilesGoWithTheirMessages(t *testing.T) {
 		}
 		d.clock.add(2 * time.Minute)
 		d.Sweep(t.Context())
-		if _, _, err := d.Open(t.Context(), unnamed.URL); code(err) != chat.CodeNotFound {
+		if _, _, err := d.Open(t.Context(), unnamed.URL); code(err) != apperr.CodeNotFound {
 			t.Errorf("what no message names is still there: %v", err)
 		}
 		if n := len(d.files(t)); n != 4 {
@@ -332,7 +332,7 @@ func TestFilesGoWithTheirMessages(t *testing.T) {
 		}
 		d.Remove([]string{named.URL, shared.URL, "https://elsewhere.example/a.png", "/uploads/../chat.db"})
 		d.Sweep(t.Context())
-		if _, _, err := d.Open(t.Context(), named.URL); code(err) != chat.CodeNotFound {
+		if _, _, err := d.Open(t.Context(), named.URL); code(err) != apperr.CodeNotFound {
 			t.Errorf("the file of a deleted message: %v", err)
 		}
 		d.read(t, shared.URL)
@@ -368,11 +368,11 @@ func TestClaim(t *testing.T) {
 		}
 		for _, url := range []string{"/uploads/files/aaaaaaaaaaaaaaaaaaaaaaaaaa.pdf", "/uploads/../chat.db", "/%75ploads/x", f.URL + "?x", "/uploads/",
 			"https://elsewhere.example/a.png", "https://res.cloudinary.com/elsewhere/image/upload/a.png"} {
-			if _, err := d.Claim(t.Context(), url, "a", true); code(err) != chat.CodeNotFound {
+			if _, err := d.Claim(t.Context(), url, "a", true); code(err) != apperr.CodeNotFound {
 				t.Errorf("%s: %v", url, err)
 			}
 		}
-		if _, err := d.Claim(t.Context(), f.URL, "b", false); code(err) != chat.CodeNotFound {
+		if _, err := d.Claim(t.Context(), f.URL, "b", false); code(err) != apperr.CodeNotFound {
 			t.Errorf("another thread's file: %v", err)
 		}
 		if _, err := d.Claim(t.Context(), f.URL, "b", true); err != nil {

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"sohbet/models/storetest"
-	"sohbet/server/chat"
+	"sohbet/server/apperr"
 	"sohbet/server/media"
 	"sohbet/server/media/mediatest"
 )
@@ -160,8 +160,8 @@ func TestRefusalsNameWhatWasFound(t *testing.T) {
 		{media.Any, "a.txt", append(mediatest.UTF16("abc", binary.LittleEndian), 'd'), "a text, but"},
 	} {
 		_, err := d.Save(t.Context(), c.route, c.name, bytes.NewReader(c.content))
-		var refused *chat.Error
-		if !errors.As(err, &refused) || refused.Code != media.CodeFileType || !strings.Contains(refused.Message, c.says) {
+		var refused *apperr.Error
+		if !errors.As(err, &refused) || refused.Code != apperr.CodeFileType || !strings.Contains(refused.Message, c.says) {
 			t.Errorf("%s by %s: %v, want %q", c.name, c.route, err, c.says)
 		}
 	}
@@ -175,7 +175,7 @@ func TestLimitIsThatOfWhatAFileIs(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	photo := mediatest.JPEG(t, mediatest.Picture(40, 30, 0))
 	_, err := d.Save(t.Context(), media.Any, "a.jpg", bytes.NewReader(append(photo, make([]byte, 6<<20)...)))
-	if code(err) != media.CodeTooLarge {
+	if code(err) != apperr.CodeTooLarge {
 		t.Errorf("6 MB: %v", err)
 	}
 }
@@ -201,13 +201,13 @@ func TestAnimatedWebP(t *testing.T) {
 		content []byte
 		code    string
 	}{
-		"a frame beyond the edges":      {mediatest.AnimatedWebP(small, frame), media.CodeFileType},
-		"a frame of another size":       {append(append(bytes.Clone(broken[:at+8+6]), 3), broken[at+8+7:]...), media.CodeFileType},
-		"no frames":                     {mediatest.AnimatedWebP(frame)[:44], media.CodeFileType},
-		"a first frame that is damaged": {bytes.Replace(mediatest.AnimatedWebP(small), small[30:60], bytes.Repeat([]byte{0xff}, 30), 1), media.CodeFileType},
-		"too many frames":               {mediatest.AnimatedWebP(repeated(mediatest.WebP(t, mediatest.Picture(1, 1, 0)), 5001)...), media.CodeFileType},
-		"too many pixels":               {mediatest.AnimatedWebP(repeated(mediatest.WebP(t, image.NewNRGBA(image.Rect(0, 0, 2000, 2000))), 31)...), media.CodeTooLarge},
-		"a first frame that costs much": {mediatest.AnimatedWebP(mediatest.WebPGroups(2600, 11)), media.CodeTooLarge},
+		"a frame beyond the edges":      {mediatest.AnimatedWebP(small, frame), apperr.CodeFileType},
+		"a frame of another size":       {append(append(bytes.Clone(broken[:at+8+6]), 3), broken[at+8+7:]...), apperr.CodeFileType},
+		"no frames":                     {mediatest.AnimatedWebP(frame)[:44], apperr.CodeFileType},
+		"a first frame that is damaged": {bytes.Replace(mediatest.AnimatedWebP(small), small[30:60], bytes.Repeat([]byte{0xff}, 30), 1), apperr.CodeFileType},
+		"too many frames":               {mediatest.AnimatedWebP(repeated(mediatest.WebP(t, mediatest.Picture(1, 1, 0)), 5001)...), apperr.CodeFileType},
+		"too many pixels":               {mediatest.AnimatedWebP(repeated(mediatest.WebP(t, image.NewNRGBA(image.Rect(0, 0, 2000, 2000))), 31)...), apperr.CodeTooLarge},
+		"a first frame that costs much": {mediatest.AnimatedWebP(mediatest.WebPGroups(2600, 11)), apperr.CodeTooLarge},
 	} {
 		var err error
 		used := allocated(func() { _, err = d.Save(t.Context(), media.Image, "x", bytes.NewReader(c.content)) })

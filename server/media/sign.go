@@ -17,7 +17,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"sohbet/models"
-	"sohbet/server/chat"
+	"sohbet/server/apperr"
 )
 
 // Ticket lets a browser upload one file directly to Cloudinary.
@@ -105,7 +105,7 @@ func (s *Service) Confirm(ctx context.Context, id, name string) (File, error) {
 		err = refused(r.Error)
 	}
 	if err != nil {
-		return File{}, &chat.Error{Code: CodeUploadFailed, Status: http.StatusBadGateway,
+		return File{}, &apperr.Error{Code: apperr.CodeUploadFailed, Status: http.StatusBadGateway,
 			Message: "The file could not be found where it was sent. Please send it again.", Err: err}
 	}
 	switch {

@@ -21,6 +21,7 @@ import (
 	webpush "github.com/SherClockHolmes/webpush-go"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/outbound"
 )
@@ -122,30 +123,26 @@ type Subscription struct {
 
 const maxEndpoint = 1024
 
-func invalid(field, message string) error {
-	return &chat.Error{Code: chat.CodeValidation, Field: field, Message: message, Status: http.StatusBadRequest}
-}
-
 func (n *Subscription) check() error {
 	u, err := url.Parse(n.Endpoint)
 	switch {
 	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || len(n.Endpoint) > maxEndpoint:
-		return invalid("endpoint", "endpoint must be the https URL from the browser's push subscription.")
+		return apperr.Invalid("endpoint", "endpoint must be the https URL from the browser's push subscription.")
 	case len(n.Locale) > models.MaxLocale:
-		return invalid("locale", "locale must be a language such as tr.")
+		return apperr.Invalid("locale", "locale must be a language such as tr.")
 	}
 	if !outbound.MayBePublic(u.Hostname()) {
-		return invalid("endpoint", "endpoint must be on the public internet.")
+		return apperr.Invalid("endpoint", "endpoint must be on the public internet.")
 	}
 	point, err := decode(n.Keys.P256DH)
 	if err == nil {
 		_, err = ecdh.P256().NewPublicKey(point)
 	}
 	if err != nil {
-		return invalid("keys.p256dh", "keys.p256dh must be the browser's public key: 65 bytes in base64url.")
+		return apperr.Invalid("keys.p256dh", "keys.p256dh must be the browser's public key: 65 bytes in base64url.")
 	}
 	if secret, err := decode(n.Keys.Auth); err != nil || len(secret) != 16 {
-		return invalid("keys.auth", "keys.auth must be 16 bytes in base64url.")
+		return apperr.Invalid("keys.auth", "keys.auth must be 16 bytes in base64url.")
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"sohbet/assets"
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/logging/loggingtest"
 	"sohbet/server/push"
@@ -346,7 +347,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 			n := b.subscription("tr")
 			do(&n)
 			err := w.Subscribe(t.Context(), n, "s", time.Now().Add(time.Hour), "")
-			if public := chat.Public(err); err == nil || public.Code != chat.CodeValidation || public.Field != field {
+			if public := chat.Public(err); err == nil || public.Code != apperr.CodeValidation || public.Field != field {
 				t.Errorf("%s %d: %v", field, i, err)
 			}
 		}

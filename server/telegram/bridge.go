@@ -80,7 +80,7 @@ type Chat interface {
 	VisitorsOnline() int
 }
 
-// Media is the part of media.Service that the bridge uses. The message of an error of type *chat.Error is shown to the operator.
+// Media is the part of media.Service that the bridge uses. The message of an error of type *apperr.Error is shown to the operator.
 type Media interface {
 	Save(ctx context.Context, kind media.Kind, name string, r io.Reader) (media.File, error)
 	SaveVideo(ctx context.Context, name string, r io.Reader, limit int64) (media.File, error)

@@ -13,6 +13,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 )
 
@@ -220,11 +221,11 @@ func (b *Bridge) diagnosis(ctx context.Context, lang string) string {
 
 // did turns an error of the chat service into an answer; done reports whether one was sent.
 func (b *Bridge) did(ctx context.Context, m *tele.Message, lang string, err error) (done bool, out error) {
-	var no *chat.Error
+	var no *apperr.Error
 	switch {
 	case err == nil:
 		return false, nil
-	case errors.As(err, &no) && no.Code == chat.CodeNotFound:
+	case errors.As(err, &no) && no.Code == apperr.CodeNotFound:
 		return true, b.answer(ctx, m, say(lang, "gone"), nil)
 	case errors.As(err, &no) && no.Status < 500:
 		return true, b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(reason(lang, no))), nil)

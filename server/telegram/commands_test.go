@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
 	"sohbet/server/telegram"
@@ -131,7 +132,7 @@ func TestBlock(t *testing.T) {
 	if !strings.Contains(blocked.Text, "engellendi") {
 		t.Errorf("%q", blocked.Text)
 	}
-	if _, err := h.room.Post(t.Context(), ayse, chat.Post{ThreadID: a, Text: "buy that"}); chat.Public(err).Code != chat.CodeBlocked {
+	if _, err := h.room.Post(t.Context(), ayse, chat.Post{ThreadID: a, Text: "buy that"}); chat.Public(err).Code != apperr.CodeBlocked {
 		t.Errorf("after it: %v", err)
 	}
 	if free := h.press(blocked, "unblock:"); !strings.Contains(free.Text, "kaldırıldı") {

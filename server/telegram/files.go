@@ -11,7 +11,7 @@ import (
 
 	tele "gopkg.in/telebot.v3"
 
-	"sohbet/server/chat"
+	"sohbet/server/apperr"
 	"sohbet/server/media"
 )
 
@@ -115,7 +115,7 @@ func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored me
 	} else {
 		stored, err = b.files.Save(ctx, f.kind, f.name, content)
 	}
-	var no *chat.Error
+	var no *apperr.Error
 	if errors.As(err, &no) && no.Status < 500 {
 		return media.File{}, say(lang, "bad_file", "reason", html.EscapeString(reason(lang, no))), nil
 	}

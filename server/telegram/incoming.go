@@ -18,6 +18,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/models"
+	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/outbox"
 )
@@ -236,9 +237,9 @@ func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *
 		p.Type, p.FileURL = string(stored.Kind), stored.URL
 	}
 	posted, err := b.chat.Post(ctx, operator, p)
-	var no *chat.Error
+	var no *apperr.Error
 	switch {
-	case errors.As(err, &no) && no.Code == chat.CodeNotFound:
+	case errors.As(err, &no) && no.Code == apperr.CodeNotFound:
 		return b.answer(ctx, m, say(lang, "gone"), nil)
 	case errors.As(err, &no) && no.Status < 500:
 		return b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(reason(lang, no))), nil)
@@ -287,9 +288,9 @@ func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message, last bool) error
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
 	_, err = b.chat.Edit(ctx, operator, l.ThreadID, l.MessageID, textOf(m))
-	var no *chat.Error
+	var no *apperr.Error
 	switch {
-	case errors.As(err, &no) && no.Code == chat.CodeNotFound:
+	case errors.As(err, &no) && no.Code == apperr.CodeNotFound:
 		return nil
 	case errors.As(err, &no) && no.Status < 500:
 		return b.answer(ctx, m, say(b.language(m.Sender), "not_edited", "reason", html.EscapeString(reason(b.language(m.Sender), no))), nil)
@@ -320,7 +321,7 @@ func (b *Bridge) topicTurned(ctx context.Context, m *tele.Message) error {
 	if err == nil {
 		err = b.chat.SetStatus(ctx, operator, names.ThreadID, status)
 	}
-	var no *chat.Error
+	var no *apperr.Error
 	if err != nil && (!errors.As(err, &no) || no.Status >= 500) {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}

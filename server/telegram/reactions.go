@@ -10,7 +10,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/models"
-	"sohbet/server/chat"
+	"sohbet/server/apperr"
 	"sohbet/server/outbox"
 )
 
@@ -29,7 +29,7 @@ func (b *Bridge) reacted(ctx context.Context, r *tele.MessageReaction) error {
 		if err == nil && m.SenderType == models.Visitor {
 			err = b.chat.React(ctx, operator, m.ThreadID, id, emojiOf(r.NewReaction))
 		}
-		var no *chat.Error
+		var no *apperr.Error
 		if errors.Is(err, models.ErrNotFound) || errors.As(err, &no) && no.Status < 500 {
 			continue // deleted meanwhile
 		} else if err != nil {

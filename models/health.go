@@ -4,87 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
-
-// ErrUnavailable matches errors that mean that the database is unreachable, locked, full, read-only or damaged. The request itself is
-// valid and may succeed later.
-var ErrUnavailable = errors.New("models: the database does not work")
-
-var sqliteTroubles = map[int]string{
-	3:  "this program has no permission to access the database file",
-	5:  "the database file is locked by another program",
-	6:  "the database file is locked by another program",
-	8:  "the database file cannot be written: it, its folder or its disk is read-only",
-	10: "the disk of the database reports an error",
-	11: "the database file is damaged: restore a backup with sohbet restore",
-	13: "the disk of the database is full",
-	14: "the database file cannot be opened: check that its folder exists and its permissions",
-	23: "this program has no permission to access the database file",
-	26: "the database file is damaged or not an SQLite database: restore a backup with sohbet restore",
-}
-
-var postgresTroubles = map[string]string{
-	"28P01": "PostgreSQL refuses the user or password of DATABASE_URL",
-	"28000": "PostgreSQL refuses the user of DATABASE_URL",
-	"3D000": "the database that DATABASE_URL names does not exist",
-	"25006": "PostgreSQL is read-only",
-	"42501": "the user of DATABASE_URL may not do this",
-	"53100": "the disk of PostgreSQL is full",
-	"53200": "PostgreSQL is out of memory",
-	"53300": "PostgreSQL has too many connections",
-	"57P01": "PostgreSQL is shutting down",
-	"57P02": "PostgreSQL is restarting after a crash",
-	"57P03": "PostgreSQL is starting or stopping",
-	"XX001": "PostgreSQL reports damaged data",
-	"XX002": "PostgreSQL reports a damaged index",
-}
-
-// trouble describes a failure of the database itself in a plain sentence; "" if the error is of another kind.
-func trouble(err error) string {
-	if err == nil {
-		return ""
-	}
-	var right *accessError
-	if errors.As(err, &right) {
-		return right.sentence
-	}
-	if code, ok := sqliteCode(err); ok {
-		return sqliteTroubles[code]
-	}
-	var parameter *parameterError
-	if errors.As(err, &parameter) {
-		return fmt.Sprintf("DATABASE_URL names the parameter %q, which PostgreSQL or the pooler in front of it does not know; remove it", parameter.name)
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		if strings.Contains(pg.Message, "statement pooling mode") { // PgBouncer has no error code for it
-			return "PgBouncer runs with pool_mode = statement, which allows no transactions: set it to transaction or session"
-		}
-		return postgresTroubles[pg.Code]
-	}
-	var dial *pgconn.ConnectError
-	switch {
-	case errors.As(err, &dial):
-		return "PostgreSQL cannot be reached"
-	case brokenConnection(err):
-		return "the connection to PostgreSQL broke"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "the database does not answer in time"
-	}
-	return ""
-}
-
-// damaged reports whether the database file is corrupt, which does not go away by itself.
-func damaged(err error) bool {
-	code, ok := sqliteCode(err)
-	return ok && (code == 11 || code == 26)
-}
 
 // health tracks failures of the database.
 type health struct {
@@ -136,7 +59,7 @@ func (s *Store) batchStored() {
 }
 
 func plain(err error) string {
-	if why := trouble(err); why != "" {
+	if why := classify(err).sentence; why != "" {
 		return why
 	}
 	return "the database reports an error"
@@ -154,7 +77,7 @@ func (s *Store) Check(ctx context.Context) Condition {
 		return c
 	}
 	if s.health.damaged.Load() {
-		c.Writes = errors.New(sqliteTroubles[11])
+		c.Writes = errors.New(sqliteDamaged)
 		return c
 	}
 	h := &s.health
@@ -206,7 +129,7 @@ func (s *Store) await(ctx context.Context, most time.Duration) error {
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		var one int
 		err := again(ctx, func() error { return s.write.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error })
-		if err == nil || !worthWaiting(err) || ctx.Err() != nil {
+		if err == nil || !classify(err).wait || ctx.Err() != nil {
 			return err
 		}
 		left := time.Until(deadline)
@@ -222,13 +145,4 @@ func (s *Store) await(ctx context.Context, most time.Duration) error {
 			return err
 		}
 	}
-}
-
-func worthWaiting(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code == "57P03" || pg.Code == "57P01" || pg.Code == "57P02" || pg.Code == "53300"
-	}
-	var dial *pgconn.ConnectError
-	return errors.As(err, &dial) || brokenConnection(err) || errors.Is(err, context.DeadlineExceeded)
 }
