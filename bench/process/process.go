@@ -237,17 +237,3 @@ func (p *Process) Forget() {
 		p.t.Fatal(err)
 	}
 }
-
-// AtRest waits until the server has compressed its assets, which takes memory temporarily, and returns its memory usage then.
-func (p *Process) AtRest() int64 {
-	p.t.Helper()
-	deadline := time.After(startTimeout)
-	for !slices.ContainsFunc(p.Log(), func(line string) bool { return strings.Contains(line, "compressed the page assets") }) {
-		select {
-		case <-deadline:
-			p.t.Fatal("the server has not compressed its assets")
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return p.Memory()
-}
