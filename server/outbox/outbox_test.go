@@ -215,7 +215,7 @@ func open(t *testing.T, l Limit, send func(context.Context, Delivery) *Outcome) 
 				s.reported(err)
 			}
 		},
-		Aside:   func(context.Context, models.OutboxRow, string) {}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Aside: func(context.Context, models.OutboxRow, string) {}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
