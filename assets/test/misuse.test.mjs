@@ -259,6 +259,7 @@ test('two tabs play one sound', async () => {
 test('a tab reloads once after the server was updated, when nothing is lost by that', async () => {
   const context = await env.newContext();
   let build = '';
+  await context.route(/transport=polling/, (route) => route.abort()); // the fallback, which would bypass the change below
   await context.routeWebSocket(/socket\.io/, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((frame) => server.send(frame));

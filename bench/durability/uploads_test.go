@@ -57,7 +57,7 @@ func TestUploadsAtOnce(t *testing.T) {
 		}
 		return nil
 	}
-	before := p.AtRest()
+	before := p.Memory()
 	p.Forget()
 	var group errgroup.Group
 	for range uploads {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -236,18 +235,4 @@ func (p *Process) Forget() {
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-}
-
-// AtRest waits until the server has compressed its assets, which takes memory temporarily, and returns its memory usage then.
-func (p *Process) AtRest() int64 {
-	p.t.Helper()
-	deadline := time.After(startTimeout)
-	for !slices.ContainsFunc(p.Log(), func(line string) bool { return strings.Contains(line, "compressed the page assets") }) {
-		select {
-		case <-deadline:
-			p.t.Fatal("the server has not compressed its assets")
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return p.Memory()
 }

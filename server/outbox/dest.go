@@ -397,7 +397,9 @@ func (d *dest) failed(ctx context.Context, k *key, row models.OutboxRow, out Out
 		if out.Scope == Whole {
 			most = backoffWhole
 		}
-		d.retryAt = d.s.Now().Add(Backoff(d.failures-1, most))
+		if d.failures > 0 { // otherwise another delivery succeeded meanwhile
+			d.retryAt = d.s.Now().Add(Backoff(d.failures-1, most))
+		}
 		d.wait(k, due, false)
 	})
 }

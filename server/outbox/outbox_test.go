@@ -144,6 +144,8 @@ type site struct {
 	trouble error
 	send    func(ctx context.Context, d Delivery) *Outcome // nil = the destination accepts everything
 	stop    func()
+	// reported is called after trouble was set; nil = nothing more happens
+	reported func(error)
 }
 
 // Send delivers all pending rows.
@@ -205,8 +207,15 @@ func open(t *testing.T, l Limit, send func(context.Context, Delivery) *Outcome) 
 	s := &site{table: &table{}, t: t, began: time.Now(), pace: NewPace(l, time.Now), send: send, tries: make(map[int64]int)}
 	s.sender = New(Options{
 		Channel: "test", Store: s.table, Deliver: s, Pace: func(string) *Pace { return s.pace }, Workers: 4, MaxTries: 3,
-		Trouble: func(err error) { s.mu.Lock(); s.trouble = err; s.mu.Unlock() },
-		Aside:   func(context.Context, models.OutboxRow, string) {}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Trouble: func(err error) {
+			s.mu.Lock()
+			s.trouble = err
+			s.mu.Unlock()
+			if s.reported != nil {
+				s.reported(err)
+			}
+		},
+		Aside: func(context.Context, models.OutboxRow, string) {}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -309,6 +318,35 @@ func TestACallThatHangsHoldsItsKeyOnly(t *testing.T) {
 		time.Sleep(time.Second)
 		if ids, _ := s.arrived("other"); len(ids) != 1 {
 			t.Error("another key waits for it")
+		}
+	})
+}
+
+// A delivery that succeeds while the failure of another is being recorded ends the outage: only the failed key waits.
+func TestASuccessDuringAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failed := false
+		s := open(t, Limit{}, func(_ context.Context, d Delivery) *Outcome {
+			if d.Rows[0].ThreadID == "fails once" && !failed {
+				failed = true
+				return &Outcome{Err: errors.New("no answer"), Reason: "no answer"}
+			}
+			return nil
+		})
+		s.mu.Lock()
+		s.reported = func(err error) {
+			if err != nil {
+				s.put("good")
+				time.Sleep(time.Second) // long enough for its delivery
+			}
+		}
+		s.mu.Unlock()
+		s.put("fails once")
+		time.Sleep(3 * time.Second)
+		for _, thread := range []string{"good", "fails once"} {
+			if ids, _ := s.arrived(thread); len(ids) != 1 {
+				t.Errorf("%s: delivered %v", thread, ids)
+			}
 		}
 	})
 }
