@@ -3,7 +3,7 @@ package assets
 import "net/http"
 
 // The Socket.IO client that the pages use. package.json pins the same version,
-// and client_test.go holds the two together.
+// and assets_test.go holds the two together.
 const (
 	ClientVersion = "4.8.3"
 	// ClientCDN is the origin that a Content-Security-Policy must allow when the client is not embedded.

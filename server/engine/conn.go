@@ -19,7 +19,7 @@ const (
 const volatileDepth = 16
 
 // Conn is one Engine.IO connection with any transport. It implements the part of the library's engine.Socket interface that the
-// Socket.IO layer uses (library.go). It is safe for concurrent use.
+// Socket.IO layer uses (socketio_binding.go). It is safe for concurrent use.
 type Conn struct {
 	listeners
 	srv     *Server
