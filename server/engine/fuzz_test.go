@@ -97,14 +97,14 @@ func FuzzWebsocketFrames(f *testing.F) {
 		{0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0},
 		{0xc1, 0x80, 0, 0, 0, 0},
 	} {
-		f.Add(seed, uint8(1), false)
-		f.Add(seed, uint8(7), true)
+		f.Add(seed, uint8(1))
+		f.Add(seed, uint8(7))
 	}
 	srv := New(Options{MaxPayload: limit})
 	request := httptest.NewRequest("GET", "/", nil)
-	f.Fuzz(func(t *testing.T, data []byte, step uint8, deflate bool) {
+	f.Fuzz(func(t *testing.T, data []byte, step uint8) {
 		run := func(piece int) (messages []string, result error) {
-			w := &wsConn{nc: nowhere{}, deflate: deflate}
+			w := &wsConn{nc: nowhere{}}
 			c := srv.newConn(request, w)
 			w.conn = c
 			defer c.abort(ClosedByServer)

@@ -50,8 +50,6 @@ type Options struct {
 	AddressKey func(string) string
 	// DisablePolling and DisableWebsocket disable a transport.
 	DisablePolling, DisableWebsocket bool
-	// Compression enables permessage-deflate (RFC 7692) for websockets. It costs CPU time and memory, so it is off by default.
-	Compression bool
 	// HandOver is the time over which Close spreads the closing of many connections, so that their clients do not reconnect to the
 	// other processes all at once. With 0 all are closed at once, which is better if there is no other process.
 	HandOver time.Duration

@@ -12,18 +12,15 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gobwas/httphead"
 	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsflate"
 )
 
 // wsConn is one websocket. Framing, masking, header checks and the handshake are done by github.com/gobwas/ws, which leaves reading to
 // its caller, so that an idle connection needs no buffer (comparison in bench/README.md).
 type wsConn struct {
-	nc      net.Conn
-	raw     syscall.RawConn // of nc, if it has one
-	conn    *Conn           // set before other goroutines have access
-	deflate bool
+	nc   net.Conn
+	raw  syscall.RawConn // of nc, if it has one
+	conn *Conn           // set before other goroutines have access
 
 	fd      int32 // key in the poller, guarded by its lock
 	reading atomic.Int32
@@ -34,13 +31,12 @@ type wsConn struct {
 	late atomic.Pointer[time.Timer]
 
 	// The remaining fields are used only by the reader.
-	rest       []byte // bytes of an incomplete frame
-	parts      []byte // fragments of an incomplete message
-	partsOp    ws.OpCode
-	compressed bool // the message in parts is compressed
-	upgrading  bool // not the connection's transport yet
-	held       int  // bytes of rest and parts counted against the budget
-	handled    int  // number of messages handled
+	rest      []byte // bytes of an incomplete frame
+	parts     []byte // fragments of an incomplete message
+	partsOp   ws.OpCode
+	upgrading bool // not the connection's transport yet
+	held      int  // bytes of rest and parts counted against the budget
+	handled   int  // number of messages handled
 }
 
 // probeLimit is the maximum message size on a websocket that is not the connection's transport yet, which only sends "2probe".
@@ -65,13 +61,6 @@ var (
 // accept answers a websocket handshake and returns the connection with the data already read after the request.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte, error) {
 	var upgrader ws.HTTPUpgrader
-	extension := wsflate.Extension{Parameters: wsflate.Parameters{
-		ServerNoContextTakeover: true,
-		ClientNoContextTakeover: true,
-	}}
-	if s.opts.Compression {
-		upgrader.Negotiate = func(o httphead.Option) (httphead.Option, error) { return extension.Negotiate(o) }
-	}
 	nc, rw, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
 		if nc != nil {
@@ -86,7 +75,6 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte
 		_ = tcp.SetReadBuffer(kernelBuffer)
 	}
 	socket := &wsConn{nc: nc}
-	_, socket.deflate = extension.Accepted()
 	if sc, ok := nc.(syscall.Conn); ok {
 		if socket.raw, err = sc.SyscallConn(); err != nil {
 			nc.Close()
@@ -340,16 +328,10 @@ func (w *wsConn) feed(data []byte) error {
 
 func (w *wsConn) check(h ws.Header, limit int) error {
 	state := ws.StateServerSide
-	if w.deflate {
-		state = state.Set(ws.StateExtended)
-	}
 	if w.partsOp != 0 {
 		state = state.Set(ws.StateFragmented)
 	}
-	if ws.CheckHeader(h, state) != nil || h.Rsv2() || h.Rsv3() {
-		return errFrame
-	}
-	if h.Rsv1() && (h.OpCode == ws.OpContinuation || h.OpCode.IsControl()) {
+	if ws.CheckHeader(h, state) != nil { // also refuses the bits of extensions
 		return errFrame
 	}
 	if h.Length > int64(limit) || int64(len(w.parts))+h.Length > int64(limit) {
@@ -363,23 +345,17 @@ func (w *wsConn) frame(h ws.Header, payload []byte) error {
 	if h.OpCode.IsControl() {
 		return w.conn.onFrame(w, h.OpCode, payload)
 	}
-	op, compressed := h.OpCode, h.Rsv1()
+	op := h.OpCode
 	switch {
 	case !h.Fin && h.OpCode != ws.OpContinuation:
-		w.parts, w.partsOp, w.compressed = payload, op, compressed
+		w.parts, w.partsOp = payload, op
 		return nil
 	case !h.Fin:
 		w.parts = append(w.parts, payload...)
 		return nil
 	case h.OpCode == ws.OpContinuation:
-		payload, op, compressed = append(w.parts, payload...), w.partsOp, w.compressed
-		w.parts, w.partsOp, w.compressed = nil, 0, false
-	}
-	if compressed {
-		var err error
-		if payload, err = inflate(payload, w.limit()); err != nil {
-			return err
-		}
+		payload, op = append(w.parts, payload...), w.partsOp
+		w.parts, w.partsOp = nil, 0
 	}
 	if op == ws.OpText && !utf8.Valid(payload) {
 		return errFrameUTF

@@ -58,13 +58,6 @@ func (w *wsConn) writeAll(batch [][]byte) (n int, err error) {
 	for _, f := range batch {
 		n += len(f)
 	}
-	if w.deflate {
-		for i := range batch {
-			if batch[i], err = deflateFrames(batch[i]); err != nil {
-				return n, err
-			}
-		}
-	}
 	if len(batch) == 1 {
 		_, err = w.nc.Write(batch[0])
 		return n, err
