@@ -1,7 +1,7 @@
 // A program built by `go build` alone, without `go generate ./assets`, serves the sources as they are: every page works in a current browser.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -14,10 +14,12 @@ let shop;
 let people; // harness.mjs, which takes the program from the environment
 let site;
 before(async () => {
-  const copied = (name) => !/node_modules|\/\.git$|^\.git$|assets\/dist\/(page|css|vendor|pages\.json)/.test(path.relative(root, name));
-  for (const name of ['assets', 'handlers', 'models', 'server', 'go.mod', 'go.sum', 'main.go']) cpSync(path.join(root, name), path.join(folder, name), { recursive: true, filter: copied });
+  // An overlay hides the built files from the compiler.
+  const dist = path.join(root, 'assets', 'dist');
+  const hidden = readdirSync(dist, { recursive: true }).map((name) => path.join(dist, name)).filter((name) => statSync(name).isFile() && path.basename(name) !== '.keep');
+  writeFileSync(path.join(folder, 'overlay.json'), JSON.stringify({ Replace: Object.fromEntries(hidden.map((name) => [name, ''])) }));
   process.env.SOHBET_BIN = path.join(folder, 'sohbet');
-  execFileSync(process.env.GO ?? 'go', ['build', '-buildvcs=false', '-ldflags=-s -w', '-o', process.env.SOHBET_BIN, '.'], { cwd: folder, stdio: 'inherit', timeout: 300_000 });
+  execFileSync(process.env.GO ?? 'go', ['build', '-buildvcs=false', '-ldflags=-s -w', '-overlay', path.join(folder, 'overlay.json'), '-o', process.env.SOHBET_BIN, '.'], { cwd: root, stdio: 'inherit', timeout: 300_000 });
   people = await import('./harness.mjs');
   site = await import('./host-site.mjs');
   shop = await new site.Site().start();

@@ -248,7 +248,7 @@ func (c *Cluster) Check() error {
 		return nil
 	}
 	if why := c.lastErr.Load(); why != nil {
-		return fmt.Errorf("Redis is unavailable (%s): each process works alone", *why)
+		return fmt.Errorf("no connection to Redis (%s): each process works alone", *why)
 	}
 	return errors.New("not connected to Redis yet")
 }
