@@ -97,7 +97,7 @@ func on[T payload](senders Senders, limit limit, handler func(*peer, context.Con
 	}}
 }
 
-// actor returns as whom an event is handled.
+// actor returns the actor of an event: the visitor or the agent, by the senders that its row allows.
 func (p *peer) actor(senders Senders, threadID string) (chat.Actor, error) {
 	if senders == Visitors || senders == Both && p.threads.Has(threadID) {
 		return p.asVisitor(), nil

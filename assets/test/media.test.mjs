@@ -113,6 +113,14 @@ for (const [device, size] of [['phone', PHONE], ['desk', DESK]]) {
     await eventually(async () => assert.equal(await media(visitor, 'image').count() + await media(visitor, 'audio').count(), 4), 'four files');
     await loaded(visitor, 0);
     for (const page of [visitor, agent]) assert.ok(await fits(page), 'no sideways scrolling');
+    if (device === 'phone') {
+      await visitor.setViewportSize({ width: 380, height: 760 });
+      const outside = await visitor.locator('.message img').evaluateAll((images) => images.filter((image) => {
+        const [inner, outer] = [image, image.closest('.bubble')].map((node) => node.getBoundingClientRect());
+        return inner.left < outer.left || inner.right > outer.right || inner.top < outer.top || inner.bottom > outer.bottom;
+      }).length);
+      assert.equal(outside, 0, 'pictures outside their bubbles');
+    }
 
     // When the agent deletes the conversation, its files are deleted too.
     const address = await media(visitor, 'image').first().locator('img').getAttribute('src');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
-import { eventually, startEnv, PHONE, say, signIn, STORED_MESSAGE, visit } from './harness.mjs';
+import { eventually, openThread, startEnv, PHONE, say, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 
 let env;
 before(async () => { env = await startEnv({ BRAND_NAME: 'Çınar Kitabevi', BRAND_COLOR: '#e91e63', BRAND_GREETING: 'Hoş geldiniz!', AGENT_NAME: 'Elif' }); });
@@ -151,4 +151,25 @@ test('clicking a push notification opens its conversation, in an open console or
   await page.goto('about:blank');
   // For a moment the browser may still list the page that was left.
   await eventually(async () => assert.deepEqual(await press(tag), ['closed', '/admin', { pressed: tag }]));
+});
+
+test('the icon of an installed console shows the number of unread messages', async () => {
+  const context = await env.newContext();
+  await context.addInitScript(() => {
+    window.badges = [];
+    navigator.setAppBadge = (n) => { window.badges.push(n); return Promise.resolve(); };
+  });
+  const visitor = await visit(await env.newContext(), 'Rozet');
+  await say(visitor, 'bir');
+  await visitor.waitForSelector(STORED_MESSAGE);
+  const agent = await signIn(context, env.server);
+  await agent.locator('.row', { hasText: 'Rozet' }).waitFor();
+  const badge = () => agent.evaluate(() => window.badges.at(-1) ?? 0);
+  const first = await badge(); // with unread messages of earlier tests
+  assert.ok(first >= 1);
+  const shown = (n) => eventually(async () => assert.equal(await badge(), n), `badge ${n}`);
+  await say(visitor, 'iki');
+  await shown(first + 1);
+  await openThread(agent, 'Rozet');
+  await shown(first - 1);
 });
