@@ -117,7 +117,7 @@ func TestUploadsOfOneAddressAreCounted(t *testing.T) {
 		return conn
 	}
 	var open []net.Conn
-	for range 11 { // the last one is refused
+	for range 10 {
 		open = append(open, post(1000))
 	}
 	// A request that is not a form is answered immediately: with a form error if it was admitted, with 429 if there are too many.
@@ -134,7 +134,7 @@ func TestUploadsOfOneAddressAreCounted(t *testing.T) {
 		_ = res.Body.Close()
 		return res.StatusCode, res.Header.Get("Retry-After")
 	}
-	until := func(want int) string {
+	until := func(want int, between func()) string {
 		t.Helper()
 		deadline := time.Now().Add(30 * time.Second)
 		for {
@@ -145,16 +145,19 @@ func TestUploadsOfOneAddressAreCounted(t *testing.T) {
 			if time.Now().After(deadline) {
 				t.Fatalf("answered %d, want %d", got, want)
 			}
+			between()
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	if after := until(http.StatusTooManyRequests); after == "" { // once all ten have arrived
+	// An admitted probe counts too while it is answered, and may have one of the held uploads refused: then one more is held.
+	hold := func() { open = append(open, post(1000)) }
+	if after := until(http.StatusTooManyRequests, hold); after == "" { // once all ten have arrived
 		t.Error("a refusal says nothing of when to try again")
 	}
-	for _, conn := range open[:2] {
+	for _, conn := range open {
 		if err := conn.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	until(http.StatusBadRequest)
+	until(http.StatusBadRequest, func() {})
 }
