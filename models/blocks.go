@@ -2,14 +2,12 @@ package models
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"sync"
 	"time"
+
+	"sohbet/models/database"
+	"sohbet/models/encryption"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -33,36 +31,13 @@ type Block struct {
 
 // blocks is this process's in-memory copy of the table: it is checked for every message.
 type blocks struct {
-	keys [][]byte
+	// hasher hashes addresses: the IPv4 space is small enough to enumerate, so a hash without a key would reveal them. An address block
+	// lapses when the secret it was made under is removed.
+	hasher *encryption.Hasher
 
 	mu        sync.RWMutex
 	threads   map[string]struct{}
 	addresses map[string]time.Time // hash → end
-}
-
-// newBlocks derives the keys with which addresses are hashed, one per secret: new hashes use the first key, lookups match any of them.
-// An address block lapses when the secret it was made under is removed.
-func newBlocks(secrets []string) (*blocks, error) {
-	b := &blocks{}
-	for _, secret := range secrets {
-		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "sohbet address", 32)
-		if err != nil {
-			return nil, fmt.Errorf("models: derive the address key: %w", err)
-		}
-		b.keys = append(b.keys, key)
-	}
-	return b, nil
-}
-
-// hash returns the form in which an address is stored: HMAC-SHA256, truncated to 128 bits. The IPv4 space is small enough to enumerate,
-// so the hash is keyed: without the key the database does not reveal addresses.
-func (b *blocks) hash(key []byte, address string) string {
-	if address == "" {
-		return ""
-	}
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(address))
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 func (b *blocks) keep(list []Block) {
@@ -91,8 +66,8 @@ func (s *Store) Blocked(threadID, address string) bool {
 		return false
 	}
 	now := time.Now()
-	for _, key := range b.keys {
-		if until, found := b.addresses[b.hash(key, address)]; found && now.Before(until) {
+	for _, hash := range b.hasher.All(address) {
+		if until, found := b.addresses[hash]; found && now.Before(until) {
 			return true
 		}
 	}
@@ -150,8 +125,8 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 // Blocks returns the newest maxBlocks blocks, newest first.
 func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 	var list []Block
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&Block{}).Select("blocks.*, threads.display_name").
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Block{}).Select("blocks.*, threads.display_name").
 			Joins("LEFT JOIN threads ON threads.id = blocks.thread_id").
 			Order("blocks.created_at DESC, blocks.thread_id").Limit(maxBlocks).Find(&list).Error
 	})
@@ -164,7 +139,7 @@ func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 // loadBlocks reloads the in-memory blocks from the table.
 func (s *Store) loadBlocks(ctx context.Context) error {
 	var list []Block
-	err := again(ctx, func() error { return s.read.WithContext(ctx).Omit("display_name").Find(&list).Error })
+	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Omit("display_name").Find(&list).Error })
 	if err == nil {
 		s.blocks.keep(list)
 	}
@@ -174,12 +149,12 @@ func (s *Store) loadBlocks(ctx context.Context) error {
 // NoteAddress stores, as a keyed hash, the address that a thread's visitor last connected from, so that it can be blocked after the
 // visitor has left. It writes only if the address changed.
 func (s *Store) NoteAddress(ctx context.Context, threadID, address string) error {
-	hash := s.blocks.hash(s.blocks.keys[0], address)
+	hash := s.blocks.hasher.Hash(address)
 	t, err := s.Thread(ctx, threadID)
 	if err != nil || hash == "" || t.AddressHash == hash {
 		return err
 	}
-	err = s.write.WithContext(ctx).Model(&Thread{}).Where("id = ?", threadID).Update("address_hash", hash).Error
+	err = s.db.Write.WithContext(ctx).Model(&Thread{}).Where("id = ?", threadID).Update("address_hash", hash).Error
 	s.cache.changed(threadID)
 	return s.failed("note an address", err)
 }

@@ -103,7 +103,7 @@ func TestAddressBlockEnds(t *testing.T) {
 		if s.Dialect() == "postgres" {
 			query = "UPDATE blocks SET address_until = $1"
 		}
-		if _, err := models.Raw(t, s).Exec(query, past); err != nil {
+		if _, err := storetest.Raw(t, s).Exec(query, past); err != nil {
 			t.Fatal(err)
 		}
 		open(t, s, "b", "")

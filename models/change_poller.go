@@ -3,6 +3,8 @@ package models
 import (
 	"context"
 	"time"
+
+	"sohbet/models/database"
 )
 
 // watchInterval is how often a process checks whether another one changed what it holds in memory.
@@ -65,8 +67,8 @@ func (w *watch) close() {
 // by the next check.
 func (w *watch) look(ctx context.Context) error {
 	var rows []struct{ Name, Value string }
-	err := again(ctx, func() error {
-		return w.store.read.WithContext(ctx).Table("security_state").Select("name", "value").Find(&rows).Error
+	err := database.Retry(ctx, func() error {
+		return w.store.db.Read.WithContext(ctx).Table("security_state").Select("name", "value").Find(&rows).Error
 	})
 	if err != nil {
 		return w.store.failed("look for changes", err)

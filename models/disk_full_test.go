@@ -23,7 +23,7 @@ func TestFullDatabaseSaysSo(t *testing.T) {
 		}
 		exec := func(statement string) {
 			t.Helper()
-			if _, err := models.Raw(t, s).Exec(statement); err != nil {
+			if _, err := storetest.Raw(t, s).Exec(statement); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -20,7 +20,7 @@ import (
 
 func exec(t *testing.T, s *models.Store, statement string) {
 	t.Helper()
-	if _, err := models.Raw(t, s).Exec(statement); err != nil {
+	if _, err := storetest.Raw(t, s).Exec(statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }
@@ -57,7 +57,7 @@ func TestSQLiteTroublesAreToldAndHeal(t *testing.T) {
 		"locked": {
 			func(t *testing.T, s *models.Store, o models.Options) {
 				exec(t, s, "PRAGMA busy_timeout = 100")
-				other := models.Raw(t, storetest.Reopen(t, o))
+				other := storetest.Raw(t, storetest.Reopen(t, o))
 				if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
 					t.Fatal(err)
 				}

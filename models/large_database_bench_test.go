@@ -34,11 +34,11 @@ func grow(b *testing.B, s *models.Store, threads int) (middle int64) {
 			"SELECT " + thread + ", 'c' || i, 'visitor', " + at + ", " + token + " FROM n",
 		"ANALYZE",
 	} {
-		if _, err := models.Raw(b, s).Exec(st); err != nil {
+		if _, err := storetest.Raw(b, s).Exec(st); err != nil {
 			b.Fatalf("%s: %v", st, err)
 		}
 	}
-	row := models.Raw(b, s).QueryRow(fmt.Sprintf("SELECT id FROM messages WHERE thread_id = 't1' ORDER BY id LIMIT 1 OFFSET %d", messages/40))
+	row := storetest.Raw(b, s).QueryRow(fmt.Sprintf("SELECT id FROM messages WHERE thread_id = 't1' ORDER BY id LIMIT 1 OFFSET %d", messages/40))
 	if err := row.Scan(&middle); err != nil {
 		b.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func BenchmarkHeartbeats(b *testing.B) {
 			}
 		}
 		say(b, s, threadID(visitors-1), "the last one")
-		models.FlushTouches(s)
+		models.FlushActivity(s)
 		b.ResetTimer()
 		before, at := cpu(b), time.Now()
 		for n := range b.N {
@@ -128,7 +128,7 @@ func BenchmarkHeartbeats(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			models.FlushTouches(s)
+			models.FlushActivity(s)
 		}
 		share := 100 * (cpu(b) - before).Seconds() / float64(b.N) / 30
 		b.ReportMetric(share, "%core")

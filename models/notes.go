@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"sohbet/models/database"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -39,7 +41,7 @@ func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
 			return Note{}, false, err
 		}
 	}
-	sealed, err := s.texts.seal(n.ContentText)
+	sealed, err := s.cipher.Seal(n.ContentText)
 	if err != nil {
 		return Note{}, false, err
 	}
@@ -71,15 +73,15 @@ func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
 
 func (s *Store) readyNote(n Note) Note {
 	n.CreatedAt = n.CreatedAt.UTC()
-	n.ContentText = s.texts.reveal(n.ContentText)
+	n.ContentText = s.cipher.Text(n.ContentText, 0)
 	return n
 }
 
 // Notes returns the newest MaxNotes notes of a thread, oldest first.
 func (s *Store) Notes(ctx context.Context, threadID string) ([]Note, error) {
 	var list []Note
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("thread_id = ?", threadID).Order("id DESC").Limit(MaxNotes).Find(&list).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("thread_id = ?", threadID).Order("id DESC").Limit(MaxNotes).Find(&list).Error
 	})
 	if err != nil {
 		return nil, s.failed("read notes", err)
@@ -94,8 +96,8 @@ func (s *Store) Notes(ctx context.Context, threadID string) ([]Note, error) {
 // DeleteNote deletes a note of a thread. It returns ErrNotFound if there is none.
 func (s *Store) DeleteNote(ctx context.Context, threadID string, id int64) error {
 	var deleted int64
-	err := again(ctx, func() error {
-		done := s.write.WithContext(ctx).Where("id = ? AND thread_id = ?", id, threadID).Delete(&Note{})
+	err := database.Retry(ctx, func() error {
+		done := s.db.Write.WithContext(ctx).Where("id = ? AND thread_id = ?", id, threadID).Delete(&Note{})
 		deleted = done.RowsAffected
 		return done.Error
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/models/encryption"
 	"sohbet/models/storetest"
 )
 
@@ -204,7 +205,7 @@ func TestOtherTextsAreSealed(t *testing.T) {
 			holds(old)
 			for table, columns := range map[string]string{"threads": "email || rating_comment || page_url || page_title", "notes": "content_text", "canned_replies": "content_text || shortcut || folded"} {
 				var stored string
-				if err := models.Raw(t, old).QueryRow("SELECT " + columns + " FROM " + table).Scan(&stored); err != nil || stored == "" || strings.Contains(stored, secret) {
+				if err := storetest.Raw(t, old).QueryRow("SELECT " + columns + " FROM " + table).Scan(&stored); err != nil || stored == "" || strings.Contains(stored, secret) {
 					t.Errorf("%s holds %q, %v", table, stored, err)
 				}
 			}
@@ -216,7 +217,7 @@ func TestOtherTextsAreSealed(t *testing.T) {
 			if sum, err := with(oldKey).Rekey(t.Context()); err != nil || sum.Unreadable != 9 {
 				t.Errorf("without its key: %+v, %v", sum, err)
 			}
-			if notes, err := with(oldKey).Notes(t.Context(), id); err != nil || notes[0].ContentText != models.Unreadable {
+			if notes, err := with(oldKey).Notes(t.Context(), id); err != nil || notes[0].ContentText != encryption.Unreadable {
 				t.Errorf("%+v, %v", notes, err)
 			}
 		})

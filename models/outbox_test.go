@@ -77,7 +77,7 @@ func oldOutbox(t *testing.T, s *models.Store, rows ...string) {
 		statements = append(statements, "INSERT INTO telegram_outbox (thread_id, message_id, kind, parts, created_at) VALUES "+row)
 	}
 	for _, st := range statements {
-		if _, err := models.Raw(t, s).Exec(st); err != nil {
+		if _, err := storetest.Raw(t, s).Exec(st); err != nil {
 			t.Fatalf("%s: %v", st, err)
 		}
 	}
@@ -160,7 +160,7 @@ func TestLoadOfACopyWithTheOldOutbox(t *testing.T) {
 		"CREATE INDEX idx_telegram_outbox_thread_id ON telegram_outbox (thread_id)",
 		"CREATE INDEX idx_telegram_outbox_due ON telegram_outbox (due_at) WHERE due_at IS NOT NULL",
 	} {
-		if _, err := models.Raw(t, s).Exec(statement); err != nil {
+		if _, err := storetest.Raw(t, s).Exec(statement); err != nil {
 			t.Fatal(err)
 		}
 	}

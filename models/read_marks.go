@@ -34,17 +34,3 @@ func (s *Store) worthMarking(threadID, reader string, lastID int64, mark func(*T
 	t, ok := s.cache.thread(threadID)
 	return !ok || lastID > *mark(&t, reader), nil
 }
-
-func (t *Thread) read(reader string) *int64 {
-	if reader == Visitor {
-		return &t.VisitorReadID
-	}
-	return &t.AgentReadID
-}
-
-func (t *Thread) received(reader string) *int64 {
-	if reader == Visitor {
-		return &t.VisitorReceivedID
-	}
-	return &t.AgentReceivedID
-}

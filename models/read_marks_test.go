@@ -72,8 +72,8 @@ func TestWaitingSince(t *testing.T) {
 				switch {
 				case minute == 0 && got.WaitingSince != nil, minute > 0 && (got.WaitingSince == nil || !got.WaitingSince.Equal(start.Add(time.Duration(minute)*time.Minute))):
 					t.Errorf("%s: waits since %v", what, got.WaitingSince)
-				case got.Talks != talks || got.AnsweredTalk != answered:
-					t.Errorf("%s: talk %d, answered %d", what, got.Talks, got.AnsweredTalk)
+				case got.Sessions != talks || got.AnsweredSession != answered:
+					t.Errorf("%s: talk %d, answered %d", what, got.Sessions, got.AnsweredSession)
 				}
 			}
 		}

@@ -45,17 +45,17 @@ func TestPerson(t *testing.T) {
 		same(byPhone, "thread-0004 talk 4")
 		same(byEmail, "thread-0004 talk 4")
 		p := same(byBoth, "thread-0005 talk 5, thread-0003 talk 3")
-		if !p.FirstSeen.Equal(byPhone.CreatedAt) || p.Talks != 3 {
+		if !p.FirstSeen.Equal(byPhone.CreatedAt) || p.Sessions != 3 {
 			t.Errorf("%+v; the first came at %v", p, byPhone.CreatedAt)
 		}
-		if p := same(nobody, ""); !p.FirstSeen.Equal(nobody.CreatedAt) || p.Talks != 1 {
+		if p := same(nobody, ""); !p.FirstSeen.Equal(nobody.CreatedAt) || p.Sessions != 1 {
 			t.Errorf("%+v", p)
 		}
 		for n := 10; n < 10+models.MaxEarlier+2; n++ {
 			open(n, "555", "")
 		}
-		if p, err := s.Person(t.Context(), readThread(t, s, threadID(10))); err != nil || len(p.Earlier) != models.MaxEarlier || p.Talks != models.MaxEarlier+2 {
-			t.Errorf("%d, %d talks, %v", len(p.Earlier), p.Talks, err)
+		if p, err := s.Person(t.Context(), readThread(t, s, threadID(10))); err != nil || len(p.Earlier) != models.MaxEarlier || p.Sessions != models.MaxEarlier+2 {
+			t.Errorf("%d, %d talks, %v", len(p.Earlier), p.Sessions, err)
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"sohbet/models/database"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -25,7 +27,7 @@ type Expired struct {
 // there may be others; call it again after a pause for other writers.
 func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired, more bool, err error) {
 	var found []Message
-	err = again(ctx, func() error { // also reads thread_id, so that threads can be locked before their messages
+	err = database.Retry(ctx, func() error { // also reads thread_id, so that threads can be locked before their messages
 		return s.expiredQuery(ctx, before).Find(&found).Error
 	})
 	if err != nil || len(found) == 0 {
@@ -88,7 +90,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 }
 
 func (s *Store) expiredQuery(ctx context.Context, before time.Time) *gorm.DB {
-	return s.read.WithContext(ctx).Model(&Message{}).Select("id", "thread_id").
+	return s.db.Read.WithContext(ctx).Model(&Message{}).Select("id", "thread_id").
 		Where("created_at < ?", stamp(before)).Order("created_at").Limit(expireBatch)
 }
 
@@ -101,12 +103,7 @@ func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left
 	if len(newest) == 0 {
 		return false, nil
 	}
-	row.MessageCount -= int64(len(deleted))
-	for _, m := range deleted {
-		if m.SenderType == Visitor && m.ID > row.AgentReadID {
-			row.UnreadCount--
-		}
-	}
+	row = row.withoutMessages(deleted)
 	columns := []string{"message_count", "unread_count", "waiting_since"}
 	if row.WaitingSince != nil { // the message it refers to may be deleted
 		if row.WaitingSince, err = s.waiting(tx, row.ID); err != nil {
@@ -114,10 +111,10 @@ func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left
 		}
 	}
 	if last := newest[0]; last.ID != row.LastMessageID { // the clock was once set back: the message with the highest id was not the youngest, and is deleted
-		text, readable := with(s.texts.keys, last.ContentText)
+		text, readable := s.cipher.Open(last.ContentText)
 		row.LastMessage = last.ContentText
 		if short := cut(text, LastMessageRunes); readable && len(short) < len(text) {
-			if row.LastMessage, err = s.texts.seal(short); err != nil {
+			if row.LastMessage, err = s.cipher.Seal(short); err != nil {
 				return false, err
 			}
 		}
@@ -153,7 +150,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 		written = stamp(written)
 	}
 	var ids []string
-	err = again(ctx, func() error { return s.emptyQuery(ctx, before, written).Pluck("id", &ids).Error })
+	err = database.Retry(ctx, func() error { return s.emptyQuery(ctx, before, written).Pluck("id", &ids).Error })
 	if err != nil || len(ids) == 0 {
 		return nil, false, s.failed("find empty threads", err)
 	}
@@ -168,7 +165,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 		var names []string
 		for _, row := range rows { // a message may have arrived before the row was locked
 			due := row.LastMessageAt == nil || row.LastMessageAt.Before(written)
-			if due && row.MessageCount == 0 && row.LastActivity.Before(before) && s.touches.last(row.ID).Before(before) {
+			if due && row.MessageCount == 0 && row.LastActivity.Before(before) && s.activity.last(row.ID).Before(before) {
 				empty, names = append(empty, row), append(names, row.ID)
 			}
 		}
@@ -192,7 +189,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 
 // emptyQuery repeats the condition of the partial index idx_threads_empty.
 func (s *Store) emptyQuery(ctx context.Context, before, written time.Time) *gorm.DB {
-	return s.read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where("last_message_at IS NULL OR last_message_at < ?", written).
+	return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where("last_message_at IS NULL OR last_message_at < ?", written).
 		Where("last_activity < ?", before).Order("last_activity, id").Limit(emptyBatch)
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"sohbet/models/database"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -72,8 +74,8 @@ func (s *Store) SessionEnded(id, generation string) bool {
 // SessionGeneration returns the generation that a new session has to carry, read from the database.
 func (s *Store) SessionGeneration(ctx context.Context) (string, error) {
 	var value string
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Table("security_state").Where("name = ?", stateGeneration).Select("value").Take(&value).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Table("security_state").Where("name = ?", stateGeneration).Select("value").Take(&value).Error
 	})
 	if err == nil {
 		s.sessions.begin(value)
@@ -137,8 +139,8 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 // loadSessions reloads the in-memory revocations from the table.
 func (s *Store) loadSessions(ctx context.Context) error {
 	var ids []string
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&sessionRow{}).Where("ended_at IS NOT NULL AND expires_at > ?", stamp(time.Now())).Pluck("id", &ids).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&sessionRow{}).Where("ended_at IS NOT NULL AND expires_at > ?", stamp(time.Now())).Pluck("id", &ids).Error
 	})
 	if err != nil {
 		return s.failed("read ended sessions", err)
@@ -154,8 +156,8 @@ func (s *Store) loadSessions(ctx context.Context) error {
 // SeeSession records that a session was in use at a time.
 func (s *Store) SeeSession(ctx context.Context, id string, at, expires time.Time) error {
 	row := sessionRow{ID: id, SeenAt: stamp(at), ExpiresAt: stamp(expires)}
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+	err := database.Retry(ctx, func() error {
+		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"seen_at"}),
 		}).Create(&row).Error
 	})
@@ -165,7 +167,7 @@ func (s *Store) SeeSession(ctx context.Context, id string, at, expires time.Time
 // SessionSeen returns when a session was last recorded as in use; the zero time if never.
 func (s *Store) SessionSeen(ctx context.Context, id string) (time.Time, error) {
 	var row sessionRow
-	err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&row).Error })
+	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Take(&row).Error })
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return time.Time{}, nil
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"sohbet/models/database"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -20,7 +22,7 @@ type Switch struct {
 // SwitchPosition returns the value of a setting; "" if it was never set.
 func (s *Store) SwitchPosition(ctx context.Context, name string) (string, error) {
 	var found Switch
-	err := again(ctx, func() error { return s.read.WithContext(ctx).Where("name = ?", name).Take(&found).Error })
+	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("name = ?", name).Take(&found).Error })
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return "", nil
 	}
@@ -29,9 +31,9 @@ func (s *Store) SwitchPosition(ctx context.Context, name string) (string, error)
 
 // SetSwitch sets the value of a setting.
 func (s *Store) SetSwitch(ctx context.Context, name, position string) error {
-	err := again(ctx, func() error {
+	err := database.Retry(ctx, func() error {
 		row := Switch{Name: name, Position: position, UpdatedAt: stamp(time.Now())}
-		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"position", "updated_at"}),
 		}).Create(&row).Error
 	})

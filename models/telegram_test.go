@@ -1,11 +1,8 @@
 package models_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -314,7 +311,7 @@ func TestUpdatesAreRecordedOnce(t *testing.T) {
 			t.Fatalf("pending %q", got)
 		}
 		var stored string
-		if err := models.Raw(t, s).QueryRow("SELECT payload FROM telegram_updates WHERE update_id = 10").Scan(&stored); err != nil || strings.Contains(stored, "private") {
+		if err := storetest.Raw(t, s).QueryRow("SELECT payload FROM telegram_updates WHERE update_id = 10").Scan(&stored); err != nil || strings.Contains(stored, "private") {
 			t.Errorf("stored as %q, %v", stored, err)
 		}
 		if err := s.UpdateDone(t.Context(), list[0], time.Now()); err != nil {
@@ -327,7 +324,7 @@ func TestUpdatesAreRecordedOnce(t *testing.T) {
 		if _, got := pending(); got != `11{"text":"private 11"}1 12{"text":"private 12"}0 ` {
 			t.Errorf("pending %q", got)
 		}
-		if err := models.Raw(t, s).QueryRow("SELECT payload FROM telegram_updates WHERE update_id = 10").Scan(&stored); err != nil || stored != "" {
+		if err := storetest.Raw(t, s).QueryRow("SELECT payload FROM telegram_updates WHERE update_id = 10").Scan(&stored); err != nil || stored != "" {
 			t.Errorf("a done one still says %q, %v", stored, err)
 		}
 		if list, err := s.PendingUpdates(t.Context(), 2, 10); err != nil || len(list) != 0 {
@@ -421,47 +418,4 @@ func TestSwitches(t *testing.T) {
 			t.Errorf("another: %q, %v", got, err)
 		}
 	})
-}
-
-// A dump made before the bridge existed has none of its tables.
-func TestLoadOfAnOlderDump(t *testing.T) {
-	s := storetest.Open(t, "postgres")
-	dir := t.TempDir()
-	say(t, s, thread(t, s, 1).ID, "kept")
-	if err := s.Dump(t.Context(), dir); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "tables.json")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var index struct {
-		Steps     []string            `json:"steps"`
-		Columns   map[string][]string `json:"columns"`
-		Sequences map[string]int64    `json:"sequences"`
-	}
-	if err := json.Unmarshal(text, &index); err != nil {
-		t.Fatal(err)
-	}
-	for _, table := range []string{"outbox", "telegram_threads", "switches"} {
-		delete(index.Columns, table)
-		delete(index.Sequences, table)
-		if err := os.Remove(filepath.Join(dir, table)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if text, err = json.Marshal(index); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	fresh := storetest.Open(t, "postgres")
-	if err := fresh.Load(t.Context(), dir, false); err != nil {
-		t.Fatal(err)
-	}
-	if th := readThread(t, fresh, threadID(1)); th.LastMessage != "kept" {
-		t.Errorf("restored %+v", th)
-	}
 }

@@ -77,7 +77,7 @@ func TestUpdateThreadChangesOnlyWhatIsNamed(t *testing.T) {
 		}
 		var stored string
 		query := "SELECT phone_number FROM users WHERE id = " + itoa(th.UserID)
-		if err := models.Raw(t, s).QueryRow(query).Scan(&stored); err != nil || stored != phone {
+		if err := storetest.Raw(t, s).QueryRow(query).Scan(&stored); err != nil || stored != phone {
 			t.Fatalf("the user's number is %q, %v", stored, err)
 		}
 		if _, err := s.UpdateThread(t.Context(), "none", models.ThreadPatch{DisplayName: &name}); !errors.Is(err, models.ErrNotFound) {
@@ -104,7 +104,7 @@ func TestThreadsListNewestMessageFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		models.FlushTouches(s)
+		models.FlushActivity(s)
 		if th := readThread(t, s, threadID(0)); !th.LastActivity.Equal(base.Add(time.Hour)) {
 			t.Fatalf("last activity %v", th.LastActivity)
 		}
@@ -271,7 +271,7 @@ func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
 		th := thread(t, s, 1)
 		stored := func() (activity, seen time.Time) {
 			t.Helper()
-			err := models.Raw(t, s).QueryRow("SELECT t.last_activity, u.last_seen FROM threads t JOIN users u ON u.id = t.user_id").Scan(&activity, &seen)
+			err := storetest.Raw(t, s).QueryRow("SELECT t.last_activity, u.last_seen FROM threads t JOIN users u ON u.id = t.user_id").Scan(&activity, &seen)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +292,7 @@ func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
 		if got := readThread(t, s, th.ID); !got.LastActivity.Equal(at) {
 			t.Fatalf("read %v before the flush, want %v", got.LastActivity, at)
 		}
-		models.FlushTouches(s)
+		models.FlushActivity(s)
 		if activity, seen := stored(); !activity.Equal(at) || !seen.Equal(at) {
 			t.Fatalf("stored %v and %v, want %v", activity, seen, at)
 		}

@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -53,6 +54,42 @@ func Reopen(t testing.TB, o models.Options) *models.Store {
 		}
 	})
 	return s
+}
+
+// Raw returns the connection pool that writes.
+func Raw(t testing.TB, s *models.Store) *sql.DB {
+	t.Helper()
+	pool := s.Pools()["write"]
+	if pool == nil {
+		t.Fatal("the store has no pool that writes")
+	}
+	return pool
+}
+
+// FileWith closes an SQLite store and returns the first file in its folder that contains a text; "" if there is none.
+func FileWith(t testing.TB, s *models.Store, text string) string {
+	t.Helper()
+	var path string
+	if err := Raw(t, s).QueryRow("SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil { // also checkpoints the write-ahead log
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Dir(path) + "/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files %v, %v", files, err)
+	}
+	for _, f := range files {
+		all, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(all, []byte(text)) {
+			return f
+		}
+	}
+	return ""
 }
 
 // Options prepares an empty database (a file, or a schema that is dropped when the test ends) and returns the options to open it.

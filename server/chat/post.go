@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/models/names"
 	"sohbet/server/apperr"
 )
 
@@ -149,7 +150,7 @@ func (s *Service) Post(ctx context.Context, a Actor, p Post) (Message, error) {
 
 // thread returns the thread to open for a visitor with this profile.
 func (p Profile) thread(id string, a Actor) *models.NewThread {
-	name := models.VisitorName(p.DisplayName, p.Locale) // empty for a visitor who resumed a thread that was deleted afterwards
+	name := names.OfVisitor(p.DisplayName, p.Locale) // empty for a visitor who resumed a thread that was deleted afterwards
 	return &models.NewThread{
 		ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, PageTitle: p.PageTitle, Locale: p.Locale,
 		Browser: a.Browser, Platform: a.Platform, Address: a.Address,

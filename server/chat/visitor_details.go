@@ -55,7 +55,7 @@ func (s *Service) Facts(ctx context.Context, a Actor, threadID string) (Facts, e
 	}
 	f := Facts{
 		Browser: t.Browser, Platform: t.Platform, Locale: t.Locale, PageURL: t.PageURL, PageTitle: t.PageTitle, FirstSeen: Time(p.FirstSeen),
-		DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Email: t.Email, Talks: p.Talks, Earlier: make([]Earlier, len(p.Earlier)),
+		DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Email: t.Email, Talks: p.Sessions, Earlier: make([]Earlier, len(p.Earlier)),
 	}
 	if p.ExternalID != "" {
 		f.Identity = &Identity{ID: p.ExternalID, Verified: true}
