@@ -31,8 +31,8 @@ func run(ctx context.Context, db *database.DB, steps []Step) error {
 		migrations[i] = &gormigrate.Migration{
 			ID: st.id,
 			Migrate: func(tx *gorm.DB) error {
-				for _, statement := range st.statements {
-					if err := tx.Exec(words.Replace(statement)).Error; err != nil {
+				if len(st.statements) > 0 {
+					if err := tx.Exec(words.Replace(strings.Join(st.statements, ";\n"))).Error; err != nil {
 						return fmt.Errorf("step %s: %w", st.id, err)
 					}
 				}
