@@ -40,7 +40,7 @@ type blocks struct {
 	addresses map[string]time.Time // hash → end
 }
 
-func (b *blocks) keep(list []Block) {
+func (b *blocks) replace(list []Block) {
 	threads, addresses := make(map[string]struct{}, len(list)), make(map[string]time.Time)
 	for _, one := range list {
 		threads[one.ThreadID] = struct{}{}
@@ -54,7 +54,7 @@ func (b *blocks) keep(list []Block) {
 }
 
 // Blocked reports whether the visitor of a thread or an address is blocked. Either may be empty. It answers from memory; changes by
-// another process are visible here within watchInterval.
+// another process are visible here within pollInterval.
 func (s *Store) Blocked(threadID, address string) bool {
 	b := s.blocks
 	b.mu.RLock()
@@ -98,7 +98,7 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 			return err
 		}
 		made.DisplayName = t.DisplayName
-		return announce(tx, stateBlocks)
+		return markChanged(tx, stateBlocks)
 	})
 	if err != nil {
 		return Block{}, s.failed("block a visitor", err)
@@ -113,7 +113,7 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 		if err := tx.Where("thread_id = ?", threadID).Delete(&Block{}).Error; err != nil {
 			return err
 		}
-		return announce(tx, stateBlocks)
+		return markChanged(tx, stateBlocks)
 	})
 	if err != nil {
 		return s.failed("unblock a visitor", err)
@@ -141,14 +141,14 @@ func (s *Store) loadBlocks(ctx context.Context) error {
 	var list []Block
 	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Omit("display_name").Find(&list).Error })
 	if err == nil {
-		s.blocks.keep(list)
+		s.blocks.replace(list)
 	}
 	return s.failed("read blocks", err)
 }
 
-// NoteAddress stores, as a keyed hash, the address that a thread's visitor last connected from, so that it can be blocked after the
+// RecordAddress stores, as a keyed hash, the address that a thread's visitor last connected from, so that it can be blocked after the
 // visitor has left. It writes only if the address changed.
-func (s *Store) NoteAddress(ctx context.Context, threadID, address string) error {
+func (s *Store) RecordAddress(ctx context.Context, threadID, address string) error {
 	hash := s.blocks.hasher.Hash(address)
 	t, err := s.Thread(ctx, threadID)
 	if err != nil || hash == "" || t.AddressHash == hash {
@@ -159,7 +159,7 @@ func (s *Store) NoteAddress(ctx context.Context, threadID, address string) error
 	return s.failed("note an address", err)
 }
 
-// announce marks a kind of in-memory state as changed; other processes notice within watchInterval.
-func announce(tx *gorm.DB, name string) error {
+// markChanged marks a kind of in-memory state as changed; other processes notice within pollInterval.
+func markChanged(tx *gorm.DB, name string) error {
 	return tx.Table("security_state").Where("name = ?", name).Update("value", rand.Text()).Error
 }

@@ -117,20 +117,20 @@ func TestAddressesAreNotedAsHashes(t *testing.T) {
 		open(t, s, "a", visitorAddress)
 		first := readThread(t, s, "a").AddressHash
 		for _, address := range []string{visitorAddress, "", visitorAddress} {
-			if err := s.NoteAddress(t.Context(), "a", address); err != nil {
+			if err := s.RecordAddress(t.Context(), "a", address); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if got := readThread(t, s, "a").AddressHash; got != first || len(got) != 32 || strings.Contains(got, "203") && strings.Contains(got, "113") {
 			t.Errorf("noted as %q, then %q", first, got)
 		}
-		if err := s.NoteAddress(t.Context(), "a", "2001:db8::/64"); err != nil {
+		if err := s.RecordAddress(t.Context(), "a", "2001:db8::/64"); err != nil {
 			t.Fatal(err)
 		}
 		if got := readThread(t, s, "a").AddressHash; got == first {
 			t.Error("a new address is not noted")
 		}
-		if err := s.NoteAddress(t.Context(), "nobody", visitorAddress); !errors.Is(err, models.ErrNotFound) {
+		if err := s.RecordAddress(t.Context(), "nobody", visitorAddress); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a thread that is not there: %v", err)
 		}
 		// The address of a visitor whose message opens the thread is stored too.

@@ -35,7 +35,7 @@ func (s *Store) CannedReplies(ctx context.Context) ([]CannedReply, error) {
 		return nil, s.failed("read canned replies", err)
 	}
 	for i := range list {
-		list[i] = s.readyCanned(list[i])
+		list[i] = s.decryptCanned(list[i])
 	}
 	slices.SortFunc(list, func(a, b CannedReply) int {
 		return cmp.Or(strings.Compare(names.Fold(a.Shortcut), names.Fold(b.Shortcut)), cmp.Compare(a.ID, b.ID))
@@ -43,7 +43,7 @@ func (s *Store) CannedReplies(ctx context.Context) ([]CannedReply, error) {
 	return list, nil
 }
 
-func (s *Store) readyCanned(c CannedReply) CannedReply {
+func (s *Store) decryptCanned(c CannedReply) CannedReply {
 	c.UpdatedAt, c.Shortcut, c.ContentText = c.UpdatedAt.UTC(), s.cipher.Text(c.Shortcut, 0), s.cipher.Text(c.ContentText, 0)
 	return c
 }
@@ -96,7 +96,7 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 	if err != nil {
 		return CannedReply{}, s.failed("store a canned reply", err)
 	}
-	return s.readyCanned(c), nil
+	return s.decryptCanned(c), nil
 }
 
 // DeleteCanned deletes a reply. It returns ErrNotFound if there is none.

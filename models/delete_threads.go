@@ -53,14 +53,14 @@ func (s *Store) clearSome(tx *gorm.DB, row Thread, until int64) (gone []Message,
 	if err := tx.Clauses(returnFiles).Where("id IN (?)", oldest).Delete(&gone).Error; err != nil {
 		return nil, err
 	}
-	if err := forgetInTelegram(tx, gone); err != nil {
+	if err := deleteTelegramRows(tx, gone); err != nil {
 		return nil, err
 	}
 	deleted := make([]*Message, len(gone))
 	for i := range gone {
 		deleted[i] = &gone[i]
 	}
-	left, err := s.settleExpired(tx, row, deleted)
+	left, err := s.subtractMessages(tx, row, deleted)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // News connects the cache invalidation of processes that share a database. Without it a process notices changes of others only later:
-// threads within CacheTTL, blocks and sessions within watchInterval. The functions must not block.
+// threads within CacheTTL, blocks and sessions within pollInterval. The functions must not block.
 type News struct {
 	// Hears reports whether this process is notified immediately when others change a thread. Only then is the thread cached.
 	Hears func(threadID string) bool
@@ -45,7 +45,7 @@ func (s *Store) turned(what string) {
 func (s *Store) Heard(what string) {
 	switch what {
 	case TurnedSecurity:
-		s.watch.soon()
+		s.poller.soon()
 	case TurnedOutbox:
 		s.outboxChanged(false)
 	case TurnedRetry:

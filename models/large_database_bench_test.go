@@ -124,7 +124,7 @@ func BenchmarkHeartbeats(b *testing.B) {
 		before, at := cpu(b), time.Now()
 		for n := range b.N {
 			for i := range visitors {
-				if err := s.Touch(b.Context(), threadID(i), at.Add(time.Duration(n+1)*30*time.Second)); err != nil {
+				if err := s.RecordActivity(b.Context(), threadID(i), at.Add(time.Duration(n+1)*30*time.Second)); err != nil {
 					b.Fatal(err)
 				}
 			}

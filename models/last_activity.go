@@ -40,17 +40,17 @@ func newActivityBuffer(s *Store) *activityBuffer {
 	}
 }
 
-// Touch records that the visitor of a thread was active at a time. It is held in memory and written at most every flushInterval per
+// RecordActivity records that the visitor of a thread was active at a time. It is held in memory and written at most every flushInterval per
 // thread, and at Close; a thread that does not exist is ignored.
-func (s *Store) Touch(_ context.Context, id string, at time.Time) error {
+func (s *Store) RecordActivity(_ context.Context, id string, at time.Time) error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
-	s.activity.note(id, stamp(at))
+	s.activity.record(id, stamp(at))
 	return nil
 }
 
-func (b *activityBuffer) note(id string, at time.Time) {
+func (b *activityBuffer) record(id string, at time.Time) {
 	b.mu.Lock()
 	if at.After(b.seen[id]) {
 		b.seen[id] = at

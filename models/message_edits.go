@@ -50,7 +50,7 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 	if queued != nil {
 		s.outboxQueued(queued...)
 	}
-	m = s.ready([]Message{m})[0]
+	m = s.decryptMessages([]Message{m})[0]
 	m.ContentText, m.EditedAt = text, &at
 	return m, nil
 }

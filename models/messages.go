@@ -48,7 +48,7 @@ func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuer
 	if !q.ascending() {
 		slices.Reverse(list)
 	}
-	return s.ready(list), more, nil
+	return s.decryptMessages(list), more, nil
 }
 
 // readPage reads rows one by one, so that at most maxPageBytes of them are in memory.
@@ -86,7 +86,7 @@ func (s *Store) MessagesBetween(ctx context.Context, threadID string, after, upT
 		return nil, false, s.failed("read messages", err)
 	}
 	more := len(list) > limit
-	return s.ready(list[:min(limit, len(list))]), more, nil
+	return s.decryptMessages(list[:min(limit, len(list))]), more, nil
 }
 
 func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQuery) *gorm.DB {
@@ -137,7 +137,7 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 	if err != nil {
 		return nil, 0, s.failed("read messages", err)
 	}
-	return s.ready(list), t.MessageCount, nil
+	return s.decryptMessages(list), t.MessageCount, nil
 }
 
 // Message returns one message, or ErrNotFound.
@@ -146,5 +146,5 @@ func (s *Store) Message(ctx context.Context, id int64) (Message, error) {
 	if err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Take(&m).Error }); err != nil {
 		return Message{}, s.failed("read a message", err)
 	}
-	return s.ready([]Message{m})[0], nil
+	return s.decryptMessages([]Message{m})[0], nil
 }

@@ -68,10 +68,10 @@ func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
 	if err != nil {
 		return Note{}, false, s.failed("store a note", err)
 	}
-	return s.readyNote(row), added, nil
+	return s.decryptNote(row), added, nil
 }
 
-func (s *Store) readyNote(n Note) Note {
+func (s *Store) decryptNote(n Note) Note {
 	n.CreatedAt = n.CreatedAt.UTC()
 	n.ContentText = s.cipher.Text(n.ContentText, 0)
 	return n
@@ -88,7 +88,7 @@ func (s *Store) Notes(ctx context.Context, threadID string) ([]Note, error) {
 	}
 	slices.Reverse(list)
 	for i := range list {
-		list[i] = s.readyNote(list[i])
+		list[i] = s.decryptNote(list[i])
 	}
 	return list, nil
 }

@@ -200,8 +200,8 @@ func (s *Store) OutboxSendAgain(ctx context.Context, channel, threadID string, m
 	return len(rows), s.failed("send outbox rows again", err)
 }
 
-// OutboxWake makes all pending rows due immediately.
-func (s *Store) OutboxWake(ctx context.Context) error {
+// OutboxRetry makes all pending rows due immediately.
+func (s *Store) OutboxRetry(ctx context.Context) error {
 	err := database.Retry(ctx, func() error {
 		return s.db.Write.WithContext(ctx).Model(&OutboxRow{}).Where("due_at IS NOT NULL").Update("due_at", nil).Error
 	})

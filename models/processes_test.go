@@ -134,7 +134,7 @@ func TestSettle(t *testing.T) {
 	})
 }
 
-// A store with News caches only threads that it is notified of, announces its own changes, and does not announce those it was notified
+// A store with News caches only threads that it is notified of, announces its own changes, and does not markChanged those it was notified
 // of.
 func TestShare(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
@@ -172,7 +172,7 @@ func TestShare(t *testing.T) {
 		if _, err := s.UpdateThread(t.Context(), loud, models.ThreadPatch{DisplayName: &name}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SetSwitch(t.Context(), "away", "on"); err != nil {
+		if err := s.SetSetting(t.Context(), "away", "on"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Block(t.Context(), loud, false); err != nil {

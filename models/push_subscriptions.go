@@ -174,8 +174,8 @@ func (consolesRow) TableName() string { return "consoles" }
 // ConsolesSeen is how long a process's record of visible consoles is valid; it has to be renewed before that.
 const ConsolesSeen = time.Minute
 
-// NoteConsoles records, for the other processes, whether this process has a visible console at a time.
-func (s *Store) NoteConsoles(ctx context.Context, process string, any bool, now time.Time) error {
+// RecordConsoles records, for the other processes, whether this process has a visible console at a time.
+func (s *Store) RecordConsoles(ctx context.Context, process string, any bool, now time.Time) error {
 	err := database.Retry(ctx, func() error {
 		if !any {
 			return s.db.Write.WithContext(ctx).Where("process = ?", process).Delete(&consolesRow{}).Error

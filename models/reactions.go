@@ -29,7 +29,7 @@ func (s *Store) SetReaction(ctx context.Context, threadID string, id int64, reac
 	if err != nil {
 		return Message{}, s.failed("store a reaction", err)
 	}
-	m = s.ready([]Message{m})[0]
+	m = s.decryptMessages([]Message{m})[0]
 	m.Reaction = reaction
 	return m, nil
 }

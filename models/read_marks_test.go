@@ -150,7 +150,7 @@ func TestUsualAnswer(t *testing.T) {
 		}
 		usual := func(want time.Duration, known bool) {
 			t.Helper()
-			if got, ok, err := s.UsualAnswer(t.Context()); err != nil || ok != known || got != want {
+			if got, ok, err := s.MedianFirstAnswer(t.Context()); err != nil || ok != known || got != want {
 				t.Errorf("usually %v, %v, %v; want %v, %v", got, ok, err, want, known)
 			}
 		}
@@ -169,7 +169,7 @@ func TestUsualAnswer(t *testing.T) {
 		if got := countRows(t, s, "first_answers"); got != 54 {
 			t.Errorf("%d first answers", got)
 		}
-		if err := s.TrimAnswers(t.Context()); err != nil {
+		if err := s.TrimFirstAnswers(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := countRows(t, s, "first_answers"); got != 50 {

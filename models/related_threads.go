@@ -56,7 +56,7 @@ func (s *Store) Person(ctx context.Context, t Thread) (Person, error) {
 	}
 	p.FirstSeen = p.FirstSeen.UTC()
 	for i := range p.Earlier {
-		s.readyThread(&p.Earlier[i])
+		s.decryptThread(&p.Earlier[i])
 	}
 	return p, nil
 }

@@ -20,8 +20,8 @@ const (
 	answersNeeded  = 3  // fewer give no meaningful median
 )
 
-// UsualAnswer returns the median of the latest first-answer times; ok is false while there are fewer than answersNeeded of them.
-func (s *Store) UsualAnswer(ctx context.Context) (usual time.Duration, ok bool, err error) {
+// MedianFirstAnswer returns the median of the latest first-answer times; ok is false while there are fewer than answersNeeded of them.
+func (s *Store) MedianFirstAnswer(ctx context.Context) (usual time.Duration, ok bool, err error) {
 	var waited []int64
 	err = database.Retry(ctx, func() error {
 		return s.db.Read.WithContext(ctx).Model(&FirstAnswer{}).Order("id DESC").Limit(answersCounted).Pluck("waited_ms", &waited).Error
@@ -37,8 +37,8 @@ func (s *Store) UsualAnswer(ctx context.Context) (usual time.Duration, ok bool, 
 	return time.Duration(middle) * time.Millisecond, true, nil
 }
 
-// TrimAnswers deletes first answers too old to count in the median.
-func (s *Store) TrimAnswers(ctx context.Context) error {
+// TrimFirstAnswers deletes first answers too old to count in the median.
+func (s *Store) TrimFirstAnswers(ctx context.Context) error {
 	var newest []FirstAnswer
 	err := database.Retry(ctx, func() error {
 		return s.db.Read.WithContext(ctx).Order("id DESC").Limit(answersCounted).Find(&newest).Error

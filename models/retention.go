@@ -53,7 +53,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		if err := tx.Clauses(returnFiles).Where("id IN ?", ids).Delete(&gone).Error; err != nil {
 			return err
 		}
-		if err := forgetInTelegram(tx, gone); err != nil {
+		if err := deleteTelegramRows(tx, gone); err != nil {
 			return err
 		}
 		byThread := make(map[string][]*Message, len(rows))
@@ -66,7 +66,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 			if len(deleted) == 0 { // another process deleted them first
 				continue
 			}
-			left, err := s.settleExpired(tx, row, deleted)
+			left, err := s.subtractMessages(tx, row, deleted)
 			if err != nil {
 				return err
 			}
@@ -94,8 +94,8 @@ func (s *Store) expiredQuery(ctx context.Context, before time.Time) *gorm.DB {
 		Where("created_at < ?", stamp(before)).Order("created_at").Limit(expireBatch)
 }
 
-// settleExpired subtracts deleted messages from a locked thread's counts and reports whether messages are left.
-func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left bool, err error) {
+// subtractMessages subtracts deleted messages from a locked thread's counts and reports whether messages are left.
+func (s *Store) subtractMessages(tx *gorm.DB, row Thread, deleted []*Message) (left bool, err error) {
 	var newest []Message
 	if err := s.between(tx, row.ID, 0, 0).Order("thread_id DESC, id DESC").Limit(1).Find(&newest).Error; err != nil {
 		return false, err
@@ -244,8 +244,8 @@ func queueTopicDeletions(tx *gorm.DB, ids []string) error {
 	return tx.Create(&rows).Error
 }
 
-// forgetInTelegram deletes the links of deleted messages to Telegram, and their unsent outbox rows.
-func forgetInTelegram(tx *gorm.DB, gone []Message) error {
+// deleteTelegramRows deletes the links of deleted messages to Telegram, and their unsent outbox rows.
+func deleteTelegramRows(tx *gorm.DB, gone []Message) error {
 	if len(gone) == 0 {
 		return nil
 	}

@@ -182,7 +182,7 @@ func TestRemoveEmpty(t *testing.T) {
 		written, there, cut := threadID(10), threadID(11), threadID(12)
 		say(t, s, written, "x")
 		later := time.Now().Add(time.Hour)
-		if err := s.Touch(t.Context(), there, later.Add(time.Minute)); err != nil {
+		if err := s.RecordActivity(t.Context(), there, later.Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		// A deletion interrupted by a crash leaves this.

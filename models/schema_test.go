@@ -78,8 +78,8 @@ func TestSchemaHasAColumnForEveryField(t *testing.T) {
 		for table, model := range map[string]any{
 			"users": models.User{}, "threads": models.Thread{}, "messages": models.Message{},
 			"telegram_links": models.TelegramLink{}, "one_time_codes": models.OneTimeCode{},
-			"telegram_threads": models.TelegramThread{}, "switches": models.Switch{},
-			"uploads": models.Upload{}, "first_answers": models.FirstAnswer{},
+			"telegram_threads": models.TelegramThread{},
+			"uploads":          models.Upload{}, "first_answers": models.FirstAnswer{},
 			"notes": models.Note{}, "canned_replies": models.CannedReply{},
 		} {
 			parsed, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})

@@ -14,8 +14,8 @@ func (m *NewMessage) seal(c *encryption.Cipher) (err error) {
 	return err
 }
 
-// ready decrypts rows read from the database for the caller.
-func (s *Store) ready(list []Message) []Message {
+// decryptMessages decrypts rows read from the database for the caller.
+func (s *Store) decryptMessages(list []Message) []Message {
 	for i := range list {
 		m := &list[i]
 		m.CreatedAt = m.CreatedAt.UTC()
@@ -28,7 +28,7 @@ func (s *Store) ready(list []Message) []Message {
 	return list
 }
 
-func (s *Store) readyThread(t *Thread) {
+func (s *Store) decryptThread(t *Thread) {
 	t.toUTC()
 	t.openFields(s.cipher)
 	t.LastMessage = s.cipher.Text(t.LastMessage, t.LastMessageID)

@@ -31,8 +31,8 @@ type sessions struct {
 	changed    func()
 }
 
-// begin sets the generation of valid sessions and, if it changed, calls the function of OnSessionsEnded.
-func (s *sessions) begin(generation string) {
+// setGeneration sets the generation of valid sessions and, if it changed, calls the function of OnSessionsEnded.
+func (s *sessions) setGeneration(generation string) {
 	s.mu.Lock()
 	changed := s.changed
 	if s.generation == generation {
@@ -45,7 +45,7 @@ func (s *sessions) begin(generation string) {
 	}
 }
 
-func (s *sessions) keep(ended map[string]struct{}) {
+func (s *sessions) replace(ended map[string]struct{}) {
 	s.mu.Lock()
 	s.ended = ended
 	changed := s.changed
@@ -63,7 +63,7 @@ func (s *Store) OnSessionsEnded(fn func()) {
 }
 
 // SessionEnded reports whether the session with that id and generation was revoked. It answers from memory; a revocation by another
-// process is visible here within watchInterval.
+// process is visible here within pollInterval.
 func (s *Store) SessionEnded(id, generation string) bool {
 	s.sessions.mu.RLock()
 	defer s.sessions.mu.RUnlock()
@@ -78,7 +78,7 @@ func (s *Store) SessionGeneration(ctx context.Context) (string, error) {
 		return s.db.Read.WithContext(ctx).Table("security_state").Where("name = ?", stateGeneration).Select("value").Take(&value).Error
 	})
 	if err == nil {
-		s.sessions.begin(value)
+		s.sessions.setGeneration(value)
 	}
 	return value, s.failed("read the generation of sessions", err)
 }
@@ -102,7 +102,7 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 		if err := tx.Where("session_id = ?", id).Delete(&PushSubscription{}).Error; err != nil {
 			return err
 		}
-		return announce(tx, stateSessions)
+		return markChanged(tx, stateSessions)
 	})
 	if err != nil {
 		return s.failed("end a session", err)
@@ -123,16 +123,16 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 		if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
 			return err
 		}
-		if err := announce(tx, stateBlocks); err != nil { // this also runs after a restore, which replaces the blocks
+		if err := markChanged(tx, stateBlocks); err != nil { // this also runs after a restore, which replaces the blocks
 			return err
 		}
-		return announce(tx, stateSessions)
+		return markChanged(tx, stateSessions)
 	})
 	if err != nil {
 		return s.failed("end all sessions", err)
 	}
 	s.turned(TurnedSecurity)
-	s.sessions.begin(generation)
+	s.sessions.setGeneration(generation)
 	return s.loadSessions(ctx)
 }
 
@@ -149,12 +149,12 @@ func (s *Store) loadSessions(ctx context.Context) error {
 	for _, id := range ids {
 		ended[id] = struct{}{}
 	}
-	s.sessions.keep(ended)
+	s.sessions.replace(ended)
 	return nil
 }
 
-// SeeSession records that a session was in use at a time.
-func (s *Store) SeeSession(ctx context.Context, id string, at, expires time.Time) error {
+// RecordSessionSeen records that a session was in use at a time.
+func (s *Store) RecordSessionSeen(ctx context.Context, id string, at, expires time.Time) error {
 	row := sessionRow{ID: id, SeenAt: stamp(at), ExpiresAt: stamp(expires)}
 	err := database.Retry(ctx, func() error {
 		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{

@@ -71,7 +71,7 @@ func TestSessionsSeen(t *testing.T) {
 		}
 		for i := range 2 {
 			at := at.Add(time.Duration(i) * time.Minute)
-			if err := s.SeeSession(t.Context(), "a", at, at.Add(time.Hour)); err != nil {
+			if err := s.RecordSessionSeen(t.Context(), "a", at, at.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 			if seen, err := s.SessionSeen(t.Context(), "a"); err != nil || !seen.Equal(at) {
@@ -81,7 +81,7 @@ func TestSessionsSeen(t *testing.T) {
 		if s.SessionEnded("a", generation(t, s)) {
 			t.Error("ended because it was seen")
 		}
-		if err := s.SeeSession(t.Context(), "old", at.Add(-3*time.Hour), at.Add(-time.Hour)); err != nil {
+		if err := s.RecordSessionSeen(t.Context(), "old", at.Add(-3*time.Hour), at.Add(-time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.EndSession(t.Context(), "b", at.Add(time.Hour)); err != nil { // deletes expired rows

@@ -25,7 +25,7 @@ func (s *Store) IdentityThread(ctx context.Context, externalID string) (Thread, 
 	if err != nil {
 		return Thread{}, s.failed("find the thread of an identified user", err)
 	}
-	s.readyThread(&t)
+	s.decryptThread(&t)
 	return t, nil
 }
 
@@ -61,7 +61,7 @@ func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t T
 		return Thread{}, false, s.failed("open a thread for an identified user", err)
 	}
 	s.changed([]string{t.ID})
-	s.readyThread(&t)
+	s.decryptThread(&t)
 	return t, opened, nil
 }
 

@@ -55,7 +55,7 @@ type Store struct {
 	emails    *encryption.Hasher // of e-mail addresses in lower case
 	shortcuts *encryption.Hasher // of canned replies' folded shortcuts
 	sessions  sessions
-	watch     *watch
+	poller    *changePoller
 	news      atomic.Pointer[News]
 
 	leaseTimes leaseTimes
@@ -114,8 +114,8 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.cache = newCache(o.CacheTTL, &s.news)
-	s.watch = newWatch(s)
-	if err := s.watch.look(ctx); err != nil {
+	s.poller = newChangePoller(s)
+	if err := s.poller.poll(ctx); err != nil {
 		return err
 	}
 	s.activity = newActivityBuffer(s)
@@ -125,7 +125,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	}
 	s.writer = w
 	go s.activity.run()
-	go s.watch.run()
+	go s.poller.run()
 	return nil
 }
 
@@ -139,7 +139,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.writer.Close()
 		s.activity.close()
-		s.watch.close()
+		s.poller.close()
 		s.writer.sql.Close()
 		s.closed.Store(true)
 		s.closeErr = s.db.Close()

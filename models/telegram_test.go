@@ -126,7 +126,7 @@ func TestOutboxKeepsTheOrderOfEachThread(t *testing.T) {
 		if r := first(); r.ID != rows[0].ID || r.Tries != 1 || r.DueAt == nil || time.Until(*r.DueAt) < 50*time.Minute {
 			t.Errorf("put off: %+v", r)
 		}
-		if err := s.OutboxWake(t.Context()); err != nil {
+		if err := s.OutboxRetry(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if r := first(); r.DueAt != nil {
@@ -402,19 +402,19 @@ func TestEditMessage(t *testing.T) {
 	})
 }
 
-func TestSwitches(t *testing.T) {
+func TestSettings(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		for _, want := range []string{"", "on", "off"} {
 			if want != "" {
-				if err := s.SetSwitch(t.Context(), "away", want); err != nil {
+				if err := s.SetSetting(t.Context(), "away", want); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if got, err := s.SwitchPosition(t.Context(), "away"); err != nil || got != want {
+			if got, err := s.Setting(t.Context(), "away"); err != nil || got != want {
 				t.Errorf("it stands at %q, want %q, %v", got, want, err)
 			}
 		}
-		if got, err := s.SwitchPosition(t.Context(), "other"); err != nil || got != "" {
+		if got, err := s.Setting(t.Context(), "other"); err != nil || got != "" {
 			t.Errorf("another: %q, %v", got, err)
 		}
 	})

@@ -57,7 +57,7 @@ func (s *Store) Thread(ctx context.Context, id string) (Thread, error) {
 		if err != nil {
 			return Thread{}, s.failed("read a thread", err)
 		}
-		s.readyThread(&t)
+		s.decryptThread(&t)
 		s.cache.keepThread(ticket, t)
 	}
 	if at := s.activity.last(id); at.After(t.LastActivity) {
@@ -137,7 +137,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	if queued != nil {
 		s.outboxQueued(queued...)
 	}
-	s.readyThread(&row.Thread)
+	s.decryptThread(&row.Thread)
 	return row.Thread, nil
 }
 
@@ -148,7 +148,7 @@ func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
 		return nil, s.failed("list threads", err)
 	}
 	for i := range list {
-		s.readyThread(&list[i])
+		s.decryptThread(&list[i])
 	}
 	return list, nil
 }

@@ -100,7 +100,7 @@ func TestThreadsListNewestMessageFirst(t *testing.T) {
 		}
 		// Visitor activity does not change the order.
 		for _, i := range []int{0, 7, 12} {
-			if err := s.Touch(t.Context(), threadID(i), base.Add(time.Hour)); err != nil {
+			if err := s.RecordActivity(t.Context(), threadID(i), base.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -279,11 +279,11 @@ func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
 		}
 		at := th.LastActivity.Add(time.Hour)
 		for _, when := range []time.Time{at, at.Add(-time.Minute)} { // an older activity time changes nothing
-			if err := s.Touch(t.Context(), th.ID, when); err != nil {
+			if err := s.RecordActivity(t.Context(), th.ID, when); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Touch(t.Context(), "none", at); err != nil {
+		if err := s.RecordActivity(t.Context(), "none", at); err != nil {
 			t.Fatalf("a missing thread gave %v", err)
 		}
 		if activity, _ := stored(); !activity.Equal(th.LastActivity) {
@@ -309,13 +309,13 @@ func TestCloseWritesTouches(t *testing.T) {
 			s := storetest.Reopen(t, o)
 			th := thread(t, s, 1)
 			at := th.LastActivity.Add(time.Hour)
-			if err := s.Touch(t.Context(), th.ID, at); err != nil {
+			if err := s.RecordActivity(t.Context(), th.ID, at); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Touch(t.Context(), th.ID, at); !errors.Is(err, models.ErrClosed) {
+			if err := s.RecordActivity(t.Context(), th.ID, at); !errors.Is(err, models.ErrClosed) {
 				t.Errorf("touching a closed store gave %v", err)
 			}
 			if got := readThread(t, storetest.Reopen(t, o), th.ID); !got.LastActivity.Equal(at) {

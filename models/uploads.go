@@ -136,51 +136,51 @@ func (s *Store) ClaimUpload(ctx context.Context, url, threadID string, shared bo
 	return list[0], nil
 }
 
-// unnamed matches uploads that no message refers to; its last part is the condition of the partial index idx_messages_file_url.
-const unnamed = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.file_url = uploads.url AND messages.file_url <> '')"
+// unreferenced matches uploads that no message refers to; its last part is the condition of the partial index idx_messages_file_url.
+const unreferenced = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.file_url = uploads.url AND messages.file_url <> '')"
 
-const unnamedBatch = 500
+const unusedBatch = 500
 
-// CondemnUploads marks for deletion those of the files that no message refers to, and returns them.
-func (s *Store) CondemnUploads(ctx context.Context, urls []string, at time.Time) ([]Upload, error) {
+// MarkUnusedUploads marks for deletion those of the files that no message refers to, and returns them.
+func (s *Store) MarkUnusedUploads(ctx context.Context, urls []string, at time.Time) ([]Upload, error) {
 	if len(urls) == 0 {
 		return nil, nil
 	}
-	return s.condemn(ctx, at, func(db *gorm.DB) *gorm.DB { return db.Where("url IN ?", urls) })
+	return s.markUnused(ctx, at, func(db *gorm.DB) *gorm.DB { return db.Where("url IN ?", urls) })
 }
 
-// CondemnUnnamed marks for deletion a batch of files that were last used before a time and that no message refers to, and returns them.
+// MarkOldUnusedUploads marks for deletion a batch of files that were last used before a time and that no message refers to, and returns them.
 // more reports whether there may be others.
-func (s *Store) CondemnUnnamed(ctx context.Context, since, at time.Time) (gone []Upload, more bool, err error) {
+func (s *Store) MarkOldUnusedUploads(ctx context.Context, since, at time.Time) (gone []Upload, more bool, err error) {
 	var ids []int64
-	err = database.Retry(ctx, func() error { return s.unnamedQuery(ctx, since).Pluck("id", &ids).Error })
+	err = database.Retry(ctx, func() error { return s.unusedQuery(ctx, since).Pluck("id", &ids).Error })
 	if err != nil || len(ids) == 0 {
-		return nil, false, s.failed("find unnamed uploads", err)
+		return nil, false, s.failed("find unreferenced uploads", err)
 	}
 	// All conditions are checked again, because a message may have claimed one of them meanwhile.
-	gone, err = s.condemn(ctx, at, func(db *gorm.DB) *gorm.DB {
+	gone, err = s.markUnused(ctx, at, func(db *gorm.DB) *gorm.DB {
 		return db.Where("id IN ? AND used_at < ?", ids, stamp(since))
 	})
-	return gone, len(ids) == unnamedBatch && len(gone) > 0, err
+	return gone, len(ids) == unusedBatch && len(gone) > 0, err
 }
 
-func (s *Store) unnamedQuery(ctx context.Context, since time.Time) *gorm.DB {
+func (s *Store) unusedQuery(ctx context.Context, since time.Time) *gorm.DB {
 	return s.db.Read.WithContext(ctx).Model(&Upload{}).Where("deleted_at IS NULL AND used_at < ?", stamp(since)).
-		Where(unnamed).Order("id").Limit(unnamedBatch)
+		Where(unreferenced).Order("id").Limit(unusedBatch)
 }
 
-func (s *Store) condemn(ctx context.Context, at time.Time, which func(*gorm.DB) *gorm.DB) ([]Upload, error) {
+func (s *Store) markUnused(ctx context.Context, at time.Time, which func(*gorm.DB) *gorm.DB) ([]Upload, error) {
 	var gone []Upload
 	err := database.Retry(ctx, func() error {
 		gone = nil
 		db := which(s.db.Write.WithContext(ctx).Model(&gone).Clauses(clause.Returning{}))
-		return db.Where("deleted_at IS NULL").Where(unnamed).Update("deleted_at", stamp(at)).Error
+		return db.Where("deleted_at IS NULL").Where(unreferenced).Update("deleted_at", stamp(at)).Error
 	})
-	return gone, s.failed("condemn uploads", err)
+	return gone, s.failed("mark unused uploads", err)
 }
 
-// Condemned returns files that are still to be deleted, those marked first at the front.
-func (s *Store) Condemned(ctx context.Context, limit int) ([]Upload, error) {
+// UploadsToDelete returns files that are still to be deleted, those marked first at the front.
+func (s *Store) UploadsToDelete(ctx context.Context, limit int) ([]Upload, error) {
 	var list []Upload
 	err := database.Retry(ctx, func() error {
 		return s.db.Read.WithContext(ctx).Where("deleted_at IS NOT NULL").Order("deleted_at, id").Limit(limit).Find(&list).Error

@@ -282,7 +282,7 @@ func (t *transaction) first(tx *gorm.DB, m *NewMessage, into *Message) error {
 	if err := firstQuery(tx, m.ThreadID, m.ClientID).Take(&found).Error; err != nil {
 		return err
 	}
-	*into = t.writer.store.ready([]Message{found})[0]
+	*into = t.writer.store.decryptMessages([]Message{found})[0]
 	return nil
 }
 

@@ -173,7 +173,7 @@ func (w batchHandler) Commit(jobs []*job) ([]outcome, error) {
 			w.store.cache.wrote(row.ticket, row.view(w.store.cipher))
 		}
 		if row.seen {
-			w.store.activity.note(id, row.LastActivity)
+			w.store.activity.record(id, row.LastActivity)
 		}
 	}
 	if len(t.queued) > 0 {

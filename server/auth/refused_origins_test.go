@@ -15,9 +15,9 @@ type oneSwitch struct {
 	sets     int
 }
 
-func (s *oneSwitch) SwitchPosition(context.Context, string) (string, error) { return s.position, nil }
+func (s *oneSwitch) Setting(context.Context, string) (string, error) { return s.position, nil }
 
-func (s *oneSwitch) SetSwitch(_ context.Context, _, position string) error {
+func (s *oneSwitch) SetSetting(_ context.Context, _, position string) error {
 	s.position = position
 	s.sets++
 	return nil

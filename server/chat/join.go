@@ -116,7 +116,7 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 			}, a.SocketID)
 		}
 	}
-	if err := s.store.NoteAddress(ctx, t.ID, a.Address); err != nil {
+	if err := s.store.RecordAddress(ctx, t.ID, a.Address); err != nil {
 		s.log.WarnContext(ctx, "failed to store an address", slog.Any("error", err))
 	}
 	return joined(t, true), nil

@@ -57,7 +57,7 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 			// joined, so an unknown id does not create a thread.
 			profile, _ := a.Threads.profile(p.ThreadID)
 			m.OpenThread = profile.thread(p.ThreadID, a)
-		} else if err := s.store.NoteAddress(ctx, p.ThreadID, a.Address); err != nil && !errors.Is(err, models.ErrNotFound) {
+		} else if err := s.store.RecordAddress(ctx, p.ThreadID, a.Address); err != nil && !errors.Is(err, models.ErrNotFound) {
 			s.log.WarnContext(ctx, "failed to store an address", slog.Any("error", err))
 		}
 	}

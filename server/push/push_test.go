@@ -217,7 +217,7 @@ func TestNobodyIsToldWhoLooks(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		// The record of a crashed process expires.
-		if err := store.NoteConsoles(t.Context(), "killed", true, time.Now().Add(-2*models.ConsolesSeen)); err != nil {
+		if err := store.RecordConsoles(t.Context(), "killed", true, time.Now().Add(-2*models.ConsolesSeen)); err != nil {
 			t.Fatal(err)
 		}
 		notice("t4")
@@ -292,7 +292,7 @@ func TestWaitingHoldsNobodyUp(t *testing.T) {
 	for where, look := range map[string]func(*world, *models.Store) error{
 		"here": func(w *world, _ *models.Store) error { w.InView("socket", true); return nil },
 		"at another process": func(w *world, store *models.Store) error {
-			return store.NoteConsoles(w.t.Context(), "another", true, time.Now())
+			return store.RecordConsoles(w.t.Context(), "another", true, time.Now())
 		},
 	} {
 		t.Run(where, func(t *testing.T) {
