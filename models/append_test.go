@@ -342,7 +342,7 @@ func TestFullQueueWaitsUntilTheContextEnds(t *testing.T) {
 	})
 }
 
-func TestCallbackThatPanicsHarmsNobody(t *testing.T) {
+func TestPanicInACallbackIsContained(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
 		err := s.Append(t.Context(), models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor}, func(models.Appended, error) { panic("a bug") })

@@ -41,7 +41,7 @@ func TestBlocks(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		open(t, s, "a", visitorAddress)
 		open(t, s, "b", "")
-		if _, err := s.Block(t.Context(), "nobody", false); !errors.Is(err, models.ErrNotFound) {
+		if _, err := s.Block(t.Context(), "missing", false); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a thread that is not there: %v", err)
 		}
 		if b := block(t, s, "a", false); b.AddressHash != "" || b.DisplayName != "Name of a" {
@@ -112,7 +112,7 @@ func TestAddressBlockEnds(t *testing.T) {
 	})
 }
 
-func TestAddressesAreNotedAsHashes(t *testing.T) {
+func TestAddressesAreStoredAsHashes(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		open(t, s, "a", visitorAddress)
 		first := readThread(t, s, "a").AddressHash
@@ -130,7 +130,7 @@ func TestAddressesAreNotedAsHashes(t *testing.T) {
 		if got := readThread(t, s, "a").AddressHash; got == first {
 			t.Error("a new address is not noted")
 		}
-		if err := s.RecordAddress(t.Context(), "nobody", visitorAddress); !errors.Is(err, models.ErrNotFound) {
+		if err := s.RecordAddress(t.Context(), "missing", visitorAddress); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a thread that is not there: %v", err)
 		}
 		// The address of a visitor whose message opens the thread is stored too.

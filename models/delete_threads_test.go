@@ -19,7 +19,7 @@ func countRows(t testing.TB, s *models.Store, table string) (n int) {
 	return n
 }
 
-func TestDeleteThreadTakesEverythingOfIt(t *testing.T) {
+func TestDeleteThreadDeletesAllItsRows(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		gone, kept := thread(t, s, 1), thread(t, s, 2)
 		ids := fill(t, s, gone.ID, 4500) // more than one batch
@@ -227,7 +227,7 @@ func TestClearThreadWhileWriting(t *testing.T) {
 }
 
 // A deletion interrupted by a crash leaves a thread that no list shows and that the sweep removes.
-func TestHalfDeletedThreadGoes(t *testing.T) {
+func TestHalfDeletedThreadIsDeleted(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())

@@ -41,7 +41,7 @@ func TestFullDatabaseSaysSo(t *testing.T) {
 		}
 		exec(free)
 		if _, err := s.AppendWait(t.Context(), long); err != nil {
-			t.Errorf("with room again: %v", err)
+			t.Errorf("with space again: %v", err)
 		}
 	})
 }

@@ -38,12 +38,12 @@ func (s *Store) batchFailed(err error, jobs int) {
 	}
 	h.failing, h.last = err, now
 	h.lost += jobs
-	lost, tell := h.lost, now.Sub(h.logged) >= outageLog
-	if tell {
+	lost, due := h.lost, now.Sub(h.logged) >= outageLog
+	if due {
 		h.logged = now
 	}
 	h.mu.Unlock()
-	if tell {
+	if due {
 		s.log.Error("database writes fail: "+plain(err), "refused", lost, "error", err)
 	}
 }

@@ -39,7 +39,7 @@ func condition(t *testing.T, s *models.Store, reads, writes string) {
 	}
 }
 
-func TestSQLiteTroublesAreToldAndHeal(t *testing.T) {
+func TestSQLiteFailuresAreReportedUntilTheyEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		breakIt, mend func(t *testing.T, s *models.Store, o models.Options)
 		want          string
@@ -308,7 +308,7 @@ func TestDeadConnectionsAreReplaced(t *testing.T) {
 	}
 }
 
-func TestOutageHealsByItself(t *testing.T) {
+func TestConnectionsRecoverAfterAnOutage(t *testing.T) {
 	g, o := through(t)
 	g.open.Store(true)
 	var log bytes.Buffer

@@ -39,7 +39,7 @@ func TestNotes(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0] != before || list[1] != first {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if _, _, err := s.AddNote(t.Context(), models.Note{ThreadID: "nobody", ContentText: "x"}); !errors.Is(err, models.ErrNotFound) {
+		if _, _, err := s.AddNote(t.Context(), models.Note{ThreadID: "missing", ContentText: "x"}); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a note on nothing: %v", err)
 		}
 		if _, _, err := s.AddNote(t.Context(), models.Note{ThreadID: id, ContentText: strings.Repeat("x", models.MaxContentText+1)}); !errors.Is(err, models.ErrInvalid) {

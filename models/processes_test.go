@@ -134,7 +134,7 @@ func TestSettle(t *testing.T) {
 	})
 }
 
-// A store with News caches only threads that it is notified of, announces its own changes, and does not markChanged those it was notified
+// A store with News caches only threads that it is notified of, announces its own changes, and does not announce those it was notified
 // of.
 func TestShare(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {

@@ -87,7 +87,7 @@ func TestPlansUseIndexes(t *testing.T) {
 			"thread list, page 2":   {models.ThreadsStatement(s, models.ThreadQuery{Before: before, BeforeID: "t100"}), "idx_threads_listed"},
 			"thread list, all":      {models.ThreadsStatement(s, models.ThreadQuery{IncludeEmpty: true}), "idx_threads_last_activity"},
 			"waiting threads":       {models.ThreadsStatement(s, models.ThreadQuery{Status: models.StatusWaiting}), "idx_threads_waiting"},
-			"somebody's threads":    {models.PersonStatement(s, models.Thread{UserID: 7, PhoneNumber: "5", Email: "a@b.example"}), "idx_threads_email_hash"},
+			"a person's threads":    {models.PersonStatement(s, models.Thread{UserID: 7, PhoneNumber: "5", Email: "a@b.example"}), "idx_threads_email_hash"},
 			"newest messages":       {models.MessagesStatement(s, "t1", models.MessageQuery{}), messages},
 			"older messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{BeforeID: 10_000}), messages},
 			"later messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{AfterID: 10_000}), messages},

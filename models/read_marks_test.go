@@ -45,7 +45,7 @@ func TestReceivedMarks(t *testing.T) {
 		if got := readThread(t, s, th.ID); got.VisitorReceivedID != last || got.VisitorReadID != last {
 			t.Errorf("after reading: %+v", got)
 		}
-		if _, _, err := s.MarkReceived(t.Context(), "nobody", models.Admin, 1); err != models.ErrNotFound {
+		if _, _, err := s.MarkReceived(t.Context(), "missing", models.Admin, 1); err != models.ErrNotFound {
 			t.Errorf("a thread that is none: %v", err)
 		}
 		if _, _, err := s.MarkReceived(t.Context(), th.ID, "telegram", 1); err == nil {
@@ -62,7 +62,7 @@ func TestWaitingSince(t *testing.T) {
 			n++
 			return post(t, s, models.NewMessage{ThreadID: id, ContentText: "x", SenderType: sender, CreatedAt: start.Add(time.Duration(n) * time.Minute)})
 		}
-		waiting := func(what, id string, minute int, talks, answered int64) {
+		waiting := func(what, id string, minute int, sessions, answered int64) {
 			t.Helper()
 			for _, fresh := range []bool{false, true} {
 				if fresh {
@@ -72,13 +72,13 @@ func TestWaitingSince(t *testing.T) {
 				switch {
 				case minute == 0 && got.WaitingSince != nil, minute > 0 && (got.WaitingSince == nil || !got.WaitingSince.Equal(start.Add(time.Duration(minute)*time.Minute))):
 					t.Errorf("%s: waits since %v", what, got.WaitingSince)
-				case got.Sessions != talks || got.AnsweredSession != answered:
-					t.Errorf("%s: talk %d, answered %d", what, got.Sessions, got.AnsweredSession)
+				case got.Sessions != sessions || got.AnsweredSession != answered:
+					t.Errorf("%s: session %d, answered %d", what, got.Sessions, got.AnsweredSession)
 				}
 			}
 		}
 		id := thread(t, s, 1).ID
-		waiting("nobody wrote", id, 0, 0, 0)
+		waiting("no message", id, 0, 0, 0)
 		if !say(id, models.Visitor).Waits || say(id, models.Visitor).Waits {
 			t.Error("only the first message begins to wait")
 		}
@@ -135,7 +135,7 @@ func TestWaitingSinceWhenMessagesExpire(t *testing.T) {
 	})
 }
 
-func TestUsualAnswer(t *testing.T) {
+func TestMedianFirstAnswer(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		at := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 		answered := func(n int, after time.Duration) {

@@ -45,7 +45,7 @@ func outbox(t *testing.T, s *models.Store) (rows []models.OutboxRow, short []str
 	return rows, short
 }
 
-func TestOutboxHoldsWhatTelegramHasToHear(t *testing.T) {
+func TestOutboxHoldsMessagesForTelegram(t *testing.T) {
 	withBot(t, func(t *testing.T, s *models.Store) {
 		one, two := thread(t, s, 1).ID, thread(t, s, 2).ID
 		var list []models.NewMessage
@@ -55,17 +55,17 @@ func TestOutboxHoldsWhatTelegramHasToHear(t *testing.T) {
 		list = append(list,
 			models.NewMessage{ThreadID: one, SenderType: models.Visitor, ContentText: "again", ClientID: "7"},
 			models.NewMessage{ThreadID: one, SenderType: "telegram", ContentText: "written in Telegram"},
-			models.NewMessage{ThreadID: one, SenderType: "system", ContentText: "by nobody"},
+			models.NewMessage{ThreadID: one, SenderType: "system", ContentText: "by the system"},
 			models.NewMessage{ThreadID: two, SenderType: models.Admin, ContentText: "from the console"})
-		var heard []models.OutboxKey
-		s.OutboxListen(models.ChannelTelegram, func(keys []models.OutboxKey, _ bool) { heard = append(heard, keys...) })
+		var notified []models.OutboxKey
+		s.OutboxListen(models.ChannelTelegram, func(keys []models.OutboxKey, _ bool) { notified = append(notified, keys...) })
 		stored, errs := models.AppendBatch(s, list)
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
 		}
 		s.OutboxListen(models.ChannelTelegram, nil)
-		if len(heard) != 101 || heard[0].ThreadID != one || heard[100].ThreadID != two {
-			t.Errorf("the sender was notified of %d rows", len(heard))
+		if len(notified) != 101 || notified[0].ThreadID != one || notified[100].ThreadID != two {
+			t.Errorf("the sender was notified of %d rows", len(notified))
 		}
 		var want []string
 		for _, m := range stored[:100] {

@@ -240,7 +240,7 @@ func TestReadMarksOnlyMoveForward(t *testing.T) {
 		if _, err := s.MarkRead(t.Context(), "none", models.Admin, 1); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a missing thread gave %v", err)
 		}
-		if _, err := s.MarkRead(t.Context(), th.ID, "nobody", 1); !errors.Is(err, models.ErrInvalid) {
+		if _, err := s.MarkRead(t.Context(), th.ID, "missing", 1); !errors.Is(err, models.ErrInvalid) {
 			t.Errorf("an unknown reader gave %v", err)
 		}
 		if again := say(t, s, th.ID, "more"); again.Thread.UnreadCount != 1 {
@@ -266,7 +266,7 @@ func TestReadMarksUnderConcurrentReaders(t *testing.T) {
 	})
 }
 
-func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
+func TestActivityIsCollectedAndWrittenLater(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
 		stored := func() (activity, seen time.Time) {
@@ -287,7 +287,7 @@ func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
 			t.Fatalf("a missing thread gave %v", err)
 		}
 		if activity, _ := stored(); !activity.Equal(th.LastActivity) {
-			t.Fatal("a touch was written at once")
+			t.Fatal("activity was written at once")
 		}
 		if got := readThread(t, s, th.ID); !got.LastActivity.Equal(at) {
 			t.Fatalf("read %v before the flush, want %v", got.LastActivity, at)
@@ -302,7 +302,7 @@ func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
 	})
 }
 
-func TestCloseWritesTouches(t *testing.T) {
+func TestCloseWritesActivity(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			o := storetest.Options(t, dialect)
@@ -359,7 +359,7 @@ func TestThreadCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for search, want := range map[string]int64{"AYŞE": 2, "nobody": 0, "": 6} {
+		for search, want := range map[string]int64{"AYŞE": 2, "missing": 0, "": 6} {
 			if got, err := s.CountFound(t.Context(), search); err != nil || got != want {
 				t.Errorf("search %q: %d, %v, want %d", search, got, err, want)
 			}

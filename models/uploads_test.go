@@ -60,7 +60,7 @@ func TestUploadIsRecordedOnce(t *testing.T) {
 	})
 }
 
-func TestUploadGetsItsAddressLater(t *testing.T) {
+func TestUploadIsRenamed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		u := upload(t, s, "cloudinary:chat_images/x", noon)
 		u.URL, u.Width, u.Name = "https://res.example/x.jpg", 77, "b.jpg"
@@ -80,7 +80,7 @@ func TestUploadGetsItsAddressLater(t *testing.T) {
 	})
 }
 
-func TestUnnamedUploadsAreCondemned(t *testing.T) {
+func TestUnusedUploadsAreMarked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
 		for _, name := range []string{"named", "unnamed", "claimed", "fresh"} {
@@ -153,7 +153,7 @@ func TestPostponedUploadsWaitBehindTheOthers(t *testing.T) {
 	})
 }
 
-func TestManyUnnamedUploadsGoInBatches(t *testing.T) {
+func TestManyUnusedUploadsAreMarkedInBatches(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		const n = 620
 		for i := range n {
@@ -174,7 +174,7 @@ func TestManyUnnamedUploadsGoInBatches(t *testing.T) {
 	})
 }
 
-func TestFirstThreadThatNamesAFileHasIt(t *testing.T) {
+func TestFileBelongsToTheFirstThreadThatNamesIt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		claim := func(url, thread string, shared, want bool) {
 			t.Helper()

@@ -39,7 +39,7 @@ func TestPanicInTheWriterFailsOneRow(t *testing.T) {
 }
 
 // The server's connections are terminated repeatedly; a sender that retries failed messages loses and duplicates none.
-func TestLostConnectionsHeal(t *testing.T) {
+func TestLostConnectionsAreReplaced(t *testing.T) {
 	o := storetest.Options(t, "postgres")
 	s, other := storetest.Reopen(t, o), storetest.Open(t, "postgres")
 	th := thread(t, s, 1)

@@ -15,7 +15,7 @@ var readableSchema = []string{
 	"ALTER TABLE canned_replies DROP COLUMN sealed_shortcut", "DELETE FROM schema_migrations WHERE id = 'sealing_1_pages'",
 }
 
-func TestReadableTextsOfOldDatabasesAreSealed(t *testing.T) {
+func TestExistingTextsAreEncrypted(t *testing.T) {
 	const rows, secret = 320, "kırmızıbalık" // more rows than one transaction
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {

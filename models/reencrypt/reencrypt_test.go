@@ -72,11 +72,11 @@ func TestRekeyWhileWriting(t *testing.T) {
 			}
 			appendAll(t, old, messages)
 			say(t, old, threadID(1), strings.Repeat("ş", 300))
-			say(t, old, threadID(3), "nobody answers")
+			say(t, old, threadID(3), "still waiting")
 			lost := say(t, open("a key that was lost, of 32+ characters"), threadID(2), "lost")
 
 			both := open(newKey, oldKey)
-			if got := readThread(t, both, threadID(3)).LastMessage; got != "nobody answers" {
+			if got := readThread(t, both, threadID(3)).LastMessage; got != "still waiting" {
 				t.Fatalf("with both keys: %q", got)
 			}
 			var stop atomic.Bool
