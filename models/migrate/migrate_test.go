@@ -15,7 +15,7 @@ import (
 func TestTwoProcessesMigrateAtOnce(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
-			o := storetest.Options(t, dialect)
+			o := storetest.Unmigrated(t, dialect)
 			var wg sync.WaitGroup
 			for range 6 {
 				wg.Go(func() {
@@ -39,7 +39,7 @@ func TestTwoProcessesMigrateAtOnce(t *testing.T) {
 func TestNewerSchemaIsRefused(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
-			db, err := database.Open(storetest.Options(t, dialect).URL, slog.New(slog.DiscardHandler), 0)
+			db, err := database.Open(storetest.Unmigrated(t, dialect).URL, slog.New(slog.DiscardHandler), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
