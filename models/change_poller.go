@@ -8,7 +8,7 @@ import (
 )
 
 // pollInterval is how often a process checks whether another one changed what it holds in memory.
-const pollInterval = 2 * time.Second
+var pollInterval = 2 * time.Second // shorter in tests
 
 // Rows of security_state. The values of the first two change with their tables; the third is the value itself.
 const (

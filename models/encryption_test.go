@@ -133,9 +133,7 @@ func TestLostKeyShowsAndIsLoggedOnce(t *testing.T) {
 			if got := readThread(t, s, th.ID); got.LastMessage != "and on it goes" || got.MessageCount != 2 {
 				t.Errorf("%q, %d", got.LastMessage, got.MessageCount)
 			}
-			for range 300 {
-				say(t, s, th.ID, "x")
-			}
+			fill(t, s, th.ID, 299)
 			log.Reset()
 			o.Keys = []string{oldKey} // 301 rows that this key does not decrypt
 			s = storetest.Reopen(t, o)

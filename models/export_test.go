@@ -11,6 +11,8 @@ import (
 
 // Internals for the tests outside the package.
 
+func init() { pollInterval = 200 * time.Millisecond }
+
 // AppendBatch writes messages as one batch.
 func AppendBatch(s *Store, messages []NewMessage) ([]Appended, []error) {
 	jobs := make([]*job, len(messages))

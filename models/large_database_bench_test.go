@@ -17,9 +17,6 @@ func grow(b *testing.B, s *models.Store, threads int) (middle int64) {
 	b.Helper()
 	seed := post(b, s, models.NewMessage{ThreadID: "t0", ContentText: "Merhaba, siparişim nerede kaldı?", SenderType: models.Visitor, OpenThread: &models.NewThread{}})
 	messages := 10 * threads
-	numbers := func(n int) string {
-		return fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", n)
-	}
 	at := "strftime('%Y-%m-%d %H:%M:%f+00:00', '2020-01-01', '+' || i || ' seconds')"
 	thread := fmt.Sprintf("CASE WHEN i %% 20 = 0 THEN 't1' ELSE 't' || (i %% %d + 1) END", threads)
 	if s.Dialect() == "postgres" {

@@ -44,7 +44,7 @@ func plan(t *testing.T, s *models.Store, st models.Statement) string {
 // populate stores 20,000 threads, one in ten of them empty, and 60,000 messages, 20,000 of them in one thread.
 func populate(t *testing.T, s *models.Store) {
 	t.Helper()
-	numbers := "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+	numbers := numbers(20_000)
 	id := "'t' || i"
 	at := "strftime('%Y-%m-%d %H:%M:%f+00:00', '2030-01-01', '+' || i || ' seconds')"
 	if s.Dialect() == "postgres" {

@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -138,14 +139,21 @@ func TestWaitingSinceWhenMessagesExpire(t *testing.T) {
 func TestMedianFirstAnswer(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		at := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
-		answered := func(n int, after time.Duration) {
-			id := thread(t, s, n).ID
-			for i, sender := range []string{models.Visitor, models.Visitor, models.Admin, models.Visitor, models.Admin} {
-				m := models.NewMessage{ThreadID: id, ContentText: "x", SenderType: sender, CreatedAt: at}
-				if i >= 2 {
-					m.CreatedAt = at.Add(after)
+		// answered stores conversations in threads numbered from first.
+		answered := func(first, count int, after time.Duration) {
+			var batch []models.NewMessage
+			for n := range count {
+				for i, sender := range []string{models.Visitor, models.Visitor, models.Admin, models.Visitor, models.Admin} {
+					m := models.NewMessage{ThreadID: threadID(first + n), SenderType: sender, CreatedAt: at, OpenThread: &models.NewThread{}}
+					if i >= 2 {
+						m.CreatedAt = at.Add(after)
+					}
+					batch = append(batch, m)
 				}
-				post(t, s, m)
+			}
+			_, errs := models.AppendBatch(s, batch)
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
 			}
 		}
 		usual := func(want time.Duration, known bool) {
@@ -155,16 +163,14 @@ func TestMedianFirstAnswer(t *testing.T) {
 			}
 		}
 		usual(0, false)
-		answered(1, time.Minute)
-		answered(2, time.Hour)
+		answered(1, 1, time.Minute)
+		answered(2, 1, time.Hour)
 		usual(0, false)
-		answered(3, 2*time.Minute)
+		answered(3, 1, 2*time.Minute)
 		usual(2*time.Minute, true)
-		answered(4, 4*time.Minute)
+		answered(4, 1, 4*time.Minute)
 		usual(3*time.Minute, true)
-		for n := range 50 { // these push the first four out of the newest
-			answered(100+n, time.Second)
-		}
+		answered(100, 50, time.Second) // these push the first four out of the newest
 		usual(time.Second, true)
 		if got := countRows(t, s, "first_answers"); got != 54 {
 			t.Errorf("%d first answers", got)

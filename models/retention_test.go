@@ -186,8 +186,7 @@ func TestRemoveEmpty(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A deletion interrupted by a crash leaves this.
-		numbers := "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2300) "
-		_, err := storetest.Raw(t, s).Exec("INSERT INTO messages (thread_id, sender_type, file_url) " + numbers + "SELECT '" + cut + "', 'visitor', '/uploads/x' FROM n")
+		_, err := storetest.Raw(t, s).Exec("INSERT INTO messages (thread_id, sender_type, file_url) " + numbers(2300) + "SELECT '" + cut + "', 'visitor', '/uploads/x' FROM n")
 		if err != nil {
 			t.Fatal(err)
 		}
