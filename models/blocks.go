@@ -6,11 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"sohbet/models/database"
-	"sohbet/models/encryption"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
+	"sohbet/models/encryption"
 )
 
 // AddressBlockLife is how long the block of an address lasts. Addresses are reassigned, so a permanent block would eventually hit a

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"gorm.io/gorm"
+
 	"sohbet/models/database"
 	"sohbet/models/names"
-
-	"gorm.io/gorm"
 )
 
 // CannedReply is a prepared text that agents insert into an answer by its shortcut.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 const (

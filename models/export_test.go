@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"sohbet/models/dialect"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/dialect"
 )
 
 // Internals for the tests outside the package.
@@ -116,7 +116,6 @@ var (
 	WithReceived = Thread.withReceived
 	WithRead     = Thread.withRead
 	WithStatus   = Thread.withStatus
-	Without      = Thread.withoutMessages
 )
 
 // WithMessage is [Thread.withMessage].

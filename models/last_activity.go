@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"sohbet/models/dialect"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/dialect"
 )
 
 const (
@@ -40,8 +40,8 @@ func newActivityBuffer(s *Store) *activityBuffer {
 	}
 }
 
-// RecordActivity records that the visitor of a thread was active at a time. It is held in memory and written at most every flushInterval per
-// thread, and at Close; a thread that does not exist is ignored.
+// RecordActivity records that the visitor of a thread was active at a time. It is held in memory and written at most every flushInterval
+// per thread, and at Close; a thread that does not exist is ignored.
 func (s *Store) RecordActivity(_ context.Context, id string, at time.Time) error {
 	if s.closed.Load() {
 		return ErrClosed

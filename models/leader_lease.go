@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // ErrLeaseLost means that this process no longer holds the role it acts in.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // SaveCode stores the hash of a code, replacing an earlier code with the same binding.

@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // maxPageBytes is the maximum size of stored text in one page of messages, except that a page has at least one message.

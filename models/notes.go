@@ -6,10 +6,10 @@ import (
 	"slices"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // Note is an internal note of the team on a thread. Notes have a table of their own, so that no query that reads messages for a visitor

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // ChannelTelegram is the outbox channel of the Telegram bridge.

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // PushSubscription is the Web Push subscription of an agent's browser. It lives as long as the session in which it was created.

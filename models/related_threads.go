@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // MaxEarlier is the maximum number of other threads in a Person.

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 const (

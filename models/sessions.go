@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // sessionRow is a row of the table sessions.

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"sohbet/models/database"
-	"sohbet/models/names"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
+	"sohbet/models/names"
 )
 
 // MaxExternalID is the maximum length of the user id that an embedding site passes.

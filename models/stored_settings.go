@@ -5,10 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // storedSetting is a site-wide setting that the team changes at runtime.

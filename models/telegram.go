@@ -6,10 +6,10 @@ import (
 	"errors"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // TelegramThread maps a thread to Telegram. ShortID is shown under each message there; unlike the thread's id, which is the visitor's

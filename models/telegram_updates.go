@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // ReceivedUpdate is one Telegram update, stored before it is processed. Payload is the original JSON, stored encrypted and cleared once

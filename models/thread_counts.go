@@ -3,9 +3,9 @@ package models
 import (
 	"context"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // ThreadCounts counts the threads that [Store.Threads] lists.

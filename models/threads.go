@@ -5,11 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"sohbet/models/database"
-	"sohbet/models/names"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
+	"sohbet/models/names"
 )
 
 const (

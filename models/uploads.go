@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // Column widths of uploads, in characters.
@@ -149,8 +149,8 @@ func (s *Store) MarkUnusedUploads(ctx context.Context, urls []string, at time.Ti
 	return s.markUnused(ctx, at, func(db *gorm.DB) *gorm.DB { return db.Where("url IN ?", urls) })
 }
 
-// MarkOldUnusedUploads marks for deletion a batch of files that were last used before a time and that no message refers to, and returns them.
-// more reports whether there may be others.
+// MarkOldUnusedUploads marks for deletion a batch of files that were last used before a time and that no message refers to, and returns
+// them. more reports whether there may be others.
 func (s *Store) MarkOldUnusedUploads(ctx context.Context, since, at time.Time) (gone []Upload, more bool, err error) {
 	var ids []int64
 	err = database.Retry(ctx, func() error { return s.unusedQuery(ctx, since).Pluck("id", &ids).Error })

@@ -3,9 +3,9 @@ package models
 import (
 	"context"
 
-	"sohbet/models/database"
-
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // Compacted is the size of the database before and after compacting, in bytes.
