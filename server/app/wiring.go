@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"sohbet/assets"
@@ -112,11 +111,11 @@ func (p *parts) wire() (*server.Server, workers, error) {
 	}
 	sockets := realtime.New(options)
 	publisher := &handlers.Publisher{Realtime: sockets, Cluster: p.cluster, Log: log}
-	pusher := push.New(push.Options{Store: store, Text: localeText, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
+	pusher := push.New(push.Options{Store: store, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
 	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Others: others,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Text: localeText, Audit: trail, Logger: log, Now: now,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
 	})
 	events = &handlers.Sockets{Chat: service, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
@@ -184,9 +183,3 @@ func openBridge(t config.Telegram, locale string, store *models.Store, service *
 
 var _ server.Sockets = (*realtime.Server)(nil)
 var _ http.Handler = (*server.Server)(nil)
-
-// localeText returns a text of the locale files in the language of a browser locale.
-func localeText(locale, key string) string {
-	lang, _, _ := strings.Cut(locale, "-")
-	return assets.Text(lang, key)
-}
