@@ -130,7 +130,7 @@ func (a *API) resend(ctx context.Context) (map[string]int64, error) {
 	if _, err := a.Store.OutboxSendAgain(ctx, models.ChannelTelegram, "", 0); err != nil {
 		return nil, err
 	}
-	return map[string]int64{"waiting": waiting}, a.Store.OutboxWake(ctx)
+	return map[string]int64{"waiting": waiting}, a.Store.OutboxRetry(ctx)
 }
 
 func (a *API) reconnect(context.Context) (map[string]int64, error) {

@@ -103,7 +103,7 @@ func TestAppendKeepsUsersWithTheirThreads(t *testing.T) {
 			t.Fatal(errs)
 		}
 		var strangers int
-		err := models.Raw(t, s).QueryRow("SELECT count(*) FROM threads t JOIN users u ON u.id = t.user_id WHERE u.phone_number <> t.id").Scan(&strangers)
+		err := storetest.Raw(t, s).QueryRow("SELECT count(*) FROM threads t JOIN users u ON u.id = t.user_id WHERE u.phone_number <> t.id").Scan(&strangers)
 		if err != nil || strangers != 0 {
 			t.Fatalf("%d threads have the wrong user, %v", strangers, err)
 		}
@@ -173,7 +173,7 @@ func poison(t *testing.T, s *models.Store) {
 		statements = []string{`ALTER TABLE messages ADD CONSTRAINT poison CHECK (content_type <> 'poison')`}
 	}
 	for _, st := range statements {
-		if _, err := models.Raw(t, s).Exec(st); err != nil {
+		if _, err := storetest.Raw(t, s).Exec(st); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -342,7 +342,7 @@ func TestFullQueueWaitsUntilTheContextEnds(t *testing.T) {
 	})
 }
 
-func TestCallbackThatPanicsHarmsNobody(t *testing.T) {
+func TestPanicInACallbackIsContained(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
 		err := s.Append(t.Context(), models.NewMessage{ThreadID: th.ID, SenderType: models.Visitor}, func(models.Appended, error) { panic("a bug") })

@@ -106,11 +106,11 @@ func BenchmarkAppend64PipelinedWithOutbox(b *testing.B) {
 	onEachOf(b, func(o *models.Options) { o.Telegram = true }, func(b *testing.B, s *models.Store) { pipelined(b, s, 64) })
 }
 
-func BenchmarkTouch(b *testing.B) {
+func BenchmarkRecordActivity(b *testing.B) {
 	onEach(b, func(b *testing.B, s *models.Store) {
 		at := readThread(b, s, threadID(0)).CreatedAt
 		for i := range b.N {
-			if err := s.Touch(b.Context(), threadID(i%benchThreads), at.Add(1)); err != nil {
+			if err := s.RecordActivity(b.Context(), threadID(i%benchThreads), at.Add(1)); err != nil {
 				b.Fatal(err)
 			}
 		}

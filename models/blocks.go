@@ -2,17 +2,15 @@ package models
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"sync"
 	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
+	"sohbet/models/encryption"
 )
 
 // AddressBlockLife is how long the block of an address lasts. Addresses are reassigned, so a permanent block would eventually hit a
@@ -33,39 +31,16 @@ type Block struct {
 
 // blocks is this process's in-memory copy of the table: it is checked for every message.
 type blocks struct {
-	keys [][]byte
+	// hasher hashes addresses: the IPv4 space is small enough to enumerate, so a hash without a key would reveal them. An address block
+	// lapses when the secret it was made under is removed.
+	hasher *encryption.Hasher
 
 	mu        sync.RWMutex
 	threads   map[string]struct{}
 	addresses map[string]time.Time // hash → end
 }
 
-// newBlocks derives the keys with which addresses are hashed, one per secret: new hashes use the first key, lookups match any of them.
-// An address block lapses when the secret it was made under is removed.
-func newBlocks(secrets []string) (*blocks, error) {
-	b := &blocks{}
-	for _, secret := range secrets {
-		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "sohbet address", 32)
-		if err != nil {
-			return nil, fmt.Errorf("models: derive the address key: %w", err)
-		}
-		b.keys = append(b.keys, key)
-	}
-	return b, nil
-}
-
-// hash returns the form in which an address is stored: HMAC-SHA256, truncated to 128 bits. The IPv4 space is small enough to enumerate,
-// so the hash is keyed: without the key the database does not reveal addresses.
-func (b *blocks) hash(key []byte, address string) string {
-	if address == "" {
-		return ""
-	}
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(address))
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-func (b *blocks) keep(list []Block) {
+func (b *blocks) replace(list []Block) {
 	threads, addresses := make(map[string]struct{}, len(list)), make(map[string]time.Time)
 	for _, one := range list {
 		threads[one.ThreadID] = struct{}{}
@@ -79,7 +54,7 @@ func (b *blocks) keep(list []Block) {
 }
 
 // Blocked reports whether the visitor of a thread or an address is blocked. Either may be empty. It answers from memory; changes by
-// another process are visible here within watchInterval.
+// another process are visible here within pollInterval.
 func (s *Store) Blocked(threadID, address string) bool {
 	b := s.blocks
 	b.mu.RLock()
@@ -91,8 +66,8 @@ func (s *Store) Blocked(threadID, address string) bool {
 		return false
 	}
 	now := time.Now()
-	for _, key := range b.keys {
-		if until, found := b.addresses[b.hash(key, address)]; found && now.Before(until) {
+	for _, hash := range b.hasher.All(address) {
+		if until, found := b.addresses[hash]; found && now.Before(until) {
 			return true
 		}
 	}
@@ -123,7 +98,7 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 			return err
 		}
 		made.DisplayName = t.DisplayName
-		return announce(tx, stateBlocks)
+		return markChanged(tx, stateBlocks)
 	})
 	if err != nil {
 		return Block{}, s.failed("block a visitor", err)
@@ -138,7 +113,7 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 		if err := tx.Where("thread_id = ?", threadID).Delete(&Block{}).Error; err != nil {
 			return err
 		}
-		return announce(tx, stateBlocks)
+		return markChanged(tx, stateBlocks)
 	})
 	if err != nil {
 		return s.failed("unblock a visitor", err)
@@ -150,8 +125,8 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 // Blocks returns the newest maxBlocks blocks, newest first.
 func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 	var list []Block
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&Block{}).Select("blocks.*, threads.display_name").
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Block{}).Select("blocks.*, threads.display_name").
 			Joins("LEFT JOIN threads ON threads.id = blocks.thread_id").
 			Order("blocks.created_at DESC, blocks.thread_id").Limit(maxBlocks).Find(&list).Error
 	})
@@ -164,27 +139,27 @@ func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 // loadBlocks reloads the in-memory blocks from the table.
 func (s *Store) loadBlocks(ctx context.Context) error {
 	var list []Block
-	err := again(ctx, func() error { return s.read.WithContext(ctx).Omit("display_name").Find(&list).Error })
+	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Omit("display_name").Find(&list).Error })
 	if err == nil {
-		s.blocks.keep(list)
+		s.blocks.replace(list)
 	}
 	return s.failed("read blocks", err)
 }
 
-// NoteAddress stores, as a keyed hash, the address that a thread's visitor last connected from, so that it can be blocked after the
+// RecordAddress stores, as a keyed hash, the address that a thread's visitor last connected from, so that it can be blocked after the
 // visitor has left. It writes only if the address changed.
-func (s *Store) NoteAddress(ctx context.Context, threadID, address string) error {
-	hash := s.blocks.hash(s.blocks.keys[0], address)
+func (s *Store) RecordAddress(ctx context.Context, threadID, address string) error {
+	hash := s.blocks.hasher.Hash(address)
 	t, err := s.Thread(ctx, threadID)
 	if err != nil || hash == "" || t.AddressHash == hash {
 		return err
 	}
-	err = s.write.WithContext(ctx).Model(&Thread{}).Where("id = ?", threadID).Update("address_hash", hash).Error
+	err = s.db.Write.WithContext(ctx).Model(&Thread{}).Where("id = ?", threadID).Update("address_hash", hash).Error
 	s.cache.changed(threadID)
 	return s.failed("note an address", err)
 }
 
-// announce marks a kind of in-memory state as changed; other processes notice within watchInterval.
-func announce(tx *gorm.DB, name string) error {
+// markChanged marks a kind of in-memory state as changed; other processes notice within pollInterval.
+func markChanged(tx *gorm.DB, name string) error {
 	return tx.Table("security_state").Where("name = ?", name).Update("value", rand.Text()).Error
 }

@@ -41,7 +41,7 @@ func TestBlocks(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		open(t, s, "a", visitorAddress)
 		open(t, s, "b", "")
-		if _, err := s.Block(t.Context(), "nobody", false); !errors.Is(err, models.ErrNotFound) {
+		if _, err := s.Block(t.Context(), "missing", false); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a thread that is not there: %v", err)
 		}
 		if b := block(t, s, "a", false); b.AddressHash != "" || b.DisplayName != "Name of a" {
@@ -103,7 +103,7 @@ func TestAddressBlockEnds(t *testing.T) {
 		if s.Dialect() == "postgres" {
 			query = "UPDATE blocks SET address_until = $1"
 		}
-		if _, err := models.Raw(t, s).Exec(query, past); err != nil {
+		if _, err := storetest.Raw(t, s).Exec(query, past); err != nil {
 			t.Fatal(err)
 		}
 		open(t, s, "b", "")
@@ -112,25 +112,25 @@ func TestAddressBlockEnds(t *testing.T) {
 	})
 }
 
-func TestAddressesAreNotedAsHashes(t *testing.T) {
+func TestAddressesAreStoredAsHashes(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		open(t, s, "a", visitorAddress)
 		first := readThread(t, s, "a").AddressHash
 		for _, address := range []string{visitorAddress, "", visitorAddress} {
-			if err := s.NoteAddress(t.Context(), "a", address); err != nil {
+			if err := s.RecordAddress(t.Context(), "a", address); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if got := readThread(t, s, "a").AddressHash; got != first || len(got) != 32 || strings.Contains(got, "203") && strings.Contains(got, "113") {
 			t.Errorf("noted as %q, then %q", first, got)
 		}
-		if err := s.NoteAddress(t.Context(), "a", "2001:db8::/64"); err != nil {
+		if err := s.RecordAddress(t.Context(), "a", "2001:db8::/64"); err != nil {
 			t.Fatal(err)
 		}
 		if got := readThread(t, s, "a").AddressHash; got == first {
 			t.Error("a new address is not noted")
 		}
-		if err := s.NoteAddress(t.Context(), "nobody", visitorAddress); !errors.Is(err, models.ErrNotFound) {
+		if err := s.RecordAddress(t.Context(), "missing", visitorAddress); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a thread that is not there: %v", err)
 		}
 		// The address of a visitor whose message opens the thread is stored too.

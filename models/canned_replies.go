@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
+	"sohbet/models/names"
 )
 
 // CannedReply is a prepared text that agents insert into an answer by its shortcut.
@@ -28,27 +31,27 @@ const (
 // CannedReplies returns all canned replies, ordered by shortcut.
 func (s *Store) CannedReplies(ctx context.Context) ([]CannedReply, error) {
 	var list []CannedReply
-	if err := again(ctx, func() error { return s.read.WithContext(ctx).Find(&list).Error }); err != nil {
+	if err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Find(&list).Error }); err != nil {
 		return nil, s.failed("read canned replies", err)
 	}
 	for i := range list {
-		list[i] = s.readyCanned(list[i])
+		list[i] = s.decryptCanned(list[i])
 	}
 	slices.SortFunc(list, func(a, b CannedReply) int {
-		return cmp.Or(strings.Compare(fold(a.Shortcut), fold(b.Shortcut)), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(strings.Compare(names.Fold(a.Shortcut), names.Fold(b.Shortcut)), cmp.Compare(a.ID, b.ID))
 	})
 	return list, nil
 }
 
-func (s *Store) readyCanned(c CannedReply) CannedReply {
-	c.UpdatedAt, c.Shortcut, c.ContentText = c.UpdatedAt.UTC(), s.texts.reveal(c.Shortcut), s.texts.reveal(c.ContentText)
+func (s *Store) decryptCanned(c CannedReply) CannedReply {
+	c.UpdatedAt, c.Shortcut, c.ContentText = c.UpdatedAt.UTC(), s.cipher.Text(c.Shortcut, 0), s.cipher.Text(c.ContentText, 0)
 	return c
 }
 
 // SaveCanned inserts a reply, or updates the one with c.ID if that is set. It returns ErrExists if another reply has the shortcut,
 // ErrNotFound if no reply has that ID, and an *InvalidError if there are MaxCanned already.
 func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, error) {
-	names := s.shortcuts.all(fold(c.Shortcut))
+	names := s.shortcuts.All(names.Fold(c.Shortcut))
 	c.UpdatedAt, c.Folded = stamp(c.UpdatedAt), names[0]
 	for _, err := range [...]error{checkText("shortcut", c.Shortcut, MaxShortcut), checkText("text", c.ContentText, MaxContentText)} {
 		if err != nil {
@@ -56,14 +59,14 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 		}
 	}
 	for _, text := range [...]*string{&c.Shortcut, &c.ContentText} {
-		sealed, err := s.texts.seal(*text)
+		sealed, err := s.cipher.Seal(*text)
 		if err != nil {
 			return CannedReply{}, err
 		}
 		*text = sealed
 	}
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		if s.dialect == dialectPostgres { // otherwise two processes could both find the shortcut free
+		if s.db.Dialect == database.Postgres { // otherwise two processes could both find the shortcut free
 			if err := tx.Exec("LOCK TABLE canned_replies IN SHARE ROW EXCLUSIVE MODE").Error; err != nil {
 				return err
 			}
@@ -93,14 +96,14 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 	if err != nil {
 		return CannedReply{}, s.failed("store a canned reply", err)
 	}
-	return s.readyCanned(c), nil
+	return s.decryptCanned(c), nil
 }
 
 // DeleteCanned deletes a reply. It returns ErrNotFound if there is none.
 func (s *Store) DeleteCanned(ctx context.Context, id int64) error {
 	var deleted int64
-	err := again(ctx, func() error {
-		done := s.write.WithContext(ctx).Where("id = ?", id).Delete(&CannedReply{})
+	err := database.Retry(ctx, func() error {
+		done := s.db.Write.WithContext(ctx).Where("id = ?", id).Delete(&CannedReply{})
 		deleted = done.RowsAffected
 		return done.Error
 	})
@@ -108,25 +111,4 @@ func (s *Store) DeleteCanned(ctx context.Context, id int64) error {
 		err = ErrNotFound
 	}
 	return s.failed("delete a canned reply", err)
-}
-
-// renameShortcuts rehashes with the current key the shortcuts that were hashed with an earlier one.
-func (s *Store) renameShortcuts(ctx context.Context) error {
-	return s.transaction(ctx, func(tx *gorm.DB) error {
-		var list []CannedReply
-		if err := tx.Select("id", "sealed_shortcut", "folded").Find(&list).Error; err != nil {
-			return err
-		}
-		for _, c := range list {
-			shortcut, readable := with(s.texts.keys, c.Shortcut)
-			name := s.shortcuts.name(fold(shortcut))
-			if !readable || name == c.Folded {
-				continue
-			}
-			if err := tx.Model(&CannedReply{}).Where("id = ? AND sealed_shortcut = ?", c.ID, c.Shortcut).Update("folded", name).Error; err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

@@ -3,10 +3,12 @@ package models
 import (
 	"context"
 	"time"
+
+	"sohbet/models/database"
 )
 
-// watchInterval is how often a process checks whether another one changed what it holds in memory.
-const watchInterval = 2 * time.Second
+// pollInterval is how often a process checks whether another one changed what it holds in memory.
+var pollInterval = 2 * time.Second // shorter in tests
 
 // Rows of security_state. The values of the first two change with their tables; the third is the value itself.
 const (
@@ -15,9 +17,9 @@ const (
 	stateGeneration = "generation"
 )
 
-// watch reloads blocks and session revocations after other processes (a second server, a command on the terminal) changed them. It
+// changePoller reloads blocks and session revocations after other processes (a second server, a command on the terminal) changed them. It
 // polls one small table and reloads only what changed.
-type watch struct {
+type changePoller struct {
 	store *Store
 	known map[string]string // used only by run
 	early chan struct{}
@@ -25,13 +27,13 @@ type watch struct {
 	done  chan struct{}
 }
 
-func newWatch(s *Store) *watch {
-	return &watch{store: s, known: make(map[string]string), early: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+func newChangePoller(s *Store) *changePoller {
+	return &changePoller{store: s, known: make(map[string]string), early: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
-func (w *watch) run() {
+func (w *changePoller) run() {
 	defer close(w.done)
-	tick := time.NewTicker(watchInterval)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -41,7 +43,7 @@ func (w *watch) run() {
 		case <-w.early:
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		if err := w.look(ctx); err != nil {
+		if err := w.poll(ctx); err != nil {
 			w.store.log.Debug("failed to poll for changed blocks and sessions; retrying", "error", err)
 		}
 		cancel()
@@ -49,24 +51,24 @@ func (w *watch) run() {
 }
 
 // soon triggers an immediate check.
-func (w *watch) soon() {
+func (w *changePoller) soon() {
 	select {
 	case w.early <- struct{}{}:
 	default:
 	}
 }
 
-func (w *watch) close() {
+func (w *changePoller) close() {
 	close(w.stop)
 	<-w.done
 }
 
-// look reloads what has a different value than last time. The values are read before the contents, so that a change in between is found
+// poll reloads what has a different value than last time. The values are read before the contents, so that a change in between is found
 // by the next check.
-func (w *watch) look(ctx context.Context) error {
+func (w *changePoller) poll(ctx context.Context) error {
 	var rows []struct{ Name, Value string }
-	err := again(ctx, func() error {
-		return w.store.read.WithContext(ctx).Table("security_state").Select("name", "value").Find(&rows).Error
+	err := database.Retry(ctx, func() error {
+		return w.store.db.Read.WithContext(ctx).Table("security_state").Select("name", "value").Find(&rows).Error
 	})
 	if err != nil {
 		return w.store.failed("look for changes", err)
@@ -82,7 +84,7 @@ func (w *watch) look(ctx context.Context) error {
 		case stateSessions:
 			err = w.store.loadSessions(ctx)
 		case stateGeneration:
-			w.store.sessions.begin(row.Value)
+			w.store.sessions.setGeneration(row.Value)
 		}
 		if err != nil {
 			return err

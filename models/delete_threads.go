@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 const (
@@ -51,19 +53,20 @@ func (s *Store) clearSome(tx *gorm.DB, row Thread, until int64) (gone []Message,
 	if err := tx.Clauses(returnFiles).Where("id IN (?)", oldest).Delete(&gone).Error; err != nil {
 		return nil, err
 	}
-	if err := forgetInTelegram(tx, gone); err != nil {
+	if err := deleteTelegramRows(tx, gone); err != nil {
 		return nil, err
 	}
 	deleted := make([]*Message, len(gone))
 	for i := range gone {
 		deleted[i] = &gone[i]
 	}
-	left, err := s.settleExpired(tx, row, deleted)
+	left, err := s.subtractMessages(tx, row, deleted)
 	if err != nil {
 		return nil, err
 	}
 	if !left {
-		err := tx.Model(&Thread{}).Where("id = ?", row.ID).Updates(emptied()).Error
+		empty := row.withoutAnyMessage()
+		err := tx.Select(emptiedColumns).Where("id = ?", row.ID).Updates(&empty).Error
 		if err != nil {
 			return nil, err
 		}
@@ -74,10 +77,8 @@ func (s *Store) clearSome(tx *gorm.DB, row Thread, until int64) (gone []Message,
 	return gone, err
 }
 
-// emptied returns the column values of a thread that has no messages.
-func emptied() map[string]any {
-	return map[string]any{"message_count": 0, "unread_count": 0, "last_message": "", "last_sender": "", "last_type": "", "waiting_since": nil}
-}
+// emptiedColumns are what [Thread.withoutAnyMessage] changes.
+var emptiedColumns = []string{"message_count", "unread_count", "last_message", "last_sender", "last_type", "waiting_since"}
 
 // DeleteThread deletes a thread with its messages, notes, links and user. It returns ErrNotFound if there is none. Messages appended
 // meanwhile are deleted too.
@@ -95,8 +96,8 @@ func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 	until := stamp(time.Now())
 	for {
 		var ids []string
-		err := again(ctx, func() error {
-			return s.read.WithContext(ctx).Model(&Thread{}).Where("created_at <= ?", until).
+		err := database.Retry(ctx, func() error {
+			return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("created_at <= ?", until).
 				Order("id").Limit(clearThreads).Pluck("id", &ids).Error
 		})
 		if err != nil {
@@ -119,16 +120,15 @@ func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 func (s *Store) remove(ctx context.Context, ids []string) (removed int64, err error) {
 	defer func() {
 		s.changed(ids)
-		s.touches.forget(ids...)
+		s.activity.forget(ids...)
 	}()
 	var hidden int64
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		if _, err := lockThreads(tx, ids); err != nil {
 			return err
 		}
-		columns := emptied()
-		columns["last_message_at"] = nil
-		done := tx.Model(&Thread{}).Where("id IN ?", ids).Updates(columns)
+		empty := Thread{}.withoutAnyMessage()
+		done := tx.Select(emptiedColumns, "last_message_at").Where("id IN ?", ids).Updates(&empty)
 		hidden = done.RowsAffected
 		return done.Error
 	})

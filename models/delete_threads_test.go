@@ -13,19 +13,19 @@ import (
 
 func countRows(t testing.TB, s *models.Store, table string) (n int) {
 	t.Helper()
-	if err := models.Raw(t, s).QueryRow("SELECT count(*) FROM " + table).Scan(&n); err != nil {
+	if err := storetest.Raw(t, s).QueryRow("SELECT count(*) FROM " + table).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-func TestDeleteThreadTakesEverythingOfIt(t *testing.T) {
+func TestDeleteThreadDeletesAllItsRows(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		gone, kept := thread(t, s, 1), thread(t, s, 2)
 		ids := fill(t, s, gone.ID, 4500) // more than one batch
 		say(t, s, kept.ID, "stays")
 		for _, id := range []string{gone.ID, kept.ID} {
-			if _, err := models.Raw(t, s).Exec("INSERT INTO telegram_links (thread_id, telegram_message_id) VALUES ('" + id + "', 7)"); err != nil {
+			if _, err := storetest.Raw(t, s).Exec("INSERT INTO telegram_links (thread_id, telegram_message_id) VALUES ('" + id + "', 7)"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -134,7 +134,7 @@ func TestClearThreadKeepsItInTheList(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, link := range []int64{ids[0], last.ID, 0} { // the last link belongs to the thread, not to a message
-			if _, err := models.Raw(t, s).Exec(fmt.Sprintf("INSERT INTO telegram_links (thread_id, message_id) VALUES ('%s', %d)", cleared.ID, link)); err != nil {
+			if _, err := storetest.Raw(t, s).Exec(fmt.Sprintf("INSERT INTO telegram_links (thread_id, message_id) VALUES ('%s', %d)", cleared.ID, link)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -227,7 +227,7 @@ func TestClearThreadWhileWriting(t *testing.T) {
 }
 
 // A deletion interrupted by a crash leaves a thread that no list shows and that the sweep removes.
-func TestHalfDeletedThreadGoes(t *testing.T) {
+func TestHalfDeletedThreadIsDeleted(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())

@@ -23,7 +23,7 @@ func TestFullDatabaseSaysSo(t *testing.T) {
 		}
 		exec := func(statement string) {
 			t.Helper()
-			if _, err := models.Raw(t, s).Exec(statement); err != nil {
+			if _, err := storetest.Raw(t, s).Exec(statement); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -41,7 +41,7 @@ func TestFullDatabaseSaysSo(t *testing.T) {
 		}
 		exec(free)
 		if _, err := s.AppendWait(t.Context(), long); err != nil {
-			t.Errorf("with room again: %v", err)
+			t.Errorf("with space again: %v", err)
 		}
 	})
 }

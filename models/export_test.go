@@ -2,55 +2,35 @@ package models
 
 import (
 	"context"
-	"database/sql"
-	"log/slog"
-	"testing"
 	"time"
 
-	"github.com/fernet/fernet-go"
 	"gorm.io/gorm"
+
+	"sohbet/models/dialect"
 )
 
 // Internals for the tests outside the package.
 
-// Raw returns the write pool.
-func Raw(t testing.TB, s *Store) *sql.DB {
-	t.Helper()
-	pool, err := s.write.DB()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pool
-}
-
-// ReadPool returns the read pool.
-func ReadPool(t testing.TB, s *Store) *sql.DB {
-	t.Helper()
-	pool, err := s.read.DB()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pool
-}
+func init() { pollInterval = 200 * time.Millisecond }
 
 // AppendBatch writes messages as one batch.
 func AppendBatch(s *Store, messages []NewMessage) ([]Appended, []error) {
 	jobs := make([]*job, len(messages))
 	for i := range messages {
 		jobs[i] = &job{kind: appendJob, msg: messages[i]}
-		if err := jobs[i].msg.prepare(s.texts); err != nil {
+		if err := jobs[i].msg.prepare(s.cipher); err != nil {
 			panic(err)
 		}
 	}
 	res, errs := make([]Appended, len(jobs)), make([]error, len(jobs))
-	for i, out := range s.writer.settle(jobs) {
+	for i, out := range s.writer.Commit(jobs) {
 		res[i], errs[i] = out.Appended, out.err
 	}
 	return res, errs
 }
 
-// FlushTouches writes the pending last-activity times.
-func FlushTouches(s *Store) { s.touches.flush() }
+// FlushActivity writes the pending last-activity times.
+func FlushActivity(s *Store) { s.activity.flush() }
 
 // Statement is a query as sent to the database.
 type Statement struct {
@@ -94,7 +74,7 @@ func EmptyStatement(s *Store, before, written time.Time) Statement {
 
 // FirstStatement returns the query that looks up a repeated client id.
 func FirstStatement(s *Store, threadID, clientID string) Statement {
-	db := firstQuery(s.read.Session(&gorm.Session{DryRun: true}), threadID, clientID)
+	db := firstQuery(s.db.Read.Session(&gorm.Session{DryRun: true}), threadID, clientID)
 	st := db.Take(&Message{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
@@ -105,67 +85,23 @@ func OutboxStatement(s *Store, threadID string) Statement {
 	return Statement{st.SQL.String(), st.Vars}
 }
 
-// PostgresWrites returns the writer's statements that select threads by id.
-func PostgresWrites(ids []string) map[string]Statement {
-	rows := make([]*lockedThread, len(ids))
-	for i, id := range ids {
-		rows[i] = &lockedThread{Thread: Thread{ID: id}}
-	}
-	return map[string]Statement{
-		"locking a batch":           {postgresLock, []any{ids}},
-		"writing a batch's threads": {postgresUpdate, postgresUpdateArgs(rows)},
-		"writing all of them":       {postgresTurned, postgresTurnedArgs(rows)},
-	}
-}
+// panicking panics when it inserts some messages.
+type panicking struct{ dialect.Statements }
 
-// SQLiteWrites returns the writer's statements on SQLite.
-func SQLiteWrites() []string { return []string{sqliteLock, sqliteUpdate, sqliteTurned} }
-
-// MigrateUnknown migrates like a program that does not know this schema.
-func MigrateUnknown(s *Store) error {
-	return migrate(context.Background(), s.write, s.dialect, []step{{id: "0000_other"}})
-}
-
-// Name folding, for tests.
-var (
-	CheckFold     = fold
-	CheckFoldName = foldName
-	CheckKey      = searchKey
-)
-
-// panicking is a dialectSQL whose insert panics.
-type panicking struct{ dialectSQL }
-
-func (p panicking) insert(ctx context.Context, conn gorm.ConnPool, messages []*NewMessage) ([]Message, error) {
+func (p panicking) InsertMessages(ctx context.Context, conn gorm.ConnPool, messages []dialect.Message) ([]dialect.Stored, error) {
 	for _, m := range messages {
-		if m.ContentText == "panic" {
+		if m.ClientID == "panic" {
 			panic("a bug")
 		}
 	}
-	return p.dialectSQL.insert(ctx, conn, messages)
+	return p.Statements.InsertMessages(ctx, conn, messages)
 }
 
-// PanicOnText makes the writer panic when it inserts the text "panic". Call it before any write.
-func PanicOnText(s *Store) { s.writer.sql = panicking{s.writer.sql} }
-
-// OpenWith decrypts a stored text with one key.
-func OpenWith(key *fernet.Key, token string) (string, bool) { return with([]*fernet.Key{key}, token) }
-
-// TextKey returns the key derived from a secret.
-func TextKey(t testing.TB, secret string) *fernet.Key {
-	t.Helper()
-	all, err := newTexts([]string{secret}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all.keys[0]
-}
+// PanicOnInsert makes the writer panic when it inserts a message with the client id "panic". Call it before any write.
+func PanicOnInsert(s *Store) { s.writer.sql = panicking{s.writer.sql} }
 
 // FlushCache empties the cache.
 func FlushCache(s *Store) { s.cache.threads.Flush(); s.cache.pages.Flush() }
-
-// DumpTables are the tables of a dump.
-var DumpTables = dumpTables
 
 // SetLeaseTimes sets the durations of leases acquired from now on.
 func SetLeaseTimes(s *Store, expiry, held, renew time.Duration) {
@@ -174,3 +110,16 @@ func SetLeaseTimes(s *Store, expiry, held, renew time.Duration) {
 
 // PauseLease stops the renewals of a lease, as when its process is paused.
 func PauseLease(l *Lease) { l.halt() }
+
+// The rules of a thread's state.
+var (
+	WithReceived = Thread.withReceived
+	WithRead     = Thread.withRead
+	WithStatus   = Thread.withStatus
+)
+
+// WithMessage is [Thread.withMessage].
+func WithMessage(t Thread, m Message) (next Thread, reopened bool, first *FirstAnswer) {
+	next, effect := t.withMessage(&m)
+	return next, effect.reopened, effect.firstAnswer
+}

@@ -3,10 +3,12 @@ package models
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sohbet/models/database"
+	"sohbet/models/dberror"
 )
 
 // health tracks failures of the database.
@@ -36,12 +38,12 @@ func (s *Store) batchFailed(err error, jobs int) {
 	}
 	h.failing, h.last = err, now
 	h.lost += jobs
-	lost, tell := h.lost, now.Sub(h.logged) >= outageLog
-	if tell {
+	lost, due := h.lost, now.Sub(h.logged) >= outageLog
+	if due {
 		h.logged = now
 	}
 	h.mu.Unlock()
-	if tell {
+	if due {
 		s.log.Error("database writes fail: "+plain(err), "refused", lost, "error", err)
 	}
 }
@@ -59,7 +61,7 @@ func (s *Store) batchStored() {
 }
 
 func plain(err error) string {
-	if why := classify(err).sentence; why != "" {
+	if why := dberror.Classify(err).Sentence; why != "" {
 		return why
 	}
 	return "the database reports an error"
@@ -77,7 +79,7 @@ func (s *Store) Check(ctx context.Context) Condition {
 		return c
 	}
 	if s.health.damaged.Load() {
-		c.Writes = errors.New(sqliteDamaged)
+		c.Writes = errors.New(dberror.SQLiteDamaged)
 		return c
 	}
 	h := &s.health
@@ -100,10 +102,10 @@ func (s *Store) probe(ctx context.Context) error {
 	}
 	done := make(chan error, 1)
 	go func() {
-		bounded, cancel := s.limit(context.WithoutCancel(ctx))
+		bounded, cancel := s.db.Limit(context.WithoutCancel(ctx))
 		defer cancel()
-		err := again(bounded, func() error {
-			return s.write.WithContext(bounded).Exec("UPDATE write_checks SET checked_at = ? WHERE id = 1", stamp(time.Now())).Error
+		err := database.Retry(bounded, func() error {
+			return s.db.Write.WithContext(bounded).Exec("UPDATE write_checks SET checked_at = ? WHERE id = 1", stamp(time.Now())).Error
 		})
 		s.health.probing.Store(false) // before the result is sent, so that its receiver can probe again at once
 		done <- err
@@ -121,28 +123,4 @@ func sentence(err error) error {
 		return errors.New("the database is closed")
 	}
 	return errors.New(plain(err))
-}
-
-// await waits until PostgreSQL answers, at most for the given time; errors that waiting cannot fix are returned immediately.
-func (s *Store) await(ctx context.Context, most time.Duration) error {
-	deadline := time.Now().Add(most)
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		var one int
-		err := again(ctx, func() error { return s.write.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error })
-		if err == nil || !classify(err).wait || ctx.Err() != nil {
-			return err
-		}
-		left := time.Until(deadline)
-		if left <= 0 {
-			if most > 0 {
-				err = fmt.Errorf("gave up after %s: %w", most, err)
-			}
-			return err
-		}
-		wait = min(wait, left)
-		s.log.Warn("waiting for the database: "+plain(err), "next_try", wait.Round(time.Millisecond).String(), "giving_up", left.Round(time.Second).String())
-		if err := pause(ctx, wait); err != nil {
-			return err
-		}
-	}
 }

@@ -20,7 +20,7 @@ import (
 
 func exec(t *testing.T, s *models.Store, statement string) {
 	t.Helper()
-	if _, err := models.Raw(t, s).Exec(statement); err != nil {
+	if _, err := storetest.Raw(t, s).Exec(statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }
@@ -39,7 +39,7 @@ func condition(t *testing.T, s *models.Store, reads, writes string) {
 	}
 }
 
-func TestSQLiteTroublesAreToldAndHeal(t *testing.T) {
+func TestSQLiteFailuresAreReportedUntilTheyEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		breakIt, mend func(t *testing.T, s *models.Store, o models.Options)
 		want          string
@@ -57,7 +57,7 @@ func TestSQLiteTroublesAreToldAndHeal(t *testing.T) {
 		"locked": {
 			func(t *testing.T, s *models.Store, o models.Options) {
 				exec(t, s, "PRAGMA busy_timeout = 100")
-				other := models.Raw(t, storetest.Reopen(t, o))
+				other := storetest.Raw(t, storetest.Reopen(t, o))
 				if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
 					t.Fatal(err)
 				}
@@ -308,7 +308,7 @@ func TestDeadConnectionsAreReplaced(t *testing.T) {
 	}
 }
 
-func TestOutageHealsByItself(t *testing.T) {
+func TestConnectionsRecoverAfterAnOutage(t *testing.T) {
 	g, o := through(t)
 	g.open.Store(true)
 	var log bytes.Buffer

@@ -59,6 +59,11 @@ func repeat(s string, n int) string { return strings.Repeat(s, n) }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
+// numbers begins a query that selects i from n, which are the numbers from 1 to max.
+func numbers(max int) string {
+	return fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", max)
+}
+
 // inParallel runs n bodies concurrently and fails the test if one of them fails.
 func inParallel(t testing.TB, n int, body func(i int) error) {
 	t.Helper()

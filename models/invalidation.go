@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"time"
+
+	"sohbet/models/database"
 )
 
 // News connects the cache invalidation of processes that share a database. Without it a process notices changes of others only later:
-// threads within CacheTTL, blocks and sessions within watchInterval. The functions must not block.
+// threads within CacheTTL, blocks and sessions within pollInterval. The functions must not block.
 type News struct {
 	// Hears reports whether this process is notified immediately when others change a thread. Only then is the thread cached.
 	Hears func(threadID string) bool
@@ -43,7 +45,7 @@ func (s *Store) turned(what string) {
 func (s *Store) Heard(what string) {
 	switch what {
 	case TurnedSecurity:
-		s.watch.soon()
+		s.poller.soon()
 	case TurnedOutbox:
 		s.outboxChanged(false)
 	case TurnedRetry:
@@ -57,25 +59,19 @@ func (s *Store) Forget(threadID string) { s.cache.forget(threadID) }
 // ForgetAll evicts every thread from the cache, for when notifications may have been missed.
 func (s *Store) ForgetAll() { s.cache.forgetAll() }
 
-// Settle returns after the callbacks of all messages committed before this call have run.
-func (s *Store) Settle(ctx context.Context) error {
-	_, err := s.writer.wait(ctx, &job{kind: settleJob})
-	return err
-}
-
 // stateFamily is the row of security_state that holds the secret shared by all processes on one database.
 const stateFamily = "family"
 
 // Family returns a secret that only the processes on this database share: it is generated once and is not part of backups.
 func (s *Store) Family(ctx context.Context) ([32]byte, error) {
 	var value string
-	err := again(ctx, func() error {
+	err := database.Retry(ctx, func() error {
 		row := struct{ Name, Value string }{stateFamily, rand.Text()}
-		err := s.write.WithContext(ctx).Exec("INSERT INTO security_state (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", row.Name, row.Value).Error
+		err := s.db.Write.WithContext(ctx).Exec("INSERT INTO security_state (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", row.Name, row.Value).Error
 		if err != nil {
 			return err
 		}
-		return s.write.WithContext(ctx).Table("security_state").Where("name = ?", stateFamily).Select("value").Take(&value).Error
+		return s.db.Write.WithContext(ctx).Table("security_state").Where("name = ?", stateFamily).Select("value").Take(&value).Error
 	})
 	return sha256.Sum256([]byte(value)), s.failed("read the shared secret", err)
 }
@@ -83,8 +79,8 @@ func (s *Store) Family(ctx context.Context) ([32]byte, error) {
 // NewestID returns the id of the newest message in any thread, 0 if there is none.
 func (s *Store) NewestID(ctx context.Context) (int64, error) {
 	var id int64
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&Message{}).Select("COALESCE(MAX(id), 0)").Scan(&id).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Message{}).Select("COALESCE(MAX(id), 0)").Scan(&id).Error
 	})
 	return id, s.failed("read the newest id", err)
 }
@@ -99,13 +95,13 @@ type newest struct {
 func (s *Store) NewestIDs(ctx context.Context, threads []string) (map[string]int64, error) {
 	found := make(map[string]int64, len(threads))
 	var rows []newest
-	err := again(ctx, func() error {
-		if s.dialect == dialectPostgres {
+	err := database.Retry(ctx, func() error {
+		if s.db.Dialect == database.Postgres {
 			var err error
-			rows, err = scanNewest(s.read.Statement.ConnPool.QueryContext(ctx, postgresNewest, threads))
+			rows, err = scanNewest(s.db.Read.Statement.ConnPool.QueryContext(ctx, postgresNewest, threads))
 			return err
 		}
-		return s.read.WithContext(ctx).Model(&Thread{}).Select("id", "last_message_id").Where("id IN ?", threads).Find(&rows).Error
+		return s.db.Read.WithContext(ctx).Model(&Thread{}).Select("id", "last_message_id").Where("id IN ?", threads).Find(&rows).Error
 	})
 	for _, row := range rows {
 		found[row.ID] = row.LastMessageID
@@ -136,8 +132,8 @@ func scanNewest(rows *sql.Rows, err error) ([]newest, error) {
 func (s *Store) NewestIDsSince(ctx context.Context, since time.Time, limit int) (map[string]int64, error) {
 	found := make(map[string]int64)
 	var rows []newest
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&Thread{}).Select("id", "last_message_id").
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Thread{}).Select("id", "last_message_id").
 			Where("last_activity >= ? AND last_message_id > 0", stamp(since)).Order("last_activity DESC, id DESC").Limit(limit).Find(&rows).Error
 	})
 	for _, row := range rows {

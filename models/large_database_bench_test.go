@@ -17,9 +17,6 @@ func grow(b *testing.B, s *models.Store, threads int) (middle int64) {
 	b.Helper()
 	seed := post(b, s, models.NewMessage{ThreadID: "t0", ContentText: "Merhaba, siparişim nerede kaldı?", SenderType: models.Visitor, OpenThread: &models.NewThread{}})
 	messages := 10 * threads
-	numbers := func(n int) string {
-		return fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", n)
-	}
 	at := "strftime('%Y-%m-%d %H:%M:%f+00:00', '2020-01-01', '+' || i || ' seconds')"
 	thread := fmt.Sprintf("CASE WHEN i %% 20 = 0 THEN 't1' ELSE 't' || (i %% %d + 1) END", threads)
 	if s.Dialect() == "postgres" {
@@ -34,11 +31,11 @@ func grow(b *testing.B, s *models.Store, threads int) (middle int64) {
 			"SELECT " + thread + ", 'c' || i, 'visitor', " + at + ", " + token + " FROM n",
 		"ANALYZE",
 	} {
-		if _, err := models.Raw(b, s).Exec(st); err != nil {
+		if _, err := storetest.Raw(b, s).Exec(st); err != nil {
 			b.Fatalf("%s: %v", st, err)
 		}
 	}
-	row := models.Raw(b, s).QueryRow(fmt.Sprintf("SELECT id FROM messages WHERE thread_id = 't1' ORDER BY id LIMIT 1 OFFSET %d", messages/40))
+	row := storetest.Raw(b, s).QueryRow(fmt.Sprintf("SELECT id FROM messages WHERE thread_id = 't1' ORDER BY id LIMIT 1 OFFSET %d", messages/40))
 	if err := row.Scan(&middle); err != nil {
 		b.Fatal(err)
 	}
@@ -119,16 +116,16 @@ func BenchmarkHeartbeats(b *testing.B) {
 			}
 		}
 		say(b, s, threadID(visitors-1), "the last one")
-		models.FlushTouches(s)
+		models.FlushActivity(s)
 		b.ResetTimer()
 		before, at := cpu(b), time.Now()
 		for n := range b.N {
 			for i := range visitors {
-				if err := s.Touch(b.Context(), threadID(i), at.Add(time.Duration(n+1)*30*time.Second)); err != nil {
+				if err := s.RecordActivity(b.Context(), threadID(i), at.Add(time.Duration(n+1)*30*time.Second)); err != nil {
 					b.Fatal(err)
 				}
 			}
-			models.FlushTouches(s)
+			models.FlushActivity(s)
 		}
 		share := 100 * (cpu(b) - before).Seconds() / float64(b.N) / 30
 		b.ReportMetric(share, "%core")

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // ErrLeaseLost means that this process no longer holds the role it acts in.
@@ -51,9 +53,9 @@ func (s *Store) Lease(ctx context.Context, role string) (*Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
 	var fences []int64
-	err := again(ctx, func() error {
-		db := s.write.WithContext(ctx)
-		if s.dialect == dialectSQLite {
+	err := database.Retry(ctx, func() error {
+		db := s.db.Write.WithContext(ctx)
+		if s.db.Dialect == database.SQLite {
 			return db.Raw(sqliteLease, role, stamp(asked)).Scan(&fences).Error
 		}
 		return db.Raw(postgresLease+s.sessionLock("AND")+postgresTakeOver, role, l.times.expiry.Seconds(), role, role).Scan(&fences).Error
@@ -62,7 +64,7 @@ func (s *Store) Lease(ctx context.Context, role string) (*Lease, error) {
 		return nil, s.failed("acquire a role", err)
 	}
 	l.fence = fences[0]
-	if s.dialect == dialectPostgres {
+	if s.db.Dialect == database.Postgres {
 		l.renewed.Store(&asked)
 		l.keeping.Go(l.keep)
 	}
@@ -112,8 +114,8 @@ func (l *Lease) keep() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), left)
 		ours := int64(1)
-		err := again(ctx, func() error {
-			done := l.store.write.WithContext(ctx).Exec(postgresRenew+l.store.sessionLock("AND"), l.times.expiry.Seconds(), l.role, l.fence, l.role)
+		err := database.Retry(ctx, func() error {
+			done := l.store.db.Write.WithContext(ctx).Exec(postgresRenew+l.store.sessionLock("AND"), l.times.expiry.Seconds(), l.role, l.fence, l.role)
 			ours = done.RowsAffected
 			return done.Error
 		})
@@ -169,12 +171,12 @@ func (l *Lease) halt() {
 func (l *Lease) Release() {
 	l.halt()
 	l.ending.Do(func() {
-		if l.store.dialect == dialectSQLite {
+		if l.store.db.Dialect == database.SQLite {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), leaseTimeout)
 		defer cancel()
-		if err := l.store.write.WithContext(ctx).Exec(postgresRelease, l.role, l.fence).Error; err != nil {
+		if err := l.store.db.Write.WithContext(ctx).Exec(postgresRelease, l.role, l.fence).Error; err != nil {
 			l.store.log.Debug("lease not released; it will expire", "role", l.role, "error", err)
 		}
 	})
@@ -204,7 +206,7 @@ func (s *Store) fenced(ctx context.Context, tx *gorm.DB) error {
 		return nil
 	}
 	query := "SELECT fence FROM leases WHERE role = ?"
-	if s.dialect == dialectPostgres {
+	if s.db.Dialect == database.Postgres {
 		query = "SELECT fence, set_config('idle_in_transaction_session_timeout', '5s', true) FROM leases WHERE role = ? FOR SHARE"
 	}
 	var row struct{ Fence int64 }

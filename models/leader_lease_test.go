@@ -44,7 +44,7 @@ func lost(t *testing.T, l *models.Lease) {
 // expireLeases expires a role, as if its holder had stopped renewing it.
 func expireLeases(t *testing.T, s *models.Store) {
 	t.Helper()
-	if _, err := models.Raw(t, s).Exec("UPDATE leases SET expires_at = '2000-01-01 00:00:00'"); err != nil {
+	if _, err := storetest.Raw(t, s).Exec("UPDATE leases SET expires_at = '2000-01-01 00:00:00'"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -52,7 +52,7 @@ func expireLeases(t *testing.T, s *models.Store) {
 // expires returns the role's expiry by the database's clock.
 func expires(t *testing.T, s *models.Store) (at time.Time) {
 	t.Helper()
-	if err := models.Raw(t, s).QueryRow("SELECT expires_at FROM leases WHERE role = 'bridge'").Scan(&at); err != nil {
+	if err := storetest.Raw(t, s).QueryRow("SELECT expires_at FROM leases WHERE role = 'bridge'").Scan(&at); err != nil {
 		t.Fatal(err)
 	}
 	return at
@@ -191,7 +191,7 @@ func testFence(t *testing.T, dialect string) {
 func TestLeaseWaitsForAnEarlierVersion(t *testing.T) {
 	s := storetest.Open(t, "postgres")
 	models.SetLeaseTimes(s, 2*time.Second, time.Second, 100*time.Millisecond)
-	conn, err := models.Raw(t, s).Conn(t.Context())
+	conn, err := storetest.Raw(t, s).Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // SaveCode stores the hash of a code, replacing an earlier code with the same binding.
@@ -15,8 +17,8 @@ func (s *Store) SaveCode(ctx context.Context, hash []byte, binding string, expir
 		return 0, err
 	}
 	code := OneTimeCode{Hash: hash, Binding: binding, ExpiresAt: stamp(expires), CreatedAt: stamp(time.Now())}
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+	err := database.Retry(ctx, func() error {
+		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "binding"}},
 			DoUpdates: clause.AssignmentColumns([]string{"hash", "expires_at", "tries", "used_at", "created_at"}),
 		}).Create(&code).Error
@@ -52,7 +54,7 @@ func (s *Store) TryCode(ctx context.Context, binding string, now time.Time, maxT
 		return false, left, nil
 	}
 	// The hash is compared again because a newer code may have replaced the row meanwhile.
-	used := s.write.WithContext(ctx).Model(&OneTimeCode{}).
+	used := s.db.Write.WithContext(ctx).Model(&OneTimeCode{}).
 		Where("id = ? AND used_at IS NULL AND hash = ?", code.ID, code.Hash).Update("used_at", now)
 	if used.Error != nil {
 		return false, left, s.failed("use a code", used.Error)
@@ -62,6 +64,6 @@ func (s *Store) TryCode(ctx context.Context, binding string, now time.Time, maxT
 
 // PurgeCodes deletes codes that are used or expired and returns their number.
 func (s *Store) PurgeCodes(ctx context.Context, now time.Time) (int64, error) {
-	gone := s.write.WithContext(ctx).Where("expires_at <= ? OR used_at IS NOT NULL", stamp(now)).Delete(&OneTimeCode{})
+	gone := s.db.Write.WithContext(ctx).Where("expires_at <= ? OR used_at IS NOT NULL", stamp(now)).Delete(&OneTimeCode{})
 	return gone.RowsAffected, s.failed("purge codes", gone.Error)
 }

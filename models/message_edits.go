@@ -13,7 +13,7 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 		return Message{}, err
 	}
 	sealed := NewMessage{ContentText: text}
-	if err := sealed.seal(s.texts); err != nil {
+	if err := sealed.seal(s.cipher); err != nil {
 		return Message{}, err
 	}
 	at = stamp(at)
@@ -50,7 +50,7 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 	if queued != nil {
 		s.outboxQueued(queued...)
 	}
-	m = s.ready([]Message{m})[0]
+	m = s.decryptMessages([]Message{m})[0]
 	m.ContentText, m.EditedAt = text, &at
 	return m, nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // maxPageBytes is the maximum size of stored text in one page of messages, except that a page has at least one message.
@@ -36,7 +38,7 @@ func (s *Store) Messages(ctx context.Context, threadID string, q MessageQuery) (
 func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuery, limit int) ([]Message, bool, error) {
 	var list []Message
 	var more bool
-	err := again(ctx, func() (err error) {
+	err := database.Retry(ctx, func() (err error) {
 		list, more, err = readPage(s.messagesQuery(ctx, threadID, q).Limit(limit+1), limit)
 		return err
 	})
@@ -46,7 +48,7 @@ func (s *Store) readMessages(ctx context.Context, threadID string, q MessageQuer
 	if !q.ascending() {
 		slices.Reverse(list)
 	}
-	return s.ready(list), more, nil
+	return s.decryptMessages(list), more, nil
 }
 
 // readPage reads rows one by one, so that at most maxPageBytes of them are in memory.
@@ -76,19 +78,19 @@ func readPage(query *gorm.DB, limit int) (list []Message, more bool, err error) 
 // bypasses the cache.
 func (s *Store) MessagesBetween(ctx context.Context, threadID string, after, upTo int64, limit int) ([]Message, bool, error) {
 	var list []Message
-	err := again(ctx, func() error {
+	err := database.Retry(ctx, func() error {
 		list = nil
-		return s.between(s.read.WithContext(ctx), threadID, after, upTo+1).Order("thread_id, id").Limit(limit + 1).Find(&list).Error
+		return s.between(s.db.Read.WithContext(ctx), threadID, after, upTo+1).Order("thread_id, id").Limit(limit + 1).Find(&list).Error
 	})
 	if err != nil {
 		return nil, false, s.failed("read messages", err)
 	}
 	more := len(list) > limit
-	return s.ready(list[:min(limit, len(list))]), more, nil
+	return s.decryptMessages(list[:min(limit, len(list))]), more, nil
 }
 
 func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQuery) *gorm.DB {
-	db := s.between(s.read.WithContext(ctx), threadID, q.AfterID, q.BeforeID)
+	db := s.between(s.db.Read.WithContext(ctx), threadID, q.AfterID, q.BeforeID)
 	if q.ascending() {
 		return db.Order("thread_id, id")
 	}
@@ -106,7 +108,7 @@ func (s *Store) between(db *gorm.DB, threadID string, after, before int64) *gorm
 	if before <= 0 {
 		before = math.MaxInt64
 	}
-	if s.dialect == dialectPostgres {
+	if s.db.Dialect == database.Postgres {
 		return db.Where("(thread_id, id) > (?, ?) AND (thread_id, id) < (?, ?)", threadID, after, threadID, before)
 	}
 	return db.Where("thread_id = ? AND id > ? AND id < ?", threadID, after, before)
@@ -128,21 +130,21 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 	if skip >= t.MessageCount {
 		return list, t.MessageCount, nil
 	}
-	err = again(ctx, func() error {
+	err = database.Retry(ctx, func() error {
 		list = list[:0]
-		return s.between(s.read.WithContext(ctx), threadID, 0, 0).Order("thread_id, id").Offset(int(skip)).Limit(size).Find(&list).Error
+		return s.between(s.db.Read.WithContext(ctx), threadID, 0, 0).Order("thread_id, id").Offset(int(skip)).Limit(size).Find(&list).Error
 	})
 	if err != nil {
 		return nil, 0, s.failed("read messages", err)
 	}
-	return s.ready(list), t.MessageCount, nil
+	return s.decryptMessages(list), t.MessageCount, nil
 }
 
 // Message returns one message, or ErrNotFound.
 func (s *Store) Message(ctx context.Context, id int64) (Message, error) {
 	var m Message
-	if err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&m).Error }); err != nil {
+	if err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Take(&m).Error }); err != nil {
 		return Message{}, s.failed("read a message", err)
 	}
-	return s.ready([]Message{m})[0], nil
+	return s.decryptMessages([]Message{m})[0], nil
 }

@@ -103,7 +103,7 @@ func TestPaginationOverAThousandMessages(t *testing.T) {
 	})
 }
 
-func TestMessagesOfNobody(t *testing.T) {
+func TestMessagesOfAMissingThread(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		list, more, err := s.Messages(t.Context(), "none", models.MessageQuery{})
 		if err != nil || more || list == nil || len(list) != 0 {

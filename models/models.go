@@ -7,15 +7,23 @@ package models
 import (
 	"errors"
 	"time"
+
+	"sohbet/models/batch"
+	"sohbet/models/dump"
 )
 
 // Errors to match with errors.Is. No error of this package contains message text.
 var (
 	ErrNotFound = errors.New("models: not found")
 	ErrExists   = errors.New("models: already exists")
-	ErrClosed   = errors.New("models: store is closed")
+	ErrClosed   = batch.ErrClosed
 	// ErrBusy means that the write queue stayed full until the context ended; nothing was stored.
-	ErrBusy = errors.New("models: write queue is full")
+	ErrBusy = batch.ErrBusy
+	// ErrNotEmpty means that the database holds data that a restore would replace.
+	ErrNotEmpty = dump.ErrNotEmpty
+	// ErrUnavailable matches errors that mean that the database is unreachable, locked, full, read-only or damaged. The request itself
+	// is valid and may succeed later.
+	ErrUnavailable = errors.New("models: the database does not work")
 	// ErrInvalid matches every *InvalidError.
 	ErrInvalid = errors.New("models: invalid value")
 )
@@ -109,8 +117,8 @@ type Thread struct {
 	WaitingSince      *time.Time // when the oldest visitor message not yet answered by the team was written
 	VisitorReceivedID int64      // id of the newest message the visitor's client has received
 	AgentReceivedID   int64      // id of the newest message received by an agent's client, or by Telegram
-	Talks             int64      // sessions the visitor started: the first, and one more whenever a message reopened a closed thread
-	AnsweredTalk      int64      // number of the last session that was answered
+	Sessions          int64      `gorm:"column:talks"`         // sessions the visitor started: the first, and one more whenever a message reopened a closed thread
+	AnsweredSession   int64      `gorm:"column:answered_talk"` // number of the last session that was answered
 	Rating            int64      // 1 to MaxRating; 0 = none
 	RatingComment     string
 	Email             string

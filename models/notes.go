@@ -8,6 +8,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // Note is an internal note of the team on a thread. Notes have a table of their own, so that no query that reads messages for a visitor
@@ -39,7 +41,7 @@ func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
 			return Note{}, false, err
 		}
 	}
-	sealed, err := s.texts.seal(n.ContentText)
+	sealed, err := s.cipher.Seal(n.ContentText)
 	if err != nil {
 		return Note{}, false, err
 	}
@@ -66,27 +68,27 @@ func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
 	if err != nil {
 		return Note{}, false, s.failed("store a note", err)
 	}
-	return s.readyNote(row), added, nil
+	return s.decryptNote(row), added, nil
 }
 
-func (s *Store) readyNote(n Note) Note {
+func (s *Store) decryptNote(n Note) Note {
 	n.CreatedAt = n.CreatedAt.UTC()
-	n.ContentText = s.texts.reveal(n.ContentText)
+	n.ContentText = s.cipher.Text(n.ContentText, 0)
 	return n
 }
 
 // Notes returns the newest MaxNotes notes of a thread, oldest first.
 func (s *Store) Notes(ctx context.Context, threadID string) ([]Note, error) {
 	var list []Note
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("thread_id = ?", threadID).Order("id DESC").Limit(MaxNotes).Find(&list).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("thread_id = ?", threadID).Order("id DESC").Limit(MaxNotes).Find(&list).Error
 	})
 	if err != nil {
 		return nil, s.failed("read notes", err)
 	}
 	slices.Reverse(list)
 	for i := range list {
-		list[i] = s.readyNote(list[i])
+		list[i] = s.decryptNote(list[i])
 	}
 	return list, nil
 }
@@ -94,8 +96,8 @@ func (s *Store) Notes(ctx context.Context, threadID string) ([]Note, error) {
 // DeleteNote deletes a note of a thread. It returns ErrNotFound if there is none.
 func (s *Store) DeleteNote(ctx context.Context, threadID string, id int64) error {
 	var deleted int64
-	err := again(ctx, func() error {
-		done := s.write.WithContext(ctx).Where("id = ? AND thread_id = ?", id, threadID).Delete(&Note{})
+	err := database.Retry(ctx, func() error {
+		done := s.db.Write.WithContext(ctx).Where("id = ? AND thread_id = ?", id, threadID).Delete(&Note{})
 		deleted = done.RowsAffected
 		return done.Error
 	})

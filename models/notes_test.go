@@ -2,12 +2,12 @@ package models_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"sohbet/models"
+	"sohbet/models/encryption"
 	"sohbet/models/storetest"
 )
 
@@ -38,7 +38,7 @@ func TestNotes(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0] != before || list[1] != first {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if _, _, err := s.AddNote(t.Context(), models.Note{ThreadID: "nobody", ContentText: "x"}); !errors.Is(err, models.ErrNotFound) {
+		if _, _, err := s.AddNote(t.Context(), models.Note{ThreadID: "missing", ContentText: "x"}); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a note on nothing: %v", err)
 		}
 		if _, _, err := s.AddNote(t.Context(), models.Note{ThreadID: id, ContentText: strings.Repeat("x", models.MaxContentText+1)}); !errors.Is(err, models.ErrInvalid) {
@@ -141,11 +141,7 @@ func TestCannedReplies(t *testing.T) {
 		if count != 1 {
 			t.Errorf("%d of them have the shortcut", count)
 		}
-		for i := 2; i < models.MaxCanned; i++ {
-			if _, err := save(0, fmt.Sprintf("n%d", i), "x"); err != nil {
-				t.Fatal(err)
-			}
-		}
+		exec(t, s, "INSERT INTO canned_replies (shortcut, folded) "+numbers(models.MaxCanned-2)+"SELECT '', 'n' || i FROM n")
 		if _, err := save(0, "onemore", "x"); !errors.Is(err, models.ErrInvalid) {
 			t.Errorf("one too many: %v", err)
 		}
@@ -204,7 +200,7 @@ func TestOtherTextsAreSealed(t *testing.T) {
 			holds(old)
 			for table, columns := range map[string]string{"threads": "email || rating_comment || page_url || page_title", "notes": "content_text", "canned_replies": "content_text || shortcut || folded"} {
 				var stored string
-				if err := models.Raw(t, old).QueryRow("SELECT " + columns + " FROM " + table).Scan(&stored); err != nil || stored == "" || strings.Contains(stored, secret) {
+				if err := storetest.Raw(t, old).QueryRow("SELECT " + columns + " FROM " + table).Scan(&stored); err != nil || stored == "" || strings.Contains(stored, secret) {
 					t.Errorf("%s holds %q, %v", table, stored, err)
 				}
 			}
@@ -216,7 +212,7 @@ func TestOtherTextsAreSealed(t *testing.T) {
 			if sum, err := with(oldKey).Rekey(t.Context()); err != nil || sum.Unreadable != 9 {
 				t.Errorf("without its key: %+v, %v", sum, err)
 			}
-			if notes, err := with(oldKey).Notes(t.Context(), id); err != nil || notes[0].ContentText != models.Unreadable {
+			if notes, err := with(oldKey).Notes(t.Context(), id); err != nil || notes[0].ContentText != encryption.Unreadable {
 				t.Errorf("%+v, %v", notes, err)
 			}
 		})

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // ChannelTelegram is the outbox channel of the Telegram bridge.
@@ -58,31 +60,6 @@ func (r OutboxRow) Key() OutboxKey { return OutboxKey{r.Destination, r.ThreadID}
 // mirrored reports whether messages of a sender type are sent to Telegram. Messages written in Telegram are there already.
 func mirrored(senderType string) bool { return senderType == Visitor || senderType == Admin }
 
-// enqueue adds outbox rows for the stored messages, in the same transaction.
-func (t *transaction) enqueue(ctx context.Context, conn gorm.ConnPool) error {
-	if !t.writer.store.telegram {
-		return nil
-	}
-	rows := make([]OutboxRow, 0, len(t.jobs))
-	for i := range t.outcomes {
-		out := &t.outcomes[i]
-		if t.jobs[i].kind != appendJob || out.err != nil || out.Duplicate || !mirrored(out.Message.SenderType) {
-			continue
-		}
-		row := OutboxRow{Channel: ChannelTelegram, ThreadID: out.Message.ThreadID, Kind: OutboxTopic, CreatedAt: out.Message.CreatedAt}
-		if out.Reopened {
-			rows = append(rows, row)
-		}
-		row.Kind, row.MessageID = OutboxMessage, out.Message.ID
-		rows = append(rows, row)
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	t.queued = rows
-	return t.writer.sql.enqueue(ctx, conn, rows)
-}
-
 // OutboxListen registers f for a channel. It is called after each commit of this process that queued rows of the channel, with their
 // keys; without keys when another process queued rows; and with retry when all pending rows may be tried at once. A channel has one
 // listener; it must not block. Nil removes it.
@@ -126,7 +103,7 @@ func (s *Store) outboxChanged(retry bool) {
 
 // outboxWaiting selects the pending rows of a channel.
 func (s *Store) outboxWaiting(ctx context.Context, channel string) *gorm.DB {
-	return s.read.WithContext(ctx).Model(&OutboxRow{}).Where("channel = ? AND set_aside_at IS NULL", channel)
+	return s.db.Read.WithContext(ctx).Model(&OutboxRow{}).Where("channel = ? AND set_aside_at IS NULL", channel)
 }
 
 // OutboxKeys returns the keys of pending rows with an id above after, those with the oldest rows first, and the highest of these ids,
@@ -136,7 +113,7 @@ func (s *Store) OutboxKeys(ctx context.Context, channel string, after int64) (ke
 		Destination, ThreadID string
 		Oldest, Newest        int64
 	}
-	err = again(ctx, func() error {
+	err = database.Retry(ctx, func() error {
 		return s.outboxWaiting(ctx, channel).Select("destination, thread_id, MIN(id) AS oldest, MAX(id) AS newest").
 			Where("id > ?", after).Group("destination, thread_id").Order("oldest").Find(&found).Error
 	})
@@ -150,7 +127,7 @@ func (s *Store) OutboxKeys(ctx context.Context, channel string, after int64) (ke
 // OutboxRows returns the first pending rows of a key, in order.
 func (s *Store) OutboxRows(ctx context.Context, channel string, k OutboxKey, limit int) ([]OutboxRow, error) {
 	var rows []OutboxRow
-	err := again(ctx, func() error { return s.outboxRowsQuery(ctx, channel, k, limit).Find(&rows).Error })
+	err := database.Retry(ctx, func() error { return s.outboxRowsQuery(ctx, channel, k, limit).Find(&rows).Error })
 	return rows, s.failed("read the outbox", err)
 }
 
@@ -188,8 +165,8 @@ func (s *Store) OutboxSetAside(ctx context.Context, id int64, reason string, at 
 // OutboxAside returns the rows of a channel that were set aside, of one thread or, with "", of all, oldest first.
 func (s *Store) OutboxAside(ctx context.Context, channel, threadID string) ([]OutboxRow, error) {
 	var rows []OutboxRow
-	err := again(ctx, func() error {
-		db := s.read.WithContext(ctx).Where("channel = ? AND set_aside_at IS NOT NULL", channel) // the condition of the partial index idx_outbox_set_aside
+	err := database.Retry(ctx, func() error {
+		db := s.db.Read.WithContext(ctx).Where("channel = ? AND set_aside_at IS NOT NULL", channel) // the condition of the partial index idx_outbox_set_aside
 		if threadID != "" {
 			db = db.Where("thread_id = ?", threadID)
 		}
@@ -223,10 +200,10 @@ func (s *Store) OutboxSendAgain(ctx context.Context, channel, threadID string, m
 	return len(rows), s.failed("send outbox rows again", err)
 }
 
-// OutboxWake makes all pending rows due immediately.
-func (s *Store) OutboxWake(ctx context.Context) error {
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Model(&OutboxRow{}).Where("due_at IS NOT NULL").Update("due_at", nil).Error
+// OutboxRetry makes all pending rows due immediately.
+func (s *Store) OutboxRetry(ctx context.Context) error {
+	err := database.Retry(ctx, func() error {
+		return s.db.Write.WithContext(ctx).Model(&OutboxRow{}).Where("due_at IS NOT NULL").Update("due_at", nil).Error
 	})
 	s.outboxChanged(true)
 	s.turned(TurnedRetry)
@@ -244,11 +221,11 @@ type Backlog struct {
 func (s *Store) OutboxBacklog(ctx context.Context, channel string) (Backlog, error) {
 	var b Backlog
 	var first []OutboxRow
-	err := again(ctx, func() error {
+	err := database.Retry(ctx, func() error {
 		if err := s.outboxWaiting(ctx, channel).Count(&b.Rows).Error; err != nil {
 			return err
 		}
-		err := s.read.WithContext(ctx).Model(&OutboxRow{}).Where("channel = ? AND set_aside_at IS NOT NULL", channel).Count(&b.Aside).Error
+		err := s.db.Read.WithContext(ctx).Model(&OutboxRow{}).Where("channel = ? AND set_aside_at IS NOT NULL", channel).Count(&b.Aside).Error
 		if err != nil {
 			return err
 		}

@@ -37,8 +37,8 @@ func TestOutboxSetsAsideAndSendsAgain(t *testing.T) {
 		if upTo, err := s.OutboxSent(t.Context(), rows[1:], nil, false); err != nil || upTo != bad-1 {
 			t.Errorf("Telegram has all up to %d, want %d, %v", upTo, bad-1, err)
 		}
-		heard := 0
-		s.OutboxListen(models.ChannelTelegram, func([]models.OutboxKey, bool) { heard++ })
+		notified := 0
+		s.OutboxListen(models.ChannelTelegram, func([]models.OutboxKey, bool) { notified++ })
 		for _, c := range []struct {
 			message int64
 			want    int
@@ -47,8 +47,8 @@ func TestOutboxSetsAsideAndSendsAgain(t *testing.T) {
 				t.Errorf("message %d: %d rows, %v", c.message, n, err)
 			}
 		}
-		if heard != 1 {
-			t.Errorf("the sender was notified %d times", heard)
+		if notified != 1 {
+			t.Errorf("the sender was notified %d times", notified)
 		}
 		rows, got := outbox(t, s)
 		if !slices.Equal(got, []string{fmt.Sprintf("message %s %d", id, bad)}) || rows[0].Tries != 0 || rows[0].Reason != "" {
@@ -77,14 +77,14 @@ func oldOutbox(t *testing.T, s *models.Store, rows ...string) {
 		statements = append(statements, "INSERT INTO telegram_outbox (thread_id, message_id, kind, parts, created_at) VALUES "+row)
 	}
 	for _, st := range statements {
-		if _, err := models.Raw(t, s).Exec(st); err != nil {
+		if _, err := storetest.Raw(t, s).Exec(st); err != nil {
 			t.Fatalf("%s: %v", st, err)
 		}
 	}
 }
 
 // Rows queued by an older version are sent by this one, once and in order.
-func TestTheOutboxOfAnOlderVersionIsTakenOver(t *testing.T) {
+func TestOutboxOfAnOlderVersion(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			o := storetest.Options(t, dialect)
@@ -160,7 +160,7 @@ func TestLoadOfACopyWithTheOldOutbox(t *testing.T) {
 		"CREATE INDEX idx_telegram_outbox_thread_id ON telegram_outbox (thread_id)",
 		"CREATE INDEX idx_telegram_outbox_due ON telegram_outbox (due_at) WHERE due_at IS NOT NULL",
 	} {
-		if _, err := models.Raw(t, s).Exec(statement); err != nil {
+		if _, err := storetest.Raw(t, s).Exec(statement); err != nil {
 			t.Fatal(err)
 		}
 	}

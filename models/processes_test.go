@@ -172,7 +172,7 @@ func TestShare(t *testing.T) {
 		if _, err := s.UpdateThread(t.Context(), loud, models.ThreadPatch{DisplayName: &name}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SetSwitch(t.Context(), "away", "on"); err != nil {
+		if err := s.SetSetting(t.Context(), "away", "on"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Block(t.Context(), loud, false); err != nil {

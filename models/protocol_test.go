@@ -14,7 +14,7 @@ func TestProtocolListsTables(t *testing.T) {
 		if s.Dialect() == "postgres" {
 			query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 		}
-		document, tables := protocoltest.Read(t), names(t, models.Raw(t, s), query)
+		document, tables := protocoltest.Read(t), names(t, storetest.Raw(t, s), query)
 		protocoltest.Compare(t, "tables", document.Names("Table"), tables)
 		for _, table := range tables {
 			protocoltest.Compare(t, "columns of "+table, document.Section(t, "Table `"+table+"`").Fields(), columns(t, s, table))

@@ -10,6 +10,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // PushSubscription is the Web Push subscription of an agent's browser. It lives as long as the session in which it was created.
@@ -53,7 +55,7 @@ func (s *Store) SavePush(ctx context.Context, p PushSubscription) error {
 	if err != nil {
 		return fmt.Errorf("models: store a push subscription: %w", err)
 	}
-	if p.Sealed, err = s.texts.seal(string(text)); err != nil {
+	if p.Sealed, err = s.cipher.Seal(string(text)); err != nil {
 		return err
 	}
 	p.EndpointHash, p.CreatedAt, p.ExpiresAt = endpointHash(p.Endpoint), stamp(time.Now()), stamp(p.ExpiresAt)
@@ -74,8 +76,8 @@ func (s *Store) SavePush(ctx context.Context, p PushSubscription) error {
 
 // DropPush deletes the subscription of an endpoint, if there is one.
 func (s *Store) DropPush(ctx context.Context, endpoint string) error {
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Where("endpoint_hash = ?", endpointHash(endpoint)).Delete(&PushSubscription{}).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Write.WithContext(ctx).Where("endpoint_hash = ?", endpointHash(endpoint)).Delete(&PushSubscription{}).Error
 	})
 	return s.failed("delete a push subscription", err)
 }
@@ -83,15 +85,15 @@ func (s *Store) DropPush(ctx context.Context, endpoint string) error {
 // PushSubscriptions returns the subscriptions whose session is valid at a time. Subscriptions that no key decrypts are left out.
 func (s *Store) PushSubscriptions(ctx context.Context, now time.Time) ([]PushSubscription, error) {
 	var list []PushSubscription
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("expires_at > ?", stamp(now)).Order("id").Find(&list).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("expires_at > ?", stamp(now)).Order("id").Find(&list).Error
 	})
 	if err != nil {
 		return nil, s.failed("read push subscriptions", err)
 	}
 	open := list[:0]
 	for _, p := range list {
-		text, ok := with(s.texts.keys, p.Sealed)
+		text, ok := s.cipher.Open(p.Sealed)
 		if ok && json.Unmarshal([]byte(text), &p.PushAddress) == nil {
 			open = append(open, p)
 		}
@@ -101,12 +103,12 @@ func (s *Store) PushSubscriptions(ctx context.Context, now time.Time) ([]PushSub
 
 // TrimPush deletes subscriptions whose session has ended, and the console records of processes that stopped renewing them.
 func (s *Store) TrimPush(ctx context.Context, now time.Time) error {
-	err := again(ctx, func() error {
-		err := s.write.WithContext(ctx).Where("expires_at <= ?", stamp(now)).Delete(&PushSubscription{}).Error
+	err := database.Retry(ctx, func() error {
+		err := s.db.Write.WithContext(ctx).Where("expires_at <= ?", stamp(now)).Delete(&PushSubscription{}).Error
 		if err != nil {
 			return err
 		}
-		return s.write.WithContext(ctx).Where("seen_at <= ?", stamp(now.Add(-ConsolesSeen))).Delete(&consolesRow{}).Error
+		return s.db.Write.WithContext(ctx).Where("seen_at <= ?", stamp(now.Add(-ConsolesSeen))).Delete(&consolesRow{}).Error
 	})
 	return s.failed("trim push subscriptions", err)
 }
@@ -125,7 +127,7 @@ func (s *Store) ServerKey(ctx context.Context, name string, generate func() (pri
 	var row serverKey
 	find := func() (bool, error) {
 		var rows []serverKey
-		err := again(ctx, func() error { return s.write.WithContext(ctx).Where("name = ?", name).Limit(1).Find(&rows).Error })
+		err := database.Retry(ctx, func() error { return s.db.Write.WithContext(ctx).Where("name = ?", name).Limit(1).Find(&rows).Error })
 		if len(rows) == 1 {
 			row = rows[0]
 		}
@@ -136,13 +138,13 @@ func (s *Store) ServerKey(ctx context.Context, name string, generate func() (pri
 		if private, public, err = generate(); err != nil {
 			return "", "", err
 		}
-		sealed, err := s.texts.seal(private)
+		sealed, err := s.cipher.Seal(private)
 		if err != nil {
 			return "", "", err
 		}
 		made := serverKey{Name: name, PublicKey: public, PrivateSeal: sealed, CreatedAt: stamp(time.Now())}
-		err = again(ctx, func() error { // another process may insert it at the same time
-			return s.write.WithContext(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, DoNothing: true}).Create(&made).Error
+		err = database.Retry(ctx, func() error { // another process may insert it at the same time
+			return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, DoNothing: true}).Create(&made).Error
 		})
 		if err != nil {
 			return "", "", s.failed("store a key", err)
@@ -154,7 +156,7 @@ func (s *Store) ServerKey(ctx context.Context, name string, generate func() (pri
 	if err != nil {
 		return "", "", s.failed("read a key", err)
 	}
-	private, ok := with(s.texts.keys, row.PrivateSeal)
+	private, ok := s.cipher.Open(row.PrivateSeal)
 	if !ok {
 		return "", "", fmt.Errorf("models: the key %s cannot be decrypted: no key in SECRET_KEY decrypts it", name)
 	}
@@ -172,13 +174,13 @@ func (consolesRow) TableName() string { return "consoles" }
 // ConsolesSeen is how long a process's record of visible consoles is valid; it has to be renewed before that.
 const ConsolesSeen = time.Minute
 
-// NoteConsoles records, for the other processes, whether this process has a visible console at a time.
-func (s *Store) NoteConsoles(ctx context.Context, process string, any bool, now time.Time) error {
-	err := again(ctx, func() error {
+// RecordConsoles records, for the other processes, whether this process has a visible console at a time.
+func (s *Store) RecordConsoles(ctx context.Context, process string, any bool, now time.Time) error {
+	err := database.Retry(ctx, func() error {
 		if !any {
-			return s.write.WithContext(ctx).Where("process = ?", process).Delete(&consolesRow{}).Error
+			return s.db.Write.WithContext(ctx).Where("process = ?", process).Delete(&consolesRow{}).Error
 		}
-		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "process"}}, DoUpdates: clause.AssignmentColumns([]string{"seen_at"}),
 		}).Create(&consolesRow{Process: process, SeenAt: stamp(now)}).Error
 	})
@@ -188,8 +190,8 @@ func (s *Store) NoteConsoles(ctx context.Context, process string, any bool, now 
 // ConsolesElsewhere reports whether another process has a visible console.
 func (s *Store) ConsolesElsewhere(ctx context.Context, process string, now time.Time) (bool, error) {
 	var rows []consolesRow
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("process <> ? AND seen_at > ?", process, stamp(now.Add(-ConsolesSeen))).Limit(1).Find(&rows).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("process <> ? AND seen_at > ?", process, stamp(now.Add(-ConsolesSeen))).Limit(1).Find(&rows).Error
 	})
 	return len(rows) > 0, s.failed("look for consoles", err)
 }

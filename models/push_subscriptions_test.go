@@ -45,7 +45,7 @@ func TestPushSubscriptions(t *testing.T) {
 		holds("saved", "one/s4 two/s2 three/s2")
 		for _, secret := range []string{"push.example", "p-one"} {
 			var found int
-			if err := models.Raw(t, s).QueryRow("SELECT count(*) FROM push_subscriptions WHERE sealed LIKE '%" + secret + "%'").Scan(&found); err != nil || found != 0 {
+			if err := storetest.Raw(t, s).QueryRow("SELECT count(*) FROM push_subscriptions WHERE sealed LIKE '%" + secret + "%'").Scan(&found); err != nil || found != 0 {
 				t.Errorf("%s is readable in %d rows, %v", secret, found, err)
 			}
 		}
@@ -93,7 +93,7 @@ func TestServerKeyStays(t *testing.T) {
 				t.Fatalf("%q, %q, %v", private, public, err)
 			}
 			var sealed string
-			if err := models.Raw(t, old).QueryRow("SELECT private_seal FROM server_keys").Scan(&sealed); err != nil || strings.Contains(sealed, "private") {
+			if err := storetest.Raw(t, old).QueryRow("SELECT private_seal FROM server_keys").Scan(&sealed); err != nil || strings.Contains(sealed, "private") {
 				t.Errorf("stored as %q, %v", sealed, err)
 			}
 			if _, err := with(newKey, oldKey).Rekey(t.Context()); err != nil {

@@ -9,12 +9,6 @@ import (
 // MaxReaction is the maximum length of a message's reaction in characters.
 const MaxReaction = 64
 
-// reactionSteps add the team's emoji reaction to messages.
-var reactionSteps = []step{{
-	id:         "reactions_0001_column",
-	statements: []string{`ALTER TABLE messages ADD COLUMN reaction varchar(64) NOT NULL DEFAULT ''`},
-}}
-
 // SetReaction stores the team's reaction to a message, "" for none, and returns the message. It returns ErrNotFound if the thread has
 // no such message.
 func (s *Store) SetReaction(ctx context.Context, threadID string, id int64, reaction string) (m Message, err error) {
@@ -35,7 +29,7 @@ func (s *Store) SetReaction(ctx context.Context, threadID string, id int64, reac
 	if err != nil {
 		return Message{}, s.failed("store a reaction", err)
 	}
-	m = s.ready([]Message{m})[0]
+	m = s.decryptMessages([]Message{m})[0]
 	m.Reaction = reaction
 	return m, nil
 }

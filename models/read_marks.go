@@ -7,7 +7,7 @@ import "context"
 
 // MarkRead moves the marks of a reader (Visitor or Admin) up to lastID. It reports whether the read mark moved.
 func (s *Store) MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error) {
-	if ok, err := s.worthMarking(threadID, reader, lastID, (*Thread).read); !ok {
+	if ok, err := s.mayMove(threadID, reader, lastID, (*Thread).read); !ok {
 		return false, err
 	}
 	res, err := s.writer.wait(ctx, &job{kind: readJob, threadID: threadID, reader: reader, lastID: lastID})
@@ -16,15 +16,15 @@ func (s *Store) MarkRead(ctx context.Context, threadID, reader string, lastID in
 
 // MarkReceived moves the received mark of a side (Visitor or Admin) up to lastID. It returns the mark's position and whether it moved.
 func (s *Store) MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (mark int64, moved bool, err error) {
-	if ok, err := s.worthMarking(threadID, reader, lastID, (*Thread).received); !ok {
+	if ok, err := s.mayMove(threadID, reader, lastID, (*Thread).received); !ok {
 		return 0, false, err
 	}
 	res, err := s.writer.wait(ctx, &job{kind: receivedJob, threadID: threadID, reader: reader, lastID: lastID})
 	return *res.Thread.received(reader), res.moved, err
 }
 
-// worthMarking reports whether a mark may have to move, to keep marks that would change nothing out of the write queue.
-func (s *Store) worthMarking(threadID, reader string, lastID int64, mark func(*Thread, string) *int64) (bool, error) {
+// mayMove reports whether a mark may have to move, to keep marks that would change nothing out of the write queue.
+func (s *Store) mayMove(threadID, reader string, lastID int64, mark func(*Thread, string) *int64) (bool, error) {
 	if reader != Visitor && reader != Admin {
 		return false, &InvalidError{Field: "reader", Reason: "neither visitor nor admin"}
 	}
@@ -33,18 +33,4 @@ func (s *Store) worthMarking(threadID, reader string, lastID int64, mark func(*T
 	}
 	t, ok := s.cache.thread(threadID)
 	return !ok || lastID > *mark(&t, reader), nil
-}
-
-func (t *Thread) read(reader string) *int64 {
-	if reader == Visitor {
-		return &t.VisitorReadID
-	}
-	return &t.AgentReadID
-}
-
-func (t *Thread) received(reader string) *int64 {
-	if reader == Visitor {
-		return &t.VisitorReceivedID
-	}
-	return &t.AgentReceivedID
 }

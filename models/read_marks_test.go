@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestReceivedMarks(t *testing.T) {
 		if got := readThread(t, s, th.ID); got.VisitorReceivedID != last || got.VisitorReadID != last {
 			t.Errorf("after reading: %+v", got)
 		}
-		if _, _, err := s.MarkReceived(t.Context(), "nobody", models.Admin, 1); err != models.ErrNotFound {
+		if _, _, err := s.MarkReceived(t.Context(), "missing", models.Admin, 1); err != models.ErrNotFound {
 			t.Errorf("a thread that is none: %v", err)
 		}
 		if _, _, err := s.MarkReceived(t.Context(), th.ID, "telegram", 1); err == nil {
@@ -62,7 +63,7 @@ func TestWaitingSince(t *testing.T) {
 			n++
 			return post(t, s, models.NewMessage{ThreadID: id, ContentText: "x", SenderType: sender, CreatedAt: start.Add(time.Duration(n) * time.Minute)})
 		}
-		waiting := func(what, id string, minute int, talks, answered int64) {
+		waiting := func(what, id string, minute int, sessions, answered int64) {
 			t.Helper()
 			for _, fresh := range []bool{false, true} {
 				if fresh {
@@ -72,13 +73,13 @@ func TestWaitingSince(t *testing.T) {
 				switch {
 				case minute == 0 && got.WaitingSince != nil, minute > 0 && (got.WaitingSince == nil || !got.WaitingSince.Equal(start.Add(time.Duration(minute)*time.Minute))):
 					t.Errorf("%s: waits since %v", what, got.WaitingSince)
-				case got.Talks != talks || got.AnsweredTalk != answered:
-					t.Errorf("%s: talk %d, answered %d", what, got.Talks, got.AnsweredTalk)
+				case got.Sessions != sessions || got.AnsweredSession != answered:
+					t.Errorf("%s: session %d, answered %d", what, got.Sessions, got.AnsweredSession)
 				}
 			}
 		}
 		id := thread(t, s, 1).ID
-		waiting("nobody wrote", id, 0, 0, 0)
+		waiting("no message", id, 0, 0, 0)
 		if !say(id, models.Visitor).Waits || say(id, models.Visitor).Waits {
 			t.Error("only the first message begins to wait")
 		}
@@ -135,41 +136,46 @@ func TestWaitingSinceWhenMessagesExpire(t *testing.T) {
 	})
 }
 
-func TestUsualAnswer(t *testing.T) {
+func TestMedianFirstAnswer(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		at := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
-		answered := func(n int, after time.Duration) {
-			id := thread(t, s, n).ID
-			for i, sender := range []string{models.Visitor, models.Visitor, models.Admin, models.Visitor, models.Admin} {
-				m := models.NewMessage{ThreadID: id, ContentText: "x", SenderType: sender, CreatedAt: at}
-				if i >= 2 {
-					m.CreatedAt = at.Add(after)
+		// answered stores conversations in threads numbered from first.
+		answered := func(first, count int, after time.Duration) {
+			var batch []models.NewMessage
+			for n := range count {
+				for i, sender := range []string{models.Visitor, models.Visitor, models.Admin, models.Visitor, models.Admin} {
+					m := models.NewMessage{ThreadID: threadID(first + n), SenderType: sender, CreatedAt: at, OpenThread: &models.NewThread{}}
+					if i >= 2 {
+						m.CreatedAt = at.Add(after)
+					}
+					batch = append(batch, m)
 				}
-				post(t, s, m)
+			}
+			_, errs := models.AppendBatch(s, batch)
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
 			}
 		}
 		usual := func(want time.Duration, known bool) {
 			t.Helper()
-			if got, ok, err := s.UsualAnswer(t.Context()); err != nil || ok != known || got != want {
+			if got, ok, err := s.MedianFirstAnswer(t.Context()); err != nil || ok != known || got != want {
 				t.Errorf("usually %v, %v, %v; want %v, %v", got, ok, err, want, known)
 			}
 		}
 		usual(0, false)
-		answered(1, time.Minute)
-		answered(2, time.Hour)
+		answered(1, 1, time.Minute)
+		answered(2, 1, time.Hour)
 		usual(0, false)
-		answered(3, 2*time.Minute)
+		answered(3, 1, 2*time.Minute)
 		usual(2*time.Minute, true)
-		answered(4, 4*time.Minute)
+		answered(4, 1, 4*time.Minute)
 		usual(3*time.Minute, true)
-		for n := range 50 { // these push the first four out of the newest
-			answered(100+n, time.Second)
-		}
+		answered(100, 50, time.Second) // these push the first four out of the newest
 		usual(time.Second, true)
 		if got := countRows(t, s, "first_answers"); got != 54 {
 			t.Errorf("%d first answers", got)
 		}
-		if err := s.TrimAnswers(t.Context()); err != nil {
+		if err := s.TrimFirstAnswers(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := countRows(t, s, "first_answers"); got != 50 {

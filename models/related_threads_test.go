@@ -20,7 +20,7 @@ func TestPerson(t *testing.T) {
 			if _, err := s.UpdateThread(t.Context(), id, models.ThreadPatch{Email: &email}); err != nil {
 				t.Fatal(err)
 			}
-			say(t, s, id, fmt.Sprint("talk ", n))
+			say(t, s, id, fmt.Sprint("session ", n))
 			return readThread(t, s, id)
 		}
 		same := func(th models.Thread, want string) models.Person {
@@ -38,24 +38,24 @@ func TestPerson(t *testing.T) {
 			}
 			return p
 		}
-		nobody, other := open(1, "", ""), open(2, "", "")
-		same(nobody, "")
+		anonymous, other := open(1, "", ""), open(2, "", "")
+		same(anonymous, "")
 		same(other, "")
 		byPhone, byBoth, byEmail := open(3, "+90 555", ""), open(4, "+90 555", "ayse@shop.example"), open(5, "", "Ayse@Shop.example")
-		same(byPhone, "thread-0004 talk 4")
-		same(byEmail, "thread-0004 talk 4")
-		p := same(byBoth, "thread-0005 talk 5, thread-0003 talk 3")
-		if !p.FirstSeen.Equal(byPhone.CreatedAt) || p.Talks != 3 {
+		same(byPhone, "thread-0004 session 4")
+		same(byEmail, "thread-0004 session 4")
+		p := same(byBoth, "thread-0005 session 5, thread-0003 session 3")
+		if !p.FirstSeen.Equal(byPhone.CreatedAt) || p.Sessions != 3 {
 			t.Errorf("%+v; the first came at %v", p, byPhone.CreatedAt)
 		}
-		if p := same(nobody, ""); !p.FirstSeen.Equal(nobody.CreatedAt) || p.Talks != 1 {
+		if p := same(anonymous, ""); !p.FirstSeen.Equal(anonymous.CreatedAt) || p.Sessions != 1 {
 			t.Errorf("%+v", p)
 		}
 		for n := 10; n < 10+models.MaxEarlier+2; n++ {
 			open(n, "555", "")
 		}
-		if p, err := s.Person(t.Context(), readThread(t, s, threadID(10))); err != nil || len(p.Earlier) != models.MaxEarlier || p.Talks != models.MaxEarlier+2 {
-			t.Errorf("%d, %d talks, %v", len(p.Earlier), p.Talks, err)
+		if p, err := s.Person(t.Context(), readThread(t, s, threadID(10))); err != nil || len(p.Earlier) != models.MaxEarlier || p.Sessions != models.MaxEarlier+2 {
+			t.Errorf("%d, %d sessions, %v", len(p.Earlier), p.Sessions, err)
 		}
 	})
 }

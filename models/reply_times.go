@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"sohbet/models/database"
 )
 
 // FirstAnswer is how long a visitor waited for the first answer after starting a conversation, in milliseconds.
@@ -18,11 +20,11 @@ const (
 	answersNeeded  = 3  // fewer give no meaningful median
 )
 
-// UsualAnswer returns the median of the latest first-answer times; ok is false while there are fewer than answersNeeded of them.
-func (s *Store) UsualAnswer(ctx context.Context) (usual time.Duration, ok bool, err error) {
+// MedianFirstAnswer returns the median of the latest first-answer times; ok is false while there are fewer than answersNeeded of them.
+func (s *Store) MedianFirstAnswer(ctx context.Context) (usual time.Duration, ok bool, err error) {
 	var waited []int64
-	err = again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&FirstAnswer{}).Order("id DESC").Limit(answersCounted).Pluck("waited_ms", &waited).Error
+	err = database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&FirstAnswer{}).Order("id DESC").Limit(answersCounted).Pluck("waited_ms", &waited).Error
 	})
 	if err != nil || len(waited) < answersNeeded {
 		return 0, false, s.failed("read first answers", err)
@@ -35,16 +37,16 @@ func (s *Store) UsualAnswer(ctx context.Context) (usual time.Duration, ok bool, 
 	return time.Duration(middle) * time.Millisecond, true, nil
 }
 
-// TrimAnswers deletes first answers too old to count in the median.
-func (s *Store) TrimAnswers(ctx context.Context) error {
+// TrimFirstAnswers deletes first answers too old to count in the median.
+func (s *Store) TrimFirstAnswers(ctx context.Context) error {
 	var newest []FirstAnswer
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Order("id DESC").Limit(answersCounted).Find(&newest).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Order("id DESC").Limit(answersCounted).Find(&newest).Error
 	})
 	if err != nil || len(newest) < answersCounted {
 		return s.failed("read first answers", err)
 	}
 	oldest := newest[len(newest)-1].ID
-	err = again(ctx, func() error { return s.write.WithContext(ctx).Where("id < ?", oldest).Delete(&FirstAnswer{}).Error })
+	err = database.Retry(ctx, func() error { return s.db.Write.WithContext(ctx).Where("id < ?", oldest).Delete(&FirstAnswer{}).Error })
 	return s.failed("trim first answers", err)
 }

@@ -92,7 +92,7 @@ func TestTwoProcessesWriteTheSameThreads(t *testing.T) {
 				t.Fatalf("counted %d of %d", total, writers*each)
 			}
 			var users, threads int
-			if err := models.Raw(t, fresh).QueryRow("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM threads)").Scan(&users, &threads); err != nil || users != 3 || threads != 3 {
+			if err := storetest.Raw(t, fresh).QueryRow("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM threads)").Scan(&users, &threads); err != nil || users != 3 || threads != 3 {
 				t.Fatalf("%d users, %d threads, %v", users, threads, err)
 			}
 		})

@@ -7,6 +7,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 const (
@@ -25,7 +27,7 @@ type Expired struct {
 // there may be others; call it again after a pause for other writers.
 func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired, more bool, err error) {
 	var found []Message
-	err = again(ctx, func() error { // also reads thread_id, so that threads can be locked before their messages
+	err = database.Retry(ctx, func() error { // also reads thread_id, so that threads can be locked before their messages
 		return s.expiredQuery(ctx, before).Find(&found).Error
 	})
 	if err != nil || len(found) == 0 {
@@ -51,7 +53,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		if err := tx.Clauses(returnFiles).Where("id IN ?", ids).Delete(&gone).Error; err != nil {
 			return err
 		}
-		if err := forgetInTelegram(tx, gone); err != nil {
+		if err := deleteTelegramRows(tx, gone); err != nil {
 			return err
 		}
 		byThread := make(map[string][]*Message, len(rows))
@@ -64,7 +66,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 			if len(deleted) == 0 { // another process deleted them first
 				continue
 			}
-			left, err := s.settleExpired(tx, row, deleted)
+			left, err := s.subtractMessages(tx, row, deleted)
 			if err != nil {
 				return err
 			}
@@ -88,12 +90,12 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 }
 
 func (s *Store) expiredQuery(ctx context.Context, before time.Time) *gorm.DB {
-	return s.read.WithContext(ctx).Model(&Message{}).Select("id", "thread_id").
+	return s.db.Read.WithContext(ctx).Model(&Message{}).Select("id", "thread_id").
 		Where("created_at < ?", stamp(before)).Order("created_at").Limit(expireBatch)
 }
 
-// settleExpired subtracts deleted messages from a locked thread's counts and reports whether messages are left.
-func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left bool, err error) {
+// subtractMessages subtracts deleted messages from a locked thread's counts and reports whether messages are left.
+func (s *Store) subtractMessages(tx *gorm.DB, row Thread, deleted []*Message) (left bool, err error) {
 	var newest []Message
 	if err := s.between(tx, row.ID, 0, 0).Order("thread_id DESC, id DESC").Limit(1).Find(&newest).Error; err != nil {
 		return false, err
@@ -101,12 +103,7 @@ func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left
 	if len(newest) == 0 {
 		return false, nil
 	}
-	row.MessageCount -= int64(len(deleted))
-	for _, m := range deleted {
-		if m.SenderType == Visitor && m.ID > row.AgentReadID {
-			row.UnreadCount--
-		}
-	}
+	row = row.withoutMessages(deleted)
 	columns := []string{"message_count", "unread_count", "waiting_since"}
 	if row.WaitingSince != nil { // the message it refers to may be deleted
 		if row.WaitingSince, err = s.waiting(tx, row.ID); err != nil {
@@ -114,10 +111,10 @@ func (s *Store) settleExpired(tx *gorm.DB, row Thread, deleted []*Message) (left
 		}
 	}
 	if last := newest[0]; last.ID != row.LastMessageID { // the clock was once set back: the message with the highest id was not the youngest, and is deleted
-		text, readable := with(s.texts.keys, last.ContentText)
+		text, readable := s.cipher.Open(last.ContentText)
 		row.LastMessage = last.ContentText
 		if short := cut(text, LastMessageRunes); readable && len(short) < len(text) {
-			if row.LastMessage, err = s.texts.seal(short); err != nil {
+			if row.LastMessage, err = s.cipher.Seal(short); err != nil {
 				return false, err
 			}
 		}
@@ -153,7 +150,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 		written = stamp(written)
 	}
 	var ids []string
-	err = again(ctx, func() error { return s.emptyQuery(ctx, before, written).Pluck("id", &ids).Error })
+	err = database.Retry(ctx, func() error { return s.emptyQuery(ctx, before, written).Pluck("id", &ids).Error })
 	if err != nil || len(ids) == 0 {
 		return nil, false, s.failed("find empty threads", err)
 	}
@@ -168,7 +165,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 		var names []string
 		for _, row := range rows { // a message may have arrived before the row was locked
 			due := row.LastMessageAt == nil || row.LastMessageAt.Before(written)
-			if due && row.MessageCount == 0 && row.LastActivity.Before(before) && s.touches.last(row.ID).Before(before) {
+			if due && row.MessageCount == 0 && row.LastActivity.Before(before) && s.activity.last(row.ID).Before(before) {
 				empty, names = append(empty, row), append(names, row.ID)
 			}
 		}
@@ -192,7 +189,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 
 // emptyQuery repeats the condition of the partial index idx_threads_empty.
 func (s *Store) emptyQuery(ctx context.Context, before, written time.Time) *gorm.DB {
-	return s.read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where("last_message_at IS NULL OR last_message_at < ?", written).
+	return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where("last_message_at IS NULL OR last_message_at < ?", written).
 		Where("last_activity < ?", before).Order("last_activity, id").Limit(emptyBatch)
 }
 
@@ -247,8 +244,8 @@ func queueTopicDeletions(tx *gorm.DB, ids []string) error {
 	return tx.Create(&rows).Error
 }
 
-// forgetInTelegram deletes the links of deleted messages to Telegram, and their unsent outbox rows.
-func forgetInTelegram(tx *gorm.DB, gone []Message) error {
+// deleteTelegramRows deletes the links of deleted messages to Telegram, and their unsent outbox rows.
+func deleteTelegramRows(tx *gorm.DB, gone []Message) error {
 	if len(gone) == 0 {
 		return nil
 	}

@@ -60,7 +60,7 @@ func TestExpire(t *testing.T) {
 	withFiles(t, func(t *testing.T, s *models.Store, files func() []string) {
 		mixed, old, young := thread(t, s, 1).ID, thread(t, s, 2).ID, thread(t, s, 3).ID
 		for _, id := range []string{mixed, old} {
-			if _, err := models.Raw(t, s).Exec("INSERT INTO telegram_links (thread_id, telegram_message_id) VALUES ('" + id + "', 7)"); err != nil {
+			if _, err := storetest.Raw(t, s).Exec("INSERT INTO telegram_links (thread_id, telegram_message_id) VALUES ('" + id + "', 7)"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -182,12 +182,11 @@ func TestRemoveEmpty(t *testing.T) {
 		written, there, cut := threadID(10), threadID(11), threadID(12)
 		say(t, s, written, "x")
 		later := time.Now().Add(time.Hour)
-		if err := s.Touch(t.Context(), there, later.Add(time.Minute)); err != nil {
+		if err := s.RecordActivity(t.Context(), there, later.Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		// A deletion interrupted by a crash leaves this.
-		numbers := "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2300) "
-		_, err := models.Raw(t, s).Exec("INSERT INTO messages (thread_id, sender_type, file_url) " + numbers + "SELECT '" + cut + "', 'visitor', '/uploads/x' FROM n")
+		_, err := storetest.Raw(t, s).Exec("INSERT INTO messages (thread_id, sender_type, file_url) " + numbers(2300) + "SELECT '" + cut + "', 'visitor', '/uploads/x' FROM n")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // sessionRow is a row of the table sessions.
@@ -29,8 +31,8 @@ type sessions struct {
 	changed    func()
 }
 
-// begin sets the generation of valid sessions and, if it changed, calls the function of OnSessionsEnded.
-func (s *sessions) begin(generation string) {
+// setGeneration sets the generation of valid sessions and, if it changed, calls the function of OnSessionsEnded.
+func (s *sessions) setGeneration(generation string) {
 	s.mu.Lock()
 	changed := s.changed
 	if s.generation == generation {
@@ -43,7 +45,7 @@ func (s *sessions) begin(generation string) {
 	}
 }
 
-func (s *sessions) keep(ended map[string]struct{}) {
+func (s *sessions) replace(ended map[string]struct{}) {
 	s.mu.Lock()
 	s.ended = ended
 	changed := s.changed
@@ -61,7 +63,7 @@ func (s *Store) OnSessionsEnded(fn func()) {
 }
 
 // SessionEnded reports whether the session with that id and generation was revoked. It answers from memory; a revocation by another
-// process is visible here within watchInterval.
+// process is visible here within pollInterval.
 func (s *Store) SessionEnded(id, generation string) bool {
 	s.sessions.mu.RLock()
 	defer s.sessions.mu.RUnlock()
@@ -72,11 +74,11 @@ func (s *Store) SessionEnded(id, generation string) bool {
 // SessionGeneration returns the generation that a new session has to carry, read from the database.
 func (s *Store) SessionGeneration(ctx context.Context) (string, error) {
 	var value string
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Table("security_state").Where("name = ?", stateGeneration).Select("value").Take(&value).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Table("security_state").Where("name = ?", stateGeneration).Select("value").Take(&value).Error
 	})
 	if err == nil {
-		s.sessions.begin(value)
+		s.sessions.setGeneration(value)
 	}
 	return value, s.failed("read the generation of sessions", err)
 }
@@ -100,7 +102,7 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 		if err := tx.Where("session_id = ?", id).Delete(&PushSubscription{}).Error; err != nil {
 			return err
 		}
-		return announce(tx, stateSessions)
+		return markChanged(tx, stateSessions)
 	})
 	if err != nil {
 		return s.failed("end a session", err)
@@ -121,24 +123,24 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 		if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
 			return err
 		}
-		if err := announce(tx, stateBlocks); err != nil { // this also runs after a restore, which replaces the blocks
+		if err := markChanged(tx, stateBlocks); err != nil { // this also runs after a restore, which replaces the blocks
 			return err
 		}
-		return announce(tx, stateSessions)
+		return markChanged(tx, stateSessions)
 	})
 	if err != nil {
 		return s.failed("end all sessions", err)
 	}
 	s.turned(TurnedSecurity)
-	s.sessions.begin(generation)
+	s.sessions.setGeneration(generation)
 	return s.loadSessions(ctx)
 }
 
 // loadSessions reloads the in-memory revocations from the table.
 func (s *Store) loadSessions(ctx context.Context) error {
 	var ids []string
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&sessionRow{}).Where("ended_at IS NOT NULL AND expires_at > ?", stamp(time.Now())).Pluck("id", &ids).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&sessionRow{}).Where("ended_at IS NOT NULL AND expires_at > ?", stamp(time.Now())).Pluck("id", &ids).Error
 	})
 	if err != nil {
 		return s.failed("read ended sessions", err)
@@ -147,15 +149,15 @@ func (s *Store) loadSessions(ctx context.Context) error {
 	for _, id := range ids {
 		ended[id] = struct{}{}
 	}
-	s.sessions.keep(ended)
+	s.sessions.replace(ended)
 	return nil
 }
 
-// SeeSession records that a session was in use at a time.
-func (s *Store) SeeSession(ctx context.Context, id string, at, expires time.Time) error {
+// RecordSessionSeen records that a session was in use at a time.
+func (s *Store) RecordSessionSeen(ctx context.Context, id string, at, expires time.Time) error {
 	row := sessionRow{ID: id, SeenAt: stamp(at), ExpiresAt: stamp(expires)}
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+	err := database.Retry(ctx, func() error {
+		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"seen_at"}),
 		}).Create(&row).Error
 	})
@@ -165,7 +167,7 @@ func (s *Store) SeeSession(ctx context.Context, id string, at, expires time.Time
 // SessionSeen returns when a session was last recorded as in use; the zero time if never.
 func (s *Store) SessionSeen(ctx context.Context, id string) (time.Time, error) {
 	var row sessionRow
-	err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&row).Error })
+	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Take(&row).Error })
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return time.Time{}, nil
 	}

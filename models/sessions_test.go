@@ -23,8 +23,8 @@ func TestSessionsEnd(t *testing.T) {
 		t.Run(dialect, func(t *testing.T) {
 			o := storetest.Options(t, dialect)
 			one, other := storetest.Reopen(t, o), storetest.Reopen(t, o)
-			var heard atomic.Int64
-			other.OnSessionsEnded(func() { heard.Add(1) })
+			var notified atomic.Int64
+			other.OnSessionsEnded(func() { notified.Add(1) })
 			await := func(what string, holds func() bool) {
 				t.Helper()
 				for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
@@ -43,16 +43,16 @@ func TestSessionsEnd(t *testing.T) {
 			if !one.SessionEnded("a", g) || one.SessionEnded("b", g) {
 				t.Error("not that session, or another one too")
 			}
-			await("one session", func() bool { return other.SessionEnded("a", g) && heard.Load() > 0 })
+			await("one session", func() bool { return other.SessionEnded("a", g) && notified.Load() > 0 })
 			if s := storetest.Reopen(t, o); !s.SessionEnded("a", g) || s.SessionEnded("b", g) {
 				t.Error("after a restart: not that session, or another one too")
 			}
 
-			heard.Store(0)
+			notified.Store(0)
 			if err := one.EndAllSessions(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			await("all sessions", func() bool { return other.SessionEnded("b", g) && heard.Load() > 0 })
+			await("all sessions", func() bool { return other.SessionEnded("b", g) && notified.Load() > 0 })
 			if now := generation(t, other); now == g || other.SessionEnded("c", now) || one.SessionEnded("c", now) {
 				t.Error("a new session is refused after all sessions were ended")
 			}
@@ -71,7 +71,7 @@ func TestSessionsSeen(t *testing.T) {
 		}
 		for i := range 2 {
 			at := at.Add(time.Duration(i) * time.Minute)
-			if err := s.SeeSession(t.Context(), "a", at, at.Add(time.Hour)); err != nil {
+			if err := s.RecordSessionSeen(t.Context(), "a", at, at.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 			if seen, err := s.SessionSeen(t.Context(), "a"); err != nil || !seen.Equal(at) {
@@ -81,7 +81,7 @@ func TestSessionsSeen(t *testing.T) {
 		if s.SessionEnded("a", generation(t, s)) {
 			t.Error("ended because it was seen")
 		}
-		if err := s.SeeSession(t.Context(), "old", at.Add(-3*time.Hour), at.Add(-time.Hour)); err != nil {
+		if err := s.RecordSessionSeen(t.Context(), "old", at.Add(-3*time.Hour), at.Add(-time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.EndSession(t.Context(), "b", at.Add(time.Hour)); err != nil { // deletes expired rows

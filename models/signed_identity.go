@@ -7,6 +7,9 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
+	"sohbet/models/names"
 )
 
 // MaxExternalID is the maximum length of the user id that an embedding site passes.
@@ -15,14 +18,14 @@ const MaxExternalID = 128
 // IdentityThread returns the most recently active thread of a user identified by the embedding site, or ErrNotFound.
 func (s *Store) IdentityThread(ctx context.Context, externalID string) (Thread, error) {
 	var t Thread
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("user_id = (?)", s.read.Model(&User{}).Select("id").Where("external_id = ?", externalID)).
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("user_id = (?)", s.db.Read.Model(&User{}).Select("id").Where("external_id = ?", externalID)).
 			Order("last_activity DESC, id DESC").Take(&t).Error
 	})
 	if err != nil {
 		return Thread{}, s.failed("find the thread of an identified user", err)
 	}
-	s.readyThread(&t)
+	s.decryptThread(&t)
 	return t, nil
 }
 
@@ -46,9 +49,9 @@ func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t T
 			return err
 		}
 		at := stamp(time.Now())
-		row := threadRow{Thread: n.thread(at), SearchKey: searchKey(n.DisplayName, n.PhoneNumber)}
-		row.UserID, row.AddressHash = user.ID, s.blocks.hash(s.blocks.keys[0], n.Address)
-		if err := row.sealPage(s.texts); err != nil {
+		row := threadRow{Thread: n.thread(at), SearchKey: names.SearchKey(n.DisplayName, n.PhoneNumber)}
+		row.UserID, row.AddressHash = user.ID, s.blocks.hasher.Hash(n.Address)
+		if err := row.sealPage(s.cipher); err != nil {
 			return err
 		}
 		t, opened = row.Thread, true
@@ -58,7 +61,7 @@ func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t T
 		return Thread{}, false, s.failed("open a thread for an identified user", err)
 	}
 	s.changed([]string{t.ID})
-	s.readyThread(&t)
+	s.decryptThread(&t)
 	return t, opened, nil
 }
 

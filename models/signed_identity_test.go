@@ -13,7 +13,7 @@ import (
 func TestIdentity(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		if _, err := s.IdentityThread(t.Context(), "u1"); !errors.Is(err, models.ErrNotFound) {
-			t.Fatalf("nobody's thread: %v", err)
+			t.Fatalf("a missing thread: %v", err)
 		}
 		// Of many concurrent calls, one opens a thread.
 		const many = 8
@@ -55,7 +55,7 @@ func TestIdentity(t *testing.T) {
 		if theirs, err := s.Identify(t.Context(), anonymous, "u2"); err != nil || theirs {
 			t.Errorf("taken over: %v, %v", theirs, err)
 		}
-		if _, err := s.Identify(t.Context(), "nobody", "u1"); !errors.Is(err, models.ErrNotFound) {
+		if _, err := s.Identify(t.Context(), "missing", "u1"); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("none: %v", err)
 		}
 		if countRows(t, s, "users") != 1 {

@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
+
+	"sohbet/models/database"
+	"sohbet/models/dberror"
+	"sohbet/models/encryption"
+	"sohbet/models/migrate"
+	"sohbet/models/reencrypt"
 )
 
 // Options configures a store.
@@ -38,34 +42,28 @@ type Options struct {
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	dialect string
-	log     *slog.Logger
-
-	// On PostgreSQL read and write are the same pool. On SQLite write is a single connection, whose transactions begin IMMEDIATE, and
-	// read is a read-only pool.
-	read, write *gorm.DB
+	db  *database.DB
+	log *slog.Logger
 
 	removed   func(files []string)
 	telegram  bool
-	texts     *texts
+	cipher    *encryption.Cipher
 	cache     *cache
 	writer    *writer
-	touches   *touches
+	activity  *activityBuffer
 	blocks    *blocks
-	emails    keyedNames // hashes of e-mail addresses
-	shortcuts keyedNames // hashes of canned reply shortcuts
+	emails    *encryption.Hasher // of e-mail addresses in lower case
+	shortcuts *encryption.Hasher // of canned replies' folded shortcuts
 	sessions  sessions
-	watch     *watch
+	poller    *changePoller
 	news      atomic.Pointer[News]
 
-	pooled     atomic.Bool
 	leaseTimes leaseTimes
 
 	outboxMu        sync.Mutex
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
 
 	health health
-	config func() *gorm.Config
 
 	closeOnce sync.Once
 	closeErr  error
@@ -79,143 +77,90 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	texts, err := newTexts(o.Keys, log)
-	if err != nil {
+	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes}
+	var err error
+	if s.cipher, err = encryption.NewCipher(o.Keys, log); err != nil {
 		return nil, err
 	}
-	blocks, err := newBlocks(o.Keys)
-	if err != nil {
-		return nil, err
-	}
-	emails, err := newKeyedNames(o.Keys, "sohbet email")
-	if err != nil {
-		return nil, err
-	}
-	shortcuts, err := newKeyedNames(o.Keys, "sohbet shortcut")
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{log: log, texts: texts, blocks: blocks, emails: emails, shortcuts: shortcuts, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes}
-	s.config = func() *gorm.Config {
-		return &gorm.Config{
-			Logger: logger.NewSlogLogger(log.With("stream", "performance"), logger.Config{ // failed statements are recognized by their level
-				LogLevel:                  logger.Warn,
-				SlowThreshold:             o.SlowQuery,
-				ParameterizedQueries:      true, // never log a statement's values
-				IgnoreRecordNotFoundError: true,
-			}),
-			NowFunc:                func() time.Time { return stamp(time.Now()) },
-			SkipDefaultTransaction: true,
-			DisableAutomaticPing:   true,
+	for purpose, h := range map[string]**encryption.Hasher{
+		"sohbet address": &s.blocks.hasher, "sohbet email": &s.emails, "sohbet shortcut": &s.shortcuts,
+	} {
+		if *h, err = encryption.NewHasher(o.Keys, purpose); err != nil {
+			return nil, err
 		}
 	}
-	switch scheme, rest, _ := strings.Cut(o.URL, "://"); scheme {
-	case dialectSQLite:
-		s.dialect = dialectSQLite
-		if s.read, s.write, err = openSQLite(rest, s.config); err != nil {
-			err = withAccess(rest, err)
-		}
-	case dialectPostgres, "postgresql":
-		s.dialect = dialectPostgres
-		s.write, err = openPostgres(o.URL, &s.pooled, log, s.config)
-		s.read = s.write
-	default:
-		return nil, errors.New("models: database URL must start with sqlite:// or postgres://")
-	}
-	if err != nil {
+	if s.db, err = database.Open(o.URL, log, o.SlowQuery); err != nil {
 		return nil, s.failed("open", err)
 	}
 	if err := s.start(ctx, o); err != nil {
-		if s.dialect == dialectSQLite {
-			err = withAccess(strings.TrimPrefix(o.URL, "sqlite://"), err)
-		}
-		return nil, errors.Join(s.failed("open", err), s.closePools())
+		return nil, errors.Join(s.failed("open", s.db.Explain(err)), s.db.Close())
 	}
 	return s, nil
 }
 
 func (s *Store) start(ctx context.Context, o Options) error {
-	if s.dialect == dialectPostgres {
-		if err := s.await(ctx, o.Wait); err != nil {
+	if s.db.Dialect == database.Postgres {
+		if err := s.db.Await(ctx, o.Wait); err != nil {
 			return err
 		}
 		if s.Pooled() {
 			s.log.Info("connected to PostgreSQL through a pooler such as PgBouncer; statements are not prepared on the server")
 		}
 	}
-	if err := migrate(ctx, s.write, s.dialect, steps); err != nil {
+	if err := migrate.Run(ctx, s.db); err != nil {
 		return err
 	}
-	if err := s.sealReadable(ctx); err != nil {
+	if err := s.reencryption().EncryptExisting(ctx); err != nil {
 		return err
 	}
 	s.cache = newCache(o.CacheTTL, &s.news)
-	s.watch = newWatch(s)
-	if err := s.watch.look(ctx); err != nil {
+	s.poller = newChangePoller(s)
+	if err := s.poller.poll(ctx); err != nil {
 		return err
 	}
-	s.touches = newTouches(s)
+	s.activity = newActivityBuffer(s)
 	w, err := newWriter(s)
 	if err != nil {
 		return err
 	}
 	s.writer = w
-	go w.run()
-	go w.deliver()
-	go s.touches.run()
-	go s.watch.run()
+	go s.activity.run()
+	go s.poller.run()
 	return nil
+}
+
+func (s *Store) reencryption() *reencrypt.Texts {
+	return &reencrypt.Texts{DB: s.db, Cipher: s.cipher, Emails: s.emails, Shortcuts: s.shortcuts, Log: s.log}
 }
 
 // Close stops accepting writes, commits what is queued, runs the pending callbacks, writes pending last-activity updates and closes the
 // database. It must not be called from an append's callback.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
-		s.writer.close()
-		s.touches.close()
-		s.watch.close()
-		s.writer.sql.close()
+		s.writer.Close()
+		s.activity.close()
+		s.poller.close()
+		s.writer.sql.Close()
 		s.closed.Store(true)
-		s.closeErr = s.closePools()
+		s.closeErr = s.db.Close()
 	})
 	return s.closeErr
-}
-
-func (s *Store) closePools() error {
-	pools := []*gorm.DB{s.read}
-	if s.write != s.read {
-		pools = append(pools, s.write) // last: closing it checkpoints SQLite's write-ahead log
-	}
-	var all []error
-	for _, db := range pools {
-		pool, err := db.DB()
-		if err == nil {
-			err = pool.Close()
-		}
-		all = append(all, err)
-	}
-	return errors.Join(all...)
 }
 
 // Ping checks that the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
-	return s.failed("ping", again(ctx, func() error { return s.read.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error }))
+	return s.failed("ping", database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error }))
 }
 
 // Dialect returns "sqlite" or "postgres".
-func (s *Store) Dialect() string { return s.dialect }
+func (s *Store) Dialect() string { return s.db.Dialect }
 
 // Pools returns the database's connection pools by name, for metrics.
-func (s *Store) Pools() map[string]*sql.DB {
-	pools := make(map[string]*sql.DB, 2)
-	for name, db := range map[string]*gorm.DB{"read": s.read, "write": s.write} {
-		if pool, err := db.DB(); err == nil && (name == "write" || s.read != s.write) {
-			pools[name] = pool
-		}
-	}
-	return pools
-}
+func (s *Store) Pools() map[string]*sql.DB { return s.db.Pools() }
+
+// Pooled reports whether a pooler such as PgBouncer is between this process and PostgreSQL.
+func (s *Store) Pooled() bool { return s.db.Pooled() }
 
 // Stats are counters since Open.
 type Stats struct {
@@ -230,8 +175,8 @@ func (s *Store) Stats() Stats {
 	return Stats{
 		CacheHits:   s.cache.hits.Load(),
 		CacheMisses: s.cache.misses.Load(),
-		Queued:      len(s.writer.queue),
-		Batches:     s.writer.batches.Load(),
+		Queued:      s.writer.Queued(),
+		Batches:     s.writer.Batches(),
 		Appended:    s.writer.appended.Load(),
 	}
 }
@@ -248,11 +193,21 @@ func (s *Store) failed(doing string, err error) error {
 	case s.closed.Load():
 		return ErrClosed
 	}
-	if damaged(err) {
+	if dberror.Damaged(err) {
 		s.health.damaged.Store(true)
 	}
-	if why := classify(err).sentence; why != "" {
+	if why := dberror.Classify(err).Sentence; why != "" {
 		return fmt.Errorf("%w: %s (%s: %w)", ErrUnavailable, why, doing, err)
 	}
 	return fmt.Errorf("models: %s: %w", doing, err)
+}
+
+// transaction runs f like [database.DB.Transaction]. Under the context of a lease it requires that the lease is held.
+func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) error {
+	return s.db.Transaction(ctx, func(tx *gorm.DB) error {
+		if err := s.fenced(ctx, tx); err != nil {
+			return err
+		}
+		return f(tx)
+	})
 }

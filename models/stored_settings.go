@@ -7,36 +7,41 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
-// Switch is a site-wide setting that the team changes at runtime.
-type Switch struct {
+// storedSetting is a site-wide setting that the team changes at runtime.
+type storedSetting struct {
 	ID        int64
 	Name      string
-	Position  string
+	Value     string `gorm:"column:position"`
 	UpdatedAt time.Time
 }
 
-// SwitchPosition returns the value of a setting; "" if it was never set.
-func (s *Store) SwitchPosition(ctx context.Context, name string) (string, error) {
-	var found Switch
-	err := again(ctx, func() error { return s.read.WithContext(ctx).Where("name = ?", name).Take(&found).Error })
+// TableName returns the name of the table.
+func (storedSetting) TableName() string { return "switches" }
+
+// Setting returns the value of a setting; "" if it was never set.
+func (s *Store) Setting(ctx context.Context, name string) (string, error) {
+	var found storedSetting
+	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("name = ?", name).Take(&found).Error })
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return "", nil
 	}
-	return found.Position, s.failed("read a switch", err)
+	return found.Value, s.failed("read a setting", err)
 }
 
-// SetSwitch sets the value of a setting.
-func (s *Store) SetSwitch(ctx context.Context, name, position string) error {
-	err := again(ctx, func() error {
-		row := Switch{Name: name, Position: position, UpdatedAt: stamp(time.Now())}
-		return s.write.WithContext(ctx).Clauses(clause.OnConflict{
+// SetSetting sets the value of a setting.
+func (s *Store) SetSetting(ctx context.Context, name, value string) error {
+	err := database.Retry(ctx, func() error {
+		row := storedSetting{Name: name, Value: value, UpdatedAt: stamp(time.Now())}
+		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"position", "updated_at"}),
 		}).Create(&row).Error
 	})
 	if err == nil {
 		s.turned(TurnedSwitch)
 	}
-	return s.failed("turn a switch", err)
+	return s.failed("store a setting", err)
 }

@@ -8,6 +8,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // TelegramThread maps a thread to Telegram. ShortID is shown under each message there; unlike the thread's id, which is the visitor's
@@ -89,7 +91,7 @@ func (s *Store) TelegramThreadByTopic(ctx context.Context, chatID, topicID int64
 }
 
 func (s *Store) telegramThread(ctx context.Context, condition string, args ...any) (t TelegramThread, err error) {
-	err = again(ctx, func() error { return s.read.WithContext(ctx).Where(condition, args...).Take(&t).Error })
+	err = database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where(condition, args...).Take(&t).Error })
 	return t, s.failed("find a thread by its Telegram mapping", err)
 }
 
@@ -128,24 +130,24 @@ func (s *Store) Link(ctx context.Context, l TelegramLink) error {
 
 // Linked finds the link of a message in Telegram, or returns ErrNotFound.
 func (s *Store) Linked(ctx context.Context, chatID, telegramMessageID int64) (l TelegramLink, err error) {
-	err = again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("chat_id = ? AND telegram_message_id = ?", chatID, telegramMessageID).Order("id DESC").Take(&l).Error
+	err = database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("chat_id = ? AND telegram_message_id = ?", chatID, telegramMessageID).Order("id DESC").Take(&l).Error
 	})
 	return l, s.failed("find a link", err)
 }
 
 // FirstLink finds the link of a thread's first message in a topic of a chat, or returns ErrNotFound.
 func (s *Store) FirstLink(ctx context.Context, threadID string, chatID, topicID int64) (l TelegramLink, err error) {
-	err = again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("thread_id = ? AND chat_id = ? AND topic_id = ?", threadID, chatID, topicID).Order("id").Take(&l).Error
+	err = database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("thread_id = ? AND chat_id = ? AND topic_id = ?", threadID, chatID, topicID).Order("id").Take(&l).Error
 	})
 	return l, s.failed("find a link", err)
 }
 
 // LinksOf returns the Telegram messages of a message, in the order in which its parts were sent.
 func (s *Store) LinksOf(ctx context.Context, messageID int64) (list []TelegramLink, err error) {
-	err = again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("message_id = ? AND message_id <> 0", messageID).Order("id").Find(&list).Error
+	err = database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("message_id = ? AND message_id <> 0", messageID).Order("id").Find(&list).Error
 	})
 	return list, s.failed("find links", err)
 }
@@ -206,8 +208,8 @@ func (s *Store) QueueTopic(ctx context.Context, threadID string) error {
 
 // LinkedMessages returns the ids of the messages that a message in Telegram shows, in order.
 func (s *Store) LinkedMessages(ctx context.Context, chatID, telegramMessageID int64) (ids []int64, err error) {
-	err = again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&TelegramLink{}).Where("chat_id = ? AND telegram_message_id = ? AND message_id <> 0", chatID, telegramMessageID).
+	err = database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&TelegramLink{}).Where("chat_id = ? AND telegram_message_id = ? AND message_id <> 0", chatID, telegramMessageID).
 			Order("message_id").Pluck("message_id", &ids).Error
 	})
 	return ids, s.failed("find links", err)

@@ -6,6 +6,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // ReceivedUpdate is one Telegram update, stored before it is processed. Payload is the original JSON, stored encrypted and cleared once
@@ -29,25 +31,25 @@ func (s *Store) RecordUpdates(ctx context.Context, list []ReceivedUpdate) error 
 	}
 	rows := append([]ReceivedUpdate(nil), list...)
 	for i := range rows {
-		sealed, err := s.texts.seal(rows[i].Payload)
+		sealed, err := s.cipher.Seal(rows[i].Payload)
 		if err != nil {
 			return err
 		}
 		rows[i].Payload, rows[i].ReceivedAt = sealed, stamp(rows[i].ReceivedAt)
 	}
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(&rows, 100).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(&rows, 100).Error
 	})
 	return s.failed("record updates", err)
 }
 
 // PendingUpdates returns stored updates that are not done, in the order of their Telegram ids.
 func (s *Store) PendingUpdates(ctx context.Context, botID int64, limit int) (list []ReceivedUpdate, err error) {
-	err = again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("bot_id = ? AND done_at IS NULL", botID).Order("bot_id, update_id").Limit(limit).Find(&list).Error
+	err = database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("bot_id = ? AND done_at IS NULL", botID).Order("bot_id, update_id").Limit(limit).Find(&list).Error
 	})
 	for i := range list {
-		text, ok := with(s.texts.keys, list[i].Payload)
+		text, ok := s.cipher.Open(list[i].Payload)
 		if !ok {
 			text = "" // its key was removed from SECRET_KEY
 		}
@@ -67,14 +69,14 @@ func (s *Store) UpdateTried(ctx context.Context, u ReceivedUpdate) error {
 }
 
 func (s *Store) changeUpdate(ctx context.Context, u ReceivedUpdate, columns map[string]any) error {
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Model(&ReceivedUpdate{}).Where("bot_id = ? AND update_id = ?", u.BotID, u.UpdateID).Updates(columns).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Write.WithContext(ctx).Model(&ReceivedUpdate{}).Where("bot_id = ? AND update_id = ?", u.BotID, u.UpdateID).Updates(columns).Error
 	})
 	return s.failed("change an update", err)
 }
 
 // PurgeUpdates deletes updates processed before a time and returns their number.
 func (s *Store) PurgeUpdates(ctx context.Context, before time.Time) (int64, error) {
-	gone := s.write.WithContext(ctx).Where("done_at < ?", stamp(before)).Delete(&ReceivedUpdate{})
+	gone := s.db.Write.WithContext(ctx).Where("done_at < ?", stamp(before)).Delete(&ReceivedUpdate{})
 	return gone.RowsAffected, s.failed("purge updates", gone.Error)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // ThreadCounts counts the threads that [Store.Threads] lists.
@@ -16,8 +18,8 @@ type ThreadCounts struct {
 // CountThreads counts the threads that are listed. It reads all of them: a few milliseconds for 10,000.
 func (s *Store) CountThreads(ctx context.Context) (ThreadCounts, error) {
 	var c ThreadCounts
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&Thread{}).Where("last_message_at IS NOT NULL").Select(
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("last_message_at IS NOT NULL").Select(
 			"count(CASE WHEN status = ? THEN 1 END) AS active, count(CASE WHEN status = ? THEN 1 END) AS closed, "+
 				"count(waiting_since) AS waiting, coalesce(sum(unread_count), 0) AS unread", StatusActive, StatusClosed).Take(&c).Error
 	})
@@ -30,9 +32,9 @@ func (s *Store) CountThreads(ctx context.Context) (ThreadCounts, error) {
 // CountFound counts the threads that match a search; [Store.Threads] lists the same ones page by page.
 func (s *Store) CountFound(ctx context.Context, search string) (int64, error) {
 	var n int64
-	err := again(ctx, func() error {
+	err := database.Retry(ctx, func() error {
 		db := s.threadsQuery(ctx, ThreadQuery{Search: search})
-		return s.read.WithContext(ctx).Session(&gorm.Session{NewDB: true}).Table("(?) AS found", db.Select("1").Limit(-1)).Count(&n).Error
+		return s.db.Read.WithContext(ctx).Session(&gorm.Session{NewDB: true}).Table("(?) AS found", db.Select("1").Limit(-1)).Count(&n).Error
 	})
 	if err != nil {
 		return 0, s.failed("count found threads", err)

@@ -7,6 +7,9 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
+	"sohbet/models/names"
 )
 
 const (
@@ -50,14 +53,14 @@ func (s *Store) Thread(ctx context.Context, id string) (Thread, error) {
 	t, ok := s.cache.thread(id)
 	if !ok {
 		ticket := s.cache.ticket(id)
-		err := again(ctx, func() error { return s.read.WithContext(ctx).Where("id = ?", id).Take(&t).Error })
+		err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Take(&t).Error })
 		if err != nil {
 			return Thread{}, s.failed("read a thread", err)
 		}
-		s.readyThread(&t)
+		s.decryptThread(&t)
 		s.cache.keepThread(ticket, t)
 	}
-	if at := s.touches.last(id); at.After(t.LastActivity) {
+	if at := s.activity.last(id); at.After(t.LastActivity) {
 		t.LastActivity = at
 	}
 	return t, nil
@@ -70,13 +73,13 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	}
 	emailHash := ""
 	if p.Email != nil {
-		emailHash = s.emails.name(*p.Email)
+		emailHash = s.emails.Hash(strings.ToLower(*p.Email))
 	}
 	for _, text := range [...]**string{&p.Email, &p.RatingComment, &p.PageURL, &p.PageTitle} {
 		if *text == nil {
 			continue
 		}
-		sealed, err := s.texts.seal(**text)
+		sealed, err := s.cipher.Seal(**text)
 		if err != nil {
 			return Thread{}, err
 		}
@@ -92,7 +95,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 		}
 		for _, f := range [...]struct{ to, from *string }{
 			{&row.DisplayName, p.DisplayName}, {&row.PhoneNumber, p.PhoneNumber},
-			{&row.PageURL, p.PageURL}, {&row.Locale, p.Locale}, {&row.Status, p.Status},
+			{&row.PageURL, p.PageURL}, {&row.Locale, p.Locale},
 			{&row.PageTitle, p.PageTitle}, {&row.Email, p.Email}, {&row.Browser, p.Browser}, {&row.Platform, p.Platform},
 			{&row.RatingComment, p.RatingComment},
 		} {
@@ -106,10 +109,10 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 		if p.Rating != nil {
 			row.Rating = *p.Rating
 		}
-		if row.Status == StatusClosed {
-			row.WaitingSince = nil
+		if p.Status != nil {
+			row.Thread = row.withStatus(*p.Status)
 		}
-		row.SearchKey = searchKey(row.DisplayName, row.PhoneNumber)
+		row.SearchKey = names.SearchKey(row.DisplayName, row.PhoneNumber)
 		err = tx.Select("display_name", "phone_number", "sealed_page_url", "locale", "status", "search_key", "waiting_since",
 			"sealed_page_title", "email", "email_hash", "browser", "platform", "rating", "rating_comment").
 			Where("id = ?", id).Updates(&row).Error
@@ -134,24 +137,24 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	if queued != nil {
 		s.outboxQueued(queued...)
 	}
-	s.readyThread(&row.Thread)
+	s.decryptThread(&row.Thread)
 	return row.Thread, nil
 }
 
 // Threads lists threads, newest message first.
 func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
 	var list []Thread
-	if err := again(ctx, func() error { return s.threadsQuery(ctx, q).Find(&list).Error }); err != nil {
+	if err := database.Retry(ctx, func() error { return s.threadsQuery(ctx, q).Find(&list).Error }); err != nil {
 		return nil, s.failed("list threads", err)
 	}
 	for i := range list {
-		s.readyThread(&list[i])
+		s.decryptThread(&list[i])
 	}
 	return list, nil
 }
 
 func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
-	db := s.read.WithContext(ctx).Model(&Thread{})
+	db := s.db.Read.WithContext(ctx).Model(&Thread{})
 	order := "last_activity"
 	if !q.IncludeEmpty {
 		order = "last_message_at"
@@ -164,7 +167,7 @@ func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	default:
 		db = db.Where("status = ?", q.Status)
 	}
-	if words := searchWords(q.Search); len(words) > 0 {
+	if words := names.SearchWords(q.Search); len(words) > 0 {
 		condition, args := s.searchCondition(q.Search, words)
 		db = db.Where(condition, args...)
 	}
@@ -182,23 +185,23 @@ func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 // query itself. A word also matches a whole e-mail address: addresses are stored encrypted, and looked up by their keyed hash.
 func (s *Store) searchCondition(query string, words []string) (condition string, args []any) {
 	const holds = `search_key LIKE ? ESCAPE '\'`
-	number := phoneDigits(query)
+	number := names.PhoneDigits(query)
 	if number != "" {
 		words = []string{strings.TrimSpace(query)}
 	}
 	all := make([]string, len(words))
 	for i, word := range words {
 		all[i] = holds
-		args = append(args, likePattern(foldName(word)))
+		args = append(args, names.LikePattern(names.FoldAccents(word)))
 		if strings.Contains(word, "@") {
 			all[i] = "(" + holds + " OR email_hash IN ?)"
-			args = append(args, s.emails.all(word))
+			args = append(args, s.emails.All(strings.ToLower(word)))
 		}
 	}
 	condition = strings.Join(all, " AND ")
 	if number != "" {
 		condition += " OR " + holds
-		args = append(args, likePattern(number))
+		args = append(args, names.LikePattern(number))
 	}
 	return condition, args
 }
@@ -208,13 +211,4 @@ func pageSize(limit int) int {
 		return defaultPage
 	}
 	return min(limit, maxPage)
-}
-
-// limit bounds one transaction on PostgreSQL, so that a network that drops packets cannot block the writer indefinitely. SQLite needs
-// none: it only ever waits for the busy timeout.
-func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if s.dialect == dialectSQLite {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, 30*time.Second)
 }

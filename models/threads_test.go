@@ -77,7 +77,7 @@ func TestUpdateThreadChangesOnlyWhatIsNamed(t *testing.T) {
 		}
 		var stored string
 		query := "SELECT phone_number FROM users WHERE id = " + itoa(th.UserID)
-		if err := models.Raw(t, s).QueryRow(query).Scan(&stored); err != nil || stored != phone {
+		if err := storetest.Raw(t, s).QueryRow(query).Scan(&stored); err != nil || stored != phone {
 			t.Fatalf("the user's number is %q, %v", stored, err)
 		}
 		if _, err := s.UpdateThread(t.Context(), "none", models.ThreadPatch{DisplayName: &name}); !errors.Is(err, models.ErrNotFound) {
@@ -100,11 +100,11 @@ func TestThreadsListNewestMessageFirst(t *testing.T) {
 		}
 		// Visitor activity does not change the order.
 		for _, i := range []int{0, 7, 12} {
-			if err := s.Touch(t.Context(), threadID(i), base.Add(time.Hour)); err != nil {
+			if err := s.RecordActivity(t.Context(), threadID(i), base.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		models.FlushTouches(s)
+		models.FlushActivity(s)
 		if th := readThread(t, s, threadID(0)); !th.LastActivity.Equal(base.Add(time.Hour)) {
 			t.Fatalf("last activity %v", th.LastActivity)
 		}
@@ -240,7 +240,7 @@ func TestReadMarksOnlyMoveForward(t *testing.T) {
 		if _, err := s.MarkRead(t.Context(), "none", models.Admin, 1); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a missing thread gave %v", err)
 		}
-		if _, err := s.MarkRead(t.Context(), th.ID, "nobody", 1); !errors.Is(err, models.ErrInvalid) {
+		if _, err := s.MarkRead(t.Context(), th.ID, "missing", 1); !errors.Is(err, models.ErrInvalid) {
 			t.Errorf("an unknown reader gave %v", err)
 		}
 		if again := say(t, s, th.ID, "more"); again.Thread.UnreadCount != 1 {
@@ -266,12 +266,12 @@ func TestReadMarksUnderConcurrentReaders(t *testing.T) {
 	})
 }
 
-func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
+func TestActivityIsCollectedAndWrittenLater(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
 		stored := func() (activity, seen time.Time) {
 			t.Helper()
-			err := models.Raw(t, s).QueryRow("SELECT t.last_activity, u.last_seen FROM threads t JOIN users u ON u.id = t.user_id").Scan(&activity, &seen)
+			err := storetest.Raw(t, s).QueryRow("SELECT t.last_activity, u.last_seen FROM threads t JOIN users u ON u.id = t.user_id").Scan(&activity, &seen)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -279,20 +279,20 @@ func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
 		}
 		at := th.LastActivity.Add(time.Hour)
 		for _, when := range []time.Time{at, at.Add(-time.Minute)} { // an older activity time changes nothing
-			if err := s.Touch(t.Context(), th.ID, when); err != nil {
+			if err := s.RecordActivity(t.Context(), th.ID, when); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Touch(t.Context(), "none", at); err != nil {
+		if err := s.RecordActivity(t.Context(), "none", at); err != nil {
 			t.Fatalf("a missing thread gave %v", err)
 		}
 		if activity, _ := stored(); !activity.Equal(th.LastActivity) {
-			t.Fatal("a touch was written at once")
+			t.Fatal("activity was written at once")
 		}
 		if got := readThread(t, s, th.ID); !got.LastActivity.Equal(at) {
 			t.Fatalf("read %v before the flush, want %v", got.LastActivity, at)
 		}
-		models.FlushTouches(s)
+		models.FlushActivity(s)
 		if activity, seen := stored(); !activity.Equal(at) || !seen.Equal(at) {
 			t.Fatalf("stored %v and %v, want %v", activity, seen, at)
 		}
@@ -302,20 +302,20 @@ func TestTouchIsGatheredAndWrittenLater(t *testing.T) {
 	})
 }
 
-func TestCloseWritesTouches(t *testing.T) {
+func TestCloseWritesActivity(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			o := storetest.Options(t, dialect)
 			s := storetest.Reopen(t, o)
 			th := thread(t, s, 1)
 			at := th.LastActivity.Add(time.Hour)
-			if err := s.Touch(t.Context(), th.ID, at); err != nil {
+			if err := s.RecordActivity(t.Context(), th.ID, at); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Touch(t.Context(), th.ID, at); !errors.Is(err, models.ErrClosed) {
+			if err := s.RecordActivity(t.Context(), th.ID, at); !errors.Is(err, models.ErrClosed) {
 				t.Errorf("touching a closed store gave %v", err)
 			}
 			if got := readThread(t, storetest.Reopen(t, o), th.ID); !got.LastActivity.Equal(at) {
@@ -359,7 +359,7 @@ func TestThreadCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for search, want := range map[string]int64{"AYŞE": 2, "nobody": 0, "": 6} {
+		for search, want := range map[string]int64{"AYŞE": 2, "missing": 0, "": 6} {
 			if got, err := s.CountFound(t.Context(), search); err != nil || got != want {
 				t.Errorf("search %q: %d, %v, want %d", search, got, err, want)
 			}

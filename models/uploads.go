@@ -6,6 +6,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"sohbet/models/database"
 )
 
 // Column widths of uploads, in characters.
@@ -60,7 +62,7 @@ func (s *Store) AddUpload(ctx context.Context, u Upload) (Upload, error) {
 	u.ID, u.DeletedAt = 0, nil
 	u.CreatedAt = stamp(u.CreatedAt)
 	u.UsedAt = u.CreatedAt
-	added := s.write.WithContext(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "url"}}, DoNothing: true}).Create(&u)
+	added := s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "url"}}, DoNothing: true}).Create(&u)
 	if added.Error != nil {
 		return Upload{}, s.failed("record an upload", added.Error)
 	}
@@ -76,8 +78,8 @@ func (s *Store) Uploads(ctx context.Context, urls []string) ([]Upload, error) {
 		return nil, nil
 	}
 	var list []Upload
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("url IN ? AND deleted_at IS NULL", urls).Find(&list).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("url IN ? AND deleted_at IS NULL", urls).Find(&list).Error
 	})
 	return list, s.failed("read uploads", err)
 }
@@ -88,8 +90,8 @@ func (s *Store) RenameUpload(ctx context.Context, u Upload) (Upload, error) {
 		return Upload{}, err
 	}
 	var changed int64
-	err := again(ctx, func() error {
-		done := s.write.WithContext(ctx).Select("url", "type", "name", "size", "width", "height", "thumb_url").
+	err := database.Retry(ctx, func() error {
+		done := s.db.Write.WithContext(ctx).Select("url", "type", "name", "size", "width", "height", "thumb_url").
 			Where("id = ? AND deleted_at IS NULL", u.ID).Updates(&u)
 		changed = done.RowsAffected
 		return done.Error
@@ -106,8 +108,8 @@ func (s *Store) RecordedUploads(ctx context.Context, urls []string) ([]string, e
 		return nil, nil
 	}
 	var known []string
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Model(&Upload{}).Where("url IN ?", urls).Pluck("url", &known).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Upload{}).Where("url IN ?", urls).Pluck("url", &known).Error
 	})
 	return known, s.failed("read uploads", err)
 }
@@ -117,8 +119,8 @@ func (s *Store) RecordedUploads(ctx context.Context, urls []string) ([]string, e
 // or, unless shared, if it belongs to another thread.
 func (s *Store) ClaimUpload(ctx context.Context, url, threadID string, shared bool, at time.Time) (Upload, error) {
 	var list []Upload
-	err := again(ctx, func() error {
-		db := s.write.WithContext(ctx).Model(&list).Clauses(clause.Returning{}).Where("url = ? AND deleted_at IS NULL", url)
+	err := database.Retry(ctx, func() error {
+		db := s.db.Write.WithContext(ctx).Model(&list).Clauses(clause.Returning{}).Where("url = ? AND deleted_at IS NULL", url)
 		if !shared { // also check messages, for files uploaded before they were assigned to threads
 			db = db.Where("thread_id = ? OR thread_id = '' AND NOT EXISTS (SELECT 1 FROM messages "+
 				"WHERE messages.file_url = uploads.url AND messages.file_url <> '' AND messages.thread_id <> ?)", threadID, threadID)
@@ -134,62 +136,62 @@ func (s *Store) ClaimUpload(ctx context.Context, url, threadID string, shared bo
 	return list[0], nil
 }
 
-// unnamed matches uploads that no message refers to; its last part is the condition of the partial index idx_messages_file_url.
-const unnamed = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.file_url = uploads.url AND messages.file_url <> '')"
+// unreferenced matches uploads that no message refers to; its last part is the condition of the partial index idx_messages_file_url.
+const unreferenced = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.file_url = uploads.url AND messages.file_url <> '')"
 
-const unnamedBatch = 500
+const unusedBatch = 500
 
-// CondemnUploads marks for deletion those of the files that no message refers to, and returns them.
-func (s *Store) CondemnUploads(ctx context.Context, urls []string, at time.Time) ([]Upload, error) {
+// MarkUnusedUploads marks for deletion those of the files that no message refers to, and returns them.
+func (s *Store) MarkUnusedUploads(ctx context.Context, urls []string, at time.Time) ([]Upload, error) {
 	if len(urls) == 0 {
 		return nil, nil
 	}
-	return s.condemn(ctx, at, func(db *gorm.DB) *gorm.DB { return db.Where("url IN ?", urls) })
+	return s.markUnused(ctx, at, func(db *gorm.DB) *gorm.DB { return db.Where("url IN ?", urls) })
 }
 
-// CondemnUnnamed marks for deletion a batch of files that were last used before a time and that no message refers to, and returns them.
-// more reports whether there may be others.
-func (s *Store) CondemnUnnamed(ctx context.Context, since, at time.Time) (gone []Upload, more bool, err error) {
+// MarkOldUnusedUploads marks for deletion a batch of files that were last used before a time and that no message refers to, and returns
+// them. more reports whether there may be others.
+func (s *Store) MarkOldUnusedUploads(ctx context.Context, since, at time.Time) (gone []Upload, more bool, err error) {
 	var ids []int64
-	err = again(ctx, func() error { return s.unnamedQuery(ctx, since).Pluck("id", &ids).Error })
+	err = database.Retry(ctx, func() error { return s.unusedQuery(ctx, since).Pluck("id", &ids).Error })
 	if err != nil || len(ids) == 0 {
-		return nil, false, s.failed("find unnamed uploads", err)
+		return nil, false, s.failed("find unreferenced uploads", err)
 	}
 	// All conditions are checked again, because a message may have claimed one of them meanwhile.
-	gone, err = s.condemn(ctx, at, func(db *gorm.DB) *gorm.DB {
+	gone, err = s.markUnused(ctx, at, func(db *gorm.DB) *gorm.DB {
 		return db.Where("id IN ? AND used_at < ?", ids, stamp(since))
 	})
-	return gone, len(ids) == unnamedBatch && len(gone) > 0, err
+	return gone, len(ids) == unusedBatch && len(gone) > 0, err
 }
 
-func (s *Store) unnamedQuery(ctx context.Context, since time.Time) *gorm.DB {
-	return s.read.WithContext(ctx).Model(&Upload{}).Where("deleted_at IS NULL AND used_at < ?", stamp(since)).
-		Where(unnamed).Order("id").Limit(unnamedBatch)
+func (s *Store) unusedQuery(ctx context.Context, since time.Time) *gorm.DB {
+	return s.db.Read.WithContext(ctx).Model(&Upload{}).Where("deleted_at IS NULL AND used_at < ?", stamp(since)).
+		Where(unreferenced).Order("id").Limit(unusedBatch)
 }
 
-func (s *Store) condemn(ctx context.Context, at time.Time, which func(*gorm.DB) *gorm.DB) ([]Upload, error) {
+func (s *Store) markUnused(ctx context.Context, at time.Time, which func(*gorm.DB) *gorm.DB) ([]Upload, error) {
 	var gone []Upload
-	err := again(ctx, func() error {
+	err := database.Retry(ctx, func() error {
 		gone = nil
-		db := which(s.write.WithContext(ctx).Model(&gone).Clauses(clause.Returning{}))
-		return db.Where("deleted_at IS NULL").Where(unnamed).Update("deleted_at", stamp(at)).Error
+		db := which(s.db.Write.WithContext(ctx).Model(&gone).Clauses(clause.Returning{}))
+		return db.Where("deleted_at IS NULL").Where(unreferenced).Update("deleted_at", stamp(at)).Error
 	})
-	return gone, s.failed("condemn uploads", err)
+	return gone, s.failed("mark unused uploads", err)
 }
 
-// Condemned returns files that are still to be deleted, those marked first at the front.
-func (s *Store) Condemned(ctx context.Context, limit int) ([]Upload, error) {
+// UploadsToDelete returns files that are still to be deleted, those marked first at the front.
+func (s *Store) UploadsToDelete(ctx context.Context, limit int) ([]Upload, error) {
 	var list []Upload
-	err := again(ctx, func() error {
-		return s.read.WithContext(ctx).Where("deleted_at IS NOT NULL").Order("deleted_at, id").Limit(limit).Find(&list).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Where("deleted_at IS NOT NULL").Order("deleted_at, id").Limit(limit).Find(&list).Error
 	})
 	return list, s.failed("read uploads to delete", err)
 }
 
 // PostponeUpload moves a file whose deletion failed behind the others.
 func (s *Store) PostponeUpload(ctx context.Context, id int64, at time.Time) error {
-	err := again(ctx, func() error {
-		return s.write.WithContext(ctx).Model(&Upload{}).Where("id = ? AND deleted_at IS NOT NULL", id).Update("deleted_at", stamp(at)).Error
+	err := database.Retry(ctx, func() error {
+		return s.db.Write.WithContext(ctx).Model(&Upload{}).Where("id = ? AND deleted_at IS NOT NULL", id).Update("deleted_at", stamp(at)).Error
 	})
 	return s.failed("postpone an upload", err)
 }
@@ -199,6 +201,6 @@ func (s *Store) DropUploads(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	err := again(ctx, func() error { return s.write.WithContext(ctx).Where("id IN ?", ids).Delete(&Upload{}).Error })
+	err := database.Retry(ctx, func() error { return s.db.Write.WithContext(ctx).Where("id IN ?", ids).Delete(&Upload{}).Error })
 	return s.failed("drop uploads", err)
 }

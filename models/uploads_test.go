@@ -2,7 +2,6 @@ package models_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +59,7 @@ func TestUploadIsRecordedOnce(t *testing.T) {
 	})
 }
 
-func TestUploadGetsItsAddressLater(t *testing.T) {
+func TestUploadIsRenamed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		u := upload(t, s, "cloudinary:chat_images/x", noon)
 		u.URL, u.Width, u.Name = "https://res.example/x.jpg", 77, "b.jpg"
@@ -71,7 +70,7 @@ func TestUploadGetsItsAddressLater(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0].ID != u.ID || list[0].Width != 77 || list[0].Name != "b.jpg" || !list[0].UsedAt.Equal(noon) {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if _, err := s.CondemnUploads(t.Context(), []string{u.URL}, noon); err != nil {
+		if _, err := s.MarkUnusedUploads(t.Context(), []string{u.URL}, noon); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.RenameUpload(t.Context(), u); !errors.Is(err, models.ErrNotFound) {
@@ -80,7 +79,7 @@ func TestUploadGetsItsAddressLater(t *testing.T) {
 	})
 }
 
-func TestUnnamedUploadsAreCondemned(t *testing.T) {
+func TestUnusedUploadsAreMarked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		th := thread(t, s, 1)
 		for _, name := range []string{"named", "unnamed", "claimed", "fresh"} {
@@ -95,7 +94,7 @@ func TestUnnamedUploadsAreCondemned(t *testing.T) {
 			t.Fatalf("claim: %+v, %v", u, err)
 		}
 		later := noon.Add(61 * time.Minute)
-		gone, more, err := s.CondemnUnnamed(t.Context(), later.Add(-time.Hour), later)
+		gone, more, err := s.MarkOldUnusedUploads(t.Context(), later.Add(-time.Hour), later)
 		if err != nil || more || urlsOf(gone) != "/uploads/images/unnamed" {
 			t.Fatalf("condemned %q, more %v, %v", urlsOf(gone), more, err)
 		}
@@ -105,14 +104,14 @@ func TestUnnamedUploadsAreCondemned(t *testing.T) {
 		if list, err := s.Uploads(t.Context(), []string{"/uploads/images/unnamed"}); err != nil || len(list) != 0 {
 			t.Errorf("a condemned file is shown: %v, %v", list, err)
 		}
-		waiting, err := s.Condemned(t.Context(), 10)
+		waiting, err := s.UploadsToDelete(t.Context(), 10)
 		if err != nil || urlsOf(waiting) != "/uploads/images/unnamed" {
 			t.Fatalf("waiting: %q, %v", urlsOf(waiting), err)
 		}
 		if err := s.DropUploads(t.Context(), []int64{waiting[0].ID}); err != nil {
 			t.Fatal(err)
 		}
-		if waiting, err = s.Condemned(t.Context(), 10); err != nil || len(waiting) != 0 {
+		if waiting, err = s.UploadsToDelete(t.Context(), 10); err != nil || len(waiting) != 0 {
 			t.Errorf("still waiting: %v, %v", waiting, err)
 		}
 	})
@@ -130,7 +129,7 @@ func TestFileOfTwoMessagesGoesWithTheLast(t *testing.T) {
 			if err := s.DeleteThread(t.Context(), threadID(n)); err != nil {
 				t.Fatal(err)
 			}
-			gone, err := s.CondemnUploads(t.Context(), []string{url, "https://elsewhere.example/x.png"}, noon)
+			gone, err := s.MarkUnusedUploads(t.Context(), []string{url, "https://elsewhere.example/x.png"}, noon)
 			if err != nil || urlsOf(gone) != want {
 				t.Fatalf("after %d cleared: %q, %v", n+1, urlsOf(gone), err)
 			}
@@ -141,29 +140,29 @@ func TestFileOfTwoMessagesGoesWithTheLast(t *testing.T) {
 func TestPostponedUploadsWaitBehindTheOthers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		a, b := upload(t, s, "/a", noon), upload(t, s, "/b", noon)
-		if _, err := s.CondemnUploads(t.Context(), []string{a.URL, b.URL}, noon); err != nil {
+		if _, err := s.MarkUnusedUploads(t.Context(), []string{a.URL, b.URL}, noon); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.PostponeUpload(t.Context(), a.ID, noon.Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
-		if list, err := s.Condemned(t.Context(), 10); err != nil || urlsOf(list) != "/b /a" {
+		if list, err := s.UploadsToDelete(t.Context(), 10); err != nil || urlsOf(list) != "/b /a" {
 			t.Fatalf("%q, %v", urlsOf(list), err)
 		}
 	})
 }
 
-func TestManyUnnamedUploadsGoInBatches(t *testing.T) {
+func TestManyUnusedUploadsAreMarkedInBatches(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		const n = 620
-		for i := range n {
-			upload(t, s, fmt.Sprintf("/uploads/images/%d", i), noon)
-		}
+		upload(t, s, "/uploads/images/0", noon)
+		exec(t, s, "INSERT INTO uploads (url, kind, type, place, path, created_at, used_at) "+numbers(n-1)+
+			"SELECT '/uploads/images/' || i, u.kind, u.type, u.place, 'images/' || i, u.created_at, u.used_at FROM n, uploads u")
 		total, rounds := 0, 0
 		for more := true; more; rounds++ {
 			var gone []models.Upload
 			var err error
-			if gone, more, err = s.CondemnUnnamed(t.Context(), noon.Add(time.Hour), noon.Add(time.Hour)); err != nil {
+			if gone, more, err = s.MarkOldUnusedUploads(t.Context(), noon.Add(time.Hour), noon.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 			total += len(gone)
@@ -174,7 +173,7 @@ func TestManyUnnamedUploadsGoInBatches(t *testing.T) {
 	})
 }
 
-func TestFirstThreadThatNamesAFileHasIt(t *testing.T) {
+func TestFileBelongsToTheFirstThreadThatNamesIt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		claim := func(url, thread string, shared, want bool) {
 			t.Helper()

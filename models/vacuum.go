@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"gorm.io/gorm"
+
+	"sohbet/models/database"
 )
 
 // Compacted is the size of the database before and after compacting, in bytes.
@@ -12,11 +14,11 @@ type Compacted struct{ Before, After int64 }
 // Spare returns the free bytes inside SQLite's file, which are reused before the file grows. It returns 0 for PostgreSQL, whose disk is
 // not on this machine.
 func (s *Store) Spare(ctx context.Context) (uint64, error) {
-	if s.dialect == dialectPostgres {
+	if s.db.Dialect == database.Postgres {
 		return 0, nil
 	}
 	var bytes uint64
-	err := s.read.WithContext(ctx).Raw("SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()").Scan(&bytes).Error
+	err := s.db.Read.WithContext(ctx).Raw("SELECT freelist_count * page_size FROM pragma_freelist_count(), pragma_page_size()").Scan(&bytes).Error
 	return bytes, s.failed("read the free space in the database", err)
 }
 
@@ -25,14 +27,14 @@ func (s *Store) Spare(ctx context.Context) (uint64, error) {
 func (s *Store) Compact(ctx context.Context) (c Compacted, err error) {
 	statements := []string{"VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA optimize"}
 	size := "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
-	if s.dialect == dialectPostgres {
+	if s.db.Dialect == database.Postgres {
 		statements, size = []string{"VACUUM (ANALYZE)"}, "SELECT pg_database_size(current_database())"
 	}
-	measure := func(into *int64) error { return s.read.WithContext(ctx).Raw(size).Scan(into).Error }
+	measure := func(into *int64) error { return s.db.Read.WithContext(ctx).Raw(size).Scan(into).Error }
 	if err = measure(&c.Before); err != nil {
 		return c, s.failed("measure the database", err)
 	}
-	err = s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
+	err = s.db.Write.WithContext(ctx).Connection(func(db *gorm.DB) error {
 		for _, statement := range statements {
 			if err := db.Exec(statement).Error; err != nil {
 				return err

@@ -16,9 +16,12 @@ func TestCompact(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 200 {
-			if _, err := s.AppendWait(ctx, models.NewMessage{ThreadID: "big", ContentText: strings.Repeat(fmt.Sprint(i), 1000), SenderType: models.Visitor}); err != nil {
+			if err := s.Append(ctx, models.NewMessage{ThreadID: "big", ContentText: strings.Repeat(fmt.Sprint(i), 1000), SenderType: models.Visitor}, nil); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := s.Settle(ctx); err != nil {
+			t.Fatal(err)
 		}
 		full, err := s.Compact(ctx)
 		if err != nil || full.Before <= 0 || full.After <= 0 {

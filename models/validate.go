@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"sohbet/models/encryption"
 )
 
 // checkText refuses what PostgreSQL would refuse (overlong text, invalid UTF-8, NUL), so that an invalid row is found before it joins a
@@ -47,7 +49,7 @@ func (n NewThread) check() error {
 }
 
 // prepare fills in defaults, checks every column and encrypts the text, outside of any transaction.
-func (m *NewMessage) prepare(t *texts) error {
+func (m *NewMessage) prepare(c *encryption.Cipher) error {
 	if m.ContentType == "" {
 		m.ContentType = "text"
 	}
@@ -76,7 +78,7 @@ func (m *NewMessage) prepare(t *texts) error {
 			return err
 		}
 	}
-	return m.seal(t)
+	return m.seal(c)
 }
 
 func (p ThreadPatch) check() error {

@@ -39,11 +39,9 @@ func PgBouncer(t testing.TB, address, mode string) string {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // inside the temporary folder, which is cleaned up anyway
 	password, _ := u.User.Password()
 	users := fmt.Sprintf("%q %q\n", u.User.Username(), password)
-	// Every test has its own schema. It is set here because PgBouncer rejects search_path as a URL parameter.
-	schema := u.Query().Get("search_path")
 	port := freePort(t)
 	config := fmt.Sprintf(`[databases]
-chat = host=%s port=%s dbname=%s connect_query='SET search_path TO %s'
+chat = host=%s port=%s dbname=%s
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = %d
@@ -53,7 +51,7 @@ auth_file = %s
 pool_mode = %s
 default_pool_size = 4
 %s
-`, u.Hostname(), u.Port(), u.Path[1:], schema, port, filepath.Join(dir, "users"), mode, unprepared(t, program))
+`, u.Hostname(), u.Port(), u.Path[1:], port, filepath.Join(dir, "users"), mode, unprepared(t, program))
 	for name, text := range map[string]string{"users": users, "ini": config} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

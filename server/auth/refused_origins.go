@@ -29,8 +29,8 @@ func (r Refused) Setting() string { return "PUBLIC_URL=" + r.Origin }
 
 // SwitchStore stores values by name.
 type SwitchStore interface {
-	SwitchPosition(ctx context.Context, name string) (string, error)
-	SetSwitch(ctx context.Context, name, position string) error
+	Setting(ctx context.Context, name string) (string, error)
+	SetSetting(ctx context.Context, name, position string) error
 }
 
 // Refusals records the last page that was refused because of its origin. If a proxy changes Host, all pages of this server appear to be
@@ -117,7 +117,7 @@ func (f *Refusals) save(ctx context.Context) {
 	}
 	text, err := json.Marshal(last)
 	if err == nil {
-		err = f.store.SetSwitch(ctx, refusedSwitch, string(text))
+		err = f.store.SetSetting(ctx, refusedSwitch, string(text))
 	}
 	if err != nil {
 		f.log.LogAttrs(ctx, slog.LevelDebug, "failed to store a refused origin", slog.Any("error", err))
@@ -134,7 +134,7 @@ func (f *Refusals) Last(ctx context.Context) (Refused, bool) {
 	last := f.last
 	f.mu.Unlock()
 	if f.now().Sub(last.At) >= refusedFor {
-		stored, err := f.store.SwitchPosition(ctx, refusedSwitch)
+		stored, err := f.store.Setting(ctx, refusedSwitch)
 		if err != nil || json.Unmarshal([]byte(stored), &last) != nil {
 			return Refused{}, false
 		}

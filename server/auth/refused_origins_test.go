@@ -15,9 +15,9 @@ type oneSetting struct {
 	sets     int
 }
 
-func (s *oneSetting) SwitchPosition(context.Context, string) (string, error) { return s.position, nil }
+func (s *oneSetting) Setting(context.Context, string) (string, error) { return s.position, nil }
 
-func (s *oneSetting) SetSwitch(_ context.Context, _, position string) error {
+func (s *oneSetting) SetSetting(_ context.Context, _, position string) error {
 	s.position = position
 	s.sets++
 	return nil

@@ -37,7 +37,7 @@ type SessionStore interface {
 	SessionGeneration(ctx context.Context) (string, error)
 	SessionEnded(id, generation string) bool
 	EndSession(ctx context.Context, id string, expires time.Time) error
-	SeeSession(ctx context.Context, id string, at, expires time.Time) error
+	RecordSessionSeen(ctx context.Context, id string, at, expires time.Time) error
 	SessionSeen(ctx context.Context, id string) (time.Time, error)
 }
 
@@ -190,7 +190,7 @@ func (s *Sessions) flush(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	for id, u := range due {
-		if err := s.store.SeeSession(ctx, id, u.at, u.expires); err != nil {
+		if err := s.store.RecordSessionSeen(ctx, id, u.at, u.expires); err != nil {
 			continue
 		}
 		s.mu.Lock()

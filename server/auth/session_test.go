@@ -40,7 +40,7 @@ func (m *memorySessions) EndSession(_ context.Context, id string, _ time.Time) e
 	return m.broken
 }
 
-func (m *memorySessions) SeeSession(_ context.Context, id string, at, _ time.Time) error {
+func (m *memorySessions) RecordSessionSeen(_ context.Context, id string, at, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.seen == nil {

@@ -37,11 +37,11 @@ type Store interface {
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	CountThreads(context.Context) (models.ThreadCounts, error)
 	CountFound(ctx context.Context, search string) (int64, error)
-	Touch(ctx context.Context, id string, at time.Time) error
+	RecordActivity(ctx context.Context, id string, at time.Time) error
 	MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error)
 	MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (mark int64, moved bool, err error)
-	UsualAnswer(context.Context) (usual time.Duration, known bool, err error)
-	TrimAnswers(context.Context) error
+	MedianFirstAnswer(context.Context) (usual time.Duration, known bool, err error)
+	TrimFirstAnswers(context.Context) error
 	ClearThread(ctx context.Context, id string) error
 	DeleteThread(ctx context.Context, id string) error
 	ClearAll(context.Context) (int64, error)
@@ -55,12 +55,12 @@ type Store interface {
 	Unblock(ctx context.Context, threadID string) error
 	Blocks(context.Context) ([]models.Block, error)
 	Blocked(threadID, address string) bool
-	NoteAddress(ctx context.Context, threadID, address string) error
+	RecordAddress(ctx context.Context, threadID, address string) error
 	Message(ctx context.Context, id int64) (models.Message, error)
 	EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (models.Message, error)
 	SetReaction(ctx context.Context, threadID string, id int64, reaction string) (models.Message, error)
-	SwitchPosition(ctx context.Context, name string) (string, error)
-	SetSwitch(ctx context.Context, name, position string) error
+	Setting(ctx context.Context, name string) (string, error)
+	SetSetting(ctx context.Context, name, position string) error
 	AddNote(context.Context, models.Note) (models.Note, bool, error)
 	Notes(ctx context.Context, threadID string) ([]models.Note, error)
 	DeleteNote(ctx context.Context, threadID string, id int64) error

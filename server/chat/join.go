@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"sohbet/models"
+	"sohbet/models/names"
 	"sohbet/server/apperr"
 )
 
@@ -88,7 +89,7 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 			*field, changed = now, true
 		}
 	}
-	if !models.VisibleName(p.DisplayName) {
+	if !names.Visible(p.DisplayName) {
 		p.DisplayName = ""
 	}
 	note(&patch.DisplayName, t.DisplayName, &p.DisplayName)
@@ -115,7 +116,7 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 			}, a.SocketID)
 		}
 	}
-	if err := s.store.NoteAddress(ctx, t.ID, a.Address); err != nil {
+	if err := s.store.RecordAddress(ctx, t.ID, a.Address); err != nil {
 		s.log.WarnContext(ctx, "failed to store an address", slog.Any("error", err))
 	}
 	return joined(t, true), nil

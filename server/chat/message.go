@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"sohbet/models"
+	"sohbet/models/names"
 	"sohbet/server/apperr"
 )
 
@@ -198,7 +199,7 @@ func (p *Profile) check(named bool) error {
 		return apperr.Invalid("display_name", "The name holds a character that cannot be stored.")
 	}
 	if named {
-		p.DisplayName = models.VisitorName(p.DisplayName, p.Locale)
+		p.DisplayName = names.OfVisitor(p.DisplayName, p.Locale)
 	}
 	p.PageURL, p.PageTitle = webAddress(p.PageURL), pageTitle(p.PageTitle)
 	if len(p.Locale) > models.MaxLocale || strings.ContainsRune(p.Locale, 0) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/models/names"
 	"sohbet/server/apperr"
 )
 
@@ -56,7 +57,7 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 			// joined, so an unknown id does not create a thread.
 			profile, _ := a.Threads.profile(p.ThreadID)
 			m.OpenThread = profile.thread(p.ThreadID, a)
-		} else if err := s.store.NoteAddress(ctx, p.ThreadID, a.Address); err != nil && !errors.Is(err, models.ErrNotFound) {
+		} else if err := s.store.RecordAddress(ctx, p.ThreadID, a.Address); err != nil && !errors.Is(err, models.ErrNotFound) {
 			s.log.WarnContext(ctx, "failed to store an address", slog.Any("error", err))
 		}
 	}
@@ -149,7 +150,7 @@ func (s *Service) Post(ctx context.Context, a Actor, p Post) (Message, error) {
 
 // thread returns the thread to open for a visitor with this profile.
 func (p Profile) thread(id string, a Actor) *models.NewThread {
-	name := models.VisitorName(p.DisplayName, p.Locale) // empty for a visitor who resumed a thread that was deleted afterwards
+	name := names.OfVisitor(p.DisplayName, p.Locale) // empty for a visitor who resumed a thread that was deleted afterwards
 	return &models.NewThread{
 		ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, PageTitle: p.PageTitle, Locale: p.Locale,
 		Browser: a.Browser, Platform: a.Platform, Address: a.Address,

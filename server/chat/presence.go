@@ -182,7 +182,7 @@ func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error
 		return err
 	}
 	now := s.now()
-	if err := s.store.Touch(ctx, threadID, now); err != nil {
+	if err := s.store.RecordActivity(ctx, threadID, now); err != nil {
 		s.log.WarnContext(ctx, "failed to store a heartbeat", slog.Any("error", err))
 	}
 	profile, _ := a.Threads.profile(threadID)

@@ -87,7 +87,7 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			return swept, ctx.Err()
 		}
 	}
-	if err := s.store.TrimAnswers(ctx); err != nil {
+	if err := s.store.TrimFirstAnswers(ctx); err != nil {
 		return swept, err
 	}
 	if swept != (Swept{}) {

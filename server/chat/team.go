@@ -71,7 +71,7 @@ func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
 	if away {
 		position = awayOn
 	}
-	if err := s.store.SetSwitch(ctx, awaySwitch, position); err != nil {
+	if err := s.store.SetSetting(ctx, awaySwitch, position); err != nil {
 		return Public(err)
 	}
 	s.team.switched.Store(away)
@@ -116,7 +116,7 @@ func (s *Service) WatchTeam(ctx context.Context) {
 	defer tick.Stop()
 	var asked time.Time
 	for {
-		position, err := s.store.SwitchPosition(ctx, awaySwitch)
+		position, err := s.store.Setting(ctx, awaySwitch)
 		if err == nil {
 			s.team.switched.Store(position == awayOn)
 		} else if ctx.Err() == nil {
@@ -143,7 +143,7 @@ func (s *Service) AwayChanged() {
 }
 
 func (s *Service) updateReplyTime(ctx context.Context) {
-	usual, known, err := s.store.UsualAnswer(ctx)
+	usual, known, err := s.store.MedianFirstAnswer(ctx)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		s.log.Debug("failed to read the usual reply time", slog.Any("error", err))

@@ -68,11 +68,12 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 	if t.Status == status {
 		return nil
 	}
-	if _, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Status: &status}); err != nil {
+	updated, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Status: &status})
+	if err != nil {
 		return Public(err)
 	}
 	u := threadUpdated{ID: threadID, Status: status}
-	if t.WaitingSince != nil { // closing a thread ends the visitor's wait
+	if t.WaitingSince != nil && updated.WaitingSince == nil {
 		u.WaitingSince = &waitingSince{}
 	}
 	s.publishStatus(u)

@@ -55,7 +55,7 @@ func (s *Service) VisitorDetails(ctx context.Context, a Actor, threadID string) 
 	}
 	f := VisitorDetails{
 		Browser: t.Browser, Platform: t.Platform, Locale: t.Locale, PageURL: t.PageURL, PageTitle: t.PageTitle, FirstSeen: Time(p.FirstSeen),
-		DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Email: t.Email, Sessions: p.Talks, Earlier: make([]Earlier, len(p.Earlier)),
+		DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Email: t.Email, Sessions: p.Sessions, Earlier: make([]Earlier, len(p.Earlier)),
 	}
 	if p.ExternalID != "" {
 		f.Identity = &Identity{ID: p.ExternalID, Verified: true}

@@ -27,7 +27,7 @@ func (s *Service) Remove(urls []string) {
 	defer cancel()
 	for len(urls) > 0 {
 		n := min(len(urls), listBatch)
-		if _, err := s.store.CondemnUploads(ctx, urls[:n], s.now()); err != nil {
+		if _, err := s.store.MarkUnusedUploads(ctx, urls[:n], s.now()); err != nil {
 			s.log.Error("uploads: failed to mark files of deleted messages; retrying in the next sweep", slog.Any("error", err))
 			return
 		}
@@ -58,7 +58,7 @@ func (s *Service) Sweep(ctx context.Context) {
 	since := s.now().Add(-unnamedFor)
 	for more := true; more && ctx.Err() == nil; {
 		var err error
-		if _, more, err = s.store.CondemnUnnamed(ctx, since, s.now()); err != nil {
+		if _, more, err = s.store.MarkOldUnusedUploads(ctx, since, s.now()); err != nil {
 			s.logFailure(ctx, "find unused files", err)
 			return
 		}
@@ -81,7 +81,7 @@ func (s *Service) logFailure(ctx context.Context, doing string, err error) {
 func (s *Service) deletePending(ctx context.Context) {
 	start := s.now()
 	for ctx.Err() == nil {
-		list, err := s.store.Condemned(ctx, removeBatch)
+		list, err := s.store.UploadsToDelete(ctx, removeBatch)
 		if err != nil {
 			s.logFailure(ctx, "list files to delete", err)
 			return

@@ -115,7 +115,7 @@ func TestOutageOfTheCloudIsNoOutageHere(t *testing.T) {
 		if left := cloud.Assets(); len(left) > 0 {
 			t.Errorf("%d left after the outage", len(left))
 		}
-		if waiting, err := s.Condemned(t.Context(), 10); err != nil || len(waiting) > 0 {
+		if waiting, err := s.UploadsToDelete(t.Context(), 10); err != nil || len(waiting) > 0 {
 			t.Errorf("still to be deleted: %v, %v", waiting, err)
 		}
 	})

@@ -50,9 +50,9 @@ type Store interface {
 	AddUpload(context.Context, models.Upload) (models.Upload, error)
 	Uploads(ctx context.Context, urls []string) ([]models.Upload, error)
 	ClaimUpload(ctx context.Context, url, threadID string, shared bool, at time.Time) (models.Upload, error)
-	CondemnUploads(ctx context.Context, urls []string, at time.Time) ([]models.Upload, error)
-	CondemnUnnamed(ctx context.Context, since, at time.Time) ([]models.Upload, bool, error)
-	Condemned(ctx context.Context, limit int) ([]models.Upload, error)
+	MarkUnusedUploads(ctx context.Context, urls []string, at time.Time) ([]models.Upload, error)
+	MarkOldUnusedUploads(ctx context.Context, since, at time.Time) ([]models.Upload, bool, error)
+	UploadsToDelete(ctx context.Context, limit int) ([]models.Upload, error)
 	PostponeUpload(ctx context.Context, id int64, at time.Time) error
 	DropUploads(ctx context.Context, ids []int64) error
 	RenameUpload(context.Context, models.Upload) (models.Upload, error)

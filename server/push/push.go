@@ -36,7 +36,7 @@ type Store interface {
 	CountThreads(context.Context) (models.ThreadCounts, error)
 	TrimPush(ctx context.Context, now time.Time) error
 	Spend(ctx context.Context, name string, now time.Time, every time.Duration, burst int) (ok bool, wait time.Duration, err error)
-	NoteConsoles(ctx context.Context, process string, any bool, now time.Time) error
+	RecordConsoles(ctx context.Context, process string, any bool, now time.Time) error
 	ConsolesElsewhere(ctx context.Context, process string, now time.Time) (bool, error)
 }
 

@@ -216,7 +216,7 @@ func TestViewersAreNotPublished(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		// The record of a crashed process expires.
-		if err := store.NoteConsoles(t.Context(), "killed", true, time.Now().Add(-2*models.ConsolesSeen)); err != nil {
+		if err := store.RecordConsoles(t.Context(), "killed", true, time.Now().Add(-2*models.ConsolesSeen)); err != nil {
 			t.Fatal(err)
 		}
 		notice("t4")
@@ -291,7 +291,7 @@ func TestWaitingHoldsNobodyUp(t *testing.T) {
 	for where, look := range map[string]func(*env, *models.Store) error{
 		"here": func(w *env, _ *models.Store) error { w.InView("socket", true); return nil },
 		"at another process": func(w *env, store *models.Store) error {
-			return store.NoteConsoles(w.t.Context(), "another", true, time.Now())
+			return store.RecordConsoles(w.t.Context(), "another", true, time.Now())
 		},
 	} {
 		t.Run(where, func(t *testing.T) {

@@ -46,7 +46,7 @@ func (s *Service) keepConsoles(ctx context.Context) {
 	for {
 		now := s.consoleHere()
 		if now || noted {
-			if err := s.Store.NoteConsoles(ctx, s.process, now, s.Now()); err == nil {
+			if err := s.Store.RecordConsoles(ctx, s.process, now, s.Now()); err == nil {
 				noted = now
 			} else if ctx.Err() == nil {
 				s.Log.Debug("push: failed to record visible consoles", "error", err)
@@ -57,7 +57,7 @@ func (s *Service) keepConsoles(ctx context.Context) {
 			if noted {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 				defer cancel()
-				_ = s.Store.NoteConsoles(ctx, s.process, false, s.Now()) // otherwise the record expires
+				_ = s.Store.RecordConsoles(ctx, s.process, false, s.Now()) // otherwise the record expires
 			}
 			return
 		case <-s.visibilityChanged:

@@ -58,9 +58,9 @@ type Store interface {
 	UpdateTried(context.Context, models.ReceivedUpdate) error
 	PurgeUpdates(ctx context.Context, before time.Time) (int64, error)
 
-	SwitchPosition(ctx context.Context, name string) (string, error)
-	SetSwitch(ctx context.Context, name, position string) error
-	OutboxWake(context.Context) error
+	Setting(ctx context.Context, name string) (string, error)
+	SetSetting(ctx context.Context, name, position string) error
+	OutboxRetry(context.Context) error
 
 	Lease(ctx context.Context, role string) (*models.Lease, error)
 }

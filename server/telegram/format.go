@@ -9,6 +9,7 @@ import (
 	"github.com/rivo/uniseg"
 
 	"sohbet/models"
+	"sohbet/models/names"
 )
 
 // Limits of the Bot API in UTF-16 units, after parsing markup.
@@ -109,7 +110,7 @@ func cutText(s string, n int) (head, rest string) {
 
 // topicName returns the name of a thread's topic.
 func topicName(t models.Thread) string {
-	name := strings.Join(strings.Fields(models.VisitorName(t.DisplayName, t.Locale)), " ")
+	name := strings.Join(strings.Fields(names.OfVisitor(t.DisplayName, t.Locale)), " ")
 	if runes := []rune(name); len(runes) > maxTopic {
 		name = string(runes[:maxTopic-1]) + "…"
 	}
@@ -118,5 +119,5 @@ func topicName(t models.Thread) string {
 
 // plainTopicName returns the name of a topic if Telegram refuses the thread's name.
 func plainTopicName(t models.Thread) string {
-	return models.VisitorName("", t.Locale) + " " + strconv.FormatInt(t.UserID, 10)
+	return names.OfVisitor("", t.Locale) + " " + strconv.FormatInt(t.UserID, 10)
 }

@@ -66,7 +66,7 @@ func (b *Bridge) syncMoved(ctx context.Context) {
 	case saved:
 		return
 	case former != 0:
-		err = b.store.SetSwitch(ctx, movedSwitch, fmt.Sprintf("%d %d", former, int64(b.recipient())))
+		err = b.store.SetSetting(ctx, movedSwitch, fmt.Sprintf("%d %d", former, int64(b.recipient())))
 		if err == nil {
 			b.move.mu.Lock()
 			b.move.saved = true
@@ -75,7 +75,7 @@ func (b *Bridge) syncMoved(ctx context.Context) {
 	default:
 		var from, to int64
 		var position string
-		position, err = b.store.SwitchPosition(ctx, movedSwitch)
+		position, err = b.store.Setting(ctx, movedSwitch)
 		if n, _ := fmt.Sscanf(position, "%d %d", &from, &to); n == 2 && from == int64(b.recipient()) {
 			b.setMoved(to, true)
 		}
@@ -144,7 +144,7 @@ func (b *Bridge) rightsRegained(ctx context.Context, u *tele.ChatMemberUpdate) e
 		return nil
 	}
 	b.forgetForum()
-	if err := b.store.OutboxWake(ctx); err != nil {
+	if err := b.store.OutboxRetry(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
 	return nil

@@ -44,7 +44,7 @@ func (b *Bridge) details(ctx context.Context, t models.Thread) (string, error) {
 	add("language", t.Locale)
 	add("phone", t.PhoneNumber)
 	add("email", t.Email)
-	if n := person.Talks - 1; n > 0 {
+	if n := person.Sessions - 1; n > 0 {
 		earlier := strconv.FormatInt(n, 10)
 		if len(person.Earlier) > 0 && person.Earlier[0].LastMessageAt != nil {
 			earlier += " (" + person.Earlier[0].LastMessageAt.UTC().Format("2006-01-02") + ")"

@@ -1,0 +1,59 @@
+package models
+
+import (
+	"context"
+	"errors"
+
+	"gorm.io/gorm"
+
+	"sohbet/models/database"
+	"sohbet/models/dump"
+	"sohbet/models/reencrypt"
+)
+
+// Dump writes a consistent snapshot of the database into an empty folder without blocking readers or writers. Texts stay encrypted.
+func (s *Store) Dump(ctx context.Context, dir string) error {
+	return s.failed("dump the database", dump.Write(ctx, s.db, dir))
+}
+
+// Load replaces the contents of the database with a dump that Dump wrote into a folder, in one transaction: on failure nothing changes.
+// Without force a database that holds any data is refused with ErrNotEmpty. A server running at the same time serves its cached data
+// until it expires.
+func (s *Store) Load(ctx context.Context, dir string, force bool) error {
+	older, err := dump.Load(ctx, s.db, dir, force)
+	if errors.Is(err, ErrNotEmpty) {
+		return err
+	}
+	s.cache.changedAll()
+	if err == nil && len(older) > 0 {
+		err = s.transaction(ctx, func(tx *gorm.DB) error {
+			for _, step := range older {
+				if err := step.Rewrite(tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err == nil {
+		err = s.reencryption().EncryptExisting(ctx) // the dump may predate the encryption of these texts
+	}
+	if err != nil {
+		return s.failed("load a dump", err)
+	}
+	// Sessions ended after the dump was made must not become valid again.
+	return s.EndAllSessions(ctx)
+}
+
+// Empty reports whether the database has no users, as on a fresh installation.
+func (s *Store) Empty(ctx context.Context) (bool, error) {
+	var users []User
+	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Limit(1).Find(&users).Error })
+	return len(users) == 0, s.failed("check whether the database is empty", err)
+}
+
+// Rekey re-encrypts with the first key every text that was encrypted with another, see [reencrypt.Texts.Rekey].
+func (s *Store) Rekey(ctx context.Context) (reencrypt.Result, error) {
+	sum, err := s.reencryption().Rekey(ctx)
+	return sum, s.failed("rekey", err)
+}

@@ -1,0 +1,142 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+
+	"sohbet/models/dberror"
+)
+
+// Connection pool limits. They leave room on a small plan (often 20 connections) for a second process during a deploy.
+const (
+	postgresConns     = 10
+	postgresIdle      = 4
+	postgresIdleTime  = 5 * time.Minute
+	postgresConnTime  = time.Hour
+	postgresDialLimit = 10 * time.Second
+)
+
+// withoutEffect are parameters of other drivers that pgx would send to PostgreSQL as settings, which the server rejects.
+var withoutEffect = []string{"pgbouncer", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+	"gssencmode", "sslcompression", "load_balance_hosts", "fallback_application_name"}
+
+func openPostgres(address string, pooled *atomic.Bool, log *slog.Logger, config func() *gorm.Config) (*gorm.DB, error) {
+	c, err := pgx.ParseConfig(address)
+	if err != nil {
+		// The library's error repeats the URL, which may contain the password.
+		return nil, errors.New("models: the postgres:// URL cannot be read")
+	}
+	for _, name := range withoutEffect {
+		if _, given := c.RuntimeParams[name]; given {
+			delete(c.RuntimeParams, name)
+			if name != "pgbouncer" { // detected by poolable
+				log.Warn("a parameter of DATABASE_URL has no effect", "parameter", name)
+			}
+		}
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = postgresDialLimit
+	}
+	c.RuntimeParams["timezone"] = "UTC"
+	if c.RuntimeParams["application_name"] == "" {
+		c.RuntimeParams["application_name"] = "sohbet"
+	}
+	pool := sql.OpenDB(newPoolable(c, pooled))
+	pool.SetMaxOpenConns(postgresConns)
+	pool.SetMaxIdleConns(postgresIdle)
+	pool.SetConnMaxIdleTime(postgresIdleTime)
+	pool.SetConnMaxLifetime(postgresConnTime)
+	db, err := gorm.Open(postgres.New(postgres.Config{Conn: pool}), config())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("models: open the database: %w", err), pool.Close())
+	}
+	return db, nil
+}
+
+// poolable opens connections to PostgreSQL, in the query mode that suits the server. On a direct connection statements are prepared in
+// the session. A pooler such as PgBouncer assigns each transaction any free session, so through one no statement is prepared on the
+// server, and only statement descriptions are cached here (pgx.QueryExecModeCacheDescribe).
+type poolable struct {
+	driver.Connector
+	parameters []string // URL parameters that are sent to the server
+	pooled     *atomic.Bool
+}
+
+func newPoolable(c *pgx.ConnConfig, pooled *atomic.Bool) *poolable {
+	p := &poolable{pooled: pooled}
+	for name := range c.RuntimeParams {
+		p.parameters = append(p.parameters, name)
+	}
+	slices.SortFunc(p.parameters, func(a, b string) int { return len(b) - len(a) }) // longest first: a name may be part of another
+	chosen := c.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement
+	p.Connector = stdlib.GetConnector(*c, stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
+		if pooled.Load() && !chosen {
+			c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		}
+		return nil
+	}))
+	return p
+}
+
+// Connect implements [driver.Connector].
+func (p *poolable) Connect(ctx context.Context) (driver.Conn, error) {
+	for {
+		known := p.pooled.Load()
+		conn, err := p.Connector.Connect(ctx)
+		if err != nil {
+			return nil, p.named(err)
+		}
+		found, err := throughPooler(ctx, conn.(*stdlib.Conn).Conn())
+		if err == nil && found && !known {
+			p.pooled.Store(true)
+			err = errProtocol
+		}
+		if err == nil {
+			return conn, nil
+		}
+		_ = conn.Close() // the connection uses the wrong mode
+		if !errors.Is(err, errProtocol) {
+			return nil, err
+		}
+	}
+}
+
+var errProtocol = errors.New("models: another protocol is needed")
+
+// throughPooler reports whether the connection goes through a pooler: a pooler hands out its own process ids for cancel requests, so
+// they differ from pg_backend_pid(). It uses the simple query protocol, which every pooler supports.
+func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var pid int64
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	return uint32(pid) != conn.PgConn().PID(), err
+}
+
+// named finds the parameter that a connection error is about. It searches the message for known names, because the server's message may
+// be in any language.
+func (p *poolable) named(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "42704" && pg.Code != "08P01" && pg.Code != "22023" {
+		return err
+	}
+	for _, name := range p.parameters {
+		if strings.Contains(pg.Message, name) {
+			return &dberror.Explained{Err: err, Sentence: fmt.Sprintf(
+				"DATABASE_URL names the parameter %q, which PostgreSQL or the pooler in front of it does not know; remove it", name)}
+		}
+	}
+	return err
+}
