@@ -66,7 +66,7 @@ func New(o Options) *Server {
 
 	settings := socket.DefaultServerOptions()
 	settings.SetParser(wireParser{})
-	settings.SetAdapter(&adapterBuilder{srv: s})
+	settings.SetAdapter(adapterBuilder{})
 	settings.SetConnectTimeout(o.ConnectTimeout)
 	settings.SetServeClient(false)
 	s.io = socket.NewServer(nil, settings)

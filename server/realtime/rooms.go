@@ -94,16 +94,6 @@ func (r *rooms) get(name string) *room {
 	return r.byName[name]
 }
 
-func (r *rooms) of(s *Socket) []string {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	names := make([]string, len(s.joined))
-	for i, ro := range s.joined {
-		names[i] = ro.name
-	}
-	return names
-}
-
 // Members returns the number of sockets in a room.
 func (s *Server) Members(name string) int {
 	ro := s.rooms.get(name)
