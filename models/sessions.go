@@ -105,7 +105,7 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 	if err != nil {
 		return s.failed("end a session", err)
 	}
-	s.turned(TurnedSecurity)
+	s.notify(TopicSecurity)
 	return s.loadSessions(ctx)
 }
 
@@ -129,7 +129,7 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 	if err != nil {
 		return s.failed("end all sessions", err)
 	}
-	s.turned(TurnedSecurity)
+	s.notify(TopicSecurity)
 	s.sessions.begin(generation)
 	return s.loadSessions(ctx)
 }

@@ -45,18 +45,18 @@ type Store struct {
 	// read is a read-only pool.
 	read, write *gorm.DB
 
-	removed   func(files []string)
-	telegram  bool
-	texts     *texts
-	cache     *cache
-	writer    *writer
-	touches   *touches
-	blocks    *blocks
-	emails    keyedNames // hashes of e-mail addresses
-	shortcuts keyedNames // hashes of canned reply shortcuts
-	sessions  sessions
-	watch     *watch
-	news      atomic.Pointer[News]
+	removed     func(files []string)
+	telegram    bool
+	texts       *texts
+	cache       *cache
+	writer      *writer
+	touches     *touches
+	blocks      *blocks
+	emails      keyedNames // hashes of e-mail addresses
+	shortcuts   keyedNames // hashes of canned reply shortcuts
+	sessions    sessions
+	watch       *watch
+	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
 
 	pooled     atomic.Bool
 	leaseTimes leaseTimes
@@ -149,7 +149,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err := s.sealReadable(ctx); err != nil {
 		return err
 	}
-	s.cache = newCache(o.CacheTTL, &s.news)
+	s.cache = newCache(o.CacheTTL, &s.invalidator)
 	s.watch = newWatch(s)
 	if err := s.watch.look(ctx); err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *Store) SetSwitch(ctx context.Context, name, position string) error {
 		}).Create(&row).Error
 	})
 	if err == nil {
-		s.turned(TurnedSwitch)
+		s.notify(TopicSettings)
 	}
 	return s.failed("turn a switch", err)
 }

@@ -9,6 +9,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/apperr"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -73,7 +74,7 @@ func TestContactIsConfirmedInTheThread(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		hall := &chattest.Hall{}
 		w := world{chat.New(chat.Options{
-			Store: s, Publisher: hall, Messages: &allow{left: 2}, NewThreads: &allow{left: 9},
+			Store: s, Publisher: hall, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 2}, NewThreads: &allow{left: 9},
 			Text: func(locale, key string) string { return locale + " " + key + ": {how}" },
 		}), hall, s}
 		v := visitorAt("v")

@@ -1,4 +1,4 @@
-package cluster
+package broker
 
 import (
 	"context"
@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	recallPage  = 200
-	recallers   = 4 // concurrent reads
-	recallRetry = 2 * time.Second
+	backfillPage  = 200
+	backfills     = 4 // concurrent reads
+	backfillRetry = 2 * time.Second
 )
 
-// recall reads the missing messages of a line from the database until there are none.
-func (o *order) recall(s *shard, thread string) {
+// backfill reads the missing messages of a line from the database until there are none.
+func (o *sequencer) backfill(s *shard, thread string) {
 	s.mu.Lock()
 	l := s.lines[thread]
 	if l == nil || l.busy {
@@ -33,10 +33,10 @@ func (o *order) recall(s *shard, thread string) {
 	}
 	for more := true; more; {
 		var err error
-		if more, err = o.recallSome(s, l, thread); err != nil {
-			o.log("failed to read missing messages from the database; retrying", err)
+		if more, err = o.backfillSome(s, l, thread); err != nil {
+			o.log.Debug("broker: failed to read missing messages from the database; retrying", "error", err)
 			select {
-			case <-time.After(recallRetry):
+			case <-time.After(backfillRetry):
 			case <-o.ctx.Done():
 			}
 		}
@@ -51,15 +51,11 @@ func (o *order) recall(s *shard, thread string) {
 	if len(l.held) > 0 || l.target > l.last {
 		o.arm(s, l, thread, patience)
 	}
-	if !l.pinned && !o.agents.Load() && l.idle() && s.lines[thread] == l {
-		delete(s.lines, thread)
-		s.loose--
-	}
 }
 
-// recallSome delivers one page of the stored messages between the last one delivered and the newest one known, and reports whether
+// backfillSome delivers one page of the stored messages between the last one delivered and the newest one known, and reports whether
 // there may be more.
-func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err error) {
+func (o *sequencer) backfillSome(s *shard, l *line, thread string) (more bool, err error) {
 	s.mu.Lock()
 	after, upTo := l.last, l.target
 	if n := len(l.held); n > 0 {
@@ -71,13 +67,13 @@ func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err err
 	}
 	ctx, cancel := context.WithTimeout(o.ctx, 10*time.Second)
 	defer cancel()
-	found, more, err := o.source.Recall(ctx, thread, after, upTo, recallPage)
+	found, more, err := o.local.Backfill(ctx, thread, after, upTo, backfillPage)
 	if err != nil {
 		return true, err
 	}
 	// Messages stored by this process are delivered by their own publication, which has the acknowledgement and excludes the sender.
 	// After Settle they are in held.
-	if err := o.source.Settle(ctx); err != nil {
+	if err := o.local.Store.Settle(ctx); err != nil {
 		return true, err
 	}
 	s.mu.Lock()
@@ -91,9 +87,9 @@ func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err err
 	}
 	for i := range found {
 		o.heldBefore(s, l, found[i].ID+1) // held publications exclude their sender
-		if p := &found[i]; p.ID > l.last || l.unsure {
-			o.recalled.Add(1)
-			o.next(s, l, p)
+		if d := &found[i]; d.ID > l.last || l.unsure {
+			o.backfilled.Add(1)
+			o.next(s, l, d)
 		}
 	}
 	o.heldBefore(s, l, through+1)
@@ -102,14 +98,14 @@ func (o *order) recallSome(s *shard, l *line, thread string) (more bool, err err
 }
 
 // heldBefore delivers held messages with lower ids.
-func (o *order) heldBefore(s *shard, l *line, id int64) {
+func (o *sequencer) heldBefore(s *shard, l *line, id int64) {
 	for len(l.held) > 0 && l.held[0].ID <= id-1 {
-		p := l.held[0]
+		d := l.held[0]
 		l.held = l.held[1:]
-		if p.ID > l.last || l.unsure {
-			o.next(s, l, p)
+		if d.ID > l.last || l.unsure {
+			o.next(s, l, d)
 		} else {
-			p.then()
+			d.done()
 		}
 	}
 }
