@@ -89,11 +89,11 @@ func (r *Redis) receiveAll(first bool) error {
 	}
 	r.session.Store(session)
 	defer r.session.Store(nil)
-	var pinging sync.WaitGroup
-	defer pinging.Wait()
+	var working sync.WaitGroup
+	defer working.Wait()
 	defer end()
-	pinging.Go(func() { // pings make Redis respond regularly, so that silence means an outage
-		r.connected(ctx, first)
+	working.Go(func() { r.connected(ctx, first) })
+	working.Go(func() { // pings make Redis respond regularly, so that silence means an outage
 		tick := time.NewTicker(pingEvery)
 		defer tick.Stop()
 		for {
@@ -131,6 +131,7 @@ func (r *Redis) connected(ctx context.Context, first bool) {
 	}
 	r.since.Store(time.Now().UnixMilli())
 	r.up.Store(true)
+	r.local.Store.ForgetAll() // a read that began before the connection may be about to be cached
 	notify(r.queue.wake)
 	r.reportAll()
 	r.heartbeat()

@@ -134,7 +134,7 @@ func (r *Redis) Close(ctx context.Context) error {
 // Publish delivers a publication to the members of its rooms: on this process when it is in sequence, and on all others. It does not
 // wait for them.
 func (r *Redis) Publish(d *Delivery) {
-	if up := r.up.Load(); up || !d.Volatile {
+	if r.up.Load() || !d.Volatile {
 		r.send(packet{kind: kindDelivery, delivery: *d})
 	}
 	r.sequencer.take(d)
