@@ -111,7 +111,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		err = errors.Join(err, closing("connection to Redis", link.Close(ctx)))
 	}()
 
-	s, house, err := (&parts{b, cfg, store, files, space, link, numbers, level, log}).wire(ctx)
+	s, background, err := (&parts{b, cfg, store, files, space, link, numbers, level, log}).wire(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,13 +124,13 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	if terminal {
 		welcome(stdout, cmp.Or(cfg.PublicURL, url), cfg)
 	}
-	keeping, leave := context.WithCancel(ctx)
-	var under sync.WaitGroup
-	for _, chore := range house {
-		under.Go(func() { chore(keeping) })
+	backgroundCtx, stopBackground := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	for _, work := range background {
+		running.Go(func() { work(backgroundCtx) })
 	}
-	defer under.Wait()
-	defer leave()
+	defer running.Wait()
+	defer stopBackground()
 	return s.Serve(ctx)
 }
 
