@@ -12,7 +12,7 @@ const (
 )
 
 // backfill reads the missing messages of a line from the database until there are none.
-func (o *sequencer) backfill(s *shard, thread string) {
+func (q *sequencer) backfill(s *shard, thread string) {
 	s.mu.Lock()
 	l := s.lines[thread]
 	if l == nil || l.busy {
@@ -27,35 +27,35 @@ func (o *sequencer) backfill(s *shard, thread string) {
 	l.busy = true
 	s.mu.Unlock()
 	select {
-	case o.slots <- struct{}{}:
-		defer func() { <-o.slots }()
-	case <-o.ctx.Done():
+	case q.slots <- struct{}{}:
+		defer func() { <-q.slots }()
+	case <-q.ctx.Done():
 	}
 	for more := true; more; {
 		var err error
-		if more, err = o.backfillSome(s, l, thread); err != nil {
-			o.log.Debug("broker: failed to read missing messages from the database; retrying", "error", err)
+		if more, err = q.backfillSome(s, l, thread); err != nil {
+			q.log.Debug("broker: failed to read missing messages from the database; retrying", "error", err)
 			select {
 			case <-time.After(backfillRetry):
-			case <-o.ctx.Done():
+			case <-q.ctx.Done():
 			}
 		}
-		if o.ctx.Err() != nil {
+		if q.ctx.Err() != nil {
 			break
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.busy = false
-	o.drain(s, l)
+	q.drain(s, l)
 	if len(l.held) > 0 || l.target > l.last {
-		o.arm(s, l, thread, patience)
+		q.arm(s, l, thread, patience)
 	}
 }
 
 // backfillSome delivers one page of the stored messages between the last one delivered and the newest one known, and reports whether
 // there may be more.
-func (o *sequencer) backfillSome(s *shard, l *line, thread string) (more bool, err error) {
+func (q *sequencer) backfillSome(s *shard, l *line, thread string) (more bool, err error) {
 	s.mu.Lock()
 	after, upTo := l.last, l.target
 	if n := len(l.held); n > 0 {
@@ -65,15 +65,15 @@ func (o *sequencer) backfillSome(s *shard, l *line, thread string) (more bool, e
 	if upTo <= after {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(o.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(q.ctx, 10*time.Second)
 	defer cancel()
-	found, more, err := o.local.Backfill(ctx, thread, after, upTo, backfillPage)
+	found, more, err := q.local.Backfill(ctx, thread, after, upTo, backfillPage)
 	if err != nil {
 		return true, err
 	}
 	// Messages stored by this process are delivered by their own publication, which has the acknowledgement and excludes the sender.
 	// After Settle they are in held.
-	if err := o.local.Store.Settle(ctx); err != nil {
+	if err := q.local.Store.Settle(ctx); err != nil {
 		return true, err
 	}
 	s.mu.Lock()
@@ -86,24 +86,24 @@ func (o *sequencer) backfillSome(s *shard, l *line, thread string) (more bool, e
 		through = found[len(found)-1].ID
 	}
 	for i := range found {
-		o.heldBefore(s, l, found[i].ID+1) // held publications exclude their sender
+		q.heldBefore(s, l, found[i].ID+1) // held publications exclude their sender
 		if d := &found[i]; d.ID > l.last || l.unsure {
-			o.backfilled.Add(1)
-			o.next(s, l, d)
+			q.backfilled.Add(1)
+			q.next(s, l, d)
 		}
 	}
-	o.heldBefore(s, l, through+1)
+	q.heldBefore(s, l, through+1)
 	l.last, l.unsure = max(l.last, through), false // messages that are still missing were deleted
 	return more || l.target > l.last, nil
 }
 
 // heldBefore delivers held messages with lower ids.
-func (o *sequencer) heldBefore(s *shard, l *line, id int64) {
+func (q *sequencer) heldBefore(s *shard, l *line, id int64) {
 	for len(l.held) > 0 && l.held[0].ID <= id-1 {
 		d := l.held[0]
 		l.held = l.held[1:]
 		if d.ID > l.last || l.unsure {
-			o.next(s, l, d)
+			q.next(s, l, d)
 		} else {
 			d.done()
 		}

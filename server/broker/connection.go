@@ -18,7 +18,6 @@ const (
 	silence       = 3 * time.Second // without any data from Redis for this long it counts as unavailable
 	retryLow      = 100 * time.Millisecond
 	retryHigh     = time.Second
-	handOver      = 4 * time.Second
 )
 
 // runConnection maintains the connection that receives other processes' packets.

@@ -167,7 +167,7 @@ func (r *Redis) send(p packet) {
 func (r *Redis) Current() bool { return r.up.Load() }
 
 // HandOver returns how long a process that shuts down spreads the disconnects of its clients, who reconnect to other processes.
-func (*Redis) HandOver() time.Duration { return handOver }
+func (*Redis) HandOver() time.Duration { return 4 * time.Second }
 
 // Check returns why Redis cannot be used, nil if it can.
 func (r *Redis) Check() (on bool, err error) {

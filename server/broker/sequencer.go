@@ -62,16 +62,16 @@ type line struct {
 
 // newSequencer returns a sequencer for messages newer than floor.
 func newSequencer(ctx context.Context, floor int64, local Local, up func() bool, deliver func(*Delivery), log *slog.Logger) *sequencer {
-	o := &sequencer{deliver: deliver, local: local, up: up, log: log, ctx: ctx, slots: make(chan struct{}, backfills), seed: maphash.MakeSeed()}
-	for i := range o.shards {
-		s := &o.shards[i]
+	q := &sequencer{deliver: deliver, local: local, up: up, log: log, ctx: ctx, slots: make(chan struct{}, backfills), seed: maphash.MakeSeed()}
+	for i := range q.shards {
+		s := &q.shards[i]
 		s.lines, s.floor, s.newest, s.before = make(map[string]*line), floor, floor, floor
 	}
-	return o
+	return q
 }
 
-func (o *sequencer) shard(thread string) *shard {
-	return &o.shards[maphash.String(o.seed, thread)%shardCount]
+func (q *sequencer) shard(thread string) *shard {
+	return &q.shards[maphash.String(q.seed, thread)%shardCount]
 }
 
 // line returns a thread's line. The caller holds s.mu.
@@ -101,12 +101,12 @@ func (s *shard) sweep() {
 }
 
 // take delivers a publication, or holds it until it is in sequence.
-func (o *sequencer) take(d *Delivery) {
+func (q *sequencer) take(d *Delivery) {
 	if d.Thread == "" {
-		o.deliver(d)
+		q.deliver(d)
 		return
 	}
-	s := o.shard(d.Thread)
+	s := q.shard(d.Thread)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.ID == 0 {
@@ -114,13 +114,13 @@ func (o *sequencer) take(d *Delivery) {
 			l.behind = append(l.behind, d)
 			return
 		}
-		o.deliver(d)
+		q.deliver(d)
 		return
 	}
 	l := s.line(d.Thread)
 	if d.Follows < 0 { // the message may have been announced before
 		if d.ID <= l.last {
-			o.repeated.Add(1)
+			q.repeated.Add(1)
 			d.done()
 			return
 		}
@@ -128,28 +128,28 @@ func (o *sequencer) take(d *Delivery) {
 	}
 	switch {
 	case s.stopped:
-		o.deliver(d)
+		q.deliver(d)
 	case !l.unsure && d.ID <= l.last:
-		o.repeated.Add(1)
+		q.repeated.Add(1)
 		d.done()
 	case d.Follows <= l.last && !l.busy:
-		o.next(s, l, d)
-		o.drain(s, l)
+		q.next(s, l, d)
+		q.drain(s, l)
 	default:
-		o.hold(s, l, d)
+		q.hold(s, l, d)
 	}
 }
 
 // next delivers the next message in sequence.
-func (o *sequencer) next(s *shard, l *line, d *Delivery) {
-	o.deliver(d)
+func (q *sequencer) next(s *shard, l *line, d *Delivery) {
+	q.deliver(d)
 	l.last, l.unsure = d.ID, false
 	s.newest = max(s.newest, d.ID)
 }
 
 // hold keeps a message until its predecessors have been delivered.
-func (o *sequencer) hold(s *shard, l *line, d *Delivery) {
-	o.held.Add(1)
+func (q *sequencer) hold(s *shard, l *line, d *Delivery) {
+	q.held.Add(1)
 	at, found := slices.BinarySearchFunc(l.held, d.ID, func(h *Delivery, id int64) int { return int(h.ID - id) })
 	switch {
 	case found:
@@ -163,54 +163,54 @@ func (o *sequencer) hold(s *shard, l *line, d *Delivery) {
 		l.held = slices.Insert(l.held, at, d)
 	}
 	wait := patience
-	if !o.up() {
+	if !q.up() {
 		wait = 0
 	}
-	o.arm(s, l, d.Thread, wait)
+	q.arm(s, l, d.Thread, wait)
 }
 
 // arm schedules reading a line's gaps from the database, for those that still exist then. The caller holds s.mu.
-func (o *sequencer) arm(s *shard, l *line, thread string, wait time.Duration) {
+func (q *sequencer) arm(s *shard, l *line, thread string, wait time.Duration) {
 	if l.timer != nil || l.busy || s.stopped {
 		return
 	}
-	o.working.Add(1)
+	q.working.Add(1)
 	l.timer = time.AfterFunc(wait, func() {
-		defer o.working.Done()
-		o.backfill(s, thread)
+		defer q.working.Done()
+		q.backfill(s, thread)
 	})
 }
 
 // drain delivers the held messages that are now in sequence.
-func (o *sequencer) drain(s *shard, l *line) {
+func (q *sequencer) drain(s *shard, l *line) {
 	for len(l.held) > 0 && l.held[0].Follows <= l.last {
 		d := l.held[0]
 		l.held = l.held[1:]
 		if d.ID <= l.last {
-			o.repeated.Add(1)
+			q.repeated.Add(1)
 			d.done()
 			continue
 		}
-		o.next(s, l, d)
+		q.next(s, l, d)
 	}
 	if len(l.held) > 0 {
 		return
 	}
 	l.held = nil
 	for _, d := range l.behind {
-		o.deliver(d)
+		q.deliver(d)
 	}
 	l.behind = nil
 	if l.target <= l.last && l.timer != nil && l.timer.Stop() {
 		l.timer = nil
-		o.working.Done()
+		q.working.Done()
 	}
 }
 
 // known makes sure that a thread's messages are delivered up to one known to be in the database, which is read for those that have not
 // arrived after a time.
-func (o *sequencer) known(thread string, newest int64, wait time.Duration) {
-	s := o.shard(thread)
+func (q *sequencer) known(thread string, newest int64, wait time.Duration) {
+	s := q.shard(thread)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lines[thread] == nil && newest <= s.floor {
@@ -218,23 +218,23 @@ func (o *sequencer) known(thread string, newest int64, wait time.Duration) {
 	}
 	if l := s.line(thread); newest > l.last {
 		l.target = max(l.target, newest)
-		o.arm(s, l, thread, wait)
+		q.arm(s, l, thread, wait)
 	}
 }
 
-// stop delivers all held messages regardless of gaps, and later ones immediately. Pending reads end with o.ctx.
-func (o *sequencer) stop() {
-	for i := range o.shards {
-		s := &o.shards[i]
+// stop delivers all held messages regardless of gaps, and later ones immediately. Pending reads end with q.ctx.
+func (q *sequencer) stop() {
+	for i := range q.shards {
+		s := &q.shards[i]
 		s.mu.Lock()
 		s.stopped = true
 		for _, l := range s.lines {
 			if l.timer != nil && l.timer.Stop() {
 				l.timer = nil
-				o.working.Done()
+				q.working.Done()
 			}
 			for _, d := range append(l.held, l.behind...) {
-				o.deliver(d)
+				q.deliver(d)
 			}
 			l.held, l.behind = nil, nil
 		}
