@@ -98,7 +98,7 @@ func TestPlansUseIndexes(t *testing.T) {
 			"threads to be cleared": {models.Statement{SQL: "SELECT id FROM messages WHERE thread_id IN ('t2', 't3') LIMIT 2000"}, "idx_messages_thread_id"},
 		}
 		if s.Dialect() == "postgres" {
-			checks["threads with new messages"] = check{models.Statement{SQL: "SELECT thread_id, MAX(id) FROM messages WHERE id > 19990 GROUP BY thread_id"}, "messages_pkey"}
+			checks["threads with new messages"] = check{models.Statement{SQL: "SELECT thread_id, MAX(id) FROM messages WHERE id > 59900 GROUP BY thread_id"}, "messages_pkey"}
 			ids := make([]string, 50)
 			for i := range ids {
 				ids[i] = "t" + itoa(int64(i*50+1))
