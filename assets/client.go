@@ -24,9 +24,6 @@ func ClientURL(name string) string {
 	return ClientCDN + "/" + ClientVersion + "/" + name
 }
 
-// ClientName reports whether name is one of the files served under /socket.io/.
-func ClientName(name string) bool { return clientFiles[name] }
-
 // Client returns a handler for one of the client's files, or false when it was not embedded at build time: the caller then
 // redirects to ClientURL.
 func Client(name string) (http.Handler, bool) {

@@ -63,9 +63,6 @@ type answer struct {
 	Timestamp string `json:"timestamp"`
 }
 
-// StatusOf returns the HTTP status with which an error will be answered.
-func StatusOf(err error) int { return asError(err).Status }
-
 // asError converts an error returned by a handler or by Echo.
 func asError(err error) *apperr.Error {
 	var own *apperr.Error

@@ -131,7 +131,7 @@ func (r *Redis) connected(ctx context.Context, first bool) {
 	r.since.Store(time.Now().UnixMilli())
 	r.up.Store(true)
 	r.local.Store.ForgetAll() // a read that began before the connection may be about to be cached
-	notify(r.queue.wake)
+	r.queue.wake.Set()
 	r.reportAll()
 	r.heartbeat()
 	if !first {
@@ -172,13 +172,13 @@ func (r *Redis) receive(payload string) {
 		r.local.Store.Forget(p.delivery.Thread)
 	case kindBye:
 		r.peers.gone(p.from)
-		notify(r.missed)
+		r.missed.Set()
 	case kindTopic:
 		for _, fn := range r.topics[p.topic] {
 			fn()
 		}
 	case kindResync:
-		notify(r.missed)
+		r.missed.Set()
 		r.local.Visitors.Resync()
 	}
 }

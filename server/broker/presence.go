@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sohbet/server/signal"
 )
 
 // presenceMost is the maximum number of visitors per script call.
@@ -18,7 +20,7 @@ const presenceMost = 500
 type presence struct {
 	mu   sync.Mutex
 	ops  []presenceOp
-	wake chan struct{}
+	wake signal.Signal
 }
 
 type presenceOp struct {
@@ -92,7 +94,7 @@ func (p *presence) queue(r *Redis, thread, mode string, done func()) {
 	p.mu.Lock()
 	p.ops = append(p.ops, presenceOp{visitor, mode, done})
 	p.mu.Unlock()
-	notify(p.wake)
+	p.wake.Set()
 }
 
 // reportAll queues a report of all visitors connected here.
@@ -105,7 +107,7 @@ func (r *Redis) reportAll() {
 			p.ops = append(p.ops, presenceOp{visitor, "+", nil})
 		}
 	}
-	notify(p.wake)
+	p.wake.Set()
 }
 
 // take removes consecutive operations of the same mode from the queue.
@@ -218,7 +220,7 @@ func (r *Redis) heartbeat() {
 		return // right after an outage all heartbeats are old
 	}
 	if r.peers.lost() { // a crashed process may have stored messages that it did not announce
-		notify(r.missed)
+		r.missed.Set()
 	}
 	for _, process := range answer[min(1, len(answer)):] {
 		if process == r.id() {

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"sohbet/server/metrics"
+	"sohbet/server/signal"
 )
 
 // Options configure a [Redis].
@@ -46,7 +47,7 @@ type Redis struct {
 	up       atomic.Bool
 	since    atomic.Int64 // Unix milliseconds of the last change of up
 	session  atomic.Pointer[redis.PubSub]
-	missed   chan struct{} // requests a check of the database for missed messages
+	missed   signal.Signal // requests a check of the database for missed messages
 	lastErr  atomic.Pointer[string]
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -74,10 +75,10 @@ func NewRedis(o Options) (*Redis, error) {
 	_, _ = rand.Read(id[:]) // cannot fail: crypto/rand crashes the program instead
 	r := &Redis{
 		client: redis.NewClient(opt), names: names, self: binary.BigEndian.Uint64(id[:]), log: o.Log,
-		topics: make(map[string][]func()), missed: make(chan struct{}, 1),
-		queue:    sendQueue{wake: make(chan struct{}, 1), topics: make(map[string]*outgoing)},
-		presence: presence{wake: make(chan struct{}, 1)},
-		limits:   limits{wake: make(chan struct{}, 1), pending: make(map[spending]int)},
+		topics: make(map[string][]func()), missed: signal.New(),
+		queue:    sendQueue{wake: signal.New(), topics: make(map[string]*outgoing)},
+		presence: presence{wake: signal.New()},
+		limits:   limits{wake: signal.New(), pending: make(map[spending]int)},
 		peers:    peers{seen: make(map[uint64]*peer)},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -87,14 +88,6 @@ func NewRedis(o Options) (*Redis, error) {
 type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
-
-// notify signals a channel with one buffered element.
-func notify(wake chan struct{}) {
-	select {
-	case wake <- struct{}{}:
-	default:
-	}
-}
 
 // Start connects to the other processes in the background until Close is called.
 func (r *Redis) Start(ctx context.Context, l Local) error {

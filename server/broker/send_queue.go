@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sohbet/server/signal"
 )
 
 const (
@@ -29,7 +31,7 @@ type sendQueue struct {
 	sending  int
 	dropped  bool
 	topics   map[string]*outgoing // queued notifications
-	wake     chan struct{}
+	wake     signal.Signal
 }
 
 // add numbers, encodes and queues a packet. It reports false if older packets were dropped.
@@ -54,7 +56,7 @@ func (q *sendQueue) add(p *packet) bool {
 		q.dropped, fits = true, false
 		clear(q.topics)
 	}
-	notify(q.wake)
+	q.wake.Set()
 	return fits
 }
 

@@ -3,6 +3,8 @@ package broker
 import (
 	"slices"
 	"testing"
+
+	"sohbet/server/signal"
 )
 
 // kinds decodes what is taken from a queue.
@@ -25,7 +27,7 @@ func kinds(t *testing.T, q *sendQueue) (list []string, dropped bool) {
 
 // Only the last of several queued notifications of a topic is sent, after everything that was queued before it.
 func TestQueuedNotifications(t *testing.T) {
-	q := &sendQueue{wake: make(chan struct{}, 1), topics: make(map[string]*outgoing)}
+	q := &sendQueue{wake: signal.New(), topics: make(map[string]*outgoing)}
 	for _, p := range []packet{
 		{kind: kindTopic, topic: "cleared"}, {kind: kindTopic, topic: "outbox"}, {kind: kindChanged, delivery: Delivery{Thread: "a"}},
 		{kind: kindTopic, topic: "cleared"}, {kind: kindChanged, delivery: Delivery{Thread: "b"}},
@@ -44,7 +46,7 @@ func TestQueuedNotifications(t *testing.T) {
 // A full queue drops the oldest packets, by number and by bytes, and reports it once.
 func TestQueueIsBounded(t *testing.T) {
 	for name, text := range map[string]string{"number": "", "bytes": string(make([]byte, maxWaitingBytes/50))} {
-		q := &sendQueue{wake: make(chan struct{}, 1), topics: make(map[string]*outgoing)}
+		q := &sendQueue{wake: signal.New(), topics: make(map[string]*outgoing)}
 		fitted := 0
 		for range maxWaiting + 10 {
 			if !q.add(&packet{kind: kindChanged, delivery: Delivery{Thread: text}}) {

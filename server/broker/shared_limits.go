@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sohbet/server/signal"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 type limits struct {
 	mu      sync.Mutex
 	pending map[spending]int
-	wake    chan struct{}
+	wake    signal.Signal
 }
 
 type spending struct {
@@ -70,7 +72,7 @@ func (r *Redis) ShareLimiter(name string, l Limiter) {
 		r.limits.pending[spending{shared, key}] += n
 		r.limits.mu.Unlock()
 		if first {
-			notify(r.limits.wake)
+			r.limits.wake.Set()
 		}
 	})
 }

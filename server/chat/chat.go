@@ -15,6 +15,7 @@ import (
 	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/hours"
+	"sohbet/server/signal"
 )
 
 // Role is the role of a participant in a conversation, with the values of sender_type on the wire.
@@ -150,7 +151,7 @@ type Service struct {
 	team             team
 	counts           counts
 	publishedStorage string        // the storage status last sent to agents at this process; used only by [Service.WatchTeam]
-	awayChanged      chan struct{} // signals that the away setting may have changed
+	awayChanged      signal.Signal // signals that the away setting may have changed
 }
 
 // New returns a chat service.
@@ -163,7 +164,7 @@ func New(o Options) *Service {
 	}
 	s := &Service{
 		store: o.Store, files: o.Files, base: o.Base, publisher: o.Publisher, elsewhere: o.Presence, topics: o.Topics, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, publishedStorage: "ok",
-		audit: o.Audit, log: o.Logger, now: o.Now, awayChanged: make(chan struct{}, 1),
+		audit: o.Audit, log: o.Logger, now: o.Now, awayChanged: signal.New(),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
 	s.pages.every, s.identity, s.notifier, s.text = pageEvery, []byte(o.Identity), o.Notifier, o.Text

@@ -139,10 +139,7 @@ func (s *Service) WatchTeam(ctx context.Context) {
 
 // AwayChanged makes [Service.WatchTeam] check immediately.
 func (s *Service) AwayChanged() {
-	select {
-	case s.awayChanged <- struct{}{}:
-	default:
-	}
+	s.awayChanged.Set()
 }
 
 func (s *Service) updateReplyTime(ctx context.Context) {

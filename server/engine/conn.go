@@ -125,7 +125,7 @@ func (c *Conn) wake() {
 			go c.write(c.ws)
 		}
 	case c.poll != nil:
-		c.poll.wake()
+		c.poll.wake.Set()
 	}
 }
 
@@ -241,7 +241,7 @@ func (c *Conn) finish(to state) {
 		}
 		c.srv.forget(c)
 		if c.poll != nil {
-			c.poll.wake()
+			c.poll.wake.Set()
 		}
 		return
 	}

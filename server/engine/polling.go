@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"sohbet/server/signal"
 )
 
 const (
@@ -17,19 +19,12 @@ const (
 
 // waitingPoll is a GET that waits for packets.
 type waitingPoll struct {
-	ch   chan struct{}
+	wake signal.Signal
 	last string // response if the session has ended; empty means status 400
 	noop bool   // answer with a noop because an upgrade has begun
 }
 
-func newWaitingPoll() *waitingPoll { return &waitingPoll{ch: make(chan struct{}, 1)} }
-
-func (p *waitingPoll) wake() {
-	select {
-	case p.ch <- struct{}{}:
-	default:
-	}
-}
+func newWaitingPoll() *waitingPoll { return &waitingPoll{wake: signal.New()} }
 
 // finishPolling closes a polling session. The caller holds c.mu and has set c.closing.
 func (c *Conn) finishPolling() {
@@ -39,13 +34,13 @@ func (c *Conn) finishPolling() {
 		c.srv.forget(c)
 		if c.poll != nil {
 			c.poll.last = string(packetNoop)
-			c.poll.wake()
+			c.poll.wake.Set()
 		}
 		return
 	}
 	c.queue = append(c.queue, closeFrame)
 	if c.poll != nil {
-		c.poll.wake()
+		c.poll.wake.Set()
 		return
 	}
 	time.AfterFunc(lastPoll, func() { c.abort(c.closing) })
@@ -74,7 +69,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	poll := newWaitingPoll()
 	c.poll = poll
 	if len(c.queue) > 0 {
-		poll.wake()
+		poll.wake.Set()
 	}
 	noop := false
 	var held <-chan time.Time
@@ -84,7 +79,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	c.mu.Unlock()
 
 	select {
-	case <-poll.ch:
+	case <-poll.wake:
 	case <-held:
 		noop = true
 	case <-r.Context().Done():

@@ -62,7 +62,7 @@ func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
 		defer c.mu.Unlock()
 		if waiting != nil && c.poll == waiting { // a later GET waits for the upgrade packet
 			waiting.noop = true
-			waiting.wake()
+			waiting.wake.Set()
 		}
 		return nil
 	case "5":
@@ -74,7 +74,7 @@ func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
 		c.ws, c.probe, c.probed = w, nil, false
 		w.upgrading = false
 		if c.poll != nil {
-			c.poll.wake()
+			c.poll.wake.Set()
 		}
 		if len(c.queue) > 0 {
 			c.wake()

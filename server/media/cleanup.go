@@ -33,10 +33,7 @@ func (s *Service) Remove(urls []string) {
 		}
 		urls = urls[n:]
 	}
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.wake.Set()
 }
 
 // Run deletes unused files until ctx ends.

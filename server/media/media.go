@@ -21,6 +21,7 @@ import (
 	"sohbet/models"
 	"sohbet/server/apperr"
 	"sohbet/server/chat"
+	"sohbet/server/signal"
 )
 
 // Kind is the kind of a file, which is also the content type of messages with it.
@@ -82,7 +83,7 @@ type Service struct {
 	now   func() time.Time
 
 	memory *budget
-	wake   chan struct{} // signals that files are to be deleted
+	wake   signal.Signal // signals that files are to be deleted
 }
 
 // New opens the folder and returns the service.
@@ -96,7 +97,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, local: local, log: o.Log, now: o.Now,
-		memory: newBudget(o.Memory), wake: make(chan struct{}, 1),
+		memory: newBudget(o.Memory), wake: signal.New(),
 	}
 	if o.Cloud.Name != "" {
 		if s.cloud, err = newCloud(o); err != nil {

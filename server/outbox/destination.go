@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/signal"
 )
 
 // dest schedules the keys of one destination. Keys that had no pending rows go before those that had, as in fair queueing with a list
@@ -17,7 +18,7 @@ import (
 type dest struct {
 	s       *Sender
 	pace    *Pace
-	changed chan struct{} // signals run
+	changed signal.Signal // signals run
 
 	mu       sync.Mutex
 	keys     map[models.OutboxKey]*key // keys with rows
@@ -86,20 +87,13 @@ func (d *dest) add(id models.OutboxKey, fresh bool) {
 	default:
 		return
 	}
-	d.wake()
+	d.changed.Set()
 }
 
 // ready appends a key to the round-robin list. The caller holds the lock.
 func (d *dest) ready(k *key) {
 	k.state, k.soft = ready, false
 	d.old = append(d.old, k)
-}
-
-func (d *dest) wake() {
-	select {
-	case d.changed <- struct{}{}:
-	default:
-	}
 }
 
 // run serves keys until ctx ends.
@@ -280,7 +274,7 @@ func (d *dest) settle(k *key, how func()) {
 	d.busy--
 	d.end(k)
 	how()
-	d.wake()
+	d.changed.Set()
 }
 
 func (d *dest) end(k *key) {
@@ -342,7 +336,7 @@ func (d *dest) retryAll() {
 		}
 	}
 	d.retryAt = time.Time{}
-	d.wake()
+	d.changed.Set()
 }
 
 // failed records a failed delivery. The row counts as the cause only if others were delivered since its last failure.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/signal"
 )
 
 // Store is the part of models.Store that the sender uses.
@@ -112,7 +113,7 @@ const (
 // Sender delivers the pending rows of one channel.
 type Sender struct {
 	Options
-	look chan struct{} // requests a check of the table
+	look signal.Signal // requests a check of the table
 
 	mu    sync.Mutex
 	dests map[string]*dest
@@ -121,7 +122,7 @@ type Sender struct {
 
 // New returns a sender.
 func New(o Options) *Sender {
-	return &Sender{Options: o, look: make(chan struct{}, 1), dests: make(map[string]*dest)}
+	return &Sender{Options: o, look: signal.New(), dests: make(map[string]*dest)}
 }
 
 // Run delivers rows until ctx ends. Deliveries in progress are then given time to be recorded. It may be called again after it
@@ -149,10 +150,7 @@ func (s *Sender) queued(keys []models.OutboxKey, retry bool) {
 		s.retryAll()
 	}
 	if keys == nil {
-		select {
-		case s.look <- struct{}{}:
-		default:
-		}
+		s.look.Set()
 		return
 	}
 	s.add(keys, true)
@@ -174,7 +172,7 @@ func (s *Sender) dest(name string) *dest {
 	}
 	d := s.dests[name]
 	if d == nil {
-		d = &dest{s: s, pace: s.Pace(name), keys: make(map[models.OutboxKey]*key), changed: make(chan struct{}, 1)}
+		d = &dest{s: s, pace: s.Pace(name), keys: make(map[models.OutboxKey]*key), changed: signal.New()}
 		s.dests[name] = d
 		s.start(d)
 	}

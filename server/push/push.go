@@ -24,6 +24,7 @@ import (
 	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/outbound"
+	"sohbet/server/signal"
 )
 
 // Store is the part of models.Store that the service uses.
@@ -54,10 +55,10 @@ type Options struct {
 // Service sends push notifications. It is safe for concurrent use.
 type Service struct {
 	Options
-	process string // id of this process among those on the same database
-	client  *http.Client
-	notices chan chat.Notice
-	turned  chan struct{} // signals that the visibility of consoles changed
+	process           string // id of this process among those on the same database
+	client            *http.Client
+	notices           chan chat.Notice
+	visibilityChanged signal.Signal // signals that the visibility of consoles changed
 
 	later   sync.WaitGroup // retries in progress
 	open    chan struct{}  // semaphore for concurrent requests
@@ -94,7 +95,7 @@ func New(o Options) *Service {
 		o.Retry = 5 * time.Second
 	}
 	return &Service{
-		Options: o, process: rand.Text(), notices: make(chan chat.Notice, backlog), turned: make(chan struct{}, 1), consoles: make(map[string]struct{}),
+		Options: o, process: rand.Text(), notices: make(chan chat.Notice, backlog), visibilityChanged: signal.New(), consoles: make(map[string]struct{}),
 		open: make(chan struct{}, concurrency), waiting: make(chan struct{}, backlog),
 		silencedUntil: make(map[string]time.Time),
 		client:        &http.Client{Transport: o.Transport, Timeout: sendTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},

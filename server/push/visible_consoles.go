@@ -16,13 +16,10 @@ func (s *Service) InView(socketID string, visible bool) {
 	} else {
 		delete(s.consoles, socketID)
 	}
-	turned := (before == 0) != (len(s.consoles) == 0)
+	changed := (before == 0) != (len(s.consoles) == 0)
 	s.mu.Unlock()
-	if turned {
-		select {
-		case s.turned <- struct{}{}:
-		default:
-		}
+	if changed {
+		s.visibilityChanged.Set()
 	}
 }
 
@@ -63,7 +60,7 @@ func (s *Service) keepConsoles(ctx context.Context) {
 				_ = s.Store.NoteConsoles(ctx, s.process, false, s.Now()) // otherwise the record expires
 			}
 			return
-		case <-s.turned:
+		case <-s.visibilityChanged:
 		case <-tick.C:
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"sohbet/server/chat"
 	"sohbet/server/media"
 	"sohbet/server/outbox"
+	"sohbet/server/signal"
 )
 
 // Store is the part of models.Store that the bridge uses.
@@ -130,8 +131,8 @@ type Bridge struct {
 	making  atomic.Int64   // topics being created
 	asking  sync.WaitGroup // requests about the chat
 	changes changes
-	arrived chan struct{}
-	renew   chan struct{} // signals a restart of the bridge
+	arrived signal.Signal
+	renew   signal.Signal // signals a restart of the bridge
 	alerts  chan string
 	albums  albums
 	hints   hints
@@ -161,7 +162,7 @@ func New(o Options) (*Bridge, error) {
 	b := &Bridge{
 		botID: botID, secret: hex.EncodeToString(secret), webhook: webhookAddress(o.WebhookURL), locale: o.Locale,
 		store: o.Store, chat: o.Chat, files: o.Media, log: o.Log, now: o.Now,
-		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: make(chan struct{}, 1), renew: make(chan struct{}, 1), alerts: make(chan string, 16), loads: make(chan struct{}, maxLoads),
+		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: signal.New(), renew: signal.New(), alerts: make(chan string, 16), loads: make(chan struct{}, maxLoads),
 		state: state{now: o.Now}, albums: albums{now: o.Now},
 	}
 	b.state.tell = func(p Problem) {
@@ -230,10 +231,7 @@ func (b *Bridge) Reconnect() {
 	if idle, ok := b.api.transport.inner.(interface{ CloseIdleConnections() }); ok {
 		idle.CloseIdleConnections()
 	}
-	select {
-	case b.renew <- struct{}{}:
-	default: // already signalled
-	}
+	b.renew.Set()
 }
 
 // introduce registers the bot's commands in both languages, retrying until it succeeds.

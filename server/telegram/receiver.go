@@ -129,10 +129,7 @@ func (b *Bridge) recordUpdates(ctx context.Context, raw []json.RawMessage) (next
 	}
 	b.state.received.Add(int64(len(list)))
 	if len(list) > 0 {
-		select {
-		case b.arrived <- struct{}{}:
-		default:
-		}
+		b.arrived.Set()
 	}
 	return next, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/outbox"
+	"sohbet/server/signal"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 type inbox struct {
 	*Bridge
 	running sync.WaitGroup
-	ended   chan struct{} // signals that an update is done
+	ended   signal.Signal // signals that an update is done
 
 	mu    sync.Mutex
 	taken map[int64]bool      // updates that are in a lane
@@ -43,7 +44,7 @@ type letter struct {
 
 // actOnAll processes recorded updates until ctx ends.
 func (b *Bridge) actOnAll(ctx context.Context) {
-	in := &inbox{Bridge: b, ended: make(chan struct{}, 1), taken: make(map[int64]bool), done: make(map[int64]bool),
+	in := &inbox{Bridge: b, ended: signal.New(), taken: make(map[int64]bool), done: make(map[int64]bool),
 		lanes: make(map[string][]letter), where: make(map[int]string)}
 	defer in.running.Wait()
 	purged := time.Time{}
@@ -131,10 +132,7 @@ func (in *inbox) work(ctx context.Context, name string, l letter) {
 			l, in.lanes[name] = waiting[0], waiting[1:]
 		}
 		in.mu.Unlock()
-		select {
-		case in.ended <- struct{}{}:
-		default:
-		}
+		in.ended.Set()
 		if len(waiting) == 0 {
 			return
 		}
