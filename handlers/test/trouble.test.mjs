@@ -1,5 +1,5 @@
 // Failover: three processes behind nginx under load, while a process, Redis and PostgreSQL are stopped, frozen and started again.
-// All acknowledged messages reach all clients, once and in order. SOHBET_TROUBLE_SECONDS sets for how long Redis is frozen (5);
+// All acknowledged messages reach all clients, once and in order. SOHBET_TROUBLE_SECONDS sets for how long Redis and a process are frozen (5);
 // other interruptions last a fifth of that.
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
@@ -131,6 +131,14 @@ describe("three processes behind nginx", () => {
     async "a process is replaced"() {
       await servers[2].stop();
       servers[2] = await start({ ...settings, PORT: `${ports[2]}` });
+    },
+    async "a process is frozen"() {
+      servers[0].child.kill("SIGSTOP");
+      try {
+        await sleep(FROZEN);
+      } finally {
+        servers[0].child.kill("SIGCONT");
+      }
     },
     async "Redis is restarted"() {
       await redis.stop();
