@@ -16,6 +16,7 @@ const (
 	kindHeartbeat                 // the sender is alive
 	kindBye                       // the sender is shutting down
 	kindTopic                     // a notification
+	_                             // earlier versions, which may still run, mean something else by it
 	kindResync                    // the sender dropped queued packets during an outage
 )
 
