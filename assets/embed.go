@@ -16,6 +16,8 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+
+	"sohbet/assets/locales"
 )
 
 //go:generate go run ./build
@@ -23,7 +25,7 @@ import (
 // The folders static/vendor (see package.json) and dist are filled by `make build` and may be empty; their .keep files only keep
 // the folders in Git.
 //
-//go:embed static root pages locales all:dist
+//go:embed static root pages all:dist
 var embedded embed.FS
 
 // Bundle is what a page loads besides its HTML. go generate writes it for each page to dist/pages.json.
@@ -66,7 +68,8 @@ func sourceBundle(page string) Bundle {
 // fingerprint identifies this build's static files in URLs: the first twelve hex digits of a hash over names and contents.
 var fingerprint = sync.OnceValue(func() string {
 	sum := sha256.New()
-	for _, folder := range []string{"dist", "locales", "pages", "static"} {
+	sum.Write(locales.Files())
+	for _, folder := range []string{"dist", "pages", "static"} {
 		err := fs.WalkDir(embedded, folder, func(name string, d fs.DirEntry, err error) error { // in lexical order
 			if err != nil || d.IsDir() {
 				return err

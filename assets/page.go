@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"sohbet/assets/locales"
 )
 
 // PageData is what a handler passes to a page.
@@ -94,7 +96,7 @@ func (p PageParts) AllScripts() []string {
 // TextKeys lists the texts that a page's modules may ask for, such as "talk.send", sorted.
 func TextKeys(page string) []string {
 	keys := map[string]bool{}
-	for _, all := range locales {
+	for _, all := range locales.All {
 		for _, section := range append([]string{"common"}, Pages[page].texts...) {
 			for name := range all[section] {
 				keys[section+"."+name] = true
@@ -119,7 +121,7 @@ func IconNames() []string {
 func Templates() map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for page := range Pages {
-		all[page] = pages[fallbackLocale+"/"+page]
+		all[page] = pages[locales.Fallback+"/"+page]
 	}
 	return all
 }
@@ -163,11 +165,11 @@ var pages = parsePages()
 
 func parsePages() map[string]*template.Template {
 	parsed := map[string]*template.Template{}
-	for locale := range locales {
+	for locale := range locales.All {
 		for name := range Pages {
 			t := template.New("layout.html").Funcs(template.FuncMap{
 				"t": func(key string) (string, error) {
-					s, ok := text(locale, key)
+					s, ok := locales.Lookup(locale, key)
 					if !ok {
 						return "", fmt.Errorf("no text %q", key)
 					}
@@ -252,14 +254,14 @@ var pageStrings = sync.OnceValue(joinStrings)
 
 func joinStrings() map[string]map[string]string {
 	joined := map[string]map[string]string{}
-	for locale := range locales {
+	for locale := range locales.All {
 		for name, parts := range Pages {
 			all := map[string]string{}
 			wanted := bundles()[name].Texts
 			for _, section := range append([]string{"common"}, parts.texts...) {
 				// The fallback first, so that a missing text is shown in Turkish.
-				for _, source := range []string{fallbackLocale, locale} {
-					for key, s := range locales[source][section] {
+				for _, source := range []string{locales.Fallback, locale} {
+					for key, s := range locales.All[source][section] {
 						if full := section + "." + key; wanted == nil || slices.Contains(wanted, full) {
 							all[full] = s
 						}
@@ -289,7 +291,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	}
 	for _, code := range []string{"tr", "en"} {
 		if code != lang {
-			endonym, _ := text(code, "common.language")
+			endonym, _ := locales.Lookup(code, "common.language")
 			v.Others = append(v.Others, language{Code: code, Name: endonym, Href: "?lang=" + code})
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"sohbet/assets/locales"
 )
 
 // WorkerPolicy is the Content-Security-Policy of /sw.js: it may only send requests to this server.
@@ -19,7 +21,7 @@ const WorkerTypes = "sohbet-worker"
 // of the server's URLs.
 func Manifest(b Brand, base, fallback string) http.Handler {
 	return manifest(b, base, fallback, "/", func(locale, name string) (string, string) {
-		description, _ := text(locale, "visitor.description")
+		description, _ := locales.Lookup(locale, "visitor.description")
 		return name, description
 	})
 }
@@ -28,8 +30,8 @@ func Manifest(b Brand, base, fallback string) http.Handler {
 // scope includes the login page.
 func ConsoleManifest(b Brand, base, fallback string) http.Handler {
 	return manifest(b, base, fallback, "/admin", func(locale, name string) (string, string) {
-		title, _ := text(locale, "console.title")
-		description, _ := text(locale, "console.description")
+		title, _ := locales.Lookup(locale, "console.title")
+		description, _ := locales.Lookup(locale, "console.description")
 		return title + " · " + name, description
 	})
 }
@@ -57,10 +59,10 @@ func manifest(b Brand, base, fallback, start string, about func(locale, brand st
 		Icons       []icon `json:"icons"`
 	}
 	made := map[string]*file{}
-	for locale := range locales {
+	for locale := range locales.All {
 		name := b.Name
 		if name == "" {
-			name, _ = text(locale, "common.product")
+			name, _ = locales.Lookup(locale, "common.product")
 		}
 		name, description := about(locale, name)
 		out, err := json.MarshalIndent(contents{
@@ -104,10 +106,10 @@ func Worker(b Brand, base string) http.Handler {
 		slices.Sort(shell)
 		shell = slices.Compact(shell)
 		offline := map[string]string{}
-		for locale := range locales {
+		for locale := range locales.All {
 			offline[locale] = base + "/offline?lang=" + locale
 		}
-		head, err := json.Marshal(map[string]any{"version": fingerprint(), "base": base, "shell": shell, "offline": offline, "fallback": fallbackLocale})
+		head, err := json.Marshal(map[string]any{"version": fingerprint(), "base": base, "shell": shell, "offline": offline, "fallback": locales.Fallback})
 		if err != nil {
 			panic("assets: worker: " + err.Error())
 		}

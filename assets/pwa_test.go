@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sohbet/assets/locales"
 )
 
 func TestManifest(t *testing.T) {
@@ -109,7 +111,7 @@ func TestWorker(t *testing.T) {
 		Shell             []string
 		Offline           map[string]string
 	}
-	if head == nil || json.Unmarshal(head[1], &build) != nil || build.Version != fingerprint() || build.Fallback != fallbackLocale || len(build.Offline) != len(locales) {
+	if head == nil || json.Unmarshal(head[1], &build) != nil || build.Version != fingerprint() || build.Fallback != locales.Fallback || len(build.Offline) != len(locales.All) {
 		t.Fatalf("BUILD is %s", head)
 	}
 	found := map[string]bool{}

@@ -3,13 +3,15 @@ package assets
 import (
 	"strconv"
 	"strings"
+
+	"sohbet/assets/locales"
 )
 
 // teamLine says when an answer may be expected; "" if that is unknown. js/visitor/team-status.js does the same once it runs, and adds
 // the time of opening, which depends on the visitor's time zone.
 func teamLine(locale string, t Team) string {
 	say := func(key string) string {
-		s, _ := text(locale, "visitor."+key)
+		s, _ := locales.Lookup(locale, "visitor."+key)
 		return s
 	}
 	switch {

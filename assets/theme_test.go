@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"sohbet/assets/locales"
 )
 
 func TestTheme(t *testing.T) {
@@ -60,13 +62,13 @@ func TestThemeIsRemembered(t *testing.T) {
 
 // Every locale file gives a valid text direction.
 func TestDirection(t *testing.T) {
-	for locale := range locales {
-		if d := locales[locale]["common"]["direction"]; d != "ltr" && d != "rtl" {
+	for locale := range locales.All {
+		if d := locales.All[locale]["common"]["direction"]; d != "ltr" && d != "rtl" {
 			t.Errorf("%s: direction %q", locale, d)
 		}
 	}
-	locales["ar"] = texts{"common": {"direction": "rtl"}}
-	defer delete(locales, "ar")
+	locales.All["ar"] = locales.Texts{"common": {"direction": "rtl"}}
+	defer delete(locales.All, "ar")
 	if direction("ar") != "rtl" || direction("tr") != "ltr" || direction("xx") != "ltr" {
 		t.Error("the direction of a right-to-left language is wrong")
 	}

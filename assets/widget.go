@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+
+	"sohbet/assets/locales"
 )
 
 // LoaderSettings are what the loader on other sites has to know of this server. All of it is public.
@@ -24,7 +26,7 @@ func Loader(s LoaderSettings) http.Handler {
 
 func loaderScript(s LoaderSettings) []byte {
 	if !HasLocale(s.Locale) {
-		s.Locale = fallbackLocale
+		s.Locale = locales.Fallback
 	}
 	sites := s.Sites
 	if sites == nil {
@@ -32,10 +34,10 @@ func loaderScript(s LoaderSettings) []byte {
 	}
 	// A few texts in every language, because all sites get the same file; the chat itself is served in one language.
 	words := map[string]map[string]string{}
-	for name := range locales {
+	for name := range locales.All {
 		words[name] = map[string]string{"direction": direction(name)}
 		for _, key := range []string{"title", "open", "close", "unread_one", "unread_other", "failed", "again"} {
-			words[name][key], _ = text(name, "widget."+key)
+			words[name][key], _ = locales.Lookup(name, "widget."+key)
 		}
 		if s.Name != "" {
 			words[name]["title"] = s.Name

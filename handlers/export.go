@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/assets/locales"
 	"sohbet/server/apperr"
 	"sohbet/server/chat"
 )
@@ -54,7 +55,7 @@ func (a *API) Export(c echo.Context) error {
 	form, ending := jsonExport(thread, notes, in.Notes), ".json"
 	if in.Format == "text" {
 		lang := assets.Locale(c.Request(), a.Locale)
-		say := func(key string) string { return assets.Text(lang, "export."+key) }
+		say := func(key string) string { return locales.Text(lang, "export."+key) }
 		form, ending = (&textExport{thread: thread, notes: notes, team: cmp.Or(a.Brand.Agent, say("team")), zone: zone, say: say}).transcript(), ".txt"
 	}
 	name := fileName(thread.DisplayName) + " " + time.Time(thread.CreatedAt).In(zone).Format("2006-01-02") + ending

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"sohbet/assets"
@@ -123,11 +122,11 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	limits.EachShared(func(name string, l *auth.Limiter) { p.broker.ShareLimiter(name, l) })
 	sockets := realtime.New(options)
 	publisher := &publish.Publisher{Sockets: sockets, Broker: p.broker, Log: log}
-	pusher := push.New(push.Options{Store: store, Text: localeText, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
+	pusher := push.New(push.Options{Store: store, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
 	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Presence: p.broker, Topics: p.broker,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Text: localeText, Audit: trail, Logger: log, Now: now,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
 	})
 	events = &handlers.Sockets{Chat: service, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
@@ -196,9 +195,3 @@ func openBridge(t config.Telegram, locale string, store *models.Store, service *
 
 var _ server.Sockets = (*realtime.Server)(nil)
 var _ http.Handler = (*server.Server)(nil)
-
-// localeText returns a text of the locale files in the language of a browser locale.
-func localeText(locale, key string) string {
-	lang, _, _ := strings.Cut(locale, "-")
-	return assets.Text(lang, key)
-}

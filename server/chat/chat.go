@@ -122,8 +122,6 @@ type Options struct {
 	Audit        *audit.Log  // records blocks and deletions; nil = not recorded
 	Logger       *slog.Logger
 	Now          func() time.Time
-
-	Text func(locale, key string) string // looks up texts of the locale files; nil = no system messages are written
 }
 
 // Service is the chat. It is safe for concurrent use.
@@ -146,7 +144,6 @@ type Service struct {
 	pages            pages
 	identity         []byte
 	notifier         Notifier
-	text             func(locale, key string) string
 	accepted         atomic.Uint64
 	team             team
 	counts           counts
@@ -167,7 +164,7 @@ func New(o Options) *Service {
 		audit: o.Audit, log: o.Logger, now: o.Now, awayChanged: signal.New(),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
-	s.pages.every, s.identity, s.notifier, s.text = pageEvery, []byte(o.Identity), o.Notifier, o.Text
+	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
 	s.team.hours = o.Hours
 	s.team.replyTime.Store(-1)
 	s.team.published = s.Team()

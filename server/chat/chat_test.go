@@ -206,6 +206,7 @@ func TestBadInputNamesItsField(t *testing.T) {
 			"blank":                  {"content_text", chat.Post{ThreadID: id, Text: " \n\t "}},
 			"10,001 runes":           {"content_text", chat.Post{ThreadID: id, Text: strings.Repeat("ş", 10_001)}},
 			"NUL":                    {"content_text", chat.Post{ThreadID: id, Text: "a\x00b"}},
+			"NUL in an id":           {"client_id", chat.Post{ThreadID: id, Text: "a", ClientID: "a\x00b"}},
 			"unknown type":           {"content_type", chat.Post{ThreadID: id, Text: "x", Type: "script"}},
 			"client id of 65":        {"client_id", chat.Post{ThreadID: id, Text: "x", ClientID: strings.Repeat("c", 65)}},
 			"image without file":     {"file_url", chat.Post{ThreadID: id, Type: "image"}},

@@ -134,7 +134,9 @@ func (p *Post) check() error {
 		return apperr.Invalid("client_id", "client_id must have at most 64 characters.")
 	case utf8.RuneCountInString(p.Text) > models.MaxContentText:
 		return apperr.Invalid("content_text", "The message is too long: it may have 10,000 characters at most.")
-	case strings.ContainsRune(p.Text, 0) || strings.ContainsRune(p.ClientID, 0):
+	case strings.ContainsRune(p.ClientID, 0):
+		return apperr.Invalid("client_id", "client_id holds a NUL character, which cannot be stored.")
+	case strings.ContainsRune(p.Text, 0):
 		return apperr.Invalid("content_text", "The message holds a NUL character, which cannot be stored.")
 	case p.Type == textType && strings.TrimSpace(p.Text) == "":
 		return apperr.Invalid("content_text", "The message is empty.")

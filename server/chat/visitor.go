@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sohbet/assets/locales"
 	"sohbet/models"
 	"sohbet/server/apperr"
 )
@@ -75,15 +76,12 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 
 // confirmContact posts a system message with the contact details that were stored, in the visitor's language. A failure is only logged.
 func (s *Service) confirmContact(ctx context.Context, a Actor, t models.Thread, email, phone string) {
-	if s.text == nil {
-		return
-	}
 	if ok, _ := s.messages.Allow(t.ID, a.Address); !ok {
 		return
 	}
 	how := strings.Trim(email+" · "+phone, " ·")
 	m := models.NewMessage{
-		ThreadID: t.ID, ContentText: strings.ReplaceAll(s.text(t.Locale, "system.contact"), "{how}", how), ContentType: textType,
+		ThreadID: t.ID, ContentText: locales.Text(t.Locale, "system.contact", "how", how), ContentType: textType,
 		SenderType: string(System), CreatedAt: s.now(),
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueWait)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sohbet/assets/locales"
 	"sohbet/models"
 	"sohbet/server/auth"
 	"sohbet/server/config"
@@ -51,10 +52,7 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err // names each variable and the expected value
 	}
-	v := &examination{cfg: cfg, say: doctorEnglish}
-	if Locale() == "tr" {
-		v.say = doctorTurkish
-	}
+	v := &examination{cfg: cfg}
 	v.settings()
 	if v.folder() {
 		v.database(ctx, stderr)
@@ -67,21 +65,23 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 // examination collects the doctor's findings.
 type examination struct {
 	cfg      *config.Config
-	say      map[string]string
 	findings []telegram.Finding
 	running  bool // the server responds
 }
 
+// say returns a text of the doctor in the language of the terminal.
+func say(key string, pairs ...string) string { return locales.Text(Locale(), "doctor."+key, pairs...) }
+
 func (v *examination) found(title string, g telegram.Grade, text, cure string) {
-	v.findings = append(v.findings, telegram.Finding{Check: title, Grade: g, Title: v.say[title], Text: Localized(text), Cure: cure})
+	v.findings = append(v.findings, telegram.Finding{Check: title, Grade: g, Title: say(title), Text: Localized(text), Cure: cure})
 }
 
 func (v *examination) settings() {
 	if len(v.cfg.Warnings) == 0 {
-		v.found("settings", telegram.OK, v.say["settings good"], "")
+		v.found("settings", telegram.OK, say("settings_good"), "")
 	}
 	for _, warning := range v.cfg.Warnings {
-		v.found("settings", telegram.Warn, warning, v.say["settings cure"])
+		v.found("settings", telegram.Warn, warning, say("settings_cure"))
 	}
 }
 
@@ -95,10 +95,10 @@ func (v *examination) folder() bool {
 		}
 	}
 	if err != nil {
-		v.found("folder", telegram.Fail, err.Error(), v.say["folder cure"])
+		v.found("folder", telegram.Fail, err.Error(), say("folder_cure"))
 		return false
 	}
-	v.found("folder", telegram.OK, v.cfg.DataDir+v.say["folder good"], "")
+	v.found("folder", telegram.OK, say("folder_good", "folder", v.cfg.DataDir), "")
 	return true
 }
 
@@ -108,25 +108,25 @@ func (v *examination) database(ctx context.Context, stderr io.Writer) {
 	log := logging.New(stderr, v.cfg.LogLevel, v.cfg.LogFormat == "json")
 	store, err := models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, Logger: log})
 	if err != nil {
-		v.found("database", telegram.Fail, err.Error(), v.say["database cure"])
+		v.found("database", telegram.Fail, err.Error(), say("database_cure"))
 		return
 	}
 	if backlog, err := store.OutboxBacklog(ctx, models.ChannelTelegram); err == nil && backlog.Aside > 0 {
-		v.found("aside", telegram.Warn, v.say["aside found"]+strconv.FormatInt(backlog.Aside, 10), v.say["aside cure"])
+		v.found("aside", telegram.Warn, say("aside_found", "n", strconv.FormatInt(backlog.Aside, 10)), say("aside_cure"))
 	}
 	origins := auth.NewOrigins(auth.OriginOptions{Sites: v.cfg.CORSOrigins, Public: v.cfg.PublicURL})
 	if refused, found := auth.NewRefusals(store, origins, log, time.Now).Last(ctx); found {
-		v.found("origin", telegram.Warn, strings.NewReplacer("{origin}", refused.Origin, "{host}", refused.Host).Replace(v.say["origin found"]),
-			strings.NewReplacer("{origin}", refused.Origin, "{setting}", refused.Setting()).Replace(v.say["origin cure"]))
+		v.found("origin", telegram.Warn, say("origin_found", "origin", refused.Origin, "host", refused.Host),
+			say("origin_cure", "origin", refused.Origin, "setting", refused.Setting()))
 	}
 	condition := store.Check(ctx)
 	switch err := errors.Join(condition.Writes, store.Close()); {
 	case err != nil:
-		v.found("database", telegram.Fail, err.Error(), v.say["database cure"])
+		v.found("database", telegram.Fail, err.Error(), say("database_cure"))
 	case store.Pooled():
-		v.found("database", telegram.OK, store.Dialect()+v.say["database good"]+v.say["database pooled"], "")
+		v.found("database", telegram.OK, say("database_good", "database", store.Dialect())+say("database_pooled"), "")
 	default:
-		v.found("database", telegram.OK, store.Dialect()+v.say["database good"], "")
+		v.found("database", telegram.OK, say("database_good", "database", store.Dialect()), "")
 	}
 }
 
@@ -135,7 +135,7 @@ func (v *examination) server(ctx context.Context) {
 	address := net.JoinHostPort(cmp.Or(strings.Trim(v.cfg.Host, "[]"), "127.0.0.1"), strconv.Itoa(v.cfg.Port))
 	checks, err := v.health(ctx, address)
 	if err != nil {
-		v.found("server", telegram.Warn, strings.NewReplacer("{}", address).Replace(v.say["server silent"]), v.say["server cure"])
+		v.found("server", telegram.Warn, say("server_silent", "address", address), say("server_cure"))
 		return
 	}
 	v.running = true
@@ -157,7 +157,7 @@ func (v *examination) server(ctx context.Context) {
 		v.found("server", grade, name+": "+cmp.Or(c.Detail, c.Status), c.Cure)
 	}
 	if well {
-		v.found("server", telegram.OK, strings.NewReplacer("{}", address).Replace(v.say["server good"]), "")
+		v.found("server", telegram.OK, say("server_good", "address", address), "")
 	}
 }
 
@@ -199,7 +199,7 @@ func (v *examination) health(ctx context.Context, address string) (map[string]se
 func (v *examination) bot(ctx context.Context) {
 	t := v.cfg.Telegram
 	if !t.On() {
-		v.found("telegram", telegram.Warn, v.say["telegram off"], v.say["telegram cure"])
+		v.found("telegram", telegram.Warn, say("telegram_off"), say("telegram_cure"))
 		return
 	}
 	doctor := &telegram.Doctor{APIURL: t.APIURL, Token: t.BotToken, ChatID: t.ChatID, WebhookURL: t.WebhookURL, Client: &http.Client{}}
@@ -230,32 +230,4 @@ func (v *examination) print(w io.Writer) error {
 		return fmt.Errorf(Text("%d of %d checks failed"), failed, len(v.findings))
 	}
 	return nil
-}
-
-var doctorTurkish = map[string]string{
-	"settings": "Ayarlar", "settings good": "Ayarlar okundu.", "settings cure": "config.example.env dosyasındaki açıklamaya bakın.",
-	"folder": "Veri klasörü", "folder good": " klasörüne yazılabiliyor.", "folder cure": "DATA_DIR'i yazılabilen bir klasöre ayarlayın ya da klasörün sahibini düzeltin.",
-	"database": "Veritabanı", "database good": " okunup yazılabiliyor.",
-	"database pooled": " Önünde PgBouncer gibi bir bağlantı havuzu var: sunucuda hazır deyim ve oturum kilidi kullanılmıyor.",
-	"database cure":   "DATABASE_URL'i, veritabanının çalıştığını ve diskte yer olduğunu denetleyin.",
-	"aside":           "Giden mesajlar", "aside found": "Telegram'a gönderilemeyen mesaj sayısı: ", "aside cure": "Konuşmalarını panelde açıp oradan yeniden gönderin.",
-	"origin": "Adres", "origin found": "{origin} sayfaları geri çevriliyor: istekleri sunucuya {host} olarak geliyor.",
-	"origin cure": "Bu adres bu sunucunun adresiyse {setting} yazıp yeniden başlatın; sohbeti gösterebilecek başka bir siteyse CORS_ORIGINS'e ekleyin.", "telegram": "Telegram", "telegram off": "Telegram kapalı; giriş kodları sunucu günlüğüne yazılır.",
-	"server": "Sunucu", "server good": "{} adresindeki sunucu iyi çalışıyor.", "server silent": "{} adresinde yanıt veren bir sunucu yok.",
-	"server cure":   "Sunucuyu başlatın ya da komutu sunucunun HOST ve PORT ayarlarıyla çalıştırın.",
-	"telegram cure": "Telegram'da @BotFather'a /newbot yazın; anahtarı TELEGRAM_BOT_TOKEN'a, sohbetin numarasını TELEGRAM_CHAT_ID'ye koyun.",
-}
-
-var doctorEnglish = map[string]string{
-	"settings": "Settings", "settings good": "The settings are readable.", "settings cure": "See what config.example.env says about it.",
-	"folder": "Data folder", "folder good": " can be written.", "folder cure": "Point DATA_DIR to a folder that can be written, or correct the folder's owner.",
-	"database": "Database", "database good": " can be read and written.",
-	"database pooled": " It is reached through a pooler such as PgBouncer: no prepared statements and no session locks are used.",
-	"database cure":   "Check DATABASE_URL, that the database runs, and that the disk has room.",
-	"aside":           "Outgoing messages", "aside found": "Messages that could not be sent to Telegram: ", "aside cure": "Open their conversations in the console and send them again there.",
-	"origin": "Address", "origin found": "Pages of {origin} are refused: their requests reach the server as {host}.",
-	"origin cure": "If that is this server's own address, set {setting} and restart; if it is another site that may show the chat, add it to CORS_ORIGINS.", "telegram": "Telegram", "telegram off": "Telegram is off; login codes go to the server's log.",
-	"server": "Server", "server good": "The server at {} works well.", "server silent": "No server answers at {}.",
-	"server cure":   "Start it, or run this command with the HOST and PORT of the server.",
-	"telegram cure": "In Telegram write /newbot to @BotFather; put the token into TELEGRAM_BOT_TOKEN and the chat's number into TELEGRAM_CHAT_ID.",
 }

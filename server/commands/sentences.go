@@ -1,9 +1,14 @@
 package commands
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
+
+	"sohbet/assets/locales"
 )
 
 // Localized translates an English message of the settings, the database or a command to the language of the terminal. Unknown parts,
@@ -34,39 +39,43 @@ var settingProblem = regexp.MustCompile(`^(\w+) holds ("(?:[^"\\]|\\.)*"(?: \(\d
 
 // sentence translates all known sentences in a text.
 func sentence(text string) string {
-	for _, s := range sentences {
+	for _, s := range sentences[Locale()] {
 		if s.form == nil {
-			text = strings.Replace(text, s.english, s.turkish, 1)
+			text = strings.Replace(text, s.english, s.local, 1)
 		} else if m := s.form.FindStringSubmatchIndex(text); m != nil {
 			values := make([]any, 0, len(m)/2)
 			for i := 2; i < len(m); i += 2 {
 				values = append(values, text[m[i]:m[i+1]])
 			}
-			text = text[:m[0]] + fmt.Sprintf(s.turkish, values...) + text[m[1]:]
+			text = text[:m[0]] + fmt.Sprintf(s.local, values...) + text[m[1]:]
 		}
 	}
 	return text
 }
 
 type translation struct {
-	english, turkish string
-	form             *regexp.Regexp // matches english if it contains formatting verbs
+	english, local string
+	form           *regexp.Regexp // matches english if it contains formatting verbs
 }
 
-var sentences = func() []translation {
-	list := make([]translation, 0, len(turkishSentences)/2)
-	for i := 0; i < len(turkishSentences); i += 2 {
-		s := translation{english: turkishSentences[i], turkish: turkishSentences[i+1]}
-		if strings.Contains(s.english, "%") {
-			form := regexp.QuoteMeta(s.english)
-			form = strings.NewReplacer("%q", `("(?:[^"\\]|\\.)*")`, "%d", `(-?\d+)`, "%s", `(.+?)`).Replace(form)
-			s.turkish = strings.NewReplacer("%q", "%s", "%d", "%s").Replace(s.turkish)
-			if strings.HasSuffix(s.english, "%s") {
-				form += "$"
+// sentences are the translations to a language, the longest English first, because one may contain another.
+var sentences = func() map[string][]translation {
+	all := map[string][]translation{}
+	for locale := range locales.All {
+		messages := locales.TranslationsOf(locale).Messages
+		english := slices.SortedFunc(maps.Keys(messages), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+		for _, english := range english {
+			t := translation{english: english, local: messages[english]}
+			if strings.Contains(english, "%") {
+				form := strings.NewReplacer("%q", `("(?:[^"\\]|\\.)*")`, "%d", `(-?\d+)`, "%s", `(.+?)`).Replace(regexp.QuoteMeta(english))
+				t.local = strings.NewReplacer("%q", "%s", "%d", "%s").Replace(t.local)
+				if strings.HasSuffix(english, "%s") {
+					form += "$"
+				}
+				t.form = regexp.MustCompile(form)
 			}
-			s.form = regexp.MustCompile(form)
+			all[locale] = append(all[locale], t)
 		}
-		list = append(list, s)
 	}
-	return list
+	return all
 }()

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"sohbet/assets/locales"
 )
 
 // Locale returns the language of the terminal, "tr" or "en", from the first of LC_ALL, LC_MESSAGES and LANG that is set (POSIX.1-2017,
@@ -27,7 +29,7 @@ const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 // Text translates an English text to the language of the terminal.
 func Text(english string) string {
-	if text, ok := turkish[english]; ok && Locale() == "tr" {
+	if text, ok := locales.TranslationsOf(Locale()).Commands[english]; ok {
 		return text
 	}
 	return english

@@ -43,11 +43,10 @@ type Store interface {
 // Options configure a [Service].
 type Options struct {
 	Store     Store
-	Text      func(locale, key string) string // looks up texts of the locale files, "section.name"
-	Contact   string                          // PUSH_CONTACT; "" = the URL at which the agent subscribed
-	Base      string                          // URL path prefix of this server's pages; "" = the root
-	Transport http.RoundTripper               // nil = a transport that connects only to public addresses
-	Retry     time.Duration                   // delay before a retry if the push service does not specify one; 0 = 5 s
+	Contact   string            // PUSH_CONTACT; "" = the URL at which the agent subscribed
+	Base      string            // URL path prefix of this server's pages; "" = the root
+	Transport http.RoundTripper // nil = a transport that connects only to public addresses
+	Retry     time.Duration     // delay before a retry if the push service does not specify one; 0 = 5 s
 	Log       *slog.Logger
 	Now       func() time.Time
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"sohbet/assets"
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/apperr"
@@ -32,7 +31,7 @@ func newEnv(t *testing.T, store push.Store, fake *service, contact string) *env 
 	t.Helper()
 	w := &env{t: t, fake: fake, log: &loggingtest.Buffer{}}
 	w.Service = push.New(push.Options{
-		Store: store, Text: assets.Text, Contact: contact, Transport: fake.transport(), Retry: time.Millisecond, Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Store: store, Contact: contact, Transport: fake.transport(), Retry: time.Millisecond, Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.shift.Load())) },
 	})
 	key, err := w.Key(t.Context())
@@ -364,7 +363,7 @@ func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 	fake := newService(t)
 	log := &loggingtest.Buffer{}
 	store := storetest.Open(t, "sqlite")
-	s := push.New(push.Options{Store: store, Text: assets.Text, Log: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now})
+	s := push.New(push.Options{Store: store, Log: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { s.Run(ctx); close(ended) }()

@@ -14,6 +14,7 @@ import (
 
 	webpush "github.com/SherClockHolmes/webpush-go"
 
+	"sohbet/assets/locales"
 	"sohbet/models"
 	"sohbet/server/chat"
 	"sohbet/server/outbound"
@@ -83,9 +84,9 @@ type payload struct {
 func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.Notice, unread int64, topic, private, public string) error {
 	body := n.Preview
 	if body == "" {
-		body = s.Text(to.Locale, "push.kind_"+n.ContentType)
+		body = locales.Text(to.Locale, "push.kind_"+n.ContentType)
 	}
-	text, err := json.Marshal(payload{Title: strings.ReplaceAll(s.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: s.Base + "/admin", Unread: unread})
+	text, err := json.Marshal(payload{Title: strings.ReplaceAll(locales.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: s.Base + "/admin", Unread: unread})
 	if err != nil {
 		return err
 	}

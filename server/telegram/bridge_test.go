@@ -149,7 +149,8 @@ func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
 		t.Errorf("%d messages from the bot", n)
 	}
 	passed.Add(int64(time.Minute))
-	if held := h.sent(10)[9]; !strings.Contains(held.Text, "yanıtlayın") && !strings.Contains(held.Text, "nothing") || held.ReplyTo == nil {
+	// Which one is the last varies, because messages of different conversations are handled at the same time.
+	if held := h.sent(10)[9]; !strings.Contains(held.Text, "yanıtlayın") && !strings.Contains(held.Text, "nothing") && !strings.Contains(held.Text, "birden fazla") || held.ReplyTo == nil {
 		t.Errorf("the notice that was held back: %+v", held)
 	}
 	stranger := telegramtest.Stranger()

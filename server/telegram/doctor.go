@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"sohbet/assets/locales"
 )
 
 // Grade is the severity of a Finding.
@@ -68,7 +70,7 @@ type Doctor struct {
 // examination is the state of one run.
 type examination struct {
 	*Doctor
-	say      *doctorTexts
+	lang     string
 	findings []Finding
 	me       doctorUser
 	chat     doctorChat
@@ -78,7 +80,7 @@ type examination struct {
 // Examine makes every check for which the preceding ones succeeded. locale is "tr" or "en".
 func (d *Doctor) Examine(ctx context.Context, locale string) []Finding {
 	own := *d // a copy, because it may switch to another chat id
-	e := &examination{Doctor: &own, say: textsOf(locale)}
+	e := &examination{Doctor: &own, lang: locale}
 	if e.token(ctx) {
 		if e.reach(ctx) && e.chat.Type != "private" {
 			e.rights(ctx)
@@ -87,11 +89,28 @@ func (d *Doctor) Examine(ctx context.Context, locale string) []Finding {
 	}
 	if e.Trouble != nil {
 		if p := e.Trouble(ctx); p.Reason != "" {
-			p = p.in(e.say.lang)
+			p = p.in(e.lang)
 			e.found(CheckSending, Fail, p.Text, p.Cure)
 		}
 	}
 	return e.findings
+}
+
+// text returns a text of the doctor in its language. values replace {1}, {2} and so on.
+func (e *examination) text(key string, values ...string) string {
+	pairs := make([]string, 0, 2*len(values))
+	for i, value := range values {
+		pairs = append(pairs, strconv.Itoa(i+1), value)
+	}
+	return locales.Text(e.lang, "telegram_doctor."+key, pairs...)
+}
+
+// clockOff describes how far the local clock is ahead of or behind Telegram's.
+func (e *examination) clockOff(off time.Duration) string {
+	if off < 0 {
+		return e.text("clock_slow", off.Abs().String())
+	}
+	return e.text("clock_fast", off.String())
 }
 
 // Worst returns the most severe grade among findings.
@@ -106,7 +125,7 @@ func Worst(findings []Finding) Grade {
 }
 
 func (e *examination) found(check string, g Grade, text, cure string) {
-	e.findings = append(e.findings, Finding{Check: check, Grade: g, Title: e.say.titles[check], Text: text, Cure: cure})
+	e.findings = append(e.findings, Finding{Check: check, Grade: g, Title: e.text("check_" + check), Text: text, Cure: cure})
 }
 
 // token calls getMe, and compares the clocks; false means that no further call can succeed.
@@ -115,15 +134,15 @@ func (e *examination) token(ctx context.Context) bool {
 	date, err := e.ask(ctx, "getMe", nil, &e.me)
 	switch {
 	case err == nil:
-		e.found(CheckToken, OK, fill(e.say.tokenGood, e.me.Username), "")
+		e.found(CheckToken, OK, e.text("token_good", e.me.Username), "")
 		e.clock(before, date)
 		return true
 	case err.code == http.StatusUnauthorized || err.code == http.StatusNotFound:
-		e.found(CheckToken, Fail, e.say.tokenBad, e.say.tokenCure)
+		e.found(CheckToken, Fail, e.text("token_bad"), e.text("token_cure"))
 	case err.code == 0:
-		e.found(CheckToken, Fail, fill(e.say.unreachable, e.host(), err.text), e.say.unreachableCure)
+		e.found(CheckToken, Fail, e.text("unreachable", e.host(), err.text), e.text("unreachable_cure"))
 	default:
-		e.found(CheckToken, Fail, fill(e.say.answers, err.String()), e.say.later)
+		e.found(CheckToken, Fail, e.text("answers", err.String()), e.text("later"))
 	}
 	return false
 }
@@ -137,11 +156,11 @@ func (e *examination) clock(before, date time.Time) {
 	off := before.Add(after.Sub(before) / 2).Sub(date).Round(time.Second)
 	switch abs := off.Abs(); {
 	case abs >= clockFail:
-		e.found(CheckClock, Fail, e.say.clockOff(off), e.say.clockCure)
+		e.found(CheckClock, Fail, e.clockOff(off), e.text("clock_cure"))
 	case abs >= clockWarn:
-		e.found(CheckClock, Warn, e.say.clockOff(off), e.say.clockCure)
+		e.found(CheckClock, Warn, e.clockOff(off), e.text("clock_cure"))
 	default:
-		e.found(CheckClock, OK, e.say.clockGood, "")
+		e.found(CheckClock, OK, e.text("clock_good"), "")
 	}
 }
 
@@ -164,11 +183,11 @@ func (e *examination) reach(ctx context.Context) bool {
 		return e.followed(ctx, err.movedTo)
 	}
 	if e.Former != 0 {
-		e.found(CheckNumber, Warn, fill(e.say.moved, id), fill(e.say.movedCure, id))
+		e.found(CheckNumber, Warn, e.text("moved", id), e.text("moved_cure", id))
 	}
 	switch {
 	case err == nil && e.chat.Type == "channel":
-		e.found(CheckChat, Fail, fill(e.say.channel, e.chat.Title), e.say.channelCure)
+		e.found(CheckChat, Fail, e.text("channel", e.chat.Title), e.text("channel_cure"))
 		return false
 	case err == nil:
 		name := e.chat.Title
@@ -177,11 +196,11 @@ func (e *examination) reach(ctx context.Context) bool {
 		}
 		return e.write(ctx, id, name)
 	case err.code == http.StatusForbidden:
-		e.found(CheckChat, Fail, fill(e.say.thrownOut, id), e.say.chatCure)
+		e.found(CheckChat, Fail, e.text("thrown_out", id), e.text("chat_cure"))
 	case err.code == http.StatusBadRequest:
-		e.found(CheckChat, Fail, fill(e.say.chatGone, id), e.say.chatCure)
+		e.found(CheckChat, Fail, e.text("chat_gone", id), e.text("chat_cure"))
 	default:
-		e.found(CheckChat, Fail, fill(e.say.answers, err.String()), e.say.later)
+		e.found(CheckChat, Fail, e.text("answers", err.String()), e.text("later"))
 	}
 	return false
 }
@@ -191,11 +210,11 @@ func (e *examination) write(ctx context.Context, id, name string) bool {
 	_, err := e.ask(ctx, "sendChatAction", url.Values{"chat_id": {id}, "action": {"typing"}}, nil)
 	switch {
 	case err == nil || err.code == http.StatusTooManyRequests:
-		e.found(CheckChat, OK, fill(e.say.chatGood, name, e.say.kinds[e.chat.Type]), "")
+		e.found(CheckChat, OK, e.text("chat_good", name, e.text("chat_"+e.chat.Type)), "")
 	case err.code == http.StatusBadRequest || err.code == http.StatusForbidden:
-		e.found(CheckChat, Fail, fill(e.say.barred, name, err.String()), e.say.barredCure)
+		e.found(CheckChat, Fail, e.text("barred", name, err.String()), e.text("barred_cure"))
 	default:
-		e.found(CheckChat, Fail, fill(e.say.answers, err.String()), e.say.later)
+		e.found(CheckChat, Fail, e.text("answers", err.String()), e.text("later"))
 	}
 	return true
 }
@@ -204,33 +223,33 @@ func (e *examination) write(ctx context.Context, id, name string) bool {
 func (e *examination) rights(ctx context.Context) {
 	query := url.Values{"chat_id": {strconv.FormatInt(e.ChatID, 10)}, "user_id": {strconv.FormatInt(e.me.ID, 10)}}
 	if _, err := e.ask(ctx, "getChatMember", query, &e.member); err != nil {
-		e.found(CheckTopics, Fail, fill(e.say.answers, err.String()), e.say.later)
+		e.found(CheckTopics, Fail, e.text("answers", err.String()), e.text("later"))
 		return
 	}
 	admin := e.member.Status == "administrator" || e.member.Status == "creator"
 	switch {
 	case e.member.Status == "left" || e.member.Status == "kicked":
-		e.found(CheckTopics, Fail, e.say.outside, e.say.chatCure)
+		e.found(CheckTopics, Fail, e.text("outside"), e.text("chat_cure"))
 		return
 	case !e.chat.IsForum:
-		e.found(CheckForum, Warn, e.say.forumOff, e.say.forumCure)
+		e.found(CheckForum, Warn, e.text("forum_off"), e.text("forum_cure"))
 	case !admin || (e.member.Status == "administrator" && !e.member.ManageTopics):
-		e.found(CheckForum, OK, e.say.forumOn, "")
-		e.found(CheckTopics, Warn, e.say.topicsBarred, e.say.topicsCure)
+		e.found(CheckForum, OK, e.text("forum_on"), "")
+		e.found(CheckTopics, Warn, e.text("topics_barred"), e.text("topics_cure"))
 	case e.member.Status == "administrator" && !e.member.DeleteMessages:
-		e.found(CheckForum, OK, e.say.forumOn, "")
-		e.found(CheckTopics, Warn, e.say.topicsStay, e.say.topicsStayCure)
+		e.found(CheckForum, OK, e.text("forum_on"), "")
+		e.found(CheckTopics, Warn, e.text("topics_stay"), e.text("topics_stay_cure"))
 	default:
-		e.found(CheckForum, OK, e.say.forumOn, "")
-		e.found(CheckTopics, OK, e.say.topicsGood, "")
+		e.found(CheckForum, OK, e.text("forum_on"), "")
+		e.found(CheckTopics, OK, e.text("topics_good"), "")
 	}
 	switch {
 	case admin:
-		e.found(CheckPrivacy, OK, e.say.readsAsAdmin, "")
+		e.found(CheckPrivacy, OK, e.text("reads_as_admin"), "")
 	case e.me.ReadsAll:
-		e.found(CheckPrivacy, OK, e.say.readsAll, "")
+		e.found(CheckPrivacy, OK, e.text("reads_all"), "")
 	default:
-		e.found(CheckPrivacy, Warn, e.say.readsNothing, e.say.readsNothingCure)
+		e.found(CheckPrivacy, Warn, e.text("reads_nothing"), e.text("reads_nothing_cure"))
 	}
 }
 
@@ -238,17 +257,17 @@ func (e *examination) rights(ctx context.Context) {
 func (e *examination) updates(ctx context.Context) {
 	var hook doctorWebhook
 	if _, err := e.ask(ctx, "getWebhookInfo", nil, &hook); err != nil {
-		e.found(CheckUpdates, Fail, fill(e.say.answers, err.String()), e.say.later)
+		e.found(CheckUpdates, Fail, e.text("answers", err.String()), e.text("later"))
 		return
 	}
 	switch {
 	case e.WebhookURL != "":
 		e.hooked(hook)
 	case hook.URL != "":
-		e.found(CheckUpdates, Fail, fill(e.say.foreignHook, hostOf(hook.URL)), e.say.foreignHookCure)
+		e.found(CheckUpdates, Fail, e.text("foreign_hook", hostOf(hook.URL)), e.text("foreign_hook_cure"))
 	case e.Conflict != nil:
 		if since := e.now().Sub(e.Conflict()); since < 10*time.Minute {
-			e.found(CheckUpdates, Fail, e.say.conflict, e.say.conflictCure)
+			e.found(CheckUpdates, Fail, e.text("conflict"), e.text("conflict_cure"))
 			return
 		}
 		e.polled(hook)
@@ -258,19 +277,19 @@ func (e *examination) updates(ctx context.Context) {
 		case err == nil:
 			e.polled(hook)
 		case err.code == http.StatusConflict:
-			e.found(CheckUpdates, Warn, e.say.conflictSeen, e.say.conflictCure)
+			e.found(CheckUpdates, Warn, e.text("conflict_seen"), e.text("conflict_cure"))
 		default:
-			e.found(CheckUpdates, Fail, fill(e.say.answers, err.String()), e.say.later)
+			e.found(CheckUpdates, Fail, e.text("answers", err.String()), e.text("later"))
 		}
 	}
 }
 
 func (e *examination) polled(hook doctorWebhook) {
 	if hook.Pending >= backlog {
-		e.found(CheckUpdates, Warn, fill(e.say.piling, strconv.Itoa(hook.Pending)), e.say.pilingCure)
+		e.found(CheckUpdates, Warn, e.text("piling", strconv.Itoa(hook.Pending)), e.text("piling_cure"))
 		return
 	}
-	e.found(CheckUpdates, OK, e.say.polls, "")
+	e.found(CheckUpdates, OK, e.text("polls"), "")
 }
 
 func (e *examination) hooked(hook doctorWebhook) {
@@ -278,12 +297,12 @@ func (e *examination) hooked(hook doctorWebhook) {
 	lately := hook.ErrorAt > 0 && e.now().Sub(time.Unix(hook.ErrorAt, 0)) < 10*time.Minute
 	switch {
 	case hook.URL == "":
-		e.found(CheckUpdates, Fail, e.say.hookMissing, e.say.hookMissingCure)
+		e.found(CheckUpdates, Fail, e.text("hook_missing"), e.text("hook_missing_cure"))
 	case ours != theirs:
-		e.found(CheckUpdates, Fail, fill(e.say.hookElsewhere, theirs, ours), e.say.foreignHookCure)
+		e.found(CheckUpdates, Fail, e.text("hook_elsewhere", theirs, ours), e.text("foreign_hook_cure"))
 	case lately:
-		e.found(CheckUpdates, Warn, fill(e.say.hookFails, hook.Error), fill(e.say.hookFailsCure, ours))
+		e.found(CheckUpdates, Warn, e.text("hook_fails", hook.Error), e.text("hook_fails_cure", ours))
 	default:
-		e.found(CheckUpdates, OK, fill(e.say.hookGood, ours), "")
+		e.found(CheckUpdates, OK, e.text("hook_good", ours), "")
 	}
 }

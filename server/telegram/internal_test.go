@@ -7,30 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	tele "gopkg.in/telebot.v3"
 )
-
-func TestTextsSayTheSameInBothLanguages(t *testing.T) {
-	words := regexp.MustCompile(`\{[a-z]+\}`)
-	for key, turkish := range texts["tr"] {
-		english := texts["en"][key]
-		a, b := words.FindAllString(turkish, -1), words.FindAllString(english, -1)
-		slices.Sort(a)
-		slices.Sort(b)
-		if english == "" || turkish == "" || !slices.Equal(a, b) {
-			t.Errorf("%s: %q, %q", key, turkish, english)
-		}
-	}
-	if len(texts["tr"]) != len(texts["en"]) {
-		t.Error("one language says more")
-	}
-}
 
 func TestCutText(t *testing.T) {
 	flag, thumb := "🇹🇷", "👍🏽"
