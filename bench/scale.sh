@@ -3,7 +3,8 @@
 # What several processes bring and cost, on this machine, which clients, PostgreSQL and Redis share with them. Prints lines of
 # JSON: messages written by 24 visitors and heard by an agent, with one process without Redis and one, two and three with it, in
 # turns (ROUNDS, 3); then VISITORS (10,000) on three processes of which one is killed. Everything stays on 127.0.0.1.
-# Other binaries can be compared with this one: SOHBET_BINARIES="name=path …" runs the first line with each of them too.
+# Other binaries can be compared with this one: SOHBET_BINARIES="name=path …" runs the first lines with each of them too, in turns.
+# SOHBET_PROCESSES ("0 1 2 3") are the numbers of processes, 0 for one without Redis; SOHBET_LOAD ("-conns 24 -depth 4") is the load.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 visitors=${1:-10000}
@@ -54,14 +55,14 @@ open() {
 
 redis_cpu() { redis-cli --no-auth-warning -u "$SOHBET_TEST_REDIS" info cpu | tr -d '\r' | awk -F: '/^used_cpu_(user|sys):/ { s += $2 } END { print s }'; }
 postgres_cpu() { # seconds of the postmaster, its processes, and those of them that ended
-  cat /proc/[0-9]*/stat 2>/dev/null | awk -v p="$postmaster" \
+  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | awk -v p="$postmaster" \
     '{ pid = $1; sub(/.*\) /, "") } pid == p { s += $12 + $13 + $14 + $15 } $2 == p { s += $12 + $13 } END { print s / 100 }'
 }
 
 messages() { # NAME
   local redis postgres result
   redis=$(redis_cpu) postgres=$(postgres_cpu)
-  result=$("$work/load" -mode messages -addr "$addresses" -pid "$pids" -cookie "$cookie" -conns 24 -depth 4 -warm 0s -measure 5s)
+  result=$("$work/load" -mode messages -addr "$addresses" -pid "$pids" -cookie "$cookie" ${SOHBET_LOAD:--conns 24 -depth 4} -warm 0s -measure 5s)
   printf '{"run":"%s","redis_cpu_s":%s,"postgres_cpu_s":%s,"result":%s}\n' "$1" \
     "$(awk "BEGIN { print $(redis_cpu) - $redis }")" "$(awk "BEGIN { print $(postgres_cpu) - $postgres }")" "$result"
   halt
@@ -69,19 +70,18 @@ messages() { # NAME
 
 postmaster=$(psql -qXAtc "SELECT pg_read_file('postmaster.pid')" "$SOHBET_TEST_POSTGRES" | head -1)
 for _ in $(seq "$rounds"); do
-  for other in ${SOHBET_BINARIES:-}; do
-    REDIS='' open 1 "${other#*=}"
-    messages "${other%%=*}, 1 process without Redis"
-  done
-  REDIS='' open 1
-  messages '1 process without Redis'
-  for n in 1 2 3; do
-    REDIS=$SOHBET_TEST_REDIS open $n
-    messages "$n with Redis"
+  for n in ${SOHBET_PROCESSES:-0 1 2 3}; do
+    what="$n with Redis" REDIS=$SOHBET_TEST_REDIS
+    [ "$n" -gt 0 ] || what='1 process without Redis' REDIS='' n=1
+    for other in '' ${SOHBET_BINARIES:-}; do
+      open "$n" "${other#*=}"
+      messages "${other%%=*}${other:+, }$what"
+    done
   done
 done
 [ "$visitors" -gt 0 ] || exit 0
 ulimit -n "$(ulimit -Hn)"
-REDIS=$SOHBET_TEST_REDIS open 3
+REDIS=$SOHBET_TEST_REDIS
+open 3
 printf '{"run":"one of 3 killed","result":%s}\n' \
   "$("$work/load" -mode return -addr "$addresses" -pid "$pids" -conns "$visitors" -database "$postmaster" -measure 3s)"

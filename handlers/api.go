@@ -17,7 +17,6 @@ import (
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
-	"sohbet/server/cluster"
 	"sohbet/server/disk"
 	"sohbet/server/engine"
 	"sohbet/server/media"
@@ -53,18 +52,18 @@ type Options struct {
 
 	Push          *push.Service
 	Brand         Brand
-	Zone          *time.Location   // time zone of the opening hours
-	AgentName     string           // subject of sessions started without a password
-	CodeVia       string           // where sign-in codes are sent: "log" or "telegram"
-	Bridge        Bridge           // nil without a Telegram bot
-	Cluster       *cluster.Cluster // nil without REDIS_URL
-	MetricsToken  string           // "" = only agents may read metrics
-	DoctorTokens  []string         // tokens with which `sohbet doctor` reads the endpoints for agents
-	Locale        string           // default language of pages
-	Origins       []string         // other sites that may embed the chat page
-	MediaOrigins  []string         // origins from which pages may load images and audio, besides this server
-	UploadOrigins []string         // origins to which pages may upload files, besides this server
-	Disk          *disk.Space      // disk space of the data folder
+	Zone          *time.Location // time zone of the opening hours
+	AgentName     string         // subject of sessions started without a password
+	CodeVia       string         // where sign-in codes are sent: "log" or "telegram"
+	Bridge        Bridge         // nil without a Telegram bot
+	Broker        Broker
+	MetricsToken  string      // "" = only agents may read metrics
+	DoctorTokens  []string    // tokens with which `sohbet doctor` reads the endpoints for agents
+	Locale        string      // default language of pages
+	Origins       []string    // other sites that may embed the chat page
+	MediaOrigins  []string    // origins from which pages may load images and audio, besides this server
+	UploadOrigins []string    // origins to which pages may upload files, besides this server
+	Disk          *disk.Space // disk space of the data folder
 	Version       string
 	Environment   string // reported by /health: "production", "development" or the name of the hosting platform
 

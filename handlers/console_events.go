@@ -7,14 +7,15 @@ import (
 	"sohbet/assets"
 	"sohbet/server/apperr"
 	"sohbet/server/chat"
+	"sohbet/server/publish"
 	"sohbet/server/realtime"
 )
 
 // Handlers of the console's events. The agent is signed in.
 
 func (p *peer) adminJoin(ctx context.Context, _ chat.Actor, _ noPayload, e realtime.Event) error {
-	p.socket.SetSide(agentSide)
-	p.socket.Join(agentsRoom)
+	p.socket.SetSide(publish.AgentSide)
+	p.socket.Join(publish.AgentsRoom)
 	team := p.h.Chat.Team()
 	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build()})
 	return nil
@@ -33,8 +34,8 @@ func (p *peer) joinThread(ctx context.Context, agent chat.Actor, in threadPayloa
 func (p *peer) watch(threadID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.socket.SetSide(agentSide)
-	p.socket.Join(threadRoom(threadID))
+	p.socket.SetSide(publish.AgentSide)
+	p.socket.Join(publish.ThreadRoom(threadID))
 	if !slices.Contains(p.watching, threadID) {
 		p.watching = append(p.watching, threadID)
 	}
@@ -44,7 +45,7 @@ func (p *peer) leaveThread(_ context.Context, _ chat.Actor, in threadPayload, e 
 	p.mu.Lock()
 	p.watching = slices.DeleteFunc(p.watching, func(id string) bool { return id == in.ThreadID })
 	p.mu.Unlock()
-	p.socket.Leave(threadRoom(in.ThreadID))
+	p.socket.Leave(publish.ThreadRoom(in.ThreadID))
 	answerEvent(e, nil)
 	return nil
 }

@@ -144,12 +144,19 @@ func (h *health) cloudinary(ctx context.Context) checkResult {
 	return checkResult{Status: stateOK}
 }
 
+// Broker is the connection to other processes.
+type Broker interface {
+	// Check reports whether the broker depends on Redis, and if so, why it cannot be used.
+	Check() (on bool, err error)
+}
+
 // redis is at most a warning: without it each process works alone.
 func (h *health) redis(ctx context.Context) checkResult {
-	if h.api.Cluster == nil {
+	on, err := h.api.Broker.Check()
+	switch {
+	case !on:
 		return checkResult{Status: stateOff}
-	}
-	if err := h.api.Cluster.Check(); err != nil {
+	case err != nil:
 		h.api.log.LogAttrs(ctx, slog.LevelWarn, "health: Redis", slog.Any("error", err))
 		return checkResult{Status: stateWarning, Detail: err.Error()}
 	}

@@ -34,9 +34,6 @@ func (a *API) register(m *metrics.Metrics) {
 	for name, pool := range a.Store.Pools() {
 		m.Pool(name, pool)
 	}
-	if a.Cluster != nil {
-		a.registerCluster(m)
-	}
 	if a.Bridge == nil {
 		return
 	}
@@ -54,30 +51,6 @@ func (a *API) register(m *metrics.Metrics) {
 			age = a.now().Sub(h.Oldest).Seconds()
 		}
 		return []float64{float64(h.Waiting), age, float64(h.Sent), float64(h.Received), float64(h.Failed)}
-	})
-}
-
-// registerCluster adds the metrics of the cluster.
-func (a *API) registerCluster(m *metrics.Metrics) {
-	m.Group([]metrics.Number{
-		{Name: "sohbet_cluster_up", Help: "Whether this process is connected to the others through Redis."},
-		{Name: "sohbet_cluster_processes", Help: "Live processes, including this one."},
-		{Name: "sohbet_cluster_rooms", Help: "Rooms that this process is subscribed to."},
-		{Name: "sohbet_cluster_waiting", Help: "Publications queued for Redis."},
-		{Name: "sohbet_cluster_published_total", Help: "Publications sent to the others.", Counter: true},
-		{Name: "sohbet_cluster_received_total", Help: "Publications received from the others.", Counter: true},
-		{Name: "sohbet_cluster_dropped_total", Help: "Publications dropped because the queue was full.", Counter: true},
-		{Name: "sohbet_cluster_held_total", Help: "Messages held until their predecessor arrived.", Counter: true},
-		{Name: "sohbet_cluster_recalled_total", Help: "Messages read from the database because they had not arrived.", Counter: true},
-		{Name: "sohbet_cluster_repeated_total", Help: "Messages that arrived a second time.", Counter: true},
-		{Name: "sohbet_cluster_reconnects_total", Help: "Reconnections to Redis.", Counter: true},
-	}, func() []float64 {
-		s, up := a.Cluster.Stats(), 0.0
-		if s.Up {
-			up = 1
-		}
-		return []float64{up, float64(s.Processes), float64(s.Rooms), float64(s.Waiting), float64(s.Published), float64(s.Received),
-			float64(s.Dropped), float64(s.Held), float64(s.Recalled), float64(s.Repeated), float64(s.Reconnects)}
 	})
 }
 

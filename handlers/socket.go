@@ -20,19 +20,9 @@ import (
 	"sohbet/server/engine"
 	"sohbet/server/logging"
 	"sohbet/server/metrics"
+	"sohbet/server/publish"
 	"sohbet/server/push"
 	"sohbet/server/realtime"
-)
-
-// agentsRoom is the room of all sockets that sent admin_join. A thread's room is threadRoom of its id.
-const agentsRoom = "agents"
-
-func threadRoom(id string) string { return ThreadRooms + id }
-
-// The sides of a conversation, for events that only one side receives.
-const (
-	visitorSide realtime.Side = 1 + iota
-	agentSide
 )
 
 // eventTimeout bounds the handling of one socket event, so that a database that hangs does not block the client's reader forever.
@@ -121,9 +111,9 @@ func (h *Sockets) Allow(c *engine.Conn) bool {
 
 func (h *Sockets) connect(s *realtime.Socket) {
 	p := &peer{h: h, socket: s, threads: chat.NewThreadSet(), address: auth.AddressKey(s.RemoteAddress()), socketClient: s.Client().(*socketClient)}
-	s.SetSide(visitorSide)
+	s.SetSide(publish.VisitorSide)
 	if p.signedIn {
-		s.SetSide(agentSide)
+		s.SetSide(publish.AgentSide)
 		p.expiry = time.AfterFunc(p.session.ExpiresAt.Sub(h.Now()), p.sessionEnded)
 		h.mu.Lock()
 		h.signedIn[p] = struct{}{}
@@ -207,8 +197,8 @@ func (p *peer) asVisitor() chat.Actor {
 func (p *peer) enter(threadID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.socket.SetSide(visitorSide) // an agent who tries the visitors' page is a visitor there
-	p.socket.Join(threadRoom(threadID))
+	p.socket.SetSide(publish.VisitorSide) // an agent who tries the visitors' page is a visitor there
+	p.socket.Join(publish.ThreadRoom(threadID))
 	if p.gone || slices.Contains(p.present, threadID) {
 		return
 	}
@@ -257,9 +247,9 @@ func (p *peer) sessionEnded() {
 	watching, visiting := p.watching, len(p.present) > 0
 	p.watching = nil
 	p.mu.Unlock()
-	p.socket.Leave(agentsRoom)
+	p.socket.Leave(publish.AgentsRoom)
 	for _, id := range watching {
-		p.socket.Leave(threadRoom(id))
+		p.socket.Leave(publish.ThreadRoom(id))
 	}
 	p.emit("error", struct {
 		Type      string    `json:"type"`

@@ -24,7 +24,7 @@ func (s *Store) Load(ctx context.Context, dir string, force bool) error {
 	if errors.Is(err, ErrNotEmpty) {
 		return err
 	}
-	s.cache.changedAll()
+	s.cache.forgetAll()
 	if err == nil && len(older) > 0 {
 		err = s.transaction(ctx, func(tx *gorm.DB) error {
 			for _, step := range older {

@@ -103,7 +103,7 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 	if err != nil {
 		return Block{}, s.failed("block a visitor", err)
 	}
-	s.turned(TurnedSecurity)
+	s.notify(TopicSecurity)
 	return made, s.loadBlocks(ctx)
 }
 
@@ -118,7 +118,7 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 	if err != nil {
 		return s.failed("unblock a visitor", err)
 	}
-	s.turned(TurnedSecurity)
+	s.notify(TopicSecurity)
 	return s.loadBlocks(ctx)
 }
 

@@ -23,7 +23,7 @@ type cache struct {
 	seed           maphash.Seed
 	shards         [64]shard
 	hits, misses   atomic.Int64
-	news           *atomic.Pointer[News]
+	invalidator    *atomic.Pointer[Invalidator] // may be unset
 }
 
 type shard struct {
@@ -43,8 +43,8 @@ type page struct {
 	more     bool // older ones exist
 }
 
-func newCache(ttl time.Duration, news *atomic.Pointer[News]) *cache {
-	c := &cache{seed: maphash.MakeSeed(), news: news}
+func newCache(ttl time.Duration, invalidator *atomic.Pointer[Invalidator]) *cache {
+	c := &cache{seed: maphash.MakeSeed(), invalidator: invalidator}
 	if ttl > 0 {
 		c.threads = gocache.New(ttl, ttl)
 		c.pages = gocache.New(ttl, ttl)
@@ -92,7 +92,7 @@ func (c *cache) keepThread(t ticket, row Thread) {
 	}
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
-	if t.shard.changes == t.changes && c.keeps(row.ID) {
+	if t.shard.changes == t.changes && c.keeps() {
 		put(c.threads, row.ID, row, cachedThreads)
 	}
 }
@@ -111,22 +111,22 @@ func (c *cache) keepPage(t ticket, threadID string, p page) {
 	}
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
-	if t.shard.changes == t.changes && c.keeps(threadID) {
+	if t.shard.changes == t.changes && c.keeps() {
 		put(c.pages, threadID, p, cachedPages)
 	}
 }
 
-// keeps reports whether a thread may be cached.
-func (c *cache) keeps(threadID string) bool {
-	n := c.news.Load()
-	return n == nil || n.Hears(threadID)
+// keeps reports whether threads may be cached.
+func (c *cache) keeps() bool {
+	i := c.invalidator.Load()
+	return i == nil || (*i).Current()
 }
 
 // changed evicts a thread after a commit that modified it, and notifies the other processes.
 func (c *cache) changed(threadID string) {
 	c.forget(threadID)
-	if n := c.news.Load(); n != nil {
-		n.Changed(threadID)
+	if i := c.invalidator.Load(); i != nil {
+		(*i).Changed(threadID)
 	}
 }
 
@@ -139,14 +139,6 @@ func (c *cache) forget(threadID string) {
 	if c.threads != nil {
 		c.threads.Delete(threadID)
 		c.pages.Delete(threadID)
-	}
-}
-
-// changedAll evicts everything, and notifies the other processes.
-func (c *cache) changedAll() {
-	c.forgetAll()
-	if n := c.news.Load(); n != nil {
-		n.Changed("")
 	}
 }
 
@@ -175,7 +167,7 @@ func (c *cache) wrote(t ticket, row Thread) {
 		return
 	}
 	c.pages.Delete(row.ID)
-	if undisturbed && c.keeps(row.ID) {
+	if undisturbed && c.keeps() {
 		put(c.threads, row.ID, row, cachedThreads)
 	} else {
 		c.threads.Delete(row.ID)

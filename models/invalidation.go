@@ -4,52 +4,44 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
-	"time"
 
 	"sohbet/models/database"
 )
 
-// News connects the cache invalidation of processes that share a database. Without it a process notices changes of others only later:
-// threads within CacheTTL, blocks and sessions within pollInterval. The functions must not block.
-type News struct {
-	// Hears reports whether this process is notified immediately when others change a thread. Only then is the thread cached.
-	Hears func(threadID string) bool
-	// Changed is called after a commit that changed a thread, or with "" for all threads. Commits of the writer are left out: messages
-	// and moved marks are published anyway, and the receiver of those calls [Store.Forget].
-	Changed func(threadID string)
-	// Turned is called after a commit that changed something other than threads: one of the constants below, to be passed to
-	// [Store.Heard] in the other processes.
-	Turned func(what string)
+// Invalidator passes cache invalidations between processes that share a database. Without it a process notices changes of others only
+// later: threads within CacheTTL, blocks and sessions within pollInterval. The methods must not block.
+type Invalidator interface {
+	// Current reports whether this process is notified immediately when others change a thread. Only then threads are cached.
+	Current() bool
+	// Changed is called after a commit that changed a thread. Commits of the writer are left out: messages and moved marks are published
+	// anyway, and the receiver of those calls [Store.Forget].
+	Changed(threadID string)
+	// Notify is called after a commit that changed something other than threads, with one of the topics below. In the other processes it
+	// calls the functions subscribed to the topic.
+	Notify(topic string)
+	Subscribe(topic string, fn func())
 }
 
-// Kinds of change for News.Turned and [Store.Heard].
+// Topics of an [Invalidator].
 const (
-	TurnedSecurity = "security" // rows are waiting to be sent
-	TurnedOutbox   = "outbox"   // waiting outbox rows may be retried at once
-	TurnedRetry    = "retry"    // what waits in the outbox may be tried at once
-	TurnedSwitch   = "switch"
+	TopicSecurity = "security" // blocks or sessions
+	TopicOutbox   = "outbox"   // rows are waiting to be sent
+	TopicRetry    = "retry"    // waiting outbox rows may be retried at once
+	TopicSettings = "settings"
 )
 
-// Share sets the functions through which this store exchanges invalidations with other processes.
-func (s *Store) Share(n News) { s.news.Store(&n) }
-
-// turned notifies the other processes of a change.
-func (s *Store) turned(what string) {
-	if n := s.news.Load(); n != nil {
-		n.Turned(what)
-	}
+// SetInvalidator sets the invalidator, before the store is used.
+func (s *Store) SetInvalidator(i Invalidator) {
+	i.Subscribe(TopicSecurity, s.poller.soon)
+	i.Subscribe(TopicOutbox, func() { s.outboxChanged(false) })
+	i.Subscribe(TopicRetry, func() { s.outboxChanged(true) })
+	s.invalidator.Store(&i)
 }
 
-// Heard applies a change that another process announced.
-func (s *Store) Heard(what string) {
-	switch what {
-	case TurnedSecurity:
-		s.poller.soon()
-	case TurnedOutbox:
-		s.outboxChanged(false)
-	case TurnedRetry:
-		s.outboxChanged(true)
+// notify notifies the other processes of a change.
+func (s *Store) notify(topic string) {
+	if i := s.invalidator.Load(); i != nil {
+		(*i).Notify(topic)
 	}
 }
 
@@ -85,59 +77,19 @@ func (s *Store) NewestID(ctx context.Context) (int64, error) {
 	return id, s.failed("read the newest id", err)
 }
 
-type newest struct {
-	ID            string
-	LastMessageID int64
-}
-
-// NewestIDs returns the id of the newest message of each of these threads, read from the database. Threads that are not stored are left
-// out.
-func (s *Store) NewestIDs(ctx context.Context, threads []string) (map[string]int64, error) {
-	found := make(map[string]int64, len(threads))
-	var rows []newest
+// NewestIDs returns the id of the newest message of each thread that has one with an id greater than after. Threads are independent of
+// each other: a message with a smaller id than another thread's may be committed later.
+func (s *Store) NewestIDs(ctx context.Context, after int64) (map[string]int64, error) {
+	var rows []struct {
+		ThreadID string
+		Newest   int64
+	}
 	err := database.Retry(ctx, func() error {
-		if s.db.Dialect == database.Postgres {
-			var err error
-			rows, err = scanNewest(s.db.Read.Statement.ConnPool.QueryContext(ctx, postgresNewest, threads))
-			return err
-		}
-		return s.db.Read.WithContext(ctx).Model(&Thread{}).Select("id", "last_message_id").Where("id IN ?", threads).Find(&rows).Error
+		return s.db.Read.WithContext(ctx).Model(&Message{}).Select("thread_id", "MAX(id) AS newest").Where("id > ?", after).Group("thread_id").Find(&rows).Error
 	})
+	found := make(map[string]int64, len(rows))
 	for _, row := range rows {
-		found[row.ID] = row.LastMessageID
-	}
-	return found, s.failed("read the newest ids", err)
-}
-
-// postgresNewest takes any number of ids in one array parameter, so that it is one prepared statement.
-const postgresNewest = "SELECT id, last_message_id FROM threads WHERE id = ANY($1::text[])"
-
-func scanNewest(rows *sql.Rows, err error) ([]newest, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []newest
-	for rows.Next() {
-		var n newest
-		if err := rows.Scan(&n.ID, &n.LastMessageID); err != nil {
-			return nil, err
-		}
-		list = append(list, n)
-	}
-	return list, rows.Err()
-}
-
-// NewestIDsSince is like NewestIDs for the threads active since a time, the most recently active first, at most limit.
-func (s *Store) NewestIDsSince(ctx context.Context, since time.Time, limit int) (map[string]int64, error) {
-	found := make(map[string]int64)
-	var rows []newest
-	err := database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Model(&Thread{}).Select("id", "last_message_id").
-			Where("last_activity >= ? AND last_message_id > 0", stamp(since)).Order("last_activity DESC, id DESC").Limit(limit).Find(&rows).Error
-	})
-	for _, row := range rows {
-		found[row.ID] = row.LastMessageID
+		found[row.ThreadID] = row.Newest
 	}
 	return found, s.failed("read the newest ids", err)
 }

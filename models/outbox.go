@@ -89,7 +89,7 @@ func (s *Store) outboxQueued(rows ...OutboxRow) {
 		}
 	}
 	s.outboxMu.Unlock()
-	s.turned(TurnedOutbox)
+	s.notify(TopicOutbox)
 }
 
 // outboxChanged notifies the listeners of this process that another process queued rows, or that pending rows may be retried.
@@ -206,7 +206,7 @@ func (s *Store) OutboxRetry(ctx context.Context) error {
 		return s.db.Write.WithContext(ctx).Model(&OutboxRow{}).Where("due_at IS NOT NULL").Update("due_at", nil).Error
 	})
 	s.outboxChanged(true)
-	s.turned(TurnedRetry)
+	s.notify(TopicRetry)
 	return s.failed("retry the outbox", err)
 }
 

@@ -134,19 +134,38 @@ func TestSettle(t *testing.T) {
 	})
 }
 
-// A store with News caches only threads that it is notified of, announces its own changes, and does not announce those it was notified
-// of.
-func TestShare(t *testing.T) {
+// invalidator records what a store announces. on passes topics to the functions that another store subscribed.
+type invalidator struct {
+	current         bool
+	changed, topics []string
+	subscribed      map[string]func()
+	to              *invalidator
+}
+
+func (i *invalidator) Current() bool     { return i.current }
+func (i *invalidator) Changed(id string) { i.changed = append(i.changed, id) }
+func (i *invalidator) Notify(topic string) {
+	i.topics = append(i.topics, topic)
+	if i.to != nil {
+		i.to.subscribed[topic]()
+	}
+}
+func (i *invalidator) Subscribe(topic string, fn func()) {
+	if i.subscribed == nil {
+		i.subscribed = make(map[string]func())
+	}
+	i.subscribed[topic] = fn
+}
+
+// A store with an invalidator caches threads only while it is notified of changes, announces its own changes, and does not announce
+// those it was notified of.
+func TestInvalidator(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		loud, silent := thread(t, s, 1).ID, thread(t, s, 2).ID
-		var changed, turned []string
-		s.Share(models.News{
-			Hears:   func(id string) bool { return id == loud },
-			Changed: func(id string) { changed = append(changed, id) },
-			Turned:  func(what string) { turned = append(turned, what) },
-		})
+		id := thread(t, s, 1).ID
+		var i invalidator
+		s.SetInvalidator(&i)
 		s.ForgetAll()
-		hits := func(id string) int64 {
+		hits := func() int64 {
 			before := s.Stats().CacheHits
 			readThread(t, s, id)
 			readThread(t, s, id)
@@ -158,40 +177,43 @@ func TestShare(t *testing.T) {
 			}
 			return s.Stats().CacheHits - before
 		}
-		if n := hits(loud); n != 2 {
-			t.Errorf("%d of 2 reads of a thread with notifications came from the cache", n)
-		}
-		if n := hits(silent); n != 0 {
+		if n := hits(); n != 0 {
 			t.Errorf("%d reads of a thread without notifications came from the cache", n)
 		}
-		s.Forget(loud)
-		if changed != nil || turned != nil {
-			t.Errorf("announced %q, %q before anything changed", changed, turned)
+		i.current = true
+		if n := hits(); n != 2 {
+			t.Errorf("%d of 2 reads of a thread with notifications came from the cache", n)
+		}
+		s.Forget(id)
+		if i.changed != nil || i.topics != nil {
+			t.Errorf("announced %q, %q before anything changed", i.changed, i.topics)
 		}
 		name := "Yeni"
-		if _, err := s.UpdateThread(t.Context(), loud, models.ThreadPatch{DisplayName: &name}); err != nil {
+		if _, err := s.UpdateThread(t.Context(), id, models.ThreadPatch{DisplayName: &name}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.SetSetting(t.Context(), "away", "on"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Block(t.Context(), loud, false); err != nil {
+		if _, err := s.Block(t.Context(), id, false); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(changed, []string{loud}) || !slices.Equal(turned, []string{models.TurnedSwitch, models.TurnedSecurity}) {
-			t.Errorf("announced %d threads and %q", len(changed), turned)
+		if !slices.Equal(i.changed, []string{id}) || !slices.Equal(i.topics, []string{models.TopicSettings, models.TopicSecurity}) {
+			t.Errorf("announced %d threads and %q", len(i.changed), i.topics)
 		}
 	})
 }
 
 // A revocation or block by another process takes effect immediately when announced.
-func TestHeard(t *testing.T) {
+func TestNotifications(t *testing.T) {
 	o := storetest.Options(t, "postgres")
 	a, b := storetest.Reopen(t, o), storetest.Reopen(t, o)
 	id := thread(t, a, 1).ID
 	known := make(chan struct{}, 8)
 	b.OnSessionsEnded(func() { known <- struct{}{} })
-	a.Share(models.News{Hears: func(string) bool { return true }, Changed: func(string) {}, Turned: b.Heard})
+	var to invalidator
+	b.SetInvalidator(&to)
+	a.SetInvalidator(&invalidator{to: &to})
 	if err := a.EndSession(t.Context(), "session", time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -224,22 +246,19 @@ func TestFamily(t *testing.T) {
 
 func TestNewestIDs(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		quiet, talk := thread(t, s, 1).ID, thread(t, s, 2).ID
+		talk := thread(t, s, 2).ID
 		say(t, s, talk, "bir")
 		last := say(t, s, talk, "iki").Message
 		if id, err := s.NewestID(t.Context()); err != nil || id != last.ID {
 			t.Errorf("the newest is %d: %v", id, err)
 		}
-		ids, err := s.NewestIDs(t.Context(), []string{quiet, talk, "nobody"})
-		if err != nil || len(ids) != 2 || ids[quiet] != 0 || ids[talk] != last.ID {
-			t.Errorf("of three threads: %d, %v", len(ids), err)
+		third := thread(t, s, 3).ID
+		newer := say(t, s, third, "üç").Message
+		if ids, err := s.NewestIDs(t.Context(), 0); err != nil || len(ids) != 2 || ids[talk] != last.ID || ids[third] != newer.ID {
+			t.Errorf("of all: %d, %v", len(ids), err)
 		}
-		ids, err = s.NewestIDsSince(t.Context(), last.CreatedAt, 10)
-		if err != nil || len(ids) != 1 || ids[talk] != last.ID {
-			t.Errorf("of those active: %d, %v", len(ids), err)
-		}
-		if ids, err = s.NewestIDsSince(t.Context(), last.CreatedAt.Add(time.Hour), 10); err != nil || len(ids) != 0 {
-			t.Errorf("of those active in the future: %d, %v", len(ids), err)
+		if ids, err := s.NewestIDs(t.Context(), last.ID); err != nil || len(ids) != 1 || ids[third] != newer.ID {
+			t.Errorf("of those with newer messages: %d, %v", len(ids), err)
 		}
 	})
 }

@@ -107,7 +107,7 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 	if err != nil {
 		return s.failed("end a session", err)
 	}
-	s.turned(TurnedSecurity)
+	s.notify(TopicSecurity)
 	return s.loadSessions(ctx)
 }
 
@@ -131,7 +131,7 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 	if err != nil {
 		return s.failed("end all sessions", err)
 	}
-	s.turned(TurnedSecurity)
+	s.notify(TopicSecurity)
 	s.sessions.setGeneration(generation)
 	return s.loadSessions(ctx)
 }

@@ -45,18 +45,18 @@ type Store struct {
 	db  *database.DB
 	log *slog.Logger
 
-	removed   func(files []string)
-	telegram  bool
-	cipher    *encryption.Cipher
-	cache     *cache
-	writer    *writer
-	activity  *activityBuffer
-	blocks    *blocks
-	emails    *encryption.Hasher // of e-mail addresses in lower case
-	shortcuts *encryption.Hasher // of canned replies' folded shortcuts
-	sessions  sessions
-	poller    *changePoller
-	news      atomic.Pointer[News]
+	removed     func(files []string)
+	telegram    bool
+	cipher      *encryption.Cipher
+	cache       *cache
+	writer      *writer
+	activity    *activityBuffer
+	blocks      *blocks
+	emails      *encryption.Hasher // of e-mail addresses in lower case
+	shortcuts   *encryption.Hasher // of canned replies' folded shortcuts
+	sessions    sessions
+	poller      *changePoller
+	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
 
 	leaseTimes leaseTimes
 
@@ -113,7 +113,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err := s.reencryption().EncryptExisting(ctx); err != nil {
 		return err
 	}
-	s.cache = newCache(o.CacheTTL, &s.news)
+	s.cache = newCache(o.CacheTTL, &s.invalidator)
 	s.poller = newChangePoller(s)
 	if err := s.poller.poll(ctx); err != nil {
 		return err

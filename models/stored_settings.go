@@ -41,7 +41,7 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 		}).Create(&row).Error
 	})
 	if err == nil {
-		s.turned(TurnedSwitch)
+		s.notify(TopicSettings)
 	}
 	return s.failed("store a setting", err)
 }

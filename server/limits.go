@@ -89,9 +89,9 @@ func (l Limits) Bound(o *engine.Options) {
 	}
 }
 
-// Share passes the limiters per visitor and per address to share, because these clients may connect to several processes. Totals per
+// EachShared passes the limiters per visitor and per address to share, because these clients may connect to several processes. Totals per
 // process and limits per socket are not shared.
-func (l Limits) Share(share func(name string, l *auth.Limiter)) {
+func (l Limits) EachShared(share func(name string, l *auth.Limiter)) {
 	for name, limiter := range map[string]*auth.Limiter{
 		"messages each": l.Messages.Each, "messages address": l.Messages.Address, "texts each": l.Texts.Each, "texts address": l.Texts.Address, "threads": l.Threads.Address, "api": l.API.Address,
 		"events": l.Events.Address, "uploads": l.Uploads.Address, "login": l.Login,

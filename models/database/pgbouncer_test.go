@@ -40,7 +40,7 @@ func TestPgBouncer(t *testing.T) {
 			if _, _, err := stores[n%2].TelegramThread(t.Context(), th.ID); err != nil {
 				return err
 			}
-			if _, err := stores[(n+1)%2].NewestIDs(t.Context(), []string{th.ID}); err != nil {
+			if _, err := stores[(n+1)%2].NewestIDs(t.Context(), 0); err != nil {
 				return err
 			}
 			list, _, err := stores[(n+1)%2].Messages(t.Context(), th.ID, models.MessageQuery{Limit: 100})

@@ -31,12 +31,9 @@ const (
 	smallMemory  = 1 << 30 // bytes; a container with less counts as small
 	slowQuery    = 200 * time.Millisecond
 	databaseWait = 2 * time.Minute
-	// handOver is the period over which a process that shuts down spreads the disconnects of its clients, who reconnect to other
-	// processes.
-	handOver = 4 * time.Second
-	// clusterTimeout is how long a process that shuts down tries to send its queued packets to the others.
-	clusterTimeout = time.Second
-	offlineAfter   = 10 * time.Second // longer than a page reload or a change of network takes
+	// brokerTimeout is how long a process that shuts down tries to send its queued packets to the others.
+	brokerTimeout = time.Second
+	offlineAfter  = 10 * time.Second // longer than a page reload or a change of network takes
 )
 
 // Main runs the command line and returns the exit code.
@@ -104,19 +101,17 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	}
 	defer func() { err = errors.Join(err, closing("uploads folder", files.Close())) }()
 
-	others, err := openCluster(ctx, cfg, store, log)
+	link, err := newBroker(ctx, cfg, store, log)
 	if err != nil {
 		return err
 	}
-	if others != nil {
-		defer func() { // the server has stopped, so nothing new is stored; what was stored is published, and the store closes last
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clusterTimeout)
-			defer cancel()
-			err = errors.Join(err, closing("connection to Redis", others.Close(ctx)))
-		}()
-	}
+	defer func() { // the server has stopped, so nothing new is stored; what was stored is published, and the store closes last
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brokerTimeout)
+		defer cancel()
+		err = errors.Join(err, closing("connection to Redis", link.Close(ctx)))
+	}()
 
-	s, background, err := (&parts{b, cfg, store, files, space, others, numbers, level, log}).wire()
+	s, background, err := (&parts{b, cfg, store, files, space, link, numbers, level, log}).wire(ctx)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server"
+	"sohbet/server/broker"
 	"sohbet/server/commands"
 	"sohbet/server/config"
 	"sohbet/server/disk"
@@ -109,7 +110,7 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage
 			t.Error(err)
 		}
 	})
-	s, background, err := (&parts{Build{}, cfg, store, files, space, nil, numbers, level, log}).wire()
+	s, background, err := (&parts{Build{}, cfg, store, files, space, &broker.Memory{}, numbers, level, log}).wire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

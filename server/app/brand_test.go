@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sohbet/models/storetest"
+	"sohbet/server/broker"
 	"sohbet/server/media/mediatest"
 	"sohbet/server/metrics"
 )
@@ -57,7 +58,7 @@ func TestBrandPictures(t *testing.T) {
 	level := changing(slog.LevelInfo)
 	for name, fine := range map[string]bool{"photo.jpg": true, "none.png": false, "liar.png": false, "secret.key": false, "large.svg": false, "link.svg": false} {
 		cfg := settings(t, "DATA_DIR", dir, "BRAND_LOGO", name)
-		_, _, err := (&parts{Build{}, cfg, store, s.files, nil, nil, metrics.New(time.Now), level, slog.New(slog.DiscardHandler)}).wire()
+		_, _, err := (&parts{Build{}, cfg, store, s.files, nil, &broker.Memory{}, metrics.New(time.Now), level, slog.New(slog.DiscardHandler)}).wire(t.Context())
 		if (err == nil) != fine {
 			t.Errorf("%s: %v", name, err)
 		}

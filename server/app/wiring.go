@@ -12,13 +12,14 @@ import (
 	"sohbet/server"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
-	"sohbet/server/cluster"
 	"sohbet/server/config"
 	"sohbet/server/disk"
 	"sohbet/server/engine"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
+	"sohbet/server/publish"
 	"sohbet/server/push"
 	"sohbet/server/realtime"
 	"sohbet/server/telegram"
@@ -56,26 +57,40 @@ type parts struct {
 	store   *models.Store
 	files   *media.Service
 	space   *disk.Space
-	cluster *cluster.Cluster // nil = this is the only process
+	broker  Broker
 	numbers *metrics.Metrics
 	level   *slog.LevelVar // level of log
 	log     *slog.Logger
 }
 
-// openCluster returns this process's cluster connection, nil if REDIS_URL is not set or the database is SQLite.
-func openCluster(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) (*cluster.Cluster, error) {
+// Broker connects this process to others that serve the same chat. The components use it through their own interfaces.
+type Broker interface {
+	publish.Broker
+	chat.Presence
+	chat.Topics
+	models.Invalidator
+	handlers.Broker
+	ShareLimiter(name string, l broker.Limiter)
+	HandOver() time.Duration
+	Register(*metrics.Metrics)
+	Start(context.Context, broker.Local) error
+	Close(context.Context) error
+}
+
+// newBroker returns the broker for one process, or for several if REDIS_URL is set and the database is PostgreSQL.
+func newBroker(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) (Broker, error) {
 	if cfg.RedisURL == "" || !cfg.Postgres() {
-		return nil, nil
+		return &broker.Memory{}, nil
 	}
 	family, err := store.Family(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return cluster.New(cluster.Options{URL: cfg.RedisURL, Family: family, Agents: handlers.AgentsRoom, Thread: handlers.ThreadRooms, Log: log})
+	return broker.NewRedis(broker.Options{URL: cfg.RedisURL, Family: family, Log: log})
 }
 
 // wire builds the components between the store and the network.
-func (p *parts) wire() (*server.Server, workers, error) {
+func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	cfg, store, files, numbers, log := p.cfg, p.store, p.files, p.numbers, p.log
 	keys, err := auth.NewKeys(cfg.SecretKeys)
 	if err != nil {
@@ -103,26 +118,23 @@ func (p *parts) wire() (*server.Server, workers, error) {
 	var events *handlers.Sockets // set below, because it needs components that need the sockets
 	options.Allow = func(c *engine.Conn) bool { return events.Allow(c) }
 	options.Identify = func(r *http.Request) any { return events.Identify(r) }
-	var others chat.Others
-	if p.cluster != nil {
-		options.Watch, others = p.cluster, p.cluster
-		options.Engine.HandOver = handOver
-		limits.Share(func(name string, l *auth.Limiter) { p.cluster.Share(name, l) })
-	}
+	options.Engine.HandOver = p.broker.HandOver()
+	limits.EachShared(func(name string, l *auth.Limiter) { p.broker.ShareLimiter(name, l) })
 	sockets := realtime.New(options)
-	publisher := &handlers.Publisher{Realtime: sockets, Cluster: p.cluster, Log: log}
+	publisher := &publish.Publisher{Sockets: sockets, Broker: p.broker, Log: log}
 	pusher := push.New(push.Options{Store: store, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
 	service := chat.New(chat.Options{
-		Store: store, Files: files, Base: base, Publisher: publisher, Others: others,
+		Store: store, Files: files, Base: base, Publisher: publisher, Presence: p.broker, Topics: p.broker,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
 	})
 	events = &handlers.Sockets{Chat: service, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
-	if p.cluster != nil {
-		store.Share(models.News{Hears: p.cluster.Hears, Changed: p.cluster.Changed, Turned: p.cluster.Turned})
-		p.cluster.Start(sockets, handlers.Rest{Store: store, Chat: service, Publisher: publisher})
+	store.SetInvalidator(p.broker)
+	p.broker.Register(numbers)
+	if err := p.broker.Start(ctx, broker.Local{Sockets: sockets, Store: store, Visitors: service, Backfill: publisher.Backfill(service)}); err != nil {
+		return nil, nil, err
 	}
 
 	background := workers{
@@ -158,7 +170,7 @@ func (p *parts) wire() (*server.Server, workers, error) {
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, DoctorTokens: keys.DoctorTokens(), Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, Disk: p.space, Version: p.build.version(), Environment: environment(),
-		Cluster: p.cluster, LogLevel: p.level, Log: log, Now: now,
+		Broker: p.broker, LogLevel: p.level, Log: log, Now: now,
 	})
 	background = append(background, api.RecordSamples)
 	s, err := server.New(server.Options{

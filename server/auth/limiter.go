@@ -20,7 +20,7 @@ type Limiter struct {
 	span  time.Duration // refill time of a whole bucket
 	now   func() time.Time
 	start time.Time
-	spent func(key string, n int) // see Share; nil = not shared
+	spent func(key string, n int) // see OnSpent; may be nil
 
 	mu   sync.Mutex
 	full map[uint64]time.Duration // by hashed key: time since start
@@ -36,8 +36,8 @@ func NewLimiter(count int, per time.Duration, now func() time.Time) *Limiter {
 	return l
 }
 
-// Share sets a function that is called with every token taken, with negative n for returned ones. Call it before the limiter is used.
-func (l *Limiter) Share(spent func(key string, n int)) { l.spent = spent }
+// OnSpent sets a function that is called with every token taken, with negative n for returned ones. Call it before the limiter is used.
+func (l *Limiter) OnSpent(spent func(key string, n int)) { l.spent = spent }
 
 // Rate returns the refill time of one token and of a whole bucket; 0 if there is no limit.
 func (l *Limiter) Rate() (every, span time.Duration) { return l.every, l.span }

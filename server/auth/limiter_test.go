@@ -50,7 +50,7 @@ func TestLimiterOfAmounts(t *testing.T) {
 	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	l := NewLimiter(60, time.Minute, clk.now)
 	shared := 0
-	l.Share(func(_ string, n int) { shared += n })
+	l.OnSpent(func(_ string, n int) { shared += n })
 	if ok, _ := l.AllowN("a", 45); !ok {
 		t.Error("45 of 60")
 	}

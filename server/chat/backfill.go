@@ -7,9 +7,9 @@ import (
 	"sohbet/models"
 )
 
-// Recall reads from the database the messages of a thread with after < id <= upTo, at most limit. It returns their publications as they
+// Backfill reads from the database the messages of a thread with after < id <= upTo, at most limit. It returns their publications as they
 // were when the messages were stored, oldest first, and whether there are more: for a process that missed them.
-func (s *Service) Recall(ctx context.Context, threadID string, after, upTo int64, limit int) ([]Publication, bool, error) {
+func (s *Service) Backfill(ctx context.Context, threadID string, after, upTo int64, limit int) ([]Publication, bool, error) {
 	found, more, err := s.store.MessagesBetween(ctx, threadID, after, upTo, limit)
 	if err != nil {
 		return nil, false, Public(err)

@@ -107,7 +107,8 @@ type Options struct {
 	Files     Files  // nil = no file metadata is available
 	Base      string // URL path prefix of this server's files in browsers; "" = the root
 	Publisher Publisher
-	Others    Others // nil = this is the only process
+	Presence  Presence
+	Topics    Topics
 	// Messages limits how many messages a visitor may post, by thread; NewThreads how many threads an address may open.
 	Messages, NewThreads Limiter
 	Texts                Budget // kilobytes of text that a visitor may store, by thread; nil = unlimited
@@ -129,7 +130,8 @@ type Service struct {
 	files            Files
 	base             string
 	publisher        Publisher
-	others           Others
+	elsewhere        Presence
+	topics           Topics
 	messages         Limiter
 	openings         Limiter
 	texts            Budget
@@ -158,7 +160,7 @@ func New(o Options) *Service {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		store: o.Store, files: o.Files, base: o.Base, publisher: o.Publisher, others: o.Others, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, publishedStorage: "ok",
+		store: o.Store, files: o.Files, base: o.Base, publisher: o.Publisher, elsewhere: o.Presence, topics: o.Topics, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, publishedStorage: "ok",
 		audit: o.Audit, log: o.Logger, now: o.Now, awayChanged: signal.New(),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
@@ -166,6 +168,8 @@ func New(o Options) *Service {
 	s.team.hours = o.Hours
 	s.team.replyTime.Store(-1)
 	s.team.published = s.Team()
+	s.topics.Subscribe(models.TopicSettings, s.AwayChanged)
+	s.topics.Subscribe(topicCleared, s.ClearedAll)
 	return s
 }
 

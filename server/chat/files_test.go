@@ -8,6 +8,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/apperr"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -46,7 +47,7 @@ func (s *fileStore) Describe(_ context.Context, urls []string) (map[string]chat.
 func TestMessagesNameStoredFilesOnly(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		files, h := &fileStore{}, &chattest.Recorder{}
-		c := chat.New(chat.Options{Store: s, Files: files, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
+		c := chat.New(chat.Options{Store: s, Files: files, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
 		w := env{c, h, s}
 		thread := w.join(t, visitorAt("v"), "Ada")
 		send := func(url, id string) (chat.Message, error) {
@@ -88,7 +89,7 @@ func TestMessagesNameStoredFilesOnly(t *testing.T) {
 func TestVisitorsNameTheirOwnFilesOnly(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		files, h := &fileStore{}, &chattest.Recorder{}
-		c := chat.New(chat.Options{Store: s, Files: files, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 9}})
+		c := chat.New(chat.Options{Store: s, Files: files, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 99}, NewThreads: &allow{left: 9}})
 		w := env{c, h, s}
 		ada, eve := visitorAt("ada"), visitorAt("eve")
 		adas, eves := w.join(t, ada, "Ada"), w.join(t, eve, "Eve")
@@ -118,7 +119,7 @@ func TestVisitorsNameTheirOwnFilesOnly(t *testing.T) {
 func TestStoredFileDecidesTheType(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		h := &chattest.Recorder{}
-		c := chat.New(chat.Options{Store: s, Files: &fileStore{kind: "audio"}, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
+		c := chat.New(chat.Options{Store: s, Files: &fileStore{kind: "audio"}, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
 		w := env{c, h, s}
 		ada := visitorAt("ada")
 		thread := w.join(t, ada, "Ada")
@@ -136,7 +137,7 @@ func TestStoredFileDecidesTheType(t *testing.T) {
 // Databases of earlier versions have visitor messages with arbitrary URLs.
 func TestStoredForeignFilesAreTexts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		c := chat.New(chat.Options{Store: s, Files: &fileStore{}, Publisher: &chattest.Recorder{}, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
+		c := chat.New(chat.Options{Store: s, Files: &fileStore{}, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}})
 		w := env{c, nil, s}
 		thread := w.join(t, visitorAt("v"), "Ada")
 		for _, m := range []models.NewMessage{

@@ -9,6 +9,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/apperr"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -48,7 +49,7 @@ const grace = 20 * time.Millisecond
 func newEnv(s *models.Store, messages, threads int) env {
 	h := &chattest.Recorder{}
 	return env{chat.New(chat.Options{
-		Store: s, Publisher: h, Messages: &allow{left: messages}, NewThreads: &allow{left: threads}, OfflineAfter: grace,
+		Store: s, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: messages}, NewThreads: &allow{left: threads}, OfflineAfter: grace,
 	}), h, s}
 }
 

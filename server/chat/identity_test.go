@@ -10,6 +10,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/apperr"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -33,7 +34,7 @@ func TestIdentity(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		h := &chattest.Recorder{}
 		w := env{chat.New(chat.Options{
-			Store: s, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
+			Store: s, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
 		}), h, s}
 		join := func(socket string, r chat.JoinRequest) (chat.Actor, chat.Joined) {
 			t.Helper()
@@ -129,7 +130,7 @@ func TestIdentity(t *testing.T) {
 func TestFactsOfTheSiteAreFitted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		w := env{chat.New(chat.Options{
-			Store: s, Publisher: &chattest.Recorder{}, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
+			Store: s, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
 		}), nil, s}
 		long := chat.Profile{DisplayName: "A\x00 " + strings.Repeat("ş", 200), PhoneNumber: "+90 555 111 22 33 dahili 44", Email: "yok"}
 		v := visitorAt("shop")

@@ -8,6 +8,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/apperr"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -77,7 +78,7 @@ func TestOldNotesGo(t *testing.T) {
 		now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 		h := &chattest.Recorder{}
 		w := env{chat.New(chat.Options{
-			Store: s, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}, Now: func() time.Time { return now },
+			Store: s, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}, Now: func() time.Time { return now },
 		}), h, s}
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")

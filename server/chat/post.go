@@ -105,13 +105,9 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	}
 }
 
-// repeated answers a message that was stored before. In a cluster it is published again, because the process that stored it may have
-// crashed before publishing it, or the outcome of its commit was unknown; sockets that already received it skip it.
+// repeated answers a message that was stored before. It is published again, because the process that stored it may have crashed before
+// publishing it, or the outcome of its commit was unknown; the broker does not deliver it to sockets that already received it.
 func (s *Service) repeated(a Actor, r models.Appended, m Message, then func()) {
-	if s.others == nil {
-		then()
-		return
-	}
 	p := announcement(r.Message, -1, m, r.Thread.DisplayName)
 	p.Except, p.Then = a.SocketID, then
 	s.publisher.Publish(p)

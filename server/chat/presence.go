@@ -10,16 +10,14 @@ import (
 	"sohbet/models"
 )
 
-// Others are the other processes that serve the same visitors. When they cannot be reached, answers are based on this process alone.
-type Others interface {
-	// Arrived records that a thread's visitor has a first socket at this process, and then calls fresh unless another process has one.
-	Arrived(threadID string, fresh func())
-	// Departed records that the last socket is gone for good, and then calls gone unless another process has one.
-	Departed(threadID string, gone func())
+// Presence knows which visitors are connected to other processes. When those cannot be reached, answers are based on this process alone.
+type Presence interface {
+	// Arrived records that a thread's visitor has a first socket at this process, and then calls first unless another process has one.
+	Arrived(threadID string, first func())
+	// Departed records that the last socket is gone for good, and then calls last unless another process has one.
+	Departed(threadID string, last func())
 	// Online reports for each thread whether its visitor has a socket at another process.
 	Online(ctx context.Context, threads []string) []bool
-	// ClearedAll makes each of them call [Service.ClearedAll].
-	ClearedAll()
 }
 
 // presence tracks which visitors have a socket at this process.
@@ -110,12 +108,12 @@ func (s *Service) online(ctx context.Context, threads []string) []bool {
 	var elsewhere []string
 	var places []int
 	for i, id := range threads {
-		if online[i] = s.presence.online(id); !online[i] && s.others != nil {
+		if online[i] = s.presence.online(id); !online[i] {
 			elsewhere, places = append(elsewhere, id), append(places, i)
 		}
 	}
 	if len(elsewhere) > 0 {
-		for i, there := range s.others.Online(ctx, elsewhere) {
+		for i, there := range s.elsewhere.Online(ctx, elsewhere) {
 			online[places[i]] = there
 		}
 	}
@@ -138,23 +136,13 @@ func (s *Service) Arrived(a Actor, threadID string) {
 	if !s.presence.arrive(threadID, profile.DisplayName) {
 		return
 	}
-	tell := func() { s.publishPresence("user_online", threadID, profile.DisplayName, a.SocketID) }
-	if s.others != nil {
-		s.others.Arrived(threadID, tell)
-		return
-	}
-	tell()
+	s.elsewhere.Arrived(threadID, func() { s.publishPresence("user_online", threadID, profile.DisplayName, a.SocketID) })
 }
 
 // Departed records that a visitor's socket is gone.
 func (s *Service) Departed(threadID string) {
 	s.presence.depart(threadID, func(name string) {
-		tell := func() { s.publishPresence("user_offline", threadID, name, "") }
-		if s.others != nil {
-			s.others.Departed(threadID, tell)
-			return
-		}
-		tell()
+		s.elsewhere.Departed(threadID, func() { s.publishPresence("user_offline", threadID, name, "") })
 	})
 }
 

@@ -7,6 +7,16 @@ type Publisher interface {
 	Publish(Publication)
 }
 
+// Topics pass notifications between processes.
+type Topics interface {
+	// Notify makes the other processes call the functions subscribed to a topic. It must not block.
+	Notify(topic string)
+	Subscribe(topic string, fn func())
+}
+
+// topicCleared is the topic of the deletion of all threads.
+const topicCleared = "cleared"
+
 // Notifier sends push notifications about a visitor's message to agents. It must not block.
 type Notifier interface {
 	Notify(Notice)

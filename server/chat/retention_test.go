@@ -8,6 +8,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -16,7 +17,7 @@ func TestSweepReportsWhatItDeleted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		now := time.Now()
 		h := &chattest.Recorder{}
-		room := chat.New(chat.Options{Store: s, Publisher: h, Now: func() time.Time { return now }})
+		room := chat.New(chat.Options{Store: s, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Now: func() time.Time { return now }})
 		put := func(thread string, days int) models.Message {
 			t.Helper()
 			r, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: thread, SenderType: models.Visitor, ContentText: "x",
@@ -70,7 +71,7 @@ func TestRunRetentionSweepsImmediatelyAndStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := chat.New(chat.Options{Store: s, Publisher: &chattest.Recorder{}})
+	room := chat.New(chat.Options{Store: s, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

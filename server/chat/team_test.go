@@ -10,6 +10,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/apperr"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 	"sohbet/server/hours"
@@ -84,7 +85,7 @@ func TestOpeningHours(t *testing.T) {
 		at("2026-01-05T17:59:59Z") // a Monday
 		h := &chattest.Recorder{}
 		w := env{chat.New(chat.Options{
-			Store: s, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}, OfflineAfter: grace, Hours: week,
+			Store: s, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}, OfflineAfter: grace, Hours: week,
 			Now: func() time.Time { return *now.Load() },
 		}), h, s}
 		stands := func(want string) {
@@ -129,7 +130,7 @@ func TestUsualReply(t *testing.T) {
 		start := time.Now()
 		h := &chattest.Recorder{}
 		w := env{chat.New(chat.Options{
-			Store: s, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace,
+			Store: s, Publisher: h, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace,
 			Now: func() time.Time { return start.Add(time.Duration(now.Load())) },
 		}), h, s}
 		for _, wait := range []time.Duration{time.Minute, time.Hour, 2 * time.Minute} {

@@ -173,9 +173,7 @@ func (s *Service) ClearAll(ctx context.Context, a Actor) (int64, error) {
 	}
 	s.logAudit(ctx, a, audit.ThreadsClear)
 	s.ClearedAll()
-	if s.others != nil {
-		s.others.ClearedAll()
-	}
+	s.topics.Notify(topicCleared)
 	return n, nil
 }
 

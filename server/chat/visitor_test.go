@@ -10,6 +10,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server/apperr"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 )
@@ -74,7 +75,7 @@ func TestContactIsConfirmedInTheThread(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		recorder := &chattest.Recorder{}
 		w := env{chat.New(chat.Options{
-			Store: s, Publisher: recorder, Messages: &allow{left: 2}, NewThreads: &allow{left: 9},
+			Store: s, Publisher: recorder, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 2}, NewThreads: &allow{left: 9},
 		}), recorder, s}
 		v := visitorAt("v")
 		j, err := w.Join(t.Context(), v, chat.JoinRequest{Profile: chat.Profile{DisplayName: "Ayşe", Locale: "tr"}})

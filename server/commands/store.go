@@ -15,6 +15,7 @@ import (
 	"sohbet/models"
 	"sohbet/server/audit"
 	"sohbet/server/backup"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/config"
 	"sohbet/server/lock"
@@ -141,7 +142,7 @@ func prune() *cobra.Command {
 				if !c.Flags().Changed("days") {
 					days = cfg.RetentionDays
 				}
-				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Logger: log})
+				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Logger: log})
 				swept, err := room.Sweep(ctx, time.Duration(days)*24*time.Hour)
 				codes, failed := store.PurgeCodes(ctx, time.Now())
 				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d messages, %d conversations and %d sign-in codes deleted\n"), swept.Messages, swept.Threads, codes)

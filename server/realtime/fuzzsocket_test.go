@@ -39,11 +39,16 @@ func FuzzSocketInput(f *testing.F) {
 			case "join":
 				so.Join(string(e.Arg(0)))
 			case "all":
-				_ = s.Library().Sockets().Emit("aside", e.Args...)
+				if aside, err := s.Encode("aside", e.Args...); err == nil {
+					s.Publish(realtime.Publication{First: realtime.Group{Room: "all", Frames: []realtime.Frame{aside}}})
+				}
 			}
 		})
 	}
-	s.OnConnect(handler)
+	s.OnConnect(func(so *realtime.Socket) {
+		so.Join("all")
+		handler(so)
+	})
 	s.Namespace("/custom", handler)
 	host := raw.Serve(f, s, "/socket.io/")
 	bystander := host.Socket()

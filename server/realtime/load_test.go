@@ -18,9 +18,10 @@ import (
 // Many goroutines publish to overlapping rooms while sockets join, leave and disconnect. Sockets that stay receive everything once and
 // in the publishers' order; others never receive a number twice or out of order.
 func TestManyConnections(t *testing.T) {
-	const roomCount, publishers, each = 6, 6, 400
+	const roomCount, publishers, each, everyone = 6, 6, 400, "everyone"
 	name := func(i int) string { return fmt.Sprint("room ", i%roomCount) }
 	s, host := serve(t, realtime.Options{}, func(so *realtime.Socket) {
+		so.Join(everyone)
 		so.OnEvent(func(e realtime.Event) {
 			room := strings.Trim(string(e.Arg(0)), `"`)
 			switch e.Name {
@@ -61,14 +62,17 @@ func TestManyConnections(t *testing.T) {
 	}
 	quiet := make(chan struct{})
 	var asides sync.WaitGroup
-	asides.Go(func() { // also broadcasts through the library continuously, so that wandering sockets always have something to read
+	aside, err := s.Encode("aside")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asides.Go(func() { // goes on after the publishers, so that wandering sockets always have something to read
 		for {
 			select {
 			case <-quiet:
 				return
 			default:
-				_ = s.Library().To("room 0").Emit("aside", 1)
-				_ = s.Library().Sockets().Emit("aside", 2)
+				s.Publish(realtime.Publication{First: realtime.Group{Room: everyone, Frames: []realtime.Frame{aside}}})
 				time.Sleep(5 * time.Millisecond)
 			}
 		}

@@ -29,8 +29,6 @@ type Options struct {
 	// Identify extracts from the request that opened a connection what its sockets need to know about the client ([Socket.Client]),
 	// since the request itself is not kept. It is called once per connection, before its first socket.
 	Identify func(*http.Request) any
-	// Watch is notified of rooms that get or lose all members; may be nil.
-	Watch Watch
 	// Logger receives panics of event handlers. Nil disables logging.
 	Logger *slog.Logger
 }
@@ -62,11 +60,11 @@ func New(o Options) *Server {
 		o.ConnectTimeout = 45 * time.Second
 	}
 	s := &Server{engine: engine.New(o.Engine), log: o.Logger, allow: o.Allow, identify: o.Identify, namespaces: make(map[string]struct{})}
-	s.rooms.byName, s.rooms.watch = make(map[string]*room), o.Watch
+	s.rooms.byName = make(map[string]*room)
 
 	settings := socket.DefaultServerOptions()
 	settings.SetParser(wireParser{})
-	settings.SetAdapter(&adapterBuilder{srv: s})
+	settings.SetAdapter(adapterBuilder{})
 	settings.SetConnectTimeout(o.ConnectTimeout)
 	settings.SetServeClient(false)
 	s.io = socket.NewServer(nil, settings)

@@ -10,16 +10,6 @@ type rooms struct {
 	mu     sync.RWMutex // guards byName and every socket's list; locked before a room's own mutex
 	byName map[string]*room
 	made   uint64
-	watch  Watch
-}
-
-// Watch is notified of which rooms have members here, so that a cluster adapter can subscribe to them.
-type Watch interface {
-	// Opened is called for a room's first member, Closed when the last one has left. They must not block or call back.
-	Opened(room string)
-	Closed(room string)
-	// Await returns when everything published to an opened room on any process reaches this one, or after a timeout.
-	Await(room string)
 }
 
 type room struct {
@@ -41,9 +31,6 @@ func (r *rooms) join(s *Socket, name string) {
 		r.made++
 		ro = &room{name: name, serial: r.made, members: make(map[*Socket]struct{}, 1)}
 		r.byName[name] = ro
-		if r.watch != nil {
-			r.watch.Opened(name)
-		}
 	}
 	if slices.Contains(s.joined, ro) {
 		return
@@ -82,9 +69,6 @@ func (r *rooms) drop(ro *room, s *Socket) {
 	ro.mu.Unlock()
 	if empty {
 		delete(r.byName, ro.name)
-		if r.watch != nil {
-			r.watch.Closed(ro.name)
-		}
 	}
 }
 
@@ -92,16 +76,6 @@ func (r *rooms) get(name string) *room {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.byName[name]
-}
-
-func (r *rooms) of(s *Socket) []string {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	names := make([]string, len(s.joined))
-	for i, ro := range s.joined {
-		names[i] = ro.name
-	}
-	return names
 }
 
 // Members returns the number of sockets in a room.

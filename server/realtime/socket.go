@@ -85,14 +85,8 @@ func (s *Socket) Emit(name string, args ...any) (bool, error) {
 	return s.conn.Queue(f, false), nil
 }
 
-// Join adds the socket to a room. It does nothing for a disconnected socket. Anything published to the room on any process after Join
-// has returned reaches the socket.
-func (s *Socket) Join(name string) {
-	s.srv.rooms.join(s, name)
-	if w := s.srv.rooms.watch; w != nil {
-		w.Await(name)
-	}
-}
+// Join adds the socket to a room. It does nothing for a disconnected socket.
+func (s *Socket) Join(name string) { s.srv.rooms.join(s, name) }
 
 // Leave removes the socket from a room.
 func (s *Socket) Leave(name string) { s.srv.rooms.leave(s, name) }

@@ -12,6 +12,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/models/storetest"
+	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
 	"sohbet/server/logging/loggingtest"
@@ -65,7 +66,7 @@ func newEnvOn(t *testing.T, bot *telegramtest.Server, store *models.Store, chang
 			t.Error(err)
 		}
 	})
-	h.chatService = chat.New(chat.Options{Store: store, Files: h.files, Publisher: h.recorder, Messages: always{}, NewThreads: always{}, Logger: log})
+	h.chatService = chat.New(chat.Options{Store: store, Files: h.files, Publisher: h.recorder, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: always{}, NewThreads: always{}, Logger: log})
 	o := telegram.Options{
 		Token: telegramtest.Token, ChatID: telegramtest.GroupID, APIURL: bot.URL, Locale: "tr", Pace: telegram.Pace{Off: true},
 		Store: store, Chat: h.chatService, Media: h.files, Log: log, Now: time.Now,

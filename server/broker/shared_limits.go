@@ -1,4 +1,4 @@
-package cluster
+package broker
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sohbet/server/signal"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 type limits struct {
 	mu      sync.Mutex
 	pending map[spending]int
-	wake    chan struct{}
+	wake    signal.Signal
 }
 
 type spending struct {
@@ -33,10 +35,6 @@ type sharedLimiter struct {
 	name        string
 	every, span time.Duration
 	raise       func(key string, left time.Duration)
-}
-
-func (l *limits) init() {
-	l.pending, l.wake = make(map[spending]int), make(chan struct{}, 1)
 }
 
 // limitScript adds spent tokens to the shared state of each key: the time at which the limit will be fully refilled, which each spent
@@ -58,82 +56,72 @@ for i, key in ipairs(KEYS) do
 end
 return answers`)
 
-// Limiter is a rate limiter that [Cluster.Share] can share with those of the same name on other processes.
-type Limiter interface {
-	// Share sets the function to call with every spent token of a key, with negative n for a refund.
-	Share(spent func(key string, n int))
-	// Raise records that a key will be fully refilled only after a time, because of tokens spent on other processes.
-	Raise(key string, left time.Duration)
-	// Rate returns the time after which one token is refilled, and all of them.
-	Rate() (every, span time.Duration)
-}
-
-// Share shares a limiter with the other processes.
-func (c *Cluster) Share(name string, l Limiter) {
+// ShareLimiter shares a limiter with the other processes.
+func (r *Redis) ShareLimiter(name string, l Limiter) {
 	every, span := l.Rate()
 	if every == 0 {
 		return
 	}
 	shared := &sharedLimiter{name: name, every: every, span: span, raise: l.Raise}
-	l.Share(func(key string, n int) {
-		if !c.up.Load() {
+	l.OnSpent(func(key string, n int) {
+		if !r.up.Load() {
 			return
 		}
-		c.limits.mu.Lock()
-		first := len(c.limits.pending) == 0
-		c.limits.pending[spending{shared, key}] += n
-		c.limits.mu.Unlock()
+		r.limits.mu.Lock()
+		first := len(r.limits.pending) == 0
+		r.limits.pending[spending{shared, key}] += n
+		r.limits.mu.Unlock()
 		if first {
-			rouse(c.limits.wake)
+			r.limits.wake.Set()
 		}
 	})
 }
 
-func (c *Cluster) keepLimits() {
+func (r *Redis) runLimits() {
 	for {
 		select {
-		case <-c.limits.wake:
-		case <-c.ctx.Done():
+		case <-r.limits.wake:
+		case <-r.ctx.Done():
 			return
 		}
 		select {
 		case <-time.After(limitsGather):
-		case <-c.ctx.Done():
+		case <-r.ctx.Done():
 			return
 		}
-		c.limits.mu.Lock()
-		pending := c.limits.pending
-		c.limits.pending = make(map[spending]int, len(pending))
-		c.limits.mu.Unlock()
+		r.limits.mu.Lock()
+		pending := r.limits.pending
+		r.limits.pending = make(map[spending]int, len(pending))
+		r.limits.mu.Unlock()
 		some := make([]spending, 0, min(len(pending), limitsMost))
 		for s := range pending {
 			if some = append(some, s); len(some) == limitsMost {
-				c.tellSpent(some, pending)
+				r.reportSpent(some, pending)
 				some = some[:0]
 			}
 		}
-		c.tellSpent(some, pending)
+		r.reportSpent(some, pending)
 	}
 }
 
-// tellSpent reports the tokens spent of some keys. If that fails they count only on this process.
-func (c *Cluster) tellSpent(some []spending, spent map[spending]int) {
-	if len(some) == 0 || !c.up.Load() {
+// reportSpent reports the tokens spent of some keys. If that fails they count only on this process.
+func (r *Redis) reportSpent(some []spending, spent map[spending]int) {
+	if len(some) == 0 || !r.up.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, answerTimeout)
+	ctx, cancel := context.WithTimeout(r.ctx, answerTimeout)
 	defer cancel()
 	keys, args := make([]string, 0, len(some)), make([]any, 0, 3*len(some))
 	for _, s := range some {
-		keys = append(keys, c.names.limit(s.limiter.name, s.key))
+		keys = append(keys, r.names.limit(s.limiter.name, s.key))
 		args = append(args, spent[s], s.limiter.every.Microseconds(), s.limiter.span.Microseconds())
 	}
-	left, err := limitScript.Run(ctx, c.redis, keys, args...).Int64Slice()
+	left, err := limitScript.Run(ctx, r.client, keys, args...).Int64Slice()
 	if err == nil && len(left) != len(some) {
 		err = fmt.Errorf("%d answers for %d keys", len(left), len(some))
 	}
 	if err != nil {
-		c.log.Debug("cluster: failed to share rate limits", "error", err)
+		r.log.Debug("broker: failed to share rate limits", "error", err)
 		return
 	}
 	for i, s := range some {

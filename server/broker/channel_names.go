@@ -1,4 +1,4 @@
-package cluster
+package broker
 
 import (
 	"crypto/aes"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// names computes channel and key names in Redis. The names reveal no thread ids or addresses to Redis or its logs, and processes of two
+// names computes channel and key names in Redis. They reveal no thread ids or addresses to Redis or its logs, and processes of two
 // databases can share one Redis without interfering.
 type names struct {
 	prefix string
@@ -32,10 +32,7 @@ func (n *names) hash(key []byte, text string) []byte {
 	return h.Sum(nil)[:16]
 }
 
-// channel returns the channel of a room.
-func (n *names) channel(room string) string { return n.prefix + "r" + string(n.hash(n.mac, room)) }
-
-// all returns the channel to which every process is subscribed.
+// all returns the channel of everything that processes publish.
 func (n *names) all() string { return n.prefix + "all" }
 
 // processes returns the key of the sorted set of live processes, scored by the second of their last heartbeat.

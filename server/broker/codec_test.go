@@ -1,4 +1,4 @@
-package cluster
+package broker
 
 import (
 	"reflect"
@@ -10,23 +10,23 @@ import (
 func TestPackets(t *testing.T) {
 	message, older := realtime.Frame("42[\"message\"]"), realtime.Frame("42[\"older\"]")
 	for name, p := range map[string]packet{
-		"beat": {kind: kindBeat, from: 7}, "turned": {kind: kindTurned, from: 7, sent: 3, name: "switch"},
-		"forget": {kind: kindForget, from: 1<<64 - 1, sent: 1 << 40, post: Post{Thread: thread}},
-		"post": {kind: kindPost, from: 7, sent: 1, post: Post{Thread: thread, ID: 1 << 50, Follows: -1, Publication: realtime.Publication{
+		"heartbeat": {kind: kindHeartbeat, from: 7}, "topic": {kind: kindTopic, from: 7, sequence: 3, topic: "settings"},
+		"changed": {kind: kindChanged, from: 1<<64 - 1, sequence: 1 << 40, delivery: Delivery{Thread: thread}},
+		"delivery": {kind: kindDelivery, from: 7, sequence: 1, delivery: Delivery{Thread: thread, ID: 1 << 50, Follows: -1, Publication: realtime.Publication{
 			First: realtime.Group{Room: "thread:x", Frames: []realtime.Frame{message, older}, Only: 2}, Except: "socket", Volatile: true,
 			Second: realtime.Group{Room: "agents", Frames: []realtime.Frame{message}},
 		}}},
-		"nothing": {kind: kindPost},
+		"nothing": {kind: kindDelivery},
 	} {
 		data := p.encode(nil)
-		if from, sent, err := sender(string(data)); err != nil || from != p.from || sent != p.sent {
-			t.Errorf("%s: sent by %d as number %d: %v", name, from, sent, err)
+		if from, sequence, err := sender(string(data)); err != nil || from != p.from || sequence != p.sequence {
+			t.Errorf("%s: sent by %d as number %d: %v", name, from, sequence, err)
 		}
 		got, err := decode(data)
 		if err != nil || !reflect.DeepEqual(got, p) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
-		if name == "post" && &got.post.First.Frames[0][0] != &got.post.Second.Frames[0][0] {
+		if name == "delivery" && &got.delivery.First.Frames[0][0] != &got.delivery.Second.Frames[0][0] {
 			t.Error("a frame for two groups is two")
 		}
 		for n := range data {
@@ -38,7 +38,7 @@ func TestPackets(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add((&packet{kind: kindPost, from: 7, sent: 1, post: Post{Thread: thread, ID: 5, Publication: realtime.Publication{
+	f.Add((&packet{kind: kindDelivery, from: 7, sequence: 1, delivery: Delivery{Thread: thread, ID: 5, Publication: realtime.Publication{
 		First: realtime.Group{Room: "r", Frames: []realtime.Frame{[]byte("x"), []byte("y")}},
 	}}}).encode(nil))
 	f.Add([]byte{1})
@@ -48,7 +48,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		again, err := decode(p.encode(nil))
-		if err != nil || again.kind != p.kind || again.post.ID != p.post.ID {
+		if err != nil || again.kind != p.kind || again.delivery.ID != p.delivery.ID {
 			t.Errorf("%v", err)
 		}
 	})
@@ -64,8 +64,11 @@ func TestNames(t *testing.T) {
 		return n
 	}
 	a, same, other := make(1), make(1), make(2)
-	if a.channel("x") != same.channel("x") || a.channel("x") == other.channel("x") || a.channel("x") == a.channel("y") || a.all() == other.all() {
+	if a.all() != same.all() || a.all() == other.all() {
 		t.Error("channels")
+	}
+	if a.limit("l", "x") != same.limit("l", "x") || a.limit("l", "x") == other.limit("l", "x") || a.limit("l", "x") == a.limit("l", "y") {
+		t.Error("keys of limits")
 	}
 	hidden, ok := a.thread(thread)
 	if id, back := same.id(hidden); !ok || !back || id != thread {

@@ -1,4 +1,4 @@
-package cluster
+package broker
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sohbet/server/signal"
 )
 
 // presenceMost is the maximum number of visitors per script call.
@@ -18,7 +20,7 @@ const presenceMost = 500
 type presence struct {
 	mu   sync.Mutex
 	ops  []presenceOp
-	wake chan struct{}
+	wake signal.Signal
 }
 
 type presenceOp struct {
@@ -26,8 +28,6 @@ type presenceOp struct {
 	mode    string // argument of presenceScript
 	done    func() // called unless another process has the visitor
 }
-
-func (p *presence) init() { p.wake = make(chan struct{}, 1) }
 
 // presenceScript adds visitors to this process's set ("+"), removes them ("-") or leaves it unchanged ("?"), and returns for each
 // whether another process has it.
@@ -47,10 +47,10 @@ end
 redis.call('EXPIRE', mine, 60)
 return answers`)
 
-// beatScript stores a heartbeat of this process, and returns whether the process was registered, followed by the processes whose
+// heartbeatScript stores a heartbeat of this process, and returns whether the process was registered, followed by the processes whose
 // heartbeats have stopped.
 // KEYS: the set of processes. ARGV: prefix of the visitor sets, this process, seconds without a heartbeat.
-var beatScript = redis.NewScript(`
+var heartbeatScript = redis.NewScript(`
 local now = tonumber(redis.call('TIME')[1])
 local known = redis.call('ZSCORE', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[1], now, ARGV[2])
@@ -77,37 +77,37 @@ end
 redis.call('DEL', ARGV[1] .. ARGV[2])
 return lost`)
 
-func (c *Cluster) id() string { return strconv.FormatUint(c.self, 36) }
+func (r *Redis) id() string { return strconv.FormatUint(r.self, 36) }
 
-// Arrived records that a thread's visitor has a first socket here, and calls fresh unless another process has one.
-func (c *Cluster) Arrived(thread string, fresh func()) { c.here.queue(c, thread, "+", fresh) }
+// Arrived records that a thread's visitor has a first socket here, and calls first unless another process has one.
+func (r *Redis) Arrived(thread string, first func()) { r.presence.queue(r, thread, "+", first) }
 
-// Departed records that the last socket is gone, and calls gone unless another process has one.
-func (c *Cluster) Departed(thread string, gone func()) { c.here.queue(c, thread, "-", gone) }
+// Departed records that the last socket is gone, and calls last unless another process has one.
+func (r *Redis) Departed(thread string, last func()) { r.presence.queue(r, thread, "-", last) }
 
-func (p *presence) queue(c *Cluster, thread, mode string, done func()) {
-	visitor, ok := c.names.thread(thread)
-	if !ok || !c.up.Load() { // after reconnecting, tellHere reports all visitors
+func (p *presence) queue(r *Redis, thread, mode string, done func()) {
+	visitor, ok := r.names.thread(thread)
+	if !ok || !r.up.Load() { // after reconnecting, reportAll reports all visitors
 		done()
 		return
 	}
 	p.mu.Lock()
 	p.ops = append(p.ops, presenceOp{visitor, mode, done})
 	p.mu.Unlock()
-	rouse(p.wake)
+	p.wake.Set()
 }
 
-// tellHere queues a report of all visitors connected here.
-func (c *Cluster) tellHere() {
-	p := &c.here
+// reportAll queues a report of all visitors connected here.
+func (r *Redis) reportAll() {
+	p := &r.presence
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, thread := range c.source.VisitorsHere() {
-		if visitor, ok := c.names.thread(thread); ok {
+	for _, thread := range r.local.Visitors.VisitorsHere() {
+		if visitor, ok := r.names.thread(thread); ok {
 			p.ops = append(p.ops, presenceOp{visitor, "+", nil})
 		}
 	}
-	rouse(p.wake)
+	p.wake.Set()
 }
 
 // take removes consecutive operations of the same mode from the queue.
@@ -125,31 +125,31 @@ func (p *presence) take() []presenceOp {
 	return taken
 }
 
-// keepPresence reports arrivals and departures and sends heartbeats.
-func (c *Cluster) keepPresence() {
-	tick := time.NewTicker(beatEvery)
+// runPresence reports arrivals and departures and sends heartbeats.
+func (r *Redis) runPresence() {
+	tick := time.NewTicker(heartbeatEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case <-c.here.wake:
-			c.tellPresence()
+		case <-r.presence.wake:
+			r.reportPresence()
 		case <-tick.C:
-			if c.up.Load() {
-				c.beat()
+			if r.up.Load() {
+				r.heartbeat()
 			}
-		case <-c.ctx.Done():
+		case <-r.ctx.Done():
 			return
 		}
 	}
 }
 
-func (c *Cluster) tellPresence() {
-	for ops := c.here.take(); len(ops) > 0; ops = c.here.take() {
+func (r *Redis) reportPresence() {
+	for ops := r.presence.take(); len(ops) > 0; ops = r.presence.take() {
 		visitors := make([]string, len(ops))
 		for i, op := range ops {
 			visitors[i] = op.visitor
 		}
-		elsewhere := c.elsewhere(c.ctx, ops[0].mode, visitors)
+		elsewhere := r.elsewhere(r.ctx, ops[0].mode, visitors)
 		for i, op := range ops {
 			if !elsewhere[i] {
 				call(op.done)
@@ -159,21 +159,21 @@ func (c *Cluster) tellPresence() {
 }
 
 // elsewhere runs presenceScript and returns for each visitor whether another process has it; false if Redis is unavailable.
-func (c *Cluster) elsewhere(ctx context.Context, mode string, visitors []string) []bool {
+func (r *Redis) elsewhere(ctx context.Context, mode string, visitors []string) []bool {
 	answers := make([]bool, len(visitors))
-	if !c.up.Load() {
+	if !r.up.Load() {
 		return answers
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	args := make([]any, 0, 3+len(visitors))
-	args = append(args, c.names.visitors(), c.id(), mode)
+	args = append(args, r.names.visitors(), r.id(), mode)
 	for _, v := range visitors {
 		args = append(args, v)
 	}
-	found, err := presenceScript.Run(ctx, c.redis, []string{c.names.processes()}, args...).Int64Slice()
+	found, err := presenceScript.Run(ctx, r.client, []string{r.names.processes()}, args...).Int64Slice()
 	if err != nil {
-		c.log.Debug("cluster: failed to query presence", "error", err)
+		r.log.Debug("broker: failed to query presence", "error", err)
 		return answers
 	}
 	for i := range min(len(found), len(answers)) {
@@ -183,17 +183,17 @@ func (c *Cluster) elsewhere(ctx context.Context, mode string, visitors []string)
 }
 
 // Online reports for each thread whether another process has its visitor.
-func (c *Cluster) Online(ctx context.Context, threads []string) []bool {
+func (r *Redis) Online(ctx context.Context, threads []string) []bool {
 	answers := make([]bool, len(threads))
 	visitors, places := make([]string, 0, len(threads)), make([]int, 0, len(threads))
 	for i, thread := range threads {
-		if v, ok := c.names.thread(thread); ok {
+		if v, ok := r.names.thread(thread); ok {
 			visitors, places = append(visitors, v), append(places, i)
 		}
 	}
 	for len(visitors) > 0 {
 		n := min(len(visitors), presenceMost)
-		for i, there := range c.elsewhere(ctx, "?", visitors[:n]) {
+		for i, there := range r.elsewhere(ctx, "?", visitors[:n]) {
 			answers[places[i]] = there
 		}
 		visitors, places = visitors[n:], places[n:]
@@ -201,43 +201,43 @@ func (c *Cluster) Online(ctx context.Context, threads []string) []bool {
 	return answers
 }
 
-// beat sends a heartbeat, and takes over the visitors of crashed processes.
-func (c *Cluster) beat() {
-	ctx, cancel := context.WithTimeout(c.ctx, answerTimeout)
+// heartbeat sends a heartbeat, and takes over the visitors of crashed processes.
+func (r *Redis) heartbeat() {
+	ctx, cancel := context.WithTimeout(r.ctx, answerTimeout)
 	defer cancel()
-	answer, err := beatScript.Run(ctx, c.redis, []string{c.names.processes()}, c.names.visitors(), c.id(), int(beatLost.Seconds())).StringSlice()
+	answer, err := heartbeatScript.Run(ctx, r.client, []string{r.names.processes()}, r.names.visitors(), r.id(), int(heartbeatLost.Seconds())).StringSlice()
 	if err == nil {
-		err = c.redis.Publish(ctx, c.names.all(), (&packet{kind: kindBeat, from: c.self}).encode(nil)).Err()
+		err = r.client.Publish(ctx, r.names.all(), (&packet{kind: kindHeartbeat, from: r.self}).encode(nil)).Err()
 	}
 	if err != nil {
-		c.log.Debug("cluster: failed to send a heartbeat", "error", err)
+		r.log.Debug("broker: failed to send a heartbeat", "error", err)
 		return
 	}
 	if len(answer) == 0 || answer[0] == "0" { // Redis lost its data, or this process was taken for crashed
-		c.tellHere()
+		r.reportAll()
 	}
-	if time.Since(time.UnixMilli(c.since.Load())) < 2*beatLost {
+	if time.Since(time.UnixMilli(r.since.Load())) < 2*heartbeatLost {
 		return // right after an outage all heartbeats are old
 	}
-	if c.others.lost() { // a crashed process may have stored messages that it did not announce
-		rouse(c.step)
+	if r.peers.lost() { // a crashed process may have stored messages that it did not announce
+		r.missed.Set()
 	}
 	for _, process := range answer[min(1, len(answer)):] {
-		if process == c.id() {
+		if process == r.id() {
 			continue
 		}
-		lost, err := inheritScript.Run(ctx, c.redis, []string{c.names.processes()}, c.names.visitors(), process).StringSlice()
+		lost, err := inheritScript.Run(ctx, r.client, []string{r.names.processes()}, r.names.visitors(), process).StringSlice()
 		if err != nil {
-			c.log.Debug("cluster: failed to take over the visitors of a stopped process", "error", err)
+			r.log.Debug("broker: failed to take over the visitors of a stopped process", "error", err)
 			return
 		}
 		if len(lost) > 0 {
-			c.log.Info("visitors of a stopped process have not reconnected", "visitors", len(lost))
+			r.log.Info("visitors of a stopped process have not reconnected", "visitors", len(lost))
 		}
-		c.working.Go(func() { // there may be thousands, which must not delay heartbeats
+		r.working.Go(func() { // there may be thousands, which must not delay heartbeats
 			for _, visitor := range lost {
-				if thread, ok := c.names.id(visitor); ok && c.ctx.Err() == nil {
-					c.source.Lost(c.ctx, thread)
+				if thread, ok := r.names.id(visitor); ok && r.ctx.Err() == nil {
+					r.local.Visitors.Lost(r.ctx, thread)
 				}
 			}
 		})

@@ -1,4 +1,4 @@
-package cluster
+package broker
 
 import (
 	"encoding/binary"
@@ -11,54 +11,51 @@ import (
 type kind byte
 
 const (
-	// Sent to the channels of rooms.
-	kindPost   kind = 1 + iota // a publication
-	kindForget                 // a thread changed
-	// Sent to the channel of all processes.
-	kindBeat    // heartbeat
-	kindBye     // the sender is shutting down
-	kindTurned  // a change that is not about one thread; has a name
-	kindCleared // every thread was deleted
-	kindResync  // the sender dropped queued packets during an outage
+	kindDelivery  kind = 1 + iota // a publication
+	kindChanged                   // a thread changed
+	kindHeartbeat                 // the sender is alive
+	kindBye                       // the sender is shutting down
+	kindTopic                     // a notification
+	_                             // earlier versions, which may still run, mean something else by it
+	kindResync                    // the sender dropped queued packets during an outage
 )
 
-// packet is a message between processes. sent is the sender's sequence number for packets to rooms, which identifies duplicates: a
-// packet to two rooms arrives twice at a process with members in both, and a packet is sent again if it is unknown whether it arrived.
+// packet is a message between processes.
 type packet struct {
-	kind kind
-	from uint64 // the sending process
-	sent uint64
-	post Post   // for kindPost; for kindForget only Thread is set
-	name string // for kindTurned
+	kind     kind
+	from     uint64   // the sending process
+	sequence uint64   // number of the packet at its sender, 0 for kindHeartbeat and kindResync
+	delivery Delivery // for kindDelivery; for kindChanged only Thread is set
+	topic    string   // for kindTopic
 }
 
-var errPacket = errors.New("cluster: invalid packet")
+var errPacket = errors.New("broker: invalid packet")
 
 // encode appends the packet to dst. Numbers are varints and strings are prefixed with their length, as in encoding/binary. The frames
 // are already encoded for the sockets, so each event is encoded once for all processes.
 func (p *packet) encode(dst []byte) []byte {
 	dst = append(dst, byte(p.kind))
 	dst = binary.BigEndian.AppendUint64(dst, p.from)
-	dst = binary.AppendUvarint(dst, p.sent)
+	dst = binary.AppendUvarint(dst, p.sequence)
 	switch p.kind {
-	case kindTurned:
-		return appendText(dst, p.name)
-	case kindForget:
-		return appendText(dst, p.post.Thread)
-	case kindPost:
+	case kindTopic:
+		return appendText(dst, p.topic)
+	case kindChanged:
+		return appendText(dst, p.delivery.Thread)
+	case kindDelivery:
 	default:
 		return dst
 	}
-	post := &p.post
+	d := &p.delivery
 	var flags byte
-	if post.Volatile {
+	if d.Volatile {
 		flags = 1
 	}
 	dst = append(dst, flags)
-	dst = appendText(dst, post.Thread)
-	dst = binary.AppendVarint(dst, post.ID)
-	dst = binary.AppendVarint(dst, post.Follows)
-	dst = appendText(dst, post.Except)
+	dst = appendText(dst, d.Thread)
+	dst = binary.AppendVarint(dst, d.ID)
+	dst = binary.AppendVarint(dst, d.Follows)
+	dst = appendText(dst, d.Except)
 	var frames []realtime.Frame
 	index := func(f realtime.Frame) uint64 {
 		for i, known := range frames {
@@ -69,7 +66,7 @@ func (p *packet) encode(dst []byte) []byte {
 		frames = append(frames, f)
 		return uint64(len(frames) - 1)
 	}
-	for _, g := range [...]*realtime.Group{&post.First, &post.Second} {
+	for _, g := range [...]*realtime.Group{&d.First, &d.Second} {
 		dst = appendText(dst, g.Room)
 		dst = append(dst, byte(g.Only))
 		dst = binary.AppendUvarint(dst, uint64(len(g.Frames)))
@@ -137,16 +134,16 @@ func (r *reader) text() []byte { return r.take(r.uvarint()) }
 const maxFrames = 1 << 16
 
 // sender decodes only the sending process and the sequence number of a packet.
-func sender(payload string) (from, sent uint64, err error) {
+func sender(payload string) (from, sequence uint64, err error) {
 	r := reader{rest: []byte(payload[:min(len(payload), 1+8+binary.MaxVarintLen64)])}
 	r.byte()
 	if id := r.take(8); id != nil {
 		from = binary.BigEndian.Uint64(id)
 	}
-	if sent = r.uvarint(); r.bad {
+	if sequence = r.uvarint(); r.bad {
 		return 0, 0, errPacket
 	}
-	return from, sent, nil
+	return from, sequence, nil
 }
 
 // decode decodes a packet. The frames reference data, which must not be modified afterwards.
@@ -156,14 +153,14 @@ func decode(data []byte) (p packet, err error) {
 	if from := r.take(8); from != nil {
 		p.from = binary.BigEndian.Uint64(from)
 	}
-	p.sent = r.uvarint()
+	p.sequence = r.uvarint()
 	switch p.kind {
-	case kindTurned:
-		p.name = string(r.text())
-	case kindForget:
-		p.post.Thread = string(r.text())
-	case kindPost:
-		r.post(&p.post)
+	case kindTopic:
+		p.topic = string(r.text())
+	case kindChanged:
+		p.delivery.Thread = string(r.text())
+	case kindDelivery:
+		r.delivery(&p.delivery)
 	}
 	if r.bad || p.kind == 0 || len(r.rest) > 0 {
 		return packet{}, errPacket
@@ -171,13 +168,13 @@ func decode(data []byte) (p packet, err error) {
 	return p, nil
 }
 
-func (r *reader) post(post *Post) {
-	post.Volatile = r.byte() == 1
-	post.Thread = string(r.text())
-	post.ID, post.Follows = r.varint(), r.varint()
-	post.Except = string(r.text())
+func (r *reader) delivery(d *Delivery) {
+	d.Volatile = r.byte() == 1
+	d.Thread = string(r.text())
+	d.ID, d.Follows = r.varint(), r.varint()
+	d.Except = string(r.text())
 	var indices [2][]uint64
-	groups := [...]*realtime.Group{&post.First, &post.Second}
+	groups := [...]*realtime.Group{&d.First, &d.Second}
 	for i, g := range groups {
 		g.Room, g.Only = string(r.text()), realtime.Side(r.byte())
 		n := r.uvarint()

@@ -1,0 +1,73 @@
+// Package broker connects the processes that serve one chat: what one process publishes reaches the members of rooms on all of them, a
+// thread's messages in the order of their ids; presence, cache invalidation and rate limits are shared.
+//
+// [Memory] is for a single process, [Redis] for several. With Redis no data is lost: messages are in the database, and a process that
+// missed one detects that by the ids and reads it from there.
+package broker
+
+import (
+	"context"
+	"time"
+
+	"sohbet/server/realtime"
+)
+
+// Delivery is a publication for the members of rooms on all processes.
+type Delivery struct {
+	realtime.Publication
+	Thread string // id of the thread it is about; "" for none
+	// ID is the id of the message that it announces, 0 if none, and Follows the id of the previous message in the thread, or -1 if that
+	// is unknown and the message may have been announced before.
+	ID, Follows int64
+	Done        func() // called when it has been delivered on this process; may be nil
+}
+
+func (d *Delivery) done() { call(d.Done) }
+
+func call(fn func()) {
+	if fn != nil {
+		fn()
+	}
+}
+
+// Local is the process that a broker connects to the others.
+type Local struct {
+	Sockets  *realtime.Server
+	Store    Store
+	Visitors Visitors
+	// Backfill returns the deliveries of a thread's messages with after < id <= upTo, oldest first and at most limit, and whether there
+	// are more.
+	Backfill func(ctx context.Context, thread string, after, upTo int64, limit int) (found []Delivery, more bool, err error)
+}
+
+// Store is the part of models.Store that a broker uses.
+type Store interface {
+	// Settle returns when everything that this process committed before has been published.
+	Settle(ctx context.Context) error
+	NewestID(ctx context.Context) (int64, error)
+	// NewestIDs returns the id of the newest message of each thread that has one with an id greater than after.
+	NewestIDs(ctx context.Context, after int64) (map[string]int64, error)
+	// Forget evicts a thread from the cache, ForgetAll every thread.
+	Forget(thread string)
+	ForgetAll()
+}
+
+// Visitors is the part of chat.Service that a broker uses.
+type Visitors interface {
+	// VisitorsHere lists the threads whose visitors are connected to this process.
+	VisitorsHere() []string
+	// Lost is called for a visitor whose process crashed and who has not reconnected elsewhere.
+	Lost(ctx context.Context, thread string)
+	// Resync asks the clients of this process to refetch all state other than messages, because announcements may have been lost.
+	Resync()
+}
+
+// Limiter is a rate limiter that processes can share.
+type Limiter interface {
+	// OnSpent sets the function to call with every spent token of a key, with negative n for a refund.
+	OnSpent(spent func(key string, n int))
+	// Raise records that a key will be fully refilled only after a time, because of tokens spent on other processes.
+	Raise(key string, left time.Duration)
+	// Rate returns the time after which one token is refilled, and all of them.
+	Rate() (every, span time.Duration)
+}
