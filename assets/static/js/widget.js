@@ -9,6 +9,7 @@ const box = byId('talk');
 
 /** The id of the newest message of the team that the visitor has seen. */
 let seen = store.get('seen') ?? 0;
+/** @type {boolean | null} */
 let had = null;
 
 function look() {
@@ -28,7 +29,8 @@ function report() {
   send('talk', has);
 }
 
-function open({ phone = false } = {}) {
+/** @param {{phone: boolean}} how */
+function open({ phone }) {
   box.hidden = false;
   messageList.onVisible();
   look();
