@@ -20,6 +20,22 @@ interface TypedEventTarget<Events> {
   dispatchEvent(event: Event): boolean;
 }
 
+/** What a browser keeps of the visitor. */
+interface Visitor {
+  name: string;
+  phone?: string;
+  /** the visitor's only credential; must not enter a URL */
+  thread: string | null;
+  /** up to which message the team has read */
+  read?: number;
+  /** the newest message of the team that was seen in any tab */
+  seen?: number;
+  /** whether the visitor has left an address when asked for one */
+  reach?: boolean;
+  /** the id of the embedding site's signed-in user */
+  person?: string;
+}
+
 /** What failed requests throw, Refused or APIError; other exceptions have none of these fields. */
 interface Failure extends Error {
   code?: string;

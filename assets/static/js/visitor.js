@@ -16,17 +16,9 @@ import { teamLine } from './visitor/team-status.js';
 /** @import { Item, Stored } from './lib/outbox.js' */
 
 const HEARTBEAT = 30_000;
+/** Texts for the connection's states. @type {Lookup<string>} */
+const TROUBLE = { connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' };
 
-/**
- * @typedef {object} Visitor
- * @property {string} name
- * @property {string} [phone]
- * @property {string | null} thread the visitor's only credential; must not enter a URL
- * @property {number} [read] up to which message the team has read
- * @property {number} [seen] the newest message of the team that was seen in any tab
- * @property {boolean} [reach] whether the visitor has left an address when asked for one
- * @property {string} [person] the id of the embedding site's signed-in user
- */
 /** @typedef {Stored & {visitor: Visitor, draft: string, sound: boolean, seen: number}} Kept */
 
 /** @type {BrowserStorage<Kept>} */
@@ -312,7 +304,7 @@ function showTeam(now) {
 }
 
 function showState() {
-  const trouble = situation.blocked ? 'state_blocked' : me && /** @type {Lookup<string>} */ ({ connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' })[connection.state];
+  const trouble = situation.blocked ? 'state_blocked' : me && TROUBLE[connection.state];
   byId('state').textContent = trouble ? t(`visitor.${trouble}`) : teamLine(team) || t(me ? 'visitor.state_online' : 'visitor.state_start');
   byId('talk').dataset.connection = connection.state;
 }

@@ -2,6 +2,7 @@
 // the agent switches it on; no permission is requested when the page loads.
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { FILE_TEXTS } from '../lib/message-entry.js';
 import { canRing, ring } from '../lib/sound.js';
 import * as push from './push-subscription.js';
 /** @import { BrowserStorage } from '../lib/browser-storage.js' */
@@ -66,12 +67,15 @@ export function alerts(store, threads, open, say) {
     if (id) open(id);
   });
 
-  /** Alerts the agent to a visitor's message; `watched`: it is visible in this console. @param {Protocol.Message} message @param {string} name @param {boolean} watched */
+  /**
+   * Alerts the agent to a visitor's message; `watched`: it is visible in this console.
+   * @param {Protocol.Message} message @param {string} name @param {boolean} watched
+   */
   return function told(message, name, watched) {
     if (watched) return;
     if (store.get('sound')) ring();
     if (!document.hidden || !on() || pushed) return; // a push notification is shown instead
-    const kind = /** @type {Lookup<string>} */ ({ image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' })[message.content_type];
+    const kind = FILE_TEXTS[message.content_type];
     const text = message.content_text || (kind ? t(kind) : '');
     try {
       const note = new Notification(name, { body: text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text, tag: `sohbet-${message.thread_id}`, icon: './favicon.svg' });

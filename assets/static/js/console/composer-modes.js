@@ -8,6 +8,11 @@ import { newID } from '../lib/outbox.js';
 
 /** @typedef {'reply' | 'note' | 'edit'} Mode */
 
+/** Why a note or an edit was not stored, by error code. @type {Lookup<string>} */
+const REASONS = {
+  offline: 'console.unsent_offline', timeout: 'console.unsent_offline', rate_limit_exceeded: 'talk.failed_rate_limit_exceeded', unauthorized: 'console.expired',
+};
+
 /**
  * @param {OpenThread} openThread
  * @param {Connection} connection
@@ -27,7 +32,7 @@ export function composerModes(openThread, connection, noted) {
 
   /** @param {unknown} error */
   function why(error) {
-    return t(/** @type {Lookup<string>} */ ({ offline: 'console.unsent_offline', timeout: 'console.unsent_offline', rate_limit_exceeded: 'talk.failed_rate_limit_exceeded', unauthorized: 'console.expired' })[/** @type {Failure} */ (error).code ?? ''] ?? 'console.unsent');
+    return t(REASONS[/** @type {Failure} */ (error).code ?? ''] ?? 'console.unsent');
   }
 
   /**

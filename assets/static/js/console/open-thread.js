@@ -147,7 +147,10 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     if (id === this.current) this.close();
   }
 
-  /** Saves a text that could not be sent as a draft of a conversation that is no longer open. @param {string} id @param {'draft' | 'note'} draft @param {string} text */
+  /**
+   * Saves a text that could not be sent as a draft of a conversation that is no longer open.
+   * @param {string} id @param {'draft' | 'note'} draft @param {string} text
+   */
   keepFor(id, draft, text) { this.#drafts.set(`${draft}.${id}`, text); }
 
   /**

@@ -78,7 +78,10 @@ export function exportDialog({ openThread, session }) {
   };
 }
 
-/** Requests the export by POST, so that the thread id is not in a URL, and starts a download of the response. @param {Record<'thread_id' | 'format' | 'notes' | 'time_zone', unknown>} what */
+/**
+ * Requests the export by POST, so that the thread id is not in a URL, and starts a download of the response.
+ * @param {Record<'thread_id' | 'format' | 'notes' | 'time_zone', unknown>} what
+ */
 async function save(what) {
   let answer;
   try {

@@ -1,6 +1,7 @@
 // Renders the list of conversations. Only visible rows exist, however long the list is; elements are reused on scrolling.
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { FILE_TEXTS } from '../lib/message-entry.js';
 import { ago, span, whole } from '../lib/time.js';
 /** @import { Thread, ThreadStore } from './thread-store.js' */
 
@@ -251,7 +252,7 @@ export class ThreadList {
 
   /** Renders a placeholder for a conversation that is being loaded. @param {Row} row */
   #blank(row) {
-    row.shown = null;
+    row.shown = '';
     row.item.className = 'row coming';
     row.item.setAttribute('aria-selected', 'false');
     row.item.setAttribute('aria-label', t('console.coming'));
@@ -362,7 +363,7 @@ function makeRow(n) {
   const face = make('span', { className: 'row-face' });
   const item = make('li', { className: 'row', id: `row-${n}`, attrs: { role: 'option' } },
     face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, badge, unread), wait);
-  return { item, face, name, time, last, badge, unread, dot, sign, wait, waited, shown: /** @type {string | null} */ (null), signed: /** @type {string | null} */ (null) };
+  return { item, face, name, time, last, badge, unread, dot, sign, wait, waited, shown: '', signed: '' };
 }
 
 /** Sets a text only if it differs, because most rows rarely change. @param {HTMLElement} node @param {string} text */
@@ -372,9 +373,7 @@ function put(node, text) {
 
 /** @param {Thread} thread @param {boolean} mine */
 function preview(thread, mine) {
-  /** @type {Lookup<string>} */
-  const kinds = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' };
-  const kind = kinds[thread.lastType];
+  const kind = FILE_TEXTS[thread.lastType];
   const text = thread.last || (kind ? t(kind) : '');
   if (!text) return t('console.no_message');
   return mine ? t('console.mine', { text: `\u2068${text}\u2069` }) : text; // bidi isolation keeps punctuation with its text

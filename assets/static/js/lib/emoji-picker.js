@@ -38,7 +38,9 @@ function build(button) {
     }
     const rtl = document.documentElement.dir === 'rtl' ? -1 : 1;
     const at = keys.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
-    const to = /** @type {Lookup<number>} */ ({ ArrowRight: at + rtl, ArrowLeft: at - rtl, ArrowDown: at + WIDE, ArrowUp: at - WIDE, Home: 0, End: keys.length - 1 })[event.key];
+    /** @type {Lookup<number>} */
+    const targets = { ArrowRight: at + rtl, ArrowLeft: at - rtl, ArrowDown: at + WIDE, ArrowUp: at - WIDE, Home: 0, End: keys.length - 1 };
+    const to = targets[event.key];
     if (to === undefined || !keys[to]) return;
     event.preventDefault();
     keys[at].tabIndex = -1;

@@ -6,6 +6,9 @@ import { parse } from './time.js';
 
 const GROUP = 2 * 60_000;
 
+/** The texts that stand for a file without a caption. @type {Lookup<string>} */
+export const FILE_TEXTS = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' };
+
 /**
  * Stored messages have an id and are ordered by it; unsent ones follow after them, ordered by n. What a page inserts itself, such as a note,
  * has a key, follows the message with the id `after`, and makes its own element.

@@ -5,13 +5,15 @@ import { bubble, dayLine, progress, refill } from './message-bubble.js';
 import { byId, make } from './dom.js';
 import { FollowEnd } from './follow-end.js';
 import { t } from './i18n.js';
-import { compare, entryOf, entryOfItem, together } from './message-entry.js';
+import { compare, entryOf, entryOfItem, FILE_TEXTS, together } from './message-entry.js';
 import { VirtualWindow } from './virtual-window.js';
 import { dayKey } from './time.js';
 /** @import { Actions, Entry } from './message-entry.js' */
 /** @import { Item, Outbox } from './outbox.js' */
 
 const ANNOUNCED = 280;
+/** The entry of an inserted item without what belongs to it. @type {Omit<Entry, 'n' | 'at'>} */
+const BLANK = { id: 0, clientID: '', own: false, system: true, text: '', type: 'text', url: '', file: {}, state: '', node: null };
 
 /** @typedef {{after: number, order?: number, at: Date, draw: () => HTMLElement}} Inserted */
 /** @typedef {{older: Event, seen: Event}} Events */
@@ -97,7 +99,7 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
 
   /** Announces a new message to screen readers. @param {Protocol.Message} message */
   #announce({ content_text: text, content_type: type }) {
-    const kind = /** @type {Lookup<string>} */ ({ image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' })[type];
+    const kind = FILE_TEXTS[type];
     const words = [kind && t(kind), text && (text.length > ANNOUNCED ? `${text.slice(0, ANNOUNCED)}…` : text)].filter(Boolean).join(', ');
     this.#announcer.append(make('p', {}, t('talk.said', { text: words })));
     while (this.#announcer.childElementCount > 3) this.#announcer.firstElementChild?.remove();
@@ -128,7 +130,7 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
     for (const [key, { after, order = 1, at, draw }] of this.#inserted) {
       if (this.#olderPages.more !== false && !(first && after >= first)) continue;
       this.#inserted.delete(key);
-      this.#insert({ id: 0, clientID: '', key, after, n: order, at, draw, own: false, system: true, text: '', type: 'text', url: '', file: {}, state: '', node: null }, false);
+      this.#insert({ ...BLANK, key, after, n: order, at, draw }, false);
     }
     this.#end.layoutSoon();
   }
@@ -213,7 +215,10 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
     this.#dropWhere((id) => gone.has(id));
   }
 
-  /** Removes the stored messages with ids in (after, upTo] that the server no longer has, which are all but `ids`. @param {number} after @param {number} upTo @param {number[]} ids */
+  /**
+   * Removes the stored messages with ids in (after, upTo] that the server no longer has, which are all but `ids`.
+   * @param {number} after @param {number} upTo @param {number[]} ids
+   */
   dropBetween(after, upTo, ids) {
     const there = new Set(ids);
     this.#dropWhere((id) => id > after && id <= upTo && !there.has(id));

@@ -77,7 +77,7 @@ const BEGINNINGS = [
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: files begin with them
 
 /** Determines a file's kind from its content: its name, and the media type given by the browser, may be missing or wrong. @param {File} file */
-async function judge(file) {
+async function classify(file) {
   const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 1024 + 5).arrayBuffer()));
   const [kind, mime] = BEGINNINGS.find(([, , pattern]) => pattern.test(head)) ?? /** @type {const} */ (['unknown', '']);
   return { kind, mime };
@@ -86,7 +86,7 @@ async function judge(file) {
 /** Checks and prepares a file for sending. Throws Unfit. @param {File} file @returns {Promise<Attachment>} */
 export async function prepare(file) {
   if (file.size === 0) throw new Unfit('empty', { name: file.name });
-  const { kind, mime } = await judge(file).catch(() => { throw new Unfit('unreadable', { name: file.name }); });
+  const { kind, mime } = await classify(file).catch(() => { throw new Unfit('unreadable', { name: file.name }); });
   const name = file.name || t(kind === 'image' ? 'talk.picture' : 'talk.file');
   const blob = mime && mime !== file.type ? file.slice(0, file.size, mime) : file;
   const ready = kind === 'audio' || kind === 'file' ? { type: kind, blob, name } : { blob, name, ...await fit(blob, kind, name) };

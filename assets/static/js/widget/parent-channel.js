@@ -38,7 +38,11 @@ export const on = (what, fn) => { handlers[what] = /** @type {(detail: unknown) 
 export const ready = new Promise((/** @type {(welcome: Greeting) => void} */ resolve) => { resolveReady = resolve; });
 
 /** The signed-in user with valid details; only id and hash if the checking code cannot be loaded. */
-const checked = async (/** @type {GivenPerson} */ person) => import('./visitor-details.js').then(({ factsOf }) => factsOf(person, (text) => send('warn', text)), () => /** @type {Person} */ ({ id: person.id, hash: person.hash }));
+const checked = async (/** @type {GivenPerson} */ person) => {
+  /** @type {Person} */
+  const known = { id: person.id, hash: person.hash };
+  return import('./visitor-details.js').then(({ factsOf }) => factsOf(person, (text) => send('warn', text)), () => known);
+};
 
 if (framed) {
   byId('talk').hidden = true;
