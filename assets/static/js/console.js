@@ -30,7 +30,6 @@ import { BrowserStorage } from './lib/browser-storage.js';
 import { parse } from './lib/time.js';
 import { TypingIn } from './lib/typing.js';
 /** @import { Item, Stored } from './lib/outbox.js' */
-/** @import { Thread } from './console/thread-store.js' */
 
 /** @typedef {{open: string} & Record<`draft.${string}` | `note.${string}`, string>} Drafts */
 /** @typedef {Stored & {notify: boolean, sound: boolean, keys: boolean}} Kept */

@@ -14,7 +14,7 @@ const MARKER = 'sohbet.talk';
 // Sites may concatenate or copy the script, inline it, or eval it. Then the script's own URL is unknown, and the site has to name
 // the server.
 const current = /** @type {HTMLScriptElement | null} */ (document.currentScript);
-const script = [current, ...document.scripts].find((one) => one?.dataset.server || /widget\.js/.test(one?.src ?? '')) ?? current;
+const script = [current, ...document.scripts].find((one) => one && (one.dataset.server || /widget\.js/.test(one.src))) ?? current;
 const data = script?.dataset ?? {};
 const named = data.server ?? window.SohbetServer;
 const complain = (/** @type {string} */ text) => console.error(`Sohbet: ${text}`);
@@ -28,7 +28,7 @@ const chat = chatURL();
 /** @param {URL} address of the chat */
 function start(address) {
   const lang = [data.lang, document.documentElement.lang, ...navigator.languages].map((tag) => tag?.split('-')[0].toLowerCase()).find((tag) => tag && SETTINGS.texts[tag]) ?? SETTINGS.locale;
-  /** @type {Record<string, ((detail?: unknown) => void)[]>} */
+  /** @type {Lookup<((detail?: unknown) => void)[]>} */
   const listeners = {};
   const place = () => ({ url: location.origin + location.pathname, title: document.title });
   /** @type {GivenPerson | null} */
@@ -75,7 +75,7 @@ function start(address) {
 
   const commands = {
     open() {
-      revive();
+      if (shown) panel.attach();
       if (panel.isOpen) return;
       if (shown) channel.load();
       panel.open();
@@ -96,7 +96,7 @@ function start(address) {
       else listeners[event] = [...listeners[event] ?? [], fn];
     },
     /** @param {string} event @param {unknown} fn */
-    off(event, fn) { listeners[event] = (listeners[event] ?? []).filter((one) => one !== fn); },
+    off(event, fn) { listeners[event] = listeners[event]?.filter((one) => one !== fn); },
     /** @param {GivenPerson} who */
     identify(who) {
       const { id, hash } = who ?? {};
@@ -135,8 +135,7 @@ function start(address) {
   };
   const waiting = window.Sohbet?.q ?? [];
   call.loaded = true;
-  const revive = () => { if (shown) panel.attach(); };
-  call.revive = revive;
+  call.revive = () => { if (shown) panel.attach(); };
   window.Sohbet = call;
   for (const args of waiting) call(...args);
 

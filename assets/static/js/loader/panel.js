@@ -13,10 +13,10 @@ const PRESSABLE = 'a[href],button,input,select,textarea,summary,[role=button],[o
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {string} className
+ * @param {string} [className]
  * @param {...(Node | string)} children
  */
-function make(tag, className = '', ...children) {
+function make(tag, className, ...children) {
   const node = document.createElement(tag);
   if (className) node.className = className;
   node.append(...children);
