@@ -28,13 +28,13 @@ import (
 
 // Options are the dependencies and settings of the HTTP handlers.
 type Options struct {
-	Chat     *chat.Service
-	Store    *models.Store
-	Sessions *auth.Sessions
-	Known    *auth.Known
-	Codes    *auth.Codes
-	CSRF     *auth.CSRF
-	Password *auth.Password
+	Chat            *chat.Service
+	Store           *models.Store
+	Sessions        *auth.Sessions
+	TrustedBrowsers *auth.TrustedBrowsers
+	Codes           *auth.Codes
+	CSRF            *auth.CSRF
+	Password        *auth.Password
 
 	Media *media.Service
 

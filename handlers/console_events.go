@@ -63,8 +63,8 @@ func (p *peer) presence(_ context.Context, _ chat.Actor, in presencePayload, e r
 	return nil
 }
 
-func (p *peer) facts(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
-	facts, err := p.h.Chat.Facts(ctx, agent, in.ThreadID)
+func (p *peer) visitorDetails(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
+	facts, err := p.h.Chat.VisitorDetails(ctx, agent, in.ThreadID)
 	return doneWith(e, err, "facts", facts)
 }
 

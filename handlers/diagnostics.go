@@ -17,8 +17,8 @@ import (
 	"sohbet/server/metrics"
 )
 
-// KeepHistory takes a sample for the charts every [metrics.SampleEvery] until ctx ends.
-func (a *API) KeepHistory(ctx context.Context) {
+// RecordSamples takes a sample for the charts every [metrics.SampleEvery] until ctx ends.
+func (a *API) RecordSamples(ctx context.Context) {
 	latency, last := a.Numbers.MessageLatency(), a.Store.Stats().Appended
 	tick := time.NewTicker(metrics.SampleEvery)
 	defer tick.Stop()

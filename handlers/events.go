@@ -37,7 +37,7 @@ var clientEvents = map[string]clientEvent{
 	"join_thread":        on(Agents, perEvent, (*peer).joinThread),
 	"leave_thread":       on(Agents, perEvent, (*peer).leaveThread),
 	"presence":           on(Agents, perEvent, (*peer).presence),
-	"facts":              on(Agents, perEvent, (*peer).facts),
+	"facts":              on(Agents, perEvent, (*peer).visitorDetails),
 	"message_to_visitor": on(Agents, perEvent, (*peer).post),
 	"edit_message":       on(Agents, perEvent, (*peer).editMessage),
 	"set_status":         on(Agents, perEvent, (*peer).setStatus),

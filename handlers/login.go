@@ -66,7 +66,7 @@ func (a *API) security(c echo.Context, event, actor, outcome string) {
 // loginKey returns the key under which the sign-in limits count a client: its address, or the id of a browser in which an agent has
 // signed in before, so that attackers at the same address cannot lock that browser out.
 func (a *API) loginKey(c echo.Context) string {
-	if id := a.Known.ID(c.Request()); id != "" {
+	if id := a.TrustedBrowsers.ID(c.Request()); id != "" {
 		return id
 	}
 	return auth.AddressKey(a.Address(c.Request()))
@@ -145,7 +145,7 @@ func (a *API) Login(c echo.Context) error {
 	if err := a.limitLogin(c, "ask"); err != nil {
 		return err
 	}
-	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password, a.Known.ID(c.Request()), auth.AddressKey(a.Address(c.Request())))
+	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password, a.TrustedBrowsers.ID(c.Request()), auth.AddressKey(a.Address(c.Request())))
 	var limited auth.Limited
 	if errors.As(err, &limited) {
 		a.LoginLimit.Return("ask " + a.loginKey(c)) // no password was compared
@@ -219,7 +219,7 @@ func (a *API) verify(c echo.Context) error {
 	a.LoginLimit.Forget("ask " + key)
 	a.LoginLimit.Forget("enter " + key)
 	a.security(c, audit.SignIn, subject, audit.OK)
-	return a.Known.Mark(c.Response(), c.Request())
+	return a.TrustedBrowsers.Mark(c.Response(), c.Request())
 }
 
 // otp is a code as sent by clients: a string, possibly with spaces, or a number, which has lost its leading zeros.

@@ -47,7 +47,7 @@ func TestProtocolDescribesObjects(t *testing.T) {
 	document := protocoltest.Read(t)
 	for title, object := range map[string]any{
 		"Message object": chat.Message{}, "Thread object": chat.ThreadView{}, "Note object": chat.Note{}, "Team object": chat.Team{},
-		"Block object": chat.BlockedVisitor{}, "Facts object": chat.Facts{}, "Earlier thread object": chat.Earlier{},
+		"Block object": chat.BlockedVisitor{}, "Facts object": chat.VisitorDetails{}, "Earlier thread object": chat.Earlier{},
 		"Canned reply object": chat.Canned{}, "Undelivered message object": chat.Undelivered{}, "Channel state object": chat.ChannelState{},
 		"Thread counts object": chat.Counts{}, "Server event `message_error`": failure{},
 	} {

@@ -101,7 +101,7 @@ func (r Rest) Recall(ctx context.Context, thread string, after, upTo int64, limi
 // Turned applies a change that another process announced.
 func (r Rest) Turned(what string) {
 	if what == models.TurnedSwitch {
-		r.Chat.LookAway()
+		r.Chat.AwayChanged()
 		return
 	}
 	r.Heard(what)

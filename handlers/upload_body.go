@@ -29,13 +29,13 @@ const (
 	drainTime = time.Minute
 )
 
-func patience(bytes int64) time.Duration {
+func uploadTimeout(bytes int64) time.Duration {
 	return stallTime + time.Duration(bytes/slowest)*time.Second
 }
 
-// Patiently is middleware that lets the body be read as long as it makes progress, instead of the fixed read timeout: every read must
+// WithUploadTimeout is middleware that lets the body be read as long as it makes progress, instead of the fixed read timeout: every read must
 // return data within UploadStall, and the average must be at least 4 KB/s. It also limits the number of such bodies.
-func (a *API) Patiently(next echo.HandlerFunc) echo.HandlerFunc {
+func (a *API) WithUploadTimeout(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		body := &arriving{ReadCloser: r.Body, control: http.NewResponseController(c.Response()), address: auth.AddressKey(a.Address(r)),

@@ -241,7 +241,7 @@ func (a *API) Uploaded(c echo.Context) error {
 		return errNotFound
 	}
 	// Allow enough time for slow mobile networks.
-	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(patience(file.Size)))
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(uploadTimeout(file.Size)))
 	h.Set("Content-Type", file.Type)
 	h.Set("Content-Disposition", disposition(file))
 	h.Set("Content-Security-Policy", uploadPolicy)

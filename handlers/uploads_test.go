@@ -38,7 +38,7 @@ func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
 	})
 	e := echo.New()
 	e.HTTPErrorHandler = a.RenderError
-	e.POST("/api/upload/image", a.Upload(media.Image), a.Patiently)
+	e.POST("/api/upload/image", a.Upload(media.Image), a.WithUploadTimeout)
 	s := httptest.NewServer(e)
 	t.Cleanup(func() {
 		s.Close()

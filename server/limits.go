@@ -24,7 +24,7 @@ type Limits struct {
 	Events   auth.Tiers // socket events, including messages
 	Uploads  auth.Tiers // uploaded files
 	Login    *auth.Limiter
-	Sockets  *auth.Crowd
+	Sockets  *auth.ConnectionLimiter
 
 	Connections int // per address, excluding websockets; 0 = unlimited
 
@@ -58,7 +58,7 @@ func NewLimits(cfg *config.Config, now func() time.Time) Limits {
 		Events:   tiers(cfg.APILimit, 4, 40, 4000),      // 1,200, 12,000, 1,200,000 per minute
 		Uploads:  tiers(cfg.UploadLimit, 0, 1, 100),     // 10, 1,000 per five minutes
 		Login:    auth.NewLimiter(cfg.LoginLimit.Count, cfg.LoginLimit.Per, now),
-		Sockets:  auth.NewCrowd(tiers(cfg.APILimit, 0, 2, 100), perAddress, socketRoom()),
+		Sockets:  auth.NewConnectionLimiter(tiers(cfg.APILimit, 0, 2, 100), perAddress, socketRoom()),
 
 		Connections: connections,
 		packets:     config.Rate{Count: packetsPerRequest * cfg.APILimit.Count, Per: cfg.APILimit.Per}, // 2,400 per minute

@@ -58,9 +58,9 @@ func routes(e *echo.Echo, a *handlers.API) {
 
 	// Public: uploaded files, by unguessable names; and uploading, limited by RATE_LIMIT_UPLOAD.
 	get("/uploads/:folder/:name", a.Uploaded)
-	e.POST("/api/upload/image", a.Upload(media.Image), a.Patiently, a.LimitUploads)
-	e.POST("/api/upload/audio", a.Upload(media.Audio), a.Patiently, a.LimitUploads)
-	e.POST("/api/upload/file", a.Upload(media.Any), a.Patiently, a.LimitUploads)
+	e.POST("/api/upload/image", a.Upload(media.Image), a.WithUploadTimeout, a.LimitUploads)
+	e.POST("/api/upload/audio", a.Upload(media.Audio), a.WithUploadTimeout, a.LimitUploads)
+	e.POST("/api/upload/file", a.Upload(media.Any), a.WithUploadTimeout, a.LimitUploads)
 	e.POST("/api/upload/sign", a.SignUpload, a.LimitAPI, middleware.BodyLimit(loginBody))
 	e.POST("/api/upload/confirm", a.ConfirmUpload, a.LimitAPI, middleware.BodyLimit(loginBody))
 

@@ -30,7 +30,7 @@ func TestTelegram(t *testing.T) {
 				d.visitors = append(d.visitors, &visitor{window: 4, name: fmt.Sprintf("Ziyaretçi %02d", i)})
 			}
 			each := messages / visitors
-			d.bot.Weather(1, telegramtest.Rates{TooMany: 0.01, Internal: 0.02, Cuts: 0.02, RetryAfter: 1})
+			d.bot.RandomFaults(1, telegramtest.Rates{TooMany: 0.01, Internal: 0.02, Cuts: 0.02, RetryAfter: 1})
 
 			d.start()
 			d.write(each / 3)

@@ -102,13 +102,13 @@ func visitors(ctx context.Context, t *target) (any, error) {
 	for i := range talks {
 		err = errors.Join(err, talks[i].err)
 		res.Messages += talks[i].sent
-		res.Lost += int64(talks[i].sent - heardOf(&talks[i], &acked, &heard))
+		res.Lost += int64(talks[i].sent - receivedBy(&talks[i], &acked, &heard))
 	}
 	res.Acked, res.Heard = acked.report(), heard.report()
 	return res, errors.Join(err, err2)
 }
 
-func heardOf(k *talk, acked, heard *histogram) int {
+func receivedBy(k *talk, acked, heard *histogram) int {
 	acked.merge(&k.acked)
 	heard.merge(&k.heard)
 	return k.heard.n

@@ -116,7 +116,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		}()
 	}
 
-	s, house, err := (&parts{b, cfg, store, files, space, others, numbers, level, log}).wire()
+	s, background, err := (&parts{b, cfg, store, files, space, others, numbers, level, log}).wire()
 	if err != nil {
 		return err
 	}
@@ -129,13 +129,13 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	if terminal {
 		welcome(stdout, cmp.Or(cfg.PublicURL, url), cfg)
 	}
-	keeping, leave := context.WithCancel(ctx)
-	var under sync.WaitGroup
-	for _, chore := range house {
-		under.Go(func() { chore(keeping) })
+	backgroundCtx, stopBackground := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	for _, work := range background {
+		running.Go(func() { work(backgroundCtx) })
 	}
-	defer under.Wait()
-	defer leave()
+	defer running.Wait()
+	defer stopBackground()
 	return s.Serve(ctx)
 }
 

@@ -34,12 +34,12 @@ const testKey = "0123456789abcdef0123456789abcdef"
 // site is the whole program without the command line, assembled as in serve, behind a test server.
 type site struct {
 	*httptest.Server
-	server *server.Server
-	store  *models.Store
-	log    *loggingtest.Buffer
-	files  *media.Service
-	house  chores
-	dir    string // DATA_DIR
+	server  *server.Server
+	store   *models.Store
+	log     *loggingtest.Buffer
+	files   *media.Service
+	workers workers
+	dir     string // DATA_DIR
 }
 
 const metricsToken = "metrics-secret"
@@ -68,7 +68,7 @@ func openOn(t *testing.T, store *models.Store, usage usage, pairs ...string) *si
 	t.Helper()
 	cfg := settings(t, pairs...)
 	s := &site{store: store, log: &loggingtest.Buffer{}, dir: cfg.DataDir}
-	s.server, s.files, s.house = assemble(t, cfg, store, usage, s.log)
+	s.server, s.files, s.workers = assemble(t, cfg, store, usage, s.log)
 	s.Server = httptest.NewServer(s.server)
 	t.Cleanup(s.Close)
 	return s
@@ -77,22 +77,22 @@ func openOn(t *testing.T, store *models.Store, usage usage, pairs ...string) *si
 // usage returns the free and total space of a disk.
 type usage = func(dir string) (free, total uint64, err error)
 
-// keepHouse runs the background workers until the test ends.
-func (s *site) keepHouse(t *testing.T) {
+// runWorkers runs the background workers until the test ends.
+func (s *site) runWorkers(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	var beside sync.WaitGroup
-	for _, chore := range s.house {
-		beside.Go(func() { chore(ctx) })
+	var background sync.WaitGroup
+	for _, work := range s.workers {
+		background.Go(func() { work(ctx) })
 	}
 	t.Cleanup(func() {
 		stop()
-		beside.Wait()
+		background.Wait()
 	})
 }
 
 // assemble assembles the program as serve does.
-func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage, to io.Writer) (*server.Server, *media.Service, chores) {
+func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage, to io.Writer) (*server.Server, *media.Service, workers) {
 	t.Helper()
 	level := changing(cfg.LogLevel)
 	log := logging.New(to, level, true)
@@ -109,11 +109,11 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage
 			t.Error(err)
 		}
 	})
-	s, house, err := (&parts{Build{}, cfg, store, files, space, nil, numbers, level, log}).wire()
+	s, background, err := (&parts{Build{}, cfg, store, files, space, nil, numbers, level, log}).wire()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, files, house
+	return s, files, background
 }
 
 // browser returns an HTTP client with cookies that follows no redirects.

@@ -20,7 +20,7 @@ func TestFullDisk(t *testing.T) {
 		var free atomic.Uint64
 		free.Store(900 * mega)
 		s := openOn(t, store, func(string) (uint64, uint64, error) { return free.Load(), 1000 * mega, nil }, "MIN_FREE_DISK", "64MB")
-		s.keepHouse(t)
+		s.runWorkers(t)
 		v := s.socket(t, s.browser(t))
 		thread := v.emit("join", `{"display_name":"Ada"}`).ThreadID
 		browser := s.agent(t)
@@ -62,7 +62,7 @@ func TestFullDisk(t *testing.T) {
 		health("healthy", "ok", 200)
 		free.Store(150 * mega)
 		health("degraded", "warning", 200)
-		agent.heard("storage_status")
+		agent.received("storage_status")
 		if a := v.emit("message", mine(`{"text":"hello"}`)); !a.OK {
 			t.Errorf("nearly full: %s", a.raw)
 		}
@@ -72,8 +72,8 @@ func TestFullDisk(t *testing.T) {
 
 		free.Store(50 * mega)
 		health("degraded", "error", 503)
-		if told := agent.heard("storage_status"); !strings.Contains(told, `"storage":"full"`) {
-			t.Errorf("agents received %s", told)
+		if got := agent.received("storage_status"); !strings.Contains(got, `"storage":"full"`) {
+			t.Errorf("agents received %s", got)
 		}
 		for event, payload := range visitors {
 			if event != "join" {

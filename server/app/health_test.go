@@ -14,7 +14,7 @@ import (
 	"sohbet/models/storetest"
 )
 
-func TestHealthTellsTheTruth(t *testing.T) {
+func TestHealthReflectsFailures(t *testing.T) {
 	options := storetest.Options(t, "sqlite")
 	store, err := models.Open(t.Context(), options)
 	if err != nil {
@@ -53,8 +53,8 @@ func TestHealthTellsTheTruth(t *testing.T) {
 	}
 }
 
-// TestHealthTellsStrangersStatesAlone compares the response to an unauthenticated client with a list of everything it may contain.
-func TestHealthTellsStrangersStatesAlone(t *testing.T) {
+// TestPublicHealthHasStatesOnly compares the response to an unauthenticated client with a list of everything it may contain.
+func TestPublicHealthHasStatesOnly(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
 	form := regexp.MustCompile(`^\{"status":"healthy","timestamp":"[0-9T:.Z-]+","checks":\{"cloudinary":\{"status":"off"\},"database":\{"status":"ok"\},` +
 		`"disk":\{"status":"\w+"\},"memory":\{"status":"\w+"\},"redis":\{"status":"off"\},"telegram":\{"status":"off"\}\}\}\n$`)
@@ -160,7 +160,7 @@ func locked(t *testing.T, url string) *sql.DB {
 }
 
 // While another program locks the database file, stored data can be read, and writes fail.
-func TestHealthTellsThatNothingIsStored(t *testing.T) {
+func TestHealthReportsThatNothingIsStored(t *testing.T) {
 	options := storetest.Options(t, "sqlite")
 	store := storetest.Reopen(t, options)
 	seed(t, store, threadA, "Ada", "hello")

@@ -87,7 +87,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	s := open(t, store, "TELEGRAM_BOT_TOKEN", telegramtest.Token, "TELEGRAM_CHAT_ID", "-1002233445566", "TELEGRAM_API_URL", bot.URL,
 		"CLOUDINARY_URL", "cloudinary://"+cloudinarytest.Key+":"+cloudinarytest.Secret+"@"+cloudinarytest.Name, "CLOUDINARY_UPLOAD_PREFIX", cloud.URL,
 		"RATE_LIMIT_TELEGRAM", "off", "METRICS_TOKEN", "metrics-secret", "RATE_LIMIT_UPLOAD", "1/1h", "RATE_LIMIT_MESSAGE", "4/1h")
-	s.keepHouse(t)
+	s.runWorkers(t)
 	m := &scrapes{t: t, site: s, said: map[string]map[string]bool{}}
 	m.scrape()
 

@@ -24,14 +24,14 @@ func TestEveryRoute(t *testing.T) {
 		anonymous, visitor, agent int
 		stranger                  int // a visitor with a thread id that is not stored
 	}
-	everybody := func(status int) want { return want{status, status, status, status} }
-	agents, public, refused := want{401, 401, 200, 401}, everybody(200), everybody(404)
+	all := func(status int) want { return want{status, status, status, status} }
+	agents, public, refused := want{401, 401, 200, 401}, all(200), all(404)
 	table := []struct {
 		method, path, body string
 		want
 	}{
 		{"GET", "/", "", public}, {"GET", "/widget.js", "", public}, {"GET", "/widget", "", public}, {"GET", "/login", "", public}, {"GET", "/admin", "", want{302, 302, 200, 302}},
-		{"GET", "/health", "", public}, {"GET", "/health/live", "", public}, {"GET", "/health/ready", "", everybody(503)},
+		{"GET", "/health", "", public}, {"GET", "/health/live", "", public}, {"GET", "/health/ready", "", all(503)},
 		{"GET", "/favicon.ico", "", public}, {"GET", "/favicon.svg", "", public}, {"GET", "/manifest.json", "", public}, {"GET", "/admin/manifest.json", "", public}, {"GET", "/sw.js", "", public}, {"GET", "/offline", "", public},
 		{"GET", "/icon-192.png", "", public}, {"GET", "/icon-512.png", "", public}, {"GET", "/icon-maskable-512.png", "", public}, {"GET", "/apple-touch-icon.png", "", public}, {"GET", "/robots.txt", "", public},
 		{"GET", "/static/*", "", public}, {"GET", "/brand.css", "", refused}, {"GET", "/brand/logo", "", refused}, {"GET", "/brand/avatar", "", refused}, // neither is set
@@ -86,18 +86,18 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/diagnostics/repair", `{"name":"format"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/diagnostics/log-level", `{"level":"info"}`, agents},
 		{"POST", "/request-otp", "", public},
-		{"POST", "/verify-otp", `{"otp":"x"}`, everybody(401)},
-		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, everybody(403)},
-		{"POST", "/admin/verify-otp", `{"otp":"x"}`, everybody(401)},
+		{"POST", "/verify-otp", `{"otp":"x"}`, all(401)},
+		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, all(403)},
+		{"POST", "/admin/verify-otp", `{"otp":"x"}`, all(401)},
 		{"POST", "/telegram/webhook", "{}", refused}, // no bot is configured
-		{"POST", "/api/upload/image", "", everybody(400)}, {"POST", "/api/upload/audio", "", everybody(400)}, {"POST", "/api/upload/file", "{}", everybody(400)},
-		{"POST", "/api/upload/sign", `{"kind":"image"}`, public}, {"POST", "/api/upload/sign", `{"kind":"x"}`, everybody(400)},
-		{"POST", "/api/upload/confirm", `{"id":"x"}`, refused}, {"POST", "/api/upload/confirm", "", everybody(400)},
+		{"POST", "/api/upload/image", "", all(400)}, {"POST", "/api/upload/audio", "", all(400)}, {"POST", "/api/upload/file", "{}", all(400)},
+		{"POST", "/api/upload/sign", `{"kind":"image"}`, public}, {"POST", "/api/upload/sign", `{"kind":"x"}`, all(400)},
+		{"POST", "/api/upload/confirm", `{"id":"x"}`, refused}, {"POST", "/api/upload/confirm", "", all(400)},
 		{"GET", "/uploads/images/nothing.jpg", "", refused},
 		{"GET", "/nothing", "", refused}, {"POST", "/api/nothing", "", refused}, {"GET", "/socket.io/other.js", "", refused},
 		{"GET", "/static/0/nothing.js", "", refused}, {"GET", "/api/threads/x", "", refused},
-		{"POST", "/", "", everybody(405)}, {"GET", "/request-otp", "", everybody(405)}, {"PUT", "/api/threads", "", everybody(405)},
-		{"GET", "/logout", "", everybody(302)}, // last, because it ends the agent's session
+		{"POST", "/", "", all(405)}, {"GET", "/request-otp", "", all(405)}, {"PUT", "/api/threads", "", all(405)},
+		{"GET", "/logout", "", all(302)}, // last, because it ends the agent's session
 	}
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		s := open(t, store)

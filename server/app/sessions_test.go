@@ -46,8 +46,8 @@ func (s *site) cookie(t *testing.T, c *http.Client, name string) string {
 	return ""
 }
 
-// TestEveryEventAsEverybody sends the agents' events with every kind of invalid authentication.
-func TestEveryEventAsEverybody(t *testing.T) {
+// TestEveryEventAsEveryCaller sends the agents' events with every kind of invalid authentication.
+func TestEveryEventAsEveryCaller(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		s := open(t, store, "CORS_ORIGINS", "https://shop.example")
 		seed(t, store, threadA, "Ada", "first")
@@ -137,7 +137,7 @@ func TestSocketsOfEndedSessions(t *testing.T) {
 			so := s.socket(t, c)
 			so.emit("admin_join", "")
 			end(c)
-			if p := so.heard("error"); !strings.Contains(p, "unauthorized") {
+			if p := so.received("error"); !strings.Contains(p, "unauthorized") {
 				t.Errorf("%s: the socket received %s", what, p)
 			}
 			so.await(func(p string) bool { return p == "41" || p == "1" }) // or closed already
@@ -156,7 +156,7 @@ func TestSocketsOfEndedSessions(t *testing.T) {
 		if err := store.EndAllSessions(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if p := stays.heard("error"); !strings.Contains(p, "unauthorized") {
+		if p := stays.received("error"); !strings.Contains(p, "unauthorized") {
 			t.Errorf("after all sessions ended: %s", p)
 		}
 		if a := trying.emit("message", `{"text":"a visitor like any other"}`); !a.OK {
@@ -189,7 +189,7 @@ func TestLogoutAllCommand(t *testing.T) {
 			if out, err := command(t, "logout-all"); err != nil || !strings.Contains(out, "signed out") {
 				t.Fatalf("%q, %v", out, err)
 			}
-			if p := so.heard("error"); !strings.Contains(p, "unauthorized") {
+			if p := so.received("error"); !strings.Contains(p, "unauthorized") {
 				t.Errorf("the open console received %s", p)
 			}
 			if r := s.do(t, c, "GET", "/api/threads", ""); r.status != 401 {

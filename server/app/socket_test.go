@@ -111,8 +111,8 @@ func (so *socket) emit(event, payload string) ack {
 	return a[0]
 }
 
-// heard waits for an event and returns its packet, or "closed".
-func (so *socket) heard(event string) string {
+// received waits for an event and returns its packet, or "closed".
+func (so *socket) received(event string) string {
 	so.t.Helper()
 	return so.await(func(p string) bool { return strings.HasPrefix(p, `42["`+event+`"`) })
 }

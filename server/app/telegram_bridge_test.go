@@ -21,7 +21,7 @@ func TestSiteWithABot(t *testing.T) {
 	seed(t, store, threadA, "Ada")
 	s := open(t, store, "TELEGRAM_BOT_TOKEN", telegramtest.Token, "TELEGRAM_CHAT_ID", "-1002233445566", "TELEGRAM_API_URL", bot.URL,
 		"RATE_LIMIT_TELEGRAM", "off", "METRICS_TOKEN", "metrics-secret")
-	s.keepHouse(t)
+	s.runWorkers(t)
 	var seen bytes.Buffer // everything that the site responds
 	do := func(c *http.Client, method, path, body string, headers ...string) reply {
 		t.Helper()

@@ -16,9 +16,9 @@ import (
 	"sohbet/server/telegram/telegramtest"
 )
 
-// TestTheBotSpeaksForEveryProcess runs four processes on one database and one Redis: the first runs the bot, a visitor is on the
+// TestOneBotServesEveryProcess runs four processes on one database and one Redis: the first runs the bot, a visitor is on the
 // second, agents on the others. The operator's messages reach them all, and still do after the process with the bot was killed.
-func TestTheBotSpeaksForEveryProcess(t *testing.T) {
+func TestOneBotServesEveryProcess(t *testing.T) {
 	redis := os.Getenv("SOHBET_TEST_REDIS")
 	if redis == "" {
 		t.Fatal("SOHBET_TEST_REDIS is not set: run `make test`, or this through .ci/services")
@@ -39,20 +39,20 @@ func TestTheBotSpeaksForEveryProcess(t *testing.T) {
 	}
 	ali.say("merhaba")
 	for _, agent := range agents {
-		agent.hears("message_from_visitor", "merhaba")
+		agent.listensTo("message_from_visitor", "merhaba")
 	}
 	first := leader.sent("merhaba")
 	bot.Say(telegramtest.In{Topic: first.Topic, Text: "buyurun"})
 	for _, one := range append(agents, ali) {
-		if h := one.hears("message", "buyurun"); h.sender != "telegram" {
+		if h := one.listensTo("message", "buyurun"); h.sender != "telegram" {
 			t.Errorf("the operator's answer comes from %q", h.sender)
 		}
 	}
 	for _, agent := range agents {
-		agent.hears("message_from_telegram", "buyurun")
+		agent.listensTo("message_from_telegram", "buyurun")
 	}
 	agents[0].emit("message", map[string]string{"thread_id": ali.thread, "text": "ben de buradayım"})
-	ali.hears("message", "ben de buradayım")
+	ali.listensTo("message", "ben de buradayım")
 	leader.sent("ben de buradayım")
 	for i, s := range []*shop{second, third, fourth} {
 		if n := s.telegrams(); n != "0" {
@@ -65,7 +65,7 @@ func TestTheBotSpeaksForEveryProcess(t *testing.T) {
 	second.sent("orada mısınız?")
 	bot.Say(telegramtest.In{Topic: first.Topic, Text: "buradayız"})
 	for _, one := range append(agents, ali) {
-		one.hears("message", "buradayız")
+		one.listensTo("message", "buradayız")
 	}
 	quiet(ali, first.Topic, "buyurun", "ben de buradayım", "buradayız")
 }
@@ -115,7 +115,7 @@ func (g *guest) ask(number int, event string, payload ...any) {
 		g.t.Fatal(err)
 	}
 	g.socket.Send(fmt.Sprintf("42%d%s", number, text))
-	g.hears("ack", fmt.Sprint(number))
+	g.listensTo("ack", fmt.Sprint(number))
 }
 
 // telegrams returns how many messages this process has sent to Telegram.

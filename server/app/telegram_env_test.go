@@ -32,22 +32,22 @@ type shop struct {
 	bot *telegramtest.Server
 }
 
-func openShop(t *testing.T, world telegramtest.Options, env ...string) *shop {
+func openShop(t *testing.T, options telegramtest.Options, env ...string) *shop {
 	t.Helper()
-	return openShopOn(t, telegramtest.New(t, world), world, env...)
+	return openShopOn(t, telegramtest.New(t, options), options, env...)
 }
 
 // openShopOn is openShop with a bot that other processes may share.
-func openShopOn(t *testing.T, bot *telegramtest.Server, world telegramtest.Options, env ...string) *shop {
+func openShopOn(t *testing.T, bot *telegramtest.Server, options telegramtest.Options, env ...string) *shop {
 	t.Helper()
-	return &shop{Process: process.Start(t, t.TempDir(), append(shopEnv(bot, world), env...)...), t: t, bot: bot}
+	return &shop{Process: process.Start(t, t.TempDir(), append(shopEnv(bot, options), env...)...), t: t, bot: bot}
 }
 
 // shopEnv returns the environment of a shop.
-func shopEnv(bot *telegramtest.Server, world telegramtest.Options) []string {
+func shopEnv(bot *telegramtest.Server, options telegramtest.Options) []string {
 	chat := telegramtest.GroupID
-	if world.Chat.ID != 0 {
-		chat = world.Chat.ID
+	if options.Chat.ID != 0 {
+		chat = options.Chat.ID
 	}
 	return []string{"SECRET_KEY=" + testKey, "RATE_LIMIT_MESSAGE=off", "RATE_LIMIT_API=off", "RATE_LIMIT_LOGIN=off", "RATE_LIMIT_TELEGRAM=off",
 		"LOG_LEVEL=debug", "METRICS_TOKEN=measure", "TELEGRAM_API_URL=" + bot.URL, "TELEGRAM_BOT_TOKEN=" + telegramtest.Token,
@@ -63,13 +63,13 @@ type guest struct {
 	joined chan string
 	done   chan struct{}
 
-	mu     sync.Mutex
-	change chan struct{} // closed and replaced with each event
-	heard  []heard
+	mu       sync.Mutex
+	change   chan struct{} // closed and replaced with each event
+	received []receivedMessage
 }
 
-// heard is one received event; an acknowledgement is the event "ack", whose text is the packet's id.
-type heard struct {
+// receivedMessage is one received event; an acknowledgement is the event "ack", whose text is the packet's id.
+type receivedMessage struct {
 	name, text, sender, kind, file string
 	last                           int64 // id in a mark
 	at                             time.Time
@@ -106,7 +106,7 @@ func (g *guest) listen() {
 			return
 		}
 		if number, _, acked := strings.Cut(packet, "["); acked && strings.HasPrefix(number, "43") {
-			g.remember(heard{name: "ack", text: number[2:], at: time.Now()})
+			g.remember(receivedMessage{name: "ack", text: number[2:], at: time.Now()})
 			continue
 		}
 		var event []json.RawMessage
@@ -134,14 +134,14 @@ func (g *guest) listen() {
 		if name == "message_reaction" {
 			m.Text = m.Reaction + " " + m.Text
 		}
-		g.remember(heard{name, m.Text + m.Status + m.Error, m.Sender, m.Type, m.File, m.Last, time.Now()})
+		g.remember(receivedMessage{name, m.Text + m.Status + m.Error, m.Sender, m.Type, m.File, m.Last, time.Now()})
 	}
 }
 
-func (g *guest) remember(h heard) {
+func (g *guest) remember(h receivedMessage) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.heard = append(g.heard, h)
+	g.received = append(g.received, h)
 	close(g.change)
 	g.change = make(chan struct{})
 }
@@ -157,15 +157,15 @@ func (g *guest) emit(event string, payload any) {
 
 func (g *guest) say(text string) { g.t.Helper(); g.emit("message", map[string]string{"text": text}) }
 
-// hears waits for a message with this text and returns it.
-func (g *guest) hears(name, text string) heard {
+// listensTo waits for a message with this text and returns it.
+func (g *guest) listensTo(name, text string) receivedMessage {
 	g.t.Helper()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
 		g.mu.Lock()
 		change := g.change
-		for _, h := range g.heard {
+		for _, h := range g.received {
 			if h.name == name && h.text == text {
 				g.mu.Unlock()
 				return h
@@ -177,7 +177,7 @@ func (g *guest) hears(name, text string) heard {
 		case <-timer.C:
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			g.t.Fatalf("no %s %q; heard %+v; the end of the server's log:\n%s", name, text, g.heard, g.Tail())
+			g.t.Fatalf("no %s %q; heard %+v; the end of the server's log:\n%s", name, text, g.received, g.Tail())
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (g *guest) hears(name, text string) heard {
 func (g *guest) all() (texts []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, h := range g.heard {
+	for _, h := range g.received {
 		if h.name == "message" {
 			texts = append(texts, h.text)
 		}
@@ -214,7 +214,7 @@ func (s *shop) sent(text string) telegramtest.Message {
 func quiet(g *guest, topic int, want ...string) {
 	g.t.Helper()
 	g.bot.Say(telegramtest.In{Topic: topic, Text: "son söz"})
-	g.hears("message", "son söz")
+	g.listensTo("message", "son söz")
 	if got, want := fmt.Sprint(g.all()), fmt.Sprint(append(want, "son söz")); got != want {
 		g.t.Errorf("the visitor received %s, want %s", got, want)
 	}

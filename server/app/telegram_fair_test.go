@@ -26,9 +26,9 @@ func TestTwentyAMinuteAreSharedFairly(t *testing.T) {
 	}
 	of := func(seconds float64) time.Duration { return time.Duration(seconds / 60 * float64(minute)) }
 	const slack = 3 * time.Second // for a slow machine
-	world := telegramtest.Forum()
-	world.PerMinute, world.Minute = 20, minute
-	s := openShop(t, world, "RATE_LIMIT_TELEGRAM=20/"+minute.String())
+	options := telegramtest.Forum()
+	options.PerMinute, options.Minute = 20, minute
+	s := openShop(t, options, "RATE_LIMIT_TELEGRAM=20/"+minute.String())
 	const visitors, each = 20, 20
 	var guests []*guest
 	for v := range visitors {
@@ -96,16 +96,16 @@ func TestTwentyAMinuteAreSharedFairly(t *testing.T) {
 	if index < 0 {
 		t.Fatalf("no visitor for %q", last.Text)
 	}
-	guests[index].hears("message", "okudum")
+	guests[index].listensTo("message", "okudum")
 }
 
-// TestManyRenamesDelayNobody changes a visitor's name continuously.
-func TestManyRenamesDelayNobody(t *testing.T) {
+// TestManyRenamesDelayNoDelivery changes a visitor's name continuously.
+func TestManyRenamesDelayNoDelivery(t *testing.T) {
 	t.Parallel()
 	const minute = 6 * time.Second
-	world := telegramtest.Forum()
-	world.PerMinute, world.Minute = 20, minute
-	s := openShop(t, world, "RATE_LIMIT_TELEGRAM=20/"+minute.String())
+	options := telegramtest.Forum()
+	options.PerMinute, options.Minute = 20, minute
+	s := openShop(t, options, "RATE_LIMIT_TELEGRAM=20/"+minute.String())
 	ali, veli := s.visit("Ali"), s.visit("Veli")
 	ali.say("merhaba Ali")
 	veli.say("merhaba Veli")

@@ -26,20 +26,20 @@ func TestMarkupReachesTheVisitorAsText(t *testing.T) {
 	said := s.bot.Say(telegramtest.In{Topic: topic, Text: text, Entities: []telegramtest.Entity{
 		entity(text, "blockquote", "😀 Alıntı", ""), entity(text, "bold", "çok önemli", ""), entity(text, "text_link", "liste", "https://example.com/liste"),
 	}})
-	ali.hears("message", "> 😀 Alıntı\nçok önemli liste (https://example.com/liste) burada")
+	ali.listensTo("message", "> 😀 Alıntı\nçok önemli liste (https://example.com/liste) burada")
 	text = "yeni liste"
 	s.bot.Edit(said.ID, text, entity(text, "text_link", "liste", "https://example.com/2"))
-	ali.hears("message_edited", "yeni liste (https://example.com/2)")
+	ali.listensTo("message_edited", "yeni liste (https://example.com/2)")
 
 	text = "mavi olan"
 	s.bot.Say(telegramtest.In{Topic: topic, Photo: photo(t), Caption: text, Entities: []telegramtest.Entity{entity(text, "text_link", "mavi", "https://example.com/mavi")}})
-	ali.hears("message", "mavi (https://example.com/mavi) olan")
+	ali.listensTo("message", "mavi (https://example.com/mavi) olan")
 
 	visitors := s.sent("fiyat nedir?").ID
 	s.bot.Say(telegramtest.In{Topic: topic, ReplyTo: visitors, Text: "10 lira", Quote: &telegramtest.Quote{Text: "fiyat", Manual: true}})
-	ali.hears("message", "> fiyat\n10 lira")
+	ali.listensTo("message", "> fiyat\n10 lira")
 	s.bot.Say(telegramtest.In{Topic: topic, ReplyTo: visitors, Text: "peşin", Quote: &telegramtest.Quote{Text: "💬 Ali"}}) // the server determined the quoted text
-	ali.hears("message", "peşin")
+	ali.listensTo("message", "peşin")
 }
 
 func short(m telegramtest.Message) string { return m.Text[strings.Index(m.Text, "#thread:"):] }
@@ -56,7 +56,7 @@ func TestOtherKindsOfMessagesPass(t *testing.T) {
 	} {
 		in.Topic, in.Caption = topic, caption
 		s.bot.Say(in)
-		if h := ali.hears("message", caption); h.kind != "file" || string(s.download(h.file)) != string(film) {
+		if h := ali.listensTo("message", caption); h.kind != "file" || string(s.download(h.file)) != string(film) {
 			t.Errorf("%s: %+v", caption, h)
 		}
 	}
@@ -73,7 +73,7 @@ func TestOtherKindsOfMessagesPass(t *testing.T) {
 		{telegramtest.Message{Dice: &telegramtest.Dice{Emoji: "🎲", Value: 5}}, "🎲 5"},
 	} {
 		s.bot.Say(telegramtest.In{Topic: topic, Other: &c.other})
-		ali.hears("message", c.want)
+		ali.listensTo("message", c.want)
 	}
 	s.bot.Say(telegramtest.In{Topic: topic, Other: &telegramtest.Message{Poll: &telegramtest.Poll{ID: "1", Question: "Hangisi?"}}})
 	s.sent("Bu tür mesajlar ziyaretçiye gönderilemiyor")
@@ -89,7 +89,7 @@ func TestLateTagsCount(t *testing.T) {
 	for _, caption := range []string{"", "", short(m) + " üçü"} {
 		s.bot.Say(telegramtest.In{Photo: photo(t), Album: "9001", Caption: caption})
 	}
-	ali.hears("message", "üçü")
+	ali.listensTo("message", "üçü")
 	if n := len(ali.all()); n != 3 {
 		t.Errorf("%d of three pictures arrived", n)
 	}
@@ -97,20 +97,20 @@ func TestLateTagsCount(t *testing.T) {
 	said := s.bot.Say(telegramtest.In{Text: "kime yazdım?"})
 	s.sent("hiç kimseye gönderilmedi")
 	s.bot.Edit(said.ID, short(m)+" size yazdım")
-	ali.hears("message", "size yazdım")
+	ali.listensTo("message", "size yazdım")
 	s.bot.Edit(said.ID, short(m)+" size yazmıştım")
-	ali.hears("message_edited", "size yazmıştım")
+	ali.listensTo("message_edited", "size yazmıştım")
 
 	first := s.bot.Say(telegramtest.In{Photo: photo(t), Album: "9002"})
 	s.bot.Say(telegramtest.In{Photo: photo(t), Album: "9002", Caption: "öbürü"})
 	s.bot.Edit(first.ID, short(m)+" biri")
-	ali.hears("message", "biri")
-	ali.hears("message", "öbürü")
+	ali.listensTo("message", "biri")
+	ali.listensTo("message", "öbürü")
 	quiet(ali, m.Topic, "", "", "üçü", "size yazdım", "biri", "öbürü")
 }
 
 // An operator who writes on behalf of a channel gets a notice that no visitor receives the message.
-func TestChannelsAreTold(t *testing.T) {
+func TestChannelStatesReachConsoles(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
 	ali.say("merhaba")
@@ -120,7 +120,7 @@ func TestChannelsAreTold(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	s.bot.Say(telegramtest.In{Topic: topic, Text: "gruptan", As: &telegramtest.Chat{ID: telegramtest.GroupID, Type: "supergroup", Title: "Mağaza"}})
-	ali.hears("message", "gruptan")
+	ali.listensTo("message", "gruptan")
 	quiet(ali, topic, "gruptan")
 }
 
@@ -132,15 +132,15 @@ func TestReactionsReachTheVisitor(t *testing.T) {
 	ali.say("teşekkürler")
 	m := s.sent("teşekkürler")
 	s.bot.React(m.ID, "👍")
-	ali.hears("message_reaction", "👍 teşekkürler")
+	ali.listensTo("message_reaction", "👍 teşekkürler")
 	s.bot.React(m.ID)
-	ali.hears("message_reaction", " teşekkürler")
+	ali.listensTo("message_reaction", " teşekkürler")
 	said := s.bot.Say(telegramtest.In{Topic: m.Topic, Text: "rica ederim"})
 	s.bot.React(said.ID, "🎉") // on the operator's own message
 	quiet(ali, m.Topic, "rica ederim")
 	ali.mu.Lock()
 	defer ali.mu.Unlock()
-	for _, h := range ali.heard {
+	for _, h := range ali.received {
 		if strings.Contains(h.text, "🎉") {
 			t.Errorf("%+v", h)
 		}

@@ -24,12 +24,12 @@ func TestMediaBothWays(t *testing.T) {
 	topic := s.sent("merhaba").Topic
 
 	s.bot.Say(telegramtest.In{Topic: topic, Photo: photo(t), Caption: "mavi olan"})
-	shown := ali.hears("message", "mavi olan")
+	shown := ali.listensTo("message", "mavi olan")
 	if got, _, err := image.Decode(bytes.NewReader(s.download(shown.file))); err != nil || got.Bounds().Dx() != 64 || shown.kind != "image" || shown.sender != "telegram" {
 		t.Errorf("%+v: %v", shown, err)
 	}
 	s.bot.Say(telegramtest.In{Topic: topic, Voice: voice(), Caption: "dinleyin"})
-	heard := ali.hears("message", "dinleyin")
+	heard := ali.listensTo("message", "dinleyin")
 	if got := s.download(heard.file); !bytes.Equal(got, voice()) || heard.kind != "audio" {
 		t.Errorf("%+v: %d bytes", heard, len(got))
 	}

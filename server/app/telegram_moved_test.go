@@ -15,8 +15,8 @@ import (
 // /health shows the new id.
 func TestTheGroupBecomesASupergroup(t *testing.T) {
 	const former, now int64 = -4242, -1004242424242
-	world := telegramtest.Options{Chat: telegramtest.Chat{ID: former, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true}
-	bot := telegramtest.New(t, world)
+	options := telegramtest.Options{Chat: telegramtest.Chat{ID: former, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true}
+	bot := telegramtest.New(t, options)
 	bot.Allow("upgraded")
 	dir := t.TempDir()
 	env := []string{"SECRET_KEY=" + testKey, "RATE_LIMIT_MESSAGE=off", "RATE_LIMIT_API=off", "RATE_LIMIT_TELEGRAM=off", "METRICS_TOKEN=measure", "TELEGRAM_API_URL=" + bot.URL,
@@ -27,14 +27,14 @@ func TestTheGroupBecomesASupergroup(t *testing.T) {
 	tag := short(s.sent("merhaba"))
 	bot.Upgrade(now, true)
 	bot.Say(telegramtest.In{Text: tag + " hemen"})
-	ali.hears("message", "hemen")
+	ali.listensTo("message", "hemen")
 	ali.say("orada mısınız?")
 	m := s.sent("orada mısınız?")
 	if m.Topic == 0 || m.Chat.ID != now {
 		t.Errorf("%+v", m)
 	}
 	bot.Say(telegramtest.In{Topic: m.Topic, Text: "buradayız"})
-	ali.hears("message", "buradayız")
+	ali.listensTo("message", "buradayız")
 	health := s.fetch("GET", "/health", "", "measure")
 	if !strings.Contains(health, "TELEGRAM_CHAT_ID="+strconv.FormatInt(now, 10)) || !strings.Contains(health, `"status":"healthy"`) {
 		t.Error(health)
@@ -54,7 +54,7 @@ func TestTheGroupBecomesASupergroup(t *testing.T) {
 	veli.say("yeni gelen")
 	topic := s.sent("yeni gelen").Topic
 	bot.Say(telegramtest.In{Topic: topic, Text: "hoş geldiniz"})
-	veli.hears("message", "hoş geldiniz")
+	veli.listensTo("message", "hoş geldiniz")
 	for _, c := range bot.Calls()[calls:] {
 		if c.Params["chat_id"] == fmt.Sprint(former) {
 			t.Errorf("after the restart %s still goes to the old group", c.Method)

@@ -14,18 +14,18 @@ import (
 // A button whose acknowledgement fails takes effect only once.
 func TestAFailedAcknowledgementRepeatsNothing(t *testing.T) {
 	t.Parallel()
-	world := telegramtest.Forum()
-	world.WriteInClosed = true
-	s := openShop(t, world)
+	options := telegramtest.Forum()
+	options.WriteInClosed = true
+	s := openShop(t, options)
 	ali := s.visit("Ali")
 	ali.say("merhaba")
 	first := s.sent("merhaba")
 	s.bot.Script(telegramtest.Fault{Method: "answerCallbackQuery", Status: http.StatusInternalServerError, Times: -1})
 	s.bot.Press(first.ID, first.ReplyMarkup.Keyboard[0][0].Data)
-	ali.hears("thread_status", "closed")
+	ali.listensTo("thread_status", "closed")
 	s.sent("Konuşma kapatıldı")
 	s.bot.Say(telegramtest.In{Topic: first.Topic, Text: "son söz"}) // processed after everything before it
-	ali.hears("message", "son söz")
+	ali.listensTo("message", "son söz")
 	said := 0
 	for _, m := range s.bot.Sent() {
 		if strings.Contains(m.Text, "Konuşma kapatıldı") {
@@ -72,9 +72,9 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 }
 
 // openShopIn is like openShopOn, with an existing data folder.
-func openShopIn(t *testing.T, dir string, bot *telegramtest.Server, world telegramtest.Options) *shop {
+func openShopIn(t *testing.T, dir string, bot *telegramtest.Server, options telegramtest.Options) *shop {
 	t.Helper()
-	return &shop{Process: process.Start(t, dir, shopEnv(bot, world)...), t: t, bot: bot}
+	return &shop{Process: process.Start(t, dir, shopEnv(bot, options)...), t: t, bot: bot}
 }
 
 // The first message in a topic describes the visitor, also in a topic created because the operator deleted the previous one.

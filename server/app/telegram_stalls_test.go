@@ -71,7 +71,7 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 	ali := s.visit("Ali")
 	ali.say("önce")
 	s.sent("önce")
-	ali.hears("delivered", "")
+	ali.listensTo("delivered", "")
 	agent := s.agent()
 	console := func() (state struct{ Channels []chat.ChannelState }) {
 		if err := json.Unmarshal([]byte(agent.call("GET", "/api/undelivered", "")), &state); err != nil || len(state.Channels) != 1 {
@@ -140,7 +140,7 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 		if mark := ali.mark(); mark != delivered {
 			t.Errorf("%s: the mark went from %d to %d, and nothing arrived", c.name, delivered, mark)
 		}
-		s.bot.Calm()
+		s.bot.NoFaults()
 		s.bot.Set(func(o *telegramtest.Options) { o.Restricted, o.Kicked, o.Barred = false, false, "" })
 		s.waits(c.name+": the messages", time.Minute, func() bool { return s.arrived(want[len(want)-1]) })
 		s.waits(c.name+": a green light", patience, func() bool { return s.check().Status == "ok" })
@@ -176,7 +176,7 @@ func TestNoMessageIsLostByTroubleOfTheBot(t *testing.T) {
 func (g *guest) mark() (last int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, h := range g.heard {
+	for _, h := range g.received {
 		if h.name == "delivered" {
 			last = max(last, h.last)
 		}
@@ -188,7 +188,7 @@ func (g *guest) mark() (last int64) {
 func (g *guest) count(name string) (n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, h := range g.heard {
+	for _, h := range g.received {
 		if h.name == name {
 			n++
 		}
@@ -241,17 +241,17 @@ func TestAStallHoldsItsConversationOnly(t *testing.T) {
 		out := time.Since(began)
 		began = time.Now()
 		s.bot.Say(telegramtest.In{Topic: topic, Text: reply})
-		veli.hears("message", reply)
+		veli.listensTo("message", reply)
 		t.Logf("%s: another visitor's message took %v, another answer %v", c.name, out.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 		if slices.Contains(ali.all(), "sonra gelen") {
 			t.Errorf("%s: what came after the file passed it", c.name)
 		}
-		s.bot.Calm()
+		s.bot.NoFaults()
 	}
 }
 
 // A message that Telegram never accepts is set aside, is shown to agents and can be retried; later messages are delivered.
-func TestAMessageThatNeverGoesIsSetAside(t *testing.T) {
+func TestUndeliverableMessageIsSetAside(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, telegramtest.Forum())
 	agent := s.agent()
@@ -282,7 +282,7 @@ func TestAMessageThatNeverGoesIsSetAside(t *testing.T) {
 	if found := s.check(); found.Status != "warning" || found.Reason != "telegram_aside" || found.Cure == "" {
 		t.Errorf("health says %+v", found)
 	}
-	s.bot.Calm()
+	s.bot.NoFaults()
 	body := fmt.Sprintf(`{"thread_id":%q,"message_id":%d}`, one.ThreadID, one.MessageID)
 	if answer := agent.call("POST", "/api/undelivered/send", body); !strings.Contains(answer, `"success":true`) {
 		t.Error(answer)

@@ -29,14 +29,14 @@ func TestOperatorAnswersInTheTopic(t *testing.T) {
 	}
 	began := time.Now()
 	said := s.bot.Say(telegramtest.In{Topic: first.Topic, Text: "size nasıl yardım edeyim?"})
-	if took := ali.hears("message", "size nasıl yardım edeyim?").at.Sub(began); took > time.Second {
+	if took := ali.listensTo("message", "size nasıl yardım edeyim?").at.Sub(began); took > time.Second {
 		t.Errorf("the answer took %v", took)
 	}
-	ali.hears("message_from_admin", "size nasıl yardım edeyim?")
+	ali.listensTo("message_from_admin", "size nasıl yardım edeyim?")
 	s.bot.Edit(said.ID, "nasıl yardım edeyim?")
-	ali.hears("message_edited", "nasıl yardım edeyim?")
+	ali.listensTo("message_edited", "nasıl yardım edeyim?")
 	s.bot.Say(telegramtest.In{Topic: second.Topic, Text: "doğru"})
-	if h := veli.hears("message", "doğru"); h.sender != "telegram" || h.kind != "text" {
+	if h := veli.listensTo("message", "doğru"); h.sender != "telegram" || h.kind != "text" {
 		t.Errorf("%+v", h)
 	}
 	quiet(ali, first.Topic, "size nasıl yardım edeyim?")
@@ -44,7 +44,7 @@ func TestOperatorAnswersInTheTopic(t *testing.T) {
 }
 
 // Messages not meant for a visitor reach none.
-func TestNobodyIsAnsweredByMistake(t *testing.T) {
+func TestRepliesReachOnlyTheirConversation(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	ali := s.visit("Ali")
 	ali.say("merhaba")
@@ -81,7 +81,7 @@ func TestTheSameUpdateTwice(t *testing.T) {
 	ali.say("merhaba")
 	topic := s.sent("merhaba").Topic
 	said := s.bot.Say(telegramtest.In{Topic: topic, Text: "bir kere"})
-	ali.hears("message", "bir kere")
+	ali.listensTo("message", "bir kere")
 	s.bot.Redeliver(said.ID)
 	s.bot.Wait(t, patience, "the update to be fetched again", func() bool { return s.bot.Pending() == 0 })
 	quiet(ali, topic, "bir kere")
@@ -102,9 +102,9 @@ func TestTopicsHeal(t *testing.T) {
 		t.Fatalf("topic %d after %d was deleted", second, first)
 	}
 	s.bot.Say(telegramtest.In{Topic: second, Text: "yeni konu"})
-	ali.hears("message", "yeni konu")
+	ali.listensTo("message", "yeni konu")
 	s.bot.CloseTopic(second)
-	ali.hears("thread_status", "closed")
+	ali.listensTo("thread_status", "closed")
 	ali.say("üç")
 	if third := s.sent("üç").Topic; third != second || s.bot.Topics()[1].Closed {
 		t.Errorf("a closed topic: topic %d, %+v", third, s.bot.Topics())
@@ -163,9 +163,9 @@ func TestWebhookTakesOnlyTelegramsWord(t *testing.T) {
 		t.Fatal(err)
 	}
 	host, port, _ := strings.Cut(hook, ":")
-	world := telegramtest.Forum()
-	world.HTTPWebhook = true
-	s := openShop(t, world, "HOST="+host, "PORT="+port, "TELEGRAM_WEBHOOK_URL=http://"+hook)
+	options := telegramtest.Forum()
+	options.HTTPWebhook = true
+	s := openShop(t, options, "HOST="+host, "PORT="+port, "TELEGRAM_WEBHOOK_URL=http://"+hook)
 	s.bot.Wait(t, patience, "the webhook", func() bool { return s.bot.Hooked() != "" })
 	if len(s.bot.Secret()) < 32 || strings.Contains(s.bot.Hooked(), telegramtest.Token) {
 		t.Errorf("webhook %s with a secret of %d", s.bot.Hooked(), len(s.bot.Secret()))
@@ -181,13 +181,13 @@ func TestWebhookTakesOnlyTelegramsWord(t *testing.T) {
 		}
 	}
 	s.bot.Say(telegramtest.In{Topic: m.Topic, Text: "gerçek"})
-	ali.hears("message", "gerçek")
+	ali.listensTo("message", "gerçek")
 	quiet(ali, m.Topic, "gerçek")
 }
 
 // The bot token must not appear anywhere outside of calls to Telegram, whatever fails; neither may a visitor's thread id or texts
 // appear in the log.
-func TestTheTokenIsToldNobody(t *testing.T) {
+func TestBotTokenIsNeverShown(t *testing.T) {
 	s := openShop(t, telegramtest.Forum())
 	s.bot.Allow("Unauthorized")
 	s.bot.Allow("Conflict")
@@ -212,7 +212,7 @@ func TestTheTokenIsToldNobody(t *testing.T) {
 	s.bot.Script(telegramtest.Fault{Method: "download", Status: 404})
 	s.bot.Say(telegramtest.In{Topic: topic, Document: []byte("%PDF-1.4 gizli"), Name: "fatura.pdf"})
 	s.bot.Say(telegramtest.In{Topic: topic, Text: "cevap"})
-	ali.hears("message", "cevap")
+	ali.listensTo("message", "cevap")
 	for _, path := range []string{"/", "/login", "/admin", "/health", "/health/live", "/health/ready", "/metrics", "/api/metrics", "/api/threads", "/nothing",
 		"/bot" + "x/getMe", "/telegram", "/telegram/webhook", "/uploads/none"} {
 		seen = append(seen, s.fetch("GET", path, "", "measure"))

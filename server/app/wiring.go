@@ -47,8 +47,8 @@ func account(c config.Cloudinary) media.Cloud {
 	return media.Cloud{Name: c.CloudName, Key: c.APIKey, Secret: c.APISecret, Prefix: c.UploadPrefix}
 }
 
-// chores are background workers; each runs until its context ends.
-type chores []func(context.Context)
+// workers are background workers; each runs until its context ends.
+type workers []func(context.Context)
 
 // parts are the components that the others are built from.
 type parts struct {
@@ -76,7 +76,7 @@ func openCluster(ctx context.Context, cfg *config.Config, store *models.Store, l
 }
 
 // wire builds the components between the store and the network.
-func (p *parts) wire() (*server.Server, chores, error) {
+func (p *parts) wire() (*server.Server, workers, error) {
 	cfg, store, files, numbers, log := p.cfg, p.store, p.files, p.numbers, p.log
 	keys, err := auth.NewKeys(cfg.SecretKeys)
 	if err != nil {
@@ -88,7 +88,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	address, https := auth.ClientAddress(cfg.TrustedProxies, cfg.AddressHeader), auth.OverHTTPS(cfg.TrustedProxies)
 	base := cfg.BasePath()
 	cookies := auth.Cookies{HTTPS: https, Base: base}
-	sessions, csrf, known := auth.NewSessions(keys, store, cookies, now), auth.NewCSRF(keys, cookies), auth.NewKnown(keys, cookies, now)
+	sessions, csrf, known := auth.NewSessions(keys, store, cookies, now), auth.NewCSRF(keys, cookies), auth.NewTrustedBrowsers(keys, cookies, now)
 	origins := auth.NewOrigins(auth.OriginOptions{Sites: cfg.CORSOrigins, Public: cfg.PublicURL, HTTPS: https, Proxies: cfg.TrustedProxies, SignedIn: sessions.Origin})
 	refusals := auth.NewRefusals(store, origins, log, now)
 	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)
@@ -113,22 +113,22 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	sockets := realtime.New(options)
 	publisher := &handlers.Publisher{Realtime: sockets, Cluster: p.cluster, Log: log}
 	pusher := push.New(push.Options{Store: store, Text: localeText, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
-	room := chat.New(chat.Options{
+	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Others: others,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Text: localeText, Audit: trail, Logger: log, Now: now,
 	})
-	events = &handlers.Sockets{Chat: room, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
+	events = &handlers.Sockets{Chat: service, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
 	if p.cluster != nil {
 		store.Share(models.News{Hears: p.cluster.Hears, Changed: p.cluster.Changed, Turned: p.cluster.Turned})
-		p.cluster.Start(sockets, handlers.Rest{Store: store, Chat: room, Publisher: publisher})
+		p.cluster.Start(sockets, handlers.Rest{Store: store, Chat: service, Publisher: publisher})
 	}
 
-	beside := chores{
-		func(ctx context.Context) { room.KeepHouse(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
-		room.WatchTeam,
+	background := workers{
+		func(ctx context.Context) { service.RunRetention(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
+		service.WatchTeam,
 		pusher.Run,
 		files.Run,
 		sessions.Run,
@@ -138,12 +138,12 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	var link handlers.Bridge
 	via := "log"
 	if cfg.Telegram.On() {
-		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, room, files, numbers, log)
+		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, service, files, numbers, log)
 		if err != nil {
 			return nil, nil, err
 		}
 		sender, link, via = bridge, bridge, "telegram"
-		beside = append(beside, bridge.Run)
+		background = append(background, bridge.Run)
 	}
 
 	brand, err := handlers.NewBrand(cfg.DataDir, base, assets.Brand(cfg.Brand))
@@ -152,7 +152,7 @@ func (p *parts) wire() (*server.Server, chores, error) {
 	}
 	load, send := account(cfg.Cloudinary).Origins()
 	api := handlers.New(handlers.Options{
-		Chat: room, Store: store, Sessions: sessions, CSRF: csrf, Known: known,
+		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
 		Codes:      auth.NewCodes(keys, store, sender, known, cookies, now),
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
@@ -161,23 +161,23 @@ func (p *parts) wire() (*server.Server, chores, error) {
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, Disk: p.space, Version: p.build.version(), Environment: environment(),
 		Cluster: p.cluster, LogLevel: p.level, Log: log, Now: now,
 	})
-	beside = append(beside, api.KeepHistory)
+	background = append(background, api.RecordSamples)
 	s, err := server.New(server.Options{
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
 		Connections: limits.Connections, TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORSOrigins, Pages: origins, Refusals: refusals, Base: base, Log: log,
 	})
-	return s, beside, err
+	return s, background, err
 }
 
 // openBridge returns the Telegram bridge.
-func openBridge(t config.Telegram, locale string, store *models.Store, room *chat.Service, files *media.Service, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
+func openBridge(t config.Telegram, locale string, store *models.Store, service *chat.Service, files *media.Service, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
 	var pace telegram.Pace
 	if t.Rate != nil {
 		pace = telegram.Pace{Count: t.Rate.Count, Per: t.Rate.Per, Off: t.Rate.Off()}
 	}
 	return telegram.New(telegram.Options{
 		Token: t.BotToken, ChatID: t.ChatID, APIURL: t.APIURL, WebhookURL: t.WebhookURL, Locale: locale, Pace: pace,
-		Store: store, Chat: room, Media: files, Log: log, Now: time.Now,
+		Store: store, Chat: service, Media: files, Log: log, Now: time.Now,
 		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("telegram", inner) },
 	})
 }

@@ -110,7 +110,7 @@ func TestSessionForgeries(t *testing.T) {
 	value := w.Result().Cookies()[0].Value
 	flipped := []byte(value)
 	flipped[len(flipped)/2] ^= 1
-	login := NewCodes(keys(t, keyA), &memoryCodes{}, &lastCode{}, NewKnown(keys(t, keyA), plainHTTP, now), plainHTTP, now)
+	login := NewCodes(keys(t, keyA), &memoryCodes{}, &lastCode{}, NewTrustedBrowsers(keys(t, keyA), plainHTTP, now), plainHTTP, now)
 	w = httptest.NewRecorder()
 	if err := login.Request(w, httptest.NewRequest("POST", "/", nil), "admin", false, Requester{}); err != nil {
 		t.Fatal(err)

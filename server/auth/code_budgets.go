@@ -19,7 +19,7 @@ import (
 // which is 90, so the probability that any succeeds is at most 9 in 100,000 per day, below the target of 1 in 10,000; an attacker
 // without a stolen browser only has the first limit, 5 in 100,000. Only comparisons count: without a valid code nothing is spent.
 //
-// The owner is not locked out by this. A browser that signed in before has a cookie that identifies it (see [Known]): it has its own
+// The owner is not locked out by this. A browser that signed in before has a cookie that identifies it (see [TrustedBrowsers]): it has its own
 // limit, of which no other browser can use more than half, regardless of what others spend. A right code is refunded. In a new browser
 // the owner shares the limit with attackers: after an attack ends, the next guess is available within an hour. During an attack a new
 // browser may be refused; to avoid that, set a password: then codes are only sent after it, so attackers have no code to guess and
@@ -28,14 +28,18 @@ import (
 // Requested codes are limited in the same way, so that the agent's Telegram cannot be flooded: unknown browsers have 10 at once and
 // then one per ten minutes, in total; each known browser has the same for itself.
 var (
-	guessesOfStrangers = budget{"guess stranger", 24 * time.Hour / 25, 25}
-	guessesOfKnown     = budget{"guess known", 24 * time.Hour / 20, 20}
-	asksOfStrangers    = budget{"ask stranger", 10 * time.Minute, 10}
+	strangerGuesses  = budget{"guess stranger", 24 * time.Hour / 25, 25}
+	trustedGuesses   = budget{"guess known", 24 * time.Hour / 20, 20}
+	strangerRequests = budget{"ask stranger", 10 * time.Minute, 10}
 )
 
 // Limits of one known browser.
-func guessesOf(known string) budget { return budget{"guess known " + known, 24 * time.Hour / 10, 10} }
-func asksOf(known string) budget    { return budget{"ask known " + known, 10 * time.Minute, 10} }
+func guessBudgetOf(browserID string) budget {
+	return budget{"guess known " + browserID, 24 * time.Hour / 10, 10}
+}
+func requestBudgetOf(browserID string) budget {
+	return budget{"ask known " + browserID, 10 * time.Minute, 10}
+}
 
 // budget is a rate limit: burst at once, and one more per every.
 type budget struct {
@@ -59,19 +63,19 @@ func (e Limited) Error() string {
 	return fmt.Sprintf("auth: budget spent, more in %s", e.RetryAfter.Round(time.Second))
 }
 
-// guesses and asks return the limits that a browser spends: its own first, so that once it is spent the shared one is not charged.
-func guesses(known string) []budget {
-	if known == "" {
-		return []budget{guessesOfStrangers}
+// guessBudgets and requestBudgets return the limits that a browser spends: its own first, so that once it is spent the shared one is not charged.
+func guessBudgets(browserID string) []budget {
+	if browserID == "" {
+		return []budget{strangerGuesses}
 	}
-	return []budget{guessesOf(known), guessesOfKnown}
+	return []budget{guessBudgetOf(browserID), trustedGuesses}
 }
 
-func asks(known string) []budget {
-	if known == "" {
-		return []budget{asksOfStrangers}
+func requestBudgets(browserID string) []budget {
+	if browserID == "" {
+		return []budget{strangerRequests}
 	}
-	return []budget{asksOf(known)}
+	return []budget{requestBudgetOf(browserID)}
 }
 
 // spend takes one token of each limit, or of none.

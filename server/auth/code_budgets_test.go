@@ -56,7 +56,7 @@ func (f codeFixture) signedIn(t *testing.T) browser {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	if err := f.known.Mark(w, b.request()); err != nil {
+	if err := f.trusted.Mark(w, b.request()); err != nil {
 		t.Fatal(err)
 	}
 	b.keep(w)
@@ -68,7 +68,7 @@ func (f codeFixture) signedIn(t *testing.T) browser {
 func TestGuessesOfADay(t *testing.T) {
 	f := newCodes(t)
 	stolen := f.signedIn(t)
-	thief := func() browser { return browser{knownCookie: stolen[knownCookie]} }
+	thief := func() browser { return browser{trustedBrowserCookie: stolen[trustedBrowserCookie]} }
 	for day := range 3 {
 		strangers := f.attack(t, 24*time.Hour, stranger)
 		if most := 50; strangers > most || strangers < 20 {
@@ -93,7 +93,7 @@ func TestOwnerIsNotLockedOut(t *testing.T) {
 	if _, err := f.enter(mine, f.ask(t, mine, false), false); err != nil {
 		t.Errorf("a browser that signed in before, after a day of guessing by unknown browsers: %v", err)
 	}
-	f.attack(t, 24*time.Hour, func() browser { return browser{knownCookie: others[knownCookie]} })
+	f.attack(t, 24*time.Hour, func() browser { return browser{trustedBrowserCookie: others[trustedBrowserCookie]} })
 	if _, err := f.enter(mine, f.ask(t, mine, false), false); err != nil {
 		t.Errorf("after a day of guessing in another browser that signed in: %v", err)
 	}
@@ -178,9 +178,9 @@ func TestAlarm(t *testing.T) {
 	}
 }
 
-func TestKnownBrowser(t *testing.T) {
+func TestTrustedBrowser(t *testing.T) {
 	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	k := NewKnown(keys(t, keyA), plainHTTP, clk.now)
+	k := NewTrustedBrowsers(keys(t, keyA), plainHTTP, clk.now)
 	b := browser{}
 	mark := func() {
 		t.Helper()
@@ -200,7 +200,7 @@ func TestKnownBrowser(t *testing.T) {
 	if again := k.ID(b.request()); first == "" || again != first {
 		t.Errorf("called %q, then %q", first, again)
 	}
-	clk.t = clk.t.Add(knownLifetime - time.Second)
+	clk.t = clk.t.Add(trustedBrowserLifetime - time.Second)
 	if k.ID(b.request()) == "" {
 		t.Error("forgotten before its time")
 	}
@@ -208,7 +208,7 @@ func TestKnownBrowser(t *testing.T) {
 	if k.ID(b.request()) != "" {
 		t.Error("still known after half a year")
 	}
-	for name, value := range map[string]string{"forged": "abc", "another cookie": b[knownCookie].Value} {
+	for name, value := range map[string]string{"forged": "abc", "another cookie": b[trustedBrowserCookie].Value} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", sessionCookie+"="+value)
 		if _, ok := NewSessions(keys(t, keyA), &memorySessions{}, plainHTTP, clk.now).FromRequest(r); ok {

@@ -49,8 +49,8 @@ func TestLimiter(t *testing.T) {
 func TestLimiterOfAmounts(t *testing.T) {
 	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	l := NewLimiter(60, time.Minute, clk.now)
-	told := 0
-	l.Share(func(_ string, n int) { told += n })
+	shared := 0
+	l.Share(func(_ string, n int) { shared += n })
 	if ok, _ := l.AllowN("a", 45); !ok {
 		t.Error("45 of 60")
 	}
@@ -66,8 +66,8 @@ func TestLimiterOfAmounts(t *testing.T) {
 	if ok, wait := l.AllowN("b", 1000); ok || wait != time.Minute {
 		t.Errorf("again: %v, wait %v, want 1m", ok, wait)
 	}
-	if told != 120 {
-		t.Errorf("shared %d tokens", told)
+	if shared != 120 {
+		t.Errorf("shared %d tokens", shared)
 	}
 	tiers := Tiers{Each: NewLimiter(60, time.Minute, clk.now), Address: NewLimiter(80, time.Minute, clk.now)}
 	if ok, _ := tiers.AllowN("a", "x", 50); !ok {
@@ -165,9 +165,9 @@ func TestTiers(t *testing.T) {
 	}
 }
 
-func TestCrowd(t *testing.T) {
+func TestConnectionLimiter(t *testing.T) {
 	clk := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	c := NewCrowd(Tiers{Address: NewLimiter(5, time.Minute, clk.now)}, 2, 3)
+	c := NewConnectionLimiter(Tiers{Address: NewLimiter(5, time.Minute, clk.now)}, 2, 3)
 	enter := func(address string, want bool) func() {
 		t.Helper()
 		leave, wait := c.Enter(address)
@@ -186,15 +186,15 @@ func TestCrowd(t *testing.T) {
 	enter("192.0.2.1", true)
 	last()
 	enter("192.0.2.1", true)
-	if c.total != 3 || len(c.here) != 2 {
-		t.Errorf("%d connections of %d addresses", c.total, len(c.here))
+	if c.total != 3 || len(c.open) != 2 {
+		t.Errorf("%d connections of %d addresses", c.total, len(c.open))
 	}
 	for range 10 { // connects and disconnects repeatedly
 		if leave, _ := c.Enter("198.51.100.1"); leave != nil {
 			t.Error("let in though it is full")
 		}
 	}
-	quick := NewCrowd(Tiers{Address: NewLimiter(5, time.Minute, clk.now)}, 2, 0)
+	quick := NewConnectionLimiter(Tiers{Address: NewLimiter(5, time.Minute, clk.now)}, 2, 0)
 	for i := range 10 {
 		leave, wait := quick.Enter("198.51.100.1")
 		if (leave != nil) != (i < 5) {
@@ -204,7 +204,7 @@ func TestCrowd(t *testing.T) {
 			leave()
 		}
 	}
-	if len(quick.here) != 0 {
+	if len(quick.open) != 0 {
 		t.Error("an address that left is remembered")
 	}
 }

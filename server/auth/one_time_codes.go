@@ -71,13 +71,13 @@ func (s LogSender) SendCode(ctx context.Context, code string, who Requester) err
 // browser that requested it, which has a signed cookie. The store has an HMAC of the code, not the code. code_budgets.go limits the total
 // number of guesses and requests.
 type Codes struct {
-	store  CodeStore
-	sender CodeSender
-	known  *Known
-	codecs []securecookie.Codec
-	macs   [][]byte
-	cookie cookie
-	now    func() time.Time
+	store   CodeStore
+	sender  CodeSender
+	trusted *TrustedBrowsers
+	codecs  []securecookie.Codec
+	macs    [][]byte
+	cookie  cookie
+	now     func() time.Time
 }
 
 // binding ties a code to the browser that requested it.
@@ -89,9 +89,9 @@ type binding struct {
 }
 
 // NewCodes returns Codes that store hashes in store and deliver codes with sender.
-func NewCodes(keys *Keys, store CodeStore, sender CodeSender, known *Known, cookies Cookies, now func() time.Time) *Codes {
+func NewCodes(keys *Keys, store CodeStore, sender CodeSender, browserID *TrustedBrowsers, cookies Cookies, now func() time.Time) *Codes {
 	return &Codes{
-		store: store, sender: sender, known: known, codecs: keys.codecs("login"), macs: keys.derive("one-time code"),
+		store: store, sender: sender, trusted: browserID, codecs: keys.codecs("login"), macs: keys.derive("one-time code"),
 		cookie: cookie{loginCookie, cookies}, now: now,
 	}
 }
@@ -100,7 +100,7 @@ func NewCodes(keys *Keys, store CodeStore, sender CodeSender, known *Known, cook
 // error is [Limited] if too many codes were requested.
 func (c *Codes) Request(w http.ResponseWriter, r *http.Request, subject string, password bool, who Requester) (err error) {
 	ctx, now := r.Context(), c.now().UTC()
-	budgets := asks(c.known.ID(r))
+	budgets := requestBudgets(c.trusted.ID(r))
 	if err := c.spend(ctx, budgets); err != nil {
 		return fmt.Errorf("one-time code: %w", err)
 	}
@@ -143,8 +143,8 @@ func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, need
 	if b.ID == "" || !now.Before(b.Expires) || (needPassword && !b.Password) {
 		return "", ErrNoCode
 	}
-	known := c.known.ID(r)
-	if err := c.spend(ctx, guesses(known)); err != nil {
+	browserID := c.trusted.ID(r)
+	if err := c.spend(ctx, guessBudgets(browserID)); err != nil {
 		return "", fmt.Errorf("one-time code: %w", err)
 	}
 	compared := false
@@ -162,14 +162,14 @@ func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, need
 	}
 	if !compared {
 		c.cookie.clear(w, r)
-		return "", errors.Join(ErrNoCode, c.refund(ctx, guesses(known), 1))
+		return "", errors.Join(ErrNoCode, c.refund(ctx, guessBudgets(browserID), 1))
 	}
 	if !ok {
 		return "", c.wrong(w, r, left, who)
 	}
 	c.cookie.clear(w, r)
 	// A successful sign-in proves that requests and guesses were the agent's own.
-	if err := errors.Join(c.refund(ctx, guesses(known), codeTries-left), c.refund(ctx, asks(known), 1)); err != nil {
+	if err := errors.Join(c.refund(ctx, guessBudgets(browserID), codeTries-left), c.refund(ctx, requestBudgets(browserID), 1)); err != nil {
 		return "", fmt.Errorf("one-time code: %w", err)
 	}
 	return b.Subject, nil

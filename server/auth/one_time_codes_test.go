@@ -116,7 +116,7 @@ type codeFixture struct {
 
 func newCodes(t *testing.T) codeFixture {
 	f := codeFixture{store: &memoryCodes{}, sent: &lastCode{}, clock: &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}
-	f.Codes = NewCodes(keys(t, keyA), f.store, f.sent, NewKnown(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
+	f.Codes = NewCodes(keys(t, keyA), f.store, f.sent, NewTrustedBrowsers(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
 	return f
 }
 
@@ -239,7 +239,7 @@ func TestCodeWithoutPasswordIsNoSecondFactor(t *testing.T) {
 func TestCodeOutlivesKeyRotation(t *testing.T) {
 	f, b := newCodes(t), browser{}
 	code := f.ask(t, b, false)
-	f.Codes = NewCodes(keys(t, keyB, keyA), f.store, f.sent, NewKnown(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
+	f.Codes = NewCodes(keys(t, keyB, keyA), f.store, f.sent, NewTrustedBrowsers(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
 	if _, err := f.enter(b, code, false); err != nil {
 		t.Errorf("after rotation: %v", err)
 	}
@@ -256,7 +256,7 @@ func (*brokenStore) TryCode(context.Context, string, time.Time, int, func([]byte
 func TestStoreErrorsAreNoWrongCodes(t *testing.T) {
 	f, b := newCodes(t), browser{}
 	code := f.ask(t, b, false)
-	f.Codes = NewCodes(keys(t, keyA), &brokenStore{}, f.sent, NewKnown(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
+	f.Codes = NewCodes(keys(t, keyA), &brokenStore{}, f.sent, NewTrustedBrowsers(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
 	if _, err := f.enter(b, code, false); !errors.Is(err, errDisk) {
 		t.Errorf("got %v", err)
 	}

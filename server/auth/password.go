@@ -26,17 +26,17 @@ const (
 
 // Password is the agent's name and password, which is held only as an argon2id hash.
 type Password struct {
-	name             []byte // HMAC under a key of this process, so that comparing takes constant time regardless of the length
-	key              []byte
-	hash             string // argon2id in PHC format, "" for no password
-	strangers, known *checkQueue
-	first, further   *Limiter
+	name               []byte // HMAC under a key of this process, so that comparing takes constant time regardless of the length
+	key                []byte
+	hash               string // argon2id in PHC format, "" for no password
+	strangers, trusted *checkQueue
+	first, further     *Limiter
 }
 
 // NewPassword takes the settings' values; secret may be plain text or an argon2id hash, "" for no password.
 func NewPassword(username, secret string, now func() time.Time) (*Password, error) {
 	p := &Password{
-		key: []byte(rand.Text()), strangers: newCheckQueue(true), known: newCheckQueue(false),
+		key: []byte(rand.Text()), strangers: newCheckQueue(true), trusted: newCheckQueue(false),
 		first: NewLimiter(preferredTries, 24*time.Hour, now), further: NewLimiter(furtherTries, time.Minute, now),
 	}
 	p.name = mac(p.key, username)
@@ -54,9 +54,9 @@ func NewPassword(username, secret string, now func() time.Time) (*Password, erro
 func (p *Password) Set() bool { return p.hash != "" }
 
 // Check compares name and password, always both, so that the duration does not reveal which is wrong. known identifies a browser that
-// signed in before (see [Known.ID]), "" for others; address is the client's [AddressKey]. The error is [Limited] if nothing was
+// signed in before (see [TrustedBrowsers.ID]), "" for others; address is the client's [AddressKey]. The error is [Limited] if nothing was
 // compared because there are too many checks.
-func (p *Password) Check(ctx context.Context, username, password, known, address string) (right bool, err error) {
+func (p *Password) Check(ctx context.Context, username, password, browserID, address string) (right bool, err error) {
 	if p.hash == "" {
 		return false, nil
 	}
@@ -69,8 +69,8 @@ func (p *Password) Check(ctx context.Context, username, password, known, address
 		right = ok && nameOK
 		return nil
 	}
-	if known != "" {
-		err = p.known.run(ctx, known, true, check)
+	if browserID != "" {
+		err = p.trusted.run(ctx, browserID, true, check)
 		return right, err
 	}
 	budget, key := p.first, address

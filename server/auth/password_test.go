@@ -48,8 +48,8 @@ func TestPasswordChecksAreBounded(t *testing.T) {
 	}
 }
 
-// TestRightPasswordAmongStrangers has other addresses try any number of wrong passwords.
-func TestRightPasswordAmongStrangers(t *testing.T) {
+// TestRightPasswordDuringAnAttack has other addresses try any number of wrong passwords.
+func TestRightPasswordDuringAnAttack(t *testing.T) {
 	for _, strangers := range []int{62, 600} {
 		p := newPassword(t, hashed(t, "open sesame"))
 		for i := range strangers {

@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// oneSwitch is a SwitchStore with one value.
-type oneSwitch struct {
+// oneSetting is a settings store with one value.
+type oneSetting struct {
 	position string
 	sets     int
 }
 
-func (s *oneSwitch) SwitchPosition(context.Context, string) (string, error) { return s.position, nil }
+func (s *oneSetting) SwitchPosition(context.Context, string) (string, error) { return s.position, nil }
 
-func (s *oneSwitch) SetSwitch(_ context.Context, _, position string) error {
+func (s *oneSetting) SetSwitch(_ context.Context, _, position string) error {
 	s.position = position
 	s.sets++
 	return nil
 }
 
 func TestRefusedOrigins(t *testing.T) {
-	clk, store, log := &clock{time.Now()}, &oneSwitch{}, &strings.Builder{}
+	clk, store, log := &clock{time.Now()}, &oneSetting{}, &strings.Builder{}
 	options := OriginOptions{Sites: []string{"https://shop.example"}, HTTPS: func(*http.Request) bool { return false }}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	f := NewRefusals(store, NewOrigins(options), logger, clk.now)

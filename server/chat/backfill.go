@@ -19,7 +19,7 @@ func (s *Service) Recall(ctx context.Context, threadID string, after, upTo int64
 		return nil, false, Public(err)
 	}
 	list := make([]Publication, 0, len(found))
-	for i, shown := range s.wire(ctx, found) {
+	for i, shown := range s.toWire(ctx, found) {
 		list = append(list, announcement(found[i], after, shown, t.DisplayName))
 		after = found[i].ID
 	}

@@ -84,11 +84,11 @@ func (s *Service) BlockVisitor(ctx context.Context, a Actor, threadID string, ad
 	if err != nil {
 		return BlockedVisitor{}, Public(err)
 	}
-	s.did(ctx, a, audit.Block)
+	s.logAudit(ctx, a, audit.Block)
 	if b.AddressHash != "" {
-		s.did(ctx, a, audit.BlockAddress)
+		s.logAudit(ctx, a, audit.BlockAddress)
 	}
-	s.tellBlocked(threadID, true)
+	s.publishBlocked(threadID, true)
 	return blockedVisitor(b), nil
 }
 
@@ -103,8 +103,8 @@ func (s *Service) Unblock(ctx context.Context, a Actor, threadID string) error {
 	if err := s.store.Unblock(ctx, threadID); err != nil {
 		return Public(err)
 	}
-	s.did(ctx, a, audit.Unblock)
-	s.tellBlocked(threadID, false)
+	s.logAudit(ctx, a, audit.Unblock)
+	s.publishBlocked(threadID, false)
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (s *Service) Blocks(ctx context.Context, a Actor) ([]BlockedVisitor, error)
 	return views, nil
 }
 
-func (s *Service) tellBlocked(threadID string, on bool) {
+func (s *Service) publishBlocked(threadID string, on bool) {
 	visitor := []*Event{{"thread_blocked", blocked{threadID, on}}}
 	if on { // older clients that do not know "thread_blocked" handle "error"
 		visitor = append(visitor, &Event{"error", notice{apperr.CodeBlocked, errBlocked.Message, Time(s.now())}})

@@ -61,7 +61,7 @@ func (s *Service) SaveCanned(ctx context.Context, a Actor, c Canned) (Canned, er
 	if err != nil {
 		return Canned{}, cannedError(err)
 	}
-	s.tellCanned()
+	s.publishCanned()
 	return canned(stored), nil
 }
 
@@ -73,11 +73,11 @@ func (s *Service) DeleteCanned(ctx context.Context, a Actor, id int64) error {
 	if err := s.store.DeleteCanned(ctx, id); err != nil {
 		return cannedError(err)
 	}
-	s.tellCanned()
+	s.publishCanned()
 	return nil
 }
 
-func (s *Service) tellCanned() {
+func (s *Service) publishCanned() {
 	s.publisher.Publish(Publication{Agents: []*Event{{"canned_changed", struct{}{}}}})
 }
 

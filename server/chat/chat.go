@@ -126,29 +126,29 @@ type Options struct {
 
 // Service is the chat. It is safe for concurrent use.
 type Service struct {
-	store       Store
-	files       Files
-	base        string
-	publisher   Publisher
-	others      Others
-	messages    Limiter
-	openings    Limiter
-	texts       Budget
-	space       Space
-	audit       *audit.Log
-	log         *slog.Logger
-	now         func() time.Time
-	presence    presence
-	beats       beats
-	pages       pages
-	identity    []byte
-	notifier    Notifier
-	text        func(locale, key string) string
-	accepted    atomic.Uint64
-	team        team
-	counts      counts
-	toldStorage string        // the storage status last sent to agents at this process; used only by [Service.WatchTeam]
-	turned      chan struct{} // signals that the away setting may have changed
+	store            Store
+	files            Files
+	base             string
+	publisher        Publisher
+	others           Others
+	messages         Limiter
+	openings         Limiter
+	texts            Budget
+	space            Space
+	audit            *audit.Log
+	log              *slog.Logger
+	now              func() time.Time
+	presence         presence
+	lastSeen         lastSeenBatch
+	pages            pages
+	identity         []byte
+	notifier         Notifier
+	text             func(locale, key string) string
+	accepted         atomic.Uint64
+	team             team
+	counts           counts
+	publishedStorage string        // the storage status last sent to agents at this process; used only by [Service.WatchTeam]
+	awayChanged      chan struct{} // signals that the away setting may have changed
 }
 
 // New returns a chat service.
@@ -160,14 +160,14 @@ func New(o Options) *Service {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		store: o.Store, files: o.Files, base: o.Base, publisher: o.Publisher, others: o.Others, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, toldStorage: "ok",
-		audit: o.Audit, log: o.Logger, now: o.Now, turned: make(chan struct{}, 1),
+		store: o.Store, files: o.Files, base: o.Base, publisher: o.Publisher, others: o.Others, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, publishedStorage: "ok",
+		audit: o.Audit, log: o.Logger, now: o.Now, awayChanged: make(chan struct{}, 1),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
 	s.pages.every, s.identity, s.notifier, s.text = pageEvery, []byte(o.Identity), o.Notifier, o.Text
 	s.team.hours = o.Hours
-	s.team.usual.Store(-1)
-	s.team.told = s.Team()
+	s.team.replyTime.Store(-1)
+	s.team.published = s.Team()
 	return s
 }
 
@@ -293,8 +293,8 @@ func agentOnly(a Actor) error {
 	return nil
 }
 
-// did writes an entry about the actor to the audit log.
-func (s *Service) did(ctx context.Context, a Actor, event string) {
+// logAudit writes an entry about the actor to the audit log.
+func (s *Service) logAudit(ctx context.Context, a Actor, event string) {
 	name := a.Name
 	if name == "" {
 		name = string(a.Role)

@@ -16,13 +16,13 @@ import (
 
 func TestConversation(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "  Ayşe   Yılmaz ")
 		if !chat.ValidThreadID(id) {
 			t.Fatalf("thread id %q", id)
 		}
-		if h := w.hall.Take(); len(h) != 1 || names(h[0].Agents) != "thread_created" || len(h[0].Thread) != 0 {
+		if h := w.recorder.Take(); len(h) != 1 || names(h[0].Agents) != "thread_created" || len(h[0].Thread) != 0 {
 			t.Fatalf("a new thread was published as %+v", h)
 		}
 
@@ -31,7 +31,7 @@ func TestConversation(t *testing.T) {
 		if m.ContentText != typed || m.Sender != "visitor" || m.SenderType != "visitor" || m.Type != "text" || m.ID == 0 {
 			t.Errorf("message is %+v", m)
 		}
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		if len(h) != 1 || h[0].ThreadID != id || h[0].Except != "v" ||
 			names(h[0].Thread) != "message" || names(h[0].Agents) != "message message_from_visitor new_message_notification thread_updated" {
 			t.Fatalf("a visitor's message was published as %+v", h)
@@ -44,7 +44,7 @@ func TestConversation(t *testing.T) {
 		if answer.ID <= m.ID || answer.Sender != "admin" {
 			t.Errorf("the answer is %+v after %d", answer, m.ID)
 		}
-		h = w.hall.Take()
+		h = w.recorder.Take()
 		if len(h) != 2 || names(h[0].Thread) != "message message_from_admin" || names(h[0].Agents) != "message message_from_telegram" ||
 			names(h[1].Agents) != "thread_updated" || h[1].Except != "" {
 			t.Fatalf("an agent's message was published as %+v", h)
@@ -71,7 +71,7 @@ func TestConversation(t *testing.T) {
 
 func TestMessageOnTheWire(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3*3600))
-	got, err := json.Marshal(chat.Wire(models.Message{ID: 7, ThreadID: "t", ClientID: "c", ContentText: "a",
+	got, err := json.Marshal(chat.ToWire(models.Message{ID: 7, ThreadID: "t", ClientID: "c", ContentText: "a",
 		ContentType: "image", FileURL: "/uploads/x", SenderType: "admin", CreatedAt: at}))
 	want := `{"id":7,"client_id":"c","thread_id":"t","sender_type":"admin","sender":"admin","content_type":"image","type":"image",` +
 		`"content_text":"a","file_url":"/uploads/x","file_path":"/uploads/x","created_at":"2026-01-02T00:04:05.000Z"}`
@@ -80,12 +80,12 @@ func TestMessageOnTheWire(t *testing.T) {
 	}
 }
 
-func TestRetryIsStoredAndToldOnce(t *testing.T) {
+func TestRetryIsStoredAndPublishedOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
-		w.hall.Take()
+		w.recorder.Take()
 		p := chat.Post{ThreadID: id, Text: "bir", ClientID: "one"}
 		first, err := w.Post(t.Context(), v, p)
 		if err != nil {
@@ -96,7 +96,7 @@ func TestRetryIsStoredAndToldOnce(t *testing.T) {
 		if err != nil || again != first {
 			t.Errorf("the retry gave %+v, %v; the first was %+v", again, err, first)
 		}
-		if h := w.hall.Take(); len(h) != 1 {
+		if h := w.recorder.Take(); len(h) != 1 {
 			t.Errorf("published %d times", len(h))
 		}
 		if w.Accepted() != 1 {
@@ -107,10 +107,10 @@ func TestRetryIsStoredAndToldOnce(t *testing.T) {
 
 func TestOrderOfAckAndPublication(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 10_000, 100)
+		w := newEnv(s, 10_000, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
-		w.hall.Take()
+		w.recorder.Take()
 		const n = 500
 		acked := make(chan int64, n)
 		for range n {
@@ -133,7 +133,7 @@ func TestOrderOfAckAndPublication(t *testing.T) {
 			}
 		}
 		last = 0
-		for _, p := range w.hall.Take() {
+		for _, p := range w.recorder.Take() {
 			m := p.Thread[0].Payload.(chat.Message)
 			if m.ID <= last {
 				t.Fatalf("published %d after %d", m.ID, last)
@@ -146,12 +146,12 @@ func TestOrderOfAckAndPublication(t *testing.T) {
 // TestRights tries what each role may not do; each call must return the right error and store nothing.
 func TestRights(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		owner, stranger := visitorAt("o"), visitorAt("s")
 		id := w.join(t, owner, "Ali")
 		w.join(t, stranger, "Veli")
 		m := w.post(t, owner, id, "mine")
-		w.hall.Take()
+		w.recorder.Take()
 		ctx := t.Context()
 		tries := map[string]func(a chat.Actor) error{
 			"post":    func(a chat.Actor) error { _, err := w.Post(ctx, a, chat.Post{ThreadID: id, Text: "x"}); return err },
@@ -180,7 +180,7 @@ func TestRights(t *testing.T) {
 				t.Errorf("%s by the thread's own visitor: %q", name, got)
 			}
 		}
-		if h := w.hall.Take(); len(h) != 0 {
+		if h := w.recorder.Take(); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 		if all, _, err := w.History(ctx, agent, id, models.MessageQuery{}); err != nil || len(all) != 1 {
@@ -191,7 +191,7 @@ func TestRights(t *testing.T) {
 
 func TestBadInputNamesItsField(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
 		posts := map[string]struct {
@@ -245,7 +245,7 @@ func TestBadInputNamesItsField(t *testing.T) {
 
 func TestRejoin(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		ctx := t.Context()
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
@@ -261,11 +261,11 @@ func TestRejoin(t *testing.T) {
 			}
 		}
 
-		w.hall.Take()
+		w.recorder.Take()
 		if err := w.Clear(ctx, agent, id); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.hall.Take(); len(h) != 1 || h[0].ThreadID != id || wire(t, h[0].Thread) != wire(t, h[0].Agents) ||
+		if h := w.recorder.Take(); len(h) != 1 || h[0].ThreadID != id || wire(t, h[0].Thread) != wire(t, h[0].Agents) ||
 			!strings.Contains(wire(t, h[0].Agents), `{"thread_id":"`+id+`","kept":true}`) {
 			t.Errorf("clearing was published as %+v", h)
 		}
@@ -283,9 +283,9 @@ func TestRejoin(t *testing.T) {
 		if _, err := w.Rejoin(ctx, again, id); !errors.Is(err, chat.ErrThreadNotFound) {
 			t.Errorf("rejoin of a deleted thread: %v", err)
 		}
-		w.hall.Take()
+		w.recorder.Take()
 		w.post(t, again, id, "after") // as existing clients do
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		if len(h) != 2 || names(h[0].Agents) != "thread_created" || names(h[1].Agents) != "message message_from_visitor new_message_notification thread_updated" {
 			t.Errorf("reopening was published as %+v", h)
 		}
@@ -305,7 +305,7 @@ func TestRejoin(t *testing.T) {
 
 func TestResumeKeepsTheThread(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 1)
+		w := newEnv(s, 100, 1)
 		id := w.join(t, visitorAt("v"), "Ali")
 		v := visitorAt("v2")
 		j, err := w.Join(t.Context(), v, chat.JoinRequest{ThreadID: id, Profile: chat.Profile{DisplayName: "Ali Can", PageURL: "https://shop.example/x"}})
@@ -324,7 +324,7 @@ func TestResumeKeepsTheThread(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 2, 1)
+		w := newEnv(s, 2, 1)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
 		w.post(t, v, id, "1")
@@ -340,12 +340,12 @@ func TestLimit(t *testing.T) {
 
 func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 10, 10)
+		w := newEnv(s, 10, 10)
 		ctx := t.Context()
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
 		m := w.post(t, v, id, "x")
-		w.hall.Take()
+		w.recorder.Take()
 		for _, c := range []struct {
 			who    chat.Actor
 			side   chat.Role
@@ -360,7 +360,7 @@ func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 			if err := w.Read(ctx, c.who, id, m.ID); err != nil { // the mark does not move
 				t.Fatal(err)
 			}
-			h := w.hall.Take()
+			h := w.recorder.Take()
 			if c.who.Role == chat.Agent { // the other consoles get an event of their own
 				last := h[len(h)-1]
 				payload, err := json.Marshal(last.Agents[0].Payload)
@@ -383,52 +383,52 @@ func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 }
 
 func TestPresence(t *testing.T) {
-	w := newWorld(storetest.Open(t, "sqlite"), 10, 10)
+	w := newEnv(storetest.Open(t, "sqlite"), 10, 10)
 	v := visitorAt("v")
 	id := w.join(t, v, "Ali")
-	w.hall.Take()
-	told := func() string {
+	w.recorder.Take()
+	published := func() string {
 		var out []string
-		for _, p := range w.hall.Take() {
+		for _, p := range w.recorder.Take() {
 			out = append(out, names(p.Agents))
 		}
 		return strings.Join(out, " ")
 	}
 	w.Arrived(v, id)
 	w.Arrived(v, id) // a second tab
-	if got := told(); got != "user_online" || !w.Online(t.Context(), id) || w.VisitorsOnline() != 1 {
+	if got := published(); got != "user_online" || !w.Online(t.Context(), id) || w.VisitorsOnline() != 1 {
 		t.Errorf("arriving twice published %q", got)
 	}
 	w.Departed(id)
 	w.Departed(id)
 	w.Arrived(v, id) // a reload
 	time.Sleep(3 * grace)
-	if got := told(); got != "" || !w.Online(t.Context(), id) {
+	if got := published(); got != "" || !w.Online(t.Context(), id) {
 		t.Errorf("a reload published %q", got)
 	}
 	w.Departed(id)
 	waitFor(t, func() bool { return !w.Online(t.Context(), id) })
-	waitFor(t, func() bool { return told() == "user_offline" })
+	waitFor(t, func() bool { return published() == "user_offline" })
 	for range 2 { // heartbeats at the same time are sent together, once per visitor
 		if err := w.Heartbeat(context.Background(), v, id); err != nil {
 			t.Errorf("heartbeat: %v", err)
 		}
 	}
-	waitFor(t, func() bool { return told() == "visitor_online" })
+	waitFor(t, func() bool { return published() == "visitor_online" })
 }
 
-func TestClearIsTold(t *testing.T) {
+func TestClearIsPublished(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 10, 10)
+		w := newEnv(s, 10, 10)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
 		w.post(t, v, id, "x")
 		w.Arrived(v, id)
-		w.hall.Take()
+		w.recorder.Take()
 		if n, err := w.ClearAll(t.Context(), agent); n != 1 || err != nil {
 			t.Fatalf("cleared %d, %v", n, err)
 		}
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		if len(h) != 2 || h[0].ThreadID != id || names(h[0].Thread) != "thread_cleared" || names(h[1].Agents) != "thread_cleared" {
 			t.Errorf("published %+v", h)
 		}

@@ -34,8 +34,8 @@ func kilobytes(texts ...string) int {
 // mayStore refuses to store texts of a visitor if they exceed the limit of the thread or address, or if the disk is nearly full.
 // Agents' texts are small, so they may use the remaining space.
 func (s *Service) mayStore(ctx context.Context, a Actor, threadID string, texts ...string) error {
-	if !s.roomFor(ctx, a) {
-		return noRoom
+	if !s.hasSpace(ctx, a) {
+		return errNoSpace
 	}
 	if a.Role != Visitor || s.texts == nil {
 		return nil
@@ -46,7 +46,7 @@ func (s *Service) mayStore(ctx context.Context, a Actor, threadID string, texts 
 	return nil
 }
 
-func (s *Service) roomFor(ctx context.Context, a Actor) bool {
+func (s *Service) hasSpace(ctx context.Context, a Actor) bool {
 	if s.space == nil {
 		return true
 	}
@@ -54,8 +54,8 @@ func (s *Service) roomFor(ctx context.Context, a Actor) bool {
 	return level < disk.Full || level == disk.Full && a.Role != Visitor
 }
 
-// noRoom is the error when the disk is nearly full.
-var noRoom = &apperr.Error{Code: apperr.CodeSaveFailed, Status: http.StatusInsufficientStorage,
+// errNoSpace is the error when the disk is nearly full.
+var errNoSpace = &apperr.Error{Code: apperr.CodeSaveFailed, Status: http.StatusInsufficientStorage,
 	Message: "This cannot be stored: the server's disk is nearly full. Please try again later, or reach us in another way."}
 
 // Storage returns the disk status for agents: "ok", "low" (nearly full), or "full" (messages of visitors are refused).
@@ -77,10 +77,10 @@ type storageStatus struct {
 	Storage string `json:"storage"`
 }
 
-// tellStorage sends the disk status to agents at this process if it changed.
-func (s *Service) tellStorage(ctx context.Context) {
-	if now := s.Storage(ctx); now != s.toldStorage {
-		s.toldStorage = now
+// publishStorage sends the disk status to agents at this process if it changed.
+func (s *Service) publishStorage(ctx context.Context) {
+	if now := s.Storage(ctx); now != s.publishedStorage {
+		s.publishedStorage = now
 		s.publisher.Publish(Publication{Agents: []*Event{{"storage_status", storageStatus{now}}}, Here: true})
 	}
 }

@@ -53,17 +53,17 @@ func withLink(caption, address string) string {
 	return caption + "\n" + address
 }
 
-func (s *Service) wireOne(ctx context.Context, m models.Message) Message {
-	return s.wire(ctx, []models.Message{m})[0]
+func (s *Service) toWireOne(ctx context.Context, m models.Message) Message {
+	return s.toWire(ctx, []models.Message{m})[0]
 }
 
-// wire converts stored messages to wire format, with the metadata of their files. A message with an external file becomes a text with
+// toWire converts stored messages to wire format, with the metadata of their files. A message with an external file becomes a text with
 // the URL.
-func (s *Service) wire(ctx context.Context, messages []models.Message) []Message {
+func (s *Service) toWire(ctx context.Context, messages []models.Message) []Message {
 	out := make([]Message, len(messages))
 	var urls []string
 	for i, m := range messages {
-		out[i] = Wire(m)
+		out[i] = ToWire(m)
 		if m.FileURL != "" {
 			urls = append(urls, m.FileURL)
 		}

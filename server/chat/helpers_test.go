@@ -37,17 +37,17 @@ func (a *allow) Allow(_, _ string) (bool, time.Duration) {
 	return true, 0
 }
 
-type world struct {
+type env struct {
 	*chat.Service
-	hall  *chattest.Hall
-	store *models.Store
+	recorder *chattest.Recorder
+	store    *models.Store
 }
 
 const grace = 20 * time.Millisecond
 
-func newWorld(s *models.Store, messages, threads int) world {
-	h := &chattest.Hall{}
-	return world{chat.New(chat.Options{
+func newEnv(s *models.Store, messages, threads int) env {
+	h := &chattest.Recorder{}
+	return env{chat.New(chat.Options{
 		Store: s, Publisher: h, Messages: &allow{left: messages}, NewThreads: &allow{left: threads}, OfflineAfter: grace,
 	}), h, s}
 }
@@ -58,7 +58,7 @@ func visitorAt(socket string) chat.Actor {
 
 var agent = chat.Actor{Role: chat.Agent, SocketID: "agent"}
 
-func (w world) join(t *testing.T, a chat.Actor, name string) string {
+func (w env) join(t *testing.T, a chat.Actor, name string) string {
 	t.Helper()
 	j, err := w.Join(t.Context(), a, chat.JoinRequest{Profile: chat.Profile{DisplayName: name}})
 	if err != nil {
@@ -67,7 +67,7 @@ func (w world) join(t *testing.T, a chat.Actor, name string) string {
 	return j.ThreadID
 }
 
-func (w world) post(t *testing.T, a chat.Actor, thread, text string) chat.Message {
+func (w env) post(t *testing.T, a chat.Actor, thread, text string) chat.Message {
 	t.Helper()
 	m, err := w.Post(t.Context(), a, chat.Post{ThreadID: thread, Text: text})
 	if err != nil {

@@ -36,9 +36,9 @@ func (s *Service) verify(i *SignedIdentity) error {
 	return nil
 }
 
-// known finds the thread that a visitor returns to, or models.ErrNotFound. A thread that belongs to a different identified user is not
+// findReturning finds the thread that a visitor returns to, or models.ErrNotFound. A thread that belongs to a different identified user is not
 // returned, even if its id was stored in this browser.
-func (s *Service) known(ctx context.Context, a Actor, r JoinRequest) (models.Thread, error) {
+func (s *Service) findReturning(ctx context.Context, a Actor, r JoinRequest) (models.Thread, error) {
 	if ValidThreadID(r.ThreadID) {
 		t, err := s.store.Thread(ctx, r.ThreadID)
 		if err == nil && r.Identity != nil {

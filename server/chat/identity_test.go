@@ -31,8 +31,8 @@ func TestSignatureIsPlainHMAC(t *testing.T) {
 
 func TestIdentity(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		h := &chattest.Hall{}
-		w := world{chat.New(chat.Options{
+		h := &chattest.Recorder{}
+		w := env{chat.New(chat.Options{
 			Store: s, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
 		}), h, s}
 		join := func(socket string, r chat.JoinRequest) (chat.Actor, chat.Joined) {
@@ -50,7 +50,7 @@ func TestIdentity(t *testing.T) {
 			t.Error("a first visit")
 		}
 		w.post(t, phone, first.ThreadID, "from the phone")
-		f, err := w.Facts(t.Context(), agent, first.ThreadID)
+		f, err := w.VisitorDetails(t.Context(), agent, first.ThreadID)
 		if err != nil || f.Identity == nil || *f.Identity != (chat.Identity{ID: "user-42", Verified: true}) || f.Email != "ayse@shop.example" {
 			t.Errorf("%+v, %v", f, err)
 		}
@@ -59,7 +59,7 @@ func TestIdentity(t *testing.T) {
 		if !again.Resumed || again.ThreadID != first.ThreadID {
 			t.Errorf("%+v", again)
 		}
-		if f, err := w.Facts(t.Context(), agent, first.ThreadID); err != nil || f.DisplayName != "Ayşe Y." || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
+		if f, err := w.VisitorDetails(t.Context(), agent, first.ThreadID); err != nil || f.DisplayName != "Ayşe Y." || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
 			t.Errorf("%+v, %v", f, err)
 		}
 		// The hex may be upper case.
@@ -92,12 +92,12 @@ func TestIdentity(t *testing.T) {
 
 		// Without a signed identity the e-mail address is ignored.
 		_, plain := join("plain", chat.JoinRequest{Profile: chat.Profile{DisplayName: "Nur", Email: "ayse@shop.example"}})
-		if f, err := w.Facts(t.Context(), agent, plain.ThreadID); err != nil || f.Email != "" || f.Identity != nil {
+		if f, err := w.VisitorDetails(t.Context(), agent, plain.ThreadID); err != nil || f.Email != "" || f.Identity != nil {
 			t.Errorf("%+v, %v", f, err)
 		}
 
-		w.hall.Take()
-		refused := func(w world, what string, i *chat.SignedIdentity) {
+		w.recorder.Take()
+		refused := func(w env, what string, i *chat.SignedIdentity) {
 			t.Helper()
 			v := visitorAt("x")
 			_, err := w.Join(t.Context(), v, chat.JoinRequest{Identity: i, ThreadID: first.ThreadID, Profile: chat.Profile{DisplayName: "x"}})
@@ -111,8 +111,8 @@ func TestIdentity(t *testing.T) {
 		} {
 			refused(w, what, bad)
 		}
-		refused(newWorld(s, 9, 9), "no secret set", ayse)
-		if h := w.hall.Take(); len(h) != 0 {
+		refused(newEnv(s, 9, 9), "no secret set", ayse)
+		if h := w.recorder.Take(); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 
@@ -128,8 +128,8 @@ func TestIdentity(t *testing.T) {
 // Profile values from the embedding site are shortened or removed if they cannot be stored: the user could not correct them.
 func TestFactsOfTheSiteAreFitted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := world{chat.New(chat.Options{
-			Store: s, Publisher: &chattest.Hall{}, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
+		w := env{chat.New(chat.Options{
+			Store: s, Publisher: &chattest.Recorder{}, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace, Identity: identitySecret,
 		}), nil, s}
 		long := chat.Profile{DisplayName: "A\x00 " + strings.Repeat("ş", 200), PhoneNumber: "+90 555 111 22 33 dahili 44", Email: "yok"}
 		v := visitorAt("shop")
@@ -137,7 +137,7 @@ func TestFactsOfTheSiteAreFitted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := w.Facts(t.Context(), agent, j.ThreadID)
+		f, err := w.VisitorDetails(t.Context(), agent, j.ThreadID)
 		if want := "A " + strings.Repeat("ş", 98); err != nil || f.DisplayName != want || f.PhoneNumber != "" || f.Email != "" {
 			t.Errorf("%q %q %q, %v", f.DisplayName, f.PhoneNumber, f.Email, err)
 		}
@@ -148,7 +148,7 @@ func TestFactsOfTheSiteAreFitted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if f, err = w.Facts(t.Context(), agent, j.ThreadID); err != nil || f.DisplayName != "Ayşe" || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
+		if f, err = w.VisitorDetails(t.Context(), agent, j.ThreadID); err != nil || f.DisplayName != "Ayşe" || f.PhoneNumber != "+90 555" || f.Email != "ayse@shop.example" {
 			t.Errorf("%q %q %q, %v", f.DisplayName, f.PhoneNumber, f.Email, err)
 		}
 		// Values typed by the visitor are rejected with an error.

@@ -46,7 +46,7 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	if err := r.check(false); err != nil {
 		return Joined{}, err
 	}
-	t, err := s.known(ctx, a, r)
+	t, err := s.findReturning(ctx, a, r)
 	switch {
 	case err == nil:
 		return s.resume(ctx, a, t, r.Profile)
@@ -110,7 +110,7 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 		} else if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
 			s.log.WarnContext(ctx, "failed to store a profile", slog.Any("error", err))
 		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil || patch.PageTitle != nil || patch.Email != nil {
-			s.tellUpdated(threadUpdated{
+			s.publishUpdated(threadUpdated{
 				ID: t.ID, DisplayName: patch.DisplayName, PhoneNumber: patch.PhoneNumber, Email: patch.Email, PageURL: patch.PageURL, PageTitle: patch.PageTitle,
 			}, a.SocketID)
 		}

@@ -11,14 +11,14 @@ import (
 
 func TestDelivered(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		m := w.post(t, v, id, "hello")
-		w.hall.Take()
-		told := func(side chat.Role, agents string, want string) {
+		w.recorder.Take()
+		published := func(side chat.Role, agents string, want string) {
 			t.Helper()
-			h := w.hall.Take()
+			h := w.recorder.Take()
 			if want == "" {
 				if len(h) != 0 {
 					t.Errorf("published %+v", h)
@@ -38,11 +38,11 @@ func TestDelivered(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		told(chat.Visitor, "", payload+`admin"}`)
+		published(chat.Visitor, "", payload+`admin"}`)
 		if err := w.Delivered(t.Context(), v, id, m.ID+1000); err != nil {
 			t.Fatal(err)
 		}
-		told(chat.Agent, "delivered", payload+`visitor"}`) // never beyond the newest message
+		published(chat.Agent, "delivered", payload+`visitor"}`) // never beyond the newest message
 		back := visitorAt("v2")
 		j, err := w.Rejoin(t.Context(), back, id)
 		if err != nil || j.TeamReceivedID != m.ID || j.TeamReadID != 0 || j.Status != models.StatusActive || j.Rating != 0 || !j.Resumed {
@@ -51,11 +51,11 @@ func TestDelivered(t *testing.T) {
 		if err := w.Read(t.Context(), agent, id, m.ID); err != nil {
 			t.Fatal(err)
 		}
-		w.hall.Take()
+		w.recorder.Take()
 		if err := w.Delivered(t.Context(), agent, id, m.ID); err != nil {
 			t.Fatal(err)
 		}
-		told("", "", "") // a read message was already received
+		published("", "", "") // a read message was already received
 		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{})
 		if err != nil || len(list) != 1 || list[0].VisitorReceivedID != m.ID {
 			t.Errorf("%+v, %v", list, err)
@@ -65,13 +65,13 @@ func TestDelivered(t *testing.T) {
 
 func TestWaiting(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		waiting := func(want string) {
 			t.Helper()
 			found := ""
-			for _, p := range w.hall.Take() {
+			for _, p := range w.recorder.Take() {
 				for _, e := range p.Agents {
 					if e.Name == "thread_updated" {
 						found += wire(t, e.Payload)
@@ -101,11 +101,11 @@ func TestWaiting(t *testing.T) {
 }
 
 // Changes of a visitor's profile are sent to open consoles.
-func TestProfileIsTold(t *testing.T) {
+func TestProfileIsPublished(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		id := w.join(t, visitorAt("v"), "Ayşe")
-		w.hall.Take()
+		w.recorder.Take()
 		again := visitorAt("v2")
 		p := chat.Profile{DisplayName: "Ayşe Yılmaz", PageURL: "https://shop.example/a", Locale: "tr"}
 		for range 2 { // the second call changes nothing
@@ -113,7 +113,7 @@ func TestProfileIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		if len(h) != 1 || names(h[0].Agents) != "thread_updated" || h[0].Except != "v2" ||
 			wire(t, h[0].Agents[0].Payload) != `{"id":"`+id+`","display_name":"Ayşe Yılmaz","page_url":"https://shop.example/a"}` {
 			t.Errorf("published %+v", h)

@@ -39,8 +39,8 @@ type Message struct {
 	Attachment
 }
 
-// Wire converts a stored message to wire format.
-func Wire(m models.Message) Message {
+// ToWire converts a stored message to wire format.
+func ToWire(m models.Message) Message {
 	w := Message{
 		ID: m.ID, ClientID: m.ClientID, ThreadID: m.ThreadID,
 		SenderType: m.SenderType, Sender: m.SenderType,

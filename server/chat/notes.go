@@ -105,10 +105,10 @@ func (s *Service) DeleteNote(ctx context.Context, a Actor, threadID string, id i
 	if err := s.store.DeleteNote(ctx, threadID, id); err != nil {
 		return Public(err)
 	}
-	s.tellNoteDeleted(threadID, id)
+	s.publishNoteDeleted(threadID, id)
 	return nil
 }
 
-func (s *Service) tellNoteDeleted(threadID string, id int64) {
+func (s *Service) publishNoteDeleted(threadID string, id int64) {
 	s.publisher.Publish(Publication{Agents: []*Event{{"note_deleted", noteDeleted{threadID, id}}}})
 }

@@ -14,22 +14,22 @@ import (
 
 func TestNotes(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		m := w.post(t, v, id, "hello")
-		w.hall.Take()
+		w.recorder.Take()
 		ada := chat.Actor{Role: chat.Agent, SocketID: "agent", Name: "ada"}
 		n, err := w.AddNote(t.Context(), ada, id, "she is a regular", "c1")
 		if err != nil || n.Text != "she is a regular" || n.AfterID != m.ID || n.Author != "ada" || n.ThreadID != id {
 			t.Fatalf("%+v, %v", n, err)
 		}
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		if len(h) != 1 || h[0].ThreadID != "" || h[0].Thread != nil || names(h[0].Agents) != "note_added" || h[0].Except != "agent" ||
 			!strings.HasPrefix(wire(t, h[0].Agents[0].Payload), `{"note":{"id":`) {
 			t.Errorf("published %+v", h)
 		}
-		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || again != n || len(w.hall.Take()) != 0 {
+		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || again != n || len(w.recorder.Take()) != 0 {
 			t.Errorf("a retry: %+v, %v", again, err)
 		}
 		if list, err := w.Notes(t.Context(), ada, id); err != nil || len(list) != 1 || list[0] != n {
@@ -62,11 +62,11 @@ func TestNotes(t *testing.T) {
 		if err := w.DeleteNote(t.Context(), ada, id, n.ID+1); code(err) != apperr.CodeNotFound {
 			t.Errorf("a missing note: %v", err)
 		}
-		w.hall.Take()
+		w.recorder.Take()
 		if err := w.DeleteNote(t.Context(), ada, id, n.ID); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
+		if h := w.recorder.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
 			t.Errorf("published %+v", h)
 		}
 	})
@@ -75,8 +75,8 @@ func TestNotes(t *testing.T) {
 func TestOldNotesGo(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-		h := &chattest.Hall{}
-		w := world{chat.New(chat.Options{
+		h := &chattest.Recorder{}
+		w := env{chat.New(chat.Options{
 			Store: s, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}, Now: func() time.Time { return now },
 		}), h, s}
 		v := visitorAt("v")
@@ -87,12 +87,12 @@ func TestOldNotesGo(t *testing.T) {
 		}
 		now = now.AddDate(0, 0, 2)
 		w.post(t, v, id, "young")
-		w.hall.Take()
+		w.recorder.Take()
 		if _, err := w.Sweep(t.Context(), 24*time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		if told := h.Take(); len(told) != 1 || names(told[0].Agents) != "note_deleted" || wire(t, told[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
-			t.Errorf("published %+v", told)
+		if published := h.Take(); len(published) != 1 || names(published[0].Agents) != "note_deleted" || wire(t, published[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
+			t.Errorf("published %+v", published)
 		}
 		if list, err := w.Notes(t.Context(), agent, id); err != nil || len(list) != 0 {
 			t.Errorf("%+v, %v", list, err)
@@ -102,12 +102,12 @@ func TestOldNotesGo(t *testing.T) {
 
 func TestCanned(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		c, err := w.SaveCanned(t.Context(), agent, chat.Canned{Shortcut: "iade-süresi_2", Text: "Merhaba {name}, …"})
 		if err != nil || c.ID == 0 {
 			t.Fatalf("%+v, %v", c, err)
 		}
-		if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "canned_changed" || wire(t, h[0].Agents[0].Payload) != "{}" {
+		if h := w.recorder.Take(); len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "canned_changed" || wire(t, h[0].Agents[0].Payload) != "{}" {
 			t.Errorf("published %+v", h)
 		}
 		for _, bad := range []chat.Canned{{Shortcut: "", Text: "x"}, {Shortcut: "a b", Text: "x"}, {Shortcut: "a/b", Text: "x"},
@@ -126,13 +126,13 @@ func TestCanned(t *testing.T) {
 				t.Errorf("%s: %v, %v", a.Role, listed, saved)
 			}
 		}
-		if h := w.hall.Take(); len(h) != 0 {
+		if h := w.recorder.Take(); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 		if list, err := w.Canned(t.Context(), agent); err != nil || len(list) != 1 || list[0] != c {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if err := w.DeleteCanned(t.Context(), agent, c.ID); err != nil || names(w.hall.Take()[0].Agents) != "canned_changed" {
+		if err := w.DeleteCanned(t.Context(), agent, c.ID); err != nil || names(w.recorder.Take()[0].Agents) != "canned_changed" {
 			t.Errorf("%v", err)
 		}
 		if err := w.DeleteCanned(t.Context(), agent, c.ID); code(err) != apperr.CodeNotFound {

@@ -75,7 +75,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 		done(Message{}, s.notSaved(ctx, err))
 		return
 	}
-	m := Wire(r.Message)
+	m := ToWire(r.Message)
 	m.Attachment = file
 	m.below(s.base)
 	if r.Duplicate {
@@ -87,7 +87,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 		s.announceThread(r.Thread, "")
 	}
 	if r.Reopened {
-		s.tellStatus(threadUpdated{ID: r.Thread.ID, Status: r.Thread.Status})
+		s.publishStatus(threadUpdated{ID: r.Thread.ID, Status: r.Thread.Status})
 	}
 	p := announcement(r.Message, r.Follows, m, r.Thread.DisplayName)
 	waits := threadUpdated{ID: r.Thread.ID, WaitingSince: &waitingSince{r.Thread.WaitingSince}}
@@ -97,7 +97,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	p.Except, p.Then = a.SocketID, func() { done(m, nil) }
 	s.publisher.Publish(p)
 	if r.Waits && a.Role == Agent { // without Except: the agent's own console needs this event too
-		s.tellUpdated(waits, "")
+		s.publishUpdated(waits, "")
 	}
 	if a.Role == Visitor && s.notifier != nil {
 		s.notifier.Notify(Notice{ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: noticeText(r.Message), ContentType: r.Message.ContentType})

@@ -138,7 +138,7 @@ func (s *Service) Arrived(a Actor, threadID string) {
 	if !s.presence.arrive(threadID, profile.DisplayName) {
 		return
 	}
-	tell := func() { s.tellPresence("user_online", threadID, profile.DisplayName, a.SocketID) }
+	tell := func() { s.publishPresence("user_online", threadID, profile.DisplayName, a.SocketID) }
 	if s.others != nil {
 		s.others.Arrived(threadID, tell)
 		return
@@ -149,7 +149,7 @@ func (s *Service) Arrived(a Actor, threadID string) {
 // Departed records that a visitor's socket is gone.
 func (s *Service) Departed(threadID string) {
 	s.presence.depart(threadID, func(name string) {
-		tell := func() { s.tellPresence("user_offline", threadID, name, "") }
+		tell := func() { s.publishPresence("user_offline", threadID, name, "") }
 		if s.others != nil {
 			s.others.Departed(threadID, tell)
 			return
@@ -164,16 +164,16 @@ func (s *Service) Lost(ctx context.Context, threadID string) {
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		s.log.WarnContext(ctx, "failed to read the name of a visitor who went offline", slog.Any("error", err))
 	}
-	s.tellPresence("user_offline", threadID, t.DisplayName, "")
+	s.publishPresence("user_offline", threadID, t.DisplayName, "")
 }
 
-func (s *Service) tellPresence(event, threadID, name, except string) {
+func (s *Service) publishPresence(event, threadID, name, except string) {
 	s.publisher.Publish(Publication{Except: except, Agents: []*Event{{event, seen{
 		ThreadID: threadID, DisplayName: name, LastSeen: Time(s.now()),
 	}}}})
 }
 
-// Heartbeat records a visitor's heartbeat. Agents receive it in a batch, see beatsGather.
+// Heartbeat records a visitor's heartbeat. Agents receive it in a batch, see lastSeenInterval.
 func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error {
 	if threadID == "" {
 		threadID, _ = a.Threads.Only()
@@ -186,24 +186,24 @@ func (s *Service) Heartbeat(ctx context.Context, a Actor, threadID string) error
 		s.log.WarnContext(ctx, "failed to store a heartbeat", slog.Any("error", err))
 	}
 	profile, _ := a.Threads.profile(threadID)
-	if s.beats.add(seen{ThreadID: threadID, DisplayName: profile.DisplayName, LastSeen: Time(now)}) {
-		time.AfterFunc(beatsGather, s.tellBeats)
+	if s.lastSeen.add(seen{ThreadID: threadID, DisplayName: profile.DisplayName, LastSeen: Time(now)}) {
+		time.AfterFunc(lastSeenInterval, s.publishLastSeen)
 	}
 	return nil
 }
 
-// beatsGather is how long heartbeats are collected before they are sent to agents. With thousands of visitors one arrives every few
+// lastSeenInterval is how long heartbeats are collected before they are sent to agents. With thousands of visitors one arrives every few
 // milliseconds, and sending each to each agent separately costs ten times as much as sending a batch.
-const beatsGather = 250 * time.Millisecond
+const lastSeenInterval = 250 * time.Millisecond
 
-// beats collects heartbeats, the latest one per thread.
-type beats struct {
+// lastSeenBatch collects heartbeats, the latest one per thread.
+type lastSeenBatch struct {
 	mu  sync.Mutex
 	new map[string]seen
 }
 
 // add reports whether it is the first heartbeat since the last take.
-func (b *beats) add(v seen) (first bool) {
+func (b *lastSeenBatch) add(v seen) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if first = len(b.new) == 0; first {
@@ -213,7 +213,7 @@ func (b *beats) add(v seen) (first bool) {
 	return first
 }
 
-func (b *beats) take() map[string]seen {
+func (b *lastSeenBatch) take() map[string]seen {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	taken := b.new
@@ -221,10 +221,10 @@ func (b *beats) take() map[string]seen {
 	return taken
 }
 
-// tellBeats sends the collected heartbeats to agents.
-func (s *Service) tellBeats() {
+// publishLastSeen sends the collected heartbeats to agents.
+func (s *Service) publishLastSeen() {
 	p := Publication{Volatile: true}
-	for _, v := range s.beats.take() {
+	for _, v := range s.lastSeen.take() {
 		p.Agents = append(p.Agents, &Event{"visitor_online", v})
 	}
 	s.publisher.Publish(p)

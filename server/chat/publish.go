@@ -126,9 +126,9 @@ func otherSide(role Role) Role {
 	return Visitor
 }
 
-// tellOtherSide sends an event of a visitor to all agents and to the agents in the thread's room, and an event of an agent to the
+// publishToOtherSide sends an event of a visitor to all agents and to the agents in the thread's room, and an event of an agent to the
 // visitor.
-func (s *Service) tellOtherSide(a Actor, threadID string, e *Event, volatile bool) {
+func (s *Service) publishToOtherSide(a Actor, threadID string, e *Event, volatile bool) {
 	p := Publication{ThreadID: threadID, Thread: []*Event{e}, Side: otherSide(a.Role), Except: a.SocketID, Volatile: volatile}
 	if a.Role == Visitor {
 		p.Agents = p.Thread

@@ -9,12 +9,12 @@ import (
 const (
 	sweepEvery = time.Hour
 	emptyAfter = 24 * time.Hour // how long a thread without messages is kept after its visitor was last active
-	breath     = 20 * time.Millisecond
+	batchPause = 20 * time.Millisecond
 )
 
-// KeepHouse deletes expired data immediately and then every hour, until ctx ends: messages and notes older than keep (0 keeps them
+// RunRetention deletes expired data immediately and then every hour, until ctx ends: messages and notes older than keep (0 keeps them
 // forever), threads without any message for a day, and threads emptied by an agent whose last message is older than keep.
-func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
+func (s *Service) RunRetention(ctx context.Context, keep time.Duration) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -32,7 +32,7 @@ func (s *Service) KeepHouse(ctx context.Context, keep time.Duration) {
 // Swept is the number of items that a sweep deleted.
 type Swept struct{ Messages, Threads int }
 
-// Sweep runs KeepHouse once. It deletes in small batches, with pauses for other writers. For threads that lost messages it emits
+// Sweep runs RunRetention once. It deletes in small batches, with pauses for other writers. For threads that lost messages it emits
 // "messages_deleted" to their rooms and agents ("note_deleted" to agents for notes), and "thread_cleared" for deleted threads.
 func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, err error) {
 	now := s.now()
@@ -46,7 +46,7 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			swept.Messages += len(e.Messages)
 			if e.Cleared {
 				swept.Threads++
-				s.tellCleared(cleared{ThreadID: e.ThreadID})
+				s.publishCleared(cleared{ThreadID: e.ThreadID})
 				continue
 			}
 			list := []*Event{{"messages_deleted", deleted{ThreadID: e.ThreadID, IDs: e.Messages}}}
@@ -63,7 +63,7 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			return swept, err
 		}
 		for _, n := range gone {
-			s.tellNoteDeleted(n.ThreadID, n.ID)
+			s.publishNoteDeleted(n.ThreadID, n.ID)
 		}
 		if more = some; more && !rest(ctx, start) {
 			return swept, ctx.Err()
@@ -81,7 +81,7 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 		}
 		swept.Threads += len(removed)
 		for _, id := range removed {
-			s.tellCleared(cleared{ThreadID: id})
+			s.publishCleared(cleared{ThreadID: id})
 		}
 		if more = some; more && !rest(ctx, start) {
 			return swept, ctx.Err()
@@ -102,7 +102,7 @@ func rest(ctx context.Context, start time.Time) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(max(breath, time.Since(start))):
+	case <-time.After(max(batchPause, time.Since(start))):
 		return true
 	}
 }

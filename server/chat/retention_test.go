@@ -12,10 +12,10 @@ import (
 	"sohbet/server/chat/chattest"
 )
 
-func TestSweepTellsWhatItDeleted(t *testing.T) {
+func TestSweepReportsWhatItDeleted(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		now := time.Now()
-		h := &chattest.Hall{}
+		h := &chattest.Recorder{}
 		room := chat.New(chat.Options{Store: s, Publisher: h, Now: func() time.Time { return now }})
 		put := func(thread string, days int) models.Message {
 			t.Helper()
@@ -37,15 +37,15 @@ func TestSweepTellsWhatItDeleted(t *testing.T) {
 			if _, err := room.Sweep(t.Context(), keep); err != nil {
 				t.Fatal(err)
 			}
-			told := make(map[string]string)
+			published := make(map[string]string)
 			for _, p := range h.Take() {
 				if len(p.Thread) != 1 || len(p.Agents) != 1 || p.Thread[0] != p.Agents[0] {
 					t.Errorf("published %+v", p)
 					continue
 				}
-				told[p.ThreadID] += fmt.Sprint(p.Thread[0].Name, p.Thread[0].Payload)
+				published[p.ThreadID] += fmt.Sprint(p.Thread[0].Name, p.Thread[0].Payload)
 			}
-			return told
+			return published
 		}
 		if got := sweep(0); len(got) != 0 {
 			t.Errorf("with nothing to delete it published %v", got)
@@ -64,17 +64,17 @@ func TestSweepTellsWhatItDeleted(t *testing.T) {
 	})
 }
 
-func TestKeepHouseSweepsAtOnceAndStops(t *testing.T) {
+func TestRunRetentionSweepsImmediatelyAndStops(t *testing.T) {
 	s := storetest.Open(t, "sqlite")
 	_, err := s.AppendWait(t.Context(), models.NewMessage{ThreadID: "old", SenderType: models.Visitor, CreatedAt: time.Now().Add(-time.Hour), OpenThread: &models.NewThread{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := chat.New(chat.Options{Store: s, Publisher: &chattest.Hall{}})
+	room := chat.New(chat.Options{Store: s, Publisher: &chattest.Recorder{}})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
-		room.KeepHouse(ctx, time.Minute)
+		room.RunRetention(ctx, time.Minute)
 		close(ended)
 	}()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {

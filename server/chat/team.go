@@ -30,12 +30,12 @@ func (t Team) same(other Team) bool {
 
 // team is the state from which [Team] is computed.
 type team struct {
-	hours    *hours.Week
-	switched atomic.Bool
-	usual    atomic.Int64 // seconds; negative = unknown
+	hours     *hours.Week
+	switched  atomic.Bool
+	replyTime atomic.Int64 // seconds; negative = unknown
 
-	mu   sync.Mutex
-	told Team // the value last sent to clients at this process
+	mu        sync.Mutex
+	published Team // the value last sent to clients at this process
 }
 
 // Team returns the team's current availability.
@@ -47,7 +47,7 @@ func (s *Service) Team() Team {
 		until := Time(next)
 		t.Until = &until
 	}
-	if usual := s.team.usual.Load(); usual >= 0 {
+	if usual := s.team.replyTime.Load(); usual >= 0 {
 		t.UsualSeconds = &usual
 	}
 	return t
@@ -75,24 +75,24 @@ func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
 		return Public(err)
 	}
 	s.team.switched.Store(away)
-	s.tellTeam()
+	s.publishTeam()
 	return nil
 }
 
-// tellTeam sends "team_status" to all clients at this process if it changed.
-func (s *Service) tellTeam() {
+// publishTeam sends "team_status" to all clients at this process if it changed.
+func (s *Service) publishTeam() {
 	s.team.mu.Lock()
 	defer s.team.mu.Unlock()
 	now := s.Team()
-	if now.same(s.team.told) {
+	if now.same(s.team.published) {
 		return
 	}
-	s.team.told = now
-	s.tellHere(&Event{"team_status", now})
+	s.team.published = now
+	s.publishLocally(&Event{"team_status", now})
 }
 
-// tellHere sends an event to every agent and every visitor at this process.
-func (s *Service) tellHere(e *Event) {
+// publishLocally sends an event to every agent and every visitor at this process.
+func (s *Service) publishLocally(e *Event) {
 	events := []*Event{e}
 	s.publisher.Publish(Publication{Agents: events, Here: true})
 	for _, id := range s.presence.all() {
@@ -102,11 +102,11 @@ func (s *Service) tellHere(e *Event) {
 
 // Resync asks all clients at this process to refetch their state, because events from other processes may have been lost, such as a
 // closed or read conversation or an edited message. Messages are not affected: lost ones are fetched from the database.
-func (s *Service) Resync() { s.tellHere(&Event{"resync", struct{}{}}) }
+func (s *Service) Resync() { s.publishLocally(&Event{"resync", struct{}{}}) }
 
 const (
-	teamEvery  = 5 * time.Second
-	usualEvery = time.Minute
+	teamEvery         = 5 * time.Second
+	replyTimeInterval = time.Minute
 )
 
 // WatchTeam sends changes of the team's availability to clients until ctx ends. It checks opening hours, the away setting, which
@@ -122,37 +122,37 @@ func (s *Service) WatchTeam(ctx context.Context) {
 		} else if ctx.Err() == nil {
 			s.log.Debug("failed to read the away setting", slog.Any("error", err))
 		}
-		if now := time.Now(); now.Sub(asked) >= usualEvery {
+		if now := time.Now(); now.Sub(asked) >= replyTimeInterval {
 			asked = now
-			s.learnUsual(ctx)
+			s.updateReplyTime(ctx)
 		}
-		s.tellTeam()
-		s.tellStorage(ctx)
+		s.publishTeam()
+		s.publishStorage(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-s.turned:
+		case <-s.awayChanged:
 		}
 	}
 }
 
-// LookAway makes [Service.WatchTeam] check immediately.
-func (s *Service) LookAway() {
+// AwayChanged makes [Service.WatchTeam] check immediately.
+func (s *Service) AwayChanged() {
 	select {
-	case s.turned <- struct{}{}:
+	case s.awayChanged <- struct{}{}:
 	default:
 	}
 }
 
-func (s *Service) learnUsual(ctx context.Context) {
+func (s *Service) updateReplyTime(ctx context.Context) {
 	usual, known, err := s.store.UsualAnswer(ctx)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		s.log.Debug("failed to read the usual reply time", slog.Any("error", err))
 	case err == nil && known:
-		s.team.usual.Store(int64(usual.Seconds()))
+		s.team.replyTime.Store(int64(usual.Seconds()))
 	case err == nil:
-		s.team.usual.Store(-1)
+		s.team.replyTime.Store(-1)
 	}
 }

@@ -17,11 +17,11 @@ import (
 
 func TestAway(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.Arrived(v, id)
-		w.hall.Take()
+		w.recorder.Take()
 		if err := w.SetAway(t.Context(), v, true); code(err) != apperr.CodeUnauthorized || w.Away() {
 			t.Errorf("a visitor sent the team home: %v", err)
 		}
@@ -30,13 +30,13 @@ func TestAway(t *testing.T) {
 				t.Fatalf("away %v, %v", w.Away(), err)
 			}
 		}
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		const away = `{"away":true,"until":null,"typical_reply_seconds":null,"hours":false,"switched":true}`
 		if len(h) != 2 || names(h[0].Agents) != "team_status" || h[1].ThreadID != id || names(h[1].Thread) != "team_status" || wire(t, h[1].Thread[0].Payload) != away {
 			t.Fatalf("published %+v", h)
 		}
 		// The setting is visible to another process and after a restart.
-		again := newWorld(s, 100, 100)
+		again := newEnv(s, 100, 100)
 		watching(t, again.Service)
 		eventually(t, "the other process notices", again.Away)
 		if err := w.SetAway(t.Context(), agent, false); err != nil || w.Away() {
@@ -82,8 +82,8 @@ func TestOpeningHours(t *testing.T) {
 			now.Store(&moment)
 		}
 		at("2026-01-05T17:59:59Z") // a Monday
-		h := &chattest.Hall{}
-		w := world{chat.New(chat.Options{
+		h := &chattest.Recorder{}
+		w := env{chat.New(chat.Options{
 			Store: s, Publisher: h, Messages: &allow{left: 9}, NewThreads: &allow{left: 9}, OfflineAfter: grace, Hours: week,
 			Now: func() time.Time { return *now.Load() },
 		}), h, s}
@@ -97,7 +97,7 @@ func TestOpeningHours(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.Arrived(v, id)
-		w.hall.Take()
+		w.recorder.Take()
 		at("2026-01-05T18:00:00Z")
 		const closed = `{"away":true,"until":"2026-01-06T09:00:00.000Z","typical_reply_seconds":null,"hours":true,"switched":false}`
 		stands(closed)
@@ -127,8 +127,8 @@ func TestUsualReply(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		var now atomic.Int64
 		start := time.Now()
-		h := &chattest.Hall{}
-		w := world{chat.New(chat.Options{
+		h := &chattest.Recorder{}
+		w := env{chat.New(chat.Options{
 			Store: s, Publisher: h, Messages: &allow{left: 99}, NewThreads: &allow{left: 99}, OfflineAfter: grace,
 			Now: func() time.Time { return start.Add(time.Duration(now.Load())) },
 		}), h, s}

@@ -29,7 +29,7 @@ func (s *Service) History(ctx context.Context, a Actor, threadID string, q model
 	if err != nil {
 		return nil, false, Public(err)
 	}
-	return s.wire(ctx, messages), more, nil
+	return s.toWire(ctx, messages), more, nil
 }
 
 // Beginning returns the first messages of a thread: the page that a client which has no messages yet requests with after_id 0.
@@ -52,7 +52,7 @@ func (s *Service) MessagePage(ctx context.Context, a Actor, threadID string, pag
 	if err != nil {
 		return nil, 0, Public(err)
 	}
-	return s.wire(ctx, messages), total, nil
+	return s.toWire(ctx, messages), total, nil
 }
 
 // Threads lists threads, newest message first.
@@ -87,7 +87,7 @@ func (s *Service) Typing(_ context.Context, a Actor, threadID string, on bool) e
 		return err
 	}
 	profile, _ := a.Threads.profile(threadID)
-	s.tellOtherSide(a, threadID, &Event{"typing", typing{
+	s.publishToOtherSide(a, threadID, &Event{"typing", typing{
 		ThreadID: threadID, SenderType: a.Role, DisplayName: profile.DisplayName, Typing: on,
 	}}, true)
 	return nil
@@ -109,10 +109,10 @@ func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int
 	if !moved {
 		return nil
 	}
-	s.tellOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role}}, false)
+	s.publishToOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role}}, false)
 	if a.Role == Agent { // the message counts as read on all consoles
 		if t, err := s.store.Thread(ctx, threadID); err == nil {
-			s.tellUpdated(threadUpdated{ID: threadID, UnreadCount: &t.UnreadCount}, a.SocketID)
+			s.publishUpdated(threadUpdated{ID: threadID, UnreadCount: &t.UnreadCount}, a.SocketID)
 		}
 	}
 	return nil
@@ -132,7 +132,7 @@ func (s *Service) Delivered(ctx context.Context, a Actor, threadID string, lastI
 		return Public(err)
 	}
 	if moved {
-		s.tellOtherSide(a, threadID, &Event{"delivered", deliveredMark{ThreadID: threadID, LastID: mark, By: a.side()}}, false)
+		s.publishToOtherSide(a, threadID, &Event{"delivered", deliveredMark{ThreadID: threadID, LastID: mark, By: a.side()}}, false)
 	}
 	return nil
 }
@@ -157,8 +157,8 @@ func (s *Service) empty(ctx context.Context, a Actor, e cleared, act func(contex
 	if err := act(ctx, e.ThreadID); err != nil {
 		return Public(err)
 	}
-	s.did(ctx, a, event)
-	s.tellCleared(e)
+	s.logAudit(ctx, a, event)
+	s.publishCleared(e)
 	return nil
 }
 
@@ -171,7 +171,7 @@ func (s *Service) ClearAll(ctx context.Context, a Actor) (int64, error) {
 	if err != nil {
 		return n, Public(err)
 	}
-	s.did(ctx, a, audit.ThreadsClear)
+	s.logAudit(ctx, a, audit.ThreadsClear)
 	s.ClearedAll()
 	if s.others != nil {
 		s.others.ClearedAll()
@@ -187,7 +187,7 @@ func (s *Service) ClearedAll() {
 	}
 }
 
-func (s *Service) tellCleared(c cleared) {
+func (s *Service) publishCleared(c cleared) {
 	e := []*Event{{"thread_cleared", c}}
 	s.publisher.Publish(Publication{ThreadID: c.ThreadID, Thread: e, Agents: e})
 }

@@ -8,8 +8,8 @@ import (
 	"sohbet/models"
 )
 
-// countsKept is how long counts are cached. Each console requests them after each change, with a delay a little longer than this.
-const countsKept = 250 * time.Millisecond
+// countsMaxAge is how long counts are cached. Each console requests them after each change, with a delay a little longer than this.
+const countsMaxAge = 250 * time.Millisecond
 
 // Counts is the number of threads with messages, by kind.
 type Counts struct {
@@ -51,7 +51,7 @@ func (s *Service) ThreadCounts(ctx context.Context, a Actor, search string) (Cou
 func (s *Service) countAll(ctx context.Context) (models.ThreadCounts, error) {
 	s.counts.mu.Lock()
 	defer s.counts.mu.Unlock()
-	if now := s.now(); now.Sub(s.counts.at) >= countsKept {
+	if now := s.now(); now.Sub(s.counts.at) >= countsMaxAge {
 		all, err := s.store.CountThreads(ctx)
 		if err != nil {
 			return all, err

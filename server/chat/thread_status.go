@@ -40,7 +40,7 @@ func optional(at *time.Time) *Time {
 	return &t
 }
 
-func (s *Service) tellUpdated(u threadUpdated, except string) {
+func (s *Service) publishUpdated(u threadUpdated, except string) {
 	s.publisher.Publish(Publication{Except: except, Agents: []*Event{{"thread_updated", u}}})
 }
 
@@ -75,11 +75,11 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 	if t.WaitingSince != nil { // closing a thread ends the visitor's wait
 		u.WaitingSince = &waitingSince{}
 	}
-	s.tellStatus(u)
+	s.publishStatus(u)
 	return nil
 }
 
-func (s *Service) tellStatus(u threadUpdated) {
+func (s *Service) publishStatus(u threadUpdated) {
 	s.publisher.Publish(Publication{
 		ThreadID: u.ID, Thread: []*Event{{"thread_status", threadStatus{u.ID, u.Status}}},
 		Agents: []*Event{{"thread_updated", u}},
@@ -112,7 +112,7 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	case old.ContentType == textType && strings.TrimSpace(text) == "":
 		return Message{}, apperr.Invalid("content_text", "The message is empty.")
 	case old.ContentText == text:
-		return s.wireOne(ctx, old), nil
+		return s.toWireOne(ctx, old), nil
 	}
 	if err := s.mayStore(ctx, a, threadID, text); err != nil {
 		return Message{}, err
@@ -121,7 +121,7 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	if err != nil {
 		return Message{}, s.notSaved(ctx, err)
 	}
-	message := s.wireOne(ctx, m)
+	message := s.toWireOne(ctx, m)
 	edited := []*Event{{"message_edited", message}}
 	s.publisher.Publish(Publication{ThreadID: threadID, Thread: edited, Agents: edited})
 	return message, nil
@@ -140,7 +140,7 @@ func (s *Service) React(ctx context.Context, a Actor, threadID string, messageID
 	if err != nil {
 		return Public(err)
 	}
-	reacted := []*Event{{"message_reaction", s.wireOne(ctx, m)}}
+	reacted := []*Event{{"message_reaction", s.toWireOne(ctx, m)}}
 	s.publisher.Publish(Publication{ThreadID: threadID, Thread: reacted, Agents: reacted})
 	return nil
 }

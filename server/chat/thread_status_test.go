@@ -25,11 +25,11 @@ func wire(t *testing.T, payload any) string {
 
 func TestSetStatus(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "hello")
-		w.hall.Take()
+		w.recorder.Take()
 		if err := w.SetStatus(t.Context(), v, id, models.StatusClosed); code(err) != apperr.CodeUnauthorized {
 			t.Errorf("a visitor closed it: %v", err)
 		}
@@ -39,9 +39,9 @@ func TestSetStatus(t *testing.T) {
 		if err := w.SetStatus(t.Context(), operator, "01890000-0000-4000-8000-000000000000", models.StatusClosed); code(err) != apperr.CodeNotFound {
 			t.Errorf("a missing thread: %v", err)
 		}
-		told := func(status string, first bool) {
+		published := func(status string, first bool) {
 			t.Helper()
-			h := w.hall.Take()
+			h := w.recorder.Take()
 			if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "thread_status" || names(h[0].Agents) != "thread_updated" {
 				t.Fatalf("published %+v", h)
 			}
@@ -59,7 +59,7 @@ func TestSetStatus(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			told(status, i == 0)
+			published(status, i == 0)
 		}
 		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{Status: models.StatusClosed})
 		if err != nil || len(list) != 1 || list[0].Status != models.StatusClosed {
@@ -67,7 +67,7 @@ func TestSetStatus(t *testing.T) {
 		}
 		// The visitor writes again.
 		w.post(t, v, id, "one thing more")
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		if len(h) != 2 || names(h[0].Agents) != "thread_updated" || names(h[1].Thread) != "message" {
 			t.Errorf("published %+v", h)
 		}
@@ -76,7 +76,7 @@ func TestSetStatus(t *testing.T) {
 
 func TestEdit(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v, other := visitorAt("v"), visitorAt("o")
 		id, elsewhere := w.join(t, v, "Ayşe"), w.join(t, other, "Veli")
 		theirs := w.post(t, v, id, "mine")
@@ -84,7 +84,7 @@ func TestEdit(t *testing.T) {
 		if text, err := json.Marshal(ours); err != nil || strings.Contains(string(text), "edited_at") {
 			t.Errorf("before: %s, %v", text, err)
 		}
-		w.hall.Take()
+		w.recorder.Take()
 		for name, c := range map[string]struct {
 			actor  chat.Actor
 			thread string
@@ -105,7 +105,7 @@ func TestEdit(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if h := w.hall.Take(); len(h) != 0 {
+		if h := w.recorder.Take(); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 		for range 2 { // the second call changes nothing
@@ -114,7 +114,7 @@ func TestEdit(t *testing.T) {
 				t.Fatalf("%+v, %v", m, err)
 			}
 		}
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "message_edited" || h[0].Thread[0] != h[0].Agents[0] {
 			t.Fatalf("published %+v", h)
 		}

@@ -22,10 +22,10 @@ func (s *Service) SetAside(_ context.Context, threadID string, messageID int64, 
 		return // the row belongs to no message that a client could mark
 	}
 	now := Time(s.now())
-	s.tellUndelivered(Undelivered{ThreadID: threadID, MessageID: messageID, Channel: channel, Reason: reason, Since: &now})
+	s.publishUndelivered(Undelivered{ThreadID: threadID, MessageID: messageID, Channel: channel, Reason: reason, Since: &now})
 }
 
-func (s *Service) tellUndelivered(u Undelivered) {
+func (s *Service) publishUndelivered(u Undelivered) {
 	s.publisher.Publish(Publication{Agents: []*Event{{"message_undelivered", u}}})
 }
 
@@ -73,7 +73,7 @@ func (s *Service) SendAgain(ctx context.Context, a Actor, threadID string, messa
 		return Public(err)
 	}
 	if n > 0 { // otherwise another agent has already retried it
-		s.tellUndelivered(Undelivered{ThreadID: threadID, MessageID: messageID, Channel: models.ChannelTelegram, Waiting: true})
+		s.publishUndelivered(Undelivered{ThreadID: threadID, MessageID: messageID, Channel: models.ChannelTelegram, Waiting: true})
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 	if err != nil {
 		return s.notSaved(ctx, err)
 	}
-	s.tellUpdated(u, a.SocketID)
+	s.publishUpdated(u, a.SocketID)
 	s.confirmContact(ctx, a, t, email, phone)
 	return nil
 }
@@ -116,7 +116,7 @@ func (s *Service) Rate(ctx context.Context, a Actor, threadID string, score int6
 	if _, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Rating: &score, RatingComment: &comment}); err != nil {
 		return s.notSaved(ctx, err)
 	}
-	s.tellUpdated(threadUpdated{ID: threadID, Rating: &score, RatingComment: &comment}, a.SocketID)
+	s.publishUpdated(threadUpdated{ID: threadID, Rating: &score, RatingComment: &comment}, a.SocketID)
 	return nil
 }
 
@@ -185,7 +185,7 @@ func (s *Service) notePage(ctx context.Context, key pageKey, p page) error {
 			return err
 		}
 		if _, err = s.store.UpdateThread(ctx, key.thread, models.ThreadPatch{PageURL: &p.url, PageTitle: &p.title}); err == nil {
-			s.tellUpdated(threadUpdated{ID: key.thread, PageURL: &p.url, PageTitle: &p.title}, key.socket)
+			s.publishUpdated(threadUpdated{ID: key.thread, PageURL: &p.url, PageTitle: &p.title}, key.socket)
 		}
 	}
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"sohbet/server/audit"
 )
 
-// Facts are the details about a visitor that agents see.
-type Facts struct {
+// VisitorDetails are the details about a visitor that agents see.
+type VisitorDetails struct {
 	Browser     string    `json:"browser"`  // a name such as "Firefox 140"; "" = unknown
 	Platform    string    `json:"platform"` // a name such as "Android"; "" = unknown
 	Locale      string    `json:"locale"`
@@ -19,7 +19,7 @@ type Facts struct {
 	PhoneNumber string    `json:"phone_number"`
 	Email       string    `json:"email"`
 	Identity    *Identity `json:"identity"` // null = no signed identity
-	Talks       int64     `json:"talks"`    // number of sessions, in this and earlier threads
+	Sessions    int64     `json:"talks"`    // number of sessions, in this and earlier threads
 	Earlier     []Earlier `json:"earlier"`  // their other threads, most recent activity first, at most models.MaxEarlier
 }
 
@@ -42,20 +42,20 @@ type Earlier struct {
 	LastMessageTime *Time `json:"last_message_time"`
 }
 
-// Facts returns the details about the visitor of a thread. Other threads are included if they have the same identity, phone number or
+// VisitorDetails returns the details about the visitor of a thread. Other threads are included if they have the same identity, phone number or
 // e-mail address; only the identity is verified.
-func (s *Service) Facts(ctx context.Context, a Actor, threadID string) (Facts, error) {
+func (s *Service) VisitorDetails(ctx context.Context, a Actor, threadID string) (VisitorDetails, error) {
 	t, err := s.watched(ctx, a, threadID)
 	if err != nil {
-		return Facts{}, err
+		return VisitorDetails{}, err
 	}
 	p, err := s.store.Person(ctx, t)
 	if err != nil {
-		return Facts{}, Public(err)
+		return VisitorDetails{}, Public(err)
 	}
-	f := Facts{
+	f := VisitorDetails{
 		Browser: t.Browser, Platform: t.Platform, Locale: t.Locale, PageURL: t.PageURL, PageTitle: t.PageTitle, FirstSeen: Time(p.FirstSeen),
-		DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Email: t.Email, Talks: p.Talks, Earlier: make([]Earlier, len(p.Earlier)),
+		DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Email: t.Email, Sessions: p.Talks, Earlier: make([]Earlier, len(p.Earlier)),
 	}
 	if p.ExternalID != "" {
 		f.Identity = &Identity{ID: p.ExternalID, Verified: true}
@@ -87,6 +87,6 @@ func (s *Service) Export(ctx context.Context, a Actor, threadID string) (ThreadV
 	if err != nil {
 		return ThreadView{}, err
 	}
-	s.did(ctx, a, audit.ThreadExport)
+	s.logAudit(ctx, a, audit.ThreadExport)
 	return s.view(t), nil
 }

@@ -15,17 +15,17 @@ import (
 
 func TestContact(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "call me")
-		w.hall.Take()
+		w.recorder.Take()
 		for _, good := range []string{"a@b.co", "ayşe.yılmaz+shop@örnek.com.tr", "x_y-z@sub.domain.example", strings.Repeat("a", 64) + "@b.co"} {
 			if err := w.Contact(t.Context(), v, id, good, ""); err != nil {
 				t.Errorf("%s: %v", good, err)
 			}
 		}
-		w.hall.Take()
+		w.recorder.Take()
 		for _, bad := range []string{
 			"a", "a@", "@b.co", "a@b", "a b@c.co", "a@b..co", "a@-b.co", "Ayşe <a@b.co>", "a@b.co,c@d.co", "a@b.co\nBcc: c@d.co", "a@[127.0.0.1]",
 			strings.Repeat("a", 65) + "@b.co", "a@" + strings.Repeat("b.", 126) + "co", "a@b.co\x00", "a@b.c\xff",
@@ -45,13 +45,13 @@ func TestContact(t *testing.T) {
 				t.Errorf("%s: %v", a.Role, err)
 			}
 		}
-		if h := w.hall.Take(); len(h) != 0 {
+		if h := w.recorder.Take(); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 		if err := w.Contact(t.Context(), v, id, " ayse@shop.example ", "+90 555"); err != nil {
 			t.Fatal(err)
 		}
-		h := w.hall.Take()
+		h := w.recorder.Take()
 		if len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "thread_updated" ||
 			wire(t, h[0].Agents[0].Payload) != `{"id":"`+id+`","phone_number":"+90 555","email":"ayse@shop.example"}` {
 			t.Errorf("published %+v", h)
@@ -71,18 +71,18 @@ func TestContact(t *testing.T) {
 
 func TestContactIsConfirmedInTheThread(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		hall := &chattest.Hall{}
-		w := world{chat.New(chat.Options{
-			Store: s, Publisher: hall, Messages: &allow{left: 2}, NewThreads: &allow{left: 9},
+		recorder := &chattest.Recorder{}
+		w := env{chat.New(chat.Options{
+			Store: s, Publisher: recorder, Messages: &allow{left: 2}, NewThreads: &allow{left: 9},
 			Text: func(locale, key string) string { return locale + " " + key + ": {how}" },
-		}), hall, s}
+		}), recorder, s}
 		v := visitorAt("v")
 		j, err := w.Join(t.Context(), v, chat.JoinRequest{Profile: chat.Profile{DisplayName: "Ayşe", Locale: "tr"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.post(t, v, j.ThreadID, "call me")
-		w.hall.Take()
+		w.recorder.Take()
 		for range 2 { // the second one exceeds the visitor's limit
 			if err := w.Contact(t.Context(), v, j.ThreadID, "a@b.co", "+90 555"); err != nil {
 				t.Fatal(err)
@@ -95,17 +95,17 @@ func TestContactIsConfirmedInTheThread(t *testing.T) {
 		if err != nil || len(list) != 3 || list[1].SenderType != "system" || list[1].ContentText != "tr system.contact: a@b.co · +90 555" {
 			t.Errorf("%+v, %v", list, err)
 		}
-		told := 0
-		for _, p := range w.hall.Take() {
+		published := 0
+		for _, p := range w.recorder.Take() {
 			if p.MessageID == list[1].ID {
-				told++
+				published++
 				if p.Except != "" || len(p.Thread) == 0 {
 					t.Errorf("the visitor's own socket does not receive it: %+v", p)
 				}
 			}
 		}
-		if told != 1 {
-			t.Errorf("published %d times", told)
+		if published != 1 {
+			t.Errorf("published %d times", published)
 		}
 		if th, err := w.store.Thread(t.Context(), j.ThreadID); err != nil || th.UnreadCount != 1 {
 			t.Errorf("%+v, %v", th, err)
@@ -115,11 +115,11 @@ func TestContactIsConfirmedInTheThread(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "thanks")
-		w.hall.Take()
+		w.recorder.Take()
 		for field, try := range map[string]func() error{
 			"score":   func() error { return w.Rate(t.Context(), v, id, 6, "") },
 			"comment": func() error { return w.Rate(t.Context(), v, id, 5, strings.Repeat("ş", 1001)) },
@@ -140,7 +140,7 @@ func TestRate(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := fmt.Sprintf(`{"id":"%s","rating":%d,"rating_comment":"%s"}`, id, score, comment)
-			if h := w.hall.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != want {
+			if h := w.recorder.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != want {
 				t.Errorf("published %+v", h)
 			}
 		}
@@ -157,11 +157,11 @@ func TestRate(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		chat.SetPageEvery(w.Service, 50*time.Millisecond)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
-		w.hall.Take()
+		w.recorder.Take()
 		if err := w.Page(t.Context(), v, id, "javascript:alert(1)", "x"); code(err) != apperr.CodeValidation || chat.Public(err).Field != "page_url" {
 			t.Errorf("no page: %v", err)
 		}
@@ -173,16 +173,16 @@ func TestPage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var told []string
+		var published []string
 		last := `{"id":"` + id + `","page_url":"https://a.example/99","page_title":"Sayfa 99"}`
 		eventually(t, "the last page is published", func() bool {
-			for _, p := range w.hall.Take() {
-				told = append(told, wire(t, p.Agents[0].Payload))
+			for _, p := range w.recorder.Take() {
+				published = append(published, wire(t, p.Agents[0].Payload))
 			}
-			return len(told) > 0 && told[len(told)-1] == last
+			return len(published) > 0 && published[len(published)-1] == last
 		})
-		if len(told) > 50 || told[0] != `{"id":"`+id+`","page_url":"https://a.example/0","page_title":"Sayfa 0"}` {
-			t.Errorf("published %d times, first %s", len(told), told[0])
+		if len(published) > 50 || published[0] != `{"id":"`+id+`","page_url":"https://a.example/0","page_title":"Sayfa 0"}` {
+			t.Errorf("published %d times, first %s", len(published), published[0])
 		}
 		th, err := w.store.Thread(t.Context(), id)
 		if err != nil || th.PageURL != "https://a.example/99" || th.PageTitle != "Sayfa 99" {
@@ -193,7 +193,7 @@ func TestPage(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
-		w := newWorld(s, 100, 100)
+		w := newEnv(s, 100, 100)
 		join := func(socket string, p chat.Profile) (chat.Actor, string) {
 			t.Helper()
 			v := visitorAt(socket)
@@ -208,7 +208,7 @@ func TestFacts(t *testing.T) {
 		_, earlier := join("one", chat.Profile{DisplayName: "Ayşe", PhoneNumber: "+90 555"})
 		v, id := join("two", chat.Profile{DisplayName: "Ayşe Y.", PhoneNumber: "+90 555", PageURL: "https://a.example/", PageTitle: "Ana sayfa", Locale: "tr"})
 		_, _ = join("three", chat.Profile{DisplayName: "Veli", PhoneNumber: "+90 556"})
-		f, err := w.Facts(t.Context(), agent, id)
+		f, err := w.VisitorDetails(t.Context(), agent, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,9 +217,9 @@ func TestFacts(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := chat.Time(*first.LastMessageAt)
-		want := chat.Facts{
+		want := chat.VisitorDetails{
 			Browser: "Firefox 140", Platform: "Android", Locale: "tr", PageURL: "https://a.example/", PageTitle: "Ana sayfa", FirstSeen: chat.Time(first.CreatedAt),
-			DisplayName: "Ayşe Y.", PhoneNumber: "+90 555", Talks: 2, Earlier: []chat.Earlier{{
+			DisplayName: "Ayşe Y.", PhoneNumber: "+90 555", Sessions: 2, Earlier: []chat.Earlier{{
 				ID: earlier, CreatedAt: chat.Time(first.CreatedAt), LastActivity: chat.Time(first.LastActivity),
 				LastMessage: "from one", MessageCount: 1, Status: models.StatusActive, LastMessageTime: &last,
 			}},
@@ -228,11 +228,11 @@ func TestFacts(t *testing.T) {
 			t.Errorf("%s, want %s", wire(t, f), wire(t, want))
 		}
 		for _, a := range []chat.Actor{v, operator} {
-			if _, err := w.Facts(t.Context(), a, id); code(err) != apperr.CodeUnauthorized {
+			if _, err := w.VisitorDetails(t.Context(), a, id); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s: %v", a.Role, err)
 			}
 		}
-		if _, err := w.Facts(t.Context(), agent, "33333333-3333-4333-8333-333333333333"); code(err) != apperr.CodeNotFound {
+		if _, err := w.VisitorDetails(t.Context(), agent, "33333333-3333-4333-8333-333333333333"); code(err) != apperr.CodeNotFound {
 			t.Errorf("of a missing thread: %v", err)
 		}
 		// Joining from another browser updates the browser.
@@ -240,7 +240,7 @@ func TestFacts(t *testing.T) {
 		if _, err := w.Rejoin(t.Context(), v, id); err != nil {
 			t.Fatal(err)
 		}
-		if f, err := w.Facts(t.Context(), agent, id); err != nil || f.Browser != "Safari 18" || f.Platform != "Android" {
+		if f, err := w.VisitorDetails(t.Context(), agent, id); err != nil || f.Browser != "Safari 18" || f.Platform != "Android" {
 			t.Errorf("%+v, %v", f, err)
 		}
 	})

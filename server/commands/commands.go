@@ -45,11 +45,11 @@ func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer
 	case err == nil:
 		return ExitOK
 	case errors.As(err, &usage):
-		tell(stderr, err)
+		printError(stderr, err)
 		_, _ = fmt.Fprintln(stderr, Text("sohbet help lists the commands, sohbet help COMMAND explains one.")) // an error of the terminal cannot be reported
 		return ExitUsage
 	}
-	tell(stderr, err)
+	printError(stderr, err)
 	return ExitFailed
 }
 

@@ -51,7 +51,7 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err // names each variable and the expected value
 	}
-	v := &visit{cfg: cfg, say: doctorEnglish}
+	v := &examination{cfg: cfg, say: doctorEnglish}
 	if Locale() == "tr" {
 		v.say = doctorTurkish
 	}
@@ -64,19 +64,19 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	return v.print(stdout)
 }
 
-// visit collects the doctor's findings.
-type visit struct {
+// examination collects the doctor's findings.
+type examination struct {
 	cfg      *config.Config
 	say      map[string]string
 	findings []telegram.Finding
 	running  bool // the server responds
 }
 
-func (v *visit) found(title string, g telegram.Grade, text, cure string) {
+func (v *examination) found(title string, g telegram.Grade, text, cure string) {
 	v.findings = append(v.findings, telegram.Finding{Check: title, Grade: g, Title: v.say[title], Text: Localized(text), Cure: cure})
 }
 
-func (v *visit) settings() {
+func (v *examination) settings() {
 	if len(v.cfg.Warnings) == 0 {
 		v.found("settings", telegram.OK, v.say["settings good"], "")
 	}
@@ -86,7 +86,7 @@ func (v *visit) settings() {
 }
 
 // folder checks the data folder by writing and removing a file.
-func (v *visit) folder() bool {
+func (v *examination) folder() bool {
 	_, err := v.cfg.Prepare()
 	if err == nil {
 		var f *os.File
@@ -102,7 +102,7 @@ func (v *visit) folder() bool {
 	return true
 }
 
-func (v *visit) database(ctx context.Context, stderr io.Writer) {
+func (v *examination) database(ctx context.Context, stderr io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
 	log := logging.New(stderr, v.cfg.LogLevel, v.cfg.LogFormat == "json")
@@ -131,7 +131,7 @@ func (v *visit) database(ctx context.Context, stderr io.Writer) {
 }
 
 // server queries the running server, which alone knows the state of its connections.
-func (v *visit) server(ctx context.Context) {
+func (v *examination) server(ctx context.Context) {
 	address := net.JoinHostPort(cmp.Or(strings.Trim(v.cfg.Host, "[]"), "127.0.0.1"), strconv.Itoa(v.cfg.Port))
 	checks, err := v.health(ctx, address)
 	if err != nil {
@@ -168,7 +168,7 @@ type serverCheck struct {
 	Aside                        int64  `json:"set_aside"`
 }
 
-func (v *visit) health(ctx context.Context, address string) (map[string]serverCheck, error) {
+func (v *examination) health(ctx context.Context, address string) (map[string]serverCheck, error) {
 	keys, err := auth.NewKeys(v.cfg.SecretKeys)
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (v *visit) health(ctx context.Context, address string) (map[string]serverCh
 	return answer.Checks, nil
 }
 
-func (v *visit) bot(ctx context.Context) {
+func (v *examination) bot(ctx context.Context) {
 	t := v.cfg.Telegram
 	if !t.On() {
 		v.found("telegram", telegram.Warn, v.say["telegram off"], v.say["telegram cure"])
@@ -210,7 +210,7 @@ func (v *visit) bot(ctx context.Context) {
 }
 
 // print writes a line for each finding followed by how to fix it.
-func (v *visit) print(w io.Writer) error {
+func (v *examination) print(w io.Writer) error {
 	marks := map[telegram.Grade]string{telegram.OK: "✓", telegram.Warn: "!", telegram.Fail: "✗"}
 	failed := 0
 	var b strings.Builder

@@ -14,7 +14,7 @@ func Localized(text string) string {
 	}
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
-		if m := holds.FindStringSubmatch(line); m != nil {
+		if m := settingProblem.FindStringSubmatch(line); m != nil {
 			value := m[2]
 			if value == "nothing" {
 				value = "boş"
@@ -29,8 +29,8 @@ func Localized(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// holds matches a line about a setting.
-var holds = regexp.MustCompile(`^(\w+) holds ("(?:[^"\\]|\\.)*"(?: \(\d+ characters\))?|nothing): (.*)$`)
+// settingProblem matches a line about a setting.
+var settingProblem = regexp.MustCompile(`^(\w+) holds ("(?:[^"\\]|\\.)*"(?: \(\d+ characters\))?|nothing): (.*)$`)
 
 // sentence translates all known sentences in a text.
 func sentence(text string) string {

@@ -141,7 +141,7 @@ func prune() *cobra.Command {
 				if !c.Flags().Changed("days") {
 					days = cfg.RetentionDays
 				}
-				room := chat.New(chat.Options{Store: store, Publisher: nobody{}, Logger: log})
+				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Logger: log})
 				swept, err := room.Sweep(ctx, time.Duration(days)*24*time.Hour)
 				codes, failed := store.PurgeCodes(ctx, time.Now())
 				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d messages, %d conversations and %d sign-in codes deleted\n"), swept.Messages, swept.Threads, codes)
@@ -153,13 +153,13 @@ func prune() *cobra.Command {
 	return command
 }
 
-// nobody is a publisher without receivers: the sockets are connected to another process.
-type nobody struct{}
+// discardPublisher is a publisher without receivers: the sockets are connected to another process.
+type discardPublisher struct{}
 
 // Publish discards the publication.
-func (nobody) Publish(chat.Publication) {}
+func (discardPublisher) Publish(chat.Publication) {}
 
-// tell prints an error to the terminal, each line with a prefix.
-func tell(stderr io.Writer, err error) {
+// printError prints an error to the terminal, each line with a prefix.
+func printError(stderr io.Writer, err error) {
 	_, _ = fmt.Fprintln(stderr, "sohbet: "+strings.ReplaceAll(Localized(err.Error()), "\n", "\nsohbet: ")) // an error of the terminal cannot be reported
 }

@@ -36,8 +36,8 @@ func TestLocale(t *testing.T) {
 	}
 }
 
-// TestEveryCommandSpeaksTurkish checks that each text of each command, and each literal passed to Text, has a translation.
-func TestEveryCommandSpeaksTurkish(t *testing.T) {
+// TestEveryCommandHasTurkishTexts checks that each text of each command, and each literal passed to Text, has a translation.
+func TestEveryCommandHasTurkishTexts(t *testing.T) {
 	var every func(*cobra.Command)
 	every = func(c *cobra.Command) {
 		texts := []string{c.Short, c.Long}

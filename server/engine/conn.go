@@ -158,8 +158,8 @@ func (c *Conn) isOpen() bool {
 	return c.state == stateOpen
 }
 
-// beat runs at each heartbeat deadline: it sends a ping, or closes the connection if the last ping is unanswered.
-func (c *Conn) beat() {
+// sendPing runs at each heartbeat deadline: it sends a ping, or closes the connection if the last ping is unanswered.
+func (c *Conn) sendPing() {
 	c.mu.Lock()
 	if c.state != stateOpen {
 		c.mu.Unlock()

@@ -65,14 +65,14 @@ func (c *Conn) charge(n int) bool {
 		return true
 	}
 	if s.budget.running.CompareAndSwap(false, true) {
-		go s.relieve() // in a goroutine, because it locks other connections
+		go s.freeMemory() // in a goroutine, because it locks other connections
 	}
 	return c.queued+c.inbound <= alwaysHeld || overAddress <= int64(s.opts.AddressBytes/4) && overTotal <= int64(s.opts.TotalBytes/4)
 }
 
-// relieve closes the connections that hold the most until every address and the total are at three quarters of the budget, so that it
+// freeMemory closes the connections that hold the most until every address and the total are at three quarters of the budget, so that it
 // does not run again immediately.
-func (s *Server) relieve() {
+func (s *Server) freeMemory() {
 	defer s.budget.running.Store(false)
 	type holder struct {
 		conn *Conn

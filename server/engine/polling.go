@@ -67,7 +67,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 		return
 	case c.poll != nil:
 		c.mu.Unlock()
-		c.breakOff(ClosedOverlap)
+		c.abortRequest(ClosedOverlap)
 		refuse(w, errBadRequest)
 		return
 	}
@@ -163,8 +163,8 @@ func (c *Conn) answerPoll(w http.ResponseWriter, control *http.ResponseControlle
 	}
 }
 
-// breakOff aborts a polling session. A waiting GET is woken; the caller answers the request that caused it.
-func (c *Conn) breakOff(why Closing) {
+// abortRequest aborts a polling session. A waiting GET is woken; the caller answers the request that caused it.
+func (c *Conn) abortRequest(why Closing) {
 	c.mu.Lock()
 	if c.poll != nil {
 		c.poll.last = string(packetClose)
@@ -208,13 +208,13 @@ func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
 	err = decodePayload(body, func(p packet) bool { return c.allowPacket() && c.receive(p) })
 	switch {
 	case c.packets.over():
-		c.breakOff(ClosedFlood)
+		c.abortRequest(ClosedFlood)
 		refuse(w, errFlood)
 	case errors.Is(err, errText):
-		c.breakOff(ClosedText)
+		c.abortRequest(ClosedText)
 		refuse(w, errBadRequest)
 	case err != nil:
-		c.breakOff(ClosedParse)
+		c.abortRequest(ClosedParse)
 		refuse(w, errBadRequest)
 	default:
 		answer(w, "text/html", []byte("ok"))

@@ -113,7 +113,7 @@ func flood(s *engine.Server, payload string) (took <-chan int, reason <-chan str
 
 // A websocket that does not read is closed once its limits are reached. If it reads again immediately, it receives the frames in
 // transit completely, and close code 1013, which asks it to reconnect.
-func TestSlowWebsocketIsTold(t *testing.T) {
+func TestSlowWebsocketIsReported(t *testing.T) {
 	for name, o := range map[string]engine.Options{"bytes": {QueueBytes: 1 << 20}, "frames": {QueueFrames: 100}} {
 		s, _ := serve(t, o, nil)
 		payload := strings.Repeat("x", 10_000)
@@ -140,7 +140,7 @@ func TestSlowWebsocketIsTold(t *testing.T) {
 	}
 }
 
-func TestSlowPollingIsTold(t *testing.T) {
+func TestSlowPollingIsReported(t *testing.T) {
 	s, host := serve(t, engine.Options{QueueFrames: 100}, nil)
 	took, reason := flood(s, "x")
 	p := host.Polling()

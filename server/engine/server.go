@@ -255,7 +255,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
 	}
 	socket.conn, socket.upgrading = c, true
 	if !c.beginUpgrade(socket) {
-		socket.sayGoodbye(closedTransition)
+		socket.sendClose(closedTransition)
 		socket.close()
 		return
 	}
@@ -268,7 +268,7 @@ func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
 	c.packets.tokens.Store(int32(s.opts.PacketBurst))
 	c.req.Store(r)
 	c.mu.Lock() // the timer's function may run before it is assigned
-	c.heart = time.AfterFunc(s.opts.PingInterval, c.beat)
+	c.heart = time.AfterFunc(s.opts.PingInterval, c.sendPing)
 	c.mu.Unlock()
 	return c
 }

@@ -60,7 +60,7 @@ func TestUpgrade(t *testing.T) {
 }
 
 // Heartbeats move to the websocket too: a ping that was not polled is sent there.
-func TestHeartbeatMovesOver(t *testing.T) {
+func TestHeartbeatMovesToTheNewTransport(t *testing.T) {
 	p := ticking(t).Polling()
 	w := upgraded(t, p)
 	w.Pings = true

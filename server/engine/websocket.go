@@ -123,7 +123,7 @@ func (w *wsConn) incomplete(progress bool) error {
 	case len(w.rest) == 0 && w.partsOp == 0:
 		w.stop(&w.late)
 	case late == nil:
-		w.late.Store(time.AfterFunc(patience, w.tooLate))
+		w.late.Store(time.AfterFunc(patience, w.deadlineExceeded))
 		if w.closing.Load() {
 			w.stop(&w.late)
 		}
@@ -150,7 +150,7 @@ func (w *wsConn) stop(timer *atomic.Pointer[time.Timer]) {
 	}
 }
 
-func (w *wsConn) tooLate() {
+func (w *wsConn) deadlineExceeded() {
 	if w.conn.dropProbe(w) {
 		w.close()
 		return

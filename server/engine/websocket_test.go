@@ -239,8 +239,8 @@ func TestSilentWebsocketIsDropped(t *testing.T) {
 	w.Closed()
 }
 
-func TestReasonsAreTold(t *testing.T) {
-	told := func(o engine.Options) (*engine.Server, *raw.Host, <-chan string) {
+func TestCloseReasonsAreReported(t *testing.T) {
+	start := func(o engine.Options) (*engine.Server, *raw.Host, <-chan string) {
 		reasons := make(chan string, 1)
 		s, host := serve(t, o, echo)
 		s.OnConnect(func(c *engine.Conn) {
@@ -248,12 +248,12 @@ func TestReasonsAreTold(t *testing.T) {
 		})
 		return s, host, reasons
 	}
-	_, host, reasons := told(engine.Options{PingInterval: 60 * time.Millisecond, PingTimeout: 60 * time.Millisecond})
+	_, host, reasons := start(engine.Options{PingInterval: 60 * time.Millisecond, PingTimeout: 60 * time.Millisecond})
 	host.Websocket()
 	if got := raw.Take(t, reasons, "the heartbeat's end"); got != "ping timeout" {
 		t.Errorf("reason %q", got)
 	}
-	s, host, reasons := told(engine.Options{})
+	s, host, reasons := start(engine.Options{})
 	for want, act := range map[string]func(w *raw.Websocket){
 		"transport close": func(w *raw.Websocket) { w.Send("1") },
 		"parse error":     func(w *raw.Websocket) { w.Send("abc") },

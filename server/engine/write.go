@@ -25,7 +25,7 @@ func (c *Conn) write(w *wsConn) {
 		if len(batch) == 0 {
 			if c.state == stateClosing {
 				c.mu.Unlock()
-				w.sayGoodbye(c.closing)
+				w.sendClose(c.closing)
 				c.mu.Lock()
 			}
 			c.writing = false // only now, because Server.Close waits for it
@@ -86,9 +86,9 @@ func (w *wsConn) writeAll(batch [][]byte) (n int, err error) {
 	return n, err
 }
 
-// sayGoodbye sends the close frame (RFC 6455 §5.5.1), then gives the reader time to receive the client's, because closing a socket with
+// sendClose sends the close frame (RFC 6455 §5.5.1), then gives the reader time to receive the client's, because closing a socket with
 // unread data would reset it and lose the frame.
-func (w *wsConn) sayGoodbye(why Closing) {
+func (w *wsConn) sendClose(why Closing) {
 	w.nc.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(why.Code, why.Reason))))
 	if half, ok := w.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		t := time.AfterFunc(lingering, w.close)

@@ -67,7 +67,7 @@ func TestStreamAndRequest(t *testing.T) {
 	}
 }
 
-func TestSentryHearsOfFailuresAlone(t *testing.T) {
+func TestSentryReceivesFailuresOnly(t *testing.T) {
 	received := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

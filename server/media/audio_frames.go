@@ -52,7 +52,7 @@ func checkMP3(w *walker) error {
 }
 
 // mpegAudio checks an MP3 or AAC file, which may both begin with an ID3v2 tag.
-func (s *Service) mpegAudio(ctx context.Context, raw *part) (*examined, error) {
+func (s *Service) mpegAudio(ctx context.Context, raw *part) (*inspected, error) {
 	w := newWalker(ctx, raw)
 	at, err := skipID3(w)
 	if err != nil {

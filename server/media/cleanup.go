@@ -49,7 +49,7 @@ func (s *Service) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.wake:
-			s.takeAway(ctx)
+			s.deletePending(ctx)
 		case <-tick.C:
 			s.Sweep(ctx)
 		}
@@ -62,31 +62,31 @@ func (s *Service) Sweep(ctx context.Context) {
 	for more := true; more && ctx.Err() == nil; {
 		var err error
 		if _, more, err = s.store.CondemnUnnamed(ctx, since, s.now()); err != nil {
-			s.complain(ctx, "find unused files", err)
+			s.logFailure(ctx, "find unused files", err)
 			return
 		}
 	}
-	s.takeAway(ctx)
+	s.deletePending(ctx)
 	for _, folder := range []string{Incoming, folders[Image], folders[Audio], folders[Any], thumbFolder} { // pictures before their thumbnails
 		if err := s.sweepFolder(ctx, folder, since); err != nil {
-			s.complain(ctx, "look for files without a record", err)
+			s.logFailure(ctx, "look for files without a record", err)
 		}
 	}
 }
 
-func (s *Service) complain(ctx context.Context, doing string, err error) {
+func (s *Service) logFailure(ctx context.Context, doing string, err error) {
 	if ctx.Err() == nil {
 		s.log.Error("uploads: failed to "+doing, slog.Any("error", err))
 	}
 }
 
-// takeAway deletes the files marked for deletion. Those that cannot be deleted stay marked.
-func (s *Service) takeAway(ctx context.Context) {
+// deletePending deletes the files marked for deletion. Those that cannot be deleted stay marked.
+func (s *Service) deletePending(ctx context.Context) {
 	start := s.now()
 	for ctx.Err() == nil {
 		list, err := s.store.Condemned(ctx, removeBatch)
 		if err != nil {
-			s.complain(ctx, "list files to delete", err)
+			s.logFailure(ctx, "list files to delete", err)
 			return
 		}
 		var gone []int64
@@ -95,9 +95,9 @@ func (s *Service) takeAway(ctx context.Context) {
 				continue
 			}
 			if err := s.removeStored(ctx, u); err != nil {
-				s.complain(ctx, "delete a file", err)
+				s.logFailure(ctx, "delete a file", err)
 				if err := s.store.PostponeUpload(ctx, u.ID, s.now().Add(time.Second)); err != nil {
-					s.complain(ctx, "postpone a file", err)
+					s.logFailure(ctx, "postpone a file", err)
 					return
 				}
 				continue
@@ -105,7 +105,7 @@ func (s *Service) takeAway(ctx context.Context) {
 			gone = append(gone, u.ID)
 		}
 		if err := s.store.DropUploads(ctx, gone); err != nil {
-			s.complain(ctx, "delete the records of deleted files", err)
+			s.logFailure(ctx, "delete the records of deleted files", err)
 			return
 		}
 		if len(gone) == 0 {

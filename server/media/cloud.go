@@ -110,7 +110,7 @@ func refused(e api.ErrorResp) error {
 }
 
 // upload sends a checked file and sets the URL from which it is delivered.
-func (c *cloud) upload(ctx context.Context, e *examined, id string, u *models.Upload) error {
+func (c *cloud) upload(ctx context.Context, e *inspected, id string, u *models.Upload) error {
 	kind := Kind(u.Kind)
 	return c.call(func() error {
 		f, err := e.body.rewind()

@@ -34,7 +34,7 @@ func checkPDF(w *walker) error {
 }
 
 // text checks a text in UTF-16, with a byte order mark, or in an encoding of bytes.
-func (s *Service) text(ctx context.Context, raw *part) (*examined, error) {
+func (s *Service) text(ctx context.Context, raw *part) (*inspected, error) {
 	w := newWalker(ctx, raw)
 	head, err := w.bytes(0, 2)
 	if err != nil {
@@ -135,7 +135,7 @@ func zipEnd(w *walker) (zipDirectory, error) {
 
 // zip walks the central directory of an archive (APPNOTE.TXT §4.3.12) and determines whether it is an office document. The number of
 // entries must be the one in the end record.
-func (s *Service) zip(ctx context.Context, raw *part) (*examined, error) {
+func (s *Service) zip(ctx context.Context, raw *part) (*inspected, error) {
 	w := newWalker(ctx, raw)
 	head, err := w.exactly(0, 4)
 	if err != nil || (string(head) != "PK\x03\x04" && string(head) != "PK\x05\x06") {
@@ -178,7 +178,7 @@ func (s *Service) zip(ctx context.Context, raw *part) (*examined, error) {
 		}
 	}
 	if found == nil {
-		found = &examined{mime: "application/zip", ext: ".zip"}
+		found = &inspected{mime: "application/zip", ext: ".zip"}
 	}
 	found.body = raw
 	return found, nil

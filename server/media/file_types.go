@@ -29,7 +29,7 @@ var wanted = map[Kind]string{
 }
 
 // check validates the whole content of a file of a detected type: files that only begin like the type are rejected.
-type check = func(*Service, context.Context, *part) (*examined, error)
+type check = func(*Service, context.Context, *part) (*inspected, error)
 
 // table maps media types to checks, for files that become one kind.
 type table struct {
@@ -132,16 +132,16 @@ var tables = map[Kind][]table{
 
 // as returns a check for a type whose files are stored unchanged.
 func as(ext, mime string, check func(*walker) error) check {
-	return func(_ *Service, ctx context.Context, raw *part) (*examined, error) {
+	return func(_ *Service, ctx context.Context, raw *part) (*inspected, error) {
 		if err := check(newWalker(ctx, raw)); err != nil {
 			return nil, err
 		}
-		return &examined{body: raw, mime: mime, ext: ext}, nil
+		return &inspected{body: raw, mime: mime, ext: ext}, nil
 	}
 }
 
-// examine determines the type of a file from its content, ignoring its name and declared type, and sanitizes it.
-func (s *Service) examine(ctx context.Context, route Kind, raw *part) (*examined, error) {
+// inspect determines the type of a file from its content, ignoring its name and declared type, and sanitizes it.
+func (s *Service) inspect(ctx context.Context, route Kind, raw *part) (*inspected, error) {
 	f, err := raw.rewind()
 	if err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 
 // heif accepts a photo that this program cannot decode, and removes the metadata that may contain a location (EXIF, XMP).
 func heif(ext, mime string) check {
-	return func(_ *Service, ctx context.Context, raw *part) (*examined, error) {
+	return func(_ *Service, ctx context.Context, raw *part) (*inspected, error) {
 		w := newWalker(ctx, raw)
 		b := boxes{w: w, any: true}
 		if err := b.walk(0, w.size, 0); err != nil {
@@ -31,7 +31,7 @@ func heif(ext, mime string) check {
 				s.at, s.n = s.at+n, s.n-n
 			}
 		}
-		return &examined{body: raw, mime: mime, ext: ext}, nil
+		return &inspected{body: raw, mime: mime, ext: ext}, nil
 	}
 }
 

@@ -44,7 +44,7 @@ func (p *part) read(ctx context.Context) (*bufio.Reader, error) {
 }
 
 // gif checks and copies an animation frame by frame, because all frames together may not fit into memory.
-func (s *Service) gif(ctx context.Context, raw *part) (*examined, error) {
+func (s *Service) gif(ctx context.Context, raw *part) (*inspected, error) {
 	r, err := raw.read(ctx)
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (s *Service) gif(ctx context.Context, raw *part) (*examined, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := &examined{mime: "image/gif", ext: ".gif", width: config.Width, height: config.Height}
+	found := &inspected{mime: "image/gif", ext: ".gif", width: config.Width, height: config.Height}
 	cost := 2 * int64(config.Width) * int64(config.Height) // twice, for interlaced rows
 	err = s.memory.run(ctx, cost, func(ctx context.Context) error {
 		r, err := raw.read(ctx)
@@ -86,7 +86,7 @@ func (s *Service) gif(ctx context.Context, raw *part) (*examined, error) {
 }
 
 // or returns the result if err is nil, and otherwise deletes what was written.
-func (e *examined) or(err error) (*examined, error) {
+func (e *inspected) or(err error) (*inspected, error) {
 	if err == nil {
 		return e, nil
 	}
@@ -126,12 +126,12 @@ var (
 
 // repaint decodes a picture, converts its colours to sRGB, applies its orientation and encodes it: nothing but the pixels of the
 // uploaded file is kept.
-func (s *Service) repaint(ctx context.Context, raw *part, how picture) (*examined, error) {
+func (s *Service) repaint(ctx context.Context, raw *part, how picture) (*inspected, error) {
 	if err := fits(how.config); err != nil {
 		return nil, err
 	}
 	const rows = 32 // bytes per pixel of a row used while encoding
-	found := &examined{}
+	found := &inspected{}
 	err := s.memory.run(ctx, how.cost+rows*int64(max(how.config.Width, how.config.Height)), func(ctx context.Context) error {
 		r, err := raw.read(ctx)
 		if err != nil {
@@ -159,7 +159,7 @@ func (s *Service) repaint(ctx context.Context, raw *part, how picture) (*examine
 }
 
 // encode writes a picture in the first format whose output is at most limit bytes.
-func (s *Service) encode(ctx context.Context, e *examined, m image.Image, as []format, limit int64) error {
+func (s *Service) encode(ctx context.Context, e *inspected, m image.Image, as []format, limit int64) error {
 	transparent := func() bool {
 		o, ok := m.(interface{ Opaque() bool })
 		return !ok || !o.Opaque()

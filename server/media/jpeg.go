@@ -18,7 +18,7 @@ const (
 	jpegQuality = 88
 )
 
-func (s *Service) jpeg(ctx context.Context, raw *part) (*examined, error) {
+func (s *Service) jpeg(ctx context.Context, raw *part) (*inspected, error) {
 	w := newWalker(ctx, raw)
 	layout, err := scanJPEG(w)
 	if err != nil {

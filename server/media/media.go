@@ -124,20 +124,20 @@ func (s *Service) Save(ctx context.Context, kind Kind, name string, r io.Reader)
 	if raw.size == 0 {
 		return File{}, errEmpty
 	}
-	found, err := s.examine(ctx, kind, raw)
+	found, err := s.inspect(ctx, kind, raw)
 	if err != nil {
 		return File{}, refusal(err)
 	}
 	defer found.discard()
-	f, err := s.keep(ctx, cleanName(name, found.ext), found)
+	f, err := s.storeFile(ctx, cleanName(name, found.ext), found)
 	if err != nil {
 		return File{}, refusal(err)
 	}
 	return f, nil
 }
 
-// examined is a checked file that has no final path yet.
-type examined struct {
+// inspected is a checked file that has no final path yet.
+type inspected struct {
 	kind          Kind
 	body          *part
 	thumb         *part // nil = none
@@ -146,21 +146,21 @@ type examined struct {
 	width, height int
 }
 
-func (e *examined) discard() {
+func (e *inspected) discard() {
 	e.body.discard()
 	if e.thumb != nil {
 		e.thumb.discard()
 	}
 }
 
-// keep gives a checked file its name, path and record.
-func (s *Service) keep(ctx context.Context, name string, e *examined) (File, error) {
+// storeFile gives a checked file its name, path and record.
+func (s *Service) storeFile(ctx context.Context, name string, e *inspected) (File, error) {
 	id := newName()
 	u := models.Upload{Kind: string(e.kind), Type: e.mime, Name: name, Size: e.body.size, Width: e.width, Height: e.height, CreatedAt: s.now()}
 	// After the upload is complete, a client that disconnects must not leave a file without a record.
 	ctx = context.WithoutCancel(ctx)
-	if !s.keepRemote(ctx, &u, id, e) {
-		if err := s.keepHere(&u, id, e); err != nil {
+	if !s.storeRemote(ctx, &u, id, e) {
+		if err := s.storeLocal(&u, id, e); err != nil {
 			return File{}, err
 		}
 	}
@@ -170,8 +170,8 @@ func (s *Service) keep(ctx context.Context, name string, e *examined) (File, err
 	return fileOf(u), nil
 }
 
-// keepRemote uploads a file to Cloudinary and reports success. Otherwise it is stored on this machine.
-func (s *Service) keepRemote(ctx context.Context, u *models.Upload, id string, e *examined) bool {
+// storeRemote uploads a file to Cloudinary and reports success. Otherwise it is stored on this machine.
+func (s *Service) storeRemote(ctx context.Context, u *models.Upload, id string, e *inspected) bool {
 	if s.cloud == nil || cloudFolders[Kind(u.Kind)] == "" {
 		return false
 	}
@@ -188,8 +188,8 @@ func (s *Service) keepRemote(ctx context.Context, u *models.Upload, id string, e
 	return true
 }
 
-// keepHere moves a file and its thumbnail to their paths on this machine.
-func (s *Service) keepHere(u *models.Upload, id string, e *examined) error {
+// storeLocal moves a file and its thumbnail to their paths on this machine.
+func (s *Service) storeLocal(u *models.Upload, id string, e *inspected) error {
 	u.Place, u.Path = placeLocal, folders[Kind(u.Kind)]+"/"+id+e.ext
 	u.URL = urlPrefix + u.Path
 	if err := e.body.settle(u.Path); err != nil {

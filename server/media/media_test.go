@@ -177,7 +177,7 @@ func TestEveryKindIsTaken(t *testing.T) {
 	})
 }
 
-func TestPicturesStandUprightAndTellNothing(t *testing.T) {
+func TestPicturesAreRotatedAndStripped(t *testing.T) {
 	d := newDesk(t, storetest.Open(t, "sqlite"))
 	// The corner of the red quarter in the stored picture, by orientation.
 	corners := [9]image.Point{1: {0, 0}, 2: {1, 0}, 3: {1, 1}, 4: {0, 1}, 5: {0, 0}, 6: {1, 0}, 7: {1, 1}, 8: {0, 1}}
@@ -295,7 +295,7 @@ func TestDiskLimit(t *testing.T) {
 	})
 }
 
-func TestFilesGoWithTheirMessages(t *testing.T) {
+func TestFilesAreDeletedWithTheirMessages(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		d := newDesk(t, s)
 		say := func(thread, url string) {

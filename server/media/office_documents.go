@@ -49,7 +49,7 @@ func (p *officeParts) add(name []byte, whole bool) error {
 }
 
 // document returns the kind of document; nil if the archive is not a document.
-func (p *officeParts) document() (found *examined) {
+func (p *officeParts) document() (found *inspected) {
 	for i, f := range officeFolders {
 		if !p.folders[i] || !p.types {
 			continue
@@ -57,7 +57,7 @@ func (p *officeParts) document() (found *examined) {
 		if found != nil {
 			return nil
 		}
-		found = &examined{mime: f.mime, ext: f.ext}
+		found = &inspected{mime: f.mime, ext: f.ext}
 	}
 	return found
 }
@@ -67,7 +67,7 @@ var openDocuments = map[string]string{"text": ".odt", "spreadsheet": ".ods", "pr
 
 // openDocument returns the OpenDocument format of an archive (OpenDocument 1.3 part 2 §3.3), according to its first file, which is
 // uncompressed; nil if it is not one.
-func openDocument(w *walker) (*examined, error) {
+func openDocument(w *walker) (*inspected, error) {
 	const header, name, prefix = 30, "mimetype", "application/vnd.oasis.opendocument."
 	b, err := w.bytes(0, header+len(name)+len(prefix)+16)
 	if err != nil || len(b) < header+len(name)+len(prefix) || string(b[header:header+len(name)]) != name {
@@ -79,14 +79,14 @@ func openDocument(w *walker) (*examined, error) {
 	}
 	for format, ext := range openDocuments {
 		if bytes.HasPrefix(rest, []byte(format+"PK")) { // the header of the next file
-			return &examined{mime: prefix + format, ext: ext}, nil
+			return &inspected{mime: prefix + format, ext: ext}, nil
 		}
 	}
 	return nil, nil
 }
 
 // compoundStreams identify documents of older programs by the stream with their content.
-var compoundStreams = map[string]examined{
+var compoundStreams = map[string]inspected{
 	"WordDocument":        {mime: "application/msword", ext: ".doc"},
 	"Workbook":            {mime: "application/vnd.ms-excel", ext: ".xls"},
 	"Book":                {mime: "application/vnd.ms-excel", ext: ".xls"},
@@ -95,10 +95,10 @@ var compoundStreams = map[string]examined{
 
 // compound searches the directory entries of a compound file ([MS-CFB] §2.6), which have 128 bytes each and are aligned to that. A
 // document with macros is rejected.
-func (s *Service) compound(ctx context.Context, raw *part) (*examined, error) {
+func (s *Service) compound(ctx context.Context, raw *part) (*inspected, error) {
 	const header, entry = 512, 128
 	w := newWalker(ctx, raw)
-	var found *examined
+	var found *inspected
 	for at := int64(header); at+entry <= w.size; at += entry {
 		if err := w.step(); err != nil {
 			return nil, err

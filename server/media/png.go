@@ -6,7 +6,7 @@ import (
 	"image/png"
 )
 
-func (s *Service) png(ctx context.Context, raw *part) (*examined, error) {
+func (s *Service) png(ctx context.Context, raw *part) (*inspected, error) {
 	w := newWalker(ctx, raw)
 	layout, err := scanPNG(w)
 	if err != nil {

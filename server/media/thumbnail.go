@@ -14,7 +14,7 @@ import (
 const thumbSize = 560
 
 // thumbnail creates a thumbnail of at most left bytes, unless the picture itself is small.
-func (s *Service) thumbnail(ctx context.Context, e *examined, m image.Image, left int64) error {
+func (s *Service) thumbnail(ctx context.Context, e *inspected, m image.Image, left int64) error {
 	size := m.Bounds().Size()
 	if size.X <= thumbSize && size.Y <= thumbSize && e.body.size < 128<<10 {
 		return nil

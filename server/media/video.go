@@ -35,7 +35,7 @@ func (s *Service) SaveVideo(ctx context.Context, name string, r io.Reader, limit
 		return File{}, refusal(wrongType(Any, "it is "+describe(detected), wrong("it is %s", kind)))
 	}
 	mime := map[string]string{".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm"}[ext]
-	f, err := s.keep(ctx, cleanName(name, ext), &examined{kind: Any, body: raw, mime: mime, ext: ext})
+	f, err := s.storeFile(ctx, cleanName(name, ext), &inspected{kind: Any, body: raw, mime: mime, ext: ext})
 	if err != nil {
 		return File{}, refusal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // webp checks the picture by decoding it and then keeps its bitstream unchanged, because there is no Go encoder for lossy WebP;
 // everything else (EXIF, XMP, profiles, unknown chunks, trailing bytes) is removed. A picture that has to be rotated, or whose colours
 // are not sRGB, is re-encoded as JPEG or PNG.
-func (s *Service) webp(ctx context.Context, raw *part) (*examined, error) {
+func (s *Service) webp(ctx context.Context, raw *part) (*inspected, error) {
 	w := newWalker(ctx, raw)
 	chunks, err := bitstream(w)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Service) webp(ctx context.Context, raw *part) (*examined, error) {
 		how.cost += turnCost(orientation, config.Width, config.Height, bytes)
 		return s.repaint(ctx, raw, how)
 	}
-	found := &examined{mime: "image/webp", ext: ".webp", width: config.Width, height: config.Height}
+	found := &inspected{mime: "image/webp", ext: ".webp", width: config.Width, height: config.Height}
 	err = s.memory.run(ctx, cost, func(ctx context.Context) error {
 		r, err := raw.read(ctx)
 		if err != nil {

@@ -100,12 +100,12 @@ func pictureSize(kind string, b []byte) (w, h int) {
 
 // animatedWebP keeps the frames unchanged. The first one is decoded, for the thumbnail; of the others only the headers are read, so
 // that checking takes no longer than for one picture.
-func (s *Service) animatedWebP(ctx context.Context, raw *part, chunks *webpChunks) (*examined, error) {
+func (s *Service) animatedWebP(ctx context.Context, raw *part, chunks *webpChunks) (*inspected, error) {
 	size := chunks.size()
 	if err := fits(size); err != nil {
 		return nil, err
 	}
-	found := &examined{mime: "image/webp", ext: ".webp", width: size.Width, height: size.Height}
+	found := &inspected{mime: "image/webp", ext: ".webp", width: size.Width, height: size.Height}
 	var cost int64
 	err := s.memory.run(ctx, 0, func(ctx context.Context) (err error) {
 		cost, err = chunks.first.cost(ctx, raw, chunks.firstConfig)

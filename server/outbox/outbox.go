@@ -242,7 +242,7 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) (out Outcome) {
 
 // record stores that rows are done. It retries, because rows that are not recorded would be sent again.
 func (s *Sender) record(ctx context.Context, out Outcome) error {
-	ctx, cancel := Outlast(ctx, lastCall)
+	ctx, cancel := WithGrace(ctx, lastCall)
 	defer cancel()
 	do := out.Record
 	if do == nil {
@@ -267,8 +267,8 @@ func (s *Sender) record(ctx context.Context, out Outcome) error {
 	}
 }
 
-// Outlast returns a context that ends d after ctx.
-func Outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+// WithGrace returns a context that ends d after ctx.
+func WithGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	unhook := context.AfterFunc(ctx, func() {
 		_ = Sleep(longer, d) // ends early if longer is cancelled

@@ -131,8 +131,8 @@ type call struct {
 	ids    []int64
 }
 
-// site is a sender with its table and destination.
-type site struct {
+// env is a sender with its table and destination.
+type env struct {
 	*table
 	t       *testing.T
 	began   time.Time
@@ -149,7 +149,7 @@ type site struct {
 }
 
 // Send delivers all pending rows.
-func (s *site) Send(ctx context.Context, d Delivery) Outcome {
+func (s *env) Send(ctx context.Context, d Delivery) Outcome {
 	s.mu.Lock()
 	s.tries[d.Rows[0].ID]++
 	s.mu.Unlock()
@@ -165,7 +165,7 @@ func (s *site) Send(ctx context.Context, d Delivery) Outcome {
 	return Outcome{Done: d.Rows}
 }
 
-func (s *site) took(d Delivery, rows []models.OutboxRow) {
+func (s *env) took(d Delivery, rows []models.OutboxRow) {
 	d.Slot.Done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +177,7 @@ func (s *site) took(d Delivery, rows []models.OutboxRow) {
 }
 
 // arrived returns the ids accepted for a thread, and the time of the last one.
-func (s *site) arrived(thread string) (ids []int64, last time.Duration) {
+func (s *env) arrived(thread string) (ids []int64, last time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.calls {
@@ -189,7 +189,7 @@ func (s *site) arrived(thread string) (ids []int64, last time.Duration) {
 }
 
 // seen returns the calls accepted so far, and the current error.
-func (s *site) seen() ([]call, error) {
+func (s *env) seen() ([]call, error) {
 	synctest.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,8 +203,8 @@ func (s *table) looks() int {
 }
 
 // open starts a sender with the fake clock of the test.
-func open(t *testing.T, l Limit, send func(context.Context, Delivery) *Outcome) *site {
-	s := &site{table: &table{}, t: t, began: time.Now(), pace: NewPace(l, time.Now), send: send, tries: make(map[int64]int)}
+func open(t *testing.T, l Limit, send func(context.Context, Delivery) *Outcome) *env {
+	s := &env{table: &table{}, t: t, began: time.Now(), pace: NewPace(l, time.Now), send: send, tries: make(map[int64]int)}
 	s.sender = New(Options{
 		Channel: "test", Store: s.table, Deliver: s, Pace: func(string) *Pace { return s.pace }, Workers: 4, MaxTries: 3,
 		Trouble: func(err error) {
@@ -230,7 +230,7 @@ func open(t *testing.T, l Limit, send func(context.Context, Delivery) *Outcome) 
 var minute = Limit{Count: 20, Per: time.Minute, Reserve: 2, Burst: 5}
 
 // perWindow fails if more calls were accepted within a minute than the limit allows.
-func (s *site) perWindow(most int) {
+func (s *env) perWindow(most int) {
 	s.t.Helper()
 	calls, _ := s.seen()
 	for i, c := range calls {

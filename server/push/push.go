@@ -63,26 +63,26 @@ type Service struct {
 	open    chan struct{}  // semaphore for concurrent requests
 	waiting chan struct{}  // semaphore for messages that wait for a retry
 
-	mu       sync.Mutex
-	consoles map[string]struct{} // sockets with a visible console
-	nobody   time.Time           // until then the list of subscriptions is known to be empty
+	mu                   sync.Mutex
+	consoles             map[string]struct{} // sockets with a visible console
+	noSubscriptionsUntil time.Time           // until then the list of subscriptions is known to be empty
 
-	told map[string]time.Time // by topic: time until which no further notification is sent; used only by Run's goroutine
+	silencedUntil map[string]time.Time // by topic: time until which no further notification is sent; used only by Run's goroutine
 }
 
 const (
-	keyName     = "vapid"
-	pushEvery   = 30 * time.Second // minimum interval per thread
-	timeToLive  = 3600             // seconds for which a push service stores a message for an offline browser
-	sendTimeout = 15 * time.Second
-	atOnce      = 8
-	backlog     = 256 // queued notices; further ones are dropped
-	retries     = 2   // all within pushEvery, so that an older message of a thread cannot replace a newer one
-	trimEvery   = time.Hour
-	nobodyFor   = 2 * time.Second // how late a subscription made at another process may be noticed
-	toldKept    = 10_000          // maximum number of threads in told
+	keyName            = "vapid"
+	pushEvery          = 30 * time.Second // minimum interval per thread
+	timeToLive         = 3600             // seconds for which a push service stores a message for an offline browser
+	sendTimeout        = 15 * time.Second
+	concurrency        = 8
+	backlog            = 256 // queued notices; further ones are dropped
+	retries            = 2   // all within pushEvery, so that an older message of a thread cannot replace a newer one
+	trimEvery          = time.Hour
+	noSubscriptionsFor = 2 * time.Second // how late a subscription made at another process may be noticed
+	maxSilenced        = 10_000          // maximum number of topics in silencedUntil
 
-	whileLooking = "push: not sent because a console is visible"
+	consoleVisible = "push: not sent because a console is visible"
 )
 
 // New returns the service. It sends while Run runs.
@@ -95,9 +95,9 @@ func New(o Options) *Service {
 	}
 	return &Service{
 		Options: o, process: rand.Text(), notices: make(chan chat.Notice, backlog), turned: make(chan struct{}, 1), consoles: make(map[string]struct{}),
-		open: make(chan struct{}, atOnce), waiting: make(chan struct{}, backlog),
-		told:   make(map[string]time.Time),
-		client: &http.Client{Transport: o.Transport, Timeout: sendTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		open: make(chan struct{}, concurrency), waiting: make(chan struct{}, backlog),
+		silencedUntil: make(map[string]time.Time),
+		client:        &http.Client{Transport: o.Transport, Timeout: sendTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
 
@@ -161,34 +161,34 @@ func (s *Service) Subscribe(ctx context.Context, n Subscription, session string,
 		Locale: n.Locale, SessionID: session, ExpiresAt: expires,
 		PushAddress: models.PushAddress{Endpoint: n.Endpoint, P256DH: n.Keys.P256DH, Auth: n.Keys.Auth, Contact: contact},
 	})
-	s.setNobody(time.Time{})
+	s.setNoSubscriptions(time.Time{})
 	return err
 }
 
-func (s *Service) setNobody(until time.Time) {
+func (s *Service) setNoSubscriptions(until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nobody = until
+	s.noSubscriptionsUntil = until
 }
 
-// settled reports, without querying the database, that a notice need not be sent: there are no subscriptions, or the last notification
+// isSilenced reports, without querying the database, that a notice need not be sent: there are no subscriptions, or the last notification
 // of the thread is too recent. It is called for every message of a visitor.
-func (s *Service) settled(topic string) bool {
+func (s *Service) isSilenced(topic string) bool {
 	now := s.Now()
 	s.mu.Lock()
-	nobody := now.Before(s.nobody)
+	none := now.Before(s.noSubscriptionsUntil)
 	s.mu.Unlock()
-	return nobody || now.Before(s.told[topic])
+	return none || now.Before(s.silencedUntil[topic])
 }
 
-// hush suppresses further notifications of a thread until a time.
-func (s *Service) hush(topic string, until time.Time) {
-	if len(s.told) >= toldKept {
+// silence suppresses further notifications of a thread until a time.
+func (s *Service) silence(topic string, until time.Time) {
+	if len(s.silencedUntil) >= maxSilenced {
 		now := s.Now()
-		maps.DeleteFunc(s.told, func(_ string, until time.Time) bool { return !now.Before(until) })
+		maps.DeleteFunc(s.silencedUntil, func(_ string, until time.Time) bool { return !now.Before(until) })
 	}
-	if len(s.told) < toldKept {
-		s.told[topic] = until
+	if len(s.silencedUntil) < maxSilenced {
+		s.silencedUntil[topic] = until
 	}
 }
 
@@ -222,7 +222,7 @@ func (s *Service) Run(ctx context.Context) {
 				s.Log.Debug("push: failed to delete expired subscriptions", "error", err)
 			}
 		case n := <-s.notices:
-			if err := s.tell(ctx, n); err != nil && ctx.Err() == nil {
+			if err := s.sendToAll(ctx, n); err != nil && ctx.Err() == nil {
 				// The database is unavailable. The queued notices would fail too, and log a line each.
 				s.Log.Warn("push: notifications dropped", "error", err, "messages", 1+s.drop())
 			}
@@ -242,29 +242,29 @@ func (s *Service) drop() (dropped int) {
 	}
 }
 
-// tell sends a notice to all subscribed browsers, unless a console is visible or the thread's last notification is recent. It returns
+// sendToAll sends a notice to all subscribed browsers, unless a console is visible or the thread's last notification is recent. It returns
 // only database errors.
-func (s *Service) tell(ctx context.Context, n chat.Notice) error {
+func (s *Service) sendToAll(ctx context.Context, n chat.Notice) error {
 	topic := topicOf(n.ThreadID)
-	if s.settled(topic) {
+	if s.isSilenced(topic) {
 		return nil
 	}
-	if s.here() {
-		s.Log.Debug(whileLooking)
+	if s.consoleHere() {
+		s.Log.Debug(consoleVisible)
 		return nil
 	}
-	s.setNobody(s.Now().Add(nobodyFor)) // before the list is read, so that a subscription made meanwhile is not missed
+	s.setNoSubscriptions(s.Now().Add(noSubscriptionsFor)) // before the list is read, so that a subscription made meanwhile is not missed
 	list, err := s.Store.PushSubscriptions(ctx, s.Now())
 	if err != nil || len(list) > 0 {
-		s.setNobody(time.Time{})
+		s.setNoSubscriptions(time.Time{})
 	}
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	if looking, err := s.looking(ctx); err != nil {
+	if looking, err := s.consoleVisible(ctx); err != nil {
 		return err
 	} else if looking {
-		s.Log.Debug(whileLooking)
+		s.Log.Debug(consoleVisible)
 		return nil
 	}
 	until := time.Now().Add(pushEvery)
@@ -273,10 +273,10 @@ func (s *Service) tell(ctx context.Context, n chat.Notice) error {
 		return err
 	}
 	if !ok {
-		s.hush(topic, s.Now().Add(wait))
+		s.silence(topic, s.Now().Add(wait))
 		return nil
 	}
-	s.hush(topic, s.Now().Add(pushEvery))
+	s.silence(topic, s.Now().Add(pushEvery))
 	private, public, err := s.keys(ctx)
 	if err != nil {
 		return err

@@ -19,8 +19,8 @@ import (
 	"sohbet/server/push"
 )
 
-// world is a running service with a fake push service.
-type world struct {
+// env is a running service with a fake push service.
+type env struct {
 	*push.Service
 	t     *testing.T
 	fake  *service
@@ -28,9 +28,9 @@ type world struct {
 	shift atomic.Int64 // offset of the clock
 }
 
-func newWorld(t *testing.T, store push.Store, fake *service, contact string) *world {
+func newEnv(t *testing.T, store push.Store, fake *service, contact string) *env {
 	t.Helper()
-	w := &world{t: t, fake: fake, log: &loggingtest.Buffer{}}
+	w := &env{t: t, fake: fake, log: &loggingtest.Buffer{}}
 	w.Service = push.New(push.Options{
 		Store: store, Text: assets.Text, Contact: contact, Transport: fake.transport(), Retry: time.Millisecond, Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.shift.Load())) },
@@ -50,14 +50,14 @@ func newWorld(t *testing.T, store push.Store, fake *service, contact string) *wo
 	return w
 }
 
-func (w *world) subscribe(b browser, locale string) {
+func (w *env) subscribe(b browser, locale string) {
 	w.t.Helper()
 	if err := w.Subscribe(w.t.Context(), b.subscription(locale), "session-"+b.path, time.Now().Add(time.Hour), "https://chat.example"); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) until(what string, holds func() bool) {
+func (w *env) until(what string, holds func() bool) {
 	w.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -67,7 +67,7 @@ func (w *world) until(what string, holds func() bool) {
 }
 
 // passed waits until all earlier notices have been processed: it sends one of a separate thread.
-func (w *world) passed(n *int) {
+func (w *env) passed(n *int) {
 	w.t.Helper()
 	*n++
 	marker := "marker " + strings.Repeat("x", *n)
@@ -86,7 +86,7 @@ func (w *world) passed(n *int) {
 func TestPush(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		tr, en := newBrowser(t, "/push/a-tr"), newBrowser(t, "/push/b-en")
-		w := newWorld(t, store, newService(t, tr, en), "")
+		w := newEnv(t, store, newService(t, tr, en), "")
 		w.subscribe(tr, "tr")
 		w.subscribe(en, "en")
 		for range 3 {
@@ -160,7 +160,7 @@ func TestMessagesThatAreForNobodyDoNotReachTheDatabase(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		counted := &asked{Store: store}
 		b := newBrowser(t, "/push/a")
-		w := newWorld(t, counted, newService(t, b), "mailto:ops@shop.example")
+		w := newEnv(t, counted, newService(t, b), "mailto:ops@shop.example")
 		notice := func() { w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"}) }
 		for range 100 {
 			notice()
@@ -180,10 +180,10 @@ func TestMessagesThatAreForNobodyDoNotReachTheDatabase(t *testing.T) {
 	})
 }
 
-func TestNobodyIsToldWhoLooks(t *testing.T) {
+func TestViewersAreNotPublished(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		b := newBrowser(t, "/push/a")
-		w := newWorld(t, store, newService(t, b), "mailto:ops@shop.example")
+		w := newEnv(t, store, newService(t, b), "mailto:ops@shop.example")
 		w.subscribe(b, "tr")
 		notice := func(thread string) {
 			w.Notify(chat.Notice{ThreadID: thread, DisplayName: thread, Preview: "x", ContentType: "text"})
@@ -194,13 +194,13 @@ func TestNobodyIsToldWhoLooks(t *testing.T) {
 		w.InView("socket-1", false)
 		notice("t1")
 		// Another process on the same database knows about that console until it disconnects.
-		other := newWorld(t, store, w.fake, "")
+		other := newEnv(t, store, w.fake, "")
 		w.until("the other process knows", func() bool {
 			found, err := store.ConsolesElsewhere(t.Context(), "neither", time.Now())
 			return err == nil && found
 		})
 		other.Notify(chat.Notice{ThreadID: "t2", DisplayName: "t2", Preview: "x", ContentType: "text"})
-		for _, one := range []*world{w, other} {
+		for _, one := range []*env{w, other} {
 			one.until("the reason is logged", func() bool { return strings.Contains(one.log.String(), "a console is visible") })
 		}
 		w.InView("socket-2", false)
@@ -230,7 +230,7 @@ func TestPushServicesAnswers(t *testing.T) {
 		gone, unknown, ill, moved, well := newBrowser(t, "/push/gone"), newBrowser(t, "/push/unknown"), newBrowser(t, "/push/ill"), newBrowser(t, "/push/moved"), newBrowser(t, "/push/well")
 		fake := newService(t, gone, unknown, ill, moved, well)
 		fake.answers = map[string][]int{gone.path: {http.StatusGone}, unknown.path: {http.StatusNotFound}, ill.path: {500, 502, 503}, moved.path: {http.StatusFound}}
-		w := newWorld(t, store, fake, "")
+		w := newEnv(t, store, fake, "")
 		for _, b := range []browser{gone, unknown, ill, moved, well} {
 			w.subscribe(b, "tr")
 		}
@@ -269,7 +269,7 @@ func TestTroubleThatPasses(t *testing.T) {
 			busy := newBrowser(t, "/push/busy")
 			fake := newService(t, busy)
 			fake.answers[busy.path], fake.retryAfter = []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}, retryAfter
-			w := newWorld(t, storetest.Open(t, "sqlite"), fake, "")
+			w := newEnv(t, storetest.Open(t, "sqlite"), fake, "")
 			w.subscribe(busy, "tr")
 			w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
 			if name == "too late" {
@@ -289,9 +289,9 @@ func TestTroubleThatPasses(t *testing.T) {
 
 // While a message waits for a retry, others are sent; it is dropped if a console becomes visible meanwhile.
 func TestWaitingHoldsNobodyUp(t *testing.T) {
-	for where, look := range map[string]func(*world, *models.Store) error{
-		"here": func(w *world, _ *models.Store) error { w.InView("socket", true); return nil },
-		"at another process": func(w *world, store *models.Store) error {
+	for where, look := range map[string]func(*env, *models.Store) error{
+		"here": func(w *env, _ *models.Store) error { w.InView("socket", true); return nil },
+		"at another process": func(w *env, store *models.Store) error {
 			return store.NoteConsoles(w.t.Context(), "another", true, time.Now())
 		},
 	} {
@@ -301,7 +301,7 @@ func TestWaitingHoldsNobodyUp(t *testing.T) {
 			fake := newService(t, busy, well)
 			fake.answers[busy.path], fake.retryAfter = []int{http.StatusTooManyRequests}, "2"
 			store := storetest.Open(t, "sqlite")
-			w := newWorld(t, store, fake, "")
+			w := newEnv(t, store, fake, "")
 			w.subscribe(busy, "tr")
 			w.subscribe(well, "tr")
 			w.Notify(chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text"})
@@ -321,7 +321,7 @@ func TestWaitingHoldsNobodyUp(t *testing.T) {
 func TestSubscriptionsAreChecked(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	b := newBrowser(t, "/push/a")
-	w := newWorld(t, store, newService(t, b), "")
+	w := newEnv(t, store, newService(t, b), "")
 	for field, change := range map[string][]func(*push.Subscription){
 		"endpoint": {
 			func(n *push.Subscription) { n.Endpoint = "" },

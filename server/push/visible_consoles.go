@@ -26,16 +26,16 @@ func (s *Service) InView(socketID string, visible bool) {
 	}
 }
 
-// here reports whether a console of this process is visible.
-func (s *Service) here() bool {
+// consoleHere reports whether a console of this process is visible.
+func (s *Service) consoleHere() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.consoles) > 0
 }
 
-// looking reports whether a console of any process is visible.
-func (s *Service) looking(ctx context.Context) (bool, error) {
-	if s.here() {
+// consoleVisible reports whether a console of any process is visible.
+func (s *Service) consoleVisible(ctx context.Context) (bool, error) {
+	if s.consoleHere() {
 		return true, nil
 	}
 	return s.Store.ConsolesElsewhere(ctx, s.process, s.Now())
@@ -47,7 +47,7 @@ func (s *Service) keepConsoles(ctx context.Context) {
 	defer tick.Stop()
 	noted := false
 	for {
-		now := s.here()
+		now := s.consoleHere()
 		if now || noted {
 			if err := s.Store.NoteConsoles(ctx, s.process, now, s.Now()); err == nil {
 				noted = now

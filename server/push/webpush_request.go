@@ -34,7 +34,7 @@ func (s *Service) again(ctx context.Context, failed notNow, until time.Time, sen
 		if failed.wait > time.Until(until) || !s.pause(ctx, failed.wait) {
 			return failed
 		}
-		if looking, err := s.looking(ctx); err == nil && looking {
+		if looking, err := s.consoleVisible(ctx); err == nil && looking {
 			return nil
 		}
 		s.open <- struct{}{}

@@ -17,7 +17,7 @@ import (
 
 // Many goroutines publish to overlapping rooms while sockets join, leave and disconnect. Sockets that stay receive everything once and
 // in the publishers' order; others never receive a number twice or out of order.
-func TestCrowd(t *testing.T) {
+func TestManyConnections(t *testing.T) {
 	const roomCount, publishers, each = 6, 6, 400
 	name := func(i int) string { return fmt.Sprint("room ", i%roomCount) }
 	s, host := serve(t, realtime.Options{}, func(so *realtime.Socket) {

@@ -21,11 +21,11 @@ type albums struct {
 }
 
 type album struct {
-	threadID string
-	told     bool
-	since    time.Time
-	at       time.Time
-	missed   []*tele.Message // messages that could not be assigned to a visitor
+	threadID  string
+	published bool
+	since     time.Time
+	at        time.Time
+	missed    []*tele.Message // messages that could not be assigned to a visitor
 }
 
 const albumKept = 10 * time.Minute
@@ -59,9 +59,9 @@ func (a *albums) note(id, threadID string) {
 
 func (a *albums) thread(id string) string { return a.change(id, func(*album) {}).threadID }
 
-// told reports whether the operator was already notified about an album, and records that they are now.
-func (a *albums) told(id string) (before bool) {
-	a.change(id, func(one *album) { before, one.told = one.told, true })
+// published reports whether the operator was already notified about an album, and records that they are now.
+func (a *albums) published(id string) (before bool) {
+	a.change(id, func(one *album) { before, one.published = one.published, true })
 	return before
 }
 
@@ -87,9 +87,9 @@ func (b *Bridge) awaitAlbum(ctx context.Context, m *tele.Message) (threadID stri
 	}
 }
 
-// hearTagged forwards a message to which a tag was added after it could not be assigned to a visitor, together with the other pictures
+// handleTagged forwards a message to which a tag was added after it could not be assigned to a visitor, together with the other pictures
 // of its album.
-func (b *Bridge) hearTagged(ctx context.Context, m *tele.Message, last bool) error {
+func (b *Bridge) handleTagged(ctx context.Context, m *tele.Message, last bool) error {
 	if strings.HasPrefix(m.Text, "/") {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (b *Bridge) hearTagged(ctx context.Context, m *tele.Message, last bool) err
 		if one.ID == m.ID {
 			one = m
 		}
-		if err := b.hear(ctx, one, last); err != nil { // messages forwarded before are recognized by their client id
+		if err := b.handleMessage(ctx, one, last); err != nil { // messages forwarded before are recognized by their client id
 			return err
 		}
 	}

@@ -57,7 +57,7 @@ func (a *api) do(ctx context.Context, timeout time.Duration, f func(*tele.Bot) e
 		if c.result != nil {
 			result, err = c.result, nil
 		}
-		if e := (*apiError)(nil); errors.As(err, &e) && judge(err) == flooded {
+		if e := (*apiError)(nil); errors.As(err, &e) && classify(err) == flooded {
 			a.pace.Pause(max(e.RetryAfter, time.Second))
 		}
 	}()
@@ -150,8 +150,8 @@ func (e *apiError) has(parts ...string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }
 
-// judge classifies the error of a call.
-func judge(err error) verdict {
+// classify classifies the error of a call.
+func classify(err error) verdict {
 	var e *apiError
 	if !errors.As(err, &e) {
 		return passing

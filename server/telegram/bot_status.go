@@ -32,8 +32,8 @@ type trouble struct {
 	silent bool // Telegram did not respond
 }
 
-// heard records a response of Telegram.
-func (s *state) heard() {
+// updateReceived records a response of Telegram.
+func (s *state) updateReceived() {
 	s.last.Store(s.now().UnixNano())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,8 +129,8 @@ func (b *Bridge) Health(ctx context.Context) Health {
 		LastContact: b.state.contact(), Trouble: b.state.trouble(), Leading: b.state.leading.Load(),
 		Sent: b.state.sent.Load(), Received: b.state.received.Load(), Failed: b.state.failed.Load(),
 	}
-	if b.former() != 0 {
-		h.MovedTo = int64(b.to())
+	if b.formerChatID() != 0 {
+		h.MovedTo = int64(b.recipient())
 	}
 	if backlog, err := b.store.OutboxBacklog(ctx, models.ChannelTelegram); err == nil {
 		h.Waiting, h.Oldest, h.Aside = backlog.Rows, backlog.Oldest, backlog.Aside

@@ -168,7 +168,7 @@ func New(o Options) (*Bridge, error) {
 		b.chat.ChannelState(chat.ChannelState{Channel: models.ChannelTelegram, OK: p.Reason == "", Reason: p.Reason, Detail: p.Text, Cure: p.Cure})
 	}
 	b.chatID.Store(o.ChatID)
-	b.api = &api{url: o.APIURL, pace: b.pace, transport: &transport{inner: o.Transport, token: o.Token, contact: b.state.heard}}
+	b.api = &api{url: o.APIURL, pace: b.pace, transport: &transport{inner: o.Transport, token: o.Token, contact: b.state.updateReceived}}
 	b.sender = b.newSender()
 	return b, nil
 }
@@ -185,7 +185,7 @@ func (b *Bridge) Run(ctx context.Context) {
 	defer b.asking.Wait() // after the goroutines that start requests
 	defer parts.Wait()
 	b.syncMoved(ctx)
-	parts.Go(func() { b.tellAlerts(ctx) })
+	parts.Go(func() { b.sendAlerts(ctx) })
 	parts.Go(func() { b.keepContact(ctx) })
 	for ctx.Err() == nil {
 		lease, err := b.store.Lease(ctx, role)
@@ -196,12 +196,12 @@ func (b *Bridge) Run(ctx context.Context) {
 			_ = outbox.Sleep(ctx, roleEvery) // ctx is checked next
 			continue
 		}
-		b.lead(ctx, lease)
+		b.runLeader(ctx, lease)
 	}
 }
 
-// lead sends and receives as long as the lease is held.
-func (b *Bridge) lead(ctx context.Context, lease *models.Lease) {
+// runLeader sends and receives as long as the lease is held.
+func (b *Bridge) runLeader(ctx context.Context, lease *models.Lease) {
 	defer lease.Release()
 	ctx, stop := context.WithCancel(lease.Context(ctx))
 	defer stop()
@@ -281,7 +281,7 @@ func (b *Bridge) keepContact(ctx context.Context) {
 // Doctor returns a Doctor for this bridge's configuration.
 func (b *Bridge) Doctor() *Doctor {
 	d := &Doctor{
-		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.to()), Former: b.former(), WebhookURL: b.webhook,
+		APIURL: b.api.url, Token: b.api.transport.token, ChatID: int64(b.recipient()), Former: b.formerChatID(), WebhookURL: b.webhook,
 		Client: &http.Client{Transport: b.api.transport.inner}, Now: b.now,
 		Trouble: func(ctx context.Context) Problem { return b.Health(ctx).Trouble },
 	}
@@ -291,8 +291,8 @@ func (b *Bridge) Doctor() *Doctor {
 	return d
 }
 
-// to returns the operators' chat.
-func (b *Bridge) to() chatID { return chatID(b.chatID.Load()) }
+// recipient returns the operators' chat.
+func (b *Bridge) recipient() chatID { return chatID(b.chatID.Load()) }
 
 // operator is the actor for people in Telegram.
 var operator = chat.Actor{Role: chat.Telegram}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestEachThreadHasItsTopic(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe <b>")
 	veli, v := h.visitor("Veli")
 	h.write(ayse, a, "merhaba & <i>selam</i>")
@@ -43,10 +43,12 @@ func TestEachThreadHasItsTopic(t *testing.T) {
 	}
 	// The operator writes in the topic, not as a reply.
 	h.bot.Say(telegramtest.In{Topic: topics[1].ID, Text: "How can I help?"})
-	if got := h.heard(v, 2); !slices.Equal(got, []string{"visitor: hello", "telegram: How can I help?"}) {
+	if got := h.received(v, 2); !slices.Equal(got, []string{"visitor: hello", "telegram: How can I help?"}) {
 		t.Errorf("Veli sees %q", got)
 	}
-	h.until("the events", func() bool { return h.hall.Told(v, "message_from_admin") == 1 && h.hall.Told(v, "message") == 2 })
+	h.until("the events", func() bool {
+		return h.recorder.Events(v, "message_from_admin") == 1 && h.recorder.Events(v, "message") == 2
+	})
 	// An agent answers in the console; the answer appears in Telegram once.
 	h.write(agent, v, "I take this one")
 	last := h.sent(4)[3]
@@ -65,7 +67,7 @@ func TestElsewhereByReplyOrTag(t *testing.T) {
 		"private": telegramtest.Private(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := world(t, o, func(b *telegram.Options) {
+			h := newEnv(t, o, func(b *telegram.Options) {
 				if name == "private" {
 					b.ChatID = telegramtest.OperatorID
 				}
@@ -83,15 +85,15 @@ func TestElsewhereByReplyOrTag(t *testing.T) {
 				first, second = second, first
 			}
 			h.bot.Say(telegramtest.In{ReplyTo: second.ID, Text: "for two"})
-			h.heard(v, 2)
+			h.received(v, 2)
 			tag := first.Text[strings.Index(first.Text, "#thread:"):]
 			mine := h.bot.Say(telegramtest.In{Text: strings.ToUpper(tag) + " for one"})
-			if got := h.heard(a, 2); got[1] != "telegram: for one" {
+			if got := h.received(a, 2); got[1] != "telegram: for one" {
 				t.Errorf("Ayşe sees %q", got)
 			}
 			// A reply to the operator's own message goes to the same thread.
 			h.bot.Say(telegramtest.In{ReplyTo: mine.ID, Text: "and more"})
-			if got := h.heard(a, 3); got[2] != "telegram: and more" {
+			if got := h.received(a, 3); got[2] != "telegram: and more" {
 				t.Errorf("Ayşe sees %q", got)
 			}
 			if got := h.history(v); !slices.Equal(got, []string{"visitor: two", "telegram: for two"}) {
@@ -103,7 +105,7 @@ func TestElsewhereByReplyOrTag(t *testing.T) {
 
 func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
 	var passed atomic.Int64 // offset of the bridge's clock
-	h := world(t, telegramtest.Forum(), func(o *telegram.Options) {
+	h := newEnv(t, telegramtest.Forum(), func(o *telegram.Options) {
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(passed.Load())) }
 	})
 	ayse, a := h.visitor("Ayşe")
@@ -171,19 +173,19 @@ func TestWhatIsForNobodyGoesToNobody(t *testing.T) {
 }
 
 func TestEditsAppearOnTheOtherSide(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	topic := h.sent(1)[0].Topic
 	mine := h.bot.Say(telegramtest.In{Topic: topic, Text: "Merhab"})
-	h.heard(a, 2)
+	h.received(a, 2)
 	h.bot.Edit(mine.ID, "Merhaba")
 	h.until("the edit", func() bool { return h.history(a)[1] == "telegram: Merhaba" })
-	h.until("the event", func() bool { return h.hall.Told(a, "message_edited") == 1 })
+	h.until("the event", func() bool { return h.recorder.Events(a, "message_edited") == 1 })
 	// An agent edits an answer in the console.
 	m := h.write(agent, a, "Yrın")
 	h.sent(2)
-	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, "Yarın"); err != nil {
+	if _, err := h.chatService.Edit(t.Context(), agent, a, m.ID, "Yarın"); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the corrected text", func() bool { return strings.Contains(h.bot.Sent()[1].Text, "Yarın") })
@@ -192,7 +194,7 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 	long := h.write(agent, a, strings.Repeat("word ", 1500))
 	h.sent(5)
 	for id, text := range map[int64]string{picture.ID: "the shop", long.ID: strings.Repeat("w@rd ", 1500)} {
-		if _, err := h.room.Edit(t.Context(), agent, a, id, text); err != nil {
+		if _, err := h.chatService.Edit(t.Context(), agent, a, id, text); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +203,7 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 		return strings.Contains(s[2].Caption, "the shop") && strings.Contains(s[3].Text, "w@rd") && strings.Contains(s[4].Text, "w@rd")
 	})
 	// A text that became longer than the limit is sent again, as a reply to the old one.
-	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, strings.Repeat("longer ", 1000)); err != nil {
+	if _, err := h.chatService.Edit(t.Context(), agent, a, m.ID, strings.Repeat("longer ", 1000)); err != nil {
 		t.Fatal(err)
 	}
 	again := h.sent(6)[5]
@@ -209,7 +211,7 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 		t.Errorf("a longer one came with %d words of 1000, and as %+v", n, again)
 	}
 	// … and the surplus parts of a text that became shorter are deleted.
-	if _, err := h.room.Edit(t.Context(), agent, a, m.ID, "short"); err != nil {
+	if _, err := h.chatService.Edit(t.Context(), agent, a, m.ID, "short"); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "one message less", func() bool { return len(h.bot.Sent()) == 5 && strings.Contains(h.bot.Sent()[1].Text, "short") })
@@ -218,7 +220,7 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 	h.sent(6)
 	h.bot.Edit(lost.ID, "still nobody")
 	h.bot.Say(telegramtest.In{Topic: topic, Text: "the end"})
-	h.heard(a, 6)
+	h.received(a, 6)
 	h.settled()
 	if n := len(h.bot.Sent()); n != 6 {
 		t.Errorf("%d messages from the bot", n)
@@ -226,15 +228,15 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 }
 
 func TestTheSameUpdateTwiceDoesNothing(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	topic := h.sent(1)[0].Topic
 	m := h.bot.Say(telegramtest.In{Topic: topic, Text: "once"})
-	h.heard(a, 2)
+	h.received(a, 2)
 	h.bot.Redeliver(m.ID)
 	h.bot.Say(telegramtest.In{Topic: topic, Text: "the end"})
-	if got := h.heard(a, 3); !slices.Equal(got, []string{"visitor: one", "telegram: once", "telegram: the end"}) {
+	if got := h.received(a, 3); !slices.Equal(got, []string{"visitor: one", "telegram: once", "telegram: the end"}) {
 		t.Errorf("Ayşe sees %q", got)
 	}
 	h.settled()
@@ -244,7 +246,7 @@ func TestTheSameUpdateTwiceDoesNothing(t *testing.T) {
 }
 
 func TestLongTextsAreCutBetweenCharacters(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	family := "👨‍👩‍👧‍👦" // eleven UTF-16 units, one grapheme cluster
 	text := strings.Repeat(family, 900)
@@ -268,5 +270,5 @@ func TestLongTextsAreCutBetweenCharacters(t *testing.T) {
 	}
 	// A reply to the last part is forwarded.
 	h.bot.Say(telegramtest.In{ReplyTo: sent[2].ID, Text: "many families"})
-	h.heard(a, 3)
+	h.received(a, 3)
 }

@@ -27,13 +27,13 @@ var _ auth.CodeSender = (*Bridge)(nil)
 func (b *Bridge) SendCode(ctx context.Context, code string, who auth.Requester) error {
 	ctx, cancel := context.WithTimeout(ctx, codeWait)
 	defer cancel()
-	text := say(b.locale, "code", "code", html.EscapeString(code), "address", html.EscapeString(who.Address), "browser", html.EscapeString(browser(who.UserAgent)))
+	text := localized(b.locale, "code", "code", html.EscapeString(code), "address", html.EscapeString(who.Address), "browser", html.EscapeString(browser(who.UserAgent)))
 	for try := 0; ; try++ {
-		err := b.tell(ctx, text)
+		err := b.sendNotice(ctx, text)
 		if err == nil {
 			return nil
 		}
-		if v := judge(err); try == 2 || v != passing && v != flooded {
+		if v := classify(err); try == 2 || v != passing && v != flooded {
 			return fmt.Errorf("telegram: the code was not delivered: %w", err)
 		}
 		if outbox.Sleep(ctx, outbox.Backoff(try, time.Second)) != nil {
@@ -44,7 +44,7 @@ func (b *Bridge) SendCode(ctx context.Context, code string, who auth.Requester) 
 
 // FailedGuess notifies the operators of a wrong code. It does not block; if there are many at once some are dropped.
 func (b *Bridge) FailedGuess(_ context.Context, who auth.Requester, tries int) {
-	text := say(b.locale, "failed_guess", "tries", strconv.Itoa(tries), "address", html.EscapeString(who.Address), "browser", html.EscapeString(browser(who.UserAgent)))
+	text := localized(b.locale, "failed_guess", "tries", strconv.Itoa(tries), "address", html.EscapeString(who.Address), "browser", html.EscapeString(browser(who.UserAgent)))
 	select {
 	case b.alerts <- text:
 	default:
@@ -52,20 +52,20 @@ func (b *Bridge) FailedGuess(_ context.Context, who auth.Requester, tries int) {
 	}
 }
 
-// tellAlerts sends the notifications queued by FailedGuess, until ctx ends.
-func (b *Bridge) tellAlerts(ctx context.Context) {
+// sendAlerts sends the notifications queued by FailedGuess, until ctx ends.
+func (b *Bridge) sendAlerts(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case text := <-b.alerts:
 			for try := 0; try < 5; try++ {
-				err := b.tell(ctx, text)
+				err := b.sendNotice(ctx, text)
 				if err == nil {
 					break
 				}
 				b.log.Warn("telegram: failed to send a notification of a wrong code", slog.Any("error", err))
-				if v := judge(err); v == refused || v == barred || v == lockedOut || outbox.Sleep(ctx, outbox.Backoff(2+try, time.Minute)) != nil {
+				if v := classify(err); v == refused || v == barred || v == lockedOut || outbox.Sleep(ctx, outbox.Backoff(2+try, time.Minute)) != nil {
 					break
 				}
 			}
@@ -73,10 +73,10 @@ func (b *Bridge) tellAlerts(ctx context.Context) {
 	}
 }
 
-// tell sends a text to the operators' chat, in a forum to its general topic.
-func (b *Bridge) tell(ctx context.Context, text string) error {
+// sendNotice sends a text to the operators' chat, in a forum to its general topic.
+func (b *Bridge) sendNotice(ctx context.Context, text string) error {
 	for {
-		chat := b.to()
+		chat := b.recipient()
 		_, err := b.post(ctx, b.urgent(urgentWait), codeWait, text, &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true})
 		if !b.followed(ctx, chat, err) {
 			return err

@@ -42,7 +42,7 @@ func (b *Bridge) register(ctx context.Context) error {
 	for _, lang := range [...]string{"en", "tr"} {
 		list := make([]tele.Command, len(commands))
 		for i, name := range commands {
-			list[i] = tele.Command{Text: name, Description: say(lang, "cmd_"+name)}
+			list[i] = tele.Command{Text: name, Description: localized(lang, "cmd_"+name)}
 		}
 		code := lang
 		if lang == "en" {
@@ -63,7 +63,7 @@ func (b *Bridge) command(ctx context.Context, m *tele.Message, name, _ string) e
 	case "": // for another bot
 		return nil
 	case "start", "help":
-		return b.answer(ctx, m, help(lang), keys(row(key(say(lang, "b_threads"), "threads"))))
+		return b.answer(ctx, m, help(lang), keys(row(key(localized(lang, "b_threads"), "threads"))))
 	case "status":
 		return b.status(ctx, m, lang)
 	case "threads":
@@ -77,23 +77,23 @@ func (b *Bridge) command(ctx context.Context, m *tele.Message, name, _ string) e
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: %w", errNotSaved, err)
-		case threadID == "" && why == say(lang, "conflict"):
+		case threadID == "" && why == localized(lang, "conflict"):
 			return b.answer(ctx, m, why, nil)
 		case threadID == "":
-			return b.answer(ctx, m, say(lang, "which"), nil)
+			return b.answer(ctx, m, localized(lang, "which"), nil)
 		case name == "close":
 			return b.close(ctx, m, lang, threadID)
 		}
 		return b.block(ctx, m, lang, threadID, false)
 	}
-	return b.answer(ctx, m, say(lang, "unknown"), nil)
+	return b.answer(ctx, m, localized(lang, "unknown"), nil)
 }
 
 func help(lang string) string {
 	var text strings.Builder
-	text.WriteString(html.EscapeString(say(lang, "help_head")) + "\n")
+	text.WriteString(html.EscapeString(localized(lang, "help_head")) + "\n")
 	for _, name := range commands {
-		text.WriteString("\n/" + name + " " + html.EscapeString(say(lang, "cmd_"+name)))
+		text.WriteString("\n/" + name + " " + html.EscapeString(localized(lang, "cmd_"+name)))
 	}
 	return text.String()
 }
@@ -111,11 +111,11 @@ func keys(rows ...[]tele.InlineButton) *tele.ReplyMarkup {
 
 // threadButtons returns the buttons for a thread.
 func (b *Bridge) threadButtons(lang, short string, closed bool) *tele.ReplyMarkup {
-	turn := key(say(lang, "b_close"), "close:"+short)
+	turn := key(localized(lang, "b_close"), "close:"+short)
 	if closed {
-		turn = key(say(lang, "b_reopen"), "reopen:"+short)
+		turn = key(localized(lang, "b_reopen"), "reopen:"+short)
 	}
-	return keys(row(turn, key(say(lang, "b_block"), "block:"+short)))
+	return keys(row(turn, key(localized(lang, "b_block"), "block:"+short)))
 }
 
 func (b *Bridge) status(ctx context.Context, m *tele.Message, lang string) error {
@@ -129,18 +129,18 @@ func (b *Bridge) status(ctx context.Context, m *tele.Message, lang string) error
 			waiting++
 		}
 	}
-	database, team, turn := say(lang, "well"), say(lang, "team_here"), key(say(lang, "b_offline"), "offline")
+	database, team, turn := localized(lang, "well"), localized(lang, "team_here"), key(localized(lang, "b_offline"), "offline")
 	if found := b.store.Check(ctx); found.Reads != nil {
 		database = found.Reads.Error()
 	} else if found.Writes != nil {
 		database = found.Writes.Error()
 	}
 	if b.chat.Away() {
-		team, turn = say(lang, "team_away"), key(say(lang, "b_online"), "online")
+		team, turn = localized(lang, "team_away"), key(localized(lang, "b_online"), "online")
 	}
-	text := say(lang, "status", "visitors", strconv.Itoa(b.chat.VisitorsOnline()), "waiting", strconv.Itoa(waiting),
+	text := localized(lang, "status", "visitors", strconv.Itoa(b.chat.VisitorsOnline()), "waiting", strconv.Itoa(waiting),
 		"queued", strconv.FormatInt(b.Health(ctx).Waiting, 10), "database", html.EscapeString(database), "team", team)
-	return b.answer(ctx, m, text, keys(row(key(say(lang, "b_threads"), "threads"), turn)))
+	return b.answer(ctx, m, text, keys(row(key(localized(lang, "b_threads"), "threads"), turn)))
 }
 
 const listed = 10 // number of threads, with a button each
@@ -166,16 +166,16 @@ func (b *Bridge) list(ctx context.Context, m *tele.Message, lang string) error {
 		rows = append(rows, row(key(name, "show:"+names.ShortID)))
 	}
 	if len(rows) == 0 {
-		return b.answer(ctx, m, say(lang, "no_threads"), nil)
+		return b.answer(ctx, m, localized(lang, "no_threads"), nil)
 	}
-	return b.answer(ctx, m, say(lang, "threads", "n", strconv.Itoa(len(rows))), keys(rows...))
+	return b.answer(ctx, m, localized(lang, "threads", "n", strconv.Itoa(len(rows))), keys(rows...))
 }
 
 // show sends the details of a thread, as a message to which operators can reply.
 func (b *Bridge) show(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
 	t, err := b.store.Thread(ctx, names.ThreadID)
 	if errors.Is(err, models.ErrNotFound) {
-		return b.answer(ctx, m, say(lang, "gone"), nil)
+		return b.answer(ctx, m, localized(lang, "gone"), nil)
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
@@ -183,23 +183,23 @@ func (b *Bridge) show(ctx context.Context, m *tele.Message, lang string, names m
 	add := func(key, word, value string) {
 		if value != "" {
 			value, _ = cutText(value, 300)
-			lines = append(lines, say(lang, key, word, html.EscapeString(value)))
+			lines = append(lines, localized(lang, key, word, html.EscapeString(value)))
 		}
 	}
 	add("phone", "phone", t.PhoneNumber)
 	add("page", "page", t.PageURL)
 	add("last", "text", t.LastMessage)
-	lines = append(lines, say(lang, "reply_here"), tagPrefix+names.ShortID)
+	lines = append(lines, localized(lang, "reply_here"), tagPrefix+names.ShortID)
 	markup := b.threadButtons(lang, names.ShortID, t.Status == models.StatusClosed)
-	if group := strings.TrimPrefix(b.to().Recipient(), "-100"); names.TopicID != 0 && names.ChatID == int64(b.to()) && group != b.to().Recipient() {
+	if group := strings.TrimPrefix(b.recipient().Recipient(), "-100"); names.TopicID != 0 && names.ChatID == int64(b.recipient()) && group != b.recipient().Recipient() {
 		link := fmt.Sprintf("https://t.me/c/%s/%d", group, names.TopicID)
-		markup.InlineKeyboard = append(markup.InlineKeyboard, row(tele.InlineButton{Text: say(lang, "b_topic"), URL: link}))
+		markup.InlineKeyboard = append(markup.InlineKeyboard, row(tele.InlineButton{Text: localized(lang, "b_topic"), URL: link}))
 	}
 	id, err := b.reply(ctx, m, strings.Join(lines, "\n"), markup)
 	if err != nil || id == 0 {
 		return err
 	}
-	err = b.store.Link(ctx, models.TelegramLink{ThreadID: t.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: int64(topicOf(m)), CreatedAt: b.now().UTC()})
+	err = b.store.Link(ctx, models.TelegramLink{ThreadID: t.ID, ChatID: int64(b.recipient()), TelegramMessageID: id, TopicID: int64(topicOf(m)), CreatedAt: b.now().UTC()})
 	if err != nil { // its last line also identifies the thread
 		b.log.Warn("telegram: failed to store the link of a reply", slog.Any("error", err))
 	}
@@ -219,16 +219,16 @@ func (b *Bridge) diagnosis(ctx context.Context, lang string) string {
 	return text.String()
 }
 
-// did turns an error of the chat service into an answer; done reports whether one was sent.
-func (b *Bridge) did(ctx context.Context, m *tele.Message, lang string, err error) (done bool, out error) {
+// answerResult turns an error of the chat service into an answer; done reports whether one was sent.
+func (b *Bridge) answerResult(ctx context.Context, m *tele.Message, lang string, err error) (done bool, out error) {
 	var no *apperr.Error
 	switch {
 	case err == nil:
 		return false, nil
 	case errors.As(err, &no) && no.Code == apperr.CodeNotFound:
-		return true, b.answer(ctx, m, say(lang, "gone"), nil)
+		return true, b.answer(ctx, m, localized(lang, "gone"), nil)
 	case errors.As(err, &no) && no.Status < 500:
-		return true, b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(reason(lang, no))), nil)
+		return true, b.answer(ctx, m, localized(lang, "failed", "reason", html.EscapeString(reason(lang, no))), nil)
 	}
 	return true, fmt.Errorf("%w: %w", errNotSaved, err)
 }
@@ -240,26 +240,26 @@ func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID stri
 	if err == nil {
 		err = b.chat.SetStatus(ctx, operator, threadID, models.StatusClosed)
 	}
-	if done, err := b.did(ctx, m, lang, publicNotFound(err)); done {
+	if done, err := b.answerResult(ctx, m, lang, publicNotFound(err)); done {
 		return err
 	}
-	return b.answer(ctx, m, say(lang, "closed"), keys(row(key(say(lang, "b_reopen"), "reopen:"+names.ShortID))))
+	return b.answer(ctx, m, localized(lang, "closed"), keys(row(key(localized(lang, "b_reopen"), "reopen:"+names.ShortID))))
 }
 
 func (b *Bridge) reopen(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
 	// The confirmation is sent to the topic, which must be open for that.
-	if names.TopicID != 0 && names.ChatID == int64(b.to()) && topicOf(m) == int(names.TopicID) {
+	if names.TopicID != 0 && names.ChatID == int64(b.recipient()) && topicOf(m) == int(names.TopicID) {
 		unlock := b.turn.lock(names.ThreadID)
 		err := b.reopenTopic(ctx, b.urgent(urgentWait), &names)
 		unlock()
-		if err != nil && judge(err) == passing {
+		if err != nil && classify(err) == passing {
 			return err
 		}
 	}
-	if done, err := b.did(ctx, m, lang, b.chat.SetStatus(ctx, operator, names.ThreadID, models.StatusActive)); done {
+	if done, err := b.answerResult(ctx, m, lang, b.chat.SetStatus(ctx, operator, names.ThreadID, models.StatusActive)); done {
 		return err
 	}
-	return b.answer(ctx, m, say(lang, "reopened"), b.threadButtons(lang, names.ShortID, false))
+	return b.answer(ctx, m, localized(lang, "reopened"), b.threadButtons(lang, names.ShortID, false))
 }
 
 // block blocks the visitor of a thread and, with address, their last known address.
@@ -268,31 +268,31 @@ func (b *Bridge) block(ctx context.Context, m *tele.Message, lang, threadID stri
 	if err == nil {
 		err = b.chat.Block(ctx, operator, threadID, address)
 	}
-	if done, err := b.did(ctx, m, lang, publicNotFound(err)); done {
+	if done, err := b.answerResult(ctx, m, lang, publicNotFound(err)); done {
 		return err
 	}
-	undo := key(say(lang, "b_unblock"), "unblock:"+names.ShortID)
+	undo := key(localized(lang, "b_unblock"), "unblock:"+names.ShortID)
 	if address {
-		return b.answer(ctx, m, say(lang, "blocked_both"), keys(row(undo)))
+		return b.answer(ctx, m, localized(lang, "blocked_both"), keys(row(undo)))
 	}
-	return b.answer(ctx, m, say(lang, "blocked"), keys(row(key(say(lang, "b_address"), "address:"+names.ShortID), undo)))
+	return b.answer(ctx, m, localized(lang, "blocked"), keys(row(key(localized(lang, "b_address"), "address:"+names.ShortID), undo)))
 }
 
 func (b *Bridge) unblock(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
-	if done, err := b.did(ctx, m, lang, b.chat.Unblock(ctx, operator, names.ThreadID)); done {
+	if done, err := b.answerResult(ctx, m, lang, b.chat.Unblock(ctx, operator, names.ThreadID)); done {
 		return err
 	}
-	return b.answer(ctx, m, say(lang, "unblocked"), nil)
+	return b.answer(ctx, m, localized(lang, "unblocked"), nil)
 }
 
 func (b *Bridge) setAway(ctx context.Context, m *tele.Message, lang string, away bool) error {
-	if done, err := b.did(ctx, m, lang, b.chat.SetAway(ctx, operator, away)); done {
+	if done, err := b.answerResult(ctx, m, lang, b.chat.SetAway(ctx, operator, away)); done {
 		return err
 	}
 	if away {
-		return b.answer(ctx, m, say(lang, "offline"), keys(row(key(say(lang, "b_online"), "online"))))
+		return b.answer(ctx, m, localized(lang, "offline"), keys(row(key(localized(lang, "b_online"), "online"))))
 	}
-	return b.answer(ctx, m, say(lang, "online"), keys(row(key(say(lang, "b_offline"), "offline"))))
+	return b.answer(ctx, m, localized(lang, "online"), keys(row(key(localized(lang, "b_offline"), "offline"))))
 }
 
 // publicNotFound converts the store's not-found error to the chat service's.
@@ -305,7 +305,7 @@ func publicNotFound(err error) error {
 
 // pressed executes the action of a button.
 func (b *Bridge) pressed(ctx context.Context, c *tele.Callback) error {
-	if c.Message == nil || c.Message.Chat == nil || c.Message.Chat.ID != int64(b.to()) || c.Sender == nil || c.Sender.IsBot {
+	if c.Message == nil || c.Message.Chat == nil || c.Message.Chat.ID != int64(b.recipient()) || c.Sender == nil || c.Sender.IsBot {
 		return nil
 	}
 	m, lang := c.Message, b.language(c.Sender)
@@ -313,8 +313,8 @@ func (b *Bridge) pressed(ctx context.Context, c *tele.Callback) error {
 		return err
 	}
 	// If this fails, Telegram only shows the button as busy for a moment.
-	err := b.api.raw(ctx, callTimeout, "answerCallbackQuery", map[string]string{"callback_query_id": c.ID, "text": say(lang, "done")}, nil)
-	if err != nil && judge(err) != refused { // that is Telegram's response if it comes too late
+	err := b.api.raw(ctx, callTimeout, "answerCallbackQuery", map[string]string{"callback_query_id": c.ID, "text": localized(lang, "done")}, nil)
+	if err != nil && classify(err) != refused { // that is Telegram's response if it comes too late
 		b.log.Warn("telegram: failed to acknowledge a button", slog.Any("error", err))
 	}
 	return nil
@@ -333,7 +333,7 @@ func (b *Bridge) act(ctx context.Context, m *tele.Message, lang, data string) er
 	}
 	names, err := b.store.TelegramThreadByShortID(ctx, short)
 	if errors.Is(err, models.ErrNotFound) {
-		return b.answer(ctx, m, say(lang, "gone"), nil)
+		return b.answer(ctx, m, localized(lang, "gone"), nil)
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}

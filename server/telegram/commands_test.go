@@ -17,7 +17,7 @@ import (
 )
 
 // ask sends a command and returns the bot's answer.
-func (h *house) ask(in telegramtest.In) telegramtest.Message {
+func (h *bridgeEnv) ask(in telegramtest.In) telegramtest.Message {
 	h.t.Helper()
 	before := len(h.bot.Sent())
 	h.bot.Say(in)
@@ -25,7 +25,7 @@ func (h *house) ask(in telegramtest.In) telegramtest.Message {
 }
 
 // press presses the button whose data has this prefix, and returns the bot's answer.
-func (h *house) press(m telegramtest.Message, verb string) telegramtest.Message {
+func (h *bridgeEnv) press(m telegramtest.Message, verb string) telegramtest.Message {
 	h.t.Helper()
 	before := len(h.bot.Sent())
 	for _, row := range m.ReplyMarkup.Keyboard {
@@ -41,7 +41,7 @@ func (h *house) press(m telegramtest.Message, verb string) telegramtest.Message 
 }
 
 func TestCommandsAreOfferedInTwoLanguages(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	h.bot.Wait(t, patience, "the commands", func() bool { return h.bot.Commands("tr") != nil && h.bot.Commands("") != nil })
 	for lang, want := range map[string]string{"tr": "Konuşmayı kapat", "": "Close the conversation"} {
 		var list []struct{ Command, Description string }
@@ -63,9 +63,9 @@ func TestCommandsAreOfferedInTwoLanguages(t *testing.T) {
 }
 
 func TestStatusAndAway(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
-	h.room.Arrived(ayse, a)
+	h.chatService.Arrived(ayse, a)
 	h.write(ayse, a, "one")
 	h.sent(1)
 	m := h.ask(telegramtest.In{Text: "/status"})
@@ -74,14 +74,14 @@ func TestStatusAndAway(t *testing.T) {
 			t.Errorf("status lacks %q: %q", want, m.Text)
 		}
 	}
-	if away := h.press(m, "offline"); !strings.Contains(away.Text, "Uzaktasınız") || !h.room.Away() {
-		t.Errorf("%q, away %v", away.Text, h.room.Away())
+	if away := h.press(m, "offline"); !strings.Contains(away.Text, "Uzaktasınız") || !h.chatService.Away() {
+		t.Errorf("%q, away %v", away.Text, h.chatService.Away())
 	}
-	if again := h.ask(telegramtest.In{Text: "/online"}); !strings.Contains(again.Text, "Çevrimiçisiniz") || h.room.Away() {
-		t.Errorf("%q, away %v", again.Text, h.room.Away())
+	if again := h.ask(telegramtest.In{Text: "/online"}); !strings.Contains(again.Text, "Çevrimiçisiniz") || h.chatService.Away() {
+		t.Errorf("%q, away %v", again.Text, h.chatService.Away())
 	}
-	h.until("the visitor is notified that Telegram has the message", func() bool { return h.hall.Told(a, "delivered") == 1 })
-	if h.hall.Told(a, "team_status") != 2 {
+	h.until("the visitor is notified that Telegram has the message", func() bool { return h.recorder.Events(a, "delivered") == 1 })
+	if h.recorder.Events(a, "team_status") != 2 {
 		t.Error("the visitor was not notified")
 	}
 	if well := h.ask(telegramtest.In{Text: "/doctor"}); strings.Count(well.Text, "✅") < 5 || strings.Contains(well.Text, "❌") {
@@ -94,7 +94,7 @@ func TestStatusAndAway(t *testing.T) {
 }
 
 func TestCloseAndReopen(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	topic := h.sent(1)[0].Topic
@@ -107,7 +107,7 @@ func TestCloseAndReopen(t *testing.T) {
 	}
 	h.status(a, models.StatusClosed)
 	h.bot.Wait(t, patience, "a closed topic", func() bool { return h.bot.Topics()[0].Closed })
-	if h.hall.Told(a, "thread_status") != 1 {
+	if h.recorder.Events(a, "thread_status") != 1 {
 		t.Error("the visitor was not notified")
 	}
 	reopened := h.press(closed, "reopen:")
@@ -124,7 +124,7 @@ func TestCloseAndReopen(t *testing.T) {
 }
 
 func TestBlock(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "buy this")
 	m := h.sent(1)[0]
@@ -132,7 +132,7 @@ func TestBlock(t *testing.T) {
 	if !strings.Contains(blocked.Text, "engellendi") {
 		t.Errorf("%q", blocked.Text)
 	}
-	if _, err := h.room.Post(t.Context(), ayse, chat.Post{ThreadID: a, Text: "buy that"}); chat.Public(err).Code != apperr.CodeBlocked {
+	if _, err := h.chatService.Post(t.Context(), ayse, chat.Post{ThreadID: a, Text: "buy that"}); chat.Public(err).Code != apperr.CodeBlocked {
 		t.Errorf("after it: %v", err)
 	}
 	if free := h.press(blocked, "unblock:"); !strings.Contains(free.Text, "kaldırıldı") {
@@ -142,7 +142,7 @@ func TestBlock(t *testing.T) {
 }
 
 func TestThreadsWithButtons(t *testing.T) {
-	h := world(t, telegramtest.Options{Chat: telegramtest.Chat{ID: telegramtest.GroupID, Type: "supergroup", Title: "Mağaza"}, Admin: true})
+	h := newEnv(t, telegramtest.Options{Chat: telegramtest.Chat{ID: telegramtest.GroupID, Type: "supergroup", Title: "Mağaza"}, Admin: true})
 	if m := h.ask(telegramtest.In{Text: "/threads"}); !strings.Contains(m.Text, "Açık konuşma yok") {
 		t.Errorf("%q", m.Text)
 	}
@@ -158,7 +158,7 @@ func TestThreadsWithButtons(t *testing.T) {
 		t.Errorf("%q", shown.Text)
 	}
 	h.bot.Say(telegramtest.In{ReplyTo: shown.ID, Text: "on its way"})
-	if got := h.heard(a, 2); got[1] != "telegram: on its way" {
+	if got := h.received(a, 2); got[1] != "telegram: on its way" {
 		t.Errorf("the visitor sees %q", got)
 	}
 	if err := h.store.DeleteThread(t.Context(), a); err != nil {
@@ -175,7 +175,7 @@ func TestWebhook(t *testing.T) {
 	defer site.Close()
 	o := telegramtest.Forum()
 	o.HTTPWebhook = true
-	h := world(t, o, func(o *telegram.Options) { o.WebhookURL = site.URL })
+	h := newEnv(t, o, func(o *telegram.Options) { o.WebhookURL = site.URL })
 	handler = h.bridge.ServeHTTP
 	defer h.bot.Unhook()
 	h.bot.Wait(t, patience, "the webhook", func() bool { return h.bot.Hooked() == site.URL+telegram.WebhookPath })
@@ -183,7 +183,7 @@ func TestWebhook(t *testing.T) {
 	h.write(ayse, a, "one")
 	topic := h.sent(1)[0].Topic
 	h.bot.Say(telegramtest.In{Topic: topic, Text: "through the webhook"})
-	h.heard(a, 2)
+	h.received(a, 2)
 	for _, secret := range []string{"", "guess", h.bot.Secret() + "x"} {
 		if status, err := h.bot.Forge(site.URL+telegram.WebhookPath, secret, "#thread:xxxxxxx forged"); err != nil || status != http.StatusUnauthorized {
 			t.Errorf("secret %q: %d, %v", secret, status, err)
@@ -202,7 +202,7 @@ func TestWebhook(t *testing.T) {
 }
 
 func TestWebhookIsShutWhilePolling(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	w := httptest.NewRecorder()
 	h.bridge.ServeHTTP(w, httptest.NewRequest(http.MethodPost, telegram.WebhookPath, strings.NewReader("{}")))
 	if w.Code != http.StatusNotFound {
@@ -216,7 +216,7 @@ func TestOddUpdatesHarmNothing(t *testing.T) {
 	var handler http.HandlerFunc
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(w, r) }))
 	defer site.Close()
-	h := world(t, o, func(o *telegram.Options) { o.WebhookURL = site.URL })
+	h := newEnv(t, o, func(o *telegram.Options) { o.WebhookURL = site.URL })
 	handler = h.bridge.ServeHTTP
 	defer h.bot.Unhook()
 	h.bot.Wait(t, patience, "the webhook", func() bool { return h.bot.Secret() != "" })
@@ -240,11 +240,11 @@ func TestOddUpdatesHarmNothing(t *testing.T) {
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	h.bot.Say(telegramtest.In{Topic: h.sent(1)[0].Topic, Text: "alive"})
-	h.heard(a, 2)
+	h.received(a, 2)
 }
 
 func TestCodes(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	who := auth.Requester{Address: "192.0.2.9", UserAgent: "Mozilla/5.0 <Firefox>"}
 	if err := h.bridge.SendCode(t.Context(), "012345", who); err != nil {
 		t.Fatal(err)

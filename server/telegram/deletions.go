@@ -16,13 +16,13 @@ const rightsRetry = 10 * time.Minute
 // (https://core.telegram.org/bots/api#deleteforumtopic), it closes the topic.
 func (b *Bridge) deleteTopic(ctx context.Context, row models.OutboxRow, take slots) outbox.Outcome {
 	done := outbox.Outcome{Done: []models.OutboxRow{row}}
-	if row.ThreadID != models.TopicsOfChat(int64(b.to())) {
+	if row.ThreadID != models.TopicsOfChat(int64(b.recipient())) {
 		b.log.Warn("telegram: cannot delete a topic in a chat other than TELEGRAM_CHAT_ID", slog.Int64("topic_id", row.MessageID))
 		return done
 	}
 	topic := &models.TelegramThread{TopicID: row.MessageID}
 	err := b.ofTopic(ctx, take, "deleteForumTopic", topic, nil)
-	v := judge(err)
+	v := classify(err)
 	if err == nil || v == topicGone {
 		return done
 	}
@@ -32,7 +32,7 @@ func (b *Bridge) deleteTopic(ctx context.Context, row models.OutboxRow, take slo
 		return b.failed(err)
 	}
 	closed := b.ofTopic(ctx, take, "closeForumTopic", topic, nil)
-	switch v := judge(closed); {
+	switch v := classify(closed); {
 	case closed == nil:
 		b.log.Warn("telegram: closed the topic of a deleted conversation; to have it deleted, give the bot the right to delete messages", slog.Int64("topic_id", row.MessageID), slog.Any("error", err))
 	case v == topicGone:

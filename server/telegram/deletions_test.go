@@ -10,7 +10,7 @@ import (
 )
 
 // topicOf waits until a visitor's first message has created a topic, and returns its index among all topics.
-func (h *house) topicOf(name string) (threadID string, place int) {
+func (h *bridgeEnv) topicOf(name string) (threadID string, place int) {
 	h.t.Helper()
 	a, id := h.visitor(name)
 	h.write(a, id, "from "+name)
@@ -20,11 +20,11 @@ func (h *house) topicOf(name string) (threadID string, place int) {
 }
 
 func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	kept, keptAt := h.topicOf("Ayşe")
 	gone, goneAt := h.topicOf("Bora")
 	h.bot.Script(telegramtest.Fault{Method: "deleteForumTopic", Status: http.StatusBadGateway, Times: 2})
-	if err := h.room.Delete(t.Context(), agent, gone); err != nil {
+	if err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the topic to be deleted", func() bool { return h.bot.Topics()[goneAt].Deleted })
@@ -35,7 +35,7 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 	// A topic that the operator deleted before is not an error.
 	h.bot.Allow("TOPIC_ID_INVALID")
 	h.bot.DeleteTopic(h.bot.Topics()[keptAt].ID)
-	if err := h.room.Delete(t.Context(), agent, kept); err != nil {
+	if err := h.chatService.Delete(t.Context(), agent, kept); err != nil {
 		t.Fatal(err)
 	}
 	h.settled()
@@ -48,10 +48,10 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	forum := telegramtest.Forum()
 	forum.NoDelete = true
-	h := world(t, forum)
+	h := newEnv(t, forum)
 	h.bot.Allow("not enough rights to delete the topic")
 	gone, at := h.topicOf("Ayşe")
-	if err := h.room.Delete(t.Context(), agent, gone); err != nil {
+	if err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the topic to be closed", func() bool { return h.bot.Topics()[at].Closed })
@@ -62,7 +62,7 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	// A topic that can be neither deleted nor closed stays queued until the bot gets the right.
 	gone, at = h.topicOf("Bora")
 	h.bot.Script(telegramtest.Fault{Method: "closeForumTopic", Status: http.StatusBadRequest, About: "Bad Request: CHAT_ADMIN_REQUIRED", Times: -1})
-	if err := h.room.Delete(t.Context(), agent, gone); err != nil {
+	if err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the deletion to be tried", func() bool { return len(h.bot.Calls("closeForumTopic")) > 1 })
@@ -73,9 +73,9 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	if trouble := h.bridge.Health(t.Context()).Trouble.Reason; trouble != "" || h.bot.Topics()[at].Closed {
 		t.Errorf("error %q, %+v", trouble, h.bot.Topics()[at])
 	}
-	h.bot.Calm()
+	h.bot.NoFaults()
 	h.bot.Set(func(o *telegramtest.Options) { o.NoDelete = false })
-	if err := h.room.Delete(t.Context(), agent, c); err != nil {
+	if err := h.chatService.Delete(t.Context(), agent, c); err != nil {
 		t.Fatal(err)
 	}
 	h.settled()
@@ -85,14 +85,14 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 }
 
 // A topic that is being created while its conversation is deleted is deleted too.
-func TestATopicThatIsBeingMadeForADeletedConversationGoes(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+func TestTopicOfAConversationDeletedMeanwhileIsDeleted(t *testing.T) {
+	h := newEnv(t, telegramtest.Forum())
 	h.topicOf("Ayşe") // the chat's properties are cached afterwards
 	h.bot.Script(telegramtest.Fault{Method: "createForumTopic", Performed: true, Delay: patience / 60})
 	a, id := h.visitor("Bora")
 	h.write(a, id, "one")
 	h.bot.Wait(t, patience, "the topic", func() bool { return len(h.bot.Topics()) == 2 })
-	if err := h.room.Delete(t.Context(), agent, id); err != nil {
+	if err := h.chatService.Delete(t.Context(), agent, id); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the topic to be deleted", func() bool { return h.bot.Topics()[1].Deleted })

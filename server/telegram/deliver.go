@@ -72,10 +72,10 @@ func (b *Bridge) sendMessages(ctx context.Context, d outbox.Delivery, take slots
 	var first error // the error of the richest form
 	for f, mended := asIs, 0; ; {
 		id, last, err := b.sendForm(ctx, o, f)
-		v := judge(err)
+		v := classify(err)
 		switch {
 		case err == nil && f == asNotice:
-			return b.noticed(ctx, o, id, first)
+			return b.noticeSent(ctx, o, id, first)
 		case err == nil:
 			return b.delivered(o, id, last)
 		case errors.Is(err, errAgain) && mended < 2:
@@ -187,26 +187,26 @@ func (b *Bridge) links(o *outgoing, id int64) []models.TelegramLink {
 	links := make([]models.TelegramLink, len(o.messages))
 	for i, m := range o.messages {
 		links[i] = models.TelegramLink{
-			ThreadID: o.thread.ID, MessageID: m.ID, ChatID: int64(b.to()), TelegramMessageID: id, TopicID: o.names.TopicID, CreatedAt: b.now().UTC(),
+			ThreadID: o.thread.ID, MessageID: m.ID, ChatID: int64(b.recipient()), TelegramMessageID: id, TopicID: o.names.TopicID, CreatedAt: b.now().UTC(),
 		}
 	}
 	return links
 }
 
-// noticed returns the outcome after Telegram accepted the notice instead of the message. The message is retried once: if it is refused
+// noticeSent returns the outcome after Telegram accepted the notice instead of the message. The message is retried once: if it is refused
 // again, its content is the cause, and the notice, which refers the operator to the console, replaces it. If the cause is unclear, the
 // message is set aside.
-func (b *Bridge) noticed(ctx context.Context, o *outgoing, id int64, cause error) outbox.Outcome {
+func (b *Bridge) noticeSent(ctx context.Context, o *outgoing, id int64, cause error) outbox.Outcome {
 	again, last, err := b.sendForm(ctx, o, asIs)
 	switch {
 	case err == nil: // the cause has disappeared meanwhile
-		params := map[string]any{"chat_id": b.to().Recipient(), "message_id": id}
+		params := map[string]any{"chat_id": b.recipient().Recipient(), "message_id": id}
 		err := b.paced(ctx, o.take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, "deleteMessage", params, nil) })
 		if err != nil {
 			b.log.Warn("telegram: failed to delete the notice of a message that was sent after all", slog.Any("error", err))
 		}
 		return b.delivered(o, again, last)
-	case judge(cause) == refused && judge(err) == refused:
+	case classify(cause) == refused && classify(err) == refused:
 		return b.delivered(o, id, true)
 	}
 	for _, link := range b.links(o, id) {
@@ -254,12 +254,12 @@ func (b *Bridge) sendForm(ctx context.Context, o *outgoing, f form) (id int64, l
 // means that its result can be sent only once.
 func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, options *tele.SendOptions, timeout time.Duration, once bool) (int64, error) {
 	for try := 0; ; try++ {
-		chat := b.to()
+		chat := b.recipient()
 		if err := b.topic(ctx, o.take, o.thread, &o.names); err != nil {
 			if b.followed(ctx, chat, err) {
 				return 0, errAgain
 			}
-			if v := judge(err); v != topicGone || try > 1 {
+			if v := classify(err); v != topicGone || try > 1 {
 				return 0, err
 			}
 			if err := b.forgetTopic(ctx, &o.names); err != nil {
@@ -280,14 +280,14 @@ func (b *Bridge) sendPart(ctx context.Context, o *outgoing, what func() any, opt
 		if b.followed(ctx, chat, err) {
 			return 0, errAgain
 		}
-		v := judge(err)
+		v := classify(err)
 		if err == nil || v != topicGone && v != topicClosed || try > 1 || o.names.TopicID == 0 {
 			return id, err
 		}
 		if v == topicGone {
 			b.log.Info("telegram: a topic was deleted; creating a new one")
 			err = b.forgetTopic(ctx, &o.names)
-		} else if err = b.reopenTopic(ctx, o.take, &o.names); judge(err) == topicGone && err != nil {
+		} else if err = b.reopenTopic(ctx, o.take, &o.names); classify(err) == topicGone && err != nil {
 			err = b.forgetTopic(ctx, &o.names)
 		}
 		if err != nil {
@@ -305,7 +305,7 @@ var errAgain = errors.New("telegram: the topic or chat of the message has change
 // post sends one message to the operators' chat.
 func (b *Bridge) post(ctx context.Context, take slots, timeout time.Duration, what any, options *tele.SendOptions) (id int64, err error) {
 	err = b.paced(ctx, take, func(ctx context.Context) error {
-		id, err = b.api.send(ctx, timeout, b.to(), what, options)
+		id, err = b.api.send(ctx, timeout, b.recipient(), what, options)
 		return err
 	})
 	return id, err
@@ -315,7 +315,7 @@ func (b *Bridge) post(ctx context.Context, take slots, timeout time.Duration, wh
 func (b *Bridge) frame(o *outgoing) (sign, name, tag string) {
 	sign, name = "💬", topicName(o.thread)
 	if o.messages[0].SenderType == models.Admin {
-		sign, name = "🖥", strings.ReplaceAll(say(b.locale, "console"), "{name}", name)
+		sign, name = "🖥", strings.ReplaceAll(localized(b.locale, "console"), "{name}", name)
 	}
 	return sign, name, tagPrefix + o.names.ShortID
 }
@@ -326,7 +326,7 @@ func (b *Bridge) compose(o *outgoing, f form, withMedia bool) []part {
 	m := o.messages[0]
 	sign, name, tag := b.frame(o)
 	if f == asNotice {
-		return []part{{sign: sign, name: name, body: say(b.locale, "unshowable"), tag: tag}}
+		return []part{{sign: sign, name: name, body: localized(b.locale, "unshowable"), tag: tag}}
 	}
 	first := maxText
 	if m.ContentType != "text" {
@@ -341,9 +341,9 @@ func (b *Bridge) compose(o *outgoing, f form, withMedia bool) []part {
 
 // mediaWord returns the word that replaces media which cannot be sent.
 func (b *Bridge) mediaWord(m models.Message) string {
-	word := say(b.locale, map[string]string{"image": "picture", "audio": "voice"}[m.ContentType])
+	word := localized(b.locale, map[string]string{"image": "picture", "audio": "voice"}[m.ContentType])
 	if word == "" {
-		word = say(b.locale, "file")
+		word = localized(b.locale, "file")
 	}
 	if strings.HasPrefix(m.FileURL, "https://") || strings.HasPrefix(m.FileURL, "http://") {
 		word += " " + m.FileURL
@@ -368,15 +368,15 @@ func (b *Bridge) open(ctx context.Context, o *outgoing, f form) (io.ReadCloser, 
 		_ = r.Close()
 		return nil, media.File{}, nil
 	case f == asIs && m.ContentType == "audio" && baseType(file) == "audio/webm":
-		return b.voice(ctx, m.FileURL, r, file)
+		return b.convertVoice(ctx, m.FileURL, r, file)
 	}
 	return r, file, nil
 }
 
-// voice converts a WebM recording, as made by most browsers, to the format of Telegram's voice messages
+// convertVoice converts a WebM recording, as made by most browsers, to the format of Telegram's voice messages
 // (https://core.telegram.org/bots/api#sendvoice), or returns it unchanged if its audio is not Opus. It reads the recording twice, so
 // that it need not be held in memory.
-func (b *Bridge) voice(ctx context.Context, url string, r io.ReadCloser, file media.File) (io.ReadCloser, media.File, error) {
+func (b *Bridge) convertVoice(ctx context.Context, url string, r io.ReadCloser, file media.File) (io.ReadCloser, media.File, error) {
 	n, err := io.Copy(io.Discard, media.OpusFromWebM(r))
 	_ = r.Close() // opened only for reading
 	if err != nil && !errors.Is(err, media.ErrNoOpus) {

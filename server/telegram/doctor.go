@@ -226,11 +226,11 @@ func (e *examination) rights(ctx context.Context) {
 	}
 	switch {
 	case admin:
-		e.found(CheckPrivacy, OK, e.say.hearsAdmin, "")
+		e.found(CheckPrivacy, OK, e.say.readsAsAdmin, "")
 	case e.me.ReadsAll:
-		e.found(CheckPrivacy, OK, e.say.hearsAll, "")
+		e.found(CheckPrivacy, OK, e.say.readsAll, "")
 	default:
-		e.found(CheckPrivacy, Warn, e.say.deaf, e.say.deafCure)
+		e.found(CheckPrivacy, Warn, e.say.readsNothing, e.say.readsNothingCure)
 	}
 }
 

@@ -141,7 +141,7 @@ func TestDoctor(t *testing.T) {
 }
 
 // If this process does not poll, the doctor polls long enough to detect another poller, and confirms no updates.
-func TestDoctorHearsAnotherPoller(t *testing.T) {
+func TestDoctorDetectsAnotherPoller(t *testing.T) {
 	bot := telegramtest.New(t, telegramtest.Forum())
 	bot.Allow("terminated by other getUpdates")
 	stop, stopped := make(chan struct{}), make(chan struct{})

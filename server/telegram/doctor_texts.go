@@ -11,21 +11,21 @@ type doctorTexts struct {
 	titles map[string]string
 	kinds  map[string]string // of chats
 
-	tokenGood, tokenBad, tokenCure                  string
-	unreachable, unreachableCure, answers, later    string
-	clockGood, clockFast, clockSlow, clockCure      string
-	chatGood, chatGone, thrownOut, chatCure         string
-	barred, barredCure                              string
-	channel, channelCure, moved, movedCure, outside string
-	forumOn, forumOff, forumCure                    string
-	topicsGood, topicsBarred, topicsCure            string
-	topicsStay, topicsStayCure                      string
-	hearsAdmin, hearsAll, deaf, deafCure            string
-	polls, piling, pilingCure                       string
-	foreignHook, foreignHookCure                    string
-	conflict, conflictSeen, conflictCure            string
-	hookGood, hookMissing, hookMissingCure          string
-	hookElsewhere, hookFails, hookFailsCure         string
+	tokenGood, tokenBad, tokenCure                         string
+	unreachable, unreachableCure, answers, later           string
+	clockGood, clockFast, clockSlow, clockCure             string
+	chatGood, chatGone, thrownOut, chatCure                string
+	barred, barredCure                                     string
+	channel, channelCure, moved, movedCure, outside        string
+	forumOn, forumOff, forumCure                           string
+	topicsGood, topicsBarred, topicsCure                   string
+	topicsStay, topicsStayCure                             string
+	readsAsAdmin, readsAll, readsNothing, readsNothingCure string
+	polls, piling, pilingCure                              string
+	foreignHook, foreignHookCure                           string
+	conflict, conflictSeen, conflictCure                   string
+	hookGood, hookMissing, hookMissingCure                 string
+	hookElsewhere, hookFails, hookFailsCure                string
 }
 
 func textsOf(locale string) *doctorTexts {
@@ -96,10 +96,10 @@ var doctorTurkish = doctorTexts{
 	topicsStay:     "Bot konuları yönetebiliyor ama silemiyor; silinen konuşmaların konuları yalnızca kapatılır.",
 	topicsStayCure: "Grup ayarları → Yöneticiler → bota Mesajları Sil yetkisini verin.",
 
-	hearsAdmin: "Bot yönetici; grupta yazılan her şeyi duyar.",
-	hearsAll:   "Gizlilik modu kapalı; bot grupta yazılan her şeyi duyar.",
-	deaf:       "Gizlilik modu açık; bot yalnızca komutları ve kendi mesajlarına verilen yanıtları duyar.",
-	deafCure:   "Botu yönetici yapın; ya da @BotFather → /setprivacy → Disable, ardından botu gruptan çıkarıp yeniden ekleyin.",
+	readsAsAdmin:     "Bot yönetici; grupta yazılan her şeyi duyar.",
+	readsAll:         "Gizlilik modu kapalı; bot grupta yazılan her şeyi duyar.",
+	readsNothing:     "Gizlilik modu açık; bot yalnızca komutları ve kendi mesajlarına verilen yanıtları duyar.",
+	readsNothingCure: "Botu yönetici yapın; ya da @BotFather → /setprivacy → Disable, ardından botu gruptan çıkarıp yeniden ekleyin.",
 
 	polls:           "Mesajlar sorgulamayla alınıyor; başka alan yok.",
 	piling:          "Alınmayı bekleyen {} mesaj var.",
@@ -162,10 +162,10 @@ var doctorEnglish = doctorTexts{
 	topicsStay:     "The bot may manage topics but not delete them; topics of deleted conversations are only closed.",
 	topicsStayCure: "Group settings → Administrators → give the bot the right Delete Messages.",
 
-	hearsAdmin: "The bot is an administrator and receives all messages of the group.",
-	hearsAll:   "Privacy mode is off; the bot receives all messages of the group.",
-	deaf:       "Privacy mode is on; the bot receives only commands and replies to its own messages.",
-	deafCure:   "Make the bot an administrator; or @BotFather → /setprivacy → Disable, then remove the bot from the group and add it again.",
+	readsAsAdmin:     "The bot is an administrator and receives all messages of the group.",
+	readsAll:         "Privacy mode is off; the bot receives all messages of the group.",
+	readsNothing:     "Privacy mode is on; the bot receives only commands and replies to its own messages.",
+	readsNothingCure: "Make the bot an administrator; or @BotFather → /setprivacy → Disable, then remove the bot from the group and add it again.",
 
 	polls:           "Messages are fetched by polling, and no other program fetches them.",
 	piling:          "{} messages wait to be fetched.",

@@ -25,7 +25,7 @@ func (b *Bridge) sendEdit(ctx context.Context, rows []models.OutboxRow, take slo
 	}
 	var o *outgoing
 	if err == nil {
-		o, err = b.shown(ctx, rows[0], links)
+		o, err = b.loadShown(ctx, rows[0], links)
 	}
 	switch {
 	case errors.Is(err, models.ErrNotFound): // deleted meanwhile
@@ -42,8 +42,8 @@ func (b *Bridge) sendEdit(ctx context.Context, rows []models.OutboxRow, take slo
 	return done
 }
 
-// shown reads the messages that are combined with a row's message in one Telegram message.
-func (b *Bridge) shown(ctx context.Context, row models.OutboxRow, links []models.TelegramLink) (*outgoing, error) {
+// loadShown reads the messages that are combined with a row's message in one Telegram message.
+func (b *Bridge) loadShown(ctx context.Context, row models.OutboxRow, links []models.TelegramLink) (*outgoing, error) {
 	row.Parts = 0
 	o := &outgoing{}
 	ids, err := b.store.LinkedMessages(ctx, links[0].ChatID, links[0].TelegramMessageID)
@@ -97,11 +97,11 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 	}
 	media := o.messages[0].ContentType != "text"
 	list := b.compose(o, asIs, media)
-	room := maxText
+	service := maxText
 	if media {
-		room = maxCaption
+		service = maxCaption
 	}
-	if err := b.introduced(ctx, o, links[0], room-units(list[0].plain())); err != nil {
+	if err := b.introduced(ctx, o, links[0], service-units(list[0].plain())); err != nil {
 		return err
 	}
 	list[0].info = o.info
@@ -120,12 +120,12 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 		}
 	}
 	for _, link := range links[min(len(list), len(links)):] { // the text has become shorter
-		if link.ChatID != int64(b.to()) {
+		if link.ChatID != int64(b.recipient()) {
 			continue
 		}
 		params := map[string]any{"chat_id": link.ChatID, "message_id": link.TelegramMessageID}
 		err := b.paced(ctx, o.take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, "deleteMessage", params, nil) })
-		if err != nil && judge(err) != refused {
+		if err != nil && classify(err) != refused {
 			return err
 		}
 	}
@@ -134,7 +134,7 @@ func (b *Bridge) correct(ctx context.Context, o *outgoing, links []models.Telegr
 
 // change replaces the text of a Telegram message. done is false if Telegram will never allow it.
 func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLink, caption bool, p part) (done bool, err error) {
-	chat := b.to()
+	chat := b.recipient()
 	if link.ChatID != int64(chat) { // messages from before a group became a supergroup cannot be changed
 		return false, nil
 	}
@@ -148,7 +148,7 @@ func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLi
 	switch {
 	case err == nil || unchanged(err):
 		return true, nil
-	case judge(err) == refused, b.followed(ctx, chat, err):
+	case classify(err) == refused, b.followed(ctx, chat, err):
 		return false, nil
 	}
 	return false, err
@@ -158,7 +158,7 @@ func (b *Bridge) change(ctx context.Context, o *outgoing, link models.TelegramLi
 func (b *Bridge) answerOld(ctx context.Context, o *outgoing, old models.TelegramLink, p part) error {
 	p.sign, p.info, o.room = "✏️", "", 0
 	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, AllowWithoutReply: true}
-	if old.TopicID == o.names.TopicID && old.ChatID == int64(b.to()) {
+	if old.TopicID == o.names.TopicID && old.ChatID == int64(b.recipient()) {
 		options.ReplyTo = &tele.Message{ID: int(old.TelegramMessageID)}
 	}
 	id, err := b.sendPart(ctx, o, func() any { return p.html() }, options, sendTimeout, false)

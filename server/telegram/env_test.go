@@ -26,31 +26,31 @@ type always struct{}
 
 func (always) Allow(string, string) (bool, time.Duration) { return true, 0 }
 
-// house is a site with a bot.
-type house struct {
-	t      *testing.T
-	bot    *telegramtest.Server
-	store  *models.Store
-	room   *chat.Service
-	files  *media.Service
-	hall   *chattest.Hall
-	bridge *telegram.Bridge
-	log    *loggingtest.Buffer
-	o      telegram.Options
-	stop   func() // stops the bridge and waits for it
+// bridgeEnv is a site with a bot.
+type bridgeEnv struct {
+	t           *testing.T
+	bot         *telegramtest.Server
+	store       *models.Store
+	chatService *chat.Service
+	files       *media.Service
+	recorder    *chattest.Recorder
+	bridge      *telegram.Bridge
+	log         *loggingtest.Buffer
+	o           telegram.Options
+	stop        func() // stops the bridge and waits for it
 }
 
-// world opens a site with a bot on a fake Telegram.
-func world(t *testing.T, o telegramtest.Options, change ...func(*telegram.Options)) *house {
+// newEnv opens a site with a bot on a fake Telegram.
+func newEnv(t *testing.T, o telegramtest.Options, change ...func(*telegram.Options)) *bridgeEnv {
 	t.Helper()
 	so := storetest.Options(t, "sqlite")
 	so.Telegram = true
-	return worldOn(t, telegramtest.New(t, o), storetest.Reopen(t, so), change...)
+	return newEnvOn(t, telegramtest.New(t, o), storetest.Reopen(t, so), change...)
 }
 
-func worldOn(t *testing.T, bot *telegramtest.Server, store *models.Store, change ...func(*telegram.Options)) *house {
+func newEnvOn(t *testing.T, bot *telegramtest.Server, store *models.Store, change ...func(*telegram.Options)) *bridgeEnv {
 	t.Helper()
-	h := &house{t: t, bot: bot, store: store, hall: &chattest.Hall{}, log: &loggingtest.Buffer{}}
+	h := &bridgeEnv{t: t, bot: bot, store: store, recorder: &chattest.Recorder{}, log: &loggingtest.Buffer{}}
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	h.files, err = media.New(media.Options{
@@ -65,10 +65,10 @@ func worldOn(t *testing.T, bot *telegramtest.Server, store *models.Store, change
 			t.Error(err)
 		}
 	})
-	h.room = chat.New(chat.Options{Store: store, Files: h.files, Publisher: h.hall, Messages: always{}, NewThreads: always{}, Logger: log})
+	h.chatService = chat.New(chat.Options{Store: store, Files: h.files, Publisher: h.recorder, Messages: always{}, NewThreads: always{}, Logger: log})
 	o := telegram.Options{
 		Token: telegramtest.Token, ChatID: telegramtest.GroupID, APIURL: bot.URL, Locale: "tr", Pace: telegram.Pace{Off: true},
-		Store: store, Chat: h.room, Media: h.files, Log: log, Now: time.Now,
+		Store: store, Chat: h.chatService, Media: h.files, Log: log, Now: time.Now,
 	}
 	for _, f := range change {
 		f(&o)
@@ -85,7 +85,7 @@ func worldOn(t *testing.T, bot *telegramtest.Server, store *models.Store, change
 }
 
 // start runs a bridge.
-func (h *house) start() {
+func (h *bridgeEnv) start() {
 	h.t.Helper()
 	var err error
 	if h.bridge, err = telegram.New(h.o); err != nil {
@@ -108,10 +108,10 @@ func (h *house) start() {
 }
 
 // visitor joins with a name.
-func (h *house) visitor(name string) (chat.Actor, string) {
+func (h *bridgeEnv) visitor(name string) (chat.Actor, string) {
 	h.t.Helper()
 	a := chat.Actor{Role: chat.Visitor, SocketID: "visitor-" + name, Address: "192.0.2.1", Threads: chat.NewThreadSet()}
-	j, err := h.room.Join(h.t.Context(), a, chat.JoinRequest{Profile: chat.Profile{DisplayName: name}})
+	j, err := h.chatService.Join(h.t.Context(), a, chat.JoinRequest{Profile: chat.Profile{DisplayName: name}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -120,22 +120,22 @@ func (h *house) visitor(name string) (chat.Actor, string) {
 
 var agent = chat.Actor{Role: chat.Agent, SocketID: "agent"}
 
-func (h *house) post(a chat.Actor, p chat.Post) chat.Message {
+func (h *bridgeEnv) post(a chat.Actor, p chat.Post) chat.Message {
 	h.t.Helper()
-	m, err := h.room.Post(h.t.Context(), a, p)
+	m, err := h.chatService.Post(h.t.Context(), a, p)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return m
 }
 
-func (h *house) write(a chat.Actor, threadID, text string) chat.Message {
+func (h *bridgeEnv) write(a chat.Actor, threadID, text string) chat.Message {
 	h.t.Helper()
 	return h.post(a, chat.Post{ThreadID: threadID, Text: text})
 }
 
 // history returns a thread as its visitor sees it, as "sender: text".
-func (h *house) history(threadID string) []string {
+func (h *bridgeEnv) history(threadID string) []string {
 	h.t.Helper()
 	list, _, err := h.store.Messages(h.t.Context(), threadID, models.MessageQuery{Limit: 1000})
 	if err != nil {
@@ -149,21 +149,21 @@ func (h *house) history(threadID string) []string {
 }
 
 // sent waits until the bot has sent n messages, and returns them.
-func (h *house) sent(n int) []telegramtest.Message {
+func (h *bridgeEnv) sent(n int) []telegramtest.Message {
 	h.t.Helper()
 	h.bot.Wait(h.t, patience, fmt.Sprintf("message %d from the bot", n), func() bool { return len(h.bot.Sent()) >= n })
 	return h.bot.Sent()
 }
 
-// heard waits until a thread has n messages.
-func (h *house) heard(threadID string, n int) []string {
+// received waits until a thread has n messages.
+func (h *bridgeEnv) received(threadID string, n int) []string {
 	h.t.Helper()
 	h.until(fmt.Sprintf("%d messages in the thread", n), func() bool { return len(h.history(threadID)) >= n })
 	return h.history(threadID)
 }
 
 // until waits for a condition that is not visible to the fake Telegram.
-func (h *house) until(what string, cond func() bool) {
+func (h *bridgeEnv) until(what string, cond func() bool) {
 	h.t.Helper()
 	for deadline := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -173,7 +173,7 @@ func (h *house) until(what string, cond func() bool) {
 }
 
 // settled waits until all updates were fetched and processed, and nothing is queued.
-func (h *house) settled() {
+func (h *bridgeEnv) settled() {
 	h.t.Helper()
 	h.until("quiet", func() bool {
 		if h.bot.Pending() > 0 {

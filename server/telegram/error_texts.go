@@ -88,7 +88,7 @@ func diagnose(err error) Problem {
 	default:
 		return Problem{}
 	}
-	switch v := judge(err); {
+	switch v := classify(err); {
 	case e.Foreign && e.Code < 500:
 		return problem(ReasonBetween, "")
 	case e.Code >= 500:

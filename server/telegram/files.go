@@ -84,12 +84,12 @@ func fileOf(m *tele.Message) *incoming {
 // fetch copies a file from Telegram to the file service. why is the message for the operator if the file is refused; an error may be
 // temporary.
 func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored media.File, why string, err error) {
-	tooLarge := say(lang, "too_large", "max", strconv.Itoa(maxDownload>>20))
+	tooLarge := localized(lang, "too_large", "max", strconv.Itoa(maxDownload>>20))
 	if f.size > maxDownload {
 		return media.File{}, tooLarge, nil
 	}
 	if b.files == nil {
-		return media.File{}, say(lang, "unsupported"), nil
+		return media.File{}, localized(lang, "unsupported"), nil
 	}
 	select {
 	case b.loads <- struct{}{}:
@@ -117,7 +117,7 @@ func (b *Bridge) fetch(ctx context.Context, f *incoming, lang string) (stored me
 	}
 	var no *apperr.Error
 	if errors.As(err, &no) && no.Status < 500 {
-		return media.File{}, say(lang, "bad_file", "reason", html.EscapeString(reason(lang, no))), nil
+		return media.File{}, localized(lang, "bad_file", "reason", html.EscapeString(reason(lang, no))), nil
 	}
 	return stored, "", err
 }

@@ -66,9 +66,9 @@ func (p part) plain() string {
 func parts(sign, name, tag, body string, first int) []part {
 	frame := units(part{sign: sign, name: name, tag: tag}.plain()) + 1
 	var list []part
-	for room := first - frame; len(list) == 0 || body != ""; room = maxText - frame {
+	for service := first - frame; len(list) == 0 || body != ""; service = maxText - frame {
 		var head string
-		head, body = cutText(body, max(room, 1))
+		head, body = cutText(body, max(service, 1))
 		list = append(list, part{sign: sign, name: name, body: head, tag: tag})
 	}
 	return list

@@ -28,17 +28,17 @@ type move struct {
 	probed time.Time // last time a message from another chat caused a check whether the group has moved
 }
 
-// former returns the group's id from before it became a supergroup, 0 if it is not known to have become one.
-func (b *Bridge) former() int64 {
+// formerChatID returns the group's id from before it became a supergroup, 0 if it is not known to have become one.
+func (b *Bridge) formerChatID() int64 {
 	b.move.mu.Lock()
 	defer b.move.mu.Unlock()
 	return b.move.former
 }
 
-// follow switches to the new id of the operators' group, and stores it.
-func (b *Bridge) follow(ctx context.Context, to int64) {
+// followMigration switches to the new id of the operators' group, and stores it.
+func (b *Bridge) followMigration(ctx context.Context, to int64) {
 	b.setMoved(to, false)
-	ctx, cancel := outbox.Outlast(ctx, lastCall)
+	ctx, cancel := outbox.WithGrace(ctx, lastCall)
 	defer cancel()
 	b.syncMoved(ctx)
 }
@@ -46,7 +46,7 @@ func (b *Bridge) follow(ctx context.Context, to int64) {
 func (b *Bridge) setMoved(to int64, saved bool) {
 	b.move.mu.Lock()
 	defer b.move.mu.Unlock()
-	from := int64(b.to())
+	from := int64(b.recipient())
 	if to == 0 || to == from {
 		return
 	}
@@ -66,7 +66,7 @@ func (b *Bridge) syncMoved(ctx context.Context) {
 	case saved:
 		return
 	case former != 0:
-		err = b.store.SetSwitch(ctx, movedSwitch, fmt.Sprintf("%d %d", former, int64(b.to())))
+		err = b.store.SetSwitch(ctx, movedSwitch, fmt.Sprintf("%d %d", former, int64(b.recipient())))
 		if err == nil {
 			b.move.mu.Lock()
 			b.move.saved = true
@@ -76,7 +76,7 @@ func (b *Bridge) syncMoved(ctx context.Context) {
 		var from, to int64
 		var position string
 		position, err = b.store.SwitchPosition(ctx, movedSwitch)
-		if n, _ := fmt.Sscanf(position, "%d %d", &from, &to); n == 2 && from == int64(b.to()) {
+		if n, _ := fmt.Sscanf(position, "%d %d", &from, &to); n == 2 && from == int64(b.recipient()) {
 			b.setMoved(to, true)
 		}
 	}
@@ -91,20 +91,20 @@ func (b *Bridge) followed(ctx context.Context, chat chatID, err error) bool {
 	if !errors.As(err, &e) || e.MigratedTo == 0 {
 		return false
 	}
-	if chat == b.to() {
-		b.follow(ctx, e.MigratedTo)
+	if chat == b.recipient() {
+		b.followMigration(ctx, e.MigratedTo)
 	}
-	return chat != b.to()
+	return chat != b.recipient()
 }
 
-// heardMove handles a service message which says that the group became a supergroup.
-func (b *Bridge) heardMove(ctx context.Context, m *tele.Message) {
+// handleMigration handles a service message which says that the group became a supergroup.
+func (b *Bridge) handleMigration(ctx context.Context, m *tele.Message) {
 	switch {
 	case m.Chat == nil:
-	case m.MigrateTo != 0 && m.Chat.ID == int64(b.to()):
-		b.follow(ctx, m.MigrateTo)
-	case m.MigrateFrom != 0 && m.MigrateFrom == int64(b.to()):
-		b.follow(ctx, m.Chat.ID)
+	case m.MigrateTo != 0 && m.Chat.ID == int64(b.recipient()):
+		b.followMigration(ctx, m.MigrateTo)
+	case m.MigrateFrom != 0 && m.MigrateFrom == int64(b.recipient()):
+		b.followMigration(ctx, m.Chat.ID)
 	}
 }
 
@@ -116,7 +116,7 @@ const (
 // askMoved asks Telegram whether the operators' group became the supergroup that a message came from: the service message about it is
 // lost if this server was down for a day.
 func (b *Bridge) askMoved(ctx context.Context, m *tele.Message) {
-	if to := int64(b.to()); to >= 0 || to < firstSupergroup || m.Chat == nil || m.Chat.ID > firstSupergroup {
+	if to := int64(b.recipient()); to >= 0 || to < firstSupergroup || m.Chat == nil || m.Chat.ID > firstSupergroup {
 		return
 	}
 	b.move.mu.Lock()
@@ -128,16 +128,18 @@ func (b *Bridge) askMoved(ctx context.Context, m *tele.Message) {
 	if soon {
 		return
 	}
-	chat := b.to()
+	chat := b.recipient()
 	err := b.api.raw(ctx, callTimeout, "sendChatAction", map[string]string{"chat_id": chat.Recipient(), "action": "typing"}, nil)
 	b.followed(ctx, chat, err)
 }
 
 // ownChat reports whether an id is the operators' chat, including its id before it became a supergroup.
-func (b *Bridge) ownChat(id int64) bool { return id != 0 && (id == int64(b.to()) || id == b.former()) }
+func (b *Bridge) ownChat(id int64) bool {
+	return id != 0 && (id == int64(b.recipient()) || id == b.formerChatID())
+}
 
-// regained handles a change of the bot's permissions in the operators' chat: queued messages are retried immediately.
-func (b *Bridge) regained(ctx context.Context, u *tele.ChatMemberUpdate) error {
+// rightsRegained handles a change of the bot's permissions in the operators' chat: queued messages are retried immediately.
+func (b *Bridge) rightsRegained(ctx context.Context, u *tele.ChatMemberUpdate) error {
 	if u.Chat == nil || !b.ownChat(u.Chat.ID) {
 		return nil
 	}

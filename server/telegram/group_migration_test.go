@@ -13,7 +13,7 @@ const formerGroup, newGroup int64 = -4242, -1004242424242
 
 func group(o *telegram.Options) { o.ChatID = formerGroup }
 
-func groupWorld() telegramtest.Options {
+func newGroupEnv() telegramtest.Options {
 	return telegramtest.Options{Chat: telegramtest.Chat{ID: formerGroup, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true}
 }
 
@@ -21,7 +21,7 @@ func groupWorld() telegramtest.Options {
 func TestAMoveThatWasMissed(t *testing.T) {
 	for _, first := range []string{"visitor", "operator", "code"} {
 		t.Run(first, func(t *testing.T) {
-			h := world(t, groupWorld(), group)
+			h := newEnv(t, newGroupEnv(), group)
 			h.bot.Allow("upgraded")
 			visitor, thread := h.visitor("Ali")
 			h.write(visitor, thread, "bir")
@@ -42,7 +42,7 @@ func TestAMoveThatWasMissed(t *testing.T) {
 				}
 			case "operator":
 				h.bot.Say(telegramtest.In{Text: tag + " buradayız"})
-				h.heard(thread, 2)
+				h.received(thread, 2)
 			case "code":
 				if err := h.bridge.SendCode(t.Context(), "123456", auth.Requester{Address: "192.0.2.1"}); err != nil {
 					t.Fatal(err)
@@ -78,14 +78,14 @@ func TestAMoveThatWasMissed(t *testing.T) {
 
 // A message sent to the old group and edited later is sent as a reply in the new one, and blocks nothing.
 func TestCorrectionsAfterAMove(t *testing.T) {
-	h := world(t, groupWorld(), group)
+	h := newEnv(t, newGroupEnv(), group)
 	h.bot.Allow("upgraded")
 	visitor, thread := h.visitor("Ali")
 	said := h.write(agent, thread, "eski")
 	h.sent(1)
 	h.settled()
 	h.bot.Upgrade(newGroup, false)
-	if _, err := h.room.Edit(t.Context(), agent, thread, said.ID, "düzeltilmiş"); err != nil {
+	if _, err := h.chatService.Edit(t.Context(), agent, thread, said.ID, "düzeltilmiş"); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.sent(1)[0]; got.Chat.ID != newGroup || !strings.Contains(got.Text, "düzeltilmiş") {

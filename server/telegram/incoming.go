@@ -28,9 +28,9 @@ var errNotSaved = errors.New("telegram: not stored")
 
 var tagPattern = regexp.MustCompile(`(?i)#thread:([0-9a-z]+)`)
 
-// ours reports whether a message is an operator's: from the chat TELEGRAM_CHAT_ID, by a person or by the group's anonymous
+// isFromTeam reports whether a message is an operator's: from the chat TELEGRAM_CHAT_ID, by a person or by the group's anonymous
 // administrator.
-func (b *Bridge) ours(m *tele.Message) bool {
+func (b *Bridge) isFromTeam(m *tele.Message) bool {
 	if m.Chat == nil || !b.ownChat(m.Chat.ID) {
 		return false
 	}
@@ -40,17 +40,17 @@ func (b *Bridge) ours(m *tele.Message) bool {
 	return m.Sender != nil && !m.Sender.IsBot
 }
 
-// hear processes a Telegram message. last means that it will not be retried.
-func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
-	b.heardMove(ctx, m)
+// handleMessage processes a Telegram message. last means that it will not be retried.
+func (b *Bridge) handleMessage(ctx context.Context, m *tele.Message, last bool) error {
+	b.handleMigration(ctx, m)
 	if m.Chat != nil && !b.ownChat(m.Chat.ID) {
 		b.askMoved(ctx, m)
 	}
-	if !b.ours(m) {
-		return b.unheard(ctx, m)
+	if !b.isFromTeam(m) {
+		return b.handleUnreadable(ctx, m)
 	}
 	if m.TopicClosed != nil || m.TopicReopened != nil {
-		return b.topicTurned(ctx, m)
+		return b.topicChanged(ctx, m)
 	}
 	if strings.HasPrefix(m.Text, "/") {
 		command, rest, _ := parseCommand(m.Text, b.username(ctx))
@@ -58,10 +58,10 @@ func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 	}
 	f := fileOf(m)
 	if !hasContent(m) {
-		if !strange(m) {
+		if !unsupported(m) {
 			return nil // a service message
 		}
-		return b.answer(ctx, m, say(b.language(m.Sender), "unsupported"), nil)
+		return b.answer(ctx, m, localized(b.language(m.Sender), "unsupported"), nil)
 	}
 	threadID, why, err := b.target(ctx, m)
 	if err == nil && threadID == "" && m.AlbumID != "" && !tagPattern.MatchString(m.Caption) {
@@ -71,21 +71,21 @@ func (b *Bridge) hear(ctx context.Context, m *tele.Message, last bool) error {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
 	if threadID == "" {
-		if m.AlbumID != "" && b.albums.told(m.AlbumID) {
+		if m.AlbumID != "" && b.albums.published(m.AlbumID) {
 			return nil
 		}
 		return b.hint(ctx, m, why)
 	}
-	return b.pass(ctx, m, threadID, f, last)
+	return b.forward(ctx, m, threadID, f, last)
 }
 
-// unheard notifies the operator that a message which was written on behalf of a channel is not forwarded to a visitor.
-func (b *Bridge) unheard(ctx context.Context, m *tele.Message) error {
+// handleUnreadable notifies the operator that a message which was written on behalf of a channel is not forwarded to a visitor.
+func (b *Bridge) handleUnreadable(ctx context.Context, m *tele.Message) error {
 	channel := m.Chat != nil && b.ownChat(m.Chat.ID) && m.SenderChat != nil && m.SenderChat.ID != m.Chat.ID && !m.AutomaticForward
-	if !channel || !hasContent(m) && !strange(m) {
+	if !channel || !hasContent(m) && !unsupported(m) {
 		return nil
 	}
-	return b.hint(ctx, m, say(b.locale, "as_channel"))
+	return b.hint(ctx, m, localized(b.locale, "as_channel"))
 }
 
 // target determines the thread that a message is for. If there is none, why is the hint for the operator.
@@ -117,7 +117,7 @@ func (b *Bridge) target(ctx context.Context, m *tele.Message) (threadID, why str
 		short := strings.ToLower(tag[1])
 		t, err := b.store.TelegramThreadByShortID(ctx, short)
 		if errors.Is(err, models.ErrNotFound) {
-			return "", say(lang, "unknown_tag", "tag", html.EscapeString(short)), nil
+			return "", localized(lang, "unknown_tag", "tag", html.EscapeString(short)), nil
 		}
 		if err := note(t.ThreadID, err); err != nil {
 			return "", "", err
@@ -134,14 +134,14 @@ func (b *Bridge) target(ctx context.Context, m *tele.Message) (threadID, why str
 		if b.forum.topics() {
 			how = "how"
 		}
-		return "", say(lang, how), nil
+		return "", localized(lang, how), nil
 	case 1:
 		for id := range found {
 			b.albums.note(m.AlbumID, id)
 			return id, "", nil
 		}
 	}
-	return "", say(lang, "conflict"), nil
+	return "", localized(lang, "conflict"), nil
 }
 
 // inTopic finds the thread of a topic. If topics are being created it waits, because operators may write in a topic before it is
@@ -149,7 +149,7 @@ func (b *Bridge) target(ctx context.Context, m *tele.Message) (threadID, why str
 func (b *Bridge) inTopic(ctx context.Context, topic int64) (models.TelegramThread, error) {
 	for deadline := b.now().Add(sendTimeout); ; {
 		making := b.making.Load() > 0 // read first: a topic is stored before it is counted as created
-		t, err := b.store.TelegramThreadByTopic(ctx, int64(b.to()), topic)
+		t, err := b.store.TelegramThreadByTopic(ctx, int64(b.recipient()), topic)
 		if !errors.Is(err, models.ErrNotFound) || !making || b.now().After(deadline) {
 			return t, err
 		}
@@ -164,7 +164,7 @@ const makingEvery = 50 * time.Millisecond
 // linked finds the link of a message. Operators may reply to a message of the bot before its link is stored, so the tag in its last
 // line is used too.
 func (b *Bridge) linked(ctx context.Context, m *tele.Message) (models.TelegramLink, error) {
-	in := int64(b.to())
+	in := int64(b.recipient())
 	if m.Chat != nil {
 		in = m.Chat.ID
 	}
@@ -219,8 +219,8 @@ func (b *Bridge) heldHint(ctx context.Context) {
 	}
 }
 
-// pass forwards a message to the visitor of a thread.
-func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *incoming, last bool) error {
+// forward forwards a message to the visitor of a thread.
+func (b *Bridge) forward(ctx context.Context, m *tele.Message, threadID string, f *incoming, last bool) error {
 	lang := b.language(m.Sender)
 	p := chat.Post{ThreadID: threadID, Text: textOf(m), ClientID: b.clientID(m)}
 	if f != nil {
@@ -230,7 +230,7 @@ func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *
 			return err
 		case err != nil:
 			b.log.Warn("telegram: failed to fetch a file", slog.Any("error", err))
-			return b.answer(ctx, m, say(lang, "no_fetch"), nil)
+			return b.answer(ctx, m, localized(lang, "no_fetch"), nil)
 		case why != "":
 			return b.answer(ctx, m, why, nil)
 		}
@@ -240,9 +240,9 @@ func (b *Bridge) pass(ctx context.Context, m *tele.Message, threadID string, f *
 	var no *apperr.Error
 	switch {
 	case errors.As(err, &no) && no.Code == apperr.CodeNotFound:
-		return b.answer(ctx, m, say(lang, "gone"), nil)
+		return b.answer(ctx, m, localized(lang, "gone"), nil)
 	case errors.As(err, &no) && no.Status < 500:
-		return b.answer(ctx, m, say(lang, "failed", "reason", html.EscapeString(reason(lang, no))), nil)
+		return b.answer(ctx, m, localized(lang, "failed", "reason", html.EscapeString(reason(lang, no))), nil)
 	case err != nil:
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
@@ -274,14 +274,14 @@ func topicOf(m *tele.Message) int {
 	return 0
 }
 
-// hearEdit updates the text of a forwarded message. A message that was not forwarded is forwarded if the edit added a tag.
-func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message, last bool) error {
-	if !b.ours(m) || m.Location != nil { // a live location is edited continuously
+// handleEdit updates the text of a forwarded message. A message that was not forwarded is forwarded if the edit added a tag.
+func (b *Bridge) handleEdit(ctx context.Context, m *tele.Message, last bool) error {
+	if !b.isFromTeam(m) || m.Location != nil { // a live location is edited continuously
 		return nil
 	}
 	l, err := b.store.Linked(ctx, m.Chat.ID, int64(m.ID))
 	if errors.Is(err, models.ErrNotFound) && tagPattern.MatchString(m.Text+m.Caption) {
-		return b.hearTagged(ctx, m, last)
+		return b.handleTagged(ctx, m, last)
 	} else if errors.Is(err, models.ErrNotFound) || err == nil && l.MessageID == 0 {
 		return nil // it was not forwarded
 	} else if err != nil {
@@ -293,15 +293,15 @@ func (b *Bridge) hearEdit(ctx context.Context, m *tele.Message, last bool) error
 	case errors.As(err, &no) && no.Code == apperr.CodeNotFound:
 		return nil
 	case errors.As(err, &no) && no.Status < 500:
-		return b.answer(ctx, m, say(b.language(m.Sender), "not_edited", "reason", html.EscapeString(reason(b.language(m.Sender), no))), nil)
+		return b.answer(ctx, m, localized(b.language(m.Sender), "not_edited", "reason", html.EscapeString(reason(b.language(m.Sender), no))), nil)
 	case err != nil:
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
 	return nil
 }
 
-// topicTurned closes or reopens the thread whose topic the operator closed or reopened.
-func (b *Bridge) topicTurned(ctx context.Context, m *tele.Message) error {
+// topicChanged closes or reopens the thread whose topic the operator closed or reopened.
+func (b *Bridge) topicChanged(ctx context.Context, m *tele.Message) error {
 	names, err := b.store.TelegramThreadByTopic(ctx, m.Chat.ID, int64(m.ThreadID))
 	if errors.Is(err, models.ErrNotFound) {
 		return nil

@@ -109,7 +109,7 @@ func TestJudge(t *testing.T) {
 		{wrapped(&apiError{Code: 403, Description: "Forbidden: bot was kicked from the supergroup chat"}), barred},
 		{wrapped(&apiError{Code: 409, Description: "Conflict: terminated by other getUpdates request"}), lockedOut},
 	} {
-		if got := judge(c.err); got != c.want {
+		if got := classify(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)
 		}
 	}
@@ -159,7 +159,7 @@ func TestPaceHeedsTelegram(t *testing.T) {
 	p := newPace(Pace{Off: true}, -100, time.Now)
 	for _, seconds := range []string{"40", "2"} { // the longer one counts
 		a := &api{url: "http://127.0.0.1:1", transport: &transport{inner: answer(seconds), token: "1:x", contact: func() {}}, pace: p}
-		if err := a.raw(t.Context(), time.Second, "getMe", nil, nil); judge(err) != flooded {
+		if err := a.raw(t.Context(), time.Second, "getMe", nil, nil); classify(err) != flooded {
 			t.Fatal(err)
 		}
 	}

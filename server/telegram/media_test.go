@@ -18,7 +18,7 @@ import (
 func jpeg(t *testing.T) []byte { return mediatest.JPEG(t, mediatest.Picture(64, 48, 0)) }
 
 // upload stores a file like the upload routes.
-func (h *house) upload(kind media.Kind, data []byte) media.File {
+func (h *bridgeEnv) upload(kind media.Kind, data []byte) media.File {
 	h.t.Helper()
 	f, err := h.files.Save(h.t.Context(), kind, "name of it", bytes.NewReader(data))
 	if err != nil {
@@ -28,9 +28,9 @@ func (h *house) upload(kind media.Kind, data []byte) media.File {
 }
 
 // last returns the newest message of a thread, with the content of its file.
-func (h *house) last(threadID string) (chat.Message, []byte) {
+func (h *bridgeEnv) last(threadID string) (chat.Message, []byte) {
 	h.t.Helper()
-	list, _, err := h.room.History(h.t.Context(), agent, threadID, models.MessageQuery{Limit: 100})
+	list, _, err := h.chatService.History(h.t.Context(), agent, threadID, models.MessageQuery{Limit: 100})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func (h *house) last(threadID string) (chat.Message, []byte) {
 }
 
 func TestFilesOfVisitors(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	send := func(kind media.Kind, data []byte, text string) telegramtest.Message {
 		t.Helper()
@@ -108,7 +108,7 @@ func TestFilesOfVisitors(t *testing.T) {
 }
 
 func TestFilesOfTheOperator(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	topic := h.sent(1)[0].Topic
@@ -126,7 +126,7 @@ func TestFilesOfTheOperator(t *testing.T) {
 	} {
 		c.in.Topic = topic
 		h.bot.Say(c.in)
-		h.heard(a, i+2)
+		h.received(a, i+2)
 		m, data := h.last(a)
 		if m.ContentType != c.kind || m.ContentText != c.text || m.SenderType != "telegram" || len(data) == 0 || c.verbatim != nil && !bytes.Equal(data, c.verbatim) {
 			t.Errorf("file %d is %+v with %d bytes", i, m, len(data))
@@ -147,7 +147,7 @@ func TestFilesOfTheOperator(t *testing.T) {
 	}
 	h.bot.Script(telegramtest.Fault{Method: "download", Status: http.StatusBadGateway}, telegramtest.Fault{Method: "getFile", Cut: true})
 	h.bot.Say(telegramtest.In{Topic: topic, Photo: jpeg(t), Caption: "at the third try"})
-	h.heard(a, stored+1)
+	h.received(a, stored+1)
 	if n := len(h.history(a)); n != stored+1 {
 		t.Errorf("%d messages, want %d", n, stored+1)
 	}

@@ -33,7 +33,7 @@ func mapLink(l *tele.Location) string {
 // hasContent reports whether a message has content that can be sent to a visitor.
 func hasContent(m *tele.Message) bool { return m.Text != "" || fileOf(m) != nil || shownAs(m) != "" }
 
-// strange reports whether a message has content that cannot be sent to visitors; a message without any content is a service message.
-func strange(m *tele.Message) bool {
+// unsupported reports whether a message has content that cannot be sent to visitors; a message without any content is a service message.
+func unsupported(m *tele.Message) bool {
 	return m.Sticker != nil || m.Poll != nil || m.Game != nil || m.Story != nil
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // Queued messages are combined; each of them can be replied to and edited individually.
-func TestWaitingLinesGoTogether(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+func TestWaitingLinesAreSentTogether(t *testing.T) {
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "first")
 	topic := h.sent(1)[0].Topic
@@ -46,13 +46,13 @@ func TestWaitingLinesGoTogether(t *testing.T) {
 	together := sent[2]
 	// A reply to the combined message is forwarded, and editing one message keeps the others.
 	h.bot.Say(telegramtest.In{Topic: topic, ReplyTo: together.ID, Text: "answer"})
-	h.heard(a, 9)
-	if _, err := h.room.Edit(t.Context(), agent, a, ids[2], "line two"); err != nil {
+	h.received(a, 9)
+	if _, err := h.chatService.Edit(t.Context(), agent, a, ids[2], "line two"); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the corrected line", func() bool { return strings.Contains(h.bot.Sent()[2].Text, "line 1\nline two\nline 3") })
 	// A message that has become too long to be combined is sent as a reply.
-	if _, err := h.room.Edit(t.Context(), agent, a, ids[3], strings.Repeat("w", 4050)); err != nil {
+	if _, err := h.chatService.Edit(t.Context(), agent, a, ids[3], strings.Repeat("w", 4050)); err != nil {
 		t.Fatal(err)
 	}
 	h.settled()
@@ -65,7 +65,7 @@ func TestWaitingLinesGoTogether(t *testing.T) {
 
 // The delivery mark does not pass an undelivered message.
 func TestMarksStopBeforeWhatWasSetAside(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	first := h.write(ayse, a, "first")
 	h.sent(1)
@@ -90,8 +90,8 @@ func TestMarksStopBeforeWhatWasSetAside(t *testing.T) {
 	if found := h.bridge.Health(t.Context()); found.Aside != 1 || found.Trouble.Reason != telegram.ReasonAside {
 		t.Errorf("health %+v", found)
 	}
-	h.bot.Calm()
-	if err := h.room.SendAgain(t.Context(), agent, a, stuck.ID); err != nil {
+	h.bot.NoFaults()
+	if err := h.chatService.SendAgain(t.Context(), agent, a, stuck.ID); err != nil {
 		t.Fatal(err)
 	}
 	h.until("the mark", func() bool { return mark() == last.ID })
@@ -102,7 +102,7 @@ func TestTheOutboxOfAnOlderVersionIsSent(t *testing.T) {
 	so := storetest.Options(t, "postgres")
 	so.Telegram = true
 	bot := telegramtest.New(t, telegramtest.Forum())
-	before := worldOn(t, bot, storetest.Reopen(t, so))
+	before := newEnvOn(t, bot, storetest.Reopen(t, so))
 	before.stop()
 	ayse, a := before.visitor("Ayşe")
 	want := []string{"one", "two", "three"}
@@ -125,7 +125,7 @@ func TestTheOutboxOfAnOlderVersionIsSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	after := worldOn(t, bot, storetest.Reopen(t, so))
+	after := newEnvOn(t, bot, storetest.Reopen(t, so))
 	after.settled()
 	after.stop()
 	for topic, list := range bodies(bot.Sent()) {
@@ -140,7 +140,7 @@ func TestTheOutboxOfAnOlderVersionIsSent(t *testing.T) {
 
 // If the bot may write but not manage topics, messages do not wait for a topic to be renamed.
 func TestATopicThatCannotBeChangedHoldsNoMessage(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	h.sent(1)

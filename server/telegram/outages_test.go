@@ -26,8 +26,8 @@ func bodies(sent []telegramtest.Message) map[int][]string {
 }
 
 func TestNothingIsLostInBadWeather(t *testing.T) {
-	h := world(t, telegramtest.Forum())
-	h.bot.Weather(7, telegramtest.Rates{Methods: []string{"sendMessage", "createForumTopic"}, Internal: 0.15, Cuts: 0.15})
+	h := newEnv(t, telegramtest.Forum())
+	h.bot.RandomFaults(7, telegramtest.Rates{Methods: []string{"sendMessage", "createForumTopic"}, Internal: 0.15, Cuts: 0.15})
 	ayse, a := h.visitor("Ayşe")
 	veli, v := h.visitor("Veli")
 	var want []string
@@ -37,7 +37,7 @@ func TestNothingIsLostInBadWeather(t *testing.T) {
 		h.write(veli, v, want[i])
 	}
 	h.sent(5)
-	h.bot.Calm()
+	h.bot.NoFaults()
 	h.settled()
 	got := bodies(h.bot.Sent())
 	if len(got) != 2 {
@@ -51,7 +51,7 @@ func TestNothingIsLostInBadWeather(t *testing.T) {
 }
 
 func TestAnOutageDelaysAndKeepsTheOrder(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "before")
 	h.sent(1)
@@ -79,7 +79,7 @@ func TestAnOutageDelaysAndKeepsTheOrder(t *testing.T) {
 }
 
 func TestRetryAfterIsHeeded(t *testing.T) { // the fake reports violations
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.bot.Script(telegramtest.Fault{Method: "sendMessage", Status: http.StatusTooManyRequests, RetryAfter: 1, Times: 2})
 	for i := range 3 {
@@ -93,8 +93,8 @@ func TestRetryAfterIsHeeded(t *testing.T) { // the fake reports violations
 	}
 }
 
-func TestContentThatIsRefusedGoesInAPlainerForm(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+func TestRefusedContentIsSentInAPlainerForm(t *testing.T) {
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "first")
 	h.sent(1)
@@ -121,7 +121,7 @@ func TestContentThatIsRefusedGoesInAPlainerForm(t *testing.T) {
 }
 
 func TestTheWholeWasWrittenBeforeARestart(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	topic := h.sent(1)[0].Topic
@@ -129,7 +129,7 @@ func TestTheWholeWasWrittenBeforeARestart(t *testing.T) {
 	h.write(ayse, a, "two")
 	h.bot.Say(telegramtest.In{Topic: topic, Text: "answered meanwhile"})
 	h.start()
-	if got := h.heard(a, 3); !slices.Equal(got, []string{"visitor: one", "visitor: two", "telegram: answered meanwhile"}) {
+	if got := h.received(a, 3); !slices.Equal(got, []string{"visitor: one", "visitor: two", "telegram: answered meanwhile"}) {
 		t.Errorf("Ayşe sees %q", got)
 	}
 	h.settled()
@@ -139,7 +139,7 @@ func TestTheWholeWasWrittenBeforeARestart(t *testing.T) {
 }
 
 func TestTopicsHeal(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	h.bot.Allow("message thread not found")
 	h.bot.Allow("TOPIC_CLOSED")
 	ayse, a := h.visitor("Ayşe")
@@ -174,7 +174,7 @@ func TestTopicsHeal(t *testing.T) {
 		t.Errorf("topics %+v", topics)
 	}
 	// The console closes and renames.
-	if err := h.room.SetStatus(t.Context(), agent, a, models.StatusClosed); err != nil {
+	if err := h.chatService.SetStatus(t.Context(), agent, a, models.StatusClosed); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "a closed topic", func() bool { return h.bot.Topics()[2].Closed })
@@ -192,7 +192,7 @@ func TestTopicsHeal(t *testing.T) {
 }
 
 // status waits until a thread has a status.
-func (h *house) status(threadID, want string) {
+func (h *bridgeEnv) status(threadID, want string) {
 	h.t.Helper()
 	h.until("status "+want, func() bool {
 		t, err := h.store.Thread(h.t.Context(), threadID)
@@ -206,7 +206,7 @@ func (h *house) status(threadID, want string) {
 func TestWithoutTheRightToTopicsTheChatIsShared(t *testing.T) {
 	o := telegramtest.Forum()
 	o.ManageTopics = false
-	h := world(t, o)
+	h := newEnv(t, o)
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	m := h.sent(1)[0]
@@ -214,16 +214,16 @@ func TestWithoutTheRightToTopicsTheChatIsShared(t *testing.T) {
 		t.Errorf("sent %+v", m)
 	}
 	h.bot.Say(telegramtest.In{ReplyTo: m.ID, Text: "answer"})
-	h.heard(a, 2)
+	h.received(a, 2)
 }
 
 func TestTheRoleMovesToTheNextProcess(t *testing.T) {
 	so := storetest.Options(t, "postgres")
 	so.Telegram = true
 	bot := telegramtest.New(t, telegramtest.Forum())
-	first := worldOn(t, bot, storetest.Reopen(t, so))
+	first := newEnvOn(t, bot, storetest.Reopen(t, so))
 	first.until("a leader", func() bool { return first.bridge.Health(t.Context()).Leading })
-	second := worldOn(t, bot, storetest.Reopen(t, so))
+	second := newEnvOn(t, bot, storetest.Reopen(t, so))
 	ayse, a := first.visitor("Ayşe")
 	first.write(ayse, a, "one")
 	topic := first.sent(1)[0].Topic
@@ -242,7 +242,7 @@ func TestTheRoleMovesToTheNextProcess(t *testing.T) {
 }
 
 func TestAnotherPollerIsNoticed(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	h.until("a leader", func() bool { return !h.bridge.Health(t.Context()).LastContact.IsZero() })
 	h.bot.Hook("https://elsewhere.example/hook") // left over from an earlier configuration: it is removed once
 	h.bot.Allow("webhook is active")
@@ -250,5 +250,5 @@ func TestAnotherPollerIsNoticed(t *testing.T) {
 	h.write(ayse, a, "one")
 	topic := h.sent(1)[0].Topic
 	h.bot.Say(telegramtest.In{Topic: topic, Text: "received nevertheless"})
-	h.heard(a, 2)
+	h.received(a, 2)
 }

@@ -17,7 +17,7 @@ func TestMarkupStaysTextInTelegram(t *testing.T) {
 		"<b>bold</b>", "<i>", "</i>", "<pre><code class=\"language-go\">x</code></pre>", "<tg-spoiler>x</tg-spoiler>", "<blockquote expandable>x</blockquote>",
 		"&lt;b&gt;", "&amp;amp;", "&#60;b&#62;", "&nosuch;", "*bold* _italic_ `code`", "[x](http://evil.invalid)", "||x||", "~~x~~", "<tg-emoji emoji-id=\"1\">x</tg-emoji>",
 	}
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	var want []string
 	for i, before := range []string{"", `">`, "'>`;", "</b></a></pre>", "--><![CDATA["} {
 		for j, core := range cores {

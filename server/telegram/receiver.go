@@ -79,7 +79,7 @@ func (b *Bridge) poll(ctx context.Context) {
 			map[string]any{"offset": offset, "timeout": int(wait / time.Second), "allowed_updates": updateKinds}, &raw)
 		if err == nil {
 			var next int64
-			if next, err = b.keep(ctx, raw); err == nil && next > 0 {
+			if next, err = b.recordUpdates(ctx, raw); err == nil && next > 0 {
 				offset = next
 			}
 		}
@@ -110,8 +110,8 @@ func (b *Bridge) poll(ctx context.Context) {
 	}
 }
 
-// keep records updates and returns the offset that confirms them.
-func (b *Bridge) keep(ctx context.Context, raw []json.RawMessage) (next int64, err error) {
+// recordUpdates records updates and returns the offset that confirms them.
+func (b *Bridge) recordUpdates(ctx context.Context, raw []json.RawMessage) (next int64, err error) {
 	var list []models.ReceivedUpdate
 	for _, text := range raw {
 		var u struct {
@@ -155,8 +155,8 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 		return
 	}
-	b.state.heard()
-	if _, err := b.keep(r.Context(), []json.RawMessage{text}); err != nil {
+	b.state.updateReceived()
+	if _, err := b.recordUpdates(r.Context(), []json.RawMessage{text}); err != nil {
 		b.log.Error("telegram: failed to store an update; Telegram will send it again", slog.Any("error", err))
 		http.Error(w, "try again", http.StatusServiceUnavailable)
 	}
@@ -177,15 +177,15 @@ func (b *Bridge) actOn(ctx context.Context, u models.ReceivedUpdate) (err error)
 	}
 	switch {
 	case update.Message != nil:
-		return b.hear(ctx, update.Message, u.Tries+1 >= actTries)
+		return b.handleMessage(ctx, update.Message, u.Tries+1 >= actTries)
 	case update.EditedMessage != nil:
-		return b.hearEdit(ctx, update.EditedMessage, u.Tries+1 >= actTries)
+		return b.handleEdit(ctx, update.EditedMessage, u.Tries+1 >= actTries)
 	case update.Callback != nil:
 		return b.pressed(ctx, update.Callback)
 	case update.MessageReaction != nil:
 		return b.reacted(ctx, update.MessageReaction)
 	case update.MyChatMember != nil:
-		return b.regained(ctx, update.MyChatMember)
+		return b.rightsRegained(ctx, update.MyChatMember)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (b *Bridge) answer(ctx context.Context, m *tele.Message, text string, marku
 // retried; one that certainly did not arrive is retried; any other failure is an errUnanswered.
 func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup *tele.ReplyMarkup) (id int64, err error) {
 	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, AllowWithoutReply: true, ReplyMarkup: markup}
-	chat := b.to()
+	chat := b.recipient()
 	if m.Chat != nil && m.Chat.ID == int64(chat) { // otherwise it is from before the group became a supergroup
 		options.ReplyTo, options.ThreadID = &tele.Message{ID: m.ID}, topicOf(m)
 	}
@@ -51,7 +51,7 @@ func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup
 	if b.followed(ctx, chat, err) {
 		return b.reply(ctx, m, text, markup)
 	}
-	switch v := judge(err); {
+	switch v := classify(err); {
 	case err == nil:
 		return id, nil
 	case v != passing && v != flooded:
@@ -66,5 +66,5 @@ func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup
 // notArrived reports whether a call certainly had no effect at Telegram.
 func notArrived(err error) bool {
 	var dial *net.OpError
-	return err != nil && (errors.As(err, &dial) && dial.Op == "dial" || errors.Is(err, errFlooded) || judge(err) == flooded)
+	return err != nil && (errors.As(err, &dial) && dial.Op == "dial" || errors.Is(err, errFlooded) || classify(err) == flooded)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // said returns how many messages of the bot contain a text.
-func (h *house) said(text string) (n int) {
+func (h *bridgeEnv) said(text string) (n int) {
 	for _, m := range h.bot.Sent() {
 		if strings.Contains(m.Text, text) {
 			n++
@@ -27,7 +27,7 @@ func (h *house) said(text string) (n int) {
 func TestAFailedReplyRepeatsNothing(t *testing.T) {
 	forum := telegramtest.Forum()
 	forum.WriteInClosed = true
-	h := world(t, forum)
+	h := newEnv(t, forum)
 	ayse, a := h.visitor("Ayşe")
 	h.write(ayse, a, "one")
 	first := h.sent(1)[0]
@@ -50,9 +50,9 @@ func TestAFailedReplyRepeatsNothing(t *testing.T) {
 			t.Fatalf("%+v: %d replies, want %d", fault, n, i+1)
 		}
 		h.status(a, models.StatusClosed)
-		h.bot.Calm()
+		h.bot.NoFaults()
 	}
-	if n := h.hall.Told(a, "thread_status"); n != 1 {
+	if n := h.recorder.Events(a, "thread_status"); n != 1 {
 		t.Errorf("the visitor was notified %d times that the conversation is closed", n)
 	}
 }
@@ -68,7 +68,7 @@ func (s slowList) PendingUpdates(ctx context.Context, botID int64, limit int) ([
 
 // An update that is completed while the pending ones are being read is not processed again.
 func TestNoUpdateIsActedOnTwice(t *testing.T) {
-	h := world(t, telegramtest.Forum(), func(o *telegram.Options) { o.Store = slowList{o.Store.(*models.Store)} })
+	h := newEnv(t, telegramtest.Forum(), func(o *telegram.Options) { o.Store = slowList{o.Store.(*models.Store)} })
 	for i := range 10 {
 		topic := h.bot.OpenTopic(fmt.Sprint(i))
 		h.bot.Say(telegramtest.In{Topic: topic, Text: "/help"})

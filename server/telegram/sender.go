@@ -52,7 +52,7 @@ func (c channel) Send(ctx context.Context, d outbox.Delivery) outbox.Outcome {
 // failed returns the outcome for an error of a call.
 func (b *Bridge) failed(err error) outbox.Outcome {
 	out := outbox.Outcome{Err: err, Reason: reasonOf(err)}
-	switch judge(err) {
+	switch classify(err) {
 	case flooded:
 		out.Scope = outbox.Pause
 		return out
@@ -112,7 +112,7 @@ func (b *Bridge) paced(ctx context.Context, take slots, do func(context.Context)
 		return err
 	}
 	defer slot.Cancel()
-	ctx, cancel := outbox.Outlast(ctx, lastCall)
+	ctx, cancel := outbox.WithGrace(ctx, lastCall)
 	defer cancel()
 	err = do(ctx)
 	var dial *net.OpError

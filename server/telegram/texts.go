@@ -142,8 +142,8 @@ var texts = map[string]map[string]string{
 	},
 }
 
-// say returns a text. pairs are placeholders and their values; values must be HTML.
-func say(lang, key string, pairs ...string) string {
+// localized returns a text. pairs are placeholders and their values; values must be HTML.
+func localized(lang, key string, pairs ...string) string {
 	for i := 0; i < len(pairs); i += 2 {
 		pairs[i] = "{" + pairs[i] + "}"
 	}

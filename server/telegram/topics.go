@@ -75,7 +75,7 @@ func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.known || f.err != nil && judge(f.err) == lockedOut {
+	if !f.known || f.err != nil && classify(f.err) == lockedOut {
 		return false, f.err
 	}
 	return f.on, nil
@@ -102,14 +102,14 @@ func (b *Bridge) askForum(ctx context.Context) (bool, error) {
 	var in struct {
 		IsForum bool `json:"is_forum"`
 	}
-	if err := b.api.raw(ctx, callTimeout, "getChat", map[string]string{"chat_id": b.to().Recipient()}, &in); err != nil || !in.IsForum {
+	if err := b.api.raw(ctx, callTimeout, "getChat", map[string]string{"chat_id": b.recipient().Recipient()}, &in); err != nil || !in.IsForum {
 		return false, err
 	}
 	var me struct {
 		Status string `json:"status"`
 		Topics bool   `json:"can_manage_topics"`
 	}
-	err := b.api.raw(ctx, callTimeout, "getChatMember", map[string]any{"chat_id": b.to().Recipient(), "user_id": b.botID}, &me)
+	err := b.api.raw(ctx, callTimeout, "getChatMember", map[string]any{"chat_id": b.recipient().Recipient(), "user_id": b.botID}, &me)
 	return me.Status == "creator" || me.Status == "administrator" && me.Topics, err
 }
 
@@ -133,7 +133,7 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 	if err != nil {
 		return err
 	}
-	chat := int64(b.to())
+	chat := int64(b.recipient())
 	if !on {
 		names.TopicID = 0
 		return nil
@@ -148,9 +148,9 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 	name := topicName(t)
 	b.making.Add(1)
 	defer b.making.Add(-1)
-	err = b.named(t, func(name string) error {
+	err = b.withTopicName(t, func(name string) error {
 		return b.paced(ctx, take, func(ctx context.Context) error {
-			return b.api.raw(ctx, sendTimeout, "createForumTopic", map[string]string{"chat_id": b.to().Recipient(), "name": name}, &made)
+			return b.api.raw(ctx, sendTimeout, "createForumTopic", map[string]string{"chat_id": b.recipient().Recipient(), "name": name}, &made)
 		})
 	})
 	switch {
@@ -159,7 +159,7 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 		b.withoutTopics()
 		names.TopicID = 0
 		return nil
-	case err != nil && judge(err) == refused:
+	case err != nil && classify(err) == refused:
 		b.log.Warn("telegram: failed to create a topic", slog.Any("error", err))
 		names.TopicID = 0
 		return nil
@@ -170,10 +170,10 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 	return b.setTopic(ctx, *names)
 }
 
-// named makes a call with the name of a thread's topic. If Telegram refuses the name, it retries with a generic one.
-func (b *Bridge) named(t models.Thread, do func(name string) error) error {
+// withTopicName makes a call with the name of a thread's topic. If Telegram refuses the name, it retries with a generic one.
+func (b *Bridge) withTopicName(t models.Thread, do func(name string) error) error {
 	err := do(topicName(t))
-	if err == nil || judge(err) != refused || aboutTopics(err) {
+	if err == nil || classify(err) != refused || aboutTopics(err) {
 		return err
 	}
 	b.log.Warn("telegram: Telegram refused the name of a topic; using a generic one", slog.Any("error", err))
@@ -182,7 +182,7 @@ func (b *Bridge) named(t models.Thread, do func(name string) error) error {
 
 // setTopic stores the topic of a thread, also during a shutdown: otherwise it would be created again.
 func (b *Bridge) setTopic(ctx context.Context, names models.TelegramThread) error {
-	ctx, cancel := outbox.Outlast(ctx, lastCall)
+	ctx, cancel := outbox.WithGrace(ctx, lastCall)
 	defer cancel()
 	if err := b.store.SetTopic(ctx, names); err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
@@ -202,7 +202,7 @@ func (b *Bridge) ofTopic(ctx context.Context, take slots, method string, names *
 	if params == nil {
 		params = make(map[string]any)
 	}
-	params["chat_id"], params["message_thread_id"] = b.to().Recipient(), names.TopicID
+	params["chat_id"], params["message_thread_id"] = b.recipient().Recipient(), names.TopicID
 	err := b.paced(ctx, take, func(ctx context.Context) error { return b.api.raw(ctx, callTimeout, method, params, nil) })
 	if unchanged(err) {
 		return nil
@@ -249,7 +249,7 @@ func (b *Bridge) sendTopic(ctx context.Context, rows []models.OutboxRow, take sl
 	if changed {
 		b.changes.note(rows[0].ThreadID, b.now())
 	}
-	v := judge(err)
+	v := classify(err)
 	var e *apiError
 	if v == barred && errors.As(err, &e) && e.has("topic") { // messages must not wait for a topic's name or state
 		b.log.Warn("telegram: failed to change a topic", slog.Any("error", err))
@@ -303,7 +303,7 @@ func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (ch
 	} else if err != nil {
 		return false, fmt.Errorf("%w: %w", errNotSaved, err)
 	}
-	if names.TopicID == 0 || names.ChatID != int64(b.to()) || topicName(t) == names.TopicName && t.Status == names.TopicStatus {
+	if names.TopicID == 0 || names.ChatID != int64(b.recipient()) || topicName(t) == names.TopicName && t.Status == names.TopicStatus {
 		return false, nil
 	}
 	on, err := b.topics(ctx)
@@ -311,7 +311,7 @@ func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (ch
 		return false, err
 	}
 	err = b.matchTopic(ctx, take, t, &names)
-	switch judge(err) {
+	switch classify(err) {
 	case topicGone:
 		return true, b.forgetTopic(ctx, &names)
 	case refused:
@@ -324,7 +324,7 @@ func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (ch
 
 func (b *Bridge) matchTopic(ctx context.Context, take slots, t models.Thread, names *models.TelegramThread) error {
 	if name := topicName(t); name != names.TopicName {
-		err := b.named(t, func(name string) error {
+		err := b.withTopicName(t, func(name string) error {
 			return b.ofTopic(ctx, take, "editForumTopic", names, map[string]any{"name": name})
 		})
 		if err != nil {

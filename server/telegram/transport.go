@@ -79,15 +79,15 @@ func (c *call) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, c.scrub(err)
 	}
-	if err := c.judge(resp, text); err != nil {
+	if err := c.classify(resp, text); err != nil {
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(text))
 	return resp, nil
 }
 
-// judge parses the envelope of a response.
-func (c *call) judge(resp *http.Response, text []byte) error {
+// classify parses the envelope of a response.
+func (c *call) classify(resp *http.Response, text []byte) error {
 	var e struct {
 		OK          bool            `json:"ok"`
 		Result      json.RawMessage `json:"result"`

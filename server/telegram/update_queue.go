@@ -189,7 +189,7 @@ func (in *inbox) lane(ctx context.Context, u models.ReceivedUpdate) (name string
 	}
 	var threadID string
 	switch {
-	case m != nil && !in.ours(m):
+	case m != nil && !in.isFromTeam(m):
 		return "", 0
 	case m != nil && m.TopicMessage && m.ThreadID != 0:
 		return topicLane(int64(m.ThreadID)), m.ID
@@ -226,7 +226,7 @@ func (in *inbox) lane(ctx context.Context, u models.ReceivedUpdate) (name string
 	if threadID == "" {
 		return "", message
 	}
-	if t, _, err := in.store.TelegramThread(ctx, threadID); err == nil && t.TopicID != 0 && t.ChatID == int64(in.to()) {
+	if t, _, err := in.store.TelegramThread(ctx, threadID); err == nil && t.TopicID != 0 && t.ChatID == int64(in.recipient()) {
 		return topicLane(t.TopicID), message
 	}
 	return "thread " + threadID, message

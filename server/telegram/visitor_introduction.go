@@ -37,7 +37,7 @@ func (b *Bridge) details(ctx context.Context, t models.Thread) (string, error) {
 	var lines []string
 	add := func(key, value string) {
 		if value = oneLine(value, maxDetail); value != "" {
-			lines = append(lines, say(b.locale, key, key, value))
+			lines = append(lines, localized(b.locale, key, key, value))
 		}
 	}
 	add("page", t.PageTitle+" "+t.PageURL)
@@ -62,7 +62,7 @@ func (b *Bridge) lastLines(ctx context.Context, t models.Thread, before int64) (
 	}
 	var lines []string
 	for _, m := range list {
-		name := say(b.locale, "you")
+		name := localized(b.locale, "you")
 		switch m.SenderType {
 		case models.Visitor:
 			name = topicName(t)
@@ -78,7 +78,7 @@ func (b *Bridge) lastLines(ctx context.Context, t models.Thread, before int64) (
 	if len(lines) == 0 {
 		return "", nil
 	}
-	return say(b.locale, "repeated") + "\n" + strings.Join(lines[max(0, len(lines)-repeatedLines):], "\n"), nil
+	return localized(b.locale, "repeated") + "\n" + strings.Join(lines[max(0, len(lines)-repeatedLines):], "\n"), nil
 }
 
 // introduceVisitor makes the first message of a thread in its topic, or in a chat without topics, show who the visitor is, and in a
@@ -88,7 +88,7 @@ func (b *Bridge) introduceVisitor(ctx context.Context, o *outgoing) error {
 	if o.parts() > 0 {
 		return nil
 	}
-	_, err := b.store.FirstLink(ctx, o.thread.ID, int64(b.to()), o.names.TopicID)
+	_, err := b.store.FirstLink(ctx, o.thread.ID, int64(b.recipient()), o.names.TopicID)
 	if err == nil {
 		return nil
 	} else if !errors.Is(err, models.ErrNotFound) {
@@ -113,7 +113,7 @@ func (b *Bridge) introduceVisitor(ctx context.Context, o *outgoing) error {
 	}
 	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, ThreadID: int(o.names.TopicID)}
 	id, err := b.post(ctx, o.take, sendTimeout, p.html(), options)
-	if err != nil && judge(err) == refused { // the message itself is more important
+	if err != nil && classify(err) == refused { // the message itself is more important
 		b.log.Warn("telegram: Telegram refused the details about a visitor", slog.Any("error", err))
 		return nil
 	} else if err != nil {
@@ -129,7 +129,7 @@ func (b *Bridge) introduceVisitor(ctx context.Context, o *outgoing) error {
 }
 
 // introduced sets o.info to the details that the message of a link shows within room units, if it is the first of its thread there.
-func (b *Bridge) introduced(ctx context.Context, o *outgoing, link models.TelegramLink, room int) error {
+func (b *Bridge) introduced(ctx context.Context, o *outgoing, link models.TelegramLink, service int) error {
 	o.info = ""
 	first, err := b.store.FirstLink(ctx, o.thread.ID, link.ChatID, link.TopicID)
 	switch {
@@ -139,7 +139,7 @@ func (b *Bridge) introduced(ctx context.Context, o *outgoing, link models.Telegr
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
 	info, err := b.details(ctx, o.thread)
-	if err == nil && units(info)+1 <= room {
+	if err == nil && units(info)+1 <= service {
 		o.info = info
 	}
 	return err

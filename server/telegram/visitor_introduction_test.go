@@ -12,11 +12,11 @@ import (
 )
 
 // profiled joins with a complete profile.
-func (h *house) profiled(name string, p chat.Profile) (chat.Actor, string) {
+func (h *bridgeEnv) profiled(name string, p chat.Profile) (chat.Actor, string) {
 	h.t.Helper()
 	a := chat.Actor{Role: chat.Visitor, SocketID: "visitor-" + name, Address: "192.0.2.1", Threads: chat.NewThreadSet()}
 	p.DisplayName = name
-	j, err := h.room.Join(h.t.Context(), a, chat.JoinRequest{Profile: p})
+	j, err := h.chatService.Join(h.t.Context(), a, chat.JoinRequest{Profile: p})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func (h *house) profiled(name string, p chat.Profile) (chat.Actor, string) {
 }
 
 func TestTheFirstMessageOfATopicShowsTheVisitor(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	known := chat.Profile{
 		PageURL: "https://shop.example/a?b=1&c=<2>", PageTitle: "Shoes & <b>more</b>", Locale: "tr-TR", PhoneNumber: "+90 555 000 00 00",
 	}
@@ -51,7 +51,7 @@ func TestTheFirstMessageOfATopicShowsTheVisitor(t *testing.T) {
 	answer := h.write(agent, c, "Hallo")
 	h.sent(3)
 	h.settled()
-	if _, err := h.room.Edit(t.Context(), agent, c, answer.ID, "Guten Tag"); err != nil {
+	if _, err := h.chatService.Edit(t.Context(), agent, c, answer.ID, "Guten Tag"); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the correction", func() bool {
@@ -70,7 +70,7 @@ func TestTheFirstMessageOfATopicShowsTheVisitor(t *testing.T) {
 
 // Details that do not fit below the text are sent before it, and the text is complete.
 func TestDetailsThatDoNotFitComeBefore(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	ayse, a := h.profiled("Ayşe", chat.Profile{PageURL: "https://shop.example/" + strings.Repeat("x", 200)})
 	h.write(ayse, a, strings.Repeat("word ", 805)) // 4025 of 4096
 	h.sent(2)
@@ -80,7 +80,7 @@ func TestDetailsThatDoNotFitComeBefore(t *testing.T) {
 		t.Errorf("%+v", sent)
 	}
 	h.bot.Say(telegramtest.In{ReplyTo: h.bot.Sent()[0].ID, Text: "answered"})
-	h.heard(a, 2)
+	h.received(a, 2)
 	// … and before a picture with a long caption, but within a short caption.
 	for i, caption := range []string{strings.Repeat("word ", 190), "short"} {
 		bora, b := h.profiled(fmt.Sprint("Bora ", i), chat.Profile{PageURL: "https://shop.example/" + strings.Repeat("x", 200)})
@@ -98,7 +98,7 @@ func TestDetailsThatDoNotFitComeBefore(t *testing.T) {
 
 // A topic deleted in Telegram is created again, and starts with the last messages of the conversation.
 func TestARecreatedTopicRepeatsTheLastLines(t *testing.T) {
-	h := world(t, telegramtest.Forum())
+	h := newEnv(t, telegramtest.Forum())
 	h.bot.Allow("message thread not found")
 	ayse, a := h.profiled("Ayşe", chat.Profile{Locale: "tr"})
 	for i := range 4 {
@@ -107,7 +107,7 @@ func TestARecreatedTopicRepeatsTheLastLines(t *testing.T) {
 	h.write(agent, a, "an answer\nof two lines <b>")
 	h.settled()
 	h.bot.Say(telegramtest.In{Topic: h.bot.Topics()[0].ID, Text: strings.Repeat("long ", 200)})
-	h.heard(a, 6)
+	h.received(a, 6)
 	h.settled()
 	h.bot.DeleteTopic(h.bot.Topics()[0].ID)
 	picture := h.upload(media.Image, jpeg(t)).URL

@@ -7,14 +7,14 @@ import (
 	"sohbet/server/chat"
 )
 
-// Hall is a chat.Publisher that records what is published.
-type Hall struct {
+// Recorder is a chat.Publisher that records what is published.
+type Recorder struct {
 	mu    sync.Mutex
 	heard []chat.Publication
 }
 
 // Publish implements chat.Publisher. It calls p.Then immediately.
-func (h *Hall) Publish(p chat.Publication) {
+func (h *Recorder) Publish(p chat.Publication) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.heard = append(h.heard, p)
@@ -24,7 +24,7 @@ func (h *Hall) Publish(p chat.Publication) {
 }
 
 // Take returns what was published since the last Take.
-func (h *Hall) Take() []chat.Publication {
+func (h *Recorder) Take() []chat.Publication {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	heard := h.heard
@@ -32,8 +32,8 @@ func (h *Hall) Take() []chat.Publication {
 	return heard
 }
 
-// Told returns how many events of this name were published to a thread's room since the last Take.
-func (h *Hall) Told(threadID, event string) (n int) {
+// Events returns how many events of this name were published to a thread's room since the last Take.
+func (h *Recorder) Events(threadID, event string) (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range h.heard {

@@ -68,15 +68,15 @@ func (s *Server) Faults() int {
 	return len(s.faults)
 }
 
-// Weather makes calls fail at random from now on; the same seed gives the same sequence of faults.
-func (s *Server) Weather(seed uint64, r Rates) {
+// RandomFaults makes calls fail at random from now on; the same seed gives the same sequence of faults.
+func (s *Server) RandomFaults(seed uint64, r Rates) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.random, s.rates = rand.New(rand.NewPCG(seed, seed)), r
 }
 
-// Calm removes every fault.
-func (s *Server) Calm() {
+// NoFaults removes every fault.
+func (s *Server) NoFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults, s.random, s.down = nil, nil, false
@@ -149,8 +149,8 @@ func (s *Server) pause(ctx context.Context, d time.Duration) bool {
 	return true
 }
 
-// stumble responds to a call with a fault. Gateway errors are HTML pages, as on the real service.
-func (s *Server) stumble(w http.ResponseWriter, c *Call, f *Fault) {
+// applyFault responds to a call with a fault. Gateway errors are HTML pages, as on the real service.
+func (s *Server) applyFault(w http.ResponseWriter, c *Call, f *Fault) {
 	if f.Cut {
 		s.mu.Lock()
 		s.note(c)

@@ -195,7 +195,7 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, rest, token s
 			return
 		}
 		if fault.stops() {
-			s.stumble(w, c, fault)
+			s.applyFault(w, c, fault)
 			return
 		}
 	}

@@ -179,8 +179,8 @@ func (s *Server) Allow(text string) {
 	s.allowed = append(s.allowed, text)
 }
 
-// Blame returns what was reported so far: the calls that the real API would have refused.
-func (s *Server) Blame() []string {
+// Violations returns what was reported so far: the calls that the real API would have refused.
+func (s *Server) Violations() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.blame...)
@@ -289,7 +289,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *Call) {
 		s.mu.Unlock()
 	case !there:
 	case fault.stops():
-		s.stumble(w, c, fault)
+		s.applyFault(w, c, fault)
 	default:
 		if !fault.Performed {
 			result, no = s.perform(r.Context(), c)

@@ -55,7 +55,7 @@ func picture(t *testing.T, w, h int) []byte {
 var opus = append([]byte("OggS\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00OpusHead"), make([]byte, 100)...)
 var webm = append([]byte("\x1A\x45\xDF\xA3\x9FB\x86\x81\x01B\xF7\x81\x01B\xF2\x81\x04B\xF3\x81\x08B\x82\x84webm"), make([]byte, 100)...)
 
-func TestLibrarySpeaksWithTheFake(t *testing.T) {
+func TestTelebotWorksWithTheFake(t *testing.T) {
 	s := New(t, Forum())
 	bot := client(t, s)
 	topic, err := bot.CreateTopic(group, &tele.Topic{Name: "Ali", IconColor: 7322096})
@@ -371,7 +371,7 @@ func TestFaults(t *testing.T) {
 	if _, err := bot.Send(group, "dört"); err == nil {
 		t.Fatal("down")
 	}
-	s.Calm()
+	s.NoFaults()
 	if _, err := bot.Send(group, "beş"); err != nil {
 		t.Fatal(err)
 	}
