@@ -113,7 +113,7 @@ async function entered() {
   if (!openThread.thread) return;
   notes.load().catch(() => { /* loaded at the next connect */ });
   loadDetails(connection, openThread.thread, openEarlier).then((facts) => {
-    if (facts && openThread.current) threads.patch(openThread.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
+    if (facts && openThread.current) threads.patch(openThread.current, { email: facts.email, phone: facts.phone_number });
     drawHeader();
   }, () => { /* the list has most of the details */ });
 }
@@ -176,11 +176,11 @@ for (const [event, online] of /** @type {const} */ ([['visitor_online', true], [
     threads.patch(id, { online, ...(who && { name: who }), seen: parse(seen) ?? new Date() });
   });
 }
-connection.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.update(id, on); });
-connection.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: Number(last) } : { unread: 0 }));
-connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
+connection.on('typing', ({ thread_id: id, sender_type: from, typing: on }) => { if (from === 'visitor') visitors.update(id, on); });
+connection.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: last } : { unread: 0 }));
+connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: last }); });
 // The retention period of some messages has ended.
-connection.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
+connection.on('messages_deleted', ({ thread_id: id, ids }) => {
   if (id === openThread.current) openThread.messageList.drop(ids);
   refreshSoon();
 });

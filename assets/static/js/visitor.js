@@ -52,19 +52,19 @@ let readSent = 0;
 let deliveredSent = 0;
 const { agent } = byId('talk').dataset;
 /** The team's state as last sent by the server. @type {Protocol.Team} */
-let team = JSON.parse(byId('talk').dataset.team ?? '');
+let team = JSON.parse(/** @type {string} */ (byId('talk').dataset.team));
 /** Exceptional states of this conversation; rating is the visitor's last one, 0 = none. */
 const situation = { blocked: false, closed: false, ended: false, rating: 0 };
 const promptArea = new PromptArea(() => {
   if (!me) return null;
-  if (situation.blocked) return { kind: 'blocked', draw: ({ blocked }) => blocked() };
+  if (situation.blocked) return ['blocked', {}];
   if (situation.closed) {
-    return { kind: 'closed', draw: ({ closed }) => closed({ score: situation.rating, rate: async (score, comment) => {
+    return ['closed', { score: situation.rating, rate: async (score, comment) => {
       await connection.request('rate', { thread_id: threadID(), score, ...(comment && { comment }) });
       situation.rating = score;
-    } }) };
+    } }];
   }
-  if (situation.ended) return { kind: 'ended', draw: ({ ended }) => ended() };
+  if (situation.ended) return ['ended', {}];
   // Asked once, after the visitor's first message, if the team is away.
   if (!team.away || !me.thread || me.reach !== undefined || !messageList.lastOwn()) return null;
   const done = (/** @type {boolean} */ reach) => {
@@ -72,14 +72,13 @@ const promptArea = new PromptArea(() => {
     promptArea.refresh();
     composer.focus();
   };
-  const { phone = '' } = me;
-  return { kind: 'away', draw: ({ away }) => away({
-    phone, dismiss: () => done(false),
+  return ['away', {
+    phone: me.phone ?? '', dismiss: () => done(false),
     contact: async (how) => {
       await connection.request('contact', { thread_id: threadID(), ...how });
       done(true);
     },
-  }) };
+  }];
 });
 
 /** The face of the team or agent, as in the page's header. */
@@ -108,7 +107,7 @@ async function join() {
   Object.assign(situation, { blocked: false, closed: answer.status === 'closed', rating: answer.rating });
   showTeam(answer.team);
   await messageHistory.catchUp();
-  messageList.read(me.read ?? 0);
+  messageList.read(Number(me.read));
   messageList.delivered(answer.team_received_id);
   outbox.reload();
   sendDelivered();
@@ -144,13 +143,14 @@ async function send(item) {
 
 /** Empties the page after the conversation was deleted, except for unsent messages. */
 function startOver() {
+  if (!me) return;
   situation.ended = messageList.size > 0;
   situation.closed = false;
   messageList.reset();
   messageHistory.turnTo(null);
-  messageHistory.turnTo(threadID() || null);
+  messageHistory.turnTo(me.thread);
   readSent = deliveredSent = 0;
-  if (me) remember({ ...me, read: 0, seen: 0 });
+  remember({ ...me, read: 0, seen: 0 });
   countUnread();
   promptArea.refresh();
   for (const item of outbox.items) messageList.pending(item, item.failed ? 'failed' : 'waiting');
@@ -191,16 +191,16 @@ function countUnread() {
 }
 
 connection.on('message', receive).on('message_from_admin', receive);
-connection.on('typing', ({ thread_id: thread, sender_type: from, typing: on = true }) => {
+connection.on('typing', ({ thread_id: thread, sender_type: from, typing: on }) => {
   if (thread === me?.thread && from !== 'visitor') typist.update('team', on);
 });
 connection.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
   if (!me || thread !== me.thread || reader === 'visitor') return;
-  messageList.read(Number(lastID));
-  remember({ ...me, read: Number(lastID) });
+  messageList.read(lastID);
+  remember({ ...me, read: lastID });
 });
 for (const event of /** @type {const} */ (['message_edited', 'message_reaction'])) connection.on(event, (message) => { if (message.thread_id === me?.thread) messageList.edit(message); });
-connection.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') messageList.delivered(Number(lastID)); });
+connection.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') messageList.delivered(lastID); });
 connection.on('team_status', showTeam);
 connection.on('thread_status', ({ thread_id: thread, status }) => {
   if (thread !== me?.thread) return;
@@ -209,7 +209,7 @@ connection.on('thread_status', ({ thread_id: thread, status }) => {
   promptArea.refresh();
 });
 // The retention period of some messages has ended.
-connection.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) messageList.drop(ids); });
+connection.on('messages_deleted', ({ thread_id: thread, ids }) => { if (thread === me?.thread) messageList.drop(ids); });
 // An agent deleted the conversation. Its id remains valid: the next message creates it again.
 connection.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
 connection.addEventListener('state', showState);
@@ -316,7 +316,7 @@ function openTalk({ focus }) {
   composer.fill(store.get('draft'));
   for (const item of outbox.items) messageList.pending(item, item.failed ? 'failed' : 'waiting');
   if (!document.querySelector('.hello')) {
-    byId('log').before(make('div', { className: 'hello' }, agentFace(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me?.name ?? '' })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
+    byId('log').before(make('div', { className: 'hello' }, agentFace(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me?.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
   }
   showState();
   bar.refresh();

@@ -32,7 +32,7 @@ function report() {
 /** @param {{phone: boolean}} how */
 function open({ phone }) {
   box.hidden = false;
-  messageList.onVisible();
+  messageList.scrolled();
   look();
   // On a phone the text field is not focused, because the keyboard would cover half of the screen.
   if (phone) box.focus({ preventScroll: true }); else page.focus();

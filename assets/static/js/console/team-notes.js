@@ -38,7 +38,7 @@ export class Notes {
     if (note.thread_id !== this.#openThread.current || this.#here.has(note.id)) return;
     this.#here.set(note.id, note);
     const at = parse(note.created_at) ?? new Date();
-    this.#openThread.messageList.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
+    this.#openThread.messageList.put(`note-${note.id}`, { after: note.after_id, order: note.id, at, draw: () => this.#draw(note, at) });
   }
 
   /** @param {number} id */

@@ -280,7 +280,7 @@ export class ThreadStore extends EventTarget {
     const fromVisitor = message.sender_type === 'visitor';
     const answered = !fromVisitor && message.sender_type !== 'system';
     this.patch(id, {
-      last: message.content_text || '', lastType: message.content_type, lastFrom: message.sender_type,
+      last: message.content_text, lastType: message.content_type, lastFrom: message.sender_type,
       lastAt: at, messages: (known?.messages ?? 0) + 1,
       unread: fromVisitor && !watched ? (known?.unread ?? 0) + 1 : (known?.unread ?? 0),
       ...(fromVisitor && { online: true, seen: at, status: 'active', waiting: known?.waiting ?? at }),

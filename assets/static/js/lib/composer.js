@@ -9,7 +9,7 @@ const WARN_FROM = LONGEST - 500;
 const number = new Intl.NumberFormat(document.documentElement.lang);
 
 /** Whether this browser can record; it cannot in pages opened by plain HTTP. */
-const canRecord = () => Boolean(navigator.mediaDevices) && typeof MediaRecorder === 'function';
+const canRecord = () => Boolean(navigator.mediaDevices && globalThis.MediaRecorder);
 
 export class Composer {
   #text = byId('text');

@@ -65,7 +65,7 @@ export function initials(name) {
 /** @param {string} name */
 function tone(name) {
   let sum = 0;
-  for (const c of name) sum = (sum * 31 + (c.codePointAt(0) ?? 0)) >>> 0;
+  for (const c of name) sum = (sum * 31 + /** @type {number} */ (c.codePointAt(0))) >>> 0;
   return (sum % 6) + 1;
 }
 

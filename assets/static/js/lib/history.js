@@ -73,9 +73,8 @@ export class MessageHistory {
   }
 
   async #older() {
-    if (!this.#thread) return;
     try {
-      const page = await this.#ask(this.#thread, { before_id: this.#messageList.firstID, limit: PAGE });
+      const page = await this.#ask(/** @type {string} */ (this.#thread), { before_id: this.#messageList.firstID, limit: PAGE });
       if (page) this.#messageList.setOlder(page.has_more);
     } catch {
       this.#messageList.olderFailed();

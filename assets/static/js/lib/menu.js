@@ -2,7 +2,7 @@
 
 /** @param {HTMLDetailsElement} node */
 export function menu(node) {
-  const summary = node.querySelector('summary');
+  const summary = /** @type {HTMLElement} */ (node.querySelector('summary'));
   document.addEventListener('click', (event) => {
     const target = /** @type {Element} */ (event.target);
     if (!node.contains(target) || target.closest('a[href], button:not([role="switch"])')) node.open = false;
@@ -11,7 +11,7 @@ export function menu(node) {
     if (event.key === 'Escape' && node.open) {
       event.stopPropagation();
       node.open = false;
-      summary?.focus();
+      summary.focus();
       return;
     }
     const step = /** @type {Lookup<number>} */ ({ ArrowDown: 1, ArrowUp: -1 })[event.key];

@@ -75,8 +75,7 @@ const percent = (/** @type {number} */ share) => percents.format(share);
 /** Updates the progress of an upload. @param {HTMLElement} node @param {number} share */
 export function advance(node, share) {
   const bar = node.querySelector('progress');
-  const text = node.querySelector('.transfer-share');
-  if (!bar || !text) return;
+  if (!bar) return;
   bar.value = share;
-  text.textContent = percent(share);
+  /** @type {Element} */ (bar.nextElementSibling).textContent = percent(share);
 }

@@ -62,8 +62,8 @@ export function progress(node, entry, { onRetry, onDrop, tools }) {
   const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
   node.querySelector('.meta')?.replaceChildren(entry.reaction ?? '', ...[changed, at, sign, said].filter((part) => part !== null));
   // Made only once, so that a later change of the state does not remove a focused button.
-  const line = node.querySelector('.line');
-  if (entry.id && line && !line.querySelector('.tools')) {
+  const line = /** @type {Element} */ (node.querySelector('.line'));
+  if (entry.id && !line.querySelector('.tools')) {
     const buttons = tools(entry);
     if (buttons.length) line.append(make('span', { className: 'tools' }, ...buttons));
   }

@@ -11,7 +11,7 @@ export const FILE_TEXTS = { image: 'talk.picture', audio: 'talk.voice', file: 't
 
 /**
  * Stored messages have an id and are ordered by it; unsent ones follow after them, ordered by n. What a page inserts itself, such as a note,
- * has a key, follows the message with the id `after`, and makes its own element.
+ * has a key, follows the message with the id `after`, makes its own element, and has no content.
  * @typedef {object} Entry
  * @property {number} id 0: not stored
  * @property {string} clientID
@@ -55,18 +55,23 @@ export const compare = (a, b) => {
 };
 
 /** Whether b continues a's group. @param {Entry} a @param {Entry} b */
-export const together = (a, b) => a.own === b.own && !a.system && !b.system && Math.abs(b.at.getTime() - a.at.getTime()) < GROUP;
+export const together = (a, b) => a.own === b.own && !a.system && !b.system && Math.abs(+b.at - +a.at) < GROUP;
 
 /** @param {Protocol.Message} message @param {boolean} own @param {Entry['state']} state @returns {Entry} */
 export const entryOf = (message, own, state) => ({
-  id: Number(message.id), clientID: message.client_id || '', n: 0, own, system: message.sender_type === 'system',
-  text: message.content_text ?? '', type: message.content_type || 'text', url: message.file_path || message.file_url || '',
+  id: message.id, clientID: message.client_id, n: 0, own, system: message.sender_type === 'system',
+  text: message.content_text, type: message.content_type, url: message.file_path,
   file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
   at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, state, node: null,
 });
 
 /** @param {Item} item @param {Entry['state']} state @param {string | undefined} code @returns {Entry} */
-export const entryOfItem = ({ client_id: clientID, n, text, type, url = '', file }, state, code) => ({
-  id: 0, clientID, n, own: true, system: false, text, type: type ?? 'text', url, at: new Date(n / 1000), state, code, node: null,
-  file: file ? { name: file.name, bytes: file.size, width: file.width, height: file.height } : {}, preview: file && addressNow(clientID),
+export const entryOfItem = (item, state, code) => ({
+  id: 0, clientID: item.client_id, n: item.n, own: true, system: false, text: item.text, type: item.type ?? 'text', url: item.url ?? '',
+  file: fileOf(item), preview: item.file && addressNow(item.client_id), at: new Date(item.n / 1000), state, code, node: null,
 });
+
+/** @param {Item} item */
+function fileOf({ file }) {
+  return file ? { name: file.name, bytes: file.size, width: file.width, height: file.height } : {};
+}

@@ -6,37 +6,27 @@ import { byId, make } from './dom.js';
 import { FollowEnd } from './follow-end.js';
 import { t } from './i18n.js';
 import { compare, entryOf, entryOfItem, FILE_TEXTS, together } from './message-entry.js';
-import { VirtualWindow } from './virtual-window.js';
 import { dayKey } from './time.js';
 /** @import { Actions, Entry } from './message-entry.js' */
 /** @import { Item, Outbox } from './outbox.js' */
 
 const ANNOUNCED = 280;
-/** The entry of an inserted item without what belongs to it. @type {Omit<Entry, 'n' | 'at'>} */
-const BLANK = { id: 0, clientID: '', own: false, system: true, text: '', type: 'text', url: '', file: {}, state: '', node: null };
 
 /** @typedef {{after: number, order?: number, at: Date, draw: () => HTMLElement}} Inserted */
-/** @typedef {{older: Event, seen: Event}} Events */
 
-export class MessageList extends /** @type {new () => TypedEventTarget<Events>} */ (EventTarget) {
+export class MessageList extends FollowEnd {
   #announcer = byId('said');
-  /** @type {Entry[]} */
-  #entries = [];
-  #window = new VirtualWindow({ list: byId('messages'), scroller: byId('scroller'), entries: this.#entries, render: (i) => this.#render(i) });
-  #end = new FollowEnd(this.#window, { seen: () => this.#seen(), top: () => this.#loadOlder() });
+  #entries;
   #own;
   #face;
   #outbox;
   #readTo = 0;
   #deliveredTo = 0;
   #tools;
-  /** @type {{more: boolean | null, busy: boolean}} */
-  #olderPages = { more: null, busy: false };
   /** @type {Map<string, Inserted>} */
   #inserted = new Map();
 
   /**
-   * Events: `older` (the reader is near the top, and there are older messages), `seen` (the newest message is visible).
    * @param {object} o
    * @param {Protocol.Sender[]} o.own sender types that count as this side
    * @param {Actions['face']} o.face
@@ -44,7 +34,10 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
    * @param {Actions['tools']} [o.tools]
    */
   constructor({ own, face, outbox, tools = () => [] }) {
-    super();
+    /** @type {Entry[]} */
+    const entries = [];
+    super(entries, (i) => this.#render(i));
+    this.#entries = entries;
     this.#own = new Set(own);
     this.#tools = tools;
     this.#face = face;
@@ -60,19 +53,15 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
   theirsAfter(id) { return this.#entries.filter((e) => e.id > id && !e.own).length; }
   /** The entry of this side's newest stored message for which `which` returns true. @param {(entry: Entry) => unknown} which */
   lastOwn(which = () => true) { return this.#entries.findLast((e) => e.id && e.own && which(e)); }
-  /** Whether the end of the list is visible to the reader. */
-  get watched() { return this.#end.watched; }
 
   /** Empties the list for another conversation. */
   reset() {
     this.#entries.length = 0;
-    this.#window.clear();
     this.#announcer.replaceChildren();
     this.#readTo = 0;
     this.#deliveredTo = 0;
-    this.#olderPages = { more: null, busy: false };
     this.#inserted.clear();
-    this.#end.reset();
+    this.restart();
   }
 
   /** Adds messages from the server. Known ones (by id or client_id) are updated instead. `lively`: they have just arrived. @param {Protocol.Message[]} messages */
@@ -85,16 +74,16 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
         if (lively) this.#announce(message);
       }
     };
-    if (this.#end.following) {
+    if (this.following) {
       take();
-      this.#end.layoutSoon();
-      this.#seen();
+      this.layoutSoon();
+      this.seen();
       return;
     }
     // Messages added above or below must not move what is being read.
-    this.#window.still(take);
-    if (lively && arrived) this.#end.missed(arrived);
-    this.#end.layoutSoon();
+    this.window.still(take);
+    if (lively && arrived) this.missed(arrived);
+    this.layoutSoon();
   }
 
   /** Announces a new message to screen readers. @param {Protocol.Message} message */
@@ -128,11 +117,11 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
   #admit() {
     const first = this.firstID;
     for (const [key, { after, order = 1, at, draw }] of this.#inserted) {
-      if (this.#olderPages.more !== false && !(first && after >= first)) continue;
+      if (this.more !== false && !(first && after >= first)) continue;
       this.#inserted.delete(key);
-      this.#insert({ ...BLANK, key, after, n: order, at, draw }, false);
+      this.#insert(/** @type {Entry} */ ({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, node: null }), false);
     }
-    this.#end.layoutSoon();
+    this.layoutSoon();
   }
 
   /** Adds an outbox item, or updates its state. @param {Item} item @param {Entry['state']} state */
@@ -148,8 +137,8 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
     }
     const entry = entryOfItem(item, state, code);
     this.#insert(entry, true);
-    this.#end.follow();
-    this.#end.layoutSoon();
+    this.following = true;
+    this.layoutSoon();
     if (item.file && !entry.preview) this.#recall(entry);
   }
 
@@ -172,27 +161,25 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
   /** Removes an outbox item that was dropped. @param {string} clientID */
   remove(clientID) {
     const entry = this.#find(0, clientID);
-    if (!entry || entry.id) return;
-    this.#cut(this.#entries.indexOf(entry));
+    if (entry && !entry.id) this.#cut(this.#entries.indexOf(entry));
   }
 
   /** @param {number} at */
   #cut(at) {
     const [entry] = this.#entries.splice(at, 1);
-    this.#window.removed(at, entry);
+    this.window.removed(at, entry);
     this.#regroup(at - 1, at);
   }
 
   /** Updates an edited message, if it is loaded. @param {Protocol.Message} message */
   edit(message) {
-    const known = this.#find(Number(message.id), '');
+    const known = this.#find(message.id, '');
     if (known) this.#edit(known, message);
   }
 
   /** @param {Entry} known @param {Protocol.Message} message */
   #edit(known, message) {
-    const text = message.content_text ?? '';
-    const { reaction } = message;
+    const { content_text: text, reaction } = message;
     if (reaction !== known.reaction) {
       known.reaction = reaction;
       this.#progress(known);
@@ -211,7 +198,7 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
 
   /** Removes stored messages that the server deleted. @param {number[]} ids */
   drop(ids) {
-    const gone = new Set(ids.map(Number));
+    const gone = new Set(ids);
     this.#dropWhere((id) => gone.has(id));
   }
 
@@ -269,21 +256,16 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
 
   /** Sets whether older messages exist; then `older` is dispatched when the reader comes near the top. @param {boolean} more */
   setOlder(more) {
-    this.#olderPages = { more, busy: false };
+    this.more = more;
+    this.loading = false;
     // Showing or hiding this line must not move what is being read.
-    if (this.#end.following) byId('older').hidden = !more;
-    else this.#window.still(() => { byId('older').hidden = !more; });
+    if (this.following) byId('older').hidden = !more;
+    else this.window.still(() => { byId('older').hidden = !more; });
     this.#admit();
   }
 
   /** Older messages could not be loaded; the next scroll event tries again. */
-  olderFailed() { this.#olderPages.busy = false; }
-
-  /** The list has become visible. */
-  onVisible() { this.#end.scrolled(); }
-
-  /** Scrolls to the newest message and follows new ones. */
-  toEnd() { this.#end.toEnd(); }
+  olderFailed() { this.loading = false; }
 
   /** @param {Entry} entry @returns {Actions} */
   #actions(entry) {
@@ -303,7 +285,7 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
   /** @param {Protocol.Message} message @param {boolean} lively @returns {boolean} whether the message is new */
   #take(message, lively) {
     const own = this.#own.has(message.sender_type);
-    const entry = entryOf(message, own, own ? this.#reached(Number(message.id)) : '');
+    const entry = entryOf(message, own, own ? this.#reached(message.id) : '');
     const known = this.#find(entry.id, entry.clientID);
     if (known?.id) {
       this.#edit(known, message);
@@ -339,7 +321,7 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
   #insert(entry, lively) {
     const i = this.#place(entry);
     this.#entries.splice(i, 0, entry);
-    this.#window.inserted(i);
+    this.window.inserted(i);
     if (lively) entry.node?.querySelector('.bubble')?.classList.add('lively');
     this.#regroup(i - 1, i + 1);
   }
@@ -375,15 +357,5 @@ export class MessageList extends /** @type {new () => TypedEventTarget<Events>} 
     const line = node.querySelector('.day');
     if (newDay && !line) node.prepend(dayLine(entry.at));
     if (!newDay) line?.remove();
-  }
-
-  #loadOlder() {
-    if (!this.#olderPages.more || this.#olderPages.busy) return;
-    this.#olderPages.busy = true;
-    this.dispatchEvent(new Event('older'));
-  }
-
-  #seen() {
-    if (this.watched && this.#entries.length) this.dispatchEvent(new Event('seen'));
   }
 }

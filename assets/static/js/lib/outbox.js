@@ -187,7 +187,7 @@ export class Outbox extends /** @type {new () => TypedEventTarget<Events>} */ (E
     try {
       const { upload } = await import('./upload.js').catch(() => { throw new Refused('offline'); });
       const stored = await upload({ ...item, file }, { signal: stop.signal, progress: (share) => this.#emit('progress', { item, share }) });
-      Object.assign(item, { url: stored.url, type: stored.content_type ?? item.type });
+      Object.assign(item, { url: stored.url, type: stored.content_type });
       if (this.#items.has(item.client_id)) this.#store.set(`out.${item.client_id}`, item);
     } finally {
       this.#now = null;

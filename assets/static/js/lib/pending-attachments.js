@@ -143,23 +143,21 @@ export class PendingAttachments {
   /** @param {HTMLElement} place */
   #dropping(place) {
     let inside = 0;
-    const withFiles = (/** @type {DragEvent} */ event) => (this.#enabled && event.dataTransfer?.types.includes('Files') ? event.dataTransfer : null);
+    const withFiles = (/** @type {DragEvent} */ event) => this.#enabled && event.dataTransfer?.types.includes('Files');
     const show = (/** @type {boolean} */ on) => { this.#drop.hidden = !on; };
     place.addEventListener('dragenter', (event) => { if (withFiles(event)) show(++inside > 0); });
     place.addEventListener('dragleave', (event) => { if (withFiles(event)) show(--inside > 0); });
     place.addEventListener('dragover', (event) => {
-      const dragged = withFiles(event);
-      if (!dragged) return;
+      if (!withFiles(event)) return;
       event.preventDefault();
-      dragged.dropEffect = 'copy';
+      /** @type {DataTransfer} */ (event.dataTransfer).dropEffect = 'copy';
     });
     place.addEventListener('drop', (event) => {
       inside = 0;
       show(false);
-      const dropped = withFiles(event);
-      if (!dropped) return;
+      if (!withFiles(event)) return;
       event.preventDefault();
-      this.add([...dropped.files]);
+      this.add([.../** @type {DataTransfer} */ (event.dataTransfer).files]);
     });
   }
 }

@@ -16,7 +16,7 @@ const full = new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'sh
 export const clock = (/** @type {Date} */ at) => hour.format(at);
 export const whole = (/** @type {Date} */ at) => full.format(at);
 
-const midnight = (/** @type {Date} */ at) => new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime();
+const midnight = (/** @type {Date} */ at) => +new Date(at.getFullYear(), at.getMonth(), at.getDate());
 const daysAgo = (/** @type {Date} */ at) => Math.round((midnight(new Date()) - midnight(at)) / 86_400_000);
 
 /** A key that is equal for times on the same local day. @param {Date} at */
@@ -32,7 +32,7 @@ export function day(at) {
 
 /** "şimdi", "5 dk", "3 sa", "dün", "20 Kas" @param {Date} at */
 export function ago(at) {
-  const minutes = Math.floor((Date.now() - at.getTime()) / 60_000);
+  const minutes = Math.floor((Date.now() - +at) / 60_000);
   if (minutes < 1) return t('common.now');
   if (minutes < 60) return t('common.minutes', { n: minutes });
   if (daysAgo(at) < 1) return t('common.hours', { n: Math.floor(minutes / 60) });

@@ -17,7 +17,7 @@ const ending = (/** @type {Date} */ at) => {
 /** "09:00'a", "yarın 09:00'a", "Pazartesi 09:00'a"; "9:00 AM", "tomorrow 9:00 AM". @param {Date} at */
 function opening(at) {
   const midnight = new Date().setHours(0, 0, 0, 0);
-  const days = Math.floor((at.getTime() - midnight) / DAY);
+  const days = Math.floor((+at - midnight) / DAY);
   const day = days < 1 ? '' : days < 2 ? t('common.tomorrow') : weekday.format(at);
   return [day, lang === 'tr' ? `${clock(at)}’${ending(at)}` : clock(at)].filter(Boolean).join(' ');
 }
@@ -25,7 +25,7 @@ function opening(at) {
 /** @param {Pick<Protocol.Team, 'away' | 'until' | 'typical_reply_seconds'>} team */
 export function teamLine(team) {
   const until = parse(team.until);
-  if (team.away) return until && until.getTime() > Date.now() ? t('visitor.closed_until', { time: opening(until) }) : t('visitor.state_away');
+  if (team.away) return until && +until > Date.now() ? t('visitor.closed_until', { time: opening(until) }) : t('visitor.state_away');
   const seconds = team.typical_reply_seconds;
   if (seconds === null || seconds === undefined) return '';
   const minutes = Math.max(1, Math.ceil(seconds / 60));

@@ -37,12 +37,11 @@ export const on = (what, fn) => { handlers[what] = /** @type {(detail: unknown) 
 /** Resolves with the page's welcome message. */
 export const ready = new Promise((/** @type {(welcome: Greeting) => void} */ resolve) => { resolveReady = resolve; });
 
-/** The signed-in user with valid details; only id and hash if the checking code cannot be loaded. */
-const checked = async (/** @type {GivenPerson} */ person) => {
-  /** @type {Person} */
-  const known = { id: person.id, hash: person.hash };
-  return import('./visitor-details.js').then(({ factsOf }) => factsOf(person, (text) => send('warn', text)), () => known);
-};
+/**
+ * The signed-in user with valid details; only id and hash if the checking code cannot be loaded.
+ * @param {GivenPerson | null} person @returns {Promise<Person | null>}
+ */
+const checked = async (person) => person && import('./visitor-details.js').then(({ factsOf }) => factsOf(person, (text) => send('warn', text)), () => ({ id: person.id, hash: person.hash }));
 
 if (framed) {
   byId('talk').hidden = true;
@@ -55,7 +54,7 @@ if (framed) {
     port = ports[0];
     port.onmessage = async ({ data: [what, detail] }) => handlers[what]?.(what === 'identify' ? await checked(detail) : detail);
     const welcome = /** @type {Welcome} */ (data[1]);
-    Promise.resolve(welcome.person && checked(welcome.person)).then((person) => resolveReady({ ...welcome, person }));
+    checked(welcome.person).then((person) => resolveReady({ ...welcome, person }));
   });
   // The embedding page's origin is not known yet; the policy (frame-ancestors) ensures that it is a listed one.
   window.parent.postMessage('sohbet:hello', '*');
