@@ -38,7 +38,7 @@ test: ## Everything that CI runs; installs missing programs with apt
 	@.ci/install
 	@.ci/services .ci/test
 
-check: ## The quick part of it: format, vet, lint, Go tests with the race detector
+check: ## The quick part of it: format, vet, lint, types of the browser code, Go tests with the race detector
 	@.ci/services .ci/test quick
 
 bench: ## Measure against Node's socket.io and write bench/README.md's table

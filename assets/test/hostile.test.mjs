@@ -12,8 +12,8 @@ let env;
 const origin = {};
 
 before(async () => {
-  pages = createServer((request, response) => response.setHeader('Content-Type', 'text/html').end('<!doctype html><title>Prizes</title>'));
-  const listed = createServer((request, response) => response.setHeader('Content-Type', 'text/html').end('<!doctype html><title>Shop</title>'));
+  pages = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<!doctype html><title>Prizes</title>'));
+  const listed = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<!doctype html><title>Shop</title>'));
   for (const server of [pages, listed]) {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -32,7 +32,8 @@ const burst = (page, n) => page.evaluate(async (count) => {
 }, n);
 
 test('hundreds in a burst: all arrive in order, few are in the document, and writing still works', async () => {
-  const page = writer = await visit(await env.newContext(), 'Uzun');
+  const page = await visit(await env.newContext(), 'Uzun');
+  writer = page;
   await page.waitForFunction(() => JSON.parse(localStorage.getItem('sohbet.visitor'))?.thread); // the page is connected even before it has joined
   assert.deepEqual(await burst(page, MANY), []);
   await eventually(async () => assert.equal((await run(page)).at(-1), MANY - 1), 'the last one', 30_000);

@@ -29,7 +29,8 @@ export const sum = (answers, what = 'bytes') => answers.reduce((n, answer) => n 
 
 /** Records paints and layout shifts from the start of each page; paints() returns them. */
 export const watchPaints = (context) => context.addInitScript(() => {
-  const seen = (globalThis.paintsSeen = { lcp: 0, fcp: 0, first: Infinity, moved: [] });
+  const seen = { lcp: 0, fcp: 0, first: Infinity, moved: [] };
+  globalThis.paintsSeen = seen;
   const watch = (type, fn) => new PerformanceObserver((all) => all.getEntries().forEach(fn)).observe({ type, buffered: true });
   watch('largest-contentful-paint', (entry) => { seen.lcp = entry.startTime; });
   watch('paint', (entry) => { seen[entry.name === 'first-paint' ? 'first' : 'fcp'] = entry.startTime; });

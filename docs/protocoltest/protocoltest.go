@@ -114,6 +114,80 @@ func (s Section) Fields() []string {
 	return fields
 }
 
+// AckFields returns the names in the sentence that begins with "Ack: ".
+func (s Section) AckFields() []string { return s.FieldsIn("Ack: ") }
+
+// FieldsIn returns the names of fields in the sentence that begins with these words, those in parentheses left out: `name`, and each
+// name in `{name, other: {third}}` and `name.other`.
+func (s Section) FieldsIn(beginning string) []string {
+	_, text, _ := strings.Cut(strings.Join(s.lines, "\n"), beginning)
+	return fieldsIn(sentenceEnd.Split(outsideParentheses(text), 2)[0])
+}
+
+var (
+	fieldSpan = regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)?$|^\{`)
+	fieldName = regexp.MustCompile(`[a-z_]+`)
+	// of an item of a list too
+	sentenceEnd = regexp.MustCompile(`\.(\s|$)|\n- `)
+)
+
+func fieldsIn(text string) []string {
+	var fields []string
+	for _, span := range spans(text) {
+		if fieldSpan.MatchString(span) {
+			fields = append(fields, fieldName.FindAllString(span, -1)...)
+		}
+	}
+	return slices.DeleteFunc(fields, func(name string) bool { return name == "true" || name == "false" })
+}
+
+// Answer is the cell "answer" of a route's row.
+type Answer struct {
+	Fields []string // as FieldsIn
+	Object string   // the heading of the object, or of the objects in an array, that the answer is; "" for none
+	Text   string
+}
+
+var object = regexp.MustCompile(`^(?:a bare array of )?\[[^]]+\]\(#([a-z-]+)\)`)
+
+// Answers returns the answers of the routes in the section's table by "METHOD /path".
+func (d *Document) Answers(s Section) map[string]Answer {
+	answers := make(map[string]Answer)
+	column := -1
+	for _, line := range s.lines {
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if cells[0] == "route" {
+			column = slices.Index(cells, "answer")
+		}
+		if column < 0 || len(cells) <= column {
+			continue
+		}
+		answer := Answer{Fields: fieldsIn(outsideParentheses(cells[column])), Text: cells[column]}
+		if found := object.FindStringSubmatch(answer.Text); found != nil {
+			i := slices.IndexFunc(d.sections, func(s Section) bool { return slug(s.Title) == found[1] })
+			answer.Object = d.sections[i].Title
+		}
+		for _, name := range spans(cells[0]) {
+			if route.MatchString(name) {
+				answers[name] = answer
+			}
+		}
+	}
+	return answers
+}
+
+// Titles returns all headings.
+func (d *Document) Titles() []string {
+	var titles []string
+	for _, s := range d.sections {
+		titles = append(titles, s.Title)
+	}
+	return titles
+}
+
 // Links reports whether the section links to a heading.
 func (s Section) Links(title string) bool {
 	return strings.Contains(strings.Join(s.lines, "\n"), "(#"+slug(title)+")")
@@ -156,11 +230,11 @@ func slug(title string) string {
 	}, title)
 }
 
-var span = regexp.MustCompile("`([^`]+)`")
+var quoted = regexp.MustCompile("`([^`]+)`")
 
 func spans(text string) []string {
 	var names []string
-	for _, found := range span.FindAllStringSubmatch(text, -1) {
+	for _, found := range quoted.FindAllStringSubmatch(text, -1) {
 		names = append(names, found[1])
 	}
 	return names

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import http from "node:http";
 import { after, before, describe, it } from "node:test";
 import { sleep, start, withTimeout } from "./harness.mjs";
-import { Proxy } from "./services.mjs";
+import { ReverseProxy } from "./services.mjs";
 
 const CLIENT = "127.0.0.9"; // the proxies and the server use 127.0.0.1
 const SPOOFED = "203.0.113.9";
@@ -59,7 +59,7 @@ for (const { name, kind, edit, settings, repeats } of behind) {
     before(async () => {
       server = await start({ TRUSTED_PROXIES: "127.0.0.1", ...settings });
       const { port } = new URL(server.url);
-      proxy = await Proxy.start(kind, [port, port, port], edit);
+      proxy = await ReverseProxy.start(kind, [port, port, port], edit);
     });
     after(async () => {
       try {

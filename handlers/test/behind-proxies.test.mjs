@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { sleep, start, transports, withTimeout } from "./harness.mjs";
 import { freePort } from "./processes.mjs";
-import { plain, Proxy } from "./services.mjs";
+import { plain, ReverseProxy } from "./services.mjs";
 
 const { polling, websocket } = transports;
 const changesHost = { nginx: true, apache: true, haproxy: false, caddy: false };
@@ -27,7 +27,7 @@ async function behind(t, kind, { settings, edit = (file) => file } = {}) {
     }
   });
   const inner = new URL(server.url);
-  proxy = await Proxy.start(kind, [inner.port, inner.port, inner.port], edit, port);
+  proxy = await ReverseProxy.start(kind, [inner.port, inner.port, inner.port], edit, port);
   return { server, url, inner: inner.host };
 }
 

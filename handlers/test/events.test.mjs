@@ -88,7 +88,7 @@ for (const [name, transport, database] of variants) {
       const visitor = await server.visitor(transport, "Uzun İsimli Ziyaretçi");
       const tab = await server.connect(transport);
       await tab.ok("rejoin", { thread_id: visitor.thread });
-      const text = "🙂".repeat(60) + "<script>alert(1)</script>  ";
+      const text = `${"🙂".repeat(60)}<script>alert(1)</script>  `;
       const { message } = await visitor.ok("message", { thread_id: visitor.thread, text, client_id: "c-1" });
       const want = { thread_id: visitor.thread, sender_type: "visitor", content_type: "text", content_text: text, client_id: "c-1" };
       assertMessage(message, want);

@@ -153,11 +153,11 @@ export const plain = {
 
 const apacheModules = ["mpm_event", "authz_core", "headers", "proxy", "proxy_http", "proxy_wstunnel"];
 
-// Proxy is nginx, Apache, Caddy or HAProxy with the configuration of deploy/, adapted to the processes' ports and its own; edit
+// ReverseProxy is nginx, Apache, Caddy or HAProxy with the configuration of deploy/, adapted to the processes' ports and its own; edit
 // may change it.
-export class Proxy extends Service {
+export class ReverseProxy extends Service {
   static async start(kind, ports, edit = (file) => file, port = undefined) {
-    const proxy = new Proxy();
+    const proxy = new ReverseProxy();
     proxy.dir = folder(kind);
     port ??= await freePort();
     proxy.url = `http://127.0.0.1:${port}`;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { cluster, transports, withTimeout } from "./harness.mjs";
-import { Proxy } from "./services.mjs";
+import { ReverseProxy } from "./services.mjs";
 
 const CLIENTS = 40; // enough that each process gets some with near certainty
 
@@ -22,7 +22,7 @@ describe("three processes behind", () => {
   for (const kind of ["nginx", "caddy", "haproxy"]) {
     for (const [name, transport] of Object.entries(transports)) {
       it(`${kind}, over ${name}`, async () => {
-        const proxy = await Proxy.start(kind, servers.map((s) => new URL(s.url).port));
+        const proxy = await ReverseProxy.start(kind, servers.map((s) => new URL(s.url).port));
         try {
           // Each client loads the page first, as a browser does, and keeps the cookie.
           const clients = await Promise.all(Array.from({ length: CLIENTS }, async () => {

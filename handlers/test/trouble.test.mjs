@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { io } from "socket.io-client";
 import { sleep, start, withTimeout } from "./harness.mjs";
 import { freePort } from "./processes.mjs";
-import { Postgres, Proxy, Redis } from "./services.mjs";
+import { Postgres, ReverseProxy, Redis } from "./services.mjs";
 
 const FROZEN = 1000 * Number(process.env.SOHBET_TROUBLE_SECONDS ?? 5);
 const VISITORS = 4;
@@ -110,7 +110,7 @@ describe("three processes behind nginx", () => {
     settings = { DATABASE_URL: postgres.url, SECRET_KEY: randomBytes(32).toString("hex"), REDIS_URL: redis.url, TRUSTED_PROXIES: "127.0.0.1" };
     ports = await Promise.all([1, 2, 3].map(freePort));
     for (const PORT of ports) servers.push(await start({ ...settings, PORT: `${PORT}` }));
-    nginx = await Proxy.start("nginx", ports);
+    nginx = await ReverseProxy.start("nginx", ports);
     cookie = await servers[0].signIn();
   });
   after(async () => {

@@ -29,9 +29,15 @@ import { Outbox } from './lib/outbox.js';
 import { BrowserStorage } from './lib/browser-storage.js';
 import { parse } from './lib/time.js';
 import { TypingIn } from './lib/typing.js';
+/** @import { Item, Stored } from './lib/outbox.js' */
 
-/** Drafts and the open conversation belong to this window; unsent messages and preferences must outlive it. */
+/** @typedef {{open: string} & Record<`draft.${string}` | `note.${string}`, string>} Drafts */
+/** @typedef {Stored & {notify: boolean, sound: boolean, keys: boolean}} Kept */
+/** @typedef {typeof parts} Parts */
+
+/** Drafts and the open conversation belong to this window; unsent messages and preferences must outlive it. @type {BrowserStorage<Drafts>} */
 const drafts = new BrowserStorage('sessionStorage', 'sohbet.console.');
+/** @type {BrowserStorage<Kept>} */
 const store = new BrowserStorage('localStorage', 'sohbet.console.');
 
 const session = new Session();
@@ -51,17 +57,17 @@ const parts = { openThread, threads, connection, session };
 // --- error messages ----------------------------------------------------------
 
 let sayTimer = 0;
-/** Shows an error above the conversation, or above the list if only that is visible. */
+/** Shows an error above the conversation, or above the list if only that is visible. @param {string} text */
 function say(text) {
   clearTimeout(sayTimer);
   const inList = narrow() && !openThread.current;
-  for (const [id, here] of [['problem', !inList], ['list-problem', inList]]) {
+  for (const [id, here] of /** @type {const} */ ([['problem', !inList], ['list-problem', inList]])) {
     byId(id).textContent = here ? text : '';
     byId(id).hidden = !here || !text;
   }
   if (text) sayTimer = setTimeout(() => say(''), 10_000);
 }
-const failed = (error) => say(errorText(session, error, 'console.block_failed'));
+const failed = (/** @type {unknown} */ error) => say(errorText(session, error, 'console.block_failed'));
 
 // --- the connection ----------------------------------------------------------
 
@@ -71,10 +77,10 @@ const canned = new CannedReplies();
 const notes = new Notes(openThread, connection, failed);
 
 async function greet() {
-  const { team: now, away, storage: disk, build } = await connection.request('admin_join');
+  const { team: now, storage: disk, build } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
-  showTeam(now ?? { away });
+  showTeam(now);
   showDiskStatus(disk);
   sendPresence();
   outbox.reload();
@@ -83,6 +89,7 @@ async function greet() {
   undelivered.load().catch(() => { /* loaded at the next connect */ });
 }
 
+/** @param {Item} item */
 async function send(item) {
   if (!connection.online) throw new Refused('offline');
   try {
@@ -92,7 +99,7 @@ async function send(item) {
     return answer.message;
   } catch (error) {
     // The session has expired: the message waits until the agent has signed in again.
-    if (error.code !== 'unauthorized') throw error;
+    if (/** @type {Failure} */ (error).code !== 'unauthorized') throw error;
     session.set(true);
     throw new Refused('offline');
   }
@@ -106,7 +113,7 @@ async function entered() {
   if (!openThread.thread) return;
   notes.load().catch(() => { /* loaded at the next connect */ });
   loadDetails(connection, openThread.thread, openEarlier).then((facts) => {
-    if (facts && openThread.current) threads.patch(openThread.current, { email: facts.email ?? '', phone: facts.phone_number ?? '' });
+    if (facts && openThread.current) threads.patch(openThread.current, { email: facts.email, phone: facts.phone_number });
     drawHeader();
   }, () => { /* the list has most of the details */ });
 }
@@ -117,8 +124,8 @@ connection.addEventListener('ready', async () => {
   openThread.sendRead();
 });
 connection.addEventListener('refused', ({ detail: error }) => session.failed(error));
-for (const event of ['message_error', 'error']) {
-  connection.on(event, (problem) => { if (problem?.type === 'unauthorized' || problem?.code === 'unauthorized') session.check(); });
+for (const event of /** @type {const} */ (['message_error', 'error'])) {
+  connection.on(event, ({ type }) => { if (type === 'unauthorized') session.check(); });
 }
 session.addEventListener('ended', () => openThread.composer.keep());
 session.addEventListener('back', () => { if (!connection.online) connection.restart(); });
@@ -132,14 +139,17 @@ document.addEventListener('visibilitychange', () => {
 // --- events ------------------------------------------------------------------
 
 // Each message is sent under its current and its older event name; this drops the second one.
+/** @type {Set<number>} */
 const recent = new Set();
+/** @param {Protocol.Message} message */
 function isNew(message) {
   if (recent.has(message.id)) return false;
   recent.add(message.id);
-  if (recent.size > 500) recent.delete(recent.values().next().value);
+  if (recent.size > 500) recent.delete(/** @type {number} */ (recent.values().next().value));
   return true;
 }
 
+/** @param {Protocol.Message} message */
 function receive(message) {
   if (!isNew(message)) return;
   const id = message.thread_id;
@@ -158,19 +168,19 @@ function receive(message) {
   if (unknown) refreshSoon();
 }
 
-for (const event of ['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin']) connection.on(event, receive);
+for (const event of /** @type {const} */ (['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin'])) connection.on(event, receive);
 connection.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
 // A conversation enters the list with its first message; before that, thread_created only means that a visitor opened the page.
-for (const [event, online] of [['visitor_online', true], ['user_online', true], ['user_offline', false]]) {
+for (const [event, online] of /** @type {const} */ ([['visitor_online', true], ['user_online', true], ['user_offline', false]])) {
   connection.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
     threads.patch(id, { online, ...(who && { name: who }), seen: parse(seen) ?? new Date() });
   });
 }
-connection.on('typing', ({ thread_id: id, sender_type: from, typing: on = true }) => { if (from === 'visitor') visitors.update(id, on); });
-connection.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: Number(last) } : { unread: 0 }));
-connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: Number(last) }); });
+connection.on('typing', ({ thread_id: id, sender_type: from, typing: on }) => { if (from === 'visitor') visitors.update(id, on); });
+connection.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: last } : { unread: 0 }));
+connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: last }); });
 // The retention period of some messages has ended.
-connection.on('messages_deleted', ({ thread_id: id, ids = [] }) => {
+connection.on('messages_deleted', ({ thread_id: id, ids }) => {
   if (id === openThread.current) openThread.messageList.drop(ids);
   refreshSoon();
 });
@@ -239,6 +249,7 @@ openThread.addEventListener('turn', () => {
   if (connection.online) entered(); // otherwise done after the next connect
 });
 
+/** @param {Protocol.EarlierThread} row */
 function openEarlier(row) {
   threads.know({ ...row, display_name: openThread.thread?.name, phone_number: openThread.thread?.phone });
   openThread.open(row.id, { focus: true });
@@ -262,7 +273,7 @@ function undo() {
   if (id) openThread.open(id, { focus: true });
 }
 
-/** Shows the visitor pane in front if it is not next to the conversation, and moves the focus into it. */
+/** Shows the visitor pane in front if it is not next to the conversation, and moves the focus into it. @param {boolean} on */
 function focusDetailsPane(on) {
   if (wide()) {
     byId('facts').focus();
@@ -278,6 +289,7 @@ function leave() {
   else if (narrow()) { openThread.close(); list.focus(id); } else list.focus(id);
 }
 
+/** @param {string | null | undefined} id */
 function go(id) {
   if (!id) return;
   openThread.open(id, { focus: false });
@@ -286,7 +298,7 @@ function go(id) {
 }
 
 const search = listFilters(threads, list);
-const whenOpen = (act) => () => { if (openThread.current) act(); };
+const whenOpen = (/** @type {(id: string) => void} */ act) => () => { if (openThread.current) act(openThread.current); };
 const openSheet = keyboardShortcuts({
   w: () => go(threads.nextWaiting(openThread.current)?.id),
   j: () => go(list.adjacent(openThread.current, 1)),
@@ -298,11 +310,11 @@ const openSheet = keyboardShortcuts({
   i: whenOpen(() => focusDetailsPane(!detailsInFront())),
   b: whenOpen(() => block(parts)),
   x: whenOpen(openExport),
-  Delete: whenOpen(() => deleting.remove(openThread.current)),
+  Delete: whenOpen((id) => deleting.remove(id)),
   z: undo,
 }, store);
 
-/** Ignores the second click of a double click on a toggle button. */
+/** Ignores the second click of a double click on a toggle button. @param {() => unknown} act */
 function once(act) {
   let until = 0;
   return async () => {
@@ -315,7 +327,7 @@ function once(act) {
 
 for (const [id, act] of Object.entries({
   finish: once(() => toggleClosed(parts, say)), reopen: () => toggleClosed(parts, say), block: () => block(parts), unblock: () => block(parts), export: openExport,
-  clear: () => deleting.remove(openThread.current), back: leave, 'facts-open': once(() => focusDetailsPane(!detailsInFront())), 'facts-close': () => focusDetailsPane(false),
+  clear: whenOpen((id) => deleting.remove(id)), back: leave, 'facts-open': once(() => focusDetailsPane(!detailsInFront())), 'facts-close': () => focusDetailsPane(false),
   'canned-open': manageCanned, 'keys-open': openSheet, 'clear-all': clearAll, 'settings-open': () => byId('settings-dialog').showModal(),
 })) byId(id).addEventListener('click', act);
 menu(byId('menu'));
@@ -337,7 +349,7 @@ window.addEventListener('popstate', () => {
   list.focus(id);
 });
 document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape' || event.isComposing || event.target.closest?.('dialog')) return;
+  if (event.key !== 'Escape' || event.isComposing || /** @type {Element} */ (event.target).closest?.('dialog')) return;
   if (detailsInFront()) focusDetailsPane(false);
   else if (openThread.current) leave();
 });

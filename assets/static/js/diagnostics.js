@@ -6,13 +6,15 @@ import { has, lang, t } from './lib/i18n.js';
 import { ago, parse, span } from './lib/time.js';
 
 const every = 5_000;
+/** @typedef {Protocol.Answers['GET /api/diagnostics']} Diagnostics */
+
 const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk', 'origin'];
 
 const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(lang, { maximumFractionDigits: 0 });
-const orNone = (say) => (v) => (v === null ? t('diagnostics.none') : say(v));
-const milliseconds = (v) => t('diagnostics.ms', { n: number.format(v) });
-const bytes = (v) => (v >= 2 ** 30 ? t('diagnostics.gb', { n: number.format(v / 2 ** 30) }) : t('diagnostics.mb', { n: number.format(v / 2 ** 20) }));
+const orNone = (/** @type {(v: number) => string} */ say) => (/** @type {number | null} */ v) => (v === null ? t('diagnostics.none') : say(v));
+const milliseconds = (/** @type {number} */ v) => t('diagnostics.ms', { n: number.format(v) });
+const bytes = (/** @type {number} */ v) => (v >= 2 ** 30 ? t('diagnostics.gb', { n: number.format(v / 2 ** 30) }) : t('diagnostics.mb', { n: number.format(v / 2 ** 20) }));
 
 const charts = {
   messages: new Chart(t('diagnostics.messages'), orNone((v) => number.format(v))),
@@ -28,28 +30,31 @@ async function refresh(fresh = false) {
     show(await get(`../api/diagnostics${fresh ? '?fresh=1' : ''}`));
     showProblem(byId('trouble'), '');
   } catch (e) {
-    if (e.status === 401) location.assign('../login');
+    if (/** @type {Failure} */ (e).status === 401) location.assign('../login');
     else showProblem(byId('trouble'), t('diagnostics.no_answer'));
   }
-  document.querySelector('.gauges').dataset.told = '';
+  /** @type {HTMLElement} */ (document.querySelector('.gauges')).dataset.told = '';
 }
 
+/** @param {Diagnostics} found */
 function show(found) {
   byId('build').textContent = t('diagnostics.build', { version: found.version, time: span(Math.floor(found.uptime_seconds / 60)) });
   const points = found.samples.map((s) => ({ ...s, at: new Date(s.at) }));
-  for (const [name, chart] of Object.entries(charts)) chart.show(points.map((s) => ({ at: s.at, value: s[name] })));
+  for (const name of /** @type {(keyof typeof charts)[]} */ (Object.keys(charts))) charts[name].show(points.map((s) => ({ at: s.at, value: s[name] })));
   charts.waiting.node.hidden = found.checks.telegram.status === 'off';
   byId('checks').replaceChildren(...order.filter((name) => name in found.checks && (name !== 'redis' || found.checks.redis.status !== 'off')).map((name) => checkRow(name, found.checks[name])));
   showRepairs(found.repairs);
   if (document.activeElement !== byId('level')) byId('level').value = found.log_level;
 }
 
-/** Why a check failed, in the page's language; the server's own text if there is no translation. */
+/** Why a check failed, in the page's language; the server's own text if there is no translation. @param {Protocol.Check} check */
 function why({ reason, detail, last_contact: last, chat_id: number, origin, host }) {
   const key = `diagnostics.reason_${reason}`;
-  return reason && has(key) ? t(key, { when: last ? ago(parse(last)) : '', number, origin, host }) : detail;
+  const since = parse(last);
+  return reason && has(key) ? t(key, { when: since ? ago(since) : '', number, origin, host }) : detail;
 }
 
+/** @param {string} name @param {Protocol.Check} check */
 function checkRow(name, check) {
   const lastGood = parse(check.last_ok);
   const state = t(`diagnostics.state_${check.status}`);
@@ -65,7 +70,7 @@ function checkRow(name, check) {
     make('p', { className: 'when' }, when));
 }
 
-/** Rows are made only once, because a repair may be running or show its result. */
+/** Rows are made only once, because a repair may be running or show its result. @param {string[]} names */
 function showRepairs(names) {
   const listed = byId('repairs');
   if (listed.childElementCount === names.length) return;
@@ -77,6 +82,7 @@ function showRepairs(names) {
   }));
 }
 
+/** @param {string} name @param {HTMLButtonElement} button @param {HTMLElement} outcome */
 async function repair(name, button, outcome) {
   button.disabled = true;
   outcome.hidden = true;
@@ -86,7 +92,7 @@ async function repair(name, button, outcome) {
     outcome.textContent = t(`diagnostics.done_${name}`, values);
     outcome.classList.remove('failed');
   } catch (e) {
-    outcome.textContent = e.message || t('diagnostics.no_answer');
+    outcome.textContent = /** @type {Failure} */ (e).message || t('diagnostics.no_answer');
     outcome.classList.add('failed');
   }
   outcome.hidden = false;
@@ -94,15 +100,16 @@ async function repair(name, button, outcome) {
   await refresh(true);
 }
 
-byId('check').addEventListener('click', async (e) => {
-  e.target.disabled = true;
+const check = byId('check');
+check.addEventListener('click', async () => {
+  check.disabled = true;
   await refresh(true);
-  e.target.disabled = false;
+  check.disabled = false;
 });
 
-byId('level').addEventListener('change', async (e) => {
+byId('level').addEventListener('change', async () => {
   try {
-    const { log_level: level } = await post('../api/diagnostics/log-level', { level: e.target.value });
+    const { log_level: level } = await post('../api/diagnostics/log-level', { level: byId('level').value });
     byId('level-said').textContent = t('diagnostics.level_set', { level });
   } catch {
     byId('level-said').textContent = t('diagnostics.no_answer');

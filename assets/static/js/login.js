@@ -8,16 +8,23 @@ const withPassword = page.dataset.password === 'true';
 const ask = byId('ask');
 const verify = byId('verify');
 
-/** The text for an error. */
-function words(error, fallback) {
+/** The text for an error. @param {unknown} thrown @param {string} fallback */
+function words(thrown, fallback) {
+  const error = /** @type {Failure} */ (thrown);
   if (error.status === 429) return error.retryAfter ? count('login.wait', Math.ceil(error.retryAfter / 60)) : t('login.wait_some');
   if (error.code === 'network') return t('login.offline');
   if (error.code === 'code_not_delivered') return t('login.not_delivered');
-  if (error.status >= 500) return t('login.server');
+  if (error.status && error.status >= 500) return t('login.server');
   return t(fallback);
 }
 
-/** Runs one request at a time per form: a second click during a request is ignored. */
+/**
+ * Runs one request at a time per form: a second click during a request is ignored.
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement} button
+ * @param {HTMLElement} problem
+ * @param {() => Promise<string>} run resolves with the text of an error, '' for none
+ */
 function step(form, button, problem, run) {
   let busy = false;
   form.addEventListener('submit', async (event) => {
@@ -73,8 +80,9 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
   }
   try {
     const answer = await post(withPassword ? 'admin/verify-otp' : 'verify-otp', { otp });
+    const to = 'redirect' in answer ? answer.redirect : '';
     // Redirects only to a path on this server.
-    location.assign(/^\/(?![/\\])/.test(answer.redirect ?? '') ? answer.redirect : 'admin');
+    location.assign(/^\/(?![/\\])/.test(to) ? to : 'admin');
     return '';
   } catch (error) {
     code.select();
@@ -82,9 +90,10 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
   }
 });
 
-byId('code').addEventListener('input', (event) => {
-  const digits = event.target.value.replace(/\D/g, '').slice(0, 6);
-  if (digits !== event.target.value) event.target.value = digits;
+byId('code').addEventListener('input', () => {
+  const code = byId('code');
+  const digits = code.value.replace(/\D/g, '').slice(0, 6);
+  if (digits !== code.value) code.value = digits;
   if (digits.length === 6) byId('verify-button').click();
 });
 

@@ -13,14 +13,16 @@ import { TypingIn, TypingOut } from './lib/typing.js';
 import { connectionBar } from './lib/connection-bar.js';
 import { PromptArea } from './visitor/prompt-area.js';
 import { teamLine } from './visitor/team-status.js';
+/** @import { Item, Stored } from './lib/outbox.js' */
 
 const HEARTBEAT = 30_000;
+/** Texts for the connection's states. @type {Lookup<string>} */
+const TROUBLE = { connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' };
 
+/** @typedef {Stored & {visitor: Visitor, draft: string, sound: boolean, seen: number}} Kept */
+
+/** @type {BrowserStorage<Kept>} */
 const store = new BrowserStorage('localStorage', 'sohbet.');
-/**
- * The visitor: {name, phone, thread, read, seen, reach, person}. thread is the visitor's only credential and must not enter a
- * URL; person is the id of the embedding site's signed-in user, if any.
- */
 let me = store.get('visitor');
 
 const connection = new Connection(join, (timeout) => (me?.thread ? connection.request('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
@@ -31,7 +33,7 @@ const typing = new TypingOut((on) => { if (me?.thread) connection.emit('typing',
 const typist = new TypingIn((_, name) => showTyping(name !== null));
 const composer = new Composer({
   send: async (text, attachments) => {
-    const thread = me.thread ?? '';
+    const thread = me?.thread ?? '';
     if (attachments.length) await (await import('./lib/upload.js')).sendAll(outbox, thread, text, attachments);
     else outbox.add(thread, text);
     messageList.toEnd();
@@ -49,8 +51,8 @@ const bar = connectionBar(connection, outbox);
 let readSent = 0;
 let deliveredSent = 0;
 const { agent } = byId('talk').dataset;
-/** The team's state as last sent by the server: {away, until, typical_reply_seconds, hours}. */
-let team = JSON.parse(byId('talk').dataset.team);
+/** The team's state as last sent by the server. @type {Protocol.Team} */
+let team = JSON.parse(/** @type {string} */ (byId('talk').dataset.team));
 /** Exceptional states of this conversation; rating is the visitor's last one, 0 = none. */
 const situation = { blocked: false, closed: false, ended: false, rating: 0 };
 const promptArea = new PromptArea(() => {
@@ -58,29 +60,32 @@ const promptArea = new PromptArea(() => {
   if (situation.blocked) return ['blocked', {}];
   if (situation.closed) {
     return ['closed', { score: situation.rating, rate: async (score, comment) => {
-      await connection.request('rate', { thread_id: me.thread, score, ...(comment && { comment }) });
+      await connection.request('rate', { thread_id: threadID(), score, ...(comment && { comment }) });
       situation.rating = score;
     } }];
   }
   if (situation.ended) return ['ended', {}];
   // Asked once, after the visitor's first message, if the team is away.
   if (!team.away || !me.thread || me.reach !== undefined || !messageList.lastOwn()) return null;
-  const done = (reach) => {
-    remember({ ...me, reach });
+  const done = (/** @type {boolean} */ reach) => {
+    if (me) remember({ ...me, reach });
     promptArea.refresh();
     composer.focus();
   };
   return ['away', {
     phone: me.phone ?? '', dismiss: () => done(false),
     contact: async (how) => {
-      await connection.request('contact', { thread_id: me.thread, ...how });
+      await connection.request('contact', { thread_id: threadID(), ...how });
       done(true);
     },
   }];
 });
 
 /** The face of the team or agent, as in the page's header. */
-function agentFace() { return byId('team-face').firstElementChild.cloneNode(true); }
+function agentFace() { return /** @type {Element} */ (byId('team-face').firstElementChild).cloneNode(true); }
+
+/** The id of the open conversation; '' before there is one. */
+function threadID() { return me?.thread ?? ''; }
 
 // --- joining -----------------------------------------------------------------
 
@@ -98,26 +103,27 @@ async function join() {
   if (answer.build && !import.meta.url.includes(answer.build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(answer.build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   messageHistory.turnTo(answer.thread_id);
   // In a new conversation there are no older messages that may have been read elsewhere.
-  remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id ?? 0) });
-  Object.assign(situation, { blocked: false, closed: answer.status === 'closed', rating: answer.rating ?? 0 });
-  showTeam(answer.team ?? { ...team, away: Boolean(answer.away) });
+  remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id) });
+  Object.assign(situation, { blocked: false, closed: answer.status === 'closed', rating: answer.rating });
+  showTeam(answer.team);
   await messageHistory.catchUp();
-  messageList.read(me.read);
-  messageList.delivered(answer.team_received_id ?? 0);
+  messageList.read(Number(me.read));
+  messageList.delivered(answer.team_received_id);
   outbox.reload();
   sendDelivered();
   countUnread();
   promptArea.refresh();
 }
 
-const vouched = ({ id, hash, email }) => ({ identity: { id, hash }, ...(email && { email }) });
+const vouched = (/** @type {Person} */ { id, hash, email }) => ({ identity: { id, hash }, ...(email && { email }) });
 
-/** Shows messages of the history, and removes those that the server already has from the outbox. */
+/** Shows messages of the history, and removes those that the server already has from the outbox. @param {Protocol.Message[]} messages */
 function take(messages) {
   messageList.add(messages);
   for (const message of messages) if (message.client_id) outbox.acknowledge(message.client_id, message);
 }
 
+/** @param {Item} item */
 async function send(item) {
   const thread = me?.thread;
   if (!thread || !connection.online) throw new Refused('offline');
@@ -127,7 +133,8 @@ async function send(item) {
     });
     return answer.message;
   } catch (error) {
-    if (error.code !== 'unauthorized' && error.code !== 'not_found') throw error;
+    const { code = '' } = /** @type {Failure} */ (error);
+    if (code !== 'unauthorized' && code !== 'not_found') throw error;
     // The server does not know that this socket joined, or the thread is gone: join again.
     await join();
     throw new Refused('timeout');
@@ -136,6 +143,7 @@ async function send(item) {
 
 /** Empties the page after the conversation was deleted, except for unsent messages. */
 function startOver() {
+  if (!me) return;
   situation.ended = messageList.size > 0;
   situation.closed = false;
   messageList.reset();
@@ -148,6 +156,7 @@ function startOver() {
   for (const item of outbox.items) messageList.pending(item, item.failed ? 'failed' : 'waiting');
 }
 
+/** @param {Visitor} next */
 function remember(next) {
   me = next;
   store.set('visitor', next);
@@ -155,6 +164,7 @@ function remember(next) {
 
 // --- events of the server ----------------------------------------------------
 
+/** @param {Protocol.Message} message */
 function receive(message) {
   if (!me?.thread || message.thread_id !== me.thread) return;
   messageList.add([message], { lively: true });
@@ -181,16 +191,16 @@ function countUnread() {
 }
 
 connection.on('message', receive).on('message_from_admin', receive);
-connection.on('typing', ({ thread_id: thread, sender_type: from, typing: on = true }) => {
+connection.on('typing', ({ thread_id: thread, sender_type: from, typing: on }) => {
   if (thread === me?.thread && from !== 'visitor') typist.update('team', on);
 });
 connection.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
-  if (thread !== me?.thread || reader === 'visitor') return;
-  messageList.read(Number(lastID));
-  remember({ ...me, read: Number(lastID) });
+  if (!me || thread !== me.thread || reader === 'visitor') return;
+  messageList.read(lastID);
+  remember({ ...me, read: lastID });
 });
-for (const event of ['message_edited', 'message_reaction']) connection.on(event, (message) => { if (message.thread_id === me?.thread) messageList.edit(message); });
-connection.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') messageList.delivered(Number(lastID)); });
+for (const event of /** @type {const} */ (['message_edited', 'message_reaction'])) connection.on(event, (message) => { if (message.thread_id === me?.thread) messageList.edit(message); });
+connection.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') messageList.delivered(lastID); });
 connection.on('team_status', showTeam);
 connection.on('thread_status', ({ thread_id: thread, status }) => {
   if (thread !== me?.thread) return;
@@ -199,7 +209,7 @@ connection.on('thread_status', ({ thread_id: thread, status }) => {
   promptArea.refresh();
 });
 // The retention period of some messages has ended.
-connection.on('messages_deleted', ({ thread_id: thread, ids = [] }) => { if (thread === me?.thread) messageList.drop(ids); });
+connection.on('messages_deleted', ({ thread_id: thread, ids }) => { if (thread === me?.thread) messageList.drop(ids); });
 // An agent deleted the conversation. Its id remains valid: the next message creates it again.
 connection.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
 connection.addEventListener('state', showState);
@@ -254,7 +264,7 @@ function sendDelivered() {
   const last = messageList.lastTheirs;
   if (last <= Math.max(deliveredSent, readSent) || messageList.watched) return;
   deliveredSent = last;
-  connection.emit('delivered', { thread_id: me.thread, last_id: last });
+  connection.emit('delivered', { thread_id: threadID(), last_id: last });
 }
 
 /** Sends the team a read mark; if that fails, it is sent again after the next connect. */
@@ -262,7 +272,7 @@ function sendRead() {
   const last = messageList.lastTheirs;
   if (last <= readSent || !connection.online || !messageList.watched) return;
   readSent = last;
-  connection.request('read', { thread_id: me.thread, last_id: last }).catch(() => { if (readSent === last) readSent = 0; });
+  connection.request('read', { thread_id: threadID(), last_id: last }).catch(() => { if (readSent === last) readSent = 0; });
 }
 
 setInterval(() => {
@@ -271,6 +281,7 @@ setInterval(() => {
 
 // --- what the page shows -----------------------------------------------------
 
+/** @param {boolean} on */
 function showTyping(on) {
   const follow = messageList.watched;
   byId('typing').hidden = !on;
@@ -278,13 +289,14 @@ function showTyping(on) {
   if (on && follow) messageList.toEnd();
 }
 
-/** The team has blocked or unblocked this visitor. The visitor's messages stay on the page, marked as not sent. */
+/** The team has blocked or unblocked this visitor. The visitor's messages stay on the page, marked as not sent. @param {boolean} on */
 function setBlocked(on) {
   situation.blocked = on;
   showState();
   promptArea.refresh();
 }
 
+/** @param {Protocol.Team} now */
 function showTeam(now) {
   team = now;
   showState();
@@ -292,18 +304,19 @@ function showTeam(now) {
 }
 
 function showState() {
-  const trouble = situation.blocked ? 'state_blocked' : me && { connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' }[connection.state];
+  const trouble = situation.blocked ? 'state_blocked' : me && TROUBLE[connection.state];
   byId('state').textContent = trouble ? t(`visitor.${trouble}`) : teamLine(team) || t(me ? 'visitor.state_online' : 'visitor.state_start');
   byId('talk').dataset.connection = connection.state;
 }
 
+/** @param {{focus: boolean}} how */
 function openTalk({ focus }) {
   byId('talk').dataset.stage = 'talk';
   byId('conversation').hidden = false;
   composer.fill(store.get('draft'));
   for (const item of outbox.items) messageList.pending(item, item.failed ? 'failed' : 'waiting');
   if (!document.querySelector('.hello')) {
-    byId('log').before(make('div', { className: 'hello' }, agentFace(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
+    byId('log').before(make('div', { className: 'hello' }, agentFace(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me?.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
   }
   showState();
   bar.refresh();
@@ -329,8 +342,9 @@ form.addEventListener('submit', (event) => {
 });
 
 // In another tab the visitor gave the name, or the conversation changed.
-store.watch((key, value) => {
-  if (key !== 'visitor' || !value) return;
+store.watch((key, changed) => {
+  if (key !== 'visitor' || !changed) return;
+  const value = /** @type {Visitor} */ (changed);
   const first = !me;
   const elsewhere = Boolean(value.thread) && value.thread !== me?.thread;
   const moved = elsewhere && Boolean(me?.thread);
@@ -373,7 +387,7 @@ export const page = {
     if (me) composer.focus();
     else form.elements.name.focus({ preventScroll: true });
   },
-  /** The embedding site has identified its user. The conversation of another user is removed from this browser. */
+  /** The embedding site has identified its user. The conversation of another user is removed from this browser. @param {Person} person */
   introduce(person) {
     if (me?.person && me.person !== person.id) {
       page.forget();
@@ -382,7 +396,7 @@ export const page = {
     host.person = person;
     if (!me && !person.name) return; // the visitor is asked for the name, and then both are sent
     const first = !me;
-    remember({ name: person.name, phone: person.phone ?? '', thread: null, ...me, person: person.id });
+    remember({ name: person.name ?? '', phone: person.phone ?? '', thread: null, ...me, person: person.id });
     if (first) openTalk({ focus: false });
     connection.rejoin();
   },

@@ -9,6 +9,7 @@ const box = byId('talk');
 
 /** The id of the newest message of the team that the visitor has seen. */
 let seen = store.get('seen') ?? 0;
+/** @type {boolean | null} */
 let had = null;
 
 function look() {
@@ -28,9 +29,10 @@ function report() {
   send('talk', has);
 }
 
-function open({ phone = false } = {}) {
+/** @param {{phone: boolean}} how */
+function open({ phone }) {
   box.hidden = false;
-  messageList.onVisible();
+  messageList.scrolled();
   look();
   // On a phone the text field is not focused, because the keyboard would cover half of the screen.
   if (phone) box.focus({ preventScroll: true }); else page.focus();

@@ -2,15 +2,19 @@
 // the agent switches it on; no permission is requested when the page loads.
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { FILE_TEXTS } from '../lib/message-entry.js';
 import { canRing, ring } from '../lib/sound.js';
 import * as push from './push-subscription.js';
+/** @import { BrowserStorage } from '../lib/browser-storage.js' */
+/** @import { Kept } from '../console.js' */
+/** @import { ThreadStore } from './thread-store.js' */
 
 const LONGEST = 140;
 
 const canNotify = () => typeof Notification === 'function';
 
 /**
- * @param {BrowserStorage} store
+ * @param {BrowserStorage<Kept>} store
  * @param {ThreadStore} threads
  * @param {(id: string) => void} open opens a conversation
  * @param {(text: string) => void} say
@@ -63,12 +67,15 @@ export function alerts(store, threads, open, say) {
     if (id) open(id);
   });
 
-  /** Alerts the agent to a visitor's message; `watched`: it is visible in this console. */
+  /**
+   * Alerts the agent to a visitor's message; `watched`: it is visible in this console.
+   * @param {Protocol.Message} message @param {string} name @param {boolean} watched
+   */
   return function told(message, name, watched) {
     if (watched) return;
     if (store.get('sound')) ring();
     if (!document.hidden || !on() || pushed) return; // a push notification is shown instead
-    const kind = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' }[message.content_type];
+    const kind = FILE_TEXTS[message.content_type];
     const text = message.content_text || (kind ? t(kind) : '');
     try {
       const note = new Notification(name, { body: text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text, tag: `sohbet-${message.thread_id}`, icon: './favicon.svg' });

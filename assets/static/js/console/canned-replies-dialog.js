@@ -2,6 +2,8 @@
 import { post } from '../lib/api.js';
 import { byId, icon, make, showProblem } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+/** @import { CannedReplies } from './canned-replies.js' */
+/** @import { Session } from './session.js' */
 
 const SHORTCUT = /^[\p{L}\p{N}_-]{1,32}$/u;
 
@@ -10,8 +12,10 @@ export function cannedRepliesDialog(canned, session) {
   const dialog = byId('canned-dialog');
   const form = byId('canned-form');
   const [shortcut, text, problem] = [byId('canned-shortcut'), byId('canned-text'), byId('canned-problem')];
+  /** @type {Protocol.CannedReply | null} */
   let changing = null; // the reply being edited; null = a new one
 
+  /** @param {Protocol.CannedReply | null} reply */
   function fill(reply) {
     changing = reply;
     shortcut.value = reply?.shortcut ?? '';
@@ -19,9 +23,10 @@ export function cannedRepliesDialog(canned, session) {
     byId('canned-form-title').textContent = t(reply ? 'console.canned_change' : 'console.canned_new');
     byId('canned-new').hidden = !reply;
     complain('');
-    for (const row of byId('canned-all').children) row.classList.toggle('chosen', row.dataset.reply === String(reply?.id));
+    for (const row of /** @type {NodeListOf<HTMLElement>} */ (byId('canned-all').querySelectorAll('[data-reply]'))) row.classList.toggle('chosen', row.dataset.reply === String(reply?.id));
   }
 
+  /** @param {string} words @param {HTMLElement | null} field */
   function complain(words, field = null) {
     showProblem(problem, words);
     for (const one of [shortcut, text]) one.toggleAttribute('aria-invalid', one === field);
@@ -29,10 +34,12 @@ export function cannedRepliesDialog(canned, session) {
     field?.focus();
   }
 
+  /** @param {unknown} error */
   function why(error) {
     if (session.failed(error)) return t('console.expired');
-    if (error.code === 'conflict') return t('console.canned_taken', { shortcut: shortcut.value.trim().replace(/^\//, '') });
-    return t(error.code === 'network' ? 'console.list_offline' : 'console.canned_failed');
+    const { code } = /** @type {Failure} */ (error);
+    if (code === 'conflict') return t('console.canned_taken', { shortcut: shortcut.value.trim().replace(/^\//, '') });
+    return t(code === 'network' ? 'console.list_offline' : 'console.canned_failed');
   }
 
   function draw() {
@@ -45,6 +52,7 @@ export function cannedRepliesDialog(canned, session) {
       }, icon('trash')))));
   }
 
+  /** @param {Protocol.CannedReply} reply */
   async function remove(reply) {
     try {
       await post('api/canned/delete', { id: reply.id });
@@ -72,7 +80,7 @@ export function cannedRepliesDialog(canned, session) {
       }
       await canned.load();
     } catch (error) {
-      complain(why(error), error.code === 'conflict' ? shortcut : null);
+      complain(why(error), /** @type {Failure} */ (error).code === 'conflict' ? shortcut : null);
     } finally {
       button.disabled = false;
     }

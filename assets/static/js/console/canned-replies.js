@@ -6,9 +6,9 @@ import { count, lang } from '../lib/i18n.js';
 const MOST = 8;
 const TOKEN = /(^|\s)\/([\p{L}\p{N}_-]*)$/u;
 
-const fold = (text) => text.toLocaleLowerCase(lang).normalize('NFKD').replace(/\p{M}/gu, '').replaceAll('ı', 'i');
+const fold = (/** @type {string} */ text) => text.toLocaleLowerCase(lang).normalize('NFKD').replace(/\p{M}/gu, '').replaceAll('ı', 'i');
 
-/** The rank of a match: at the start of the shortcut, elsewhere in the shortcut, in the text. */
+/** The rank of a match: at the start of the shortcut, elsewhere in the shortcut, in the text. @param {Protocol.CannedReply} reply @param {string} wanted */
 function rank(reply, wanted) {
   const shortcut = fold(reply.shortcut);
   if (shortcut.startsWith(wanted)) return 0;
@@ -18,6 +18,7 @@ function rank(reply, wanted) {
 
 /** Events: `change` (the list changed). */
 export class CannedReplies extends EventTarget {
+  /** @type {Protocol.CannedReply[]} */
   all = [];
   #round = 0;
 
@@ -30,6 +31,7 @@ export class CannedReplies extends EventTarget {
     this.dispatchEvent(new Event('change'));
   }
 
+  /** @param {string} query */
   find(query) {
     const wanted = fold(query);
     const ranked = this.all.map((reply) => ({ reply, rank: rank(reply, wanted) })).filter((one) => one.rank < 3);
@@ -37,7 +39,7 @@ export class CannedReplies extends EventTarget {
   }
 }
 
-/** The text of a reply with placeholders replaced. */
+/** The text of a reply with placeholders replaced. @param {string} text @param {{name: string}} values */
 export const filled = (text, { name }) => text.replaceAll('{name}', () => name);
 
 /**
@@ -50,8 +52,10 @@ export function cannedPopup(canned, { name, manage }) {
   const popup = byId('canned');
   const list = byId('canned-list');
   const said = byId('canned-said');
+  /** @type {Protocol.CannedReply[]} */
   let found = [];
   let at = 0;
+  /** @type {string | null} */
   let dismissed = null; // the text for which it was closed by Escape
 
   const open = () => !popup.hidden;
@@ -95,6 +99,7 @@ export function cannedPopup(canned, { name, manage }) {
     mark();
   }
 
+  /** @param {Protocol.CannedReply} reply */
   function take(reply) {
     const asked = token();
     if (!asked) return;
@@ -115,6 +120,7 @@ export function cannedPopup(canned, { name, manage }) {
   // Runs before the composer's and the console's key handlers: while the list is open, it takes these keys.
   field.addEventListener('keydown', (event) => {
     if (!open() || event.isComposing) return;
+    /** @type {Lookup<() => void>} */
     const acts = {
       ArrowDown: () => { at = (at + 1) % found.length; mark(); },
       ArrowUp: () => { at = (at - 1 + found.length) % found.length; mark(); },

@@ -2,26 +2,43 @@
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { newID } from '../lib/outbox.js';
+/** @import { Connection } from '../lib/connection.js' */
+/** @import { Entry } from '../lib/message-entry.js' */
+/** @import { OpenThread } from './open-thread.js' */
+
+/** @typedef {'reply' | 'note' | 'edit'} Mode */
+
+/** Why a note or an edit was not stored, by error code. @type {Lookup<string>} */
+const REASONS = {
+  offline: 'console.unsent_offline', timeout: 'console.unsent_offline', rate_limit_exceeded: 'talk.failed_rate_limit_exceeded', unauthorized: 'console.expired',
+};
 
 /**
  * @param {OpenThread} openThread
  * @param {Connection} connection
- * @param {(note: object) => void} noted called with a note that was stored
- * @returns {{turnTo: (mode: 'reply'|'note', o?: {focus?: boolean}) => void, mode: string}}
+ * @param {(note: Protocol.Note) => void} noted called with a note that was stored
  */
 export function composerModes(openThread, connection, noted) {
   const form = byId('composer');
   const editBar = byId('edit-bar');
+  /** @type {Record<string, HTMLElement>} */
   const buttons = { reply: byId('mode-reply'), note: byId('mode-note') };
+  /** @type {Mode} */
   let mode = 'reply';
+  /** @type {{id: number, text: string} | null} */
   let edited = null;
-  let tried = null; // {text, id}: the last note sent and its client_id; it may have been stored although the request failed
+  /** @type {{text: string, id: string} | null} */
+  let tried = null; // the last note sent and its client_id; it may have been stored although the request failed
 
+  /** @param {unknown} error */
   function why(error) {
-    return t({ offline: 'console.unsent_offline', timeout: 'console.unsent_offline', rate_limit_exceeded: 'talk.failed_rate_limit_exceeded', unauthorized: 'console.expired' }[error.code] ?? 'console.unsent');
+    return t(REASONS[/** @type {Failure} */ (error).code ?? ''] ?? 'console.unsent');
   }
 
-  /** Runs `send`; if it fails, restores the text unless something else is being written. */
+  /**
+   * Runs `send`; if it fails, restores the text unless something else is being written.
+   * @param {string} text @param {string} thread @param {() => Promise<void>} send
+   */
   async function sendOr(text, thread, send) {
     const was = mode;
     try {
@@ -38,30 +55,36 @@ export function composerModes(openThread, connection, noted) {
     }
   }
 
-  function note(text) {
+  /** @param {string} text */
+  async function note(text) {
     const thread = openThread.current;
+    if (!thread) return;
     if (tried?.text !== text) tried = { text, id: newID() };
-    return sendOr(text, thread, async () => {
-      const { note: stored } = await connection.request('note', { thread_id: thread, text, client_id: tried.id });
+    const { id } = tried;
+    await sendOr(text, thread, async () => {
+      const { note: stored } = await connection.request('note', { thread_id: thread, text, client_id: id });
       tried = null;
       noted(stored);
     });
   }
 
-  function correct(text) {
+  /** @param {string} text */
+  async function correct(text) {
     const thread = openThread.current;
+    if (!thread || !edited) return;
     const { id } = edited;
     if (text === edited.text) {
       turnTo('reply', { focus: true });
-      return undefined;
+      return;
     }
-    return sendOr(text, thread, async () => {
+    await sendOr(text, thread, async () => {
       const { message } = await connection.request('edit_message', { thread_id: thread, id, text });
       if (openThread.current === thread) openThread.messageList.edit(message);
       if (edited?.id === id) turnTo('reply', { focus: true });
     });
   }
 
+  /** @param {Mode} next */
   function turnTo(next, { focus = false } = {}) {
     mode = next;
     form.dataset.mode = next;
@@ -83,6 +106,7 @@ export function composerModes(openThread, connection, noted) {
     byId('send').setAttribute('aria-label', byId('send').title);
   }
 
+  /** @param {Entry} entry */
   function edit(entry) {
     edited = { id: entry.id, text: entry.text };
     turnTo('edit');

@@ -2,13 +2,13 @@
 import { byId, showProblem } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
-/** Ignores case and accents: "sil" matches "SİL". */
+/** Ignores case and accents: "sil" matches "SİL". @param {string} text */
 const fold = (text) => text.trim().normalize('NFD').replace(/\p{M}/gu, '').toUpperCase();
 
 /**
  * Asks, and runs `act` if the answer is yes; if act throws, the dialog shows the error and stays open. Resolves with whether it was done.
  * With `option` there is a checkbox, whose state is passed to act. With `word`, that word has to be typed first.
- * @param {{title: string, text: string, yes: string, option?: string, word?: string, act: (ticked: boolean) => Promise<void>, problem: (error) => string}} o
+ * @param {{title: string, text: string, yes: string, option?: string, word?: string, act: (ticked: boolean) => Promise<unknown>, problem: (error: unknown) => string}} o
  */
 export function confirm({ title, text, yes, option = '', word = '', act, problem }) {
   const dialog = byId('confirm');
@@ -17,18 +17,19 @@ export function confirm({ title, text, yes, option = '', word = '', act, problem
   byId('confirm-word').hidden = !word;
   byId('confirm-ask').textContent = word && t('console.confirm_word', { word });
   field.value = '';
-  field.oninput = () => { button.disabled = fold(field.value) !== fold(word); };
+  const typed = () => { button.disabled = fold(field.value) !== fold(word); };
+  field.oninput = typed;
   field.onkeydown = (event) => {
     if (event.key !== 'Enter') return;
     event.preventDefault(); // otherwise Enter would press the form's first button, which is "no"
     button.click();
   };
-  field.oninput();
+  typed();
   byId('confirm-title').textContent = title;
   byId('confirm-text').textContent = text;
   button.textContent = yes;
   byId('confirm-option').hidden = !option;
-  byId('confirm-option').lastElementChild.textContent = option;
+  /** @type {Element} */ (byId('confirm-option').lastElementChild).textContent = option;
   byId('confirm-check').checked = false;
   showProblem(byId('confirm-problem'), '');
   dialog.returnValue = '';

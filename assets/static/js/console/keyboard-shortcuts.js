@@ -2,6 +2,8 @@
 // users of speech input (WCAG 2.1.4), and are inactive while the agent types.
 import { byId, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+/** @import { BrowserStorage } from '../lib/browser-storage.js' */
+/** @import { Kept } from '../console.js' */
 
 /** Shortcuts outside of text fields. Letters are listed in lower case and shown as on the keyboard. */
 const SHEET = [
@@ -14,14 +16,14 @@ const WRITING = [['/', 'console.key_canned'], ['↑', 'console.key_edit'], ['Ent
 
 /**
  * @param {Record<string, () => void>} acts by key
- * @param {BrowserStorage} store stores whether single-character shortcuts are on
+ * @param {BrowserStorage<Kept>} store stores whether single-character shortcuts are on
  * @returns {() => void} opens the list
  */
 export function keyboardShortcuts(acts, store) {
   const dialog = byId('keys-dialog');
   const box = byId('keys-on');
-  const cap = (key) => make('kbd', {}, key === 'Delete' ? t('console.cap_delete') : key.length === 1 ? key.toUpperCase() : key);
-  const lines = (pairs) => pairs.map(([key, text]) => make('div', {}, make('dt', {}, ...key.split(' + ').flatMap((k, i) => (i ? [' + ', cap(k)] : [cap(k)]))), make('dd', {}, t(text))));
+  const cap = (/** @type {string} */ key) => make('kbd', {}, key === 'Delete' ? t('console.cap_delete') : key.length === 1 ? key.toUpperCase() : key);
+  const lines = (/** @type {string[][]} */ pairs) => pairs.map(([key, text]) => make('div', {}, make('dt', {}, ...key.split(' + ').flatMap((k, i) => (i ? [' + ', cap(k)] : [cap(k)]))), make('dd', {}, t(text))));
   byId('keys-list').replaceChildren(...lines(SHEET));
   byId('keys-writing').replaceChildren(...lines(WRITING));
   box.checked = store.get('keys') !== false;
@@ -31,7 +33,7 @@ export function keyboardShortcuts(acts, store) {
   document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !box.checked) return;
     // A field in a dialog that was just closed keeps the focus until the next frame, and must not suppress shortcuts.
-    if (event.target.closest?.('input, textarea, select, dialog, [contenteditable]')?.getClientRects().length) return;
+    if (/** @type {Element} */ (event.target).closest?.('input, textarea, select, dialog, [contenteditable]')?.getClientRects().length) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const act = key === '?' ? open : acts[key];
     if (!act) return;

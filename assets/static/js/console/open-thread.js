@@ -8,22 +8,39 @@ import { MessageList } from '../lib/message-list.js';
 import { TypingOut } from '../lib/typing.js';
 import { sendAll } from '../lib/upload.js';
 import { show } from './panes.js';
+/** @import { BrowserStorage } from '../lib/browser-storage.js' */
+/** @import { Connection } from '../lib/connection.js' */
+/** @import { Entry } from '../lib/message-entry.js' */
+/** @import { Outbox } from '../lib/outbox.js' */
+/** @import { Attachment } from '../lib/pending-attachments.js' */
+/** @import { Drafts } from '../console.js' */
+/** @import { Session } from './session.js' */
+/** @import { ThreadStore } from './thread-store.js' */
+
+/** @typedef {{turn: Event, fetched: Event, edit: CustomEvent<Entry>}} Events */
+/** @typedef {(text: string, files: Attachment[]) => unknown} Write */
+/** @typedef {'draft' | 'note' | ''} DraftKind */
 
 /**
  * Events: `turn` (another conversation is open, or none), `fetched` (messages of the history were loaded), `edit` (detail: the
  * entry that the agent wants to edit). The open conversation's id, `current`, must not enter the URL.
  */
-export class OpenThread extends EventTarget {
+export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} */ (EventTarget) {
   #taken;
   #threads;
   #connection;
   #outbox;
   #drafts;
   #session;
+  /** @type {Map<string, number>} */
   #readSent = new Map();
+  /** @type {Map<string, number>} */
   #receivedSent = new Map();
+  /** @type {Write} */
   #write = (text, files) => this.#reply(text, files);
+  /** @type {DraftKind} */
   #draft = 'draft';
+  /** @type {string | null} */
   current = null;
 
   /**
@@ -31,9 +48,9 @@ export class OpenThread extends EventTarget {
    * @param {ThreadStore} o.threads
    * @param {Connection} o.connection
    * @param {Outbox} o.outbox
-   * @param {BrowserStorage} o.drafts this window's drafts, and the id of the open conversation
+   * @param {BrowserStorage<Drafts>} o.drafts this window's drafts, and the id of the open conversation
    * @param {Session} o.session
-   * @param {(message) => void} o.taken called with every stored message that is shown
+   * @param {(message: Protocol.Message) => void} o.taken called with every stored message that is shown
    */
   constructor({ threads, connection, outbox, drafts, session, taken }) {
     super();
@@ -63,10 +80,10 @@ export class OpenThread extends EventTarget {
     outbox.addEventListener('progress', ({ detail: { item, share } }) => this.messageList.uploading(item.client_id, share));
   }
 
-  get thread() { return this.#threads.get(this.current); }
-  name(id = this.current) { return this.#threads.get(id)?.name || t('console.nameless'); }
+  get thread() { return this.current ? this.#threads.get(this.current) : undefined; }
+  name(id = this.current) { return (id && this.#threads.get(id)?.name) || t('console.nameless'); }
 
-  /** Opens a conversation; a listener of `turn` has to call enter. With `focus`, its composer (on a phone its name) is focused. */
+  /** Opens a conversation; a listener of `turn` has to call enter. With `focus`, its composer (on a phone its name) is focused. @param {string} id */
   open(id, { focus = false } = {}) {
     if (id !== this.current) {
       this.#leave();
@@ -105,12 +122,13 @@ export class OpenThread extends EventTarget {
       await this.#connection.request('join_thread', { thread_id: id });
       if (id === this.current) await this.messageHistory.catchUp();
     } catch (error) {
-      if (error.code === 'unauthorized') this.#session.check();
-      if (error.code === 'not_found') this.forget(id);
+      const { code } = /** @type {Failure} */ (error);
+      if (code === 'unauthorized') this.#session.check();
+      if (code === 'not_found') this.forget(id);
     }
   }
 
-  /** All messages of a conversation were deleted. */
+  /** All messages of a conversation were deleted. @param {string} id */
   emptied(id) {
     this.#threads.emptied(id);
     if (id !== this.current) return;
@@ -121,7 +139,7 @@ export class OpenThread extends EventTarget {
     this.#turned();
   }
 
-  /** The conversation was deleted. */
+  /** The conversation was deleted. @param {string} id */
   forget(id) {
     for (const kind of ['draft', 'note']) this.#drafts.remove(`${kind}.${id}`);
     for (const item of this.#outbox.items) if (item.thread_id === id) this.#outbox.drop(item.client_id);
@@ -129,12 +147,17 @@ export class OpenThread extends EventTarget {
     if (id === this.current) this.close();
   }
 
-  /** Saves a text that could not be sent as a draft of a conversation that is no longer open. */
+  /**
+   * Saves a text that could not be sent as a draft of a conversation that is no longer open.
+   * @param {string} id @param {'draft' | 'note'} draft @param {string} text
+   */
   keepFor(id, draft, text) { this.#drafts.set(`${draft}.${id}`, text); }
 
   /**
    * Sets where the composer's text is sent, and the name under which its draft is saved ('' = not saved); by default, to the
    * visitor.
+   * @param {DraftKind} draft
+   * @param {Write} write
    */
   writeTo(draft = 'draft', write = (text, files) => this.#reply(text, files)) {
     this.composer.keep();
@@ -142,18 +165,21 @@ export class OpenThread extends EventTarget {
     this.#draft = draft;
     this.#write = write;
     this.composer.setFilesEnabled(draft === 'draft');
-    this.composer.fill(this.current ? this.#drafts.get(`${draft}.${this.current}`) : '');
+    this.composer.fill(this.current && draft ? this.#drafts.get(`${draft}.${this.current}`) : '');
   }
 
+  /** @param {string} text @param {Attachment[]} files */
   async #reply(text, files) {
+    if (!this.current) return;
     await sendAll(this.#outbox, this.current, text, files);
     this.messageList.toEnd();
     this.#outbox.flush();
   }
 
+  /** @param {string} text */
   #keepDraft(text) {
     if (!this.current || !this.#draft) return;
-    const key = `${this.#draft}.${this.current}`;
+    const key = /** @type {const} */ (`${this.#draft}.${this.current}`);
     if (text) this.#drafts.set(key, text); else this.#drafts.remove(key);
   }
 
@@ -166,6 +192,7 @@ export class OpenThread extends EventTarget {
 
   #turned() { this.dispatchEvent(new Event('turn')); }
 
+  /** @param {Protocol.Message[]} messages */
   #take(messages) {
     this.messageList.add(messages);
     for (const message of messages) {
@@ -177,6 +204,7 @@ export class OpenThread extends EventTarget {
     this.dispatchEvent(new Event('fetched'));
   }
 
+  /** @param {Entry} entry */
   #tools(entry) {
     // Captions can be edited as well; an attachment without one has nothing to edit.
     if (!entry.own || !entry.text) return [];
@@ -189,7 +217,7 @@ export class OpenThread extends EventTarget {
   // --- read and delivered ----------------------------------------------------
 
   #showMarks() {
-    if (!this.thread) return;
+    if (!this.current || !this.thread) return;
     this.messageList.delivered(this.thread.receivedByVisitor);
     this.messageList.read(this.thread.readByVisitor);
     // A list requested before the messages were read may still count them as unread.
@@ -203,11 +231,12 @@ export class OpenThread extends EventTarget {
     this.#sendMark('read', this.#readSent, this.messageList.lastTheirs);
   }
 
-  /** A visitor's message was delivered to this console, whichever conversation is open. */
+  /** A visitor's message was delivered to this console, whichever conversation is open. @param {Protocol.Message} message */
   received(message) { this.#sendMark('delivered', this.#receivedSent, message.id, message.thread_id); }
 
+  /** @param {'read' | 'delivered'} what @param {Map<string, number>} sent @param {number} last */
   #sendMark(what, sent, last, id = this.current) {
-    if (!this.#connection.online || last <= (sent.get(id) ?? 0)) return;
+    if (!id || !this.#connection.online || last <= (sent.get(id) ?? 0)) return;
     sent.set(id, last);
     this.#connection.request(what, { thread_id: id, last_id: last }).then(() => {
       if (what === 'read') this.#threads.recount(); // counts taken before the server knew are too high

@@ -12,7 +12,7 @@ export const narrow = () => ONE.matches;
 /** Whether the visitor pane is next to the conversation. */
 export const wide = () => THREE.matches;
 
-/** Shows 'list' or 'talk' if only one pane fits; the phone's Back button returns to the list. */
+/** Shows 'list' or 'talk' if only one pane fits; the phone's Back button returns to the list. @param {'list' | 'talk'} view */
 export function show(view) {
   if (view === 'talk' && desk.dataset.view !== 'talk' && narrow()) history.pushState({ talk: true }, '');
   desk.dataset.view = view;
@@ -22,7 +22,7 @@ export function show(view) {
 /** Whether the visitor pane is in front of the conversation. */
 export const detailsInFront = () => desk.dataset.facts === 'front' && !wide();
 
-/** Shows the visitor pane in front, or hides it. */
+/** Shows the visitor pane in front, or hides it. @param {boolean} on */
 export function showDetailsPane(on) {
   if (on) desk.dataset.facts = 'front'; else delete desk.dataset.facts;
   byId('facts-open').setAttribute('aria-expanded', String(on));

@@ -2,14 +2,17 @@
 // nor the browser's notifications learn it, but a tag that the server derives from the id (topicOf in server/push). The console
 // computes the tags of the ids it knows.
 
+/** @import { ThreadStore } from './thread-store.js' */
+
 const PATIENCE = 10_000; // ms to wait until the console has loaded the conversation
 
+/** @param {string} id */
 async function tagOf(id) {
   const sum = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`sohbet push topic\n${id}`));
   return Array.from(new Uint8Array(sum, 0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Resolves with the id of the conversation with this tag; null if there is none. */
+/** Resolves with the id of the conversation with this tag; null if there is none. @param {ThreadStore} threads @param {string} tag */
 export async function find(threads, tag) {
   const seen = new Set();
   for (const end = Date.now() + PATIENCE; ;) {
@@ -20,7 +23,7 @@ export async function find(threads, tag) {
     }
     if (Date.now() > end) return null;
     // A console that was just opened or resumed may not have loaded it yet.
-    await new Promise((resolve) => {
+    await new Promise((/** @type {(changed?: unknown) => void} */ resolve) => {
       const timer = setTimeout(resolve, 1_000);
       threads.addEventListener('change', () => { clearTimeout(timer); resolve(); }, { once: true });
     });

@@ -3,6 +3,7 @@ import { get, post } from '../lib/api.js';
 import { lang } from '../lib/i18n.js';
 import { worker } from '../lib/service-worker.js';
 
+/** @type {Promise<ServiceWorkerRegistration | null> | null} */
 let asked = null;
 
 /** The registration of our service worker, once active; null if there is none. */

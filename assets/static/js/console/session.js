@@ -8,6 +8,7 @@ export class Session extends EventTarget {
 
   get ended() { return this.#ended; }
 
+  /** @param {boolean} ended */
   set(ended) {
     if (ended === this.#ended) return;
     this.#ended = ended;
@@ -21,13 +22,14 @@ export class Session extends EventTarget {
       await get('api/threads?limit=1');
       this.set(false);
     } catch (error) {
-      if (error.status === 401) this.set(true);
+      if (/** @type {Failure} */ (error).status === 401) this.set(true);
     }
   }
 
-  /** Evaluates a failed request; returns whether it failed because the session has ended. */
+  /** Evaluates a failed request; returns whether it failed because the session has ended. @param {unknown} error */
   failed(error) {
-    const lost = error.status === 401 || error.code === 'unauthorized';
+    const { status, code } = /** @type {Failure} */ (error);
+    const lost = status === 401 || code === 'unauthorized';
     if (lost) this.set(true);
     return lost;
   }

@@ -3,19 +3,22 @@ import { icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { linked } from '../lib/text.js';
 import { clock, parse, whole } from '../lib/time.js';
+/** @import { Connection } from '../lib/connection.js' */
+/** @import { OpenThread } from './open-thread.js' */
 
 export class Notes {
   #openThread;
   #connection;
+  /** @type {Map<number, Protocol.Note>} */
   #here = new Map(); // notes of the open conversation, by id
 
-  /** @param {OpenThread} openThread @param {Connection} connection @param {(error) => void} failed called when a note could not be deleted */
+  /** @param {OpenThread} openThread @param {Connection} connection @param {(error: unknown) => void} failed called when a note could not be deleted */
   constructor(openThread, connection, failed) {
     this.#openThread = openThread;
     this.#connection = connection;
     this.failed = failed;
     openThread.addEventListener('turn', () => this.#here.clear());
-    connection.on('note_added', ({ note }) => this.add(note, { lively: true }));
+    connection.on('note_added', ({ note }) => this.add(note));
     connection.on('note_deleted', ({ thread_id: thread, id }) => { if (thread === openThread.current) this.#drop(id); });
   }
 
@@ -30,18 +33,21 @@ export class Notes {
     for (const note of notes) this.add(note);
   }
 
+  /** @param {Protocol.Note} note */
   add(note) {
     if (note.thread_id !== this.#openThread.current || this.#here.has(note.id)) return;
     this.#here.set(note.id, note);
     const at = parse(note.created_at) ?? new Date();
-    this.#openThread.messageList.put(`note-${note.id}`, { after: Number(note.after_id) || 0, order: note.id, at, draw: () => this.#draw(note, at) });
+    this.#openThread.messageList.put(`note-${note.id}`, { after: note.after_id, order: note.id, at, draw: () => this.#draw(note, at) });
   }
 
+  /** @param {number} id */
   #drop(id) {
     this.#here.delete(id);
     this.#openThread.messageList.withdraw(`note-${id}`);
   }
 
+  /** @param {Protocol.Note} note @param {Date} at */
   #draw(note, at) {
     return make('li', { className: 'message note', data: { note: note.id } }, make('div', { className: 'line' },
       make('div', { className: 'bubble' }, make('span', { className: 'caption', dir: 'auto' }, ...linked(note.text))),
@@ -52,6 +58,7 @@ export class Notes {
       }, icon('trash')))));
   }
 
+  /** @param {Protocol.Note} note */
   async #delete(note) {
     try {
       await this.#connection.request('note_delete', { thread_id: note.thread_id, id: note.id });

@@ -2,15 +2,17 @@
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { clock, parse } from '../lib/time.js';
+/** @import { Connection } from '../lib/connection.js' */
 
 /**
+ * Returns a function that shows the state that the server sent.
  * @param {Connection} connection
- * @param {(error) => void} failed
- * @returns {(team: {away: boolean, switched?: boolean, until?: string}) => void} shows the state that the server sent
+ * @param {(error: unknown) => void} failed
  */
 export function teamSwitch(connection, failed) {
   const button = byId('team');
-  let now = { away: false };
+  /** @type {Pick<Protocol.Team, 'away' | 'hours' | 'switched' | 'until'>} */
+  let now = { away: false, hours: false, switched: false, until: null };
 
   function show() {
     const until = parse(now.until);
@@ -21,20 +23,20 @@ export function teamSwitch(connection, failed) {
   }
 
   button.addEventListener('click', async () => {
-    const away = !(now.switched ?? now.away);
+    const away = !now.switched;
     try {
       await connection.request('set_away', { away });
-      now = { ...now, switched: away, away: away || Boolean(now.hours) };
+      now = { ...now, switched: away, away: away || now.hours };
       show();
     } catch (error) {
       failed(error);
     }
   });
-  connection.on('team_status', (told) => { now = told; show(); });
-  show();
-  return (told) => {
-    if (!told) return;
-    now = told;
+  const told = (/** @type {Protocol.Team} */ team) => {
+    now = team;
     show();
   };
+  connection.on('team_status', told);
+  show();
+  return told;
 }

@@ -5,7 +5,10 @@ import { get, post } from '../lib/api.js';
 import { byId, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
+/** @typedef {Protocol.UndeliveredMessage} Row */
+
 export class Undelivered {
+  /** @type {Map<number, Row>} */
   #all = new Map(); // by message id
   #trouble = false;
   #loading = false;
@@ -30,7 +33,7 @@ export class Undelivered {
     this.#show();
   }
 
-  /** Applies the event message_undelivered. */
+  /** Applies the event message_undelivered. @param {Row} row */
   take(row) {
     if (row.waiting) this.#all.delete(row.message_id);
     else this.#all.set(row.message_id, row);
@@ -39,7 +42,7 @@ export class Undelivered {
     this.#reload();
   }
 
-  /** Applies the event channel_state. */
+  /** Applies the event channel_state. @param {Protocol.ChannelState} state */
   channel({ ok }) {
     this.#trouble = !ok;
     this.#show();
@@ -51,14 +54,16 @@ export class Undelivered {
     if (this.#loading) this.load().catch(() => { /* loaded at the next connect */ });
   }
 
-  /** Marks a message that is now shown, if it is undelivered. */
+  /** Marks a message that is now shown, if it is undelivered. @param {number} id */
   show(id) {
     if (this.#all.has(id)) this.#put(id, this.#mark(id));
   }
 
+  /** @param {number} id */
   #mark(id) {
     const row = this.#all.get(id);
     if (!row) return null;
+    /** @type {HTMLButtonElement} */
     const again = make('button', { type: 'button', className: 'text retry', onclick: () => this.#again(row, again) }, t('console.send_again'));
     return make('div', { className: 'failure undelivered', attrs: { role: 'status' } },
       make('span', { title: row.reason }, t('console.undelivered')), again);
@@ -66,6 +71,7 @@ export class Undelivered {
 
   #show() { byId('channel-trouble').hidden = !this.#trouble && !this.#all.size; }
 
+  /** @param {Row} row @param {HTMLButtonElement} button */
   async #again(row, button) {
     button.disabled = true;
     try {

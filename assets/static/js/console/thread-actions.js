@@ -1,17 +1,24 @@
 // Actions on a whole conversation: close and reopen, block, export.
-import { APIError, post } from '../lib/api.js';
+import { APIError, csrf, post } from '../lib/api.js';
 import { byId, showProblem } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { confirm } from './confirm-dialog.js';
+/** @import { Parts } from '../console.js' */
+/** @import { Session } from './session.js' */
 
-/** The text for an error of an HTTP or socket request; `otherwise` is the key of the general text. */
+/**
+ * The text for an error of an HTTP or socket request; `otherwise` is the key of the general text.
+ * @param {Session} session @param {unknown} error @param {string} otherwise
+ */
 export function errorText(session, error, otherwise) {
   if (session.failed(error)) return t('console.expired');
-  return t(error.code === 'network' || error.code === 'offline' || error.code === 'timeout' ? 'console.list_offline' : otherwise);
+  const { code = '' } = /** @type {Failure} */ (error);
+  return t(['network', 'offline', 'timeout'].includes(code) ? 'console.list_offline' : otherwise);
 }
 
 /**
  * Closes the open conversation, or reopens it.
+ * @param {Parts} parts
  * @param {(text: string) => void} say shows an error
  */
 export async function toggleClosed({ openThread, threads, connection, session }, say) {
@@ -26,12 +33,12 @@ export async function toggleClosed({ openThread, threads, connection, session },
   }
 }
 
-/** Asks for confirmation, and blocks or unblocks the visitor of the open conversation. */
+/** Asks for confirmation, and blocks or unblocks the visitor of the open conversation. @param {Pick<Parts, 'openThread' | 'threads' | 'session'>} parts */
 export async function block({ openThread, threads, session }) {
   const id = openThread.current;
   if (!id) return;
   const on = !threads.get(id)?.blocked;
-  const problem = (error) => errorText(session, error, 'console.block_failed');
+  const problem = (/** @type {unknown} */ error) => errorText(session, error, 'console.block_failed');
   const done = await confirm(on ? {
     title: t('console.block_title', { name: openThread.name(id) }), text: t('console.block_text'), yes: t('console.block'), option: t('console.block_address'),
     act: (address) => post('api/threads/block', { thread_id: id, address }), problem,
@@ -42,7 +49,7 @@ export async function block({ openThread, threads, session }) {
   if (done) threads.patch(id, { blocked: on });
 }
 
-/** The dialog for saving the open conversation as a file. */
+/** The dialog for saving the open conversation as a file. @param {Pick<Parts, 'openThread' | 'session'>} parts */
 export function exportDialog({ openThread, session }) {
   const dialog = byId('export-dialog');
   const problem = byId('export-problem');
@@ -52,7 +59,7 @@ export function exportDialog({ openThread, session }) {
     button.disabled = true;
     showProblem(problem, '');
     try {
-      const form = new FormData(event.target);
+      const form = new FormData(byId('export-form'));
       await save({
         thread_id: openThread.current, format: form.get('format'), notes: form.has('notes'), time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       });
@@ -71,13 +78,16 @@ export function exportDialog({ openThread, session }) {
   };
 }
 
-/** Requests the export by POST, so that the thread id is not in a URL, and starts a download of the response. */
+/**
+ * Requests the export by POST, so that the thread id is not in a URL, and starts a download of the response.
+ * @param {Record<'thread_id' | 'format' | 'notes' | 'time_zone', unknown>} what
+ */
 async function save(what) {
   let answer;
   try {
     answer = await fetch('api/threads/export', {
       method: 'POST', credentials: 'same-origin', body: JSON.stringify(what),
-      headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': document.querySelector('meta[name="csrf-token"]')?.content ?? '' },
+      headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf },
     });
   } catch {
     throw new APIError('network');
@@ -90,7 +100,7 @@ async function save(what) {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
-/** The name in a Content-Disposition header (RFC 6266): filename* before filename. */
+/** The name in a Content-Disposition header (RFC 6266): filename* before filename. @param {string | null} header */
 function fileName(header) {
   const extended = /filename\*=UTF-8''([^;]+)/i.exec(header ?? '')?.[1];
   try {

@@ -3,7 +3,11 @@ import { byId, face } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { ago } from '../lib/time.js';
 import { showDetails } from './visitor-details.js';
+/** @import { TypingIn } from '../lib/typing.js' */
+/** @import { OpenThread } from './open-thread.js' */
+/** @import { Thread } from './thread-store.js' */
 
+/** @param {Thread} thread @param {boolean} typing */
 function state(thread, typing) {
   if (thread.blocked) return t('console.blocked');
   if (typing) return t('console.typing');
@@ -16,13 +20,13 @@ function state(thread, typing) {
 export function threadHeader(openThread, visitors) {
   let said = '';
   return function draw() {
-    const { thread } = openThread;
-    if (!thread) {
-      if (!openThread.current) showDetails(null);
+    const { thread, current } = openThread;
+    if (!thread || !current) {
+      if (!current) showDetails(null);
       return;
     }
     const name = openThread.name();
-    const typing = visitors.has(openThread.current);
+    const typing = visitors.has(current);
     const closed = thread.status === 'closed';
     if (byId('head-name').textContent !== name) {
       byId('head-name').textContent = name;
@@ -37,7 +41,7 @@ export function threadHeader(openThread, visitors) {
     byId('blocked-bar').hidden = !thread.blocked;
     byId('typing').hidden = !typing;
     byId('typing-text').textContent = typing ? t('console.name_typing', { name }) : '';
-    const now = `${openThread.current} ${typing}`;
+    const now = `${current} ${typing}`;
     if (typing && now !== said && openThread.messageList.watched) openThread.messageList.toEnd();
     said = now;
     showDetails(thread);

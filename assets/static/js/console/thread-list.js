@@ -1,7 +1,9 @@
 // Renders the list of conversations. Only visible rows exist, however long the list is; elements are reused on scrolling.
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { FILE_TEXTS } from '../lib/message-entry.js';
 import { ago, span, whole } from '../lib/time.js';
+/** @import { Thread, ThreadStore } from './thread-store.js' */
 
 // From this many minutes on, a visitor's waiting time gets a line of its own.
 const LONG_WAIT = 5;
@@ -13,27 +15,38 @@ const EDGE = 8; // px above the first row and below the last
 const AIM = 500;
 const AIM_MOST = 3000;
 
-const minutes = (since) => (since ? Math.floor((Date.now() - since) / 60_000) : 0);
-const waitsLong = (thread) => thread.status === 'active' && !thread.blocked && minutes(thread.waiting) >= LONG_WAIT;
+const minutes = (/** @type {Date | null} */ since) => (since ? Math.floor((Date.now() - since.getTime()) / 60_000) : 0);
+const waitsLong = (/** @type {Thread} */ thread) => thread.status === 'active' && !thread.blocked && minutes(thread.waiting) >= LONG_WAIT;
+
+/** @typedef {ReturnType<typeof makeRow>} Row the elements of a row, and the name and sign that they show */
+/** @typedef {{id: string | undefined, place: number, top: number}} Held a visible row and its position */
 
 export class ThreadList {
   #threads;
   #open;
-  #rows = new Map(); // rendered rows by conversation id
+  /** @type {Map<string | number, Row>} */
+  #rows = new Map(); // rendered rows by conversation id, or by index while it is not loaded
+  /** @type {Row[]} */
   #spare = []; // unused rows
   #list = byId('threads');
   #scroller = byId('list-scroller');
   #state = byId('list-state');
+  /** @type {Set<string>} */
   #typing = new Set();
   #drawing = false;
   #changed = false;
   #made = 0;
   #tops = [EDGE]; // top of each row in px, and the end of the last one
   #height = { row: 72, tall: 92 };
+  /** @type {{listed: Thread[], total: number}} */
   #drawn = { listed: [], total: 0 }; // as in ThreadStore at the last layout
+  /** @type {string[]} */
   #order = []; // its ids
+  /** @type {{since: number, timer: number} | null} */
   #aim = null; // while rows keep their positions: the start time, and the timer that ends it
+  /** @type {string | null} */
   #active = null; // the conversation selected by the arrow keys
+  /** @type {string | null} */
   current = null;
 
   /**
@@ -57,8 +70,8 @@ export class ThreadList {
     this.#list.addEventListener('keydown', (event) => this.#onKey(event));
     this.#list.addEventListener('focus', () => { this.#active ??= this.current ?? this.#order[0] ?? null; this.#renderVisible(); });
     this.#list.addEventListener('click', (event) => {
-      const id = [...this.#rows].find(([, row]) => row.item.contains(event.target))?.[0];
-      if (!this.#threads.get(id)) return; // no row, or one whose conversation is not loaded or gone
+      const id = [...this.#rows].find(([, row]) => row.item.contains(/** @type {Element} */ (event.target)))?.[0];
+      if (typeof id !== 'string' || !this.#threads.get(id)) return; // no row, or one whose conversation is not loaded or gone
       this.#active = id;
       this.#open(id);
     });
@@ -66,6 +79,7 @@ export class ThreadList {
     this.draw();
   }
 
+  /** @param {string} id @param {boolean} on */
   typing(id, on) {
     if (on) this.#typing.add(id); else this.#typing.delete(id);
     this.draw();
@@ -77,19 +91,19 @@ export class ThreadList {
       byId('search').focus();
       return;
     }
-    this.#active = this.#order.includes(id) ? id : this.#order[0];
+    this.#active = id && this.#order.includes(id) ? id : this.#order[0];
     this.#show(this.#order.indexOf(this.#active));
     this.#list.focus({ preventScroll: true });
     this.#renderVisible();
   }
 
-  /** The id of the conversation `step` rows from `id`; null beyond either end. */
+  /** The id of the conversation `step` rows from `id`; null beyond either end. @param {string | null} id @param {1 | -1} step */
   adjacent(id, step) {
-    const at = this.#order.indexOf(id);
+    const at = id ? this.#order.indexOf(id) : -1;
     return this.#order[at < 0 ? 0 : at + step] ?? null;
   }
 
-  /** Scrolls a row into view without focusing it. */
+  /** Scrolls a row into view without focusing it. @param {string} id */
   reveal(id) {
     const at = this.#order.indexOf(id);
     if (at >= 0) this.#show(at);
@@ -105,7 +119,7 @@ export class ThreadList {
   /** Schedules a layout, at most one per frame. */
   draw() { this.#schedule(true); }
 
-  /** `changed`: the list itself may have changed, not only the scroll position. */
+  /** `changed`: the list itself may have changed, not only the scroll position. @param {boolean} changed */
   #schedule(changed) {
     this.#changed ||= changed;
     if (this.#drawing) return;
@@ -140,9 +154,10 @@ export class ThreadList {
     const em = parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.#height = { row: Math.round(4.5 * em), tall: Math.round(5.75 * em) };
     const held = this.#visibleRows();
-    const { listed, total } = this.#drawn = this.#aim
+    this.#drawn = this.#aim
       ? { ...this.#drawn, listed: this.#drawn.listed.map((thread) => this.#threads.get(thread.id) ?? thread) }
       : { listed: this.#threads.listed, total: this.#threads.total };
+    const { listed, total } = this.#drawn;
     const tops = new Array(total + 1);
     tops[0] = EDGE;
     for (let i = 0; i < total; i++) tops[i + 1] = tops[i] + (listed[i] && waitsLong(listed[i]) ? this.#height.tall : this.#height.row);
@@ -154,33 +169,38 @@ export class ThreadList {
     this.#showState(total);
   }
 
-  /** The visible conversations and their positions; null at the top, where new rows should push the others down. */
+  /**
+   * The visible conversations and their positions, 'end' at the end of the list; null at the top, where new rows should push the others down.
+   * @returns {Held[] | 'end' | null}
+   */
   #visibleRows() {
     const { scrollTop: top, scrollHeight, clientHeight } = this.#scroller;
     if (top < 1 || this.#tops.length < 2) return null;
-    if (scrollHeight - top - clientHeight < 1) return { end: true };
+    if (scrollHeight - top - clientHeight < 1) return 'end';
+    /** @type {Held[]} */
     const held = [];
     for (let place = this.#at(top), last = this.#at(top + clientHeight); place <= last; place++) held.push({ id: this.#order[place], place, top: this.#tops[place] });
-    return { held };
+    return held;
   }
 
   /**
    * Scrolls so that a row visible before keeps its position; if rows moved by different amounts, by the smallest one. Rows that
    * were not loaded are identified by their index.
+   * @param {Held[] | 'end'} held
    */
-  #restorePosition({ end, held }) {
-    if (end) {
+  #restorePosition(held) {
+    if (held === 'end') {
       this.#scroller.scrollTop = this.#scroller.scrollHeight;
       return;
     }
     const places = new Map(this.#order.map((id, i) => [id, i]));
-    const moves = held.map(({ id, place, top }) => (this.#tops[id ? places.get(id) : place] ?? NaN) - top).filter((move) => !Number.isNaN(move));
+    const moves = held.map(({ id, place, top }) => (this.#tops[id ? places.get(id) ?? -1 : place] ?? NaN) - top).filter((move) => !Number.isNaN(move));
     if (!moves.length) return;
     const move = moves.reduce((a, b) => (Math.abs(b) < Math.abs(a) ? b : a));
     if (move) this.#scroller.scrollTop += move;
   }
 
-  /** The index of the row at y px. */
+  /** The index of the row at y px. @param {number} y */
   #at(y) {
     let [low, high] = [0, this.#tops.length - 2];
     while (low < high) {
@@ -196,11 +216,12 @@ export class ThreadList {
     const top = this.#scroller.scrollTop;
     const first = Math.max(0, this.#at(top) - SPARE);
     const last = Math.min(total - 1, this.#at(top + this.#scroller.clientHeight) + SPARE);
+    /** @type {Map<string | number, number>} */
     const wanted = new Map();
     for (let i = first; i <= last; i++) wanted.set(listed[i]?.id ?? i, i); // a row whose conversation is not loaded has its index as key
     // The row selected by the keyboard always exists, for screen readers.
     const active = this.#active === null ? -1 : this.#order.indexOf(this.#active);
-    if (active >= 0) wanted.set(this.#active, active);
+    if (active >= 0) wanted.set(this.#order[active], active);
     for (const [id, row] of this.#rows) {
       if (wanted.has(id)) continue;
       this.#rows.delete(id);
@@ -211,7 +232,7 @@ export class ThreadList {
     for (const [id, i] of [...wanted].sort((a, b) => a[1] - b[1])) {
       let row = this.#rows.get(id);
       if (!row) {
-        row = this.#spare.pop() ?? this.#make();
+        row = this.#spare.pop() ?? makeRow(++this.#made);
         this.#rows.set(id, row);
       }
       if (row.item === place) place = place.nextElementSibling;
@@ -223,38 +244,21 @@ export class ThreadList {
       if (listed[i]) this.#fill(row, listed[i]); else this.#blank(row);
     }
     if (this.#spare.length > 4 * SPARE) this.#spare.length = 4 * SPARE;
-    const at = this.#rows.get(this.#active);
+    const at = this.#active && this.#rows.get(this.#active);
     if (at) this.#list.setAttribute('aria-activedescendant', at.item.id);
     else this.#list.removeAttribute('aria-activedescendant');
     if (last >= listed.length) this.#threads.reach(last);
   }
 
-  #make() {
-    const row = {
-      name: make('span', { className: 'row-name', attrs: { dir: 'auto' } }),
-      time: make('time', { className: 'row-time' }),
-      last: make('span', { className: 'row-last', attrs: { dir: 'auto' } }),
-      badge: make('span', { className: 'badge number', attrs: { 'aria-hidden': 'true' } }),
-      unread: make('span', { className: 'unseen' }),
-      dot: make('span', { className: 'dot', attrs: { 'aria-hidden': 'true' } }),
-      sign: make('span', { className: 'row-sign' }),
-      wait: make('span', { className: 'row-wait' }, icon('clock'), make('span')),
-      face: make('span', { className: 'row-face' }),
-    };
-    row.item = make('li', { className: 'row', id: `row-${++this.#made}`, attrs: { role: 'option' } },
-      row.face, make('span', { className: 'row-top' }, row.name, row.sign, row.time),
-      make('span', { className: 'row-bottom' }, row.last, row.badge, row.unread), row.wait);
-    return row;
-  }
-
-  /** Renders a placeholder for a conversation that is being loaded. */
+  /** Renders a placeholder for a conversation that is being loaded. @param {Row} row */
   #blank(row) {
-    row.shown = null;
+    row.shown = '';
     row.item.className = 'row coming';
     row.item.setAttribute('aria-selected', 'false');
     row.item.setAttribute('aria-label', t('console.coming'));
   }
 
+  /** @param {Row} row @param {Thread} thread */
   #fill(row, thread) {
     const name = thread.name || t('console.nameless');
     if (row.shown !== name) {
@@ -266,9 +270,9 @@ export class ThreadList {
     row.time.dateTime = thread.lastAt.toISOString();
     row.time.title = whole(thread.lastAt);
     const typing = this.#typing.has(thread.id);
-    const mine = thread.lastFrom && thread.lastFrom !== 'visitor' && thread.lastFrom !== 'system';
+    const mine = thread.lastFrom !== '' && thread.lastFrom !== 'visitor' && thread.lastFrom !== 'system';
     put(row.last, typing ? t('console.typing') : preview(thread, mine));
-    put(row.badge, thread.unread > 99 ? '99+' : thread.unread || '');
+    put(row.badge, thread.unread > 99 ? '99+' : String(thread.unread || ''));
     row.badge.hidden = !thread.unread;
     const sign = thread.blocked ? 'block' : thread.status === 'closed' ? 'done' : '';
     if (row.signed !== sign) {
@@ -279,7 +283,7 @@ export class ThreadList {
     row.dot.hidden = !thread.online;
     const long = waitsLong(thread);
     row.wait.hidden = !long;
-    if (long) put(row.wait.lastElementChild, t('console.waiting', { time: span(minutes(thread.waiting)) }));
+    if (long) put(row.waited, t('console.waiting', { time: span(minutes(thread.waiting)) }));
     const states = ['row', thread.unread && 'unread', thread.online && 'online', typing && 'lively', long && 'waits', thread.blocked && 'is-blocked',
       thread.status === 'closed' && 'is-closed', thread.id === this.#active && 'active'];
     row.item.className = states.filter(Boolean).join(' ');
@@ -287,11 +291,12 @@ export class ThreadList {
     row.item.removeAttribute('aria-label');
   }
 
+  /** @param {number} shown */
   #showState(shown) {
     const { state, query, filter, error } = this.#threads;
     const parts = [];
     if (state === 'failed') {
-      parts.push(icon('alert'), make('p', {}, t(error.code === 'network' ? 'console.list_offline' : 'console.list_failed')),
+      parts.push(icon('alert'), make('p', {}, t(/** @type {Failure} */ (error).code === 'network' ? 'console.list_offline' : 'console.list_failed')),
         make('button', { type: 'button', className: 'button plain', onclick: () => this.#threads.load() }, t('common.again')));
     } else if (state === 'ready' && shown === 0) {
       const nothing = { active: 'console.nothing_yet', waiting: 'console.nothing_waiting', closed: 'console.nothing_closed' }[filter];
@@ -304,13 +309,14 @@ export class ThreadList {
     this.#state.replaceChildren(...parts);
   }
 
+  /** @param {KeyboardEvent} event */
   #onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = this.#order.indexOf(this.#active);
+    const at = this.#active ? this.#order.indexOf(this.#active) : -1;
     const page = Math.max(1, Math.floor(this.#scroller.clientHeight / this.#height.row) - 1);
-    const to = {
-      ArrowDown: () => at + 1, ArrowUp: () => at - 1, PageDown: () => at + page, PageUp: () => at - page, Home: () => 0, End: () => this.#threads.total - 1,
-    }[event.key]?.();
+    const to = /** @type {Lookup<number>} */ ({
+      ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: this.#threads.total - 1,
+    })[event.key];
     if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
       if (this.#active) this.#open(this.#active);
@@ -321,6 +327,7 @@ export class ThreadList {
     this.#go(Math.max(0, Math.min(to, this.#threads.total - 1)));
   }
 
+  /** @param {number} place */
   async #go(place) {
     this.#unfreeze();
     await this.#threads.reach(place);
@@ -333,6 +340,7 @@ export class ThreadList {
     this.#renderVisible();
   }
 
+  /** @param {number} place */
   #show(place) {
     const { scrollTop, clientHeight } = this.#scroller;
     const [top, bottom] = [this.#tops[place] - EDGE, this.#tops[place + 1] + EDGE];
@@ -341,14 +349,32 @@ export class ThreadList {
   }
 }
 
-/** Sets a text only if it differs, because most rows rarely change. */
-function put(node, text) {
-  if (node.textContent !== String(text)) node.textContent = text;
+/** @param {number} n */
+function makeRow(n) {
+  const name = make('span', { className: 'row-name', attrs: { dir: 'auto' } });
+  const time = make('time', { className: 'row-time' });
+  const last = make('span', { className: 'row-last', attrs: { dir: 'auto' } });
+  const badge = make('span', { className: 'badge number', attrs: { 'aria-hidden': 'true' } });
+  const unread = make('span', { className: 'unseen' });
+  const dot = make('span', { className: 'dot', attrs: { 'aria-hidden': 'true' } });
+  const sign = make('span', { className: 'row-sign' });
+  const waited = make('span');
+  const wait = make('span', { className: 'row-wait' }, icon('clock'), waited);
+  const face = make('span', { className: 'row-face' });
+  const item = make('li', { className: 'row', id: `row-${n}`, attrs: { role: 'option' } },
+    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, badge, unread), wait);
+  return { item, face, name, time, last, badge, unread, dot, sign, wait, waited, shown: '', signed: '' };
 }
 
+/** Sets a text only if it differs, because most rows rarely change. @param {HTMLElement} node @param {string} text */
+function put(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** @param {Thread} thread @param {boolean} mine */
 function preview(thread, mine) {
-  const kinds = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' };
-  const text = thread.last || (thread.lastType in kinds ? t(kinds[thread.lastType]) : '');
+  const kind = FILE_TEXTS[thread.lastType];
+  const text = thread.last || (kind ? t(kind) : '');
   if (!text) return t('console.no_message');
   return mine ? t('console.mine', { text: `\u2068${text}\u2069` }) : text; // bidi isolation keeps punctuation with its text
 }

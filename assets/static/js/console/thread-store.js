@@ -6,7 +6,11 @@ const PAGE = 50;
 const MOST = 1000; // the server's limit per request
 const RECOUNT = 400;
 
-/** Converts a conversation from the API. */
+/** @typedef {'active' | 'waiting' | 'closed'} Filter */
+/** @typedef {ReturnType<typeof fromAPI>} Thread */
+/** @typedef {{id: string} & Partial<Protocol.Thread>} Row a conversation of the API, or what is known of it */
+
+/** Converts a conversation from the API. @param {Row} row */
 function fromAPI(row) {
   return {
     id: row.id,
@@ -26,7 +30,7 @@ function fromAPI(row) {
     unread: Number(row.unread_count) || 0,
     waiting: parse(row.waiting_since),
     online: Boolean(row.online),
-    seen: parse(row.last_seen ?? row.last_activity_at ?? row.last_activity),
+    seen: parse(row.last_activity_at ?? row.last_activity),
     blocked: Boolean(row.blocked),
     rating: Number(row.rating) || 0,
     ratingComment: row.rating_comment || '',
@@ -35,64 +39,72 @@ function fromAPI(row) {
   };
 }
 
-/** Converts the fields of the event thread_updated. */
-const PATCHES = {
-  status: (v) => ({ status: v }),
-  blocked: (v) => ({ blocked: Boolean(v) }),
-  display_name: (v) => ({ name: v ?? '' }),
-  phone_number: (v) => ({ phone: v ?? '' }),
-  email: (v) => ({ email: v ?? '' }),
-  page_url: (v) => ({ page: v ?? '' }),
-  page_title: (v) => ({ pageTitle: v ?? '' }),
-  rating: (v) => ({ rating: Number(v) || 0 }),
-  rating_comment: (v) => ({ ratingComment: v ?? '' }),
-  waiting_since: (v) => ({ waiting: parse(v) }),
-  unread_count: (v) => ({ unread: Number(v) || 0 }),
+/** The names in the API of the fields that the event thread_updated changes. @type {{[Name in keyof Protocol.ServerEvents['thread_updated']]: keyof Thread}} */
+const UPDATED = {
+  id: 'id', status: 'status', blocked: 'blocked', display_name: 'name', phone_number: 'phone', email: 'email', page_url: 'page', page_title: 'pageTitle',
+  rating: 'rating', rating_comment: 'ratingComment', waiting_since: 'waiting', unread_count: 'unread',
 };
 
+/** @type {Record<Filter, (thread: Thread) => boolean>} */
 const BELONGS = {
   active: (thread) => thread.status === 'active',
   waiting: (thread) => thread.status === 'active' && thread.waiting !== null,
   closed: (thread) => thread.status === 'closed',
 };
 
-const newest = (a, b) => b.lastAt - a.lastAt || (a.id < b.id ? 1 : -1);
-const longest = (a, b) => a.waiting - b.waiting || newest(a, b);
+const newest = (/** @type {Thread} */ a, /** @type {Thread} */ b) => b.lastAt.getTime() - a.lastAt.getTime() || (a.id < b.id ? 1 : -1);
+const longest = (/** @type {Thread} */ a, /** @type {Thread} */ b) => Number(a.waiting) - Number(b.waiting) || newest(a, b);
 
 /** Events: `change`. `state` is 'loading', 'ready' or 'failed'. A search includes all conversations, whatever the filter. */
 export class ThreadStore extends EventTarget {
+  /** @type {Map<string, Thread>} */
   #map = new Map();
+  /** @type {Filter} */
   #filter = 'active';
   #query = '';
+  /** @type {Set<string>} */
   #found = new Set(); // ids found by the search
+  /** @type {Thread[] | null} */
   #listed = null; // cache of `listed`; null when outdated
+  /** @type {Date | null} */
   #cursor = null; // time of the oldest conversation down to which the list is complete; null before the first load
   #more = true;
   #round = 0;
+  /** @type {Promise<boolean> | null} */
   #loading = null;
+  /** @type {Protocol.ThreadCounts | null} */
   #counts = null;
   #recountTimer = 0;
+  /** @type {Set<string>} */
   #hidden = new Set();
+  /** @type {'loading' | 'ready' | 'failed'} */
   state = 'loading';
+  /** Why loading failed. @type {unknown} */
   error = null;
 
   get query() { return this.#query; }
   get filter() { return this.#filter; }
+  /** @param {string} id */
   get(id) { return this.#map.get(id); }
   /** The ids of all loaded conversations, the newest first. */
   get known() { return [...this.#map.values()].sort(newest).map((thread) => thread.id); }
 
-  /** {active, waiting, closed, unread, found?} as last counted by the server, or null. */
+  /** As last counted by the server. */
   get counts() { return this.#counts; }
 
   /** The loaded conversations that the list shows, in order. */
   get listed() {
     if (this.#listed) return this.#listed;
-    const belongs = this.#query ? (thread) => this.#found.has(thread.id) : BELONGS[this.#filter];
-    const all = [...this.#map.values()];
-    this.#listed = all.filter((thread) => belongs(thread) && !this.#hidden.has(thread.id) && (!this.#more || (this.#cursor && thread.lastAt >= this.#cursor)));
-    this.#listed.sort(this.#filter === 'waiting' && !this.#query ? longest : newest);
-    return this.#listed;
+    const complete = (/** @type {Thread} */ thread) => !this.#more || (this.#cursor && thread.lastAt >= this.#cursor);
+    const listed = this.#belonging().filter((thread) => !this.#hidden.has(thread.id) && complete(thread));
+    this.#listed = listed.sort(this.#filter === 'waiting' && !this.#query ? longest : newest);
+    return listed;
+  }
+
+  /** The loaded conversations that the filter or the search selects. */
+  #belonging() {
+    const belongs = this.#query ? (/** @type {Thread} */ thread) => this.#found.has(thread.id) : BELONGS[this.#filter];
+    return [...this.#map.values()].filter(belongs);
   }
 
   /** The length of the list, including conversations that are not loaded. */
@@ -111,21 +123,23 @@ export class ThreadStore extends EventTarget {
     return sum;
   }
 
-  /** The loaded conversation that has waited longest for an answer, except `but`. */
+  /** The loaded conversation that has waited longest for an answer, except `but`. @param {string | null} but */
   nextWaiting(but) {
     const waiting = [...this.#map.values()].filter((thread) => BELONGS.waiting(thread) && thread.id !== but && !thread.blocked && !this.#hidden.has(thread.id));
     return waiting.sort(longest)[0] ?? null;
   }
 
-  /** Sets the filter: 'active', 'waiting' or 'closed'. */
+  /** @param {Filter} filter */
   turnTo(filter) {
     if (filter === this.#filter && !this.#query) return undefined;
     this.#filter = filter;
     return this.#begin('');
   }
 
+  /** @param {string} query */
   search(query) { return query === this.#query ? undefined : this.#begin(query); }
 
+  /** @param {string} query */
   #begin(query) {
     this.#query = query;
     this.#found.clear();
@@ -144,13 +158,13 @@ export class ThreadStore extends EventTarget {
     this.recount();
     const rows = await this.#fetch(round, PAGE, null);
     if (!rows) return;
-    const oldest = rows.length < PAGE ? null : fromAPI(rows.at(-1)).lastAt;
+    const last = rows.at(-1);
+    const oldest = rows.length < PAGE || !last ? null : fromAPI(last).lastAt;
     // The later pages are still valid if nothing changed at the boundary.
-    const joins = oldest && this.#cursor && this.#cursor <= oldest && this.#map.get(rows.at(-1).id)?.lastAt.getTime() === oldest.getTime();
+    const joins = last && oldest && this.#cursor && this.#cursor <= oldest && this.#map.get(last.id)?.lastAt.getTime() === oldest.getTime();
     // In the time range of this page, conversations that the server did not return no longer belong to the list.
     const ids = new Set(rows.map((row) => row.id));
-    const listed = this.#query ? [...this.#map.values()].filter((thread) => this.#found.has(thread.id)) : [...this.#map.values()].filter(BELONGS[this.#filter]);
-    for (const thread of listed) {
+    for (const thread of this.#belonging()) {
       if (!ids.has(thread.id) && (!oldest || thread.lastAt > oldest)) this.#map.delete(thread.id);
     }
     if (searching) for (const id of ids) this.#found.add(id);
@@ -162,36 +176,42 @@ export class ThreadStore extends EventTarget {
     if (this.#filter === 'waiting' && !searching) await this.reach(Infinity);
   }
 
-  /** Loads older pages until the list has a conversation at this index, or is complete. */
+  /** Loads older pages until the list has a conversation at this index, or is complete. @param {number} place */
   async reach(place) {
     while (this.#more && this.#cursor && this.state !== 'failed' && place >= this.listed.length) {
-      this.#loading ??= this.#next(Math.min(MOST, Math.max(PAGE, place - this.listed.length + PAGE))).finally(() => { this.#loading = null; });
+      this.#loading ??= this.#next(this.#cursor, Math.min(MOST, Math.max(PAGE, place - this.listed.length + PAGE))).finally(() => { this.#loading = null; });
       if (!await this.#loading) return;
     }
   }
 
-  /** Loads the next, older page. @returns {boolean} whether it succeeded */
-  async #next(limit) {
+  /** Loads the next page, older than the cursor. @param {Date} cursor @param {number} limit @returns {Promise<boolean>} whether it succeeded */
+  async #next(cursor, limit) {
     const round = this.#round;
     // Pages overlap by one millisecond, so that conversations with the same time as the oldest one are not skipped, and no thread
     // id enters the URL. Known ones of that time are returned again, possibly more than a page, so they are added to the limit.
-    const oldest = this.#cursor.getTime();
+    const oldest = cursor.getTime();
     const again = this.listed.filter((thread) => thread.lastAt.getTime() === oldest).length;
     const size = Math.min(MOST, limit + again);
     const rows = await this.#fetch(round, size, new Date(oldest + 1));
     if (!rows) return false;
-    const known = rows.every((row) => this.#map.has(row.id) && this.#map.get(row.id).lastAt >= this.#cursor);
+    const known = rows.every((row) => (this.#map.get(row.id)?.lastAt ?? 0) >= cursor);
     if (this.#query) for (const row of rows) this.#found.add(row.id);
     this.#keep(rows);
     this.#more = rows.length === size && !known;
-    if (rows.length) this.#cursor = fromAPI(rows.at(-1)).lastAt;
+    const last = rows.at(-1);
+    if (last) this.#cursor = fromAPI(last).lastAt;
     this.#changed();
     return true;
   }
 
-  /** @returns {Promise<object[]|null>} null if it failed or another list has been requested meanwhile */
+  /**
+   * @param {number} round
+   * @param {number} limit
+   * @param {Date | null} before
+   * @returns {Promise<Protocol.Thread[] | null>} null if it failed or another list has been requested meanwhile
+   */
   async #fetch(round, limit, before) {
-    const what = new URLSearchParams({ limit });
+    const what = new URLSearchParams({ limit: String(limit) });
     if (this.#query) what.set('q', this.#query);
     else what.set('status', this.#filter);
     if (before) what.set('before', before.toISOString());
@@ -210,6 +230,7 @@ export class ThreadStore extends EventTarget {
     }
   }
 
+  /** @param {Row[]} rows */
   #keep(rows) {
     for (const row of rows) this.#map.set(row.id, { ...this.#map.get(row.id), ...fromAPI(row) });
   }
@@ -229,7 +250,7 @@ export class ThreadStore extends EventTarget {
     }, this.#counts ? RECOUNT : 0);
   }
 
-  /** Updates a conversation; an unknown one is added if `add` is set. */
+  /** Updates a conversation; an unknown one is added if `add` is set. @param {string} id @param {Partial<Thread>} fields */
   patch(id, fields, { add = false } = {}) {
     const known = this.#map.get(id);
     if (!known && (!add || this.#query)) return;
@@ -242,15 +263,16 @@ export class ThreadStore extends EventTarget {
     this.#changed();
   }
 
-  /** Applies the event thread_updated. */
-  updated({ id, ...told }) {
-    const fields = {};
-    for (const [name, ours] of Object.entries(PATCHES)) if (name in told) Object.assign(fields, ours(told[name]));
+  /** Applies the event thread_updated. @param {Protocol.ServerEvents['thread_updated']} changes */
+  updated(changes) {
+    const { id } = changes;
+    const converted = fromAPI(changes);
+    const fields = Object.fromEntries(Object.entries(UPDATED).filter(([name]) => name in changes).map(([, name]) => [name, converted[name]]));
     if (this.#map.has(id)) this.patch(id, fields);
     else this.recount();
   }
 
-  /** Applies a new message. `watched`: it is visible in this console. */
+  /** Applies a new message. `watched`: it is visible in this console. @param {Protocol.Message} message @param {{watched: boolean}} how */
   message(message, { watched }) {
     const id = message.thread_id;
     const known = this.#map.get(id);
@@ -258,7 +280,7 @@ export class ThreadStore extends EventTarget {
     const fromVisitor = message.sender_type === 'visitor';
     const answered = !fromVisitor && message.sender_type !== 'system';
     this.patch(id, {
-      last: message.content_text || '', lastType: message.content_type, lastFrom: message.sender_type,
+      last: message.content_text, lastType: message.content_type, lastFrom: message.sender_type,
       lastAt: at, messages: (known?.messages ?? 0) + 1,
       unread: fromVisitor && !watched ? (known?.unread ?? 0) + 1 : (known?.unread ?? 0),
       ...(fromVisitor && { online: true, seen: at, status: 'active', waiting: known?.waiting ?? at }),
@@ -266,17 +288,18 @@ export class ThreadStore extends EventTarget {
     }, { add: true });
   }
 
-  /** All messages of a conversation were deleted; the conversation stays in the list. */
+  /** All messages of a conversation were deleted; the conversation stays in the list. @param {string} id */
   emptied(id) {
     if (this.#map.has(id)) this.patch(id, { last: '', lastType: 'text', lastFrom: '', messages: 0, unread: 0, waiting: null });
   }
 
-  /** Hides a conversation that is about to be deleted, or shows it again. */
+  /** Hides a conversation that is about to be deleted, or shows it again. @param {string} id @param {boolean} on */
   hide(id, on) {
     if (on) this.#hidden.add(id); else this.#hidden.delete(id);
     this.#changed();
   }
 
+  /** @param {string} id */
   remove(id) {
     this.#hidden.delete(id);
     if (!this.#map.delete(id)) return;
@@ -291,7 +314,7 @@ export class ThreadStore extends EventTarget {
     this.#changed();
   }
 
-  /** Adds a conversation that was not loaded with the list, if it is unknown. */
+  /** Adds a conversation that was not loaded with the list, if it is unknown. @param {Row} row */
   know(row) {
     if (!this.#map.has(row.id)) this.#map.set(row.id, fromAPI(row));
     this.#listed = null;

@@ -3,13 +3,21 @@ import { byId, face, icon, make } from '../lib/dom.js';
 import { count, lang, t } from '../lib/i18n.js';
 import { safeURL } from '../lib/text.js';
 import { ago, parse, whole } from '../lib/time.js';
+/** @import { Connection } from '../lib/connection.js' */
+/** @import { Thread } from './thread-store.js' */
 
-/** The details that the server sent when the conversation was opened; {} until then. */
+/** The details that the server sent when the conversation was opened; {} until then. @type {Partial<Protocol.Facts> & {of?: string}} */
 let known = {};
+/** @type {(row: Protocol.EarlierThread) => void} */
 let openEarlier = () => {};
 let drawn = '';
 
-/** Loads the details that are not part of the list. @param {(row: object) => void} open opens an earlier conversation */
+/**
+ * Loads the details that are not part of the list.
+ * @param {Connection} connection
+ * @param {Thread} thread
+ * @param {(row: Protocol.EarlierThread) => void} open opens an earlier conversation
+ */
 export async function loadDetails(connection, thread, open) {
   known = {};
   openEarlier = open;
@@ -19,6 +27,7 @@ export async function loadDetails(connection, thread, open) {
   return facts;
 }
 
+/** @param {Thread | null} thread */
 export function showDetails(thread) {
   const pane = byId('facts');
   pane.hidden = !thread;
@@ -31,21 +40,24 @@ export function showDetails(thread) {
   const now = JSON.stringify([thread, more, Math.floor(Date.now() / 60_000)]);
   if (now === drawn) return;
   drawn = now;
-  const focused = pane.contains(document.activeElement) ? document.activeElement.dataset.fact : null;
+  const active = /** @type {HTMLElement | null} */ (document.activeElement);
+  const focused = pane.contains(active) ? active?.dataset.fact : null;
   const name = thread.name || t('console.nameless');
   const verified = more.identity?.verified ? make('p', { className: 'verified' }, icon('done'), t('console.verified')) : null;
   byId('facts-face').replaceChildren(...[face(name, 'large'), make('h2', { attrs: { dir: 'auto' } }, name), verified,
-    make('p', { className: thread.online ? 'presence online' : 'presence quiet' }, t(thread.online ? 'console.online' : 'console.offline'))].filter(Boolean));
+    make('p', { className: thread.online ? 'presence online' : 'presence quiet' }, t(thread.online ? 'console.online' : 'console.offline'))].filter((part) => part !== null));
   byId('facts-list').replaceChildren(...rows(thread, more));
   const earlier = more.earlier ?? [];
   byId('earlier').hidden = !earlier.length;
   byId('earlier-list').replaceChildren(...earlier.map((row, i) => former(row, i)));
-  if (focused) pane.querySelector(`[data-fact="${focused}"]`)?.focus({ preventScroll: true });
+  if (focused) /** @type {HTMLElement | null} */ (pane.querySelector(`[data-fact="${focused}"]`))?.focus({ preventScroll: true });
 }
 
+/** @param {Thread} thread @param {Partial<Protocol.Facts>} more */
 function rows(thread, more) {
+  /** @type {HTMLElement[]} */
   const found = [];
-  const row = (sign, label, value) => {
+  const row = (/** @type {string} */ sign, /** @type {string} */ label, /** @type {Child} */ value) => {
     if (value) found.push(make('div', { className: 'fact' }, make('dt', {}, icon(sign), label), make('dd', {}, value)));
   };
   row('phone', t('console.phone'), thread.phone && make('a', { href: `tel:${thread.phone.replace(/[^\d+]/g, '')}`, data: { fact: 'phone' } }, thread.phone));
@@ -61,21 +73,24 @@ function rows(thread, more) {
   return found;
 }
 
-const time = (at) => (at ? make('time', { dateTime: at.toISOString() }, whole(at)) : null);
+const time = (/** @type {Date | null} */ at) => (at ? make('time', { dateTime: at.toISOString() }, whole(at)) : null);
 
+/** @param {Thread} thread */
 function rating({ rating: score, ratingComment: comment }) {
   const stars = make('span', { className: 'stars', attrs: { role: 'img', 'aria-label': t('console.rated', { n: score }) } },
     ...[1, 2, 3, 4, 5].map((n) => { const star = icon('star'); star.classList.toggle('full', n <= score); return star; }));
   return make('span', {}, stars, comment && make('q', { dir: 'auto', className: 'rating-comment' }, comment));
 }
 
+/** @param {Protocol.EarlierThread} row @param {number} i */
 function former(row, i) {
   const at = parse(row.last_message_time) ?? parse(row.created_at);
   return make('li', {}, make('button', { type: 'button', className: 'earlier-row', data: { fact: `earlier-${i}` }, onclick: () => openEarlier(row) },
     make('span', { className: 'earlier-last', attrs: { dir: 'auto' } }, row.last_message || t('console.no_message')),
-    make('span', { className: 'earlier-about quiet' }, [at && ago(at), count('console.messages_n', Number(row.message_count) || 0), row.rating ? `${row.rating}/5` : ''].filter(Boolean).join(' · '))));
+    make('span', { className: 'earlier-about quiet' }, [at && ago(at), count('console.messages_n', row.message_count), row.rating ? `${row.rating}/5` : ''].filter(Boolean).join(' · '))));
 }
 
+/** @param {string | undefined} code */
 function language(code) {
   if (!code) return null;
   try {
@@ -85,6 +100,7 @@ function language(code) {
   }
 }
 
+/** @param {string | undefined} address @param {string | undefined} title */
 function page(address, title) {
   const url = address && safeURL(address);
   if (!url) return title || address || null;

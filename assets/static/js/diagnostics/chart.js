@@ -6,9 +6,14 @@ const SVG = 'http://www.w3.org/2000/svg';
 const WIDTH = 300;
 const HEIGHT = 72;
 
+/**
+ * @template {keyof SVGElementTagNameMap} Name
+ * @param {Name} name
+ * @param {Record<string, string | number>} attributes
+ */
 function shape(name, attributes) {
   const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, String(value));
   return node;
 }
 
@@ -20,7 +25,7 @@ export class Chart {
   #top = make('span');
   #say;
 
-  /** `say` formats a value, which may be null. */
+  /** `say` formats a value. @param {string} title @param {(value: number | null) => string} say */
   constructor(title, say) {
     this.#say = say;
     this.title = title;
@@ -28,7 +33,7 @@ export class Chart {
       make('p', { className: 'range' }, this.#from, this.#top));
   }
 
-  /** Draws points {at: Date, value: number or null}, oldest first. null makes a gap. */
+  /** Draws points, oldest first. null makes a gap. @param {{at: Date, value: number | null}[]} points */
   show(points) {
     const values = points.map((p) => p.value).filter((v) => v !== null);
     const last = points.at(-1)?.value ?? null;
@@ -37,8 +42,8 @@ export class Chart {
     this.#from.textContent = points.length > 1 ? clock(points[0].at) : '';
     this.#top.textContent = values.length ? `↑ ${this.#say(highest)}` : '';
     this.#svg.setAttribute('aria-label', `${this.title}: ${this.#say(last)}`);
-    const x = (i) => (points.length > 1 ? (i * WIDTH) / (points.length - 1) : WIDTH);
-    const y = (v) => HEIGHT - 2 - (highest ? (v / highest) * (HEIGHT - 6) : 0);
+    const x = (/** @type {number} */ i) => (points.length > 1 ? (i * WIDTH) / (points.length - 1) : WIDTH);
+    const y = (/** @type {number} */ v) => HEIGHT - 2 - (highest ? (v / highest) * (HEIGHT - 6) : 0);
     let path = '';
     let drawing = false;
     points.forEach((p, i) => {

@@ -3,6 +3,7 @@
 
 /** The error of a failed request: a lower-case `code` like those of the socket, and the HTTP status, 0 if there was no response. */
 export class APIError extends Error {
+  /** @param {string} code @param {string} [message] */
   constructor(code, message, status = 0, retryAfter = 0) {
     super(message || code);
     this.code = code;
@@ -12,10 +13,28 @@ export class APIError extends Error {
   }
 }
 
-const csrf = document.querySelector('meta[name="csrf-token"]')?.content ?? '';
+export const csrf = /** @type {HTMLMetaElement | null} */ (document.querySelector('meta[name="csrf-token"]'))?.content ?? '';
 
-/** @param {{keepalive?: boolean}} [how] keepalive: the request outlives the page */
-export async function request(method, path, body, { keepalive = false } = {}) {
+/**
+ * The answer to a request, by the path as it is written in a page: relative, perhaps from a subfolder, with or without a query.
+ * @template {'GET' | 'POST'} Method
+ * @template {string} Path
+ * @typedef {Path extends `../${infer Rest}` ? Answer<Method, Rest> : Path extends `${infer Rest}?${string}` ? Answer<Method, Rest>
+ *   : `${Method} /${Path}` extends keyof Protocol.Answers ? Protocol.Answers[`${Method} /${Path}`] : never} Answer
+ */
+
+/** @typedef {{keepalive?: boolean}} How keepalive: the request outlives the page */
+
+/**
+ * @template {'GET' | 'POST'} Method
+ * @template {string} Path
+ * @param {Method} method
+ * @param {Path} path
+ * @param {object} [body]
+ * @param {How} how
+ * @returns {Promise<Answer<Method, Path>>}
+ */
+async function request(method, path, body, { keepalive = false } = {}) {
   let response;
   const stop = new AbortController();
   setTimeout(() => stop.abort(), 20_000); // AbortSignal.timeout needs Safari 16
@@ -45,5 +64,7 @@ export async function request(method, path, body, { keepalive = false } = {}) {
   return answer;
 }
 
+/** @template {string} Path @param {Path} path */
 export const get = (path) => request('GET', path);
+/** @template {string} Path @param {Path} path @param {object} body @param {How} how */
 export const post = (path, body = {}, how = {}) => request('POST', path, body, how);

@@ -2,14 +2,20 @@
 // the same until it is closed.
 
 class Memory {
+  /** @type {Map<string, string>} */
   #map = new Map();
+  /** @param {string} key */
   getItem(key) { return this.#map.get(key) ?? null; }
+  /** @param {string} key @param {string} value */
   setItem(key, value) { this.#map.set(key, value); }
+  /** @param {string} key */
   removeItem(key) { this.#map.delete(key); }
+  /** @param {number} i */
   key(i) { return [...this.#map.keys()][i] ?? null; }
   get length() { return this.#map.size; }
 }
 
+/** @param {'localStorage' | 'sessionStorage'} name */
 function usable(name) {
   try {
     const area = window[name];
@@ -21,13 +27,16 @@ function usable(name) {
   }
 }
 
-/** JSON values by key, with a common key prefix. */
+/**
+ * JSON values by key, with a common key prefix.
+ * @template {object} Values the type of each key's value
+ */
 export class BrowserStorage {
   #area;
   #spare = new Memory();
   #prefix;
 
-  /** @param {'localStorage'|'sessionStorage'} area */
+  /** @param {'localStorage'|'sessionStorage'} area @param {string} prefix */
   constructor(area, prefix) {
     this.#area = usable(area) ?? this.#spare;
     this.#prefix = prefix;
@@ -36,6 +45,7 @@ export class BrowserStorage {
   /** Whether values survive the page. */
   get lasting() { return this.#area !== this.#spare; }
 
+  /** @template {keyof Values & string} Key @param {Key} key @returns {Values[Key] | null} */
   get(key) {
     const full = this.#prefix + key;
     try {
@@ -46,6 +56,7 @@ export class BrowserStorage {
     }
   }
 
+  /** @template {keyof Values & string} Key @param {Key} key @param {Values[Key]} value */
   set(key, value) {
     const full = this.#prefix + key;
     const text = JSON.stringify(value);
@@ -57,6 +68,7 @@ export class BrowserStorage {
     }
   }
 
+  /** @param {string} key */
   remove(key) {
     const full = this.#prefix + key;
     this.#spare.removeItem(full);
@@ -65,6 +77,7 @@ export class BrowserStorage {
 
   /** Keys that begin with `start`, without the prefix. */
   keys(start = '') {
+    /** @type {Set<string>} */
     const found = new Set();
     for (const area of [this.#area, this.#spare]) {
       try {
@@ -77,7 +90,7 @@ export class BrowserStorage {
     return [...found];
   }
 
-  /** Calls fn(key, value|null) when another tab changes a value with this prefix. */
+  /** Calls fn(key, value|null) when another tab changes a value with this prefix. @param {(key: string, value: unknown) => void} fn */
   watch(fn) {
     window.addEventListener('storage', (event) => {
       if (!event.key?.startsWith(this.#prefix)) return;

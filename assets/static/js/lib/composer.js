@@ -3,12 +3,13 @@ import { byId, showProblem } from './dom.js';
 import { t } from './i18n.js';
 import { LONGEST, runes } from './text.js';
 import { fileTools, PendingAttachments } from './pending-attachments.js';
+/** @import { Attachment } from './pending-attachments.js' */
 
 const WARN_FROM = LONGEST - 500;
 const number = new Intl.NumberFormat(document.documentElement.lang);
 
 /** Whether this browser can record; it cannot in pages opened by plain HTTP. */
-const canRecord = () => Boolean(navigator.mediaDevices?.getUserMedia && globalThis.MediaRecorder);
+const canRecord = () => Boolean(navigator.mediaDevices && globalThis.MediaRecorder);
 
 export class Composer {
   #text = byId('text');
@@ -18,20 +19,21 @@ export class Composer {
   #mic = byId('mic');
   #attachments;
   #files = true;
+  /** @type {import('./voice-recorder.js').Recorder | null} */
   #recorder = null;
   #save;
   #saveTimer = 0;
 
   /**
    * @param {object} on
-   * @param {(text: string, attachments: object[]) => void} on.send gets a text within the limit, which is blank only if there are attachments
+   * @param {(text: string, attachments: Attachment[]) => void} on.send gets a text within the limit, which is blank only if there are attachments
    * @param {() => void} on.typing called at every change that leaves text
    * @param {() => void} on.stopped called when the text is emptied or the field loses the focus
    * @param {(draft: string) => void} on.save stores the draft
    */
   constructor(on) {
     this.#save = on.save;
-    const problem = (text) => showProblem(this.#problem, text);
+    const problem = (/** @type {string} */ text) => showProblem(this.#problem, text);
     this.#attachments = new PendingAttachments({ changed: () => this.#refresh(), problem });
     this.#mic.addEventListener('click', async () => {
       try {
@@ -75,13 +77,13 @@ export class Composer {
 
   get value() { return this.#text.value; }
 
-  /** Sets the text, e.g. to a saved draft. */
+  /** Sets the text, e.g. to a saved draft. @param {string | null} text */
   fill(text) {
     this.#text.value = text ?? '';
     this.#refresh();
   }
 
-  /** Sets whether files and voice messages can be attached. Files already attached are kept, but not shown, while they cannot. */
+  /** Sets whether files and voice messages can be attached. Files already attached are kept, but not shown, while they cannot. @param {boolean} on */
   setFilesEnabled(on) {
     this.#files = on;
     this.#attachments.enabled = on;
@@ -89,11 +91,12 @@ export class Composer {
     this.#refresh();
   }
 
-  /** Shows an error message; '' removes it. */
+  /** Shows an error message; '' removes it. @param {string} text */
   problem(text) { showProblem(this.#problem, text); }
 
   focus() { this.#text.focus({ preventScroll: true }); }
 
+  /** @param {string} text */
   label(text) {
     this.#text.placeholder = text;
     byId('text-label').textContent = text;
@@ -105,6 +108,7 @@ export class Composer {
     this.#save(this.#text.value);
   }
 
+  /** @param {{send: (text: string, attachments: Attachment[]) => void, stopped: () => void}} on */
   #submit(on) {
     // Keeps the indentation, but removes blank lines around the text.
     const text = this.#text.value.trimEnd().replace(/^\s*\n/u, '');

@@ -1,13 +1,16 @@
 // The bar above a conversation that shows when there is no connection.
+/** @import { Connection } from './connection.js' */
+/** @import { Outbox } from './outbox.js' */
 import { byId } from './dom.js';
 import { count, t } from './i18n.js';
 
 // Interruptions shorter than this (ms) are not shown.
 const PATIENCE = 700;
 
-/** @returns {{refresh: () => void}} */
+/** @param {Connection} connection @param {Outbox} outbox */
 export function connectionBar(connection, outbox) {
   const bar = byId('connection');
+  const text = /** @type {Element} */ (bar.lastElementChild);
   let timer = 0;
 
   const show = () => {
@@ -16,8 +19,8 @@ export function connectionBar(connection, outbox) {
       bar.hidden = true;
       return;
     }
-    const words = { connecting: 'talk.connecting', missing: 'talk.no_client' }[connection.state] ?? 'talk.offline';
-    bar.lastElementChild.textContent = waiting && connection.state !== 'missing' ? count('talk.offline_waiting', waiting) : t(words);
+    const words = /** @type {Lookup<string>} */ ({ connecting: 'talk.connecting', missing: 'talk.no_client' })[connection.state] ?? 'talk.offline';
+    text.textContent = waiting && connection.state !== 'missing' ? count('talk.offline_waiting', waiting) : t(words);
     bar.hidden = false;
   };
   const refresh = () => {

@@ -1,5 +1,4 @@
 // The connection to the server: one socket, requests with acknowledgements, and the connection's state.
-/* global io */
 
 const ACK_TIMEOUT = 10_000;
 const CHECK_TIMEOUT = 4_000;
@@ -10,6 +9,7 @@ const SPREAD = 8_000;
 
 /** The server refused a request; `code` is "timeout" or "offline" if it never answered. */
 export class Refused extends Error {
+  /** @param {string} code */
   constructor(code, message = '', retryAfter = 0, field = '') {
     super(message || code);
     this.code = code;
@@ -21,19 +21,26 @@ export class Refused extends Error {
 }
 
 /**
+ * @typedef {'connecting' | 'missing' | 'offline' | 'refused' | 'online'} State missing: the Socket.IO client could not be loaded
+ * @typedef {{state: CustomEvent<State>, ready: Event, refused: CustomEvent<Failure>, stale: Event}} Events
+ */
+
+/**
  * Events: `state` (detail: the new state), `ready` (joined, after every connect), `refused` (detail: the error of joining),
  * `stale` (the page may have missed events; it joins again to refetch its state).
  */
-export class Connection extends EventTarget {
+export class Connection extends /** @type {new () => TypedEventTarget<Events>} */ (EventTarget) {
+  /** @type {import('socket.io-client').Socket | null} */
   #socket = null;
   #soon = 0;
+  /** @type {State} */
   #state = 'connecting';
   #join;
   #probe;
 
   /**
    * @param {() => Promise<void>} join runs after every connect (join, admin_join); the state becomes "online" only when it succeeds.
-   * @param {(timeout: number) => Promise<void>} probe sends a cheap request that the server answers.
+   * @param {(timeout: number) => Promise<unknown>} probe sends a cheap request that the server answers.
    */
   constructor(join, probe) {
     super();
@@ -45,7 +52,7 @@ export class Connection extends EventTarget {
     }
     // WebSocket first saves a round trip; if a proxy refuses it, polling is tried at once.
     const socket = io({
-      path: new URL('socket.io/', location).pathname, transports: ['websocket', 'polling'], tryAllTransports: true,
+      path: new URL('socket.io/', location.href).pathname, transports: ['websocket', 'polling'], tryAllTransports: true,
       reconnectionDelay: 400, reconnectionDelayMax: 4_000, timeout: 8_000, autoConnect: false,
     });
     this.#socket = socket;
@@ -83,18 +90,37 @@ export class Connection extends EventTarget {
 
   start() { this.#socket?.connect(); }
 
-  on(event, fn) { this.#socket?.on(event, fn); return this; }
+  /**
+   * @template {keyof Protocol.ServerEvents} Name
+   * @param {Name} event
+   * @param {(payload: Protocol.ServerEvents[Name]) => void} fn
+   */
+  on(event, fn) {
+    this.#socket?.on(/** @type {string} */ (event), fn);
+    return this;
+  }
 
-  /** Sends an event without waiting for an answer; dropped if there is no connection. */
+  /**
+   * Sends an event without waiting for an answer; dropped if there is no connection.
+   * @template {keyof Protocol.ClientEvents} Name
+   * @param {Name} event
+   * @param {Protocol.ClientEvents[Name]} payload
+   */
   emit(event, payload) {
     if (this.#socket?.connected) this.#socket.emit(event, payload);
   }
 
-  /** Sends an event and resolves with the server's ack, or throws Refused. */
+  /**
+   * Sends an event and resolves with the server's ack, or throws Refused.
+   * @template {keyof Protocol.ClientEvents} Name
+   * @param {Name} event
+   * @param {Protocol.ClientEvents[Name]} [payload]
+   * @returns {Promise<Protocol.Acks[Name]>}
+   */
   async request(event, payload, timeout = ACK_TIMEOUT) {
     const socket = this.#socket;
     if (!socket?.connected) throw new Refused('offline');
-    let onLeave;
+    let onLeave = () => {};
     const left = new Promise((_, reject) => {
       onLeave = () => reject(new Refused('offline'));
       socket.once('disconnect', onLeave);
@@ -103,12 +129,10 @@ export class Connection extends EventTarget {
       // admin_join takes no payload; undefined would be sent as null.
       const args = payload === undefined ? [] : [payload];
       const asked = socket.timeout(timeout).emitWithAck(event, ...args).catch(() => { throw new Refused('timeout'); });
-      const answer = await Promise.race([asked, left]);
-      if (answer?.ok === false) {
-        const { code = 'internal_error', message = '', field = '', retry_after_ms: wait } = answer.error ?? {};
-        throw new Refused(code, message, wait ?? answer.retry_after_ms ?? 0, field);
-      }
-      return answer ?? {};
+      const answer = /** @type {(Protocol.Acks[Name] & {ok: true}) | Protocol.Refusal} */ (await Promise.race([asked, left]));
+      if (answer.ok) return answer;
+      const { code, message, field, retry_after_ms: wait } = answer.error;
+      throw new Refused(code, message, wait, field);
     } finally {
       socket.off('disconnect', onLeave);
     }
@@ -128,19 +152,20 @@ export class Connection extends EventTarget {
   }
 
   async #connected() {
-    const id = this.#socket.id;
+    const id = this.#socket?.id;
+    const connected = () => this.#socket?.connected && this.#socket.id === id;
     try {
       await this.#join();
     } catch (error) {
-      if (this.#socket.id !== id || !this.#socket.connected) return; // the next connect joins again
+      if (!connected()) return; // the next connect joins again
       this.dispatchEvent(new CustomEvent('refused', { detail: error }));
-      const blocked = error.code === 'blocked';
-      if (blocked || error.code === 'unauthorized') this.#become('refused');
-      if (error.code === 'unauthorized') return; // retrying would not help
-      setTimeout(() => { if (this.#socket.id === id) this.#connected(); }, blocked ? BLOCKED_PAUSE : Math.max(error.retryAfter || 0, 2_000));
+      const { code, retryAfter } = /** @type {Failure} */ (error);
+      if (code === 'blocked' || code === 'unauthorized') this.#become('refused');
+      if (code === 'unauthorized') return; // retrying would not help
+      setTimeout(() => { if (connected()) this.#connected(); }, code === 'blocked' ? BLOCKED_PAUSE : Math.max(retryAfter || 0, 2_000));
       return;
     }
-    if (!this.#socket.connected || this.#socket.id !== id) return;
+    if (!connected()) return;
     this.#become('online');
     this.dispatchEvent(new Event('ready'));
   }
@@ -159,10 +184,11 @@ export class Connection extends EventTarget {
     try {
       await this.#probe(CHECK_TIMEOUT);
     } catch (error) {
-      if (error.code === 'timeout' && socket.connected) socket.io.engine.close();
+      if (/** @type {Failure} */ (error).code === 'timeout' && socket.connected) socket.io.engine.close();
     }
   }
 
+  /** @param {State} state */
   #become(state) {
     if (state === this.#state) return;
     this.#state = state;

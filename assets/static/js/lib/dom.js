@@ -2,16 +2,25 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** @returns {HTMLElement} the element with this id, which the page must have */
+/**
+ * The element with this id, which the page must have.
+ * @template {string} ID
+ * @param {ID} id
+ */
 export function byId(id) {
   const found = document.getElementById(id);
   if (!found) throw new Error(`page has no #${id}`);
-  return found;
+  return /** @type {ElementWithID<ID>} */ (found);
 }
 
 /**
  * Makes an element. `props` are properties (`className`, `onclick`), except `data` (dataset) and `attrs` (attributes); children
  * are nodes or text.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {ElementProps<Tag>} props
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function make(tag, props = {}, ...children) {
   const { data = {}, attrs = {}, ...rest } = props;
@@ -22,6 +31,7 @@ export function make(tag, props = {}, ...children) {
   return node;
 }
 
+/** @param {string} viewBox @param {string} className @param {string} id */
 function sprite(viewBox, className, id) {
   const svg = document.createElementNS(SVG, 'svg');
   if (className) svg.setAttribute('class', className);
@@ -33,40 +43,42 @@ function sprite(viewBox, className, id) {
   return svg;
 }
 
-/** An icon of the page's sprite. */
+/** An icon of the page's sprite. @param {string} name */
 export const icon = (name) => sprite('0 0 20 20', 'icon', `i-${name}`);
 
 /** The product's logo, as the face of the team. */
 export const mark = () => make('span', { className: 'mark', attrs: { 'aria-hidden': 'true' } }, sprite('0 0 32 32', '', 'i-glass'));
 
-/** A person's face: the initials of the name, in a colour derived from the name. */
+/** A person's face: the initials of the name, in a colour derived from the name. @param {string} name */
 export function face(name, className = '') {
   return make('span', { className: `face tone-${tone(name)} ${className}`.trim(), attrs: { 'aria-hidden': 'true' } }, initials(name));
 }
 
-/** Up to two initials, upper case in the page's language (i becomes İ in Turkish). */
+/** Up to two initials, upper case in the page's language (i becomes İ in Turkish). @param {string} name */
 export function initials(name) {
   const words = name.trim().split(/\s+/u);
-  const first = (word) => [...(word ?? '')].find((c) => /[\p{L}\p{N}]/u.test(c)) ?? '';
+  const first = (/** @type {string | undefined} */ word) => [...(word ?? '')].find((c) => /[\p{L}\p{N}]/u.test(c)) ?? '';
   const letters = words.length > 1 ? first(words[0]) + first(words.at(-1)) : first(words[0]);
   return (letters || '?').toLocaleUpperCase(document.documentElement.lang);
 }
 
+/** @param {string} name */
 function tone(name) {
   let sum = 0;
-  for (const c of name) sum = (sum * 31 + c.codePointAt(0)) >>> 0;
+  for (const c of name) sum = (sum * 31 + /** @type {number} */ (c.codePointAt(0))) >>> 0;
   return (sum % 6) + 1;
 }
 
-/** Shows an error message in its place below a field; an empty text hides it. */
+/** Shows an error message in its place below a field; an empty text hides it. @param {HTMLElement} node @param {string} text */
 export function showProblem(node, text) {
   node.replaceChildren(...(text ? [icon('alert'), make('span', {}, text)] : []));
   node.hidden = !text;
 }
 
+/** @type {Map<string, Promise<unknown>>} */
 const loaded = new Map();
 
-/** Loads static/css/NAME.css, once. Resolves when it is applied; also when it cannot be loaded, since the page works without it. */
+/** Loads static/css/NAME.css, once. Resolves when it is applied; also when it cannot be loaded, since the page works without it. @param {string} name */
 export function styles(name) {
   if (!loaded.has(name)) {
     loaded.set(name, new Promise((resolve) => {
@@ -74,7 +86,7 @@ export function styles(name) {
       link.rel = 'stylesheet';
       link.onload = link.onerror = resolve;
       // Relative to the page's own style sheet, whose address contains the build's fingerprint.
-      link.href = new URL(`../css/${name}.css`, document.querySelector('link[rel=stylesheet]').href).href;
+      link.href = new URL(`../css/${name}.css`, /** @type {HTMLLinkElement} */ (document.querySelector('link[rel=stylesheet]')).href).href;
       document.head.append(link);
     }));
   }

@@ -4,6 +4,9 @@
 // Live messages may arrive while missed ones are still being loaded, so the newest message on the page does not show what is
 // missing. `#upTo` does: no message up to that id is missing. It follows live messages only while `#whole`.
 
+/** @import { Connection } from './connection.js' */
+/** @import { MessageList } from './message-list.js' */
+
 const PAGE = 50;
 const MOST = 100;
 // After a break this many known messages are loaded again, because they may have been edited or deleted.
@@ -13,6 +16,7 @@ export class MessageHistory {
   #connection;
   #messageList;
   #take;
+  /** @type {string | null} */
   #thread = null;
   #upTo = 0;
   #whole = false;
@@ -20,7 +24,7 @@ export class MessageHistory {
   /**
    * @param {Connection} connection
    * @param {MessageList} messageList the list that shows the messages
-   * @param {(messages: object[]) => void} take gets every page
+   * @param {(messages: Protocol.Message[]) => void} take gets every page
    */
   constructor(connection, messageList, take) {
     this.#connection = connection;
@@ -36,7 +40,7 @@ export class MessageHistory {
     messageList.addEventListener('older', () => this.#older());
   }
 
-  /** Switches to another conversation, whose list is empty; null = none. */
+  /** Switches to another conversation, whose list is empty; null = none. @param {string | null} thread */
   turnTo(thread) {
     if (thread === this.#thread) return;
     this.#thread = thread;
@@ -47,19 +51,19 @@ export class MessageHistory {
   /** Loads what is missing. Throws Refused if the server does not answer; the next call continues from there. */
   async catchUp() {
     const thread = this.#thread;
-    if (this.#whole) return;
+    if (this.#whole || !thread) return;
     if (!this.#upTo) {
       const page = await this.#ask(thread, { limit: PAGE });
       if (!page) return;
-      this.#messageList.setOlder(Boolean(page.has_more));
+      this.#messageList.setOlder(page.has_more);
     } else {
       for (let after = this.#messageList.idBefore(this.#upTo, AGAIN), more = true; more;) {
         const page = await this.#ask(thread, { after_id: after, limit: MOST });
         if (!page) return;
-        const ids = (page.messages ?? []).map(({ id }) => id);
+        const ids = page.messages.map(({ id }) => id);
         const last = ids.at(-1) ?? after;
         this.#messageList.dropBetween(after, page.has_more ? last : this.#upTo, ids);
-        more = Boolean(page.has_more) && last > after;
+        more = page.has_more && last > after;
         after = last;
         this.#upTo = Math.max(this.#upTo, last);
       }
@@ -70,18 +74,21 @@ export class MessageHistory {
 
   async #older() {
     try {
-      const page = await this.#ask(this.#thread, { before_id: this.#messageList.firstID, limit: PAGE });
-      if (page) this.#messageList.setOlder(Boolean(page.has_more));
+      const page = await this.#ask(/** @type {string} */ (this.#thread), { before_id: this.#messageList.firstID, limit: PAGE });
+      if (page) this.#messageList.setOlder(page.has_more);
     } catch {
       this.#messageList.olderFailed();
     }
   }
 
-  /** Loads and shows a page of messages; null if the reader has switched to another conversation meanwhile. */
+  /**
+   * Loads and shows a page of messages; null if the reader has switched to another conversation meanwhile.
+   * @param {string} thread @param {Omit<Protocol.ClientEvents['history'], 'thread_id'>} what
+   */
   async #ask(thread, what) {
     const page = await this.#connection.request('history', { thread_id: thread, ...what });
     if (thread !== this.#thread) return null;
-    this.#take(page.messages ?? []);
+    this.#take(page.messages);
     return page;
   }
 }

@@ -4,9 +4,12 @@ export const host = {
   /** The URL of the page that the visitor is on. */
   url: location.origin + location.pathname,
   title: document.title,
-  /** The signed-in user as given by the embedding site: {id, hash, name?, phone?, email?}; hash proves the id. */
+  /**
+   * The signed-in user as given by the embedding site; hash proves the id.
+   * @type {Person | null}
+   */
   person: null,
-  /** Resolves when url and person are known. */
+  /** Resolves when url and person are known. @type {Promise<unknown>} */
   ready: Promise.resolve(),
   /** Called when the server refuses the hash of person. */
   identityRefused: () => {},

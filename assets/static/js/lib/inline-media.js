@@ -9,6 +9,7 @@ await styles('media-player');
  * @param {string} name
  */
 export function show(paper, address, name) {
+  /** @type {HTMLElement} */
   const node = /(heic|avif)$/.test(address)
     ? make('img', { className: 'inline', src: address, alt: name, hidden: true, onload: () => { node.hidden = false; } })
     : make('video', { className: 'inline', src: address, controls: true, playsInline: true, preload: 'metadata', attrs: { 'aria-label': name } });

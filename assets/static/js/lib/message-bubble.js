@@ -4,62 +4,65 @@ import { icon, make } from './dom.js';
 import { has, t } from './i18n.js';
 import { emojiOnly, linked } from './text.js';
 import { clock, day, whole } from './time.js';
+/** @import { Actions, Entry } from './message-entry.js' */
 
+/** @type {Record<string, string>} */
 const MARKS = { waiting: 'clock', sending: 'clock', failed: 'alert', sent: 'tick', delivered: 'ticks', read: 'read' };
 
-/** The message's content: text with links, a picture, a voice message or a file. */
+/** The message's content: text with links, a picture, a voice message or a file. @param {Entry} entry @param {Actions} actions */
 function content(entry, { onDrop }) {
   const carried = attachment(entry);
   const caption = entry.text ? [make('span', { className: 'caption', dir: 'auto' }, ...linked(entry.text))] : [];
-  const onItsWay = entry.file?.name && !entry.id && !entry.url && entry.state !== 'failed' ? [transfer(entry.share ?? 0, onDrop)] : [];
+  const onItsWay = entry.file.name && !entry.id && !entry.url && entry.state !== 'failed' ? [transfer(entry.share ?? 0, onDrop)] : [];
   return [...carried, ...onItsWay, ...caption];
 }
 
-/** The text for an error code; a general one if the code is unknown. */
+/** The text for an error code; a general one if the code is unknown. @param {string | undefined} code */
 function reason(code) {
   const key = `talk.failed_${code}`;
   return has(key) ? t(key) : t('talk.failed');
 }
 
 /**
- * Makes the list item of an entry (see message-list.js). `face(entry)` returns the other side's face; onRetry and onDrop are called for a
- * failed message; `tools(entry)` returns the buttons of a stored one.
+ * Makes the list item of an entry.
+ * @param {Entry} entry
+ * @param {Actions} actions
  */
-export function bubble(entry, { face, onRetry, onDrop, tools }) {
+export function bubble(entry, actions) {
   const meta = make('span', { className: 'meta' });
-  const body = make('div', { className: 'bubble', data: { type: entry.type } }, ...content(entry, { onDrop }));
+  const body = make('div', { className: 'bubble', data: { type: entry.type } }, ...content(entry, actions));
   const node = make('li', { className: 'message' }, make('div', { className: 'line' }, body, meta));
   body.classList.toggle('large', entry.type === 'text' && emojiOnly(entry.text));
   if (entry.own) node.classList.add('own');
   else if (entry.system) node.classList.add('system');
-  else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, face(entry)));
+  else node.prepend(make('span', { className: 'author', attrs: { 'aria-hidden': 'true' } }, actions.face(entry)));
   // A tap shows the time on devices without hover.
   body.addEventListener('click', (event) => {
-    if (!event.target.closest('a, button, input')) node.classList.toggle('shown');
+    if (!(/** @type {Element} */ (event.target).closest('a, button, input'))) node.classList.toggle('shown');
   });
-  progress(node, entry, { onRetry, onDrop, tools });
+  progress(node, entry, actions);
   return node;
 }
 
-/** Updates the content of an entry's list item. */
+/** Updates the content of an entry's list item. @param {HTMLElement} node @param {Entry} entry @param {Actions} actions */
 export function refill(node, entry, actions) {
-  const body = node.querySelector('.bubble');
+  const body = /** @type {Element} */ (node.querySelector('.bubble'));
   body.replaceChildren(...content(entry, actions));
   body.classList.toggle('large', entry.type === 'text' && emojiOnly(entry.text));
 }
 
-/** Updates time and state in an entry's list item. */
+/** Updates time and state in an entry's list item. @param {HTMLElement} node @param {Entry} entry @param {Actions} actions */
 export function progress(node, entry, { onRetry, onDrop, tools }) {
   node.dataset.state = entry.own ? entry.state : 'received';
-  if (entry.id) node.dataset.id = entry.id;
+  if (entry.id) node.dataset.id = String(entry.id);
   if (entry.clientID) node.dataset.client = entry.clientID;
   const at = make('time', { dateTime: entry.at.toISOString(), title: whole(entry.at) }, clock(entry.at));
   const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
   const sign = entry.own ? icon(MARKS[entry.state]) : null;
   const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
-  node.querySelector('.meta').replaceChildren(...[entry.reaction, changed, at, sign, said].filter(Boolean));
+  node.querySelector('.meta')?.replaceChildren(entry.reaction ?? '', ...[changed, at, sign, said].filter((part) => part !== null));
   // Made only once, so that a later change of the state does not remove a focused button.
-  const line = node.querySelector('.line');
+  const line = /** @type {Element} */ (node.querySelector('.line'));
   if (entry.id && !line.querySelector('.tools')) {
     const buttons = tools(entry);
     if (buttons.length) line.append(make('span', { className: 'tools' }, ...buttons));
@@ -75,4 +78,4 @@ export function progress(node, entry, { onRetry, onDrop, tools }) {
 }
 
 /** The line that separates two days. */
-export const dayLine = (at) => make('div', { className: 'day' }, make('time', {}, day(at)));
+export const dayLine = (/** @type {Date} */ at) => make('div', { className: 'day' }, make('time', {}, day(at)));

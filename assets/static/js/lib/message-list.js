@@ -1,71 +1,47 @@
-// The message list of one conversation: order, grouping, day separators, scrolling.
+// The message list of one conversation: order, grouping, day separators.
 import { advance } from './message-attachment.js';
-import { address, addressNow } from './blob-store.js';
+import { address } from './blob-store.js';
 import { bubble, dayLine, progress, refill } from './message-bubble.js';
 import { byId, make } from './dom.js';
-import { count, t } from './i18n.js';
-import { VirtualWindow } from './virtual-window.js';
-import { dayKey, parse } from './time.js';
+import { FollowEnd } from './follow-end.js';
+import { t } from './i18n.js';
+import { compare, entryOf, entryOfItem, FILE_TEXTS, together } from './message-entry.js';
+import { dayKey } from './time.js';
+/** @import { Actions, Entry } from './message-entry.js' */
+/** @import { Item, Outbox } from './outbox.js' */
 
-const GROUP = 2 * 60_000;
-const NEAR = 96;
 const ANNOUNCED = 280;
 
-/*
- * An entry: {id, clientID, n, own, system, sender, text, type, url, file, preview, share, at, state, code, node}.
- * file is {name, bytes, thumb, width, height} as far as known; preview is a blob: URL of a file that this page has itself.
- * Stored messages have an id and are ordered by it; unsent ones follow after them, ordered by n (see outbox.js).
- * What a page inserts itself (see put) has a key, follows the message with the id `after`, and makes its own element.
- * node is the element while the entry is rendered, otherwise null (see virtual-window.js).
- */
-const place = (e) => e.id || (e.key ? e.after : Infinity);
-const before = (a, b) => {
-  const [x, y] = [place(a), place(b)];
-  if (x !== y) return x - y;
-  return a.n - b.n;
-};
+/** @typedef {{after: number, order?: number, at: Date, draw: () => HTMLElement}} Inserted */
 
-export class MessageList extends EventTarget {
-  #list = byId('messages');
-  #log = byId('log');
-  #scroller = byId('scroller');
-  #pill = byId('pill');
+export class MessageList extends FollowEnd {
   #announcer = byId('said');
-  #entries = [];
-  #window = new VirtualWindow({ list: this.#list, scroller: this.#scroller, entries: this.#entries, render: (i) => this.#render(i) });
+  #entries;
   #own;
   #face;
   #outbox;
-  #follow = true;
-  #top = 0;
-  #missed = 0;
   #readTo = 0;
   #deliveredTo = 0;
   #tools;
-  #frame = 0;
-  #olderPages = { more: null, busy: false };
+  /** @type {Map<string, Inserted>} */
   #inserted = new Map();
 
   /**
-   * Events: `older` (the reader is near the top, and there are older messages), `seen` (the newest message is visible).
    * @param {object} o
-   * @param {string[]} o.own sender types that count as this side
-   * @param {(entry) => Node} o.face returns the other side's face
+   * @param {Protocol.Sender[]} o.own sender types that count as this side
+   * @param {Actions['face']} o.face
    * @param {Outbox} o.outbox handles retry and drop
-   * @param {(entry) => Node[]} [o.tools] returns the buttons next to a stored message
+   * @param {Actions['tools']} [o.tools]
    */
   constructor({ own, face, outbox, tools = () => [] }) {
-    super();
+    /** @type {Entry[]} */
+    const entries = [];
+    super(entries, (i) => this.#render(i));
+    this.#entries = entries;
     this.#own = new Set(own);
     this.#tools = tools;
     this.#face = face;
     this.#outbox = outbox;
-    this.#scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    new ResizeObserver(() => { if (this.#follow) this.#toEnd(); }).observe(this.#scroller);
-    new ResizeObserver(() => { if (this.#follow) this.#toEnd(); }).observe(this.#log);
-    this.#pill.addEventListener('click', () => { this.#toEnd(); this.#scroller.focus({ preventScroll: true }); });
-    document.addEventListener('visibilitychange', () => this.#seen());
-    window.addEventListener('focus', () => this.#seen());
   }
 
   get lastID() { return this.#entries.findLast((e) => e.id)?.id ?? 0; }
@@ -73,27 +49,22 @@ export class MessageList extends EventTarget {
   get size() { return this.#entries.length; }
   /** The id of the newest stored message of the other side. */
   get lastTheirs() { return this.#entries.findLast((e) => e.id && !e.own)?.id ?? 0; }
-  /** The number of loaded messages of the other side after this id. */
-  theirsAfter(id) { return this.#entries.filter((e) => e.id > id && !e.own && !e.note).length; }
-  /** The entry of this side's newest stored message for which `which` returns true. */
+  /** The number of loaded messages of the other side after this id. @param {number} id */
+  theirsAfter(id) { return this.#entries.filter((e) => e.id > id && !e.own).length; }
+  /** The entry of this side's newest stored message for which `which` returns true. @param {(entry: Entry) => unknown} which */
   lastOwn(which = () => true) { return this.#entries.findLast((e) => e.id && e.own && which(e)); }
-  /** Whether the end of the list is visible to the reader. */
-  get watched() { return this.#follow && !document.hidden && !this.#scroller.closest('[hidden]'); }
 
   /** Empties the list for another conversation. */
   reset() {
     this.#entries.length = 0;
-    this.#window.clear();
     this.#announcer.replaceChildren();
-    this.#follow = true;
     this.#readTo = 0;
     this.#deliveredTo = 0;
-    this.#olderPages = { more: null, busy: false };
     this.#inserted.clear();
-    this.#setMissed(0);
+    this.restart();
   }
 
-  /** Adds messages from the server. Known ones (by id or client_id) are updated instead. `lively`: they have just arrived. */
+  /** Adds messages from the server. Known ones (by id or client_id) are updated instead. `lively`: they have just arrived. @param {Protocol.Message[]} messages */
   add(messages, { lively = false } = {}) {
     let arrived = 0;
     const take = () => {
@@ -103,31 +74,31 @@ export class MessageList extends EventTarget {
         if (lively) this.#announce(message);
       }
     };
-    if (this.#follow) {
+    if (this.following) {
       take();
-      this.#layoutSoon();
-      this.#seen();
+      this.layoutSoon();
+      this.seen();
       return;
     }
     // Messages added above or below must not move what is being read.
-    this.#window.still(take);
-    if (lively && arrived) this.#setMissed(this.#missed + arrived);
-    this.#layoutSoon();
+    this.window.still(take);
+    if (lively && arrived) this.missed(arrived);
+    this.layoutSoon();
   }
 
-  /** Announces a new message to screen readers. */
+  /** Announces a new message to screen readers. @param {Protocol.Message} message */
   #announce({ content_text: text, content_type: type }) {
-    const kind = { image: 'talk.picture', audio: 'talk.voice', file: 'talk.file' }[type];
+    const kind = FILE_TEXTS[type];
     const words = [kind && t(kind), text && (text.length > ANNOUNCED ? `${text.slice(0, ANNOUNCED)}…` : text)].filter(Boolean).join(', ');
     this.#announcer.append(make('p', {}, t('talk.said', { text: words })));
-    while (this.#announcer.childElementCount > 3) this.#announcer.firstElementChild.remove();
+    while (this.#announcer.childElementCount > 3) this.#announcer.firstElementChild?.remove();
   }
 
   /**
    * Inserts an item of the page's own, e.g. a note, between the messages, or replaces the one with this key. It is inserted once the
    * messages around its place are loaded.
    * @param {string} key
-   * @param {{after: number, order?: number, at: Date, draw: () => HTMLElement}} what follows the message with the id `after`, sorted by
+   * @param {Inserted} what follows the message with the id `after`, sorted by
    *   `order` (> 0) among items at the same place; draw makes its <li>
    */
   put(key, what) {
@@ -136,7 +107,7 @@ export class MessageList extends EventTarget {
     this.#admit();
   }
 
-  /** Removes the item with this key. */
+  /** Removes the item with this key. @param {string} key */
   withdraw(key) {
     this.#inserted.delete(key);
     const at = this.#entries.findIndex((e) => e.key === key);
@@ -146,16 +117,16 @@ export class MessageList extends EventTarget {
   #admit() {
     const first = this.firstID;
     for (const [key, { after, order = 1, at, draw }] of this.#inserted) {
-      if (this.#olderPages.more !== false && !(first && after >= first)) continue;
+      if (this.more !== false && !(first && after >= first)) continue;
       this.#inserted.delete(key);
-      this.#insert({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, node: null }, false);
+      this.#insert(/** @type {Entry} */ ({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, node: null }), false);
     }
-    this.#layoutSoon();
+    this.layoutSoon();
   }
 
-  /** Adds an outbox item, or updates its state. */
+  /** Adds an outbox item, or updates its state. @param {Item} item @param {Entry['state']} state */
   pending(item, state, code = item.failed) {
-    const known = this.#find(null, item.client_id);
+    const known = this.#find(0, item.client_id);
     if (known?.id) return;
     if (known) {
       const again = known.state === 'failed' && item.file && !item.url;
@@ -164,17 +135,14 @@ export class MessageList extends EventTarget {
       this.#progress(known);
       return;
     }
-    const entry = {
-      id: 0, clientID: item.client_id, n: item.n, own: true, text: item.text, type: item.type ?? 'text', url: item.url ?? '',
-      file: fileOfItem(item), preview: item.file && addressNow(item.client_id), at: new Date(item.n / 1000), state, code, node: null,
-    };
+    const entry = entryOfItem(item, state, code);
     this.#insert(entry, true);
-    this.#follow = true;
-    this.#layoutSoon();
+    this.following = true;
+    this.layoutSoon();
     if (item.file && !entry.preview) this.#recall(entry);
   }
 
-  /** Shows the preview of a file that was attached before a reload, once it is read from storage. */
+  /** Shows the preview of a file that was attached before a reload, once it is read from storage. @param {Entry} entry */
   async #recall(entry) {
     entry.preview = await address(entry.clientID);
     if (!entry.preview) return;
@@ -182,36 +150,36 @@ export class MessageList extends EventTarget {
     this.#progress(entry);
   }
 
-  /** Updates an upload's progress (0 to 1). */
+  /** Updates an upload's progress (0 to 1). @param {string} clientID @param {number} share */
   uploading(clientID, share) {
-    const entry = this.#find(null, clientID);
+    const entry = this.#find(0, clientID);
     if (!entry || entry.id) return;
     entry.share = share;
     if (entry.node) advance(entry.node, share);
   }
 
-  /** Removes an outbox item that was dropped. */
+  /** Removes an outbox item that was dropped. @param {string} clientID */
   remove(clientID) {
-    const entry = this.#find(null, clientID);
-    if (!entry || entry.id) return;
-    this.#cut(this.#entries.indexOf(entry));
+    const entry = this.#find(0, clientID);
+    if (entry && !entry.id) this.#cut(this.#entries.indexOf(entry));
   }
 
+  /** @param {number} at */
   #cut(at) {
     const [entry] = this.#entries.splice(at, 1);
-    this.#window.removed(at, entry);
+    this.window.removed(at, entry);
     this.#regroup(at - 1, at);
   }
 
-  /** Updates an edited message, if it is loaded. */
+  /** Updates an edited message, if it is loaded. @param {Protocol.Message} message */
   edit(message) {
-    const known = this.#find(Number(message.id), '');
+    const known = this.#find(message.id, '');
     if (known) this.#edit(known, message);
   }
 
+  /** @param {Entry} known @param {Protocol.Message} message */
   #edit(known, message) {
-    const text = message.content_text ?? '';
-    const { reaction } = message;
+    const { content_text: text, reaction } = message;
     if (reaction !== known.reaction) {
       known.reaction = reaction;
       this.#progress(known);
@@ -222,24 +190,28 @@ export class MessageList extends EventTarget {
     this.#progress(known);
   }
 
-  /** Sets the node below a stored message; null removes it. */
+  /** Sets the node below a stored message; null removes it. @param {number} id @param {Node | null} below */
   putBelow(id, below) {
-    const known = this.#find(id);
+    const known = this.#find(id, '');
     if (known) this.#progress(Object.assign(known, { below }));
   }
 
-  /** Removes stored messages that the server deleted. */
+  /** Removes stored messages that the server deleted. @param {number[]} ids */
   drop(ids) {
-    const gone = new Set(ids.map(Number));
+    const gone = new Set(ids);
     this.#dropWhere((id) => gone.has(id));
   }
 
-  /** Removes the stored messages with ids in (after, upTo] that the server no longer has, which are all but `ids`. */
+  /**
+   * Removes the stored messages with ids in (after, upTo] that the server no longer has, which are all but `ids`.
+   * @param {number} after @param {number} upTo @param {number[]} ids
+   */
   dropBetween(after, upTo, ids) {
     const there = new Set(ids);
     this.#dropWhere((id) => id > after && id <= upTo && !there.has(id));
   }
 
+  /** @param {(id: number) => boolean} gone */
   #dropWhere(gone) {
     for (let at = this.#entries.length - 1; at >= 0; at--) {
       const { id } = this.#entries[at];
@@ -247,27 +219,27 @@ export class MessageList extends EventTarget {
     }
   }
 
-  /** Returns the id after which there are n stored messages up to `upTo`, or fewer if there are not so many. */
+  /** Returns the id after which there are n stored messages up to `upTo`, or fewer if there are not so many. @param {number} upTo @param {number} n */
   idBefore(upTo, n) {
     const ids = this.#entries.filter((e) => e.id && e.id <= upTo).map((e) => e.id);
     return (ids.at(-n) ?? ids[0] ?? upTo + 1) - 1;
   }
 
-  /** The other side has read all messages up to this id, which implies that they were delivered. */
+  /** The other side has read all messages up to this id, which implies that they were delivered. @param {number} lastID */
   read(lastID) {
     if (!(lastID > this.#readTo)) return;
     this.#readTo = lastID;
     this.#mark(lastID);
   }
 
-  /** All messages up to this id were delivered to the other side's page. */
+  /** All messages up to this id were delivered to the other side's page. @param {number} lastID */
   delivered(lastID) {
     if (!(lastID > this.#deliveredTo)) return;
     this.#deliveredTo = lastID;
     this.#mark(lastID);
   }
 
-  /** Updates the state of own messages up to this id, newest first, and stops at the first one that does not change. */
+  /** Updates the state of own messages up to this id, newest first, and stops at the first one that does not change. @param {number} lastID */
   #mark(lastID) {
     for (let i = this.#entries.length - 1; i >= 0; i--) {
       const entry = this.#entries[i];
@@ -279,26 +251,23 @@ export class MessageList extends EventTarget {
     }
   }
 
+  /** @param {number} id */
   #reached(id) { return id <= this.#readTo ? 'read' : id <= this.#deliveredTo ? 'delivered' : 'sent'; }
 
-  /** Sets whether older messages exist; then `older` is dispatched when the reader comes near the top. */
+  /** Sets whether older messages exist; then `older` is dispatched when the reader comes near the top. @param {boolean} more */
   setOlder(more) {
-    this.#olderPages = { more, busy: false };
+    this.more = more;
+    this.loading = false;
     // Showing or hiding this line must not move what is being read.
-    if (this.#follow) byId('older').hidden = !more;
-    else this.#window.still(() => { byId('older').hidden = !more; });
+    if (this.following) byId('older').hidden = !more;
+    else this.window.still(() => { byId('older').hidden = !more; });
     this.#admit();
   }
 
   /** Older messages could not be loaded; the next scroll event tries again. */
-  olderFailed() { this.#olderPages.busy = false; }
+  olderFailed() { this.loading = false; }
 
-  /** The list has become visible. */
-  onVisible() { this.#scrolled(); }
-
-  /** Scrolls to the newest message and follows new ones. */
-  toEnd() { this.#toEnd(); }
-
+  /** @param {Entry} entry @returns {Actions} */
   #actions(entry) {
     return {
       face: this.#face,
@@ -308,36 +277,28 @@ export class MessageList extends EventTarget {
     };
   }
 
+  /** @param {number} id @param {string} clientID */
   #find(id, clientID) {
     return this.#entries.findLast((e) => (id && e.id === id) || (clientID && e.clientID === clientID));
   }
 
-  /** @returns {boolean} whether the message is new */
+  /** @param {Protocol.Message} message @param {boolean} lively @returns {boolean} whether the message is new */
   #take(message, lively) {
-    const id = Number(message.id);
-    const clientID = message.client_id || '';
-    const known = this.#find(id, clientID);
     const own = this.#own.has(message.sender_type);
-    const state = own ? this.#reached(id) : '';
+    const entry = entryOf(message, own, own ? this.#reached(message.id) : '');
+    const known = this.#find(entry.id, entry.clientID);
     if (known?.id) {
       this.#edit(known, message);
       return false;
     }
-    const entry = {
-      id, clientID, n: 0, own, system: message.sender_type === 'system', sender: message.sender_type,
-      text: message.content_text ?? '', type: message.content_type || 'text', url: message.file_path || message.file_url || '',
-      file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
-      at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, state,
-      author: message.author ?? '', node: known?.node ?? null,
-    };
     if (!known) {
       this.#insert(entry, lively);
       return true;
     }
     // An own message was stored: it keeps its bubble, and gets its id and time.
     const from = this.#entries.indexOf(known);
-    const stays = before(this.#entries[from - 1] ?? { id: -1 }, entry) < 0 && (from + 1 === this.#entries.length || before(entry, this.#entries[from + 1]) < 0);
-    Object.assign(known, entry);
+    const stays = (from === 0 || compare(this.#entries[from - 1], entry) < 0) && (from + 1 === this.#entries.length || compare(entry, this.#entries[from + 1]) < 0);
+    Object.assign(known, entry, { node: known.node });
     if (known.type === 'file') this.#refill(known); // it can be downloaded from the server now
     this.#progress(known);
     if (!stays) {
@@ -349,20 +310,23 @@ export class MessageList extends EventTarget {
     return false;
   }
 
+  /** @param {Entry} entry */
   #place(entry) {
     let i = this.#entries.length;
-    while (i > 0 && before(entry, this.#entries[i - 1]) < 0) i--;
+    while (i > 0 && compare(entry, this.#entries[i - 1]) < 0) i--;
     return i;
   }
 
+  /** @param {Entry} entry @param {boolean} lively */
   #insert(entry, lively) {
     const i = this.#place(entry);
     this.#entries.splice(i, 0, entry);
-    this.#window.inserted(i);
+    this.window.inserted(i);
     if (lively) entry.node?.querySelector('.bubble')?.classList.add('lively');
     this.#regroup(i - 1, i + 1);
   }
 
+  /** @param {number} i */
   #render(i) {
     const entry = this.#entries[i];
     entry.node = entry.draw?.() ?? bubble(entry, this.#actions(entry));
@@ -370,82 +334,28 @@ export class MessageList extends EventTarget {
     return entry.node;
   }
 
+  /** @param {Entry} entry */
   #refill(entry) { if (entry.node) refill(entry.node, entry, this.#actions(entry)); }
+  /** @param {Entry} entry */
   #progress(entry) { if (entry.node) progress(entry.node, entry, this.#actions(entry)); }
 
-  /** Updates groups and day separators of the entries from..to and the ones next to them. */
+  /** Updates groups and day separators of the entries from..to and the ones next to them. @param {number} from @param {number} to */
   #regroup(from, to) {
-    for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) if (this.#entries[i].node) this.#updateGroup(i);
+    for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) this.#updateGroup(i);
   }
 
+  /** @param {number} i */
   #updateGroup(i) {
     const entry = this.#entries[i];
+    const { node } = entry;
+    if (!node) return;
     const above = this.#entries[i - 1];
     const below = this.#entries[i + 1];
     const newDay = !above || dayKey(above.at) !== dayKey(entry.at);
-    entry.node.classList.toggle('first', newDay || !together(above, entry));
-    entry.node.classList.toggle('last', !below || dayKey(below.at) !== dayKey(entry.at) || !together(entry, below));
-    const line = entry.node.querySelector('.day');
-    if (newDay && !line) entry.node.prepend(dayLine(entry.at));
+    node.classList.toggle('first', newDay || !together(above, entry));
+    node.classList.toggle('last', !below || dayKey(below.at) !== dayKey(entry.at) || !together(entry, below));
+    const line = node.querySelector('.day');
+    if (newDay && !line) node.prepend(dayLine(entry.at));
     if (!newDay) line?.remove();
   }
-
-  #scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    const left = scrollHeight - scrollTop - clientHeight;
-    // The distance from the end also grows when a picture loads; that does not mean that the reader scrolled up.
-    const up = scrollTop < this.#top - 1;
-    this.#follow = (this.#window.atEnd && left < NEAR) || (this.#follow && !up);
-    if (this.#follow) {
-      this.#setMissed(0);
-      this.#seen();
-    }
-    this.#layout();
-    this.#pill.hidden = this.#follow || (this.#missed === 0 && this.#window.atEnd && left < clientHeight);
-    if (this.#scroller.scrollTop < clientHeight && this.#window.atStart && this.#olderPages.more && !this.#olderPages.busy) {
-      this.#olderPages.busy = true;
-      this.dispatchEvent(new Event('older'));
-    }
-  }
-
-  #layout() {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
-    this.#window.update(this.#follow);
-    if (this.#follow) this.#scroller.scrollTop = this.#scroller.scrollHeight;
-    this.#top = this.#scroller.scrollTop;
-  }
-
-  /** Once per frame: a burst of messages causes one layout instead of one each. */
-  #layoutSoon() {
-    if (document.hidden) this.#layout(); // hidden pages get no animation frames
-    else if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#scrolled());
-  }
-
-  #setMissed(n) {
-    this.#missed = n;
-    this.#pill.lastElementChild.textContent = n ? count('talk.new', n) : t('talk.to_end');
-    this.#pill.classList.toggle('fresh', n > 0);
-    if (n) this.#pill.hidden = false;
-    else if (this.#follow) this.#pill.hidden = true;
-  }
-
-  #toEnd() {
-    this.#follow = true;
-    this.#layout();
-    this.#setMissed(0);
-    this.#seen(); // if it was at the end already, there is no scroll event
-  }
-
-  #seen() {
-    if (this.watched && this.#entries.length) this.dispatchEvent(new Event('seen'));
-  }
-}
-
-function together(a, b) {
-  return a.own === b.own && !a.system && !b.system  && Math.abs(b.at - a.at) < GROUP;
-}
-
-function fileOfItem({ file }) {
-  return file ? { name: file.name, bytes: file.size, width: file.width, height: file.height } : {};
 }

@@ -4,6 +4,7 @@
 // is uploaded first; the message then refers to its URL.
 import * as blobs from './blob-store.js';
 import { Refused } from './connection.js';
+/** @import { BrowserStorage } from './browser-storage.js' */
 
 const TRANSIENT = new Set(['offline', 'timeout', 'db_save_failed', 'internal_error', 'rate_limit_exceeded']);
 const TRIES_WHILE_ONLINE = 4;
@@ -19,23 +20,42 @@ export function newID() {
 }
 
 /**
- * Events: `change` {item, state: 'waiting'|'sending'|'failed'|'gone'}, `progress` {item, share} and `sent` {item, message}. An
- * item is {client_id, thread_id, text, n, failed?}; items are sent in order of n. One with a file also has type, file: {name,
- * size, mime, width, height}, and url once the file is uploaded; the file itself is in blob-store.js under the client_id.
+ * An unsent message. Items are sent in order of n. One with a file has its url once the file is uploaded; the file itself is in blob-store.js
+ * under the client_id.
+ * @typedef {object} Item
+ * @property {string} client_id
+ * @property {string} thread_id
+ * @property {string} text
+ * @property {number} n
+ * @property {string} [failed] the code of the error, after the last try
+ * @property {'image' | 'audio' | 'file'} [type]
+ * @property {{name: string, size: number, mime: string, width?: number, height?: number}} [file]
+ * @property {string} [url]
+ * @property {boolean} [again] the file was uploaded a second time
  */
-export class Outbox extends EventTarget {
+
+/**
+ * @typedef {Record<`out.${string}`, Item>} Stored
+ * @typedef {object} Events
+ * @property {CustomEvent<{item: Item, state: 'waiting' | 'sending' | 'failed' | 'gone', code?: string}>} change
+ * @property {CustomEvent<{item: Item, share: number}>} progress
+ * @property {CustomEvent<{item: Item, message?: Protocol.Message}>} sent
+ */
+
+export class Outbox extends /** @type {new () => TypedEventTarget<Events>} */ (EventTarget) {
   #store;
   #send;
+  /** @type {Map<string, Item>} */
   #items = new Map();
   #running = false;
   #timer = 0;
   #last = 0;
-  /** The upload in progress: {id, stop: AbortController}. */
+  /** The upload in progress. @type {{id: string, stop: AbortController} | null} */
   #now = null;
 
   /**
-   * @param {BrowserStorage} store where items are kept
-   * @param {(item) => Promise<object>} send resolves with the stored message or throws Refused
+   * @param {BrowserStorage<Stored>} store where items are kept
+   * @param {(item: Item) => Promise<Protocol.Message>} send resolves with the stored message or throws Refused
    */
   constructor(store, send) {
     super();
@@ -47,8 +67,9 @@ export class Outbox extends EventTarget {
       const id = key.slice(4);
       const known = this.#items.get(id);
       if (value) {
-        this.#items.set(id, value);
-        this.#emit('change', { item: value, state: value.failed ? 'failed' : 'waiting' });
+        const item = /** @type {Item} */ (value);
+        this.#items.set(id, item);
+        this.#emit('change', { item, state: item.failed ? 'failed' : 'waiting' });
       } else if (known) {
         this.#items.delete(id);
         this.#emit('change', { item: known, state: 'gone' });
@@ -63,25 +84,31 @@ export class Outbox extends EventTarget {
   /** Loads items from storage, such as those of an earlier page. */
   reload() {
     for (const key of this.#store.keys('out.')) {
-      const item = this.#store.get(key);
+      const item = this.#store.get(/** @type {keyof Stored} */ (key));
       if (item?.client_id && !this.#items.has(item.client_id)) this.#items.set(item.client_id, item);
     }
   }
 
-  /** Makes an item with the next place in the order, without putting it into the outbox. */
+  /**
+   * Makes an item with the next place in the order, without putting it into the outbox.
+   * @param {string} threadID @param {string} text @param {Pick<Item, 'type' | 'file'>} more @returns {Item}
+   */
   prepare(threadID, text, more = {}) {
     this.#last = Math.max(Date.now() * 1000, this.#last + 1);
     return { client_id: newID(), thread_id: threadID, text, n: this.#last, ...more };
   }
 
+  /** @param {Item} item */
   put(item) {
     this.#items.set(item.client_id, item);
     this.#store.set(`out.${item.client_id}`, item);
     this.#emit('change', { item, state: 'waiting' });
   }
 
+  /** @param {string} threadID @param {string} text */
   add(threadID, text) { this.put(this.prepare(threadID, text)); }
 
+  /** @param {string} clientID */
   retry(clientID) {
     const item = this.#items.get(clientID);
     if (!item) return;
@@ -92,6 +119,7 @@ export class Outbox extends EventTarget {
     this.flush();
   }
 
+  /** @param {string} clientID */
   drop(clientID) {
     const item = this.#items.get(clientID);
     if (!item) return;
@@ -99,7 +127,7 @@ export class Outbox extends EventTarget {
     this.#emit('change', { item, state: 'gone' });
   }
 
-  /** Removes an item because its message was received from the server by other means than the ack. */
+  /** Removes an item because its message was received from the server by other means than the ack. @param {string} clientID @param {Protocol.Message} message */
   acknowledge(clientID, message) {
     const item = this.#items.get(clientID);
     if (!item) return;
@@ -127,19 +155,20 @@ export class Outbox extends EventTarget {
           this.#emit('sent', { item, message });
         } catch (error) {
           if (!this.#items.has(item.client_id)) continue; // removed meanwhile
-          if (this.#stale(item, error)) continue;
+          const { code = '', retryAfter } = /** @type {Failure} */ (error);
+          if (this.#stale(item, code)) continue;
           tries++;
-          if (error.code === 'offline') {
+          if (code === 'offline') {
             this.#emit('change', { item, state: 'waiting' });
             return; // flush runs again after the next connect
           }
-          if (!TRANSIENT.has(error.code) || (tries >= TRIES_WHILE_ONLINE && error.code !== 'rate_limit_exceeded')) {
+          if (!TRANSIENT.has(code) || (tries >= TRIES_WHILE_ONLINE && code !== 'rate_limit_exceeded')) {
             tries = 0;
-            this.#fail(item, error);
+            this.#fail(item, code);
             continue;
           }
-          this.#emit('change', { item, state: 'waiting', code: error.code });
-          const wait = Math.min(Math.max(error.retryAfter || 0, 400 * 2 ** tries), 30_000);
+          this.#emit('change', { item, state: 'waiting', code });
+          const wait = Math.min(Math.max(retryAfter || 0, 400 * 2 ** tries), 30_000);
           this.#timer = setTimeout(() => this.flush(), wait);
           return;
         }
@@ -149,35 +178,38 @@ export class Outbox extends EventTarget {
     }
   }
 
-  /** Uploads the item's file, if it has one that is not uploaded yet. */
+  /** Uploads the item's file, if it has one that is not uploaded yet. @param {Item} item */
   async #upload(item) {
-    if (!item.file || item.url) return;
+    const { file } = item;
+    if (!file || item.url) return;
     const stop = new AbortController();
     this.#now = { id: item.client_id, stop };
     try {
       const { upload } = await import('./upload.js').catch(() => { throw new Refused('offline'); });
-      const stored = await upload(item, { signal: stop.signal, progress: (share) => this.#emit('progress', { item, share }) });
-      Object.assign(item, { url: stored.url, type: stored.content_type ?? item.type });
+      const stored = await upload({ ...item, file }, { signal: stop.signal, progress: (share) => this.#emit('progress', { item, share }) });
+      Object.assign(item, { url: stored.url, type: stored.content_type });
       if (this.#items.has(item.client_id)) this.#store.set(`out.${item.client_id}`, item);
     } finally {
       this.#now = null;
     }
   }
 
-  /** The server deletes an uploaded file whose message does not come within an hour. Then it is uploaded again, once. */
-  #stale(item, error) {
-    if (error.code !== 'validation_error' || !item.url || item.again) return false;
+  /** The server deletes an uploaded file whose message does not come within an hour. Then it is uploaded again, once. @param {Item} item @param {string} code */
+  #stale(item, code) {
+    if (code !== 'validation_error' || !item.url || item.again) return false;
     delete item.url;
     item.again = true;
     return true;
   }
 
-  #fail(item, error) {
-    item.failed = error.code;
+  /** @param {Item} item @param {string} code */
+  #fail(item, code) {
+    item.failed = code;
     this.#store.set(`out.${item.client_id}`, item);
-    this.#emit('change', { item, state: 'failed', code: error.code, message: error.message });
+    this.#emit('change', { item, state: 'failed', code });
   }
 
+  /** @param {Item} item */
   #forget(item) {
     this.#items.delete(item.client_id);
     this.#store.remove(`out.${item.client_id}`);
@@ -185,5 +217,6 @@ export class Outbox extends EventTarget {
     if (item.file) blobs.forget(item.client_id);
   }
 
+  /** @template {keyof Events} Type @param {Type} type @param {Events[Type]['detail']} detail */
   #emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 }

@@ -6,6 +6,12 @@ import { player } from './voice-message.js';
 
 const MOST = 10;
 
+/**
+ * A file to be sent with a message; `seconds` is the length of a recording.
+ * @typedef {{type: 'image' | 'audio' | 'file', blob: Blob, name: string, size: number, width?: number, height?: number, seconds?: number}} Attachment
+ * @typedef {Attachment & {address: string, node: HTMLElement}} Shown
+ */
+
 /** The code for files is loaded with the first file, including the upload code, so that it is available when the file is sent. */
 export async function fileTools() {
   try {
@@ -19,6 +25,7 @@ export async function fileTools() {
 export class PendingAttachments {
   #list = byId('tray');
   #drop = byId('drop');
+  /** @type {Shown[]} */
   #items = [];
   #busy = 0;
   #enabled = true;
@@ -33,25 +40,25 @@ export class PendingAttachments {
   constructor({ changed, problem }) {
     this.#changed = changed;
     this.#problem = problem;
-    for (const [button, input] of [['attach', 'pick'], ['shoot', 'camera']]) {
+    for (const [button, input] of /** @type {const} */ ([['attach', 'pick'], ['shoot', 'camera']])) {
       const field = byId(input);
       byId(button).addEventListener('click', () => field.click());
       field.addEventListener('change', () => {
-        this.add([...field.files]);
+        this.add([...field.files ?? []]);
         field.value = ''; // so that the same file can be chosen again
       });
     }
     byId('text').addEventListener('paste', (event) => {
       const files = [...event.clipboardData?.files ?? []];
       // A table copied from an office program comes both as text and as a picture of it: the text is wanted.
-      if (!this.#enabled || !files.length || event.clipboardData.types.includes('text/plain')) return;
+      if (!this.#enabled || !files.length || event.clipboardData?.types.includes('text/plain')) return;
       event.preventDefault();
       this.add(files);
     });
     this.#dropping(byId('conversation'));
   }
 
-  /** Whether files can be added; when disabled, it keeps its attachments but hides them. */
+  /** Whether files can be added; when disabled, it keeps its attachments but hides them. @param {boolean} on */
   set enabled(on) {
     this.#enabled = on;
     this.#list.hidden = !on || this.empty;
@@ -62,7 +69,7 @@ export class PendingAttachments {
   /** Whether files are still being prepared. */
   get busy() { return this.#busy > 0; }
 
-  /** Adds the files that can be sent. */
+  /** Adds the files that can be sent. @param {File[]} files */
   async add(files) {
     this.#problem('');
     const free = MOST - this.#items.length - this.#busy;
@@ -73,7 +80,7 @@ export class PendingAttachments {
       try {
         this.#append(await (await fileTools()).prepare(file));
       } catch (error) {
-        if (error.name !== 'Unfit') throw error;
+        if (!(error instanceof Error && error.name === 'Unfit')) throw error;
         this.#problem(error.message);
       } finally {
         this.#busy--;
@@ -82,7 +89,7 @@ export class PendingAttachments {
     }
   }
 
-  /** Adds a recording. */
+  /** Adds a recording. @param {Blob} blob @param {number} seconds */
   addRecording(blob, seconds) {
     const ext = /mp4/.test(blob.type) ? 'm4a' : /ogg/.test(blob.type) ? 'ogg' : 'webm';
     this.#append({ type: 'audio', blob, name: `${t('talk.voice')}.${ext}`, size: blob.size, seconds });
@@ -99,25 +106,28 @@ export class PendingAttachments {
     return items;
   }
 
-  #append(item) {
-    item.address = URL.createObjectURL(item.blob);
+  /** @param {Attachment} added */
+  #append(added) {
+    const address = URL.createObjectURL(added.blob);
     const remove = make('button', {
-      type: 'button', className: 'tray-remove', title: t('talk.take_out'), attrs: { 'aria-label': `${t('talk.take_out')}: ${item.name}` },
+      type: 'button', className: 'tray-remove', title: t('talk.take_out'), attrs: { 'aria-label': `${t('talk.take_out')}: ${added.name}` },
       onclick: () => this.#remove(item),
     }, icon('close'));
-    const about = make('span', { className: 'tray-about' }, make('b', { dir: 'auto' }, item.name), make('span', { className: 'quiet number' }, size(item.size)));
+    const about = make('span', { className: 'tray-about' }, make('b', { dir: 'auto' }, added.name), make('span', { className: 'quiet number' }, size(added.size)));
     const inside = {
-      image: () => [make('img', { src: item.address, alt: item.name })],
-      audio: () => [player(item.address, { seconds: item.seconds })],
+      image: () => [make('img', { src: address, alt: added.name })],
+      audio: () => [player(address, { seconds: added.seconds })],
       file: () => [make('span', { className: 'paper' }, icon('page')), about],
-    }[item.type]();
-    item.node = make('li', { className: `tray-item tray-${item.type}` }, ...inside, remove);
+    }[added.type]();
+    /** @type {Shown} */
+    const item = { ...added, address, node: make('li', { className: `tray-item tray-${added.type}` }, ...inside, remove) };
     this.#items.push(item);
     this.#list.append(item.node);
     this.#list.hidden = false;
     this.#changed();
   }
 
+  /** @param {Shown} item */
   #remove(item) {
     const at = this.#items.indexOf(item);
     this.#items.splice(at, 1);
@@ -126,27 +136,28 @@ export class PendingAttachments {
     this.#list.hidden = this.empty;
     this.#problem('');
     this.#changed();
-    (this.#items[at] ?? this.#items.at(-1))?.node.querySelector('.tray-remove').focus();
+    /** @type {HTMLElement | null | undefined} */ ((this.#items[at] ?? this.#items.at(-1))?.node.querySelector('.tray-remove'))?.focus();
     if (this.empty) byId('text').focus({ preventScroll: true });
   }
 
+  /** @param {HTMLElement} place */
   #dropping(place) {
     let inside = 0;
-    const withFiles = (event) => this.#enabled && event.dataTransfer?.types.includes('Files');
-    const show = (on) => { this.#drop.hidden = !on; };
+    const withFiles = (/** @type {DragEvent} */ event) => this.#enabled && event.dataTransfer?.types.includes('Files');
+    const show = (/** @type {boolean} */ on) => { this.#drop.hidden = !on; };
     place.addEventListener('dragenter', (event) => { if (withFiles(event)) show(++inside > 0); });
     place.addEventListener('dragleave', (event) => { if (withFiles(event)) show(--inside > 0); });
     place.addEventListener('dragover', (event) => {
       if (!withFiles(event)) return;
       event.preventDefault();
-      event.dataTransfer.dropEffect = 'copy';
+      /** @type {DataTransfer} */ (event.dataTransfer).dropEffect = 'copy';
     });
     place.addEventListener('drop', (event) => {
       inside = 0;
       show(false);
       if (!withFiles(event)) return;
       event.preventDefault();
-      this.add([...event.dataTransfer.files]);
+      this.add([.../** @type {DataTransfer} */ (event.dataTransfer).files]);
     });
   }
 }

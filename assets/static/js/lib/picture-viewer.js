@@ -16,5 +16,5 @@ export function view({ address, alt, name }) {
   dialog.onclick = (event) => { if (event.target === dialog || event.target === picture.parentElement) dialog.close(); };
   dialog.addEventListener('close', () => picture.removeAttribute('src'), { once: true });
   dialog.showModal();
-  dialog.querySelector('[method=dialog] button').focus();
+  /** @type {HTMLElement | null} */ (dialog.querySelector('[method=dialog] button'))?.focus();
 }

@@ -18,7 +18,7 @@ export function renew(build, idle) {
   waiting = true;
   const timer = setInterval(() => {
     if (!idle() || document.querySelector('dialog[open], #tray:not([hidden]), #recorder:not([hidden])')) return;
-    if ([...document.querySelectorAll('.input')].some((field) => field.value && field.getClientRects().length)) return;
+    if ([.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('.input'))].some((field) => field.value && field.getClientRects().length)) return;
     clearInterval(timer);
     sessionStorage.setItem(KEY, build);
     location.reload();

@@ -1,5 +1,6 @@
 // Registers the service worker. Trusted Types forbid script URLs from strings (require-trusted-types-for), and the only allowed
 // policy returns one fixed address for any input.
+/** @type {Promise<ServiceWorkerRegistration | null> | null} */
 let registered = null;
 
 /** Registers the service worker, once. Resolves with the registration, or null if it is not possible; the page works without. */

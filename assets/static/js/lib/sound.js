@@ -6,13 +6,14 @@ const LOUD = 0.12;
 const PATIENCE = 300;
 const TURN = 1_000; // ms in which all tabs together play one sound
 
+/** @type {AudioContext | null} */
 let context = null;
 
 /** Whether this browser can play the sound. */
 export const canRing = () => typeof AudioContext === 'function';
 
 /** Whether this tab is the one to play it, of all tabs that received the same message. */
-const ourTurn = () => new Promise((resolve) => {
+const ourTurn = () => new Promise((/** @type {(ours: boolean) => void} */ resolve) => {
   if (!navigator.locks) { // not available by plain HTTP
     resolve(true);
     return;

@@ -4,7 +4,7 @@ import { make } from './dom.js';
 /** The maximum length of a message, in code points. */
 export const LONGEST = 10_000;
 
-/** Length in code points, as the server counts. */
+/** Length in code points, as the server counts. @param {string} text */
 export function runes(text) {
   let n = 0;
   for (const _ of text) n++;
@@ -22,18 +22,23 @@ const TOP = /\.\p{L}{2,24}$/u;
 const ENDS = /\.(?:com|net|org|info|biz|edu|gov|io|dev|app|shop|store|online|site|xyz|me|co|tv|tr|de|uk|eu|nl|fr|at|ch|az)$/i;
 const MOST_LINKS = 100; // per message, because elements cost more than text
 
-/** An address without trailing punctuation; a closing bracket is kept if there is an opening one inside. */
+/** An address without trailing punctuation; a closing bracket is kept if there is an opening one inside. @param {string} address */
 function trimmed(address) {
   let open = address.split('(').length - address.split(')').length;
   let end = address.length;
-  for (let c; (c = address[end - 1]) && (c === ')' ? open++ < 0 : '.,;:!?]}»”’…'.includes(c));) end--;
+  while (end > 0 && (address[end - 1] === ')' ? open++ < 0 : '.,;:!?]}»”’…'.includes(address[end - 1]))) end--;
   return address.slice(0, end);
 }
 
-/** The link that begins at a word, if any: [the text it was read from, a function from the shown text to the href]. */
+/**
+ * The link that begins at a word, if any: [the text it was read from, a function from the shown text to the href].
+ * @param {string} text
+ * @param {RegExpExecArray} found
+ * @returns {[string, (shown: string) => string | null] | null}
+ */
 function link(text, { 0: word, 1: web, index }) {
   // RFC 1035 §2.3.4 limits host names to 253 characters; browsers convert an international one in time quadratic in its length.
-  if (web) return !/^.{8}[^/?#]{253}/u.test(web) && [web, safeURL];
+  if (web) return /^.{8}[^/?#]{253}/u.test(web) ? null : [web, safeURL];
   const name = trimmed(word);
   const [, local, host] = MAIL_OR_HOST.exec(name) ?? [];
   if (host && !/^[.-]|\.[.-]|-\./.test(host) && (local || /^www\.[^.]+\./i.test(host) ? TOP : ENDS).test(host)) {
@@ -46,12 +51,14 @@ function link(text, { 0: word, 1: web, index }) {
   return phone && [phone[0], (shown) => `tel:${shown.replace(/[^\d+]/g, '')}`];
 }
 
-/** Text as nodes, in which web addresses, mail addresses and phone numbers are links. */
+/** Text as nodes, in which web addresses, mail addresses and phone numbers are links. @param {string} text @returns {(Node | string)[]} */
 export function linked(text) {
   const nodes = [];
   let from = 0;
   WORD.lastIndex = 0;
-  for (let found; nodes.length < 2 * MOST_LINKS && (found = WORD.exec(text));) {
+  while (nodes.length < 2 * MOST_LINKS) {
+    const found = WORD.exec(text);
+    if (!found) break;
     const { index } = found;
     const [read, address] = (text[index - 1] !== '/' && link(text, found)) || ['', String];
     WORD.lastIndex = Math.max(WORD.lastIndex, index + read.length);
@@ -66,10 +73,10 @@ export function linked(text) {
   return nodes;
 }
 
-const EMOJI = /(?:\p{Regional_Indicator}{2}|[#*\d]\uFE0F?\u20E3|\p{Emoji_Presentation}|\p{Extended_Pictographic}\uFE0F|\p{Emoji_Modifier_Base})(?:\u200D\p{Extended_Pictographic}|[\p{Emoji_Modifier}\uFE0F\u{E0020}-\u{E007F}])*/gu;
+const EMOJI = /(?:\p{Regional_Indicator}{2}|[#*\d]\uFE0F?\u20E3|\p{Emoji_Presentation}|\p{Extended_Pictographic}\uFE0F|\p{Emoji_Modifier_Base})(?:\u200D\p{Extended_Pictographic}|[\uFE0F\p{Emoji_Modifier}\u{E0020}-\u{E007F}])*/gu;
 const FEW = 6;
 
-/** Whether a message consists only of a few emoji; such messages are shown large. */
+/** Whether a message consists only of a few emoji; such messages are shown large. @param {string} text */
 export function emojiOnly(text) {
   if (text.length > 90) return false;
   let n = 0;
@@ -77,7 +84,7 @@ export function emojiOnly(text) {
   return n > 0 && n <= FEW && !rest.trim();
 }
 
-/** The address as a URL if its scheme is http or https, otherwise null. */
+/** The address as a URL if its scheme is http or https, otherwise null. @param {string} address */
 export function safeURL(address) {
   try {
     const url = new URL(address, location.origin);

@@ -11,6 +11,7 @@ export class TypingOut {
   #last = 0;
   #timer = 0;
 
+  /** @param {(typing: boolean) => void} send */
   constructor(send) { this.#send = send; }
 
   touch() {
@@ -33,10 +34,13 @@ export class TypingOut {
 /** Tracks who is typing, by key, and calls change(key, name|null). */
 export class TypingIn {
   #change;
+  /** @type {Map<string, number>} */
   #timers = new Map();
 
+  /** @param {(key: string, name: string | null) => void} change */
   constructor(change) { this.#change = change; }
 
+  /** @param {string} key @param {boolean} typing */
   update(key, typing, name = '') {
     clearTimeout(this.#timers.get(key));
     if (!typing) {
@@ -47,5 +51,6 @@ export class TypingIn {
     this.#change(key, name);
   }
 
+  /** @param {string} key */
   has(key) { return this.#timers.has(key); }
 }

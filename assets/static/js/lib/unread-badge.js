@@ -2,9 +2,10 @@
 const SIZE = 64;
 
 const name = document.title;
-const link = document.querySelector('link[rel="icon"]');
-const plain = link?.href;
+const link = /** @type {HTMLLinkElement | null} */ (document.querySelector('link[rel="icon"]'));
+const plain = link?.href ?? '';
 let shown = 0;
+/** @type {Promise<HTMLImageElement> | null} */
 let picture = null;
 
 /** The page's icon as an image, loaded once. */
@@ -18,11 +19,12 @@ function base() {
   return picture;
 }
 
-async function draw(n) {
+/** @param {HTMLLinkElement} link @param {number} n */
+async function draw(link, n) {
   const image = await base();
   if (n !== shown) return; // the number changed while the icon was loading
   const canvas = Object.assign(document.createElement('canvas'), { width: SIZE, height: SIZE });
-  const pen = canvas.getContext('2d');
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   pen.drawImage(image, 0, 0, SIZE, SIZE);
   const text = n > 9 ? '9+' : String(n);
   const r = SIZE * 0.31;
@@ -39,7 +41,7 @@ async function draw(n) {
   link.href = canvas.toDataURL('image/png');
 }
 
-/** Shows n in the title and the icon; 0 removes it. */
+/** Shows n in the title and the icon; 0 removes it. @param {number} n */
 export function badge(n) {
   if (n === shown) return;
   shown = n;
@@ -47,7 +49,7 @@ export function badge(n) {
   document.title = n ? `(${n > 999 ? '999+' : n}) ${name}` : name;
   if (!link) return;
   if (n) {
-    draw(n).catch(() => { /* the title shows it too */ });
+    draw(link, n).catch(() => { /* the title shows it too */ });
   } else {
     link.type = 'image/svg+xml';
     link.href = plain;

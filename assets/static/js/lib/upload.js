@@ -2,6 +2,12 @@
 import { post } from './api.js';
 import { address, find, keep } from './blob-store.js';
 import { Refused } from './connection.js';
+/** @import { Attachment } from './pending-attachments.js' */
+/** @import { Item, Outbox } from './outbox.js' */
+
+/** @typedef {{signal: AbortSignal, progress: (share: number) => void}} How */
+/** @typedef {{status: number, answer: Partial<Protocol.Uploaded & {code: string}> | null, retryAfter: number}} Outcome */
+/** @typedef {Item & Required<Pick<Item, 'file'>>} FileItem */
 
 /** Set when the server has said that files go through it, so that it is not asked again. */
 let throughServer = false;
@@ -9,12 +15,16 @@ let throughServer = false;
 /**
  * Sends a form by XMLHttpRequest, because fetch reports no upload progress. Resolves with {status, answer, retryAfter}; status 0
  * = no response.
+ * @param {string} url
+ * @param {FormData} form
+ * @param {How} how
+ * @returns {Promise<Outcome>}
  */
 function send(url, form, { signal, progress }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const stop = () => request.abort();
-    const done = (outcome) => {
+    const done = (/** @type {Outcome} */ outcome) => {
       signal.removeEventListener('abort', stop);
       resolve(outcome);
     };
@@ -33,8 +43,10 @@ function send(url, form, { signal, progress }) {
   });
 }
 
+/** @param {FileItem} item @param {Blob} blob @param {How} how */
 async function direct(item, blob, how) {
   if (throughServer || item.type === 'file') return null;
+  /** @type {Protocol.Answers['POST /api/upload/sign']} */
   let ticket;
   try { ticket = await post('api/upload/sign', { kind: item.type }); } catch { return null; }
   if (!ticket.direct) {
@@ -51,7 +63,9 @@ async function direct(item, blob, how) {
 
 /**
  * Uploads the file of an outbox item and resolves with the server's answer, which has its URL. Throws Refused.
- * @param {{signal: AbortSignal, progress: (share: number) => void}} how
+ * @param {FileItem} item
+ * @param {How} how
+ * @returns {Promise<Pick<Protocol.Uploaded, 'url' | 'content_type'>>}
  */
 export async function upload(item, how) {
   const blob = await find(item.client_id);
@@ -61,7 +75,7 @@ export async function upload(item, how) {
   const form = new FormData();
   form.append('file', blob, item.file.name);
   const { status, answer, retryAfter } = await send(`api/upload/${item.type}`, form, how);
-  if (status === 200 && answer?.url) return answer;
+  if (status === 200 && answer?.url) return /** @type {Protocol.Uploaded} */ (answer);
   const code = answer?.code?.toLowerCase() ?? '';
   if (status === 0) throw new Refused(navigator.onLine ? 'timeout' : 'offline');
   if (status === 429) throw new Refused('rate_limit_exceeded', '', Math.max(retryAfter, 1) * 1000);
@@ -70,7 +84,10 @@ export async function upload(item, how) {
   throw new Refused('timeout'); // the file arrived incomplete, or the server is restarting: the outbox tries again
 }
 
-/** Puts attachments and text into the outbox; the text becomes the caption of the first attachment. */
+/**
+ * Puts attachments and text into the outbox; the text becomes the caption of the first attachment.
+ * @param {Outbox} outbox @param {string} thread @param {string} text @param {Attachment[]} attachments
+ */
 export async function sendAll(outbox, thread, text, attachments) {
   if (!attachments.length) {
     outbox.add(thread, text);

@@ -5,6 +5,9 @@ const MOST = 160;
 const KEEP = 120;
 const STEP = 40;
 
+/** @typedef {{node: HTMLElement | null}} Shown an entry, with its element while it has one */
+
+/** @template {Shown} Entry */
 export class VirtualWindow {
   #list;
   #scroller;
@@ -17,7 +20,7 @@ export class VirtualWindow {
    * @param {object} o
    * @param {HTMLElement} o.list contains the elements of the range and nothing else
    * @param {HTMLElement} o.scroller the list's scroll container, with overflow-anchor: none
-   * @param {{node: ?HTMLElement}[]} o.entries all entries in order; the owner changes it and calls inserted or removed
+   * @param {Entry[]} o.entries all entries in order; the owner changes it and calls inserted or removed
    * @param {(i: number) => HTMLElement} o.render makes the element of an entry
    */
   constructor({ list, scroller, entries, render }) {
@@ -40,6 +43,7 @@ export class VirtualWindow {
   /**
    * Entry i was inserted. It gets an element if it is inside the range, or at an end of the range that is also an end of the
    * list.
+   * @param {number} i
    */
   inserted(i) {
     const wasAtEnd = this.#to === this.#entries.length - 1;
@@ -52,7 +56,7 @@ export class VirtualWindow {
     }
   }
 
-  /** The entry at index i was removed from the entries. */
+  /** The entry at index i was removed from the entries. @param {number} i @param {Entry} entry */
   removed(i, entry) {
     if (i < this.#from) this.#from--;
     if (i < this.#to) this.#to--;
@@ -62,6 +66,7 @@ export class VirtualWindow {
   /**
    * Adjusts the range to the scroll position: moves it to the end if following, otherwise extends it when the reader comes near
    * its edge.
+   * @param {boolean} following
    */
   update(following) {
     if (following) {
@@ -75,12 +80,12 @@ export class VirtualWindow {
     if (this.#to - this.#from > MOST) this.#trim();
   }
 
-  /** Runs change() and keeps the visible messages at their position on the screen. */
+  /** Runs change() and keeps the visible messages at their position on the screen. @param {() => void} change */
   still(change) {
     // The anchor is the line of a message, not the day separator above it, which may disappear when older messages are added.
     const anchor = this.#inView();
     const line = anchor?.querySelector('.line') ?? anchor;
-    const y = line?.getBoundingClientRect().top;
+    const y = line?.getBoundingClientRect().top ?? 0;
     change();
     if (!line?.isConnected) return;
     const moved = line.getBoundingClientRect().top - y;
@@ -94,6 +99,7 @@ export class VirtualWindow {
     for (let i = this.#from; i < this.#to; i++) this.#show(i, null);
   }
 
+  /** @param {1 | -1} way */
   #grow(way) {
     if (way > 0) {
       const to = Math.min(this.#entries.length, this.#to + STEP);
@@ -108,40 +114,46 @@ export class VirtualWindow {
   #trim() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const spare = this.#to - this.#from - KEEP;
-    const top = this.#entries[this.#from].node.offsetTop - scrollTop;
-    const far = (node) => {
-      const y = node.offsetTop - this.#entries[this.#from].node.offsetTop + top;
+    const far = (/** @type {number} */ i) => {
+      const node = this.#node(i);
+      const y = node.offsetTop - scrollTop;
       return y + node.offsetHeight < -2 * clientHeight || y > 3 * clientHeight;
     };
     let n = 0;
     if (scrollTop > scrollHeight - scrollTop - clientHeight) {
-      while (n < spare && far(this.#entries[this.#from + n].node)) n++;
+      while (n < spare && far(this.#from + n)) n++;
       this.still(() => this.#trimStart(n));
     } else {
-      while (n < spare && far(this.#entries[this.#to - 1 - n].node)) n++;
+      while (n < spare && far(this.#to - 1 - n)) n++;
       while (n-- > 0) this.#hide(this.#entries[--this.#to]);
     }
   }
 
+  /** @param {number} n */
   #trimStart(n) {
     for (; n > 0; n--) this.#hide(this.#entries[this.#from++]);
   }
 
+  /** The element of an entry of the range. @param {number} i */
+  #node(i) { return /** @type {HTMLElement} */ (this.#entries[i].node); }
+
   #inView() {
     const top = this.#scroller.getBoundingClientRect().top;
     for (let i = this.#from; i < this.#to; i++) {
-      const { node } = this.#entries[i];
+      const node = this.#node(i);
       if (node.getBoundingClientRect().bottom > top) return node;
     }
     return null;
   }
 
+  /** @param {number} i @param {Node | null} before */
   #show(i, before) {
     const entry = this.#entries[i];
     entry.node = this.#render(i);
     this.#list.insertBefore(entry.node, before);
   }
 
+  /** @param {Entry} entry */
   #hide(entry) {
     if (!entry.node) return;
     // The focus must not be lost with a button that is scrolled away.

@@ -5,6 +5,7 @@ import { t } from './i18n.js';
 
 await styles('media-player');
 
+/** @type {HTMLAudioElement | null} */
 let playing = null; // only one voice message plays at a time
 
 /**
@@ -17,16 +18,16 @@ export function fill(node, address, seconds) {
   const audio = make('audio', { src: address, preload: 'metadata' });
   const face = make('span', { className: 'player-face' }, icon('play'));
   const button = make('button', { type: 'button', className: 'player-button' }, face);
-  const scrub = make('input', { type: 'range', className: 'scrub', min: 0, max: 1000, step: 1, value: 0, attrs: { 'aria-label': t('talk.scrub') } });
+  const scrub = make('input', { type: 'range', className: 'scrub', min: '0', max: '1000', step: '1', value: '0', attrs: { 'aria-label': t('talk.scrub') } });
   const time = make('span', { className: 'player-time number' });
   node.replaceChildren(button, scrub, time, audio);
   let length = seconds;
   let held = false;
 
   const show = () => {
-    const at = held ? length * scrub.value / 1000 : audio.currentTime;
+    const at = held ? length * scrub.valueAsNumber / 1000 : audio.currentTime;
     const share = length ? Math.min(1, at / length) : 0;
-    if (!held) scrub.value = Math.round(share * 1000);
+    if (!held) scrub.valueAsNumber = Math.round(share * 1000);
     scrub.style.setProperty('--at', `${share * 100}%`);
     scrub.setAttribute('aria-valuetext', `${clockOf(at)} / ${clockOf(length)}`);
     time.textContent = clockOf(audio.paused && !at && !held ? length : at);
@@ -60,7 +61,7 @@ export function fill(node, address, seconds) {
   scrub.addEventListener('input', () => { held = true; show(); });
   scrub.addEventListener('change', () => {
     held = false;
-    audio.currentTime = length * scrub.value / 1000;
+    audio.currentTime = length * scrub.valueAsNumber / 1000;
   });
   show();
 }

@@ -11,14 +11,17 @@ const BEAT = 80; // ms between two level bars
 // Opus if the browser supports it; Safari records AAC.
 const TYPES = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
 
-const type = () => globalThis.MediaRecorder && TYPES.find((one) => MediaRecorder.isTypeSupported(one));
+const type = () => TYPES.find((one) => MediaRecorder.isTypeSupported(one));
 
 export class Recorder {
   #box = byId('recorder');
   #row = byId('composer-row');
   #time = byId('recorder-time');
   #level = byId('recorder-level');
+  /** @type {HTMLElement[]} */
   #bars = [];
+  #starting = false;
+  /** @type {{stream: MediaStream, recorder: MediaRecorder, audio: AudioContext, began: number, parts: Blob[], beat: number, ending: boolean} | null} */
   #now = null;
   #on;
 
@@ -42,36 +45,41 @@ export class Recorder {
     window.addEventListener('pagehide', () => this.#finish(false));
   }
 
-  get on() { return Boolean(this.#now); }
-
   async start() {
-    if (this.#now) return;
+    if (this.#now || this.#starting) return;
     this.#on.problem('');
-    const session = this.#now = { parts: [] };
+    this.#starting = true;
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: true, noiseSuppression: true } });
     } catch (error) {
-      this.#now = null;
-      this.#on.problem(t(error.name === 'NotFoundError' ? 'talk.mic_missing' : 'talk.mic_denied'));
+      this.#on.problem(t(/** @type {DOMException} */ (error).name === 'NotFoundError' ? 'talk.mic_missing' : 'talk.mic_denied'));
       return;
+    } finally {
+      this.#starting = false;
     }
-    Object.assign(session, { stream, began: performance.now(), beat: 0, recorder: new MediaRecorder(stream, { mimeType: type(), audioBitsPerSecond: 32_000 }) });
-    session.recorder.addEventListener('dataavailable', (event) => { if (event.data.size) session.parts.push(event.data); });
-    session.recorder.addEventListener('error', () => this.#finish(false));
+    const recorder = new MediaRecorder(stream, { mimeType: type(), audioBitsPerSecond: 32_000 });
+    /** @type {Blob[]} */
+    const parts = [];
+    const audio = new AudioContext();
+    const began = performance.now();
+    recorder.addEventListener('dataavailable', (event) => { if (event.data.size) parts.push(event.data); });
+    recorder.addEventListener('error', () => this.#finish(false));
     stream.getAudioTracks()[0].addEventListener('ended', () => this.#finish(true)); // the microphone was disconnected
-    session.recorder.start(1000);
-    this.#listen(session);
+    recorder.start(1000);
+    this.#now = { stream, recorder, audio, began, parts, beat: this.#listen(audio, stream, began), ending: false };
     this.#show(true);
     byId('recorder-done').focus({ preventScroll: true });
   }
 
-  /** Draws the sound level, the newest value at the right. */
-  #listen(session) {
-    const audio = session.audio = new AudioContext();
+  /**
+   * Draws the sound level, the newest value at the right; returns the timer.
+   * @param {AudioContext} audio @param {MediaStream} stream @param {number} began
+   */
+  #listen(audio, stream, began) {
     const ear = audio.createAnalyser();
     ear.fftSize = 1024;
-    audio.createMediaStreamSource(session.stream).connect(ear);
+    audio.createMediaStreamSource(stream).connect(ear);
     const samples = new Float32Array(ear.fftSize);
     const levels = new Array(BARS).fill(0);
     const draw = () => {
@@ -80,17 +88,18 @@ export class Recorder {
       levels.shift();
       levels.push(Math.min(1, loud * 5));
       for (const [i, bar] of this.#bars.entries()) bar.style.transform = `scaleY(${0.08 + 0.92 * levels[i]})`;
-      const seconds = (performance.now() - session.began) / 1000;
+      const seconds = (performance.now() - began) / 1000;
       this.#time.textContent = clockOf(seconds);
       if (seconds >= LONGEST) this.#finish(true);
     };
-    session.beat = setInterval(draw, BEAT);
     draw();
+    return setInterval(draw, BEAT);
   }
 
+  /** @param {boolean} keep */
   #finish(keep) {
     const session = this.#now;
-    if (!session?.recorder || session.ending) return;
+    if (!session || session.ending) return;
     session.ending = true;
     clearInterval(session.beat);
     const seconds = (performance.now() - session.began) / 1000;
@@ -110,6 +119,7 @@ export class Recorder {
     }
   }
 
+  /** @param {boolean} on */
   #show(on) {
     this.#box.hidden = !on;
     this.#row.hidden = on;

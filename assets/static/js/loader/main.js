@@ -1,8 +1,6 @@
 // What /widget.js adds to another site's page: a button, and behind it the chat in a frame of our origin. It must be small and
 // fast, leave no traces in the page, and work with any styles and policies of the page. SETTINGS is inserted by the server, see
-// widget.go:
-// {origins: string[], locale, colors: ?[light, dark], texts: {tr: {direction, title, open, close, unread_one, unread_other, failed, again}, …}}
-/* global SETTINGS */
+// widget.go.
 import { Panel } from './panel.js';
 import { FrameChannel } from './frame-channel.js';
 import { accents } from './styles.js';
@@ -15,26 +13,32 @@ const MARKER = 'sohbet.talk';
 
 // Sites may concatenate or copy the script, inline it, or eval it. Then the script's own URL is unknown, and the site has to name
 // the server.
-const current = document.currentScript;
-const script = [current, ...document.scripts].find((one) => one?.dataset.server || /widget\.js/.test(one?.src)) ?? current;
+const current = /** @type {HTMLScriptElement | null} */ (document.currentScript);
+const script = [current, ...document.scripts].find((one) => one && (one.dataset.server || /widget\.js/.test(one.src))) ?? current;
 const data = script?.dataset ?? {};
 const named = data.server ?? window.SohbetServer;
-const complain = (text) => console.error(`Sohbet: ${text}`);
+const complain = (/** @type {string} */ text) => console.error(`Sohbet: ${text}`);
 
-/** The URL of the chat: relative to the script, or on the server that the site names. */
-let address;
-try { address = new URL('widget', named ? named.replace(/\/?$/, '/') : /widget\.js/.exec(script.src).input); } catch { /* reported below */ }
-const server = address?.origin;
+/** The URL of the chat: relative to the script, or on the server that the site names; null if neither is known. */
+const chatURL = () => {
+  try { return new URL('widget', named ? named.replace(/\/?$/, '/') : /widget\.js/.exec(script?.src ?? '')?.input); } catch { return null; }
+};
+const chat = chatURL();
 
-function start() {
-  const lang = [data.lang, document.documentElement.lang, ...navigator.languages].map((tag) => tag?.split('-')[0].toLowerCase()).find((tag) => SETTINGS.texts[tag]) ?? SETTINGS.locale;
+/** @param {URL} address of the chat */
+function start(address) {
+  const lang = [data.lang, document.documentElement.lang, ...navigator.languages].map((tag) => tag?.split('-')[0].toLowerCase()).find((tag) => tag && SETTINGS.texts[tag]) ?? SETTINGS.locale;
+  /** @type {Lookup<((detail?: unknown) => void)[]>} */
   const listeners = {};
   const place = () => ({ url: location.origin + location.pathname, title: document.title });
+  /** @type {GivenPerson | null} */
   let person = null;
+  /** @type {Place | null} */
   let said = null;
   let unread = 0;
   let shown = false;
 
+  /** @param {string} event @param {unknown} [detail] */
   const emit = (event, detail) => {
     for (const fn of listeners[event] ?? []) {
       try { fn(detail); } catch (error) { setTimeout(() => { throw error; }); } // an exception of the site's listener is reported as uncaught
@@ -53,7 +57,7 @@ function start() {
   const channel = new FrameChannel(address, {
     panel,
     greeting: () => ({ open: panel.isOpen, phone: panel.isFull, person, page: said ?? place() }),
-    failed: () => complain(`${address.origin + address.pathname} does not answer. A Content-Security-Policy of this page must have frame-src ${server}, a copy of the script data-server`),
+    failed: () => complain(`${address.origin + address.pathname} does not answer. A Content-Security-Policy of this page must have frame-src ${address.origin}, a copy of the script data-server`),
     handlers: {
       close: () => commands.close(),
       talk: (has) => { try { if (has) localStorage.setItem(MARKER, '1'); else localStorage.removeItem(MARKER); } catch { /* storage is blocked */ } },
@@ -71,7 +75,7 @@ function start() {
 
   const commands = {
     open() {
-      revive();
+      if (shown) panel.attach();
       if (panel.isOpen) return;
       if (shown) channel.load();
       panel.open();
@@ -85,12 +89,15 @@ function start() {
       emit('close');
     },
     toggle() { commands[panel.isOpen ? 'close' : 'open'](); },
+    /** @param {string} event @param {(detail?: unknown) => void} fn */
     on(event, fn) {
       if (!EVENTS.includes(event) || typeof fn !== 'function') complain(`on wants one of ${EVENTS.join(', ')} and a function`);
       else if (event === 'ready') setTimeout(fn); // it is ready already
-      else (listeners[event] ??= []).push(fn);
+      else listeners[event] = [...listeners[event] ?? [], fn];
     },
+    /** @param {string} event @param {unknown} fn */
     off(event, fn) { listeners[event] = listeners[event]?.filter((one) => one !== fn); },
+    /** @param {GivenPerson} who */
     identify(who) {
       const { id, hash } = who ?? {};
       if (!/^(string|number)$/.test(typeof id) || typeof hash !== 'string') {
@@ -100,6 +107,7 @@ function start() {
       person = { ...who, id: String(id), hash: hash.toLowerCase() };
       channel.send('identify', person);
     },
+    /** @param {Partial<Place>} where */
     page(where = {}) {
       said = { ...place(), ...where };
       moved();
@@ -121,13 +129,13 @@ function start() {
   });
   moved();
 
-  const call = (name, ...rest) => {
-    if (Object.hasOwn(commands, name)) commands[name](...rest);
+  const call = (/** @type {string} */ name, /** @type {unknown[]} */ ...rest) => {
+    if (Object.hasOwn(commands, name)) /** @type {Record<string, (...rest: unknown[]) => void>} */ (commands)[name](...rest);
     else complain(`no '${name}'; there are ${Object.keys(commands).join(', ')}`);
   };
   const waiting = window.Sohbet?.q ?? [];
   call.loaded = true;
-  const revive = call.revive = () => { if (shown) panel.attach(); };
+  call.revive = () => { if (shown) panel.attach(); };
   window.Sohbet = call;
   for (const args of waiting) call(...args);
 
@@ -151,10 +159,10 @@ function start() {
 
 // Sites that replace their body on navigation run the script repeatedly; only the first run starts the widget.
 if (window.Sohbet?.loaded) window.Sohbet.revive?.();
-else if (!server) complain('which server? Name it by data-server or window.SohbetServer, as https://chat.example');
-else if (location.origin === server || SETTINGS.origins.includes(location.origin)) {
-  if (document.body) start(); else document.addEventListener('DOMContentLoaded', start);
+else if (!chat) complain('which server? Name it by data-server or window.SohbetServer, as https://chat.example');
+else if (location.origin === chat.origin || SETTINGS.origins.includes(location.origin)) {
+  if (document.body) start(chat); else document.addEventListener('DOMContentLoaded', () => start(chat));
 } else {
   window.Sohbet = Object.assign(() => {}, { loaded: true });
-  complain(`${location.origin} may not show this chat: add it to CORS_ORIGINS of ${server} and restart that`);
+  complain(`${location.origin} may not show this chat: add it to CORS_ORIGINS of ${chat.origin} and restart that`);
 }

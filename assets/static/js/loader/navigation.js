@@ -3,6 +3,7 @@
 /**
  * Whether a path matches one of the patterns, which are paths separated by spaces or commas; * matches anything.
  * @param {string|undefined} patterns such as "/checkout /account/*"
+ * @param {string} path
  */
 export function hiddenOn(patterns, path) {
   return (patterns ?? '').split(/[\s,]+/).some((pattern) => {
@@ -10,7 +11,7 @@ export function hiddenOn(patterns, path) {
     // Each part must occur after the previous one, and the last one at the end.
     const [first, ...parts] = pattern.split('*');
     if (!parts.length || !path.startsWith(first)) return pattern === path;
-    const last = parts.pop();
+    const last = parts.pop() ?? '';
     let from = first.length;
     for (const part of parts) {
       const found = path.indexOf(part, from);
@@ -21,7 +22,7 @@ export function hiddenOn(patterns, path) {
   });
 }
 
-/** Calls fn after client-side navigation, with a delay in which the site may set the new title. */
+/** Calls fn after client-side navigation, with a delay in which the site may set the new title. @param {() => void} fn */
 export function onNavigation(fn) {
   let last = location.href;
   let timer = 0;
@@ -35,9 +36,9 @@ export function onNavigation(fn) {
   };
   if (window.navigation) window.navigation.addEventListener('currententrychange', check);
   else {
-    for (const name of ['pushState', 'replaceState']) {
+    for (const name of /** @type {const} */ (['pushState', 'replaceState'])) {
       const before = history[name];
-      history[name] = function (...args) {
+      history[name] = function (/** @type {Parameters<History['pushState']>} */ ...args) {
         before.apply(this, args);
         check();
       };

@@ -10,6 +10,12 @@ const FIXED = /fixed|sticky/;
 const MODAL = CSS.supports('selector(:modal)') ? 'dialog:modal' : 'dialog[open]';
 const PRESSABLE = 'a[href],button,input,select,textarea,summary,[role=button],[onclick]';
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} [className]
+ * @param {...(Node | string)} children
+ */
 function make(tag, className, ...children) {
   const node = document.createElement(tag);
   if (className) node.className = className;
@@ -17,6 +23,7 @@ function make(tag, className, ...children) {
   return node;
 }
 
+/** @param {string} className @param {string} d */
 function drawing(className, d) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('class', className);
@@ -39,15 +46,17 @@ export class Panel {
   #unread = 0;
   #full = matchMedia(FULL_SCREEN);
   #chosen = false; // the site chose the distance from the bottom
+  /** @type {HTMLElement[]} */
   #guards = [];
+  /** @type {HTMLIFrameElement | null} */
   #frame = null;
   #timer = 0;
 
   /**
    * @param {object} o
    * @param {string} o.lang
-   * @param {object} o.texts see main.js
-   * @param {?string[]} o.colors of the button, light and dark; null = default
+   * @param {WidgetTexts} o.texts
+   * @param {?[light: string, dark: string]} o.colors of the button, light and dark; null = default
    * @param {string} o.position "left", "right", "start" or "end", optionally followed by px from that side and px from the bottom
    * @param {string|undefined} o.theme "light" or "dark"; otherwise the visitor's system setting
    * @param {() => void} o.toggle
@@ -90,7 +99,7 @@ export class Panel {
     } catch { // Safari before 16.4; there the site's style-src has to allow inline styles
       shadow.append(make('style', '', STYLES));
     }
-    shadow.addEventListener('keydown', (event) => { if (event.key === 'Escape' && this.isOpen) o.close(); });
+    shadow.addEventListener('keydown', (event) => { if (/** @type {KeyboardEvent} */ (event).key === 'Escape' && this.isOpen) o.close(); });
     this.#host.popover = 'manual';
     for (const event of ['resize', 'scroll']) window.visualViewport?.addEventListener(event, () => this.#fit());
     window.addEventListener('resize', () => this.place());
@@ -145,9 +154,10 @@ export class Panel {
     if (inside) this.#launcher.focus({ preventScroll: true });
   }
 
-  /** Hides or shows the button. */
+  /** Hides or shows the button. @param {boolean} on */
   hide(on) { this.#root.classList.toggle('gone', on); }
 
+  /** @param {number} n */
   unread(n) {
     this.#unread = n;
     this.#badge.hidden = n === 0;
@@ -156,7 +166,7 @@ export class Panel {
     this.#said.textContent = n && !this.isOpen ? this.#counted() : '';
   }
 
-  /** Adds the frame to the panel. */
+  /** Adds the frame to the panel. @param {string} address */
   frame(address) {
     const frame = make('iframe');
     frame.title = this.#o.texts.title;
@@ -170,11 +180,12 @@ export class Panel {
   /**
    * Shows the chat ("there") once the frame has reported. Until then the frame may contain the browser's error page, so the panel
    * shows in its place that the chat is loading ("wait") or cannot be loaded ("lost"), and keeps the button visible above it.
+   * @param {'wait' | 'there' | 'lost'} state
    */
   show(state) {
     this.#root.dataset.state = state;
     this.#fit();
-    if (this.isOpen) this.#frame.focus();
+    if (this.isOpen) this.#frame?.focus();
   }
 
   /** Moves the button up if it would cover a fixed button of the site, unless the site chose the position. */
@@ -189,7 +200,7 @@ export class Panel {
     this.#set('--y', `${y < window.innerHeight / 2 ? y : EDGE}px`);
   }
 
-  /** The site's button, link or field with a fixed position that ours would cover at y px above the bottom. */
+  /** The site's button, link or field with a fixed position that ours would cover at y px above the bottom. @param {number} y */
   #under(y) {
     const { left } = this.#launcher.getBoundingClientRect();
     for (const dx of [4, SIZE / 2, SIZE - 4]) {
@@ -197,13 +208,14 @@ export class Panel {
         for (const node of document.elementsFromPoint(left + dx, window.innerHeight - y - dy)) {
           const button = node.closest(PRESSABLE);
           if (!button || button === this.#host) continue;
-          for (let up = button; up; up = up.parentElement) if (FIXED.test(getComputedStyle(up).position)) return button;
+          for (let up = /** @type {Element | null} */ (button); up; up = up.parentElement) if (FIXED.test(getComputedStyle(up).position)) return button;
         }
       }
     }
     return null;
   }
 
+  /** @param {string} name @param {string} value */
   #set(name, value) { this.#root.style.setProperty(name, value); }
 
   #stand() {

@@ -51,6 +51,8 @@ export const FULL_SCREEN = '(max-width:480px),(max-height:480px)';
  * Makes a light and a dark variant of a colour, as [#rrggbb, #rrggbb], with enough contrast to text on it and to the background:
  * moved towards black until its luminance (WCAG 2.2) is low enough for light backgrounds, and towards white for dark ones. null
  * if CSS does not know the colour.
+ * @param {string} colour
+ * @returns {[light: string, dark: string] | null}
  */
 export function accents(colour) {
   const probe = document.createElement('canvas').getContext('2d');
@@ -60,8 +62,8 @@ export function accents(colour) {
   // A gamma of 2.2 is accurate enough, and returns colours that need no change exactly.
   const rgb = [...probe.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => (v / 255) ** 2.2);
   const light = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
-  const hex = (v) => {
-    probe.fillStyle = `rgb(${rgb.map((part) => Math.round(255 * v(part) ** (1 / 2.2)))})`;
+  const hex = (/** @type {(v: number) => number} */ change) => {
+    probe.fillStyle = `rgb(${rgb.map((part) => Math.round(255 * change(part) ** (1 / 2.2)))})`;
     return probe.fillStyle;
   };
   const paler = Math.max(0, (0.32 - light) / (1 - light));

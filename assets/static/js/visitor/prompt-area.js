@@ -1,14 +1,15 @@
 // The area above the composer for prompts (prompts.js), and the choice of the current one.
 import { byId, make } from '../lib/dom.js';
 
+/** @typedef {typeof import('./prompts.js')} Prompts */
+/** @typedef {['blocked' | 'ended', {}] | ['closed', Parameters<Prompts['closed']>[0]] | ['away', Parameters<Prompts['away']>[0]]} Prompt */
+
 export class PromptArea {
   #which;
   #kind = '';
   #place = make('section', { className: 'offer', id: 'offer', hidden: true, attrs: { 'aria-live': 'polite' } });
 
-  /**
-   * @param {() => ?[string, object]} which returns the current prompt: its function in prompts.js and that function's argument; null = none
-   */
+  /** @param {() => ?Prompt} which returns the current prompt: its function in prompts.js and that function's argument; null = none */
   constructor(which) {
     this.#which = which;
     byId('composer').before(this.#place);
@@ -16,17 +17,17 @@ export class PromptArea {
 
   /** Shows the current prompt. One that is shown already is left unchanged, with what was typed into it. */
   async refresh() {
-    const [kind, what] = this.#which() ?? ['', null];
+    const [kind, what] = this.#which() ?? ['', {}];
     if (kind === this.#kind) return;
     this.#kind = kind;
-    const drawn = kind ? await import('./prompts.js').catch(() => null) : {};
+    const prompts = kind && await import('./prompts.js').catch(() => null);
     if (kind !== this.#kind) return; // the prompt changed while the module was loading
-    if (!drawn) {
+    if (kind && !prompts) {
       this.#kind = ''; // it could not be loaded; the next refresh tries again
       return;
     }
     const focused = this.#place.contains(document.activeElement);
-    this.#place.replaceChildren(...(kind ? drawn[kind](what) : []));
+    this.#place.replaceChildren(...(kind && prompts ? /** @type {(what: object) => Node[]} */ (prompts[kind])(what) : []));
     this.#place.dataset.kind = kind;
     this.#place.hidden = !kind;
     if (focused) byId('text').focus({ preventScroll: true });

@@ -5,8 +5,8 @@ import { has, t } from '../lib/i18n.js';
 
 await styles('prompts');
 
-const words = (title, text) => make('div', { className: 'offer-words' }, make('h2', {}, title), text && make('p', { className: 'quiet' }, text));
-const why = (code) => t(has(`talk.failed_${code}`) ? `talk.failed_${code}` : 'talk.failed');
+const words = (/** @type {string} */ title, /** @type {string} */ text) => make('div', { className: 'offer-words' }, make('h2', {}, title), text && make('p', { className: 'quiet' }, text));
+const why = (/** @type {string | undefined} */ code) => t(has(`talk.failed_${code}`) ? `talk.failed_${code}` : 'talk.failed');
 
 export const blocked = () => [words(t('visitor.state_blocked'), t('visitor.blocked_next'))];
 export const ended = () => [words(t('visitor.ended'), t('visitor.ended_next'))];
@@ -23,6 +23,7 @@ export function closed({ score, rate }) {
   const more = make('form', { className: 'offer-form', hidden: !score },
     make('label', { htmlFor: 'rating-comment' }, t('visitor.rate_comment')), comment,
     make('button', { className: 'button', type: 'submit' }, t('visitor.rate_send')));
+  /** @param {number} value @param {string} [text] */
   const sendRating = async (value, text) => {
     showProblem(problem, '');
     try {
@@ -31,11 +32,11 @@ export function closed({ score, rate }) {
       said.textContent = text === undefined ? t(`visitor.rate_${value}`) : t('visitor.rate_thanks');
       more.hidden = text !== undefined;
     } catch (error) {
-      showProblem(problem, why(error.code));
+      showProblem(problem, why(/** @type {Failure} */ (error).code));
     }
   };
   const glasses = [1, 2, 3, 4, 5].map((value) => make('label', { className: 'glass', title: t(`visitor.rate_${value}`) },
-    make('input', { type: 'radio', name: 'score', value, checked: value === score, onchange: () => sendRating(value) }),
+    make('input', { type: 'radio', name: 'score', value: String(value), checked: value === score, onchange: () => sendRating(value) }),
     icon('tea'), make('span', { className: 'unseen' }, t(`visitor.rate_${value}`))));
   more.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -55,13 +56,13 @@ export function away({ phone, contact, dismiss }) {
   const number = make('input', { className: 'input', id: 'contact-phone', type: 'tel', autocomplete: 'tel', maxLength: 20, value: phone });
   const problem = make('p', { className: 'problem', id: 'contact-problem', hidden: true, attrs: { role: 'alert' } });
   const problems = new Map();
-  const field = (input, label) => {
+  const field = (/** @type {HTMLInputElement} */ input, /** @type {string} */ label) => {
     const below = make('p', { className: 'problem', id: `${input.id}-problem`, hidden: true, attrs: { role: 'alert' } });
     problems.set(input, below);
     input.setAttribute('aria-describedby', below.id);
     return make('div', { className: 'field' }, make('label', { htmlFor: input.id }, label), input, below);
   };
-  /** Shows an error below a field, or below the form if input is null. */
+  /** Shows an error below a field, or below the form if input is null. @param {HTMLInputElement | null} input @param {string} text */
   const wrong = (input, text) => {
     for (const [one, below] of problems) {
       one.toggleAttribute('aria-invalid', false);
@@ -83,8 +84,9 @@ export function away({ phone, contact, dismiss }) {
     try {
       await contact(how);
     } catch (error) {
-      if (error.code === 'validation_error') wrong(error.field === 'phone_number' ? number : email, t(error.field === 'phone_number' ? 'visitor.phone_refused' : 'visitor.email_refused'));
-      else wrong(null, why(error.code));
+      const { code, field: wanting } = /** @type {Failure} */ (error);
+      if (code === 'validation_error') wrong(wanting === 'phone_number' ? number : email, t(wanting === 'phone_number' ? 'visitor.phone_refused' : 'visitor.email_refused'));
+      else wrong(null, why(code));
     }
   });
   return [words(t('visitor.away_title'), t('visitor.away_next')), form];

@@ -1,14 +1,17 @@
 // Checks the details that a site passes to identify(). Invalid ones are cut or left out instead of refused, because the visitor
 // cannot correct them and must still be able to write.
-const MOST = { name: 100, email: 254, phone: 20 }; // characters, as the server counts them
+const MOST = /** @type {const} */ ({ name: 100, email: 254, phone: 20 }); // characters, as the server counts them
 
 /**
  * Open pages of other builds call this by its name too (see assets/lazy_chunks.go).
- * @returns {{id, hash, name, email, phone}} the details that the server will accept; `warn` gets a line for each one that was changed
+ * @param {GivenPerson} who
+ * @param {(line: string) => void} warn gets a line for each detail that was changed
+ * @returns {Person} the details that the server will accept
  */
 export function factsOf(who, warn) {
+  /** @type {Person} */
   const details = { id: who.id, hash: who.hash };
-  for (const field of Object.keys(MOST)) {
+  for (const field of /** @type {(keyof typeof MOST)[]} */ (Object.keys(MOST))) {
     const given = who[field] ?? '';
     const text = /^(string|number)$/.test(typeof given) ? String(given).replace(/[\0\s]+/g, ' ').trim() : '';
     const letters = [...text];

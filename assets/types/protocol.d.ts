@@ -1,0 +1,423 @@
+// The objects, events and answers of docs/protocol.md, for the type check of the browser's code (tsconfig.json). Nothing of it is
+// served. types_test.go compares every name with the document: an interface with the object of its name, the members of
+// ClientEvents and ServerEvents with payloads, Acks with the fields of acks, Answers with the answers of HTTP routes.
+declare namespace Protocol {
+  /** RFC 3339 in UTC */
+  type Time = string;
+  type Sender = 'visitor' | 'admin' | 'telegram' | 'system';
+  type Side = 'visitor' | 'admin';
+  type ContentType = 'text' | 'image' | 'audio' | 'file';
+  type Status = 'active' | 'closed';
+  type Storage = 'ok' | 'low' | 'full';
+
+  type SocketErrorCode =
+    | 'unauthorized' | 'validation_error' | 'rate_limit_exceeded' | 'db_save_failed' | 'not_found' | 'blocked' | 'conflict' | 'internal_error';
+
+  /** The answer to a refused event. */
+  interface Refusal {
+    ok: false;
+    error: { code: SocketErrorCode; message: string; field?: string; retry_after_ms?: number };
+  }
+
+  interface Message {
+    id: number;
+    client_id: string;
+    thread_id: string;
+    sender_type: Sender;
+    sender: Sender;
+    content_type: ContentType;
+    type: ContentType;
+    content_text: string;
+    file_url: string;
+    file_path: string;
+    created_at: Time;
+    edited_at?: Time;
+    reaction?: string;
+    file_name?: string;
+    file_type?: string;
+    file_size?: number;
+    thumb_url?: string;
+    width?: number;
+    height?: number;
+  }
+
+  interface Thread {
+    id: string;
+    user_id: number;
+    display_name: string;
+    phone_number: string;
+    email: string;
+    status: Status;
+    created_at: Time;
+    last_activity: Time;
+    last_activity_at: Time;
+    last_message: string;
+    last_message_time: Time | null;
+    last_sender: Sender | '';
+    last_type: ContentType | '';
+    message_count: number;
+    unread_count: number;
+    online: boolean;
+    page_url: string;
+    page_title: string;
+    locale: string;
+    visitor_read_id: number;
+    visitor_received_id: number;
+    blocked: boolean;
+    waiting_since: Time | null;
+    rating: number;
+    rating_comment: string;
+  }
+
+  interface Note {
+    id: number;
+    thread_id: string;
+    client_id: string;
+    text: string;
+    author: string;
+    created_at: Time;
+    after_id: number;
+  }
+
+  interface Team {
+    away: boolean;
+    hours: boolean;
+    switched: boolean;
+    until: Time | null;
+    typical_reply_seconds: number | null;
+  }
+
+  interface Block {
+    thread_id: string;
+    display_name: string;
+    address: boolean;
+    address_until: Time | null;
+    created_at: Time;
+  }
+
+  interface Facts {
+    browser: string;
+    platform: string;
+    locale: string;
+    page_url: string;
+    page_title: string;
+    display_name: string;
+    phone_number: string;
+    email: string;
+    first_seen: Time;
+    identity: { id: string; verified: boolean } | null;
+    talks: number;
+    earlier: EarlierThread[];
+  }
+
+  interface EarlierThread {
+    id: string;
+    status: Status;
+    last_message: string;
+    created_at: Time;
+    last_activity: Time;
+    last_message_time: Time | null;
+    message_count: number;
+    rating: number;
+  }
+
+  interface CannedReply {
+    id: number;
+    shortcut: string;
+    text: string;
+    updated_at: Time;
+  }
+
+  interface UndeliveredMessage {
+    thread_id: string;
+    message_id: number;
+    channel: string;
+    reason: string;
+    since?: Time;
+    waiting: boolean;
+  }
+
+  interface ChannelState {
+    channel: string;
+    ok: boolean;
+    reason?: string;
+    detail?: string;
+    cure?: string;
+  }
+
+  interface ThreadCounts {
+    active: number;
+    waiting: number;
+    closed: number;
+    unread: number;
+    found?: number;
+  }
+
+  /** What the sender of `message` and its older names may give. */
+  interface NewMessage {
+    thread_id?: string;
+    text?: string;
+    content_text?: string;
+    type?: ContentType;
+    content_type?: ContentType;
+    file_url?: string;
+    client_id?: string;
+  }
+
+  /** Up to which message a side has read a thread, or has it. */
+  interface Mark {
+    thread_id: string;
+    last_id: number;
+  }
+
+  interface OfThread {
+    thread_id: string;
+  }
+
+  interface ClientEvents {
+    join: {
+      display_name?: string;
+      phone_number?: string | number;
+      thread_id?: string;
+      page_url?: string;
+      page_title?: string;
+      locale?: string;
+      identity?: { id: string | number; hash: string };
+      email?: string;
+    };
+    rejoin: OfThread;
+    message: NewMessage;
+    message_to_admin: NewMessage;
+    message_from_visitor: NewMessage;
+    message_to_visitor: NewMessage;
+    typing: { thread_id?: string; typing?: boolean };
+    history: { thread_id: string; before_id?: number; after_id?: number; limit?: number };
+    read: Mark;
+    delivered: Mark;
+    heartbeat: { thread_id?: string };
+    page: { thread_id: string; page_url: string; page_title?: string };
+    contact: { thread_id: string; email?: string; phone_number?: string | number };
+    rate: { thread_id: string; score: number; comment?: string };
+    admin_join: {};
+    join_thread: OfThread;
+    leave_thread: OfThread;
+    presence: { visible: boolean };
+    facts: OfThread;
+    edit_message: { thread_id: string; id: number; text: string };
+    set_status: { thread_id: string; status: Status };
+    set_away: { away: boolean };
+    block_thread: { thread_id: string; address?: boolean };
+    unblock_thread: OfThread;
+    note: { thread_id: string; text: string; client_id?: string };
+    notes: OfThread;
+    note_delete: { thread_id: string; id: number };
+  }
+
+  interface Joined {
+    thread_id: string;
+    resumed: boolean;
+    away: boolean;
+    team: Team;
+    team_read_id: number;
+    team_received_id: number;
+    status: Status;
+    rating: number;
+    build: string;
+  }
+
+  interface Acks {
+    join: Joined;
+    rejoin: Joined;
+    message: { message: Message };
+    message_to_admin: { message: Message };
+    message_from_visitor: { message: Message };
+    message_to_visitor: { message: Message };
+    typing: {};
+    history: { messages: Message[]; has_more: boolean };
+    read: {};
+    delivered: {};
+    heartbeat: {};
+    page: {};
+    contact: {};
+    rate: {};
+    admin_join: { away: boolean; team: Team; storage: Storage; build: string };
+    join_thread: {};
+    leave_thread: {};
+    presence: {};
+    facts: { facts: Facts };
+    edit_message: { message: Message };
+    set_status: {};
+    set_away: { team: Team };
+    block_thread: { block: Block };
+    unblock_thread: {};
+    note: { note: Note };
+    notes: { notes: Note[] };
+    note_delete: {};
+  }
+
+  interface Seen {
+    thread_id: string;
+    display_name: string;
+    last_seen: Time;
+  }
+
+  interface ServerEvents {
+    joined: { thread_id: string };
+    rejoin_failed: { message: string; thread_id: string };
+    message_error: { type: SocketErrorCode; code: SocketErrorCode; message: string; field?: string; retry_after_ms?: number };
+    error: { type: 'unauthorized' | 'blocked'; message: string; timestamp: Time };
+    message: Message;
+    message_from_visitor: Message;
+    message_from_admin: Message;
+    message_from_telegram: Message;
+    new_message_notification: { thread_id: string; display_name: string; message_preview: string; timestamp: Time };
+    message_edited: Message;
+    message_reaction: Message;
+    messages_deleted: { thread_id: string; ids: number[] };
+    thread_created: { id: string; display_name: string; status: Status; created_at: Time };
+    thread_updated: {
+      id: string;
+      status?: Status;
+      display_name?: string;
+      phone_number?: string;
+      email?: string;
+      page_url?: string;
+      page_title?: string;
+      rating?: number;
+      rating_comment?: string;
+      waiting_since?: Time | null;
+      unread_count?: number;
+      blocked?: boolean;
+    };
+    thread_status: { thread_id: string; status: Status };
+    thread_cleared: { thread_id: string; kept?: boolean };
+    thread_blocked: { thread_id: string; blocked: boolean };
+    typing: { thread_id: string; sender_type: Side; display_name: string; typing: boolean };
+    read: { thread_id: string; last_id: number; reader: Side };
+    delivered: { thread_id: string; last_id: number; by: Side };
+    user_online: Seen;
+    user_offline: Seen;
+    visitor_online: Seen;
+    team_status: Team;
+    resync: {};
+    note_added: { note: Note };
+    note_deleted: { thread_id: string; id: number };
+    canned_changed: {};
+    message_undelivered: UndeliveredMessage;
+    channel_state: ChannelState;
+    storage_status: { storage: Storage };
+  }
+
+  interface Done {
+    success: true;
+    message: string;
+  }
+
+  interface Uploaded {
+    success: true;
+    url: string;
+    file_url: string;
+    file_path: string;
+    data: { url: string };
+    content_type: 'image' | 'audio' | 'file';
+    type: string;
+    name: string;
+    size: number;
+    thumb_url?: string;
+    width?: number;
+    height?: number;
+  }
+
+  interface Check {
+    status: 'ok' | 'warning' | 'error' | 'off';
+    duration_ms: number;
+    checked_at: Time;
+    last_ok?: Time;
+    reason?: string;
+    detail?: string;
+    cure?: string;
+    used_bytes?: number;
+    free_bytes?: number;
+    total_bytes?: number;
+    last_contact?: Time;
+    waiting?: number;
+    set_aside?: number;
+    chat_id?: number;
+    origin?: string;
+    host?: string;
+  }
+
+  interface Sample {
+    at: Time;
+    messages: number;
+    latency_ms: number | null;
+    visitors: number;
+    memory: number;
+    waiting: number;
+  }
+
+  /** Answers in JSON, by route. */
+  interface Answers {
+    'POST /request-otp': Done;
+    'POST /verify-otp': { success: true; redirect: string };
+    'POST /admin/login': { success: true; message: string; otp_sent: boolean };
+    'POST /admin/verify-otp': Done;
+    'POST /api/messages/send': { success: true; message_id: number; thread_id: string };
+    'GET /api/threads': Thread[];
+    'GET /api/threads/counts': ThreadCounts;
+    'GET /api/messages':
+      | Message[]
+      | { success: true; data: { messages: Message[]; pagination: { page: number; per_page: number; total: number; pages: number; has_more: boolean } } };
+    'GET /api/messages/:thread_id': { success: true; messages: Message[] };
+    'POST /api/messages/clear': Done;
+    'POST /api/messages/clear_all': Done;
+    'POST /api/threads/delete': Done;
+    'GET /api/blocks': { success: true; blocks: Block[] };
+    'POST /api/threads/block': { success: true; block: Block };
+    'POST /api/threads/unblock': Done;
+    'GET /api/canned': CannedReply[];
+    'POST /api/canned': { success: true; canned: CannedReply };
+    'POST /api/canned/delete': Done;
+    'GET /api/undelivered': { success: true; undelivered: UndeliveredMessage[]; channels: ChannelState[]; refused_origin?: { origin: string; host: string; at: Time } };
+    'POST /api/undelivered/send': Done;
+    'POST /api/upload/image': Uploaded;
+    'POST /api/upload/audio': Uploaded;
+    'POST /api/upload/file': Uploaded;
+    'POST /api/upload/sign': { success: true; direct: false } | { success: true; direct: true; id: string; upload_url: string; fields: Record<string, string> };
+    'POST /api/upload/confirm': Uploaded;
+    'GET /api/push/key': { key: string };
+    'POST /api/push/subscribe': Done;
+    'POST /api/push/unsubscribe': Done;
+    'GET /api/metrics': {
+      success: true;
+      timestamp: Time;
+      version: string;
+      uptime_seconds: number;
+      sockets: number;
+      messages_accepted: number;
+      goroutines: number;
+      memory: { used_bytes: number; limit_bytes: number };
+      cache: { hits: number; misses: number };
+      store: { dialect: string; queued: number; commits: number };
+    };
+    'GET /api/diagnostics': {
+      success: true;
+      version: string;
+      uptime_seconds: number;
+      log_level: string;
+      checks: Record<string, Check>;
+      samples: Sample[];
+      repairs: string[];
+    };
+    'POST /api/diagnostics/repair': { success: true; result: Record<string, number> };
+    'POST /api/diagnostics/log-level': { success: true; log_level: string };
+  }
+
+  interface Push {
+    title: string;
+    body: string;
+    tag: string;
+    url: string;
+    unread: number;
+  }
+}
