@@ -93,9 +93,6 @@ type Cloudinary struct {
 	url string // CLOUDINARY_URL as given, parsed once all values are known
 }
 
-// On reports whether files are stored at Cloudinary.
-func (c Cloudinary) On() bool { return c.CloudName != "" }
-
 // BasePath returns the path of PublicURL, such as "/chat"; "" for the root.
 func (c *Config) BasePath() string {
 	_, rest, _ := strings.Cut(c.PublicURL, "://")

@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("defaults:\n got %+v\nwant %+v", c, want)
 	}
-	if c.Telegram.On() || c.Cloudinary.On() || c.Postgres() {
+	if c.Telegram.On() || c.Cloudinary.CloudName != "" || c.Postgres() {
 		t.Error("everything outside should be off by default")
 	}
 }
@@ -85,9 +85,9 @@ func TestGoodValues(t *testing.T) {
 		{"a pace for Telegram", []string{"RATE_LIMIT_TELEGRAM", "100/1s"}, func(c *Config) bool { return c.Telegram.Rate.String() == "100/1s" }},
 		{"no pace for Telegram", []string{"RATE_LIMIT_TELEGRAM", "off"}, func(c *Config) bool { return c.Telegram.Rate.Off() }},
 		{"cloudinary url", []string{"CLOUDINARY_URL", "cloudinary://key:se%2Fcret@shop"}, func(c *Config) bool {
-			return c.Cloudinary.On() && c.Cloudinary.CloudName == "shop" && c.Cloudinary.APIKey == "key" && c.Cloudinary.APISecret == "se/cret"
+			return c.Cloudinary.CloudName != "" && c.Cloudinary.CloudName == "shop" && c.Cloudinary.APIKey == "key" && c.Cloudinary.APISecret == "se/cret"
 		}},
-		{"cloudinary in parts", []string{"CLOUDINARY_CLOUD_NAME", "shop", "CLOUDINARY_API_KEY", "1", "CLOUDINARY_API_SECRET", "s"}, func(c *Config) bool { return c.Cloudinary.On() }},
+		{"cloudinary in parts", []string{"CLOUDINARY_CLOUD_NAME", "shop", "CLOUDINARY_API_KEY", "1", "CLOUDINARY_API_SECRET", "s"}, func(c *Config) bool { return c.Cloudinary.CloudName != "" }},
 		{"origins", []string{"CORS_ORIGINS", "https://Shop.example/, http://localhost:3000,https://shop.example:443"}, func(c *Config) bool {
 			return reflect.DeepEqual(c.CORSOrigins, []string{"https://shop.example", "http://localhost:3000"})
 		}},

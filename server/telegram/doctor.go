@@ -113,17 +113,6 @@ func (e *examination) clockOff(off time.Duration) string {
 	return e.text("clock_fast", off.String())
 }
 
-// Worst returns the most severe grade among findings.
-func Worst(findings []Finding) Grade {
-	worst := OK
-	for _, f := range findings {
-		if f.Grade == Fail || (f.Grade == Warn && worst == OK) {
-			worst = f.Grade
-		}
-	}
-	return worst
-}
-
 func (e *examination) found(check string, g Grade, text, cure string) {
 	e.findings = append(e.findings, Finding{Check: check, Grade: g, Title: e.text("check_" + check), Text: text, Cure: cure})
 }
