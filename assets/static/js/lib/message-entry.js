@@ -60,7 +60,7 @@ export const together = (a, b) => a.own === b.own && !a.system && !b.system && M
 /** @param {Protocol.Message} message @param {boolean} own @param {Entry['state']} state @returns {Entry} */
 export const entryOf = (message, own, state) => ({
   id: message.id, clientID: message.client_id, n: 0, own, system: message.sender_type === 'system',
-  text: message.content_text, type: message.content_type, url: message.file_path,
+  text: message.content_text, type: message.content_type, url: message.file_url,
   file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
   at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, state, node: null,
 });
