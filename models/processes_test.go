@@ -64,9 +64,9 @@ func TestProcessesShareAThread(t *testing.T) {
 		})
 	}
 
-	type told struct{ id, follows int64 }
+	type delivered struct{ id, follows int64 }
 	var mu sync.Mutex
-	heard := make(map[string][]told)
+	received := make(map[string][]delivered)
 	var writing, storing sync.WaitGroup
 	for w, s := range stores {
 		writing.Go(func() {
@@ -83,7 +83,7 @@ func TestProcessesShareAThread(t *testing.T) {
 						return
 					}
 					mu.Lock()
-					heard[id] = append(heard[id], told{r.Message.ID, r.Follows})
+					received[id] = append(received[id], delivered{r.Message.ID, r.Follows})
 					mu.Unlock()
 				})
 				if err != nil {
@@ -99,36 +99,36 @@ func TestProcessesShareAThread(t *testing.T) {
 	over()
 	readers.Wait()
 	for i, id := range ids {
-		slices.SortFunc(heard[id], func(a, b told) int { return int(a.id - b.id) })
+		slices.SortFunc(received[id], func(a, b delivered) int { return int(a.id - b.id) })
 		before := int64(0)
-		for n, m := range heard[id] {
+		for n, m := range received[id] {
 			if m.follows != before {
-				t.Fatalf("thread %d: message %d of %d says that it follows %d, but that is %d", i, n, len(heard[id]), m.follows, before)
+				t.Fatalf("thread %d: message %d of %d says that it follows %d, but that is %d", i, n, len(received[id]), m.follows, before)
 			}
 			if n >= len(read[i]) || read[i][n] != m.id {
-				t.Fatalf("thread %d: the reader missed message %d of %d: it read %d", i, n, len(heard[id]), len(read[i]))
+				t.Fatalf("thread %d: the reader missed message %d of %d: it read %d", i, n, len(received[id]), len(read[i]))
 			}
 			before = m.id
 		}
 	}
 }
 
-// Settle returns after the callbacks of everything committed before.
-func TestSettle(t *testing.T) {
+// Flush returns after the callbacks of everything committed before.
+func TestFlush(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		id := thread(t, s, 1).ID
-		told := 0 // written only by the delivery goroutine, and read after Settle
+		delivered := 0 // written only by the delivery goroutine, and read after Flush
 		for n := range 50 {
 			if err := s.Append(t.Context(), models.NewMessage{
 				ThreadID: id, SenderType: models.Visitor, ContentType: "text", ContentText: fmt.Sprint(n), CreatedAt: time.Now(),
-			}, func(models.Appended, error) { told++ }); err != nil {
+			}, func(models.Appended, error) { delivered++ }); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Settle(t.Context()); err != nil || told != 50 {
-			t.Fatalf("%d of 50 callbacks ran: %v", told, err)
+		if err := s.Flush(t.Context()); err != nil || delivered != 50 {
+			t.Fatalf("%d of 50 callbacks ran: %v", delivered, err)
 		}
-		if err := s.Settle(t.Context()); err != nil { // the only job of its batch
+		if err := s.Flush(t.Context()); err != nil { // the only job of its batch
 			t.Fatal(err)
 		}
 	})

@@ -20,7 +20,7 @@ func TestCompact(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Settle(ctx); err != nil {
+		if err := s.Flush(ctx); err != nil {
 			t.Fatal(err)
 		}
 		full, err := s.Compact(ctx)

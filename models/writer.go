@@ -18,7 +18,7 @@ const (
 	openJob             // CreateThread
 	readJob             // MarkRead
 	receivedJob         // MarkReceived
-	flushJob            // Settle: nothing to write
+	flushJob            // Flush: nothing to write
 )
 
 // job is one write in the queue. Its outcome goes to reply or done, exactly once.
@@ -97,8 +97,8 @@ func (s *Store) AppendWait(ctx context.Context, m NewMessage) (Appended, error) 
 	return res.Appended, err
 }
 
-// Settle returns after the callbacks of all messages committed before this call have run.
-func (s *Store) Settle(ctx context.Context) error {
+// Flush returns after the callbacks of all messages committed before this call have run.
+func (s *Store) Flush(ctx context.Context) error {
 	_, err := s.writer.wait(ctx, &job{kind: flushJob})
 	return err
 }

@@ -60,7 +60,7 @@ func deleteWithoutRoom(t *testing.T) {
 				t.Fatalf("%s, message %d: %v", thread, i, err)
 			}
 			if i%50 == 49 || i == n-1 { // a larger transaction needs more space in the write-ahead log than there is
-				if err := s.Settle(t.Context()); err != nil {
+				if err := s.Flush(t.Context()); err != nil {
 					t.Fatalf("%s, after message %d: %v", thread, i, err)
 				}
 			}

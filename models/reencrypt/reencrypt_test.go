@@ -49,7 +49,7 @@ func appendAll(t *testing.T, s *models.Store, messages []models.NewMessage) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Settle(t.Context()); err != nil {
+	if err := s.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

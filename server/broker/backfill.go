@@ -72,8 +72,8 @@ func (q *sequencer) backfillSome(s *shard, l *line, thread string) (more bool, e
 		return true, err
 	}
 	// Messages stored by this process are delivered by their own publication, which has the acknowledgement and excludes the sender.
-	// After Settle they are in held.
-	if err := q.local.Store.Settle(ctx); err != nil {
+	// After Flush they are in held.
+	if err := q.local.Store.Flush(ctx); err != nil {
 		return true, err
 	}
 	s.mu.Lock()

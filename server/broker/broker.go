@@ -42,8 +42,8 @@ type Local struct {
 
 // Store is the part of models.Store that a broker uses.
 type Store interface {
-	// Settle returns when everything that this process committed before has been published.
-	Settle(ctx context.Context) error
+	// Flush returns when everything that this process committed before has been published.
+	Flush(ctx context.Context) error
 	NewestID(ctx context.Context) (int64, error)
 	// NewestIDs returns the id of the newest message of each thread that has one with an id greater than after.
 	NewestIDs(ctx context.Context, after int64) (map[string]int64, error)

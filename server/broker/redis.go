@@ -111,7 +111,7 @@ func (r *Redis) Start(ctx context.Context, l Local) error {
 // Close sends queued packets, notifies the others that this process is leaving, and disconnects. Publish must not be called after it.
 func (r *Redis) Close(ctx context.Context) error {
 	if r.sequencer != nil {
-		_ = r.local.Store.Settle(ctx) // if the store fails there is nothing left to publish
+		_ = r.local.Store.Flush(ctx) // if the store fails there is nothing left to publish
 		r.send(packet{kind: kindBye})
 		r.queue.drain(ctx, r.up.Load)
 		r.sequencer.stop()

@@ -51,7 +51,7 @@ func (db *database) backfill(_ context.Context, _ string, after, upTo int64, lim
 	return found, false, nil
 }
 
-func (db *database) Settle(context.Context) error {
+func (db *database) Flush(context.Context) error {
 	call(db.settled)
 	return nil
 }
