@@ -55,7 +55,7 @@ func TestSecurityPageIsTrue(t *testing.T) {
 			t.Errorf("nothing shows %s", cells[0])
 		}
 	}
-	if rows != 18 {
-		t.Errorf("%d rows, want ten categories and eight layers", rows)
+	if rows != 19 {
+		t.Errorf("%d rows, want ten categories and nine layers", rows)
 	}
 }
