@@ -46,7 +46,7 @@ func (r *lockedThread) become(next Thread) {
 	r.Thread = next
 }
 
-// view returns the thread for callers, decrypting its preview if needed. It is lazy because most batches replace the preview.
+// view returns the thread for callers, decrypting its preview, LastMessage, if needed. It is lazy because most batches replace the preview.
 func (r *lockedThread) view(c *encryption.Cipher) Thread {
 	if r.shut {
 		r.LastMessage, r.shut = c.Text(r.sealed, r.LastMessageID), false

@@ -49,7 +49,7 @@ type budget struct {
 }
 
 // BudgetStore stores shared rate limits. Spend takes one token, atomically among all processes, or returns the time until there is one.
-// Refund returns n tokens.
+// Refund gives back n tokens.
 type BudgetStore interface {
 	Spend(ctx context.Context, name string, now time.Time, every time.Duration, burst int) (ok bool, wait time.Duration, err error)
 	Refund(ctx context.Context, name string, every time.Duration, n int) error

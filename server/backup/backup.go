@@ -103,7 +103,8 @@ func pack(ctx context.Context, out io.Writer, m manifest, dump, uploads string) 
 	return files, errors.Join(archive.Close(), zip.Close())
 }
 
-// packFolder adds the regular files of a folder. Files deleted meanwhile are skipped.
+// packFolder adds the regular files in dir and its subfolders under name, except unfinished uploads. Files that are deleted while it
+// runs are skipped.
 func packFolder(ctx context.Context, archive *tar.Writer, dir, name string) (files int, err error) {
 	err = filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {

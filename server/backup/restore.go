@@ -32,7 +32,7 @@ func Restore(ctx context.Context, file string, store *models.Store, uploads stri
 			return r, err
 		}
 	}
-	// On the same file system as the uploads, so that files can be renamed into place.
+	// The work folder is next to the uploads, normally on the same file system, so that files can be renamed into place.
 	if err := os.MkdirAll(filepath.Dir(uploads), 0o700); err != nil {
 		return r, fmt.Errorf("restore: %w", err)
 	}

@@ -103,7 +103,7 @@ func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 	lib.Handshake().Headers, lib.Handshake().Query = nil, nil // empty (engine.Conn.Request), but still allocated maps
 	g.add(so)
 	lib.Use(func(event []any, _ func(error)) {
-		// Take the event here: the library's own dispatch, which comes after this, would start another goroutine.
+		// Handle the event here and never call next: the library's own dispatch would start a goroutine for each event.
 		g.pass(step{so, event})
 	})
 	var once sync.Once

@@ -1,7 +1,9 @@
-// Package telegram is the bridge between conversations and the operators' chat in Telegram. Outgoing: messages of visitors, and answers
-// of agents in the console, are sent from the outbox in order. Incoming: messages of operators are forwarded to visitors.
+// Package telegram is the bridge between conversations and the Telegram chat of the operators, who answer there instead of in the console.
+// Outgoing: messages, edits and deletions are sent from the outbox in order. Incoming: messages, edits, reactions and commands of operators
+// act on the conversations.
 //
-// One process at a time does both, the holder of the lease; the others only send one-time codes.
+// One process at a time, the holder of the lease, sends from the outbox, polls, and acts on stored updates. Every process may send one-time
+// codes and notices of wrong ones, stores updates that reach its webhook, and checks that Telegram responds.
 package telegram
 
 import (

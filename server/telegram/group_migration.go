@@ -56,7 +56,8 @@ func (b *Bridge) setMoved(to int64, saved bool) {
 	b.log.Warn("telegram: the group has become a supergroup; set TELEGRAM_CHAT_ID to its new id", slog.Int64("chat_id", to))
 }
 
-// syncMoved stores the new id, or reads a stored one. It is called until it succeeds.
+// syncMoved stores the group's new id if this process has learned of one; otherwise it checks whether another process, or an earlier run,
+// has stored one. It is called regularly; after the id is saved it does nothing.
 func (b *Bridge) syncMoved(ctx context.Context) {
 	b.move.mu.Lock()
 	former, saved := b.move.former, b.move.saved

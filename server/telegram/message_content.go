@@ -33,7 +33,8 @@ func mapLink(l *tele.Location) string {
 // hasContent reports whether a message has content that can be sent to a visitor.
 func hasContent(m *tele.Message) bool { return m.Text != "" || fileOf(m) != nil || shownAs(m) != "" }
 
-// unsupported reports whether a message has content that cannot be sent to visitors; a message without any content is a service message.
+// unsupported reports whether a message for which [hasContent] is false is of a kind that people write, such as a poll, so that the
+// operator is told that it was not sent. It is false for service messages.
 func unsupported(m *tele.Message) bool {
 	return m.Sticker != nil || m.Poll != nil || m.Game != nil || m.Story != nil
 }

@@ -3,7 +3,7 @@
 const NOTES = [{ hertz: 1174.7, at: 0 }, { hertz: 1568, at: 0.09 }];
 const LASTS = 0.5;
 const LOUD = 0.12;
-const PATIENCE = 300;
+const PATIENCE = 300; // ms
 const TURN = 1_000; // ms in which all tabs together play one sound
 
 /** @type {AudioContext | null} */
