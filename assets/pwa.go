@@ -13,7 +13,7 @@ import (
 // WorkerPolicy is the Content-Security-Policy of /sw.js: it may only send requests to this server.
 const WorkerPolicy = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
 
-// WorkerTypes is the name of the only Trusted Types policy that pages may create (lib/service-worker.js): it returns "sw.js" for any
+// WorkerTypes is the name of the only Trusted Types policy that pages may create (lib/register-service-worker.js): it returns "sw.js" for any
 // input.
 const WorkerTypes = "sohbet-worker"
 

@@ -106,7 +106,7 @@ func TestBundles(t *testing.T) {
 	}
 	// A module three imports away from its entry.
 	if !bytes.Contains(files["page/visitor.js"], []byte("noopener noreferrer nofollow")) {
-		t.Error("lib/text.js is not in the visitor's bundle")
+		t.Error("lib/message-text.js is not in the visitor's bundle")
 	}
 	for _, never := range []string{"import ", "export ", "</script"} {
 		if bytes.Contains(files["page/loader.js"], []byte(never)) {

@@ -33,18 +33,19 @@ type lazyChunks struct {
 // chunkNames are the names of chunks that differ from their module's name. Pages of earlier builds that are still open request their
 // chunks by these names, so a chunk keeps its name when its module is renamed.
 var chunkNames = map[string]string{
-	"js/console/push-click.js":      "pressed",
-	"js/lib/emoji-picker.js":        "emoji",
-	"js/lib/inline-media.js":        "inline",
-	"js/lib/picture-viewer.js":      "viewer",
-	"js/lib/prepare-file.js":        "files",
-	"js/lib/reload-after-update.js": "renew",
-	"js/lib/service-worker.js":      "worker",
-	"js/lib/unread-badge.js":        "badge",
-	"js/lib/voice-player.js":        "player",
-	"js/lib/voice-recorder.js":      "recorder",
-	"js/visitor/prompts.js":         "offers",
-	"js/widget/visitor-details.js":  "facts",
+	"js/console/push-click.js":           "pressed",
+	"js/lib/emoji-picker.js":             "emoji",
+	"js/lib/inline-media.js":             "inline",
+	"js/lib/notification-sound.js":       "sound",
+	"js/lib/picture-viewer.js":           "viewer",
+	"js/lib/prepare-file.js":             "files",
+	"js/lib/register-service-worker.js":  "worker",
+	"js/lib/reload-after-update.js":      "renew",
+	"js/lib/unread-badge.js":             "badge",
+	"js/lib/voice-player.js":             "player",
+	"js/lib/voice-recorder.js":           "recorder",
+	"js/visitor/state-prompts.js":        "offers",
+	"js/widget/check-visitor-details.js": "facts",
 }
 
 // fileName is the name of a chunk's file, without folder and ".js".

@@ -1,7 +1,7 @@
 // Accessibility of every page and state in both themes, by axe, and the narrowest screen.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { drop, postgres } from '../../handlers/test/postgres.mjs';
+import { drop, postgres } from '../../handlers/test/postgres-schema.mjs';
 import { cleanInBoth } from './axe.mjs';
 import { act, DESK, eventually, fits, startEnv, openThread, PHONE, say, shows, signIn, STORED_MESSAGE, visit } from './harness.mjs';
 

@@ -64,7 +64,7 @@ test('styles use only features of the oldest supported browsers, or have a fallb
   const folder = new URL('../static/css/', import.meta.url);
   const bad = [];
   for (const name of readdirSync(folder)) {
-    // @supports is a guard; light-dark() is rewritten in bundles (assets/light_dark.go).
+    // @supports is a guard; light-dark() is rewritten in bundles (assets/css_light_dark.go).
     const css = readFileSync(new URL(name, folder), 'utf8').replace(/@supports[^{]*\{(?:[^{}]|\{[^{}]*\})*\}/g, '').replace(/\/\*.*?\*\//gs, '');
     for (const [what, found] of [['color-mix()', /color-mix\(/], ['a new rule', /@(?:scope|starting-style|property|view-transition)\b/], ['a new colour', /\b(?:oklch|oklab|lch|lab|color)\(/], ['nesting', /&/]]) {
       if (found.test(css)) bad.push(`${name}: ${what}`);

@@ -9,7 +9,7 @@ globalThis.document = {
   documentElement: { lang: 'tr' }, getElementById: () => null, querySelector: () => null,
   createElement: () => ({ dataset: {}, setAttribute() {}, append() {} }),
 };
-const { emojiOnly, linked, LONGEST, runes, safeURL } = await import('../static/js/lib/text.js');
+const { emojiOnly, linked, LONGEST, runes, safeURL } = await import('../static/js/lib/message-text.js');
 const { initials } = await import('../static/js/lib/dom.js');
 const { hiddenOn } = await import('../static/js/loader/navigation.js');
 const { filled } = await import('../static/js/console/canned-replies.js');

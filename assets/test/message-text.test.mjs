@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 globalThis.location = new URL('https://sohbet.example/');
 globalThis.document = { documentElement: { lang: 'tr' }, getElementById: () => null, querySelector: () => null, createElement: (tag) => ({ tag, dataset: {}, setAttribute() {}, append(...parts) { this.text = parts.join(''); } }) };
-const { emojiOnly, linked } = await import('../static/js/lib/text.js');
+const { emojiOnly, linked } = await import('../static/js/lib/message-text.js');
 const { hiddenOn } = await import('../static/js/loader/navigation.js');
 const { filled } = await import('../static/js/console/canned-replies.js');
 

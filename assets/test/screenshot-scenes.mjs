@@ -1,6 +1,6 @@
 // The scenes of screenshots.mjs: each brings a page into a state and takes a picture.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { drop, postgres } from '../../handlers/test/postgres.mjs';
+import { drop, postgres } from '../../handlers/test/postgres-schema.mjs';
 import { act, connected, eventually, openThread, removeThread, say, seed, Server, shows, signIn, stateOf, STORED, visit } from './harness.mjs';
 import { chat, introduce, launcher, openUp } from './host-site.mjs';
 

@@ -45,7 +45,7 @@ interface Failure extends Error {
 }
 
 interface Window {
-  /** What the policy of lib/service-worker.js needs; its address stands for the TrustedScriptURL. */
+  /** What the policy of lib/register-service-worker.js needs; its address stands for the TrustedScriptURL. */
   trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(input: string): string }): { createScriptURL(input: string): string } };
 }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { cluster, eventually, GRACE, sleep, start, transports } from "./harness.mjs";
-import { postgres } from "./postgres.mjs";
+import { postgres } from "./postgres-schema.mjs";
 import { Gate } from "./services.mjs";
 
 // SOHBET_CLUSTER_MESSAGES sets how many messages three clients write into one thread.

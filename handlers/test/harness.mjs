@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { io } from "socket.io-client";
-import { postgres } from "./postgres.mjs";
+import { postgres } from "./postgres-schema.mjs";
 import { freePort, started } from "./processes.mjs";
 
 export { postgres };

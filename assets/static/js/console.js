@@ -17,7 +17,7 @@ import { undoableDelete } from './console/undo-delete.js';
 import { OpenThread } from './console/open-thread.js';
 import { Session } from './console/session.js';
 import { diskStatus } from './console/disk-status.js';
-import { teamSwitch } from './console/team-status.js';
+import { teamSwitch } from './console/team-status-switch.js';
 import { ThreadStore } from './console/thread-store.js';
 import { Undelivered } from './console/telegram-undelivered.js';
 import { post } from './lib/api.js';
@@ -27,7 +27,7 @@ import { t } from './lib/i18n.js';
 import { Connection, Refused } from './lib/connection.js';
 import { Outbox } from './lib/outbox.js';
 import { BrowserStorage } from './lib/browser-storage.js';
-import { parse } from './lib/time.js';
+import { parse } from './lib/format-time.js';
 import { TypingIn } from './lib/typing.js';
 /** @import { Item, Stored } from './lib/outbox.js' */
 

@@ -3,7 +3,7 @@ import { Chart } from './diagnostics/chart.js';
 import { get, post } from './lib/api.js';
 import { byId, make, showProblem } from './lib/dom.js';
 import { has, lang, t } from './lib/i18n.js';
-import { ago, parse, span } from './lib/time.js';
+import { ago, parse, span } from './lib/format-time.js';
 
 const every = 5_000;
 /** @typedef {Protocol.Answers['GET /api/diagnostics']} Diagnostics */

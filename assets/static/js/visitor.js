@@ -6,7 +6,7 @@ import { lang, t } from './lib/i18n.js';
 import { Connection, Refused } from './lib/connection.js';
 import { menu } from './lib/menu.js';
 import { Outbox } from './lib/outbox.js';
-import { MessageHistory } from './lib/history.js';
+import { MessageHistory } from './lib/message-history.js';
 import { BrowserStorage } from './lib/browser-storage.js';
 import { MessageList } from './lib/message-list.js';
 import { TypingIn, TypingOut } from './lib/typing.js';
@@ -179,7 +179,7 @@ function receive(message) {
 }
 let lastReceived = 0;
 let badged = 0;
-const ring = () => import('./lib/sound.js').then((sound) => sound.ring(), () => { /* no sound then */ });
+const ring = () => import('./lib/notification-sound.js').then((sound) => sound.ring(), () => { /* no sound then */ });
 
 /** Shows the number of unread messages of the team in title and icon. me.seen is the newest message seen in any tab. */
 function countUnread() {
@@ -376,7 +376,7 @@ if (me) {
 }
 host.ready.then(() => connection.start());
 // In a frame on another site the worker's storage would be partitioned by site, so it would be of no use.
-if (window === window.top) window.addEventListener('load', () => import('./lib/service-worker.js').then(({ worker }) => worker()));
+if (window === window.top) window.addEventListener('load', () => import('./lib/register-service-worker.js').then(({ worker }) => worker()));
 
 /** What widget.js uses of this page. */
 export const page = {

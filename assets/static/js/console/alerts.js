@@ -3,7 +3,7 @@
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { FILE_TEXTS } from '../lib/message-entry.js';
-import { canRing, ring } from '../lib/sound.js';
+import { canRing, ring } from '../lib/notification-sound.js';
 import * as push from './push-subscription.js';
 /** @import { BrowserStorage } from '../lib/browser-storage.js' */
 /** @import { Kept } from '../console.js' */

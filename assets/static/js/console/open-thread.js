@@ -3,7 +3,7 @@ import { connectionBar } from '../lib/connection-bar.js';
 import { Composer } from '../lib/composer.js';
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { MessageHistory } from '../lib/history.js';
+import { MessageHistory } from '../lib/message-history.js';
 import { MessageList } from '../lib/message-list.js';
 import { TypingOut } from '../lib/typing.js';
 import { sendAll } from '../lib/upload.js';

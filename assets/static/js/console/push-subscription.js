@@ -1,7 +1,7 @@
 // Subscribes this browser to Web Push, by which the service worker shows notifications while no console is visible.
 import { get, post } from '../lib/api.js';
 import { lang } from '../lib/i18n.js';
-import { worker } from '../lib/service-worker.js';
+import { worker } from '../lib/register-service-worker.js';
 
 /** @type {Promise<ServiceWorkerRegistration | null> | null} */
 let asked = null;

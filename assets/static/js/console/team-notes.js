@@ -1,8 +1,8 @@
 // The team's internal notes, shown between the messages at the time of writing. They are never sent to a visitor.
 import { icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { linked } from '../lib/text.js';
-import { clock, parse, whole } from '../lib/time.js';
+import { linked } from '../lib/message-text.js';
+import { clock, parse, whole } from '../lib/format-time.js';
 /** @import { Connection } from '../lib/connection.js' */
 /** @import { OpenThread } from './open-thread.js' */
 

@@ -1,7 +1,7 @@
 // The header above the conversation: the visitor's name and state, and the buttons for actions.
 import { byId, face } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { ago } from '../lib/time.js';
+import { ago } from '../lib/format-time.js';
 import { showDetails } from './visitor-details.js';
 /** @import { TypingIn } from '../lib/typing.js' */
 /** @import { OpenThread } from './open-thread.js' */

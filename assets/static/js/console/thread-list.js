@@ -2,7 +2,7 @@
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { FILE_TEXTS } from '../lib/message-entry.js';
-import { ago, span, whole } from '../lib/time.js';
+import { ago, span, whole } from '../lib/format-time.js';
 /** @import { Thread, ThreadStore } from './thread-store.js' */
 
 // From this many minutes on, a visitor's waiting time gets a line of its own.

@@ -1,6 +1,6 @@
 // The data of the conversation list: the loaded conversations, and which of them the list shows in which order.
 import { get } from '../lib/api.js';
-import { parse } from '../lib/time.js';
+import { parse } from '../lib/format-time.js';
 
 const PAGE = 50;
 const MOST = 1000; // the server's limit per request

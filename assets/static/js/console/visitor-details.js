@@ -1,8 +1,8 @@
 // The pane with the visitor's details next to the conversation.
 import { byId, face, icon, make } from '../lib/dom.js';
 import { count, lang, t } from '../lib/i18n.js';
-import { safeURL } from '../lib/text.js';
-import { ago, parse, whole } from '../lib/time.js';
+import { safeURL } from '../lib/message-text.js';
+import { ago, parse, whole } from '../lib/format-time.js';
 /** @import { Connection } from '../lib/connection.js' */
 /** @import { Thread } from './thread-store.js' */
 

@@ -1,6 +1,6 @@
 // A line chart of the last hour, as SVG.
 import { make } from '../lib/dom.js';
-import { clock } from '../lib/time.js';
+import { clock } from '../lib/format-time.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const WIDTH = 300;

@@ -1,7 +1,7 @@
 // The composer: grows with its text, sends on Enter, saves the draft. Also takes files and voice messages.
 import { byId, showProblem } from './dom.js';
 import { t } from './i18n.js';
-import { LONGEST, runes } from './text.js';
+import { LONGEST, runes } from './message-text.js';
 import { fileTools, PendingAttachments } from './pending-attachments.js';
 /** @import { Attachment } from './pending-attachments.js' */
 

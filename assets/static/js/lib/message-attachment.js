@@ -1,9 +1,9 @@
 // Elements for a message's attachment (a picture, a voice message or a file) and for the progress of its upload.
-import { size } from './format.js';
+import { size } from './format-sizes-and-durations.js';
 import { icon, make } from './dom.js';
 import { t } from './i18n.js';
-import { player } from './voice-message.js';
-import { linked, safeURL } from './text.js';
+import { player } from './voice-player-placeholder.js';
+import { linked, safeURL } from './message-text.js';
 /** @import { Entry } from './message-entry.js' */
 
 const FULL = 272; // maximum width of a picture in a conversation, in px

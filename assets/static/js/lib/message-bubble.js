@@ -2,8 +2,8 @@
 import { attachment, transfer } from './message-attachment.js';
 import { icon, make } from './dom.js';
 import { has, t } from './i18n.js';
-import { emojiOnly, linked } from './text.js';
-import { clock, day, whole } from './time.js';
+import { emojiOnly, linked } from './message-text.js';
+import { clock, day, whole } from './format-time.js';
 /** @import { Actions, Entry } from './message-entry.js' */
 
 /** @type {Record<string, string>} */

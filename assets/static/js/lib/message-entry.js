@@ -1,7 +1,7 @@
 // The entries of a conversation's list (message-list.js): what they consist of, their order, and how they are made from messages and unsent
 // items.
 import { addressNow } from './blob-store.js';
-import { parse } from './time.js';
+import { parse } from './format-time.js';
 /** @import { Item } from './outbox.js' */
 
 const GROUP = 2 * 60_000;
@@ -30,7 +30,7 @@ export const FILE_TEXTS = { image: 'talk.picture', audio: 'talk.voice', file: 't
  * @property {'' | 'waiting' | 'sending' | 'failed' | 'sent' | 'delivered' | 'read'} state of an own message
  * @property {string} [code] of the error, if failed
  * @property {Node | null} [below] a node below the message
- * @property {HTMLElement | null} node while the entry is rendered (see virtual-window.js)
+ * @property {HTMLElement | null} node while the entry is rendered (see virtual-scrolling.js)
  * @property {string} [key]
  * @property {number} [after]
  * @property {() => HTMLElement} [draw]

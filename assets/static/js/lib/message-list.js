@@ -3,10 +3,10 @@ import { advance } from './message-attachment.js';
 import { address } from './blob-store.js';
 import { bubble, dayLine, progress, refill } from './message-bubble.js';
 import { byId, make } from './dom.js';
-import { FollowEnd } from './follow-end.js';
+import { FollowEnd } from './auto-scroll.js';
 import { t } from './i18n.js';
 import { compare, entryOf, entryOfItem, FILE_TEXTS, together } from './message-entry.js';
-import { dayKey } from './time.js';
+import { dayKey } from './format-time.js';
 /** @import { Actions, Entry } from './message-entry.js' */
 /** @import { Item, Outbox } from './outbox.js' */
 

@@ -1,8 +1,8 @@
 // The attachments of the message being written: chosen, pasted, dropped, photographed or recorded, and previewed before sending.
-import { size } from './format.js';
+import { size } from './format-sizes-and-durations.js';
 import { byId, icon, make } from './dom.js';
 import { t } from './i18n.js';
-import { player } from './voice-message.js';
+import { player } from './voice-player-placeholder.js';
 
 const MOST = 10;
 

@@ -1,5 +1,5 @@
 // Checks files before they are sent, and shrinks pictures: a phone's photo uploads in seconds instead of minutes.
-import { size } from './format.js';
+import { size } from './format-sizes-and-durations.js';
 import { make, styles } from './dom.js';
 import { lang, t } from './i18n.js';
 /** @import { Attachment } from './pending-attachments.js' */

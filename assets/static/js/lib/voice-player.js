@@ -1,6 +1,6 @@
 // The player of a voice message: play button, position and length.
 import { icon, make, styles } from './dom.js';
-import { clockOf } from './format.js';
+import { clockOf } from './format-sizes-and-durations.js';
 import { t } from './i18n.js';
 
 await styles('media-player');
@@ -9,7 +9,7 @@ await styles('media-player');
 let playing = null; // only one voice message plays at a time
 
 /**
- * Fills the placeholder made by voice-message.js.
+ * Fills the placeholder made by voice-player-placeholder.js.
  * @param {HTMLElement} node
  * @param {string} address
  * @param {number} seconds the length; 0 = unknown

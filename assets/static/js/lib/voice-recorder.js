@@ -1,6 +1,6 @@
 // The recorder for voice messages: shows time and level, and can be finished or cancelled.
 import { byId, make, styles } from './dom.js';
-import { clockOf } from './format.js';
+import { clockOf } from './format-sizes-and-durations.js';
 import { t } from './i18n.js';
 
 await styles('composer-tools');

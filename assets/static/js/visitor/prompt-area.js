@@ -1,7 +1,7 @@
-// The area above the composer for prompts (prompts.js), and the choice of the current one.
+// The area above the composer for prompts (state-prompts.js), and the choice of the current one.
 import { byId, make } from '../lib/dom.js';
 
-/** @typedef {typeof import('./prompts.js')} Prompts */
+/** @typedef {typeof import('./state-prompts.js')} Prompts */
 /** @typedef {['blocked' | 'ended', {}] | ['closed', Parameters<Prompts['closed']>[0]] | ['away', Parameters<Prompts['away']>[0]]} Prompt */
 
 export class PromptArea {
@@ -9,7 +9,7 @@ export class PromptArea {
   #kind = '';
   #place = make('section', { className: 'offer', id: 'offer', hidden: true, attrs: { 'aria-live': 'polite' } });
 
-  /** @param {() => ?Prompt} which returns the current prompt: its function in prompts.js and that function's argument; null = none */
+  /** @param {() => ?Prompt} which returns the current prompt: its function in state-prompts.js and that function's argument; null = none */
   constructor(which) {
     this.#which = which;
     byId('composer').before(this.#place);
@@ -20,7 +20,7 @@ export class PromptArea {
     const [kind, what] = this.#which() ?? ['', {}];
     if (kind === this.#kind) return;
     this.#kind = kind;
-    const prompts = kind && await import('./prompts.js').catch(() => null);
+    const prompts = kind && await import('./state-prompts.js').catch(() => null);
     if (kind !== this.#kind) return; // the prompt changed while the module was loading
     if (kind && !prompts) {
       this.#kind = ''; // it could not be loaded; the next refresh tries again

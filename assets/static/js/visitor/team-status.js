@@ -1,7 +1,7 @@
 // The text that says when an answer may be expected. assets/team_status.go makes the same for the page's first paint, but without the
 // time of opening, which depends on the visitor's time zone.
 import { count, lang, t } from '../lib/i18n.js';
-import { clock, parse } from '../lib/time.js';
+import { clock, parse } from '../lib/format-time.js';
 
 const DAY = 86_400_000;
 const weekday = new Intl.DateTimeFormat(lang, { weekday: 'long' });

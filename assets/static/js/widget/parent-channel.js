@@ -41,7 +41,7 @@ export const ready = new Promise((/** @type {(welcome: Greeting) => void} */ res
  * The signed-in user with valid details; only id and hash if the checking code cannot be loaded.
  * @param {GivenPerson | null} person @returns {Promise<Person | null>}
  */
-const checked = async (person) => person && import('./visitor-details.js').then(({ factsOf }) => factsOf(person, (text) => send('warn', text)), () => ({ id: person.id, hash: person.hash }));
+const checked = async (person) => person && import('./check-visitor-details.js').then(({ factsOf }) => factsOf(person, (text) => send('warn', text)), () => ({ id: person.id, hash: person.hash }));
 
 if (framed) {
   byId('talk').hidden = true;

@@ -1,7 +1,7 @@
 // The switch for the team's availability, which every visitor sees; all consoles show it, and any agent can change it.
 import { byId } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { clock, parse } from '../lib/time.js';
+import { clock, parse } from '../lib/format-time.js';
 /** @import { Connection } from '../lib/connection.js' */
 
 /**

@@ -3,7 +3,7 @@
 const MOST = /** @type {const} */ ({ name: 100, email: 254, phone: 20 }); // characters, as the server counts them
 
 /**
- * Open pages of other builds call this by its name too (see assets/lazy_chunks.go).
+ * Open pages of other builds call this by its name too (see assets/build/lazy_chunks.go).
  * @param {GivenPerson} who
  * @param {(line: string) => void} warn gets a line for each detail that was changed
  * @returns {Person} the details that the server will accept

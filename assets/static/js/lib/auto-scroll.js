@@ -2,7 +2,7 @@
 // messages.
 import { byId } from './dom.js';
 import { count, t } from './i18n.js';
-import { VirtualWindow } from './virtual-window.js';
+import { VirtualWindow } from './virtual-scrolling.js';
 /** @import { Entry } from './message-entry.js' */
 
 const NEAR = 96; // px from the end within which the reader counts as being there
