@@ -18,21 +18,3 @@ func Theme(r *http.Request) string {
 	}
 	return chosen
 }
-
-// remember stores the choices of ?lang= and ?theme= in cookies for a year.
-func remember(w http.ResponseWriter, r *http.Request, base string) {
-	keep := func(name, value string, seconds int) {
-		http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: base + "/", MaxAge: seconds, SameSite: http.SameSiteLaxMode})
-	}
-	const year = 365 * 24 * 3600
-	q := r.URL.Query()
-	if lang := q.Get("lang"); HasLocale(lang) {
-		keep(LocaleCookie, lang, year)
-	}
-	switch theme := q.Get("theme"); theme {
-	case "light", "dark":
-		keep(ThemeCookie, theme, year)
-	case "system":
-		keep(ThemeCookie, "", -1)
-	}
-}

@@ -167,3 +167,19 @@ func decode(c echo.Context, v any) error {
 	}
 	return nil
 }
+
+// security writes an entry to the audit log: the event, the user, the client's address and the outcome.
+func (a *API) security(c echo.Context, event, actor, outcome string) {
+	a.Audit.Write(c.Request().Context(), audit.Event{
+		Name: event, Actor: actor, Address: a.Address(c.Request()), Outcome: outcome, Request: RequestID(c),
+	})
+}
+
+// ok responds 200 with v, not cacheable.
+func ok(c echo.Context, v any) error {
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.JSON(http.StatusOK, v)
+}
+
+// stamp formats a time for the wire: RFC 3339, UTC, milliseconds.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

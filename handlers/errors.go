@@ -179,6 +179,3 @@ func wantsPage(r *http.Request) bool {
 	}
 	return r.Header.Get("X-Requested-With") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
 }
-
-// stamp formats a time for the wire: RFC 3339, UTC, milliseconds.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -56,13 +56,6 @@ func (a *API) loginError(c echo.Context, status int, code, key string, cause err
 	return &apperr.Error{Status: status, Code: code, Message: a.loginText(c, key), Err: cause}
 }
 
-// security writes an entry to the audit log: the event, the user, the client's address and the outcome.
-func (a *API) security(c echo.Context, event, actor, outcome string) {
-	a.Audit.Write(c.Request().Context(), audit.Event{
-		Name: event, Actor: actor, Address: a.Address(c.Request()), Outcome: outcome, Request: RequestID(c),
-	})
-}
-
 // loginKey returns the key under which the sign-in limits count a client: its address, or the id of a browser in which an agent has
 // signed in before, so that attackers at the same address cannot lock that browser out.
 func (a *API) loginKey(c echo.Context) string {
@@ -249,10 +242,4 @@ func (o *otp) UnmarshalJSON(text []byte) error {
 func (o *otp) UnmarshalParam(s string) error {
 	*o = otp(strings.Join(strings.Fields(s), ""))
 	return nil
-}
-
-// ok responds 200 with v, not cacheable.
-func ok(c echo.Context, v any) error {
-	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.JSON(http.StatusOK, v)
 }

@@ -139,3 +139,34 @@ func (a *API) MetricsJSON(c echo.Context) error {
 		Store:  storeMetrics{Dialect: a.Store.Dialect(), Queued: stats.Queued, Commits: stats.Batches},
 	})
 }
+
+// RecordSamples takes a sample for the charts every [metrics.SampleEvery] until ctx ends.
+func (a *API) RecordSamples(ctx context.Context) {
+	latency, last := a.Numbers.MessageLatency(), a.Store.Stats().Appended
+	tick := time.NewTicker(metrics.SampleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		stored := a.Store.Stats().Appended
+		used, _ := memoryUse()
+		s := metrics.Sample{
+			At: a.now().UTC().Truncate(time.Millisecond), Messages: float64(stored-last) / metrics.SampleEvery.Minutes(),
+			Visitors: a.Chat.VisitorsOnline(), Memory: used,
+		}
+		if took, ok := latency.Quantile(.95); ok {
+			ms := milliseconds(took)
+			s.LatencyMS = &ms
+		}
+		if a.Bridge != nil {
+			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+			s.Waiting = a.Bridge.Health(ctx).Waiting
+			cancel()
+		}
+		last = stored
+		a.history.Add(s)
+	}
+}

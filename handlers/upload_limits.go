@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/server/auth"
+	"sohbet/server/chat"
 	"sohbet/server/media"
 )
 
@@ -146,4 +147,29 @@ func (u *uploads) leave(b *arriving) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.open, b)
+}
+
+// LimitUploads is middleware that applies RATE_LIMIT_UPLOAD per address, and refuses blocked addresses unless an agent is signed in.
+func (a *API) LimitUploads(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := a.admitUpload(c); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// admitUpload returns an error for blocked addresses and for those over the limit.
+func (a *API) admitUpload(c echo.Context) error {
+	if ok, wait := a.UploadLimit.Allow("", auth.AddressKey(a.Address(c.Request()))); !ok {
+		return tooMany(wait)
+	}
+	return a.admitSender(c)
+}
+
+func (a *API) admitSender(c echo.Context) error {
+	if _, isAgent := a.agent(c); isAgent {
+		return nil
+	}
+	return a.Chat.Admit(chat.Actor{Role: chat.Visitor, Address: auth.AddressKey(a.Address(c.Request()))})
 }

@@ -12,8 +12,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/server/apperr"
-	"sohbet/server/auth"
-	"sohbet/server/chat"
 	"sohbet/server/media"
 )
 
@@ -56,31 +54,6 @@ func (a *API) uploadedFile(f media.File) uploaded {
 	}
 	return uploaded{Success: true, URL: f.URL, FileURL: f.URL, FilePath: f.URL, Data: uploadedURL{f.URL}, Kind: f.Kind, Type: f.Type,
 		Name: f.Name, Size: f.Size, Thumb: f.Thumb, Width: f.Width, Height: f.Height}
-}
-
-// LimitUploads is middleware that applies RATE_LIMIT_UPLOAD per address, and refuses blocked addresses unless an agent is signed in.
-func (a *API) LimitUploads(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if err := a.admitUpload(c); err != nil {
-			return err
-		}
-		return next(c)
-	}
-}
-
-// admitUpload returns an error for blocked addresses and for those over the limit.
-func (a *API) admitUpload(c echo.Context) error {
-	if ok, wait := a.UploadLimit.Allow("", auth.AddressKey(a.Address(c.Request()))); !ok {
-		return tooMany(wait)
-	}
-	return a.admitSender(c)
-}
-
-func (a *API) admitSender(c echo.Context) error {
-	if _, isAgent := a.agent(c); isAgent {
-		return nil
-	}
-	return a.Chat.Admit(chat.Actor{Role: chat.Visitor, Address: auth.AddressKey(a.Address(c.Request()))})
 }
 
 // Upload accepts a file of a kind from the form field "file". The form is streamed, not held in memory.

@@ -8,7 +8,6 @@ import (
 
 	"sohbet/models/database"
 	"sohbet/models/dump"
-	"sohbet/models/reencrypt"
 )
 
 // Dump writes a consistent snapshot of the database into an empty folder without blocking readers or writers. Texts stay encrypted.
@@ -50,10 +49,4 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 	var users []User
 	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Limit(1).Find(&users).Error })
 	return len(users) == 0, s.failed("check whether the database is empty", err)
-}
-
-// Rekey re-encrypts with the first key every text that was encrypted with another, see [reencrypt.Texts.Rekey].
-func (s *Store) Rekey(ctx context.Context) (reencrypt.Result, error) {
-	sum, err := s.reencryption().Rekey(ctx)
-	return sum, s.failed("rekey", err)
 }

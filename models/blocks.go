@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"crypto/rand"
 	"sync"
 	"time"
 
@@ -157,9 +156,4 @@ func (s *Store) RecordAddress(ctx context.Context, threadID, address string) err
 	err = s.db.Write.WithContext(ctx).Model(&Thread{}).Where("id = ?", threadID).Update("address_hash", hash).Error
 	s.cache.changed(threadID)
 	return s.failed("note an address", err)
-}
-
-// markChanged marks a kind of in-memory state as changed; other processes notice within pollInterval.
-func markChanged(tx *gorm.DB, name string) error {
-	return tx.Table("security_state").Where("name = ?", name).Update("value", rand.Text()).Error
 }

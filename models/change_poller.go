@@ -2,7 +2,10 @@ package models
 
 import (
 	"context"
+	"crypto/rand"
 	"time"
+
+	"gorm.io/gorm"
 
 	"sohbet/models/database"
 )
@@ -92,4 +95,9 @@ func (w *changePoller) poll(ctx context.Context) error {
 		w.known[row.Name] = row.Value
 	}
 	return nil
+}
+
+// markChanged marks a kind of in-memory state as changed; other processes notice within pollInterval.
+func markChanged(tx *gorm.DB, name string) error {
+	return tx.Table("security_state").Where("name = ?", name).Update("value", rand.Text()).Error
 }

@@ -1,13 +1,5 @@
 package models
 
-import (
-	"context"
-	"crypto/rand"
-	"crypto/sha256"
-
-	"sohbet/models/database"
-)
-
 // Invalidator passes cache invalidations between processes that share a database. Without it a process notices changes of others only
 // later: threads within CacheTTL, blocks and sessions within pollInterval. The methods must not block.
 type Invalidator interface {
@@ -50,46 +42,3 @@ func (s *Store) Forget(threadID string) { s.cache.forget(threadID) }
 
 // ForgetAll evicts every thread from the cache, for when notifications may have been missed.
 func (s *Store) ForgetAll() { s.cache.forgetAll() }
-
-// stateFamily is the row of security_state that holds the secret shared by all processes on one database.
-const stateFamily = "family"
-
-// Family returns a secret that only the processes on this database share: it is generated once and is not part of backups.
-func (s *Store) Family(ctx context.Context) ([32]byte, error) {
-	var value string
-	err := database.Retry(ctx, func() error {
-		row := struct{ Name, Value string }{stateFamily, rand.Text()}
-		err := s.db.Write.WithContext(ctx).Exec("INSERT INTO security_state (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", row.Name, row.Value).Error
-		if err != nil {
-			return err
-		}
-		return s.db.Write.WithContext(ctx).Table("security_state").Where("name = ?", stateFamily).Select("value").Take(&value).Error
-	})
-	return sha256.Sum256([]byte(value)), s.failed("read the shared secret", err)
-}
-
-// NewestID returns the id of the newest message in any thread, 0 if there is none.
-func (s *Store) NewestID(ctx context.Context) (int64, error) {
-	var id int64
-	err := database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Model(&Message{}).Select("COALESCE(MAX(id), 0)").Scan(&id).Error
-	})
-	return id, s.failed("read the newest id", err)
-}
-
-// NewestIDs returns the id of the newest message of each thread that has one with an id greater than after. Threads are independent of
-// each other: a message with a smaller id than another thread's may be committed later.
-func (s *Store) NewestIDs(ctx context.Context, after int64) (map[string]int64, error) {
-	var rows []struct {
-		ThreadID string
-		Newest   int64
-	}
-	err := database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Model(&Message{}).Select("thread_id", "MAX(id) AS newest").Where("id > ?", after).Group("thread_id").Find(&rows).Error
-	})
-	found := make(map[string]int64, len(rows))
-	for _, row := range rows {
-		found[row.ThreadID] = row.Newest
-	}
-	return found, s.failed("read the newest ids", err)
-}

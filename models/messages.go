@@ -148,3 +148,29 @@ func (s *Store) Message(ctx context.Context, id int64) (Message, error) {
 	}
 	return s.decryptMessages([]Message{m})[0], nil
 }
+
+// NewestID returns the id of the newest message in any thread, 0 if there is none.
+func (s *Store) NewestID(ctx context.Context) (int64, error) {
+	var id int64
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Message{}).Select("COALESCE(MAX(id), 0)").Scan(&id).Error
+	})
+	return id, s.failed("read the newest id", err)
+}
+
+// NewestIDs returns the id of the newest message of each thread that has one with an id greater than after. Threads are independent of
+// each other: a message with a smaller id than another thread's may be committed later.
+func (s *Store) NewestIDs(ctx context.Context, after int64) (map[string]int64, error) {
+	var rows []struct {
+		ThreadID string
+		Newest   int64
+	}
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Message{}).Select("thread_id", "MAX(id) AS newest").Where("id > ?", after).Group("thread_id").Find(&rows).Error
+	})
+	found := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		found[row.ThreadID] = row.Newest
+	}
+	return found, s.failed("read the newest ids", err)
+}

@@ -211,3 +211,9 @@ func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) erro
 		return f(tx)
 	})
 }
+
+// Rekey re-encrypts with the first key every text that was encrypted with another, see [reencrypt.Texts.Rekey].
+func (s *Store) Rekey(ctx context.Context) (reencrypt.Result, error) {
+	sum, err := s.reencryption().Rekey(ctx)
+	return sum, s.failed("rekey", err)
+}

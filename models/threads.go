@@ -212,3 +212,11 @@ func pageSize(limit int) int {
 	}
 	return min(limit, maxPage)
 }
+
+// lockThreads locks thread rows in the order of their ids. Every transaction that locks several threads uses this order, which prevents
+// deadlocks. LastMessage is returned as stored (encrypted).
+func lockThreads(tx *gorm.DB, ids []string) ([]Thread, error) {
+	var rows []Thread
+	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id IN ?", ids).Order("id").Find(&rows).Error
+	return rows, err
+}

@@ -14,72 +14,8 @@ import (
 	"time"
 )
 
-// measurement is one run of the load generator and the figures of its output that go into the table.
-type measurement struct {
-	name    string
-	args    []string
-	figures []figure
-	faults  []string // fields that must be 0
-}
-
-// figure is one row of the table: a number of the load generator's output, given by its path.
-type figure struct {
-	label, path string
-	scale       float64 // factor for display
-	digits      int
-	aim         string // target of the ratio or number; "" for figures given for information
-}
-
 // series holds a measurement's results for each side, one per round.
 type series [2][]map[string]any
-
-var measurements = []measurement{
-	{"fanout", strings.Fields("-mode fanout -conns 500 -rate 50 -measure 6s"), []figure{
-		{"**CPU per delivered broadcast**, 50 messages/s to 500 members, µs", "cpu_us_per_unit", 1, 1, "≤ 0.7×"},
-		{"— its p99 latency, ms", "latency.p99_ms", 1, 1, ""},
-	}, []string{"lost", "misplaced", "cut"}},
-	{"fanout-flood", strings.Fields("-mode fanout -conns 500 -depth 4 -measure 5s"), []figure{
-		{"CPU per delivered broadcast, as fast as delivered, µs", "cpu_us_per_unit", 1, 1, ""},
-		{"— deliveries per second", "per_second", 1, 0, ""},
-	}, []string{"lost", "misplaced", "cut"}},
-	{"echo", strings.Fields("-mode echo -conns 50 -measure 5s"), []figure{
-		{"**CPU per echoed event**, 50 clients, one unanswered event each, µs", "cpu_us_per_unit", 1, 1, "≤ 0.8×"},
-		{"— events per second", "per_second", 1, 0, ""},
-		{"— its p99 latency, ms", "latency.p99_ms", 1, 1, ""},
-	}, []string{"wrong"}},
-	{"echo-pipelined", strings.Fields("-mode echo -conns 50 -depth 8 -measure 5s"), []figure{
-		{"CPU per echoed event, eight unanswered events each, µs", "cpu_us_per_unit", 1, 1, ""},
-	}, []string{"wrong"}},
-	{"idle", strings.Fields("-mode idle -conns 5000 -settle 30s"), []figure{
-		{"**memory per idle websocket**, 5,000 held past a heartbeat, kB", "bytes_per_conn", 1e-3, 1, "≤ 0.5×"},
-	}, []string{"dropped"}},
-	{"churn", strings.Fields("-mode churn -conns 10000 -parallel 50"), []figure{
-		{"**connections per second**, 50 at a time, connect to close", "per_second", 1, 0, "≥ 1.5×"},
-		{"— CPU per connection, µs", "cpu_us_per_unit", 1, 0, ""},
-		{"— slowest handshake, ms", "handshake.max_ms", 1, 0, ""},
-	}, []string{"over_1s", "failed"}},
-	{"burst", strings.Fields("-mode burst -events 10000"), []figure{
-		{"10,000 events in one tick to the server: lost", "up.lost", 1, 0, "0"},
-		{"— from the server: lost", "down.lost", 1, 0, "0"},
-		{"— through a room and back: lost", "room.lost", 1, 0, "0"},
-		{"— out of order or doubled, all three", "up.misplaced+down.misplaced+room.misplaced", 1, 0, "0"},
-	}, []string{"up.lost", "down.lost", "room.lost", "up.misplaced", "down.misplaced", "room.misplaced"}},
-}
-
-func choose(only string) ([]measurement, error) {
-	if only == "" {
-		return measurements, nil
-	}
-	var chosen []measurement
-	for name := range strings.SplitSeq(only, ",") {
-		i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("no measurement %q", name)
-		}
-		chosen = append(chosen, measurements[i])
-	}
-	return chosen, nil
-}
 
 // value returns the number at a path; paths joined with + are summed.
 func value(result map[string]any, path string) float64 {

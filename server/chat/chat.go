@@ -7,26 +7,13 @@ package chat
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"sohbet/models"
-	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/hours"
 	"sohbet/server/signal"
-)
-
-// Role is the role of a participant in a conversation, with the values of sender_type on the wire.
-type Role string
-
-// The roles, as they are on the wire (docs/protocol.md, "Roles and conventions").
-const (
-	Visitor  Role = "visitor"
-	Agent    Role = "admin"
-	Telegram Role = "telegram"
-	System   Role = "system"
 )
 
 // Store is the part of models.Store that chat uses.
@@ -79,26 +66,6 @@ type Store interface {
 // Limiter reports whether one more action is allowed for a key and an address, and otherwise how long to wait.
 type Limiter interface {
 	Allow(key, address string) (ok bool, retryAfter time.Duration)
-}
-
-// Attachment is the metadata of a file that a message refers to.
-type Attachment struct {
-	Kind   string `json:"-"`                   // the content type of messages with this file; "" = unknown
-	Name   string `json:"file_name,omitempty"` // name given by the sender
-	Type   string `json:"file_type,omitempty"` // media type
-	Size   int64  `json:"file_size,omitempty"` // bytes
-	Thumb  string `json:"thumb_url,omitempty"`
-	Width  int    `json:"width,omitempty"` // pixels of an image
-	Height int    `json:"height,omitempty"`
-}
-
-// Files is the part of the file service that chat uses.
-type Files interface {
-	// Claim records that a message of a thread is about to refer to a URL. It fails with apperr.CodeNotFound unless that is a stored file not
-	// yet referred to by another thread; shared allows a file of another thread.
-	Claim(ctx context.Context, url, threadID string, shared bool) (Attachment, error)
-	// Describe returns the metadata of files by URL. URLs missing from the result are not stored.
-	Describe(ctx context.Context, urls []string) (map[string]Attachment, error)
 }
 
 // Options are the dependencies and settings of a [Service].
@@ -176,125 +143,6 @@ func New(o Options) *Service {
 // Accepted returns the number of messages stored since the start, duplicates excluded.
 func (s *Service) Accepted() uint64 { return s.accepted.Load() }
 
-// Actor is the caller of an operation.
-type Actor struct {
-	Role     Role
-	Name     string // the agent's, for the audit log
-	SocketID string // "" over HTTP
-	Address  string // the client's network address, for limits and blocks
-	Threads  *ThreadSet
-
-	Browser, Platform string // names of the visitor's browser and platform; "" = unknown
-}
-
-// ThreadSet is the set of threads that a visitor may access, with the profile given when joining each.
-type ThreadSet struct {
-	mu      sync.Mutex
-	threads map[string]Profile
-}
-
-// Profile is what a visitor's client reports about the visitor.
-type Profile struct {
-	DisplayName, PhoneNumber, PageURL, PageTitle, Locale string
-
-	Email string // used only with a signed identity
-}
-
-// texts returns the texts that are stored for a profile.
-func (p Profile) texts() []string {
-	return []string{p.DisplayName, p.DisplayName, p.PhoneNumber, p.PageURL, p.PageTitle, p.Locale, p.Email} // the name is stored twice: also in the search key
-}
-
-// maxThreads is how many threads one socket may join. No page shows more.
-const maxThreads = 16
-
-// NewThreadSet returns a set of threads.
-func NewThreadSet(ids ...string) *ThreadSet {
-	t := &ThreadSet{threads: make(map[string]Profile, 1)}
-	for _, id := range ids {
-		t.threads[id] = Profile{}
-	}
-	return t
-}
-
-// Has reports whether id is in the set. A nil set is empty.
-func (t *ThreadSet) Has(id string) bool {
-	_, ok := t.profile(id)
-	return ok
-}
-
-// Only returns the id if the set has exactly one.
-func (t *ThreadSet) Only() (id string, ok bool) {
-	if t == nil {
-		return "", false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for id = range t.threads {
-	}
-	return id, len(t.threads) == 1
-}
-
-// All returns all ids.
-func (t *ThreadSet) All() []string {
-	if t == nil {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	ids := make([]string, 0, len(t.threads))
-	for id := range t.threads {
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-func (t *ThreadSet) profile(id string) (Profile, bool) {
-	if t == nil {
-		return Profile{}, false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p, ok := t.threads[id]
-	return p, ok
-}
-
-// put adds a thread. ok is false if the set is full; added reports whether the thread is new.
-func (t *ThreadSet) put(id string, p Profile) (added, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, known := t.threads[id]
-	if !known && len(t.threads) >= maxThreads {
-		return false, false
-	}
-	t.threads[id] = p
-	return !known, true
-}
-
-// mayReach reports whether the actor may access a thread.
-func (a Actor) mayReach(threadID string) bool {
-	if a.Role == Visitor {
-		return a.Threads.Has(threadID)
-	}
-	return a.Role == Agent || a.Role == Telegram
-}
-
-// side returns the side whose read and received marks the actor moves.
-func (a Actor) side() string {
-	if a.Role == Visitor {
-		return models.Visitor
-	}
-	return models.Admin
-}
-
-// agentOnly returns an error unless the actor is an agent.
-func agentOnly(a Actor) error {
-	if a.Role != Agent {
-		return apperr.Unauthorized("Please sign in as an agent.")
-	}
-	return nil
-}
-
 // logAudit writes an entry about the actor to the audit log.
 func (s *Service) logAudit(ctx context.Context, a Actor, event string) {
 	name := a.Name
@@ -302,15 +150,4 @@ func (s *Service) logAudit(ctx context.Context, a Actor, event string) {
 		name = string(a.Role)
 	}
 	s.audit.Write(ctx, audit.Event{Name: event, Actor: name, Address: a.Address, Outcome: audit.OK})
-}
-
-// reach checks a thread's id and whether the actor may access the thread.
-func (a Actor) reach(threadID string) error {
-	if !ValidThreadID(threadID) {
-		return apperr.Invalid("thread_id", "thread_id is missing or malformed.")
-	}
-	if !a.mayReach(threadID) {
-		return apperr.Unauthorized("Join this thread first.")
-	}
-	return nil
 }

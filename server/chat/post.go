@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sohbet/models"
 	"sohbet/models/names"
@@ -151,4 +153,38 @@ func (p Profile) thread(id string, a Actor) *models.NewThread {
 		ID: id, DisplayName: name, PhoneNumber: p.PhoneNumber, PageURL: p.PageURL, PageTitle: p.PageTitle, Locale: p.Locale,
 		Browser: a.Browser, Platform: a.Platform, Address: a.Address,
 	}
+}
+
+// Post is a message to post. An empty Type means "text", or "file" if FileURL is set.
+type Post struct {
+	ThreadID, Text, Type, FileURL, ClientID string
+}
+
+// check validates a post and fills in its type.
+func (p *Post) check() error {
+	if p.Type == "" {
+		p.Type = textType
+		if p.FileURL != "" {
+			p.Type = "file"
+		}
+	}
+	switch {
+	case !slices.Contains(contentTypes, p.Type):
+		return apperr.Invalid("content_type", "content_type must be text, image, audio or file.")
+	case utf8.RuneCountInString(p.ClientID) > models.MaxClientID:
+		return apperr.Invalid("client_id", "client_id must have at most 64 characters.")
+	case utf8.RuneCountInString(p.Text) > models.MaxContentText:
+		return apperr.Invalid("content_text", "The message is too long: it may have 10,000 characters at most.")
+	case strings.ContainsRune(p.ClientID, 0):
+		return apperr.Invalid("client_id", "client_id holds a NUL character, which cannot be stored.")
+	case strings.ContainsRune(p.Text, 0):
+		return apperr.Invalid("content_text", "The message holds a NUL character, which cannot be stored.")
+	case p.Type == textType && strings.TrimSpace(p.Text) == "":
+		return apperr.Invalid("content_text", "The message is empty.")
+	case p.Type != textType && p.FileURL == "":
+		return apperr.Invalid("file_url", "A message of this type needs a file_url.")
+	case p.FileURL != "" && !loadable(p.FileURL):
+		return apperr.Invalid("file_url", "file_url must be a file uploaded here, of at most 255 characters.")
+	}
+	return nil
 }

@@ -145,3 +145,16 @@ func (s *Service) publishToOtherSide(a Actor, threadID string, e *Event, volatil
 	}
 	s.publisher.Publish(p)
 }
+
+// publishLocally sends an event to every agent and every visitor at this process.
+func (s *Service) publishLocally(e *Event) {
+	events := []*Event{e}
+	s.publisher.Publish(Publication{Agents: events, Here: true})
+	for _, id := range s.presence.all() {
+		s.publisher.Publish(Publication{ThreadID: id, Thread: events, Side: Visitor, Here: true})
+	}
+}
+
+// Resync asks all clients at this process to refetch their state, because events from other processes may have been lost, such as a
+// closed or read conversation or an edited message. Messages are not affected: lost ones are fetched from the database.
+func (s *Service) Resync() { s.publishLocally(&Event{"resync", struct{}{}}) }

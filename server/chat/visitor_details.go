@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"sohbet/models"
-	"sohbet/server/audit"
 )
 
 // VisitorDetails are the details about a visitor that agents see.
@@ -79,14 +78,4 @@ func (s *Service) watched(ctx context.Context, a Actor, threadID string) (models
 	}
 	t, err := s.store.Thread(ctx, threadID)
 	return t, publicOrNil(err)
-}
-
-// Export returns a thread whose whole content is about to be exported, and records that in the audit log.
-func (s *Service) Export(ctx context.Context, a Actor, threadID string) (ThreadView, error) {
-	t, err := s.watched(ctx, a, threadID)
-	if err != nil {
-		return ThreadView{}, err
-	}
-	s.logAudit(ctx, a, audit.ThreadExport)
-	return s.view(t), nil
 }

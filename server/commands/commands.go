@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -115,4 +116,9 @@ func settings() *cobra.Command {
 	}
 	c.Flags().BoolVar(&table, "table", false, "as the table in README.md")
 	return c
+}
+
+// printError prints an error to the terminal, each line with a prefix.
+func printError(stderr io.Writer, err error) {
+	_, _ = fmt.Fprintln(stderr, "sohbet: "+strings.ReplaceAll(Localized(err.Error()), "\n", "\nsohbet: ")) // an error of the terminal cannot be reported
 }

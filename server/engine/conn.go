@@ -257,3 +257,14 @@ func (c *Conn) finish(to state) {
 	c.ws.nc.SetWriteDeadline(time.Now().Add(lingering)) // also aborts a write that is blocked on this client
 	c.wake()
 }
+
+// limit returns the current maximum size of a message from the client in bytes.
+func (c *Conn) limit() int {
+	if c.trusted.Load() {
+		return c.srv.opts.MaxPayload
+	}
+	return c.srv.opts.EarlyPayload
+}
+
+// Trust allows the client to send messages of up to Options.MaxPayload, once it has proved that it speaks the protocol above.
+func (c *Conn) Trust() { c.trusted.Store(true) }

@@ -4,7 +4,9 @@ package logging
 import (
 	"context"
 	"io"
+	stdlog "log"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -137,4 +139,19 @@ func (h *handler) WithGroup(name string) slog.Handler {
 	other := *h
 	other.next = h.next.WithGroup(name)
 	return &other
+}
+
+// Lines returns a standard library logger, for packages that accept no other. All its lines are of one kind.
+func Lines(log *slog.Logger, message string) *stdlog.Logger {
+	return stdlog.New(lines{log, message}, "", 0)
+}
+
+type lines struct {
+	log     *slog.Logger
+	message string
+}
+
+func (l lines) Write(line []byte) (int, error) {
+	l.log.Warn(l.message, "error", strings.TrimSpace(string(line)))
+	return len(line), nil
 }

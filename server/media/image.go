@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"image"
-	"image/gif"
 	"image/png"
 	"io"
 )
@@ -41,48 +40,6 @@ func (p *part) read(ctx context.Context) (*bufio.Reader, error) {
 		return nil, err
 	}
 	return bufio.NewReaderSize(timed{ctx, f}, 16<<10), nil
-}
-
-// gif checks and copies an animation frame by frame, because all frames together may not fit into memory.
-func (s *Service) gif(ctx context.Context, raw *part) (*inspected, error) {
-	r, err := raw.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	config, err := gif.DecodeConfig(r)
-	if err == nil {
-		err = fits(config)
-	}
-	if err != nil {
-		return nil, err
-	}
-	found := &inspected{mime: "image/gif", ext: ".gif", width: config.Width, height: config.Height}
-	cost := 2 * int64(config.Width) * int64(config.Height) // twice, for interlaced rows
-	err = s.memory.run(ctx, cost, func(ctx context.Context) error {
-		r, err := raw.read(ctx)
-		if err != nil {
-			return err
-		}
-		if found.body, err = s.local.create(); err != nil {
-			return err
-		}
-		w := bufio.NewWriterSize(found.body, 16<<10)
-		if err := copyGIF(w, r); err != nil {
-			return err
-		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
-		if r, err = raw.read(ctx); err != nil {
-			return err
-		}
-		first, err := gif.Decode(r)
-		if err != nil {
-			return err
-		}
-		return s.thumbnail(ctx, found, first, outputLimit(raw.size)-found.body.size)
-	})
-	return found.or(err)
 }
 
 // or returns the result if err is nil, and otherwise deletes what was written.

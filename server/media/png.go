@@ -1,9 +1,12 @@
 package media
 
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
 	"encoding/binary"
 	"image/png"
+	"io"
 )
 
 func (s *Service) png(ctx context.Context, raw *part) (*inspected, error) {
@@ -89,4 +92,19 @@ func scanPNG(w *walker) (l pngLayout, err error) {
 			return l, wrong("a PNG with a chunk beyond its end")
 		}
 	}
+}
+
+// inflated reads a PNG's iCCP chunk (PNG specification §11.3.2.3): a name, a zero byte, the compression method 0, and the compressed
+// profile.
+func inflated(chunk io.Reader) *profile {
+	b, err := io.ReadAll(io.LimitReader(chunk, maxProfile))
+	_, rest, ok := bytes.Cut(b, []byte{0})
+	if err != nil || !ok || len(rest) < 1 {
+		return nil
+	}
+	z, err := zlib.NewReader(bytes.NewReader(rest[1:]))
+	if err != nil {
+		return nil
+	}
+	return readProfile(z)
 }

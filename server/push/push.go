@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -240,67 +239,6 @@ func (s *Service) drop() (dropped int) {
 			return dropped
 		}
 	}
-}
-
-// sendToAll sends a notice to all subscribed browsers, unless a console is visible or the thread's last notification is recent. It returns
-// only database errors.
-func (s *Service) sendToAll(ctx context.Context, n chat.Notice) error {
-	topic := topicOf(n.ThreadID)
-	if s.isSilenced(topic) {
-		return nil
-	}
-	if s.consoleHere() {
-		s.Log.Debug(consoleVisible)
-		return nil
-	}
-	s.setNoSubscriptions(s.Now().Add(noSubscriptionsFor)) // before the list is read, so that a subscription made meanwhile is not missed
-	list, err := s.Store.PushSubscriptions(ctx, s.Now())
-	if err != nil || len(list) > 0 {
-		s.setNoSubscriptions(time.Time{})
-	}
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	if looking, err := s.consoleVisible(ctx); err != nil {
-		return err
-	} else if looking {
-		s.Log.Debug(consoleVisible)
-		return nil
-	}
-	until := time.Now().Add(pushEvery)
-	ok, wait, err := s.Store.Spend(ctx, "push:"+topic, s.Now(), pushEvery, 1)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		s.silence(topic, s.Now().Add(wait))
-		return nil
-	}
-	s.silence(topic, s.Now().Add(pushEvery))
-	private, public, err := s.keys(ctx)
-	if err != nil {
-		return err
-	}
-	counts, err := s.Store.CountThreads(ctx)
-	if err != nil {
-		return err
-	}
-	var first sync.WaitGroup
-	for _, to := range list {
-		send := func(ctx context.Context) error { return s.send(ctx, to, n, counts.Unread, topic, private, public) }
-		s.open <- struct{}{}
-		first.Go(func() {
-			err := send(ctx)
-			<-s.open
-			if failed, ok := errors.AsType[notNow](err); ok {
-				s.later.Go(func() { s.sent(ctx, s.again(ctx, failed, until, send)) })
-				return
-			}
-			s.sent(ctx, err)
-		})
-	}
-	first.Wait()
-	return nil
 }
 
 // topicOf derives a pseudonym for a thread that is sent to push services and browsers: a later message replaces an earlier one with the

@@ -121,3 +121,12 @@ func topicName(t models.Thread) string {
 func plainTopicName(t models.Thread) string {
 	return names.OfVisitor("", t.Locale) + " " + strconv.FormatInt(t.UserID, 10)
 }
+
+// oneLine converts a text to one line of at most n UTF-16 units.
+func oneLine(text string, n int) string {
+	head, rest := cutText(strings.Join(strings.Fields(text), " "), n-1)
+	if rest != "" {
+		head += "…"
+	}
+	return head
+}

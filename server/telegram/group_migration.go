@@ -138,15 +138,3 @@ func (b *Bridge) askMoved(ctx context.Context, m *tele.Message) {
 func (b *Bridge) ownChat(id int64) bool {
 	return id != 0 && (id == int64(b.recipient()) || id == b.formerChatID())
 }
-
-// rightsRegained handles a change of the bot's permissions in the operators' chat: queued messages are retried immediately.
-func (b *Bridge) rightsRegained(ctx context.Context, u *tele.ChatMemberUpdate) error {
-	if u.Chat == nil || !b.ownChat(u.Chat.ID) {
-		return nil
-	}
-	b.forgetForum()
-	if err := b.store.OutboxRetry(ctx); err != nil {
-		return fmt.Errorf("%w: %w", errNotSaved, err)
-	}
-	return nil
-}

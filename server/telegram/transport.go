@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -21,21 +20,6 @@ const standIn = "0:hidden"
 
 // maxAnswer is the maximum size of a response in bytes; 100 updates are far smaller.
 const maxAnswer = 32 << 20
-
-// apiError is an unsuccessful response of the Bot API.
-type apiError struct {
-	Code        int
-	Description string
-	RetryAfter  time.Duration // with code 429
-	MigratedTo  int64         // id of the supergroup that the group has become
-	Foreign     bool          // not a response of the Bot API, but of a gateway in between
-}
-
-// Error leaves out text quoted by Telegram, which may be from a message.
-func (e *apiError) Error() string {
-	text, _, _ := strings.Cut(e.Description, `"`)
-	return fmt.Sprintf("telegram: %.100s (%d)", strings.TrimSpace(text), e.Code)
-}
 
 // transport sends telebot's requests to the Bot API.
 type transport struct {

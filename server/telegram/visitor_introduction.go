@@ -19,15 +19,6 @@ const (
 	maxRepeated   = 250 // UTF-16 units per line
 )
 
-// oneLine converts a text to one line of at most n UTF-16 units.
-func oneLine(text string, n int) string {
-	head, rest := cutText(strings.Join(strings.Fields(text), " "), n-1)
-	if rest != "" {
-		head += "…"
-	}
-	return head
-}
-
 // details returns what is known about the visitor of a thread, one detail per line, without markup.
 func (b *Bridge) details(ctx context.Context, t models.Thread) (string, error) {
 	person, err := b.store.Person(ctx, t)

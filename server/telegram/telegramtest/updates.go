@@ -345,3 +345,78 @@ func post(client *http.Client, target, secret string, body []byte) string {
 	}
 	return ""
 }
+
+// Lose drops the updates that wait to be fetched, as Telegram does after 24 hours.
+func (s *Server) Lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.updates = nil
+	s.touch()
+}
+
+// Redeliver sends the update of this message again with its old update id, as after a lost confirmation.
+func (s *Server) Redeliver(messageID int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, ok := s.carriers[messageID]
+	if !ok {
+		s.complain("redeliver", fmt.Sprintf("message %d never reached the bot", messageID))
+		return
+	}
+	u.forced = true
+	s.updates = append(s.updates, u)
+	s.touch()
+}
+
+// Pending returns the number of updates that wait to be fetched or delivered.
+func (s *Server) Pending() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.updates)
+}
+
+// Forge posts a message to a webhook as an attacker who guessed its URL and returns the status of the response.
+func (s *Server) Forge(target, secret, text string) (int, error) {
+	s.mu.Lock()
+	from := Operator()
+	body, err := json.Marshal(map[string]any{"update_id": s.nextID + 1000, "message": Message{
+		ID: 999, From: &from, Chat: s.opts.Chat, Date: time.Now().Unix(), Text: text,
+	}})
+	s.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	request, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if secret != "" {
+		request.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+// Secret returns the secret token of the current webhook, "" if there is none.
+func (s *Server) Secret() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webhook == nil {
+		return ""
+	}
+	return s.webhook.secret
+}
+
+// Hooked returns the URL of the current webhook, "" if there is none.
+func (s *Server) Hooked() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webhook == nil {
+		return ""
+	}
+	return s.webhook.url
+}

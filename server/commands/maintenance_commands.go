@@ -1,0 +1,159 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sohbet/models"
+	"sohbet/server/audit"
+	"sohbet/server/backup"
+	"sohbet/server/broker"
+	"sohbet/server/chat"
+	"sohbet/server/config"
+	"sohbet/server/lock"
+	"sohbet/server/logging"
+)
+
+// withStore runs a command on the configured database; a server may run at the same time.
+func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error) (err error) {
+	ctx := c.Context()
+	cfg, err := config.Load(".", os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if _, err := cfg.Prepare(); err != nil {
+		return err
+	}
+	log := logging.New(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat == "json")
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log})
+	if err != nil {
+		return fmt.Errorf(Text("database: %w"), err)
+	}
+	defer func() {
+		if closed := store.Close(); closed != nil {
+			err = errors.Join(err, fmt.Errorf(Text("close the database: %w"), closed))
+		}
+	}()
+	return command(ctx, cfg, store, log)
+}
+
+func rekey() *cobra.Command {
+	return &cobra.Command{
+		Use: "rekey", Short: "Re-encrypt all texts with the first key of SECRET_KEY, so that the others can be removed",
+		Long: "Re-encrypt all texts with the first key of SECRET_KEY, so that the others can be removed. The server may run meanwhile.",
+		Args: exactly(0, "nothing more"), Example: "  SECRET_KEY=new,old sohbet rekey",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
+				sum, err := store.Rekey(ctx)
+				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d texts checked, %d re-encrypted with the first of %d keys, %d that no key decrypts left unchanged\n"),
+					sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
+				return errors.Join(err, werr)
+			})
+		},
+	}
+}
+
+func logoutAll() *cobra.Command {
+	return &cobra.Command{
+		Use: "logout-all", Short: "Sign all agents out, in every browser",
+		Long: "Sign all agents out, in every browser. The server may run meanwhile; it closes open consoles within seconds.",
+		Args: exactly(0, "nothing more"), Example: "  sohbet logout-all",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c, func(ctx context.Context, _ *config.Config, store *models.Store, log *slog.Logger) error {
+				if err := store.EndAllSessions(ctx); err != nil {
+					return err
+				}
+				audit.New(log, time.Now).Write(ctx, audit.Event{Name: audit.LogoutAll, Actor: "terminal", Outcome: audit.OK})
+				_, err := fmt.Fprintln(c.OutOrStdout(), Text("all agents are signed out; open consoles close within seconds"))
+				return err
+			})
+		},
+	}
+}
+
+func backupCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "backup FILE", Short: "Back up database and uploads to one file",
+		Long: "Back up database and uploads to one file. The server may run meanwhile. Messages are encrypted in it too:\n" +
+			"keep the key (SECRET_KEY, or secret.key in the data folder) elsewhere.",
+		Args: exactly(1, "the name of one file"), Example: "  sohbet backup /backups/monday.sohbet",
+		RunE: func(c *cobra.Command, args []string) error {
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
+				r, err := backup.Write(ctx, args[0], store, cfg.UploadsDir())
+				return report(c, args[0], r, err,
+					"written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it the messages cannot be read")
+			})
+		},
+	}
+}
+
+func restoreCommand() *cobra.Command {
+	var force bool
+	command := &cobra.Command{
+		Use: "restore FILE", Short: "Restore a backup",
+		Long: "Restore a backup into the configured database, SQLite or PostgreSQL. Stop the server first.",
+		Args: exactly(1, "the name of one file"), Example: "  sohbet restore /backups/monday.sohbet\n  sohbet restore --force /backups/monday.sohbet",
+		RunE: func(c *cobra.Command, args []string) error {
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) (err error) {
+				held, err := lock.Take(cfg.LockFiles()...) // a running server would continue with its cached data
+				if err != nil && !errors.Is(err, lock.ErrUnsupported) {
+					return err
+				}
+				if held != nil {
+					defer func() { err = errors.Join(err, held.Close()) }()
+				}
+				r, err := backup.Restore(ctx, args[0], store, cfg.UploadsDir(), force)
+				return report(c, args[0], r, err, "restored")
+			})
+		},
+	}
+	command.Flags().BoolVar(&force, "force", false, "replace existing data")
+	return command
+}
+
+func report(c *cobra.Command, file string, r backup.Report, err error, done string) error {
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), Text("%s (%d bytes, %d uploaded files) %s\n"), file, r.Bytes, r.Files, Text(done))
+	return err
+}
+
+func prune() *cobra.Command {
+	var days int
+	command := &cobra.Command{
+		Use: "prune", Short: "Delete expired data now",
+		Long: "Delete expired data now: messages older than MESSAGE_RETENTION_DAYS (or --days), conversations without messages\n" +
+			"after a day, used sign-in codes. The server does the same every hour; it may run meanwhile.",
+		Args: exactly(0, "nothing but flags"), Example: "  sohbet prune\n  sohbet prune --days 365",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if days < 0 {
+				return usageError{errors.New(Text("--days takes a number of days, 0 to keep messages of any age"))}
+			}
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
+				if !c.Flags().Changed("days") {
+					days = cfg.RetentionDays
+				}
+				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Logger: log})
+				swept, err := room.Sweep(ctx, time.Duration(days)*24*time.Hour)
+				codes, failed := store.PurgeCodes(ctx, time.Now())
+				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d messages, %d conversations and %d sign-in codes deleted\n"), swept.Messages, swept.Threads, codes)
+				return errors.Join(err, failed, werr)
+			})
+		},
+	}
+	command.Flags().IntVar(&days, "days", 0, "delete messages older than this many days, instead of MESSAGE_RETENTION_DAYS")
+	return command
+}
+
+// discardPublisher is a publisher without receivers: the sockets are connected to another process.
+type discardPublisher struct{}
+
+// Publish discards the publication.
+func (discardPublisher) Publish(chat.Publication) {}
