@@ -118,8 +118,8 @@ func (a *API) agentsPage(c echo.Context, name string) error {
 	return a.page(c, http.StatusOK, name, nil)
 }
 
-// Logout ends the session of this browser on all processes. A link or script of another site cannot do this: it is redirected to the
-// console.
+// Logout ends the session of this browser on all processes. A request that the browser marks as coming from another site
+// (Sec-Fetch-Site) is redirected to the console instead; browsers send that header over HTTPS and to localhost.
 func (a *API) Logout(c echo.Context) error {
 	c.Response().Header().Set("Cache-Control", "no-store")
 	if site := c.Request().Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {

@@ -144,7 +144,8 @@ func (p *peer) handle(e realtime.Event) {
 	p.counted(ctx, e.Name, start, err)
 }
 
-// errLater is returned for an event whose outcome is not known yet; a callback acknowledges it later and calls counted.
+// errLater is returned by a handler whose outcome is not known yet. Its callback later acknowledges or refuses the event and records it in
+// the metrics with counted.
 var errLater = errors.New("the answer comes later")
 
 func (p *peer) do(ctx context.Context, known clientEvent, e realtime.Event) error {
@@ -279,7 +280,7 @@ func (p *peer) leave() {
 // succeeded is a positive acknowledgement; fields may be added.
 type succeeded map[string]any
 
-// answer acknowledges an event, if its sender requested that.
+// answerEvent acknowledges an event, if its sender requested that.
 func answerEvent(e realtime.Event, fields succeeded) {
 	if e.Ack == nil {
 		return

@@ -10,7 +10,8 @@ import (
 	"sohbet/models/dump"
 )
 
-// Dump writes a consistent snapshot of the database into an empty folder without blocking readers or writers. Texts stay encrypted.
+// Dump writes a consistent snapshot of the database into an empty folder without blocking readers or writers. Encrypted texts are
+// written as they are stored.
 func (s *Store) Dump(ctx context.Context, dir string) error {
 	return s.failed("dump the database", dump.Write(ctx, s.db, dir))
 }

@@ -11,7 +11,8 @@ import (
 	"sohbet/models/database"
 )
 
-// SaveCode stores the hash of a code, replacing an earlier code with the same binding.
+// SaveCode stores the hash of a sign-in code and replaces an earlier code with the same binding, the id of the request in the browser's
+// cookie. It returns the id of the row.
 func (s *Store) SaveCode(ctx context.Context, hash []byte, binding string, expires time.Time) (int64, error) {
 	if err := checkText("binding", binding, 255); err != nil {
 		return 0, err

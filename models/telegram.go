@@ -12,8 +12,8 @@ import (
 	"sohbet/models/database"
 )
 
-// TelegramThread maps a thread to Telegram. ShortID is shown under each message there; unlike the thread's id, which is the visitor's
-// only credential, it grants no access and reveals nothing about that id.
+// TelegramThread maps a thread to Telegram. ShortID is shown under each message there; unlike the thread's id, with which
+// anybody can read and write the conversation, it grants no access and reveals nothing about that id.
 type TelegramThread struct {
 	ID          int64
 	ThreadID    string

@@ -74,12 +74,12 @@ func newWriter(s *Store) (*writer, error) {
 
 // Append queues one message and returns as soon as it is queued. done (which may be nil) then runs exactly once, on the store's
 // delivery goroutine: after the commit that made the message durable, or with the error that prevented it. Within one thread done runs
-// in the order of ids, and for messages queued by one goroutine in the order they were queued. done must not block: it would delay
-// every other callback.
+// in the order of ids, except for a duplicate, which reports the earlier message, and for messages queued by one goroutine in the order
+// they were queued. done must not block: it would delay every other callback.
 //
-// When Append itself returns an error, nothing was queued and done never runs: an *InvalidError for a value the tables cannot hold,
-// ErrBusy when the queue stayed full until ctx ended, ErrClosed. Once queued, a message is stored even if ctx ends. A missing thread
-// gives ErrNotFound unless OpenThread is set.
+// When Append itself returns an error, nothing was queued and done never runs: an *InvalidError for a value the tables cannot hold, an
+// error of the encryption, ErrBusy when the queue stayed full until ctx ended, ErrClosed. Once a message is queued, the end of ctx has no
+// effect. done gets ErrNotFound if the thread is missing and OpenThread is nil.
 func (s *Store) Append(ctx context.Context, m NewMessage, done func(Appended, error)) error {
 	if err := m.prepare(s.cipher); err != nil {
 		return err

@@ -71,7 +71,8 @@ func (l *lazyChunks) renameImports() api.Plugin {
 	}}
 }
 
-// importShared is a plugin that makes a chunk import from the page's script what that contains.
+// importShared is a plugin for building a chunk: modules that the page's script already contains are imported from that script instead of
+// being copied into the chunk.
 func (l *lazyChunks) importShared() api.Plugin {
 	const space = "shared"
 	return api.Plugin{Name: space, Setup: func(p api.PluginBuild) {

@@ -45,8 +45,8 @@ const probeLimit = 64
 // kernelBuffer is the kernel buffer of a websocket in each direction, in bytes.
 const kernelBuffer = 64 << 10
 
-// countedFrom is the size from which an incomplete message is counted against the budget. Smaller ones are limited by the number of
-// connections, and counting them would cost a lock each.
+// countedFrom is the size from which a received message, incomplete or being handled, is counted against the memory budget. The sum of
+// smaller ones is limited by the number of connections, and counting them would cost a lock each.
 const countedFrom = 4 << 10
 
 var (

@@ -44,7 +44,7 @@ func (s *Service) thumbnail(ctx context.Context, e *inspected, m image.Image, le
 	return err
 }
 
-// shrink scales a picture to fit into a square. Each output pixel is the average of the area it covers; input pixels shared by two
+// shrink scales a picture down to fit into a square of that side; a smaller one keeps its size. Each output pixel is the average of the area it covers; input pixels shared by two
 // output pixels are weighted. It only allocates the result and a few rows.
 func shrink(ctx context.Context, m image.Image, side int) (*image.RGBA, error) {
 	b := m.Bounds()

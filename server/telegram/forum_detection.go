@@ -17,7 +17,7 @@ type forum struct {
 	err    error         // of the last request
 }
 
-// topics reports whether, according to the cache, each thread has a topic.
+// topics reports whether the chat has topics that the bot may manage, as last cached; false before the first answer.
 func (f *forum) topics() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -33,7 +33,7 @@ func (f *forum) reset() {
 
 const forumKept = 10 * time.Minute
 
-// topics reports whether each thread has a topic. It returns an error if that is not known and Telegram does not respond.
+// topics reports whether threads get topics of their own. It returns an error if that is not known and Telegram does not respond.
 func (b *Bridge) topics(ctx context.Context) (bool, error) {
 	f := &b.forum
 	f.mu.Lock()

@@ -1,4 +1,4 @@
-// The team's internal notes, shown between the messages at the time of writing. They are never sent to a visitor.
+// The team's internal notes, shown among the messages at the point where they were written. They are never sent to a visitor.
 import { icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { linked } from '../lib/message-text.js';
