@@ -50,73 +50,73 @@ func TestDoctor(t *testing.T) {
 	reads := telegramtest.User{ID: 7, IsBot: true, FirstName: "Sohbet", Username: "sohbet_bot", ReadsAll: true}
 	for _, c := range []struct {
 		name    string
-		world   telegramtest.Options
+		options telegramtest.Options
 		arrange func(*telegramtest.Server)
 		doctor  func(*telegram.Doctor)
 		want    map[string]telegram.Grade
 		cure    map[string]string // a word of each fix
 	}{
-		{name: "a good forum", world: telegramtest.Forum(), doctor: polls,
+		{name: "a good forum", options: telegramtest.Forum(), doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok}},
-		{name: "alone with the operator", world: telegramtest.Private(), doctor: func(d *telegram.Doctor) { polls(d); d.ChatID = telegramtest.OperatorID },
+		{name: "alone with the operator", options: telegramtest.Private(), doctor: func(d *telegram.Doctor) { polls(d); d.ChatID = telegramtest.OperatorID },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "updates": ok}},
-		{name: "a group without topics where the bot receives all messages", world: telegramtest.Options{Chat: group, Bot: reads}, doctor: polls,
+		{name: "a group without topics where the bot receives all messages", options: telegramtest.Options{Chat: group, Bot: reads}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": warn, "privacy": ok, "updates": ok},
 			cure: map[string]string{"forum": "Topics"}},
-		{name: "no right to topics", world: telegramtest.Options{Admin: true}, doctor: polls,
+		{name: "no right to topics", options: telegramtest.Options{Admin: true}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": warn, "privacy": ok, "updates": ok},
 			cure: map[string]string{"topics": "Manage Topics"}},
-		{name: "no right to delete", world: telegramtest.Options{Admin: true, ManageTopics: true, NoDelete: true}, doctor: polls,
+		{name: "no right to delete", options: telegramtest.Options{Admin: true, ManageTopics: true, NoDelete: true}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": warn, "privacy": ok, "updates": ok},
 			cure: map[string]string{"topics": "Delete Messages"}},
-		{name: "privacy mode", world: telegramtest.Options{}, doctor: polls,
+		{name: "privacy mode", options: telegramtest.Options{}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": warn, "privacy": warn, "updates": ok},
 			cure: map[string]string{"privacy": "/setprivacy"}},
-		{name: "not in the chat", world: telegramtest.Options{Absent: true}, doctor: polls, arrange: func(s *telegramtest.Server) { s.Allow("chat not found") },
+		{name: "not in the chat", options: telegramtest.Options{Absent: true}, doctor: polls, arrange: func(s *telegramtest.Server) { s.Allow("chat not found") },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}, cure: map[string]string{"chat": "TELEGRAM_CHAT_ID"}},
-		{name: "thrown out", world: telegramtest.Options{Kicked: true}, doctor: polls, arrange: func(s *telegramtest.Server) { s.Allow("kicked") },
+		{name: "thrown out", options: telegramtest.Options{Kicked: true}, doctor: polls, arrange: func(s *telegramtest.Server) { s.Allow("kicked") },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}},
-		{name: "became a supergroup", world: telegramtest.Options{Chat: telegramtest.Chat{ID: -4242, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true},
+		{name: "became a supergroup", options: telegramtest.Options{Chat: telegramtest.Chat{ID: -4242, Type: "group", Title: "Mağaza"}, Admin: true, ManageTopics: true},
 			arrange: func(s *telegramtest.Server) { s.Allow("upgraded"); s.Upgrade(-1004242424242, true) }, doctor: func(d *telegram.Doctor) { polls(d); d.ChatID = -4242 },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "number": warn, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok},
 			cure: map[string]string{"number": "TELEGRAM_CHAT_ID=-1004242424242"}},
-		{name: "may not write", world: telegramtest.Options{Admin: true, ManageTopics: true, Restricted: true}, doctor: polls,
+		{name: "may not write", options: telegramtest.Options{Admin: true, ManageTopics: true, Restricted: true}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "forum": ok, "topics": warn, "privacy": warn, "updates": ok}, cure: map[string]string{"chat": "administrator"}},
-		{name: "messages are stuck", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) {
+		{name: "messages are stuck", options: telegramtest.Forum(), doctor: func(d *telegram.Doctor) {
 			polls(d)
 			d.Trouble = func(context.Context) telegram.Problem { return telegram.Problem{Reason: telegram.ReasonBetween} }
 		},
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok, "sending": fail}, cure: map[string]string{"sending": "proxy"}},
-		{name: "a channel", world: telegramtest.Options{Chat: telegramtest.Chat{ID: telegramtest.GroupID, Type: "channel", Title: "Duyuru"}}, doctor: polls,
+		{name: "a channel", options: telegramtest.Options{Chat: telegramtest.Chat{ID: telegramtest.GroupID, Type: "channel", Title: "Duyuru"}}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": fail, "updates": ok}},
-		{name: "wrong token", world: telegramtest.Forum(), arrange: func(s *telegramtest.Server) { s.Allow("Unauthorized") },
+		{name: "wrong token", options: telegramtest.Forum(), arrange: func(s *telegramtest.Server) { s.Allow("Unauthorized") },
 			doctor: func(d *telegram.Doctor) { d.Token = "1234567:another-token-of-the-right-shape" },
 			want:   map[string]telegram.Grade{"token": fail}, cure: map[string]string{"token": "@BotFather"}},
-		{name: "unreachable", world: telegramtest.Forum(), arrange: func(s *telegramtest.Server) { s.SetDown(true) },
+		{name: "unreachable", options: telegramtest.Forum(), arrange: func(s *telegramtest.Server) { s.SetDown(true) },
 			want: map[string]telegram.Grade{"token": fail}, cure: map[string]string{"token": "TELEGRAM_API_URL"}},
-		{name: "a gateway's page", world: telegramtest.Forum(), arrange: func(s *telegramtest.Server) { s.Script(telegramtest.Fault{Status: 502, Times: -1}) },
+		{name: "a gateway's page", options: telegramtest.Forum(), arrange: func(s *telegramtest.Server) { s.Script(telegramtest.Fault{Status: 502, Times: -1}) },
 			want: map[string]telegram.Grade{"token": fail}},
-		{name: "slow clock", world: telegramtest.Options{Admin: true, ManageTopics: true, ClockOffset: time.Minute}, doctor: polls,
+		{name: "slow clock", options: telegramtest.Options{Admin: true, ManageTopics: true, ClockOffset: time.Minute}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": warn, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok},
 			cure: map[string]string{"clock": "timedatectl"}},
-		{name: "wild clock", world: telegramtest.Options{Admin: true, ManageTopics: true, ClockOffset: -time.Hour}, doctor: polls,
+		{name: "wild clock", options: telegramtest.Options{Admin: true, ManageTopics: true, ClockOffset: -time.Hour}, doctor: polls,
 			want: map[string]telegram.Grade{"token": ok, "clock": fail, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok}},
-		{name: "another program's webhook", world: telegramtest.Forum(), doctor: polls, arrange: func(s *telegramtest.Server) { s.Hook("https://elsewhere.example/secret-path") },
+		{name: "another program's webhook", options: telegramtest.Forum(), doctor: polls, arrange: func(s *telegramtest.Server) { s.Hook("https://elsewhere.example/secret-path") },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": fail},
 			cure: map[string]string{"updates": "/revoke"}},
-		{name: "informed of another poller", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.Conflict = time.Now },
+		{name: "informed of another poller", options: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.Conflict = time.Now },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": fail}},
-		{name: "our webhook is not set", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.WebhookURL = "https://shop.example" },
+		{name: "our webhook is not set", options: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.WebhookURL = "https://shop.example" },
 			want: map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": fail}},
-		{name: "our webhook", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.WebhookURL = "https://shop.example" },
+		{name: "our webhook", options: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.WebhookURL = "https://shop.example" },
 			arrange: func(s *telegramtest.Server) { s.Hook("https://shop.example/telegram/x") },
 			want:    map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": ok}},
-		{name: "a webhook elsewhere", world: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.WebhookURL = "https://shop.example" },
+		{name: "a webhook elsewhere", options: telegramtest.Forum(), doctor: func(d *telegram.Doctor) { d.WebhookURL = "https://shop.example" },
 			arrange: func(s *telegramtest.Server) { s.Hook("https://old.example/telegram/x") },
 			want:    map[string]telegram.Grade{"token": ok, "clock": ok, "chat": ok, "forum": ok, "topics": ok, "privacy": ok, "updates": fail}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			bot := telegramtest.New(t, c.world)
+			bot := telegramtest.New(t, c.options)
 			if c.arrange != nil {
 				c.arrange(bot)
 			}
