@@ -30,10 +30,15 @@ func (h *bridgeEnv) upload(kind media.Kind, data []byte) media.File {
 // last returns the newest message of a thread, with the content of its file.
 func (h *bridgeEnv) last(threadID string) (chat.Message, []byte) {
 	h.t.Helper()
-	list, _, err := h.chatService.History(h.t.Context(), agent, threadID, models.MessageQuery{Limit: 100})
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	var list []chat.Message
+	h.until("the newest message", func() (current bool) { // shortly after a commit the cache may still have the messages before it
+		var err error
+		list, _, err = h.chatService.History(h.t.Context(), agent, threadID, models.MessageQuery{Limit: 100})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return len(list) == len(h.history(threadID))
+	})
 	m := list[len(list)-1]
 	if m.FileURL == "" {
 		return m, nil

@@ -59,7 +59,7 @@ func TestWaitingLinesAreSentTogether(t *testing.T) {
 	all := h.bot.Sent()
 	last := all[len(all)-1]
 	if strings.Count(last.Text, "w") < 4050 || last.ReplyTo == nil || last.ReplyTo.ID != together.ID || strings.Contains(all[2].Text, "ww") {
-		t.Errorf("the long correction came as %.80q", last.Text)
+		t.Errorf("the long correction came as %.80q, %d characters, a reply to %+v; the lines are %.80q", last.Text, len(last.Text), last.ReplyTo, all[2].Text)
 	}
 }
 
