@@ -27,6 +27,9 @@ func TestWaitingLinesAreSentTogether(t *testing.T) {
 	ids := make([]int64, len(lines))
 	for i, line := range lines {
 		ids[i] = h.write(agent, a, line).ID
+		if i == 0 {
+			h.until("a failed attempt", func() bool { return h.bridge.Health(t.Context()).Failed > 0 })
+		}
 	}
 	long := strings.Repeat("x", 4050) // cannot be combined with the others
 	h.write(agent, a, long)
@@ -39,8 +42,8 @@ func TestWaitingLinesAreSentTogether(t *testing.T) {
 		body := strings.Split(m.Text, "\n")
 		got = append(got, strings.Join(body[1:len(body)-1], "|"))
 	}
-	// The first one, which failed while Telegram was unreachable, is retried alone.
-	if want := []string{"line 0", "line 1|line 2|line 3|line 4", long, "mine"}; !slices.Equal(got, want) {
+	// Those of the attempt that failed while Telegram was unreachable are retried alone: the first line, on a busy machine also the second.
+	if len(got) != 4 || strings.Join(got[:2], "|") != strings.Join(lines, "|") || !strings.HasSuffix(got[1], "line 2|line 3|line 4") || got[2] != long || got[3] != "mine" {
 		t.Fatalf("arrived %d messages: %.60q", len(got), got)
 	}
 	together := sent[2]
@@ -50,7 +53,7 @@ func TestWaitingLinesAreSentTogether(t *testing.T) {
 	if _, err := h.chatService.Edit(t.Context(), agent, a, ids[2], "line two"); err != nil {
 		t.Fatal(err)
 	}
-	h.bot.Wait(t, patience, "the corrected line", func() bool { return strings.Contains(h.bot.Sent()[2].Text, "line 1\nline two\nline 3") })
+	h.bot.Wait(t, patience, "the corrected line", func() bool { return strings.Contains(h.bot.Sent()[2].Text, "line two\nline 3") })
 	// A message that has become too long to be combined is sent as a reply.
 	if _, err := h.chatService.Edit(t.Context(), agent, a, ids[3], strings.Repeat("w", 4050)); err != nil {
 		t.Fatal(err)
@@ -58,7 +61,7 @@ func TestWaitingLinesAreSentTogether(t *testing.T) {
 	h.settled()
 	all := h.bot.Sent()
 	last := all[len(all)-1]
-	if strings.Count(last.Text, "w") < 4050 || last.ReplyTo == nil || last.ReplyTo.ID != together.ID || strings.Contains(all[2].Text, "ww") {
+	if strings.Count(last.Text, "w") < 4050 || last.ReplyTo == nil || last.ReplyTo.ID != together.ID || strings.Contains(all[2].Text, "wwww") { // more than the random tag may have
 		t.Errorf("the long correction came as %.80q, %d characters, a reply to %+v; the lines are %.80q", last.Text, len(last.Text), last.ReplyTo, all[2].Text)
 	}
 }
