@@ -20,6 +20,9 @@ func TestWaitingLinesAreSentTogether(t *testing.T) {
 	h.write(ayse, a, "first")
 	topic := h.sent(1)[0].Topic
 	h.bot.SetDown(true)
+	failures := func() int64 { return h.bridge.Health(t.Context()).Failed }
+	h.until("a failed poll", func() bool { return failures() > 0 }) // the next one is seconds later
+	polls := failures()
 	var lines []string
 	for i := range 5 {
 		lines = append(lines, fmt.Sprintf("line %d", i))
@@ -28,7 +31,7 @@ func TestWaitingLinesAreSentTogether(t *testing.T) {
 	for i, line := range lines {
 		ids[i] = h.write(agent, a, line).ID
 		if i == 0 {
-			h.until("a failed attempt", func() bool { return h.bridge.Health(t.Context()).Failed > 0 })
+			h.until("a failed attempt", func() bool { return failures() > polls })
 		}
 	}
 	long := strings.Repeat("x", 4050) // cannot be combined with the others
