@@ -11,44 +11,15 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/assets/locales"
 	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 )
 
-// loginTexts are the messages of the sign-in routes. Clients show "message" to the user unchanged, so it is in the language of the
-// request.
-var loginTexts = map[string]map[string]string{
-	"tr": {
-		"sent_log":       "Kod sunucunun günlüğüne yazıldı.",
-		"sent_telegram":  "Kod Telegram'a gönderildi.",
-		"done":           "Giriş yapıldı.",
-		"wrong":          "Kod yanlış.",
-		"no_code":        "Geçerli bir kod yok. Lütfen yeni bir kod isteyin.",
-		"wrong_password": "Kullanıcı adı veya şifre yanlış.",
-		"need_password":  "Önce kullanıcı adı ve şifre ile giriş yapın; kod ondan sonra gönderilir.",
-		"no_password":    "Şifre ayarlanmamış. Doğrudan bir kod isteyin.",
-		"limited":        "Çok fazla deneme. Lütfen biraz bekleyin.",
-		"not_sent":       "Kod gönderilemedi. Lütfen tekrar deneyin.",
-		"not_delivered":  "Telegram şu anda ulaşılamıyor; kod gönderilemedi. Biraz sonra tekrar deneyin.",
-	},
-	"en": {
-		"sent_log":       "The code is in the server's log.",
-		"sent_telegram":  "The code was sent to Telegram.",
-		"done":           "Signed in.",
-		"wrong":          "Wrong code.",
-		"no_code":        "There is no valid code. Please ask for a new one.",
-		"wrong_password": "Wrong user name or password.",
-		"need_password":  "Sign in with user name and password first; the code is sent after that.",
-		"no_password":    "No password is set. Ask for a code directly.",
-		"limited":        "Too many tries. Please wait a little.",
-		"not_sent":       "The code could not be sent. Please try again.",
-		"not_delivered":  "Telegram cannot be reached right now, so the code was not sent. Please try again in a while.",
-	},
-}
-
+// loginText returns a message of the sign-in routes in the language of the request, because clients show "message" to the user unchanged.
 func (a *API) loginText(c echo.Context, key string) string {
-	return loginTexts[assets.Locale(c.Request(), a.Locale)][key]
+	return locales.Text(assets.Locale(c.Request(), a.Locale), "sign_in."+key)
 }
 
 func (a *API) loginError(c echo.Context, status int, code, key string, cause error) *apperr.Error {

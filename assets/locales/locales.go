@@ -1,6 +1,6 @@
-// Package locales holds all texts that people see, by language: those of pages, of the Telegram bot, of the doctor and of the command
-// line. A language has a file NAME.json of texts by section and name, and, except for English, a file NAME.messages.json of translations of
-// the English texts of the command line and the settings.
+// Package locales holds all texts that people see, by language: those of pages, of sign-in, of the Telegram bot, of the doctor and of the
+// command line. A language has a file NAME.json of texts by section and name, and, except for English, a file NAME.messages.json of
+// translations of the English texts of the command line, the settings and refusals.
 package locales
 
 import (
@@ -19,6 +19,7 @@ type Texts map[string]map[string]string
 type Translations struct {
 	Commands map[string]string // whole texts of the command line
 	Messages map[string]string // parts of messages about settings and the database; %d, %s and %q stand for values
+	Refusals map[string]string // by error code, in general terms; English messages are more specific
 }
 
 //go:embed *.json

@@ -22,11 +22,11 @@ func Localized(text string) string {
 		if m := settingProblem.FindStringSubmatch(line); m != nil {
 			value := m[2]
 			if value == "nothing" {
-				value = "boş"
+				value = Text("nothing")
 			} else if shown, characters := strings.CutSuffix(value, " characters)"); characters {
-				value = shown + " karakter)"
+				value = shown + Text(" characters)")
 			}
-			lines[i] = m[1] + " değeri " + value + ": " + sentence(m[3])
+			lines[i] = fmt.Sprintf(Text("%s holds %s: "), m[1], value) + sentence(m[3])
 			continue
 		}
 		lines[i] = sentence(line)
