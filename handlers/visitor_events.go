@@ -20,7 +20,7 @@ func (p *peer) join(ctx context.Context, visitor chat.Actor, in joinPayload, e r
 	if err != nil {
 		return err
 	}
-	p.welcome(e, joined)
+	p.welcome(ctx, e, joined)
 	return nil
 }
 
@@ -28,7 +28,7 @@ func (p *peer) rejoin(ctx context.Context, visitor chat.Actor, in threadPayload,
 	joined, err := p.h.Chat.Rejoin(ctx, visitor, in.ThreadID)
 	switch {
 	case err == nil:
-		p.welcome(e, joined)
+		p.welcome(ctx, e, joined)
 		return nil
 	case errors.Is(err, chat.ErrThreadNotFound):
 		if p.threads.Has(in.ThreadID) { // its next message creates the thread again, so the socket must be in its room
@@ -46,15 +46,16 @@ func (p *peer) rejoin(ctx context.Context, visitor chat.Actor, in threadPayload,
 }
 
 // welcome adds the visitor to the thread's room and reports success by event and acknowledgement.
-func (p *peer) welcome(e realtime.Event, j chat.Joined) {
+func (p *peer) welcome(ctx context.Context, e realtime.Event, j chat.Joined) {
 	p.enter(j.ThreadID)
+	j = p.h.Chat.Refresh(ctx, j)
 	p.emit("joined", struct {
 		ThreadID string `json:"thread_id"`
 	}{j.ThreadID})
 	team := p.h.Chat.Team()
 	answerEvent(e, succeeded{
 		"thread_id": j.ThreadID, "resumed": j.Resumed, "away": team.Away, "team": team,
-		"team_read_id": j.TeamReadID, "team_received_id": j.TeamReceivedID, "status": j.Status, "rating": j.Rating, "build": assets.Build(),
+		"team_read_id": j.TeamReadID, "team_received_id": j.TeamReceivedID, "status": j.Status, "rating": j.Rating, "rev": j.Rev, "build": assets.Build(),
 	})
 }
 

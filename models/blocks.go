@@ -97,8 +97,12 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 			return err
 		}
 		made.DisplayName = t.DisplayName
+		if err := setBlocked(tx, threadID, true); err != nil {
+			return err
+		}
 		return markChanged(tx, stateBlocks)
 	})
+	s.cache.changed(threadID)
 	if err != nil {
 		return Block{}, s.failed("block a visitor", err)
 	}
@@ -112,13 +116,21 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 		if err := tx.Where("thread_id = ?", threadID).Delete(&Block{}).Error; err != nil {
 			return err
 		}
+		if err := setBlocked(tx, threadID, false); err != nil {
+			return err
+		}
 		return markChanged(tx, stateBlocks)
 	})
+	s.cache.changed(threadID)
 	if err != nil {
 		return s.failed("unblock a visitor", err)
 	}
 	s.notify(TopicSecurity)
 	return s.loadBlocks(ctx)
+}
+
+func setBlocked(tx *gorm.DB, threadID string, on bool) error {
+	return tx.Model(&Thread{}).Where("id = ?", threadID).Updates(map[string]any{"blocked": on, "rev": gorm.Expr("rev + 1")}).Error
 }
 
 // Blocks returns the newest maxBlocks blocks, newest first.

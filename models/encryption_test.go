@@ -74,7 +74,7 @@ func TestPreviewsComeBackReadable(t *testing.T) {
 			again := post(t, s, models.NewMessage{ThreadID: th.ID, ClientID: "c", ContentText: "other", SenderType: models.Visitor})
 			check("a repeated message", again.Message.ContentText)
 			check("its thread", again.Thread.LastMessage)
-			if _, err := s.MarkRead(t.Context(), th.ID, models.Admin, first.Message.ID); err != nil {
+			if _, _, err := s.MarkRead(t.Context(), th.ID, models.Admin, first.Message.ID); err != nil {
 				t.Fatal(err)
 			}
 			check("after a read mark", readThread(t, s, th.ID).LastMessage)

@@ -28,14 +28,20 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Take(&m).Error; err != nil {
 			return err
 		}
-		err = tx.Model(&Message{}).Where("id = ?", id).Updates(map[string]any{"content_text": sealed.sealed, "edited_at": at}).Error
+		t := threads[0] // exists: messages refer to it
+		t.Rev++
+		m.Rev = t.Rev
+		err = tx.Model(&Message{}).Where("id = ?", id).Updates(map[string]any{"content_text": sealed.sealed, "edited_at": at, "rev": m.Rev}).Error
 		if err != nil {
 			return err
 		}
-		if len(threads) == 1 && threads[0].LastMessageID == id {
-			if err := tx.Model(&Thread{}).Where("id = ?", threadID).Update("last_message", sealed.preview).Error; err != nil {
-				return err
-			}
+		columns := []string{"rev"}
+		if t.LastMessageID == id {
+			t.LastMessage = sealed.preview
+			columns = append(columns, "last_message")
+		}
+		if err := tx.Select(columns).Where("id = ?", threadID).Updates(&t).Error; err != nil {
+			return err
 		}
 		if !s.telegram || !mirrored(m.SenderType) {
 			return nil

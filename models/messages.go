@@ -174,3 +174,16 @@ func (s *Store) NewestIDs(ctx context.Context, after int64) (map[string]int64, e
 	}
 	return found, s.failed("read the newest ids", err)
 }
+
+// Revisions returns the revisions of threads, without those that are not stored.
+func (s *Store) Revisions(ctx context.Context, threads []string) (map[string]int64, error) {
+	var rows []Thread
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Select("id", "rev").Where("id IN ?", threads).Find(&rows).Error
+	})
+	revisions := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		revisions[row.ID] = row.Rev
+	}
+	return revisions, s.failed("read revisions", err)
+}

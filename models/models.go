@@ -125,6 +125,11 @@ type Thread struct {
 	PageTitle         string `gorm:"column:sealed_page_title"`
 	Browser           string // a name such as "Firefox 140"
 	Platform          string // a name such as "Android"
+	Blocked           bool   // the visitor is blocked, see Block
+
+	// Rev grows with each change of the thread, its marks, its messages or its visitor's block, in the transaction of the change. It begins
+	// at the Unix milliseconds of the thread's creation, so that it keeps growing if a thread is deleted and created again.
+	Rev int64
 }
 
 // LastMessageRunes is the maximum length of LastMessage in runes.
@@ -143,6 +148,7 @@ type Message struct {
 	CreatedAt   time.Time
 	EditedAt    *time.Time // nil = never
 	Reaction    string     // the team's, an emoji; "" = none
+	Rev         int64      // the thread's Rev at the last edit or reaction; 0 = none yet
 }
 
 // TelegramLink maps a message in Telegram to a thread, so that a reply to it can be routed.

@@ -198,7 +198,7 @@ func TestInvalidator(t *testing.T) {
 		if _, err := s.Block(t.Context(), id, false); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(i.changed, []string{id}) || !slices.Equal(i.topics, []string{models.TopicSettings, models.TopicSecurity}) {
+		if !slices.Equal(i.changed, []string{id, id}) || !slices.Equal(i.topics, []string{models.TopicSettings, models.TopicSecurity}) {
 			t.Errorf("announced %d threads and %q", len(i.changed), i.topics)
 		}
 	})

@@ -16,14 +16,19 @@ func (s *Store) SetReaction(ctx context.Context, threadID string, id int64, reac
 		return Message{}, err
 	}
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
-		if _, err := lockThreads(tx, []string{threadID}); err != nil {
+		threads, err := lockThreads(tx, []string{threadID})
+		if err != nil {
 			return err
 		}
 		m = Message{}
 		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Take(&m).Error; err != nil {
 			return err
 		}
-		return tx.Model(&Message{}).Where("id = ?", id).Update("reaction", reaction).Error
+		m.Rev = threads[0].Rev + 1 // exists: messages refer to it
+		if err := tx.Model(&Thread{}).Where("id = ?", threadID).Update("rev", m.Rev).Error; err != nil {
+			return err
+		}
+		return tx.Model(&Message{}).Where("id = ?", id).Updates(map[string]any{"reaction": reaction, "rev": m.Rev}).Error
 	})
 	s.cache.changed(threadID)
 	if err != nil {

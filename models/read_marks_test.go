@@ -28,7 +28,11 @@ func TestReceivedMarks(t *testing.T) {
 			{models.Admin, last, 0, false},
 			{models.Visitor, 0, 0, false},
 		} {
-			mark, moved, err := s.MarkReceived(t.Context(), th.ID, step.who, step.to)
+			got, moved, err := s.MarkReceived(t.Context(), th.ID, step.who, step.to)
+			mark := got.VisitorReceivedID
+			if step.who == models.Admin {
+				mark = got.AgentReceivedID
+			}
 			if err != nil || moved != step.moved || moved && mark != step.mark {
 				t.Errorf("%s up to %d: %d, %v, %v", step.who, step.to-last, mark-last, moved, err)
 			}
@@ -39,7 +43,7 @@ func TestReceivedMarks(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		// A read message counts as received, but not the reverse.
-		if moved, err := s.MarkRead(t.Context(), th.ID, models.Visitor, last+1); err != nil || !moved {
+		if _, moved, err := s.MarkRead(t.Context(), th.ID, models.Visitor, last+1); err != nil || !moved {
 			t.Errorf("read: %v, %v", moved, err)
 		}
 		models.FlushCache(s)

@@ -65,7 +65,7 @@ func TestExpire(t *testing.T) {
 			}
 		}
 		first := at(t, s, mixed, "read and old", 50, "/uploads/a")
-		if _, err := s.MarkRead(t.Context(), mixed, models.Admin, first.ID); err != nil {
+		if _, _, err := s.MarkRead(t.Context(), mixed, models.Admin, first.ID); err != nil {
 			t.Fatal(err)
 		}
 		second := at(t, s, mixed, "old", 40, "/uploads/b")

@@ -217,7 +217,7 @@ func TestQueriesFollowTheRulesOfTheState(t *testing.T) {
 		}
 		for n := range 2 {
 			inParallel(t, len(all), func(i int) error {
-				_, err := s.MarkRead(t.Context(), all[i].id, models.Admin, all[i].messages[n].ID)
+				_, _, err := s.MarkRead(t.Context(), all[i].id, models.Admin, all[i].messages[n].ID)
 				return err
 			})
 			models.FlushCache(s)

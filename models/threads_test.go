@@ -224,7 +224,7 @@ func TestReadMarksOnlyMoveForward(t *testing.T) {
 			{models.Visitor, reply.Message.ID, true, reply.Message.ID, 0},
 			{models.Visitor, ids[0], false, reply.Message.ID, 0},
 		} {
-			moved, err := s.MarkRead(t.Context(), th.ID, c.reader, c.to)
+			_, moved, err := s.MarkRead(t.Context(), th.ID, c.reader, c.to)
 			if err != nil || moved != c.moved {
 				t.Fatalf("%s to %d: moved %v, %v", c.reader, c.to, moved, err)
 			}
@@ -237,10 +237,10 @@ func TestReadMarksOnlyMoveForward(t *testing.T) {
 				t.Fatalf("%s to %d: mark %d unread %d, want %d and %d", c.reader, c.to, mark, got.UnreadCount, c.mark, c.count)
 			}
 		}
-		if _, err := s.MarkRead(t.Context(), "none", models.Admin, 1); !errors.Is(err, models.ErrNotFound) {
+		if _, _, err := s.MarkRead(t.Context(), "none", models.Admin, 1); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a missing thread gave %v", err)
 		}
-		if _, err := s.MarkRead(t.Context(), th.ID, "missing", 1); !errors.Is(err, models.ErrInvalid) {
+		if _, _, err := s.MarkRead(t.Context(), th.ID, "missing", 1); !errors.Is(err, models.ErrInvalid) {
 			t.Errorf("an unknown reader gave %v", err)
 		}
 		if again := say(t, s, th.ID, "more"); again.Thread.UnreadCount != 1 {
@@ -257,7 +257,7 @@ func TestReadMarksUnderConcurrentReaders(t *testing.T) {
 			ids = append(ids, say(t, s, th.ID, "hi").Message.ID)
 		}
 		inParallel(t, 20, func(i int) error {
-			_, err := s.MarkRead(t.Context(), th.ID, models.Admin, ids[i])
+			_, _, err := s.MarkRead(t.Context(), th.ID, models.Admin, ids[i])
 			return err
 		})
 		if got := readThread(t, s, th.ID); got.AgentReadID != ids[19] || got.UnreadCount != 0 {

@@ -43,6 +43,7 @@ type lockedThread struct {
 // become replaces the state of the row.
 func (r *lockedThread) become(next Thread) {
 	r.dirty, r.sessionChanged = true, r.sessionChanged || next.sessionChanged(&r.Thread)
+	next.Rev++
 	r.Thread = next
 }
 
@@ -109,7 +110,7 @@ func (r *lockedThread) columns() dialect.Thread {
 		LastActivity: r.LastActivity, LastMessageAt: r.LastMessageAt, LastMessageID: r.LastMessageID,
 		MessageCount: r.MessageCount, UnreadCount: r.UnreadCount, VisitorReadID: r.VisitorReadID, AgentReadID: r.AgentReadID,
 		SessionChanged: r.sessionChanged, WaitingSince: r.WaitingSince,
-		VisitorReceivedID: r.VisitorReceivedID, AgentReceivedID: r.AgentReceivedID, Sessions: r.Sessions, AnsweredSession: r.AnsweredSession,
+		VisitorReceivedID: r.VisitorReceivedID, AgentReceivedID: r.AgentReceivedID, Sessions: r.Sessions, AnsweredSession: r.AnsweredSession, Rev: r.Rev,
 	}
 }
 
@@ -174,6 +175,7 @@ func (t *transaction) open(tx *gorm.DB) error {
 		at = stamp(at)
 		row.Thread = n.thread(at)
 		row.AddressHash = t.writer.store.blocks.hasher.Hash(n.Address)
+		row.Blocked = t.writer.store.Blocked(row.ID, "")
 		row.opened = j.kind == appendJob
 		row.dirty = true
 		sealed := threadRow{Thread: row.Thread, SearchKey: names.SearchKey(n.DisplayName, n.PhoneNumber)}
@@ -214,6 +216,7 @@ func (n NewThread) thread(at time.Time) Thread {
 	return Thread{
 		ID: n.ID, DisplayName: n.DisplayName, PhoneNumber: n.PhoneNumber, PageURL: n.PageURL, PageTitle: n.PageTitle,
 		Locale: n.Locale, Browser: n.Browser, Platform: n.Platform, Status: StatusActive, CreatedAt: at, LastActivity: at,
+		Rev: at.UnixMilli(),
 	}
 }
 
@@ -359,14 +362,14 @@ func countUnread(tx *gorm.DB, threadID string, agentReadID int64, unread *int64)
 const threadColumns = `id, user_id, display_name, phone_number, sealed_page_url, locale, status, created_at, last_activity,
 	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
 	visitor_read_id, agent_read_id, address_hash, waiting_since, visitor_received_id, agent_received_id, talks, answered_talk,
-	rating, rating_comment, email, sealed_page_title, browser, platform`
+	rating, rating_comment, email, sealed_page_title, browser, platform, blocked, rev`
 
 func scanThread(rows *sql.Rows, t *Thread) error {
 	err := rows.Scan(&t.ID, &t.UserID, &t.DisplayName, &t.PhoneNumber, &t.PageURL, &t.Locale, &t.Status,
 		&t.CreatedAt, &t.LastActivity, &t.LastMessageID, &t.LastMessage, &t.LastSender, &t.LastType,
 		&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID, &t.AddressHash,
 		&t.WaitingSince, &t.VisitorReceivedID, &t.AgentReceivedID, &t.Sessions, &t.AnsweredSession,
-		&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform)
+		&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform, &t.Blocked, &t.Rev)
 	t.toUTC()
 	return err
 }

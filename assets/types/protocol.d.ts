@@ -33,6 +33,7 @@ declare namespace Protocol {
     created_at: Time;
     edited_at?: Time;
     reaction?: string;
+    rev?: number;
     file_name?: string;
     file_type?: string;
     file_size?: number;
@@ -53,6 +54,7 @@ declare namespace Protocol {
     last_activity_at: Time;
     last_message: string;
     last_message_time: Time | null;
+    last_message_id: number;
     last_sender: Sender | '';
     last_type: ContentType | '';
     message_count: number;
@@ -67,6 +69,7 @@ declare namespace Protocol {
     waiting_since: Time | null;
     rating: number;
     rating_comment: string;
+    rev: number;
   }
 
   interface Note {
@@ -222,6 +225,7 @@ declare namespace Protocol {
     team_received_id: number;
     status: Status;
     rating: number;
+    rev: number;
     build: string;
   }
 
@@ -270,31 +274,18 @@ declare namespace Protocol {
     message_from_visitor: Message;
     message_from_admin: Message;
     message_from_telegram: Message;
-    new_message_notification: { thread_id: string; display_name: string; message_preview: string; timestamp: Time };
+    new_message_notification: { thread_id: string; display_name: string; message_preview: string; timestamp: Time; status: Status; unread_count: number; waiting_since: Time | null; rev: number };
     message_edited: Message;
     message_reaction: Message;
-    messages_deleted: { thread_id: string; ids: number[] };
-    thread_created: { id: string; display_name: string; status: Status; created_at: Time };
-    thread_updated: {
-      id: string;
-      status?: Status;
-      display_name?: string;
-      phone_number?: string;
-      email?: string;
-      page_url?: string;
-      page_title?: string;
-      rating?: number;
-      rating_comment?: string;
-      waiting_since?: Time | null;
-      unread_count?: number;
-      blocked?: boolean;
-    };
-    thread_status: { thread_id: string; status: Status };
-    thread_cleared: { thread_id: string; kept?: boolean };
-    thread_blocked: { thread_id: string; blocked: boolean };
+    messages_deleted: { thread_id: string; ids: number[]; rev: number };
+    thread_created: { id: string; display_name: string; status: Status; created_at: Time; rev: number };
+    thread_updated: Omit<Thread, 'online'>;
+    thread_status: { thread_id: string; status: Status; rev: number };
+    thread_cleared: { thread_id: string; kept?: boolean; last_id?: number; rev?: number };
+    thread_blocked: { thread_id: string; blocked: boolean; rev: number };
     typing: { thread_id: string; sender_type: Side; display_name: string; typing: boolean };
-    read: { thread_id: string; last_id: number; reader: Side };
-    delivered: { thread_id: string; last_id: number; by: Side };
+    read: { thread_id: string; last_id: number; reader: Side; rev: number };
+    delivered: { thread_id: string; last_id: number; by: Side; rev: number };
     user_online: Seen;
     user_offline: Seen;
     visitor_online: Seen;

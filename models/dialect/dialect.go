@@ -61,7 +61,7 @@ type Thread struct {
 	LastActivity  time.Time
 	LastMessageAt *time.Time
 
-	LastMessageID, MessageCount, UnreadCount, VisitorReadID, AgentReadID int64
+	LastMessageID, MessageCount, UnreadCount, VisitorReadID, AgentReadID, Rev int64
 
 	// SessionChanged means that the columns below have to be written too; most messages leave them as they are.
 	SessionChanged bool

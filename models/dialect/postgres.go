@@ -57,17 +57,17 @@ const (
 	postgresUpdateSession = "UPDATE threads AS t SET " + postgresColumns + `,
 		waiting_since = v.waiting_since, visitor_received_id = v.visitor_received_id, agent_received_id = v.agent_received_id,
 		talks = v.talks, answered_talk = v.answered_talk
-		FROM unnest(` + postgresArrays + ", $13::timestamp[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[]) AS v (" + postgresNames + `,
+		FROM unnest(` + postgresArrays + ", $14::timestamp[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[]) AS v (" + postgresNames + `,
 			waiting_since, visitor_received_id, agent_received_id, talks, answered_talk)
 		WHERE t.id = v.id`
 	postgresColumns = `last_activity = v.last_activity, last_message_id = v.last_message_id, last_message = v.last_message,
 		last_sender = v.last_sender, last_type = v.last_type, last_message_at = v.last_message_at,
 		message_count = v.message_count, unread_count = v.unread_count,
-		visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id, status = v.status`
+		visitor_read_id = v.visitor_read_id, agent_read_id = v.agent_read_id, status = v.status, rev = v.rev`
 	postgresArrays = `$1::text[], $2::timestamp[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::timestamp[],
-		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[]`
+		$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[]`
 	postgresNames = `id, last_activity, last_message_id, last_message, last_sender, last_type, last_message_at,
-		message_count, unread_count, visitor_read_id, agent_read_id, status`
+		message_count, unread_count, visitor_read_id, agent_read_id, status, rev`
 )
 
 // UpdateThreads implements [Statements]. Most rows have an unchanged session, and use the shorter statement.
@@ -96,14 +96,14 @@ func postgresUpdateArgs(rows []*Thread) []any {
 	n := len(rows)
 	ids, texts, senders, types, states := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	active, at := make([]time.Time, n), make([]*time.Time, n)
-	last, count, unread, visitor, agent := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	last, count, unread, visitor, agent, rev := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	for i, r := range rows {
 		ids[i], texts[i], senders[i], types[i], states[i] = r.ID, r.LastMessage, r.LastSender, r.LastType, r.Status
 		active[i], at[i] = r.LastActivity, r.LastMessageAt
 		last[i], count[i], unread[i] = r.LastMessageID, r.MessageCount, r.UnreadCount
-		visitor[i], agent[i] = r.VisitorReadID, r.AgentReadID
+		visitor[i], agent[i], rev[i] = r.VisitorReadID, r.AgentReadID, r.Rev
 	}
-	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent, states}
+	return []any{ids, active, last, texts, senders, types, at, count, unread, visitor, agent, states, rev}
 }
 
 func postgresUpdateSessionArgs(rows []*Thread) []any {

@@ -27,7 +27,7 @@ const (
 	sqliteUpdateSession = "UPDATE threads SET " + sqliteColumns + `, waiting_since = ?, visitor_received_id = ?, agent_received_id = ?,
 		talks = ?, answered_talk = ? WHERE id = ?`
 	sqliteColumns = `last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
-		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?`
+		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?, rev = ?`
 )
 
 func newSQLite(pool *sql.DB, columns string) (*sqlite, error) {
@@ -138,7 +138,7 @@ func (b *sqlite) UpdateThreads(ctx context.Context, conn gorm.ConnPool, rows []T
 	for i := range rows {
 		r := &rows[i]
 		args := []any{r.LastActivity, r.LastMessageID, r.LastMessage, r.LastSender, r.LastType,
-			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status}
+			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status, r.Rev}
 		update := st
 		if r.SessionChanged {
 			args = append(args, r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Sessions, r.AnsweredSession)

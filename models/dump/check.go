@@ -110,7 +110,7 @@ func checkValuesSQLite(ctx context.Context, tx *sql.Tx, table string, types map[
 		quoted := quoteSQLite(name)
 		right := "text"
 		switch kind := types[name]; {
-		case strings.Contains(kind, "int"):
+		case strings.Contains(kind, "int"), kind == "boolean":
 			right = "integer"
 		case kind == "blob":
 			right = "blob"

@@ -99,7 +99,7 @@ func TestRoundTripWhileServing(t *testing.T) {
 			say(t, from.Store, fmt.Sprint(i%3), fmt.Sprintf("m%d\t\\ü\n", i))
 		}
 		want := texts(t, from.Store, "1")
-		if _, err := from.MarkRead(t.Context(), "1", models.Admin, 1<<40); err != nil {
+		if _, _, err := from.MarkRead(t.Context(), "1", models.Admin, 1<<40); err != nil {
 			t.Fatal(err)
 		}
 		gone := say(t, from.Store, "cleared", "x")

@@ -19,7 +19,12 @@ type Delivery struct {
 	// ID is the id of the message that it announces, 0 if none, and Follows the id of the previous message in the thread, or -1 if that
 	// is unknown and the message may have been announced before.
 	ID, Follows int64
-	Done        func() // called when it has been delivered on this process; may be nil
+	// Rev is the thread's revision after the change that it announces, 0 if unknown. After an outage it is not sent if the thread has
+	// changed since; clients refetch their state then.
+	Rev int64
+	// State means that it announces the state of the thread at Rev, and is not delivered where a newer one has been. ID is 0.
+	State bool
+	Done  func() // called when it has been delivered on this process; may be nil
 }
 
 func (d *Delivery) done() { call(d.Done) }
@@ -47,6 +52,8 @@ type Store interface {
 	NewestID(ctx context.Context) (int64, error)
 	// NewestIDs returns the id of the newest message of each thread that has one with an id greater than after.
 	NewestIDs(ctx context.Context, after int64) (map[string]int64, error)
+	// Revisions returns the current revisions of threads; those that are not stored are left out.
+	Revisions(ctx context.Context, threads []string) (map[string]int64, error)
 	// Forget evicts a thread from the cache, ForgetAll every thread.
 	Forget(thread string)
 	ForgetAll()

@@ -54,7 +54,15 @@ func (p *packet) encode(dst []byte) []byte {
 	dst = append(dst, flags)
 	dst = appendText(dst, d.Thread)
 	dst = binary.AppendVarint(dst, d.ID)
-	dst = binary.AppendVarint(dst, d.Follows)
+	if d.ID == 0 { // earlier versions, which may still run, ignore the second number then
+		rev := d.Rev
+		if !d.State {
+			rev = 0
+		}
+		dst = binary.AppendVarint(dst, rev)
+	} else {
+		dst = binary.AppendVarint(dst, d.Follows)
+	}
 	dst = appendText(dst, d.Except)
 	var frames []realtime.Frame
 	index := func(f realtime.Frame) uint64 {
@@ -171,7 +179,9 @@ func decode(data []byte) (p packet, err error) {
 func (r *reader) delivery(d *Delivery) {
 	d.Volatile = r.byte() == 1
 	d.Thread = string(r.text())
-	d.ID, d.Follows = r.varint(), r.varint()
+	if d.ID, d.Follows = r.varint(), r.varint(); d.ID == 0 {
+		d.Rev, d.State, d.Follows = d.Follows, d.Follows > 0, 0
+	}
 	d.Except = string(r.text())
 	var indices [2][]uint64
 	groups := [...]*realtime.Group{&d.First, &d.Second}

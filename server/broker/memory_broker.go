@@ -9,7 +9,10 @@ import (
 )
 
 // Memory is the broker of a process that serves the chat alone.
-type Memory struct{ sockets *realtime.Server }
+type Memory struct {
+	sockets   *realtime.Server
+	revisions revisions
+}
 
 // Start sets the process. It must be called before Publish.
 func (m *Memory) Start(_ context.Context, l Local) error {
@@ -23,7 +26,7 @@ func (*Memory) Close(context.Context) error { return nil }
 // Publish delivers a publication, except for a repeated message, which was announced when it was stored.
 func (m *Memory) Publish(d *Delivery) {
 	if d.Follows >= 0 {
-		m.sockets.Publish(d.Publication)
+		m.revisions.deliver(d, m.sockets)
 	}
 	d.done()
 }

@@ -38,20 +38,21 @@ type Redis struct {
 	local     Local
 	sequencer *sequencer
 
-	topics   map[string][]func() // set before Start
-	queue    sendQueue
-	presence presence
-	limits   limits
-	peers    peers
-	catchUp  catchUp
-	up       atomic.Bool
-	since    atomic.Int64 // Unix milliseconds of the last change of up
-	session  atomic.Pointer[redis.PubSub]
-	missed   signal.Signal // requests a check of the database for missed messages
-	lastErr  atomic.Pointer[string]
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
-	working  sync.WaitGroup
+	topics    map[string][]func() // set before Start
+	queue     sendQueue
+	presence  presence
+	delivered revisions
+	limits    limits
+	peers     peers
+	catchUp   catchUp
+	up        atomic.Bool
+	since     atomic.Int64 // Unix milliseconds of the last change of up
+	session   atomic.Pointer[redis.PubSub]
+	missed    signal.Signal // requests a check of the database for missed messages
+	lastErr   atomic.Pointer[string]
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+	working   sync.WaitGroup
 
 	published, received, dropped, reconnected atomic.Int64 // totals since the start
 }
@@ -99,7 +100,7 @@ func (r *Redis) Start(ctx context.Context, l Local) error {
 	r.catchUp.older = mark{newest, time.Now()}
 	r.catchUp.newer = r.catchUp.older
 	r.sequencer = newSequencer(r.ctx, newest, l, r.up.Load, func(d *Delivery) {
-		l.Sockets.Publish(d.Publication)
+		r.delivered.deliver(d, l.Sockets)
 		d.done()
 	}, r.log)
 	for _, work := range []func(){r.runConnection, r.runSender, r.runCatchUp, r.runPresence, r.runLimits} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ const (
 	silence       = 3 * time.Second // without any data from Redis for this long it counts as unavailable
 	retryLow      = 100 * time.Millisecond
 	retryHigh     = time.Second
+	revisionsMost = 500 // threads per query
 )
 
 // runConnection maintains the connection that receives other processes' packets.
@@ -128,6 +130,7 @@ func (r *Redis) connected(ctx context.Context, first bool) {
 		r.reconnected.Add(1)
 		r.log.Info("reconnected to Redis", "away_ms", time.Now().UnixMilli()-r.since.Load(), "waiting", r.queue.waiting())
 	}
+	r.dropStale(ctx)
 	r.since.Store(time.Now().UnixMilli())
 	r.up.Store(true)
 	r.local.Store.ForgetAll() // a read that began before the connection may be about to be cached
@@ -136,6 +139,20 @@ func (r *Redis) connected(ctx context.Context, first bool) {
 	r.heartbeat()
 	if !first {
 		r.local.Visitors.Resync()
+	}
+}
+
+// dropStale drops the queued changes of threads that have changed since.
+func (r *Redis) dropStale(ctx context.Context) {
+	for threads := range slices.Chunk(r.queue.changed(), revisionsMost) {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		current, err := r.local.Store.Revisions(ctx, threads)
+		cancel()
+		if err != nil { // they are sent, and the receivers drop those that they know to be old
+			r.log.Debug("broker: failed to look for outdated publications", "error", err)
+			return
+		}
+		r.dropped.Add(r.queue.dropStale(current))
 	}
 }
 

@@ -18,7 +18,9 @@ const (
 
 // outgoing is an encoded packet.
 type outgoing struct {
-	data []byte // nil if a later notification of the same topic replaces it
+	data   []byte // nil if a later notification of the same topic replaces it
+	thread string // that changed, with its revision; otherwise ""
+	rev    int64
 }
 
 // sendQueue is the bounded queue of packets for the other processes. During a long outage the oldest packets are dropped, and the others
@@ -40,7 +42,10 @@ func (q *sendQueue) add(p *packet) bool {
 	defer q.mu.Unlock()
 	q.sequence++
 	p.sequence = q.sequence
-	one := &outgoing{p.encode(make([]byte, 0, 512))}
+	one := &outgoing{data: p.encode(make([]byte, 0, 512))}
+	if p.delivery.Rev > 0 {
+		one.thread, one.rev = p.delivery.Thread, p.delivery.Rev
+	}
 	q.queue, q.bytes = append(q.queue, one), q.bytes+len(one.data)
 	if p.kind == kindTopic {
 		if before := q.topics[p.topic]; before != nil {
@@ -76,6 +81,35 @@ func (q *sendQueue) take() (batch []*outgoing, dropped bool) {
 	q.sending = n
 	dropped, q.dropped = q.dropped, false
 	return batch, dropped
+}
+
+// changed returns the threads of which changes are queued.
+func (q *sendQueue) changed() (threads []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	known := make(map[string]bool)
+	for _, one := range q.queue {
+		if one.rev > 0 && one.data != nil && !known[one.thread] {
+			known[one.thread] = true
+			threads = append(threads, one.thread)
+		}
+	}
+	return threads
+}
+
+// dropStale drops the queued changes that are older than the current revisions of their threads, and returns their number.
+func (q *sendQueue) dropStale(current map[string]int64) (dropped int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, one := range q.queue {
+		if one.data != nil && one.rev > 0 && one.rev < current[one.thread] {
+			q.bytes -= len(one.data)
+			one.data = nil
+			dropped++
+		}
+	}
+	q.dropped = q.dropped || dropped > 0
+	return dropped
 }
 
 // putBack ends a take; packets that could not be sent return to the front of the queue.

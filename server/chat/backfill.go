@@ -20,11 +20,11 @@ func (s *Service) Backfill(ctx context.Context, threadID string, after, upTo int
 	}
 	list := make([]Publication, 0, len(found))
 	for i, shown := range s.toWire(ctx, found) {
-		list = append(list, announcement(found[i], after, shown, t.DisplayName))
+		list = append(list, announcement(found[i], after, shown, t))
 		after = found[i].ID
 	}
-	if n := len(list); n > 0 && !more { // waiting_since is sent with its current value
-		list[n-1].Agents = append(list[n-1].Agents, &Event{"thread_updated", threadUpdated{ID: threadID, WaitingSince: &waitingSince{t.WaitingSince}}})
+	if n := len(list); n > 0 && !more && t.ID != "" {
+		list[n-1].Agents = append(list[n-1].Agents, threadEvent(t))
 	}
 	return list, more, nil
 }

@@ -27,14 +27,10 @@ func blockedVisitor(b models.Block) BlockedVisitor {
 	return v
 }
 
-type threadBlocked struct {
-	ID      string `json:"id"`
-	Blocked bool   `json:"blocked"`
-}
-
 type blocked struct {
 	ThreadID string `json:"thread_id"`
 	Blocked  bool   `json:"blocked"`
+	Rev      int64  `json:"rev"`
 }
 
 type notice struct {
@@ -81,7 +77,7 @@ func (s *Service) BlockVisitor(ctx context.Context, a Actor, threadID string, ad
 	if b.AddressHash != "" {
 		s.logAudit(ctx, a, audit.BlockAddress)
 	}
-	s.publishBlocked(threadID, true)
+	s.publishBlocked(ctx, threadID, true)
 	return blockedVisitor(b), nil
 }
 
@@ -97,7 +93,7 @@ func (s *Service) Unblock(ctx context.Context, a Actor, threadID string) error {
 		return Public(err)
 	}
 	s.logAudit(ctx, a, audit.Unblock)
-	s.publishBlocked(threadID, false)
+	s.publishBlocked(ctx, threadID, false)
 	return nil
 }
 
@@ -117,13 +113,16 @@ func (s *Service) Blocks(ctx context.Context, a Actor) ([]BlockedVisitor, error)
 	return views, nil
 }
 
-func (s *Service) publishBlocked(threadID string, on bool) {
-	visitor := []*Event{{"thread_blocked", blocked{threadID, on}}}
-	if on { // older clients that do not know "thread_blocked" handle "error"
-		visitor = append(visitor, &Event{"error", notice{apperr.CodeBlocked, errBlocked.Message, Time(s.now())}})
+func (s *Service) publishBlocked(ctx context.Context, threadID string, on bool) {
+	t, err := s.store.Thread(ctx, threadID)
+	p := Publication{ThreadID: threadID, Side: Visitor}
+	if err == nil { // a block outlives its thread
+		on = t.Blocked
+		p.Rev, p.State, p.Agents = t.Rev, true, []*Event{threadEvent(t)}
 	}
-	s.publisher.Publish(Publication{
-		ThreadID: threadID, Thread: visitor, Side: Visitor,
-		Agents: []*Event{{"thread_updated", threadBlocked{threadID, on}}},
-	})
+	p.Thread = []*Event{{"thread_blocked", blocked{threadID, on, t.Rev}}}
+	if on { // older clients that do not know "thread_blocked" handle "error"
+		p.Thread = append(p.Thread, &Event{"error", notice{apperr.CodeBlocked, errBlocked.Message, Time(s.now())}})
+	}
+	s.publisher.Publish(p)
 }

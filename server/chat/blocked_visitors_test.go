@@ -16,7 +16,7 @@ func TestBlockedVisitor(t *testing.T) {
 		elsewhere.Address = "192.0.2.2"
 		id, theirs, third := w.join(t, v, "Ayşe"), w.join(t, neighbour, "Ali"), w.join(t, elsewhere, "Can")
 		w.post(t, v, id, "before")
-		w.recorder.Take()
+		w.take(t)
 
 		for who, a := range map[string]chat.Actor{"the visitor": v, "another visitor": neighbour} {
 			if err := w.Block(t.Context(), a, id, true); code(err) != apperr.CodeUnauthorized {
@@ -39,7 +39,7 @@ func TestBlockedVisitor(t *testing.T) {
 		if err := w.Block(t.Context(), chat.Actor{Role: chat.Telegram}, id, false); err != nil {
 			t.Fatal(err)
 		}
-		h := w.recorder.Take()
+		h := w.take(t)
 		if len(h) != 1 || h[0].ThreadID != id || h[0].Side != chat.Visitor || names(h[0].Thread) != "thread_blocked error" || names(h[0].Agents) != "thread_updated" {
 			t.Fatalf("published %+v", h)
 		}
@@ -82,11 +82,11 @@ func TestBlockedVisitor(t *testing.T) {
 			t.Errorf("%+v, %v", list, err)
 		}
 
-		w.recorder.Take()
+		w.take(t)
 		if err := w.Unblock(t.Context(), agent, id); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.recorder.Take(); len(h) != 1 || names(h[0].Thread) != "thread_blocked" || names(h[0].Agents) != "thread_updated" {
+		if h := w.take(t); len(h) != 1 || names(h[0].Thread) != "thread_blocked" || names(h[0].Agents) != "thread_updated" {
 			t.Errorf("published %+v", h)
 		}
 		w.post(t, v, id, "again")

@@ -25,8 +25,8 @@ type Store interface {
 	CountThreads(context.Context) (models.ThreadCounts, error)
 	CountFound(ctx context.Context, search string) (int64, error)
 	RecordActivity(ctx context.Context, id string, at time.Time) error
-	MarkRead(ctx context.Context, threadID, reader string, lastID int64) (bool, error)
-	MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (mark int64, moved bool, err error)
+	MarkRead(ctx context.Context, threadID, reader string, lastID int64) (t models.Thread, moved bool, err error)
+	MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (t models.Thread, moved bool, err error)
 	MedianFirstAnswer(context.Context) (usual time.Duration, known bool, err error)
 	TrimFirstAnswers(context.Context) error
 	ClearThread(ctx context.Context, id string) error

@@ -22,7 +22,7 @@ func TestConversation(t *testing.T) {
 		if !chat.ValidThreadID(id) {
 			t.Fatalf("thread id %q", id)
 		}
-		if h := w.recorder.Take(); len(h) != 1 || names(h[0].Agents) != "thread_created" || len(h[0].Thread) != 0 {
+		if h := w.take(t); len(h) != 1 || names(h[0].Agents) != "thread_created" || len(h[0].Thread) != 0 {
 			t.Fatalf("a new thread was published as %+v", h)
 		}
 
@@ -31,9 +31,10 @@ func TestConversation(t *testing.T) {
 		if m.ContentText != typed || m.Sender != "visitor" || m.SenderType != "visitor" || m.Type != "text" || m.ID == 0 {
 			t.Errorf("message is %+v", m)
 		}
-		h := w.recorder.Take()
-		if len(h) != 1 || h[0].ThreadID != id || h[0].Except != "v" ||
-			names(h[0].Thread) != "message" || names(h[0].Agents) != "message message_from_visitor new_message_notification thread_updated" {
+		h := w.take(t)
+		if len(h) != 2 || h[0].ThreadID != id || h[0].Except != "v" || h[0].Rev != 0 ||
+			names(h[0].Thread) != "message" || names(h[0].Agents) != "message message_from_visitor new_message_notification" ||
+			names(h[1].Agents) != "thread_updated" || !h[1].State || h[1].Rev == 0 {
 			t.Fatalf("a visitor's message was published as %+v", h)
 		}
 		if h[0].Thread[0] != h[0].Agents[0] {
@@ -44,7 +45,7 @@ func TestConversation(t *testing.T) {
 		if answer.ID <= m.ID || answer.Sender != "admin" {
 			t.Errorf("the answer is %+v after %d", answer, m.ID)
 		}
-		h = w.recorder.Take()
+		h = w.take(t)
 		if len(h) != 2 || names(h[0].Thread) != "message message_from_admin" || names(h[0].Agents) != "message message_from_telegram" ||
 			names(h[1].Agents) != "thread_updated" || h[1].Except != "" {
 			t.Fatalf("an agent's message was published as %+v", h)
@@ -85,7 +86,7 @@ func TestRetryIsStoredAndPublishedOnce(t *testing.T) {
 		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
-		w.recorder.Take()
+		w.take(t)
 		p := chat.Post{ThreadID: id, Text: "bir", ClientID: "one"}
 		first, err := w.Post(t.Context(), v, p)
 		if err != nil {
@@ -96,8 +97,8 @@ func TestRetryIsStoredAndPublishedOnce(t *testing.T) {
 		if err != nil || again != first {
 			t.Errorf("the retry gave %+v, %v; the first was %+v", again, err, first)
 		}
-		h := w.recorder.Take()
-		if len(h) != 2 || h[0].MessageID != first.ID || h[0].Follows != 0 || h[1].MessageID != first.ID || h[1].Follows != -1 {
+		h := w.take(t)
+		if len(h) != 3 || h[0].MessageID != first.ID || h[0].Follows != 0 || !h[1].State || h[2].MessageID != first.ID || h[2].Follows != -1 {
 			t.Errorf("published %+v", h) // the repetition is only for processes that may have missed it
 		}
 		if w.Accepted() != 1 {
@@ -111,7 +112,7 @@ func TestOrderOfAckAndPublication(t *testing.T) {
 		w := newEnv(s, 10_000, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
-		w.recorder.Take()
+		w.take(t)
 		const n = 500
 		acked := make(chan int64, n)
 		for range n {
@@ -134,7 +135,10 @@ func TestOrderOfAckAndPublication(t *testing.T) {
 			}
 		}
 		last = 0
-		for _, p := range w.recorder.Take() {
+		for _, p := range w.take(t) {
+			if p.State {
+				continue
+			}
 			m := p.Thread[0].Payload.(chat.Message)
 			if m.ID <= last {
 				t.Fatalf("published %d after %d", m.ID, last)
@@ -152,7 +156,7 @@ func TestRights(t *testing.T) {
 		id := w.join(t, owner, "Ali")
 		w.join(t, stranger, "Veli")
 		m := w.post(t, owner, id, "mine")
-		w.recorder.Take()
+		w.take(t)
 		ctx := t.Context()
 		tries := map[string]func(a chat.Actor) error{
 			"post":    func(a chat.Actor) error { _, err := w.Post(ctx, a, chat.Post{ThreadID: id, Text: "x"}); return err },
@@ -181,7 +185,7 @@ func TestRights(t *testing.T) {
 				t.Errorf("%s by the thread's own visitor: %q", name, got)
 			}
 		}
-		if h := w.recorder.Take(); len(h) != 0 {
+		if h := w.take(t); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 		if all, _, err := w.History(ctx, agent, id, models.MessageQuery{}); err != nil || len(all) != 1 {
@@ -263,11 +267,11 @@ func TestRejoin(t *testing.T) {
 			}
 		}
 
-		w.recorder.Take()
+		w.take(t)
 		if err := w.Clear(ctx, agent, id); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.recorder.Take(); len(h) != 1 || h[0].ThreadID != id || wire(t, h[0].Thread) != wire(t, h[0].Agents) ||
+		if h := w.take(t); len(h) != 1 || h[0].ThreadID != id || wire(t, h[0].Thread) != wire(t, h[0].Agents) ||
 			!strings.Contains(wire(t, h[0].Agents), `{"thread_id":"`+id+`","kept":true}`) {
 			t.Errorf("clearing was published as %+v", h)
 		}
@@ -285,10 +289,10 @@ func TestRejoin(t *testing.T) {
 		if _, err := w.Rejoin(ctx, again, id); !errors.Is(err, chat.ErrThreadNotFound) {
 			t.Errorf("rejoin of a deleted thread: %v", err)
 		}
-		w.recorder.Take()
+		w.take(t)
 		w.post(t, again, id, "after") // as existing clients do
-		h := w.recorder.Take()
-		if len(h) != 2 || names(h[0].Agents) != "thread_created" || names(h[1].Agents) != "message message_from_visitor new_message_notification thread_updated" {
+		h := w.take(t)
+		if len(h) != 3 || names(h[0].Agents) != "thread_created" || names(h[1].Agents) != "message message_from_visitor new_message_notification" || !h[2].State {
 			t.Errorf("reopening was published as %+v", h)
 		}
 		// A socket that joined before the thread was deleted can still post.
@@ -347,7 +351,7 @@ func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ali")
 		m := w.post(t, v, id, "x")
-		w.recorder.Take()
+		w.take(t)
 		for _, c := range []struct {
 			who    chat.Actor
 			side   chat.Role
@@ -362,12 +366,12 @@ func TestTypingAndReadReachTheOtherSide(t *testing.T) {
 			if err := w.Read(ctx, c.who, id, m.ID); err != nil { // the mark does not move
 				t.Fatal(err)
 			}
-			h := w.recorder.Take()
-			if c.who.Role == chat.Agent { // the other consoles get an event of their own
+			h := w.take(t)
+			if c.who.Role == chat.Agent { // the other consoles get the state
 				last := h[len(h)-1]
-				payload, err := json.Marshal(last.Agents[0].Payload)
-				if want := `{"id":"` + id + `","unread_count":0}`; err != nil || len(last.Thread) != 0 || names(last.Agents) != "thread_updated" || last.Except != c.who.SocketID || string(payload) != want {
-					t.Errorf("the other agents got %+v with %s", last, payload)
+				payload := pick(t, last.Agents[0].Payload, "id", "unread_count")
+				if want := `{"id":"` + id + `","unread_count":0}`; len(last.Thread) != 0 || names(last.Agents) != "thread_updated" || !last.State || payload != want {
+					t.Errorf("the agents got %+v with %s", last, payload)
 				}
 				h = h[:len(h)-1]
 			}
@@ -388,10 +392,10 @@ func TestPresence(t *testing.T) {
 	w := newEnv(storetest.Open(t, "sqlite"), 10, 10)
 	v := visitorAt("v")
 	id := w.join(t, v, "Ali")
-	w.recorder.Take()
+	w.take(t)
 	published := func() string {
 		var out []string
-		for _, p := range w.recorder.Take() {
+		for _, p := range w.take(t) {
 			out = append(out, names(p.Agents))
 		}
 		return strings.Join(out, " ")
@@ -426,11 +430,11 @@ func TestClearIsPublished(t *testing.T) {
 		id := w.join(t, v, "Ali")
 		w.post(t, v, id, "x")
 		w.Arrived(v, id)
-		w.recorder.Take()
+		w.take(t)
 		if n, err := w.ClearAll(t.Context(), agent); n != 1 || err != nil {
 			t.Fatalf("cleared %d, %v", n, err)
 		}
-		h := w.recorder.Take()
+		h := w.take(t)
 		if len(h) != 2 || h[0].ThreadID != id || names(h[0].Thread) != "thread_cleared" || names(h[1].Agents) != "thread_cleared" {
 			t.Errorf("published %+v", h)
 		}

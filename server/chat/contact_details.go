@@ -31,7 +31,7 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 		return err
 	}
 	email, phone = strings.TrimSpace(email), strings.TrimSpace(phone)
-	u, patch := threadUpdated{ID: threadID}, models.ThreadPatch{}
+	var patch models.ThreadPatch
 	switch {
 	case email == "" && phone == "":
 		return apperr.Invalid("email", "Please leave an e-mail address or a phone number.")
@@ -43,10 +43,10 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 		return apperr.Invalid("phone_number", "The phone number holds a character that cannot be stored.")
 	}
 	if email != "" {
-		u.Email, patch.Email = &email, &email
+		patch.Email = &email
 	}
 	if phone != "" {
-		u.PhoneNumber, patch.PhoneNumber = &phone, &phone
+		patch.PhoneNumber = &phone
 	}
 	if err := s.mayStore(ctx, a, threadID, email, phone); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone s
 	if err != nil {
 		return s.notSaved(ctx, err)
 	}
-	s.publishUpdated(u, a.SocketID)
+	s.publishThread(t)
 	s.confirmContact(ctx, a, t, email, phone)
 	return nil
 }

@@ -47,6 +47,7 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	message := s.toWireOne(ctx, m)
 	edited := []*Event{{"message_edited", message}}
 	s.publisher.Publish(Publication{ThreadID: threadID, Thread: edited, Agents: edited})
+	s.publishCurrent(ctx, threadID) // it may be the last message
 	return message, nil
 }
 

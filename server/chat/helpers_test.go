@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -83,4 +84,26 @@ func code(err error) string {
 		return e.Code
 	}
 	return ""
+}
+
+// take returns what was published since the last call, including what follows an acknowledgement.
+func (w env) take(t *testing.T) []chat.Publication {
+	t.Helper()
+	if err := w.store.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return w.recorder.Take()
+}
+
+// pick returns fields of a payload as JSON.
+func pick(t *testing.T, payload any, fields ...string) string {
+	t.Helper()
+	all, some := map[string]any{}, map[string]any{}
+	if err := json.Unmarshal([]byte(wire(t, payload)), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range fields {
+		some[f] = all[f]
+	}
+	return wire(t, some)
 }

@@ -66,7 +66,7 @@ func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([
 	views := make([]ThreadView, len(threads))
 	ids := make([]string, len(threads))
 	for i, t := range threads {
-		views[i], ids[i] = s.view(t), t.ID
+		views[i], ids[i] = view(t), t.ID
 	}
 	for i, online := range s.online(ctx, ids) {
 		views[i].Online = online

@@ -97,7 +97,7 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%+v, %v", f, err)
 		}
 
-		w.recorder.Take()
+		w.take(t)
 		refused := func(w env, what string, i *chat.SignedIdentity) {
 			t.Helper()
 			v := visitorAt("x")
@@ -113,7 +113,7 @@ func TestIdentity(t *testing.T) {
 			refused(w, what, bad)
 		}
 		refused(newEnv(s, 9, 9), "no secret set", ayse)
-		if h := w.recorder.Take(); len(h) != 0 {
+		if h := w.take(t); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 

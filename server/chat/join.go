@@ -25,10 +25,11 @@ type Joined struct {
 	TeamReadID, TeamReceivedID int64 // newest messages that the team has read and received
 	Status                     string
 	Rating                     int64 // 0 = none
+	Rev                        int64
 }
 
 func joined(t models.Thread, resumed bool) Joined {
-	return Joined{ThreadID: t.ID, Resumed: resumed, TeamReadID: t.AgentReadID, TeamReceivedID: t.AgentReceivedID, Status: t.Status, Rating: t.Rating}
+	return Joined{ThreadID: t.ID, Resumed: resumed, TeamReadID: t.AgentReadID, TeamReceivedID: t.AgentReceivedID, Status: t.Status, Rating: t.Rating, Rev: t.Rev}
 }
 
 // Join opens or resumes a thread for a visitor. The caller then adds the socket to the thread's room and calls [Service.Arrived].
@@ -78,6 +79,15 @@ func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, err
 	return joined(t, false), nil
 }
 
+// Refresh reads the state of a joined thread again, for after the socket entered the thread's room: events of earlier changes were not
+// sent to it.
+func (s *Service) Refresh(ctx context.Context, j Joined) Joined {
+	if t, err := s.store.Thread(ctx, j.ThreadID); err == nil {
+		return joined(t, j.Resumed)
+	}
+	return j // it was deleted, or cannot be read: the clients learn of it otherwise
+}
+
 // resume lets a visitor join a stored thread and updates the profile.
 func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profile) (Joined, error) {
 	var patch models.ThreadPatch
@@ -108,12 +118,11 @@ func (s *Service) resume(ctx context.Context, a Actor, t models.Thread, p Profil
 		// Failing to store the profile must not prevent the visitor from joining.
 		if err := s.mayStore(ctx, a, t.ID, p.texts()...); err != nil {
 			s.log.DebugContext(ctx, "profile not stored", slog.Any("error", err))
-		} else if _, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
+		} else if updated, err := s.store.UpdateThread(ctx, t.ID, patch); err != nil {
 			s.log.WarnContext(ctx, "failed to store a profile", slog.Any("error", err))
-		} else if patch.DisplayName != nil || patch.PhoneNumber != nil || patch.PageURL != nil || patch.PageTitle != nil || patch.Email != nil {
-			s.publishUpdated(threadUpdated{
-				ID: t.ID, DisplayName: patch.DisplayName, PhoneNumber: patch.PhoneNumber, Email: patch.Email, PageURL: patch.PageURL, PageTitle: patch.PageTitle,
-			}, a.SocketID)
+		} else {
+			t = updated
+			s.publishThread(t)
 		}
 	}
 	if err := s.store.RecordAddress(ctx, t.ID, a.Address); err != nil {

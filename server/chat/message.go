@@ -31,6 +31,7 @@ type Message struct {
 	CreatedAt   Time   `json:"created_at"`
 	EditedAt    *Time  `json:"edited_at,omitempty"`
 	Reaction    string `json:"reaction,omitempty"` // the team's, an emoji
+	Rev         int64  `json:"rev,omitempty"`      // the thread's at the last edit or reaction
 	Attachment
 }
 
@@ -41,7 +42,7 @@ func ToWire(m models.Message) Message {
 		SenderType: m.SenderType, Sender: m.SenderType,
 		ContentType: m.ContentType, Type: m.ContentType,
 		ContentText: m.ContentText, FileURL: m.FileURL, FilePath: m.FileURL,
-		CreatedAt: Time(m.CreatedAt), Reaction: m.Reaction,
+		CreatedAt: Time(m.CreatedAt), Reaction: m.Reaction, Rev: m.Rev,
 	}
 	if m.EditedAt != nil {
 		at := Time(*m.EditedAt)

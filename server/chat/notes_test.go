@@ -19,18 +19,18 @@ func TestNotes(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		m := w.post(t, v, id, "hello")
-		w.recorder.Take()
+		w.take(t)
 		ada := chat.Actor{Role: chat.Agent, SocketID: "agent", Name: "ada"}
 		n, err := w.AddNote(t.Context(), ada, id, "she is a regular", "c1")
 		if err != nil || n.Text != "she is a regular" || n.AfterID != m.ID || n.Author != "ada" || n.ThreadID != id {
 			t.Fatalf("%+v, %v", n, err)
 		}
-		h := w.recorder.Take()
+		h := w.take(t)
 		if len(h) != 1 || h[0].ThreadID != "" || h[0].Thread != nil || names(h[0].Agents) != "note_added" || h[0].Except != "agent" ||
 			!strings.HasPrefix(wire(t, h[0].Agents[0].Payload), `{"note":{"id":`) {
 			t.Errorf("published %+v", h)
 		}
-		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || again != n || len(w.recorder.Take()) != 0 {
+		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || again != n || len(w.take(t)) != 0 {
 			t.Errorf("a retry: %+v, %v", again, err)
 		}
 		if list, err := w.Notes(t.Context(), ada, id); err != nil || len(list) != 1 || list[0] != n {
@@ -63,11 +63,11 @@ func TestNotes(t *testing.T) {
 		if err := w.DeleteNote(t.Context(), ada, id, n.ID+1); code(err) != apperr.CodeNotFound {
 			t.Errorf("a missing note: %v", err)
 		}
-		w.recorder.Take()
+		w.take(t)
 		if err := w.DeleteNote(t.Context(), ada, id, n.ID); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.recorder.Take(); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
+		if h := w.take(t); len(h) != 1 || h[0].Thread != nil || wire(t, h[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
 			t.Errorf("published %+v", h)
 		}
 	})
@@ -88,7 +88,7 @@ func TestOldNotesGo(t *testing.T) {
 		}
 		now = now.AddDate(0, 0, 2)
 		w.post(t, v, id, "young")
-		w.recorder.Take()
+		w.take(t)
 		if _, err := w.Sweep(t.Context(), 24*time.Hour); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestCanned(t *testing.T) {
 		if err != nil || c.ID == 0 {
 			t.Fatalf("%+v, %v", c, err)
 		}
-		if h := w.recorder.Take(); len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "canned_changed" || wire(t, h[0].Agents[0].Payload) != "{}" {
+		if h := w.take(t); len(h) != 1 || h[0].Thread != nil || names(h[0].Agents) != "canned_changed" || wire(t, h[0].Agents[0].Payload) != "{}" {
 			t.Errorf("published %+v", h)
 		}
 		for _, bad := range []chat.Canned{{Shortcut: "", Text: "x"}, {Shortcut: "a b", Text: "x"}, {Shortcut: "a/b", Text: "x"},
@@ -127,13 +127,13 @@ func TestCanned(t *testing.T) {
 				t.Errorf("%s: %v, %v", a.Role, listed, saved)
 			}
 		}
-		if h := w.recorder.Take(); len(h) != 0 {
+		if h := w.take(t); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 		if list, err := w.Canned(t.Context(), agent); err != nil || len(list) != 1 || list[0] != c {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if err := w.DeleteCanned(t.Context(), agent, c.ID); err != nil || names(w.recorder.Take()[0].Agents) != "canned_changed" {
+		if err := w.DeleteCanned(t.Context(), agent, c.ID); err != nil || names(w.take(t)[0].Agents) != "canned_changed" {
 			t.Errorf("%v", err)
 		}
 		if err := w.DeleteCanned(t.Context(), agent, c.ID); code(err) != apperr.CodeNotFound {

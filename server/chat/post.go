@@ -90,17 +90,13 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 		s.announceThread(r.Thread, "")
 	}
 	if r.Reopened {
-		s.publishStatus(threadUpdated{ID: r.Thread.ID, Status: r.Thread.Status})
+		s.publishStatus(r.Thread)
 	}
-	p := announcement(r.Message, r.Follows, m, r.Thread.DisplayName)
-	waits := threadUpdated{ID: r.Thread.ID, WaitingSince: &waitingSince{r.Thread.WaitingSince}}
-	if r.Waits && a.Role != Agent {
-		p.Agents = append(p.Agents, &Event{"thread_updated", waits})
-	}
+	p := announcement(r.Message, r.Follows, m, r.Thread)
 	p.Except, p.Then = a.SocketID, func() { done(m, nil) }
 	s.publisher.Publish(p)
-	if r.Waits && a.Role == Agent { // without Except: the agent's own console needs this event too
-		s.publishUpdated(waits, "")
+	if r.Waits && !r.Reopened {
+		s.publishThread(r.Thread)
 	}
 	if a.Role == Visitor && s.notifier != nil {
 		s.notifier.Notify(Notice{ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: noticeText(r.Message), ContentType: r.Message.ContentType})
@@ -110,7 +106,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 // repeated answers a message that was stored before. It is published again, because the process that stored it may have crashed before
 // publishing it, or the outcome of its commit was unknown; the broker does not deliver it to sockets that already received it.
 func (s *Service) repeated(a Actor, r models.Appended, m Message, then func()) {
-	p := announcement(r.Message, -1, m, r.Thread.DisplayName)
+	p := announcement(r.Message, -1, m, r.Thread)
 	p.Except, p.Then = a.SocketID, then
 	s.publisher.Publish(p)
 }

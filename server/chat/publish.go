@@ -40,7 +40,11 @@ type Publication struct {
 	Agents   []*Event // events for all agents
 	Except   string   // id of the socket that caused the events; it receives none of them
 	Volatile bool     // may be dropped for slow clients
-	Here     bool     // only for sockets of this process; other processes publish their own
+	// Rev is the thread's revision after the change, 0 if unknown. State means that the events hold the state of the thread at Rev, and are
+	// dropped where a newer one has been published.
+	Rev   int64
+	State bool
+	Here  bool // only for sockets of this process; other processes publish their own
 
 	// MessageID is set if the publication announces a message, and Follows is the id of the previous message in the thread, or -1 if
 	// that is unknown and the message may have been announced before. Each socket receives a thread's messages in the order of their
@@ -61,6 +65,7 @@ type threadCreated struct {
 	DisplayName string `json:"display_name"`
 	CreatedAt   Time   `json:"created_at"`
 	Status      string `json:"status"`
+	Rev         int64  `json:"rev"`
 }
 
 type newMessage struct {
@@ -68,6 +73,12 @@ type newMessage struct {
 	DisplayName string `json:"display_name"`
 	Preview     string `json:"message_preview"`
 	Timestamp   Time   `json:"timestamp"`
+
+	// The state of the thread after the message.
+	Status       string `json:"status"`
+	UnreadCount  int64  `json:"unread_count"`
+	WaitingSince *Time  `json:"waiting_since"`
+	Rev          int64  `json:"rev"`
 }
 
 type seen struct {
@@ -87,33 +98,39 @@ type readMark struct {
 	ThreadID string `json:"thread_id"`
 	LastID   int64  `json:"last_id"`
 	Reader   Role   `json:"reader"`
+	Rev      int64  `json:"rev"`
 }
 
 type deliveredMark struct {
 	ThreadID string `json:"thread_id"`
 	LastID   int64  `json:"last_id"`
 	By       string `json:"by"` // models.Visitor or models.Admin: the side whose client received it
+	Rev      int64  `json:"rev"`
 }
 
 type cleared struct {
 	ThreadID string `json:"thread_id"`
-	Kept     bool   `json:"kept,omitempty"` // only the messages were deleted, the thread still exists
+	Kept     bool   `json:"kept,omitempty"`    // only the messages were deleted, the thread still exists
+	LastID   int64  `json:"last_id,omitempty"` // the newest message that was deleted
+	Rev      int64  `json:"rev,omitempty"`
 }
 
 type deleted struct {
 	ThreadID string  `json:"thread_id"`
 	IDs      []int64 `json:"ids"`
+	Rev      int64   `json:"rev"`
 }
 
-// announcement returns the events for a stored message, under the current event name and the older one. shown is m in wire format, name
-// the visitor's.
-func announcement(m models.Message, follows int64, shown Message, name string) Publication {
+// announcement returns the events for a stored message, under the current event name and the older one. shown is m in wire format, t the
+// thread after the message.
+func announcement(m models.Message, follows int64, shown Message, t models.Thread) Publication {
 	message := &Event{"message", shown}
 	p := Publication{ThreadID: m.ThreadID, MessageID: m.ID, Follows: follows}
 	if m.SenderType == string(Visitor) {
 		p.Thread = []*Event{message}
 		p.Agents = []*Event{message, {"message_from_visitor", message.Payload}, {"new_message_notification", newMessage{
-			ThreadID: m.ThreadID, DisplayName: name, Preview: preview(m), Timestamp: Time(m.CreatedAt),
+			ThreadID: m.ThreadID, DisplayName: t.DisplayName, Preview: preview(m), Timestamp: Time(m.CreatedAt),
+			Status: t.Status, UnreadCount: t.UnreadCount, WaitingSince: optional(t.WaitingSince), Rev: t.Rev,
 		}}}
 	} else {
 		p.Thread = []*Event{message, {"message_from_admin", message.Payload}}
@@ -124,7 +141,7 @@ func announcement(m models.Message, follows int64, shown Message, name string) P
 
 func (s *Service) announceThread(t models.Thread, except string) {
 	s.publisher.Publish(Publication{Except: except, Agents: []*Event{{"thread_created", threadCreated{
-		ID: t.ID, DisplayName: t.DisplayName, CreatedAt: Time(t.CreatedAt), Status: t.Status,
+		ID: t.ID, DisplayName: t.DisplayName, CreatedAt: Time(t.CreatedAt), Status: t.Status, Rev: t.Rev,
 	}}}})
 }
 

@@ -26,9 +26,10 @@ func (s *Service) Rate(ctx context.Context, a Actor, threadID string, score int6
 	if err := s.mayStore(ctx, a, threadID, comment); err != nil {
 		return err
 	}
-	if _, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Rating: &score, RatingComment: &comment}); err != nil {
+	t, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Rating: &score, RatingComment: &comment})
+	if err != nil {
 		return s.notSaved(ctx, err)
 	}
-	s.publishUpdated(threadUpdated{ID: threadID, Rating: &score, RatingComment: &comment}, a.SocketID)
+	s.publishThread(t)
 	return nil
 }

@@ -22,7 +22,7 @@ func TestAway(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.Arrived(v, id)
-		w.recorder.Take()
+		w.take(t)
 		if err := w.SetAway(t.Context(), v, true); code(err) != apperr.CodeUnauthorized || w.Away() {
 			t.Errorf("a visitor sent the team home: %v", err)
 		}
@@ -31,7 +31,7 @@ func TestAway(t *testing.T) {
 				t.Fatalf("away %v, %v", w.Away(), err)
 			}
 		}
-		h := w.recorder.Take()
+		h := w.take(t)
 		const away = `{"away":true,"until":null,"typical_reply_seconds":null,"hours":false,"switched":true}`
 		if len(h) != 2 || names(h[0].Agents) != "team_status" || h[1].ThreadID != id || names(h[1].Thread) != "team_status" || wire(t, h[1].Thread[0].Payload) != away {
 			t.Fatalf("published %+v", h)
@@ -98,7 +98,7 @@ func TestOpeningHours(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.Arrived(v, id)
-		w.recorder.Take()
+		w.take(t)
 		at("2026-01-05T18:00:00Z")
 		const closed = `{"away":true,"until":"2026-01-06T09:00:00.000Z","typical_reply_seconds":null,"hours":true,"switched":false}`
 		stands(closed)

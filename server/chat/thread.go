@@ -18,6 +18,7 @@ type ThreadView struct {
 	LastActivityAt  Time   `json:"last_activity_at"`
 	LastMessage     string `json:"last_message"`
 	LastMessageTime *Time  `json:"last_message_time"`
+	LastMessageID   int64  `json:"last_message_id"`
 	LastSender      string `json:"last_sender"`
 	LastType        string `json:"last_type"`
 	MessageCount    int64  `json:"message_count"`
@@ -34,19 +35,19 @@ type ThreadView struct {
 	PageTitle         string `json:"page_title"`
 	Rating            int64  `json:"rating"` // 0 = none
 	RatingComment     string `json:"rating_comment"`
+	Rev               int64  `json:"rev"`
 }
 
-func (s *Service) view(t models.Thread) ThreadView {
-	v := ThreadView{
+func view(t models.Thread) ThreadView {
+	return ThreadView{
 		ID: t.ID, UserID: t.UserID, DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Status: t.Status,
 		CreatedAt: Time(t.CreatedAt), LastActivity: Time(t.LastActivity), LastActivityAt: Time(t.LastActivity),
 		LastMessage: t.LastMessage, LastSender: t.LastSender, LastType: t.LastType, MessageCount: t.MessageCount, UnreadCount: t.UnreadCount,
 		PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
-		Blocked: s.store.Blocked(t.ID, ""), LastMessageTime: optional(t.LastMessageAt),
+		Blocked: t.Blocked, LastMessageTime: optional(t.LastMessageAt), LastMessageID: t.LastMessageID,
 		VisitorReceivedID: t.VisitorReceivedID, WaitingSince: optional(t.WaitingSince),
-		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment,
+		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment, Rev: t.Rev,
 	}
-	return v
 }
 
 // ValidThreadID reports whether id is a thread id: a UUID in canonical lower-case form (RFC 9562 §4).

@@ -2,32 +2,19 @@ package chat
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
+	"log/slog"
 	"time"
 
 	"sohbet/models"
 	"sohbet/server/apperr"
 )
 
-// threadUpdated is the payload of "thread_updated". It contains only the fields that changed.
+// threadUpdated is the payload of "thread_updated": the whole thread object, except for whether the visitor is online.
 type threadUpdated struct {
-	ID            string        `json:"id"`
-	Status        string        `json:"status,omitempty"`
-	DisplayName   *string       `json:"display_name,omitempty"`
-	PhoneNumber   *string       `json:"phone_number,omitempty"`
-	Email         *string       `json:"email,omitempty"`
-	PageURL       *string       `json:"page_url,omitempty"`
-	PageTitle     *string       `json:"page_title,omitempty"`
-	Rating        *int64        `json:"rating,omitempty"`
-	RatingComment *string       `json:"rating_comment,omitempty"`
-	WaitingSince  *waitingSince `json:"waiting_since,omitempty"`
-	UnreadCount   *int64        `json:"unread_count,omitempty"`
+	ThreadView
+	Online *bool `json:"online,omitempty"` // hides the one of ThreadView
 }
-
-// waitingSince is a time, or null when no visitor message waits for an answer.
-type waitingSince struct{ at *time.Time }
-
-func (w waitingSince) MarshalJSON() ([]byte, error) { return json.Marshal(optional(w.at)) }
 
 // optional converts a time that may be null.
 func optional(at *time.Time) *Time {
@@ -38,13 +25,30 @@ func optional(at *time.Time) *Time {
 	return &t
 }
 
-func (s *Service) publishUpdated(u threadUpdated, except string) {
-	s.publisher.Publish(Publication{Except: except, Agents: []*Event{{"thread_updated", u}}})
+// publishThread sends agents the state of a thread.
+func (s *Service) publishThread(t models.Thread) {
+	s.publisher.Publish(Publication{ThreadID: t.ID, Rev: t.Rev, State: true, Agents: []*Event{threadEvent(t)}})
+}
+
+func threadEvent(t models.Thread) *Event {
+	return &Event{"thread_updated", threadUpdated{ThreadView: view(t)}}
+}
+
+// publishCurrent is like publishThread, and reads the thread.
+func (s *Service) publishCurrent(ctx context.Context, threadID string) {
+	t, err := s.store.Thread(ctx, threadID)
+	switch {
+	case err == nil:
+		s.publishThread(t)
+	case !errors.Is(err, models.ErrNotFound):
+		s.log.WarnContext(ctx, "failed to read a changed thread", slog.Any("error", err))
+	}
 }
 
 type threadStatus struct {
 	ThreadID string `json:"thread_id"`
 	Status   string `json:"status"`
+	Rev      int64  `json:"rev"`
 }
 
 // SetStatus closes or reopens a thread: status is models.StatusActive or models.StatusClosed. It emits "thread_updated" to agents and
@@ -70,17 +74,12 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 	if err != nil {
 		return Public(err)
 	}
-	u := threadUpdated{ID: threadID, Status: status}
-	if t.WaitingSince != nil && updated.WaitingSince == nil {
-		u.WaitingSince = &waitingSince{}
-	}
-	s.publishStatus(u)
+	s.publishStatus(updated)
 	return nil
 }
 
-func (s *Service) publishStatus(u threadUpdated) {
+func (s *Service) publishStatus(t models.Thread) {
 	s.publisher.Publish(Publication{
-		ThreadID: u.ID, Thread: []*Event{{"thread_status", threadStatus{u.ID, u.Status}}},
-		Agents: []*Event{{"thread_updated", u}},
+		ThreadID: t.ID, Rev: t.Rev, State: true, Thread: []*Event{{"thread_status", threadStatus{t.ID, t.Status, t.Rev}}}, Agents: []*Event{threadEvent(t)},
 	})
 }

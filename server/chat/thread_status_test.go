@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func TestSetStatus(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "hello")
-		w.recorder.Take()
+		w.take(t)
 		if err := w.SetStatus(t.Context(), v, id, models.StatusClosed); code(err) != apperr.CodeUnauthorized {
 			t.Errorf("a visitor closed it: %v", err)
 		}
@@ -39,27 +40,25 @@ func TestSetStatus(t *testing.T) {
 		if err := w.SetStatus(t.Context(), operator, "01890000-0000-4000-8000-000000000000", models.StatusClosed); code(err) != apperr.CodeNotFound {
 			t.Errorf("a missing thread: %v", err)
 		}
-		published := func(status string, first bool) {
+		published := func(status string) {
 			t.Helper()
-			h := w.recorder.Take()
+			h := w.take(t)
 			if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "thread_status" || names(h[0].Agents) != "thread_updated" {
 				t.Fatalf("published %+v", h)
 			}
-			want := `{"thread_id":"` + id + `","status":"` + status + `"} {"id":"` + id + `","status":"` + status + `"}`
-			if first {
-				want = strings.TrimSuffix(want, "}") + `,"waiting_since":null}` // no answer is expected any more
-			}
-			if got := wire(t, h[0].Thread[0].Payload) + " " + wire(t, h[0].Agents[0].Payload); got != want {
+			rev := strconv.FormatInt(h[0].Rev, 10)
+			want := `{"thread_id":"` + id + `","status":"` + status + `","rev":` + rev + `} {"id":"` + id + `","rev":` + rev + `,"status":"` + status + `","waiting_since":null}`
+			if got := wire(t, h[0].Thread[0].Payload) + " " + pick(t, h[0].Agents[0].Payload, "id", "rev", "status", "waiting_since"); got != want {
 				t.Errorf("published %s, want %s", got, want)
 			}
 		}
-		for i, status := range []string{models.StatusClosed, models.StatusActive, models.StatusClosed} {
+		for _, status := range []string{models.StatusClosed, models.StatusActive, models.StatusClosed} {
 			for range 2 { // the second call changes nothing
 				if err := w.SetStatus(t.Context(), operator, id, status); err != nil {
 					t.Fatal(err)
 				}
 			}
-			published(status, i == 0)
+			published(status)
 		}
 		list, err := w.Threads(t.Context(), agent, models.ThreadQuery{Status: models.StatusClosed})
 		if err != nil || len(list) != 1 || list[0].Status != models.StatusClosed {
@@ -67,7 +66,7 @@ func TestSetStatus(t *testing.T) {
 		}
 		// The visitor writes again.
 		w.post(t, v, id, "one thing more")
-		h := w.recorder.Take()
+		h := w.take(t)
 		if len(h) != 2 || names(h[0].Agents) != "thread_updated" || names(h[1].Thread) != "message" {
 			t.Errorf("published %+v", h)
 		}
@@ -84,7 +83,7 @@ func TestEdit(t *testing.T) {
 		if text, err := json.Marshal(ours); err != nil || strings.Contains(string(text), "edited_at") {
 			t.Errorf("before: %s, %v", text, err)
 		}
-		w.recorder.Take()
+		w.take(t)
 		for name, c := range map[string]struct {
 			actor  chat.Actor
 			thread string
@@ -105,7 +104,7 @@ func TestEdit(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if h := w.recorder.Take(); len(h) != 0 {
+		if h := w.take(t); len(h) != 0 {
 			t.Errorf("refused calls published %+v", h)
 		}
 		for range 2 { // the second call changes nothing
@@ -114,8 +113,8 @@ func TestEdit(t *testing.T) {
 				t.Fatalf("%+v, %v", m, err)
 			}
 		}
-		h := w.recorder.Take()
-		if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "message_edited" || h[0].Thread[0] != h[0].Agents[0] {
+		h := w.take(t)
+		if len(h) != 2 || h[0].ThreadID != id || names(h[0].Thread) != "message_edited" || h[0].Thread[0] != h[0].Agents[0] || !h[1].State {
 			t.Fatalf("published %+v", h)
 		}
 		text, err := json.Marshal(h[0].Thread[0].Payload)

@@ -33,18 +33,16 @@ func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int
 	if lastID <= 0 {
 		return apperr.Invalid("last_id", "last_id must be the id of a message.")
 	}
-	moved, err := s.store.MarkRead(ctx, threadID, a.side(), lastID)
+	t, moved, err := s.store.MarkRead(ctx, threadID, a.side(), lastID)
 	if err != nil {
 		return Public(err)
 	}
 	if !moved {
 		return nil
 	}
-	s.publishToOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role}}, false)
+	s.publishToOtherSide(a, threadID, &Event{"read", readMark{ThreadID: threadID, LastID: lastID, Reader: a.Role, Rev: t.Rev}}, false)
 	if a.Role == Agent { // the message counts as read on all consoles
-		if t, err := s.store.Thread(ctx, threadID); err == nil {
-			s.publishUpdated(threadUpdated{ID: threadID, UnreadCount: &t.UnreadCount}, a.SocketID)
-		}
+		s.publishThread(t)
 	}
 	return nil
 }
@@ -58,12 +56,16 @@ func (s *Service) Delivered(ctx context.Context, a Actor, threadID string, lastI
 	if lastID <= 0 {
 		return apperr.Invalid("last_id", "last_id must be the id of a message.")
 	}
-	mark, moved, err := s.store.MarkReceived(ctx, threadID, a.side(), lastID)
+	t, moved, err := s.store.MarkReceived(ctx, threadID, a.side(), lastID)
 	if err != nil {
 		return Public(err)
 	}
 	if moved {
-		s.publishToOtherSide(a, threadID, &Event{"delivered", deliveredMark{ThreadID: threadID, LastID: mark, By: a.side()}}, false)
+		mark := t.VisitorReceivedID
+		if a.Role != Visitor {
+			mark = t.AgentReceivedID
+		}
+		s.publishToOtherSide(a, threadID, &Event{"delivered", deliveredMark{ThreadID: threadID, LastID: mark, By: a.side(), Rev: t.Rev}}, false)
 	}
 	return nil
 }

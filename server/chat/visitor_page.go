@@ -74,8 +74,8 @@ func (s *Service) notePage(ctx context.Context, key pageKey, p page) error {
 		if err := s.mayStore(ctx, Actor{Role: Visitor, Address: p.address}, key.thread, p.url, p.title); err != nil {
 			return err
 		}
-		if _, err = s.store.UpdateThread(ctx, key.thread, models.ThreadPatch{PageURL: &p.url, PageTitle: &p.title}); err == nil {
-			s.publishUpdated(threadUpdated{ID: key.thread, PageURL: &p.url, PageTitle: &p.title}, key.socket)
+		if t, err = s.store.UpdateThread(ctx, key.thread, models.ThreadPatch{PageURL: &p.url, PageTitle: &p.title}); err == nil {
+			s.publishThread(t)
 		}
 	}
 	if err != nil {

@@ -158,7 +158,7 @@ function receive(message) {
   if (message.client_id) outbox.acknowledge(message.client_id, message);
   const watched = open && openThread.messageList.watched;
   const unknown = !threads.get(id);
-  threads.message(message, { watched });
+  threads.message(message);
   if (message.sender_type === 'visitor') {
     visitors.update(id, false);
     deleting.keep(id);
@@ -169,7 +169,7 @@ function receive(message) {
 }
 
 for (const event of /** @type {const} */ (['message', 'message_from_visitor', 'message_from_telegram', 'message_from_admin'])) connection.on(event, receive);
-connection.on('new_message_notification', ({ thread_id: id, display_name: who }) => { if (who) threads.patch(id, { name: who }, { add: true }); });
+connection.on('new_message_notification', (told) => threads.notified(told, { watched: told.thread_id === openThread.current && openThread.messageList.watched }));
 // A conversation enters the list with its first message; before that, thread_created only means that a visitor opened the page.
 for (const [event, online] of /** @type {const} */ ([['visitor_online', true], ['user_online', true], ['user_offline', false]])) {
   connection.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
@@ -177,31 +177,25 @@ for (const [event, online] of /** @type {const} */ ([['visitor_online', true], [
   });
 }
 connection.on('typing', ({ thread_id: id, sender_type: from, typing: on }) => { if (from === 'visitor') visitors.update(id, on); });
-connection.on('read', ({ thread_id: id, last_id: last, reader }) => threads.patch(id, reader === 'visitor' ? { readByVisitor: last } : { unread: 0 }));
-connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.patch(id, { receivedByVisitor: last }); });
+connection.on('read', ({ thread_id: id, last_id: last, reader }) => { if (reader === 'visitor') threads.marked(id, 'readByVisitor', last); });
+connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.marked(id, 'receivedByVisitor', last); });
 // The retention period of some messages has ended.
 connection.on('messages_deleted', ({ thread_id: id, ids }) => {
   if (id === openThread.current) openThread.messageList.drop(ids);
   refreshSoon();
 });
 connection.on('thread_updated', (told) => threads.updated(told));
-connection.on('message_reaction', (message) => { if (message.thread_id === openThread.current) openThread.messageList.edit(message); });
-connection.on('message_edited', (message) => {
-  if (message.thread_id === openThread.current) openThread.messageList.edit(message);
-  refreshSoon(); // the list may show it as the last message
-});
+for (const event of /** @type {const} */ (['message_edited', 'message_reaction'])) {
+  connection.on(event, (message) => { if (message.thread_id === openThread.current) openThread.messageList.edit(message); });
+}
 // A conversation was emptied (`kept`) or deleted, here or by another agent; without an id, all were deleted.
-connection.on('thread_cleared', ({ thread_id: id, kept }) => {
-  if (!id) {
-    clearedAll();
-    return;
+connection.on('thread_cleared', ({ thread_id: id, kept, last_id: last = Infinity, rev = 0 }) => {
+  if (!id) clearedAll();
+  else if (kept || rev && (threads.get(id)?.rev ?? 0) > rev) openThread.emptied(id, last); // or it was created again since
+  else {
+    deleting.forget(id);
+    openThread.forget(id, rev);
   }
-  if (kept) {
-    openThread.emptied(id);
-    return;
-  }
-  deleting.forget(id);
-  openThread.forget(id);
 });
 connection.on('message_undelivered', (row) => undelivered.take(row));
 connection.on('channel_state', (state) => undelivered.channel(state));
@@ -209,7 +203,7 @@ connection.on('canned_changed', () => canned.load().catch(() => { /* loaded at t
 outbox.addEventListener('sent', ({ detail: { item, message } }) => {
   if (!message || !isNew(message)) return;
   if (item.thread_id === openThread.current) openThread.messageList.add([message]);
-  threads.message(message, { watched: true });
+  threads.message(message);
 });
 
 let refreshTimer = 0;

@@ -104,7 +104,11 @@ async function join() {
   messageHistory.turnTo(answer.thread_id);
   // In a new conversation there are no older messages that may have been read elsewhere.
   remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id) });
-  Object.assign(situation, { blocked: false, closed: answer.status === 'closed', rating: answer.rating });
+  Object.assign(situation, { blocked: false, rating: answer.rating });
+  if (answer.thread_id !== had || answer.rev >= statusRev) {
+    situation.closed = answer.status === 'closed';
+    statusRev = answer.rev;
+  }
   showTeam(answer.team);
   await messageHistory.catchUp();
   messageList.read(Number(me.read));
@@ -178,6 +182,8 @@ function receive(message) {
   if (store.get('sound')) ring();
 }
 let lastReceived = 0;
+let statusRev = 0; // revisions of the thread, below which events are outdated
+let blockedRev = 0;
 let badged = 0;
 const ring = () => import('./lib/notification-sound.js').then((sound) => sound.ring(), () => { /* no sound then */ });
 
@@ -202,8 +208,9 @@ connection.on('read', ({ thread_id: thread, last_id: lastID, reader }) => {
 for (const event of /** @type {const} */ (['message_edited', 'message_reaction'])) connection.on(event, (message) => { if (message.thread_id === me?.thread) messageList.edit(message); });
 connection.on('delivered', ({ thread_id: thread, last_id: lastID, by }) => { if (thread === me?.thread && by !== 'visitor') messageList.delivered(lastID); });
 connection.on('team_status', showTeam);
-connection.on('thread_status', ({ thread_id: thread, status }) => {
-  if (thread !== me?.thread) return;
+connection.on('thread_status', ({ thread_id: thread, status, rev }) => {
+  if (thread !== me?.thread || rev < statusRev) return;
+  statusRev = rev;
   situation.closed = status === 'closed';
   situation.rating = situation.closed ? situation.rating : 0;
   promptArea.refresh();
@@ -211,14 +218,19 @@ connection.on('thread_status', ({ thread_id: thread, status }) => {
 // The retention period of some messages has ended.
 connection.on('messages_deleted', ({ thread_id: thread, ids }) => { if (thread === me?.thread) messageList.drop(ids); });
 // An agent deleted the conversation. Its id remains valid: the next message creates it again.
-connection.on('thread_cleared', ({ thread_id: thread }) => { if (thread === me?.thread) startOver(); });
+connection.on('thread_cleared', ({ thread_id: thread, last_id: last = Infinity }) => {
+  if (thread !== me?.thread) return;
+  if (messageList.lastID > last) messageList.dropBetween(0, last, []); // written after the deletion
+  else startOver();
+});
 connection.addEventListener('state', showState);
 connection.addEventListener('ready', () => {
   outbox.flush();
   sendRead();
 });
-connection.on('thread_blocked', ({ thread_id: thread, blocked }) => {
-  if (thread !== me?.thread) return;
+connection.on('thread_blocked', ({ thread_id: thread, blocked, rev }) => {
+  if (thread !== me?.thread || rev && rev < blockedRev) return;
+  blockedRev = rev;
   setBlocked(blocked);
   if (!blocked) connection.rejoin();
 });

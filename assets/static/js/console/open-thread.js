@@ -128,10 +128,13 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     }
   }
 
-  /** All messages of a conversation were deleted. @param {string} id */
-  emptied(id) {
-    this.#threads.emptied(id);
+  /** The messages of a conversation up to an id were deleted. @param {string} id @param {number} upTo */
+  emptied(id, upTo) {
     if (id !== this.current) return;
+    if (this.messageList.lastID > upTo) {
+      this.messageList.dropBetween(0, upTo, []);
+      return;
+    }
     this.messageList.reset();
     this.messageHistory.turnTo(null);
     this.messageHistory.turnTo(id);
@@ -139,11 +142,11 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     this.#turned();
   }
 
-  /** The conversation was deleted. @param {string} id */
-  forget(id) {
+  /** The conversation was deleted, at a revision if it is known. @param {string} id */
+  forget(id, rev = 0) {
     for (const kind of ['draft', 'note']) this.#drafts.remove(`${kind}.${id}`);
     for (const item of this.#outbox.items) if (item.thread_id === id) this.#outbox.drop(item.client_id);
-    this.#threads.remove(id);
+    this.#threads.remove(id, rev);
     if (id === this.current) this.close();
   }
 

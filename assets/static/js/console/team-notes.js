@@ -11,6 +11,8 @@ export class Notes {
   #connection;
   /** @type {Map<number, Protocol.Note>} */
   #here = new Map(); // notes of the open conversation, by id
+  /** @type {Set<number>} */
+  #gone = new Set(); // deleted notes, of which an older event may still arrive
 
   /** @param {OpenThread} openThread @param {Connection} connection @param {(error: unknown) => void} failed called when a note could not be deleted */
   constructor(openThread, connection, failed) {
@@ -35,7 +37,7 @@ export class Notes {
 
   /** @param {Protocol.Note} note */
   add(note) {
-    if (note.thread_id !== this.#openThread.current || this.#here.has(note.id)) return;
+    if (note.thread_id !== this.#openThread.current || this.#here.has(note.id) || this.#gone.has(note.id)) return;
     this.#here.set(note.id, note);
     const at = parse(note.created_at) ?? new Date();
     this.#openThread.messageList.put(`note-${note.id}`, { after: note.after_id, order: note.id, at, draw: () => this.#draw(note, at) });
@@ -43,6 +45,7 @@ export class Notes {
 
   /** @param {number} id */
   #drop(id) {
+    this.#gone.add(id);
     this.#here.delete(id);
     this.#openThread.messageList.withdraw(`note-${id}`);
   }

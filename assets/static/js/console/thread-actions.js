@@ -21,13 +21,12 @@ export function errorText(session, error, otherwise) {
  * @param {Parts} parts
  * @param {(text: string) => void} say shows an error
  */
-export async function toggleClosed({ openThread, threads, connection, session }, say) {
+export async function toggleClosed({ openThread, connection, session }, say) {
   const { thread } = openThread;
   if (!thread) return;
   const status = thread.status === 'closed' ? 'active' : 'closed';
   try {
     await connection.request('set_status', { thread_id: thread.id, status });
-    threads.patch(thread.id, { status, ...(status === 'closed' && { waiting: null }) });
   } catch (error) {
     say(errorText(session, error, 'console.block_failed'));
   }
@@ -39,14 +38,13 @@ export async function block({ openThread, threads, session }) {
   if (!id) return;
   const on = !threads.get(id)?.blocked;
   const problem = (/** @type {unknown} */ error) => errorText(session, error, 'console.block_failed');
-  const done = await confirm(on ? {
+  await confirm(on ? {
     title: t('console.block_title', { name: openThread.name(id) }), text: t('console.block_text'), yes: t('console.block'), option: t('console.block_address'),
     act: (address) => post('api/threads/block', { thread_id: id, address }), problem,
   } : {
     title: t('console.unblock_title', { name: openThread.name(id) }), text: t('console.unblock_text'), yes: t('console.unblock'),
     act: () => post('api/threads/unblock', { thread_id: id }), problem,
   });
-  if (done) threads.patch(id, { blocked: on });
 }
 
 /** The dialog for saving the open conversation as a file. @param {Pick<Parts, 'openThread' | 'session'>} parts */

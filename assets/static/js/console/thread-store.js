@@ -26,6 +26,7 @@ function fromAPI(row) {
     lastAt: parse(row.last_message_time) ?? parse(row.created_at) ?? new Date(),
     lastType: row.last_type || 'text',
     lastFrom: row.last_sender || '',
+    lastID: Number(row.last_message_id) || 0,
     messages: Number(row.message_count) || 0,
     unread: Number(row.unread_count) || 0,
     waiting: parse(row.waiting_since),
@@ -36,14 +37,27 @@ function fromAPI(row) {
     ratingComment: row.rating_comment || '',
     readByVisitor: Number(row.visitor_read_id) || 0,
     receivedByVisitor: Number(row.visitor_received_id) || 0,
+    rev: Number(row.rev) || 0,
+    stateRev: Number(row.rev) || 0, // of status, unread and waiting, which notifications of messages change as well
   };
 }
 
-/** The names in the API of the fields that the event thread_updated changes. @type {{[Name in keyof Protocol.ServerEvents['thread_updated']]: keyof Thread}} */
-const UPDATED = {
-  id: 'id', status: 'status', blocked: 'blocked', display_name: 'name', phone_number: 'phone', email: 'email', page_url: 'page', page_title: 'pageTitle',
-  rating: 'rating', rating_comment: 'ratingComment', waiting_since: 'waiting', unread_count: 'unread',
-};
+/**
+ * What is known of a conversation after it was read from the API, or an event held it, which may be older than what is known.
+ * @param {Thread | undefined} known @param {Thread} read
+ */
+function merge(known, read) {
+  if (!known) return read;
+  const { lastID, last, lastAt, lastType, lastFrom, messages, status, unread, waiting, stateRev } = known;
+  return {
+    ...(read.rev < known.rev ? known : read),
+    ...(read.rev < known.rev || read.lastID < lastID) && { lastID, last, lastAt, lastType, lastFrom, messages },
+    ...read.stateRev < stateRev ? { status, unread, waiting, stateRev } : { status: read.status, unread: read.unread, waiting: read.waiting, stateRev: read.stateRev },
+    online: read.online,
+    readByVisitor: Math.max(known.readByVisitor, read.readByVisitor),
+    receivedByVisitor: Math.max(known.receivedByVisitor, read.receivedByVisitor),
+  };
+}
 
 /** @type {Record<Filter, (thread: Thread) => boolean>} */
 const BELONGS = {
@@ -77,6 +91,8 @@ export class ThreadStore extends EventTarget {
   #recountTimer = 0;
   /** @type {Set<string>} */
   #hidden = new Set();
+  /** The revisions at which conversations were deleted. @type {Map<string, number>} */
+  #gone = new Map();
   /** @type {'loading' | 'ready' | 'failed'} */
   state = 'loading';
   /** Why loading failed. @type {unknown} */
@@ -232,7 +248,10 @@ export class ThreadStore extends EventTarget {
 
   /** @param {Row[]} rows */
   #keep(rows) {
-    for (const row of rows) this.#map.set(row.id, { ...this.#map.get(row.id), ...fromAPI(row) });
+    for (const row of rows) {
+      if (row.rev && row.rev <= (this.#gone.get(row.id) ?? 0)) continue; // read before it was deleted
+      this.#map.set(row.id, merge(this.#map.get(row.id), fromAPI(row)));
+    }
   }
 
   /** Refreshes the counts after a short delay, once for several changes. */
@@ -263,34 +282,39 @@ export class ThreadStore extends EventTarget {
     this.#changed();
   }
 
+  /** Moves a mark, which only grows. @param {string} id @param {'readByVisitor' | 'receivedByVisitor'} mark @param {number} last */
+  marked(id, mark, last) {
+    const known = this.#map.get(id);
+    if (known && last > known[mark]) this.patch(id, { [mark]: last });
+  }
+
   /** Applies the event thread_updated. @param {Protocol.ServerEvents['thread_updated']} changes */
   updated(changes) {
-    const { id } = changes;
-    const converted = fromAPI(changes);
-    const fields = Object.fromEntries(Object.entries(UPDATED).filter(([name]) => name in changes).map(([, name]) => [name, converted[name]]));
-    if (this.#map.has(id)) this.patch(id, fields);
+    const known = this.#map.get(changes.id);
+    if (known) this.patch(changes.id, merge(known, { ...fromAPI(changes), online: known.online }));
     else this.recount();
   }
 
-  /** Applies a new message. `watched`: it is visible in this console. @param {Protocol.Message} message @param {{watched: boolean}} how */
-  message(message, { watched }) {
+  /**
+   * Applies the event new_message_notification. `watched`: the message is visible in this console.
+   * @param {Protocol.ServerEvents['new_message_notification']} told @param {{watched: boolean}} how
+   */
+  notified({ thread_id: id, display_name: name, status, unread_count: unread, waiting_since: waiting, rev }, { watched }) {
+    const state = rev >= (this.#map.get(id)?.stateRev ?? 0) && { status, unread: watched ? 0 : unread, waiting: parse(waiting), stateRev: rev };
+    this.patch(id, { ...(name && { name }), ...state }, { add: true });
+  }
+
+  /** Applies a new message. @param {Protocol.Message} message */
+  message(message) {
     const id = message.thread_id;
     const known = this.#map.get(id);
     const at = parse(message.created_at) ?? new Date();
-    const fromVisitor = message.sender_type === 'visitor';
-    const answered = !fromVisitor && message.sender_type !== 'system';
     this.patch(id, {
-      last: message.content_text, lastType: message.content_type, lastFrom: message.sender_type,
-      lastAt: at, messages: (known?.messages ?? 0) + 1,
-      unread: fromVisitor && !watched ? (known?.unread ?? 0) + 1 : (known?.unread ?? 0),
-      ...(fromVisitor && { online: true, seen: at, status: 'active', waiting: known?.waiting ?? at }),
-      ...(answered && { waiting: null }),
+      ...message.id > (known?.lastID ?? 0) && {
+        lastID: message.id, last: message.content_text, lastType: message.content_type, lastFrom: message.sender_type, lastAt: at, messages: (known?.messages ?? 0) + 1,
+      },
+      ...(message.sender_type === 'visitor') && { online: true, seen: at },
     }, { add: true });
-  }
-
-  /** All messages of a conversation were deleted; the conversation stays in the list. @param {string} id */
-  emptied(id) {
-    if (this.#map.has(id)) this.patch(id, { last: '', lastType: 'text', lastFrom: '', messages: 0, unread: 0, waiting: null });
   }
 
   /** Hides a conversation that is about to be deleted, or shows it again. @param {string} id @param {boolean} on */
@@ -299,9 +323,10 @@ export class ThreadStore extends EventTarget {
     this.#changed();
   }
 
-  /** @param {string} id */
-  remove(id) {
+  /** A conversation was deleted at this revision; 0 = unknown. @param {string} id @param {number} rev */
+  remove(id, rev) {
     this.#hidden.delete(id);
+    if (rev) this.#gone.set(id, rev);
     if (!this.#map.delete(id)) return;
     this.recount();
     this.#changed();

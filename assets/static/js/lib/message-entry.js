@@ -27,6 +27,7 @@ export const FILE_TEXTS = { image: 'talk.picture', audio: 'talk.voice', file: 't
  * @property {Date} at
  * @property {boolean} [edited]
  * @property {string} [reaction]
+ * @property {number} [rev] the thread's revision at the last edit or reaction
  * @property {'' | 'waiting' | 'sending' | 'failed' | 'sent' | 'delivered' | 'read'} state of an own message
  * @property {string} [code] of the error, if failed
  * @property {Node | null} [below] a node below the message
@@ -62,7 +63,7 @@ export const entryOf = (message, own, state) => ({
   id: message.id, clientID: message.client_id, n: 0, own, system: message.sender_type === 'system',
   text: message.content_text, type: message.content_type, url: message.file_url,
   file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
-  at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, state, node: null,
+  at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, rev: message.rev, state, node: null,
 });
 
 /** @param {Item} item @param {Entry['state']} state @param {string | undefined} code @returns {Entry} */

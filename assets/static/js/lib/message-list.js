@@ -179,7 +179,9 @@ export class MessageList extends FollowEnd {
 
   /** @param {Entry} known @param {Protocol.Message} message */
   #edit(known, message) {
-    const { content_text: text, reaction } = message;
+    const { content_text: text, reaction, rev = 0 } = message;
+    if (rev < (known.rev ?? 0)) return; // it was read, or an event of it sent, before a later change
+    known.rev = rev;
     if (reaction !== known.reaction) {
       known.reaction = reaction;
       this.#progress(known);
