@@ -16,6 +16,7 @@ func TestPackets(t *testing.T) {
 			First: realtime.Group{Room: "thread:x", Frames: []realtime.Frame{message, older}, Only: 2}, Except: "socket", Volatile: true,
 			Second: realtime.Group{Room: "agents", Frames: []realtime.Frame{message}},
 		}}},
+		"state":   {kind: kindDelivery, from: 7, sequence: 2, delivery: Delivery{Thread: thread, Rev: 1 << 45, State: true}},
 		"nothing": {kind: kindDelivery},
 	} {
 		data := p.encode(nil)
