@@ -125,6 +125,9 @@ type Thread struct {
 	PageTitle         string `gorm:"column:sealed_page_title"`
 	Browser           string // a name such as "Firefox 140"
 	Platform          string // a name such as "Android"
+
+	ClearedUntil int64      // messages up to this id are deleted; their rows may still exist
+	DeletedAt    *time.Time // set: the thread is deleted; no function returns it
 }
 
 // LastMessageRunes is the maximum length of LastMessage in runes.

@@ -20,7 +20,7 @@ func (s *Store) SetReaction(ctx context.Context, threadID string, id int64, reac
 			return err
 		}
 		m = Message{}
-		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Take(&m).Error; err != nil {
+		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Where(visible).Take(&m).Error; err != nil {
 			return err
 		}
 		return tx.Model(&Message{}).Where("id = ?", id).Update("reaction", reaction).Error

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -10,7 +11,7 @@ import (
 )
 
 const (
-	expireBatch = 500 // messages per transaction
+	expireBatch = 500 // messages per transaction, at most
 	emptyBatch  = 100 // threads per transaction
 )
 
@@ -25,8 +26,9 @@ type Expired struct {
 // there may be others; call it again after a pause for other writers.
 func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired, more bool, err error) {
 	var found []Message
+	size := s.expiring.rows()
 	err = database.Retry(ctx, func() error { // also reads thread_id, so that threads can be locked before their messages
-		return s.expiredQuery(ctx, before).Find(&found).Error
+		return s.expiredQuery(ctx, before, size).Find(&found).Error
 	})
 	if err != nil || len(found) == 0 {
 		return nil, false, s.failed("find old messages", err)
@@ -42,8 +44,11 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		}
 	}
 	var gone []Message
+	var spent time.Duration
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		gone, expired = nil, nil
+		start := time.Now()
+		defer func() { spent = time.Since(start) }()
 		rows, err := lockThreads(tx, threads)
 		if err != nil {
 			return err
@@ -54,42 +59,64 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		if err := deleteTelegramRows(tx, gone); err != nil {
 			return err
 		}
+		clearedUntil := make(map[string]int64, len(rows))
+		for _, row := range rows {
+			clearedUntil[row.ID] = row.ClearedUntil
+		}
 		byThread := make(map[string][]*Message, len(rows))
 		for i := range gone {
-			byThread[gone[i].ThreadID] = append(byThread[gone[i].ThreadID], &gone[i])
+			m := &gone[i]
+			if until, live := clearedUntil[m.ThreadID]; live && m.ID > until { // the others were deleted already, and are not counted
+				byThread[m.ThreadID] = append(byThread[m.ThreadID], m)
+			}
 		}
-		var empty []Thread
+		rows = slices.DeleteFunc(rows, func(row Thread) bool { return len(byThread[row.ID]) == 0 }) // another process deleted them first
+		empty, err := s.subtractAll(tx, rows, byThread, stamp(before))
+		if err != nil {
+			return err
+		}
 		for _, row := range rows {
-			deleted := byThread[row.ID]
-			if len(deleted) == 0 { // another process deleted them first
-				continue
-			}
-			left, err := s.subtractMessages(tx, row, deleted)
-			if err != nil {
-				return err
-			}
-			e := Expired{ThreadID: row.ID, Cleared: !left}
-			for _, m := range deleted {
+			e := Expired{ThreadID: row.ID, Cleared: slices.ContainsFunc(empty, func(t Thread) bool { return t.ID == row.ID })}
+			for _, m := range byThread[row.ID] {
 				e.Messages = append(e.Messages, m.ID)
 			}
 			expired = append(expired, e)
-			if !left {
-				empty = append(empty, row)
-			}
 		}
-		return dropThreads(tx, empty)
+		return s.dropExpired(tx, empty)
 	})
 	s.changed(threads)
 	if err != nil {
 		return nil, false, s.failed("delete old messages", err)
 	}
 	s.discard(gone)
-	return expired, len(found) == expireBatch, nil
+	s.expiring.took(len(found), spent)
+	return expired, len(found) == size, nil
 }
 
-func (s *Store) expiredQuery(ctx context.Context, before time.Time) *gorm.DB {
+// dropExpired deletes locked threads of which no message is left. A thread that was cleared shortly before may still have rows of messages.
+func (s *Store) dropExpired(tx *gorm.DB, empty []Thread) error {
+	var hiding []string
+	for _, row := range empty {
+		if row.ClearedUntil > 0 {
+			hiding = append(hiding, row.ID)
+		}
+	}
+	if len(hiding) > 0 {
+		if err := s.hideThreads(tx, "id IN ?", hiding); err != nil {
+			return err
+		}
+		for _, id := range hiding {
+			if _, err := addJob(tx, JobDelete, id, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return dropThreads(tx, slices.DeleteFunc(empty, func(row Thread) bool { return row.ClearedUntil > 0 }))
+}
+
+func (s *Store) expiredQuery(ctx context.Context, before time.Time, limit int) *gorm.DB {
 	return s.db.Read.WithContext(ctx).Model(&Message{}).Select("id", "thread_id").
-		Where("created_at < ?", stamp(before)).Order("created_at").Limit(expireBatch)
+		Where("created_at < ?", stamp(before)).Order("created_at").Limit(limit)
 }
 
 // RemoveEmpty deletes a batch of threads without messages whose visitor was last active before a time, and returns their ids. A thread
@@ -123,7 +150,7 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 			return nil
 		}
 		// A crash during the deletion of a thread leaves messages that its count does not include.
-		if gone, err = deleteSome(tx, names); err != nil || len(gone) == clearMessages {
+		if gone, err = deleteSome(tx, names); err != nil || len(gone) == eraseMost {
 			return err
 		}
 		removed = names
@@ -134,11 +161,11 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 		return nil, false, s.failed("remove empty threads", err)
 	}
 	s.discard(gone)
-	return removed, len(gone) == clearMessages || len(ids) == emptyBatch && len(removed) > 0, nil
+	return removed, len(gone) == eraseMost || len(ids) == emptyBatch && len(removed) > 0, nil
 }
 
 // emptyQuery repeats the condition of the partial index idx_threads_empty.
 func (s *Store) emptyQuery(ctx context.Context, before, written time.Time) *gorm.DB {
-	return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where("last_message_at IS NULL OR last_message_at < ?", written).
+	return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where(live).Where("last_message_at IS NULL OR last_message_at < ?", written).
 		Where("last_activity < ?", before).Order("last_activity, id").Limit(emptyBatch)
 }

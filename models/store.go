@@ -59,6 +59,7 @@ type Store struct {
 	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
 
 	leaseTimes leaseTimes
+	expiring   *pace // of Expire
 
 	outboxMu        sync.Mutex
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
@@ -77,7 +78,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes}
+	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes, expiring: newPace(expireBatch)}
 	var err error
 	if s.cipher, err = encryption.NewCipher(o.Keys, log); err != nil {
 		return nil, err
