@@ -80,15 +80,6 @@ func (s *Store) StartClearAll(ctx context.Context) (j Job, threads int64, err er
 	return j, threads, err
 }
 
-// started is called after the transaction that started a job.
-func (s *Store) started(j Job, doing string, err error) (Job, error) {
-	if err != nil {
-		return Job{}, s.failed(doing, err)
-	}
-	s.notify(TopicJobs)
-	return j.utc(), nil
-}
-
 // ClearThread is StartClear and its job.
 func (s *Store) ClearThread(ctx context.Context, id string) error {
 	j, err := s.StartClear(ctx, id)

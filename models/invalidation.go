@@ -30,6 +30,7 @@ func (s *Store) SetInvalidator(i Invalidator) {
 	i.Subscribe(TopicOutbox, func() { s.outboxChanged(false) })
 	i.Subscribe(TopicRetry, func() { s.outboxChanged(true) })
 	i.Subscribe(TopicThreads, s.cache.forgetAll)
+	i.Subscribe(TopicJobs, s.jobStarted)
 	s.invalidator.Store(&i)
 }
 

@@ -33,7 +33,7 @@ const (
 	JobClearAll = "clear_all" // delete the rows of all cleared and deleted threads
 	JobPrune    = "prune"     // delete expired data; the subject is the retention in days, "" that of the settings
 	JobCompact  = "compact"   // return free space to the system
-	JobRekey    = "rekey"     // re-encrypt texts with the first key
+	JobRekey    = "rekey"     // re-encrypt texts with the first key; the subject is [Store.KeyID]
 )
 
 // Unfinished reports whether there is work left. The zero Job has none.
@@ -85,10 +85,26 @@ func (s *Store) StartJob(ctx context.Context, kind, subject string) (j Job, err 
 		j, err = addJob(tx, kind, subject, 0)
 		return err
 	})
-	if err == nil {
-		s.notify(TopicJobs)
+	return s.started(j, "start a job", err)
+}
+
+// started is called after the transaction that started a job.
+func (s *Store) started(j Job, doing string, err error) (Job, error) {
+	if err != nil {
+		return Job{}, s.failed(doing, err)
 	}
-	return j.utc(), s.failed("start a job", err)
+	s.jobStarted()
+	s.notify(TopicJobs)
+	return j.utc(), nil
+}
+
+// OnJob registers a function that is called after a job was started, by this process or another. It must not block.
+func (s *Store) OnJob(f func()) { s.onJob.Store(&f) }
+
+func (s *Store) jobStarted() {
+	if f := s.onJob.Load(); f != nil {
+		(*f)()
+	}
 }
 
 func (j Job) utc() Job {
@@ -125,10 +141,13 @@ func (s *Store) ClaimJobID(ctx context.Context, owner string, id int64) (Job, er
 	return s.claim(ctx, owner, "", "id = ?", id)
 }
 
+// KeyID identifies the first key. It is the subject of a JobRekey, which only a process with that key continues.
+func (s *Store) KeyID() string { return s.emails.Hash("rekey")[:32] }
+
 func (s *Store) claim(ctx context.Context, owner, former, condition string, arg any) (Job, error) {
 	var found []Job
-	free := "finished_at IS NULL AND (owner = '' OR owner = ? OR lease_until IS NULL OR lease_until < " + s.now()
-	args := []any{owner}
+	free := "finished_at IS NULL AND (kind <> ? OR subject = ?) AND (owner = '' OR owner = ? OR lease_until IS NULL OR lease_until < " + s.now()
+	args := []any{JobRekey, s.KeyID(), owner}
 	if former != "" && s.db.Dialect == database.SQLite {
 		free, args = free+" OR owner LIKE ?", append(args, former+"%")
 	}

@@ -93,6 +93,14 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 	return expired, len(found) == size, nil
 }
 
+// CountExpired counts the messages stored before a time.
+func (s *Store) CountExpired(ctx context.Context, before time.Time) (n int64, err error) {
+	err = database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Message{}).Where("created_at < ?", stamp(before)).Count(&n).Error
+	})
+	return n, s.failed("count old messages", err)
+}
+
 // dropExpired deletes locked threads of which no message is left. A thread that was cleared shortly before may still have rows of messages.
 func (s *Store) dropExpired(tx *gorm.DB, empty []Thread) error {
 	var hiding []string

@@ -59,6 +59,7 @@ type Store struct {
 	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
 
 	leaseTimes leaseTimes
+	onJob      atomic.Pointer[func()]
 	expiring   *pace // of Expire
 
 	outboxMu        sync.Mutex
@@ -214,7 +215,7 @@ func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) erro
 }
 
 // Rekey re-encrypts with the first key every text that was encrypted with another, see [reencrypt.Texts.Rekey].
-func (s *Store) Rekey(ctx context.Context) (reencrypt.Result, error) {
-	sum, err := s.reencryption().Rekey(ctx)
+func (s *Store) Rekey(ctx context.Context, state reencrypt.State, report func(reencrypt.State)) (reencrypt.Result, error) {
+	sum, err := s.reencryption().Rekey(ctx, state, report)
 	return sum, s.failed("rekey", err)
 }

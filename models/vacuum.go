@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -105,7 +106,7 @@ func (s *Store) returnFreePages(ctx context.Context, report func(done, total int
 		err := s.db.Write.WithContext(ctx).Connection(func(db *gorm.DB) error {
 			began := time.Now()
 			defer func() { spent = time.Since(began) }()
-			rows, err := db.Raw("SELECT 1 FROM pragma_incremental_vacuum(?)", step).Rows() // each row is one page
+			rows, err := db.Raw("PRAGMA incremental_vacuum(" + strconv.Itoa(step) + ")").Rows() // each row is one page
 			if err != nil {
 				return err
 			}

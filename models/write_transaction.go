@@ -179,6 +179,9 @@ func (t *transaction) open(tx *gorm.DB) error {
 		at = stamp(at)
 		row.Thread = n.thread(at)
 		row.AddressHash = t.writer.store.blocks.hasher.Hash(n.Address)
+		if row.buried != nil {
+			row.ClearedUntil = row.buried.ClearedUntil
+		}
 		row.opened = j.kind == appendJob
 		row.dirty = true
 		sealed := threadRow{Thread: row.Thread, SearchKey: names.SearchKey(n.DisplayName, n.PhoneNumber)}

@@ -3,6 +3,8 @@ package chat_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
+	"sohbet/server/jobs"
 )
 
 func TestSweepReportsWhatItDeleted(t *testing.T) {
@@ -73,9 +76,14 @@ func TestRunRetentionSweepsImmediatelyAndStops(t *testing.T) {
 	}
 	room := chat.New(chat.Options{Store: s, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}})
 	ctx, stop := context.WithCancel(t.Context())
+	work := jobs.New(jobs.Options{Store: s, Lanes: jobs.Lanes, Work: map[string]jobs.Work{models.JobPrune: room.Prune(time.Minute)}, Log: slog.New(slog.DiscardHandler)})
+	s.OnJob(work.Wake)
 	ended := make(chan struct{})
 	go func() {
-		room.RunRetention(ctx, time.Minute)
+		var running sync.WaitGroup
+		running.Go(func() { work.Run(ctx) })
+		room.RunRetention(ctx)
+		running.Wait()
 		close(ended)
 	}()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
