@@ -13,11 +13,15 @@ import (
 
 // Handlers of the console's events. The agent is signed in.
 
-func (p *peer) adminJoin(ctx context.Context, _ chat.Actor, _ noPayload, e realtime.Event) error {
+func (p *peer) adminJoin(ctx context.Context, agent chat.Actor, _ noPayload, e realtime.Event) error {
 	p.socket.SetSide(publish.AgentSide)
 	p.socket.Join(publish.AgentsRoom)
+	jobs, err := p.h.Chat.Jobs(ctx, agent)
+	if err != nil {
+		return err
+	}
 	team := p.h.Chat.Team()
-	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build()})
+	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build(), "jobs": jobs})
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sohbet/server/chat"
 	"sohbet/server/disk"
 )
 
@@ -164,6 +165,21 @@ func (h *health) redis(ctx context.Context) checkResult {
 	return checkResult{Status: stateOK}
 }
 
+// jobs returns the jobs that have work left, none if the database does not answer.
+func (h *health) jobs(ctx context.Context) []chat.JobView {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	list, err := h.api.Store.Jobs(ctx)
+	if err != nil {
+		return nil // the check of the database says why
+	}
+	views := make([]chat.JobView, len(list))
+	for i, j := range list {
+		views[i] = chat.ViewJob(j)
+	}
+	return views
+}
+
 func memoryCheck() checkResult {
 	used, limit := memoryUse()
 	r := checkResult{Status: stateOK, UsedBytes: used, TotalBytes: limit}
@@ -198,6 +214,7 @@ type healthAnswer struct {
 	Version     string         `json:"version,omitempty"`
 	Environment string         `json:"environment,omitempty"`
 	Checks      map[string]any `json:"checks,omitempty"` // checkResult, or checkStatus for clients without access to metrics
+	Jobs        []chat.JobView `json:"jobs,omitempty"`   // that have work left
 }
 
 // checkStatus is the part of a check that every client may see.
@@ -211,7 +228,7 @@ func (a *API) Health(c echo.Context) error {
 	answer := healthAnswer{Status: "healthy", Timestamp: stamp(a.now()), Checks: make(map[string]any)}
 	details := a.readsMetrics(c)
 	if details {
-		answer.Version, answer.Environment = a.Version, a.Environment
+		answer.Version, answer.Environment, answer.Jobs = a.Version, a.Environment, a.health.jobs(c.Request().Context())
 	}
 	status := http.StatusOK
 	for name, check := range a.health.checks(c.Request().Context()) {

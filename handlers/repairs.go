@@ -10,16 +10,18 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/apperr"
+	"sohbet/server/chat"
+	"sohbet/server/jobs"
 )
 
 // repair is a maintenance action for agents. Its result is a set of numbers, which the page turns into text.
 type repair struct {
 	name string
-	do   func(context.Context) (map[string]int64, error)
+	do   func(context.Context) (map[string]int64, models.Job, error) // the job is one that is not finished
 }
 
-// repairTimeout bounds a repair; compacting a large database takes long.
-const repairTimeout = 10 * time.Minute
+// repairTimeout bounds a repair. What takes longer is done by a job.
+const repairTimeout = time.Minute
 
 func (a *API) repairs() []repair {
 	list := []repair{{"compact", a.compact}, {"purge", a.purge}}
@@ -29,36 +31,50 @@ func (a *API) repairs() []repair {
 	return list
 }
 
-func (a *API) compact(ctx context.Context) (map[string]int64, error) {
-	c, err := a.Store.Compact(ctx)
-	return map[string]int64{"before_bytes": c.Before, "after_bytes": c.After}, err
+// repairBy starts a job, waits for it, and returns its state.
+func repairBy[State any](ctx context.Context, a *API, kind, subject string) (s State, j models.Job, err error) {
+	if j, err = a.Store.StartJob(ctx, kind, subject); err != nil {
+		return s, j, err
+	}
+	j = jobs.Wait(ctx, a.Store, j, jobWait)
+	s, err = jobs.Decode[State](j)
+	return s, j, err
 }
 
-func (a *API) purge(ctx context.Context) (map[string]int64, error) {
+func (a *API) compact(ctx context.Context) (map[string]int64, models.Job, error) {
+	c, j, err := repairBy[models.Compacted](ctx, a, models.JobCompact, "")
+	result := map[string]int64{"before_bytes": c.Before, "after_bytes": c.After}
+	if c.Whole {
+		result["whole"] = 1
+	}
+	return result, j, err
+}
+
+func (a *API) purge(ctx context.Context) (map[string]int64, models.Job, error) {
 	codes, err := a.Store.PurgeCodes(ctx, a.now())
 	if err != nil {
-		return nil, err
+		return nil, models.Job{}, err
 	}
-	swept, err := a.Chat.Sweep(ctx, 0)
+	swept, j, err := repairBy[chat.Swept](ctx, a, models.JobPrune, "0")
 	if err != nil {
-		return nil, err
+		return nil, j, err
 	}
 	a.Media.Sweep(ctx)
-	return map[string]int64{"codes": codes, "threads": int64(swept.Threads)}, nil
+	return map[string]int64{"codes": codes, "threads": int64(swept.Threads)}, j, nil
 }
 
-func (a *API) resend(ctx context.Context) (map[string]int64, error) {
+func (a *API) resend(ctx context.Context) (map[string]int64, models.Job, error) {
 	found := a.Bridge.Health(ctx)
 	waiting := found.Waiting + found.Aside
 	if _, err := a.Store.OutboxSendAgain(ctx, models.ChannelTelegram, "", 0); err != nil {
-		return nil, err
+		return nil, models.Job{}, err
 	}
-	return map[string]int64{"waiting": waiting}, a.Store.OutboxRetry(ctx)
+	return map[string]int64{"waiting": waiting}, models.Job{}, a.Store.OutboxRetry(ctx)
 }
 
-func (a *API) reconnect(context.Context) (map[string]int64, error) {
+func (a *API) reconnect(context.Context) (map[string]int64, models.Job, error) {
 	a.Bridge.Reconnect()
-	return map[string]int64{}, nil
+	return map[string]int64{}, models.Job{}, nil
 }
 
 // Repair runs the repair named in the body: {"name"}. Only one runs at a time.
@@ -82,13 +98,19 @@ func (a *API) Repair(c echo.Context) error {
 	_ = http.NewResponseController(c.Response()).SetWriteDeadline(a.now().Add(repairTimeout + time.Minute)) // test recorders do not support deadlines
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), repairTimeout)
 	defer cancel()
-	result, err := list[i].do(ctx)
+	result, j, err := list[i].do(ctx)
 	if err != nil {
 		return err
+	}
+	var job *chat.JobView
+	if j.Unfinished() {
+		view := chat.ViewJob(j)
+		job = &view
 	}
 	a.log.InfoContext(ctx, "repair", "name", in.Name, "result", result)
 	return ok(c, struct {
 		Success bool             `json:"success"`
 		Result  map[string]int64 `json:"result"`
-	}{true, result})
+		Job     *chat.JobView    `json:"job,omitempty"` // it is not done yet
+	}{true, result, job})
 }

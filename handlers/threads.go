@@ -10,6 +10,7 @@ import (
 	"sohbet/server/apperr"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
+	"sohbet/server/jobs"
 )
 
 const maxThreads = 1000 // per response
@@ -61,8 +62,24 @@ func (a *API) ThreadCounts(c echo.Context) error {
 
 // cleared is the successful response of routes that delete, and of others without data.
 type cleared struct {
-	Success bool   `json:"success"`
-	Message string `json:"message"`
+	Success bool          `json:"success"`
+	Message string        `json:"message"`
+	Job     *chat.JobView `json:"job,omitempty"` // what is not done yet
+}
+
+// jobWait is how long a response waits for a job, unless the client asks for the job with ?job=1. The job does not depend on it.
+const jobWait = 10 * time.Second
+
+// waitFor waits for a job, and returns it if it has work left.
+func (a *API) waitFor(c echo.Context, j models.Job) *chat.JobView {
+	if c.QueryParam("job") != "1" {
+		j = jobs.Wait(c.Request().Context(), a.Store, j, jobWait)
+	}
+	if !j.Unfinished() {
+		return nil
+	}
+	view := chat.ViewJob(j)
+	return &view
 }
 
 // Clear deletes the messages of one thread, which stays in the list; its id is in ?thread_id= or in the body.
@@ -75,7 +92,7 @@ func (a *API) Delete(c echo.Context) error {
 	return a.clear(c, "", a.Chat.Delete, "The conversation was deleted.")
 }
 
-func (a *API) clear(c echo.Context, id string, act func(context.Context, chat.Actor, string) error, done string) error {
+func (a *API) clear(c echo.Context, id string, act func(context.Context, chat.Actor, string) (models.Job, error), done string) error {
 	in := struct {
 		ThreadID string `json:"thread_id" form:"thread_id"`
 	}{ThreadID: id}
@@ -87,16 +104,18 @@ func (a *API) clear(c echo.Context, id string, act func(context.Context, chat.Ac
 	if in.ThreadID == "" {
 		return errMissing
 	}
-	if err := act(c.Request().Context(), a.agentActor(c), in.ThreadID); err != nil {
+	j, err := act(c.Request().Context(), a.agentActor(c), in.ThreadID)
+	if err != nil {
 		return err
 	}
-	return ok(c, cleared{Success: true, Message: done})
+	return ok(c, cleared{Success: true, Message: done, Job: a.waitFor(c, j)})
 }
 
 // ClearAll deletes every thread.
 func (a *API) ClearAll(c echo.Context) error {
-	if _, err := a.Chat.ClearAll(c.Request().Context(), a.agentActor(c)); err != nil {
+	j, _, err := a.Chat.ClearAll(c.Request().Context(), a.agentActor(c))
+	if err != nil {
 		return err
 	}
-	return ok(c, cleared{Success: true, Message: "All conversations were deleted."})
+	return ok(c, cleared{Success: true, Message: "All conversations were deleted.", Job: a.waitFor(c, j)})
 }

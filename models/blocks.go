@@ -81,7 +81,7 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 	var made Block
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		var t Thread
-		if err := tx.Select("id", "display_name", "address_hash").Where("id = ?", threadID).Take(&t).Error; err != nil {
+		if err := tx.Select("id", "display_name", "address_hash").Where("id = ?", threadID).Where(live).Take(&t).Error; err != nil {
 			return err
 		}
 		made = Block{ThreadID: threadID, CreatedAt: now}
@@ -138,7 +138,7 @@ func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 	var list []Block
 	err := database.Retry(ctx, func() error {
 		return s.db.Read.WithContext(ctx).Model(&Block{}).Select("blocks.*, threads.display_name").
-			Joins("LEFT JOIN threads ON threads.id = blocks.thread_id").
+			Joins("LEFT JOIN threads ON threads.id = blocks.thread_id AND " + live).
 			Order("blocks.created_at DESC, blocks.thread_id").Limit(maxBlocks).Find(&list).Error
 	})
 	for i := range list {

@@ -20,7 +20,7 @@ func (s *Store) IdentityThread(ctx context.Context, externalID string) (Thread, 
 	var t Thread
 	err := database.Retry(ctx, func() error {
 		return s.db.Read.WithContext(ctx).Where("user_id = (?)", s.db.Read.Model(&User{}).Select("id").Where("external_id = ?", externalID)).
-			Order("last_activity DESC, id DESC").Take(&t).Error
+			Where(live).Order("last_activity DESC, id DESC").Take(&t).Error
 	})
 	if err != nil {
 		return Thread{}, s.failed("find the thread of an identified user", err)
@@ -41,7 +41,7 @@ func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t T
 			return err
 		}
 		var found []Thread
-		err = tx.Where("user_id = ?", user.ID).Order("last_activity DESC, id DESC").Limit(1).Find(&found).Error
+		err = tx.Where("user_id = ?", user.ID).Where(live).Order("last_activity DESC, id DESC").Limit(1).Find(&found).Error
 		if err != nil || len(found) == 1 {
 			if err == nil {
 				t = found[0]

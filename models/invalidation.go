@@ -20,6 +20,8 @@ const (
 	TopicOutbox   = "outbox"   // rows are waiting to be sent
 	TopicRetry    = "retry"    // waiting outbox rows may be retried at once
 	TopicSettings = "settings"
+	TopicThreads  = "threads" // all of them
+	TopicJobs     = "jobs"    // a job was added
 )
 
 // SetInvalidator sets the invalidator, before the store is used.
@@ -27,6 +29,8 @@ func (s *Store) SetInvalidator(i Invalidator) {
 	i.Subscribe(TopicSecurity, s.poller.soon)
 	i.Subscribe(TopicOutbox, func() { s.outboxChanged(false) })
 	i.Subscribe(TopicRetry, func() { s.outboxChanged(true) })
+	i.Subscribe(TopicThreads, s.cache.forgetAll)
+	i.Subscribe(TopicJobs, s.jobStarted)
 	s.invalidator.Store(&i)
 }
 

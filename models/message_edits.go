@@ -25,7 +25,7 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 			return err
 		}
 		m, queued = Message{}, nil
-		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Take(&m).Error; err != nil {
+		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Where(visible).Take(&m).Error; err != nil {
 			return err
 		}
 		t := threads[0] // exists: messages refer to it

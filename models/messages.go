@@ -97,14 +97,22 @@ func (s *Store) messagesQuery(ctx context.Context, threadID string, q MessageQue
 	return db.Order("thread_id DESC, id DESC")
 }
 
-// between selects a thread's messages after one id and before another; 0 leaves an end open.
+// between selects a thread's messages after one id and before another; 0 leaves an end open. Deleted messages are left out.
+func (s *Store) between(db *gorm.DB, threadID string, after, before int64) *gorm.DB {
+	greatest := "max"
+	if s.db.Dialect == database.Postgres {
+		greatest = "greatest"
+	}
+	return s.stored(db, threadID, gorm.Expr("(SELECT "+greatest+"(?, cleared_until) FROM threads WHERE id = ?)", max(after, 0), threadID), before)
+}
+
+// stored is between with the messages whose rows still exist.
 //
 // PostgreSQL gets the thread as bounds of a row range: with thread_id = 'x' it may walk the primary key and skip the rows of other
 // threads, which is very slow for a thread without recent messages. SQLite would use only the first column of such a range, and picks
 // the right index anyway.
-func (s *Store) between(db *gorm.DB, threadID string, after, before int64) *gorm.DB {
+func (s *Store) stored(db *gorm.DB, threadID string, after any, before int64) *gorm.DB {
 	db = db.Model(&Message{})
-	after = max(after, 0)
 	if before <= 0 {
 		before = math.MaxInt64
 	}
@@ -143,7 +151,7 @@ func (s *Store) MessagePage(ctx context.Context, threadID string, page, perPage 
 // Message returns one message, or ErrNotFound.
 func (s *Store) Message(ctx context.Context, id int64) (Message, error) {
 	var m Message
-	if err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Take(&m).Error }); err != nil {
+	if err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Where(visible).Take(&m).Error }); err != nil {
 		return Message{}, s.failed("read a message", err)
 	}
 	return s.decryptMessages([]Message{m})[0], nil

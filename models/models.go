@@ -130,6 +130,9 @@ type Thread struct {
 	// Rev grows with each change of the thread, its marks, its messages or its visitor's block, in the transaction of the change. It begins
 	// at the Unix milliseconds of the thread's creation, so that it keeps growing if a thread is deleted and created again.
 	Rev int64
+
+	ClearedUntil int64      // messages up to this id are deleted; their rows may still exist
+	DeletedAt    *time.Time // set: the thread is deleted; no function returns it
 }
 
 // LastMessageRunes is the maximum length of LastMessage in runes.

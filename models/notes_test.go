@@ -204,12 +204,12 @@ func TestOtherTextsAreSealed(t *testing.T) {
 					t.Errorf("%s holds %q, %v", table, stored, err)
 				}
 			}
-			sum, err := with(newKey, oldKey).Rekey(t.Context())
+			sum, err := storetest.Rekey(t, with(newKey, oldKey))
 			if err != nil || sum.Rewritten != 9 || sum.Unreadable != 0 {
 				t.Errorf("%+v, %v", sum, err)
 			}
 			holds(with(newKey))
-			if sum, err := with(oldKey).Rekey(t.Context()); err != nil || sum.Unreadable != 9 {
+			if sum, err := storetest.Rekey(t, with(oldKey)); err != nil || sum.Unreadable != 9 {
 				t.Errorf("without its key: %+v, %v", sum, err)
 			}
 			if notes, err := with(oldKey).Notes(t.Context(), id); err != nil || notes[0].ContentText != encryption.Unreadable {

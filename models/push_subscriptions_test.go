@@ -96,7 +96,7 @@ func TestServerKeyStays(t *testing.T) {
 			if err := storetest.Raw(t, old).QueryRow("SELECT private_seal FROM server_keys").Scan(&sealed); err != nil || strings.Contains(sealed, "private") {
 				t.Errorf("stored as %q, %v", sealed, err)
 			}
-			if _, err := with(newKey, oldKey).Rekey(t.Context()); err != nil {
+			if _, err := storetest.Rekey(t, with(newKey, oldKey)); err != nil {
 				t.Fatal(err)
 			}
 			fresh := with(newKey)

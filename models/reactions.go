@@ -21,7 +21,7 @@ func (s *Store) SetReaction(ctx context.Context, threadID string, id int64, reac
 			return err
 		}
 		m = Message{}
-		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Take(&m).Error; err != nil {
+		if err := tx.Where("id = ? AND thread_id = ?", id, threadID).Where(visible).Take(&m).Error; err != nil {
 			return err
 		}
 		m.Rev = threads[0].Rev + 1 // exists: messages refer to it

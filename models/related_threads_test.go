@@ -88,7 +88,7 @@ func TestPersonAfterRekey(t *testing.T) {
 				}
 			}
 			found(both)
-			if _, err := both.Rekey(t.Context()); err != nil {
+			if _, err := storetest.Rekey(t, both); err != nil {
 				t.Fatal(err)
 			}
 			found(with(newKey))

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -10,7 +11,7 @@ import (
 )
 
 const (
-	expireBatch = 500 // messages per transaction
+	expireBatch = 500 // messages per transaction, at most
 	emptyBatch  = 100 // threads per transaction
 )
 
@@ -18,15 +19,19 @@ const (
 type Expired struct {
 	ThreadID string
 	Messages []int64
-	Cleared  bool // no message was left, so the thread was deleted with its user and links
+	Cleared  bool  // no message was left, so the thread was deleted with its user and links
+	LastID   int64 // the thread's newest message
+	Rev      int64 // the thread's revision after the change
+	Marked   bool  // its unread count or WaitingSince changed
 }
 
 // Expire deletes a batch of messages stored before a time, oldest first, and the threads that become empty by it. more reports whether
 // there may be others; call it again after a pause for other writers.
 func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired, more bool, err error) {
 	var found []Message
+	size := s.expiring.rows()
 	err = database.Retry(ctx, func() error { // also reads thread_id, so that threads can be locked before their messages
-		return s.expiredQuery(ctx, before).Find(&found).Error
+		return s.expiredQuery(ctx, before, size).Find(&found).Error
 	})
 	if err != nil || len(found) == 0 {
 		return nil, false, s.failed("find old messages", err)
@@ -42,8 +47,11 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		}
 	}
 	var gone []Message
+	var spent time.Duration
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		gone, expired = nil, nil
+		start := time.Now()
+		defer func() { spent = time.Since(start) }()
 		rows, err := lockThreads(tx, threads)
 		if err != nil {
 			return err
@@ -54,47 +62,79 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		if err := deleteTelegramRows(tx, gone); err != nil {
 			return err
 		}
+		clearedUntil := make(map[string]int64, len(rows))
+		for _, row := range rows {
+			clearedUntil[row.ID] = row.ClearedUntil
+		}
 		byThread := make(map[string][]*Message, len(rows))
 		for i := range gone {
-			byThread[gone[i].ThreadID] = append(byThread[gone[i].ThreadID], &gone[i])
+			m := &gone[i]
+			if until, live := clearedUntil[m.ThreadID]; live && m.ID > until { // the others were deleted already, and are not counted
+				byThread[m.ThreadID] = append(byThread[m.ThreadID], m)
+			}
 		}
-		var empty []Thread
+		rows = slices.DeleteFunc(rows, func(row Thread) bool { return len(byThread[row.ID]) == 0 }) // another process deleted them first
+		empty, err := s.subtractAll(tx, rows, byThread, stamp(before))
+		if err != nil {
+			return err
+		}
 		for _, row := range rows {
 			deleted := byThread[row.ID]
-			if len(deleted) == 0 { // another process deleted them first
-				continue
-			}
-			left, err := s.subtractMessages(tx, row, deleted)
-			if err != nil {
-				return err
-			}
-			e := Expired{ThreadID: row.ID, Cleared: !left}
+			e := Expired{ThreadID: row.ID, LastID: row.LastMessageID, Rev: row.Rev + 1, Cleared: slices.ContainsFunc(empty, func(t Thread) bool { return t.ID == row.ID })}
+			e.Marked = row.WaitingSince != nil || row.withoutMessages(deleted).UnreadCount != row.UnreadCount
 			for _, m := range deleted {
 				e.Messages = append(e.Messages, m.ID)
 			}
 			expired = append(expired, e)
-			if !left {
-				empty = append(empty, row)
-			}
 		}
-		return dropThreads(tx, empty)
+		return s.dropExpired(tx, empty)
 	})
 	s.changed(threads)
 	if err != nil {
 		return nil, false, s.failed("delete old messages", err)
 	}
 	s.discard(gone)
-	return expired, len(found) == expireBatch, nil
+	s.expiring.took(len(found), spent)
+	return expired, len(found) == size, nil
 }
 
-func (s *Store) expiredQuery(ctx context.Context, before time.Time) *gorm.DB {
+// CountExpired counts the messages stored before a time.
+func (s *Store) CountExpired(ctx context.Context, before time.Time) (n int64, err error) {
+	err = database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Model(&Message{}).Where("created_at < ?", stamp(before)).Count(&n).Error
+	})
+	return n, s.failed("count old messages", err)
+}
+
+// dropExpired deletes locked threads of which no message is left. A thread that was cleared shortly before may still have rows of messages.
+func (s *Store) dropExpired(tx *gorm.DB, empty []Thread) error {
+	var hiding []string
+	for _, row := range empty {
+		if row.ClearedUntil > 0 {
+			hiding = append(hiding, row.ID)
+		}
+	}
+	if len(hiding) > 0 {
+		if _, err := s.hideThreads(tx, "id IN ?", hiding); err != nil {
+			return err
+		}
+		for _, id := range hiding {
+			if _, err := addJob(tx, JobDelete, id, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return dropThreads(tx, slices.DeleteFunc(empty, func(row Thread) bool { return row.ClearedUntil > 0 }))
+}
+
+func (s *Store) expiredQuery(ctx context.Context, before time.Time, limit int) *gorm.DB {
 	return s.db.Read.WithContext(ctx).Model(&Message{}).Select("id", "thread_id").
-		Where("created_at < ?", stamp(before)).Order("created_at").Limit(expireBatch)
+		Where("created_at < ?", stamp(before)).Order("created_at").Limit(limit)
 }
 
-// RemoveEmpty deletes a batch of threads without messages whose visitor was last active before a time, and returns their ids. A thread
+// RemoveEmpty deletes a batch of threads without messages whose visitor was last active before a time, and returns them. A thread
 // emptied by [Store.ClearThread] is deleted if its last message was written before written; with the zero time such threads are kept.
-func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (removed []string, more bool, err error) {
+func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (removed []Expired, more bool, err error) {
 	before = stamp(before)
 	if !written.IsZero() { // stamp would turn a zero time into now
 		written = stamp(written)
@@ -123,10 +163,12 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 			return nil
 		}
 		// A crash during the deletion of a thread leaves messages that its count does not include.
-		if gone, err = deleteSome(tx, names); err != nil || len(gone) == clearMessages {
+		if gone, err = deleteSome(tx, names); err != nil || len(gone) == eraseMost {
 			return err
 		}
-		removed = names
+		for _, row := range empty {
+			removed = append(removed, Expired{ThreadID: row.ID, LastID: row.LastMessageID, Rev: row.Rev + 1, Cleared: true})
+		}
 		return dropThreads(tx, empty)
 	})
 	s.changed(ids)
@@ -134,11 +176,11 @@ func (s *Store) RemoveEmpty(ctx context.Context, before, written time.Time) (rem
 		return nil, false, s.failed("remove empty threads", err)
 	}
 	s.discard(gone)
-	return removed, len(gone) == clearMessages || len(ids) == emptyBatch && len(removed) > 0, nil
+	return removed, len(gone) == eraseMost || len(ids) == emptyBatch && len(removed) > 0, nil
 }
 
 // emptyQuery repeats the condition of the partial index idx_threads_empty.
 func (s *Store) emptyQuery(ctx context.Context, before, written time.Time) *gorm.DB {
-	return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where("last_message_at IS NULL OR last_message_at < ?", written).
+	return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("message_count = 0").Where(live).Where("last_message_at IS NULL OR last_message_at < ?", written).
 		Where("last_activity < ?", before).Order("last_activity, id").Limit(emptyBatch)
 }

@@ -167,7 +167,10 @@ func removeEmpty(t *testing.T, s *models.Store, before time.Time) (all []string)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all = append(all, some...); !more {
+		for _, e := range some {
+			all = append(all, e.ThreadID)
+		}
+		if !more {
 			slices.Sort(all)
 			return all
 		}

@@ -59,6 +59,8 @@ type Store struct {
 	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
 
 	leaseTimes leaseTimes
+	onJob      atomic.Pointer[func()]
+	expiring   *pace // of Expire
 
 	outboxMu        sync.Mutex
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
@@ -77,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes}
+	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes, expiring: newPace(expireBatch)}
 	var err error
 	if s.cipher, err = encryption.NewCipher(o.Keys, log); err != nil {
 		return nil, err
@@ -213,7 +215,7 @@ func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) erro
 }
 
 // Rekey re-encrypts with the first key every text that was encrypted with another, see [reencrypt.Texts.Rekey].
-func (s *Store) Rekey(ctx context.Context) (reencrypt.Result, error) {
-	sum, err := s.reencryption().Rekey(ctx)
+func (s *Store) Rekey(ctx context.Context, state reencrypt.State, report func(reencrypt.State)) (reencrypt.Result, error) {
+	sum, err := s.reencryption().Rekey(ctx, state, report)
 	return sum, s.failed("rekey", err)
 }

@@ -131,7 +131,7 @@ func (s *Store) Link(ctx context.Context, l TelegramLink) error {
 // Linked finds the link of a message in Telegram, or returns ErrNotFound.
 func (s *Store) Linked(ctx context.Context, chatID, telegramMessageID int64) (l TelegramLink, err error) {
 	err = database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Where("chat_id = ? AND telegram_message_id = ?", chatID, telegramMessageID).Order("id DESC").Take(&l).Error
+		return s.db.Read.WithContext(ctx).Where("chat_id = ? AND telegram_message_id = ?", chatID, telegramMessageID).Where(linked).Order("id DESC").Take(&l).Error
 	})
 	return l, s.failed("find a link", err)
 }
@@ -139,7 +139,7 @@ func (s *Store) Linked(ctx context.Context, chatID, telegramMessageID int64) (l 
 // FirstLink finds the link of a thread's first message in a topic of a chat, or returns ErrNotFound.
 func (s *Store) FirstLink(ctx context.Context, threadID string, chatID, topicID int64) (l TelegramLink, err error) {
 	err = database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Where("thread_id = ? AND chat_id = ? AND topic_id = ?", threadID, chatID, topicID).Order("id").Take(&l).Error
+		return s.db.Read.WithContext(ctx).Where("thread_id = ? AND chat_id = ? AND topic_id = ?", threadID, chatID, topicID).Where(linked).Order("id").Take(&l).Error
 	})
 	return l, s.failed("find a link", err)
 }
@@ -147,7 +147,7 @@ func (s *Store) FirstLink(ctx context.Context, threadID string, chatID, topicID 
 // LinksOf returns the Telegram messages of a message, in the order in which its parts were sent.
 func (s *Store) LinksOf(ctx context.Context, messageID int64) (list []TelegramLink, err error) {
 	err = database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Where("message_id = ? AND message_id <> 0", messageID).Order("id").Find(&list).Error
+		return s.db.Read.WithContext(ctx).Where("message_id = ? AND message_id <> 0", messageID).Where(linked).Order("id").Find(&list).Error
 	})
 	return list, s.failed("find links", err)
 }
@@ -210,7 +210,7 @@ func (s *Store) QueueTopic(ctx context.Context, threadID string) error {
 func (s *Store) LinkedMessages(ctx context.Context, chatID, telegramMessageID int64) (ids []int64, err error) {
 	err = database.Retry(ctx, func() error {
 		return s.db.Read.WithContext(ctx).Model(&TelegramLink{}).Where("chat_id = ? AND telegram_message_id = ? AND message_id <> 0", chatID, telegramMessageID).
-			Order("message_id").Pluck("message_id", &ids).Error
+			Where(linked).Order("message_id").Pluck("message_id", &ids).Error
 	})
 	return ids, s.failed("find links", err)
 }

@@ -53,7 +53,7 @@ func (s *Store) Thread(ctx context.Context, id string) (Thread, error) {
 	t, ok := s.cache.thread(id)
 	if !ok {
 		ticket := s.cache.ticket(id)
-		err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Take(&t).Error })
+		err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Where("id = ?", id).Where(live).Take(&t).Error })
 		if err != nil {
 			return Thread{}, s.failed("read a thread", err)
 		}
@@ -89,7 +89,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 	var queued []OutboxRow
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		row, queued = threadRow{}, nil
-		err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Take(&row).Error
+		err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Where(live).Take(&row).Error
 		if err != nil {
 			return err
 		}
@@ -157,7 +157,9 @@ func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
 func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	db := s.db.Read.WithContext(ctx).Model(&Thread{})
 	order := "last_activity"
-	if !q.IncludeEmpty {
+	if q.IncludeEmpty {
+		db = db.Where(live)
+	} else {
 		order = "last_message_at"
 		db = db.Where("last_message_at IS NOT NULL") // the condition of the partial index idx_threads_listed
 	}
@@ -215,9 +217,9 @@ func pageSize(limit int) int {
 }
 
 // lockThreads locks thread rows in the order of their ids. Every transaction that locks several threads uses this order, which prevents
-// deadlocks. LastMessage is returned as stored (encrypted).
+// deadlocks. LastMessage is returned as stored (encrypted). Deleted threads are left out.
 func lockThreads(tx *gorm.DB, ids []string) ([]Thread, error) {
 	var rows []Thread
-	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id IN ?", ids).Order("id").Find(&rows).Error
+	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id IN ?", ids).Where(live).Order("id").Find(&rows).Error
 	return rows, err
 }

@@ -72,14 +72,17 @@ func (s *Store) AddUpload(ctx context.Context, u Upload) (Upload, error) {
 	return u, nil
 }
 
-// Uploads returns the records of files by their URLs. Files to be deleted are left out.
+// reachable matches uploads, except those to which only deleted messages refer.
+const reachable = "(" + unreferenced + " OR EXISTS (SELECT 1 FROM messages WHERE messages.file_url = uploads.url AND messages.file_url <> '' AND " + visible + "))"
+
+// Uploads returns the records of files by their URLs. Files to be deleted, and those of deleted messages, are left out.
 func (s *Store) Uploads(ctx context.Context, urls []string) ([]Upload, error) {
 	if len(urls) == 0 {
 		return nil, nil
 	}
 	var list []Upload
 	err := database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Where("url IN ? AND deleted_at IS NULL", urls).Find(&list).Error
+		return s.db.Read.WithContext(ctx).Where("url IN ? AND deleted_at IS NULL", urls).Where(reachable).Find(&list).Error
 	})
 	return list, s.failed("read uploads", err)
 }
@@ -137,7 +140,10 @@ func (s *Store) ClaimUpload(ctx context.Context, url, threadID string, shared bo
 }
 
 // unreferenced matches uploads that no message refers to; its last part is the condition of the partial index idx_messages_file_url.
-const unreferenced = "NOT EXISTS (SELECT 1 FROM messages WHERE messages.file_url = uploads.url AND messages.file_url <> '')"
+const (
+	unreferenced = "NOT " + referenced
+	referenced   = "EXISTS (SELECT 1 FROM messages WHERE messages.file_url = uploads.url AND messages.file_url <> '')"
+)
 
 const unusedBatch = 500
 

@@ -31,8 +31,9 @@ type lockedThread struct {
 	Thread
 	ticket ticket
 	dirty  bool
-	seen   bool // the visitor wrote
-	opened bool // created in this batch, and not yet reported as Opened by a message
+	seen   bool    // the visitor wrote
+	opened bool    // created in this batch, and not yet reported as Opened by a message
+	buried *Thread // the deleted thread whose row still has this id; nil = none
 
 	sessionChanged bool // since the transaction began, see Thread.sessionChanged
 
@@ -136,6 +137,10 @@ func (t *transaction) lock(ctx context.Context, conn gorm.ConnPool) error {
 		if err := scanThread(rows, &row.Thread); err != nil {
 			return err
 		}
+		if row.DeletedAt != nil { // missing, but its row exists
+			t.rows[row.ID] = &lockedThread{ticket: tickets[row.ID], buried: &row.Thread}
+			return nil
+		}
 		row.openFields(t.writer.store.cipher)
 		row.ticket, row.sealed = tickets[row.ID], row.LastMessage
 		t.rows[row.ID] = row
@@ -176,6 +181,9 @@ func (t *transaction) open(tx *gorm.DB) error {
 		row.Thread = n.thread(at)
 		row.AddressHash = t.writer.store.blocks.hasher.Hash(n.Address)
 		row.Blocked = t.writer.store.Blocked(row.ID, "")
+		if row.buried != nil {
+			row.ClearedUntil, row.Rev = row.buried.ClearedUntil, max(row.Rev, row.buried.Rev+1)
+		}
 		row.opened = j.kind == appendJob
 		row.dirty = true
 		sealed := threadRow{Thread: row.Thread, SearchKey: names.SearchKey(n.DisplayName, n.PhoneNumber)}
@@ -200,8 +208,12 @@ func (t *transaction) open(tx *gorm.DB) error {
 		threads[i].UserID = users[i].ID
 		t.rows[threads[i].ID].UserID = users[i].ID
 	}
-	if err := tx.CreateInBatches(&threads, 200).Error; err != nil {
+	if threads, err := t.reopenDeleted(tx, threads); err != nil {
 		return err
+	} else if len(threads) > 0 {
+		if err := tx.CreateInBatches(&threads, 200).Error; err != nil {
+			return err
+		}
 	}
 	for i, j := range t.jobs {
 		if j.kind == openJob && t.outcomes[i].err == nil {
@@ -237,6 +249,9 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 	}
 	if len(messages) == 0 {
 		return nil
+	}
+	if err := t.freeClientIDs(tx); err != nil {
+		return err
 	}
 	stored, err := t.writer.sql.InsertMessages(ctx, tx.Statement.ConnPool, messages)
 	if err != nil {
@@ -341,7 +356,7 @@ func (t *transaction) mark(tx *gorm.DB) error {
 			next, out.moved, count = row.withRead(j.reader, j.lastID)
 		}
 		if count {
-			if err := countUnread(tx, row.ID, next.AgentReadID, &next.UnreadCount); err != nil {
+			if err := countUnread(tx, row.ID, max(next.AgentReadID, next.ClearedUntil), &next.UnreadCount); err != nil {
 				return err
 			}
 		}
@@ -353,23 +368,23 @@ func (t *transaction) mark(tx *gorm.DB) error {
 	return nil
 }
 
-// countUnread counts the visitor's messages after the agents' read mark.
-func countUnread(tx *gorm.DB, threadID string, agentReadID int64, unread *int64) error {
-	return tx.Model(&Message{}).Where("thread_id = ? AND id > ? AND sender_type = ?", threadID, agentReadID, Visitor).Count(unread).Error
+// countUnread counts the visitor's messages after an id.
+func countUnread(tx *gorm.DB, threadID string, after int64, unread *int64) error {
+	return tx.Model(&Message{}).Where("thread_id = ? AND id > ? AND sender_type = ?", threadID, after, Visitor).Count(unread).Error
 }
 
 // threadColumns are the columns that scanThread reads, in this order.
 const threadColumns = `id, user_id, display_name, phone_number, sealed_page_url, locale, status, created_at, last_activity,
 	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
 	visitor_read_id, agent_read_id, address_hash, waiting_since, visitor_received_id, agent_received_id, talks, answered_talk,
-	rating, rating_comment, email, sealed_page_title, browser, platform, blocked, rev`
+	rating, rating_comment, email, sealed_page_title, browser, platform, cleared_until, deleted_at, blocked, rev`
 
 func scanThread(rows *sql.Rows, t *Thread) error {
 	err := rows.Scan(&t.ID, &t.UserID, &t.DisplayName, &t.PhoneNumber, &t.PageURL, &t.Locale, &t.Status,
 		&t.CreatedAt, &t.LastActivity, &t.LastMessageID, &t.LastMessage, &t.LastSender, &t.LastType,
 		&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID, &t.AddressHash,
 		&t.WaitingSince, &t.VisitorReceivedID, &t.AgentReceivedID, &t.Sessions, &t.AnsweredSession,
-		&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform, &t.Blocked, &t.Rev)
+		&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform, &t.ClearedUntil, &t.DeletedAt, &t.Blocked, &t.Rev)
 	t.toUTC()
 	return err
 }

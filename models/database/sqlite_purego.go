@@ -12,16 +12,15 @@ const sqliteDriver = "sqlite"
 
 // sqliteOptions returns the driver's parameters for a connection, equivalent to those of the cgo driver. _time_format makes both
 // drivers write times in the same format, so a file can be used with either.
-func sqliteOptions(readOnly bool) url.Values {
-	v := url.Values{
-		"_pragma": {
-			"busy_timeout(5000)",
-			"journal_mode(WAL)",
-			"synchronous(FULL)", // a commit is on disk before it is acknowledged
-			"foreign_keys(1)",
-		},
-		"_time_format": {"sqlite"},
+func sqliteOptions(readOnly, fresh bool) url.Values {
+	v := url.Values{"_time_format": {"sqlite"}}
+	v.Add("_pragma", "busy_timeout(5000)")
+	if fresh {
+		v.Add("_pragma", "auto_vacuum(incremental)")
 	}
+	v.Add("_pragma", "journal_mode(WAL)")
+	v.Add("_pragma", "synchronous(FULL)") // a commit is on disk before it is acknowledged
+	v.Add("_pragma", "foreign_keys(1)")
 	if readOnly {
 		v.Add("_pragma", "query_only(1)")
 	} else {

@@ -84,7 +84,7 @@ func TestExistingTextsAreEncrypted(t *testing.T) {
 			if _, err := s.SaveCanned(t.Context(), models.CannedReply{Shortcut: secret}); err == nil {
 				t.Error("the shortcut is free by another key")
 			}
-			if _, err := s.Rekey(t.Context()); err != nil {
+			if _, err := storetest.Rekey(t, s); err != nil {
 				t.Fatal(err)
 			}
 			o.Keys = []string{newKey}

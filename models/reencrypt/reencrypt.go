@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,22 @@ type Texts struct {
 
 // Result is the result of Rekey.
 type Result struct {
-	Checked    int64 // texts and previews checked
-	Rewritten  int64 // of those, re-encrypted with the first key
-	Unreadable int64 // of those, decrypted by no key and left unchanged
+	Checked    int64 `json:"checked"`    // texts and previews checked
+	Rewritten  int64 `json:"rewritten"`  // of those, re-encrypted with the first key
+	Unreadable int64 `json:"unreadable"` // of those, decrypted by no key and left unchanged
+}
+
+// State is how far an interrupted Rekey came.
+type State struct {
+	Column string `json:"column"` // the one it was working on
+	After  any    `json:"after"`  // its last row that was checked; nil = none
+	Result
 }
 
 // column is an encrypted column, with the column that holds the id of the message to name in the log; "" = none.
 type column struct{ table, name, message string }
+
+func (c column) String() string { return c.table + "." + c.name }
 
 var columns = [...]column{
 	{"messages", "content_text", "id"}, {"threads", "last_message", "last_message_id"},
@@ -46,21 +56,31 @@ var columns = [...]column{
 
 // Rekey re-encrypts with the first key every text that was encrypted with another, in small transactions with pauses as long as they
 // took, so that a server can run at the same time. Texts written meanwhile by a server with the same first key need no re-encryption.
-// It may be interrupted and run again.
-func (x *Texts) Rekey(ctx context.Context) (Result, error) {
-	var sum Result
+// It continues from the state of an interrupted call with the same first key, and calls report after each transaction.
+func (x *Texts) Rekey(ctx context.Context, state State, report func(State)) (Result, error) {
 	if err := x.rehashEmails(ctx); err != nil {
-		return sum, fmt.Errorf("e-mail addresses: %w", err)
+		return state.Result, fmt.Errorf("e-mail addresses: %w", err)
 	}
 	if err := x.rehashShortcuts(ctx); err != nil {
-		return sum, fmt.Errorf("shortcuts: %w", err)
+		return state.Result, fmt.Errorf("shortcuts: %w", err)
 	}
-	for _, c := range columns {
-		if err := x.rekey(ctx, &sum, c); err != nil {
-			return sum, fmt.Errorf("%s of %s: %w", c.name, c.table, err)
+	rest := columns[:]
+	if i := slices.IndexFunc(rest, func(c column) bool { return c.String() == state.Column }); i >= 0 {
+		rest = rest[i:]
+		if id, ok := state.After.(float64); ok { // from JSON
+			state.After = int64(id)
 		}
+	} else {
+		state.After = nil
 	}
-	return sum, nil
+	for _, c := range rest {
+		state.Column = c.String()
+		if err := x.rekey(ctx, &state, c, report); err != nil {
+			return state.Result, fmt.Errorf("%s of %s: %w", c.name, c.table, err)
+		}
+		state.After = nil
+	}
+	return state.Result, nil
 }
 
 // sealedText is one encrypted text.
@@ -98,15 +118,13 @@ func (x *Texts) read(ctx context.Context, c column, after any) ([]sealedText, er
 }
 
 // rekey re-encrypts one column. A token is stored only if the row still has the old one.
-func (x *Texts) rekey(ctx context.Context, sum *Result, c column) error {
+func (x *Texts) rekey(ctx context.Context, sum *State, c column, report func(State)) error {
 	update := "UPDATE " + c.table + " SET " + c.name + " = ? WHERE id = ? AND " + c.name + " = ?"
-	var last any
 	for {
-		rows, err := x.read(ctx, c, last)
+		rows, err := x.read(ctx, c, sum.After)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		last = rows[len(rows)-1].id
 		var changed []sealedText
 		for _, row := range rows {
 			sum.Checked++
@@ -122,7 +140,10 @@ func (x *Texts) rekey(ctx context.Context, sum *Result, c column) error {
 				changed = append(changed, row)
 			}
 		}
+		last := rows[len(rows)-1].id
 		if len(changed) == 0 {
+			sum.After = last
+			report(*sum)
 			continue
 		}
 		start := time.Now()
@@ -138,8 +159,9 @@ func (x *Texts) rekey(ctx context.Context, sum *Result, c column) error {
 			}
 			return nil
 		})
-		sum.Rewritten += written
 		if err == nil {
+			sum.Rewritten, sum.After = sum.Rewritten+written, last
+			report(*sum)
 			err = database.Pause(ctx, time.Since(start))
 		}
 		if err != nil {

@@ -92,7 +92,7 @@ func TestRekeyWhileWriting(t *testing.T) {
 				}
 				wrote <- n
 			}()
-			sum, err := open(newKey, oldKey).Rekey(t.Context())
+			sum, err := storetest.Rekey(t, open(newKey, oldKey))
 			stop.Store(true)
 			n := <-wrote
 			// Previews that the writer replaced earlier needed no re-encryption.
@@ -114,7 +114,7 @@ func TestRekeyWhileWriting(t *testing.T) {
 					t.Errorf("preview %d reads %q", i, got)
 				}
 			}
-			if sum, err = fresh.Rekey(t.Context()); err != nil || sum.Rewritten != 0 || sum.Checked < rows || sum.Unreadable != 2 {
+			if sum, err = storetest.Rekey(t, fresh); err != nil || sum.Rewritten != 0 || sum.Checked < rows || sum.Unreadable != 2 {
 				t.Errorf("a second time: %+v, %v", sum, err)
 			}
 		})

@@ -18,6 +18,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver named pgx
 
 	"sohbet/models"
+	"sohbet/models/reencrypt"
 )
 
 // Variable is the environment variable with the postgres:// URL of a disposable server, with a user who may create databases.
@@ -41,6 +42,21 @@ func Each(t *testing.T, body func(t *testing.T, s *models.Store)) {
 func Open(t testing.TB, dialect string) *models.Store {
 	t.Helper()
 	return Reopen(t, Options(t, dialect))
+}
+
+// Intact fails the test if an SQLite file is damaged.
+func Intact(t testing.TB, s *models.Store) {
+	t.Helper()
+	var found string
+	if err := Raw(t, s).QueryRow("PRAGMA integrity_check").Scan(&found); err != nil || found != "ok" {
+		t.Errorf("integrity: %s, %v", found, err)
+	}
+}
+
+// Rekey re-encrypts all texts of a store.
+func Rekey(t testing.TB, s *models.Store) (reencrypt.Result, error) {
+	t.Helper()
+	return s.Rekey(t.Context(), reencrypt.State{}, func(reencrypt.State) {})
 }
 
 // Reopen opens a store on a database that may already contain data.

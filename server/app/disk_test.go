@@ -201,7 +201,7 @@ func TestTextsOfAnAddress(t *testing.T) {
 // stored returns the size of the database.
 func stored(t *testing.T, store *models.Store) int64 {
 	t.Helper()
-	c, err := store.Compact(t.Context())
+	c, err := store.Compact(t.Context(), false, func(int64, int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"sohbet/server/config"
 	"sohbet/server/disk"
 	"sohbet/server/engine"
+	"sohbet/server/jobs"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
 	"sohbet/server/publish"
@@ -137,8 +138,15 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		return nil, nil, err
 	}
 
+	erase := jobs.Erase(store)
+	work := jobs.New(jobs.Options{Store: store, Lanes: jobs.Lanes, Publish: service.PublishJob, Log: log, Work: map[string]jobs.Work{
+		models.JobClear: erase, models.JobDelete: erase, models.JobClearAll: erase, models.JobCompact: jobs.Compact(store, false),
+		models.JobRekey: jobs.Rekey(store), models.JobPrune: service.Prune(time.Duration(cfg.RetentionDays) * 24 * time.Hour),
+	}})
+	store.OnJob(work.Wake)
 	background := workers{
-		func(ctx context.Context) { service.RunRetention(ctx, time.Duration(cfg.RetentionDays)*24*time.Hour) },
+		work.Run,
+		service.RunRetention,
 		service.WatchTeam,
 		pusher.Run,
 		files.Run,

@@ -29,11 +29,14 @@ type Store interface {
 	MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (t models.Thread, moved bool, err error)
 	MedianFirstAnswer(context.Context) (usual time.Duration, known bool, err error)
 	TrimFirstAnswers(context.Context) error
-	ClearThread(ctx context.Context, id string) error
-	DeleteThread(ctx context.Context, id string) error
-	ClearAll(context.Context) (int64, error)
+	StartClear(ctx context.Context, id string) (models.Job, error)
+	StartDelete(ctx context.Context, id string) (models.Job, error)
+	StartClearAll(context.Context) (j models.Job, threads int64, err error)
+	StartJob(ctx context.Context, kind, subject string) (models.Job, error)
+	Jobs(context.Context) ([]models.Job, error)
+	CountExpired(ctx context.Context, before time.Time) (int64, error)
 	Expire(ctx context.Context, before time.Time) ([]models.Expired, bool, error)
-	RemoveEmpty(ctx context.Context, before, written time.Time) ([]string, bool, error)
+	RemoveEmpty(ctx context.Context, before, written time.Time) ([]models.Expired, bool, error)
 	Append(ctx context.Context, m models.NewMessage, done func(models.Appended, error)) error
 	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
 	MessagesBetween(ctx context.Context, threadID string, after, upTo int64, limit int) ([]models.Message, bool, error)

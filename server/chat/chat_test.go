@@ -167,9 +167,9 @@ func TestRights(t *testing.T) {
 			"receive": func(a chat.Actor) error { return w.Delivered(ctx, a, id, m.ID) },
 			"beat":    func(a chat.Actor) error { return w.Heartbeat(ctx, a, id) },
 			"watch":   func(a chat.Actor) error { return w.Watch(ctx, a, id) },
-			"clear":   func(a chat.Actor) error { return w.Clear(ctx, a, id) },
-			"delete":  func(a chat.Actor) error { return w.Delete(ctx, a, id) },
-			"all":     func(a chat.Actor) error { _, err := w.ClearAll(ctx, a); return err },
+			"clear":   func(a chat.Actor) error { _, err := w.Clear(ctx, a, id); return err },
+			"delete":  func(a chat.Actor) error { _, err := w.Delete(ctx, a, id); return err },
+			"all":     func(a chat.Actor) error { _, _, err := w.ClearAll(ctx, a); return err },
 			"list":    func(a chat.Actor) error { _, err := w.Threads(ctx, a, models.ThreadQuery{}); return err },
 			"count":   func(a chat.Actor) error { _, err := w.ThreadCounts(ctx, a, "name"); return err },
 		}
@@ -268,11 +268,11 @@ func TestRejoin(t *testing.T) {
 		}
 
 		w.take(t)
-		if err := w.Clear(ctx, agent, id); err != nil {
+		if _, err := w.Clear(ctx, agent, id); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.take(t); len(h) != 1 || h[0].ThreadID != id || wire(t, h[0].Thread) != wire(t, h[0].Agents) ||
-			!strings.Contains(wire(t, h[0].Agents), `{"thread_id":"`+id+`","kept":true}`) {
+		if h := w.take(t); len(h) != 2 || h[0].ThreadID != id || wire(t, h[0].Thread) != wire(t, h[0].Agents) || !h[1].State || h[0].Rev != h[1].Rev ||
+			!strings.Contains(wire(t, h[0].Agents), `{"thread_id":"`+id+`","kept":true,"last_id":`) {
 			t.Errorf("clearing was published as %+v", h)
 		}
 		cleared := visitorAt("v4")
@@ -282,7 +282,7 @@ func TestRejoin(t *testing.T) {
 		if list, err := w.Threads(ctx, agent, models.ThreadQuery{}); err != nil || len(list) != 1 || list[0].ID != id || list[0].MessageCount != 0 {
 			t.Errorf("the list after clearing: %+v, %v", list, err)
 		}
-		if err := w.Delete(ctx, agent, id); err != nil {
+		if _, err := w.Delete(ctx, agent, id); err != nil {
 			t.Fatal(err)
 		}
 		again := visitorAt("v3")
@@ -431,7 +431,7 @@ func TestClearIsPublished(t *testing.T) {
 		w.post(t, v, id, "x")
 		w.Arrived(v, id)
 		w.take(t)
-		if n, err := w.ClearAll(t.Context(), agent); n != 1 || err != nil {
+		if _, n, err := w.ClearAll(t.Context(), agent); n != 1 || err != nil {
 			t.Fatalf("cleared %d, %v", n, err)
 		}
 		h := w.take(t)

@@ -2,24 +2,28 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
+	"strconv"
 	"time"
+
+	"sohbet/models"
 )
 
 const (
 	sweepEvery = time.Hour
 	emptyAfter = 24 * time.Hour // how long a thread without messages is kept after its visitor was last active
-	batchPause = 20 * time.Millisecond
+	batchPause = 5 * time.Millisecond
+	mostPause  = time.Second
 )
 
-// RunRetention deletes expired data immediately and then every hour, until ctx ends: messages and notes older than keep (0 keeps them
-// forever), threads without any message for a day, and threads emptied by an agent whose last message is older than keep.
-func (s *Service) RunRetention(ctx context.Context, keep time.Duration) {
+// RunRetention starts a job that deletes expired data, see [Service.Prune], immediately and then every hour, until ctx ends.
+func (s *Service) RunRetention(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if _, err := s.Sweep(ctx, keep); err != nil && ctx.Err() == nil {
-			s.log.Error("retention sweep failed; retrying in an hour", slog.Any("error", err))
+		if _, err := s.store.StartJob(ctx, models.JobPrune, ""); err != nil && ctx.Err() == nil {
+			s.log.Error("failed to start the deletion of expired data; retrying in an hour", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -30,11 +34,55 @@ func (s *Service) RunRetention(ctx context.Context, keep time.Duration) {
 }
 
 // Swept is the number of items that a sweep deleted.
-type Swept struct{ Messages, Threads int }
+type Swept struct {
+	Messages int `json:"messages"`
+	Threads  int `json:"threads"`
+}
 
-// Sweep runs RunRetention once. It deletes in small batches, with pauses for other writers. For threads that lost messages it emits
-// "messages_deleted" to their rooms and agents ("note_deleted" to agents for notes), and "thread_cleared" for deleted threads.
+// Prune returns the work of a [models.JobPrune]: a Sweep, whose state is a [Swept]. A job without a number of days uses keep.
+func (s *Service) Prune(keep time.Duration) func(ctx context.Context, j models.Job, report func(func(*models.Job))) error {
+	return func(ctx context.Context, j models.Job, report func(func(*models.Job))) error {
+		keep := keep
+		if j.Subject != "" {
+			days, err := strconv.Atoi(j.Subject)
+			if err != nil {
+				return err
+			}
+			keep = time.Duration(days) * 24 * time.Hour
+		}
+		var before Swept
+		if j.State != "" {
+			if err := json.Unmarshal([]byte(j.State), &before); err != nil {
+				return err
+			}
+		}
+		if keep > 0 {
+			left, err := s.store.CountExpired(ctx, s.now().Add(-keep))
+			if err != nil {
+				return err
+			}
+			report(func(j *models.Job) { j.Total = j.Done + left })
+		}
+		_, err := s.sweep(ctx, keep, func(n Swept) {
+			state, err := json.Marshal(Swept{before.Messages + n.Messages, before.Threads + n.Threads})
+			if err != nil {
+				panic(err) // only numbers
+			}
+			report(func(j *models.Job) { j.State, j.Done = string(state), int64(before.Messages+n.Messages) })
+		})
+		return err
+	}
+}
+
+// Sweep deletes expired data: messages and notes older than keep (0 keeps them forever), threads without any message for a day, and threads
+// emptied by an agent whose last message is older than keep. It deletes in small batches, with pauses for other writers. For threads that
+// lost messages it emits "messages_deleted" to their rooms and agents ("note_deleted" to agents for notes), and "thread_cleared" for
+// deleted threads.
 func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, err error) {
+	return s.sweep(ctx, keep, func(Swept) {})
+}
+
+func (s *Service) sweep(ctx context.Context, keep time.Duration, report func(Swept)) (swept Swept, err error) {
 	now := s.now()
 	for more := keep > 0; more; {
 		start := time.Now()
@@ -46,12 +94,16 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			swept.Messages += len(e.Messages)
 			if e.Cleared {
 				swept.Threads++
-				s.publishCleared(cleared{ThreadID: e.ThreadID})
+				s.publishCleared(cleared{ThreadID: e.ThreadID, LastID: e.LastID, Rev: e.Rev})
 				continue
 			}
-			list := []*Event{{"messages_deleted", deleted{ThreadID: e.ThreadID, IDs: e.Messages}}}
+			list := []*Event{{"messages_deleted", deleted{ThreadID: e.ThreadID, IDs: e.Messages, Rev: e.Rev}}}
 			s.publisher.Publish(Publication{ThreadID: e.ThreadID, Thread: list, Agents: list})
+			if e.Marked {
+				s.publishCurrent(ctx, e.ThreadID)
+			}
 		}
+		report(swept)
 		if more = some; more && !rest(ctx, start) {
 			return swept, ctx.Err()
 		}
@@ -80,9 +132,10 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 			return swept, err
 		}
 		swept.Threads += len(removed)
-		for _, id := range removed {
-			s.publishCleared(cleared{ThreadID: id})
+		for _, e := range removed {
+			s.publishCleared(cleared{ThreadID: e.ThreadID, LastID: e.LastID, Rev: e.Rev})
 		}
+		report(swept)
 		if more = some; more && !rest(ctx, start) {
 			return swept, ctx.Err()
 		}
@@ -102,7 +155,7 @@ func rest(ctx context.Context, start time.Time) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(max(batchPause, time.Since(start))):
+	case <-time.After(min(max(batchPause, time.Since(start)), mostPause)):
 		return true
 	}
 }

@@ -3,6 +3,8 @@ package chat_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/chat/chattest"
+	"sohbet/server/jobs"
 )
 
 func TestSweepReportsWhatItDeleted(t *testing.T) {
@@ -29,7 +32,7 @@ func TestSweepReportsWhatItDeleted(t *testing.T) {
 		}
 		old := put("partly", 8)
 		put("partly", 2)
-		put("wholly", 8)
+		gone := put("wholly", 8)
 		if _, err := s.CreateThread(t.Context(), models.NewThread{ID: "silent"}); err != nil {
 			t.Fatal(err)
 		}
@@ -40,11 +43,15 @@ func TestSweepReportsWhatItDeleted(t *testing.T) {
 			}
 			published := make(map[string]string)
 			for _, p := range h.Take() {
+				if p.State {
+					published[p.ThreadID] += pick(t, p.Agents[0].Payload, "message_count", "unread_count")
+					continue
+				}
 				if len(p.Thread) != 1 || len(p.Agents) != 1 || p.Thread[0] != p.Agents[0] {
 					t.Errorf("published %+v", p)
 					continue
 				}
-				published[p.ThreadID] += fmt.Sprint(p.Thread[0].Name, p.Thread[0].Payload)
+				published[p.ThreadID] += p.Thread[0].Name + pick(t, p.Thread[0].Payload, "ids", "kept", "last_id")
 			}
 			return published
 		}
@@ -52,11 +59,12 @@ func TestSweepReportsWhatItDeleted(t *testing.T) {
 			t.Errorf("with nothing to delete it published %v", got)
 		}
 		got := sweep(7 * 24 * time.Hour)
-		if want := fmt.Sprintf("messages_deleted{partly [%d]}", old.ID); len(got) != 2 || got["partly"] != want || got["wholly"] != "thread_cleared{wholly false}" {
+		if want := fmt.Sprintf(`messages_deleted{"ids":[%d],"kept":null,"last_id":null}{"message_count":1,"unread_count":1}`, old.ID); len(got) != 2 || got["partly"] != want ||
+			got["wholly"] != fmt.Sprintf(`thread_cleared{"ids":null,"kept":null,"last_id":%d}`, gone.ID) {
 			t.Errorf("published %v", got)
 		}
 		now = now.Add(25 * time.Hour)
-		if got := sweep(0); len(got) != 1 || got["silent"] != "thread_cleared{silent false}" {
+		if got := sweep(0); len(got) != 1 || got["silent"] != `thread_cleared{"ids":null,"kept":null,"last_id":null}` {
 			t.Errorf("a day later it published %v", got)
 		}
 		if list, err := s.Threads(t.Context(), models.ThreadQuery{IncludeEmpty: true}); err != nil || len(list) != 1 || list[0].MessageCount != 1 {
@@ -73,9 +81,14 @@ func TestRunRetentionSweepsImmediatelyAndStops(t *testing.T) {
 	}
 	room := chat.New(chat.Options{Store: s, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}})
 	ctx, stop := context.WithCancel(t.Context())
+	work := jobs.New(jobs.Options{Store: s, Lanes: jobs.Lanes, Work: map[string]jobs.Work{models.JobPrune: room.Prune(time.Minute)}, Log: slog.New(slog.DiscardHandler)})
+	s.OnJob(work.Wake)
 	ended := make(chan struct{})
 	go func() {
-		room.RunRetention(ctx, time.Minute)
+		var running sync.WaitGroup
+		running.Go(func() { work.Run(ctx) })
+		room.RunRetention(ctx)
+		running.Wait()
 		close(ended)
 	}()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {

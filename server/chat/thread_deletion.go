@@ -3,47 +3,56 @@ package chat
 import (
 	"context"
 
+	"sohbet/models"
 	"sohbet/server/audit"
 )
 
-// Clear deletes the messages of a thread; the thread stays in the list. It emits "thread_cleared" with kept to its room and all agents.
-func (s *Service) Clear(ctx context.Context, a Actor, threadID string) error {
-	return s.empty(ctx, a, cleared{ThreadID: threadID, Kept: true}, s.store.ClearThread, audit.ThreadClear)
+// Clear deletes the messages of a thread; the thread stays in the list. Nothing deleted can be read from then on; the job deletes what is
+// stored. It emits "thread_cleared" with kept to its room and all agents.
+func (s *Service) Clear(ctx context.Context, a Actor, threadID string) (models.Job, error) {
+	return s.empty(ctx, a, cleared{ThreadID: threadID, Kept: true}, s.store.StartClear, audit.ThreadClear)
 }
 
-// Delete deletes a thread and everything in it. It emits "thread_cleared" to its room and all agents.
-func (s *Service) Delete(ctx context.Context, a Actor, threadID string) error {
-	return s.empty(ctx, a, cleared{ThreadID: threadID}, s.store.DeleteThread, audit.ThreadDelete)
+// Delete deletes a thread and everything in it, like Clear. It emits "thread_cleared" to its room and all agents.
+func (s *Service) Delete(ctx context.Context, a Actor, threadID string) (models.Job, error) {
+	return s.empty(ctx, a, cleared{ThreadID: threadID}, s.store.StartDelete, audit.ThreadDelete)
 }
 
-func (s *Service) empty(ctx context.Context, a Actor, e cleared, act func(context.Context, string) error, event string) error {
+func (s *Service) empty(ctx context.Context, a Actor, e cleared, start func(context.Context, string) (models.Job, error), event string) (models.Job, error) {
 	if err := agentOnly(a); err != nil {
-		return err
+		return models.Job{}, err
 	}
 	if err := a.reach(e.ThreadID); err != nil {
-		return err
+		return models.Job{}, err
 	}
-	if err := act(ctx, e.ThreadID); err != nil {
-		return Public(err)
+	ctx = context.WithoutCancel(ctx) // what is deleted must be published, even if the caller has left
+	j, err := start(ctx, e.ThreadID)
+	if err != nil {
+		return j, Public(err)
 	}
 	s.logAudit(ctx, a, event)
+	e.LastID, e.Rev = j.Hidden.Until, j.Hidden.Rev
 	s.publishCleared(e)
-	return nil
+	if e.Kept {
+		s.publishCurrent(ctx, e.ThreadID)
+	}
+	return j, nil
 }
 
-// ClearAll deletes every thread and returns their number.
-func (s *Service) ClearAll(ctx context.Context, a Actor) (int64, error) {
+// ClearAll deletes every thread, like Delete, and returns their number.
+func (s *Service) ClearAll(ctx context.Context, a Actor) (models.Job, int64, error) {
 	if err := agentOnly(a); err != nil {
-		return 0, err
+		return models.Job{}, 0, err
 	}
-	n, err := s.store.ClearAll(ctx)
+	ctx = context.WithoutCancel(ctx)
+	j, n, err := s.store.StartClearAll(ctx)
 	if err != nil {
-		return n, Public(err)
+		return j, n, Public(err)
 	}
 	s.logAudit(ctx, a, audit.ThreadsClear)
 	s.ClearedAll()
 	s.topics.Notify(topicCleared)
-	return n, nil
+	return j, n, nil
 }
 
 // ClearedAll notifies all clients at this process that every thread was deleted.
@@ -56,5 +65,5 @@ func (s *Service) ClearedAll() {
 
 func (s *Service) publishCleared(c cleared) {
 	e := []*Event{{"thread_cleared", c}}
-	s.publisher.Publish(Publication{ThreadID: c.ThreadID, Thread: e, Agents: e})
+	s.publisher.Publish(Publication{ThreadID: c.ThreadID, Rev: c.Rev, Thread: e, Agents: e})
 }

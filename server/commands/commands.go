@@ -70,7 +70,7 @@ func (p Program) root() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{flagError(c, err)} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(p.version(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), logoutAll(), doctor())
+	root.AddCommand(p.version(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), compact(), logoutAll(), doctor())
 	return root
 }
 

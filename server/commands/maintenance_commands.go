@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"sohbet/models"
+	"sohbet/models/reencrypt"
 	"sohbet/server/audit"
 	"sohbet/server/backup"
 	"sohbet/server/broker"
 	"sohbet/server/chat"
 	"sohbet/server/config"
+	"sohbet/server/jobs"
 	"sohbet/server/lock"
 	"sohbet/server/logging"
 )
@@ -50,10 +53,11 @@ func rekey() *cobra.Command {
 		Args: exactly(0, "nothing more"), Example: "  SECRET_KEY=new,old sohbet rekey",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
-				sum, err := store.Rekey(ctx)
+				j, err := jobs.Foreground(ctx, store, models.JobRekey, store.KeyID(), jobs.Rekey(store), showProgress(c, "texts checked"))
+				sum, derr := jobs.Decode[reencrypt.State](j)
 				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d texts checked, %d re-encrypted with the first of %d keys, %d that no key decrypts left unchanged\n"),
 					sum.Checked, sum.Rewritten, len(cfg.SecretKeys), sum.Unreadable)
-				return errors.Join(err, werr)
+				return errors.Join(err, derr, werr)
 			})
 		},
 	}
@@ -141,15 +145,54 @@ func prune() *cobra.Command {
 					days = cfg.RetentionDays
 				}
 				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Logger: log})
-				swept, err := room.Sweep(ctx, time.Duration(days)*24*time.Hour)
+				j, err := jobs.Foreground(ctx, store, models.JobPrune, strconv.Itoa(days), room.Prune(0), showProgress(c, "messages deleted"))
+				swept, derr := jobs.Decode[chat.Swept](j)
 				codes, failed := store.PurgeCodes(ctx, time.Now())
 				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d messages, %d conversations and %d sign-in codes deleted\n"), swept.Messages, swept.Threads, codes)
-				return errors.Join(err, failed, werr)
+				return errors.Join(err, derr, failed, werr)
 			})
 		},
 	}
 	command.Flags().IntVar(&days, "days", 0, "delete messages older than this many days, instead of MESSAGE_RETENTION_DAYS")
 	return command
+}
+
+func compact() *cobra.Command {
+	return &cobra.Command{
+		Use: "compact", Short: "Return the space of deleted data to the system",
+		Long: "Return the space of deleted data to the system, in small steps. The server may run meanwhile; only an SQLite file that an\n" +
+			"earlier version created is rewritten as a whole once, for which the server must be stopped.",
+		Args: exactly(0, "nothing more"), Example: "  sohbet compact",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) (err error) {
+				held, locked := lock.Take(cfg.LockFiles()...) // held by a running server
+				if held != nil {
+					defer func() { err = errors.Join(err, held.Close()) }()
+				}
+				j, err := jobs.Foreground(ctx, store, models.JobCompact, "", jobs.Compact(store, locked == nil), showProgress(c, "pages returned"))
+				if err != nil {
+					return err
+				}
+				sizes, err := jobs.Decode[models.Compacted](j)
+				if err == nil && sizes.Whole {
+					return errors.New(Text("this file was created by an earlier version: stop the server and run sohbet compact once; then it can be compacted while the server runs"))
+				}
+				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d bytes before, %d bytes now\n"), sizes.Before, sizes.After)
+				return errors.Join(err, werr)
+			})
+		},
+	}
+}
+
+// showProgress returns a function that writes the progress of a job to a terminal.
+func showProgress(c *cobra.Command, unit string) func(models.Job) {
+	return func(j models.Job) {
+		total := ""
+		if j.Total > 0 {
+			total = fmt.Sprintf(" / %d", j.Total)
+		}
+		_, _ = fmt.Fprintf(c.ErrOrStderr(), "%d%s %s\n", j.Done, total, Text(unit)) // an error of the terminal cannot be reported
+	}
 }
 
 // discardPublisher is a publisher without receivers: the sockets are connected to another process.

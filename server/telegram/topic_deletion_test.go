@@ -24,7 +24,7 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 	kept, keptAt := h.topicOf("Ayşe")
 	gone, goneAt := h.topicOf("Bora")
 	h.bot.Script(telegramtest.Fault{Method: "deleteForumTopic", Status: http.StatusBadGateway, Times: 2})
-	if err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
+	if _, err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the topic to be deleted", func() bool { return h.bot.Topics()[goneAt].Deleted })
@@ -35,7 +35,7 @@ func TestADeletedConversationTakesItsTopicAlong(t *testing.T) {
 	// A topic that the operator deleted before is not an error.
 	h.bot.Allow("TOPIC_ID_INVALID")
 	h.bot.DeleteTopic(h.bot.Topics()[keptAt].ID)
-	if err := h.chatService.Delete(t.Context(), agent, kept); err != nil {
+	if _, err := h.chatService.Delete(t.Context(), agent, kept); err != nil {
 		t.Fatal(err)
 	}
 	h.settled()
@@ -51,7 +51,7 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	h := newEnv(t, forum)
 	h.bot.Allow("not enough rights to delete the topic")
 	gone, at := h.topicOf("Ayşe")
-	if err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
+	if _, err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the topic to be closed", func() bool { return h.bot.Topics()[at].Closed })
@@ -62,7 +62,7 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	// A topic that can be neither deleted nor closed stays queued until the bot gets the right.
 	gone, at = h.topicOf("Bora")
 	h.bot.Script(telegramtest.Fault{Method: "closeForumTopic", Status: http.StatusBadRequest, About: "Bad Request: CHAT_ADMIN_REQUIRED", Times: -1})
-	if err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
+	if _, err := h.chatService.Delete(t.Context(), agent, gone); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the deletion to be tried", func() bool { return len(h.bot.Calls("closeForumTopic")) > 1 })
@@ -75,7 +75,7 @@ func TestATopicThatCannotBeDeletedIsClosed(t *testing.T) {
 	}
 	h.bot.NoFaults()
 	h.bot.Set(func(o *telegramtest.Options) { o.NoDelete = false })
-	if err := h.chatService.Delete(t.Context(), agent, c); err != nil {
+	if _, err := h.chatService.Delete(t.Context(), agent, c); err != nil {
 		t.Fatal(err)
 	}
 	h.settled()
@@ -92,7 +92,7 @@ func TestTopicOfAConversationDeletedMeanwhileIsDeleted(t *testing.T) {
 	a, id := h.visitor("Bora")
 	h.write(a, id, "one")
 	h.bot.Wait(t, patience, "the topic", func() bool { return len(h.bot.Topics()) == 2 })
-	if err := h.chatService.Delete(t.Context(), agent, id); err != nil {
+	if _, err := h.chatService.Delete(t.Context(), agent, id); err != nil {
 		t.Fatal(err)
 	}
 	h.bot.Wait(t, patience, "the topic to be deleted", func() bool { return h.bot.Topics()[1].Deleted })
