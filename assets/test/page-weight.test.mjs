@@ -130,7 +130,7 @@ test('the widget: transfer sizes of loader, first opening, and next page', async
   await frame.waitForLoadState();
   const { cls, shifts } = await paints(frame);
   assert.equal(cls, 0, `shifts in the panel: ${shifts}`);
-  within(ours(), 40_000, 'first opening', t);
+  within(ours(), 40_300, 'first opening', t);
 
   await introduce(page, 'Tartan');
   await page.evaluate(() => window.Sohbet('close'));

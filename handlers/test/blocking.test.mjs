@@ -1,7 +1,7 @@
 // Blocking over sockets: who may block, what the visitor receives, what is refused while blocked, and unblocking.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { start, transports } from "./harness.mjs";
+import { includes, start, transports } from "./harness.mjs";
 
 for (const [name, transport] of Object.entries(transports)) {
   describe(`blocks over ${name}`, () => {
@@ -18,9 +18,9 @@ for (const [name, transport] of Object.entries(transports)) {
       for (const event of ["block_thread", "unblock_thread"]) await visitor.refused("unauthorized", event, { thread_id });
       const { block } = await agent.ok("block_thread", { thread_id });
       assert.deepEqual([block.thread_id, block.display_name, block.address], [thread_id, "Kara", false]);
-      assert.deepEqual(await visitor.next("thread_blocked"), { thread_id, blocked: true });
+      includes(await visitor.next("thread_blocked"), { thread_id, blocked: true });
       assert.equal((await visitor.next("error")).type, "blocked");
-      assert.deepEqual(await agent.next("thread_updated", (p) => "blocked" in p), { id: thread_id, blocked: true });
+      includes(await agent.next("thread_updated", (p) => "blocked" in p), { id: thread_id, blocked: true });
 
       for (const [event, payload] of [
         ["message", { thread_id, text: "x" }], ["message_to_admin", { thread_id, text: "x" }], ["join", { thread_id, display_name: "Kara" }],
@@ -33,7 +33,7 @@ for (const [name, transport] of Object.entries(transports)) {
       await again.ok("join", { display_name: "Somebody else" });
 
       await agent.ok("unblock_thread", { thread_id });
-      assert.deepEqual(await visitor.next("thread_blocked"), { thread_id, blocked: false });
+      includes(await visitor.next("thread_blocked"), { thread_id, blocked: false });
       await visitor.ok("message", { thread_id, text: "thank you" });
     });
 

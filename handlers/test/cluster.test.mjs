@@ -2,7 +2,7 @@
 // and rate limits are shared.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { cluster, eventually, GRACE, sleep, start, transports } from "./harness.mjs";
+import { cluster, eventually, GRACE, includes, sleep, start, transports } from "./harness.mjs";
 import { postgres } from "./postgres-schema.mjs";
 import { Gate } from "./services.mjs";
 
@@ -47,7 +47,7 @@ for (const [name, transport] of Object.entries(transports)) {
       assert.equal((await visitor.next("typing")).sender_type, "admin");
       await agents[0].none("typing");
       await agents[1].ok("read", { thread_id, last_id: message.id });
-      assert.deepEqual(await visitor.next("read"), { thread_id, last_id: message.id, reader: "admin" });
+      includes(await visitor.next("read"), { thread_id, last_id: message.id, reader: "admin" });
       await visitor.ok("delivered", { thread_id, last_id: answer.id });
       for (const agent of agents) assert.equal((await agent.next("delivered")).last_id, answer.id);
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { eventually, GRACE, postgres, start, transports } from "./harness.mjs";
+import { eventually, GRACE, includes, postgres, start, transports } from "./harness.mjs";
 
 const uuid4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const stamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -201,7 +201,7 @@ for (const [name, transport, database] of variants) {
       const visitor = await server.visitor(transport);
       const { message } = await visitor.ok("message", { thread_id: visitor.thread, text: "read me" });
       await agent.ok("read", { thread_id: visitor.thread, last_id: message.id });
-      assert.deepEqual(await visitor.next("read"), { thread_id: visitor.thread, last_id: message.id, reader: "admin" });
+      includes(await visitor.next("read"), { thread_id: visitor.thread, last_id: message.id, reader: "admin" });
       const answer = await agent.ok("message", { thread_id: visitor.thread, text: "answer" });
       agent.clear();
       await visitor.ok("read", { thread_id: visitor.thread, last_id: answer.message.id });

@@ -268,6 +268,11 @@ class Client {
   }
 }
 
+// includes asserts that a payload has fields with these values.
+export function includes(payload, fields) {
+  assert.deepEqual(Object.fromEntries(Object.keys(fields).map((name) => [name, payload[name]])), fields);
+}
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function withTimeout(promise, ms, what) {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createECDH, createHmac, randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { postgres, start, transports } from "./harness.mjs";
+import { includes, postgres, start, transports } from "./harness.mjs";
 
 const variants = [
   ["polling", transports.polling, () => ({})],
@@ -35,13 +35,13 @@ for (const [name, transport, database] of variants) {
       const thread_id = visitor.thread;
       const { message } = await visitor.ok("message", { thread_id, text: "one" });
       await agent.ok("delivered", { thread_id, last_id: message.id });
-      assert.deepEqual(await visitor.next("delivered"), { thread_id, last_id: message.id, by: "admin" });
+      includes(await visitor.next("delivered"), { thread_id, last_id: message.id, by: "admin" });
       const back = await server.connect(transport);
       const ack = await back.ok("rejoin", { thread_id });
       assert.deepEqual([ack.team_received_id, ack.team_read_id], [message.id, 0]);
       const { message: answer } = await agent.ok("message", { thread_id, text: "two" });
       await visitor.ok("delivered", { thread_id, last_id: answer.id });
-      assert.deepEqual(await agent.next("delivered"), { thread_id, last_id: answer.id, by: "visitor" });
+      includes(await agent.next("delivered"), { thread_id, last_id: answer.id, by: "visitor" });
       await agent.none("delivered");
       assert.equal((await threads()).find((t) => t.id === thread_id).visitor_received_id, answer.id);
       assert.equal((await visitor.refused("validation_error", "delivered", { thread_id })).field, "last_id");
@@ -53,11 +53,11 @@ for (const [name, transport, database] of variants) {
       const visitor = await server.visitor(transport);
       const thread_id = visitor.thread;
       const { message } = await visitor.ok("message", { thread_id, text: "hello?" });
-      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, waiting_since: message.created_at });
+      includes(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, waiting_since: message.created_at });
       const [first] = await threads("?status=waiting");
       assert.deepEqual([first.id, first.waiting_since], [thread_id, message.created_at]);
       await agent.ok("message", { thread_id, text: "yes" });
-      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, waiting_since: null });
+      includes(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, waiting_since: null });
       assert.ok(!(await threads("?status=waiting")).some((t) => t.id === thread_id));
       assert.equal((await fetch(`${server.url}/api/threads?status=other`, { headers: { Cookie: cookie } })).status, 400);
     });
@@ -68,8 +68,8 @@ for (const [name, transport, database] of variants) {
       await visitor.ok("message", { thread_id, text: "bye" });
       await agent.next("thread_updated", (u) => u.id === thread_id);
       await agent.ok("set_status", { thread_id, status: "closed" });
-      assert.deepEqual(await visitor.next("thread_status"), { thread_id, status: "closed" });
-      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, status: "closed", waiting_since: null });
+      includes(await visitor.next("thread_status"), { thread_id, status: "closed" });
+      includes(await agent.next("thread_updated", (u) => u.id === thread_id), { id: thread_id, status: "closed", waiting_since: null });
       const back = await server.connect(transport);
       assert.equal((await back.ok("rejoin", { thread_id })).status, "closed");
       await agent.ok("set_status", { thread_id, status: "active" });
@@ -133,12 +133,12 @@ for (const [name, transport, database] of variants) {
       await visitor.ok("message", { thread_id, text: "again" });
       assert.equal((await visitor.refused("validation_error", "contact", { thread_id, email: "nur" })).field, "email");
       await visitor.ok("contact", { thread_id, email: "NUR@shop.example", phone_number: "+90 555" });
-      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id && u.email), { id: thread_id, email: "NUR@shop.example", phone_number: "+90 555" });
+      includes(await agent.next("thread_updated", (u) => u.id === thread_id && u.email), { id: thread_id, email: "NUR@shop.example", phone_number: "+90 555" });
       assert.equal((await visitor.refused("validation_error", "rate", { thread_id, score: 9 })).field, "score");
       await visitor.ok("rate", { thread_id, score: 4, comment: "hızlı" });
-      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id && u.rating), { id: thread_id, rating: 4, rating_comment: "hızlı" });
+      includes(await agent.next("thread_updated", (u) => u.id === thread_id && u.rating), { id: thread_id, rating: 4, rating_comment: "hızlı" });
       await visitor.ok("page", { thread_id, page_url: "https://shop.example/b", page_title: "B" });
-      assert.deepEqual(await agent.next("thread_updated", (u) => u.id === thread_id && u.page_url), { id: thread_id, page_url: "https://shop.example/b", page_title: "B" });
+      includes(await agent.next("thread_updated", (u) => u.id === thread_id && u.page_url), { id: thread_id, page_url: "https://shop.example/b", page_title: "B" });
       const { facts } = await agent.ok("facts", { thread_id });
       assert.deepEqual(
         [facts.display_name, facts.email, facts.phone_number, facts.locale, facts.page_url, facts.page_title, facts.identity, facts.talks],

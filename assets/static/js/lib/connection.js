@@ -5,7 +5,7 @@ const CHECK_TIMEOUT = 4_000;
 // A visitor who was blocked before the page was loaded gets no event when the block ends, so the page asks at this interval (ms).
 const BLOCKED_PAUSE = 30_000;
 // After `resync`, every page waits a random time up to this (ms), so that they do not all ask at once.
-const SPREAD = 8_000;
+const SPREAD = 2_000;
 
 /** The server refused a request; `code` is "timeout" or "offline" if it never answered. */
 export class Refused extends Error {
