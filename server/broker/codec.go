@@ -54,7 +54,11 @@ func (p *packet) encode(dst []byte) []byte {
 	dst = append(dst, flags)
 	dst = appendText(dst, d.Thread)
 	dst = binary.AppendVarint(dst, d.ID)
-	dst = binary.AppendVarint(dst, d.Follows)
+	if d.Presence != 0 {
+		dst = binary.AppendVarint(dst, d.Presence)
+	} else {
+		dst = binary.AppendVarint(dst, d.Follows)
+	}
 	dst = appendText(dst, d.Except)
 	var frames []realtime.Frame
 	index := func(f realtime.Frame) uint64 {
@@ -172,6 +176,9 @@ func (r *reader) delivery(d *Delivery) {
 	d.Volatile = r.byte() == 1
 	d.Thread = string(r.text())
 	d.ID, d.Follows = r.varint(), r.varint()
+	if d.ID == 0 { // only messages follow others; earlier versions ignore it
+		d.Presence, d.Follows = d.Follows, 0
+	}
 	d.Except = string(r.text())
 	var indices [2][]uint64
 	groups := [...]*realtime.Group{&d.First, &d.Second}

@@ -30,6 +30,7 @@ function fromAPI(row) {
     unread: Number(row.unread_count) || 0,
     waiting: parse(row.waiting_since),
     online: Boolean(row.online),
+    onlineVersion: Number(row.online_version) || 0,
     seen: parse(row.last_activity_at ?? row.last_activity),
     blocked: Boolean(row.blocked),
     rating: Number(row.rating) || 0,
@@ -77,6 +78,7 @@ export class ThreadStore extends EventTarget {
   #recountTimer = 0;
   /** @type {Set<string>} */
   #hidden = new Set();
+  #old = 0; // how many conversations may have missed events
   /** @type {'loading' | 'ready' | 'failed'} */
   state = 'loading';
   /** Why loading failed. @type {unknown} */
@@ -151,15 +153,17 @@ export class ThreadStore extends EventTarget {
     return this.load();
   }
 
-  /** Reloads the first page; conversations of later pages are kept. */
+  /** Reloads the first page; conversations of later pages are kept, unless their state may be old. */
   async load() {
     const round = ++this.#round;
     const searching = this.#query;
     this.recount();
-    const rows = await this.#fetch(round, PAGE, null);
+    const size = Math.min(MOST, Math.max(PAGE, this.#old));
+    const rows = await this.#fetch(round, size, null);
     if (!rows) return;
+    this.#old = 0;
     const last = rows.at(-1);
-    const oldest = rows.length < PAGE || !last ? null : fromAPI(last).lastAt;
+    const oldest = rows.length < size || !last ? null : fromAPI(last).lastAt;
     // The later pages are still valid if nothing changed at the boundary.
     const joins = last && oldest && this.#cursor && this.#cursor <= oldest && this.#map.get(last.id)?.lastAt.getTime() === oldest.getTime();
     // In the time range of this page, conversations that the server did not return no longer belong to the list.
@@ -232,7 +236,12 @@ export class ThreadStore extends EventTarget {
 
   /** @param {Row[]} rows */
   #keep(rows) {
-    for (const row of rows) this.#map.set(row.id, { ...this.#map.get(row.id), ...fromAPI(row) });
+    for (const row of rows) {
+      const known = this.#map.get(row.id);
+      const thread = { ...known, ...fromAPI(row) };
+      if (known && known.onlineVersion > thread.onlineVersion) ({ online: thread.online, onlineVersion: thread.onlineVersion } = known); // an event overtook the answer
+      this.#map.set(row.id, thread);
+    }
   }
 
   /** Refreshes the counts after a short delay, once for several changes. */
@@ -263,6 +272,22 @@ export class ThreadStore extends EventTarget {
     this.#changed();
   }
 
+  /**
+   * Applies an event about the visitor's presence, unless a newer one is known. A heartbeat has no version.
+   * @param {string} id @param {boolean} online @param {number | undefined} version @param {Partial<Thread>} fields
+   */
+  presence(id, online, version, fields) {
+    const known = this.#map.get(id)?.onlineVersion ?? 0;
+    if (version && version <= known) return;
+    this.patch(id, version || !known ? { ...fields, online, onlineVersion: version ?? 0 } : fields);
+  }
+
+  /** Versions of another connection say nothing: the next load is of all conversations. */
+  forgetVersions() {
+    this.#old = this.#map.size;
+    for (const thread of this.#map.values()) thread.onlineVersion = 0;
+  }
+
   /** Applies the event thread_updated. @param {Protocol.ServerEvents['thread_updated']} changes */
   updated(changes) {
     const { id } = changes;
@@ -283,7 +308,7 @@ export class ThreadStore extends EventTarget {
       last: message.content_text, lastType: message.content_type, lastFrom: message.sender_type,
       lastAt: at, messages: (known?.messages ?? 0) + 1,
       unread: fromVisitor && !watched ? (known?.unread ?? 0) + 1 : (known?.unread ?? 0),
-      ...(fromVisitor && { online: true, seen: at, status: 'active', waiting: known?.waiting ?? at }),
+      ...(fromVisitor && { online: known?.onlineVersion ? known.online : true, seen: at, status: 'active', waiting: known?.waiting ?? at }),
       ...(answered && { waiting: null }),
     }, { add: true });
   }
