@@ -61,7 +61,8 @@ type Store interface {
 type Visitors interface {
 	// VisitorsHere lists the threads whose visitors are online at this process, or only those with a connection now.
 	VisitorsHere(connected bool) []string
-	VisitorHere(thread string) bool
+	// VisitorHere reports whether a thread's visitor is online at this process, and connected now.
+	VisitorHere(thread string) (online, connected bool)
 	// Announce announces that the visitors of threads are online or offline since a version: to the clients of all processes, or with
 	// local to those of this one.
 	Announce(ctx context.Context, threads []string, online bool, version int64, local bool)

@@ -55,13 +55,13 @@ func (m *Memory) VisitorChanged(thread string, here func() bool, announce func(o
 	announce(online, m.clock.next(), false)
 }
 
-// Online reports for each thread that its visitor is not connected to another process, as of the version of the last change.
+// Online reports for each thread whether its visitor is online, as of the version of the last change.
 func (m *Memory) Online(_ context.Context, threads []string) (online []bool, versions []int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	online, versions = make([]bool, len(threads)), make([]int64, len(threads))
-	for i := range versions {
-		versions[i] = m.clock.current()
+	for i, thread := range threads {
+		online[i], versions[i] = m.online[thread], m.clock.current()
 	}
 	return online, versions
 }

@@ -179,7 +179,10 @@ func (r *Redis) claim() error {
 	}
 	here := r.local.Visitors.VisitorsHere(ago < pausedLately)
 	queue := func(thread string) {
-		p.queue(thread, presenceOp{here: func() bool { return r.local.Visitors.VisitorHere(thread) }})
+		p.queue(thread, presenceOp{here: func() bool {
+			online, _ := r.local.Visitors.VisitorHere(thread)
+			return online
+		}})
 	}
 	for _, thread := range here {
 		queue(thread)
@@ -278,8 +281,8 @@ func (r *Redis) takePresence(d *Delivery) {
 	d.done()
 }
 
-// Online returns for each thread whether its visitor is connected to any process, and the version as of which that is so. The visitors
-// connected here may be missing. While Redis is away it is what the clients of this process were told.
+// Online returns for each thread whether its visitor is online at any process, and the version as of which that is so. Queued changes are
+// missing. While Redis is away it is what the clients of this process were told.
 func (r *Redis) Online(ctx context.Context, threads []string) (online []bool, versions []int64) {
 	online, versions = make([]bool, len(threads)), make([]int64, len(threads))
 	visitors, places := make([]string, 0, len(threads)), make([]int, 0, len(threads))

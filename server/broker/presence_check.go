@@ -120,11 +120,20 @@ func (r *Redis) checkPresence(doubt map[string]bool) error {
 	return nil
 }
 
+// connected returns a visitor's thread, and whether the visitor is connected to this process.
+func (r *Redis) connected(visitor string) (thread string, connected bool) {
+	thread, ok := r.names.id(visitor)
+	if ok {
+		_, connected = r.local.Visitors.VisitorHere(thread)
+	}
+	return thread, connected
+}
+
 // verify reads the state of visitors and tells the clients of this process what they do not know, only of those who are online or of all.
 func (r *Redis) verify(visitors []string, onlineOnly bool) error {
 	visitors = slices.DeleteFunc(visitors, func(visitor string) bool { // this process itself announces who is here
-		thread, ok := r.names.id(visitor)
-		return !ok || r.local.Visitors.VisitorHere(thread)
+		_, connected := r.connected(visitor)
+		return connected
 	})
 	for len(visitors) > 0 && r.ctx.Err() == nil {
 		n := min(len(visitors), presenceMost)
@@ -134,8 +143,8 @@ func (r *Redis) verify(visitors []string, onlineOnly bool) error {
 		}
 		changed := make(map[bool][]string)
 		for i, visitor := range visitors[:n] {
-			thread, _ := r.names.id(visitor)
-			if r.presence.view.get(visitor).online() == online[i] || !online[i] && (onlineOnly || r.local.Visitors.VisitorHere(thread)) {
+			thread, connected := r.connected(visitor)
+			if r.presence.view.get(visitor).online() == online[i] || !online[i] && (onlineOnly || connected) {
 				continue
 			}
 			if o, _ := r.presence.view.apply(visitor, stateOf(online[i], version), nil); o != stale {
@@ -209,7 +218,7 @@ func (r *Redis) announceLost(version int64, visitors []string) {
 		_, online, err := r.isOnline(r.ctx, visitors[:n])
 		var lost []string
 		for i, visitor := range visitors[:n] {
-			if thread, ok := r.names.id(visitor); ok && (err != nil || !online[i]) && !r.local.Visitors.VisitorHere(thread) {
+			if thread, connected := r.connected(visitor); (err != nil || !online[i]) && !connected {
 				lost = append(lost, thread)
 			}
 		}

@@ -14,8 +14,8 @@ type Presence interface {
 	// visitor online or offline on all processes together, announce is called with the version of that change: to tell the clients of all
 	// processes, or with local those of this one.
 	VisitorChanged(threadID string, here func() bool, announce func(online bool, version int64, local bool))
-	// Online reports for each thread whether its visitor is connected to another process, and the version as of which that is so. It may
-	// include visitors of this process.
+	// Online reports for each thread whether its visitor is online at any process, and the version as of which that is so. Changes that are
+	// being recorded may be missing.
 	Online(ctx context.Context, threads []string) (online []bool, versions []int64)
 }
 
@@ -81,10 +81,12 @@ func (p *presence) depart(threadID string, offline func(name string)) {
 	v.gone = timer
 }
 
-func (p *presence) online(threadID string) bool {
+// state reports whether a visitor is online here, and has a socket.
+func (p *presence) state(threadID string) (online, connected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.here[threadID] != nil
+	v := p.here[threadID]
+	return v != nil, v != nil && v.sockets > 0
 }
 
 // all lists the visitors that are online here, or only those with a socket.
@@ -119,12 +121,13 @@ func (s *Service) Online(ctx context.Context, threadID string) bool {
 	return online[0]
 }
 
-// online is like Online for several threads, and returns the versions as of which that is so. The other processes are asked first: whoever
-// leaves this one afterwards is announced with a higher version.
+// online is like Online for several threads, and returns the versions as of which that is so. A visitor who has just arrived here may not
+// be recorded yet; one who leaves afterwards is announced with a higher version.
 func (s *Service) online(ctx context.Context, threads []string) (online []bool, versions []int64) {
 	online, versions = s.elsewhere.Online(ctx, threads)
 	for i, id := range threads {
-		online[i] = online[i] || s.presence.online(id)
+		_, connected := s.presence.state(id)
+		online[i] = online[i] || connected
 	}
 	return online, versions
 }
@@ -132,8 +135,8 @@ func (s *Service) online(ctx context.Context, threads []string) (online []bool, 
 // VisitorsHere lists the threads whose visitors are online at this process, or only those with a socket.
 func (s *Service) VisitorsHere(connected bool) []string { return s.presence.all(connected) }
 
-// VisitorHere reports whether a thread's visitor is online at this process.
-func (s *Service) VisitorHere(threadID string) bool { return s.presence.online(threadID) }
+// VisitorHere reports whether a thread's visitor is online at this process, and has a socket now.
+func (s *Service) VisitorHere(threadID string) (online, connected bool) { return s.presence.state(threadID) }
 
 // VisitorsOnline returns the number of visitors online at this process.
 func (s *Service) VisitorsOnline() int {
@@ -156,7 +159,11 @@ func (s *Service) Departed(threadID string) {
 }
 
 func (s *Service) visitorChanged(threadID, name, except string) {
-	s.elsewhere.VisitorChanged(threadID, func() bool { return s.presence.online(threadID) }, func(online bool, version int64, local bool) {
+	here := func() bool {
+		online, _ := s.presence.state(threadID)
+		return online
+	}
+	s.elsewhere.VisitorChanged(threadID, here, func(online bool, version int64, local bool) {
 		s.publishPresence(threadID, name, except, online, version, local)
 	})
 }
