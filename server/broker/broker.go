@@ -22,7 +22,7 @@ type Delivery struct {
 	// Presence is the version of the change if the publication announces that the thread's visitor is online, and the negative version if
 	// it announces that the visitor is offline; otherwise 0.
 	Presence int64
-	Done        func() // called when it has been delivered on this process; may be nil
+	Done     func() // called when it has been delivered on this process; may be nil
 }
 
 func (d *Delivery) done() { call(d.Done) }

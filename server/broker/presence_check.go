@@ -120,8 +120,8 @@ func (r *Redis) checkPresence(doubt map[string]bool) error {
 	return nil
 }
 
-// connected returns a visitor's thread, and whether the visitor is connected to this process.
-func (r *Redis) connected(visitor string) (thread string, connected bool) {
+// visitorHere returns a visitor's thread, and whether the visitor is connected to this process.
+func (r *Redis) visitorHere(visitor string) (thread string, connected bool) {
 	thread, ok := r.names.id(visitor)
 	if ok {
 		_, connected = r.local.Visitors.VisitorHere(thread)
@@ -132,7 +132,7 @@ func (r *Redis) connected(visitor string) (thread string, connected bool) {
 // verify reads the state of visitors and tells the clients of this process what they do not know, only of those who are online or of all.
 func (r *Redis) verify(visitors []string, onlineOnly bool) error {
 	visitors = slices.DeleteFunc(visitors, func(visitor string) bool { // this process itself announces who is here
-		_, connected := r.connected(visitor)
+		_, connected := r.visitorHere(visitor)
 		return connected
 	})
 	for len(visitors) > 0 && r.ctx.Err() == nil {
@@ -143,7 +143,7 @@ func (r *Redis) verify(visitors []string, onlineOnly bool) error {
 		}
 		changed := make(map[bool][]string)
 		for i, visitor := range visitors[:n] {
-			thread, connected := r.connected(visitor)
+			thread, connected := r.visitorHere(visitor)
 			if r.presence.view.get(visitor).online() == online[i] || !online[i] && (onlineOnly || connected) {
 				continue
 			}
@@ -218,7 +218,7 @@ func (r *Redis) announceLost(version int64, visitors []string) {
 		_, online, err := r.isOnline(r.ctx, visitors[:n])
 		var lost []string
 		for i, visitor := range visitors[:n] {
-			if thread, connected := r.connected(visitor); (err != nil || !online[i]) && !connected {
+			if thread, connected := r.visitorHere(visitor); (err != nil || !online[i]) && !connected {
 				lost = append(lost, thread)
 			}
 		}

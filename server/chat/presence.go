@@ -136,7 +136,9 @@ func (s *Service) online(ctx context.Context, threads []string) (online []bool, 
 func (s *Service) VisitorsHere(connected bool) []string { return s.presence.all(connected) }
 
 // VisitorHere reports whether a thread's visitor is online at this process, and has a socket now.
-func (s *Service) VisitorHere(threadID string) (online, connected bool) { return s.presence.state(threadID) }
+func (s *Service) VisitorHere(threadID string) (online, connected bool) {
+	return s.presence.state(threadID)
+}
 
 // VisitorsOnline returns the number of visitors online at this process.
 func (s *Service) VisitorsOnline() int {
