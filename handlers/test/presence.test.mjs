@@ -92,20 +92,21 @@ const opened = async (servers) => {
   return Promise.all(servers.map((s) => Console.open(s, cookie)));
 };
 
-// Both run at once, because they mostly wait.
+// All run at once, because they mostly wait.
 describe("presence", { concurrency: true }, () => {
-  describe("of a process that alone has lost Redis", { concurrency: 1 }, () => {
-    let gate;
+  describe("of processes that alone have lost Redis", { concurrency: 1 }, () => {
     const servers = [];
+    const gates = [];
     before(async () => {
-      gate = await Gate.start(process.env.SOHBET_TEST_REDIS);
       const shared = postgres();
-      for (const REDIS_URL of [process.env.SOHBET_TEST_REDIS, process.env.SOHBET_TEST_REDIS, gate.url]) servers.push(await start({ ...shared, REDIS_URL }));
+      const url = process.env.SOHBET_TEST_REDIS;
+      for (let i = 0; i < 2; i++) gates.push(await Gate.start(url));
+      for (const REDIS_URL of [url, url, ...gates.map((g) => g.url)]) servers.push(await start({ ...shared, REDIS_URL }));
       for (const server of servers) await redis(server, "ok");
     });
     after(async () => {
       await Promise.all(servers.map((s) => s.stop()));
-      gate.stop();
+      for (const gate of gates) gate.stop();
     });
 
     const redis = async (server, status) => {
@@ -116,52 +117,55 @@ describe("presence", { concurrency: true }, () => {
       }
     };
 
-    // Everything that visitors can do during an outage.
-    const during = async (t, fail, mend) => {
-      const [a, b, alone] = servers;
-      const join = (server) => Visitor.join(server, true);
-      const stay = [await join(a), await join(alone)];
-      const [toOthers, fromOthers, away, back, gone, goneElsewhere] = [await join(alone), await join(a), await join(alone), await join(b), await join(alone), await join(b)];
-      const consoles = await opened(servers);
-      const visitors = [...stay, toOthers, fromOthers, away, back, gone, goneElsewhere];
-      await agree(t, consoles, visitors);
-      await fail();
-      await toOthers.move(a);
-      await fromOthers.move(alone);
-      await away.move(b);
-      await back.move(alone);
-      gone.leave();
-      goneElsewhere.leave();
-      visitors.push(await join(alone), await join(a));
-      const late = await Console.open(alone, consoles[0].cookie); // knows only what its process knows
-      await sleep(ABSENT + 500);
-      await away.move(alone);
-      await back.move(b);
-      await mend();
-      await agree(t, [...consoles, late], visitors);
-      for (const console of consoles.slice(0, 2)) assert.ok(!console.offline.includes(toOthers.thread), "told to be offline though it had moved");
-      for (const v of visitors) if (v.client) v.leave();
-    };
-
-    it("is right again after it was cut off", (t) => during(t, async () => { gate.close(); await redis(servers[2], "warning"); }, () => gate.open()));
-
-    it("is right again after nothing passed, and old connections stay dead", async (t) => {
-      await during(t, () => { gate.freeze(); }, () => gate.thaw({ lose: true }));
-    });
-
     it("is right while everything is late", async (t) => {
-      gate.slow(300);
+      for (const gate of gates) gate.slow(300);
       const consoles = await opened(servers);
       const visitors = await Promise.all(servers.map((s) => Visitor.join(s, true)));
-      for (let round = 1; round <= 3; round++) for (const [i, v] of visitors.entries()) await v.move(servers[(i + round) % 3]);
-      gate.slow(0);
+      for (let round = 1; round <= 3; round++) for (const [i, v] of visitors.entries()) await v.move(servers[(i + round) % servers.length]);
+      for (const gate of gates) gate.slow(0);
       await agree(t, consoles, visitors);
-      for (const console of consoles) assert.deepEqual(console.offline.filter((id) => visitors.some((v) => v.thread === id)), []);
+      for (const console of consoles) assert.deepEqual(console.offline, []);
       for (const v of visitors) v.leave();
+    });
+
+    it("is right again after one was cut off, and for the other nothing passed and its old connections stay dead", async (t) => {
+      const [a, b, ...cut] = servers;
+      const join = (server) => Visitor.join(server, true);
+      const visitors = [await join(a)], moves = [];
+      for (const alone of cut) { // everything that visitors can do during an outage
+        const [toOthers, fromOthers, away, back, gone, goneElsewhere] = await Promise.all([alone, a, alone, b, alone, b].map(join));
+        visitors.push(await join(alone), toOthers, fromOthers, away, back, gone, goneElsewhere);
+        moves.push({ alone, toOthers, fromOthers, away, back, gone, goneElsewhere });
+      }
+      const consoles = await opened(servers);
+      await agree(t, consoles, visitors);
+      gates[0].close();
+      gates[1].freeze();
+      await redis(cut[0], "warning");
+      for (const m of moves) {
+        await m.toOthers.move(a);
+        await m.fromOthers.move(m.alone);
+        await m.away.move(b);
+        await m.back.move(m.alone);
+        m.gone.leave();
+        m.goneElsewhere.leave();
+        visitors.push(await join(m.alone), await join(a));
+        consoles.push(await Console.open(m.alone, consoles[0].cookie)); // knows only what its process knows
+      }
+      await sleep(ABSENT + 500);
+      for (const m of moves) {
+        await m.away.move(m.alone);
+        await m.back.move(b);
+      }
+      gates[0].open();
+      gates[1].thaw({ lose: true });
+      await agree(t, consoles, visitors);
+      const moved = moves.map((m) => m.toOthers.thread);
+      for (const console of consoles.slice(0, 2)) assert.ok(!console.offline.some((id) => moved.includes(id)), "told to be offline though they had moved");
     });
   });
 
-  describe("when a process is frozen or killed, or everybody reconnects", { concurrency: 1 }, () => {
+  describe("when a process is frozen", () => {
     let servers;
     before(async () => { servers = await cluster(3); });
     after(() => Promise.all(servers.map((s) => s.stop())));
@@ -197,6 +201,13 @@ describe("presence", { concurrency: true }, () => {
       for (const v of visitors) if (v.client) v.leave();
     });
 
+  });
+
+  describe("when everybody reconnects", () => {
+    let servers;
+    before(async () => { servers = await cluster(3); });
+    after(() => Promise.all(servers.map((s) => s.stop())));
+
     it(`a storm of ${STORM} reconnects leaves every console right`, async (t) => {
       const visitors = [];
       const inBatches = async (list, f) => {
@@ -224,6 +235,7 @@ describe("presence", { concurrency: true }, () => {
       await agree(t, [consoles[0], consoles[2]], visitors, moved);
       const stayed = new Set(visitors.filter((v) => v.client).map((v) => v.thread));
       for (const console of [consoles[0], consoles[2]]) assert.equal(console.offline.filter((id) => stayed.has(id)).length, 0);
+      for (const console of [consoles[0], consoles[2]]) assert.equal(console.offline.filter((id) => id === lost.thread).length, 1, "told once");
     });
   });
 });

@@ -73,6 +73,7 @@ export class Redis extends Service {
 // stay open, and new ones open; and slow.
 export class Gate {
   #through = new Set();
+  #dead = [];
   #closed = false;
   #frozen = false;
   #delay = 0;
@@ -114,7 +115,10 @@ export class Gate {
   // thaw lets pass what was held back. With lose the connections from before stay dead without an error, as after a firewall's timeout.
   thaw({ lose = false } = {}) {
     this.#frozen = false;
-    if (lose) this.#through.clear(); // paused for ever
+    if (lose) {
+      this.#dead.push(...this.#through); // paused for ever
+      this.#through.clear();
+    }
     for (const socket of this.#through) socket.resume();
   }
 
@@ -127,6 +131,7 @@ export class Gate {
 
   stop() {
     this.close();
+    for (const socket of this.#dead) socket.destroy();
     this.server.close();
   }
 }

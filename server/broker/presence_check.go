@@ -11,8 +11,9 @@ import (
 
 const (
 	// lostAfter is how long after a reconnection visitors may be missing in Redis before they are told to be offline: other processes
-	// reconnect too.
+	// may reconnect too. lostSoon is the same if all known processes are registered.
 	lostAfter = 1500 * time.Millisecond
+	lostSoon  = 500 * time.Millisecond
 	// pauseAfter is how long this process must have been standing still to be called paused, and settleTime how long it then takes to
 	// notice the connections that have ended meanwhile.
 	pauseAfter = 4 * time.Second
@@ -105,8 +106,12 @@ func (r *Redis) checkPresence(doubt map[string]bool) error {
 	if err := r.verify(list, true); err != nil {
 		return err
 	}
+	wait := lostAfter
+	if r.peers.among(processes) {
+		wait = lostSoon
+	}
 	select {
-	case <-time.After(lostAfter):
+	case <-time.After(wait):
 	case <-r.ctx.Done():
 		return nil
 	}
