@@ -190,6 +190,11 @@ func (l *Lease) Context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, leaseKey{}, l)
 }
 
+// WithoutLease returns a context to record what was done in a role: that it was done remains true if another process has the role now.
+func WithoutLease(ctx context.Context) context.Context {
+	return context.WithValue(ctx, leaseKey{}, (*Lease)(nil))
+}
+
 // CheckLease returns [ErrLeaseLost] if ctx comes from a lease that is no longer held.
 func CheckLease(ctx context.Context) error {
 	if l, _ := ctx.Value(leaseKey{}).(*Lease); l != nil && !l.Held() {

@@ -135,6 +135,20 @@ func (s *Store) outboxRowsQuery(ctx context.Context, channel string, k OutboxKey
 	return s.outboxWaiting(ctx, channel).Where("thread_id = ? AND destination = ?", k.ThreadID, k.Destination).Order("id").Limit(limit)
 }
 
+// OutboxBegin records, before a row is sent, that it is not to be sent by another process before due, unless this attempt is recorded to
+// have failed by a zero due. An SQLite file is used by one process only, which knows what it is sending.
+func (s *Store) OutboxBegin(ctx context.Context, id int64, due time.Time) error {
+	if s.db.Dialect == database.SQLite {
+		return nil
+	}
+	var at any
+	if !due.IsZero() {
+		at = stamp(due)
+	}
+	err := s.transaction(ctx, func(tx *gorm.DB) error { return tx.Model(&OutboxRow{}).Where("id = ?", id).Update("due_at", at).Error })
+	return s.failed("begin an outbox row", err)
+}
+
 // OutboxDone deletes delivered rows.
 func (s *Store) OutboxDone(ctx context.Context, ids ...int64) error {
 	err := s.transaction(ctx, func(tx *gorm.DB) error { return tx.Where("id IN ?", ids).Delete(&OutboxRow{}).Error })

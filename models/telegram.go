@@ -153,7 +153,7 @@ func (s *Store) LinksOf(ctx context.Context, messageID int64) (list []TelegramLi
 }
 
 // OutboxSent records in one transaction that Telegram accepted rows of one thread, as the Telegram messages in links. The rows are
-// deleted or, with part, the first of them advances to its next part. delivered is the id up to which Telegram has every message of the
+// deleted or, with part, the first of them advances to its next part, unless another process has advanced it. delivered is the id up to which Telegram has every message of the
 // thread, 0 if the thread was deleted.
 func (s *Store) OutboxSent(ctx context.Context, rows []OutboxRow, links []TelegramLink, part bool) (delivered int64, err error) {
 	ids := make([]int64, len(rows))
@@ -173,7 +173,7 @@ func (s *Store) OutboxSent(ctx context.Context, rows []OutboxRow, links []Telegr
 			}
 		}
 		if part {
-			err = tx.Model(&OutboxRow{}).Where("id = ?", ids[0]).Updates(map[string]any{"parts": rows[0].Parts + 1, "tries": 0, "due_at": nil}).Error
+			err = tx.Model(&OutboxRow{}).Where("id = ? AND parts = ?", ids[0], rows[0].Parts).Updates(map[string]any{"parts": rows[0].Parts + 1, "tries": 0, "due_at": nil}).Error
 		} else {
 			err = tx.Where("id IN ?", ids).Delete(&OutboxRow{}).Error
 		}

@@ -60,6 +60,7 @@ declare namespace Protocol {
     message_count: number;
     unread_count: number;
     online: boolean;
+    online_version?: number;
     page_url: string;
     page_title: string;
     locale: string;
@@ -263,6 +264,7 @@ declare namespace Protocol {
     thread_id: string;
     display_name: string;
     last_seen: Time;
+    online_version?: number;
   }
 
   interface ServerEvents {

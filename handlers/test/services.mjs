@@ -69,10 +69,14 @@ export class Redis extends Service {
   }
 }
 
-// Gate is a TCP proxy to a server that can be closed, which cuts the connections through it.
+// Gate is a TCP proxy to a server that can be closed, which cuts the connections through it; frozen: nothing passes, but connections
+// stay open, and new ones open; and slow.
 export class Gate {
   #through = new Set();
+  #dead = [];
   #closed = false;
+  #frozen = false;
+  #delay = 0;
 
   // start opens a gate to the address of a URL; gate.url is the URL through the gate.
   static async start(to) {
@@ -82,16 +86,40 @@ export class Gate {
       const on = gate.#closed ? null : net.connect(port, hostname);
       for (const [socket, other] of [[from, on], [on, from]]) {
         socket?.on("error", () => other?.destroy()).on("close", () => { other?.destroy(); gate.#through.delete(socket); });
+        socket?.on("data", (data) => gate.#pass(data, other)).on("end", () => other?.end());
       }
       if (!on) { from.destroy(); return; }
-      gate.#through.add(from);
-      from.pipe(on).pipe(from);
+      gate.#through.add(from).add(on);
+      if (gate.#frozen) { from.pause(); on.pause(); }
     }).listen(0, "127.0.0.1");
     await new Promise((resolve) => gate.server.once("listening", resolve));
     const url = new URL(to);
     url.host = `127.0.0.1:${gate.server.address().port}`;
     gate.url = url.href;
     return gate;
+  }
+
+  #pass(data, to) {
+    if (this.#delay) setTimeout(() => to.write(data), this.#delay);
+    else to.write(data);
+  }
+
+  // slow delays everything by this many ms, in both directions.
+  slow(ms) { this.#delay = ms; }
+
+  freeze() {
+    this.#frozen = true;
+    for (const socket of this.#through) socket.pause();
+  }
+
+  // thaw lets pass what was held back. With lose the connections from before stay dead without an error, as after a firewall's timeout.
+  thaw({ lose = false } = {}) {
+    this.#frozen = false;
+    if (lose) {
+      this.#dead.push(...this.#through); // paused for ever
+      this.#through.clear();
+    }
+    for (const socket of this.#through) socket.resume();
   }
 
   close() {
@@ -103,6 +131,7 @@ export class Gate {
 
   stop() {
     this.close();
+    for (const socket of this.#dead) socket.destroy();
     this.server.close();
   }
 }

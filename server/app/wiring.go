@@ -134,7 +134,10 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	store.OnSessionsEnded(events.SessionsEnded)
 	store.SetInvalidator(p.broker)
 	p.broker.Register(numbers)
-	if err := p.broker.Start(ctx, broker.Local{Sockets: sockets, Store: store, Visitors: service, Backfill: publisher.Backfill(service)}); err != nil {
+	if err := p.broker.Start(ctx, broker.Local{
+		Sockets: sockets, Store: store, Visitors: service, Backfill: publisher.Backfill(service),
+		Watched: func() bool { return sockets.Members(publish.AgentsRoom) > 0 },
+	}); err != nil {
 		return nil, nil, err
 	}
 

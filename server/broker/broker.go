@@ -24,7 +24,10 @@ type Delivery struct {
 	Rev int64
 	// State means that it announces the state of the thread at Rev, and is not delivered where a newer one has been. ID is 0.
 	State bool
-	Done  func() // called when it has been delivered on this process; may be nil
+	// Presence is the version of the change if the publication announces that the thread's visitor is online, and the negative version if
+	// it announces that the visitor is offline; otherwise 0.
+	Presence int64
+	Done     func() // called when it has been delivered on this process; may be nil
 }
 
 func (d *Delivery) done() { call(d.Done) }
@@ -40,6 +43,8 @@ type Local struct {
 	Sockets  *realtime.Server
 	Store    Store
 	Visitors Visitors
+	// Watched reports whether this process has clients that are told who is online; nil = it may have.
+	Watched func() bool
 	// Backfill returns the deliveries of a thread's messages with after < id <= upTo, oldest first and at most limit, and whether there
 	// are more.
 	Backfill func(ctx context.Context, thread string, after, upTo int64, limit int) (found []Delivery, more bool, err error)
@@ -61,10 +66,13 @@ type Store interface {
 
 // Visitors is the part of chat.Service that a broker uses.
 type Visitors interface {
-	// VisitorsHere lists the threads whose visitors are connected to this process.
-	VisitorsHere() []string
-	// Lost is called for a visitor whose process crashed and who has not reconnected elsewhere.
-	Lost(ctx context.Context, thread string)
+	// VisitorsHere lists the threads whose visitors are online at this process, or only those with a connection now.
+	VisitorsHere(connected bool) []string
+	// VisitorHere reports whether a thread's visitor is online at this process, and connected now.
+	VisitorHere(thread string) (online, connected bool)
+	// Announce announces that the visitors of threads are online or offline since a version: to the clients of all processes, or with
+	// local to those of this one.
+	Announce(ctx context.Context, threads []string, online bool, version int64, local bool)
 	// Resync asks the clients of this process to refetch all state other than messages, because announcements may have been lost.
 	Resync()
 }

@@ -38,6 +38,9 @@ func (n *names) all() string { return n.prefix + "all" }
 // processes returns the key of the sorted set of live processes, scored by the second of their last heartbeat.
 func (n *names) processes() string { return n.prefix + "processes" }
 
+// version returns the key of the number of the last change of presence.
+func (n *names) version() string { return n.prefix + "presence" }
+
 // visitors returns the prefix of the keys of the sets of visitors connected to each process.
 func (n *names) visitors() string { return n.prefix + "visitors:" }
 

@@ -20,6 +20,12 @@ const (
 	kindResync                    // the sender dropped queued packets during an outage
 )
 
+// Flags of a delivery. Earlier versions know only the first one.
+const (
+	flagVolatile byte = 1
+	flagState    byte = 2
+)
+
 // packet is a message between processes.
 type packet struct {
 	kind     kind
@@ -48,19 +54,21 @@ func (p *packet) encode(dst []byte) []byte {
 	}
 	d := &p.delivery
 	var flags byte
-	if d.Volatile {
-		flags = 1
+	switch {
+	case d.Volatile:
+		flags = flagVolatile
+	case d.State:
+		flags = flagState
 	}
 	dst = append(dst, flags)
 	dst = appendText(dst, d.Thread)
 	dst = binary.AppendVarint(dst, d.ID)
-	if d.ID == 0 { // earlier versions, which may still run, ignore the second number then
-		rev := d.Rev
-		if !d.State {
-			rev = 0
-		}
-		dst = binary.AppendVarint(dst, rev)
-	} else {
+	switch { // earlier versions, which may still run, ignore the second number if ID is 0
+	case d.State:
+		dst = binary.AppendVarint(dst, d.Rev)
+	case d.Presence != 0:
+		dst = binary.AppendVarint(dst, d.Presence)
+	default:
 		dst = binary.AppendVarint(dst, d.Follows)
 	}
 	dst = appendText(dst, d.Except)
@@ -177,10 +185,16 @@ func decode(data []byte) (p packet, err error) {
 }
 
 func (r *reader) delivery(d *Delivery) {
-	d.Volatile = r.byte() == 1
+	flags := r.byte()
+	d.Volatile = flags == flagVolatile
 	d.Thread = string(r.text())
-	if d.ID, d.Follows = r.varint(), r.varint(); d.ID == 0 {
-		d.Rev, d.State, d.Follows = d.Follows, d.Follows > 0, 0
+	d.ID, d.Follows = r.varint(), r.varint()
+	switch {
+	case d.ID != 0:
+	case flags == flagState:
+		d.Rev, d.State, d.Follows = d.Follows, true, 0
+	default:
+		d.Presence, d.Follows = d.Follows, 0
 	}
 	d.Except = string(r.text())
 	var indices [2][]uint64

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"sohbet/server/metrics"
@@ -12,6 +13,10 @@ import (
 type Memory struct {
 	sockets   *realtime.Server
 	revisions revisions
+
+	mu     sync.Mutex
+	clock  clock
+	online map[string]bool // by thread
 }
 
 // Start sets the process. It must be called before Publish.
@@ -34,14 +39,33 @@ func (m *Memory) Publish(d *Delivery) {
 // Reaches reports whether a room has members.
 func (m *Memory) Reaches(room string) bool { return m.sockets.Members(room) > 0 }
 
-// Arrived calls first: no other process can have the visitor.
-func (*Memory) Arrived(_ string, first func()) { first() }
+// VisitorChanged announces that a visitor came or left: no other process can have the visitor.
+func (m *Memory) VisitorChanged(thread string, here func() bool, announce func(online bool, version int64, local bool)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	online := here()
+	if online == m.online[thread] {
+		return
+	}
+	if m.online == nil {
+		m.online = make(map[string]bool)
+	}
+	if m.online[thread] = true; !online {
+		delete(m.online, thread)
+	}
+	announce(online, m.clock.next(), false)
+}
 
-// Departed calls last: no other process can have the visitor.
-func (*Memory) Departed(_ string, last func()) { last() }
-
-// Online reports for each thread that its visitor is not connected to another process.
-func (*Memory) Online(_ context.Context, threads []string) []bool { return make([]bool, len(threads)) }
+// Online reports for each thread whether its visitor is online, as of the version of the last change.
+func (m *Memory) Online(_ context.Context, threads []string) (online []bool, versions []int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	online, versions = make([]bool, len(threads)), make([]int64, len(threads))
+	for i, thread := range threads {
+		online[i], versions[i] = m.online[thread], m.clock.current()
+	}
+	return online, versions
+}
 
 // Current reports that this process knows of all changes: it makes them itself.
 func (*Memory) Current() bool { return true }

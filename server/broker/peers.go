@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -39,6 +41,18 @@ func (p *peers) repeated(from, sequence uint64) bool {
 	}
 	one.last = sequence
 	return false
+}
+
+// among reports whether all known processes are in a list.
+func (p *peers) among(processes []string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id := range p.seen {
+		if !slices.Contains(processes, strconv.FormatUint(id, 36)) {
+			return false
+		}
+	}
+	return true
 }
 
 // gone removes a process.

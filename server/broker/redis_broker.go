@@ -66,6 +66,7 @@ func NewRedis(o Options) (*Redis, error) {
 	// Short timeouts without retries: while Redis does not respond, operations continue without it.
 	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout, opt.ContextTimeoutEnabled = dialTimeout, answerTimeout, answerTimeout, true
 	opt.MaxRetries, opt.PoolSize, opt.Protocol, opt.DisableIdentity = -1, 4, 2, true
+	opt.ConnMaxIdleTime = silence // after an outage old connections may be dead without an error
 	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	redis.SetLogger(silent{}) // errors are logged here, once per outage
 	names, err := newNames(o.Family)
@@ -78,7 +79,7 @@ func NewRedis(o Options) (*Redis, error) {
 		client: redis.NewClient(opt), names: names, self: binary.BigEndian.Uint64(id[:]), log: o.Log,
 		topics: make(map[string][]func()), missed: signal.New(),
 		queue:    sendQueue{wake: signal.New(), topics: make(map[string]*outgoing)},
-		presence: presence{wake: signal.New()},
+		presence: presence{wake: signal.New(), check: signal.New()},
 		limits:   limits{wake: signal.New(), pending: make(map[spending]int)},
 		peers:    peers{seen: make(map[uint64]*peer)},
 	}
@@ -103,7 +104,7 @@ func (r *Redis) Start(ctx context.Context, l Local) error {
 		r.delivered.deliver(d, l.Sockets)
 		d.done()
 	}, r.log)
-	for _, work := range []func(){r.runConnection, r.runSender, r.runCatchUp, r.runPresence, r.runLimits} {
+	for _, work := range []func(){r.runConnection, r.runSender, r.runCatchUp, r.runPresence, r.runPresenceChecks, r.runLimits} {
 		r.working.Go(work)
 	}
 	return nil
@@ -130,6 +131,10 @@ func (r *Redis) Close(ctx context.Context) error {
 func (r *Redis) Publish(d *Delivery) {
 	if r.up.Load() || !d.Volatile {
 		r.send(packet{kind: kindDelivery, delivery: *d})
+	}
+	if d.Presence != 0 {
+		r.takePresence(d)
+		return
 	}
 	r.sequencer.take(d)
 }

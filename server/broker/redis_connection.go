@@ -18,7 +18,7 @@ const (
 	pingEvery     = time.Second
 	silence       = 3 * time.Second // without any data from Redis for this long it counts as unavailable
 	retryLow      = 100 * time.Millisecond
-	retryHigh     = time.Second
+	retryHigh     = 500 * time.Millisecond
 	revisionsMost = 500 // threads per query
 )
 
@@ -35,6 +35,7 @@ func (r *Redis) runConnection() {
 		if r.up.Swap(false) {
 			r.since.Store(time.Now().UnixMilli())
 			wait, logged = retryLow, false
+			r.presence.wake.Set()
 		}
 		first = false // later connections may have missed packets
 		r.local.Store.ForgetAll()
@@ -135,8 +136,9 @@ func (r *Redis) connected(ctx context.Context, first bool) {
 	r.up.Store(true)
 	r.local.Store.ForgetAll() // a read that began before the connection may be about to be cached
 	r.queue.wake.Set()
-	r.reportAll()
 	r.heartbeat()
+	r.presence.claimAll()
+	r.presence.check.Set()
 	if !first {
 		r.local.Visitors.Resync()
 	}
@@ -181,6 +183,10 @@ func (r *Redis) receive(payload string) {
 	r.received.Add(1)
 	switch p.kind {
 	case kindDelivery:
+		if p.delivery.Presence != 0 {
+			r.takePresence(&p.delivery)
+			return
+		}
 		if p.delivery.Thread != "" {
 			r.local.Store.Forget(p.delivery.Thread)
 		}
@@ -196,6 +202,7 @@ func (r *Redis) receive(payload string) {
 		}
 	case kindResync:
 		r.missed.Set()
+		r.presence.check.Set()
 		r.local.Visitors.Resync()
 	}
 }

@@ -20,6 +20,7 @@ import (
 type Store interface {
 	CreateThread(context.Context, models.NewThread) (models.Thread, error)
 	Thread(ctx context.Context, id string) (models.Thread, error)
+	DisplayNames(ctx context.Context, ids []string) (map[string]string, error)
 	UpdateThread(ctx context.Context, id string, p models.ThreadPatch) (models.Thread, error)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	CountThreads(context.Context) (models.ThreadCounts, error)

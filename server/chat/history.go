@@ -68,8 +68,9 @@ func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([
 	for i, t := range threads {
 		views[i], ids[i] = view(t), t.ID
 	}
-	for i, online := range s.online(ctx, ids) {
-		views[i].Online = online
+	online, versions := s.online(ctx, ids)
+	for i := range views {
+		views[i].Online, views[i].OnlineVersion = online[i], versions[i]
 	}
 	return views, nil
 }

@@ -2,22 +2,21 @@ package chat
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
-
-	"sohbet/models"
 )
 
-// Presence knows which visitors are connected to other processes. When those cannot be reached, answers are based on this process alone.
+// Presence knows which visitors are connected to other processes. While those cannot be reached, answers are based on what was known.
 type Presence interface {
-	// Arrived records that a thread's visitor has a first socket at this process, and then calls first unless another process has one.
-	Arrived(threadID string, first func())
-	// Departed records that the last socket is gone for good, and then calls last unless another process has one.
-	Departed(threadID string, last func())
-	// Online reports for each thread whether its visitor has a socket at another process.
-	Online(ctx context.Context, threads []string) []bool
+	// VisitorChanged records that a visitor arrived at this process or left it; here tells which, when it is called. If that makes the
+	// visitor online or offline on all processes together, announce is called with the version of that change: to tell the clients of all
+	// processes, or with local those of this one.
+	VisitorChanged(threadID string, here func() bool, announce func(online bool, version int64, local bool))
+	// Online reports for each thread whether its visitor is online at any process, and the version as of which that is so. Changes that are
+	// being recorded may be missing.
+	Online(ctx context.Context, threads []string) (online []bool, versions []int64)
 }
 
 // presence tracks which visitors have a socket at this process.
@@ -34,7 +33,7 @@ type visitor struct {
 	gone    *time.Timer // runs while there is no socket; when it fires the visitor is offline
 }
 
-// arrive adds a socket and reports whether the visitor was offline before.
+// arrive adds a socket and reports whether the visitor had none before.
 func (p *presence) arrive(threadID, name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,6 +44,7 @@ func (p *presence) arrive(threadID, name string) bool {
 		p.here[threadID] = v
 	}
 	if v.gone != nil {
+		fresh = true
 		v.gone.Stop()
 		v.gone = nil
 	}
@@ -81,47 +81,64 @@ func (p *presence) depart(threadID string, offline func(name string)) {
 	v.gone = timer
 }
 
-func (p *presence) online(threadID string) bool {
+// state reports whether a visitor is online here, and has a socket.
+func (p *presence) state(threadID string) (online, connected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.here[threadID] != nil
+	v := p.here[threadID]
+	return v != nil, v != nil && v.sockets > 0
 }
 
-func (p *presence) all() []string {
+// all lists the visitors that are online here, or only those with a socket.
+func (p *presence) all(connected bool) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	ids := make([]string, 0, len(p.here))
-	for id := range p.here {
-		ids = append(ids, id)
+	for id, v := range p.here {
+		if v.sockets > 0 || !connected {
+			ids = append(ids, id)
+		}
 	}
 	return ids
 }
 
+// names returns the names of the visitors among threads that are online here.
+func (p *presence) names(threads []string) map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names := make(map[string]string, len(threads))
+	for _, id := range threads {
+		if v := p.here[id]; v != nil {
+			names[id] = v.name
+		}
+	}
+	return names
+}
+
 // Online reports whether a visitor has a socket, or had one within OfflineAfter.
 func (s *Service) Online(ctx context.Context, threadID string) bool {
-	return s.online(ctx, []string{threadID})[0]
+	online, _ := s.online(ctx, []string{threadID})
+	return online[0]
 }
 
-// online is like Online for several threads. The other processes are queried once, for the visitors without a socket here.
-func (s *Service) online(ctx context.Context, threads []string) []bool {
-	online := make([]bool, len(threads))
-	var elsewhere []string
-	var places []int
+// online is like Online for several threads, and returns the versions as of which that is so. A visitor who has just arrived here may not
+// be recorded yet; one who leaves afterwards is announced with a higher version.
+func (s *Service) online(ctx context.Context, threads []string) (online []bool, versions []int64) {
+	online, versions = s.elsewhere.Online(ctx, threads)
 	for i, id := range threads {
-		if online[i] = s.presence.online(id); !online[i] {
-			elsewhere, places = append(elsewhere, id), append(places, i)
-		}
+		_, connected := s.presence.state(id)
+		online[i] = online[i] || connected
 	}
-	if len(elsewhere) > 0 {
-		for i, there := range s.elsewhere.Online(ctx, elsewhere) {
-			online[places[i]] = there
-		}
-	}
-	return online
+	return online, versions
 }
 
-// VisitorsHere lists the threads whose visitors are online at this process.
-func (s *Service) VisitorsHere() []string { return s.presence.all() }
+// VisitorsHere lists the threads whose visitors are online at this process, or only those with a socket.
+func (s *Service) VisitorsHere(connected bool) []string { return s.presence.all(connected) }
+
+// VisitorHere reports whether a thread's visitor is online at this process, and has a socket now.
+func (s *Service) VisitorHere(threadID string) (online, connected bool) {
+	return s.presence.state(threadID)
+}
 
 // VisitorsOnline returns the number of visitors online at this process.
 func (s *Service) VisitorsOnline() int {
@@ -133,31 +150,54 @@ func (s *Service) VisitorsOnline() int {
 // Arrived records that a visitor's socket joined a thread's room, and notifies agents if the visitor was offline before.
 func (s *Service) Arrived(a Actor, threadID string) {
 	profile, _ := a.Threads.profile(threadID)
-	if !s.presence.arrive(threadID, profile.DisplayName) {
-		return
+	if s.presence.arrive(threadID, profile.DisplayName) {
+		s.visitorChanged(threadID, profile.DisplayName, a.SocketID)
 	}
-	s.elsewhere.Arrived(threadID, func() { s.publishPresence("user_online", threadID, profile.DisplayName, a.SocketID) })
 }
 
 // Departed records that a visitor's socket is gone.
 func (s *Service) Departed(threadID string) {
-	s.presence.depart(threadID, func(name string) {
-		s.elsewhere.Departed(threadID, func() { s.publishPresence("user_offline", threadID, name, "") })
+	s.presence.depart(threadID, func(name string) { s.visitorChanged(threadID, name, "") })
+}
+
+func (s *Service) visitorChanged(threadID, name, except string) {
+	here := func() bool {
+		online, _ := s.presence.state(threadID)
+		return online
+	}
+	s.elsewhere.VisitorChanged(threadID, here, func(online bool, version int64, local bool) {
+		s.publishPresence(threadID, name, except, online, version, local)
 	})
 }
 
-// Lost notifies agents that the visitor of a thread is offline because the process that served them crashed.
-func (s *Service) Lost(ctx context.Context, threadID string) {
-	t, err := s.store.Thread(ctx, threadID)
-	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		s.log.WarnContext(ctx, "failed to read the name of a visitor who went offline", slog.Any("error", err))
+// Announce notifies agents that visitors are online or offline since a version: those at all processes, or with local those at this one.
+func (s *Service) Announce(ctx context.Context, threads []string, online bool, version int64, local bool) {
+	names := s.presence.names(threads)
+	var unknown []string
+	for _, id := range threads {
+		if _, ok := names[id]; !ok {
+			unknown = append(unknown, id)
+		}
 	}
-	s.publishPresence("user_offline", threadID, t.DisplayName, "")
+	if len(unknown) > 0 {
+		stored, err := s.store.DisplayNames(ctx, unknown)
+		if err != nil { // a name may be empty
+			s.log.WarnContext(ctx, "failed to read the names of visitors who came or left", slog.Any("error", err))
+		}
+		maps.Copy(names, stored)
+	}
+	for _, id := range threads {
+		s.publishPresence(id, names[id], "", online, version, local)
+	}
 }
 
-func (s *Service) publishPresence(event, threadID, name, except string) {
-	s.publisher.Publish(Publication{Except: except, Agents: []*Event{{event, seen{
-		ThreadID: threadID, DisplayName: name, LastSeen: Time(s.now()),
+func (s *Service) publishPresence(threadID, name, except string, online bool, version int64, local bool) {
+	event, presence := "user_online", version
+	if !online {
+		event, presence, except = "user_offline", -version, ""
+	}
+	s.publisher.Publish(Publication{ThreadID: threadID, Presence: presence, Except: except, Here: local, Agents: []*Event{{event, seen{
+		ThreadID: threadID, DisplayName: name, LastSeen: Time(s.now()), OnlineVersion: version,
 	}}}})
 }
 

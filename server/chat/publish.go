@@ -50,6 +50,9 @@ type Publication struct {
 	// that is unknown and the message may have been announced before. Each socket receives a thread's messages in the order of their
 	// ids, and each of them once, whichever processes accepted them.
 	MessageID, Follows int64
+	// Presence is the version of the change if the publication announces that the thread's visitor is online, negative for offline.
+	// Whoever learned of a newer change ignores it.
+	Presence int64
 	// Then is called once when the events have been queued for the sockets of this process; may be nil. It must not block.
 	Then func()
 }
@@ -82,9 +85,10 @@ type newMessage struct {
 }
 
 type seen struct {
-	ThreadID    string `json:"thread_id"`
-	DisplayName string `json:"display_name"`
-	LastSeen    Time   `json:"last_seen"`
+	ThreadID      string `json:"thread_id"`
+	DisplayName   string `json:"display_name"`
+	LastSeen      Time   `json:"last_seen"`
+	OnlineVersion int64  `json:"online_version,omitempty"` // 0 in heartbeats
 }
 
 type typing struct {
@@ -167,7 +171,7 @@ func (s *Service) publishToOtherSide(a Actor, threadID string, e *Event, volatil
 func (s *Service) publishLocally(e *Event) {
 	events := []*Event{e}
 	s.publisher.Publish(Publication{Agents: events, Here: true})
-	for _, id := range s.presence.all() {
+	for _, id := range s.presence.all(false) {
 		s.publisher.Publish(Publication{ThreadID: id, Thread: events, Side: Visitor, Here: true})
 	}
 }

@@ -24,6 +24,7 @@ type ThreadView struct {
 	MessageCount    int64  `json:"message_count"`
 	UnreadCount     int64  `json:"unread_count"`
 	Online          bool   `json:"online"`
+	OnlineVersion   int64  `json:"online_version,omitempty"`
 	PageURL         string `json:"page_url"`
 	Locale          string `json:"locale"`
 	VisitorReadID   int64  `json:"visitor_read_id"`

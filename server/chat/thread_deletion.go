@@ -57,7 +57,7 @@ func (s *Service) ClearAll(ctx context.Context, a Actor) (models.Job, int64, err
 
 // ClearedAll notifies all clients at this process that every thread was deleted.
 func (s *Service) ClearedAll() {
-	for _, id := range append(s.presence.all(), "") { // "": agents, the whole list
+	for _, id := range append(s.presence.all(false), "") { // "": agents, the whole list
 		e := []*Event{{"thread_cleared", cleared{ThreadID: id}}}
 		s.publisher.Publish(Publication{ThreadID: id, Thread: e, Agents: e, Here: true})
 	}

@@ -231,25 +231,41 @@ func (d *dest) serve(ctx context.Context, k *key, slot *Slot) {
 	case len(rows) == 0:
 		d.settle(k, func() { d.rest(k, false) })
 		return
-	case !k.known && rows[0].DueAt != nil && rows[0].DueAt.After(now): // postponed by an earlier process
-		k.known = true
-		d.settle(k, func() { d.wait(k, *rows[0].DueAt, false) })
+	case !k.known && rows[0].DueAt != nil && rows[0].DueAt.After(now): // postponed by another process, or its delivery may be in progress
+		due := *rows[0].DueAt
+		if soon := now.Add(markEvery); due.After(soon) {
+			due = soon
+		} else {
+			k.known = true
+		}
+		d.settle(k, func() { d.wait(k, due, false) })
+		return
+	case !d.s.journal.clear(rows): // sent, but that is not stored yet
+		d.settle(k, func() { d.wait(k, now.Add(scanEvery), false) })
 		return
 	}
 	k.known = true
 	if k.row != rows[0].ID {
 		k.row, k.failures = rows[0].ID, 0
 	}
+	if err := d.s.Store.OutboxBegin(ctx, rows[0].ID, now.Add(inFlight)); err != nil {
+		d.settle(k, func() { d.wait(k, now.Add(scanEvery), false) })
+		return
+	}
 	out := d.s.deliver(ctx, Delivery{Rows: rows, Failures: k.failures, Slot: slot})
 	slot.Cancel()
 	left := len(rows) == batch
 	if len(out.Done) > 0 || out.Record != nil {
 		left = left || len(out.Done) < len(rows)
-		if err := d.s.record(ctx, out); err != nil {
+		if err := d.s.record(ctx, rows[0], out); err != nil {
 			d.s.Log.Warn(err.Error(), slog.String("channel", d.s.Channel))
 		}
 	}
-	if ctx.Err() != nil || errors.Is(out.Err, models.ErrLeaseLost) {
+	lost := errors.Is(out.Err, models.ErrLeaseLost) // the call was not made
+	if (ctx.Err() == nil || lost) && out.Record == nil && !slices.ContainsFunc(out.Done, func(r models.OutboxRow) bool { return r.ID == rows[0].ID }) {
+		d.s.notSent(ctx, rows[0])
+	}
+	if ctx.Err() != nil || lost {
 		return
 	}
 	switch {

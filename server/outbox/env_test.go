@@ -70,6 +70,15 @@ func (s *table) OutboxRows(_ context.Context, _ string, k models.OutboxKey, limi
 	return rows, nil
 }
 
+// OutboxBegin postpones a row for other processes.
+func (s *table) OutboxBegin(_ context.Context, id int64, due time.Time) error {
+	return s.change(id, func(r *models.OutboxRow) {
+		if r.DueAt = &due; due.IsZero() {
+			r.DueAt = nil
+		}
+	})
+}
+
 func (s *table) OutboxDone(_ context.Context, ids ...int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,11 +2,13 @@
 // rate limits and retries; a [Channel] interprets the rows.
 //
 // Rows of one key are delivered in order; keys share a destination's rate limit in turn, and a failing row blocks only its own key.
-// Rows are written in the transaction that caused them, so each is delivered at least once; it is delivered twice only if the process
-// ends, or the database fails, between the destination's response and the record of it.
+// Rows are written in the transaction that caused them, so each is delivered at least once. What was delivered is recorded even after the
+// lease was lost, and kept and retried while the process lives (journal). Before a call its first row is marked, so that the next process
+// waits for that record: a row is delivered twice only if the process ends, or cannot reach the database for longer than inFlight, between
+// the destination's response and the record of it.
 //
 // The sender of a channel may run in one process at a time: the holder of its lease, see [models.Store.Lease], in whose context Run is
-// called. After losing the lease it neither sends nor records anything.
+// called. After losing the lease it sends nothing.
 package outbox
 
 import (
@@ -27,6 +29,7 @@ type Store interface {
 	OutboxListen(channel string, f func(keys []models.OutboxKey, retry bool))
 	OutboxKeys(ctx context.Context, channel string, after int64) ([]models.OutboxKey, int64, error)
 	OutboxRows(ctx context.Context, channel string, k models.OutboxKey, limit int) ([]models.OutboxRow, error)
+	OutboxBegin(ctx context.Context, id int64, due time.Time) error
 	OutboxDone(ctx context.Context, ids ...int64) error
 	OutboxLater(ctx context.Context, id int64, due time.Time) error
 	OutboxSetAside(ctx context.Context, id int64, reason string, at time.Time) error
@@ -107,12 +110,15 @@ const (
 	lookEvery    = 50 * time.Millisecond
 	scanAllEvery = 15 * time.Second // interval of full checks, which also find rows whose transaction committed after one with a higher id
 	lastCall     = 4 * time.Second  // how long recording what was sent may take during shutdown
+	inFlight     = 30 * time.Second // how long after the start of a delivery another process waits for its record
+	markEvery    = 2 * time.Second  // interval of checks whether it was recorded
 )
 
 // Sender delivers the pending rows of one channel.
 type Sender struct {
 	Options
-	look signal.Signal // requests a check of the table
+	look    signal.Signal // requests a check of the table
+	journal journal
 
 	mu    sync.Mutex
 	dests map[string]*dest
@@ -121,7 +127,7 @@ type Sender struct {
 
 // New returns a sender.
 func New(o Options) *Sender {
-	return &Sender{Options: o, look: signal.New(), dests: make(map[string]*dest)}
+	return &Sender{Options: o, look: signal.New(), journal: journal{wake: signal.New()}, dests: make(map[string]*dest)}
 }
 
 // Run delivers rows until ctx ends. Deliveries in progress are then given time to be recorded. It may be called again after it
@@ -237,9 +243,19 @@ func (s *Sender) deliver(ctx context.Context, d Delivery) (out Outcome) {
 	return s.Deliver.Send(ctx, d)
 }
 
-// record stores that rows are done. It retries, because rows that are not recorded would be sent again.
-func (s *Sender) record(ctx context.Context, out Outcome) error {
-	ctx, cancel := WithGrace(ctx, lastCall)
+// notSent records that the next process need not wait for the delivery of a row.
+func (s *Sender) notSent(ctx context.Context, row models.OutboxRow) {
+	ctx, cancel := WithGrace(models.WithoutLease(ctx), time.Second)
+	defer cancel()
+	if err := s.Store.OutboxBegin(ctx, row.ID, time.Time{}); err != nil {
+		s.Log.Debug("outbox: failed to record the end of an attempt", slog.String("channel", s.Channel), slog.Any("error", err))
+	}
+}
+
+// record stores that rows are done. It retries, because rows that are not recorded would be sent again, and leaves to the journal what
+// could not be stored until some time after ctx has ended.
+func (s *Sender) record(ctx context.Context, first models.OutboxRow, out Outcome) error {
+	ctx, cancel := WithGrace(models.WithoutLease(ctx), lastCall)
 	defer cancel()
 	do := out.Record
 	if do == nil {
@@ -254,12 +270,11 @@ func (s *Sender) record(ctx context.Context, out Outcome) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil || errors.Is(err, models.ErrClosed) || errors.Is(err, models.ErrLeaseLost) {
+		if ctx.Err() != nil || errors.Is(err, models.ErrClosed) {
+			s.journal.add(first.ID, do)
 			return fmt.Errorf("outbox: failed to record sent rows: %w", err)
 		}
 		s.Log.Warn("outbox: failed to record sent rows; retrying", slog.String("channel", s.Channel), slog.Any("error", err))
-		if err := Sleep(ctx, Backoff(try, backoffDest)); err != nil {
-			return err
-		}
+		_ = Sleep(ctx, Backoff(try, backoffDest)) // then the last attempt
 	}
 }

@@ -87,7 +87,7 @@ func (p *Publisher) delivery(c chat.Publication) broker.Delivery {
 		}
 		return out
 	}
-	d := broker.Delivery{Thread: c.ThreadID, ID: c.MessageID, Follows: c.Follows, Done: c.Then}
+	d := broker.Delivery{Thread: c.ThreadID, ID: c.MessageID, Follows: c.Follows, Presence: c.Presence, Done: c.Then}
 	d.Except, d.Volatile, d.Rev, d.State = c.Except, c.Volatile, c.Rev, c.State
 	if c.ThreadID != "" && len(c.Thread) > 0 {
 		d.First = realtime.Group{Room: ThreadRoom(c.ThreadID), Frames: frames(c.Thread)}

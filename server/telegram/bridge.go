@@ -190,6 +190,7 @@ func (b *Bridge) Run(ctx context.Context) {
 	b.syncMoved(ctx)
 	parts.Go(func() { b.sendAlerts(ctx) })
 	parts.Go(func() { b.keepContact(ctx) })
+	parts.Go(func() { b.sender.RunJournal(ctx) })
 	for ctx.Err() == nil {
 		lease, err := b.store.Lease(ctx, role)
 		if err != nil && ctx.Err() == nil {

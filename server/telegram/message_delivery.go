@@ -210,7 +210,7 @@ func (b *Bridge) noticeSent(ctx context.Context, o *outgoing, id int64, cause er
 		return b.delivered(o, id, true)
 	}
 	for _, link := range b.links(o, id) {
-		if err := b.store.Link(ctx, link); err != nil {
+		if err := b.store.Link(models.WithoutLease(ctx), link); err != nil {
 			b.log.Warn("telegram: failed to store the link of a notice", slog.Any("error", err))
 		}
 	}

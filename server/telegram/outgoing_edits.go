@@ -166,7 +166,7 @@ func (b *Bridge) answerOld(ctx context.Context, o *outgoing, old models.Telegram
 		return err
 	}
 	for _, link := range b.links(o, id) {
-		if err := b.store.Link(ctx, link); err != nil { // a retry would send it twice
+		if err := b.store.Link(models.WithoutLease(ctx), link); err != nil { // a retry would send it twice
 			b.log.Warn("telegram: failed to store the link of a correction", slog.Any("error", err))
 		}
 	}

@@ -55,6 +55,14 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 		return err
 	}
 	names.ChatID, names.TopicID, names.TopicName, names.TopicStatus = chat, int64(made.ThreadID), name, models.StatusActive
+	if lost := models.CheckLease(ctx); lost != nil { // the next process uses this topic, unless it has already created one
+		var cancel context.CancelFunc
+		ctx, cancel = outbox.WithGrace(models.WithoutLease(ctx), lastCall)
+		defer cancel()
+		if now, ok, err := b.store.TelegramThread(ctx, t.ID); err != nil || ok && now.ChatID == chat && now.TopicID != 0 {
+			return lost
+		}
+	}
 	return b.setTopic(ctx, *names)
 }
 

@@ -77,6 +77,7 @@ const canned = new CannedReplies();
 const notes = new Notes(openThread, connection, failed);
 
 async function greet() {
+  threads.forgetVersions();
   const { team: now, storage: disk, build } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
@@ -172,8 +173,8 @@ for (const event of /** @type {const} */ (['message', 'message_from_visitor', 'm
 connection.on('new_message_notification', (told) => threads.notified(told, { watched: told.thread_id === openThread.current && openThread.messageList.watched }));
 // A conversation enters the list with its first message; before that, thread_created only means that a visitor opened the page.
 for (const [event, online] of /** @type {const} */ ([['visitor_online', true], ['user_online', true], ['user_offline', false]])) {
-  connection.on(event, ({ thread_id: id, display_name: who, last_seen: seen }) => {
-    threads.patch(id, { online, ...(who && { name: who }), seen: parse(seen) ?? new Date() });
+  connection.on(event, ({ thread_id: id, display_name: who, last_seen: seen, online_version: version }) => {
+    threads.presence(id, online, version, { ...(who && { name: who }), seen: parse(seen) ?? new Date() });
   });
 }
 connection.on('typing', ({ thread_id: id, sender_type: from, typing: on }) => { if (from === 'visitor') visitors.update(id, on); });

@@ -31,6 +31,7 @@ function fromAPI(row) {
     unread: Number(row.unread_count) || 0,
     waiting: parse(row.waiting_since),
     online: Boolean(row.online),
+    onlineVersion: Number(row.online_version) || 0,
     seen: parse(row.last_activity_at ?? row.last_activity),
     blocked: Boolean(row.blocked),
     rating: Number(row.rating) || 0,
@@ -53,7 +54,7 @@ function merge(known, read) {
     ...(read.rev < known.rev ? known : read),
     ...(read.rev < known.rev || read.lastID < lastID) && { lastID, last, lastAt, lastType, lastFrom, messages },
     ...read.stateRev < stateRev ? { status, unread, waiting, stateRev } : { status: read.status, unread: read.unread, waiting: read.waiting, stateRev: read.stateRev },
-    online: read.online,
+    ...known.onlineVersion > read.onlineVersion ? { online: known.online, onlineVersion: known.onlineVersion } : { online: read.online, onlineVersion: read.onlineVersion },
     readByVisitor: Math.max(known.readByVisitor, read.readByVisitor),
     receivedByVisitor: Math.max(known.receivedByVisitor, read.receivedByVisitor),
   };
@@ -93,6 +94,7 @@ export class ThreadStore extends EventTarget {
   #hidden = new Set();
   /** The revisions at which conversations were deleted. @type {Map<string, number>} */
   #gone = new Map();
+  #old = 0; // how many conversations may have missed events
   /** @type {'loading' | 'ready' | 'failed'} */
   state = 'loading';
   /** Why loading failed. @type {unknown} */
@@ -167,15 +169,17 @@ export class ThreadStore extends EventTarget {
     return this.load();
   }
 
-  /** Reloads the first page; conversations of later pages are kept. */
+  /** Reloads the first page; conversations of later pages are kept, unless their state may be old. */
   async load() {
     const round = ++this.#round;
     const searching = this.#query;
     this.recount();
-    const rows = await this.#fetch(round, PAGE, null);
+    const size = Math.min(MOST, Math.max(PAGE, this.#old));
+    const rows = await this.#fetch(round, size, null);
     if (!rows) return;
+    this.#old = 0;
     const last = rows.at(-1);
-    const oldest = rows.length < PAGE || !last ? null : fromAPI(last).lastAt;
+    const oldest = rows.length < size || !last ? null : fromAPI(last).lastAt;
     // The later pages are still valid if nothing changed at the boundary.
     const joins = last && oldest && this.#cursor && this.#cursor <= oldest && this.#map.get(last.id)?.lastAt.getTime() === oldest.getTime();
     // In the time range of this page, conversations that the server did not return no longer belong to the list.
@@ -288,10 +292,26 @@ export class ThreadStore extends EventTarget {
     if (known && last > known[mark]) this.patch(id, { [mark]: last });
   }
 
+  /**
+   * Applies an event about the visitor's presence, unless a newer one is known. A heartbeat has no version.
+   * @param {string} id @param {boolean} online @param {number | undefined} version @param {Partial<Thread>} fields
+   */
+  presence(id, online, version, fields) {
+    const known = this.#map.get(id)?.onlineVersion ?? 0;
+    if (version && version <= known) return;
+    this.patch(id, version || !known ? { ...fields, online, onlineVersion: version ?? 0 } : fields);
+  }
+
+  /** Versions of another connection say nothing: the next load is of all conversations. */
+  forgetVersions() {
+    this.#old = this.#map.size;
+    for (const thread of this.#map.values()) thread.onlineVersion = 0;
+  }
+
   /** Applies the event thread_updated. @param {Protocol.ServerEvents['thread_updated']} changes */
   updated(changes) {
     const known = this.#map.get(changes.id);
-    if (known) this.patch(changes.id, merge(known, { ...fromAPI(changes), online: known.online }));
+    if (known) this.patch(changes.id, merge(known, { ...fromAPI(changes), online: known.online, onlineVersion: known.onlineVersion }));
     else this.recount();
   }
 
@@ -313,7 +333,7 @@ export class ThreadStore extends EventTarget {
       ...message.id > (known?.lastID ?? 0) && {
         lastID: message.id, last: message.content_text, lastType: message.content_type, lastFrom: message.sender_type, lastAt: at, messages: (known?.messages ?? 0) + 1,
       },
-      ...(message.sender_type === 'visitor') && { online: true, seen: at },
+      ...(message.sender_type === 'visitor') && { online: known?.onlineVersion ? known.online : true, seen: at },
     }, { add: true });
   }
 
