@@ -22,7 +22,8 @@ type Delivery struct {
 	// Rev is the thread's revision after the change that it announces, 0 if unknown. After an outage it is not sent if the thread has
 	// changed since; clients refetch their state then.
 	Rev int64
-	// State means that it announces the state of the thread at Rev, and is not delivered where a newer one has been. ID is 0.
+	// State means that it announces the state of the thread at Rev, either to the members of First or to those of Second, and is not
+	// delivered to them after a newer one. ID is 0.
 	State bool
 	// Presence is the version of the change if the publication announces that the thread's visitor is online, and the negative version if
 	// it announces that the visitor is offline; otherwise 0.

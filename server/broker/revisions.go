@@ -17,7 +17,13 @@ type revisions struct{ shards [shardCount]revisionShard }
 
 type revisionShard struct {
 	mu     sync.Mutex
-	newest map[string]int64 // by thread
+	newest map[stateKey]int64
+}
+
+// stateKey names a thread and who receives a state: agents receive others than a visitor.
+type stateKey struct {
+	thread string
+	to     realtime.Side // of the thread's room, plus 1; 0 = agents only
 }
 
 var revisionSeed = maphash.MakeSeed()
@@ -31,12 +37,16 @@ func (v *revisions) deliver(d *Delivery, sockets *realtime.Server) {
 	s := &v.shards[maphash.String(revisionSeed, d.Thread)%shardCount]
 	s.mu.Lock() // during Publish as well, which only queues, so that another state cannot overtake this one
 	defer s.mu.Unlock()
-	if d.Rev < s.newest[d.Thread] {
+	key := stateKey{thread: d.Thread}
+	if d.First.Room != "" {
+		key.to = d.First.Only + 1
+	}
+	if d.Rev < s.newest[key] {
 		return
 	}
 	if s.newest == nil || len(s.newest) >= maxRevisions {
-		s.newest = make(map[string]int64)
+		s.newest = make(map[stateKey]int64)
 	}
-	s.newest[d.Thread] = d.Rev
+	s.newest[key] = d.Rev
 	sockets.Publish(d.Publication)
 }

@@ -115,14 +115,13 @@ func (s *Service) Blocks(ctx context.Context, a Actor) ([]BlockedVisitor, error)
 
 func (s *Service) publishBlocked(ctx context.Context, threadID string, on bool) {
 	t, err := s.store.Thread(ctx, threadID)
-	p := Publication{ThreadID: threadID, Side: Visitor}
 	if err == nil { // a block outlives its thread
 		on = t.Blocked
-		p.Rev, p.State, p.Agents = t.Rev, true, []*Event{threadEvent(t)}
+		s.publishThread(t)
 	}
-	p.Thread = []*Event{{"thread_blocked", blocked{threadID, on, t.Rev}}}
+	events := []*Event{{"thread_blocked", blocked{threadID, on, t.Rev}}}
 	if on { // older clients that do not know "thread_blocked" handle "error"
-		p.Thread = append(p.Thread, &Event{"error", notice{apperr.CodeBlocked, errBlocked.Message, Time(s.now())}})
+		events = append(events, &Event{"error", notice{apperr.CodeBlocked, errBlocked.Message, Time(s.now())}})
 	}
-	s.publisher.Publish(p)
+	s.publisher.Publish(Publication{ThreadID: threadID, Side: Visitor, Rev: t.Rev, State: t.Rev > 0, Thread: events})
 }

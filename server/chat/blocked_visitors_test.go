@@ -40,7 +40,7 @@ func TestBlockedVisitor(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := w.take(t)
-		if len(h) != 1 || h[0].ThreadID != id || h[0].Side != chat.Visitor || names(h[0].Thread) != "thread_blocked error" || names(h[0].Agents) != "thread_updated" {
+		if len(h) != 2 || names(h[0].Agents) != "thread_updated" || h[1].ThreadID != id || h[1].Side != chat.Visitor || names(h[1].Thread) != "thread_blocked error" {
 			t.Fatalf("published %+v", h)
 		}
 		refused := func(a chat.Actor, thread string) {
@@ -86,7 +86,7 @@ func TestBlockedVisitor(t *testing.T) {
 		if err := w.Unblock(t.Context(), agent, id); err != nil {
 			t.Fatal(err)
 		}
-		if h := w.take(t); len(h) != 1 || names(h[0].Thread) != "thread_blocked" || names(h[0].Agents) != "thread_updated" {
+		if h := w.take(t); len(h) != 2 || names(h[0].Agents) != "thread_updated" || names(h[1].Thread) != "thread_blocked" {
 			t.Errorf("published %+v", h)
 		}
 		w.post(t, v, id, "again")

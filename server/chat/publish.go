@@ -40,8 +40,8 @@ type Publication struct {
 	Agents   []*Event // events for all agents
 	Except   string   // id of the socket that caused the events; it receives none of them
 	Volatile bool     // may be dropped for slow clients
-	// Rev is the thread's revision after the change, 0 if unknown. State means that the events hold the state of the thread at Rev, and are
-	// dropped where a newer one has been published.
+	// Rev is the thread's revision after the change, 0 if unknown. State means that the events hold the state of the thread at Rev, either
+	// for its room or for agents, and are dropped after newer ones.
 	Rev   int64
 	State bool
 	Here  bool // only for sockets of this process; other processes publish their own

@@ -79,7 +79,6 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 }
 
 func (s *Service) publishStatus(t models.Thread) {
-	s.publisher.Publish(Publication{
-		ThreadID: t.ID, Rev: t.Rev, State: true, Thread: []*Event{{"thread_status", threadStatus{t.ID, t.Status, t.Rev}}}, Agents: []*Event{threadEvent(t)},
-	})
+	s.publisher.Publish(Publication{ThreadID: t.ID, Rev: t.Rev, State: true, Thread: []*Event{{"thread_status", threadStatus{t.ID, t.Status, t.Rev}}}})
+	s.publishThread(t)
 }

@@ -43,12 +43,12 @@ func TestSetStatus(t *testing.T) {
 		published := func(status string) {
 			t.Helper()
 			h := w.take(t)
-			if len(h) != 1 || h[0].ThreadID != id || names(h[0].Thread) != "thread_status" || names(h[0].Agents) != "thread_updated" {
+			if len(h) != 2 || h[0].ThreadID != id || names(h[0].Thread) != "thread_status" || names(h[1].Agents) != "thread_updated" || !h[0].State || !h[1].State {
 				t.Fatalf("published %+v", h)
 			}
 			rev := strconv.FormatInt(h[0].Rev, 10)
 			want := `{"thread_id":"` + id + `","status":"` + status + `","rev":` + rev + `} {"id":"` + id + `","rev":` + rev + `,"status":"` + status + `","waiting_since":null}`
-			if got := wire(t, h[0].Thread[0].Payload) + " " + pick(t, h[0].Agents[0].Payload, "id", "rev", "status", "waiting_since"); got != want {
+			if got := wire(t, h[0].Thread[0].Payload) + " " + pick(t, h[1].Agents[0].Payload, "id", "rev", "status", "waiting_since"); got != want {
 				t.Errorf("published %s, want %s", got, want)
 			}
 		}
@@ -67,7 +67,7 @@ func TestSetStatus(t *testing.T) {
 		// The visitor writes again.
 		w.post(t, v, id, "one thing more")
 		h := w.take(t)
-		if len(h) != 2 || names(h[0].Agents) != "thread_updated" || names(h[1].Thread) != "message" {
+		if len(h) != 3 || names(h[0].Thread) != "thread_status" || names(h[1].Agents) != "thread_updated" || names(h[2].Thread) != "message" {
 			t.Errorf("published %+v", h)
 		}
 	})

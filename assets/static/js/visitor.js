@@ -218,10 +218,10 @@ connection.on('thread_status', ({ thread_id: thread, status, rev }) => {
 // The retention period of some messages has ended.
 connection.on('messages_deleted', ({ thread_id: thread, ids }) => { if (thread === me?.thread) messageList.drop(ids); });
 // An agent deleted the conversation. Its id remains valid: the next message creates it again.
-connection.on('thread_cleared', ({ thread_id: thread, last_id: last = Infinity }) => {
+connection.on('thread_cleared', ({ thread_id: thread, last_id: last = 0 }) => {
   if (thread !== me?.thread) return;
-  if (messageList.lastID > last) messageList.dropBetween(0, last, []); // written after the deletion
-  else startOver();
+  if (!last || messageList.lastID <= last) startOver();
+  messageList.clearUpTo(last); // the others were written after the deletion
 });
 connection.addEventListener('state', showState);
 connection.addEventListener('ready', () => {

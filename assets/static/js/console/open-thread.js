@@ -131,12 +131,13 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
   /** The messages of a conversation up to an id were deleted. @param {string} id @param {number} upTo */
   emptied(id, upTo) {
     if (id !== this.current) return;
-    if (this.messageList.lastID > upTo) {
-      this.messageList.dropBetween(0, upTo, []);
+    if (upTo && this.messageList.lastID > upTo) {
+      this.messageList.clearUpTo(upTo);
       return;
     }
     this.messageList.reset();
     this.messageHistory.turnTo(null);
+    this.messageList.clearUpTo(upTo);
     this.messageHistory.turnTo(id);
     for (const item of this.#outbox.items) if (item.thread_id === id) this.messageList.pending(item, item.failed ? 'failed' : 'waiting');
     this.#turned();

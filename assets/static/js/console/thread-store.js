@@ -48,7 +48,7 @@ function fromAPI(row) {
  * @param {Thread | undefined} known @param {Thread} read
  */
 function merge(known, read) {
-  if (!known) return read;
+  if (!known || read.created && known.created && read.created > known.created) return read; // or it was deleted, and created again
   const { lastID, last, lastAt, lastType, lastFrom, messages, status, unread, waiting, stateRev } = known;
   return {
     ...(read.rev < known.rev ? known : read),

@@ -22,6 +22,7 @@ export class MessageList extends FollowEnd {
   #outbox;
   #readTo = 0;
   #deliveredTo = 0;
+  #clearedTo = 0;
   #tools;
   /** @type {Map<string, Inserted>} */
   #inserted = new Map();
@@ -60,6 +61,7 @@ export class MessageList extends FollowEnd {
     this.#announcer.replaceChildren();
     this.#readTo = 0;
     this.#deliveredTo = 0;
+    this.#clearedTo = 0;
     this.#inserted.clear();
     this.restart();
   }
@@ -213,6 +215,12 @@ export class MessageList extends FollowEnd {
     this.#dropWhere((id) => id > after && id <= upTo && !there.has(id));
   }
 
+  /** All messages up to an id were deleted; an event of one of them may still arrive. @param {number} id */
+  clearUpTo(id) {
+    this.#clearedTo = Math.max(this.#clearedTo, id);
+    this.dropBetween(0, id, []);
+  }
+
   /** @param {(id: number) => boolean} gone */
   #dropWhere(gone) {
     for (let at = this.#entries.length - 1; at >= 0; at--) {
@@ -286,6 +294,7 @@ export class MessageList extends FollowEnd {
 
   /** @param {Protocol.Message} message @param {boolean} lively @returns {boolean} whether the message is new */
   #take(message, lively) {
+    if (message.id <= this.#clearedTo) return false;
     const own = this.#own.has(message.sender_type);
     const entry = entryOf(message, own, own ? this.#reached(message.id) : '');
     const known = this.#find(entry.id, entry.clientID);
