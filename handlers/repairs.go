@@ -66,7 +66,7 @@ func (a *API) Repair(c echo.Context) error {
 	var in struct {
 		Name string `json:"name"`
 	}
-	if err := c.Bind(&in); err != nil {
+	if err := decode(c, &in); err != nil {
 		return err
 	}
 	list := a.repairs()

@@ -57,6 +57,9 @@ const (
 	MaxComment     = 1000 // of a rating
 )
 
+// MaxID is the largest id of a message, note, reply or user that JavaScript holds exactly. No row gets a larger one.
+const MaxID = 1<<53 - 1
+
 // Thread states.
 const (
 	StatusActive = "active"
