@@ -35,7 +35,7 @@ func (a *API) compact(ctx context.Context) (map[string]int64, error) {
 }
 
 func (a *API) purge(ctx context.Context) (map[string]int64, error) {
-	codes, err := a.Store.PurgeCodes(ctx, a.now())
+	codes, err := a.Store.PurgeCodes(ctx, a.Store.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (a *API) Repair(c echo.Context) error {
 	}
 	defer a.repairing.Unlock()
 	// A repair may take long, and it must not be interrupted if the agent leaves the page.
-	_ = http.NewResponseController(c.Response()).SetWriteDeadline(a.now().Add(repairTimeout + time.Minute)) // test recorders do not support deadlines
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(repairTimeout + time.Minute)) // test recorders do not support deadlines
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), repairTimeout)
 	defer cancel()
 	result, err := list[i].do(ctx)

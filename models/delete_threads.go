@@ -95,7 +95,7 @@ func (s *Store) DeleteThread(ctx context.Context, id string) error {
 // ClearAll deletes every thread that existed when it was called and returns how many it deleted, also when it fails.
 func (s *Store) ClearAll(ctx context.Context) (int64, error) {
 	var total int64
-	until := stamp(time.Now())
+	until := stamp(s.Now())
 	for {
 		var ids []string
 		err := database.Retry(ctx, func() error {

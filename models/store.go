@@ -38,6 +38,8 @@ type Options struct {
 	Wait time.Duration
 	// CacheTTL is how long a thread or a newest page may be served from memory; 0 disables the cache.
 	CacheTTL time.Duration
+	// Clock is the machine's clock; nil = time.Now. Tests set it to simulate a wrong one.
+	Clock func() time.Time
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -64,6 +66,7 @@ type Store struct {
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
 
 	health health
+	clock  clock
 
 	closeOnce sync.Once
 	closeErr  error
@@ -78,6 +81,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes}
+	s.clock = clock{store: s, machine: o.Clock}
+	if o.Clock == nil {
+		s.clock.machine = time.Now
+	}
 	var err error
 	if s.cipher, err = encryption.NewCipher(o.Keys, log); err != nil {
 		return nil, err
@@ -113,6 +120,9 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err := s.reencryption().EncryptExisting(ctx); err != nil {
 		return err
 	}
+	if err := s.clock.adjust(ctx); err != nil {
+		return err
+	}
 	s.cache = newCache(o.CacheTTL, &s.invalidator)
 	s.poller = newChangePoller(s)
 	if err := s.poller.poll(ctx); err != nil {
@@ -124,6 +134,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.writer = w
+	_ = s.db.FilesGone() // notes which files are open
 	go s.activity.run()
 	go s.poller.run()
 	return nil
@@ -194,7 +205,7 @@ func (s *Store) failed(doing string, err error) error {
 		return ErrClosed
 	}
 	if dberror.Damaged(err) {
-		s.health.damaged.Store(true)
+		s.health.damaged.Store(faultOf(err))
 	}
 	if why := dberror.Classify(err).Sentence; why != "" {
 		return fmt.Errorf("%w: %s (%s: %w)", ErrUnavailable, why, doing, err)

@@ -216,7 +216,7 @@ func (r *Redis) heartbeat() {
 	if len(answer) == 0 || answer[0] == "0" { // Redis lost its data, or this process was taken for crashed
 		r.reportAll()
 	}
-	if time.Since(time.UnixMilli(r.since.Load())) < 2*heartbeatLost {
+	if r.since.ago() < 2*heartbeatLost {
 		return // right after an outage all heartbeats are old
 	}
 	if r.peers.lost() { // a crashed process may have stored messages that it did not announce

@@ -29,6 +29,7 @@ type Store interface {
 	MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (mark int64, moved bool, err error)
 	MedianFirstAnswer(context.Context) (usual time.Duration, known bool, err error)
 	TrimFirstAnswers(context.Context) error
+	RepairTimes(context.Context) error
 	ClearThread(ctx context.Context, id string) error
 	DeleteThread(ctx context.Context, id string) error
 	ClearAll(context.Context) (int64, error)

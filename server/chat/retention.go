@@ -35,6 +35,9 @@ type Swept struct{ Messages, Threads int }
 // Sweep runs RunRetention once. It deletes in small batches, with pauses for other writers. For threads that lost messages it emits
 // "messages_deleted" to their rooms and agents ("note_deleted" to agents for notes), and "thread_cleared" for deleted threads.
 func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, err error) {
+	if err := s.store.RepairTimes(ctx); err != nil {
+		return swept, err
+	}
 	now := s.now()
 	for more := keep > 0; more; {
 		start := time.Now()

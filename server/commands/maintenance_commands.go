@@ -142,7 +142,7 @@ func prune() *cobra.Command {
 				}
 				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Logger: log})
 				swept, err := room.Sweep(ctx, time.Duration(days)*24*time.Hour)
-				codes, failed := store.PurgeCodes(ctx, time.Now())
+				codes, failed := store.PurgeCodes(ctx, store.Now())
 				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d messages, %d conversations and %d sign-in codes deleted\n"), swept.Messages, swept.Threads, codes)
 				return errors.Join(err, failed, werr)
 			})

@@ -233,7 +233,11 @@ func (d *dest) serve(ctx context.Context, k *key, slot *Slot) {
 		return
 	case !k.known && rows[0].DueAt != nil && rows[0].DueAt.After(now): // postponed by an earlier process
 		k.known = true
-		d.settle(k, func() { d.wait(k, *rows[0].DueAt, false) })
+		due := *rows[0].DueAt
+		if latest := now.Add(backoffRow); due.After(latest) { // the clock was set back
+			due = latest
+		}
+		d.settle(k, func() { d.wait(k, due, false) })
 		return
 	}
 	k.known = true
