@@ -60,7 +60,8 @@ type Store struct {
 	poller      *changePoller
 	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
 
-	leaseTimes leaseTimes
+	leaseTimes   leaseTimes
+	futureLeases futureLeases
 
 	outboxMu        sync.Mutex
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
