@@ -3,7 +3,10 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -13,7 +16,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/models"
-	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
@@ -159,13 +161,27 @@ func decode(c echo.Context, v any) error {
 	if r.Header.Get(echo.HeaderContentType) == "" {
 		r.Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	}
+	var faults []textFault
+	if strings.HasPrefix(r.Header.Get(echo.HeaderContentType), echo.MIMEApplicationJSON) {
+		raw, err := io.ReadAll(r.Body)
+		if err != nil {
+			return asError(err)
+		}
+		if json.Valid(raw) {
+			faults, raw = jsonFaults(raw)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+	}
 	if err := (&echo.DefaultBinder{}).BindBody(c, v); err != nil {
-		if e := asError(err); e.Status != http.StatusBadRequest {
+		if e := asError(err); e.Status != http.StatusBadRequest || e.Field != "" {
 			return e
 		}
-		return apperr.Invalid("", "The body is not a valid JSON object of the expected form.")
+		return wrongType(err, "The body is not a valid JSON object of the expected form.")
 	}
-	return nil
+	if len(faults) > 0 {
+		return faults[0].err()
+	}
+	return checkValues(r.PostForm) // filled by BindBody, also from a multipart form
 }
 
 // security writes an entry to the audit log: the event, the user, the client's address and the outcome.

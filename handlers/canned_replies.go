@@ -19,14 +19,14 @@ func (a *API) Canned(c echo.Context) error {
 // shortcut.
 func (a *API) SaveCanned(c echo.Context) error {
 	var in struct {
-		ID       int64  `json:"id" form:"id"`
-		Shortcut string `json:"shortcut" form:"shortcut"`
-		Text     string `json:"text" form:"text"`
+		ID       storedID `json:"id" form:"id"`
+		Shortcut string   `json:"shortcut" form:"shortcut"`
+		Text     string   `json:"text" form:"text"`
 	}
 	if err := decode(c, &in); err != nil {
 		return err
 	}
-	saved, err := a.Chat.SaveCanned(c.Request().Context(), a.agentActor(c), chat.Canned{ID: in.ID, Shortcut: in.Shortcut, Text: in.Text})
+	saved, err := a.Chat.SaveCanned(c.Request().Context(), a.agentActor(c), chat.Canned{ID: int64(in.ID), Shortcut: in.Shortcut, Text: in.Text})
 	if err != nil {
 		return err
 	}
@@ -39,12 +39,12 @@ func (a *API) SaveCanned(c echo.Context) error {
 // DeleteCanned deletes the canned reply with the "id".
 func (a *API) DeleteCanned(c echo.Context) error {
 	var in struct {
-		ID int64 `json:"id" form:"id"`
+		ID storedID `json:"id" form:"id"`
 	}
 	if err := decode(c, &in); err != nil {
 		return err
 	}
-	if err := a.Chat.DeleteCanned(c.Request().Context(), a.agentActor(c), in.ID); err != nil {
+	if err := a.Chat.DeleteCanned(c.Request().Context(), a.agentActor(c), int64(in.ID)); err != nil {
 		return err
 	}
 	return ok(c, cleared{Success: true, Message: "The reply was deleted."})

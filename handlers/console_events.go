@@ -74,7 +74,7 @@ func (p *peer) visitorDetails(ctx context.Context, agent chat.Actor, in threadPa
 }
 
 func (p *peer) editMessage(ctx context.Context, agent chat.Actor, in editPayload, e realtime.Event) error {
-	m, err := p.h.Chat.Edit(ctx, agent, in.ThreadID, in.ID, in.Text)
+	m, err := p.h.Chat.Edit(ctx, agent, in.ThreadID, int64(in.ID), in.Text)
 	return doneWith(e, err, "message", m)
 }
 
@@ -110,7 +110,7 @@ func (p *peer) notes(ctx context.Context, agent chat.Actor, in threadPayload, e 
 }
 
 func (p *peer) noteDelete(ctx context.Context, agent chat.Actor, in noteDeletePayload, e realtime.Event) error {
-	return done(e, p.h.Chat.DeleteNote(ctx, agent, in.ThreadID, in.ID))
+	return done(e, p.h.Chat.DeleteNote(ctx, agent, in.ThreadID, int64(in.ID)))
 }
 
 // doneWith acknowledges an event with one field.

@@ -44,23 +44,23 @@ func (p *peer) typing(ctx context.Context, actor chat.Actor, in typingPayload, e
 }
 
 func (p *peer) read(ctx context.Context, actor chat.Actor, in markPayload, e realtime.Event) error {
-	return done(e, p.h.Chat.Read(ctx, actor, in.ThreadID, in.LastID))
+	return done(e, p.h.Chat.Read(ctx, actor, in.ThreadID, int64(in.LastID)))
 }
 
 func (p *peer) delivered(ctx context.Context, actor chat.Actor, in markPayload, e realtime.Event) error {
-	return done(e, p.h.Chat.Delivered(ctx, actor, in.ThreadID, in.LastID))
+	return done(e, p.h.Chat.Delivered(ctx, actor, in.ThreadID, int64(in.LastID)))
 }
 
 func (p *peer) history(ctx context.Context, actor chat.Actor, in historyPayload, e realtime.Event) error {
 	var messages []chat.Message
 	var more bool
 	var err error
-	q := models.MessageQuery{BeforeID: in.BeforeID, Limit: in.Limit}
+	q := models.MessageQuery{BeforeID: int64(in.BeforeID), Limit: in.Limit}
 	if in.AfterID != nil && *in.AfterID == 0 && in.BeforeID == 0 {
 		messages, more, err = p.h.Chat.Beginning(ctx, actor, in.ThreadID, in.Limit)
 	} else {
 		if in.AfterID != nil {
-			q.AfterID = *in.AfterID
+			q.AfterID = int64(*in.AfterID)
 		}
 		messages, more, err = p.h.Chat.History(ctx, actor, in.ThreadID, q)
 	}

@@ -61,7 +61,7 @@ func (a *API) SetLogLevel(c echo.Context) error {
 	var in struct {
 		Level string `json:"level"`
 	}
-	if err := c.Bind(&in); err != nil {
+	if err := decode(c, &in); err != nil {
 		return err
 	}
 	var level slog.Level

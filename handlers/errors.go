@@ -43,11 +43,6 @@ func tooMany(wait time.Duration) *apperr.Error {
 	return &apperr.Error{Status: http.StatusTooManyRequests, Code: apperr.CodeRateLimit, Message: "Too many requests. Please wait a little.", RetryAfter: wait}
 }
 
-// Unreadable returns the error for a URL whose query is not valid text.
-func Unreadable() error {
-	return apperr.Invalid("", "The URL is not valid UTF-8 text without NUL.")
-}
-
 // CrossSite returns the error for a request that another site made a browser send.
 func CrossSite(cause error) error {
 	return &apperr.Error{Status: http.StatusForbidden, Code: apperr.CodeUnauthorized, Message: "This request came from another site.", Err: cause}

@@ -1,11 +1,22 @@
 package handlers
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"reflect"
+	"strconv"
+
+	"sohbet/models"
+	"sohbet/server/apperr"
+)
 
 // payload is the JSON object of an event.
 type payload interface {
 	thread() string // its thread_id, "" if it has none
 }
+
+// lenientPayload is a payload with texts that the visitor did not type. What cannot be stored is removed from these, because the visitor
+// could not correct it.
+type lenientPayload interface{ cleans(field string) bool }
 
 type noPayload struct{}
 
@@ -31,6 +42,11 @@ type joinPayload struct {
 	} `json:"identity"`
 }
 
+func (in joinPayload) cleans(field string) bool {
+	typed := field == "display_name" || field == "phone_number" || field == "email"
+	return field == "page_url" || field == "page_title" || typed && in.Identity != nil // the embedding site supplies them with an identity
+}
+
 // messagePayload has two names of some fields, as clients send either.
 type messagePayload struct {
 	threadPayload
@@ -49,15 +65,15 @@ type typingPayload struct {
 
 type historyPayload struct {
 	threadPayload
-	BeforeID int64  `json:"before_id"`
-	AfterID  *int64 `json:"after_id"` // 0 means "from the first message", which differs from absent
-	Limit    int    `json:"limit"`
+	BeforeID storedID  `json:"before_id"`
+	AfterID  *storedID `json:"after_id"` // 0 means "from the first message", which differs from absent
+	Limit    int       `json:"limit"`
 }
 
 // markPayload marks a thread as read or received up to a message.
 type markPayload struct {
 	threadPayload
-	LastID int64 `json:"last_id"`
+	LastID storedID `json:"last_id"`
 }
 
 type pagePayload struct {
@@ -65,6 +81,8 @@ type pagePayload struct {
 	PageURL   string `json:"page_url"`
 	PageTitle string `json:"page_title"`
 }
+
+func (pagePayload) cleans(field string) bool { return field == "page_title" }
 
 type contactPayload struct {
 	threadPayload
@@ -85,8 +103,8 @@ type presencePayload struct {
 
 type editPayload struct {
 	threadPayload
-	ID   int64  `json:"id"`
-	Text string `json:"text"`
+	ID   storedID `json:"id"`
+	Text string   `json:"text"`
 }
 
 type statusPayload struct {
@@ -112,7 +130,7 @@ type notePayload struct {
 
 type noteDeletePayload struct {
 	threadPayload
-	ID int64 `json:"id"`
+	ID storedID `json:"id"`
 }
 
 // scalar is a JSON string or number; sites send ids and phone numbers as either.
@@ -127,3 +145,37 @@ func (w *scalar) UnmarshalJSON(data []byte) error {
 	}
 	return json.Unmarshal(data, (*string)(w))
 }
+
+// storedID is the id of something stored: a whole number that JavaScript can hold exactly.
+type storedID int64
+
+// parseID parses an id in decimal digits.
+func parseID(text string) (storedID, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	return storedID(n), err == nil && n >= 0 && n <= models.MaxID
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (n *storedID) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	id, ok := parseID(string(data))
+	if !ok {
+		return &json.UnmarshalTypeError{Value: "number", Type: reflect.TypeFor[storedID]()}
+	}
+	*n = id
+	return nil
+}
+
+// UnmarshalParam accepts a form value.
+func (n *storedID) UnmarshalParam(text string) error {
+	id, ok := parseID(text)
+	if !ok && text != "" {
+		return errID
+	}
+	*n = id
+	return nil
+}
+
+var errID = apperr.Invalid("id", "id must be a whole number from 0 to 9007199254740991.")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 
 	"sohbet/server/apperr"
@@ -118,15 +119,28 @@ func decodePayload[T any](e realtime.Event) (in T, err error) {
 	if raw == nil {
 		return in, apperr.Invalid("", "Attachments are not taken here; upload the file first.")
 	}
-	err = json.Unmarshal(raw, &in)
+	faults, raw := jsonFaults(raw)
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return in, wrongType(err, "The event takes one JSON object.")
+	}
+	for _, f := range faults {
+		if lenient, ok := any(in).(lenientPayload); !ok || !lenient.cleans(f.field) {
+			return in, f.err()
+		}
+	}
+	return in, nil
+}
+
+// wrongType turns an error of encoding/json into a refusal that names the field, if it is about one.
+func wrongType(err error, otherwise string) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
-	case err == nil:
-		return in, nil
-	case errors.As(err, &wrong) && wrong.Field != "":
-		return in, apperr.Invalid(wrong.Field, wrong.Field+" must not be a "+wrong.Value+".")
+	case !errors.As(err, &wrong) || wrong.Field == "":
+		return apperr.Invalid("", otherwise)
+	case wrong.Type == reflect.TypeFor[storedID]():
+		return apperr.Invalid(wrong.Field, wrong.Field+" must be a whole number from 0 to 9007199254740991.")
 	}
-	return in, apperr.Invalid("", "The event takes one JSON object.")
+	return apperr.Invalid(wrong.Field, wrong.Field+" must not be a "+wrong.Value+".")
 }
 
 // ClientEvents returns the names of the events that the senders may send, sorted.

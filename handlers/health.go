@@ -12,14 +12,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/server/chat"
-	"sohbet/server/disk"
+	"sohbet/server/checks"
 )
 
 // Status of a check.
 const (
-	stateOK      = "ok"
-	stateWarning = "warning"
-	stateError   = "error"
+	stateOK      = checks.OK
+	stateWarning = checks.Warning
+	stateError   = checks.Error
 	stateOff     = "off"
 )
 
@@ -91,6 +91,7 @@ func (h *health) checksWithin(ctx context.Context, age time.Duration) map[string
 		"memory": func(context.Context) checkResult { return memoryCheck() },
 		"redis":  h.redis,
 		"disk":   h.disk,
+		"clock":  h.clock,
 	}
 	// Concurrently, so that a check that times out does not delay the others.
 	var running sync.WaitGroup
@@ -118,17 +119,23 @@ func (h *health) checksWithin(ctx context.Context, age time.Duration) map[string
 	return h.results
 }
 
+// resultOf converts a check that `sohbet doctor` makes too.
+func resultOf(r checks.Result) checkResult {
+	return checkResult{Status: r.Status, Reason: r.Reason, Detail: r.Detail, Cure: r.Cure("en"), reads: r.Reads}
+}
+
 func (h *health) database(ctx context.Context) checkResult {
-	found := h.api.Store.Check(ctx)
-	r := checkResult{Status: stateOK, Detail: h.api.Store.Dialect()}
-	switch {
-	case found.Reads != nil:
-		r.Status, r.Detail = stateError, found.Reads.Error()
-	case found.Writes != nil:
-		r.Status, r.Detail, r.reads = stateError, found.Writes.Error(), true
-	}
+	r := resultOf(checks.Database(ctx, h.api.Store))
 	if r.Status == stateError {
 		h.api.log.LogAttrs(ctx, slog.LevelError, "health: database", slog.Bool("readable", r.reads), slog.String("detail", r.Detail))
+	}
+	return r
+}
+
+func (h *health) clock(ctx context.Context) checkResult {
+	r := resultOf(checks.Clock(ctx, h.api.Store))
+	if r.Status != stateOK {
+		h.api.log.LogAttrs(ctx, slog.LevelWarn, "health: clock", slog.String("detail", r.Detail))
 	}
 	return r
 }
@@ -191,18 +198,9 @@ func memoryCheck() checkResult {
 
 // disk warns before the disk is full. While visitors' messages are refused, agents can still read and answer.
 func (h *health) disk(ctx context.Context) checkResult {
-	found := h.api.Disk.State(ctx)
-	r := checkResult{Status: stateOK, FreeBytes: found.Free, TotalBytes: found.Total}
-	switch {
-	case found.Err != nil:
-		r.Status, r.Reason, r.Detail = stateError, "folder_unreadable", "the data folder cannot be read"
-	case found.Level == disk.Reserve || found.Free < 16<<20 && found.Floor == 0:
-		r.Status, r.Reason, r.Detail = stateError, "disk_full", "the disk is full"
-	case found.Level == disk.Full:
-		r.Status, r.Reason, r.Detail, r.reads = stateError, "disk_floor", "the disk is nearly full: what visitors write and all uploads are refused", true
-	case found.Level == disk.Low:
-		r.Status, r.Reason, r.Detail = stateWarning, "disk_low", "the disk is nearly full"
-	}
+	found, state := checks.Disk(ctx, h.api.Disk)
+	r := resultOf(found)
+	r.FreeBytes, r.TotalBytes = state.Free, state.Total
 	return r
 }
 

@@ -39,11 +39,11 @@ func messageID(c echo.Context, name string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
+	n, ok := parseID(text)
+	if !ok {
 		return 0, apperr.Invalid("", name+" must be a message's id.")
 	}
-	return n, nil
+	return int64(n), nil
 }
 
 // Messages responds with messages of the thread ?thread_id=: with page or per_page an object with one page, otherwise an array of the

@@ -51,7 +51,7 @@ func (a *API) compact(ctx context.Context) (map[string]int64, models.Job, error)
 }
 
 func (a *API) purge(ctx context.Context) (map[string]int64, models.Job, error) {
-	codes, err := a.Store.PurgeCodes(ctx, a.now())
+	codes, err := a.Store.PurgeCodes(ctx, a.Store.Now())
 	if err != nil {
 		return nil, models.Job{}, err
 	}
@@ -82,7 +82,7 @@ func (a *API) Repair(c echo.Context) error {
 	var in struct {
 		Name string `json:"name"`
 	}
-	if err := c.Bind(&in); err != nil {
+	if err := decode(c, &in); err != nil {
 		return err
 	}
 	list := a.repairs()
@@ -95,7 +95,7 @@ func (a *API) Repair(c echo.Context) error {
 	}
 	defer a.repairing.Unlock()
 	// A repair may take long, and it must not be interrupted if the agent leaves the page.
-	_ = http.NewResponseController(c.Response()).SetWriteDeadline(a.now().Add(repairTimeout + time.Minute)) // test recorders do not support deadlines
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(repairTimeout + time.Minute)) // test recorders do not support deadlines
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), repairTimeout)
 	defer cancel()
 	result, j, err := list[i].do(ctx)

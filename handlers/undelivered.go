@@ -37,8 +37,8 @@ func (a *API) Undelivered(c echo.Context) error {
 // SendAgain retries one undelivered message. The request is {"thread_id", "message_id"}.
 func (a *API) SendAgain(c echo.Context) error {
 	var in struct {
-		ThreadID  string `json:"thread_id"`
-		MessageID int64  `json:"message_id"`
+		ThreadID  string   `json:"thread_id"`
+		MessageID storedID `json:"message_id"`
 	}
 	if err := decode(c, &in); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (a *API) SendAgain(c echo.Context) error {
 	if in.ThreadID == "" {
 		return errMissing
 	}
-	if err := a.Chat.SendAgain(c.Request().Context(), a.agentActor(c), in.ThreadID, in.MessageID); err != nil {
+	if err := a.Chat.SendAgain(c.Request().Context(), a.agentActor(c), in.ThreadID, int64(in.MessageID)); err != nil {
 		return err
 	}
 	return ok(c, cleared{Success: true, Message: "The message is being sent again."})

@@ -64,7 +64,7 @@ func (s *Store) Blocked(threadID, address string) bool {
 	if len(b.addresses) == 0 || address == "" {
 		return false
 	}
-	now := time.Now()
+	now := s.Now()
 	for _, hash := range b.hasher.All(address) {
 		if until, found := b.addresses[hash]; found && now.Before(until) {
 			return true
@@ -77,7 +77,7 @@ func (s *Store) Blocked(threadID, address string) bool {
 // an earlier block. When the address is not known the result has no AddressHash. It returns ErrNotFound for a thread that is not
 // stored.
 func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block, error) {
-	now := stamp(time.Now())
+	now := stamp(s.Now())
 	var made Block
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		var t Thread

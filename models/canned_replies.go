@@ -86,8 +86,12 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 		case c.ID == 0 && len(all) >= MaxCanned:
 			return &InvalidError{Field: "shortcut", Reason: "there are 500 canned replies already"}
 		case c.ID == 0:
-			return tx.Raw(`INSERT INTO canned_replies (shortcut, sealed_shortcut, folded, content_text, updated_at) VALUES ('', ?, ?, ?, ?) RETURNING id`,
+			err := tx.Raw(`INSERT INTO canned_replies (shortcut, sealed_shortcut, folded, content_text, updated_at) VALUES ('', ?, ?, ?, ?) RETURNING id`,
 				c.Shortcut, c.Folded, c.ContentText, c.UpdatedAt).Scan(&c.ID).Error
+			if err != nil {
+				return err
+			}
+			return checkNewID(c.ID)
 		case !known:
 			return ErrNotFound
 		}

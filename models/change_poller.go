@@ -49,6 +49,9 @@ func (w *changePoller) run() {
 		if err := w.poll(ctx); err != nil {
 			w.store.log.Debug("failed to poll for changed blocks and sessions; retrying", "error", err)
 		}
+		if err := w.store.clock.adjust(ctx); err != nil {
+			w.store.log.Debug("failed to read the database's clock; retrying", "error", err)
+		}
 		cancel()
 	}
 }

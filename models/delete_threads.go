@@ -60,7 +60,7 @@ func (s *Store) StartDelete(ctx context.Context, id string) (j Job, err error) {
 
 // StartClearAll is StartDelete for every thread that exists when it is called. It returns their number.
 func (s *Store) StartClearAll(ctx context.Context) (j Job, threads int64, err error) {
-	until := stamp(time.Now())
+	until := stamp(s.Now())
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		var sum struct{ Threads, Messages int64 }
 		these := tx.Session(&gorm.Session{NewDB: true}).Model(&Thread{}).Select("id", "message_count").Where(live+" AND created_at <= ?", until).

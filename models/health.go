@@ -9,11 +9,12 @@ import (
 
 	"sohbet/models/database"
 	"sohbet/models/dberror"
+	"sohbet/models/dump"
 )
 
 // health tracks failures of the database.
 type health struct {
-	damaged atomic.Bool
+	damaged atomic.Pointer[Fault] // the last damage that a statement met
 	probing atomic.Bool
 
 	mu      sync.Mutex
@@ -67,7 +68,12 @@ func plain(err error) string {
 	return "the database reports an error"
 }
 
-// Condition reports whether the database can be read and written; nil means yes. Its errors are plain sentences.
+// Fault is a fault of the database: a plain sentence, and a code by which assets/locales has the cure ("" if none).
+type Fault struct{ Reason, Sentence string }
+
+func (f *Fault) Error() string { return f.Sentence }
+
+// Condition reports whether the database can be read and written; nil means yes. Its errors are of type [*Fault].
 type Condition struct{ Reads, Writes error }
 
 // Check reads and durably writes a row, and also reports recent failures of the writer. It returns by the end of ctx.
@@ -78,8 +84,13 @@ func (s *Store) Check(ctx context.Context) Condition {
 		c.Writes = c.Reads
 		return c
 	}
-	if s.health.damaged.Load() {
-		c.Writes = errors.New(dberror.SQLiteDamaged)
+	if damage := s.health.damaged.Load(); damage != nil {
+		c.Writes = damage
+		return c
+	}
+	if fault := s.db.FilesGone(); fault != nil {
+		s.saveLog(ctx)
+		c.Writes = faultOf(fault)
 		return c
 	}
 	h := &s.health
@@ -105,7 +116,7 @@ func (s *Store) probe(ctx context.Context) error {
 		bounded, cancel := s.db.Limit(context.WithoutCancel(ctx))
 		defer cancel()
 		err := database.Retry(bounded, func() error {
-			return s.db.Write.WithContext(bounded).Exec("UPDATE write_checks SET checked_at = ? WHERE id = 1", stamp(time.Now())).Error
+			return s.db.Write.WithContext(bounded).Exec("UPDATE write_checks SET checked_at = ? WHERE id = 1", stamp(s.Now())).Error
 		})
 		s.health.probing.Store(false) // before the result is sent, so that its receiver can probe again at once
 		done <- err
@@ -118,9 +129,68 @@ func (s *Store) probe(ctx context.Context) error {
 	}
 }
 
+// saveLog copies what is only in a deleted write-ahead log into the database file. SQLite would do it when it closes the file, but a process
+// that is killed does not close it.
+func (s *Store) saveLog(ctx context.Context) {
+	if err := s.db.Write.WithContext(ctx).Exec("PRAGMA wal_checkpoint(PASSIVE)").Error; err != nil {
+		s.log.Error("the write-ahead log was deleted, and its contents cannot be saved", "error", err)
+	}
+}
+
 func sentence(err error) error {
 	if errors.Is(err, ErrClosed) {
-		return errors.New("the database is closed")
+		return &Fault{Sentence: "the database is closed"}
 	}
-	return errors.New(plain(err))
+	return faultOf(err)
+}
+
+// faultOf returns what an error says about the database.
+func faultOf(err error) *Fault { return &Fault{dberror.Classify(err).Reason, plain(err)} }
+
+// FaultOf returns what an error of this package says about the database; nil if the database is not its cause.
+func FaultOf(err error) *Fault {
+	var fault *Fault
+	if errors.As(err, &fault) {
+		return fault
+	}
+	if dberror.Classify(err).Sentence == "" {
+		return nil
+	}
+	return faultOf(err)
+}
+
+// LiveFilesGone reports that files of an SQLite database that another process has open were deleted. Do not open the database then.
+func LiveFilesGone(path string) error {
+	if err := database.LiveFilesGone(path); err != nil {
+		return faultOf(err)
+	}
+	return nil
+}
+
+// Verify reads all stored data to find damage, for as long as ctx allows. whole reports whether everything was read.
+func (s *Store) Verify(ctx context.Context) (whole bool, err error) {
+	if s.db.Dialect == database.SQLite {
+		var found string
+		err = s.db.Read.WithContext(ctx).Raw("PRAGMA quick_check(1)").Row().Scan(&found)
+		if err == nil && found != "ok" {
+			err = dberror.ErrDamaged
+		}
+	} else {
+		for _, table := range dump.Tables {
+			var rows int64
+			// Forming the text of a row reads all of it; OFFSET 0 keeps PostgreSQL from leaving that out.
+			err = s.db.Read.WithContext(ctx).Raw("SELECT count(*) FROM (SELECT t::text AS whole FROM " + table + " AS t OFFSET 0) AS rows WHERE whole IS NULL").Row().Scan(&rows)
+			if err != nil {
+				break
+			}
+		}
+	}
+	if err != nil && ctx.Err() != nil {
+		return false, nil
+	}
+	if err != nil {
+		_ = s.failed("verify", err) // remembers damage
+		return true, faultOf(err)
+	}
+	return true, nil
 }

@@ -1,8 +1,6 @@
 package models
 
 import (
-	"time"
-
 	"gorm.io/gorm"
 )
 
@@ -37,7 +35,7 @@ func (s *Store) hideThreads(tx *gorm.DB, condition string, args ...any) (until i
 	if until, err = newestID(tx); err != nil {
 		return 0, err
 	}
-	now := stamp(time.Now())
+	now := stamp(s.Now())
 	err = tx.Exec("UPDATE threads SET deleted_at = ?, cleared_until = ?, message_count = 0, unread_count = 0, last_message = '', last_sender = '', last_type = '', "+
 		"waiting_since = NULL, last_message_at = NULL, rev = rev + 1 WHERE "+live+" AND "+condition, append([]any{now, until}, args...)...).Error
 	if err != nil {

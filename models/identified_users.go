@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"errors"
-	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -36,7 +35,7 @@ func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t T
 		return Thread{}, false, err
 	}
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
-		user, err := lockIdentity(tx, externalID)
+		user, err := s.lockIdentity(tx, externalID)
 		if err != nil {
 			return err
 		}
@@ -48,10 +47,13 @@ func (s *Store) OpenAs(ctx context.Context, externalID string, n NewThread) (t T
 			}
 			return err
 		}
-		at := stamp(time.Now())
+		at := stamp(s.Now())
 		row := threadRow{Thread: n.thread(at), SearchKey: names.SearchKey(n.DisplayName, n.PhoneNumber)}
 		row.UserID, row.AddressHash = user.ID, s.blocks.hasher.Hash(n.Address)
 		if err := row.sealPage(s.cipher); err != nil {
+			return err
+		}
+		if err := checkNewID(user.ID); err != nil {
 			return err
 		}
 		t, opened = row.Thread, true
@@ -89,7 +91,7 @@ func (s *Store) Identify(ctx context.Context, threadID, externalID string) (thei
 			theirs = *before.ExternalID == externalID
 			return nil
 		}
-		user, err := lockIdentity(tx, externalID)
+		user, err := s.lockIdentity(tx, externalID)
 		if err != nil {
 			return err
 		}
@@ -106,9 +108,9 @@ func (s *Store) Identify(ctx context.Context, threadID, externalID string) (thei
 }
 
 // lockIdentity finds or creates the user with an external id, and locks the row.
-func lockIdentity(tx *gorm.DB, externalID string) (User, error) {
+func (s *Store) lockIdentity(tx *gorm.DB, externalID string) (User, error) {
 	for try := 0; ; try++ {
-		now := stamp(time.Now())
+		now := stamp(s.Now())
 		made := User{Username: newHandle(), ExternalID: &externalID, CreatedAt: now, LastSeen: now}
 		err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "external_id"}}, DoNothing: true}).Create(&made).Error
 		if err != nil {

@@ -186,7 +186,7 @@ func (s *Store) EndJob(ctx context.Context, j Job) error {
 	}
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		kept := tx.Session(&gorm.Session{NewDB: true}).Model(&Job{}).Select("id").Where("finished_at IS NOT NULL").Order("id DESC").Limit(jobsKept)
-		return tx.Where("finished_at IS NOT NULL AND (finished_at < ? OR id NOT IN (?))", stamp(time.Now().Add(-jobsKeptIn)), kept).Delete(&Job{}).Error
+		return tx.Where("finished_at IS NOT NULL AND (finished_at < ? OR id NOT IN (?))", stamp(s.Now().Add(-jobsKeptIn)), kept).Delete(&Job{}).Error
 	})
 	return s.failed("delete old jobs", err)
 }

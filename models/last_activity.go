@@ -52,7 +52,8 @@ func (s *Store) RecordActivity(_ context.Context, id string, at time.Time) error
 
 func (b *activityBuffer) record(id string, at time.Time) {
 	b.mu.Lock()
-	if at.After(b.seen[id]) {
+	future := b.store.Now().Add(clockAhead)
+	if last := b.seen[id]; at.After(last) || last.After(future) && !at.After(future) { // the clock was set back
 		b.seen[id] = at
 	}
 	full := len(b.seen) >= activityLimit
@@ -70,6 +71,17 @@ func (b *activityBuffer) last(id string) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.seen[id]
+}
+
+// forgetAfter drops the times of threads that are after a limit.
+func (b *activityBuffer) forgetAfter(limit time.Time, ids ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range ids {
+		if b.seen[id].After(limit) {
+			delete(b.seen, id)
+		}
+	}
 }
 
 func (b *activityBuffer) forget(ids ...string) {
@@ -133,14 +145,30 @@ func (b *activityBuffer) write(ids []string, seen map[string]time.Time) error {
 	err := b.store.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		conn := tx.Statement.ConnPool
 		rows = rows[:0]
+		now := b.store.Now()
+		var future, users []any
 		err := b.store.writer.sql.Lock(ctx, conn, ids, func(found *sql.Rows) error {
 			var th Thread
 			err := scanThread(found, &th)
 			rows = append(rows, dialect.Activity{ThreadID: th.ID, UserID: th.UserID, At: seen[th.ID]})
+			if before := th.LastActivity; err == nil {
+				if th.clampFuture(now); !th.LastActivity.Equal(before) {
+					future, users = append(future, th.ID), append(users, th.UserID)
+				}
+			}
 			return err
 		})
 		if err != nil {
 			return err
+		}
+		if len(future) > 0 { // UpdateActivity only moves forward
+			past := stamp(now.Add(-flushInterval))
+			if err := tx.Model(&Thread{}).Where("id IN ?", future).Update("last_activity", past).Error; err != nil {
+				return err
+			}
+			if err := tx.Model(&User{}).Where("id IN ? AND last_seen > ?", users, stamp(now)).Update("last_seen", past).Error; err != nil {
+				return err
+			}
 		}
 		return b.store.writer.sql.UpdateActivity(ctx, conn, rows)
 	})

@@ -60,6 +60,9 @@ func (s *Store) Lease(ctx context.Context, role string) (*Lease, error) {
 		}
 		return db.Raw(postgresLease+s.sessionLock("AND")+postgresTakeOver, role, l.times.expiry.Seconds(), role, role).Scan(&fences).Error
 	})
+	if err == nil && len(fences) == 0 {
+		err = s.releaseFuture(ctx, role, l.times.expiry)
+	}
 	if err != nil || len(fences) == 0 {
 		return nil, s.failed("acquire a role", err)
 	}

@@ -224,3 +224,20 @@ func TestLeaseOfAFile(t *testing.T) {
 		}
 	}
 }
+
+// The database's clock is set back by an hour, and the holder is gone: the role is free after the usual time.
+func TestALeaseFromTheFuture(t *testing.T) {
+	o := storetest.Options(t, "postgres")
+	first, second := storetest.Reopen(t, o), storetest.Reopen(t, o)
+	for _, s := range []*models.Store{first, second} {
+		models.SetLeaseTimes(s, 500*time.Millisecond, 300*time.Millisecond, 50*time.Millisecond)
+	}
+	alive := take(t, first, "bridge")
+	exec(t, first, "UPDATE leases SET expires_at = expires_at + interval '1 hour'")
+	if l := take(t, second, "bridge"); l != nil || !alive.Held() {
+		t.Error("the role of a living holder was taken")
+	}
+	models.PauseLease(alive)
+	exec(t, first, "UPDATE leases SET expires_at = expires_at + interval '1 hour'")
+	await(t, second, "bridge").Release()
+}

@@ -17,7 +17,7 @@ func (s *Store) SaveCode(ctx context.Context, hash []byte, binding string, expir
 	if err := checkText("binding", binding, 255); err != nil {
 		return 0, err
 	}
-	code := OneTimeCode{Hash: hash, Binding: binding, ExpiresAt: stamp(expires), CreatedAt: stamp(time.Now())}
+	code := OneTimeCode{Hash: hash, Binding: binding, ExpiresAt: stamp(expires), CreatedAt: stamp(s.Now())}
 	err := database.Retry(ctx, func() error {
 		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "binding"}},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sohbet/models/batch"
+	"sohbet/models/dberror"
 	"sohbet/models/dump"
 )
 
@@ -56,6 +57,17 @@ const (
 	MaxEmail       = 254
 	MaxComment     = 1000 // of a rating
 )
+
+// MaxID is the largest id of a message, note, reply or user that JavaScript holds exactly. No row gets a larger one.
+const MaxID = 1<<53 - 1
+
+// checkNewID refuses an id that was drawn for a new row but is too large: its transaction is rolled back.
+func checkNewID(id int64) error {
+	if id > MaxID {
+		return dberror.ErrIDs
+	}
+	return nil
+}
 
 // Thread states.
 const (

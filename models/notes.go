@@ -63,7 +63,10 @@ func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
 		}
 		row, added = n, true
 		row.ID, row.ContentText, row.AfterID = 0, sealed, threads[0].LastMessageID
-		return tx.Create(&row).Error
+		if err := tx.Create(&row).Error; err != nil {
+			return err
+		}
+		return checkNewID(row.ID)
 	})
 	if err != nil {
 		return Note{}, false, s.failed("store a note", err)

@@ -58,7 +58,7 @@ func (s *Store) SavePush(ctx context.Context, p PushSubscription) error {
 	if p.Sealed, err = s.cipher.Seal(string(text)); err != nil {
 		return err
 	}
-	p.EndpointHash, p.CreatedAt, p.ExpiresAt = endpointHash(p.Endpoint), stamp(time.Now()), stamp(p.ExpiresAt)
+	p.EndpointHash, p.CreatedAt, p.ExpiresAt = endpointHash(p.Endpoint), stamp(s.Now()), stamp(p.ExpiresAt)
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		p.ID = 0
 		err := tx.Clauses(clause.OnConflict{

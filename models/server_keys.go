@@ -39,7 +39,7 @@ func (s *Store) ServerKey(ctx context.Context, name string, generate func() (pri
 		if err != nil {
 			return "", "", err
 		}
-		made := serverKey{Name: name, PublicKey: public, PrivateSeal: sealed, CreatedAt: stamp(time.Now())}
+		made := serverKey{Name: name, PublicKey: public, PrivateSeal: sealed, CreatedAt: stamp(s.Now())}
 		err = database.Retry(ctx, func() error { // another process may insert it at the same time
 			return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "name"}}, DoNothing: true}).Create(&made).Error
 		})

@@ -88,7 +88,7 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 	if err := checkText("session id", id, 64); err != nil {
 		return err
 	}
-	now := stamp(time.Now())
+	now := stamp(s.Now())
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		if err := tx.Where("expires_at <= ?", now).Delete(&sessionRow{}).Error; err != nil {
 			return err
@@ -140,7 +140,7 @@ func (s *Store) EndAllSessions(ctx context.Context) error {
 func (s *Store) loadSessions(ctx context.Context) error {
 	var ids []string
 	err := database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Model(&sessionRow{}).Where("ended_at IS NOT NULL AND expires_at > ?", stamp(time.Now())).Pluck("id", &ids).Error
+		return s.db.Read.WithContext(ctx).Model(&sessionRow{}).Where("ended_at IS NOT NULL AND expires_at > ?", stamp(s.Now())).Pluck("id", &ids).Error
 	})
 	if err != nil {
 		return s.failed("read ended sessions", err)

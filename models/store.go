@@ -38,6 +38,8 @@ type Options struct {
 	Wait time.Duration
 	// CacheTTL is how long a thread or a newest page may be served from memory; 0 disables the cache.
 	CacheTTL time.Duration
+	// Clock is the machine's clock; nil = time.Now. Tests set it to simulate a wrong one.
+	Clock func() time.Time
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -58,14 +60,16 @@ type Store struct {
 	poller      *changePoller
 	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
 
-	leaseTimes leaseTimes
-	onJob      atomic.Pointer[func()]
-	expiring   *pace // of Expire
+	leaseTimes   leaseTimes
+	onJob        atomic.Pointer[func()]
+	expiring     *pace // of Expire
+	futureLeases futureLeases
 
 	outboxMu        sync.Mutex
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
 
 	health health
+	clock  clock
 
 	closeOnce sync.Once
 	closeErr  error
@@ -80,6 +84,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes, expiring: newPace(expireBatch)}
+	s.clock = clock{store: s, machine: o.Clock}
+	if o.Clock == nil {
+		s.clock.machine = time.Now
+	}
 	var err error
 	if s.cipher, err = encryption.NewCipher(o.Keys, log); err != nil {
 		return nil, err
@@ -115,6 +123,9 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err := s.reencryption().EncryptExisting(ctx); err != nil {
 		return err
 	}
+	if err := s.clock.adjust(ctx); err != nil {
+		return err
+	}
 	s.cache = newCache(o.CacheTTL, &s.invalidator)
 	s.poller = newChangePoller(s)
 	if err := s.poller.poll(ctx); err != nil {
@@ -126,6 +137,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.writer = w
+	_ = s.db.FilesGone() // notes which files are open
 	go s.activity.run()
 	go s.poller.run()
 	return nil
@@ -196,7 +208,7 @@ func (s *Store) failed(doing string, err error) error {
 		return ErrClosed
 	}
 	if dberror.Damaged(err) {
-		s.health.damaged.Store(true)
+		s.health.damaged.Store(faultOf(err))
 	}
 	if why := dberror.Classify(err).Sentence; why != "" {
 		return fmt.Errorf("%w: %s (%s: %w)", ErrUnavailable, why, doing, err)

@@ -35,7 +35,7 @@ func (s *Store) Setting(ctx context.Context, name string) (string, error) {
 // SetSetting sets the value of a setting.
 func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	err := database.Retry(ctx, func() error {
-		row := storedSetting{Name: name, Value: value, UpdatedAt: stamp(time.Now())}
+		row := storedSetting{Name: name, Value: value, UpdatedAt: stamp(s.Now())}
 		return s.db.Write.WithContext(ctx).Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"position", "updated_at"}),
 		}).Create(&row).Error

@@ -63,7 +63,7 @@ func (s *Store) TelegramThread(ctx context.Context, threadID string) (t Telegram
 			if !errors.Is(err, gorm.ErrRecordNotFound) {
 				return err
 			}
-			t = TelegramThread{ThreadID: threadID, ShortID: newShortID(), CreatedAt: stamp(time.Now())}
+			t = TelegramThread{ThreadID: threadID, ShortID: newShortID(), CreatedAt: stamp(s.Now())}
 			done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&t)
 			fresh = done.RowsAffected == 1
 			if done.Error == nil && !fresh {
@@ -195,7 +195,7 @@ func (s *Store) OutboxSent(ctx context.Context, rows []OutboxRow, links []Telegr
 
 // QueueTopic queues an update of the topic of a thread.
 func (s *Store) QueueTopic(ctx context.Context, threadID string) error {
-	row := OutboxRow{Channel: ChannelTelegram, ThreadID: threadID, Kind: OutboxTopic, CreatedAt: stamp(time.Now())}
+	row := OutboxRow{Channel: ChannelTelegram, ThreadID: threadID, Kind: OutboxTopic, CreatedAt: stamp(s.Now())}
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		fresh := row
 		return tx.Create(&fresh).Error

@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"strings"
-	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -121,7 +120,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 			return err
 		}
 		if s.telegram && (p.Status != nil || p.DisplayName != nil) {
-			queued = []OutboxRow{{Channel: ChannelTelegram, ThreadID: id, Kind: OutboxTopic, CreatedAt: stamp(time.Now())}}
+			queued = []OutboxRow{{Channel: ChannelTelegram, ThreadID: id, Kind: OutboxTopic, CreatedAt: stamp(s.Now())}}
 			if err := tx.Create(&queued).Error; err != nil {
 				return err
 			}
@@ -145,7 +144,18 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 // Threads lists threads, newest message first.
 func (s *Store) Threads(ctx context.Context, q ThreadQuery) ([]Thread, error) {
 	var list []Thread
-	if err := database.Retry(ctx, func() error { return s.threadsQuery(ctx, q).Find(&list).Error }); err != nil {
+	read := func() error {
+		list = nil
+		return database.Retry(ctx, func() error { return s.threadsQuery(ctx, q).Find(&list).Error })
+	}
+	err := read()
+	if err == nil {
+		var repaired bool
+		if repaired, err = s.repairListed(ctx, list); repaired && err == nil {
+			err = read()
+		}
+	}
+	if err != nil {
 		return nil, s.failed("list threads", err)
 	}
 	for i := range list {

@@ -31,11 +31,12 @@ func (s *Store) RecordConsoles(ctx context.Context, process string, any bool, no
 	return s.failed("note consoles", err)
 }
 
-// ConsolesElsewhere reports whether another process has a visible console.
+// ConsolesElsewhere reports whether another process has a visible console. A record further in the future than it is valid is as old as one
+// that has expired: the clock was set back since.
 func (s *Store) ConsolesElsewhere(ctx context.Context, process string, now time.Time) (bool, error) {
 	var rows []consolesRow
 	err := database.Retry(ctx, func() error {
-		return s.db.Read.WithContext(ctx).Where("process <> ? AND seen_at > ?", process, stamp(now.Add(-ConsolesSeen))).Limit(1).Find(&rows).Error
+		return s.db.Read.WithContext(ctx).Where("process <> ? AND seen_at > ? AND seen_at < ?", process, stamp(now.Add(-ConsolesSeen)), stamp(now.Add(ConsolesSeen))).Limit(1).Find(&rows).Error
 	})
 	return len(rows) > 0, s.failed("look for consoles", err)
 }

@@ -141,6 +141,7 @@ func (t *transaction) lock(ctx context.Context, conn gorm.ConnPool) error {
 			t.rows[row.ID] = &lockedThread{ticket: tickets[row.ID], buried: &row.Thread}
 			return nil
 		}
+		row.clampFuture(t.writer.store.Now())
 		row.openFields(t.writer.store.cipher)
 		row.ticket, row.sealed = tickets[row.ID], row.LastMessage
 		t.rows[row.ID] = row
@@ -165,7 +166,7 @@ func (t *transaction) open(tx *gorm.DB) error {
 	for i, j := range t.jobs {
 		row := t.rows[j.thread()]
 		var n NewThread
-		at := time.Now()
+		at := t.writer.store.Now()
 		switch {
 		case j.kind == openJob && !row.missing():
 			t.outcomes[i].err = ErrExists
@@ -205,6 +206,9 @@ func (t *transaction) open(tx *gorm.DB) error {
 		return err
 	}
 	for i := range threads {
+		if err := checkNewID(users[i].ID); err != nil {
+			return err
+		}
 		threads[i].UserID = users[i].ID
 		t.rows[threads[i].ID].UserID = users[i].ID
 	}
@@ -256,6 +260,11 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 	stored, err := t.writer.sql.InsertMessages(ctx, tx.Statement.ConnPool, messages)
 	if err != nil {
 		return err
+	}
+	if n := len(stored); n > 0 {
+		if err := checkNewID(stored[n-1].ID); err != nil { // they are in the order of ids
+			return err
+		}
 	}
 	t.stored = int64(len(stored))
 	for i, j := range t.jobs {

@@ -81,7 +81,7 @@ func newWriter(s *Store) (*writer, error) {
 // error of the encryption, ErrBusy when the queue stayed full until ctx ended, ErrClosed. Once a message is queued, the end of ctx has no
 // effect. done gets ErrNotFound if the thread is missing and OpenThread is nil.
 func (s *Store) Append(ctx context.Context, m NewMessage, done func(Appended, error)) error {
-	if err := m.prepare(s.cipher); err != nil {
+	if err := s.prepare(&m); err != nil {
 		return err
 	}
 	return s.writer.Push(ctx, &job{kind: appendJob, msg: m, done: done})
@@ -90,11 +90,18 @@ func (s *Store) Append(ctx context.Context, m NewMessage, done func(Appended, er
 // AppendWait appends and waits until the message is durable. When ctx ends first, the message may
 // still be stored; sending it again with the same ClientID is safe.
 func (s *Store) AppendWait(ctx context.Context, m NewMessage) (Appended, error) {
-	if err := m.prepare(s.cipher); err != nil {
+	if err := s.prepare(&m); err != nil {
 		return Appended{}, err
 	}
 	res, err := s.writer.wait(ctx, &job{kind: appendJob, msg: m})
 	return res.Appended, err
+}
+
+func (s *Store) prepare(m *NewMessage) error {
+	if m.CreatedAt.IsZero() {
+		m.CreatedAt = s.Now()
+	}
+	return m.prepare(s.cipher)
 }
 
 // Flush returns after the callbacks of all messages committed before this call have run.

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -134,18 +133,15 @@ func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 // readable refuses URLs with bytes that databases cannot store as text: NUL and invalid UTF-8. Pages accept any query, because links on
 // other sites add their own.
 func readable(next echo.HandlerFunc) echo.HandlerFunc {
-	text := func(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 	return func(c echo.Context) error {
-		if !text(c.Request().URL.Path) {
+		if path := c.Request().URL.Path; !utf8.ValidString(path) || strings.IndexByte(path, 0) >= 0 {
 			return echo.ErrNotFound
 		}
 		if !strings.HasPrefix(c.Request().URL.Path, "/api/") {
 			return next(c)
 		}
-		for name, values := range c.QueryParams() {
-			if !text(name) || slices.ContainsFunc(values, func(v string) bool { return !text(v) }) {
-				return handlers.Unreadable()
-			}
+		if err := handlers.CheckQuery(c.QueryParams()); err != nil {
+			return err
 		}
 		return next(c)
 	}

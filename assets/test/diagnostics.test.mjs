@@ -17,7 +17,7 @@ test('diagnostics: checks, repairs, the log and what is wrong, in light and dark
   await page.click('a[href="/admin/diagnostics"]');
   await page.waitForSelector('.checks [data-status=ok]');
   const states = await page.locator('.checks li').evaluateAll((rows) => rows.map((r) => r.dataset.status));
-  assert.equal(states.length, 6);
+  assert.equal(states.length, 7);
   assert.deepEqual(states.slice(0, 3), ['ok', 'off', 'off']);
 
   await page.click('[data-repair=compact] button');

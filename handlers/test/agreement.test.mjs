@@ -63,9 +63,9 @@ class Console {
       if (row && rev >= row.stateRev) Object.assign(row, { status, unread_count, waiting_since, stateRev: rev });
     });
     on("message", (m) => c.message(m));
-    on("read", ({ thread_id, last_id, reader }) => {
+    on("read", ({ thread_id, last_id, reader, rev }) => {
       const row = c.rows.get(thread_id);
-      if (row && reader === "visitor") row.visitor_read_id = Math.max(row.visitor_read_id, last_id);
+      if (row && rev >= row.rev && reader === "visitor") row.visitor_read_id = Math.max(row.visitor_read_id, last_id);
     });
     on("message_edited", (m) => c.#of(m.thread_id).edit(m));
     on("messages_deleted", ({ thread_id, ids }) => c.#of(thread_id).deleted(ids));

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ type DB struct {
 	Read, Write *gorm.DB
 
 	path   string // of an SQLite file
+	files  openedFiles
 	pooled atomic.Bool
 	log    *slog.Logger
 	config func() *gorm.Config
@@ -60,6 +62,9 @@ func Open(address string, log *slog.Logger, slowQuery time.Duration) (*DB, error
 	switch scheme, rest, _ := strings.Cut(address, "://"); scheme {
 	case SQLite:
 		db.Dialect, db.path = SQLite, rest
+		if absolute, err := filepath.Abs(rest); err == nil {
+			db.path = absolute
+		}
 		if db.Read, db.Write, err = openSQLite(rest, db.config); err != nil {
 			err = db.Explain(err)
 		}

@@ -24,7 +24,11 @@ func withAccess(path string, err error) error {
 		return err
 	}
 	if sentence := access(path); sentence != "" {
-		return &dberror.Explained{Sentence: sentence, Err: err}
+		reason := "database_denied"
+		if errors.Is(err, fs.ErrNotExist) {
+			reason = "" // the folder is missing: DATABASE_URL may be wrong
+		}
+		return &dberror.Explained{Sentence: sentence, Reason: reason, Err: err}
 	}
 	return err
 }
@@ -42,11 +46,11 @@ func openSQLite(path string, config func() *gorm.Config) (read, write *gorm.DB, 
 	// SQLite creates the -wal and -shm files with the mode of the database file.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, nil, fmt.Errorf("models: database file: %w", err)
+		return nil, nil, explainFile(fmt.Errorf("models: database file: %w", err))
 	}
 	info, err := f.Stat()
 	if err := errors.Join(err, f.Chmod(0o600), f.Close()); err != nil {
-		return nil, nil, fmt.Errorf("models: database file: %w", err)
+		return nil, nil, explainFile(fmt.Errorf("models: database file: %w", err))
 	}
 	fresh := info.Size() == 0
 	once := func(options url.Values, conns int) (*gorm.DB, error) {

@@ -3,6 +3,7 @@
 package dberror
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -19,8 +20,8 @@ type Meaning struct {
 	Fault Fault
 	// Retry: the same statement may succeed at once. Wait: it may succeed once the database has started.
 	Retry, Wait bool
-	// Sentence is for the administrator; "" if the database itself works.
-	Sentence string
+	// Sentence is for the administrator; "" if the database itself works. Reason is its code, by which assets/locales has the cure.
+	Sentence, Reason string
 }
 
 // Fault is what a failed transaction has to be attributed to.
@@ -39,31 +40,42 @@ var ErrUnclear = errors.New("the commit failed")
 
 // Explained is an error with a sentence for the administrator that the driver's error does not give.
 type Explained struct {
-	Sentence string
-	Err      error
+	Sentence, Reason string
+	Err              error
 }
 
 func (e *Explained) Error() string { return e.Sentence + " (" + e.Err.Error() + ")" }
 func (e *Explained) Unwrap() error { return e.Err }
+
+// ErrDamaged means that a check found damage in an SQLite file.
+var ErrDamaged error = &Explained{Sentence: SQLiteDamaged, Reason: "database_damaged", Err: errors.New("quick_check failed")}
+
+// ErrIDs means that the sequence of a table has left the range of ids.
+var ErrIDs error = &Explained{Sentence: "the database has no ids left below 2^53", Reason: "database_ids", Err: errors.New("id out of range")}
+
+// OfSQLite explains an error like SQLite's error of that result code.
+func OfSQLite(code int, err error) error {
+	return &Explained{Sentence: sqliteErrors[code].Sentence, Reason: sqliteErrors[code].Reason, Err: err}
+}
 
 // SQLiteDamaged is the sentence about a damaged database file.
 const SQLiteDamaged = "the database file is damaged: restore a backup with sohbet restore"
 
 // sqliteErrors are the primary result codes of SQLite; other codes are Database.
 var sqliteErrors = map[int]Meaning{
-	3:  {Fault: Database, Sentence: "this program has no permission to access the database file"},                                   // PERM
-	5:  {Fault: Database, Sentence: "the database file is locked by another program"},                                               // BUSY
-	6:  {Fault: Database, Sentence: "the database file is locked by another program"},                                               // LOCKED
-	8:  {Fault: Database, Sentence: "the database file cannot be written: it, its folder or its disk is read-only"},                 // READONLY
-	10: {Fault: Database, Sentence: "the disk of the database reports an error"},                                                    // IOERR
-	11: {Fault: Database, Sentence: SQLiteDamaged},                                                                                  // CORRUPT
-	13: {Fault: Database, Sentence: "the disk of the database is full"},                                                             // FULL
-	14: {Fault: Database, Sentence: "the database file cannot be opened: check that its folder exists and its permissions"},         // CANTOPEN
-	18: {Fault: Row},                                                                                                                // TOOBIG
-	19: {Fault: Row},                                                                                                                // CONSTRAINT
-	20: {Fault: Row},                                                                                                                // MISMATCH
-	23: {Fault: Database, Sentence: "this program has no permission to access the database file"},                                   // AUTH
-	26: {Fault: Database, Sentence: "the database file is damaged or not an SQLite database: restore a backup with sohbet restore"}, // NOTADB
+	3:  {Fault: Database, Reason: "database_denied", Sentence: "this program has no permission to access the database file"},                                    // PERM
+	5:  {Fault: Database, Reason: "database_locked", Sentence: "the database file is locked by another program"},                                                // BUSY
+	6:  {Fault: Database, Reason: "database_locked", Sentence: "the database file is locked by another program"},                                                // LOCKED
+	8:  {Fault: Database, Reason: "database_readonly", Sentence: "the database file cannot be written: it, its folder or its disk is read-only"},                // READONLY
+	10: {Fault: Database, Reason: "database_io", Sentence: "the disk of the database reports an error"},                                                         // IOERR
+	11: {Fault: Database, Reason: "database_damaged", Sentence: SQLiteDamaged},                                                                                  // CORRUPT
+	13: {Fault: Database, Reason: "database_full", Sentence: "the disk of the database is full"},                                                                // FULL
+	14: {Fault: Database, Reason: "database_denied", Sentence: "the database file cannot be opened: check that its folder exists and its permissions"},          // CANTOPEN
+	18: {Fault: Row},                                                                                                                                            // TOOBIG
+	19: {Fault: Row},                                                                                                                                            // CONSTRAINT
+	20: {Fault: Row},                                                                                                                                            // MISMATCH
+	23: {Fault: Database, Reason: "database_denied", Sentence: "this program has no permission to access the database file"},                                    // AUTH
+	26: {Fault: Database, Reason: "database_damaged", Sentence: "the database file is damaged or not an SQLite database: restore a backup with sohbet restore"}, // NOTADB
 }
 
 // postgresErrors are codes of PostgreSQL, or classes of them, which are their first two characters; others are Row
@@ -72,28 +84,28 @@ var postgresErrors = map[string]Meaning{
 	"08":    {Fault: Database},  // connection
 	"23505": {Fault: Transient}, // unique violation: another process opened the same thread
 	"25":    {Fault: Database},  // transaction state
-	"25006": {Fault: Database, Sentence: "PostgreSQL is read-only"},
+	"25006": {Fault: Database, Reason: "postgres_readonly", Sentence: "PostgreSQL is read-only"},
 	"28":    {Fault: Database}, // login
-	"28000": {Fault: Database, Sentence: "PostgreSQL refuses the user of DATABASE_URL"},
-	"28P01": {Fault: Database, Sentence: "PostgreSQL refuses the user or password of DATABASE_URL"},
-	"3D000": {Fault: Row, Sentence: "the database that DATABASE_URL names does not exist"},
+	"28000": {Fault: Database, Reason: "postgres_login", Sentence: "PostgreSQL refuses the user of DATABASE_URL"},
+	"28P01": {Fault: Database, Reason: "postgres_login", Sentence: "PostgreSQL refuses the user or password of DATABASE_URL"},
+	"3D000": {Fault: Row, Reason: "postgres_missing", Sentence: "the database that DATABASE_URL names does not exist"},
 	"40001": {Fault: Transient, Retry: true}, // serialization failure
 	"40P01": {Fault: Transient, Retry: true}, // deadlock
-	"42501": {Fault: Row, Sentence: "the user of DATABASE_URL may not do this"},
+	"42501": {Fault: Row, Reason: "postgres_login", Sentence: "the user of DATABASE_URL may not do this"},
 	"53":    {Fault: Database}, // resources
-	"53100": {Fault: Database, Sentence: "the disk of PostgreSQL is full"},
-	"53200": {Fault: Database, Sentence: "PostgreSQL is out of memory"},
-	"53300": {Fault: Database, Wait: true, Sentence: "PostgreSQL has too many connections"},
-	"55":    {Fault: Database},                                                               // locks
-	"57":    {Fault: Database},                                                               // operator intervention
-	"57P01": {Fault: Lost, Retry: true, Wait: true, Sentence: "PostgreSQL is shutting down"}, // it closes this connection
-	"57P02": {Fault: Lost, Retry: true, Wait: true, Sentence: "PostgreSQL is restarting after a crash"},
-	"57P03": {Fault: Database, Wait: true, Sentence: "PostgreSQL is starting or stopping"},
+	"53100": {Fault: Database, Reason: "postgres_full", Sentence: "the disk of PostgreSQL is full"},
+	"53200": {Fault: Database, Reason: "postgres_busy", Sentence: "PostgreSQL is out of memory"},
+	"53300": {Fault: Database, Wait: true, Reason: "postgres_busy", Sentence: "PostgreSQL has too many connections"},
+	"55":    {Fault: Database},                                                                                           // locks
+	"57":    {Fault: Database},                                                                                           // operator intervention
+	"57P01": {Fault: Lost, Retry: true, Wait: true, Reason: "postgres_stopped", Sentence: "PostgreSQL is shutting down"}, // it closes this connection
+	"57P02": {Fault: Lost, Retry: true, Wait: true, Reason: "postgres_stopped", Sentence: "PostgreSQL is restarting after a crash"},
+	"57P03": {Fault: Database, Wait: true, Reason: "postgres_stopped", Sentence: "PostgreSQL is starting or stopping"},
 	"58":    {Fault: Database}, // system error
 	"F0":    {Fault: Database}, // configuration file
 	"XX":    {Fault: Database}, // internal error
-	"XX001": {Fault: Database, Sentence: "PostgreSQL reports damaged data"},
-	"XX002": {Fault: Database, Sentence: "PostgreSQL reports a damaged index"},
+	"XX001": {Fault: Database, Reason: "postgres_damaged", Sentence: "PostgreSQL reports damaged data"},
+	"XX002": {Fault: Database, Reason: "postgres_damaged", Sentence: "PostgreSQL reports a damaged index"},
 }
 
 // Classify says what an error of a statement, a transaction or a connection means.
@@ -113,21 +125,21 @@ func Classify(err error) Meaning {
 	case errors.As(err, &pg):
 		e = postgresError(pg)
 	case connecting:
-		e = Meaning{Wait: true, Sentence: "PostgreSQL cannot be reached"}
+		e = Meaning{Wait: true, Reason: "postgres_unreachable", Sentence: "PostgreSQL cannot be reached"}
 	case brokenConnection(err):
-		e = Meaning{Fault: Lost, Retry: true, Wait: true, Sentence: "the connection to PostgreSQL broke"}
+		e = Meaning{Fault: Lost, Retry: true, Wait: true, Reason: "postgres_unreachable", Sentence: "the connection to PostgreSQL broke"}
 	case timeout:
-		e = Meaning{Wait: true, Sentence: "the database does not answer in time"}
+		e = Meaning{Wait: true, Reason: "database_slow", Sentence: "the database does not answer in time"}
 	default:
 		e.Fault = Lost
 	}
-	if errors.Is(err, ErrUnclear) || connecting || timeout {
+	if errors.Is(err, ErrUnclear) || errors.Is(err, ErrIDs) || connecting || timeout {
 		e.Fault = Database
 	}
 	e.Retry = e.Retry && !connecting || errors.Is(err, driver.ErrBadConn) // a connection that the server closed while it was idle
 	var explained *Explained
 	if errors.As(err, &explained) {
-		e.Sentence = explained.Sentence
+		e.Sentence, e.Reason = explained.Sentence, cmp.Or(explained.Reason, e.Reason)
 	}
 	return e
 }
@@ -150,10 +162,16 @@ func postgresError(pg *pgconn.PgError) Meaning {
 	return e
 }
 
-// Damaged reports whether the database file is corrupt, which does not go away by itself.
+// Damaged reports whether stored data is corrupt, which does not go away by itself.
 func Damaged(err error) bool {
-	code, ok := SQLiteCode(err)
-	return ok && (code == 11 || code == 26)
+	if errors.Is(err, ErrDamaged) {
+		return true
+	}
+	if code, ok := SQLiteCode(err); ok {
+		return code == 11 || code == 26
+	}
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "XX001" || pg.Code == "XX002")
 }
 
 // brokenConnection reports whether the connection failed in the middle of a statement.

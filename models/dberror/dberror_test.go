@@ -39,7 +39,7 @@ func TestClassify(t *testing.T) {
 		{"reset", &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, Lost, true, true, true},
 		{"timeout", fmt.Errorf("query: %w", context.DeadlineExceeded), Database, false, true, true},
 		{"unknown whether it was committed", fmt.Errorf("%w: %w", ErrUnclear, io.EOF), Database, true, true, true},
-		{"explained", fmt.Errorf("open: %w", &Explained{"the file belongs to another user", io.EOF}), Lost, true, true, true},
+		{"explained", fmt.Errorf("open: %w", &Explained{Sentence: "the file belongs to another user", Err: io.EOF}), Lost, true, true, true},
 		{"other", errors.New("x"), Lost, false, false, false},
 	} {
 		got := Classify(c.err)

@@ -17,12 +17,12 @@ type state struct {
 	http   int
 	Status string
 	Checks map[string]struct {
-		Status, Detail, Reason string
-		DurationMS             float64 `json:"duration_ms"`
-		CheckedAt              string  `json:"checked_at"`
-		LastOK                 string  `json:"last_ok"`
-		UsedBytes              uint64  `json:"used_bytes"`
-		TotalBytes             uint64  `json:"total_bytes"`
+		Status, Detail, Reason, Cure string
+		DurationMS                   float64 `json:"duration_ms"`
+		CheckedAt                    string  `json:"checked_at"`
+		LastOK                       string  `json:"last_ok"`
+		UsedBytes                    uint64  `json:"used_bytes"`
+		TotalBytes                   uint64  `json:"total_bytes"`
 	}
 }
 

@@ -56,7 +56,7 @@ func TestHealthReflectsFailures(t *testing.T) {
 // TestPublicHealthHasStatesOnly compares the response to an unauthenticated client with a list of everything it may contain.
 func TestPublicHealthHasStatesOnly(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
-	form := regexp.MustCompile(`^\{"status":"healthy","timestamp":"[0-9T:.Z-]+","checks":\{"cloudinary":\{"status":"off"\},"database":\{"status":"ok"\},` +
+	form := regexp.MustCompile(`^\{"status":"healthy","timestamp":"[0-9T:.Z-]+","checks":\{"clock":\{"status":"ok"\},"cloudinary":\{"status":"off"\},"database":\{"status":"ok"\},` +
 		`"disk":\{"status":"\w+"\},"memory":\{"status":"\w+"\},"redis":\{"status":"off"\},"telegram":\{"status":"off"\}\}\}\n$`)
 	for _, headers := range [][]string{nil, {"Authorization", "Bearer wrong"}, {"Authorization", "Bearer "}, {"Cookie", "sohbet_session=x"}} {
 		if r := s.do(t, s.browser(t), "GET", "/health", "", headers...); r.status != 200 || !form.MatchString(r.body) {

@@ -30,7 +30,7 @@ import (
 func openFiles(cfg *config.Config, store *models.Store, space *disk.Space, numbers *metrics.Metrics, log *slog.Logger) (*media.Service, error) {
 	return media.New(media.Options{
 		Dir: cfg.UploadsDir(), Limit: cfg.UploadDisk, Free: space.Free, Memory: decodeMemory(handlers.MemoryLimit()), Store: store,
-		Cloud: account(cfg.Cloudinary), Log: log, Now: time.Now,
+		Cloud: account(cfg.Cloudinary), Log: log, Now: store.Now,
 		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("cloudinary", inner) },
 	})
 }
@@ -97,15 +97,15 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	now := time.Now
+	now, stored := time.Now, store.Now // for durations; for times that other processes read
 	limits := server.NewLimits(cfg, now)
 	trail := audit.New(log, now)
 	address, https := auth.ClientAddress(cfg.TrustedProxies, cfg.AddressHeader), auth.OverHTTPS(cfg.TrustedProxies)
 	base := cfg.BasePath()
 	cookies := auth.Cookies{HTTPS: https, Base: base}
-	sessions, csrf, known := auth.NewSessions(keys, store, cookies, now), auth.NewCSRF(keys, cookies), auth.NewTrustedBrowsers(keys, cookies, now)
+	sessions, csrf, known := auth.NewSessions(keys, store, cookies, stored), auth.NewCSRF(keys, cookies), auth.NewTrustedBrowsers(keys, cookies, stored)
 	origins := auth.NewOrigins(auth.OriginOptions{Sites: cfg.CORSOrigins, Public: cfg.PublicURL, HTTPS: https, Proxies: cfg.TrustedProxies, SignedIn: sessions.Origin})
-	refusals := auth.NewRefusals(store, origins, log, now)
+	refusals := auth.NewRefusals(store, origins, log, stored)
 	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)
 	if err != nil {
 		return nil, nil, err
@@ -123,13 +123,13 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	limits.EachShared(func(name string, l *auth.Limiter) { p.broker.ShareLimiter(name, l) })
 	sockets := realtime.New(options)
 	publisher := &publish.Publisher{Sockets: sockets, Broker: p.broker, Log: log}
-	pusher := push.New(push.Options{Store: store, Contact: cfg.PushContact, Base: base, Log: log, Now: now})
+	pusher := push.New(push.Options{Store: store, Contact: cfg.PushContact, Base: base, Log: log, Now: stored})
 	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Presence: p.broker, Topics: p.broker,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: now,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: stored,
 	})
-	events = &handlers.Sockets{Chat: service, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: now, Log: log}
+	events = &handlers.Sockets{Chat: service, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
 	events.Attach(sockets)
 	store.OnSessionsEnded(events.SessionsEnded)
 	store.SetInvalidator(p.broker)
@@ -175,7 +175,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	load, send := account(cfg.Cloudinary).Origins()
 	api := handlers.New(handlers.Options{
 		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
-		Codes:      auth.NewCodes(keys, store, sender, known, cookies, now),
+		Codes:      auth.NewCodes(keys, store, sender, known, cookies, stored),
 		Password:   password,
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,

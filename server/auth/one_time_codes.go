@@ -20,6 +20,9 @@ const (
 	loginCookie  = "sohbet_login"
 	codeLifetime = 5 * time.Minute
 	codeTries    = 5
+
+	// clockTolerance is how far the clocks of processes may differ. The store decides when a code expires; this is for the cookie.
+	clockTolerance = 5 * time.Minute
 )
 
 // ErrNoCode means that this browser has no valid code: none requested, expired, used, or tried too often.
@@ -140,7 +143,7 @@ func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, need
 	if err := securecookie.DecodeMulti(loginCookie, c.cookie.value(r), &b, c.codecs...); err != nil {
 		return "", ErrNoCode
 	}
-	if b.ID == "" || !now.Before(b.Expires) || (needPassword && !b.Password) {
+	if b.ID == "" || !now.Before(b.Expires.Add(clockTolerance)) || (needPassword && !b.Password) {
 		return "", ErrNoCode
 	}
 	browserID := c.trusted.ID(r)

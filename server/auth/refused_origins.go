@@ -77,7 +77,7 @@ func (f *Refusals) Note(r *http.Request) {
 	if !another {
 		f.last = refused
 	}
-	due := f.now().Sub(f.logged) >= refusedInterval
+	due := f.now().Sub(f.logged).Abs() >= refusedInterval
 	if due {
 		f.logged = f.now()
 	}
@@ -133,11 +133,11 @@ func (f *Refusals) Last(ctx context.Context) (Refused, bool) {
 	f.mu.Lock()
 	last := f.last
 	f.mu.Unlock()
-	if f.now().Sub(last.At) >= refusedFor {
+	if f.now().Sub(last.At).Abs() >= refusedFor {
 		stored, err := f.store.Setting(ctx, refusedSwitch)
 		if err != nil || json.Unmarshal([]byte(stored), &last) != nil {
 			return Refused{}, false
 		}
 	}
-	return last, f.now().Sub(last.At) < refusedFor && !f.origins.Known(last.Origin)
+	return last, f.now().Sub(last.At).Abs() < refusedFor && !f.origins.Known(last.Origin)
 }

@@ -111,7 +111,8 @@ func (s *Sessions) decode(r *http.Request) (Session, bool) {
 	if err := securecookie.DecodeMulti(sessionCookie, value, &session, s.codecs...); err != nil {
 		return Session{}, false
 	}
-	return session, session.ID != "" && !session.IssuedAt.After(s.now().Add(time.Minute))
+	// The clock may have been set back, or another process's be ahead, so a session may be from the future; but not for longer than one lasts.
+	return session, session.ID != "" && !session.IssuedAt.After(s.now().Add(sessionLifetime))
 }
 
 // Origin returns the origin of the page on which the request's session was started; "" if unknown.

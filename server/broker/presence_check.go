@@ -181,7 +181,7 @@ func (r *Redis) heartbeat() {
 	if len(answer) == 0 || answer[0] == "0" { // Redis lost its data, or this process was taken for crashed
 		r.presence.claimAll()
 	}
-	if time.Since(time.UnixMilli(r.since.Load())) < heartbeatLost || r.presence.pause.since(time.Now()) < heartbeatLost {
+	if r.since.ago() < heartbeatLost || r.presence.pause.since(time.Now()) < heartbeatLost {
 		return // right after an outage, or a pause of the whole machine, all heartbeats are old
 	}
 	if r.peers.lost() { // a crashed process may have stored messages, or changed presence, that it did not announce

@@ -46,7 +46,7 @@ type Redis struct {
 	peers     peers
 	catchUp   catchUp
 	up        atomic.Bool
-	since     atomic.Int64 // Unix milliseconds of the last change of up
+	since     moment // of the last change of up
 	session   atomic.Pointer[redis.PubSub]
 	missed    signal.Signal // requests a check of the database for missed messages
 	lastErr   atomic.Pointer[string]

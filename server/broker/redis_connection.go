@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,7 +25,7 @@ const (
 
 // runConnection maintains the connection that receives other processes' packets.
 func (r *Redis) runConnection() {
-	r.since.Store(time.Now().UnixMilli())
+	r.since.set()
 	wait, logged, first := retryLow, false, true
 	for r.ctx.Err() == nil {
 		err := r.receiveAll(first)
@@ -33,7 +34,7 @@ func (r *Redis) runConnection() {
 		}
 		r.noteError(err)
 		if r.up.Swap(false) {
-			r.since.Store(time.Now().UnixMilli())
+			r.since.set()
 			wait, logged = retryLow, false
 			r.presence.wake.Set()
 		}
@@ -49,6 +50,22 @@ func (r *Redis) runConnection() {
 		}
 		wait = min(2*wait, retryHigh)
 	}
+}
+
+// moment is a point in time that may be read while it is set. It keeps the monotonic clock's reading, because the other may be set back.
+type moment struct{ at atomic.Pointer[time.Time] }
+
+func (m *moment) set() {
+	now := time.Now()
+	m.at.Store(&now)
+}
+
+// ago returns the time since then, 0 if it was never set.
+func (m *moment) ago() time.Duration {
+	if at := m.at.Load(); at != nil {
+		return time.Since(*at)
+	}
+	return 0
 }
 
 // noteError stores the reason why Redis cannot be used. A closed connection does not replace the reason for which it was closed.
@@ -129,10 +146,10 @@ func (r *Redis) connected(ctx context.Context, first bool) {
 	}
 	if !first {
 		r.reconnected.Add(1)
-		r.log.Info("reconnected to Redis", "away_ms", time.Now().UnixMilli()-r.since.Load(), "waiting", r.queue.waiting())
+		r.log.Info("reconnected to Redis", "away_ms", r.since.ago().Milliseconds(), "waiting", r.queue.waiting())
 	}
 	r.dropStale(ctx)
-	r.since.Store(time.Now().UnixMilli())
+	r.since.set()
 	r.up.Store(true)
 	r.local.Store.ForgetAll() // a read that began before the connection may be about to be cached
 	r.queue.wake.Set()

@@ -36,6 +36,7 @@ type Store interface {
 	StartJob(ctx context.Context, kind, subject string) (models.Job, error)
 	Jobs(context.Context) ([]models.Job, error)
 	CountExpired(ctx context.Context, before time.Time) (int64, error)
+	RepairTimes(context.Context) error
 	Expire(ctx context.Context, before time.Time) ([]models.Expired, bool, error)
 	RemoveEmpty(ctx context.Context, before, written time.Time) ([]models.Expired, bool, error)
 	Append(ctx context.Context, m models.NewMessage, done func(models.Appended, error)) error

@@ -58,8 +58,11 @@ func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID
 	if err := checkNote(text); err != nil {
 		return Note{}, err
 	}
-	if utf8.RuneCountInString(clientID) > models.MaxClientID || strings.ContainsRune(clientID, 0) {
+	if utf8.RuneCountInString(clientID) > models.MaxClientID {
 		return Note{}, apperr.Invalid("client_id", "client_id must have at most 64 characters.")
+	}
+	if strings.ContainsRune(clientID, 0) {
+		return Note{}, apperr.Invalid("client_id", "client_id holds a NUL character, which cannot be stored.")
 	}
 	if err := s.mayStore(ctx, a, threadID, text); err != nil {
 		return Note{}, err

@@ -52,8 +52,10 @@ func (p *Profile) check(named bool) error {
 		return apperr.Invalid("phone_number", "The phone number is too long: it may have 20 characters at most.")
 	case p.Email != "" && !validEmail(p.Email):
 		return apperr.Invalid("email", "This is not an e-mail address.")
-	case strings.ContainsRune(p.DisplayName+p.PhoneNumber, 0):
-		return apperr.Invalid("display_name", "The name holds a character that cannot be stored.")
+	case strings.ContainsRune(p.DisplayName, 0):
+		return apperr.Invalid("display_name", "The name holds a NUL character, which cannot be stored.")
+	case strings.ContainsRune(p.PhoneNumber, 0):
+		return apperr.Invalid("phone_number", "The phone number holds a NUL character, which cannot be stored.")
 	}
 	if named {
 		p.DisplayName = names.OfVisitor(p.DisplayName, p.Locale)

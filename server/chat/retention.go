@@ -83,6 +83,9 @@ func (s *Service) Sweep(ctx context.Context, keep time.Duration) (swept Swept, e
 }
 
 func (s *Service) sweep(ctx context.Context, keep time.Duration, report func(Swept)) (swept Swept, err error) {
+	if err := s.store.RepairTimes(ctx); err != nil {
+		return swept, err
+	}
 	now := s.now()
 	for more := keep > 0; more; {
 		start := time.Now()

@@ -51,7 +51,7 @@ func (s *Service) ThreadCounts(ctx context.Context, a Actor, search string) (Cou
 func (s *Service) countAll(ctx context.Context) (models.ThreadCounts, error) {
 	s.counts.mu.Lock()
 	defer s.counts.mu.Unlock()
-	if now := s.now(); now.Sub(s.counts.at) >= countsMaxAge {
+	if now := s.now(); now.Sub(s.counts.at).Abs() >= countsMaxAge {
 		all, err := s.store.CountThreads(ctx)
 		if err != nil {
 			return all, err

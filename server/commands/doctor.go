@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -21,7 +22,10 @@ import (
 	"sohbet/assets/locales"
 	"sohbet/models"
 	"sohbet/server/auth"
+	"sohbet/server/checks"
 	"sohbet/server/config"
+	"sohbet/server/disk"
+	"sohbet/server/lock"
 	"sohbet/server/logging"
 	"sohbet/server/telegram"
 )
@@ -29,6 +33,7 @@ import (
 const (
 	doctorPatience  = time.Minute      // total timeout
 	databaseTimeout = 10 * time.Second // timeout of each database check
+	verifyTimeout   = 10 * time.Second // how long stored data is read to find damage
 	serverTimeout   = 10 * time.Second // timeout of the running server's response
 )
 
@@ -56,8 +61,8 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 	v.settings()
 	if v.folder() {
 		v.database(ctx, stderr)
-		v.server(ctx)
 	}
+	v.server(ctx)
 	v.bot(ctx)
 	return v.print(stdout)
 }
@@ -66,7 +71,8 @@ func examine(ctx context.Context, stdout, stderr io.Writer) error {
 type examination struct {
 	cfg      *config.Config
 	findings []telegram.Finding
-	running  bool // the server responds
+	running  bool            // the server responds
+	reasons  map[string]bool // of the problems found so far
 }
 
 // say returns a text of the doctor in the language of the terminal.
@@ -85,67 +91,119 @@ func (v *examination) settings() {
 	}
 }
 
-// folder checks the data folder by writing and removing a file.
-func (v *examination) folder() bool {
-	_, err := v.cfg.Prepare()
-	if err == nil {
-		var f *os.File
-		if f, err = os.CreateTemp(v.cfg.DataDir, "doctor-*"); err == nil {
-			err = errors.Join(f.Close(), os.Remove(f.Name()))
-		}
+// result adds the finding of a check that /health makes too, and reports whether it is good.
+func (v *examination) result(title string, r checks.Result) bool {
+	if r.Status == checks.OK {
+		return true
 	}
-	if err != nil {
+	grade := telegram.Fail
+	if r.Status == checks.Warning {
+		grade = telegram.Warn
+	}
+	if v.reasons == nil {
+		v.reasons = make(map[string]bool)
+	}
+	v.reasons[r.Reason] = true
+	v.found(title, grade, cmp.Or(r.Text(Locale()), r.Detail), cmp.Or(r.Cure(Locale()), say(title+"_cure")))
+	return false
+}
+
+// folder prepares the data folder, and checks that files can be written there.
+func (v *examination) folder() bool {
+	if _, err := v.cfg.Prepare(); err != nil {
 		v.found("folder", telegram.Fail, err.Error(), say("folder_cure"))
 		return false
 	}
-	v.found("folder", telegram.OK, say("folder_good", "folder", v.cfg.DataDir), "")
 	return true
 }
 
+// disk checks the disk of the data folder. spare returns the free bytes inside the database file; it may be nil.
+func (v *examination) disk(ctx context.Context, spare func(context.Context) (uint64, error)) {
+	r, _ := checks.Disk(ctx, disk.New(disk.Options{Dir: v.cfg.DataDir, Floor: v.cfg.MinFree, Spare: spare}))
+	if v.result("folder", r) {
+		v.found("folder", telegram.OK, say("folder_good", "folder", v.cfg.DataDir), "")
+	}
+}
+
 func (v *examination) database(ctx context.Context, stderr io.Writer) {
-	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	opening, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
 	log := logging.New(stderr, v.cfg.LogLevel, v.cfg.LogFormat == "json")
-	store, err := models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, Logger: log})
+	store, err := v.open(opening, log)
 	if err != nil {
-		v.found("database", telegram.Fail, err.Error(), say("database_cure"))
+		v.disk(ctx, nil)
+		v.result("database", checks.OfDatabase(err))
 		return
 	}
-	if backlog, err := store.OutboxBacklog(ctx, models.ChannelTelegram); err == nil && backlog.Aside > 0 {
+	v.disk(ctx, store.Spare)
+	if backlog, err := store.OutboxBacklog(opening, models.ChannelTelegram); err == nil && backlog.Aside > 0 {
 		v.found("aside", telegram.Warn, say("aside_found", "n", strconv.FormatInt(backlog.Aside, 10)), say("aside_cure"))
 	}
 	origins := auth.NewOrigins(auth.OriginOptions{Sites: v.cfg.CORSOrigins, Public: v.cfg.PublicURL})
-	if refused, found := auth.NewRefusals(store, origins, log, time.Now).Last(ctx); found {
+	if refused, found := auth.NewRefusals(store, origins, log, store.Now).Last(opening); found {
 		v.found("origin", telegram.Warn, say("origin_found", "origin", refused.Origin, "host", refused.Host),
 			say("origin_cure", "origin", refused.Origin, "setting", refused.Setting()))
 	}
-	condition := store.Check(ctx)
-	switch err := errors.Join(condition.Writes, store.Close()); {
-	case err != nil:
-		v.found("database", telegram.Fail, err.Error(), say("database_cure"))
-	case store.Pooled():
-		v.found("database", telegram.OK, say("database_good", "database", store.Dialect())+say("database_pooled"), "")
-	default:
-		v.found("database", telegram.OK, say("database_good", "database", store.Dialect()), "")
+	v.result("clock", checks.Clock(opening, store))
+	good := say("database_good", "database", store.Dialect())
+	if store.Pooled() {
+		good += say("database_pooled")
 	}
+	reading, stop := context.WithTimeout(ctx, verifyTimeout)
+	defer stop()
+	whole, damage := store.Verify(reading)
+	if !whole {
+		good += say("database_part")
+	}
+	checking, end := context.WithTimeout(ctx, databaseTimeout)
+	defer end()
+	r := checks.Database(checking, store)
+	if damage != nil {
+		r = checks.OfDatabase(damage)
+	}
+	if err := store.Close(); err != nil && r.Status == checks.OK {
+		r = checks.OfDatabase(err)
+	}
+	if v.result("database", r) {
+		v.found("database", telegram.OK, good, "")
+	}
+}
+
+// open opens the database, unless files of it were deleted under a running server: then this would make new ones.
+func (v *examination) open(ctx context.Context, log *slog.Logger) (*models.Store, error) {
+	if path, sqlite := strings.CutPrefix(v.cfg.DatabaseURL, "sqlite://"); sqlite {
+		if gone := models.LiveFilesGone(path); gone != nil {
+			held, err := lock.Take(v.cfg.LockFiles()...)
+			if errors.As(err, new(*lock.HeldError)) {
+				return nil, gone
+			}
+			if held != nil && held.Close() != nil {
+				return nil, gone
+			}
+		}
+	}
+	return models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, Logger: log})
 }
 
 // server queries the running server, which alone knows the state of its connections.
 func (v *examination) server(ctx context.Context) {
 	address := net.JoinHostPort(cmp.Or(strings.Trim(v.cfg.Host, "[]"), "127.0.0.1"), strconv.Itoa(v.cfg.Port))
-	checks, err := v.health(ctx, address)
+	reported, err := v.health(ctx, address)
 	if err != nil {
 		v.found("server", telegram.Warn, say("server_silent", "address", address), say("server_cure"))
 		return
 	}
 	v.running = true
 	well := true
-	for _, name := range slices.Sorted(maps.Keys(checks)) {
-		c := checks[name]
+	for _, name := range slices.Sorted(maps.Keys(reported)) {
+		c := reported[name]
 		if c.Status != "warning" && c.Status != "error" {
 			continue
 		}
 		well = false
+		if c.Reason != "" && v.reasons[c.Reason] {
+			continue // found above too
+		}
 		if p := telegram.Explain(c.Reason, cmp.Or(c.ChatID, strconv.FormatInt(c.Aside, 10)), Locale()); p.Text != "" {
 			v.found("telegram", telegram.Fail, p.Text, p.Cure)
 			continue
@@ -154,7 +212,8 @@ func (v *examination) server(ctx context.Context) {
 		if c.Status == "warning" {
 			grade = telegram.Warn
 		}
-		v.found("server", grade, name+": "+cmp.Or(c.Detail, c.Status), c.Cure)
+		r := checks.Result{Reason: c.Reason}
+		v.found("server", grade, name+": "+cmp.Or(r.Text(Locale()), c.Detail, c.Status), cmp.Or(r.Cure(Locale()), c.Cure))
 	}
 	if well {
 		v.found("server", telegram.OK, say("server_good", "address", address), "")

@@ -3,6 +3,8 @@ package disk
 
 import (
 	"context"
+	"errors"
+	"os"
 	"sync"
 	"time"
 )
@@ -45,6 +47,7 @@ type Options struct {
 	Spare func(context.Context) (uint64, error)
 	Usage func(dir string) (free, total uint64, err error) // nil = [Usage]
 	Now   func() time.Time
+	Probe func(dir string) error // nil = [Probe]
 }
 
 // Space monitors the free space of a disk. It checks on demand, at most once a second. It is safe for concurrent use.
@@ -63,6 +66,9 @@ func New(o Options) *Space {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Probe == nil {
+		o.Probe = Probe
 	}
 	return &Space{o: o}
 }
@@ -123,3 +129,18 @@ func (s *Space) Free() (uint64, error) {
 	}
 	return st.Free - st.Floor, nil
 }
+
+// Probe writes a small file into the data folder and removes it.
+func (s *Space) Probe() error { return s.o.Probe(s.o.Dir) }
+
+// Probe writes a small file into a folder and removes it.
+func Probe(dir string) error {
+	f, err := os.CreateTemp(dir, ".sohbet-check-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, probeBytes))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+const probeBytes = 4096 // a block: an empty file needs none

@@ -79,7 +79,7 @@ func (s *Service) logFailure(ctx context.Context, doing string, err error) {
 
 // deletePending deletes the files marked for deletion. Those that cannot be deleted stay marked.
 func (s *Service) deletePending(ctx context.Context) {
-	start := s.now()
+	tried := make(map[int64]bool) // not by time: the clock may have been set back since a file was marked
 	for ctx.Err() == nil {
 		list, err := s.store.UploadsToDelete(ctx, removeBatch)
 		if err != nil {
@@ -88,9 +88,10 @@ func (s *Service) deletePending(ctx context.Context) {
 		}
 		var gone []int64
 		for _, u := range list {
-			if u.DeletedAt.After(start) { // all files have been tried once
+			if tried[u.ID] {
 				continue
 			}
+			tried[u.ID] = true
 			if err := s.removeStored(ctx, u); err != nil {
 				s.logFailure(ctx, "delete a file", err)
 				if err := s.store.PostponeUpload(ctx, u.ID, s.now().Add(time.Second)); err != nil {

@@ -195,7 +195,7 @@ func (c *cloud) fetch(ctx context.Context, u models.Upload) (io.ReadCloser, erro
 func (c *cloud) check(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.now().Sub(c.checked) < cloudChecked {
+	if c.now().Sub(c.checked).Abs() < cloudChecked {
 		return c.result
 	}
 	r, err := c.admin.Ping(ctx)

@@ -344,3 +344,19 @@ func TestBackoff(t *testing.T) {
 		t.Errorf("after many tries %v", d)
 	}
 }
+
+// A row that was postponed before the clock was set back does not wait until the clock has caught up.
+func TestTheClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, minute, nil)
+		due := time.Now().Add(24 * time.Hour)
+		id := s.put("a")
+		if err := s.change(id, func(r *models.OutboxRow) { r.DueAt = &due }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * backoffRow)
+		if ids, at := s.arrived("a"); len(ids) != 1 || at > backoffRow+time.Second {
+			t.Errorf("sent %v after %s", ids, at)
+		}
+	})
+}

@@ -175,9 +175,15 @@ func (s *Service) setNoSubscriptions(until time.Time) {
 func (s *Service) isSilenced(topic string) bool {
 	now := s.Now()
 	s.mu.Lock()
-	none := now.Before(s.noSubscriptionsUntil)
+	none := within(now, s.noSubscriptionsUntil, noSubscriptionsFor)
 	s.mu.Unlock()
-	return none || now.Before(s.silencedUntil[topic])
+	return none || within(now, s.silencedUntil[topic], pushEvery)
+}
+
+// within reports whether a time lies ahead, by at most a duration: by more only if the clock was set back.
+func within(now, until time.Time, most time.Duration) bool {
+	left := until.Sub(now)
+	return 0 < left && left <= most
 }
 
 // silence suppresses further notifications of a thread until a time.

@@ -14,11 +14,11 @@ import (
 // state is the health of the bridge.
 type state struct {
 	now     func() time.Time
-	last    atomic.Int64 // time of Telegram's last response, Unix nanoseconds; 0 = never
+	last    atomic.Pointer[time.Time] // time of Telegram's last response; nil = never
 	leading atomic.Bool
 
 	sent, received, failed atomic.Int64
-	conflicted             atomic.Int64 // last time another program was found to receive the updates, like last
+	conflicted             atomic.Pointer[time.Time] // last time another program was found to receive the updates, like last
 
 	mu       sync.Mutex
 	troubles map[string]trouble // by kind of work
@@ -34,7 +34,8 @@ type trouble struct {
 
 // updateReceived records a response of Telegram.
 func (s *state) updateReceived() {
-	s.last.Store(s.now().UnixNano())
+	now := s.now()
+	s.last.Store(&now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for work, p := range s.troubles {
@@ -55,16 +56,18 @@ func (s *state) change() {
 
 // contact returns the time of Telegram's last response.
 func (s *state) contact() time.Time {
-	if ns := s.last.Load(); ns != 0 {
-		return time.Unix(0, ns)
-	}
-	return time.Time{}
+	return momentOf(&s.last)
 }
 
 // conflict returns the last time at which another program was found to receive the updates; the zero time is never.
 func (s *state) conflict() time.Time {
-	if ns := s.conflicted.Load(); ns != 0 {
-		return time.Unix(0, ns)
+	return momentOf(&s.conflicted)
+}
+
+// momentOf returns a stored time with its reading of the monotonic clock, by which durations are right although the clock was set.
+func momentOf(p *atomic.Pointer[time.Time]) time.Time {
+	if at := p.Load(); at != nil {
+		return *at
 	}
 	return time.Time{}
 }

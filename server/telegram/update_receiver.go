@@ -96,7 +96,8 @@ func (b *Bridge) poll(ctx context.Context) {
 		var e *apiError
 		taken := errors.As(err, &e) && e.Code == http.StatusConflict
 		if taken {
-			b.state.conflicted.Store(b.now().UnixNano())
+			now := b.now()
+			b.state.conflicted.Store(&now)
 		}
 		if taken && !unhooked {
 			unhooked = true // removes a webhook from an earlier configuration, once; if it returns, another program has set it
@@ -142,7 +143,7 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get(secretHeader)), []byte(b.secret)) != 1 {
-		if now := b.now().UnixNano(); now-b.forged.Swap(now) > int64(time.Minute) { // limited to one line per minute, so that a flood cannot fill the log
+		if now := b.now().UnixNano(); time.Duration(now-b.forged.Swap(now)).Abs() > time.Minute { // limited to one line per minute, so that a flood cannot fill the log
 			b.log.Warn("telegram: the webhook was called without the secret", slog.String("address", r.RemoteAddr))
 		}
 		http.Error(w, "unauthorized", http.StatusUnauthorized)

@@ -178,8 +178,8 @@ for (const [event, online] of /** @type {const} */ ([['visitor_online', true], [
   });
 }
 connection.on('typing', ({ thread_id: id, sender_type: from, typing: on }) => { if (from === 'visitor') visitors.update(id, on); });
-connection.on('read', ({ thread_id: id, last_id: last, reader }) => { if (reader === 'visitor') threads.marked(id, 'readByVisitor', last); });
-connection.on('delivered', ({ thread_id: id, last_id: last, by }) => { if (by === 'visitor') threads.marked(id, 'receivedByVisitor', last); });
+connection.on('read', ({ thread_id: id, last_id: last, reader, rev }) => { if (reader === 'visitor') threads.marked(id, 'readByVisitor', last, rev); });
+connection.on('delivered', ({ thread_id: id, last_id: last, by, rev }) => { if (by === 'visitor') threads.marked(id, 'receivedByVisitor', last, rev); });
 // The retention period of some messages has ended.
 connection.on('messages_deleted', ({ thread_id: id, ids }) => {
   if (id === openThread.current) openThread.messageList.drop(ids);

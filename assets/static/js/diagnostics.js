@@ -8,7 +8,7 @@ import { ago, parse, span } from './lib/format-time.js';
 const every = 5_000;
 /** @typedef {Protocol.Answers['GET /api/diagnostics']} Diagnostics */
 
-const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk', 'origin'];
+const order = ['database', 'redis', 'telegram', 'cloudinary', 'memory', 'disk', 'clock', 'origin'];
 
 const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(lang, { maximumFractionDigits: 0 });

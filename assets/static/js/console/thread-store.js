@@ -286,10 +286,10 @@ export class ThreadStore extends EventTarget {
     this.#changed();
   }
 
-  /** Moves a mark, which only grows. @param {string} id @param {'readByVisitor' | 'receivedByVisitor'} mark @param {number} last */
-  marked(id, mark, last) {
+  /** Moves a mark, which only grows. @param {string} id @param {'readByVisitor' | 'receivedByVisitor'} mark @param {number} last @param {number} rev */
+  marked(id, mark, last, rev) {
     const known = this.#map.get(id);
-    if (known && last > known[mark]) this.patch(id, { [mark]: last });
+    if (known && last > known[mark] && !(rev < known.rev)) this.patch(id, { [mark]: last });
   }
 
   /**
