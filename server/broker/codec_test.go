@@ -16,7 +16,8 @@ func TestPackets(t *testing.T) {
 			First: realtime.Group{Room: "thread:x", Frames: []realtime.Frame{message, older}, Only: 2}, Except: "socket", Volatile: true,
 			Second: realtime.Group{Room: "agents", Frames: []realtime.Frame{message}},
 		}}},
-		"nothing": {kind: kindDelivery},
+		"presence": {kind: kindDelivery, from: 7, sequence: 1, delivery: Delivery{Thread: thread, Presence: -1 << 51}},
+		"nothing":  {kind: kindDelivery},
 	} {
 		data := p.encode(nil)
 		if from, sequence, err := sender(string(data)); err != nil || from != p.from || sequence != p.sequence {
