@@ -16,8 +16,9 @@ func TestPackets(t *testing.T) {
 			First: realtime.Group{Room: "thread:x", Frames: []realtime.Frame{message, older}, Only: 2}, Except: "socket", Volatile: true,
 			Second: realtime.Group{Room: "agents", Frames: []realtime.Frame{message}},
 		}}},
-		"state":   {kind: kindDelivery, from: 7, sequence: 2, delivery: Delivery{Thread: thread, Rev: 1 << 45, State: true}},
-		"nothing": {kind: kindDelivery},
+		"state":    {kind: kindDelivery, from: 7, sequence: 2, delivery: Delivery{Thread: thread, Rev: 1 << 45, State: true}},
+		"presence": {kind: kindDelivery, from: 7, sequence: 1, delivery: Delivery{Thread: thread, Presence: -1 << 51}},
+		"nothing":  {kind: kindDelivery},
 	} {
 		data := p.encode(nil)
 		if from, sequence, err := sender(string(data)); err != nil || from != p.from || sequence != p.sequence {

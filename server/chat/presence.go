@@ -192,13 +192,12 @@ func (s *Service) Announce(ctx context.Context, threads []string, online bool, v
 }
 
 func (s *Service) publishPresence(threadID, name, except string, online bool, version int64, local bool) {
-	event, presence := "user_online", version
+	about := seen{ThreadID: threadID, DisplayName: name, LastSeen: Time(s.now()), OnlineVersion: version}
+	p := Publication{ThreadID: threadID, Presence: version, Except: except, Here: local, Agents: []*Event{{"user_online", about}}}
 	if !online {
-		event, presence, except = "user_offline", -version, ""
+		p.Presence, p.Except, p.Agents = -version, "", []*Event{{"user_offline", about}}
 	}
-	s.publisher.Publish(Publication{ThreadID: threadID, Presence: presence, Except: except, Here: local, Agents: []*Event{{event, seen{
-		ThreadID: threadID, DisplayName: name, LastSeen: Time(s.now()), OnlineVersion: version,
-	}}}})
+	s.publisher.Publish(p)
 }
 
 // Heartbeat records a visitor's heartbeat. Agents receive it in a batch, see lastSeenInterval.

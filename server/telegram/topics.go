@@ -62,6 +62,7 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 		if now, ok, err := b.store.TelegramThread(ctx, t.ID); err != nil || ok && now.ChatID == chat && now.TopicID != 0 {
 			return lost
 		}
+		return errors.Join(lost, b.setTopic(ctx, *names))
 	}
 	return b.setTopic(ctx, *names)
 }
