@@ -58,9 +58,10 @@ type Store struct {
 	poller      *changePoller
 	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
 
-	leaseTimes leaseTimes
-	onJob      atomic.Pointer[func()]
-	expiring   *pace // of Expire
+	leaseTimes   leaseTimes
+	onJob        atomic.Pointer[func()]
+	checkpointed atomic.Int64 // when, in ns
+	expiring     *pace        // of Expire
 
 	outboxMu        sync.Mutex
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
