@@ -38,11 +38,25 @@ func (s *Store) Load(ctx context.Context, dir string, force bool) error {
 	if err == nil {
 		err = s.reencryption().EncryptExisting(ctx) // the dump may predate the encryption of these texts
 	}
+	if err == nil {
+		err = s.eraseLoaded(ctx)
+	}
 	if err != nil {
 		return s.failed("load a dump", err)
 	}
 	// Sessions ended after the dump was made must not become valid again.
 	return s.EndAllSessions(ctx)
+}
+
+// eraseLoaded starts the job that deletes what was cleared or deleted, and still had rows, when a dump was made. Jobs are not in dumps:
+// others would delete or rewrite what was just restored.
+func (s *Store) eraseLoaded(ctx context.Context) error {
+	var found []string
+	if err := s.db.Read.WithContext(ctx).Model(&Thread{}).Where(hidden).Limit(1).Pluck("id", &found).Error; err != nil || len(found) == 0 {
+		return err
+	}
+	_, err := s.StartJob(ctx, JobClearAll, "")
+	return err
 }
 
 // Empty reports whether the database has no users, as on a fresh installation.

@@ -62,7 +62,7 @@ func PersonStatement(s *Store, t Thread) Statement {
 
 // ExpiredStatement returns the query with which Expire finds messages.
 func ExpiredStatement(s *Store, before time.Time) Statement {
-	st := s.expiredQuery(context.Background(), before, expireBatch).Session(&gorm.Session{DryRun: true}).Find(&[]Message{}).Statement
+	st := s.expiredQuery(context.Background(), before, expireBatch).Order("created_at").Session(&gorm.Session{DryRun: true}).Find(&[]Message{}).Statement
 	return Statement{st.SQL.String(), st.Vars}
 }
 

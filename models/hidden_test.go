@@ -305,3 +305,38 @@ func TestClaimJob(t *testing.T) {
 		}
 	})
 }
+
+// What was deleted before a backup stays deleted in what is restored from it.
+func TestDeletedStaysDeletedInABackup(t *testing.T) {
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			from, to := storetest.Open(t, dialect), storetest.Open(t, dialect)
+			kept := someThread(t, from, threadID(1))
+			if _, err := from.StartClear(t.Context(), threadID(1)); err != nil {
+				t.Fatal(err)
+			}
+			someThread(t, from, threadID(2))
+			if _, err := from.StartDelete(t.Context(), threadID(2)); err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			if err := from.Dump(t.Context(), dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := to.Load(t.Context(), dir, false); err != nil {
+				t.Fatal(err)
+			}
+			unreadable(t, to, threadID(1), kept)
+			if _, err := to.Thread(t.Context(), threadID(2)); !errors.Is(err, models.ErrNotFound) {
+				t.Errorf("the deleted thread: %v", err)
+			}
+			list, err := to.Jobs(t.Context())
+			if err != nil || len(list) != 1 || list[0].Kind != models.JobClearAll {
+				t.Fatalf("jobs %+v, %v", list, err)
+			}
+			if err := to.Erase(t.Context(), list[0].Subject, func(int64) {}); err != nil || countRows(t, to, "messages") != 0 || countRows(t, to, "threads") != 1 {
+				t.Errorf("%d messages left, %v", countRows(t, to, "messages"), err)
+			}
+		})
+	}
+}

@@ -43,5 +43,8 @@ func (p *pace) took(rows int, spent time.Duration) {
 
 // rest pauses for as long as the work since start took.
 func (s *Store) rest(ctx context.Context, start time.Time) error {
+	if err := s.checkpoint(ctx); err != nil {
+		return err
+	}
 	return database.Pause(ctx, min(max(time.Since(start), leastPause), mostPause))
 }

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	expireBatch = 500 // messages per transaction, at most
-	emptyBatch  = 100 // threads per transaction
+	expireBatch   = 500 // messages per transaction, at most
+	expireThreads = 20  // threads per transaction, at most
+	emptyBatch    = 100 // threads per transaction
 )
 
 // Expired lists what one call of Expire deleted in a thread.
@@ -25,39 +26,53 @@ type Expired struct {
 	Marked   bool  // its unread count or WaitingSince changed
 }
 
-// Expire deletes a batch of messages stored before a time, oldest first, and the threads that become empty by it. more reports whether
-// there may be others; call it again after a pause for other writers.
+// Expire deletes a batch of messages stored before a time, and the threads that become empty by it. more reports whether there may be
+// others; call it again after a pause for other writers. It begins with the threads of the oldest messages and deletes all that expired in
+// one thread before the next, so that a thread's row and its part of each index are written once and not for every message.
 func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired, more bool, err error) {
-	var found []Message
+	var found, newest []Message
 	size := s.expiring.rows()
 	err = database.Retry(ctx, func() error { // also reads thread_id, so that threads can be locked before their messages
-		return s.expiredQuery(ctx, before, size).Find(&found).Error
+		if err := s.expiredQuery(ctx, before, expireThreads).Order("created_at").Find(&found).Error; err != nil {
+			return err
+		}
+		return s.expiredQuery(ctx, before, 1).Order("created_at DESC").Find(&newest).Error
 	})
 	if err != nil || len(found) == 0 {
 		return nil, false, s.failed("find old messages", err)
 	}
-	ids := make([]int64, len(found))
 	var threads []string
-	known := make(map[string]bool)
-	for i, m := range found {
-		ids[i] = m.ID
-		if !known[m.ThreadID] {
-			known[m.ThreadID] = true
+	var until int64 // ids grow with time, unless the clock was set back
+	for _, m := range append(newest, found...) {
+		until = max(until, m.ID)
+	}
+	for _, m := range found {
+		if !slices.Contains(threads, m.ThreadID) {
 			threads = append(threads, m.ThreadID)
 		}
 	}
 	var gone []Message
+	complete := false
 	var spent time.Duration
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
-		gone, expired = nil, nil
+		gone, expired, complete = nil, nil, false
 		start := time.Now()
 		defer func() { spent = time.Since(start) }()
 		rows, err := lockThreads(tx, threads)
 		if err != nil {
 			return err
 		}
-		if err := tx.Clauses(returnFiles).Where("id IN ?", ids).Delete(&gone).Error; err != nil {
-			return err
+		for i, id := range threads {
+			var some []Message
+			old := s.stored(tx.Session(&gorm.Session{NewDB: true}), id, 0, until+1).Select("id").Where("created_at < ?", stamp(before)).
+				Order("thread_id, id").Limit(size - len(gone))
+			if err := tx.Clauses(returnFiles).Where("id IN (?)", old).Delete(&some).Error; err != nil {
+				return err
+			}
+			if gone = append(gone, some...); len(gone) == size || time.Since(start) > paceTarget {
+				break
+			}
+			complete = i == len(threads)-1
 		}
 		if err := deleteTelegramRows(tx, gone); err != nil {
 			return err
@@ -94,8 +109,11 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		return nil, false, s.failed("delete old messages", err)
 	}
 	s.discard(gone)
-	s.expiring.took(len(found), spent)
-	return expired, len(found) == size, nil
+	s.expiring.took(len(gone), spent)
+	if err := s.checkpoint(ctx); err != nil {
+		return expired, false, s.failed("checkpoint", err)
+	}
+	return expired, !complete || len(found) == expireThreads, nil
 }
 
 // CountExpired counts the messages stored before a time.
@@ -129,7 +147,7 @@ func (s *Store) dropExpired(tx *gorm.DB, empty []Thread) error {
 
 func (s *Store) expiredQuery(ctx context.Context, before time.Time, limit int) *gorm.DB {
 	return s.db.Read.WithContext(ctx).Model(&Message{}).Select("id", "thread_id").
-		Where("created_at < ?", stamp(before)).Order("created_at").Limit(limit)
+		Where("created_at < ?", stamp(before)).Limit(limit)
 }
 
 // RemoveEmpty deletes a batch of threads without messages whose visitor was last active before a time, and returns them. A thread

@@ -62,7 +62,8 @@ type Store struct {
 
 	leaseTimes   leaseTimes
 	onJob        atomic.Pointer[func()]
-	expiring     *pace // of Expire
+	checkpointed atomic.Int64 // when, in ns
+	expiring     *pace        // of Expire
 	futureLeases futureLeases
 
 	outboxMu        sync.Mutex

@@ -121,19 +121,22 @@ func (s *Store) returnFreePages(ctx context.Context, report func(done, total int
 		size.took(step, spent)
 		done += min(int64(step), free)
 		report(done, total)
-		if err := s.checkpoint(ctx); err != nil {
-			return err
-		}
 		if err := s.rest(ctx, start); err != nil {
 			return err
 		}
 	}
+	s.checkpointed.Store(0)
 	return s.checkpoint(ctx)
 }
 
-// checkpoint copies SQLite's write-ahead log into the database on a connection that blocks no writer; otherwise a writer would have to.
+// checkpointEvery is less than after which SQLite makes a writer do it, see package database.
+const checkpointEvery = 250 * time.Millisecond
+
+// checkpoint copies SQLite's write-ahead log into the database from time to time, on a connection that blocks no writer. After long work a
+// writer would have to do it, and those behind it to wait.
 func (s *Store) checkpoint(ctx context.Context) error {
-	if s.db.Dialect != database.SQLite {
+	now, last := time.Now().UnixNano(), s.checkpointed.Load()
+	if s.db.Dialect != database.SQLite || now-last < int64(checkpointEvery) || !s.checkpointed.CompareAndSwap(last, now) {
 		return nil
 	}
 	return s.db.Read.WithContext(ctx).Exec("PRAGMA wal_checkpoint(PASSIVE)").Error

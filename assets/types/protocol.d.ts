@@ -245,7 +245,7 @@ declare namespace Protocol {
     page: {};
     contact: {};
     rate: {};
-    admin_join: { away: boolean; team: Team; storage: Storage; build: string };
+    admin_join: { away: boolean; team: Team; storage: Storage; build: string; jobs: Job[] };
     join_thread: {};
     leave_thread: {};
     presence: {};
@@ -258,6 +258,16 @@ declare namespace Protocol {
     note: { note: Note };
     notes: { notes: Note[] };
     note_delete: {};
+  }
+
+  interface Job {
+    id: number;
+    kind: string;
+    done: number;
+    total: number;
+    finished: boolean;
+    failed?: boolean;
+    since: Time;
   }
 
   interface Seen {
@@ -298,6 +308,7 @@ declare namespace Protocol {
     canned_changed: {};
     message_undelivered: UndeliveredMessage;
     channel_state: ChannelState;
+    job: Job;
     storage_status: { storage: Storage };
   }
 
@@ -362,9 +373,9 @@ declare namespace Protocol {
       | Message[]
       | { success: true; data: { messages: Message[]; pagination: { page: number; per_page: number; total: number; pages: number; has_more: boolean } } };
     'GET /api/messages/:thread_id': { success: true; messages: Message[] };
-    'POST /api/messages/clear': Done;
-    'POST /api/messages/clear_all': Done;
-    'POST /api/threads/delete': Done;
+    'POST /api/messages/clear': Done & { job?: Job };
+    'POST /api/messages/clear_all': Done & { job?: Job };
+    'POST /api/threads/delete': Done & { job?: Job };
     'GET /api/blocks': { success: true; blocks: Block[] };
     'POST /api/threads/block': { success: true; block: Block };
     'POST /api/threads/unblock': Done;
@@ -402,7 +413,7 @@ declare namespace Protocol {
       samples: Sample[];
       repairs: string[];
     };
-    'POST /api/diagnostics/repair': { success: true; result: Record<string, number> };
+    'POST /api/diagnostics/repair': { success: true; result: Record<string, number>; job?: Job };
     'POST /api/diagnostics/log-level': { success: true; log_level: string };
   }
 

@@ -19,7 +19,7 @@ func TestProtocolDescribesPayloads(t *testing.T) {
 		"user_online": seen{}, "user_offline": object("Server event `user_online`"), "visitor_online": object("Server event `user_online`"),
 		"team_status": object("Team object"), "resync": struct{}{}, "note_added": noteAdded{}, "note_deleted": noteDeleted{},
 		"canned_changed": struct{}{}, "message_undelivered": object("Undelivered message object"),
-		"channel_state": object("Channel state object"), "storage_status": storageStatus{},
+		"channel_state": object("Channel state object"), "storage_status": storageStatus{}, "job": object("Job object"),
 		"joined": nil, "rejoin_failed": nil, "message_error": nil, // of package handlers
 	}
 	document := protocoltest.Read(t)

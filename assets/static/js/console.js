@@ -7,6 +7,7 @@ import { confirm } from './console/confirm-dialog.js';
 import { loadDetails } from './console/visitor-details.js';
 import { listFilters } from './console/list-filters.js';
 import { threadHeader } from './console/thread-header.js';
+import { jobProgress } from './console/job-progress.js';
 import { keyboardShortcuts } from './console/keyboard-shortcuts.js';
 import { ThreadList } from './console/thread-list.js';
 import { menu } from './lib/menu.js';
@@ -73,16 +74,18 @@ const failed = (/** @type {unknown} */ error) => say(errorText(session, error, '
 
 const showTeam = teamSwitch(connection, failed);
 const showDiskStatus = diskStatus(connection);
+const showJobs = jobProgress(connection);
 const canned = new CannedReplies();
 const notes = new Notes(openThread, connection, failed);
 
 async function greet() {
   threads.forgetVersions();
-  const { team: now, storage: disk, build } = await connection.request('admin_join');
+  const { team: now, storage: disk, build, jobs } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   showTeam(now);
   showDiskStatus(disk);
+  showJobs(jobs);
   sendPresence();
   outbox.reload();
   await threads.load();
@@ -332,7 +335,7 @@ async function clearAll() {
   byId('settings-dialog').close();
   const done = await confirm({
     title: t('console.clear_all_title'), text: t('console.clear_all_text'), yes: t('console.clear_all_yes'), word: t('console.clear_all_word'),
-    act: () => post('api/messages/clear_all'), problem: (error) => errorText(session, error, 'console.clear_failed'),
+    act: () => post('api/messages/clear_all?job=1'), problem: (error) => errorText(session, error, 'console.clear_failed'),
   });
   if (done) clearedAll();
 }

@@ -87,9 +87,9 @@ async function repair(name, button, outcome) {
   button.disabled = true;
   outcome.hidden = true;
   try {
-    const { result } = await post('../api/diagnostics/repair', { name });
+    const { result, job } = await post('../api/diagnostics/repair', { name });
     const values = Object.fromEntries(Object.entries(result).map(([key, v]) => [key, key.endsWith('_bytes') ? bytes(v) : whole.format(v)]));
-    outcome.textContent = t(`diagnostics.done_${name}`, values);
+    outcome.textContent = job ? t('diagnostics.continues') : result.whole ? t('diagnostics.compact_whole') : t(`diagnostics.done_${name}`, values);
     outcome.classList.remove('failed');
   } catch (e) {
     outcome.textContent = /** @type {Failure} */ (e).message || t('diagnostics.no_answer');
