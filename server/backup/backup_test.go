@@ -138,7 +138,7 @@ func TestRoundTripWhileServing(t *testing.T) {
 			t.Errorf("left behind: %v", left)
 		}
 
-		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, false); err != nil {
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := texts(t, to.Store, "1"); got != want {
@@ -182,7 +182,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 		}
 
 		to.upload(t, "image/mine.png", "mine")
-		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, false); !errors.Is(err, backup.ErrNotEmpty) {
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{}); !errors.Is(err, backup.ErrNotEmpty) {
 			t.Errorf("into a folder with files: %v", err)
 		}
 		last := say(t, to.Store, "b", "mine")
@@ -199,7 +199,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 				t.Errorf("%s: files: %s", what, got)
 			}
 		}
-		_, err = backup.Restore(t.Context(), file, to.Store, to.uploads, false)
+		_, err = backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{})
 		untouched("without --force", err)
 
 		broken := filepath.Join(t.TempDir(), "broken")
@@ -208,7 +208,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 			if err := os.WriteFile(broken, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := backup.Restore(t.Context(), broken, to.Store, to.uploads, true)
+			_, err := backup.Restore(t.Context(), broken, to.Store, to.uploads, backup.Options{Force: true})
 			untouched(what, err)
 		}
 		for _, part := range []int{0, 1, 2, 5, 9} {
@@ -252,7 +252,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 			return content
 		}))
 
-		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, true); err != nil {
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		if a, b := texts(t, to.Store, "a"), texts(t, to.Store, "b"); a != "from the backup" || b != "" {

@@ -78,7 +78,7 @@ func refused(t *testing.T, to place, what string, content []byte, says string) {
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := backup.Restore(t.Context(), file, to.Store, to.uploads, true)
+	_, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{Force: true})
 	if err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("%s: %v, want an error that says %q", what, err, says)
 	}
@@ -259,7 +259,7 @@ func TestOldArchiveIsSealed(t *testing.T) {
 		if err := os.WriteFile(file, whole, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, false); err != nil {
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if th, err := to.Thread(t.Context(), "a"); err != nil || th.PageURL != page {

@@ -90,7 +90,7 @@ func (v *examination) folder() bool {
 	_, err := v.cfg.Prepare()
 	if err == nil {
 		var f *os.File
-		if f, err = os.CreateTemp(v.cfg.DataDir, "doctor-*"); err == nil {
+		if f, err = os.CreateTemp(v.cfg.DataDir, ".sohbet-doctor-*"); err == nil {
 			err = errors.Join(f.Close(), os.Remove(f.Name()))
 		}
 	}
@@ -106,7 +106,7 @@ func (v *examination) database(ctx context.Context, stderr io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
 	log := logging.New(stderr, v.cfg.LogLevel, v.cfg.LogFormat == "json")
-	store, err := models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, Logger: log})
+	store, err := models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, MissingKeys: models.IgnoreMissingKeys, Logger: log})
 	if err != nil {
 		v.found("database", telegram.Fail, err.Error(), say("database_cure"))
 		return
@@ -118,6 +118,11 @@ func (v *examination) database(ctx context.Context, stderr io.Writer) {
 	if refused, found := auth.NewRefusals(store, origins, log, time.Now).Last(ctx); found {
 		v.found("origin", telegram.Warn, say("origin_found", "origin", refused.Origin, "host", refused.Host),
 			say("origin_cure", "origin", refused.Origin, "setting", refused.Setting()))
+	}
+	if err := store.MissingKeys(); err != nil {
+		v.found("key", telegram.Fail, err.Error(), "")
+	} else {
+		v.found("key", telegram.OK, say("key_good"), "")
 	}
 	condition := store.Check(ctx)
 	switch err := errors.Join(condition.Writes, store.Close()); {
