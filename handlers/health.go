@@ -125,6 +125,10 @@ func (h *health) database(ctx context.Context) checkResult {
 		r.Status, r.Detail = stateError, found.Reads.Error()
 	case found.Writes != nil:
 		r.Status, r.Detail, r.reads = stateError, found.Writes.Error(), true
+	default:
+		if missing := h.api.Store.MissingKeys(); missing != nil { // started with --force
+			r.Status, r.Detail = stateWarning, missing.Error()
+		}
 	}
 	if r.Status == stateError {
 		h.api.log.LogAttrs(ctx, slog.LevelError, "health: database", slog.Bool("readable", r.reads), slog.String("detail", r.Detail))

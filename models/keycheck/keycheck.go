@@ -57,11 +57,11 @@ func Examine(db *gorm.DB, c *encryption.Cipher) (r Result, err error) {
 			r.present++
 			r.first = r.first || key == 0 && row.Name == prefix+c.Names()[0]
 			r.lost = r.lost || row.Name == lost
-		} else {
+		} else if encryption.WellFormed(row.PrivateSeal) { // otherwise it is damaged
 			r.missing++
 		}
 	}
-	r.recorded = len(rows) > 0
+	r.recorded = r.present+r.missing > 0
 	if r.recorded && r.missing == 0 {
 		return r, nil
 	}
