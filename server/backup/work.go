@@ -41,10 +41,20 @@ type work struct {
 	note note
 }
 
-func newWork(data, command string) (*work, error) {
+func newWork(data, command string) (w *work, err error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, err
 	}
+	for range 10 { // Sweep may delete the folder before it is locked
+		w, err = lockedWork(data, command)
+		if !errors.Is(err, fs.ErrNotExist) && !errors.As(err, new(*lock.HeldError)) {
+			break
+		}
+	}
+	return w, err
+}
+
+func lockedWork(data, command string) (*work, error) {
 	dir, err := os.MkdirTemp(data, workPrefix)
 	if err != nil {
 		return nil, err
@@ -101,13 +111,20 @@ func (w *work) write(name string, value any) error {
 	return err
 }
 
-// remove deletes the folders.
+// remove deletes the folders; the lock is held until only its file is left.
 func (w *work) remove() error {
-	var err error
+	var all error
 	if w.note.Folder != "" {
-		err = os.RemoveAll(w.note.Folder)
+		all = os.RemoveAll(w.note.Folder)
 	}
-	return errors.Join(err, w.lock.Close(), os.RemoveAll(w.dir))
+	entries, err := os.ReadDir(w.dir)
+	all = errors.Join(all, err)
+	for _, e := range entries {
+		if e.Name() != lockName {
+			all = errors.Join(all, os.RemoveAll(w.path(e.Name())))
+		}
+	}
+	return errors.Join(all, w.lock.Close(), os.RemoveAll(w.dir))
 }
 
 // syncFolder makes new directory entries durable. Systems that cannot open or sync directories do not need it.
@@ -176,8 +193,8 @@ func untouched(name string) bool {
 
 func sweepWork(ctx context.Context, dir, uploads string, store *models.Store, log *slog.Logger) error {
 	lockFile := filepath.Join(dir, lockName)
-	if _, err := os.Stat(lockFile); err != nil { // its command was killed, or is about to create it
-		if !untouched(dir) {
+	if _, err := os.Stat(lockFile); err != nil { // its command was killed before it wrote anything
+		if os.Remove(dir) == nil || !untouched(dir) {
 			return nil
 		}
 		return removeLeft(log, "unknown", dir)
@@ -210,7 +227,7 @@ func sweepWork(ctx context.Context, dir, uploads string, store *models.Store, lo
 	if w.note.Folder != "" {
 		bytes += size(w.note.Folder)
 	}
-	if err := w.remove(); err != nil {
+	if err := w.remove(); err != nil || w.note.Command == "" { // nothing but the lock was left
 		return err
 	}
 	log.Warn("removed what a killed command left", "command", w.note.Command, "folder", dir, "bytes", bytes)
