@@ -48,6 +48,9 @@ type Report struct {
 	Bytes   int64 // size of the archive
 }
 
+// afterSnapshot is called between the snapshot of the database and the packing of files; tests replace it.
+var afterSnapshot = func() {}
+
 // Write writes an archive of the store and the uploads folder (which need not exist); a server may run at the same time. The file gets
 // its name only once it is complete, and is readable only by its owner.
 func Write(ctx context.Context, file string, store *models.Store, uploads string) (r Report, err error) {
@@ -79,6 +82,7 @@ func Write(ctx context.Context, file string, store *models.Store, uploads string
 	if err != nil {
 		return r, err
 	}
+	afterSnapshot()
 	part := filepath.Join(folder, "archive")
 	out, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
