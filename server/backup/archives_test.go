@@ -325,6 +325,54 @@ func TestWriteArchives(t *testing.T) {
 	})
 }
 
+// Every value survives the way through the other kind of database.
+func TestRestoreIntoTheOtherKindAndBack(t *testing.T) {
+	from, middle, to := newPlace(t, "postgres"), newPlace(t, "sqlite"), newPlace(t, "postgres")
+	writeSample(t, from)
+	for _, statement := range []string{
+		`UPDATE telegram_threads SET topic_name = E'\b\f\n\r\t\v\\\\N \\. "ş🙂"', chat_id = -9223372036854775808, topic_id = 9223372036854775807`,
+		`UPDATE threads SET created_at = '1970-01-01 00:00:00.000001', last_message_at = '9999-12-31 23:59:59.999999' WHERE id = 'closed'`,
+		`SELECT setval('outbox_id_seq', 777)`,
+	} {
+		if _, err := storetest.Raw(t, from.Store).Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	move := func(from, to place, name string) string {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if _, err := backup.Write(t.Context(), file, from.Store, from.uploads); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	first := archived(t, move(from, middle, "first"))
+	move(middle, to, "second")
+	file := filepath.Join(dir, "third")
+	if _, err := backup.Write(t.Context(), file, to.Store, to.uploads); err != nil {
+		t.Fatal(err)
+	}
+	last := archived(t, file)
+	if len(last) != len(first) {
+		t.Errorf("%d files became %d", len(first), len(last))
+	}
+	for name, content := range first {
+		if name == "manifest.json" { // has the time
+			continue
+		}
+		before, after := strings.Split(string(content), "\n"), strings.Split(string(last[name]), "\n")
+		slices.Sort(before)
+		slices.Sort(after)
+		if !slices.Equal(before, after) {
+			t.Errorf("%s became\n%s\nfrom\n%s", name, strings.Join(after, "\n"), strings.Join(before, "\n"))
+		}
+	}
+}
+
 func steps(t *testing.T, s *models.Store) (ids []string) {
 	t.Helper()
 	rows, err := storetest.Raw(t, s).Query("SELECT id FROM schema_migrations")
