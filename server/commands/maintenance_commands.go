@@ -48,6 +48,13 @@ func withStore(c *cobra.Command, missing models.MissingKeys, command func(ctx co
 	return command(ctx, cfg, store, log)
 }
 
+// warnOfMissingKeys is for commands that need no key, which may therefore run where a server started with --force does.
+func warnOfMissingKeys(store *models.Store, log *slog.Logger) {
+	if missing := store.MissingKeys(); missing != nil {
+		log.Warn(missing.Error())
+	}
+}
+
 func rekey() *cobra.Command {
 	var force bool
 	command := &cobra.Command{
@@ -77,7 +84,8 @@ func logoutAll() *cobra.Command {
 		Long: "Sign all agents out, in every browser. The server may run meanwhile; it closes open consoles within seconds.",
 		Args: exactly(0, "nothing more"), Example: "  sohbet logout-all",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c, models.RefuseMissingKeys, func(ctx context.Context, _ *config.Config, store *models.Store, log *slog.Logger) error {
+			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, _ *config.Config, store *models.Store, log *slog.Logger) error {
+				warnOfMissingKeys(store, log)
 				if err := store.EndAllSessions(ctx); err != nil {
 					return err
 				}
@@ -97,17 +105,13 @@ func backupCommand() *cobra.Command {
 		Args: exactly(1, "the name of one file"), Example: "  sohbet backup /backups/monday.sohbet",
 		RunE: func(c *cobra.Command, args []string) error {
 			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
+				warnOfMissingKeys(store, log)
 				if err := backup.SweepFolder(filepath.Dir(args[0]), log); err != nil {
 					log.Error("cannot remove what a killed command left", "error", err)
 				}
 				r, err := backup.Write(ctx, args[0], store, cfg.UploadsDir())
-				if err == nil {
-					if missing := store.MissingKeys(); missing != nil {
-						log.Warn(missing.Error())
-					}
-					if r.Missing > 0 {
-						log.Warn("uploaded files that messages refer to are missing in the uploads folder, and so in the backup", "files", r.Missing)
-					}
+				if r.Missing > 0 && err == nil {
+					log.Warn("uploaded files that messages refer to are missing in the uploads folder, and so in the backup", "files", r.Missing)
 				}
 				return report(c, args[0], r, err,
 					"written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it the messages cannot be read")
@@ -161,7 +165,8 @@ func prune() *cobra.Command {
 			if days < 0 {
 				return usageError{errors.New(Text("--days takes a number of days, 0 to keep messages of any age"))}
 			}
-			return withStore(c, models.RefuseMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
+			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
+				warnOfMissingKeys(store, log)
 				if !c.Flags().Changed("days") {
 					days = cfg.RetentionDays
 				}
