@@ -131,7 +131,11 @@ func loadSQLite(ctx context.Context, db *database.DB, path string, o Options) er
 		if err := conn.Exec("ATTACH ? AS dump", path).Error; err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, conn.WithContext(context.WithoutCancel(ctx)).Exec("DETACH dump").Error) }()
+		defer func() {
+			if detached := conn.WithContext(context.WithoutCancel(ctx)).Exec("DETACH dump").Error; err == nil { // it fails too after an interruption
+				err = detached
+			}
+		}()
 		return replace(conn, func(tx *gorm.DB) error { return emptySQLite(tx, o.Force) }, copySQLite, o)
 	})
 }
