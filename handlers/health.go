@@ -126,6 +126,9 @@ func resultOf(r checks.Result) checkResult {
 
 func (h *health) database(ctx context.Context) checkResult {
 	r := resultOf(checks.Database(ctx, h.api.Store))
+	if missing := h.api.Store.MissingKeys(); missing != nil && r.Status == stateOK { // started with --force
+		r.Status, r.Detail = stateWarning, missing.Error()
+	}
 	if r.Status == stateError {
 		h.api.log.LogAttrs(ctx, slog.LevelError, "health: database", slog.Bool("readable", r.reads), slog.String("detail", r.Detail))
 	}

@@ -2,50 +2,95 @@ package models
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 
 	"gorm.io/gorm"
 
 	"sohbet/models/database"
 	"sohbet/models/dump"
+	"sohbet/models/keycheck"
 )
 
 // Dump writes a consistent snapshot of the database into an empty folder without blocking readers or writers. Encrypted texts are
-// written as they are stored.
-func (s *Store) Dump(ctx context.Context, dir string) error {
-	return s.failed("dump the database", dump.Write(ctx, s.db, dir))
+// written as they are stored. It calls file with the URL of each uploaded file that the snapshot refers to.
+func (s *Store) Dump(ctx context.Context, dir string, file func(url string)) error {
+	return s.failed("dump the database", dump.Write(ctx, s.db, dir, file))
 }
 
-// Load replaces the contents of the database with a dump that Dump wrote into a folder, in one transaction: on failure nothing changes.
-// Without force a database that holds any data is refused with ErrNotEmpty. A server running at the same time serves its cached data
-// until it expires.
-func (s *Store) Load(ctx context.Context, dir string, force bool) error {
-	older, err := dump.Load(ctx, s.db, dir, force)
+// LoadOptions say how to load a dump.
+type LoadOptions struct {
+	// Force replaces the data of a database that is not empty.
+	Force bool
+	// MissingKeys loads a dump even if keys are missing that its texts were encrypted with.
+	MissingKeys bool
+	// Name, if set, is stored in the same transaction, see LastLoad.
+	Name string
+}
+
+// stateLastLoad is the row of security_state with the name of the last dump that was loaded.
+const stateLastLoad = "last load"
+
+// Load replaces the contents of the database with a dump that Dump wrote into a folder, on either kind of database and by this or an
+// older version, in one transaction: on failure nothing changes. Without Force a database that holds any data is refused with
+// ErrNotEmpty, and without MissingKeys a dump whose keys are missing with a [*keycheck.Error]. A server running at the same time serves
+// its cached data until it expires.
+func (s *Store) Load(ctx context.Context, dir string, o LoadOptions) error {
+	generation, missing, complete := rand.Text(), error(nil), true
+	err := dump.Load(ctx, s.db, dir, dump.Options{Force: o.Force, Within: func(tx *gorm.DB) error {
+		found, err := keycheck.Examine(tx, s.cipher)
+		if err != nil {
+			return err
+		}
+		complete = found.Complete()
+		if missing = found.Problem("the backup"); missing != nil && !o.MissingKeys {
+			return missing
+		}
+		if missing == nil {
+			if err := found.Record(tx, s.cipher); err != nil {
+				return err
+			}
+		}
+		if o.Name != "" {
+			err := tx.Exec("INSERT INTO security_state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", stateLastLoad, o.Name).Error
+			if err != nil {
+				return err
+			}
+		}
+		// Open pages know later revisions than those of the dump.
+		if err := tx.Exec("UPDATE threads SET rev = ? WHERE rev < ?", s.Now().UnixMilli(), s.Now().UnixMilli()).Error; err != nil {
+			return err
+		}
+		return endAllSessions(tx, generation) // sessions ended after the dump was made must not become valid again
+	}})
 	if errors.Is(err, ErrNotEmpty) {
 		return err
 	}
 	s.cache.forgetAll()
-	if err == nil && len(older) > 0 {
-		err = s.transaction(ctx, func(tx *gorm.DB) error {
-			for _, step := range older {
-				if err := step.Rewrite(tx); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
 	if err == nil {
+		s.missingKeys = missing
+		s.cipher.SetComplete(complete)
+		err = s.sessionsEnded(ctx, generation)
+	}
+	if err == nil && missing == nil {
 		err = s.reencryption().EncryptExisting(ctx) // the dump may predate the encryption of these texts
 	}
 	if err == nil {
 		err = s.eraseLoaded(ctx)
 	}
-	if err != nil {
-		return s.failed("load a dump", err)
+	return s.failed("load a dump", err)
+}
+
+// LastLoad returns the name with which a dump was last loaded; "" = none.
+func (s *Store) LastLoad(ctx context.Context) (string, error) {
+	var names []string
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Table("security_state").Where("name = ?", stateLastLoad).Pluck("value", &names).Error
+	})
+	if err != nil || len(names) == 0 {
+		return "", s.failed("read the last restore", err)
 	}
-	// Sessions ended after the dump was made must not become valid again.
-	return s.EndAllSessions(ctx)
+	return names[0], nil
 }
 
 // eraseLoaded starts the job that deletes what was cleared or deleted, and still had rows, when a dump was made. Jobs are not in dumps:

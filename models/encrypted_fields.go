@@ -45,9 +45,11 @@ func (t *Thread) sealPage(c *encryption.Cipher) (err error) {
 
 // openFields decrypts the encrypted fields of a thread other than its preview.
 func (t *Thread) openFields(c *encryption.Cipher) {
-	for _, field := range [...]*string{&t.Email, &t.RatingComment, &t.PageURL, &t.PageTitle} {
+	for column, field := range map[string]*string{
+		"email": &t.Email, "rating_comment": &t.RatingComment, "sealed_page_url": &t.PageURL, "sealed_page_title": &t.PageTitle,
+	} {
 		if *field != "" {
-			*field = c.Text(*field, t.LastMessageID)
+			*field = c.Field(*field, column)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func TestLostKeyShowsAndIsLoggedOnce(t *testing.T) {
 			th := thread(t, s, 1)
 			lost := say(t, s, th.ID, "written with the old key").Message
 			var log bytes.Buffer
-			o.Keys, o.CacheTTL = []string{newKey}, 0
+			o.Keys, o.CacheTTL, o.MissingKeys = []string{newKey}, 0, models.AcceptMissingKeys
 			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			s = storetest.Reopen(t, o)
 			for range 3 {
@@ -134,9 +134,9 @@ func TestLostKeyShowsAndIsLoggedOnce(t *testing.T) {
 				t.Errorf("%q, %d", got.LastMessage, got.MessageCount)
 			}
 			fill(t, s, th.ID, 299)
-			log.Reset()
 			o.Keys = []string{oldKey} // 301 rows that this key does not decrypt
 			s = storetest.Reopen(t, o)
+			log.Reset()
 			if _, _, err := s.Messages(t.Context(), th.ID, models.MessageQuery{Limit: 1000}); err != nil {
 				t.Fatal(err)
 			}

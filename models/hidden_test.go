@@ -320,10 +320,10 @@ func TestDeletedStaysDeletedInABackup(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
-			if err := from.Dump(t.Context(), dir); err != nil {
+			if err := from.Dump(t.Context(), dir, func(string) {}); err != nil {
 				t.Fatal(err)
 			}
-			if err := to.Load(t.Context(), dir, false); err != nil {
+			if err := to.Load(t.Context(), dir, models.LoadOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			unreadable(t, to, threadID(1), kept)

@@ -154,6 +154,7 @@ func TestOtherTextsAreSealed(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			o := storetest.Options(t, dialect)
+			o.MissingKeys = models.AcceptMissingKeys
 			with := func(keys ...string) *models.Store {
 				o.Keys = keys
 				return storetest.Reopen(t, o)

@@ -112,7 +112,7 @@ func TestLoadOfADumpWithTheOldOutbox(t *testing.T) {
 	s := storetest.Open(t, "postgres")
 	dir := t.TempDir()
 	say(t, s, thread(t, s, 1).ID, "kept")
-	if err := s.Dump(t.Context(), dir); err != nil {
+	if err := s.Dump(t.Context(), dir, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "tables.json")
@@ -128,6 +128,7 @@ func TestLoadOfADumpWithTheOldOutbox(t *testing.T) {
 	if err := json.Unmarshal(text, &all); err != nil {
 		t.Fatal(err)
 	}
+	all.Steps = slices.DeleteFunc(all.Steps, func(step string) bool { return step == "outbox_0001_channels" })
 	delete(all.Columns, "outbox")
 	delete(all.Sequences, "outbox")
 	all.Columns["telegram_outbox"] = []string{"id", "thread_id", "message_id", "kind", "parts", "tries", "due_at", "created_at"}
@@ -143,7 +144,7 @@ func TestLoadOfADumpWithTheOldOutbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	fresh := storetest.Open(t, "postgres")
-	if err := fresh.Load(t.Context(), dir, false); err != nil {
+	if err := fresh.Load(t.Context(), dir, models.LoadOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, got := outbox(t, fresh); !slices.Equal(got, []string{"message a 7", "message a 8"}) {
@@ -165,11 +166,11 @@ func TestLoadOfACopyWithTheOldOutbox(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if err := s.Dump(t.Context(), dir); err != nil {
+	if err := s.Dump(t.Context(), dir, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := storetest.Open(t, "sqlite")
-	if err := fresh.Load(t.Context(), dir, false); err != nil {
+	if err := fresh.Load(t.Context(), dir, models.LoadOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, got := outbox(t, fresh); !slices.Equal(got, []string{"message a 7", "message a 8"}) {

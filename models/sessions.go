@@ -114,23 +114,31 @@ func (s *Store) EndSession(ctx context.Context, id string, expires time.Time) er
 // EndAllSessions revokes every session.
 func (s *Store) EndAllSessions(ctx context.Context) error {
 	generation := rand.Text()
-	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		for _, rows := range [...]any{&sessionRow{}, &PushSubscription{}} {
-			if err := tx.Where("1 = 1").Delete(rows).Error; err != nil {
-				return err
-			}
-		}
-		if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
-			return err
-		}
-		if err := markChanged(tx, stateBlocks); err != nil { // this also runs after a restore, which replaces the blocks
-			return err
-		}
-		return markChanged(tx, stateSessions)
-	})
+	err := s.transaction(ctx, func(tx *gorm.DB) error { return endAllSessions(tx, generation) })
 	if err != nil {
 		return s.failed("end all sessions", err)
 	}
+	return s.sessionsEnded(ctx, generation)
+}
+
+// endAllSessions revokes every session; generation is that of new sessions.
+func endAllSessions(tx *gorm.DB, generation string) error {
+	for _, rows := range [...]any{&sessionRow{}, &PushSubscription{}} {
+		if err := tx.Where("1 = 1").Delete(rows).Error; err != nil {
+			return err
+		}
+	}
+	if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
+		return err
+	}
+	if err := markChanged(tx, stateBlocks); err != nil { // this also runs in a restore, which replaces the blocks
+		return err
+	}
+	return markChanged(tx, stateSessions)
+}
+
+// sessionsEnded applies a committed endAllSessions to this process.
+func (s *Store) sessionsEnded(ctx context.Context, generation string) error {
 	s.notify(TopicSecurity)
 	s.sessions.setGeneration(generation)
 	return s.loadSessions(ctx)

@@ -97,11 +97,11 @@ func TestARestoreEndsSessions(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		thread(t, s, 1)
 		dir := t.TempDir()
-		if err := s.Dump(t.Context(), dir); err != nil {
+		if err := s.Dump(t.Context(), dir, func(string) {}); err != nil {
 			t.Fatal(err)
 		}
 		g := generation(t, s)
-		if err := s.Load(t.Context(), dir, true); err != nil {
+		if err := s.Load(t.Context(), dir, models.LoadOptions{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		if !s.SessionEnded("a", g) {

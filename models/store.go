@@ -15,6 +15,7 @@ import (
 	"sohbet/models/database"
 	"sohbet/models/dberror"
 	"sohbet/models/encryption"
+	"sohbet/models/keycheck"
 	"sohbet/models/migrate"
 	"sohbet/models/reencrypt"
 )
@@ -36,11 +37,25 @@ type Options struct {
 	Telegram bool
 	// Wait is how long Open waits for PostgreSQL to become reachable.
 	Wait time.Duration
+	// MissingKeys says what Open does if keys are missing that texts of the database were encrypted with.
+	MissingKeys MissingKeys
 	// CacheTTL is how long a thread or a newest page may be served from memory; 0 disables the cache.
 	CacheTTL time.Duration
 	// Clock is the machine's clock; nil = time.Now. Tests set it to simulate a wrong one.
 	Clock func() time.Time
 }
+
+// MissingKeys says what to do about missing keys.
+type MissingKeys int
+
+const (
+	// RefuseMissingKeys makes Open fail with a [*keycheck.Error].
+	RefuseMissingKeys MissingKeys = iota
+	// AcceptMissingKeys is for a user who insists: the first key becomes one of the database's keys, and the log says so.
+	AcceptMissingKeys
+	// IgnoreMissingKeys is for commands that encrypt nothing.
+	IgnoreMissingKeys
+)
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
@@ -65,6 +80,8 @@ type Store struct {
 	checkpointed atomic.Int64 // when, in ns
 	expiring     *pace        // of Expire
 	futureLeases futureLeases
+
+	missingKeys error // a *keycheck.Error, or nil
 
 	outboxMu        sync.Mutex
 	outboxListeners map[string]func([]OutboxKey, bool) // by channel
@@ -121,11 +138,16 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if err := migrate.Run(ctx, s.db); err != nil {
 		return err
 	}
-	if err := s.reencryption().EncryptExisting(ctx); err != nil {
+	if err := s.checkKeys(ctx, o.MissingKeys); err != nil {
 		return err
 	}
 	if err := s.clock.adjust(ctx); err != nil {
 		return err
+	}
+	if s.missingKeys == nil {
+		if err := s.reencryption().EncryptExisting(ctx); err != nil {
+			return err
+		}
 	}
 	s.cache = newCache(o.CacheTTL, &s.invalidator)
 	s.poller = newChangePoller(s)
@@ -203,7 +225,7 @@ func (s *Store) failed(doing string, err error) error {
 		return nil
 	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrExists), errors.Is(err, ErrInvalid):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrExists), errors.Is(err, ErrInvalid), errors.As(err, new(*keycheck.Error)):
 		return err
 	case s.closed.Load():
 		return ErrClosed
@@ -227,8 +249,43 @@ func (s *Store) transaction(ctx context.Context, f func(tx *gorm.DB) error) erro
 	})
 }
 
-// Rekey re-encrypts with the first key every text that was encrypted with another, see [reencrypt.Texts.Rekey].
+// checkKeys finds out whether keys are missing.
+func (s *Store) checkKeys(ctx context.Context, policy MissingKeys) error {
+	return s.transaction(ctx, func(tx *gorm.DB) error {
+		found, err := keycheck.Examine(tx, s.cipher)
+		if err != nil {
+			return err
+		}
+		s.missingKeys = found.Problem(s.db.Place())
+		s.cipher.SetComplete(found.Complete())
+		switch {
+		case policy == IgnoreMissingKeys:
+			return nil
+		case s.missingKeys == nil:
+		case policy == RefuseMissingKeys:
+			return s.missingKeys
+		default:
+			s.log.Error("started with --force although keys are missing: " + s.missingKeys.Error())
+		}
+		return found.Record(tx, s.cipher)
+	})
+}
+
+// MissingKeys returns a [*keycheck.Error] if keys were missing when the store was opened.
+func (s *Store) MissingKeys() error { return s.missingKeys }
+
+// Rekey re-encrypts with the first key every text that was encrypted with another, see [reencrypt.Texts.Rekey]. If keys are missing,
+// the texts that were encrypted with them are given up.
 func (s *Store) Rekey(ctx context.Context, state reencrypt.State, report func(reencrypt.State)) (reencrypt.Result, error) {
 	sum, err := s.reencryption().Rekey(ctx, state, report)
+	if err == nil {
+		err = s.transaction(ctx, func(tx *gorm.DB) error {
+			found, err := keycheck.Examine(tx, s.cipher)
+			if err != nil {
+				return err
+			}
+			return keycheck.Only(tx, s.cipher, sum.Unreadable > 0 && !found.Complete())
+		})
+	}
 	return sum, s.failed("rekey", err)
 }

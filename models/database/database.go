@@ -35,6 +35,7 @@ type DB struct {
 	Read, Write *gorm.DB
 
 	path   string // of an SQLite file
+	server string // host, port and name of a PostgreSQL database
 	files  openedFiles
 	pooled atomic.Bool
 	log    *slog.Logger
@@ -70,7 +71,7 @@ func Open(address string, log *slog.Logger, slowQuery time.Duration) (*DB, error
 		}
 	case Postgres, "postgresql":
 		db.Dialect = Postgres
-		db.Write, err = openPostgres(address, &db.pooled, log, db.config)
+		db.Write, db.server, err = openPostgres(address, &db.pooled, log, db.config)
 		db.Read = db.Write
 	default:
 		err = errors.New("models: database URL must start with sqlite:// or postgres://")
@@ -115,6 +116,18 @@ func (db *DB) Pools() map[string]*sql.DB {
 		}
 	}
 	return pools
+}
+
+// Place names the kind and the place of the database, without credentials.
+func (db *DB) Place() string {
+	if db.Dialect == Postgres {
+		return "the PostgreSQL database " + db.server
+	}
+	path, err := filepath.Abs(db.path)
+	if err != nil {
+		path = db.path
+	}
+	return "the SQLite database " + path
 }
 
 // Explain adds to an error of using an SQLite file that permissions are missing, if that is the cause.

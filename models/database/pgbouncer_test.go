@@ -59,7 +59,7 @@ func TestPgBouncer(t *testing.T) {
 	if c := stores[0].Check(t.Context()); c.Reads != nil || c.Writes != nil {
 		t.Errorf("check: %v, %v", c.Reads, c.Writes)
 	}
-	if err := stores[0].Dump(t.Context(), t.TempDir()); err != nil {
+	if err := stores[0].Dump(t.Context(), t.TempDir(), func(string) {}); err != nil {
 		t.Errorf("dump: %v", err)
 	}
 	if !stores[0].Pooled() || !strings.Contains(log.String(), "PgBouncer") {

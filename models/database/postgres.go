@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,12 +36,14 @@ const (
 var withoutEffect = []string{"pgbouncer", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
 	"gssencmode", "sslcompression", "load_balance_hosts", "fallback_application_name"}
 
-func openPostgres(address string, pooled *atomic.Bool, log *slog.Logger, config func() *gorm.Config) (*gorm.DB, error) {
+// openPostgres also returns where the database is: its host and port, and its name.
+func openPostgres(address string, pooled *atomic.Bool, log *slog.Logger, config func() *gorm.Config) (db *gorm.DB, place string, err error) {
 	c, err := pgx.ParseConfig(address)
 	if err != nil {
 		// The library's error repeats the URL, which may contain the password.
-		return nil, errors.New("models: the postgres:// URL cannot be read")
+		return nil, "", errors.New("models: the postgres:// URL cannot be read")
 	}
+	place = net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + "/" + c.Database
 	for _, name := range withoutEffect {
 		if _, given := c.RuntimeParams[name]; given {
 			delete(c.RuntimeParams, name)
@@ -60,11 +64,11 @@ func openPostgres(address string, pooled *atomic.Bool, log *slog.Logger, config 
 	pool.SetMaxIdleConns(postgresIdle)
 	pool.SetConnMaxIdleTime(postgresIdleTime)
 	pool.SetConnMaxLifetime(postgresConnTime)
-	db, err := gorm.Open(postgres.New(postgres.Config{Conn: pool}), config())
+	db, err = gorm.Open(postgres.New(postgres.Config{Conn: pool}), config())
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("models: open the database: %w", err), pool.Close())
+		return nil, "", errors.Join(fmt.Errorf("models: open the database: %w", err), pool.Close())
 	}
-	return db, nil
+	return db, place, nil
 }
 
 // poolable opens connections to PostgreSQL, in the query mode that suits the server. On a direct connection statements are prepared in

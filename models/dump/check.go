@@ -2,7 +2,7 @@ package dump
 
 import (
 	"context"
-	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,81 +10,94 @@ import (
 
 	"gorm.io/gorm"
 
+	"sohbet/models/database"
 	"sohbet/models/migrate"
 )
 
 // A dump is untrusted input, so no name from it becomes part of a statement: tables and columns are named as in this program's schema,
 // and a dump that has others is refused.
 
-// retired are tables and indexes of older versions, which the migrations drop from a copy.
-var retired = []string{oldOutbox, "idx_telegram_outbox_thread_id", "idx_telegram_outbox_due"}
-
-// checkSchemaSQLite refuses a copy that holds anything except this program's tables and their indexes: triggers, views, virtual tables
-// and expression indexes would run code when the copy is migrated or read.
-func checkSchemaSQLite(ctx context.Context, ours, dump *gorm.DB) error {
-	known := make(map[string]bool)
-	var names []string
-	if err := ours.WithContext(ctx).Raw("SELECT name FROM sqlite_schema").Scan(&names).Error; err != nil {
-		return err
-	}
-	for _, name := range slices.Concat(names, retired) {
-		known[name] = true
-	}
-	var objects []struct {
+// checkSchemaSQLite refuses a copy that holds anything except the tables and indexes of the version that made it: triggers, views,
+// virtual tables and expression indexes would run code when the copy is migrated or read. That version's schema is made at scratch.
+func checkSchemaSQLite(ctx context.Context, dump *database.DB, scratch string) error {
+	type object struct {
 		Type, Name, TblName string
 		Rootpage            int64
 	}
-	if err := dump.WithContext(ctx).Raw("SELECT type, name, tbl_name, rootpage FROM sqlite_schema").Scan(&objects).Error; err != nil {
+	const all = "SELECT type, name, tbl_name, rootpage FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'" // SQLite reserves this prefix for itself
+	unknown := func(o object) error {
+		return fmt.Errorf("it has a %s %q that this version does not know: restore it with the version of Sohbet that made it", o.Type, o.Name)
+	}
+	var objects, known []object
+	if err := dump.Write.WithContext(ctx).Raw(all).Scan(&objects).Error; err != nil {
 		return err
 	}
 	for _, o := range objects {
-		ordinary := o.Type == "table" || o.Type == "index"
-		named := known[o.Name] || strings.HasPrefix(o.Name, "sqlite_") // SQLite reserves this prefix for itself
-		if !ordinary || !named || !known[o.TblName] && !strings.HasPrefix(o.TblName, "sqlite_") || o.Rootpage <= 0 {
-			return fmt.Errorf("it has a %s %q that this version does not know: restore it with the version of Sohbet that made it", o.Type, o.Name)
+		if o.Type != "table" && o.Type != "index" || o.Rootpage <= 0 {
+			return unknown(o)
+		}
+	}
+	var made dumpedSchema
+	err := dump.Write.WithContext(ctx).Raw("SELECT id FROM schema_migrations").Scan(&made.Steps).Error
+	if err == nil {
+		err = made.known()
+	}
+	if err != nil {
+		return err
+	}
+	reference, err := dump.OpenFile(scratch)
+	if err != nil {
+		return err
+	}
+	err = migrate.Only(ctx, reference, made.Steps)
+	if err == nil {
+		err = reference.Write.WithContext(ctx).Raw(all).Scan(&known).Error
+	}
+	if err := errors.Join(err, reference.Close()); err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if !slices.ContainsFunc(known, func(k object) bool { return k.Type == o.Type && k.Name == o.Name && k.TblName == o.TblName }) {
+			return unknown(o)
 		}
 	}
 	return nil
 }
 
-// columnsSQLite returns a table's columns with their declared types.
-func columnsSQLite(ctx context.Context, tx *sql.Tx, table, schema string) (names []string, types map[string]string, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT name, lower(type) FROM pragma_table_xinfo(?, ?) ORDER BY cid", table, schema)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
-	types = make(map[string]string)
-	for rows.Next() {
-		var name, kind string
-		if err := rows.Scan(&name, &kind); err != nil {
-			return nil, nil, err
-		}
-		names, types[name] = append(names, name), kind
-	}
-	return names, types, rows.Err()
+// columnList has the names of a table's columns and their declared types in lower case.
+type columnList struct {
+	names []string
+	types map[string]string
 }
 
-// sameColumnsSQLite returns the quoted columns of one of this program's tables after checking that the attached dump has the same ones.
-func sameColumnsSQLite(ctx context.Context, tx *sql.Tx, table string) (quoted []string, types map[string]string, err error) {
-	ours, types, err := columnsSQLite(ctx, tx, table, "main")
-	if err != nil {
-		return nil, nil, err
+func columnsSQLite(tx *gorm.DB, table, schema string) (columnList, error) {
+	var rows []struct{ Name, Kind string }
+	err := tx.Raw("SELECT name, lower(type) AS kind FROM pragma_table_xinfo(?, ?) ORDER BY cid", table, schema).Scan(&rows).Error
+	list := columnList{types: make(map[string]string, len(rows))}
+	for _, row := range rows {
+		list.names = append(list.names, row.Name)
+		list.types[row.Name] = row.Kind
 	}
-	theirs, _, err := columnsSQLite(ctx, tx, table, "dump")
+	return list, err
+}
+
+// sameColumnsSQLite returns the quoted columns of one of this program's tables after checking that the same table of another file has
+// the same ones.
+func sameColumnsSQLite(tx *gorm.DB, table, schema string, ours []string) (quoted []string, err error) {
+	theirs, err := columnsSQLite(tx, table, schema)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if err := knownColumns(table, theirs, ours); err != nil {
-		return nil, nil, err
+	if err := knownColumns(table, theirs.names, ours); err != nil {
+		return nil, err
 	}
 	for _, name := range ours {
-		if !slices.Contains(theirs, name) {
-			return nil, nil, fmt.Errorf("table %s lacks the column %q: this is not a Sohbet backup", table, name)
+		if !slices.Contains(theirs.names, name) {
+			return nil, fmt.Errorf("table %s lacks the column %q: this is not a Sohbet backup", table, name)
 		}
 		quoted = append(quoted, quoteSQLite(name))
 	}
-	return quoted, types, nil
+	return quoted, nil
 }
 
 // quoteSQLite quotes an identifier of this program's schema.
@@ -105,7 +118,7 @@ func knownColumns(table string, columns, ours []string) error {
 
 // checkValuesSQLite refuses rows with values of a type other than their column's. SQLite itself accepts these, but reading such a row
 // would fail later.
-func checkValuesSQLite(ctx context.Context, tx *sql.Tx, table string, types map[string]string) error {
+func checkValuesSQLite(tx *gorm.DB, table string, types map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		quoted := quoteSQLite(name)
 		right := "text"
@@ -120,44 +133,51 @@ func checkValuesSQLite(ctx context.Context, tx *sql.Tx, table string, types map[
 			wrong += " OR " + quoted + " IS NOT NULL AND datetime(" + quoted + ") IS NULL"
 		}
 		var found bool
-		err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM dump."+table+" WHERE "+wrong+")").Scan(&found)
-		if err != nil {
+		if err := tx.Raw("SELECT EXISTS (SELECT 1 FROM " + table + " WHERE " + wrong + ")").Scan(&found).Error; err != nil {
 			return err
 		}
 		if found {
-			return fmt.Errorf("table %s: %s holds a value that is not a %s", table, name, types[name])
+			return fmt.Errorf("%s holds a value that is not a %s", name, types[name])
 		}
 	}
 	return nil
 }
 
-// check refuses an index of a PostgreSQL dump that names anything not in this program's schema. columns returns the columns of a table.
-func (d dumpedSchema) check(columns func(table string) ([]string, error)) error {
+// known refuses a dump with migrations that this program does not have.
+func (d dumpedSchema) known() error {
 	for _, id := range d.Steps {
 		if !migrate.Known(id) {
 			return fmt.Errorf("it was made by a newer Sohbet, which knows the migration %q: restore it with that version", id)
 		}
 	}
+	return nil
+}
+
+// check refuses an index of a PostgreSQL dump that names anything not in a schema. columns returns the columns of a table of that
+// schema, none if it has no such table.
+func (d dumpedSchema) check(columns func(table string) ([]string, error)) error {
+	if err := d.known(); err != nil {
+		return err
+	}
+	known := make(map[string]bool)
 	for table := range d.Columns {
-		if table == oldOutbox {
-			if err := knownColumns(table, d.Columns[table], oldOutboxColumns); err != nil {
-				return err
-			}
-			continue
-		}
-		if !slices.Contains(Tables, table) {
-			return fmt.Errorf("it has a table %q that this version does not know: restore it with the version of Sohbet that made it", table)
-		}
 		ours, err := columns(table)
 		if err != nil {
 			return err
 		}
+		if len(ours) == 0 {
+			return fmt.Errorf("it has a table %q that this version does not know: restore it with the version of Sohbet that made it", table)
+		}
 		if err := knownColumns(table, d.Columns[table], ours); err != nil {
 			return err
 		}
+		known[table] = len(d.Columns[table]) > 0
+		if !known[table] {
+			return fmt.Errorf("table %s has no columns: this is not a Sohbet backup", table)
+		}
 	}
 	for table, last := range d.Sequences {
-		if table != oldOutbox && !slices.Contains(Tables, table) || slices.Contains(unnumbered, table) || last < 1 {
+		if !known[table] || slices.Contains(unnumbered, table) || last < 1 {
 			return fmt.Errorf("the last number of table %q is %d: this is not a Sohbet backup", table, last)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package dump writes the contents of a database into a folder, and loads them again. A dump is of the database that wrote it: an SQLite
-// file, or one file per table of PostgreSQL.
+// Package dump writes the contents of a database into a folder, and loads them again, into either kind of database. A dump has the form
+// of the database that wrote it: an SQLite file, or one file per table of PostgreSQL.
 package dump
 
 import (
@@ -17,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"sohbet/models/database"
-	"sohbet/models/migrate"
 )
 
 // ErrNotEmpty means that the database holds data that a restore would replace.
@@ -42,16 +41,21 @@ type dumpedSchema struct {
 	Sequences map[string]int64    `json:"sequences"` // by table: the last id handed out
 }
 
-// Write writes a consistent snapshot of the database into an empty folder without blocking readers or writers. Texts stay encrypted.
-func Write(ctx context.Context, db *database.DB, dir string) error {
+// files selects the URLs of all files that rows refer to and that are not about to be deleted.
+const files = `SELECT url FROM uploads WHERE deleted_at IS NULL UNION SELECT thumb_url FROM uploads WHERE deleted_at IS NULL
+	UNION SELECT file_url FROM messages WHERE file_url <> ''`
+
+// Write writes a consistent snapshot of the database into an empty folder without blocking readers or writers. Texts stay encrypted. It
+// calls file with the URL of each uploaded file that the snapshot refers to.
+func Write(ctx context.Context, db *database.DB, dir string, file func(url string)) error {
 	if db.Dialect == database.SQLite {
-		return writeSQLite(ctx, db, filepath.Join(dir, dumpFile))
+		return writeSQLite(ctx, db, filepath.Join(dir, dumpFile), file)
 	}
-	return writePostgres(ctx, db, dir)
+	return writePostgres(ctx, db, dir, file)
 }
 
 // writeSQLite reads in one transaction of its own, which in WAL mode blocks no writer.
-func writeSQLite(ctx context.Context, db *database.DB, path string) error {
+func writeSQLite(ctx context.Context, db *database.DB, path string, file func(url string)) error {
 	pool, err := db.Read.DB()
 	if err != nil {
 		return err
@@ -65,11 +69,37 @@ func writeSQLite(ctx context.Context, db *database.DB, path string) error {
 		return err
 	}
 	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", path)
+	if err == nil {
+		err = filesSQLite(ctx, conn, path, file)
+	}
 	_, restored := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA query_only = on")
 	if err := errors.Join(err, restored); err != nil {
 		return err
 	}
 	return os.Chmod(path, 0o600)
+}
+
+func filesSQLite(ctx context.Context, conn *sql.Conn, path string, file func(url string)) (err error) {
+	if _, err := conn.ExecContext(ctx, "ATTACH ? AS dump", path); err != nil {
+		return err
+	}
+	defer func() {
+		_, detached := conn.ExecContext(context.WithoutCancel(ctx), "DETACH dump")
+		err = errors.Join(err, detached)
+	}()
+	rows, err := conn.QueryContext(ctx, strings.NewReplacer("FROM ", "FROM dump.").Replace(files))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var url string
+		if err := rows.Scan(&url); err != nil {
+			return err
+		}
+		file(url)
+	}
+	return rows.Err()
 }
 
 // onPostgres runs f on a dedicated connection.
@@ -86,7 +116,7 @@ func onPostgres(ctx context.Context, db *database.DB, f func(*pgx.Conn) error) e
 	return conn.Raw(func(driver any) error { return f(driver.(*stdlib.Conn).Conn()) })
 }
 
-func writePostgres(ctx context.Context, db *database.DB, dir string) error {
+func writePostgres(ctx context.Context, db *database.DB, dir string, file func(url string)) error {
 	return onPostgres(ctx, db, func(conn *pgx.Conn) error {
 		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 		if err != nil {
@@ -115,6 +145,14 @@ func writePostgres(ctx context.Context, db *database.DB, dir string) error {
 				return err
 			}
 			schema.Sequences[table] = last
+		}
+		urls, err := tx.Query(ctx, files)
+		if err != nil {
+			return err
+		}
+		var url string
+		if _, err := pgx.ForEachRow(urls, []any{&url}, func() error { file(url); return nil }); err != nil {
+			return err
 		}
 		text, err := json.Marshal(schema)
 		if err != nil {
@@ -145,189 +183,4 @@ func copyOut(ctx context.Context, conn *pgx.Conn, path, table string, columns []
 	}
 	_, err = conn.PgConn().CopyTo(ctx, f, "COPY "+table+" ("+strings.Join(columns, ", ")+") TO STDOUT")
 	return errors.Join(err, f.Close())
-}
-
-// Load replaces the contents of the database with a dump from a folder, in one transaction: on failure nothing changes. Without force a
-// database that holds any data is refused with ErrNotEmpty. It returns the migrations of rows that the dump has not been through.
-func Load(ctx context.Context, db *database.DB, dir string, force bool) ([]migrate.Step, error) {
-	if db.Dialect == database.SQLite {
-		return nil, loadSQLite(ctx, db, filepath.Join(dir, dumpFile), force)
-	}
-	return loadPostgres(ctx, db, dir, force)
-}
-
-func loadSQLite(ctx context.Context, db *database.DB, path string, force bool) error {
-	if _, err := os.Stat(path); err != nil {
-		return err
-	}
-	// Check every page of the copy and migrate it, or fail if it comes from a newer program.
-	dump, err := db.OpenFile(path)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(prepareCopy(ctx, db, dump), dump.Close()); err != nil {
-		return err
-	}
-	pool, err := db.Write.DB()
-	if err != nil {
-		return err
-	}
-	conn, err := pool.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	if _, err := conn.ExecContext(ctx, "ATTACH ? AS dump", path); err != nil {
-		return err
-	}
-	err = replaceSQLite(ctx, conn, force)
-	_, detached := conn.ExecContext(context.WithoutCancel(ctx), "DETACH dump")
-	return errors.Join(err, detached)
-}
-
-func prepareCopy(ctx context.Context, db, dump *database.DB) error {
-	// Functions that the schema refers to must not be able to affect anything outside the database.
-	if err := dump.Write.WithContext(ctx).Exec("PRAGMA trusted_schema = off").Error; err != nil {
-		return err
-	}
-	if err := checkSchemaSQLite(ctx, db.Read, dump.Write); err != nil {
-		return err
-	}
-	var verdict string
-	if err := dump.Write.WithContext(ctx).Raw("PRAGMA integrity_check(1)").Scan(&verdict).Error; err != nil {
-		return err
-	}
-	if verdict != "ok" {
-		return errors.New("the copy is damaged")
-	}
-	return migrate.Run(ctx, dump)
-}
-
-func replaceSQLite(ctx context.Context, conn *sql.Conn, force bool) error {
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }()
-	var users int64
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM main.users").Scan(&users); err != nil {
-		return err
-	}
-	if users > 0 && !force {
-		return ErrNotEmpty
-	}
-	var statements []string
-	for _, table := range slices.Backward(Tables) {
-		statements = append(statements, "DELETE FROM main."+table)
-	}
-	for _, table := range Tables {
-		columns, types, err := sameColumnsSQLite(ctx, tx, table)
-		if err == nil {
-			err = checkValuesSQLite(ctx, tx, table, types)
-		}
-		if err != nil {
-			return err
-		}
-		names := strings.Join(columns, ", ")
-		statements = append(statements, "INSERT INTO main."+table+" ("+names+") SELECT "+names+" FROM dump."+table)
-	}
-	// Take the higher of the two sequence values, so that no id is used twice.
-	statements = append(statements,
-		`UPDATE main.sqlite_sequence SET seq = max(seq, coalesce((SELECT d.seq FROM dump.sqlite_sequence d WHERE d.name = main.sqlite_sequence.name), 0))`,
-		`INSERT INTO main.sqlite_sequence (name, seq) SELECT name, seq FROM dump.sqlite_sequence WHERE name NOT IN (SELECT name FROM main.sqlite_sequence)`)
-	for _, statement := range statements {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return err
-		}
-	}
-	return tx.Commit()
-}
-
-func loadPostgres(ctx context.Context, db *database.DB, dir string, force bool) ([]migrate.Step, error) {
-	text, err := os.ReadFile(filepath.Join(dir, dumpIndex))
-	if err != nil {
-		return nil, err
-	}
-	var schema dumpedSchema
-	if err := json.Unmarshal(text, &schema); err != nil {
-		return nil, err
-	}
-	return migrate.Rewrites(schema.Steps), onPostgres(ctx, db, func(conn *pgx.Conn) error {
-		err := schema.check(func(table string) ([]string, error) { return columnsPostgres(ctx, conn, table) })
-		if err != nil {
-			return err
-		}
-		tx, err := conn.Begin(ctx)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-		tables := strings.Join(Tables, ", ")
-		if _, err := tx.Exec(ctx, "LOCK TABLE "+tables+" IN ACCESS EXCLUSIVE MODE"); err != nil {
-			return err
-		}
-		var used bool
-		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM users)").Scan(&used); err != nil {
-			return err
-		}
-		if used && !force {
-			return ErrNotEmpty
-		}
-		if _, err := tx.Exec(ctx, "TRUNCATE "+tables); err != nil {
-			return err
-		}
-		for _, table := range Tables {
-			if schema.Columns[table] == nil {
-				continue // the dump is older than the table
-			}
-			if err := copyIn(ctx, conn, filepath.Join(dir, table), table, schema.Columns[table]); err != nil {
-				return fmt.Errorf("table %s: %w", table, err)
-			}
-			if last, ok := schema.Sequences[table]; ok {
-				sequence := table + "_id_seq"
-				if _, err := tx.Exec(ctx, "SELECT setval('"+sequence+"', greatest($1, (SELECT last_value FROM "+sequence+")))", last); err != nil {
-					return err
-				}
-			}
-		}
-		if columns := schema.Columns[oldOutbox]; columns != nil {
-			if err := loadOldOutbox(ctx, conn, filepath.Join(dir, oldOutbox), columns); err != nil {
-				return fmt.Errorf("table %s: %w", oldOutbox, err)
-			}
-		}
-		return tx.Commit(ctx)
-	})
-}
-
-// oldOutbox is the table in which older versions queued messages for Telegram.
-const oldOutbox = "telegram_outbox"
-
-var oldOutboxColumns = []string{"id", "thread_id", "message_id", "kind", "parts", "tries", "due_at", "created_at"}
-
-func loadOldOutbox(ctx context.Context, conn *pgx.Conn, path string, columns []string) error {
-	_, err := conn.Exec(ctx, "CREATE TEMPORARY TABLE "+oldOutbox+` (id bigint, thread_id text, message_id bigint, kind text,
-		parts integer, tries integer, due_at timestamp, created_at timestamp) ON COMMIT DROP`)
-	if err != nil {
-		return err
-	}
-	if err := copyIn(ctx, conn, path, oldOutbox, columns); err != nil {
-		return err
-	}
-	_, err = conn.Exec(ctx, migrate.MoveTelegramOutbox)
-	return err
-}
-
-// copyIn loads one table with COPY. It quotes the column names, because the dump file is untrusted.
-func copyIn(ctx context.Context, conn *pgx.Conn, path, table string, columns []string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	quoted := make([]string, len(columns))
-	for i, c := range columns {
-		quoted[i] = pgx.Identifier{c}.Sanitize()
-	}
-	_, err = conn.PgConn().CopyFrom(ctx, f, "COPY "+table+" ("+strings.Join(quoted, ", ")+") FROM STDIN")
-	return err
 }

@@ -43,7 +43,7 @@ func TestLoadOfAnOlderDump(t *testing.T) {
 	if _, err := s.AppendWait(t.Context(), kept); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Dump(t.Context(), dir); err != nil {
+	if err := s.Dump(t.Context(), dir, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "tables.json")
@@ -73,7 +73,7 @@ func TestLoadOfAnOlderDump(t *testing.T) {
 		t.Fatal(err)
 	}
 	fresh := storetest.Open(t, "postgres")
-	if err := fresh.Load(t.Context(), dir, false); err != nil {
+	if err := fresh.Load(t.Context(), dir, models.LoadOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if th, err := fresh.Thread(t.Context(), "thread"); err != nil || th.LastMessage != "kept" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-gormigrate/gormigrate/v2"
@@ -24,6 +25,21 @@ const migrationLock = 0x736f68626574
 // newer than this program is refused.
 func Run(ctx context.Context, db *database.DB) error { return run(ctx, db, steps) }
 
+// Only gives an empty database the schema that the given steps make, which is that of an older version; all of them must be Known.
+func Only(ctx context.Context, db *database.DB, ids []string) error {
+	return run(ctx, db, slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return !slices.Contains(ids, s.id) }))
+}
+
+// Known reports whether the schema of this program has a step.
+func Known(id string) bool {
+	return slices.ContainsFunc(steps, func(s Step) bool { return s.id == id })
+}
+
+// Complete reports whether a database with the given steps has the schema of this program.
+func Complete(ids []string) bool {
+	return !slices.ContainsFunc(steps, func(s Step) bool { return !slices.Contains(ids, s.id) })
+}
+
 func run(ctx context.Context, db *database.DB, steps []Step) error {
 	words := strings.NewReplacer(columnTypes[db.Dialect]...)
 	migrations := make([]*gormigrate.Migration, len(steps))
@@ -36,7 +52,13 @@ func run(ctx context.Context, db *database.DB, steps []Step) error {
 						return fmt.Errorf("step %s: %w", st.id, err)
 					}
 				}
-				return st.Rewrite(tx)
+				if st.rewrite == nil {
+					return nil
+				}
+				if err := st.rewrite(tx); err != nil {
+					return fmt.Errorf("step %s: %w", st.id, err)
+				}
+				return nil
 			},
 		}
 	}

@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"fmt"
 	"slices"
 
 	"gorm.io/gorm"
@@ -17,32 +16,6 @@ type Step struct {
 	id         string
 	statements []string
 	rewrite    func(*gorm.DB) error // changes rows in a way that SQL alone cannot; runs after the statements; nil = nothing
-}
-
-// Rewrite changes the rows that were stored before the step.
-func (s Step) Rewrite(tx *gorm.DB) error {
-	if s.rewrite == nil {
-		return nil
-	}
-	if err := s.rewrite(tx); err != nil {
-		return fmt.Errorf("step %s: %w", s.id, err)
-	}
-	return nil
-}
-
-// Known reports whether the schema of this program has a step.
-func Known(id string) bool {
-	return slices.ContainsFunc(steps, func(s Step) bool { return s.id == id })
-}
-
-// Rewrites returns the steps that rewrite rows and are not among those applied, in order.
-func Rewrites(applied []string) (missing []Step) {
-	for _, s := range steps {
-		if s.rewrite != nil && !slices.Contains(applied, s.id) {
-			missing = append(missing, s)
-		}
-	}
-	return missing
 }
 
 // columnTypes maps the words in braces. SQLite compares times as text, so its default has the same format that both of its drivers

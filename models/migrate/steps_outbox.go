@@ -21,14 +21,12 @@ var outboxSteps = []Step{
 				reason varchar(300) NOT NULL DEFAULT '',
 				created_at {time} NOT NULL DEFAULT {now}
 			)`,
-			MoveTelegramOutbox,
+			// Rows that an older version had not sent yet.
+			`INSERT INTO outbox (channel, thread_id, message_id, kind, parts, created_at)
+				SELECT 'telegram', thread_id, message_id, kind, parts, created_at FROM telegram_outbox ORDER BY id`,
 			`DROP TABLE telegram_outbox`,
 			`CREATE INDEX idx_outbox_thread_id ON outbox (thread_id, id)`,
 			`CREATE INDEX idx_outbox_set_aside ON outbox (channel, thread_id) WHERE set_aside_at IS NOT NULL`,
 		},
 	},
 }
-
-// MoveTelegramOutbox moves the rows that an older version had not sent yet; it also runs when a dump of such a version is loaded.
-const MoveTelegramOutbox = `INSERT INTO outbox (channel, thread_id, message_id, kind, parts, created_at)
-	SELECT 'telegram', thread_id, message_id, kind, parts, created_at FROM telegram_outbox ORDER BY id`

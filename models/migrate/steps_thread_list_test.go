@@ -80,7 +80,7 @@ func TestLoadOfADumpWithTheOldList(t *testing.T) {
 		t.Run(dialect, func(t *testing.T) {
 			s, dir := storetest.Open(t, dialect), t.TempDir()
 			oldList(t, s)
-			if err := s.Dump(t.Context(), dir); err != nil {
+			if err := s.Dump(t.Context(), dir, func(string) {}); err != nil {
 				t.Fatal(err)
 			}
 			if dialect == "postgres" { // the index of its dump lists the applied migrations
@@ -94,7 +94,7 @@ func TestLoadOfADumpWithTheOldList(t *testing.T) {
 				}
 			}
 			fresh := storetest.Open(t, dialect)
-			if err := fresh.Load(t.Context(), dir, false); err != nil {
+			if err := fresh.Load(t.Context(), dir, models.LoadOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			checkOldList(t, fresh)

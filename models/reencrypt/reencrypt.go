@@ -14,6 +14,7 @@ import (
 
 	"sohbet/models/database"
 	"sohbet/models/encryption"
+	"sohbet/models/keycheck"
 	"sohbet/models/names"
 )
 
@@ -46,6 +47,14 @@ type State struct {
 type column struct{ table, name, message string }
 
 func (c column) String() string { return c.table + "." + c.name }
+
+// rows is the condition of the rows to rewrite; a check value says which key texts were encrypted with, until all are rewritten.
+func (c column) rows() string {
+	if c.table == "server_keys" {
+		return keycheck.Others
+	}
+	return c.name + " <> ''"
+}
 
 var columns = [...]column{
 	{"messages", "content_text", "id"}, {"threads", "last_message", "last_message_id"},
@@ -97,7 +106,7 @@ func (x *Texts) read(ctx context.Context, c column, after any) ([]sealedText, er
 	if message == "" {
 		message = "0"
 	}
-	db := x.DB.Read.WithContext(ctx).Table(c.table).Select("id, " + c.name + ", " + message).Where(c.name + " <> ''").Order("id").Limit(batchRows)
+	db := x.DB.Read.WithContext(ctx).Table(c.table).Select("id, " + c.name + ", " + message).Where(c.rows()).Order("id").Limit(batchRows)
 	if after != nil {
 		db = db.Where("id > ?", after)
 	}

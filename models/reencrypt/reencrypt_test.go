@@ -61,6 +61,7 @@ func TestRekeyWhileWriting(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			o := storetest.Options(t, dialect)
+			o.MissingKeys = models.AcceptMissingKeys
 			open := func(keys ...string) *models.Store {
 				o.Keys = keys
 				return storetest.Reopen(t, o)

@@ -18,6 +18,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"sohbet/models"
+	"sohbet/server/backup"
 	"sohbet/server/commands"
 	"sohbet/server/config"
 	"sohbet/server/disk"
@@ -42,7 +43,7 @@ func Main(ctx context.Context, b Build, args []string, stdout, stderr io.Writer)
 }
 
 // serve assembles and runs the server, and shuts it down when ctx ends.
-func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) {
+func (b Build) serve(ctx context.Context, stdout, stderr io.Writer, force bool) (err error) {
 	cfg, err := config.Load(".", os.LookupEnv)
 	if err != nil {
 		return err
@@ -84,7 +85,11 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	defer func() { err = errors.Join(err, closing("lock", held.Close())) }()
 
 	var files *media.Service // needs the store, which calls it once the server runs
-	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
+	missing := models.RefuseMissingKeys
+	if force {
+		missing = models.AcceptMissingKeys
+	}
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, MissingKeys: missing, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
 		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On()})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
@@ -92,6 +97,10 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer) (err error) 
 	defer func() { err = errors.Join(err, closing("database", store.Close())) }()
 	if unlocked != nil { // after opening the store, whose error about a missing folder or permission is more specific
 		return unlocked
+	}
+
+	if err := backup.Sweep(ctx, cfg.UploadsDir(), store, log); err != nil {
+		log.Error("cannot remove what a killed command left", "error", err)
 	}
 
 	numbers := metrics.New(time.Now)

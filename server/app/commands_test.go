@@ -121,7 +121,7 @@ func TestDoctorCommand(t *testing.T) {
 	t.Setenv("TELEGRAM_API_URL", bot.URL)
 	bot.Hook("https://elsewhere.example/hook")
 	out, err = command(t, "doctor")
-	if err == nil || !strings.Contains(err.Error(), "1 of 11 checks failed") || !strings.Contains(out, "✗ Incoming messages  A webhook at elsewhere.example") {
+	if err == nil || !strings.Contains(err.Error(), "1 of 12 checks failed") || !strings.Contains(out, "✗ Incoming messages  A webhook at elsewhere.example") {
 		t.Errorf("%s\n%v", out, err)
 	}
 	t.Setenv("LC_ALL", "tr_TR.UTF-8")

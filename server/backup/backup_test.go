@@ -138,7 +138,7 @@ func TestRoundTripWhileServing(t *testing.T) {
 			t.Errorf("left behind: %v", left)
 		}
 
-		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, false); err != nil {
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := texts(t, to.Store, "1"); got != want {
@@ -182,7 +182,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 		}
 
 		to.upload(t, "image/mine.png", "mine")
-		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, false); !errors.Is(err, backup.ErrNotEmpty) {
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{}); !errors.Is(err, backup.ErrNotEmpty) {
 			t.Errorf("into a folder with files: %v", err)
 		}
 		last := say(t, to.Store, "b", "mine")
@@ -199,7 +199,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 				t.Errorf("%s: files: %s", what, got)
 			}
 		}
-		_, err = backup.Restore(t.Context(), file, to.Store, to.uploads, false)
+		_, err = backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{})
 		untouched("without --force", err)
 
 		broken := filepath.Join(t.TempDir(), "broken")
@@ -208,7 +208,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 			if err := os.WriteFile(broken, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := backup.Restore(t.Context(), broken, to.Store, to.uploads, true)
+			_, err := backup.Restore(t.Context(), broken, to.Store, to.uploads, backup.Options{Force: true})
 			untouched(what, err)
 		}
 		for _, part := range []int{0, 1, 2, 5, 9} {
@@ -252,7 +252,7 @@ func TestRestoreSparesWhatIsThere(t *testing.T) {
 			return content
 		}))
 
-		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, true); err != nil {
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		if a, b := texts(t, to.Store, "a"), texts(t, to.Store, "b"); a != "from the backup" || b != "" {
@@ -320,5 +320,67 @@ func TestFailedBackupLeavesTheOldOne(t *testing.T) {
 	entries, _ := os.ReadDir(filepath.Dir(file))
 	if err != nil || string(content) != "the one of yesterday" || len(entries) != 1 {
 		t.Errorf("%q, %d files, %v", content, len(entries), err)
+	}
+}
+
+// A backup holds every file that its messages refer to, even if conversations are deleted with their files while it runs.
+func TestFilesDeletedMeanwhileAreIncluded(t *testing.T) {
+	each(t, func(t *testing.T, dialect string) {
+		const count = 200
+		from, to := newPlace(t, dialect), newPlace(t, dialect)
+		name := func(i int) string { return fmt.Sprintf("images/picture%04d.png", i) }
+		for i := range count {
+			from.upload(t, name(i), strings.Repeat("picture", 2000))
+			_, err := from.AddUpload(t.Context(), models.Upload{URL: "/uploads/" + name(i), Kind: "image", Type: "image/png", Place: "local", Path: name(i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := models.NewMessage{ThreadID: fmt.Sprint(i), FileURL: "/uploads/" + name(i), ContentType: "image", SenderType: models.Visitor, OpenThread: &models.NewThread{}}
+			if _, err := from.AppendWait(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file := filepath.Join(t.TempDir(), "b.sohbet")
+		// The files vanish once the snapshot of the database is complete.
+		deleted := backup.AfterSnapshot(func() {
+			for i := range count / 2 {
+				if err := os.Remove(filepath.Join(from.uploads, name(2*i))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		r, err := backup.Write(t.Context(), file, from.Store, from.uploads)
+		deleted()
+		if err != nil || r.Files != count || r.Missing != 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(to.files(t), "=picture"); n != count {
+			t.Errorf("%d of %d files", n, count)
+		}
+		// What was missing before is told.
+		if r, err := backup.Write(t.Context(), file, from.Store, from.uploads); err != nil || r.Files != count/2 || r.Missing != count/2 {
+			t.Errorf("without them: %+v, %v", r, err)
+		}
+	})
+}
+
+// A file whose message was deleted before the snapshot is not in the backup.
+func TestDeletedFilesAreLeftOut(t *testing.T) {
+	p := newPlace(t, "sqlite")
+	say(t, p.Store, "a", "x")
+	p.upload(t, "images/gone.png", "picture")
+	file := filepath.Join(t.TempDir(), "b.sohbet")
+	deleted := backup.AfterSnapshot(func() {
+		if err := os.Remove(filepath.Join(p.uploads, "images/gone.png")); err != nil {
+			t.Error(err)
+		}
+	})
+	r, err := backup.Write(t.Context(), file, p.Store, p.uploads)
+	deleted()
+	if err != nil || r.Files != 0 || r.Missing != 0 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

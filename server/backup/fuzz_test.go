@@ -59,7 +59,7 @@ func FuzzUnpack(f *testing.F) {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = unpack(t.Context(), file, into, "sqlite") // an error is fine; the created files are checked
+		_, _ = unpack(t.Context(), file, into) // an error is fine; the created files are checked
 		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || path == file {
 				return err

@@ -78,7 +78,7 @@ func refused(t *testing.T, to place, what string, content []byte, says string) {
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := backup.Restore(t.Context(), file, to.Store, to.uploads, true)
+	_, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{Force: true})
 	if err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("%s: %v, want an error that says %q", what, err, says)
 	}
@@ -91,7 +91,12 @@ func refused(t *testing.T, to place, what string, content []byte, says string) {
 }
 
 func TestHostileDatabaseIsRefused(t *testing.T) {
-	whole, to := archive(t, "sqlite"), newPlace(t, "sqlite")
+	whole := archive(t, "sqlite")
+	each(t, func(t *testing.T, dialect string) { refuseDatabases(t, whole, newPlace(t, dialect)) })
+}
+
+func refuseDatabases(t *testing.T, whole []byte, to place) {
+	t.Helper()
 	outside := filepath.Join(t.TempDir(), "outside.db")
 	column := `id) SELECT id,username,phone_number,created_at,last_seen,external_id,id FROM dump.users; ` +
 		`ATTACH DATABASE '` + outside + `' AS evil; CREATE TABLE evil.t (x); INSERT INTO evil.t VALUES ('got out'); --`
@@ -116,7 +121,12 @@ func TestHostileDatabaseIsRefused(t *testing.T) {
 }
 
 func TestHostileDumpIsRefused(t *testing.T) {
-	whole, to := archive(t, "postgres"), newPlace(t, "postgres")
+	whole := archive(t, "postgres")
+	each(t, func(t *testing.T, dialect string) { refuseDumps(t, whole, newPlace(t, dialect)) })
+}
+
+func refuseDumps(t *testing.T, whole []byte, to place) {
+	t.Helper()
 	index := func(old, new string) []byte {
 		return rewrite(t, whole, func(h *tar.Header, content []byte) []byte {
 			if h.Name != "database/tables.json" {
@@ -134,6 +144,26 @@ func TestHostileDumpIsRefused(t *testing.T) {
 	refused(t, to, "a table of a later version", index(`"columns":{`, `"columns":{"moods":["id"],`), `"moods"`)
 	refused(t, to, "a number below zero", index(`"sequences":{"canned_replies":`, `"sequences":{"canned_replies":-`), "canned_replies")
 	refused(t, to, "a later migration", index(`"steps":[`, `"steps":["9999_later",`), "newer")
+	refused(t, to, "the table of migrations", index(`"columns":{`, `"columns":{"schema_migrations":["id"],`), `"schema_migrations"`)
+	table := func(change func(rows string) string) []byte {
+		return rewrite(t, whole, func(h *tar.Header, content []byte) []byte {
+			if h.Name != "database/threads" {
+				return content
+			}
+			return []byte(change(string(content)))
+		})
+	}
+	for what, change := range map[string]func(string) string{
+		"a row with a value too few":  func(rows string) string { return rows[strings.Index(rows, "\t")+1:] },
+		"a row with a value too many": func(rows string) string { return strings.TrimSuffix(rows, "\n") + "\t1\n" },
+		"a text for a number":         func(rows string) string { return strings.Replace(rows, "a\t1\t", "a\tx\t", 1) },
+		"an invalid time":             func(rows string) string { return strings.Replace(rows, "\t20", "\ttomorrow 20", 1) },
+		"a text that is not UTF-8":    func(rows string) string { return strings.Replace(rows, "Ada", "\xff", 1) },
+		"a row that ends early":       func(rows string) string { return rows[:len(rows)/2] },
+		"a reference to no row":       func(rows string) string { return strings.Replace(rows, "a\t1\t", "a\t99\t", 1) },
+	} {
+		refused(t, to, what, table(change), "")
+	}
 }
 
 func TestHostileArchiveIsRefused(t *testing.T) {
@@ -259,7 +289,7 @@ func TestOldArchiveIsSealed(t *testing.T) {
 		if err := os.WriteFile(file, whole, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, false); err != nil {
+		if _, err := backup.Restore(t.Context(), file, to.Store, to.uploads, backup.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if th, err := to.Thread(t.Context(), "a"); err != nil || th.PageURL != page {

@@ -22,8 +22,8 @@ const (
 
 // Program is what the command line needs from package app.
 type Program struct {
-	// Serve runs the server until ctx ends; it is called if no command is given.
-	Serve func(ctx context.Context, stdout, stderr io.Writer) error
+	// Serve runs the server until ctx ends; it is called if no command is given. force starts it although keys of the database are missing.
+	Serve func(ctx context.Context, stdout, stderr io.Writer, force bool) error
 	// Version is one line with version, commit and date.
 	Version string
 }
@@ -55,6 +55,7 @@ func Run(ctx context.Context, p Program, args []string, stdout, stderr io.Writer
 }
 
 func (p Program) root() *cobra.Command {
+	var force bool
 	root := &cobra.Command{
 		Use:   "sohbet",
 		Short: "Live chat for a website, in one program",
@@ -65,9 +66,10 @@ func (p Program) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.Serve(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+			return p.Serve(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), force)
 		},
 	}
+	root.Flags().BoolVar(&force, "force", false, "start although SECRET_KEY is not the key of the database; its texts cannot be read then")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{flagError(c, err)} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(p.version(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), compact(), logoutAll(), doctor())

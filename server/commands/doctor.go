@@ -144,6 +144,11 @@ func (v *examination) database(ctx context.Context, stderr io.Writer) {
 		v.found("origin", telegram.Warn, say("origin_found", "origin", refused.Origin, "host", refused.Host),
 			say("origin_cure", "origin", refused.Origin, "setting", refused.Setting()))
 	}
+	if err := store.MissingKeys(); err != nil {
+		v.found("key", telegram.Fail, err.Error(), "")
+	} else {
+		v.found("key", telegram.OK, say("key_good"), "")
+	}
 	v.result("clock", checks.Clock(opening, store))
 	good := say("database_good", "database", store.Dialect())
 	if store.Pooled() {
@@ -182,7 +187,7 @@ func (v *examination) open(ctx context.Context, log *slog.Logger) (*models.Store
 			}
 		}
 	}
-	return models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, Logger: log})
+	return models.Open(ctx, models.Options{URL: v.cfg.DatabaseURL, Keys: v.cfg.SecretKeys, MissingKeys: models.IgnoreMissingKeys, Logger: log})
 }
 
 // server queries the running server, which alone knows the state of its connections.

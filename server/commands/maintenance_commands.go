@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -23,8 +24,9 @@ import (
 	"sohbet/server/logging"
 )
 
-// withStore runs a command on the configured database; a server may run at the same time.
-func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error) (err error) {
+// withStore runs a command on the configured database; a server may run at the same time. missing says what to do if keys of the
+// database are missing.
+func withStore(c *cobra.Command, missing models.MissingKeys, command func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error) (err error) {
 	ctx := c.Context()
 	cfg, err := config.Load(".", os.LookupEnv)
 	if err != nil {
@@ -34,7 +36,7 @@ func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.C
 		return err
 	}
 	log := logging.New(c.ErrOrStderr(), cfg.LogLevel, cfg.LogFormat == "json")
-	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, Logger: log})
+	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, MissingKeys: missing, Logger: log})
 	if err != nil {
 		return fmt.Errorf(Text("database: %w"), err)
 	}
@@ -43,16 +45,31 @@ func withStore(c *cobra.Command, command func(ctx context.Context, cfg *config.C
 			err = errors.Join(err, fmt.Errorf(Text("close the database: %w"), closed))
 		}
 	}()
+	if err := backup.Sweep(ctx, cfg.UploadsDir(), store, log); err != nil {
+		log.Error("cannot remove what a killed command left", "error", err)
+	}
 	return command(ctx, cfg, store, log)
 }
 
+// warnOfMissingKeys is for commands that need no key, which may therefore run where a server started with --force does.
+func warnOfMissingKeys(store *models.Store, log *slog.Logger) {
+	if missing := store.MissingKeys(); missing != nil {
+		log.Warn(missing.Error())
+	}
+}
+
 func rekey() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	command := &cobra.Command{
 		Use: "rekey", Short: "Re-encrypt all texts with the first key of SECRET_KEY, so that the others can be removed",
 		Long: "Re-encrypt all texts with the first key of SECRET_KEY, so that the others can be removed. The server may run meanwhile.",
-		Args: exactly(0, "nothing more"), Example: "  SECRET_KEY=new,old sohbet rekey",
+		Args: exactly(0, "nothing but flags"), Example: "  SECRET_KEY=new,old sohbet rekey",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
+			missing := models.RefuseMissingKeys
+			if force {
+				missing = models.AcceptMissingKeys
+			}
+			return withStore(c, missing, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
 				j, err := jobs.Foreground(ctx, store, models.JobRekey, store.KeyID(), jobs.Rekey(store), showProgress(c, "texts checked"))
 				sum, derr := jobs.Decode[reencrypt.State](j)
 				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d texts checked, %d re-encrypted with the first of %d keys, %d that no key decrypts left unchanged\n"),
@@ -61,6 +78,8 @@ func rekey() *cobra.Command {
 			})
 		},
 	}
+	command.Flags().BoolVar(&force, "force", false, "give up the texts whose key is lost, so that the server starts without --force again")
+	return command
 }
 
 func logoutAll() *cobra.Command {
@@ -69,7 +88,8 @@ func logoutAll() *cobra.Command {
 		Long: "Sign all agents out, in every browser. The server may run meanwhile; it closes open consoles within seconds.",
 		Args: exactly(0, "nothing more"), Example: "  sohbet logout-all",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c, func(ctx context.Context, _ *config.Config, store *models.Store, log *slog.Logger) error {
+			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, _ *config.Config, store *models.Store, log *slog.Logger) error {
+				warnOfMissingKeys(store, log)
 				if err := store.EndAllSessions(ctx); err != nil {
 					return err
 				}
@@ -88,8 +108,15 @@ func backupCommand() *cobra.Command {
 			"keep the key (SECRET_KEY, or secret.key in the data folder) elsewhere.",
 		Args: exactly(1, "the name of one file"), Example: "  sohbet backup /backups/monday.sohbet",
 		RunE: func(c *cobra.Command, args []string) error {
-			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) error {
+			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
+				warnOfMissingKeys(store, log)
+				if err := backup.SweepFolder(filepath.Dir(args[0]), log); err != nil {
+					log.Error("cannot remove what a killed command left", "error", err)
+				}
 				r, err := backup.Write(ctx, args[0], store, cfg.UploadsDir())
+				if r.Missing > 0 && err == nil {
+					log.Warn("uploaded files that messages refer to are missing in the uploads folder, and so in the backup", "files", r.Missing)
+				}
 				return report(c, args[0], r, err,
 					"written; keep the key (SECRET_KEY or secret.key in the data folder) elsewhere: without it the messages cannot be read")
 			})
@@ -98,13 +125,14 @@ func backupCommand() *cobra.Command {
 }
 
 func restoreCommand() *cobra.Command {
-	var force bool
+	var o backup.Options
 	command := &cobra.Command{
 		Use: "restore FILE", Short: "Restore a backup",
-		Long: "Restore a backup into the configured database, SQLite or PostgreSQL. Stop the server first.",
+		Long: "Restore a backup of this or an older version into the configured database, SQLite or PostgreSQL, whichever it was made of.\n" +
+			"Stop the server first.",
 		Args: exactly(1, "the name of one file"), Example: "  sohbet restore /backups/monday.sohbet\n  sohbet restore --force /backups/monday.sohbet",
 		RunE: func(c *cobra.Command, args []string) error {
-			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) (err error) {
+			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) (err error) {
 				held, err := lock.Take(cfg.LockFiles()...) // a running server would continue with its cached data
 				if err != nil && !errors.Is(err, lock.ErrUnsupported) {
 					return err
@@ -112,12 +140,13 @@ func restoreCommand() *cobra.Command {
 				if held != nil {
 					defer func() { err = errors.Join(err, held.Close()) }()
 				}
-				r, err := backup.Restore(ctx, args[0], store, cfg.UploadsDir(), force)
+				r, err := backup.Restore(ctx, args[0], store, cfg.UploadsDir(), o)
 				return report(c, args[0], r, err, "restored")
 			})
 		},
 	}
-	command.Flags().BoolVar(&force, "force", false, "replace existing data")
+	command.Flags().BoolVar(&o.Force, "force", false, "replace existing data")
+	command.Flags().BoolVar(&o.Unreadable, "unreadable", false, "restore although SECRET_KEY is not the key of the backup; its texts cannot be read then")
 	return command
 }
 
@@ -140,7 +169,8 @@ func prune() *cobra.Command {
 			if days < 0 {
 				return usageError{errors.New(Text("--days takes a number of days, 0 to keep messages of any age"))}
 			}
-			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
+			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
+				warnOfMissingKeys(store, log)
 				if !c.Flags().Changed("days") {
 					days = cfg.RetentionDays
 				}
@@ -164,7 +194,7 @@ func compact() *cobra.Command {
 			"earlier version created is rewritten as a whole once, for which the server must be stopped.",
 		Args: exactly(0, "nothing more"), Example: "  sohbet compact",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) (err error) {
+			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, _ *slog.Logger) (err error) {
 				held, locked := lock.Take(cfg.LockFiles()...) // held by a running server
 				if held != nil {
 					defer func() { err = errors.Join(err, held.Close()) }()

@@ -311,7 +311,7 @@ func TestSecretKeyIsMadeOnceAndKeptPrivate(t *testing.T) {
 	if _, err = c.Prepare(); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a broken key file should stop the start, got %v", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(c.DataDir, ".secret-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(c.DataDir, ".sohbet-secret-*")); len(left) > 0 {
 		t.Errorf("temporary files left: %v", left)
 	}
 }

@@ -68,7 +68,7 @@ func makeSecret(path string) (created bool, err error) {
 	if _, err := rand.Read(key); err != nil {
 		return false, fmt.Errorf("secret key: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*") // CreateTemp uses mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), ".sohbet-secret-*") // CreateTemp uses mode 0600
 	if err != nil {
 		return false, fmt.Errorf("secret key: %w", err)
 	}
