@@ -108,6 +108,10 @@ func postgresValue(value any, kind string) (any, error) {
 		value = string(text)
 	}
 	switch v := value.(type) {
+	case int64:
+		if kind == "boolean" {
+			return v != 0, nil
+		}
 	case time.Time:
 		return v.UTC(), nil
 	case string:

@@ -194,6 +194,14 @@ func copiedValue(field, kind string) (any, error) {
 			return nil, errors.New("a value that is not a number")
 		}
 		return n, nil
+	case kind == "boolean":
+		switch text {
+		case "t":
+			return int64(1), nil
+		case "f":
+			return int64(0), nil
+		}
+		return nil, errors.New("a value that is not a boolean")
 	case kind == "timestamp":
 		at, err := time.Parse("2006-01-02 15:04:05.999999", text)
 		if err != nil {
