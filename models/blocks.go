@@ -102,7 +102,7 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 		}
 		return markChanged(tx, stateBlocks)
 	})
-	s.cache.changed(threadID)
+	s.settled(threadID, err)
 	if err != nil {
 		return Block{}, s.failed("block a visitor", err)
 	}
@@ -121,7 +121,7 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 		}
 		return markChanged(tx, stateBlocks)
 	})
-	s.cache.changed(threadID)
+	s.settled(threadID, err)
 	if err != nil {
 		return s.failed("unblock a visitor", err)
 	}

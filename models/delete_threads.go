@@ -30,7 +30,7 @@ func (s *Store) StartClear(ctx context.Context, id string) (j Job, err error) {
 		j.Hidden = h
 		return err
 	})
-	s.changed([]string{id})
+	s.settled(id, err)
 	return s.started(j, "clear a thread", err)
 }
 
@@ -53,7 +53,7 @@ func (s *Store) StartDelete(ctx context.Context, id string) (j Job, err error) {
 		j.Hidden = Hidden{until, rows[0].Rev + 1}
 		return err
 	})
-	s.changed([]string{id})
+	s.settled(id, err)
 	s.activity.forget(id)
 	return s.started(j, "delete a thread", err)
 }

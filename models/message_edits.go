@@ -49,7 +49,7 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 		queued = []OutboxRow{{Channel: ChannelTelegram, ThreadID: threadID, MessageID: id, Kind: OutboxEdit, CreatedAt: at}}
 		return tx.Create(&queued).Error
 	})
-	s.cache.changed(threadID)
+	s.settled(threadID, err)
 	if err != nil {
 		return Message{}, s.failed("edit a message", err)
 	}

@@ -30,7 +30,7 @@ func (s *Store) SetReaction(ctx context.Context, threadID string, id int64, reac
 		}
 		return tx.Model(&Message{}).Where("id = ?", id).Updates(map[string]any{"reaction": reaction, "rev": m.Rev}).Error
 	})
-	s.cache.changed(threadID)
+	s.settled(threadID, err)
 	if err != nil {
 		return Message{}, s.failed("store a reaction", err)
 	}

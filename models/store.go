@@ -80,6 +80,7 @@ type Store struct {
 	checkpointed atomic.Int64 // when, in ns
 	expiring     *pace        // of Expire
 	futureLeases futureLeases
+	onUnclear    atomic.Pointer[func(threads ...string)]
 
 	missingKeys error // a *keycheck.Error, or nil
 

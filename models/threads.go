@@ -130,7 +130,7 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 		}
 		return tx.Model(&User{}).Where("id = ?", row.UserID).Update("phone_number", *p.PhoneNumber).Error
 	})
-	s.cache.changed(id)
+	s.settled(id, err)
 	if err != nil {
 		return Thread{}, s.failed("update a thread", err)
 	}

@@ -171,7 +171,7 @@ func (w batchHandler) Commit(jobs []*job) ([]outcome, error) {
 	finished = true
 	if err := tx.Commit().Error; err != nil {
 		for id := range t.rows {
-			w.store.cache.changed(id)
+			w.store.settled(id, err)
 		}
 		return nil, fmt.Errorf("%w: %w", dberror.ErrUnclear, err)
 	}

@@ -17,15 +17,18 @@ const bare = ({ status, unread_count, waiting_since, blocked, display_name, rati
 // Messages holds the messages of one conversation, as a page does.
 class Messages {
   byID = new Map();
+  early = new Map(); // edited messages that are unknown
   clearedTo = 0;
 
   take(m) {
     if (m.id <= this.clearedTo) return;
+    const edited = this.early.get(m.id);
+    if ((edited?.rev ?? 0) > (m.rev ?? 0)) m = edited;
     const known = this.byID.get(m.id);
     if (!known || (m.rev ?? 0) >= (known.rev ?? 0)) this.byID.set(m.id, m);
   }
 
-  edit(m) { if (this.byID.has(m.id)) this.take(m); }
+  edit(m) { if (this.byID.has(m.id)) this.take(m); else this.early.set(m.id, m); }
   cleared(last) { this.clearedTo = Math.max(this.clearedTo, last); for (const id of this.byID.keys()) if (id <= last) this.byID.delete(id); }
   deleted(ids) { for (const id of ids) this.byID.delete(id); }
 

@@ -206,7 +206,7 @@ for (const [name, transport, database] of variants) {
       agent.clear();
       await visitor.ok("read", { thread_id: visitor.thread, last_id: answer.message.id });
       const received = await agent.next("read", (r) => r.thread_id === visitor.thread);
-      assert.deepEqual(received, { thread_id: visitor.thread, last_id: answer.message.id, reader: "visitor" });
+      includes(received, { thread_id: visitor.thread, last_id: answer.message.id, reader: "visitor" });
       await visitor.none("read");
     });
 

@@ -131,6 +131,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	})
 	events = &handlers.Sockets{Chat: service, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
 	events.Attach(sockets)
+	store.OnUnclear(service.Recheck)
 	store.OnSessionsEnded(events.SessionsEnded)
 	store.SetInvalidator(p.broker)
 	p.broker.Register(numbers)
@@ -151,6 +152,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		work.Run,
 		service.RunRetention,
 		service.WatchTeam,
+		service.RunRechecks,
 		pusher.Run,
 		files.Run,
 		sessions.Run,

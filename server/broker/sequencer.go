@@ -60,6 +60,9 @@ type line struct {
 	busy   bool // gaps are being read from the database
 }
 
+// gap reports whether messages may be missing that were stored before the ones that arrived, or before other events.
+func (l *line) gap() bool { return len(l.held) > 0 || l.busy || l.target > l.last }
+
 // newSequencer returns a sequencer for messages newer than floor.
 func newSequencer(ctx context.Context, floor int64, local Local, up func() bool, deliver func(*Delivery), log *slog.Logger) *sequencer {
 	q := &sequencer{deliver: deliver, local: local, up: up, log: log, ctx: ctx, slots: make(chan struct{}, backfills), seed: maphash.MakeSeed()}
@@ -110,7 +113,7 @@ func (q *sequencer) take(d *Delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.ID == 0 {
-		if l := s.lines[d.Thread]; l != nil && len(l.held) > 0 && !d.Volatile && len(l.behind) < maxHeld {
+		if l := s.lines[d.Thread]; l != nil && l.gap() && !d.Volatile && len(l.behind) < maxHeld {
 			l.behind = append(l.behind, d)
 			return
 		}
@@ -193,10 +196,12 @@ func (q *sequencer) drain(s *shard, l *line) {
 		}
 		q.next(s, l, d)
 	}
-	if len(l.held) > 0 {
+	if len(l.held) == 0 {
+		l.held = nil
+	}
+	if l.gap() {
 		return
 	}
-	l.held = nil
 	for _, d := range l.behind {
 		q.deliver(d)
 	}

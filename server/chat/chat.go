@@ -119,6 +119,7 @@ type Service struct {
 	accepted         atomic.Uint64
 	team             team
 	counts           counts
+	rechecks         rechecks
 	publishedStorage string        // the storage status last sent to agents at this process; used only by [Service.WatchTeam]
 	awayChanged      signal.Signal // signals that the away setting may have changed
 }
@@ -137,6 +138,7 @@ func New(o Options) *Service {
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
 	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
+	s.rechecks = rechecks{threads: make(map[string]struct{}), wake: signal.New()}
 	s.team.hours = o.Hours
 	s.team.replyTime.Store(-1)
 	s.team.published = s.Team()

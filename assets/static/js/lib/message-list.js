@@ -23,6 +23,8 @@ export class MessageList extends FollowEnd {
   #readTo = 0;
   #deliveredTo = 0;
   #clearedTo = 0;
+  /** Edited messages that are not loaded: what is being loaded may be older. @type {Map<number, Protocol.Message>} */
+  #early = new Map();
   #tools;
   /** @type {Map<string, Inserted>} */
   #inserted = new Map();
@@ -62,6 +64,7 @@ export class MessageList extends FollowEnd {
     this.#readTo = 0;
     this.#deliveredTo = 0;
     this.#clearedTo = 0;
+    this.#early.clear();
     this.#inserted.clear();
     this.restart();
   }
@@ -177,6 +180,7 @@ export class MessageList extends FollowEnd {
   edit(message) {
     const known = this.#find(message.id, '');
     if (known) this.#edit(known, message);
+    else this.#early.set(message.id, message);
   }
 
   /** @param {Entry} known @param {Protocol.Message} message */
@@ -295,6 +299,8 @@ export class MessageList extends FollowEnd {
   /** @param {Protocol.Message} message @param {boolean} lively @returns {boolean} whether the message is new */
   #take(message, lively) {
     if (message.id <= this.#clearedTo) return false;
+    const edited = this.#early.get(message.id);
+    if (edited && (edited.rev ?? 0) > (message.rev ?? 0)) message = edited;
     const own = this.#own.has(message.sender_type);
     const entry = entryOf(message, own, own ? this.#reached(message.id) : '');
     const known = this.#find(entry.id, entry.clientID);
