@@ -212,7 +212,6 @@ describe("a process that alone has lost Redis", () => {
     await agent.ok("set_status", { thread_id, status: "closed" });
     assert.deepEqual(await visitor.next("message"), answer, "messages arrive without Redis");
     await visitor.none("read");
-    await visitor.none("thread_status");
     gate.open();
     for (const client of [visitor, console]) await client.next("resync", () => true, 30_000);
     const now = await visitor.ok("rejoin", { thread_id });

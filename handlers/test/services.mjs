@@ -77,6 +77,7 @@ export class Gate {
   #closed = false;
   #frozen = false;
   #delay = 0;
+  #late = new WeakMap(); // socket → what is delayed
 
   // start opens a gate to the address of a URL; gate.url is the URL through the gate.
   static async start(to) {
@@ -99,9 +100,16 @@ export class Gate {
     return gate;
   }
 
+  // #pass keeps the order when the delay changes.
   #pass(data, to) {
-    if (this.#delay) setTimeout(() => to.write(data), this.#delay);
-    else to.write(data);
+    const late = this.#late.get(to) ?? [];
+    if (!this.#delay && !late.length) {
+      to.write(data);
+      return;
+    }
+    this.#late.set(to, late);
+    late.push(data);
+    setTimeout(() => to.write(late.shift()), this.#delay);
   }
 
   // slow delays everything by this many ms, in both directions.

@@ -109,7 +109,6 @@ func (s *Service) repeated(a Actor, r models.Appended, m Message, then func()) {
 	p := announcement(r.Message, -1, m, r.Thread)
 	p.Except, p.Then = a.SocketID, then
 	s.publisher.Publish(p)
-	s.publishStatus(r.Thread)
 }
 
 func (s *Service) notSaved(ctx context.Context, err error) error {
