@@ -3,9 +3,8 @@
 // shows equals the database. SOHBET_AGREEMENT_ROUNDS sets how often each failure is tried (1).
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { cluster, sleep, start } from "./harness.mjs";
+import { cluster, postgres, sleep, start } from "./harness.mjs";
 import { Gate } from "./services.mjs";
-import { postgres } from "./harness.mjs";
 
 const ROUNDS = Number(process.env.SOHBET_AGREEMENT_ROUNDS ?? 1);
 const SETTLE = 20_000; // maximum ms until all agree
@@ -118,7 +117,10 @@ class Console {
   async load(all = false) {
     const before = new Map([...this.rows].map(([id, row]) => [id, row.rev]));
     const rows = await this.list().catch(() => null);
-    if (!rows) return void setTimeout(() => this.load(all), 200);
+    if (!rows) {
+      if (this.client.socket.connected) setTimeout(() => this.load(all), 200);
+      return;
+    }
     const ids = new Set(rows.map((r) => r.id));
     for (const [id, rev] of before) if (!ids.has(id) && this.rows.get(id)?.rev === rev) this.rows.delete(id);
     for (const row of rows) this.#row(row);
@@ -140,11 +142,14 @@ class Visitor {
     v.client = await server.connect(websocket);
     const on = (event, act) => v.client.socket.on(event, (p) => { if ((p.thread_id ?? v.thread) === v.thread) act(p); });
     on("thread_status", (p) => { if (p.rev >= v.status.rev) v.status = p; });
-    on("thread_blocked", (p) => { if (p.rev >= v.blocked.rev) v.blocked = p; });
+    on("thread_blocked", (p) => { if (!p.rev || p.rev >= v.blocked.rev) v.blocked = p; });
     for (const event of ["message", "message_from_admin"]) on(event, (m) => v.messages.take(m));
     on("message_edited", (m) => v.messages.edit(m));
     on("messages_deleted", ({ ids }) => v.messages.deleted(ids));
-    on("thread_cleared", ({ last_id }) => v.messages.cleared(last_id));
+    on("thread_cleared", ({ last_id, kept, rev }) => {
+      v.messages.cleared(last_id);
+      if (!kept && rev > v.status.rev) v.status = { rev, status: "active" }; // the next message creates it again
+    });
     on("resync", () => setTimeout(() => v.refetch(), Math.random() * 500));
     const ack = await v.client.ok("join", { display_name: name });
     v.thread = ack.thread_id;
