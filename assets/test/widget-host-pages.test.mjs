@@ -97,7 +97,7 @@ test('a frame that loads after the timeout is shown', async () => {
   expectError('does not answer');
   go();
   await chat(page).locator('#name').waitFor();
-  assert.ok(await page.getByText('Sohbet yüklenemedi.').isHidden());
+  await page.getByText('Sohbet yüklenemedi.').waitFor({ state: 'hidden' });
 });
 
 test('the button is added only after the page has loaded', async () => {

@@ -88,7 +88,7 @@ func breakFiles(t *testing.T) {
 		t.Fatalf("make the folder read-only: %v", err)
 	}
 	agree(t, d.dir, database, p, "disk", "folder_readonly")
-	if err := syscall.Unmount(d.dir, 0); err != nil {
+	if err := syscall.Unmount(d.dir, syscall.MNT_DETACH); err != nil {
 		t.Fatal(err)
 	}
 	becomes(t, p, "disk", "ok")
