@@ -260,6 +260,7 @@ func TestOldArchiveIsSealed(t *testing.T) {
 				"DELETE FROM schema_migrations WHERE id = 'sealing_1_pages'", "UPDATE threads SET page_url = '"+page+"'")
 		} else {
 			at := 0 // the column index of page_url
+			var sealed [2]int
 			whole = rewrite(t, whole, func(h *tar.Header, content []byte) []byte {
 				switch h.Name {
 				case "database/tables.json":
@@ -270,7 +271,11 @@ func TestOldArchiveIsSealed(t *testing.T) {
 					columns := index["columns"].(map[string]any)
 					threads, canned := columns["threads"].([]any), columns["canned_replies"].([]any)
 					at = slices.Index(threads, any("page_url"))
-					columns["threads"], columns["canned_replies"] = threads[:len(threads)-2], canned[:len(canned)-1]
+					for i, name := range []any{"sealed_page_url", "sealed_page_title"} {
+						sealed[i] = slices.Index(threads, name)
+						threads = slices.Delete(threads, sealed[i], sealed[i]+1)
+					}
+					columns["threads"], columns["canned_replies"] = threads, canned[:len(canned)-1]
 					index["steps"] = slices.DeleteFunc(index["steps"].([]any), func(step any) bool { return step == "sealing_1_pages" })
 					content, err := json.Marshal(index)
 					if err != nil {
@@ -280,7 +285,10 @@ func TestOldArchiveIsSealed(t *testing.T) {
 				case "database/threads":
 					fields := strings.Split(strings.TrimSuffix(string(content), "\n"), "\t")
 					fields[at] = page
-					return []byte(strings.Join(fields[:len(fields)-2], "\t") + "\n")
+					for _, i := range sealed {
+						fields = slices.Delete(fields, i, i+1)
+					}
+					return []byte(strings.Join(fields, "\t") + "\n")
 				}
 				return content
 			})
