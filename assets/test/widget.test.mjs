@@ -541,7 +541,7 @@ test('the server below a path of another site: widget, chat page, console', asyn
     const own = await context.newPage();
     await own.goto('?lang=tr');
     await own.locator('.welcome .themes a[href="?theme=dark"]').click();
-    assert.equal((await context.cookies()).find(({ name }) => name === 'theme').path, '/chat/');
+    await eventually(async () => assert.equal((await context.cookies()).find(({ name }) => name === 'theme')?.path, '/chat/'));
     assert.equal(await own.evaluate(async () => (await navigator.serviceWorker.ready).scope), `${below.url}/chat/`);
     await own.locator('#pick').setInputFiles({ name: 'fincan.png', mimeType: 'image/png', buffer: readFileSync(new URL('../../docs/pictures/phone.png', import.meta.url)) });
     await own.locator('#tray li').waitFor();

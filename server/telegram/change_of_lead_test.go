@@ -25,6 +25,7 @@ func TestWhatTelegramConfirmedIsNotSentAgain(t *testing.T) {
 			so := storetest.Options(t, "postgres")
 			so.Telegram = true
 			bot := telegramtest.New(t, telegramtest.Forum())
+			bot.Allow("terminated by other getUpdates") // both poll for a moment
 			first := newEnvOn(t, bot, storetest.Reopen(t, so))
 			first.until("a leader", func() bool { return first.bridge.Health(t.Context()).Leading })
 			second := newEnvOn(t, bot, storetest.Reopen(t, so))
@@ -55,6 +56,7 @@ func TestATopicCreatedWhileTheLeadIsLostIsUsed(t *testing.T) {
 	so := storetest.Options(t, "postgres")
 	so.Telegram = true
 	bot := telegramtest.New(t, telegramtest.Forum())
+	bot.Allow("terminated by other getUpdates") // both poll for a moment
 	first := newEnvOn(t, bot, storetest.Reopen(t, so))
 	first.until("a leader", func() bool { return first.bridge.Health(t.Context()).Leading })
 	second := newEnvOn(t, bot, storetest.Reopen(t, so))
