@@ -233,9 +233,13 @@ func (d *dest) serve(ctx context.Context, k *key, slot *Slot) {
 		return
 	case !k.known && rows[0].DueAt != nil && rows[0].DueAt.After(now): // postponed by another process, or its delivery may be in progress
 		due := *rows[0].DueAt
-		if soon := now.Add(markEvery); due.After(soon) {
+		soon := now.Add(markEvery)
+		switch {
+		case due.After(now.Add(2 * backoffRow)): // no process waits that long: the clock was set back
+			due, k.known = now.Add(backoffRow), true
+		case due.After(soon):
 			due = soon
-		} else {
+		default:
 			k.known = true
 		}
 		d.settle(k, func() { d.wait(k, due, false) })
