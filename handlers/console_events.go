@@ -17,8 +17,8 @@ func (p *peer) adminJoin(ctx context.Context, agent chat.Actor, _ noPayload, e r
 	p.socket.SetSide(publish.AgentSide)
 	p.socket.Join(publish.AgentsRoom)
 	jobs, err := p.h.Chat.Jobs(ctx, agent)
-	if err != nil {
-		return err
+	if err != nil { // agents work without the progress of jobs, also while the database is unavailable
+		jobs = []chat.JobView{}
 	}
 	team := p.h.Chat.Team()
 	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build(), "jobs": jobs})

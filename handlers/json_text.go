@@ -99,7 +99,7 @@ func (s *faultScanner) scan() {
 		case '"':
 			end := s.text(i + 1)
 			if top >= 0 && s.path[top].key {
-				s.path[top].key, s.path[top].name = false, string(s.raw[i+1:end])
+				s.path[top].key, s.path[top].name = false, string(s.raw[i+1:min(end, i+1+maxName)])
 			}
 			i = end
 		}
@@ -184,5 +184,8 @@ func (s *faultScanner) note(f textFault, i, size int) {
 	copy(s.clean[i:i+size], `\t    `)
 }
 
-// maxFaults bounds the fields that are named; a payload has fewer.
-const maxFaults = 32
+// maxFaults bounds the fields that are named, and maxName their length in bytes; a payload has fewer, and shorter ones.
+const (
+	maxFaults = 32
+	maxName   = 64
+)

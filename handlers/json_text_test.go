@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -146,5 +147,20 @@ func BenchmarkDecodeMessage(b *testing.B) {
 		if _, err := decodePayload[messagePayload](e); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A long name of a field is neither repeated in the answer nor copied for each fault in it.
+func TestLongNamesAreCut(t *testing.T) {
+	raw := []byte(`{"` + strings.Repeat("x", 200_000) + `":{` + strings.Repeat(`"a":"\u0000",`, 20_000) + `"b":1}}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	faults, _ := jsonFaults(raw)
+	runtime.ReadMemStats(&after)
+	if len(faults) != 1 || len(faults[0].field) > 2*maxName+1 {
+		t.Errorf("%d faults", len(faults))
+	}
+	if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 64<<20 { // with the whole name it would be 8 GB
+		t.Errorf("%d bytes were allocated for %d", bytes, len(raw))
 	}
 }

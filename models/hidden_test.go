@@ -258,7 +258,7 @@ func TestClaimJob(t *testing.T) {
 		if same, err := s.StartJob(ctx, models.JobPrune, "30"); err != nil || same.ID != first.ID {
 			t.Errorf("twice: %+v, %v", same, err)
 		}
-		if _, err := s.StartJob(ctx, models.JobRekey, "another key"); err != nil { // nobody here can do it
+		if _, err := s.StartJob(ctx, models.JobRekey, "another key"); err != nil { // only a process with that key can do it
 			t.Fatal(err)
 		}
 		got, err := claim("server a", "server ")

@@ -38,7 +38,7 @@ class Console {
     if (!online && known?.online) this.offline.push(thread);
   }
 
-  // wrong lists the visitors whom it shows wrongly.
+  // wrong returns the visitors whose state it shows incorrectly.
   wrong(visitors) { return visitors.filter((v) => Boolean(this.states.get(v.thread)?.online) !== v.online); }
 }
 
@@ -185,7 +185,7 @@ describe("presence", { concurrency: true }, () => {
         await moved.move(b);
         gone.leave();
         for (const end = Date.now() + 30_000; ![first, second].every((c) => c.offline.includes(gone.thread)); await sleep(50)) {
-          assert.ok(Date.now() < end, "nobody noticed that the process is frozen");
+          assert.ok(Date.now() < end, "the others did not notice that the process is frozen");
         }
       } finally {
         frozen.child.kill("SIGCONT");
@@ -205,7 +205,7 @@ describe("presence", { concurrency: true }, () => {
 
   });
 
-  describe("when everybody reconnects", () => {
+  describe("when all visitors reconnect at once", () => {
     let servers;
     before(async () => { servers = await cluster(3); });
     after(() => Promise.all(servers.map((s) => s.stop())));

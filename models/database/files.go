@@ -55,7 +55,7 @@ func (db *DB) FilesGone() error {
 }
 
 // LiveFilesGone reports that files of an SQLite database that another process has open were deleted. Opening the database would then make
-// new ones, beside those of the other process.
+// new ones, while the other process still uses the old ones.
 func LiveFilesGone(path string) error {
 	gone := func(name string) bool {
 		_, err := os.Stat(name)

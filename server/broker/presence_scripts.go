@@ -8,7 +8,7 @@ import (
 )
 
 // A visitor is online while any registered process has them in its set. Each script changes that state for some visitors and numbers the
-// change, in one step, so that whoever knows two states of a visitor knows which is newer. All processes of one database use one key for
+// change atomically, so that of two states of a visitor the newer one is known. All processes of one database use one key for
 // the number; if Redis lost it, it goes on above the time and above the highest number that the calling process has seen.
 const nextVersion = `
 local function version(key, floor)

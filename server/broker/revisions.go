@@ -9,7 +9,7 @@ import (
 
 // maxRevisions is the number of threads of a shard whose revisions are remembered. When it is reached, they are forgotten: a state may
 // then be delivered after a newer one, which clients detect by its revision.
-const maxRevisions = 100_000 / shardCount
+const maxRevisions = 20_000 / shardCount
 
 // revisions delivers the states of each thread in the order of their revisions: a state is dropped if a newer one has been delivered.
 // Several processes, and several goroutines of one, publish states in an order that may differ from the order of the changes.

@@ -51,7 +51,7 @@ type Publication struct {
 	// ids, and each of them once, whichever processes accepted them.
 	MessageID, Follows int64
 	// Presence is the version of the change if the publication announces that the thread's visitor is online, negative for offline.
-	// Whoever learned of a newer change ignores it.
+	// It is ignored where a newer change is known.
 	Presence int64
 	// Then is called once when the events have been queued for the sockets of this process; may be nil. It must not block.
 	Then func()

@@ -44,7 +44,7 @@ type Options struct {
 	Work  map[string]Work // by kind
 	// Lanes are kinds of jobs; those of one lane are done one after the other.
 	Lanes [][]string
-	// Publish shows the progress of a job that takes longer than a moment; nil = nobody.
+	// Publish shows the progress of a job that takes longer than [models.JobHeartbeat]; nil = not shown.
 	Publish func(models.Job)
 	Log     *slog.Logger
 }

@@ -22,13 +22,7 @@ func TestWhatTelegramConfirmedIsNotSentAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			so := storetest.Options(t, "postgres")
-			so.Telegram = true
-			bot := telegramtest.New(t, telegramtest.Forum())
-			bot.Allow("terminated by other getUpdates") // both poll for a moment
-			first := newEnvOn(t, bot, storetest.Reopen(t, so))
-			first.until("a leader", func() bool { return first.bridge.Health(t.Context()).Leading })
-			second := newEnvOn(t, bot, storetest.Reopen(t, so))
+			bot, first, second := twoProcesses(t)
 			ayse, a := first.visitor("Ayşe")
 			first.write(ayse, a, "one")
 			topic := first.sent(1)[0].Topic
@@ -53,13 +47,7 @@ func TestWhatTelegramConfirmedIsNotSentAgain(t *testing.T) {
 
 // TestATopicCreatedWhileTheLeadIsLostIsUsed loses the lead while Telegram creates a topic.
 func TestATopicCreatedWhileTheLeadIsLostIsUsed(t *testing.T) {
-	so := storetest.Options(t, "postgres")
-	so.Telegram = true
-	bot := telegramtest.New(t, telegramtest.Forum())
-	bot.Allow("terminated by other getUpdates") // both poll for a moment
-	first := newEnvOn(t, bot, storetest.Reopen(t, so))
-	first.until("a leader", func() bool { return first.bridge.Health(t.Context()).Leading })
-	second := newEnvOn(t, bot, storetest.Reopen(t, so))
+	bot, first, second := twoProcesses(t)
 	bot.Script(telegramtest.Fault{Method: "createForumTopic", Performed: true, Delay: 3500 * time.Millisecond})
 	ayse, a := first.visitor("Ayşe")
 	first.write(ayse, a, "one")
@@ -74,4 +62,16 @@ func TestATopicCreatedWhileTheLeadIsLostIsUsed(t *testing.T) {
 	if sent := bot.Sent(); len(sent) != 1 {
 		t.Errorf("sent %+v", sent)
 	}
+}
+
+// twoProcesses returns two processes of one bot and database. The first has the lead.
+func twoProcesses(t *testing.T) (bot *telegramtest.Server, first, second *bridgeEnv) {
+	t.Helper()
+	so := storetest.Options(t, "postgres")
+	so.Telegram = true
+	bot = telegramtest.New(t, telegramtest.Forum())
+	bot.Allow("terminated by other getUpdates") // both poll for a moment
+	first = newEnvOn(t, bot, storetest.Reopen(t, so))
+	first.until("a leader", func() bool { return first.bridge.Health(t.Context()).Leading })
+	return bot, first, newEnvOn(t, bot, storetest.Reopen(t, so))
 }

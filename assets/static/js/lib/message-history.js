@@ -57,11 +57,13 @@ export class MessageHistory {
       if (!page) return;
       this.#messageList.setOlder(page.has_more);
     } else {
-      // Deletion begins with the oldest messages.
-      const { messages: [oldest] } = await this.#connection.request('history', { thread_id: thread, after_id: 0, limit: 1 });
-      if (thread !== this.#thread) return;
-      this.#messageList.dropBetween(0, oldest ? oldest.id - 1 : this.#upTo, []);
-      for (let after = this.#messageList.idBefore(this.#upTo, AGAIN), more = true; more;) {
+      const from = this.#messageList.idBefore(this.#upTo, AGAIN);
+      if (this.#messageList.firstID <= from) { // some are not loaded again; deletion begins with the oldest
+        const { messages: [oldest] } = await this.#connection.request('history', { thread_id: thread, after_id: 0, limit: 1 });
+        if (thread !== this.#thread) return;
+        this.#messageList.dropBetween(0, oldest ? oldest.id - 1 : this.#upTo, []);
+      }
+      for (let after = from, more = true; more;) {
         const page = await this.#ask(thread, { after_id: after, limit: MOST });
         if (!page) return;
         const ids = page.messages.map(({ id }) => id);

@@ -11,6 +11,7 @@ import { dayKey } from './format-time.js';
 /** @import { Item, Outbox } from './outbox.js' */
 
 const ANNOUNCED = 280;
+const EARLY = 50; // edits kept of messages that are not loaded
 
 /** @typedef {{after: number, order?: number, at: Date, draw: () => HTMLElement}} Inserted */
 
@@ -180,7 +181,7 @@ export class MessageList extends FollowEnd {
   edit(message) {
     const known = this.#find(message.id, '');
     if (known) this.#edit(known, message);
-    else this.#early.set(message.id, message);
+    else if (this.#early.size < EARLY) this.#early.set(message.id, message);
   }
 
   /** @param {Entry} known @param {Protocol.Message} message */
