@@ -78,11 +78,14 @@ async function agree(t, consoles, visitors, since = Date.now()) {
   const due = Math.max(since, ...visitors.map((v) => v.client ? 0 : v.left + ABSENT));
   let wrong;
   const look = () => { wrong = consoles.map((c) => c.wrong(visitors).length); return wrong.every((n) => n === 0); };
+  const details = () => JSON.stringify(consoles.map((c) => c.wrong(visitors).map((v) => ({
+    thread: v.thread, online: v.online, at: v.server.url, away: v.away, shown: c.states.get(v.thread), by: c.server.url,
+  })))).slice(0, 4000);
   for (const end = Date.now() + 15_000; !look() && Date.now() < end; await sleep(20));
   t.diagnostic(`wrong on the consoles: ${wrong} of ${visitors.length}, ${Date.now() - due} ms after the end`);
-  assert.ok(look(), `wrong on the consoles: ${wrong}`);
+  assert.ok(look(), `wrong on the consoles: ${wrong}; ${details()}`);
   await sleep(300);
-  assert.ok(look(), `wrong again: ${wrong}`);
+  assert.ok(look(), `wrong again: ${wrong}; ${details()}`);
   for (const console of consoles) {
     const online = new Map((await console.list()).map((row) => [row.id, row.online]));
     for (const v of visitors) assert.equal(online.get(v.thread) ?? v.online, v.online, "the list");
@@ -128,6 +131,21 @@ describe("presence", { concurrency: true }, () => {
       await agree(t, consoles, visitors);
       for (const console of consoles) assert.deepEqual(console.offline, []);
       for (const v of visitors) v.leave();
+    });
+
+    it("is right when a visitor whose arrival a process missed moves to it before it has compared its state", async (t) => {
+      const first = servers[0], alone = servers.at(-1);
+      const consoles = await opened(servers);
+      gates[1].close();
+      await redis(alone, "warning");
+      const visitor = await Visitor.join(first, true);
+      gates[1].slow(300);
+      gates[1].open();
+      await redis(alone, "ok");
+      await visitor.move(alone);
+      gates[1].slow(0);
+      await agree(t, consoles, [visitor]);
+      visitor.leave();
     });
 
     it("is right again after one was cut off, and for the other nothing passed and its old connections stay dead", async (t) => {

@@ -136,9 +136,10 @@ func (r *Redis) visitorHere(visitor string) (thread string, connected bool) {
 
 // verify reads the state of visitors and tells the clients of this process what they do not know, only of those who are online or of all.
 func (r *Redis) verify(visitors []string, onlineOnly bool) error {
-	visitors = slices.DeleteFunc(visitors, func(visitor string) bool { // this process itself announces who is here
+	visitors = slices.DeleteFunc(visitors, func(visitor string) bool {
+		// Who is connected here is online, but was not announced by this process if they were online elsewhere.
 		_, connected := r.visitorHere(visitor)
-		return connected
+		return connected && r.presence.view.get(visitor).online()
 	})
 	for len(visitors) > 0 && r.ctx.Err() == nil {
 		n := min(len(visitors), presenceMost)
