@@ -1,6 +1,9 @@
 // Starting programs in tests, and finding free ports. A process that imports this kills all programs it has started when it ends.
 import { spawn } from "node:child_process";
+import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { after } from "node:test";
 
 const LEFT = 60_000; // maximum ms between a file's last test and the end of its process
@@ -28,6 +31,28 @@ if (process.env.NODE_TEST_CONTEXT) {
   }, LEFT).unref());
 }
 
+const RESERVED = 60 * 60_000; // ms after which the reservation of a killed process ends
+
+const reserved = [];
+
+process.once("exit", () => { for (const file of reserved) rmSync(file, { force: true }); });
+
+// reserve reserves a port until this process ends, because other tests look for one before the server of this one listens.
+function reserve(port) {
+  const file = path.join(tmpdir(), "sohbet-ports", String(port));
+  mkdirSync(path.dirname(file), { recursive: true });
+  try {
+    if (Date.now() - statSync(file).mtimeMs > RESERVED) rmSync(file, { force: true });
+  } catch { /* not reserved */ }
+  try {
+    writeFileSync(file, "", { flag: "wx" });
+  } catch {
+    return false;
+  }
+  reserved.push(file);
+  return true;
+}
+
 // freePort returns a free port below the kernel's range of ephemeral ports: one of those might be given to a client while a
 // killed server is down, even to a client that connects to that very server.
 export async function freePort() {
@@ -40,7 +65,7 @@ export async function freePort() {
     });
     if (!free) continue;
     await new Promise((resolve) => probe.close(resolve));
-    return port;
+    if (reserve(port)) return port;
   }
   throw new Error("no free port between 20000 and 29999");
 }
