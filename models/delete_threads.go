@@ -123,7 +123,14 @@ const (
 // writers. After each it calls report with the number of deleted messages.
 func (s *Store) Erase(ctx context.Context, threadID string, report func(messages int64)) error {
 	size := newPace(eraseMost)
-	for {
+	for round := 0; ; round++ {
+		if threadID == "" && round%eraseAllEvery == 0 {
+			n, err := s.eraseAll(ctx)
+			if err != nil {
+				return s.failed("delete all messages", err)
+			}
+			report(n)
+		}
 		var ids []string
 		err := database.Retry(ctx, func() error {
 			db := s.db.Read.WithContext(ctx).Model(&Thread{}).Where(hidden).Order("id").Limit(eraseThreads)

@@ -1,11 +1,13 @@
-// The state of conversations on three processes, while visitors write and several agents answer, read, edit, close, reopen, block, empty and
-// delete on all of them, and one process loses Redis or PostgreSQL in different ways. Afterwards what every console and every visitor's page
-// shows equals the database. SOHBET_AGREEMENT_ROUNDS sets how often each failure is tried (1).
+// The state of conversations on several processes, while visitors write and several agents answer, read, edit, close, reopen, block, empty
+// and delete on all of them, and one process loses Redis or PostgreSQL in different ways. Afterwards what every console and every visitor's
+// page shows equals the database. SOHBET_AGREEMENT_PROCESSES sets the number of processes (3), SOHBET_AGREEMENT_ROUNDS how often each failure
+// is tried (1).
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { cluster, postgres, sleep, start } from "./harness.mjs";
 import { Gate } from "./services.mjs";
 
+const PROCESSES = Number(process.env.SOHBET_AGREEMENT_PROCESSES ?? 3);
 const ROUNDS = Number(process.env.SOHBET_AGREEMENT_ROUNDS ?? 1);
 const SETTLE = 20_000; // maximum ms until all agree
 const websocket = { transports: ["websocket"] };
@@ -169,13 +171,13 @@ class Visitor {
   }
 }
 
-describe("state on three processes", { timeout: 240_000 }, () => {
+describe(`state on ${PROCESSES} processes`, { timeout: 240_000 }, () => {
   let servers, redis, database, consoles, visitors;
   before(async () => {
     redis = await Gate.start(process.env.SOHBET_TEST_REDIS);
     const shared = postgres();
     database = await Gate.start(shared.DATABASE_URL);
-    servers = await cluster(2, shared);
+    servers = await cluster(PROCESSES - 1, shared);
     servers.push(await start({ ...shared, REDIS_URL: redis.url, DATABASE_URL: database.url }));
     const cookie = await servers[0].signIn();
     consoles = await Promise.all(servers.map((server) => Console.open(server, cookie)));
@@ -266,7 +268,7 @@ describe("state on three processes", { timeout: 240_000 }, () => {
     "Redis is lost without an error": async () => { redis.freeze(); await busy(1500); redis.thaw({ lose: true }); await busy(1000); },
     "Redis is slow": async () => { redis.slow(300); await busy(2000); redis.slow(0); },
     "PostgreSQL is cut": async () => { database.close(); await busy(1500); database.open(); },
-    "the process freezes": async () => { servers[2].child.kill("SIGSTOP"); setTimeout(() => servers[2].child.kill("SIGCONT"), 2500); await busy(1500); },
+    "the process freezes": async () => { servers.at(-1).child.kill("SIGSTOP"); setTimeout(() => servers.at(-1).child.kill("SIGCONT"), 2500); await busy(1500); },
   };
   for (const [name, fail] of Object.entries(failures)) {
     it(`all agree with the database after: ${name}`, async (t) => {
