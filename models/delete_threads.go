@@ -158,12 +158,10 @@ func (s *Store) Erase(ctx context.Context, threadID string, report func(messages
 func (s *Store) eraseSome(ctx context.Context, ids []string, size *pace) (int, error) {
 	var gone []Message
 	var complete, cleared []string
-	var spent time.Duration
-	limit := size.rows()
+	limit, began := size.rows(), time.Now()
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		gone, complete, cleared = nil, nil, nil
 		start := time.Now()
-		defer func() { spent = time.Since(start) }()
 		var rows []Thread // locked before their messages, like the writer does
 		if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("id IN ? AND "+hidden, ids).Order("id").Find(&rows).Error; err != nil {
 			return err
@@ -183,7 +181,7 @@ func (s *Store) eraseSome(ctx context.Context, ids []string, size *pace) (int, e
 			} else {
 				drop = append(drop, row)
 			}
-			if time.Since(start) > paceTarget/2 {
+			if time.Since(start) > paceTarget {
 				break
 			}
 		}
@@ -197,7 +195,7 @@ func (s *Store) eraseSome(ctx context.Context, ids []string, size *pace) (int, e
 	if err != nil {
 		return 0, err
 	}
-	size.took(len(gone), spent)
+	size.took(len(gone), time.Since(began))
 	s.changed(cleared)
 	s.discard(gone)
 	return len(gone), nil

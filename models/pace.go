@@ -10,7 +10,7 @@ import (
 
 // Long work shares the database with visitors: its transactions are short, and as much time passes between them.
 const (
-	paceTarget = 8 * time.Millisecond // per transaction
+	paceTarget = 4 * time.Millisecond // per transaction, with its commit
 	paceLeast  = 25                   // rows per transaction
 	leastPause = 5 * time.Millisecond
 	mostPause  = time.Second

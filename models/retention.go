@@ -53,11 +53,10 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 	}
 	var gone []Message
 	complete := false
-	var spent time.Duration
+	began := time.Now()
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		gone, expired, complete = nil, nil, false
 		start := time.Now()
-		defer func() { spent = time.Since(start) }()
 		rows, err := lockThreads(tx, threads)
 		if err != nil {
 			return err
@@ -109,7 +108,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (expired []Expired
 		return nil, false, s.failed("delete old messages", err)
 	}
 	s.discard(gone)
-	s.expiring.took(len(gone), spent)
+	s.expiring.took(len(gone), time.Since(began))
 	if err := s.checkpoint(ctx); err != nil {
 		return expired, false, s.failed("checkpoint", err)
 	}

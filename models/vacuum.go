@@ -129,8 +129,8 @@ func (s *Store) returnFreePages(ctx context.Context, report func(done, total int
 	return s.checkpoint(ctx)
 }
 
-// checkpointEvery is less than after which SQLite makes a writer do it, see package database.
-const checkpointEvery = 250 * time.Millisecond
+// checkpointEvery is short, so that each checkpoint writes few pages: a commit waits until the disk has written those of a checkpoint.
+const checkpointEvery = 10 * time.Millisecond
 
 // checkpoint copies SQLite's write-ahead log into the database from time to time, on a connection that blocks no writer. After long work a
 // writer would have to do it, and those behind it to wait.
