@@ -65,14 +65,15 @@ func writeSQLite(ctx context.Context, db *database.DB, path string, file func(ur
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.ExecContext(ctx, "PRAGMA query_only = off"); err != nil { // otherwise SQLite refuses to create the new file
+	// Otherwise SQLite refuses to create the new file, or makes it durable, which it need not be, while commits wait for the disk.
+	if _, err := conn.ExecContext(ctx, "PRAGMA query_only = off; PRAGMA synchronous = off"); err != nil {
 		return err
 	}
 	_, err = conn.ExecContext(ctx, "VACUUM INTO ?", path)
 	if err == nil {
 		err = filesSQLite(ctx, conn, path, file)
 	}
-	_, restored := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA query_only = on")
+	_, restored := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = full; PRAGMA query_only = on")
 	if err := errors.Join(err, restored); err != nil {
 		return err
 	}

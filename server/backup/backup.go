@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/disk"
 	"sohbet/server/media"
 )
 
@@ -89,7 +90,7 @@ func Write(ctx context.Context, file string, store *models.Store, uploads string
 		return r, fmt.Errorf("backup: %w", err)
 	}
 	p := &packer{dump: dump, uploads: uploads, kept: kept, named: named}
-	err = p.pack(ctx, out, manifest{format, store.Dialect(), time.Now().UTC()})
+	err = p.pack(ctx, &disk.Gradual{File: out}, manifest{format, store.Dialect(), time.Now().UTC()})
 	r.Files, r.Missing = p.files, p.missing
 	if err == nil {
 		err = out.Sync()

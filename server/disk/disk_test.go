@@ -1,8 +1,12 @@
 package disk_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,5 +70,28 @@ func TestBrokenDiskRefusesNothing(t *testing.T) {
 	}
 	if free, total, err := disk.Usage(t.TempDir()); err != nil || free == 0 || free > total {
 		t.Errorf("%d of %d, %v", free, total, err)
+	}
+}
+
+func TestGradualWritesEverything(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &disk.Gradual{File: f}
+	want := bytes.Repeat([]byte("0123456789"), 1<<20)
+	for part := range slices.Chunk(want, 1_000_003) {
+		if n, err := g.Write(part); n != len(part) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if got, err := os.ReadFile(f.Name()); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Write(want); err == nil {
+		t.Error("no error of a closed file")
 	}
 }

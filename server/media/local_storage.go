@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"sohbet/models"
+	"sohbet/server/disk"
 )
 
 const (
@@ -106,6 +107,7 @@ func (l *local) give(n int64) {
 type part struct {
 	local   *local
 	file    *os.File
+	written disk.Gradual // file
 	name    string
 	size    int64 // bytes written and reserved
 	settled bool
@@ -120,7 +122,7 @@ func (l *local) create() (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &part{local: l, file: f, name: name}, nil
+	return &part{local: l, file: f, written: disk.Gradual{File: f}, name: name}, nil
 }
 
 // Write appends, as long as there is space for all files together.
@@ -129,7 +131,7 @@ func (p *part) Write(b []byte) (int, error) {
 		return 0, errFull
 	}
 	p.size += int64(len(b))
-	return p.file.Write(b)
+	return p.written.Write(b)
 }
 
 var buffers = sync.Pool{New: func() any { return new([copySize]byte) }}
