@@ -299,6 +299,7 @@ type failure struct {
 	Message      string `json:"message"`
 	Field        string `json:"field,omitempty"`
 	RetryAfterMS int64  `json:"retry_after_ms,omitempty"`
+	Rev          int64  `json:"rev,omitempty"`
 }
 
 // refusals are the errors that are written to the audit log, with their outcome.
@@ -319,7 +320,7 @@ func (p *peer) refuse(ctx context.Context, e realtime.Event, err error) {
 			Name: audit.SocketEvent, Actor: p.session.Subject, Address: p.socket.RemoteAddress(), Outcome: outcome, Detail: e.Name,
 		})
 	}
-	f := failure{Code: public.Code, Message: public.Message, Field: public.Field}
+	f := failure{Code: public.Code, Message: public.Message, Field: public.Field, Rev: public.Rev}
 	if public.RetryAfter > 0 {
 		f.RetryAfterMS = max(1, public.RetryAfter.Milliseconds())
 	}

@@ -171,5 +171,5 @@ func (a *API) admitSender(c echo.Context) error {
 	if _, isAgent := a.agent(c); isAgent {
 		return nil
 	}
-	return a.Chat.Admit(chat.Actor{Role: chat.Visitor, Address: auth.AddressKey(a.Address(c.Request()))})
+	return a.Chat.Admit(c.Request().Context(), chat.Actor{Role: chat.Visitor, Address: auth.AddressKey(a.Address(c.Request()))})
 }

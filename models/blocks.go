@@ -34,6 +34,8 @@ type blocks struct {
 	// lapses when the secret it was made under is removed.
 	hasher *encryption.Hasher
 
+	loading sync.Mutex // held while reading and replacing, so that an older reading does not replace a newer one
+
 	mu        sync.RWMutex
 	threads   map[string]struct{}
 	addresses map[string]time.Time // hash → end
@@ -149,6 +151,8 @@ func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 
 // loadBlocks reloads the in-memory blocks from the table.
 func (s *Store) loadBlocks(ctx context.Context) error {
+	s.blocks.loading.Lock()
+	defer s.blocks.loading.Unlock()
 	var list []Block
 	err := database.Retry(ctx, func() error { return s.db.Read.WithContext(ctx).Omit("display_name").Find(&list).Error })
 	if err == nil {

@@ -42,6 +42,7 @@ interface Failure extends Error {
   status?: number;
   field?: string;
   retryAfter?: number;
+  rev?: number;
 }
 
 interface Window {

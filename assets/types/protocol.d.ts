@@ -16,7 +16,7 @@ declare namespace Protocol {
   /** The answer to a refused event. */
   interface Refusal {
     ok: false;
-    error: { code: SocketErrorCode; message: string; field?: string; retry_after_ms?: number };
+    error: { code: SocketErrorCode; message: string; field?: string; retry_after_ms?: number; rev?: number };
   }
 
   interface Message {
@@ -280,7 +280,7 @@ declare namespace Protocol {
   interface ServerEvents {
     joined: { thread_id: string };
     rejoin_failed: { message: string; thread_id: string };
-    message_error: { type: SocketErrorCode; code: SocketErrorCode; message: string; field?: string; retry_after_ms?: number };
+    message_error: { type: SocketErrorCode; code: SocketErrorCode; message: string; field?: string; retry_after_ms?: number; rev?: number };
     error: { type: 'unauthorized' | 'blocked'; message: string; timestamp: Time };
     message: Message;
     message_from_visitor: Message;

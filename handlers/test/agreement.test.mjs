@@ -162,7 +162,10 @@ class Visitor {
   async refetch() {
     const ack = await this.client.call("rejoin", { thread_id: this.thread }).catch(() => ({}));
     if (ack.ok && ack.rev >= this.status.rev) this.status = ack;
-    if (ack.ok || ack.error?.code === "blocked") this.blocked = { rev: ack.rev ?? this.blocked.rev, blocked: !ack.ok };
+    if (ack.ok || ack.error?.code === "blocked") {
+      const rev = ack.rev ?? ack.error?.rev ?? this.blocked.rev;
+      if (rev >= this.blocked.rev) this.blocked = { rev, blocked: !ack.ok };
+    }
     if (ack.error?.code === "not_found") { // the next message creates it again
       this.status = { rev: this.status.rev, status: "active" };
       this.messages.byID.clear();

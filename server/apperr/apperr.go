@@ -38,6 +38,7 @@ type Error struct {
 	Message    string
 	Status     int           // HTTP status
 	RetryAfter time.Duration // when to try again; 0 = not said
+	Rev        int64         // revision of the thread that the refusal follows from; 0 = none
 	Err        error
 }
 

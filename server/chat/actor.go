@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"sync"
 
 	"sohbet/models"
@@ -137,14 +138,14 @@ func (a Actor) reach(threadID string) error {
 }
 
 // visitorOnly returns an error unless the actor is the visitor of the thread.
-func (s *Service) visitorOnly(a Actor, threadID string) error {
+func (s *Service) visitorOnly(ctx context.Context, a Actor, threadID string) error {
 	if a.Role != Visitor {
 		return apperr.Unauthorized("Only the visitor can do this.")
 	}
 	if err := a.reach(threadID); err != nil {
 		return err
 	}
-	return s.admit(a, threadID)
+	return s.admit(ctx, a, threadID)
 }
 
 func teamOnly(a Actor) error {

@@ -41,17 +41,26 @@ type notice struct {
 
 var errBlocked = &apperr.Error{Code: apperr.CodeBlocked, Message: "You cannot write here: the team has blocked this conversation.", Status: http.StatusForbidden}
 
-// admit returns errBlocked for visitors who are blocked, by thread or by address.
-func (s *Service) admit(a Actor, threadID string) error {
-	if a.Role == Visitor && s.store.Blocked(threadID, a.Address) {
+// admit returns an error for visitors who are blocked, by thread or by address.
+func (s *Service) admit(ctx context.Context, a Actor, threadID string) error {
+	if a.Role != Visitor || !s.store.Blocked(threadID, a.Address) {
+		return nil
+	}
+	t, err := s.store.Thread(ctx, threadID)
+	if err != nil { // a block outlives its thread
 		return errBlocked
 	}
-	return nil
+	if !t.Blocked && !s.store.Blocked("", a.Address) { // another process unblocked the visitor
+		return nil
+	}
+	blocked := *errBlocked
+	blocked.Rev = t.Rev
+	return &blocked
 }
 
 // Admit checks whether a visitor without a thread, such as one who uploads a file before joining, is blocked by address. The error is
 // an [*apperr.Error].
-func (s *Service) Admit(a Actor) error { return s.admit(a, "") }
+func (s *Service) Admit(ctx context.Context, a Actor) error { return s.admit(ctx, a, "") }
 
 // Block blocks the visitor of a thread: joining and posting is refused with code "blocked" until Unblock. With address the visitor's
 // last known address is blocked too, for [models.AddressBlockLife]. It emits "thread_blocked" and "error" to the thread's room and

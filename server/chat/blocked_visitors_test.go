@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"errors"
 	"testing"
 
 	"sohbet/models"
@@ -74,7 +75,7 @@ func TestBlockedVisitor(t *testing.T) {
 		}
 		refused(v, id)
 		refused(neighbour, theirs)
-		if err := w.Admit(neighbour); code(err) != apperr.CodeBlocked {
+		if err := w.Admit(t.Context(), neighbour); code(err) != apperr.CodeBlocked {
 			t.Errorf("admitted from a blocked address: %v", err)
 		}
 		w.post(t, elsewhere, third, "not me either")
@@ -91,5 +92,40 @@ func TestBlockedVisitor(t *testing.T) {
 		}
 		w.post(t, v, id, "again")
 		w.post(t, neighbour, theirs, "again")
+	})
+}
+
+// What is blocked is decided by the thread, also while this process does not know yet that another one unblocked it, and a refusal has the
+// thread's revision.
+func TestUnblockedByAnotherProcess(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		w := newEnv(s, 100, 100)
+		v := visitorAt("v")
+		id := w.join(t, v, "Ayşe")
+		if err := w.Block(t.Context(), agent, id, false); err != nil {
+			t.Fatal(err)
+		}
+		th, err := s.Thread(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Rejoin(t.Context(), v, id)
+		var refusal *apperr.Error
+		if !errors.As(err, &refusal) || refusal.Code != apperr.CodeBlocked || refusal.Rev != th.Rev || th.Rev == 0 {
+			t.Fatalf("%+v, want revision %d", refusal, th.Rev)
+		}
+		for _, sql := range []string{"DELETE FROM blocks", "UPDATE threads SET blocked = false, rev = rev + 1"} {
+			if _, err := storetest.Raw(t, s).Exec(sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.ForgetAll()
+		if !s.Blocked(id, "") {
+			t.Fatal("the process knows it already")
+		}
+		if _, err := w.Rejoin(t.Context(), v, id); err != nil {
+			t.Error(err)
+		}
+		w.post(t, v, id, "again")
 	})
 }

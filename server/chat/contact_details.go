@@ -27,7 +27,7 @@ func validEmail(email string) bool {
 
 // Contact stores a visitor's e-mail address, phone number or both. It emits "thread_updated" to agents.
 func (s *Service) Contact(ctx context.Context, a Actor, threadID, email, phone string) error {
-	if err := s.visitorOnly(a, threadID); err != nil {
+	if err := s.visitorOnly(ctx, a, threadID); err != nil {
 		return err
 	}
 	email, phone = strings.TrimSpace(email), strings.TrimSpace(phone)

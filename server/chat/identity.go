@@ -56,7 +56,7 @@ func (s *Service) findReturning(ctx context.Context, a Actor, r JoinRequest) (mo
 	}
 	t, err := s.store.IdentityThread(ctx, r.Identity.ID)
 	if err == nil {
-		err = s.admit(a, t.ID)
+		err = s.admit(ctx, a, t.ID)
 	}
 	return t, err
 }

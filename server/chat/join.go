@@ -34,7 +34,7 @@ func joined(t models.Thread, resumed bool) Joined {
 
 // Join opens or resumes a thread for a visitor. The caller then adds the socket to the thread's room and calls [Service.Arrived].
 func (s *Service) Join(ctx context.Context, a Actor, r JoinRequest) (Joined, error) {
-	if err := s.admit(a, r.ThreadID); err != nil {
+	if err := s.admit(ctx, a, r.ThreadID); err != nil {
 		return Joined{}, err
 	}
 	if err := s.verify(r.Identity); err != nil {
@@ -137,7 +137,7 @@ func (s *Service) Rejoin(ctx context.Context, a Actor, threadID string) (Joined,
 	if !ValidThreadID(threadID) {
 		return Joined{}, ErrThreadNotFound
 	}
-	if err := s.admit(a, threadID); err != nil {
+	if err := s.admit(ctx, a, threadID); err != nil {
 		return Joined{}, err
 	}
 	t, err := s.store.Thread(ctx, threadID)

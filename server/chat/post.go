@@ -28,7 +28,7 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	if err := a.reach(p.ThreadID); err != nil {
 		return err
 	}
-	if err := s.admit(a, p.ThreadID); err != nil {
+	if err := s.admit(ctx, a, p.ThreadID); err != nil {
 		return err
 	}
 	if stored, found := strings.CutPrefix(p.FileURL, s.base); found && ours(stored) {

@@ -12,7 +12,7 @@ import (
 // Rate stores a visitor's rating: a score from 1 to models.MaxRating, and an optional comment. A later rating replaces it. It emits
 // "thread_updated" to agents.
 func (s *Service) Rate(ctx context.Context, a Actor, threadID string, score int64, comment string) error {
-	if err := s.visitorOnly(a, threadID); err != nil {
+	if err := s.visitorOnly(ctx, a, threadID); err != nil {
 		return err
 	}
 	switch {

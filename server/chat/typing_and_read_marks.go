@@ -7,14 +7,14 @@ import (
 )
 
 // Typing notifies the other side that the actor started or stopped typing. Nothing is stored.
-func (s *Service) Typing(_ context.Context, a Actor, threadID string, on bool) error {
+func (s *Service) Typing(ctx context.Context, a Actor, threadID string, on bool) error {
 	if threadID == "" {
 		threadID, _ = a.Threads.Only()
 	}
 	if err := a.reach(threadID); err != nil {
 		return err
 	}
-	if err := s.admit(a, threadID); err != nil {
+	if err := s.admit(ctx, a, threadID); err != nil {
 		return err
 	}
 	profile, _ := a.Threads.profile(threadID)

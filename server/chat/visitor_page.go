@@ -26,7 +26,7 @@ type page struct{ url, title, address string } // address: the visitor's network
 
 // Page stores the page a visitor is on, at most once per pageEvery and socket. It emits "thread_updated" to agents.
 func (s *Service) Page(ctx context.Context, a Actor, threadID, address, title string) error {
-	if err := s.visitorOnly(a, threadID); err != nil {
+	if err := s.visitorOnly(ctx, a, threadID); err != nil {
 		return err
 	}
 	if address = webAddress(address); address == "" {

@@ -104,7 +104,11 @@ async function join() {
   messageHistory.turnTo(answer.thread_id);
   // In a new conversation there are no older messages that may have been read elsewhere.
   remember({ ...(!had && { seen: 0 }), ...me, thread: answer.thread_id, read: Math.max(me.read ?? 0, answer.team_read_id) });
-  Object.assign(situation, { blocked: false, rating: answer.rating });
+  situation.rating = answer.rating;
+  if (answer.rev >= blockedRev) {
+    situation.blocked = false;
+    blockedRev = answer.rev;
+  }
   if (answer.thread_id !== had || answer.rev >= statusRev) {
     situation.closed = answer.status === 'closed';
     statusRev = answer.rev;
@@ -234,7 +238,11 @@ connection.on('thread_blocked', ({ thread_id: thread, blocked, rev }) => {
   setBlocked(blocked);
   if (!blocked) connection.rejoin();
 });
-connection.addEventListener('refused', ({ detail: error }) => { if (error.code === 'blocked') setBlocked(true); });
+connection.addEventListener('refused', ({ detail: { code, rev = blockedRev } }) => {
+  if (code !== 'blocked' || rev < blockedRev) return;
+  blockedRev = rev;
+  setBlocked(true);
+});
 connection.addEventListener('refused', ({ detail: error }) => {
   if (error.code !== 'validation_error') return;
   if (error.field === 'identity') {

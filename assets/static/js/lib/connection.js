@@ -9,14 +9,16 @@ const SPREAD = 2_000;
 
 /** The server refused a request; `code` is "timeout" or "offline" if it never answered. */
 export class Refused extends Error {
-  /** @param {string} code */
-  constructor(code, message = '', retryAfter = 0, field = '') {
+  /** @param {string} code @param {number} [rev] */
+  constructor(code, message = '', retryAfter = 0, field = '', rev) {
     super(message || code);
     this.code = code;
     /** the field of the request that is wrong; '' if none in particular */
     this.field = field;
     /** milliseconds to wait before trying again; 0 = unknown */
     this.retryAfter = retryAfter;
+    /** the thread's revision that the refusal follows from, if known */
+    this.rev = rev;
   }
 }
 
@@ -131,8 +133,8 @@ export class Connection extends /** @type {new () => TypedEventTarget<Events>} *
       const asked = socket.timeout(timeout).emitWithAck(event, ...args).catch(() => { throw new Refused('timeout'); });
       const answer = /** @type {(Protocol.Acks[Name] & {ok: true}) | Protocol.Refusal} */ (await Promise.race([asked, left]));
       if (answer.ok) return answer;
-      const { code, message, field, retry_after_ms: wait } = answer.error;
-      throw new Refused(code, message, wait, field);
+      const { code, message, field, retry_after_ms: wait, rev } = answer.error;
+      throw new Refused(code, message, wait, field, rev);
     } finally {
       socket.off('disconnect', onLeave);
     }
