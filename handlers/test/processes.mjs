@@ -18,7 +18,12 @@ export function started(command, args, options) {
   return child;
 }
 
-process.once("exit", () => { for (const child of running) child.kill("SIGKILL"); });
+const reserved = []; // files, see reserve
+
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+  for (const file of reserved) rmSync(file, { force: true });
+});
 
 process.once("SIGTERM", () => process.exit(143)); // otherwise the signal would end the process without the event "exit"
 
@@ -32,10 +37,6 @@ if (process.env.NODE_TEST_CONTEXT) {
 }
 
 const RESERVED = 60 * 60_000; // ms after which the reservation of a killed process ends
-
-const reserved = [];
-
-process.once("exit", () => { for (const file of reserved) rmSync(file, { force: true }); });
 
 // reserve reserves a port until this process ends, because other tests look for one before the server of this one listens.
 function reserve(port) {

@@ -72,18 +72,24 @@ func openOn(t *testing.T, store *models.Store, usage usage, pairs ...string) *si
 	s.server, s.files, s.workers = assemble(t, cfg, store, usage, s.log)
 	s.Server = httptest.NewServer(s.server)
 	t.Cleanup(s.Close)
+	run(t, s.workers[:1]) // jobs, for which requests wait
+	s.workers = s.workers[1:]
 	return s
 }
 
 // usage returns the free and total space of a disk.
 type usage = func(dir string) (free, total uint64, err error)
 
-// runWorkers runs the background workers until the test ends.
+// runWorkers runs the other background workers until the test ends.
 func (s *site) runWorkers(t *testing.T) {
 	t.Helper()
+	run(t, s.workers)
+}
+
+func run(t *testing.T, all workers) {
 	ctx, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	for _, work := range s.workers {
+	for _, work := range all {
 		background.Go(func() { work(ctx) })
 	}
 	t.Cleanup(func() {
