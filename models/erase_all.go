@@ -19,7 +19,7 @@ const (
 	eraseAllEvery = 100     // transactions, after which it is tried again
 )
 
-// kept selects the messages that are not deleted; the parameters are twice the highest cleared_until.
+// kept selects the messages that are not deleted; each of its parameters is the highest cleared_until.
 const kept = "SELECT * FROM messages WHERE id > ? UNION ALL " +
 	"SELECT m.* FROM threads t CROSS JOIN messages m ON m.thread_id = t.id AND m.id > t.cleared_until AND m.id <= ? WHERE t.cleared_until < ?"
 
