@@ -109,7 +109,7 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 		return Block{}, s.failed("block a visitor", err)
 	}
 	s.notify(TopicSecurity)
-	return made, s.loadBlocks(ctx)
+	return made, s.LoadBlocks(ctx)
 }
 
 // Unblock removes the block of a visitor, and of their address if it was blocked with them. It does nothing if there is no block.
@@ -128,7 +128,7 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 		return s.failed("unblock a visitor", err)
 	}
 	s.notify(TopicSecurity)
-	return s.loadBlocks(ctx)
+	return s.LoadBlocks(ctx)
 }
 
 func setBlocked(tx *gorm.DB, threadID string, on bool) error {
@@ -149,8 +149,8 @@ func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 	return list, s.failed("list blocks", err)
 }
 
-// loadBlocks reloads the in-memory blocks from the table.
-func (s *Store) loadBlocks(ctx context.Context) error {
+// LoadBlocks reloads from the table what [Store.Blocked] answers from.
+func (s *Store) LoadBlocks(ctx context.Context) error {
 	s.blocks.loading.Lock()
 	defer s.blocks.loading.Unlock()
 	var list []Block

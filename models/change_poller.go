@@ -86,7 +86,7 @@ func (w *changePoller) poll(ctx context.Context) error {
 		var err error
 		switch row.Name {
 		case stateBlocks:
-			err = w.store.loadBlocks(ctx)
+			err = w.store.LoadBlocks(ctx)
 		case stateSessions:
 			err = w.store.loadSessions(ctx)
 		case stateGeneration:

@@ -46,12 +46,17 @@ func (s *Service) admit(ctx context.Context, a Actor, threadID string) error {
 	if a.Role != Visitor || !s.store.Blocked(threadID, a.Address) {
 		return nil
 	}
+	if !s.store.Blocked(threadID, "") { // by address alone, which costs no query
+		return errBlocked
+	}
 	t, err := s.store.Thread(ctx, threadID)
 	if err != nil { // a block outlives its thread
 		return errBlocked
 	}
-	if !t.Blocked && !s.store.Blocked("", a.Address) { // another process unblocked the visitor
-		return nil
+	if !t.Blocked { // another process unblocked the visitor
+		if err := s.store.LoadBlocks(ctx); err == nil && !s.store.Blocked(threadID, a.Address) {
+			return nil
+		}
 	}
 	blocked := *errBlocked
 	blocked.Rev = t.Rev

@@ -102,7 +102,7 @@ func TestUnblockedByAnotherProcess(t *testing.T) {
 		w := newEnv(s, 100, 100)
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
-		if err := w.Block(t.Context(), agent, id, false); err != nil {
+		if err := w.Block(t.Context(), agent, id, true); err != nil {
 			t.Fatal(err)
 		}
 		th, err := s.Thread(t.Context(), id)
@@ -120,7 +120,7 @@ func TestUnblockedByAnotherProcess(t *testing.T) {
 			}
 		}
 		s.ForgetAll()
-		if !s.Blocked(id, "") {
+		if !s.Blocked(id, "") || !s.Blocked("", v.Address) {
 			t.Fatal("the process knows it already")
 		}
 		if _, err := w.Rejoin(t.Context(), v, id); err != nil {

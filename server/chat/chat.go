@@ -47,6 +47,7 @@ type Store interface {
 	Unblock(ctx context.Context, threadID string) error
 	Blocks(context.Context) ([]models.Block, error)
 	Blocked(threadID, address string) bool
+	LoadBlocks(context.Context) error
 	RecordAddress(ctx context.Context, threadID, address string) error
 	Message(ctx context.Context, id int64) (models.Message, error)
 	EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (models.Message, error)

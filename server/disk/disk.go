@@ -1,4 +1,5 @@
-// Package disk reports how much space is left on the disk of the data folder, and whether that is too little to write.
+// Package disk reports how much space is left on the disk of the data folder, and whether that is too little to write, and writes large
+// files to it.
 package disk
 
 import (
