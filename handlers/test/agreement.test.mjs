@@ -271,6 +271,9 @@ describe(`state on ${PROCESSES} processes`, { timeout: 240_000 }, () => {
     "Redis is lost without an error": async () => { redis.freeze(); await busy(1500); redis.thaw({ lose: true }); await busy(1000); },
     "Redis is slow": async () => { redis.slow(300); await busy(2000); redis.slow(0); },
     "PostgreSQL is cut": async () => { database.close(); await busy(1500); database.open(); },
+    "PostgreSQL freezes": async () => { database.freeze(); await busy(2000); database.thaw(); },
+    "PostgreSQL is lost without an error": async () => { database.freeze(); await busy(1500); database.thaw({ lose: true }); await busy(1000); },
+    "PostgreSQL is slow": async () => { database.slow(100); await busy(2000); database.slow(0); },
     "the process freezes": async () => { servers.at(-1).child.kill("SIGSTOP"); setTimeout(() => servers.at(-1).child.kill("SIGCONT"), 2500); await busy(1500); },
   };
   for (const [name, fail] of Object.entries(failures)) {
