@@ -201,12 +201,22 @@ describe(`state on ${PROCESSES} processes`, { timeout: 240_000 }, () => {
     const { client, server, cookie } = pick(consoles);
     const call = (event, payload) => client.call(event, { thread_id, ...payload }).catch(() => ({}));
     const post = (path, payload) => fetch(`${server.url}${path}`, { method: "POST", headers: { Cookie: cookie, "Content-Type": "application/json" }, body: JSON.stringify({ thread_id, ...payload }) }).catch(() => {});
+    // send sends a message until it is acknowledged, as clients do.
+    const send = async (client, text) => {
+      const message = { thread_id, text, client_id: String(Math.random()) };
+      for (let tries = 0; tries < 5; tries++) {
+        const ack = await client.call("message", message).catch(() => ({ error: { code: "timeout" } }));
+        if (ack.message || !["timeout", "db_save_failed", "internal_error"].includes(ack.error?.code)) return ack;
+        await sleep(200);
+      }
+      return {};
+    };
     const write = async () => {
-      const ack = await v.client.call("message", { thread_id, text: `question ${++v.sent}` }).catch(() => ({}));
+      const ack = await send(v.client, `question ${++v.sent}`);
       if (ack.message) v.messages.take(ack.message);
     };
     const answer = async () => {
-      const ack = await call("message", { text: `answer ${Math.random()}` });
+      const ack = await send(client, `answer ${Math.random()}`);
       if (ack.message) consoles.find((c) => c.client === client).message(ack.message);
       return ack.message;
     };
