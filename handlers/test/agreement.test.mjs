@@ -9,6 +9,7 @@ import { Gate } from "./services.mjs";
 
 const PROCESSES = Number(process.env.SOHBET_AGREEMENT_PROCESSES ?? 3);
 const ROUNDS = Number(process.env.SOHBET_AGREEMENT_ROUNDS ?? 1);
+const LONG = Number(process.env.SOHBET_AGREEMENT_FREEZE ?? 2) * 1000;
 const SETTLE = 20_000; // maximum ms until all agree
 const websocket = { transports: ["websocket"] };
 
@@ -274,17 +275,26 @@ describe(`state on ${PROCESSES} processes`, { timeout: 240_000 }, () => {
     t.diagnostic(`all agree after ${Date.now() - began} ms`);
   }
 
+  // during keeps everybody busy while a failure lasts, and a moment longer.
+  const during = async (ms, fail, end) => {
+    const acting = busy(ms + 500);
+    await sleep(200);
+    fail();
+    await sleep(ms);
+    end();
+    await acting;
+  };
   const failures = {
     "nothing fails": () => busy(1500),
-    "Redis is cut": async () => { redis.close(); await busy(2000); redis.open(); },
-    "Redis freezes": async () => { redis.freeze(); await busy(4500); redis.thaw(); },
-    "Redis is lost without an error": async () => { redis.freeze(); await busy(1500); redis.thaw({ lose: true }); await busy(1000); },
-    "Redis is slow": async () => { redis.slow(300); await busy(2000); redis.slow(0); },
-    "PostgreSQL is cut": async () => { database.close(); await busy(1500); database.open(); },
-    "PostgreSQL freezes": async () => { database.freeze(); await busy(2000); database.thaw(); },
-    "PostgreSQL is lost without an error": async () => { database.freeze(); await busy(1500); database.thaw({ lose: true }); await busy(1000); },
-    "PostgreSQL is slow": async () => { database.slow(100); await busy(2000); database.slow(0); },
-    "the process freezes": async () => { servers.at(-1).child.kill("SIGSTOP"); setTimeout(() => servers.at(-1).child.kill("SIGCONT"), 2500); await busy(1500); },
+    "Redis is cut": () => during(2000, () => redis.close(), () => redis.open()),
+    "Redis freezes": () => during(4500, () => redis.freeze(), () => redis.thaw()),
+    "Redis is lost without an error": () => during(1500, () => redis.freeze(), () => redis.thaw({ lose: true })),
+    "Redis is slow": () => during(2000, () => redis.slow(300), () => redis.slow(0)),
+    "PostgreSQL is cut": () => during(1500, () => database.close(), () => database.open()),
+    "PostgreSQL freezes": () => during(LONG, () => database.freeze(), () => database.thaw()),
+    "PostgreSQL is lost without an error": () => during(1500, () => database.freeze(), () => database.thaw({ lose: true })),
+    "PostgreSQL is slow": () => during(2000, () => database.slow(100), () => database.slow(0)),
+    "the process freezes": () => during(2500, () => servers.at(-1).child.kill("SIGSTOP"), () => servers.at(-1).child.kill("SIGCONT")),
   };
   for (const [name, fail] of Object.entries(failures)) {
     it(`all agree with the database after: ${name}`, async (t) => {

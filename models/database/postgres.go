@@ -59,7 +59,7 @@ func openPostgres(address string, pooled *atomic.Bool, log *slog.Logger, config 
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "sohbet"
 	}
-	pool := sql.OpenDB(newPoolable(c, pooled))
+	pool := sql.OpenDB(newPoolable(c, pooled, log))
 	pool.SetMaxOpenConns(postgresConns)
 	pool.SetMaxIdleConns(postgresIdle)
 	pool.SetConnMaxIdleTime(postgresIdleTime)
@@ -78,10 +78,12 @@ type poolable struct {
 	driver.Connector
 	parameters []string // URL parameters that are sent to the server
 	pooled     *atomic.Bool
+	watcher    *connWatcher
 }
 
-func newPoolable(c *pgx.ConnConfig, pooled *atomic.Bool) *poolable {
-	p := &poolable{pooled: pooled}
+func newPoolable(c *pgx.ConnConfig, pooled *atomic.Bool, log *slog.Logger) *poolable {
+	p := &poolable{pooled: pooled, watcher: newConnWatcher(c, log)}
+	c.DialFunc = p.watcher.dial
 	for name := range c.RuntimeParams {
 		p.parameters = append(p.parameters, name)
 	}
@@ -100,33 +102,52 @@ func newPoolable(c *pgx.ConnConfig, pooled *atomic.Bool) *poolable {
 func (p *poolable) Connect(ctx context.Context) (driver.Conn, error) {
 	for {
 		known := p.pooled.Load()
-		conn, err := p.Connector.Connect(ctx)
+		var watched *watchedConn
+		conn, err := p.Connector.Connect(context.WithValue(ctx, watchedKey{}, &watched))
+		if err != nil && watched != nil && watched.lost.Load() && ctx.Err() == nil {
+			continue // the server can be reached
+		}
 		if err != nil {
 			return nil, p.named(err)
 		}
-		found, err := throughPooler(ctx, conn.(*stdlib.Conn).Conn())
-		if err == nil && found && !known {
+		session, pooled, err := sessionOf(ctx, conn.(*stdlib.Conn).Conn())
+		switch {
+		case err == nil && !pooled:
+			watched.session.Store(session)
+		case err == nil && known:
+			p.watcher.forget(watched) // its session changes with each transaction
+		case err == nil:
 			p.pooled.Store(true)
 			err = errProtocol
 		}
 		if err == nil {
 			return conn, nil
 		}
-		_ = conn.Close() // the connection uses the wrong mode
-		if !errors.Is(err, errProtocol) {
+		_ = conn.Close()
+		if !errors.Is(err, errProtocol) && !(watched.lost.Load() && ctx.Err() == nil) {
 			return nil, err
 		}
 	}
 }
 
+// Close implements [io.Closer] for the pool.
+func (p *poolable) Close() error {
+	p.watcher.close()
+	return nil
+}
+
 var errProtocol = errors.New("models: another protocol is needed")
 
-// throughPooler reports whether the connection goes through a pooler: a pooler hands out its own process ids for cancel requests, so
-// they differ from pg_backend_pid(). It uses the simple query protocol, which every pooler supports.
-func throughPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
-	var pid int64
-	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
-	return uint32(pid) != conn.PgConn().PID(), err
+// sessionOf prepares the session of a connection, and reports whether the connection goes through a pooler: a pooler hands out its own
+// process ids for cancel requests, so they differ from pg_backend_pid(). It uses the simple query protocol, which every pooler supports.
+func sessionOf(ctx context.Context, conn *pgx.Conn) (*session, bool, error) {
+	s := new(session)
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid(), coalesce((SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()), '')", pgx.QueryExecModeSimpleProtocol).Scan(&s.pid, &s.started)
+	if err != nil || uint32(s.pid) != conn.PgConn().PID() {
+		return s, true, err
+	}
+	_, err = conn.Exec(ctx, idleTransactionLimit, pgx.QueryExecModeSimpleProtocol)
+	return s, false, err
 }
 
 // named finds the parameter that a connection error is about. It searches the message for known names, because the server's message may
