@@ -3,7 +3,9 @@ package database
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +18,10 @@ import (
 const (
 	suspectAfter = 1500 * time.Millisecond // how long a read or write blocks before the server is asked about the connection
 	suspectEvery = 500 * time.Millisecond
+	suspectAgain = 2 * time.Second // pause after the server was found to work on its statement
 	suspectLimit = 3 * time.Second // of asking
+	troubleLasts = time.Minute     // how long after a failure sessions are ended explicitly when their connections close
+	maxOrphans   = 100
 	// idleTransactionLimit ends transactions of processes that vanished, which nobody else can end.
 	idleTransactionLimit = "SET idle_in_transaction_session_timeout = '60s'"
 )
@@ -56,7 +61,7 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 
 // Close implements [net.Conn].
 func (c *watchedConn) Close() error {
-	c.watcher.forget(c)
+	c.watcher.closed(c)
 	return c.Conn.Close()
 }
 
@@ -75,15 +80,17 @@ type connWatcher struct {
 	stop   chan struct{}
 	once   sync.Once
 
-	mu    sync.Mutex
-	conns map[*watchedConn]struct{}
+	mu       sync.Mutex
+	conns    map[*watchedConn]struct{}
+	orphans  map[session]struct{} // may continue although their connections are closed
+	troubled time.Time            // last failure
 }
 
 func newConnWatcher(c *pgx.ConnConfig, log *slog.Logger) *connWatcher {
 	c = c.Copy()
 	c.ConnectTimeout = suspectLimit
 	c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	return &connWatcher{config: c, log: log, stop: make(chan struct{}), conns: make(map[*watchedConn]struct{})}
+	return &connWatcher{config: c, log: log, stop: make(chan struct{}), conns: make(map[*watchedConn]struct{}), orphans: make(map[session]struct{})}
 }
 
 type watchedKey struct{}
@@ -110,6 +117,22 @@ func (w *connWatcher) forget(c *watchedConn) {
 	delete(w.conns, c)
 }
 
+// closed forgets a connection. The server may not learn that it was closed while the network fails.
+func (w *connWatcher) closed(c *watchedConn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.conns, c)
+	if !w.troubled.IsZero() && time.Since(w.troubled) < troubleLasts {
+		w.orphan(c)
+	}
+}
+
+func (w *connWatcher) orphan(c *watchedConn) {
+	if s := c.session.Load(); s != nil && len(w.orphans) < maxOrphans {
+		w.orphans[*s] = struct{}{}
+	}
+}
+
 func (w *connWatcher) close() { close(w.stop) }
 
 func (w *connWatcher) run() {
@@ -120,45 +143,58 @@ func (w *connWatcher) run() {
 		case <-w.stop:
 			return
 		case now := <-tick.C:
-			if suspects := w.suspects(now); len(suspects) > 0 {
-				w.examine(suspects)
+			if suspects, orphans := w.suspects(now); len(suspects)+len(orphans) > 0 {
+				w.examine(suspects, orphans)
 			}
 		}
 	}
 }
 
-func (w *connWatcher) suspects(now time.Time) []*watchedConn {
+func (w *connWatcher) suspects(now time.Time) (list []*watchedConn, orphans []session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var list []*watchedConn
 	for c := range w.conns {
 		since := c.blocked()
 		if since != 0 && now.UnixNano()-since > int64(suspectAfter) && !now.Before(c.next) {
 			list = append(list, c)
 		}
 	}
-	return list
+	return list, slices.Collect(maps.Keys(w.orphans))
 }
 
-// examine closes those of the connections that the server has lost. The server waits for the client on them, or has ended their sessions.
-func (w *connWatcher) examine(suspects []*watchedConn) {
+// examine closes those of the connections that the server has lost, and ends their sessions and those of closed connections.
+func (w *connWatcher) examine(suspects []*watchedConn, orphans []session) {
 	ctx, cancel := context.WithTimeout(context.Background(), suspectLimit)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, w.config)
-	if err != nil {
-		return // the server cannot be reached, and the statements wait until their deadlines
+	if err != nil { // the server cannot be reached, and the statements wait until their deadlines
+		w.mu.Lock()
+		w.troubled = time.Now()
+		w.mu.Unlock()
+		return
 	}
 	defer func() { _ = conn.Close(ctx) }()
+	for _, s := range orphans {
+		if end(ctx, conn, &s) != nil {
+			return
+		}
+		w.mu.Lock()
+		delete(w.orphans, s)
+		w.mu.Unlock()
+	}
 	var oldest int64
 	lost := 0
 	for _, c := range suspects {
 		since := c.blocked()
-		served, err := w.serves(ctx, conn, c.session.Load())
+		if since == 0 || time.Now().UnixNano()-since < int64(suspectAfter) { // answered meanwhile
+			continue
+		}
+		served, err := serves(ctx, conn, c.session.Load())
 		if err != nil {
 			return
 		}
-		if served || since == 0 || c.blocked() != since {
-			c.next = time.Now().Add(max(suspectAfter, time.Duration(time.Now().UnixNano()-since)))
+		if served || c.blocked() != since {
+			c.next = time.Now().Add(suspectAgain)
 			continue
 		}
 		c.lost.Store(true)
@@ -173,29 +209,37 @@ func (w *connWatcher) examine(suspects []*watchedConn) {
 	}
 }
 
+const isSession = "FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2"
+
 // serves reports whether the server works on a statement of the session, or just did. Otherwise it ends the session.
-func (w *connWatcher) serves(ctx context.Context, conn *pgx.Conn, s *session) (bool, error) {
+func serves(ctx context.Context, conn *pgx.Conn, s *session) (bool, error) {
 	if s == nil { // it was dialed earlier than conn, which is connected already
 		return false, nil
 	}
-	const is = "FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2"
 	var served bool
-	err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT 1 "+is+
+	err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT 1 "+isSession+
 		" AND (wait_event_type IS DISTINCT FROM 'Client' OR state_change > clock_timestamp() - interval '1 second'))", s.pid, s.started).Scan(&served)
 	if err == nil && !served {
-		_, err = conn.Exec(ctx, "SELECT pg_terminate_backend(pid) "+is, s.pid, s.started)
+		err = end(ctx, conn, s)
 	}
 	return served, err
 }
 
-// closeIdle closes the idle connections that were not used successfully after the given time, because what lost one connection has
+func end(ctx context.Context, conn *pgx.Conn, s *session) error {
+	_, err := conn.Exec(ctx, "SELECT pg_terminate_backend(pid) "+isSession, s.pid, s.started)
+	return err
+}
+
+// closeIdle closes the connections that run no statement and were not answered after the given time, because what lost one connection has
 // probably lost them too. The pool opens new ones.
 func (w *connWatcher) closeIdle(since int64) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.troubled = time.Now()
 	for c := range w.conns {
 		if c.session.Load() != nil && c.blocked() == 0 && c.answered.Load() < since {
 			_ = c.Conn.Close()
+			w.orphan(c) // it may be within a transaction
 			n++
 		}
 	}

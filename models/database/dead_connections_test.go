@@ -102,8 +102,8 @@ func pool(t *testing.T, address string) *sql.DB {
 	return pool
 }
 
-// TestLostConnections loses connections without an error, as a firewall does that forgets them: an idle one, one within a transaction that
-// holds a lock, and one that is being opened. Statements that take long on another connection are not disturbed.
+// TestLostConnections loses connections without an error, as a firewall does that forgets them: an idle one, two within transactions that
+// hold locks, and one that is being opened. Statements that take long on another connection are not disturbed.
 func TestLostConnections(t *testing.T) {
 	t.Parallel()
 	address := storetest.Options(t, "postgres").URL
@@ -124,13 +124,19 @@ func TestLostConnections(t *testing.T) {
 	if err := direct.QueryRowContext(ctx, "SHOW idle_in_transaction_session_timeout").Scan(&limit); err != nil || limit != "1min" {
 		t.Errorf("transactions of a process that vanished end after %q, %v", limit, err)
 	}
-	exec(direct, "CREATE TABLE counters AS SELECT 0 AS n")
-	tx, err := lossy.BeginTx(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
+	exec(direct, "CREATE TABLE counters AS SELECT id, 0 AS n FROM generate_series(1, 2) id")
+	begin := func(statement string) *sql.Tx {
+		tx, err := lossy.BeginTx(ctx, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tx.Rollback() })
+		exec(tx, statement)
+		return tx
 	}
-	exec(tx, "UPDATE counters SET n = 1")
-	exec(lossy, "SELECT 1") // on a second connection, idle afterwards
+	busy := begin("UPDATE counters SET n = 1 WHERE id = 1")
+	begin("UPDATE counters SET n = 1 WHERE id = 2") // runs no further statement
+	exec(lossy, "SELECT 1")                         // on another connection, idle afterwards
 
 	long := make(chan error, 1)
 	go func() {
@@ -143,13 +149,13 @@ func TestLostConnections(t *testing.T) {
 	go func() { used <- lossy.PingContext(ctx) }()
 	failed := make(chan error, 1)
 	go func() {
-		_, err := tx.ExecContext(ctx, "UPDATE counters SET n = 2")
+		_, err := busy.ExecContext(ctx, "UPDATE counters SET n = 2 WHERE id = 1")
 		failed <- err
 	}()
 	time.Sleep(time.Second) // the ping's next connection stalls while it is opened, in some runs
 	proxy.lose(false)
 
-	exec(direct, "UPDATE counters SET n = 3") // waits for the lost transaction
+	exec(direct, "UPDATE counters SET n = 3") // waits for both lost transactions
 	if err := <-failed; err == nil || ctx.Err() != nil {
 		t.Errorf("a statement on a lost connection ended with %v", err)
 	}
