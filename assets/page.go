@@ -236,44 +236,49 @@ func iconName(line string) string {
 }
 
 // sprites are the icons of each page.
-var sprites = sync.OnceValue(func() map[string]template.HTML {
-	made := map[string]template.HTML{}
-	for page := range Pages {
-		wanted := bundles()[page].Icons
-		var out strings.Builder
-		for line := range strings.Lines(iconSource) {
-			if name := iconName(line); name == "" || wanted == nil || slices.Contains(wanted, name) {
-				out.WriteString(line)
-			}
+var sprites = eachPage(func(page string) template.HTML {
+	wanted := bundles()[page].Icons
+	var out strings.Builder
+	for line := range strings.Lines(iconSource) {
+		if name := iconName(line); name == "" || wanted == nil || slices.Contains(wanted, name) {
+			out.WriteString(line)
 		}
-		made[page] = template.HTML(strings.TrimSpace(out.String())) // our own markup
 	}
-	return made
+	return template.HTML(strings.TrimSpace(out.String())) // our own markup
 })
 
-// pageStrings are the texts that a page's modules may ask for, per "locale/page", joined once.
-var pageStrings = sync.OnceValue(joinStrings)
-
-func joinStrings() map[string]map[string]string {
-	joined := map[string]map[string]string{}
+// pageStrings are the texts that a page's modules may ask for, by language and page.
+var pageStrings = func() map[string]map[string]func() map[string]string {
+	all := map[string]map[string]func() map[string]string{}
 	for locale := range locales.All {
-		for name, parts := range Pages {
-			all := map[string]string{}
-			wanted := bundles()[name].Texts
-			for _, section := range append([]string{"common"}, parts.texts...) {
-				// The fallback first, so that a missing text is shown in Turkish.
-				for _, source := range []string{locales.Fallback, locale} {
-					for key, s := range locales.All[source][section] {
-						if full := section + "." + key; wanted == nil || slices.Contains(wanted, full) {
-							all[full] = s
-						}
-					}
+		all[locale] = eachPage(func(page string) map[string]string { return joinStrings(locale, page) })
+	}
+	return all
+}()
+
+func joinStrings(locale, page string) map[string]string {
+	all := map[string]string{}
+	wanted := bundles()[page].Texts
+	for _, section := range append([]string{"common"}, Pages[page].texts...) {
+		// The fallback first, so that a missing text is shown in Turkish.
+		for _, source := range []string{locales.Fallback, locale} {
+			for key, s := range locales.All[source][section] {
+				if full := section + "." + key; wanted == nil || slices.Contains(wanted, full) {
+					all[full] = s
 				}
 			}
-			joined[locale+"/"+name] = all
 		}
 	}
-	return joined
+	return all
+}
+
+// eachPage returns functions that call made for a page when it is first needed.
+func eachPage[T any](made func(page string) T) map[string]func() T {
+	all := map[string]func() T{}
+	for page := range Pages {
+		all[page] = sync.OnceValue(func() T { return made(page) })
+	}
+	return all
 }
 
 // Page writes one of Pages in the language of the request. Nothing is written when it fails, so
@@ -286,7 +291,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 	}
 	v := view{
 		PageData: d, Page: name, Lang: lang, Dir: direction(lang), Theme: Theme(r), TeamLine: teamLine(lang, d.Team),
-		Bundle: bundles()[name], Sprite: sprites()[name], Strings: pageStrings()[lang+"/"+name],
+		Bundle: bundles()[name], Sprite: sprites[name](), Strings: pageStrings[lang][name](),
 	}
 	if Pages[name].client && !v.Bundle.HasClient {
 		v.Client = clientTag(d.Base)
