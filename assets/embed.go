@@ -69,7 +69,7 @@ func sourceBundle(page string) Bundle {
 
 // fingerprint identifies this build's static files in URLs: the first twelve hex digits of a hash over names and contents.
 var fingerprint = sync.OnceValue(func() string {
-	static, err := fs.ReadFile(embedded, "dist/hash") // reading all of them when the program starts would take longer than the rest of the start
+	static, err := fs.ReadFile(embedded, "dist/hash.txt") // reading all of them when the program starts would take longer than the rest of the start
 	if err != nil {
 		static, err = StaticHash(embedded)
 	}
@@ -82,7 +82,7 @@ var fingerprint = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum.Sum(nil))[:12]
 })
 
-// StaticHash returns a hash over the folders dist and static. go generate writes it to dist/hash.
+// StaticHash returns a hash over the folders dist and static. go generate writes it to dist/hash.txt.
 func StaticHash(files fs.FS) ([]byte, error) {
 	sum := sha256.New()
 	err := errors.Join(writeFiles(sum, files, "dist"), writeFiles(sum, files, "static"))

@@ -51,7 +51,7 @@ func run(folder string, compress func([]byte) map[string][]byte) error {
 		}
 	}
 	dist := filepath.Join(folder, "dist")
-	for _, old := range []string{"css", "hash", "page", "pages.json", "vendor"} {
+	for _, old := range []string{"css", "hash.txt", "page", "pages.json", "vendor"} {
 		if err := os.RemoveAll(filepath.Join(dist, old)); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func run(folder string, compress func([]byte) map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	return write("hash", hash)
+	return write("hash.txt", hash)
 }
 
 // compressed returns the compressed forms that are smaller than the file, by the extensions of their names.
