@@ -20,6 +20,8 @@ FLAGS   ?= -trimpath
 ROUNDS  ?= 5
 SCENES  ?=
 
+# Debug information of C code, which the linker removes, makes compiling SQLite slower.
+export CGO_CFLAGS ?= -O2
 export GO
 CLIENT  := assets/static/vendor/socket.io.min.js
 
@@ -59,8 +61,12 @@ release: $(CLIENT) ## Static binaries for every platform into ./dist, with check
 	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"
 
 # What pages load, joined and compressed, to be embedded. A plain `go build` without it serves the sources.
+#
+# Both programs are compiled with the same flags, so that packages of both are compiled once, and the server's storage along with the
+# generator, so that a second core has work while one compiles SQLite, which is a single file.
 assets: $(CLIENT)
-	$(GO) generate ./assets
+	$(GO) build $(FLAGS) ./assets/build ./models
+	GOFLAGS="$$($(GO) env GOFLAGS) $(FLAGS)" $(GO) generate ./assets
 
 # The official Socket.IO client for browsers, embedded if npm is installed. Without it the binary works too: browsers then load
 # the pinned version from the client's CDN.

@@ -13,6 +13,8 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"strings"
 	"sync"
@@ -67,24 +69,37 @@ func sourceBundle(page string) Bundle {
 
 // fingerprint identifies this build's static files in URLs: the first twelve hex digits of a hash over names and contents.
 var fingerprint = sync.OnceValue(func() string {
+	static, err := fs.ReadFile(embedded, "dist/hash.txt") // reading all of them when the program starts would take longer than the rest of the start
+	if err != nil {
+		static, err = StaticHash(embedded)
+	}
 	sum := sha256.New()
 	sum.Write(locales.Files())
-	for _, folder := range []string{"dist", "pages", "static"} {
-		err := fs.WalkDir(embedded, folder, func(name string, d fs.DirEntry, err error) error { // in lexical order
-			if err != nil || d.IsDir() {
-				return err
-			}
-			data, err := fs.ReadFile(embedded, name)
-			sum.Write([]byte(name + "\x00"))
-			sum.Write(data)
-			return err
-		})
-		if err != nil {
-			panic("assets: embedded folder " + folder + ": " + err.Error())
-		}
+	sum.Write(static)
+	if err := errors.Join(err, writeFiles(sum, embedded, "pages")); err != nil {
+		panic("assets: fingerprint: " + err.Error())
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:12]
 })
+
+// StaticHash returns a hash over the folders dist and static. go generate writes it to dist/hash.txt.
+func StaticHash(files fs.FS) ([]byte, error) {
+	sum := sha256.New()
+	err := errors.Join(writeFiles(sum, files, "dist"), writeFiles(sum, files, "static"))
+	return sum.Sum(nil), err
+}
+
+// writeFiles writes names and contents of all files in a folder.
+func writeFiles(w io.Writer, files fs.FS, folder string) error {
+	return fs.WalkDir(files, folder, func(name string, d fs.DirEntry, err error) error { // in lexical order
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(files, name)
+		_, _ = w.Write(append([]byte(name+"\x00"), data...)) // to a hash
+		return err
+	})
+}
 
 // Build identifies this build's pages to those that are open while the server is updated.
 func Build() string { return fingerprint() }

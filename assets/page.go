@@ -121,7 +121,7 @@ func IconNames() []string {
 func Templates() map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for page := range Pages {
-		all[page] = pages[locales.Fallback+"/"+page]
+		all[page] = pages[locales.Fallback+"/"+page]()
 	}
 	return all
 }
@@ -160,37 +160,39 @@ type view struct {
 
 type language struct{ Code, Name, Href string }
 
-// pages holds one parsed template per locale and page, with keys such as "tr/visitor".
-var pages = parsePages()
-
-func parsePages() map[string]*template.Template {
-	parsed := map[string]*template.Template{}
+// pages parse one template per locale and page when it is first needed, with keys such as "tr/visitor".
+var pages = func() map[string]func() *template.Template {
+	parsed := map[string]func() *template.Template{}
 	for locale := range locales.All {
 		for name := range Pages {
-			t := template.New("layout.html").Funcs(template.FuncMap{
-				"t": func(key string) (string, error) {
-					s, ok := locales.Lookup(locale, key)
-					if !ok {
-						return "", fmt.Errorf("no text %q", key)
-					}
-					return s, nil
-				},
-				"brandStyle": BrandStyleURL,
-				"json": func(v any) (string, error) {
-					out, err := json.Marshal(v)
-					return string(out), err
-				},
-				"asset": func(path string) (string, error) {
-					if staticFiles()[path] == nil {
-						return "", fmt.Errorf("no static file %q", path)
-					}
-					return URL(path), nil
-				},
-			})
-			parsed[locale+"/"+name] = template.Must(parseTight(t, templateNames(name)))
+			parsed[locale+"/"+name] = sync.OnceValue(func() *template.Template { return parsePage(locale, name) })
 		}
 	}
 	return parsed
+}()
+
+func parsePage(locale, name string) *template.Template {
+	t := template.New("layout.html").Funcs(template.FuncMap{
+		"t": func(key string) (string, error) {
+			s, ok := locales.Lookup(locale, key)
+			if !ok {
+				return "", fmt.Errorf("no text %q", key)
+			}
+			return s, nil
+		},
+		"brandStyle": BrandStyleURL,
+		"json": func(v any) (string, error) {
+			out, err := json.Marshal(v)
+			return string(out), err
+		},
+		"asset": func(path string) (string, error) {
+			if staticFiles()[path] == nil {
+				return "", fmt.Errorf("no static file %q", path)
+			}
+			return URL(path), nil
+		},
+	})
+	return template.Must(parseTight(t, templateNames(name)))
 }
 
 var indent = regexp.MustCompile(`\n\s+`)
@@ -234,57 +236,62 @@ func iconName(line string) string {
 }
 
 // sprites are the icons of each page.
-var sprites = sync.OnceValue(func() map[string]template.HTML {
-	made := map[string]template.HTML{}
-	for page := range Pages {
-		wanted := bundles()[page].Icons
-		var out strings.Builder
-		for line := range strings.Lines(iconSource) {
-			if name := iconName(line); name == "" || wanted == nil || slices.Contains(wanted, name) {
-				out.WriteString(line)
-			}
+var sprites = eachPage(func(page string) template.HTML {
+	wanted := bundles()[page].Icons
+	var out strings.Builder
+	for line := range strings.Lines(iconSource) {
+		if name := iconName(line); name == "" || wanted == nil || slices.Contains(wanted, name) {
+			out.WriteString(line)
 		}
-		made[page] = template.HTML(strings.TrimSpace(out.String())) // our own markup
 	}
-	return made
+	return template.HTML(strings.TrimSpace(out.String())) // our own markup
 })
 
-// pageStrings are the texts that a page's modules may ask for, per "locale/page", joined once.
-var pageStrings = sync.OnceValue(joinStrings)
-
-func joinStrings() map[string]map[string]string {
-	joined := map[string]map[string]string{}
+// pageStrings are the texts that a page's modules may ask for, by language and page.
+var pageStrings = func() map[string]map[string]func() map[string]string {
+	all := map[string]map[string]func() map[string]string{}
 	for locale := range locales.All {
-		for name, parts := range Pages {
-			all := map[string]string{}
-			wanted := bundles()[name].Texts
-			for _, section := range append([]string{"common"}, parts.texts...) {
-				// The fallback first, so that a missing text is shown in Turkish.
-				for _, source := range []string{locales.Fallback, locale} {
-					for key, s := range locales.All[source][section] {
-						if full := section + "." + key; wanted == nil || slices.Contains(wanted, full) {
-							all[full] = s
-						}
-					}
+		all[locale] = eachPage(func(page string) map[string]string { return joinStrings(locale, page) })
+	}
+	return all
+}()
+
+func joinStrings(locale, page string) map[string]string {
+	all := map[string]string{}
+	wanted := bundles()[page].Texts
+	for _, section := range append([]string{"common"}, Pages[page].texts...) {
+		// The fallback first, so that a missing text is shown in Turkish.
+		for _, source := range []string{locales.Fallback, locale} {
+			for key, s := range locales.All[source][section] {
+				if full := section + "." + key; wanted == nil || slices.Contains(wanted, full) {
+					all[full] = s
 				}
 			}
-			joined[locale+"/"+name] = all
 		}
 	}
-	return joined
+	return all
+}
+
+// eachPage returns functions that call made for a page when it is first needed.
+func eachPage[T any](made func(page string) T) map[string]func() T {
+	all := map[string]func() T{}
+	for page := range Pages {
+		all[page] = sync.OnceValue(func() T { return made(page) })
+	}
+	return all
 }
 
 // Page writes one of Pages in the language of the request. Nothing is written when it fails, so
 // the caller can still answer with an error.
 func Page(w http.ResponseWriter, r *http.Request, status int, name string, d PageData) error {
 	lang := Locale(r, d.Locale)
-	t := pages[lang+"/"+name]
-	if t == nil {
+	parsed := pages[lang+"/"+name]
+	if parsed == nil {
 		return fmt.Errorf("assets: no page %q", name)
 	}
 	v := view{
 		PageData: d, Page: name, Lang: lang, Dir: direction(lang), Theme: Theme(r), TeamLine: teamLine(lang, d.Team),
-		Bundle: bundles()[name], Sprite: sprites()[name], Strings: pageStrings()[lang+"/"+name],
+		Bundle: bundles()[name], Sprite: sprites[name](), Strings: pageStrings[lang][name](),
 	}
 	if Pages[name].client && !v.Bundle.HasClient {
 		v.Client = clientTag(d.Base)
@@ -299,7 +306,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 		v.Brand.Color = colors
 	}
 	var out bytes.Buffer
-	if err := t.Execute(&out, v); err != nil {
+	if err := parsed().Execute(&out, v); err != nil {
 		return fmt.Errorf("assets: page %s: %w", name, err)
 	}
 	body := out.Bytes()

@@ -15,6 +15,8 @@ import (
 	"sync"
 
 	"github.com/andybalholm/brotli"
+
+	"sohbet/assets"
 )
 
 func main() {
@@ -49,7 +51,7 @@ func run(folder string, compress func([]byte) map[string][]byte) error {
 		}
 	}
 	dist := filepath.Join(folder, "dist")
-	for _, old := range []string{"css", "page", "pages.json", "vendor"} {
+	for _, old := range []string{"css", "hash.txt", "page", "pages.json", "vendor"} {
 		if err := os.RemoveAll(filepath.Join(dist, old)); err != nil {
 			return err
 		}
@@ -83,7 +85,14 @@ func run(folder string, compress func([]byte) map[string][]byte) error {
 			return err
 		}
 	}
-	return write("pages.json", list) // last: with it the folder is complete
+	if err := write("pages.json", list); err != nil {
+		return err
+	}
+	hash, err := assets.StaticHash(sources)
+	if err != nil {
+		return err
+	}
+	return write("hash.txt", hash)
 }
 
 // compressed returns the compressed forms that are smaller than the file, by the extensions of their names.

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"encoding/json"
 	"strings"
+	"sync"
 )
 
 // Fallback is the language used for a text that another language lacks, and for everything if no setting says otherwise.
@@ -28,7 +29,7 @@ var files embed.FS
 // All maps languages to their texts.
 var All = map[string]Texts{"tr": read[Texts]("tr.json"), "en": read[Texts]("en.json")}
 
-var translations = map[string]Translations{"tr": read[Translations]("tr.messages.json")}
+var turkish = sync.OnceValue(func() Translations { return read[Translations]("tr.messages.json") })
 
 func read[T any](name string) (t T) {
 	data, err := files.ReadFile(name)
@@ -77,4 +78,9 @@ func Text(locale, key string, pairs ...string) string {
 }
 
 // TranslationsOf returns the translations to a language; none for English.
-func TranslationsOf(locale string) Translations { return translations[locale] }
+func TranslationsOf(locale string) Translations {
+	if locale == "tr" {
+		return turkish()
+	}
+	return Translations{}
+}

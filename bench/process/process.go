@@ -187,6 +187,11 @@ func (p *Process) Stop() {
 	}
 }
 
+// CPU returns the user and system time that the process used. It must have ended by Stop or Kill.
+func (p *Process) CPU() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
 // Log returns the lines that the process has written so far.
 func (p *Process) Log() []string {
 	p.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"sync"
 	"unicode/utf8"
 
 	"sohbet/models"
@@ -24,7 +25,7 @@ func canned(c models.CannedReply) Canned {
 	return Canned{ID: c.ID, Shortcut: c.Shortcut, Text: c.ContentText, UpdatedAt: Time(c.UpdatedAt)}
 }
 
-var shortcut = regexp.MustCompile(`^[\p{L}\p{N}_-]+$`)
+var shortcut = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}\p{N}_-]+$`) })
 
 // Canned lists the canned replies, ordered by shortcut.
 func (s *Service) Canned(ctx context.Context, a Actor) ([]Canned, error) {
@@ -48,7 +49,7 @@ func (s *Service) SaveCanned(ctx context.Context, a Actor, c Canned) (Canned, er
 	if err := agentOnly(a); err != nil {
 		return Canned{}, err
 	}
-	if !shortcut.MatchString(c.Shortcut) || utf8.RuneCountInString(c.Shortcut) > models.MaxShortcut {
+	if !shortcut().MatchString(c.Shortcut) || utf8.RuneCountInString(c.Shortcut) > models.MaxShortcut {
 		return Canned{}, apperr.Invalid("shortcut", "The shortcut must have 1 to 32 letters, digits, - or _.")
 	}
 	if err := checkNote(c.Text); err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"sohbet/assets/locales"
@@ -13,12 +14,14 @@ import (
 )
 
 // mailDomain matches two or more labels of letters, digits and hyphens, in any script.
-var mailDomain = regexp.MustCompile(`^([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?$`)
+var mailDomain = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+[\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?$`)
+})
 
 // validEmail reports whether a mailbox has the form of RFC 5321 §4.1.2, with a domain that can be on the internet.
 func validEmail(email string) bool {
 	at := strings.LastIndexByte(email, '@')
-	if at < 1 || at > 64 || len(email) > models.MaxEmail || !utf8.ValidString(email) || !mailDomain.MatchString(email[at+1:]) {
+	if at < 1 || at > 64 || len(email) > models.MaxEmail || !utf8.ValidString(email) || !mailDomain().MatchString(email[at+1:]) {
 		return false
 	}
 	parsed, err := mail.ParseAddress(email)

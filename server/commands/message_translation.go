@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"sohbet/assets/locales"
 )
@@ -39,7 +40,7 @@ var settingProblem = regexp.MustCompile(`^(\w+) holds ("(?:[^"\\]|\\.)*"(?: \(\d
 
 // sentence translates all known sentences in a text.
 func sentence(text string) string {
-	for _, s := range sentences[Locale()] {
+	for _, s := range sentences()[Locale()] {
 		if s.form == nil {
 			text = strings.Replace(text, s.english, s.local, 1)
 		} else if m := s.form.FindStringSubmatchIndex(text); m != nil {
@@ -59,7 +60,7 @@ type translation struct {
 }
 
 // sentences are the translations to a language, the longest English first, because one may contain another.
-var sentences = func() map[string][]translation {
+var sentences = sync.OnceValue(func() map[string][]translation {
 	all := map[string][]translation{}
 	for locale := range locales.All {
 		messages := locales.TranslationsOf(locale).Messages
@@ -78,4 +79,4 @@ var sentences = func() map[string][]translation {
 		}
 	}
 	return all
-}()
+})
