@@ -1,5 +1,5 @@
 // Command load puts a bounded load of one kind on a Socket.IO server on this machine and prints its cost as one line of JSON. The
-// server must answer the events of bench/server; bench/peer is the same in Node.
+// server must answer the events of bench/server; bench/peer is the same in JavaScript.
 //
 //	load -addr 127.0.0.1:3000 -pid 4711 -mode echo
 //

@@ -1,5 +1,5 @@
-// Command run measures bench/server (Sohbet) and bench/peer (Node's socket.io) alternately with bench/load, takes medians over the
-// rounds and writes a table of ratios into bench/README.md. Run it from the root of the repository, as `make bench` does.
+// Command run measures bench/server (Sohbet) and bench/peer (socket.io on Node and on Bun) in turns with bench/load, takes medians over
+// the rounds and writes a table of ratios into bench/README.md. Run it from the root of the repository, as `make bench` does.
 //
 // Every measurement starts a new server process, so that none is affected by the heap of an earlier one.
 package main
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// side is one of the two servers under test.
+// side is one of the servers under test.
 type side struct {
 	name string
 	cmd  []string
@@ -64,12 +64,15 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("building bench/%s: %w\n%s", name, err, out)
 		}
 	}
-	if _, err := os.Stat("bench/peer/node_modules/socket.io"); err != nil {
-		return errors.New("bench/peer is not installed: npm ci --prefix bench/peer")
+	// The package's own link to its binary is made by a script after the installation, which is not run.
+	bun, err := filepath.Glob("bench/peer/node_modules/@oven/*/bin/bun")
+	if err != nil || len(bun) == 0 {
+		return errors.New("bench/peer is not installed: npm ci --prefix bench/peer --ignore-scripts")
 	}
-	sides := [2]side{
+	sides := [3]side{
 		{"Sohbet", []string{filepath.Join(dir, "server"), "-port", "0"}},
-		{"Node", []string{"node", "bench/peer/server.mjs", "-port", "0"}},
+		{"Node", []string{"node", "bench/peer/server.mjs"}},
+		{"Bun", []string{bun[0], "bench/peer/server.mjs"}},
 	}
 
 	start := time.Now()
@@ -86,7 +89,7 @@ func run(ctx context.Context, args []string) error {
 			}
 		}
 	}
-	text, err := report(ctx, *rounds, chosen, results)
+	text, err := report(ctx, bun[0], *rounds, chosen, results)
 	if err != nil {
 		return err
 	}

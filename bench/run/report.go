@@ -15,7 +15,7 @@ import (
 )
 
 // series holds a measurement's results for each side, one per round.
-type series [2][]map[string]any
+type series [3][]map[string]any
 
 // value returns the number at a path; paths joined with + are summed.
 func value(result map[string]any, path string) float64 {
@@ -39,48 +39,65 @@ func median(v []float64) float64 {
 }
 
 // report renders the table, with the machine and the versions that were measured.
-func report(ctx context.Context, rounds int, chosen []measurement, results []series) (string, error) {
-	machine, err := describe(ctx)
+func report(ctx context.Context, bun string, rounds int, chosen []measurement, results []series) (string, error) {
+	machine, err := describe(ctx, bun)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. Medians of %d rounds; in brackets the lowest and highest ratio of a round.\n\n", machine, rounds)
-	b.WriteString("| | Sohbet | Node | ratio | aim |\n|---|--:|--:|--:|--:|\n")
+	b.WriteString("| | Sohbet | Node | Bun | to Node | to Bun | aim to Bun |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	for i, m := range chosen {
 		for _, f := range m.figures {
-			var v [2][]float64
-			var ratios []float64
-			for round := range rounds {
-				for s := range v {
+			var v [len(series{})][]float64
+			for s := range v {
+				for round := range rounds {
 					v[s] = append(v[s], f.scale*value(results[i][s][round], f.path))
 				}
-				if v[1][round] != 0 {
-					ratios = append(ratios, v[0][round]/v[1][round])
-				}
 			}
-			ours, node := median(v[0]), median(v[1])
-			ratio := "–"
-			if len(ratios) > 0 && node != 0 {
-				ratio = fmt.Sprintf("%.2f× (%.2f–%.2f)", ours/node, slices.Min(ratios), slices.Max(ratios))
+			fmt.Fprintf(&b, "| %s ", f.label)
+			for s := range v {
+				fmt.Fprintf(&b, "| %.*f ", f.digits, median(v[s]))
 			}
-			fmt.Fprintf(&b, "| %s | %.*f | %.*f | %s | %s |\n", f.label, f.digits, ours, f.digits, node, ratio, f.aim)
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", ratio(v[0], v[1]), ratio(v[0], v[2]), f.aim)
 		}
 	}
 	return b.String(), nil
 }
 
+// ratio returns the ratio of the medians, and the lowest and highest ratio of a round.
+func ratio(ours, theirs []float64) string {
+	var rounds []float64
+	for i, other := range theirs {
+		if other != 0 {
+			rounds = append(rounds, ours[i]/other)
+		}
+	}
+	if len(rounds) == 0 || median(theirs) == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f× (%.2f–%.2f)", median(ours)/median(theirs), slices.Min(rounds), slices.Max(rounds))
+}
+
 // describe returns a description of the machine, the versions and the date.
-func describe(ctx context.Context) (string, error) {
-	var peer struct{ Version string }
-	b, err := os.ReadFile("bench/peer/node_modules/socket.io/package.json")
+func describe(ctx context.Context, bun string) (string, error) {
+	var versions []string
+	for _, name := range []string{"socket.io", "@socket.io/bun-engine"} {
+		var peer struct{ Version string }
+		b, err := os.ReadFile("bench/peer/node_modules/" + name + "/package.json")
+		if err != nil {
+			return "", err
+		}
+		if err := json.Unmarshal(b, &peer); err != nil {
+			return "", err
+		}
+		versions = append(versions, name+" "+peer.Version)
+	}
+	node, err := output(ctx, "node", "--version")
 	if err != nil {
 		return "", err
 	}
-	if err := json.Unmarshal(b, &peer); err != nil {
-		return "", err
-	}
-	node, err := output(ctx, "node", "--version")
+	bunVersion, err := output(ctx, bun, "--version")
 	if err != nil {
 		return "", err
 	}
@@ -92,8 +109,8 @@ func describe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s, Sohbet %s on %s, socket.io %s on Node %s; %d cores of %s, Linux %s", time.Now().UTC().Format(time.DateOnly),
-		commit, runtime.Version(), peer.Version, node, runtime.NumCPU(), cpuModel(), bytes.TrimSpace(kernel)), nil
+	return fmt.Sprintf("%s, Sohbet %s on %s, %s on Node %s, the same with %s on Bun %s; %d cores of %s, Linux %s", time.Now().UTC().Format(time.DateOnly),
+		commit, runtime.Version(), versions[0], node, versions[1], bunVersion, runtime.NumCPU(), cpuModel(), bytes.TrimSpace(kernel)), nil
 }
 
 func output(ctx context.Context, name string, args ...string) (string, error) {

@@ -20,14 +20,23 @@ func TestMedianAndPaths(t *testing.T) {
 	}
 }
 
+func TestRatio(t *testing.T) {
+	if r := ratio([]float64{1, 2, 3}, []float64{2, 2, 12}); r != "1.00× (0.25–1.00)" {
+		t.Error(r)
+	}
+	if r := ratio([]float64{0, 0}, []float64{0, 0}); r != "–" {
+		t.Error(r)
+	}
+}
+
 func TestFaultsAreOurs(t *testing.T) {
 	lossy := map[string]any{"lost": 3.0}
 	m := []measurement{{name: "fanout", faults: []string{"lost", "cut"}}}
-	if err := faults(m, []series{{{lossy}, {{"lost": 0.0}}}}); err == nil || !strings.Contains(err.Error(), "lost = 3") {
+	if err := faults(m, []series{{{lossy}, {{"lost": 0.0}}, {{"lost": 0.0}}}}); err == nil || !strings.Contains(err.Error(), "lost = 3") {
 		t.Errorf("our loss: %v", err)
 	}
-	if err := faults(m, []series{{{{"lost": 0.0}}, {lossy}}}); err != nil {
-		t.Errorf("the peer's loss: %v", err)
+	if err := faults(m, []series{{{{"lost": 0.0}}, {lossy}, {lossy}}}); err != nil {
+		t.Errorf("the peers' loss: %v", err)
 	}
 }
 
