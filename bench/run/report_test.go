@@ -92,3 +92,20 @@ func TestTableIsReplaced(t *testing.T) {
 		t.Error("a file without a table was taken")
 	}
 }
+
+func TestReadmeHasAPlaceForEachTable(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "README.md")
+	if err := os.WriteFile(path, readme, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{}
+	for _, tab := range []table{b.realtime(), b.chat(), b.start(), b.connections(), b.stored(), b.processes()} {
+		if err := replaceTable(path, tab.name, "new"); err != nil {
+			t.Error(err)
+		}
+	}
+}
