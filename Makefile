@@ -43,9 +43,9 @@ test: ## Everything that CI runs; installs missing programs with apt
 check: ## The quick part of it: format, vet, lint, types of the browser code, Go tests with the race detector
 	@.ci/services .ci/test quick
 
-bench: ## Measure against Node's socket.io and write bench/README.md's table
-	@npm ci --prefix bench/peer --no-audit --no-fund
-	$(GO) run ./bench/run -rounds $(ROUNDS)
+bench: ## Measure against socket.io on Node and on Bun, and the start, and write bench/README.md's tables
+	@npm ci --prefix bench/peer --omit=peer --ignore-scripts --no-audit --no-fund
+	FSYNC=on .ci/services $(GO) run ./bench/run -rounds $(ROUNDS)
 
 screenshots: build ## Pictures of every page and state, phone and desktop, light and dark, into ./screenshots
 	@.ci/install screenshots

@@ -54,17 +54,12 @@ open() {
 }
 
 redis_cpu() { redis-cli --no-auth-warning -u "$SOHBET_TEST_REDIS" info cpu | tr -d '\r' | awk -F: '/^used_cpu_(user|sys):/ { s += $2 } END { print s }'; }
-postgres_cpu() { # seconds of the postmaster, its processes, and those of them that ended
-  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | awk -v p="$postmaster" \
-    '{ pid = $1; sub(/.*\) /, "") } pid == p { s += $12 + $13 + $14 + $15 } $2 == p { s += $12 + $13 } END { print s / 100 }'
-}
 
 messages() { # NAME
-  local redis postgres result
-  redis=$(redis_cpu) postgres=$(postgres_cpu)
-  result=$("$work/load" -mode messages -addr "$addresses" -pid "$pids" -cookie "$cookie" ${SOHBET_LOAD:--conns 24 -depth 4} -warm 0s -measure 5s)
-  printf '{"run":"%s","redis_cpu_s":%s,"postgres_cpu_s":%s,"result":%s}\n' "$1" \
-    "$(awk "BEGIN { print $(redis_cpu) - $redis }")" "$(awk "BEGIN { print $(postgres_cpu) - $postgres }")" "$result"
+  local redis result
+  redis=$(redis_cpu)
+  result=$("$work/load" -mode messages -addr "$addresses" -pid "$pids" -cookie "$cookie" ${SOHBET_LOAD:--conns 24 -depth 4} -database "$postmaster" -warm 0s -measure 5s)
+  printf '{"run":"%s","redis_cpu_s":%s,"result":%s}\n' "$1" "$(awk "BEGIN { print $(redis_cpu) - $redis }")" "$result"
   halt
 }
 

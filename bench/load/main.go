@@ -1,5 +1,5 @@
 // Command load puts a bounded load of one kind on a Socket.IO server on this machine and prints its cost as one line of JSON. The
-// server must answer the events of bench/server; bench/peer is the same in Node.
+// server must answer the events of bench/server; bench/peer is the same in JavaScript.
 //
 //	load -addr 127.0.0.1:3000 -pid 4711 -mode echo
 //
@@ -39,13 +39,13 @@ type target struct {
 	dialer ws.Dialer
 	server *process
 	until  time.Time
-	cookie string // visitors, heartbeats, messages: the agent's session cookie
+	cookie string // visitors, heartbeats, messages, history: the agent's session cookie
 
-	database int // return: process id of PostgreSQL
+	database int // messages, return: process id of PostgreSQL
 
 	conns    int           // connections held, members of the room, or total connections (churn)
 	parallel int           // connections opened at the same time
-	events   int           // events of a burst
+	events   int           // events of a burst, pages of history
 	depth    int           // echo: outstanding events per connection; fanout: undelivered messages if there is no rate
 	rate     int           // fanout: messages per second, 0 = as fast as they are delivered
 	size     int           // fanout: approximate size of a message in bytes
@@ -56,7 +56,7 @@ type target struct {
 
 var modes = map[string]func(context.Context, *target) (any, error){
 	"idle": idle, "echo": echo, "fanout": fanout, "burst": burst, "churn": churn, "messages": messages,
-	"visitors": visitors, "heartbeats": heartbeats, "return": comeBack, "uploads": uploads,
+	"history": history, "visitors": visitors, "heartbeats": heartbeats, "return": comeBack, "uploads": uploads,
 }
 
 func main() {
@@ -73,18 +73,18 @@ func run(ctx context.Context, args []string) error {
 	t := &target{}
 	fs.StringVar(&t.addr, "addr", "127.0.0.1:3000", "host:port of the server, loopback only; several separated by commas")
 	pids := fs.String("pid", "", "process id of the server, to measure its CPU and memory; several separated by commas")
-	database := fs.Int("database", 0, "return: process id of PostgreSQL, to measure its CPU")
-	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors, heartbeats, messages and uploads for the whole server, or return for several")
+	database := fs.Int("database", 0, "messages, return: process id of PostgreSQL, to measure its CPU")
+	mode := fs.String("mode", "echo", "idle, echo, fanout, burst, churn, or visitors, heartbeats, messages, history and uploads for the whole server, or return for several")
 	fs.IntVar(&t.conns, "conns", 50, "connections held; fanout: members of the room; churn: total connections; uploads: photos at the same time")
 	fs.IntVar(&t.parallel, "parallel", 50, "connections opened at the same time")
-	fs.IntVar(&t.events, "events", 10_000, "burst: events in one tick")
+	fs.IntVar(&t.events, "events", 10_000, "burst: events in one tick; history: pages read")
 	fs.IntVar(&t.depth, "depth", 1, "echo, messages: outstanding events per connection; fanout without -rate: undelivered messages")
 	fs.IntVar(&t.rate, "rate", 0, "fanout: messages per second (0 = as fast as they are delivered)")
 	fs.IntVar(&t.size, "size", 300, "fanout: approximate bytes of a message")
 	fs.DurationVar(&t.warm, "warm", time.Second, "time under load before measuring starts")
 	fs.DurationVar(&t.measure, "measure", 5*time.Second, "time measured")
 	fs.DurationVar(&t.settle, "settle", 30*time.Second, "idle: wait before measuring; the default covers a heartbeat")
-	fs.StringVar(&t.cookie, "cookie", "", "visitors, heartbeats, messages: Cookie header of a signed-in agent, who then receives the events")
+	fs.StringVar(&t.cookie, "cookie", "", "visitors, heartbeats, messages, history: Cookie header of a signed-in agent, who then receives the events")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ type span struct {
 	PerSecond float64 `json:"per_second"`
 	CPU       float64 `json:"cpu_us_per_unit"` // the server's user and system time
 	Cores     float64 `json:"server_cores"`    // the server's CPU seconds per second
+	Database  float64 `json:"database_us_per_unit,omitempty"`
 }
 
 // during waits for the warm-up, then measures for t.measure; count returns the units done so far.
@@ -25,11 +26,21 @@ func (t *target) during(ctx context.Context, count func() int64) (span, error) {
 	if err != nil {
 		return span{}, err
 	}
+	database0, err := databaseCPU(t.database)
+	if err != nil {
+		return span{}, err
+	}
 	units0, start := count(), time.Now()
 	if err := sleep(ctx, t.measure); err != nil {
 		return span{}, err
 	}
-	return t.since(start, cpu0, func() int64 { return count() - units0 })
+	s, err := t.since(start, cpu0, func() int64 { return count() - units0 })
+	if err != nil {
+		return span{}, err
+	}
+	database1, err := databaseCPU(t.database)
+	s.Database = float64(database1-database0) / float64(time.Microsecond) / float64(s.Units)
+	return s, err
 }
 
 func (t *target) since(start time.Time, cpu0 time.Duration, units func() int64) (span, error) {

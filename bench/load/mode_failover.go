@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -167,47 +164,14 @@ func (t *target) returning(ctx context.Context, i int, thread string, servers []
 	}
 }
 
-// databaseCores returns PostgreSQL's CPU usage over a time, in cores: that of the postmaster and its children, including those that
-// ended meanwhile.
+// databaseCores returns PostgreSQL's CPU usage over a time, in cores.
 func databaseCores(pid int, over time.Duration) (float64, error) {
-	if pid == 0 {
-		time.Sleep(over)
-		return 0, nil
-	}
-	used := func() (sum time.Duration, err error) {
-		stats, err := filepath.Glob("/proc/[0-9]*/stat")
-		if err != nil {
-			return 0, err
-		}
-		for _, path := range stats {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				continue // the process has just ended
-			}
-			f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-			if len(f) < 15 || string(f[1]) != strconv.Itoa(pid) && filepath.Base(filepath.Dir(path)) != strconv.Itoa(pid) {
-				continue
-			}
-			fields := f[11:13] // utime, stime
-			if string(f[1]) != strconv.Itoa(pid) {
-				fields = f[11:15] // and cutime, cstime: those of waited-for children
-			}
-			for _, ticks := range fields {
-				n, err := strconv.ParseInt(string(ticks), 10, 64)
-				if err != nil {
-					return 0, err
-				}
-				sum += time.Duration(n) * clockTick
-			}
-		}
-		return sum, nil
-	}
-	before, err := used()
+	before, err := databaseCPU(pid)
 	if err != nil {
 		return 0, err
 	}
 	start := time.Now()
 	time.Sleep(over)
-	after, err := used()
+	after, err := databaseCPU(pid)
 	return (after - before).Seconds() / time.Since(start).Seconds(), err
 }

@@ -11,10 +11,11 @@ import (
 
 type heartbeatsResult struct {
 	Visitors int     `json:"visitors"`
-	Idle     float64 `json:"idle_cores"`   // CPU seconds of the server per second while the visitors only hold their connections
-	Spread   beating `json:"spread"`       // while each also sends a heartbeat every 30 s, evenly distributed
-	Storm    beating `json:"storm"`        // while all send their heartbeats at the same moment, as after an outage
-	Agent    int64   `json:"agent_events"` // events that the signed-in agent received
+	Bytes    float64 `json:"bytes_per_conn"` // growth of PSS by a visitor with a thread
+	Idle     float64 `json:"idle_cores"`     // CPU seconds of the server per second while the visitors only hold their connections
+	Spread   beating `json:"spread"`         // while each also sends a heartbeat every 30 s, evenly distributed
+	Storm    beating `json:"storm"`          // while all send their heartbeats at the same moment, as after an outage
+	Agent    int64   `json:"agent_events"`   // events that the signed-in agent received
 	Dropped  int64   `json:"dropped"`
 }
 
@@ -29,6 +30,10 @@ type beating struct {
 // which the store writes them.
 func heartbeats(ctx context.Context, t *target) (any, error) {
 	res := heartbeatsResult{Visitors: t.conns}
+	before, err := t.warmMemory(ctx)
+	if err != nil {
+		return nil, err
+	}
 	conns, err := t.hold(ctx, t.conns)
 	if err != nil {
 		return nil, err
@@ -74,6 +79,11 @@ func heartbeats(ctx context.Context, t *target) (any, error) {
 	if res.Idle, err = cores(); err != nil {
 		return nil, err
 	}
+	after, err := t.server.memory()
+	if err != nil {
+		return nil, err
+	}
+	res.Bytes = float64(after.PSS-before.PSS) / float64(t.conns)
 	for _, phase := range []struct {
 		into *beating
 		beat func(context.Context, func(int) error)
@@ -86,7 +96,7 @@ func heartbeats(ctx context.Context, t *target) (any, error) {
 				return conns[i].emit(fmt.Sprintf(`["heartbeat",{"thread_id":%q}]`, threads[i]))
 			})
 		})
-		before := sent.Load()
+		sent0 := sent.Load()
 		with, err := cores()
 		end()
 		beating.Wait()
@@ -94,7 +104,7 @@ func heartbeats(ctx context.Context, t *target) (any, error) {
 			return nil, err
 		}
 		b := phase.into
-		if b.Sent = sent.Load() - before; b.Sent == 0 {
+		if b.Sent = sent.Load() - sent0; b.Sent == 0 {
 			return nil, errors.New("no heartbeat was sent")
 		}
 		b.Cores = with - res.Idle

@@ -18,21 +18,9 @@ type idleResult struct {
 
 // idle measures connections that only answer heartbeats.
 func idle(ctx context.Context, t *target) (any, error) {
-	// The first connections make a server allocate memory that it keeps; it must not count as a cost of each connection.
-	few, err := t.hold(ctx, 100)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range few {
-		if err := c.leave(); err != nil {
-			return nil, err
-		}
-	}
-	if err := sleep(ctx, 3*time.Second); err != nil {
-		return nil, err
-	}
 	res := idleResult{Conns: t.conns}
-	if res.Before, err = t.server.memory(); err != nil {
+	var err error
+	if res.Before, err = t.warmMemory(ctx); err != nil {
 		return nil, err
 	}
 	conns, err := t.hold(ctx, t.conns)
@@ -70,4 +58,22 @@ func idle(ctx context.Context, t *target) (any, error) {
 	}
 	res.BytesPerConn = float64(res.After.PSS-res.Before.PSS) / float64(t.conns)
 	return res, nil
+}
+
+// warmMemory returns the server's memory after a few connections have come and gone: the first ones make a server allocate memory that it
+// keeps, which must not count as a cost of each connection.
+func (t *target) warmMemory(ctx context.Context) (memory, error) {
+	few, err := t.hold(ctx, 100)
+	if err != nil {
+		return memory{}, err
+	}
+	for _, c := range few {
+		if err := c.leave(); err != nil {
+			return memory{}, err
+		}
+	}
+	if err := sleep(ctx, 3*time.Second); err != nil {
+		return memory{}, err
+	}
+	return t.server.memory()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -47,6 +48,40 @@ func cpu(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("/proc/%d/stat: unexpected format", pid)
 	}
 	return time.Duration(user+system) * clockTick, nil
+}
+
+// databaseCPU returns the CPU time of the postmaster and its children so far, including those that have ended. Process 0 has none.
+func databaseCPU(pid int) (sum time.Duration, err error) {
+	if pid == 0 {
+		return 0, nil
+	}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	postmaster := strconv.Itoa(pid)
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // the process has just ended
+		}
+		f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+		if len(f) < 15 || string(f[1]) != postmaster && filepath.Base(filepath.Dir(path)) != postmaster {
+			continue
+		}
+		fields := f[11:13] // utime, stime
+		if string(f[1]) != postmaster {
+			fields = f[11:15] // and cutime, cstime: those of waited-for children
+		}
+		for _, ticks := range fields {
+			n, err := strconv.ParseInt(string(ticks), 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(n) * clockTick
+		}
+	}
+	return sum, nil
 }
 
 // memory is the memory usage of a process, in bytes.

@@ -1,26 +1,32 @@
-// Command run measures bench/server (Sohbet) and bench/peer (Node's socket.io) alternately with bench/load, takes medians over the
-// rounds and writes a table of ratios into bench/README.md. Run it from the root of the repository, as `make bench` does.
+// Command run measures Sohbet and its peers on this machine in turns with bench/load, takes medians over the rounds, and writes the tables
+// into bench/README.md:
+//
+//   - the realtime layer (bench/server) against socket.io on Node and on Bun (bench/peer)
+//   - the whole chat against the same chat written on socket.io and pg (bench/peer/chat.mjs)
+//   - the start of the program
+//   - with -growth instead of these: how the cost grows with connections, stored messages and processes
+//
+// Run it from the root of the repository by .ci/services with FSYNC=on, as `make bench` does. SOHBET_BIN names a binary to use instead of
+// building one, and SOHBET_BINARIES ("name=path …") others whose start is measured too.
 //
 // Every measurement starts a new server process, so that none is affected by the heap of an earlier one.
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"sohbet/bench/launch"
 )
 
 func main() {
@@ -32,110 +38,161 @@ func main() {
 	}
 }
 
-// side is one of the two servers under test.
-type side struct {
-	name string
-	cmd  []string
+// bench is what the tables share.
+type bench struct {
+	dir      string // temporary folder, which has the binaries
+	bun      string // path of Bun's binary
+	binary   string // path of the real binary, once built
+	postgres *postgres
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string) (err error) {
 	fs := flag.NewFlagSet("run", flag.ContinueOnError)
 	rounds := fs.Int("rounds", 5, "rounds; medians are taken over them")
 	only := fs.String("only", "", "comma-separated names of measurements; then nothing is written into the README")
-	readme := fs.String("readme", "bench/README.md", "file whose table section is replaced")
+	growing := fs.Bool("growth", false, "measure how the cost grows instead")
+	readme := fs.String("readme", "bench/README.md", "file whose tables are replaced")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if *rounds < 1 || *rounds > 50 {
 		return errors.New("rounds must be 1 to 50")
 	}
-	chosen, err := choose(*only)
-	if err != nil {
+	b := &bench{}
+	if b.dir, err = os.MkdirTemp("", "sohbet-bench."); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "sohbet-bench.")
-	if err != nil {
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if err := launch.Build(ctx, b.dir, map[string]string{"load": "./bench/load", "server": "./bench/server"}); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	for _, name := range []string{"server", "load"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(dir, name), "./bench/"+name)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("building bench/%s: %w\n%s", name, err, out)
-		}
+	all := []table{b.realtime(), b.chat(), b.start()}
+	if *growing {
+		all = []table{b.connections(), b.stored(), b.processes()}
 	}
-	if _, err := os.Stat("bench/peer/node_modules/socket.io"); err != nil {
-		return errors.New("bench/peer is not installed: npm ci --prefix bench/peer")
-	}
-	sides := [2]side{
-		{"Sohbet", []string{filepath.Join(dir, "server"), "-port", "0"}},
-		{"Node", []string{"node", "bench/peer/server.mjs", "-port", "0"}},
+	chosen, err := choose(all, *only)
+	if err != nil {
+		return err
 	}
 
 	start := time.Now()
-	results := make([]series, len(chosen))
-	for round := range *rounds {
-		for i, m := range chosen {
-			for s := range sides {
-				fmt.Fprintf(os.Stderr, "%5.0fs  round %d  %-13s %s\n", time.Since(start).Seconds(), round+1, m.name, sides[s].name)
-				out, err := sides[s].measure(ctx, filepath.Join(dir, "load"), m)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w", m.name, sides[s].name, err)
-				}
-				results[i][s] = append(results[i][s], out)
+	var lost []error
+	for _, t := range chosen {
+		if t.prepare != nil {
+			if err := t.prepare(ctx); err != nil {
+				return fmt.Errorf("%s: %w", t.name, err)
 			}
 		}
-	}
-	text, err := report(ctx, *rounds, chosen, results)
-	if err != nil {
-		return err
-	}
-	fmt.Println(text)
-	if *only == "" {
-		if err := replaceTable(*readme, text); err != nil {
+		results := make([]series, len(t.measurements))
+		for i := range results {
+			results[i] = make(series, len(t.sides))
+		}
+		for round := range *rounds {
+			for i, m := range t.measurements {
+				for s, side := range t.sides {
+					fmt.Fprintf(os.Stderr, "%5.0fs  round %d  %-13s %s\n", time.Since(start).Seconds(), round+1, m.name, side.name)
+					out, err := side.measured(ctx, m)
+					if err != nil {
+						return fmt.Errorf("%s, %s: %w", m.name, side.name, err)
+					}
+					results[i][s] = append(results[i][s], out)
+				}
+			}
+		}
+		text, err := b.report(ctx, t, *rounds, results)
+		if err != nil {
 			return err
 		}
+		fmt.Println(text)
+		if *only == "" {
+			if err := replaceTable(*readme, t.name, text); err != nil {
+				return err
+			}
+		}
+		lost = append(lost, faults(t, results))
 	}
-	return faults(chosen, results)
+	return errors.Join(lost...)
 }
 
-// measure starts the server, runs the load and stops the server. It returns the load generator's JSON object.
-func (s side) measure(ctx context.Context, load string, m measurement) (map[string]any, error) {
+// measured is one measurement of one side, within a time.
+func (s side) measured(ctx context.Context, m measurement) (map[string]any, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	server := exec.CommandContext(ctx, s.cmd[0], s.cmd[1:]...)
-	server.Stderr = os.Stderr
-	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
-	server.WaitDelay = 5 * time.Second
-	stdout, err := server.StdoutPipe()
+	return s.measure(ctx, m)
+}
+
+// load runs bench/load on a server.
+func (b *bench) load(ctx context.Context, server *launch.Server, args ...string) (map[string]any, error) {
+	out, err := server.Load(ctx, filepath.Join(b.dir, "load"), args...)
 	if err != nil {
 		return nil, err
 	}
-	if err := server.Start(); err != nil {
-		return nil, err
-	}
-	defer func() {
-		cancel()
-		_ = server.Wait() // ends by the signal
-	}()
-	lines := bufio.NewReader(stdout)
-	line, err := lines.ReadString('\n')
-	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
-	if err != nil || !ok {
-		return nil, fmt.Errorf("the server did not print its address: %q (%w)", line, err)
-	}
-	go func() { _, _ = io.Copy(io.Discard, lines) }()
+	return decoded(out)
+}
 
-	args := append([]string{"-addr", addr, "-pid", strconv.Itoa(server.Process.Pid)}, m.args...)
-	cmd := exec.CommandContext(ctx, load, args...)
-	var out, problems bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &problems
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, problems.String())
+func decoded(out []byte) (result map[string]any, err error) {
+	err = json.Unmarshal(out, &result)
+	return result, err
+}
+
+// peers finds Bun's binary. The package's own link to it is made by a script after the installation, which is not run.
+func (b *bench) peers(context.Context) error {
+	bun, err := filepath.Glob("bench/peer/node_modules/@oven/*/bin/bun")
+	if err != nil || len(bun) == 0 {
+		return errors.New("bench/peer is not installed: npm ci --prefix bench/peer --ignore-scripts")
 	}
-	var result map[string]any
-	if err := json.Unmarshal(out.Bytes(), &result); err != nil {
+	b.bun = bun[0]
+	return nil
+}
+
+// whole builds the real binary.
+func (b *bench) whole(ctx context.Context) error {
+	if b.binary = os.Getenv("SOHBET_BIN"); b.binary != "" {
+		return nil
+	}
+	b.binary = filepath.Join(b.dir, "sohbet")
+	if out, err := exec.CommandContext(ctx, "make", "build", "BIN="+b.binary).CombinedOutput(); err != nil {
+		return fmt.Errorf("make build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// sohbet starts the real binary with an agent signed in, on SQLite in a folder or on PostgreSQL if there is a URL.
+func (b *bench) sohbet(ctx context.Context, dir, database string) (*launch.Server, error) {
+	server, err := launch.Start(ctx, launch.Env(dir, database), b.binary)
+	if err != nil {
 		return nil, err
 	}
-	return result, nil
+	if err := server.SignIn(ctx); err != nil {
+		server.Stop()
+		return nil, fmt.Errorf("signing in: %w", err)
+	}
+	return server, nil
+}
+
+func choose(all []table, only string) ([]table, error) {
+	if only == "" {
+		return all, nil
+	}
+	names := map[string]bool{}
+	for name := range strings.SplitSeq(only, ",") {
+		names[name] = true
+	}
+	var chosen []table
+	for _, t := range all {
+		var some []measurement
+		for _, m := range t.measurements {
+			if names[m.name] {
+				some = append(some, m)
+				delete(names, m.name)
+			}
+		}
+		if t.measurements = some; len(some) > 0 {
+			chosen = append(chosen, t)
+		}
+	}
+	for name := range names {
+		return nil, fmt.Errorf("no measurement %q", name)
+	}
+	return chosen, nil
 }

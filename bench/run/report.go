@@ -15,7 +15,7 @@ import (
 )
 
 // series holds a measurement's results for each side, one per round.
-type series [2][]map[string]any
+type series [][]map[string]any
 
 // value returns the number at a path; paths joined with + are summed.
 func value(result map[string]any, path string) float64 {
@@ -38,52 +38,67 @@ func median(v []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// report renders the table, with the machine and the versions that were measured.
-func report(ctx context.Context, rounds int, chosen []measurement, results []series) (string, error) {
-	machine, err := describe(ctx)
+// report renders a table, with the machine and the versions that were measured.
+func (b *bench) report(ctx context.Context, t table, rounds int, results []series) (string, error) {
+	machine, err := machine(ctx)
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s. Medians of %d rounds; in brackets the lowest and highest ratio of a round.\n\n", machine, rounds)
-	b.WriteString("| | Sohbet | Node | ratio | aim |\n|---|--:|--:|--:|--:|\n")
-	for i, m := range chosen {
-		for _, f := range m.figures {
-			var v [2][]float64
-			var ratios []float64
-			for round := range rounds {
-				for s := range v {
-					v[s] = append(v[s], f.scale*value(results[i][s][round], f.path))
-				}
-				if v[1][round] != 0 {
-					ratios = append(ratios, v[0][round]/v[1][round])
-				}
-			}
-			ours, node := median(v[0]), median(v[1])
-			ratio := "–"
-			if len(ratios) > 0 && node != 0 {
-				ratio = fmt.Sprintf("%.2f× (%.2f–%.2f)", ours/node, slices.Min(ratios), slices.Max(ratios))
-			}
-			fmt.Fprintf(&b, "| %s | %.*f | %.*f | %s | %s |\n", f.label, f.digits, ours, f.digits, node, ratio, f.aim)
+	if t.describe != nil {
+		more, err := t.describe(ctx)
+		if err != nil {
+			return "", err
 		}
+		machine += "; " + more
 	}
-	return b.String(), nil
+	return fmt.Sprintf("%s. Medians of %d rounds; in brackets the lowest and highest ratio of a round.\n\n%s", machine, rounds, t.render(rounds, results)), nil
 }
 
-// describe returns a description of the machine, the versions and the date.
-func describe(ctx context.Context) (string, error) {
-	var peer struct{ Version string }
-	b, err := os.ReadFile("bench/peer/node_modules/socket.io/package.json")
-	if err != nil {
-		return "", err
+func (t table) render(rounds int, results []series) string {
+	var b strings.Builder
+	b.WriteString("| ")
+	for _, s := range t.sides {
+		b.WriteString("| " + s.name + " ")
 	}
-	if err := json.Unmarshal(b, &peer); err != nil {
-		return "", err
+	for _, r := range t.ratios {
+		b.WriteString("| " + r.heading + " ")
 	}
-	node, err := output(ctx, "node", "--version")
-	if err != nil {
-		return "", err
+	b.WriteString("| " + t.aims + " |\n|---" + strings.Repeat("|--:", len(t.sides)+len(t.ratios)+1) + "|\n")
+	for i, m := range t.measurements {
+		for _, f := range m.figures {
+			v := make([][]float64, len(t.sides))
+			fmt.Fprintf(&b, "| %s ", f.label)
+			for s := range v {
+				for round := range rounds {
+					v[s] = append(v[s], f.scale*value(results[i][s][round], f.path))
+				}
+				fmt.Fprintf(&b, "| %.*f ", f.digits, median(v[s]))
+			}
+			for _, r := range t.ratios {
+				fmt.Fprintf(&b, "| %s ", ratio(v[r.ours], v[r.theirs]))
+			}
+			fmt.Fprintf(&b, "| %s |\n", f.aim)
+		}
 	}
+	return b.String()
+}
+
+// ratio returns the ratio of the medians, and the lowest and highest ratio of a round.
+func ratio(ours, theirs []float64) string {
+	var rounds []float64
+	for i, other := range theirs {
+		if other != 0 {
+			rounds = append(rounds, ours[i]/other)
+		}
+	}
+	if len(rounds) == 0 || median(theirs) == 0 || median(ours) == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f× (%.2f–%.2f)", median(ours)/median(theirs), slices.Min(rounds), slices.Max(rounds))
+}
+
+// machine describes the machine and the commit, with the date.
+func machine(ctx context.Context) (string, error) {
 	commit, err := output(ctx, "git", "describe", "--always", "--dirty", "--tags")
 	if err != nil {
 		commit = "unknown"
@@ -92,8 +107,31 @@ func describe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s, Sohbet %s on %s, socket.io %s on Node %s; %d cores of %s, Linux %s", time.Now().UTC().Format(time.DateOnly),
-		commit, runtime.Version(), peer.Version, node, runtime.NumCPU(), cpuModel(), bytes.TrimSpace(kernel)), nil
+	return fmt.Sprintf("%s, Sohbet %s on %s; %d cores of %s, Linux %s", time.Now().UTC().Format(time.DateOnly),
+		commit, runtime.Version(), runtime.NumCPU(), cpuModel(), bytes.TrimSpace(kernel)), nil
+}
+
+// peerVersions describes the peers.
+func (b *bench) peerVersions(ctx context.Context) (string, error) {
+	versions := map[string]string{}
+	for _, name := range []string{"socket.io", "@socket.io/bun-engine", "pg"} {
+		var peer struct{ Version string }
+		b, err := os.ReadFile("bench/peer/node_modules/" + name + "/package.json")
+		if err != nil {
+			return "", err
+		}
+		if err := json.Unmarshal(b, &peer); err != nil {
+			return "", err
+		}
+		versions[name] = peer.Version
+	}
+	node, err := output(ctx, "node", "--version")
+	if err != nil {
+		return "", err
+	}
+	bun, err := output(ctx, b.bun, "--version")
+	return fmt.Sprintf("socket.io %s on Node %s and, with bun-engine %s, on Bun %s, pg %s",
+		versions["socket.io"], node, versions["@socket.io/bun-engine"], bun, versions["pg"]), err
 }
 
 func output(ctx context.Context, name string, args ...string) (string, error) {
@@ -114,29 +152,33 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
-const tableBegin, tableEnd = "<!-- table: written by make bench -->\n", "<!-- end of table -->"
+const tableEnd = "<!-- end of table -->"
 
-func replaceTable(path, text string) error {
+// replaceTable replaces the text between the marks of a table.
+func replaceTable(path, name, text string) error {
+	begin := "<!-- table " + name + ": written by make bench -->\n"
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, ok1 := strings.Cut(string(b), tableBegin)
+	before, rest, ok1 := strings.Cut(string(b), begin)
 	_, after, ok2 := strings.Cut(rest, tableEnd)
 	if !ok1 || !ok2 {
-		return fmt.Errorf("%s has no table section", path)
+		return fmt.Errorf("%s has no place for the table %s", path, name)
 	}
-	return os.WriteFile(path, []byte(before+tableBegin+"\n"+text+"\n"+tableEnd+after), 0o644)
+	return os.WriteFile(path, []byte(before+begin+"\n"+text+"\n"+tableEnd+after), 0o644)
 }
 
 // faults returns an error if Sohbet lost, duplicated or dropped anything, because then its speed means nothing.
-func faults(chosen []measurement, results []series) error {
+func faults(t table, results []series) error {
 	var errs []error
-	for i, m := range chosen {
-		for round, result := range results[i][0] {
-			for _, path := range m.faults {
-				if n := value(result, path); n != 0 {
-					errs = append(errs, fmt.Errorf("%s, round %d: %s = %.0f", m.name, round+1, path, n))
+	for i, m := range t.measurements {
+		for s, side := range t.sides[:t.ours] {
+			for round, result := range results[i][s] {
+				for _, path := range m.faults {
+					if n := value(result, path); n != 0 {
+						errs = append(errs, fmt.Errorf("%s, %s, round %d: %s = %.0f", m.name, side.name, round+1, path, n))
+					}
 				}
 			}
 		}
