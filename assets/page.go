@@ -121,7 +121,7 @@ func IconNames() []string {
 func Templates() map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for page := range Pages {
-		all[page] = pages[locales.Fallback+"/"+page]
+		all[page] = pages[locales.Fallback+"/"+page]()
 	}
 	return all
 }
@@ -160,37 +160,39 @@ type view struct {
 
 type language struct{ Code, Name, Href string }
 
-// pages holds one parsed template per locale and page, with keys such as "tr/visitor".
-var pages = parsePages()
-
-func parsePages() map[string]*template.Template {
-	parsed := map[string]*template.Template{}
+// pages parse one template per locale and page when it is first needed, with keys such as "tr/visitor".
+var pages = func() map[string]func() *template.Template {
+	parsed := map[string]func() *template.Template{}
 	for locale := range locales.All {
 		for name := range Pages {
-			t := template.New("layout.html").Funcs(template.FuncMap{
-				"t": func(key string) (string, error) {
-					s, ok := locales.Lookup(locale, key)
-					if !ok {
-						return "", fmt.Errorf("no text %q", key)
-					}
-					return s, nil
-				},
-				"brandStyle": BrandStyleURL,
-				"json": func(v any) (string, error) {
-					out, err := json.Marshal(v)
-					return string(out), err
-				},
-				"asset": func(path string) (string, error) {
-					if staticFiles()[path] == nil {
-						return "", fmt.Errorf("no static file %q", path)
-					}
-					return URL(path), nil
-				},
-			})
-			parsed[locale+"/"+name] = template.Must(parseTight(t, templateNames(name)))
+			parsed[locale+"/"+name] = sync.OnceValue(func() *template.Template { return parsePage(locale, name) })
 		}
 	}
 	return parsed
+}()
+
+func parsePage(locale, name string) *template.Template {
+	t := template.New("layout.html").Funcs(template.FuncMap{
+		"t": func(key string) (string, error) {
+			s, ok := locales.Lookup(locale, key)
+			if !ok {
+				return "", fmt.Errorf("no text %q", key)
+			}
+			return s, nil
+		},
+		"brandStyle": BrandStyleURL,
+		"json": func(v any) (string, error) {
+			out, err := json.Marshal(v)
+			return string(out), err
+		},
+		"asset": func(path string) (string, error) {
+			if staticFiles()[path] == nil {
+				return "", fmt.Errorf("no static file %q", path)
+			}
+			return URL(path), nil
+		},
+	})
+	return template.Must(parseTight(t, templateNames(name)))
 }
 
 var indent = regexp.MustCompile(`\n\s+`)
@@ -278,8 +280,8 @@ func joinStrings() map[string]map[string]string {
 // the caller can still answer with an error.
 func Page(w http.ResponseWriter, r *http.Request, status int, name string, d PageData) error {
 	lang := Locale(r, d.Locale)
-	t := pages[lang+"/"+name]
-	if t == nil {
+	parsed := pages[lang+"/"+name]
+	if parsed == nil {
 		return fmt.Errorf("assets: no page %q", name)
 	}
 	v := view{
@@ -299,7 +301,7 @@ func Page(w http.ResponseWriter, r *http.Request, status int, name string, d Pag
 		v.Brand.Color = colors
 	}
 	var out bytes.Buffer
-	if err := t.Execute(&out, v); err != nil {
+	if err := parsed().Execute(&out, v); err != nil {
 		return fmt.Errorf("assets: page %s: %w", name, err)
 	}
 	body := out.Bytes()

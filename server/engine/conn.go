@@ -42,7 +42,8 @@ type Conn struct {
 	queue    [][]byte
 	queued   int  // bytes queued and being written
 	inbound  int  // bytes of incomplete messages and of messages being handled
-	writing  bool // a writer goroutine is running
+	writing  bool // a goroutine writes the queue, or is about to
+	corked   bool // the reader will send answers when it has handled a message
 	poll     *waitingPoll
 	polled   *http.ResponseController // of the GET that is being answered
 	posting  bool
@@ -75,7 +76,13 @@ func (c *Conn) User() any { return c.user.Load() }
 // Queue queues frames made by [AppendText] and [AppendBinary] and returns immediately. The frames must not be modified afterwards; they
 // may be shared by many connections. It reports whether they were queued: a closed connection accepts nothing, a connection over its
 // limits is closed, and a slow one drops volatile frames.
-func (c *Conn) Queue(frames []byte, volatile bool) bool {
+func (c *Conn) Queue(frames []byte, volatile bool) bool { return c.enqueue(frames, volatile, false) }
+
+// Answer is Queue for the answer to a message. While the message is being handled it is not sent; the reader does that at once afterwards,
+// which takes no other goroutine.
+func (c *Conn) Answer(frames []byte) bool { return c.enqueue(frames, false, true) }
+
+func (c *Conn) enqueue(frames []byte, volatile, answer bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != stateOpen || volatile && len(c.queue) >= volatileDepth {
@@ -86,21 +93,28 @@ func (c *Conn) Queue(frames []byte, volatile bool) bool {
 		go c.fail(ClosedSlow)
 		return false
 	}
-	if !c.push(frames) {
-		go c.abort(ClosedMemory) // in a goroutine for the same reason
-		return false
+	ok := c.add(frames)
+	if !answer || !c.corked {
+		c.wake()
 	}
-	return true
+	if !ok {
+		go c.abort(ClosedMemory) // in a goroutine for the same reason
+	}
+	return ok
 }
 
-// push queues frames and starts a writer if needed. It reports false if the budget is exceeded; the frames are queued anyway, because
-// the connection will be closed. The caller holds c.mu.
-func (c *Conn) push(frames []byte) bool {
+// add queues frames. It reports false if the budget is exceeded; the frames are queued anyway, because the connection will be closed.
+// The caller holds c.mu.
+func (c *Conn) add(frames []byte) bool {
 	c.queue = append(c.queue, frames)
 	c.queued += len(frames)
-	ok := c.charge(len(frames))
+	return c.charge(len(frames))
+}
+
+// push queues frames and starts a writer if needed. The caller holds c.mu.
+func (c *Conn) push(frames []byte) {
+	c.add(frames)
 	c.wake()
-	return ok
 }
 
 // sent releases n bytes that were written or discarded. The caller holds c.mu.
@@ -122,7 +136,7 @@ func (c *Conn) wake() {
 	case c.ws != nil:
 		if !c.writing {
 			c.writing = true
-			go c.write(c.ws)
+			c.srv.writers.add(c.ws)
 		}
 	case c.poll != nil:
 		c.poll.wake.Set()

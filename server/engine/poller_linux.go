@@ -83,6 +83,9 @@ func (p *poller) run(raw syscall.RawConn) {
 				w := p.socks[e.Fd]
 				p.mu.RUnlock()
 				if w != nil {
+					if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+						w.ended.Store(true)
+					}
 					p.readable(w)
 				}
 			}

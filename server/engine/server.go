@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,8 @@ type Server struct {
 	poller    *poller
 	polling   sync.Once
 
-	budget budget
+	budget  budget
+	writers writers
 
 	opened, cut atomic.Uint64
 }
@@ -42,6 +44,7 @@ func New(o Options) *Server {
 	}
 	s.library.srv = s
 	s.budget.byKey = make(map[string]*account)
+	s.writers.most = runtime.GOMAXPROCS(0)
 	return s
 }
 

@@ -24,6 +24,7 @@ type wsConn struct {
 
 	fd      int32 // key in the poller, guarded by its lock
 	reading atomic.Int32
+	ended   atomic.Bool // the client has closed its side, or the socket is broken; set by the poller
 	closing atomic.Bool
 	// lingerer closes the socket if the client does not. It must be stopped with the socket, because it keeps the connection in memory.
 	lingerer atomic.Pointer[time.Timer]
@@ -312,7 +313,15 @@ func (w *wsConn) feed(data []byte) error {
 		if !w.conn.allowPacket() {
 			return errTooMany
 		}
-		if err := w.frame(h, payload); err != nil {
+		last := len(data) == 0 && !w.upgrading // the answer to others is sent while the next one is handled
+		if last {
+			w.conn.cork()
+		}
+		err = w.frame(h, payload)
+		if last {
+			w.conn.uncork(w)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"sync"
 	"time"
 
@@ -16,8 +17,111 @@ const (
 
 var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, coalesce); return &b }}
 
-// write sends the queue over a websocket. At most one runs per connection (c.writing), and none while the queue is empty, so that an
-// idle connection has no writer goroutine and a busy one sends accumulated frames in one system call.
+// writers send the queues of websockets: one goroutine for each core, as long as there are queues. One for each websocket would cost a
+// stack that has to grow.
+type writers struct {
+	most int // goroutines
+
+	mu      sync.Mutex
+	waiting []*wsConn
+	running int
+}
+
+// writersTake is how many queues a writer takes at a time.
+const writersTake = 8
+
+// add makes a writer send the queue of w. The caller has set writing.
+func (p *writers) add(w *wsConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, w)
+	if p.running < p.most {
+		p.running++
+		go p.run()
+	}
+}
+
+func (p *writers) run() {
+	var some [writersTake]*wsConn
+	for {
+		p.mu.Lock()
+		n := copy(some[:], p.waiting)
+		if n == 0 {
+			p.waiting = nil
+			p.running--
+			p.mu.Unlock()
+			return
+		}
+		clear(p.waiting[:n])
+		p.waiting = p.waiting[n:]
+		p.mu.Unlock()
+		for _, w := range some[:n] {
+			w.conn.send(w)
+		}
+	}
+}
+
+// cork lets answers wait until uncork.
+func (c *Conn) cork() {
+	c.mu.Lock()
+	c.corked = true
+	c.mu.Unlock()
+}
+
+// uncork sends the answers that waited.
+func (c *Conn) uncork(w *wsConn) {
+	c.mu.Lock()
+	c.corked = false
+	idle := c.ws == w && !c.writing && len(c.queue) > 0
+	if idle {
+		c.writing = true
+	}
+	c.mu.Unlock()
+	if idle {
+		c.send(w)
+	}
+}
+
+// send sends the queue without waiting for the client, or starts a goroutine that waits. The caller has set writing.
+func (c *Conn) send(w *wsConn) {
+	c.mu.Lock()
+	size := 0
+	for _, f := range c.queue {
+		size += len(f)
+	}
+	if c.state != stateOpen || size == 0 || size > coalesce || w.raw == nil {
+		c.mu.Unlock()
+		go c.write(w)
+		return
+	}
+	batch := c.take()
+	c.mu.Unlock()
+
+	frames := batch[0]
+	if len(batch) > 1 {
+		frames = bytes.Join(batch, nil)
+	}
+	n := w.try(frames)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent(n)
+	if n == size && len(c.queue) == 0 && c.state == stateOpen {
+		if c.queue == nil && cap(batch) <= 4 {
+			clear(batch)
+			c.queue = batch[:0]
+		}
+		c.writing = false
+		return
+	}
+	if n < size && c.state != stateClosed {
+		c.queue = append([][]byte{frames[n:]}, c.queue...)
+	}
+	go c.write(w)
+}
+
+// write sends the queue over a websocket, waiting for the client. At most one goroutine sends for a connection (c.writing), and none while
+// the queue is empty, so that an idle connection has no goroutine and a busy one sends accumulated frames in one system call.
 func (c *Conn) write(w *wsConn) {
 	for {
 		c.mu.Lock()

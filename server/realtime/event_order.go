@@ -3,22 +3,22 @@ package realtime
 import (
 	"sync"
 
+	"github.com/zishang520/engine.io/v2/events"
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 
 	"sohbet/server/engine"
 )
 
-// gate keeps one connection's packets in order through the Socket.IO library.
+// gate keeps one connection's packets in order. Events are handled by the connection's reader where they are decoded.
 //
-// The library handles every packet in a goroutine of its own (client.go:216 of v2.5.0) and answers a CONNECT before the server's
-// handlers are attached (namespace.go:275), so packets read in quick succession could overtake each other or get lost. The gate blocks
-// the connection's reader until the current packet has been handled: a CONNECT when our connection handler has run, a DISCONNECT when
-// the socket is gone. An event returns from the library's dispatch through the gate and is handled by the reader itself, whose stack
-// has already grown. When a connection ends its gate no longer blocks.
+// The Socket.IO library handles the others. It does so in a goroutine for each packet (client.go:216 of v2.5.0) and answers a CONNECT before
+// the server's handlers are attached (namespace.go:275), so packets read in quick succession could overtake each other or get lost. The
+// gate blocks the reader until a CONNECT or DISCONNECT has been handled: when our connection handler has run, or when the socket is gone.
+// When a connection ends its gate no longer blocks.
 type gate struct {
-	srv  *Server
-	conn *engine.Conn
-	step chan step
+	srv       *Server
+	conn      *engine.Conn
+	connected chan struct{}
 
 	client     sync.Once
 	identified any // result of Options.Identify
@@ -27,30 +27,34 @@ type gate struct {
 	sockets []*Socket // one per joined namespace
 }
 
-// step is what the reader waits for: an event to handle, or, without an event, the permission to continue.
-type step struct {
-	socket *Socket
-	event  []any
-}
-
 func gateOf(c *engine.Conn) *gate { return c.User().(*gate) }
 
-// hand passes a packet to the library through emit and returns when it has been handled.
-func (g *gate) hand(p *parser.Packet, emit func()) {
+// hand handles a packet, or passes it to the library through emit, and returns when it has been handled.
+func (g *gate) hand(p *parser.Packet, emit events.Listener) {
+	s := g.socket(p.Nsp)
+	switch p.Type {
+	case parser.EVENT, parser.BINARY_EVENT:
+		if s != nil {
+			s.handle(p)
+			return
+		}
+	case parser.ACK, parser.BINARY_ACK:
+		if s != nil {
+			return // this server requests none
+		}
+	}
 	if (p.Type == parser.CONNECT || p.Type == parser.DISCONNECT) && g.srv.allow != nil && !g.srv.allow(g.conn) {
 		g.conn.CloseWith(engine.ClosedFlood)
 		return
 	}
-	s := g.socket(p.Nsp)
-	emit()
+	emit(p)
 	switch p.Type {
 	case parser.CONNECT:
 		if s == nil && g.srv.hasNamespace(p.Nsp) {
-			g.await()
-		}
-	case parser.EVENT, parser.BINARY_EVENT:
-		if s != nil {
-			g.await()
+			select {
+			case <-g.connected:
+			case <-g.conn.Done():
+			}
 		}
 	case parser.DISCONNECT:
 		if s != nil {
@@ -63,20 +67,10 @@ func (g *gate) hand(p *parser.Packet, emit func()) {
 	// Any other packet was already refused by the library, which may have closed the connection.
 }
 
-func (g *gate) await() {
+// pass lets the reader continue after a CONNECT.
+func (g *gate) pass() {
 	select {
-	case next := <-g.step:
-		if next.socket != nil {
-			next.socket.handle(next.event)
-		}
-	case <-g.conn.Done():
-	}
-}
-
-// pass lets the reader continue, with an event to handle if there is one. It is called once for each packet that is waited for.
-func (g *gate) pass(next step) {
-	select {
-	case g.step <- next:
+	case g.connected <- struct{}{}:
 	case <-g.conn.Done():
 	}
 }

@@ -88,7 +88,7 @@ func (d *decoder) Add(data any) error {
 	if p == nil {
 		return nil
 	}
-	gateOf(m.Conn).hand(p, func() { d.decoded(p) })
+	gateOf(m.Conn).hand(p, d.decoded)
 	if d.weight > 0 {
 		m.Conn.Release(d.weight)
 		d.weight = 0
@@ -323,12 +323,17 @@ func place(v any, attachments []types.BufferInterface) (any, error) {
 type encoder struct{}
 
 func (encoder) Encode(p *parser.Packet) []types.BufferInterface {
+	return []types.BufferInterface{&engine.Encoded{Frames: mustEncode(p)}}
+}
+
+// mustEncode encodes a packet, without data if that cannot be marshalled: this server does not send such values, and if it did, the client
+// could handle that.
+func mustEncode(p *parser.Packet) []byte {
 	frames, err := encodeFrames(p)
 	if err != nil {
-		// This server does not send values that cannot be marshalled; if it did, the client could handle a packet without data.
 		frames, _ = encodeFrames(&parser.Packet{Type: p.Type, Nsp: p.Nsp, Id: p.Id})
 	}
-	return []types.BufferInterface{&engine.Encoded{Frames: frames}}
+	return frames
 }
 
 // encodeFrames encodes a packet and its attachments as frames for the engine.

@@ -1,6 +1,6 @@
 // Package realtime is a Socket.IO v4 server: sockets with ordered events, rooms, and publishing to rooms.
 //
-// github.com/zishang520/socket.io/v2 implements the protocol (namespaces, CONNECT, dispatch, acknowledgements); package engine is the
+// github.com/zishang520/socket.io/v2 implements the protocol of connecting (namespaces, CONNECT, DISCONNECT); package engine is the
 // transport. This package adds guarantees that the library does not give: a socket's events are handled one at a time in the order in
 // which they were sent, and an event published to rooms is encoded once and queued to all members in the same order.
 package realtime
@@ -70,7 +70,7 @@ func New(o Options) *Server {
 	s.io = socket.NewServer(nil, settings)
 
 	s.engine.OnConnect(func(c *engine.Conn) {
-		c.SetUser(&gate{srv: s, conn: c, step: make(chan step)})
+		c.SetUser(&gate{srv: s, conn: c, connected: make(chan struct{})})
 	})
 	s.engine.Bind(s.io)
 	return s
@@ -97,15 +97,11 @@ func (s *Server) hasNamespace(name string) bool {
 func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
 	conn := lib.Conn().(*engine.Conn)
 	g := gateOf(conn)
-	defer g.pass(step{})
+	defer g.pass()
 	so := &Socket{srv: s, lib: lib, conn: conn, namespace: namespace, gone: make(chan struct{})}
 	lib.SetData(so)
 	lib.Handshake().Headers, lib.Handshake().Query = nil, nil // empty (engine.Conn.Request), but still allocated maps
 	g.add(so)
-	lib.Use(func(event []any, _ func(error)) {
-		// Handle the event here and never call next: the library's own dispatch would start a goroutine for each event.
-		g.pass(step{so, event})
-	})
 	var once sync.Once
 	_ = lib.On("disconnect", func(args ...any) {
 		once.Do(func() {

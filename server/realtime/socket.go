@@ -94,15 +94,19 @@ func (s *Socket) Leave(name string) { s.srv.rooms.leave(s, name) }
 // Disconnect disconnects the client permanently: official clients do not reconnect after it.
 func (s *Socket) Disconnect() { s.lib.Disconnect(true) }
 
-func (s *Socket) handle(event []any) {
+// handle calls the handler of events with an EVENT.
+func (s *Socket) handle(p *parser.Packet) {
 	if s.onEvent == nil {
 		return
 	}
-	e := Event{Name: event[0].(string), Args: event[1:]}
-	if n := len(e.Args); n > 0 {
-		if ack, ok := e.Args[n-1].(socket.Ack); ok {
-			e.Args = e.Args[:n-1]
-			e.Ack = func(args ...any) { ack(args, nil) }
+	data := p.Data.([]any)
+	e := Event{Name: data[0].(string), Args: data[1:]}
+	if p.Id != nil {
+		var sent atomic.Bool
+		e.Ack = func(args ...any) {
+			if !sent.Swap(true) {
+				s.conn.Answer(mustEncode(&parser.Packet{Type: parser.ACK, Nsp: s.namespace, Id: p.Id, Data: args}))
+			}
 		}
 	}
 	s.srv.protect(s.conn, "event", func() { s.onEvent(e) })
