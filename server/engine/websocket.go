@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -289,21 +290,15 @@ func (w *wsConn) feed(data []byte) error {
 		w.rest = append(w.rest, data...)
 		data = w.rest
 	}
-	var r bytes.Reader
 	for len(data) > 0 {
-		r.Reset(data)
-		h, err := ws.ReadHeader(&r)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		h, head := readHeader(data)
+		if head == 0 {
 			break
-		}
-		if err != nil {
-			return errFrame
 		}
 		if err := w.check(h, w.limit()); err != nil {
 			return err
 		}
-		head := len(data) - r.Len()
-		if int64(r.Len()) < h.Length {
+		if int64(len(data)-head) < h.Length {
 			break
 		}
 		end := head + int(h.Length)
@@ -317,7 +312,7 @@ func (w *wsConn) feed(data []byte) error {
 		if last {
 			w.conn.cork()
 		}
-		err = w.frame(h, payload)
+		err := w.frame(h, payload)
 		if last {
 			w.conn.uncork(w)
 		}
@@ -335,12 +330,39 @@ func (w *wsConn) feed(data []byte) error {
 	return nil
 }
 
+// readHeader decodes a frame's header (RFC 6455 §5.2) without allocating, and returns its size; 0 if it is incomplete. A length that has the
+// highest bit set is negative.
+func readHeader(data []byte) (h ws.Header, size int) {
+	if len(data) < 2 {
+		return h, 0
+	}
+	h.Fin, h.Rsv, h.OpCode, h.Masked = data[0]&0x80 != 0, data[0]>>4&0x7, ws.OpCode(data[0]&0xf), data[1]&0x80 != 0
+	size, h.Length = 2, int64(data[1]&0x7f)
+	mask := 0
+	if h.Masked {
+		mask = 4
+	}
+	switch {
+	case h.Length == 126 && len(data) >= 4:
+		size, h.Length = 4, int64(binary.BigEndian.Uint16(data[2:]))
+	case h.Length == 127 && len(data) >= 10:
+		size, h.Length = 10, int64(binary.BigEndian.Uint64(data[2:]))
+	case h.Length >= 126:
+		return h, 0
+	}
+	if len(data) < size+mask {
+		return h, 0
+	}
+	copy(h.Mask[:], data[size:size+mask])
+	return h, size + mask
+}
+
 func (w *wsConn) check(h ws.Header, limit int) error {
 	state := ws.StateServerSide
 	if w.partsOp != 0 {
 		state = state.Set(ws.StateFragmented)
 	}
-	if ws.CheckHeader(h, state) != nil { // also refuses the bits of extensions
+	if h.Length < 0 || ws.CheckHeader(h, state) != nil { // also refuses the bits of extensions
 		return errFrame
 	}
 	if h.Length > int64(limit) || int64(len(w.parts))+h.Length > int64(limit) {
