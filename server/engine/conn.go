@@ -18,10 +18,18 @@ const (
 // volatileDepth is how many frames may be queued before volatile frames are dropped.
 const volatileDepth = 16
 
-// Conn is one Engine.IO connection with any transport. It implements the part of the library's engine.Socket interface that the
-// Socket.IO layer uses (socketio_binding.go). It is safe for concurrent use.
+// Handler handles what a connection receives.
+type Handler interface {
+	// Message handles one message, without the packet type. It is called for one message at a time, in order; data is valid only until
+	// it returns.
+	Message(data []byte, binary bool)
+	// Closed is called once when the connection has ended, with the reason; also while Message is running.
+	Closed(reason string)
+}
+
+// Conn is one Engine.IO connection with any transport. It is safe for concurrent use.
 type Conn struct {
-	listeners
+	handler Handler // set before the first message
 	srv     *Server
 	id      string
 	remote  string
@@ -30,7 +38,6 @@ type Conn struct {
 	trusted atomic.Bool
 	packets packetBucket
 	req     atomic.Pointer[http.Request]
-	user    atomic.Value
 	done    chan struct{}
 	left    func() // the leave function of Options.Admit
 
@@ -67,11 +74,11 @@ func (c *Conn) ForgetRequest() { c.req.Store(nil) }
 // Done returns a channel that is closed when the connection ends.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// SetUser stores a value with the connection; User returns it.
-func (c *Conn) SetUser(v any) { c.user.Store(v) }
+// Handle sets the connection's handler. Call it only in a function of [Server.OnConnect].
+func (c *Conn) Handle(h Handler) { c.handler = h }
 
-// User returns the value of SetUser, or nil.
-func (c *Conn) User() any { return c.user.Load() }
+// Open reports whether the connection accepts frames.
+func (c *Conn) Open() bool { return c.isOpen() }
 
 // Queue queues frames made by [AppendText] and [AppendBinary] and returns immediately. The frames must not be modified afterwards; they
 // may be shared by many connections. It reports whether they were queued: a closed connection accepts nothing, a connection over its
@@ -154,7 +161,9 @@ func (c *Conn) take() [][]byte {
 func (c *Conn) receive(p packet) bool {
 	switch p.typ {
 	case packetMessage:
-		c.emitData(&Message{Conn: c, Data: p.data, Binary: p.binary})
+		if c.handler != nil {
+			c.handler.Message(p.data, p.binary)
+		}
 	case packetPong:
 		c.pong()
 	case packetClose:
@@ -170,6 +179,12 @@ func (c *Conn) isOpen() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state == stateOpen
+}
+
+func (c *Conn) upgraded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ws != nil
 }
 
 // sendPing runs at each heartbeat deadline: it sends a ping, or closes the connection if the last ping is unanswered.
@@ -213,6 +228,9 @@ func (c *Conn) abort(why Closing) { c.end(why, stateClosed) }
 // CloseWith closes the connection: queued frames are sent first, then the reason.
 func (c *Conn) CloseWith(why Closing) { c.fail(why) }
 
+// Abort closes the connection immediately.
+func (c *Conn) Abort(why Closing) { c.abort(why) }
+
 // end moves the connection to stateClosing or stateClosed. The first call determines the reason and calls the listeners.
 func (c *Conn) end(why Closing, to state) {
 	c.mu.Lock()
@@ -239,7 +257,9 @@ func (c *Conn) end(why Closing, to state) {
 	}
 	if from == stateOpen {
 		c.srv.closed(c, why)
-		c.emitClose(why.Reason)
+		if c.handler != nil {
+			c.handler.Closed(why.Reason)
+		}
 	}
 }
 

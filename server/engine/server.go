@@ -21,7 +21,6 @@ import (
 type Server struct {
 	opts     Options
 	upgrades []string
-	library  library
 
 	mu        sync.RWMutex
 	conns     map[string]*Conn
@@ -42,7 +41,6 @@ func New(o Options) *Server {
 	if !o.DisableWebsocket {
 		s.upgrades = []string{"websocket"}
 	}
-	s.library.srv = s
 	s.budget.byKey = make(map[string]*account)
 	s.writers.most = runtime.GOMAXPROCS(0)
 	return s
@@ -241,12 +239,13 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 	c.left = leave
 	socket.conn = c
 	c.mu.Lock()
-	c.push(appendPacket(nil, packetOpen, string(s.openData(c, nil))))
+	c.add(appendPacket(nil, packetOpen, string(s.openData(c, nil))))
 	c.mu.Unlock()
 	if !s.admit(c) {
 		socket.close()
 		return
 	}
+	c.uncork(socket)
 	go c.serve(socket, first)
 }
 
@@ -276,22 +275,23 @@ func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
 	return c
 }
 
-// admit registers a connection and calls the OnConnect functions, before its first packet is read.
+// admit calls the OnConnect functions and registers a connection, before anything is sent or read. It reports false, and ends the connection,
+// if the server is closing.
 func (s *Server) admit(c *Conn) bool {
-	s.mu.Lock()
-	if s.stopping {
-		s.mu.Unlock()
-		c.heart.Stop()
-		s.budget.close(c.account)
-		c.left()
-		return false
-	}
-	s.conns[c.id] = c
-	s.mu.Unlock()
-	s.opened.Add(1)
 	for _, fn := range s.onConnect {
 		fn(c)
 	}
+	s.mu.Lock()
+	stopping := s.stopping
+	if !stopping {
+		s.conns[c.id] = c
+	}
+	s.mu.Unlock()
+	if stopping {
+		c.abort(ClosedRestart)
+		return false
+	}
+	s.opened.Add(1)
 	return true
 }
 

@@ -258,7 +258,7 @@ func TestUpgradeKeepsOrder(t *testing.T) {
 // Messages sent over polling and then over the websocket are handled in that order.
 func TestUpgradeKeepsOrderInbound(t *testing.T) {
 	got := make(chan string, 100)
-	_, host := serve(t, engine.Options{}, func(m *engine.Message) { got <- string(m.Data) })
+	_, host := serve(t, engine.Options{}, func(m *message) { got <- string(m.Data) })
 	for range 100 {
 		p := host.Polling()
 		p.Post("4a\x1e4b")

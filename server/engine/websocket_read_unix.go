@@ -30,12 +30,7 @@ var readBuffers = sync.Pool{New: func() any {
 }}
 
 func (b *readBuffer) fill(fd uintptr) {
-	for {
-		b.n, b.err = syscall.Read(int(fd), b.data)
-		if b.err != syscall.EINTR {
-			break
-		}
-	}
+	b.n, b.err = readNow(fd, b.data)
 	if b.err == nil && b.n == 0 {
 		b.err = io.EOF
 	}
@@ -111,13 +106,8 @@ type writeAttempt struct {
 var writeAttempts = sync.Pool{New: func() any {
 	a := &writeAttempt{}
 	a.once = func(fd uintptr) bool {
-		for {
-			n, err := syscall.Write(int(fd), a.data)
-			if err != syscall.EINTR {
-				a.n = max(n, 0)
-				return true
-			}
-		}
+		a.n, _ = writeNow(fd, a.data)
+		return true
 	}
 	return a
 }}
