@@ -288,6 +288,9 @@ func (c *Conn) finish(to state) {
 		return
 	}
 	c.srv.forget(c)
+	if c.corked && c.ws.left && !c.writing {
+		return // the reader answers the client's close frame at once
+	}
 	c.ws.nc.SetWriteDeadline(time.Now().Add(lingering)) // also aborts a write that is blocked on this client
 	c.wake()
 }

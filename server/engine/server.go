@@ -230,7 +230,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 		}
 		return
 	}
-	socket, first, err := s.accept(w, r)
+	socket, response, first, err := s.accept(w, r)
 	if err != nil {
 		leave()
 		return // the handshake has written a response
@@ -239,29 +239,33 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 	c.left = leave
 	socket.conn = c
 	c.mu.Lock()
-	c.add(appendPacket(nil, packetOpen, string(s.openData(c, nil))))
+	c.add(appendPacket(response, packetOpen, string(s.openData(c, nil))))
 	c.mu.Unlock()
 	if !s.admit(c) {
 		socket.close()
 		return
 	}
 	c.uncork(socket)
-	go c.serve(socket, first)
+	c.serve(socket, first)
 }
 
 // upgrade accepts the websocket of a polling session.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
-	socket, first, err := s.accept(w, r)
+	socket, response, first, err := s.accept(w, r)
 	if err != nil {
 		return
 	}
 	socket.conn, socket.upgrading = c, true
+	if err := socket.writeNow(response); err != nil {
+		socket.close()
+		return
+	}
 	if !c.beginUpgrade(socket) {
 		socket.sendClose(closedTransition)
 		socket.close()
 		return
 	}
-	go c.serve(socket, first)
+	c.serve(socket, first)
 }
 
 func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {

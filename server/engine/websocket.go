@@ -27,6 +27,7 @@ type wsConn struct {
 	reading atomic.Int32
 	ended   atomic.Bool // the client has closed its side, or the socket is broken; set by the poller
 	closing atomic.Bool
+	said    atomic.Bool // the close frame was sent
 	// lingerer closes the socket if the client does not. It must be stopped with the socket, because it keeps the connection in memory.
 	lingerer atomic.Pointer[time.Timer]
 	// late closes the connection if a message stays incomplete; nil if none is. It must be stopped with the socket too.
@@ -37,6 +38,7 @@ type wsConn struct {
 	parts     []byte // fragments of an incomplete message
 	partsOp   ws.OpCode
 	upgrading bool // not the connection's transport yet
+	left      bool // the client has sent a close frame, so that it sends nothing more; written under conn.mu, for others
 	held      int  // bytes of rest and parts counted against the budget
 	handled   int  // number of messages handled
 }
@@ -60,15 +62,18 @@ var (
 	errTooMany  = errors.New("engine: too many frames")
 )
 
-// accept answers a websocket handshake and returns the connection with the data already read after the request.
-func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte, error) {
+// accept checks a websocket handshake and returns the connection, the response, which the caller sends, and the data already read after the
+// request.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request) (socket *wsConn, response, first []byte, err error) {
 	var upgrader ws.HTTPUpgrader
-	nc, rw, _, err := upgrader.Upgrade(r, w)
+	var written bytes.Buffer
+	nc, rw, _, err := upgrader.Upgrade(r, &responseKeeper{w, &written})
 	if err != nil {
 		if nc != nil {
+			_, _ = nc.Write(written.Bytes())
 			nc.Close()
 		}
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		// Limits the memory of a client that does not read: the kernel's buffers are not counted in the budget. On an error the
@@ -76,14 +81,31 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte
 		_ = tcp.SetWriteBuffer(kernelBuffer)
 		_ = tcp.SetReadBuffer(kernelBuffer)
 	}
-	socket := &wsConn{nc: nc}
+	socket = &wsConn{nc: nc}
 	if sc, ok := nc.(syscall.Conn); ok {
 		if socket.raw, err = sc.SyscallConn(); err != nil {
 			nc.Close()
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
-	return socket, buffered(rw.Reader), nil
+	return socket, written.Bytes(), buffered(rw.Reader), nil
+}
+
+// responseKeeper keeps the response to a handshake, so that it is sent in one write with the first packet.
+type responseKeeper struct {
+	http.ResponseWriter
+	written *bytes.Buffer
+}
+
+// Unwrap is for [http.ResponseController].
+func (k *responseKeeper) Unwrap() http.ResponseWriter { return k.ResponseWriter }
+
+func (k *responseKeeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, rw, err := http.NewResponseController(k.ResponseWriter).Hijack()
+	if err != nil {
+		return nc, rw, err
+	}
+	return nc, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(k.written, 256)), nil
 }
 
 // buffered returns a copy of a reader's buffered data, so that the reader can be released.
@@ -105,7 +127,7 @@ func (c *Conn) serve(w *wsConn, first []byte) {
 	if p := c.srv.poll(); p != nil && w.raw != nil && p.watch(w) == nil {
 		return
 	}
-	w.over(w.read(w.on))
+	go func() { w.over(w.read(w.on)) }()
 }
 
 // on handles received bytes.
@@ -190,6 +212,9 @@ func (w *wsConn) over(err error) {
 		return
 	}
 	w.rest, w.parts = nil, nil
+	if w.left && w.said.Load() {
+		return
+	}
 	// Closing a socket with unread data resets it, and the close frame would be lost, so data still arriving is read and discarded.
 	still := 2 * kernelBuffer
 	if errors.Is(err, errFrameBig) {
@@ -225,6 +250,9 @@ func (c *Conn) onFrame(w *wsConn, op ws.OpCode, payload []byte) error {
 		if !c.isCurrent(w) {
 			return errOver
 		}
+		c.mu.Lock()
+		w.left = true
+		c.mu.Unlock()
 		c.leave()
 		return errOver
 	}

@@ -56,7 +56,7 @@ func (p *writers) run() {
 		p.waiting = p.waiting[n:]
 		p.mu.Unlock()
 		for _, w := range some[:n] {
-			w.conn.send(w)
+			w.conn.send(w, false)
 		}
 	}
 }
@@ -68,45 +68,57 @@ func (c *Conn) cork() {
 	c.mu.Unlock()
 }
 
-// uncork sends the answers that waited.
+// uncork sends the answers that waited, or the close frame that answers the client's.
 func (c *Conn) uncork(w *wsConn) {
 	c.mu.Lock()
 	c.corked = false
-	idle := c.ws == w && !c.writing && len(c.queue) > 0
+	idle := c.ws == w && !c.writing && (len(c.queue) > 0 || c.state == stateClosing && !w.said.Load())
 	if idle {
 		c.writing = true
 	}
 	c.mu.Unlock()
 	if idle {
-		c.send(w)
+		c.send(w, true)
 	}
 }
 
-// send sends the queue without waiting for the client, or starts a goroutine that waits. The caller has set writing.
-func (c *Conn) send(w *wsConn) {
+// send sends the queue without waiting for the client, or starts a goroutine that waits. The caller has set writing; it may be the reader.
+func (c *Conn) send(w *wsConn, reader bool) {
 	c.mu.Lock()
 	size := 0
 	for _, f := range c.queue {
 		size += len(f)
 	}
-	if c.state != stateOpen || size == 0 || size > coalesce || w.raw == nil {
+	state := c.state
+	if state == stateClosed || size > coalesce || w.raw == nil || size == 0 && state == stateOpen {
 		c.mu.Unlock()
 		go c.write(w)
 		return
 	}
-	batch := c.take()
+	batch, why := c.take(), c.closing
 	c.mu.Unlock()
 
-	frames := batch[0]
-	if len(batch) > 1 {
+	var frames []byte
+	switch {
+	case state == stateClosing:
+		frames = append(bytes.Join(batch, nil), closingFrame(why)...)
+	case len(batch) == 1:
+		frames = batch[0]
+	default:
 		frames = bytes.Join(batch, nil)
 	}
 	n := w.try(frames)
+	if state == stateClosing && n > size { // also if the client's buffer is full now, so that it does not get all of the close frame
+		w.said.Store(true)
+		if !reader || !w.left { // otherwise the reader closes the socket now
+			w.linger()
+		}
+	}
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sent(n)
-	if n == size && len(c.queue) == 0 && c.state == stateOpen {
+	c.sent(min(n, size))
+	if n == len(frames) && len(c.queue) == 0 && c.state == state || n > size {
 		if c.queue == nil && cap(batch) <= 4 {
 			clear(batch)
 			c.queue = batch[:0]
@@ -115,7 +127,10 @@ func (c *Conn) send(w *wsConn) {
 		return
 	}
 	if n < size && c.state != stateClosed {
-		c.queue = append([][]byte{frames[n:]}, c.queue...)
+		c.queue = append([][]byte{frames[n:size]}, c.queue...)
+	}
+	if c.state == stateClosing {
+		_ = w.nc.SetWriteDeadline(time.Now().Add(lingering))
 	}
 	go c.write(w)
 }
@@ -190,10 +205,19 @@ func (w *wsConn) writeAll(batch [][]byte) (n int, err error) {
 	return n, err
 }
 
-// sendClose sends the close frame (RFC 6455 §5.5.1), then gives the reader time to receive the client's, because closing a socket with
-// unread data would reset it and lose the frame.
+func closingFrame(why Closing) []byte {
+	return ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(why.Code, why.Reason)))
+}
+
+// sendClose sends the close frame (RFC 6455 §5.5.1).
 func (w *wsConn) sendClose(why Closing) {
-	w.nc.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(why.Code, why.Reason))))
+	_, _ = w.nc.Write(closingFrame(why))
+	w.said.Store(true)
+	w.linger()
+}
+
+// linger gives the reader time to receive the client's close frame, because closing a socket with unread data would reset it and lose ours.
+func (w *wsConn) linger() {
 	if half, ok := w.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		t := time.AfterFunc(lingering, w.close)
 		if w.lingerer.Store(t); w.closing.Load() {
