@@ -50,14 +50,16 @@ func skipValue(text []byte, i int) int {
 			if i == len(text) || len(open) == maxDepth {
 				return -1
 			}
-			if closing := c + 2; text[i] == closing { // in ASCII
+			closing := c + 2 // in ASCII
+			switch {
+			case text[i] == closing:
 				i++
-				break
-			} else if opened = true; c == '{' {
+			case c == '{':
 				i = skipKey(text, i)
+				fallthrough
+			default:
 				open = append(open, closing)
-			} else {
-				open = append(open, closing)
+				opened = true
 			}
 		case '"':
 			i = skipString(text, i)
