@@ -115,8 +115,9 @@ func (c *connections) key(conn net.Conn) string {
 	return auth.AddressKey(ip.String())
 }
 
-// listen opens a port whose connections have bounded kernel buffers; connections inherit them from the listener (tcp(7)).
+// listen opens a port whose connections have bounded kernel buffers; connections inherit them from the listener (tcp(7)). They have no TCP
+// keep-alive, which takes four system calls each: idle ones are closed by a timeout, and websockets have heartbeats.
 func listen(ctx context.Context, address string) (net.Listener, error) {
-	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return boundBuffers(raw, socketBuffer) }}
+	config := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error { return boundBuffers(raw, socketBuffer) }}
 	return config.Listen(ctx, "tcp", address)
 }

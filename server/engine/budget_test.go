@@ -49,7 +49,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	conns := make(chan *engine.Conn, 100)
 	s, host := serve(t, engine.Options{
 		AddressBytes: share, RemoteAddr: func(r *http.Request) string { return r.Header.Get("Test-Address") },
-	}, func(m *engine.Message) {
+	}, func(m *message) {
 		m.Conn.Queue(answer, false)
 	})
 	s.OnConnect(func(c *engine.Conn) { conns <- c })
@@ -68,7 +68,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	}
 	raw.Until(t, "the address is at its share", func() bool { return s.Stats().Cut > 5 && s.Stats().Held <= share })
 	for _, c := range greedy {
-		c.Close(true)
+		c.Abort(engine.ClosedByServer)
 	}
 	raw.Until(t, "everything is given back", func() bool { return s.Stats().Held == 0 })
 	quiet.Send("4please")
@@ -98,7 +98,7 @@ func TestUnreadPollIsCut(t *testing.T) {
 
 // Until it is trusted a connection may only send small messages, with both transports.
 func TestEarlyPayload(t *testing.T) {
-	s, host := serve(t, engine.Options{EarlyPayload: 1000}, func(m *engine.Message) {
+	s, host := serve(t, engine.Options{EarlyPayload: 1000}, func(m *message) {
 		m.Conn.Trust()
 		echo(m)
 	})

@@ -18,10 +18,18 @@ const (
 // volatileDepth is how many frames may be queued before volatile frames are dropped.
 const volatileDepth = 16
 
-// Conn is one Engine.IO connection with any transport. It implements the part of the library's engine.Socket interface that the
-// Socket.IO layer uses (socketio_binding.go). It is safe for concurrent use.
+// Handler handles what a connection receives.
+type Handler interface {
+	// Message handles one message, without the packet type. It is called for one message at a time, in order; data is valid only until
+	// it returns.
+	Message(data []byte, binary bool)
+	// Closed is called once when the connection has ended, with the reason; also while Message is running.
+	Closed(reason string)
+}
+
+// Conn is one Engine.IO connection with any transport. It is safe for concurrent use.
 type Conn struct {
-	listeners
+	handler Handler // set before the first message
 	srv     *Server
 	id      string
 	remote  string
@@ -30,7 +38,6 @@ type Conn struct {
 	trusted atomic.Bool
 	packets packetBucket
 	req     atomic.Pointer[http.Request]
-	user    atomic.Value
 	done    chan struct{}
 	left    func() // the leave function of Options.Admit
 
@@ -42,7 +49,8 @@ type Conn struct {
 	queue    [][]byte
 	queued   int  // bytes queued and being written
 	inbound  int  // bytes of incomplete messages and of messages being handled
-	writing  bool // a writer goroutine is running
+	writing  bool // a goroutine writes the queue, or is about to
+	corked   bool // the reader will send answers when it has handled a message
 	poll     *waitingPoll
 	polled   *http.ResponseController // of the GET that is being answered
 	posting  bool
@@ -66,16 +74,22 @@ func (c *Conn) ForgetRequest() { c.req.Store(nil) }
 // Done returns a channel that is closed when the connection ends.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// SetUser stores a value with the connection; User returns it.
-func (c *Conn) SetUser(v any) { c.user.Store(v) }
+// Handle sets the connection's handler. Call it only in a function of [Server.OnConnect].
+func (c *Conn) Handle(h Handler) { c.handler = h }
 
-// User returns the value of SetUser, or nil.
-func (c *Conn) User() any { return c.user.Load() }
+// Open reports whether the connection accepts frames.
+func (c *Conn) Open() bool { return c.isOpen() }
 
 // Queue queues frames made by [AppendText] and [AppendBinary] and returns immediately. The frames must not be modified afterwards; they
 // may be shared by many connections. It reports whether they were queued: a closed connection accepts nothing, a connection over its
 // limits is closed, and a slow one drops volatile frames.
-func (c *Conn) Queue(frames []byte, volatile bool) bool {
+func (c *Conn) Queue(frames []byte, volatile bool) bool { return c.enqueue(frames, volatile, false) }
+
+// Answer is Queue for the answer to a message. While the message is being handled it is not sent; the reader does that at once afterwards,
+// which takes no other goroutine.
+func (c *Conn) Answer(frames []byte) bool { return c.enqueue(frames, false, true) }
+
+func (c *Conn) enqueue(frames []byte, volatile, answer bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != stateOpen || volatile && len(c.queue) >= volatileDepth {
@@ -86,21 +100,28 @@ func (c *Conn) Queue(frames []byte, volatile bool) bool {
 		go c.fail(ClosedSlow)
 		return false
 	}
-	if !c.push(frames) {
-		go c.abort(ClosedMemory) // in a goroutine for the same reason
-		return false
+	ok := c.add(frames)
+	if !answer || !c.corked {
+		c.wake()
 	}
-	return true
+	if !ok {
+		go c.abort(ClosedMemory) // in a goroutine for the same reason
+	}
+	return ok
 }
 
-// push queues frames and starts a writer if needed. It reports false if the budget is exceeded; the frames are queued anyway, because
-// the connection will be closed. The caller holds c.mu.
-func (c *Conn) push(frames []byte) bool {
+// add queues frames. It reports false if the budget is exceeded; the frames are queued anyway, because the connection will be closed.
+// The caller holds c.mu.
+func (c *Conn) add(frames []byte) bool {
 	c.queue = append(c.queue, frames)
 	c.queued += len(frames)
-	ok := c.charge(len(frames))
+	return c.charge(len(frames))
+}
+
+// push queues frames and starts a writer if needed. The caller holds c.mu.
+func (c *Conn) push(frames []byte) {
+	c.add(frames)
 	c.wake()
-	return ok
 }
 
 // sent releases n bytes that were written or discarded. The caller holds c.mu.
@@ -122,7 +143,7 @@ func (c *Conn) wake() {
 	case c.ws != nil:
 		if !c.writing {
 			c.writing = true
-			go c.write(c.ws)
+			c.srv.writers.add(c.ws)
 		}
 	case c.poll != nil:
 		c.poll.wake.Set()
@@ -140,7 +161,9 @@ func (c *Conn) take() [][]byte {
 func (c *Conn) receive(p packet) bool {
 	switch p.typ {
 	case packetMessage:
-		c.emitData(&Message{Conn: c, Data: p.data, Binary: p.binary})
+		if c.handler != nil {
+			c.handler.Message(p.data, p.binary)
+		}
 	case packetPong:
 		c.pong()
 	case packetClose:
@@ -156,6 +179,12 @@ func (c *Conn) isOpen() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state == stateOpen
+}
+
+func (c *Conn) upgraded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ws != nil
 }
 
 // sendPing runs at each heartbeat deadline: it sends a ping, or closes the connection if the last ping is unanswered.
@@ -199,6 +228,9 @@ func (c *Conn) abort(why Closing) { c.end(why, stateClosed) }
 // CloseWith closes the connection: queued frames are sent first, then the reason.
 func (c *Conn) CloseWith(why Closing) { c.fail(why) }
 
+// Abort closes the connection immediately.
+func (c *Conn) Abort(why Closing) { c.abort(why) }
+
 // end moves the connection to stateClosing or stateClosed. The first call determines the reason and calls the listeners.
 func (c *Conn) end(why Closing, to state) {
 	c.mu.Lock()
@@ -225,7 +257,9 @@ func (c *Conn) end(why Closing, to state) {
 	}
 	if from == stateOpen {
 		c.srv.closed(c, why)
-		c.emitClose(why.Reason)
+		if c.handler != nil {
+			c.handler.Closed(why.Reason)
+		}
 	}
 }
 
@@ -254,6 +288,9 @@ func (c *Conn) finish(to state) {
 		return
 	}
 	c.srv.forget(c)
+	if c.corked && c.ws.left && !c.writing {
+		return // the reader answers the client's close frame at once
+	}
 	c.ws.nc.SetWriteDeadline(time.Now().Add(lingering)) // also aborts a write that is blocked on this client
 	c.wake()
 }

@@ -108,13 +108,12 @@ func FuzzWebsocketFrames(f *testing.F) {
 			c := srv.newConn(request, w)
 			w.conn = c
 			defer c.abort(ClosedByServer)
-			_ = c.On("data", func(args ...any) {
-				m := args[0].(*Message)
-				if !m.Binary && !utf8.Valid(m.Data) {
-					t.Fatalf("invalid UTF-8 in %q", m.Data)
+			c.Handle(collector(func(data []byte, binary bool) {
+				if !binary && !utf8.Valid(data) {
+					t.Fatalf("invalid UTF-8 in %q", data)
 				}
-				messages = append(messages, string(m.Data))
-			})
+				messages = append(messages, string(data))
+			}))
 			for chunk := range slices.Chunk(bytes.Clone(data), piece) {
 				if result = w.on(chunk); result != nil {
 					return messages, result
@@ -132,3 +131,9 @@ func FuzzWebsocketFrames(f *testing.F) {
 		}
 	})
 }
+
+// collector handles the messages of a connection.
+type collector func(data []byte, binary bool)
+
+func (c collector) Message(data []byte, binary bool) { c(data, binary) }
+func (c collector) Closed(string)                    {}

@@ -83,7 +83,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	case <-held:
 		noop = true
 	case <-r.Context().Done():
-		if !c.Upgraded() { // an upgraded session no longer needs this GET
+		if !c.upgraded() { // an upgraded session no longer needs this GET
 			c.abort(ClosedByClient)
 		}
 	}
@@ -189,7 +189,7 @@ func (c *Conn) serveData(w http.ResponseWriter, r *http.Request) {
 		refuse(w, errBadRequest)
 		return
 	}
-	defer func() {
+	defer func() { // before the client has the response, because it may then upgrade
 		c.mu.Lock()
 		c.posting = false
 		c.mu.Unlock()

@@ -336,7 +336,7 @@ func TestSlowBody(t *testing.T) {
 // Two concurrent bodies have no order; conforming clients do not send them.
 func TestOverlappingPosts(t *testing.T) {
 	inside, goOn := make(chan struct{}), make(chan struct{})
-	_, host := serve(t, engine.Options{}, func(*engine.Message) {
+	_, host := serve(t, engine.Options{}, func(*message) {
 		inside <- struct{}{}
 		<-goOn
 	})

@@ -4,7 +4,7 @@
 // It guarantees complete, ordered delivery: data given to a connection is sent through one writer and a bounded queue, and received
 // packets are handled one at a time. An idle connection uses at most one blocked goroutine and no buffer.
 //
-// The Socket.IO library is attached with [Server.Bind]; the package itself does not depend on Socket.IO semantics.
+// It does not depend on Socket.IO.
 package engine
 
 import (

@@ -30,11 +30,21 @@ var (
 	errText   = errors.New("engine: invalid UTF-8")
 )
 
-// Message is one inbound message packet, the argument of a "data" event.
-type Message struct {
-	Conn   *Conn
-	Data   []byte // without the packet type; owned by the receiver
-	Binary bool
+// headerRoom is the space that BeginText leaves for the frame's header, whose size depends on the length of the text.
+const headerRoom = 10
+
+// BeginText begins a message packet whose text is appended to the result; dst must be empty. [EndText] makes a frame of it.
+func BeginText(dst []byte) []byte {
+	var room [headerRoom + 1]byte
+	room[headerRoom] = packetMessage
+	return append(dst, room[:]...)
+}
+
+// EndText completes what BeginText began.
+func EndText(text []byte) []byte {
+	var room [headerRoom]byte
+	header := appendHeader(room[:0], ws.OpText, len(text)-headerRoom)
+	return text[headerRoom-copy(text[headerRoom-len(header):], header):]
 }
 
 // AppendText appends a message packet with a text payload to dst, as one unmasked websocket frame (RFC 6455 §5.2).

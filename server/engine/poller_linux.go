@@ -4,33 +4,22 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // poller waits for all websockets of a server in one goroutine, so that an idle websocket needs none: its stack would be half the
 // memory of a connection. It is a separate epoll instance, edge-triggered, which Go's runtime polls like any other file; a readable
-// socket is read by a worker until it has no more data.
+// socket is read by one of the readers until it has no more data.
 type poller struct {
-	file *os.File // the epoll instance
-	work chan *wsConn
-	idle atomic.Int32
-	done chan struct{}
-	once sync.Once
+	file    *os.File // the epoll instance
+	readers readers
+	once    sync.Once
 
 	mu    sync.RWMutex
 	socks map[int32]*wsConn // by file descriptor
 }
-
-const (
-	// idleWorkers is how many idle workers are kept for reuse, because their stacks have grown to the needed size.
-	idleWorkers = 64
-	// idleTime is how long idle workers are kept.
-	idleTime = 5 * time.Second
-)
 
 func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -43,8 +32,6 @@ func newPoller() (*poller, error) {
 	}
 	p := &poller{
 		file:  os.NewFile(uintptr(fd), "epoll"),
-		work:  make(chan *wsConn),
-		done:  make(chan struct{}),
 		socks: make(map[int32]*wsConn),
 	}
 	raw, err := p.file.SyscallConn()
@@ -56,16 +43,17 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-// stop stops the poller and its idle workers. Sockets that are still open are no longer read.
+// stop stops the poller and its idle readers. Sockets that are still open are no longer read.
 func (p *poller) stop() {
 	p.once.Do(func() {
 		p.file.Close()
-		close(p.done)
+		p.readers.stop()
 	})
 }
 
 func (p *poller) run(raw syscall.RawConn) {
 	events := make([]unix.EpollEvent, 256)
+	ready := make([]*wsConn, 0, len(events))
 	// The only error is that the file was closed by stop.
 	_ = raw.Read(func(fd uintptr) bool {
 		for {
@@ -75,22 +63,32 @@ func (p *poller) run(raw syscall.RawConn) {
 				continue
 			case err != nil:
 				return true
-			case n == 0:
-				return false
 			}
+			ready = ready[:0]
+			p.mu.RLock()
 			for _, e := range events[:n] {
-				p.mu.RLock()
 				w := p.socks[e.Fd]
-				p.mu.RUnlock()
-				if w != nil {
-					p.readable(w)
+				if w == nil {
+					continue
 				}
+				if e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+					w.ended.Store(true)
+				}
+				if w.readable() {
+					ready = append(ready, w)
+				}
+			}
+			p.mu.RUnlock()
+			p.readers.add(ready)
+			clear(ready)
+			if n < len(events) { // nothing is left; what becomes ready now wakes this goroutine again
+				return false
 			}
 		}
 	})
 }
 
-// watch calls a worker whenever w is readable, until forget.
+// watch has a reader read w whenever w is readable, until forget.
 func (p *poller) watch(w *wsConn) error {
 	var ctl error
 	err := w.raw.Control(func(fd uintptr) {
@@ -133,51 +131,23 @@ func (p *poller) forget(w *wsConn) {
 const (
 	readIdle int32 = iota
 	readRunning
-	readAgain // an edge arrived while a worker was reading: it must read once more
+	readAgain // an edge arrived while a reader was reading: it must read once more
 )
 
-// readable starts a worker for w, unless one is running.
-func (p *poller) readable(w *wsConn) {
+// readable notes that data has arrived, and reports whether a reader has to be given the socket, because none is reading it.
+func (w *wsConn) readable() bool {
 	for {
 		switch w.reading.Load() {
 		case readIdle:
 			if w.reading.CompareAndSwap(readIdle, readRunning) {
-				select {
-				case p.work <- w:
-				default:
-					go p.worker(w)
-				}
-				return
+				return true
 			}
 		case readRunning:
 			if w.reading.CompareAndSwap(readRunning, readAgain) {
-				return
+				return false
 			}
 		default:
-			return
-		}
-	}
-}
-
-func (p *poller) worker(w *wsConn) {
-	patience := time.NewTimer(idleTime)
-	defer patience.Stop()
-	for {
-		w.readReady()
-		w = nil // an idle worker must not keep a socket in memory
-		if p.idle.Add(1) > idleWorkers {
-			p.idle.Add(-1)
-			return
-		}
-		patience.Reset(idleTime)
-		select {
-		case w = <-p.work:
-		case <-patience.C:
-		case <-p.done:
-		}
-		p.idle.Add(-1)
-		if w == nil {
-			return
+			return false
 		}
 	}
 }
@@ -187,7 +157,7 @@ func (w *wsConn) readReady() {
 	for {
 		again, err := w.drain(w.on)
 		if !again {
-			w.over(err) // reading stays readRunning, so that no worker reads this socket again
+			w.over(err) // reading stays readRunning, so that no reader reads this socket again
 			return
 		}
 		if w.reading.CompareAndSwap(readRunning, readIdle) {

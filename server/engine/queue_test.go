@@ -11,13 +11,37 @@ import (
 	"sohbet/server/engine"
 )
 
+// listener handles a connection with functions.
+type listener struct {
+	message func(data []byte, binary bool)
+	closed  func(reason string)
+}
+
+func (l listener) Message(data []byte, binary bool) {
+	if l.message != nil {
+		l.message(data, binary)
+	}
+}
+
+func (l listener) Closed(reason string) {
+	if l.closed != nil {
+		l.closed(reason)
+	}
+}
+
+type message struct {
+	Conn   *engine.Conn
+	Data   []byte
+	Binary bool
+}
+
 // serve runs an engine with production timings unless o sets others. onData is called for every message.
-func serve(t *testing.T, o engine.Options, onData func(*engine.Message)) (*engine.Server, *raw.Host) {
+func serve(t *testing.T, o engine.Options, onData func(*message)) (*engine.Server, *raw.Host) {
 	t.Helper()
 	s := engine.New(o)
 	if onData != nil {
 		s.OnConnect(func(c *engine.Conn) {
-			_ = c.On("data", func(args ...any) { onData(args[0].(*engine.Message)) })
+			c.Handle(listener{message: func(data []byte, binary bool) { onData(&message{c, data, binary}) }})
 		})
 	}
 	t.Cleanup(func() {
@@ -28,7 +52,7 @@ func serve(t *testing.T, o engine.Options, onData func(*engine.Message)) (*engin
 	return s, raw.Serve(t, s, "/")
 }
 
-func echo(m *engine.Message) {
+func echo(m *message) {
 	if m.Binary {
 		m.Conn.Queue(engine.AppendBinary(nil, m.Data), false)
 	} else {
@@ -40,7 +64,7 @@ func echo(m *engine.Message) {
 // too slow. Neither may deadlock.
 func TestCutWhileHandlerRuns(t *testing.T) {
 	inside, goOn, done := make(chan *engine.Conn), make(chan struct{}), make(chan struct{})
-	s, host := serve(t, engine.Options{}, func(m *engine.Message) {
+	s, host := serve(t, engine.Options{}, func(m *message) {
 		inside <- m.Conn
 		<-goOn
 		m.Conn.Queue(engine.AppendText(nil, []byte("late")), false)
@@ -51,7 +75,7 @@ func TestCutWhileHandlerRuns(t *testing.T) {
 	c := raw.Take(t, inside, "the message")
 	cut := make(chan struct{})
 	go func() {
-		c.Close(true)
+		c.Abort(engine.ClosedByServer)
 		close(cut)
 	}()
 	raw.Take(t, c.Done(), "the end of the connection")
@@ -65,8 +89,8 @@ func TestCutWhileHandlerRuns(t *testing.T) {
 // The handler may close its own connection.
 func TestHandlerCutsItself(t *testing.T) {
 	done := make(chan struct{})
-	_, host := serve(t, engine.Options{}, func(m *engine.Message) {
-		m.Conn.Close(true)
+	_, host := serve(t, engine.Options{}, func(m *message) {
+		m.Conn.Abort(engine.ClosedByServer)
 		close(done)
 	})
 	w := host.Websocket()
@@ -97,8 +121,7 @@ func TestSlowClientIsCut(t *testing.T) {
 func flood(s *engine.Server, payload string) (took <-chan int, reason <-chan string) {
 	n, why := make(chan int, 1), make(chan string, 1)
 	s.OnConnect(func(c *engine.Conn) {
-		_ = c.Once("close", func(args ...any) { why <- args[0].(string) })
-		_ = c.On("data", func(...any) {
+		c.Handle(listener{closed: func(reason string) { why <- reason }, message: func([]byte, bool) {
 			frame := engine.AppendText(nil, []byte(payload))
 			for i := 0; ; i++ {
 				if !c.Queue(frame, false) {
@@ -106,7 +129,7 @@ func flood(s *engine.Server, payload string) (took <-chan int, reason <-chan str
 					return
 				}
 			}
-		})
+		}})
 	})
 	return n, why
 }

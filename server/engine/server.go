@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,6 @@ import (
 type Server struct {
 	opts     Options
 	upgrades []string
-	library  library
 
 	mu        sync.RWMutex
 	conns     map[string]*Conn
@@ -29,7 +29,8 @@ type Server struct {
 	poller    *poller
 	polling   sync.Once
 
-	budget budget
+	budget  budget
+	writers writers
 
 	opened, cut atomic.Uint64
 }
@@ -40,8 +41,8 @@ func New(o Options) *Server {
 	if !o.DisableWebsocket {
 		s.upgrades = []string{"websocket"}
 	}
-	s.library.srv = s
 	s.budget.byKey = make(map[string]*account)
+	s.writers.most = runtime.GOMAXPROCS(0)
 	return s
 }
 
@@ -229,7 +230,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 		}
 		return
 	}
-	socket, first, err := s.accept(w, r)
+	socket, response, first, err := s.accept(w, r)
 	if err != nil {
 		leave()
 		return // the handshake has written a response
@@ -238,28 +239,33 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, revision, tra
 	c.left = leave
 	socket.conn = c
 	c.mu.Lock()
-	c.push(appendPacket(nil, packetOpen, string(s.openData(c, nil))))
+	c.add(appendPacket(response, packetOpen, string(s.openData(c, nil))))
 	c.mu.Unlock()
 	if !s.admit(c) {
 		socket.close()
 		return
 	}
-	go c.serve(socket, first)
+	c.uncork(socket)
+	c.serve(socket, first)
 }
 
 // upgrade accepts the websocket of a polling session.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn) {
-	socket, first, err := s.accept(w, r)
+	socket, response, first, err := s.accept(w, r)
 	if err != nil {
 		return
 	}
 	socket.conn, socket.upgrading = c, true
+	if err := socket.writeNow(response); err != nil {
+		socket.close()
+		return
+	}
 	if !c.beginUpgrade(socket) {
 		socket.sendClose(closedTransition)
 		socket.close()
 		return
 	}
-	go c.serve(socket, first)
+	c.serve(socket, first)
 }
 
 func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
@@ -273,22 +279,23 @@ func (s *Server) newConn(r *http.Request, socket *wsConn) *Conn {
 	return c
 }
 
-// admit registers a connection and calls the OnConnect functions, before its first packet is read.
+// admit calls the OnConnect functions and registers a connection, before anything is sent or read. It reports false, and ends the connection,
+// if the server is closing.
 func (s *Server) admit(c *Conn) bool {
-	s.mu.Lock()
-	if s.stopping {
-		s.mu.Unlock()
-		c.heart.Stop()
-		s.budget.close(c.account)
-		c.left()
-		return false
-	}
-	s.conns[c.id] = c
-	s.mu.Unlock()
-	s.opened.Add(1)
 	for _, fn := range s.onConnect {
 		fn(c)
 	}
+	s.mu.Lock()
+	stopping := s.stopping
+	if !stopping {
+		s.conns[c.id] = c
+	}
+	s.mu.Unlock()
+	if stopping {
+		c.abort(ClosedRestart)
+		return false
+	}
+	s.opened.Add(1)
 	return true
 }
 

@@ -68,7 +68,7 @@ func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
 	case "5":
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.probe != w || !c.probed || c.state != stateOpen {
+		if c.probe != w || !c.probed || c.state != stateOpen || c.posting { // conforming clients wait for their POST
 			return errOver
 		}
 		c.ws, c.probe, c.probed = w, nil, false

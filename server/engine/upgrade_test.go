@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -258,7 +259,7 @@ func TestUpgradeKeepsOrder(t *testing.T) {
 // Messages sent over polling and then over the websocket are handled in that order.
 func TestUpgradeKeepsOrderInbound(t *testing.T) {
 	got := make(chan string, 100)
-	_, host := serve(t, engine.Options{}, func(m *engine.Message) { got <- string(m.Data) })
+	_, host := serve(t, engine.Options{}, func(m *message) { got <- string(m.Data) })
 	for range 100 {
 		p := host.Polling()
 		p.Post("4a\x1e4b")
@@ -344,5 +345,35 @@ func TestPublishWhileProbeIsNotRead(t *testing.T) {
 	allow()
 	if a := p.Get(); !a.Is("4hello") {
 		t.Error(a)
+	}
+}
+
+// An upgrade while a POST is being received is refused: two readers would handle messages at the same time. The session goes on polling.
+func TestUpgradeDuringPost(t *testing.T) {
+	_, host := serve(t, engine.Options{}, echo)
+	p := host.Polling()
+	post, err := net.Dial("tcp", host.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer post.Close()
+	fmt.Fprintf(post, "POST /?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n", p.Open.SID)
+	answer := bufio.NewReader(post)
+	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, "100") { // the body is being read now
+		t.Fatal(line, err)
+	}
+	w, err := host.Try("EIO=4&transport=websocket&sid=" + p.Open.SID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	w.Send("2probe")
+	w.Expect("3probe")
+	w.Send("5")
+	w.Closed()
+	fmt.Fprint(post, "4abc")
+	packets, err := p.Packets(context.Background())
+	if err != nil || len(packets) != 1 || packets[0] != "4abc" {
+		t.Errorf("%q %v", packets, err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 )
@@ -24,7 +23,9 @@ type wsConn struct {
 
 	fd      int32 // key in the poller, guarded by its lock
 	reading atomic.Int32
+	ended   atomic.Bool // the client has closed its side, or the socket is broken; set by the poller
 	closing atomic.Bool
+	said    atomic.Bool // the close frame was sent
 	// lingerer closes the socket if the client does not. It must be stopped with the socket, because it keeps the connection in memory.
 	lingerer atomic.Pointer[time.Timer]
 	// late closes the connection if a message stays incomplete; nil if none is. It must be stopped with the socket too.
@@ -35,6 +36,7 @@ type wsConn struct {
 	parts     []byte // fragments of an incomplete message
 	partsOp   ws.OpCode
 	upgrading bool // not the connection's transport yet
+	left      bool // the client has sent a close frame, so that it sends nothing more; written under conn.mu, for others
 	held      int  // bytes of rest and parts counted against the budget
 	handled   int  // number of messages handled
 }
@@ -58,15 +60,18 @@ var (
 	errTooMany  = errors.New("engine: too many frames")
 )
 
-// accept answers a websocket handshake and returns the connection with the data already read after the request.
-func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte, error) {
+// accept checks a websocket handshake and returns the connection, the response, which the caller sends, and the data already read after the
+// request.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request) (socket *wsConn, response, first []byte, err error) {
 	var upgrader ws.HTTPUpgrader
-	nc, rw, _, err := upgrader.Upgrade(r, w)
+	var written bytes.Buffer
+	nc, rw, _, err := upgrader.Upgrade(r, &responseKeeper{w, &written})
 	if err != nil {
 		if nc != nil {
+			_, _ = nc.Write(written.Bytes())
 			nc.Close()
 		}
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		// Limits the memory of a client that does not read: the kernel's buffers are not counted in the budget. On an error the
@@ -74,14 +79,31 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*wsConn, []byte
 		_ = tcp.SetWriteBuffer(kernelBuffer)
 		_ = tcp.SetReadBuffer(kernelBuffer)
 	}
-	socket := &wsConn{nc: nc}
+	socket = &wsConn{nc: nc}
 	if sc, ok := nc.(syscall.Conn); ok {
 		if socket.raw, err = sc.SyscallConn(); err != nil {
 			nc.Close()
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
-	return socket, buffered(rw.Reader), nil
+	return socket, written.Bytes(), buffered(rw.Reader), nil
+}
+
+// responseKeeper keeps the response to a handshake, so that it is sent in one write with the first packet.
+type responseKeeper struct {
+	http.ResponseWriter
+	written *bytes.Buffer
+}
+
+// Unwrap is for [http.ResponseController].
+func (k *responseKeeper) Unwrap() http.ResponseWriter { return k.ResponseWriter }
+
+func (k *responseKeeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, rw, err := http.NewResponseController(k.ResponseWriter).Hijack()
+	if err != nil {
+		return nc, rw, err
+	}
+	return nc, bufio.NewReadWriter(rw.Reader, bufio.NewWriterSize(k.written, 256)), nil
 }
 
 // buffered returns a copy of a reader's buffered data, so that the reader can be released.
@@ -103,7 +125,7 @@ func (c *Conn) serve(w *wsConn, first []byte) {
 	if p := c.srv.poll(); p != nil && w.raw != nil && p.watch(w) == nil {
 		return
 	}
-	w.over(w.read(w.on))
+	go func() { w.over(w.read(w.on)) }()
 }
 
 // on handles received bytes.
@@ -188,6 +210,9 @@ func (w *wsConn) over(err error) {
 		return
 	}
 	w.rest, w.parts = nil, nil
+	if w.left && w.said.Load() {
+		return
+	}
 	// Closing a socket with unread data resets it, and the close frame would be lost, so data still arriving is read and discarded.
 	still := 2 * kernelBuffer
 	if errors.Is(err, errFrameBig) {
@@ -223,6 +248,9 @@ func (c *Conn) onFrame(w *wsConn, op ws.OpCode, payload []byte) error {
 		if !c.isCurrent(w) {
 			return errOver
 		}
+		c.mu.Lock()
+		w.left = true
+		c.mu.Unlock()
 		c.leave()
 		return errOver
 	}
@@ -276,96 +304,4 @@ func (c *Conn) isCurrent(w *wsConn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ws == w
-}
-
-// feed decodes frames from data and handles each complete message and control frame.
-func (w *wsConn) feed(data []byte) error {
-	if len(w.rest) > 0 {
-		if need := len(w.rest) + len(data); need > cap(w.rest) {
-			// Double the capacity: append's smaller steps create five times as much garbage for a long frame.
-			w.rest = append(make([]byte, 0, max(need, 2*cap(w.rest))), w.rest...)
-		}
-		w.rest = append(w.rest, data...)
-		data = w.rest
-	}
-	var r bytes.Reader
-	for len(data) > 0 {
-		r.Reset(data)
-		h, err := ws.ReadHeader(&r)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			break
-		}
-		if err != nil {
-			return errFrame
-		}
-		if err := w.check(h, w.limit()); err != nil {
-			return err
-		}
-		head := len(data) - r.Len()
-		if int64(r.Len()) < h.Length {
-			break
-		}
-		end := head + int(h.Length)
-		payload := bytes.Clone(data[head:end])
-		data = data[end:]
-		ws.Cipher(payload, h.Mask, 0)
-		if !w.conn.allowPacket() {
-			return errTooMany
-		}
-		if err := w.frame(h, payload); err != nil {
-			return err
-		}
-	}
-	switch len(data) {
-	case 0:
-		w.rest = nil
-	case len(w.rest): // nothing was consumed: data is rest, and copying it for every few bytes received would be expensive
-	default:
-		w.rest = append(w.rest[:0], data...)
-	}
-	return nil
-}
-
-func (w *wsConn) check(h ws.Header, limit int) error {
-	state := ws.StateServerSide
-	if w.partsOp != 0 {
-		state = state.Set(ws.StateFragmented)
-	}
-	if ws.CheckHeader(h, state) != nil { // also refuses the bits of extensions
-		return errFrame
-	}
-	if h.Length > int64(limit) || int64(len(w.parts))+h.Length > int64(limit) {
-		return errFrameBig
-	}
-	return nil
-}
-
-// frame joins fragments and handles complete messages.
-func (w *wsConn) frame(h ws.Header, payload []byte) error {
-	if h.OpCode.IsControl() {
-		return w.conn.onFrame(w, h.OpCode, payload)
-	}
-	op := h.OpCode
-	switch {
-	case !h.Fin && h.OpCode != ws.OpContinuation:
-		w.parts, w.partsOp = payload, op
-		return nil
-	case !h.Fin:
-		w.parts = append(w.parts, payload...)
-		return nil
-	case h.OpCode == ws.OpContinuation:
-		payload, op = append(w.parts, payload...), w.partsOp
-		w.parts, w.partsOp = nil, 0
-	}
-	if op == ws.OpText && !utf8.Valid(payload) {
-		return errFrameUTF
-	}
-	w.handled++
-	if len(payload) >= countedFrom {
-		if !w.conn.Hold(len(payload)) {
-			return errMemory
-		}
-		defer w.conn.Release(len(payload))
-	}
-	return w.conn.onFrame(w, op, payload)
 }

@@ -30,12 +30,7 @@ var readBuffers = sync.Pool{New: func() any {
 }}
 
 func (b *readBuffer) fill(fd uintptr) {
-	for {
-		b.n, b.err = syscall.Read(int(fd), b.data)
-		if b.err != syscall.EINTR {
-			break
-		}
-	}
+	b.n, b.err = readNow(fd, b.data)
 	if b.err == nil && b.n == 0 {
 		b.err = io.EOF
 	}
@@ -74,8 +69,8 @@ func (w *wsConn) read(on func([]byte) error) error {
 	}
 }
 
-// drain reads until the socket has no more data (again is true) or the connection ends. It must see EAGAIN before it waits: the poller
-// is edge-triggered, and an end of stream received together with the last bytes causes no further edge.
+// drain reads until the socket has no more data (again is true) or the connection ends. The poller is edge-triggered, so nothing may be
+// left, and an end of stream received together with the last bytes causes no further edge.
 //
 // Data is handled outside of RawConn.Read. Inside, the descriptor is locked, and a goroutine that closes it meanwhile, such as the
 // heartbeat or a publisher, would wait for a handler that in turn may be waiting for the connection's lock.
@@ -95,5 +90,36 @@ func (w *wsConn) drain(on func([]byte) error) (again bool, err error) {
 		if err := on(b.data[:b.n]); err != nil {
 			return false, err
 		}
+		if b.n < len(b.data) && !w.ended.Load() { // nothing is left (epoll(7)), unless the end of the stream arrived with it
+			return true, nil
+		}
 	}
+}
+
+// writeAttempt is a pooled attempt to write without waiting, like readBuffer.
+type writeAttempt struct {
+	data []byte
+	n    int
+	once func(fd uintptr) bool
+}
+
+var writeAttempts = sync.Pool{New: func() any {
+	a := &writeAttempt{}
+	a.once = func(fd uintptr) bool {
+		a.n, _ = writeNow(fd, a.data)
+		return true
+	}
+	return a
+}}
+
+// try writes as much as the kernel takes at once, and returns how many bytes that were: 0 also if the socket is broken.
+func (w *wsConn) try(frames []byte) int {
+	a := writeAttempts.Get().(*writeAttempt)
+	defer writeAttempts.Put(a)
+	a.data, a.n = frames, 0
+	if w.raw.Write(a.once) != nil {
+		a.n = 0
+	}
+	a.data = nil
+	return a.n
 }

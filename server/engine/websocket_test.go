@@ -92,7 +92,7 @@ func TestWebsocketClose(t *testing.T) {
 // Data sent by a client after its close frame is ignored.
 func TestNothingBehindClose(t *testing.T) {
 	got := make(chan string, 10)
-	_, host := serve(t, engine.Options{}, func(m *engine.Message) { got <- string(m.Data) })
+	_, host := serve(t, engine.Options{}, func(m *message) { got <- string(m.Data) })
 	w := host.Websocket()
 	w.Send("4before", "1", "4behind")
 	w.ClosedWith(1000)
@@ -244,7 +244,7 @@ func TestCloseReasonsAreReported(t *testing.T) {
 		reasons := make(chan string, 1)
 		s, host := serve(t, o, echo)
 		s.OnConnect(func(c *engine.Conn) {
-			_ = c.Once("close", func(args ...any) { reasons <- args[0].(string) })
+			c.Handle(listener{closed: func(reason string) { reasons <- reason }})
 		})
 		return s, host, reasons
 	}

@@ -5,25 +5,42 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
-	"strings"
 
-	"github.com/zishang520/engine.io/v2/events"
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 
 	"sohbet/server/engine"
 )
 
-// wireParser implements the Socket.IO protocol, revision 5 (https://socket.io/docs/v4/socket-io-protocol/), as a parser for the
-// library. It differs from the library's own in what a public server needs: arguments stay the JSON that was sent (key order, large
-// numbers, no second decoding), a packet on which the library would panic is an error, and the number and size of attachments are
-// limited.
-type wireParser struct{}
+// This file decodes and encodes packets of the Socket.IO protocol, revision 5 (https://socket.io/docs/v4/socket-io-protocol/). It differs from the
+// library's parser in what a public server needs: arguments stay the JSON that was sent (key order, large numbers, no second decoding), a
+// packet on which the library would panic is an error, and the number and size of attachments are limited.
 
-var _ parser.Parser = wireParser{}
+const (
+	packetConnect      = '0'
+	packetDisconnect   = '1'
+	packetEvent        = '2'
+	packetAck          = '3'
+	packetConnectError = '4'
+	packetBinaryEvent  = '5'
+	packetBinaryAck    = '6'
+)
 
-func (wireParser) NewEncoder() parser.Encoder { return encoder{} }
-func (wireParser) NewDecoder() parser.Decoder { return &decoder{} }
+// packet is one Socket.IO packet.
+type packet struct {
+	typ         byte
+	nsp         string
+	id          uint64 // of the acknowledgement, if hasID
+	hasID       bool
+	attachments int // announced
+
+	name string // of an event
+	// args are those of an event or acknowledgement. Received ones are json.RawMessage that alias the message, or for a packet with attachments
+	// decoded values.
+	args  []any
+	data  json.RawMessage // of a received CONNECT; nil if there is none
+	value any             // data of a sent packet of another type
+}
 
 const (
 	// maxAttachments is the maximum number of binary attachments that one packet may announce.
@@ -45,123 +62,86 @@ var (
 	errAttachments = errors.New("realtime: illegal attachments")
 )
 
-// decoder decodes the messages of one connection and blocks its reader until each packet has been handled. It is called only by the
-// connection's reader.
+// decoder decodes the messages of one connection. It is used only by the connection's reader.
 type decoder struct {
-	events.EventEmitter // nil: the library only listens for "decoded"
-
-	decoded events.Listener
-
-	// A binary packet whose attachments have not all arrived.
-	pending     *parser.Packet
-	attachments []types.BufferInterface
-	weight      int // bytes of the attachments, counted against the connection's budget until the packet has been handled
+	pending *pending // nil unless attachments are missing
+	weight  int      // bytes of attachments, counted against the connection's budget until their packet has been handled
 }
 
-func (d *decoder) On(event events.EventName, fns ...events.Listener) error {
-	if event == "decoded" && len(fns) > 0 {
-		d.decoded = fns[0]
-	}
-	return nil
+// pending is a packet whose attachments have not all arrived.
+type pending struct {
+	packet
+	received []types.BufferInterface
 }
 
-// RemoveListener does not remove the listener: the connection has ended by then, and the field belongs to its reader.
-func (d *decoder) RemoveListener(events.EventName, events.Listener) bool { return true }
-
-// Destroy does nothing.
-func (d *decoder) Destroy() {}
-
-// Add decodes one *engine.Message. On an error the library closes the connection.
-func (d *decoder) Add(data any) error {
-	m, ok := data.(*engine.Message)
-	if !ok {
-		return errPacket
-	}
-	if m.Binary && !m.Conn.Hold(len(m.Data)) { // attachments are kept after this call
-		return errAttachments
-	}
-	p, err := d.decode(m)
-	if err != nil {
-		m.Conn.CloseWith(engine.ClosedParse)
-		return err
-	}
-	if p == nil {
-		return nil
-	}
-	gateOf(m.Conn).hand(p, func() { d.decoded(p) })
-	if d.weight > 0 {
-		m.Conn.Release(d.weight)
-		d.weight = 0
-	}
-	return nil
-}
-
-// decode returns the packet completed by m, or nil while attachments are missing.
-func (d *decoder) decode(m *engine.Message) (*parser.Packet, error) {
-	if m.Binary {
-		return d.attach(m.Data)
+// decode decodes a message into p, and reports whether that is complete.
+func (d *decoder) decode(p *packet, message []byte, binary bool) (complete bool, err error) {
+	if binary {
+		return d.attach(p, message)
 	}
 	if d.pending != nil {
-		return nil, errAttachments
+		return false, errAttachments
 	}
-	p, err := decodePacket(m.Data)
-	if err != nil {
-		return nil, err
+	if err := p.decode(message); err != nil {
+		return false, err
 	}
-	if p.Attachments == nil {
-		return p, nil
+	switch {
+	case p.typ != packetBinaryEvent && p.typ != packetBinaryAck:
+		return true, nil
+	case p.attachments == 0:
+		return true, p.reconstruct(nil)
 	}
-	if *p.Attachments == 0 {
-		return p, reconstruct(p, nil)
+	d.pending = &pending{packet: *p}
+	for i, arg := range p.args { // the message is valid only until this call returns
+		d.pending.args[i] = json.RawMessage(bytes.Clone(arg.(json.RawMessage)))
 	}
-	d.pending = p
-	return nil, nil
+	return false, nil
 }
 
-func (d *decoder) attach(data []byte) (*parser.Packet, error) {
+func (d *decoder) attach(p *packet, data []byte) (complete bool, err error) {
 	if d.pending == nil {
-		return nil, errAttachments
+		return false, errAttachments
 	}
 	d.weight += len(data)
 	if d.weight > maxAttachmentBytes {
-		return nil, errAttachments
+		return false, errAttachments
 	}
-	d.attachments = append(d.attachments, types.NewBytesBuffer(data))
-	if uint64(len(d.attachments)) < *d.pending.Attachments {
-		return nil, nil
+	d.pending.received = append(d.pending.received, types.NewBytesBuffer(bytes.Clone(data)))
+	if len(d.pending.received) < d.pending.attachments {
+		return false, nil
 	}
-	p, attachments := d.pending, d.attachments
-	d.pending, d.attachments = nil, nil
-	return p, reconstruct(p, attachments)
+	*p = d.pending.packet
+	received := d.pending.received
+	d.pending = nil
+	return true, p.reconstruct(received)
 }
 
-// decodePacket decodes the text of a packet: <type>[<attachments>-][<namespace>,][<id>][<JSON>].
-//
-// The data of an EVENT or ACK is a []any. Its elements are json.RawMessage, except that the first of an EVENT is the name (string). The
-// data of a CONNECT is a json.RawMessage object or nil.
-func decodePacket(text []byte) (*parser.Packet, error) {
-	if len(text) == 0 || !parser.PacketType(text[0]).Valid() {
-		return nil, errPacket
+// decode decodes the text of a packet: <type>[<attachments>-][<namespace>,][<id>][<JSON>].
+func (p *packet) decode(text []byte) error {
+	if len(text) == 0 {
+		return errPacket
 	}
-	p := &parser.Packet{Type: parser.PacketType(text[0]), Nsp: "/"}
+	p.typ, p.nsp = text[0], "/"
 	rest := text[1:]
-	if p.Type == parser.BINARY_EVENT || p.Type == parser.BINARY_ACK {
+	if p.typ == packetBinaryEvent || p.typ == packetBinaryAck {
 		if len(text) > maxBinaryText {
-			return nil, errPacket
+			return errPacket
 		}
 		count, after, found := bytes.Cut(rest, []byte{'-'})
 		n, err := strconv.ParseUint(string(count[:min(len(count), 4)]), 10, 16)
 		if !found || err != nil || len(count) > 3 || n > maxAttachments {
-			return nil, errAttachments
+			return errAttachments
 		}
-		p.Attachments, rest = &n, after
+		p.attachments, rest = int(n), after
 	}
 	if len(rest) > 0 && rest[0] == '/' {
 		name, after, _ := bytes.Cut(rest, []byte{','})
 		if len(name) > maxNamespace {
-			return nil, errPacket
+			return errPacket
 		}
-		p.Nsp, rest = string(name), after
+		if rest = after; len(name) > 1 {
+			p.nsp = string(name)
+		}
 	}
 	digits := 0
 	for digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9' {
@@ -170,48 +150,56 @@ func decodePacket(text []byte) (*parser.Packet, error) {
 	if digits > 0 {
 		id, err := strconv.ParseUint(string(rest[:digits]), 10, 64)
 		if err != nil {
-			return nil, errPacket
+			return errPacket
 		}
-		p.Id, rest = &id, rest[digits:]
+		p.id, p.hasID, rest = id, true, rest[digits:]
 	}
-	return p, decodeData(p, rest)
+	return p.decodeData(rest)
 }
 
-func decodeData(p *parser.Packet, data []byte) error {
-	switch p.Type {
-	case parser.CONNECT:
+func (p *packet) decodeData(data []byte) error {
+	switch p.typ {
+	case packetConnect:
 		if len(data) == 0 {
 			return nil
 		}
 		if data[0] != '{' || !json.Valid(data) {
 			return errPacket
 		}
-		p.Data = json.RawMessage(data)
-	case parser.DISCONNECT:
+		p.data = data
+	case packetDisconnect:
 		if len(data) != 0 {
 			return errPacket
 		}
-	case parser.EVENT, parser.BINARY_EVENT:
-		args, err := decodeArgs(data)
-		if err != nil || len(args) == 0 {
+	case packetEvent, packetBinaryEvent:
+		args, ok := splitArray(make([]any, 0, 4), data)
+		if !ok || len(args) == 0 {
 			return errPacket
 		}
 		name, err := decodeName(args[0].(json.RawMessage))
-		if err != nil || parser.RESERVED_EVENTS.Has(name) {
+		if err != nil || reserved(name) {
 			return errPacket
 		}
-		args[0] = name
-		p.Data = args
-	case parser.ACK, parser.BINARY_ACK:
-		args, err := decodeArgs(data)
-		if err != nil || p.Id == nil {
+		p.name, p.args = name, args[1:]
+	case packetAck, packetBinaryAck:
+		args, ok := splitArray(nil, data)
+		if !ok || !p.hasID {
 			return errPacket
 		}
-		p.Data = args
+		p.args = args
 	default: // only the server sends CONNECT_ERROR
 		return errPacket
 	}
 	return nil
+}
+
+// reserved reports whether a client must not send an event of that name, because client libraries use it.
+func reserved(name string) bool {
+	switch name {
+	case "connect", "connect_error", "disconnect", "disconnecting":
+		return true
+	}
+	return false
 }
 
 func decodeName(raw json.RawMessage) (name string, err error) {
@@ -225,55 +213,10 @@ func decodeName(raw json.RawMessage) (name string, err error) {
 	return name, err
 }
 
-// decodeArgs splits a JSON array into its elements without decoding them. It is on the hot path of every event: once the text is known
-// to be valid JSON, finding the ends of elements only takes counting brackets outside of strings.
-func decodeArgs(data []byte) ([]any, error) {
-	if len(data) == 0 || data[0] != '[' || !json.Valid(data) {
-		return nil, errPacket
-	}
-	args := make([]any, 0, 3)
-	start, depth, quoted := 1, 0, false
-	for i := 1; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted:
-			if c == '\\' {
-				i++
-			} else if c == '"' {
-				quoted = false
-			}
-		case c == '"':
-			quoted = true
-		case c == '[' || c == '{':
-			depth++
-		case depth > 0 && (c == ']' || c == '}'):
-			depth--
-		case depth == 0 && (c == ',' || c == ']'):
-			element := bytes.TrimSpace(data[start:i])
-			if c == ']' && len(element) == 0 {
-				return args, nil // an empty array
-			}
-			if len(args) == maxArgs {
-				return nil, errPacket
-			}
-			args = append(args, json.RawMessage(element))
-			if c == ']' {
-				return args, nil
-			}
-			start = i + 1
-		}
-	}
-	return nil, errPacket
-}
-
 // reconstruct inserts the attachments at a binary packet's placeholders. The arguments become decoded values.
-func reconstruct(p *parser.Packet, attachments []types.BufferInterface) error {
-	args := p.Data.([]any)
-	for i, arg := range args {
-		raw, ok := arg.(json.RawMessage)
-		if !ok {
-			continue // the event name
-		}
-		d := json.NewDecoder(bytes.NewReader(raw))
+func (p *packet) reconstruct(attachments []types.BufferInterface) error {
+	for i, arg := range p.args {
+		d := json.NewDecoder(bytes.NewReader(arg.(json.RawMessage)))
 		d.UseNumber()
 		var v any
 		if d.Decode(&v) != nil {
@@ -283,9 +226,8 @@ func reconstruct(p *parser.Packet, attachments []types.BufferInterface) error {
 		if err != nil {
 			return err
 		}
-		args[i] = v
+		p.args[i] = v
 	}
-	p.Attachments = nil
 	return nil
 }
 
@@ -319,68 +261,96 @@ func place(v any, attachments []types.BufferInterface) (any, error) {
 	return v, nil
 }
 
-// encoder encodes the packets that the library sends: CONNECT, CONNECT_ERROR, DISCONNECT, acknowledgements and emits.
-type encoder struct{}
-
-func (encoder) Encode(p *parser.Packet) []types.BufferInterface {
+// mustEncode encodes a packet, without data if that cannot be marshalled: this server does not send such values, and if it did, the client
+// could handle that.
+func mustEncode(p *packet) []byte {
 	frames, err := encodeFrames(p)
 	if err != nil {
-		// This server does not send values that cannot be marshalled; if it did, the client could handle a packet without data.
-		frames, _ = encodeFrames(&parser.Packet{Type: p.Type, Nsp: p.Nsp, Id: p.Id})
+		frames, _ = encodeFrames(&packet{typ: p.typ, nsp: p.nsp, id: p.id, hasID: p.hasID, name: p.name})
 	}
-	return []types.BufferInterface{&engine.Encoded{Frames: frames}}
+	return frames
 }
 
 // encodeFrames encodes a packet and its attachments as frames for the engine.
-func encodeFrames(p *parser.Packet) ([]byte, error) {
+func encodeFrames(p *packet) ([]byte, error) {
 	var attachments []types.BufferInterface
-	if (p.Type == parser.EVENT || p.Type == parser.ACK) && parser.HasBinary(p.Data) {
+	if hasBinary(p.args) {
 		binary := *p
-		if p.Type == parser.EVENT {
-			binary.Type = parser.BINARY_EVENT
-		} else {
-			binary.Type = parser.BINARY_ACK
+		binary.typ = packetBinaryEvent
+		if p.typ == packetAck {
+			binary.typ = packetBinaryAck
 		}
-		p, attachments = parser.DeconstructPacket(&binary)
+		args, buffers := parser.DeconstructPacket(&parser.Packet{Data: p.args})
+		binary.args, binary.attachments, attachments = args.Data.([]any), len(buffers), buffers
+		p = &binary
 	}
-	text, err := appendPacket(nil, p)
+	size := 48 + len(p.nsp) + len(p.name)
+	for _, arg := range p.args {
+		if raw, ok := arg.(json.RawMessage); ok {
+			size += len(raw) + 1
+		}
+	}
+	text, err := p.append(engine.BeginText(make([]byte, 0, size)))
 	if err != nil {
 		return nil, err
 	}
-	frames := engine.AppendText(make([]byte, 0, len(text)+12), text)
+	frames := engine.EndText(text)
 	for _, a := range attachments {
 		frames = engine.AppendBinary(frames, a.Bytes())
 	}
 	return frames, nil
 }
 
-func appendPacket(dst []byte, p *parser.Packet) ([]byte, error) {
-	dst = append(dst, byte(p.Type))
-	if p.Attachments != nil {
-		dst = strconv.AppendUint(dst, *p.Attachments, 10)
-		dst = append(dst, '-')
+// hasBinary reports whether arguments contain attachments.
+func hasBinary(args []any) bool {
+	for _, arg := range args {
+		switch arg.(type) {
+		case json.RawMessage, string, int, bool, nil:
+		default:
+			if parser.HasBinary(arg) {
+				return true
+			}
+		}
 	}
-	if p.Nsp != "" && p.Nsp != "/" {
-		dst = append(dst, p.Nsp...)
-		dst = append(dst, ',')
-	}
-	if p.Id != nil {
-		dst = strconv.AppendUint(dst, *p.Id, 10)
-	}
-	args, ok := p.Data.([]any)
-	switch {
-	case ok:
-		return appendArgs(dst, args)
-	case p.Data != nil:
-		return appendJSON(dst, p.Data)
-	case p.Type == parser.ACK:
-		return append(dst, "[]"...), nil
-	}
-	return dst, nil
+	return false
 }
 
-func appendArgs(dst []byte, args []any) ([]byte, error) {
-	dst = append(dst, '[')
+// append appends the text of a packet.
+func (p *packet) append(dst []byte) ([]byte, error) {
+	dst = append(dst, p.typ)
+	if p.typ == packetBinaryEvent || p.typ == packetBinaryAck {
+		dst = strconv.AppendInt(dst, int64(p.attachments), 10)
+		dst = append(dst, '-')
+	}
+	if p.nsp != "" && p.nsp != "/" {
+		dst = append(dst, p.nsp...)
+		dst = append(dst, ',')
+	}
+	if p.hasID {
+		dst = strconv.AppendUint(dst, p.id, 10)
+	}
+	var err error
+	switch p.typ {
+	case packetEvent, packetBinaryEvent:
+		if dst, err = appendJSON(append(dst, '['), p.name); err != nil {
+			return dst, err
+		}
+		if len(p.args) > 0 {
+			dst = append(dst, ',')
+		}
+		dst, err = appendElements(dst, p.args)
+		dst = append(dst, ']')
+	case packetAck, packetBinaryAck:
+		dst, err = appendJSON(dst, p.args)
+	default:
+		if p.value != nil {
+			dst, err = appendJSON(dst, p.value)
+		}
+	}
+	return dst, err
+}
+
+func appendElements(dst []byte, args []any) ([]byte, error) {
 	for i, arg := range args {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -390,7 +360,7 @@ func appendArgs(dst []byte, args []any) ([]byte, error) {
 			return dst, err
 		}
 	}
-	return append(dst, ']'), nil
+	return dst, nil
 }
 
 // appendJSON appends v as JSON.stringify would write it: without HTML escapes.
@@ -399,13 +369,16 @@ func appendJSON(dst []byte, v any) ([]byte, error) {
 	case json.RawMessage:
 		return append(dst, v...), nil
 	case []any:
-		return appendArgs(dst, v)
+		dst, err := appendElements(append(dst, '['), v)
+		return append(dst, ']'), err
+	case int:
+		return strconv.AppendInt(dst, int64(v), 10), nil
 	}
-	var b strings.Builder
-	e := json.NewEncoder(&b)
+	b := bytes.NewBuffer(dst)
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return dst, err
 	}
-	return append(dst, strings.TrimSuffix(b.String(), "\n")...), nil
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
 }

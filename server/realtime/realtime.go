@@ -1,8 +1,8 @@
 // Package realtime is a Socket.IO v4 server: sockets with ordered events, rooms, and publishing to rooms.
 //
-// github.com/zishang520/socket.io/v2 implements the protocol (namespaces, CONNECT, dispatch, acknowledgements); package engine is the
-// transport. This package adds guarantees that the library does not give: a socket's events are handled one at a time in the order in
-// which they were sent, and an event published to rooms is encoded once and queued to all members in the same order.
+// github.com/zishang520/socket.io/v2 answers clients that connect; package engine is the transport. This package does what follows: a
+// socket's events are handled one at a time in the order in which they were sent, and an event published to rooms is encoded once and
+// queued to all members in the same order.
 package realtime
 
 import (
@@ -35,16 +35,23 @@ type Options struct {
 
 // Server is a Socket.IO server. It is an [http.Handler] for its path.
 type Server struct {
-	engine *engine.Server
-	io     *socket.Server
-	log    *slog.Logger
-	rooms  rooms
+	engine  *engine.Server
+	io      *socket.Server
+	library library
+	log     *slog.Logger
+	rooms   rooms
 
-	allow    func(*engine.Conn) bool
-	identify func(*http.Request) any
+	allow          func(*engine.Conn) bool
+	identify       func(*http.Request) any
+	connectTimeout time.Duration
 
 	mu         sync.RWMutex
-	namespaces map[string]struct{}
+	namespaces map[string]namespace
+}
+
+type namespace struct {
+	name    string
+	handler Handler
 }
 
 // Handler is called with each new socket before the client's first event is read. It sets the socket's OnEvent and OnClose; events that
@@ -59,7 +66,10 @@ func New(o Options) *Server {
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 45 * time.Second
 	}
-	s := &Server{engine: engine.New(o.Engine), log: o.Logger, allow: o.Allow, identify: o.Identify, namespaces: make(map[string]struct{})}
+	s := &Server{
+		engine: engine.New(o.Engine), log: o.Logger, allow: o.Allow, identify: o.Identify, connectTimeout: o.ConnectTimeout,
+		namespaces: make(map[string]namespace),
+	}
 	s.rooms.byName = make(map[string]*room)
 
 	settings := socket.DefaultServerOptions()
@@ -68,72 +78,34 @@ func New(o Options) *Server {
 	settings.SetConnectTimeout(o.ConnectTimeout)
 	settings.SetServeClient(false)
 	s.io = socket.NewServer(nil, settings)
+	s.io.Bind(&s.library)
+	s.Namespace("/", nil) // the library always has it
 
-	s.engine.OnConnect(func(c *engine.Conn) {
-		c.SetUser(&gate{srv: s, conn: c, step: make(chan step)})
-	})
-	s.engine.Bind(s.io)
+	s.engine.OnConnect(s.accept)
 	return s
 }
 
 // OnConnect sets the handler of the default namespace.
 func (s *Server) OnConnect(fn Handler) { s.Namespace("/", fn) }
 
-// Namespace sets the handler of a namespace, which begins with "/". Call it once each, before serving.
+// Namespace sets the handler of a namespace, which begins with "/". Call it before serving.
 func (s *Server) Namespace(name string, fn Handler) {
 	s.mu.Lock()
-	s.namespaces[name] = struct{}{}
-	s.mu.Unlock()
-	_ = s.io.Of(name, nil).On("connection", func(args ...any) { s.connected(args[0].(*socket.Socket), name, fn) })
+	defer s.mu.Unlock()
+	if _, ok := s.namespaces[name]; !ok {
+		_ = s.io.Of(name, nil).On("connection", func(args ...any) {
+			so := args[0].(*socket.Socket)
+			so.Conn().(*handshake).connected(so)
+		})
+	}
+	s.namespaces[name] = namespace{name, fn}
 }
 
-func (s *Server) hasNamespace(name string) bool {
+func (s *Server) namespace(name string) (string, Handler) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	_, ok := s.namespaces[name]
-	return ok
-}
-
-func (s *Server) connected(lib *socket.Socket, namespace string, fn Handler) {
-	conn := lib.Conn().(*engine.Conn)
-	g := gateOf(conn)
-	defer g.pass(step{})
-	so := &Socket{srv: s, lib: lib, conn: conn, namespace: namespace, gone: make(chan struct{})}
-	lib.SetData(so)
-	lib.Handshake().Headers, lib.Handshake().Query = nil, nil // empty (engine.Conn.Request), but still allocated maps
-	g.add(so)
-	lib.Use(func(event []any, _ func(error)) {
-		// Handle the event here and never call next: the library's own dispatch would start a goroutine for each event.
-		g.pass(step{so, event})
-	})
-	var once sync.Once
-	_ = lib.On("disconnect", func(args ...any) {
-		once.Do(func() {
-			reason, _ := args[0].(string)
-			g.remove(so)
-			so.closed(reason)
-		})
-	})
-	s.protect(conn, "connect", func() {
-		g.client.Do(func() {
-			if s.identify != nil {
-				g.identified = s.identify(conn.HandshakeRequest())
-			}
-			conn.ForgetRequest()
-			conn.Trust()
-		})
-		fn(so)
-	})
-	if conn.ReadyState() != "open" {
-		// If the connection ended before the library registered this socket, the library never closes it.
-		lib.Disconnect(false)
-	}
-	if !lib.Connected() {
-		once.Do(func() {
-			g.remove(so)
-			so.closed("transport close")
-		})
-	}
+	n := s.namespaces[name]
+	return n.name, n.handler // its own name, because the argument may be part of a larger message
 }
 
 // protect recovers from a panic of a handler. It closes the connection, so that a client that provokes the panic cannot go on doing so.

@@ -126,7 +126,7 @@ func (s *Server) Publish(p Publication) int {
 
 	sent := 0
 	send := func(to *Socket, frames []byte) {
-		if len(frames) > 0 && to.ID() != p.Except && to.conn.Queue(frames, p.Volatile) {
+		if len(frames) > 0 && to.ID() != p.Except && to.session.conn.Queue(frames, p.Volatile) {
 			sent++
 		}
 	}

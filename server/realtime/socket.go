@@ -4,27 +4,33 @@ import (
 	"encoding/json"
 	"sync/atomic"
 
-	"github.com/zishang520/socket.io-go-parser/v2/parser"
-	"github.com/zishang520/socket.io/v2/socket"
-
 	"sohbet/server/engine"
 )
 
 // Socket is one client in one namespace. It is safe for concurrent use.
 type Socket struct {
-	srv       *Server
-	lib       *socket.Socket
-	conn      *engine.Conn
+	session   *session
+	next      *Socket // guarded by session.mu
+	state     state   // guarded by session.mu
 	namespace string
-	gone      chan struct{} // closed when the socket has disconnected
+	id        string
+	auth      json.RawMessage
 
 	onEvent func(Event)
 	onClose func(reason string)
 	side    atomic.Uint32 // a Side
 
-	joined []*room // guarded by srv.rooms.mu
-	left   bool    // guarded by srv.rooms.mu
+	joined []*room // guarded by the server's rooms.mu
+	left   bool    // guarded by the server's rooms.mu
 }
+
+type state uint8
+
+const (
+	connecting state = iota // the connect handler has not returned
+	connected
+	gone
+)
 
 // Event is one event from the client.
 type Event struct {
@@ -46,25 +52,22 @@ func (e Event) Arg(i int) json.RawMessage {
 }
 
 // ID returns the socket's public id.
-func (s *Socket) ID() string { return string(s.lib.Id()) }
+func (s *Socket) ID() string { return s.id }
 
 // RemoteAddress returns the client's address at the handshake.
-func (s *Socket) RemoteAddress() string { return s.conn.RemoteAddress() }
+func (s *Socket) RemoteAddress() string { return s.session.conn.RemoteAddress() }
 
 // Client returns the result of Options.Identify for the connection.
-func (s *Socket) Client() any { return gateOf(s.conn).identified }
+func (s *Socket) Client() any { return s.session.identified }
 
 // ConnectionID returns the id of the connection, which may have a socket in each namespace, and several in succession. It is secret.
-func (s *Socket) ConnectionID() string { return s.conn.ID() }
+func (s *Socket) ConnectionID() string { return s.session.conn.ID() }
 
 // Close closes the connection with a reason. Unlike after [Socket.Disconnect], official clients reconnect.
-func (s *Socket) Close(why engine.Closing) { s.conn.CloseWith(why) }
+func (s *Socket) Close(why engine.Closing) { s.session.conn.CloseWith(why) }
 
-// Auth returns the object that the client sent with its CONNECT, or nil.
-func (s *Socket) Auth() json.RawMessage {
-	auth, _ := s.lib.Handshake().Auth.(json.RawMessage)
-	return auth
-}
+// Auth returns the object that the client sent with its CONNECT, or nil. It is valid only until the connect handler returns.
+func (s *Socket) Auth() json.RawMessage { return s.auth }
 
 // OnEvent sets the handler of the socket's events, which is called for one event at a time, in the order in which they were sent. While
 // it runs the client's next packet is not read, which slows down a client that sends too fast. Call it only from the connect handler.
@@ -78,42 +81,79 @@ func (s *Socket) SetSide(side Side) { s.side.Store(uint32(side)) }
 
 // Emit sends an event to this client. It reports whether it was queued.
 func (s *Socket) Emit(name string, args ...any) (bool, error) {
-	f, err := s.srv.EncodeFor(s.namespace, name, args...)
+	f, err := s.session.srv.EncodeFor(s.namespace, name, args...)
 	if err != nil {
 		return false, err
 	}
-	return s.conn.Queue(f, false), nil
+	return s.session.conn.Queue(f, false), nil
 }
 
 // Join adds the socket to a room. It does nothing for a disconnected socket.
-func (s *Socket) Join(name string) { s.srv.rooms.join(s, name) }
+func (s *Socket) Join(name string) { s.session.srv.rooms.join(s, name) }
 
 // Leave removes the socket from a room.
-func (s *Socket) Leave(name string) { s.srv.rooms.leave(s, name) }
+func (s *Socket) Leave(name string) { s.session.srv.rooms.leave(s, name) }
 
 // Disconnect disconnects the client permanently: official clients do not reconnect after it.
-func (s *Socket) Disconnect() { s.lib.Disconnect(true) }
+func (s *Socket) Disconnect() {
+	bye := func(so *Socket) {
+		s.session.conn.Queue(mustEncode(&packet{typ: packetDisconnect, nsp: so.namespace}), false)
+	}
+	s.session.mu.Lock()
+	state := s.state
+	s.session.mu.Unlock()
+	switch state {
+	case gone:
+		return
+	case connecting:
+		bye(s)
+	}
+	s.session.closeAll("server namespace disconnect", bye)
+	s.session.conn.CloseWith(engine.ClosedByServer)
+}
 
-func (s *Socket) handle(event []any) {
+// handle calls the handler of events with an EVENT.
+func (s *Socket) handle(p *packet) {
 	if s.onEvent == nil {
 		return
 	}
-	e := Event{Name: event[0].(string), Args: event[1:]}
-	if n := len(e.Args); n > 0 {
-		if ack, ok := e.Args[n-1].(socket.Ack); ok {
-			e.Args = e.Args[:n-1]
-			e.Ack = func(args ...any) { ack(args, nil) }
-		}
+	e := Event{Name: p.name, Args: p.args}
+	var a *answer
+	if p.hasID {
+		a = &answer{socket: s, id: p.id}
+		e.Ack = a.send
 	}
-	s.srv.protect(s.conn, "event", func() { s.onEvent(e) })
+	s.session.srv.protect(s.session.conn, "event", func() { s.onEvent(e) })
+	if a != nil {
+		a.later.Store(true)
+	}
+}
+
+// answer is the acknowledgement of one event.
+type answer struct {
+	socket *Socket
+	id     uint64
+	sent   atomic.Bool
+	later  atomic.Bool // the handler has returned
+}
+
+func (a *answer) send(args ...any) {
+	if a.sent.Swap(true) {
+		return
+	}
+	frames := mustEncode(&packet{typ: packetAck, nsp: a.socket.namespace, id: a.id, hasID: true, args: args})
+	if conn := a.socket.session.conn; a.later.Load() {
+		conn.Queue(frames, false)
+	} else {
+		conn.Answer(frames)
+	}
 }
 
 func (s *Socket) closed(reason string) {
-	s.srv.rooms.leaveAll(s)
+	s.session.srv.rooms.leaveAll(s)
 	if s.onClose != nil {
-		s.srv.protect(s.conn, "disconnect", func() { s.onClose(reason) })
+		s.session.srv.protect(s.session.conn, "disconnect", func() { s.onClose(reason) })
 	}
-	close(s.gone)
 }
 
 // Frame is an event encoded for the wire, which may be sent to any number of sockets. It must not be modified.
@@ -126,6 +166,5 @@ func (s *Server) Encode(name string, args ...any) (Frame, error) {
 
 // EncodeFor encodes an event of a namespace.
 func (s *Server) EncodeFor(namespace, name string, args ...any) (Frame, error) {
-	p := parser.Packet{Type: parser.EVENT, Nsp: namespace, Data: append([]any{name}, args...)}
-	return encodeFrames(&p)
+	return encodeFrames(&packet{typ: packetEvent, nsp: namespace, name: name, args: args})
 }

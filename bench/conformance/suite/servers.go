@@ -33,20 +33,23 @@ func Engine() http.Handler { return EngineWith(options()) }
 // EngineWith is like Engine with other options, for tests that heartbeats would disturb.
 func EngineWith(o engine.Options) http.Handler {
 	s := engine.New(o)
-	s.OnConnect(func(c *engine.Conn) {
-		_ = c.On("data", func(args ...any) {
-			m := args[0].(*engine.Message)
-			if m.Binary {
-				c.Queue(engine.AppendBinary(nil, m.Data), false)
-			} else {
-				c.Queue(engine.AppendText(nil, m.Data), false)
-			}
-		})
-	})
+	s.OnConnect(func(c *engine.Conn) { c.Handle(echo{c}) })
 	mux := http.NewServeMux()
 	mux.Handle("/engine.io/", s)
 	return mux
 }
+
+type echo struct{ conn *engine.Conn }
+
+func (e echo) Message(data []byte, binary bool) {
+	if binary {
+		e.conn.Queue(engine.AppendBinary(nil, data), false)
+	} else {
+		e.conn.Queue(engine.AppendText(nil, data), false)
+	}
+}
+
+func (echo) Closed(string) {}
 
 // Socket serves Socket.IO at /socket.io/. On "/" a new socket receives "auth" with its connect payload; the server answers "message"
 // with "message-back", and "message-with-ack" with an ack. On "/custom" there is only "auth".
