@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,7 @@ func (s *ids) NewestIDs(_ context.Context, after int64) (map[string]int64, error
 func TestCatchUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &ids{stored: map[string]int64{"a": 11, "c": 13}}
+		var mu sync.Mutex // messages of different threads are delivered at the same time
 		delivered := []int64{}
 		local := Local{Store: store, Backfill: func(_ context.Context, thread string, _, _ int64, _ int) ([]Delivery, bool, error) {
 			return []Delivery{{Thread: thread, ID: store.stored[thread]}}, false, nil
@@ -38,6 +40,8 @@ func TestCatchUp(t *testing.T) {
 		r := &Redis{local: local}
 		settles := &database{}
 		r.sequencer = newSequencer(ctx, 10, Local{Store: settles, Backfill: local.Backfill}, func() bool { return false }, func(d *Delivery) {
+			mu.Lock()
+			defer mu.Unlock()
 			delivered = append(delivered, d.ID)
 		}, nil)
 		r.catchUp.older = mark{10, time.Now()}
@@ -45,6 +49,8 @@ func TestCatchUp(t *testing.T) {
 		check := func() {
 			r.catchUp.run(ctx, r, 0)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			slices.Sort(delivered)
 		}
 		check()
