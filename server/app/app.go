@@ -67,8 +67,13 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer, force bool) 
 	if _, err := memlimit.Set(); err != nil && !errors.Is(err, memlimit.ErrNoLimit) {
 		log.Debug("no memory limit detected", "error", err)
 	}
-	if limit := debug.SetMemoryLimit(-1); limit < smallMemory && os.Getenv("GOGC") == "" {
+	pace := func(context.Context) {}
+	switch limit := debug.SetMemoryLimit(-1); {
+	case os.Getenv("GOGC") != "":
+	case limit < smallMemory:
 		debug.SetGCPercent(50) // garbage takes at most half as much memory as live data, instead of the same amount
+	default:
+		pace = paceGC
 	}
 	created, err := cfg.Prepare()
 	if err != nil {
@@ -135,7 +140,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer, force bool) 
 	}
 	backgroundCtx, stopBackground := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	for _, work := range background {
+	for _, work := range append(background, pace) {
 		running.Go(func() { work(backgroundCtx) })
 	}
 	defer running.Wait()
