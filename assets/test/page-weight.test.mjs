@@ -135,7 +135,7 @@ test('the widget: transfer sizes of loader, first opening, and next page', async
   await introduce(page, 'Tartan');
   await page.evaluate(() => window.Sohbet('close'));
   await launcher(page).click();
-  // Focusing the composer loads the code for files when the page is idle.
+  // Focusing the composer loads the code for files when the page is idle, on a busy machine only after the next page was opened.
   const forFiles = /\/widget-(files|upload)\.js$|\/composer-tools\.css$/;
   assert.deepEqual(ours().filter(({ url }) => !forFiles.test(url)), [], 'opening again loads nothing');
 
@@ -144,6 +144,6 @@ test('the widget: transfer sizes of loader, first opening, and next page', async
   await page.locator('sohbet-chat iframe').waitFor({ state: 'attached' });
   await page.frameLocator('sohbet-chat iframe').locator('#talk[data-connection=online]').waitFor({ state: 'attached' });
   assert.equal((await paints(page)).cls, 0, 'no layout shift in the next page');
-  within(ours().filter(({ bytes }) => bytes > 0), 8_000, 'the next page of the site', t);
+  within(ours().filter(({ url, bytes }) => bytes > 0 && !forFiles.test(url)), 8_000, 'the next page of the site', t);
   await context.close();
 });
