@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"net"
@@ -62,7 +63,10 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 // Close implements [net.Conn].
 func (c *watchedConn) Close() error {
 	c.watcher.closed(c)
-	return c.Conn.Close()
+	if err := c.Conn.Close(); !errors.Is(err, net.ErrClosed) { // otherwise the watcher has closed it
+		return err
+	}
+	return nil
 }
 
 // blocked returns since when the connection blocks, or 0.

@@ -94,7 +94,11 @@ func pool(t *testing.T, address string) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	pool, err := db.Write.DB()
 	if err != nil {
 		t.Fatal(err)
