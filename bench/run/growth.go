@@ -47,7 +47,7 @@ func (b *bench) connections() table {
 	}
 }
 
-// stored shows the cost of a message and of a page of history beside those already stored.
+// stored shows the cost of a message and of a page of history when others are already stored.
 func (b *bench) stored() table {
 	var sides []side
 	var prepare []func(context.Context) error

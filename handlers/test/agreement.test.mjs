@@ -275,7 +275,7 @@ describe(`state on ${PROCESSES} processes`, { timeout: 240_000 }, () => {
     t.diagnostic(`all agree after ${Date.now() - began} ms`);
   }
 
-  // during keeps everybody busy while a failure lasts, and a moment longer.
+  // during runs actions while a failure lasts, and 300 ms longer.
   const during = async (ms, fail, end) => {
     const acting = busy(ms + 500);
     await sleep(200);

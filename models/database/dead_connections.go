@@ -23,7 +23,7 @@ const (
 	suspectLimit = 3 * time.Second // of asking
 	troubleLasts = time.Minute     // how long after a failure sessions are ended explicitly when their connections close
 	maxOrphans   = 100
-	// idleTransactionLimit ends transactions of processes that vanished, which nobody else can end.
+	// idleTransactionLimit ends transactions of processes that vanished, which hold locks.
 	idleTransactionLimit = "SET idle_in_transaction_session_timeout = '60s'"
 )
 
