@@ -48,10 +48,12 @@ func TestLostConnectionsAreReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stop atomic.Bool
+	var sent atomic.Int64
 	killed := make(chan int64)
 	go func() {
 		var n int64
 		for !stop.Load() {
+			before := sent.Load()
 			res, err := storetest.Raw(t, other).Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '" + mine + "'")
 			if err != nil {
 				t.Error(err)
@@ -59,7 +61,10 @@ func TestLostConnectionsAreReplaced(t *testing.T) {
 			}
 			gone, _ := res.RowsAffected()
 			n += gone
-			time.Sleep(100 * time.Millisecond)
+			// On a slow machine a message takes longer than 100 ms.
+			for time.Sleep(100 * time.Millisecond); sent.Load() == before && !stop.Load(); {
+				time.Sleep(10 * time.Millisecond)
+			}
 		}
 		killed <- n
 	}()
@@ -76,6 +81,7 @@ func TestLostConnectionsAreReplaced(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			sent.Add(1)
 		}
 		return nil
 	})
