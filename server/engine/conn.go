@@ -247,9 +247,11 @@ func (c *Conn) end(why Closing, to state) {
 		c.charge(-c.inbound)
 		c.inbound = 0
 	}
-	probe := c.probe
-	c.probe = nil
 	c.finish(to)
+	var probe *wsConn
+	if c.state == stateClosed || !c.probed { // otherwise the client has stopped polling, and gets the queue after the upgrade
+		probe, c.probe = c.probe, nil
+	}
 	c.mu.Unlock()
 
 	if probe != nil {
@@ -287,6 +289,11 @@ func (c *Conn) finish(to state) {
 		c.finishPolling()
 		return
 	}
+	c.finishWebsocket()
+}
+
+// finishWebsocket closes a websocket session after its queue. The caller holds c.mu and has set c.closing.
+func (c *Conn) finishWebsocket() {
 	c.srv.forget(c)
 	if c.corked && c.ws.left && !c.writing {
 		return // the reader answers the client's close frame at once

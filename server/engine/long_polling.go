@@ -93,6 +93,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	noop = noop || poll.noop
 	var batch [][]byte
 	upgraded := c.ws != nil
+	var probe *wsConn
 	patience := c.srv.opts.BodyTimeout
 	if !upgraded {
 		batch = c.take()
@@ -100,6 +101,7 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 			c.state = stateClosed
 			c.srv.forget(c)
 			patience = lingering
+			probe, c.probe = c.probe, nil
 		}
 	}
 	closed := c.state == stateClosed
@@ -109,6 +111,9 @@ func (c *Conn) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Unlock()
 
+	if probe != nil {
+		probe.close()
+	}
 	switch {
 	case len(batch) > 0:
 		c.answerPoll(w, control, batch, patience)

@@ -68,11 +68,16 @@ func (c *Conn) onProbe(w *wsConn, op ws.OpCode, payload []byte) error {
 	case "5":
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.probe != w || !c.probed || c.state != stateOpen || c.posting { // conforming clients wait for their POST
+		if c.probe != w || !c.probed || c.state == stateClosed || c.posting { // conforming clients wait for their POST
 			return errOver
 		}
 		c.ws, c.probe, c.probed = w, nil, false
 		w.upgrading = false
+		if c.state == stateClosing {
+			c.queue = c.queue[:len(c.queue)-1] // polling's close packet
+			c.finishWebsocket()
+			return nil
+		}
 		if c.poll != nil {
 			c.poll.wake.Set()
 		}
