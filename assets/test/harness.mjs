@@ -27,9 +27,11 @@ function binary() {
   return path.resolve(built);
 }
 
-/** Repeats check() until it does not throw, and returns its result. */
+const SLOW = 3; // as many times slower may a machine be that runs the tests
+
+/** Repeats check() until it does not throw, and returns its result. `within` is in ms of a usual machine. */
 export async function eventually(check, what = 'condition', within = 20_000) {
-  const end = Date.now() + within;
+  const end = Date.now() + SLOW * within;
   for (;;) {
     try {
       return await check();

@@ -16,6 +16,7 @@ const top = fileURLToPath(new URL("../..", import.meta.url));
 
 // GRACE is how long to wait for user_offline, in ms. It comes late, so that a reload does not count as absence.
 export const GRACE = 20_000;
+const PATIENCE = 30_000; // ms to wait for an answer; machines that run tests may be slow
 
 export const transports = {
   polling: { transports: ["polling"] },
@@ -206,12 +207,12 @@ class Client {
       if (socket.connected) resolve();
       socket.once("connect", resolve);
       socket.once("connect_error", reject);
-    }), 10_000, "no connection");
+    }), PATIENCE, "no connection");
   }
 
   // call emits with an ack callback and returns the ack.
   call(event, ...payload) {
-    return withTimeout(new Promise((resolve) => this.socket.emit(event, ...payload, resolve)), 10_000, `no ack of ${event}`);
+    return withTimeout(new Promise((resolve) => this.socket.emit(event, ...payload, resolve)), PATIENCE, `no ack of ${event}`);
   }
 
   // ok calls and requires {ok: true}.
@@ -236,7 +237,7 @@ class Client {
   }
 
   // next removes and returns the first event with that name that matches, received before or within ms.
-  next(event, fits = () => true, ms = 10_000) {
+  next(event, fits = () => true, ms = PATIENCE) {
     let look;
     const found = new Promise((resolve) => {
       look = () => {

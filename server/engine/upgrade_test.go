@@ -383,36 +383,30 @@ func TestSessionClosedDuringUpgrade(t *testing.T) {
 	s, host := serve(t, engine.Options{}, nil)
 	conns := make(chan *engine.Conn, 1)
 	s.OnConnect(func(c *engine.Conn) { conns <- c })
-	bye := engine.AppendText(nil, []byte("bye"))
-	begin := func(t *testing.T) (*raw.Polling, *raw.Websocket, *engine.Conn) {
+	begin := func() (*raw.Polling, *raw.Websocket, *engine.Conn) {
 		p := host.Polling()
 		w := host.Plain(upgradeQuery(p))
 		w.Send("2probe")
 		w.Expect("3probe")
-		return p, w, <-conns
+		c := <-conns
+		c.Queue(engine.AppendText(nil, []byte("bye")), false)
+		return p, w, c
 	}
-	t.Run("upgrade after the close", func(t *testing.T) {
-		_, w, c := begin(t)
-		c.Queue(bye, false)
-		c.CloseWith(engine.ClosedByServer)
-		w.Send("5")
-		w.Expect("4bye")
-		w.ClosedWith(ws.StatusNormalClosure)
-		raw.Until(t, "the session is forgotten", func() bool { return s.Stats().Open == 0 })
-	})
-	t.Run("GET after the close", func(t *testing.T) {
-		p, w, c := begin(t)
-		c.Queue(bye, false)
-		c.CloseWith(engine.ClosedByServer)
-		if a := p.Get(); !a.Is("4bye\x1e1") {
-			t.Errorf("GET: %v", a)
-		}
-		w.Closed()
-	})
-	t.Run("aborted", func(t *testing.T) {
-		_, w, c := begin(t)
-		c.Queue(bye, false)
-		c.Abort(engine.ClosedByServer)
-		w.Closed()
-	})
+	_, w, c := begin()
+	c.CloseWith(engine.ClosedByServer)
+	w.Send("5")
+	w.Expect("4bye")
+	w.ClosedWith(ws.StatusNormalClosure)
+
+	p, w, c := begin()
+	c.CloseWith(engine.ClosedByServer)
+	if a := p.Get(); !a.Is("4bye\x1e1") { // the client has abandoned the upgrade
+		t.Errorf("GET: %v", a)
+	}
+	w.Closed()
+
+	_, w, c = begin()
+	c.Abort(engine.ClosedByServer)
+	w.Closed()
+	raw.Until(t, "the sessions are forgotten", func() bool { return s.Stats().Open == 0 })
 }
