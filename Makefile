@@ -60,17 +60,18 @@ paint: build ## Measure paint times of each page and the widget on a slow phone;
 release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a software bill of materials
 	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"
 
-# What pages load, joined and compressed, to be embedded. A plain `go build` without it serves the sources.
+# What pages load, joined and compressed, and the texts of licences, to be embedded. A plain `go build` without it serves the sources, and
+# `sohbet licenses` names the modules with addresses of their licences.
 #
 # Both programs are compiled with the same flags, so that packages of both are compiled once, and the server's storage along with the
 # generator, so that a second core has work while one compiles SQLite, which is a single file.
 assets: $(CLIENT)
 	$(GO) build $(FLAGS) ./assets/build ./models
-	GOFLAGS="$$($(GO) env GOFLAGS) $(FLAGS)" $(GO) generate ./assets
+	GOFLAGS="$$($(GO) env GOFLAGS) $(FLAGS)" $(GO) generate ./assets ./server/licenses
 
 # The official Socket.IO client for browsers, embedded if npm is installed. Without it the binary works too: browsers then load
 # the pinned version from the client's CDN.
-$(CLIENT): assets/package-lock.json
+$(CLIENT): assets/package-lock.json assets/scripts/vendor.mjs
 	@if command -v npm >/dev/null; then \
 		npm ci --prefix assets --omit=dev --no-audit --no-fund && npm run --silent --prefix assets vendor && touch $@; \
 	else \
