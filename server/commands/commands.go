@@ -25,8 +25,8 @@ const (
 type Program struct {
 	// Serve runs the server until ctx ends; it is called if no command is given. force starts it although keys of the database are missing.
 	Serve func(ctx context.Context, stdout, stderr io.Writer, force bool) error
-	// Version is one line with version, commit and date.
-	Version string
+	// Version is the version alone, and VersionLine one line with version, commit and date.
+	Version, VersionLine string
 	// License is the text of Sohbet's licence.
 	License string
 }
@@ -94,16 +94,6 @@ func exactly(n int, what string) cobra.PositionalArgs {
 			return usageError{fmt.Errorf(Text("%s takes %s"), c.CommandPath(), Text(what))}
 		}
 		return nil
-	}
-}
-
-func (p Program) version() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print version, commit and date", Args: exactly(0, "nothing more"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), "sohbet", p.Version)
-			return err
-		},
 	}
 }
 
