@@ -34,6 +34,25 @@ func pack(t *testing.T) string {
 	return file
 }
 
+// each calls visit with each entry of a tar archive.
+func each(t *testing.T, r io.Reader, visit func(*tar.Header, []byte)) {
+	t.Helper()
+	for archive := tar.NewReader(r); ; {
+		header, err := archive.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		visit(header, content)
+	}
+}
+
 // image reads the archive as an OCI layout.
 func image(t *testing.T, file string) v1.Image {
 	t.Helper()
@@ -43,18 +62,7 @@ func image(t *testing.T, file string) v1.Image {
 		t.Fatal(err)
 	}
 	defer func() { _ = opened.Close() }()
-	for archive := tar.NewReader(opened); ; {
-		header, err := archive.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(archive)
-		if err != nil {
-			t.Fatal(err)
-		}
+	each(t, opened, func(header *tar.Header, content []byte) {
 		path := filepath.Join(dir, header.Name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -62,7 +70,7 @@ func image(t *testing.T, file string) v1.Image {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
+	})
 	index, err := layout.ImageIndexFromPath(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -96,19 +104,8 @@ func TestLayersAndConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 		var entries []string
-		for archive := tar.NewReader(uncompressed); ; {
-			header, err := archive.Next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+		each(t, uncompressed, func(header *tar.Header, content []byte) {
 			entries = append(entries, fmt.Sprintf("%s %d:%d %s", header.FileInfo().Mode(), header.Uid, header.Gid, header.Name))
-			content, err := io.ReadAll(archive)
-			if err != nil {
-				t.Fatal(err)
-			}
 			switch filepath.Base(header.Name) {
 			case "ca-certificates.crt":
 				if !certificates.AppendCertsFromPEM(content) || bytes.Count(content, []byte("BEGIN CERTIFICATE")) < 100 {
@@ -122,7 +119,7 @@ func TestLayersAndConfiguration(t *testing.T) {
 			if header.ModTime.UTC().Format("2006-01-02T15:04:05Z") != date {
 				t.Errorf("%s is of %s", header.Name, header.ModTime)
 			}
-		}
+		})
 		contents = append(contents, entries)
 	}
 	want := [][]string{{
