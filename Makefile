@@ -7,6 +7,7 @@
 #   COMMIT, DATE  commit that `sohbet version` reports   (git: the last commit and its date)
 #   GO        the Go command                             (go)
 #   FLAGS     flags for `go build`                       (-trimpath)
+#   ARCH      architecture of `make image`               (go env GOARCH)
 #   ROUNDS    rounds of `make bench`; it reports medians (5)
 #   SCENES    scenes of `make screenshots`, by parts of their names (all)
 
@@ -17,6 +18,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null)
 GO      ?= go
 FLAGS   ?= -trimpath
+ARCH    ?= $(shell $(GO) env GOARCH)
 ROUNDS  ?= 5
 SCENES  ?=
 
@@ -25,7 +27,7 @@ export CGO_CFLAGS ?= -O2
 export GO
 CLIENT  := assets/static/vendor/socket.io.min.js
 
-.PHONY: help run build assets test check bench screenshots paint release
+.PHONY: help run build assets test check bench screenshots paint release image
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,20 +59,24 @@ paint: build ## Measure paint times of each page and the widget on a slow phone;
 	@npm ci --prefix assets --no-audit --no-fund --loglevel=error
 	SOHBET_BIN=$(abspath $(BIN)) node assets/test/paint-times.mjs
 
-release: $(CLIENT) ## Static binaries for every platform into ./dist, with checksums and a software bill of materials
+release: $(CLIENT) ## Static binaries for every platform and container images into ./dist, with checksums and a software bill of materials
 	@.ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"
 
-# What pages load, joined and compressed, to be embedded. A plain `go build` without it serves the sources.
+image: $(CLIENT) ## The part of the release for one platform: ./dist/sohbet-linux-ARCH.oci.tar, for docker load
+	@PLATFORMS=linux/$(ARCH) .ci/release "$(VERSION)" "$(COMMIT)" "$(DATE)"
+
+# What pages load, joined and compressed, and the texts of licences, to be embedded. A plain `go build` without it serves the sources, and
+# `sohbet licenses` names the modules with addresses of their licences.
 #
 # Both programs are compiled with the same flags, so that packages of both are compiled once, and the server's storage along with the
 # generator, so that a second core has work while one compiles SQLite, which is a single file.
 assets: $(CLIENT)
 	$(GO) build $(FLAGS) ./assets/build ./models
-	GOFLAGS="$$($(GO) env GOFLAGS) $(FLAGS)" $(GO) generate ./assets
+	GOFLAGS="$$($(GO) env GOFLAGS) $(FLAGS)" $(GO) generate ./assets ./server/licenses
 
 # The official Socket.IO client for browsers, embedded if npm is installed. Without it the binary works too: browsers then load
 # the pinned version from the client's CDN.
-$(CLIENT): assets/package-lock.json
+$(CLIENT): assets/package-lock.json assets/scripts/vendor.mjs
 	@if command -v npm >/dev/null; then \
 		npm ci --prefix assets --omit=dev --no-audit --no-fund && npm run --silent --prefix assets vendor && touch $@; \
 	else \

@@ -52,6 +52,16 @@ func Main(m *testing.M) int {
 	return code
 }
 
+// Binary returns the path of the binary.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // Process is a running server process.
 type Process struct {
 	Addr string // host:port of its listener
@@ -139,11 +149,7 @@ func Run(t testing.TB, dir string, env []string, args ...string) (code int, said
 
 func command(ctx context.Context, t testing.TB, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, Binary(t), args...)
 	cmd.Dir, cmd.Env = dir, env
 	return cmd
 }

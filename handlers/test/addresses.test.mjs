@@ -47,7 +47,7 @@ const behind = [
   { name: "nginx", kind: "nginx" },
   { name: "Apache", kind: "apache" },
   { name: "Caddy", kind: "caddy" },
-  { name: "Caddy that trusts its client", kind: "caddy", edit: (file) => file.replace("lb_policy", "trusted_proxies 127.0.0.0/8\n\t\tlb_policy"), repeats: true },
+  { name: "Caddy that trusts its client", kind: "caddy", edit: (file) => file.replace("lb_try_duration", "trusted_proxies 127.0.0.0/8\n\t\tlb_try_duration"), repeats: true },
   { name: "HAProxy", kind: "haproxy" },
   { name: "nginx that sets X-Real-IP", kind: "nginx", settings: { CLIENT_ADDRESS_HEADER: "X-Real-IP" },
     edit: (file) => file.replace("proxy_http_version", "proxy_set_header X-Real-IP $remote_addr;\n    proxy_http_version") },

@@ -1,6 +1,10 @@
 // A conversation behind each proxy: with the minimal configuration, with PUBLIC_URL, and with the configurations of deploy/.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { sleep, start, transports, withTimeout } from "./harness.mjs";
 import { freePort } from "./processes.mjs";
 import { plain, ReverseProxy } from "./services.mjs";
@@ -156,6 +160,15 @@ for (const [kind, changes] of Object.entries(changesHost)) {
       await converse(server, url, polling);
       await converse(server, url, websocket);
       assert.doesNotMatch(server.output, /a page was refused/);
+    });
+  });
+}
+
+for (const name of ["Caddyfile", "Caddyfile.several"]) {
+  it(`Caddy accepts deploy/${name}, with a domain`, () => {
+    const file = fileURLToPath(new URL(`../../deploy/${name}`, import.meta.url));
+    execFileSync("caddy", ["validate", "--config", file, "--adapter", "caddyfile"], {
+      stdio: "pipe", timeout: 20_000, env: { PATH: process.env.PATH, HOME: path.join(tmpdir(), "sohbet-caddy"), SOHBET_DOMAIN: "chat.example" },
     });
   });
 }

@@ -178,7 +178,7 @@ export class Postgres extends Service {
   async stop() { this.halt("fast"); }
 }
 
-const files = { nginx: "nginx.conf", caddy: "Caddyfile", haproxy: "haproxy.cfg", apache: "apache.conf" };
+const files = { nginx: "nginx.conf", caddy: "Caddyfile", "several caddy": "Caddyfile.several", haproxy: "haproxy.cfg", apache: "apache.conf" };
 
 // The minimal configuration of each program as a proxy in front of one process, as in the introduction of its documentation.
 export const plain = {
@@ -203,7 +203,7 @@ export class ReverseProxy extends Service {
       .replace("listen 80;", `listen 127.0.0.1:${port};`)
       .replace("<VirtualHost *:80>", `<VirtualHost 127.0.0.1:${port}>`)
       .replace("bind :80", `bind 127.0.0.1:${port}`)
-      .replace(":80 {", `{\n\tadmin off\n\tauto_https off\n}\nhttp://127.0.0.1:${port} {`);
+      .replace(":80 {", `http://127.0.0.1:${port} {`);
     if (kind === "nginx") {
       writeFileSync(path.join(proxy.dir, "sohbet.conf"), file);
       const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((n) => `${n}_temp_path ${proxy.dir}/${n};`).join("\n");
@@ -228,8 +228,9 @@ export class ReverseProxy extends Service {
       writeFileSync(path.join(proxy.dir, "haproxy.cfg"), file);
       proxy.child = program(proxy.dir, "/usr/sbin/haproxy", "-db", "-f", "haproxy.cfg");
     } else {
-      writeFileSync(path.join(proxy.dir, "Caddyfile"), file);
-      proxy.child = program(proxy.dir, "caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile");
+      writeFileSync(path.join(proxy.dir, "Caddyfile"), `{\n\tadmin off\n}\n${file}`);
+      const settings = [`SOHBET_DOMAIN=http://127.0.0.1:${port}`, `SOHBET_ADDRESS=127.0.0.1:${ports[0]}`]; // http: without a certificate
+      proxy.child = program(proxy.dir, "env", ...settings, "caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile");
     }
     proxy.kind = kind;
     await listening(port, proxy.child);
@@ -238,5 +239,5 @@ export class ReverseProxy extends Service {
 
   // stop kills Caddy and Apache (-X: one process), because they would wait for polling clients; nginx is stopped by SIGTERM, so
   // that its master stops the workers.
-  stop() { return super.stop(this.kind === "caddy" || this.kind === "apache" ? "SIGKILL" : "SIGTERM"); }
+  stop() { return super.stop(/caddy|apache/.test(this.kind) ? "SIGKILL" : "SIGTERM"); }
 }

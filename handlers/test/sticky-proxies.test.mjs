@@ -19,7 +19,7 @@ describe("three processes behind", () => {
     return Number(/^sohbet_sockets (\d+)$/m.exec(text)[1]);
   };
 
-  for (const kind of ["nginx", "caddy", "haproxy"]) {
+  for (const kind of ["nginx", "several caddy", "haproxy"]) {
     for (const [name, transport] of Object.entries(transports)) {
       it(`${kind}, over ${name}`, async () => {
         const proxy = await ReverseProxy.start(kind, servers.map((s) => new URL(s.url).port));

@@ -39,7 +39,7 @@ const (
 
 // Main runs the command line and returns the exit code.
 func Main(ctx context.Context, b Build, args []string, stdout, stderr io.Writer) int {
-	return commands.Run(ctx, commands.Program{Serve: b.serve, Version: b.line()}, args, stdout, stderr)
+	return commands.Run(ctx, commands.Program{Serve: b.serve, Version: b.version(), VersionLine: b.line(), License: b.License}, args, stdout, stderr)
 }
 
 // serve assembles and runs the server, and shuts it down when ctx ends.

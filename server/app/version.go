@@ -7,8 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// Build is the build information set by the linker. Empty fields are filled from the VCS information that Go embeds.
-type Build struct{ Version, Commit, Date string }
+// Build is the build information set by the linker, whose empty fields are filled from the VCS information that Go embeds, and the text of
+// Sohbet's licence.
+type Build struct{ Version, Commit, Date, License string }
 
 func (b Build) version() string {
 	if b.Version != "" {

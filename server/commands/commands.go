@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sohbet/server/config"
+	"sohbet/server/licenses"
 )
 
 // Exit codes of the program.
@@ -24,8 +25,10 @@ const (
 type Program struct {
 	// Serve runs the server until ctx ends; it is called if no command is given. force starts it although keys of the database are missing.
 	Serve func(ctx context.Context, stdout, stderr io.Writer, force bool) error
-	// Version is one line with version, commit and date.
-	Version string
+	// Version is the version alone, and VersionLine one line with version, commit and date.
+	Version, VersionLine string
+	// License is the text of Sohbet's licence.
+	License string
 }
 
 // usageError marks an error in the command line.
@@ -72,7 +75,7 @@ func (p Program) root() *cobra.Command {
 	root.Flags().BoolVar(&force, "force", false, "start although SECRET_KEY is not the key of the database; its texts cannot be read then")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{flagError(c, err)} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(p.version(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), compact(), logoutAll(), doctor())
+	root.AddCommand(p.version(), p.licenses(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), compact(), logoutAll(), doctor())
 	return root
 }
 
@@ -94,12 +97,11 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-func (p Program) version() *cobra.Command {
+func (p Program) licenses() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print version, commit and date", Args: exactly(0, "nothing more"),
+		Use: "licenses", Short: "Print the licences of Sohbet and of the software in it", Args: exactly(0, "nothing more"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), "sohbet", p.Version)
-			return err
+			return licenses.Write(c.OutOrStdout(), p.License)
 		},
 	}
 }

@@ -58,6 +58,7 @@ type Config struct {
 
 	LogLevel     slog.Level
 	SentryDSN    string // "" = off
+	ReleaseURL   string // describes the latest release, for `sohbet version --check`; "" = unknown
 	LogFormat    string // "text", "json", or "" = text on a terminal, otherwise json
 	MetricsToken string
 	Locale       string // "tr" or "en"

@@ -139,6 +139,10 @@ var settings = []setting{
 	{name: "SENTRY_DSN", kind: "address", secret: true,
 		set:   address(func(c *Config) *string { return &c.SentryDSN }, "http", "https"),
 		about: "Where errors are reported: the DSN of a project in Sentry or GlitchTip. Empty: nowhere."},
+	{name: "RELEASE_URL", kind: "address", secret: true,
+		set: address(func(c *Config) *string { return &c.ReleaseURL }, "http", "https"),
+		about: "Where sohbet version --check asks for the latest release, in the form of GitHub, GitLab and Forgejo:\n" +
+			"https://git.example/api/v1/repos/OWNER/sohbet/releases/latest. The server itself never asks."},
 	{name: "METRICS_TOKEN", kind: "text", secret: true, set: word(func(c *Config) *string { return &c.MetricsToken }),
 		about: "Bearer token for /metrics, and for the version and figures of /health. Empty: for signed-in agents alone."},
 	{name: "REDIS_URL", kind: "address", secret: true,
