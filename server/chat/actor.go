@@ -23,6 +23,7 @@ const (
 type Actor struct {
 	Role     Role
 	Name     string // the agent's, for the audit log
+	AgentID  models.AgentID
 	SocketID string // "" over HTTP
 	Address  string // the client's network address, for limits and blocks
 	Threads  *ThreadSet

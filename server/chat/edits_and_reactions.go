@@ -40,7 +40,7 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	if err := s.mayStore(ctx, a, threadID, text); err != nil {
 		return Message{}, err
 	}
-	m, err := s.store.EditMessage(ctx, threadID, messageID, text, s.now())
+	m, err := s.store.EditMessage(ctx, threadID, messageID, text, a.AgentID, s.now())
 	if err != nil {
 		return Message{}, s.notSaved(ctx, err)
 	}

@@ -67,7 +67,7 @@ func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID
 	if err := s.mayStore(ctx, a, threadID, text); err != nil {
 		return Note{}, err
 	}
-	stored, added, err := s.store.AddNote(ctx, models.Note{ThreadID: threadID, ClientID: clientID, ContentText: text, Author: a.Name, CreatedAt: s.now()})
+	stored, added, err := s.store.AddNote(ctx, models.Note{ThreadID: threadID, ClientID: clientID, ContentText: text, Author: a.Name, AgentID: a.AgentID, CreatedAt: s.now()})
 	if err != nil {
 		return Note{}, s.notSaved(ctx, err)
 	}
