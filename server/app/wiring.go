@@ -10,6 +10,7 @@ import (
 	"sohbet/handlers"
 	"sohbet/models"
 	"sohbet/server"
+	"sohbet/server/agents"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/broker"
@@ -106,10 +107,12 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	sessions, csrf, known := auth.NewSessions(keys, store, cookies, stored), auth.NewCSRF(keys, cookies), auth.NewTrustedBrowsers(keys, cookies, stored)
 	origins := auth.NewOrigins(auth.OriginOptions{Sites: cfg.CORSOrigins, Public: cfg.PublicURL, HTTPS: https, Proxies: cfg.TrustedProxies, SignedIn: sessions.Origin})
 	refusals := auth.NewRefusals(store, origins, log, stored)
-	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)
+	owner, err := agents.EnsureOwner(ctx, store, cfg.AdminUsername, cfg.AdminPassword)
 	if err != nil {
 		return nil, nil, err
 	}
+
+	password := auth.NewPassword(cfg.AdminUsername, owner.PasswordHash, now)
 
 	options := realtime.Options{Logger: log, Engine: engine.Options{
 		CheckOrigin: refusals.Allowed, AllowOrigin: origins.Listed, RemoteAddr: address, Admit: limits.Admit(address, trail, numbers),

@@ -15,6 +15,9 @@ import (
 // passes, about 30 ms on one core (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html).
 var passwordParams = &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
+// hashPrefix begins every argon2id hash.
+const hashPrefix = "$argon2id$"
+
 // How CPU time for password checks is distributed. At most one check for known browsers and one for unknown ones run at a time, so
 // attackers cannot delay known browsers. Among unknown browsers, addresses with few attempts that day go before those with more, which
 // share a rate limit: many attempts from the same addresses do not block a new one. Attempts from always new addresses are limited only
@@ -33,21 +36,35 @@ type Password struct {
 	first, further     *Limiter
 }
 
-// NewPassword takes the settings' values; secret may be plain text or an argon2id hash, "" for no password.
-func NewPassword(username, secret string, now func() time.Time) (*Password, error) {
+// HashPassword returns the argon2id hash of a password from the settings, which may be such a hash already; "" for no password.
+func HashPassword(secret string) (string, error) {
+	if secret == "" || strings.HasPrefix(secret, hashPrefix) {
+		return secret, nil
+	}
+	hash, err := argon2id.CreateHash(secret, passwordParams)
+	if err != nil {
+		return "", fmt.Errorf("hash the password: %w", err)
+	}
+	return hash, nil
+}
+
+// HashOf reports whether HashPassword of a password from the settings may have returned a hash.
+func HashOf(secret, hash string) bool {
+	if secret == "" || strings.HasPrefix(secret, hashPrefix) {
+		return secret == hash
+	}
+	same, err := argon2id.ComparePasswordAndHash(secret, hash)
+	return same && err == nil
+}
+
+// NewPassword returns the password with a hash of [HashPassword].
+func NewPassword(username, hash string, now func() time.Time) *Password {
 	p := &Password{
-		key: []byte(rand.Text()), strangers: newCheckQueue(true), trusted: newCheckQueue(false),
+		key: []byte(rand.Text()), hash: hash, strangers: newCheckQueue(true), trusted: newCheckQueue(false),
 		first: NewLimiter(preferredTries, 24*time.Hour, now), further: NewLimiter(furtherTries, time.Minute, now),
 	}
 	p.name = mac(p.key, username)
-	p.hash = secret
-	if secret != "" && !strings.HasPrefix(secret, "$argon2id$") {
-		var err error
-		if p.hash, err = argon2id.CreateHash(secret, passwordParams); err != nil {
-			return nil, fmt.Errorf("hash the password: %w", err)
-		}
-	}
-	return p, nil
+	return p
 }
 
 // Set reports whether a password is required.

@@ -13,11 +13,11 @@ import (
 
 func newPassword(t *testing.T, secret string) *Password {
 	t.Helper()
-	p, err := NewPassword("admin", secret, time.Now)
+	hash, err := HashPassword(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return NewPassword("admin", hash, time.Now)
 }
 
 // TestPasswordChecksAreBounded fills the queue for unknown browsers: further ones are refused without computing a hash, and a known
