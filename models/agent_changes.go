@@ -28,7 +28,7 @@ type AgentPatch struct {
 
 // AddAgent stores a new agent. It returns ErrNameTaken, ErrEmailTaken, or an *InvalidError.
 func (s *Store) AddAgent(ctx context.Context, a Agent) (Agent, error) {
-	return s.changeAgent(ctx, "store an agent", func([]Agent) (Agent, error) {
+	return s.changeAgent(ctx, "store an agent", func(*gorm.DB, []Agent) (Agent, error) {
 		a.ID, a.CreatedAt = 0, stamp(s.Now())
 		return a, nil
 	})
@@ -37,7 +37,7 @@ func (s *Store) AddAgent(ctx context.Context, a Agent) (Agent, error) {
 // UpdateAgent applies the patch and returns the changed agent. A new role or password, and disabling, end the agent's sessions. It returns
 // ErrNotFound, ErrLastOwner, or an error like [Store.AddAgent].
 func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent, error) {
-	return s.changeAgent(ctx, "update an agent", func(list []Agent) (Agent, error) {
+	return s.changeAgent(ctx, "update an agent", func(_ *gorm.DB, list []Agent) (Agent, error) {
 		a, found := findAgent(list, func(a Agent) bool { return a.ID == id })
 		if !found {
 			return Agent{}, ErrNotFound
@@ -64,7 +64,7 @@ func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent,
 // SetOwner stores the owner that ADMIN_USERNAME and ADMIN_PASSWORD describe: a new one, or what is different from last time in the existing
 // one, who may have changed it since. passwordHash is "" without a password; same reports whether another hash is of the same password.
 func (s *Store) SetOwner(ctx context.Context, username, passwordHash string, same func(hash string) bool) (Agent, error) {
-	return s.changeAgent(ctx, "store the owner", func(list []Agent) (Agent, error) {
+	return s.changeAgent(ctx, "store the owner", func(_ *gorm.DB, list []Agent) (Agent, error) {
 		a, found := findAgent(list, madeFromSettings)
 		if !found {
 			a = Agent{Role: RoleOwner, CreatedAt: stamp(s.Now())}
@@ -90,7 +90,7 @@ func (s *Store) SetOwner(ctx context.Context, username, passwordHash string, sam
 }
 
 // changeAgent stores the agent that change makes from all agents, which no other process changes meanwhile: a new one if it has no ID.
-func (s *Store) changeAgent(ctx context.Context, doing string, change func(list []Agent) (Agent, error)) (Agent, error) {
+func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *gorm.DB, list []Agent) (Agent, error)) (Agent, error) {
 	var a Agent
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		if err := s.lockTable(tx, "agents"); err != nil {
@@ -101,7 +101,7 @@ func (s *Store) changeAgent(ctx context.Context, doing string, change func(list 
 			return err
 		}
 		list := s.openAgents(rows)
-		if a, err = change(list); err != nil {
+		if a, err = change(tx, list); err != nil {
 			return err
 		}
 		a.Name, a.Email = oneSpaced(a.Name), strings.ToLower(strings.TrimSpace(a.Email))
@@ -114,6 +114,9 @@ func (s *Store) changeAgent(ctx context.Context, doing string, change func(list 
 		if known && (a.Role != before.Role || a.PasswordHash != before.PasswordHash || before.Enabled() && !a.Enabled()) {
 			a.SessionGeneration++
 			if err := dropPushOf(tx, a); err != nil {
+				return err
+			}
+			if err := dropInvitationsBy(tx, a); err != nil {
 				return err
 			}
 		}

@@ -118,6 +118,16 @@ func (s *Store) FindAgent(username string) (Agent, bool) {
 	return s.agents.find(func(a Agent) bool { return a.Enabled() && names.Fold(a.Name) == name })
 }
 
+// AgentSessionEnded reports whether the sessions of an agent that carry a generation were ended; 0 is the agent of sessions that began
+// before there were agents, see [Store.Agent].
+func (s *Store) AgentSessionEnded(id, generation int64) bool {
+	a, found := s.Agent(id)
+	if !found { // another process may have added the agent just now
+		s.poller.soon()
+	}
+	return !found || !a.Enabled() || a.SessionGeneration != generation
+}
+
 // oneSpaced returns a name with single spaces between its words.
 func oneSpaced(name string) string { return strings.Join(strings.Fields(name), " ") }
 

@@ -31,6 +31,8 @@ interface PageElements {
   'facts-open': HTMLButtonElement;
   finish: HTMLButtonElement;
   fold: HTMLButtonElement;
+  join: HTMLFormElement & { elements: { name: HTMLInputElement; email: HTMLInputElement; password: HTMLInputElement } };
+  'join-button': HTMLButtonElement;
   'keys-dialog': HTMLDialogElement;
   'keys-on': HTMLInputElement;
   level: HTMLSelectElement;

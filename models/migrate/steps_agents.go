@@ -31,4 +31,18 @@ var agentSteps = []Step{{
 		`ALTER TABLE jobs ADD COLUMN agent_id bigint`,
 		`ALTER TABLE push_subscriptions ADD COLUMN agent_id bigint`,
 	},
+}, {
+	id: "agents_0002_invitations",
+	statements: []string{
+		// Backups omit them: a restore must not make a used invitation valid again.
+		`CREATE TABLE invitations (
+			id {id},
+			token_hash varchar(64) NOT NULL UNIQUE,
+			role varchar(20) NOT NULL,
+			email text NOT NULL DEFAULT '',
+			invited_by bigint,
+			created_at {time} NOT NULL DEFAULT {now},
+			expires_at {time} NOT NULL
+		)`,
+	},
 }}

@@ -10,7 +10,7 @@ import (
 
 // withoutAgents reverts a database to the version before there were agents.
 var withoutAgents = []string{
-	"DROP TABLE agents", "ALTER TABLE messages DROP COLUMN agent_id", "ALTER TABLE messages DROP COLUMN edited_by", "ALTER TABLE threads DROP COLUMN status_by",
+	"DROP TABLE invitations", "DROP TABLE agents", "ALTER TABLE messages DROP COLUMN agent_id", "ALTER TABLE messages DROP COLUMN edited_by", "ALTER TABLE threads DROP COLUMN status_by",
 	"ALTER TABLE notes DROP COLUMN agent_id", "ALTER TABLE blocks DROP COLUMN agent_id", "ALTER TABLE jobs DROP COLUMN agent_id",
 	"ALTER TABLE push_subscriptions DROP COLUMN agent_id", "DELETE FROM security_state WHERE name = 'agents'",
 	"DELETE FROM schema_migrations WHERE id LIKE 'agents_%'",

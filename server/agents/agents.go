@@ -23,8 +23,8 @@ func EnsureOwner(ctx context.Context, store *models.Store, username, password st
 		return models.Agent{}, err
 	}
 	owner, err = store.SetOwner(ctx, username, hash, same)
-	if errors.Is(err, models.ErrExists) || errors.Is(err, models.ErrInvalid) {
-		return models.Agent{}, fmt.Errorf("ADMIN_USERNAME holds %q, which cannot be the name of the owner: %w", username, err)
+	if errors.Is(err, models.ErrExists) {
+		return models.Agent{}, fmt.Errorf("ADMIN_USERNAME holds %q: another agent has this name or e-mail address", username)
 	}
 	return owner, err
 }

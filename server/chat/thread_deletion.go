@@ -39,9 +39,9 @@ func (s *Service) empty(ctx context.Context, a Actor, e cleared, start func(cont
 	return j, nil
 }
 
-// ClearAll deletes every thread, like Delete, and returns their number.
+// ClearAll deletes every thread, like Delete, on behalf of an owner, and returns their number.
 func (s *Service) ClearAll(ctx context.Context, a Actor) (models.Job, int64, error) {
-	if err := agentOnly(a); err != nil {
+	if err := ownerOnly(a); err != nil {
 		return models.Job{}, 0, err
 	}
 	ctx = context.WithoutCancel(ctx)
