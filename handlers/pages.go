@@ -124,6 +124,9 @@ func (a *API) InvitePage(c echo.Context) error {
 // Console serves the agents' page; others are redirected to /login.
 func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") }
 
+// PeoplePage serves the page of the team and the own account to agents; others are redirected to /login.
+func (a *API) PeoplePage(c echo.Context) error { return a.agentsPage(c, "people") }
+
 func (a *API) agentsPage(c echo.Context, name string) error {
 	if _, ok := a.agent(c); !ok {
 		c.Response().Header().Set("Cache-Control", "no-store")

@@ -107,6 +107,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/canned", a.SaveCanned, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/canned/delete", a.DeleteCanned, a.LimitAPI, a.AgentsOnly, body)
 
+	get("/admin/people", a.PeoplePage)           // redirects to /login unless an agent is signed in
 	get("/admin/diagnostics", a.DiagnosticsPage) // redirects to /login unless an agent is signed in
 	get("/api/diagnostics", a.Diagnostics, a.LimitAPI, a.AgentsOnly, gzip)
 	get("/api/me", a.Me, a.LimitAPI, a.AgentsOnly)

@@ -34,6 +34,8 @@ declare namespace Protocol {
     edited_at?: Time;
     reaction?: string;
     rev?: number;
+    agent: AgentReference | null;
+    edited_by?: AgentReference;
     file_name?: string;
     file_type?: string;
     file_size?: number;
@@ -73,6 +75,12 @@ declare namespace Protocol {
     rev: number;
   }
 
+  interface AgentReference {
+    id: number;
+    name: string;
+    avatar_url: string;
+  }
+
   interface Agent {
     id: number;
     name: string;
@@ -92,6 +100,7 @@ declare namespace Protocol {
     client_id: string;
     text: string;
     author: string;
+    agent: AgentReference | null;
     created_at: Time;
     after_id: number;
   }

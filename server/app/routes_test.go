@@ -89,7 +89,7 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/agents/update", `{"id":1,"disabled":true}`, want{401, 401, 409, 401}}, {"POST", "/api/agents/update", `{"id":99}`, want{401, 401, 404, 401}},
 		{"POST", "/api/agents/invite", `{"role":"agent"}`, agents}, {"POST", "/api/agents/invite", `{"role":"boss"}`, want{401, 401, 400, 401}},
 		{"GET", "/invite/nothing", "", refused}, {"POST", "/api/invite", `{"token":"nothing","name":"Eve","password":"long enough a password"}`, refused},
-		{"GET", "/admin/diagnostics", "", want{302, 302, 200, 302}},
+		{"GET", "/admin/people", "", want{302, 302, 200, 302}}, {"GET", "/admin/diagnostics", "", want{302, 302, 200, 302}},
 		{"GET", "/api/diagnostics", "", agents},
 		{"POST", "/api/diagnostics/repair", `{"name":"compact"}`, agents},
 		{"POST", "/api/diagnostics/repair", `{"name":"format"}`, want{401, 401, 400, 401}},

@@ -52,6 +52,7 @@ type Store interface {
 	Message(ctx context.Context, id int64) (models.Message, error)
 	EditMessage(ctx context.Context, threadID string, id int64, text string, by models.AgentID, at time.Time) (models.Message, error)
 	SetReaction(ctx context.Context, threadID string, id int64, reaction string) (models.Message, error)
+	Agent(id int64) (models.Agent, bool)
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, position string) error
 	AddNote(context.Context, models.Note) (models.Note, bool, error)

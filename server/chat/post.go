@@ -79,6 +79,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 		return
 	}
 	m := ToWire(r.Message)
+	m.Agent = s.reference(r.Message.AgentID)
 	m.Attachment = file
 	m.below(s.base)
 	if r.Duplicate {
