@@ -30,7 +30,7 @@ type PageData struct {
 	Version string
 	Brand   Brand
 	Team    Team
-	// Data depends on the page: LoginData for "login", ErrorData for "error", WidgetData for "widget", nil for the others.
+	// Data depends on the page: LoginData for "login", InviteData for "invite", ErrorData for "error", WidgetData for "widget", nil for the others.
 	Data any
 }
 
@@ -53,9 +53,16 @@ type Team struct {
 
 // LoginData says which sign-in method the server requires.
 type LoginData struct {
-	PasswordRequired bool
+	PasswordRequired bool // some agents have one
+	CodeAllowed      bool // the owner has none, and signs in with only a code
 	// CodeVia says where the one-time code is sent: "telegram" or "log".
 	CodeVia string
+}
+
+// InviteData says whether an invitation is valid, and for which e-mail address it was made; "" = any.
+type InviteData struct {
+	Valid bool
+	Email string
 }
 
 // ErrorData is shown on the error page: the status, and a request ID to quote if there is one.
@@ -134,7 +141,9 @@ var Pages = map[string]PageParts{
 	"visitor":     {texts: []string{"talk", "visitor"}, styles: []string{"conversation", "attachments", "visitor", "visitor-standalone"}, scripts: []string{"visitor"}, client: true},
 	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"conversation", "attachments", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", minimal: true},
 	"login":       {texts: []string{"login"}, styles: []string{"login-and-error"}, scripts: []string{"login"}},
+	"invite":      {texts: []string{"invite"}, styles: []string{"login-and-error"}, scripts: []string{"invite"}},
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"conversation", "attachments", "console-dialogs", "console", "console-tools"}, scripts: []string{"console"}, client: true},
+	"people":      {texts: []string{"people"}, styles: []string{"console-dialogs", "people"}, scripts: []string{"people"}},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
 	"notfound":    {styles: []string{"login-and-error"}},
 	"offline":     {styles: []string{"login-and-error"}, scripts: []string{"offline"}},

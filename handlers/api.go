@@ -16,6 +16,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/models"
+	"sohbet/server/agents"
+	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/chat"
@@ -35,7 +37,7 @@ type Options struct {
 	TrustedBrowsers *auth.TrustedBrowsers
 	Codes           *auth.Codes
 	CSRF            *auth.CSRF
-	Password        *auth.Password
+	Agents          *agents.Service
 
 	Media *media.Service
 
@@ -55,7 +57,6 @@ type Options struct {
 	Push          *push.Service
 	Brand         Brand
 	Zone          *time.Location // time zone of the opening hours
-	AgentName     string         // subject of sessions started without a password
 	CodeVia       string         // where sign-in codes are sent: "log" or "telegram"
 	Bridge        Bridge         // nil without a Telegram bot
 	Broker        Broker
@@ -131,6 +132,16 @@ func (a *API) AgentsOnly(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// OwnersOnly is middleware that allows only signed-in owners.
+func (a *API) OwnersOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	return a.AgentsOnly(func(c echo.Context) error {
+		if !a.agentActor(c).Owner {
+			return apperr.Unauthorized("Only an owner can do this.")
+		}
+		return next(c)
+	})
 }
 
 // LimitAPI is middleware that applies RATE_LIMIT_API.

@@ -16,6 +16,9 @@ import (
 func (p *peer) adminJoin(ctx context.Context, agent chat.Actor, _ noPayload, e realtime.Event) error {
 	p.socket.SetSide(publish.AgentSide)
 	p.socket.Join(publish.AgentsRoom)
+	p.mu.Lock()
+	p.console = true
+	p.mu.Unlock()
 	jobs, err := p.h.Chat.Jobs(ctx, agent)
 	if err != nil { // agents work without the progress of jobs, also while the database is unavailable
 		jobs = []chat.JobView{}

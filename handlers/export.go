@@ -128,6 +128,9 @@ func (t *textExport) transcript() transcript {
 		message: func(buffer []byte, m chat.Message) ([]byte, error) {
 			buffer = t.notesBefore(buffer, m.ID)
 			who := t.team
+			if m.Agent != nil {
+				who = m.Agent.Name
+			}
 			switch m.SenderType {
 			case string(chat.Visitor):
 				who = t.thread.DisplayName

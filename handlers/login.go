@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 	"sohbet/assets"
 	"sohbet/assets/locales"
+	"sohbet/models"
 	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
@@ -36,8 +39,8 @@ func (a *API) loginKey(c echo.Context) string {
 	return auth.AddressKey(a.Address(c.Request()))
 }
 
-// limitLogin applies RATE_LIMIT_LOGIN, with separate buckets for requesting ("ask": code or password) and for entering codes ("enter"),
-// so that requests do not use up the attempts to enter a code.
+// limitLogin applies RATE_LIMIT_LOGIN, with separate buckets for requesting ("ask": code or password), for entering codes ("enter") and
+// for accepting invitations ("join"), so that requests do not use up the attempts to enter a code.
 func (a *API) limitLogin(c echo.Context, bucket string) error {
 	if ok, wait := a.LoginLimit.Allow(bucket + " " + a.loginKey(c)); !ok {
 		return a.loginLimited(c, bucket, wait)
@@ -46,7 +49,7 @@ func (a *API) limitLogin(c echo.Context, bucket string) error {
 }
 
 func (a *API) loginLimited(c echo.Context, bucket string, wait time.Duration) error {
-	a.security(c, map[string]string{"ask": audit.CodeAsked, "enter": audit.Code}[bucket], "", audit.Limited)
+	a.security(c, map[string]string{"ask": audit.CodeAsked, "enter": audit.Code, "join": audit.AgentJoin}[bucket], "", audit.Limited)
 	e := a.loginError(c, http.StatusTooManyRequests, apperr.CodeRateLimit, "limited", nil)
 	e.RetryAfter = wait
 	return e
@@ -56,8 +59,13 @@ func (a *API) requester(c echo.Context) auth.Requester {
 	return auth.Requester{Address: a.Address(c.Request()), UserAgent: c.Request().UserAgent()}
 }
 
-func (a *API) sendCode(c echo.Context, subject string, password bool) error {
-	err := a.Codes.Request(c.Response(), c.Request(), subject, password, a.requester(c))
+// accountOf returns an agent for package auth.
+func accountOf(who models.Agent) auth.Account {
+	return auth.Account{ID: who.ID, Name: who.Name, Generation: who.SessionGeneration}
+}
+
+func (a *API) sendCode(c echo.Context, owner models.Agent, password bool) error {
+	err := a.Codes.Request(c.Response(), c.Request(), accountOf(owner), password, a.requester(c))
 	var limited auth.Limited
 	if errors.As(err, &limited) {
 		return a.loginLimited(c, "ask", limited.RetryAfter)
@@ -68,7 +76,7 @@ func (a *API) sendCode(c echo.Context, subject string, password bool) error {
 		}
 		return a.loginError(c, http.StatusServiceUnavailable, apperr.CodeInternal, "not_sent", err)
 	}
-	a.security(c, audit.CodeAsked, subject, audit.OK)
+	a.security(c, audit.CodeAsked, owner.Name, audit.OK)
 	return nil
 }
 
@@ -80,21 +88,45 @@ type loginAnswer struct {
 	Redirect string `json:"redirect,omitempty"`
 }
 
-// RequestOTP sends a one-time code, unless a password is required first. The code is never part of the response.
+// passwords reports whether any agent can sign in with a password.
+func (a *API) passwords() bool {
+	return slices.ContainsFunc(a.Store.Agents(), func(who models.Agent) bool { return who.Enabled() && who.PasswordHash != "" })
+}
+
+// codeAllowed reports whether the owner signs in with only a code.
+func (a *API) codeAllowed() bool {
+	owner, _ := a.Store.Agent(0)
+	return owner.Enabled() && owner.PasswordHash == ""
+}
+
+// RequestOTP sends a one-time code for the owner, unless a password is required first. Other agents get none, because everyone in the
+// Telegram chat could sign in as them. The code is never part of the response.
 func (a *API) RequestOTP(c echo.Context) error {
-	if a.Password.Set() {
+	var in struct {
+		Username string `json:"username" form:"username"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	owner, _ := a.Store.Agent(0)
+	other := false
+	if in.Username != "" {
+		who, _ := a.Store.FindAgent(in.Username)
+		other = who.ID != owner.ID
+	}
+	if other || !a.codeAllowed() {
 		return a.loginError(c, http.StatusForbidden, apperr.CodeUnauthorized, "need_password", nil)
 	}
 	if err := a.limitLogin(c, "ask"); err != nil {
 		return err
 	}
-	if err := a.sendCode(c, a.AgentName, false); err != nil {
+	if err := a.sendCode(c, owner, false); err != nil {
 		return err
 	}
 	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "sent_"+a.CodeVia)})
 }
 
-// Login checks user name and password and sends a code: the first step of signing in if a password is set.
+// Login checks user name and password. Then it sends the owner who is made from the settings a code, and signs other agents in.
 func (a *API) Login(c echo.Context) error {
 	var in struct {
 		Username string `json:"username" form:"username"`
@@ -103,13 +135,26 @@ func (a *API) Login(c echo.Context) error {
 	if err := decode(c, &in); err != nil {
 		return err
 	}
-	if !a.Password.Set() {
+	if !a.passwords() {
 		return a.loginError(c, http.StatusForbidden, apperr.CodeUnauthorized, "no_password", nil)
 	}
 	if err := a.limitLogin(c, "ask"); err != nil {
 		return err
 	}
-	right, err := a.Password.Check(c.Request().Context(), in.Username, in.Password, a.TrustedBrowsers.ID(c.Request()), auth.AddressKey(a.Address(c.Request())))
+	owner, _ := a.Store.Agent(0)
+	who, found := a.Store.FindAgent(in.Username)
+	second := found && who.ID == owner.ID
+	attempt := auth.Attempt{
+		Password: in.Password, Hash: who.PasswordHash, Browser: a.TrustedBrowsers.ID(c.Request()), Address: auth.AddressKey(a.Address(c.Request())),
+	}
+	switch {
+	case second: // the limits of codes apply
+	case found:
+		attempt.Account = strconv.FormatInt(who.ID, 10)
+	default: // like an account, so that the limit does not tell them apart
+		attempt.Account = "name " + strings.ToLower(in.Username)
+	}
+	right, err := a.Agents.CheckPassword(c.Request().Context(), attempt)
 	var limited auth.Limited
 	if errors.As(err, &limited) {
 		a.LoginLimit.Return("ask " + a.loginKey(c)) // no password was compared
@@ -122,11 +167,16 @@ func (a *API) Login(c echo.Context) error {
 		a.security(c, audit.Password, "", audit.Wrong)
 		return a.loginError(c, http.StatusUnauthorized, apperr.CodeSignIn, "wrong_password", nil)
 	}
-	if err := a.sendCode(c, in.Username, true); err != nil {
+	if !second {
+		if err := a.startSession(c, who); err != nil {
+			return err
+		}
+		return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "done"), OTPSent: &second, Redirect: a.Base + "/admin"})
+	}
+	if err := a.sendCode(c, who, true); err != nil {
 		return err
 	}
-	sent := true
-	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "sent_"+a.CodeVia), OTPSent: &sent})
+	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "sent_"+a.CodeVia), OTPSent: &second})
 }
 
 // VerifyOTP completes signing in with only a code.
@@ -145,7 +195,7 @@ func (a *API) AdminVerifyOTP(c echo.Context) error {
 	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "done")})
 }
 
-// verify checks a one-time code and starts the session. If a password is set, only codes requested with it are accepted.
+// verify checks a one-time code of the owner and starts the session. If a password is set, only codes requested with it are accepted.
 func (a *API) verify(c echo.Context) error {
 	var in struct {
 		OTP  otp `json:"otp" form:"otp"`
@@ -160,7 +210,11 @@ func (a *API) verify(c echo.Context) error {
 	if in.OTP == "" {
 		in.OTP = in.Code
 	}
-	subject, err := a.Codes.Verify(c.Response(), c.Request(), string(in.OTP), a.Password.Set(), a.requester(c))
+	owner, _ := a.Store.Agent(0)
+	err := auth.ErrNoCode
+	if owner.Enabled() {
+		err = a.Codes.Verify(c.Response(), c.Request(), string(in.OTP), accountOf(owner), owner.PasswordHash != "", a.requester(c))
+	}
 	var wrong auth.WrongCode
 	var limited auth.Limited
 	switch {
@@ -175,14 +229,19 @@ func (a *API) verify(c echo.Context) error {
 	case err != nil:
 		return err
 	}
-	if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), subject, a.ownOrigin(c.Request())); err != nil {
+	return a.startSession(c, owner)
+}
+
+// startSession signs an agent in.
+func (a *API) startSession(c echo.Context, who models.Agent) error {
+	if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), accountOf(who), a.ownOrigin(c.Request())); err != nil {
 		return err
 	}
 	// A successful sign-in proves that the earlier attempts were the agent's own.
 	key := a.loginKey(c)
 	a.LoginLimit.Forget("ask " + key)
 	a.LoginLimit.Forget("enter " + key)
-	a.security(c, audit.SignIn, subject, audit.OK)
+	a.security(c, audit.SignIn, who.Name, audit.OK)
 	return a.TrustedBrowsers.Mark(c.Response(), c.Request())
 }
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"sohbet/assets"
+	"sohbet/models"
 	"sohbet/server/audit"
 )
 
@@ -104,11 +106,26 @@ func (a *API) Loader() echo.HandlerFunc {
 
 // LoginPage serves the agents' sign-in page.
 func (a *API) LoginPage(c echo.Context) error {
-	return a.page(c, http.StatusOK, "login", assets.LoginData{PasswordRequired: a.Password.Set(), CodeVia: a.CodeVia})
+	return a.page(c, http.StatusOK, "login", assets.LoginData{PasswordRequired: a.passwords(), CodeAllowed: a.codeAllowed(), CodeVia: a.CodeVia})
+}
+
+// InvitePage serves the page on which someone accepts an invitation.
+func (a *API) InvitePage(c echo.Context) error {
+	i, err := a.Store.Invitation(c.Request().Context(), c.Param("token"))
+	if errors.Is(err, models.ErrNotFound) {
+		return a.page(c, http.StatusNotFound, "invite", assets.InviteData{})
+	}
+	if err != nil {
+		return err
+	}
+	return a.page(c, http.StatusOK, "invite", assets.InviteData{Valid: true, Email: i.Email})
 }
 
 // Console serves the agents' page; others are redirected to /login.
 func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") }
+
+// PeoplePage serves the page of the team and the own account to agents; others are redirected to /login.
+func (a *API) PeoplePage(c echo.Context) error { return a.agentsPage(c, "people") }
 
 func (a *API) agentsPage(c echo.Context, name string) error {
 	if _, ok := a.agent(c); !ok {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"sohbet/docs/protocoltest"
+	"sohbet/server/agents"
 	"sohbet/server/chat"
 )
 
@@ -49,7 +50,7 @@ func TestProtocolDescribesObjects(t *testing.T) {
 		"Message object": chat.Message{}, "Thread object": chat.ThreadView{}, "Note object": chat.Note{}, "Team object": chat.Team{},
 		"Block object": chat.BlockedVisitor{}, "Facts object": chat.VisitorDetails{}, "Earlier thread object": chat.Earlier{},
 		"Canned reply object": chat.Canned{}, "Undelivered message object": chat.Undelivered{}, "Channel state object": chat.ChannelState{},
-		"Thread counts object": chat.Counts{}, "Job object": chat.JobView{}, "Server event `message_error`": failure{},
+		"Thread counts object": chat.Counts{}, "Job object": chat.JobView{}, "Agent object": agents.View{}, "Agent reference object": chat.AgentReference{}, "Server event `message_error`": failure{}, "Server event `error`": sessionEnd{},
 	} {
 		protocoltest.Compare(t, title, document.Section(t, title).Fields(), protocoltest.JSONFields(object))
 	}

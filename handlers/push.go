@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"sohbet/models"
 	"sohbet/server/apperr"
 	"sohbet/server/push"
 )
@@ -31,7 +32,7 @@ func (a *API) PushSubscribe(c echo.Context) error {
 	if !strings.HasPrefix(contact, "https://") {
 		contact = "https://" + c.Request().Host // browsers allow subscriptions only over https
 	}
-	if err := a.Push.Subscribe(c.Request().Context(), in, session.ID, session.ExpiresAt, contact); err != nil {
+	if err := a.Push.Subscribe(c.Request().Context(), in, session.ID, models.AgentID(a.account(c).ID), session.ExpiresAt, contact); err != nil {
 		return err
 	}
 	return ok(c, cleared{Success: true, Message: "Push notifications are enabled for this browser."})

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"sohbet/models"
 	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
@@ -45,9 +46,10 @@ const slowEvent = time.Second
 type Sockets struct {
 	Chat     *chat.Service
 	Sessions *auth.Sessions
-	Pages    auth.Origins  // the origins that sockets may come from
-	Events   auth.Tiers    // rate limit for the events of one socket
-	Consoles *push.Service // tracks visible consoles
+	Agent    func(id int64) (models.Agent, bool) // an agent as it is now, see [models.Store.Agent]
+	Pages    auth.Origins                        // the origins that sockets may come from
+	Events   auth.Tiers                          // rate limit for the events of one socket
+	Consoles *push.Service                       // tracks visible consoles
 	Audit    *audit.Log
 	Numbers  *metrics.Metrics
 	Now      func() time.Time
@@ -83,6 +85,7 @@ type peer struct {
 	mu       sync.Mutex
 	present  []string // threads that it joined as the visitor
 	watching []string // threads that it watches as an agent
+	console  bool     // it joined the agents' room
 	gone     bool
 }
 
@@ -184,10 +187,13 @@ func (p *peer) counted(ctx context.Context, event string, start time.Time, err e
 
 // asAgent returns the actor for events of agents; without a valid session that is a visitor.
 func (p *peer) asAgent() chat.Actor {
-	if p.signedIn && p.h.Sessions.Valid(p.session) {
-		return chat.Actor{Role: chat.Agent, Name: p.session.Subject, SocketID: p.socket.ID(), Address: p.address}
+	if !p.signedIn || !p.h.Sessions.Valid(p.session) {
+		return p.asVisitor()
 	}
-	return p.asVisitor()
+	who, _ := p.h.Agent(p.session.Agent)
+	actor := agentActor(who)
+	actor.SocketID, actor.Address = p.socket.ID(), p.address
+	return actor
 }
 
 func (p *peer) asVisitor() chat.Actor {
@@ -233,11 +239,37 @@ func (h *Sockets) sessions() []auth.Session {
 	return list
 }
 
+// Online reports whether an agent has a console connected to this process.
+func (h *Sockets) Online(agent int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p := range h.signedIn {
+		if who, _ := h.Agent(p.session.Agent); who.ID == agent && p.isConsole() {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *peer) isConsole() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.console
+}
+
 func (h *Sockets) forget(p *peer) {
 	h.Consoles.InView(p.socket.ID(), false)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.signedIn, p)
+}
+
+// sessionEnd is docs/protocol.md, "Server event `error`".
+type sessionEnd struct {
+	Type      string    `json:"type"`
+	Message   string    `json:"message"`
+	Reason    string    `json:"reason,omitempty"`
+	Timestamp chat.Time `json:"timestamp"`
 }
 
 // sessionEnded removes an agent's socket from the rooms of agents, sends an error and disconnects it. A socket that also joined a
@@ -252,11 +284,11 @@ func (p *peer) sessionEnded() {
 	for _, id := range watching {
 		p.socket.Leave(publish.ThreadRoom(id))
 	}
-	p.emit("error", struct {
-		Type      string    `json:"type"`
-		Message   string    `json:"message"`
-		Timestamp chat.Time `json:"timestamp"`
-	}{apperr.CodeUnauthorized, "Your session has ended. Please sign in again.", chat.Time(p.h.Now())})
+	end := sessionEnd{Type: apperr.CodeUnauthorized, Message: "Your session has ended. Please sign in again.", Timestamp: chat.Time(p.h.Now())}
+	if who, _ := p.h.Agent(p.session.Agent); !who.Enabled() {
+		end.Message, end.Reason = "Your account was disabled.", "disabled"
+	}
+	p.emit("error", end)
 	if !visiting {
 		p.socket.Disconnect()
 	}

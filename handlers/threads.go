@@ -17,8 +17,20 @@ const maxThreads = 1000 // per response
 
 // agentActor returns the actor for a signed-in agent. The routes that use it are behind AgentsOnly.
 func (a *API) agentActor(c echo.Context) chat.Actor {
+	actor := agentActor(a.account(c))
+	actor.Address = auth.AddressKey(a.Address(c.Request()))
+	return actor
+}
+
+// account returns the account of a signed-in agent as it is now.
+func (a *API) account(c echo.Context) models.Agent {
 	s, _ := a.agent(c)
-	return chat.Actor{Role: chat.Agent, Name: s.Subject, Address: auth.AddressKey(a.Address(c.Request()))}
+	who, _ := a.Store.Agent(s.Agent)
+	return who
+}
+
+func agentActor(who models.Agent) chat.Actor {
+	return chat.Actor{Role: chat.Agent, Name: who.Name, AgentID: models.AgentID(who.ID), Owner: who.Role == models.RoleOwner}
 }
 
 // Threads responds with an array of the threads that have messages, newest message first: ?limit=, ?before= (the time of a last

@@ -25,7 +25,8 @@ type Block struct {
 	AddressHash  string
 	AddressUntil *time.Time
 	CreatedAt    time.Time
-	DisplayName  string `gorm:"->;-:migration"` // the thread's; empty when the thread was deleted
+	AgentID      AgentID // the agent who blocked; 0 = the team
+	DisplayName  string  `gorm:"->;-:migration"` // the thread's; empty when the thread was deleted
 }
 
 // blocks is this process's in-memory copy of the table: it is checked for every message.
@@ -76,9 +77,9 @@ func (s *Store) Blocked(threadID, address string) bool {
 }
 
 // Block blocks a thread's visitor and, if address is set, every visitor from the address the visitor last connected from. It replaces
-// an earlier block. When the address is not known the result has no AddressHash. It returns ErrNotFound for a thread that is not
+// an earlier block. by is the agent who blocks; 0 = the team. When the address is not known the result has no AddressHash. It returns ErrNotFound for a thread that is not
 // stored.
-func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block, error) {
+func (s *Store) Block(ctx context.Context, threadID string, address bool, by AgentID) (Block, error) {
 	now := stamp(s.Now())
 	var made Block
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
@@ -86,14 +87,14 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool) (Block
 		if err := tx.Select("id", "display_name", "address_hash").Where("id = ?", threadID).Where(live).Take(&t).Error; err != nil {
 			return err
 		}
-		made = Block{ThreadID: threadID, CreatedAt: now}
+		made = Block{ThreadID: threadID, CreatedAt: now, AgentID: by}
 		if address && t.AddressHash != "" {
 			until := now.Add(AddressBlockLife)
 			made.AddressHash, made.AddressUntil = t.AddressHash, &until
 		}
 		err := tx.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "thread_id"}},
-			DoUpdates: clause.AssignmentColumns([]string{"address_hash", "address_until", "created_at"}),
+			DoUpdates: clause.AssignmentColumns([]string{"address_hash", "address_until", "created_at", "agent_id"}),
 		}).Create(&made).Error
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ func open(t *testing.T, s *models.Store, id, address string) {
 
 func block(t *testing.T, s *models.Store, id string, address bool) models.Block {
 	t.Helper()
-	b, err := s.Block(t.Context(), id, address)
+	b, err := s.Block(t.Context(), id, address, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestBlocks(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		open(t, s, "a", visitorAddress)
 		open(t, s, "b", "")
-		if _, err := s.Block(t.Context(), "missing", false); !errors.Is(err, models.ErrNotFound) {
+		if _, err := s.Block(t.Context(), "missing", false, 0); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a thread that is not there: %v", err)
 		}
 		if b := block(t, s, "a", false); b.AddressHash != "" || b.DisplayName != "Name of a" {

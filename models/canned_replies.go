@@ -66,10 +66,8 @@ func (s *Store) SaveCanned(ctx context.Context, c CannedReply) (CannedReply, err
 		*text = sealed
 	}
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		if s.db.Dialect == database.Postgres { // otherwise two processes could both find the shortcut free
-			if err := tx.Exec("LOCK TABLE canned_replies IN SHARE ROW EXCLUSIVE MODE").Error; err != nil {
-				return err
-			}
+		if err := s.lockTable(tx, "canned_replies"); err != nil { // otherwise two processes could both find the shortcut free
+			return err
 		}
 		var all []CannedReply
 		if err := tx.Select("id", "folded").Find(&all).Error; err != nil {

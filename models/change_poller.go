@@ -13,14 +13,15 @@ import (
 // pollInterval is how often a process checks whether another one changed what it holds in memory.
 var pollInterval = 2 * time.Second // shorter in tests
 
-// Rows of security_state. The values of the first two change with their tables; the third is the value itself.
+// Rows of security_state. The values of the first three change with their tables; the last is the value itself.
 const (
 	stateBlocks     = "blocks"
 	stateSessions   = "sessions"
+	stateAgents     = "agents"
 	stateGeneration = "generation"
 )
 
-// changePoller reloads blocks and session revocations after other processes (a second server, a command on the terminal) changed them. It
+// changePoller reloads blocks, session revocations and agents after other processes (a second server, a command on the terminal) changed them. It
 // polls one small table and reloads only what changed.
 type changePoller struct {
 	store *Store
@@ -47,7 +48,7 @@ func (w *changePoller) run() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		if err := w.poll(ctx); err != nil {
-			w.store.log.Debug("failed to poll for changed blocks and sessions; retrying", "error", err)
+			w.store.log.Debug("failed to poll for changed blocks, sessions and agents; retrying", "error", err)
 		}
 		if err := w.store.clock.adjust(ctx); err != nil {
 			w.store.log.Debug("failed to read the database's clock; retrying", "error", err)
@@ -89,6 +90,8 @@ func (w *changePoller) poll(ctx context.Context) error {
 			err = w.store.LoadBlocks(ctx)
 		case stateSessions:
 			err = w.store.loadSessions(ctx)
+		case stateAgents:
+			err = w.store.loadAgents(ctx)
 		case stateGeneration:
 			w.store.sessions.setGeneration(row.Value)
 		}

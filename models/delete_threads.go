@@ -10,10 +10,10 @@ import (
 	"sohbet/models/database"
 )
 
-// StartClear deletes the messages and notes of a thread and its links to Telegram messages; the thread itself stays, at its place in the
+// StartClear deletes, on behalf of an agent or with 0 of the team, the messages and notes of a thread and its links to Telegram messages; the thread itself stays, at its place in the
 // list. No query returns the messages any more; the job deletes their rows, and may be the zero Job if there are none. Messages appended
 // later are kept. It returns ErrNotFound if there is no such thread.
-func (s *Store) StartClear(ctx context.Context, id string) (j Job, err error) {
+func (s *Store) StartClear(ctx context.Context, id string, by AgentID) (j Job, err error) {
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		rows, err := lockThreads(tx, []string{id})
 		if err != nil {
@@ -26,7 +26,7 @@ func (s *Store) StartClear(ctx context.Context, id string) (j Job, err error) {
 		if err != nil {
 			return err
 		}
-		j, err = addJob(tx, JobClear, id, rows[0].MessageCount)
+		j, err = addJob(tx, JobClear, id, rows[0].MessageCount, by)
 		j.Hidden = h
 		return err
 	})
@@ -34,9 +34,9 @@ func (s *Store) StartClear(ctx context.Context, id string) (j Job, err error) {
 	return s.started(j, "clear a thread", err)
 }
 
-// StartDelete deletes a thread with its messages, notes, links and user. No query returns it any more; the job deletes its rows. It
+// StartDelete deletes, on behalf of an agent or with 0 of the team, a thread with its messages, notes, links and user. No query returns it any more; the job deletes its rows. It
 // returns ErrNotFound if there is none. If the visitor writes again, the thread is opened again without the messages.
-func (s *Store) StartDelete(ctx context.Context, id string) (j Job, err error) {
+func (s *Store) StartDelete(ctx context.Context, id string, by AgentID) (j Job, err error) {
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		rows, err := lockThreads(tx, []string{id})
 		if err != nil {
@@ -49,7 +49,7 @@ func (s *Store) StartDelete(ctx context.Context, id string) (j Job, err error) {
 		if err != nil {
 			return err
 		}
-		j, err = addJob(tx, JobDelete, id, rows[0].MessageCount)
+		j, err = addJob(tx, JobDelete, id, rows[0].MessageCount, by)
 		j.Hidden = Hidden{until, rows[0].Rev + 1}
 		return err
 	})
@@ -59,7 +59,7 @@ func (s *Store) StartDelete(ctx context.Context, id string) (j Job, err error) {
 }
 
 // StartClearAll is StartDelete for every thread that exists when it is called. It returns their number.
-func (s *Store) StartClearAll(ctx context.Context) (j Job, threads int64, err error) {
+func (s *Store) StartClearAll(ctx context.Context, by AgentID) (j Job, threads int64, err error) {
 	until := stamp(s.Now())
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		var sum struct{ Threads, Messages int64 }
@@ -75,7 +75,7 @@ func (s *Store) StartClearAll(ctx context.Context) (j Job, threads int64, err er
 		if _, err := s.hideThreads(tx, "created_at <= ?", until); err != nil {
 			return err
 		}
-		j, err = addJob(tx, JobClearAll, "", sum.Messages)
+		j, err = addJob(tx, JobClearAll, "", sum.Messages, by)
 		return err
 	})
 	s.cache.forgetAll()
@@ -86,19 +86,19 @@ func (s *Store) StartClearAll(ctx context.Context) (j Job, threads int64, err er
 
 // ClearThread is StartClear and its job.
 func (s *Store) ClearThread(ctx context.Context, id string) error {
-	j, err := s.StartClear(ctx, id)
+	j, err := s.StartClear(ctx, id, 0)
 	return s.finish(ctx, j, err)
 }
 
 // DeleteThread is StartDelete and its job.
 func (s *Store) DeleteThread(ctx context.Context, id string) error {
-	j, err := s.StartDelete(ctx, id)
+	j, err := s.StartDelete(ctx, id, 0)
 	return s.finish(ctx, j, err)
 }
 
 // ClearAll is StartClearAll and its job.
 func (s *Store) ClearAll(ctx context.Context) (int64, error) {
-	j, n, err := s.StartClearAll(ctx)
+	j, n, err := s.StartClearAll(ctx, 0)
 	return n, s.finish(ctx, j, err)
 }
 

@@ -30,7 +30,7 @@ func TestErasingEverythingKeepsNewMessages(t *testing.T) {
 				t.Fatal(err)
 			}
 			n += 21_000
-			if _, _, err := s.StartClearAll(t.Context()); err != nil {
+			if _, _, err := s.StartClearAll(t.Context(), 0); err != nil {
 				t.Fatal(err)
 			}
 			again := []models.Message{post(t, s, models.NewMessage{

@@ -59,7 +59,7 @@ func unreadable(t *testing.T, s *models.Store, id string, messages []models.Mess
 	if list, n, err := s.MessagePage(ctx, id, 1, 100); err != nil || len(list) != 0 || n != 0 {
 		t.Errorf("page: %v, %d, %v", texts(list), n, err)
 	}
-	if _, err := s.EditMessage(ctx, id, first.ID, "edited", time.Now()); !errors.Is(err, models.ErrNotFound) {
+	if _, err := s.EditMessage(ctx, id, first.ID, "edited", 0, time.Now()); !errors.Is(err, models.ErrNotFound) {
 		t.Errorf("edit: %v", err)
 	}
 	if _, err := s.SetReaction(ctx, id, first.ID, "👍"); !errors.Is(err, models.ErrNotFound) {
@@ -98,7 +98,7 @@ func missing(t *testing.T, s *models.Store, id string) {
 		"thread": func() error { _, err := s.Thread(ctx, id); return err }(),
 		"update": func() error { _, err := s.UpdateThread(ctx, id, models.ThreadPatch{Status: &status}); return err }(),
 		"read":   func() error { _, _, err := s.MarkRead(ctx, id, models.Admin, 1); return err }(),
-		"block":  func() error { _, err := s.Block(ctx, id, false); return err }(),
+		"block":  func() error { _, err := s.Block(ctx, id, false, 0); return err }(),
 		"note":   func() error { _, _, err := s.AddNote(ctx, models.Note{ThreadID: id, ContentText: "x"}); return err }(),
 		"post": func() error {
 			_, err := s.AppendWait(ctx, models.NewMessage{ThreadID: id, SenderType: models.Admin})
@@ -106,8 +106,8 @@ func missing(t *testing.T, s *models.Store, id string) {
 		}(),
 		"telegram": func() error { _, _, err := s.TelegramThread(ctx, id); return err }(),
 		"identify": func() error { _, err := s.Identify(ctx, id, "u1"); return err }(),
-		"clear":    func() error { _, err := s.StartClear(ctx, id); return err }(),
-		"delete":   func() error { _, err := s.StartDelete(ctx, id); return err }(),
+		"clear":    func() error { _, err := s.StartClear(ctx, id, 0); return err }(),
+		"delete":   func() error { _, err := s.StartDelete(ctx, id, 0); return err }(),
 	} {
 		if !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
@@ -138,10 +138,10 @@ func TestDeletedIsUnreadableAtOnce(t *testing.T) {
 	for _, dialect := range storetest.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			for kind, start := range map[string]func(*models.Store, string) (models.Job, error){
-				models.JobClear:  func(s *models.Store, id string) (models.Job, error) { return s.StartClear(t.Context(), id) },
-				models.JobDelete: func(s *models.Store, id string) (models.Job, error) { return s.StartDelete(t.Context(), id) },
+				models.JobClear:  func(s *models.Store, id string) (models.Job, error) { return s.StartClear(t.Context(), id, 0) },
+				models.JobDelete: func(s *models.Store, id string) (models.Job, error) { return s.StartDelete(t.Context(), id, 0) },
 				models.JobClearAll: func(s *models.Store, _ string) (models.Job, error) {
-					j, n, err := s.StartClearAll(t.Context())
+					j, n, err := s.StartClearAll(t.Context(), 0)
 					if n != 1 {
 						t.Errorf("%d threads", n)
 					}
@@ -222,7 +222,7 @@ func TestExpiryOfAClearedThread(t *testing.T) {
 		for range 3 {
 			at(t, s, id, "cleared", 40, "")
 		}
-		if _, err := s.StartClear(t.Context(), id); err != nil {
+		if _, err := s.StartClear(t.Context(), id, 0); err != nil {
 			t.Fatal(err)
 		}
 		at(t, s, id, "expired", 40, "")
@@ -312,11 +312,11 @@ func TestDeletedStaysDeletedInABackup(t *testing.T) {
 		t.Run(dialect, func(t *testing.T) {
 			from, to := storetest.Open(t, dialect), storetest.Open(t, dialect)
 			kept := someThread(t, from, threadID(1))
-			if _, err := from.StartClear(t.Context(), threadID(1)); err != nil {
+			if _, err := from.StartClear(t.Context(), threadID(1), 0); err != nil {
 				t.Fatal(err)
 			}
 			someThread(t, from, threadID(2))
-			if _, err := from.StartDelete(t.Context(), threadID(2)); err != nil {
+			if _, err := from.StartDelete(t.Context(), threadID(2), 0); err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()

@@ -24,6 +24,7 @@ type Job struct {
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 	FinishedAt *time.Time
+	AgentID    AgentID // the agent who started it; 0 = the team, or the server
 
 	Hidden Hidden `gorm:"-"` // what the deletion of one thread deleted, when it is started
 }
@@ -67,9 +68,9 @@ func (s *Store) leaseEnd() string {
 	return "strftime('%Y-%m-%d %H:%M:%f+00:00', 'now', '+" + jobLeaseSeconds + " seconds')"
 }
 
-// addJob adds a job, or returns the unfinished one of the same kind and subject.
-func addJob(tx *gorm.DB, kind, subject string, total int64) (Job, error) {
-	row := Job{Kind: kind, Subject: subject, Total: total}
+// addJob adds a job on behalf of an agent, if by is not 0, or returns the unfinished one of the same kind and subject.
+func addJob(tx *gorm.DB, kind, subject string, total int64, by AgentID) (Job, error) {
+	row := Job{Kind: kind, Subject: subject, Total: total, AgentID: by}
 	unfinished := clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "finished_at IS NULL"}}}
 	err := tx.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "kind"}, {Name: "subject"}}, TargetWhere: unfinished, DoNothing: true}).Create(&row).Error
 	if err != nil {
@@ -84,7 +85,7 @@ func addJob(tx *gorm.DB, kind, subject string, total int64) (Job, error) {
 // others.
 func (s *Store) StartJob(ctx context.Context, kind, subject string) (j Job, err error) {
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
-		j, err = addJob(tx, kind, subject, 0)
+		j, err = addJob(tx, kind, subject, 0, 0)
 		return err
 	})
 	return s.started(j, "start a job", err)

@@ -7,8 +7,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// EditMessage replaces a message's text and returns the updated message. It returns ErrNotFound if the thread has no such message.
-func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (Message, error) {
+// EditMessage replaces a message's text on behalf of an agent, or with 0 of the team, and returns the updated message. It returns ErrNotFound if the thread has no such message.
+func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text string, by AgentID, at time.Time) (Message, error) {
 	if err := checkText("content_text", text, MaxContentText); err != nil {
 		return Message{}, err
 	}
@@ -31,7 +31,7 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 		t := threads[0] // exists: messages refer to it
 		t.Rev++
 		m.Rev = t.Rev
-		err = tx.Model(&Message{}).Where("id = ?", id).Updates(map[string]any{"content_text": sealed.sealed, "edited_at": at, "rev": m.Rev}).Error
+		err = tx.Model(&Message{}).Where("id = ?", id).Updates(map[string]any{"content_text": sealed.sealed, "edited_at": at, "edited_by": by, "rev": m.Rev}).Error
 		if err != nil {
 			return err
 		}
@@ -57,6 +57,6 @@ func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text
 		s.outboxQueued(queued...)
 	}
 	m = s.decryptMessages([]Message{m})[0]
-	m.ContentText, m.EditedAt = text, &at
+	m.ContentText, m.EditedAt, m.EditedBy = text, &at, by
 	return m, nil
 }

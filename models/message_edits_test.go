@@ -20,7 +20,7 @@ func TestEditMessage(t *testing.T) {
 		}
 		when := time.Now()
 		for m, text := range map[models.Message]string{first: "first", last: repeat("l", 300)} {
-			got, err := s.EditMessage(t.Context(), id, m.ID, text, when)
+			got, err := s.EditMessage(t.Context(), id, m.ID, text, 0, when)
 			if err != nil || got.ContentText != text || got.EditedAt == nil || got.ID != m.ID || got.SenderType != m.SenderType {
 				t.Fatalf("%+v, %v", got, err)
 			}
@@ -36,10 +36,10 @@ func TestEditMessage(t *testing.T) {
 		if _, got := outbox(t, s); len(got) != 2 || got[1] != fmt.Sprintf("edit %s %d", id, first.ID) {
 			t.Errorf("outbox %v", got)
 		}
-		if _, err := s.EditMessage(t.Context(), other, first.ID, "x", when); err != models.ErrNotFound {
+		if _, err := s.EditMessage(t.Context(), other, first.ID, "x", 0, when); err != models.ErrNotFound {
 			t.Errorf("through another thread: %v", err)
 		}
-		if _, err := s.EditMessage(t.Context(), id, first.ID, repeat("x", models.MaxContentText+1), when); !errors.Is(err, models.ErrInvalid) {
+		if _, err := s.EditMessage(t.Context(), id, first.ID, repeat("x", models.MaxContentText+1), 0, when); !errors.Is(err, models.ErrInvalid) {
 			t.Errorf("too long: %v", err)
 		}
 	})

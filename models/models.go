@@ -112,7 +112,8 @@ type Thread struct {
 	PhoneNumber   string
 	PageURL       string `gorm:"column:sealed_page_url"`
 	Locale        string
-	Status        string // StatusActive or StatusClosed
+	Status        string  // StatusActive or StatusClosed
+	StatusBy      AgentID // the agent who set Status; 0 = the team, or the visitor by writing
 	CreatedAt     time.Time
 	LastActivity  time.Time
 	LastMessageID int64
@@ -162,6 +163,8 @@ type Message struct {
 	SenderType  string // visitor, admin, telegram, system
 	CreatedAt   time.Time
 	EditedAt    *time.Time // nil = never
+	AgentID     AgentID    // the agent who wrote it; 0 = the team, the visitor or the server
+	EditedBy    AgentID    // the agent who edited it last; 0 = the team
 	Reaction    string     // the team's, an emoji; "" = none
 	Rev         int64      // the thread's Rev at the last edit or reaction; 0 = none yet
 }
@@ -199,6 +202,8 @@ type NewThread struct {
 type ThreadPatch struct {
 	DisplayName, PhoneNumber, PageURL, Locale, Status *string
 
+	StatusBy AgentID // the agent who sets Status; 0 = the team
+
 	PageTitle, Email, Browser, Platform *string
 
 	Rating        *int64
@@ -231,6 +236,7 @@ func (q MessageQuery) ascending() bool { return q.AfterID > 0 || q.Oldest }
 type NewMessage struct {
 	ThreadID, ClientID, ContentText, ContentType, FilePath, FileURL, SenderType string
 
+	AgentID   AgentID // the agent who wrote it; 0 = the team, the visitor or the server
 	CreatedAt time.Time
 	// OpenThread, when set, creates the thread in the same transaction if it is not stored.
 	OpenThread *NewThread

@@ -19,8 +19,9 @@ type Note struct {
 	ThreadID    string
 	ClientID    string // chosen by the sender; unique within the thread unless empty
 	ContentText string
-	Author      string
-	AfterID     int64 // the thread's newest message when the note was written; 0 = none
+	Author      string  // the name of the agent when it was written
+	AgentID     AgentID // 0 = the team
+	AfterID     int64   // the thread's newest message when the note was written; 0 = none
 	CreatedAt   time.Time
 }
 

@@ -195,7 +195,7 @@ func TestInvalidator(t *testing.T) {
 		if err := s.SetSetting(t.Context(), "away", "on"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Block(t.Context(), id, false); err != nil {
+		if _, err := s.Block(t.Context(), id, false, 0); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(i.changed, []string{id, id}) || !slices.Equal(i.topics, []string{models.TopicSettings, models.TopicSecurity}) {
@@ -221,7 +221,7 @@ func TestNotifications(t *testing.T) {
 	if !b.SessionEnded("session", "") {
 		t.Error("the other process does not know of the end of a session")
 	}
-	if _, err := a.Block(t.Context(), id, false); err != nil {
+	if _, err := a.Block(t.Context(), id, false, 0); err != nil {
 		t.Fatal(err)
 	}
 	for !b.Blocked(id, "") {

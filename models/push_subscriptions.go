@@ -23,6 +23,7 @@ type PushSubscription struct {
 	SessionID    string
 	ExpiresAt    time.Time
 	CreatedAt    time.Time
+	AgentID      AgentID // 0 = the owner of the settings
 
 	PushAddress `gorm:"-"`
 }
@@ -63,7 +64,7 @@ func (s *Store) SavePush(ctx context.Context, p PushSubscription) error {
 		p.ID = 0
 		err := tx.Clauses(clause.OnConflict{
 			Columns:   []clause.Column{{Name: "endpoint_hash"}},
-			DoUpdates: clause.AssignmentColumns([]string{"sealed", "locale", "session_id", "expires_at", "created_at"}),
+			DoUpdates: clause.AssignmentColumns([]string{"sealed", "locale", "session_id", "expires_at", "created_at", "agent_id"}),
 		}).Create(&p).Error
 		if err != nil {
 			return err
@@ -80,6 +81,15 @@ func (s *Store) DropPush(ctx context.Context, endpoint string) error {
 		return s.db.Write.WithContext(ctx).Where("endpoint_hash = ?", endpointHash(endpoint)).Delete(&PushSubscription{}).Error
 	})
 	return s.failed("delete a push subscription", err)
+}
+
+// dropPushOf deletes the subscriptions of an agent. Those of earlier versions name none.
+func dropPushOf(tx *gorm.DB, a Agent) error {
+	db := tx.Where("agent_id = ?", a.ID)
+	if madeFromSettings(a) {
+		db = db.Or("agent_id IS NULL")
+	}
+	return db.Delete(&PushSubscription{}).Error
 }
 
 // PushSubscriptions returns the subscriptions whose session is valid at a time. Subscriptions that no key decrypts are left out.

@@ -136,7 +136,7 @@ func (s *Store) dropExpired(tx *gorm.DB, empty []Thread) error {
 			return err
 		}
 		for _, id := range hiding {
-			if _, err := addJob(tx, JobDelete, id, 0); err != nil {
+			if _, err := addJob(tx, JobDelete, id, 0, 0); err != nil {
 				return err
 			}
 		}

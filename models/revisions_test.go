@@ -46,7 +46,7 @@ func TestRevisions(t *testing.T) {
 				return th.Rev, err
 			}},
 			{"an edit", func() (int64, error) {
-				m, err := s.EditMessage(ctx, id, first.ID, "uno", time.Now())
+				m, err := s.EditMessage(ctx, id, first.ID, "uno", 0, time.Now())
 				return m.Rev, err
 			}},
 			{"a reaction", func() (int64, error) {
@@ -54,7 +54,7 @@ func TestRevisions(t *testing.T) {
 				return m.Rev, err
 			}},
 			{"a block", func() (int64, error) {
-				_, err := s.Block(ctx, id, false)
+				_, err := s.Block(ctx, id, false, 0)
 				return 0, err
 			}},
 			{"no block", func() (int64, error) { return 0, s.Unblock(ctx, id) }},

@@ -80,7 +80,7 @@ func TestSchemaHasAColumnForEveryField(t *testing.T) {
 			"telegram_links": models.TelegramLink{}, "one_time_codes": models.OneTimeCode{},
 			"telegram_threads": models.TelegramThread{},
 			"uploads":          models.Upload{}, "first_answers": models.FirstAnswer{},
-			"notes": models.Note{}, "canned_replies": models.CannedReply{},
+			"notes": models.Note{}, "canned_replies": models.CannedReply{}, "agents": models.Agent{}, "invitations": models.Invitation{},
 		} {
 			parsed, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
 			if err != nil {

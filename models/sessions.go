@@ -34,22 +34,26 @@ type sessions struct {
 // setGeneration sets the generation of valid sessions and, if it changed, calls the function of OnSessionsEnded.
 func (s *sessions) setGeneration(generation string) {
 	s.mu.Lock()
-	changed := s.changed
-	if s.generation == generation {
-		changed = nil
-	}
+	changed := s.generation != generation
 	s.generation = generation
 	s.mu.Unlock()
-	if changed != nil {
-		changed()
+	if changed {
+		s.check()
 	}
 }
 
 func (s *sessions) replace(ended map[string]struct{}) {
 	s.mu.Lock()
 	s.ended = ended
-	changed := s.changed
 	s.mu.Unlock()
+	s.check()
+}
+
+// check calls the function of OnSessionsEnded.
+func (s *sessions) check() {
+	s.mu.RLock()
+	changed := s.changed
+	s.mu.RUnlock()
 	if changed != nil {
 		changed()
 	}
@@ -131,10 +135,12 @@ func endAllSessions(tx *gorm.DB, generation string) error {
 	if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
 		return err
 	}
-	if err := markChanged(tx, stateBlocks); err != nil { // this also runs in a restore, which replaces the blocks
-		return err
+	for _, state := range [...]string{stateBlocks, stateAgents, stateSessions} { // this also runs in a restore, which replaces blocks and agents
+		if err := markChanged(tx, state); err != nil {
+			return err
+		}
 	}
-	return markChanged(tx, stateSessions)
+	return nil
 }
 
 // sessionsEnded applies a committed endAllSessions to this process.

@@ -69,6 +69,7 @@ type Store struct {
 	writer      *writer
 	activity    *activityBuffer
 	blocks      *blocks
+	agents      agents
 	emails      *encryption.Hasher // of e-mail addresses in lower case
 	shortcuts   *encryption.Hasher // of canned replies' folded shortcuts
 	sessions    sessions

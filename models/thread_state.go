@@ -24,8 +24,9 @@ func (t Thread) withMessage(m *Message) (Thread, messageEffect) {
 	switch {
 	case m.SenderType == Visitor:
 		t.UnreadCount++
-		e.reopened = t.Status == StatusClosed
-		t.Status = StatusActive
+		if e.reopened = t.Status == StatusClosed; e.reopened {
+			t.Status, t.StatusBy = StatusActive, 0
+		}
 		if e.reopened || t.Sessions == 0 {
 			t.Sessions++
 		}
@@ -65,9 +66,9 @@ func (t Thread) withRead(reader string, lastID int64) (next Thread, moved, count
 	return t, moved, count
 }
 
-// withStatus closes or reopens a thread on behalf of the team. Closing ends the visitor's wait.
-func (t Thread) withStatus(status string) Thread {
-	t.Status = status
+// withStatus closes or reopens a thread on behalf of an agent, or with 0 of the team. Closing ends the visitor's wait.
+func (t Thread) withStatus(status string, by AgentID) Thread {
+	t.Status, t.StatusBy = status, by
 	if status == StatusClosed {
 		t.WaitingSince = nil
 	}

@@ -101,7 +101,7 @@ func TestStatusChangesTheState(t *testing.T) {
 		{state{models.StatusClosed, 0, 1, 1, 1}, models.StatusActive, state{models.StatusActive, 0, 1, 1, 1}},
 		{state{models.StatusClosed, 0, 0, 0, 0}, models.StatusClosed, state{models.StatusClosed, 0, 0, 0, 0}},
 	} {
-		if got := stateOf(models.WithStatus(c.before.thread(), c.status)); got != c.after {
+		if got := stateOf(models.WithStatus(c.before.thread(), c.status, 0)); got != c.after {
 			t.Errorf("%+v becomes %+v, want %+v", c.before, got, c.after)
 		}
 	}
@@ -244,7 +244,7 @@ func TestQueriesFollowTheRulesOfTheState(t *testing.T) {
 			if _, err := s.UpdateThread(t.Context(), c.id, models.ThreadPatch{Status: &status}); err != nil {
 				t.Fatal(err)
 			}
-			check("closed", c, models.WithStatus(before, status))
+			check("closed", c, models.WithStatus(before, status, 0))
 			reopened[i] = models.NewMessage{ThreadID: c.id, SenderType: models.Visitor, ContentText: "again", CreatedAt: stateTime.Add(time.Minute)}
 		}
 		closed := make([]models.Thread, len(all))

@@ -109,12 +109,12 @@ func (s *Store) UpdateThread(ctx context.Context, id string, p ThreadPatch) (Thr
 			row.Rating = *p.Rating
 		}
 		if p.Status != nil {
-			row.Thread = row.withStatus(*p.Status)
+			row.Thread = row.withStatus(*p.Status, p.StatusBy)
 		}
 		row.Rev++
 		row.SearchKey = names.SearchKey(row.DisplayName, row.PhoneNumber)
 		err = tx.Select("display_name", "phone_number", "sealed_page_url", "locale", "status", "search_key", "waiting_since",
-			"sealed_page_title", "email", "email_hash", "browser", "platform", "rating", "rating_comment", "rev").
+			"sealed_page_title", "email", "email_hash", "browser", "platform", "rating", "rating_comment", "status_by", "rev").
 			Where("id = ?", id).Updates(&row).Error
 		if err != nil {
 			return err

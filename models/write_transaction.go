@@ -247,7 +247,7 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 		default:
 			messages = append(messages, dialect.Message{
 				ThreadID: m.ThreadID, ClientID: m.ClientID, Text: m.sealed, ContentType: m.ContentType, FilePath: m.FilePath,
-				FileURL: m.FileURL, SenderType: m.SenderType, CreatedAt: m.CreatedAt,
+				FileURL: m.FileURL, SenderType: m.SenderType, AgentID: int64(m.AgentID), CreatedAt: m.CreatedAt,
 			})
 		}
 	}
@@ -285,7 +285,7 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 		out.Message = Message{
 			ID: stored[0].ID, ThreadID: m.ThreadID, ClientID: m.ClientID, ContentText: m.ContentText,
 			ContentType: m.ContentType, FilePath: m.FilePath, FileURL: m.FileURL,
-			SenderType: m.SenderType, CreatedAt: m.CreatedAt,
+			SenderType: m.SenderType, AgentID: m.AgentID, CreatedAt: m.CreatedAt,
 		}
 		stored = stored[1:]
 		out.Follows = row.LastMessageID
@@ -386,14 +386,14 @@ func countUnread(tx *gorm.DB, threadID string, after int64, unread *int64) error
 const threadColumns = `id, user_id, display_name, phone_number, sealed_page_url, locale, status, created_at, last_activity,
 	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
 	visitor_read_id, agent_read_id, address_hash, waiting_since, visitor_received_id, agent_received_id, talks, answered_talk,
-	rating, rating_comment, email, sealed_page_title, browser, platform, cleared_until, deleted_at, blocked, rev`
+	rating, rating_comment, email, sealed_page_title, browser, platform, cleared_until, deleted_at, blocked, rev, status_by`
 
 func scanThread(rows *sql.Rows, t *Thread) error {
 	err := rows.Scan(&t.ID, &t.UserID, &t.DisplayName, &t.PhoneNumber, &t.PageURL, &t.Locale, &t.Status,
 		&t.CreatedAt, &t.LastActivity, &t.LastMessageID, &t.LastMessage, &t.LastSender, &t.LastType,
 		&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID, &t.AddressHash,
 		&t.WaitingSince, &t.VisitorReceivedID, &t.AgentReceivedID, &t.Sessions, &t.AnsweredSession,
-		&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform, &t.ClearedUntil, &t.DeletedAt, &t.Blocked, &t.Rev)
+		&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform, &t.ClearedUntil, &t.DeletedAt, &t.Blocked, &t.Rev, &t.StatusBy)
 	t.toUTC()
 	return err
 }

@@ -79,6 +79,10 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/admin/login", a.Login, small)
 	e.POST("/admin/verify-otp", a.AdminVerifyOTP, small)
 
+	// Public, with an invitation's token: becoming an agent.
+	get("/invite/:token", a.InvitePage)
+	e.POST("/api/invite", a.AcceptInvitation, a.LimitAPI, small)
+
 	// Agents, and visitors with their thread id; all of /api is limited by RATE_LIMIT_API.
 	body, gzip := middleware.BodyLimit(apiBody), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
 	e.POST("/api/messages/send", a.Send, a.LimitAPI, body)
@@ -89,7 +93,6 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/api/messages", a.Messages, a.LimitAPI, a.AgentsOnly, gzip)
 	get("/api/messages/:thread_id", a.ThreadMessages, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/messages/clear", a.Clear, a.LimitAPI, a.AgentsOnly, body)
-	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/threads/delete", a.Delete, a.LimitAPI, a.AgentsOnly, body)
 	get("/api/blocks", a.Blocks, a.LimitAPI, a.AgentsOnly, gzip)
 	e.POST("/api/threads/block", a.Block, a.LimitAPI, a.AgentsOnly, body)
@@ -104,10 +107,19 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/canned", a.SaveCanned, a.LimitAPI, a.AgentsOnly, body)
 	e.POST("/api/canned/delete", a.DeleteCanned, a.LimitAPI, a.AgentsOnly, body)
 
+	get("/admin/people", a.PeoplePage)           // redirects to /login unless an agent is signed in
 	get("/admin/diagnostics", a.DiagnosticsPage) // redirects to /login unless an agent is signed in
 	get("/api/diagnostics", a.Diagnostics, a.LimitAPI, a.AgentsOnly, gzip)
-	e.POST("/api/diagnostics/repair", a.Repair, a.LimitAPI, a.AgentsOnly, small)
-	e.POST("/api/diagnostics/log-level", a.SetLogLevel, a.LimitAPI, a.AgentsOnly, small)
+	get("/api/me", a.Me, a.LimitAPI, a.AgentsOnly)
+	e.POST("/api/me", a.ChangeMe, a.LimitAPI, a.AgentsOnly, small)
+	get("/api/agents", a.ListAgents, a.LimitAPI, a.AgentsOnly, gzip)
+
+	// Owners only.
+	e.POST("/api/agents/invite", a.Invite, a.LimitAPI, a.OwnersOnly, small)
+	e.POST("/api/agents/update", a.UpdateAgent, a.LimitAPI, a.OwnersOnly, small)
+	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.OwnersOnly, body)
+	e.POST("/api/diagnostics/repair", a.Repair, a.LimitAPI, a.OwnersOnly, small)
+	e.POST("/api/diagnostics/log-level", a.SetLogLevel, a.LimitAPI, a.OwnersOnly, small)
 
 	// METRICS_TOKEN or agents.
 	get("/metrics", a.Metrics, a.MetricsAccess)

@@ -1,5 +1,7 @@
 // Elements that the scripts find by id. Those that are not here are used as HTMLElement. types_test.go compares them with the pages.
 interface PageElements {
+  account: HTMLFormElement & { elements: { name: HTMLInputElement; email: HTMLInputElement; locale: HTMLSelectElement; password: HTMLInputElement; current: HTMLInputElement } };
+  'account-save': HTMLButtonElement;
   again: HTMLButtonElement;
   ask: HTMLFormElement & { elements: { username: HTMLInputElement; password: HTMLInputElement } };
   'ask-button': HTMLButtonElement;
@@ -31,6 +33,12 @@ interface PageElements {
   'facts-open': HTMLButtonElement;
   finish: HTMLButtonElement;
   fold: HTMLButtonElement;
+  invite: HTMLFormElement & { elements: { role: HTMLSelectElement; email: HTMLInputElement } };
+  'invite-copy': HTMLButtonElement;
+  'invite-link': HTMLInputElement;
+  'invite-make': HTMLButtonElement;
+  join: HTMLFormElement & { elements: { name: HTMLInputElement; email: HTMLInputElement; password: HTMLInputElement } };
+  'join-button': HTMLButtonElement;
   'keys-dialog': HTMLDialogElement;
   'keys-on': HTMLInputElement;
   level: HTMLSelectElement;

@@ -34,6 +34,8 @@ declare namespace Protocol {
     edited_at?: Time;
     reaction?: string;
     rev?: number;
+    agent: AgentReference | null;
+    edited_by?: AgentReference;
     file_name?: string;
     file_type?: string;
     file_size?: number;
@@ -73,12 +75,32 @@ declare namespace Protocol {
     rev: number;
   }
 
+  interface AgentReference {
+    id: number;
+    name: string;
+    avatar_url: string;
+  }
+
+  interface Agent {
+    id: number;
+    name: string;
+    email: string;
+    role: 'owner' | 'agent';
+    avatar_url: string;
+    locale: string;
+    online: boolean;
+    away: boolean;
+    disabled: boolean;
+    password: boolean;
+  }
+
   interface Note {
     id: number;
     thread_id: string;
     client_id: string;
     text: string;
     author: string;
+    agent: AgentReference | null;
     created_at: Time;
     after_id: number;
   }
@@ -281,7 +303,7 @@ declare namespace Protocol {
     joined: { thread_id: string };
     rejoin_failed: { message: string; thread_id: string };
     message_error: { type: SocketErrorCode; code: SocketErrorCode; message: string; field?: string; retry_after_ms?: number; rev?: number };
-    error: { type: 'unauthorized' | 'blocked'; message: string; timestamp: Time };
+    error: { type: 'unauthorized' | 'blocked'; message: string; reason?: 'disabled'; timestamp: Time };
     message: Message;
     message_from_visitor: Message;
     message_from_admin: Message;
@@ -364,8 +386,14 @@ declare namespace Protocol {
   interface Answers {
     'POST /request-otp': Done;
     'POST /verify-otp': { success: true; redirect: string };
-    'POST /admin/login': { success: true; message: string; otp_sent: boolean };
+    'POST /admin/login': { success: true; message: string; otp_sent: boolean; redirect?: string };
     'POST /admin/verify-otp': Done;
+    'GET /api/me': Agent;
+    'POST /api/me': Agent;
+    'GET /api/agents': Agent[];
+    'POST /api/agents/update': Agent;
+    'POST /api/agents/invite': { success: true; url: string; expires_at: Time };
+    'POST /api/invite': { success: true; redirect: string };
     'POST /api/messages/send': { success: true; message_id: number; thread_id: string };
     'GET /api/threads': Thread[];
     'GET /api/threads/counts': ThreadCounts;

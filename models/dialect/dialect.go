@@ -45,6 +45,7 @@ func New(db *database.DB, columns string) (Statements, error) {
 type Message struct {
 	ThreadID, ClientID, Text, ContentType, FilePath, FileURL, SenderType string
 
+	AgentID   int64 // 0 is stored as null
 	CreatedAt time.Time
 }
 

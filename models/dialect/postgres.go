@@ -24,10 +24,10 @@ func (p *postgres) Lock(ctx context.Context, conn gorm.ConnPool, ids []string, s
 
 // nextval runs after the sort, so ids follow the order of the arrays.
 const postgresInsert = `INSERT INTO messages
-	(thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at)
-	SELECT thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamp[])
-		WITH ORDINALITY AS v (thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at, n)
+	(thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at, agent_id)
+	SELECT thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at, nullif(agent_id, 0)
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamp[], $9::bigint[])
+		WITH ORDINALITY AS v (thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at, agent_id, n)
 	ORDER BY n
 	ON CONFLICT (thread_id, client_id) WHERE client_id <> '' DO NOTHING
 	RETURNING id, thread_id, client_id`
@@ -38,16 +38,16 @@ func (*postgres) InsertMessages(ctx context.Context, conn gorm.ConnPool, message
 	for c := range columns {
 		columns[c] = make([]string, n)
 	}
-	times := make([]time.Time, n)
+	times, agents := make([]time.Time, n), make([]int64, n)
 	for i := range messages {
 		m := &messages[i]
 		for c, value := range [...]string{m.ThreadID, m.ClientID, m.Text, m.ContentType, m.FilePath, m.FileURL, m.SenderType} {
 			columns[c][i] = value
 		}
-		times[i] = m.CreatedAt
+		times[i], agents[i] = m.CreatedAt, m.AgentID
 	}
 	rows, err := conn.QueryContext(ctx, postgresInsert, columns[0], columns[1], columns[2], columns[3],
-		columns[4], columns[5], columns[6], times)
+		columns[4], columns[5], columns[6], times, agents)
 	stored, err := scanStored(make([]Stored, 0, n), rows, err)
 	return byID(stored), err
 }
@@ -56,7 +56,7 @@ const (
 	postgresUpdate        = "UPDATE threads AS t SET " + postgresColumns + " FROM unnest(" + postgresArrays + ") AS v (" + postgresNames + ") WHERE t.id = v.id"
 	postgresUpdateSession = "UPDATE threads AS t SET " + postgresColumns + `,
 		waiting_since = v.waiting_since, visitor_received_id = v.visitor_received_id, agent_received_id = v.agent_received_id,
-		talks = v.talks, answered_talk = v.answered_talk
+		talks = v.talks, answered_talk = v.answered_talk, status_by = CASE WHEN t.status = v.status THEN t.status_by END
 		FROM unnest(` + postgresArrays + ", $14::timestamp[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[]) AS v (" + postgresNames + `,
 			waiting_since, visitor_received_id, agent_received_id, talks, answered_talk)
 		WHERE t.id = v.id`

@@ -25,7 +25,7 @@ type sqlite struct {
 const (
 	sqliteUpdate        = "UPDATE threads SET " + sqliteColumns + " WHERE id = ?"
 	sqliteUpdateSession = "UPDATE threads SET " + sqliteColumns + `, waiting_since = ?, visitor_received_id = ?, agent_received_id = ?,
-		talks = ?, answered_talk = ? WHERE id = ?`
+		talks = ?, answered_talk = ?, status_by = CASE status WHEN ? THEN status_by END WHERE id = ?`
 	sqliteColumns = `last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
 		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?, rev = ?`
 )
@@ -57,8 +57,8 @@ func newSQLite(pool *sql.DB, columns string) (*sqlite, error) {
 func sqliteLock(columns string) string { return "SELECT " + columns + " FROM threads WHERE id = ?" }
 
 func sqliteInsert(rows int) string {
-	return `INSERT INTO messages (thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at)
-		VALUES ` + strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?),", rows), ",") + `
+	return `INSERT INTO messages (thread_id, client_id, content_text, content_type, file_path, file_url, sender_type, created_at, agent_id)
+		VALUES ` + strings.TrimSuffix(strings.Repeat("(?,?,?,?,?,?,?,?,nullif(?,0)),", rows), ",") + `
 		ON CONFLICT (thread_id, client_id) WHERE client_id <> '' DO NOTHING
 		RETURNING id, thread_id, client_id`
 }
@@ -101,7 +101,7 @@ func (b *sqlite) Lock(ctx context.Context, conn gorm.ConnPool, ids []string, sca
 
 func (b *sqlite) InsertMessages(ctx context.Context, conn gorm.ConnPool, messages []Message) ([]Stored, error) {
 	stored := make([]Stored, 0, len(messages))
-	args := make([]any, 0, 8*insertSizes[0])
+	args := make([]any, 0, 9*insertSizes[0])
 	for i, size := range insertSizes {
 		if len(messages) < size {
 			continue
@@ -114,7 +114,7 @@ func (b *sqlite) InsertMessages(ctx context.Context, conn gorm.ConnPool, message
 			args = args[:0]
 			for i := range messages[:size] {
 				m := &messages[i]
-				args = append(args, m.ThreadID, m.ClientID, m.Text, m.ContentType, m.FilePath, m.FileURL, m.SenderType, m.CreatedAt)
+				args = append(args, m.ThreadID, m.ClientID, m.Text, m.ContentType, m.FilePath, m.FileURL, m.SenderType, m.CreatedAt, m.AgentID)
 			}
 			messages = messages[size:]
 			rows, err := st.QueryContext(ctx, args...)
@@ -141,7 +141,7 @@ func (b *sqlite) UpdateThreads(ctx context.Context, conn gorm.ConnPool, rows []T
 			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status, r.Rev}
 		update := st
 		if r.SessionChanged {
-			args = append(args, r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Sessions, r.AnsweredSession)
+			args = append(args, r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Sessions, r.AnsweredSession, r.Status)
 			update = session
 		}
 		if _, err := update.ExecContext(ctx, append(args, r.ID)...); err != nil {

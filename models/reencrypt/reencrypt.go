@@ -60,6 +60,8 @@ var columns = [...]column{
 	{"messages", "content_text", "id"}, {"threads", "last_message", "last_message_id"},
 	{"threads", "email", ""}, {"threads", "rating_comment", ""}, {"notes", "content_text", ""}, {"canned_replies", "content_text", ""},
 	{"canned_replies", "sealed_shortcut", ""}, {"threads", "sealed_page_url", ""}, {"threads", "sealed_page_title", ""},
+	{"agents", "email", ""}, {"agents", "password_hash", ""}, {"agents", "admin_username", ""}, {"agents", "admin_password_hash", ""},
+	{"invitations", "email", ""},
 	{"push_subscriptions", "sealed", ""}, {"server_keys", "private_seal", ""},
 }
 

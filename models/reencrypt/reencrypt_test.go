@@ -2,6 +2,7 @@ package reencrypt_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,6 +52,37 @@ func appendAll(t *testing.T, s *models.Store, messages []models.NewMessage) {
 	}
 	if err := s.Flush(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Agents are found and sign in after the key that they were stored with was removed.
+func TestRekeyOfAgents(t *testing.T) {
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			o := storetest.Options(t, dialect)
+			o.Keys = []string{oldKey}
+			s := storetest.Reopen(t, o)
+			say(t, s, threadID(0), "hi") // a database with texts refuses other keys
+			if _, err := s.SetOwner(t.Context(), "admin", "first hash", func(string) bool { return false }); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.AddAgent(t.Context(), models.Agent{Name: "Ada", Email: "ada@example.com", Role: models.RoleAgent, PasswordHash: "second hash"}); err != nil {
+				t.Fatal(err)
+			}
+			want := s.Agents()
+			o.Keys = []string{newKey, oldKey}
+			s = storetest.Reopen(t, o)
+			if got := s.Agents(); !slices.Equal(got, want) {
+				t.Errorf("with both keys %+v, want %+v", got, want)
+			}
+			if _, err := storetest.Rekey(t, s); err != nil {
+				t.Fatal(err)
+			}
+			o.Keys = []string{newKey}
+			if got := storetest.Reopen(t, o).Agents(); !slices.Equal(got, want) {
+				t.Errorf("after rekey %+v, want %+v", got, want)
+			}
+		})
 	}
 }
 

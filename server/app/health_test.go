@@ -164,12 +164,12 @@ func TestHealthReportsThatNothingIsStored(t *testing.T) {
 	options := storetest.Options(t, "sqlite")
 	store := storetest.Reopen(t, options)
 	seed(t, store, threadA, "Ada", "hello")
+	s := open(t, store)
 	other := locked(t, options.URL)
 	var answer struct {
 		Status string
 		Checks map[string]struct{ Status, Detail string }
 	}
-	s := open(t, store)
 	r := s.do(t, s.browser(t), "GET", "/health", "", "Authorization", "Bearer "+metricsToken)
 	r.into(t, &answer)
 	if r.status != http.StatusServiceUnavailable || answer.Status != "degraded" || answer.Checks["database"].Status != "error" ||

@@ -17,6 +17,9 @@ import (
 // p256dh is a browser's public key, from RFC 8291 §5.
 const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 
+// ownersOnly are the routes that need the role of an owner.
+var ownersOnly = []string{"/api/messages/clear_all", "/api/agents/invite", "/api/agents/update", "/api/diagnostics/repair", "/api/diagnostics/log-level"}
+
 // TestEveryRoute tries each route as each kind of caller (docs/protocol.md, "HTTP").
 func TestEveryRoute(t *testing.T) {
 	const send = `{"thread_id":"` + threadA + `","text":"hello"}`
@@ -80,14 +83,20 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/canned", `{"shortcut":"a b","text":"x"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/canned/delete", `{"id":1}`, agents},
 		{"POST", "/api/canned/delete", `{"id":1}`, want{401, 401, 404, 401}},
-		{"GET", "/admin/diagnostics", "", want{302, 302, 200, 302}},
+		{"GET", "/api/me", "", agents}, {"GET", "/api/agents", "", agents},
+		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
+		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
+		{"POST", "/api/agents/update", `{"id":1,"disabled":true}`, want{401, 401, 409, 401}}, {"POST", "/api/agents/update", `{"id":99}`, want{401, 401, 404, 401}},
+		{"POST", "/api/agents/invite", `{"role":"agent"}`, agents}, {"POST", "/api/agents/invite", `{"role":"boss"}`, want{401, 401, 400, 401}},
+		{"GET", "/invite/nothing", "", refused}, {"POST", "/api/invite", `{"token":"nothing","name":"Eve","password":"long enough a password"}`, refused},
+		{"GET", "/admin/people", "", want{302, 302, 200, 302}}, {"GET", "/admin/diagnostics", "", want{302, 302, 200, 302}},
 		{"GET", "/api/diagnostics", "", agents},
 		{"POST", "/api/diagnostics/repair", `{"name":"compact"}`, agents},
 		{"POST", "/api/diagnostics/repair", `{"name":"format"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/diagnostics/log-level", `{"level":"info"}`, agents},
 		{"POST", "/request-otp", "", public},
 		{"POST", "/verify-otp", `{"otp":"x"}`, all(401)},
-		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, all(403)},
+		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, all(401)},
 		{"POST", "/admin/verify-otp", `{"otp":"x"}`, all(401)},
 		{"POST", "/telegram/webhook", "{}", refused}, // no bot is configured
 		{"POST", "/api/upload/image", "", all(400)}, {"POST", "/api/upload/audio", "", all(400)}, {"POST", "/api/upload/file", "{}", all(400)},
@@ -102,7 +111,9 @@ func TestEveryRoute(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, store *models.Store) {
 		s := open(t, store)
 		tried := map[string]bool{}
-		agent, visitor := s.agent(t), s.browser(t)
+		owner, visitor := s.agent(t), s.browser(t)
+		ada, eve := s.member(t, "Ada"), s.member(t, "Eve")
+		s.update(t, "Eve", models.AgentPatch{Disabled: ref(true)})
 		type caller struct {
 			name   string
 			client *http.Client
@@ -112,7 +123,9 @@ func TestEveryRoute(t *testing.T) {
 		callers := []caller{
 			{"anonymous", s.browser(t), nil, func(w want) int { return w.anonymous }},
 			{"visitor", visitor, []string{"Authorization", "Bearer " + threadA}, func(w want) int { return w.visitor }},
-			{"agent", agent, nil, func(w want) int { return w.agent }},
+			{"owner", owner, nil, func(w want) int { return w.agent }},
+			{"agent", ada, nil, func(w want) int { return w.agent }},
+			{"disabled agent", eve, nil, func(w want) int { return w.anonymous }},
 			{"forged cookie", s.browser(t), []string{"Cookie", "sohbet_session=" + strings.Repeat("MTc5", 60)}, func(w want) int { return w.anonymous }},
 			{"expired cookie", s.browser(t), []string{"Cookie", expiredCookie(t)}, func(w want) int { return w.anonymous }},
 			{"invented thread", s.browser(t), []string{"Authorization", "Bearer " + unknown}, func(w want) int { return w.stranger }},
@@ -134,6 +147,16 @@ func TestEveryRoute(t *testing.T) {
 				}
 				fresh = row.method == "GET" || row.method == "PUT"
 				expected := c.want(row.want)
+				if c.name == "agent" {
+					switch {
+					case slices.Contains(ownersOnly, row.path):
+						expected = 403
+					case row.path == "/api/canned" && expected == 200 && row.method == "POST": // the owner has done it
+						expected = 409
+					case row.path == "/api/canned/delete":
+						expected = 404
+					}
+				}
 				r := s.do(t, c.client, row.method, path, row.body, c.header...)
 				if r.status != expected {
 					t.Errorf("%s %s %s as %s: %d, want %d: %.200s", row.method, row.path, row.body, c.name, r.status, expected, r.body)
@@ -149,6 +172,7 @@ func TestEveryRoute(t *testing.T) {
 			if strings.HasPrefix(bare, "/uploads/") {
 				bare = "/uploads/:folder/:name"
 			}
+			bare = strings.Replace(bare, "/invite/nothing", "/invite/:token", 1)
 			tried[row.method+" "+strings.Replace(bare, "/messages/"+threadA, "/messages/:thread_id", 1)] = true
 		}
 		for _, route := range s.server.Routes() {
@@ -166,7 +190,7 @@ func TestEveryRoute(t *testing.T) {
 // checkError compares a refusal with docs/protocol.md, "HTTP errors".
 func checkError(t *testing.T, path string, r reply) {
 	t.Helper()
-	if r.status < 400 || strings.HasPrefix(path, "/static") || strings.HasPrefix(path, "/health") {
+	if r.status < 400 || strings.HasPrefix(path, "/static") || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/invite/") {
 		return
 	}
 	var e struct {
@@ -181,7 +205,7 @@ func checkError(t *testing.T, path string, r reply) {
 		t.Errorf("%s: error %s", path, r.body)
 	}
 	codes := map[int][]string{
-		400: {"VALIDATION_FAILED", "MISSING_THREAD_ID", "NO_FILE"}, 401: {"UNAUTHORIZED"}, 403: {"FORBIDDEN"}, 409: {"CONFLICT"}, 404: {"NOT_FOUND"},
+		400: {"VALIDATION_FAILED", "MISSING_THREAD_ID", "NO_FILE"}, 401: {"UNAUTHORIZED"}, 403: {"FORBIDDEN"}, 409: {"CONFLICT", "LAST_OWNER"}, 404: {"NOT_FOUND"},
 		405: {"METHOD_NOT_ALLOWED"}, 413: {"VALIDATION_FAILED"}, 429: {"RATE_LIMIT_EXCEEDED"}, 503: {"INTERNAL_ERROR"},
 	}
 	if !slices.Contains(codes[r.status], e.Code) {
@@ -199,14 +223,19 @@ func (noSessions) SessionGeneration(context.Context) (string, error) { return ""
 
 func expiredCookie(t *testing.T) string {
 	t.Helper()
+	return cookieFrom(t, noSessions{}, func() time.Time { return time.Now().Add(-12*time.Hour - time.Second) }, auth.Account{})
+}
+
+// cookieFrom returns the cookie of a session that began at another time. Without an account it is like one of an earlier version.
+func cookieFrom(t *testing.T, store auth.SessionStore, now func() time.Time, who auth.Account) string {
+	t.Helper()
 	keys, err := auth.NewKeys([]string{testKey})
 	if err != nil {
 		t.Fatal(err)
 	}
-	long := func() time.Time { return time.Now().Add(-12*time.Hour - time.Second) }
 	w := httptest.NewRecorder()
-	sessions := auth.NewSessions(keys, noSessions{}, auth.Cookies{HTTPS: func(*http.Request) bool { return false }}, long)
-	if _, err := sessions.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
+	sessions := auth.NewSessions(keys, store, auth.Cookies{HTTPS: func(*http.Request) bool { return false }}, now)
+	if _, err := sessions.Issue(w, httptest.NewRequest("GET", "/", nil), who); err != nil {
 		t.Fatal(err)
 	}
 	return strings.SplitN(w.Header().Get("Set-Cookie"), ";", 2)[0]

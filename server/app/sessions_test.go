@@ -2,7 +2,6 @@ package app
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -53,6 +52,9 @@ func TestEveryEventAsEveryCaller(t *testing.T) {
 		seed(t, store, threadA, "Ada", "first")
 		seed(t, store, threadB, "Bob", "first")
 		agent, former := s.agent(t), s.agent(t)
+		ada, disabled, promoted := s.member(t, "Ada"), s.member(t, "Eve"), s.member(t, "Bob")
+		s.update(t, "Eve", models.AgentPatch{Disabled: ref(true)})
+		s.update(t, "Bob", models.AgentPatch{Role: ref(models.RoleOwner)})
 		asking := s.browser(t)
 		s.do(t, asking, "POST", "/request-otp", "")
 		ended := "sohbet_session=" + s.cookie(t, former, "sohbet_session")
@@ -69,6 +71,11 @@ func TestEveryEventAsEveryCaller(t *testing.T) {
 			{"agent", agent, nil, "", "ok"},
 			{"agent on our own page", agent, []string{"Origin", s.URL}, "", "ok"},
 			{"agent's browser on a page of a listed site", agent, []string{"Origin", "https://shop.example"}, "", "unauthorized"},
+			{"agent with the role agent", ada, nil, "", "ok"},
+			{"session of an earlier version", s.browser(t), []string{"Cookie", cookieFrom(t, store, time.Now, auth.Account{})}, "", "ok"},
+			{"disabled agent", disabled, nil, "", "unauthorized"},
+			{"session from before another role", promoted, nil, "", "unauthorized"},
+			{"session of an agent who does not exist", s.browser(t), []string{"Cookie", cookieFrom(t, store, time.Now, auth.Account{ID: 99})}, "", "unauthorized"},
 			{"anonymous", s.browser(t), nil, "", "unauthorized"},
 			{"visitor of another thread", s.browser(t), nil, threadA, "unauthorized"},
 			{"ended session", s.browser(t), []string{"Cookie", ended}, "", "unauthorized"},
@@ -232,17 +239,7 @@ func TestKeyRotationKeepsSessions(t *testing.T) {
 func TestIdleSessionIsRefused(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	s := open(t, store)
-	keys, err := auth.NewKeys([]string{testKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	earlier := func() time.Time { return time.Now().Add(-3 * time.Hour) }
-	sessions := auth.NewSessions(keys, store, auth.Cookies{HTTPS: func(*http.Request) bool { return false }}, earlier)
-	if _, err := sessions.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
-		t.Fatal(err)
-	}
-	cookie, _, _ := strings.Cut(w.Header().Get("Set-Cookie"), ";")
+	cookie := cookieFrom(t, store, func() time.Time { return time.Now().Add(-3 * time.Hour) }, auth.Account{})
 	if r := s.do(t, s.browser(t), "GET", "/api/threads", "", "Cookie", cookie); r.status != 401 {
 		t.Errorf("idle for three hours: %d", r.status)
 	}

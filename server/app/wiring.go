@@ -10,6 +10,7 @@ import (
 	"sohbet/handlers"
 	"sohbet/models"
 	"sohbet/server"
+	"sohbet/server/agents"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
 	"sohbet/server/broker"
@@ -106,7 +107,12 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	sessions, csrf, known := auth.NewSessions(keys, store, cookies, stored), auth.NewCSRF(keys, cookies), auth.NewTrustedBrowsers(keys, cookies, stored)
 	origins := auth.NewOrigins(auth.OriginOptions{Sites: cfg.CORSOrigins, Public: cfg.PublicURL, HTTPS: https, Proxies: cfg.TrustedProxies, SignedIn: sessions.Origin})
 	refusals := auth.NewRefusals(store, origins, log, stored)
-	password, err := auth.NewPassword(cfg.AdminUsername, cfg.AdminPassword, now)
+	owner, err := agents.EnsureOwner(ctx, store, cfg.AdminUsername, cfg.AdminPassword)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	passwords, err := auth.NewPasswords(owner.AdminPasswordHash, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,7 +135,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: stored,
 	})
-	events = &handlers.Sockets{Chat: service, Sessions: sessions, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
+	events = &handlers.Sockets{Chat: service, Sessions: sessions, Agent: store.Agent, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
 	events.Attach(sockets)
 	store.OnUnclear(service.Recheck)
 	store.OnSessionsEnded(events.SessionsEnded)
@@ -178,10 +184,10 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	api := handlers.New(handlers.Options{
 		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
 		Codes:      auth.NewCodes(keys, store, sender, known, cookies, stored),
-		Password:   password,
+		Agents:     &agents.Service{Store: store, Passwords: passwords, Online: events.Online},
 		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
-		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), AgentName: cfg.AdminUsername, CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, DoctorTokens: keys.DoctorTokens(), Locale: cfg.Locale,
+		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, DoctorTokens: keys.DoctorTokens(), Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, Disk: p.space, Version: p.build.version(), Environment: environment(),
 		Broker: p.broker, LogLevel: p.level, Log: log, Now: now,
 	})

@@ -29,6 +29,10 @@ const (
 	CodeFileType         = "INVALID_FILE_TYPE"
 	CodeTooLarge         = "FILE_TOO_LARGE"
 	CodeUploadFailed     = "UPLOAD_FAILED"
+	CodeNameTaken        = "NAME_TAKEN"
+	CodeEmailTaken       = "EMAIL_TAKEN"
+	CodeLastOwner        = "LAST_OWNER"
+	CodeWrongPassword    = "WRONG_PASSWORD"
 )
 
 // Error is a refusal or failure. Message is shown to the user; Err, the cause, is only logged.

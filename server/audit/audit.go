@@ -33,6 +33,10 @@ const (
 	ThreadsClear = "threads_cleared" // all conversations were deleted
 	Upload       = "upload"          // a file was refused
 	LogLevel     = "log_level"       // the log level was changed
+	AgentInvite  = "agent_invited"   // an invitation was made
+	AgentJoin    = "agent_joined"    // an invitation was accepted
+	AgentChange  = "agent_changed"   // an agent was changed, by an owner or on the terminal
+	AccountEdit  = "account_changed" // an agent changed the own account
 )
 
 // The outcomes of events.

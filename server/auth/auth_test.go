@@ -57,7 +57,7 @@ func TestSession(t *testing.T) {
 		t.Fatal("no cookie, yet a session")
 	}
 	w := httptest.NewRecorder()
-	first, err := s.Issue(w, b.request(), "admin")
+	first, err := s.Issue(w, b.request(), Account{Name: "admin"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestSession(t *testing.T) {
 		t.Errorf("read %+v %v, want %+v", got, ok, first)
 	}
 	w = httptest.NewRecorder()
-	if second, _ := s.Issue(w, b.request(), "admin"); second.ID == first.ID {
+	if second, _ := s.Issue(w, b.request(), Account{Name: "admin"}); second.ID == first.ID {
 		t.Error("a new sign-in keeps the session id")
 	}
 	b.keep(w)
@@ -104,7 +104,7 @@ func TestSessionForgeries(t *testing.T) {
 	now := time.Now
 	good := NewSessions(keys(t, keyA), &memorySessions{}, plainHTTP, now)
 	w := httptest.NewRecorder()
-	if _, err := good.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
+	if _, err := good.Issue(w, httptest.NewRequest("GET", "/", nil), Account{Name: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 	value := w.Result().Cookies()[0].Value
@@ -112,7 +112,7 @@ func TestSessionForgeries(t *testing.T) {
 	flipped[len(flipped)/2] ^= 1
 	login := NewCodes(keys(t, keyA), &memoryCodes{}, &lastCode{}, NewTrustedBrowsers(keys(t, keyA), plainHTTP, now), plainHTTP, now)
 	w = httptest.NewRecorder()
-	if err := login.Request(w, httptest.NewRequest("POST", "/", nil), "admin", false, Requester{}); err != nil {
+	if err := login.Request(w, httptest.NewRequest("POST", "/", nil), Account{}, false, Requester{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, forged := range map[string]string{
@@ -129,7 +129,7 @@ func TestSessionForgeries(t *testing.T) {
 
 func TestSessionKeyRotation(t *testing.T) {
 	w := httptest.NewRecorder()
-	if _, err := NewSessions(keys(t, keyA), &memorySessions{}, plainHTTP, time.Now).Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil {
+	if _, err := NewSessions(keys(t, keyA), &memorySessions{}, plainHTTP, time.Now).Issue(w, httptest.NewRequest("GET", "/", nil), Account{Name: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 	b := browser{}
@@ -143,7 +143,7 @@ func TestSessionKeyRotation(t *testing.T) {
 		}
 	}
 	w = httptest.NewRecorder()
-	if _, err := NewSessions(keys(t, keyB, keyA), &memorySessions{}, plainHTTP, time.Now).Issue(w, b.request(), "admin"); err != nil {
+	if _, err := NewSessions(keys(t, keyB, keyA), &memorySessions{}, plainHTTP, time.Now).Issue(w, b.request(), Account{Name: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 	b.keep(w)

@@ -23,7 +23,7 @@ import (
 // limit, of which no other browser can use more than half, regardless of what others spend. A right code is refunded. In a new browser
 // the owner shares the limit with attackers: after an attack ends, the next guess is available within an hour. During an attack a new
 // browser may be refused; to avoid that, set a password: then codes are only sent after it, so attackers have no code to guess and
-// cannot spend anything here. [Password.Check] describes how far they can delay the check of a password.
+// cannot spend anything here. [Passwords.Check] describes how far they can delay the check of a password.
 //
 // Requested codes are limited in the same way, so that the agent's Telegram cannot be flooded: unknown browsers have 10 at once and
 // then one per ten minutes, in total; each known browser has the same for itself.

@@ -28,7 +28,7 @@ func (f codeFixture) attack(t *testing.T, span time.Duration, fresh func() brows
 		if b[loginCookie] == nil {
 			b = fresh()
 			w := httptest.NewRecorder()
-			err := f.Request(w, b.request(), "admin", false, Requester{})
+			err := f.Request(w, b.request(), Account{}, false, Requester{})
 			if errors.As(err, new(Limited)) {
 				continue
 			}
@@ -38,7 +38,7 @@ func (f codeFixture) attack(t *testing.T, span time.Duration, fresh func() brows
 			b.keep(w)
 		}
 		before := f.store.compared
-		if _, err := f.enter(b, wrong(f.sent.code), false); err == nil {
+		if err := f.enter(b, wrong(f.sent.code), false); err == nil {
 			t.Fatal("a wrong code was taken")
 		}
 		compared += f.store.compared - before
@@ -52,7 +52,7 @@ func stranger() browser { return browser{} }
 func (f codeFixture) signedIn(t *testing.T) browser {
 	t.Helper()
 	b := browser{}
-	if _, err := f.enter(b, f.ask(t, b, false), false); err != nil {
+	if err := f.enter(b, f.ask(t, b, false), false); err != nil {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
@@ -90,18 +90,18 @@ func TestOwnerIsNotLockedOut(t *testing.T) {
 	f := newCodes(t)
 	mine, others := f.signedIn(t), f.signedIn(t)
 	f.attack(t, 24*time.Hour, stranger)
-	if _, err := f.enter(mine, f.ask(t, mine, false), false); err != nil {
+	if err := f.enter(mine, f.ask(t, mine, false), false); err != nil {
 		t.Errorf("a browser that signed in before, after a day of guessing by unknown browsers: %v", err)
 	}
 	f.attack(t, 24*time.Hour, func() browser { return browser{trustedBrowserCookie: others[trustedBrowserCookie]} })
-	if _, err := f.enter(mine, f.ask(t, mine, false), false); err != nil {
+	if err := f.enter(mine, f.ask(t, mine, false), false); err != nil {
 		t.Errorf("after a day of guessing in another browser that signed in: %v", err)
 	}
 	// A new browser may have to wait, but not for long after the attack.
 	f.attack(t, time.Hour, stranger)
 	f.clock.t = f.clock.t.Add(58 * time.Minute)
 	fresh := browser{}
-	if _, err := f.enter(fresh, f.ask(t, fresh, false), false); err != nil {
+	if err := f.enter(fresh, f.ask(t, fresh, false), false); err != nil {
 		t.Errorf("a new browser an hour after the attack: %v", err)
 	}
 }
@@ -111,10 +111,10 @@ func TestSuccessGivesBack(t *testing.T) {
 	for range 200 { // signing in all day, each time with one wrong code, from browsers that delete their cookies
 		b := browser{}
 		code := f.ask(t, b, false)
-		if _, err := f.enter(b, wrong(code), false); !errors.As(err, new(WrongCode)) {
+		if err := f.enter(b, wrong(code), false); !errors.As(err, new(WrongCode)) {
 			t.Fatal(err)
 		}
-		if _, err := f.enter(b, code, false); err != nil {
+		if err := f.enter(b, code, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,19 +127,19 @@ func TestOnlyComparingSpends(t *testing.T) {
 	saved := *b[loginCookie]
 	for range 5 {
 		b[loginCookie] = &saved
-		_, _ = f.enter(b, wrong(code), false)
+		_ = f.enter(b, wrong(code), false)
 	}
 	for range 100 { // this code is used up, and guesses without a valid code are not counted
 		b[loginCookie] = &saved
-		if _, err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
+		if err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
 			t.Fatal(err)
 		}
-		if _, err := f.enter(browser{}, code, false); !errors.Is(err, ErrNoCode) {
+		if err := f.enter(browser{}, code, false); !errors.Is(err, ErrNoCode) {
 			t.Fatal(err)
 		}
 	}
 	fresh := browser{}
-	if _, err := f.enter(fresh, f.ask(t, fresh, false), false); err != nil {
+	if err := f.enter(fresh, f.ask(t, fresh, false), false); err != nil {
 		t.Errorf("a hundred guesses without a valid code exhausted the limit: %v", err)
 	}
 }
@@ -148,7 +148,7 @@ func TestAsksAreBounded(t *testing.T) {
 	f := newCodes(t)
 	sent := 0
 	for range 24 * 60 { // every minute of a day, each time with a different browser
-		if err := f.Request(httptest.NewRecorder(), stranger().request(), "admin", false, Requester{}); err == nil {
+		if err := f.Request(httptest.NewRecorder(), stranger().request(), Account{}, false, Requester{}); err == nil {
 			sent++
 		} else if !errors.As(err, new(Limited)) {
 			t.Fatal(err)
@@ -166,12 +166,12 @@ func TestAlarm(t *testing.T) {
 	f.sender = a
 	b := browser{}
 	w := httptest.NewRecorder()
-	if err := f.Request(w, b.request(), "admin", false, Requester{}); err != nil {
+	if err := f.Request(w, b.request(), Account{}, false, Requester{}); err != nil {
 		t.Fatal(err)
 	}
 	b.keep(w)
 	for range 5 {
-		_, _ = f.Verify(httptest.NewRecorder(), b.request(), wrong(a.code), false, Requester{Address: "192.0.2.1"})
+		_ = f.Verify(httptest.NewRecorder(), b.request(), wrong(a.code), Account{}, false, Requester{Address: "192.0.2.1"})
 	}
 	if len(a.tries) != 5 || a.tries[0] != 1 || a.tries[4] != 5 {
 		t.Errorf("notified of %v", a.tries)

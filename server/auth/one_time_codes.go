@@ -85,10 +85,10 @@ type Codes struct {
 
 // binding ties a code to the browser that requested it.
 type binding struct {
-	ID       string    `json:"i"`
-	Subject  string    `json:"s"`
-	Password bool      `json:"p,omitempty"` // the password was checked before
-	Expires  time.Time `json:"e"`
+	ID         string    `json:"i"`
+	Generation int64     `json:"g,omitempty"` // of the agent's sessions when the code was requested
+	Password   bool      `json:"p,omitempty"` // the password was checked before
+	Expires    time.Time `json:"e"`
 }
 
 // NewCodes returns Codes that store hashes in store and deliver codes with sender.
@@ -99,9 +99,9 @@ func NewCodes(keys *Keys, store CodeStore, sender CodeSender, browserID *Trusted
 	}
 }
 
-// Request generates a code for this browser and delivers it. password reports whether the correct password came with the request. The
-// error is [Limited] if too many codes were requested.
-func (c *Codes) Request(w http.ResponseWriter, r *http.Request, subject string, password bool, who Requester) (err error) {
+// Request generates a code for an agent in this browser and delivers it. password reports whether the correct password came with the
+// request. The error is [Limited] if too many codes were requested.
+func (c *Codes) Request(w http.ResponseWriter, r *http.Request, agent Account, password bool, who Requester) (err error) {
 	ctx, now := r.Context(), c.now().UTC()
 	budgets := requestBudgets(c.trusted.ID(r))
 	if err := c.spend(ctx, budgets); err != nil {
@@ -117,7 +117,7 @@ func (c *Codes) Request(w http.ResponseWriter, r *http.Request, subject string, 
 		return fmt.Errorf("one-time code: %w", err)
 	}
 	code := fmt.Sprintf("%06d", n)
-	b := binding{ID: rand.Text(), Subject: subject, Password: password, Expires: now.Add(codeLifetime)}
+	b := binding{ID: rand.Text(), Generation: agent.Generation, Password: password, Expires: now.Add(codeLifetime)}
 	value, err := securecookie.EncodeMulti(loginCookie, b, c.codecs...)
 	if err != nil {
 		return fmt.Errorf("one-time code: cookie: %w", err)
@@ -135,20 +135,20 @@ func (c *Codes) Request(w http.ResponseWriter, r *http.Request, subject string, 
 	return nil
 }
 
-// Verify checks a code for this browser and consumes it. With needPassword only codes requested with the password are valid. The errors
-// are ErrNoCode, WrongCode, Limited, or the store's.
-func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, needPassword bool, who Requester) (subject string, err error) {
+// Verify checks a code for the agent in this browser and consumes it. Codes requested before the agent's sessions were ended are not
+// valid, and with needPassword only those requested with the password. The errors are ErrNoCode, WrongCode, Limited, or the store's.
+func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, agent Account, needPassword bool, who Requester) error {
 	ctx, now := r.Context(), c.now().UTC()
 	var b binding
 	if err := securecookie.DecodeMulti(loginCookie, c.cookie.value(r), &b, c.codecs...); err != nil {
-		return "", ErrNoCode
+		return ErrNoCode
 	}
-	if b.ID == "" || !now.Before(b.Expires.Add(clockTolerance)) || (needPassword && !b.Password) {
-		return "", ErrNoCode
+	if b.ID == "" || !now.Before(b.Expires.Add(clockTolerance)) || (needPassword && !b.Password) || b.Generation != agent.Generation {
+		return ErrNoCode
 	}
 	browserID := c.trusted.ID(r)
 	if err := c.spend(ctx, guessBudgets(browserID)); err != nil {
-		return "", fmt.Errorf("one-time code: %w", err)
+		return fmt.Errorf("one-time code: %w", err)
 	}
 	compared := false
 	ok, left, err := c.store.TryCode(ctx, b.ID, now, codeTries, func(hash []byte) bool {
@@ -161,21 +161,21 @@ func (c *Codes) Verify(w http.ResponseWriter, r *http.Request, code string, need
 		return false
 	})
 	if err != nil {
-		return "", fmt.Errorf("one-time code: %w", err) // the code may have been compared, so the guess is not refunded
+		return fmt.Errorf("one-time code: %w", err) // the code may have been compared, so the guess is not refunded
 	}
 	if !compared {
 		c.cookie.clear(w, r)
-		return "", errors.Join(ErrNoCode, c.refund(ctx, guessBudgets(browserID), 1))
+		return errors.Join(ErrNoCode, c.refund(ctx, guessBudgets(browserID), 1))
 	}
 	if !ok {
-		return "", c.wrong(w, r, left, who)
+		return c.wrong(w, r, left, who)
 	}
 	c.cookie.clear(w, r)
 	// A successful sign-in proves that requests and guesses were the agent's own.
 	if err := errors.Join(c.refund(ctx, guessBudgets(browserID), codeTries-left), c.refund(ctx, requestBudgets(browserID), 1)); err != nil {
-		return "", fmt.Errorf("one-time code: %w", err)
+		return fmt.Errorf("one-time code: %w", err)
 	}
-	return b.Subject, nil
+	return nil
 }
 
 // wrong returns the error for a wrong code, and notifies the Alerter.

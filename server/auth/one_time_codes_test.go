@@ -123,7 +123,7 @@ func newCodes(t *testing.T) codeFixture {
 func (f codeFixture) ask(t *testing.T, b browser, password bool) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if err := f.Request(w, b.request(), "admin", password, Requester{}); err != nil {
+	if err := f.Request(w, b.request(), Account{}, password, Requester{}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(fmt.Sprint(w.Header(), w.Body), f.sent.code) {
@@ -133,11 +133,27 @@ func (f codeFixture) ask(t *testing.T, b browser, password bool) string {
 	return f.sent.code
 }
 
-func (f codeFixture) enter(b browser, code string, needPassword bool) (string, error) {
+func (f codeFixture) enter(b browser, code string, needPassword bool) error {
+	return f.enterAs(b, code, Account{}, needPassword)
+}
+
+func (f codeFixture) enterAs(b browser, code string, agent Account, needPassword bool) error {
 	w := httptest.NewRecorder()
-	subject, err := f.Verify(w, b.request(), code, needPassword, Requester{})
+	err := f.Verify(w, b.request(), code, agent, needPassword, Requester{})
 	b.keep(w)
-	return subject, err
+	return err
+}
+
+// A code is not valid any more once the sessions of its agent were ended.
+func TestCodeOfAnEarlierGeneration(t *testing.T) {
+	f, mine := newCodes(t), browser{}
+	code := f.ask(t, mine, true)
+	if err := f.enterAs(mine, code, Account{Generation: 1}, true); !errors.Is(err, ErrNoCode) {
+		t.Errorf("after the password was changed: %v", err)
+	}
+	if err := f.enter(mine, code, true); err != nil {
+		t.Errorf("before: %v", err)
+	}
 }
 
 func TestCodeIsGoodOnceInItsBrowser(t *testing.T) {
@@ -151,24 +167,24 @@ func TestCodeIsGoodOnceInItsBrowser(t *testing.T) {
 			t.Error("the store holds the code itself")
 		}
 	}
-	if _, err := f.enter(other, code, false); !errors.Is(err, ErrNoCode) {
+	if err := f.enter(other, code, false); !errors.Is(err, ErrNoCode) {
 		t.Errorf("a browser that did not ask: %v", err)
 	}
 	f.ask(t, other, false)
 	if f.sent.code != code {
-		if _, err := f.enter(other, code, false); !errors.Is(err, ErrNoCode) && !errors.As(err, new(WrongCode)) {
+		if err := f.enter(other, code, false); !errors.Is(err, ErrNoCode) && !errors.As(err, new(WrongCode)) {
 			t.Errorf("another browser's code: %v", err)
 		}
 	}
 	saved := mine[loginCookie]
-	if subject, err := f.enter(mine, code, false); err != nil || subject != "admin" {
-		t.Fatalf("the right code: %q, %v", subject, err)
+	if err := f.enter(mine, code, false); err != nil {
+		t.Fatalf("the right code: %v", err)
 	}
 	if len(mine) != 0 {
 		t.Error("the login cookie stays after sign-in")
 	}
 	mine[loginCookie] = saved
-	if _, err := f.enter(mine, code, false); !errors.Is(err, ErrNoCode) {
+	if err := f.enter(mine, code, false); !errors.Is(err, ErrNoCode) {
 		t.Errorf("used a second time: %v", err)
 	}
 }
@@ -178,12 +194,12 @@ func TestCodeExpires(t *testing.T) {
 	code := f.ask(t, b, false)
 	f.clock.t = f.clock.t.Add(5*time.Minute - time.Second)
 	saved := *b[loginCookie]
-	if _, err := f.enter(b, wrong(code), false); !errors.As(err, new(WrongCode)) {
+	if err := f.enter(b, wrong(code), false); !errors.As(err, new(WrongCode)) {
 		t.Errorf("before its end: %v", err)
 	}
 	f.clock.t = f.clock.t.Add(time.Second)
 	b[loginCookie] = &saved
-	if _, err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
+	if err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
 		t.Errorf("after five minutes: %v", err)
 	}
 	f.ask(t, browser{}, false)
@@ -197,16 +213,16 @@ func TestCodeHasFiveTries(t *testing.T) {
 	code := f.ask(t, b, false)
 	for left := 4; left >= 1; left-- {
 		var e WrongCode
-		if _, err := f.enter(b, wrong(code), false); !errors.As(err, &e) || e.TriesLeft != left {
+		if err := f.enter(b, wrong(code), false); !errors.As(err, &e) || e.TriesLeft != left {
 			t.Fatalf("want %d tries left, got %v", left, err)
 		}
 	}
 	saved := *b[loginCookie]
-	if _, err := f.enter(b, wrong(code), false); !errors.Is(err, ErrNoCode) {
+	if err := f.enter(b, wrong(code), false); !errors.Is(err, ErrNoCode) {
 		t.Fatalf("fifth wrong try: %v", err)
 	}
 	b[loginCookie] = &saved
-	if _, err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
+	if err := f.enter(b, code, false); !errors.Is(err, ErrNoCode) {
 		t.Errorf("the right code as the sixth try: %v", err)
 	}
 }
@@ -215,11 +231,11 @@ func TestFifthTryMayBeRight(t *testing.T) {
 	f, b := newCodes(t), browser{}
 	code := f.ask(t, b, false)
 	for range 4 {
-		if _, err := f.enter(b, wrong(code), false); err == nil {
+		if err := f.enter(b, wrong(code), false); err == nil {
 			t.Fatal("a wrong code was taken")
 		}
 	}
-	if _, err := f.enter(b, code, false); err != nil {
+	if err := f.enter(b, code, false); err != nil {
 		t.Errorf("fifth try, right code: %v", err)
 	}
 }
@@ -227,11 +243,11 @@ func TestFifthTryMayBeRight(t *testing.T) {
 func TestCodeWithoutPasswordIsNoSecondFactor(t *testing.T) {
 	f, b := newCodes(t), browser{}
 	code := f.ask(t, b, false)
-	if _, err := f.enter(b, code, true); !errors.Is(err, ErrNoCode) {
+	if err := f.enter(b, code, true); !errors.Is(err, ErrNoCode) {
 		t.Errorf("asked for without the password: %v", err)
 	}
 	code = f.ask(t, b, true)
-	if _, err := f.enter(b, code, true); err != nil {
+	if err := f.enter(b, code, true); err != nil {
 		t.Errorf("asked for with the password: %v", err)
 	}
 }
@@ -240,7 +256,7 @@ func TestCodeOutlivesKeyRotation(t *testing.T) {
 	f, b := newCodes(t), browser{}
 	code := f.ask(t, b, false)
 	f.Codes = NewCodes(keys(t, keyB, keyA), f.store, f.sent, NewTrustedBrowsers(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
-	if _, err := f.enter(b, code, false); err != nil {
+	if err := f.enter(b, code, false); err != nil {
 		t.Errorf("after rotation: %v", err)
 	}
 }
@@ -257,7 +273,7 @@ func TestStoreErrorsAreNoWrongCodes(t *testing.T) {
 	f, b := newCodes(t), browser{}
 	code := f.ask(t, b, false)
 	f.Codes = NewCodes(keys(t, keyA), &brokenStore{}, f.sent, NewTrustedBrowsers(keys(t, keyA), plainHTTP, f.clock.now), plainHTTP, f.clock.now)
-	if _, err := f.enter(b, code, false); !errors.Is(err, errDisk) {
+	if err := f.enter(b, code, false); !errors.Is(err, errDisk) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -9,15 +9,90 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/alexedwards/argon2id"
 )
 
-func newPassword(t *testing.T, secret string) *Password {
+// password is that of an account "admin".
+type password struct {
+	*Passwords
+	hash string
+}
+
+func newPassword(t *testing.T, secret string) password {
 	t.Helper()
-	p, err := NewPassword("admin", secret, time.Now)
+	hash, err := HashPassword(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	p, err := NewPasswords(hash, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return password{p, hash}
+}
+
+func (p password) enter(ctx context.Context, username, entered, browser, address string) (bool, error) {
+	a := Attempt{Password: entered, Browser: browser, Address: address}
+	if username == "admin" {
+		a.Hash = p.hash
+	}
+	return p.Check(ctx, a)
+}
+
+// TestPasswordsOfUnknownAccounts checks that a name without an account, an account without a password and one whose hash is unreadable cost
+// as much as a wrong password, and are never right.
+func TestPasswordsOfUnknownAccounts(t *testing.T) {
+	for _, like := range []string{"", hashed(t, "open sesame")} {
+		p, err := NewPasswords(like, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hash, err := p.Hash("open sesame")
+		if err != nil {
+			t.Fatal(err)
+		}
+		params, _, _, err := argon2id.DecodeHash(hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if decoy, _, _, err := argon2id.DecodeHash(p.decoy); err != nil || *decoy != *params {
+			t.Errorf("compared with %+v, %v, instead of %+v", decoy, err, params)
+		}
+		for _, stored := range []string{"", "⚠", p.decoy} {
+			for _, entered := range []string{"", "open sesame", stored} {
+				if right, err := p.Check(t.Context(), Attempt{Password: entered, Hash: stored, Browser: "b"}); right || err != nil {
+					t.Errorf("%q for %q: %v, %v", entered, stored, right, err)
+				}
+			}
+		}
+	}
+}
+
+// TestTriesPerAccount has always new addresses try passwords of one account.
+func TestTriesPerAccount(t *testing.T) {
+	p := newPassword(t, hashed(t, "open sesame"))
+	enter := func(account, entered, browser, address string) error {
+		_, err := p.Check(t.Context(), Attempt{Password: entered, Hash: p.hash, Account: account, Browser: browser, Address: address})
+		return err
+	}
+	for i := range accountTries {
+		if err := enter("1", "x", "", fmt.Sprint("address ", i)); err != nil {
+			t.Fatalf("try %d: %v", i, err)
+		}
+		if err := enter("2", "open sesame", "", fmt.Sprint("other address ", i)); err != nil { // right ones are not counted
+			t.Fatalf("right try %d: %v", i, err)
+		}
+	}
+	if err := enter("1", "open sesame", "", "one more"); !errors.As(err, new(Limited)) {
+		t.Errorf("one more try: %v", err)
+	}
+	if err := enter("1", "open sesame", "browser", "one more"); err != nil {
+		t.Errorf("a browser that signed in before: %v", err)
+	}
+	if err := enter("2", "x", "", "another"); err != nil {
+		t.Errorf("another account: %v", err)
+	}
 }
 
 // TestPasswordChecksAreBounded fills the queue for unknown browsers: further ones are refused without computing a hash, and a known
@@ -35,7 +110,7 @@ func TestPasswordChecksAreBounded(t *testing.T) {
 	runtime.ReadMemStats(&m)
 	before := m.TotalAlloc
 	for i := range 30 {
-		if _, err := p.Check(t.Context(), "admin", "x", "", fmt.Sprint("another ", i)); !errors.As(err, new(Limited)) {
+		if _, err := p.enter(t.Context(), "admin", "x", "", fmt.Sprint("another ", i)); !errors.As(err, new(Limited)) {
 			t.Fatalf("one more unknown browser: %v", err)
 		}
 	}
@@ -43,7 +118,7 @@ func TestPasswordChecksAreBounded(t *testing.T) {
 	if spent := m.TotalAlloc - before; spent > 5<<20 {
 		t.Errorf("sending 30 away took %d bytes, as if passwords had been hashed", spent)
 	}
-	if ok, err := p.Check(t.Context(), "admin", "open sesame", "browser", "192.0.2.1"); !ok || err != nil {
+	if ok, err := p.enter(t.Context(), "admin", "open sesame", "browser", "192.0.2.1"); !ok || err != nil {
 		t.Errorf("the owner's browser: %v, %v", ok, err)
 	}
 }
@@ -54,11 +129,11 @@ func TestRightPasswordDuringAnAttack(t *testing.T) {
 		p := newPassword(t, hashed(t, "open sesame"))
 		for i := range strangers {
 			address := fmt.Sprintf("198.51.%d.%d", i/250, i%250)
-			if ok, err := p.Check(t.Context(), "admin", "x", "", address); ok || err != nil {
+			if ok, err := p.enter(t.Context(), "admin", "x", "", address); ok || err != nil {
 				t.Fatalf("attempt %d: %v, %v", i, ok, err)
 			}
 		}
-		if ok, err := p.Check(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
+		if ok, err := p.enter(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
 			t.Errorf("after %d attempts of other addresses, the right password from a new address: %v, %v", strangers, ok, err)
 		}
 	}
@@ -72,7 +147,7 @@ func TestFurtherTriesShareABudget(t *testing.T) {
 	checked := 0
 	const addresses = 10
 	for i := range 300 {
-		_, err := p.Check(t.Context(), "admin", "x", "", fmt.Sprint(i%addresses))
+		_, err := p.enter(t.Context(), "admin", "x", "", fmt.Sprint(i%addresses))
 		switch {
 		case err == nil:
 			checked++
@@ -84,11 +159,11 @@ func TestFurtherTriesShareABudget(t *testing.T) {
 		t.Errorf("%d were checked, want %d", checked, want)
 	}
 	for range 10 { // right passwords take no tokens from an address
-		if ok, err := p.Check(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
+		if ok, err := p.enter(t.Context(), "admin", "open sesame", "", "192.0.2.1"); !ok || err != nil {
 			t.Fatalf("the right password from a new address: %v, %v", ok, err)
 		}
 	}
-	if ok, err := p.Check(t.Context(), "admin", "open sesame", "browser", "0"); !ok || err != nil {
+	if ok, err := p.enter(t.Context(), "admin", "open sesame", "browser", "0"); !ok || err != nil {
 		t.Errorf("a known browser at an address that tried much: %v, %v", ok, err)
 	}
 }

@@ -11,14 +11,11 @@ import (
 
 func TestPassword(t *testing.T) {
 	hash := hashed(t, "açık susam açıl")
-	for name, p := range map[string]*Password{
+	for name, p := range map[string]password{
 		"plain": newPassword(t, "açık susam açıl"), "argon2id": newPassword(t, hash),
 	} {
 		if !strings.HasPrefix(p.hash, "$argon2id$") {
 			t.Errorf("%s: kept as it was given", name)
-		}
-		if !p.Set() {
-			t.Errorf("%s: not set", name)
 		}
 		for _, tc := range []struct {
 			user, password string
@@ -27,14 +24,14 @@ func TestPassword(t *testing.T) {
 			{"admin", "açık susam açıl", true}, {"admin", "açık susam açı", false}, {"admin", "", false},
 			{"Admin", "açık susam açıl", false}, {"", "açık susam açıl", false}, {"admin", hash, false},
 		} {
-			ok, err := p.Check(t.Context(), tc.user, tc.password, "", "192.0.2.1")
+			ok, err := p.enter(t.Context(), tc.user, tc.password, "", "192.0.2.1")
 			if err != nil || ok != tc.want {
 				t.Errorf("%s: %q %q: %v %v, want %v", name, tc.user, tc.password, ok, err, tc.want)
 			}
 		}
 	}
 	none := newPassword(t, "")
-	if ok, _ := none.Check(t.Context(), "admin", "", "", "192.0.2.1"); ok || none.Set() {
+	if ok, _ := none.enter(t.Context(), "admin", "", "", "192.0.2.1"); ok {
 		t.Error("no password set, yet the empty one opens")
 	}
 }
@@ -107,7 +104,7 @@ func TestOverHTTPSAndClientAddress(t *testing.T) {
 	}
 	s := NewSessions(keys(t, keyA), &memorySessions{}, Cookies{HTTPS: func(*http.Request) bool { return true }, Base: "/chat"}, time.Now)
 	w := httptest.NewRecorder()
-	if _, err := s.Issue(w, httptest.NewRequest("GET", "/", nil), "admin"); err != nil || !w.Result().Cookies()[0].Secure {
+	if _, err := s.Issue(w, httptest.NewRequest("GET", "/", nil), Account{Name: "admin"}); err != nil || !w.Result().Cookies()[0].Secure {
 		t.Error("behind HTTPS the cookie should be Secure")
 	}
 	if got := w.Result().Cookies()[0].Path; got != "/chat/" {

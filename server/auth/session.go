@@ -24,18 +24,29 @@ const (
 
 // Session is a signed-in agent's session. It is stored in the cookie; the server stores only its revocation and last use.
 type Session struct {
-	ID         string    `json:"i"` // 26 random characters, new for each sign-in
-	Subject    string    `json:"s"` // the agent's name
-	Generation string    `json:"g"` // generation in which it was started, see [SessionStore]
-	IssuedAt   time.Time `json:"a"`
-	ExpiresAt  time.Time `json:"e"`
-	Origin     string    `json:"o,omitempty"` // origin of the page that signed in; "" if it was not certain to be this server's own
+	ID              string    `json:"i"`           // 26 random characters, new for each sign-in
+	Subject         string    `json:"s"`           // the agent's name when it was started
+	Agent           int64     `json:"u,omitempty"` // 0 in sessions that began before there were agents
+	AgentGeneration int64     `json:"n,omitempty"` // generation of the agent's sessions in which it was started
+	Generation      string    `json:"g"`           // generation in which it was started, see [SessionStore]
+	IssuedAt        time.Time `json:"a"`
+	ExpiresAt       time.Time `json:"e"`
+	Origin          string    `json:"o,omitempty"` // origin of the page that signed in; "" if it was not certain to be this server's own
 }
 
-// SessionStore stores what cookies cannot. SessionEnded answers from memory. All sessions are ended by starting a new generation.
+// Account is an agent who signs in.
+type Account struct {
+	ID         int64
+	Name       string
+	Generation int64 // of the agent's sessions, see [SessionStore]
+}
+
+// SessionStore stores what cookies cannot. SessionEnded and AgentSessionEnded answer from memory. All sessions, or those of one agent, are
+// ended by starting a new generation.
 type SessionStore interface {
 	SessionGeneration(ctx context.Context) (string, error)
 	SessionEnded(id, generation string) bool
+	AgentSessionEnded(agent, generation int64) bool
 	EndSession(ctx context.Context, id string, expires time.Time) error
 	RecordSessionSeen(ctx context.Context, id string, at, expires time.Time) error
 	SessionSeen(ctx context.Context, id string) (time.Time, error)
@@ -68,13 +79,13 @@ func NewSessions(keys *Keys, store SessionStore, cookies Cookies, now func() tim
 func (s *Sessions) Connected(list func() []Session) { s.open = list }
 
 // Issue starts a session and sets its cookie. It revokes the browser's previous session.
-func (s *Sessions) Issue(w http.ResponseWriter, r *http.Request, subject string) (Session, error) {
-	return s.IssueAt(w, r, subject, "")
+func (s *Sessions) Issue(w http.ResponseWriter, r *http.Request, who Account) (Session, error) {
+	return s.IssueAt(w, r, who, "")
 }
 
 // IssueAt is like Issue for a sign-in on this server's own page at an origin, which then counts as this server's for that session: a
 // proxy may hide that from later requests, such as websocket handshakes, which carry no CSRF token.
-func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, subject, origin string) (Session, error) {
+func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, who Account, origin string) (Session, error) {
 	if err := s.endCurrent(r); err != nil {
 		return Session{}, err
 	}
@@ -83,7 +94,10 @@ func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, subject, orig
 		return Session{}, fmt.Errorf("session: %w", err)
 	}
 	now := s.now().UTC().Truncate(time.Second)
-	session := Session{ID: rand.Text(), Subject: subject, Generation: generation, IssuedAt: now, ExpiresAt: now.Add(sessionLifetime), Origin: origin}
+	session := Session{
+		ID: rand.Text(), Subject: who.Name, Agent: who.ID, AgentGeneration: who.Generation, Generation: generation,
+		IssuedAt: now, ExpiresAt: now.Add(sessionLifetime), Origin: origin,
+	}
 	value, err := securecookie.EncodeMulti(sessionCookie, session, s.codecs...)
 	if err != nil {
 		return Session{}, fmt.Errorf("session cookie: %w", err)
@@ -123,7 +137,8 @@ func (s *Sessions) Origin(r *http.Request) string {
 
 // Valid reports whether a session read earlier has neither expired nor been revoked since.
 func (s *Sessions) Valid(session Session) bool {
-	return session.ID != "" && s.now().Before(session.ExpiresAt) && !s.store.SessionEnded(session.ID, session.Generation)
+	return session.ID != "" && s.now().Before(session.ExpiresAt) && !s.store.SessionEnded(session.ID, session.Generation) &&
+		!s.store.AgentSessionEnded(session.Agent, session.AgentGeneration)
 }
 
 // idle reports whether a session was unused for too long. Most requests are answered from memory; the database is queried for sessions

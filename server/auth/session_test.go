@@ -14,6 +14,7 @@ type memorySessions struct {
 	mu         sync.Mutex
 	generation string
 	ended      map[string]bool
+	agents     map[int64]int64 // generations
 	seen       map[string]time.Time
 	broken     error
 }
@@ -28,6 +29,12 @@ func (m *memorySessions) SessionEnded(id, generation string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.ended[id] || generation != m.generation
+}
+
+func (m *memorySessions) AgentSessionEnded(agent, generation int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.agents[agent] != generation
 }
 
 func (m *memorySessions) EndSession(_ context.Context, id string, _ time.Time) error {
@@ -75,7 +82,7 @@ func (f *sessionFixture) restart() { f.Sessions = NewSessions(f.keys, f.store, p
 func (f *sessionFixture) signIn(t *testing.T, b browser) Session {
 	t.Helper()
 	w := httptest.NewRecorder()
-	s, err := f.Issue(w, b.request(), "admin")
+	s, err := f.Issue(w, b.request(), Account{Name: "admin"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +120,7 @@ func TestSessionEndsOnTheServer(t *testing.T) {
 	f.signIn(t, other)
 	f.check(t, "signed in again", other, true)
 	f.store.broken = errors.New("no database")
-	if _, err := f.Issue(httptest.NewRecorder(), other.request(), "admin"); err == nil {
+	if _, err := f.Issue(httptest.NewRecorder(), other.request(), Account{Name: "admin"}); err == nil {
 		t.Error("a session begins though the old one could not be ended")
 	}
 }
@@ -145,6 +152,27 @@ func TestIdleSession(t *testing.T) {
 	f.check(t, "the last use is unknown", b, false)
 }
 
+// A session ends with its agent's generation; one that began before there were agents has neither, and is the owner's.
+func TestSessionsOfAgents(t *testing.T) {
+	f := newSessions(t)
+	f.store.agents = map[int64]int64{7: 3}
+	issue := func(who Account) browser {
+		b, w := browser{}, httptest.NewRecorder()
+		if _, err := f.Issue(w, b.request(), who); err != nil {
+			t.Fatal(err)
+		}
+		b.keep(w)
+		return b
+	}
+	old, current, earlier := issue(Account{}), issue(Account{ID: 7, Generation: 3}), issue(Account{ID: 7, Generation: 2})
+	f.check(t, "of an earlier version", old, true)
+	f.check(t, "of this generation", current, true)
+	f.check(t, "of an earlier generation", earlier, false)
+	f.store.agents = map[int64]int64{0: 1, 7: 4}
+	f.check(t, "of an earlier version, after the owner's generation", old, false)
+	f.check(t, "after the agent's generation", current, false)
+}
+
 func TestSeenSessionsAreForgotten(t *testing.T) {
 	f := newSessions(t)
 	for range 50 {
@@ -165,7 +193,7 @@ func TestSessionKnowsWhereItBegan(t *testing.T) {
 	for _, origin := range []string{"https://chat.example", ""} {
 		b := browser{}
 		w := httptest.NewRecorder()
-		if _, err := s.IssueAt(w, b.request(), "admin", origin); err != nil {
+		if _, err := s.IssueAt(w, b.request(), Account{Name: "admin"}, origin); err != nil {
 			t.Fatal(err)
 		}
 		b.keep(w)

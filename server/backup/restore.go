@@ -149,7 +149,7 @@ func unpack(ctx context.Context, file, into string) (size int64, err error) {
 				return 0, in.explain(file, "its end", err)
 			}
 			if left > maxTail {
-				return 0, fmt.Errorf("%s holds more after its end: this is not a Sohbet backup", file)
+				return 0, fmt.Errorf("%s holds more after its end: it is damaged, or not a Sohbet backup", file)
 			}
 			return info.Size(), m.holds(filepath.Join(into, databaseDir))
 		}

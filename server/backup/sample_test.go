@@ -14,6 +14,7 @@ import (
 // sample is what every archive holds; TestWriteArchives writes it.
 const (
 	sampleUpload = "images/abcdefghijklmnopqrstuvwxyz.png"
+	sampleEmail  = "ada@example.com"
 	sampleFirst  = "Merhaba, sipariş nerede?\n\t\\ \"1\""
 )
 
@@ -47,10 +48,17 @@ func writeSample(t *testing.T, p place) {
 	_, err := p.AddUpload(t.Context(), models.Upload{URL: "/uploads/" + sampleUpload, Kind: "image", Type: "image/png", Name: "tür.png", Size: 7,
 		Width: 1, Height: 1, Place: "local", Path: sampleUpload})
 	must(err)
+	_, err = p.SetOwner(t.Context(), "admin", "owner's hash", func(string) bool { return false })
+	must(err)
+	ada, err := p.AddAgent(t.Context(), models.Agent{Name: "Ada", Email: sampleEmail, Role: models.RoleAgent, PasswordHash: "hash"})
+	must(err)
 	ids := make(map[string]int64)
 	for i, m := range sampleMessages {
 		n := models.NewMessage{ThreadID: m.thread, ContentText: m.text, SenderType: m.sender, CreatedAt: sampleTime(i),
 			OpenThread: &models.NewThread{ID: m.thread, DisplayName: m.name, PhoneNumber: "0555 12", PageURL: "https://shop.example/" + m.thread, Locale: "en"}}
+		if m.sender == "admin" {
+			n.AgentID = models.AgentID(ada.ID)
+		}
 		if m.text == "" {
 			n.ContentType, n.FileURL = "image", "/uploads/"+sampleUpload
 		}
@@ -63,7 +71,7 @@ func writeSample(t *testing.T, p place) {
 	must(err)
 	_, err = p.UpdateThread(t.Context(), "answered", models.ThreadPatch{Email: &email})
 	must(err)
-	_, _, err = p.AddNote(t.Context(), models.Note{ThreadID: "answered", ContentText: "asks twice", Author: "agent"})
+	_, _, err = p.AddNote(t.Context(), models.Note{ThreadID: "answered", ContentText: "asks twice", Author: "Ada", AgentID: models.AgentID(ada.ID)})
 	must(err)
 	_, err = p.SaveCanned(t.Context(), models.CannedReply{Shortcut: "ship", ContentText: "We ship."})
 	must(err)
@@ -179,6 +187,18 @@ func checkSample(t *testing.T, s *models.Store, old oldArchive) {
 		canned, err := s.CannedReplies(t.Context())
 		if err == nil && (len(canned) == 1) != there || there && (canned[0].Shortcut != "ship" || canned[0].ContentText != "We ship.") {
 			return fmt.Errorf("%+v", canned)
+		}
+		return err
+	})
+	since("agents_0001_accounts", func(there bool) error {
+		ada, found := s.FindAgent(sampleEmail)
+		owner, made := s.Agent(0)
+		if found != there || made != there || there && (ada.Name != "Ada" || ada.PasswordHash != "hash" || owner.AdminPasswordHash != "owner's hash") {
+			return fmt.Errorf("%+v, %+v", ada, owner)
+		}
+		messages, _, err := s.Messages(t.Context(), "answered", models.MessageQuery{})
+		if err == nil && (messages[0].AgentID != 0 || messages[1].AgentID != models.AgentID(ada.ID)) {
+			return fmt.Errorf("%+v", messages)
 		}
 		return err
 	})

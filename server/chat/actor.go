@@ -23,6 +23,8 @@ const (
 type Actor struct {
 	Role     Role
 	Name     string // the agent's, for the audit log
+	AgentID  models.AgentID
+	Owner    bool   // an agent who may do everything
 	SocketID string // "" over HTTP
 	Address  string // the client's network address, for limits and blocks
 	Threads  *ThreadSet
@@ -122,6 +124,17 @@ func (a Actor) side() string {
 func agentOnly(a Actor) error {
 	if a.Role != Agent {
 		return apperr.Unauthorized("Please sign in as an agent.")
+	}
+	return nil
+}
+
+// ownerOnly returns an error unless the actor is an owner.
+func ownerOnly(a Actor) error {
+	if err := agentOnly(a); err != nil {
+		return err
+	}
+	if !a.Owner {
+		return apperr.Unauthorized("Only an owner can do this.")
 	}
 	return nil
 }

@@ -57,6 +57,17 @@ func (s *Service) toWireOne(ctx context.Context, m models.Message) Message {
 	return s.toWire(ctx, []models.Message{m})[0]
 }
 
+// toWireFor is toWire for one reader: agents also see who edited a message.
+func (s *Service) toWireFor(ctx context.Context, a Actor, messages []models.Message) []Message {
+	out := s.toWire(ctx, messages)
+	if a.Role != Visitor {
+		for i, m := range messages {
+			out[i].EditedBy = s.reference(m.EditedBy)
+		}
+	}
+	return out
+}
+
 // toWire converts stored messages to wire format, with the metadata of their files. A message with an external file becomes a text with
 // the URL.
 func (s *Service) toWire(ctx context.Context, messages []models.Message) []Message {
@@ -64,6 +75,7 @@ func (s *Service) toWire(ctx context.Context, messages []models.Message) []Messa
 	var urls []string
 	for i, m := range messages {
 		out[i] = ToWire(m)
+		out[i].Agent = s.reference(m.AgentID)
 		if m.FileURL != "" {
 			urls = append(urls, m.FileURL)
 		}

@@ -83,7 +83,7 @@ func (s *Service) BlockVisitor(ctx context.Context, a Actor, threadID string, ad
 	if err := a.reach(threadID); err != nil {
 		return BlockedVisitor{}, err
 	}
-	b, err := s.store.Block(ctx, threadID, address)
+	b, err := s.store.Block(ctx, threadID, address, a.AgentID)
 	if err != nil {
 		return BlockedVisitor{}, Public(err)
 	}

@@ -30,9 +30,9 @@ type Store interface {
 	MarkReceived(ctx context.Context, threadID, reader string, lastID int64) (t models.Thread, moved bool, err error)
 	MedianFirstAnswer(context.Context) (usual time.Duration, known bool, err error)
 	TrimFirstAnswers(context.Context) error
-	StartClear(ctx context.Context, id string) (models.Job, error)
-	StartDelete(ctx context.Context, id string) (models.Job, error)
-	StartClearAll(context.Context) (j models.Job, threads int64, err error)
+	StartClear(ctx context.Context, id string, by models.AgentID) (models.Job, error)
+	StartDelete(ctx context.Context, id string, by models.AgentID) (models.Job, error)
+	StartClearAll(ctx context.Context, by models.AgentID) (j models.Job, threads int64, err error)
 	StartJob(ctx context.Context, kind, subject string) (models.Job, error)
 	Jobs(context.Context) ([]models.Job, error)
 	CountExpired(ctx context.Context, before time.Time) (int64, error)
@@ -43,15 +43,16 @@ type Store interface {
 	Messages(ctx context.Context, threadID string, q models.MessageQuery) ([]models.Message, bool, error)
 	MessagesBetween(ctx context.Context, threadID string, after, upTo int64, limit int) ([]models.Message, bool, error)
 	MessagePage(ctx context.Context, threadID string, page, perPage int) ([]models.Message, int64, error)
-	Block(ctx context.Context, threadID string, address bool) (models.Block, error)
+	Block(ctx context.Context, threadID string, address bool, by models.AgentID) (models.Block, error)
 	Unblock(ctx context.Context, threadID string) error
 	Blocks(context.Context) ([]models.Block, error)
 	Blocked(threadID, address string) bool
 	LoadBlocks(context.Context) error
 	RecordAddress(ctx context.Context, threadID, address string) error
 	Message(ctx context.Context, id int64) (models.Message, error)
-	EditMessage(ctx context.Context, threadID string, id int64, text string, at time.Time) (models.Message, error)
+	EditMessage(ctx context.Context, threadID string, id int64, text string, by models.AgentID, at time.Time) (models.Message, error)
 	SetReaction(ctx context.Context, threadID string, id int64, reaction string) (models.Message, error)
+	Agent(id int64) (models.Agent, bool)
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, position string) error
 	AddNote(context.Context, models.Note) (models.Note, bool, error)

@@ -75,7 +75,7 @@ func TestMessageOnTheWire(t *testing.T) {
 	got, err := json.Marshal(chat.ToWire(models.Message{ID: 7, ThreadID: "t", ClientID: "c", ContentText: "a",
 		ContentType: "image", FileURL: "/uploads/x", SenderType: "admin", CreatedAt: at}))
 	want := `{"id":7,"client_id":"c","thread_id":"t","sender_type":"admin","sender":"admin","content_type":"image","type":"image",` +
-		`"content_text":"a","file_url":"/uploads/x","file_path":"/uploads/x","created_at":"2026-01-02T00:04:05.000Z"}`
+		`"content_text":"a","file_url":"/uploads/x","file_path":"/uploads/x","created_at":"2026-01-02T00:04:05.000Z","agent":null}`
 	if err != nil || string(got) != want {
 		t.Errorf("got  %s, %v\nwant %s", got, err, want)
 	}

@@ -35,18 +35,20 @@ func (s *Service) Edit(ctx context.Context, a Actor, threadID string, messageID 
 	case old.ContentType == textType && strings.TrimSpace(text) == "":
 		return Message{}, apperr.Invalid("content_text", "The message is empty.")
 	case old.ContentText == text:
-		return s.toWireOne(ctx, old), nil
+		return s.toWireFor(ctx, a, []models.Message{old})[0], nil
 	}
 	if err := s.mayStore(ctx, a, threadID, text); err != nil {
 		return Message{}, err
 	}
-	m, err := s.store.EditMessage(ctx, threadID, messageID, text, s.now())
+	m, err := s.store.EditMessage(ctx, threadID, messageID, text, a.AgentID, s.now())
 	if err != nil {
 		return Message{}, s.notSaved(ctx, err)
 	}
 	message := s.toWireOne(ctx, m)
+	s.publisher.Publish(Publication{ThreadID: threadID, Side: Visitor, Thread: []*Event{{"message_edited", message}}})
+	message.EditedBy = s.reference(m.EditedBy)
 	edited := []*Event{{"message_edited", message}}
-	s.publisher.Publish(Publication{ThreadID: threadID, Thread: edited, Agents: edited})
+	s.publisher.Publish(Publication{ThreadID: threadID, Side: Agent, Thread: edited, Agents: edited})
 	s.publishCurrent(ctx, threadID) // it may be the last message
 	return message, nil
 }

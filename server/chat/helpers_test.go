@@ -58,7 +58,7 @@ func visitorAt(socket string) chat.Actor {
 	return chat.Actor{Role: chat.Visitor, SocketID: socket, Address: "192.0.2.1", Threads: chat.NewThreadSet()}
 }
 
-var agent = chat.Actor{Role: chat.Agent, SocketID: "agent"}
+var agent = chat.Actor{Role: chat.Agent, Owner: true, SocketID: "agent"}
 
 func (w env) join(t *testing.T, a chat.Actor, name string) string {
 	t.Helper()

@@ -28,7 +28,7 @@ func (s *Service) History(ctx context.Context, a Actor, threadID string, q model
 	if err != nil {
 		return nil, false, Public(err)
 	}
-	return s.toWire(ctx, messages), more, nil
+	return s.toWireFor(ctx, a, messages), more, nil
 }
 
 // Beginning returns the first messages of a thread: the page that a client which has no messages yet requests with after_id 0.
@@ -51,7 +51,7 @@ func (s *Service) MessagePage(ctx context.Context, a Actor, threadID string, pag
 	if err != nil {
 		return nil, 0, Public(err)
 	}
-	return s.toWire(ctx, messages), total, nil
+	return s.toWireFor(ctx, a, messages), total, nil
 }
 
 // Threads lists threads, newest message first.

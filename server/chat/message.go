@@ -32,7 +32,29 @@ type Message struct {
 	EditedAt    *Time  `json:"edited_at,omitempty"`
 	Reaction    string `json:"reaction,omitempty"` // the team's, an emoji
 	Rev         int64  `json:"rev,omitempty"`      // the thread's at the last edit or reaction
+
+	Agent    *AgentReference `json:"agent"`               // who wrote it; null for visitors, and for the team without saying who
+	EditedBy *AgentReference `json:"edited_by,omitempty"` // never sent to visitors
 	Attachment
+}
+
+// AgentReference is docs/protocol.md, "Agent reference object": all that visitors may know of an agent.
+type AgentReference struct {
+	ID        int64  `json:"id"`
+	Name      string `json:"name"`
+	AvatarURL string `json:"avatar_url"`
+}
+
+// reference returns a reference to an agent; nil for the team without saying who.
+func (s *Service) reference(id models.AgentID) *AgentReference {
+	if id == 0 {
+		return nil
+	}
+	a, found := s.store.Agent(int64(id))
+	if !found {
+		return nil
+	}
+	return &AgentReference{ID: a.ID, Name: a.Name, AvatarURL: a.AvatarURL}
 }
 
 // ToWire converts a stored message to wire format.

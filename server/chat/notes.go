@@ -11,17 +11,19 @@ import (
 
 // Note is an internal note of the team on a thread. It is sent only to agents.
 type Note struct {
-	ID        int64  `json:"id"`
-	ThreadID  string `json:"thread_id"`
-	ClientID  string `json:"client_id"`
-	Text      string `json:"text"`
-	Author    string `json:"author"`
-	CreatedAt Time   `json:"created_at"`
-	AfterID   int64  `json:"after_id"` // the thread's newest message when the note was written, which determines where it is shown
+	ID       int64  `json:"id"`
+	ThreadID string `json:"thread_id"`
+	ClientID string `json:"client_id"`
+	Text     string `json:"text"`
+	Author   string `json:"author"`
+
+	Agent     *AgentReference `json:"agent"` // null for the team without saying who
+	CreatedAt Time            `json:"created_at"`
+	AfterID   int64           `json:"after_id"` // the thread's newest message when the note was written, which determines where it is shown
 }
 
-func note(n models.Note) Note {
-	return Note{ID: n.ID, ThreadID: n.ThreadID, ClientID: n.ClientID, Text: n.ContentText, Author: n.Author, CreatedAt: Time(n.CreatedAt), AfterID: n.AfterID}
+func (s *Service) note(n models.Note) Note {
+	return Note{Agent: s.reference(n.AgentID), ID: n.ID, ThreadID: n.ThreadID, ClientID: n.ClientID, Text: n.ContentText, Author: n.Author, CreatedAt: Time(n.CreatedAt), AfterID: n.AfterID}
 }
 
 type noteAdded struct {
@@ -67,11 +69,11 @@ func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID
 	if err := s.mayStore(ctx, a, threadID, text); err != nil {
 		return Note{}, err
 	}
-	stored, added, err := s.store.AddNote(ctx, models.Note{ThreadID: threadID, ClientID: clientID, ContentText: text, Author: a.Name, CreatedAt: s.now()})
+	stored, added, err := s.store.AddNote(ctx, models.Note{ThreadID: threadID, ClientID: clientID, ContentText: text, Author: a.Name, AgentID: a.AgentID, CreatedAt: s.now()})
 	if err != nil {
 		return Note{}, s.notSaved(ctx, err)
 	}
-	n := note(stored)
+	n := s.note(stored)
 	if added {
 		s.publisher.Publish(Publication{Except: a.SocketID, Agents: []*Event{{"note_added", noteAdded{n}}}})
 	}
@@ -92,7 +94,7 @@ func (s *Service) Notes(ctx context.Context, a Actor, threadID string) ([]Note, 
 	}
 	notes := make([]Note, len(list))
 	for i, n := range list {
-		notes[i] = note(n)
+		notes[i] = s.note(n)
 	}
 	return notes, nil
 }

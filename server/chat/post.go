@@ -51,7 +51,7 @@ func (s *Service) PostAsync(ctx context.Context, a Actor, p Post, done func(Mess
 	}
 	m := models.NewMessage{
 		ThreadID: p.ThreadID, ClientID: p.ClientID, ContentText: p.Text, ContentType: p.Type,
-		FilePath: p.FileURL, FileURL: p.FileURL, SenderType: string(a.Role), CreatedAt: s.now(),
+		FilePath: p.FileURL, FileURL: p.FileURL, SenderType: string(a.Role), AgentID: a.AgentID, CreatedAt: s.now(),
 	}
 	if a.Role == Visitor {
 		if a.SocketID != "" {
@@ -79,6 +79,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 		return
 	}
 	m := ToWire(r.Message)
+	m.Agent = s.reference(r.Message.AgentID)
 	m.Attachment = file
 	m.below(s.base)
 	if r.Duplicate {

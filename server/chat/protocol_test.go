@@ -15,12 +15,12 @@ func TestProtocolDescribesPayloads(t *testing.T) {
 		"message": message, "message_from_visitor": message, "message_from_admin": message, "message_from_telegram": message,
 		"message_edited": message, "message_reaction": message, "new_message_notification": newMessage{}, "messages_deleted": deleted{},
 		"thread_created": threadCreated{}, "thread_updated": object("Thread object"), "thread_status": threadStatus{}, "thread_cleared": cleared{},
-		"thread_blocked": blocked{}, "error": notice{}, "typing": typing{}, "read": readMark{}, "delivered": deliveredMark{},
+		"thread_blocked": blocked{}, "typing": typing{}, "read": readMark{}, "delivered": deliveredMark{},
 		"user_online": seen{}, "user_offline": object("Server event `user_online`"), "visitor_online": object("Server event `user_online`"),
 		"team_status": object("Team object"), "resync": struct{}{}, "note_added": noteAdded{}, "note_deleted": noteDeleted{},
 		"canned_changed": struct{}{}, "message_undelivered": object("Undelivered message object"),
 		"channel_state": object("Channel state object"), "storage_status": storageStatus{}, "job": object("Job object"),
-		"joined": nil, "rejoin_failed": nil, "message_error": nil, // of package handlers
+		"joined": nil, "rejoin_failed": nil, "message_error": nil, "error": nil, // of package handlers
 	}
 	document := protocoltest.Read(t)
 	for _, name := range document.Names("Server event") {

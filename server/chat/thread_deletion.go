@@ -18,7 +18,7 @@ func (s *Service) Delete(ctx context.Context, a Actor, threadID string) (models.
 	return s.empty(ctx, a, cleared{ThreadID: threadID}, s.store.StartDelete, audit.ThreadDelete)
 }
 
-func (s *Service) empty(ctx context.Context, a Actor, e cleared, start func(context.Context, string) (models.Job, error), event string) (models.Job, error) {
+func (s *Service) empty(ctx context.Context, a Actor, e cleared, start func(context.Context, string, models.AgentID) (models.Job, error), event string) (models.Job, error) {
 	if err := agentOnly(a); err != nil {
 		return models.Job{}, err
 	}
@@ -26,7 +26,7 @@ func (s *Service) empty(ctx context.Context, a Actor, e cleared, start func(cont
 		return models.Job{}, err
 	}
 	ctx = context.WithoutCancel(ctx) // what is deleted must be published, even if the caller has left
-	j, err := start(ctx, e.ThreadID)
+	j, err := start(ctx, e.ThreadID, a.AgentID)
 	if err != nil {
 		return j, Public(err)
 	}
@@ -39,13 +39,13 @@ func (s *Service) empty(ctx context.Context, a Actor, e cleared, start func(cont
 	return j, nil
 }
 
-// ClearAll deletes every thread, like Delete, and returns their number.
+// ClearAll deletes every thread, like Delete, on behalf of an owner, and returns their number.
 func (s *Service) ClearAll(ctx context.Context, a Actor) (models.Job, int64, error) {
-	if err := agentOnly(a); err != nil {
+	if err := ownerOnly(a); err != nil {
 		return models.Job{}, 0, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	j, n, err := s.store.StartClearAll(ctx)
+	j, n, err := s.store.StartClearAll(ctx, a.AgentID)
 	if err != nil {
 		return j, n, Public(err)
 	}

@@ -70,7 +70,7 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 	if t.Status == status {
 		return nil
 	}
-	updated, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Status: &status})
+	updated, err := s.store.UpdateThread(ctx, threadID, models.ThreadPatch{Status: &status, StatusBy: a.AgentID})
 	if err != nil {
 		return Public(err)
 	}

@@ -114,7 +114,8 @@ func TestEdit(t *testing.T) {
 			}
 		}
 		h := w.take(t)
-		if len(h) != 2 || h[0].ThreadID != id || names(h[0].Thread) != "message_edited" || h[0].Thread[0] != h[0].Agents[0] || !h[1].State {
+		if len(h) != 3 || h[0].ThreadID != id || names(h[0].Thread) != "message_edited" || h[0].Side != chat.Visitor || h[0].Agents != nil ||
+			h[1].ThreadID != id || h[1].Side != chat.Agent || h[1].Thread[0] != h[1].Agents[0] || !h[2].State {
 			t.Fatalf("published %+v", h)
 		}
 		text, err := json.Marshal(h[0].Thread[0].Payload)

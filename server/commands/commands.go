@@ -75,7 +75,7 @@ func (p Program) root() *cobra.Command {
 	root.Flags().BoolVar(&force, "force", false, "start although SECRET_KEY is not the key of the database; its texts cannot be read then")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{flagError(c, err)} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(p.version(), p.licenses(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), compact(), logoutAll(), doctor())
+	root.AddCommand(p.version(), p.licenses(), settings(), backupCommand(), restoreCommand(), rekey(), prune(), compact(), agentCommands(), logoutAll(), doctor())
 	return root
 }
 

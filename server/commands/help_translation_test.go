@@ -72,7 +72,7 @@ func TestEveryCommandHasTurkishTexts(t *testing.T) {
 	}
 	// Literals passed to Text in the code.
 	literal := regexp.MustCompile(`\bText\(("(?:[^"\\]|\\.)*")`)
-	for _, file := range []string{"commands.go", "maintenance_commands.go", "doctor.go", "help_translation.go", "locale.go", "message_translation.go", "version_check.go", "../app/app.go"} {
+	for _, file := range []string{"commands.go", "maintenance_commands.go", "agent_commands.go", "doctor.go", "help_translation.go", "locale.go", "message_translation.go", "version_check.go", "../app/app.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

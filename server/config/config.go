@@ -253,9 +253,6 @@ func (c *Config) combine(given map[string]bool) Invalid {
 	if p := c.AdminPassword; p != "" && !strings.HasPrefix(p, argonPrefix) && len([]rune(p)) < 12 {
 		c.warn("ADMIN_PASSWORD is shorter than 12 characters; a longer one is safer")
 	}
-	if given["ADMIN_USERNAME"] && c.AdminPassword == "" {
-		c.warn("ADMIN_USERNAME has no effect without ADMIN_PASSWORD: agents sign in with a one-time code alone")
-	}
 	if strings.HasPrefix(c.PublicURL, "https://") && len(c.TrustedProxies) == 0 {
 		c.warn("PUBLIC_URL is an https:// address, and TRUSTED_PROXIES names no proxy that ends HTTPS: cookies are not kept to HTTPS, and all visitors count as one address")
 	}

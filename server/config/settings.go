@@ -46,10 +46,10 @@ var settings = []setting{
 			"To rotate, put the new key before the old one with a comma and restart; run sohbet rekey; drop the old\n" +
 			"one a day later, when nobody is signed in with it any more."},
 	{name: "ADMIN_USERNAME", def: "admin", kind: "text", set: setAdminUsername,
-		about: "Name that goes with ADMIN_PASSWORD."},
+		about: "Name of the owner's account, made at the first start. A later change here renames it."},
 	{name: "ADMIN_PASSWORD", kind: "text", secret: true, set: setAdminPassword,
-		about: "With a password set, a one-time code is only sent after it. Plain text, or an argon2id hash\n" +
-			"($argon2id$v=19$…)."},
+		about: "Password of that account. With a password set, a one-time code is only sent after it. Plain text, or an\n" +
+			"argon2id hash ($argon2id$v=19$…). A later change here replaces the password."},
 
 	{group: "What visitors see", name: "BRAND_NAME", kind: "text", set: line(60, func(c *Config) *string { return &c.Brand.Name }),
 		about: "Name of the shop."},

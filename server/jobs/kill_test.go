@@ -127,12 +127,16 @@ func TestKilledWorkFinishes(t *testing.T) {
 		want  want
 		late  bool // want is reached at the end
 	}{
-		{kind: models.JobClear, start: func(ctx context.Context, s *models.Store) (models.Job, error) { return s.StartClear(ctx, threadID(0)) },
+		{kind: models.JobClear, start: func(ctx context.Context, s *models.Store) (models.Job, error) {
+			return s.StartClear(ctx, threadID(0), 0)
+		},
 			want: func() want { w := want{}.all(perThread); w[0] = 0; return w }()},
-		{kind: models.JobDelete, start: func(ctx context.Context, s *models.Store) (models.Job, error) { return s.StartDelete(ctx, threadID(0)) },
+		{kind: models.JobDelete, start: func(ctx context.Context, s *models.Store) (models.Job, error) {
+			return s.StartDelete(ctx, threadID(0), 0)
+		},
 			want: func() want { w := want{}.all(perThread); w[0] = -1; return w }()},
 		{kind: models.JobClearAll, start: func(ctx context.Context, s *models.Store) (models.Job, error) {
-			j, _, err := s.StartClearAll(ctx)
+			j, _, err := s.StartClearAll(ctx, 0)
 			return j, err
 		}, want: want{}.all(-1)},
 		{kind: models.JobPrune, start: func(ctx context.Context, s *models.Store) (models.Job, error) {

@@ -151,13 +151,13 @@ func decode(text string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
 }
 
-// Subscribe stores a browser's subscription until the session ends. contact is this server's URL at which it subscribed.
-func (s *Service) Subscribe(ctx context.Context, n Subscription, session string, expires time.Time, contact string) error {
+// Subscribe stores the subscription of an agent's browser until the session ends. contact is this server's URL at which it subscribed.
+func (s *Service) Subscribe(ctx context.Context, n Subscription, session string, agent models.AgentID, expires time.Time, contact string) error {
 	if err := n.check(); err != nil {
 		return err
 	}
 	err := s.Store.SavePush(ctx, models.PushSubscription{
-		Locale: n.Locale, SessionID: session, ExpiresAt: expires,
+		Locale: n.Locale, SessionID: session, AgentID: agent, ExpiresAt: expires,
 		PushAddress: models.PushAddress{Endpoint: n.Endpoint, P256DH: n.Keys.P256DH, Auth: n.Keys.Auth, Contact: contact},
 	})
 	s.setNoSubscriptions(time.Time{})

@@ -51,7 +51,7 @@ func newEnv(t *testing.T, store push.Store, fake *service, contact string) *env 
 
 func (w *env) subscribe(b browser, locale string) {
 	w.t.Helper()
-	if err := w.Subscribe(w.t.Context(), b.subscription(locale), "session-"+b.path, time.Now().Add(time.Hour), "https://chat.example"); err != nil {
+	if err := w.Subscribe(w.t.Context(), b.subscription(locale), "session-"+b.path, 0, time.Now().Add(time.Hour), "https://chat.example"); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -345,7 +345,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 		for i, do := range change {
 			n := b.subscription("tr")
 			do(&n)
-			err := w.Subscribe(t.Context(), n, "s", time.Now().Add(time.Hour), "")
+			err := w.Subscribe(t.Context(), n, "s", 0, time.Now().Add(time.Hour), "")
 			if public := chat.Public(err); err == nil || public.Code != apperr.CodeValidation || public.Field != field {
 				t.Errorf("%s %d: %v", field, i, err)
 			}
@@ -353,7 +353,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 	}
 	padded := b.subscription("tr")
 	padded.Keys.Auth += "=="
-	if err := w.Subscribe(t.Context(), padded, "s", time.Now().Add(time.Hour), "https://chat.example"); err != nil {
+	if err := w.Subscribe(t.Context(), padded, "s", 0, time.Now().Add(time.Hour), "https://chat.example"); err != nil {
 		t.Errorf("padded keys: %v", err)
 	}
 }

@@ -182,7 +182,7 @@ func TestEditsAppearOnTheOtherSide(t *testing.T) {
 	h.received(a, 2)
 	h.bot.Edit(mine.ID, "Merhaba")
 	h.until("the edit", func() bool { return h.history(a)[1] == "telegram: Merhaba" })
-	h.until("the event", func() bool { return h.recorder.Events(a, "message_edited") == 1 })
+	h.until("the event", func() bool { return h.recorder.Events(a, "message_edited") == 2 }) // one for each side
 	// An agent edits an answer in the console.
 	m := h.write(agent, a, "Yrın")
 	h.sent(2)

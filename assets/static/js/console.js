@@ -83,6 +83,7 @@ async function greet() {
   const { team: now, storage: disk, build, jobs } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
+  session.load().catch(() => { /* loaded at the next connect */ });
   showTeam(now);
   showDiskStatus(disk);
   showJobs(jobs);
@@ -129,7 +130,7 @@ connection.addEventListener('ready', async () => {
 });
 connection.addEventListener('refused', ({ detail: error }) => session.failed(error));
 for (const event of /** @type {const} */ (['message_error', 'error'])) {
-  connection.on(event, ({ type }) => { if (type === 'unauthorized') session.check(); });
+  connection.on(event, (failure) => { if (failure.type === 'unauthorized') session.check('reason' in failure ? failure.reason : undefined); });
 }
 session.addEventListener('ended', () => openThread.composer.keep());
 session.addEventListener('back', () => { if (!connection.online) connection.restart(); });

@@ -116,5 +116,11 @@ byId('level').addEventListener('change', async () => {
   }
 });
 
-await refresh();
+/** Repairs and the log level are for owners. */
+async function showOwnersPart() {
+  const { role } = await get('../api/me');
+  for (const node of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-owner]'))) node.hidden = role !== 'owner';
+}
+
+await Promise.all([refresh(), showOwnersPart().catch(() => { /* the server refuses others anyway */ })]);
 setInterval(() => { if (!document.hidden) refresh(); }, every);

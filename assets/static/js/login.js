@@ -1,6 +1,7 @@
 // Signing in: request a code (after the password, if one is set), then enter it.
 import { post } from './lib/api.js';
 import { byId, showProblem } from './lib/dom.js';
+import { step } from './lib/form-step.js';
 import { count, t } from './lib/i18n.js';
 
 const page = byId('login');
@@ -18,58 +19,49 @@ function words(thrown, fallback) {
   return t(fallback);
 }
 
-/**
- * Runs one request at a time per form: a second click during a request is ignored.
- * @param {HTMLFormElement} form
- * @param {HTMLElement} button
- * @param {HTMLElement} problem
- * @param {() => Promise<string>} run resolves with the text of an error, '' for none
- */
-function step(form, button, problem, run) {
-  let busy = false;
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    if (busy) return;
-    busy = true;
-    button.setAttribute('aria-disabled', 'true');
-    showProblem(problem, '');
-    try {
-      const complaint = await run();
-      if (complaint) showProblem(problem, complaint);
-    } finally {
-      busy = false;
-      button.removeAttribute('aria-disabled');
-    }
-  });
-}
+/** Whether the code that is entered follows a password. */
+let afterPassword = withPassword;
 
-async function sendCode() {
-  if (withPassword) {
-    const { username, password } = ask.elements;
-    if (!username.value.trim() || !password.value) {
-      (username.value.trim() ? password : username).focus();
-      return t('login.fill_both');
-    }
-    try {
-      await post('admin/login', { username: username.value.trim(), password: password.value });
-    } catch (error) {
-      password.select();
-      return words(error, 'login.wrong_password');
-    }
-  } else {
-    try {
-      await post('request-otp');
-    } catch (error) {
-      return words(error, 'login.no_code');
-    }
-  }
+/** Redirects only to a path on this server. @param {string} [to] */
+const go = (to = '') => location.assign(/^\/(?![/\\])/.test(to) ? to : 'admin');
+
+function enterCode() {
   ask.hidden = true;
   verify.hidden = false;
   byId('code').focus();
   return '';
 }
 
-step(ask, byId('ask-button'), byId('ask-problem'), sendCode);
+async function sendCode() {
+  afterPassword = false;
+  try {
+    await post('request-otp');
+  } catch (error) {
+    return words(error, 'login.no_code');
+  }
+  return enterCode();
+}
+
+async function sendPassword() {
+  const { username, password } = ask.elements;
+  if (!username.value.trim() || !password.value) {
+    (username.value.trim() ? password : username).focus();
+    return t('login.fill_both');
+  }
+  afterPassword = true;
+  try {
+    const answer = await post('admin/login', { username: username.value.trim(), password: password.value });
+    if (answer.otp_sent) return enterCode();
+    go(answer.redirect); // only the owner enters a code too
+    return '';
+  } catch (error) {
+    password.select();
+    return words(error, 'login.wrong_password');
+  }
+}
+
+step(ask, byId('ask-button'), byId('ask-problem'), withPassword ? sendPassword : sendCode);
+document.getElementById('code-instead')?.addEventListener('click', async () => showProblem(byId('ask-problem'), await sendCode()));
 
 step(verify, byId('verify-button'), byId('verify-problem'), async () => {
   const code = byId('code');
@@ -79,10 +71,8 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
     return t('login.six_digits');
   }
   try {
-    const answer = await post(withPassword ? 'admin/verify-otp' : 'verify-otp', { otp });
-    const to = 'redirect' in answer ? answer.redirect : '';
-    // Redirects only to a path on this server.
-    location.assign(/^\/(?![/\\])/.test(to) ? to : 'admin');
+    const answer = await post(afterPassword ? 'admin/verify-otp' : 'verify-otp', { otp });
+    go('redirect' in answer ? answer.redirect : '');
     return '';
   } catch (error) {
     code.select();

@@ -59,7 +59,7 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     this.#outbox = outbox;
     this.#drafts = drafts;
     this.#session = session;
-    this.messageList = new MessageList({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry) });
+    this.messageList = new MessageList({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry), me: () => session.me, writer: (entry) => this.#writer(entry) });
     this.#taken = taken;
     this.messageHistory = new MessageHistory(connection, this.messageList, (messages) => this.#take(messages));
     this.typing = new TypingOut((on) => { if (this.current) connection.emit('typing', { thread_id: this.current, typing: on }); });
@@ -79,6 +79,9 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     });
     outbox.addEventListener('progress', ({ detail: { item, share } }) => this.messageList.uploading(item.client_id, share));
   }
+
+  /** The name of another agent who wrote a message; one's own is not shown. @param {Entry} entry */
+  #writer({ by }) { return by && by.id !== this.#session.me?.id ? by.name : ''; }
 
   get thread() { return this.current ? this.#threads.get(this.current) : undefined; }
   name(id = this.current) { return (id && this.#threads.get(id)?.name) || t('console.nameless'); }

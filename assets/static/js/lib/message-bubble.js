@@ -52,15 +52,18 @@ export function refill(node, entry, actions) {
 }
 
 /** Updates time and state in an entry's list item. @param {HTMLElement} node @param {Entry} entry @param {Actions} actions */
-export function progress(node, entry, { onRetry, onDrop, tools }) {
+export function progress(node, entry, { onRetry, onDrop, writer, tools }) {
   node.dataset.state = entry.own ? entry.state : 'received';
   if (entry.id) node.dataset.id = String(entry.id);
   if (entry.clientID) node.dataset.client = entry.clientID;
   const at = make('time', { dateTime: entry.at.toISOString(), title: whole(entry.at) }, clock(entry.at));
   const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
   const sign = entry.own ? icon(MARKS[entry.state]) : null;
-  const changed = entry.edited ? make('span', { className: 'edited' }, t('talk.edited')) : null;
-  node.querySelector('.meta')?.replaceChildren(entry.reaction ?? '', ...[changed, at, sign, said].filter((part) => part !== null));
+  const editor = entry.editedBy && entry.editedBy.id !== entry.by?.id ? t('talk.edited_by', { name: entry.editedBy.name }) : t('talk.edited');
+  const changed = entry.edited ? make('span', { className: 'edited' }, editor) : null;
+  const name = writer(entry);
+  const who = name ? make('span', { className: 'writer', dir: 'auto' }, name) : null;
+  node.querySelector('.meta')?.replaceChildren(entry.reaction ?? '', ...[who, changed, at, sign, said].filter((part) => part !== null));
   // Made only once, so that a later change of the state does not remove a focused button.
   const line = /** @type {Element} */ (node.querySelector('.line'));
   if (entry.id && !line.querySelector('.tools')) {

@@ -26,6 +26,8 @@ export const FILE_TEXTS = { image: 'talk.picture', audio: 'talk.voice', file: 't
  * @property {number} [share] of the file that is uploaded, 0 to 1
  * @property {Date} at
  * @property {boolean} [edited]
+ * @property {Protocol.AgentReference | null} by the agent who wrote it, if known
+ * @property {Protocol.AgentReference} [editedBy]
  * @property {string} [reaction]
  * @property {number} [rev] the thread's revision at the last edit or reaction
  * @property {'' | 'waiting' | 'sending' | 'failed' | 'sent' | 'delivered' | 'read'} state of an own message
@@ -43,6 +45,7 @@ export const FILE_TEXTS = { image: 'talk.picture', audio: 'talk.voice', file: 't
  * @property {(entry: Entry) => Node} face returns the other side's face
  * @property {() => void} onRetry sends a failed message again
  * @property {() => void} onDrop
+ * @property {(entry: Entry) => string} writer returns the name to show of the agent who wrote a message; '' for none
  * @property {(entry: Entry) => Node[]} tools returns the buttons next to a stored message
  */
 
@@ -56,20 +59,20 @@ export const compare = (a, b) => {
 };
 
 /** Whether b continues a's group. @param {Entry} a @param {Entry} b */
-export const together = (a, b) => a.own === b.own && !a.system && !b.system && Math.abs(+b.at - +a.at) < GROUP;
+export const together = (a, b) => a.own === b.own && a.by?.id === b.by?.id && !a.system && !b.system && Math.abs(+b.at - +a.at) < GROUP;
 
 /** @param {Protocol.Message} message @param {boolean} own @param {Entry['state']} state @returns {Entry} */
 export const entryOf = (message, own, state) => ({
   id: message.id, clientID: message.client_id, n: 0, own, system: message.sender_type === 'system',
   text: message.content_text, type: message.content_type, url: message.file_url,
   file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
-  at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, rev: message.rev, state, node: null,
+  at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, rev: message.rev, by: message.agent, editedBy: message.edited_by, state, node: null,
 });
 
-/** @param {Item} item @param {Entry['state']} state @param {string | undefined} code @returns {Entry} */
-export const entryOfItem = (item, state, code) => ({
+/** @param {Item} item @param {Entry['state']} state @param {string | undefined} code @param {Protocol.AgentReference | null} by @returns {Entry} */
+export const entryOfItem = (item, state, code, by) => ({
   id: 0, clientID: item.client_id, n: item.n, own: true, system: false, text: item.text, type: item.type ?? 'text', url: item.url ?? '',
-  file: fileOf(item), preview: item.file && addressNow(item.client_id), at: new Date(item.n / 1000), state, code, node: null,
+  file: fileOf(item), preview: item.file && addressNow(item.client_id), at: new Date(item.n / 1000), by, state, code, node: null,
 });
 
 /** @param {Item} item */

@@ -27,6 +27,8 @@ export class MessageList extends FollowEnd {
   /** Edited messages that are not loaded: what is being loaded may be older. @type {Map<number, Protocol.Message>} */
   #early = new Map();
   #tools;
+  #me;
+  #writer;
   /** @type {Map<string, Inserted>} */
   #inserted = new Map();
 
@@ -36,14 +38,18 @@ export class MessageList extends FollowEnd {
    * @param {Actions['face']} o.face
    * @param {Outbox} o.outbox handles retry and drop
    * @param {Actions['tools']} [o.tools]
+   * @param {() => Protocol.AgentReference | null} [o.me] the agent who writes here
+   * @param {Actions['writer']} [o.writer]
    */
-  constructor({ own, face, outbox, tools = () => [] }) {
+  constructor({ own, face, outbox, tools = () => [], me = () => null, writer = () => '' }) {
     /** @type {Entry[]} */
     const entries = [];
     super(entries, (i) => this.#render(i));
     this.#entries = entries;
     this.#own = new Set(own);
     this.#tools = tools;
+    this.#me = me;
+    this.#writer = writer;
     this.#face = face;
     this.#outbox = outbox;
   }
@@ -125,7 +131,7 @@ export class MessageList extends FollowEnd {
     for (const [key, { after, order = 1, at, draw }] of this.#inserted) {
       if (this.more !== false && !(first && after >= first)) continue;
       this.#inserted.delete(key);
-      this.#insert(/** @type {Entry} */ ({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, node: null }), false);
+      this.#insert(/** @type {Entry} */ ({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, by: null, node: null }), false);
     }
     this.layoutSoon();
   }
@@ -141,7 +147,7 @@ export class MessageList extends FollowEnd {
       this.#progress(known);
       return;
     }
-    const entry = entryOfItem(item, state, code);
+    const entry = entryOfItem(item, state, code, this.#me());
     this.#insert(entry, true);
     this.following = true;
     this.layoutSoon();
@@ -194,7 +200,7 @@ export class MessageList extends FollowEnd {
       this.#progress(known);
     }
     if (!message.edited_at || text === known.text) return;
-    Object.assign(known, { text, edited: true });
+    Object.assign(known, { text, edited: true, editedBy: message.edited_by });
     this.#refill(known);
     this.#progress(known);
   }
@@ -288,6 +294,7 @@ export class MessageList extends FollowEnd {
       face: this.#face,
       onRetry: () => this.#outbox.retry(entry.clientID),
       onDrop: () => this.#outbox.drop(entry.clientID),
+      writer: this.#writer,
       tools: this.#tools,
     };
   }

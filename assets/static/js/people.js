@@ -1,0 +1,169 @@
+// The page of the team and of the agent's own account. Only owners may change others.
+import { get, post } from './lib/api.js';
+import { byId, face, make, showProblem } from './lib/dom.js';
+import { step } from './lib/form-step.js';
+import { has, lang, t } from './lib/i18n.js';
+import { parse, whole } from './lib/format-time.js';
+
+const PASSWORD = 12; // characters
+const EMAIL = /^[^\s@]+@[^\s@]+$/;
+
+/** @type {Protocol.Agent} */
+let me;
+
+/** The text for an error. @param {unknown} thrown */
+function words(thrown) {
+  const { status, code } = /** @type {Failure} */ (thrown);
+  if (status === 401) location.assign('../login');
+  const key = `people.failed_${code}`;
+  return has(key) ? t(key) : t('people.failed');
+}
+
+// --- the team ------------------------------------------------------------------
+
+/** Loads the page's data; returns whether that succeeded. */
+async function load() {
+  try {
+    const [agents, account] = await Promise.all([get('../api/agents'), get('../api/me')]);
+    me = account;
+    drawTeam(agents);
+    showProblem(byId('people-problem'), '');
+    return true;
+  } catch (error) {
+    showProblem(byId('people-problem'), words(error));
+    return false;
+  }
+}
+
+/** @param {Protocol.Agent[]} agents */
+function drawTeam(agents) {
+  const owner = me.role === 'owner';
+  byId('invite').hidden = !owner;
+  const order = (/** @type {Protocol.Agent} */ a) => Number(a.disabled);
+  byId('agents').replaceChildren(...agents.sort((a, b) => order(a) - order(b)).map((agent) => row(agent, owner)));
+}
+
+/** @param {Protocol.Agent} agent @param {boolean} owner whether the reader may change it */
+function row(agent, owner) {
+  const self = agent.id === me.id;
+  const state = agent.disabled ? t('people.disabled') : agent.online ? t('people.online') : '';
+  const about = [self && t('people.you'), agent.email, state].filter(Boolean).join(' · ');
+  return make('li', { className: 'agent', data: { agent: agent.id, state: agent.disabled ? 'disabled' : agent.online ? 'online' : '' } },
+    face(agent.name),
+    make('div', { className: 'agent-who' }, make('b', { dir: 'auto' }, agent.name), make('span', { className: 'quiet', dir: 'auto' }, about)),
+    make('div', { className: 'agent-acts' },
+      owner && !agent.disabled ? roleChoice(agent) : make('span', { className: 'quiet' }, t(`people.role_${agent.role}`)),
+      owner && !self && make('button', {
+        type: 'button', className: 'button plain', attrs: { 'aria-label': `${t(agent.disabled ? 'people.enable' : 'people.disable')}: ${agent.name}` },
+        onclick: () => change({ id: agent.id, disabled: !agent.disabled }),
+      }, t(agent.disabled ? 'people.enable' : 'people.disable'))));
+}
+
+/** @param {Protocol.Agent} agent */
+function roleChoice(agent) {
+  const options = /** @type {const} */ (['agent', 'owner']).map((role) => make('option', { value: role, selected: role === agent.role }, t(`people.role_${role}`)));
+  return make('select', {
+    className: 'input', attrs: { 'aria-label': `${t('people.role')}: ${agent.name}` },
+    onchange: (event) => change({ id: agent.id, role: /** @type {HTMLSelectElement} */ (event.target).value }),
+  }, ...options);
+}
+
+/** @param {{id: number, role?: string, disabled?: boolean}} what */
+async function change(what) {
+  let problem = '';
+  try {
+    await post('../api/agents/update', what);
+  } catch (error) {
+    problem = words(error);
+  }
+  await load();
+  if (problem) showProblem(byId('people-problem'), problem);
+}
+
+// --- inviting ------------------------------------------------------------------
+
+const invite = byId('invite').elements;
+step(byId('invite'), byId('invite-make'), byId('invite-problem'), async () => {
+  const email = invite.email.value.trim();
+  if (email && !EMAIL.test(email)) {
+    invite.email.focus();
+    return t('people.wrong_email');
+  }
+  try {
+    const { url, expires_at: until } = await post('../api/agents/invite', { role: invite.role.value, email });
+    byId('invite-link').value = url;
+    byId('invite-until').textContent = t('people.invite_until', { when: whole(parse(until) ?? new Date()) });
+    byId('invite-copied').textContent = '';
+    byId('invite-made').hidden = false;
+    byId('invite-copy').focus();
+    return '';
+  } catch (error) {
+    return words(error);
+  }
+});
+
+byId('invite-copy').addEventListener('click', async () => {
+  const link = byId('invite-link');
+  link.select();
+  try {
+    await navigator.clipboard.writeText(link.value);
+    byId('invite-copied').textContent = t('people.copied');
+  } catch { // without HTTPS, or without permission
+    byId('invite-copied').textContent = t('people.copy_yourself');
+  }
+});
+
+// --- the own account -----------------------------------------------------------
+
+const account = byId('account').elements;
+
+function fillAccount() {
+  account.name.value = me.name;
+  account.email.value = me.email;
+  account.locale.value = me.locale || lang;
+  account.password.value = '';
+  account.current.value = '';
+  byId('account-current-field').hidden = true;
+}
+
+/** What is wrong with what was entered, and in which field. @returns {[string, HTMLInputElement?]} */
+function complaint() {
+  const { name, email, password, current } = account;
+  if (!name.value.trim() || name.value.includes('@')) return [t('people.wrong_name'), name];
+  if (email.value.trim() && !EMAIL.test(email.value.trim())) return [t('people.wrong_email'), email];
+  if (password.value && [...password.value].length < PASSWORD) return [t('people.short_password'), password];
+  if (password.value && me.password && !current.value) return [t('people.fill_current'), current];
+  return [''];
+}
+
+/** @type {Lookup<HTMLInputElement>} */
+const FIELD = { name_taken: account.name, email_taken: account.email, wrong_password: account.current };
+
+step(byId('account'), byId('account-save'), byId('account-problem'), async () => {
+  byId('account-said').textContent = '';
+  let [text, field] = complaint();
+  if (!text) {
+    const password = account.password.value;
+    try {
+      me = await post('../api/me', {
+        name: account.name.value, email: account.email.value, locale: account.locale.value, ...(password && { password, current_password: account.current.value }),
+      });
+      fillAccount();
+      byId('account-said').textContent = t('people.saved');
+      if (me.locale !== lang) location.search = `?lang=${me.locale}`;
+      else await load();
+    } catch (error) {
+      text = words(error);
+      field = FIELD[/** @type {Failure} */ (error).code ?? ''];
+    }
+  }
+  for (const one of [account.name, account.email, account.password, account.current]) one.toggleAttribute('aria-invalid', false);
+  field?.setAttribute('aria-invalid', 'true');
+  field?.focus();
+  return text;
+});
+
+account.password.addEventListener('input', () => { byId('account-current-field').hidden = !me.password || !account.password.value; });
+
+if (await load()) fillAccount();
+/** @type {HTMLElement} */ (document.querySelector('.people')).dataset.told = '';

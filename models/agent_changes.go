@@ -1,0 +1,203 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"sohbet/models/database"
+	"sohbet/models/names"
+)
+
+// Errors of changes to agents.
+var (
+	ErrNameTaken  = fmt.Errorf("%w: an enabled agent with this name", ErrExists)
+	ErrEmailTaken = fmt.Errorf("%w: an agent with this e-mail address", ErrExists)
+	// ErrLastOwner means that no enabled owner would be left.
+	ErrLastOwner error = &InvalidError{Field: "role", Reason: "no enabled owner would be left"}
+)
+
+// AgentPatch changes the fields that are not nil.
+type AgentPatch struct {
+	Name, Email, AvatarURL, Locale, Role, PasswordHash *string
+
+	Disabled *bool
+}
+
+// AddAgent stores a new agent. It returns ErrNameTaken, ErrEmailTaken, or an *InvalidError.
+func (s *Store) AddAgent(ctx context.Context, a Agent) (Agent, error) {
+	return s.changeAgent(ctx, "store an agent", func(*gorm.DB, []Agent) (Agent, error) {
+		a.ID, a.CreatedAt = 0, stamp(s.Now())
+		return a, nil
+	})
+}
+
+// UpdateAgent applies the patch and returns the changed agent. A new role or password, and disabling, end the agent's sessions. It returns
+// ErrNotFound, ErrLastOwner, or an error like [Store.AddAgent].
+func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent, error) {
+	return s.changeAgent(ctx, "update an agent", func(_ *gorm.DB, list []Agent) (Agent, error) {
+		a, found := findAgent(list, func(a Agent) bool { return a.ID == id })
+		if !found {
+			return Agent{}, ErrNotFound
+		}
+		for _, f := range [...]struct{ to, from *string }{
+			{&a.Name, p.Name}, {&a.Email, p.Email}, {&a.AvatarURL, p.AvatarURL}, {&a.Locale, p.Locale}, {&a.Role, p.Role}, {&a.PasswordHash, p.PasswordHash},
+		} {
+			if f.from != nil {
+				*f.to = *f.from
+			}
+		}
+		switch {
+		case p.Disabled == nil:
+		case !*p.Disabled:
+			a.DisabledAt = nil
+		case a.Enabled():
+			now := stamp(s.Now())
+			a.DisabledAt = &now
+		}
+		return a, nil
+	})
+}
+
+// SetOwner stores the owner that ADMIN_USERNAME and ADMIN_PASSWORD describe: a new one, or what is different from last time in the existing
+// one, who may have changed it since. passwordHash is "" without a password; same reports whether another hash is of the same password.
+func (s *Store) SetOwner(ctx context.Context, username, passwordHash string, same func(hash string) bool) (Agent, error) {
+	return s.changeAgent(ctx, "store the owner", func(_ *gorm.DB, list []Agent) (Agent, error) {
+		a, found := findAgent(list, madeFromSettings)
+		if !found {
+			a = Agent{Role: RoleOwner, CreatedAt: stamp(s.Now())}
+		}
+		if a.AdminUsername != username {
+			a.AdminUsername = username
+			local, _, isEmail := strings.Cut(username, "@")
+			if a.Name = local; !names.Visible(local) {
+				a.Name = "admin"
+			}
+			if isEmail {
+				a.Email = username
+			}
+		}
+		if !found || !same(a.AdminPasswordHash) {
+			if passwordHash != "" || a.PasswordHash == a.AdminPasswordHash {
+				a.PasswordHash = passwordHash
+			}
+			a.AdminPasswordHash = passwordHash
+		}
+		return a, nil
+	})
+}
+
+// changeAgent stores the agent that change makes from all agents, which no other process changes meanwhile: a new one if it has no ID.
+func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *gorm.DB, list []Agent) (Agent, error)) (Agent, error) {
+	var a Agent
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		if err := s.lockTable(tx, "agents"); err != nil {
+			return err
+		}
+		rows, err := agentRows(tx)
+		if err != nil {
+			return err
+		}
+		list := s.openAgents(rows)
+		if a, err = change(tx, list); err != nil {
+			return err
+		}
+		a.Name, a.Email = oneSpaced(a.Name), strings.ToLower(strings.TrimSpace(a.Email))
+		if err := a.check(list); err != nil {
+			return err
+		}
+		its := func(other Agent) bool { return other.ID == a.ID }
+		row, _ := findAgent(rows, its)
+		before, known := findAgent(list, its)
+		if known && (a.Role != before.Role || a.PasswordHash != before.PasswordHash || before.Enabled() && !a.Enabled()) {
+			a.SessionGeneration++
+			if err := dropPushOf(tx, a); err != nil {
+				return err
+			}
+			if err := dropInvitationsBy(tx, a); err != nil {
+				return err
+			}
+		}
+		if err := s.saveAgent(tx, &a, before, row); err != nil {
+			return err
+		}
+		return markChanged(tx, stateAgents)
+	})
+	if err != nil {
+		return Agent{}, s.failed(doing, err)
+	}
+	s.notify(TopicSecurity)
+	return a, s.loadAgents(ctx)
+}
+
+// saveAgent inserts or updates an agent's row. An encrypted field that is as before keeps its stored value, which may be one that no key
+// decrypts.
+func (s *Store) saveAgent(tx *gorm.DB, a *Agent, before, row Agent) error {
+	fresh := *a
+	was, stored := before.sealed(), row.sealed()
+	for i, text := range fresh.sealed() {
+		if *text == *was[i] {
+			*text = *stored[i]
+			continue
+		}
+		token, err := s.cipher.Seal(*text)
+		if err != nil {
+			return err
+		}
+		*text = token
+	}
+	if err := tx.Save(&fresh).Error; err != nil {
+		return err
+	}
+	a.ID = fresh.ID
+	return checkNewID(a.ID)
+}
+
+// check validates an agent among the others.
+func (a Agent) check(list []Agent) error {
+	for _, err := range [...]error{
+		checkText("name", a.Name, MaxDisplayName), checkText("email", a.Email, MaxEmail), checkText("avatar_url", a.AvatarURL, MaxFileURL),
+		checkText("locale", a.Locale, MaxLocale),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case !names.Visible(a.Name):
+		return &InvalidError{Field: "name", Reason: "shows nothing"}
+	case strings.Contains(a.Name, "@"): // otherwise it could be the address of another agent
+		return &InvalidError{Field: "name", Reason: "contains an @"}
+	case a.Email != "" && !strings.Contains(a.Email, "@"):
+		return &InvalidError{Field: "email", Reason: "contains no @"}
+	case a.Role != RoleOwner && a.Role != RoleAgent:
+		return &InvalidError{Field: "role", Reason: "neither owner nor agent"}
+	}
+	owners := a.Enabled() && a.Role == RoleOwner
+	for _, other := range list {
+		switch {
+		case other.ID == a.ID:
+			continue
+		case a.Enabled() && other.Enabled() && names.Fold(a.Name) == names.Fold(other.Name):
+			return ErrNameTaken
+		case a.Email != "" && a.Email == other.Email:
+			return ErrEmailTaken
+		}
+		owners = owners || other.Enabled() && other.Role == RoleOwner
+	}
+	if !owners {
+		return ErrLastOwner
+	}
+	return nil
+}
+
+// lockTable makes other processes wait that want to change a table, until the transaction ends; reading goes on. An SQLite transaction
+// excludes other writers anyway.
+func (s *Store) lockTable(tx *gorm.DB, table string) error {
+	if s.db.Dialect != database.Postgres {
+		return nil
+	}
+	return tx.Exec("LOCK TABLE " + table + " IN SHARE ROW EXCLUSIVE MODE").Error
+}

@@ -1,0 +1,169 @@
+package models
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+
+	"sohbet/models/database"
+	"sohbet/models/names"
+)
+
+// Roles of agents.
+const (
+	RoleOwner = "owner" // may do everything
+	RoleAgent = "agent" // may do everything inside conversations
+)
+
+// Agent is a member of the team who signs in.
+type Agent struct {
+	ID                int64
+	Name              string // unique regardless of case among the enabled agents; contains no @
+	Email             string // unique, in lower case; "" = none
+	AvatarURL         string
+	Locale            string
+	Role              string
+	PasswordHash      string // argon2id in PHC format; "" = none
+	DisabledAt        *time.Time
+	SessionGeneration int64 // part of the agent's sessions; a change ends them
+	CreatedAt         time.Time
+
+	// ADMIN_USERNAME, and a hash of ADMIN_PASSWORD, when they last changed this agent; "" unless it was made from them.
+	AdminUsername, AdminPasswordHash string
+}
+
+// AgentID refers to an agent; 0 is the team, without saying who.
+type AgentID int64
+
+// Value stores 0 as null.
+func (id AgentID) Value() (driver.Value, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	return int64(id), nil
+}
+
+// Scan reads null as 0.
+func (id *AgentID) Scan(value any) error {
+	n, ok := value.(int64)
+	if value != nil && !ok {
+		return fmt.Errorf("models: the id of an agent is a %T", value)
+	}
+	*id = AgentID(n)
+	return nil
+}
+
+// Enabled reports whether the agent may sign in.
+func (a Agent) Enabled() bool { return a.DisabledAt == nil }
+
+// sealed returns the encrypted fields.
+func (a *Agent) sealed() [4]*string {
+	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash}
+}
+
+// agents is this process's in-memory copy of the table: every event of a console reads it.
+type agents struct {
+	loading sync.Mutex // held while reading and replacing, so that an older reading does not replace a newer one
+
+	mu   sync.RWMutex
+	list []Agent // by id
+}
+
+func (a *agents) find(match func(Agent) bool) (Agent, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return findAgent(a.list, match)
+}
+
+func findAgent(list []Agent, match func(Agent) bool) (Agent, bool) {
+	i := slices.IndexFunc(list, match)
+	if i < 0 {
+		return Agent{}, false
+	}
+	return list[i], true
+}
+
+// madeFromSettings reports whether an agent is the owner that ADMIN_USERNAME and ADMIN_PASSWORD describe.
+func madeFromSettings(a Agent) bool { return a.AdminUsername != "" }
+
+// Agents returns all agents in the order of their ids. Like [Store.Agent] and [Store.FindAgent] it answers from memory; changes by another
+// process are visible here within pollInterval.
+func (s *Store) Agents() []Agent {
+	s.agents.mu.RLock()
+	defer s.agents.mu.RUnlock()
+	return slices.Clone(s.agents.list)
+}
+
+// Agent returns an agent; 0 is the owner that ADMIN_USERNAME and ADMIN_PASSWORD describe.
+func (s *Store) Agent(id int64) (Agent, bool) {
+	if id == 0 {
+		return s.agents.find(madeFromSettings)
+	}
+	return s.agents.find(func(a Agent) bool { return a.ID == id })
+}
+
+// FindAgent returns the enabled agent with a name or an e-mail address.
+func (s *Store) FindAgent(username string) (Agent, bool) {
+	if strings.Contains(username, "@") {
+		email := strings.ToLower(strings.TrimSpace(username))
+		return s.agents.find(func(a Agent) bool { return a.Enabled() && a.Email == email })
+	}
+	name := names.Fold(oneSpaced(username))
+	return s.agents.find(func(a Agent) bool { return a.Enabled() && names.Fold(a.Name) == name })
+}
+
+// AgentSessionEnded reports whether the sessions of an agent that carry a generation were ended; 0 is the agent of sessions that began
+// before there were agents, see [Store.Agent].
+func (s *Store) AgentSessionEnded(id, generation int64) bool {
+	a, found := s.Agent(id)
+	if !found { // another process may have added the agent just now
+		s.poller.soon()
+	}
+	return !found || !a.Enabled() || a.SessionGeneration != generation
+}
+
+// oneSpaced returns a name with single spaces between its words.
+func oneSpaced(name string) string { return strings.Join(strings.Fields(name), " ") }
+
+// loadAgents reloads the in-memory agents from the table.
+func (s *Store) loadAgents(ctx context.Context) error {
+	s.agents.loading.Lock()
+	defer s.agents.loading.Unlock()
+	var list []Agent
+	err := database.Retry(ctx, func() (err error) {
+		list, err = agentRows(s.db.Read.WithContext(ctx))
+		return err
+	})
+	if err != nil {
+		return s.failed("read agents", err)
+	}
+	list = s.openAgents(list)
+	s.agents.mu.Lock()
+	s.agents.list = list
+	s.agents.mu.Unlock()
+	s.sessions.check()
+	return nil
+}
+
+func agentRows(db *gorm.DB) (list []Agent, err error) {
+	return list, db.Order("id").Find(&list).Error
+}
+
+// openAgents returns agents with their encrypted fields decrypted.
+func (s *Store) openAgents(rows []Agent) []Agent {
+	list := slices.Clone(rows)
+	for i := range list {
+		a := &list[i]
+		a.CreatedAt = a.CreatedAt.UTC()
+		for _, text := range a.sealed() {
+			*text = s.cipher.Field(*text, "agents")
+		}
+	}
+	return list
+}
