@@ -4,6 +4,7 @@ import { Composer } from '../lib/composer.js';
 import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { MessageHistory } from '../lib/message-history.js';
+import { editedMark } from '../lib/message-bubble.js';
 import { MessageList } from '../lib/message-list.js';
 import { TypingOut } from '../lib/typing.js';
 import { sendAll } from '../lib/upload.js';
@@ -59,7 +60,8 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     this.#outbox = outbox;
     this.#drafts = drafts;
     this.#session = session;
-    this.messageList = new MessageList({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry), me: () => session.me, writer: (entry) => this.#writer(entry) });
+    this.messageList = new MessageList({ own: ['admin', 'telegram'], face: () => face(this.name()), outbox, tools: (entry) => this.#tools(entry) });
+    this.messageList.marks = (entry) => this.#marks(entry);
     this.#taken = taken;
     this.messageHistory = new MessageHistory(connection, this.messageList, (messages) => this.#take(messages));
     this.typing = new TypingOut((on) => { if (this.current) connection.emit('typing', { thread_id: this.current, typing: on }); });
@@ -80,8 +82,15 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     outbox.addEventListener('progress', ({ detail: { item, share } }) => this.messageList.uploading(item.client_id, share));
   }
 
-  /** The name of another agent who wrote a message; one's own is not shown. @param {Entry} entry */
-  #writer({ by }) { return by && by.id !== this.#session.me?.id ? by.name : ''; }
+  /** Who wrote and who edited a message; one's own name is not shown. @param {Entry} entry */
+  #marks(entry) {
+    const { by, edited: editor } = entry;
+    const marks = document.createDocumentFragment();
+    if (by && by.id !== this.messageList.me?.id) marks.append(make('span', { className: 'writer', dir: 'auto' }, by.name));
+    const other = typeof editor === 'object' && editor.id !== by?.id;
+    marks.append(editedMark(entry, other ? t('console.edited_by', { name: editor.name }) : undefined));
+    return marks;
+  }
 
   get thread() { return this.current ? this.#threads.get(this.current) : undefined; }
   name(id = this.current) { return (id && this.#threads.get(id)?.name) || t('console.nameless'); }

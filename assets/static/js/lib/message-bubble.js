@@ -51,19 +51,18 @@ export function refill(node, entry, actions) {
   body.classList.toggle('large', entry.type === 'text' && emojiOnly(entry.text));
 }
 
+/** Says that a message was edited. @param {Entry} entry @param {string} [words] */
+export const editedMark = ({ edited }, words = t('talk.edited')) => (edited ? make('span', { className: 'edited' }, words) : '');
+
 /** Updates time and state in an entry's list item. @param {HTMLElement} node @param {Entry} entry @param {Actions} actions */
-export function progress(node, entry, { onRetry, onDrop, writer, tools }) {
+export function progress(node, entry, { onRetry, onDrop, marks, tools }) {
   node.dataset.state = entry.own ? entry.state : 'received';
   if (entry.id) node.dataset.id = String(entry.id);
   if (entry.clientID) node.dataset.client = entry.clientID;
   const at = make('time', { dateTime: entry.at.toISOString(), title: whole(entry.at) }, clock(entry.at));
-  const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : null;
-  const sign = entry.own ? icon(MARKS[entry.state]) : null;
-  const editor = entry.editedBy && entry.editedBy.id !== entry.by?.id ? t('talk.edited_by', { name: entry.editedBy.name }) : t('talk.edited');
-  const changed = entry.edited ? make('span', { className: 'edited' }, editor) : null;
-  const name = writer(entry);
-  const who = name ? make('span', { className: 'writer', dir: 'auto' }, name) : null;
-  node.querySelector('.meta')?.replaceChildren(entry.reaction ?? '', ...[who, changed, at, sign, said].filter((part) => part !== null));
+  const said = entry.own ? make('span', { className: 'unseen' }, t(`talk.state_${entry.state}`)) : '';
+  const sign = entry.own ? icon(MARKS[entry.state]) : '';
+  node.querySelector('.meta')?.replaceChildren(entry.reaction ?? '', marks(entry), at, sign, said);
   // Made only once, so that a later change of the state does not remove a focused button.
   const line = /** @type {Element} */ (node.querySelector('.line'));
   if (entry.id && !line.querySelector('.tools')) {

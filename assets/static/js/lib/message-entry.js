@@ -25,9 +25,8 @@ export const FILE_TEXTS = { image: 'talk.picture', audio: 'talk.voice', file: 't
  * @property {string} [preview] a blob: URL of a file that this page has itself
  * @property {number} [share] of the file that is uploaded, 0 to 1
  * @property {Date} at
- * @property {boolean} [edited]
- * @property {Protocol.AgentReference | null} by the agent who wrote it, if known
- * @property {Protocol.AgentReference} [editedBy]
+ * @property {Protocol.AgentReference | Protocol.Time} [edited] who edited it or, if unknown, when
+ * @property {Protocol.AgentReference | null} [by] the agent who wrote it, if known
  * @property {string} [reaction]
  * @property {number} [rev] the thread's revision at the last edit or reaction
  * @property {'' | 'waiting' | 'sending' | 'failed' | 'sent' | 'delivered' | 'read'} state of an own message
@@ -45,7 +44,7 @@ export const FILE_TEXTS = { image: 'talk.picture', audio: 'talk.voice', file: 't
  * @property {(entry: Entry) => Node} face returns the other side's face
  * @property {() => void} onRetry sends a failed message again
  * @property {() => void} onDrop
- * @property {(entry: Entry) => string} writer returns the name to show of the agent who wrote a message; '' for none
+ * @property {(entry: Entry) => Node | string} marks returns what is shown before the time
  * @property {(entry: Entry) => Node[]} tools returns the buttons next to a stored message
  */
 
@@ -66,10 +65,10 @@ export const entryOf = (message, own, state) => ({
   id: message.id, clientID: message.client_id, n: 0, own, system: message.sender_type === 'system',
   text: message.content_text, type: message.content_type, url: message.file_url,
   file: { name: message.file_name, bytes: message.file_size, thumb: message.thumb_url, width: message.width, height: message.height },
-  at: parse(message.created_at) ?? new Date(), edited: Boolean(message.edited_at), reaction: message.reaction, rev: message.rev, by: message.agent, editedBy: message.edited_by, state, node: null,
+  at: parse(message.created_at) ?? new Date(), edited: message.edited_by ?? message.edited_at, reaction: message.reaction, rev: message.rev, by: message.agent, state, node: null,
 });
 
-/** @param {Item} item @param {Entry['state']} state @param {string | undefined} code @param {Protocol.AgentReference | null} by @returns {Entry} */
+/** @param {Item} item @param {Entry['state']} state @param {string | undefined} code @param {Protocol.AgentReference | null | undefined} by @returns {Entry} */
 export const entryOfItem = (item, state, code, by) => ({
   id: 0, clientID: item.client_id, n: item.n, own: true, system: false, text: item.text, type: item.type ?? 'text', url: item.url ?? '',
   file: fileOf(item), preview: item.file && addressNow(item.client_id), at: new Date(item.n / 1000), by, state, code, node: null,

@@ -1,7 +1,7 @@
 // The message list of one conversation: order, grouping, day separators.
 import { advance } from './message-attachment.js';
 import { address } from './blob-store.js';
-import { bubble, dayLine, progress, refill } from './message-bubble.js';
+import { bubble, dayLine, editedMark, progress, refill } from './message-bubble.js';
 import { byId, make } from './dom.js';
 import { FollowEnd } from './auto-scroll.js';
 import { t } from './i18n.js';
@@ -27,8 +27,10 @@ export class MessageList extends FollowEnd {
   /** Edited messages that are not loaded: what is being loaded may be older. @type {Map<number, Protocol.Message>} */
   #early = new Map();
   #tools;
-  #me;
-  #writer;
+  /** The agent who writes here. @type {Protocol.AgentReference | null | undefined} */
+  me;
+  /** @type {Actions['marks']} */
+  marks = editedMark;
   /** @type {Map<string, Inserted>} */
   #inserted = new Map();
 
@@ -38,18 +40,14 @@ export class MessageList extends FollowEnd {
    * @param {Actions['face']} o.face
    * @param {Outbox} o.outbox handles retry and drop
    * @param {Actions['tools']} [o.tools]
-   * @param {() => Protocol.AgentReference | null} [o.me] the agent who writes here
-   * @param {Actions['writer']} [o.writer]
    */
-  constructor({ own, face, outbox, tools = () => [], me = () => null, writer = () => '' }) {
+  constructor({ own, face, outbox, tools = () => [] }) {
     /** @type {Entry[]} */
     const entries = [];
     super(entries, (i) => this.#render(i));
     this.#entries = entries;
     this.#own = new Set(own);
     this.#tools = tools;
-    this.#me = me;
-    this.#writer = writer;
     this.#face = face;
     this.#outbox = outbox;
   }
@@ -131,7 +129,7 @@ export class MessageList extends FollowEnd {
     for (const [key, { after, order = 1, at, draw }] of this.#inserted) {
       if (this.more !== false && !(first && after >= first)) continue;
       this.#inserted.delete(key);
-      this.#insert(/** @type {Entry} */ ({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, by: null, node: null }), false);
+      this.#insert(/** @type {Entry} */ ({ id: 0, clientID: '', key, after, n: order, at, draw, system: true, node: null }), false);
     }
     this.layoutSoon();
   }
@@ -147,7 +145,7 @@ export class MessageList extends FollowEnd {
       this.#progress(known);
       return;
     }
-    const entry = entryOfItem(item, state, code, this.#me());
+    const entry = entryOfItem(item, state, code, this.me);
     this.#insert(entry, true);
     this.following = true;
     this.layoutSoon();
@@ -200,7 +198,7 @@ export class MessageList extends FollowEnd {
       this.#progress(known);
     }
     if (!message.edited_at || text === known.text) return;
-    Object.assign(known, { text, edited: true, editedBy: message.edited_by });
+    Object.assign(known, { text, edited: message.edited_by ?? message.edited_at });
     this.#refill(known);
     this.#progress(known);
   }
@@ -294,7 +292,7 @@ export class MessageList extends FollowEnd {
       face: this.#face,
       onRetry: () => this.#outbox.retry(entry.clientID),
       onDrop: () => this.#outbox.drop(entry.clientID),
-      writer: this.#writer,
+      marks: this.marks,
       tools: this.#tools,
     };
   }
