@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sohbet/assets"
+	"sohbet/models"
 	"sohbet/server/apperr"
 	"sohbet/server/chat"
 	"sohbet/server/publish"
@@ -83,6 +84,14 @@ func (p *peer) editMessage(ctx context.Context, agent chat.Actor, in editPayload
 
 func (p *peer) setStatus(ctx context.Context, agent chat.Actor, in statusPayload, e realtime.Event) error {
 	return done(e, p.h.Chat.SetStatus(ctx, agent, in.ThreadID, in.Status))
+}
+
+func (p *peer) assign(ctx context.Context, agent chat.Actor, in assignPayload, e realtime.Event) error {
+	var from *models.AgentID
+	if in.From != nil {
+		from = new(models.AgentID(*in.From))
+	}
+	return done(e, p.h.Chat.Assign(ctx, agent, in.ThreadID, models.AgentID(in.AgentID), from))
 }
 
 func (p *peer) setAway(ctx context.Context, agent chat.Actor, in awayPayload, e realtime.Event) error {

@@ -112,6 +112,12 @@ type statusPayload struct {
 	Status string `json:"status"`
 }
 
+type assignPayload struct {
+	threadPayload
+	AgentID storedID  `json:"agent_id"` // 0 or null = nobody
+	From    *storedID `json:"from"`     // who the client believes is the assignee; 0 = nobody
+}
+
 type awayPayload struct {
 	noPayload
 	Away *bool `json:"away"`

@@ -42,6 +42,7 @@ var clientEvents = map[string]clientEvent{
 	"message_to_visitor": on(Agents, perEvent, (*peer).post),
 	"edit_message":       on(Agents, perEvent, (*peer).editMessage),
 	"set_status":         on(Agents, perEvent, (*peer).setStatus),
+	"assign":             on(Agents, perEvent, (*peer).assign),
 	"set_away":           on(Agents, perEvent, (*peer).setAway),
 	"block_thread":       on(Agents, perEvent, (*peer).blockThread),
 	"unblock_thread":     on(Agents, perEvent, (*peer).unblockThread),

@@ -34,7 +34,7 @@ func agentActor(who models.Agent) chat.Actor {
 }
 
 // Threads responds with an array of the threads that have messages, newest message first: ?limit=, ?before= (the time of a last
-// message, with ?before_id= for threads of the same millisecond), ?q=, ?status=. The default page is large because older clients do not
+// message, with ?before_id= for threads of the same millisecond), ?q=, ?status=, ?assignee= (an agent, or "none" for active threads without). The default page is large because older clients do not
 // page.
 func (a *API) Threads(c echo.Context) error {
 	q := models.ThreadQuery{Limit: maxThreads, Search: c.QueryParam("q"), Status: c.QueryParam("status"),
@@ -52,6 +52,15 @@ func (a *API) Threads(c echo.Context) error {
 	}
 	if q.Status != "" && q.Status != models.StatusActive && q.Status != models.StatusClosed && q.Status != models.StatusWaiting {
 		return apperr.Invalid("", "status must be active, waiting or closed.")
+	}
+	if text := c.QueryParam("assignee"); text == "none" {
+		q.Assignee = new(models.AgentID)
+	} else if text != "" {
+		id, ok := parseID(text)
+		if !ok || id == 0 {
+			return apperr.Invalid("", "assignee must be the id of an agent, or none.")
+		}
+		q.Assignee = new(models.AgentID(id))
 	}
 	threads, err := a.Chat.Threads(c.Request().Context(), a.agentActor(c), q)
 	if err != nil {

@@ -114,6 +114,7 @@ type Thread struct {
 	Locale        string
 	Status        string  // StatusActive or StatusClosed
 	StatusBy      AgentID // the agent who set Status; 0 = the team, or the visitor by writing
+	AssigneeID    AgentID // the agent who answers; 0 = none
 	CreatedAt     time.Time
 	LastActivity  time.Time
 	LastMessageID int64
@@ -218,7 +219,8 @@ type ThreadQuery struct {
 	Before       time.Time
 	BeforeID     string
 	Search       string
-	Status       string // StatusActive, StatusClosed or StatusWaiting; "" = any
+	Status       string   // StatusActive, StatusClosed or StatusWaiting; "" = any
+	Assignee     *AgentID // 0 = active threads without one; nil = any
 	IncludeEmpty bool
 }
 
@@ -253,6 +255,7 @@ type Appended struct {
 	Reopened  bool  // the thread was closed before this message
 	Follows   int64 // id of the previous message in the thread, 0 for the first; not set for a duplicate
 	Waits     bool  // Thread.WaitingSince changed with this message
+	Assigned  bool  // its author became the assignee
 }
 
 // stamp returns a time in the form in which all times are stored: UTC and whole milliseconds, the precision of the wire format, so that

@@ -52,8 +52,8 @@ func populate(t *testing.T, s *models.Store) {
 	}
 	for _, st := range []string{
 		"INSERT INTO users (username) " + numbers + "SELECT " + id + " FROM n",
-		"INSERT INTO threads (id, user_id, last_activity, last_message_at, message_count, waiting_since) " + numbers +
-			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 <> 0 THEN " + at + " END, CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END, CASE WHEN i % 100 = 1 THEN " + at + " END FROM n",
+		"INSERT INTO threads (id, user_id, last_activity, last_message_at, message_count, waiting_since, assignee_id) " + numbers +
+			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 <> 0 THEN " + at + " END, CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END, CASE WHEN i % 100 = 1 THEN " + at + " END, CASE WHEN i % 50 = 1 THEN NULL ELSE i % 7 + 1 END FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT 't1', 'c' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", 'd' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", '', 'admin' FROM n",
@@ -87,6 +87,8 @@ func TestPlansUseIndexes(t *testing.T) {
 			"thread list, page 2":   {models.ThreadsStatement(s, models.ThreadQuery{Before: before, BeforeID: "t100"}), "idx_threads_listed"},
 			"thread list, all":      {models.ThreadsStatement(s, models.ThreadQuery{IncludeEmpty: true}), "idx_threads_last_activity"},
 			"waiting threads":       {models.ThreadsStatement(s, models.ThreadQuery{Status: models.StatusWaiting}), "idx_threads_waiting"},
+			"an agent's threads":    {models.ThreadsStatement(s, models.ThreadQuery{Assignee: new(models.AgentID(7))}), "idx_threads_assigned"},
+			"unassigned threads":    {models.ThreadsStatement(s, models.ThreadQuery{Assignee: new(models.AgentID)}), "idx_threads_unassigned"},
 			"a person's threads":    {models.PersonStatement(s, models.Thread{UserID: 7, PhoneNumber: "5", Email: "a@b.example"}), "idx_threads_email_hash"},
 			"newest messages":       {models.MessagesStatement(s, "t1", models.MessageQuery{}), messages},
 			"older messages":        {models.MessagesStatement(s, "t1", models.MessageQuery{BeforeID: 10_000}), messages},

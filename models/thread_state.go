@@ -11,7 +11,7 @@ type messageEffect struct {
 }
 
 // withMessage returns the thread after a stored message. A message from the visitor reopens a closed thread and, unless one is waiting
-// already, waits for an answer; an answer of the team ends the wait.
+// already, waits for an answer; an answer of the team ends the wait, and who wrote it takes a thread without assignee.
 func (t Thread) withMessage(m *Message) (Thread, messageEffect) {
 	var e messageEffect
 	at := m.CreatedAt
@@ -38,6 +38,9 @@ func (t Thread) withMessage(m *Message) (Thread, messageEffect) {
 			e.firstAnswer = &FirstAnswer{WaitedMS: max(0, at.Sub(*t.WaitingSince).Milliseconds()), AnsweredAt: at}
 		}
 		t.WaitingSince, t.AnsweredSession = nil, t.Sessions
+		if t.AssigneeID == 0 {
+			t.AssigneeID = m.AgentID
+		}
 	}
 	return t, e
 }
@@ -97,7 +100,7 @@ func (t Thread) withoutAnyMessage() Thread {
 // sessionChanged reports whether the columns changed that most messages leave as they are.
 func (t *Thread) sessionChanged(before *Thread) bool {
 	return t.WaitingSince != before.WaitingSince || t.Sessions != before.Sessions || t.AnsweredSession != before.AnsweredSession ||
-		t.VisitorReceivedID != before.VisitorReceivedID || t.AgentReceivedID != before.AgentReceivedID
+		t.VisitorReceivedID != before.VisitorReceivedID || t.AgentReceivedID != before.AgentReceivedID || t.AssigneeID != before.AssigneeID
 }
 
 func (t *Thread) read(reader string) *int64 {

@@ -180,6 +180,13 @@ func (s *Store) threadsQuery(ctx context.Context, q ThreadQuery) *gorm.DB {
 	default:
 		db = db.Where("status = ?", q.Status)
 	}
+	switch {
+	case q.Assignee == nil:
+	case *q.Assignee == 0:
+		db = db.Where("assignee_id IS NULL AND status = 'active'") // the condition of the partial index idx_threads_unassigned
+	default:
+		db = db.Where("assignee_id = ?", *q.Assignee)
+	}
 	if words := names.SearchWords(q.Search); len(words) > 0 {
 		condition, args := s.searchCondition(q.Search, words)
 		db = db.Where(condition, args...)

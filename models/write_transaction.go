@@ -112,6 +112,7 @@ func (r *lockedThread) columns() dialect.Thread {
 		MessageCount: r.MessageCount, UnreadCount: r.UnreadCount, VisitorReadID: r.VisitorReadID, AgentReadID: r.AgentReadID,
 		SessionChanged: r.sessionChanged, WaitingSince: r.WaitingSince,
 		VisitorReceivedID: r.VisitorReceivedID, AgentReceivedID: r.AgentReceivedID, Sessions: r.Sessions, AnsweredSession: r.AnsweredSession, Rev: r.Rev,
+		AssigneeID: int64(r.AssigneeID),
 	}
 }
 
@@ -293,7 +294,7 @@ func (t *transaction) append(ctx context.Context, tx *gorm.DB) error {
 		if effect.firstAnswer != nil {
 			t.answers = append(t.answers, *effect.firstAnswer)
 		}
-		out.Reopened, out.Waits = effect.reopened, next.WaitingSince != row.WaitingSince
+		out.Reopened, out.Waits, out.Assigned = effect.reopened, next.WaitingSince != row.WaitingSince, next.AssigneeID != row.AssigneeID
 		row.become(next)
 		row.sealed, row.shut = m.preview, false
 		row.seen = row.seen || m.SenderType == Visitor
@@ -386,14 +387,15 @@ func countUnread(tx *gorm.DB, threadID string, after int64, unread *int64) error
 const threadColumns = `id, user_id, display_name, phone_number, sealed_page_url, locale, status, created_at, last_activity,
 	last_message_id, last_message, last_sender, last_type, last_message_at, message_count, unread_count,
 	visitor_read_id, agent_read_id, address_hash, waiting_since, visitor_received_id, agent_received_id, talks, answered_talk,
-	rating, rating_comment, email, sealed_page_title, browser, platform, cleared_until, deleted_at, blocked, rev, status_by`
+	rating, rating_comment, email, sealed_page_title, browser, platform, cleared_until, deleted_at, blocked, rev, status_by, assignee_id`
 
 func scanThread(rows *sql.Rows, t *Thread) error {
 	err := rows.Scan(&t.ID, &t.UserID, &t.DisplayName, &t.PhoneNumber, &t.PageURL, &t.Locale, &t.Status,
 		&t.CreatedAt, &t.LastActivity, &t.LastMessageID, &t.LastMessage, &t.LastSender, &t.LastType,
 		&t.LastMessageAt, &t.MessageCount, &t.UnreadCount, &t.VisitorReadID, &t.AgentReadID, &t.AddressHash,
 		&t.WaitingSince, &t.VisitorReceivedID, &t.AgentReceivedID, &t.Sessions, &t.AnsweredSession,
-		&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform, &t.ClearedUntil, &t.DeletedAt, &t.Blocked, &t.Rev, &t.StatusBy)
+		&t.Rating, &t.RatingComment, &t.Email, &t.PageTitle, &t.Browser, &t.Platform, &t.ClearedUntil, &t.DeletedAt, &t.Blocked, &t.Rev, &t.StatusBy,
+		&t.AssigneeID)
 	t.toUTC()
 	return err
 }

@@ -70,6 +70,8 @@ type Thread struct {
 	WaitingSince *time.Time
 
 	VisitorReceivedID, AgentReceivedID, Sessions, AnsweredSession int64
+
+	AssigneeID int64 // 0 = none
 }
 
 // OutboxRow is a row to add to the outbox.

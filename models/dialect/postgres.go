@@ -56,9 +56,10 @@ const (
 	postgresUpdate        = "UPDATE threads AS t SET " + postgresColumns + " FROM unnest(" + postgresArrays + ") AS v (" + postgresNames + ") WHERE t.id = v.id"
 	postgresUpdateSession = "UPDATE threads AS t SET " + postgresColumns + `,
 		waiting_since = v.waiting_since, visitor_received_id = v.visitor_received_id, agent_received_id = v.agent_received_id,
-		talks = v.talks, answered_talk = v.answered_talk, status_by = CASE WHEN t.status = v.status THEN t.status_by END
-		FROM unnest(` + postgresArrays + ", $14::timestamp[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[]) AS v (" + postgresNames + `,
-			waiting_since, visitor_received_id, agent_received_id, talks, answered_talk)
+		talks = v.talks, answered_talk = v.answered_talk, status_by = CASE WHEN t.status = v.status THEN t.status_by END,
+		assignee_id = nullif(v.assignee_id, 0)
+		FROM unnest(` + postgresArrays + ", $14::timestamp[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[]) AS v (" + postgresNames + `,
+			waiting_since, visitor_received_id, agent_received_id, talks, answered_talk, assignee_id)
 		WHERE t.id = v.id`
 	postgresColumns = `last_activity = v.last_activity, last_message_id = v.last_message_id, last_message = v.last_message,
 		last_sender = v.last_sender, last_type = v.last_type, last_message_at = v.last_message_at,
@@ -109,12 +110,12 @@ func postgresUpdateArgs(rows []*Thread) []any {
 func postgresUpdateSessionArgs(rows []*Thread) []any {
 	n := len(rows)
 	waiting := make([]*time.Time, n)
-	visitor, agent, sessions, answered := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	visitor, agent, sessions, answered, assignees := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	for i, r := range rows {
 		waiting[i], visitor[i], agent[i] = r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID
-		sessions[i], answered[i] = r.Sessions, r.AnsweredSession
+		sessions[i], answered[i], assignees[i] = r.Sessions, r.AnsweredSession, r.AssigneeID
 	}
-	return append(postgresUpdateArgs(rows), waiting, visitor, agent, sessions, answered)
+	return append(postgresUpdateArgs(rows), waiting, visitor, agent, sessions, answered, assignees)
 }
 
 const postgresEnqueue = `INSERT INTO outbox (channel, thread_id, message_id, kind, created_at)

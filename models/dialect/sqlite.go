@@ -25,7 +25,7 @@ type sqlite struct {
 const (
 	sqliteUpdate        = "UPDATE threads SET " + sqliteColumns + " WHERE id = ?"
 	sqliteUpdateSession = "UPDATE threads SET " + sqliteColumns + `, waiting_since = ?, visitor_received_id = ?, agent_received_id = ?,
-		talks = ?, answered_talk = ?, status_by = CASE status WHEN ? THEN status_by END WHERE id = ?`
+		talks = ?, answered_talk = ?, status_by = CASE status WHEN ? THEN status_by END, assignee_id = nullif(?, 0) WHERE id = ?`
 	sqliteColumns = `last_activity = ?, last_message_id = ?, last_message = ?, last_sender = ?,
 		last_type = ?, last_message_at = ?, message_count = ?, unread_count = ?, visitor_read_id = ?, agent_read_id = ?, status = ?, rev = ?`
 )
@@ -141,7 +141,7 @@ func (b *sqlite) UpdateThreads(ctx context.Context, conn gorm.ConnPool, rows []T
 			r.LastMessageAt, r.MessageCount, r.UnreadCount, r.VisitorReadID, r.AgentReadID, r.Status, r.Rev}
 		update := st
 		if r.SessionChanged {
-			args = append(args, r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Sessions, r.AnsweredSession, r.Status)
+			args = append(args, r.WaitingSince, r.VisitorReceivedID, r.AgentReceivedID, r.Sessions, r.AnsweredSession, r.Status, r.AssigneeID)
 			update = session
 		}
 		if _, err := update.ExecContext(ctx, append(args, r.ID)...); err != nil {

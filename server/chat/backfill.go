@@ -25,7 +25,7 @@ func (s *Service) Backfill(ctx context.Context, threadID string, after, upTo int
 	}
 	if n := len(list); n > 0 && !more && t.ID != "" {
 		list[n-1].Thread = append(list[n-1].Thread, &Event{"thread_status", threadStatus{t.ID, t.Status, t.Rev}})
-		list[n-1].Agents = append(list[n-1].Agents, threadEvent(t))
+		list[n-1].Agents = append(list[n-1].Agents, s.threadEvent(t))
 	}
 	return list, more, nil
 }

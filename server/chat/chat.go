@@ -22,6 +22,8 @@ type Store interface {
 	Thread(ctx context.Context, id string) (models.Thread, error)
 	DisplayNames(ctx context.Context, ids []string) (map[string]string, error)
 	UpdateThread(ctx context.Context, id string, p models.ThreadPatch) (models.Thread, error)
+	Assign(ctx context.Context, id string, to models.AgentID, expected func(present models.AgentID) bool) (models.Thread, error)
+	Agent(id int64) (models.Agent, bool)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	CountThreads(context.Context) (models.ThreadCounts, error)
 	CountFound(ctx context.Context, search string) (int64, error)

@@ -66,7 +66,7 @@ func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([
 	views := make([]ThreadView, len(threads))
 	ids := make([]string, len(threads))
 	for i, t := range threads {
-		views[i], ids[i] = view(t), t.ID
+		views[i], ids[i] = s.view(t), t.ID
 	}
 	online, versions := s.online(ctx, ids)
 	for i := range views {

@@ -96,7 +96,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	p := announcement(r.Message, r.Follows, m, r.Thread)
 	p.Except, p.Then = a.SocketID, func() { done(m, nil) }
 	s.publisher.Publish(p)
-	if r.Waits && !r.Reopened {
+	if (r.Waits || r.Assigned) && !r.Reopened {
 		s.publishThread(r.Thread)
 	}
 	if a.Role == Visitor && s.notifier != nil {

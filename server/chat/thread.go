@@ -37,9 +37,11 @@ type ThreadView struct {
 	Rating            int64  `json:"rating"` // 0 = none
 	RatingComment     string `json:"rating_comment"`
 	Rev               int64  `json:"rev"`
+
+	Assignee *AgentView `json:"assignee"`
 }
 
-func view(t models.Thread) ThreadView {
+func (s *Service) view(t models.Thread) ThreadView {
 	return ThreadView{
 		ID: t.ID, UserID: t.UserID, DisplayName: t.DisplayName, PhoneNumber: t.PhoneNumber, Status: t.Status,
 		CreatedAt: Time(t.CreatedAt), LastActivity: Time(t.LastActivity), LastActivityAt: Time(t.LastActivity),
@@ -47,7 +49,7 @@ func view(t models.Thread) ThreadView {
 		PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
 		Blocked: t.Blocked, LastMessageTime: optional(t.LastMessageAt), LastMessageID: t.LastMessageID,
 		VisitorReceivedID: t.VisitorReceivedID, WaitingSince: optional(t.WaitingSince),
-		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment, Rev: t.Rev,
+		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment, Rev: t.Rev, Assignee: s.agentView(t.AssigneeID),
 	}
 }
 

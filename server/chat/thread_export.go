@@ -13,5 +13,5 @@ func (s *Service) Export(ctx context.Context, a Actor, threadID string) (ThreadV
 		return ThreadView{}, err
 	}
 	s.logAudit(ctx, a, audit.ThreadExport)
-	return view(t), nil
+	return s.view(t), nil
 }

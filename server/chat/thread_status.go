@@ -27,11 +27,11 @@ func optional(at *time.Time) *Time {
 
 // publishThread sends agents the state of a thread.
 func (s *Service) publishThread(t models.Thread) {
-	s.publisher.Publish(Publication{ThreadID: t.ID, Rev: t.Rev, State: true, Agents: []*Event{threadEvent(t)}})
+	s.publisher.Publish(Publication{ThreadID: t.ID, Rev: t.Rev, State: true, Agents: []*Event{s.threadEvent(t)}})
 }
 
-func threadEvent(t models.Thread) *Event {
-	return &Event{"thread_updated", threadUpdated{ThreadView: view(t)}}
+func (s *Service) threadEvent(t models.Thread) *Event {
+	return &Event{"thread_updated", threadUpdated{ThreadView: s.view(t)}}
 }
 
 // publishCurrent is like publishThread, and reads the thread.

@@ -1,0 +1,44 @@
+package models
+
+import (
+	"context"
+	"errors"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// ErrAssigned means that a thread has an assignee whom the change does not expect.
+var ErrAssigned = errors.New("models: the thread is assigned to someone else")
+
+// Assign changes who answers a thread; 0 = nobody. expected reports whether the present assignee is one that may be replaced. It returns
+// the thread, also with ErrAssigned.
+func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func(present AgentID) bool) (Thread, error) {
+	var row threadRow
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		row = threadRow{}
+		err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Where(live).Take(&row).Error
+		if err != nil {
+			return err
+		}
+		if !expected(row.AssigneeID) {
+			return ErrAssigned
+		}
+		if row.AssigneeID == to {
+			return nil
+		}
+		row.AssigneeID = to
+		row.Rev++
+		return tx.Select("assignee_id", "rev").Where("id = ?", id).Updates(&row).Error
+	})
+	if errors.Is(err, ErrAssigned) {
+		s.decryptThread(&row.Thread)
+		return row.Thread, ErrAssigned
+	}
+	s.settled(id, err)
+	if err != nil {
+		return Thread{}, s.failed("assign a thread", err)
+	}
+	s.decryptThread(&row.Thread)
+	return row.Thread, nil
+}

@@ -1,0 +1,75 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"sohbet/models"
+	"sohbet/server/apperr"
+)
+
+// AgentView is docs/protocol.md, "Agent": what visitors may see of an agent too.
+type AgentView struct {
+	ID        int64  `json:"id"`
+	Name      string `json:"name"`
+	AvatarURL string `json:"avatar_url"`
+}
+
+// agentView returns an agent in wire format; nil for the team.
+func (s *Service) agentView(id models.AgentID) *AgentView {
+	if id == 0 {
+		return nil
+	}
+	who, found := s.store.Agent(int64(id))
+	if !found {
+		return nil
+	}
+	return &AgentView{who.ID, who.Name, who.AvatarURL}
+}
+
+// Assign makes an agent answer a thread, or nobody if to is 0, and emits "thread_updated" to agents. from is who the client believes is
+// the assignee, 0 for nobody; nil = it does not say. The error has apperr.CodeConflict if that is wrong or, without from, if an agent takes
+// a thread that another enabled agent has taken.
+func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to models.AgentID, from *models.AgentID) error {
+	if err := agentOnly(a); err != nil {
+		return err
+	}
+	if err := a.reach(threadID); err != nil {
+		return err
+	}
+	if to != 0 && !s.mayAnswer(to) {
+		return apperr.Invalid("agent_id", "There is no such agent, or it is disabled.")
+	}
+	t, err := s.store.Assign(ctx, threadID, to, func(present models.AgentID) bool {
+		if from != nil {
+			return present == *from
+		}
+		return to != a.AgentID || present == to || !s.mayAnswer(present)
+	})
+	if errors.Is(err, models.ErrAssigned) {
+		return s.errTaken(t)
+	}
+	if err != nil {
+		return Public(err)
+	}
+	s.publishThread(t)
+	return nil
+}
+
+// mayAnswer reports whether an agent exists and is enabled.
+func (s *Service) mayAnswer(id models.AgentID) bool {
+	if id == 0 {
+		return false
+	}
+	who, found := s.store.Agent(int64(id))
+	return found && who.Enabled()
+}
+
+func (s *Service) errTaken(t models.Thread) error {
+	message := "Nobody answers this conversation any more."
+	if who := s.agentView(t.AssigneeID); who != nil {
+		message = who.Name + " has taken this conversation."
+	}
+	return &apperr.Error{Code: apperr.CodeConflict, Message: message, Status: http.StatusConflict, Rev: t.Rev}
+}
