@@ -136,6 +136,10 @@ func TestThreadsOfAnAssignee(t *testing.T) {
 		if _, err := s.UpdateThread(t.Context(), threadID(2), models.ThreadPatch{Status: &closed}); err != nil {
 			t.Fatal(err)
 		}
+		counts, err := s.CountThreads(t.Context())
+		if mine, err2 := s.CountAssigned(t.Context()); err != nil || err2 != nil || counts.Unassigned != 2 || len(mine) != 1 || mine[ada] != 1 {
+			t.Errorf("%+v, %v, %v, %v", counts, mine, err, err2)
+		}
 		for _, c := range []struct {
 			assignee *models.AgentID
 			want     []string

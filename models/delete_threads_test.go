@@ -152,7 +152,7 @@ func TestClearThreadKeepsItInTheList(t *testing.T) {
 			if err != nil || len(list) != 2 || list[0].ID != above.ID || list[1].ID != cleared.ID {
 				t.Errorf("%s: listed %+v, %v", when, list, err)
 			}
-			if got, err := s.CountThreads(t.Context()); err != nil || got != (models.ThreadCounts{Active: 2, Waiting: 1, Unread: 1}) {
+			if got, err := s.CountThreads(t.Context()); err != nil || got != (models.ThreadCounts{Active: 2, Waiting: 1, Unread: 1, Unassigned: 2}) {
 				t.Errorf("%s: counted %+v, %v", when, got, err)
 			}
 		}

@@ -53,7 +53,7 @@ func populate(t *testing.T, s *models.Store) {
 	for _, st := range []string{
 		"INSERT INTO users (username) " + numbers + "SELECT " + id + " FROM n",
 		"INSERT INTO threads (id, user_id, last_activity, last_message_at, message_count, waiting_since, assignee_id) " + numbers +
-			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 <> 0 THEN " + at + " END, CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END, CASE WHEN i % 100 = 1 THEN " + at + " END, CASE WHEN i % 50 = 1 THEN NULL ELSE i % 7 + 1 END FROM n",
+			"SELECT " + id + ", (SELECT min(id) FROM users) + i - 1, " + at + ", CASE WHEN i % 10 <> 0 THEN " + at + " END, CASE WHEN i % 10 = 0 THEN 0 ELSE 3 END, CASE WHEN i % 100 = 1 THEN " + at + " END, CASE WHEN i % 100 = 1 THEN NULL WHEN i % 100 = 2 THEN 7 ELSE 1 END FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT 't1', 'c' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", 'd' || i, 'visitor' FROM n",
 		"INSERT INTO messages (thread_id, client_id, sender_type) " + numbers + "SELECT " + id + ", '', 'admin' FROM n",

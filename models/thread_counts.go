@@ -13,6 +13,7 @@ type ThreadCounts struct {
 	Active, Closed int64
 	Waiting        int64 // active threads whose visitor waits for an answer
 	Unread         int64 // visitor messages not read by any agent, in all threads
+	Unassigned     int64 // active threads without assignee
 }
 
 // CountThreads counts the threads that are listed. It reads all of them: a few milliseconds for 10,000.
@@ -21,12 +22,34 @@ func (s *Store) CountThreads(ctx context.Context) (ThreadCounts, error) {
 	err := database.Retry(ctx, func() error {
 		return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("last_message_at IS NOT NULL").Select(
 			"count(CASE WHEN status = ? THEN 1 END) AS active, count(CASE WHEN status = ? THEN 1 END) AS closed, "+
-				"count(waiting_since) AS waiting, coalesce(sum(unread_count), 0) AS unread", StatusActive, StatusClosed).Take(&c).Error
+				"count(waiting_since) AS waiting, coalesce(sum(unread_count), 0) AS unread, "+
+				"count(CASE WHEN status = ? AND assignee_id IS NULL THEN 1 END) AS unassigned", StatusActive, StatusClosed, StatusActive).Take(&c).Error
 	})
 	if err != nil {
 		return ThreadCounts{}, s.failed("count threads", err)
 	}
 	return c, nil
+}
+
+// CountAssigned counts the active threads of each agent who has any.
+func (s *Store) CountAssigned(ctx context.Context) (map[AgentID]int64, error) {
+	var rows []struct {
+		AssigneeID AgentID
+		Threads    int64
+	}
+	err := database.Retry(ctx, func() error {
+		rows = nil
+		return s.db.Read.WithContext(ctx).Model(&Thread{}).Where("assignee_id IS NOT NULL AND last_message_at IS NOT NULL AND status = ?", StatusActive).
+			Select("assignee_id, count(*) AS threads").Group("assignee_id").Find(&rows).Error
+	})
+	if err != nil {
+		return nil, s.failed("count assigned threads", err)
+	}
+	counts := make(map[AgentID]int64, len(rows))
+	for _, row := range rows {
+		counts[row.AssigneeID] = row.Threads
+	}
+	return counts, nil
 }
 
 // CountFound counts the threads that match a search; [Store.Threads] lists the same ones page by page.

@@ -351,7 +351,7 @@ func TestThreadCounts(t *testing.T) {
 				}
 			}
 		}
-		check("one closed, one answered", models.ThreadCounts{Active: 3, Waiting: 2, Closed: 1, Unread: 8})
+		check("one closed, one answered", models.ThreadCounts{Active: 3, Waiting: 2, Closed: 1, Unread: 8, Unassigned: 3})
 		name := "Ayşe"
 		for _, id := range []string{thread(t, s, 5).ID, thread(t, s, 6).ID} {
 			say(t, s, id, "hello")

@@ -72,6 +72,7 @@ declare namespace Protocol {
     waiting_since: Time | null;
     rating: number;
     rating_comment: string;
+    assignee: AgentReference | null;
     rev: number;
   }
 
@@ -177,6 +178,8 @@ declare namespace Protocol {
     closed: number;
     unread: number;
     found?: number;
+    mine: number;
+    unassigned: number;
   }
 
   /** What the sender of `message` and its older names may give. */
@@ -231,6 +234,7 @@ declare namespace Protocol {
     facts: OfThread;
     edit_message: { thread_id: string; id: number; text: string };
     set_status: { thread_id: string; status: Status };
+    assign: { thread_id: string; agent_id: number | null; from?: number };
     set_away: { away: boolean };
     block_thread: { thread_id: string; address?: boolean };
     unblock_thread: OfThread;
@@ -274,6 +278,7 @@ declare namespace Protocol {
     facts: { facts: Facts };
     edit_message: { message: Message };
     set_status: {};
+    assign: {};
     set_away: { team: Team };
     block_thread: { block: Block };
     unblock_thread: {};

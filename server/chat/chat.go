@@ -26,6 +26,7 @@ type Store interface {
 	Agent(id int64) (models.Agent, bool)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	CountThreads(context.Context) (models.ThreadCounts, error)
+	CountAssigned(context.Context) (map[models.AgentID]int64, error)
 	CountFound(ctx context.Context, search string) (int64, error)
 	RecordActivity(ctx context.Context, id string, at time.Time) error
 	MarkRead(ctx context.Context, threadID, reader string, lastID int64) (t models.Thread, moved bool, err error)

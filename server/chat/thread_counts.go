@@ -18,12 +18,16 @@ type Counts struct {
 	Closed  int64  `json:"closed"`
 	Unread  int64  `json:"unread"`          // visitor messages not read by any agent
 	Found   *int64 `json:"found,omitempty"` // threads that match the search; omitted without one
+
+	Mine       int64 `json:"mine"`       // active ones that the agent answers
+	Unassigned int64 `json:"unassigned"` // active ones that nobody answers
 }
 
 // counts caches the last result.
 type counts struct {
 	mu   sync.Mutex
 	last models.ThreadCounts
+	mine map[models.AgentID]int64
 	at   time.Time
 }
 
@@ -32,11 +36,11 @@ func (s *Service) ThreadCounts(ctx context.Context, a Actor, search string) (Cou
 	if err := agentOnly(a); err != nil {
 		return Counts{}, err
 	}
-	all, err := s.countAll(ctx)
+	all, mine, err := s.countAll(ctx)
 	if err != nil {
 		return Counts{}, Public(err)
 	}
-	c := Counts{Active: all.Active, Waiting: all.Waiting, Closed: all.Closed, Unread: all.Unread}
+	c := Counts{Active: all.Active, Waiting: all.Waiting, Closed: all.Closed, Unread: all.Unread, Unassigned: all.Unassigned, Mine: mine[a.AgentID]}
 	if search != "" {
 		found, err := s.store.CountFound(ctx, search)
 		if err != nil {
@@ -48,15 +52,19 @@ func (s *Service) ThreadCounts(ctx context.Context, a Actor, search string) (Cou
 }
 
 // countAll runs one count for all concurrent callers.
-func (s *Service) countAll(ctx context.Context) (models.ThreadCounts, error) {
+func (s *Service) countAll(ctx context.Context) (models.ThreadCounts, map[models.AgentID]int64, error) {
 	s.counts.mu.Lock()
 	defer s.counts.mu.Unlock()
 	if now := s.now(); now.Sub(s.counts.at).Abs() >= countsMaxAge {
 		all, err := s.store.CountThreads(ctx)
 		if err != nil {
-			return all, err
+			return all, nil, err
 		}
-		s.counts.last, s.counts.at = all, now
+		mine, err := s.store.CountAssigned(ctx)
+		if err != nil {
+			return all, nil, err
+		}
+		s.counts.last, s.counts.mine, s.counts.at = all, mine, now
 	}
-	return s.counts.last, nil
+	return s.counts.last, s.counts.mine, nil
 }
