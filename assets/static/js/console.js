@@ -1,6 +1,7 @@
 // The agents' console: creates its parts and connects their events.
 import { block, errorText, exportDialog, toggleClosed } from './console/thread-actions.js';
 import { alerts } from './console/alerts.js';
+import { assigning } from './console/assigning.js';
 import { cannedRepliesDialog } from './console/canned-replies-dialog.js';
 import { CannedReplies, cannedPopup } from './console/canned-replies.js';
 import { confirm } from './console/confirm-dialog.js';
@@ -42,7 +43,7 @@ const drafts = new BrowserStorage('sessionStorage', 'sohbet.console.');
 const store = new BrowserStorage('localStorage', 'sohbet.console.');
 
 const session = new Session();
-const threads = new ThreadStore();
+const threads = new ThreadStore(() => session.me?.id);
 const connection = new Connection(greet, (timeout) => connection.request('admin_join', undefined, timeout));
 const outbox = new Outbox(store, send);
 const undelivered = new Undelivered((id, mark) => openThread.messageList.putBelow(id, mark));
@@ -168,7 +169,8 @@ function receive(message) {
     visitors.update(id, false);
     deleting.keep(id);
     openThread.received(message);
-    alertAgent(message, openThread.name(id), watched);
+    const assignee = threads.get(id)?.assignee;
+    if (!assignee || assignee.id === session.me?.id) alertAgent(message, openThread.name(id), watched);
   }
   if (unknown) refreshSoon();
 }
@@ -226,6 +228,7 @@ function clearedAll() {
 
 threads.addEventListener('change', () => {
   drawHeader();
+  assign.draw();
   badge(threads.unread);
   if (threads.state === 'failed') session.failed(threads.error);
 });
@@ -244,6 +247,7 @@ openThread.addEventListener('turn', () => {
   popup.close();
   say('');
   drawHeader();
+  assign.draw();
   writing.label();
   if (connection.online) entered(); // otherwise done after the next connect
 });
@@ -296,6 +300,7 @@ function go(id) {
   if (document.activeElement === document.body || !document.activeElement?.getClientRects().length) byId('scroller').focus({ preventScroll: true });
 }
 
+const assign = assigning(parts, say);
 const search = listFilters(threads, list);
 const whenOpen = (/** @type {(id: string) => void} */ act) => () => { if (openThread.current) act(openThread.current); };
 const openSheet = keyboardShortcuts({
@@ -306,6 +311,7 @@ const openSheet = keyboardShortcuts({
   r: whenOpen(() => writing.turnTo('reply', { focus: true })),
   n: whenOpen(() => writing.turnTo('note', { focus: true })),
   e: whenOpen(() => toggleClosed(parts, say)),
+  t: whenOpen(() => assign.take()),
   i: whenOpen(() => focusDetailsPane(!detailsInFront())),
   b: whenOpen(() => block(parts)),
   x: whenOpen(openExport),
@@ -331,6 +337,7 @@ for (const [id, act] of Object.entries({
 })) byId(id).addEventListener('click', act);
 menu(byId('menu'));
 menu(byId('talk-menu'));
+menu(byId('assignee'));
 
 async function clearAll() {
   byId('settings-dialog').close();

@@ -8,7 +8,7 @@ import { t } from '../lib/i18n.js';
 /** Shortcuts outside of text fields. Letters are listed in lower case and shown as on the keyboard. */
 const SHEET = [
   ['w', 'console.key_waiting'], ['j', 'console.key_next'], ['k', 'console.key_previous'], ['/', 'console.key_search'],
-  ['r', 'console.key_reply'], ['n', 'console.key_note'], ['e', 'console.key_finish'], ['i', 'console.key_facts'],
+  ['r', 'console.key_reply'], ['n', 'console.key_note'], ['e', 'console.key_finish'], ['t', 'console.key_take'], ['i', 'console.key_facts'],
   ['b', 'console.key_block'], ['x', 'console.key_export'], ['Delete', 'console.key_delete'], ['z', 'console.key_undo'], ['?', 'console.key_sheet'],
 ];
 /** Keys that work while writing; they are handled elsewhere and only listed here. */

@@ -281,6 +281,11 @@ export class ThreadList {
     }
     put(row.unread, [thread.unread ? t('console.unread', { n: thread.unread }) : '', thread.online ? t('console.online') : ''].filter(Boolean).join(', '));
     row.dot.hidden = !thread.online;
+    const who = thread.assignee?.name ?? '';
+    if (row.agent.title !== who) {
+      row.agent.title = who;
+      row.agent.replaceChildren(...(who ? [face(who), make('span', { className: 'unseen' }, t('console.assigned_to', { name: who }))] : []));
+    }
     const long = waitsLong(thread);
     row.wait.hidden = !long;
     if (long) put(row.waited, t('console.waiting', { time: span(minutes(thread.waiting)) }));
@@ -299,7 +304,7 @@ export class ThreadList {
       parts.push(icon('alert'), make('p', {}, t(/** @type {Failure} */ (error).code === 'network' ? 'console.list_offline' : 'console.list_failed')),
         make('button', { type: 'button', className: 'button plain', onclick: () => this.#threads.load() }, t('common.again')));
     } else if (state === 'ready' && shown === 0) {
-      const nothing = { active: 'console.nothing_yet', waiting: 'console.nothing_waiting', closed: 'console.nothing_closed' }[filter];
+      const nothing = { active: 'console.nothing_yet', waiting: 'console.nothing_waiting', closed: 'console.nothing_closed', mine: 'console.nothing_mine', unassigned: 'console.nothing_unassigned' }[filter];
       parts.push(icon(query ? 'search' : filter === 'waiting' ? 'done' : 'speech'), make('p', {}, query ? t('console.nothing_found', { q: query }) : t(nothing)));
     }
     // Updated only if the text changes, because it is a live region.
@@ -356,14 +361,15 @@ function makeRow(n) {
   const last = make('span', { className: 'row-last', attrs: { dir: 'auto' } });
   const badge = make('span', { className: 'badge number', attrs: { 'aria-hidden': 'true' } });
   const unread = make('span', { className: 'unseen' });
+  const agent = make('span', { className: 'row-agent', attrs: { 'data-team': '' } });
   const dot = make('span', { className: 'dot', attrs: { 'aria-hidden': 'true' } });
   const sign = make('span', { className: 'row-sign' });
   const waited = make('span');
   const wait = make('span', { className: 'row-wait' }, icon('clock'), waited);
   const face = make('span', { className: 'row-face' });
   const item = make('li', { className: 'row', id: `row-${n}`, attrs: { role: 'option' } },
-    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, badge, unread), wait);
-  return { item, face, name, time, last, badge, unread, dot, sign, wait, waited, shown: '', signed: '' };
+    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, agent, badge, unread), wait);
+  return { item, face, name, time, last, badge, unread, agent, dot, sign, wait, waited, shown: '', signed: '' };
 }
 
 /** Sets a text only if it differs, because most rows rarely change. @param {HTMLElement} node @param {string} text */

@@ -6,7 +6,7 @@ const PAGE = 50;
 const MOST = 1000; // the server's limit per request
 const RECOUNT = 400;
 
-/** @typedef {'active' | 'waiting' | 'closed'} Filter */
+/** @typedef {'mine' | 'unassigned' | 'active' | 'waiting' | 'closed'} Filter */
 /** @typedef {ReturnType<typeof fromAPI>} Thread */
 /** @typedef {{id: string} & Partial<Protocol.Thread>} Row a conversation of the API, or what is known of it */
 
@@ -36,6 +36,7 @@ function fromAPI(row) {
     blocked: Boolean(row.blocked),
     rating: Number(row.rating) || 0,
     ratingComment: row.rating_comment || '',
+    assignee: row.assignee ?? null,
     readByVisitor: Number(row.visitor_read_id) || 0,
     receivedByVisitor: Number(row.visitor_received_id) || 0,
     rev: Number(row.rev) || 0,
@@ -60,8 +61,10 @@ function merge(known, read) {
   };
 }
 
-/** @type {Record<Filter, (thread: Thread) => boolean>} */
+/** @type {Record<Filter, (thread: Thread, me: number | undefined) => boolean>} */
 const BELONGS = {
+  mine: (thread, me) => thread.status === 'active' && me !== undefined && thread.assignee?.id === me,
+  unassigned: (thread) => thread.status === 'active' && !thread.assignee,
   active: (thread) => thread.status === 'active',
   waiting: (thread) => thread.status === 'active' && thread.waiting !== null,
   closed: (thread) => thread.status === 'closed',
@@ -72,6 +75,7 @@ const longest = (/** @type {Thread} */ a, /** @type {Thread} */ b) => Number(a.w
 
 /** Events: `change`. `state` is 'loading', 'ready' or 'failed'. A search includes all conversations, whatever the filter. */
 export class ThreadStore extends EventTarget {
+  #me;
   /** @type {Map<string, Thread>} */
   #map = new Map();
   /** @type {Filter} */
@@ -100,6 +104,12 @@ export class ThreadStore extends EventTarget {
   /** Why loading failed. @type {unknown} */
   error = null;
 
+  /** @param {() => number | undefined} [me] the id of the signed-in agent, once known */
+  constructor(me = () => undefined) {
+    super();
+    this.#me = me;
+  }
+
   get query() { return this.#query; }
   get filter() { return this.#filter; }
   /** @param {string} id */
@@ -121,8 +131,8 @@ export class ThreadStore extends EventTarget {
 
   /** The loaded conversations that the filter or the search selects. */
   #belonging() {
-    const belongs = this.#query ? (/** @type {Thread} */ thread) => this.#found.has(thread.id) : BELONGS[this.#filter];
-    return [...this.#map.values()].filter(belongs);
+    const me = this.#me();
+    return [...this.#map.values()].filter((thread) => (this.#query ? this.#found.has(thread.id) : BELONGS[this.#filter](thread, me)));
   }
 
   /** The length of the list, including conversations that are not loaded. */
@@ -143,7 +153,7 @@ export class ThreadStore extends EventTarget {
 
   /** The loaded conversation that has waited longest for an answer, except `but`. @param {string | null} but */
   nextWaiting(but) {
-    const waiting = [...this.#map.values()].filter((thread) => BELONGS.waiting(thread) && thread.id !== but && !thread.blocked && !this.#hidden.has(thread.id));
+    const waiting = [...this.#map.values()].filter((thread) => BELONGS.waiting(thread, undefined) && thread.id !== but && !thread.blocked && !this.#hidden.has(thread.id));
     return waiting.sort(longest)[0] ?? null;
   }
 
@@ -233,7 +243,10 @@ export class ThreadStore extends EventTarget {
   async #fetch(round, limit, before) {
     const what = new URLSearchParams({ limit: String(limit) });
     if (this.#query) what.set('q', this.#query);
-    else what.set('status', this.#filter);
+    else if (this.#filter === 'mine' || this.#filter === 'unassigned') {
+      what.set('status', 'active');
+      what.set('assignee', this.#filter === 'mine' ? String(this.#me() ?? 'none') : 'none');
+    } else what.set('status', this.#filter);
     if (before) what.set('before', before.toISOString());
     try {
       const rows = await get(`api/threads?${what}`);
@@ -282,7 +295,7 @@ export class ThreadStore extends EventTarget {
     // The total is corrected at once, and refreshed from the server soon.
     const unread = now.unread - (known?.unread ?? 0);
     if (this.#counts && unread) this.#counts = { ...this.#counts, unread: this.#counts.unread + unread };
-    if (!known || known.status !== now.status || known.unread !== now.unread || Boolean(known.waiting) !== Boolean(now.waiting)) this.recount();
+    if (!known || known.status !== now.status || known.unread !== now.unread || Boolean(known.waiting) !== Boolean(now.waiting) || known.assignee?.id !== now.assignee?.id) this.recount();
     this.#changed();
   }
 
