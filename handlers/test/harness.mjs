@@ -1,5 +1,6 @@
 // Starts the real binary and connects to it with the official Socket.IO client. SOHBET_BIN names the binary; otherwise it is
 // built once into a temporary folder.
+import { randomBytes } from "node:crypto";
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -130,6 +131,14 @@ class Server {
     const verified = await this.post("/verify-otp", { otp }, cookies(asked));
     assert.deepEqual(await verified.json(), { success: true, redirect: "/admin" });
     return cookies(verified).split("; ").find((c) => c.startsWith("sohbet_session="));
+  }
+
+  // invite makes another agent by an owner's invitation, and returns the Cookie header of the new agent's session.
+  async invite(owner, name) {
+    const { url } = await (await this.post("/api/agents/invite", { role: "agent" }, owner)).json();
+    const joined = await this.post("/api/invite", { token: url.split("/").at(-1), name, password: randomBytes(12).toString("hex") });
+    assert.equal(joined.status, 200);
+    return cookies(joined).split("; ").find((c) => c.startsWith("sohbet_session="));
   }
 
   post(route, body, cookie) {
