@@ -122,8 +122,12 @@ func (s *Store) FindAgent(username string) (Agent, bool) {
 // before there were agents, see [Store.Agent].
 func (s *Store) AgentSessionEnded(id, generation int64) bool {
 	a, found := s.Agent(id)
-	if !found { // another process may have added the agent just now
-		s.poller.soon()
+	if id != 0 && (!found || a.SessionGeneration < generation) { // another process has just added or changed the agent
+		ctx, cancel := context.WithTimeout(context.Background(), reloadLimit)
+		defer cancel()
+		if err := s.readAgents(ctx); err == nil {
+			a, found = s.Agent(id)
+		}
 	}
 	return !found || !a.Enabled() || a.SessionGeneration != generation
 }
@@ -131,8 +135,20 @@ func (s *Store) AgentSessionEnded(id, generation int64) bool {
 // oneSpaced returns a name with single spaces between its words.
 func oneSpaced(name string) string { return strings.Join(strings.Fields(name), " ") }
 
-// loadAgents reloads the in-memory agents from the table.
+// loadAgents reloads the in-memory agents from the table, and ends the sessions that are not valid any more.
 func (s *Store) loadAgents(ctx context.Context) error {
+	if err := s.readAgents(ctx); err != nil {
+		return err
+	}
+	s.sessions.check()
+	return nil
+}
+
+// reloadLimit bounds how long a request waits for agents that another process has changed.
+const reloadLimit = 2 * time.Second
+
+// readAgents reloads the in-memory agents from the table.
+func (s *Store) readAgents(ctx context.Context) error {
 	s.agents.loading.Lock()
 	defer s.agents.loading.Unlock()
 	var list []Agent
@@ -147,7 +163,6 @@ func (s *Store) loadAgents(ctx context.Context) error {
 	s.agents.mu.Lock()
 	s.agents.list = list
 	s.agents.mu.Unlock()
-	s.sessions.check()
 	return nil
 }
 

@@ -42,6 +42,7 @@ interface PageElements {
   'keys-dialog': HTMLDialogElement;
   'keys-on': HTMLInputElement;
   level: HTMLSelectElement;
+  assignee: HTMLDetailsElement;
   menu: HTMLDetailsElement;
   mic: HTMLButtonElement;
   'mode-note': HTMLButtonElement;

@@ -9,25 +9,6 @@ import (
 	"sohbet/server/apperr"
 )
 
-// AgentView is docs/protocol.md, "Agent": what visitors may see of an agent too.
-type AgentView struct {
-	ID        int64  `json:"id"`
-	Name      string `json:"name"`
-	AvatarURL string `json:"avatar_url"`
-}
-
-// agentView returns an agent in wire format; nil for the team.
-func (s *Service) agentView(id models.AgentID) *AgentView {
-	if id == 0 {
-		return nil
-	}
-	who, found := s.store.Agent(int64(id))
-	if !found {
-		return nil
-	}
-	return &AgentView{who.ID, who.Name, who.AvatarURL}
-}
-
 // Assign makes an agent answer a thread, or nobody if to is 0, and emits "thread_updated" to agents. from is who the client believes is
 // the assignee, 0 for nobody; nil = it does not say. The error has apperr.CodeConflict if that is wrong or, without from, if an agent takes
 // a thread that another enabled agent has taken.
@@ -68,7 +49,7 @@ func (s *Service) mayAnswer(id models.AgentID) bool {
 
 func (s *Service) errTaken(t models.Thread) error {
 	message := "Nobody answers this conversation any more."
-	if who := s.agentView(t.AssigneeID); who != nil {
+	if who := s.reference(t.AssigneeID); who != nil {
 		message = who.Name + " has taken this conversation."
 	}
 	return &apperr.Error{Code: apperr.CodeConflict, Message: message, Status: http.StatusConflict, Rev: t.Rev}

@@ -23,7 +23,6 @@ type Store interface {
 	DisplayNames(ctx context.Context, ids []string) (map[string]string, error)
 	UpdateThread(ctx context.Context, id string, p models.ThreadPatch) (models.Thread, error)
 	Assign(ctx context.Context, id string, to models.AgentID, expected func(present models.AgentID) bool) (models.Thread, error)
-	Agent(id int64) (models.Agent, bool)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	CountThreads(context.Context) (models.ThreadCounts, error)
 	CountAssigned(context.Context) (map[models.AgentID]int64, error)

@@ -38,7 +38,7 @@ type ThreadView struct {
 	RatingComment     string `json:"rating_comment"`
 	Rev               int64  `json:"rev"`
 
-	Assignee *AgentView `json:"assignee"`
+	Assignee *AgentReference `json:"assignee"`
 }
 
 func (s *Service) view(t models.Thread) ThreadView {
@@ -49,7 +49,7 @@ func (s *Service) view(t models.Thread) ThreadView {
 		PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
 		Blocked: t.Blocked, LastMessageTime: optional(t.LastMessageAt), LastMessageID: t.LastMessageID,
 		VisitorReceivedID: t.VisitorReceivedID, WaitingSince: optional(t.WaitingSince),
-		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment, Rev: t.Rev, Assignee: s.agentView(t.AssigneeID),
+		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment, Rev: t.Rev, Assignee: s.reference(t.AssigneeID),
 	}
 }
 

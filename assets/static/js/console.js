@@ -84,7 +84,10 @@ async function greet() {
   const { team: now, storage: disk, build, jobs } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
-  session.load().then(() => { openThread.messageList.me = session.me; }, () => { /* loaded at the next connect */ });
+  session.load().then(() => {
+    openThread.messageList.me = session.me;
+    return assign.load();
+  }).catch(() => { /* loaded at the next connect */ });
   showTeam(now);
   showDiskStatus(disk);
   showJobs(jobs);

@@ -42,7 +42,7 @@ export function assigning({ openThread, connection, session }, say) {
     if (now === drawn) return;
     drawn = now;
     box.open = false;
-    byId('assignee-face').replaceChildren(...(assignee ? [face(assignee.name)] : []));
+    byId('assignee-face').replaceChildren(assignee ? face(assignee.name) : make('span', { className: 'face unowned', attrs: { 'aria-hidden': 'true' } }, '+'));
     byId('assignee-text').textContent = isMe(assignee) ? t('console.assigned_me') : assignee?.name ?? t('console.assigned_none');
     const others = team.filter((who) => !isMe(who) && who.id !== assignee?.id);
     const choice = (/** @type {number | null} */ to, /** @type {string} */ text) => make('button', { type: 'button', onclick: () => assign(to) }, make('span', { attrs: { dir: 'auto' } }, text));
