@@ -87,7 +87,7 @@ test('the dialog lists the shortcuts and can switch single-character ones off pe
   await page.keyboard.press('?');
   await page.waitForSelector('#keys-dialog[open]');
   const listed = await page.locator('#keys-list kbd').allTextContents();
-  assert.deepEqual(listed, ['W', 'J', 'K', '/', 'R', 'N', 'E', 'I', 'B', 'X', 'Delete', 'Z', '?']);
+  assert.deepEqual(listed, ['W', 'J', 'K', '/', 'R', 'N', 'E', 'T', 'I', 'B', 'X', 'Delete', 'Z', '?']);
   await page.click('#keys-on');
   await page.keyboard.press('Escape');
   await page.waitForSelector('#keys-dialog', { state: 'hidden' });

@@ -27,6 +27,7 @@ for (const [name, servers] of [["one process on SQLite", async () => [await star
         agents.push(Object.assign(await server.agent({ ...transports.websocket, cookie }), { me: me.id }));
       }
 
+      for (const agent of agents) agent.clear();
       const winners = new Map();
       await Promise.all(ids.flatMap((thread_id) => agents.map(async (agent) => {
         const ack = await agent.call("assign", { thread_id, agent_id: agent.me });
@@ -53,7 +54,10 @@ for (const [name, servers] of [["one process on SQLite", async () => [await star
       await visitor.refused("unauthorized", "assign", { thread_id: id, agent_id: other.me });
       await mine.ok("assign", { thread_id: id, agent_id: other.me, from: mine.me });
       await other.ok("assign", { thread_id: id, agent_id: null });
-      for (const agent of agents) agent.clear();
+      for (const agent of agents) {
+        await agent.next("thread_updated", (thread) => thread.id === id && thread.assignee === null);
+        agent.clear();
+      }
       await mine.ok("message", { thread_id: id, text: "buyurun" });
       for (const agent of agents) assert.equal((await agent.next("thread_updated", (thread) => thread.id === id && thread.assignee)).assignee.id, mine.me);
       await other.ok("message", { thread_id: id, text: "ben de buradayım" });
