@@ -34,8 +34,8 @@ func agentActor(who models.Agent) chat.Actor {
 }
 
 // Threads responds with an array of the threads that have messages, newest message first: ?limit=, ?before= (the time of a last
-// message, with ?before_id= for threads of the same millisecond), ?q=, ?status=, ?assignee= (an agent, or "none" for active threads without). The default page is large because older clients do not
-// page.
+// message, with ?before_id= for threads of the same millisecond), ?q=, ?status=, ?assignee= (an agent, or "none" for active threads
+// without one). The default page is large because older clients do not page.
 func (a *API) Threads(c echo.Context) error {
 	q := models.ThreadQuery{Limit: maxThreads, Search: c.QueryParam("q"), Status: c.QueryParam("status"),
 		BeforeID: c.QueryParam("before_id")}

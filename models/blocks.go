@@ -76,9 +76,9 @@ func (s *Store) Blocked(threadID, address string) bool {
 	return false
 }
 
-// Block blocks a thread's visitor and, if address is set, every visitor from the address the visitor last connected from. It replaces
-// an earlier block. by is the agent who blocks; 0 = the team. When the address is not known the result has no AddressHash. It returns ErrNotFound for a thread that is not
-// stored.
+// Block blocks a thread's visitor and, if address is set, every visitor from the address the visitor last connected from. It replaces an
+// earlier block. by is the agent who blocks; 0 = the team. When the address is not known the result has no AddressHash. It returns
+// ErrNotFound for a thread that is not stored.
 func (s *Store) Block(ctx context.Context, threadID string, address bool, by AgentID) (Block, error) {
 	now := stamp(s.Now())
 	var made Block

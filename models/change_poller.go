@@ -21,8 +21,8 @@ const (
 	stateGeneration = "generation"
 )
 
-// changePoller reloads blocks, session revocations and agents after other processes (a second server, a command on the terminal) changed them. It
-// polls one small table and reloads only what changed.
+// changePoller reloads blocks, session revocations and agents after other processes (a second server, a command on the terminal) changed
+// them. It polls one small table and reloads only what changed.
 type changePoller struct {
 	store *Store
 	known map[string]string // used only by run

@@ -10,9 +10,9 @@ import (
 	"sohbet/models/database"
 )
 
-// StartClear deletes, on behalf of an agent or with 0 of the team, the messages and notes of a thread and its links to Telegram messages; the thread itself stays, at its place in the
-// list. No query returns the messages any more; the job deletes their rows, and may be the zero Job if there are none. Messages appended
-// later are kept. It returns ErrNotFound if there is no such thread.
+// StartClear deletes, on behalf of an agent or with 0 of the team, the messages and notes of a thread and its links to Telegram messages;
+// the thread itself stays, at its place in the list. No query returns the messages any more; the job deletes their rows, and may be the zero
+// Job if there are none. Messages appended later are kept. It returns ErrNotFound if there is no such thread.
 func (s *Store) StartClear(ctx context.Context, id string, by AgentID) (j Job, err error) {
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		rows, err := lockThreads(tx, []string{id})
@@ -34,8 +34,9 @@ func (s *Store) StartClear(ctx context.Context, id string, by AgentID) (j Job, e
 	return s.started(j, "clear a thread", err)
 }
 
-// StartDelete deletes, on behalf of an agent or with 0 of the team, a thread with its messages, notes, links and user. No query returns it any more; the job deletes its rows. It
-// returns ErrNotFound if there is none. If the visitor writes again, the thread is opened again without the messages.
+// StartDelete deletes, on behalf of an agent or with 0 of the team, a thread with its messages, notes, links and user. No query returns it
+// any more; the job deletes its rows. It returns ErrNotFound if there is none. If the visitor writes again, the thread is opened again
+// without the messages.
 func (s *Store) StartDelete(ctx context.Context, id string, by AgentID) (j Job, err error) {
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
 		rows, err := lockThreads(tx, []string{id})

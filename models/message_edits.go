@@ -7,7 +7,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// EditMessage replaces a message's text on behalf of an agent, or with 0 of the team, and returns the updated message. It returns ErrNotFound if the thread has no such message.
+// EditMessage replaces a message's text on behalf of an agent, or with 0 of the team, and returns the updated message. It returns
+// ErrNotFound if the thread has no such message.
 func (s *Store) EditMessage(ctx context.Context, threadID string, id int64, text string, by AgentID, at time.Time) (Message, error) {
 	if err := checkText("content_text", text, MaxContentText); err != nil {
 		return Message{}, err

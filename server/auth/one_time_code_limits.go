@@ -19,11 +19,11 @@ import (
 // which is 90, so the probability that any succeeds is at most 9 in 100,000 per day, below the target of 1 in 10,000; an attacker
 // without a stolen browser only has the first limit, 5 in 100,000. Only comparisons count: without a valid code nothing is spent.
 //
-// The owner is not locked out by this. A browser that signed in before has a cookie that identifies it (see [TrustedBrowsers]): it has its own
-// limit, of which no other browser can use more than half, regardless of what others spend. A right code is refunded. In a new browser
+// The owner is not locked out by this. A browser that signed in before has a cookie that identifies it (see [TrustedBrowsers]): it has its
+// own limit, of which no other browser can use more than half, regardless of what others spend. A right code is refunded. In a new browser
 // the owner shares the limit with attackers: after an attack ends, the next guess is available within an hour. During an attack a new
-// browser may be refused; to avoid that, set a password: then codes are only sent after it, so attackers have no code to guess and
-// cannot spend anything here. [Passwords.Check] describes how far they can delay the check of a password.
+// browser may be refused; to avoid that, set a password: then codes are only sent after it, so attackers have no code to guess and cannot
+// spend anything here. [Passwords.Check] describes how far they can delay the check of a password.
 //
 // Requested codes are limited in the same way, so that the agent's Telegram cannot be flooded: unknown browsers have 10 at once and
 // then one per ten minutes, in total; each known browser has the same for itself.
@@ -63,7 +63,8 @@ func (e Limited) Error() string {
 	return fmt.Sprintf("auth: budget spent, more in %s", e.RetryAfter.Round(time.Second))
 }
 
-// guessBudgets and requestBudgets return the limits that a browser spends: its own first, so that once it is spent the shared one is not charged.
+// guessBudgets and requestBudgets return the limits that a browser spends: its own first, so that once it is spent the shared one is not
+// charged.
 func guessBudgets(browserID string) []budget {
 	if browserID == "" {
 		return []budget{strangerGuesses}

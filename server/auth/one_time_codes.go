@@ -70,8 +70,8 @@ func (s LogSender) SendCode(ctx context.Context, code string, who Requester) err
 	return nil
 }
 
-// Codes issues and checks one-time codes of six digits. A code is valid for five minutes, once, for five attempts, and only in the
-// browser that requested it, which has a signed cookie. The store has an HMAC of the code, not the code. one_time_code_limits.go limits the total
+// Codes issues and checks one-time codes of six digits. A code is valid for five minutes, once, for five attempts, and only in the browser
+// that requested it, which has a signed cookie. The store has an HMAC of the code, not the code. one_time_code_limits.go limits the total
 // number of guesses and requests.
 type Codes struct {
 	store   CodeStore
