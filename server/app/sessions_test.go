@@ -17,7 +17,7 @@ import (
 var payloads = map[string]string{
 	"admin_join": "", "join_thread": inThreadB(""), "leave_thread": inThreadB(""), "message_to_visitor": inThreadB(`"text":"x"`), "message": inThreadB(`"text":"x"`),
 	"history": inThreadB(""), "read": inThreadB(`"last_id":1`), "typing": inThreadB(""), "delivered": inThreadB(`"last_id":1`),
-	"set_status": inThreadB(`"status":"active"`), "set_away": `{"away":false}`, "note": inThreadB(`"text":"x"`), "notes": inThreadB(""),
+	"set_status": inThreadB(`"status":"active"`), "assign": inThreadB(`"agent_id":null`), "set_away": `{"away":false}`, "note": inThreadB(`"text":"x"`), "notes": inThreadB(""),
 	"facts": inThreadB(""), "presence": `{"visible":true}`, "block_thread": inThreadB(""), "unblock_thread": inThreadB(""),
 	"edit_message": inThreadB(`"id":999999,"text":"x"`), "note_delete": inThreadB(`"id":999999`),
 }

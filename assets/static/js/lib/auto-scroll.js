@@ -31,7 +31,8 @@ export class FollowEnd extends /** @type {new () => TypedEventTarget<Events>} */
     this.#entries = entries;
     this.window = new VirtualWindow({ list: byId('messages'), scroller: this.#scroller, entries, render });
     this.#scroller.addEventListener('scroll', () => this.scrolled(), { passive: true });
-    for (const node of [this.#scroller, byId('log')]) new ResizeObserver(() => { if (this.following) this.toEnd(); }).observe(node);
+    // The reader may have scrolled up since the last scroll event.
+    for (const node of [this.#scroller, byId('log')]) new ResizeObserver(() => { if (this.following) this.scrolled(); }).observe(node);
     this.#pill.addEventListener('click', () => { this.toEnd(); this.#scroller.focus({ preventScroll: true }); });
     document.addEventListener('visibilitychange', () => this.seen());
     window.addEventListener('focus', () => this.seen());
