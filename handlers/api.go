@@ -36,6 +36,7 @@ type Options struct {
 	Sessions        *auth.Sessions
 	TrustedBrowsers *auth.TrustedBrowsers
 	Codes           *auth.Codes
+	SecondFactor    *auth.SecondFactor
 	CSRF            *auth.CSRF
 	Agents          *agents.Service
 

@@ -76,6 +76,7 @@ func (a *API) sendCode(c echo.Context, owner models.Agent, password bool) error 
 		}
 		return a.loginError(c, http.StatusServiceUnavailable, apperr.CodeInternal, "not_sent", err)
 	}
+	a.SecondFactor.End(c.Response(), c.Request())
 	a.security(c, audit.CodeAsked, owner.Name, audit.OK)
 	return nil
 }
@@ -86,6 +87,8 @@ type loginAnswer struct {
 	Message  string `json:"message,omitempty"`
 	OTPSent  *bool  `json:"otp_sent,omitempty"`
 	Redirect string `json:"redirect,omitempty"`
+
+	TOTPRequired bool `json:"totp_required,omitempty"` // a code of the authenticator app is next
 }
 
 // passwords reports whether any agent can sign in with a password.
@@ -124,7 +127,8 @@ func (a *API) RequestOTP(c echo.Context) error {
 	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "sent_"+a.CodeVia)})
 }
 
-// Login checks user name and password. Then it sends the owner who is made from the settings a code, and signs other agents in.
+// Login checks user name and password. Then an agent with an authenticator app enters a code of it; otherwise it sends the owner who is
+// made from the settings a code, and signs other agents in.
 func (a *API) Login(c echo.Context) error {
 	var in struct {
 		Username string `json:"username" form:"username"`
@@ -165,6 +169,9 @@ func (a *API) Login(c echo.Context) error {
 		a.security(c, audit.Password, "", audit.Wrong)
 		return a.loginError(c, http.StatusUnauthorized, apperr.CodeSignIn, "wrong_password", nil)
 	}
+	if who.TOTPSecret != "" {
+		return a.askTOTP(c, who)
+	}
 	if !second {
 		if err := a.startSession(c, who); err != nil {
 			return err
@@ -193,7 +200,8 @@ func (a *API) AdminVerifyOTP(c echo.Context) error {
 	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "done")})
 }
 
-// verify checks a one-time code of the owner and starts the session. If a password is set, only codes requested with it are accepted.
+// verify checks a code of the agent's authenticator app after the password, otherwise a one-time code of the owner, and starts the session.
+// If a password is set, only one-time codes requested with it are accepted.
 func (a *API) verify(c echo.Context) error {
 	var in struct {
 		OTP  otp `json:"otp" form:"otp"`
@@ -207,6 +215,9 @@ func (a *API) verify(c echo.Context) error {
 	}
 	if in.OTP == "" {
 		in.OTP = in.Code
+	}
+	if who, ok := a.halfway(c.Request()); ok {
+		return a.verifyTOTP(c, who, string(in.OTP))
 	}
 	owner, _ := a.Store.Agent(0)
 	err := auth.ErrNoCode

@@ -24,6 +24,9 @@ type AgentPatch struct {
 	Name, Email, AvatarURL, Locale, Role, PasswordHash *string
 
 	Disabled *bool
+
+	// RemoveTOTP removes the second factor.
+	RemoveTOTP bool
 }
 
 // AddAgent stores a new agent. It returns ErrNameTaken, ErrEmailTaken, or an *InvalidError.
@@ -48,6 +51,9 @@ func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent,
 			if f.from != nil {
 				*f.to = *f.from
 			}
+		}
+		if p.RemoveTOTP {
+			a.TOTPSecret = ""
 		}
 		switch {
 		case p.Disabled == nil:
@@ -105,6 +111,9 @@ func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *g
 			return err
 		}
 		a.Name, a.Email = oneSpaced(a.Name), strings.ToLower(strings.TrimSpace(a.Email))
+		if a.PasswordHash == "" { // which would come first
+			a.TOTPSecret = ""
+		}
 		if err := a.check(list); err != nil {
 			return err
 		}

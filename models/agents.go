@@ -31,7 +31,9 @@ type Agent struct {
 	Role              string
 	PasswordHash      string // argon2id in PHC format; "" = none
 	DisabledAt        *time.Time
-	SessionGeneration int64 // part of the agent's sessions; a change ends them
+	SessionGeneration int64  // part of the agent's sessions; a change ends them
+	TOTPSecret        string // of the authenticator app (RFC 6238), in base32 (RFC 4648); "" = none
+	TOTPStep          int64  // the time step of the last code that was used
 	CreatedAt         time.Time
 
 	// ADMIN_USERNAME, and a hash of ADMIN_PASSWORD, when they last changed this agent; "" unless it was made from them.
@@ -63,8 +65,8 @@ func (id *AgentID) Scan(value any) error {
 func (a Agent) Enabled() bool { return a.DisabledAt == nil }
 
 // sealed returns the encrypted fields.
-func (a *Agent) sealed() [4]*string {
-	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash}
+func (a *Agent) sealed() [5]*string {
+	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash, &a.TOTPSecret}
 }
 
 // agents is this process's in-memory copy of the table: every event of a console reads it.

@@ -123,3 +123,6 @@ func WithMessage(t Thread, m Message) (next Thread, reopened bool, first *FirstA
 	next, effect := t.withMessage(&m)
 	return next, effect.reopened, effect.firstAnswer
 }
+
+// RecoveryCodeRow is a row of recovery_codes.
+var RecoveryCodeRow = recoveryCode{}

@@ -112,6 +112,9 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/api/diagnostics", a.Diagnostics, a.LimitAPI, a.AgentsOnly, gzip)
 	get("/api/me", a.Me, a.LimitAPI, a.AgentsOnly)
 	e.POST("/api/me", a.ChangeMe, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/totp", a.ProposeTOTP, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/totp/confirm", a.ConfirmTOTP, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/totp/remove", a.RemoveTOTP, a.LimitAPI, a.AgentsOnly, small)
 	get("/api/agents", a.ListAgents, a.LimitAPI, a.AgentsOnly, gzip)
 
 	// Owners only.

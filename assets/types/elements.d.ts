@@ -55,6 +55,10 @@ interface PageElements {
   'recorder-done': HTMLButtonElement;
   search: HTMLInputElement;
   send: HTMLButtonElement;
+  'second-code': HTMLInputElement;
+  'second-qr': HTMLImageElement;
+  'second-setup': HTMLFormElement;
+  'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
   'settings-dialog': HTMLDialogElement;
   shoot: HTMLButtonElement;
   sound: HTMLButtonElement;

@@ -93,6 +93,7 @@ declare namespace Protocol {
     away: boolean;
     disabled: boolean;
     password: boolean;
+    totp: boolean;
   }
 
   interface Note {
@@ -391,10 +392,13 @@ declare namespace Protocol {
   interface Answers {
     'POST /request-otp': Done;
     'POST /verify-otp': { success: true; redirect: string };
-    'POST /admin/login': { success: true; message: string; otp_sent: boolean; redirect?: string };
+    'POST /admin/login': { success: true; message: string; otp_sent: boolean; redirect?: string; totp_required?: true };
     'POST /admin/verify-otp': Done;
     'GET /api/me': Agent;
     'POST /api/me': Agent;
+    'POST /api/me/totp': { secret: string; uri: string; qr: string };
+    'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
+    'POST /api/me/totp/remove': Done;
     'GET /api/agents': Agent[];
     'POST /api/agents/update': Agent;
     'POST /api/agents/invite': { success: true; url: string; expires_at: Time };

@@ -62,6 +62,8 @@ type profile struct {
 	Success                    *bool
 	Error, Code                string
 	OTPSent                    *bool `json:"otp_sent"`
+	TOTP                       bool
+	TOTPRequired               bool `json:"totp_required"`
 	Redirect, URL, ExpiresAt   string
 }
 

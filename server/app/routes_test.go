@@ -84,6 +84,8 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/canned/delete", `{"id":1}`, agents},
 		{"POST", "/api/canned/delete", `{"id":1}`, want{401, 401, 404, 401}},
 		{"GET", "/api/me", "", agents}, {"GET", "/api/agents", "", agents},
+		{"POST", "/api/me/totp/confirm", `{"otp":"123456"}`, want{401, 401, 409, 401}}, {"POST", "/api/me/totp", "", want{401, 401, 409, 401}},
+		{"POST", "/api/me/totp/remove", `{"password":{}}`, want{401, 401, 400, 401}},
 		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1,"disabled":true}`, want{401, 401, 409, 401}}, {"POST", "/api/agents/update", `{"id":99}`, want{401, 401, 404, 401}},
@@ -155,6 +157,8 @@ func TestEveryRoute(t *testing.T) {
 						expected = 409
 					case row.path == "/api/canned/delete":
 						expected = 404
+					case row.path == "/api/me/totp": // who has a password, unlike the owner
+						expected = 200
 					}
 				}
 				r := s.do(t, c.client, row.method, path, row.body, c.header...)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -183,9 +184,10 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	load, send := account(cfg.Cloudinary).Origins()
 	api := handlers.New(handlers.Options{
 		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
-		Codes:      auth.NewCodes(keys, store, sender, known, cookies, stored),
-		Agents:     &agents.Service{Store: store, Passwords: passwords, Online: events.Online},
-		LoginLimit: limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
+		Codes:        auth.NewCodes(keys, store, sender, known, cookies, stored),
+		SecondFactor: auth.NewSecondFactor(keys, store, known, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
+		Agents:       &agents.Service{Store: store, Passwords: passwords, Online: events.Online},
+		LoginLimit:   limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, DoctorTokens: keys.DoctorTokens(), Locale: cfg.Locale,
 		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, Disk: p.space, Version: p.build.version(), Environment: environment(),

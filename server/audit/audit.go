@@ -37,6 +37,9 @@ const (
 	AgentJoin    = "agent_joined"    // an invitation was accepted
 	AgentChange  = "agent_changed"   // an agent was changed, by an owner or on the terminal
 	AccountEdit  = "account_changed" // an agent changed the own account
+
+	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
+	SecondFactorOff = "second_factor_removed" // an agent removed it
 )
 
 // The outcomes of events.

@@ -21,13 +21,21 @@ function words(thrown, fallback) {
 
 /** Whether the code that is entered follows a password. */
 let afterPassword = withPassword;
+/** Whether it is one of an authenticator app, for which there are recovery codes too. */
+let ofApp = false;
 
 /** Redirects only to a path on this server. @param {string} [to] */
 const go = (to = '') => location.assign(/^\/(?![/\\])/.test(to) ? to : 'admin');
 
-function enterCode() {
+function enterCode(app = false) {
+  ofApp = app;
   ask.hidden = true;
   verify.hidden = false;
+  byId('verify-sent').hidden = app;
+  byId('verify-app').hidden = !app;
+  byId('code-hint').hidden = app;
+  byId('code').inputMode = app ? 'text' : 'numeric';
+  byId('again').textContent = t(app ? 'login.start_again' : 'login.new_code');
   byId('code').focus();
   return '';
 }
@@ -51,7 +59,7 @@ async function sendPassword() {
   afterPassword = true;
   try {
     const answer = await post('admin/login', { username: username.value.trim(), password: password.value });
-    if (answer.otp_sent) return enterCode();
+    if (answer.otp_sent || answer.totp_required) return enterCode(answer.totp_required);
     go(answer.redirect); // only the owner enters a code too
     return '';
   } catch (error) {
@@ -65,8 +73,8 @@ document.getElementById('code-instead')?.addEventListener('click', async () => s
 
 step(verify, byId('verify-button'), byId('verify-problem'), async () => {
   const code = byId('code');
-  const otp = code.value.replace(/\D/g, '');
-  if (otp.length !== 6) {
+  const otp = ofApp ? code.value.trim() : code.value.replace(/\D/g, '');
+  if (ofApp ? !otp : otp.length !== 6) {
     code.focus();
     return t('login.six_digits');
   }
@@ -82,6 +90,7 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
 
 byId('code').addEventListener('input', () => {
   const code = byId('code');
+  if (ofApp && !/^[\d\s]*$/.test(code.value)) return; // a recovery code
   const digits = code.value.replace(/\D/g, '').slice(0, 6);
   if (digits !== code.value) code.value = digits;
   if (digits.length === 6) byId('verify-button').click();

@@ -165,5 +165,62 @@ step(byId('account'), byId('account-save'), byId('account-problem'), async () =>
 
 account.password.addEventListener('input', () => { byId('account-current-field').hidden = !me.password || !account.password.value; });
 
-if (await load()) fillAccount();
+// --- the authenticator app -----------------------------------------------------
+
+const second = byId('second-start').elements;
+
+function drawSecond() {
+  byId('second-about').textContent = t(me.totp ? 'people.second_on' : me.password ? 'people.second_off' : 'people.second_first_password');
+  byId('second-button').textContent = t(me.totp ? 'people.second_remove' : 'people.second_start');
+  byId('second-start').hidden = !me.totp && !me.password;
+  byId('second-password-field').hidden = !me.totp;
+  second.password.value = '';
+}
+
+step(byId('second-start'), byId('second-button'), byId('second-problem'), async () => {
+  byId('recovery').hidden = true;
+  if (me.totp && !second.password.value) {
+    second.password.focus();
+    return t('people.fill_current');
+  }
+  try {
+    if (me.totp) {
+      await post('../api/me/totp/remove', { password: second.password.value });
+      await load();
+      drawSecond();
+      return '';
+    }
+    const { secret, qr } = await post('../api/me/totp');
+    byId('second-qr').src = qr;
+    byId('second-secret').textContent = secret.replace(/(.{4})(?=.)/g, '$1 ');
+    byId('second-setup').hidden = false;
+    byId('second-start').hidden = true;
+    byId('second-code').focus();
+    return '';
+  } catch (error) {
+    return words(error);
+  }
+});
+
+step(byId('second-setup'), byId('setup-button'), byId('setup-problem'), async () => {
+  const code = byId('second-code');
+  try {
+    const { recovery_codes: codes } = await post('../api/me/totp/confirm', { otp: code.value });
+    code.value = '';
+    byId('second-setup').hidden = true;
+    byId('recovery-codes').replaceChildren(...codes.map((one) => make('li', {}, one)));
+    byId('recovery').hidden = false;
+    await load();
+    drawSecond();
+    return '';
+  } catch (error) {
+    code.select();
+    return /** @type {Failure} */ (error).code === 'validation_failed' ? t('people.wrong_code') : words(error);
+  }
+});
+
+if (await load()) {
+  fillAccount();
+  drawSecond();
+}
 /** @type {HTMLElement} */ (document.querySelector('.people')).dataset.told = '';
