@@ -107,7 +107,19 @@ func (s *Store) Agent(id int64) (Agent, bool) {
 	if id == 0 {
 		return s.agents.find(madeFromSettings)
 	}
-	return s.agents.find(func(a Agent) bool { return a.ID == id })
+	known := func(a Agent) bool { return a.ID == id }
+	a, found := s.agents.find(known)
+	if !found { // another process may have added the agent just now; none is ever deleted
+		s.reloadAgents()
+		a, found = s.agents.find(known)
+	}
+	return a, found
+}
+
+// Disabled reports whether an agent is known to be disabled. Unlike [Store.Agent] it never reads the table.
+func (s *Store) Disabled(id AgentID) bool {
+	_, disabled := s.agents.find(func(a Agent) bool { return a.ID == int64(id) && !a.Enabled() })
+	return disabled
 }
 
 // FindAgent returns the enabled agent with a name or an e-mail address.
@@ -124,12 +136,9 @@ func (s *Store) FindAgent(username string) (Agent, bool) {
 // before there were agents, see [Store.Agent].
 func (s *Store) AgentSessionEnded(id, generation int64) bool {
 	a, found := s.Agent(id)
-	if id != 0 && (!found || a.SessionGeneration < generation) { // another process has just added or changed the agent
-		ctx, cancel := context.WithTimeout(context.Background(), reloadLimit)
-		defer cancel()
-		if err := s.readAgents(ctx); err == nil {
-			a, found = s.Agent(id)
-		}
+	if found && a.SessionGeneration < generation { // another process has just changed the agent
+		s.reloadAgents()
+		a, found = s.Agent(id)
 	}
 	return !found || !a.Enabled() || a.SessionGeneration != generation
 }
@@ -148,6 +157,13 @@ func (s *Store) loadAgents(ctx context.Context) error {
 
 // reloadLimit bounds how long a request waits for agents that another process has changed.
 const reloadLimit = 2 * time.Second
+
+// reloadAgents is like readAgents, for a request that needs what another process has changed.
+func (s *Store) reloadAgents() {
+	ctx, cancel := context.WithTimeout(context.Background(), reloadLimit)
+	defer cancel()
+	_ = s.readAgents(ctx) // an outage is logged by the poller, and the request is refused
+}
 
 // readAgents reloads the in-memory agents from the table.
 func (s *Store) readAgents(ctx context.Context) error {

@@ -161,8 +161,8 @@ func TestChangesThatEndAnAgentsSessions(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *models.Store) {
 		owner(t, s, "admin", "")
 		a := addAgent(t, s, models.Agent{Name: "Ada", Role: models.RoleAgent})
-		checks := 0
-		s.OnSessionsEnded(func() { checks++ })
+		var checks atomic.Int64
+		s.OnSessionsEnded(func() { checks.Add(1) })
 		text, role, disabled, enabled := "another", models.RoleOwner, true, false
 		email := "ada@example.com"
 		for _, c := range []struct {
@@ -178,12 +178,12 @@ func TestChangesThatEndAnAgentsSessions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before, checked := a.SessionGeneration, checks
+			before, checked := a.SessionGeneration, checks.Load()
 			if a, err = s.UpdateAgent(t.Context(), a.ID, c.p); err != nil {
 				t.Fatal(err)
 			}
 			list, err := s.PushSubscriptions(t.Context(), time.Now())
-			if err != nil || (a.SessionGeneration != before) != c.ends || (len(list) == 0) != c.ends || checks == checked {
+			if err != nil || (a.SessionGeneration != before) != c.ends || (len(list) == 0) != c.ends || checks.Load() == checked {
 				t.Errorf("%+v: generation %d after %d, %d push subscriptions, %v", c.p, a.SessionGeneration, before, len(list), err)
 			}
 		}
@@ -286,4 +286,22 @@ func TestAuthors(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Sessions of an agent whom another process has just added or changed are known at once.
+func TestAgentsOfAnotherProcess(t *testing.T) {
+	o := storetest.Options(t, "postgres")
+	s, other := storetest.Reopen(t, o), storetest.Reopen(t, o)
+	a := addAgent(t, s, models.Agent{Name: "Ada", Role: models.RoleOwner})
+	if known, found := other.Agent(a.ID); !found || known.Name != "Ada" || other.AgentSessionEnded(a.ID, a.SessionGeneration) {
+		t.Errorf("added: %+v, %v", known, found)
+	}
+	hash := "another"
+	changed, err := s.UpdateAgent(t.Context(), a.ID, models.AgentPatch{PasswordHash: &hash})
+	if err != nil || other.AgentSessionEnded(a.ID, changed.SessionGeneration) || !other.AgentSessionEnded(a.ID, a.SessionGeneration) {
+		t.Errorf("changed: %+v, %v", changed, err)
+	}
+	if _, found := other.Agent(a.ID + 1); found {
+		t.Error("an agent who does not exist")
+	}
 }

@@ -172,7 +172,7 @@ func TestHostileInputs(t *testing.T) {
 	// Skip routes that would end this test's session or send codes.
 	var routes []string
 	for _, route := range s.server.Routes() {
-		if !strings.HasSuffix(route, "/logout") && !strings.HasSuffix(route, "clear_all") {
+		if !strings.HasSuffix(route, "/logout") && !strings.HasSuffix(route, "clear_all") && route != "POST /api/me" {
 			routes = append(routes, route)
 		}
 	}

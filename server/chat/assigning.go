@@ -26,7 +26,7 @@ func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to model
 		if from != nil {
 			return present == *from
 		}
-		return to != a.AgentID || present == to || !s.mayAnswer(present)
+		return to != a.AgentID || present == 0 || present == to || s.store.Disabled(present)
 	})
 	if errors.Is(err, models.ErrAssigned) {
 		return s.errTaken(t)
@@ -38,11 +38,8 @@ func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to model
 	return nil
 }
 
-// mayAnswer reports whether an agent exists and is enabled.
+// mayAnswer reports whether an agent, not 0, exists and is enabled.
 func (s *Service) mayAnswer(id models.AgentID) bool {
-	if id == 0 {
-		return false
-	}
 	who, found := s.store.Agent(int64(id))
 	return found && who.Enabled()
 }

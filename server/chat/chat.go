@@ -55,6 +55,7 @@ type Store interface {
 	EditMessage(ctx context.Context, threadID string, id int64, text string, by models.AgentID, at time.Time) (models.Message, error)
 	SetReaction(ctx context.Context, threadID string, id int64, reaction string) (models.Message, error)
 	Agent(id int64) (models.Agent, bool)
+	Disabled(id models.AgentID) bool
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, position string) error
 	AddNote(context.Context, models.Note) (models.Note, bool, error)
