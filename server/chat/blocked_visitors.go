@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"sohbet/models"
@@ -129,13 +130,21 @@ func (s *Service) Blocks(ctx context.Context, a Actor) ([]BlockedVisitor, error)
 
 func (s *Service) publishBlocked(ctx context.Context, threadID string, on bool) {
 	t, err := s.store.Thread(ctx, threadID)
-	if err == nil { // a block outlives its thread
-		on = t.Blocked
+	switch {
+	case err == nil:
 		s.publishThread(t)
+		on = t.Blocked
+	case !errors.Is(err, models.ErrNotFound): // a block outlives its thread
+		s.Recheck(threadID)
 	}
-	events := []*Event{{"thread_blocked", blocked{threadID, on, t.Rev}}}
+	s.publishBlock(threadID, on, t.Rev)
+}
+
+// publishBlock sends the visitor of a thread whether they are blocked, as of a revision of the thread; 0 = unknown.
+func (s *Service) publishBlock(threadID string, on bool, rev int64) {
+	events := []*Event{{"thread_blocked", blocked{threadID, on, rev}}}
 	if on { // older clients that do not know "thread_blocked" handle "error"
 		events = append(events, &Event{"error", notice{apperr.CodeBlocked, errBlocked.Message, Time(s.now())}})
 	}
-	s.publisher.Publish(Publication{ThreadID: threadID, Side: Visitor, Rev: t.Rev, State: t.Rev > 0, Thread: events})
+	s.publisher.Publish(Publication{ThreadID: threadID, Side: Visitor, Rev: rev, State: rev > 0, Thread: events})
 }

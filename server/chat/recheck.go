@@ -53,6 +53,7 @@ func (s *Service) RunRechecks(ctx context.Context) {
 			switch {
 			case err == nil:
 				s.publishStatus(t)
+				s.publishBlock(id, t.Blocked, t.Rev)
 			case !errors.Is(err, models.ErrNotFound) && ctx.Err() == nil:
 				s.Recheck(id)
 			}
