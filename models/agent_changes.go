@@ -138,7 +138,8 @@ func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *g
 		return Agent{}, s.failed(doing, err)
 	}
 	s.notify(TopicSecurity)
-	return a, s.loadAgents(ctx)
+	s.reload(ctx, s.loadAgents)
+	return a, nil
 }
 
 // saveAgent inserts or updates an agent's row. An encrypted field that is as before keeps its stored value, which may be one that no key

@@ -110,16 +110,8 @@ func (s *Store) Block(ctx context.Context, threadID string, address bool, by Age
 		return Block{}, s.failed("block a visitor", err)
 	}
 	s.notify(TopicSecurity)
-	s.reloadBlocks(ctx)
+	s.reload(ctx, s.LoadBlocks)
 	return made, nil
-}
-
-// reloadBlocks reloads the in-memory blocks after a change. The change is stored even if that fails, and the poller does it then.
-func (s *Store) reloadBlocks(ctx context.Context) {
-	if err := s.LoadBlocks(ctx); err != nil {
-		s.log.Debug("failed to reload blocks; retrying", "error", err)
-		s.poller.soon()
-	}
 }
 
 // Unblock removes the block of a visitor, and of their address if it was blocked with them. It does nothing if there is no block.
@@ -138,7 +130,7 @@ func (s *Store) Unblock(ctx context.Context, threadID string) error {
 		return s.failed("unblock a visitor", err)
 	}
 	s.notify(TopicSecurity)
-	s.reloadBlocks(ctx)
+	s.reload(ctx, s.LoadBlocks)
 	return nil
 }
 

@@ -57,6 +57,15 @@ func (w *changePoller) run() {
 	}
 }
 
+// reload runs load, which reloads what this process has just changed in the database. The change is stored even if load fails, and the
+// poller repeats it then.
+func (s *Store) reload(ctx context.Context, load func(context.Context) error) {
+	if err := load(ctx); err != nil {
+		s.log.Debug("failed to reload a change; retrying", "error", err)
+		s.poller.soon()
+	}
+}
+
 // soon triggers an immediate check.
 func (w *changePoller) soon() {
 	select {
