@@ -147,9 +147,13 @@ func TestPanicsOfCallersAreContained(t *testing.T) {
 }
 
 func TestAFullQueueIsBusy(t *testing.T) {
-	release := make(chan struct{})
-	r := recorder{commit: func([]int) error { <-release; return nil }}
+	release, committing := make(chan struct{}), make(chan struct{}, queueLength)
+	r := recorder{commit: func([]int) error { committing <- struct{}{}; <-release; return nil }}
 	w := Start(&r)
+	if err := w.Push(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	<-committing // from now on nothing is taken out of the queue
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var err error
