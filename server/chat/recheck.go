@@ -52,6 +52,9 @@ func (s *Service) RunRechecks(ctx context.Context) {
 			t, err := s.store.Thread(ctx, id)
 			switch {
 			case err == nil:
+				if t.ClearedUntil > 0 { // clients that know of it have nothing left to drop
+					s.publishCleared(cleared{ThreadID: id, Kept: true, LastID: t.ClearedUntil, Rev: t.Rev})
+				}
 				s.publishStatus(t)
 				s.publishBlock(id, t.Blocked, t.Rev)
 			case !errors.Is(err, models.ErrNotFound) && ctx.Err() == nil:
