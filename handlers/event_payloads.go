@@ -114,8 +114,8 @@ type statusPayload struct {
 
 type assignPayload struct {
 	threadPayload
-	AgentID storedID  `json:"agent_id"` // 0 or null = nobody
-	From    *storedID `json:"from"`     // who the client believes is the assignee; 0 = nobody
+	AgentID storedID  `json:"agent_id"` // 0 or null = none
+	From    *storedID `json:"from"`     // who the client believes is the assignee; 0 = none
 }
 
 type awayPayload struct {

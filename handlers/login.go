@@ -216,13 +216,16 @@ func (a *API) verify(c echo.Context) error {
 	if in.OTP == "" {
 		in.OTP = in.Code
 	}
-	if who, ok := a.halfway(c.Request()); ok {
-		return a.verifyTOTP(c, who, string(in.OTP))
+	who, ofApp := a.halfway(c.Request())
+	if !ofApp {
+		who, _ = a.Store.Agent(0)
 	}
-	owner, _ := a.Store.Agent(0)
 	err := auth.ErrNoCode
-	if owner.Enabled() {
-		err = a.Codes.Verify(c.Response(), c.Request(), string(in.OTP), accountOf(owner), owner.PasswordHash != "", a.requester(c))
+	switch {
+	case ofApp:
+		err = a.SecondFactor.Check(c.Request().Context(), accountOf(who), who.TOTPSecret, a.TrustedBrowsers.ID(c.Request()), string(in.OTP))
+	case who.Enabled() && who.TOTPSecret == "":
+		err = a.Codes.Verify(c.Response(), c.Request(), string(in.OTP), accountOf(who), who.PasswordHash != "", a.requester(c))
 	}
 	var wrong auth.WrongCode
 	var limited auth.Limited
@@ -238,7 +241,10 @@ func (a *API) verify(c echo.Context) error {
 	case err != nil:
 		return err
 	}
-	return a.startSession(c, owner)
+	if ofApp {
+		a.SecondFactor.End(c.Response(), c.Request())
+	}
+	return a.startSession(c, who)
 }
 
 // startSession signs an agent in.

@@ -33,8 +33,8 @@ func (a *API) ProposeTOTP(c echo.Context) error {
 	}{s.Secret, s.URI, "data:image/png;base64," + base64.StdEncoding.EncodeToString(s.QR)})
 }
 
-// ConfirmTOTP makes signing in require the proposed secret, after the first code of it: {otp}. It responds with recovery codes, which are not
-// shown again.
+// ConfirmTOTP makes signing in require the proposed secret, after the first code of it: {otp}. It responds with recovery codes, which are
+// not shown again.
 func (a *API) ConfirmTOTP(c echo.Context) error {
 	var in struct {
 		OTP otp `json:"otp" form:"otp"`
@@ -92,23 +92,6 @@ func (a *API) askTOTP(c echo.Context, who models.Agent) error {
 	}
 	sent := false
 	return ok(c, loginAnswer{Success: true, Message: a.loginText(c, "ask_app"), OTPSent: &sent, TOTPRequired: true})
-}
-
-// verifyTOTP checks a code of the authenticator app of the agent who did the first step in this browser, and starts the session.
-func (a *API) verifyTOTP(c echo.Context, who models.Agent, entered string) error {
-	err := a.SecondFactor.Check(c.Request().Context(), accountOf(who), who.TOTPSecret, a.TrustedBrowsers.ID(c.Request()), entered)
-	var limited auth.Limited
-	switch {
-	case errors.As(err, &limited):
-		return a.loginLimited(c, "enter", limited.RetryAfter)
-	case errors.As(err, new(auth.WrongCode)):
-		a.security(c, audit.Code, who.Name, audit.Wrong)
-		return a.loginError(c, http.StatusUnauthorized, apperr.CodeSignIn, "wrong", err)
-	case err != nil:
-		return err
-	}
-	a.SecondFactor.End(c.Response(), c.Request())
-	return a.startSession(c, who)
 }
 
 // halfway returns the agent who did the first step of signing in in this browser, if a code of the agent's app is still to be entered.

@@ -241,10 +241,11 @@ func (h *Sockets) sessions() []auth.Session {
 
 // Online reports whether an agent has a console connected to this process.
 func (h *Sockets) Online(agent int64) bool {
+	owner, _ := h.Agent(0) // of sessions that began before there were agents
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for p := range h.signedIn {
-		if who, _ := h.Agent(p.session.Agent); who.ID == agent && p.isConsole() {
+		if id := p.session.Agent; (id == agent || id == 0 && owner.ID == agent) && p.isConsole() {
 			return true
 		}
 	}

@@ -288,7 +288,7 @@ func TestAuthors(t *testing.T) {
 	})
 }
 
-// Sessions of an agent whom another process has just added or changed are known at once.
+// A process knows at once an agent that another process has added or changed.
 func TestAgentsOfAnotherProcess(t *testing.T) {
 	o := storetest.Options(t, "postgres")
 	s, other := storetest.Reopen(t, o), storetest.Reopen(t, o)

@@ -8,11 +8,11 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// ErrAssigned means that a thread has an assignee whom the change does not expect.
+// ErrAssigned means that a thread has another assignee than the change expects.
 var ErrAssigned = errors.New("models: the thread is assigned to someone else")
 
-// Assign changes who answers a thread; 0 = nobody. expected reports whether the present assignee is one that may be replaced. It returns
-// the thread, also with ErrAssigned.
+// Assign changes the assignee of a thread; 0 = none. expected reports whether the present assignee may be replaced. It returns the thread,
+// also with ErrAssigned.
 func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func(present AgentID) bool) (Thread, error) {
 	var row threadRow
 	err := s.transaction(ctx, func(tx *gorm.DB) error {

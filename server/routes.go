@@ -80,7 +80,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/admin/verify-otp", a.AdminVerifyOTP, small)
 
 	// Public, with an invitation's token: becoming an agent.
-	get("/invite/:token", a.InvitePage)
+	get("/invite/:token", a.InvitePage, a.LimitAPI)
 	e.POST("/api/invite", a.AcceptInvitation, a.LimitAPI, small)
 
 	// Agents, and visitors with their thread id; all of /api is limited by RATE_LIMIT_API.

@@ -20,7 +20,7 @@ const listed = (page) => page.locator('.row:not([hidden]) .row-name').allTextCon
 const filter = (page, name) => page.click(`#filters [data-filter=${name}]`);
 const counted = (page, name) => page.textContent(`#filters [data-filter=${name}] .filter-count`);
 
-test('a team of one chooses nobody', async () => {
+test('a team of one sees no assignees', async () => {
   const visitor = await visit(await env.newContext(), 'Ayla');
   await say(visitor, 'merhaba');
   await openThread(owner, 'Ayla');
@@ -50,7 +50,7 @@ test('agents take, give and let go, and both consoles agree', async () => {
   await choose(ada, 'Give to admin');
   await eventually(async () => assert.deepEqual([await answerer(owner), await answerer(ada)], ['Siz', 'admin']));
   await choose(owner, 'Bırak');
-  await eventually(async () => assert.deepEqual([await answerer(owner), await answerer(ada)], ['Kimse', 'Nobody']));
+  await eventually(async () => assert.deepEqual([await answerer(owner), await answerer(ada)], ['Sahipsiz', 'Unassigned']));
   await ada.focus('#scroller');
   await ada.keyboard.press('t');
   await eventually(async () => assert.equal(await answerer(owner), 'Ada Lovelace'));

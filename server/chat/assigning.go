@@ -9,8 +9,8 @@ import (
 	"sohbet/server/apperr"
 )
 
-// Assign makes an agent answer a thread, or nobody if to is 0, and emits "thread_updated" to agents. from is who the client believes is
-// the assignee, 0 for nobody; nil = it does not say. The error has apperr.CodeConflict if that is wrong or, without from, if an agent takes
+// Assign changes the assignee of a thread, 0 for none, and emits "thread_updated" to agents. from is the assignee that the client knows,
+// 0 for none; nil = not given. The error has apperr.CodeConflict if that is wrong or, without from, if an agent takes
 // a thread that another enabled agent has taken.
 func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to models.AgentID, from *models.AgentID) error {
 	if err := agentOnly(a); err != nil {
@@ -45,7 +45,7 @@ func (s *Service) mayAnswer(id models.AgentID) bool {
 }
 
 func (s *Service) errTaken(t models.Thread) error {
-	message := "Nobody answers this conversation any more."
+	message := "This conversation is not assigned any more."
 	if who := s.reference(t.AssigneeID); who != nil {
 		message = who.Name + " has taken this conversation."
 	}

@@ -36,7 +36,7 @@ func TestAssign(t *testing.T) {
 		}{
 			{"a visitor", v, adas, nil, apperr.CodeUnauthorized, ""},
 			{"Telegram", operator, adas, nil, apperr.CodeUnauthorized, ""},
-			{"to nobody known", first, bobs + 9, nil, apperr.CodeValidation, ""},
+			{"to an unknown agent", first, bobs + 9, nil, apperr.CodeValidation, ""},
 			{"Bob takes it", second, bobs, nil, "", "Bob"},
 			{"Ada too", first, adas, nil, apperr.CodeConflict, "Bob"},
 			{"Bob again", second, bobs, nil, "", "Bob"},
@@ -75,7 +75,7 @@ func TestAssign(t *testing.T) {
 		if len(h) != 2 || names(h[1].Agents) != "thread_updated" || pick(t, h[1].Agents[0].Payload, "assignee") != `{"assignee":{"avatar_url":"","id":`+wire(t, bob.ID)+`,"name":"Bob"}}` {
 			t.Errorf("published %+v", h)
 		}
-		// A thread of a disabled agent can be taken, and nobody can be given one.
+		// A thread of a disabled agent can be taken, but none can be given to one.
 		disabled := true
 		if _, err := s.UpdateAgent(t.Context(), bob.ID, models.AgentPatch{Disabled: &disabled}); err != nil {
 			t.Fatal(err)

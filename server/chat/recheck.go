@@ -57,7 +57,9 @@ func (s *Service) RunRechecks(ctx context.Context) {
 				}
 				s.publishStatus(t)
 				s.publishBlock(id, t.Blocked, t.Rev)
-			case !errors.Is(err, models.ErrNotFound) && ctx.Err() == nil:
+			case errors.Is(err, models.ErrNotFound): // its deletion may be what was unknown
+				s.publishCleared(cleared{ThreadID: id})
+			case ctx.Err() == nil:
 				s.Recheck(id)
 			}
 		}

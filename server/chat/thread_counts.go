@@ -20,7 +20,7 @@ type Counts struct {
 	Found   *int64 `json:"found,omitempty"` // threads that match the search; omitted without one
 
 	Mine       int64 `json:"mine"`       // active ones that the agent answers
-	Unassigned int64 `json:"unassigned"` // active ones that nobody answers
+	Unassigned int64 `json:"unassigned"` // active ones without assignee
 }
 
 // counts caches the last result.
