@@ -52,3 +52,24 @@ func TestAgentPicturesOfAnotherProcess(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 }
+
+func TestAgentPicturesInDumps(t *testing.T) {
+	for _, dialect := range []string{"sqlite", "postgres"} {
+		from, to := storetest.Open(t, dialect), storetest.Open(t, dialect)
+		ada := addAgent(t, from, models.Agent{Name: "Ada", Role: models.RoleOwner})
+		picture := []byte("\xff\xd8\x00\\\n\tpicture")
+		if _, err := from.SetAgentPicture(t.Context(), ada.ID, "/a/1.jpg", picture); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := from.Dump(t.Context(), dir, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+		if err := to.Load(t.Context(), dir, models.LoadOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if data, err := to.AgentPicture(t.Context(), "/a/1.jpg"); err != nil || string(data) != string(picture) {
+			t.Errorf("%s: %q, %v", dialect, data, err)
+		}
+	}
+}
