@@ -145,6 +145,7 @@ var Pages = map[string]PageParts{
 	"login":       {texts: []string{"login"}, styles: []string{"login-and-error"}, scripts: []string{"login"}},
 	"invite":      {texts: []string{"invite"}, styles: []string{"login-and-error"}, scripts: []string{"invite"}},
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"conversation", "attachments", "console-dialogs", "console", "console-tools"}, scripts: []string{"console"}, client: true},
+	"settings":    {texts: []string{"settings"}, styles: []string{"console-dialogs", "people", "settings"}, scripts: []string{"settings"}},
 	"people":      {texts: []string{"people"}, styles: []string{"console-dialogs", "people"}, scripts: []string{"people"}},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
 	"notfound":    {styles: []string{"login-and-error"}},

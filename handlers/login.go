@@ -22,7 +22,7 @@ import (
 
 // loginText returns a message of the sign-in routes in the language of the request, because clients show "message" to the user unchanged.
 func (a *API) loginText(c echo.Context, key string) string {
-	return locales.Text(assets.Locale(c.Request(), a.Locale), "sign_in."+key)
+	return locales.Text(assets.Locale(c.Request(), a.look.Load().Locale), "sign_in."+key)
 }
 
 func (a *API) loginError(c echo.Context, status int, code, key string, cause error) *apperr.Error {

@@ -44,14 +44,15 @@ func newPolicies(origins, media, uploads, pictures []string) policies {
 // page writes a page with its policy. Only the visitor page and the widget may be framed.
 func (a *API) page(c echo.Context, status int, name string, data any) error {
 	r, h := c.Request(), c.Response().Header()
-	policy := a.policy.agent
+	now := a.look.Load()
+	policy := now.policy.agent
 	switch name {
 	case "visitor":
-		policy = a.policy.visitor
+		policy = now.policy.visitor
 	case "widget":
-		policy = a.policy.widget
+		policy = now.policy.widget
 	case "console":
-		policy = a.policy.console
+		policy = now.policy.console
 	}
 	if name != "visitor" && name != "widget" {
 		h.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
@@ -64,8 +65,8 @@ func (a *API) page(c echo.Context, status int, name string, data any) error {
 		token = a.CSRF.Token(c.Response(), r)
 	}
 	return assets.Page(c.Response(), r, status, name, assets.PageData{
-		CSRFToken: token, Base: a.Base, Locale: a.Locale, Version: a.Version,
-		Brand: a.Brand.Brand, Team: a.team(), Unnamed: a.unnamed(), Data: data,
+		CSRFToken: token, Base: a.Base, Locale: now.Locale, Version: a.Version,
+		Brand: now.Brand.Brand, Team: a.team(), Unnamed: a.unnamed(), Data: data,
 	})
 }
 
@@ -97,19 +98,7 @@ func (a *API) Home(c echo.Context) error { return a.page(c, http.StatusOK, "visi
 
 // Widget serves the chat page for a frame on another site.
 func (a *API) Widget(c echo.Context) error {
-	return a.page(c, http.StatusOK, "widget", assets.WidgetData{Sites: a.Origins})
-}
-
-// Loader serves the script that embeds the chat in other sites. Any site may load it; on a site that is not allowed it logs that.
-func (a *API) Loader() echo.HandlerFunc {
-	loader := assets.Loader(assets.LoaderSettings{Sites: a.Origins, Locale: a.Locale, Name: a.Brand.Name, Color: a.Brand.Color})
-	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-		h.Set("Access-Control-Allow-Origin", "*") // for <script crossorigin>
-		loader.ServeHTTP(c.Response(), c.Request())
-		return nil
-	}
+	return a.page(c, http.StatusOK, "widget", assets.WidgetData{Sites: a.look.Load().Sites})
 }
 
 // LoginPage serves the agents' sign-in page.

@@ -135,7 +135,7 @@ func endAllSessions(tx *gorm.DB, generation string) error {
 	if err := tx.Table("security_state").Where("name = ?", stateGeneration).Update("value", generation).Error; err != nil {
 		return err
 	}
-	for _, state := range [...]string{stateBlocks, stateAgents, stateSessions} { // this also runs in a restore, which replaces blocks and agents
+	for _, state := range [...]string{stateBlocks, stateAgents, stateSettings, stateSessions} { // this also runs in a restore, which replaces what they stand for
 		if err := markChanged(tx, state); err != nil {
 			return err
 		}

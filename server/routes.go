@@ -32,7 +32,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 
 	// Public: pages and files.
 	get("/", a.Home)
-	get("/widget.js", a.Loader())
+	get("/widget.js", a.Loader)
 	get("/widget", a.Widget)
 	get("/login", a.LoginPage)
 	get("/admin", a.Console) // redirects to /login unless an agent is signed in
@@ -42,13 +42,12 @@ func routes(e *echo.Echo, a *handlers.API) {
 	for _, path := range []string{"/favicon.ico", "/robots.txt"} {
 		get(path, files)
 	}
-	icons := echo.WrapHandler(assets.Icons(a.Brand.Color))
 	for _, path := range assets.IconPaths() {
-		get(path, icons)
+		get(path, a.Icon)
 	}
-	get("/manifest.json", echo.WrapHandler(assets.Manifest(a.Brand.Brand, a.Base, a.Locale)))
-	get("/admin/manifest.json", echo.WrapHandler(assets.ConsoleManifest(a.Brand.Brand, a.Base, a.Locale)))
-	get("/sw.js", echo.WrapHandler(assets.Worker(a.Brand.Brand, a.Base)))
+	get("/manifest.json", a.Manifest)
+	get("/admin/manifest.json", a.ConsoleManifest)
+	get("/sw.js", a.Worker)
 	get("/offline", a.Offline) // shown by the service worker without a connection
 	get("/brand.css", a.BrandStyle)
 	get("/brand/logo", a.BrandPicture)
@@ -122,6 +121,9 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/api/agents", a.ListAgents, a.LimitAPI, a.AgentsOnly, gzip)
 
 	// Owners only.
+	get("/admin/settings", a.SettingsPage) // redirects to /login unless an agent is signed in
+	get("/api/settings", a.ListSettings, a.LimitAPI, a.OwnersOnly, gzip)
+	e.POST("/api/settings", a.ChangeSettings, a.LimitAPI, a.OwnersOnly, body)
 	e.POST("/api/agents/invite", a.Invite, a.LimitAPI, a.OwnersOnly, small)
 	e.POST("/api/agents/update", a.UpdateAgent, a.LimitAPI, a.OwnersOnly, small)
 	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.OwnersOnly, body)

@@ -62,6 +62,7 @@ interface PageElements {
   'second-qr': HTMLImageElement;
   'second-setup': HTMLFormElement;
   'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
+  others: HTMLDetailsElement;
   'settings-dialog': HTMLDialogElement;
   shoot: HTMLButtonElement;
   sound: HTMLButtonElement;

@@ -388,6 +388,16 @@ declare namespace Protocol {
     waiting: number;
   }
 
+  interface Setting {
+    value?: string;
+    set: boolean;
+    source: 'default' | 'environment' | 'database';
+    locked: boolean;
+    secret: boolean;
+    kind: string;
+    help: string;
+  }
+
   /** Answers in JSON, by route. */
   interface Answers {
     'POST /request-otp': Done;
@@ -401,6 +411,8 @@ declare namespace Protocol {
     'POST /api/me/totp': { secret: string; uri: string; qr: string };
     'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
     'POST /api/me/totp/remove': Done;
+    'GET /api/settings': Record<string, Setting>;
+    'POST /api/settings': { success: true };
     'GET /api/agents': Agent[];
     'POST /api/agents/update': Agent;
     'POST /api/agents/invite': { success: true; url: string; expires_at: Time };

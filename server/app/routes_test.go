@@ -18,7 +18,7 @@ import (
 const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 
 // ownersOnly are the routes that need the role of an owner.
-var ownersOnly = []string{"/api/messages/clear_all", "/api/agents/invite", "/api/agents/update", "/api/diagnostics/repair", "/api/diagnostics/log-level"}
+var ownersOnly = []string{"/api/messages/clear_all", "/api/agents/invite", "/api/agents/update", "/api/settings", "/api/diagnostics/repair", "/api/diagnostics/log-level"}
 
 // TestEveryRoute tries each route as each kind of caller (docs/protocol.md, "HTTP").
 func TestEveryRoute(t *testing.T) {
@@ -90,6 +90,8 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1,"disabled":true}`, want{401, 401, 409, 401}}, {"POST", "/api/agents/update", `{"id":99}`, want{401, 401, 404, 401}},
+		{"GET", "/api/settings", "", agents}, {"GET", "/admin/settings", "", want{302, 302, 200, 302}},
+		{"POST", "/api/settings", `{"BRAND_NAME":"Tea House"}`, agents}, {"POST", "/api/settings", `{"PORT":"1"}`, want{401, 401, 400, 401}}, {"POST", "/api/settings", "", want{401, 401, 400, 401}},
 		{"POST", "/api/agents/invite", `{"role":"agent"}`, agents}, {"POST", "/api/agents/invite", `{"role":"boss"}`, want{401, 401, 400, 401}},
 		{"GET", "/invite/nothing", "", refused}, {"POST", "/api/invite", `{"token":"nothing","name":"Eve","password":"long enough a password"}`, refused},
 		{"GET", "/admin/people", "", want{302, 302, 200, 302}}, {"GET", "/admin/diagnostics", "", want{302, 302, 200, 302}},

@@ -15,28 +15,29 @@ import (
 
 // The events. None of them contains a message, a thread id, a code, a token or a key.
 const (
-	CodeAsked    = "code_asked"      // a one-time code was requested
-	Password     = "password"        // a password was entered
-	Code         = "code"            // a one-time code was entered
-	SignIn       = "sign_in"         // a session was started
-	SignOut      = "sign_out"        // a session was ended by its agent
-	LogoutAll    = "logout_all"      // all sessions were ended
-	Request      = "request"         // an HTTP request was refused
-	SocketOpen   = "socket"          // a connection was refused
-	SocketEvent  = "socket_event"    // a socket's event was refused
-	Block        = "block"           // a visitor was blocked
-	BlockAddress = "block_address"   // the visitor's address was blocked too
-	Unblock      = "unblock"         // a visitor was unblocked
-	ThreadClear  = "thread_cleared"  // all messages of a conversation were deleted
-	ThreadDelete = "thread_deleted"  // a conversation was deleted
-	ThreadExport = "thread_exported" // a conversation was exported
-	ThreadsClear = "threads_cleared" // all conversations were deleted
-	Upload       = "upload"          // a file was refused
-	LogLevel     = "log_level"       // the log level was changed
-	AgentInvite  = "agent_invited"   // an invitation was made
-	AgentJoin    = "agent_joined"    // an invitation was accepted
-	AgentChange  = "agent_changed"   // an agent was changed, by an owner or on the terminal
-	AccountEdit  = "account_changed" // an agent changed the own account
+	CodeAsked     = "code_asked"      // a one-time code was requested
+	Password      = "password"        // a password was entered
+	Code          = "code"            // a one-time code was entered
+	SignIn        = "sign_in"         // a session was started
+	SignOut       = "sign_out"        // a session was ended by its agent
+	LogoutAll     = "logout_all"      // all sessions were ended
+	Request       = "request"         // an HTTP request was refused
+	SocketOpen    = "socket"          // a connection was refused
+	SocketEvent   = "socket_event"    // a socket's event was refused
+	Block         = "block"           // a visitor was blocked
+	BlockAddress  = "block_address"   // the visitor's address was blocked too
+	Unblock       = "unblock"         // a visitor was unblocked
+	ThreadClear   = "thread_cleared"  // all messages of a conversation were deleted
+	ThreadDelete  = "thread_deleted"  // a conversation was deleted
+	ThreadExport  = "thread_exported" // a conversation was exported
+	ThreadsClear  = "threads_cleared" // all conversations were deleted
+	Upload        = "upload"          // a file was refused
+	LogLevel      = "log_level"       // the log level was changed
+	AgentInvite   = "agent_invited"   // an invitation was made
+	AgentJoin     = "agent_joined"    // an invitation was accepted
+	AgentChange   = "agent_changed"   // an agent was changed, by an owner or on the terminal
+	AccountEdit   = "account_changed" // an agent changed the own account
+	SettingChange = "setting_changed" // a setting was changed
 
 	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
 	SecondFactorOff = "second_factor_removed" // an agent removed it

@@ -119,7 +119,7 @@ type Service struct {
 	presence         presence
 	lastSeen         lastSeenBatch
 	pages            pages
-	identity         []byte
+	identity         atomic.Pointer[[]byte]
 	notifier         Notifier
 	accepted         atomic.Uint64
 	team             team
@@ -142,9 +142,10 @@ func New(o Options) *Service {
 		audit: o.Audit, log: o.Logger, now: o.Now, awayChanged: signal.New(),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
-	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
+	s.pages.every, s.notifier = pageEvery, o.Notifier
+	s.SetIdentitySecret(o.Identity)
 	s.rechecks = rechecks{threads: make(map[string]struct{}), wake: signal.New()}
-	s.team.hours = o.Hours
+	s.team.hours.Store(o.Hours)
 	s.team.replyTime.Store(-1)
 	s.team.published = s.Team()
 	s.topics.Subscribe(models.TopicSettings, s.AwayChanged)

@@ -175,7 +175,7 @@ func prune() *cobra.Command {
 					days = cfg.RetentionDays
 				}
 				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Logger: log})
-				j, err := jobs.Foreground(ctx, store, models.JobPrune, strconv.Itoa(days), room.Prune(0), showProgress(c, "messages deleted"))
+				j, err := jobs.Foreground(ctx, store, models.JobPrune, strconv.Itoa(days), room.Prune(func() time.Duration { return 0 }), showProgress(c, "messages deleted"))
 				swept, derr := jobs.Decode[chat.Swept](j)
 				codes, failed := store.PurgeCodes(ctx, store.Now())
 				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d messages, %d conversations and %d sign-in codes deleted\n"), swept.Messages, swept.Threads, codes)

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -65,6 +66,9 @@ type Config struct {
 
 	// Warnings are about values that are valid but probably wrong, one line each, without secrets.
 	Warnings []string
+
+	given   map[string]string // the values of the environment and the file that are not empty
+	railway bool
 }
 
 // Telegram configures the bridge to the operators' chat; off if BotToken is empty.
@@ -166,9 +170,8 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{}
-	var wrong Invalid
-	given := map[string]bool{}
+	platform, _ := lookup("RAILWAY_ENVIRONMENT_NAME")
+	given, before := map[string]string{}, &Config{}
 	for i := range settings {
 		s := &settings[i]
 		value, ok := lookup(s.name)
@@ -177,23 +180,49 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 		}
 		value = strings.TrimSpace(value)
 		if ok {
-			value = strings.TrimSpace(c.envQuotes(s, value))
+			value = strings.TrimSpace(before.envQuotes(s, value))
 		}
-		if value == "" {
-			value = s.def
-		} else {
-			given[s.name] = true
+		if value != "" {
+			given[s.name] = value
 		}
 		delete(file, s.name)
+	}
+	c, wrong := parse(given, platform != "", before.Warnings)
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	if len(given) > 0 {
+		c.given = given
+	}
+	unknown := make([]string, 0, len(file))
+	for name := range file {
+		unknown = append(unknown, name)
+	}
+	sort.Strings(unknown)
+	for _, name := range unknown {
+		c.warn("%s in %s is not a setting of Sohbet%s", strconv.Quote(name), FileName, suggestion(name))
+	}
+	return c, nil
+}
+
+// parse returns the settings for the values that are not empty, by name.
+func parse(values map[string]string, railway bool, warnings []string) (*Config, Invalid) {
+	c := &Config{Warnings: warnings, railway: railway}
+	var wrong Invalid
+	given := map[string]bool{}
+	for i := range settings {
+		s := &settings[i]
+		value := cmp.Or(values[s.name], s.def)
 		if value == "" {
 			continue
 		}
 		if err := s.set(c, value); err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s holds %s: %s", s.name, s.show(value), err))
-			delete(given, s.name)
+			continue
 		}
+		given[s.name] = values[s.name] != ""
 	}
-	if platform, _ := lookup("RAILWAY_ENVIRONMENT_NAME"); platform != "" {
+	if railway {
 		if !given["TRUSTED_PROXIES"] {
 			c.TrustedProxies = []netip.Prefix{railwayProxies}
 		}
@@ -205,18 +234,7 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 	if len(wrong) == 0 {
 		wrong = c.combine(given)
 	}
-	if len(wrong) > 0 {
-		return nil, wrong
-	}
-	unknown := make([]string, 0, len(file))
-	for name := range file {
-		unknown = append(unknown, name)
-	}
-	sort.Strings(unknown)
-	for _, name := range unknown {
-		c.warn("%s in %s is not a setting of Sohbet%s", strconv.Quote(name), FileName, suggestion(name))
-	}
-	return c, nil
+	return c, wrong
 }
 
 func (c *Config) warn(format string, args ...any) {

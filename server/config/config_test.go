@@ -366,7 +366,7 @@ func TestExampleFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Warnings = nil
+	c.Warnings, c.given = nil, nil
 	if !reflect.DeepEqual(c, load(t)) {
 		t.Error("the example with every line uncommented differs from the defaults")
 	}
