@@ -42,10 +42,10 @@ function field(name, kind, now) {
   const problem = make('p', { className: 'problem', id: `${id}-problem`, hidden: true, attrs: { role: 'alert' } });
   fields.set(name, { input, problem, was: now.value ?? '' });
   return make('div', { className: 'field' },
-    make('label', { htmlFor: id }, t(`settings.${key}`)),
+    make('label', { htmlFor: id }, t(`settings.field_${key}`)),
     around(kind, input),
     now.locked ? make('p', { className: 'lock', id: `${id}-hint` }, icon('lock'), make('span', {}, t('settings.locked', { name })))
-      : make('p', { className: 'hint', id: `${id}-hint` }, kind === 'secret' && now.set ? t('settings.secret_set') : t(`settings.${key}_hint`)),
+      : make('p', { className: 'hint', id: `${id}-hint` }, kind === 'secret' && now.set ? t('settings.secret_set') : t(`settings.field_${key}_hint`)),
     problem);
 }
 
@@ -54,7 +54,7 @@ function inputOf(kind, id, now) {
   const value = shown(kind, now.value ?? '');
   if (kind === 'long' || kind === 'lines') return make('textarea', { className: 'input', id, value, rows: 3, spellcheck: kind === 'long' });
   if (kind === 'locale' || kind === 'level') {
-    return make('select', { className: 'input', id }, ...CHOICES[kind].map((one) => make('option', { value: one, selected: one === value }, t(`settings.${kind}_${one}`))));
+    return make('select', { className: 'input', id }, ...CHOICES[kind].map((one) => make('option', { value: one, selected: one === value }, t(`settings.choice_${kind}_${one}`))));
   }
   return make('input', { className: 'input', id, value, type: kind === 'secret' ? 'password' : 'text', placeholder: kind === 'secret' && now.set ? '••••••••' : '', autocomplete: 'off', spellcheck: false });
 }
@@ -155,11 +155,11 @@ function others(all) {
   byId('others').hidden = false;
 }
 
-try {
-  const all = await get();
+/** @param {Record<string, Protocol.Setting>} all */
+function draw(all) {
   byId('sections').replaceChildren(...SECTIONS.map(([name, list]) => section(name, list, all)));
   others(all);
-} catch (error) {
-  showProblem(byId('settings-problem'), words(error));
 }
+
+await get().then(draw, (error) => showProblem(byId('settings-problem'), words(error)));
 /** @type {HTMLElement} */ (document.querySelector('.people')).dataset.told = '';
