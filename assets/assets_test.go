@@ -199,6 +199,8 @@ func TestPages(t *testing.T) {
 			switch name {
 			case "login":
 				data.Data = LoginData{PasswordRequired: true, CodeVia: "telegram"}
+			case "audit":
+				data.Data = AuditData{Events: []string{"sign_in"}}
 			case "error":
 				data.Data = ErrorData{Status: 500, RequestID: "abc-123"}
 			}

@@ -30,7 +30,8 @@ type PageData struct {
 	Version string
 	Brand   Brand
 	Team    Team
-	// Data depends on the page: LoginData for "login", InviteData for "invite", ErrorData for "error", WidgetData for "widget", nil for the others.
+	// Data depends on the page: LoginData for "login", InviteData for "invite", AuditData for "audit", ErrorData for "error", WidgetData for
+	// "widget", nil for the others.
 	Data any
 }
 
@@ -64,6 +65,9 @@ type InviteData struct {
 	Valid bool
 	Email string
 }
+
+// AuditData lists the events that the page of the audit log filters by.
+type AuditData struct{ Events []string }
 
 // ErrorData is shown on the error page: the status, and a request ID to quote if there is one.
 type ErrorData struct {
@@ -144,6 +148,7 @@ var Pages = map[string]PageParts{
 	"invite":      {texts: []string{"invite"}, styles: []string{"login-and-error"}, scripts: []string{"invite"}},
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"conversation", "attachments", "console-dialogs", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"people":      {texts: []string{"people"}, styles: []string{"console-dialogs", "people"}, scripts: []string{"people"}},
+	"audit":       {texts: []string{"people", "audit"}, styles: []string{"console-dialogs", "people", "audit"}, scripts: []string{"audit"}},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
 	"notfound":    {styles: []string{"login-and-error"}},
 	"offline":     {styles: []string{"login-and-error"}, scripts: []string{"offline"}},

@@ -72,6 +72,7 @@ type Store struct {
 	agents      agents
 	emails      *encryption.Hasher // of e-mail addresses in lower case
 	shortcuts   *encryption.Hasher // of canned replies' folded shortcuts
+	refusals    *encryption.Hasher // of what audit entries in one row have in common
 	sessions    sessions
 	poller      *changePoller
 	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
@@ -113,7 +114,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	for purpose, h := range map[string]**encryption.Hasher{
-		"sohbet address": &s.blocks.hasher, "sohbet email": &s.emails, "sohbet shortcut": &s.shortcuts,
+		"sohbet address": &s.blocks.hasher, "sohbet email": &s.emails, "sohbet shortcut": &s.shortcuts, "sohbet refusal": &s.refusals,
 	} {
 		if *h, err = encryption.NewHasher(o.Keys, purpose); err != nil {
 			return nil, err

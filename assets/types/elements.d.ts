@@ -58,6 +58,8 @@ interface PageElements {
   'second-code': HTMLInputElement;
   'second-qr': HTMLImageElement;
   'second-setup': HTMLFormElement;
+  filters: HTMLFormElement;
+  'audit-file': HTMLAnchorElement;
   'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
   'settings-dialog': HTMLDialogElement;
   shoot: HTMLButtonElement;

@@ -96,6 +96,23 @@ declare namespace Protocol {
     totp: boolean;
   }
 
+  interface AuditEntry {
+    id: number;
+    event: string;
+    outcome: 'ok' | 'wrong' | 'none' | 'refused' | 'limited' | 'blocked' | 'failed';
+    agent_id: number | null;
+    actor: string;
+    address: string;
+    browser: string;
+    detail: string;
+    thread_id: string;
+    display_name: string;
+    about: string;
+    times: number;
+    created_at: Time;
+    last_at: Time;
+  }
+
   interface Note {
     id: number;
     thread_id: string;
@@ -400,6 +417,7 @@ declare namespace Protocol {
     'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
     'POST /api/me/totp/remove': Done;
     'GET /api/agents': Agent[];
+    'GET /api/audit': { entries: AuditEntry[]; next: number | null };
     'POST /api/agents/update': Agent;
     'POST /api/agents/invite': { success: true; url: string; expires_at: Time };
     'POST /api/invite': { success: true; redirect: string };

@@ -18,6 +18,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"sohbet/models"
+	"sohbet/server/audit"
 	"sohbet/server/backup"
 	"sohbet/server/commands"
 	"sohbet/server/config"
@@ -125,7 +126,10 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer, force bool) 
 		err = errors.Join(err, closing("connection to Redis", link.Close(ctx)))
 	}()
 
-	s, background, err := (&parts{b, cfg, store, files, space, link, numbers, level, log}).wire(ctx)
+	trail := audit.New(log, time.Now, store)
+	defer func() { err = errors.Join(err, closing("audit log", trail.Close())) }() // everything that writes to it has stopped
+
+	s, background, err := (&parts{b, cfg, store, files, space, link, numbers, trail, level, log}).wire(ctx)
 	if err != nil {
 		return err
 	}

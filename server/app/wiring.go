@@ -62,6 +62,7 @@ type parts struct {
 	space   *disk.Space
 	broker  Broker
 	numbers *metrics.Metrics
+	trail   *audit.Log
 	level   *slog.LevelVar // level of log
 	log     *slog.Logger
 }
@@ -101,7 +102,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	}
 	now, stored := time.Now, store.Now // for durations; for times that other processes read
 	limits := server.NewLimits(cfg, now)
-	trail := audit.New(log, now)
+	trail := p.trail
 	address, https := auth.ClientAddress(cfg.TrustedProxies, cfg.AddressHeader), auth.OverHTTPS(cfg.TrustedProxies)
 	base := cfg.BasePath()
 	cookies := auth.Cookies{HTTPS: https, Base: base}
@@ -134,7 +135,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Presence: p.broker, Topics: p.broker,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: stored,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, AuditRetention: cfg.AuditRetention, Logger: log, Now: stored,
 	})
 	events = &handlers.Sockets{Chat: service, Sessions: sessions, Agent: store.Agent, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
 	events.Attach(sockets)
@@ -164,6 +165,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		files.Run,
 		sessions.Run,
 		refusals.Run,
+		trail.Run,
 	}
 	var sender auth.CodeSender = auth.LogSender{Log: log}
 	var link handlers.Bridge

@@ -21,7 +21,7 @@ type desk struct {
 
 func newDesk() *desk {
 	d := &desk{at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	d.Log = audit.New(slog.New(slog.NewJSONHandler(&d.out, nil)), func() time.Time { return d.at })
+	d.Log = audit.New(slog.New(slog.NewJSONHandler(&d.out, nil)), func() time.Time { return d.at }, nil)
 	return d
 }
 
@@ -64,7 +64,7 @@ func TestNoLineCanBeForged(t *testing.T) {
 		"text": func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },
 	} {
 		var b bytes.Buffer
-		audit.New(slog.New(handler(&b)), time.Now).Write(t.Context(), audit.Event{
+		audit.New(slog.New(handler(&b)), time.Now, nil).Write(t.Context(), audit.Event{
 			Name: audit.Request, Actor: evil, Address: evil, Outcome: audit.Refused, Detail: evil + strings.Repeat("y", 5000), Request: evil,
 		})
 		out := b.String()
@@ -100,7 +100,7 @@ func TestRepetitionsAreCounted(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	l := audit.New(slog.New(slog.DiscardHandler), time.Now)
+	l := audit.New(slog.New(slog.DiscardHandler), time.Now, nil)
 	heap := func() uint64 {
 		var m runtime.MemStats
 		runtime.GC()

@@ -52,9 +52,11 @@ type Config struct {
 
 	CacheTTL      time.Duration
 	RetentionDays int // 0 = unlimited
-	RedisURL      string
-	Polling       bool // SOCKET_TRANSPORTS: whether clients may use polling
-	Websocket     bool // SOCKET_TRANSPORTS: whether clients may use websockets
+	// AuditRetention is how long entries of the audit log are kept; 0 = unlimited.
+	AuditRetention time.Duration
+	RedisURL       string
+	Polling        bool // SOCKET_TRANSPORTS: whether clients may use polling
+	Websocket      bool // SOCKET_TRANSPORTS: whether clients may use websockets
 
 	LogLevel     slog.Level
 	SentryDSN    string // "" = off

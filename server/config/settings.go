@@ -81,6 +81,8 @@ var settings = []setting{
 		about: "How long messages and threads stay in memory, from 1s to 24h."},
 	{name: "MESSAGE_RETENTION_DAYS", def: "0", kind: "number", set: integer(0, 36500, func(c *Config) *int { return &c.RetentionDays }),
 		about: "Messages older than this many days are deleted; 0 keeps them."},
+	{name: "AUDIT_RETENTION", def: "365d", kind: "days", set: setAuditRetention,
+		about: "How long the audit log keeps who did what; 0d keeps all of it."},
 	{name: "UPLOAD_DISK_LIMIT", def: "1GB", kind: "size", set: size(16<<20, false, func(c *Config) *int64 { return &c.UploadDisk }),
 		about: "Maximum total size of uploaded files in DATA_DIR, such as 500MB or 20GB. Uploads are refused beyond it."},
 	{name: "MIN_FREE_DISK", def: "128MB", kind: "size or off", set: size(1<<20, true, func(c *Config) *int64 { return &c.MinFree }),

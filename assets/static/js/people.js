@@ -39,6 +39,7 @@ async function load() {
 function drawTeam(agents) {
   const owner = me.role === 'owner';
   byId('invite').hidden = !owner;
+  byId('audit-link').hidden = !owner;
   const order = (/** @type {Protocol.Agent} */ a) => Number(a.disabled);
   byId('agents').replaceChildren(...agents.sort((a, b) => order(a) - order(b)).map((agent) => row(agent, owner)));
 }
