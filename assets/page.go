@@ -30,8 +30,8 @@ type PageData struct {
 	Version string
 	Brand   Brand
 	Team    Team
-	// Data depends on the page: LoginData for "login", InviteData for "invite", AuditData for "audit", ErrorData for "error", WidgetData for
-	// "widget", nil for the others.
+	// Data depends on the page: LoginData for "login", InviteData for "invite", PeopleData for "people", AuditData for "audit", ErrorData for
+	// "error", WidgetData for "widget", nil for the others.
 	Data any
 }
 
@@ -65,6 +65,9 @@ type InviteData struct {
 	Valid bool
 	Email string
 }
+
+// PeopleData says whether agents can link Telegram accounts.
+type PeopleData struct{ Telegram bool }
 
 // AuditData lists the events that the page of the audit log filters by.
 type AuditData struct{ Events []string }

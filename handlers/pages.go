@@ -125,7 +125,9 @@ func (a *API) InvitePage(c echo.Context) error {
 func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") }
 
 // PeoplePage serves the page of the team and the own account to agents; others are redirected to /login.
-func (a *API) PeoplePage(c echo.Context) error { return a.agentsPage(c, "people") }
+func (a *API) PeoplePage(c echo.Context) error {
+	return a.agentsPageWith(c, "people", assets.PeopleData{Telegram: a.Bridge != nil})
+}
 
 func (a *API) agentsPage(c echo.Context, name string) error { return a.agentsPageWith(c, name, nil) }
 

@@ -35,6 +35,8 @@ type Options struct {
 	Removed func(files []string)
 	// Telegram means that a bot is configured: messages of visitors and agents are added to the outbox.
 	Telegram bool
+	// TopicAssignees means that topics of threads in Telegram show the assignee.
+	TopicAssignees bool
 	// Wait is how long Open waits for PostgreSQL to become reachable.
 	Wait time.Duration
 	// MissingKeys says what Open does if keys are missing that texts of the database were encrypted with.
@@ -64,6 +66,7 @@ type Store struct {
 
 	removed     func(files []string)
 	telegram    bool
+	assignees   bool // shown in the names of topics
 	cipher      *encryption.Cipher
 	cache       *cache
 	writer      *writer
@@ -104,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes, expiring: newPace(expireBatch)}
+	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, assignees: o.Telegram && o.TopicAssignees, leaseTimes: defaultLeaseTimes, expiring: newPace(expireBatch)}
 	s.clock = clock{store: s, machine: o.Clock}
 	if o.Clock == nil {
 		s.clock.machine = time.Now

@@ -115,6 +115,8 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/me/totp", a.ProposeTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/confirm", a.ConfirmTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/remove", a.RemoveTOTP, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/telegram", a.TelegramCode, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/telegram/unlink", a.UnlinkTelegram, a.LimitAPI, a.AgentsOnly, small)
 	get("/api/agents", a.ListAgents, a.LimitAPI, a.AgentsOnly, gzip)
 	get("/admin/audit", a.AuditPage) // for owners; redirects to /login unless an agent is signed in
 

@@ -66,6 +66,8 @@ interface PageElements {
   sound: HTMLButtonElement;
   'start-button': HTMLButtonElement;
   'start-form': HTMLFormElement & { elements: { name: HTMLInputElement; phone: HTMLInputElement } };
+  telegram: HTMLFormElement;
+  'telegram-command': HTMLInputElement;
   'talk-menu': HTMLDetailsElement;
   team: HTMLButtonElement;
   text: HTMLTextAreaElement;

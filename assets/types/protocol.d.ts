@@ -94,6 +94,7 @@ declare namespace Protocol {
     disabled: boolean;
     password: boolean;
     totp: boolean;
+    telegram: boolean;
   }
 
   interface AuditEntry {
@@ -416,6 +417,8 @@ declare namespace Protocol {
     'POST /api/me/totp': { secret: string; uri: string; qr: string };
     'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
     'POST /api/me/totp/remove': Done;
+    'POST /api/me/telegram': { code: string; expires_at: Time };
+    'POST /api/me/telegram/unlink': Done;
     'GET /api/agents': Agent[];
     'GET /api/audit': { entries: AuditEntry[]; next: number | null };
     'POST /api/agents/update': Agent;

@@ -96,7 +96,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer, force bool) 
 		missing = models.AcceptMissingKeys
 	}
 	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, MissingKeys: missing, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
-		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On()})
+		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On(), TopicAssignees: cfg.Telegram.TopicAssignees})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}

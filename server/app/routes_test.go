@@ -86,6 +86,7 @@ func TestEveryRoute(t *testing.T) {
 		{"GET", "/api/me", "", agents}, {"GET", "/api/agents", "", agents},
 		{"POST", "/api/me/totp/confirm", `{"otp":"123456"}`, want{401, 401, 409, 401}}, {"POST", "/api/me/totp", "", want{401, 401, 409, 401}},
 		{"POST", "/api/me/totp/remove", `{"password":{}}`, want{401, 401, 400, 401}},
+		{"POST", "/api/me/telegram", "", want{401, 401, 409, 401}}, {"POST", "/api/me/telegram/unlink", "", agents}, // without a bot
 		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1,"disabled":true}`, want{401, 401, 409, 401}}, {"POST", "/api/agents/update", `{"id":99}`, want{401, 401, 404, 401}},

@@ -171,7 +171,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	var link handlers.Bridge
 	via := "log"
 	if cfg.Telegram.On() {
-		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, service, files, numbers, log)
+		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, service, files, trail, numbers, log)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -204,14 +204,15 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 }
 
 // openBridge returns the Telegram bridge.
-func openBridge(t config.Telegram, locale string, store *models.Store, service *chat.Service, files *media.Service, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
+func openBridge(t config.Telegram, locale string, store *models.Store, service *chat.Service, files *media.Service, trail *audit.Log, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
 	var pace telegram.Pace
 	if t.Rate != nil {
 		pace = telegram.Pace{Count: t.Rate.Count, Per: t.Rate.Per, Off: t.Rate.Off()}
 	}
 	return telegram.New(telegram.Options{
 		Token: t.BotToken, ChatID: t.ChatID, APIURL: t.APIURL, WebhookURL: t.WebhookURL, Locale: locale, Pace: pace,
-		Store: store, Chat: service, Media: files, Log: log, Now: time.Now,
+		TopicAssignees: t.TopicAssignees, RefuseUnlinked: t.RefuseUnlinked,
+		Store: store, Chat: service, Media: files, Audit: trail, Log: log, Now: time.Now,
 		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("telegram", inner) },
 	})
 }

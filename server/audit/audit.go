@@ -43,6 +43,8 @@ const (
 	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
 	SecondFactorOff = "second_factor_removed" // an agent removed it
 
+	TelegramLink   = "telegram_linked"   // a Telegram account was linked to an agent
+	TelegramUnlink = "telegram_unlinked" // it is not linked any more
 	ThreadClose    = "thread_closed"     // a conversation was closed
 	ThreadReopen   = "thread_reopened"   // a conversation was reopened by the team
 	ThreadAssign   = "thread_assigned"   // a conversation got another assignee
@@ -57,7 +59,7 @@ const (
 
 // Events are all events.
 var Events = []string{
-	SignIn, SignOut, LogoutAll, CodeAsked, Password, Code, SecondFactor, SecondFactorOff, AccountEdit, AgentInvite, AgentJoin, AgentChange,
+	SignIn, SignOut, LogoutAll, CodeAsked, Password, Code, SecondFactor, SecondFactorOff, TelegramLink, TelegramUnlink, AccountEdit, AgentInvite, AgentJoin, AgentChange,
 	ThreadClose, ThreadReopen, ThreadAssign, ThreadUnassign, ThreadExport, ThreadClear, ThreadDelete, ThreadsClear, NoteDelete,
 	Block, BlockAddress, Unblock, CannedSave, CannedDelete, SettingChange, Repair, LogLevel, AuditExport, Request, SocketOpen, SocketEvent, Upload,
 }

@@ -14,8 +14,10 @@ import (
 // 0 for none; nil = not given. The error has apperr.CodeConflict if that is wrong or, without from, if an agent takes
 // a thread that another enabled agent has taken.
 func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to models.AgentID, from *models.AgentID) error {
-	if err := agentOnly(a); err != nil {
-		return err
+	if a.Role != Telegram || a.AgentID == 0 {
+		if err := agentOnly(a); err != nil {
+			return err
+		}
 	}
 	if err := a.reach(threadID); err != nil {
 		return err

@@ -55,7 +55,7 @@ type Store interface {
 	RecordAddress(ctx context.Context, threadID, address string) error
 	Message(ctx context.Context, id int64) (models.Message, error)
 	EditMessage(ctx context.Context, threadID string, id int64, text string, by models.AgentID, at time.Time) (models.Message, error)
-	SetReaction(ctx context.Context, threadID string, id int64, reaction string) (models.Message, error)
+	SetReaction(ctx context.Context, threadID string, id int64, reaction string, by models.AgentID) (models.Message, error)
 	Agent(id int64) (models.Agent, bool)
 	Disabled(id models.AgentID) bool
 	Setting(ctx context.Context, name string) (string, error)

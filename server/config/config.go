@@ -75,7 +75,10 @@ type Telegram struct {
 	ChatID     int64
 	APIURL     string // without trailing slash
 	WebhookURL string // "" = long polling
-	Rate       *Rate  // limit for messages into the chat; nil = the limit documented by Telegram for the kind of chat
+	// TopicAssignees makes topics show who answers; RefuseUnlinked lets only agents with a linked account answer.
+	TopicAssignees, RefuseUnlinked bool
+
+	Rate *Rate // limit for messages into the chat; nil = the limit documented by Telegram for the kind of chat
 }
 
 // On reports whether a bot is configured.

@@ -152,6 +152,7 @@ func TestGoodValues(t *testing.T) {
 		{"a public https address without a proxy", []string{"PUBLIC_URL", "https://chat.example"}, func(c *Config) bool {
 			return len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "TRUSTED_PROXIES")
 		}},
+		{"topics with assignees", []string{"TELEGRAM_TOPIC_ASSIGNEE", "true", "TELEGRAM_UNLINKED", "refuse"}, func(c *Config) bool { return c.Telegram.TopicAssignees && c.Telegram.RefuseUnlinked }},
 		{"audit log", []string{"AUDIT_RETENTION", "30d"}, func(c *Config) bool { return c.AuditRetention == 30*24*time.Hour }},
 		{"redis", []string{"REDIS_URL", "rediss://:p@cache:6380/1"}, func(c *Config) bool { return c.RedisURL == "rediss://:p@cache:6380/1" }},
 		{"locale", []string{"DEFAULT_LOCALE", "en"}, func(c *Config) bool { return c.Locale == "en" }},
@@ -227,6 +228,7 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"LOG_LEVEL", "loud"}, []string{"LOG_LEVEL"}},
 		{[]string{"LOG_FORMAT", "xml"}, []string{"LOG_FORMAT"}},
 		{[]string{"METRICS_TOKEN", "hunter2 b"}, []string{"METRICS_TOKEN"}},
+		{[]string{"TELEGRAM_UNLINKED", "maybe"}, []string{`TELEGRAM_UNLINKED holds "maybe"`}},
 		{[]string{"AUDIT_RETENTION", "1y"}, []string{`AUDIT_RETENTION holds "1y"`}},
 		{[]string{"REDIS_URL", "http://:hunter2@cache"}, []string{`REDIS_URL holds "http://****"`}},
 		{[]string{"BRAND_NAME", strings.Repeat("x", 61)}, []string{"BRAND_NAME"}},

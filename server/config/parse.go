@@ -186,6 +186,16 @@ func setCacheTTL(c *Config, value string) error {
 	return nil
 }
 
+// choice parses a word for false or one for true.
+func choice(no, yes string, field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		var word string
+		err := oneOf(func(*Config) *string { return &word }, no, yes)(c, value)
+		*field(c) = word == yes
+		return err
+	}
+}
+
 func setAuditRetention(c *Config, value string) error {
 	number, ok := strings.CutSuffix(value, "d")
 	days, err := strconv.Atoi(number)

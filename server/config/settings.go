@@ -100,6 +100,10 @@ var settings = []setting{
 	{name: "TELEGRAM_WEBHOOK_URL", kind: "address",
 		set:   address(func(c *Config) *string { return &c.Telegram.WebhookURL }, "http", "https"),
 		about: "Public https address of this server; switches from polling to a webhook."},
+	{name: "TELEGRAM_TOPIC_ASSIGNEE", def: "false", kind: "true or false", set: choice("false", "true", func(c *Config) *bool { return &c.Telegram.TopicAssignees }),
+		about: "Whether topics show who answers, after the visitor's name."},
+	{name: "TELEGRAM_UNLINKED", def: "team", kind: "team or refuse", set: choice("team", "refuse", func(c *Config) *bool { return &c.Telegram.RefuseUnlinked }),
+		about: "What members of the chat may do whose account is not linked to an agent: answer as the team, or only read."},
 	{name: "RATE_LIMIT_TELEGRAM", kind: "count/duration or off", set: setTelegramRate,
 		about: "Messages that are sent into the chat. Empty: what Telegram documents, 20/1m for a group. off: no limit but Telegram's\n" +
 			"own responses, for a Bot API server of your own."},

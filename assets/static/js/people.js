@@ -4,6 +4,8 @@ import { byId, face, make, showProblem } from './lib/dom.js';
 import { step } from './lib/form-step.js';
 import { has, lang, t } from './lib/i18n.js';
 import { parse, whole } from './lib/format-time.js';
+import { copy } from './people/copy.js';
+import { offerTelegram } from './people/telegram-account.js';
 
 const PASSWORD = 12; // characters
 const EMAIL = /^[^\s@]+@[^\s@]+$/;
@@ -103,16 +105,7 @@ step(byId('invite'), byId('invite-make'), byId('invite-problem'), async () => {
   }
 });
 
-byId('invite-copy').addEventListener('click', async () => {
-  const link = byId('invite-link');
-  link.select();
-  try {
-    await navigator.clipboard.writeText(link.value);
-    byId('invite-copied').textContent = t('people.copied');
-  } catch { // without HTTPS, or without permission
-    byId('invite-copied').textContent = t('people.copy_yourself');
-  }
-});
+byId('invite-copy').addEventListener('click', () => copy(byId('invite-link'), byId('invite-copied'), t('people.copied')));
 
 // --- the own account -----------------------------------------------------------
 
@@ -223,5 +216,6 @@ step(byId('second-setup'), byId('setup-button'), byId('setup-problem'), async ()
 if (await load()) {
   fillAccount();
   drawSecond();
+  if (document.getElementById('telegram')) offerTelegram(() => me.telegram, words);
 }
 /** @type {HTMLElement} */ (document.querySelector('.people')).dataset.told = '';
