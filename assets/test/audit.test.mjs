@@ -92,3 +92,16 @@ test('older entries come page by page', async () => {
   assert.equal(new Set(await owner.locator('.entry').evaluateAll((rows) => rows.map((row) => row.dataset.entry))).size, 60);
   assert.ok(!await owner.isVisible('#audit-more'));
 });
+
+test('what was done just before an ordinary stop is stored', async () => {
+  const owner = await signIn(await env.newContext(), env.server);
+  await owner.evaluate(async () => {
+    for (let i = 0; i < 5; i++) await fetch('/api/canned', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ shortcut: `late${i}`, text: 'x' }) });
+  });
+  await env.server.restart('SIGTERM');
+  await openLog(owner);
+  await owner.selectOption('#filter-event', 'canned_saved');
+  await owner.waitForSelector('.entry');
+  await owner.click('#audit-more');
+  await eventually(async () => assert.equal((await entries(owner)).length, 65));
+});
