@@ -127,7 +127,11 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer, force bool) 
 	}()
 
 	trail := audit.New(log, time.Now, store)
-	defer func() { err = errors.Join(err, closing("audit log", trail.Close())) }() // everything that writes to it has stopped
+	defer func() { // everything that writes to it has stopped
+		if lost := trail.Close(); lost != nil {
+			log.Error("failed to store the last rows of the audit log", "error", lost)
+		}
+	}()
 
 	s, background, err := (&parts{b, cfg, store, files, space, link, numbers, trail, level, log}).wire(ctx)
 	if err != nil {

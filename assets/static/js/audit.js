@@ -26,10 +26,11 @@ async function load(before) {
   const params = query();
   byId('audit-file').href = `${file}?${params}`;
   if (before) params.set('before_id', String(before));
+  const text = String(params);
   const mine = ++loads;
   let problem = '';
   try {
-    const answer = await get(`../api/audit?${params}`);
+    const answer = await (text ? get(`../api/audit?${text}`) : get('../api/audit')); // as the page preloads it
     if (mine !== loads) return;
     const rows = answer.entries.map(row);
     if (before) byId('entries').append(...rows);
