@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"sohbet/assets/locales"
 	"sohbet/server/audit"
 )
 
@@ -55,6 +59,29 @@ func TestFields(t *testing.T) {
 		t.Errorf("%v", lines[1])
 	}
 	(*audit.Log)(nil).Write(t.Context(), audit.Event{Name: audit.SignIn})
+}
+
+// Owners can filter by every event, and see what it is called.
+func TestEventsAreComplete(t *testing.T) {
+	source, err := os.ReadFile("audit.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared, _, _ := strings.Cut(string(source), "// The outcomes of events.")
+	found := regexp.MustCompile(`(?m)^\t\w+ += "(\w+)"`).FindAllStringSubmatch(declared, -1)
+	if len(found) != len(audit.Events) {
+		t.Errorf("%d events are declared, Events has %d", len(found), len(audit.Events))
+	}
+	for _, event := range found {
+		if !slices.Contains(audit.Events, event[1]) {
+			t.Errorf("Events lacks %s", event[1])
+		}
+		for lang := range locales.All {
+			if _, ok := locales.Lookup(lang, "audit.event_"+event[1]); !ok {
+				t.Errorf("%s has no text for %s", lang, event[1])
+			}
+		}
+	}
 }
 
 func TestNoLineCanBeForged(t *testing.T) {

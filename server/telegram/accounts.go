@@ -101,10 +101,12 @@ func (b *Bridge) link(ctx context.Context, m *tele.Message, code string) error {
 		return b.hint(ctx, m, localized(lang, "link_limited"))
 	}
 	who, err := b.store.LinkTelegram(ctx, code, m.Sender.ID)
+	present, linked := b.store.TelegramAgent(m.Sender.ID)
 	switch {
 	case errors.Is(err, models.ErrTelegramTaken):
-		other, _ := b.store.TelegramAgent(m.Sender.ID)
-		return b.answer(ctx, m, localized(lang, "link_taken", "name", html.EscapeString(other.Name)), nil)
+		return b.answer(ctx, m, localized(lang, "link_taken", "name", html.EscapeString(present.Name)), nil)
+	case errors.Is(err, models.ErrNotFound) && linked: // the code may have been used before a crash
+		return b.answer(ctx, m, localized(lang, "linked", "name", html.EscapeString(present.Name)), nil)
 	case errors.Is(err, models.ErrNotFound):
 		b.audit.Write(ctx, audit.Event{Name: audit.TelegramLink, Actor: string(chat.Telegram), Outcome: audit.Wrong})
 		return b.answer(ctx, m, localized(lang, "link_wrong"), nil)

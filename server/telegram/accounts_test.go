@@ -88,6 +88,8 @@ func TestLinkingAnAccount(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 
+	said("Bağlandı", telegramtest.In{Text: "/link " + code}) // as after a crash before the answer
+
 	// A person alone with the bot: only a code and /unlink have an effect, and answers go there.
 	stranger := telegramtest.Stranger()
 	group := len(h.bot.Sent())
