@@ -3,6 +3,7 @@ package models_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,4 +122,42 @@ func TestRefusalsShareRows(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Processes that store the same refusals at once add to the same rows.
+func TestRefusalsOfSeveralProcesses(t *testing.T) {
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			o := storetest.Options(t, dialect)
+			stores := []*models.Store{storetest.Reopen(t, o)}
+			if dialect == "postgres" { // a second process on SQLite is refused
+				stores = append(stores, storetest.Reopen(t, o), storetest.Reopen(t, o))
+			}
+			at := stores[0].Now()
+			var wg sync.WaitGroup
+			for _, s := range stores {
+				for range 10 {
+					wg.Go(func() {
+						list := make([]models.AuditEntry, 0, 20)
+						for i := range 20 {
+							list = append(list, models.AuditEntry{Event: "code", Outcome: "wrong", Address: fmt.Sprintf("10.0.0.%d", i), Times: 1, CreatedAt: at, LastAt: at, Refusal: true})
+						}
+						if err := s.AddAudit(t.Context(), list); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+			}
+			wg.Wait()
+			list := entries(t, stores[0], models.AuditQuery{})
+			for _, e := range list {
+				if e.Times != int64(10*len(stores)) {
+					t.Errorf("%s: %d times", e.Address, e.Times)
+				}
+			}
+			if len(list) != 20 {
+				t.Errorf("%d rows", len(list))
+			}
+		})
+	}
 }
