@@ -150,7 +150,9 @@ func (a *API) AuditFile(c echo.Context) error {
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write([]byte("\ufeff")) // a byte order mark, by which spreadsheets detect UTF-8; errors of writing are those of file
 	file := csv.NewWriter(w)
-	_ = file.Write([]string{"id", "time", "last_time", "times", "event", "outcome", "agent_id", "actor", "address", "browser", "about", "thread_id", "detail"})
+	_ = file.Write([]string{
+		"id", "time", "last_time", "times", "event", "outcome", "agent_id", "actor", "address", "browser", "about", "thread_id", "detail",
+	})
 	for {
 		for _, e := range rows {
 			_ = file.Write(a.auditRecord(e))

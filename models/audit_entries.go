@@ -207,7 +207,8 @@ func (s *Store) AuditEntries(ctx context.Context, q AuditQuery) (list []AuditEnt
 // ExpireAudit deletes a batch of audit entries stored before a time. more reports whether there may be others.
 func (s *Store) ExpireAudit(ctx context.Context, before time.Time) (more bool, err error) {
 	err = s.transaction(ctx, func(tx *gorm.DB) error {
-		old := tx.Session(&gorm.Session{NewDB: true}).Model(&AuditEntry{}).Select("id").Where("created_at < ?", stamp(before)).Order("created_at").Limit(auditBatch)
+		old := tx.Session(&gorm.Session{NewDB: true}).Model(&AuditEntry{}).Select("id").
+			Where("created_at < ?", stamp(before)).Order("created_at").Limit(auditBatch)
 		done := tx.Where("id IN (?)", old).Delete(&AuditEntry{})
 		more = done.RowsAffected == auditBatch
 		return done.Error

@@ -37,7 +37,8 @@ func (l *Log) keep(e Event) {
 	}
 	now := l.store.Now()
 	row := models.AuditEntry{
-		Event: e.Name, Outcome: e.Outcome, AgentID: e.AgentID, Actor: plain(e.Actor), Address: plain(e.Address), Browser: cut(e.Browser), Detail: cut(e.Detail),
+		Event: e.Name, Outcome: e.Outcome, AgentID: e.AgentID, Actor: plain(e.Actor), Address: plain(e.Address), Browser: cut(e.Browser),
+		Detail:   cut(e.Detail),
 		ThreadID: e.ThreadID, AboutAgent: e.AboutAgent, Times: 1, CreatedAt: now, LastAt: now,
 		Refusal: e.Outcome != OK || e.Name == CodeAsked, // anyone may ask for a code
 	}
