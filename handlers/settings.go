@@ -45,14 +45,12 @@ func (a *API) ChangeSettings(c echo.Context) error {
 		return refusal
 	}
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
-		a.Audit.Write(c.Request().Context(), audit.Event{
-			Name: audit.SettingChange, Actor: me.Name, Address: a.Address(c.Request()), Outcome: audit.OK, Detail: name, Request: RequestID(c),
-		})
+		a.acted(c, audit.Event{Name: audit.SettingChange, Detail: name})
 	}
 	return ok(c, struct {
 		Success bool `json:"success"`
 	}{true})
 }
 
-// SettingsPage serves the page of the settings to agents; others are redirected to /login.
-func (a *API) SettingsPage(c echo.Context) error { return a.agentsPage(c, "settings") }
+// SettingsPage serves the page of the settings to owners; who is not signed in is redirected to /login.
+func (a *API) SettingsPage(c echo.Context) error { return a.ownersPage(c, "settings", nil) }

@@ -25,8 +25,8 @@ type AgentPatch struct {
 
 	Disabled *bool
 
-	// RemoveTOTP removes the second factor.
-	RemoveTOTP bool
+	// RemoveTOTP removes the second factor, UnlinkTelegram the link to a Telegram account.
+	RemoveTOTP, UnlinkTelegram bool
 }
 
 // AddAgent stores a new agent. It returns ErrNameTaken, ErrEmailTaken, or an *InvalidError.
@@ -54,6 +54,9 @@ func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent,
 		}
 		if p.RemoveTOTP {
 			a.TOTPSecret = ""
+		}
+		if p.UnlinkTelegram {
+			a.TelegramID = ""
 		}
 		switch {
 		case p.Disabled == nil:
@@ -191,6 +194,8 @@ func (a Agent) check(list []Agent) error {
 			return ErrNameTaken
 		case a.Email != "" && a.Email == other.Email:
 			return ErrEmailTaken
+		case a.TelegramID != "" && a.TelegramID == other.TelegramID:
+			return ErrTelegramTaken
 		}
 		owners = owners || other.Enabled() && other.Role == RoleOwner
 	}

@@ -93,9 +93,8 @@ func logoutAll() *cobra.Command {
 				if err := store.EndAllSessions(ctx); err != nil {
 					return err
 				}
-				audit.New(log, time.Now).Write(ctx, audit.Event{Name: audit.LogoutAll, Actor: "terminal", Outcome: audit.OK})
 				_, err := fmt.Fprintln(c.OutOrStdout(), Text("all agents are signed out; open consoles close within seconds"))
-				return err
+				return errors.Join(err, recordOnTerminal(ctx, store, log, audit.Event{Name: audit.LogoutAll}))
 			})
 		},
 	}
@@ -172,9 +171,10 @@ func prune() *cobra.Command {
 			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
 				warnOfMissingKeys(store, log)
 				if !c.Flags().Changed("days") {
-					days = cfg.RetentionDays
+					now, _ := cfg.With(store.Settings())
+					days = now.RetentionDays
 				}
-				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Logger: log})
+				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, AuditRetention: cfg.AuditRetention, Logger: log})
 				j, err := jobs.Foreground(ctx, store, models.JobPrune, strconv.Itoa(days), room.Prune(func() time.Duration { return 0 }), showProgress(c, "messages deleted"))
 				swept, derr := jobs.Decode[chat.Swept](j)
 				codes, failed := store.PurgeCodes(ctx, store.Now())

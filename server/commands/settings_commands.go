@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -82,8 +81,7 @@ func changeSetting(c *cobra.Command, name, value string) error {
 		if why := wrong[name]; why != nil {
 			return errors.New(config.Line(name, value, why))
 		}
-		audit.New(log, time.Now).Write(ctx, audit.Event{Name: audit.SettingChange, Actor: "terminal", Detail: name, Outcome: audit.OK})
 		_, err = fmt.Fprintln(c.OutOrStdout(), Text("done"))
-		return err
+		return errors.Join(err, recordOnTerminal(ctx, store, log, audit.Event{Name: audit.SettingChange, Detail: name}))
 	})
 }
