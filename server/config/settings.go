@@ -65,8 +65,9 @@ var settings = []setting{
 	{name: "AGENT_AVATAR", kind: "address or path", live: true, set: picture(func(c *Config) *string { return &c.Brand.Avatar }),
 		about: "Picture of the team, in the same forms as BRAND_LOGO."},
 	{name: "OPENING_HOURS", kind: "time zone, days and times", live: true, set: setOpeningHours,
-		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Visitors see when it is closed,\n" +
-			"and until when. Empty: always open."},
+		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Dates may have other hours:\n" +
+			"2026-12-24 09:00-13:00, 2026-12-25..2026-12-31 closed. Visitors see when it is closed, and until when.\n" +
+			"Empty: always open."},
 	{name: "IDENTITY_SECRET", kind: "text", live: true, secret: true, set: setIdentitySecret,
 		about: "For sites that embed the chat and know their users: the site's server signs a user's id with this secret (lower-case\n" +
 			"hex of HMAC-SHA256), and the user has the same conversation on every device. At least 32 characters."},
