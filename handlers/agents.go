@@ -47,7 +47,7 @@ func (a *API) ChangeMe(c echo.Context) error {
 	}
 	a.security(c, audit.AccountEdit, changed.Name, audit.OK)
 	if in.Password != nil {
-		if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), accountOf(changed), session.Origin); err != nil {
+		if err := a.issueSession(c, changed, session.Origin); err != nil {
 			return err
 		}
 	}

@@ -249,7 +249,7 @@ func (a *API) verify(c echo.Context) error {
 
 // startSession signs an agent in.
 func (a *API) startSession(c echo.Context, who models.Agent) error {
-	if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), accountOf(who), a.ownOrigin(c.Request())); err != nil {
+	if err := a.issueSession(c, who, a.ownOrigin(c.Request())); err != nil {
 		return err
 	}
 	// A successful sign-in proves that the earlier attempts were the agent's own.

@@ -27,6 +27,8 @@ type AgentPatch struct {
 
 	// RemoveTOTP removes the second factor.
 	RemoveTOTP bool
+	// EndSessions ends the agent's sessions.
+	EndSessions bool
 }
 
 // AddAgent stores a new agent. It returns ErrNameTaken, ErrEmailTaken, or an *InvalidError.
@@ -54,6 +56,9 @@ func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent,
 		}
 		if p.RemoveTOTP {
 			a.TOTPSecret = ""
+		}
+		if p.EndSessions {
+			a.SessionGeneration++
 		}
 		switch {
 		case p.Disabled == nil:
@@ -120,8 +125,8 @@ func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *g
 		its := func(other Agent) bool { return other.ID == a.ID }
 		row, _ := findAgent(rows, its)
 		before, known := findAgent(list, its)
-		if known && (a.Role != before.Role || a.PasswordHash != before.PasswordHash || before.Enabled() && !a.Enabled()) {
-			a.SessionGeneration++
+		if known && (a.Role != before.Role || a.PasswordHash != before.PasswordHash || before.Enabled() && !a.Enabled() || a.SessionGeneration != before.SessionGeneration) {
+			a.SessionGeneration = before.SessionGeneration + 1
 			if err := dropPushOf(tx, a); err != nil {
 				return err
 			}

@@ -115,6 +115,8 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/me/totp", a.ProposeTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/confirm", a.ConfirmTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/remove", a.RemoveTOTP, a.LimitAPI, a.AgentsOnly, small)
+	get("/api/me/sessions", a.ListSessions, a.LimitAPI, a.AgentsOnly)
+	e.POST("/api/me/sessions/end", a.EndSessions, a.LimitAPI, a.AgentsOnly, small)
 	get("/api/agents", a.ListAgents, a.LimitAPI, a.AgentsOnly, gzip)
 
 	// Owners only.

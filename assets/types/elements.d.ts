@@ -60,6 +60,7 @@ interface PageElements {
   'second-setup': HTMLFormElement;
   'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
   'settings-dialog': HTMLDialogElement;
+  'sessions-others': HTMLButtonElement;
   shoot: HTMLButtonElement;
   sound: HTMLButtonElement;
   'start-button': HTMLButtonElement;

@@ -96,6 +96,16 @@ declare namespace Protocol {
     totp: boolean;
   }
 
+  interface Session {
+    id: string;
+    browser: string;
+    platform: string;
+    address: string;
+    started_at: Time;
+    seen_at: Time;
+    current: boolean;
+  }
+
   interface Note {
     id: number;
     thread_id: string;
@@ -399,6 +409,8 @@ declare namespace Protocol {
     'POST /api/me/totp': { secret: string; uri: string; qr: string };
     'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
     'POST /api/me/totp/remove': Done;
+    'GET /api/me/sessions': Session[];
+    'POST /api/me/sessions/end': Done;
     'GET /api/agents': Agent[];
     'POST /api/agents/update': Agent;
     'POST /api/agents/invite': { success: true; url: string; expires_at: Time };

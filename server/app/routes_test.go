@@ -85,6 +85,7 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/canned/delete", `{"id":1}`, want{401, 401, 404, 401}},
 		{"GET", "/api/me", "", agents}, {"GET", "/api/agents", "", agents},
 		{"POST", "/api/me/totp/confirm", `{"otp":"123456"}`, want{401, 401, 409, 401}}, {"POST", "/api/me/totp", "", want{401, 401, 409, 401}},
+		{"GET", "/api/me/sessions", "", agents}, {"POST", "/api/me/sessions/end", `{"id":"x"}`, want{401, 401, 404, 401}}, {"POST", "/api/me/sessions/end", "", want{401, 401, 400, 401}},
 		{"POST", "/api/me/totp/remove", `{"password":{}}`, want{401, 401, 400, 401}},
 		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
@@ -224,6 +225,8 @@ func checkError(t *testing.T, path string, r reply) {
 type noSessions struct{ auth.SessionStore }
 
 func (noSessions) SessionGeneration(context.Context) (string, error) { return "", nil }
+
+func (noSessions) StartSession(context.Context, models.Session) error { return nil }
 
 func expiredCookie(t *testing.T) string {
 	t.Helper()

@@ -38,6 +38,7 @@ const (
 	AgentChange  = "agent_changed"   // an agent was changed, by an owner or on the terminal
 	AccountEdit  = "account_changed" // an agent changed the own account
 
+	SessionsEnd     = "sessions_ended"        // an agent ended other sessions of the own account
 	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
 	SecondFactorOff = "second_factor_removed" // an agent removed it
 )

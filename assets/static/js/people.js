@@ -4,6 +4,7 @@ import { byId, face, make, showProblem } from './lib/dom.js';
 import { step } from './lib/form-step.js';
 import { has, lang, t } from './lib/i18n.js';
 import { parse, whole } from './lib/format-time.js';
+import { showSessions } from './people/sessions.js';
 
 const PASSWORD = 12; // characters
 const EMAIL = /^[^\s@]+@[^\s@]+$/;
@@ -151,7 +152,7 @@ step(byId('account'), byId('account-save'), byId('account-problem'), async () =>
       fillAccount();
       byId('account-said').textContent = t('people.saved');
       if (me.locale !== lang) location.search = `?lang=${me.locale}`;
-      else await load();
+      else await Promise.all([load(), showSessions(words)]);
     } catch (error) {
       text = words(error);
       field = FIELD[/** @type {Failure} */ (error).code ?? ''];
@@ -222,5 +223,6 @@ step(byId('second-setup'), byId('setup-button'), byId('setup-problem'), async ()
 if (await load()) {
   fillAccount();
   drawSecond();
+  await showSessions(words);
 }
 /** @type {HTMLElement} */ (document.querySelector('.people')).dataset.told = '';
