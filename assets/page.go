@@ -30,7 +30,7 @@ type PageData struct {
 	Version string
 	Brand   Brand
 	Team    Team
-	// Data depends on the page: LoginData for "login", InviteData for "invite", ErrorData for "error", WidgetData for "widget", nil for the others.
+	// Data depends on the page: LoginData for "login", InviteData for "invite", PasswordData for "password", ErrorData for "error", WidgetData for "widget", nil for the others.
 	Data any
 }
 
@@ -64,6 +64,9 @@ type InviteData struct {
 	Valid bool
 	Email string
 }
+
+// PasswordData names the agent who sets a new password; "" = the link is not valid.
+type PasswordData struct{ Name string }
 
 // ErrorData is shown on the error page: the status, and a request ID to quote if there is one.
 type ErrorData struct {
@@ -142,6 +145,7 @@ var Pages = map[string]PageParts{
 	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"conversation", "attachments", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", minimal: true},
 	"login":       {texts: []string{"login"}, styles: []string{"login-and-error"}, scripts: []string{"login"}},
 	"invite":      {texts: []string{"invite"}, styles: []string{"login-and-error"}, scripts: []string{"invite"}},
+	"password":    {texts: []string{"password"}, styles: []string{"login-and-error"}, scripts: []string{"password"}},
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"conversation", "attachments", "console-dialogs", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"people":      {texts: []string{"people"}, styles: []string{"console-dialogs", "people"}, scripts: []string{"people"}},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},

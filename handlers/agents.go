@@ -120,11 +120,58 @@ func (a *API) Invite(c echo.Context) error {
 		return err
 	}
 	a.security(c, audit.AgentInvite, me.Name, audit.OK)
-	return ok(c, struct {
-		Success   bool   `json:"success"`
-		URL       string `json:"url"`
-		ExpiresAt string `json:"expires_at"`
-	}{true, a.site(c.Request()) + "/invite/" + token, stamp(expires)})
+	return ok(c, linkAnswer{true, a.site(c.Request()) + "/invite/" + token, stamp(expires)})
+}
+
+// linkAnswer is the successful response to making a link that works once.
+type linkAnswer struct {
+	Success   bool   `json:"success"`
+	URL       string `json:"url"`
+	ExpiresAt string `json:"expires_at"`
+}
+
+// LinkPassword makes a link with which an agent sets a new password: {id}.
+func (a *API) LinkPassword(c echo.Context) error {
+	var in struct {
+		ID storedID `json:"id" form:"id"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	me := a.account(c)
+	token, expires, err := a.Agents.LinkPassword(c.Request().Context(), me, int64(in.ID))
+	if err != nil {
+		return err
+	}
+	a.security(c, audit.PasswordLink, me.Name, audit.OK)
+	return ok(c, linkAnswer{true, a.site(c.Request()) + "/password/" + token, stamp(expires)})
+}
+
+// SetLinkedPassword sets the new password of the agent of a link, and signs the agent in: {token, password}. An agent with an authenticator
+// app enters a code of it next.
+func (a *API) SetLinkedPassword(c echo.Context) error {
+	var in struct {
+		Token    string `json:"token" form:"token"`
+		Password string `json:"password" form:"password"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if err := a.limitLogin(c, "join"); err != nil {
+		return err
+	}
+	who, err := a.Agents.SetLinkedPassword(c.Request().Context(), in.Token, in.Password)
+	if err != nil {
+		return err
+	}
+	a.security(c, audit.PasswordNew, who.Name, audit.OK)
+	if who.TOTPSecret != "" {
+		return a.askTOTP(c, who)
+	}
+	if err := a.startSession(c, who); err != nil {
+		return err
+	}
+	return ok(c, loginAnswer{Success: true, Redirect: a.Base + "/admin"})
 }
 
 // site returns the address of this server as the browser of a request knows it, without a trailing slash.

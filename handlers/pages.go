@@ -121,6 +121,19 @@ func (a *API) InvitePage(c echo.Context) error {
 	return a.page(c, http.StatusOK, "invite", assets.InviteData{Valid: true, Email: i.Email})
 }
 
+// PasswordPage serves the page on which an agent with a link sets a new password.
+func (a *API) PasswordPage(c echo.Context) error {
+	i, err := a.Store.PasswordLink(c.Request().Context(), c.Param("token"))
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return err
+	}
+	who, _ := a.Store.Agent(int64(i.AgentID))
+	if err != nil || !who.Enabled() {
+		return a.page(c, http.StatusNotFound, "password", assets.PasswordData{})
+	}
+	return a.page(c, http.StatusOK, "password", assets.PasswordData{Name: who.Name})
+}
+
 // Console serves the agents' page; others are redirected to /login.
 func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") }
 

@@ -130,7 +130,7 @@ func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *g
 			if err := dropPushOf(tx, a); err != nil {
 				return err
 			}
-			if err := dropInvitationsBy(tx, a); err != nil {
+			if err := dropInvitations(tx, a); err != nil {
 				return err
 			}
 		}

@@ -83,6 +83,10 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/invite/:token", a.InvitePage, a.LimitAPI)
 	e.POST("/api/invite", a.AcceptInvitation, a.LimitAPI, small)
 
+	// Public, with the token of an owner's link: setting a new password.
+	get("/password/:token", a.PasswordPage, a.LimitAPI)
+	e.POST("/api/password", a.SetLinkedPassword, a.LimitAPI, small)
+
 	// Agents, and visitors with their thread id; all of /api is limited by RATE_LIMIT_API.
 	body, gzip := middleware.BodyLimit(apiBody), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
 	e.POST("/api/messages/send", a.Send, a.LimitAPI, body)
@@ -121,6 +125,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 
 	// Owners only.
 	e.POST("/api/agents/invite", a.Invite, a.LimitAPI, a.OwnersOnly, small)
+	e.POST("/api/agents/password-link", a.LinkPassword, a.LimitAPI, a.OwnersOnly, small)
 	e.POST("/api/agents/update", a.UpdateAgent, a.LimitAPI, a.OwnersOnly, small)
 	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.OwnersOnly, body)
 	e.POST("/api/diagnostics/repair", a.Repair, a.LimitAPI, a.OwnersOnly, small)

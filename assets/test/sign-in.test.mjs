@@ -1,4 +1,4 @@
-// Signing in and staying signed in: the list of one's sessions.
+// Signing in and staying signed in: the list of one's sessions, and links for a new password.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
@@ -41,4 +41,40 @@ test('an agent sees where they are signed in, and ends one session or all others
   for (const page of [phone, tablet]) assert.equal((await page.request.get('/api/me')).status(), 401);
   assert.ok(await owner.isHidden('#sessions-others'));
   assert.equal((await owner.request.get('/api/me')).status(), 200);
+});
+
+test('an owner makes a link with which an agent sets a new password', async () => {
+  await account(owner);
+  await owner.click('#invite-make');
+  await owner.waitForSelector('#invite-made:not([hidden])');
+  const invited = await owner.inputValue('#invite-link');
+  const guest = await (await env.newContext()).newPage();
+  await guest.goto(`${invited}?lang=en`);
+  await guest.fill('#name', 'Ada');
+  await guest.fill('#password', 'a long enough password');
+  await guest.click('#join-button');
+  await guest.waitForURL('**/admin');
+
+  await account(owner);
+  await owner.locator('.agent', { hasText: 'Ada' }).getByRole('button', { name: /new password/ }).click();
+  await owner.waitForSelector('#invite-made:not([hidden])');
+  assert.match(await owner.textContent('#invite-until'), /^Link with which Ada sets a new password, once, until/);
+  const link = await owner.inputValue('#invite-link');
+  await clean(owner, 'link for a new password');
+  const page = await (await env.newContext()).newPage();
+  await page.goto('/login?lang=en');
+  assert.match(await page.textContent('#ask'), /Ask an owner/);
+  await page.goto(`${link}?lang=en`);
+  assert.equal(await page.inputValue('#name'), 'Ada');
+  await clean(page, 'new password');
+  await page.fill('#password', 'short');
+  await page.click('#set-button');
+  await eventually(async () => assert.match(await page.textContent('#set-problem'), /at least 12/));
+  await page.fill('#password', 'another long enough password');
+  await page.click('#set-button');
+  await page.waitForURL('**/admin');
+  await guest.waitForSelector('#expired:not([hidden])', { timeout: 60_000 });
+  await page.goto(link);
+  assert.match(await page.textContent('h1'), /not valid any more/);
+  assert.ok(!env.server.log.includes(link.split('/').at(-1)), 'the token is not logged');
 });

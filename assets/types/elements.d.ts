@@ -59,6 +59,8 @@ interface PageElements {
   'second-qr': HTMLImageElement;
   'second-setup': HTMLFormElement;
   'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
+  set: HTMLFormElement & { elements: { password: HTMLInputElement } };
+  'set-button': HTMLButtonElement;
   'settings-dialog': HTMLDialogElement;
   'sessions-others': HTMLButtonElement;
   shoot: HTMLButtonElement;

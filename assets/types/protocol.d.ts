@@ -414,6 +414,8 @@ declare namespace Protocol {
     'GET /api/agents': Agent[];
     'POST /api/agents/update': Agent;
     'POST /api/agents/invite': { success: true; url: string; expires_at: Time };
+    'POST /api/agents/password-link': { success: true; url: string; expires_at: Time };
+    'POST /api/password': { success: true; message?: string; otp_sent?: boolean; totp_required?: boolean; redirect?: string };
     'POST /api/invite': { success: true; redirect: string };
     'POST /api/messages/send': { success: true; message_id: number; thread_id: string };
     'GET /api/threads': Thread[];

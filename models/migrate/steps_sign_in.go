@@ -10,4 +10,7 @@ var signInSteps = []Step{{
 		`ALTER TABLE sessions ADD COLUMN started_at {time}`,
 		`ALTER TABLE sessions ADD COLUMN details text NOT NULL DEFAULT ''`, // encrypted
 	},
+}, {
+	id:         "sign_in_0002_password_links",
+	statements: []string{`ALTER TABLE invitations ADD COLUMN agent_id bigint`},
 }}

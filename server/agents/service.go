@@ -100,6 +100,33 @@ func (s *Service) Invite(ctx context.Context, by models.Agent, role, email strin
 	return token, i.ExpiresAt, err
 }
 
+// LinkPassword returns the token with which an agent sets a new password, and until when it is valid.
+func (s *Service) LinkPassword(ctx context.Context, by models.Agent, id int64) (token string, expires time.Time, err error) {
+	who, found := s.Store.Agent(id)
+	if id == 0 || !found || !who.Enabled() {
+		return "", time.Time{}, public(models.ErrNotFound, "There is no such agent, or the agent may not sign in.")
+	}
+	token, i, err := s.Store.LinkPassword(ctx, who, models.AgentID(by.ID))
+	return token, i.ExpiresAt, err
+}
+
+// SetLinkedPassword sets a new password of the agent of a link, and ends the agent's sessions.
+func (s *Service) SetLinkedPassword(ctx context.Context, token, password string) (models.Agent, error) {
+	a, err := s.setLinkedPassword(ctx, token, password)
+	return a, public(err, "This link was used or has expired.")
+}
+
+func (s *Service) setLinkedPassword(ctx context.Context, token, password string) (models.Agent, error) {
+	if _, err := s.Store.PasswordLink(ctx, token); err != nil { // before the password is hashed, which takes long
+		return models.Agent{}, err
+	}
+	hash, err := s.hash(password)
+	if err != nil {
+		return models.Agent{}, err
+	}
+	return s.Store.UsePasswordLink(ctx, token, hash)
+}
+
 // Guest is someone who accepts an invitation.
 type Guest struct{ Name, Email, Password, Locale string }
 

@@ -18,7 +18,7 @@ import (
 const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 
 // ownersOnly are the routes that need the role of an owner.
-var ownersOnly = []string{"/api/messages/clear_all", "/api/agents/invite", "/api/agents/update", "/api/diagnostics/repair", "/api/diagnostics/log-level"}
+var ownersOnly = []string{"/api/messages/clear_all", "/api/agents/password-link", "/api/agents/invite", "/api/agents/update", "/api/diagnostics/repair", "/api/diagnostics/log-level"}
 
 // TestEveryRoute tries each route as each kind of caller (docs/protocol.md, "HTTP").
 func TestEveryRoute(t *testing.T) {
@@ -91,6 +91,8 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1,"disabled":true}`, want{401, 401, 409, 401}}, {"POST", "/api/agents/update", `{"id":99}`, want{401, 401, 404, 401}},
 		{"POST", "/api/agents/invite", `{"role":"agent"}`, agents}, {"POST", "/api/agents/invite", `{"role":"boss"}`, want{401, 401, 400, 401}},
+		{"POST", "/api/agents/password-link", `{"id":2}`, agents}, {"POST", "/api/agents/password-link", "", want{401, 401, 404, 401}},
+		{"GET", "/password/nothing", "", refused}, {"POST", "/api/password", `{"token":"nothing","password":"long enough a password"}`, refused},
 		{"GET", "/invite/nothing", "", refused}, {"POST", "/api/invite", `{"token":"nothing","name":"Eve","password":"long enough a password"}`, refused},
 		{"GET", "/admin/people", "", want{302, 302, 200, 302}}, {"GET", "/admin/diagnostics", "", want{302, 302, 200, 302}},
 		{"GET", "/api/diagnostics", "", agents},
@@ -177,7 +179,7 @@ func TestEveryRoute(t *testing.T) {
 			if strings.HasPrefix(bare, "/uploads/") {
 				bare = "/uploads/:folder/:name"
 			}
-			bare = strings.Replace(bare, "/invite/nothing", "/invite/:token", 1)
+			bare = strings.Replace(strings.Replace(bare, "/invite/nothing", "/invite/:token", 1), "/password/nothing", "/password/:token", 1)
 			tried[row.method+" "+strings.Replace(bare, "/messages/"+threadA, "/messages/:thread_id", 1)] = true
 		}
 		for _, route := range s.server.Routes() {
@@ -195,7 +197,7 @@ func TestEveryRoute(t *testing.T) {
 // checkError compares a refusal with docs/protocol.md, "HTTP errors".
 func checkError(t *testing.T, path string, r reply) {
 	t.Helper()
-	if r.status < 400 || strings.HasPrefix(path, "/static") || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/invite/") {
+	if r.status < 400 || strings.HasPrefix(path, "/static") || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/invite/") || strings.HasPrefix(path, "/password/") {
 		return
 	}
 	var e struct {

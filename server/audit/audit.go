@@ -38,6 +38,8 @@ const (
 	AgentChange  = "agent_changed"   // an agent was changed, by an owner or on the terminal
 	AccountEdit  = "account_changed" // an agent changed the own account
 
+	PasswordLink    = "password_link_made"    // an owner made a link for an agent's new password
+	PasswordNew     = "password_set_by_link"  // an agent used it
 	SessionsEnd     = "sessions_ended"        // an agent ended other sessions of the own account
 	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
 	SecondFactorOff = "second_factor_removed" // an agent removed it

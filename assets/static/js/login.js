@@ -88,6 +88,9 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
   }
 });
 
+// A new password was set by a link; the code of the authenticator app is next.
+if (location.hash === '#code') enterCode(true);
+
 byId('code').addEventListener('input', () => {
   const code = byId('code');
   if (ofApp && !/^[\d\s]*$/.test(code.value)) return; // a recovery code
