@@ -54,7 +54,9 @@ type Team struct {
 // LoginData says which sign-in method the server requires.
 type LoginData struct {
 	PasswordRequired bool // some agents have one
-	CodeAllowed      bool // the owner has none, and signs in with only a code
+	CodeAllowed      bool // the owner has neither that nor a passkey, and signs in with only a code
+	Passkeys         bool // some agents have passkeys
+	PasskeyOnly      bool // nothing else signs anyone in
 	// CodeVia says where the one-time code is sent: "telegram" or "log".
 	CodeVia string
 }

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -185,7 +186,20 @@ func (a *API) site(r *http.Request) string {
 	return "http://" + r.Host + a.Base // a client that is not a browser, without PUBLIC_URL
 }
 
-// AcceptInvitation makes an agent of someone with an invitation and signs them in: {token, name, email, password}.
+// BeginInvitedPasskey responds with what the browser of someone with an invitation needs to make a passkey: {token, name}.
+func (a *API) BeginInvitedPasskey(c echo.Context) error {
+	var in struct{ Token, Name string }
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if err := a.Agents.CheckInvitation(c.Request().Context(), in.Token); err != nil {
+		return err
+	}
+	return a.proposePasskey(c, "invitation "+in.Token, in.Name, nil)
+}
+
+// AcceptInvitation makes an agent of someone with an invitation and signs them in: {token, name, email, password}, or with a passkey that
+// the browser made instead of the password.
 func (a *API) AcceptInvitation(c echo.Context) error {
 	var in struct {
 		Token    string `json:"token" form:"token"`
@@ -193,6 +207,8 @@ func (a *API) AcceptInvitation(c echo.Context) error {
 		Email    string `json:"email" form:"email"`
 		Password string `json:"password" form:"password"`
 		Locale   string `json:"locale" form:"locale"`
+
+		Passkey json.RawMessage `json:"passkey"`
 	}
 	if err := decode(c, &in); err != nil {
 		return err
@@ -200,7 +216,15 @@ func (a *API) AcceptInvitation(c echo.Context) error {
 	if err := a.limitLogin(c, "join"); err != nil {
 		return err
 	}
-	who, err := a.Agents.Join(c.Request().Context(), in.Token, agents.Guest{Name: in.Name, Email: in.Email, Password: in.Password, Locale: in.Locale})
+	guest := agents.Guest{Name: in.Name, Email: in.Email, Password: in.Password, Locale: in.Locale}
+	if len(in.Passkey) > 0 {
+		made, err := a.madePasskey(c, "invitation "+in.Token, "", in.Passkey)
+		if err != nil {
+			return err
+		}
+		guest.Passkey = &made
+	}
+	who, err := a.Agents.Join(c.Request().Context(), in.Token, guest)
 	if err != nil {
 		return err
 	}

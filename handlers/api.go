@@ -37,6 +37,7 @@ type Options struct {
 	TrustedBrowsers *auth.TrustedBrowsers
 	Codes           *auth.Codes
 	SecondFactor    *auth.SecondFactor
+	Passkeys        *auth.Passkeys
 	CSRF            *auth.CSRF
 	Agents          *agents.Service
 

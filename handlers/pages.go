@@ -106,7 +106,9 @@ func (a *API) Loader() echo.HandlerFunc {
 
 // LoginPage serves the agents' sign-in page.
 func (a *API) LoginPage(c echo.Context) error {
-	return a.page(c, http.StatusOK, "login", assets.LoginData{PasswordRequired: a.passwords(), CodeAllowed: a.codeAllowed(), CodeVia: a.CodeVia})
+	d := assets.LoginData{PasswordRequired: a.passwords(), CodeAllowed: a.codeAllowed(), Passkeys: a.passkeys(), CodeVia: a.CodeVia}
+	d.PasskeyOnly = d.Passkeys && !d.PasswordRequired && !d.CodeAllowed
+	return a.page(c, http.StatusOK, "login", d)
 }
 
 // InvitePage serves the page on which someone accepts an invitation.

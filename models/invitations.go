@@ -96,9 +96,16 @@ func (s *Store) invitation(ctx context.Context, condition *gorm.DB) (i Invitatio
 	return i, nil
 }
 
-// AcceptInvitation stores a new agent with the role of the valid invitation with a token, which is used up. It returns ErrNotFound if
-// there is none, or an error like [Store.AddAgent].
-func (s *Store) AcceptInvitation(ctx context.Context, token string, a Agent) (Agent, error) {
+// AcceptInvitation stores a new agent with the role of the valid invitation with a token, which is used up, and with a passkey unless it is
+// nil. It returns ErrNotFound if there is no such invitation, or an error like [Store.AddAgent].
+func (s *Store) AcceptInvitation(ctx context.Context, token string, a Agent, passkey *Passkey) (Agent, error) {
+	var row Passkey
+	if passkey != nil {
+		var err error
+		if row, err = s.sealPasskey(*passkey); err != nil {
+			return Agent{}, err
+		}
+	}
 	return s.changeAgent(ctx, "accept an invitation", func(tx *gorm.DB, _ []Agent) (Agent, error) {
 		used, err := useInvitation(tx, s.valid(token).Where("agent_id IS NULL"))
 		if err != nil {
@@ -106,6 +113,12 @@ func (s *Store) AcceptInvitation(ctx context.Context, token string, a Agent) (Ag
 		}
 		a.ID, a.Role, a.CreatedAt = 0, used.Role, stamp(s.Now())
 		return a, nil
+	}, func(tx *gorm.DB, a Agent) error {
+		if passkey == nil {
+			return nil
+		}
+		row.ID, row.AgentID = 0, a.ID
+		return tx.Create(&row).Error
 	})
 }
 

@@ -78,10 +78,13 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/verify-otp", a.VerifyOTP, small)
 	e.POST("/admin/login", a.Login, small)
 	e.POST("/admin/verify-otp", a.AdminVerifyOTP, small)
+	e.POST("/login/passkey/begin", a.BeginPasskeyLogin, a.LimitAPI, small)
+	e.POST("/login/passkey/finish", a.FinishPasskeyLogin, small)
 
 	// Public, with an invitation's token: becoming an agent.
 	get("/invite/:token", a.InvitePage, a.LimitAPI)
 	e.POST("/api/invite", a.AcceptInvitation, a.LimitAPI, small)
+	e.POST("/api/invite/passkey", a.BeginInvitedPasskey, a.LimitAPI, small)
 
 	// Public, with the token of an owner's link: setting a new password.
 	get("/password/:token", a.PasswordPage, a.LimitAPI)
@@ -119,6 +122,10 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/me/totp", a.ProposeTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/confirm", a.ConfirmTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/remove", a.RemoveTOTP, a.LimitAPI, a.AgentsOnly, small)
+	get("/api/me/passkeys", a.ListPasskeys, a.LimitAPI, a.AgentsOnly)
+	e.POST("/api/me/passkeys/begin", a.BeginPasskey, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/passkeys/finish", a.FinishPasskey, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/passkeys/remove", a.RemovePasskey, a.LimitAPI, a.AgentsOnly, small)
 	get("/api/me/sessions", a.ListSessions, a.LimitAPI, a.AgentsOnly)
 	e.POST("/api/me/sessions/end", a.EndSessions, a.LimitAPI, a.AgentsOnly, small)
 	get("/api/agents", a.ListAgents, a.LimitAPI, a.AgentsOnly, gzip)

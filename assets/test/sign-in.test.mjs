@@ -1,4 +1,4 @@
-// Signing in and staying signed in: the list of one's sessions, and links for a new password.
+// Signing in and staying signed in: the list of one's sessions, links for a new password, and passkeys.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
@@ -77,4 +77,55 @@ test('an owner makes a link with which an agent sets a new password', async () =
   await page.goto(link);
   assert.match(await page.textContent('h1'), /not valid any more/);
   assert.ok(!env.server.log.includes(link.split('/').at(-1)), 'the token is not logged');
+});
+
+/** Opens a page with a virtual authenticator, at a host name, which passkeys need. */
+async function withAuthenticator() {
+  const page = await (await env.newContext({ baseURL: `http://localhost:${env.server.port}` })).newPage();
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('WebAuthn.enable');
+  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+  });
+  return page;
+}
+
+test('an agent joins with a passkey, signs in with it, adds another and removes one', async () => {
+  env.hosts.push(`http://localhost:${env.server.port}`);
+  await account(owner);
+  await owner.click('#invite-make');
+  await owner.waitForSelector('#invite-made:not([hidden])');
+  const link = new URL(await owner.inputValue('#invite-link')).pathname;
+
+  const page = await withAuthenticator();
+  await page.goto(`${link}?lang=en`);
+  await page.click('#join-passkey');
+  await eventually(async () => assert.match(await page.textContent('#join-problem'), /your name/));
+  await page.fill('#name', 'Bob');
+  await page.click('#join-passkey');
+  await page.waitForURL('**/admin');
+  await page.goto('/logout');
+  await page.goto('/login?lang=en');
+  await clean(page, 'sign-in with a passkey');
+  await page.click('#passkey-button');
+  await page.waitForURL('**/admin');
+
+  await account(page);
+  const rows = page.locator('#passkeys li');
+  await eventually(async () => assert.equal(await rows.count(), 1));
+  assert.match(await rows.first().textContent(), /Chrom.*Last used: Today/);
+  await page.locator('#passkeys button').click();
+  await eventually(async () => assert.match(await page.textContent('#passkeys-problem'), /password first/));
+  await page.click('#passkey-button'); // the authenticator has one already
+  await eventually(async () => assert.match(await page.textContent('#passkeys-problem'), /No passkey was added/));
+  await clean(page, 'passkeys');
+
+  const code = await withAuthenticator();
+  await code.context().addCookies(await page.context().cookies());
+  await account(code);
+  await code.fill('#passkey-name', 'Key ring');
+  await code.click('#passkey-button');
+  await eventually(async () => assert.equal(await code.locator('#passkeys li').count(), 2));
+  await code.locator('#passkeys li', { hasText: 'Key ring' }).getByRole('button').click();
+  await eventually(async () => assert.equal(await code.locator('#passkeys li').count(), 1));
 });

@@ -49,6 +49,9 @@ interface PageElements {
   'mode-reply': HTMLButtonElement;
   notify: HTMLButtonElement;
   'origin-trouble': HTMLAnchorElement;
+  'passkey-add': HTMLFormElement & { elements: { name: HTMLInputElement } };
+  'passkey-button': HTMLButtonElement;
+  'join-passkey': HTMLButtonElement;
   pick: HTMLInputElement;
   pill: HTMLButtonElement;
   'recorder-cancel': HTMLButtonElement;

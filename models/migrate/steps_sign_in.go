@@ -13,4 +13,21 @@ var signInSteps = []Step{{
 }, {
 	id:         "sign_in_0002_password_links",
 	statements: []string{`ALTER TABLE invitations ADD COLUMN agent_id bigint`},
+}, {
+	id: "sign_in_0003_passkeys",
+	statements: []string{
+		// handle is what authenticators store of the agent, random and the same for all passkeys of one. name and credential are encrypted.
+		`CREATE TABLE passkeys (
+			id {id},
+			agent_id bigint NOT NULL,
+			handle varchar(64) NOT NULL,
+			name text NOT NULL DEFAULT '',
+			credential text NOT NULL,
+			sign_count bigint NOT NULL DEFAULT 0,
+			created_at {time} NOT NULL DEFAULT {now},
+			used_at {time}
+		)`,
+		`CREATE INDEX idx_passkeys_handle ON passkeys (handle)`,
+		`CREATE INDEX idx_passkeys_agent ON passkeys (agent_id)`,
+	},
 }}

@@ -63,7 +63,7 @@ var columns = [...]column{
 	{"agents", "email", ""}, {"agents", "password_hash", ""}, {"agents", "admin_username", ""}, {"agents", "admin_password_hash", ""},
 	{"agents", "totp_secret", ""},
 	{"invitations", "email", ""},
-	{"sessions", "details", ""}, {"push_subscriptions", "sealed", ""}, {"server_keys", "private_seal", ""},
+	{"passkeys", "name", ""}, {"passkeys", "credential", ""}, {"sessions", "details", ""}, {"push_subscriptions", "sealed", ""}, {"server_keys", "private_seal", ""},
 }
 
 // Rekey re-encrypts with the first key every text that was encrypted with another, in small transactions with pauses as long as they

@@ -127,13 +127,24 @@ func (s *Service) setLinkedPassword(ctx context.Context, token, password string)
 	return s.Store.UsePasswordLink(ctx, token, hash)
 }
 
-// Guest is someone who accepts an invitation.
-type Guest struct{ Name, Email, Password, Locale string }
+// CheckInvitation returns an error unless a token is of a valid invitation.
+func (s *Service) CheckInvitation(ctx context.Context, token string) error {
+	_, err := s.Store.Invitation(ctx, token)
+	return public(err, goneInvitation)
+}
+
+const goneInvitation = "This invitation was used or has expired."
+
+// Guest is someone who accepts an invitation, with a password or a passkey.
+type Guest struct {
+	Name, Email, Password, Locale string
+	Passkey                       *models.Passkey
+}
 
 // Join makes an agent of a guest. An empty e-mail address is that of the invitation.
 func (s *Service) Join(ctx context.Context, token string, g Guest) (models.Agent, error) {
 	a, err := s.join(ctx, token, g)
-	return a, public(err, "This invitation was used or has expired.")
+	return a, public(err, goneInvitation)
 }
 
 func (s *Service) join(ctx context.Context, token string, g Guest) (models.Agent, error) {
@@ -144,15 +155,17 @@ func (s *Service) join(ctx context.Context, token string, g Guest) (models.Agent
 	if err := checkEmail(g.Email); err != nil {
 		return models.Agent{}, err
 	}
-	hash, err := s.hash(g.Password)
-	if err != nil {
-		return models.Agent{}, err
+	hash := ""
+	if g.Passkey == nil || g.Password != "" {
+		if hash, err = s.hash(g.Password); err != nil {
+			return models.Agent{}, err
+		}
 	}
 	a := models.Agent{Name: g.Name, Email: strings.TrimSpace(g.Email), Locale: g.Locale, PasswordHash: hash}
 	if a.Email == "" {
 		a.Email = i.Email
 	}
-	return s.Store.AcceptInvitation(ctx, token, a)
+	return s.Store.AcceptInvitation(ctx, token, a, g.Passkey)
 }
 
 func (s *Service) hash(password string) (string, error) {

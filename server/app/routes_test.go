@@ -85,6 +85,8 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/canned/delete", `{"id":1}`, want{401, 401, 404, 401}},
 		{"GET", "/api/me", "", agents}, {"GET", "/api/agents", "", agents},
 		{"POST", "/api/me/totp/confirm", `{"otp":"123456"}`, want{401, 401, 409, 401}}, {"POST", "/api/me/totp", "", want{401, 401, 409, 401}},
+		{"GET", "/api/me/passkeys", "", agents}, {"POST", "/api/me/passkeys/begin", "", want{401, 401, 409, 401}}, {"POST", "/api/me/passkeys/finish", `{"credential":{}}`, want{401, 401, 400, 401}},
+		{"POST", "/api/me/passkeys/remove", `{"id":1}`, want{401, 401, 404, 401}}, {"POST", "/api/invite/passkey", `{"token":"nothing","name":"Eve"}`, refused},
 		{"GET", "/api/me/sessions", "", agents}, {"POST", "/api/me/sessions/end", `{"id":"x"}`, want{401, 401, 404, 401}}, {"POST", "/api/me/sessions/end", "", want{401, 401, 400, 401}},
 		{"POST", "/api/me/totp/remove", `{"password":{}}`, want{401, 401, 400, 401}},
 		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
@@ -103,6 +105,7 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/verify-otp", `{"otp":"x"}`, all(401)},
 		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, all(401)},
 		{"POST", "/admin/verify-otp", `{"otp":"x"}`, all(401)},
+		{"POST", "/login/passkey/begin", "", all(409)}, {"POST", "/login/passkey/finish", `{"credential":{}}`, all(401)}, // at an IP address
 		{"POST", "/telegram/webhook", "{}", refused}, // no bot is configured
 		{"POST", "/api/upload/image", "", all(400)}, {"POST", "/api/upload/audio", "", all(400)}, {"POST", "/api/upload/file", "{}", all(400)},
 		{"POST", "/api/upload/sign", `{"kind":"image"}`, public}, {"POST", "/api/upload/sign", `{"kind":"x"}`, all(400)},

@@ -186,6 +186,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
 		Codes:        auth.NewCodes(keys, store, sender, known, cookies, stored),
 		SecondFactor: auth.NewSecondFactor(keys, store, known, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
+		Passkeys:     auth.NewPasskeys(keys, store, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
 		Agents:       &agents.Service{Store: store, Passwords: passwords, Online: events.Online},
 		LoginLimit:   limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,

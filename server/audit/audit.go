@@ -41,6 +41,9 @@ const (
 	PasswordLink    = "password_link_made"    // an owner made a link for an agent's new password
 	PasswordNew     = "password_set_by_link"  // an agent used it
 	SessionsEnd     = "sessions_ended"        // an agent ended other sessions of the own account
+	Passkey         = "passkey"               // a passkey was used to sign in
+	PasskeyAdd      = "passkey_added"         // an agent registered a passkey
+	PasskeyRemove   = "passkey_removed"       // an agent removed one
 	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
 	SecondFactorOff = "second_factor_removed" // an agent removed it
 )

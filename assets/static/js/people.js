@@ -4,6 +4,7 @@ import { byId, face, make, showProblem } from './lib/dom.js';
 import { step } from './lib/form-step.js';
 import { has, lang, t } from './lib/i18n.js';
 import { parse, whole } from './lib/format-time.js';
+import { addPasskeys, showPasskeys } from './people/passkeys.js';
 import { showSessions } from './people/sessions.js';
 
 const PASSWORD = 12; // characters
@@ -243,6 +244,7 @@ step(byId('second-setup'), byId('setup-button'), byId('setup-problem'), async ()
 if (await load()) {
   fillAccount();
   drawSecond();
-  await showSessions(words);
+  addPasskeys(words);
+  await Promise.all([showPasskeys(words), showSessions(words)]);
 }
 /** @type {HTMLElement} */ (document.querySelector('.people')).dataset.told = '';

@@ -1,14 +1,8 @@
 // The browsers in which the agent is signed in.
 import { get, post } from '../lib/api.js';
 import { byId, make, showProblem } from '../lib/dom.js';
-import { clock, day, parse } from '../lib/format-time.js';
+import { moment } from '../lib/format-time.js';
 import { t } from '../lib/i18n.js';
-
-/** "Today 20:53" @param {string} time */
-function moment(time) {
-  const at = parse(time) ?? new Date();
-  return `${day(at)} ${clock(at)}`;
-}
 
 /**
  * Lists the sessions, with a button to end each.
