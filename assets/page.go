@@ -53,10 +53,12 @@ type Team struct {
 
 // LoginData says which sign-in method the server requires.
 type LoginData struct {
-	PasswordRequired bool // some agents have one
-	CodeAllowed      bool // the owner has neither that nor a passkey, and signs in with only a code
-	Passkeys         bool // some agents have passkeys
-	PasskeyOnly      bool // nothing else signs anyone in
+	PasswordRequired bool   // some agents have one
+	CodeAllowed      bool   // the owner has neither that nor a passkey, and signs in with only a code
+	Passkeys         bool   // some agents have passkeys
+	OIDC             string // name of the OpenID Connect provider; "" = none
+	NoForm           bool   // neither a password nor a code signs anyone in
+	Problem          string // key of the text for what went wrong at the provider; "" = nothing
 	// CodeVia says where the one-time code is sent: "telegram" or "log".
 	CodeVia string
 }
@@ -188,12 +190,11 @@ var pages = func() map[string]func() *template.Template {
 
 func parsePage(locale, name string) *template.Template {
 	t := template.New("layout.html").Funcs(template.FuncMap{
-		"t": func(key string) (string, error) {
-			s, ok := locales.Lookup(locale, key)
-			if !ok {
+		"t": func(key string, pairs ...string) (string, error) {
+			if _, ok := locales.Lookup(locale, key); !ok {
 				return "", fmt.Errorf("no text %q", key)
 			}
-			return s, nil
+			return locales.Text(locale, key, pairs...), nil
 		},
 		"brandStyle": BrandStyleURL,
 		"json": func(v any) (string, error) {

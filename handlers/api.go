@@ -38,6 +38,7 @@ type Options struct {
 	Codes           *auth.Codes
 	SecondFactor    *auth.SecondFactor
 	Passkeys        *auth.Passkeys
+	OIDC            *auth.OIDC // nil without a provider
 	CSRF            *auth.CSRF
 	Agents          *agents.Service
 

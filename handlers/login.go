@@ -40,7 +40,7 @@ func (a *API) loginKey(c echo.Context) string {
 }
 
 // limitLogin applies RATE_LIMIT_LOGIN, with separate buckets for requesting ("ask": code or password), for entering codes ("enter"), for
-// passkeys ("passkey") and for accepting invitations ("join"), so that requests do not use up the attempts to enter a code.
+// passkeys ("passkey"), for coming back from a provider ("oidc") and for accepting invitations ("join"), so that requests do not use up the attempts to enter a code.
 func (a *API) limitLogin(c echo.Context, bucket string) error {
 	if ok, wait := a.LoginLimit.Allow(bucket + " " + a.loginKey(c)); !ok {
 		return a.loginLimited(c, bucket, wait)
@@ -264,9 +264,9 @@ func (a *API) startSession(c echo.Context, who models.Agent) error {
 	}
 	// A successful sign-in proves that the earlier attempts were the agent's own.
 	key := a.loginKey(c)
-	a.LoginLimit.Forget("ask " + key)
-	a.LoginLimit.Forget("enter " + key)
-	a.LoginLimit.Forget("passkey " + key)
+	for _, bucket := range [...]string{"ask ", "enter ", "passkey ", "oidc "} {
+		a.LoginLimit.Forget(bucket + key)
+	}
 	a.security(c, audit.SignIn, who.Name, audit.OK)
 	return a.TrustedBrowsers.Mark(c.Response(), c.Request())
 }

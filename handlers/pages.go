@@ -107,7 +107,13 @@ func (a *API) Loader() echo.HandlerFunc {
 // LoginPage serves the agents' sign-in page.
 func (a *API) LoginPage(c echo.Context) error {
 	d := assets.LoginData{PasswordRequired: a.passwords(), CodeAllowed: a.codeAllowed(), Passkeys: a.passkeys(), CodeVia: a.CodeVia}
-	d.PasskeyOnly = d.Passkeys && !d.PasswordRequired && !d.CodeAllowed
+	if a.OIDC != nil {
+		d.OIDC = a.OIDC.Name()
+	}
+	d.NoForm = (d.Passkeys || d.OIDC != "") && !d.PasswordRequired && !d.CodeAllowed
+	if problem := c.QueryParam("problem"); oidcProblems[problem] {
+		d.Problem = "login." + problem
+	}
 	return a.page(c, http.StatusOK, "login", d)
 }
 

@@ -78,6 +78,8 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/verify-otp", a.VerifyOTP, small)
 	e.POST("/admin/login", a.Login, small)
 	e.POST("/admin/verify-otp", a.AdminVerifyOTP, small)
+	e.GET("/login/oidc", a.BeginOIDC, a.LimitAPI)
+	e.GET("/login/oidc/callback", a.FinishOIDC, a.LimitAPI)
 	e.POST("/login/passkey/begin", a.BeginPasskeyLogin, a.LimitAPI, small)
 	e.POST("/login/passkey/finish", a.FinishPasskeyLogin, small)
 

@@ -1,4 +1,4 @@
-// Signing in and staying signed in: the list of one's sessions, links for a new password, and passkeys.
+// Signing in and staying signed in: the list of one's sessions, links for a new password, passkeys, and a provider that is down.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
@@ -128,4 +128,19 @@ test('an agent joins with a passkey, signs in with it, adds another and removes 
   await eventually(async () => assert.equal(await code.locator('#passkeys li').count(), 2));
   await code.locator('#passkeys li', { hasText: 'Key ring' }).getByRole('button').click();
   await eventually(async () => assert.equal(await code.locator('#passkeys li').count(), 1));
+});
+
+test('a provider that cannot be reached is named, and other ways to sign in work', async () => {
+  const other = await startEnv({ OIDC_ISSUER: 'http://127.0.0.1:1', OIDC_CLIENT_ID: 'chat', OIDC_NAME: 'Shop ID', PUBLIC_URL: 'http://localhost' });
+  try {
+    const page = await (await other.newContext()).newPage();
+    await page.goto('/login?lang=en');
+    await page.click('text=Sign in with Shop ID');
+    await page.waitForURL('**/login?problem=oidc_unreachable');
+    await eventually(async () => assert.match(await page.textContent('.steps > .problem'), /ulaşılamıyor|cannot be reached/));
+    await clean(page, 'provider that is down');
+    await signIn(page.context(), other.server);
+  } finally {
+    await other.close();
+  }
 });

@@ -106,6 +106,7 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, all(401)},
 		{"POST", "/admin/verify-otp", `{"otp":"x"}`, all(401)},
 		{"POST", "/login/passkey/begin", "", all(409)}, {"POST", "/login/passkey/finish", `{"credential":{}}`, all(401)}, // at an IP address
+		{"GET", "/login/oidc", "", refused}, {"GET", "/login/oidc/callback?code=x&state=x", "", refused}, // no provider is configured
 		{"POST", "/telegram/webhook", "{}", refused}, // no bot is configured
 		{"POST", "/api/upload/image", "", all(400)}, {"POST", "/api/upload/audio", "", all(400)}, {"POST", "/api/upload/file", "{}", all(400)},
 		{"POST", "/api/upload/sign", `{"kind":"image"}`, public}, {"POST", "/api/upload/sign", `{"kind":"x"}`, all(400)},

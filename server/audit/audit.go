@@ -44,6 +44,7 @@ const (
 	Passkey         = "passkey"               // a passkey was used to sign in
 	PasskeyAdd      = "passkey_added"         // an agent registered a passkey
 	PasskeyRemove   = "passkey_removed"       // an agent removed one
+	OIDC            = "oidc"                  // a provider was used to sign in
 	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
 	SecondFactorOff = "second_factor_removed" // an agent removed it
 )
