@@ -438,6 +438,8 @@ declare namespace Protocol {
     'POST /login/passkey/finish': { success: true; redirect: string };
     'GET /api/me': Agent;
     'POST /api/me': Agent;
+    'POST /api/me/picture': Agent;
+    'POST /api/me/picture/remove': Agent;
     'POST /api/me/totp': { secret: string; uri: string; qr: string };
     'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
     'POST /api/me/totp/remove': Done;

@@ -26,6 +26,7 @@ type Service struct {
 	Store     *models.Store
 	Passwords *auth.Passwords
 	Online    func(agent int64) bool // whether an agent has a console connected
+	Base      string                 // URL path prefix of this server's files in browsers; "" = the root
 }
 
 // View is docs/protocol.md, "Agent object".
@@ -45,6 +46,9 @@ type View struct {
 
 // View returns an agent in wire format. away reports whether the team is set away.
 func (s *Service) View(a models.Agent, away bool) View {
+	if a.AvatarURL != "" {
+		a.AvatarURL = s.Base + a.AvatarURL
+	}
 	return View{
 		ID: a.ID, Name: a.Name, Email: a.Email, Role: a.Role, AvatarURL: a.AvatarURL, Locale: a.Locale,
 		Online: s.Online(a.ID), Away: away, Disabled: !a.Enabled(), Password: a.PasswordHash != "", TOTP: a.TOTPSecret != "",

@@ -88,6 +88,7 @@ func TestEveryRoute(t *testing.T) {
 		{"GET", "/api/me/passkeys", "", agents}, {"POST", "/api/me/passkeys/begin", "", want{401, 401, 409, 401}}, {"POST", "/api/me/passkeys/finish", `{"credential":{}}`, want{401, 401, 400, 401}},
 		{"POST", "/api/me/passkeys/remove", `{"id":1}`, want{401, 401, 404, 401}}, {"POST", "/api/invite/passkey", `{"token":"nothing","name":"Eve"}`, refused},
 		{"GET", "/api/me/sessions", "", agents}, {"POST", "/api/me/sessions/end", `{"id":"x"}`, want{401, 401, 404, 401}}, {"POST", "/api/me/sessions/end", "", want{401, 401, 400, 401}},
+		{"POST", "/api/me/picture", "", want{401, 401, 400, 401}}, {"POST", "/api/me/picture/remove", "", agents}, {"GET", "/agents/pictures/1-0.jpg", "", all(404)},
 		{"POST", "/api/me/totp/remove", `{"password":{}}`, want{401, 401, 400, 401}},
 		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
@@ -183,7 +184,7 @@ func TestEveryRoute(t *testing.T) {
 			if strings.HasPrefix(bare, "/uploads/") {
 				bare = "/uploads/:folder/:name"
 			}
-			bare = strings.Replace(strings.Replace(bare, "/invite/nothing", "/invite/:token", 1), "/password/nothing", "/password/:token", 1)
+			bare = strings.NewReplacer("/invite/nothing", "/invite/:token", "/password/nothing", "/password/:token", "/agents/pictures/1-0.jpg", "/agents/pictures/:name").Replace(bare)
 			tried[row.method+" "+strings.Replace(bare, "/messages/"+threadA, "/messages/:thread_id", 1)] = true
 		}
 		for _, route := range s.server.Routes() {

@@ -195,7 +195,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		SecondFactor: auth.NewSecondFactor(keys, store, known, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
 		OIDC:         provider,
 		Passkeys:     auth.NewPasskeys(keys, store, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
-		Agents:       &agents.Service{Store: store, Passwords: passwords, Online: events.Online},
+		Agents:       &agents.Service{Store: store, Passwords: passwords, Online: events.Online, Base: base},
 		LoginLimit:   limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, DoctorTokens: keys.DoctorTokens(), Locale: cfg.Locale,

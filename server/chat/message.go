@@ -54,6 +54,9 @@ func (s *Service) reference(id models.AgentID) *AgentReference {
 	if !found {
 		return nil
 	}
+	if a.AvatarURL != "" {
+		a.AvatarURL = s.base + a.AvatarURL
+	}
 	return &AgentReference{ID: a.ID, Name: a.Name, AvatarURL: a.AvatarURL}
 }
 

@@ -1,7 +1,8 @@
 // Who answers a conversation: the menu in its header, and the filters for one's own and for unassigned conversations. In a team of one,
 // none of that is shown.
 import { get } from '../lib/api.js';
-import { byId, face, make } from '../lib/dom.js';
+import { byId, make } from '../lib/dom.js';
+import { agentFace } from '../lib/face.js';
 import { t } from '../lib/i18n.js';
 import { errorText } from './thread-actions.js';
 /** @import { Parts } from '../console.js' */
@@ -42,7 +43,7 @@ export function assigning({ openThread, connection, session }, say) {
     if (now === drawn) return;
     drawn = now;
     box.open = false;
-    byId('assignee-face').replaceChildren(assignee ? face(assignee.name) : make('span', { className: 'face unowned', attrs: { 'aria-hidden': 'true' } }, '+'));
+    byId('assignee-face').replaceChildren(assignee ? agentFace(assignee) : make('span', { className: 'face unowned', attrs: { 'aria-hidden': 'true' } }, '+'));
     byId('assignee-text').textContent = isMe(assignee) ? t('console.assigned_me') : assignee?.name ?? t('console.assigned_none');
     const others = team.filter((who) => !isMe(who) && who.id !== assignee?.id);
     const choice = (/** @type {number | null} */ to, /** @type {string} */ text) => make('button', { type: 'button', onclick: () => assign(to) }, make('span', { attrs: { dir: 'auto' } }, text));
