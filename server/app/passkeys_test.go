@@ -231,3 +231,32 @@ func TestNoCodeForOwnerWithPasskey(t *testing.T) {
 	}
 	s.agent(t) // by a code again
 }
+
+// What one process began, another finishes, once; and it ends sessions of the first.
+func TestPasskeysOfSeveralProcesses(t *testing.T) {
+	for _, dialect := range storetest.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			o := storetest.Options(t, dialect)
+			one, other := open(t, storetest.Reopen(t, o), "PUBLIC_URL", passkeySite), open(t, storetest.Reopen(t, o), "PUBLIC_URL", passkeySite)
+			ada := one.member(t, "Ada")
+			phone := newAuthenticator(t, passkeySite)
+			made := phone.create(one.begin(t, ada, "/api/me/passkeys/begin", "{}"))
+			if r := other.do(t, ada, "POST", "/api/me/passkeys/finish", `{"credential":`+made+`}`, "Origin", passkeySite); r.status != 200 {
+				t.Fatalf("register: %d %s", r.status, r.body)
+			}
+			c := one.browser(t)
+			answer := phone.get(one.begin(t, c, "/login/passkey/begin", "{}"))
+			cookie := one.cookie(t, c, "sohbet_passkey")
+			if r := other.present(t, c, answer); r.status != 200 {
+				t.Errorf("sign-in: %d %s", r.status, r.body)
+			}
+			if r := one.present(t, one.browser(t), answer, "Cookie", "sohbet_passkey="+cookie); r.status != 401 {
+				t.Errorf("the same answer at the first process: %d", r.status)
+			}
+			if r := other.do(t, c, "POST", "/api/me/sessions/end", `{"others":true}`); r.status != 200 {
+				t.Fatalf("end: %d %s", r.status, r.body)
+			}
+			eventually(t, "the session that was ended", func() bool { return one.do(t, ada, "GET", "/api/me", "").status == 401 })
+		})
+	}
+}
