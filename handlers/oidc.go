@@ -27,7 +27,6 @@ func (a *API) BeginOIDC(c echo.Context) error {
 	}
 	to, err := a.OIDC.Begin(c.Response(), c.Request())
 	if errors.Is(err, auth.ErrOIDCUnreachable) {
-		a.log.WarnContext(c.Request().Context(), "the OpenID Connect provider cannot be reached", "error", err)
 		return a.loginProblem(c, "oidc_unreachable")
 	}
 	if err != nil {
@@ -69,7 +68,9 @@ func (a *API) FinishOIDC(c echo.Context) error {
 	}
 	if problem != "" {
 		a.security(c, audit.OIDC, "", outcome)
-		a.log.WarnContext(c.Request().Context(), "sign-in at the OpenID Connect provider failed", "problem", problem, "error", err)
+		if err != nil && problem != "oidc_expired" {
+			a.log.WarnContext(c.Request().Context(), "sign-in at the OpenID Connect provider failed", "error", err)
+		}
 		return a.loginProblem(c, problem)
 	}
 	if err := a.startSession(c, who); err != nil {

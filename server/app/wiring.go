@@ -186,6 +186,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		provider = auth.NewOIDC(keys, auth.OIDCOptions{
 			Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Name: o.Name, Public: cfg.PublicURL,
 			Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("oidc", inner) },
+			Log:     log,
 		}, cookies, stored)
 	}
 	load, send := account(cfg.Cloudinary).Origins()

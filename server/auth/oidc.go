@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,6 +42,7 @@ type OIDCOptions struct {
 	Name                           string // shown on the sign-in page; "" = the issuer's host
 	Public                         string // PUBLIC_URL
 	Observe                        func(http.RoundTripper) http.RoundTripper
+	Log                            *slog.Logger
 }
 
 // OIDC signs agents in at an OpenID Connect provider: authorization code flow with PKCE and nonce. The provider is discovered when it is
@@ -114,6 +116,7 @@ func (o *OIDC) discover(ctx context.Context) (*oidc.Provider, error) {
 	defer cancel()
 	provider, err := oidc.NewProvider(ctx, o.options.Issuer)
 	if err != nil {
+		o.options.Log.WarnContext(ctx, "the OpenID Connect provider cannot be reached", "error", err)
 		o.failed, o.retry = fmt.Errorf("%w: %w", ErrOIDCUnreachable, err), o.now().Add(oidcPause)
 		return nil, o.failed
 	}
