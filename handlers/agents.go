@@ -102,8 +102,25 @@ func (a *API) UpdateAgent(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	a.security(c, audit.AgentChange, a.account(c).Name, audit.OK)
+	a.acted(c, audit.Event{Name: audit.AgentChange, AboutAgent: models.AgentID(changed.ID), Detail: changedFields(in.Role, in.Name, in.Disabled)})
 	return ok(c, a.viewAgent(changed))
+}
+
+// changedFields names what an owner changed of an agent.
+func changedFields(role, name *string, disabled *bool) string {
+	var list []string
+	if role != nil {
+		list = append(list, "role")
+	}
+	if name != nil {
+		list = append(list, "name")
+	}
+	if disabled != nil && *disabled {
+		list = append(list, "disabled")
+	} else if disabled != nil {
+		list = append(list, "enabled")
+	}
+	return strings.Join(list, ", ")
 }
 
 // Invite makes a link with which someone becomes an agent: {role, email?}.
@@ -139,12 +156,11 @@ func (a *API) LinkPassword(c echo.Context) error {
 	if err := decode(c, &in); err != nil {
 		return err
 	}
-	me := a.account(c)
-	token, expires, err := a.Agents.LinkPassword(c.Request().Context(), me, int64(in.ID))
+	token, expires, err := a.Agents.LinkPassword(c.Request().Context(), a.account(c), int64(in.ID))
 	if err != nil {
 		return err
 	}
-	a.security(c, audit.PasswordLink, me.Name, audit.OK)
+	a.acted(c, audit.Event{Name: audit.PasswordLink, AboutAgent: models.AgentID(in.ID)})
 	return ok(c, linkAnswer{true, a.site(c.Request()) + "/password/" + token, stamp(expires)})
 }
 

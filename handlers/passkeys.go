@@ -85,7 +85,7 @@ func (a *API) FinishPasskey(c echo.Context) error {
 	if _, err := a.Store.AddPasskey(c.Request().Context(), made); err != nil {
 		return err
 	}
-	a.security(c, audit.PasskeyAdd, me.Name, audit.OK)
+	a.acted(c, audit.Event{Name: audit.PasskeyAdd})
 	return ok(c, cleared{Success: true, Message: "You can sign in with this passkey."})
 }
 
@@ -131,7 +131,7 @@ func (a *API) RemovePasskey(c echo.Context) error {
 	case err != nil:
 		return err
 	}
-	a.security(c, audit.PasskeyRemove, me.Name, audit.OK)
+	a.acted(c, audit.Event{Name: audit.PasskeyRemove})
 	return ok(c, cleared{Success: true, Message: "This passkey signs you in no more."})
 }
 

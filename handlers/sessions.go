@@ -78,6 +78,6 @@ func (a *API) EndSessions(c echo.Context) error {
 			return err
 		}
 	}
-	a.security(c, audit.SessionsEnd, me.Name, audit.OK)
+	a.security(c, audit.SessionsEnd, me.Name, audit.OK) // the session of the request may have ended
 	return ok(c, cleared{Success: true, Message: "Signed out there."})
 }

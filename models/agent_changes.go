@@ -27,8 +27,8 @@ type AgentPatch struct {
 
 	Disabled *bool
 
-	// RemoveTOTP removes the second factor.
-	RemoveTOTP bool
+	// RemoveTOTP removes the second factor, UnlinkTelegram the link to a Telegram account.
+	RemoveTOTP, UnlinkTelegram bool
 	// RemovePasskeys removes all passkeys.
 	RemovePasskeys bool
 	// EndSessions ends the agent's sessions.
@@ -60,6 +60,9 @@ func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent,
 		}
 		if p.RemoveTOTP {
 			a.TOTPSecret = ""
+		}
+		if p.UnlinkTelegram {
+			a.TelegramID = ""
 		}
 		if p.EndSessions {
 			a.SessionGeneration++
@@ -211,6 +214,8 @@ func (a Agent) check(list []Agent) error {
 			return ErrNameTaken
 		case a.Email != "" && a.Email == other.Email:
 			return ErrEmailTaken
+		case a.TelegramID != "" && a.TelegramID == other.TelegramID:
+			return ErrTelegramTaken
 		}
 		owners = owners || other.Enabled() && other.Role == RoleOwner
 	}

@@ -34,6 +34,7 @@ type Agent struct {
 	SessionGeneration int64  // part of the agent's sessions; a change ends them
 	TOTPSecret        string // of the authenticator app (RFC 6238), in base32 (RFC 4648); "" = none
 	TOTPStep          int64  // the time step of the last code that was used
+	TelegramID        string // of the linked Telegram account; "" = none
 	CreatedAt         time.Time
 	Passkeys          int64 `gorm:"-"` // how many there are
 
@@ -77,8 +78,8 @@ func (id *AgentID) Scan(value any) error {
 func (a Agent) Enabled() bool { return a.DisabledAt == nil }
 
 // sealed returns the encrypted fields.
-func (a *Agent) sealed() [5]*string {
-	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash, &a.TOTPSecret}
+func (a *Agent) sealed() [6]*string {
+	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash, &a.TOTPSecret, &a.TelegramID}
 }
 
 // agents is this process's in-memory copy of the table: every event of a console reads it.

@@ -64,6 +64,8 @@ interface PageElements {
   'second-code': HTMLInputElement;
   'second-qr': HTMLImageElement;
   'second-setup': HTMLFormElement;
+  filters: HTMLFormElement;
+  'audit-file': HTMLAnchorElement;
   'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
   set: HTMLFormElement & { elements: { password: HTMLInputElement } };
   'set-button': HTMLButtonElement;
@@ -73,6 +75,8 @@ interface PageElements {
   sound: HTMLButtonElement;
   'start-button': HTMLButtonElement;
   'start-form': HTMLFormElement & { elements: { name: HTMLInputElement; phone: HTMLInputElement } };
+  telegram: HTMLFormElement;
+  'telegram-command': HTMLInputElement;
   'talk-menu': HTMLDetailsElement;
   team: HTMLButtonElement;
   text: HTMLTextAreaElement;

@@ -79,6 +79,16 @@ func TestRekeyOfAgents(t *testing.T) {
 			if err := s.StartSession(t.Context(), session); err != nil {
 				t.Fatal(err)
 			}
+			code, _, err := s.TelegramCode(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.LinkTelegram(t.Context(), code, 5550001); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.AddAudit(t.Context(), []models.AuditEntry{{Event: "sign_in", Outcome: "ok", Actor: "Ada", Address: "192.0.2.1"}}); err != nil {
+				t.Fatal(err)
+			}
 			want := s.Agents()
 			o.Keys = []string{newKey, oldKey}
 			s = storetest.Reopen(t, o)
@@ -98,6 +108,9 @@ func TestRekeyOfAgents(t *testing.T) {
 			}
 			if got, err := s.Sessions(t.Context(), ada); err != nil || len(got) != 1 || got[0].Browser != "Firefox" {
 				t.Errorf("sessions after rekey: %+v, %v", got, err)
+			}
+			if log, err := s.AuditEntries(t.Context(), models.AuditQuery{Limit: 1}); err != nil || len(log) != 1 || log[0].Actor != "Ada" || log[0].Address != "192.0.2.1" {
+				t.Errorf("after rekey %+v, %v", log, err)
 			}
 		})
 	}

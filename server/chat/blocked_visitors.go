@@ -88,9 +88,9 @@ func (s *Service) BlockVisitor(ctx context.Context, a Actor, threadID string, ad
 	if err != nil {
 		return BlockedVisitor{}, Public(err)
 	}
-	s.logAudit(ctx, a, audit.Block)
+	s.logAudit(ctx, a, audit.Event{Name: audit.Block, ThreadID: threadID})
 	if b.AddressHash != "" {
-		s.logAudit(ctx, a, audit.BlockAddress)
+		s.logAudit(ctx, a, audit.Event{Name: audit.BlockAddress, ThreadID: threadID})
 	}
 	s.publishBlocked(ctx, threadID, true)
 	return blockedVisitor(b), nil
@@ -107,7 +107,7 @@ func (s *Service) Unblock(ctx context.Context, a Actor, threadID string) error {
 	if err := s.store.Unblock(ctx, threadID); err != nil {
 		return Public(err)
 	}
-	s.logAudit(ctx, a, audit.Unblock)
+	s.logAudit(ctx, a, audit.Event{Name: audit.Unblock, ThreadID: threadID})
 	s.publishBlocked(ctx, threadID, false)
 	return nil
 }

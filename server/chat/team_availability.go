@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sohbet/server/audit"
 	"sohbet/server/hours"
 )
 
@@ -74,6 +75,7 @@ func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
 	if err := s.store.SetSetting(ctx, awaySwitch, position); err != nil {
 		return Public(err)
 	}
+	s.logAudit(ctx, a, audit.Event{Name: audit.SettingChange, Detail: awaySwitch})
 	s.team.switched.Store(away)
 	s.publishTeam()
 	return nil
