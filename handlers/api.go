@@ -39,6 +39,8 @@ type Options struct {
 	TrustedBrowsers *auth.TrustedBrowsers
 	Codes           *auth.Codes
 	SecondFactor    *auth.SecondFactor
+	Passkeys        *auth.Passkeys
+	OIDC            *auth.OIDC // nil without a provider
 	CSRF            *auth.CSRF
 	Agents          *agents.Service
 

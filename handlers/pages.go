@@ -103,7 +103,15 @@ func (a *API) Widget(c echo.Context) error {
 
 // LoginPage serves the agents' sign-in page.
 func (a *API) LoginPage(c echo.Context) error {
-	return a.page(c, http.StatusOK, "login", assets.LoginData{PasswordRequired: a.passwords(), CodeAllowed: a.codeAllowed(), CodeVia: a.CodeVia})
+	d := assets.LoginData{PasswordRequired: a.passwords(), CodeAllowed: a.codeAllowed(), Passkeys: a.passkeys(), CodeVia: a.CodeVia}
+	if a.OIDC != nil {
+		d.OIDC = a.OIDC.Name()
+	}
+	d.NoForm = (d.Passkeys || d.OIDC != "") && !d.PasswordRequired && !d.CodeAllowed
+	if problem := c.QueryParam("problem"); oidcProblems[problem] {
+		d.Problem = "login." + problem
+	}
+	return a.page(c, http.StatusOK, "login", d)
 }
 
 // InvitePage serves the page on which someone accepts an invitation.
@@ -116,6 +124,19 @@ func (a *API) InvitePage(c echo.Context) error {
 		return err
 	}
 	return a.page(c, http.StatusOK, "invite", assets.InviteData{Valid: true, Email: i.Email})
+}
+
+// PasswordPage serves the page on which an agent with a link sets a new password.
+func (a *API) PasswordPage(c echo.Context) error {
+	i, err := a.Store.PasswordLink(c.Request().Context(), c.Param("token"))
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return err
+	}
+	who, _ := a.Store.Agent(int64(i.AgentID))
+	if err != nil || !who.Enabled() {
+		return a.page(c, http.StatusNotFound, "password", assets.PasswordData{})
+	}
+	return a.page(c, http.StatusOK, "password", assets.PasswordData{Name: who.Name})
 }
 
 // Console serves the agents' page; others are redirected to /login.

@@ -49,6 +49,9 @@ interface PageElements {
   'mode-reply': HTMLButtonElement;
   notify: HTMLButtonElement;
   'origin-trouble': HTMLAnchorElement;
+  'passkey-add': HTMLFormElement & { elements: { name: HTMLInputElement } };
+  'passkey-button': HTMLButtonElement;
+  'join-passkey': HTMLButtonElement;
   pick: HTMLInputElement;
   pill: HTMLButtonElement;
   'recorder-cancel': HTMLButtonElement;
@@ -65,7 +68,10 @@ interface PageElements {
   'audit-file': HTMLAnchorElement;
   'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
   others: HTMLDetailsElement;
+  set: HTMLFormElement & { elements: { password: HTMLInputElement } };
+  'set-button': HTMLButtonElement;
   'settings-dialog': HTMLDialogElement;
+  'sessions-others': HTMLButtonElement;
   shoot: HTMLButtonElement;
   sound: HTMLButtonElement;
   'start-button': HTMLButtonElement;

@@ -63,6 +63,7 @@ var columns = [...]column{
 	{"agents", "email", ""}, {"agents", "password_hash", ""}, {"agents", "admin_username", ""}, {"agents", "admin_password_hash", ""},
 	{"agents", "totp_secret", ""}, {"agents", "telegram_id", ""}, {"settings", "value", ""},
 	{"invitations", "email", ""}, {"audit_entries", "actor", ""}, {"audit_entries", "address", ""},
+	{"passkeys", "name", ""}, {"passkeys", "credential", ""}, {"sessions", "details", ""},
 	{"push_subscriptions", "sealed", ""}, {"server_keys", "private_seal", ""},
 }
 

@@ -190,11 +190,21 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	var provider *auth.OIDC
+	if o := cfg.OIDC; o.Issuer != "" {
+		provider = auth.NewOIDC(keys, auth.OIDCOptions{
+			Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Name: o.Name, Public: cfg.PublicURL,
+			Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("oidc", inner) },
+			Log:     log,
+		}, cookies, stored)
+	}
 	load, send := account(cfg.Cloudinary).Origins()
 	api := handlers.New(handlers.Options{
 		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
 		Codes:        auth.NewCodes(keys, store, sender, known, cookies, stored),
 		SecondFactor: auth.NewSecondFactor(keys, store, known, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
+		OIDC:         provider,
+		Passkeys:     auth.NewPasskeys(keys, store, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
 		Agents:       &agents.Service{Store: store, Passwords: passwords, Online: events.Online, Base: base},
 		LoginLimit:   limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,

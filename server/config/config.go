@@ -31,6 +31,8 @@ type Config struct {
 	AdminUsername string
 	AdminPassword string // plain text or an argon2id hash in PHC format; "" = sign in with one-time codes only
 
+	OIDC OIDC
+
 	DataDir     string
 	DatabaseURL string // postgres://… or sqlite://PATH, never empty after Load
 
@@ -273,6 +275,15 @@ func (c *Config) combine(given map[string]bool) Invalid {
 		add("%s", line)
 	}
 
+	switch o := &c.OIDC; {
+	case o.Issuer == "" && o.ClientID != "":
+		add("OIDC_ISSUER holds nothing: OIDC_CLIENT_ID is set, so give the provider's address too")
+	case o.Issuer != "" && o.ClientID == "":
+		add("OIDC_CLIENT_ID holds nothing: OIDC_ISSUER is set, so give the id under which the provider knows this server too")
+	case o.Issuer != "" && c.PublicURL == "":
+		add("PUBLIC_URL holds nothing: OIDC_ISSUER is set, and the provider sends agents back to PUBLIC_URL/login/oidc/callback")
+	}
+
 	if p := c.AdminPassword; p != "" && !strings.HasPrefix(p, argonPrefix) && len([]rune(p)) < 12 {
 		c.warn("ADMIN_PASSWORD is shorter than 12 characters; a longer one is safer")
 	}
@@ -291,6 +302,9 @@ func (c *Config) combine(given map[string]bool) Invalid {
 	}
 	return wrong
 }
+
+// OIDC is the OpenID Connect provider at which agents can sign in; Issuer "" = none.
+type OIDC struct{ Issuer, ClientID, ClientSecret, Name string }
 
 // combine merges CLOUDINARY_URL with the three single values; if both are given they must agree.
 func (c *Cloudinary) combine() []string {

@@ -51,6 +51,15 @@ var settings = []setting{
 	{name: "ADMIN_PASSWORD", kind: "text", secret: true, set: setAdminPassword,
 		about: "Password of that account. With a password set, a one-time code is only sent after it. Plain text, or an\n" +
 			"argon2id hash ($argon2id$v=19$…). A later change here replaces the password."},
+	{name: "OIDC_ISSUER", kind: "address", set: setOIDCIssuer,
+		about: "OpenID Connect provider at which agents can sign in: https://login.shop.example. It knows them by the e-mail addresses\n" +
+			"of their accounts here, which it must have verified. Register PUBLIC_URL/login/oidc/callback there."},
+	{name: "OIDC_CLIENT_ID", kind: "text", set: line(200, func(c *Config) *string { return &c.OIDC.ClientID }),
+		about: "The id under which the provider knows this server."},
+	{name: "OIDC_CLIENT_SECRET", kind: "text", secret: true, set: line(1000, func(c *Config) *string { return &c.OIDC.ClientSecret }),
+		about: "The secret that belongs to it; empty if the provider gave none."},
+	{name: "OIDC_NAME", kind: "text", set: line(40, func(c *Config) *string { return &c.OIDC.Name }),
+		about: "The provider's name on the sign-in page. Empty: its host."},
 
 	{group: "What visitors see", name: "BRAND_NAME", kind: "text", live: true, set: line(60, func(c *Config) *string { return &c.Brand.Name }),
 		about: "Name of the shop."},
