@@ -61,6 +61,7 @@ type messagePayload struct {
 type typingPayload struct {
 	threadPayload
 	Typing *bool `json:"typing"` // absent means true
+	Note   bool  `json:"note"`   // an agent types a note
 }
 
 type historyPayload struct {
@@ -99,6 +100,7 @@ type ratePayload struct {
 type presencePayload struct {
 	noPayload
 	Visible *bool `json:"visible"`
+	Idle    bool  `json:"idle"`
 }
 
 type editPayload struct {

@@ -31,9 +31,10 @@ type Agent struct {
 	Role              string
 	PasswordHash      string // argon2id in PHC format; "" = none
 	DisabledAt        *time.Time
-	SessionGeneration int64  // part of the agent's sessions; a change ends them
-	TOTPSecret        string // of the authenticator app (RFC 6238), in base32 (RFC 4648); "" = none
-	TOTPStep          int64  // the time step of the last code that was used
+	AwaySince         *time.Time // set: the agent is away, by their own switch or the operator's
+	SessionGeneration int64      // part of the agent's sessions; a change ends them
+	TOTPSecret        string     // of the authenticator app (RFC 6238), in base32 (RFC 4648); "" = none
+	TOTPStep          int64      // the time step of the last code that was used
 	CreatedAt         time.Time
 
 	// ADMIN_USERNAME, and a hash of ADMIN_PASSWORD, when they last changed this agent; "" unless it was made from them.
@@ -64,6 +65,9 @@ func (id *AgentID) Scan(value any) error {
 // Enabled reports whether the agent may sign in.
 func (a Agent) Enabled() bool { return a.DisabledAt == nil }
 
+// Away reports whether the agent has been set away.
+func (a Agent) Away() bool { return a.AwaySince != nil }
+
 // sealed returns the encrypted fields.
 func (a *Agent) sealed() [5]*string {
 	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash, &a.TOTPSecret}
@@ -73,8 +77,9 @@ func (a *Agent) sealed() [5]*string {
 type agents struct {
 	loading sync.Mutex // held while reading and replacing, so that an older reading does not replace a newer one
 
-	mu   sync.RWMutex
-	list []Agent // by id
+	mu      sync.RWMutex
+	list    []Agent // by id
+	changed func()  // see OnAgents
 }
 
 func (a *agents) find(match func(Agent) bool) (Agent, bool) {
@@ -180,8 +185,19 @@ func (s *Store) readAgents(ctx context.Context) error {
 	list = s.openAgents(list)
 	s.agents.mu.Lock()
 	s.agents.list = list
+	changed := s.agents.changed
 	s.agents.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
 	return nil
+}
+
+// OnAgents sets the function to call when agents may have changed, by this or another process. It must not block.
+func (s *Store) OnAgents(fn func()) {
+	s.agents.mu.Lock()
+	defer s.agents.mu.Unlock()
+	s.agents.changed = fn
 }
 
 func agentRows(db *gorm.DB) (list []Agent, err error) {

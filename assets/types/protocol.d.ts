@@ -96,6 +96,15 @@ declare namespace Protocol {
     totp: boolean;
   }
 
+  interface AgentStatus {
+    id: number;
+    name: string;
+    avatar_url: string;
+    online: boolean;
+    away: boolean;
+    switched: boolean;
+  }
+
   interface Note {
     id: number;
     thread_id: string;
@@ -220,7 +229,7 @@ declare namespace Protocol {
     message_to_admin: NewMessage;
     message_from_visitor: NewMessage;
     message_to_visitor: NewMessage;
-    typing: { thread_id?: string; typing?: boolean };
+    typing: { thread_id?: string; typing?: boolean; note?: boolean };
     history: { thread_id: string; before_id?: number; after_id?: number; limit?: number };
     read: Mark;
     delivered: Mark;
@@ -231,7 +240,7 @@ declare namespace Protocol {
     admin_join: {};
     join_thread: OfThread;
     leave_thread: OfThread;
-    presence: { visible: boolean };
+    presence: { visible: boolean; idle?: boolean };
     facts: OfThread;
     edit_message: { thread_id: string; id: number; text: string };
     set_status: { thread_id: string; status: Status };
@@ -272,7 +281,7 @@ declare namespace Protocol {
     page: {};
     contact: {};
     rate: {};
-    admin_join: { away: boolean; team: Team; storage: Storage; build: string; jobs: Job[] };
+    admin_join: { away: boolean; team: Team; storage: Storage; build: string; jobs: Job[]; idle_seconds: number };
     join_thread: {};
     leave_thread: {};
     presence: {};
@@ -330,6 +339,9 @@ declare namespace Protocol {
     user_offline: Seen;
     visitor_online: Seen;
     team_status: Team;
+    agents_presence: AgentStatus[];
+    agent_viewing: { thread_id: string; agents: AgentReference[] };
+    agent_typing: { thread_id: string; agent: AgentReference; typing: boolean; note: boolean };
     resync: {};
     note_added: { note: Note };
     note_deleted: { thread_id: string; id: number };

@@ -56,7 +56,7 @@ for (const [name, transport] of Object.entries(transports)) {
       await ada.ok("read", { thread_id, last_id: message.id });
       await ada.ok("note", { thread_id, text: "bir not" });
       await ada.ok("set_status", { thread_id, status: "closed" });
-      await owner.ok("set_away", { away: true });
+      for (const agent of [owner, ada]) await agent.ok("set_away", { away: true });
       await visitor.next("team_status");
       await visitor.none("note_added");
       const received = new Map(visitor.seen.map(([event, payload]) => [event, payload]));
@@ -69,7 +69,7 @@ for (const [name, transport] of Object.entries(transports)) {
       assert.deepEqual(messages.map((m) => m.agent?.name ?? null), [null, "Ada", "admin"]);
       for (const m of messages) assert.ok(!("edited_by" in m), "edited_by is for agents");
       assert.doesNotMatch(JSON.stringify([visitor.seen, messages]), /secret\.example|"online"|"role"/);
-      await owner.ok("set_away", { away: false });
+      for (const agent of [owner, ada]) await agent.ok("set_away", { away: false });
     });
 
     it("agents see who wrote, edited and noted", async () => {

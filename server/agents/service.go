@@ -25,7 +25,7 @@ const (
 type Service struct {
 	Store     *models.Store
 	Passwords *auth.Passwords
-	Online    func(agent int64) bool // whether an agent has a console connected
+	Status    func(agent int64) Status
 }
 
 // View is docs/protocol.md, "Agent object".
@@ -43,11 +43,12 @@ type View struct {
 	TOTP      bool   `json:"totp"`     // whether signing in takes a code of an authenticator app
 }
 
-// View returns an agent in wire format. away reports whether the team is set away.
-func (s *Service) View(a models.Agent, away bool) View {
+// View returns an agent in wire format.
+func (s *Service) View(a models.Agent) View {
+	status := s.Status(a.ID)
 	return View{
 		ID: a.ID, Name: a.Name, Email: a.Email, Role: a.Role, AvatarURL: a.AvatarURL, Locale: a.Locale,
-		Online: s.Online(a.ID), Away: away, Disabled: !a.Enabled(), Password: a.PasswordHash != "", TOTP: a.TOTPSecret != "",
+		Online: status.Online, Away: status.Away, Disabled: !a.Enabled(), Password: a.PasswordHash != "", TOTP: a.TOTPSecret != "",
 	}
 }
 

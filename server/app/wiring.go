@@ -71,6 +71,7 @@ type Broker interface {
 	publish.Broker
 	chat.Presence
 	chat.Topics
+	agents.Sharer
 	models.Invalidator
 	handlers.Broker
 	ShareLimiter(name string, l broker.Limiter)
@@ -136,10 +137,15 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
 		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: stored,
 	})
-	events = &handlers.Sockets{Chat: service, Sessions: sessions, Agent: store.Agent, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
+	presence := agents.NewPresence(agents.PresenceOptions{Agents: store.Agents, Publisher: publisher, Sharer: p.broker, Grace: offlineAfter})
+	events = &handlers.Sockets{Chat: service, Presence: presence, Idle: cfg.AgentIdle, Sessions: sessions, Agent: store.Agent, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
 	events.Attach(sockets)
 	store.OnUnclear(service.Recheck)
 	store.OnSessionsEnded(events.SessionsEnded)
+	store.OnAgents(func() {
+		presence.Changed()
+		service.AwayChanged()
+	})
 	store.SetInvalidator(p.broker)
 	p.broker.Register(numbers)
 	if err := p.broker.Start(ctx, broker.Local{
@@ -159,6 +165,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		work.Run,
 		service.RunRetention,
 		service.WatchTeam,
+		presence.Run,
 		service.RunRechecks,
 		pusher.Run,
 		files.Run,
@@ -186,7 +193,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
 		Codes:        auth.NewCodes(keys, store, sender, known, cookies, stored),
 		SecondFactor: auth.NewSecondFactor(keys, store, known, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
-		Agents:       &agents.Service{Store: store, Passwords: passwords, Online: events.Online},
+		Agents:       &agents.Service{Store: store, Passwords: passwords, Status: presence.Of},
 		LoginLimit:   limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, DoctorTokens: keys.DoctorTokens(), Locale: cfg.Locale,

@@ -15,15 +15,8 @@ func TestAssign(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "hello")
-		member := func(name, role string) (models.Agent, chat.Actor) {
-			who, err := s.AddAgent(t.Context(), models.Agent{Name: name, Email: name + "@shop.example", Role: role})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return who, chat.Actor{Role: chat.Agent, Name: name, AgentID: models.AgentID(who.ID), SocketID: name}
-		}
-		ada, first := member("Ada", models.RoleOwner)
-		bob, second := member("Bob", models.RoleAgent)
+		ada, first := w.member(t, "Ada", models.RoleOwner)
+		bob, second := w.member(t, "Bob", models.RoleAgent)
 		w.take(t)
 		none, adas, bobs := models.AgentID(0), models.AgentID(ada.ID), models.AgentID(bob.ID)
 		for _, c := range []struct {

@@ -56,8 +56,8 @@ type Store interface {
 	SetReaction(ctx context.Context, threadID string, id int64, reaction string) (models.Message, error)
 	Agent(id int64) (models.Agent, bool)
 	Disabled(id models.AgentID) bool
-	Setting(ctx context.Context, name string) (string, error)
-	SetSetting(ctx context.Context, name, position string) error
+	Agents() []models.Agent
+	UpdateAgent(ctx context.Context, id int64, p models.AgentPatch) (models.Agent, error)
 	AddNote(context.Context, models.Note) (models.Note, bool, error)
 	Notes(ctx context.Context, threadID string) ([]models.Note, error)
 	DeleteNote(ctx context.Context, threadID string, id int64) error
@@ -126,7 +126,7 @@ type Service struct {
 	counts           counts
 	rechecks         rechecks
 	publishedStorage string        // the storage status last sent to agents at this process; used only by [Service.WatchTeam]
-	awayChanged      signal.Signal // signals that the away setting may have changed
+	awayChanged      signal.Signal // signals that agents may have changed
 }
 
 // New returns a chat service.
@@ -147,7 +147,6 @@ func New(o Options) *Service {
 	s.team.hours = o.Hours
 	s.team.replyTime.Store(-1)
 	s.team.published = s.Team()
-	s.topics.Subscribe(models.TopicSettings, s.AwayChanged)
 	s.topics.Subscribe(topicCleared, s.ClearedAll)
 	return s
 }

@@ -98,6 +98,13 @@ type typing struct {
 	Typing      bool   `json:"typing"`
 }
 
+type agentTyping struct {
+	ThreadID string          `json:"thread_id"`
+	Agent    *AgentReference `json:"agent"`
+	Typing   bool            `json:"typing"`
+	Note     bool            `json:"note"`
+}
+
 type readMark struct {
 	ThreadID string `json:"thread_id"`
 	LastID   int64  `json:"last_id"`

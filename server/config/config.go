@@ -51,7 +51,8 @@ type Config struct {
 	MessageLimit, UploadLimit, APILimit, LoginLimit Rate
 
 	CacheTTL      time.Duration
-	RetentionDays int // 0 = unlimited
+	AgentIdle     time.Duration // 0 = never
+	RetentionDays int           // 0 = unlimited
 	RedisURL      string
 	Polling       bool // SOCKET_TRANSPORTS: whether clients may use polling
 	Websocket     bool // SOCKET_TRANSPORTS: whether clients may use websockets

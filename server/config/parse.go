@@ -186,6 +186,15 @@ func setCacheTTL(c *Config, value string) error {
 	return nil
 }
 
+func setAgentIdle(c *Config, value string) error {
+	d, err := time.ParseDuration(value)
+	if err != nil || d != 0 && d < time.Second || d > 24*time.Hour {
+		return errors.New("want a duration from 1s to 24h, such as 15m, or 0")
+	}
+	c.AgentIdle = d
+	return nil
+}
+
 var sizeUnits = map[string]int64{"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 // size parses a number of bytes of at least low or, if allowed, "off" for 0.

@@ -66,6 +66,8 @@ var settings = []setting{
 	{name: "OPENING_HOURS", kind: "time zone, days and times", set: setOpeningHours,
 		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Visitors see when it is closed,\n" +
 			"and until when. Empty: always open."},
+	{name: "AGENT_IDLE", def: "15m", kind: "duration", set: setAgentIdle,
+		about: "After this time without input in the console an agent is shown to the others as away. 0: never."},
 	{name: "IDENTITY_SECRET", kind: "text", secret: true, set: setIdentitySecret,
 		about: "For sites that embed the chat and know their users: the site's server signs a user's id with this secret (lower-case\n" +
 			"hex of HMAC-SHA256), and the user has the same conversation on every device. At least 32 characters."},
