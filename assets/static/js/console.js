@@ -19,6 +19,9 @@ import { undoableDelete } from './console/undo-delete.js';
 import { OpenThread } from './console/open-thread.js';
 import { Session } from './console/session.js';
 import { diskStatus } from './console/disk-status.js';
+import { idleness } from './console/idle.js';
+import { Teammates } from './console/teammates.js';
+import { together } from './console/together.js';
 import { teamSwitch } from './console/team-status-switch.js';
 import { ThreadStore } from './console/thread-store.js';
 import { Undelivered } from './console/telegram-undelivered.js';
@@ -48,13 +51,16 @@ const connection = new Connection(greet, (timeout) => connection.request('admin_
 const outbox = new Outbox(store, send);
 const undelivered = new Undelivered((id, mark) => openThread.messageList.putBelow(id, mark));
 const openThread = new OpenThread({ threads, connection, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
-const list = new ThreadList(threads, (id) => openThread.open(id, { focus: true }));
+const teammates = new Teammates(connection, () => session.me?.id);
+const list = new ThreadList(threads, teammates, (id) => openThread.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
   if (id === openThread.current) drawHeader();
 });
 const drawHeader = threadHeader(openThread, visitors);
-const parts = { openThread, threads, connection, session };
+const parts = { openThread, threads, connection, session, teammates };
+const answering = together(openThread, teammates, () => session.me?.id);
+const input = idleness(sendPresence);
 
 // --- error messages ----------------------------------------------------------
 
@@ -73,7 +79,7 @@ const failed = (/** @type {unknown} */ error) => say(errorText(session, error, '
 
 // --- the connection ----------------------------------------------------------
 
-const showTeam = teamSwitch(connection, failed);
+const showTeam = teamSwitch(connection, teammates, failed);
 const showDiskStatus = diskStatus(connection);
 const showJobs = jobProgress(connection);
 const canned = new CannedReplies();
@@ -81,16 +87,18 @@ const notes = new Notes(openThread, connection, failed);
 
 async function greet() {
   threads.forgetVersions();
-  const { team: now, storage: disk, build, jobs } = await connection.request('admin_join');
+  teammates.reset();
+  const { team: now, storage: disk, build, jobs, idle_seconds: idle } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   session.load().then(() => {
     openThread.messageList.me = session.me;
-    return assign.load();
+    teammates.dispatchEvent(new Event('team')); // which of them this is, is known now
   }).catch(() => { /* loaded at the next connect */ });
   showTeam(now);
   showDiskStatus(disk);
   showJobs(jobs);
+  input.after(idle);
   sendPresence();
   outbox.reload();
   await threads.load();
@@ -114,8 +122,8 @@ async function send(item) {
   }
 }
 
-/** The server sends push notifications only while no agent has a visible console. */
-function sendPresence() { connection.emit('presence', { visible: !document.hidden }); }
+/** Agents with a visible console get no push notifications, and the others see who is idle. */
+function sendPresence() { connection.emit('presence', { visible: !document.hidden, idle: input.idle }); }
 
 async function entered() {
   await openThread.enter();
@@ -168,6 +176,7 @@ function receive(message) {
   const watched = open && openThread.messageList.watched;
   const unknown = !threads.get(id);
   threads.message(message);
+  answering.received(message);
   if (message.sender_type === 'visitor') {
     visitors.update(id, false);
     deleting.keep(id);

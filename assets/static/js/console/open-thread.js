@@ -41,6 +41,8 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
   #write = (text, files) => this.#reply(text, files);
   /** @type {DraftKind} */
   #draft = 'draft';
+  /** Whether not to send an answer yet, but when it calls its argument. @type {(send: () => void) => boolean} */
+  hold = () => false;
   /** @type {string | null} */
   current = null;
 
@@ -64,10 +66,14 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     this.messageList.marks = (entry) => this.#marks(entry);
     this.#taken = taken;
     this.messageHistory = new MessageHistory(connection, this.messageList, (messages) => this.#take(messages));
-    this.typing = new TypingOut((on) => { if (this.current) connection.emit('typing', { thread_id: this.current, typing: on }); });
+    this.typing = new TypingOut((on) => {
+      // Of a note only the other agents are told.
+      if (this.current) connection.emit('typing', { thread_id: this.current, typing: on, ...(this.#draft === 'note' && { note: true }) });
+    });
     this.composer = new Composer({
       send: (text, files) => this.#write(text, files),
-      typing: () => { if (this.#draft === 'draft') this.typing.touch(); }, // the visitor must not see that a note is being written
+      hold: (send) => this.#draft === 'draft' && this.hold(send),
+      typing: () => { if (this.#draft) this.typing.touch(); },
       stopped: () => this.typing.stop(),
       save: (text) => this.#keepDraft(text),
     });
@@ -201,8 +207,8 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
 
   #leave() {
     this.composer.keep();
-    this.#draft = ''; // from here on the text must not be saved as a draft of the next conversation
     this.typing.stop();
+    this.#draft = ''; // from here on the text must not be saved as a draft of the next conversation
     if (this.current) this.#connection.emit('leave_thread', { thread_id: this.current });
   }
 

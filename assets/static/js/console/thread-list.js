@@ -3,6 +3,7 @@ import { byId, face, icon, make } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { FILE_TEXTS } from '../lib/message-entry.js';
 import { ago, span, whole } from '../lib/format-time.js';
+/** @import { Teammates } from './teammates.js' */
 /** @import { Thread, ThreadStore } from './thread-store.js' */
 
 // From this many minutes on, a visitor's waiting time gets a line of its own.
@@ -23,6 +24,7 @@ const waitsLong = (/** @type {Thread} */ thread) => thread.status === 'active' &
 
 export class ThreadList {
   #threads;
+  #teammates;
   #open;
   /** @type {Map<string | number, Row>} */
   #rows = new Map(); // rendered rows by conversation id, or by index while it is not loaded
@@ -51,10 +53,13 @@ export class ThreadList {
 
   /**
    * @param {ThreadStore} threads
+   * @param {Teammates} teammates
    * @param {(id: string) => void} open
    */
-  constructor(threads, open) {
+  constructor(threads, teammates, open) {
     this.#threads = threads;
+    this.#teammates = teammates;
+    teammates.addEventListener('thread', () => this.draw());
     this.#open = open;
     threads.addEventListener('change', () => this.draw());
     this.#scroller.addEventListener('scroll', () => {
@@ -286,6 +291,13 @@ export class ThreadList {
       row.agent.title = who;
       row.agent.replaceChildren(...(who ? [face(who), make('span', { className: 'unseen' }, t('console.assigned_to', { name: who }))] : []));
     }
+    const [typist] = this.#teammates.typing(thread.id);
+    const viewers = this.#teammates.viewing(thread.id).map(({ name }) => name).join(', ');
+    const others = typist ? t(typist.note ? 'console.writing_note' : 'console.writing_answer', { name: typist.agent.name }) : viewers && t('console.viewing', { name: viewers });
+    if (row.others.title !== others) {
+      row.others.title = others;
+      row.others.replaceChildren(...(others ? [icon(typist ? 'pencil' : 'eye'), make('span', { className: 'unseen' }, others)] : []));
+    }
     const long = waitsLong(thread);
     row.wait.hidden = !long;
     if (long) put(row.waited, t('console.waiting', { time: span(minutes(thread.waiting)) }));
@@ -362,14 +374,15 @@ function makeRow(n) {
   const badge = make('span', { className: 'badge number', attrs: { 'aria-hidden': 'true' } });
   const unread = make('span', { className: 'unseen' });
   const agent = make('span', { className: 'row-agent', attrs: { 'data-team': '' } });
+  const others = make('span', { className: 'row-others' });
   const dot = make('span', { className: 'dot', attrs: { 'aria-hidden': 'true' } });
   const sign = make('span', { className: 'row-sign' });
   const waited = make('span');
   const wait = make('span', { className: 'row-wait' }, icon('clock'), waited);
   const face = make('span', { className: 'row-face' });
   const item = make('li', { className: 'row', id: `row-${n}`, attrs: { role: 'option' } },
-    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, agent, badge, unread), wait);
-  return { item, face, name, time, last, badge, unread, agent, dot, sign, wait, waited, shown: '', signed: '' };
+    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, others, agent, badge, unread), wait);
+  return { item, face, name, time, last, badge, unread, others, agent, dot, sign, wait, waited, shown: '', signed: '' };
 }
 
 /** Sets a text only if it differs, because most rows rarely change. @param {HTMLElement} node @param {string} text */
