@@ -25,8 +25,12 @@ func (p *peer) adminJoin(ctx context.Context, agent chat.Actor, _ noPayload, e r
 	if err != nil { // agents work without the progress of jobs, also while the database is unavailable
 		jobs = []chat.JobView{}
 	}
+	mentioned, err := p.h.Chat.Mentioned(ctx, agent)
+	if err != nil { // likewise
+		mentioned = []chat.ThreadView{}
+	}
 	team := p.h.Chat.Team()
-	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build(), "jobs": jobs, "idle_seconds": int64(p.h.Idle.Seconds())})
+	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build(), "jobs": jobs, "mentions": mentioned, "idle_seconds": int64(p.h.Idle.Seconds())})
 	p.h.Presence.Greet(p.emit)
 	return nil
 }
@@ -108,7 +112,7 @@ func (p *peer) assign(ctx context.Context, agent chat.Actor, in assignPayload, e
 	if in.From != nil {
 		from = new(models.AgentID(*in.From))
 	}
-	return done(e, p.h.Chat.Assign(ctx, agent, in.ThreadID, models.AgentID(in.AgentID), from))
+	return done(e, p.h.Chat.Assign(ctx, agent, in.ThreadID, models.AgentID(in.AgentID), from, in.Note))
 }
 
 func (p *peer) setAway(ctx context.Context, agent chat.Actor, in awayPayload, e realtime.Event) error {
@@ -133,8 +137,8 @@ func (p *peer) note(ctx context.Context, agent chat.Actor, in notePayload, e rea
 	return doneWith(e, err, "note", n)
 }
 
-func (p *peer) notes(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
-	list, err := p.h.Chat.Notes(ctx, agent, in.ThreadID)
+func (p *peer) notes(ctx context.Context, agent chat.Actor, in notesPayload, e realtime.Event) error {
+	list, err := p.h.Chat.Notes(ctx, agent, in.ThreadID, in.Seen == nil || *in.Seen)
 	return doneWith(e, err, "notes", list)
 }
 

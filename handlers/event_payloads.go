@@ -118,6 +118,7 @@ type assignPayload struct {
 	threadPayload
 	AgentID storedID  `json:"agent_id"` // 0 or null = none
 	From    *storedID `json:"from"`     // who the client believes is the assignee; 0 = none
+	Note    string    `json:"note"`
 }
 
 type awayPayload struct {
@@ -134,6 +135,11 @@ type notePayload struct {
 	threadPayload
 	Text     string `json:"text"`
 	ClientID string `json:"client_id"`
+}
+
+type notesPayload struct {
+	threadPayload
+	Seen *bool `json:"seen"` // absent means true
 }
 
 type noteDeletePayload struct {

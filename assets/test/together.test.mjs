@@ -111,6 +111,55 @@ test('two who send together both get through, in one order', async () => {
   for (const page of [owner, ada]) await shows(page, order);
 });
 
+test('a conversation is handed over with a note, and names in notes notify', async () => {
+  await owner.click('#assignee summary');
+  await owner.click('#hand-over-open');
+  await owner.fill('#hand-over-note', 'Kargoyu soruyor.');
+  for (const size of [PHONE, DESK]) {
+    await owner.setViewportSize(size.viewport);
+    await shot(owner, `hand-over-${size.viewport.width}`);
+    await cleanInBoth(owner, `handing over, ${size.viewport.width} px`);
+  }
+  await say(await visit(await env.newContext(), 'Berk'), 'ben Berk');
+  await openThread(ada, 'Berk');
+  await owner.click('#hand-over-yes');
+  await owner.waitForSelector('#hand-over', { state: 'hidden' });
+  await eventually(async () => assert.equal(await owner.textContent('#assignee-text'), 'Ada Lovelace'));
+  await eventually(async () => assert.match(await owner.textContent('.message.note'), /Kargoyu soruyor/));
+  await ada.waitForSelector('#mentions:visible');
+  assert.equal(await ada.textContent('#mentions-text'), 'A note mentions you');
+  assert.ok(await ada.locator('.row', { hasText: 'Ayla' }).locator('.row-mention').isVisible());
+  await ada.reload();
+  await ada.waitForSelector('#mentions:visible'); // it is stored, and the conversation that opens again is another one
+  await shot(ada, 'mentioned');
+  await ada.click('#mentions');
+  await ada.waitForSelector('.message.note');
+  await ada.waitForSelector('#mentions', { state: 'hidden' });
+  assert.ok(await ada.locator('.row', { hasText: 'Ayla' }).locator('.row-mention').isHidden());
+
+  await ada.click('#mode-note');
+  await ada.fill('#text', '');
+  await ada.locator('#text').pressSequentially('tamam @ad');
+  await ada.waitForSelector('#canned-list li');
+  assert.deepEqual(await ada.locator('#canned-list b').allTextContents(), ['@admin']);
+  await shot(ada, 'names');
+  await ada.press('#text', 'Enter');
+  assert.equal(await ada.inputValue('#text'), 'tamam @admin ');
+  await openThread(owner, 'Berk');
+  await ada.press('#text', 'Enter');
+  await owner.waitForSelector('#mentions:visible');
+  await openThread(owner, 'Ayla');
+  await owner.waitForSelector('#mentions', { state: 'hidden' });
+  await ada.click('#mode-reply');
+  await ada.locator('#text').pressSequentially('@ad');
+  assert.ok(await ada.isHidden('#canned'), 'a visitor is not told names of the team');
+  await ada.fill('#text', '');
+  await openThread(ada, 'Ayla');
+  await owner.click('#assignee summary');
+  await owner.locator('#assignee-list button', { hasText: 'Üstlen' }).click();
+  await eventually(async () => assert.equal(await owner.textContent('#assignee-text'), 'Siz'));
+});
+
 test('agents are away by their own switch, when they are idle, and when they are gone', async () => {
   const of = (text) => eventually(async () => {
     await input(owner);

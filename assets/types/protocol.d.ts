@@ -114,6 +114,7 @@ declare namespace Protocol {
     agent: AgentReference | null;
     created_at: Time;
     after_id: number;
+    unseen_by: number[];
   }
 
   interface Team {
@@ -244,12 +245,12 @@ declare namespace Protocol {
     facts: OfThread;
     edit_message: { thread_id: string; id: number; text: string };
     set_status: { thread_id: string; status: Status };
-    assign: { thread_id: string; agent_id: number | null; from?: number };
+    assign: { thread_id: string; agent_id: number | null; from?: number; note?: string };
     set_away: { away: boolean };
     block_thread: { thread_id: string; address?: boolean };
     unblock_thread: OfThread;
     note: { thread_id: string; text: string; client_id?: string };
-    notes: OfThread;
+    notes: { thread_id: string; seen?: boolean };
     note_delete: { thread_id: string; id: number };
   }
 
@@ -281,7 +282,7 @@ declare namespace Protocol {
     page: {};
     contact: {};
     rate: {};
-    admin_join: { away: boolean; team: Team; storage: Storage; build: string; jobs: Job[]; idle_seconds: number };
+    admin_join: { away: boolean; team: Team; storage: Storage; build: string; jobs: Job[]; mentions: Thread[]; idle_seconds: number };
     join_thread: {};
     leave_thread: {};
     presence: {};
@@ -342,6 +343,8 @@ declare namespace Protocol {
     agents_presence: AgentStatus[];
     agent_viewing: { thread_id: string; agents: AgentReference[] };
     agent_typing: { thread_id: string; agent: AgentReference; typing: boolean; note: boolean };
+    agent_notified: { agent_id: number; kind: 'mention' | 'assigned'; by: AgentReference; text: string; thread: Omit<Thread, 'online'> };
+    notes_seen: { thread_id: string; agent_id: number };
     resync: {};
     note_added: { note: Note };
     note_deleted: { thread_id: string; id: number };

@@ -75,6 +75,32 @@ for (const [name, servers] of [
       assert.deepEqual(Ada.seen.filter(([event]) => event === "agent_typing"), []);
       await Ada.refused("validation_error", "typing", { thread_id: "x", note: true });
 
+      // Handing over with a note, and names in notes: only the receiver's console counts them as unseen, until it has seen them.
+      const id = async (who) => (await (await fetch(`${at(0).url}/api/me`, { headers: { Cookie: cookies[who] } })).json()).id;
+      const [adas, bobs] = [await id("Ada"), await id("Bob")];
+      await admin.ok("assign", { thread_id, agent_id: adas, note: "kargoyu soruyor, @Bob da bilsin" });
+      for (const client of Object.values(consoles)) {
+        const { note } = await client.next("note_added");
+        assert.deepEqual([note.text, note.unseen_by], ["kargoyu soruyor, @Bob da bilsin", [adas, bobs]]);
+        for (const [agent, kind] of [[adas, "assigned"], [bobs, "mention"]]) {
+          const told = await client.next("agent_notified", (one) => one.agent_id === agent);
+          assert.deepEqual([told.kind, told.by.name, told.thread.id, told.thread.assignee.id], [kind, "admin", thread_id, adas]);
+        }
+      }
+      const mentions = async (who) => {
+        const client = await at(2).connect({ ...transports.websocket, cookie: cookies[who] });
+        const { mentions: list } = await client.ok("admin_join");
+        client.close();
+        return list.map((thread) => thread.id);
+      };
+      assert.deepEqual([await mentions("admin"), await mentions("Ada"), await mentions("Bob")], [[], [thread_id], [thread_id]]);
+      await Bob.ok("notes", { thread_id, seen: false });
+      assert.deepEqual(await mentions("Bob"), [thread_id]);
+      await Bob.ok("notes", { thread_id });
+      for (const client of Object.values(consoles)) assert.deepEqual(await client.next("notes_seen"), { thread_id, agent_id: bobs });
+      assert.deepEqual([await mentions("Ada"), await mentions("Bob")], [[thread_id], []]);
+      await visitor.refused("unauthorized", "notes", { thread_id });
+
       // Away: each agent's own switch, and idle consoles; the team is away when all have switched.
       await Ada.ok("set_away", { away: true });
       await everywhere("admin o, Ada oas, Bob o");
@@ -105,7 +131,7 @@ for (const [name, servers] of [
         await admin.next("agents_presence", (team) => state(team) === "admin o, Ada a, Bob a", LOST);
       }
       const received = new Set([...visitor.seen, ...other.seen].map(([event]) => event));
-      for (const event of ["agents_presence", "agent_viewing", "agent_typing"]) assert.ok(!received.has(event), `a visitor received ${event}`);
+      for (const event of ["agents_presence", "agent_viewing", "agent_typing", "agent_notified", "notes_seen", "note_added"]) assert.ok(!received.has(event), `a visitor received ${event}`);
     });
   });
 }

@@ -109,15 +109,15 @@ func (p *process) until(t *testing.T, name, thread, want string) {
 }
 
 const (
-	adaOnline  = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":true,"away":false,"switched":false}`
-	adaIdle    = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":true,"away":true,"switched":false}`
-	adaGone    = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":false,"away":true,"switched":false}`
-	bobOnline  = `{"id":2,"name":"Bob","avatar_url":"","online":true,"away":false,"switched":false}`
-	bobSwitch  = `{"id":2,"name":"Bob","avatar_url":"","online":true,"away":true,"switched":true}`
-	bobGone    = `{"id":2,"name":"Bob","avatar_url":"","online":false,"away":true,"switched":false}`
-	adaViews   = `{"thread_id":"t","agents":[{"id":1,"name":"Ada","avatar_url":"/ada.png"}]}`
-	bothView   = `{"thread_id":"t","agents":[{"id":1,"name":"Ada","avatar_url":"/ada.png"},{"id":2,"name":"Bob","avatar_url":""}]}`
-	noneView = `{"thread_id":"t","agents":[]}`
+	adaOnline = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":true,"away":false,"switched":false}`
+	adaIdle   = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":true,"away":true,"switched":false}`
+	adaGone   = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":false,"away":true,"switched":false}`
+	bobOnline = `{"id":2,"name":"Bob","avatar_url":"","online":true,"away":false,"switched":false}`
+	bobSwitch = `{"id":2,"name":"Bob","avatar_url":"","online":true,"away":true,"switched":true}`
+	bobGone   = `{"id":2,"name":"Bob","avatar_url":"","online":false,"away":true,"switched":false}`
+	adaViews  = `{"thread_id":"t","agents":[{"id":1,"name":"Ada","avatar_url":"/ada.png"}]}`
+	bothView  = `{"thread_id":"t","agents":[{"id":1,"name":"Ada","avatar_url":"/ada.png"},{"id":2,"name":"Bob","avatar_url":""}]}`
+	noneView  = `{"thread_id":"t","agents":[]}`
 )
 
 func TestPresence(t *testing.T) {

@@ -22,7 +22,7 @@ type Store interface {
 	Thread(ctx context.Context, id string) (models.Thread, error)
 	DisplayNames(ctx context.Context, ids []string) (map[string]string, error)
 	UpdateThread(ctx context.Context, id string, p models.ThreadPatch) (models.Thread, error)
-	Assign(ctx context.Context, id string, to models.AgentID, expected func(present models.AgentID) bool) (models.Thread, error)
+	Assign(ctx context.Context, id string, to models.AgentID, expected func(present models.AgentID) bool, note *models.Note) (models.Thread, error)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	CountThreads(context.Context) (models.ThreadCounts, error)
 	CountAssigned(context.Context) (map[models.AgentID]int64, error)
@@ -61,6 +61,8 @@ type Store interface {
 	AddNote(context.Context, models.Note) (models.Note, bool, error)
 	Notes(ctx context.Context, threadID string) ([]models.Note, error)
 	DeleteNote(ctx context.Context, threadID string, id int64) error
+	Mentions(ctx context.Context, agent models.AgentID, limit int) ([]models.Thread, error)
+	MarkNotesSeen(ctx context.Context, threadID string, agent models.AgentID) (changed bool, err error)
 	ExpireNotes(ctx context.Context, before time.Time) (gone []models.Note, more bool, err error)
 	CannedReplies(context.Context) ([]models.CannedReply, error)
 	OutboxAside(ctx context.Context, channel, threadID string) ([]models.OutboxRow, error)

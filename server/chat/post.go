@@ -100,7 +100,7 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 		s.publishThread(r.Thread)
 	}
 	if a.Role == Visitor && s.notifier != nil {
-		s.notifier.Notify(Notice{ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: noticeText(r.Message), ContentType: r.Message.ContentType})
+		s.notifier.Notify(Notice{ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: noticeText(r.Message), ContentType: r.Message.ContentType, To: s.answering(r.Thread)})
 	}
 }
 

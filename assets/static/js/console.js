@@ -11,6 +11,8 @@ import { threadHeader } from './console/thread-header.js';
 import { jobProgress } from './console/job-progress.js';
 import { keyboardShortcuts } from './console/keyboard-shortcuts.js';
 import { ThreadList } from './console/thread-list.js';
+import { handOver } from './console/hand-over.js';
+import { Mentions } from './console/mentions.js';
 import { menu } from './lib/menu.js';
 import { composerModes } from './console/composer-modes.js';
 import { Notes } from './console/team-notes.js';
@@ -52,7 +54,7 @@ const outbox = new Outbox(store, send);
 const undelivered = new Undelivered((id, mark) => openThread.messageList.putBelow(id, mark));
 const openThread = new OpenThread({ threads, connection, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
 const teammates = new Teammates(connection, () => session.me?.id);
-const list = new ThreadList(threads, teammates, (id) => openThread.open(id, { focus: true }));
+const list = new ThreadList(threads, teammates, (id) => mentions.has(id), (id) => openThread.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
   if (id === openThread.current) drawHeader();
@@ -84,11 +86,19 @@ const showDiskStatus = diskStatus(connection);
 const showJobs = jobProgress(connection);
 const canned = new CannedReplies();
 const notes = new Notes(openThread, connection, failed);
+const mentions = new Mentions({
+  openThread, threads, connection, notes, me: () => session.me?.id, open: (id) => openThread.open(id, { focus: true }),
+  alert: ({ kind, by, text, thread }, seen) => {
+    const name = thread.display_name || t('console.nameless');
+    alertAgent({ thread_id: thread.id, content_text: text, content_type: 'text' }, t(kind === 'mention' ? 'console.mentions_you' : 'console.gives_you', { by: by.name, name }), seen);
+  },
+});
+mentions.addEventListener('change', () => list.draw());
 
 async function greet() {
   threads.forgetVersions();
   teammates.reset();
-  const { team: now, storage: disk, build, jobs, idle_seconds: idle } = await connection.request('admin_join');
+  const { team: now, storage: disk, build, jobs, mentions: unseen, idle_seconds: idle } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   session.load().then(() => {
@@ -98,6 +108,7 @@ async function greet() {
   showTeam(now);
   showDiskStatus(disk);
   showJobs(jobs);
+  mentions.set(unseen);
   input.after(idle);
   sendPresence();
   outbox.reload();
@@ -248,7 +259,9 @@ threads.addEventListener('change', () => {
 // --- the open conversation ---------------------------------------------------
 
 const manageCanned = cannedRepliesDialog(canned, session);
-const popup = cannedPopup(canned, { name: () => openThread.name(), manage: manageCanned });
+const popup = cannedPopup(canned, {
+  name: () => openThread.name(), manage: manageCanned, agents: (query) => (writing.mode === 'note' ? teammates.suggested(query) : []),
+});
 const writing = composerModes(openThread, connection, (note) => notes.add(note));
 const alertAgent = alerts(store, threads, (id) => openThread.open(id, { focus: true }), say);
 const openExport = exportDialog(parts);
@@ -312,7 +325,7 @@ function go(id) {
   if (document.activeElement === document.body || !document.activeElement?.getClientRects().length) byId('scroller').focus({ preventScroll: true });
 }
 
-const assign = assigning(parts, say);
+const assign = assigning(parts, say, handOver(parts));
 const search = listFilters(threads, list);
 const whenOpen = (/** @type {(id: string) => void} */ act) => () => { if (openThread.current) act(openThread.current); };
 const openSheet = keyboardShortcuts({

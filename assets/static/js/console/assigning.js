@@ -8,8 +8,9 @@ import { errorText } from './thread-actions.js';
 /**
  * @param {Parts} parts
  * @param {(text: string) => void} say shows an error
+ * @param {() => void} openHandOver
  */
-export function assigning({ openThread, connection, session, teammates }, say) {
+export function assigning({ openThread, connection, session, teammates }, say, openHandOver) {
   const box = byId('assignee');
   let drawn = '';
   let shown = ''; // the conversation and the assignee that the menu is about
@@ -39,12 +40,13 @@ export function assigning({ openThread, connection, session, teammates }, say) {
     shown = of;
     byId('assignee-face').replaceChildren(assignee ? face(assignee.name) : make('span', { className: 'face unowned', attrs: { 'aria-hidden': 'true' } }, '+'));
     byId('assignee-text').textContent = isMe(assignee) ? t('console.assigned_me') : assignee?.name ?? t('console.assigned_none');
-    const others = team.filter((who) => !isMe(who) && who.id !== assignee?.id);
+    const others = teammates.others.filter((who) => who.id !== assignee?.id);
     const choice = (/** @type {number | null} */ to, /** @type {string} */ text, /** @type {string} */ about = '') => make('button', { type: 'button', onclick: () => assign(to) },
       make('span', { attrs: { dir: 'auto' } }, text), about && make('span', { className: 'quiet' }, about));
     byId('assignee-list').replaceChildren(
       ...(session.me && !isMe(assignee) ? [choice(session.me.id, t('console.take'))] : []),
-      ...others.map((who) => choice(who.id, t('console.give', { name: who.name }), t(who.online ? who.away ? 'console.agent_away' : 'console.online' : 'console.offline'))),
+      ...others.map((who) => choice(who.id, t('console.give', { name: who.name }), teammates.word(who))),
+      ...(others.length ? [make('button', { type: 'button', id: 'hand-over-open', onclick: openHandOver }, t('console.hand_over'))] : []),
       ...(assignee ? [choice(null, t('console.let_go'))] : []),
     );
   }

@@ -41,8 +41,6 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
   #write = (text, files) => this.#reply(text, files);
   /** @type {DraftKind} */
   #draft = 'draft';
-  /** Whether not to send an answer yet, but when it calls its argument. @type {(send: () => void) => boolean} */
-  hold = () => false;
   /** @type {string | null} */
   current = null;
 
@@ -72,7 +70,6 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     });
     this.composer = new Composer({
       send: (text, files) => this.#write(text, files),
-      hold: (send) => this.#draft === 'draft' && this.hold(send),
       typing: () => { if (this.#draft) this.typing.touch(); },
       stopped: () => this.typing.stop(),
       save: (text) => this.#keepDraft(text),

@@ -1,5 +1,7 @@
 // What the other agents do: who is there, who looks at a conversation, and who is typing in one.
+import { t } from '../lib/i18n.js';
 import { TypingIn } from '../lib/typing.js';
+import { fold } from './canned-replies.js';
 /** @import { Connection } from '../lib/connection.js' */
 
 /** @typedef {{agent: Protocol.AgentReference, thread: string, note: boolean}} Typist */
@@ -41,6 +43,18 @@ export class Teammates extends /** @type {new () => TypedEventTarget<{team: Even
 
   /** The status of the signed-in agent. */
   get mine() { return this.team.find((one) => one.id === this.#me()); }
+
+  /** All agents but the signed-in one. */
+  get others() { return this.team.filter((one) => one.id !== this.#me()); }
+
+  /** The other agents with a name that has a word beginning with a folded text, as suggestions for a note. @param {string} query */
+  suggested(query) {
+    return this.others.filter(({ name }) => fold(name).split(/\s+/u).some((word) => word.startsWith(query)))
+      .map((who) => ({ title: `@${who.name}`, about: this.word(who), text: `@${who.name} ` }));
+  }
+
+  /** Whether an agent is there, in one word. @param {Protocol.AgentStatus} who */
+  word(who) { return t(who.online ? who.away ? 'console.agent_away' : 'console.online' : 'console.offline'); }
 
   /** The other agents who look at a conversation. @param {string} thread */
   viewing(thread) { return (this.#viewing.get(thread) ?? []).filter((agent) => agent.id !== this.#me()); }

@@ -25,6 +25,7 @@ const waitsLong = (/** @type {Thread} */ thread) => thread.status === 'active' &
 export class ThreadList {
   #threads;
   #teammates;
+  #mentions;
   #open;
   /** @type {Map<string | number, Row>} */
   #rows = new Map(); // rendered rows by conversation id, or by index while it is not loaded
@@ -54,11 +55,13 @@ export class ThreadList {
   /**
    * @param {ThreadStore} threads
    * @param {Teammates} teammates
+   * @param {(id: string) => boolean} mentions whether an unseen note of a conversation mentions the agent
    * @param {(id: string) => void} open
    */
-  constructor(threads, teammates, open) {
+  constructor(threads, teammates, mentions, open) {
     this.#threads = threads;
     this.#teammates = teammates;
+    this.#mentions = mentions;
     teammates.addEventListener('thread', () => this.draw());
     this.#open = open;
     threads.addEventListener('change', () => this.draw());
@@ -291,13 +294,7 @@ export class ThreadList {
       row.agent.title = who;
       row.agent.replaceChildren(...(who ? [face(who), make('span', { className: 'unseen' }, t('console.assigned_to', { name: who }))] : []));
     }
-    const [typist] = this.#teammates.typing(thread.id);
-    const viewers = this.#teammates.viewing(thread.id).map(({ name }) => name).join(', ');
-    const others = typist ? t(typist.note ? 'console.writing_note' : 'console.writing_answer', { name: typist.agent.name }) : viewers && t('console.viewing', { name: viewers });
-    if (row.others.title !== others) {
-      row.others.title = others;
-      row.others.replaceChildren(...(others ? [icon(typist ? 'pencil' : 'eye'), make('span', { className: 'unseen' }, others)] : []));
-    }
+    this.#fillOthers(row, thread.id);
     const long = waitsLong(thread);
     row.wait.hidden = !long;
     if (long) put(row.waited, t('console.waiting', { time: span(minutes(thread.waiting)) }));
@@ -306,6 +303,18 @@ export class ThreadList {
     row.item.className = states.filter(Boolean).join(' ');
     row.item.setAttribute('aria-selected', String(thread.id === this.current));
     row.item.removeAttribute('aria-label');
+  }
+
+  /** What other agents do in a conversation, and whether a note mentions this one. @param {Row} row @param {string} id */
+  #fillOthers(row, id) {
+    const [typist] = this.#teammates.typing(id);
+    const viewers = this.#teammates.viewing(id).map(({ name }) => name).join(', ');
+    const others = typist ? t(typist.note ? 'console.writing_note' : 'console.writing_answer', { name: typist.agent.name }) : viewers && t('console.viewing', { name: viewers });
+    if (row.others.title !== others) {
+      row.others.title = others;
+      row.others.replaceChildren(...(others ? [icon(typist ? 'pencil' : 'eye'), make('span', { className: 'unseen' }, others)] : []));
+    }
+    row.mention.hidden = !this.#mentions(id);
   }
 
   /** @param {number} shown */
@@ -375,14 +384,15 @@ function makeRow(n) {
   const unread = make('span', { className: 'unseen' });
   const agent = make('span', { className: 'row-agent', attrs: { 'data-team': '' } });
   const others = make('span', { className: 'row-others' });
+  const mention = make('span', { className: 'row-mention', title: t('console.mentioned'), hidden: true }, '@', make('span', { className: 'unseen' }, t('console.mentioned')));
   const dot = make('span', { className: 'dot', attrs: { 'aria-hidden': 'true' } });
   const sign = make('span', { className: 'row-sign' });
   const waited = make('span');
   const wait = make('span', { className: 'row-wait' }, icon('clock'), waited);
   const face = make('span', { className: 'row-face' });
   const item = make('li', { className: 'row', id: `row-${n}`, attrs: { role: 'option' } },
-    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, others, agent, badge, unread), wait);
-  return { item, face, name, time, last, badge, unread, others, agent, dot, sign, wait, waited, shown: '', signed: '' };
+    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, mention, others, agent, badge, unread), wait);
+  return { item, face, name, time, last, badge, unread, mention, others, agent, dot, sign, wait, waited, shown: '', signed: '' };
 }
 
 /** Sets a text only if it differs, because most rows rarely change. @param {HTMLElement} node @param {string} text */

@@ -36,8 +36,8 @@ export function together(openThread, teammates, me) {
     answered = agent?.name ?? t('console.team_name');
   }
 
-  /** Asks before an answer is sent while another agent is typing one, or has sent one meanwhile; returns whether it asks. @param {() => void} send */
-  function hold(send) {
+  /** Asks before an answer is sent while another agent is typing one, or has sent one meanwhile; returns whether it asks. */
+  function asks() {
     const { current } = openThread;
     const typist = teammates.typing(current ?? '').find(({ note }) => !note);
     const reason = typist ? `typing ${current} ${typist.agent.id}` : answered && `answered ${current} ${answered}`;
@@ -52,12 +52,25 @@ export function together(openThread, teammates, me) {
       act: async () => { accepted = reason; },
     }).then((yes) => {
       openThread.composer.focus();
-      if (yes && openThread.current === current) send();
+      if (yes && openThread.current === current) byId('composer').requestSubmit();
     });
     return true;
   }
 
-  openThread.hold = hold;
+  /** Keeps the composer from sending while the agent is asked. @param {Event} event */
+  function hold(event) {
+    const nothing = byId('send').getAttribute('aria-disabled') === 'true';
+    if (byId('composer').dataset.mode !== 'reply' || nothing || !asks()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+
+  // Both run before the composer's own handlers.
+  byId('composer').addEventListener('submit', hold, { capture: true });
+  byId('text').addEventListener('keydown', (event) => {
+    const sends = event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.keyCode !== 229; // as in Composer
+    if (sends && byId('canned').hidden) hold(event);
+  }, { capture: true });
   openThread.addEventListener('turn', () => {
     answered = accepted = '';
     draw();

@@ -27,7 +27,6 @@ export class Composer {
   /**
    * @param {object} on
    * @param {(text: string, attachments: Attachment[]) => void} on.send gets a text within the limit, which is blank only if there are attachments
-   * @param {(send: () => void) => boolean} [on.hold] whether not to send yet, but when it calls its argument
    * @param {() => void} on.typing called at every change that leaves text
    * @param {() => void} on.stopped called when the text is emptied or the field loses the focus
    * @param {(draft: string) => void} on.save stores the draft
@@ -109,7 +108,7 @@ export class Composer {
     this.#save(this.#text.value);
   }
 
-  /** @param {{send: (text: string, attachments: Attachment[]) => void, hold?: (send: () => void) => boolean, stopped: () => void}} on */
+  /** @param {{send: (text: string, attachments: Attachment[]) => void, stopped: () => void}} on */
   #submit(on) {
     // Keeps the indentation, but removes blank lines around the text.
     const text = this.#text.value.trimEnd().replace(/^\s*\n/u, '');
@@ -121,7 +120,6 @@ export class Composer {
       this.focus();
       return;
     }
-    if (on.hold?.(() => this.#submit(on))) return;
     this.#text.value = '';
     this.keep();
     this.#refresh();
