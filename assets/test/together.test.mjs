@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { cleanInBoth } from './axe.mjs';
-import { DESK, PHONE, eventually, fits, openThread, say, shows, signIn, startEnv, texts, visit } from './harness.mjs';
+import { DESK, PHONE, act, eventually, fits, openThread, say, shows, signIn, startEnv, texts, visit } from './harness.mjs';
 
 let env, owner, ada, visitor;
 before(async () => {
@@ -158,6 +158,26 @@ test('a conversation is handed over with a note, and names in notes notify', asy
   await owner.click('#assignee summary');
   await owner.locator('#assignee-list button', { hasText: 'Üstlen' }).click();
   await eventually(async () => assert.equal(await owner.textContent('#assignee-text'), 'Siz'));
+});
+
+test('who closed, blocked and deleted is shown', async () => {
+  const fact = (page, label) => page.locator('.fact', { hasText: label }).locator('dd').textContent();
+  await ada.click('#finish');
+  await eventually(async () => assert.equal(await owner.textContent('#head-state'), 'Ada Lovelace kapattı'));
+  assert.equal(await fact(owner, 'Kapatan'), 'Ada Lovelace');
+  await ada.click('#reopen');
+  await eventually(async () => assert.equal(await fact(owner, 'Yeniden açan'), 'Ada Lovelace'));
+  await openThread(ada, 'Berk');
+  await openThread(owner, 'Berk');
+  await act(ada, 'block');
+  await ada.click('#confirm-yes');
+  await eventually(async () => assert.equal(await fact(owner, 'Engelleyen'), 'Ada Lovelace'));
+  await act(ada, 'block');
+  await ada.click('#confirm-yes');
+  await eventually(async () => assert.equal(await owner.locator('.fact', { hasText: 'Engelleyen' }).count(), 0));
+  await act(ada, 'clear');
+  await eventually(async () => assert.equal(await owner.textContent('#problem'), 'Ada Lovelace burada açık olan konuşmayı sildi.'));
+  for (const page of [owner, ada]) await openThread(page, 'Ayla');
 });
 
 test('agents are away by their own switch, when they are idle, and when they are gone', async () => {

@@ -73,6 +73,7 @@ declare namespace Protocol {
     rating: number;
     rating_comment: string;
     assignee: AgentReference | null;
+    status_by: AgentReference | null;
     rev: number;
   }
 
@@ -131,6 +132,7 @@ declare namespace Protocol {
     address: boolean;
     address_until: Time | null;
     created_at: Time;
+    agent: AgentReference | null;
   }
 
   interface Facts {
@@ -144,6 +146,7 @@ declare namespace Protocol {
     email: string;
     first_seen: Time;
     identity: { id: string; verified: boolean } | null;
+    blocked_by: AgentReference | null;
     talks: number;
     earlier: EarlierThread[];
   }
@@ -331,7 +334,7 @@ declare namespace Protocol {
     thread_created: { id: string; display_name: string; status: Status; created_at: Time; rev: number };
     thread_updated: Omit<Thread, 'online'>;
     thread_status: { thread_id: string; status: Status; rev: number };
-    thread_cleared: { thread_id: string; kept?: boolean; last_id?: number; rev?: number };
+    thread_cleared: { thread_id: string; kept?: boolean; last_id?: number; rev?: number; by?: AgentReference };
     thread_blocked: { thread_id: string; blocked: boolean; rev: number };
     typing: { thread_id: string; sender_type: Side; display_name: string; typing: boolean };
     read: { thread_id: string; last_id: number; reader: Side; rev: number };

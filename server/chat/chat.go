@@ -48,6 +48,7 @@ type Store interface {
 	Block(ctx context.Context, threadID string, address bool, by models.AgentID) (models.Block, error)
 	Unblock(ctx context.Context, threadID string) error
 	Blocks(context.Context) ([]models.Block, error)
+	BlockedBy(ctx context.Context, threadID string) (models.AgentID, error)
 	Blocked(threadID, address string) bool
 	LoadBlocks(context.Context) error
 	RecordAddress(ctx context.Context, threadID, address string) error

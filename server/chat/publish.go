@@ -127,6 +127,8 @@ type cleared struct {
 	Kept     bool   `json:"kept,omitempty"`    // only the messages were deleted, the thread still exists
 	LastID   int64  `json:"last_id,omitempty"` // the newest message that was deleted
 	Rev      int64  `json:"rev,omitempty"`
+
+	By *AgentReference `json:"by,omitempty"` // only to agents
 }
 
 type deleted struct {

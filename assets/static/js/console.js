@@ -219,13 +219,15 @@ for (const event of /** @type {const} */ (['message_edited', 'message_reaction']
   connection.on(event, (message) => { if (message.thread_id === openThread.current) openThread.messageList.edit(message); });
 }
 // A conversation was emptied (`kept`) or deleted, here or by another agent; without an id, all were deleted.
-connection.on('thread_cleared', ({ thread_id: id, kept, last_id: last = 0, rev = 0 }) => {
+connection.on('thread_cleared', ({ thread_id: id, kept, last_id: last = 0, rev = 0, by }) => {
+  const other = id === openThread.current && by?.id !== session.me?.id ? by : undefined;
   if (!id) clearedAll();
   else if (kept || rev && (threads.get(id)?.rev ?? 0) > rev) openThread.emptied(id, last); // or it was created again since
   else {
     deleting.forget(id);
     openThread.forget(id, rev);
   }
+  if (other) say(t(kept ? 'console.emptied_by' : 'console.deleted_by', { name: other.name }));
 });
 connection.on('message_undelivered', (row) => undelivered.take(row));
 connection.on('channel_state', (state) => undelivered.channel(state));

@@ -314,7 +314,11 @@ export class ThreadList {
       row.others.title = others;
       row.others.replaceChildren(...(others ? [icon(typist ? 'pencil' : 'eye'), make('span', { className: 'unseen' }, others)] : []));
     }
-    row.mention.hidden = !this.#mentions(id);
+    const mentioned = this.#mentions(id) ? t('console.mentioned') : '';
+    if (row.mention.title !== mentioned) {
+      row.mention.title = mentioned;
+      row.mention.replaceChildren(...(mentioned ? ['@', make('span', { className: 'unseen' }, mentioned)] : []));
+    }
   }
 
   /** @param {number} shown */
@@ -384,7 +388,7 @@ function makeRow(n) {
   const unread = make('span', { className: 'unseen' });
   const agent = make('span', { className: 'row-agent', attrs: { 'data-team': '' } });
   const others = make('span', { className: 'row-others' });
-  const mention = make('span', { className: 'row-mention', title: t('console.mentioned'), hidden: true }, '@', make('span', { className: 'unseen' }, t('console.mentioned')));
+  const mention = make('span', { className: 'row-mention' });
   const dot = make('span', { className: 'dot', attrs: { 'aria-hidden': 'true' } });
   const sign = make('span', { className: 'row-sign' });
   const waited = make('span');

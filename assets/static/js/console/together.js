@@ -52,7 +52,7 @@ export function together(openThread, teammates, me) {
       act: async () => { accepted = reason; },
     }).then((yes) => {
       openThread.composer.focus();
-      if (yes && openThread.current === current) byId('composer').requestSubmit();
+      if (yes && openThread.current === current) byId('send').click();
     });
     return true;
   }
