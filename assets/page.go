@@ -30,6 +30,8 @@ type PageData struct {
 	Version string
 	Brand   Brand
 	Team    Team
+	// Unnamed is the id of the owner made from the settings while it has the name it signs in with; visitors see the team instead. 0 = none.
+	Unnamed int64
 	// Data depends on the page: LoginData for "login", InviteData for "invite", ErrorData for "error", WidgetData for "widget", nil for the others.
 	Data any
 }

@@ -65,8 +65,16 @@ func (a *API) page(c echo.Context, status int, name string, data any) error {
 	}
 	return assets.Page(c.Response(), r, status, name, assets.PageData{
 		CSRFToken: token, Base: a.Base, Locale: a.Locale, Version: a.Version,
-		Brand: a.Brand.Brand, Team: a.team(), Data: data,
+		Brand: a.Brand.Brand, Team: a.team(), Unnamed: a.unnamed(), Data: data,
 	})
+}
+
+// unnamed returns the id of the owner made from the settings, if that agent has no name but the one to sign in with.
+func (a *API) unnamed() int64 {
+	if owner, found := a.Store.Agent(0); found && owner.Unnamed() {
+		return owner.ID
+	}
+	return 0
 }
 
 // team returns the team's availability for the initial render of a page.

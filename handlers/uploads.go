@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -59,7 +60,10 @@ func (a *API) uploadedFile(f media.File) uploaded {
 // Upload accepts a file of a kind from the form field "file". The form is streamed, not held in memory.
 func (a *API) Upload(kind media.Kind) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		file, err := a.receive(c, kind)
+		save := func(ctx context.Context, name string, r io.Reader) (media.File, error) {
+			return a.Media.Save(ctx, kind, name, r)
+		}
+		file, err := receive(c, kind, save, func(f media.File) { a.Media.Remove([]string{f.URL}) })
 		if err != nil {
 			return err
 		}
@@ -123,37 +127,40 @@ func (a *API) ConfirmUpload(c echo.Context) error {
 	return c.JSON(http.StatusOK, a.uploadedFile(file))
 }
 
-func (a *API) receive(c echo.Context, kind media.Kind) (media.File, error) {
+// receive returns what save made of the file in the form field "file", and undoes it if another file follows.
+func receive[T any](c echo.Context, kind media.Kind, save func(ctx context.Context, name string, r io.Reader) (T, error), undo func(T)) (saved T, err error) {
 	r := c.Request()
 	body := &counted{Reader: r.Body, left: formBytes}
 	r.Body = io.NopCloser(body)
 	form, err := r.MultipartReader()
 	if err != nil {
-		return media.File{}, noFile(err)
+		return saved, noFile(err)
 	}
-	var file media.File
+	found := false
 	for n := 0; ; n++ {
 		part, err := form.NextPart()
 		switch {
-		case errors.Is(err, io.EOF) && file.URL == "":
-			return file, noFile(nil)
+		case errors.Is(err, io.EOF) && !found:
+			return saved, noFile(nil)
 		case errors.Is(err, io.EOF):
-			return file, nil
+			return saved, nil
 		case err == nil && n >= maxParts:
 			err = apperr.Invalid("", "The form has too many fields; send one, named file.")
-		case err == nil && file.URL == "" && part.FormName() == fileField:
+		case err == nil && !found && part.FormName() == fileField:
 			body.left += media.Limit(kind) + 1
-			file, err = a.Media.Save(r.Context(), kind, part.FileName(), cutOff{part})
+			saved, err = save(r.Context(), part.FileName(), cutOff{part})
+			found = err == nil
 			body.left = formBytes
 		}
 		if err != nil {
-			if file.URL != "" { // another file followed
-				a.Media.Remove([]string{file.URL})
+			if found { // another file followed
+				undo(saved)
 			}
 			if body.left <= 0 {
 				err = errFormTooLarge
 			}
-			return media.File{}, arrival(err)
+			var none T
+			return none, arrival(err)
 		}
 	}
 }

@@ -89,11 +89,8 @@ func (s *Store) SetOwner(ctx context.Context, username, passwordHash string, sam
 		}
 		if a.AdminUsername != username {
 			a.AdminUsername = username
-			local, _, isEmail := strings.Cut(username, "@")
-			if a.Name = local; !names.Visible(local) {
-				a.Name = "admin"
-			}
-			if isEmail {
+			a.Name = nameOf(username)
+			if strings.Contains(username, "@") {
 				a.Email = username
 			}
 		}

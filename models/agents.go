@@ -41,6 +41,17 @@ type Agent struct {
 	AdminUsername, AdminPasswordHash string
 }
 
+// Unnamed reports whether the agent's name is still the one that ADMIN_USERNAME gave it.
+func (a Agent) Unnamed() bool { return madeFromSettings(a) && a.Name == nameOf(a.AdminUsername) }
+
+// nameOf returns the name that an agent made from ADMIN_USERNAME has at first.
+func nameOf(username string) string {
+	if local, _, _ := strings.Cut(username, "@"); names.Visible(local) {
+		return oneSpaced(local)
+	}
+	return "admin"
+}
+
 // AgentID refers to an agent; 0 is the team, without saying who.
 type AgentID int64
 

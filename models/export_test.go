@@ -126,3 +126,6 @@ func WithMessage(t Thread, m Message) (next Thread, reopened bool, first *FirstA
 
 // RecoveryCodeRow is a row of recovery_codes.
 var RecoveryCodeRow = recoveryCode{}
+
+// AgentPictureRow is a row of agent_pictures.
+var AgentPictureRow = agentPicture{}

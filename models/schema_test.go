@@ -81,7 +81,7 @@ func TestSchemaHasAColumnForEveryField(t *testing.T) {
 			"telegram_threads": models.TelegramThread{},
 			"uploads":          models.Upload{}, "first_answers": models.FirstAnswer{},
 			"notes": models.Note{}, "canned_replies": models.CannedReply{}, "agents": models.Agent{}, "invitations": models.Invitation{},
-			"recovery_codes": models.RecoveryCodeRow,
+			"recovery_codes": models.RecoveryCodeRow, "agent_pictures": models.AgentPictureRow,
 		} {
 			parsed, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	gocache "github.com/patrickmn/go-cache"
 	"gorm.io/gorm"
 
 	"sohbet/models/database"
@@ -70,6 +71,7 @@ type Store struct {
 	activity    *activityBuffer
 	blocks      *blocks
 	agents      agents
+	pictures    *gocache.Cache     // of agents, by URL
 	emails      *encryption.Hasher // of e-mail addresses in lower case
 	shortcuts   *encryption.Hasher // of canned replies' folded shortcuts
 	sessions    sessions
@@ -152,6 +154,7 @@ func (s *Store) start(ctx context.Context, o Options) error {
 		}
 	}
 	s.cache = newCache(o.CacheTTL, &s.invalidator)
+	s.pictures = gocache.New(picturesTTL, picturesTTL)
 	s.poller = newChangePoller(s)
 	if err := s.poller.poll(ctx); err != nil {
 		return err

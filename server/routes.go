@@ -8,6 +8,7 @@ import (
 
 	"sohbet/assets"
 	"sohbet/handlers"
+	"sohbet/server/agents"
 	"sohbet/server/media"
 	"sohbet/server/telegram"
 )
@@ -52,6 +53,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/brand.css", a.BrandStyle)
 	get("/brand/logo", a.BrandPicture)
 	get("/brand/avatar", a.BrandPicture)
+	get(agents.PicturePath+":name", a.AgentPicture)
 	for _, name := range []string{"socket.io.min.js", "socket.io.js", "socket.io.esm.min.js"} {
 		get("/socket.io/"+name, a.ClientScript)
 	}
@@ -112,6 +114,8 @@ func routes(e *echo.Echo, a *handlers.API) {
 	get("/api/diagnostics", a.Diagnostics, a.LimitAPI, a.AgentsOnly, gzip)
 	get("/api/me", a.Me, a.LimitAPI, a.AgentsOnly)
 	e.POST("/api/me", a.ChangeMe, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/picture", a.SetPicture, a.WithUploadTimeout, a.LimitUploads, a.AgentsOnly)
+	e.POST("/api/me/picture/remove", a.RemovePicture, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp", a.ProposeTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/confirm", a.ConfirmTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/remove", a.RemoveTOTP, a.LimitAPI, a.AgentsOnly, small)

@@ -13,6 +13,11 @@ const people = async (page) => {
   await page.goto('/admin/people');
   await page.waitForSelector('.people[data-told]');
 };
+const rename = async (page, name) => {
+  const token = await page.evaluate(() => document.querySelector('meta[name=csrf-token]').content);
+  const answer = await page.request.post(`${env.server.url}/api/me`, { data: { name }, headers: { 'X-CSRF-Token': token } });
+  assert.equal(answer.status(), 200);
+};
 const rowOf = (page, name) => page.locator('.agent', { hasText: name });
 
 test('an owner invites, and the guest joins by the link, once', async () => {
@@ -80,13 +85,79 @@ test('consoles show who answered and who wrote a note, and visitors no e-mail ad
   await eventually(async () => assert.deepEqual(await writer(owner, 'I am here'), ['Ada Lovelace']));
   assert.deepEqual(await writer(owner, 'ben de'), [], 'one’s own name is not shown');
   assert.deepEqual(await writer(ada, 'ben de'), ['admin']);
-  assert.deepEqual(await writer(visitor, 'I am here'), []);
+  assert.deepEqual(await writer(visitor, 'I am here'), ['Ada Lovelace']);
+  assert.deepEqual(await writer(visitor, 'ben de'), [], 'an owner without a name is the team');
+  assert.deepEqual(await visitor.locator('.joined').allTextContents(), ['Ada Lovelace görüşmeye katıldı']);
+  assert.equal(await visitor.textContent('.who bdi'), 'Ada Lovelace');
   // Messages of two agents are two groups.
   assert.equal(await owner.locator('.message.own.last').count(), 2);
   await ada.click('#mode-note');
   await say(ada, 'careful with this one');
   await eventually(async () => assert.match(await owner.textContent('.note .by'), /Ada Lovelace/));
   assert.ok(!(await visitor.content()).includes('shop.example'));
+});
+
+test('visitors see the pictures and names of those who answer', async () => {
+  const visitor = await visit(await env.newContext(), 'Resimli');
+  await say(visitor, 'kim var orada?');
+  const page = await ada.context().newPage();
+  await people(page);
+  assert.equal(await page.textContent('#picture-face'), 'AL');
+  const file = (name, buffer, mimeType = 'image/png') => page.setInputFiles('#picture-file', { name, mimeType, buffer });
+  await file('a.png', Buffer.from('no picture'));
+  await eventually(async () => assert.match(await page.textContent('#picture-problem'), /cannot be used/));
+  const [green, red] = await page.evaluate(() => Promise.all(['#0a0', '#a00'].map(async (color) => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 900, height: 600 });
+    const draw = canvas.getContext('2d');
+    draw.fillStyle = color;
+    draw.fillRect(0, 0, 900, 600);
+    return canvas.toDataURL().split(',')[1];
+  })));
+  const shown = (on, selector) => eventually(async () => assert.ok(await on.locator(`${selector} img.photo`).evaluateAll((list) => list.length > 0 && list.every((i) => i.complete && i.naturalWidth === 192))));
+  await file('green.png', Buffer.from(green, 'base64'));
+  await shown(page, '#picture-face');
+  await shown(page, `.agent:has-text("Ada")`);
+  const first = await page.locator('#picture-face img').getAttribute('src');
+  await file('red.png', Buffer.from(red, 'base64'));
+  await eventually(async () => assert.notEqual(await page.locator('#picture-face img').getAttribute('src'), first));
+  await shown(page, '#picture-face');
+  for (const size of [PHONE, DESK]) {
+    await page.setViewportSize(size.viewport);
+    await cleanInBoth(page, `own picture, ${size.viewport.width} px`);
+  }
+
+  await openThread(ada, 'Resimli');
+  await say(ada, 'I am, Ada');
+  await shows(visitor, ['kim var orada?', 'I am, Ada']);
+  await shown(visitor, '#team-face');
+  await shown(visitor, '.message.last:not(.own) .author');
+  await shown(owner, '.row-agent');
+  await rename(owner, 'Berna');
+  await openThread(owner, 'Resimli');
+  await say(owner, 'ben de buradayım');
+  await visitor.reload();
+  await shows(visitor, ['kim var orada?', 'I am, Ada', 'ben de buradayım']);
+  await eventually(async () => assert.deepEqual(await visitor.locator('.joined').allTextContents(), ['Ada Lovelace görüşmeye katıldı', 'Artık Berna yanıtlıyor']));
+  await say(ada, 'and me again');
+  await shows(visitor, ['kim var orada?', 'I am, Ada', 'ben de buradayım', 'and me again']);
+  assert.equal(await visitor.locator('.joined').count(), 2, 'only before the first message of each');
+  await eventually(async () => assert.equal(await visitor.textContent('.who bdi'), 'Ada Lovelace'));
+  assert.equal(await visitor.locator('#team-face > *').count(), 2);
+  for (const size of [PHONE, DESK]) {
+    await visitor.setViewportSize(size.viewport);
+    await cleanInBoth(visitor, `two agents, ${size.viewport.width} px`);
+    if (process.env.SHOTS) await visitor.screenshot({ path: `${process.env.SHOTS}/two-agents-${size.viewport.width}.png` });
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/own-picture-${size.viewport.width}.png`, fullPage: true });
+  }
+
+  await page.click('#picture-remove');
+  await eventually(async () => assert.equal(await page.textContent('#picture-face'), 'AL'));
+  await visitor.reload();
+  await shows(visitor, ['kim var orada?', 'I am, Ada', 'ben de buradayım', 'and me again']);
+  await eventually(async () => assert.equal(await visitor.locator('.message:not(.own) img.photo').count(), 0));
+  assert.ok(await page.locator('#picture-remove').isHidden());
+  await rename(owner, 'admin');
+  await openThread(ada, 'Ziyaretçi');
 });
 
 test('agents see the team, but may not change it', async () => {

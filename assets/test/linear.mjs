@@ -10,7 +10,7 @@ globalThis.document = {
   createElement: () => ({ dataset: {}, setAttribute() {}, append() {} }),
 };
 const { emojiOnly, linked, LONGEST, runes, safeURL } = await import('../static/js/lib/message-text.js');
-const { initials } = await import('../static/js/lib/dom.js');
+const { initials } = await import('../static/js/lib/face.js');
 const { hiddenOn } = await import('../static/js/loader/navigation.js');
 const { filled } = await import('../static/js/console/canned-replies.js');
 

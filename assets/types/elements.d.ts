@@ -60,6 +60,9 @@ interface PageElements {
   'recorder-done': HTMLButtonElement;
   search: HTMLInputElement;
   send: HTMLButtonElement;
+  'picture-choose': HTMLButtonElement;
+  'picture-file': HTMLInputElement;
+  'picture-remove': HTMLButtonElement;
   'second-code': HTMLInputElement;
   'second-qr': HTMLImageElement;
   'second-setup': HTMLFormElement;

@@ -414,6 +414,8 @@ declare namespace Protocol {
     'POST /admin/verify-otp': Done;
     'GET /api/me': Agent;
     'POST /api/me': Agent;
+    'POST /api/me/picture': Agent;
+    'POST /api/me/picture/remove': Agent;
     'POST /api/me/totp': { secret: string; uri: string; qr: string };
     'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
     'POST /api/me/totp/remove': Done;

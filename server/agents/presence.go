@@ -44,6 +44,7 @@ type PresenceOptions struct {
 	Agents    func() []models.Agent
 	Publisher chat.Publisher
 	Sharer    Sharer
+	Base      string        // URL path prefix of this server's files in browsers; "" = the root
 	Grace     time.Duration // for which an agent whose last console is closed counts as online
 }
 
@@ -206,7 +207,7 @@ func (p *Presence) now() state {
 		if !a.Enabled() {
 			continue
 		}
-		ref := chat.AgentReference{ID: a.ID, Name: a.Name, AvatarURL: a.AvatarURL}
+		ref := chat.ReferTo(a, p.Base)
 		last, known := p.seen[a.ID]
 		online := known && now.Sub(last) < p.Grace
 		isActive, connected := active[a.ID]

@@ -75,7 +75,7 @@ type process struct {
 func newProcess(t *testing.T, team func() []models.Agent, sharer agents.Sharer) *process {
 	t.Helper()
 	p := &process{}
-	p.Presence = agents.NewPresence(agents.PresenceOptions{Agents: team, Publisher: &p.recorder, Sharer: sharer, Grace: 100 * time.Millisecond})
+	p.Presence = agents.NewPresence(agents.PresenceOptions{Agents: team, Publisher: &p.recorder, Sharer: sharer, Base: "/chat", Grace: 100 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); p.Run(ctx) }()
@@ -109,14 +109,14 @@ func (p *process) until(t *testing.T, name, thread, want string) {
 }
 
 const (
-	adaOnline = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":true,"away":false,"switched":false}`
-	adaIdle   = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":true,"away":true,"switched":false}`
-	adaGone   = `{"id":1,"name":"Ada","avatar_url":"/ada.png","online":false,"away":true,"switched":false}`
+	adaOnline = `{"id":1,"name":"Ada","avatar_url":"/chat/ada.png","online":true,"away":false,"switched":false}`
+	adaIdle   = `{"id":1,"name":"Ada","avatar_url":"/chat/ada.png","online":true,"away":true,"switched":false}`
+	adaGone   = `{"id":1,"name":"Ada","avatar_url":"/chat/ada.png","online":false,"away":true,"switched":false}`
 	bobOnline = `{"id":2,"name":"Bob","avatar_url":"","online":true,"away":false,"switched":false}`
 	bobSwitch = `{"id":2,"name":"Bob","avatar_url":"","online":true,"away":true,"switched":true}`
 	bobGone   = `{"id":2,"name":"Bob","avatar_url":"","online":false,"away":true,"switched":false}`
-	adaViews  = `{"thread_id":"t","agents":[{"id":1,"name":"Ada","avatar_url":"/ada.png"}]}`
-	bothView  = `{"thread_id":"t","agents":[{"id":1,"name":"Ada","avatar_url":"/ada.png"},{"id":2,"name":"Bob","avatar_url":""}]}`
+	adaViews  = `{"thread_id":"t","agents":[{"id":1,"name":"Ada","avatar_url":"/chat/ada.png"}]}`
+	bothView  = `{"thread_id":"t","agents":[{"id":1,"name":"Ada","avatar_url":"/chat/ada.png"},{"id":2,"name":"Bob","avatar_url":""}]}`
 	noneView  = `{"thread_id":"t","agents":[]}`
 )
 

@@ -26,6 +26,7 @@ type Service struct {
 	Store     *models.Store
 	Passwords *auth.Passwords
 	Status    func(agent int64) Status
+	Base      string // URL path prefix of this server's files in browsers; "" = the root
 }
 
 // View is docs/protocol.md, "Agent object".
@@ -46,6 +47,9 @@ type View struct {
 // View returns an agent in wire format.
 func (s *Service) View(a models.Agent) View {
 	status := s.Status(a.ID)
+	if a.AvatarURL != "" {
+		a.AvatarURL = s.Base + a.AvatarURL
+	}
 	return View{
 		ID: a.ID, Name: a.Name, Email: a.Email, Role: a.Role, AvatarURL: a.AvatarURL, Locale: a.Locale,
 		Online: status.Online, Away: status.Away, Disabled: !a.Enabled(), Password: a.PasswordHash != "", TOTP: a.TOTPSecret != "",

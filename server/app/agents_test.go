@@ -65,6 +65,7 @@ type profile struct {
 	TOTP                       bool
 	TOTPRequired               bool `json:"totp_required"`
 	Redirect, URL, ExpiresAt   string
+	AvatarURL                  string `json:"avatar_url"`
 }
 
 func (s *site) answer(t *testing.T, c *http.Client, method, path, body string, headers ...string) (a profile, status int) {

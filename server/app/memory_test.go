@@ -13,6 +13,7 @@ import (
 
 func TestMemoryNearItsLimit(t *testing.T) {
 	s := open(t, storetest.Open(t, "sqlite"))
+	debug.FreeOSMemory() // otherwise what earlier tests left would be returned meanwhile
 	used := s.health(t).Checks["memory"].UsedBytes
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(used) + 256<<20))
 	// Allocated and freed with mmap, because the garbage collector does not return memory immediately, least under the race detector.

@@ -85,6 +85,7 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/canned/delete", `{"id":1}`, want{401, 401, 404, 401}},
 		{"GET", "/api/me", "", agents}, {"GET", "/api/agents", "", agents},
 		{"POST", "/api/me/totp/confirm", `{"otp":"123456"}`, want{401, 401, 409, 401}}, {"POST", "/api/me/totp", "", want{401, 401, 409, 401}},
+		{"POST", "/api/me/picture", "", want{401, 401, 400, 401}}, {"POST", "/api/me/picture/remove", "", agents}, {"GET", "/agents/pictures/1-0.jpg", "", all(404)},
 		{"POST", "/api/me/totp/remove", `{"password":{}}`, want{401, 401, 400, 401}},
 		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
@@ -176,7 +177,7 @@ func TestEveryRoute(t *testing.T) {
 			if strings.HasPrefix(bare, "/uploads/") {
 				bare = "/uploads/:folder/:name"
 			}
-			bare = strings.Replace(bare, "/invite/nothing", "/invite/:token", 1)
+			bare = strings.NewReplacer("/invite/nothing", "/invite/:token", "/agents/pictures/1-0.jpg", "/agents/pictures/:name").Replace(bare)
 			tried[row.method+" "+strings.Replace(bare, "/messages/"+threadA, "/messages/:thread_id", 1)] = true
 		}
 		for _, route := range s.server.Routes() {

@@ -131,7 +131,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	limits.EachShared(func(name string, l *auth.Limiter) { p.broker.ShareLimiter(name, l) })
 	sockets := realtime.New(options)
 	publisher := &publish.Publisher{Sockets: sockets, Broker: p.broker, Log: log}
-	presence := agents.NewPresence(agents.PresenceOptions{Agents: store.Agents, Publisher: publisher, Sharer: p.broker, Grace: offlineAfter})
+	presence := agents.NewPresence(agents.PresenceOptions{Agents: store.Agents, Publisher: publisher, Sharer: p.broker, Base: base, Grace: offlineAfter})
 	pusher := push.New(push.Options{Store: store, Viewing: presence.InView, Contact: cfg.PushContact, Base: base, Log: log, Now: stored})
 	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Presence: p.broker, Topics: p.broker,
@@ -193,7 +193,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
 		Codes:        auth.NewCodes(keys, store, sender, known, cookies, stored),
 		SecondFactor: auth.NewSecondFactor(keys, store, known, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
-		Agents:       &agents.Service{Store: store, Passwords: passwords, Status: presence.Of},
+		Agents:       &agents.Service{Store: store, Passwords: passwords, Status: presence.Of, Base: base},
 		LoginLimit:   limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, DoctorTokens: keys.DoctorTokens(), Locale: cfg.Locale,

@@ -1,8 +1,10 @@
 // The page of the team and of the agent's own account. Only owners may change others.
 import { get, post } from './lib/api.js';
-import { byId, face, make, showProblem } from './lib/dom.js';
+import { byId, make, showProblem } from './lib/dom.js';
+import { agentFace } from './lib/face.js';
 import { step } from './lib/form-step.js';
 import { has, lang, t } from './lib/i18n.js';
+import { ownPicture } from './people/own-picture.js';
 import { parse, whole } from './lib/format-time.js';
 
 const PASSWORD = 12; // characters
@@ -21,17 +23,17 @@ function words(thrown) {
 
 // --- the team ------------------------------------------------------------------
 
-/** Loads the page's data; returns whether that succeeded. */
+/** Loads the page's data; returns the account, or null if that failed. */
 async function load() {
   try {
     const [agents, account] = await Promise.all([get('../api/agents'), get('../api/me')]);
     me = account;
     drawTeam(agents);
     showProblem(byId('people-problem'), '');
-    return true;
+    return me;
   } catch (error) {
     showProblem(byId('people-problem'), words(error));
-    return false;
+    return null;
   }
 }
 
@@ -49,7 +51,7 @@ function row(agent, owner) {
   const state = agent.disabled ? t('people.disabled') : agent.online ? t('people.online') : '';
   const about = [self && t('people.you'), agent.email, state].filter(Boolean).join(' · ');
   return make('li', { className: 'agent', data: { agent: agent.id, state: agent.disabled ? 'disabled' : agent.online ? 'online' : '' } },
-    face(agent.name),
+    agentFace(agent),
     make('div', { className: 'agent-who' }, make('b', { dir: 'auto' }, agent.name), make('span', { className: 'quiet', dir: 'auto' }, about)),
     make('div', { className: 'agent-acts' },
       owner && !agent.disabled ? roleChoice(agent) : make('span', { className: 'quiet' }, t(`people.role_${agent.role}`)),
@@ -219,7 +221,14 @@ step(byId('second-setup'), byId('setup-button'), byId('setup-problem'), async ()
   }
 });
 
-if (await load()) {
+const drawPicture = ownPicture(async (account) => {
+  me = account;
+  await load();
+}, words);
+
+const loaded = await load();
+if (loaded) {
+  drawPicture(loaded);
   fillAccount();
   drawSecond();
 }

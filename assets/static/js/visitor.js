@@ -19,7 +19,7 @@ const HEARTBEAT = 30_000;
 /** Texts for the connection's states. @type {Lookup<string>} */
 const TROUBLE = { connecting: 'state_connecting', offline: 'state_offline', refused: 'state_offline', missing: 'state_missing' };
 
-/** @typedef {Stored & {visitor: Visitor, draft: string, sound: boolean, seen: number}} Kept */
+/** @typedef {Stored & {visitor: Visitor, draft: string, sound: boolean, seen: number, named: boolean}} Kept */
 
 /** @type {BrowserStorage<Kept>} */
 const store = new BrowserStorage('localStorage', 'sohbet.');
@@ -27,7 +27,9 @@ let me = store.get('visitor');
 
 const connection = new Connection(join, (timeout) => (me?.thread ? connection.request('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
 const outbox = new Outbox(store, send);
-const messageList = new MessageList({ own: ['visitor'], face: agentFace, outbox });
+/** The face of the team, or of the agent whom the settings name. */
+const teamFace = /** @type {Element} */ (byId('team-face').firstElementChild);
+const messageList = new MessageList({ own: ['visitor'], face: () => teamFace.cloneNode(true), outbox });
 const messageHistory = new MessageHistory(connection, messageList, take);
 const typing = new TypingOut((on) => { if (me?.thread) connection.emit('typing', { thread_id: me.thread, typing: on }); });
 const typist = new TypingIn((_, name) => showTyping(name !== null));
@@ -51,6 +53,8 @@ const bar = connectionBar(connection, outbox);
 let readSent = 0;
 let deliveredSent = 0;
 const { agent } = byId('talk').dataset;
+/** Shows agents by name and picture. @type {Promise<void | typeof import('./visitor/writers.js')> | undefined} */
+let writers;
 /** The team's state as last sent by the server. @type {Protocol.Team} */
 let team = JSON.parse(/** @type {string} */ (byId('talk').dataset.team));
 /** Exceptional states of this conversation; rating is the visitor's last one, 0 = none. */
@@ -81,8 +85,13 @@ const promptArea = new PromptArea(() => {
   }];
 });
 
-/** The face of the team or agent, as in the page's header. */
-function agentFace() { return /** @type {Element} */ (byId('team-face').firstElementChild).cloneNode(true); }
+/** Shows who wrote the messages that were added; the code for it is loaded once an agent has written. @param {Protocol.Message[]} messages */
+async function showWriters(messages) {
+  if (messages.some((message) => message.agent)) store.set('named', true);
+  if (!store.get('named')) return;
+  writers ||= import('./visitor/writers.js').catch(() => { writers = undefined; });
+  (await writers)?.show(messageList);
+}
 
 /** The id of the open conversation; '' before there is one. */
 function threadID() { return me?.thread ?? ''; }
@@ -114,6 +123,7 @@ async function join() {
     statusRev = answer.rev;
   }
   showTeam(answer.team);
+  await showWriters([]); // otherwise what is shown would move
   await messageHistory.catchUp();
   messageList.read(Number(me.read));
   messageList.delivered(answer.team_received_id);
@@ -128,6 +138,7 @@ const vouched = (/** @type {Person} */ { id, hash, email }) => ({ identity: { id
 /** Shows messages of the history, and removes those that the server already has from the outbox. @param {Protocol.Message[]} messages */
 function take(messages) {
   messageList.add(messages);
+  showWriters(messages);
   for (const message of messages) if (message.client_id) outbox.acknowledge(message.client_id, message);
 }
 
@@ -178,6 +189,7 @@ function receive(message) {
   messageList.add([message], { lively: true });
   if (message.client_id) outbox.acknowledge(message.client_id, message);
   if (message.sender_type === 'visitor') return;
+  showWriters([message]);
   typist.update('team', false);
   sendDelivered();
   countUnread();
@@ -336,7 +348,7 @@ function openTalk({ focus }) {
   composer.fill(store.get('draft'));
   for (const item of outbox.items) messageList.pending(item, item.failed ? 'failed' : 'waiting');
   if (!document.querySelector('.hello')) {
-    byId('log').before(make('div', { className: 'hello' }, agentFace(), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me?.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
+    byId('log').before(make('div', { className: 'hello' }, teamFace.cloneNode(true), make('p', { className: 'hello-text' }, t('visitor.hello', { name: me?.name })), make('p', { className: 'quiet' }, t('visitor.hello_next'))));
   }
   showState();
   bar.refresh();

@@ -1,6 +1,7 @@
 // Who answers a conversation: the menu in its header, and the filters for one's own and for unassigned conversations. In a team of one,
 // none of that is shown.
-import { byId, face, make } from '../lib/dom.js';
+import { byId, make } from '../lib/dom.js';
+import { agentFace } from '../lib/face.js';
 import { t } from '../lib/i18n.js';
 import { errorText } from './thread-actions.js';
 /** @import { Parts } from '../console.js' */
@@ -38,7 +39,7 @@ export function assigning({ openThread, connection, session, teammates }, say, o
     const of = `${openThread.current} ${assignee?.id}`;
     if (of !== shown) box.open = false;
     shown = of;
-    byId('assignee-face').replaceChildren(assignee ? face(assignee.name) : make('span', { className: 'face unowned', attrs: { 'aria-hidden': 'true' } }, '+'));
+    byId('assignee-face').replaceChildren(assignee ? agentFace(assignee) : make('span', { className: 'face unowned', attrs: { 'aria-hidden': 'true' } }, '+'));
     byId('assignee-text').textContent = isMe(assignee) ? t('console.assigned_me') : assignee?.name ?? t('console.assigned_none');
     const others = teammates.others.filter((who) => who.id !== assignee?.id);
     const choice = (/** @type {number | null} */ to, /** @type {string} */ text, /** @type {string} */ about = '') => make('button', { type: 'button', onclick: () => assign(to) },

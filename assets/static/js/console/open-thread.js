@@ -1,7 +1,8 @@
 // The open conversation: its messages, its composer, and read and delivered marks.
 import { connectionBar } from '../lib/connection-bar.js';
 import { Composer } from '../lib/composer.js';
-import { byId, face, icon, make } from '../lib/dom.js';
+import { byId, icon, make } from '../lib/dom.js';
+import { face } from '../lib/face.js';
 import { t } from '../lib/i18n.js';
 import { MessageHistory } from '../lib/message-history.js';
 import { editedMark } from '../lib/message-bubble.js';

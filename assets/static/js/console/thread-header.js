@@ -1,5 +1,6 @@
 // The header above the conversation: the visitor's name and state, and the buttons for actions.
-import { byId, face } from '../lib/dom.js';
+import { byId } from '../lib/dom.js';
+import { face } from '../lib/face.js';
 import { t } from '../lib/i18n.js';
 import { ago } from '../lib/format-time.js';
 import { showDetails } from './visitor-details.js';

@@ -1,5 +1,6 @@
 // Renders the list of conversations. Only visible rows exist, however long the list is; elements are reused on scrolling.
-import { byId, face, icon, make } from '../lib/dom.js';
+import { byId, icon, make } from '../lib/dom.js';
+import { agentFace, face } from '../lib/face.js';
 import { t } from '../lib/i18n.js';
 import { FILE_TEXTS } from '../lib/message-entry.js';
 import { ago, span, whole } from '../lib/format-time.js';
@@ -289,10 +290,12 @@ export class ThreadList {
     }
     put(row.unread, [thread.unread ? t('console.unread', { n: thread.unread }) : '', thread.online ? t('console.online') : ''].filter(Boolean).join(', '));
     row.dot.hidden = !thread.online;
-    const who = thread.assignee?.name ?? '';
-    if (row.agent.title !== who) {
-      row.agent.title = who;
-      row.agent.replaceChildren(...(who ? [face(who), make('span', { className: 'unseen' }, t('console.assigned_to', { name: who }))] : []));
+    const who = thread.assignee;
+    const shown = who ? `${who.name} ${who.avatar_url}` : '';
+    if (row.assigned !== shown) {
+      row.assigned = shown;
+      row.agent.title = who?.name ?? '';
+      row.agent.replaceChildren(...(who ? [agentFace(who), make('span', { className: 'unseen' }, t('console.assigned_to', { name: who.name }))] : []));
     }
     this.#fillOthers(row, thread.id);
     const long = waitsLong(thread);
@@ -396,7 +399,7 @@ function makeRow(n) {
   const face = make('span', { className: 'row-face' });
   const item = make('li', { className: 'row', id: `row-${n}`, attrs: { role: 'option' } },
     face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, mention, others, agent, badge, unread), wait);
-  return { item, face, name, time, last, badge, unread, mention, others, agent, dot, sign, wait, waited, shown: '', signed: '' };
+  return { item, face, name, time, last, badge, unread, mention, others, agent, dot, sign, wait, waited, shown: '', signed: '', assigned: '' };
 }
 
 /** Sets a text only if it differs, because most rows rarely change. @param {HTMLElement} node @param {string} text */

@@ -1,5 +1,6 @@
 // Answering together: who else looks at the open conversation or is typing in it, and the question before a second answer is sent.
-import { byId, face, icon, make } from '../lib/dom.js';
+import { byId, icon, make } from '../lib/dom.js';
+import { agentFace } from '../lib/face.js';
 import { t } from '../lib/i18n.js';
 import { confirm } from './confirm-dialog.js';
 /** @import { OpenThread } from './open-thread.js' */
@@ -26,7 +27,7 @@ export function together(openThread, teammates, me) {
     const names = viewers.map(({ name }) => name).join(', ');
     const text = !first ? t('console.viewing', { name: names }) : t(first.note ? 'console.writing_note' : 'console.writing_answer', { name: first.agent.name });
     line.classList.toggle('lively', Boolean(first));
-    line.replaceChildren(...[...typists.map(({ agent }) => agent), ...viewers].slice(0, FACES).map(({ name }) => face(name)),
+    line.replaceChildren(...[...typists.map(({ agent }) => agent), ...viewers].slice(0, FACES).map(agentFace),
       ...(first ? [icon(first.note ? 'note' : 'pencil')] : []), make('span', { attrs: { dir: 'auto' } }, text));
   }
 

@@ -1,5 +1,6 @@
 // The pane with the visitor's details next to the conversation.
-import { byId, face, icon, make } from '../lib/dom.js';
+import { byId, icon, make } from '../lib/dom.js';
+import { face } from '../lib/face.js';
 import { count, lang, t } from '../lib/i18n.js';
 import { safeURL } from '../lib/message-text.js';
 import { ago, parse, whole } from '../lib/format-time.js';

@@ -49,26 +49,6 @@ export const icon = (name) => sprite('0 0 20 20', 'icon', `i-${name}`);
 /** The product's logo, as the face of the team. */
 export const mark = () => make('span', { className: 'mark', attrs: { 'aria-hidden': 'true' } }, sprite('0 0 32 32', '', 'i-glass'));
 
-/** A person's face: the initials of the name, in a colour derived from the name. @param {string} name */
-export function face(name, className = '') {
-  return make('span', { className: `face tone-${tone(name)} ${className}`.trim(), attrs: { 'aria-hidden': 'true' } }, initials(name));
-}
-
-/** Up to two initials, upper case in the page's language (i becomes İ in Turkish). @param {string} name */
-export function initials(name) {
-  const words = name.trim().split(/\s+/u);
-  const first = (/** @type {string | undefined} */ word) => [...(word ?? '')].find((c) => /[\p{L}\p{N}]/u.test(c)) ?? '';
-  const letters = words.length > 1 ? first(words[0]) + first(words.at(-1)) : first(words[0]);
-  return (letters || '?').toLocaleUpperCase(document.documentElement.lang);
-}
-
-/** @param {string} name */
-function tone(name) {
-  let sum = 0;
-  for (const c of name) sum = (sum * 31 + /** @type {number} */ (c.codePointAt(0))) >>> 0;
-  return (sum % 6) + 1;
-}
-
 /** Shows an error message in its place below a field; an empty text hides it. @param {HTMLElement} node @param {string} text */
 export function showProblem(node, text) {
   node.replaceChildren(...(text ? [icon('alert'), make('span', {}, text)] : []));

@@ -31,6 +31,8 @@ export class MessageList extends FollowEnd {
   me;
   /** @type {Actions['marks']} */
   marks = editedMark;
+  /** Completes the element of entry i whenever its neighbours changed. @type {((entry: Entry, i: number, entries: Entry[]) => void) | undefined} */
+  decorate;
   /** @type {Map<string, Inserted>} */
   #inserted = new Map();
 
@@ -178,7 +180,7 @@ export class MessageList extends FollowEnd {
   #cut(at) {
     const [entry] = this.#entries.splice(at, 1);
     this.window.removed(at, entry);
-    this.#regroup(at - 1, at);
+    this.regroup(at - 1, at);
   }
 
   /** Updates an edited message, if it is loaded. @param {Protocol.Message} message */
@@ -278,8 +280,10 @@ export class MessageList extends FollowEnd {
     this.more = more;
     this.loading = false;
     // Showing or hiding this line must not move what is being read.
-    if (this.following) byId('older').hidden = !more;
-    else this.window.still(() => { byId('older').hidden = !more; });
+    this.window.still(() => {
+      byId('older').hidden = !more;
+      this.regroup();
+    });
     this.#admit();
   }
 
@@ -328,7 +332,7 @@ export class MessageList extends FollowEnd {
       this.#cut(from);
       this.#insert(known, false);
     } else {
-      this.#regroup(from - 1, from + 1);
+      this.regroup(from - 1, from + 1);
     }
     return false;
   }
@@ -346,7 +350,7 @@ export class MessageList extends FollowEnd {
     this.#entries.splice(i, 0, entry);
     this.window.inserted(i);
     if (lively) entry.node?.querySelector('.bubble')?.classList.add('lively');
-    this.#regroup(i - 1, i + 1);
+    this.regroup(i - 1, i + 1);
   }
 
   /** @param {number} i */
@@ -362,8 +366,8 @@ export class MessageList extends FollowEnd {
   /** @param {Entry} entry */
   #progress(entry) { if (entry.node) progress(entry.node, entry, this.#actions(entry)); }
 
-  /** Updates groups and day separators of the entries from..to and the ones next to them. @param {number} from @param {number} to */
-  #regroup(from, to) {
+  /** Updates groups and day separators of the entries from..to and the ones next to them. */
+  regroup(from = 0, to = this.#entries.length) {
     for (let i = Math.max(from, 0); i <= Math.min(to + 1, this.#entries.length - 1); i++) this.#updateGroup(i);
   }
 
@@ -380,5 +384,6 @@ export class MessageList extends FollowEnd {
     const line = node.querySelector('.day');
     if (newDay && !line) node.prepend(dayLine(entry.at));
     if (!newDay) line?.remove();
+    this.decorate?.(entry, i, this.#entries);
   }
 }

@@ -16,7 +16,7 @@ export function factsOf(who, warn) {
     const text = /^(string|number)$/.test(typeof given) ? String(given).replace(/[\0\s]+/g, ' ').trim() : '';
     const letters = [...text];
     if (field === 'name') details.name = letters.slice(0, MOST.name).join('');
-    else if (letters.length <= MOST[field] && (field === 'phone' || /^[^\s@]{1,64}@[^\s@]+\.[^\s@.]+$/.test(text))) details[field] = text;
+    else if (letters.length <= MOST[field] && (field !== 'email' || /^[^\s@]{1,64}@[^\s@]+\.[^\s@.]+$/.test(text))) details[field] = text;
     if ((details[field] ?? '') !== text || (given && !text)) warn(`identify: ${field} is ${details[field] ? `cut to ${MOST[field]} characters` : 'left out: it is none, or too long'}`);
   }
   return details;
