@@ -199,6 +199,10 @@ func TestPages(t *testing.T) {
 			switch name {
 			case "login":
 				data.Data = LoginData{PasswordRequired: true, CodeVia: "telegram"}
+			case "people":
+				data.Data = PeopleData{Telegram: true}
+			case "audit":
+				data.Data = AuditData{Events: []string{"sign_in"}}
 			case "error":
 				data.Data = ErrorData{Status: 500, RequestID: "abc-123"}
 			}

@@ -32,7 +32,8 @@ type PageData struct {
 	Team    Team
 	// Unnamed is the id of the owner made from the settings while it has the name it signs in with; visitors see the team instead. 0 = none.
 	Unnamed int64
-	// Data depends on the page: LoginData for "login", InviteData for "invite", ErrorData for "error", WidgetData for "widget", nil for the others.
+	// Data depends on the page: LoginData for "login", InviteData for "invite", PeopleData for "people", AuditData for "audit", ErrorData for
+	// "error", WidgetData for "widget", nil for the others.
 	Data any
 }
 
@@ -66,6 +67,12 @@ type InviteData struct {
 	Valid bool
 	Email string
 }
+
+// PeopleData says whether agents can link Telegram accounts.
+type PeopleData struct{ Telegram bool }
+
+// AuditData lists the events that the page of the audit log filters by.
+type AuditData struct{ Events []string }
 
 // ErrorData is shown on the error page: the status, and a request ID to quote if there is one.
 type ErrorData struct {
@@ -146,6 +153,7 @@ var Pages = map[string]PageParts{
 	"invite":      {texts: []string{"invite"}, styles: []string{"login-and-error"}, scripts: []string{"invite"}},
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"conversation", "attachments", "console-dialogs", "console", "console-tools"}, scripts: []string{"console"}, client: true},
 	"people":      {texts: []string{"people"}, styles: []string{"console-dialogs", "people"}, scripts: []string{"people"}},
+	"audit":       {texts: []string{"people", "audit"}, styles: []string{"console-dialogs", "people", "audit"}, scripts: []string{"audit"}},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
 	"notfound":    {styles: []string{"login-and-error"}},
 	"offline":     {styles: []string{"login-and-error"}, scripts: []string{"offline"}},

@@ -101,8 +101,25 @@ func (a *API) UpdateAgent(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	a.security(c, audit.AgentChange, a.account(c).Name, audit.OK)
+	a.acted(c, audit.Event{Name: audit.AgentChange, AboutAgent: models.AgentID(changed.ID), Detail: changedFields(in.Role, in.Name, in.Disabled)})
 	return ok(c, a.viewAgent(changed))
+}
+
+// changedFields names what an owner changed of an agent.
+func changedFields(role, name *string, disabled *bool) string {
+	var list []string
+	if role != nil {
+		list = append(list, "role")
+	}
+	if name != nil {
+		list = append(list, "name")
+	}
+	if disabled != nil && *disabled {
+		list = append(list, "disabled")
+	} else if disabled != nil {
+		list = append(list, "enabled")
+	}
+	return strings.Join(list, ", ")
 }
 
 // Invite makes a link with which someone becomes an agent: {role, email?}.

@@ -196,11 +196,25 @@ func decode(c echo.Context, v any) error {
 	return checkValues(r.PostForm) // filled by BindBody, also from a multipart form
 }
 
-// security writes an entry to the audit log: the event, the user, the client's address and the outcome.
+// security writes an entry to the audit log: the event, the agent whose act it was, by name, "" = unknown, and the outcome.
 func (a *API) security(c echo.Context, event, actor, outcome string) {
-	a.Audit.Write(c.Request().Context(), audit.Event{
-		Name: event, Actor: actor, Address: a.Address(c.Request()), Outcome: outcome, Request: RequestID(c),
-	})
+	who, _ := a.Store.FindAgent(actor) // names are unique
+	a.record(c, audit.Event{Name: event, Actor: actor, AgentID: models.AgentID(who.ID), Outcome: outcome})
+}
+
+// record writes an entry to the audit log, with what is known of the client.
+func (a *API) record(c echo.Context, e audit.Event) {
+	r := c.Request()
+	browser, platform := client(r.UserAgent())
+	e.Address, e.Browser, e.Request = a.Address(r), strings.TrimSpace(browser+" "+platform), RequestID(c)
+	a.Audit.Write(r.Context(), e)
+}
+
+// acted writes what a signed-in agent did to the audit log.
+func (a *API) acted(c echo.Context, e audit.Event) {
+	who := a.account(c)
+	e.Actor, e.AgentID, e.Outcome = who.Name, models.AgentID(who.ID), audit.OK
+	a.record(c, e)
 }
 
 // ok responds 200 with v, not cacheable.

@@ -69,8 +69,7 @@ func (a *API) SetLogLevel(c echo.Context) error {
 		return &apperr.Error{Status: http.StatusBadRequest, Code: apperr.CodeValidation, Message: "level must be debug, info, warn or error."}
 	}
 	a.LogLevel.Set(level)
-	s, _ := a.agent(c)
-	a.security(c, audit.LogLevel, s.Subject, audit.OK)
+	a.acted(c, audit.Event{Name: audit.LogLevel, Detail: in.Level})
 	return ok(c, struct {
 		Success  bool   `json:"success"`
 		LogLevel string `json:"log_level"`

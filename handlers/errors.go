@@ -146,7 +146,7 @@ func (a *API) RenderError(err error, c echo.Context) {
 // auditRefusal writes requests that were refused for missing permission or a rate limit, and rejected files, to the audit log. The
 // sign-in routes write their own entries.
 func (a *API) auditRefusal(c echo.Context, e *apperr.Error) {
-	event := audit.Event{Name: audit.Request, Address: a.Address(c.Request()), Detail: c.Path(), Request: RequestID(c)}
+	event := audit.Event{Name: audit.Request, Detail: c.Path()}
 	switch {
 	case c.Get(signInRefusal) != nil:
 		return
@@ -161,7 +161,7 @@ func (a *API) auditRefusal(c echo.Context, e *apperr.Error) {
 	default:
 		return
 	}
-	a.Audit.Write(c.Request().Context(), event)
+	a.record(c, event)
 }
 
 // wantsPage reports whether a request is a browser navigation, which is answered with a page.

@@ -77,7 +77,7 @@ func (a *API) sendCode(c echo.Context, owner models.Agent, password bool) error 
 		return a.loginError(c, http.StatusServiceUnavailable, apperr.CodeInternal, "not_sent", err)
 	}
 	a.SecondFactor.End(c.Response(), c.Request())
-	a.security(c, audit.CodeAsked, owner.Name, audit.OK)
+	a.record(c, audit.Event{Name: audit.CodeAsked, Actor: owner.Name, AboutAgent: models.AgentID(owner.ID), Outcome: audit.OK})
 	return nil
 }
 

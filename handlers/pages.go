@@ -133,14 +133,18 @@ func (a *API) InvitePage(c echo.Context) error {
 func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") }
 
 // PeoplePage serves the page of the team and the own account to agents; others are redirected to /login.
-func (a *API) PeoplePage(c echo.Context) error { return a.agentsPage(c, "people") }
+func (a *API) PeoplePage(c echo.Context) error {
+	return a.agentsPageWith(c, "people", assets.PeopleData{Telegram: a.Bridge != nil})
+}
 
-func (a *API) agentsPage(c echo.Context, name string) error {
+func (a *API) agentsPage(c echo.Context, name string) error { return a.agentsPageWith(c, name, nil) }
+
+func (a *API) agentsPageWith(c echo.Context, name string, data any) error {
 	if _, ok := a.agent(c); !ok {
 		c.Response().Header().Set("Cache-Control", "no-store")
 		return c.Redirect(http.StatusFound, a.Base+"/login")
 	}
-	return a.page(c, http.StatusOK, name, nil)
+	return a.page(c, http.StatusOK, name, data)
 }
 
 // Logout ends the session of this browser on all processes. A request that the browser marks as coming from another site

@@ -10,6 +10,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/apperr"
+	"sohbet/server/audit"
 	"sohbet/server/chat"
 	"sohbet/server/jobs"
 )
@@ -107,6 +108,7 @@ func (a *API) Repair(c echo.Context) error {
 		view := chat.ViewJob(j)
 		job = &view
 	}
+	a.acted(c, audit.Event{Name: audit.Repair, Detail: in.Name})
 	a.log.InfoContext(ctx, "repair", "name", in.Name, "result", result)
 	return ok(c, struct {
 		Success bool             `json:"success"`

@@ -196,7 +196,7 @@ func (p *peer) asAgent() chat.Actor {
 	}
 	who, _ := p.h.Agent(p.session.Agent)
 	actor := agentActor(who)
-	actor.SocketID, actor.Address = p.socket.ID(), p.address
+	actor.SocketID, actor.Address, actor.Browser, actor.Platform = p.socket.ID(), p.address, p.browser, p.platform
 	return actor
 }
 
@@ -339,7 +339,7 @@ func (p *peer) refuse(ctx context.Context, e realtime.Event, err error) {
 	}
 	if outcome := refusals[public.Code]; outcome != "" {
 		p.h.Audit.Write(context.Background(), audit.Event{
-			Name: audit.SocketEvent, Actor: p.session.Subject, Address: p.socket.RemoteAddress(), Outcome: outcome, Detail: e.Name,
+			Name: audit.SocketEvent, Actor: p.session.Subject, AgentID: models.AgentID(p.session.Agent), Address: p.socket.RemoteAddress(), Outcome: outcome, Detail: e.Name,
 		})
 	}
 	f := failure{Code: public.Code, Message: public.Message, Field: public.Field, Rev: public.Rev}

@@ -19,6 +19,7 @@ const maxThreads = 1000 // per response
 func (a *API) agentActor(c echo.Context) chat.Actor {
 	actor := agentActor(a.account(c))
 	actor.Address = auth.AddressKey(a.Address(c.Request()))
+	actor.Browser, actor.Platform = client(c.Request().UserAgent())
 	return actor
 }
 

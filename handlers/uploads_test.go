@@ -33,7 +33,7 @@ func serveUploads(t *testing.T, stall time.Duration) *httptest.Server {
 	}
 	a := handlers.New(handlers.Options{
 		Numbers: metrics.New(time.Now),
-		Store:   store, Media: files, UploadStall: stall, Audit: audit.New(log, time.Now), Log: log, Now: time.Now,
+		Store:   store, Media: files, UploadStall: stall, Audit: audit.New(log, time.Now, nil), Log: log, Now: time.Now,
 		Address: func(*http.Request) string { return "192.0.2.1" },
 	})
 	e := echo.New()

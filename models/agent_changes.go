@@ -26,8 +26,8 @@ type AgentPatch struct {
 
 	Disabled, Away *bool
 
-	// RemoveTOTP removes the second factor.
-	RemoveTOTP bool
+	// RemoveTOTP removes the second factor, UnlinkTelegram the link to a Telegram account.
+	RemoveTOTP, UnlinkTelegram bool
 }
 
 // AddAgent stores a new agent. It returns ErrNameTaken, ErrEmailTaken, or an *InvalidError.
@@ -55,6 +55,9 @@ func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent,
 		}
 		if p.RemoveTOTP {
 			a.TOTPSecret = ""
+		}
+		if p.UnlinkTelegram {
+			a.TelegramID = ""
 		}
 		now := stamp(s.Now())
 		setSince(&a.DisabledAt, p.Disabled, now)
@@ -203,6 +206,8 @@ func (a Agent) check(list []Agent) error {
 			return ErrNameTaken
 		case a.Email != "" && a.Email == other.Email:
 			return ErrEmailTaken
+		case a.TelegramID != "" && a.TelegramID == other.TelegramID:
+			return ErrTelegramTaken
 		}
 		owners = owners || other.Enabled() && other.Role == RoleOwner
 	}

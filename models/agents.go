@@ -35,6 +35,7 @@ type Agent struct {
 	SessionGeneration int64      // part of the agent's sessions; a change ends them
 	TOTPSecret        string     // of the authenticator app (RFC 6238), in base32 (RFC 4648); "" = none
 	TOTPStep          int64      // the time step of the last code that was used
+	TelegramID        string     // of the linked Telegram account; "" = none
 	CreatedAt         time.Time
 
 	// ADMIN_USERNAME, and a hash of ADMIN_PASSWORD, when they last changed this agent; "" unless it was made from them.
@@ -80,8 +81,8 @@ func (a Agent) Enabled() bool { return a.DisabledAt == nil }
 func (a Agent) Away() bool { return a.AwaySince != nil }
 
 // sealed returns the encrypted fields.
-func (a *Agent) sealed() [5]*string {
-	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash, &a.TOTPSecret}
+func (a *Agent) sealed() [6]*string {
+	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash, &a.TOTPSecret, &a.TelegramID}
 }
 
 // agents is this process's in-memory copy of the table: every event of a console reads it.

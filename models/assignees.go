@@ -22,8 +22,9 @@ func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func
 		}
 	}
 	var row threadRow
+	var queued []OutboxRow
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		row = threadRow{}
+		row, queued = threadRow{}, nil
 		err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Where("id = ?", id).Where(live).Take(&row).Error
 		if err != nil {
 			return err
@@ -41,6 +42,12 @@ func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func
 		}
 		row.AssigneeID = to
 		row.Rev++
+		if s.assignees {
+			queued = []OutboxRow{{Channel: ChannelTelegram, ThreadID: id, Kind: OutboxTopic, CreatedAt: stamp(s.Now())}}
+			if err := tx.Create(&queued).Error; err != nil {
+				return err
+			}
+		}
 		return tx.Select("assignee_id", "rev").Where("id = ?", id).Updates(&row).Error
 	})
 	if errors.Is(err, ErrAssigned) {
@@ -53,6 +60,9 @@ func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func
 	}
 	if note != nil {
 		*note = s.decryptNote(sealed)
+	}
+	if queued != nil {
+		s.outboxQueued(queued...)
 	}
 	s.decryptThread(&row.Thread)
 	return row.Thread, nil

@@ -62,7 +62,7 @@ func unreadable(t *testing.T, s *models.Store, id string, messages []models.Mess
 	if _, err := s.EditMessage(ctx, id, first.ID, "edited", 0, time.Now()); !errors.Is(err, models.ErrNotFound) {
 		t.Errorf("edit: %v", err)
 	}
-	if _, err := s.SetReaction(ctx, id, first.ID, "👍"); !errors.Is(err, models.ErrNotFound) {
+	if _, err := s.SetReaction(ctx, id, first.ID, "👍", 0); !errors.Is(err, models.ErrNotFound) {
 		t.Errorf("reaction: %v", err)
 	}
 	for _, m := range messages {

@@ -167,6 +167,7 @@ type Message struct {
 	AgentID     AgentID    // the agent who wrote it; 0 = the team, the visitor or the server
 	EditedBy    AgentID    // the agent who edited it last; 0 = the team
 	Reaction    string     // the team's, an emoji; "" = none
+	ReactedBy   AgentID    // the agent who set or removed it last; 0 = the team
 	Rev         int64      // the thread's Rev at the last edit or reaction; 0 = none yet
 }
 

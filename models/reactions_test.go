@@ -22,7 +22,7 @@ func TestReactions(t *testing.T) {
 		}
 		id := r.Message.ID
 		for _, reaction := range []string{"👍", "❤️🎉", ""} {
-			m, err := s.SetReaction(t.Context(), "a", id, reaction)
+			m, err := s.SetReaction(t.Context(), "a", id, reaction, 7)
 			if err != nil || m.Reaction != reaction || m.ContentText != "merhaba" {
 				t.Errorf("%q: %+v, %v", reaction, m, err)
 			}
@@ -30,10 +30,10 @@ func TestReactions(t *testing.T) {
 				t.Errorf("%q: history %+v, %v", reaction, list, err)
 			}
 		}
-		if _, err := s.SetReaction(t.Context(), "b", id, "👍"); !errors.Is(err, models.ErrNotFound) {
+		if _, err := s.SetReaction(t.Context(), "b", id, "👍", 0); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("in another thread: %v", err)
 		}
-		if _, err := s.SetReaction(t.Context(), "a", id, strings.Repeat("👍", models.MaxReaction+1)); err == nil {
+		if _, err := s.SetReaction(t.Context(), "a", id, strings.Repeat("👍", models.MaxReaction+1), 0); err == nil {
 			t.Error("a reaction that is too long is stored")
 		}
 	})

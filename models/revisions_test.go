@@ -50,7 +50,7 @@ func TestRevisions(t *testing.T) {
 				return m.Rev, err
 			}},
 			{"a reaction", func() (int64, error) {
-				m, err := s.SetReaction(ctx, id, first.ID, "👍")
+				m, err := s.SetReaction(ctx, id, first.ID, "👍", 0)
 				return m.Rev, err
 			}},
 			{"a block", func() (int64, error) {

@@ -36,6 +36,8 @@ type Options struct {
 	Removed func(files []string)
 	// Telegram means that a bot is configured: messages of visitors and agents are added to the outbox.
 	Telegram bool
+	// TopicAssignees means that topics of threads in Telegram show the assignee.
+	TopicAssignees bool
 	// Wait is how long Open waits for PostgreSQL to become reachable.
 	Wait time.Duration
 	// MissingKeys says what Open does if keys are missing that texts of the database were encrypted with.
@@ -65,6 +67,7 @@ type Store struct {
 
 	removed     func(files []string)
 	telegram    bool
+	assignees   bool // shown in the names of topics
 	cipher      *encryption.Cipher
 	cache       *cache
 	writer      *writer
@@ -74,6 +77,7 @@ type Store struct {
 	pictures    *gocache.Cache     // of agents, by URL
 	emails      *encryption.Hasher // of e-mail addresses in lower case
 	shortcuts   *encryption.Hasher // of canned replies' folded shortcuts
+	refusals    *encryption.Hasher // of what audit entries in one row have in common
 	sessions    sessions
 	poller      *changePoller
 	invalidator atomic.Pointer[Invalidator] // unset in commands and tests without other processes
@@ -105,7 +109,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, leaseTimes: defaultLeaseTimes, expiring: newPace(expireBatch)}
+	s := &Store{log: log, blocks: &blocks{}, removed: o.Removed, telegram: o.Telegram, assignees: o.Telegram && o.TopicAssignees, leaseTimes: defaultLeaseTimes, expiring: newPace(expireBatch)}
 	s.clock = clock{store: s, machine: o.Clock}
 	if o.Clock == nil {
 		s.clock.machine = time.Now
@@ -115,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	for purpose, h := range map[string]**encryption.Hasher{
-		"sohbet address": &s.blocks.hasher, "sohbet email": &s.emails, "sohbet shortcut": &s.shortcuts,
+		"sohbet address": &s.blocks.hasher, "sohbet email": &s.emails, "sohbet shortcut": &s.shortcuts, "sohbet refusal": &s.refusals,
 	} {
 		if *h, err = encryption.NewHasher(o.Keys, purpose); err != nil {
 			return nil, err

@@ -327,15 +327,18 @@ func (t *transaction) enqueue(ctx context.Context, conn gorm.ConnPool) error {
 	rows := make([]dialect.OutboxRow, 0, len(t.jobs))
 	for i := range t.outcomes {
 		out := &t.outcomes[i]
-		if t.jobs[i].kind != appendJob || out.err != nil || out.Duplicate || !mirrored(out.Message.SenderType) {
+		if t.jobs[i].kind != appendJob || out.err != nil || out.Duplicate {
 			continue
 		}
+		shown := mirrored(out.Message.SenderType)
 		row := dialect.OutboxRow{Channel: ChannelTelegram, ThreadID: out.Message.ThreadID, Kind: OutboxTopic, CreatedAt: out.Message.CreatedAt}
-		if out.Reopened {
+		if shown && out.Reopened || out.Assigned && t.writer.store.assignees {
 			rows = append(rows, row)
 		}
-		row.Kind, row.MessageID = OutboxMessage, out.Message.ID
-		rows = append(rows, row)
+		if shown {
+			row.Kind, row.MessageID = OutboxMessage, out.Message.ID
+			rows = append(rows, row)
+		}
 	}
 	if len(rows) == 0 {
 		return nil

@@ -119,9 +119,14 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/me/totp", a.ProposeTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/confirm", a.ConfirmTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/remove", a.RemoveTOTP, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/telegram", a.TelegramCode, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/telegram/unlink", a.UnlinkTelegram, a.LimitAPI, a.AgentsOnly, small)
 	get("/api/agents", a.ListAgents, a.LimitAPI, a.AgentsOnly, gzip)
+	get("/admin/audit", a.AuditPage) // for owners; redirects to /login unless an agent is signed in
 
 	// Owners only.
+	get("/api/audit", a.AuditLog, a.LimitAPI, a.OwnersOnly, gzip)
+	get("/api/audit.csv", a.AuditFile, a.LimitAPI, a.OwnersOnly, gzip)
 	e.POST("/api/agents/invite", a.Invite, a.LimitAPI, a.OwnersOnly, small)
 	e.POST("/api/agents/update", a.UpdateAgent, a.LimitAPI, a.OwnersOnly, small)
 	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.OwnersOnly, body)

@@ -31,7 +31,8 @@ function within(answers, limit, what, t) {
   for (const { url, encoding, bytes: own } of answers) if (own > 1_000) assert.equal(encoding, 'gzip', url);
 }
 
-for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12_000, '#ask-button'], ['/admin', 70_000, '#connection[hidden]', '/api/threads?limit=50&status=active'], ['/admin/diagnostics', 15_000, '#checks li', '/api/diagnostics']]) {
+for (const [path, limit, ready, early] of [['/', 44_000, '#name'], ['/login', 12_000, '#ask-button'], ['/admin', 70_000, '#connection[hidden]', '/api/threads?limit=50&status=active'], ['/admin/diagnostics', 15_000, '#checks li', '/api/diagnostics'],
+  ['/admin/audit', 15_000, '.audit[data-told]', '/api/audit']]) {
   test(`first visit of ${path}`, async (t) => {
     const context = await env.newContext();
     if (path.startsWith('/admin')) {

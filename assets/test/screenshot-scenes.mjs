@@ -288,6 +288,13 @@ export const scenes = {
     await stage.shoot(agent);
   },
 
+  async 'audit'(stage) {
+    const agent = await signIn(await stage.newContext(), stage.env.server);
+    await agent.goto('/admin/audit');
+    await agent.waitForSelector('.entry');
+    await stage.shoot(agent);
+  },
+
   async 'failure'({ newContext, shoot }) {
     const settings = postgres();
     const server = await new Server(settings).start();

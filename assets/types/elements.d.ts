@@ -66,12 +66,16 @@ interface PageElements {
   'second-code': HTMLInputElement;
   'second-qr': HTMLImageElement;
   'second-setup': HTMLFormElement;
+  filters: HTMLFormElement;
+  'audit-file': HTMLAnchorElement;
   'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
   'settings-dialog': HTMLDialogElement;
   shoot: HTMLButtonElement;
   sound: HTMLButtonElement;
   'start-button': HTMLButtonElement;
   'start-form': HTMLFormElement & { elements: { name: HTMLInputElement; phone: HTMLInputElement } };
+  telegram: HTMLFormElement;
+  'telegram-command': HTMLInputElement;
   'talk-menu': HTMLDetailsElement;
   team: HTMLButtonElement;
   text: HTMLTextAreaElement;

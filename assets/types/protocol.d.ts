@@ -95,6 +95,24 @@ declare namespace Protocol {
     disabled: boolean;
     password: boolean;
     totp: boolean;
+    telegram: boolean;
+  }
+
+  interface AuditEntry {
+    id: number;
+    event: string;
+    outcome: 'ok' | 'wrong' | 'none' | 'refused' | 'limited' | 'blocked' | 'failed';
+    agent_id: number | null;
+    actor: string;
+    address: string;
+    browser: string;
+    detail: string;
+    thread_id: string;
+    display_name: string;
+    about: string;
+    times: number;
+    created_at: Time;
+    last_at: Time;
   }
 
   interface AgentStatus {
@@ -419,7 +437,10 @@ declare namespace Protocol {
     'POST /api/me/totp': { secret: string; uri: string; qr: string };
     'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
     'POST /api/me/totp/remove': Done;
+    'POST /api/me/telegram': { code: string; expires_at: Time };
+    'POST /api/me/telegram/unlink': Done;
     'GET /api/agents': Agent[];
+    'GET /api/audit': { entries: AuditEntry[]; next: number | null };
     'POST /api/agents/update': Agent;
     'POST /api/agents/invite': { success: true; url: string; expires_at: Time };
     'POST /api/invite': { success: true; redirect: string };

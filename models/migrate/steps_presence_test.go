@@ -22,7 +22,7 @@ func TestAwayIsInherited(t *testing.T) {
 				if err := s.SetSetting(t.Context(), "away", map[bool]string{true: "on", false: "off"}[away]); err != nil {
 					t.Fatal(err)
 				}
-				for _, statement := range []string{"ALTER TABLE agents DROP COLUMN away_since", "DELETE FROM schema_migrations WHERE id LIKE 'presence_%'"} {
+				for _, statement := range []string{"ALTER TABLE agents DROP COLUMN away_since", "DELETE FROM schema_migrations WHERE id = 'presence_0001_away'"} {
 					if _, err := storetest.Raw(t, s).Exec(statement); err != nil {
 						t.Fatal(err)
 					}

@@ -61,8 +61,8 @@ var columns = [...]column{
 	{"threads", "email", ""}, {"threads", "rating_comment", ""}, {"notes", "content_text", ""}, {"canned_replies", "content_text", ""},
 	{"canned_replies", "sealed_shortcut", ""}, {"threads", "sealed_page_url", ""}, {"threads", "sealed_page_title", ""},
 	{"agents", "email", ""}, {"agents", "password_hash", ""}, {"agents", "admin_username", ""}, {"agents", "admin_password_hash", ""},
-	{"agents", "totp_secret", ""},
-	{"invitations", "email", ""},
+	{"agents", "totp_secret", ""}, {"agents", "telegram_id", ""},
+	{"invitations", "email", ""}, {"audit_entries", "actor", ""}, {"audit_entries", "address", ""},
 	{"push_subscriptions", "sealed", ""}, {"server_keys", "private_seal", ""},
 }
 

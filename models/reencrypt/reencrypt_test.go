@@ -69,6 +69,16 @@ func TestRekeyOfAgents(t *testing.T) {
 			if _, err := s.AddAgent(t.Context(), models.Agent{Name: "Ada", Email: "ada@example.com", Role: models.RoleAgent, PasswordHash: "second hash"}); err != nil {
 				t.Fatal(err)
 			}
+			code, _, err := s.TelegramCode(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.LinkTelegram(t.Context(), code, 5550001); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.AddAudit(t.Context(), []models.AuditEntry{{Event: "sign_in", Outcome: "ok", Actor: "Ada", Address: "192.0.2.1"}}); err != nil {
+				t.Fatal(err)
+			}
 			want := s.Agents()
 			o.Keys = []string{newKey, oldKey}
 			s = storetest.Reopen(t, o)
@@ -79,8 +89,12 @@ func TestRekeyOfAgents(t *testing.T) {
 				t.Fatal(err)
 			}
 			o.Keys = []string{newKey}
-			if got := storetest.Reopen(t, o).Agents(); !slices.Equal(got, want) {
+			s = storetest.Reopen(t, o)
+			if got := s.Agents(); !slices.Equal(got, want) {
 				t.Errorf("after rekey %+v, want %+v", got, want)
+			}
+			if log, err := s.AuditEntries(t.Context(), models.AuditQuery{Limit: 1}); err != nil || len(log) != 1 || log[0].Actor != "Ada" || log[0].Address != "192.0.2.1" {
+				t.Errorf("after rekey %+v, %v", log, err)
 			}
 		})
 	}

@@ -42,6 +42,7 @@ type View struct {
 	Disabled  bool   `json:"disabled"`
 	Password  bool   `json:"password"` // whether there is one
 	TOTP      bool   `json:"totp"`     // whether signing in takes a code of an authenticator app
+	Telegram  bool   `json:"telegram"` // whether a Telegram account is linked
 }
 
 // View returns an agent in wire format.
@@ -52,7 +53,7 @@ func (s *Service) View(a models.Agent) View {
 	}
 	return View{
 		ID: a.ID, Name: a.Name, Email: a.Email, Role: a.Role, AvatarURL: a.AvatarURL, Locale: a.Locale,
-		Online: status.Online, Away: status.Away, Disabled: !a.Enabled(), Password: a.PasswordHash != "", TOTP: a.TOTPSecret != "",
+		Online: status.Online, Away: status.Away, Disabled: !a.Enabled(), Password: a.PasswordHash != "", TOTP: a.TOTPSecret != "", Telegram: a.TelegramID != "",
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"sohbet/models"
+	"sohbet/server/audit"
 	"sohbet/server/backup"
 	"sohbet/server/commands"
 	"sohbet/server/config"
@@ -95,7 +96,7 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer, force bool) 
 		missing = models.AcceptMissingKeys
 	}
 	store, err := models.Open(ctx, models.Options{URL: cfg.DatabaseURL, Keys: cfg.SecretKeys, MissingKeys: missing, Logger: log, SlowQuery: slowQuery, CacheTTL: cfg.CacheTTL, Wait: databaseWait,
-		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On()})
+		Removed: func(urls []string) { files.Remove(urls) }, Telegram: cfg.Telegram.On(), TopicAssignees: cfg.Telegram.TopicAssignees})
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
@@ -125,7 +126,14 @@ func (b Build) serve(ctx context.Context, stdout, stderr io.Writer, force bool) 
 		err = errors.Join(err, closing("connection to Redis", link.Close(ctx)))
 	}()
 
-	s, background, err := (&parts{b, cfg, store, files, space, link, numbers, level, log}).wire(ctx)
+	trail := audit.New(log, time.Now, store)
+	defer func() { // everything that writes to it has stopped
+		if lost := trail.Close(); lost != nil {
+			log.Error("failed to store the last rows of the audit log", "error", lost)
+		}
+	}()
+
+	s, background, err := (&parts{b, cfg, store, files, space, link, numbers, trail, level, log}).wire(ctx)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"sohbet/models"
 	"sohbet/models/storetest"
 	"sohbet/server"
+	"sohbet/server/audit"
 	"sohbet/server/broker"
 	"sohbet/server/commands"
 	"sohbet/server/config"
@@ -116,7 +117,8 @@ func assemble(t *testing.T, cfg *config.Config, store *models.Store, usage usage
 			t.Error(err)
 		}
 	})
-	s, background, err := (&parts{Build{}, cfg, store, files, space, &broker.Memory{}, numbers, level, log}).wire(t.Context())
+	trail := audit.New(log, time.Now, store)
+	s, background, err := (&parts{Build{}, cfg, store, files, space, &broker.Memory{}, numbers, trail, level, log}).wire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func TestBrandPictures(t *testing.T) {
 	level := changing(slog.LevelInfo)
 	for name, fine := range map[string]bool{"photo.jpg": true, "none.png": false, "liar.png": false, "secret.key": false, "large.svg": false, "link.svg": false} {
 		cfg := settings(t, "DATA_DIR", dir, "BRAND_LOGO", name)
-		_, _, err := (&parts{Build{}, cfg, store, s.files, nil, &broker.Memory{}, metrics.New(time.Now), level, slog.New(slog.DiscardHandler)}).wire(t.Context())
+		_, _, err := (&parts{Build{}, cfg, store, s.files, nil, &broker.Memory{}, metrics.New(time.Now), nil, level, slog.New(slog.DiscardHandler)}).wire(t.Context())
 		if (err == nil) != fine {
 			t.Errorf("%s: %v", name, err)
 		}

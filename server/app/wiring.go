@@ -62,6 +62,7 @@ type parts struct {
 	space   *disk.Space
 	broker  Broker
 	numbers *metrics.Metrics
+	trail   *audit.Log
 	level   *slog.LevelVar // level of log
 	log     *slog.Logger
 }
@@ -102,7 +103,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	}
 	now, stored := time.Now, store.Now // for durations; for times that other processes read
 	limits := server.NewLimits(cfg, now)
-	trail := audit.New(log, now)
+	trail := p.trail
 	address, https := auth.ClientAddress(cfg.TrustedProxies, cfg.AddressHeader), auth.OverHTTPS(cfg.TrustedProxies)
 	base := cfg.BasePath()
 	cookies := auth.Cookies{HTTPS: https, Base: base}
@@ -136,7 +137,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Presence: p.broker, Topics: p.broker,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, Logger: log, Now: stored,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, AuditRetention: cfg.AuditRetention, Logger: log, Now: stored,
 	})
 	events = &handlers.Sockets{Chat: service, Presence: presence, Idle: cfg.AgentIdle, Sessions: sessions, Agent: store.Agent, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
 	events.Attach(sockets)
@@ -171,12 +172,13 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		files.Run,
 		sessions.Run,
 		refusals.Run,
+		trail.Run,
 	}
 	var sender auth.CodeSender = auth.LogSender{Log: log}
 	var link handlers.Bridge
 	via := "log"
 	if cfg.Telegram.On() {
-		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, service, files, numbers, log)
+		bridge, err := openBridge(cfg.Telegram, cfg.Locale, store, service, files, trail, numbers, log)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -209,14 +211,15 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 }
 
 // openBridge returns the Telegram bridge.
-func openBridge(t config.Telegram, locale string, store *models.Store, service *chat.Service, files *media.Service, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
+func openBridge(t config.Telegram, locale string, store *models.Store, service *chat.Service, files *media.Service, trail *audit.Log, numbers *metrics.Metrics, log *slog.Logger) (*telegram.Bridge, error) {
 	var pace telegram.Pace
 	if t.Rate != nil {
 		pace = telegram.Pace{Count: t.Rate.Count, Per: t.Rate.Per, Off: t.Rate.Off()}
 	}
 	return telegram.New(telegram.Options{
 		Token: t.BotToken, ChatID: t.ChatID, APIURL: t.APIURL, WebhookURL: t.WebhookURL, Locale: locale, Pace: pace,
-		Store: store, Chat: service, Media: files, Log: log, Now: time.Now,
+		TopicAssignees: t.TopicAssignees, RefuseUnlinked: t.RefuseUnlinked,
+		Store: store, Chat: service, Media: files, Audit: trail, Log: log, Now: time.Now,
 		Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("telegram", inner) },
 	})
 }

@@ -1,5 +1,5 @@
-// Package audit writes the audit log: who attempted what, from where, and with what outcome. Entries are lines of the ordinary log with
-// the message "security".
+// Package audit writes the audit log: who did or attempted what, from where, and with what outcome. Entries are lines of the ordinary log
+// with the message "security", and rows of the database for the owners.
 package audit
 
 import (
@@ -10,10 +10,12 @@ import (
 	"time"
 	"unicode"
 
+	"sohbet/models"
 	"sohbet/server/logging"
+	"sohbet/server/signal"
 )
 
-// The events. None of them contains a message, a thread id, a code, a token or a key.
+// The events. None of them contains a message, a code, a token or a key.
 const (
 	CodeAsked    = "code_asked"      // a one-time code was requested
 	Password     = "password"        // a password was entered
@@ -40,7 +42,27 @@ const (
 
 	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
 	SecondFactorOff = "second_factor_removed" // an agent removed it
+
+	TelegramLink   = "telegram_linked"   // a Telegram account was linked to an agent
+	TelegramUnlink = "telegram_unlinked" // it is not linked any more
+	ThreadClose    = "thread_closed"     // a conversation was closed
+	ThreadReopen   = "thread_reopened"   // a conversation was reopened by the team
+	ThreadAssign   = "thread_assigned"   // a conversation got another assignee
+	ThreadUnassign = "thread_unassigned" // a conversation has no assignee any more
+	NoteDelete     = "note_deleted"      // a note was deleted
+	CannedSave     = "canned_saved"      // a canned reply was added or changed
+	CannedDelete   = "canned_deleted"    // a canned reply was deleted
+	SettingChange  = "setting_changed"   // a setting was changed in the console or in Telegram
+	Repair         = "repair"            // a repair was run
+	AuditExport    = "audit_exported"    // the audit log was exported
 )
+
+// Events are all events.
+var Events = []string{
+	SignIn, SignOut, LogoutAll, CodeAsked, Password, Code, SecondFactor, SecondFactorOff, TelegramLink, TelegramUnlink, AccountEdit, AgentInvite, AgentJoin, AgentChange,
+	ThreadClose, ThreadReopen, ThreadAssign, ThreadUnassign, ThreadExport, ThreadClear, ThreadDelete, ThreadsClear, NoteDelete,
+	Block, BlockAddress, Unblock, CannedSave, CannedDelete, SettingChange, Repair, LogLevel, AuditExport, Request, SocketOpen, SocketEvent, Upload,
+}
 
 // The outcomes of events.
 const (
@@ -59,8 +81,14 @@ type Event struct {
 	Actor   string // the agent's name or "telegram"; empty if not signed in
 	Address string // the client's
 	Outcome string // one of the outcomes above
-	Detail  string // a route or an event name: one of the server's constants, never client input
+	Detail  string // a route, an event, a setting or a number: never a client's text
 	Request string // the id of the request
+
+	// Only in stored rows.
+	AgentID    models.AgentID // who did it; 0 = not an agent
+	Browser    string         // names of browser and platform
+	ThreadID   string         // the conversation that it was done to
+	AboutAgent models.AgentID // the agent that it was done to
 }
 
 const (
@@ -74,8 +102,14 @@ type Log struct {
 	log *slog.Logger
 	now func() time.Time
 
-	mu    sync.Mutex
-	known map[repetition]*seen
+	store Store
+	wake  signal.Signal
+
+	mu      sync.Mutex
+	known   map[repetition]*seen
+	pending []models.AuditEntry
+	refused map[repetition]*models.AuditEntry
+	dropped int // entries that were not stored because too many were pending
 }
 
 // repetition is the key by which refusals count as the same.
@@ -86,17 +120,22 @@ type seen struct {
 	counted int
 }
 
-// New returns an audit log that writes to log.
-func New(log *slog.Logger, now func() time.Time) *Log {
-	return &Log{log: log.With(logging.Stream, logging.Security), now: now, known: make(map[repetition]*seen)}
+// New returns an audit log that writes to log and stores rows in store; nil = it stores none.
+func New(log *slog.Logger, now func() time.Time, store Store) *Log {
+	return &Log{
+		log: log.With(logging.Stream, logging.Security), now: now, store: store, wake: signal.New(),
+		known: make(map[repetition]*seen), refused: make(map[repetition]*models.AuditEntry),
+	}
 }
 
 // Write writes an event: successes at level info, others at level warn. Of the same refusal from the same address one line per minute
-// is written, with the number of lines left out before it, so that a client that is refused cannot fill the disk.
+// is written, with the number of lines left out before it, so that a client that is refused cannot fill the disk. It does not wait for the
+// database: [Log.Run] stores the row.
 func (l *Log) Write(ctx context.Context, e Event) {
 	if l == nil {
 		return
 	}
+	l.keep(e)
 	level, repeated := slog.LevelInfo, 0
 	if e.Outcome != OK {
 		var write bool

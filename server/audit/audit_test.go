@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"sohbet/assets/locales"
 	"sohbet/server/audit"
 )
 
@@ -21,7 +25,7 @@ type desk struct {
 
 func newDesk() *desk {
 	d := &desk{at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	d.Log = audit.New(slog.New(slog.NewJSONHandler(&d.out, nil)), func() time.Time { return d.at })
+	d.Log = audit.New(slog.New(slog.NewJSONHandler(&d.out, nil)), func() time.Time { return d.at }, nil)
 	return d
 }
 
@@ -57,6 +61,29 @@ func TestFields(t *testing.T) {
 	(*audit.Log)(nil).Write(t.Context(), audit.Event{Name: audit.SignIn})
 }
 
+// Owners can filter by every event, and see what it is called.
+func TestEventsAreComplete(t *testing.T) {
+	source, err := os.ReadFile("audit.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared, _, _ := strings.Cut(string(source), "// The outcomes of events.")
+	found := regexp.MustCompile(`(?m)^\t\w+ += "(\w+)"`).FindAllStringSubmatch(declared, -1)
+	if len(found) != len(audit.Events) {
+		t.Errorf("%d events are declared, Events has %d", len(found), len(audit.Events))
+	}
+	for _, event := range found {
+		if !slices.Contains(audit.Events, event[1]) {
+			t.Errorf("Events lacks %s", event[1])
+		}
+		for lang := range locales.All {
+			if _, ok := locales.Lookup(lang, "audit.event_"+event[1]); !ok {
+				t.Errorf("%s has no text for %s", lang, event[1])
+			}
+		}
+	}
+}
+
 func TestNoLineCanBeForged(t *testing.T) {
 	const evil = "x\nlevel=ERROR msg=security\r\n\x1b[2J\x00\u202e\u2028\u0085 outcome=ok \xff" // must stay one line in any reader
 	for name, handler := range map[string]func(*bytes.Buffer) slog.Handler{
@@ -64,7 +91,7 @@ func TestNoLineCanBeForged(t *testing.T) {
 		"text": func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },
 	} {
 		var b bytes.Buffer
-		audit.New(slog.New(handler(&b)), time.Now).Write(t.Context(), audit.Event{
+		audit.New(slog.New(handler(&b)), time.Now, nil).Write(t.Context(), audit.Event{
 			Name: audit.Request, Actor: evil, Address: evil, Outcome: audit.Refused, Detail: evil + strings.Repeat("y", 5000), Request: evil,
 		})
 		out := b.String()
@@ -100,7 +127,7 @@ func TestRepetitionsAreCounted(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	l := audit.New(slog.New(slog.DiscardHandler), time.Now)
+	l := audit.New(slog.New(slog.DiscardHandler), time.Now, nil)
 	heap := func() uint64 {
 		var m runtime.MemStats
 		runtime.GC()

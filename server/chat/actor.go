@@ -29,7 +29,7 @@ type Actor struct {
 	Address  string // the client's network address, for limits and blocks
 	Threads  *ThreadSet
 
-	Browser, Platform string // names of the visitor's browser and platform; "" = unknown
+	Browser, Platform string // names of the client's browser and platform; "" = unknown
 }
 
 // ThreadSet is the set of threads that a visitor may access, with the profile given when joining each.

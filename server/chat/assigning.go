@@ -8,6 +8,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/apperr"
+	"sohbet/server/audit"
 )
 
 // Assign changes the assignee of a thread, 0 for none, and emits "thread_updated" to agents. from is the assignee that the client knows,
@@ -15,8 +16,10 @@ import (
 // a thread that another enabled agent has taken. An agent to whom another one hands the thread over is notified; text is that of a note which
 // is stored with it, "" for none.
 func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to models.AgentID, from *models.AgentID, text string) error {
-	if err := agentOnly(a); err != nil {
-		return err
+	if a.Role != Telegram || a.AgentID == 0 {
+		if err := agentOnly(a); err != nil {
+			return err
+		}
 	}
 	if err := a.reach(threadID); err != nil {
 		return err
@@ -32,7 +35,9 @@ func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to model
 	if err != nil {
 		return err
 	}
+	var before models.AgentID
 	t, err := s.store.Assign(ctx, threadID, to, func(present models.AgentID) bool {
+		before = present
 		if from != nil {
 			return present == *from
 		}
@@ -43,6 +48,9 @@ func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to model
 	}
 	if err != nil {
 		return Public(err)
+	}
+	if before != to {
+		s.logAssigned(ctx, a, threadID, to)
 	}
 	s.publishThread(t)
 	if note != nil {
@@ -76,6 +84,14 @@ func (s *Service) answering(t models.Thread) models.AgentID {
 		return 0
 	}
 	return t.AssigneeID
+}
+
+func (s *Service) logAssigned(ctx context.Context, a Actor, threadID string, to models.AgentID) {
+	event := audit.ThreadAssign
+	if to == 0 {
+		event = audit.ThreadUnassign
+	}
+	s.logAudit(ctx, a, audit.Event{Name: event, ThreadID: threadID, AboutAgent: to})
 }
 
 // mayAnswer reports whether an agent, not 0, exists and is enabled.

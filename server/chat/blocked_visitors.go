@@ -90,9 +90,9 @@ func (s *Service) BlockVisitor(ctx context.Context, a Actor, threadID string, ad
 	if err != nil {
 		return BlockedVisitor{}, Public(err)
 	}
-	s.logAudit(ctx, a, audit.Block)
+	s.logAudit(ctx, a, audit.Event{Name: audit.Block, ThreadID: threadID})
 	if b.AddressHash != "" {
-		s.logAudit(ctx, a, audit.BlockAddress)
+		s.logAudit(ctx, a, audit.Event{Name: audit.BlockAddress, ThreadID: threadID})
 	}
 	s.publishBlocked(ctx, threadID, true)
 	return s.blockedVisitor(b), nil
@@ -109,7 +109,7 @@ func (s *Service) Unblock(ctx context.Context, a Actor, threadID string) error {
 	if err := s.store.Unblock(ctx, threadID); err != nil {
 		return Public(err)
 	}
-	s.logAudit(ctx, a, audit.Unblock)
+	s.logAudit(ctx, a, audit.Event{Name: audit.Unblock, ThreadID: threadID})
 	s.publishBlocked(ctx, threadID, false)
 	return nil
 }

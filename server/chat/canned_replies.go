@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"strconv"
 	"sync"
 	"unicode/utf8"
 
 	"sohbet/models"
 	"sohbet/server/apperr"
+	"sohbet/server/audit"
 )
 
 // Canned is a prepared text that agents insert into an answer by its shortcut. The console replaces placeholders in braces, such as
@@ -62,6 +64,7 @@ func (s *Service) SaveCanned(ctx context.Context, a Actor, c Canned) (Canned, er
 	if err != nil {
 		return Canned{}, cannedError(err)
 	}
+	s.logAudit(ctx, a, audit.Event{Name: audit.CannedSave, Detail: "#" + strconv.FormatInt(stored.ID, 10)})
 	s.publishCanned()
 	return canned(stored), nil
 }
@@ -74,6 +77,7 @@ func (s *Service) DeleteCanned(ctx context.Context, a Actor, id int64) error {
 	if err := s.store.DeleteCanned(ctx, id); err != nil {
 		return cannedError(err)
 	}
+	s.logAudit(ctx, a, audit.Event{Name: audit.CannedDelete, Detail: "#" + strconv.FormatInt(id, 10)})
 	s.publishCanned()
 	return nil
 }

@@ -5,8 +5,10 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +56,7 @@ type Store interface {
 	RecordAddress(ctx context.Context, threadID, address string) error
 	Message(ctx context.Context, id int64) (models.Message, error)
 	EditMessage(ctx context.Context, threadID string, id int64, text string, by models.AgentID, at time.Time) (models.Message, error)
-	SetReaction(ctx context.Context, threadID string, id int64, reaction string) (models.Message, error)
+	SetReaction(ctx context.Context, threadID string, id int64, reaction string, by models.AgentID) (models.Message, error)
 	Agent(id int64) (models.Agent, bool)
 	Disabled(id models.AgentID) bool
 	Agents() []models.Agent
@@ -64,6 +66,7 @@ type Store interface {
 	DeleteNote(ctx context.Context, threadID string, id int64) error
 	Mentions(ctx context.Context, agent models.AgentID, limit int) ([]models.Thread, error)
 	MarkNotesSeen(ctx context.Context, threadID string, agent models.AgentID) (changed bool, err error)
+	ExpireAudit(ctx context.Context, before time.Time) (more bool, err error)
 	ExpireNotes(ctx context.Context, before time.Time) (gone []models.Note, more bool, err error)
 	CannedReplies(context.Context) ([]models.CannedReply, error)
 	OutboxAside(ctx context.Context, channel, threadID string) ([]models.OutboxRow, error)
@@ -99,9 +102,11 @@ type Options struct {
 	Notifier     Notifier    // nil = no notifications
 	Identity     string      // secret with which sites sign the identity of their users; "" = signed identities are refused
 	Hours        *hours.Week // opening hours; nil = always open
-	Audit        *audit.Log  // records blocks and deletions; nil = not recorded
-	Logger       *slog.Logger
-	Now          func() time.Time
+	Audit        *audit.Log  // records what agents do; nil = not recorded
+	// AuditRetention is how long entries of the audit log are kept; 0 = forever.
+	AuditRetention time.Duration
+	Logger         *slog.Logger
+	Now            func() time.Time
 }
 
 // Service is the chat. It is safe for concurrent use.
@@ -117,6 +122,7 @@ type Service struct {
 	texts            Budget
 	space            Space
 	audit            *audit.Log
+	auditRetention   time.Duration
 	log              *slog.Logger
 	now              func() time.Time
 	presence         presence
@@ -142,7 +148,7 @@ func New(o Options) *Service {
 	}
 	s := &Service{
 		store: o.Store, files: o.Files, base: o.Base, publisher: o.Publisher, elsewhere: o.Presence, topics: o.Topics, messages: o.Messages, openings: o.NewThreads, texts: o.Texts, space: o.Space, publishedStorage: "ok",
-		audit: o.Audit, log: o.Logger, now: o.Now, awayChanged: signal.New(),
+		audit: o.Audit, auditRetention: o.AuditRetention, log: o.Logger, now: o.Now, awayChanged: signal.New(),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
 	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
@@ -157,11 +163,9 @@ func New(o Options) *Service {
 // Accepted returns the number of messages stored since the start, duplicates excluded.
 func (s *Service) Accepted() uint64 { return s.accepted.Load() }
 
-// logAudit writes an entry about the actor to the audit log.
-func (s *Service) logAudit(ctx context.Context, a Actor, event string) {
-	name := a.Name
-	if name == "" {
-		name = string(a.Role)
-	}
-	s.audit.Write(ctx, audit.Event{Name: event, Actor: name, Address: a.Address, Outcome: audit.OK})
+// logAudit writes what the actor did to the audit log.
+func (s *Service) logAudit(ctx context.Context, a Actor, e audit.Event) {
+	e.Actor, e.AgentID, e.Address, e.Outcome = cmp.Or(a.Name, string(a.Role)), a.AgentID, a.Address, audit.OK
+	e.Browser = strings.TrimSpace(a.Browser + " " + a.Platform)
+	s.audit.Write(ctx, e)
 }

@@ -62,7 +62,7 @@ func (s *Service) React(ctx context.Context, a Actor, threadID string, messageID
 	if err := a.reach(threadID); err != nil {
 		return err
 	}
-	m, err := s.store.SetReaction(ctx, threadID, messageID, reaction)
+	m, err := s.store.SetReaction(ctx, threadID, messageID, reaction, a.AgentID)
 	if err != nil {
 		return Public(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/apperr"
+	"sohbet/server/audit"
 )
 
 // Note is an internal note of the team on a thread. It is sent only to agents.
@@ -119,6 +120,7 @@ func (s *Service) DeleteNote(ctx context.Context, a Actor, threadID string, id i
 	if err := s.store.DeleteNote(ctx, threadID, id); err != nil {
 		return Public(err)
 	}
+	s.logAudit(ctx, a, audit.Event{Name: audit.NoteDelete, ThreadID: threadID})
 	s.publishNoteDeleted(threadID, id)
 	return nil
 }

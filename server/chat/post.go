@@ -96,6 +96,9 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	p := announcement(r.Message, r.Follows, m, r.Thread)
 	p.Except, p.Then = a.SocketID, func() { done(m, nil) }
 	s.publisher.Publish(p)
+	if r.Assigned {
+		s.logAssigned(ctx, a, r.Thread.ID, r.Thread.AssigneeID)
+	}
 	if (r.Waits || r.Assigned) && !r.Reopened {
 		s.publishThread(r.Thread)
 	}

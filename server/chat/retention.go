@@ -146,6 +146,15 @@ func (s *Service) sweep(ctx context.Context, keep time.Duration, report func(Swe
 	if err := s.store.TrimFirstAnswers(ctx); err != nil {
 		return swept, err
 	}
+	for more := s.auditRetention > 0; more; {
+		start := time.Now()
+		if more, err = s.store.ExpireAudit(ctx, now.Add(-s.auditRetention)); err != nil {
+			return swept, err
+		}
+		if more && !rest(ctx, start) {
+			return swept, ctx.Err()
+		}
+	}
 	if swept != (Swept{}) {
 		s.log.Info("deleted expired data", "messages", swept.Messages, "threads", swept.Threads)
 	}

@@ -107,3 +107,32 @@ func TestRunRetentionSweepsImmediatelyAndStops(t *testing.T) {
 		t.Fatal("it does not stop")
 	}
 }
+
+func TestSweepDeletesOldAuditEntries(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		now := time.Now()
+		var list []models.AuditEntry
+		for i := range 1200 { // more than one batch
+			at := now.AddDate(0, 0, -40)
+			if i < 3 {
+				at = now.AddDate(0, 0, -20)
+			}
+			list = append(list, models.AuditEntry{Event: "sign_in", Outcome: "ok", CreatedAt: at, LastAt: at})
+		}
+		if err := s.AddAudit(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			days, left int
+		}{{0, 1200}, {30, 3}} {
+			service := chat.New(chat.Options{Store: s, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, AuditRetention: time.Duration(c.days) * 24 * time.Hour})
+			if _, err := service.Sweep(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			left, err := s.AuditEntries(t.Context(), models.AuditQuery{Limit: 2000})
+			if err != nil || len(left) != c.left {
+				t.Errorf("with %d days %d entries are left, %v", c.days, len(left), err)
+			}
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sohbet/models"
+	"sohbet/server/audit"
 	"sohbet/server/hours"
 )
 
@@ -65,20 +66,21 @@ func (s *Service) Away() bool {
 	return any
 }
 
-// SetAway sets an agent away or not; the operator does that for all agents. It emits "team_status" to all agents and visitors if that changes
+// SetAway sets an agent away or not; someone in Telegram who is linked to none does that for all agents. It emits "team_status" to all agents and visitors if that changes
 // the team's availability.
 func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
 	if err := teamOnly(a); err != nil {
 		return err
 	}
 	for _, who := range s.store.Agents() {
-		if a.Role == Agent && who.ID != int64(a.AgentID) || !who.Enabled() || who.Away() == away {
+		if a.AgentID != 0 && who.ID != int64(a.AgentID) || !who.Enabled() || who.Away() == away {
 			continue
 		}
 		if _, err := s.store.UpdateAgent(ctx, who.ID, models.AgentPatch{Away: &away}); err != nil {
 			return Public(err)
 		}
 	}
+	s.logAudit(ctx, a, audit.Event{Name: audit.SettingChange, Detail: "away"})
 	s.publishTeam()
 	return nil
 }

@@ -30,7 +30,7 @@ func (s *Service) empty(ctx context.Context, a Actor, e cleared, start func(cont
 	if err != nil {
 		return j, Public(err)
 	}
-	s.logAudit(ctx, a, event)
+	s.logAudit(ctx, a, audit.Event{Name: event, ThreadID: e.ThreadID})
 	e.LastID, e.Rev, e.By = j.Hidden.Until, j.Hidden.Rev, s.reference(a.AgentID)
 	s.publishCleared(e)
 	if e.Kept {
@@ -49,7 +49,7 @@ func (s *Service) ClearAll(ctx context.Context, a Actor) (models.Job, int64, err
 	if err != nil {
 		return j, n, Public(err)
 	}
-	s.logAudit(ctx, a, audit.ThreadsClear)
+	s.logAudit(ctx, a, audit.Event{Name: audit.ThreadsClear})
 	s.ClearedAll()
 	s.topics.Notify(topicCleared)
 	return j, n, nil

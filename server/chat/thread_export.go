@@ -12,6 +12,6 @@ func (s *Service) Export(ctx context.Context, a Actor, threadID string) (ThreadV
 	if err != nil {
 		return ThreadView{}, err
 	}
-	s.logAudit(ctx, a, audit.ThreadExport)
+	s.logAudit(ctx, a, audit.Event{Name: audit.ThreadExport, ThreadID: threadID})
 	return s.view(t), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"sohbet/models"
 	"sohbet/server/apperr"
+	"sohbet/server/audit"
 )
 
 // threadUpdated is the payload of "thread_updated": the whole thread object, except for whether the visitor is online.
@@ -74,6 +75,11 @@ func (s *Service) SetStatus(ctx context.Context, a Actor, threadID, status strin
 	if err != nil {
 		return Public(err)
 	}
+	event := audit.ThreadReopen
+	if status == models.StatusClosed {
+		event = audit.ThreadClose
+	}
+	s.logAudit(ctx, a, audit.Event{Name: event, ThreadID: threadID})
 	s.publishStatus(updated)
 	return nil
 }

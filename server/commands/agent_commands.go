@@ -79,10 +79,11 @@ func addAgent() *cobra.Command {
 					return err
 				}
 				a.Name, a.PasswordHash = args[0], hash
-				if _, err := store.AddAgent(ctx, a); err != nil {
+				added, err := store.AddAgent(ctx, a)
+				if err != nil {
 					return plain(err)
 				}
-				return changed(c, ctx, log, Text("added; password: %s\n"), password)
+				return changed(c, ctx, store, log, added, Text("added; password: %s\n"), password)
 			})
 		},
 	}
@@ -137,7 +138,7 @@ func updateAgent(c *cobra.Command, ctx context.Context, store *models.Store, log
 	if _, err := store.UpdateAgent(ctx, a.ID, p); err != nil {
 		return plain(err)
 	}
-	return changed(c, ctx, log, done, args...)
+	return changed(c, ctx, store, log, a, done, args...)
 }
 
 // plain returns an error of the store in the terminal's language.
@@ -173,9 +174,20 @@ func oneAgent(list []models.Agent, which string) (models.Agent, error) {
 	return found[0], nil
 }
 
-// changed writes what was done to the terminal and to the audit log.
-func changed(c *cobra.Command, ctx context.Context, log *slog.Logger, done string, args ...any) error {
-	audit.New(log, time.Now).Write(ctx, audit.Event{Name: audit.AgentChange, Actor: "terminal", Outcome: audit.OK})
+// changed writes what was done with an agent to the terminal and to the audit log.
+func changed(c *cobra.Command, ctx context.Context, store *models.Store, log *slog.Logger, a models.Agent, done string, args ...any) error {
 	_, err := fmt.Fprintf(c.OutOrStdout(), done, args...)
-	return err
+	return errors.Join(err, recordOnTerminal(ctx, store, log, audit.Event{Name: audit.AgentChange, AboutAgent: models.AgentID(a.ID)}))
+}
+
+// recordOnTerminal writes what was done on the terminal to the audit log, without a row if keys are missing, which would encrypt it.
+func recordOnTerminal(ctx context.Context, store *models.Store, log *slog.Logger, e audit.Event) error {
+	var rows audit.Store
+	if store.MissingKeys() == nil {
+		rows = store
+	}
+	e.Actor, e.Outcome = "terminal", audit.OK
+	trail := audit.New(log, time.Now, rows)
+	trail.Write(ctx, e)
+	return trail.Close()
 }

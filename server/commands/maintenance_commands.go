@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -93,9 +92,8 @@ func logoutAll() *cobra.Command {
 				if err := store.EndAllSessions(ctx); err != nil {
 					return err
 				}
-				audit.New(log, time.Now).Write(ctx, audit.Event{Name: audit.LogoutAll, Actor: "terminal", Outcome: audit.OK})
 				_, err := fmt.Fprintln(c.OutOrStdout(), Text("all agents are signed out; open consoles close within seconds"))
-				return err
+				return errors.Join(err, recordOnTerminal(ctx, store, log, audit.Event{Name: audit.LogoutAll}))
 			})
 		},
 	}
@@ -174,7 +172,7 @@ func prune() *cobra.Command {
 				if !c.Flags().Changed("days") {
 					days = cfg.RetentionDays
 				}
-				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Logger: log})
+				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, AuditRetention: cfg.AuditRetention, Logger: log})
 				j, err := jobs.Foreground(ctx, store, models.JobPrune, strconv.Itoa(days), room.Prune(0), showProgress(c, "messages deleted"))
 				swept, derr := jobs.Decode[chat.Swept](j)
 				codes, failed := store.PurgeCodes(ctx, store.Now())

@@ -53,9 +53,11 @@ type Config struct {
 	CacheTTL      time.Duration
 	AgentIdle     time.Duration // 0 = never
 	RetentionDays int           // 0 = unlimited
-	RedisURL      string
-	Polling       bool // SOCKET_TRANSPORTS: whether clients may use polling
-	Websocket     bool // SOCKET_TRANSPORTS: whether clients may use websockets
+	// AuditRetention is how long entries of the audit log are kept; 0 = unlimited.
+	AuditRetention time.Duration
+	RedisURL       string
+	Polling        bool // SOCKET_TRANSPORTS: whether clients may use polling
+	Websocket      bool // SOCKET_TRANSPORTS: whether clients may use websockets
 
 	LogLevel     slog.Level
 	SentryDSN    string // "" = off
@@ -74,7 +76,10 @@ type Telegram struct {
 	ChatID     int64
 	APIURL     string // without trailing slash
 	WebhookURL string // "" = long polling
-	Rate       *Rate  // limit for messages into the chat; nil = the limit documented by Telegram for the kind of chat
+	// TopicAssignees makes topics show who answers; RefuseUnlinked lets only agents with a linked account answer.
+	TopicAssignees, RefuseUnlinked bool
+
+	Rate *Rate // limit for messages into the chat; nil = the limit documented by Telegram for the kind of chat
 }
 
 // On reports whether a bot is configured.

@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		Cloudinary:   Cloudinary{UploadPrefix: "https://api.cloudinary.com"},
 		MessageLimit: Rate{30, time.Minute}, UploadLimit: Rate{10, 5 * time.Minute},
 		APILimit: Rate{300, time.Minute}, LoginLimit: Rate{5, 15 * time.Minute},
-		UploadDisk: 1 << 30, MinFree: 128 << 20, CacheTTL: 3 * time.Minute, AgentIdle: 15 * time.Minute, LogLevel: slog.LevelInfo, Locale: "tr",
+		UploadDisk: 1 << 30, MinFree: 128 << 20, CacheTTL: 3 * time.Minute, AgentIdle: 15 * time.Minute, AuditRetention: 365 * 24 * time.Hour, LogLevel: slog.LevelInfo, Locale: "tr",
 		Polling: true, Websocket: true, AddressHeader: "X-Forwarded-For",
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -152,6 +152,8 @@ func TestGoodValues(t *testing.T) {
 		{"a public https address without a proxy", []string{"PUBLIC_URL", "https://chat.example"}, func(c *Config) bool {
 			return len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "TRUSTED_PROXIES")
 		}},
+		{"topics with assignees", []string{"TELEGRAM_TOPIC_ASSIGNEE", "true", "TELEGRAM_UNLINKED", "refuse"}, func(c *Config) bool { return c.Telegram.TopicAssignees && c.Telegram.RefuseUnlinked }},
+		{"audit log", []string{"AUDIT_RETENTION", "30d"}, func(c *Config) bool { return c.AuditRetention == 30*24*time.Hour }},
 		{"redis", []string{"REDIS_URL", "rediss://:p@cache:6380/1"}, func(c *Config) bool { return c.RedisURL == "rediss://:p@cache:6380/1" }},
 		{"locale", []string{"DEFAULT_LOCALE", "en"}, func(c *Config) bool { return c.Locale == "en" }},
 		{"argon2id", []string{"ADMIN_PASSWORD", "$argon2id$v=19$m=65536,t=1,p=2$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG"}, func(c *Config) bool { return len(c.Warnings) == 0 }},
@@ -228,6 +230,8 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"LOG_LEVEL", "loud"}, []string{"LOG_LEVEL"}},
 		{[]string{"LOG_FORMAT", "xml"}, []string{"LOG_FORMAT"}},
 		{[]string{"METRICS_TOKEN", "hunter2 b"}, []string{"METRICS_TOKEN"}},
+		{[]string{"TELEGRAM_UNLINKED", "maybe"}, []string{`TELEGRAM_UNLINKED holds "maybe"`}},
+		{[]string{"AUDIT_RETENTION", "1y"}, []string{`AUDIT_RETENTION holds "1y"`}},
 		{[]string{"REDIS_URL", "http://:hunter2@cache"}, []string{`REDIS_URL holds "http://****"`}},
 		{[]string{"BRAND_NAME", strings.Repeat("x", 61)}, []string{"BRAND_NAME"}},
 		{[]string{"BRAND_COLOR", "red"}, []string{"BRAND_COLOR"}},

@@ -195,6 +195,26 @@ func setAgentIdle(c *Config, value string) error {
 	return nil
 }
 
+// choice parses a word for false or one for true.
+func choice(no, yes string, field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		var word string
+		err := oneOf(func(*Config) *string { return &word }, no, yes)(c, value)
+		*field(c) = word == yes
+		return err
+	}
+}
+
+func setAuditRetention(c *Config, value string) error {
+	number, ok := strings.CutSuffix(value, "d")
+	days, err := strconv.Atoi(number)
+	if err != nil || !ok || days < 0 || days > 36500 {
+		return errors.New("want a number of days up to 36500d, such as 365d")
+	}
+	c.AuditRetention = time.Duration(days) * 24 * time.Hour
+	return nil
+}
+
 var sizeUnits = map[string]int64{"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 // size parses a number of bytes of at least low or, if allowed, "off" for 0.

@@ -38,11 +38,15 @@ func (b *Bridge) answer(ctx context.Context, m *tele.Message, text string, marku
 func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup *tele.ReplyMarkup) (id int64, err error) {
 	options := &tele.SendOptions{ParseMode: tele.ModeHTML, DisableWebPagePreview: true, AllowWithoutReply: true, ReplyMarkup: markup}
 	chat := b.recipient()
-	if m.Chat != nil && m.Chat.ID == int64(chat) { // otherwise it is from before the group became a supergroup
+	to := chat
+	switch {
+	case b.isPrivate(m):
+		to = chatID(m.Chat.ID)
+	case m.Chat != nil && m.Chat.ID == int64(chat): // otherwise it is from before the group became a supergroup
 		options.ReplyTo, options.ThreadID = &tele.Message{ID: m.ID}, topicOf(m)
 	}
 	for try := 0; ; try++ {
-		id, err = b.post(ctx, b.urgent(urgentWait), callTimeout, text, options)
+		id, err = b.postTo(ctx, to, b.urgent(urgentWait), callTimeout, text, options)
 		if !notArrived(err) || try+1 == actTries {
 			break
 		}
@@ -50,7 +54,7 @@ func (b *Bridge) reply(ctx context.Context, m *tele.Message, text string, markup
 			break
 		}
 	}
-	if b.followed(ctx, chat, err) {
+	if to == chat && b.followed(ctx, chat, err) {
 		return b.reply(ctx, m, text, markup)
 	}
 	switch v := classify(err); {

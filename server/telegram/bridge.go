@@ -24,6 +24,7 @@ import (
 	tele "gopkg.in/telebot.v3"
 
 	"sohbet/models"
+	"sohbet/server/audit"
 	"sohbet/server/chat"
 	"sohbet/server/media"
 	"sohbet/server/outbox"
@@ -60,6 +61,12 @@ type Store interface {
 	UpdateTried(context.Context, models.ReceivedUpdate) error
 	PurgeUpdates(ctx context.Context, before time.Time) (int64, error)
 
+	Agent(id int64) (models.Agent, bool)
+	FindAgent(username string) (models.Agent, bool)
+	TelegramAgent(telegramID int64) (models.Agent, bool)
+	LinkTelegram(ctx context.Context, code string, telegramID int64) (models.Agent, error)
+	UpdateAgent(ctx context.Context, id int64, p models.AgentPatch) (models.Agent, error)
+
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, position string) error
 	OutboxRetry(context.Context) error
@@ -73,6 +80,7 @@ type Chat interface {
 	Edit(ctx context.Context, a chat.Actor, threadID string, messageID int64, text string) (chat.Message, error)
 	React(ctx context.Context, a chat.Actor, threadID string, messageID int64, reaction string) error
 	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
+	Assign(ctx context.Context, a chat.Actor, threadID string, to models.AgentID, from *models.AgentID, note string) error
 	SetAway(ctx context.Context, a chat.Actor, away bool) error
 	Delivered(ctx context.Context, a chat.Actor, threadID string, lastID int64) error
 	ChannelState(chat.ChannelState)
@@ -99,9 +107,13 @@ type Options struct {
 	Locale     string // language of messages to the chat as a whole: "tr" or "en"
 	Pace       Pace
 
+	TopicAssignees bool // topics show who answers
+	RefuseUnlinked bool // only agents with a linked account act on conversations
+
 	Store     Store
 	Chat      Chat
 	Media     Media
+	Audit     *audit.Log        // records links of accounts; nil = not recorded
 	Transport http.RoundTripper // nil = a new transport
 	// Observe, if set, wraps the transport, for metrics. It must not store URLs: they contain the token.
 	Observe func(http.RoundTripper) http.RoundTripper
@@ -119,10 +131,15 @@ type Bridge struct {
 	store   Store
 	chat    Chat
 	files   Media
+	audit   *audit.Log
 	log     *slog.Logger
 	now     func() time.Time
 	pace    *outbox.Pace
 	sender  *outbox.Sender
+
+	topicAssignees, refuseUnlinked bool
+
+	linkAttempts linkAttempts
 
 	chatID  atomic.Int64 // changes if a group becomes a supergroup
 	move    move
@@ -163,7 +180,8 @@ func New(o Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		botID: botID, secret: hex.EncodeToString(secret), webhook: webhookAddress(o.WebhookURL), locale: o.Locale,
-		store: o.Store, chat: o.Chat, files: o.Media, log: o.Log, now: o.Now,
+		store: o.Store, chat: o.Chat, files: o.Media, audit: o.Audit, log: o.Log, now: o.Now,
+		topicAssignees: o.TopicAssignees, refuseUnlinked: o.RefuseUnlinked, linkAttempts: newLinkAttempts(o.Now),
 		pace: newPace(o.Pace, o.ChatID, o.Now), arrived: signal.New(), renew: signal.New(), alerts: make(chan string, 16), loads: make(chan struct{}, maxLoads),
 		state: state{now: o.Now}, albums: albums{now: o.Now},
 	}
@@ -295,5 +313,5 @@ func (b *Bridge) Doctor() *Doctor {
 // recipient returns the operators' chat.
 func (b *Bridge) recipient() chatID { return chatID(b.chatID.Load()) }
 
-// operator is the actor for people in Telegram.
-var operator = chat.Actor{Role: chat.Telegram}
+// operator is the actor for people in Telegram whose account is not linked to an agent.
+var operator = chat.Actor{Role: chat.Telegram, Browser: "Telegram"}

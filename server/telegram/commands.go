@@ -18,7 +18,7 @@ import (
 )
 
 // commands are the bot's commands, in the order in which Telegram lists them.
-var commands = []string{"help", "status", "threads", "close", "block", "online", "offline", "doctor"}
+var commands = []string{"help", "status", "threads", "mine", "take", "give", "close", "block", "online", "offline", "link", "unlink", "doctor"}
 
 var commandPattern = regexp.MustCompile(`(?s)^/([A-Za-z0-9_]+)(?:@([A-Za-z0-9_]+))?(?:\s+(.*))?$`)
 
@@ -57,8 +57,19 @@ func (b *Bridge) register(ctx context.Context) error {
 }
 
 // command executes an operator's command.
-func (b *Bridge) command(ctx context.Context, m *tele.Message, name, _ string) error {
+func (b *Bridge) command(ctx context.Context, m *tele.Message, name, rest string) error {
 	lang := b.language(m.Sender)
+	me := b.actor(m.Sender)
+	switch name {
+	case "mine", "take", "give":
+		if me.AgentID == 0 {
+			return b.answer(ctx, m, localized(lang, "link_first"), nil)
+		}
+	case "close", "block", "online", "offline":
+		if !b.mayAct(me) {
+			return b.refuseUnlinkedSender(ctx, m)
+		}
+	}
 	switch name {
 	case "": // for another bot
 		return nil
@@ -67,12 +78,18 @@ func (b *Bridge) command(ctx context.Context, m *tele.Message, name, _ string) e
 	case "status":
 		return b.status(ctx, m, lang)
 	case "threads":
-		return b.list(ctx, m, lang)
+		return b.list(ctx, m, lang, nil)
+	case "mine":
+		return b.list(ctx, m, lang, &me.AgentID)
 	case "online", "offline":
-		return b.setAway(ctx, m, lang, name == "offline")
+		return b.setAway(ctx, m, lang, name == "offline", me)
+	case "link":
+		return b.link(ctx, m, rest)
+	case "unlink":
+		return b.unlink(ctx, m)
 	case "doctor":
 		return b.answer(ctx, m, b.diagnosis(ctx, lang), nil)
-	case "close", "block":
+	case "close", "block", "take", "give":
 		threadID, why, err := b.target(ctx, m)
 		switch {
 		case err != nil:
@@ -82,9 +99,13 @@ func (b *Bridge) command(ctx context.Context, m *tele.Message, name, _ string) e
 		case threadID == "":
 			return b.answer(ctx, m, localized(lang, "which"), nil)
 		case name == "close":
-			return b.close(ctx, m, lang, threadID)
+			return b.close(ctx, m, lang, threadID, me)
+		case name == "take":
+			return b.take(ctx, m, lang, threadID)
+		case name == "give":
+			return b.give(ctx, m, lang, threadID, rest)
 		}
-		return b.block(ctx, m, lang, threadID, false)
+		return b.block(ctx, m, lang, threadID, false, me)
 	}
 	return b.answer(ctx, m, localized(lang, "unknown"), nil)
 }
@@ -145,9 +166,9 @@ func (b *Bridge) status(ctx context.Context, m *tele.Message, lang string) error
 
 const listed = 10 // number of threads, with a button each
 
-// list sends the open threads, most recent activity first, with a button for each.
-func (b *Bridge) list(ctx context.Context, m *tele.Message, lang string) error {
-	list, err := b.store.Threads(ctx, models.ThreadQuery{Status: models.StatusActive, Limit: listed})
+// list sends the open threads, or those of an assignee, most recent activity first, with a button for each.
+func (b *Bridge) list(ctx context.Context, m *tele.Message, lang string, assignee *models.AgentID) error {
+	list, err := b.store.Threads(ctx, models.ThreadQuery{Status: models.StatusActive, Assignee: assignee, Limit: listed})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
@@ -234,11 +255,11 @@ func (b *Bridge) answerResult(ctx context.Context, m *tele.Message, lang string,
 }
 
 // close closes a thread and confirms it. Its topic is closed afterwards, because only administrators can write in a closed topic.
-func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID string) error {
+func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID string, me chat.Actor) error {
 	defer b.turn.lock(threadID)()
 	names, _, err := b.store.TelegramThread(ctx, threadID)
 	if err == nil {
-		err = b.chat.SetStatus(ctx, operator, threadID, models.StatusClosed)
+		err = b.chat.SetStatus(ctx, me, threadID, models.StatusClosed)
 	}
 	if done, err := b.answerResult(ctx, m, lang, publicNotFound(err)); done {
 		return err
@@ -246,7 +267,7 @@ func (b *Bridge) close(ctx context.Context, m *tele.Message, lang, threadID stri
 	return b.answer(ctx, m, localized(lang, "closed"), keys(row(key(localized(lang, "b_reopen"), "reopen:"+names.ShortID))))
 }
 
-func (b *Bridge) reopen(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
+func (b *Bridge) reopen(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread, me chat.Actor) error {
 	// The confirmation is sent to the topic, which must be open for that.
 	if names.TopicID != 0 && names.ChatID == int64(b.recipient()) && topicOf(m) == int(names.TopicID) {
 		unlock := b.turn.lock(names.ThreadID)
@@ -256,17 +277,17 @@ func (b *Bridge) reopen(ctx context.Context, m *tele.Message, lang string, names
 			return err
 		}
 	}
-	if done, err := b.answerResult(ctx, m, lang, b.chat.SetStatus(ctx, operator, names.ThreadID, models.StatusActive)); done {
+	if done, err := b.answerResult(ctx, m, lang, b.chat.SetStatus(ctx, me, names.ThreadID, models.StatusActive)); done {
 		return err
 	}
 	return b.answer(ctx, m, localized(lang, "reopened"), b.threadButtons(lang, names.ShortID, false))
 }
 
 // block blocks the visitor of a thread and, with address, their last known address.
-func (b *Bridge) block(ctx context.Context, m *tele.Message, lang, threadID string, address bool) error {
+func (b *Bridge) block(ctx context.Context, m *tele.Message, lang, threadID string, address bool, me chat.Actor) error {
 	names, _, err := b.store.TelegramThread(ctx, threadID)
 	if err == nil {
-		err = b.chat.Block(ctx, operator, threadID, address)
+		err = b.chat.Block(ctx, me, threadID, address)
 	}
 	if done, err := b.answerResult(ctx, m, lang, publicNotFound(err)); done {
 		return err
@@ -278,15 +299,15 @@ func (b *Bridge) block(ctx context.Context, m *tele.Message, lang, threadID stri
 	return b.answer(ctx, m, localized(lang, "blocked"), keys(row(key(localized(lang, "b_address"), "address:"+names.ShortID), undo)))
 }
 
-func (b *Bridge) unblock(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread) error {
-	if done, err := b.answerResult(ctx, m, lang, b.chat.Unblock(ctx, operator, names.ThreadID)); done {
+func (b *Bridge) unblock(ctx context.Context, m *tele.Message, lang string, names models.TelegramThread, me chat.Actor) error {
+	if done, err := b.answerResult(ctx, m, lang, b.chat.Unblock(ctx, me, names.ThreadID)); done {
 		return err
 	}
 	return b.answer(ctx, m, localized(lang, "unblocked"), nil)
 }
 
-func (b *Bridge) setAway(ctx context.Context, m *tele.Message, lang string, away bool) error {
-	if done, err := b.answerResult(ctx, m, lang, b.chat.SetAway(ctx, operator, away)); done {
+func (b *Bridge) setAway(ctx context.Context, m *tele.Message, lang string, away bool, me chat.Actor) error {
+	if done, err := b.answerResult(ctx, m, lang, b.chat.SetAway(ctx, me, away)); done {
 		return err
 	}
 	if away {
@@ -308,26 +329,29 @@ func (b *Bridge) pressed(ctx context.Context, c *tele.Callback) error {
 	if c.Message == nil || c.Message.Chat == nil || c.Message.Chat.ID != int64(b.recipient()) || c.Sender == nil || c.Sender.IsBot {
 		return nil
 	}
-	m, lang := c.Message, b.language(c.Sender)
-	if err := b.onlyOnce(b.act(ctx, m, lang, c.Data)); err != nil {
+	m, lang, me := c.Message, b.language(c.Sender), b.actor(c.Sender)
+	said := "done"
+	if verb, _, _ := strings.Cut(c.Data, ":"); verb != "threads" && verb != "show" && !b.mayAct(me) {
+		said = "unlinked_short"
+	} else if err := b.onlyOnce(b.act(ctx, m, lang, c.Data, me)); err != nil {
 		return err
 	}
 	// If this fails, Telegram only shows the button as busy for a moment.
-	err := b.api.raw(ctx, callTimeout, "answerCallbackQuery", map[string]string{"callback_query_id": c.ID, "text": localized(lang, "done")}, nil)
+	err := b.api.raw(ctx, callTimeout, "answerCallbackQuery", map[string]string{"callback_query_id": c.ID, "text": localized(lang, said)}, nil)
 	if err != nil && classify(err) != refused { // that is Telegram's response if it comes too late
 		b.log.Warn("telegram: failed to acknowledge a button", slog.Any("error", err))
 	}
 	return nil
 }
 
-func (b *Bridge) act(ctx context.Context, m *tele.Message, lang, data string) error {
+func (b *Bridge) act(ctx context.Context, m *tele.Message, lang, data string, me chat.Actor) error {
 	verb, short, about := strings.Cut(data, ":")
 	if !about {
 		switch verb {
 		case "threads":
-			return b.list(ctx, m, lang)
+			return b.list(ctx, m, lang, nil)
 		case "online", "offline":
-			return b.setAway(ctx, m, lang, verb == "offline")
+			return b.setAway(ctx, m, lang, verb == "offline", me)
 		}
 		return nil
 	}
@@ -341,13 +365,13 @@ func (b *Bridge) act(ctx context.Context, m *tele.Message, lang, data string) er
 	case "show":
 		return b.show(ctx, m, lang, names)
 	case "close":
-		return b.close(ctx, m, lang, names.ThreadID)
+		return b.close(ctx, m, lang, names.ThreadID, me)
 	case "reopen":
-		return b.reopen(ctx, m, lang, names)
+		return b.reopen(ctx, m, lang, names, me)
 	case "block", "address":
-		return b.block(ctx, m, lang, names.ThreadID, verb == "address")
+		return b.block(ctx, m, lang, names.ThreadID, verb == "address", me)
 	case "unblock":
-		return b.unblock(ctx, m, lang, names)
+		return b.unblock(ctx, m, lang, names, me)
 	}
 	return nil
 }

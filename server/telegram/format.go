@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 
@@ -108,13 +109,31 @@ func cutText(s string, n int) (head, rest string) {
 	return strings.TrimRight(s[:end], " \n\t\r"), s[end:]
 }
 
-// topicName returns the name of a thread's topic.
+// topicName returns the visitor's name as that of a topic.
 func topicName(t models.Thread) string {
-	name := strings.Join(strings.Fields(names.OfVisitor(t.DisplayName, t.Locale)), " ")
-	if runes := []rune(name); len(runes) > maxTopic {
-		name = string(runes[:maxTopic-1]) + "…"
+	return topicPart(names.OfVisitor(t.DisplayName, t.Locale), maxTopic)
+}
+
+// topicPart returns a text as one line of at most n characters.
+func topicPart(text string, n int) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > n {
+		text = string(runes[:n-1]) + "…"
 	}
-	return name
+	return text
+}
+
+// topicTitle returns the name of a thread's topic.
+func (b *Bridge) topicTitle(t models.Thread) string {
+	assignee := ""
+	if b.topicAssignees {
+		assignee = b.assignee(t)
+	}
+	if assignee == "" {
+		return topicName(t)
+	}
+	suffix := " → " + topicPart(assignee, maxTopic/3)
+	return topicPart(topicName(t), maxTopic-utf8.RuneCountInString(suffix)) + suffix
 }
 
 // plainTopicName returns the name of a topic if Telegram refuses the thread's name.

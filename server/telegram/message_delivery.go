@@ -304,8 +304,13 @@ var errAgain = errors.New("telegram: the topic or chat of the message has change
 
 // post sends one message to the operators' chat.
 func (b *Bridge) post(ctx context.Context, take slots, timeout time.Duration, what any, options *tele.SendOptions) (id int64, err error) {
+	return b.postTo(ctx, b.recipient(), take, timeout, what, options)
+}
+
+// postTo is like post, to another chat.
+func (b *Bridge) postTo(ctx context.Context, to chatID, take slots, timeout time.Duration, what any, options *tele.SendOptions) (id int64, err error) {
 	err = b.paced(ctx, take, func(ctx context.Context) error {
-		id, err = b.api.send(ctx, timeout, b.recipient(), what, options)
+		id, err = b.api.send(ctx, timeout, to, what, options)
 		return err
 	})
 	return id, err

@@ -45,6 +45,9 @@ func (b *Bridge) handleMessage(ctx context.Context, m *tele.Message, last bool) 
 	if m.Chat != nil && !b.ownChat(m.Chat.ID) {
 		b.askMoved(ctx, m)
 	}
+	if b.isPrivate(m) {
+		return b.handlePrivate(ctx, m)
+	}
 	if !b.isFromTeam(m) {
 		return b.handleUnreadable(ctx, m)
 	}
@@ -74,6 +77,9 @@ func (b *Bridge) handleMessage(ctx context.Context, m *tele.Message, last bool) 
 			return nil
 		}
 		return b.hint(ctx, m, why)
+	}
+	if !b.mayAct(b.actor(m.Sender)) {
+		return b.refuseUnlinkedSender(ctx, m)
 	}
 	return b.forward(ctx, m, threadID, f, last)
 }
@@ -197,7 +203,7 @@ func (b *Bridge) forward(ctx context.Context, m *tele.Message, threadID string, 
 		}
 		p.Type, p.FileURL = string(stored.Kind), stored.URL
 	}
-	posted, err := b.chat.Post(ctx, operator, p)
+	posted, err := b.chat.Post(ctx, b.actor(m.Sender), p)
 	var no *apperr.Error
 	switch {
 	case errors.As(err, &no) && no.Code == apperr.CodeNotFound:
@@ -248,7 +254,10 @@ func (b *Bridge) handleEdit(ctx context.Context, m *tele.Message, last bool) err
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
 	}
-	_, err = b.chat.Edit(ctx, operator, l.ThreadID, l.MessageID, textOf(m))
+	if !b.mayAct(b.actor(m.Sender)) {
+		return b.refuseUnlinkedSender(ctx, m)
+	}
+	_, err = b.chat.Edit(ctx, b.actor(m.Sender), l.ThreadID, l.MessageID, textOf(m))
 	var no *apperr.Error
 	switch {
 	case errors.As(err, &no) && no.Code == apperr.CodeNotFound:
@@ -261,7 +270,8 @@ func (b *Bridge) handleEdit(ctx context.Context, m *tele.Message, last bool) err
 	return nil
 }
 
-// topicChanged closes or reopens the thread whose topic the operator closed or reopened.
+// topicChanged closes or reopens the thread whose topic the operator closed or reopened. If the operator may not do that, the topic is set
+// back.
 func (b *Bridge) topicChanged(ctx context.Context, m *tele.Message) error {
 	names, err := b.store.TelegramThreadByTopic(ctx, m.Chat.ID, int64(m.ThreadID))
 	if errors.Is(err, models.ErrNotFound) {
@@ -279,8 +289,10 @@ func (b *Bridge) topicChanged(ctx context.Context, m *tele.Message) error {
 	}
 	names.TopicStatus = status
 	err = b.store.SetTopic(ctx, names)
-	if err == nil {
-		err = b.chat.SetStatus(ctx, operator, names.ThreadID, status)
+	if err == nil && !b.mayAct(b.actor(m.Sender)) {
+		err = b.store.QueueTopic(ctx, names.ThreadID)
+	} else if err == nil {
+		err = b.chat.SetStatus(ctx, b.actor(m.Sender), names.ThreadID, status)
 	}
 	var no *apperr.Error
 	if err != nil && (!errors.As(err, &no) || no.Status >= 500) {

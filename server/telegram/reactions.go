@@ -20,6 +20,10 @@ func (b *Bridge) reacted(ctx context.Context, r *tele.MessageReaction) error {
 	if r.Chat == nil || !b.ownChat(r.Chat.ID) || r.User != nil && r.User.IsBot {
 		return nil
 	}
+	actor := b.actor(r.User)
+	if !b.mayAct(actor) {
+		return nil
+	}
 	ids, err := b.reactedTo(ctx, r)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotSaved, err)
@@ -27,7 +31,7 @@ func (b *Bridge) reacted(ctx context.Context, r *tele.MessageReaction) error {
 	for _, id := range ids { // several short messages may be combined in one Telegram message
 		m, err := b.store.Message(ctx, id)
 		if err == nil && m.SenderType == models.Visitor {
-			err = b.chat.React(ctx, operator, m.ThreadID, id, emojiOf(r.NewReaction))
+			err = b.chat.React(ctx, actor, m.ThreadID, id, emojiOf(r.NewReaction))
 		}
 		var no *apperr.Error
 		if errors.Is(err, models.ErrNotFound) || errors.As(err, &no) && no.Status < 500 {

@@ -33,7 +33,7 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 		return nil
 	}
 	var made tele.Topic
-	name := topicName(t)
+	name := b.topicTitle(t)
 	b.making.Add(1)
 	defer b.making.Add(-1)
 	err = b.withTopicName(t, func(name string) error {
@@ -69,7 +69,7 @@ func (b *Bridge) topic(ctx context.Context, take slots, t models.Thread, names *
 
 // withTopicName makes a call with the name of a thread's topic. If Telegram refuses the name, it retries with a generic one.
 func (b *Bridge) withTopicName(t models.Thread, do func(name string) error) error {
-	err := do(topicName(t))
+	err := do(b.topicTitle(t))
 	if err == nil || classify(err) != refused || aboutTopics(err) {
 		return err
 	}
@@ -200,7 +200,7 @@ func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (ch
 	} else if err != nil {
 		return false, fmt.Errorf("%w: %w", errNotSaved, err)
 	}
-	if names.TopicID == 0 || names.ChatID != int64(b.recipient()) || topicName(t) == names.TopicName && t.Status == names.TopicStatus {
+	if names.TopicID == 0 || names.ChatID != int64(b.recipient()) || b.topicTitle(t) == names.TopicName && t.Status == names.TopicStatus {
 		return false, nil
 	}
 	on, err := b.topics(ctx)
@@ -220,7 +220,7 @@ func (b *Bridge) syncTopic(ctx context.Context, take slots, threadID string) (ch
 }
 
 func (b *Bridge) matchTopic(ctx context.Context, take slots, t models.Thread, names *models.TelegramThread) error {
-	if name := topicName(t); name != names.TopicName {
+	if name := b.topicTitle(t); name != names.TopicName {
 		err := b.withTopicName(t, func(name string) error {
 			return b.ofTopic(ctx, take, "editForumTopic", names, map[string]any{"name": name})
 		})

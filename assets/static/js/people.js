@@ -6,6 +6,8 @@ import { step } from './lib/form-step.js';
 import { has, lang, t } from './lib/i18n.js';
 import { ownPicture } from './people/own-picture.js';
 import { parse, whole } from './lib/format-time.js';
+import { copy } from './people/copy.js';
+import { offerTelegram } from './people/telegram-account.js';
 
 const PASSWORD = 12; // characters
 const EMAIL = /^[^\s@]+@[^\s@]+$/;
@@ -41,6 +43,7 @@ async function load() {
 function drawTeam(agents) {
   const owner = me.role === 'owner';
   byId('invite').hidden = !owner;
+  byId('audit-link').hidden = !owner;
   const order = (/** @type {Protocol.Agent} */ a) => Number(a.disabled);
   byId('agents').replaceChildren(...agents.sort((a, b) => order(a) - order(b)).map((agent) => row(agent, owner)));
 }
@@ -104,16 +107,7 @@ step(byId('invite'), byId('invite-make'), byId('invite-problem'), async () => {
   }
 });
 
-byId('invite-copy').addEventListener('click', async () => {
-  const link = byId('invite-link');
-  link.select();
-  try {
-    await navigator.clipboard.writeText(link.value);
-    byId('invite-copied').textContent = t('people.copied');
-  } catch { // without HTTPS, or without permission
-    byId('invite-copied').textContent = t('people.copy_yourself');
-  }
-});
+byId('invite-copy').addEventListener('click', () => copy(byId('invite-link'), byId('invite-copied'), t('people.copied')));
 
 // --- the own account -----------------------------------------------------------
 
@@ -231,5 +225,6 @@ if (loaded) {
   drawPicture(loaded);
   fillAccount();
   drawSecond();
+  if (document.getElementById('telegram')) offerTelegram(() => me.telegram, words);
 }
 /** @type {HTMLElement} */ (document.querySelector('.people')).dataset.told = '';

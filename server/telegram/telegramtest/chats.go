@@ -87,10 +87,13 @@ func (in *chat) place(m *Message, topic int, replyTo *Message) {
 }
 
 // Messages returns every message in the operators' chat, oldest first.
-func (s *Server) Messages() []Message {
+func (s *Server) Messages() []Message { return s.MessagesIn(s.opts.Chat.ID) }
+
+// MessagesIn returns every message in a chat, such as a person's with the bot, whose id is the person's.
+func (s *Server) MessagesIn(id int64) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	in := s.chat(s.opts.Chat.ID)
+	in := s.chat(id)
 	list := make([]Message, 0, len(in.messages))
 	for _, m := range in.messages {
 		list = append(list, *m)
