@@ -46,6 +46,7 @@ type PresenceOptions struct {
 	Sharer    Sharer
 	Base      string        // URL path prefix of this server's files in browsers; "" = the root
 	Grace     time.Duration // for which an agent whose last console is closed counts as online
+	LastWord  time.Duration // for which an agent who wrote in Telegram counts as online
 }
 
 // Presence knows which agents have consoles, and which threads these show, on all processes. Each process shares all of its consoles when
@@ -55,10 +56,11 @@ type Presence struct {
 	changed signal.Signal
 
 	mu        sync.Mutex
-	here      map[string]Console  // by socket
-	elsewhere map[uint64]peer     // by process
-	seen      map[int64]time.Time // when an agent last had a console
-	news      bool                // the others are to be told of this process's consoles before the next tick
+	here      map[string]Console             // by socket
+	elsewhere map[uint64]peer                // by process
+	seen      map[int64]time.Time            // when an agent last had a console
+	wrote     map[models.AgentID]*time.Timer // run while agents count as online because they wrote in Telegram
+	news      bool                           // the others are to be told of this process's consoles before the next tick
 	published state
 }
 
@@ -91,7 +93,7 @@ type viewing struct {
 func NewPresence(o PresenceOptions) *Presence {
 	p := &Presence{
 		PresenceOptions: o, changed: signal.New(),
-		here: make(map[string]Console), elsewhere: make(map[uint64]peer), seen: make(map[int64]time.Time),
+		here: make(map[string]Console), elsewhere: make(map[uint64]peer), seen: make(map[int64]time.Time), wrote: make(map[models.AgentID]*time.Timer),
 	}
 	o.Sharer.OnShared(consolesTopic, p.take)
 	return p
@@ -101,6 +103,11 @@ func NewPresence(o PresenceOptions) *Presence {
 func (p *Presence) Set(socketID string, c Console) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.set(socketID, c)
+}
+
+// set is like Set. p.mu is held.
+func (p *Presence) set(socketID string, c Console) {
 	if before, known := p.here[socketID]; known && before == c {
 		return
 	}
@@ -112,12 +119,38 @@ func (p *Presence) Set(socketID string, c Console) {
 func (p *Presence) Remove(socketID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.remove(socketID)
+}
+
+// remove is like Remove. p.mu is held.
+func (p *Presence) remove(socketID string) {
 	if c, known := p.here[socketID]; known {
 		p.seen[c.Agent] = time.Now()
 		delete(p.here, socketID)
 		p.news = true
 		p.changed.Set()
 	}
+}
+
+// Wrote records that an agent wrote in Telegram: for a while that is like a console.
+func (p *Presence) Wrote(agent models.AgentID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := fmt.Sprint("telegram ", agent) // no socket has this id
+	p.set(key, Console{Agent: int64(agent)})
+	if before := p.wrote[agent]; before != nil {
+		before.Stop()
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(p.LastWord, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.wrote[agent] == timer {
+			delete(p.wrote, agent)
+			p.remove(key)
+		}
+	})
+	p.wrote[agent] = timer
 }
 
 // Changed is to be called when agents have changed.

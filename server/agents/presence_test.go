@@ -75,7 +75,7 @@ type process struct {
 func newProcess(t *testing.T, team func() []models.Agent, sharer agents.Sharer) *process {
 	t.Helper()
 	p := &process{}
-	p.Presence = agents.NewPresence(agents.PresenceOptions{Agents: team, Publisher: &p.recorder, Sharer: sharer, Base: "/chat", Grace: 100 * time.Millisecond})
+	p.Presence = agents.NewPresence(agents.PresenceOptions{Agents: team, Publisher: &p.recorder, Sharer: sharer, Base: "/chat", Grace: 100 * time.Millisecond, LastWord: 5 * time.Second})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); p.Run(ctx) }()
@@ -200,6 +200,22 @@ func TestPresence(t *testing.T) {
 	everywhere("agents_presence", "", "["+adaIdle+","+bobGone+"]")
 	all[0].Remove("a1")
 	everywhere("agents_presence", "", "["+adaGone+","+bobGone+"]")
+}
+
+// Who writes in Telegram is there for a while, for all processes.
+func TestPresenceInTelegram(t *testing.T) {
+	t.Parallel()
+	var l link
+	list := func() []models.Agent { return []models.Agent{{ID: 2, Name: "Bob"}} }
+	here, elsewhere := newProcess(t, list, l.end()), newProcess(t, list, l.end())
+	for range 2 {
+		here.Wrote(2)
+		for _, want := range []string{"[" + bobOnline + "]", "[" + bobGone + "]"} {
+			for _, p := range []*process{here, elsewhere} {
+				p.until(t, "agents_presence", "", want)
+			}
+		}
+	}
 }
 
 // The consoles of a process that ends without a word are forgotten.

@@ -132,12 +132,12 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	limits.EachShared(func(name string, l *auth.Limiter) { p.broker.ShareLimiter(name, l) })
 	sockets := realtime.New(options)
 	publisher := &publish.Publisher{Sockets: sockets, Broker: p.broker, Log: log}
-	presence := agents.NewPresence(agents.PresenceOptions{Agents: store.Agents, Publisher: publisher, Sharer: p.broker, Base: base, Grace: offlineAfter})
+	presence := agents.NewPresence(agents.PresenceOptions{Agents: store.Agents, Publisher: publisher, Sharer: p.broker, Base: base, Grace: offlineAfter, LastWord: lastWord})
 	pusher := push.New(push.Options{Store: store, Viewing: presence.InView, Contact: cfg.PushContact, Base: base, Log: log, Now: stored})
 	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Presence: p.broker, Topics: p.broker,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, AuditRetention: cfg.AuditRetention, Logger: log, Now: stored,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Wrote: presence.Wrote, Audit: trail, AuditRetention: cfg.AuditRetention, Logger: log, Now: stored,
 	})
 	events = &handlers.Sockets{Chat: service, Presence: presence, Idle: cfg.AgentIdle, Sessions: sessions, Agent: store.Agent, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
 	events.Attach(sockets)

@@ -142,7 +142,7 @@ func refuseDumps(t *testing.T, whole []byte, to place) {
 	refused(t, to, "a column of a later version", index(`"username"`, `"username","mood"`), `table users has a column "mood" that this version does not know`)
 	refused(t, to, "a column twice", index(`"username"`, `"username","username"`), "twice")
 	refused(t, to, "a table of a later version", index(`"columns":{`, `"columns":{"moods":["id"],`), `"moods"`)
-	refused(t, to, "a number below zero", index(`"sequences":{"agents":`, `"sequences":{"agents":-`), "agents")
+	refused(t, to, "a number below zero", index(`"sequences":{"agent_pictures":`, `"sequences":{"agent_pictures":-`), "agent_pictures")
 	refused(t, to, "a later migration", index(`"steps":[`, `"steps":["9999_later",`), "newer")
 	refused(t, to, "the table of migrations", index(`"columns":{`, `"columns":{"schema_migrations":["id"],`), `"schema_migrations"`)
 	table := func(change func(rows string) string) []byte {

@@ -99,10 +99,11 @@ type Options struct {
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a page reload does not appear as going
 	// offline.
 	OfflineAfter time.Duration
-	Notifier     Notifier    // nil = no notifications
-	Identity     string      // secret with which sites sign the identity of their users; "" = signed identities are refused
-	Hours        *hours.Week // opening hours; nil = always open
-	Audit        *audit.Log  // records what agents do; nil = not recorded
+	Notifier     Notifier                   // nil = no notifications
+	Wrote        func(agent models.AgentID) // called when an agent has written in Telegram; nil = not
+	Identity     string                     // secret with which sites sign the identity of their users; "" = signed identities are refused
+	Hours        *hours.Week                // opening hours; nil = always open
+	Audit        *audit.Log                 // records what agents do; nil = not recorded
 	// AuditRetention is how long entries of the audit log are kept; 0 = forever.
 	AuditRetention time.Duration
 	Logger         *slog.Logger
@@ -130,6 +131,7 @@ type Service struct {
 	pages            pages
 	identity         []byte
 	notifier         Notifier
+	wrote            func(agent models.AgentID)
 	accepted         atomic.Uint64
 	team             team
 	counts           counts
@@ -152,6 +154,7 @@ func New(o Options) *Service {
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
 	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
+	s.wrote = o.Wrote
 	s.rechecks = rechecks{threads: make(map[string]struct{}), wake: signal.New()}
 	s.team.hours = o.Hours
 	s.team.replyTime.Store(-1)

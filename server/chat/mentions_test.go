@@ -67,7 +67,7 @@ func TestMentions(t *testing.T) {
 			return strings.Join(list, ", ")
 		}
 		for text, want := range map[string]string{
-			"no one":                        "",
+			"no name":                       "",
 			"write to ada@example.com":      "",
 			"@Ada, please":                  "", // the author
 			"@ada lovelace":                 "Ada Lovelace",
@@ -188,5 +188,32 @@ func TestHandOver(t *testing.T) {
 		}
 		w.post(t, v, id, "hello?")
 		pushed.to(t, "a thread of a disabled agent", 0)
+	})
+}
+
+// Agents who write in Telegram are known to be there.
+func TestWroteInTelegram(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *models.Store) {
+		wrote := make(chan models.AgentID, 10)
+		w := env{chat.New(chat.Options{
+			Store: s, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, Messages: &allow{left: 100}, NewThreads: &allow{left: 100},
+			Wrote: func(agent models.AgentID) { wrote <- agent },
+		}), nil, s}
+		v := visitorAt("v")
+		id := w.join(t, v, "Ayşe")
+		_, ada := w.member(t, "Ada", models.RoleOwner)
+		linked := operator
+		linked.AgentID = ada.AgentID
+		for _, by := range []chat.Actor{v, ada, operator, linked} {
+			w.post(t, by, id, "hello")
+		}
+		select {
+		case agent := <-wrote:
+			if agent != ada.AgentID || len(wrote) > 0 {
+				t.Errorf("agent %d wrote, and %d more", agent, len(wrote))
+			}
+		case <-time.After(time.Minute):
+			t.Error("the agent did not write")
+		}
 	})
 }
