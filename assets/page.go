@@ -32,7 +32,7 @@ type PageData struct {
 	Team    Team
 	// Unnamed is the id of the owner made from the settings while it has the name it signs in with; visitors see the team instead. 0 = none.
 	Unnamed int64
-	// Data depends on the page: LoginData for "login", InviteData for "invite", PeopleData for "people", AuditData for "audit", ErrorData for
+	// Data depends on the page: LoginData for "login", InviteData for "invite", PasswordData for "password", PeopleData for "people", AuditData for "audit", ErrorData for
 	// "error", WidgetData for "widget", nil for the others.
 	Data any
 }
@@ -56,8 +56,12 @@ type Team struct {
 
 // LoginData says which sign-in method the server requires.
 type LoginData struct {
-	PasswordRequired bool // some agents have one
-	CodeAllowed      bool // the owner has none, and signs in with only a code
+	PasswordRequired bool   // some agents have one
+	CodeAllowed      bool   // the owner has neither that nor a passkey, and signs in with only a code
+	Passkeys         bool   // some agents have passkeys
+	OIDC             string // name of the OpenID Connect provider; "" = none
+	NoForm           bool   // neither a password nor a code signs anyone in
+	Problem          string // key of the text for what went wrong at the provider; "" = nothing
 	// CodeVia says where the one-time code is sent: "telegram" or "log".
 	CodeVia string
 }
@@ -67,6 +71,9 @@ type InviteData struct {
 	Valid bool
 	Email string
 }
+
+// PasswordData names the agent who sets a new password; "" = the link is not valid.
+type PasswordData struct{ Name string }
 
 // PeopleData says whether agents can link Telegram accounts.
 type PeopleData struct{ Telegram bool }
@@ -151,7 +158,9 @@ var Pages = map[string]PageParts{
 	"widget":      {texts: []string{"talk", "visitor"}, styles: []string{"conversation", "attachments", "visitor", "widget"}, scripts: []string{"widget"}, client: true, file: "visitor", minimal: true},
 	"login":       {texts: []string{"login"}, styles: []string{"login-and-error"}, scripts: []string{"login"}},
 	"invite":      {texts: []string{"invite"}, styles: []string{"login-and-error"}, scripts: []string{"invite"}},
+	"password":    {texts: []string{"password"}, styles: []string{"login-and-error"}, scripts: []string{"password"}},
 	"console":     {texts: []string{"talk", "console"}, styles: []string{"conversation", "attachments", "console-dialogs", "console", "console-tools"}, scripts: []string{"console"}, client: true},
+	"settings":    {texts: []string{"settings"}, styles: []string{"console-dialogs", "people", "settings"}, scripts: []string{"settings"}},
 	"people":      {texts: []string{"people"}, styles: []string{"console-dialogs", "people"}, scripts: []string{"people"}},
 	"audit":       {texts: []string{"people", "audit"}, styles: []string{"console-dialogs", "people", "audit"}, scripts: []string{"audit"}},
 	"diagnostics": {texts: []string{"diagnostics"}, styles: []string{"diagnostics"}, scripts: []string{"diagnostics"}},
@@ -192,12 +201,11 @@ var pages = func() map[string]func() *template.Template {
 
 func parsePage(locale, name string) *template.Template {
 	t := template.New("layout.html").Funcs(template.FuncMap{
-		"t": func(key string) (string, error) {
-			s, ok := locales.Lookup(locale, key)
-			if !ok {
+		"t": func(key string, pairs ...string) (string, error) {
+			if _, ok := locales.Lookup(locale, key); !ok {
 				return "", fmt.Errorf("no text %q", key)
 			}
-			return s, nil
+			return locales.Text(locale, key, pairs...), nil
 		},
 		"brandStyle": BrandStyleURL,
 		"json": func(v any) (string, error) {

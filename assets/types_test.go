@@ -69,7 +69,7 @@ func TestTypesOfAnswers(t *testing.T) {
 	document, types := protocoltest.Read(t), readTypes(t, "protocol.d.ts")
 	answers := types.of(t, "Answers")
 	var routes []string
-	for _, title := range []string{"Signing in", "Agents", "Messages and threads", "Uploads", "Push notifications", "Health and metrics"} {
+	for _, title := range []string{"Signing in", "Agents", "Settings", "Messages and threads", "Uploads", "Push notifications", "Health and metrics"} {
 		section := document.Section(t, title)
 		for route, answer := range document.Answers(section) {
 			switch {

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -47,7 +48,7 @@ func (a *API) ChangeMe(c echo.Context) error {
 	}
 	a.security(c, audit.AccountEdit, changed.Name, audit.OK)
 	if in.Password != nil {
-		if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), accountOf(changed), session.Origin); err != nil {
+		if err := a.issueSession(c, changed, session.Origin); err != nil {
 			return err
 		}
 	}
@@ -137,11 +138,57 @@ func (a *API) Invite(c echo.Context) error {
 		return err
 	}
 	a.security(c, audit.AgentInvite, me.Name, audit.OK)
-	return ok(c, struct {
-		Success   bool   `json:"success"`
-		URL       string `json:"url"`
-		ExpiresAt string `json:"expires_at"`
-	}{true, a.site(c.Request()) + "/invite/" + token, stamp(expires)})
+	return ok(c, linkAnswer{true, a.site(c.Request()) + "/invite/" + token, stamp(expires)})
+}
+
+// linkAnswer is the successful response to making a link that works once.
+type linkAnswer struct {
+	Success   bool   `json:"success"`
+	URL       string `json:"url"`
+	ExpiresAt string `json:"expires_at"`
+}
+
+// LinkPassword makes a link with which an agent sets a new password: {id}.
+func (a *API) LinkPassword(c echo.Context) error {
+	var in struct {
+		ID storedID `json:"id" form:"id"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	token, expires, err := a.Agents.LinkPassword(c.Request().Context(), a.account(c), int64(in.ID))
+	if err != nil {
+		return err
+	}
+	a.acted(c, audit.Event{Name: audit.PasswordLink, AboutAgent: models.AgentID(in.ID)})
+	return ok(c, linkAnswer{true, a.site(c.Request()) + "/password/" + token, stamp(expires)})
+}
+
+// SetLinkedPassword sets the new password of the agent of a link, and signs the agent in: {token, password}. An agent with an authenticator
+// app enters a code of it next.
+func (a *API) SetLinkedPassword(c echo.Context) error {
+	var in struct {
+		Token    string `json:"token" form:"token"`
+		Password string `json:"password" form:"password"`
+	}
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if err := a.limitLogin(c, "join"); err != nil {
+		return err
+	}
+	who, err := a.Agents.SetLinkedPassword(c.Request().Context(), in.Token, in.Password)
+	if err != nil {
+		return err
+	}
+	a.security(c, audit.PasswordNew, who.Name, audit.OK)
+	if who.TOTPSecret != "" {
+		return a.askTOTP(c, who)
+	}
+	if err := a.startSession(c, who); err != nil {
+		return err
+	}
+	return ok(c, loginAnswer{Success: true, Redirect: a.Base + "/admin"})
 }
 
 // site returns the address of this server as the browser of a request knows it, without a trailing slash.
@@ -155,7 +202,20 @@ func (a *API) site(r *http.Request) string {
 	return "http://" + r.Host + a.Base // a client that is not a browser, without PUBLIC_URL
 }
 
-// AcceptInvitation makes an agent of someone with an invitation and signs them in: {token, name, email, password}.
+// BeginInvitedPasskey responds with what the browser of someone with an invitation needs to make a passkey: {token, name}.
+func (a *API) BeginInvitedPasskey(c echo.Context) error {
+	var in struct{ Token, Name string }
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if err := a.Agents.CheckInvitation(c.Request().Context(), in.Token); err != nil {
+		return err
+	}
+	return a.proposePasskey(c, "invitation "+in.Token, in.Name, nil)
+}
+
+// AcceptInvitation makes an agent of someone with an invitation and signs them in: {token, name, email, password}, or with a passkey that
+// the browser made instead of the password.
 func (a *API) AcceptInvitation(c echo.Context) error {
 	var in struct {
 		Token    string `json:"token" form:"token"`
@@ -163,6 +223,8 @@ func (a *API) AcceptInvitation(c echo.Context) error {
 		Email    string `json:"email" form:"email"`
 		Password string `json:"password" form:"password"`
 		Locale   string `json:"locale" form:"locale"`
+
+		Passkey json.RawMessage `json:"passkey"`
 	}
 	if err := decode(c, &in); err != nil {
 		return err
@@ -170,7 +232,15 @@ func (a *API) AcceptInvitation(c echo.Context) error {
 	if err := a.limitLogin(c, "join"); err != nil {
 		return err
 	}
-	who, err := a.Agents.Join(c.Request().Context(), in.Token, agents.Guest{Name: in.Name, Email: in.Email, Password: in.Password, Locale: in.Locale})
+	guest := agents.Guest{Name: in.Name, Email: in.Email, Password: in.Password, Locale: in.Locale}
+	if len(in.Passkey) > 0 {
+		made, err := a.madePasskey(c, "invitation "+in.Token, "", in.Passkey)
+		if err != nil {
+			return err
+		}
+		guest.Passkey = &made
+	}
+	who, err := a.Agents.Join(c.Request().Context(), in.Token, guest)
 	if err != nil {
 		return err
 	}

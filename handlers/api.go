@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -23,6 +24,7 @@ import (
 	"sohbet/server/chat"
 	"sohbet/server/disk"
 	"sohbet/server/engine"
+	"sohbet/server/liveconfig"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
 	"sohbet/server/push"
@@ -37,6 +39,8 @@ type Options struct {
 	TrustedBrowsers *auth.TrustedBrowsers
 	Codes           *auth.Codes
 	SecondFactor    *auth.SecondFactor
+	Passkeys        *auth.Passkeys
+	OIDC            *auth.OIDC // nil without a provider
 	CSRF            *auth.CSRF
 	Agents          *agents.Service
 
@@ -56,15 +60,12 @@ type Options struct {
 	Audit       *audit.Log
 
 	Push          *push.Service
-	Brand         Brand
-	Zone          *time.Location // time zone of the opening hours
-	CodeVia       string         // where sign-in codes are sent: "log" or "telegram"
-	Bridge        Bridge         // nil without a Telegram bot
+	Look          Look
+	Settings      *liveconfig.Service
+	CodeVia       string // where sign-in codes are sent: "log" or "telegram"
+	Bridge        Bridge // nil without a Telegram bot
 	Broker        Broker
-	MetricsToken  string      // "" = only agents may read metrics
 	DoctorTokens  []string    // tokens with which `sohbet doctor` reads the endpoints for agents
-	Locale        string      // default language of pages
-	Origins       []string    // other sites that may embed the chat page
 	MediaOrigins  []string    // origins from which pages may load images and audio, besides this server
 	UploadOrigins []string    // origins to which pages may upload files, besides this server
 	Disk          *disk.Space // disk space of the data folder
@@ -88,7 +89,7 @@ type API struct {
 	Options
 	log     *slog.Logger
 	now     func() time.Time
-	policy  policies
+	look    atomic.Pointer[look]
 	health  *health
 	history metrics.History
 	uploads uploads
@@ -98,7 +99,8 @@ type API struct {
 
 // New returns the handlers.
 func New(o Options) *API {
-	a := &API{Options: o, log: o.Log, now: o.Now, policy: newPolicies(o.Origins, o.MediaOrigins, o.UploadOrigins, o.Brand.origins())}
+	a := &API{Options: o, log: o.Log, now: o.Now}
+	a.SetLook(o.Look)
 	a.health = newHealth(a)
 	a.register(o.Numbers)
 	return a

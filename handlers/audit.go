@@ -43,10 +43,7 @@ type auditEntry struct {
 
 // AuditPage serves the page of the audit log to owners; who is not signed in is redirected to /login.
 func (a *API) AuditPage(c echo.Context) error {
-	if _, ok := a.agent(c); ok && !a.agentActor(c).Owner {
-		return errForbidden
-	}
-	return a.agentsPageWith(c, "audit", assets.AuditData{Events: audit.Events})
+	return a.ownersPage(c, "audit", assets.AuditData{Events: audit.Events})
 }
 
 // AuditLog responds with entries of the audit log, newest first: ?before_id= (the last id of the previous page), ?limit=, ?agent=, ?event=,
@@ -117,7 +114,7 @@ func (a *API) auditQuery(c echo.Context) (q models.AuditQuery, err error) {
 	}
 	for name, day := range map[string]*time.Time{"from": &q.From, "to": &q.To} {
 		if text := c.QueryParam(name); text != "" {
-			if *day, err = time.ParseInLocation(time.DateOnly, text, a.Zone); err != nil {
+			if *day, err = time.ParseInLocation(time.DateOnly, text, a.look.Load().Zone); err != nil {
 				return q, apperr.Invalid("", name+" must be a day such as 2026-01-02.")
 			}
 		}

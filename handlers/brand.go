@@ -104,18 +104,20 @@ func (b Brand) origins() []string {
 
 // BrandStyle serves BRAND_COLOR, or the colours in the query, as CSS custom properties for the pages.
 func (a *API) BrandStyle(c echo.Context) error {
-	if a.Brand.Color == "" && c.QueryParam("color") == "" {
+	color := a.look.Load().Brand.Color
+	if color == "" && c.QueryParam("color") == "" {
 		return errNotFound
 	}
-	assets.BrandStyle(a.Brand.Color).ServeHTTP(c.Response(), c.Request())
+	assets.BrandStyle(color).ServeHTTP(c.Response(), c.Request())
 	return nil
 }
 
 // BrandPicture serves the logo or the avatar, if it is a file of this server.
 func (a *API) BrandPicture(c echo.Context) error {
-	p := a.Brand.logo
+	brand := a.look.Load().Brand
+	p := brand.logo
 	if strings.HasSuffix(c.Path(), "avatar") {
-		p = a.Brand.avatar
+		p = brand.avatar
 	}
 	if p.body == nil {
 		return errNotFound

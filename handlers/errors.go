@@ -50,12 +50,13 @@ func CrossSite(cause error) error {
 
 // answer is the JSON of an error (docs/protocol.md, "HTTP errors").
 type answer struct {
-	Success   bool   `json:"success"`
-	Error     string `json:"error"`
-	Message   string `json:"message,omitempty"`
-	Code      string `json:"code"`
-	Status    int    `json:"status"`
-	Timestamp string `json:"timestamp"`
+	Success   bool              `json:"success"`
+	Error     string            `json:"error"`
+	Message   string            `json:"message,omitempty"`
+	Code      string            `json:"code"`
+	Status    int               `json:"status"`
+	Timestamp string            `json:"timestamp"`
+	Errors    map[string]string `json:"errors,omitempty"` // by field
 }
 
 // asError converts an error returned by a handler or by Echo.
@@ -129,11 +130,12 @@ func (a *API) RenderError(err error, c echo.Context) {
 		}
 	}
 	body := answer{Error: e.Message, Code: cmp.Or(httpCodes[e.Code], e.Code), Status: e.Status, Timestamp: stamp(a.now())}
+	body.Errors = e.Errors
 	if c.Get(signInRefusal) != nil {
 		body.Message = e.Message
 	}
 	text, err := json.Marshal(body)
-	if err != nil { // cannot happen: the struct has only strings and a number
+	if err != nil { // cannot happen: the struct has only strings and numbers
 		text = []byte(`{"success":false}`)
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")

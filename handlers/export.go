@@ -39,7 +39,7 @@ func (a *API) Export(c echo.Context) error {
 	case err != nil || in.TimeZone == "Local":
 		return apperr.Invalid("", "time_zone must be a name such as Europe/Istanbul.")
 	case in.TimeZone == "":
-		zone = a.Zone
+		zone = a.look.Load().Zone
 	}
 	ctx, actor := c.Request().Context(), a.agentActor(c)
 	thread, err := a.Chat.Export(ctx, actor, in.ThreadID)
@@ -54,9 +54,9 @@ func (a *API) Export(c echo.Context) error {
 	}
 	form, ending := jsonExport(thread, notes, in.Notes), ".json"
 	if in.Format == "text" {
-		lang := assets.Locale(c.Request(), a.Locale)
+		lang := assets.Locale(c.Request(), a.look.Load().Locale)
 		say := func(key string) string { return locales.Text(lang, "export."+key) }
-		form, ending = (&textExport{thread: thread, notes: notes, team: cmp.Or(a.Brand.Agent, say("team")), zone: zone, say: say}).transcript(), ".txt"
+		form, ending = (&textExport{thread: thread, notes: notes, team: cmp.Or(a.look.Load().Brand.Agent, say("team")), zone: zone, say: say}).transcript(), ".txt"
 	}
 	name := fileName(thread.DisplayName) + " " + time.Time(thread.CreatedAt).In(zone).Format("2006-01-02") + ending
 	// FormatMediaType writes filename*=utf-8''… (RFC 5987) for non-ASCII names.

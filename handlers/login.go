@@ -22,7 +22,7 @@ import (
 
 // loginText returns a message of the sign-in routes in the language of the request, because clients show "message" to the user unchanged.
 func (a *API) loginText(c echo.Context, key string) string {
-	return locales.Text(assets.Locale(c.Request(), a.Locale), "sign_in."+key)
+	return locales.Text(assets.Locale(c.Request(), a.look.Load().Locale), "sign_in."+key)
 }
 
 func (a *API) loginError(c echo.Context, status int, code, key string, cause error) *apperr.Error {
@@ -39,8 +39,8 @@ func (a *API) loginKey(c echo.Context) string {
 	return auth.AddressKey(a.Address(c.Request()))
 }
 
-// limitLogin applies RATE_LIMIT_LOGIN, with separate buckets for requesting ("ask": code or password), for entering codes ("enter") and
-// for accepting invitations ("join"), so that requests do not use up the attempts to enter a code.
+// limitLogin applies RATE_LIMIT_LOGIN, with separate buckets for requesting ("ask": code or password), for entering codes ("enter"), for
+// passkeys ("passkey"), for coming back from a provider ("oidc") and for accepting invitations ("join"), so that requests do not use up the attempts to enter a code.
 func (a *API) limitLogin(c echo.Context, bucket string) error {
 	if ok, wait := a.LoginLimit.Allow(bucket + " " + a.loginKey(c)); !ok {
 		return a.loginLimited(c, bucket, wait)
@@ -49,7 +49,7 @@ func (a *API) limitLogin(c echo.Context, bucket string) error {
 }
 
 func (a *API) loginLimited(c echo.Context, bucket string, wait time.Duration) error {
-	a.security(c, map[string]string{"ask": audit.CodeAsked, "enter": audit.Code, "join": audit.AgentJoin}[bucket], "", audit.Limited)
+	a.security(c, map[string]string{"ask": audit.CodeAsked, "enter": audit.Code, "join": audit.AgentJoin, "passkey": audit.Passkey}[bucket], "", audit.Limited)
 	e := a.loginError(c, http.StatusTooManyRequests, apperr.CodeRateLimit, "limited", nil)
 	e.RetryAfter = wait
 	return e
@@ -96,10 +96,16 @@ func (a *API) passwords() bool {
 	return slices.ContainsFunc(a.Store.Agents(), func(who models.Agent) bool { return who.Enabled() && who.PasswordHash != "" })
 }
 
-// codeAllowed reports whether the owner signs in with only a code.
+// passkeys reports whether any agent can sign in with a passkey.
+func (a *API) passkeys() bool {
+	return slices.ContainsFunc(a.Store.Agents(), func(who models.Agent) bool { return who.Enabled() && who.Passkeys > 0 })
+}
+
+// codeAllowed reports whether the owner signs in with only a code: not with a password or a passkey, because everyone in the Telegram chat
+// could sign in as the owner.
 func (a *API) codeAllowed() bool {
 	owner, _ := a.Store.Agent(0)
-	return owner.Enabled() && owner.PasswordHash == ""
+	return owner.Enabled() && owner.PasswordHash == "" && owner.Passkeys == 0
 }
 
 // RequestOTP sends a one-time code for the owner, unless a password is required first. Other agents get none, because everyone in the
@@ -116,7 +122,11 @@ func (a *API) RequestOTP(c echo.Context) error {
 		other = who.ID != owner.ID
 	}
 	if other || !a.codeAllowed() {
-		return a.loginError(c, http.StatusForbidden, apperr.CodeUnauthorized, "need_password", nil)
+		need := "need_password"
+		if !other && owner.Enabled() && owner.PasswordHash == "" {
+			need = "need_passkey"
+		}
+		return a.loginError(c, http.StatusForbidden, apperr.CodeUnauthorized, need, nil)
 	}
 	if err := a.limitLogin(c, "ask"); err != nil {
 		return err
@@ -224,7 +234,7 @@ func (a *API) verify(c echo.Context) error {
 	switch {
 	case ofApp:
 		err = a.SecondFactor.Check(c.Request().Context(), accountOf(who), who.TOTPSecret, a.TrustedBrowsers.ID(c.Request()), string(in.OTP))
-	case who.Enabled() && who.TOTPSecret == "":
+	case who.Enabled() && who.TOTPSecret == "" && (who.PasswordHash != "" || a.codeAllowed()):
 		err = a.Codes.Verify(c.Response(), c.Request(), string(in.OTP), accountOf(who), who.PasswordHash != "", a.requester(c))
 	}
 	var wrong auth.WrongCode
@@ -249,13 +259,14 @@ func (a *API) verify(c echo.Context) error {
 
 // startSession signs an agent in.
 func (a *API) startSession(c echo.Context, who models.Agent) error {
-	if _, err := a.Sessions.IssueAt(c.Response(), c.Request(), accountOf(who), a.ownOrigin(c.Request())); err != nil {
+	if err := a.issueSession(c, who, a.ownOrigin(c.Request())); err != nil {
 		return err
 	}
 	// A successful sign-in proves that the earlier attempts were the agent's own.
 	key := a.loginKey(c)
-	a.LoginLimit.Forget("ask " + key)
-	a.LoginLimit.Forget("enter " + key)
+	for _, bucket := range [...]string{"ask ", "enter ", "passkey ", "oidc "} {
+		a.LoginLimit.Forget(bucket + key)
+	}
 	a.security(c, audit.SignIn, who.Name, audit.OK)
 	return a.TrustedBrowsers.Mark(c.Response(), c.Request())
 }

@@ -80,7 +80,7 @@ func (a *API) MetricsAccess(next echo.HandlerFunc) echo.HandlerFunc {
 func (a *API) readsMetrics(c echo.Context) bool {
 	if token := bearer(c.Request()); token != "" {
 		got := sha256.Sum256([]byte(token))
-		for _, known := range append([]string{a.MetricsToken}, a.DoctorTokens...) {
+		for _, known := range append([]string{a.look.Load().MetricsToken}, a.DoctorTokens...) {
 			if want := sha256.Sum256([]byte(known)); known != "" && subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
 				return true
 			}

@@ -44,14 +44,15 @@ func newPolicies(origins, media, uploads, pictures []string) policies {
 // page writes a page with its policy. Only the visitor page and the widget may be framed.
 func (a *API) page(c echo.Context, status int, name string, data any) error {
 	r, h := c.Request(), c.Response().Header()
-	policy := a.policy.agent
+	now := a.look.Load()
+	policy := now.policy.agent
 	switch name {
 	case "visitor":
-		policy = a.policy.visitor
+		policy = now.policy.visitor
 	case "widget":
-		policy = a.policy.widget
+		policy = now.policy.widget
 	case "console":
-		policy = a.policy.console
+		policy = now.policy.console
 	}
 	if name != "visitor" && name != "widget" {
 		h.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
@@ -64,8 +65,8 @@ func (a *API) page(c echo.Context, status int, name string, data any) error {
 		token = a.CSRF.Token(c.Response(), r)
 	}
 	return assets.Page(c.Response(), r, status, name, assets.PageData{
-		CSRFToken: token, Base: a.Base, Locale: a.Locale, Version: a.Version,
-		Brand: a.Brand.Brand, Team: a.team(), Unnamed: a.unnamed(), Data: data,
+		CSRFToken: token, Base: a.Base, Locale: now.Locale, Version: a.Version,
+		Brand: now.Brand.Brand, Team: a.team(), Unnamed: a.unnamed(), Data: data,
 	})
 }
 
@@ -97,24 +98,20 @@ func (a *API) Home(c echo.Context) error { return a.page(c, http.StatusOK, "visi
 
 // Widget serves the chat page for a frame on another site.
 func (a *API) Widget(c echo.Context) error {
-	return a.page(c, http.StatusOK, "widget", assets.WidgetData{Sites: a.Origins})
-}
-
-// Loader serves the script that embeds the chat in other sites. Any site may load it; on a site that is not allowed it logs that.
-func (a *API) Loader() echo.HandlerFunc {
-	loader := assets.Loader(assets.LoaderSettings{Sites: a.Origins, Locale: a.Locale, Name: a.Brand.Name, Color: a.Brand.Color})
-	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-		h.Set("Access-Control-Allow-Origin", "*") // for <script crossorigin>
-		loader.ServeHTTP(c.Response(), c.Request())
-		return nil
-	}
+	return a.page(c, http.StatusOK, "widget", assets.WidgetData{Sites: a.look.Load().Sites})
 }
 
 // LoginPage serves the agents' sign-in page.
 func (a *API) LoginPage(c echo.Context) error {
-	return a.page(c, http.StatusOK, "login", assets.LoginData{PasswordRequired: a.passwords(), CodeAllowed: a.codeAllowed(), CodeVia: a.CodeVia})
+	d := assets.LoginData{PasswordRequired: a.passwords(), CodeAllowed: a.codeAllowed(), Passkeys: a.passkeys(), CodeVia: a.CodeVia}
+	if a.OIDC != nil {
+		d.OIDC = a.OIDC.Name()
+	}
+	d.NoForm = (d.Passkeys || d.OIDC != "") && !d.PasswordRequired && !d.CodeAllowed
+	if problem := c.QueryParam("problem"); oidcProblems[problem] {
+		d.Problem = "login." + problem
+	}
+	return a.page(c, http.StatusOK, "login", d)
 }
 
 // InvitePage serves the page on which someone accepts an invitation.
@@ -129,12 +126,32 @@ func (a *API) InvitePage(c echo.Context) error {
 	return a.page(c, http.StatusOK, "invite", assets.InviteData{Valid: true, Email: i.Email})
 }
 
+// PasswordPage serves the page on which an agent with a link sets a new password.
+func (a *API) PasswordPage(c echo.Context) error {
+	i, err := a.Store.PasswordLink(c.Request().Context(), c.Param("token"))
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return err
+	}
+	who, _ := a.Store.Agent(int64(i.AgentID))
+	if err != nil || !who.Enabled() {
+		return a.page(c, http.StatusNotFound, "password", assets.PasswordData{})
+	}
+	return a.page(c, http.StatusOK, "password", assets.PasswordData{Name: who.Name})
+}
+
 // Console serves the agents' page; others are redirected to /login.
 func (a *API) Console(c echo.Context) error { return a.agentsPage(c, "console") }
 
 // PeoplePage serves the page of the team and the own account to agents; others are redirected to /login.
 func (a *API) PeoplePage(c echo.Context) error {
 	return a.agentsPageWith(c, "people", assets.PeopleData{Telegram: a.Bridge != nil})
+}
+
+func (a *API) ownersPage(c echo.Context, name string, data any) error {
+	if _, ok := a.agent(c); ok && !a.agentActor(c).Owner {
+		return errForbidden
+	}
+	return a.agentsPageWith(c, name, data)
 }
 
 func (a *API) agentsPage(c echo.Context, name string) error { return a.agentsPageWith(c, name, nil) }

@@ -18,6 +18,8 @@ var (
 	ErrEmailTaken = fmt.Errorf("%w: an agent with this e-mail address", ErrExists)
 	// ErrLastOwner means that no enabled owner would be left.
 	ErrLastOwner error = &InvalidError{Field: "role", Reason: "no enabled owner would be left"}
+	// ErrLastPasskey means that the agent could not sign in any more.
+	ErrLastPasskey error = &InvalidError{Field: "id", Reason: "the agent has no password"}
 )
 
 // AgentPatch changes the fields that are not nil.
@@ -28,6 +30,10 @@ type AgentPatch struct {
 
 	// RemoveTOTP removes the second factor, UnlinkTelegram the link to a Telegram account.
 	RemoveTOTP, UnlinkTelegram bool
+	// RemovePasskeys removes all passkeys.
+	RemovePasskeys bool
+	// EndSessions ends the agent's sessions.
+	EndSessions bool
 }
 
 // AddAgent stores a new agent. It returns ErrNameTaken, ErrEmailTaken, or an *InvalidError.
@@ -41,7 +47,7 @@ func (s *Store) AddAgent(ctx context.Context, a Agent) (Agent, error) {
 // UpdateAgent applies the patch and returns the changed agent. A new role or password, and disabling, end the agent's sessions. It returns
 // ErrNotFound, ErrLastOwner, or an error like [Store.AddAgent].
 func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent, error) {
-	return s.changeAgent(ctx, "update an agent", func(_ *gorm.DB, list []Agent) (Agent, error) {
+	return s.changeAgent(ctx, "update an agent", func(tx *gorm.DB, list []Agent) (Agent, error) {
 		a, found := findAgent(list, func(a Agent) bool { return a.ID == id })
 		if !found {
 			return Agent{}, ErrNotFound
@@ -58,6 +64,14 @@ func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent,
 		}
 		if p.UnlinkTelegram {
 			a.TelegramID = ""
+		}
+		if p.EndSessions {
+			a.SessionGeneration++
+		}
+		if p.RemovePasskeys {
+			if err := tx.Where("agent_id = ?", id).Delete(&Passkey{}).Error; err != nil {
+				return Agent{}, err
+			}
 		}
 		now := stamp(s.Now())
 		setSince(&a.DisabledAt, p.Disabled, now)
@@ -107,8 +121,9 @@ func (s *Store) SetOwner(ctx context.Context, username, passwordHash string, sam
 	})
 }
 
-// changeAgent stores the agent that change makes from all agents, which no other process changes meanwhile: a new one if it has no ID.
-func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *gorm.DB, list []Agent) (Agent, error)) (Agent, error) {
+// changeAgent stores the agent that change makes from all agents, which no other process changes meanwhile: a new one if it has no ID. It
+// calls the functions of after with the stored agent, in the same transaction.
+func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *gorm.DB, list []Agent) (Agent, error), after ...func(*gorm.DB, Agent) error) (Agent, error) {
 	var a Agent
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
 		if err := s.lockTable(tx, "agents"); err != nil {
@@ -132,17 +147,22 @@ func (s *Store) changeAgent(ctx context.Context, doing string, change func(tx *g
 		its := func(other Agent) bool { return other.ID == a.ID }
 		row, _ := findAgent(rows, its)
 		before, known := findAgent(list, its)
-		if known && (a.Role != before.Role || a.PasswordHash != before.PasswordHash || before.Enabled() && !a.Enabled()) {
-			a.SessionGeneration++
+		if known && (a.Role != before.Role || a.PasswordHash != before.PasswordHash || before.Enabled() && !a.Enabled() || a.SessionGeneration != before.SessionGeneration) {
+			a.SessionGeneration = before.SessionGeneration + 1
 			if err := dropPushOf(tx, a); err != nil {
 				return err
 			}
-			if err := dropInvitationsBy(tx, a); err != nil {
+			if err := dropInvitations(tx, a); err != nil {
 				return err
 			}
 		}
 		if err := s.saveAgent(tx, &a, before, row); err != nil {
 			return err
+		}
+		for _, do := range after {
+			if err := do(tx, a); err != nil {
+				return err
+			}
 		}
 		return markChanged(tx, stateAgents)
 	})

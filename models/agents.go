@@ -37,6 +37,7 @@ type Agent struct {
 	TOTPStep          int64      // the time step of the last code that was used
 	TelegramID        string     // of the linked Telegram account; "" = none
 	CreatedAt         time.Time
+	Passkeys          int64 `gorm:"-"` // how many there are
 
 	// ADMIN_USERNAME, and a hash of ADMIN_PASSWORD, when they last changed this agent; "" unless it was made from them.
 	AdminUsername, AdminPasswordHash string
@@ -213,7 +214,19 @@ func (s *Store) OnAgents(fn func()) {
 }
 
 func agentRows(db *gorm.DB) (list []Agent, err error) {
-	return list, db.Order("id").Find(&list).Error
+	if err := db.Order("id").Find(&list).Error; err != nil {
+		return nil, err
+	}
+	var passkeys []struct{ AgentID, N int64 }
+	if err := db.Table("passkeys").Select("agent_id, count(*) AS n").Group("agent_id").Find(&passkeys).Error; err != nil {
+		return nil, err
+	}
+	for _, its := range passkeys {
+		if i := slices.IndexFunc(list, func(a Agent) bool { return a.ID == its.AgentID }); i >= 0 {
+			list[i].Passkeys = its.N
+		}
+	}
+	return list, nil
 }
 
 // openAgents returns agents with their encrypted fields decrypted.

@@ -70,7 +70,7 @@ func (s *Store) Load(ctx context.Context, dir string, o LoadOptions) error {
 	if err == nil {
 		s.missingKeys = missing
 		s.cipher.SetComplete(complete)
-		err = errors.Join(s.sessionsEnded(ctx, generation), s.loadAgents(ctx))
+		err = errors.Join(s.sessionsEnded(ctx, generation), s.loadAgents(ctx), s.loadSettings(ctx))
 	}
 	if err == nil && missing == nil {
 		err = s.reencryption().EncryptExisting(ctx) // the dump may predate the encryption of these texts

@@ -11,17 +11,18 @@ import (
 )
 
 // pollInterval is how often a process checks whether another one changed what it holds in memory.
-var pollInterval = 2 * time.Second // shorter in tests
+var pollInterval = time.Second // shorter in tests
 
-// Rows of security_state. The values of the first three change with their tables; the last is the value itself.
+// Rows of security_state. The values of the first four change with their tables; the last is the value itself.
 const (
 	stateBlocks     = "blocks"
 	stateSessions   = "sessions"
 	stateAgents     = "agents"
+	stateSettings   = "settings"
 	stateGeneration = "generation"
 )
 
-// changePoller reloads blocks, session revocations and agents after other processes (a second server, a command on the terminal) changed
+// changePoller reloads blocks, session revocations, agents and settings after other processes (a second server, a command on the terminal) changed
 // them. It polls one small table and reloads only what changed.
 type changePoller struct {
 	store *Store
@@ -48,7 +49,7 @@ func (w *changePoller) run() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		if err := w.poll(ctx); err != nil {
-			w.store.log.Debug("failed to poll for changed blocks, sessions and agents; retrying", "error", err)
+			w.store.log.Debug("failed to poll for changes of other processes; retrying", "error", err)
 		}
 		if err := w.store.clock.adjust(ctx); err != nil {
 			w.store.log.Debug("failed to read the database's clock; retrying", "error", err)
@@ -101,6 +102,8 @@ func (w *changePoller) poll(ctx context.Context) error {
 			err = w.store.loadSessions(ctx)
 		case stateAgents:
 			err = w.store.loadAgents(ctx)
+		case stateSettings:
+			err = w.store.loadSettings(ctx)
 		case stateGeneration:
 			w.store.sessions.setGeneration(row.Value)
 		}

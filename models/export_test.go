@@ -127,5 +127,8 @@ func WithMessage(t Thread, m Message) (next Thread, reopened bool, first *FirstA
 // RecoveryCodeRow is a row of recovery_codes.
 var RecoveryCodeRow = recoveryCode{}
 
+// SettingRow is a row of settings.
+var SettingRow = setting{}
+
 // AgentPictureRow is a row of agent_pictures.
 var AgentPictureRow = agentPicture{}

@@ -1,7 +1,7 @@
 package models
 
 // Invalidator passes cache invalidations between processes that share a database. Without it a process notices changes of others only
-// later: threads within CacheTTL, blocks, sessions and agents within pollInterval. The methods must not block.
+// later: threads within CacheTTL, blocks, sessions, agents and settings within pollInterval. The methods must not block.
 type Invalidator interface {
 	// Current reports whether this process is notified immediately when others change a thread. Only then threads are cached.
 	Current() bool
@@ -16,7 +16,7 @@ type Invalidator interface {
 
 // Topics of an [Invalidator].
 const (
-	TopicSecurity = "security" // blocks, sessions or agents
+	TopicSecurity = "security" // blocks, sessions, agents or settings
 	TopicOutbox   = "outbox"   // rows are waiting to be sent
 	TopicRetry    = "retry"    // waiting outbox rows may be retried at once
 	TopicSettings = "settings"

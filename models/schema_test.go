@@ -81,7 +81,7 @@ func TestSchemaHasAColumnForEveryField(t *testing.T) {
 			"telegram_threads": models.TelegramThread{},
 			"uploads":          models.Upload{}, "first_answers": models.FirstAnswer{},
 			"notes": models.Note{}, "canned_replies": models.CannedReply{}, "agents": models.Agent{}, "invitations": models.Invitation{},
-			"recovery_codes": models.RecoveryCodeRow, "agent_pictures": models.AgentPictureRow,
+			"recovery_codes": models.RecoveryCodeRow, "sessions": models.Session{}, "passkeys": models.Passkey{}, "agent_pictures": models.AgentPictureRow, "settings": models.SettingRow,
 		} {
 			parsed, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
 			if err != nil {

@@ -74,6 +74,7 @@ type Store struct {
 	activity    *activityBuffer
 	blocks      *blocks
 	agents      agents
+	settings    settings
 	pictures    *gocache.Cache     // of agents, by URL
 	emails      *encryption.Hasher // of e-mail addresses in lower case
 	shortcuts   *encryption.Hasher // of canned replies' folded shortcuts

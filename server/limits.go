@@ -30,6 +30,26 @@ type Limits struct {
 
 	packets config.Rate // per connection
 	memory  int64       // bytes for all connections
+	derived []derived
+}
+
+// derived is a limiter that allows a multiple of a setting.
+type derived struct {
+	limiter *auth.Limiter
+	times   int
+	of      func(*config.Config) config.Rate
+}
+
+func (d derived) apply(cfg *config.Config) {
+	r := d.of(cfg)
+	d.limiter.SetRate(d.times*r.Count, r.Per)
+}
+
+// Apply changes the limits of messages, uploads and signing in to those of other settings. The others stay.
+func (l Limits) Apply(cfg *config.Config) {
+	for _, d := range l.derived {
+		d.apply(cfg)
+	}
 }
 
 // socketsPerAddress is the maximum number of sockets per address.
@@ -37,33 +57,43 @@ const socketsPerAddress = 1000
 
 // NewLimits returns the limits for the settings.
 func NewLimits(cfg *config.Config, now func() time.Time) Limits {
-	tiers := func(r config.Rate, each, address, all int) auth.Tiers {
-		of := func(n int) *auth.Limiter {
-			if n == 0 || r.Off() {
-				return nil
-			}
-			return auth.NewLimiter(n*r.Count, r.Per, now)
+	var list []derived
+	limiter := func(of func(*config.Config) config.Rate, times int) *auth.Limiter {
+		if times == 0 {
+			return nil
 		}
-		return auth.Tiers{Each: of(each), Address: of(address), All: of(all)}
+		d := derived{auth.NewLimiter(0, 0, now), times, of}
+		d.apply(cfg)
+		list = append(list, d)
+		return d.limiter
 	}
+	tiers := func(of func(*config.Config) config.Rate, each, address, all int) auth.Tiers {
+		return auth.Tiers{Each: limiter(of, each), Address: limiter(of, address), All: limiter(of, all)}
+	}
+	messages := func(c *config.Config) config.Rate { return c.MessageLimit }
+	uploads := func(c *config.Config) config.Rate { return c.UploadLimit }
+	login := func(c *config.Config) config.Rate { return c.LoginLimit }
+	api := func(*config.Config) config.Rate { return cfg.APILimit }
 	perAddress, connections := socketsPerAddress, connectionsPerAddress
 	if cfg.APILimit.Off() {
 		perAddress, connections = 0, 0
 	}
-	return Limits{ // comments: the resulting defaults
-		Messages: tiers(cfg.MessageLimit, 1, 20, 2000),  // 30, 600, 60,000 per minute
-		Texts:    tiers(cfg.MessageLimit, 10, 40, 4000), // 300 KB, 1.2 MB, 120 MB per minute
-		Threads:  tiers(cfg.MessageLimit, 0, 2, 200),    // 60, 6,000 per minute
-		API:      tiers(cfg.APILimit, 0, 1, 100),        // 300, 30,000 per minute
-		Events:   tiers(cfg.APILimit, 4, 40, 4000),      // 1,200, 12,000, 1,200,000 per minute
-		Uploads:  tiers(cfg.UploadLimit, 0, 1, 100),     // 10, 1,000 per five minutes
-		Login:    auth.NewLimiter(cfg.LoginLimit.Count, cfg.LoginLimit.Per, now),
-		Sockets:  auth.NewConnectionLimiter(tiers(cfg.APILimit, 0, 2, 100), perAddress, socketRoom()),
+	l := Limits{ // comments: the resulting defaults
+		Messages: tiers(messages, 1, 20, 2000),  // 30, 600, 60,000 per minute
+		Texts:    tiers(messages, 10, 40, 4000), // 300 KB, 1.2 MB, 120 MB per minute
+		Threads:  tiers(messages, 0, 2, 200),    // 60, 6,000 per minute
+		API:      tiers(api, 0, 1, 100),         // 300, 30,000 per minute
+		Events:   tiers(api, 4, 40, 4000),       // 1,200, 12,000, 1,200,000 per minute
+		Uploads:  tiers(uploads, 0, 1, 100),     // 10, 1,000 per five minutes
+		Login:    limiter(login, 1),
+		Sockets:  auth.NewConnectionLimiter(tiers(api, 0, 2, 100), perAddress, socketRoom()),
 
 		Connections: connections,
 		packets:     config.Rate{Count: packetsPerRequest * cfg.APILimit.Count, Per: cfg.APILimit.Per}, // 2,400 per minute
 		memory:      connectionMemory(debug.SetMemoryLimit(-1)),
 	}
+	l.derived = list
+	return l
 }
 
 const (
@@ -96,9 +126,7 @@ func (l Limits) EachShared(share func(name string, l *auth.Limiter)) {
 		"messages each": l.Messages.Each, "messages address": l.Messages.Address, "texts each": l.Texts.Each, "texts address": l.Texts.Address, "threads": l.Threads.Address, "api": l.API.Address,
 		"events": l.Events.Address, "uploads": l.Uploads.Address, "login": l.Login,
 	} {
-		if limiter != nil {
-			share(name, limiter)
-		}
+		share(name, limiter)
 	}
 }
 

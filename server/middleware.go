@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"sohbet/handlers"
+	"sohbet/server/auth"
 	"sohbet/server/logging"
 )
 
@@ -119,7 +120,7 @@ func (s *Server) headers(h http.Header, r *http.Request) {
 func (s *Server) sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if err := s.crossOrigin.Check(r); err != nil && !(r.Header.Get("Sec-Fetch-Site") == "" && s.pages.Own(r)) && !s.csrf.Valid(r) {
+		if err := s.crossOrigin.Check(r); err != nil && !s.pages.Listed(r) && !(r.Header.Get("Sec-Fetch-Site") == "" && s.pages.Own(r)) && !s.csrf.Valid(r) {
 			s.refusals.Note(r)
 			return handlers.CrossSite(err)
 		}
@@ -148,13 +149,13 @@ func readable(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // cors allows pages of CORS_ORIGINS to read API responses. Cookies are not accepted from them, so such a page cannot act as an agent.
-func cors(origins []string) echo.MiddlewareFunc {
+func cors(pages auth.Origins) echo.MiddlewareFunc {
 	return middleware.CORSWithConfig(middleware.CORSConfig{
-		Skipper:       func(c echo.Context) bool { return !strings.HasPrefix(c.Request().URL.Path, "/api/") },
-		AllowOrigins:  origins,
-		AllowMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
-		AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestedWith, "X-CSRF-Token", "X-CSRFToken"},
-		ExposeHeaders: []string{echo.HeaderRetryAfter, echo.HeaderXRequestID},
-		MaxAge:        600,
+		Skipper:         func(c echo.Context) bool { return !strings.HasPrefix(c.Request().URL.Path, "/api/") || !pages.Sites() },
+		AllowOriginFunc: func(origin string) (bool, error) { return pages.Lists(origin), nil },
+		AllowMethods:    []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowHeaders:    []string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestedWith, "X-CSRF-Token", "X-CSRFToken"},
+		ExposeHeaders:   []string{echo.HeaderRetryAfter, echo.HeaderXRequestID},
+		MaxAge:          600,
 	})
 }

@@ -32,7 +32,7 @@ func routes(e *echo.Echo, a *handlers.API) {
 
 	// Public: pages and files.
 	get("/", a.Home)
-	get("/widget.js", a.Loader())
+	get("/widget.js", a.Loader)
 	get("/widget", a.Widget)
 	get("/login", a.LoginPage)
 	get("/admin", a.Console) // redirects to /login unless an agent is signed in
@@ -42,13 +42,12 @@ func routes(e *echo.Echo, a *handlers.API) {
 	for _, path := range []string{"/favicon.ico", "/robots.txt"} {
 		get(path, files)
 	}
-	icons := echo.WrapHandler(assets.Icons(a.Brand.Color))
 	for _, path := range assets.IconPaths() {
-		get(path, icons)
+		get(path, a.Icon)
 	}
-	get("/manifest.json", echo.WrapHandler(assets.Manifest(a.Brand.Brand, a.Base, a.Locale)))
-	get("/admin/manifest.json", echo.WrapHandler(assets.ConsoleManifest(a.Brand.Brand, a.Base, a.Locale)))
-	get("/sw.js", echo.WrapHandler(assets.Worker(a.Brand.Brand, a.Base)))
+	get("/manifest.json", a.Manifest)
+	get("/admin/manifest.json", a.ConsoleManifest)
+	get("/sw.js", a.Worker)
 	get("/offline", a.Offline) // shown by the service worker without a connection
 	get("/brand.css", a.BrandStyle)
 	get("/brand/logo", a.BrandPicture)
@@ -80,10 +79,19 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/verify-otp", a.VerifyOTP, small)
 	e.POST("/admin/login", a.Login, small)
 	e.POST("/admin/verify-otp", a.AdminVerifyOTP, small)
+	e.GET("/login/oidc", a.BeginOIDC, a.LimitAPI)
+	e.GET("/login/oidc/callback", a.FinishOIDC, a.LimitAPI)
+	e.POST("/login/passkey/begin", a.BeginPasskeyLogin, a.LimitAPI, small)
+	e.POST("/login/passkey/finish", a.FinishPasskeyLogin, small)
 
 	// Public, with an invitation's token: becoming an agent.
 	get("/invite/:token", a.InvitePage, a.LimitAPI)
 	e.POST("/api/invite", a.AcceptInvitation, a.LimitAPI, small)
+	e.POST("/api/invite/passkey", a.BeginInvitedPasskey, a.LimitAPI, small)
+
+	// Public, with the token of an owner's link: setting a new password.
+	get("/password/:token", a.PasswordPage, a.LimitAPI)
+	e.POST("/api/password", a.SetLinkedPassword, a.LimitAPI, small)
 
 	// Agents, and visitors with their thread id; all of /api is limited by RATE_LIMIT_API.
 	body, gzip := middleware.BodyLimit(apiBody), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
@@ -119,15 +127,25 @@ func routes(e *echo.Echo, a *handlers.API) {
 	e.POST("/api/me/totp", a.ProposeTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/confirm", a.ConfirmTOTP, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/totp/remove", a.RemoveTOTP, a.LimitAPI, a.AgentsOnly, small)
+	get("/api/me/passkeys", a.ListPasskeys, a.LimitAPI, a.AgentsOnly)
+	e.POST("/api/me/passkeys/begin", a.BeginPasskey, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/passkeys/finish", a.FinishPasskey, a.LimitAPI, a.AgentsOnly, small)
+	e.POST("/api/me/passkeys/remove", a.RemovePasskey, a.LimitAPI, a.AgentsOnly, small)
+	get("/api/me/sessions", a.ListSessions, a.LimitAPI, a.AgentsOnly)
+	e.POST("/api/me/sessions/end", a.EndSessions, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/telegram", a.TelegramCode, a.LimitAPI, a.AgentsOnly, small)
 	e.POST("/api/me/telegram/unlink", a.UnlinkTelegram, a.LimitAPI, a.AgentsOnly, small)
 	get("/api/agents", a.ListAgents, a.LimitAPI, a.AgentsOnly, gzip)
-	get("/admin/audit", a.AuditPage) // for owners; redirects to /login unless an agent is signed in
+	get("/admin/audit", a.AuditPage)       // for owners; redirects to /login unless an agent is signed in
+	get("/admin/settings", a.SettingsPage) // likewise
 
 	// Owners only.
+	get("/api/settings", a.ListSettings, a.LimitAPI, a.OwnersOnly, gzip)
+	e.POST("/api/settings", a.ChangeSettings, a.LimitAPI, a.OwnersOnly, body)
 	get("/api/audit", a.AuditLog, a.LimitAPI, a.OwnersOnly, gzip)
 	get("/api/audit.csv", a.AuditFile, a.LimitAPI, a.OwnersOnly, gzip)
 	e.POST("/api/agents/invite", a.Invite, a.LimitAPI, a.OwnersOnly, small)
+	e.POST("/api/agents/password-link", a.LinkPassword, a.LimitAPI, a.OwnersOnly, small)
 	e.POST("/api/agents/update", a.UpdateAgent, a.LimitAPI, a.OwnersOnly, small)
 	e.POST("/api/messages/clear_all", a.ClearAll, a.LimitAPI, a.OwnersOnly, body)
 	e.POST("/api/diagnostics/repair", a.Repair, a.LimitAPI, a.OwnersOnly, small)

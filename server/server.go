@@ -53,7 +53,6 @@ type Options struct {
 	// Connections is the maximum number of connections per address, not applied to TrustedProxies; 0 is unlimited.
 	Connections    int
 	TrustedProxies []netip.Prefix
-	Origins        []string // other sites whose browser pages may call this server
 	Pages          auth.Origins
 	Refusals       *auth.Refusals
 	Base           string // URL path prefix of all routes, without a trailing slash; "" = the root
@@ -87,20 +86,11 @@ func New(o Options) (*Server, error) {
 		api: o.API, sockets: o.Sockets, csrf: o.CSRF, address: o.Address, https: o.HTTPS, pages: o.Pages, refusals: o.Refusals, base: o.Base, log: o.Log, host: o.Host, port: o.Port,
 		crossOrigin: http.NewCrossOriginProtection(), echo: echo.New(),
 	}
-	for _, origin := range o.Origins {
-		if err := s.crossOrigin.AddTrustedOrigin(origin); err != nil {
-			return nil, fmt.Errorf("CORS_ORIGINS: %w", err)
-		}
-	}
 	e := s.echo
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = o.Address
 	e.HTTPErrorHandler = o.API.RenderError
-	e.Use(s.observe, s.recovered, readable)
-	if len(o.Origins) > 0 {
-		e.Use(cors(o.Origins))
-	}
-	e.Use(s.sameSite)
+	e.Use(s.observe, s.recovered, readable, cors(o.Pages), s.sameSite)
 	routes(e, o.API)
 
 	s.http = &http.Server{

@@ -222,13 +222,13 @@ test('an agent who is disabled while writing is told so, and loses nothing', asy
   await rowOf(page, 'admin').locator('select').selectOption('agent');
   await eventually(async () => assert.match(await page.textContent('#people-problem'), /Bir sahip kalmalı/));
   assert.equal(await rowOf(page, 'admin').locator('select').inputValue(), 'owner');
-  await rowOf(page, 'Ada').locator('button').click();
+  await rowOf(page, 'Ada').getByRole('button', { name: 'Girişi' }).click();
   await ada.waitForSelector('#expired:not([hidden])');
   assert.match(await ada.textContent('#expired'), /disabled your account/);
   assert.equal(await ada.inputValue('#text'), 'half a sent');
   await eventually(async () => assert.match(await rowOf(page, 'Ada').textContent(), /giriş yapamaz/));
 
-  await rowOf(page, 'Ada').locator('button').click();
+  await rowOf(page, 'Ada').getByRole('button', { name: 'Girişi' }).click();
   await eventually(async () => assert.doesNotMatch(await rowOf(page, 'Ada').textContent(), /giriş yapamaz/));
   await ada.click('#expired a');
   await ada.fill('#username', 'Ada');

@@ -54,7 +54,7 @@ export class Server {
   constructor(settings = {}) { this.#settings = settings; }
 
   async start() {
-    this.port ??= await freePort();
+    this.port ??= Number(this.#settings.PORT) || await freePort();
     this.data ??= mkdtempSync(path.join(scratch, 'data-'));
     this.url = `http://127.0.0.1:${this.port}`;
     const child = started(binary(), [], {

@@ -54,6 +54,9 @@ interface PageElements {
   'mode-reply': HTMLButtonElement;
   notify: HTMLButtonElement;
   'origin-trouble': HTMLAnchorElement;
+  'passkey-add': HTMLFormElement & { elements: { name: HTMLInputElement } };
+  'passkey-button': HTMLButtonElement;
+  'join-passkey': HTMLButtonElement;
   pick: HTMLInputElement;
   pill: HTMLButtonElement;
   'recorder-cancel': HTMLButtonElement;
@@ -69,7 +72,11 @@ interface PageElements {
   filters: HTMLFormElement;
   'audit-file': HTMLAnchorElement;
   'second-start': HTMLFormElement & { elements: { password: HTMLInputElement } };
+  others: HTMLDetailsElement;
+  set: HTMLFormElement & { elements: { password: HTMLInputElement } };
+  'set-button': HTMLButtonElement;
   'settings-dialog': HTMLDialogElement;
+  'sessions-others': HTMLButtonElement;
   shoot: HTMLButtonElement;
   sound: HTMLButtonElement;
   'start-button': HTMLButtonElement;

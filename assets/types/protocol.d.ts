@@ -124,6 +124,46 @@ declare namespace Protocol {
     switched: boolean;
   }
 
+  interface Passkey {
+    id: number;
+    name: string;
+    created_at: Time;
+    used_at: Time | null;
+  }
+
+  interface PasskeyCreation {
+    publicKey: PasskeyCreationOptions;
+  }
+
+  interface PasskeyRequest {
+    publicKey: PasskeyRequestOptions;
+  }
+
+  /** PublicKeyCredentialCreationOptionsJSON (WebAuthn), in which bytes are base64url. */
+  type PasskeyCreationOptions = Omit<PublicKeyCredentialCreationOptions, 'challenge' | 'user' | 'excludeCredentials'> & {
+    challenge: string;
+    user: { id: string; name: string; displayName: string };
+    excludeCredentials?: { id: string }[];
+  };
+
+  /** PublicKeyCredentialRequestOptionsJSON. */
+  interface PasskeyRequestOptions {
+    challenge: string;
+    rpId: string;
+    timeout: number;
+    userVerification: UserVerificationRequirement;
+  }
+
+  interface Session {
+    id: string;
+    browser: string;
+    platform: string;
+    address: string;
+    started_at: Time;
+    seen_at: Time;
+    current: boolean;
+  }
+
   interface Note {
     id: number;
     thread_id: string;
@@ -424,12 +464,24 @@ declare namespace Protocol {
     waiting: number;
   }
 
+  interface Setting {
+    value?: string;
+    set: boolean;
+    source: 'default' | 'environment' | 'database';
+    locked: boolean;
+    secret: boolean;
+    kind: string;
+    help: string;
+  }
+
   /** Answers in JSON, by route. */
   interface Answers {
     'POST /request-otp': Done;
     'POST /verify-otp': { success: true; redirect: string };
     'POST /admin/login': { success: true; message: string; otp_sent: boolean; redirect?: string; totp_required?: true };
     'POST /admin/verify-otp': Done;
+    'POST /login/passkey/begin': PasskeyRequest;
+    'POST /login/passkey/finish': { success: true; redirect: string };
     'GET /api/me': Agent;
     'POST /api/me': Agent;
     'POST /api/me/picture': Agent;
@@ -437,12 +489,23 @@ declare namespace Protocol {
     'POST /api/me/totp': { secret: string; uri: string; qr: string };
     'POST /api/me/totp/confirm': { success: true; recovery_codes: string[] };
     'POST /api/me/totp/remove': Done;
+    'GET /api/settings': Record<string, Setting>;
+    'POST /api/settings': { success: true };
+    'GET /api/me/passkeys': Passkey[];
+    'POST /api/me/passkeys/begin': PasskeyCreation;
+    'POST /api/me/passkeys/finish': Done;
+    'POST /api/me/passkeys/remove': Done;
+    'GET /api/me/sessions': Session[];
+    'POST /api/me/sessions/end': Done;
     'POST /api/me/telegram': { code: string; expires_at: Time };
     'POST /api/me/telegram/unlink': Done;
     'GET /api/agents': Agent[];
     'GET /api/audit': { entries: AuditEntry[]; next: number | null };
     'POST /api/agents/update': Agent;
     'POST /api/agents/invite': { success: true; url: string; expires_at: Time };
+    'POST /api/agents/password-link': { success: true; url: string; expires_at: Time };
+    'POST /api/password': { success: true; message?: string; otp_sent?: boolean; totp_required?: boolean; redirect?: string };
+    'POST /api/invite/passkey': PasskeyCreation;
     'POST /api/invite': { success: true; redirect: string };
     'POST /api/messages/send': { success: true; message_id: number; thread_id: string };
     'GET /api/threads': Thread[];

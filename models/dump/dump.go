@@ -25,8 +25,8 @@ var ErrNotEmpty = errors.New("models: the database is not empty")
 // Tables are the tables in a dump, parents before children. Sign-in codes, invitations and received Telegram updates are left out: they
 // live for a short time.
 var Tables = []string{"users", "threads", "messages", "telegram_links", "telegram_threads", "outbox", "switches", "blocks", "uploads",
-	"first_answers", "notes", "canned_replies", "server_keys", "agents", "recovery_codes", "agent_pictures",
-	"audit_entries"}
+	"first_answers", "notes", "canned_replies", "server_keys", "agents", "recovery_codes", "agent_pictures", "passkeys",
+	"audit_entries", "settings"}
 
 // unnumbered are the dump tables whose ids do not come from a sequence.
 var unnumbered = []string{"threads", "blocks"}

@@ -61,8 +61,9 @@ var columns = [...]column{
 	{"threads", "email", ""}, {"threads", "rating_comment", ""}, {"notes", "content_text", ""}, {"canned_replies", "content_text", ""},
 	{"canned_replies", "sealed_shortcut", ""}, {"threads", "sealed_page_url", ""}, {"threads", "sealed_page_title", ""},
 	{"agents", "email", ""}, {"agents", "password_hash", ""}, {"agents", "admin_username", ""}, {"agents", "admin_password_hash", ""},
-	{"agents", "totp_secret", ""}, {"agents", "telegram_id", ""},
+	{"agents", "totp_secret", ""}, {"agents", "telegram_id", ""}, {"settings", "value", ""},
 	{"invitations", "email", ""}, {"audit_entries", "actor", ""}, {"audit_entries", "address", ""},
+	{"passkeys", "name", ""}, {"passkeys", "credential", ""}, {"sessions", "details", ""},
 	{"push_subscriptions", "sealed", ""}, {"server_keys", "private_seal", ""},
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sohbet/models"
 	"sohbet/models/encryption"
@@ -66,7 +67,16 @@ func TestRekeyOfAgents(t *testing.T) {
 			if _, err := s.SetOwner(t.Context(), "admin", "first hash", func(string) bool { return false }); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.AddAgent(t.Context(), models.Agent{Name: "Ada", Email: "ada@example.com", Role: models.RoleAgent, PasswordHash: "second hash"}); err != nil {
+			ada, err := s.AddAgent(t.Context(), models.Agent{Name: "Ada", Email: "ada@example.com", Role: models.RoleAgent, PasswordHash: "second hash"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.AddPasskey(t.Context(), models.Passkey{AgentID: ada.ID, Handle: "handle", Name: "phone", Credential: "public key"}); err != nil {
+				t.Fatal(err)
+			}
+			at := s.Now()
+			session := models.Session{ID: "s", AgentID: models.AgentID(ada.ID), StartedAt: &at, SeenAt: at, ExpiresAt: at.Add(time.Hour), SessionClient: models.SessionClient{Browser: "Firefox"}}
+			if err := s.StartSession(t.Context(), session); err != nil {
 				t.Fatal(err)
 			}
 			code, _, err := s.TelegramCode(t.Context(), 1)
@@ -92,6 +102,12 @@ func TestRekeyOfAgents(t *testing.T) {
 			s = storetest.Reopen(t, o)
 			if got := s.Agents(); !slices.Equal(got, want) {
 				t.Errorf("after rekey %+v, want %+v", got, want)
+			}
+			if got, err := s.PasskeysOf(t.Context(), ada.ID); err != nil || len(got) != 1 || got[0].Name != "phone" || got[0].Credential != "public key" {
+				t.Errorf("passkeys after rekey: %+v, %v", got, err)
+			}
+			if got, err := s.Sessions(t.Context(), ada); err != nil || len(got) != 1 || got[0].Browser != "Firefox" {
+				t.Errorf("sessions after rekey: %+v, %v", got, err)
 			}
 			if log, err := s.AuditEntries(t.Context(), models.AuditQuery{Limit: 1}); err != nil || len(log) != 1 || log[0].Actor != "Ada" || log[0].Address != "192.0.2.1" {
 				t.Errorf("after rekey %+v, %v", log, err)

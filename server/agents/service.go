@@ -106,13 +106,51 @@ func (s *Service) Invite(ctx context.Context, by models.Agent, role, email strin
 	return token, i.ExpiresAt, err
 }
 
-// Guest is someone who accepts an invitation.
-type Guest struct{ Name, Email, Password, Locale string }
+// LinkPassword returns the token with which an agent sets a new password, and until when it is valid.
+func (s *Service) LinkPassword(ctx context.Context, by models.Agent, id int64) (token string, expires time.Time, err error) {
+	who, found := s.Store.Agent(id)
+	if id == 0 || !found || !who.Enabled() {
+		return "", time.Time{}, public(models.ErrNotFound, "There is no such agent, or the agent may not sign in.")
+	}
+	token, i, err := s.Store.LinkPassword(ctx, who, models.AgentID(by.ID))
+	return token, i.ExpiresAt, err
+}
+
+// SetLinkedPassword sets a new password of the agent of a link, and ends the agent's sessions.
+func (s *Service) SetLinkedPassword(ctx context.Context, token, password string) (models.Agent, error) {
+	a, err := s.setLinkedPassword(ctx, token, password)
+	return a, public(err, "This link was used or has expired.")
+}
+
+func (s *Service) setLinkedPassword(ctx context.Context, token, password string) (models.Agent, error) {
+	if _, err := s.Store.PasswordLink(ctx, token); err != nil { // before the password is hashed, which takes long
+		return models.Agent{}, err
+	}
+	hash, err := s.hash(password)
+	if err != nil {
+		return models.Agent{}, err
+	}
+	return s.Store.UsePasswordLink(ctx, token, hash)
+}
+
+// CheckInvitation returns an error unless a token is of a valid invitation.
+func (s *Service) CheckInvitation(ctx context.Context, token string) error {
+	_, err := s.Store.Invitation(ctx, token)
+	return public(err, goneInvitation)
+}
+
+const goneInvitation = "This invitation was used or has expired."
+
+// Guest is someone who accepts an invitation, with a password or a passkey.
+type Guest struct {
+	Name, Email, Password, Locale string
+	Passkey                       *models.Passkey
+}
 
 // Join makes an agent of a guest. An empty e-mail address is that of the invitation.
 func (s *Service) Join(ctx context.Context, token string, g Guest) (models.Agent, error) {
 	a, err := s.join(ctx, token, g)
-	return a, public(err, "This invitation was used or has expired.")
+	return a, public(err, goneInvitation)
 }
 
 func (s *Service) join(ctx context.Context, token string, g Guest) (models.Agent, error) {
@@ -123,15 +161,17 @@ func (s *Service) join(ctx context.Context, token string, g Guest) (models.Agent
 	if err := checkEmail(g.Email); err != nil {
 		return models.Agent{}, err
 	}
-	hash, err := s.hash(g.Password)
-	if err != nil {
-		return models.Agent{}, err
+	hash := ""
+	if g.Passkey == nil || g.Password != "" {
+		if hash, err = s.hash(g.Password); err != nil {
+			return models.Agent{}, err
+		}
 	}
 	a := models.Agent{Name: g.Name, Email: strings.TrimSpace(g.Email), Locale: g.Locale, PasswordHash: hash}
 	if a.Email == "" {
 		a.Email = i.Email
 	}
-	return s.Store.AcceptInvitation(ctx, token, a)
+	return s.Store.AcceptInvitation(ctx, token, a, g.Passkey)
 }
 
 func (s *Service) hash(password string) (string, error) {

@@ -18,7 +18,7 @@ import (
 const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 
 // ownersOnly are the routes that need the role of an owner.
-var ownersOnly = []string{"/api/messages/clear_all", "/api/agents/invite", "/api/agents/update", "/api/audit", "/api/audit.csv", "/admin/audit", "/api/diagnostics/repair", "/api/diagnostics/log-level"}
+var ownersOnly = []string{"/api/messages/clear_all", "/api/agents/password-link", "/api/agents/invite", "/api/agents/update", "/api/settings", "/admin/settings", "/api/audit", "/api/audit.csv", "/admin/audit", "/api/diagnostics/repair", "/api/diagnostics/log-level"}
 
 // TestEveryRoute tries each route as each kind of caller (docs/protocol.md, "HTTP").
 func TestEveryRoute(t *testing.T) {
@@ -85,13 +85,20 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/api/canned/delete", `{"id":1}`, want{401, 401, 404, 401}},
 		{"GET", "/api/me", "", agents}, {"GET", "/api/agents", "", agents},
 		{"POST", "/api/me/totp/confirm", `{"otp":"123456"}`, want{401, 401, 409, 401}}, {"POST", "/api/me/totp", "", want{401, 401, 409, 401}},
+		{"GET", "/api/me/passkeys", "", agents}, {"POST", "/api/me/passkeys/begin", "", want{401, 401, 409, 401}}, {"POST", "/api/me/passkeys/finish", `{"credential":{}}`, want{401, 401, 400, 401}},
+		{"POST", "/api/me/passkeys/remove", `{"id":1}`, want{401, 401, 404, 401}}, {"POST", "/api/invite/passkey", `{"token":"nothing","name":"Eve"}`, refused},
+		{"GET", "/api/me/sessions", "", agents}, {"POST", "/api/me/sessions/end", `{"id":"x"}`, want{401, 401, 404, 401}}, {"POST", "/api/me/sessions/end", "", want{401, 401, 400, 401}},
 		{"POST", "/api/me/picture", "", want{401, 401, 400, 401}}, {"POST", "/api/me/picture/remove", "", agents}, {"GET", "/agents/pictures/1-0.jpg", "", all(404)},
 		{"POST", "/api/me/totp/remove", `{"password":{}}`, want{401, 401, 400, 401}},
 		{"POST", "/api/me/telegram", "", want{401, 401, 409, 401}}, {"POST", "/api/me/telegram/unlink", "", agents}, // without a bot
 		{"POST", "/api/me", `{"locale":"en"}`, agents}, {"POST", "/api/me", `{"email":"x"}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1}`, agents}, {"POST", "/api/agents/update", `{}`, want{401, 401, 400, 401}},
 		{"POST", "/api/agents/update", `{"id":1,"disabled":true}`, want{401, 401, 409, 401}}, {"POST", "/api/agents/update", `{"id":99}`, want{401, 401, 404, 401}},
+		{"GET", "/api/settings", "", agents}, {"GET", "/admin/settings", "", want{302, 302, 200, 302}},
+		{"POST", "/api/settings", `{"BRAND_NAME":"Tea House"}`, agents}, {"POST", "/api/settings", `{"PORT":"1"}`, want{401, 401, 400, 401}}, {"POST", "/api/settings", "", want{401, 401, 400, 401}},
 		{"POST", "/api/agents/invite", `{"role":"agent"}`, agents}, {"POST", "/api/agents/invite", `{"role":"boss"}`, want{401, 401, 400, 401}},
+		{"POST", "/api/agents/password-link", `{"id":2}`, agents}, {"POST", "/api/agents/password-link", "", want{401, 401, 404, 401}},
+		{"GET", "/password/nothing", "", refused}, {"POST", "/api/password", `{"token":"nothing","password":"long enough a password"}`, refused},
 		{"GET", "/invite/nothing", "", refused}, {"POST", "/api/invite", `{"token":"nothing","name":"Eve","password":"long enough a password"}`, refused},
 		{"GET", "/admin/people", "", want{302, 302, 200, 302}}, {"GET", "/admin/diagnostics", "", want{302, 302, 200, 302}},
 		{"GET", "/admin/audit", "", want{302, 302, 200, 302}}, {"GET", "/api/audit?agent=1&from=2026-01-01", "", agents}, {"GET", "/api/audit.csv", "", agents},
@@ -104,6 +111,8 @@ func TestEveryRoute(t *testing.T) {
 		{"POST", "/verify-otp", `{"otp":"x"}`, all(401)},
 		{"POST", "/admin/login", `{"username":"admin","password":"x"}`, all(401)},
 		{"POST", "/admin/verify-otp", `{"otp":"x"}`, all(401)},
+		{"POST", "/login/passkey/begin", "", all(409)}, {"POST", "/login/passkey/finish", `{"credential":{}}`, all(401)}, // at an IP address
+		{"GET", "/login/oidc", "", refused}, {"GET", "/login/oidc/callback?code=x&state=x", "", refused}, // no provider is configured
 		{"POST", "/telegram/webhook", "{}", refused}, // no bot is configured
 		{"POST", "/api/upload/image", "", all(400)}, {"POST", "/api/upload/audio", "", all(400)}, {"POST", "/api/upload/file", "{}", all(400)},
 		{"POST", "/api/upload/sign", `{"kind":"image"}`, public}, {"POST", "/api/upload/sign", `{"kind":"x"}`, all(400)},
@@ -180,7 +189,7 @@ func TestEveryRoute(t *testing.T) {
 			if strings.HasPrefix(bare, "/uploads/") {
 				bare = "/uploads/:folder/:name"
 			}
-			bare = strings.NewReplacer("/invite/nothing", "/invite/:token", "/agents/pictures/1-0.jpg", "/agents/pictures/:name").Replace(bare)
+			bare = strings.NewReplacer("/invite/nothing", "/invite/:token", "/password/nothing", "/password/:token", "/agents/pictures/1-0.jpg", "/agents/pictures/:name").Replace(bare)
 			tried[row.method+" "+strings.Replace(bare, "/messages/"+threadA, "/messages/:thread_id", 1)] = true
 		}
 		for _, route := range s.server.Routes() {
@@ -198,7 +207,7 @@ func TestEveryRoute(t *testing.T) {
 // checkError compares a refusal with docs/protocol.md, "HTTP errors".
 func checkError(t *testing.T, path string, r reply) {
 	t.Helper()
-	if r.status < 400 || strings.HasPrefix(path, "/static") || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/invite/") {
+	if r.status < 400 || strings.HasPrefix(path, "/static") || strings.HasPrefix(path, "/health") || strings.HasPrefix(path, "/invite/") || strings.HasPrefix(path, "/password/") {
 		return
 	}
 	var e struct {
@@ -228,6 +237,8 @@ func checkError(t *testing.T, path string, r reply) {
 type noSessions struct{ auth.SessionStore }
 
 func (noSessions) SessionGeneration(context.Context) (string, error) { return "", nil }
+
+func (noSessions) StartSession(context.Context, models.Session) error { return nil }
 
 func expiredCookie(t *testing.T) string {
 	t.Helper()

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"sohbet/assets"
 	"sohbet/handlers"
 	"sohbet/models"
 	"sohbet/server"
@@ -20,6 +19,7 @@ import (
 	"sohbet/server/disk"
 	"sohbet/server/engine"
 	"sohbet/server/jobs"
+	"sohbet/server/liveconfig"
 	"sohbet/server/media"
 	"sohbet/server/metrics"
 	"sohbet/server/publish"
@@ -156,10 +156,17 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		return nil, nil, err
 	}
 
+	changeable := liveconfig.New(store, cfg)
+	changeable.Check = func(next *config.Config) error {
+		_, err := lookOf(next)
+		return err
+	}
 	erase := jobs.Erase(store)
 	work := jobs.New(jobs.Options{Store: store, Lanes: jobs.Lanes, Publish: service.PublishJob, Log: log, Work: map[string]jobs.Work{
 		models.JobClear: erase, models.JobDelete: erase, models.JobClearAll: erase, models.JobCompact: jobs.Compact(store, false),
-		models.JobRekey: jobs.Rekey(store), models.JobPrune: service.Prune(time.Duration(cfg.RetentionDays) * 24 * time.Hour),
+		models.JobRekey: jobs.Rekey(store), models.JobPrune: service.Prune(func() time.Duration {
+			return time.Duration(changeable.Current().RetentionDays) * 24 * time.Hour
+		}),
 	}})
 	store.OnJob(work.Wake)
 	background := workers{
@@ -186,26 +193,37 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		background = append(background, bridge.Run)
 	}
 
-	brand, err := handlers.NewBrand(cfg.DataDir, base, assets.Brand(cfg.Brand))
+	look, err := lookOf(cfg)
 	if err != nil {
 		return nil, nil, err
+	}
+	var provider *auth.OIDC
+	if o := cfg.OIDC; o.Issuer != "" {
+		provider = auth.NewOIDC(keys, auth.OIDCOptions{
+			Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Name: o.Name, Public: cfg.PublicURL,
+			Observe: func(inner http.RoundTripper) http.RoundTripper { return numbers.Transport("oidc", inner) },
+			Log:     log,
+		}, cookies, stored)
 	}
 	load, send := account(cfg.Cloudinary).Origins()
 	api := handlers.New(handlers.Options{
 		Chat: service, Store: store, Sessions: sessions, CSRF: csrf, TrustedBrowsers: known,
 		Codes:        auth.NewCodes(keys, store, sender, known, cookies, stored),
 		SecondFactor: auth.NewSecondFactor(keys, store, known, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
+		OIDC:         provider,
+		Passkeys:     auth.NewPasskeys(keys, store, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
 		Agents:       &agents.Service{Store: store, Passwords: passwords, Status: presence.Of, Base: base},
 		LoginLimit:   limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
-		Push: pusher, Brand: brand, Zone: cfg.OpeningHours.Zone(), CodeVia: via, Bridge: link, MetricsToken: cfg.MetricsToken, DoctorTokens: keys.DoctorTokens(), Locale: cfg.Locale,
-		Origins: cfg.CORSOrigins, MediaOrigins: load, UploadOrigins: send, Disk: p.space, Version: p.build.version(), Environment: environment(),
+		Push: pusher, Look: look, Settings: changeable, CodeVia: via, Bridge: link, DoctorTokens: keys.DoctorTokens(),
+		MediaOrigins: load, UploadOrigins: send, Disk: p.space, Version: p.build.version(), Environment: environment(),
 		Broker: p.broker, LogLevel: p.level, Log: log, Now: now,
 	})
 	background = append(background, api.RecordSamples)
+	store.OnSettings((&live{p, changeable, api, service, origins, limits}).apply)
 	s, err := server.New(server.Options{
 		Host: cfg.Host, Port: cfg.Port, API: api, Sockets: sockets, CSRF: csrf, Address: address, HTTPS: https,
-		Connections: limits.Connections, TrustedProxies: cfg.TrustedProxies, Origins: cfg.CORSOrigins, Pages: origins, Refusals: refusals, Base: base, Log: log,
+		Connections: limits.Connections, TrustedProxies: cfg.TrustedProxies, Pages: origins, Refusals: refusals, Base: base, Log: log,
 	})
 	return s, background, err
 }

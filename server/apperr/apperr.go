@@ -40,9 +40,10 @@ type Error struct {
 	Code       string
 	Field      string // the invalid input field, for CodeValidation
 	Message    string
-	Status     int           // HTTP status
-	RetryAfter time.Duration // when to try again; 0 = not said
-	Rev        int64         // revision of the thread that the refusal follows from; 0 = none
+	Errors     map[string]string // what is wrong with several input fields; nil = none
+	Status     int               // HTTP status
+	RetryAfter time.Duration     // when to try again; 0 = not said
+	Rev        int64             // revision of the thread that the refusal follows from; 0 = none
 	Err        error
 }
 

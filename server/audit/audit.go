@@ -40,6 +40,13 @@ const (
 	AgentChange  = "agent_changed"   // an agent was changed, by an owner or on the terminal
 	AccountEdit  = "account_changed" // an agent changed the own account
 
+	PasswordLink    = "password_link_made"    // an owner made a link for an agent's new password
+	PasswordNew     = "password_set_by_link"  // an agent used it
+	SessionsEnd     = "sessions_ended"        // an agent ended other sessions of the own account
+	Passkey         = "passkey"               // a passkey was used to sign in
+	PasskeyAdd      = "passkey_added"         // an agent registered a passkey
+	PasskeyRemove   = "passkey_removed"       // an agent removed one
+	OIDC            = "oidc"                  // a provider was used to sign in
 	SecondFactor    = "second_factor_set"     // an agent set an authenticator app up
 	SecondFactorOff = "second_factor_removed" // an agent removed it
 
@@ -59,7 +66,8 @@ const (
 
 // Events are all events.
 var Events = []string{
-	SignIn, SignOut, LogoutAll, CodeAsked, Password, Code, SecondFactor, SecondFactorOff, TelegramLink, TelegramUnlink, AccountEdit, AgentInvite, AgentJoin, AgentChange,
+	SignIn, SignOut, LogoutAll, CodeAsked, Password, Code, SecondFactor, SecondFactorOff, Passkey, PasskeyAdd, PasskeyRemove, OIDC, PasswordLink, PasswordNew,
+	SessionsEnd, TelegramLink, TelegramUnlink, AccountEdit, AgentInvite, AgentJoin, AgentChange,
 	ThreadClose, ThreadReopen, ThreadAssign, ThreadUnassign, ThreadExport, ThreadClear, ThreadDelete, ThreadsClear, NoteDelete,
 	Block, BlockAddress, Unblock, CannedSave, CannedDelete, SettingChange, Repair, LogLevel, AuditExport, Request, SocketOpen, SocketEvent, Upload,
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -50,6 +51,29 @@ func (c cookie) clear(w http.ResponseWriter, r *http.Request) {
 		Name: c.name, Path: c.Base + "/", Expires: time.Unix(1, 0), MaxAge: -1,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.HTTPS(r),
 	})
+}
+
+// sealedCookie is an encrypted cookie.
+type sealedCookie struct {
+	cookie
+	codecs   []securecookie.Codec
+	lifetime time.Duration
+}
+
+// seal sets the cookie to a value, which contains when it expires.
+func (c sealedCookie) seal(w http.ResponseWriter, r *http.Request, value any, expires time.Time) error {
+	text, err := securecookie.EncodeMulti(c.name, value, c.codecs...)
+	if err != nil {
+		return fmt.Errorf("cookie %s: %w", c.name, err)
+	}
+	c.set(w, r, text, expires, c.lifetime)
+	return nil
+}
+
+// open reads the cookie into a value, and reports whether there was one.
+func (c sealedCookie) open(r *http.Request, value any) bool {
+	text := c.value(r)
+	return text != "" && securecookie.DecodeMulti(c.name, text, value, c.codecs...) == nil
 }
 
 func (c cookie) value(r *http.Request) string {

@@ -7,11 +7,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Origins classifies requests by the origin of the page that sent them (RFC 6454): scheme, host and port.
 type Origins struct {
-	sites    []string
+	sites    *atomic.Pointer[[]string]
 	public   origin
 	https    func(*http.Request) bool
 	host     func(*http.Request) string
@@ -27,24 +28,42 @@ type OriginOptions struct {
 	SignedIn func(*http.Request) string // see [Sessions.Origin]; nil = sessions are ignored
 }
 
-// NewOrigins returns Origins; sites that are not valid origins are ignored.
+// NewOrigins returns Origins.
 func NewOrigins(options OriginOptions) Origins {
-	o := Origins{https: options.HTTPS, host: ForwardedHost(options.Proxies), signedIn: options.SignedIn}
-	for _, site := range options.Sites {
-		if parsed, ok := parseOrigin(site); ok {
-			o.sites = append(o.sites, parsed.String())
-		}
-	}
+	o := Origins{sites: new(atomic.Pointer[[]string]), https: options.HTTPS, host: ForwardedHost(options.Proxies), signedIn: options.SignedIn}
+	o.SetSites(options.Sites)
 	if u, err := url.Parse(options.Public); err == nil {
 		o.public, _ = parseOrigin(u.Scheme + "://" + u.Host)
 	}
 	return o
 }
 
+// SetSites replaces the other sites that may call this server; those that are not valid origins are ignored. It may be called at any time.
+func (o Origins) SetSites(sites []string) {
+	list := make([]string, 0, len(sites))
+	for _, site := range sites {
+		if parsed, ok := parseOrigin(site); ok {
+			list = append(list, parsed.String())
+		}
+	}
+	o.sites.Store(&list)
+}
+
+// Sites reports whether there are other sites that may call this server.
+func (o Origins) Sites() bool { return len(*o.sites.Load()) > 0 }
+
+// Lists reports whether an Origin header is that of a listed site.
+func (o Origins) Lists(header string) bool {
+	site, ok := parseOrigin(header)
+	return ok && o.listed(site)
+}
+
+// listed reports whether an origin is that of a listed site.
+func (o Origins) listed(site origin) bool { return slices.Contains(*o.sites.Load(), site.String()) }
+
 // Listed reports whether the request comes from a page of a listed site.
 func (o Origins) Listed(r *http.Request) bool {
-	origin, ok := parseOrigin(r.Header.Get("Origin"))
-	return ok && slices.Contains(o.sites, origin.String())
+	return o.Lists(r.Header.Get("Origin"))
 }
 
 // Allowed reports whether the request comes from this server's own pages, a listed site, or a client that is not a browser. It is for
@@ -94,7 +113,7 @@ func (o Origins) Own(r *http.Request) bool {
 // Known reports whether an origin is PUBLIC_URL's or a listed one.
 func (o Origins) Known(address string) bool {
 	origin, ok := parseOrigin(address)
-	return ok && (origin == o.public || slices.Contains(o.sites, origin.String()))
+	return ok && (origin == o.public || o.listed(origin))
 }
 
 // origin is a parsed Origin header, in lower case and with the port.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,8 +17,7 @@ const maxKeys = 100_000
 // exhausted bucket cannot be reset by flooding the limiter with other keys.
 type Limiter struct {
 	seed  maphash.Seed
-	every time.Duration // refill time of one token
-	span  time.Duration // refill time of a whole bucket
+	rate  atomic.Pointer[rate]
 	now   func() time.Time
 	start time.Time
 	spent func(key string, n int) // see OnSpent; may be nil
@@ -26,28 +26,42 @@ type Limiter struct {
 	full map[uint64]time.Duration // by hashed key: time since start
 }
 
+// rate is the refill time of one token and of a whole bucket; 0 = no limit.
+type rate struct{ every, span time.Duration }
+
 // NewLimiter allows count events per key in each period per, in a burst if the bucket is full; a count of 0 allows everything.
 func NewLimiter(count int, per time.Duration, now func() time.Time) *Limiter {
 	l := &Limiter{seed: maphash.MakeSeed(), now: now, start: now(), full: make(map[uint64]time.Duration)}
-	if count > 0 {
-		l.every = max(per/time.Duration(count), 1)
-		l.span = l.every * time.Duration(count)
-	}
+	l.SetRate(count, per)
 	return l
+}
+
+// SetRate changes what [NewLimiter] was given. It may be called at any time; a bucket that misses tokens is full no later than a whole new
+// one would be.
+func (l *Limiter) SetRate(count int, per time.Duration) {
+	var r rate
+	if count > 0 {
+		r.every = max(per/time.Duration(count), 1)
+		r.span = r.every * time.Duration(count)
+	}
+	l.rate.Store(&r)
 }
 
 // OnSpent sets a function that is called with every token taken, with negative n for returned ones. Call it before the limiter is used.
 func (l *Limiter) OnSpent(spent func(key string, n int)) { l.spent = spent }
 
 // Rate returns the refill time of one token and of a whole bucket; 0 if there is no limit.
-func (l *Limiter) Rate() (every, span time.Duration) { return l.every, l.span }
+func (l *Limiter) Rate() (every, span time.Duration) {
+	r := l.rate.Load()
+	return r.every, r.span
+}
 
 // Raise records that key's bucket will not be full before a time, because of tokens taken on other processes.
 func (l *Limiter) Raise(key string, left time.Duration) {
 	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.full[h] = max(l.full[h], now+min(left, l.span))
+	l.full[h] = max(l.full[h], now+min(left, l.rate.Load().span))
 }
 
 // Allow takes a token from key's bucket. If there is none it returns the time until there is one.
@@ -55,20 +69,21 @@ func (l *Limiter) Allow(key string) (ok bool, retryAfter time.Duration) { return
 
 // AllowN takes n tokens from key's bucket, or its whole capacity if that is less. If there are fewer it takes none.
 func (l *Limiter) AllowN(key string, n int) (ok bool, retryAfter time.Duration) {
-	if l.every == 0 || n < 1 {
+	r := l.rate.Load()
+	if r.every == 0 || n < 1 {
 		return true, 0
 	}
-	n = l.most(n)
-	if ok, retryAfter = l.allow(key, n); ok && l.spent != nil {
+	n = r.most(n)
+	if ok, retryAfter = l.allow(r, key, n); ok && l.spent != nil {
 		l.spent(key, n)
 	}
 	return ok, retryAfter
 }
 
 // most returns n, limited to the capacity of a bucket.
-func (l *Limiter) most(n int) int { return min(n, int(l.span/l.every)) }
+func (r *rate) most(n int) int { return min(n, int(r.span/r.every)) }
 
-func (l *Limiter) allow(key string, n int) (ok bool, retryAfter time.Duration) {
+func (l *Limiter) allow(r *rate, key string, n int) (ok bool, retryAfter time.Duration) {
 	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,8 +92,8 @@ func (l *Limiter) allow(key string, n int) (ok bool, retryAfter time.Duration) {
 		l.sweep(now)
 	}
 	// After the clock was set back, clients must not be locked out for long.
-	full = min(max(full, now), now+l.span) + time.Duration(n)*l.every
-	if wait := full - l.span - now; wait > 0 {
+	full = min(max(full, now), now+r.span) + time.Duration(n)*r.every
+	if wait := full - r.span - now; wait > 0 {
 		return false, wait
 	}
 	l.full[h] = full
@@ -87,18 +102,19 @@ func (l *Limiter) allow(key string, n int) (ok bool, retryAfter time.Duration) {
 
 // Spend takes n tokens from key's bucket, or as many as there are, for an operation that turned out to be more expensive.
 func (l *Limiter) Spend(key string, n int) {
-	if l.every == 0 || n < 1 {
+	r := l.rate.Load()
+	if r.every == 0 || n < 1 {
 		return
 	}
 	h, now := maphash.String(l.seed, key), l.now().Sub(l.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	full := max(l.full[h], now)
-	left := int((now + l.span - full) / l.every)
+	left := int((now + r.span - full) / r.every)
 	if n = min(n, left); n < 1 {
 		return
 	}
-	l.full[h] = full + time.Duration(n)*l.every
+	l.full[h] = full + time.Duration(n)*r.every
 	if l.spent != nil {
 		l.spent(key, n)
 	}
@@ -108,15 +124,16 @@ func (l *Limiter) Spend(key string, n int) {
 func (l *Limiter) Return(key string) { l.returnN(key, 1) }
 
 func (l *Limiter) returnN(key string, n int) {
-	if l.every == 0 || n < 1 {
+	r := l.rate.Load()
+	if r.every == 0 || n < 1 {
 		return
 	}
-	n = l.most(n)
+	n = r.most(n)
 	h := maphash.String(l.seed, key)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if full, found := l.full[h]; found {
-		l.full[h] = full - time.Duration(n)*l.every
+		l.full[h] = full - time.Duration(n)*r.every
 		if l.spent != nil {
 			l.spent(key, -n)
 		}
@@ -128,8 +145,8 @@ func (l *Limiter) Forget(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.full, maphash.String(l.seed, key))
-	if l.spent != nil {
-		l.spent(key, -int(l.span/l.every))
+	if r := l.rate.Load(); l.spent != nil && r.every > 0 {
+		l.spent(key, -int(r.span/r.every))
 	}
 }
 

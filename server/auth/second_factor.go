@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gorilla/securecookie"
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
 	"github.com/pquerna/otp/totp"
@@ -55,13 +54,6 @@ type SecondFactor struct {
 	now         func() time.Time
 }
 
-// sealedCookie is an encrypted cookie.
-type sealedCookie struct {
-	cookie
-	codecs   []securecookie.Codec
-	lifetime time.Duration
-}
-
 // NewSecondFactor returns a SecondFactor; apps show the issuer's name.
 func NewSecondFactor(keys *Keys, store FactorStore, trusted *TrustedBrowsers, issuer string, cookies Cookies, now func() time.Time) *SecondFactor {
 	return &SecondFactor{
@@ -81,20 +73,11 @@ type halfway struct {
 
 func (f *SecondFactor) write(w http.ResponseWriter, r *http.Request, c sealedCookie, h halfway) error {
 	h.Expires = f.now().UTC().Add(c.lifetime)
-	value, err := securecookie.EncodeMulti(c.name, h, c.codecs...)
-	if err != nil {
-		return fmt.Errorf("second factor: cookie: %w", err)
-	}
-	c.set(w, r, value, h.Expires, c.lifetime)
-	return nil
+	return c.seal(w, r, h, h.Expires)
 }
 
 func (f *SecondFactor) read(r *http.Request, c sealedCookie) (h halfway, ok bool) {
-	value := c.value(r)
-	if value == "" || securecookie.DecodeMulti(c.name, value, &h, c.codecs...) != nil {
-		return halfway{}, false
-	}
-	return h, f.now().Before(h.Expires.Add(clockTolerance))
+	return h, c.open(r, &h) && f.now().Before(h.Expires.Add(clockTolerance))
 }
 
 // Begin records in the browser that an agent did the first step of signing in.

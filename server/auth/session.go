@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/gorilla/securecookie"
+
+	"sohbet/models"
 )
 
 const (
@@ -19,7 +22,7 @@ const (
 	// concerns closed browsers and stolen cookies.
 	sessionIdle = 2 * time.Hour
 	// seenInterval is how often the use of sessions is stored.
-	seenInterval = time.Minute
+	seenInterval = 5 * time.Minute
 )
 
 // Session is a signed-in agent's session. It is stored in the cookie; the server stores only its revocation and last use.
@@ -47,8 +50,10 @@ type SessionStore interface {
 	SessionGeneration(ctx context.Context) (string, error)
 	SessionEnded(id, generation string) bool
 	AgentSessionEnded(agent, generation int64) bool
+	StartSession(ctx context.Context, session models.Session) error
 	EndSession(ctx context.Context, id string, expires time.Time) error
-	RecordSessionSeen(ctx context.Context, id string, at, expires time.Time) error
+	Sessions(ctx context.Context, agent models.Agent) ([]models.Session, error)
+	RecordSessionSeen(ctx context.Context, session models.Session) error
 	SessionSeen(ctx context.Context, id string) (time.Time, error)
 }
 
@@ -65,7 +70,16 @@ type Sessions struct {
 }
 
 // use is the last use of a session.
-type use struct{ at, stored, expires time.Time }
+type use struct {
+	session    Session
+	at, stored time.Time
+}
+
+// Browser is what is known of a browser in which an agent signs in.
+type Browser struct {
+	Origin string // of the page, if it is certainly this server's own; "" = unknown
+	Client models.SessionClient
+}
 
 // NewSessions returns Sessions whose cookies are signed and encrypted with keys.
 func NewSessions(keys *Keys, store SessionStore, cookies Cookies, now func() time.Time) *Sessions {
@@ -80,12 +94,12 @@ func (s *Sessions) Connected(list func() []Session) { s.open = list }
 
 // Issue starts a session and sets its cookie. It revokes the browser's previous session.
 func (s *Sessions) Issue(w http.ResponseWriter, r *http.Request, who Account) (Session, error) {
-	return s.IssueAt(w, r, who, "")
+	return s.IssueTo(w, r, who, Browser{})
 }
 
-// IssueAt is like Issue for a sign-in on this server's own page at an origin, which then counts as this server's for that session: a
-// proxy may hide that from later requests, such as websocket handshakes, which carry no CSRF token.
-func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, who Account, origin string) (Session, error) {
+// IssueTo is like Issue for a known browser. The origin of its page counts as this server's for that session: a proxy may hide that from
+// later requests, such as websocket handshakes, which carry no CSRF token.
+func (s *Sessions) IssueTo(w http.ResponseWriter, r *http.Request, who Account, browser Browser) (Session, error) {
 	if err := s.endCurrent(r); err != nil {
 		return Session{}, err
 	}
@@ -96,7 +110,12 @@ func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, who Account, 
 	now := s.now().UTC().Truncate(time.Second)
 	session := Session{
 		ID: rand.Text(), Subject: who.Name, Agent: who.ID, AgentGeneration: who.Generation, Generation: generation,
-		IssuedAt: now, ExpiresAt: now.Add(sessionLifetime), Origin: origin,
+		IssuedAt: now, ExpiresAt: now.Add(sessionLifetime), Origin: browser.Origin,
+	}
+	stored := session.stored(s.now())
+	stored.SessionClient = browser.Client
+	if err := s.store.StartSession(r.Context(), stored); err != nil {
+		return Session{}, fmt.Errorf("session: %w", err)
 	}
 	value, err := securecookie.EncodeMulti(sessionCookie, session, s.codecs...)
 	if err != nil {
@@ -104,6 +123,40 @@ func (s *Sessions) IssueAt(w http.ResponseWriter, r *http.Request, who Account, 
 	}
 	s.cookie.set(w, r, value, session.ExpiresAt, sessionLifetime)
 	return session, nil
+}
+
+// stored returns what is stored of a session that was in use at a time.
+func (s Session) stored(seen time.Time) models.Session {
+	return models.Session{
+		ID: s.ID, AgentID: models.AgentID(s.Agent), AgentGeneration: s.AgentGeneration, StartedAt: &s.IssuedAt, SeenAt: seen, ExpiresAt: s.ExpiresAt,
+	}
+}
+
+// List returns the valid sessions of an agent, the most recently used first.
+func (s *Sessions) List(ctx context.Context, agent models.Agent) ([]models.Session, error) {
+	list, err := s.store.Sessions(ctx, agent)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	now := s.now()
+	open := make(map[string]bool)
+	for _, session := range s.open() {
+		open[session.ID] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range list {
+		one := &list[i]
+		if at := s.seen[one.ID].at; at.After(one.SeenAt) {
+			one.SeenAt = at
+		}
+		if open[one.ID] {
+			one.SeenAt = now
+		}
+	}
+	list = slices.DeleteFunc(list, func(one models.Session) bool { return !one.SeenAt.After(now.Add(-sessionIdle)) })
+	slices.SortStableFunc(list, func(a, b models.Session) int { return b.SeenAt.Compare(a.SeenAt) })
+	return list, nil
 }
 
 // FromRequest returns the session of a request; false if there is none or it is forged, expired, idle or revoked.
@@ -165,7 +218,7 @@ func (s *Sessions) use(session Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.seen[session.ID]
-	u.at, u.expires = s.now(), session.ExpiresAt
+	u.at, u.session = s.now(), session
 	s.seen[session.ID] = u
 }
 
@@ -198,7 +251,7 @@ func (s *Sessions) flush(ctx context.Context) {
 	s.mu.Lock()
 	for id, u := range s.seen {
 		switch {
-		case !now.Before(u.expires):
+		case !now.Before(u.session.ExpiresAt):
 			delete(s.seen, id)
 		case u.at.After(u.stored):
 			due[id] = u
@@ -206,7 +259,10 @@ func (s *Sessions) flush(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	for id, u := range due {
-		if err := s.store.RecordSessionSeen(ctx, id, u.at, u.expires); err != nil {
+		if !s.Valid(u.session) {
+			continue
+		}
+		if err := s.store.RecordSessionSeen(ctx, u.session.stored(u.at)); err != nil {
 			continue
 		}
 		s.mu.Lock()

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"sohbet/models"
 )
 
 // memorySessions is an in-memory SessionStore.
@@ -16,6 +19,7 @@ type memorySessions struct {
 	ended      map[string]bool
 	agents     map[int64]int64 // generations
 	seen       map[string]time.Time
+	started    []models.Session
 	broken     error
 }
 
@@ -47,13 +51,26 @@ func (m *memorySessions) EndSession(_ context.Context, id string, _ time.Time) e
 	return m.broken
 }
 
-func (m *memorySessions) RecordSessionSeen(_ context.Context, id string, at, _ time.Time) error {
+func (m *memorySessions) StartSession(_ context.Context, session models.Session) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.started = append(m.started, session)
+	return m.broken
+}
+
+func (m *memorySessions) Sessions(context.Context, models.Agent) ([]models.Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.started), m.broken
+}
+
+func (m *memorySessions) RecordSessionSeen(_ context.Context, session models.Session) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.seen == nil {
 		m.seen = map[string]time.Time{}
 	}
-	m.seen[id] = at
+	m.seen[session.ID] = session.SeenAt
 	return m.broken
 }
 
@@ -193,7 +210,7 @@ func TestSessionKnowsWhereItBegan(t *testing.T) {
 	for _, origin := range []string{"https://chat.example", ""} {
 		b := browser{}
 		w := httptest.NewRecorder()
-		if _, err := s.IssueAt(w, b.request(), Account{Name: "admin"}, origin); err != nil {
+		if _, err := s.IssueTo(w, b.request(), Account{Name: "admin"}, Browser{Origin: origin}); err != nil {
 			t.Fatal(err)
 		}
 		b.keep(w)

@@ -32,9 +32,9 @@ type spending struct {
 
 // sharedLimiter is a limiter of this process that is shared with those of the same name on other processes.
 type sharedLimiter struct {
-	name        string
-	every, span time.Duration
-	raise       func(key string, left time.Duration)
+	name  string
+	rate  func() (every, span time.Duration)
+	raise func(key string, left time.Duration)
 }
 
 // limitScript adds spent tokens to the shared state of each key: the time at which the limit will be fully refilled, which each spent
@@ -58,11 +58,7 @@ return answers`)
 
 // ShareLimiter shares a limiter with the other processes.
 func (r *Redis) ShareLimiter(name string, l Limiter) {
-	every, span := l.Rate()
-	if every == 0 {
-		return
-	}
-	shared := &sharedLimiter{name: name, every: every, span: span, raise: l.Raise}
+	shared := &sharedLimiter{name: name, rate: l.Rate, raise: l.Raise}
 	l.OnSpent(func(key string, n int) {
 		if !r.up.Load() {
 			return
@@ -114,7 +110,8 @@ func (r *Redis) reportSpent(some []spending, spent map[spending]int) {
 	keys, args := make([]string, 0, len(some)), make([]any, 0, 3*len(some))
 	for _, s := range some {
 		keys = append(keys, r.names.limit(s.limiter.name, s.key))
-		args = append(args, spent[s], s.limiter.every.Microseconds(), s.limiter.span.Microseconds())
+		every, span := s.limiter.rate()
+		args = append(args, spent[s], every.Microseconds(), span.Microseconds())
 	}
 	left, err := limitScript.Run(ctx, r.client, keys, args...).Int64Slice()
 	if err == nil && len(left) != len(some) {

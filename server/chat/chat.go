@@ -129,7 +129,7 @@ type Service struct {
 	presence         presence
 	lastSeen         lastSeenBatch
 	pages            pages
-	identity         []byte
+	identity         atomic.Pointer[[]byte]
 	notifier         Notifier
 	wrote            func(agent models.AgentID)
 	accepted         atomic.Uint64
@@ -153,10 +153,11 @@ func New(o Options) *Service {
 		audit: o.Audit, auditRetention: o.AuditRetention, log: o.Logger, now: o.Now, awayChanged: signal.New(),
 	}
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
-	s.pages.every, s.identity, s.notifier = pageEvery, []byte(o.Identity), o.Notifier
+	s.pages.every, s.notifier = pageEvery, o.Notifier
+	s.SetIdentitySecret(o.Identity)
 	s.wrote = o.Wrote
 	s.rechecks = rechecks{threads: make(map[string]struct{}), wake: signal.New()}
-	s.team.hours = o.Hours
+	s.team.hours.Store(o.Hours)
 	s.team.replyTime.Store(-1)
 	s.team.published = s.Team()
 	s.topics.Subscribe(topicCleared, s.ClearedAll)

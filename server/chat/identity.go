@@ -17,18 +17,25 @@ import (
 // IDENTITY_SECRET, computed by the site's server.
 type SignedIdentity struct{ ID, Hash string }
 
+// SetIdentitySecret replaces the secret with which sites sign the identity of their users; with "" signed identities are refused.
+func (s *Service) SetIdentitySecret(secret string) {
+	key := []byte(secret)
+	s.identity.Store(&key)
+}
+
 // verify checks the signature of an identity.
 func (s *Service) verify(i *SignedIdentity) error {
 	if i == nil {
 		return nil
 	}
-	if len(s.identity) == 0 {
+	secret := *s.identity.Load()
+	if len(secret) == 0 {
 		return apperr.Invalid("identity", "This server does not accept signed identities: IDENTITY_SECRET is not set.")
 	}
 	if i.ID == "" || utf8.RuneCountInString(i.ID) > models.MaxExternalID || !utf8.ValidString(i.ID) || strings.ContainsRune(i.ID, 0) {
 		return apperr.Invalid("identity", "The id must have 1 to 128 characters.")
 	}
-	h := hmac.New(sha256.New, s.identity)
+	h := hmac.New(sha256.New, secret)
 	h.Write([]byte(i.ID))
 	if !hmac.Equal([]byte(hex.EncodeToString(h.Sum(nil))), []byte(strings.ToLower(i.Hash))) {
 		return apperr.Invalid("identity", "The hash does not match the id: it must be the hex HMAC-SHA256 of the id with the key IDENTITY_SECRET.")

@@ -39,10 +39,10 @@ type Swept struct {
 	Threads  int `json:"threads"`
 }
 
-// Prune returns the work of a [models.JobPrune]: a Sweep, whose state is a [Swept]. A job without a number of days uses keep.
-func (s *Service) Prune(keep time.Duration) func(ctx context.Context, j models.Job, report func(func(*models.Job))) error {
+// Prune returns the work of a [models.JobPrune]: a Sweep, whose state is a [Swept]. A job without a number of days uses what keep returns.
+func (s *Service) Prune(keep func() time.Duration) func(ctx context.Context, j models.Job, report func(func(*models.Job))) error {
 	return func(ctx context.Context, j models.Job, report func(func(*models.Job))) error {
-		keep := keep
+		keep := keep()
 		if j.Subject != "" {
 			days, err := strconv.Atoi(j.Subject)
 			if err != nil {

@@ -81,7 +81,7 @@ func TestRunRetentionSweepsImmediatelyAndStops(t *testing.T) {
 	}
 	room := chat.New(chat.Options{Store: s, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}})
 	ctx, stop := context.WithCancel(t.Context())
-	work := jobs.New(jobs.Options{Store: s, Lanes: jobs.Lanes, Work: map[string]jobs.Work{models.JobPrune: room.Prune(time.Minute)}, Log: slog.New(slog.DiscardHandler)})
+	work := jobs.New(jobs.Options{Store: s, Lanes: jobs.Lanes, Work: map[string]jobs.Work{models.JobPrune: room.Prune(func() time.Duration { return time.Minute })}, Log: slog.New(slog.DiscardHandler)})
 	s.OnJob(work.Wake)
 	ended := make(chan struct{})
 	go func() {

@@ -32,7 +32,7 @@ func (t Team) same(other Team) bool {
 
 // team is the state from which [Team] is computed.
 type team struct {
-	hours     *hours.Week
+	hours     atomic.Pointer[hours.Week]
 	replyTime atomic.Int64 // seconds; negative = unknown
 
 	mu        sync.Mutex
@@ -42,7 +42,7 @@ type team struct {
 // Team returns the team's current availability.
 func (s *Service) Team() Team {
 	t := Team{Switched: s.Away()}
-	open, next := s.team.hours.Open(s.now())
+	open, next := s.team.hours.Load().Open(s.now())
 	t.Hours, t.Away = !open, !open || t.Switched
 	if !open && !next.IsZero() {
 		until := Time(next)
@@ -122,6 +122,12 @@ func (s *Service) WatchTeam(ctx context.Context) {
 		case <-s.awayChanged:
 		}
 	}
+}
+
+// SetHours replaces the opening hours; nil = always open. Clients are told if the team is available now, or no longer.
+func (s *Service) SetHours(w *hours.Week) {
+	s.team.hours.Store(w)
+	s.awayChanged.Set()
 }
 
 // AwayChanged makes [Service.WatchTeam] check immediately.

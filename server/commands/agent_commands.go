@@ -94,7 +94,7 @@ func addAgent() *cobra.Command {
 
 func resetAgent() *cobra.Command {
 	return &cobra.Command{
-		Use: "reset AGENT", Short: "Give an agent a new password, print it, remove the authenticator app, and end the agent's sessions",
+		Use: "reset AGENT", Short: "Give an agent a new password, print it, remove the authenticator app and passkeys, and end the agent's sessions",
 		Args: exactly(1, "one agent"), Example: "  sohbet agent reset Ada",
 		RunE: func(c *cobra.Command, args []string) error {
 			return withAgents(c, func(ctx context.Context, store *models.Store, owner models.Agent, log *slog.Logger) error {
@@ -102,7 +102,7 @@ func resetAgent() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return updateAgent(c, ctx, store, log, args[0], models.AgentPatch{PasswordHash: &hash, RemoveTOTP: true}, Text("new password: %s\n"), password)
+				return updateAgent(c, ctx, store, log, args[0], models.AgentPatch{PasswordHash: &hash, RemoveTOTP: true, RemovePasskeys: true}, Text("new password: %s\n"), password)
 			})
 		},
 	}

@@ -88,9 +88,11 @@ func (p Program) noCommand(_ *cobra.Command, args []string) error {
 }
 
 // exactly requires n arguments, described by what.
-func exactly(n int, what string) cobra.PositionalArgs {
+func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
+
+func between(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
+		if len(args) < least || len(args) > most {
 			return usageError{fmt.Errorf(Text("%s takes %s"), c.CommandPath(), Text(what))}
 		}
 		return nil
@@ -118,6 +120,7 @@ func settings() *cobra.Command {
 			return config.WriteExample(c.OutOrStdout())
 		},
 	}
+	c.AddCommand(settingCommands()...)
 	c.Flags().BoolVar(&table, "table", false, "as the table in README.md")
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -170,10 +171,11 @@ func prune() *cobra.Command {
 			return withStore(c, models.IgnoreMissingKeys, func(ctx context.Context, cfg *config.Config, store *models.Store, log *slog.Logger) error {
 				warnOfMissingKeys(store, log)
 				if !c.Flags().Changed("days") {
-					days = cfg.RetentionDays
+					now, _ := cfg.With(store.Settings())
+					days = now.RetentionDays
 				}
 				room := chat.New(chat.Options{Store: store, Publisher: discardPublisher{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}, AuditRetention: cfg.AuditRetention, Logger: log})
-				j, err := jobs.Foreground(ctx, store, models.JobPrune, strconv.Itoa(days), room.Prune(0), showProgress(c, "messages deleted"))
+				j, err := jobs.Foreground(ctx, store, models.JobPrune, strconv.Itoa(days), room.Prune(func() time.Duration { return 0 }), showProgress(c, "messages deleted"))
 				swept, derr := jobs.Decode[chat.Swept](j)
 				codes, failed := store.PurgeCodes(ctx, store.Now())
 				_, werr := fmt.Fprintf(c.OutOrStdout(), Text("%d messages, %d conversations and %d sign-in codes deleted\n"), swept.Messages, swept.Threads, codes)

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -29,6 +30,8 @@ type Config struct {
 	SecretKeys    []string // the first encrypts and signs, all of them decrypt and verify; set by Prepare if SECRET_KEY is unset
 	AdminUsername string
 	AdminPassword string // plain text or an argon2id hash in PHC format; "" = sign in with one-time codes only
+
+	OIDC OIDC
 
 	DataDir     string
 	DatabaseURL string // postgres://… or sqlite://PATH, never empty after Load
@@ -68,6 +71,9 @@ type Config struct {
 
 	// Warnings are about values that are valid but probably wrong, one line each, without secrets.
 	Warnings []string
+
+	given   map[string]string // the values of the environment and the file that are not empty
+	railway bool
 }
 
 // Telegram configures the bridge to the operators' chat; off if BotToken is empty.
@@ -172,9 +178,8 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{}
-	var wrong Invalid
-	given := map[string]bool{}
+	platform, _ := lookup("RAILWAY_ENVIRONMENT_NAME")
+	given, before := map[string]string{}, &Config{}
 	for i := range settings {
 		s := &settings[i]
 		value, ok := lookup(s.name)
@@ -183,23 +188,49 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 		}
 		value = strings.TrimSpace(value)
 		if ok {
-			value = strings.TrimSpace(c.envQuotes(s, value))
+			value = strings.TrimSpace(before.envQuotes(s, value))
 		}
-		if value == "" {
-			value = s.def
-		} else {
-			given[s.name] = true
+		if value != "" {
+			given[s.name] = value
 		}
 		delete(file, s.name)
+	}
+	c, wrong := parse(given, platform != "", before.Warnings)
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	if len(given) > 0 {
+		c.given = given
+	}
+	unknown := make([]string, 0, len(file))
+	for name := range file {
+		unknown = append(unknown, name)
+	}
+	sort.Strings(unknown)
+	for _, name := range unknown {
+		c.warn("%s in %s is not a setting of Sohbet%s", strconv.Quote(name), FileName, suggestion(name))
+	}
+	return c, nil
+}
+
+// parse returns the settings for the values that are not empty, by name.
+func parse(values map[string]string, railway bool, warnings []string) (*Config, Invalid) {
+	c := &Config{Warnings: warnings, railway: railway}
+	var wrong Invalid
+	given := map[string]bool{}
+	for i := range settings {
+		s := &settings[i]
+		value := cmp.Or(values[s.name], s.def)
 		if value == "" {
 			continue
 		}
 		if err := s.set(c, value); err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s holds %s: %s", s.name, s.show(value), err))
-			delete(given, s.name)
+			continue
 		}
+		given[s.name] = values[s.name] != ""
 	}
-	if platform, _ := lookup("RAILWAY_ENVIRONMENT_NAME"); platform != "" {
+	if railway {
 		if !given["TRUSTED_PROXIES"] {
 			c.TrustedProxies = []netip.Prefix{railwayProxies}
 		}
@@ -211,18 +242,7 @@ func Load(dir string, lookup func(string) (string, bool)) (*Config, error) {
 	if len(wrong) == 0 {
 		wrong = c.combine(given)
 	}
-	if len(wrong) > 0 {
-		return nil, wrong
-	}
-	unknown := make([]string, 0, len(file))
-	for name := range file {
-		unknown = append(unknown, name)
-	}
-	sort.Strings(unknown)
-	for _, name := range unknown {
-		c.warn("%s in %s is not a setting of Sohbet%s", strconv.Quote(name), FileName, suggestion(name))
-	}
-	return c, nil
+	return c, wrong
 }
 
 func (c *Config) warn(format string, args ...any) {
@@ -256,6 +276,15 @@ func (c *Config) combine(given map[string]bool) Invalid {
 		add("%s", line)
 	}
 
+	switch o := &c.OIDC; {
+	case o.Issuer == "" && o.ClientID != "":
+		add("OIDC_ISSUER holds nothing: OIDC_CLIENT_ID is set, so give the provider's address too")
+	case o.Issuer != "" && o.ClientID == "":
+		add("OIDC_CLIENT_ID holds nothing: OIDC_ISSUER is set, so give the id under which the provider knows this server too")
+	case o.Issuer != "" && c.PublicURL == "":
+		add("PUBLIC_URL holds nothing: OIDC_ISSUER is set, and the provider sends agents back to PUBLIC_URL/login/oidc/callback")
+	}
+
 	if p := c.AdminPassword; p != "" && !strings.HasPrefix(p, argonPrefix) && len([]rune(p)) < 12 {
 		c.warn("ADMIN_PASSWORD is shorter than 12 characters; a longer one is safer")
 	}
@@ -274,6 +303,9 @@ func (c *Config) combine(given map[string]bool) Invalid {
 	}
 	return wrong
 }
+
+// OIDC is the OpenID Connect provider at which agents can sign in; Issuer "" = none.
+type OIDC struct{ Issuer, ClientID, ClientSecret, Name string }
 
 // combine merges CLOUDINARY_URL with the three single values; if both are given they must agree.
 func (c *Cloudinary) combine() []string {

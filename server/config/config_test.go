@@ -143,6 +143,9 @@ func TestGoodValues(t *testing.T) {
 		{"an internationalised host of a picture", []string{"BRAND_LOGO", "https://bücher.example/logo.png?x=1"}, func(c *Config) bool {
 			return c.Brand.Logo == "https://xn--bcher-kva.example/logo.png?x=1"
 		}},
+		{"a provider", []string{"OIDC_ISSUER", "https://login.example/realms/shop/", "OIDC_CLIENT_ID", "chat", "PUBLIC_URL", "http://chat.example"}, func(c *Config) bool {
+			return c.OIDC == OIDC{Issuer: "https://login.example/realms/shop/", ClientID: "chat"}
+		}},
 		{"a public address", []string{"PUBLIC_URL", "https://Chat.Example:443/", "TRUSTED_PROXIES", "127.0.0.1"}, func(c *Config) bool {
 			return c.PublicURL == "https://chat.example" && c.BasePath() == "" && len(c.Warnings) == 0
 		}},
@@ -210,6 +213,12 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"CORS_ORIGINS", "https://user@a.example"}, []string{"CORS_ORIGINS"}},
 		{[]string{"CORS_ORIGINS", "https://a.example?"}, []string{"CORS_ORIGINS"}},
 		{[]string{"CORS_ORIGINS", "https://a.exam\u2028ple"}, []string{"CORS_ORIGINS"}},
+		{[]string{"OIDC_ISSUER", "http://login.example", "OIDC_CLIENT_ID", "chat"}, []string{"OIDC_ISSUER"}},
+		{[]string{"OIDC_ISSUER", "login.example", "OIDC_CLIENT_ID", "chat"}, []string{"OIDC_ISSUER"}},
+		{[]string{"OIDC_ISSUER", "https://login.example", "PUBLIC_URL", "https://chat.example"}, []string{"OIDC_CLIENT_ID"}},
+		{[]string{"OIDC_CLIENT_ID", "chat"}, []string{"OIDC_ISSUER"}},
+		{[]string{"OIDC_ISSUER", "https://login.example", "OIDC_CLIENT_ID", "chat"}, []string{"PUBLIC_URL"}},
+		{[]string{"OIDC_CLIENT_SECRET", "a\nb"}, []string{"OIDC_CLIENT_SECRET"}},
 		{[]string{"PUBLIC_URL", "chat.example"}, []string{"PUBLIC_URL"}},
 		{[]string{"PUBLIC_URL", "https://chat.example/?a"}, []string{"PUBLIC_URL"}},
 		{[]string{"PUBLIC_URL", "https://user@chat.example"}, []string{"PUBLIC_URL"}},
@@ -372,7 +381,7 @@ func TestExampleFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Warnings = nil
+	c.Warnings, c.given = nil, nil
 	if !reflect.DeepEqual(c, load(t)) {
 		t.Error("the example with every line uncommented differs from the defaults")
 	}

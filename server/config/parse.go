@@ -347,6 +347,21 @@ func setPublicURL(c *Config, value string) error {
 	return errors.New("want the address of the chat page, such as https://chat.example, or https://shop.example/chat/ with a path of letters, digits, dots, - and _")
 }
 
+func setOIDCIssuer(c *Config, value string) error {
+	u, err := url.Parse(value)
+	if err != nil || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Hostname() == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return errors.New("want the https:// address of the provider, as its documentation calls its issuer")
+	}
+	c.OIDC.Issuer = value
+	return nil
+}
+
+// isLoopback reports whether a host is this machine.
+func isLoopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
 func setTransports(c *Config, value string) error {
 	c.Polling, c.Websocket = false, false
 	for name := range strings.SplitSeq(value, ",") {

@@ -13,6 +13,7 @@ type setting struct {
 	group, name, def string
 	kind             string // form of the value, shown in the example
 	secret           bool
+	live             bool   // owners may change it while the server runs, see [Config.With]
 	about            string // lines of help
 	set              func(*Config, string) error
 }
@@ -50,25 +51,35 @@ var settings = []setting{
 	{name: "ADMIN_PASSWORD", kind: "text", secret: true, set: setAdminPassword,
 		about: "Password of that account. With a password set, a one-time code is only sent after it. Plain text, or an\n" +
 			"argon2id hash ($argon2id$v=19$…). A later change here replaces the password."},
+	{name: "OIDC_ISSUER", kind: "address", set: setOIDCIssuer,
+		about: "OpenID Connect provider at which agents can sign in: https://login.shop.example. It knows them by the e-mail addresses\n" +
+			"of their accounts here, which it must have verified. Register PUBLIC_URL/login/oidc/callback there."},
+	{name: "OIDC_CLIENT_ID", kind: "text", set: line(200, func(c *Config) *string { return &c.OIDC.ClientID }),
+		about: "The id under which the provider knows this server."},
+	{name: "OIDC_CLIENT_SECRET", kind: "text", secret: true, set: line(1000, func(c *Config) *string { return &c.OIDC.ClientSecret }),
+		about: "The secret that belongs to it; empty if the provider gave none."},
+	{name: "OIDC_NAME", kind: "text", set: line(40, func(c *Config) *string { return &c.OIDC.Name }),
+		about: "The provider's name on the sign-in page. Empty: its host."},
 
-	{group: "What visitors see", name: "BRAND_NAME", kind: "text", set: line(60, func(c *Config) *string { return &c.Brand.Name }),
+	{group: "What visitors see", name: "BRAND_NAME", kind: "text", live: true, set: line(60, func(c *Config) *string { return &c.Brand.Name }),
 		about: "Name of the shop."},
-	{name: "BRAND_COLOR", kind: "#rrggbb", set: setBrandColor,
+	{name: "BRAND_COLOR", kind: "#rrggbb", live: true, set: setBrandColor,
 		about: "Colour of buttons and of visitors' messages. It is made lighter or darker where it could not be read."},
-	{name: "BRAND_LOGO", kind: "address or path", set: picture(func(c *Config) *string { return &c.Brand.Logo }),
+	{name: "BRAND_LOGO", kind: "address or path", live: true, set: picture(func(c *Config) *string { return &c.Brand.Logo }),
 		about: "Picture next to the name: an https address, or a PNG, JPEG, WebP, GIF or SVG file in DATA_DIR."},
-	{name: "BRAND_GREETING", kind: "text", set: line(300, func(c *Config) *string { return &c.Brand.Greeting }),
+	{name: "BRAND_GREETING", kind: "text", live: true, set: line(300, func(c *Config) *string { return &c.Brand.Greeting }),
 		about: "Greeting for visitors."},
-	{name: "AGENT_NAME", kind: "text", set: line(60, func(c *Config) *string { return &c.Brand.Agent }),
+	{name: "AGENT_NAME", kind: "text", live: true, set: line(60, func(c *Config) *string { return &c.Brand.Agent }),
 		about: "Name of the team, as visitors see it."},
-	{name: "AGENT_AVATAR", kind: "address or path", set: picture(func(c *Config) *string { return &c.Brand.Avatar }),
+	{name: "AGENT_AVATAR", kind: "address or path", live: true, set: picture(func(c *Config) *string { return &c.Brand.Avatar }),
 		about: "Picture of the team, in the same forms as BRAND_LOGO."},
-	{name: "OPENING_HOURS", kind: "time zone, days and times", set: setOpeningHours,
-		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Visitors see when it is closed,\n" +
-			"and until when. Empty: always open."},
+	{name: "OPENING_HOURS", kind: "time zone, days and times", live: true, set: setOpeningHours,
+		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Dates may have other hours:\n" +
+			"2026-12-24 09:00-13:00, 2026-12-25..2026-12-31 closed. Visitors see when it is closed, and until when.\n" +
+			"Empty: always open."},
 	{name: "AGENT_IDLE", def: "15m", kind: "duration", set: setAgentIdle,
 		about: "After this time without input in the console an agent is shown to the others as away. 0: never."},
-	{name: "IDENTITY_SECRET", kind: "text", secret: true, set: setIdentitySecret,
+	{name: "IDENTITY_SECRET", kind: "text", live: true, secret: true, set: setIdentitySecret,
 		about: "For sites that embed the chat and know their users: the site's server signs a user's id with this secret (lower-case\n" +
 			"hex of HMAC-SHA256), and the user has the same conversation on every device. At least 32 characters."},
 	{name: "PUSH_CONTACT", kind: "address", set: setPushContact,
@@ -81,7 +92,7 @@ var settings = []setting{
 		about: "Empty: SQLite at DATA_DIR/chat.db. Otherwise postgres://user:password@host/name or sqlite://PATH."},
 	{name: "CACHE_TTL", def: "3m", kind: "duration", set: setCacheTTL,
 		about: "How long messages and threads stay in memory, from 1s to 24h."},
-	{name: "MESSAGE_RETENTION_DAYS", def: "0", kind: "number", set: integer(0, 36500, func(c *Config) *int { return &c.RetentionDays }),
+	{name: "MESSAGE_RETENTION_DAYS", def: "0", kind: "number", live: true, set: integer(0, 36500, func(c *Config) *int { return &c.RetentionDays }),
 		about: "Messages older than this many days are deleted; 0 keeps them."},
 	{name: "AUDIT_RETENTION", def: "365d", kind: "days", set: setAuditRetention,
 		about: "How long the audit log keeps who did what; 0d keeps all of it."},
@@ -120,7 +131,7 @@ var settings = []setting{
 		set:   address(func(c *Config) *string { return &c.Cloudinary.UploadPrefix }, "http", "https"),
 		about: "Address of Cloudinary's upload API, for accounts in another region."},
 
-	{group: "Limits and trust", name: "CORS_ORIGINS", kind: "list", set: setOrigins,
+	{group: "Limits and trust", name: "CORS_ORIGINS", kind: "list", live: true, set: setOrigins,
 		about: "Other sites that may embed the chat and call this server, with commas: https://shop.example"},
 	{name: "TRUSTED_PROXIES", kind: "list", set: setProxies,
 		about: "Addresses or networks of proxies whose CLIENT_ADDRESS_HEADER, X-Forwarded-Proto and X-Forwarded-Host count, with\n" +
@@ -128,19 +139,19 @@ var settings = []setting{
 	{name: "CLIENT_ADDRESS_HEADER", def: "X-Forwarded-For", kind: "name of a header", set: setAddressHeader,
 		about: "Header in which those proxies write the client's address, for one that writes another, such as X-Real-IP or\n" +
 			"CF-Connecting-IP. It is read from the right; no other header counts. On Railway's edge: X-Real-IP."},
-	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
+	{name: "RATE_LIMIT_MESSAGE", def: "30/1m", kind: "count/duration or off", live: true, set: limit(func(c *Config) *Rate { return &c.MessageLimit }),
 		about: "Messages of one visitor. An address may send twenty times as many and start twice as many conversations. Of what is\n" +
 			"stored for them, 10 KB count for each message of a visitor, and four times as much for an address."},
-	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
+	{name: "RATE_LIMIT_UPLOAD", def: "10/5m", kind: "count/duration or off", live: true, set: limit(func(c *Config) *Rate { return &c.UploadLimit }),
 		about: "Uploads from one address."},
 	{name: "RATE_LIMIT_API", def: "300/1m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.APILimit }),
 		about: "Requests to /api from one address. It may open twice as many sockets, a thousand at a time; each of them may send\n" +
 			"four times as many events."},
-	{name: "RATE_LIMIT_LOGIN", def: "5/15m", kind: "count/duration or off", set: limit(func(c *Config) *Rate { return &c.LoginLimit }),
+	{name: "RATE_LIMIT_LOGIN", def: "5/15m", kind: "count/duration or off", live: true, set: limit(func(c *Config) *Rate { return &c.LoginLimit }),
 		about: "Codes requested, and codes or passwords entered, from one address or a browser that signed in before. Guesses at\n" +
 			"codes are also limited for all addresses together, even when this is off."},
 
-	{group: "Running it", name: "LOG_LEVEL", def: "info", kind: "debug, info, warn or error", set: setLogLevel,
+	{group: "Running it", name: "LOG_LEVEL", def: "info", kind: "debug, info, warn or error", live: true, set: setLogLevel,
 		about: "Lowest level of the lines that are logged."},
 	{name: "LOG_FORMAT", kind: "text or json", set: oneOf(func(c *Config) *string { return &c.LogFormat }, "text", "json"),
 		about: "Empty: text on a terminal, otherwise json."},
@@ -151,7 +162,7 @@ var settings = []setting{
 		set: address(func(c *Config) *string { return &c.ReleaseURL }, "http", "https"),
 		about: "Where sohbet version --check asks for the latest release, in the form of GitHub, GitLab and Forgejo:\n" +
 			"https://git.example/api/v1/repos/OWNER/sohbet/releases/latest. The server itself never asks."},
-	{name: "METRICS_TOKEN", kind: "text", secret: true, set: word(func(c *Config) *string { return &c.MetricsToken }),
+	{name: "METRICS_TOKEN", kind: "text", live: true, secret: true, set: word(func(c *Config) *string { return &c.MetricsToken }),
 		about: "Bearer token for /metrics, and for the version and figures of /health. Empty: for signed-in agents alone."},
 	{name: "REDIS_URL", kind: "address", secret: true,
 		set: address(func(c *Config) *string { return &c.RedisURL }, "redis", "rediss"),
@@ -160,7 +171,7 @@ var settings = []setting{
 	{name: "SOCKET_TRANSPORTS", def: "polling,websocket", kind: "list", set: setTransports,
 		about: "How browsers may hold their connection. websocket alone needs no sticky sessions in front of several processes,\n" +
 			"and excludes networks that block websockets."},
-	{name: "DEFAULT_LOCALE", def: "tr", kind: "tr or en", set: oneOf(func(c *Config) *string { return &c.Locale }, "tr", "en"),
+	{name: "DEFAULT_LOCALE", def: "tr", kind: "tr or en", live: true, set: oneOf(func(c *Config) *string { return &c.Locale }, "tr", "en"),
 		about: "Language of the pages for browsers that ask for neither."},
 }
 

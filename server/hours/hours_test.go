@@ -23,6 +23,15 @@ func TestOpen(t *testing.T) {
 		{"Europe/Berlin Sun 09:00-10:00", "2026-03-29T06:59:59Z", "2026-03-29T07:00:00Z"},
 		{"Europe/Berlin Sun 09:00-10:00", "2026-10-25T08:59:59Z", ""},
 		{"Europe/Berlin Sun 09:00-10:00", "2026-10-25T09:00:00Z", "2026-11-01T08:00:00Z"},
+		// Dates with hours of their own.
+		{"UTC Mon-Fri 09:00-18:00, 2026-01-06 closed", "2026-01-06T10:00:00Z", "2026-01-07T09:00:00Z"},
+		{"UTC Mon-Fri 09:00-18:00, 2026-01-06..2026-01-09 closed", "2026-01-05T18:00:00Z", "2026-01-12T09:00:00Z"},
+		{"UTC Mon-Fri 09:00-18:00, 2026-01-06..2026-06-30 closed", "2026-01-05T18:00:00Z", "2026-07-01T09:00:00Z"},
+		{"UTC Mon-Fri 09:00-18:00, 2026-01-06 10:00-13:00", "2026-01-06T12:59:00Z", ""},
+		{"UTC Mon-Fri 09:00-18:00, 2026-01-06 10:00-13:00", "2026-01-06T09:30:00Z", "2026-01-06T10:00:00Z"},
+		{"UTC Mon-Fri 09:00-18:00, 2026-01-06 10:00-13:00", "2026-01-06T13:00:00Z", "2026-01-07T09:00:00Z"},
+		{"UTC Mon 22:00-02:00, 2026-01-06 closed", "2026-01-06T01:00:00Z", ""}, // the period that began the day before
+		{"Europe/Istanbul Mon-Sun 00:00-24:00, 2026-01-06 closed", "2026-01-05T22:00:00Z", "2026-01-06T21:00:00Z"},
 	} {
 		w, err := Parse(c.hours)
 		if err != nil {
@@ -50,6 +59,8 @@ func TestParseRefuses(t *testing.T) {
 		"", "Europe/Istanbul", "Mon-Fri 09:00-18:00", "Local Mon 09:00-10:00", "../etc/passwd Mon 09:00-10:00", "Europe/Istanbul Mon",
 		"UTC Mon 9-18", "UTC Mon 09:00", "UTC Mon 09:00-09:00", "UTC Mon 09:60-10:00", "UTC Mon 24:00-01:00", "UTC Mon 09:00-24:01",
 		"UTC Mon 9:0-10:00", "UTC Pzt 09:00-10:00", "UTC Mon-Fri 09:00-18:00,", "UTC Mon-Fri-Sun 09:00-18:00", "UTC Mon -1:00-10:00",
+		"UTC Mon 09:00-10:00, 2026-02-30 closed", "UTC Mon 09:00-10:00, 2026-01-02..2026-01-01 closed", "UTC Mon 09:00-10:00, 2026-01-01 shut",
+		"UTC Mon 09:00-10:00, 2026-01-01", "UTC Mon 09:00-10:00, 2026-01-01 closed 09:00-10:00", "UTC Mon 09:00-10:00, 2026-01-01..2028-01-01 closed",
 	} {
 		if _, err := Parse(text); err == nil {
 			t.Errorf("%q was taken", text)

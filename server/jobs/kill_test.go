@@ -55,7 +55,7 @@ func runner(s *models.Store, log *slog.Logger) *jobs.Runner {
 	erase := jobs.Erase(s)
 	service := chat.New(chat.Options{Store: s, Publisher: &chattest.Recorder{}, Presence: &broker.Memory{}, Topics: &broker.Memory{}})
 	return jobs.New(jobs.Options{Store: s, Lanes: jobs.Lanes, Log: log, Work: map[string]jobs.Work{
-		models.JobClear: erase, models.JobDelete: erase, models.JobClearAll: erase, models.JobPrune: service.Prune(0),
+		models.JobClear: erase, models.JobDelete: erase, models.JobClearAll: erase, models.JobPrune: service.Prune(func() time.Duration { return 0 }),
 		models.JobCompact: jobs.Compact(s, false), models.JobRekey: jobs.Rekey(s),
 	}})
 }

@@ -3,6 +3,7 @@ import { post } from './lib/api.js';
 import { byId } from './lib/dom.js';
 import { step } from './lib/form-step.js';
 import { lang, t } from './lib/i18n.js';
+import { createPasskey, declined, supported } from './lib/passkey.js';
 
 const PASSWORD = 12; // characters
 
@@ -19,27 +20,31 @@ function words(thrown) {
   return [t('invite.failed')];
 }
 
-/** What is wrong with what was entered. @param {{name: string, email: string, password: string}} entered @returns {[string, ('name' | 'email' | 'password')?]} */
-function complaint({ name, email, password }) {
+/** What is wrong with what was entered. @param {{name: string, email: string, password: string}} entered @param {boolean} passkey whether it takes the password's place @returns {[string, ('name' | 'email' | 'password')?]} */
+function complaint({ name, email, password }, passkey) {
   if (!name || name.includes('@')) return [t('invite.fill_name'), 'name'];
   if (email && !/^[^\s@]+@[^\s@]+$/.test(email)) return [t('invite.wrong_email'), 'email'];
-  if ([...password].length < PASSWORD) return [t('invite.short_password'), 'password'];
+  if (!passkey && [...password].length < PASSWORD) return [t('invite.short_password'), 'password'];
   return [''];
 }
 
 if (form) {
   const { elements, dataset: { base = '' } } = form;
+  let withPasskey = false;
   step(form, byId('join-button'), byId('join-problem'), async () => {
     const entered = { name: elements.name.value.trim(), email: elements.email.value.trim(), password: elements.password.value };
-    let [text, field] = complaint(entered);
+    const chosen = withPasskey;
+    withPasskey = false;
+    let [text, field] = complaint(entered, chosen);
     if (!text) {
       try {
         const token = location.pathname.split('/').at(-1);
-        await post('../api/invite', { token, locale: lang, ...entered });
+        const passkey = chosen && await createPasskey(await post('../api/invite/passkey', { token, name: entered.name }));
+        await post('../api/invite', { token, locale: lang, ...entered, ...(passkey && { passkey, password: '' }) });
         location.assign(`${base}/admin`);
         return '';
       } catch (error) {
-        [text, field] = words(error);
+        [text, field] = declined(error) ? [t('invite.passkey_declined')] : words(error);
       }
     }
     for (const name of /** @type {const} */ (['name', 'email', 'password'])) elements[name].toggleAttribute('aria-invalid', false);
@@ -48,5 +53,10 @@ if (form) {
       elements[field].focus();
     }
     return text;
+  });
+  byId('join-passkey').hidden = !supported;
+  byId('join-passkey').addEventListener('click', () => {
+    withPasskey = true;
+    byId('join-button').click();
   });
 }

@@ -3,6 +3,7 @@ import { post } from './lib/api.js';
 import { byId, showProblem } from './lib/dom.js';
 import { step } from './lib/form-step.js';
 import { count, t } from './lib/i18n.js';
+import { declined, supported, usePasskey } from './lib/passkey.js';
 
 const page = byId('login');
 const withPassword = page.dataset.password === 'true';
@@ -30,6 +31,7 @@ const go = (to = '') => location.assign(/^\/(?![/\\])/.test(to) ? to : 'admin');
 function enterCode(app = false) {
   ofApp = app;
   ask.hidden = true;
+  passkey?.toggleAttribute('hidden', true);
   verify.hidden = false;
   byId('verify-sent').hidden = app;
   byId('verify-app').hidden = !app;
@@ -71,6 +73,21 @@ async function sendPassword() {
 step(ask, byId('ask-button'), byId('ask-problem'), withPassword ? sendPassword : sendCode);
 document.getElementById('code-instead')?.addEventListener('click', async () => showProblem(byId('ask-problem'), await sendCode()));
 
+const passkey = /** @type {HTMLFormElement | null} */ (document.getElementById('passkey')); // missing while there are no passkeys
+if (passkey) {
+  passkey.hidden = !supported && !ask.hidden;
+  step(passkey, byId('passkey-button'), byId('passkey-problem'), async () => {
+    if (!supported) return t('login.passkey_unsupported');
+    try {
+      const credential = await usePasskey(await post('login/passkey/begin'));
+      go((await post('login/passkey/finish', { credential })).redirect);
+      return '';
+    } catch (error) {
+      return declined(error) ? t('login.passkey_declined') : words(error, 'login.passkey_unknown');
+    }
+  });
+}
+
 step(verify, byId('verify-button'), byId('verify-problem'), async () => {
   const code = byId('code');
   const otp = ofApp ? code.value.trim() : code.value.replace(/\D/g, '');
@@ -88,6 +105,9 @@ step(verify, byId('verify-button'), byId('verify-problem'), async () => {
   }
 });
 
+// A new password was set by a link; the code of the authenticator app is next.
+if (location.hash === '#code') enterCode(true);
+
 byId('code').addEventListener('input', () => {
   const code = byId('code');
   if (ofApp && !/^[\d\s]*$/.test(code.value)) return; // a recovery code
@@ -101,6 +121,7 @@ byId('again').addEventListener('click', () => {
   showProblem(byId('verify-problem'), '');
   verify.hidden = true;
   ask.hidden = false;
+  passkey?.toggleAttribute('hidden', !supported);
   if (withPassword) ask.elements.password.focus();
   else byId('ask-button').focus();
 });

@@ -7,6 +7,8 @@ import { has, lang, t } from './lib/i18n.js';
 import { ownPicture } from './people/own-picture.js';
 import { parse, whole } from './lib/format-time.js';
 import { copy } from './people/copy.js';
+import { addPasskeys, showPasskeys } from './people/passkeys.js';
+import { showSessions } from './people/sessions.js';
 import { offerTelegram } from './people/telegram-account.js';
 
 const PASSWORD = 12; // characters
@@ -57,6 +59,10 @@ function row(agent, owner) {
     agentFace(agent),
     make('div', { className: 'agent-who' }, make('b', { dir: 'auto' }, agent.name), make('span', { className: 'quiet', dir: 'auto' }, about)),
     make('div', { className: 'agent-acts' },
+      owner && !self && !agent.disabled && make('button', {
+        type: 'button', className: 'button plain', attrs: { 'aria-label': t('people.password_link_for', { name: agent.name }) },
+        onclick: () => linkPassword(agent),
+      }, t('people.password_link')),
       owner && !agent.disabled ? roleChoice(agent) : make('span', { className: 'quiet' }, t(`people.role_${agent.role}`)),
       owner && !self && make('button', {
         type: 'button', className: 'button plain', attrs: { 'aria-label': `${t(agent.disabled ? 'people.enable' : 'people.disable')}: ${agent.name}` },
@@ -85,6 +91,26 @@ async function change(what) {
   if (problem) showProblem(byId('people-problem'), problem);
 }
 
+/** @param {Protocol.Agent} agent */
+async function linkPassword({ id, name }) {
+  try {
+    const { url, expires_at: until } = await post('../api/agents/password-link', { id });
+    showLink(url, 'people.password_link_until', { name, when: whole(parse(until) ?? new Date()) });
+    showProblem(byId('people-problem'), '');
+  } catch (error) {
+    showProblem(byId('people-problem'), words(error));
+  }
+}
+
+/** Shows a link to copy. @param {string} url @param {string} key of its label @param {Record<string, string>} about */
+function showLink(url, key, about) {
+  byId('invite-link').value = url;
+  byId('invite-until').textContent = t(key, about);
+  byId('invite-copied').textContent = '';
+  byId('invite-made').hidden = false;
+  byId('invite-copy').focus();
+}
+
 // --- inviting ------------------------------------------------------------------
 
 const invite = byId('invite').elements;
@@ -96,11 +122,7 @@ step(byId('invite'), byId('invite-make'), byId('invite-problem'), async () => {
   }
   try {
     const { url, expires_at: until } = await post('../api/agents/invite', { role: invite.role.value, email });
-    byId('invite-link').value = url;
-    byId('invite-until').textContent = t('people.invite_until', { when: whole(parse(until) ?? new Date()) });
-    byId('invite-copied').textContent = '';
-    byId('invite-made').hidden = false;
-    byId('invite-copy').focus();
+    showLink(url, 'people.invite_until', { when: whole(parse(until) ?? new Date()) });
     return '';
   } catch (error) {
     return words(error);
@@ -147,7 +169,7 @@ step(byId('account'), byId('account-save'), byId('account-problem'), async () =>
       fillAccount();
       byId('account-said').textContent = t('people.saved');
       if (me.locale !== lang) location.search = `?lang=${me.locale}`;
-      else await load();
+      else await Promise.all([load(), showSessions(words)]);
     } catch (error) {
       text = words(error);
       field = FIELD[/** @type {Failure} */ (error).code ?? ''];
@@ -226,5 +248,7 @@ if (loaded) {
   fillAccount();
   drawSecond();
   if (document.getElementById('telegram')) offerTelegram(() => me.telegram, words);
+  addPasskeys(words);
+  await Promise.all([showPasskeys(words), showSessions(words)]);
 }
 /** @type {HTMLElement} */ (document.querySelector('.people')).dataset.told = '';

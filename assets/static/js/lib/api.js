@@ -1,5 +1,5 @@
 // JSON requests to our own server. Paths are relative to the page's URL, because the server may be served below a path prefix;
-// only /admin/audit, /admin/diagnostics, /admin/people and /invite/TOKEN are in subfolders.
+// only /admin/audit, /admin/diagnostics, /admin/people, /admin/settings, /invite/TOKEN and /password/TOKEN are in subfolders.
 
 /** The error of a failed request: a lower-case `code` like those of the socket, and the HTTP status, 0 if there was no response. */
 export class APIError extends Error {

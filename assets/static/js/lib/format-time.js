@@ -52,3 +52,9 @@ export function parse(value) {
   const at = value ? new Date(value) : null;
   return at && !Number.isNaN(at.getTime()) ? at : null;
 }
+
+/** "Bugün 20:53" @param {string} time from the server */
+export function moment(time) {
+  const at = parse(time) ?? new Date();
+  return `${day(at)} ${clock(at)}`;
+}
