@@ -19,7 +19,7 @@ import (
 func (a *API) Me(c echo.Context) error { return ok(c, a.viewAgent(a.account(c))) }
 
 func (a *API) viewAgent(who models.Agent) agents.View {
-	return a.Agents.View(who, a.Chat.Team().Switched)
+	return a.Agents.View(who)
 }
 
 // ChangeMe changes the account of the agent: {name?, email?, locale?, password?, current_password?}. A new password ends the agent's other

@@ -18,15 +18,28 @@ func (p *peer) adminJoin(ctx context.Context, agent chat.Actor, _ noPayload, e r
 	p.socket.SetSide(publish.AgentSide)
 	p.socket.Join(publish.AgentsRoom)
 	p.mu.Lock()
-	p.console = true
+	p.console.Agent, p.isConsole = int64(agent.AgentID), true
+	p.reportConsole()
 	p.mu.Unlock()
 	jobs, err := p.h.Chat.Jobs(ctx, agent)
 	if err != nil { // agents work without the progress of jobs, also while the database is unavailable
 		jobs = []chat.JobView{}
 	}
+	mentioned, err := p.h.Chat.Mentioned(ctx, agent)
+	if err != nil { // likewise
+		mentioned = []chat.ThreadView{}
+	}
 	team := p.h.Chat.Team()
-	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build(), "jobs": jobs})
+	answerEvent(e, succeeded{"away": team.Away, "team": team, "storage": p.h.Chat.Storage(ctx), "build": assets.Build(), "jobs": jobs, "mentions": mentioned, "idle_seconds": int64(p.h.Idle.Seconds())})
+	p.h.Presence.Greet(p.emit)
 	return nil
+}
+
+// reportConsole records what is known of the console. p.mu is held.
+func (p *peer) reportConsole() {
+	if p.isConsole && !p.gone {
+		p.h.Presence.Set(p.socket.ID(), p.console)
+	}
 }
 
 func (p *peer) joinThread(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
@@ -47,18 +60,24 @@ func (p *peer) watch(threadID string) {
 	if !slices.Contains(p.watching, threadID) {
 		p.watching = append(p.watching, threadID)
 	}
+	p.console.Thread = threadID
+	p.reportConsole()
 }
 
 func (p *peer) leaveThread(_ context.Context, _ chat.Actor, in threadPayload, e realtime.Event) error {
 	p.mu.Lock()
 	p.watching = slices.DeleteFunc(p.watching, func(id string) bool { return id == in.ThreadID })
+	if p.console.Thread == in.ThreadID {
+		p.console.Thread = ""
+		p.reportConsole()
+	}
 	p.mu.Unlock()
 	p.socket.Leave(publish.ThreadRoom(in.ThreadID))
 	answerEvent(e, nil)
 	return nil
 }
 
-// presence records whether an agent's console is visible.
+// presence records whether an agent's console is visible, and whether it has been idle for AGENT_IDLE.
 func (p *peer) presence(_ context.Context, _ chat.Actor, in presencePayload, e realtime.Event) error {
 	if in.Visible == nil {
 		return apperr.Invalid("visible", "visible must be true or false.")
@@ -68,6 +87,8 @@ func (p *peer) presence(_ context.Context, _ chat.Actor, in presencePayload, e r
 	if !p.gone {
 		p.h.Consoles.InView(p.socket.ID(), *in.Visible)
 	}
+	p.console.Visible, p.console.Idle = *in.Visible, in.Idle
+	p.reportConsole()
 	answerEvent(e, nil)
 	return nil
 }
@@ -91,7 +112,7 @@ func (p *peer) assign(ctx context.Context, agent chat.Actor, in assignPayload, e
 	if in.From != nil {
 		from = new(models.AgentID(*in.From))
 	}
-	return done(e, p.h.Chat.Assign(ctx, agent, in.ThreadID, models.AgentID(in.AgentID), from))
+	return done(e, p.h.Chat.Assign(ctx, agent, in.ThreadID, models.AgentID(in.AgentID), from, in.Note))
 }
 
 func (p *peer) setAway(ctx context.Context, agent chat.Actor, in awayPayload, e realtime.Event) error {
@@ -116,8 +137,8 @@ func (p *peer) note(ctx context.Context, agent chat.Actor, in notePayload, e rea
 	return doneWith(e, err, "note", n)
 }
 
-func (p *peer) notes(ctx context.Context, agent chat.Actor, in threadPayload, e realtime.Event) error {
-	list, err := p.h.Chat.Notes(ctx, agent, in.ThreadID)
+func (p *peer) notes(ctx context.Context, agent chat.Actor, in notesPayload, e realtime.Event) error {
+	list, err := p.h.Chat.Notes(ctx, agent, in.ThreadID, in.Seen == nil || *in.Seen)
 	return doneWith(e, err, "notes", list)
 }
 

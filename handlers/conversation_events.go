@@ -40,6 +40,9 @@ func (p *peer) post(ctx context.Context, actor chat.Actor, in messagePayload, e 
 
 func (p *peer) typing(ctx context.Context, actor chat.Actor, in typingPayload, e realtime.Event) error {
 	on := in.Typing == nil || *in.Typing
+	if actor.Role == chat.Agent {
+		return done(e, p.h.Chat.AgentTyping(ctx, actor, in.ThreadID, on, in.Note))
+	}
 	return done(e, p.h.Chat.Typing(ctx, actor, in.ThreadID, on))
 }
 

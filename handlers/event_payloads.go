@@ -61,6 +61,7 @@ type messagePayload struct {
 type typingPayload struct {
 	threadPayload
 	Typing *bool `json:"typing"` // absent means true
+	Note   bool  `json:"note"`   // an agent types a note
 }
 
 type historyPayload struct {
@@ -99,6 +100,7 @@ type ratePayload struct {
 type presencePayload struct {
 	noPayload
 	Visible *bool `json:"visible"`
+	Idle    bool  `json:"idle"`
 }
 
 type editPayload struct {
@@ -116,6 +118,7 @@ type assignPayload struct {
 	threadPayload
 	AgentID storedID  `json:"agent_id"` // 0 or null = none
 	From    *storedID `json:"from"`     // who the client believes is the assignee; 0 = none
+	Note    string    `json:"note"`
 }
 
 type awayPayload struct {
@@ -132,6 +135,11 @@ type notePayload struct {
 	threadPayload
 	Text     string `json:"text"`
 	ClientID string `json:"client_id"`
+}
+
+type notesPayload struct {
+	threadPayload
+	Seen *bool `json:"seen"` // absent means true
 }
 
 type noteDeletePayload struct {

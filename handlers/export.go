@@ -48,7 +48,7 @@ func (a *API) Export(c echo.Context) error {
 	}
 	var notes []chat.Note
 	if in.Notes {
-		if notes, err = a.Chat.Notes(ctx, actor, in.ThreadID); err != nil {
+		if notes, err = a.Chat.Notes(ctx, actor, in.ThreadID, false); err != nil {
 			return err
 		}
 	}

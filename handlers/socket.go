@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sohbet/models"
+	"sohbet/server/agents"
 	"sohbet/server/apperr"
 	"sohbet/server/audit"
 	"sohbet/server/auth"
@@ -50,6 +51,8 @@ type Sockets struct {
 	Pages    auth.Origins                        // the origins that sockets may come from
 	Events   auth.Tiers                          // rate limit for the events of one socket
 	Consoles *push.Service                       // tracks visible consoles
+	Presence *agents.Presence
+	Idle     time.Duration // AGENT_IDLE
 	Audit    *audit.Log
 	Numbers  *metrics.Metrics
 	Now      func() time.Time
@@ -82,11 +85,12 @@ type peer struct {
 	over   int         // consecutive events over the rate limit
 	expiry *time.Timer // fires when an agent's session expires; nil for visitors
 
-	mu       sync.Mutex
-	present  []string // threads that it joined as the visitor
-	watching []string // threads that it watches as an agent
-	console  bool     // it joined the agents' room
-	gone     bool
+	mu        sync.Mutex
+	present   []string // threads that it joined as the visitor
+	watching  []string // threads that it watches as an agent
+	console   agents.Console
+	isConsole bool // it joined the agents' room
+	gone      bool
 }
 
 // socketClient is the information about a client from the request that opened the connection.
@@ -239,27 +243,12 @@ func (h *Sockets) sessions() []auth.Session {
 	return list
 }
 
-// Online reports whether an agent has a console connected to this process.
-func (h *Sockets) Online(agent int64) bool {
-	owner, _ := h.Agent(0) // of sessions that began before there were agents
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for p := range h.signedIn {
-		if id := p.session.Agent; (id == agent || id == 0 && owner.ID == agent) && p.isConsole() {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *peer) isConsole() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.console
-}
-
 func (h *Sockets) forget(p *peer) {
 	h.Consoles.InView(p.socket.ID(), false)
+	p.mu.Lock()
+	p.isConsole = false
+	p.mu.Unlock()
+	h.Presence.Remove(p.socket.ID())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.signedIn, p)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -25,7 +26,7 @@ var (
 type AgentPatch struct {
 	Name, Email, AvatarURL, Locale, Role, PasswordHash *string
 
-	Disabled *bool
+	Disabled, Away *bool
 
 	// RemoveTOTP removes the second factor, UnlinkTelegram the link to a Telegram account.
 	RemoveTOTP, UnlinkTelegram bool
@@ -72,25 +73,36 @@ func (s *Store) UpdateAgent(ctx context.Context, id int64, p AgentPatch) (Agent,
 				return Agent{}, err
 			}
 		}
-		switch {
-		case p.Disabled == nil:
-		case !*p.Disabled:
-			a.DisabledAt = nil
-		case a.Enabled():
-			now := stamp(s.Now())
-			a.DisabledAt = &now
-		}
+		now := stamp(s.Now())
+		setSince(&a.DisabledAt, p.Disabled, now)
+		setSince(&a.AwaySince, p.Away, now)
 		return a, nil
 	})
+}
+
+// setSince sets since when something is so; nil = unchanged.
+func setSince(since **time.Time, on *bool, now time.Time) {
+	switch {
+	case on == nil:
+	case !*on:
+		*since = nil
+	case *since == nil:
+		*since = &now
+	}
 }
 
 // SetOwner stores the owner that ADMIN_USERNAME and ADMIN_PASSWORD describe: a new one, or what is different from last time in the existing
 // one, who may have changed it since. passwordHash is "" without a password; same reports whether another hash is of the same password.
 func (s *Store) SetOwner(ctx context.Context, username, passwordHash string, same func(hash string) bool) (Agent, error) {
-	return s.changeAgent(ctx, "store the owner", func(_ *gorm.DB, list []Agent) (Agent, error) {
+	return s.changeAgent(ctx, "store the owner", func(tx *gorm.DB, list []Agent) (Agent, error) {
 		a, found := findAgent(list, madeFromSettings)
 		if !found {
 			a = Agent{Role: RoleOwner, CreatedAt: stamp(s.Now())}
+			away, err := takeTeamAway(tx)
+			if err != nil {
+				return Agent{}, err
+			}
+			setSince(&a.AwaySince, &away, a.CreatedAt)
 		}
 		if a.AdminUsername != username {
 			a.AdminUsername = username

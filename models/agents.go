@@ -31,10 +31,11 @@ type Agent struct {
 	Role              string
 	PasswordHash      string // argon2id in PHC format; "" = none
 	DisabledAt        *time.Time
-	SessionGeneration int64  // part of the agent's sessions; a change ends them
-	TOTPSecret        string // of the authenticator app (RFC 6238), in base32 (RFC 4648); "" = none
-	TOTPStep          int64  // the time step of the last code that was used
-	TelegramID        string // of the linked Telegram account; "" = none
+	AwaySince         *time.Time // set: the agent is away, by their own switch or the operator's
+	SessionGeneration int64      // part of the agent's sessions; a change ends them
+	TOTPSecret        string     // of the authenticator app (RFC 6238), in base32 (RFC 4648); "" = none
+	TOTPStep          int64      // the time step of the last code that was used
+	TelegramID        string     // of the linked Telegram account; "" = none
 	CreatedAt         time.Time
 	Passkeys          int64 `gorm:"-"` // how many there are
 
@@ -77,6 +78,9 @@ func (id *AgentID) Scan(value any) error {
 // Enabled reports whether the agent may sign in.
 func (a Agent) Enabled() bool { return a.DisabledAt == nil }
 
+// Away reports whether the agent has been set away.
+func (a Agent) Away() bool { return a.AwaySince != nil }
+
 // sealed returns the encrypted fields.
 func (a *Agent) sealed() [6]*string {
 	return [...]*string{&a.Email, &a.PasswordHash, &a.AdminUsername, &a.AdminPasswordHash, &a.TOTPSecret, &a.TelegramID}
@@ -86,8 +90,9 @@ func (a *Agent) sealed() [6]*string {
 type agents struct {
 	loading sync.Mutex // held while reading and replacing, so that an older reading does not replace a newer one
 
-	mu   sync.RWMutex
-	list []Agent // by id
+	mu      sync.RWMutex
+	list    []Agent // by id
+	changed func()  // see OnAgents
 }
 
 func (a *agents) find(match func(Agent) bool) (Agent, bool) {
@@ -193,8 +198,19 @@ func (s *Store) readAgents(ctx context.Context) error {
 	list = s.openAgents(list)
 	s.agents.mu.Lock()
 	s.agents.list = list
+	changed := s.agents.changed
 	s.agents.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
 	return nil
+}
+
+// OnAgents sets the function to call when agents may have changed, by this or another process. It must not block.
+func (s *Store) OnAgents(fn func()) {
+	s.agents.mu.Lock()
+	defer s.agents.mu.Unlock()
+	s.agents.changed = fn
 }
 
 func agentRows(db *gorm.DB) (list []Agent, err error) {

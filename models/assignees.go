@@ -12,8 +12,15 @@ import (
 var ErrAssigned = errors.New("models: the thread is assigned to someone else")
 
 // Assign changes the assignee of a thread; 0 = none. expected reports whether the present assignee may be replaced. It returns the thread,
-// also with ErrAssigned.
-func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func(present AgentID) bool) (Thread, error) {
+// also with ErrAssigned. With a note, that is stored in the same transaction, and its fields are filled in as by [Store.AddNote].
+func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func(present AgentID) bool, note *Note) (Thread, error) {
+	var sealed Note
+	if note != nil {
+		var err error
+		if sealed, err = s.sealNote(*note); err != nil {
+			return Thread{}, err
+		}
+	}
 	var row threadRow
 	var queued []OutboxRow
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
@@ -24,6 +31,11 @@ func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func
 		}
 		if !expected(row.AssigneeID) {
 			return ErrAssigned
+		}
+		if note != nil {
+			if err := insertNote(tx, &sealed, row.Thread); err != nil {
+				return err
+			}
 		}
 		if row.AssigneeID == to {
 			return nil
@@ -45,6 +57,9 @@ func (s *Store) Assign(ctx context.Context, id string, to AgentID, expected func
 	s.settled(id, err)
 	if err != nil {
 		return Thread{}, s.failed("assign a thread", err)
+	}
+	if note != nil {
+		*note = s.decryptNote(sealed)
 	}
 	if queued != nil {
 		s.outboxQueued(queued...)

@@ -20,7 +20,7 @@ func TestAssign(t *testing.T) {
 		th := thread(t, s, 1)
 		for _, to := range []models.AgentID{ada, ada, bob, 0, bob} {
 			before := readThread(t, s, th.ID)
-			after, err := s.Assign(t.Context(), th.ID, to, func(present models.AgentID) bool { return present == before.AssigneeID })
+			after, err := s.Assign(t.Context(), th.ID, to, func(present models.AgentID) bool { return present == before.AssigneeID }, nil)
 			if err != nil || after.AssigneeID != to || (after.Rev > before.Rev) != (to != before.AssigneeID) {
 				t.Errorf("assigned to %d: %+v, %v", to, after, err)
 			}
@@ -28,14 +28,14 @@ func TestAssign(t *testing.T) {
 				t.Errorf("stored %+v", stored)
 			}
 		}
-		same, err := s.Assign(t.Context(), th.ID, ada, func(present models.AgentID) bool { return present == 0 })
+		same, err := s.Assign(t.Context(), th.ID, ada, func(present models.AgentID) bool { return present == 0 }, nil)
 		if !errors.Is(err, models.ErrAssigned) || same.AssigneeID != bob || same.DisplayName != th.DisplayName {
 			t.Errorf("%+v, %v", same, err)
 		}
-		if _, err := s.Assign(t.Context(), "missing", ada, anyone); !errors.Is(err, models.ErrNotFound) {
+		if _, err := s.Assign(t.Context(), "missing", ada, anyone, nil); !errors.Is(err, models.ErrNotFound) {
 			t.Errorf("a missing thread: %v", err)
 		}
-		if moved, err := s.Assign(t.Context(), th.ID, 0, anyone); err != nil || moved.AssigneeID != 0 {
+		if moved, err := s.Assign(t.Context(), th.ID, 0, anyone, nil); err != nil || moved.AssigneeID != 0 {
 			t.Errorf("%+v, %v", moved, err)
 		}
 		var null bool
@@ -102,7 +102,7 @@ func TestOneTakesAThread(t *testing.T) {
 					}
 					return err
 				}
-				_, err := s.Assign(t.Context(), threadID(n), who, func(present models.AgentID) bool { return present == 0 })
+				_, err := s.Assign(t.Context(), threadID(n), who, func(present models.AgentID) bool { return present == 0 }, nil)
 				if err == nil && !winners[n].CompareAndSwap(0, int64(who)) {
 					t.Errorf("thread %d was also taken by %d", n, who)
 				}
@@ -129,7 +129,7 @@ func TestThreadsOfAnAssignee(t *testing.T) {
 		for n := range 4 {
 			say(t, s, thread(t, s, n).ID, "hi")
 		}
-		if _, err := s.Assign(t.Context(), threadID(1), ada, anyone); err != nil {
+		if _, err := s.Assign(t.Context(), threadID(1), ada, anyone, nil); err != nil {
 			t.Fatal(err)
 		}
 		closed := models.StatusClosed

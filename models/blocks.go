@@ -152,6 +152,18 @@ func (s *Store) Blocks(ctx context.Context) ([]Block, error) {
 	return list, s.failed("list blocks", err)
 }
 
+// BlockedBy returns the agent who blocked the visitor of a thread; 0 = the team, or there is no block.
+func (s *Store) BlockedBy(ctx context.Context, threadID string) (AgentID, error) {
+	var list []Block
+	err := database.Retry(ctx, func() error {
+		return s.db.Read.WithContext(ctx).Select("agent_id").Where("thread_id = ?", threadID).Limit(1).Find(&list).Error
+	})
+	if err != nil || len(list) == 0 {
+		return 0, s.failed("read a block", err)
+	}
+	return list[0].AgentID, nil
+}
+
 // LoadBlocks reloads from the table what [Store.Blocked] answers from.
 func (s *Store) LoadBlocks(ctx context.Context) error {
 	s.blocks.loading.Lock()

@@ -23,6 +23,7 @@ type Note struct {
 	AgentID     AgentID // 0 = the team
 	AfterID     int64   // the thread's newest message when the note was written; 0 = none
 	CreatedAt   time.Time
+	UnseenBy    AgentIDs // the agents whom it notifies and who have not seen it; at most MaxMentions
 }
 
 // MaxAuthor is the maximum length of an author's name in runes, MaxNotes the maximum number of notes returned for a thread.
@@ -34,15 +35,7 @@ const (
 // AddNote stores a note and fills in its ID and AfterID. If the thread already has a note with that client_id, it returns the stored
 // note and false.
 func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
-	n.CreatedAt = stamp(n.CreatedAt)
-	for _, err := range [...]error{
-		checkText("client_id", n.ClientID, MaxClientID), checkText("text", n.ContentText, MaxContentText), checkText("author", n.Author, MaxAuthor),
-	} {
-		if err != nil {
-			return Note{}, false, err
-		}
-	}
-	sealed, err := s.cipher.Seal(n.ContentText)
+	n, err := s.sealNote(n)
 	if err != nil {
 		return Note{}, false, err
 	}
@@ -63,16 +56,36 @@ func (s *Store) AddNote(ctx context.Context, n Note) (Note, bool, error) {
 			}
 		}
 		row, added = n, true
-		row.ID, row.ContentText, row.AfterID = 0, sealed, threads[0].LastMessageID
-		if err := tx.Create(&row).Error; err != nil {
-			return err
-		}
-		return checkNewID(row.ID)
+		return insertNote(tx, &row, threads[0])
 	})
 	if err != nil {
 		return Note{}, false, s.failed("store a note", err)
 	}
 	return s.decryptNote(row), added, nil
+}
+
+// sealNote checks a new note and encrypts its text.
+func (s *Store) sealNote(n Note) (Note, error) {
+	n.CreatedAt = stamp(n.CreatedAt)
+	for _, err := range [...]error{
+		checkText("client_id", n.ClientID, MaxClientID), checkText("text", n.ContentText, MaxContentText), checkText("author", n.Author, MaxAuthor),
+	} {
+		if err != nil {
+			return Note{}, err
+		}
+	}
+	var err error
+	n.ContentText, err = s.cipher.Seal(n.ContentText)
+	return n, err
+}
+
+// insertNote stores an encrypted note on a locked thread, and fills in its ID and AfterID.
+func insertNote(tx *gorm.DB, n *Note, t Thread) error {
+	n.ID, n.AfterID = 0, t.LastMessageID
+	if err := tx.Create(n).Error; err != nil {
+		return err
+	}
+	return checkNewID(n.ID)
 }
 
 func (s *Store) decryptNote(n Note) Note {

@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -28,14 +29,14 @@ func TestNotes(t *testing.T) {
 		if !added || before.AfterID != 0 || first.AfterID != m.ID || first.Author != "admin" || first.ContentText != "çok önemli" || first.CreatedAt.IsZero() {
 			t.Errorf("%+v, %v after %+v", first, added, before)
 		}
-		if again, added := add(id, "something else", "c1"); added || again != first {
+		if again, added := add(id, "something else", "c1"); added || !reflect.DeepEqual(again, first) {
 			t.Errorf("a retry gave %+v, %v", again, added)
 		}
 		if elsewhere, added := add(other, "of another thread", "c1"); !added || elsewhere.ID == first.ID {
 			t.Errorf("the same client_id elsewhere: %+v", elsewhere)
 		}
 		list, err := s.Notes(t.Context(), id)
-		if err != nil || len(list) != 2 || list[0] != before || list[1] != first {
+		if err != nil || len(list) != 2 || !reflect.DeepEqual(list, []models.Note{before, first}) {
 			t.Errorf("%+v, %v", list, err)
 		}
 		if _, _, err := s.AddNote(t.Context(), models.Note{ThreadID: "missing", ContentText: "x"}); !errors.Is(err, models.ErrNotFound) {

@@ -32,6 +32,12 @@ func (s *Store) Setting(ctx context.Context, name string) (string, error) {
 	return found.Value, s.failed("read a setting", err)
 }
 
+// takeTeamAway deletes the setting by which earlier versions, without agents, stored that the team is away, and reports whether it was set.
+func takeTeamAway(tx *gorm.DB) (bool, error) {
+	done := tx.Where("name = ? AND position = ?", "away", "on").Delete(&storedSetting{})
+	return done.RowsAffected > 0, done.Error
+}
+
 // SetSetting sets the value of a setting.
 func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	err := database.Retry(ctx, func() error {

@@ -93,7 +93,7 @@ func TestAssigningQueuesTheTopic(t *testing.T) {
 				}
 			}
 			for range 2 { // the second changes nothing
-				if _, err := s.Assign(t.Context(), "one", 0, func(models.AgentID) bool { return true }); err != nil {
+				if _, err := s.Assign(t.Context(), "one", 0, func(models.AgentID) bool { return true }, nil); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -33,6 +33,11 @@ interface PageElements {
   'facts-open': HTMLButtonElement;
   finish: HTMLButtonElement;
   fold: HTMLButtonElement;
+  'hand-over': HTMLDialogElement;
+  'hand-over-form': HTMLFormElement;
+  'hand-over-note': HTMLTextAreaElement;
+  'hand-over-to': HTMLSelectElement;
+  'hand-over-yes': HTMLButtonElement;
   invite: HTMLFormElement & { elements: { role: HTMLSelectElement; email: HTMLInputElement } };
   'invite-copy': HTMLButtonElement;
   'invite-link': HTMLInputElement;

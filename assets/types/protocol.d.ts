@@ -73,6 +73,7 @@ declare namespace Protocol {
     rating: number;
     rating_comment: string;
     assignee: AgentReference | null;
+    status_by: AgentReference | null;
     rev: number;
   }
 
@@ -112,6 +113,15 @@ declare namespace Protocol {
     times: number;
     created_at: Time;
     last_at: Time;
+  }
+
+  interface AgentStatus {
+    id: number;
+    name: string;
+    avatar_url: string;
+    online: boolean;
+    away: boolean;
+    switched: boolean;
   }
 
   interface Passkey {
@@ -163,6 +173,7 @@ declare namespace Protocol {
     agent: AgentReference | null;
     created_at: Time;
     after_id: number;
+    unseen_by: number[];
   }
 
   interface Team {
@@ -179,6 +190,7 @@ declare namespace Protocol {
     address: boolean;
     address_until: Time | null;
     created_at: Time;
+    agent: AgentReference | null;
   }
 
   interface Facts {
@@ -192,6 +204,7 @@ declare namespace Protocol {
     email: string;
     first_seen: Time;
     identity: { id: string; verified: boolean } | null;
+    blocked_by: AgentReference | null;
     talks: number;
     earlier: EarlierThread[];
   }
@@ -278,7 +291,7 @@ declare namespace Protocol {
     message_to_admin: NewMessage;
     message_from_visitor: NewMessage;
     message_to_visitor: NewMessage;
-    typing: { thread_id?: string; typing?: boolean };
+    typing: { thread_id?: string; typing?: boolean; note?: boolean };
     history: { thread_id: string; before_id?: number; after_id?: number; limit?: number };
     read: Mark;
     delivered: Mark;
@@ -289,16 +302,16 @@ declare namespace Protocol {
     admin_join: {};
     join_thread: OfThread;
     leave_thread: OfThread;
-    presence: { visible: boolean };
+    presence: { visible: boolean; idle?: boolean };
     facts: OfThread;
     edit_message: { thread_id: string; id: number; text: string };
     set_status: { thread_id: string; status: Status };
-    assign: { thread_id: string; agent_id: number | null; from?: number };
+    assign: { thread_id: string; agent_id: number | null; from?: number; note?: string };
     set_away: { away: boolean };
     block_thread: { thread_id: string; address?: boolean };
     unblock_thread: OfThread;
     note: { thread_id: string; text: string; client_id?: string };
-    notes: OfThread;
+    notes: { thread_id: string; seen?: boolean };
     note_delete: { thread_id: string; id: number };
   }
 
@@ -330,7 +343,7 @@ declare namespace Protocol {
     page: {};
     contact: {};
     rate: {};
-    admin_join: { away: boolean; team: Team; storage: Storage; build: string; jobs: Job[] };
+    admin_join: { away: boolean; team: Team; storage: Storage; build: string; jobs: Job[]; mentions: Thread[]; idle_seconds: number };
     join_thread: {};
     leave_thread: {};
     presence: {};
@@ -379,7 +392,7 @@ declare namespace Protocol {
     thread_created: { id: string; display_name: string; status: Status; created_at: Time; rev: number };
     thread_updated: Omit<Thread, 'online'>;
     thread_status: { thread_id: string; status: Status; rev: number };
-    thread_cleared: { thread_id: string; kept?: boolean; last_id?: number; rev?: number };
+    thread_cleared: { thread_id: string; kept?: boolean; last_id?: number; rev?: number; by?: AgentReference };
     thread_blocked: { thread_id: string; blocked: boolean; rev: number };
     typing: { thread_id: string; sender_type: Side; display_name: string; typing: boolean };
     read: { thread_id: string; last_id: number; reader: Side; rev: number };
@@ -388,6 +401,11 @@ declare namespace Protocol {
     user_offline: Seen;
     visitor_online: Seen;
     team_status: Team;
+    agents_presence: AgentStatus[];
+    agent_viewing: { thread_id: string; agents: AgentReference[] };
+    agent_typing: { thread_id: string; agent: AgentReference; typing: boolean; note: boolean };
+    agent_notified: { agent_id: number; kind: 'mention' | 'assigned'; by: AgentReference; text: string; thread: Omit<Thread, 'online'> };
+    notes_seen: { thread_id: string; agent_id: number };
     resync: {};
     note_added: { note: Note };
     note_deleted: { thread_id: string; id: number };

@@ -38,8 +38,8 @@ for (const [name, transport] of Object.entries(transports)) {
     let server, owner, ada;
     before(async () => {
       server = await start({ RATE_LIMIT_LOGIN: "off" });
-      owner = await server.agent(transport);
-      ada = await server.agent({ ...transport, cookie: await member(server, "Ada") });
+      const cookies = [await server.signIn(), await member(server, "Ada")];
+      [owner, ada] = await Promise.all(cookies.map(async (cookie) => Object.assign(await server.agent({ ...transport, cookie }), { cookie })));
     });
     after(() => server.stop());
 
@@ -56,7 +56,7 @@ for (const [name, transport] of Object.entries(transports)) {
       await ada.ok("read", { thread_id, last_id: message.id });
       await ada.ok("note", { thread_id, text: "bir not" });
       await ada.ok("set_status", { thread_id, status: "closed" });
-      await owner.ok("set_away", { away: true });
+      for (const agent of [owner, ada]) await agent.ok("set_away", { away: true });
       await visitor.next("team_status");
       await visitor.none("note_added");
       const received = new Map(visitor.seen.map(([event, payload]) => [event, payload]));
@@ -69,7 +69,7 @@ for (const [name, transport] of Object.entries(transports)) {
       assert.deepEqual(messages.map((m) => m.agent?.name ?? null), [null, "Ada", "admin"]);
       for (const m of messages) assert.ok(!("edited_by" in m), "edited_by is for agents");
       assert.doesNotMatch(JSON.stringify([visitor.seen, messages]), /secret\.example|"online"|"role"/);
-      await owner.ok("set_away", { away: false });
+      for (const agent of [owner, ada]) await agent.ok("set_away", { away: false });
     });
 
     it("agents see who wrote, edited and noted", async () => {
@@ -88,6 +88,31 @@ for (const [name, transport] of Object.entries(transports)) {
       const { note } = await ada.ok("note", { thread_id, text: "not" });
       assert.deepEqual([note.author, note.agent.name], ["Ada", "Ada"]);
       assert.deepEqual((await owner.next("note_added", (n) => n.note.thread_id === thread_id)).note, note);
+    });
+
+    it("agents see who closed, blocked, emptied and deleted", async () => {
+      const visitor = await server.visitor(transport, "Cem");
+      const thread_id = visitor.thread;
+      await visitor.ok("message", { thread_id, text: "merhaba" });
+      for (const status of ["closed", "active"]) {
+        await ada.ok("set_status", { thread_id, status });
+        assert.equal((await owner.next("thread_updated", (th) => th.id === thread_id && th.status === status && th.status_by)).status_by.name, "Ada");
+      }
+      await ada.ok("set_status", { thread_id, status: "closed" });
+      await visitor.ok("message", { thread_id, text: "hâlâ buradayım" });
+      await owner.next("thread_updated", (th) => th.id === thread_id && th.status === "active" && th.status_by === null);
+      assert.equal((await owner.ok("facts", { thread_id })).facts.blocked_by, null);
+      assert.equal((await ada.ok("block_thread", { thread_id })).block.agent.name, "Ada");
+      assert.equal((await owner.ok("facts", { thread_id })).facts.blocked_by.name, "Ada");
+      const { blocks } = await (await fetch(`${server.url}/api/blocks`, { headers: { Cookie: owner.cookie } })).json();
+      assert.deepEqual(blocks.map((block) => block.agent.name), ["Ada"]);
+      await owner.ok("unblock_thread", { thread_id });
+      assert.equal((await owner.ok("facts", { thread_id })).facts.blocked_by, null);
+      for (const route of ["/api/messages/clear", "/api/threads/delete"]) {
+        assert.equal((await server.post(route, { thread_id }, ada.cookie)).status, 200);
+        assert.equal((await owner.next("thread_cleared", (c) => c.thread_id === thread_id)).by.name, "Ada");
+        assert.ok(!("by" in await visitor.next("thread_cleared")), "the visitor is not told who");
+      }
     });
 
     it("a client that knows only join, message and typing has its conversation as before", async () => {

@@ -1,12 +1,15 @@
 // Who answers a conversation: of agents who take it at once one wins, and every console agrees; a visitor receives none of it.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { cluster, eventually, start, transports } from "./harness.mjs";
+import { cluster, eventually, postgres, start, transports } from "./harness.mjs";
 
 const THREADS = 50;
 const AGENTS = 4;
 
-for (const [name, servers] of [["one process on SQLite", async () => [await start()]], ["three processes on PostgreSQL", () => cluster(3)]]) {
+for (const [name, servers] of [
+  ["one process on SQLite", async () => [await start()]], ["one process on PostgreSQL", async () => [await start(postgres())]],
+  ["three processes on PostgreSQL", () => cluster(3)],
+]) {
   describe(name, () => {
     it("one of many agents gets each conversation, and all consoles agree", async (t) => {
       const processes = await servers();

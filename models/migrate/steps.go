@@ -37,7 +37,7 @@ var columnTypes = map[string][]string{
 
 // steps are all schema migrations. Each area has its list in a file of its own.
 var steps = slices.Concat(storeSteps, telegramSteps, uploadSteps, securitySteps, threadSteps, encryptionSteps, outboxSteps, nameSteps, reactionSteps, leaseSteps, listSteps, jobSteps, revisionSteps, agentSteps, assigneeSteps, secondFactorSteps, agentPictureSteps,
-	auditSteps, telegramAgentSteps, signInSteps, settingSteps)
+	auditSteps, telegramAgentSteps, signInSteps, settingSteps, presenceSteps)
 
 // storeSteps create the tables of users, threads and messages.
 var storeSteps = []Step{

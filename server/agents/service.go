@@ -25,8 +25,8 @@ const (
 type Service struct {
 	Store     *models.Store
 	Passwords *auth.Passwords
-	Online    func(agent int64) bool // whether an agent has a console connected
-	Base      string                 // URL path prefix of this server's files in browsers; "" = the root
+	Status    func(agent int64) Status
+	Base      string // URL path prefix of this server's files in browsers; "" = the root
 }
 
 // View is docs/protocol.md, "Agent object".
@@ -45,14 +45,15 @@ type View struct {
 	Telegram  bool   `json:"telegram"` // whether a Telegram account is linked
 }
 
-// View returns an agent in wire format. away reports whether the team is set away.
-func (s *Service) View(a models.Agent, away bool) View {
+// View returns an agent in wire format.
+func (s *Service) View(a models.Agent) View {
+	status := s.Status(a.ID)
 	if a.AvatarURL != "" {
 		a.AvatarURL = s.Base + a.AvatarURL
 	}
 	return View{
 		ID: a.ID, Name: a.Name, Email: a.Email, Role: a.Role, AvatarURL: a.AvatarURL, Locale: a.Locale,
-		Online: s.Online(a.ID), Away: away, Disabled: !a.Enabled(), Password: a.PasswordHash != "", TOTP: a.TOTPSecret != "", Telegram: a.TelegramID != "",
+		Online: status.Online, Away: status.Away, Disabled: !a.Enabled(), Password: a.PasswordHash != "", TOTP: a.TOTPSecret != "", Telegram: a.TelegramID != "",
 	}
 }
 

@@ -35,6 +35,7 @@ const (
 	databaseWait = 2 * time.Minute
 	// brokerTimeout is how long a process that shuts down tries to send its queued packets to the others.
 	brokerTimeout = time.Second
+	lastWord      = 10 * time.Minute // for which an agent who wrote in Telegram counts as online
 	offlineAfter  = 10 * time.Second // longer than a page reload or a change of network takes
 )
 

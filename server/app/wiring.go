@@ -72,6 +72,7 @@ type Broker interface {
 	publish.Broker
 	chat.Presence
 	chat.Topics
+	agents.Sharer
 	models.Invalidator
 	handlers.Broker
 	ShareLimiter(name string, l broker.Limiter)
@@ -131,16 +132,21 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 	limits.EachShared(func(name string, l *auth.Limiter) { p.broker.ShareLimiter(name, l) })
 	sockets := realtime.New(options)
 	publisher := &publish.Publisher{Sockets: sockets, Broker: p.broker, Log: log}
-	pusher := push.New(push.Options{Store: store, Contact: cfg.PushContact, Base: base, Log: log, Now: stored})
+	presence := agents.NewPresence(agents.PresenceOptions{Agents: store.Agents, Publisher: publisher, Sharer: p.broker, Base: base, Grace: offlineAfter, LastWord: lastWord})
+	pusher := push.New(push.Options{Store: store, Viewing: presence.InView, Contact: cfg.PushContact, Base: base, Log: log, Now: stored})
 	service := chat.New(chat.Options{
 		Store: store, Files: files, Base: base, Publisher: publisher, Presence: p.broker, Topics: p.broker,
 		Messages: limits.Messages, Texts: limits.Texts, NewThreads: limits.Threads, Space: p.space,
-		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Audit: trail, AuditRetention: cfg.AuditRetention, Logger: log, Now: stored,
+		OfflineAfter: offlineAfter, Hours: cfg.OpeningHours, Identity: cfg.IdentitySecret, Notifier: pusher, Wrote: presence.Wrote, Audit: trail, AuditRetention: cfg.AuditRetention, Logger: log, Now: stored,
 	})
-	events = &handlers.Sockets{Chat: service, Sessions: sessions, Agent: store.Agent, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
+	events = &handlers.Sockets{Chat: service, Presence: presence, Idle: cfg.AgentIdle, Sessions: sessions, Agent: store.Agent, Pages: origins, Consoles: pusher, Events: limits.Events, Audit: trail, Numbers: numbers, Now: stored, Log: log}
 	events.Attach(sockets)
 	store.OnUnclear(service.Recheck)
 	store.OnSessionsEnded(events.SessionsEnded)
+	store.OnAgents(func() {
+		presence.Changed()
+		service.AwayChanged()
+	})
 	store.SetInvalidator(p.broker)
 	p.broker.Register(numbers)
 	if err := p.broker.Start(ctx, broker.Local{
@@ -167,6 +173,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		work.Run,
 		service.RunRetention,
 		service.WatchTeam,
+		presence.Run,
 		service.RunRechecks,
 		pusher.Run,
 		files.Run,
@@ -205,7 +212,7 @@ func (p *parts) wire(ctx context.Context) (*server.Server, workers, error) {
 		SecondFactor: auth.NewSecondFactor(keys, store, known, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
 		OIDC:         provider,
 		Passkeys:     auth.NewPasskeys(keys, store, cmp.Or(cfg.Brand.Name, "Sohbet"), cookies, stored),
-		Agents:       &agents.Service{Store: store, Passwords: passwords, Online: events.Online, Base: base},
+		Agents:       &agents.Service{Store: store, Passwords: passwords, Status: presence.Of, Base: base},
 		LoginLimit:   limits.Login, APILimit: limits.API, UploadLimit: limits.Uploads, Media: files,
 		Address: address, Pages: origins, Refusals: refusals, PublicURL: cfg.PublicURL, Base: base, Sockets: sockets.Stats, Numbers: numbers, Audit: trail,
 		Push: pusher, Look: look, Settings: changeable, CodeVia: via, Bridge: link, DoctorTokens: keys.DoctorTokens(),

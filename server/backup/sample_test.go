@@ -77,7 +77,9 @@ func writeSample(t *testing.T, p place) {
 	must(err)
 	_, _, err = p.ServerKey(t.Context(), "vapid", func() (string, string, error) { return "private", "public", nil })
 	must(err)
-	must(p.SetSetting(t.Context(), "away", "on"))
+	must(p.SetSetting(t.Context(), "refused_origin", "{}"))
+	_, err = p.UpdateAgent(t.Context(), ada.ID, models.AgentPatch{Away: new(true)})
+	must(err)
 	must(p.Link(t.Context(), models.TelegramLink{ThreadID: "answered", TelegramMessageID: 77, ChatID: -100123, MessageID: ids["Do you ship to Oslo?"]}))
 	for _, statement := range []string{
 		"INSERT INTO telegram_threads (thread_id, short_id, chat_id, topic_id, topic_name) VALUES ('answered', 'k7', -100123, 5, 'Bob')",
@@ -172,7 +174,8 @@ func checkSample(t *testing.T, s *models.Store, old oldArchive) {
 	since("telegram_0001_bridge", rows("telegram_links, messages WHERE telegram_links.message_id = messages.id AND messages.thread_id = 'answered'"))
 	since("telegram_0001_bridge", rows("telegram_threads WHERE thread_id = 'answered' AND short_id = 'k7' AND topic_id = 5"))
 	since("telegram_0001_bridge", rows("outbox WHERE channel = 'telegram' AND thread_id = 'waiting' AND kind = 'message'"))
-	since("telegram_0001_bridge", rows("switches WHERE name = 'away' AND position = 'on'"))
+	// The team was away, by its switch or, since there are switches of agents, by all of them.
+	since("telegram_0001_bridge", rows("(SELECT 1 FROM switches WHERE name = 'away' AND position = 'on' UNION SELECT 1 FROM agents WHERE away_since IS NOT NULL) AS away"))
 	since("security_1_blocks", rows("blocks WHERE thread_id = 'gone' AND address_until > '2026-11-20 09:00:00'"))
 	since("0201_uploads", rows("uploads WHERE url = '/uploads/"+sampleUpload+"' AND name = 'tür.png' AND size = 7 AND deleted_at IS NULL"))
 	since("face_4_identity", rows("users, threads WHERE users.external_id = 'u-1' AND threads.user_id = users.id AND threads.id = 'answered'"))

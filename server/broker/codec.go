@@ -18,6 +18,7 @@ const (
 	kindTopic                     // a notification
 	_                             // earlier versions, which may still run, mean something else by it
 	kindResync                    // the sender dropped queued packets during an outage
+	kindShared                    // what the sender shares with the others; earlier versions drop it
 )
 
 // Flags of a delivery. Earlier versions know only the first one.
@@ -32,7 +33,8 @@ type packet struct {
 	from     uint64   // the sending process
 	sequence uint64   // number of the packet at its sender, 0 for kindHeartbeat and kindResync
 	delivery Delivery // for kindDelivery; for kindChanged only Thread is set
-	topic    string   // for kindTopic
+	topic    string   // for kindTopic and kindShared
+	data     string   // for kindShared
 }
 
 var errPacket = errors.New("broker: invalid packet")
@@ -46,6 +48,8 @@ func (p *packet) encode(dst []byte) []byte {
 	switch p.kind {
 	case kindTopic:
 		return appendText(dst, p.topic)
+	case kindShared:
+		return appendText(appendText(dst, p.topic), p.data)
 	case kindChanged:
 		return appendText(dst, p.delivery.Thread)
 	case kindDelivery:
@@ -173,6 +177,8 @@ func decode(data []byte) (p packet, err error) {
 	switch p.kind {
 	case kindTopic:
 		p.topic = string(r.text())
+	case kindShared:
+		p.topic, p.data = string(r.text()), string(r.text())
 	case kindChanged:
 		p.delivery.Thread = string(r.text())
 	case kindDelivery:

@@ -11,6 +11,7 @@ func TestPackets(t *testing.T) {
 	message, older := realtime.Frame("42[\"message\"]"), realtime.Frame("42[\"older\"]")
 	for name, p := range map[string]packet{
 		"heartbeat": {kind: kindHeartbeat, from: 7}, "topic": {kind: kindTopic, from: 7, sequence: 3, topic: "settings"},
+		"shared":  {kind: kindShared, from: 7, sequence: 4, topic: "consoles", data: "[]"},
 		"changed": {kind: kindChanged, from: 1<<64 - 1, sequence: 1 << 40, delivery: Delivery{Thread: thread}},
 		"delivery": {kind: kindDelivery, from: 7, sequence: 1, delivery: Delivery{Thread: thread, ID: 1 << 50, Follows: -1, Publication: realtime.Publication{
 			First: realtime.Group{Room: "thread:x", Frames: []realtime.Frame{message, older}, Only: 2}, Except: "socket", Volatile: true,

@@ -79,6 +79,12 @@ func (*Memory) Notify(string) {}
 // Subscribe does nothing.
 func (*Memory) Subscribe(string, func()) {}
 
+// Share does nothing.
+func (*Memory) Share(topic, data string) {}
+
+// OnShared does nothing.
+func (*Memory) OnShared(string, func(process uint64, data string)) {}
+
 // ShareLimiter does nothing.
 func (*Memory) ShareLimiter(string, Limiter) {}
 

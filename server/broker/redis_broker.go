@@ -38,7 +38,8 @@ type Redis struct {
 	local     Local
 	sequencer *sequencer
 
-	topics    map[string][]func() // set before Start
+	topics    map[string][]func()                          // set before Start
+	shared    map[string]func(process uint64, data string) // set before Start
 	queue     sendQueue
 	presence  presence
 	delivered revisions
@@ -77,7 +78,7 @@ func NewRedis(o Options) (*Redis, error) {
 	_, _ = rand.Read(id[:]) // cannot fail: crypto/rand crashes the program instead
 	r := &Redis{
 		client: redis.NewClient(opt), names: names, self: binary.BigEndian.Uint64(id[:]), log: o.Log,
-		topics: make(map[string][]func()), missed: signal.New(),
+		topics: make(map[string][]func()), shared: make(map[string]func(uint64, string)), missed: signal.New(),
 		queue:    sendQueue{wake: signal.New(), topics: make(map[string]*outgoing)},
 		presence: presence{wake: signal.New(), check: signal.New()},
 		limits:   limits{wake: signal.New(), pending: make(map[spending]int)},
@@ -153,6 +154,16 @@ func (r *Redis) Notify(topic string) { r.send(packet{kind: kindTopic, topic: top
 
 // Subscribe sets a function to call when another process notifies of a topic. It must not be called after Start.
 func (r *Redis) Subscribe(topic string, fn func()) { r.topics[topic] = append(r.topics[topic], fn) }
+
+// Share sends data to the other processes, unless Redis is unavailable.
+func (r *Redis) Share(topic, data string) {
+	if r.up.Load() {
+		r.send(packet{kind: kindShared, topic: topic, data: data})
+	}
+}
+
+// OnShared sets the function to call with what another process shares. It must not be called after Start.
+func (r *Redis) OnShared(topic string, fn func(process uint64, data string)) { r.shared[topic] = fn }
 
 // send queues a packet for the other processes.
 func (r *Redis) send(p packet) {

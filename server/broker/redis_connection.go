@@ -217,6 +217,10 @@ func (r *Redis) receive(payload string) {
 		for _, fn := range r.topics[p.topic] {
 			fn()
 		}
+	case kindShared:
+		if fn := r.shared[p.topic]; fn != nil {
+			fn(p.from, p.data)
+		}
 	case kindResync:
 		r.missed.Set()
 		r.presence.check.Set()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"sohbet/models"
 	"sohbet/server/apperr"
@@ -12,8 +13,9 @@ import (
 
 // Assign changes the assignee of a thread, 0 for none, and emits "thread_updated" to agents. from is the assignee that the client knows,
 // 0 for none; nil = not given. The error has apperr.CodeConflict if that is wrong or, without from, if an agent takes
-// a thread that another enabled agent has taken.
-func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to models.AgentID, from *models.AgentID) error {
+// a thread that another enabled agent has taken. An agent to whom another one hands the thread over is notified; text is that of a note which
+// is stored with it, "" for none.
+func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to models.AgentID, from *models.AgentID, text string) error {
 	if a.Role != Telegram || a.AgentID == 0 {
 		if err := agentOnly(a); err != nil {
 			return err
@@ -25,6 +27,14 @@ func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to model
 	if to != 0 && !s.mayAnswer(to) {
 		return apperr.Invalid("agent_id", "There is no such agent, or it is disabled.")
 	}
+	var receivers models.AgentIDs
+	if to != 0 && to != a.AgentID {
+		receivers = models.AgentIDs{to}
+	}
+	note, err := s.handOverNote(ctx, a, threadID, text, receivers)
+	if err != nil {
+		return err
+	}
 	var before models.AgentID
 	t, err := s.store.Assign(ctx, threadID, to, func(present models.AgentID) bool {
 		before = present
@@ -32,7 +42,7 @@ func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to model
 			return present == *from
 		}
 		return to != a.AgentID || present == 0 || present == to || s.store.Disabled(present)
-	})
+	}, note)
 	if errors.Is(err, models.ErrAssigned) {
 		return s.errTaken(t)
 	}
@@ -43,7 +53,37 @@ func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to model
 		s.logAssigned(ctx, a, threadID, to)
 	}
 	s.publishThread(t)
+	if note != nil {
+		s.publisher.Publish(Publication{Agents: []*Event{{"note_added", noteAdded{s.note(*note)}}}})
+		mentioned := slices.DeleteFunc(slices.Clone(note.UnseenBy), func(id models.AgentID) bool { return id == to })
+		s.notifyAgents(a, mentioned, NotifiedMention, t, text)
+	}
+	s.notifyAgents(a, receivers, NotifiedAssigned, t, text)
 	return nil
+}
+
+// handOverNote returns the note to store when a thread is handed over, nil without a text. It notifies the receivers, and those whom it mentions.
+func (s *Service) handOverNote(ctx context.Context, a Actor, threadID, text string, receivers models.AgentIDs) (*models.Note, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if err := checkNote(text); err != nil {
+		return nil, err
+	}
+	if err := s.mayStore(ctx, a, threadID, text); err != nil {
+		return nil, err
+	}
+	unseen := append(receivers[:len(receivers):len(receivers)], s.mentioned(text, a.AgentID)...)
+	slices.Sort(unseen)
+	return &models.Note{ThreadID: threadID, ContentText: text, Author: a.Name, AgentID: a.AgentID, CreatedAt: s.now(), UnseenBy: slices.Compact(unseen)}, nil
+}
+
+// answering returns the enabled agent who answers a thread; 0 = none.
+func (s *Service) answering(t models.Thread) models.AgentID {
+	if s.store.Disabled(t.AssigneeID) {
+		return 0
+	}
+	return t.AssigneeID
 }
 
 func (s *Service) logAssigned(ctx context.Context, a Actor, threadID string, to models.AgentID) {

@@ -15,15 +15,8 @@ func TestAssign(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.post(t, v, id, "hello")
-		member := func(name, role string) (models.Agent, chat.Actor) {
-			who, err := s.AddAgent(t.Context(), models.Agent{Name: name, Email: name + "@shop.example", Role: role})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return who, chat.Actor{Role: chat.Agent, Name: name, AgentID: models.AgentID(who.ID), SocketID: name}
-		}
-		ada, first := member("Ada", models.RoleOwner)
-		bob, second := member("Bob", models.RoleAgent)
+		ada, first := w.member(t, "Ada", models.RoleOwner)
+		bob, second := w.member(t, "Bob", models.RoleAgent)
 		w.take(t)
 		none, adas, bobs := models.AgentID(0), models.AgentID(ada.ID), models.AgentID(bob.ID)
 		for _, c := range []struct {
@@ -46,7 +39,7 @@ func TestAssign(t *testing.T) {
 			{"Bob lets go, but believes it is Ada's", second, 0, &adas, apperr.CodeConflict, "Bob"},
 			{"Bob lets go", second, 0, nil, "", ""},
 		} {
-			err := w.Assign(t.Context(), c.by, id, c.to, c.from)
+			err := w.Assign(t.Context(), c.by, id, c.to, c.from, "")
 			if code(err) != c.code {
 				t.Errorf("%s: %v", c.what, err)
 			}
@@ -64,7 +57,10 @@ func TestAssign(t *testing.T) {
 			if who, found := s.FindAgent(c.assignee); found {
 				want = `{"assignee":{"avatar_url":"","id":` + wire(t, who.ID) + `,"name":"` + who.Name + `"}}`
 			}
-			if len(h) != 1 || names(h[0].Agents) != "thread_updated" || h[0].Thread != nil || !h[0].State || pick(t, h[0].Agents[0].Payload, "assignee") != want {
+			if told := len(h) == 2 && names(h[1].Agents) == "agent_notified"; told != (c.to != 0 && c.to != c.by.AgentID) {
+				t.Errorf("%s: the receiver is told %v", c.what, told)
+			}
+			if names(h[0].Agents) != "thread_updated" || h[0].Thread != nil || !h[0].State || pick(t, h[0].Agents[0].Payload, "assignee") != want {
 				t.Errorf("%s: published %+v, want %s", c.what, h, want)
 			}
 		}
@@ -80,10 +76,10 @@ func TestAssign(t *testing.T) {
 		if _, err := s.UpdateAgent(t.Context(), bob.ID, models.AgentPatch{Disabled: &disabled}); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Assign(t.Context(), first, id, adas, nil); err != nil {
+		if err := w.Assign(t.Context(), first, id, adas, nil, ""); err != nil {
 			t.Errorf("taken from a disabled agent: %v", err)
 		}
-		if err := w.Assign(t.Context(), first, id, bobs, nil); code(err) != apperr.CodeValidation {
+		if err := w.Assign(t.Context(), first, id, bobs, nil, ""); code(err) != apperr.CodeValidation {
 			t.Errorf("given to a disabled agent: %v", err)
 		}
 	})

@@ -17,10 +17,12 @@ type BlockedVisitor struct {
 	Address      bool   `json:"address"`       // whether the visitor's address is blocked too
 	AddressUntil *Time  `json:"address_until"` // expiry of the address block; null if there is none
 	CreatedAt    Time   `json:"created_at"`
+
+	Agent *AgentReference `json:"agent"` // null for the team without saying who
 }
 
-func blockedVisitor(b models.Block) BlockedVisitor {
-	v := BlockedVisitor{ThreadID: b.ThreadID, DisplayName: b.DisplayName, CreatedAt: Time(b.CreatedAt)}
+func (s *Service) blockedVisitor(b models.Block) BlockedVisitor {
+	v := BlockedVisitor{Agent: s.reference(b.AgentID), ThreadID: b.ThreadID, DisplayName: b.DisplayName, CreatedAt: Time(b.CreatedAt)}
 	if b.AddressHash != "" && b.AddressUntil != nil {
 		until := Time(*b.AddressUntil)
 		v.Address, v.AddressUntil = true, &until
@@ -93,7 +95,7 @@ func (s *Service) BlockVisitor(ctx context.Context, a Actor, threadID string, ad
 		s.logAudit(ctx, a, audit.Event{Name: audit.BlockAddress, ThreadID: threadID})
 	}
 	s.publishBlocked(ctx, threadID, true)
-	return blockedVisitor(b), nil
+	return s.blockedVisitor(b), nil
 }
 
 // Unblock removes the block of a visitor and of their address.
@@ -123,7 +125,7 @@ func (s *Service) Blocks(ctx context.Context, a Actor) ([]BlockedVisitor, error)
 	}
 	views := make([]BlockedVisitor, len(list))
 	for i, b := range list {
-		views[i] = blockedVisitor(b)
+		views[i] = s.blockedVisitor(b)
 	}
 	return views, nil
 }

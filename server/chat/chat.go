@@ -24,7 +24,7 @@ type Store interface {
 	Thread(ctx context.Context, id string) (models.Thread, error)
 	DisplayNames(ctx context.Context, ids []string) (map[string]string, error)
 	UpdateThread(ctx context.Context, id string, p models.ThreadPatch) (models.Thread, error)
-	Assign(ctx context.Context, id string, to models.AgentID, expected func(present models.AgentID) bool) (models.Thread, error)
+	Assign(ctx context.Context, id string, to models.AgentID, expected func(present models.AgentID) bool, note *models.Note) (models.Thread, error)
 	Threads(context.Context, models.ThreadQuery) ([]models.Thread, error)
 	CountThreads(context.Context) (models.ThreadCounts, error)
 	CountAssigned(context.Context) (map[models.AgentID]int64, error)
@@ -50,6 +50,7 @@ type Store interface {
 	Block(ctx context.Context, threadID string, address bool, by models.AgentID) (models.Block, error)
 	Unblock(ctx context.Context, threadID string) error
 	Blocks(context.Context) ([]models.Block, error)
+	BlockedBy(ctx context.Context, threadID string) (models.AgentID, error)
 	Blocked(threadID, address string) bool
 	LoadBlocks(context.Context) error
 	RecordAddress(ctx context.Context, threadID, address string) error
@@ -58,11 +59,13 @@ type Store interface {
 	SetReaction(ctx context.Context, threadID string, id int64, reaction string, by models.AgentID) (models.Message, error)
 	Agent(id int64) (models.Agent, bool)
 	Disabled(id models.AgentID) bool
-	Setting(ctx context.Context, name string) (string, error)
-	SetSetting(ctx context.Context, name, position string) error
+	Agents() []models.Agent
+	UpdateAgent(ctx context.Context, id int64, p models.AgentPatch) (models.Agent, error)
 	AddNote(context.Context, models.Note) (models.Note, bool, error)
 	Notes(ctx context.Context, threadID string) ([]models.Note, error)
 	DeleteNote(ctx context.Context, threadID string, id int64) error
+	Mentions(ctx context.Context, agent models.AgentID, limit int) ([]models.Thread, error)
+	MarkNotesSeen(ctx context.Context, threadID string, agent models.AgentID) (changed bool, err error)
 	ExpireAudit(ctx context.Context, before time.Time) (more bool, err error)
 	ExpireNotes(ctx context.Context, before time.Time) (gone []models.Note, more bool, err error)
 	CannedReplies(context.Context) ([]models.CannedReply, error)
@@ -96,10 +99,11 @@ type Options struct {
 	// OfflineAfter is how long a visitor without a socket still counts as online, so that a page reload does not appear as going
 	// offline.
 	OfflineAfter time.Duration
-	Notifier     Notifier    // nil = no notifications
-	Identity     string      // secret with which sites sign the identity of their users; "" = signed identities are refused
-	Hours        *hours.Week // opening hours; nil = always open
-	Audit        *audit.Log  // records what agents do; nil = not recorded
+	Notifier     Notifier                   // nil = no notifications
+	Wrote        func(agent models.AgentID) // called when an agent has written in Telegram; nil = not
+	Identity     string                     // secret with which sites sign the identity of their users; "" = signed identities are refused
+	Hours        *hours.Week                // opening hours; nil = always open
+	Audit        *audit.Log                 // records what agents do; nil = not recorded
 	// AuditRetention is how long entries of the audit log are kept; 0 = forever.
 	AuditRetention time.Duration
 	Logger         *slog.Logger
@@ -127,12 +131,13 @@ type Service struct {
 	pages            pages
 	identity         atomic.Pointer[[]byte]
 	notifier         Notifier
+	wrote            func(agent models.AgentID)
 	accepted         atomic.Uint64
 	team             team
 	counts           counts
 	rechecks         rechecks
 	publishedStorage string        // the storage status last sent to agents at this process; used only by [Service.WatchTeam]
-	awayChanged      signal.Signal // signals that the away setting may have changed
+	awayChanged      signal.Signal // signals that agents may have changed
 }
 
 // New returns a chat service.
@@ -150,11 +155,11 @@ func New(o Options) *Service {
 	s.presence = presence{grace: o.OfflineAfter, here: make(map[string]*visitor)}
 	s.pages.every, s.notifier = pageEvery, o.Notifier
 	s.SetIdentitySecret(o.Identity)
+	s.wrote = o.Wrote
 	s.rechecks = rechecks{threads: make(map[string]struct{}), wake: signal.New()}
 	s.team.hours.Store(o.Hours)
 	s.team.replyTime.Store(-1)
 	s.team.published = s.Team()
-	s.topics.Subscribe(models.TopicSettings, s.AwayChanged)
 	s.topics.Subscribe(topicCleared, s.ClearedAll)
 	return s
 }

@@ -60,6 +60,16 @@ func visitorAt(socket string) chat.Actor {
 
 var agent = chat.Actor{Role: chat.Agent, Owner: true, SocketID: "agent"}
 
+// member adds an agent.
+func (w env) member(t *testing.T, name, role string) (models.Agent, chat.Actor) {
+	t.Helper()
+	who, err := w.store.AddAgent(t.Context(), models.Agent{Name: name, Email: name + "@shop.example", Role: role})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return who, chat.Actor{Role: chat.Agent, Name: name, AgentID: models.AgentID(who.ID), SocketID: name}
+}
+
 func (w env) join(t *testing.T, a chat.Actor, name string) string {
 	t.Helper()
 	j, err := w.Join(t.Context(), a, chat.JoinRequest{Profile: chat.Profile{DisplayName: name}})

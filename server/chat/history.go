@@ -63,6 +63,11 @@ func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([
 	if err != nil {
 		return nil, Public(err)
 	}
+	return s.views(ctx, threads), nil
+}
+
+// views returns threads in wire format.
+func (s *Service) views(ctx context.Context, threads []models.Thread) []ThreadView {
 	views := make([]ThreadView, len(threads))
 	ids := make([]string, len(threads))
 	for i, t := range threads {
@@ -72,5 +77,5 @@ func (s *Service) Threads(ctx context.Context, a Actor, q models.ThreadQuery) ([
 	for i := range views {
 		views[i].Online, views[i].OnlineVersion = online[i], versions[i]
 	}
-	return views, nil
+	return views
 }

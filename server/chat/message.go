@@ -54,10 +54,15 @@ func (s *Service) reference(id models.AgentID) *AgentReference {
 	if !found {
 		return nil
 	}
+	return new(ReferTo(a, s.base))
+}
+
+// ReferTo returns what others may know of an agent; base is the URL path prefix of this server's files.
+func ReferTo(a models.Agent, base string) AgentReference {
 	if a.AvatarURL != "" {
-		a.AvatarURL = s.base + a.AvatarURL
+		a.AvatarURL = base + a.AvatarURL
 	}
-	return &AgentReference{ID: a.ID, Name: a.Name, AvatarURL: a.AvatarURL}
+	return AgentReference{ID: a.ID, Name: a.Name, AvatarURL: a.AvatarURL}
 }
 
 // ToWire converts a stored message to wire format.

@@ -21,10 +21,15 @@ type Note struct {
 	Agent     *AgentReference `json:"agent"` // null for the team without saying who
 	CreatedAt Time            `json:"created_at"`
 	AfterID   int64           `json:"after_id"` // the thread's newest message when the note was written, which determines where it is shown
+	UnseenBy  models.AgentIDs `json:"unseen_by"`
 }
 
 func (s *Service) note(n models.Note) Note {
-	return Note{Agent: s.reference(n.AgentID), ID: n.ID, ThreadID: n.ThreadID, ClientID: n.ClientID, Text: n.ContentText, Author: n.Author, CreatedAt: Time(n.CreatedAt), AfterID: n.AfterID}
+	unseen := n.UnseenBy
+	if unseen == nil {
+		unseen = models.AgentIDs{}
+	}
+	return Note{UnseenBy: unseen, Agent: s.reference(n.AgentID), ID: n.ID, ThreadID: n.ThreadID, ClientID: n.ClientID, Text: n.ContentText, Author: n.Author, CreatedAt: Time(n.CreatedAt), AfterID: n.AfterID}
 }
 
 type noteAdded struct {
@@ -50,7 +55,7 @@ func checkNote(text string) error {
 }
 
 // AddNote stores a note. A note with the same clientID in the same thread is stored only once. It emits "note_added" to the other
-// agents.
+// agents, and notifies those whom the text mentions.
 func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID string) (Note, error) {
 	if err := agentOnly(a); err != nil {
 		return Note{}, err
@@ -70,19 +75,20 @@ func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID
 	if err := s.mayStore(ctx, a, threadID, text); err != nil {
 		return Note{}, err
 	}
-	stored, added, err := s.store.AddNote(ctx, models.Note{ThreadID: threadID, ClientID: clientID, ContentText: text, Author: a.Name, AgentID: a.AgentID, CreatedAt: s.now()})
+	stored, added, err := s.store.AddNote(ctx, models.Note{ThreadID: threadID, ClientID: clientID, ContentText: text, Author: a.Name, AgentID: a.AgentID, CreatedAt: s.now(), UnseenBy: s.mentioned(text, a.AgentID)})
 	if err != nil {
 		return Note{}, s.notSaved(ctx, err)
 	}
 	n := s.note(stored)
 	if added {
 		s.publisher.Publish(Publication{Except: a.SocketID, Agents: []*Event{{"note_added", noteAdded{n}}}})
+		s.notifyMentioned(ctx, a, stored)
 	}
 	return n, nil
 }
 
-// Notes lists a thread's notes, oldest first, at most models.MaxNotes.
-func (s *Service) Notes(ctx context.Context, a Actor, threadID string) ([]Note, error) {
+// Notes lists a thread's notes, oldest first, at most models.MaxNotes. seen reports whether the agent sees them now.
+func (s *Service) Notes(ctx context.Context, a Actor, threadID string, seen bool) ([]Note, error) {
 	if err := agentOnly(a); err != nil {
 		return nil, err
 	}
@@ -92,6 +98,9 @@ func (s *Service) Notes(ctx context.Context, a Actor, threadID string) ([]Note, 
 	list, err := s.store.Notes(ctx, threadID)
 	if err != nil {
 		return nil, Public(err)
+	}
+	if seen {
+		s.markNotesSeen(ctx, a, threadID, list)
 	}
 	notes := make([]Note, len(list))
 	for i, n := range list {

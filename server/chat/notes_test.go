@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -30,10 +31,10 @@ func TestNotes(t *testing.T) {
 			!strings.HasPrefix(wire(t, h[0].Agents[0].Payload), `{"note":{"id":`) {
 			t.Errorf("published %+v", h)
 		}
-		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || again != n || len(w.take(t)) != 0 {
+		if again, err := w.AddNote(t.Context(), ada, id, "x", "c1"); err != nil || !reflect.DeepEqual(again, n) || len(w.take(t)) != 0 {
 			t.Errorf("a retry: %+v, %v", again, err)
 		}
-		if list, err := w.Notes(t.Context(), ada, id); err != nil || len(list) != 1 || list[0] != n {
+		if list, err := w.Notes(t.Context(), ada, id, true); err != nil || len(list) != 1 || !reflect.DeepEqual(list[0], n) {
 			t.Errorf("%+v, %v", list, err)
 		}
 		// No operation of a visitor gives access to it.
@@ -41,7 +42,7 @@ func TestNotes(t *testing.T) {
 			if _, err := w.AddNote(t.Context(), a, id, "x", ""); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s notes: %v", a.Role, err)
 			}
-			if _, err := w.Notes(t.Context(), a, id); code(err) != apperr.CodeUnauthorized {
+			if _, err := w.Notes(t.Context(), a, id, true); code(err) != apperr.CodeUnauthorized {
 				t.Errorf("%s reads notes: %v", a.Role, err)
 			}
 			if err := w.DeleteNote(t.Context(), a, id, n.ID); code(err) != apperr.CodeUnauthorized {
@@ -95,7 +96,7 @@ func TestOldNotesGo(t *testing.T) {
 		if published := h.Take(); len(published) != 1 || names(published[0].Agents) != "note_deleted" || wire(t, published[0].Agents[0].Payload) != `{"thread_id":"`+id+`","id":`+wire(t, n.ID)+`}` {
 			t.Errorf("published %+v", published)
 		}
-		if list, err := w.Notes(t.Context(), agent, id); err != nil || len(list) != 0 {
+		if list, err := w.Notes(t.Context(), agent, id, true); err != nil || len(list) != 0 {
 			t.Errorf("%+v, %v", list, err)
 		}
 	})

@@ -102,8 +102,11 @@ func (s *Service) posted(ctx context.Context, a Actor, file Attachment, r models
 	if (r.Waits || r.Assigned) && !r.Reopened {
 		s.publishThread(r.Thread)
 	}
+	if a.Role == Telegram && a.AgentID != 0 && s.wrote != nil {
+		s.wrote(a.AgentID)
+	}
 	if a.Role == Visitor && s.notifier != nil {
-		s.notifier.Notify(Notice{ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: noticeText(r.Message), ContentType: r.Message.ContentType})
+		s.notifier.Notify(Notice{ThreadID: r.Thread.ID, DisplayName: r.Thread.DisplayName, Preview: noticeText(r.Message), ContentType: r.Message.ContentType, To: s.answering(r.Thread)})
 	}
 }
 

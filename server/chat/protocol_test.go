@@ -20,6 +20,8 @@ func TestProtocolDescribesPayloads(t *testing.T) {
 		"team_status": object("Team object"), "resync": struct{}{}, "note_added": noteAdded{}, "note_deleted": noteDeleted{},
 		"canned_changed": struct{}{}, "message_undelivered": object("Undelivered message object"),
 		"channel_state": object("Channel state object"), "storage_status": storageStatus{}, "job": object("Job object"),
+		"agent_typing": agentTyping{}, "agent_notified": notified{}, "notes_seen": notesSeen{},
+		"agents_presence": nil, "agent_viewing": nil, // of package agents
 		"joined": nil, "rejoin_failed": nil, "message_error": nil, "error": nil, // of package handlers
 	}
 	document := protocoltest.Read(t)

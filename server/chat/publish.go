@@ -17,16 +17,19 @@ type Topics interface {
 // topicCleared is the topic of the deletion of all threads.
 const topicCleared = "cleared"
 
-// Notifier sends push notifications about a visitor's message to agents. It must not block.
+// Notifier sends push notifications to agents. It must not block.
 type Notifier interface {
 	Notify(Notice)
 }
 
-// Notice is the content of a push notification about a visitor's message.
+// Notice is the content of a push notification: about a visitor's message or, with a Kind, what another agent did.
 type Notice struct {
 	ThreadID, DisplayName string
 	Preview               string // the beginning of the text; "" if the message has none
 	ContentType           string
+	To                    models.AgentID // who is notified; 0 = all agents
+	Kind                  string         // NotifiedMention, NotifiedAssigned, or ""
+	By                    string         // name of the other agent
 }
 
 // Publication is the set of events caused by one operation.
@@ -98,6 +101,13 @@ type typing struct {
 	Typing      bool   `json:"typing"`
 }
 
+type agentTyping struct {
+	ThreadID string          `json:"thread_id"`
+	Agent    *AgentReference `json:"agent"`
+	Typing   bool            `json:"typing"`
+	Note     bool            `json:"note"`
+}
+
 type readMark struct {
 	ThreadID string `json:"thread_id"`
 	LastID   int64  `json:"last_id"`
@@ -117,6 +127,8 @@ type cleared struct {
 	Kept     bool   `json:"kept,omitempty"`    // only the messages were deleted, the thread still exists
 	LastID   int64  `json:"last_id,omitempty"` // the newest message that was deleted
 	Rev      int64  `json:"rev,omitempty"`
+
+	By *AgentReference `json:"by,omitempty"` // only to agents
 }
 
 type deleted struct {

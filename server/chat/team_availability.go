@@ -7,18 +7,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sohbet/models"
 	"sohbet/server/audit"
 	"sohbet/server/hours"
 )
 
 // Team is the availability of the team.
 type Team struct {
-	Away  bool  `json:"away"`  // answers come later: an agent set it, or it is outside opening hours
+	Away  bool  `json:"away"`  // answers come later: all agents are set away, or it is outside opening hours
 	Until *Time `json:"until"` // next opening time; null unless Hours
 	// UsualSeconds is the median time to the first answer of recent sessions; null while there are too few of them.
 	UsualSeconds *int64 `json:"typical_reply_seconds"`
 	Hours        bool   `json:"hours"`    // outside OPENING_HOURS
-	Switched     bool   `json:"switched"` // an agent has set the team to away
+	Switched     bool   `json:"switched"` // all agents are set away
 }
 
 // same reports whether two values mean the same to clients.
@@ -32,7 +33,6 @@ func (t Team) same(other Team) bool {
 // team is the state from which [Team] is computed.
 type team struct {
 	hours     atomic.Pointer[hours.Week]
-	switched  atomic.Bool
 	replyTime atomic.Int64 // seconds; negative = unknown
 
 	mu        sync.Mutex
@@ -41,7 +41,7 @@ type team struct {
 
 // Team returns the team's current availability.
 func (s *Service) Team() Team {
-	t := Team{Switched: s.team.switched.Load()}
+	t := Team{Switched: s.Away()}
 	open, next := s.team.hours.Load().Open(s.now())
 	t.Hours, t.Away = !open, !open || t.Switched
 	if !open && !next.IsZero() {
@@ -54,29 +54,33 @@ func (s *Service) Team() Team {
 	return t
 }
 
-const (
-	awaySwitch = "away"
-	awayOn     = "on"
-	awayOff    = "off"
-)
+// Away reports whether all enabled agents are set away.
+func (s *Service) Away() bool {
+	any := false
+	for _, who := range s.store.Agents() {
+		if who.Enabled() && !who.Away() {
+			return false
+		}
+		any = any || who.Enabled()
+	}
+	return any
+}
 
-// Away reports whether an agent has set the team to away.
-func (s *Service) Away() bool { return s.team.switched.Load() }
-
-// SetAway sets whether the team is away. It emits "team_status" to all agents and visitors.
+// SetAway sets an agent away or not; someone in Telegram who is linked to none does that for all agents. It emits "team_status" to all agents and visitors if that changes
+// the team's availability.
 func (s *Service) SetAway(ctx context.Context, a Actor, away bool) error {
 	if err := teamOnly(a); err != nil {
 		return err
 	}
-	position := awayOff
-	if away {
-		position = awayOn
+	for _, who := range s.store.Agents() {
+		if a.AgentID != 0 && who.ID != int64(a.AgentID) || !who.Enabled() || who.Away() == away {
+			continue
+		}
+		if _, err := s.store.UpdateAgent(ctx, who.ID, models.AgentPatch{Away: &away}); err != nil {
+			return Public(err)
+		}
 	}
-	if err := s.store.SetSetting(ctx, awaySwitch, position); err != nil {
-		return Public(err)
-	}
-	s.logAudit(ctx, a, audit.Event{Name: audit.SettingChange, Detail: awaySwitch})
-	s.team.switched.Store(away)
+	s.logAudit(ctx, a, audit.Event{Name: audit.SettingChange, Detail: "away"})
 	s.publishTeam()
 	return nil
 }
@@ -98,19 +102,13 @@ const (
 	replyTimeInterval = time.Minute
 )
 
-// WatchTeam sends changes of the team's availability to clients until ctx ends. It checks opening hours, the away setting, which
-// another process may have changed, the usual reply time and the disk status.
+// WatchTeam sends changes of the team's availability to clients until ctx ends. It checks opening hours, the agents' away
+// switches, which another process may have changed, the usual reply time and the disk status.
 func (s *Service) WatchTeam(ctx context.Context) {
 	tick := time.NewTicker(teamEvery)
 	defer tick.Stop()
 	var asked time.Time
 	for {
-		position, err := s.store.Setting(ctx, awaySwitch)
-		if err == nil {
-			s.team.switched.Store(position == awayOn)
-		} else if ctx.Err() == nil {
-			s.log.Debug("failed to read the away setting", slog.Any("error", err))
-		}
 		if now := time.Now(); now.Sub(asked) >= replyTimeInterval {
 			asked = now
 			s.updateReplyTime(ctx)

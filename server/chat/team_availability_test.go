@@ -22,6 +22,8 @@ func TestAway(t *testing.T) {
 		v := visitorAt("v")
 		id := w.join(t, v, "Ayşe")
 		w.Arrived(v, id)
+		_, ada := w.member(t, "Ada", models.RoleOwner)
+		_, bob := w.member(t, "Bob", models.RoleAgent)
 		w.take(t)
 		if err := w.SetAway(t.Context(), v, true); code(err) != apperr.CodeUnauthorized || w.Away() {
 			t.Errorf("a visitor sent the team home: %v", err)
@@ -36,11 +38,28 @@ func TestAway(t *testing.T) {
 		if len(h) != 2 || names(h[0].Agents) != "team_status" || h[1].ThreadID != id || names(h[1].Thread) != "team_status" || wire(t, h[1].Thread[0].Payload) != away {
 			t.Fatalf("published %+v", h)
 		}
-		// The setting is visible to another process and after a restart.
+		// It is the switch of each agent: the team is there as soon as one of them is.
+		if err := w.SetAway(t.Context(), ada, false); err != nil || w.Away() {
+			t.Errorf("Ada is back: away %v, %v", w.Away(), err)
+		}
+		if err := w.SetAway(t.Context(), bob, false); err != nil || w.Away() {
+			t.Errorf("Bob is back: away %v, %v", w.Away(), err)
+		}
+		if err := w.SetAway(t.Context(), ada, true); err != nil || w.Away() {
+			t.Errorf("Ada is away: the team is away %v, %v", w.Away(), err)
+		}
+		if h := w.take(t); len(h) != 2 {
+			t.Errorf("published %+v, want team_status once for agents and the visitor", h)
+		}
+		disabled := true
+		if _, err := s.UpdateAgent(t.Context(), int64(bob.AgentID), models.AgentPatch{Disabled: &disabled}); err != nil || !w.Away() {
+			t.Errorf("all enabled agents are away, the team is away %v, %v", w.Away(), err)
+		}
+		// The switches are visible to another process and after a restart.
 		again := newEnv(s, 100, 100)
 		watching(t, again.Service)
 		eventually(t, "the other process notices", again.Away)
-		if err := w.SetAway(t.Context(), agent, false); err != nil || w.Away() {
+		if err := w.SetAway(t.Context(), operator, false); err != nil || w.Away() {
 			t.Errorf("away %v, %v", w.Away(), err)
 		}
 	})
@@ -115,7 +134,8 @@ func TestOpeningHours(t *testing.T) {
 			}
 			return len(heard) > 0
 		})
-		if err := w.SetAway(t.Context(), agent, true); err != nil {
+		_, ada := w.member(t, "Ada", models.RoleOwner)
+		if err := w.SetAway(t.Context(), ada, true); err != nil {
 			t.Fatal(err)
 		}
 		stands(strings.Replace(closed, `"switched":false`, `"switched":true`, 1))

@@ -39,6 +39,7 @@ type ThreadView struct {
 	Rev               int64  `json:"rev"`
 
 	Assignee *AgentReference `json:"assignee"`
+	StatusBy *AgentReference `json:"status_by"`
 }
 
 func (s *Service) view(t models.Thread) ThreadView {
@@ -49,7 +50,7 @@ func (s *Service) view(t models.Thread) ThreadView {
 		PageURL: t.PageURL, Locale: t.Locale, VisitorReadID: t.VisitorReadID,
 		Blocked: t.Blocked, LastMessageTime: optional(t.LastMessageAt), LastMessageID: t.LastMessageID,
 		VisitorReceivedID: t.VisitorReceivedID, WaitingSince: optional(t.WaitingSince),
-		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment, Rev: t.Rev, Assignee: s.reference(t.AssigneeID),
+		Email: t.Email, PageTitle: t.PageTitle, Rating: t.Rating, RatingComment: t.RatingComment, Rev: t.Rev, Assignee: s.reference(t.AssigneeID), StatusBy: s.reference(t.StatusBy),
 	}
 }
 

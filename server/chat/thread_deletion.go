@@ -31,7 +31,7 @@ func (s *Service) empty(ctx context.Context, a Actor, e cleared, start func(cont
 		return j, Public(err)
 	}
 	s.logAudit(ctx, a, audit.Event{Name: event, ThreadID: e.ThreadID})
-	e.LastID, e.Rev = j.Hidden.Until, j.Hidden.Rev
+	e.LastID, e.Rev, e.By = j.Hidden.Until, j.Hidden.Rev, s.reference(a.AgentID)
 	s.publishCleared(e)
 	if e.Kept {
 		s.publishCurrent(ctx, e.ThreadID)
@@ -65,5 +65,11 @@ func (s *Service) ClearedAll() {
 
 func (s *Service) publishCleared(c cleared) {
 	e := []*Event{{"thread_cleared", c}}
-	s.publisher.Publish(Publication{ThreadID: c.ThreadID, Rev: c.Rev, Thread: e, Agents: e})
+	p := Publication{ThreadID: c.ThreadID, Rev: c.Rev, Thread: e, Agents: e}
+	if c.By != nil { // only agents are told who
+		p.Side = Agent
+		c.By = nil
+		s.publisher.Publish(Publication{ThreadID: c.ThreadID, Rev: c.Rev, Thread: []*Event{{"thread_cleared", c}}, Side: Visitor})
+	}
+	s.publisher.Publish(p)
 }

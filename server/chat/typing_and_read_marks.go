@@ -24,6 +24,24 @@ func (s *Service) Typing(ctx context.Context, a Actor, threadID string, on bool)
 	return nil
 }
 
+// AgentTyping tells the other agents that an agent started or stopped typing: a message, which the visitor is told as well, or a note.
+func (s *Service) AgentTyping(ctx context.Context, a Actor, threadID string, on, note bool) error {
+	if err := agentOnly(a); err != nil {
+		return err
+	}
+	if !note {
+		if err := s.Typing(ctx, a, threadID, on); err != nil {
+			return err
+		}
+	} else if err := a.reach(threadID); err != nil {
+		return err
+	}
+	s.publisher.Publish(Publication{Except: a.SocketID, Volatile: true, Agents: []*Event{{"agent_typing", agentTyping{
+		ThreadID: threadID, Agent: s.reference(a.AgentID), Typing: on, Note: note,
+	}}}})
+	return nil
+}
+
 // Read stores the newest message that the actor has read and, if it changed, notifies the other side; for an agent also the other
 // agents.
 func (s *Service) Read(ctx context.Context, a Actor, threadID string, lastID int64) error {

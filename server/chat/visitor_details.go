@@ -8,18 +8,19 @@ import (
 
 // VisitorDetails are the details about a visitor that agents see.
 type VisitorDetails struct {
-	Browser     string    `json:"browser"`  // a name such as "Firefox 140"; "" = unknown
-	Platform    string    `json:"platform"` // a name such as "Android"; "" = unknown
-	Locale      string    `json:"locale"`
-	PageURL     string    `json:"page_url"`
-	PageTitle   string    `json:"page_title"`
-	FirstSeen   Time      `json:"first_seen"` // in this or an earlier thread
-	DisplayName string    `json:"display_name"`
-	PhoneNumber string    `json:"phone_number"`
-	Email       string    `json:"email"`
-	Identity    *Identity `json:"identity"` // null = no signed identity
-	Sessions    int64     `json:"talks"`    // number of sessions, in this and earlier threads
-	Earlier     []Earlier `json:"earlier"`  // their other threads, most recent activity first, at most models.MaxEarlier
+	Browser     string          `json:"browser"`  // a name such as "Firefox 140"; "" = unknown
+	Platform    string          `json:"platform"` // a name such as "Android"; "" = unknown
+	Locale      string          `json:"locale"`
+	PageURL     string          `json:"page_url"`
+	PageTitle   string          `json:"page_title"`
+	FirstSeen   Time            `json:"first_seen"` // in this or an earlier thread
+	DisplayName string          `json:"display_name"`
+	PhoneNumber string          `json:"phone_number"`
+	Email       string          `json:"email"`
+	Identity    *Identity       `json:"identity"`   // null = no signed identity
+	Sessions    int64           `json:"talks"`      // number of sessions, in this and earlier threads
+	BlockedBy   *AgentReference `json:"blocked_by"` // null = not blocked, or by the team without saying who
+	Earlier     []Earlier       `json:"earlier"`    // their other threads, most recent activity first, at most models.MaxEarlier
 }
 
 // Identity is a visitor's user id on the embedding site.
@@ -58,6 +59,13 @@ func (s *Service) VisitorDetails(ctx context.Context, a Actor, threadID string) 
 	}
 	if p.ExternalID != "" {
 		f.Identity = &Identity{ID: p.ExternalID, Verified: true}
+	}
+	if t.Blocked {
+		by, err := s.store.BlockedBy(ctx, threadID)
+		if err != nil {
+			return VisitorDetails{}, Public(err)
+		}
+		f.BlockedBy = s.reference(by)
 	}
 	for i, e := range p.Earlier {
 		f.Earlier[i] = Earlier{

@@ -54,7 +54,8 @@ type Config struct {
 	MessageLimit, UploadLimit, APILimit, LoginLimit Rate
 
 	CacheTTL      time.Duration
-	RetentionDays int // 0 = unlimited
+	AgentIdle     time.Duration // 0 = never
+	RetentionDays int           // 0 = unlimited
 	// AuditRetention is how long entries of the audit log are kept; 0 = unlimited.
 	AuditRetention time.Duration
 	RedisURL       string

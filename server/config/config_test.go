@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 		Cloudinary:   Cloudinary{UploadPrefix: "https://api.cloudinary.com"},
 		MessageLimit: Rate{30, time.Minute}, UploadLimit: Rate{10, 5 * time.Minute},
 		APILimit: Rate{300, time.Minute}, LoginLimit: Rate{5, 15 * time.Minute},
-		UploadDisk: 1 << 30, MinFree: 128 << 20, CacheTTL: 3 * time.Minute, AuditRetention: 365 * 24 * time.Hour, LogLevel: slog.LevelInfo, Locale: "tr",
+		UploadDisk: 1 << 30, MinFree: 128 << 20, CacheTTL: 3 * time.Minute, AgentIdle: 15 * time.Minute, AuditRetention: 365 * 24 * time.Hour, LogLevel: slog.LevelInfo, Locale: "tr",
 		Polling: true, Websocket: true, AddressHeader: "X-Forwarded-For",
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -188,6 +188,8 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"ADMIN_USERNAME", strings.Repeat("a", 51)}, []string{"ADMIN_USERNAME"}},
 		{[]string{"CACHE_TTL", "3"}, []string{"CACHE_TTL"}},
 		{[]string{"CACHE_TTL", "0s"}, []string{"CACHE_TTL"}},
+		{[]string{"AGENT_IDLE", "15"}, []string{"AGENT_IDLE"}},
+		{[]string{"AGENT_IDLE", "-1s"}, []string{"AGENT_IDLE"}},
 		{[]string{"MESSAGE_RETENTION_DAYS", "-1"}, []string{"MESSAGE_RETENTION_DAYS"}},
 		{[]string{"UPLOAD_DISK_LIMIT", "lots"}, []string{`UPLOAD_DISK_LIMIT holds "lots": want a size`}},
 		{[]string{"UPLOAD_DISK_LIMIT", "off"}, []string{"UPLOAD_DISK_LIMIT"}},

@@ -186,6 +186,15 @@ func setCacheTTL(c *Config, value string) error {
 	return nil
 }
 
+func setAgentIdle(c *Config, value string) error {
+	d, err := time.ParseDuration(value)
+	if err != nil || d != 0 && d < time.Second || d > 24*time.Hour {
+		return errors.New("want a duration from 1s to 24h, such as 15m, or 0")
+	}
+	c.AgentIdle = d
+	return nil
+}
+
 // choice parses a word for false or one for true.
 func choice(no, yes string, field func(*Config) *bool) func(*Config, string) error {
 	return func(c *Config, value string) error {

@@ -77,6 +77,8 @@ var settings = []setting{
 		about: "When the team answers: Europe/Istanbul Mon-Fri 09:00-18:00, Sat 10:00-14:00. Dates may have other hours:\n" +
 			"2026-12-24 09:00-13:00, 2026-12-25..2026-12-31 closed. Visitors see when it is closed, and until when.\n" +
 			"Empty: always open."},
+	{name: "AGENT_IDLE", def: "15m", kind: "duration", set: setAgentIdle,
+		about: "After this time without input in the console an agent is shown to the others as away. 0: never."},
 	{name: "IDENTITY_SECRET", kind: "text", live: true, secret: true, set: setIdentitySecret,
 		about: "For sites that embed the chat and know their users: the site's server signs a user's id with this secret (lower-case\n" +
 			"hex of HMAC-SHA256), and the user has the same conversation on every device. At least 32 characters."},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,14 +30,14 @@ type notNow struct {
 
 // again retries a temporary failure up to retries times before until, unless an agent's console becomes visible or too many messages
 // are waiting. It returns the last error.
-func (s *Service) again(ctx context.Context, failed notNow, until time.Time, send func(context.Context) error) error {
+func (s *Service) again(ctx context.Context, failed notNow, until time.Time, to models.AgentID, send func(context.Context) error) error {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	for range retries {
 		if failed.wait > time.Until(until) || !s.pause(ctx, failed.wait) {
 			return failed
 		}
-		if looking, err := s.consoleVisible(ctx); err == nil && looking {
+		if looking, err := s.looking(ctx, to); err == nil && looking {
 			return nil
 		}
 		s.open <- struct{}{}
@@ -82,12 +83,16 @@ type payload struct {
 	Unread int64 `json:"unread"` // messages not read by any agent, for the badge of an installed console
 }
 
+// titles are the texts of titles, by the kind of a notice.
+var titles = map[string]string{"": "push.title", chat.NotifiedMention: "push.mention", chat.NotifiedAssigned: "push.assigned"}
+
 func (s *Service) send(ctx context.Context, to models.PushSubscription, n chat.Notice, unread int64, topic, private, public string) error {
 	body := n.Preview
 	if body == "" {
 		body = locales.Text(to.Locale, "push.kind_"+n.ContentType)
 	}
-	text, err := json.Marshal(payload{Title: strings.ReplaceAll(locales.Text(to.Locale, "push.title"), "{name}", n.DisplayName), Body: body, Tag: topic, URL: s.Base + "/admin", Unread: unread})
+	title := strings.NewReplacer("{name}", n.DisplayName, "{by}", n.By).Replace(locales.Text(to.Locale, titles[n.Kind]))
+	text, err := json.Marshal(payload{Title: title, Body: body, Tag: topic, URL: s.Base + "/admin", Unread: unread})
 	if err != nil {
 		return err
 	}
@@ -142,14 +147,18 @@ func (s *Service) undelivered(err error) error {
 	}
 }
 
-// sendToAll sends a notice to all subscribed browsers, unless a console is visible or the thread's last notification is recent. It returns
-// only database errors.
+// sendToAll sends a notice to the subscribed browsers of its receivers, unless they have a visible console or their last notification of the
+// kind about the thread is recent. It returns only database errors.
 func (s *Service) sendToAll(ctx context.Context, n chat.Notice) error {
 	topic := topicOf(n.ThreadID)
-	if s.isSilenced(topic) {
+	key := topic
+	if n.To != 0 {
+		key = fmt.Sprint(topic, " ", n.To, n.Kind)
+	}
+	if s.isSilenced(key) {
 		return nil
 	}
-	if s.consoleHere() {
+	if s.lookingHere(n.To) {
 		s.Log.Debug(consoleVisible)
 		return nil
 	}
@@ -158,25 +167,26 @@ func (s *Service) sendToAll(ctx context.Context, n chat.Notice) error {
 	if err != nil || len(list) > 0 {
 		s.setNoSubscriptions(time.Time{})
 	}
+	list = slices.DeleteFunc(list, func(to models.PushSubscription) bool { return !s.receives(to, n.To) })
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	if looking, err := s.consoleVisible(ctx); err != nil {
+	if looking, err := s.looking(ctx, n.To); err != nil {
 		return err
 	} else if looking {
 		s.Log.Debug(consoleVisible)
 		return nil
 	}
 	until := time.Now().Add(pushEvery)
-	ok, wait, err := s.Store.Spend(ctx, "push:"+topic, s.Now(), pushEvery, 1)
+	ok, wait, err := s.Store.Spend(ctx, "push:"+key, s.Now(), pushEvery, 1)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		s.silence(topic, s.Now().Add(wait))
+		s.silence(key, s.Now().Add(wait))
 		return nil
 	}
-	s.silence(topic, s.Now().Add(pushEvery))
+	s.silence(key, s.Now().Add(pushEvery))
 	private, public, err := s.keys(ctx)
 	if err != nil {
 		return err
@@ -193,7 +203,7 @@ func (s *Service) sendToAll(ctx context.Context, n chat.Notice) error {
 			err := send(ctx)
 			<-s.open
 			if failed, ok := errors.AsType[notNow](err); ok {
-				s.later.Go(func() { s.sent(ctx, s.again(ctx, failed, until, send)) })
+				s.later.Go(func() { s.sent(ctx, s.again(ctx, failed, until, n.To, send)) })
 				return
 			}
 			s.sent(ctx, err)

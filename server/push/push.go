@@ -1,4 +1,4 @@
-// Package push notifies agents without a visible console of visitors' messages by Web Push (RFC 8030), encrypted for the browser (RFC
+// Package push notifies agents without a visible console of visitors' messages, mentions and threads handed over to them by Web Push (RFC 8030), encrypted for the browser (RFC
 // 8291) and signed with this server's VAPID key (RFC 8292).
 package push
 
@@ -37,15 +37,17 @@ type Store interface {
 	Spend(ctx context.Context, name string, now time.Time, every time.Duration, burst int) (ok bool, wait time.Duration, err error)
 	RecordConsoles(ctx context.Context, process string, any bool, now time.Time) error
 	ConsolesElsewhere(ctx context.Context, process string, now time.Time) (bool, error)
+	Agent(id int64) (models.Agent, bool)
 }
 
 // Options configure a [Service].
 type Options struct {
 	Store     Store
-	Contact   string            // PUSH_CONTACT; "" = the URL at which the agent subscribed
-	Base      string            // URL path prefix of this server's pages; "" = the root
-	Transport http.RoundTripper // nil = a transport that connects only to public addresses
-	Retry     time.Duration     // delay before a retry if the push service does not specify one; 0 = 5 s
+	Contact   string                 // PUSH_CONTACT; "" = the URL at which the agent subscribed
+	Base      string                 // URL path prefix of this server's pages; "" = the root
+	Viewing   func(agent int64) bool // whether an agent has a visible console, on any process that can be reached
+	Transport http.RoundTripper      // nil = a transport that connects only to public addresses
+	Retry     time.Duration          // delay before a retry if the push service does not specify one; 0 = 5 s
 	Log       *slog.Logger
 	Now       func() time.Time
 }
@@ -66,7 +68,7 @@ type Service struct {
 	consoles             map[string]struct{} // sockets with a visible console
 	noSubscriptionsUntil time.Time           // until then the list of subscriptions is known to be empty
 
-	silencedUntil map[string]time.Time // by topic: time until which no further notification is sent; used only by Run's goroutine
+	silencedUntil map[string]time.Time // by thread and receiver: time until which no further notification is sent; used only by Run's goroutine
 }
 
 const (
@@ -79,7 +81,7 @@ const (
 	retries            = 2   // all within pushEvery, so that an older message of a thread cannot replace a newer one
 	trimEvery          = time.Hour
 	noSubscriptionsFor = 2 * time.Second // how late a subscription made at another process may be noticed
-	maxSilenced        = 10_000          // maximum number of topics in silencedUntil
+	maxSilenced        = 10_000          // maximum number of keys in silencedUntil
 
 	consoleVisible = "push: not sent because a console is visible"
 )
@@ -172,12 +174,12 @@ func (s *Service) setNoSubscriptions(until time.Time) {
 
 // isSilenced reports, without querying the database, that a notice need not be sent: there are no subscriptions, or the last notification
 // of the thread is too recent. It is called for every message of a visitor.
-func (s *Service) isSilenced(topic string) bool {
+func (s *Service) isSilenced(key string) bool {
 	now := s.Now()
 	s.mu.Lock()
 	none := within(now, s.noSubscriptionsUntil, noSubscriptionsFor)
 	s.mu.Unlock()
-	return none || within(now, s.silencedUntil[topic], pushEvery)
+	return none || within(now, s.silencedUntil[key], pushEvery)
 }
 
 // within reports whether a time lies ahead, by at most a duration: by more only if the clock was set back.
@@ -187,13 +189,13 @@ func within(now, until time.Time, most time.Duration) bool {
 }
 
 // silence suppresses further notifications of a thread until a time.
-func (s *Service) silence(topic string, until time.Time) {
+func (s *Service) silence(key string, until time.Time) {
 	if len(s.silencedUntil) >= maxSilenced {
 		now := s.Now()
 		maps.DeleteFunc(s.silencedUntil, func(_ string, until time.Time) bool { return !now.Before(until) })
 	}
 	if len(s.silencedUntil) < maxSilenced {
-		s.silencedUntil[topic] = until
+		s.silencedUntil[key] = until
 	}
 }
 

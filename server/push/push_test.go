@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,13 +26,14 @@ type env struct {
 	fake  *service
 	log   *loggingtest.Buffer
 	shift atomic.Int64 // offset of the clock
+	views sync.Map     // agents with a visible console
 }
 
 func newEnv(t *testing.T, store push.Store, fake *service, contact string) *env {
 	t.Helper()
 	w := &env{t: t, fake: fake, log: &loggingtest.Buffer{}}
 	w.Service = push.New(push.Options{
-		Store: store, Contact: contact, Transport: fake.transport(), Retry: time.Millisecond, Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Store: store, Contact: contact, Viewing: func(agent int64) bool { _, found := w.views.Load(agent); return found }, Transport: fake.transport(), Retry: time.Millisecond, Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.shift.Load())) },
 	})
 	key, err := w.Key(t.Context())
@@ -52,6 +54,14 @@ func newEnv(t *testing.T, store push.Store, fake *service, contact string) *env 
 func (w *env) subscribe(b browser, locale string) {
 	w.t.Helper()
 	if err := w.Subscribe(w.t.Context(), b.subscription(locale), "session-"+b.path, 0, time.Now().Add(time.Hour), "https://chat.example"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// as subscribes a browser of an agent.
+func (w *env) as(agent models.AgentID, b browser) {
+	w.t.Helper()
+	if err := w.Subscribe(w.t.Context(), b.subscription("en"), "session-"+b.path, agent, time.Now().Add(time.Hour), "https://chat.example"); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -176,6 +186,60 @@ func TestMessagesThatAreForNobodyDoNotReachTheDatabase(t *testing.T) {
 		if got := counted.times.Load(); got > 5 {
 			t.Errorf("the database was asked %d times", got)
 		}
+	})
+}
+
+// A notice for one agent reaches only that agent's browsers, while no console of that agent is visible, and does not silence those for others.
+func TestReceivers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, store *models.Store) {
+		owner, err := store.SetOwner(t.Context(), "admin", "", func(hash string) bool { return hash == "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		ada, err := store.AddAgent(t.Context(), models.Agent{Name: "Ada", Role: models.RoleAgent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		older, owners, adas, phone := newBrowser(t, "/push/a"), newBrowser(t, "/push/b"), newBrowser(t, "/push/c"), newBrowser(t, "/push/d")
+		w := newEnv(t, store, newService(t, older, owners, adas, phone), "")
+		w.as(0, older) // of a version before there were agents
+		w.as(models.AgentID(owner.ID), owners)
+		w.as(models.AgentID(ada.ID), adas)
+		w.as(models.AgentID(ada.ID), phone)
+		var titles []string
+		want := func(more ...string) {
+			t.Helper()
+			titles = append(titles, more...)
+			slices.Sort(titles)
+			w.until("they are notified", func() bool { return len(w.fake.all()) >= len(titles) })
+			var got []string
+			for _, p := range w.fake.all() {
+				got = append(got, p.path[len("/push/"):]+": "+p.Title)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, titles) {
+				t.Errorf("pushed %q, want %q", got, titles)
+			}
+		}
+		notice := chat.Notice{ThreadID: "t", DisplayName: "Ayşe", Preview: "x", ContentType: "text", By: "Bob"}
+		notify := func(to int64, kind string) {
+			notice.To, notice.Kind = models.AgentID(to), kind
+			w.Notify(notice)
+		}
+		notify(0, "")
+		want("a: Ayşe wrote", "b: Ayşe wrote", "c: Ayşe wrote", "d: Ayşe wrote")
+		notify(ada.ID, chat.NotifiedMention)
+		want("c: Bob mentions you: Ayşe", "d: Bob mentions you: Ayşe")
+		notify(ada.ID, chat.NotifiedMention) // too soon
+		notify(owner.ID, chat.NotifiedAssigned)
+		want("a: Bob gives you Ayşe", "b: Bob gives you Ayşe")
+		w.InView("socket", true) // of any agent
+		w.views.Store(ada.ID, true)
+		notice.ThreadID = "u"
+		notify(ada.ID, "") // looks at a console
+		notify(0, "")      // an agent looks at one
+		notify(owner.ID, "")
+		want("a: Ayşe wrote", "b: Ayşe wrote")
 	})
 }
 

@@ -30,12 +30,26 @@ func (s *Service) consoleHere() bool {
 	return len(s.consoles) > 0
 }
 
-// consoleVisible reports whether a console of any process is visible.
-func (s *Service) consoleVisible(ctx context.Context) (bool, error) {
-	if s.consoleHere() {
-		return true, nil
+// lookingHere reports whether the receiver of a notice is known to have a visible console: an agent or, with 0, any one at this process.
+func (s *Service) lookingHere(to models.AgentID) bool {
+	if to != 0 {
+		return s.Viewing(int64(to))
+	}
+	return s.consoleHere()
+}
+
+// looking is like lookingHere, with 0 for the consoles of any process.
+func (s *Service) looking(ctx context.Context, to models.AgentID) (bool, error) {
+	if to != 0 || s.consoleHere() {
+		return s.lookingHere(to), nil
 	}
 	return s.Store.ConsolesElsewhere(ctx, s.process, s.Now())
+}
+
+// receives reports whether a subscription is one of the agent who is to be notified; 0 = all agents.
+func (s *Service) receives(to models.PushSubscription, agent models.AgentID) bool {
+	who, _ := s.Store.Agent(int64(to.AgentID)) // 0 = the owner of the settings
+	return agent == 0 || who.ID == int64(agent)
 }
 
 // keepConsoles shares with the other processes whether consoles are visible here.

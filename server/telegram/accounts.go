@@ -138,7 +138,7 @@ func (b *Bridge) unlink(ctx context.Context, m *tele.Message) error {
 // take assigns a conversation to the agent who gives the command.
 func (b *Bridge) take(ctx context.Context, m *tele.Message, lang, threadID string) error {
 	me := b.actor(m.Sender)
-	err := b.chat.Assign(ctx, me, threadID, me.AgentID, nil)
+	err := b.chat.Assign(ctx, me, threadID, me.AgentID, nil, "")
 	var no *apperr.Error
 	if errors.As(err, &no) && no.Code == apperr.CodeConflict {
 		t, err := b.store.Thread(ctx, threadID)
@@ -159,7 +159,7 @@ func (b *Bridge) give(ctx context.Context, m *tele.Message, lang, threadID, name
 	if !found {
 		return b.answer(ctx, m, localized(lang, "no_agent"), nil)
 	}
-	if done, err := b.answerResult(ctx, m, lang, b.chat.Assign(ctx, b.actor(m.Sender), threadID, models.AgentID(who.ID), nil)); done {
+	if done, err := b.answerResult(ctx, m, lang, b.chat.Assign(ctx, b.actor(m.Sender), threadID, models.AgentID(who.ID), nil, "")); done {
 		return err
 	}
 	return b.answer(ctx, m, localized(lang, "gave", "name", html.EscapeString(who.Name)), nil)

@@ -80,7 +80,7 @@ type Chat interface {
 	Edit(ctx context.Context, a chat.Actor, threadID string, messageID int64, text string) (chat.Message, error)
 	React(ctx context.Context, a chat.Actor, threadID string, messageID int64, reaction string) error
 	SetStatus(ctx context.Context, a chat.Actor, threadID, status string) error
-	Assign(ctx context.Context, a chat.Actor, threadID string, to models.AgentID, from *models.AgentID) error
+	Assign(ctx context.Context, a chat.Actor, threadID string, to models.AgentID, from *models.AgentID, note string) error
 	SetAway(ctx context.Context, a chat.Actor, away bool) error
 	Delivered(ctx context.Context, a chat.Actor, threadID string, lastID int64) error
 	ChannelState(chat.ChannelState)

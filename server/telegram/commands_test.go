@@ -64,6 +64,9 @@ func TestCommandsAreOfferedInTwoLanguages(t *testing.T) {
 
 func TestStatusAndAway(t *testing.T) {
 	h := newEnv(t, telegramtest.Forum())
+	if _, err := h.store.AddAgent(t.Context(), models.Agent{Name: "Ada", Role: models.RoleOwner}); err != nil {
+		t.Fatal(err)
+	}
 	ayse, a := h.visitor("Ayşe")
 	h.chatService.Arrived(ayse, a)
 	h.write(ayse, a, "one")

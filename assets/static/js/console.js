@@ -11,6 +11,8 @@ import { threadHeader } from './console/thread-header.js';
 import { jobProgress } from './console/job-progress.js';
 import { keyboardShortcuts } from './console/keyboard-shortcuts.js';
 import { ThreadList } from './console/thread-list.js';
+import { handOver } from './console/hand-over.js';
+import { Mentions } from './console/mentions.js';
 import { menu } from './lib/menu.js';
 import { composerModes } from './console/composer-modes.js';
 import { Notes } from './console/team-notes.js';
@@ -19,6 +21,9 @@ import { undoableDelete } from './console/undo-delete.js';
 import { OpenThread } from './console/open-thread.js';
 import { Session } from './console/session.js';
 import { diskStatus } from './console/disk-status.js';
+import { idleness } from './console/idle.js';
+import { Teammates } from './console/teammates.js';
+import { together } from './console/together.js';
 import { teamSwitch } from './console/team-status-switch.js';
 import { ThreadStore } from './console/thread-store.js';
 import { Undelivered } from './console/telegram-undelivered.js';
@@ -48,13 +53,16 @@ const connection = new Connection(greet, (timeout) => connection.request('admin_
 const outbox = new Outbox(store, send);
 const undelivered = new Undelivered((id, mark) => openThread.messageList.putBelow(id, mark));
 const openThread = new OpenThread({ threads, connection, outbox, drafts, session, taken: ({ id }) => undelivered.show(id) });
-const list = new ThreadList(threads, (id) => openThread.open(id, { focus: true }));
+const teammates = new Teammates(connection, () => session.me?.id);
+const list = new ThreadList(threads, teammates, (id) => mentions.has(id), (id) => openThread.open(id, { focus: true }));
 const visitors = new TypingIn((id, who) => {
   list.typing(id, who !== null);
   if (id === openThread.current) drawHeader();
 });
 const drawHeader = threadHeader(openThread, visitors);
-const parts = { openThread, threads, connection, session };
+const parts = { openThread, threads, connection, session, teammates };
+const answering = together(openThread, teammates, () => session.me?.id);
+const input = idleness(sendPresence);
 
 // --- error messages ----------------------------------------------------------
 
@@ -73,24 +81,35 @@ const failed = (/** @type {unknown} */ error) => say(errorText(session, error, '
 
 // --- the connection ----------------------------------------------------------
 
-const showTeam = teamSwitch(connection, failed);
+const showTeam = teamSwitch(connection, teammates, failed);
 const showDiskStatus = diskStatus(connection);
 const showJobs = jobProgress(connection);
 const canned = new CannedReplies();
 const notes = new Notes(openThread, connection, failed);
+const mentions = new Mentions({
+  openThread, threads, connection, notes, me: () => session.me?.id, open: (id) => openThread.open(id, { focus: true }),
+  alert: ({ kind, by, text, thread }, seen) => {
+    const name = thread.display_name || t('console.nameless');
+    alertAgent({ thread_id: thread.id, content_text: text, content_type: 'text' }, t(kind === 'mention' ? 'console.mentions_you' : 'console.gives_you', { by: by.name, name }), seen);
+  },
+});
+mentions.addEventListener('change', () => list.draw());
 
 async function greet() {
   threads.forgetVersions();
-  const { team: now, storage: disk, build, jobs } = await connection.request('admin_join');
+  teammates.reset();
+  const { team: now, storage: disk, build, jobs, mentions: unseen, idle_seconds: idle } = await connection.request('admin_join');
   if (build && !import.meta.url.includes(build)) import('./lib/reload-after-update.js').then(({ renew }) => renew(build, () => !outbox.waiting), () => { /* tried again at the next connect */ });
   session.set(false);
   session.load().then(() => {
     openThread.messageList.me = session.me;
-    return assign.load();
+    teammates.dispatchEvent(new Event('team')); // which of them this is, is known now
   }).catch(() => { /* loaded at the next connect */ });
   showTeam(now);
   showDiskStatus(disk);
   showJobs(jobs);
+  mentions.set(unseen);
+  input.after(idle);
   sendPresence();
   outbox.reload();
   await threads.load();
@@ -114,8 +133,8 @@ async function send(item) {
   }
 }
 
-/** The server sends push notifications only while no agent has a visible console. */
-function sendPresence() { connection.emit('presence', { visible: !document.hidden }); }
+/** Agents with a visible console get no push notifications, and the others see who is idle. */
+function sendPresence() { connection.emit('presence', { visible: !document.hidden, idle: input.idle }); }
 
 async function entered() {
   await openThread.enter();
@@ -168,6 +187,7 @@ function receive(message) {
   const watched = open && openThread.messageList.watched;
   const unknown = !threads.get(id);
   threads.message(message);
+  answering.received(message);
   if (message.sender_type === 'visitor') {
     visitors.update(id, false);
     deleting.keep(id);
@@ -199,13 +219,15 @@ for (const event of /** @type {const} */ (['message_edited', 'message_reaction']
   connection.on(event, (message) => { if (message.thread_id === openThread.current) openThread.messageList.edit(message); });
 }
 // A conversation was emptied (`kept`) or deleted, here or by another agent; without an id, all were deleted.
-connection.on('thread_cleared', ({ thread_id: id, kept, last_id: last = 0, rev = 0 }) => {
+connection.on('thread_cleared', ({ thread_id: id, kept, last_id: last = 0, rev = 0, by }) => {
+  const other = id === openThread.current && by?.id !== session.me?.id ? by : undefined;
   if (!id) clearedAll();
   else if (kept || rev && (threads.get(id)?.rev ?? 0) > rev) openThread.emptied(id, last); // or it was created again since
   else {
     deleting.forget(id);
     openThread.forget(id, rev);
   }
+  if (other) say(t(kept ? 'console.emptied_by' : 'console.deleted_by', { name: other.name }));
 });
 connection.on('message_undelivered', (row) => undelivered.take(row));
 connection.on('channel_state', (state) => undelivered.channel(state));
@@ -239,7 +261,9 @@ threads.addEventListener('change', () => {
 // --- the open conversation ---------------------------------------------------
 
 const manageCanned = cannedRepliesDialog(canned, session);
-const popup = cannedPopup(canned, { name: () => openThread.name(), manage: manageCanned });
+const popup = cannedPopup(canned, {
+  name: () => openThread.name(), manage: manageCanned, agents: (query) => (writing.mode === 'note' ? teammates.suggested(query) : []),
+});
 const writing = composerModes(openThread, connection, (note) => notes.add(note));
 const alertAgent = alerts(store, threads, (id) => openThread.open(id, { focus: true }), say);
 const openExport = exportDialog(parts);
@@ -303,7 +327,7 @@ function go(id) {
   if (document.activeElement === document.body || !document.activeElement?.getClientRects().length) byId('scroller').focus({ preventScroll: true });
 }
 
-const assign = assigning(parts, say);
+const assign = assigning(parts, say, handOver(parts));
 const search = listFilters(threads, list);
 const whenOpen = (/** @type {(id: string) => void} */ act) => () => { if (openThread.current) act(openThread.current); };
 const openSheet = keyboardShortcuts({

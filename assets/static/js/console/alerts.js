@@ -68,8 +68,8 @@ export function alerts(store, threads, open, say) {
   });
 
   /**
-   * Alerts the agent to a visitor's message; `watched`: it is visible in this console.
-   * @param {Protocol.Message} message @param {string} name @param {boolean} watched
+   * Alerts the agent to a visitor's message, or to what another agent did; `watched`: it is visible in this console.
+   * @param {{thread_id: string, content_text: string, content_type: Protocol.ContentType}} message @param {string} name @param {boolean} watched
    */
   return function told(message, name, watched) {
     if (watched) return;

@@ -1,12 +1,13 @@
-// Canned replies: "/" in the composer opens a list of them, and the text after it filters the list.
+// Canned replies: "/" in the composer opens a list of them, and the text after it filters the list. "@" does the same with agents in a note.
 import { get } from '../lib/api.js';
 import { byId, make } from '../lib/dom.js';
-import { count, lang } from '../lib/i18n.js';
+import { count, lang, t } from '../lib/i18n.js';
 
 const MOST = 8;
-const TOKEN = /(^|\s)\/([\p{L}\p{N}_-]*)$/u;
+const TOKEN = /(^|\s)([/@])([\p{L}\p{N}_-]*)$/u;
 
-const fold = (/** @type {string} */ text) => text.toLocaleLowerCase(lang).normalize('NFKD').replace(/\p{M}/gu, '').replaceAll('ı', 'i');
+/** Without case and accents. @param {string} text */
+export const fold = (text) => text.toLocaleLowerCase(lang).normalize('NFKD').replace(/\p{M}/gu, '').replaceAll('ı', 'i');
 
 /** The rank of a match: at the start of the shortcut, elsewhere in the shortcut, in the text. @param {Protocol.CannedReply} reply @param {string} wanted */
 function rank(reply, wanted) {
@@ -42,17 +43,22 @@ export class CannedReplies extends EventTarget {
 /** The text of a reply with placeholders replaced. @param {string} text @param {{name: string}} values */
 export const filled = (text, { name }) => text.replaceAll('{name}', () => name);
 
+/** @typedef {{title: string, about: string, text: string}} Suggestion what the list shows, and the text that it puts into the field */
+
 /**
- * The list of canned replies above the composer.
+ * The list of canned replies, or of agents, above the composer.
  * @param {CannedReplies} canned
- * @param {{name: () => string, manage: () => void}} o
+ * @param {object} o
+ * @param {() => string} o.name the visitor's name
+ * @param {() => void} o.manage
+ * @param {(query: string) => Suggestion[]} o.agents the agents who can be mentioned now
  */
-export function cannedPopup(canned, { name, manage }) {
+export function cannedPopup(canned, { name, manage, agents }) {
   const field = byId('text');
   const popup = byId('canned');
   const list = byId('canned-list');
   const said = byId('canned-said');
-  /** @type {Protocol.CannedReply[]} */
+  /** @type {Suggestion[]} */
   let found = [];
   let at = 0;
   /** @type {string | null} */
@@ -82,30 +88,37 @@ export function cannedPopup(canned, { name, manage }) {
       return;
     }
     dismissed = null;
-    found = canned.find(asked[2]);
+    const [, , sign, query] = asked;
+    const replies = sign === '/';
+    found = replies ? canned.find(query).map((reply) => {
+      const text = filled(reply.text, { name: name() });
+      return { title: `/${reply.shortcut}`, about: text, text };
+    }) : agents(fold(query));
     // A path or a date is no request for a reply: without matches the list stays hidden.
-    if (!found.length && asked[2]) {
+    if (!found.length && (query || !replies)) {
       if (open()) close();
       return;
     }
     at = 0;
-    list.replaceChildren(...found.map((reply, i) => make('li', { id: `canned-${i}`, attrs: { role: 'option' }, onclick: () => take(reply) },
-      make('b', { dir: 'auto' }, `/${reply.shortcut}`), make('span', { dir: 'auto' }, filled(reply.text, { name: name() })))));
+    list.replaceChildren(...found.map((one, i) => make('li', { id: `canned-${i}`, attrs: { role: 'option' }, onclick: () => take(one) },
+      make('b', { dir: 'auto' }, one.title), make('span', { dir: 'auto' }, one.about))));
     list.hidden = !found.length;
+    list.setAttribute('aria-label', t(replies ? 'console.canned' : 'console.teammates'));
+    byId('canned-manage').hidden = !replies;
     byId('canned-none').hidden = found.length > 0;
     field.setAttribute('aria-controls', 'canned-list');
     popup.hidden = false;
-    said.textContent = count('console.canned_found', found.length);
+    said.textContent = replies ? count('console.canned_found', found.length) : found.map(({ title }) => title).join(', ');
     mark();
   }
 
-  /** @param {Protocol.CannedReply} reply */
-  function take(reply) {
+  /** @param {Suggestion} one */
+  function take(one) {
     const asked = token();
     if (!asked) return;
     const to = field.selectionStart;
-    const from = to - asked[2].length - 1;
-    field.setRangeText(filled(reply.text, { name: name() }), from, to, 'end');
+    const from = to - asked[3].length - 1;
+    field.setRangeText(one.text, from, to, 'end');
     close();
     field.focus();
     field.dispatchEvent(new Event('input', { bubbles: true }));

@@ -1,4 +1,4 @@
-// The confirmation dialog for actions that cannot be undone.
+// The confirmation dialog.
 import { byId, showProblem } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
@@ -8,9 +8,10 @@ const fold = (text) => text.trim().normalize('NFD').replace(/\p{M}/gu, '').toUpp
 /**
  * Asks, and runs `act` if the answer is yes; if act throws, the dialog shows the error and stays open. Resolves with whether it was done.
  * With `option` there is a checkbox, whose state is passed to act. With `word`, that word has to be typed first.
- * @param {{title: string, text: string, yes: string, option?: string, word?: string, act: (ticked: boolean) => Promise<unknown>, problem: (error: unknown) => string}} o
+ * `grave`: it cannot be undone.
+ * @param {{title: string, text: string, yes: string, option?: string, word?: string, grave?: boolean, act: (ticked: boolean) => Promise<unknown>, problem: (error: unknown) => string}} o
  */
-export function confirm({ title, text, yes, option = '', word = '', act, problem }) {
+export function confirm({ title, text, yes, option = '', word = '', grave = true, act, problem }) {
   const dialog = byId('confirm');
   const button = byId('confirm-yes');
   const field = byId('confirm-typed');
@@ -28,6 +29,7 @@ export function confirm({ title, text, yes, option = '', word = '', act, problem
   byId('confirm-title').textContent = title;
   byId('confirm-text').textContent = text;
   button.textContent = yes;
+  button.classList.toggle('grave', grave);
   byId('confirm-option').hidden = !option;
   /** @type {Element} */ (byId('confirm-option').lastElementChild).textContent = option;
   byId('confirm-check').checked = false;

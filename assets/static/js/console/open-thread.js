@@ -65,10 +65,13 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
     this.messageList.marks = (entry) => this.#marks(entry);
     this.#taken = taken;
     this.messageHistory = new MessageHistory(connection, this.messageList, (messages) => this.#take(messages));
-    this.typing = new TypingOut((on) => { if (this.current) connection.emit('typing', { thread_id: this.current, typing: on }); });
+    this.typing = new TypingOut((on) => {
+      // Of a note only the other agents are told.
+      if (this.current) connection.emit('typing', { thread_id: this.current, typing: on, ...(this.#draft === 'note' && { note: true }) });
+    });
     this.composer = new Composer({
       send: (text, files) => this.#write(text, files),
-      typing: () => { if (this.#draft === 'draft') this.typing.touch(); }, // the visitor must not see that a note is being written
+      typing: () => { if (this.#draft) this.typing.touch(); },
       stopped: () => this.typing.stop(),
       save: (text) => this.#keepDraft(text),
     });
@@ -202,8 +205,8 @@ export class OpenThread extends /** @type {new () => TypedEventTarget<Events>} *
 
   #leave() {
     this.composer.keep();
-    this.#draft = ''; // from here on the text must not be saved as a draft of the next conversation
     this.typing.stop();
+    this.#draft = ''; // from here on the text must not be saved as a draft of the next conversation
     if (this.current) this.#connection.emit('leave_thread', { thread_id: this.current });
   }
 

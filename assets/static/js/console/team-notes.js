@@ -6,7 +6,8 @@ import { clock, parse, whole } from '../lib/format-time.js';
 /** @import { Connection } from '../lib/connection.js' */
 /** @import { OpenThread } from './open-thread.js' */
 
-export class Notes {
+/** Events: `seen` (detail: the conversation whose notes the agent sees). */
+export class Notes extends /** @type {new () => TypedEventTarget<{seen: CustomEvent<string>}>} */ (EventTarget) {
   #openThread;
   #connection;
   /** @type {Map<number, Protocol.Note>} */
@@ -16,6 +17,7 @@ export class Notes {
 
   /** @param {OpenThread} openThread @param {Connection} connection @param {(error: unknown) => void} failed called when a note could not be deleted */
   constructor(openThread, connection, failed) {
+    super();
     this.#openThread = openThread;
     this.#connection = connection;
     this.failed = failed;
@@ -28,7 +30,9 @@ export class Notes {
   async load() {
     const thread = this.#openThread.current;
     if (!thread) return;
-    const { notes } = await this.#connection.request('notes', { thread_id: thread });
+    const seen = !document.hidden;
+    const { notes } = await this.#connection.request('notes', { thread_id: thread, seen });
+    if (seen) this.dispatchEvent(new CustomEvent('seen', { detail: thread }));
     if (thread !== this.#openThread.current) return;
     const ids = new Set(notes.map((note) => note.id));
     for (const id of [...this.#here.keys()]) if (!ids.has(id)) this.#drop(id);

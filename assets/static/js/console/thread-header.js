@@ -12,7 +12,7 @@ import { showDetails } from './visitor-details.js';
 function state(thread, typing) {
   if (thread.blocked) return t('console.blocked');
   if (typing) return t('console.typing');
-  if (thread.status === 'closed') return t('console.closed');
+  if (thread.status === 'closed') return thread.statusBy ? t('console.closed_by', { name: thread.statusBy.name }) : t('console.closed');
   if (thread.online) return t('console.online');
   return thread.seen ? t('console.seen', { time: ago(thread.seen) }) : t('console.offline');
 }

@@ -4,6 +4,7 @@ import { agentFace, face } from '../lib/face.js';
 import { t } from '../lib/i18n.js';
 import { FILE_TEXTS } from '../lib/message-entry.js';
 import { ago, span, whole } from '../lib/format-time.js';
+/** @import { Teammates } from './teammates.js' */
 /** @import { Thread, ThreadStore } from './thread-store.js' */
 
 // From this many minutes on, a visitor's waiting time gets a line of its own.
@@ -24,6 +25,8 @@ const waitsLong = (/** @type {Thread} */ thread) => thread.status === 'active' &
 
 export class ThreadList {
   #threads;
+  #teammates;
+  #mentions;
   #open;
   /** @type {Map<string | number, Row>} */
   #rows = new Map(); // rendered rows by conversation id, or by index while it is not loaded
@@ -52,10 +55,15 @@ export class ThreadList {
 
   /**
    * @param {ThreadStore} threads
+   * @param {Teammates} teammates
+   * @param {(id: string) => boolean} mentions whether an unseen note of a conversation mentions the agent
    * @param {(id: string) => void} open
    */
-  constructor(threads, open) {
+  constructor(threads, teammates, mentions, open) {
     this.#threads = threads;
+    this.#teammates = teammates;
+    this.#mentions = mentions;
+    teammates.addEventListener('thread', () => this.draw());
     this.#open = open;
     threads.addEventListener('change', () => this.draw());
     this.#scroller.addEventListener('scroll', () => {
@@ -289,6 +297,7 @@ export class ThreadList {
       row.agent.title = who?.name ?? '';
       row.agent.replaceChildren(...(who ? [agentFace(who), make('span', { className: 'unseen' }, t('console.assigned_to', { name: who.name }))] : []));
     }
+    this.#fillOthers(row, thread.id);
     const long = waitsLong(thread);
     row.wait.hidden = !long;
     if (long) put(row.waited, t('console.waiting', { time: span(minutes(thread.waiting)) }));
@@ -297,6 +306,22 @@ export class ThreadList {
     row.item.className = states.filter(Boolean).join(' ');
     row.item.setAttribute('aria-selected', String(thread.id === this.current));
     row.item.removeAttribute('aria-label');
+  }
+
+  /** What other agents do in a conversation, and whether a note mentions this one. @param {Row} row @param {string} id */
+  #fillOthers(row, id) {
+    const [typist] = this.#teammates.typing(id);
+    const viewers = this.#teammates.viewing(id).map(({ name }) => name).join(', ');
+    const others = typist ? t(typist.note ? 'console.writing_note' : 'console.writing_answer', { name: typist.agent.name }) : viewers && t('console.viewing', { name: viewers });
+    if (row.others.title !== others) {
+      row.others.title = others;
+      row.others.replaceChildren(...(others ? [icon(typist ? 'pencil' : 'eye'), make('span', { className: 'unseen' }, others)] : []));
+    }
+    const mentioned = this.#mentions(id) ? t('console.mentioned') : '';
+    if (row.mention.title !== mentioned) {
+      row.mention.title = mentioned;
+      row.mention.replaceChildren(...(mentioned ? ['@', make('span', { className: 'unseen' }, mentioned)] : []));
+    }
   }
 
   /** @param {number} shown */
@@ -365,14 +390,16 @@ function makeRow(n) {
   const badge = make('span', { className: 'badge number', attrs: { 'aria-hidden': 'true' } });
   const unread = make('span', { className: 'unseen' });
   const agent = make('span', { className: 'row-agent', attrs: { 'data-team': '' } });
+  const others = make('span', { className: 'row-others' });
+  const mention = make('span', { className: 'row-mention' });
   const dot = make('span', { className: 'dot', attrs: { 'aria-hidden': 'true' } });
   const sign = make('span', { className: 'row-sign' });
   const waited = make('span');
   const wait = make('span', { className: 'row-wait' }, icon('clock'), waited);
   const face = make('span', { className: 'row-face' });
   const item = make('li', { className: 'row', id: `row-${n}`, attrs: { role: 'option' } },
-    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, agent, badge, unread), wait);
-  return { item, face, name, time, last, badge, unread, agent, dot, sign, wait, waited, shown: '', signed: '', assigned: '' };
+    face, make('span', { className: 'row-top' }, name, sign, time), make('span', { className: 'row-bottom' }, last, mention, others, agent, badge, unread), wait);
+  return { item, face, name, time, last, badge, unread, mention, others, agent, dot, sign, wait, waited, shown: '', signed: '', assigned: '' };
 }
 
 /** Sets a text only if it differs, because most rows rarely change. @param {HTMLElement} node @param {string} text */

@@ -37,6 +37,7 @@ function fromAPI(row) {
     rating: Number(row.rating) || 0,
     ratingComment: row.rating_comment || '',
     assignee: row.assignee ?? null,
+    statusBy: row.status_by ?? null,
     readByVisitor: Number(row.visitor_read_id) || 0,
     receivedByVisitor: Number(row.visitor_received_id) || 0,
     rev: Number(row.rev) || 0,

@@ -7,10 +7,12 @@ import { ago, parse, whole } from '../lib/format-time.js';
 /** @import { Connection } from '../lib/connection.js' */
 /** @import { Thread } from './thread-store.js' */
 
-/** The details that the server sent when the conversation was opened; {} until then. @type {Partial<Protocol.Facts> & {of?: string}} */
+/** The details that the server sent when the conversation was opened; {} until then. @type {Partial<Protocol.Facts> & {of?: string, blocked?: boolean}} */
 let known = {};
 /** @type {(row: Protocol.EarlierThread) => void} */
 let openEarlier = () => {};
+/** @type {(thread: Thread) => void} */
+let reload = () => {};
 let drawn = '';
 
 /**
@@ -22,9 +24,10 @@ let drawn = '';
 export async function loadDetails(connection, thread, open) {
   known = {};
   openEarlier = open;
+  reload = (now) => { loadDetails(connection, now, open).catch(() => { /* loaded at the next connect */ }); };
   showDetails(thread);
   const { facts } = await connection.request('facts', { thread_id: thread.id });
-  known = { of: thread.id, ...facts };
+  known = { of: thread.id, blocked: thread.blocked, ...facts };
   return facts;
 }
 
@@ -37,6 +40,10 @@ export function showDetails(thread) {
     return;
   }
   const more = known.of === thread.id ? known : {};
+  if (more.of && more.blocked !== thread.blocked) { // who did it is not known yet
+    reload(thread);
+    return;
+  }
   // Rendered again only if something has changed, so that links keep the focus and the scroll position is kept.
   const now = JSON.stringify([thread, more, Math.floor(Date.now() / 60_000)]);
   if (now === drawn) return;
@@ -70,9 +77,13 @@ function rows(thread, more) {
   row('clock', t('console.first_seen'), time(parse(more.first_seen) ?? thread.created));
   row('return', t('console.last_seen'), time(thread.seen));
   row('speech', t('console.messages'), thread.messages ? make('span', { className: 'number' }, new Intl.NumberFormat(lang).format(thread.messages)) : null);
+  row('done', t(thread.status === 'closed' ? 'console.closed_who' : 'console.reopened_who'), thread.statusBy && named(thread.statusBy));
+  row('block', t('console.blocked_who'), more.blocked_by && named(more.blocked_by));
   row('star', t('console.rating'), thread.rating ? rating(thread) : null);
   return found;
 }
+
+const named = (/** @type {Protocol.AgentReference} */ { name }) => make('span', { attrs: { dir: 'auto' } }, name);
 
 const time = (/** @type {Date | null} */ at) => (at ? make('time', { dateTime: at.toISOString() }, whole(at)) : null);
 
