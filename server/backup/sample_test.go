@@ -80,6 +80,9 @@ func writeSample(t *testing.T, p place) {
 	must(p.SetSetting(t.Context(), "refused_origin", "{}"))
 	_, err = p.UpdateAgent(t.Context(), ada.ID, models.AgentPatch{Away: new(true)})
 	must(err)
+	_, err = p.SetAgentPicture(t.Context(), ada.ID, "/agents/pictures/ada.jpg", []byte("picture\x00of Ada"))
+	must(err)
+	must(p.ChangeSettings(t.Context(), models.AgentID(ada.ID), map[string]string{"BRAND_NAME": "Çay Evi"}, func(map[string]string) error { return nil }))
 	must(p.Link(t.Context(), models.TelegramLink{ThreadID: "answered", TelegramMessageID: 77, ChatID: -100123, MessageID: ids["Do you ship to Oslo?"]}))
 	for _, statement := range []string{
 		"INSERT INTO telegram_threads (thread_id, short_id, chat_id, topic_id, topic_name) VALUES ('answered', 'k7', -100123, 5, 'Bob')",
@@ -204,6 +207,19 @@ func checkSample(t *testing.T, s *models.Store, old oldArchive) {
 			return fmt.Errorf("%+v", messages)
 		}
 		return err
+	})
+	since("agent_pictures_0001", func(there bool) error {
+		data, err := s.AgentPicture(t.Context(), "/agents/pictures/ada.jpg")
+		if there && string(data) != "picture\x00of Ada" || !there && !errors.Is(err, models.ErrNotFound) {
+			return fmt.Errorf("%q, %w", data, err)
+		}
+		return nil
+	})
+	since("settings_0001", func(there bool) error {
+		if name := s.Settings()["BRAND_NAME"]; (name == "Çay Evi") != there {
+			return fmt.Errorf("named %q", name)
+		}
+		return nil
 	})
 	since("face_3_people", func(there bool) error {
 		found, err := s.Threads(t.Context(), models.ThreadQuery{Search: "bob@example.com"})
