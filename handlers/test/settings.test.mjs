@@ -31,9 +31,9 @@ for (const [name, servers] of [
       let writing = true;
       const acked = Promise.all(visitors.map(async (visitor) => {
         let n = 0;
-        for (; writing && n < 100; n++) {
+        for (; writing && n < 25; n++) {
           await visitor.ok("message", { thread_id: visitor.thread, content_text: `message ${n}`, client_id: crypto.randomUUID() });
-          await sleep(20);
+          await sleep(50);
         }
         return n;
       }));
