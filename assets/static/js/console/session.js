@@ -24,7 +24,8 @@ export class Session extends EventTarget {
 
   /** Checks with the server. @param {'disabled'} [reason] why the session may have ended */
   async check(reason) {
-    if (!reason) await new Promise((resolve) => { setTimeout(resolve, RENEWED); });
+    if (reason) byId('expired-why').textContent = t('console.disabled'); // a refused reconnection may show it before the answer
+    else await new Promise((resolve) => { setTimeout(resolve, RENEWED); });
     try {
       await this.load();
       this.set(false);
