@@ -140,18 +140,23 @@ declare namespace Protocol {
   }
 
   /** PublicKeyCredentialCreationOptionsJSON (WebAuthn), in which bytes are base64url. */
-  type PasskeyCreationOptions = Omit<PublicKeyCredentialCreationOptions, 'challenge' | 'user' | 'excludeCredentials'> & {
+  interface PasskeyCreationOptions {
     challenge: string;
+    rp: { id?: string; name: string };
     user: { id: string; name: string; displayName: string };
+    pubKeyCredParams: { type: 'public-key'; alg: number }[];
+    timeout?: number;
     excludeCredentials?: { id: string }[];
-  };
+    authenticatorSelection?: { residentKey?: 'required'; requireResidentKey?: boolean; userVerification?: 'required' };
+    attestation?: 'none';
+  }
 
   /** PublicKeyCredentialRequestOptionsJSON. */
   interface PasskeyRequestOptions {
     challenge: string;
     rpId: string;
     timeout: number;
-    userVerification: UserVerificationRequirement;
+    userVerification: 'required' | 'preferred' | 'discouraged';
   }
 
   interface Session {
