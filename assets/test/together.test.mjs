@@ -128,14 +128,14 @@ test('a conversation is handed over with a note, and names in notes notify', asy
   await eventually(async () => assert.match(await owner.textContent('.message.note'), /Kargoyu soruyor/));
   await ada.waitForSelector('#mentions:visible');
   assert.equal(await ada.textContent('#mentions-text'), 'A note mentions you');
-  assert.ok(await ada.locator('.row', { hasText: 'Ayla' }).locator('.row-mention').isVisible());
+  await ada.locator('.row', { hasText: 'Ayla' }).locator('.row-mention').waitFor();
   await ada.reload();
   await ada.waitForSelector('#mentions:visible'); // it is stored, and the conversation that opens again is another one
   await shot(ada, 'mentioned');
   await ada.click('#mentions');
   await ada.waitForSelector('.message.note');
   await ada.waitForSelector('#mentions', { state: 'hidden' });
-  assert.ok(await ada.locator('.row', { hasText: 'Ayla' }).locator('.row-mention').isHidden());
+  await ada.locator('.row', { hasText: 'Ayla' }).locator('.row-mention').waitFor({ state: 'hidden' });
 
   await ada.click('#mode-note');
   await ada.fill('#text', '');

@@ -62,6 +62,9 @@ export class Teammates extends /** @type {new () => TypedEventTarget<{team: Even
   /** The other agents who are typing in a conversation. @param {string} thread */
   typing(thread) { return [...this.#typists.values()].filter((one) => one.thread === thread); }
 
+  /** An agent's message arrived; that typing has ended may come later, or not at all. @param {string} thread @param {number} agent */
+  wrote(thread, agent) { this.#typing.update(`${thread} ${agent}`, false); }
+
   /** Forgets who looks at what: after a connect the server tells it again. */
   reset() {
     for (const thread of [...this.#viewing.keys()]) {

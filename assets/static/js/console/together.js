@@ -33,6 +33,7 @@ export function together(openThread, teammates, me) {
 
   /** A message arrived. @param {Protocol.Message} message */
   function received({ thread_id: thread, sender_type: from, agent }) {
+    if (agent) teammates.wrote(thread, agent.id);
     if (thread !== openThread.current || from === 'visitor' || from === 'system' || agent?.id === me() || !openThread.composer.value.trim()) return;
     answered = agent?.name ?? t('console.team_name');
   }
