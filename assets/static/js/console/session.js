@@ -24,16 +24,20 @@ export class Session extends EventTarget {
 
   /** Checks with the server. @param {'disabled'} [reason] why the session may have ended */
   async check(reason) {
-    if (reason) byId('expired-why').textContent = t('console.disabled'); // a refused reconnection may show it before the answer
+    if (reason) this.#because(true);
     else await new Promise((resolve) => { setTimeout(resolve, RENEWED); });
     try {
       await this.load();
+      this.#because(false);
       this.set(false);
     } catch (error) {
-      if (/** @type {Failure} */ (error).status !== 401) return;
-      byId('expired-why').textContent = t(reason ? 'console.disabled' : 'console.expired');
-      this.set(true);
+      if (/** @type {Failure} */ (error).status === 401) this.set(true);
     }
+  }
+
+  /** @param {boolean} disabled */
+  #because(disabled) {
+    byId('expired-why').textContent = t(disabled ? 'console.disabled' : 'console.expired');
   }
 
   /** Loads the agent's account, and shows only owners what only they may do. */
