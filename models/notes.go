@@ -23,7 +23,7 @@ type Note struct {
 	AgentID     AgentID // 0 = the team
 	AfterID     int64   // the thread's newest message when the note was written; 0 = none
 	CreatedAt   time.Time
-	UnseenBy    AgentIDs // the agents whom it notifies and who have not seen it; at most MaxMentions
+	UnseenBy    AgentIDs // the agents that it notifies and that have not seen it; at most MaxMentions
 }
 
 // MaxAuthor is the maximum length of an author's name in runes, MaxNotes the maximum number of notes returned for a thread.

@@ -58,7 +58,7 @@ func (s *Store) LinkTelegram(ctx context.Context, code string, telegramID int64)
 	})
 }
 
-// TelegramAgent returns the agent, perhaps a disabled one, to whom a Telegram account is linked. It answers from memory, like [Store.Agent].
+// TelegramAgent returns the agent, perhaps a disabled one, that a Telegram account is linked to. It answers from memory, like [Store.Agent].
 func (s *Store) TelegramAgent(telegramID int64) (Agent, bool) {
 	id := strconv.FormatInt(telegramID, 10)
 	return s.agents.find(func(a Agent) bool { return a.TelegramID == id })

@@ -40,7 +40,7 @@ const status = async (page, name) => {
 };
 
 test('agents see who else looks at a conversation and is typing in it', async () => {
-  assert.equal(await line(owner), '', 'nobody else looks at it');
+  assert.equal(await line(owner), '', 'no other agent looks at it');
   await input(ada);
   await openThread(ada, 'Ayla');
   await eventually(async () => {

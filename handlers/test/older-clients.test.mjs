@@ -13,6 +13,7 @@ for (const [name, transport] of Object.entries(ways)) {
     before(async () => {
       server = await start();
       cookie = await server.signIn();
+      for (const agent of ["Ada", "Bob", "Cem", "Eve"]) await server.invite(cookie, agent); // a team of five, of which older clients know nothing
     });
     after(() => server.stop());
 

@@ -55,7 +55,7 @@ func NewPasskeys(keys *Keys, store PasskeyStore, name string, cookies Cookies, n
 // ceremony is the cookie of a browser that was asked to make or use a passkey.
 type ceremony struct {
 	Session webauthn.SessionData `json:"s"`
-	For     string               `json:"f"` // for whom a passkey is made; "" when signing in
+	For     string               `json:"f"` // who the passkey is made for; "" when signing in
 	Expires time.Time            `json:"e"`
 }
 
@@ -109,7 +109,7 @@ func (p *Passkeys) party(origin string) (*webauthn.WebAuthn, error) {
 	return party, nil
 }
 
-// BeginRegistration returns what a browser needs to make a passkey. who says for whom it is; FinishRegistration must get the same.
+// BeginRegistration returns what a browser needs to make a passkey. who says who it is for; FinishRegistration must get the same.
 func (p *Passkeys) BeginRegistration(w http.ResponseWriter, r *http.Request, origin, who, name string, existing []models.Passkey) (*protocol.CredentialCreation, error) {
 	party, err := p.party(origin)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // Assign changes the assignee of a thread, 0 for none, and emits "thread_updated" to agents. from is the assignee that the client knows,
 // 0 for none; nil = not given. The error has apperr.CodeConflict if that is wrong or, without from, if an agent takes
-// a thread that another enabled agent has taken. An agent to whom another one hands the thread over is notified; text is that of a note which
+// a thread that another enabled agent has taken. An agent who gets the thread from another one is notified; text is that of a note which
 // is stored with it, "" for none.
 func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to models.AgentID, from *models.AgentID, text string) error {
 	if a.Role != Telegram || a.AgentID == 0 {
@@ -62,7 +62,7 @@ func (s *Service) Assign(ctx context.Context, a Actor, threadID string, to model
 	return nil
 }
 
-// handOverNote returns the note to store when a thread is handed over, nil without a text. It notifies the receivers, and those whom it mentions.
+// handOverNote returns the note to store when a thread is handed over, nil without a text. It notifies the receivers, and the agents that it mentions.
 func (s *Service) handOverNote(ctx context.Context, a Actor, threadID, text string, receivers models.AgentIDs) (*models.Note, error) {
 	if text == "" {
 		return nil, nil

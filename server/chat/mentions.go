@@ -81,7 +81,7 @@ func (s *Service) notifyAgents(a Actor, to models.AgentIDs, kind string, t model
 	}
 }
 
-// notifyMentioned is like notifyAgents, for the agents whom a note mentions.
+// notifyMentioned is like notifyAgents, for the agents that a note mentions.
 func (s *Service) notifyMentioned(ctx context.Context, a Actor, n models.Note) {
 	if len(n.UnseenBy) == 0 {
 		return

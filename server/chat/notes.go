@@ -55,7 +55,7 @@ func checkNote(text string) error {
 }
 
 // AddNote stores a note. A note with the same clientID in the same thread is stored only once. It emits "note_added" to the other
-// agents, and notifies those whom the text mentions.
+// agents, and notifies the agents that the text mentions.
 func (s *Service) AddNote(ctx context.Context, a Actor, threadID, text, clientID string) (Note, error) {
 	if err := agentOnly(a); err != nil {
 		return Note{}, err

@@ -43,7 +43,7 @@ func (l linkAttempts) allow(u *tele.User) bool {
 	return all
 }
 
-// actor returns as whom a person in Telegram acts: an agent, or the team without saying who.
+// actor returns the actor that a person in Telegram is: an agent, or the team without saying who.
 func (b *Bridge) actor(u *tele.User) chat.Actor {
 	if u == nil || u.IsBot { // such as the group's anonymous administrator
 		return operator

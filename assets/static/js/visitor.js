@@ -27,7 +27,7 @@ let me = store.get('visitor');
 
 const connection = new Connection(join, (timeout) => (me?.thread ? connection.request('heartbeat', { thread_id: me.thread }, timeout) : Promise.resolve()));
 const outbox = new Outbox(store, send);
-/** The face of the team, or of the agent whom the settings name. */
+/** The face of the team, or of AGENT_AVATAR. */
 const teamFace = /** @type {Element} */ (byId('team-face').firstElementChild);
 const messageList = new MessageList({ own: ['visitor'], face: () => teamFace.cloneNode(true), outbox });
 const messageHistory = new MessageHistory(connection, messageList, take);

@@ -15,7 +15,7 @@ const TEXTS = {
   tr: { joined: '{name} görüşmeye katıldı', another: 'Artık {name} yanıtlıyor' },
 };
 const texts = TEXTS[lang] ?? TEXTS.en;
-/** The id of an agent whom visitors see as the team. */
+/** The id of an agent that visitors see as the team. */
 const { unnamed } = byId('talk').dataset;
 // The header while only the team has answered.
 const team = /** @type {Element} */ (byId('team-face').firstElementChild);
