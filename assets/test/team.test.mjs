@@ -2,7 +2,7 @@
 // one handed over, and the agent disabled in the middle of a sentence.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { DESK, PHONE, eventually, openThread, say, shows, signIn, startEnv, stateOf, STORED, visit } from './harness.mjs';
+import { DESK, eventually, openThread, say, shows, signIn, startEnv, stateOf, STORED, visit } from './harness.mjs';
 
 let env;
 before(async () => { env = await startEnv(); });
@@ -11,7 +11,7 @@ after(() => env.close());
 test('two agents share the work, and the one who is disabled loses nothing', async () => {
   const address = `http://localhost:${env.server.port}`; // passkeys need a host name
   env.hosts.push(address);
-  const owner = await signIn(await env.newContext({ ...DESK, baseURL: address }), env.server);
+  const owner = await signIn(await env.newContext(DESK), env.server);
   await owner.goto('/admin/people');
   await owner.waitForSelector('.people[data-told]');
   await owner.fill('#account-name', 'Berna');
@@ -21,7 +21,7 @@ test('two agents share the work, and the one who is disabled loses nothing', asy
   await owner.waitForSelector('#invite-made:not([hidden])');
   const link = new URL(await owner.inputValue('#invite-link')).pathname;
 
-  const agent = await (await env.newContext({ ...PHONE, baseURL: address })).newPage();
+  const agent = await (await env.newContext({ ...DESK, baseURL: address })).newPage();
   const devtools = await agent.context().newCDPSession(agent);
   await devtools.send('WebAuthn.enable');
   await devtools.send('WebAuthn.addVirtualAuthenticator', {
@@ -76,6 +76,7 @@ test('two agents share the work, and the one who is disabled loses nothing', asy
   // Enabled again, Ada signs in with the passkey and finds what was typed.
   await people.locator('.agent', { hasText: 'Ada' }).getByRole('button', { name: 'Girişi' }).click();
   await eventually(async () => assert.doesNotMatch(await people.locator('.agent', { hasText: 'Ada' }).textContent(), /giriş yapamaz/));
+  await agent.reload();
   await agent.click('#passkey-button');
   await agent.waitForURL('**/admin');
   await openThread(agent, 'Deniz');
