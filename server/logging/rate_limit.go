@@ -13,6 +13,7 @@ const (
 	perKind      = 1200 // lines of one kind per window
 	perAddress   = 120  // of these, lines about one address
 	bytesPerKind = 256 << 10
+	perStatement = 50 // failed and slow statements: in an outage of the database each one fails, and the outage has lines of its own
 	maxKinds     = 1000
 	maxAddresses = 10_000
 	maxValue     = 8 << 10 // bytes per attribute
@@ -30,6 +31,9 @@ type budget struct {
 	about    map[kindAddress]int
 	reporter slog.Handler // receives the counts at the end of the window; nil while no line was left out
 }
+
+// statement is the message of GORM's lines about failed and slow statements.
+const statement = "SQL executed"
 
 type counter struct{ written, bytes, left int }
 
@@ -82,7 +86,11 @@ func (b *budget) allows(r slog.Record, next slog.Handler) bool {
 	if address != "" && (b.about[key] > 0 || len(b.about) < maxAddresses) {
 		b.about[key]++
 	}
-	if n.written < perKind && n.bytes < bytesPerKind && b.about[key] <= perAddress {
+	most := perKind
+	if r.Message == statement {
+		most = perStatement
+	}
+	if n.written < most && n.bytes < bytesPerKind && b.about[key] <= perAddress {
 		n.written++
 		n.bytes += size
 		return true

@@ -133,3 +133,16 @@ func TestLinesAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// In an outage each statement fails, thousands in a second.
+func TestFloodOfStatements(t *testing.T) {
+	c := newClocked()
+	for range 1000 {
+		c.Error("SQL executed", "trace", "SELECT 1")
+		c.Error("other")
+	}
+	c.pass(window)
+	if written, left := c.lines(t); written["SQL executed"] != perStatement || left["SQL executed"] != 1000-perStatement || written["other"] != 1000 {
+		t.Errorf("%v, %v", written, left)
+	}
+}
