@@ -43,30 +43,17 @@ func (a *API) Loader(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Access-Control-Allow-Origin", "*") // for <script crossorigin>
-	a.look.Load().loader.ServeHTTP(c.Response(), c.Request())
-	return nil
+	return echo.WrapHandler(a.look.Load().loader)(c)
 }
 
 // Icon serves an icon of the app in the brand's colour.
-func (a *API) Icon(c echo.Context) error {
-	a.look.Load().icons.ServeHTTP(c.Response(), c.Request())
-	return nil
-}
+func (a *API) Icon(c echo.Context) error { return echo.WrapHandler(a.look.Load().icons)(c) }
 
 // Manifest serves the web app manifest of the chat page.
-func (a *API) Manifest(c echo.Context) error {
-	a.look.Load().manifest.ServeHTTP(c.Response(), c.Request())
-	return nil
-}
+func (a *API) Manifest(c echo.Context) error { return echo.WrapHandler(a.look.Load().manifest)(c) }
 
 // ConsoleManifest serves the web app manifest of the console.
-func (a *API) ConsoleManifest(c echo.Context) error {
-	a.look.Load().consoleManifest.ServeHTTP(c.Response(), c.Request())
-	return nil
-}
+func (a *API) ConsoleManifest(c echo.Context) error { return echo.WrapHandler(a.look.Load().consoleManifest)(c) }
 
 // Worker serves the service worker.
-func (a *API) Worker(c echo.Context) error {
-	a.look.Load().workerJS.ServeHTTP(c.Response(), c.Request())
-	return nil
-}
+func (a *API) Worker(c echo.Context) error { return echo.WrapHandler(a.look.Load().workerJS)(c) }

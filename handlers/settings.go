@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 
@@ -20,7 +19,10 @@ func (a *API) ListSettings(c echo.Context) error { return ok(c, a.Settings.List(
 // ChangeSettings changes settings: {NAME: value}, null or "" sets one back.
 func (a *API) ChangeSettings(c echo.Context) error {
 	var in map[string]*string
-	if err := json.NewDecoder(c.Request().Body).Decode(&in); err != nil || len(in) == 0 {
+	if err := decode(c, &in); err != nil {
+		return err
+	}
+	if len(in) == 0 {
 		return apperr.Invalid("", "The body must be a JSON object of names with values, each a string or null.")
 	}
 	changes := make(map[string]string, len(in))

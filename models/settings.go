@@ -52,9 +52,8 @@ func (s *Store) Settings() map[string]string {
 	return maps.Clone(s.settings.values)
 }
 
-// ChangeSettings stores settings on behalf of an agent, 0 for a command; "" removes one. All are changed or none. check gets the settings
-// as they are, which no other process changes meanwhile, and may return an error.
-func (s *Store) ChangeSettings(ctx context.Context, by AgentID, changes map[string]string, check func(stored map[string]string) error) error {
+// ChangeSettings stores settings on behalf of an agent, 0 for a command; "" removes one. All are changed or none.
+func (s *Store) ChangeSettings(ctx context.Context, by AgentID, changes map[string]string) error {
 	names := slices.Sorted(maps.Keys(changes))
 	for _, name := range names {
 		if err := checkText("value", changes[name], MaxSetting); err != nil {
@@ -62,16 +61,6 @@ func (s *Store) ChangeSettings(ctx context.Context, by AgentID, changes map[stri
 		}
 	}
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		if err := s.lockTable(tx, "settings"); err != nil {
-			return err
-		}
-		stored, err := s.settingsIn(tx)
-		if err != nil {
-			return err
-		}
-		if err := check(stored); err != nil {
-			return err
-		}
 		for _, name := range names {
 			if changes[name] == "" {
 				if err := tx.Where("name = ?", name).Delete(&setting{}).Error; err != nil {

@@ -23,6 +23,7 @@ type live struct {
 // apply puts settings into effect. What cannot be applied stays as it is.
 func (l *live) apply(stored map[string]string) {
 	log := l.parts.log
+	before := l.settings.Current()
 	cfg, ignored := l.settings.Apply(stored)
 	for _, name := range ignored {
 		log.Warn("a stored setting is not valid and has no effect; change it in the console or with sohbet settings", "name", name)
@@ -37,7 +38,9 @@ func (l *live) apply(stored map[string]string) {
 	l.chat.SetIdentitySecret(cfg.IdentitySecret)
 	l.origins.SetSites(cfg.CORSOrigins)
 	l.limits.Apply(cfg)
-	l.parts.level.Set(cfg.LogLevel)
+	if cfg.LogLevel != before.LogLevel { // otherwise the one set on the diagnostics page stays
+		l.parts.level.Set(cfg.LogLevel)
+	}
 }
 
 // lookOf returns the look of the pages for settings; it reads the pictures.

@@ -141,11 +141,36 @@ func TestWrongSettingsChangeNothing(t *testing.T) {
 	}
 }
 
+// A change leaves alone what was not changed, such as the level that was set on the diagnostics page.
+func TestSettingsChangeOnlyWhatChanged(t *testing.T) {
+	s := open(t, storetest.Open(t, "sqlite"), "LOG_LEVEL", "")
+	owner := s.agent(t)
+	if r := s.do(t, owner, "POST", "/api/diagnostics/log-level", `{"level":"error"}`); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	for name, value := range map[string]string{"BRAND_NAME": "  Çay Evi\n", "AGENT_NAME": " \t "} {
+		if status, wrong := s.set(t, owner, map[string]any{name: value}); status != 200 {
+			t.Errorf("%s: %d %v", name, status, wrong)
+		}
+	}
+	all := s.settings(t, owner)
+	if all["BRAND_NAME"].Value != "Çay Evi" || all["AGENT_NAME"].Set {
+		t.Errorf("%+v, %+v", all["BRAND_NAME"], all["AGENT_NAME"])
+	}
+	var found struct {
+		Level string `json:"log_level"`
+	}
+	s.do(t, owner, "GET", "/api/diagnostics", "").into(t, &found)
+	if found.Level != "error" {
+		t.Errorf("the level is %q", found.Level)
+	}
+}
+
 // A stored value that is not valid any more does not prevent the start.
 func TestStartWithStoredSettings(t *testing.T) {
 	store := storetest.Open(t, "sqlite")
 	values := map[string]string{"BRAND_NAME": "Çay Evi", "OPENING_HOURS": "sometimes", "BRAND_LOGO": "missing.png"}
-	if err := store.ChangeSettings(t.Context(), 0, values, func(map[string]string) error { return nil }); err != nil {
+	if err := store.ChangeSettings(t.Context(), 0, values); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, store)

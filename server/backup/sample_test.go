@@ -82,7 +82,7 @@ func writeSample(t *testing.T, p place) {
 	must(err)
 	_, err = p.SetAgentPicture(t.Context(), ada.ID, "/agents/pictures/ada.jpg", []byte("picture\x00of Ada"))
 	must(err)
-	must(p.ChangeSettings(t.Context(), models.AgentID(ada.ID), map[string]string{"BRAND_NAME": "Çay Evi"}, func(map[string]string) error { return nil }))
+	must(p.ChangeSettings(t.Context(), models.AgentID(ada.ID), map[string]string{"BRAND_NAME": "Çay Evi"}))
 	must(p.Link(t.Context(), models.TelegramLink{ThreadID: "answered", TelegramMessageID: 77, ChatID: -100123, MessageID: ids["Do you ship to Oslo?"]}))
 	for _, statement := range []string{
 		"INSERT INTO telegram_threads (thread_id, short_id, chat_id, topic_id, topic_name) VALUES ('answered', 'k7', -100123, 5, 'Bob')",

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -49,12 +48,19 @@ func (c *Config) Describe(stored map[string]string) []Setting {
 	return list
 }
 
+// named returns the setting with a name; nil = there is none.
+func named(name string) *setting {
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &settings[i]
+}
+
 // Line returns the line about a wrong value, as it prevents a start.
 func Line(name, value string, why error) string {
-	for i := range settings {
-		if settings[i].name == name {
-			return fmt.Sprintf("%s holds %s: %s", name, settings[i].show(value), why)
-		}
+	if s := named(name); s != nil {
+		return fmt.Sprintf("%s holds %s: %s", name, s.show(value), why)
 	}
 	return name + ": " + why.Error()
 }
@@ -66,70 +72,51 @@ type Wrong map[string]error
 // "" for none. It returns what is wrong with the changes by name; then nothing is to be stored.
 func (c *Config) Change(stored, changes map[string]string) (*Config, Wrong) {
 	wrong := Wrong{}
-	values := maps.Clone(stored)
-	if values == nil {
-		values = map[string]string{}
-	}
 	for name, value := range changes {
-		i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
-		switch {
-		case i < 0:
+		switch s := named(name); {
+		case s == nil:
 			wrong[name] = errors.New("there is no such setting")
-			continue
-		case !settings[i].live:
+		case !s.live:
 			wrong[name] = errors.New("set it in the environment or in config.env, and restart")
-			continue
 		case c.given[name] != "":
 			wrong[name] = errors.New("the environment or config.env sets it; remove it there first")
-			continue
-		}
-		if value != "" {
-			if err := settings[i].set(&Config{}, value); err != nil {
+		case value != "":
+			if err := s.set(&Config{}, value); err != nil {
 				wrong[name] = err
 			}
 		}
-		values[name] = value
 	}
 	if len(wrong) > 0 {
 		return nil, wrong
 	}
-	changed, ignored := c.With(values)
-	for _, name := range ignored {
-		if _, new := changes[name]; new {
-			wrong[name] = errors.New("it does not go together with the other settings")
-		}
+	values := maps.Clone(stored)
+	if values == nil {
+		values = map[string]string{}
 	}
-	return changed, wrong
+	maps.Copy(values, changes)
+	changed, _ := c.With(values)
+	return changed, nil
 }
 
-// With returns the settings with values that owners have set, where the environment sets none. It ignores values that are not valid, any
-// more or together with the others, and returns their names, sorted: a stored value never prevents a start.
+// With returns the settings with values that owners have set, where the environment sets none. It ignores values that are not valid any
+// more and returns their names, sorted: a stored value never prevents a start.
 func (c *Config) With(stored map[string]string) (with *Config, ignored []string) {
 	values := maps.Clone(c.given)
 	if values == nil {
 		values = map[string]string{}
 	}
 	for _, name := range slices.Sorted(maps.Keys(stored)) {
-		i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
-		if stored[name] == "" || i < 0 || !settings[i].live || c.given[name] != "" {
+		s := named(name)
+		if stored[name] == "" || s == nil || !s.live || c.given[name] != "" {
 			continue
 		}
-		if settings[i].set(&Config{}, stored[name]) != nil {
+		if s.set(&Config{}, stored[name]) != nil {
 			ignored = append(ignored, name)
 			continue
 		}
-		values[name] = cmp.Or(values[name], stored[name])
+		values[name] = stored[name]
 	}
-	with, wrong := parse(values, c.railway, nil)
-	if len(wrong) > 0 {
-		for name := range values {
-			if c.given[name] == "" {
-				ignored = append(ignored, name)
-			}
-		}
-		slices.Sort(ignored)
-		with, _ = parse(c.given, c.railway, nil) // valid, since it was loaded
-	}
+	with, _ = parse(values, c.railway, nil)             // each value is valid, and those that have to go together are not live
 	with.given, with.SecretKeys = c.given, c.SecretKeys // Prepare may have made the keys
 	return with, ignored
 }

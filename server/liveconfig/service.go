@@ -4,6 +4,7 @@ package liveconfig
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync/atomic"
 
@@ -15,7 +16,7 @@ import (
 // Store stores the settings that owners have set.
 type Store interface {
 	Settings() map[string]string
-	ChangeSettings(ctx context.Context, by models.AgentID, changes map[string]string, check func(stored map[string]string) error) error
+	ChangeSettings(ctx context.Context, by models.AgentID, changes map[string]string) error
 }
 
 // Service describes and changes settings. It is safe for concurrent use.
@@ -69,37 +70,36 @@ func (s *Service) List() map[string]View {
 	return views
 }
 
-// errWrong ends a transaction whose changes are refused.
-var errWrong = errors.New("liveconfig: wrong values")
-
 // Change stores changes on behalf of an agent; "" sets a setting back. It returns what is wrong with them by name, and then stores nothing.
 func (s *Service) Change(ctx context.Context, by models.AgentID, changes map[string]string) (wrong config.Wrong, err error) {
-	err = s.Store.ChangeSettings(ctx, by, changes, func(stored map[string]string) error {
-		var next *config.Config
-		if next, wrong = s.base.Change(stored, changes); len(wrong) == 0 && s.Check != nil {
-			if err := s.Check(next); err != nil {
-				wrong = config.Wrong{}
-				for name := range changes {
-					if strings.HasPrefix(err.Error(), name+" ") {
-						wrong[name] = err
-					}
-				}
-				if len(wrong) == 0 {
-					return err
-				}
+	changes = maps.Clone(changes)
+	for name, value := range changes {
+		changes[name] = strings.TrimSpace(value) // as in the environment
+	}
+	next, wrong := s.base.Change(s.Store.Settings(), changes)
+	if len(wrong) == 0 && s.Check != nil {
+		if err := s.Check(next); err != nil {
+			if wrong = blame(err, changes); len(wrong) == 0 {
+				return nil, err
 			}
 		}
-		if len(wrong) > 0 {
-			return errWrong
-		}
-		return nil
-	})
-	var invalid *models.InvalidError
-	switch {
-	case len(wrong) > 0:
+	}
+	if len(wrong) > 0 {
 		return wrong, nil
-	case errors.As(err, &invalid):
+	}
+	err = s.Store.ChangeSettings(ctx, by, changes)
+	if errors.As(err, new(*models.InvalidError)) {
 		return nil, apperr.Invalid("", "A value is too long, or holds a character that cannot be stored.")
 	}
 	return nil, err
+}
+
+// blame returns an error as that of the changed setting with whose name it begins.
+func blame(err error, changes map[string]string) config.Wrong {
+	for name := range changes {
+		if strings.HasPrefix(err.Error(), name+" ") {
+			return config.Wrong{name: err}
+		}
+	}
+	return nil
 }
