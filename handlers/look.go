@@ -53,7 +53,9 @@ func (a *API) Icon(c echo.Context) error { return echo.WrapHandler(a.look.Load()
 func (a *API) Manifest(c echo.Context) error { return echo.WrapHandler(a.look.Load().manifest)(c) }
 
 // ConsoleManifest serves the web app manifest of the console.
-func (a *API) ConsoleManifest(c echo.Context) error { return echo.WrapHandler(a.look.Load().consoleManifest)(c) }
+func (a *API) ConsoleManifest(c echo.Context) error {
+	return echo.WrapHandler(a.look.Load().consoleManifest)(c)
+}
 
 // Worker serves the service worker.
 func (a *API) Worker(c echo.Context) error { return echo.WrapHandler(a.look.Load().workerJS)(c) }
